@@ -1,0 +1,1 @@
+"""The models shipped with motionsig: one folder each, with its card. Packaged as motionsig.firmware_models."""

@@ -1,0 +1,1 @@
+"""Motion-sensor data to int8 motion signatures."""

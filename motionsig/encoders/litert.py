@@ -1,0 +1,90 @@
+"""The int8 network on the CPU: LiteRT, or tflite-runtime where LiteRT has no wheel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from motionsig.blocks import SignatureBatch, WindowBatch
+from motionsig.errors import EncoderError, MissingExtraError, ModelError
+from motionsig.model_card import MODEL_NAME, ModelCard
+
+
+class LiteRtEncoder:
+    """One interpreter, one thread: a window is too small a job to share."""
+
+    def __init__(self, card: ModelCard) -> None:
+        """Raise ModelError if the network is not the int8 one of the card, MissingExtraError without a runtime."""
+        runtime, interpreter_class = _runtime()
+        try:
+            # The bytes are checked against the card first: a damaged model can crash the runtime or run wrongly.
+            self._interpreter = interpreter_class(model_content=card.model_bytes(), num_threads=1)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError, SystemError) as error:
+            raise EncoderError(f"{card.path / MODEL_NAME}: {runtime} cannot run it: {error}") from error
+        (given,), (made,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        _check(card, "input", given, [1, 1, card.length, card.input.dim], card.input.groups[0][1:])
+        _check(card, "output", made, [1, card.motion_dim], card.quantization.groups[0][1:])
+        # Functions that make a view: a view kept across calls would pin the interpreter's memory.
+        self._input = self._interpreter.tensor(given["index"])
+        self._output = self._interpreter.tensor(made["index"])
+        self.card = card
+        self.device = f"cpu ({runtime})"
+
+    def encode(self, windows: WindowBatch) -> SignatureBatch:
+        """Return one signature (dim,) per window (length, 6); none for none. Raises EncoderError if the runtime fails."""
+        card = self.card
+        features, posture = card.front_end.apply(windows.data)
+        inputs = np.ascontiguousarray(card.input.quantize(features))[:, None, None]
+        motion = np.empty((len(windows), card.motion_dim), np.int8)
+        # A loop over windows, because the network is compiled for a batch of one: that is all an Edge TPU takes.
+        for row in range(len(windows)):
+            self._input()[:] = inputs[row]
+            try:
+                self._interpreter.invoke()
+            except RuntimeError as error:
+                raise EncoderError(f"{card.path / MODEL_NAME}: the network failed on a window: {error}") from error
+            motion[row] = self._output()
+        whole = np.zeros((len(windows), card.dim), np.float32)
+        whole[:, card.motion_dim :] = posture
+        codes = card.quantization.quantize(whole)
+        codes[:, : card.motion_dim] = motion
+        return SignatureBatch(windows.start_ns, codes, windows.quality, windows.hop_ns, card.spec)
+
+
+def _runtime() -> tuple[str, Any]:
+    try:
+        import ai_edge_litert
+        from ai_edge_litert.interpreter import Interpreter
+
+        return f"LiteRT {ai_edge_litert.__version__}", Interpreter
+    except ImportError:
+        pass
+    try:
+        import tflite_runtime
+        from tflite_runtime.interpreter import Interpreter
+    except ImportError as error:
+        raise MissingExtraError(
+            "no inference runtime: expected ai-edge-litert or tflite-runtime, got neither; "
+            "install one with: pip install 'motionsig[litert]' (32-bit ARM: 'motionsig[tflite]')"
+        ) from error
+    if np.lib.NumpyVersion(np.__version__) >= "2.0.0":
+        # Compiled against numpy 1, it would fail later with a SystemError that names nothing.
+        raise MissingExtraError(
+            f"tflite-runtime {tflite_runtime.__version__} needs numpy below 2, got numpy {np.__version__}; "
+            "install LiteRT where there is a wheel (motionsig[litert]), else numpy<2"
+        )
+    return f"tflite-runtime {tflite_runtime.__version__}", Interpreter
+
+
+def _check(card: ModelCard, name: str, tensor: dict[str, Any], shape: list[int], quantization: tuple[float, int]) -> None:
+    """Hold the network's tensor against the card: a card for another network would give plausible nonsense."""
+    scale, zero_point = tensor["quantization"]
+    same = np.isclose(scale, quantization[0], rtol=1e-6) and zero_point == quantization[1]
+    if tensor["shape"].tolist() != shape or tensor["dtype"] != np.int8 or not same:
+        raise ModelError(
+            f"{card.path / MODEL_NAME}: expected {name} int8 {shape} with scale {quantization[0]} and zero point "
+            f"{quantization[1]} as in the card, got {tensor['dtype'].__name__} {tensor['shape'].tolist()} with {scale} "
+            f"and {zero_point}"
+        )

@@ -1,0 +1,102 @@
+"""From windows to what the neural encoder sees, and to the posture it does not.
+
+Motion features express each window about its own gravity direction (the mean acceleration): along it, across it, and
+the magnitude, for acceleration and angular rate alike. A device turned by any rotation gives the same six channels, so
+the network never has to learn it. Posture is what only the raw axes tell: where gravity points in the sensor's frame,
+how the movement spreads over the axes.
+
+Features are companded by x / (knee + |x|): one int8 scale then holds a resting hand and a fall, and nothing clips.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig.conventions import STANDARD_GRAVITY
+
+NAME = "gravity-softsign"
+VERSION = 1
+POSTURE_DIM = 16
+FEATURE_CHANNELS = 6
+
+_CHUNK = 64
+"""Windows worked on at a time: their arrays stay in a Pi's level-2 cache, and memory does not grow with the batch."""
+
+_STILL_ACC = 0.05
+_STILL_GYR = 0.02
+"""m/s² and rad/s below which spread is the sensor's noise: the floor under the logarithms and correlations."""
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """acc_knee (m/s²) and gyr_knee (rad/s) are where companding turns from linear to saturating."""
+
+    acc_knee: float
+    gyr_knee: float
+
+    def apply(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return features (k, length, 6) in (-1, 1) and posture (k, 16) for windows (k, length, 6) in SI units.
+
+        Each row depends on its own window alone, to the last bit.
+        """
+        count, length, _ = windows.shape
+        # Channel first, so that every sum runs over contiguous samples: its order then cannot depend on the batch.
+        features = np.empty((count, FEATURE_CHANNELS, length), np.float32)
+        posture = np.empty((count, POSTURE_DIM), np.float32)
+        for first in range(0, count, _CHUNK):
+            rows = slice(first, min(first + _CHUNK, count))
+            samples = np.ascontiguousarray(windows[rows].transpose(0, 2, 1))
+            gravity = samples[:, :3].mean(axis=2)
+            strength = np.sqrt(_squares(gravity))
+            up = gravity / np.maximum(strength, 1e-6)[:, None]
+            self._features(samples, up, strength, features[rows])
+            _posture(samples, up, strength, posture[rows])
+        return features.transpose(0, 2, 1), posture
+
+    def _features(
+        self,
+        samples: NDArray[np.float32],
+        up: NDArray[np.float32],
+        strength: NDArray[np.float32],
+        out: NDArray[np.float32],
+    ) -> None:
+        for vector, knee, rest, channel in (
+            (samples[:, :3], self.acc_knee, strength[:, None], 0),
+            (samples[:, 3:], self.gyr_knee, np.float32(0), 3),
+        ):
+            along = vector[:, 0] * up[:, 0, None] + vector[:, 1] * up[:, 1, None] + vector[:, 2] * up[:, 2, None]
+            # The component across is formed before it is squared: a difference of squares would drown it in rounding.
+            across = vector - along[:, None] * up[:, :, None]
+            across_squared = _squares(across)
+            out[:, channel] = along - rest
+            out[:, channel + 1] = np.sqrt(across_squared)
+            out[:, channel + 2] = np.sqrt(across_squared + along * along) - rest
+            part = out[:, channel : channel + 3]
+            part /= np.abs(part) + np.float32(knee)
+
+
+def _squares(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the squared length along axis 1 of (k, 3, ...)."""
+    squared: NDArray[np.float32] = vectors * vectors
+    return squared[:, 0] + squared[:, 1] + squared[:, 2]
+
+
+def _posture(
+    samples: NDArray[np.float32], up: NDArray[np.float32], strength: NDArray[np.float32], out: NDArray[np.float32]
+) -> None:
+    """Write (k, 16): gravity's direction 3, log spread per axis 6, correlations of axes 6, gravity's strength 1.
+
+    The factors bring each to a spread of about 1, so that none drowns another in a distance.
+    """
+    spread = samples - samples.mean(axis=2, keepdims=True)
+    variance = (spread * spread).mean(axis=2)
+    pairs = (spread[:, (0, 0, 1, 3, 3, 4)] * spread[:, (1, 2, 2, 4, 5, 5)]).mean(axis=2)
+    floor = np.array([_STILL_ACC] * 3 + [_STILL_GYR] * 3, np.float32)
+    deviation = np.sqrt(variance) + floor
+    out[:, 0:3] = 3 * up
+    out[:, 3:9] = np.log(deviation) + np.float32(0.7)
+    out[:, 9:15] = 2 * pairs / (deviation[:, (0, 0, 1, 3, 3, 4)] * deviation[:, (1, 2, 2, 4, 5, 5)])
+    out[:, 15] = 10 * (strength / np.float32(STANDARD_GRAVITY) - 1)

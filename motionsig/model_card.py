@@ -1,0 +1,149 @@
+"""The contract between training and device: what a model expects, what it makes, and what is known of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from motionsig import frontend
+from motionsig.blocks import SignatureSpec
+from motionsig.conventions import CHANNELS, NS_PER_S
+from motionsig.errors import ModelError
+from motionsig.frontend import FrontEnd
+from motionsig.quantization import Quantization
+
+CARD_NAME = "card.json"
+MODEL_NAME = "encoder_int8.tflite"
+CARD_VERSION = 1
+
+_SIGNAL_KEYS = (
+    "card_version", "rate_hz", "length", "channels", "units", "max_gap_s",
+    "front_end", "input", "motion_dim", "quantization",
+)  # fmt: skip
+"""What, beside the model's bytes, moves a signature. The hop does not: it only chooses which windows are made."""
+
+_ABOUT_KEYS = ("name", "summary", "licence", "hop", "output", "files", "training", "quality", "limits")
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """One model's card, checked.
+
+    rate_hz, length, hop: the grid and the windows, in samples. max_gap_s: the longest loss that may be bridged.
+    input, quantization: how features become the network's int8 and what the signature's codes stand for.
+    motion_dim: how many leading codes are motion. sha256: the model file's. fingerprint: 8 bytes over all that moves a
+    signature. text: the whole card as read, for people and for what else it says.
+    """
+
+    path: Path
+    name: str
+    rate_hz: float
+    length: int
+    hop: int
+    max_gap_s: float
+    front_end: FrontEnd
+    input: Quantization
+    quantization: Quantization
+    motion_dim: int
+    sha256: str
+    fingerprint: bytes
+    text: dict[str, Any]
+
+    @property
+    def dim(self) -> int:
+        """Codes per signature."""
+        return self.quantization.dim
+
+    @property
+    def spec(self) -> SignatureSpec:
+        """What travels beside every signature this model makes."""
+        length_ns = round(self.length * NS_PER_S / self.rate_hz)
+        return SignatureSpec(self.fingerprint, self.quantization, self.motion_dim, length_ns)
+
+    def model_bytes(self) -> bytes:
+        """Return the model file's bytes, which are those the card was written for.
+
+        Raises ModelError if they are missing or others: damaged models often run and give wrong numbers.
+        """
+        file = self.path / MODEL_NAME
+        try:
+            model = file.read_bytes()
+        except OSError as error:
+            raise ModelError(f"{file}: expected the model that {CARD_NAME} describes, got: {error.strerror}") from error
+        digest = hashlib.sha256(model).hexdigest()
+        if digest != self.sha256:
+            raise ModelError(
+                f"{file}: expected sha256 {self.sha256} as in {CARD_NAME}, got {digest}; "
+                "the file is damaged or belongs to another card: install the model again"
+            )
+        return model
+
+
+def load_card(folder: Path) -> ModelCard:
+    """Return the card in `folder`, or raise ModelError naming the file, the key and what was expected."""
+    file = folder / CARD_NAME
+    try:
+        text = json.loads(file.read_bytes())
+    except OSError as error:
+        raise ModelError(f"{file}: expected a model card, got: {error.strerror}") from error
+    except ValueError as error:
+        raise ModelError(f"{file}: expected JSON, got: {error}") from error
+    if not isinstance(text, dict):
+        raise ModelError(f"{file}: expected a JSON object, got {type(text).__name__}")
+    if text.get("card_version") != CARD_VERSION:
+        raise ModelError(
+            f"{file}: expected card_version {CARD_VERSION}, got {text.get('card_version')!r}; "
+            "a card of another version needs the motionsig that goes with it"
+        )
+    missing = [key for key in (*_SIGNAL_KEYS, *_ABOUT_KEYS) if key not in text]
+    if missing:
+        raise ModelError(f"{file}: expected the keys {', '.join(missing)}, got a card without them")
+    try:
+        return _card(folder, text)
+    except (TypeError, ValueError, KeyError) as error:
+        raise ModelError(f"{file}: {error}") from error
+
+
+def _card(folder: Path, text: dict[str, Any]) -> ModelCard:
+    if tuple(text["channels"]) != CHANNELS:
+        raise ModelError(f"channels: expected {list(CHANNELS)}, got {text['channels']}")
+    if text["units"] != ["m/s^2"] * 3 + ["rad/s"] * 3:
+        raise ModelError(f"units: expected m/s^2 three times and rad/s three times, got {text['units']}")
+    stated = text["front_end"]
+    if (stated["name"], stated["version"]) != (frontend.NAME, frontend.VERSION):
+        raise ModelError(
+            f"front_end: expected {frontend.NAME} version {frontend.VERSION}, got {stated['name']} version "
+            f"{stated['version']}; that model needs the motionsig it was made for"
+        )
+    length, shape = int(text["length"]), text["input"]["shape"]
+    if shape != [1, 1, length, frontend.FEATURE_CHANNELS]:
+        raise ModelError(f"input.shape: expected {[1, 1, length, frontend.FEATURE_CHANNELS]}, got {shape}")
+    quantization = Quantization(tuple(text["quantization"]))
+    motion_dim = int(text["motion_dim"])
+    if quantization.dim != motion_dim + frontend.POSTURE_DIM:
+        raise ModelError(
+            f"quantization: expected {motion_dim} motion codes and {frontend.POSTURE_DIM} of posture, "
+            f"got groups for {quantization.dim}"
+        )
+    sha256 = str(text["files"][MODEL_NAME]["sha256"])
+    signal = json.dumps({key: text[key] for key in _SIGNAL_KEYS}, sort_keys=True, separators=(",", ":"))
+    return ModelCard(
+        path=folder,
+        name=str(text["name"]),
+        rate_hz=float(text["rate_hz"]),
+        length=length,
+        hop=int(text["hop"]),
+        max_gap_s=float(text["max_gap_s"]),
+        front_end=FrontEnd(float(stated["acc_knee"]), float(stated["gyr_knee"])),
+        input=Quantization(
+            ((frontend.FEATURE_CHANNELS, float(text["input"]["scale"]), int(text["input"]["zero_point"])),)
+        ),
+        quantization=quantization,
+        motion_dim=motion_dim,
+        sha256=sha256,
+        fingerprint=hashlib.sha256(f"{sha256}\n{signal}".encode()).digest()[:8],
+        text=text,
+    )

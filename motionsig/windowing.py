@@ -1,0 +1,54 @@
+"""From a uniform stream to overlapping windows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from motionsig.blocks import SampleBlock, WindowBatch
+from motionsig.conventions import CHANNELS, NS_PER_S
+from motionsig.errors import InputError
+
+
+class Windower:
+    """Pure state machine from grid samples to windows of `length` samples, `hop` samples apart.
+
+    The first window of a segment starts at its first sample; no window spans a gap. Copy or pickle it to stop and
+    resume.
+    """
+
+    def __init__(self, *, length: int, hop: int, grid_hz: float = 50.0) -> None:
+        """Raise InputError for a length or hop below 1."""
+        if length < 1 or hop < 1:
+            raise InputError(f"windower: expected length and hop of at least 1 sample, got {length} and {hop}")
+        self.length = length
+        self.hop = hop
+        self._hop_ns = hop * round(NS_PER_S / grid_hz)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._time_ns = np.empty(0, np.int64)
+        self._data = np.empty((0, len(CHANNELS)), np.float32)
+        self._quality = np.empty(0, np.uint8)
+        self._skip = 0  # samples to pass over before the next window, where hop > length
+
+    def push(self, block: SampleBlock) -> WindowBatch:
+        """Take the next samples of the grid; return the windows they complete, an empty batch if none yet."""
+        if block.gap:
+            self._forget()
+        time_ns = np.concatenate([self._time_ns, block.time_ns])[self._skip :]
+        data = np.concatenate([self._data, block.data])[self._skip :]
+        flags = np.zeros(len(block), np.uint8) if block.quality is None else block.quality
+        flags = np.concatenate([self._quality, flags])[self._skip :]
+        skip = max(0, self._skip - len(self._data) - len(block))
+
+        count = max(0, (len(data) - self.length) // self.hop + 1)
+        used = count * self.hop
+        self._skip = skip + max(0, used - len(data))
+        self._time_ns, self._data, self._quality = time_ns[used:], data[used:], flags[used:]
+        if not count:
+            none = np.empty((0, self.length, len(CHANNELS)), np.float32)
+            return WindowBatch(time_ns[:0], none, flags[:0], self._hop_ns)
+        windows = sliding_window_view(data, self.length, axis=0)[:used:self.hop].transpose(0, 2, 1)
+        quality = np.bitwise_or.reduce(sliding_window_view(flags, self.length)[:used:self.hop], axis=1)
+        return WindowBatch(time_ns[:used:self.hop], windows, quality, self._hop_ns)

@@ -1,0 +1,299 @@
+"""SignatureBatch to bytes and back: the one message format of every sink.
+
+A message is one CBOR map with small integer keys (docs: `firmware_models/../README.md`, "The message"; CDDL in WIRE_CDDL
+below, which the tests hold against the encoder). It carries all a stranger needs to read it. Codes travel as an RFC 8746
+array of int8; a constant hop makes the times of a whole run two numbers.
+
+Decoding trusts nothing: a scan admits only the few kinds of item the format has, each within the bytes present, before
+the CBOR library sees them. So no tag can start work of its own and no length can reserve memory.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig.blocks import Quality, SignatureBatch, SignatureSpec
+from motionsig.conventions import NS_PER_S
+from motionsig.errors import InputError, WireError
+from motionsig.quantization import Quantization
+
+VERSION = 1
+MAX_MESSAGE_BYTES = 1 << 20
+MAX_DEVICE_CHARS = 128
+_MAX_CODES = 1 << 22
+_MAX_DIM = 256
+_INT63 = 1 << 63
+
+MAGIC = b"\xd9\xd9\xf7"
+"""The tag 55799 that marks what follows as CBOR (RFC 8949, 3.4.6)."""
+
+_ARRAY_ROW_MAJOR = 40  # RFC 8746, 3.1.1
+_ARRAY_UINT8 = 64  # RFC 8746, 2
+_ARRAY_SINT8 = 72  # RFC 8746, 2
+_TAGS = {_ARRAY_ROW_MAJOR, _ARRAY_UINT8, _ARRAY_SINT8}
+
+WIRE_CDDL = """\
+message = #6.55799({
+  0 => 1,                      ; version of this format
+  1 => tstr,                   ; device, 1 to 128 characters
+  2 => uint63,                 ; epoch: one stream of samples through one encoder
+  3 => uint63,                 ; sequence number of the first signature; the others follow
+  4 => bstr .size 8,           ; fingerprint of the encoder: compare only equals
+  5 => [+ group],              ; quantization, in the order of the codes
+  6 => uint,                   ; the first so many codes are motion, the rest posture
+  7 => uint63,                 ; ns of motion in one signature
+  8 => uint63,                 ; ns between neighbouring signatures of a run
+  9 => [+ run],                ; start times
+  (10 => codes // 11 => packed),
+  ? 12 => #6.64(bstr),         ; one byte of flags per signature; absent when all are 0
+})
+group = [count: uint, scale: float, zero_point: -128..127]  ; value = (code - zero_point) * scale
+run = [count: uint, start_ns: int64]                        ; Unix time of the first sample of the run's first window
+codes = #6.40([[signatures: uint, dim: uint], #6.72(bstr)]) ; int8, row-major
+packed = [1, bstr]             ; raw deflate of the codes' differences from one signature to the next, modulo 256,
+                               ; all of code 0 first, then all of code 1, and so on
+uint63 = 0..9223372036854775807
+int64 = -9223372036854775808..9223372036854775807
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Message:
+    """Signatures of one device and epoch; `seq` numbers the first, the others follow without a hole."""
+
+    device: str
+    epoch: int
+    seq: int
+    signatures: SignatureBatch
+
+
+def check_origin(device: str, epoch: int) -> None:
+    """Raise InputError for a device name or epoch that no message could carry."""
+    if not 1 <= len(device) <= MAX_DEVICE_CHARS:
+        raise InputError(f"device: expected a name of 1 to {MAX_DEVICE_CHARS} characters, got {device!r}")
+    if not 0 <= epoch < _INT63:
+        raise InputError(f"epoch: expected an integer from 0 to 2^63 - 1, got {epoch!r}")
+
+
+def encode(message: Message, *, compress: bool = False) -> bytes:
+    """Return the message's bytes, the same for the same content.
+
+    With `compress` the codes are packed where that makes them smaller; those bytes depend on the zlib at hand.
+    Raises InputError for a message without signatures, a device name or a number out of range.
+    """
+    import cbor2
+
+    signatures, spec = message.signatures, message.signatures.spec
+    count, dim = signatures.codes.shape
+    check_origin(message.device, message.epoch)
+    if not count:
+        raise InputError("message: expected at least one signature, got none")
+    if not 0 <= message.seq <= _INT63 - count:
+        raise InputError(f"seq: expected an integer from 0 to 2^63 - 1 for every signature, got {message.seq!r}")
+    breaks = np.flatnonzero(np.diff(signatures.start_ns) != signatures.hop_ns) + 1
+    firsts = [0, *breaks.tolist()]
+    counts = np.diff([*firsts, count]).tolist()
+    fields: dict[int, Any] = {
+        0: VERSION,
+        1: message.device,
+        2: message.epoch,
+        3: message.seq,
+        4: spec.fingerprint,
+        5: [list(group) for group in spec.quantization.groups],
+        6: spec.motion_dim,
+        7: spec.length_ns,
+        8: signatures.hop_ns,
+        9: [[n, int(signatures.start_ns[first])] for n, first in zip(counts, firsts, strict=True)],
+    }
+    codes = signatures.codes.tobytes()
+    packed = _pack(signatures.codes) if compress else codes
+    if len(packed) < len(codes):
+        fields[11] = [1, packed]
+    else:
+        fields[10] = cbor2.CBORTag(_ARRAY_ROW_MAJOR, [[count, dim], cbor2.CBORTag(_ARRAY_SINT8, codes)])
+    if signatures.quality.any():
+        fields[12] = cbor2.CBORTag(_ARRAY_UINT8, signatures.quality.tobytes())
+    # Canonical: shortest numbers, keys in order, so equal content is equal bytes in every version of the library.
+    return MAGIC + cbor2.dumps(fields, canonical=True)
+
+
+def decode(data: bytes) -> Message:
+    """Return the message in `data`, or raise WireError saying what was expected and what was got."""
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise WireError(f"message: expected at most {MAX_MESSAGE_BYTES} bytes, got {len(data)}")
+    if item_end(data) != len(data):
+        raise WireError(f"message: expected one item, got {len(data) - item_end(data)} bytes after it")
+    import cbor2
+
+    try:
+        fields = cbor2.loads(data[len(MAGIC) :])
+    except (cbor2.CBORDecodeError, ValueError, TypeError, OverflowError) as error:
+        raise WireError(f"message: expected CBOR of this format, got: {error}") from error
+    if not isinstance(fields, dict):
+        raise WireError(f"message: expected a map, got {type(fields).__name__}")
+    if fields.get(0) != VERSION:
+        raise WireError(f"message: expected format version {VERSION}, got {fields.get(0)!r}")
+    try:
+        return _message(fields)
+    except InputError as error:
+        raise WireError(f"message: {error}") from error
+
+
+def _message(fields: dict[Any, Any]) -> Message:
+    device = _field(fields, 1, str)
+    epoch, seq = _field(fields, 2, int), _field(fields, 3, int)
+    check_origin(device, epoch)
+    fingerprint = _field(fields, 4, bytes)
+    if len(fingerprint) != 8:
+        raise WireError(f"message: expected a fingerprint of 8 bytes, got {len(fingerprint)}")
+    groups = [_row(row, (int, float, int), "quantization") for row in _field(fields, 5, list)]
+    quantization = Quantization(tuple(groups))  # type: ignore[arg-type]
+    dim, motion_dim = quantization.dim, _field(fields, 6, int)
+    if not 1 <= dim <= _MAX_DIM or not 0 <= motion_dim <= dim:
+        raise WireError(f"message: expected 1 to {_MAX_DIM} codes, motion among them, got {dim} and {motion_dim}")
+    length_ns, hop_ns = _field(fields, 7, int), _field(fields, 8, int)
+    start_ns = _start_times(_field(fields, 9, list), hop_ns, _MAX_CODES // dim)
+    count = len(start_ns)
+    if not (0 <= length_ns < _INT63 and 0 <= seq <= _INT63 - count):
+        raise WireError(f"message: expected length and sequence within 63 bits, got {length_ns} ns and {seq}")
+    if 11 in fields:
+        method, packed = _row(fields[11], (int, bytes), "packed codes")
+        if method != 1:
+            raise WireError(f"message: expected packing method 1, got {method}")
+        codes = _unpack(packed, count, dim)
+    else:
+        codes = np.frombuffer(_codes(fields, count, dim), np.int8).reshape(count, dim)
+    flags = _array(fields[12], _ARRAY_UINT8, count) if 12 in fields else bytes(count)
+    spec = SignatureSpec(fingerprint, quantization, motion_dim, length_ns)
+    return Message(device, epoch, seq, SignatureBatch(start_ns, codes, np.frombuffer(flags, np.uint8), hop_ns, spec))
+
+
+def _field(fields: dict[Any, Any], key: int, kind: type) -> Any:
+    value = fields.get(key)
+    if type(value) is not kind:
+        raise WireError(f"message: expected {kind.__name__} under key {key}, got {type(value).__name__}")
+    return value
+
+
+def _row(row: Any, kinds: tuple[type, ...], name: str) -> tuple[Any, ...]:
+    if type(row) is not list or tuple(map(type, row)) != kinds:
+        raise WireError(f"message: expected {name} of {', '.join(kind.__name__ for kind in kinds)}, got {row!r:.80}")
+    return tuple(row)
+
+
+def _start_times(rows: list[Any], hop_ns: int, most: int) -> NDArray[np.int64]:
+    runs = [_row(row, (int, int), "runs") for row in rows]
+    if not runs or any(count < 1 for count, _ in runs) or sum(count for count, _ in runs) > most:
+        raise WireError(f"message: expected runs of 1 to {most} signatures altogether, got {len(runs)} runs")
+    if hop_ns < 1 or any(not -_INT63 <= start < _INT63 - count * hop_ns for count, start in runs):
+        raise WireError("message: expected a hop above 0 and times within 64 bits")
+    return np.concatenate([start + np.arange(count, dtype=np.int64) * hop_ns for count, start in runs])
+
+
+def _codes(fields: dict[Any, Any], count: int, dim: int) -> bytes:
+    tag = fields.get(10)
+    content = getattr(tag, "value", None)
+    # A tuple in some versions of the library: it hands out tags' content immutable.
+    if getattr(tag, "tag", None) != _ARRAY_ROW_MAJOR or not isinstance(content, list | tuple) or len(content) != 2:
+        raise WireError("message: expected codes as an RFC 8746 row-major array under key 10")
+    if list(content[0]) != [count, dim]:
+        raise WireError(f"message: expected codes of shape {[count, dim]}, got {content[0]!r:.80}")
+    return _array(content[1], _ARRAY_SINT8, count * dim)
+
+
+def _array(tag: Any, number: int, size: int) -> bytes:
+    content = getattr(tag, "value", None)
+    if getattr(tag, "tag", None) != number or type(content) is not bytes or len(content) != size:
+        raise WireError(f"message: expected an RFC 8746 array with tag {number} of {size} bytes")
+    return content
+
+
+def _pack(codes: NDArray[np.int8]) -> bytes:
+    rows = codes.view(np.uint8)
+    differences = np.diff(rows, axis=0, prepend=np.zeros((1, rows.shape[1]), np.uint8))
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return deflate.compress(differences.T.tobytes()) + deflate.flush()
+
+
+def _unpack(packed: bytes, count: int, dim: int) -> NDArray[np.int8]:
+    inflate = zlib.decompressobj(-15)
+    try:
+        # One byte more than wanted shows too long a stream without inflating the rest of it.
+        raw = inflate.decompress(packed, count * dim + 1)
+    except zlib.error as error:
+        raise WireError(f"message: expected deflated codes, got: {error}") from error
+    if len(raw) != count * dim:
+        raise WireError(f"message: expected {count * dim} packed codes, got {len(raw)} or more")
+    differences = np.frombuffer(raw, np.uint8).reshape(dim, count)
+    return np.cumsum(differences, axis=1, dtype=np.uint8).T.copy().view(np.int8)
+
+
+def item_end(data: bytes) -> int:
+    """Return where the first item of `data` ends; raise WireError if it is cut short or of a kind no message has."""
+    if not data.startswith(MAGIC):
+        raise WireError(f"message: expected to begin with {MAGIC.hex()}, got {data[: len(MAGIC)].hex() or 'nothing'}")
+    position, open_items, items = len(MAGIC), 1, 0
+    while open_items:
+        if position >= len(data):
+            raise WireError(f"message: expected more after {len(data)} bytes: it is cut short")
+        head = data[position]
+        kind, info = head >> 5, head & 31
+        if info > 27:
+            raise WireError(f"message: expected items of definite length, got byte 0x{head:02x} at {position}")
+        size = 0 if info < 24 else 1 << (info - 24)
+        if position + 1 + size > len(data):
+            raise WireError(f"message: expected more after {len(data)} bytes: it is cut short")
+        value = int.from_bytes(data[position + 1 : position + 1 + size], "big") if size else info
+        position += 1 + size
+        open_items -= 1
+        items += 1
+        if kind in (2, 3):
+            position += value
+        elif kind in (4, 5):
+            open_items += value * (kind - 3)
+        elif kind == 6:
+            open_items += 1
+        if (kind == 6 and value not in _TAGS) or (kind == 7 and size < 2) or open_items + items > len(data):
+            raise WireError(f"message: expected no such item as byte 0x{head:02x} at {position - 1 - size}")
+    if position > len(data):
+        raise WireError(f"message: expected {position} bytes, got {len(data)}: it is cut short")
+    return position
+
+
+def to_json(message: Message) -> str:
+    """Return the message as JSON for people: names for keys, ISO times in UTC, codes as numbers."""
+    signatures, spec = message.signatures, message.signatures.spec
+    rows = zip(signatures.start_ns.tolist(), signatures.quality.tolist(), signatures.codes.tolist(), strict=True)
+    return json.dumps(
+        {
+            "version": VERSION,
+            "device": message.device,
+            "epoch": message.epoch,
+            "fingerprint": spec.fingerprint.hex(),
+            "quantization": [group._asdict() for group in spec.quantization.groups],
+            "motion_dim": spec.motion_dim,
+            "length_s": spec.length_ns / NS_PER_S,
+            "hop_s": signatures.hop_ns / NS_PER_S,
+            "signatures": [
+                {
+                    "seq": message.seq + row,
+                    "start": _iso(start_ns),
+                    "quality": [flag.name for flag in Quality if flag & quality],
+                    "codes": codes,
+                }
+                for row, (start_ns, quality, codes) in enumerate(rows)
+            ],
+        }
+    )
+
+
+def _iso(time_ns: int) -> str:
+    seconds, rest = divmod(time_ns, NS_PER_S)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
