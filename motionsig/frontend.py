@@ -25,9 +25,11 @@ FEATURE_CHANNELS = 6
 _CHUNK = 64
 """Windows worked on at a time: their arrays stay in a Pi's level-2 cache, and memory does not grow with the batch."""
 
-_STILL_ACC = 0.05
-_STILL_GYR = 0.02
+_STILL = np.array([0.05] * 3 + [0.02] * 3, np.float32)
 """m/s² and rad/s below which spread is the sensor's noise: the floor under the logarithms and correlations."""
+
+_PAIRS = ([0, 0, 1, 3, 3, 4], [1, 2, 2, 4, 5, 5])
+"""The axes of each sensor, two by two."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class FrontEnd:
             (samples[:, :3], self.acc_knee, strength[:, None], 0),
             (samples[:, 3:], self.gyr_knee, np.float32(0), 3),
         ):
-            along = vector[:, 0] * up[:, 0, None] + vector[:, 1] * up[:, 1, None] + vector[:, 2] * up[:, 2, None]
+            along = (up[:, None] @ vector)[:, 0]
             # The component across is formed before it is squared: a difference of squares would drown it in rounding.
             across = vector - along[:, None] * up[:, :, None]
             across_squared = _squares(across)
@@ -92,11 +94,9 @@ def _posture(
     The factors bring each to a spread of about 1, so that none drowns another in a distance.
     """
     spread = samples - samples.mean(axis=2, keepdims=True)
-    variance = (spread * spread).mean(axis=2)
-    pairs = (spread[:, (0, 0, 1, 3, 3, 4)] * spread[:, (1, 2, 2, 4, 5, 5)]).mean(axis=2)
-    floor = np.array([_STILL_ACC] * 3 + [_STILL_GYR] * 3, np.float32)
-    deviation = np.sqrt(variance) + floor
+    covariance = (spread @ spread.transpose(0, 2, 1)) / np.float32(samples.shape[2])
+    deviation = np.sqrt(covariance[:, range(6), range(6)]) + _STILL
     out[:, 0:3] = 3 * up
     out[:, 3:9] = np.log(deviation) + np.float32(0.7)
-    out[:, 9:15] = 2 * pairs / (deviation[:, (0, 0, 1, 3, 3, 4)] * deviation[:, (1, 2, 2, 4, 5, 5)])
+    out[:, 9:15] = 2 * covariance[:, *_PAIRS] / (deviation[:, _PAIRS[0]] * deviation[:, _PAIRS[1]])
     out[:, 15] = 10 * (strength / np.float32(STANDARD_GRAVITY) - 1)

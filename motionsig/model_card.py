@@ -13,7 +13,7 @@ from motionsig.blocks import SignatureSpec
 from motionsig.conventions import CHANNELS, NS_PER_S
 from motionsig.errors import ModelError
 from motionsig.frontend import FrontEnd
-from motionsig.quantization import Quantization
+from motionsig.quantization import Group, Quantization
 
 CARD_NAME = "card.json"
 MODEL_NAME = "encoder_int8.tflite"
@@ -139,7 +139,7 @@ def _card(folder: Path, text: dict[str, Any]) -> ModelCard:
         max_gap_s=float(text["max_gap_s"]),
         front_end=FrontEnd(float(stated["acc_knee"]), float(stated["gyr_knee"])),
         input=Quantization(
-            ((frontend.FEATURE_CHANNELS, float(text["input"]["scale"]), int(text["input"]["zero_point"])),)
+            (Group(frontend.FEATURE_CHANNELS, float(text["input"]["scale"]), int(text["input"]["zero_point"])),)
         ),
         quantization=quantization,
         motion_dim=motion_dim,

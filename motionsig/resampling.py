@@ -43,6 +43,9 @@ SNAP = 1e-3
 GAP_PERIODS = 1.5
 """Two samples further apart than this have lost one between them; a real rate 5 % off stays well inside."""
 
+_MARGIN = 4
+"""Samples kept beyond the filter's reach: enough to reflect at the end of a segment, whatever the cutting was."""
+
 
 @dataclass
 class ResamplerCounts:
@@ -108,20 +111,26 @@ class Resampler:
         """Take the next samples; return the blocks that no later input can change, one per segment at most."""
         self.counts.samples += len(block)
         self._loss_reported |= block.gap
-        finite = np.isfinite(block.data).all(axis=1)
         time_ns, data = block.time_ns, block.data
         quality = np.zeros(len(block), np.uint8) if block.quality is None else block.quality
-        if not finite.all():
+        if not np.isfinite(data).all():
+            finite = np.isfinite(data).all(axis=1)
             self.counts.not_finite += int(np.count_nonzero(~finite))
             time_ns, data, quality = time_ns[finite], data[finite], quality[finite]
         if not len(time_ns):
             return []
-        before = self._segment.time_ns[-1] if self._segment else time_ns[0] - round(self._period_ns)
+        segment = self._segment
+        before = segment.time_ns[-1] if segment else time_ns[0] - round(self._period_ns)
         steps = np.diff(time_ns, prepend=before)
+        if segment and self._goes_on_along_the_grid(segment, steps):
+            self._keep(segment, time_ns, data, quality)
+            segment.emitted += len(time_ns)
+            _drop(segment, len(segment.time_ns) - self._reach - _MARGIN)
+            return [SampleBlock(time_ns, data, False, quality)]
         breaks = np.flatnonzero((steps > self._break_ns) | (steps <= 0))
         if self._loss_reported:
             self._loss_reported = False
-            if self._segment and not (len(breaks) and breaks[0] == 0):
+            if segment and not (len(breaks) and breaks[0] == 0):
                 quality = quality.copy()
                 quality[0] |= Quality.BRIDGED
         out = []
@@ -141,6 +150,13 @@ class Resampler:
         self._segment = None
         return out
 
+    def _goes_on_along_the_grid(self, segment: _Segment, steps: NDArray[np.int64]) -> bool:
+        """Tell whether these samples and all before them are grid points: then nothing needs to be worked out."""
+        if not (self._interpolates and segment.padded and not self._loss_reported):
+            return False
+        last_ns = segment.start_ns + (segment.emitted - 1) * self._step_ns
+        return bool(segment.time_ns[-1] == last_ns and (steps == self._step_ns).all())
+
     def _append(self, time_ns: NDArray[np.int64], data: NDArray[np.float32], quality: NDArray[np.uint8]) -> None:
         if self._segment is None:
             self._segment = _Segment(time_ns[:0], data[:0], quality[:0], start_ns=int(time_ns[0]))
@@ -152,6 +168,11 @@ class Resampler:
         steps = np.diff(joined_time)
         if len(steps) and steps.max() > self._loss_ns:
             time_ns, data, quality = self._bridge(joined_time, joined_data, quality)
+        self._keep(segment, time_ns, data, quality)
+
+    def _keep(
+        self, segment: _Segment, time_ns: NDArray[np.int64], data: NDArray[np.float32], quality: NDArray[np.uint8]
+    ) -> None:
         segment.time_ns = np.concatenate([segment.time_ns, time_ns])
         segment.data = np.concatenate([segment.data, data])
         segment.quality = np.concatenate([segment.quality, quality])
@@ -217,12 +238,10 @@ class Resampler:
             out = [SampleBlock(grid_ns, data, self._gap_before, quality)]
             self._gap_before = False
             segment.emitted += len(grid_ns)
-        # Keep what the next output reaches back to, and enough to reflect at the end whatever the cutting was.
-        upcoming_ns = segment.start_ns + segment.emitted * self._step_ns
-        upcoming = int(np.searchsorted(segment.time_ns, upcoming_ns, side="right")) - 1
-        drop = max(0, min(upcoming - 1, known - 4) - reach) if segment.padded else 0
-        segment.time_ns, segment.data = segment.time_ns[drop:], segment.data[drop:]
-        segment.quality = segment.quality[drop:]
+        if segment.padded:
+            upcoming_ns = segment.start_ns + segment.emitted * self._step_ns
+            upcoming = int(np.searchsorted(segment.time_ns, upcoming_ns, side="right")) - 1
+            _drop(segment, min(upcoming - 1, known - _MARGIN) - reach)
         return out
 
     def _interpolate(
@@ -251,6 +270,13 @@ class Resampler:
             total += taps[:, tap, None] * segment.data[first + tap]
         out[rows] = total
         return out
+
+
+def _drop(segment: _Segment, count: int) -> None:
+    """Forget the first `count` samples, if that is a number above 0."""
+    first = max(0, count)
+    segment.time_ns, segment.data = segment.time_ns[first:], segment.data[first:]
+    segment.quality = segment.quality[first:]
 
 
 def _reflect(segment: _Segment, before: int, after: int, period_ns: float) -> None:

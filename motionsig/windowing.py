@@ -49,6 +49,6 @@ class Windower:
         if not count:
             none = np.empty((0, self.length, len(CHANNELS)), np.float32)
             return WindowBatch(time_ns[:0], none, flags[:0], self._hop_ns)
-        windows = sliding_window_view(data, self.length, axis=0)[:used:self.hop].transpose(0, 2, 1)
-        quality = np.bitwise_or.reduce(sliding_window_view(flags, self.length)[:used:self.hop], axis=1)
-        return WindowBatch(time_ns[:used:self.hop], windows, quality, self._hop_ns)
+        windows = sliding_window_view(data, self.length, axis=0)[: used : self.hop].transpose(0, 2, 1)
+        quality = np.bitwise_or.reduce(sliding_window_view(flags, self.length)[: used : self.hop], axis=1)
+        return WindowBatch(time_ns[: used : self.hop], windows, quality, self._hop_ns)

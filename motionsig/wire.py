@@ -1,8 +1,8 @@
 """SignatureBatch to bytes and back: the one message format of every sink.
 
-A message is one CBOR map with small integer keys (docs: `firmware_models/../README.md`, "The message"; CDDL in WIRE_CDDL
-below, which the tests hold against the encoder). It carries all a stranger needs to read it. Codes travel as an RFC 8746
-array of int8; a constant hop makes the times of a whole run two numbers.
+A message is one CBOR map with small integer keys; WIRE_CDDL below is its grammar (RFC 8610). It carries all that a
+stranger needs to read it. Codes travel as an RFC 8746 array of int8; a constant hop makes the times of a whole run two
+numbers.
 
 Decoding trusts nothing: a scan admits only the few kinds of item the format has, each within the bytes present, before
 the CBOR library sees them. So no tag can start work of its own and no length can reserve memory.
@@ -54,13 +54,12 @@ message = #6.55799({
   (10 => codes // 11 => packed),
   ? 12 => #6.64(bstr),         ; one byte of flags per signature; absent when all are 0
 })
-group = [count: uint, scale: float, zero_point: -128..127]  ; value = (code - zero_point) * scale
-run = [count: uint, start_ns: int64]                        ; Unix time of the first sample of the run's first window
+group = [size: uint, scale: float, zero_point: int]         ; value = (code - zero_point) * scale; int8
+run = [count: uint, start_ns: int]                          ; Unix time of the first sample of the run's first window
 codes = #6.40([[signatures: uint, dim: uint], #6.72(bstr)]) ; int8, row-major
 packed = [1, bstr]             ; raw deflate of the codes' differences from one signature to the next, modulo 256,
                                ; all of code 0 first, then all of code 1, and so on
 uint63 = 0..9223372036854775807
-int64 = -9223372036854775808..9223372036854775807
 """
 
 

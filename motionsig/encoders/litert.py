@@ -17,35 +17,34 @@ class LiteRtEncoder:
     def __init__(self, card: ModelCard) -> None:
         """Raise ModelError if the network is not the int8 one of the card, MissingExtraError without a runtime."""
         runtime, interpreter_class = _runtime()
+        # Checked against the card before the runtime sees them: a damaged model can crash it or run wrongly.
+        model = card.model_bytes()
         try:
-            # The bytes are checked against the card first: a damaged model can crash the runtime or run wrongly.
-            self._interpreter = interpreter_class(model_content=card.model_bytes(), num_threads=1)
+            self._interpreter = interpreter_class(model_content=model, num_threads=1)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, SystemError) as error:
             raise EncoderError(f"{card.path / MODEL_NAME}: {runtime} cannot run it: {error}") from error
         (given,), (made,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         _check(card, "input", given, [1, 1, card.length, card.input.dim], card.input.groups[0][1:])
         _check(card, "output", made, [1, card.motion_dim], card.quantization.groups[0][1:])
-        # Functions that make a view: a view kept across calls would pin the interpreter's memory.
-        self._input = self._interpreter.tensor(given["index"])
-        self._output = self._interpreter.tensor(made["index"])
+        self._input, self._output = given["index"], made["index"]
         self.card = card
         self.device = f"cpu ({runtime})"
 
     def encode(self, windows: WindowBatch) -> SignatureBatch:
-        """Return one signature (dim,) per window (length, 6); none for none. Raises EncoderError if the runtime fails."""
-        card = self.card
+        """Return one signature per window; none for none. Raises EncoderError if the runtime fails."""
+        card, interpreter = self.card, self._interpreter
         features, posture = card.front_end.apply(windows.data)
         inputs = np.ascontiguousarray(card.input.quantize(features))[:, None, None]
         motion = np.empty((len(windows), card.motion_dim), np.int8)
         # A loop over windows, because the network is compiled for a batch of one: that is all an Edge TPU takes.
         for row in range(len(windows)):
-            self._input()[:] = inputs[row]
             try:
-                self._interpreter.invoke()
-            except RuntimeError as error:
+                interpreter.set_tensor(self._input, inputs[row])
+                interpreter.invoke()
+                motion[row] = interpreter.get_tensor(self._output)
+            except (RuntimeError, ValueError) as error:
                 raise EncoderError(f"{card.path / MODEL_NAME}: the network failed on a window: {error}") from error
-            motion[row] = self._output()
         whole = np.zeros((len(windows), card.dim), np.float32)
         whole[:, card.motion_dim :] = posture
         codes = card.quantization.quantize(whole)
@@ -78,7 +77,9 @@ def _runtime() -> tuple[str, Any]:
     return f"tflite-runtime {tflite_runtime.__version__}", Interpreter
 
 
-def _check(card: ModelCard, name: str, tensor: dict[str, Any], shape: list[int], quantization: tuple[float, int]) -> None:
+def _check(
+    card: ModelCard, name: str, tensor: dict[str, Any], shape: list[int], quantization: tuple[float, int]
+) -> None:
     """Hold the network's tensor against the card: a card for another network would give plausible nonsense."""
     scale, zero_point = tensor["quantization"]
     same = np.isclose(scale, quantization[0], rtol=1e-6) and zero_point == quantization[1]

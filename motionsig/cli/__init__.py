@@ -1,0 +1,58 @@
+"""The commands: thin callers of the library.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage. An error is one line on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from motionsig.errors import InputError, MotionsigError
+
+DONE, FAILED, USAGE = 0, 1, 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line for a wrong usage, instead of the whole synopsis."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    # Windows are small and the encoder runs one thread: more threads of linear algebra would only wait for each other.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from motionsig.cli import collect, export, models, replay
+
+    parser = _Parser(prog="motionsig", description="Turn motion-sensor data into motion signatures.")
+    parser.add_argument("--version", action="version", version=f"motionsig {version('motionsig')}")
+    parser.add_argument("--verbose", action="store_true", help="log what happens on standard error")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for command in (replay, collect, export, models):
+        command.add_to(commands)
+    options = parser.parse_args(arguments)
+    if "command" not in options:
+        parser.print_help(sys.stderr)
+        return USAGE
+    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="motionsig: %(message)s")
+    try:
+        code: int = options.command(options)
+        sys.stdout.flush()
+        return code
+    except InputError as error:
+        return _fail(error, USAGE)
+    except (MotionsigError, OSError) as error:
+        return _fail(error, FAILED)
+    except KeyboardInterrupt:
+        return _fail("interrupted", FAILED)
+
+
+def _fail(reason: object, code: int) -> int:
+    print("motionsig:", " ".join(str(reason).split()), file=sys.stderr)
+    return code

@@ -1,0 +1,44 @@
+"""`motionsig collect`: the cloud's end, from a broker into a store, each signature once."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import Any
+
+from motionsig.cli.progress import progress
+from motionsig.collector import CollectCounts, collect
+
+
+def add_to(commands: Any) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser("collect", help="signatures from a broker into a store", description=__doc__)
+    parser.add_argument("--from", dest="broker", required=True, metavar="URL", help="mqtt://HOST or mqtts://HOST")
+    parser.add_argument("--into", dest="store", required=True, metavar="URL", help="store:PATH")
+    parser.add_argument("--count", type=int, metavar="N", help="end after N signatures newly stored")
+    parser.add_argument("--timeout", type=float, metavar="S", help="end after S seconds")
+    parser.set_defaults(command=_collect)
+
+
+def _collect(options: argparse.Namespace) -> int:
+    began = time.monotonic()
+    with progress("collected", options.count, " signatures") as bar:
+        shown = 0
+
+        def show(counts: CollectCounts) -> None:
+            nonlocal shown
+            bar.update(counts.stored - shown)
+            shown = counts.stored
+
+        counts = collect(
+            options.broker, options.store, count=options.count, timeout_s=options.timeout, on_progress=show
+        )
+    print(
+        f"{counts.stored:,} signatures to {options.store} in {time.monotonic() - began:.1f} s, from {counts.messages:,} "
+        f"messages; {counts.duplicates:,} duplicates dropped, {counts.conflicts:,} conflicts, {counts.junk:,} not ours"
+    )
+    if options.count is not None and counts.stored < options.count:
+        print(f"motionsig: expected {options.count} signatures, got {counts.stored}: time is over", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,126 @@
+"""`motionsig export`: stored signatures as a table for other tools."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig.blocks import SignatureBatch
+from motionsig.conventions import NS_PER_S
+from motionsig.errors import InputError, MissingExtraError
+from motionsig.publishers import iter_signatures
+
+Rows = Iterator[tuple[str, int, NDArray[np.int64], SignatureBatch]]
+
+
+def add_to(commands: Any) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser("export", help="signatures as CSV, npz or Parquet", description=__doc__)
+    parser.add_argument("source", metavar="URL", help="store:PATH or file:PATH")
+    parser.add_argument("out", type=Path, metavar="OUT", help="a file ending in .csv, .npz or .parquet")
+    parser.add_argument("--device", metavar="NAME", help="only what this device published")
+    parser.add_argument("--fingerprint", metavar="HEX", help="only what this encoder made; needed if there are several")
+    parser.set_defaults(command=_export)
+
+
+def _export(options: argparse.Namespace) -> int:
+    writer = _WRITERS.get(options.out.suffix.lower())
+    if writer is None:
+        raise InputError(f"OUT: expected a name ending in {', '.join(_WRITERS)}, got {str(options.out)!r}")
+    try:
+        fingerprint = bytes.fromhex(options.fingerprint) if options.fingerprint else None
+    except ValueError as error:
+        raise InputError(f"--fingerprint: expected 16 hexadecimal digits, got {options.fingerprint!r}") from error
+    rows = iter_signatures(options.source, device=options.device, fingerprint=fingerprint)
+    # Beside its place until it is whole: a failed export leaves no half table behind, and no old one lost.
+    part = options.out.with_name(options.out.name + ".part")
+    try:
+        count = writer(rows, part)
+        part.replace(options.out)
+    finally:
+        part.unlink(missing_ok=True)
+    print(f"{count:,} signatures to {options.out}")
+    return 0
+
+
+def _write_csv(rows: Rows, out: Path) -> int:
+    total = 0
+    with open(out, "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        for device, epoch, seq, batch in rows:
+            if not total:
+                codes = [f"code_{i}" for i in range(batch.codes.shape[1])]
+                table.writerow(["device", "epoch", "seq", "start_ns", "start_utc", "quality", "fingerprint", *codes])
+            fingerprint = batch.spec.fingerprint.hex()
+            fields = zip(
+                seq.tolist(), batch.start_ns.tolist(), batch.quality.tolist(), batch.codes.tolist(), strict=True
+            )
+            for number, start_ns, quality, values in fields:
+                start = datetime.fromtimestamp(start_ns // NS_PER_S, UTC)
+                stamp = f"{start:%Y-%m-%dT%H:%M:%S}.{start_ns % NS_PER_S:09d}Z"
+                table.writerow([device, epoch, number, start_ns, stamp, quality, fingerprint, *values])
+            total += len(seq)
+    return total
+
+
+def _write_npz(rows: Rows, out: Path) -> int:
+    """One array per field, all of the same length; and what reads the codes: scale, zero_point, motion_dim."""
+    parts = list(rows)
+    first = parts[0][3]
+    groups = first.spec.quantization.groups
+    counts = [len(seq) for _, _, seq, _ in parts]
+    with open(out, "wb") as file:
+        np.savez_compressed(
+            file,
+            device=np.repeat([device for device, *_ in parts], counts),
+            epoch=np.repeat(np.array([epoch for _, epoch, *_ in parts], np.int64), counts),
+            seq=np.concatenate([seq for _, _, seq, _ in parts]),
+            start_ns=np.concatenate([batch.start_ns for *_, batch in parts]),
+            quality=np.concatenate([batch.quality for *_, batch in parts]),
+            codes=np.concatenate([batch.codes for *_, batch in parts]),
+            scale=np.repeat([group.scale for group in groups], [group.size for group in groups]),
+            zero_point=np.repeat([group.zero_point for group in groups], [group.size for group in groups]),
+            motion_dim=first.spec.motion_dim,
+            length_ns=first.spec.length_ns,
+            fingerprint=first.spec.fingerprint.hex(),
+        )
+    return sum(counts)
+
+
+def _write_parquet(rows: Rows, out: Path) -> int:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MissingExtraError("Parquet needs pyarrow: pip install 'motionsig[parquet]'") from error
+    total, table = 0, None
+    try:
+        for device, epoch, seq, batch in rows:
+            count, dim = batch.codes.shape
+            columns = {
+                "device": pa.array([device] * count),
+                "epoch": pa.array(np.full(count, epoch, np.int64)),
+                "seq": pa.array(seq),
+                "start": pa.array(batch.start_ns, pa.timestamp("ns", tz="UTC")),
+                "quality": pa.array(batch.quality),
+                "fingerprint": pa.array([batch.spec.fingerprint.hex()] * count),
+                "codes": pa.FixedSizeListArray.from_arrays(pa.array(batch.codes.ravel()), dim),
+            }
+            block = pa.table(columns)
+            table = table or pq.ParquetWriter(out, block.schema)
+            table.write_table(block)
+            total += count
+    finally:
+        if table:
+            table.close()
+    return total
+
+
+_WRITERS = {".csv": _write_csv, ".npz": _write_npz, ".parquet": _write_parquet}

@@ -1,0 +1,138 @@
+"""The picture of a replay: acceleration and angular rate, and the signature under them on the same time axis."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig.blocks import SampleBlock, SignatureBatch, SignatureSpec
+from motionsig.conventions import CHANNELS, NS_PER_S
+from motionsig.errors import InputError, MissingExtraError
+
+_COLUMNS = 4096
+"""Points drawn across; a long log is kept as the extremes of so many stretches, so memory does not grow with it."""
+
+_COLOURS = ("#c44e52", "#55a868", "#4c72b0")
+
+
+class Picture:
+    """Collects what a replay passes by and draws it at the end."""
+
+    def __init__(self, path: Path, title: str, spec: SignatureSpec) -> None:
+        """Raise MissingExtraError without matplotlib, InputError for a file type it does not write."""
+        try:
+            from matplotlib.figure import Figure
+        except ImportError as error:
+            raise MissingExtraError("--plot needs matplotlib: pip install 'motionsig[plot]'") from error
+        self._figure = Figure(figsize=(12, 7.5), layout="constrained")
+        known = self._figure.canvas.get_supported_filetypes()
+        if path.suffix.lstrip(".").lower() not in known:
+            raise InputError(f"--plot: expected a file name ending in one of {', '.join(known)}, got {str(path)!r}")
+        self._path, self._title, self._spec = path, title, spec
+        self._stride = 1  # samples per kept pair of extremes
+        self._waiting = SampleBlock(np.empty(0, np.int64), np.empty((0, len(CHANNELS)), np.float32))
+        self._time_ns = np.empty(0, np.int64)
+        self._low = self._high = np.empty((0, len(CHANNELS)), np.float32)
+        self._keep_every = 1
+        self._passed = 0
+        self._starts_ns = np.empty(0, np.int64)
+        self._codes = np.empty((0, spec.quantization.dim), np.int8)
+        self._hop_ns = 0
+
+    def add_samples(self, block: SampleBlock) -> None:
+        """Take samples as the source gives them."""
+        time_ns = np.concatenate([self._waiting.time_ns, block.time_ns])
+        data = np.concatenate([self._waiting.data, block.data])
+        whole = len(time_ns) - len(time_ns) % self._stride
+        self._waiting = SampleBlock(time_ns[whole:], data[whole:])
+        parts = data[:whole].reshape(-1, self._stride, len(CHANNELS))
+        self._time_ns = np.concatenate([self._time_ns, time_ns[: whole : self._stride]])
+        self._low = np.concatenate([self._low, parts.min(axis=1)])
+        self._high = np.concatenate([self._high, parts.max(axis=1)])
+        while len(self._time_ns) > 2 * _COLUMNS:
+            self._halve()
+
+    def _halve(self) -> None:
+        pairs = len(self._time_ns) // 2 * 2
+        shape = (-1, 2, len(CHANNELS))
+        self._time_ns = self._time_ns[:pairs:2]
+        self._low = self._low[:pairs].reshape(shape).min(axis=1)
+        self._high = self._high[:pairs].reshape(shape).max(axis=1)
+        self._stride *= 2
+
+    def add_signatures(self, signatures: SignatureBatch) -> None:
+        """Take signatures as the encoder makes them."""
+        first = -self._passed % self._keep_every
+        self._passed += len(signatures)
+        self._hop_ns = signatures.hop_ns
+        self._starts_ns = np.concatenate([self._starts_ns, signatures.start_ns[first :: self._keep_every]])
+        self._codes = np.concatenate([self._codes, signatures.codes[first :: self._keep_every]])
+        while len(self._starts_ns) > 2 * _COLUMNS:
+            self._starts_ns, self._codes = self._starts_ns[::2], self._codes[::2]
+            self._keep_every *= 2
+
+    def save(self) -> None:
+        """Draw and write the file. Raises OSError where it cannot be written."""
+        first_ns = int(self._time_ns[0]) if len(self._time_ns) else 0
+        seconds = (self._time_ns - first_ns) / NS_PER_S
+        unit, per_unit = ("s", 1.0) if not len(seconds) or seconds[-1] < 600 else ("min", 60.0)
+        if len(seconds) and seconds[-1] > 6 * 3600:
+            unit, per_unit = "h", 3600.0
+        axes = self._figure.subplots(3, 1, sharex=True, height_ratios=(1, 1, 1.3))
+        gaps = _gaps(seconds)
+        for axis, columns, label in (
+            (axes[0], slice(0, 3), "acceleration, m/s²"),
+            (axes[1], slice(3, 6), "angular rate, rad/s"),
+        ):
+            x = np.insert(seconds, gaps + 1, np.nan) / per_unit
+            for channel, colour in zip(range(6)[columns], _COLOURS, strict=True):
+                low, high = (np.insert(side[:, channel], gaps + 1, np.nan) for side in (self._low, self._high))
+                name = CHANNELS[channel]
+                if self._stride > 1:
+                    axis.fill_between(x, low, high, color=colour, alpha=0.6, linewidth=0, label=name)
+                else:
+                    axis.plot(x, low, color=colour, linewidth=0.7, label=name)
+            axis.set_ylabel(label)
+            axis.legend(loc="upper right", ncols=3, frameon=False, fontsize="small")
+            axis.spines[["top", "right"]].set_visible(False)
+        self._draw_codes(axes[2], first_ns, per_unit)
+        for axis in axes:
+            for gap in gaps:
+                axis.axvspan(seconds[gap] / per_unit, seconds[gap + 1] / per_unit, color="0.82", linewidth=0, zorder=0)
+        axes[0].set_title(self._title + (f", {len(gaps)} gaps in grey" if len(gaps) else ""), loc="left")
+        axes[2].set_xlabel(f"time since the first sample, {unit}")
+        self._figure.savefig(self._path, dpi=110)
+
+    def _draw_codes(self, axis: Any, first_ns: int, per_unit: float) -> None:
+        motion, dim = self._spec.motion_dim, self._spec.quantization.dim
+        if len(self._starts_ns):
+            # A signature is drawn in the middle of its window, as wide as the hop.
+            middle = (self._starts_ns - first_ns + self._spec.length_ns // 2) / NS_PER_S
+            step = self._keep_every * self._hop_ns / NS_PER_S
+            breaks = np.flatnonzero(np.abs(np.diff(middle) - step) > step / 2)
+            for first, last in zip((0, *(breaks + 1)), (*(breaks + 1), len(middle)), strict=True):
+                edges = np.append(middle[first:last] - step / 2, middle[last - 1] + step / 2) / per_unit
+                mesh = axis.pcolormesh(
+                    edges,
+                    np.arange(dim + 1),
+                    self._codes[first:last].T,
+                    cmap="RdBu_r",
+                    vmin=-128,
+                    vmax=128,
+                    rasterized=True,
+                )
+            self._figure.colorbar(mesh, ax=axis, label="code", pad=0.01, fraction=0.03)
+        axis.axhline(motion, color="black", linewidth=0.8)
+        axis.set_yticks([motion / 2, (motion + dim) / 2], ["motion", "posture"], rotation=90, va="center")
+        axis.set_ylim(dim, 0)
+        axis.set_ylabel("signature")
+
+
+def _gaps(seconds: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the points after which the next comes too late, or too early, to follow on."""
+    steps = np.diff(seconds)
+    usual = float(np.median(steps)) if len(steps) else 0.0
+    return np.flatnonzero((steps > 1.5 * usual + 0.05) | (steps <= 0))

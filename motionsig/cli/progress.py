@@ -1,0 +1,29 @@
+"""A bar on standard error for whatever takes long."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Told how much has been done since it was last told."""
+
+    def update(self, n: int) -> object: ...
+
+
+class _Unseen:
+    def update(self, n: int) -> object:
+        return None
+
+
+def progress(name: str, total: int | None, unit: str) -> AbstractContextManager[Progress]:
+    """Return a bar, drawn only where standard error is a terminal and tqdm is installed."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return nullcontext(_Unseen())
+    bar: AbstractContextManager[Progress] = tqdm(
+        desc=name, total=total, unit=unit, unit_scale=True, disable=None, leave=False
+    )
+    return bar

@@ -1,0 +1,245 @@
+"""`motionsig replay`: recorded logs through the path of a live sensor, into any sink."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from motionsig.blocks import SampleBlock, SignatureBatch, Source
+from motionsig.cli.progress import Progress, progress
+from motionsig.conventions import NS_PER_S, RAW_BYTES_PER_SAMPLE
+from motionsig.encoders import DEVICES, Encoder, open_encoder
+from motionsig.errors import InputError, SinkError
+from motionsig.pipeline import run, signature_epoch
+from motionsig.publishers import Sink, open_sink
+from motionsig.raw_size import RawSize
+from motionsig.recordings import open_recording
+
+if TYPE_CHECKING:
+    from motionsig.cli.picture import Picture
+
+RAW_BATCH_S = 10.0
+"""Raw samples would wait as long to travel together as signatures do by default."""
+
+_PACED_S = 0.1
+"""At --speed 1 samples arrive in blocks this long, as a sensor's FIFO delivers them."""
+
+
+@dataclass
+class _Totals:
+    """The summary over all logs; the fields are those of --json, in its order."""
+
+    samples: int = 0
+    not_finite: int = 0
+    gaps: int = 0
+    bridged: int = 0
+    windows: int = 0
+    signatures: int = 0
+    raw_bytes: int = 0
+    raw_lossless_bytes: int = 0
+    raw_lossless_scheme: str = ""
+    payload_bytes: int = 0
+    covered_s: float = 0.0
+    elapsed_s: float = 0.0
+    realtime_factor: float = 0.0
+    duplicates: int = 0
+    model: str = ""
+    device: str = ""
+
+
+def add_to(commands: Any) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser("replay", help="recorded logs to signatures", description=__doc__)
+    parser.add_argument("logs", nargs="+", metavar="LOG", help="a recording: motionsig's own, CSV, a phone app's, npz")
+    parser.add_argument(
+        "--to",
+        required=True,
+        metavar="URL",
+        help="mqtt://HOST, mqtts://HOST, store:PATH or file:PATH, with ?option=value",
+    )
+    parser.add_argument("--model", metavar="NAME", help="a shipped model or a model folder")
+    parser.add_argument("--device", default="auto", choices=DEVICES, help="what runs the network")
+    parser.add_argument("--hop", type=int, metavar="N", help="grid samples between windows; the model's own by default")
+    parser.add_argument("--speed", default="max", help="max, or 1 for real time (2 for twice that, ...)")
+    parser.add_argument("--name", metavar="DEVICE", help="device the signatures are published as; this host by default")
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of the reader, such as rate_hz=100",
+    )
+    parser.add_argument("--plot", type=Path, metavar="PNG", help="draw samples and signatures of one log")
+    parser.add_argument("--json", action="store_true", help="the summary as one JSON object on the last line")
+    parser.set_defaults(command=_replay)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    speed = _speed(options.speed)
+    reader_options = dict(_key_value(text) for text in options.option)
+    if options.plot and len(options.logs) > 1:
+        raise InputError(f"--plot: expected one log for one picture, got {len(options.logs)}")
+    encoder = open_encoder(options.model, options.device)
+    totals, rivals = _Totals(model=encoder.card.name, device=encoder.device), Counter[str]()
+    for log in options.logs:
+        _replay_one(log, reader_options, encoder, options, speed, totals, rivals)
+    totals.raw_lossless_scheme, totals.raw_lossless_bytes = min(rivals.items(), key=lambda scheme: scheme[1])
+    totals.realtime_factor = round(totals.covered_s / totals.elapsed_s, 1) if totals.elapsed_s else 0.0
+    print(_table(totals, options))
+    if options.json:
+        print(json.dumps({field.name: getattr(totals, field.name) for field in fields(totals)}))
+    return 0
+
+
+def _replay_one(
+    log: str,
+    reader_options: dict[str, Any],
+    encoder: Encoder,
+    options: argparse.Namespace,
+    speed: float,
+    totals: _Totals,
+    rivals: Counter[str],
+) -> None:
+    """Replay one log and add what came of it to `totals`, what raw samples would have cost to `rivals`."""
+    hop = encoder.card.hop if options.hop is None else options.hop
+    with ExitStack() as stack:
+        source = stack.enter_context(open_recording(log, **reader_options))
+        info = source.info
+        picture = None
+        if options.plot:
+            from motionsig.cli.picture import Picture
+
+            picture = Picture(options.plot, f"{info.name} ({info.format})", encoder.card.spec)
+        sink = stack.enter_context(
+            open_sink(
+                options.to, device=options.name or info.device, epoch=signature_epoch(info.epoch, encoder.card, hop)
+            )
+        )
+        rival = RawSize(source.rate_hz, batch_s=RAW_BATCH_S, scale=info.scale)
+        watched = _Watched(
+            source, rival, picture, stack.enter_context(progress(info.name, info.samples, " samples")), speed
+        )
+        began = time.monotonic()
+        summary = run(watched, encoder, _Tee(sink, picture), hop=hop)
+        # Delivery is part of the work; what only observes it is not.
+        sink.close()
+        elapsed_s = time.monotonic() - began - watched.observing_s
+    totals.samples += summary.samples
+    totals.not_finite += summary.not_finite
+    totals.gaps += summary.gaps
+    totals.bridged += summary.bridged
+    totals.windows += summary.windows
+    totals.signatures += summary.signatures
+    totals.raw_bytes += RAW_BYTES_PER_SAMPLE * summary.samples
+    rivals.update(rival.sizes())
+    totals.payload_bytes += sink.payload_bytes
+    totals.covered_s += summary.covered_s
+    totals.elapsed_s += elapsed_s
+    totals.duplicates += sink.counts.duplicates
+    if picture:
+        picture.save()
+        print(f"picture: {options.plot}", file=sys.stderr)
+    left = sink.counts.pending + sink.counts.dropped
+    if left:
+        raise SinkError(
+            f"{options.to}: expected {summary.signatures} signatures delivered, got {sink.counts.pending} still waiting in "
+            f"the spool and {sink.counts.dropped} dropped; what waits goes out with the next run to this broker"
+        )
+
+
+class _Watched:
+    """The source with an onlooker: progress, the rival's size, the picture, and the clock at --speed."""
+
+    def __init__(self, source: Source, rival: RawSize, picture: Picture | None, bar: Progress, speed: float) -> None:
+        self.rate_hz = source.rate_hz
+        self.info = source.info
+        self.observing_s = 0.0
+        self._source, self._rival, self._picture, self._bar, self._speed = source, rival, picture, bar, speed
+
+    def __iter__(self) -> Iterator[SampleBlock]:
+        for block in self._source if self._speed == math.inf else _paced(self._source, self._speed):
+            began = time.monotonic()
+            self._rival.push(block)
+            if self._picture:
+                self._picture.add_samples(block)
+            self._bar.update(len(block))
+            self.observing_s += time.monotonic() - began
+            yield block
+
+
+def _paced(source: Source, speed: float) -> Iterator[SampleBlock]:
+    """Yield the samples as they would arrive; time that a gap took passes, too, a step back in time does not."""
+    rows = max(1, round(source.rate_hz * _PACED_S))
+    last_ns, due = None, time.monotonic()
+    for block in source:
+        for first in range(0, len(block), rows):
+            part = slice(first, first + rows)
+            end_ns = int(block.time_ns[part][-1])
+            due += max(0, end_ns - last_ns) / NS_PER_S / speed if last_ns is not None else 0.0
+            last_ns = end_ns
+            time.sleep(max(0.0, due - time.monotonic()))
+            yield SampleBlock(block.time_ns[part], block.data[part], block.gap and first == 0)
+
+
+class _Tee:
+    """Hands signatures to the sink and to the picture."""
+
+    def __init__(self, sink: Sink, picture: Picture | None) -> None:
+        self._sink, self._picture = sink, picture
+
+    def publish(self, signatures: SignatureBatch) -> None:
+        self._sink.publish(signatures)
+        if self._picture:
+            self._picture.add_signatures(signatures)
+
+
+def _speed(text: str) -> float:
+    if text == "max":
+        return math.inf
+    with suppress(ValueError):
+        if 0 < float(text) < math.inf:
+            return float(text)
+    raise InputError(f"--speed: expected max, or a factor of real time such as 1, got {text!r}")
+
+
+def _key_value(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"--option: expected KEY=VALUE, got {text!r}")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+def _table(totals: _Totals, options: argparse.Namespace) -> str:
+    """Return the summary for people."""
+
+    def size(count: int) -> str:
+        ratio = f"  {count / totals.payload_bytes:8.1f} x" if totals.payload_bytes else ""
+        return f"{count:14,d} B{ratio}"
+
+    losses = f"{totals.gaps} gaps, {totals.bridged} short losses bridged, {totals.not_finite} samples not a number"
+    pace = f"{totals.elapsed_s:.2f} s for {totals.covered_s:.1f} s of motion, {totals.realtime_factor:,.0f} x real time"
+    stored = f", {totals.duplicates} of them already there" if totals.duplicates else ""
+    return "\n".join(
+        (
+            f"samples            {totals.samples:14,d}    {losses}",
+            f"windows            {totals.windows:14,d}",
+            f"signatures         {totals.signatures:14,d}    to {options.to}{stored}",
+            f"raw int16          {size(totals.raw_bytes)}",
+            f"raw, lossless      {size(totals.raw_lossless_bytes)}   {totals.raw_lossless_scheme}",
+            f"payload            {size(totals.payload_bytes)}",
+            f"time               {pace}",
+            f"model, device      {totals.model}, {totals.device}",
+        )
+    )

@@ -1,0 +1,359 @@
+"""motionsig's own log: what a device records, sample for sample.
+
+The container is a CBOR sequence (RFC 8742): any CBOR tool lists it, and appending is all that writing ever does. Tables
+(SQLite, Parquet, HDF5) were the alternatives; they write each byte twice or cannot be read after a kill. The first item
+is a header, a map with text keys embedded as tag 24. Each further item is a record of at most a nominal second, written
+by one write(2):
+
+    [start_ns, duration_ns, samples, crc32]                        plain: evenly spaced, int16, nothing lost before
+    [start_ns, duration_ns, gap, jitter, samples, crc32]           anything else
+
+`samples` is n x 6 row-major: a byte string of little-endian int16 counts (times the header's scale: SI units), or,
+under tag 85 (RFC 8746), little-endian float32 where counts would not give the very same numbers. Sample i was taken at
+start + (i * duration + (n - 1) // 2) // (n - 1), plus jitter[i]: deflated differences of int64, empty for none. crc32
+(zlib's) is over the record's bytes before it. Numbers have a fixed width, so that equal records have equal sizes and
+the reader takes a run of them at once.
+
+A torn or damaged record is passed over, and what follows it comes after a gap.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import re
+import struct
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig.blocks import SampleBlock, SourceInfo
+from motionsig.conventions import CHANNELS
+from motionsig.errors import RecordingError
+from motionsig.recordings import Reader
+
+FORMAT = "motionsig-log"
+VERSION = 1
+
+_MAGIC = b"\xd9\xd9\xf7\xd8\x18\x59"  # tag 55799: this is CBOR; tag 24: embedded CBOR, a byte string of 16-bit length
+_ROW = 2 * len(CHANNELS)
+_PLAIN = struct.Struct(">BBQBIBH")
+_PLAIN_HEADS = (0x84, 0x1B, 0x1A, 0x59)  # array of 4, uint64, uint32, byte string of 16-bit length
+_FULL = struct.Struct(">BBQBQBBI")
+_FALSE, _TRUE, _BYTES32 = 0xF4, 0xF5, 0x5A
+_COUNTS_HEAD, _FLOATS_HEAD = b"\x5a", b"\xd8\x55\x5a"
+_CRC = struct.Struct(">BI")
+_RECORD_START = re.compile(rb"\x84\x1b|\x86[\x1b\x3b]")
+_MOST_ROWS = 0xFFFF // _ROW
+_MOST_BYTES = 1 << 20  # no record is longer; a length above it is damage
+_READ_BYTES = 1 << 18
+_BLOCK_ROWS = 4096
+_SYNC_S = 10.0
+
+log = logging.getLogger(__name__)
+
+
+def _times(start_ns: NDArray[np.int64], duration_ns: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return (records, count) times, evenly spaced over each duration."""
+    steps = max(count - 1, 1)
+    return start_ns[:, None] + (np.arange(count) * duration_ns[:, None] + steps // 2) // steps
+
+
+class Recorder:
+    """Appends SampleBlocks to a new log; a context manager.
+
+    A kill loses at most the last nominal second; a power cut at most what came after the last sync, every 10 s.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        rate_hz: float,
+        epoch: int,
+        scale: tuple[float, ...] | None = None,
+        device: str | None = None,
+    ) -> None:
+        """Raise RecordingError if `path` exists or cannot be written. `scale`: SI units per int16 count, (6,)."""
+        import cbor2
+
+        self.path = Path(path)
+        self._scale = None if scale is None else np.array(scale, np.float32)
+        self._rows = min(max(int(rate_hz), 1), _MOST_ROWS)
+        self._waiting = _none()
+        self._gap = False
+        self._synced = time.monotonic()
+        header = {
+            FORMAT: VERSION,
+            "device": device,
+            "epoch": epoch,
+            "rate_hz": float(rate_hz),
+            "channels": list(CHANNELS),
+            "units": ["m/s^2"] * 3 + ["rad/s"] * 3,
+            "scale": None if self._scale is None else self._scale.tolist(),
+        }
+        try:
+            self._file = open(self.path, "xb", buffering=0)  # noqa: SIM115  (open until close)
+        except OSError as error:
+            raise RecordingError(f"{self.path}: expected to create a new recording, got: {error.strerror}") from error
+        text = cbor2.dumps(header)
+        self._append(_MAGIC + struct.pack(">H", len(text)) + text)
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def write(self, block: SampleBlock) -> None:
+        """Take the next samples.
+
+        Raises RecordingError if the file cannot grow: what was written stays whole, and what was not is tried again at
+        the next call.
+        """
+        waiting = self._waiting
+        if block.gap or (len(waiting) and len(block) and block.time_ns[0] <= waiting.time_ns[-1]):
+            self._flush(len(waiting))
+            self._gap |= block.gap
+            waiting = self._waiting
+        self._waiting = SampleBlock(
+            np.concatenate([waiting.time_ns, block.time_ns]), np.concatenate([waiting.data, block.data])
+        )
+        while len(self._waiting) >= self._rows:
+            self._flush(self._rows)
+        if time.monotonic() - self._synced > _SYNC_S:
+            os.fdatasync(self._file.fileno())
+            self._synced = time.monotonic()
+
+    def close(self) -> None:
+        """Write what is waiting, sync and close; again is harmless."""
+        if self._file.closed:
+            return
+        try:
+            self._flush(len(self._waiting))
+            os.fdatasync(self._file.fileno())
+        finally:
+            self._file.close()
+
+    def _flush(self, count: int) -> None:
+        if not count:
+            return
+        waiting = self._waiting
+        self._append(self._record(waiting.time_ns[:count], waiting.data[:count]))
+        self._gap = False
+        self._waiting = SampleBlock(waiting.time_ns[count:], waiting.data[count:])
+
+    def _record(self, time_ns: NDArray[np.int64], data: NDArray[np.float32]) -> bytes:
+        start, duration = int(time_ns[0]), int(time_ns[-1] - time_ns[0])
+        jitter = time_ns - _times(time_ns[:1], time_ns[-1:] - time_ns[:1], len(time_ns))[0]
+        counts = self._counts(data)
+        plain = start >= 0 and duration < 1 << 32 and not self._gap and not jitter.any()
+        if counts is not None and plain:
+            array, integer, short, text = _PLAIN_HEADS
+            body = _PLAIN.pack(array, integer, start, short, duration, text, len(counts)) + counts
+        else:
+            packed = zlib.compress(np.diff(jitter, prepend=0).astype("<i8").tobytes()) if jitter.any() else b""
+            integer, magnitude = (0x1B, start) if start >= 0 else (0x3B, -1 - start)
+            gap = _TRUE if self._gap else _FALSE
+            body = _FULL.pack(0x86, integer, magnitude, 0x1B, duration, gap, _BYTES32, len(packed)) + packed
+            samples = data.astype("<f4").tobytes() if counts is None else counts
+            body += (_FLOATS_HEAD if counts is None else _COUNTS_HEAD) + struct.pack(">I", len(samples)) + samples
+        return body + _CRC.pack(0x1A, zlib.crc32(body))
+
+    def _counts(self, data: NDArray[np.float32]) -> bytes | None:
+        """Return int16 counts (n, 6) that give back `data` to the last bit, or None if there are none."""
+        if self._scale is None or not np.isfinite(data).all():
+            return None
+        counts = np.rint(data / self._scale)
+        if np.abs(counts).max() > 32767 or (counts * self._scale != data).any():
+            return None
+        return bytes(counts.astype("<i2").tobytes())
+
+    def _append(self, record: bytes) -> None:
+        end = self._file.tell()
+        try:
+            if self._file.write(record) != len(record):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            # Half a record would be read as damage; what was whole before stays whole.
+            with contextlib.suppress(OSError):
+                self._file.truncate(end)
+                self._file.seek(end)
+            raise RecordingError(
+                f"{self.path}: expected room for {len(record)} bytes, got: {error.strerror}"
+            ) from error
+
+
+class Recording:
+    """A native log as a Source; `damaged_bytes` counts what the last pass over it had to skip."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the header alone; raise RecordingError if it is not one of this version."""
+        import cbor2
+
+        self.path = path
+        self.damaged_bytes = 0
+        with open(path, "rb") as file:
+            start = file.read(len(_MAGIC) + 2)
+            text = file.read(int.from_bytes(start[len(_MAGIC) :], "big"))
+        self._first_record = len(start) + len(text)
+        try:
+            header = cbor2.loads(text)
+            scale = header["scale"]
+            version, self.rate_hz = header[FORMAT], float(header["rate_hz"])
+            self._scale = None if scale is None else np.array(scale, np.float32).reshape(len(CHANNELS))
+            epoch, device = int(header["epoch"]), header["device"]
+        except (cbor2.CBORDecodeError, KeyError, TypeError, ValueError) as error:
+            raise RecordingError(f"{path}: expected a header of {FORMAT}, got a damaged one: {error!r}") from error
+        if version != VERSION or not self.rate_hz > 0:
+            raise RecordingError(
+                f"{path}: expected {FORMAT} version {VERSION} with a rate above 0, got version {version!r} and "
+                f"{self.rate_hz} Hz; a newer log needs a newer motionsig"
+            )
+        per_row = _ROW + (_PLAIN.size + _CRC.size) / max(int(self.rate_hz), 1)
+        about = max(0, round((path.stat().st_size - self._first_record) / per_row))
+        self.info = SourceInfo(path.name, FORMAT, epoch, about, None if scale is None else tuple(scale), device)
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is held open between passes."""
+
+    def __iter__(self) -> Iterator[SampleBlock]:
+        """Yield the samples in order, a few seconds at a time."""
+        self.damaged_bytes = 0
+        lost = False
+        with open(self.path, "rb") as file:
+            file.seek(self._first_record)
+            buffer, position, more = b"", 0, True
+            while more or position < len(buffer):
+                found = self._take(buffer, position)
+                if found:
+                    block, position = found
+                    yield SampleBlock(block.time_ns, block.data, block.gap or lost)
+                    lost = False
+                elif found is None and more:
+                    got = file.read(_READ_BYTES)
+                    buffer, position, more = buffer[position:] + got, 0, bool(got)
+                else:
+                    following = _RECORD_START.search(buffer, position + 1)
+                    # Without one, the last byte may be the first of the next record's two.
+                    end = following.start() if following else max(position + 1, len(buffer) - more)
+                    self.damaged_bytes += end - position
+                    position, lost = end, True
+        if self.damaged_bytes:
+            log.warning("%s: passed over %d bytes of torn or damaged records", self.path, self.damaged_bytes)
+
+    def _take(self, buffer: bytes, position: int) -> tuple[SampleBlock, int] | tuple[()] | None:
+        """Return the samples at `position` and their end; () if no record starts there, None if it is still cut short."""
+        if len(buffer) - position < _PLAIN.size:
+            return None
+        if buffer[position] == _PLAIN_HEADS[0]:
+            return self._take_plain(buffer, position)
+        return self._take_full(buffer, position)
+
+    def _take_plain(self, buffer: bytes, position: int) -> tuple[SampleBlock, int] | tuple[()] | None:
+        """Take as many records as follow each other with the same number of samples."""
+        *heads, size = (_PLAIN.unpack_from(buffer, position)[i] for i in (0, 1, 3, 5, 6))
+        count = size // _ROW
+        if tuple(heads) != _PLAIN_HEADS or not count or size % _ROW or self._scale is None:
+            return ()
+        kind = np.dtype(
+            [
+                ("head", ">u2"),
+                ("start", ">u8"),
+                ("short", "u1"),
+                ("duration", ">u4"),
+                ("text", "u1"),
+                ("size", ">u2"),
+                ("counts", "<i2", (count, len(CHANNELS))),
+                ("tail", "u1"),
+                ("crc", ">u4"),
+            ]
+        )
+        fit = min((len(buffer) - position) // kind.itemsize, max(_BLOCK_ROWS // count, 1))
+        if not fit:
+            return None
+        records = np.frombuffer(buffer, kind, fit, position)
+        same = (records["head"] == records["head"][0]) & (records["short"] == heads[2]) & (records["text"] == heads[3])
+        same &= (records["size"] == size) & (records["start"] < 1 << 63)
+        view = memoryview(buffer)
+        crcs = records["crc"].tolist()
+        good = 0
+        while good < fit and same[good]:
+            first = position + good * kind.itemsize
+            if zlib.crc32(view[first : first + kind.itemsize - _CRC.size]) != crcs[good]:
+                break
+            good += 1
+        if not good:
+            return ()
+        records = records[:good]
+        times = _times(records["start"].astype(np.int64), records["duration"].astype(np.int64), count).ravel()
+        # A record that starts before the last one ended is a step back in time: it begins a block of its own.
+        back = np.flatnonzero(times[count::count] <= times[count - 1 : -1 : count])
+        if len(back):
+            good = int(back[0]) + 1
+        data = records["counts"][:good].reshape(-1, len(CHANNELS)).astype(np.float32) * self._scale
+        return SampleBlock(times[: good * count], data), position + good * kind.itemsize
+
+    def _take_full(self, buffer: bytes, position: int) -> tuple[SampleBlock, int] | tuple[()] | None:
+        if len(buffer) - position < _FULL.size:
+            return None
+        array, sign, magnitude, integer, duration, gap, text, size = _FULL.unpack_from(buffer, position)
+        if (array, integer, text) != (0x86, 0x1B, _BYTES32) or sign not in (0x1B, 0x3B) or gap not in (_FALSE, _TRUE):
+            return ()
+        if size > _MOST_BYTES or duration >= 1 << 63 or magnitude >= 1 << 63:
+            return ()
+        after_jitter = position + _FULL.size + size
+        floats = buffer[after_jitter : after_jitter + 1] == _FLOATS_HEAD[:1]
+        head = _FLOATS_HEAD if floats else _COUNTS_HEAD
+        first = after_jitter + len(head) + 4
+        if len(buffer) < first:
+            return None
+        length = int.from_bytes(buffer[first - 4 : first], "big")
+        end = first + length + _CRC.size
+        row = 2 * _ROW if floats else _ROW
+        if not buffer.startswith(head, after_jitter) or not 0 < length < _MOST_BYTES or length % row:
+            return ()
+        if len(buffer) < end:
+            return None
+        if _CRC.pack(0x1A, zlib.crc32(buffer[position : end - _CRC.size])) != buffer[end - _CRC.size : end]:
+            return ()
+        count = length // row
+        data: NDArray[Any] = np.frombuffer(buffer, "<f4" if floats else "<i2", count * len(CHANNELS), first)
+        data = data.reshape(count, len(CHANNELS)).astype(np.float32)
+        if not floats:
+            data = data * self._scale
+        start = magnitude if sign == 0x1B else -1 - magnitude
+        times = _times(np.array([start]), np.array([duration]), count)[0]
+        if size:
+            # One byte more than wanted shows a stream that is too long without inflating the rest of it.
+            jitter = zlib.decompressobj().decompress(buffer[position + _FULL.size : after_jitter], 8 * count + 1)
+            if len(jitter) != 8 * count:
+                return ()
+            times = times + np.cumsum(np.frombuffer(jitter, "<i8"))
+        return SampleBlock(times, data, gap == _TRUE), end
+
+
+def _none() -> SampleBlock:
+    return SampleBlock(np.empty(0, np.int64), np.empty((0, len(CHANNELS)), np.float32))
+
+
+READER = Reader(
+    name=FORMAT,
+    recognises=lambda path, head: 3 if head.startswith(_MAGIC) and FORMAT.encode() in head[:64] else 0,
+    open=Recording,
+)

@@ -1,0 +1,32 @@
+"""Signals that every test may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from motionsig.conventions import STANDARD_GRAVITY
+
+Motion = Callable[..., NDArray[np.float32]]
+
+
+def _motion(seconds_or_count: float, rate_hz: float, *, seed: int = 0, count: int | None = None) -> NDArray[np.float32]:
+    """Return (n, 6) samples of a device that swings in gravity: band-limited, m/s² and rad/s."""
+    random = np.random.default_rng(seed)
+    n = round(seconds_or_count * rate_hz) if count is None else count
+    time_s = np.arange(n) / rate_hz
+    data = np.zeros((n, 6))
+    for channel in range(6):
+        for frequency in random.uniform(0.3, 6, 4):
+            data[:, channel] += random.uniform(0.1, 1.5) * np.sin(2 * np.pi * (frequency * time_s + random.uniform()))
+    data[:, 2] += STANDARD_GRAVITY
+    return data.astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def motion() -> Motion:
+    """The function that makes samples."""
+    return _motion

@@ -1,0 +1,216 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import cbor2
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from motionsig import open_recording
+from motionsig.blocks import SampleBlock
+from motionsig.errors import RecordingError
+from motionsig.recordings.native import Recorder, Recording
+
+SCALE = (0.0024,) * 3 + (0.001,) * 3
+
+
+def samples(count, rate_hz, *, seed=0):
+    """Return times and data (n, 6) that are whole counts of SCALE."""
+    counts = np.random.default_rng(seed).integers(-3000, 3000, (count, 6))
+    time_ns = 10**18 + np.rint(np.arange(count) * 1e9 / rate_hz).astype(np.int64)
+    return time_ns, counts.astype(np.float32) * np.array(SCALE, np.float32)
+
+
+def write(path, blocks, *, rate_hz=100, scale=SCALE):
+    with Recorder(path, rate_hz=rate_hz, epoch=5, scale=scale, device="pi") as recorder:
+        for block in blocks:
+            recorder.write(block)
+    return path
+
+
+def read(path):
+    blocks = list(Recording(path))
+    return np.concatenate([block.time_ns for block in blocks]), np.concatenate([block.data for block in blocks]), blocks
+
+
+@pytest.mark.parametrize("rate_hz", [20, 50, 100, 104, 200, 1000])
+def test_lossless_and_within_a_tenth_of_bare_int16(tmp_path, rate_hz):
+    time_ns, data = samples(30 * rate_hz, rate_hz)
+    path = tmp_path / "log"
+    write(path, [SampleBlock(time_ns[i : i + 17], data[i : i + 17]) for i in range(0, len(data), 17)], rate_hz=rate_hz)
+    got_ns, got, blocks = read(path)
+    assert got_ns.tobytes() == time_ns.tobytes() and got.tobytes() == data.tobytes()
+    assert not any(block.gap for block in blocks)
+    assert path.stat().st_size <= 1.1 * 12 * len(data) + 300  # the header is written once
+    source = open_recording(path)
+    assert (source.rate_hz, source.info.format, source.info.epoch, source.info.device) == (
+        rate_hz,
+        "motionsig-log",
+        5,
+        "pi",
+    )
+    assert abs(source.info.samples - len(data)) <= 0.05 * len(data)
+
+
+def test_what_counts_cannot_hold_is_kept_as_float32(tmp_path):
+    random = np.random.default_rng(0)
+    time_ns = np.unique(random.integers(-(10**12), 10**12, 500))
+    data = random.normal(size=(len(time_ns), 6)).astype(np.float32)
+    data[7, 2] = np.nan
+    for scale in (None, SCALE):
+        path = write(tmp_path / f"log{scale is None}", [SampleBlock(time_ns, data)], scale=scale)
+        got_ns, got, _ = read(path)
+        assert got_ns.tobytes() == time_ns.tobytes() and got.tobytes() == data.tobytes()
+
+
+def test_gaps_and_steps_back_in_time_stay_what_they_were(tmp_path):
+    time_ns, data = samples(300, 100)
+    blocks = [
+        SampleBlock(time_ns[:150], data[:150]),
+        SampleBlock(time_ns[200:], data[200:], gap=True),
+        SampleBlock(time_ns[:50], data[:50]),
+    ]
+    got_ns, got, out = read(write(tmp_path / "log", blocks))
+    assert got_ns.tolist() == [*time_ns[:150], *time_ns[200:], *time_ns[:50]]
+    assert [block.time_ns[0] for block in out if block.gap] == [time_ns[200]]
+    assert all((np.diff(block.time_ns) > 0).all() for block in out)
+
+
+def test_any_cbor_tool_can_read_it(tmp_path):
+    time_ns, data = samples(100, 100)
+    path = write(tmp_path / "log", [SampleBlock(time_ns, data)])
+    with open(path, "rb") as file:
+        header = cbor2.loads(cbor2.load(file).value)
+        record = cbor2.load(file)
+        assert file.read() == b""
+    assert header["units"] == ["m/s^2"] * 3 + ["rad/s"] * 3
+    start_ns, duration_ns, counts, _ = record
+    assert (start_ns, duration_ns) == (time_ns[0], time_ns[-1] - time_ns[0])
+    decoded = np.frombuffer(counts, "<i2").reshape(-1, 6) * np.array(header["scale"], np.float32)
+    assert decoded.astype(np.float32).tobytes() == data.tobytes()
+
+
+def test_opening_does_not_read_it_whole(tmp_path):
+    time_ns, data = samples(200, 200)
+    path = write(tmp_path / "log", [SampleBlock(time_ns, data)], rate_hz=200)
+    os.truncate(path, 24 * 3600 * 200 * 12)  # a day of it; the rest is a hole that reading would have to walk
+    source = open_recording(path)
+    assert source.info.samples == pytest.approx(24 * 3600 * 200, rel=0.02)
+    assert next(iter(source)).time_ns[0] == time_ns[0]
+
+
+def test_kill_loses_at_most_the_last_second(tmp_path):
+    path = tmp_path / "log"
+    program = f"""
+        import numpy as np, sys
+        from motionsig.blocks import SampleBlock
+        from motionsig.recordings.native import Recorder
+        recorder = Recorder({str(path)!r}, rate_hz=100, epoch=1, scale={SCALE!r})
+        for number in range(10**9):
+            rows = np.arange(number * 10, number * 10 + 10)
+            recorder.write(SampleBlock(rows * 10_000_000, np.repeat(rows[:, None] % 1000, 6, 1) * np.array({SCALE!r}, "f4")))
+            if number % 50 == 0:
+                print(rows[-1], flush=True)
+    """
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE, text=True) as child:
+        for _ in range(20):
+            accepted = int(child.stdout.readline())
+        child.send_signal(signal.SIGKILL)
+        accepted = max([accepted, *map(int, child.stdout.read().split())])
+    time_ns, data, _ = read(path)
+    assert len(time_ns) >= accepted + 1 - 100
+    assert (time_ns == np.arange(len(time_ns)) * 10_000_000).all()
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    time_ns, data = samples(900, 100)
+    blocks = [SampleBlock(time_ns[:400], data[:400]), SampleBlock(time_ns[450:], data[450:], gap=True)]
+    return write(tmp_path_factory.mktemp("native") / "log", blocks), time_ns, data
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    damage=st.lists(
+        st.tuples(st.floats(0, 1), st.sampled_from(["flip", "cut", "end"]), st.integers(1, 300)), max_size=3
+    )
+)
+def test_damage_anywhere_never_gives_a_wrong_sample(tmp_path, log, damage, caplog):
+    path, time_ns, data = log
+    content = bytearray(path.read_bytes())
+    for place, kind, size in damage:
+        place = int(place * (len(content) - 1))
+        if kind == "flip":
+            content[place] ^= size % 255 + 1
+        elif kind == "cut":
+            del content[place : place + size]
+        else:
+            del content[place:]
+        if not content:
+            return
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(content)
+    try:
+        source = Recording(damaged)
+    except RecordingError:
+        return
+    header = path.read_bytes().index(b"\x84\x1b")
+    if content[:header] != path.read_bytes()[:header]:
+        return  # another rate or scale that is still well formed; the header has no checksum of its own
+    known = {int(t): row.tobytes() for t, row in zip(time_ns, data, strict=True)}
+    for block in source:
+        for t, row in zip(block.time_ns.tolist(), block.data, strict=True):
+            assert known[t] == row.tobytes()
+
+
+def test_a_torn_tail_is_counted_and_what_follows_damage_is_a_gap(tmp_path, log, caplog):
+    path, time_ns, _ = log
+    content = bytearray(path.read_bytes())
+    torn = tmp_path / "torn"
+    torn.write_bytes(content[:-20])
+    source = Recording(torn)
+    assert sum(len(block) for block in source) == 900 - 50 - 50
+    assert source.damaged_bytes > 0 and "torn or damaged" in caplog.text
+    content[len(content) // 3] ^= 1
+    torn.write_bytes(content)
+    blocks = list(Recording(torn))
+    assert sum(block.gap for block in blocks) == 2
+
+
+def test_no_log_is_overwritten_and_no_stranger_is_read(tmp_path, log):
+    path, *_ = log
+    with pytest.raises(RecordingError, match="expected to create a new recording, got: File exists"):
+        Recorder(path, rate_hz=100, epoch=1)
+    newer = tmp_path / "newer"
+    header = cbor2.dumps({"motionsig-log": 2, "epoch": 1, "rate_hz": 50.0, "scale": None, "device": None})
+    newer.write_bytes(b"\xd9\xd9\xf7\xd8\x18\x59" + len(header).to_bytes(2, "big") + header)
+    with pytest.raises(RecordingError, match="expected motionsig-log version 1 .* got version 2"):
+        open_recording(newer)
+
+
+def test_a_full_disk_is_one_error_and_keeps_what_was_whole(tmp_path):
+    path = tmp_path / "log"
+    program = f"""
+        import resource, signal
+        import numpy as np
+        from motionsig.blocks import SampleBlock
+        from motionsig.errors import RecordingError
+        from motionsig.recordings.native import Recorder
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+        recorder = Recorder({str(path)!r}, rate_hz=100, epoch=1, scale={SCALE!r})
+        try:
+            for second in range(9):
+                rows = np.arange(second * 100, second * 100 + 100)
+                recorder.write(SampleBlock(rows * 10_000_000, np.zeros((100, 6), "f4")))
+        except RecordingError as error:
+            print(error)
+    """
+    out = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True)
+    assert "expected room for" in out.stdout and str(path) in out.stdout
+    source = Recording(path)
+    assert sum(len(block) for block in source) == 200 and source.damaged_bytes == 0

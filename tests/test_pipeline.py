@@ -1,0 +1,169 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import motionsig
+from motionsig import wire
+from motionsig.blocks import Quality, SampleBlock, concatenate
+from motionsig.errors import InputError
+from motionsig.pipeline import run, signature_epoch
+from motionsig.recordings.native import Recorder, Recording
+
+ENCODER = motionsig.open_encoder(device="cpu")
+
+
+class Cut:
+    """Samples as a stream, cut into blocks at the given places; gaps are the jumps in time."""
+
+    def __init__(self, rate_hz, time_ns, data, cuts=()):
+        self.rate_hz = rate_hz
+        self.pieces = list(zip((0, *cuts), (*cuts, len(time_ns)), strict=True))
+        self.time_ns, self.data = time_ns, data
+
+    def __iter__(self):
+        for first, last in self.pieces:
+            yield SampleBlock(self.time_ns[first:last], self.data[first:last])
+
+
+class Wired:
+    """A sink that keeps the wire messages of 60 signatures each, as any receiver would get them."""
+
+    def __init__(self):
+        self.batches = []
+
+    def publish(self, signatures):
+        self.batches.append(signatures)
+
+    def messages(self):
+        if not self.batches:
+            return b""
+        whole = concatenate(self.batches)
+        parts = range(0, len(whole), 60)
+        return b"".join(wire.encode(wire.Message("pi", 1, first, whole[first : first + 60])) for first in parts)
+
+
+def times(count, rate_hz):
+    return 10**18 + np.rint(np.arange(count) * 1e9 / rate_hz).astype(np.int64)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rate_hz=st.sampled_from([20, 25, 26, 50, 52, 100, 104, 200, 400]),
+    skew=st.floats(-0.05, 0.05),
+    losses=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.3)), max_size=4),
+    cuts=st.lists(st.floats(0, 1), max_size=10),
+    hop=st.sampled_from([1, 16, 64, 200]),
+    seed=st.integers(0, 99),
+)
+def test_any_cutting_of_the_input_gives_the_same_wire_bytes(motion, rate_hz, skew, losses, cuts, hop, seed):
+    count = round(np.random.default_rng(seed).uniform(0, 12) * rate_hz)
+    time_ns, data = times(count, rate_hz * (1 + skew)), motion(0, rate_hz, count=count, seed=seed)
+    kept = np.ones(count, bool)
+    for place, seconds in losses:
+        kept[int(place * count) :][: round(seconds * rate_hz)] = False
+    time_ns, data = time_ns[kept], data[kept]
+    places = sorted(int(cut * len(time_ns)) for cut in cuts)
+    whole, pieces = Wired(), Wired()
+    a = run(Cut(rate_hz, time_ns, data), ENCODER, whole, hop=hop)
+    b = run(Cut(rate_hz, time_ns, data, places), ENCODER, pieces, hop=hop)
+    assert whole.messages() == pieces.messages()
+    assert (a.samples, a.gaps, a.bridged, a.windows) == (b.samples, b.gaps, b.bridged, b.windows)
+
+
+def test_one_sample_at_a_time_gives_the_same_wire_bytes(motion):
+    time_ns, data = times(700, 104), motion(0, 104, count=700)
+    whole, single = Wired(), Wired()
+    run(Cut(104, time_ns, data), ENCODER, whole)
+    run(Cut(104, time_ns, data, range(1, 700)), ENCODER, single)
+    assert whole.messages() == single.messages() != b""
+
+
+@pytest.mark.parametrize("hop", [1, 32, 64, 128, 500])
+@pytest.mark.parametrize("rate_hz", [20, 26, 50, 51.3, 100, 104, 200, 285.7, 400])
+def test_the_number_of_windows_follows_from_the_duration_alone(motion, rate_hz, hop):
+    for seconds in (2.5, 2.56, 2.6, 5.12, 11.3):
+        data = motion(seconds, rate_hz)
+        exact_s = len(data) / rate_hz
+        expected = max(0, int(np.floor((50 * exact_s - 128) / hop + 1e-9)) + 1)
+        assert len(motionsig.extract(data, rate_hz=rate_hz, hop=hop)) == expected
+
+
+def test_128_samples_at_50_hz_are_one_window(motion):
+    assert len(motionsig.extract(motion(2.56, 50), rate_hz=50)) == 1
+    assert len(motionsig.extract(motion(0, 50, count=127), rate_hz=50)) == 0
+
+
+def test_extract_is_run(motion):
+    data = motion(30, 100)
+    signatures = motionsig.extract(data, rate_hz=100, start_ns=10**18)
+    sink = Wired()
+    summary = run(Cut(100, times(3000, 100), data), ENCODER, sink)
+    assert concatenate(sink.batches).codes.tobytes() == signatures.codes.tobytes()
+    assert concatenate(sink.batches).start_ns.tolist() == signatures.start_ns.tolist()
+    assert (summary.samples, summary.windows, summary.covered_s) == (3000, len(signatures), 30.0)
+    assert signatures.hop_ns == 1_280_000_000
+
+
+def test_the_rate_hardly_moves_a_signature(motion):
+    at_50, at_200 = (motionsig.extract(motion(20, rate_hz), rate_hz=rate_hz) for rate_hz in (50, 200))
+    a, b = at_50.values, at_200.values
+    cosine = (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    assert cosine.min() > 0.98
+
+
+def test_a_bridged_loss_shows_in_the_quality_of_its_windows_only(motion):
+    data = motion(20, 100)
+    data[1000:1003] = np.nan
+    signatures = motionsig.extract(data, rate_hz=100)
+    flagged = signatures.start_ns[signatures.quality == Quality.BRIDGED] / 1e9
+    assert flagged.tolist() == [t for t in signatures.start_ns / 1e9 if t <= 10.02 and t + 2.56 > 10.0]
+
+
+@pytest.mark.parametrize(
+    ("data", "rate_hz", "hop", "what"),
+    [
+        (np.zeros((10, 3)), 50, None, r"data: expected \(n, 6\).*got \(10, 3\)"),
+        (np.zeros(6), 50, None, r"got \(6,\)"),
+        (np.zeros((10, 6)), 0, None, "rate_hz: expected"),
+        (np.zeros((10, 6)), 50, 0, "hop of at least 1"),
+    ],
+)
+def test_extract_refuses_with_one_sentence(data, rate_hz, hop, what):
+    with pytest.raises(InputError, match=what):
+        motionsig.extract(data, rate_hz=rate_hz, hop=hop)
+
+
+def test_nothing_and_only_nan_make_nothing():
+    assert motionsig.extract(np.empty((0, 6)), rate_hz=50).codes.shape == (0, ENCODER.card.dim)
+    assert len(motionsig.extract(np.full((1000, 6), np.nan), rate_hz=50)) == 0
+
+
+def test_a_live_run_recorded_and_replayed_gives_the_same_wire_bytes(motion, tmp_path):
+    """The sentence the design stands on, with what a sensor delivers: small blocks, a clock 3 % off, a gap."""
+    scale = (0.0024,) * 3 + (0.001,) * 3
+    data = np.rint(motion(60, 104) / scale).astype(np.float32) * np.array(scale, np.float32)
+    time_ns = times(len(data), 104 * 1.03)
+    kept = np.r_[0:2000, 2300 : len(data)]
+    time_ns, data = time_ns[kept], data[kept]
+    live, replayed = Wired(), Wired()
+    recorder = Recorder(tmp_path / "log", rate_hz=104, epoch=7, scale=scale)
+
+    class Recorded(Cut):
+        def __iter__(self):
+            for block in super().__iter__():
+                recorder.write(block)
+                yield block
+
+    run(Recorded(104, time_ns, data, range(11, len(data), 11)), ENCODER, live)
+    recorder.close()
+    source = Recording(tmp_path / "log")
+    run(source, ENCODER, replayed)
+    assert live.messages() == replayed.messages() != b""
+    assert signature_epoch(source.info.epoch, ENCODER.card, 64) == signature_epoch(7, ENCODER.card, 64)
+
+
+def test_an_epoch_names_samples_encoder_and_hop():
+    card = ENCODER.card
+    assert len({signature_epoch(*given) for given in ((1, card, 64), (2, card, 64), (1, card, 32))}) == 3
+    assert 0 <= signature_epoch(1, card, 64) < 2**63

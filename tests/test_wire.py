@@ -1,0 +1,202 @@
+import json
+import time
+
+import cbor2
+import numpy as np
+import pycddl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from motionsig import wire
+from motionsig.blocks import SignatureBatch, SignatureSpec
+from motionsig.errors import InputError, MotionsigError, WireError
+from motionsig.quantization import Quantization
+
+HOP_NS = 1_280_000_000
+SPEC = SignatureSpec(bytes(range(8)), Quantization(((48, 0.03125, 0), (16, 0.05, -3))), 48, 2_560_000_000)
+
+
+def message(count, *, seq=7, gaps=(), smooth=False, quality=0, seed=0):
+    random = np.random.default_rng(seed)
+    codes = random.integers(-128, 128, (count, 64))
+    if smooth:
+        codes = np.cumsum(random.integers(-1, 2, (count, 64)), axis=0)
+    start_ns = 1_790_000_000_123_456_789 + np.arange(count) * HOP_NS
+    for gap in gaps:
+        start_ns[gap:] += 5_000_000_001
+    flags = np.full(count, quality, np.uint8)
+    return wire.Message("pi", 1_790_000_000, seq, SignatureBatch(start_ns, codes.astype(np.int8), flags, HOP_NS, SPEC))
+
+
+def same(a, b):
+    assert (a.device, a.epoch, a.seq) == (b.device, b.epoch, b.seq)
+    assert a.signatures.spec == b.signatures.spec and a.signatures.hop_ns == b.signatures.hop_ns
+    for name in ("start_ns", "codes", "quality"):
+        assert np.array_equal(getattr(a.signatures, name), getattr(b.signatures, name)), name
+        assert getattr(a.signatures, name).dtype == getattr(b.signatures, name).dtype
+
+
+def test_exact_bytes():
+    # Written out by hand from the grammar: what is in the field must stay readable.
+    codes = np.array([[1, -1], [2, -128]], np.int8)
+    spec = SignatureSpec(b"\1\2\3\4\5\6\7\10", Quantization(((1, 0.5, 0), (1, 0.1, -3))), 1, 2_560_000_000)
+    batch = SignatureBatch(np.array([10, 1_280_000_010]), codes, np.array([0, 1], np.uint8), HOP_NS, spec)
+    expected = (
+        "d9d9f7 ac"
+        " 00 01"
+        " 01 62 7069"
+        " 02 18 2a"
+        " 03 19 0100"
+        " 04 48 0102030405060708"
+        " 05 82 83 01 f93800 00 83 01 fb3fb999999999999a 22"
+        " 06 01"
+        " 07 1a 98968000"
+        " 08 1a 4c4b4000"
+        " 09 81 82 02 0a"
+        " 0a d828 82 82 02 02 d848 44 01ff0280"
+        " 0c d840 42 0001"
+    )
+    assert wire.encode(wire.Message("pi", 42, 256, batch)) == bytes.fromhex(expected)
+
+
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("options", [{}, {"gaps": (1, 4)}, {"smooth": True}, {"quality": 1}])
+@pytest.mark.parametrize("count", [1, 5, 60])
+def test_round_trip_and_grammar(count, options, compress):
+    sent = message(count, **options)
+    data = wire.encode(sent, compress=compress)
+    same(wire.decode(data), sent)
+    pycddl.Schema(wire.WIRE_CDDL).validate_cbor(data)
+
+
+def test_a_stranger_reads_it_with_a_cbor_library_alone():
+    sent = message(3)
+    fields = cbor2.loads(wire.encode(sent))
+    shape, codes = fields[10].value
+    assert list(shape) == [3, 64] and codes.tag == 72
+    assert np.frombuffer(codes.value, np.int8).tolist() == sent.signatures.codes.ravel().tolist()
+
+
+def test_at_most_70_bytes_per_signature_in_batches_of_60():
+    assert len(wire.encode(message(60))) / 60 <= 70
+    assert len(wire.encode(message(60), compress=True)) <= len(wire.encode(message(60)))
+    assert len(wire.encode(message(60, smooth=True), compress=True)) / 60 < 25
+
+
+def test_json_is_for_people():
+    text = json.loads(wire.to_json(message(2, quality=1)))
+    assert text["fingerprint"] == "0001020304050607" and text["length_s"] == 2.56
+    assert [row["seq"] for row in text["signatures"]] == [7, 8]
+    assert text["signatures"][0]["start"] == "2026-09-21T14:13:20.123456789Z"
+    assert text["signatures"][0]["quality"] == ["BRIDGED"]
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"device": ""}, "device: expected a name of 1 to 128 characters"),
+        ({"device": "x" * 129}, "device: expected"),
+        ({"epoch": -1}, "epoch: expected an integer from 0"),
+        ({"epoch": 2**63}, "epoch: expected an integer from 0"),
+        ({"seq": 2**63 - 1}, "seq: expected an integer from 0"),
+    ],
+)
+def test_encode_refuses_what_no_receiver_could_take(change, what):
+    sent = message(2)
+    fields = {"device": sent.device, "epoch": sent.epoch, "seq": sent.seq} | change
+    with pytest.raises(InputError, match=what):
+        wire.encode(wire.Message(signatures=sent.signatures, **fields))
+    with pytest.raises(InputError, match="at least one signature"):
+        wire.encode(wire.Message("pi", 1, 1, sent.signatures[:0]))
+
+
+def altered(**fields):
+    """Return a valid message with some of its map's fields changed (key as in field_N), or removed by None."""
+    content = cbor2.loads(wire.encode(message(2))[3:])
+    for name, value in fields.items():
+        key = int(name.removeprefix("field_"))
+        content.pop(key, None)
+        if value is not None:
+            content[key] = value
+    return wire.MAGIC + cbor2.dumps(content)
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"", "expected to begin with d9d9f7, got nothing"),
+        (b"hello world", "expected to begin with d9d9f7, got 68656c"),
+        (wire.MAGIC, "cut short"),
+        (wire.MAGIC + b"\x01", "expected a map, got int"),
+        (wire.MAGIC + b"\xbf\xff", "definite length"),
+        (wire.MAGIC + b"\xc2\x41\x01", "no such item"),
+        (wire.MAGIC + b"\x5b" + b"\xff" * 8, "cut short"),
+        (wire.MAGIC + b"\x9b" + b"\xff" * 8, "no such item"),
+        (wire.MAGIC + b"\x81" * 3000 + b"\x00", "message: expected"),
+        (wire.MAGIC + b"\xa1\x00\x62\xff\xfe", "message: expected"),
+        (wire.encode(message(1)) + b"\x00", "1 bytes after it"),
+        (bytes(wire.MAX_MESSAGE_BYTES + 1), "at most 1048576 bytes"),
+        (altered(field_0=2), "format version 1, got 2"),
+        (altered(field_0=None), "format version 1, got None"),
+        (altered(field_1=5), "expected str under key 1, got int"),
+        (altered(field_1=""), "device: expected a name"),
+        (altered(field_2=2**63), "epoch: expected"),
+        (altered(field_3=2**63 - 1), "within 63 bits"),
+        (altered(field_4=b"short"), "fingerprint of 8 bytes, got 5"),
+        (altered(field_5=[]), "expected 1 to 256 codes"),
+        (altered(field_5=[[64, float("nan"), 0]]), "quantization group: expected"),
+        (altered(field_5=[[64, 1, 0]]), "quantization of int, float, int"),
+        (altered(field_5=[[2**60, 1.0, 0]]), "expected 1 to 256 codes"),
+        (altered(field_6=65), "motion among them, got 64 and 65"),
+        (altered(field_8=0), "hop above 0"),
+        (altered(field_9=[[2**60, 0]]), "runs of 1 to"),
+        (altered(field_9=[[2, 2**63 - 1]]), "times within 64 bits"),
+        (altered(field_9=[[3, 0]]), r"codes of shape \[3, 64\]"),
+        (altered(field_10=None), "RFC 8746 row-major array under key 10"),
+        (altered(field_10=cbor2.CBORTag(40, [[2, 64], cbor2.CBORTag(72, b"few")])), "tag 72 of 128 bytes"),
+        (altered(field_10=cbor2.CBORTag(40, [[2, 64], cbor2.CBORTag(64, bytes(128))])), "tag 72 of 128 bytes"),
+        (altered(field_10=None, field_11=[2, b""]), "packing method 1, got 2"),
+        (altered(field_10=None, field_11=[1, b"junk"]), "message: expected"),
+        (altered(field_12=cbor2.CBORTag(64, b"\0")), "tag 64 of 2 bytes"),
+    ],
+)
+def test_what_is_not_a_message_gives_one_error(data, what):
+    with pytest.raises(WireError, match=what):
+        wire.decode(data)
+
+
+def test_a_packed_bomb_is_not_inflated():
+    import zlib
+
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb = deflate.compress(bytes(1 << 28)) + deflate.flush()
+    began = time.monotonic()
+    with pytest.raises(WireError, match="expected 128 packed codes"):
+        wire.decode(altered(field_10=None, field_11=[1, bomb]))
+    assert time.monotonic() - began < 0.2
+
+
+@settings(max_examples=500, deadline=1000)
+@given(
+    st.binary(max_size=300),
+    st.lists(st.tuples(st.integers(0, 400), st.sampled_from(["set", "cut", "put"]), st.binary(min_size=1, max_size=9))),
+)
+def test_junk_and_damage_give_one_error_and_never_hang(junk, damage):
+    data = bytearray(wire.encode(message(4), compress=bool(len(junk) % 2)))
+    for place, kind, new in damage:
+        place = min(place, len(data))
+        if kind == "set":
+            data[place : place + len(new)] = new
+        elif kind == "cut":
+            del data[place : place + new[0]]
+        else:
+            data[place:place] = new
+    for content in (junk, wire.MAGIC + junk, bytes(data)):
+        try:
+            decoded = wire.decode(content)
+        except MotionsigError as error:
+            assert isinstance(error, WireError)
+        else:
+            # What is accepted is a message: it can be sent on.
+            same(wire.decode(wire.encode(decoded)), decoded)
