@@ -51,11 +51,11 @@ class FrontEnd:
         for first in range(0, count, _CHUNK):
             rows = slice(first, min(first + _CHUNK, count))
             samples = np.ascontiguousarray(windows[rows].transpose(0, 2, 1))
-            gravity = samples[:, :3].mean(axis=2)
-            strength = np.sqrt(_squares(gravity))
-            up = gravity / np.maximum(strength, 1e-6)[:, None]
+            mean = samples.mean(axis=2)
+            strength = np.sqrt(np.square(mean[:, :3]).sum(axis=1))
+            up = mean[:, :3] / np.maximum(strength, 1e-6)[:, None]
             self._features(samples, up, strength, features[rows])
-            _posture(samples, up, strength, posture[rows])
+            _posture(samples - mean[:, :, None], up, strength, posture[rows])
         return features.transpose(0, 2, 1), posture
 
     def _features(
@@ -65,36 +65,37 @@ class FrontEnd:
         strength: NDArray[np.float32],
         out: NDArray[np.float32],
     ) -> None:
-        for vector, knee, rest, channel in (
-            (samples[:, :3], self.acc_knee, strength[:, None], 0),
-            (samples[:, 3:], self.gyr_knee, np.float32(0), 3),
-        ):
-            along = (up[:, None] @ vector)[:, 0]
-            # The component across is formed before it is squared: a difference of squares would drown it in rounding.
-            across = vector - along[:, None] * up[:, :, None]
-            across_squared = _squares(across)
-            out[:, channel] = along - rest
-            out[:, channel + 1] = np.sqrt(across_squared)
-            out[:, channel + 2] = np.sqrt(across_squared + along * along) - rest
-            part = out[:, channel : channel + 3]
-            part /= np.abs(part) + np.float32(knee)
-
-
-def _squares(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the squared length along axis 1 of (k, 3, ...)."""
-    squared: NDArray[np.float32] = vectors * vectors
-    return squared[:, 0] + squared[:, 1] + squared[:, 2]
+        """Write (k, 6, length): for each sensor the component along `up`, the length of that across, the magnitude."""
+        # Both sensors at once, (k, 2, 3, length), and in place where it can be: this is on the path of every sample.
+        vectors = samples.reshape(len(samples), 2, 3, -1)
+        out = out.reshape(vectors.shape)
+        rest = np.zeros((len(samples), 2, 1), np.float32)
+        rest[:, 0, 0] = strength
+        along = up[:, None, None] @ vectors
+        # The component across is formed before it is squared: a difference of squares would drown it in rounding.
+        across = along * up[:, None, :, None]
+        np.subtract(vectors, across, out=across)
+        np.square(across, out=across)
+        squared = across[:, :, 0] + across[:, :, 1]
+        squared += across[:, :, 2]
+        along = along[:, :, 0]
+        np.subtract(along, rest, out=out[:, :, 0])
+        np.sqrt(squared, out=out[:, :, 1])
+        squared += np.square(along)
+        np.subtract(np.sqrt(squared), rest, out=out[:, :, 2])
+        divisor = np.abs(out)
+        divisor += np.array([self.acc_knee, self.gyr_knee], np.float32)[:, None, None]
+        out /= divisor
 
 
 def _posture(
-    samples: NDArray[np.float32], up: NDArray[np.float32], strength: NDArray[np.float32], out: NDArray[np.float32]
+    spread: NDArray[np.float32], up: NDArray[np.float32], strength: NDArray[np.float32], out: NDArray[np.float32]
 ) -> None:
     """Write (k, 16): gravity's direction 3, log spread per axis 6, correlations of axes 6, gravity's strength 1.
 
-    The factors bring each to a spread of about 1, so that none drowns another in a distance.
+    `spread` (k, 6, length): the samples less their means. The factors bring each to a spread of about 1, so that none drowns another in a distance.
     """
-    spread = samples - samples.mean(axis=2, keepdims=True)
-    covariance = (spread @ spread.transpose(0, 2, 1)) / np.float32(samples.shape[2])
+    covariance = (spread @ spread.transpose(0, 2, 1)) / np.float32(spread.shape[2])
     deviation = np.sqrt(covariance[:, range(6), range(6)]) + _STILL
     out[:, 0:3] = 3 * up
     out[:, 3:9] = np.log(deviation) + np.float32(0.7)

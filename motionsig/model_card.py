@@ -53,6 +53,16 @@ class ModelCard:
     text: dict[str, Any]
 
     @property
+    def motion(self) -> Quantization:
+        """Of the motion codes alone: one scale and zero point, because they come out of the network in one tensor."""
+        return Quantization(self.quantization.groups[:1])
+
+    @property
+    def posture(self) -> Quantization:
+        """Of the posture codes alone."""
+        return Quantization(self.quantization.groups[1:])
+
+    @property
     def dim(self) -> int:
         """Codes per signature."""
         return self.quantization.dim
@@ -123,10 +133,11 @@ def _card(folder: Path, text: dict[str, Any]) -> ModelCard:
         raise ModelError(f"input.shape: expected {[1, 1, length, frontend.FEATURE_CHANNELS]}, got {shape}")
     quantization = Quantization(tuple(text["quantization"]))
     motion_dim = int(text["motion_dim"])
-    if quantization.dim != motion_dim + frontend.POSTURE_DIM:
+    sizes = [group.size for group in quantization.groups]
+    if sizes[0] != motion_dim or sum(sizes[1:]) != frontend.POSTURE_DIM:
         raise ModelError(
-            f"quantization: expected {motion_dim} motion codes and {frontend.POSTURE_DIM} of posture, "
-            f"got groups for {quantization.dim}"
+            f"quantization: expected a group of {motion_dim} motion codes, then {frontend.POSTURE_DIM} of posture, "
+            f"got groups of {sizes}"
         )
     sha256 = str(text["files"][MODEL_NAME]["sha256"])
     signal = json.dumps({key: text[key] for key in _SIGNAL_KEYS}, sort_keys=True, separators=(",", ":"))

@@ -65,7 +65,7 @@ def test_a_damaged_model_never_reaches_the_runtime(model, place):
         ({"units": ["g"] * 3 + ["rad/s"] * 3}, "units: expected m/s"),
         ({"front_end__version": 2}, "front_end: expected gravity-softsign version 1, got gravity-softsign version 2"),
         ({"length": 64}, r"input.shape: expected \[1, 1, 64, 6\], got \[1, 1, 128, 6\]"),
-        ({"quantization": [[48, 0.03125, 0]]}, "quantization: expected 48 motion codes and 16 of posture"),
+        ({"quantization": [[48, 0.03125, 0]]}, "quantization: expected a group of 48 motion codes, then 16 of posture"),
         ({"quantization": [[48, 0, 0], [16, 1, 0]]}, "quantization group: expected"),
         ({"rate_hz": "fast"}, "could not convert"),
         ({"input__scale": None}, "scale"),

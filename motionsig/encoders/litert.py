@@ -26,7 +26,7 @@ class LiteRtEncoder:
             raise EncoderError(f"{card.path / MODEL_NAME}: {runtime} cannot run it: {error}") from error
         (given,), (made,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         _check(card, "input", given, [1, 1, card.length, card.input.dim], card.input.groups[0][1:])
-        _check(card, "output", made, [1, card.motion_dim], card.quantization.groups[0][1:])
+        _check(card, "output", made, [1, card.motion_dim], card.motion.groups[0][1:])
         self._input, self._output = given["index"], made["index"]
         self.card = card
         self.device = f"cpu ({runtime})"
@@ -45,10 +45,7 @@ class LiteRtEncoder:
                 motion[row] = interpreter.get_tensor(self._output)
             except (RuntimeError, ValueError) as error:
                 raise EncoderError(f"{card.path / MODEL_NAME}: the network failed on a window: {error}") from error
-        whole = np.zeros((len(windows), card.dim), np.float32)
-        whole[:, card.motion_dim :] = posture
-        codes = card.quantization.quantize(whole)
-        codes[:, : card.motion_dim] = motion
+        codes = np.concatenate([motion, card.posture.quantize(posture)], axis=1)
         return SignatureBatch(windows.start_ns, codes, windows.quality, windows.hop_ns, card.spec)
 
 

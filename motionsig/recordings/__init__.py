@@ -1,0 +1,83 @@
+"""Logs that others wrote, opened as a Source.
+
+A format is read by a Reader, and a Reader is an entry point of the group `motionsig.readers`, motionsig's own included:
+a stranger's package adds a format by declaring one. Which reader opens a file is decided by what the file holds.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from os import PathLike
+from pathlib import Path
+
+from motionsig.blocks import Source
+from motionsig.errors import InputError, RecordingError
+from motionsig.recordings.files import single
+
+log = logging.getLogger(__name__)
+
+GROUP = "motionsig.readers"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What an entry point of the group `motionsig.readers` names: one format.
+
+    recognises(path, head): how sure it is that it can read what is there, from the first 64 KiB (b"" for a folder).
+    0 is no; 1 the general shape fits, as with any table of numbers; 2 the layout of one application; 3 a signature that
+    nothing else carries. It must not raise for bytes it does not know. open(path, **options): the recording as a
+    Source; raises RecordingError. Its keyword-only parameters are the options there are.
+    """
+
+    name: str
+    recognises: Callable[[Path, bytes], int]
+    open: Callable[..., Source]
+
+
+def open_recording(path: str | PathLike[str], **options: object) -> Source:
+    """Return the recording at `path` (a file, or a folder of files) as a Source.
+
+    The reader that is surest of what it recognises wins; among equals the first by name. Options are its own, see
+    `motionsig.recordings.csv` and its neighbours. Raises RecordingError where no reader knows the content or the one
+    that does finds it unfit, and InputError for an option it does not have.
+    """
+    path = Path(path)
+    head = b"" if path.is_dir() else single(path).head()
+    if not head and not path.is_dir():
+        raise RecordingError(f"{path}: expected a recording, got an empty file")
+    readers = _readers()
+    sure, reader = max(
+        ((int(it.recognises(path, head)), it) for it in readers), key=lambda pair: pair[0], default=(0, None)
+    )
+    if reader is None or not sure:
+        names = ", ".join(it.name for it in readers)
+        found = f"a folder with {_listing(path)}" if path.is_dir() else f"a file that begins with {head[:16]!r}"
+        raise RecordingError(f"{path}: expected one of the formats {names}; got {found}")
+    known = inspect.signature(reader.open).parameters.values()
+    allowed = [it.name for it in known if it.kind is it.KEYWORD_ONLY]
+    unknown = [name for name in options if name not in allowed]
+    if unknown and all(it.kind is not it.VAR_KEYWORD for it in known):
+        listing = ", ".join(allowed) or "none"
+        raise InputError(f"{unknown[0]}: expected an option of the {reader.name} reader, one of: {listing}")
+    return reader.open(path, **options)
+
+
+def _readers() -> list[Reader]:
+    """Return all installed readers, sorted by the name of their entry point."""
+    readers = []
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
+        try:
+            readers.append(entry.load())
+        except (ImportError, AttributeError) as error:
+            # A stranger's broken package must not stop the formats that work.
+            log.warning("reader %r does not load: %s", entry.name, error)
+    return readers
+
+
+def _listing(folder: Path) -> str:
+    names = sorted(it.name for it in folder.iterdir())
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "nothing in it"

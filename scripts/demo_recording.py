@@ -1,0 +1,53 @@
+"""Write shoulder exercises from the seglearn package as a motionsig log.
+
+    demo_recording.py seglearn-1.2.5-py3-none-any.whl OUT          one person's, seven on the right wrist
+    demo_recording.py seglearn-1.2.5-py3-none-any.whl OUT --all    all 140 of ten people
+
+Recorded at 50 Hz (Burns et al. 2018, "Shoulder physiotherapy exercise recognition", BSD-3-Clause),
+one after the other with five seconds between them. The set says when none of them was recorded, so the times are made up.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from motionsig import SampleBlock
+from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
+from motionsig.recordings.native import Recorder
+
+RATE_HZ = 50
+PAUSE_S = 5
+PERSON, RIGHT = 3, 1
+START_NS = 1_790_000_000 * NS_PER_S
+# The set's numbers are multiples of a millionth of a g and of a rad/s; a count of these steps holds each sensor's range.
+SCALE = (STANDARD_GRAVITY * 16 / 32768,) * 3 + (np.radians(2000) / 32768,) * 3
+
+
+def main(package: Path, out: Path, everyone: bool) -> None:
+    """Convert, and say what was written."""
+    with zipfile.ZipFile(package) as archive:
+        content = archive.read("seglearn/data/watch_dataset.npy")
+    # A pickle, as numpy stores a dictionary: safe here because the package's hash was pinned when it was fetched.
+    data = np.load(io.BytesIO(content), allow_pickle=True).item()
+    chosen = np.flatnonzero(everyone | (data["subject"] == PERSON) & (data["side"] == RIGHT))
+    chosen = chosen[np.argsort(data["y"][chosen], kind="stable")]
+    step = np.array(SCALE, np.float32)
+    out.unlink(missing_ok=True)
+    start_ns = START_NS
+    with Recorder(out, rate_hz=RATE_HZ, epoch=START_NS, scale=SCALE, device="seglearn-watch") as recorder:
+        for number in chosen:
+            counts = np.rint(data["X"][number] * ([STANDARD_GRAVITY] * 3 + [1] * 3) / SCALE)
+            time_ns = start_ns + np.arange(len(counts)) * (NS_PER_S // RATE_HZ)
+            recorder.write(SampleBlock(time_ns, counts.astype(np.float32) * step, gap=start_ns != START_NS))
+            start_ns = int(time_ns[-1]) + PAUSE_S * NS_PER_S
+    names = ", ".join(data["y_labels"])
+    print(f"{out}: {len(chosen)} recordings of the exercises {names}; {out.stat().st_size:,} B")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), everyone="--all" in sys.argv[3:])

@@ -1,0 +1,149 @@
+import csv
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import motionsig
+from motionsig import wire
+from motionsig.blocks import SampleBlock
+from motionsig.cli import main
+from motionsig.recordings.native import Recorder
+
+SCALE = (0.0024,) * 3 + (0.001,) * 3
+
+
+@pytest.fixture
+def log(motion, tmp_path):
+    """60 s at 100 Hz with a gap of one second, three samples not a number."""
+    data = np.rint(motion(60, 100) / SCALE).astype(np.float32) * np.array(SCALE, np.float32)
+    data[4000:4003, 1] = np.nan
+    time_ns = 10**18 + np.arange(len(data)) * 10_000_000
+    kept = np.r_[0:2000, 2100:6000]
+    path = tmp_path / "walk.msig"
+    with Recorder(path, rate_hz=100, epoch=3, scale=SCALE, device="wrist") as recorder:
+        recorder.write(SampleBlock(time_ns[kept], data[kept]))
+    return path
+
+
+def replay(capsys, *arguments):
+    assert main(["replay", *map(str, arguments), "--json"]) == 0
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_the_summary_counts_what_happened(log, tmp_path, capsys):
+    summary = replay(capsys, log, "--to", f"store:{tmp_path / 'db'}")
+    windows = int((50 * 20 - 128) / 64) + 1 + int((50 * 39 - 128) / 64) + 1
+    assert (summary["samples"], summary["not_finite"], summary["gaps"], summary["bridged"]) == (5900, 3, 1, 1)
+    assert summary["windows"] == summary["signatures"] == windows
+    assert summary["raw_bytes"] == 12 * 5900
+    assert summary["payload_bytes"] < summary["raw_lossless_bytes"] < summary["raw_bytes"]
+    assert summary["covered_s"] == 59.0 and summary["elapsed_s"] > 0
+    assert summary["realtime_factor"] == pytest.approx(59 / summary["elapsed_s"], rel=0.01)
+    assert summary["model"] == "motion64" and summary["device"].startswith("cpu")
+
+
+def test_what_was_replayed_can_be_read_back(log, tmp_path, capsys):
+    store = f"store:{tmp_path / 'db'}"
+    replay(capsys, log, "--to", store, "--hop", "32")
+    signatures = motionsig.read_signatures(store)
+    with motionsig.open_recording(log) as source:
+        blocks = list(source)
+    first = np.concatenate([block.data for block in blocks])[:2000]
+    expected = motionsig.extract(first, rate_hz=100, start_ns=10**18, hop=32)
+    assert signatures.codes[: len(expected)].tobytes() == expected.codes.tobytes()
+    assert signatures.start_ns[: len(expected)].tolist() == expected.start_ns.tolist()
+    assert signatures.spec == expected.spec
+
+
+def test_replaying_twice_stores_once_and_another_hop_is_another_epoch(log, tmp_path, capsys):
+    store = f"store:{tmp_path / 'db'}"
+    once = replay(capsys, log, "--to", store)
+    again = replay(capsys, log, "--to", store)
+    assert again["duplicates"] == once["signatures"] and len(motionsig.read_signatures(store)) == once["signatures"]
+    assert replay(capsys, log, "--to", store, "--hop", "32")["duplicates"] == 0
+
+
+def test_two_replays_write_the_same_wire_bytes(log, tmp_path, capsys):
+    for name in ("a", "b"):
+        replay(capsys, log, "--to", f"file:{tmp_path / name}")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    content = (tmp_path / "a").read_bytes()
+    message = wire.decode(content[: wire.item_end(content)])
+    assert (message.device, message.seq) == ("wrist", 0)
+
+
+def test_several_logs_add_up(log, tmp_path, capsys):
+    one = replay(capsys, log, "--to", f"store:{tmp_path / 'one'}")
+    two = replay(capsys, log, log, "--to", f"store:{tmp_path / 'two'}")
+    for name in ("samples", "gaps", "windows", "raw_bytes", "raw_lossless_bytes"):
+        assert two[name] == 2 * one[name], name
+
+
+def test_speed_1_takes_as_long_as_the_motion_took(motion, tmp_path, capsys):
+    path = tmp_path / "short"
+    with Recorder(path, rate_hz=100, epoch=3) as recorder:
+        recorder.write(SampleBlock(np.arange(300) * 10_000_000, motion(3, 100)))
+    began = time.monotonic()
+    summary = replay(capsys, path, "--to", f"store:{tmp_path / 'db'}", "--speed", "2")
+    assert 1.2 < time.monotonic() - began < 6
+    assert summary["signatures"] == 1
+
+
+def test_the_picture_is_a_picture(log, tmp_path, capsys):
+    out = tmp_path / "out.png"
+    replay(capsys, log, "--to", f"store:{tmp_path / 'db'}", "--plot", out)
+    assert out.read_bytes().startswith(b"\x89PNG") and out.stat().st_size > 20_000
+    assert main(["replay", str(log), "--to", f"store:{tmp_path / 'db'}", "--plot", str(tmp_path / "out.doc")]) == 2
+    assert "expected a file name ending in" in capsys.readouterr().err
+
+
+def test_the_picture_of_a_long_log_keeps_its_memory_and_its_extremes():
+    from motionsig.cli.picture import _COLUMNS, Picture
+
+    picture = Picture(Path("unused.png"), "long", motionsig.open_encoder().card.spec)
+    peak = 0
+    for first in range(0, 200_000, 777):
+        data = np.zeros((777, 6), np.float32)
+        if not peak and first > 100_000:
+            data[3, 0], peak = 99.0, first
+        picture.add_samples(SampleBlock(np.arange(first, first + 777) * 20_000_000, data))
+    assert len(picture._time_ns) <= 2 * _COLUMNS
+    assert picture._high[:, 0].max() == 99.0
+
+
+def test_a_broker_that_is_not_there_is_said_and_keeps_the_signatures(log, tmp_path, capsys):
+    url = f"mqtt://127.0.0.1:9/?spool={tmp_path / 'spool'}&close_timeout_s=0.2"
+    assert main(["replay", str(log), "--to", url]) == 1
+    error = capsys.readouterr().err
+    assert "still waiting in the spool" in error and "Traceback" not in error
+
+
+@pytest.mark.parametrize("kind", ["csv", "npz", "parquet"])
+def test_export(kind, log, tmp_path, capsys):
+    store, out = f"store:{tmp_path / 'db'}", tmp_path / f"out.{kind}"
+    replay(capsys, log, "--to", store)
+    assert main(["export", store, str(out)]) == 0
+    signatures = motionsig.read_signatures(store)
+    assert f"{len(signatures):,} signatures" in capsys.readouterr().out
+    if kind == "csv":
+        with open(out, newline="") as file:
+            rows = list(csv.DictReader(file))
+        codes = [[int(row[f"code_{i}"]) for i in range(64)] for row in rows]
+        starts = [int(row["start_ns"]) for row in rows]
+        assert rows[0]["start_utc"] == "2001-09-09T01:46:40.000000000Z" and rows[0]["device"] == "wrist"
+    elif kind == "npz":
+        with np.load(out) as table:
+            codes, starts = table["codes"].tolist(), table["start_ns"].tolist()
+            values = (table["codes"] - table["zero_point"]) * table["scale"]
+            assert np.allclose(values, signatures.values) and table["seq"].tolist() == list(range(len(starts)))
+    else:
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(out)
+        codes = table["codes"].to_pylist()
+        starts = table["start"].cast("int64").to_pylist()
+    assert codes == signatures.codes.tolist() and starts == signatures.start_ns.tolist()
+    assert not list(tmp_path.glob("*.part"))

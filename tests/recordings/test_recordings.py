@@ -1,0 +1,254 @@
+"""What holds for every reader, and how one is chosen."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+import textwrap
+import warnings
+from pathlib import Path
+
+import made_logs
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from motionsig.blocks import SampleBlock, Source
+from motionsig.errors import InputError, RecordingError
+from motionsig.recordings import open_recording
+
+
+def samples(source: Source) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """Return all times, all data, and the rows at which a block says that samples were lost before it."""
+    blocks = list(source)
+    starts = np.cumsum([0, *map(len, blocks)])
+    time_ns = np.concatenate([block.time_ns for block in blocks])
+    data = np.concatenate([block.data for block in blocks])
+    return time_ns, data, [int(at) for at, block in zip(starts, blocks, strict=False) if block.gap]
+
+
+def check_blocks(source: Source) -> list[SampleBlock]:
+    blocks = list(source)
+    for block in blocks:
+        assert 1 <= len(block) <= 4096
+        assert block.time_ns.dtype == np.int64
+        assert block.data.dtype == np.float32
+        assert block.data.shape == (len(block), 6)
+        assert (np.diff(block.time_ns) > 0).all()
+    for before, after in itertools.pairwise(blocks):
+        assert after.gap or after.time_ns[0] > before.time_ns[-1]
+    return blocks
+
+
+@pytest.fixture(params=made_logs.FORMATS)
+def log(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return made_logs.FORMATS[request.param](tmp_path)
+
+
+def test_every_format_gives_the_same_motion(log: Path) -> None:
+    with open_recording(log) as source:
+        time_ns, data, gaps = samples(source)
+        assert source.rate_hz == pytest.approx(made_logs.RATE_HZ, rel=1e-6)
+    assert not gaps
+    start_s = made_logs.TIME_S[made_logs.COUNT - len(time_ns) :][0] if log.name == "android" else 0.0
+    elapsed = (time_ns - time_ns[0]) / 1e9
+    if log.stem == "phyphox":
+        elapsed = np.where(elapsed > 4, elapsed - 5, elapsed)  # the pause
+    if log.stem in ("sensor_logger", "phyphox"):
+        start_s = 0.01  # the gyroscope began a few ms after the accelerometer's first sample
+    expected = made_logs.motion(start_s + elapsed)
+    known = np.isfinite(data).all(axis=1)
+    assert known.mean() > 0.99
+    np.testing.assert_allclose(data[known], expected[known], atol=2e-4)
+
+
+def test_blocks_are_sound_and_come_again(log: Path) -> None:
+    source = open_recording(log)
+    first, second = check_blocks(source), check_blocks(source)
+    assert len(first) == len(second)
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one.time_ns, other.time_ns)
+        np.testing.assert_array_equal(one.data, other.data)
+
+
+def test_two_iterations_do_not_disturb_each_other(log: Path) -> None:
+    source = open_recording(log)
+    one = iter(source)
+    next(one)
+    assert len(check_blocks(source)) == 1 + len(list(one))
+
+
+def test_gravity_is_there_at_rest(log: Path) -> None:
+    _, data, _ = samples(open_recording(log))
+    assert np.nanmedian(np.linalg.norm(data[:, :3], axis=1)) == pytest.approx(9.81, abs=0.05)
+
+
+def test_info(log: Path) -> None:
+    info = open_recording(log).info
+    assert info.name == log.name
+    assert 0 <= info.epoch < 2**63
+    assert info == open_recording(log).info
+    assert info.samples in (None, sum(map(len, open_recording(log))))
+
+
+def test_the_name_decides_nothing(log: Path, tmp_path: Path) -> None:
+    other = tmp_path / "renamed.bin"
+    log.rename(other)
+    assert open_recording(other).info.epoch == open_recording(other).info.epoch
+    check_blocks(open_recording(other))
+
+
+def test_another_content_is_another_epoch(tmp_path: Path) -> None:
+    path = made_logs.csv(tmp_path)
+    before = open_recording(path).info.epoch
+    path.write_text(path.read_text().replace("9.8", "9.7", 1))
+    assert open_recording(path).info.epoch != before
+
+
+def test_a_replay_with_another_unit_is_another_epoch(tmp_path: Path) -> None:
+    path = made_logs.csv(tmp_path)
+    right, wrong = open_recording(path), open_recording(path, gyr_unit="deg/s")
+    assert right.info.epoch == open_recording(path, gyr_unit="rad/s").info.epoch
+    assert right.info.epoch != wrong.info.epoch
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "an empty file"),
+        (b"\0" * 1000, "one of the formats .*csv.*phone"),
+        (bytes(range(256)) * 8, "begins with"),
+        (b"PK\x03\x04 and then nothing", "an intact zip, got a damaged one"),
+        (b"Dear diary,\ntoday I walked.\n", ":1: expected a header .*'Dear diary,'"),
+    ],
+)
+def test_unknown_content_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "thing.csv"
+    path.write_bytes(content)
+    with pytest.raises(RecordingError, match=message):
+        open_recording(path)
+
+
+def test_absent_and_unknown_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match=r"nothing\.csv: .*No such file"):
+        open_recording(tmp_path / "nothing.csv")
+    with pytest.raises(RecordingError, match="nothing in it"):
+        open_recording(tmp_path)
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff\0")
+    with pytest.raises(RecordingError, match=r"a folder with photo\.jpg"):
+        open_recording(tmp_path)
+
+
+def test_an_option_that_the_reader_lacks_is_named(log: Path) -> None:
+    with pytest.raises(InputError, match=r"colour: expected an option of the \w+ reader, one of: .*acc_unit"):
+        open_recording(log, colour="red")
+
+
+STRANGER = """
+    import numpy as np
+    from motionsig.blocks import SampleBlock, SourceInfo
+    from motionsig.recordings import Reader
+
+    class Source:
+        rate_hz = 50.0
+        info = SourceInfo("stranger", "stranger", 1)
+
+        def __init__(self, path):
+            self.samples = len(path.read_text().splitlines()) - 1
+
+        def __iter__(self):
+            times = np.arange(self.samples) * 20_000_000
+            yield SampleBlock(times, np.full((self.samples, 6), 9.81, np.float32))
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    READER = Reader("stranger", lambda path, head: SURE * head.startswith(b"time;stranger"), lambda path: Source(path))
+"""
+
+
+@pytest.fixture
+def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Install a stranger's package, as pip would leave it."""
+    site = tmp_path / "site"
+    (site / "stranger-1.0.dist-info").mkdir(parents=True)
+    (site / "stranger-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.0\n")
+    (site / "stranger-1.0.dist-info" / "entry_points.txt").write_text(
+        "[motionsig.readers]\nbroken = stranger_that_is_not_there:READER\nstranger = stranger_readers:READER\n"
+    )
+    (site / "stranger_readers.py").write_text("SURE = 2\n" + textwrap.dedent(STRANGER))
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.delitem(__import__("sys").modules, "stranger_readers", raising=False)
+    return site
+
+
+def test_a_stranger_adds_a_format(stranger: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "walk"
+    path.write_text("time;stranger\n1\n2\n3\n")
+    assert sum(map(len, open_recording(path))) == 3
+    assert "stranger_that_is_not_there" in caplog.text
+    with pytest.raises(InputError, match="stranger reader, one of: none"):
+        open_recording(path, rate_hz=50)
+
+
+@pytest.mark.parametrize(("sure", "expected"), [(0, "csv"), (1, "csv"), (2, "stranger"), (3, "stranger")])
+def test_the_surest_reader_wins_then_the_first_by_name(
+    stranger: Path, tmp_path: Path, sure: int, expected: str
+) -> None:
+    (stranger / "stranger_readers.py").write_text(f"SURE = {sure}\n" + textwrap.dedent(STRANGER))
+    path = tmp_path / "walk"
+    path.write_text("time;stranger;" + made_logs.text(separator=";").replace(",", ";"))
+    if expected == "stranger":
+        assert open_recording(path).info.format == "stranger"
+    else:
+        with pytest.raises(RecordingError, match=r"walk:\d+: expected"):
+            open_recording(path)
+
+
+_KEPT: dict[str, tuple[Path, list[Path]]] = {}
+
+
+def _kept(kind: str) -> tuple[Path, list[Path]]:
+    """Return a log of each format, written once for all the damage that is done to copies of it."""
+    if kind not in _KEPT:
+        path = made_logs.FORMATS[kind](Path(tempfile.mkdtemp(prefix="motionsig-fuzz-")))
+        _KEPT[kind] = path, [path] if path.is_file() else sorted(it for it in path.rglob("*") if it.is_file())
+    return _KEPT[kind]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+@pytest.mark.parametrize("kind", made_logs.FORMATS)
+def test_damage_gives_an_error_or_a_sound_source(kind: str, data: st.DataObject) -> None:
+    path, files = _kept(kind)
+    victim = data.draw(st.sampled_from(files))
+    content = bytearray(victim.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(content)))
+        match data.draw(st.sampled_from(["cut", "write", "insert", "delete"])):
+            case "cut":
+                del content[at:]
+            case "write":
+                junk = data.draw(st.binary(min_size=1, max_size=8))
+                content[at : at + len(junk)] = junk
+            case "insert":
+                content[at:at] = data.draw(st.binary(min_size=1, max_size=8))
+            case "delete":
+                del content[at : at + data.draw(st.integers(1, 64))]
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        target = Path(folder) / path.name
+        if path.is_file():
+            target.write_bytes(content)
+        else:
+            shutil.copytree(path, target)
+            (target / victim.relative_to(path)).write_bytes(content)
+        try:
+            check_blocks(open_recording(target))
+        except RecordingError as error:
+            assert str(target) in str(error) or "time.csv" in str(error)
