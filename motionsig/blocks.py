@@ -167,8 +167,8 @@ class SourceInfo:
     """What a source knows of itself before the first sample.
 
     name: for people (a file name, a sensor). format: which reader or driver. epoch: identifies this stream of samples,
-    so that the same recording replayed twice is stored once. samples: about how many will come, where known. scale: (6,)
-    SI units per int16 count where every sample is a whole number of counts. device: who recorded it, where known.
+    so that the same recording replayed twice is stored once. samples: about how many will come, where known. scale:
+    (6,) SI units per int16 count where every sample is a whole number of counts. device: who recorded it, where known.
     """
 
     name: str

@@ -93,7 +93,8 @@ def _posture(
 ) -> None:
     """Write (k, 16): gravity's direction 3, log spread per axis 6, correlations of axes 6, gravity's strength 1.
 
-    `spread` (k, 6, length): the samples less their means. The factors bring each to a spread of about 1, so that none drowns another in a distance.
+    `spread` (k, 6, length): the samples less their means. The factors bring each to a spread of about 1, so
+    that none drowns another in a distance.
     """
     covariance = (spread @ spread.transpose(0, 2, 1)) / np.float32(spread.shape[2])
     deviation = np.sqrt(covariance[:, range(6), range(6)]) + _STILL

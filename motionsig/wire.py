@@ -202,7 +202,7 @@ def _codes(fields: dict[Any, Any], count: int, dim: int) -> bytes:
     # A tuple in some versions of the library: it hands out tags' content immutable.
     if getattr(tag, "tag", None) != _ARRAY_ROW_MAJOR or not isinstance(content, list | tuple) or len(content) != 2:
         raise WireError("message: expected codes as an RFC 8746 row-major array under key 10")
-    if list(content[0]) != [count, dim]:
+    if not isinstance(content[0], list | tuple) or list(content[0]) != [count, dim]:
         raise WireError(f"message: expected codes of shape {[count, dim]}, got {content[0]!r:.80}")
     return _array(content[1], _ARRAY_SINT8, count * dim)
 

@@ -3,8 +3,8 @@
     demo_recording.py seglearn-1.2.5-py3-none-any.whl OUT          one person's, seven on the right wrist
     demo_recording.py seglearn-1.2.5-py3-none-any.whl OUT --all    all 140 of ten people
 
-Recorded at 50 Hz (Burns et al. 2018, "Shoulder physiotherapy exercise recognition", BSD-3-Clause),
-one after the other with five seconds between them. The set says when none of them was recorded, so the times are made up.
+Recorded at 50 Hz (Burns et al. 2018, "Shoulder physiotherapy exercise recognition", BSD-3-Clause), written one after
+the other with five seconds between them. The set says of none when it was recorded, so the times are made up.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RATE_HZ = 50
 PAUSE_S = 5
 PERSON, RIGHT = 3, 1
 START_NS = 1_790_000_000 * NS_PER_S
-# The set's numbers are multiples of a millionth of a g and of a rad/s; a count of these steps holds each sensor's range.
+# A watch's usual ranges, 16 g and 2000 deg/s; the set's own steps are a millionth of a g and of a rad/s.
 SCALE = (STANDARD_GRAVITY * 16 / 32768,) * 3 + (np.radians(2000) / 32768,) * 3
 
 

@@ -52,7 +52,7 @@ def test_a_damaged_model_never_reaches_the_runtime(model, place):
     content = bytearray((model / MODEL_NAME).read_bytes())
     content[place] ^= 1
     (model / MODEL_NAME).write_bytes(content)
-    with pytest.raises(ModelError, match="expected sha256 .* got .* damaged or belongs to another card"):
+    with pytest.raises(ModelError, match=r"expected sha256 .* got .* damaged or belongs to another card"):
         open_encoder(model)
 
 
@@ -90,7 +90,7 @@ def test_a_card_that_is_none_is_refused(model, content):
 
 def test_a_card_for_another_network_is_refused(model):
     change(model, input__scale=0.5)
-    with pytest.raises(ModelError, match="expected input int8 .* with scale 0.5"):
+    with pytest.raises(ModelError, match=r"expected input int8 .* with scale 0.5"):
         open_encoder(model)
     change(model, quantization=[[48, 0.5, 0], [16, 0.03125, 0]])
     with pytest.raises(ModelError, match="expected"):
@@ -111,5 +111,5 @@ def test_the_fingerprint_follows_what_moves_a_signature_and_nothing_else(model):
 def test_an_unknown_model_or_device_is_refused_with_what_there_is():
     with pytest.raises(ModelError, match=f"expected one of .*{DEFAULT_MODEL}.* or a folder"):
         find_model("no such model")
-    with pytest.raises(InputError, match="expected one of auto, cpu .*got 'edgetpu'"):
+    with pytest.raises(InputError, match=r"expected one of auto, cpu .*got 'edgetpu'"):
         open_encoder(device="edgetpu")

@@ -155,6 +155,7 @@ def altered(**fields):
         (altered(field_9=[[3, 0]]), r"codes of shape \[3, 64\]"),
         (altered(field_10=None), "RFC 8746 row-major array under key 10"),
         (altered(field_10=cbor2.CBORTag(40, [[2, 64], cbor2.CBORTag(72, b"few")])), "tag 72 of 128 bytes"),
+        (altered(field_10=cbor2.CBORTag(40, [2, cbor2.CBORTag(72, bytes(128))])), r"shape \[2, 64\], got 2"),
         (altered(field_10=cbor2.CBORTag(40, [[2, 64], cbor2.CBORTag(64, bytes(128))])), "tag 72 of 128 bytes"),
         (altered(field_10=None, field_11=[2, b""]), "packing method 1, got 2"),
         (altered(field_10=None, field_11=[1, b"junk"]), "message: expected"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 from motionsig.cli.progress import progress
@@ -24,21 +25,21 @@ def add_to(commands: Any) -> None:
 def _collect(options: argparse.Namespace) -> int:
     began = time.monotonic()
     with progress("collected", options.count, " signatures") as bar:
-        shown = 0
+        counts = CollectCounts()
 
-        def show(counts: CollectCounts) -> None:
-            nonlocal shown
-            bar.update(counts.stored - shown)
-            shown = counts.stored
+        def show(now: CollectCounts) -> None:
+            nonlocal counts
+            bar.update(now.stored - counts.stored)
+            counts = now
 
-        counts = collect(
-            options.broker, options.store, count=options.count, timeout_s=options.timeout, on_progress=show
-        )
+        # Without --count or --timeout an interrupt is how it is meant to end.
+        with suppress(KeyboardInterrupt):
+            collect(options.broker, options.store, count=options.count, timeout_s=options.timeout, on_progress=show)
     print(
-        f"{counts.stored:,} signatures to {options.store} in {time.monotonic() - began:.1f} s, from {counts.messages:,} "
-        f"messages; {counts.duplicates:,} duplicates dropped, {counts.conflicts:,} conflicts, {counts.junk:,} not ours"
+        f"{counts.stored:,} signatures to {options.store} in {time.monotonic() - began:.1f} s, from "
+        f"{counts.messages:,} messages; {counts.duplicates:,} duplicates dropped, {counts.conflicts:,} conflicts, {counts.junk:,} not ours"
     )
     if options.count is not None and counts.stored < options.count:
-        print(f"motionsig: expected {options.count} signatures, got {counts.stored}: time is over", file=sys.stderr)
+        print(f"motionsig: expected {options.count} signatures, got {counts.stored}", file=sys.stderr)
         return 1
     return 0

@@ -20,7 +20,7 @@ from motionsig.conventions import NS_PER_S, RAW_BYTES_PER_SAMPLE
 from motionsig.encoders import DEVICES, Encoder, open_encoder
 from motionsig.errors import InputError, SinkError
 from motionsig.pipeline import run, signature_epoch
-from motionsig.publishers import Sink, open_sink
+from motionsig.publishers import Sink, open_sink, split_url
 from motionsig.raw_size import RawSize
 from motionsig.recordings import open_recording
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 RAW_BATCH_S = 10.0
 """Raw samples would wait as long to travel together as signatures do by default."""
+
+DAY_S = 86400.0
 
 _PACED_S = 0.1
 """At --speed 1 samples arrive in blocks this long, as a sensor's FIFO delivers them."""
@@ -119,10 +121,9 @@ def _replay_one(
             from motionsig.cli.picture import Picture
 
             picture = Picture(options.plot, f"{info.name} ({info.format})", encoder.card.spec)
+        epoch = signature_epoch(info.epoch, encoder.card, hop)
         sink = stack.enter_context(
-            open_sink(
-                options.to, device=options.name or info.device, epoch=signature_epoch(info.epoch, encoder.card, hop)
-            )
+            open_sink(options.to, device=options.name or info.device, epoch=epoch, **_patience(options.to))
         )
         rival = RawSize(source.rate_hz, batch_s=RAW_BATCH_S, scale=info.scale)
         watched = _Watched(
@@ -148,12 +149,19 @@ def _replay_one(
     if picture:
         picture.save()
         print(f"picture: {options.plot}", file=sys.stderr)
-    left = sink.counts.pending + sink.counts.dropped
-    if left:
+    left = sink.counts
+    if left.pending or left.dropped:
         raise SinkError(
-            f"{options.to}: expected {summary.signatures} signatures delivered, got {sink.counts.pending} still waiting in "
-            f"the spool and {sink.counts.dropped} dropped; what waits goes out with the next run to this broker"
+            f"{options.to}: expected {summary.signatures} signatures delivered, got {left.pending} still waiting in "
+            f"the spool and {left.dropped} dropped; what waits goes out with the next run to this broker"
         )
+
+
+def _patience(url: str) -> dict[str, Any]:
+    """Return the sink's options that a replay wants other than a live sensor: it can wait for the broker to keep up."""
+    scheme, _, given = split_url(url)
+    wanted = {"full": "wait", "close_limit_s": DAY_S} if scheme in ("mqtt", "mqtts") else {}
+    return {name: value for name, value in wanted.items() if name not in given}
 
 
 class _Watched:

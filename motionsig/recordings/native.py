@@ -258,7 +258,7 @@ class Recording:
             log.warning("%s: passed over %d bytes of torn or damaged records", self.path, self.damaged_bytes)
 
     def _take(self, buffer: bytes, position: int) -> tuple[SampleBlock, int] | tuple[()] | None:
-        """Return the samples at `position` and their end; () if no record starts there, None if it is still cut short."""
+        """Return the samples at `position` and their end; () if no record is there, None if it is still cut short."""
         if len(buffer) - position < _PLAIN.size:
             return None
         if buffer[position] == _PLAIN_HEADS[0]:

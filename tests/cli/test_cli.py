@@ -8,7 +8,9 @@ from motionsig.cli import main
 
 
 def command(*arguments):
-    return subprocess.run([sys.executable, "-m", "motionsig.cli", *arguments], capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-m", "motionsig.cli", *arguments], capture_output=True, text=True, timeout=60
+    )
 
 
 def test_without_a_command_it_says_what_there_is(capsys):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from motionsig.blocks import WindowBatch
-from motionsig.encoders import DEFAULT_MODEL, open_encoder, shipped_models
+from motionsig.encoders import open_encoder, shipped_models
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,7 @@ def test_gaps_and_steps_back_in_time_stay_what_they_were(tmp_path):
         SampleBlock(time_ns[200:], data[200:], gap=True),
         SampleBlock(time_ns[:50], data[:50]),
     ]
-    got_ns, got, out = read(write(tmp_path / "log", blocks))
+    got_ns, _, out = read(write(tmp_path / "log", blocks))
     assert got_ns.tolist() == [*time_ns[:150], *time_ns[200:], *time_ns[:50]]
     assert [block.time_ns[0] for block in out if block.gap] == [time_ns[200]]
     assert all((np.diff(block.time_ns) > 0).all() for block in out)
@@ -112,7 +112,8 @@ def test_kill_loses_at_most_the_last_second(tmp_path):
         recorder = Recorder({str(path)!r}, rate_hz=100, epoch=1, scale={SCALE!r})
         for number in range(10**9):
             rows = np.arange(number * 10, number * 10 + 10)
-            recorder.write(SampleBlock(rows * 10_000_000, np.repeat(rows[:, None] % 1000, 6, 1) * np.array({SCALE!r}, "f4")))
+            counts = np.repeat(rows[:, None] % 1000, 6, axis=1).astype("f4")
+            recorder.write(SampleBlock(rows * 10_000_000, counts * np.array({SCALE!r}, "f4")))
             if number % 50 == 0:
                 print(rows[-1], flush=True)
     """
@@ -121,7 +122,7 @@ def test_kill_loses_at_most_the_last_second(tmp_path):
             accepted = int(child.stdout.readline())
         child.send_signal(signal.SIGKILL)
         accepted = max([accepted, *map(int, child.stdout.read().split())])
-    time_ns, data, _ = read(path)
+    time_ns, *_ = read(path)
     assert len(time_ns) >= accepted + 1 - 100
     assert (time_ns == np.arange(len(time_ns)) * 10_000_000).all()
 
@@ -168,7 +169,7 @@ def test_damage_anywhere_never_gives_a_wrong_sample(tmp_path, log, damage, caplo
 
 
 def test_a_torn_tail_is_counted_and_what_follows_damage_is_a_gap(tmp_path, log, caplog):
-    path, time_ns, _ = log
+    path, *_ = log
     content = bytearray(path.read_bytes())
     torn = tmp_path / "torn"
     torn.write_bytes(content[:-20])
@@ -188,7 +189,7 @@ def test_no_log_is_overwritten_and_no_stranger_is_read(tmp_path, log):
     newer = tmp_path / "newer"
     header = cbor2.dumps({"motionsig-log": 2, "epoch": 1, "rate_hz": 50.0, "scale": None, "device": None})
     newer.write_bytes(b"\xd9\xd9\xf7\xd8\x18\x59" + len(header).to_bytes(2, "big") + header)
-    with pytest.raises(RecordingError, match="expected motionsig-log version 1 .* got version 2"):
+    with pytest.raises(RecordingError, match=r"expected motionsig-log version 1 .* got version 2"):
         open_recording(newer)
 
 

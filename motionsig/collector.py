@@ -1,0 +1,191 @@
+"""The cloud end: subscribe, check, store once.
+
+A message is committed to the store, and on the disk, before paho acknowledges it to the broker: paho does so after its
+callback has returned, and a callback that raises leaves the message unacknowledged, so the broker sends it again. With
+a persistent session the broker also keeps what arrives while the collector is away. Whatever comes twice is dropped by
+its key; whatever is not a message of ours is counted and never stops the collector.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from motionsig import wire
+from motionsig.errors import InputError, SinkError, WireError
+from motionsig.publishers import keyword_options, parse_options, split_url
+from motionsig.publishers.connection import TURN_S, Connection, check_topic_part, parse_broker, tls_context
+from motionsig.publishers.store import Store
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import MQTTMessage
+
+logger = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S = 10.0
+WARN_EVERY_S = 60.0
+
+
+@dataclass(frozen=True)
+class CollectCounts:
+    """What arrived. messages: of ours; junk: all others. stored, duplicates, conflicts: signatures.
+
+    conflicts: other content under a key that is taken; the first is kept.
+    """
+
+    messages: int = 0
+    stored: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+    junk: int = 0
+
+
+class _Inbox:
+    """Turns messages into rows; `failure` is what the store raised, to tell it from a failing connection."""
+
+    def __init__(self, store: Store, prefix: str, on_progress: Callable[[CollectCounts], None] | None) -> None:
+        self.failure: SinkError | None = None
+        self._store = store
+        self._prefix = prefix
+        self._on_progress = on_progress
+        self._tally: Counter[str] = Counter()
+        self._warned_s = float("-inf")
+
+    @property
+    def counts(self) -> CollectCounts:
+        return CollectCounts(**self._tally)
+
+    def take(self, received: MQTTMessage) -> None:
+        try:
+            # The property decodes, and a stranger's topic need not be UTF-8.
+            topic = received.topic
+            message = wire.decode(bytes(received.payload))
+        except (WireError, UnicodeDecodeError) as error:
+            self._junk(str(error))
+            return
+        if topic != f"{self._prefix}/{message.device}/signatures":
+            self._junk(f"expected device {message.device!r} in the topic, got {topic!r}")
+            return
+        try:
+            added = self._store.add(message)
+        except SinkError as error:
+            self.failure = error
+            raise
+        self._tally.update(messages=1, stored=added.stored, duplicates=added.duplicates, conflicts=added.conflicts)
+        if self._on_progress is not None:
+            self._on_progress(self.counts)
+
+    def _junk(self, reason: str) -> None:
+        self._tally["junk"] += 1
+        if time.monotonic() - self._warned_s >= WARN_EVERY_S:
+            logger.warning("%d messages so far that are not ours, the last: %s", self._tally["junk"], reason)
+            self._warned_s = time.monotonic()
+
+
+def collect(
+    source_url: str,
+    into: str,
+    *,
+    count: int | None = None,
+    timeout_s: float | None = None,
+    on_progress: Callable[[CollectCounts], None] | None = None,
+    **options: Any,
+) -> CollectCounts:
+    """Store what arrives from a broker until `count` new signatures are stored or `timeout_s` are over.
+
+    source_url: mqtt://[user[:password]@]host[:port] or mqtts://…; into: store:PATH. Options (`collect_options`) may
+    stand in the source URL's query or be keywords; a keyword wins. on_progress: called after every stored message.
+    Raises SinkError where the store fails, or where there was no connection at all within `timeout_s`; InputError for
+    URLs and options that cannot be meant.
+    """
+    _, location, query = split_url(source_url)
+    keywords = parse_options({**query, **options}, collect_options(), where="collect:")
+    scheme, path, store_query = split_url(into)
+    if scheme != "store":
+        raise InputError(f"{into!r}: expected store:PATH to collect into, got {scheme or 'no scheme'}")
+    known = {"busy_timeout_s": "float"}
+    store = Store(Path(path), durable=True, **parse_options(store_query, known, where="store:"))
+    try:
+        return _collect(location, store, count=count, timeout_s=timeout_s, on_progress=on_progress, **keywords)
+    finally:
+        store.close()
+
+
+def collect_options() -> dict[str, str]:
+    """Return the options of `collect` that a URL's query may hold, with the type as written in the signature."""
+    return keyword_options(_collect, leave_out=("count", "timeout_s", "on_progress"))
+
+
+def _collect(
+    source_url: str,
+    store: Store,
+    *,
+    count: int | None,
+    timeout_s: float | None,
+    on_progress: Callable[[CollectCounts], None] | None,
+    username: str | None = None,
+    password: str | None = None,
+    ca: str | None = None,
+    cert: str | None = None,
+    key: str | None = None,
+    prefix: str = "motionsig",
+    client_id: str | None = None,
+    keepalive_s: int = 30,
+    retry_s: float = 1.0,
+    max_retry_s: float = 30.0,
+) -> CollectCounts:
+    """Collect into an open store; client_id names the persistent session, one collector at a time."""
+    broker = parse_broker(source_url, username=username, password=password, ca=ca, cert=cert, key=key)
+    for part in prefix.split("/"):
+        check_topic_part("prefix", part)
+    context = tls_context(broker)
+    inbox = _Inbox(store, prefix, on_progress)
+    end_s = float("inf") if timeout_s is None else time.monotonic() + timeout_s
+    ever_connected = False
+    attempt = 0
+    last_error = ""
+
+    def done() -> bool:
+        return (count is not None and inbox.counts.stored >= count) or time.monotonic() >= end_s
+
+    while not done():
+        connection = Connection(
+            broker,
+            client_id=client_id or f"motionsig-collect-{socket.gethostname()}",
+            clean_session=False,
+            keepalive_s=keepalive_s,
+            context=context,
+            on_message=inbox.take,
+        )
+        try:
+            connection.open(min(CONNECT_TIMEOUT_S, end_s - time.monotonic()), done)
+            # Again after every reconnect: a broker that was killed may have forgotten the session.
+            connection.subscribe(f"{prefix}/+/signatures", min(CONNECT_TIMEOUT_S, end_s - time.monotonic()))
+            logger.info("%s: collecting", broker)
+            ever_connected, attempt, last_error = True, 0, ""
+            while not done():
+                connection.turn(max(0.0, min(TURN_S, end_s - time.monotonic())))
+            connection.close()
+        except SinkError as error:
+            connection.drop()
+            if inbox.failure is not None:
+                raise
+            if last_error and done():
+                # Cut short by the clock, so it says less than the one before.
+                break
+            level = logging.DEBUG if str(error) == last_error else logging.WARNING
+            logger.log(level, "%s", error)
+            last_error = str(error)
+            pause_s = random.uniform(0, min(max_retry_s, retry_s * 2 ** min(attempt, 16)))
+            attempt += 1
+            time.sleep(max(0.0, min(pause_s, end_s - time.monotonic())))
+    if not ever_connected and time.monotonic() >= end_s:
+        raise SinkError(f"nothing collected: {last_error or f'{broker}: no connection'} (after {timeout_s:g} s)")
+    return inbox.counts

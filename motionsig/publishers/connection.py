@@ -1,0 +1,284 @@
+"""One connection to an MQTT broker, driven by the thread that owns it.
+
+paho's own threads are not used. Its client is called from one thread only and nothing that thread calls back takes a
+lock, because paho holds its own locks during callbacks and a lock shared with them deadlocks. A connection is opened
+once; after any failure a new object with a new client takes its place, so no half-dead state survives.
+
+paho-mqtt 1.6 (Debian Bookworm) and 2.x name their callbacks' arguments differently; both are served here. Remove the
+1.6 branch once Bookworm is out of support (June 2028).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import ssl
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from motionsig.errors import InputError, MissingExtraError, SinkError
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import Client, MQTTMessage
+
+DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
+TURN_S = 1.0
+"""paho sends its pings and notices missing ones when it is looked after this often."""
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where a broker is and how to be let in; `str` shows no password. ca, cert, key: paths of PEM files."""
+
+    host: str
+    port: int
+    tls: bool = False
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
+
+
+def parse_broker(
+    url: str,
+    *,
+    username: str | None = None,
+    password: str | None = None,
+    ca: str | None = None,
+    cert: str | None = None,
+    key: str | None = None,
+) -> Broker:
+    """Return the broker of mqtt://[user[:password]@]host[:port] or mqtts://…; raise InputError for any other URL."""
+    parts = urlsplit(url)
+    # The URL may hold a password, so no message may repeat it.
+    expected = "expected mqtt://[user[:password]@]host[:port] or the same with mqtts://"
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise InputError(f"broker URL: {expected}, got one without a valid host and port: {error}") from error
+    if parts.scheme not in DEFAULT_PORTS or not host:
+        raise InputError(f"broker URL: {expected}, got scheme {parts.scheme!r} and host {host or ''!r}")
+    if parts.path not in ("", "/"):
+        raise InputError(f"broker URL: {expected}, got path {parts.path!r} behind it; topics begin with prefix=NAME")
+    tls = parts.scheme == "mqtts"
+    if not tls and (ca or cert or key):
+        raise InputError("broker URL: ca, cert and key need mqtts://")
+    if key and not cert:
+        raise InputError("broker URL: key needs cert, the certificate it belongs to")
+    return Broker(
+        host=host,
+        port=DEFAULT_PORTS[parts.scheme] if port is None else port,
+        tls=tls,
+        username=username if username is not None else (unquote(parts.username) if parts.username else None),
+        password=password if password is not None else (unquote(parts.password) if parts.password else None),
+        ca=ca,
+        cert=cert,
+        key=key,
+    )
+
+
+def check_topic_part(name: str, value: str) -> None:
+    """Raise InputError for what cannot be one level of a topic (MQTT 3.1.1, 4.7)."""
+    if not value or any(character in value for character in "+#\0") or len(value.encode("utf-8")) > 1024:
+        raise InputError(f"{name}: expected 1 to 1024 bytes without +, # and NUL, got {value!r}")
+
+
+def import_paho() -> Any:
+    """Return paho's client module; raise MissingExtraError where it is not installed."""
+    try:
+        import paho.mqtt.client
+    except ImportError as error:
+        raise MissingExtraError(
+            "mqtt:// needs paho-mqtt, which is not installed; pip install motionsig[mqtt]", name="paho"
+        ) from error
+    return paho.mqtt.client
+
+
+class _ClosingSocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails: paho (1.6.1 and 2.2.0) leaves that to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
+def tls_context(broker: Broker) -> ssl.SSLContext | None:
+    """Return what checks the broker's certificate and name, None without TLS; raise InputError for unreadable files."""
+    if not broker.tls:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=broker.ca)
+        context.sslsocket_class = _ClosingSocket
+        if broker.cert is not None:
+            context.load_cert_chain(broker.cert, broker.key)
+    except (OSError, ssl.SSLError) as error:
+        given = ", ".join(path for path in (broker.ca, broker.cert, broker.key) if path)
+        raise InputError(f"{broker}: expected readable PEM files, got {given}: {error}") from error
+    return context
+
+
+class Connection:
+    """A connection from its first packet to its end; every failure is a SinkError and ends it.
+
+    acknowledged: message numbers the broker has acknowledged since the owner last cleared it. heard_s: time.monotonic()
+    of the last packet that came from the broker.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        *,
+        client_id: str,
+        clean_session: bool,
+        keepalive_s: int,
+        context: ssl.SSLContext | None = None,
+        on_message: Callable[[MQTTMessage], None] | None = None,
+    ) -> None:
+        self._broker = broker
+        self._mqtt = import_paho()
+        self._keepalive_s = keepalive_s
+        self._accepted = False
+        self._refused: str | None = None
+        self._subscribed: int | None = None
+        self.acknowledged: list[int] = []
+        self.heard_s = 0.0
+        self._client = self._new_client(client_id, clean_session)
+        if broker.username is not None:
+            self._client.username_pw_set(broker.username, broker.password)
+        if context is not None:
+            self._client.tls_set_context(context)
+        self._client.on_connect = self._on_connect
+        self._client.on_publish = lambda client, userdata, mid, *rest: self.acknowledged.append(mid)
+        self._client.on_subscribe = self._on_subscribe
+        if on_message is not None:
+            self._client.on_message = lambda client, userdata, message: on_message(message)
+        # The owner limits what is on its way; a queue of paho's own would be lost with the process.
+        self._client.max_inflight_messages_set(65535)
+
+    def _new_client(self, client_id: str, clean_session: bool) -> Client:
+        versions = getattr(self._mqtt, "CallbackAPIVersion", None)
+        arguments = () if versions is None else (versions.VERSION2,)
+        client: Client = self._mqtt.Client(*arguments, client_id=client_id, clean_session=clean_session)
+        return client
+
+    def _on_connect(self, client: Any, userdata: Any, flags: Any, code: Any, properties: Any = None) -> None:
+        if isinstance(code, int):
+            self._refused = self._mqtt.connack_string(code) if code else None
+        else:
+            self._refused = str(code) if code.is_failure else None
+        self._accepted = self._refused is None
+
+    def _on_subscribe(self, client: Any, userdata: Any, mid: int, granted: Any, properties: Any = None) -> None:
+        code = granted[0]
+        code = code if isinstance(code, int) else code.value
+        if code >= 128:
+            self._refused = "the broker refused the subscription: not authorised"
+        self._subscribed = mid
+
+    def open(self, timeout_s: float, give_up: Callable[[], bool]) -> None:
+        """Connect and wait until the broker has let us in; `give_up` is asked now and then whether to stop."""
+        deadline = time.monotonic() + timeout_s
+        try:
+            self._client.connect(self._broker.host, self._broker.port, self._keepalive_s)
+        except (OSError, ValueError) as error:
+            odd = isinstance(error, ssl.SSLError | ConnectionResetError)
+            odd = odd and not isinstance(error, ssl.SSLCertVerificationError)
+            hint = "; does the broker speak TLS on this port?" if odd and self._broker.tls else ""
+            raise SinkError(f"{self._broker}: {_reason(error)}{hint}") from error
+        while not self._accepted:
+            if time.monotonic() > deadline or give_up():
+                raise SinkError(f"{self._broker}: connected, but no answer; is it an MQTT broker?")
+            try:
+                self.turn(min(TURN_S / 4, deadline - time.monotonic()))
+            except SinkError as error:
+                if self._refused is not None:
+                    raise
+                wanted = "a client certificate (cert=, key=)" if self._broker.tls else "mqtts://"
+                raise SinkError(f"{error} before the broker let us in; does it want {wanted}?") from error
+
+    def publish(self, topic: str, payload: bytes) -> int:
+        """Send at QoS 1; return the number that will appear in `acknowledged`."""
+        info = self._client.publish(topic, payload, qos=1)
+        self._check(info.rc)
+        return info.mid
+
+    def subscribe(self, topic: str, timeout_s: float) -> None:
+        """Subscribe at QoS 1 and wait for the broker's consent; messages may arrive meanwhile."""
+        deadline = time.monotonic() + timeout_s
+        code, mid = self._client.subscribe(topic, qos=1)
+        self._check(code)
+        while self._subscribed != mid:
+            if time.monotonic() > deadline:
+                raise SinkError(f"{self._broker}: no answer to the subscription within {timeout_s:g} s")
+            self.turn(TURN_S)
+
+    def turn(self, timeout_s: float, wake_fd: int | None = None) -> None:
+        """Wait for the network, or for a byte on `wake_fd`, at most so long; then read, write and keep alive."""
+        sock = self._client.socket()
+        if sock is None:
+            raise SinkError(f"{self._broker}: {self._refused or 'the connection was lost'}")
+        poll = select.poll()
+        poll.register(sock.fileno(), select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
+        if wake_fd is not None:
+            poll.register(wake_fd, select.POLLIN)
+        # TLS may already hold decrypted bytes that the kernel does not know of.
+        buffered = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        events = dict(poll.poll(0 if buffered else max(0.0, timeout_s) * 1000))
+        if wake_fd is not None and wake_fd in events:
+            os.read(wake_fd, 4096)
+        mask = events.get(sock.fileno(), 0)
+        try:
+            if buffered or mask & ~select.POLLOUT:
+                self._check(self._client.loop_read())
+                self.heard_s = time.monotonic()
+            if mask & select.POLLOUT and self._client.socket() is not None:
+                self._check(self._client.loop_write())
+            self._check(self._client.loop_misc())
+        except SinkError:
+            raise
+        except (OSError, ValueError, IndexError, struct.error) as error:
+            raise SinkError(f"{self._broker}: {_reason(error)}") from error
+
+    def _check(self, code: int) -> None:
+        if self._refused is not None:
+            raise SinkError(f"{self._broker}: {self._refused}")
+        if code != 0:
+            raise SinkError(f"{self._broker}: {_sentence(self._mqtt.error_string(code))}")
+
+    def close(self) -> None:
+        """Say goodbye if the connection still stands, without waiting for an answer."""
+        if self._client.socket() is not None:
+            self._client.disconnect()
+
+    def drop(self) -> None:
+        """Cut the connection without a goodbye, as after a failure."""
+        sock = self._client.socket()
+        if sock is not None:
+            sock.close()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the broker's certificate was refused: {error.verify_message.rstrip('.')}"
+    if isinstance(error, OSError) and error.strerror:
+        # OpenSSL adds the line of its source.
+        return _sentence(re.sub(r" \(_ssl\.c:\d+\)", "", error.strerror))
+    return str(error) or type(error).__name__
+
+
+def _sentence(text: str) -> str:
+    text = text.rstrip(".")
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text

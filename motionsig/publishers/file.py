@@ -1,0 +1,284 @@
+"""A file of wire messages one behind the other: a CBOR sequence (RFC 8742) that any CBOR tool can read.
+
+Each `publish` is one write(2) at the end, so kill -9 of the process loses nothing that was accepted. A write cut short
+by a power cut leaves a torn message at the end; it is cut off on the next opening. A damaged message elsewhere is
+skipped by looking for the next sound one, and said in the log.
+"""
+
+from __future__ import annotations
+
+import bisect
+import fcntl
+import itertools
+import logging
+import os
+from collections.abc import Iterator
+from types import TracebackType
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig import wire
+from motionsig.blocks import SignatureBatch, concatenate
+from motionsig.errors import InputError, SinkError, WireError
+from motionsig.publishers import SinkCounts
+from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, check_max_message_bytes, pack
+
+logger = logging.getLogger(__name__)
+
+_WINDOW_BYTES = 16 * 1024
+
+
+class _Found(NamedTuple):
+    """A sound message at start:end of the file."""
+
+    start: int
+    end: int
+    message: wire.Message
+
+
+def _read_message(fd: int, at: int, size: int) -> tuple[wire.Message, int]:
+    """Return the message at offset `at` and where it ends; raise WireError if there is no sound one."""
+    window = min(_WINDOW_BYTES, size - at)
+    while True:
+        data = os.pread(fd, window, at)
+        try:
+            end = wire.item_end(data)
+            return wire.decode(data[:end]), at + end
+        except WireError:
+            # Cut short by the window, perhaps, rather than by the end of the file.
+            if window >= min(size - at, wire.MAX_MESSAGE_BYTES):
+                raise
+            window = min(window * 8, size - at, wire.MAX_MESSAGE_BYTES)
+
+
+def _find_mark(fd: int, at: int, size: int) -> int:
+    """Return the first offset from `at` on where a message may start, `size` if there is none."""
+    while at < size:
+        data = os.pread(fd, _WINDOW_BYTES, at)
+        found = data.find(wire.MAGIC)
+        if found >= 0:
+            return at + found
+        if at + len(data) >= size:
+            break
+        # The mark may lie across the edge of the window.
+        at += len(data) - len(wire.MAGIC) + 1
+    return size
+
+
+def _scan(fd: int, path: str) -> Iterator[_Found]:
+    """Yield every sound message; raise SinkError if the file does not begin like one of ours."""
+    size = os.fstat(fd).st_size
+    head = os.pread(fd, len(wire.MAGIC), 0)
+    if not wire.MAGIC.startswith(head):
+        raise SinkError(f"file:{path}: expected motionsig messages, got a file that begins with {head.hex()}")
+    at, damaged = 0, 0
+    while at < size:
+        try:
+            message, end = _read_message(fd, at, size)
+        except WireError:
+            following = _find_mark(fd, at + 1, size)
+            damaged += following - at
+            at = following
+            continue
+        yield _Found(at, end, message)
+        at = end
+    if damaged:
+        logger.warning("file:%s: %d damaged bytes skipped", path, damaged)
+
+
+def _find_tail(fd: int, path: str) -> int:
+    """Return the end of the last sound message."""
+    end = 0
+    for found in _scan(fd, path):
+        end = found.end
+    return end
+
+
+class FileSink:
+    """Signatures appended to a file, numbered from 0 in this epoch."""
+
+    def __init__(self, path: str, *, device: str, epoch: int, max_message_bytes: int, compress: bool) -> None:
+        self._path = path
+        self._device = device
+        self._epoch = epoch
+        self._max_message_bytes = max_message_bytes
+        self._compress = compress
+        self._seq = 0
+        self.payload_bytes = 0
+        """Bytes appended so far."""
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise SinkError(f"file:{path}: cannot be opened: {error}") from error
+        try:
+            self._claim()
+        except OSError:
+            os.close(self._fd)
+            raise
+
+    def _claim(self) -> None:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SinkError(f"file:{self._path}: another process is writing to this file") from error
+        self._size = os.fstat(self._fd).st_size
+        end = _find_tail(self._fd, self._path)
+        if end == 0 and self._size > wire.MAX_MESSAGE_BYTES:
+            raise SinkError(f"file:{self._path}: expected motionsig messages, got {self._size} bytes without one")
+        if end < self._size:
+            logger.warning("file:%s: a torn message of %d bytes at the end cut off", self._path, self._size - end)
+            os.ftruncate(self._fd, end)
+            self._size = end
+
+    @property
+    def counts(self) -> SinkCounts:
+        """What became of the signatures so far."""
+        return SinkCounts(accepted=self._seq, delivered=self._seq)
+
+    def publish(self, signatures: SignatureBatch) -> None:
+        """Append a batch in one write. Raises SinkError, and has then appended none of it."""
+        if self._fd < 0:
+            raise SinkError(f"file:{self._path}: this sink is closed")
+        packed = pack(
+            signatures,
+            device=self._device,
+            epoch=self._epoch,
+            seq=self._seq,
+            max_message_bytes=self._max_message_bytes,
+            compress=self._compress,
+        )
+        data = b"".join(message.data for message in packed)
+        try:
+            written = os.write(self._fd, data)
+        except OSError as error:
+            raise SinkError(f"file:{self._path}: {len(signatures)} signatures could not be written: {error}") from error
+        if written < len(data):
+            os.ftruncate(self._fd, self._size)
+            raise SinkError(f"file:{self._path}: only {written} of {len(data)} bytes could be written")
+        self._size += len(data)
+        self.payload_bytes += len(data)
+        self._seq += len(signatures)
+
+    def close(self) -> None:
+        """Close the file; closing twice is harmless."""
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            os.close(fd)
+
+    def __enter__(self) -> FileSink:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_file(
+    path: str,
+    *,
+    device: str,
+    epoch: int,
+    max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+    compress: bool = False,
+) -> FileSink:
+    """Open or create the file at `path` and append to it.
+
+    max_message_bytes: where a batch is cut into messages. compress: pack the codes where that makes them smaller.
+    """
+    check_max_message_bytes(max_message_bytes)
+    return FileSink(path, device=device, epoch=epoch, max_message_bytes=max_message_bytes, compress=compress)
+
+
+class _Piece(NamedTuple):
+    """Rows `skip` to `skip + rows` of the message at start:end, kept in memory instead of the message itself."""
+
+    device: str
+    epoch: int
+    seq: int
+    rows: int
+    skip: int
+    start: int
+    end: int
+
+
+def _not_covered(covered: list[tuple[int, int]], begin: int, end: int) -> list[tuple[int, int]]:
+    """Return the parts of begin:end that no range in `covered` (sorted, apart from each other) holds, and add them."""
+    at = bisect.bisect_left(covered, (begin, begin))
+    low = at - 1 if at and covered[at - 1][1] >= begin else at
+    high = low
+    new, reached = [], begin
+    while high < len(covered) and covered[high][0] <= end:
+        if covered[high][0] > reached:
+            new.append((reached, covered[high][0]))
+        reached = max(reached, covered[high][1])
+        high += 1
+    if reached < end:
+        new.append((reached, end))
+    if low < high:
+        begin, end = min(begin, covered[low][0]), max(end, covered[high - 1][1])
+    covered[low:high] = [(begin, end)]
+    return new
+
+
+def _pieces(fd: int, path: str, device: str | None, fingerprint: bytes | None) -> list[_Piece]:
+    """Return what to read, sorted by (device, epoch, seq), each signature once."""
+    pieces: list[_Piece] = []
+    covered: dict[tuple[str, int], list[tuple[int, int]]] = {}
+    fingerprints = set()
+    for start, end, message in _scan(fd, path):
+        if device is not None and message.device != device:
+            continue
+        fingerprints.add(message.signatures.spec.fingerprint)
+        if fingerprint is not None and message.signatures.spec.fingerprint != fingerprint:
+            continue
+        ranges = covered.setdefault((message.device, message.epoch), [])
+        for first, last in _not_covered(ranges, message.seq, message.seq + len(message.signatures)):
+            pieces.append(_Piece(message.device, message.epoch, first, last - first, first - message.seq, start, end))
+    known = ", ".join(sorted(found.hex() for found in fingerprints))
+    if not pieces:
+        wanted = f" of encoder {fingerprint.hex()}" if fingerprint is not None else ""
+        wanted += f" of device {device!r}" if device is not None else ""
+        raise InputError(f"file:{path}: expected signatures{wanted}, got {known or 'none at all'}")
+    if fingerprint is None and len(fingerprints) > 1:
+        raise InputError(
+            f"file:{path}: vectors of different encoders do not compare; choose one with fingerprint=: {known}"
+        )
+    return sorted(pieces)
+
+
+def iter_file(
+    path: str, *, device: str | None, fingerprint: bytes | None, rows: int
+) -> Iterator[tuple[str, int, NDArray[np.int64], SignatureBatch]]:
+    """Yield (device, epoch, seq (k,), signatures (k,)) with k <= rows, ordered by (device, epoch, seq), each one once.
+
+    Of two signatures under the same key the one nearer the start of the file is kept. Raises InputError where nothing
+    matches, or more than one encoder does; SinkError for a file that is not ours.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise SinkError(f"file:{path}: cannot be read: {error}") from error
+    try:
+        for (name, epoch), group in itertools.groupby(
+            _pieces(fd, path, device, fingerprint), key=lambda piece: (piece.device, piece.epoch)
+        ):
+            numbers: list[NDArray[np.int64]] = []
+            batches: list[SignatureBatch] = []
+            for piece in group:
+                signatures = wire.decode(os.pread(fd, piece.end - piece.start, piece.start)).signatures
+                for row in range(piece.skip, piece.skip + piece.rows, rows):
+                    batch = signatures[row : min(row + rows, piece.skip + piece.rows)]
+                    if batches and (
+                        sum(map(len, batches)) + len(batch) > rows
+                        or (batch.spec, batch.hop_ns) != (batches[0].spec, batches[0].hop_ns)
+                    ):
+                        yield name, epoch, np.concatenate(numbers), concatenate(batches)
+                        numbers, batches = [], []
+                    numbers.append(np.arange(len(batch), dtype=np.int64) + (piece.seq + row - piece.skip))
+                    batches.append(batch)
+            yield name, epoch, np.concatenate(numbers), concatenate(batches)
+    finally:
+        os.close(fd)

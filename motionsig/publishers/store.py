@@ -1,0 +1,371 @@
+"""A local SQLite database of signatures: a sink of its own, and what the collector fills.
+
+(device, epoch, seq) is the primary key, so a signature that arrives twice is stored once. A second one under a key that
+is taken, but with different content, is a conflict: the first is kept and the second counted and reported. Encoders are
+rows of their own, so that a signature costs little more than its codes, and because vectors of different encoders must
+never be read as one.
+
+Every `publish` is one transaction in a write-ahead log. That survives kill -9 of the process; with durable=True each
+one is also forced to the disk and survives a power cut, which is what whoever promises storage to others needs.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig import wire
+from motionsig.blocks import SignatureBatch, SignatureSpec
+from motionsig.errors import InputError, SinkError
+from motionsig.publishers import SinkCounts
+from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, check_max_message_bytes, pack
+from motionsig.quantization import Group, Quantization
+
+if TYPE_CHECKING:
+    import sqlite3
+
+logger = logging.getLogger(__name__)
+
+APPLICATION_ID = 0x6D536967
+"""Marks an SQLite file as ours: "mSig"."""
+
+VERSION = 1
+
+_SCHEMA = f"""
+CREATE TABLE encoders (
+    id INTEGER PRIMARY KEY,
+    fingerprint BLOB NOT NULL,
+    quantization TEXT NOT NULL,
+    motion_dim INTEGER NOT NULL,
+    length_ns INTEGER NOT NULL,
+    hop_ns INTEGER NOT NULL,
+    UNIQUE (fingerprint, hop_ns)
+);
+CREATE TABLE signatures (
+    device TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    encoder INTEGER NOT NULL REFERENCES encoders (id),
+    start_ns INTEGER NOT NULL,
+    quality INTEGER NOT NULL,
+    codes BLOB NOT NULL,
+    PRIMARY KEY (device, epoch, seq)
+) WITHOUT ROWID;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {VERSION};
+"""
+
+
+class Added(NamedTuple):
+    """What became of the signatures of one message."""
+
+    stored: int
+    duplicates: int
+    conflicts: int
+
+
+@contextmanager
+def _reporting(path: Path, action: str) -> Iterator[None]:
+    import sqlite3
+
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise SinkError(f"store:{path}: {action}: {error}") from error
+
+
+def _check_ours(connection: sqlite3.Connection, path: Path) -> bool:
+    """Return whether the database is already a store, False for an empty one; raise SinkError for any other."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if application == 0 and version == 0 and tables == 0:
+        return False
+    if application != APPLICATION_ID:
+        raise SinkError(f"store:{path}: expected a motionsig store, got an SQLite database of something else")
+    if version != VERSION:
+        raise SinkError(
+            f"store:{path}: expected a store of version {VERSION}, got version {version}; "
+            "a newer motionsig wrote it, so read it with that one"
+        )
+    return True
+
+
+def _spec_to_json(spec: SignatureSpec) -> str:
+    return json.dumps([list(group) for group in spec.quantization.groups])
+
+
+class Store:
+    """An open store; not for use by two threads at the same time. Raises SinkError for whatever SQLite refuses."""
+
+    def __init__(self, path: Path, *, durable: bool = False, busy_timeout_s: float = 10.0) -> None:
+        import sqlite3
+
+        self.path = path
+        self._encoders: dict[tuple[SignatureSpec, int], int | None] = {}
+        with _reporting(path, "cannot be opened"):
+            # isolation_level=None: transactions begin where this file says so.
+            connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
+        try:
+            with _reporting(path, "cannot be used as a store"):
+                if not _check_ours(connection, path):
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    connection.execute("BEGIN IMMEDIATE")
+                    # Another process may have created it while this one waited for the lock.
+                    if not _check_ours(connection, path):
+                        for statement in _SCHEMA.strip().removesuffix(";").split(";\n"):
+                            connection.execute(statement)
+                    connection.execute("COMMIT")
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        except BaseException:
+            connection.close()
+            raise
+        self._connection: sqlite3.Connection | None = connection
+
+    def add(self, message: wire.Message) -> Added:
+        """Store the signatures of a message that are not there yet; all of them, or none and a SinkError."""
+        if self._connection is None:
+            raise SinkError(f"store:{self.path}: this store is closed")
+        signatures = message.signatures
+        if not len(signatures):
+            return Added(0, 0, 0)
+        with _reporting(self.path, f"{len(signatures)} signatures could not be stored"):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                added = self._insert(self._connection, message)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # SQLite has already rolled back by itself after some errors, a full disk among them.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        if added.conflicts:
+            logger.warning(
+                "store:%s: %d signatures of %s, epoch %d, from seq %d on differ from what is stored under the same key",
+                self.path,
+                added.conflicts,
+                message.device,
+                message.epoch,
+                message.seq,
+            )
+        return added
+
+    def _insert(self, connection: sqlite3.Connection, message: wire.Message) -> Added:
+        signatures = message.signatures
+        count = len(signatures)
+        encoder = self._encoder(connection, signatures)
+        if encoder is None:
+            return Added(0, 0, count)
+        arriving = [
+            (encoder, start_ns, quality, codes.tobytes())
+            for start_ns, quality, codes in zip(
+                signatures.start_ns.tolist(), signatures.quality.tolist(), signatures.codes, strict=True
+            )
+        ]
+        stored = {
+            seq: row
+            for seq, *row in connection.execute(
+                "SELECT seq, encoder, start_ns, quality, codes FROM signatures "
+                "WHERE device = ? AND epoch = ? AND seq BETWEEN ? AND ?",
+                (message.device, message.epoch, message.seq, message.seq + count - 1),
+            )
+        }
+        conflicts = sum(tuple(row) != arriving[seq - message.seq] for seq, row in stored.items())
+        connection.executemany(
+            "INSERT INTO signatures VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                (message.device, message.epoch, seq, *row)
+                for seq, row in enumerate(arriving, message.seq)
+                if seq not in stored
+            ),
+        )
+        return Added(count - len(stored), len(stored) - conflicts, conflicts)
+
+    def _encoder(self, connection: sqlite3.Connection, signatures: SignatureBatch) -> int | None:
+        """Return the encoder's row, None where one of the same fingerprint says something else of itself."""
+        spec = signatures.spec
+        key = (spec, signatures.hop_ns)
+        if key in self._encoders:
+            return self._encoders[key]
+        quantization = _spec_to_json(spec)
+        others = connection.execute(
+            "SELECT id, hop_ns, quantization, motion_dim, length_ns FROM encoders WHERE fingerprint = ?",
+            (spec.fingerprint,),
+        ).fetchall()
+        if any(other[2:] != (quantization, spec.motion_dim, spec.length_ns) for other in others):
+            return None
+        for number, hop_ns, *_ in others:
+            if hop_ns == signatures.hop_ns:
+                self._encoders[key] = int(number)
+                return int(number)
+        cursor = connection.execute(
+            "INSERT INTO encoders (fingerprint, quantization, motion_dim, length_ns, hop_ns) VALUES (?, ?, ?, ?, ?)",
+            (spec.fingerprint, quantization, spec.motion_dim, spec.length_ns, signatures.hop_ns),
+        )
+        # Not remembered yet: the transaction may still be rolled back.
+        return cursor.lastrowid
+
+    def close(self) -> None:
+        """Close the database; closing twice is harmless."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            with _reporting(self.path, "could not be closed"):
+                connection.close()
+
+
+class StoreSink:
+    """Signatures into a local store, numbered from 0 in this epoch."""
+
+    def __init__(self, store: Store, *, device: str, epoch: int, max_message_bytes: int) -> None:
+        self._store = store
+        self._device = device
+        self._epoch = epoch
+        self._max_message_bytes = max_message_bytes
+        self._seq = 0
+        self._stored = 0
+        self._duplicates = 0
+        self._conflicts = 0
+        self.payload_bytes = 0
+        """What the same signatures, published in the same batches, would be as wire messages."""
+
+    @property
+    def counts(self) -> SinkCounts:
+        """What became of the signatures so far."""
+        return SinkCounts(
+            accepted=self._seq,
+            delivered=self._stored + self._duplicates,
+            duplicates=self._duplicates,
+            conflicts=self._conflicts,
+        )
+
+    def publish(self, signatures: SignatureBatch) -> None:
+        """Store a batch in one transaction. Raises SinkError, and has then stored none of it."""
+        added = self._store.add(wire.Message(self._device, self._epoch, self._seq, signatures))
+        packed = pack(
+            signatures,
+            device=self._device,
+            epoch=self._epoch,
+            seq=self._seq,
+            max_message_bytes=self._max_message_bytes,
+        )
+        self.payload_bytes += sum(len(message.data) for message in packed)
+        self._seq += len(signatures)
+        self._stored += added.stored
+        self._duplicates += added.duplicates
+        self._conflicts += added.conflicts
+
+    def close(self) -> None:
+        """Close the store; closing twice is harmless."""
+        self._store.close()
+
+    def __enter__(self) -> StoreSink:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_store(
+    path: str,
+    *,
+    device: str,
+    epoch: int,
+    durable: bool = False,
+    busy_timeout_s: float = 10.0,
+    max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+) -> StoreSink:
+    """Open or create the store at `path`.
+
+    durable: every publish survives a power cut. busy_timeout_s: how long to wait for another writer.
+    max_message_bytes: only for counting `payload_bytes`.
+    """
+    check_max_message_bytes(max_message_bytes)
+    store = Store(Path(path), durable=durable, busy_timeout_s=busy_timeout_s)
+    return StoreSink(store, device=device, epoch=epoch, max_message_bytes=max_message_bytes)
+
+
+def _select(
+    connection: sqlite3.Connection, path: Path, device: str | None, fingerprint: bytes | None
+) -> dict[int, tuple[int, SignatureSpec]]:
+    """Return (hop_ns, spec) of the one encoder that is asked for, by row: one row per hop."""
+    rows = connection.execute(
+        "SELECT id, fingerprint, quantization, motion_dim, length_ns, hop_ns FROM encoders WHERE id IN "
+        "(SELECT DISTINCT encoder FROM signatures WHERE :device IS NULL OR device = :device)",
+        {"device": device},
+    ).fetchall()
+    found = sorted({row[1].hex() for row in rows})
+    if fingerprint is not None:
+        rows = [row for row in rows if row[1] == fingerprint]
+    if not rows:
+        wanted = f" of encoder {fingerprint.hex()}" if fingerprint is not None else ""
+        wanted += f" of device {device!r}" if device is not None else ""
+        raise InputError(f"store:{path}: expected signatures{wanted}, got {', '.join(found) or 'none at all'}")
+    if len({row[1] for row in rows}) > 1:
+        raise InputError(
+            f"store:{path}: vectors of different encoders do not compare; choose one with fingerprint=: "
+            f"{', '.join(found)}"
+        )
+    return {
+        int(number): (
+            int(hop_ns),
+            SignatureSpec(
+                bytes(print_), Quantization(tuple(Group(*group) for group in json.loads(groups))), motion_dim, length_ns
+            ),
+        )
+        for number, print_, groups, motion_dim, length_ns, hop_ns in rows
+    }
+
+
+def iter_store(
+    path: str, *, device: str | None, fingerprint: bytes | None, rows: int
+) -> Iterator[tuple[str, int, NDArray[np.int64], SignatureBatch]]:
+    """Yield (device, epoch, seq (k,), signatures (k,)) with k <= rows, ordered by (device, epoch, seq).
+
+    Raises InputError where nothing matches, or more than one encoder does; SinkError for a file that is not a store.
+    """
+    import sqlite3
+
+    file = Path(path)
+    if not file.exists():
+        raise SinkError(f"store:{path}: no such file")
+    with _reporting(file, "cannot be read"):
+        connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        with closing(connection):
+            if not _check_ours(connection, file):
+                raise SinkError(f"store:{path}: expected a motionsig store, got an empty database")
+            # One snapshot for the choice of the encoder and for all rows, whatever is added meanwhile.
+            connection.execute("BEGIN")
+            encoders = _select(connection, file, device, fingerprint)
+            cursor = connection.execute(
+                "SELECT device, epoch, encoder, seq, start_ns, quality, codes FROM signatures "
+                f"WHERE (:device IS NULL OR device = :device) AND encoder IN ({', '.join(map(str, encoders))}) "
+                "ORDER BY device, epoch, seq",
+                {"device": device},
+            )
+            while chunk := cursor.fetchmany(rows):
+                for (name, epoch, encoder), group in itertools.groupby(chunk, key=lambda row: row[:3]):
+                    yield name, epoch, *_batch(list(group), *encoders[encoder])
+
+
+def _batch(rows: list[tuple[Any, ...]], hop_ns: int, spec: SignatureSpec) -> tuple[NDArray[np.int64], SignatureBatch]:
+    dim = spec.quantization.dim
+    signatures = SignatureBatch(
+        start_ns=np.array([row[4] for row in rows], np.int64),
+        codes=np.frombuffer(b"".join(row[6] for row in rows), np.int8).reshape(len(rows), dim),
+        quality=np.array([row[5] for row in rows], np.uint8),
+        hop_ns=hop_ns,
+        spec=spec,
+    )
+    return np.array([row[3] for row in rows], np.int64), signatures

@@ -1,0 +1,101 @@
+"""A recorded day, from the native log to wire bytes on one core; against the bare interpreter calls it contains.
+
+Also the memory it takes: the peak of the process above what it was before, for one hour and for 24.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from motionsig import SampleBlock, open_encoder, open_recording, wire
+from motionsig.blocks import SignatureBatch
+from motionsig.pipeline import run
+from motionsig.recordings.native import Recorder
+
+BATCH = 60
+
+
+class Wired:
+    """Encodes messages of 60 signatures and forgets them."""
+
+    def __init__(self) -> None:
+        self.bytes = self.seq = 0
+
+    def publish(self, signatures: SignatureBatch) -> None:
+        for first in range(0, len(signatures), BATCH):
+            part = signatures[first : first + BATCH]
+            self.bytes += len(wire.encode(wire.Message("bench", 1, self.seq, part)))
+            self.seq += len(part)
+
+
+def write_log(source: Path, out: Path, hours: int) -> None:
+    """Repeat a recording's samples until they fill `hours` without a gap, as a device would have recorded them."""
+    with open_recording(source) as recording:
+        data = np.concatenate([block.data for block in recording])
+        rate_hz, scale = recording.rate_hz, recording.info.scale
+    count = round(hours * 3600 * rate_hz)
+    step_ns = round(1e9 / rate_hz)
+    with Recorder(out, rate_hz=rate_hz, epoch=1, scale=scale) as recorder:
+        for first in range(0, count, len(data)):
+            rows = np.arange(first, min(first + len(data), count), dtype=np.int64)
+            recorder.write(SampleBlock(rows * step_ns, data[: len(rows)]))
+
+
+def rss_peak_kib() -> int:
+    """Return the peak of resident memory since it was last reset."""
+    return int(next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line).split()[1])
+
+
+def measure(log: Path, rounds: int) -> None:
+    """Print the figures of one log."""
+    encoder = open_encoder(device="cpu")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here (proc(5))
+    before = rss_peak_kib()
+    best_s, windows, payload = float("inf"), 0, 0
+    for _ in range(rounds):
+        sink = Wired()
+        began = time.perf_counter()
+        with open_recording(log) as source:
+            summary = run(source, encoder, sink)
+        best_s = min(best_s, time.perf_counter() - began)
+        windows, payload = summary.windows, sink.bytes
+    grown = (rss_peak_kib() - before) / 1024
+    bare_s = min(bare_calls(encoder, windows) for _ in range(rounds))
+    print(
+        f"  {summary.covered_s / 3600:4.0f} h: {windows:6,d} windows in {best_s:6.3f} s, "
+        f"{summary.covered_s / best_s:8,.0f} x real time; bare interpreter calls {bare_s:6.3f} s, so "
+        f"{best_s / bare_s:.2f} x those; {payload / windows:.1f} B per signature; peak memory +{grown:.1f} MiB"
+    )
+
+
+def bare_calls(encoder: object, windows: int) -> float:
+    """Return the seconds that as many calls of the same interpreter take by themselves: input in, run, output out."""
+    interpreter = encoder._interpreter  # type: ignore[attr-defined]
+    given, made = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    window = np.random.default_rng(0).integers(-128, 128, given["shape"]).astype(np.int8)
+    began = time.perf_counter()
+    for _ in range(windows):
+        interpreter.set_tensor(given["index"], window)
+        interpreter.invoke()
+        interpreter.get_tensor(made["index"])
+    return time.perf_counter() - began
+
+
+def main(recording: Path) -> None:
+    """Measure an hour and a day made of `recording`."""
+    with tempfile.TemporaryDirectory() as folder:
+        for hours, rounds in ((1, 5), (24, 3)):
+            log = Path(folder) / f"{hours}h"
+            write_log(recording, log, hours)
+            measure(log, rounds)
+    print(f"  whole process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB at its peak")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

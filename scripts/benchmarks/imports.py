@@ -1,0 +1,38 @@
+"""What `import motionsig` costs, against `import numpy` and a bare interpreter, turn by turn."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+ROUNDS = 15
+PEAK = "; import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+
+
+def main() -> None:
+    """Print milliseconds and memory, the best of each."""
+    programs = {
+        "python alone": "pass",
+        "import numpy": "import numpy",
+        "import motionsig": "import motionsig",
+        "first extract of a window": (
+            "import motionsig, numpy; motionsig.extract(numpy.ones((128, 6), 'f4'), rate_hz=50)"
+        ),
+    }
+    best = dict.fromkeys(programs, float("inf"))
+    memory = dict.fromkeys(programs, 0.0)
+    for _ in range(ROUNDS):
+        for name, program in programs.items():
+            began = time.perf_counter()
+            out = subprocess.run([sys.executable, "-c", program + PEAK], capture_output=True, text=True, check=True)
+            best[name] = min(best[name], time.perf_counter() - began)
+            memory[name] = int(out.stdout) / 1024
+    bare = best["python alone"]
+    for name in programs:
+        ratio = (best[name] - bare) / (best["import numpy"] - bare)
+        print(f"  {name:28s}{1000 * best[name]:7.0f} ms {memory[name]:6.0f} MiB   {ratio:4.2f} x numpy's")
+
+
+if __name__ == "__main__":
+    main()

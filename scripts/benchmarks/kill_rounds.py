@@ -1,0 +1,181 @@
+"""Kill the publisher, the broker or both with -9, at random; count what was accepted, lost and stored twice.
+
+A publisher process publishes numbered signatures through the MQTT sink and notes each in an append-only file right
+after `publish` has returned. A collector process stores what arrives. The publisher's spool, the broker's folder and
+the collector's session outlive the kills. Two configurations of the broker: one that saves after every change
+(persistence true, autosave_on_changes true, autosave_interval 1), and Debian's default (persistence true), which saves
+every 30 minutes and at an orderly end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+# The broker that the tests start, and their made-up signatures.
+sys.path.insert(0, str(ROOT / "tests" / "publishers"))
+
+from broker import PERSISTENT, Broker  # noqa: E402
+from made import numbered  # noqa: E402
+
+DEBIAN = "persistence true\n"
+DEVICE = "bench"
+ROUND_S = (0.3, 1.1)
+WHAT = ("publisher", "broker", "both")
+
+
+def publish(url: str, spool: str, log: str, epoch: str) -> None:
+    """Publish until killed; a line of the log is one accepted batch."""
+    from motionsig.publishers import open_sink
+
+    noted = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    sink = open_sink(
+        url, device=DEVICE, epoch=int(epoch), spool=spool, delay_s=0.1, retry_s=0.05, max_retry_s=0.5, ack_timeout_s=5
+    )
+    seq = 0
+    while True:
+        sink.publish(numbered(2, seq))
+        os.write(noted, f"{epoch} {seq} {seq + 2} {sink.counts.dropped}\n".encode("ascii"))
+        seq += 2
+        time.sleep(0.004)
+
+
+def collect_all(url: str, into: str, counts_file: str) -> None:
+    """Collect until killed, noting the counts so far."""
+    from motionsig.collector import CollectCounts, collect
+
+    noted = [0.0]
+
+    def note(counts: CollectCounts) -> None:
+        if time.monotonic() - noted[0] > 0.05:
+            noted[0] = time.monotonic()
+            Path(counts_file).write_text(json.dumps(vars(counts)))
+
+    counts = collect(url, into, retry_s=0.02, max_retry_s=0.1, on_progress=note, timeout_s=float(sys.argv[-1]))
+    Path(counts_file).write_text(json.dumps(vars(counts)))
+
+
+def _spawn(*arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, __file__, *arguments])
+
+
+def _one_configuration(folder: Path, settings: str, rounds: int, chance: random.Random) -> dict[str, Any]:
+    from motionsig.publishers import open_sink
+
+    broker = Broker(folder / "broker", settings=f"allow_anonymous true\n{settings}").start()
+    spool, log, store, counts_file = (str(folder / name) for name in ("spool", "accepted", "store", "counts"))
+    # The collector ends by itself, so that its last counts are complete.
+    limit_s = rounds * (ROUND_S[1] + 0.6) + 8
+    began = time.monotonic()
+    collector = _spawn("--collect", broker.url, f"store:{store}", counts_file, str(limit_s))
+    publisher = None
+    kills = dict.fromkeys(WHAT, 0)
+    try:
+        for epoch in range(rounds):
+            if publisher is None:
+                publisher = _spawn("--publish", broker.url, spool, log, str(epoch))
+            time.sleep(chance.uniform(*ROUND_S))
+            what = chance.choice(WHAT)
+            kills[what] += 1
+            if what != "publisher":
+                broker.kill()
+            if what != "broker":
+                publisher.send_signal(signal.SIGKILL)
+                publisher.wait()
+                publisher = None
+            time.sleep(chance.uniform(0.0, 0.3))
+            if what != "publisher":
+                broker.start()
+        if publisher is not None:
+            publisher.send_signal(signal.SIGKILL)
+            publisher.wait()
+        with open_sink(broker.url, device=DEVICE, epoch=rounds, spool=spool, close_timeout_s=20) as sink:
+            recovered = sink.counts.recovered
+        left = sink.counts
+        _until_quiet(store)
+        collector.wait(max(1.0, began + limit_s + 10 - time.monotonic()))
+    finally:
+        for process in (publisher, collector):
+            if process is not None and process.poll() is None:
+                process.kill()
+                process.wait()
+        broker.stop()
+    return {
+        "rounds": rounds,
+        "kills": kills,
+        **_count(Path(log), store, json.loads(Path(counts_file).read_text())),
+        "recovered_last": recovered,
+        "pending": left.pending,
+        "damaged_bytes": left.damaged_bytes,
+    }
+
+
+def _until_quiet(store: str) -> None:
+    before = -1
+    while (now := len(_rows(store))) != before:
+        before = now
+        time.sleep(1.0)
+
+
+def _rows(store: str) -> list[tuple[int, int, bytes]]:
+    connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
+    try:
+        return connection.execute("SELECT epoch, seq, codes FROM signatures").fetchall()
+    finally:
+        connection.close()
+
+
+def _count(log: Path, store: str, collected: dict[str, int]) -> dict[str, int]:
+    accepted = set()
+    for line in log.read_text("ascii").splitlines():
+        epoch, first, last, dropped = map(int, line.split())
+        assert dropped == 0, "the spool was too small for this bench"
+        accepted |= {(epoch, seq) for seq in range(first, last)}
+    rows = _rows(store)
+    keys = [(epoch, seq) for epoch, seq, _ in rows]
+    wrong = sum(codes != numbered(1, seq).codes.tobytes() for _, seq, codes in rows)
+    return {
+        "accepted": len(accepted),
+        "lost": len(accepted - set(keys)),
+        "duplicates_received": collected["duplicates"],
+        "stored": len(keys),
+        "stored_twice": len(keys) - len(set(keys)),
+        "stored_wrong": wrong + collected["conflicts"],
+    }
+
+
+def main(rounds: int = 20, seed: int = 1) -> dict[str, Any]:
+    """Return the counts by configuration, and print them as a table."""
+    results = {}
+    for name, settings in (("saves every change", PERSISTENT), ("Debian's default", DEBIAN)):
+        with tempfile.TemporaryDirectory(prefix="motionsig-kill-") as folder:
+            results[name] = _one_configuration(Path(folder), settings, rounds, random.Random(seed))
+    columns = ("rounds", "accepted", "lost", "duplicates_received", "stored", "stored_twice", "stored_wrong")
+    print(f"{'kill -9, broker':20}" + "".join(f"{column.replace('_', ' '):>21}" for column in columns))
+    for name, result in results.items():
+        print(f"{name:20}" + "".join(f"{result[column]:21}" for column in columns))
+    return results
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--publish"]:
+        publish(*sys.argv[2:6])
+    elif sys.argv[1:2] == ["--collect"]:
+        collect_all(*sys.argv[2:5])
+    else:
+        parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+        parser.add_argument("--rounds", type=int, default=20)
+        parser.add_argument("--seed", type=int, default=1)
+        given = parser.parse_args()
+        main(given.rounds, given.seed)

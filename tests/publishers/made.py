@@ -1,0 +1,49 @@
+"""Signatures made up for tests, each telling its number, and ways to compare them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from motionsig.blocks import SignatureBatch, SignatureSpec
+from motionsig.quantization import Group, Quantization
+
+SPEC = SignatureSpec(
+    fingerprint=b"\x01madeup\xff",
+    quantization=Quantization((Group(48, 0.05, 0), Group(16, 0.1, -3))),
+    motion_dim=48,
+    length_ns=2_560_000_000,
+)
+START_NS = 1_700_000_000_000_000_000
+HOP_NS = 1_280_000_000
+
+
+def numbered(count: int, first: int = 0, *, spec: SignatureSpec = SPEC) -> SignatureBatch:
+    """Return signatures first, first + 1, …: codes that do not compress, times on a grid."""
+    numbers = np.arange(first, first + count, dtype=np.int64)
+    rows = [np.random.default_rng(int(number)).integers(-128, 128, 64, dtype=np.int8) for number in numbers]
+    return SignatureBatch(
+        start_ns=START_NS + numbers * HOP_NS,
+        codes=np.array(rows, np.int8).reshape(count, 64),
+        quality=(numbers % 2).astype(np.uint8),
+        hop_ns=HOP_NS,
+        spec=spec,
+    )
+
+
+def assert_same(one: SignatureBatch, other: SignatureBatch) -> None:
+    """Fail unless both batches say the same."""
+    assert (one.spec, one.hop_ns) == (other.spec, other.hop_ns)
+    np.testing.assert_array_equal(one.start_ns, other.start_ns)
+    np.testing.assert_array_equal(one.codes, other.codes)
+    np.testing.assert_array_equal(one.quality, other.quality)
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
+    """Return as soon as the condition holds; fail if it never does."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "this never came true"
+        time.sleep(0.01)

@@ -1,0 +1,155 @@
+"""What every sink promises, whatever stands behind it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from broker import PERSISTENT, Broker
+from made import assert_same, numbered
+
+from motionsig.blocks import SignatureBatch
+from motionsig.collector import collect
+from motionsig.errors import InputError, SinkError
+from motionsig.publishers import SCHEMES, Sink, open_sink, read_signatures, sink_options
+
+Reader = Callable[[int], SignatureBatch]
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with Broker(tmp_path_factory.mktemp("broker"), settings=f"allow_anonymous true\n{PERSISTENT}") as running:
+        yield running
+
+
+@pytest.fixture(params=["store", "file", "mqtt"])
+def url_and_reader(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Reader]]:
+    """A fresh sink's URL, and how to get back the first so many signatures that reached its far end."""
+    if request.param != "mqtt":
+        url = f"{request.param}:{tmp_path / 'signatures'}"
+        yield url, lambda count: read_signatures(url)
+        return
+    broker: Broker = request.getfixturevalue("broker")
+    into = f"store:{tmp_path / 'collected'}"
+    prefix = f"test/{tmp_path.name}"
+    session = {"prefix": prefix, "client_id": prefix}
+    # From here on the broker keeps what is published for this session, connected or not.
+    collect(broker.url, into, timeout_s=0.3, **session)
+
+    def read(count: int) -> SignatureBatch:
+        collect(broker.url, into, count=count, timeout_s=5, **session)
+        return read_signatures(into)
+
+    yield f"{broker.url}?prefix={prefix}&spool={tmp_path / 'spool'}&retry_s=0.1", read
+
+
+def test_what_was_published_is_read_back(url_and_reader: tuple[str, Reader]) -> None:
+    url, read = url_and_reader
+    with open_sink(url, device="wrist-7", epoch=5) as sink:
+        sink.publish(numbered(0))
+        assert (sink.counts.accepted, sink.payload_bytes) == (0, 0)
+        sink.publish(numbered(1))
+        sink.publish(numbered(250, 1))
+        sink.publish(numbered(3, 251))
+        assert sink.counts.accepted == 254
+    assert_same(read(254), numbered(254))
+    assert sink.counts.delivered == 254
+    assert (sink.counts.pending, sink.counts.dropped, sink.counts.conflicts) == (0, 0, 0)
+    assert 254 * 64 < sink.payload_bytes < 254 * 71 + 4 * 150
+
+
+def test_the_same_epoch_published_twice_is_there_once(url_and_reader: tuple[str, Reader]) -> None:
+    url, read = url_and_reader
+    for _ in range(2):
+        with open_sink(url, device="d", epoch=9) as sink:
+            sink.publish(numbered(100))
+    with open_sink(url, device="d", epoch=10) as sink:
+        sink.publish(numbered(1, 100))
+    assert_same(read(101), numbered(101))
+
+
+def test_closing_twice_is_harmless_and_use_after_close_is_an_error(
+    url_and_reader: tuple[str, Reader], caplog: pytest.LogCaptureFixture
+) -> None:
+    url, _ = url_and_reader
+    sink: Sink = open_sink(url, device="d", epoch=1)
+    sink.publish(numbered(2))
+    sink.close()
+    sink.close()
+    with pytest.raises(SinkError, match="closed"):
+        sink.publish(numbered(1))
+    assert sink.counts.accepted == 2
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_unknown_options_are_refused_by_name(scheme: str, tmp_path: Path) -> None:
+    location = f"//127.0.0.1?spool={tmp_path}&" if scheme.startswith("mqtt") else f"{tmp_path / 'x'}?"
+    with pytest.raises(InputError, match=r"max_message_bytes.*got 'speed'"):
+        open_sink(f"{scheme}:{location}speed=9")
+    with pytest.raises(InputError, match="got 'speed'"):
+        open_sink(f"{scheme}:{location}max_message_bytes=4000", speed=9)
+    with pytest.raises(InputError, match="max_message_bytes: expected an integer, got 'many'"):
+        open_sink(f"{scheme}:{location}max_message_bytes=many")
+    with pytest.raises(InputError, match="max_message_bytes: expected 128 to"):
+        open_sink(f"{scheme}:{location}max_message_bytes=4000", max_message_bytes=3)
+    assert "max_message_bytes" in sink_options(scheme)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("", "no scheme"),
+        ("plain-path", "expected mqtt:, mqtts:, store:, file:"),
+        ("http://host", "got http"),
+        ("store:", "no path"),
+        ("file://", "no path"),
+        ("store:x?durable", "name=value"),
+        ("store:x?durable=maybe", "true or false"),
+        ("store:x?busy_timeout_s=-1", "from 0 up"),
+        ("store:x?busy_timeout_s=nan", "from 0 up"),
+        ("mqtt://", "host"),
+        ("mqtt://h:99999", "port"),
+        ("mqtt://h/path", "prefix=NAME"),
+        ("mqtt://h?ca=x", "need mqtts"),
+        ("mqtts://h?ca=/nowhere.pem", "readable PEM files, got /nowhere.pem"),
+        ("mqtts://h?key=x", "key needs cert"),
+        ("mqtt://h?prefix=a%2F%23", "without"),
+        ("mqtt://h?in_flight=0", "in_flight"),
+        ("mqtt://h?full=both", "oldest, newest, wait"),
+    ],
+)
+def test_urls_that_mean_nothing(url: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    with pytest.raises(InputError, match=message):
+        open_sink(url, device="d", epoch=1)
+
+
+def test_no_error_repeats_a_password(tmp_path: Path) -> None:
+    for url in ("mqtt://me:secret@host:0x5", "mqtt://me:secret@host/path", "mqtts://me:secret@h?ca=/nowhere.pem"):
+        with pytest.raises(InputError) as caught:
+            open_sink(url, device="d", epoch=1, spool=str(tmp_path))
+        assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("device", "epoch"), [("", 1), ("d", -1), ("d", 1 << 63), ("x" * 200, 1)])
+def test_origins_that_no_message_could_carry(device: str, epoch: int, tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        open_sink(f"store:{tmp_path / 's'}", device=device, epoch=epoch)
+
+
+def test_defaults_name_this_host_and_a_new_epoch(tmp_path: Path) -> None:
+    for _ in range(2):
+        with open_sink(f"file:{tmp_path / 'f'}") as sink:
+            sink.publish(numbered(1))
+    assert len(read_signatures(f"file:{tmp_path / 'f'}")) == 2
+
+
+def test_only_what_is_at_rest_can_be_read() -> None:
+    with pytest.raises(InputError, match="store:PATH or file:PATH"):
+        read_signatures("mqtt://host")
+    with pytest.raises(InputError, match="expected no options"):
+        read_signatures("store:x?durable=1")

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import cbor2
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from made import SPEC, assert_same, numbered
+
+from motionsig import wire
+from motionsig.blocks import concatenate
+from motionsig.errors import InputError, SinkError
+from motionsig.publishers import iter_signatures, open_sink, read_signatures
+from motionsig.publishers.file import _scan
+
+OTHER = dataclasses.replace(SPEC, fingerprint=b"another!")
+MESSAGES = [wire.encode(wire.Message("d", 1, seq, numbered(2, seq))) for seq in range(0, 10, 2)]
+SEQUENCE = b"".join(MESSAGES)
+
+
+def test_any_cbor_tool_reads_the_file(tmp_path: Path) -> None:
+    with open_sink(f"file:{tmp_path / 'f'}", device="d", epoch=1) as sink:
+        sink.publish(numbered(150))
+        sink.publish(numbered(1, 150))
+    stream, sizes = io.BytesIO((tmp_path / "f").read_bytes()), []
+    assert len(stream.getvalue()) == sink.payload_bytes
+    decoder = cbor2.CBORDecoder(stream)
+    while sum(sizes) < 151:
+        fields = decoder.decode()
+        sizes.append(fields[10].value[0][0])
+    assert sizes[-1] == 1
+    assert len(sizes) == 4
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_messages_keep_their_limit(tmp_path: Path, compress: bool) -> None:
+    smooth = dataclasses.replace(numbered(3000), codes=np.zeros((3000, 64), np.int8))
+    for number, batch in enumerate((numbered(3000), smooth)):
+        path = tmp_path / str(number)
+        with open_sink(f"file:{path}?max_message_bytes=1000", device="d", epoch=1, compress=compress) as sink:
+            sink.publish(batch)
+        data, sizes = path.read_bytes(), []
+        while data:
+            sizes.append(wire.item_end(data[:2000]))
+            data = data[sizes[-1] :]
+        assert max(sizes) <= 1000
+        assert np.max(sizes) > 900
+        assert len(sizes) < 1.2 * len(path.read_bytes()) / 900 + 5
+        assert_same(read_signatures(f"file:{path}"), batch)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, len(SEQUENCE)))
+def test_a_torn_tail_is_cut_off(length: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "f"
+        path.write_bytes(SEQUENCE[:length])
+        whole = sum(len(MESSAGES[0]) * (number + 1) <= length for number in range(5))
+        assert len({len(message) for message in MESSAGES}) == 1
+        with open_sink(f"file:{path}", device="d", epoch=2) as sink:
+            sink.publish(numbered(1, 2 * whole))
+        assert path.read_bytes().startswith(SEQUENCE[: whole * len(MESSAGES[0])])
+        assert_same(read_signatures(f"file:{path}"), numbered(2 * whole + 1))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(len(MESSAGES[0]), len(SEQUENCE) - len(MESSAGES[0]) - 1), st.integers(1, 255))
+def test_damage_in_the_middle_costs_at_most_the_message_it_hits(at: int, change: int) -> None:
+    data = bytearray(SEQUENCE)
+    data[at] ^= change
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "f"
+        path.write_bytes(data)
+        fd = os.open(path, os.O_RDONLY)
+        starts = [start for start, _, _ in _scan(fd, str(path))]
+        os.close(fd)
+        size = len(MESSAGES[0])
+        assert set(starts) >= {row * size for row in range(5) if row != at // size}
+        before = path.read_bytes()
+        open_sink(f"file:{path}", device="d", epoch=1).close()
+        assert path.read_bytes() == before, "damage in the middle is no torn tail"
+
+
+def test_what_is_skipped_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(MESSAGES[0] + b"junk" + MESSAGES[1] + MESSAGES[2][:50])
+    assert_same(read_signatures(f"file:{path}"), numbered(4))
+    assert "54 damaged bytes skipped" in caplog.text
+    open_sink(f"file:{path}", device="d", epoch=1).close()
+    assert "torn message of 50 bytes" in caplog.text
+    assert path.read_bytes() == MESSAGES[0] + b"junk" + MESSAGES[1]
+
+
+@pytest.mark.parametrize("content", [b"notes\n", b"{}", b"\xd9\xd8", bytes(100), b"\xd9\xd9\xf7" + bytes(1 << 21)])
+def test_files_that_are_not_ours_stay_as_they_are(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(content)
+    with pytest.raises(SinkError, match="expected motionsig messages"):
+        open_sink(f"file:{path}", device="d", epoch=1)
+    assert path.read_bytes() == content
+    with pytest.raises((SinkError, InputError)):
+        read_signatures(f"file:{path}")
+
+
+def test_order_overlap_and_encoders(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "f"
+    changed = numbered(4, 3)
+    changed.codes[:] = 0
+    messages = [
+        wire.Message("d", 1, 10, numbered(5, 10)),
+        wire.Message("d", 1, 0, numbered(4)),
+        wire.Message("d", 1, 3, changed),
+        wire.Message("d", 1, 12, numbered(5, 12)),
+        wire.Message("c", 9, 0, numbered(3)),
+        wire.Message("d", 1, 0, numbered(17)),
+        wire.Message("d", 0, 7, numbered(2, spec=OTHER)),
+    ]
+    path.write_bytes(b"".join(wire.encode(message) for message in messages))
+    url = f"file:{path}"
+    with pytest.raises(InputError, match=f"{SPEC.fingerprint.hex()}, {OTHER.fingerprint.hex()}"):
+        read_signatures(url)
+    read = list(iter_signatures(url, fingerprint=SPEC.fingerprint, rows=5))
+    assert [(device, epoch) for device, epoch, *_ in read] == [("c", 9)] + [("d", 1)] * (len(read) - 1)
+    assert max(len(seq) for _, _, seq, _ in read) <= 5
+    assert np.concatenate([seq for _, _, seq, _ in read[1:]]).tolist() == list(range(17))
+    expected = concatenate([numbered(4), changed[1:], numbered(10, 7)])
+    assert_same(concatenate([batch for *_, batch in read[1:]]), expected)
+    assert_same(read_signatures(url, device="c"), numbered(3))
+    with pytest.raises(InputError, match="of device 'x', got none"):
+        read_signatures(url, device="x")
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_one_writer_at_a_time(tmp_path: Path) -> None:
+    with open_sink(f"file:{tmp_path / 'f'}", device="d", epoch=1), pytest.raises(SinkError, match="is writing"):
+        open_sink(f"file:{tmp_path / 'f'}", device="d", epoch=2)
+    with pytest.raises(SinkError, match="cannot be opened"):
+        open_sink(f"file:{tmp_path}", device="d", epoch=2)
+
+
+FULL = """
+import resource, sys
+sys.path.insert(0, sys.argv[2])
+from made import numbered
+from motionsig.errors import SinkError
+from motionsig.publishers import open_sink
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+sink = open_sink("file:" + sys.argv[1], device="d", epoch=1)
+sink.publish(numbered(5))
+for attempt in range(2):
+    try:
+        sink.publish(numbered(10, 5))
+        print("taken")
+    except SinkError as error:
+        print(error)
+sink.publish(numbered(1, 5))
+sink.close()
+"""
+
+
+def test_a_write_cut_short_leaves_nothing_behind(tmp_path: Path) -> None:
+    arguments = [sys.executable, "-W", "error", "-c", FULL, str(tmp_path / "f"), str(Path(__file__).parent)]
+    child = subprocess.run(arguments, capture_output=True, text=True, env=os.environ)
+    assert child.returncode == 0, child.stderr
+    assert child.stdout.count("could be written") == 2
+    assert_same(read_signatures(f"file:{tmp_path / 'f'}"), numbered(6))

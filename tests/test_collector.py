@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from broker import PERSISTENT, Broker
+from made import SPEC, assert_same, numbered, wait_until
+
+from motionsig import wire
+from motionsig.collector import CollectCounts, collect, collect_options
+from motionsig.errors import InputError, SinkError
+from motionsig.publishers import iter_signatures, open_sink, read_signatures
+from motionsig.publishers.connection import Connection, parse_broker
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    with Broker(tmp_path / "broker", settings=f"allow_anonymous true\n{PERSISTENT}") as running:
+        yield running
+
+
+def subscribe(broker: Broker, tmp_path: Path) -> None:
+    """Create the persistent session, so that nothing published from now on is missed."""
+    collect(broker.url, f"store:{tmp_path / 's'}", timeout_s=0.2)
+
+
+def put(broker: Broker, *messages: tuple[str, bytes]) -> None:
+    """Publish bytes under topics, as anybody on the network can."""
+    connection = Connection(parse_broker(broker.url), client_id="anybody", clean_session=True, keepalive_s=10)
+    connection.open(5, lambda: False)
+    waiting = {connection.publish(topic, payload) for topic, payload in messages}
+    while waiting:
+        connection.turn(0.1)
+        waiting -= set(connection.acknowledged)
+    connection.close()
+
+
+def message(device: str, seq: int, count: int) -> tuple[str, bytes]:
+    return f"motionsig/{device}/signatures", wire.encode(wire.Message(device, 1, seq, numbered(count, seq)))
+
+
+def test_from_sink_to_store(broker: Broker, tmp_path: Path) -> None:
+    subscribe(broker, tmp_path)
+    with open_sink(broker.url, device="wrist", epoch=7, spool=str(tmp_path / "spool")) as sink:
+        sink.publish(numbered(500))
+    seen: list[CollectCounts] = []
+    counts = collect(broker.url, f"store:{tmp_path / 's'}", count=500, timeout_s=10, on_progress=seen.append)
+    assert counts == seen[-1] == CollectCounts(messages=len(seen), stored=500)
+    assert_same(read_signatures(f"store:{tmp_path / 's'}"), numbered(500))
+    assert [(device, epoch) for device, epoch, *_ in iter_signatures(f"store:{tmp_path / 's'}")] == [("wrist", 7)]
+
+
+def test_junk_and_repeats_are_counted_and_harm_nothing(
+    broker: Broker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    subscribe(broker, tmp_path)
+    conflict = numbered(2, 3)
+    conflict.codes[:] = 1
+    topic, payload = message("a", 0, 5)
+    put(
+        broker,
+        (topic, b""),
+        (topic, b"\xd9\xd9\xf7" + b"\x9f" * 500),
+        (topic, payload[:-1]),
+        (topic, payload),
+        (topic, payload),
+        ("motionsig/b/signatures", payload),
+        (topic, wire.encode(wire.Message("a", 1, 3, conflict))),
+        message("b", 0, 1),
+    )
+    counts = collect(broker.url, f"store:{tmp_path / 's'}", count=6, timeout_s=10)
+    assert counts == CollectCounts(messages=4, stored=6, duplicates=5, conflicts=2, junk=4)
+    assert caplog.text.count("that are not ours") == 1
+    assert_same(read_signatures(f"store:{tmp_path / 's'}", device="a"), numbered(5))
+
+
+def test_what_arrives_while_it_is_away_is_kept_and_a_restart_stores_nothing_twice(
+    broker: Broker, tmp_path: Path
+) -> None:
+    subscribe(broker, tmp_path)
+    for first in range(0, 30, 10):
+        put(broker, *(message("a", seq, 1) for seq in range(first, first + 10)))
+        counts = collect(broker.url, f"store:{tmp_path / 's'}", count=5, timeout_s=10)
+        assert counts.stored >= 5
+        broker.stop()
+        broker.start()
+    collect(broker.url, f"store:{tmp_path / 's'}", timeout_s=0.5)
+    assert_same(read_signatures(f"store:{tmp_path / 's'}"), numbered(30))
+
+
+def test_a_store_that_fails_acknowledges_nothing(broker: Broker, tmp_path: Path) -> None:
+    subscribe(broker, tmp_path)
+    put(broker, message("a", 0, 5))
+    lock = sqlite3.connect(tmp_path / "s", isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    with pytest.raises(SinkError, match="database is locked"):
+        collect(broker.url, f"store:{tmp_path / 's'}?busy_timeout_s=0.05", count=5, timeout_s=10)
+    lock.execute("ROLLBACK")
+    lock.close()
+    assert collect(broker.url, f"store:{tmp_path / 's'}", count=5, timeout_s=10).stored == 5
+
+
+def test_broker_restarts_and_kills(broker: Broker, tmp_path: Path) -> None:
+    into = f"store:{tmp_path / 's'}"
+    subscribe(broker, tmp_path)
+    results: list[CollectCounts] = []
+    thread = threading.Thread(
+        target=lambda: results.append(collect(broker.url, into, count=400, timeout_s=20, retry_s=0.05, max_retry_s=0.2))
+    )
+    thread.start()
+    options: dict[str, Any] = {"retry_s": 0.05, "max_retry_s": 0.2, "delay_s": 0}
+    with open_sink(broker.url, device="d", epoch=1, spool=str(tmp_path / "spool"), **options) as sink:
+        for number in range(200):
+            sink.publish(numbered(2, 2 * number))
+            time.sleep(0.001)
+            if number in (40, 90, 150):
+                (broker.kill if number != 90 else broker.stop)()
+                broker.start()
+    thread.join()
+    assert results[0].stored == 400
+    assert_same(read_signatures(into), numbered(400))
+
+
+KILLED = """
+import sys
+from motionsig.collector import collect
+print("ready", flush=True)
+collect(sys.argv[1], sys.argv[2], retry_s=0.05)
+"""
+
+
+def test_kill_9_of_the_collector_loses_nothing(broker: Broker, tmp_path: Path) -> None:
+    into = f"store:{tmp_path / 's'}"
+    subscribe(broker, tmp_path)
+    with open_sink(broker.url, device="d", epoch=1, spool=str(tmp_path / "spool"), delay_s=0) as sink:
+        for first in range(0, 300, 100):
+            child = subprocess.Popen([sys.executable, "-c", KILLED, broker.url, into], stdout=subprocess.PIPE)
+            assert child.stdout is not None
+            child.stdout.readline()
+            for seq in range(first, first + 100):
+                sink.publish(numbered(1, seq))
+                time.sleep(0.001)
+            if first < 200:
+                wait_until(lambda: count(tmp_path / "s") > first)  # noqa: B023
+            child.send_signal(signal.SIGKILL)
+            child.stdout.close()
+            child.wait()
+    collect(broker.url, into, count=300 - count(tmp_path / "s"), timeout_s=10)
+    assert_same(read_signatures(into), numbered(300))
+
+
+def count(path: Path) -> int:
+    connection = sqlite3.connect(path)
+    try:
+        return int(connection.execute("SELECT count(*) FROM signatures").fetchone()[0])
+    finally:
+        connection.close()
+
+
+def test_no_broker_is_a_clear_error_once_the_time_is_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    absent = Broker(tmp_path / "absent")
+    with pytest.raises(SinkError, match=rf"nothing collected: {absent.url}: connection refused \(after 0\.3 s\)"):
+        collect(absent.url, f"store:{tmp_path / 's'}", timeout_s=0.3, retry_s=0.01, max_retry_s=0.05)
+    assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
+
+
+def test_a_quiet_broker_is_no_error(broker: Broker, tmp_path: Path) -> None:
+    assert collect(broker.url, f"store:{tmp_path / 's'}", timeout_s=0.2) == CollectCounts()
+    assert collect(broker.url, f"store:{tmp_path / 's'}", count=0) == CollectCounts()
+
+
+def test_a_subscription_that_is_not_allowed(tmp_path: Path) -> None:
+    """Mosquitto 2.0 never refuses a subscription, other brokers do; so these are such a broker's bytes."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+
+        def refuse() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    client, _ = server.accept()
+                    with client:
+                        client.recv(1000)
+                        client.sendall(b"\x20\x02\x00\x00")
+                        client.sendall(b"\x90\x03" + client.recv(1000)[2:4] + b"\x80")
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        with pytest.raises(SinkError, match="refused the subscription: not authorised"):
+            collect(
+                f"mqtt://127.0.0.1:{server.getsockname()[1]}", f"store:{tmp_path / 's'}", timeout_s=0.5, retry_s=0.05
+            )
+        thread.join()
+
+
+def test_options_and_urls(tmp_path: Path) -> None:
+    store = f"store:{tmp_path / 's'}"
+    with pytest.raises(InputError, match="store:PATH to collect into, got file"):
+        collect("mqtt://h", "file:x")
+    with pytest.raises(InputError, match=r"client_id.*got 'speed'"):
+        collect("mqtt://h?speed=1", store)
+    with pytest.raises(InputError, match="busy_timeout_s, got 'durable'"):
+        collect("mqtt://h", f"{store}?durable=0")
+    with pytest.raises(InputError, match="broker URL"):
+        collect("store:x", store)
+    with pytest.raises(InputError, match="prefix"):
+        collect("mqtt://h", store, prefix="a/#")
+    assert {"ca", "cert", "key", "username", "password", "client_id", "prefix"} <= set(collect_options())
+
+
+def test_another_encoder_of_the_same_name_is_a_conflict(broker: Broker, tmp_path: Path) -> None:
+    subscribe(broker, tmp_path)
+    liar = dataclasses.replace(SPEC, length_ns=1)
+    put(
+        broker,
+        message("a", 0, 2),
+        ("motionsig/a/signatures", wire.encode(wire.Message("a", 1, 2, numbered(3, 2, spec=liar)))),
+        message("a", 5, 1),
+    )
+    counts = collect(broker.url, f"store:{tmp_path / 's'}", count=3, timeout_s=10)
+    assert (counts.stored, counts.conflicts) == (3, 3)
