@@ -1,5 +1,6 @@
 import json
 import time
+from pathlib import Path
 
 import cbor2
 import numpy as np
@@ -68,6 +69,11 @@ def test_round_trip_and_grammar(count, options, compress):
     data = wire.encode(sent, compress=compress)
     same(wire.decode(data), sent)
     pycddl.Schema(wire.WIRE_CDDL).validate_cbor(data)
+
+
+def test_the_readme_shows_the_grammar_that_holds():
+    readme = Path(__file__).parents[1] / "README.md"
+    assert f"```cddl\n{wire.WIRE_CDDL}```" in readme.read_text(encoding="utf-8")
 
 
 def test_a_stranger_reads_it_with_a_cbor_library_alone():

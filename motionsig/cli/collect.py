@@ -36,8 +36,9 @@ def _collect(options: argparse.Namespace) -> int:
         with suppress(KeyboardInterrupt):
             collect(options.broker, options.store, count=options.count, timeout_s=options.timeout, on_progress=show)
     print(
-        f"{counts.stored:,} signatures to {options.store} in {time.monotonic() - began:.1f} s, from "
-        f"{counts.messages:,} messages; {counts.duplicates:,} duplicates dropped, {counts.conflicts:,} conflicts, {counts.junk:,} not ours"
+        f"{counts.stored:,} signatures to {options.store} in {time.monotonic() - began:.1f} s, "
+        f"from {counts.messages:,} messages; {counts.duplicates:,} duplicates dropped, "
+        f"{counts.conflicts:,} conflicts, {counts.junk:,} messages not ours"
     )
     if options.count is not None and counts.stored < options.count:
         print(f"motionsig: expected {options.count} signatures, got {counts.stored}", file=sys.stderr)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from motionsig.blocks import SignatureBatch, WindowBatch
 from motionsig.errors import EncoderError, MissingExtraError, ModelError
+from motionsig.frontend import CHUNK
 from motionsig.model_card import MODEL_NAME, ModelCard
 
 
@@ -33,20 +35,25 @@ class LiteRtEncoder:
 
     def encode(self, windows: WindowBatch) -> SignatureBatch:
         """Return one signature per window; none for none. Raises EncoderError if the runtime fails."""
+        codes = np.empty((len(windows), self.card.dim), np.int8)
+        for first in range(0, len(windows), CHUNK):
+            rows = slice(first, first + CHUNK)
+            self._encode(windows.data[rows], codes[rows])
+        return SignatureBatch(windows.start_ns, codes, windows.quality, windows.hop_ns, self.card.spec)
+
+    def _encode(self, windows: NDArray[np.float32], codes: NDArray[np.int8]) -> None:
         card, interpreter = self.card, self._interpreter
-        features, posture = card.front_end.apply(windows.data)
+        features, posture = card.front_end.apply(windows)
         inputs = np.ascontiguousarray(card.input.quantize(features))[:, None, None]
-        motion = np.empty((len(windows), card.motion_dim), np.int8)
+        codes[:, card.motion_dim :] = card.posture.quantize(posture)
         # A loop over windows, because the network is compiled for a batch of one: that is all an Edge TPU takes.
-        for row in range(len(windows)):
-            try:
+        try:
+            for row in range(len(windows)):
                 interpreter.set_tensor(self._input, inputs[row])
                 interpreter.invoke()
-                motion[row] = interpreter.get_tensor(self._output)
-            except (RuntimeError, ValueError) as error:
-                raise EncoderError(f"{card.path / MODEL_NAME}: the network failed on a window: {error}") from error
-        codes = np.concatenate([motion, card.posture.quantize(posture)], axis=1)
-        return SignatureBatch(windows.start_ns, codes, windows.quality, windows.hop_ns, card.spec)
+                codes[row, : card.motion_dim] = interpreter.get_tensor(self._output)
+        except (RuntimeError, ValueError) as error:
+            raise EncoderError(f"{card.path / MODEL_NAME}: the network failed on a window: {error}") from error
 
 
 def _runtime() -> tuple[str, Any]:
