@@ -23,8 +23,8 @@ POSTURE_DIM = 16
 FEATURE_CHANNELS = 6
 
 CHUNK = 32
-"""Windows worked on at a time. Their arrays stay in the cache, and below the 128 KiB from which glibc's malloc gets each
-one anew from the kernel, page faults and all: 64 took twice as long per window."""
+"""Windows worked on at a time. Their arrays stay in the cache, and below the 128 KiB from which glibc's malloc gets
+each one anew from the kernel, page faults and all: 64 took twice as long per window."""
 
 _STILL = np.array([0.05] * 3 + [0.02] * 3, np.float32)
 """m/s² and rad/s below which spread is the sensor's noise: the floor under the logarithms and correlations."""
