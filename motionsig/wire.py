@@ -29,6 +29,7 @@ MAX_MESSAGE_BYTES = 1 << 20
 MAX_DEVICE_CHARS = 128
 _MAX_CODES = 1 << 22
 _MAX_DIM = 256
+_MAX_DEPTH = 8
 _INT63 = 1 << 63
 
 MAGIC = b"\xd9\xd9\xf7"
@@ -238,29 +239,29 @@ def item_end(data: bytes) -> int:
     """Return where the first item of `data` ends; raise WireError if it is cut short or of a kind no message has."""
     if not data.startswith(MAGIC):
         raise WireError(f"message: expected to begin with {MAGIC.hex()}, got {data[: len(MAGIC)].hex() or 'nothing'}")
-    position, open_items, items = len(MAGIC), 1, 0
+    position = len(MAGIC)
+    open_items = [1]  # how many items are still to come, in each container around this place
     while open_items:
+        if not open_items[-1]:
+            open_items.pop()
+            continue
+        open_items[-1] -= 1
         if position >= len(data):
             raise WireError(f"message: expected more after {len(data)} bytes: it is cut short")
-        head = data[position]
-        kind, info = head >> 5, head & 31
-        if info > 27:
-            raise WireError(f"message: expected items of definite length, got byte 0x{head:02x} at {position}")
-        size = 0 if info < 24 else 1 << (info - 24)
-        if position + 1 + size > len(data):
-            raise WireError(f"message: expected more after {len(data)} bytes: it is cut short")
-        value = int.from_bytes(data[position + 1 : position + 1 + size], "big") if size else info
+        first = position
+        kind, info = data[first] >> 5, data[first] & 31
+        size = 1 << (info - 24) if 24 <= info <= 27 else 0
+        value = int.from_bytes(data[first + 1 : first + 1 + size], "big") if size else info
         position += 1 + size
-        open_items -= 1
-        items += 1
         if kind in (2, 3):
             position += value
-        elif kind in (4, 5):
-            open_items += value * (kind - 3)
-        elif kind == 6:
-            open_items += 1
-        if (kind == 6 and value not in _TAGS) or (kind == 7 and size < 2) or open_items + items > len(data):
-            raise WireError(f"message: expected no such item as byte 0x{head:02x} at {position - 1 - size}")
+        elif 4 <= kind <= 6:
+            open_items.append({4: value, 5: 2 * value, 6: 1}[kind])
+        indefinite = info > 27
+        unknown = (kind == 6 and value not in _TAGS) or (kind == 7 and size < 2)
+        too_many = open_items[-1] > len(data) or len(open_items) > _MAX_DEPTH
+        if indefinite or unknown or too_many:
+            raise WireError(f"message: expected no such item as 0x{data[first]:02x} at byte {first}")
     if position > len(data):
         raise WireError(f"message: expected {position} bytes, got {len(data)}: it is cut short")
     return position
