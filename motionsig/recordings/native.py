@@ -54,7 +54,7 @@ _CRC = struct.Struct(">BI")
 _RECORD_START = re.compile(rb"\x84\x1b|\x86[\x1b\x3b]")
 _MOST_ROWS = 0xFFFF // _ROW
 _MOST_BYTES = 1 << 20  # no record is longer; a length above it is damage
-_READ_BYTES = 1 << 18
+_READ_BYTES = 1 << 20
 _BLOCK_ROWS = 4096
 _SYNC_S = 10.0
 

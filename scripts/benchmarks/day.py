@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from motionsig import SampleBlock, open_encoder, open_recording, wire
+from motionsig import SampleBlock, concatenate, open_encoder, open_recording, wire
 from motionsig.blocks import SignatureBatch
 from motionsig.pipeline import run
 from motionsig.recordings.native import Recorder
@@ -26,12 +26,23 @@ class Wired:
 
     def __init__(self) -> None:
         self.bytes = self.seq = 0
+        self._waiting: list[SignatureBatch] = []
 
     def publish(self, signatures: SignatureBatch) -> None:
-        for first in range(0, len(signatures), BATCH):
-            part = signatures[first : first + BATCH]
-            self.bytes += len(wire.encode(wire.Message("bench", 1, self.seq, part)))
-            self.seq += len(part)
+        whole = concatenate([*self._waiting, signatures])
+        full = len(whole) - len(whole) % BATCH
+        for first in range(0, full, BATCH):
+            self._encode(whole[first : first + BATCH])
+        self._waiting = [whole[full:]]
+
+    def finish(self) -> None:
+        for batch in self._waiting:
+            if len(batch):
+                self._encode(batch)
+
+    def _encode(self, signatures: SignatureBatch) -> None:
+        self.bytes += len(wire.encode(wire.Message("bench", 1, self.seq, signatures)))
+        self.seq += len(signatures)
 
 
 def write_log(source: Path, out: Path, hours: int) -> None:
@@ -63,6 +74,7 @@ def measure(log: Path, rounds: int) -> None:
         began = time.perf_counter()
         with open_recording(log) as source:
             summary = run(source, encoder, sink)
+        sink.finish()
         best_s = min(best_s, time.perf_counter() - began)
         windows, payload = summary.windows, sink.bytes
     grown = (rss_peak_kib() - before) / 1024
