@@ -29,9 +29,6 @@ each one anew from the kernel, page faults and all: 64 took twice as long per wi
 _STILL = np.array([0.05] * 3 + [0.02] * 3, np.float32)
 """m/s² and rad/s below which spread is the sensor's noise: the floor under the logarithms and correlations."""
 
-_PAIRS = ([0, 0, 1, 3, 3, 4], [1, 2, 2, 4, 5, 5])
-"""The axes of each sensor, two by two."""
-
 
 @dataclass(frozen=True)
 class FrontEnd:
@@ -52,7 +49,7 @@ class FrontEnd:
         for first in range(0, count, CHUNK):
             rows = slice(first, min(first + CHUNK, count))
             samples = np.ascontiguousarray(windows[rows].transpose(0, 2, 1))
-            mean = samples.mean(axis=2)
+            mean = np.einsum("kct->kc", samples) / np.float32(length)
             strength = np.sqrt(np.square(mean[:, :3]).sum(axis=1))
             up = mean[:, :3] / np.maximum(strength, 1e-6)[:, None]
             self._features(samples, up, strength, features[rows])
@@ -97,9 +94,12 @@ def _posture(
     `spread` (k, 6, length): the samples less their means. The factors bring each to a spread of about 1, so
     that none drowns another in a distance.
     """
-    covariance = (spread @ spread.transpose(0, 2, 1)) / np.float32(spread.shape[2])
-    deviation = np.sqrt(covariance[:, range(6), range(6)]) + _STILL
+    count, _, length = spread.shape
+    deviation = np.sqrt(np.einsum("kct,kct->kc", spread, spread) / np.float32(length)) + _STILL
     out[:, 0:3] = 3 * up
     out[:, 3:9] = np.log(deviation) + np.float32(0.7)
-    out[:, 9:15] = 2 * covariance[:, *_PAIRS] / (deviation[:, _PAIRS[0]] * deviation[:, _PAIRS[1]])
+    axes, width = spread.reshape(count, 2, 3, length), deviation.reshape(count, 2, 3)
+    for pair, (one, other) in enumerate(((0, 1), (0, 2), (1, 2))):
+        covariance = np.einsum("kst,kst->ks", axes[:, :, one], axes[:, :, other]) / np.float32(length)
+        out[:, 9 + pair : 15 : 3] = 2 * covariance / (width[:, :, one] * width[:, :, other])
     out[:, 15] = 10 * (strength / np.float32(STANDARD_GRAVITY) - 1)
