@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import sys
 import time
 from collections import Counter
@@ -152,7 +153,7 @@ def _replay_one(
     left = sink.counts
     if left.pending or left.dropped:
         raise SinkError(
-            f"{options.to}: expected {summary.signatures} signatures delivered, got {left.pending} still waiting in "
+            f"{_without_login(options.to)}: expected {summary.signatures} signatures delivered, got {left.pending} still waiting in "
             f"the spool and {left.dropped} dropped; what waits goes out with the next run to this broker"
         )
 
@@ -210,6 +211,11 @@ class _Tee:
             self._picture.add_signatures(signatures)
 
 
+def _without_login(url: str) -> str:
+    """Return the URL as it may be shown: options can hold a password as well as the place before the host can."""
+    return re.sub(r"//[^/@]*@", "//", url.partition("?")[0])
+
+
 def _speed(text: str) -> float:
     if text == "max":
         return math.inf
@@ -243,7 +249,7 @@ def _table(totals: _Totals, options: argparse.Namespace) -> str:
         (
             f"samples            {totals.samples:14,d}    {losses}",
             f"windows            {totals.windows:14,d}",
-            f"signatures         {totals.signatures:14,d}    to {options.to}{stored}",
+            f"signatures         {totals.signatures:14,d}    to {_without_login(options.to)}{stored}",
             f"raw int16          {size(totals.raw_bytes)}",
             f"raw, lossless      {size(totals.raw_lossless_bytes)}   {totals.raw_lossless_scheme}",
             f"payload            {size(totals.payload_bytes)}",
