@@ -153,8 +153,9 @@ def _replay_one(
     left = sink.counts
     if left.pending or left.dropped:
         raise SinkError(
-            f"{_without_login(options.to)}: expected {summary.signatures} signatures delivered, got {left.pending} still waiting in "
-            f"the spool and {left.dropped} dropped; what waits goes out with the next run to this broker"
+            f"{_without_login(options.to)}: expected {summary.signatures} signatures delivered, got "
+            f"{left.pending} still waiting in the spool and {left.dropped} dropped; "
+            "what waits goes out with the next run to this broker"
         )
 
 

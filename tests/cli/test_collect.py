@@ -62,5 +62,5 @@ def test_an_interrupt_is_an_orderly_end(broker, tmp_path):
 
 def test_too_few_in_time_is_a_failure(broker, tmp_path):
     cloud = collector(broker, tmp_path / "cloud", "--count", "5", "--timeout", "1")
-    out, error = cloud.communicate(timeout=10)
+    _, error = cloud.communicate(timeout=10)
     assert cloud.returncode == 1 and "expected 5 signatures, got 0" in error
