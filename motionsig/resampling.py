@@ -40,8 +40,12 @@ PHASES = 256
 SNAP = 1e-3
 """A grid point closer to a sample than this part of a period is that sample: far below any sensor's jitter."""
 
-GAP_PERIODS = 1.5
-"""Two samples further apart than this have lost one between them; a real rate 5 % off stays well inside."""
+LOSS_PERIODS = 1.75
+"""Two samples further apart than this have lost one between them. Without a loss that takes jitter of a third of a period;
+with one they are 1.9 apart or more, even where the clock is 5 % fast."""
+
+RATES_HZ = (10, 8000)
+"""Slower, and most of a signature would be guessed; faster, and no motion sensor is meant."""
 
 _MARGIN = 4
 """Samples kept beyond the filter's reach: enough to reflect at the end of a segment, whatever the cutting was."""
@@ -91,12 +95,15 @@ class Resampler:
     """
 
     def __init__(self, rate_hz: float, *, grid_hz: float = 50.0, max_gap_s: float = 0.05) -> None:
-        """Raise InputError for a rate that is not a positive number."""
-        if not 0 < rate_hz < 1e6:
-            raise InputError(f"rate_hz: expected samples per second, above 0 and below 1e6, got {rate_hz!r}")
+        """Raise InputError for a rate that no motion sensor has."""
+        if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
+            raise InputError(
+                f"rate_hz: expected {RATES_HZ[0]} to {RATES_HZ[1]} samples per second, got {rate_hz!r}; "
+                "a signature covers 2.56 s at 50 Hz"
+            )
         self._period_ns = NS_PER_S / rate_hz
         self._step_ns = round(NS_PER_S / grid_hz)
-        self._loss_ns = round(GAP_PERIODS * self._period_ns)
+        self._loss_ns = round(LOSS_PERIODS * self._period_ns)
         self._break_ns = max(self._loss_ns, round(self._period_ns + max_gap_s * NS_PER_S))
         self._snap_ns = round(SNAP * self._period_ns)
         self._interpolates = rate_hz <= grid_hz * 1.001
@@ -141,13 +148,15 @@ class Resampler:
             if last < len(time_ns):
                 out += self.flush()
                 self.counts.gaps += 1
-                self._gap_before = True
         return out
 
     def flush(self) -> list[SampleBlock]:
         """End the segment; return what was left of it. The next sample pushed starts a new one."""
-        out = self._emit(final=True) if self._segment else []
+        if self._segment is None:
+            return []
+        out = self._emit(final=True)
         self._segment = None
+        self._gap_before = True
         return out
 
     def _goes_on_along_the_grid(self, segment: _Segment, steps: NDArray[np.int64]) -> bool:
@@ -233,7 +242,7 @@ class Resampler:
         out = []
         if len(grid_ns):
             right = np.where(snapped, left, np.minimum(left + 1, len(segment.time_ns) - 1))
-            quality = segment.quality[left] | segment.quality[right]
+            quality = self._quality(segment, grid_ns, left, right)
             data = self._interpolate(segment, grid_ns, left, right, snapped)
             out = [SampleBlock(grid_ns, data, self._gap_before, quality)]
             self._gap_before = False
@@ -243,6 +252,18 @@ class Resampler:
             upcoming = int(np.searchsorted(segment.time_ns, upcoming_ns, side="right")) - 1
             _drop(segment, min(upcoming - 1, known - _MARGIN) - reach)
         return out
+
+    def _quality(
+        self, segment: _Segment, grid_ns: NDArray[np.int64], left: NDArray[np.intp], right: NDArray[np.intp]
+    ) -> NDArray[np.uint8]:
+        """Return (len(left),): what is flagged at a grid point's samples or between it and the grid point before."""
+        if not segment.quality.any():
+            return np.zeros(len(left), np.uint8)
+        before = np.searchsorted(segment.time_ns, grid_ns[:1] - self._step_ns + self._snap_ns, side="right") - 1
+        first = np.minimum(np.concatenate([before, left[:-1]]) + 1, left)
+        spans = np.stack([first, right + 1], axis=1).ravel()
+        flags: NDArray[np.uint8] = np.bitwise_or.reduceat(np.append(segment.quality, np.uint8(0)), spans)[::2]
+        return flags
 
     def _interpolate(
         self,

@@ -30,7 +30,8 @@ MAX_DEVICE_CHARS = 128
 _MAX_CODES = 1 << 22
 _MAX_DIM = 256
 _MAX_DEPTH = 8
-_INT63 = 1 << 63
+_TOO_LARGE = 1 << 63
+"""Of numbers below this int64 arithmetic stays itself."""
 
 MAGIC = b"\xd9\xd9\xf7"
 """The tag 55799 that marks what follows as CBOR (RFC 8949, 3.4.6)."""
@@ -78,7 +79,7 @@ def check_origin(device: str, epoch: int) -> None:
     """Raise InputError for a device name or epoch that no message could carry."""
     if not 1 <= len(device) <= MAX_DEVICE_CHARS:
         raise InputError(f"device: expected a name of 1 to {MAX_DEVICE_CHARS} characters, got {device!r}")
-    if not 0 <= epoch < _INT63:
+    if not 0 <= epoch < _TOO_LARGE:
         raise InputError(f"epoch: expected an integer from 0 to 2^63 - 1, got {epoch!r}")
 
 
@@ -95,8 +96,13 @@ def encode(message: Message, *, compress: bool = False) -> bytes:
     check_origin(message.device, message.epoch)
     if not count:
         raise InputError("message: expected at least one signature, got none")
-    if not 0 <= message.seq <= _INT63 - count:
+    if not 0 <= message.seq <= _TOO_LARGE - count:
         raise InputError(f"seq: expected an integer from 0 to 2^63 - 1 for every signature, got {message.seq!r}")
+    if not 1 <= dim <= _MAX_DIM or not 1 <= signatures.hop_ns < _TOO_LARGE:
+        raise InputError(
+            f"message: expected 1 to {_MAX_DIM} codes per signature and a hop of 1 ns to 2^63 ns, got {dim} and "
+            f"{signatures.hop_ns}"
+        )
     breaks = np.flatnonzero(np.diff(signatures.start_ns) != signatures.hop_ns) + 1
     firsts = [0, *breaks.tolist()]
     counts = np.diff([*firsts, count]).tolist()
@@ -121,7 +127,10 @@ def encode(message: Message, *, compress: bool = False) -> bytes:
     if signatures.quality.any():
         fields[12] = cbor2.CBORTag(_ARRAY_UINT8, signatures.quality.tobytes())
     # Canonical: shortest numbers, keys in order, so equal content is equal bytes in every version of the library.
-    return MAGIC + cbor2.dumps(fields, canonical=True)
+    data = MAGIC + cbor2.dumps(fields, canonical=True)
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise InputError(f"message: expected at most {MAX_MESSAGE_BYTES} bytes, got {len(data)}: send fewer at once")
+    return data
 
 
 def decode(data: bytes) -> Message:
@@ -138,7 +147,7 @@ def decode(data: bytes) -> Message:
         raise WireError(f"message: expected CBOR of this format, got: {error}") from error
     if not isinstance(fields, dict):
         raise WireError(f"message: expected a map, got {type(fields).__name__}")
-    if fields.get(0) != VERSION:
+    if type(fields.get(0)) is not int or fields[0] != VERSION:
         raise WireError(f"message: expected format version {VERSION}, got {fields.get(0)!r}")
     try:
         return _message(fields)
@@ -161,7 +170,7 @@ def _message(fields: dict[Any, Any]) -> Message:
     length_ns, hop_ns = _field(fields, 7, int), _field(fields, 8, int)
     start_ns = _start_times(_field(fields, 9, list), hop_ns, _MAX_CODES // dim)
     count = len(start_ns)
-    if not (0 <= length_ns < _INT63 and 0 <= seq <= _INT63 - count):
+    if not (0 <= length_ns < _TOO_LARGE and 0 <= seq <= _TOO_LARGE - count):
         raise WireError(f"message: expected length and sequence within 63 bits, got {length_ns} ns and {seq}")
     if 11 in fields:
         method, packed = _row(fields[11], (int, bytes), "packed codes")
@@ -192,7 +201,9 @@ def _start_times(rows: list[Any], hop_ns: int, most: int) -> NDArray[np.int64]:
     runs = [_row(row, (int, int), "runs") for row in rows]
     if not runs or any(count < 1 for count, _ in runs) or sum(count for count, _ in runs) > most:
         raise WireError(f"message: expected runs of 1 to {most} signatures altogether, got {len(runs)} runs")
-    if hop_ns < 1 or any(not -_INT63 <= start < _INT63 - count * hop_ns for count, start in runs):
+    if not 1 <= hop_ns < _TOO_LARGE or any(
+        not -_TOO_LARGE <= start < _TOO_LARGE - count * hop_ns for count, start in runs
+    ):
         raise WireError("message: expected a hop above 0 and times within 64 bits")
     return np.concatenate([start + np.arange(count, dtype=np.int64) * hop_ns for count, start in runs])
 

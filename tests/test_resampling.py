@@ -16,11 +16,11 @@ def times(count, rate_hz, start_ns=0):
     return start_ns + np.rint(np.arange(count) * 1e9 / rate_hz).astype(np.int64)
 
 
-def resample(resampler, time_ns, data, cuts=()):
+def resample(resampler, time_ns, data, cuts=(), *, flagged=False):
     """Push the samples cut at `cuts`; return the grid's times, data, quality and which point begins a segment."""
     out = []
-    for first, last in zip((0, *cuts), (*cuts, len(time_ns)), strict=True):
-        out += resampler.push(SampleBlock(time_ns[first:last], data[first:last]))
+    for number, (first, last) in enumerate(zip((0, *cuts), (*cuts, len(time_ns)), strict=True)):
+        out += resampler.push(SampleBlock(time_ns[first:last], data[first:last], gap=flagged and number > 0))
     out += resampler.flush()
     if not out:
         return np.empty(0, np.int64), np.empty((0, 6), np.float32), np.empty(0, np.uint8), []
@@ -98,7 +98,7 @@ def test_short_losses_are_bridged_and_flagged_long_ones_end_the_segment():
     time_ns, data, quality, begins = resample(resampler, time_in[kept], data[kept])
     assert (resampler.counts.bridged, resampler.counts.gaps, len(begins)) == (1, 1, 1)
     bridged = np.flatnonzero(quality & Quality.BRIDGED)
-    assert time_ns[bridged].tolist() == [2_000_000_000, 2_020_000_000]
+    assert time_ns[bridged].tolist() == [2_000_000_000, 2_020_000_000, 2_040_000_000]
     # A ramp over a bridged loss is still the same ramp: 100 per second.
     first = data[: begins[0], 0]
     assert np.abs(first[20:-20] - time_ns[: begins[0]][20:-20] / 1e7).max() < 0.01
@@ -133,7 +133,35 @@ def test_a_loss_that_times_do_not_show_is_flagged():
     assert resampler.counts.gaps == 0
 
 
-@pytest.mark.parametrize("rate_hz", [0, -1, float("nan"), float("inf"), 1e7])
+@pytest.mark.parametrize("rate_hz", [20, 50, 100, 104, 200, 400])
+def test_a_single_lost_sample_is_flagged_wherever_it_was(rate_hz):
+    for lost in range(100, 100 + 16):
+        kept = np.delete(np.arange(300), lost)
+        resampler = Resampler(rate_hz)
+        time_ns, _, quality, _ = resample(resampler, times(300, rate_hz)[kept], np.ones((299, 6), np.float32))
+        assert resampler.counts.bridged == 1
+        flagged = time_ns[quality == Quality.BRIDGED]
+        lost_ns = times(300, rate_hz)[lost]
+        assert len(flagged) and (np.abs(flagged - lost_ns) <= 1e9 / rate_hz + 20e6).all()
+
+
+def test_jitter_of_a_third_of_a_period_is_no_loss():
+    random = np.random.default_rng(0)
+    time_in = times(1000, 100) + random.uniform(-3.3e6, 3.3e6, 1000).astype(np.int64)
+    resampler = Resampler(100)
+    resample(resampler, time_in, np.ones((1000, 6), np.float32))
+    assert (resampler.counts.bridged, resampler.counts.gaps) == (0, 0)
+
+
+def test_after_a_flush_a_new_segment_begins():
+    resampler = Resampler(50)
+    first = resampler.push(SampleBlock(times(100, 50), np.ones((100, 6), np.float32)))
+    assert resampler.flush() == []
+    second = resampler.push(SampleBlock(times(100, 50, 2 * 10**9), np.ones((100, 6), np.float32)))
+    assert [block.gap for block in first + second] == [False, True]
+
+
+@pytest.mark.parametrize("rate_hz", [0, -1, 5, float("nan"), float("inf"), 1e7])
 def test_a_rate_that_cannot_be_is_refused(rate_hz):
     with pytest.raises(InputError, match="rate_hz: expected"):
         Resampler(rate_hz)
@@ -146,11 +174,13 @@ def test_a_rate_that_cannot_be_is_refused(rate_hz):
     jitter=st.floats(0, 0.05),
     losses=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.2)), max_size=5),
     cuts=st.lists(st.floats(0, 1), max_size=12),
+    flags=st.lists(st.floats(0, 1), max_size=3),
+    back=st.none() | st.floats(0, 1),
     not_finite=st.booleans(),
     seed=st.integers(0, 999),
 )
 def test_any_cutting_gives_the_same_bytes_and_so_does_stop_and_resume(
-    rate_hz, skew, jitter, losses, cuts, not_finite, seed
+    rate_hz, skew, jitter, losses, cuts, flags, back, not_finite, seed
 ):
     random = np.random.default_rng(seed)
     count = round(random.uniform(0, 6) * rate_hz)
@@ -163,13 +193,20 @@ def test_any_cutting_gives_the_same_bytes_and_so_does_stop_and_resume(
     for place, seconds in losses:
         kept[int(place * count) :][: round(seconds * rate_hz)] = False
     time_in, data = time_in[kept], data[kept]
+    if back is not None:
+        time_in[int(back * len(time_in)) :] -= 10**9
+    # The source's own blocks: each after the first says that something was lost before it.
+    blocks = sorted(int(flag * len(time_in)) for flag in flags)
     whole, pieces = Resampler(rate_hz), Resampler(rate_hz)
-    expected = resample(whole, time_in, data)
+    expected = resample(whole, time_in, data, blocks, flagged=True)
 
     out = []
-    places = sorted(int(cut * len(time_in)) for cut in cuts)
+    places = sorted([int(cut * len(time_in)) for cut in cuts] + blocks)
+    flagged = set(blocks)
     for first, last in zip((0, *places), (*places, len(time_in)), strict=True):
-        out += pieces.push(SampleBlock(time_in[first:last], data[first:last]))
+        # What lies between two places that are the same is an empty block, which may carry the flag as well.
+        out += pieces.push(SampleBlock(time_in[first:last], data[first:last], gap=first in flagged))
+        flagged.discard(first)
         pieces = pickle.loads(pickle.dumps(pieces))
     out += pieces.flush()
     assert pieces.counts == whole.counts

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -113,6 +114,10 @@ def test_encode_refuses_what_no_receiver_could_take(change, what):
     fields = {"device": sent.device, "epoch": sent.epoch, "seq": sent.seq} | change
     with pytest.raises(InputError, match=what):
         wire.encode(wire.Message(signatures=sent.signatures, **fields))
+    with pytest.raises(InputError, match="at most 1048576 bytes"):
+        wire.encode(message(17_000))
+    with pytest.raises(InputError, match="a hop of 1 ns"):
+        wire.encode(wire.Message("pi", 1, 1, dataclasses.replace(sent.signatures, hop_ns=2**63)))
     with pytest.raises(InputError, match="at least one signature"):
         wire.encode(wire.Message("pi", 1, 1, sent.signatures[:0]))
 
@@ -156,6 +161,8 @@ def altered(**fields):
         (altered(field_5=[[2**60, 1.0, 0]]), "expected 1 to 256 codes"),
         (altered(field_6=65), "motion among them, got 64 and 65"),
         (altered(field_8=0), "hop above 0"),
+        (altered(field_8=2**63, field_9=[[1, -(2**63)], [1, 0]]), "hop above 0 and times within 64 bits"),
+        (altered(field_0=1.0), "format version 1, got 1.0"),
         (altered(field_9=[[2**60, 0]]), "runs of 1 to"),
         (altered(field_9=[[2, 2**63 - 1]]), "times within 64 bits"),
         (altered(field_9=[[3, 0]]), r"codes of shape \[3, 64\]"),
