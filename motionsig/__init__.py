@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from motionsig.blocks import SampleBlock, SignatureBatch, WindowBatch, concatenate, sample_block
+from motionsig.blocks import SampleBlock, SignatureBatch, SourceInfo, WindowBatch, concatenate, sample_block
 from motionsig.errors import (
     EncoderError,
     InputError,
@@ -26,7 +26,7 @@ from motionsig.errors import (
 if TYPE_CHECKING:
     from motionsig.encoders import open_encoder
     from motionsig.model_card import ModelCard
-    from motionsig.pipeline import Summary, extract, run
+    from motionsig.pipeline import Summary, extract, run, signature_epoch
     from motionsig.publishers import open_sink, read_signatures
     from motionsig.recordings import open_recording
 
@@ -41,6 +41,7 @@ __all__ = [
     "SampleBlock",
     "SignatureBatch",
     "SinkError",
+    "SourceInfo",
     "Summary",
     "WindowBatch",
     "WireError",
@@ -52,6 +53,7 @@ __all__ = [
     "read_signatures",
     "run",
     "sample_block",
+    "signature_epoch",
 ]
 
 _LAZY = {
@@ -60,6 +62,7 @@ _LAZY = {
     "Summary": "motionsig.pipeline",
     "extract": "motionsig.pipeline",
     "run": "motionsig.pipeline",
+    "signature_epoch": "motionsig.pipeline",
     "open_sink": "motionsig.publishers",
     "read_signatures": "motionsig.publishers",
     "open_recording": "motionsig.recordings",

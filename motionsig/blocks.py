@@ -35,7 +35,7 @@ class SampleBlock:
     time_ns: (n,) int64, Unix nanoseconds, strictly increasing.
     data: (n, 6) float32, m/s² and rad/s, sensor frame, channels as in `conventions.CHANNELS`.
     gap: samples were lost just before the first one.
-    quality: (n,) uint8 of `Quality`, or None where all are clear.
+    quality: (n,) uint8 of `Quality`, or None where all are clear; the Resampler sets it, a source leaves it None.
     """
 
     time_ns: NDArray[np.int64]
@@ -120,6 +120,10 @@ class SignatureBatch:
     def __len__(self) -> int:
         return len(self.start_ns)
 
+    def __repr__(self) -> str:
+        first = f", from {self.start_ns[0]} ns" if len(self) else ""
+        return f"SignatureBatch({len(self)} x {self.codes.shape[1]}{first}, encoder {self.spec.fingerprint.hex()})"
+
     def __getitem__(self, rows: slice) -> SignatureBatch:
         return replace(self, start_ns=self.start_ns[rows], codes=self.codes[rows], quality=self.quality[rows])
 
@@ -151,8 +155,8 @@ def concatenate(batches: Sequence[SignatureBatch]) -> SignatureBatch:
         if batch.spec != first.spec or batch.hop_ns != first.hop_ns:
             raise InputError(
                 f"concatenate: expected signatures of encoder {first.spec.fingerprint.hex()} every {first.hop_ns} ns, "
-                f"got some of {batch.spec.fingerprint.hex()} every {batch.hop_ns} ns; vectors of different encoders "
-                "must not be mixed"
+                f"got some of {batch.spec.fingerprint.hex()} every {batch.hop_ns} ns; vectors of different encoders or "
+                "hops must not be mixed"
             )
     return replace(
         first,

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from motionsig import wire
 from motionsig.errors import InputError, SinkError, WireError
-from motionsig.publishers import keyword_options, parse_options, split_url
+from motionsig.options import keyword_options, parse_options
+from motionsig.publishers import split_url
 from motionsig.publishers.connection import TURN_S, Connection, check_topic_part, parse_broker, tls_context
 from motionsig.publishers.store import Store
 
@@ -106,12 +107,12 @@ def collect(
     URLs and options that cannot be meant.
     """
     _, location, query = split_url(source_url)
-    keywords = parse_options({**query, **options}, collect_options(), where="collect:")
+    keywords = parse_options({**query, **options}, collect_options(), where="collect:", lowest=0)
     scheme, path, store_query = split_url(into)
     if scheme != "store":
         raise InputError(f"{into!r}: expected store:PATH to collect into, got {scheme or 'no scheme'}")
     known = {"busy_timeout_s": "float"}
-    store = Store(Path(path), durable=True, **parse_options(store_query, known, where="store:"))
+    store = Store(Path(path), durable=True, **parse_options(store_query, known, where="store:", lowest=0))
     try:
         return _collect(location, store, count=count, timeout_s=timeout_s, on_progress=on_progress, **keywords)
     finally:

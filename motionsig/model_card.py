@@ -113,7 +113,7 @@ def load_card(folder: Path) -> ModelCard:
         raise ModelError(f"{file}: expected the keys {', '.join(missing)}, got a card without them")
     try:
         return _card(folder, text)
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, LookupError, OverflowError) as error:
         raise ModelError(f"{file}: {error}") from error
 
 
@@ -128,9 +128,14 @@ def _card(folder: Path, text: dict[str, Any]) -> ModelCard:
             f"front_end: expected {frontend.NAME} version {frontend.VERSION}, got {stated['name']} version "
             f"{stated['version']}; that model needs the motionsig it was made for"
         )
+    for key, low, high in (("rate_hz", 1, 10_000), ("length", 2, 100_000), ("hop", 1, 100_000), ("max_gap_s", 0, 60)):
+        if type(text[key]) not in (int, float) or not low <= text[key] <= high:
+            raise ModelError(f"{key}: expected a number from {low} to {high}, got {text[key]!r}")
     length, shape = int(text["length"]), text["input"]["shape"]
     if shape != [1, 1, length, frontend.FEATURE_CHANNELS]:
         raise ModelError(f"input.shape: expected {[1, 1, length, frontend.FEATURE_CHANNELS]}, got {shape}")
+    if not text["quantization"]:
+        raise ModelError("quantization: expected groups of codes, got none")
     quantization = Quantization(tuple(text["quantization"]))
     motion_dim = int(text["motion_dim"])
     sizes = [group.size for group in quantization.groups]

@@ -18,18 +18,18 @@ from motionsig.conventions import CHANNELS, STANDARD_GRAVITY
 PREDICTION = "linear prediction + Rice codes"
 SHUFFLE = "differences + shuffle + LZMA"
 
-_ACC_RANGES = np.array([2, 4, 8, 16, 32, 64, 128]) * STANDARD_GRAVITY
-_GYR_RANGES = np.radians([125, 250, 500, 1000, 2000, 4000, 8000])
+_ACC_RANGES = np.array([16, 32, 64, 128]) * STANDARD_GRAVITY
+_GYR_RANGES = np.radians([2000, 4000, 8000])
 _LPC_ORDERS = (4, 8)
-_PARTITIONS = (1, 2, 4, 8)
+_PARTITIONS = (1, 4, 16, 64)
 _LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 6}]
 
 
 class RawSize:
     """Counts what the samples pushed would take as raw int16, losslessly compressed in batches of `batch_s` seconds.
 
-    `scale` is SI units per count (6,) where known; else the smallest usual range of a sensor that holds the batch,
-    which favours the rival.
+    `scale` is SI units per count (6,) where known; else that of a sensor set to 16 g and 2000 deg/s, or to more where a
+    batch needs it: a finer scale would make the rival pay for noise that no sensor resolves.
     """
 
     def __init__(self, rate_hz: float, *, batch_s: float, scale: tuple[float, ...] | None = None) -> None:

@@ -41,8 +41,8 @@ SNAP = 1e-3
 """A grid point closer to a sample than this part of a period is that sample: far below any sensor's jitter."""
 
 LOSS_PERIODS = 1.75
-"""Two samples further apart than this have lost one between them. Without a loss that takes jitter of a third of a period;
-with one they are 1.9 apart or more, even where the clock is 5 % fast."""
+"""Two samples further apart than this have lost one between them: without a loss that takes jitter of a third of a
+period, with one they are 1.9 apart or more even where the clock is 5 % fast."""
 
 RATES_HZ = (10, 8000)
 """Slower, and most of a signature would be guessed; faster, and no motion sensor is meant."""

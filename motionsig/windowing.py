@@ -9,6 +9,9 @@ from motionsig.blocks import SampleBlock, WindowBatch
 from motionsig.conventions import CHANNELS, NS_PER_S
 from motionsig.errors import InputError
 
+_MOST = 1_000_000
+"""Samples; five and a half hours at 50 Hz, so that no time computed from a hop can overflow."""
+
 
 class Windower:
     """Pure state machine from grid samples to windows of `length` samples, `hop` samples apart.
@@ -18,9 +21,9 @@ class Windower:
     """
 
     def __init__(self, *, length: int, hop: int, grid_hz: float = 50.0) -> None:
-        """Raise InputError for a length or hop below 1."""
-        if length < 1 or hop < 1:
-            raise InputError(f"windower: expected length and hop of at least 1 sample, got {length} and {hop}")
+        """Raise InputError for a length or hop below 1, or absurdly large."""
+        if not 1 <= length <= _MOST or not 1 <= hop <= _MOST:
+            raise InputError(f"windower: expected length and hop of 1 to {_MOST} samples, got {length} and {hop}")
         self.length = length
         self.hop = hop
         self._hop_ns = hop * round(NS_PER_S / grid_hz)

@@ -44,7 +44,7 @@ def test_motion_and_posture_are_views_of_the_codes():
 def test_concatenate_keeps_order_and_refuses_other_encoders():
     whole = batch(5)
     assert concatenate([whole[:2], whole[2:2], whole[2:]]).codes.tolist() == whole.codes.tolist()
-    with pytest.raises(InputError, match="different encoders must not be mixed"):
+    with pytest.raises(InputError, match="different encoders or hops must not be mixed"):
         concatenate([batch(1), batch(1, fingerprint=b"another!")])
     with pytest.raises(InputError, match="every 20 ns"):
         concatenate([batch(1), batch(1, hop_ns=20)])

@@ -67,7 +67,12 @@ def test_a_damaged_model_never_reaches_the_runtime(model, place):
         ({"length": 64}, r"input.shape: expected \[1, 1, 64, 6\], got \[1, 1, 128, 6\]"),
         ({"quantization": [[48, 0.03125, 0]]}, "quantization: expected a group of 48 motion codes, then 16 of posture"),
         ({"quantization": [[48, 0, 0], [16, 1, 0]]}, "quantization group: expected"),
-        ({"rate_hz": "fast"}, "could not convert"),
+        ({"rate_hz": "fast"}, "rate_hz: expected a number from 1 to 10000, got 'fast'"),
+        ({"rate_hz": -50}, "rate_hz: expected a number"),
+        ({"hop": 0}, "hop: expected a number from 1"),
+        ({"max_gap_s": float("nan")}, "max_gap_s: expected"),
+        ({"length": float("inf")}, "length: expected"),
+        ({"quantization": []}, "quantization: expected groups"),
         ({"input__scale": None}, "scale"),
     ],
 )

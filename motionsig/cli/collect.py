@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+import signal
 import sys
 import time
 from contextlib import suppress
@@ -10,6 +12,7 @@ from typing import Any
 
 from motionsig.cli.progress import progress
 from motionsig.collector import CollectCounts, collect
+from motionsig.errors import InputError
 
 
 def add_to(commands: Any) -> None:
@@ -23,6 +26,11 @@ def add_to(commands: Any) -> None:
 
 
 def _collect(options: argparse.Namespace) -> int:
+    for name, value in (("--count", options.count), ("--timeout", options.timeout)):
+        if value is not None and not 0 < value < math.inf:
+            raise InputError(f"{name}: expected a number above 0, got {value}")
+    # Whoever stops a service sends SIGTERM; it ends as orderly as an interrupt.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
     with progress("collected", options.count, " signatures") as bar:
         counts = CollectCounts()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from motionsig.blocks import SignatureBatch
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError, MissingExtraError
-from motionsig.publishers import iter_signatures
+from motionsig.publishers import fingerprint_bytes, iter_signatures
 
 Rows = Iterator[tuple[str, int, NDArray[np.int64], SignatureBatch]]
 
@@ -27,6 +27,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="a file ending in .csv, .npz or .parquet")
     parser.add_argument("--device", metavar="NAME", help="only what this device published")
     parser.add_argument("--fingerprint", metavar="HEX", help="only what this encoder made; needed if there are several")
+    parser.add_argument("--epoch", type=int, metavar="N", help="only this epoch: one log, as replay shows it")
     parser.set_defaults(command=_export)
 
 
@@ -34,11 +35,10 @@ def _export(options: argparse.Namespace) -> int:
     writer = _WRITERS.get(options.out.suffix.lower())
     if writer is None:
         raise InputError(f"OUT: expected a name ending in {', '.join(_WRITERS)}, got {str(options.out)!r}")
-    try:
-        fingerprint = bytes.fromhex(options.fingerprint) if options.fingerprint else None
-    except ValueError as error:
-        raise InputError(f"--fingerprint: expected 16 hexadecimal digits, got {options.fingerprint!r}") from error
-    rows = iter_signatures(options.source, device=options.device, fingerprint=fingerprint)
+    fingerprint = None if options.fingerprint is None else fingerprint_bytes(options.fingerprint)
+    rows = _one_hop(
+        iter_signatures(options.source, device=options.device, fingerprint=fingerprint, epoch=options.epoch)
+    )
     # Beside its place until it is whole: a failed export leaves no half table behind, and no old one lost.
     part = options.out.with_name(options.out.name + ".part")
     try:
@@ -48,6 +48,22 @@ def _export(options: argparse.Namespace) -> int:
         part.unlink(missing_ok=True)
     print(f"{count:,} signatures to {options.out}")
     return 0
+
+
+def _one_hop(rows: Rows) -> Rows:
+    """Pass the rows on; raise InputError once they turn out to be of different hops, or none."""
+    first = None
+    for part in rows:
+        batch = part[3]
+        first = first or batch
+        if batch.hop_ns != first.hop_ns:
+            raise InputError(
+                f"expected signatures every {first.hop_ns / NS_PER_S:g} s, got some every {batch.hop_ns / NS_PER_S:g} s; "
+                "choose a log with --epoch"
+            )
+        yield part
+    if first is None:
+        raise InputError("expected signatures to export, got none of that epoch")
 
 
 def _write_csv(rows: Rows, out: Path) -> int:

@@ -21,8 +21,11 @@ _COLOURS = ("#c44e52", "#55a868", "#4c72b0")
 class Picture:
     """Collects what a replay passes by and draws it at the end."""
 
-    def __init__(self, path: Path, title: str, spec: SignatureSpec) -> None:
-        """Raise MissingExtraError without matplotlib, InputError for a file type it does not write."""
+    def __init__(self, path: Path, title: str, spec: SignatureSpec, *, longest_ns: int) -> None:
+        """Take the longest step of time, in ns, that is no gap.
+
+        Raises MissingExtraError without matplotlib, InputError for a file type it does not write.
+        """
         try:
             from matplotlib.figure import Figure
         except ImportError as error:
@@ -31,7 +34,9 @@ class Picture:
         known = self._figure.canvas.get_supported_filetypes()
         if path.suffix.lstrip(".").lower() not in known:
             raise InputError(f"--plot: expected a file name ending in one of {', '.join(known)}, got {str(path)!r}")
-        self._path, self._title, self._spec = path, title, spec
+        self._path, self._title, self._spec, self._longest_ns = path, title, spec, longest_ns
+        self._gaps_ns: list[tuple[int, int]] = []
+        self._last_ns: int | None = None
         self._stride = 1  # samples per kept pair of extremes
         self._waiting = SampleBlock(np.empty(0, np.int64), np.empty((0, len(CHANNELS)), np.float32))
         self._time_ns = np.empty(0, np.int64)
@@ -44,6 +49,14 @@ class Picture:
 
     def add_samples(self, block: SampleBlock) -> None:
         """Take samples as the source gives them."""
+        finite = np.isfinite(block.data).all(axis=1)
+        block = SampleBlock(block.time_ns[finite], block.data[finite])
+        if not len(block):
+            return
+        steps = np.diff(block.time_ns, prepend=block.time_ns[0] if self._last_ns is None else self._last_ns)
+        for row in np.flatnonzero((steps > self._longest_ns) | (steps < 0)):
+            self._gaps_ns.append((int(block.time_ns[row] - steps[row]), int(block.time_ns[row])))
+        self._last_ns = int(block.time_ns[-1])
         time_ns = np.concatenate([self._waiting.time_ns, block.time_ns])
         data = np.concatenate([self._waiting.data, block.data])
         whole = len(time_ns) - len(time_ns) % self._stride
@@ -82,14 +95,13 @@ class Picture:
         if len(seconds) and seconds[-1] > 6 * 3600:
             unit, per_unit = "h", 3600.0
         axes = self._figure.subplots(3, 1, sharex=True, height_ratios=(1, 1, 1.3))
-        gaps = _gaps(seconds)
         for axis, columns, label in (
             (axes[0], slice(0, 3), "acceleration, m/s²"),
             (axes[1], slice(3, 6), "angular rate, rad/s"),
         ):
-            x = np.insert(seconds, gaps + 1, np.nan) / per_unit
+            x = seconds / per_unit
             for channel, colour in zip(range(6)[columns], _COLOURS, strict=True):
-                low, high = (np.insert(side[:, channel], gaps + 1, np.nan) for side in (self._low, self._high))
+                low, high = self._low[:, channel], self._high[:, channel]
                 name = CHANNELS[channel]
                 if self._stride > 1:
                     axis.fill_between(x, low, high, color=colour, alpha=0.6, linewidth=0, label=name)
@@ -100,9 +112,12 @@ class Picture:
             axis.spines[["top", "right"]].set_visible(False)
         self._draw_codes(axes[2], first_ns, per_unit)
         for axis in axes:
-            for gap in gaps:
-                axis.axvspan(seconds[gap] / per_unit, seconds[gap + 1] / per_unit, color="0.82", linewidth=0, zorder=0)
-        axes[0].set_title(self._title + (f", {len(gaps)} gaps in grey" if len(gaps) else ""), loc="left")
+            # Over the curves, which would bridge the gap with a straight line.
+            for first, last in self._gaps_ns:
+                span = ((edge - first_ns) / NS_PER_S / per_unit for edge in (first, last))
+                axis.axvspan(*span, color="0.82", linewidth=0, zorder=3)
+        gaps = f", {len(self._gaps_ns)} gaps in grey" if self._gaps_ns else ""
+        axes[0].set_title(self._title + gaps, loc="left")
         axes[2].set_xlabel(f"time since the first sample, {unit}")
         self._figure.savefig(self._path, dpi=110)
 
@@ -129,10 +144,3 @@ class Picture:
         axis.set_yticks([motion / 2, (motion + dim) / 2], ["motion", "posture"], rotation=90, va="center")
         axis.set_ylim(dim, 0)
         axis.set_ylabel("signature")
-
-
-def _gaps(seconds: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the points after which the next comes too late, or too early, to follow on."""
-    steps = np.diff(seconds)
-    usual = float(np.median(steps)) if len(steps) else 0.0
-    return np.flatnonzero((steps > 1.5 * usual + 0.05) | (steps <= 0))

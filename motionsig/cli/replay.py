@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import re
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, fields
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from motionsig.blocks import SampleBlock, SignatureBatch, Source
 from motionsig.cli.progress import Progress, progress
 from motionsig.conventions import NS_PER_S, RAW_BYTES_PER_SAMPLE
 from motionsig.encoders import DEVICES, Encoder, open_encoder
-from motionsig.errors import InputError, SinkError
+from motionsig.errors import InputError, RecordingError, SinkError
 from motionsig.pipeline import run, signature_epoch
 from motionsig.publishers import Sink, open_sink, split_url
 from motionsig.raw_size import RawSize
@@ -28,8 +29,11 @@ from motionsig.recordings import open_recording
 if TYPE_CHECKING:
     from motionsig.cli.picture import Picture
 
-RAW_BATCH_S = 10.0
-"""Raw samples would wait as long to travel together as signatures do by default."""
+MESSAGE_SIGNATURES = 60
+"""As many as fit a message of 4,000 bytes: what a replay at full speed sends at a time."""
+
+DELAY_S = 10.0
+"""How long the signatures of a live sensor wait to travel together by default."""
 
 DAY_S = 86400.0
 
@@ -55,8 +59,11 @@ class _Totals:
     elapsed_s: float = 0.0
     realtime_factor: float = 0.0
     duplicates: int = 0
+    conflicts: int = 0
     model: str = ""
     device: str = ""
+    raw_batch_s: float = 0.0
+    logs: list[dict[str, Any]] = field(default_factory=list)
 
 
 def add_to(commands: Any) -> None:
@@ -91,21 +98,35 @@ def _replay(options: argparse.Namespace) -> int:
     reader_options = dict(_key_value(text) for text in options.option)
     if options.plot and len(options.logs) > 1:
         raise InputError(f"--plot: expected one log for one picture, got {len(options.logs)}")
-    encoder = open_encoder(options.model, options.device)
+    with _quiet():
+        encoder = open_encoder(options.model, options.device)
     totals, rivals = _Totals(model=encoder.card.name, device=encoder.device), Counter[str]()
+    failed = 0
     for log in options.logs:
-        _replay_one(log, reader_options, encoder, options, speed, totals, rivals)
-    totals.raw_lossless_scheme, totals.raw_lossless_bytes = min(rivals.items(), key=lambda scheme: scheme[1])
-    totals.realtime_factor = round(totals.covered_s / totals.elapsed_s, 1) if totals.elapsed_s else 0.0
-    print(_table(totals, options))
-    if options.json:
-        print(json.dumps({field.name: getattr(totals, field.name) for field in fields(totals)}))
-    return 0
+        try:
+            _replay_one(log, reader_options, encoder, options, speed, totals, rivals)
+        except RecordingError as error:
+            # One bad log of many must not cost the others their turn.
+            hint = " (here: --option NAME=VALUE)" if "=" in str(error) else ""
+            print(f"motionsig: {error}{hint}", file=sys.stderr)
+            failed += 1
+    if totals.logs:
+        totals.raw_lossless_scheme, totals.raw_lossless_bytes = min(rivals.items(), key=lambda scheme: scheme[1])
+        totals.realtime_factor = round(totals.covered_s / totals.elapsed_s, 1)
+        print(_table(totals, options))
+        if options.json:
+            print(json.dumps(asdict(totals)))
+    if totals.conflicts:
+        raise SinkError(
+            f"{_without_login(options.to)}: expected {totals.signatures} signatures stored, got {totals.conflicts} "
+            "that differ from what is there under the same device, epoch and number; what is there was kept"
+        )
+    return 1 if failed else 0
 
 
 def _replay_one(
     log: str,
-    reader_options: dict[str, Any],
+    reader_options: dict[str, str],
     encoder: Encoder,
     options: argparse.Namespace,
     speed: float,
@@ -113,7 +134,9 @@ def _replay_one(
     rivals: Counter[str],
 ) -> None:
     """Replay one log and add what came of it to `totals`, what raw samples would have cost to `rivals`."""
-    hop = encoder.card.hop if options.hop is None else options.hop
+    card = encoder.card
+    hop = card.hop if options.hop is None else options.hop
+    began = time.monotonic()
     with ExitStack() as stack:
         source = stack.enter_context(open_recording(log, **reader_options))
         info = source.info
@@ -121,20 +144,22 @@ def _replay_one(
         if options.plot:
             from motionsig.cli.picture import Picture
 
-            picture = Picture(options.plot, f"{info.name} ({info.format})", encoder.card.spec)
-        epoch = signature_epoch(info.epoch, encoder.card, hop)
-        sink = stack.enter_context(
-            open_sink(options.to, device=options.name or info.device, epoch=epoch, **_patience(options.to))
-        )
-        rival = RawSize(source.rate_hz, batch_s=RAW_BATCH_S, scale=info.scale)
-        watched = _Watched(
-            source, rival, picture, stack.enter_context(progress(info.name, info.samples, " samples")), speed
-        )
-        began = time.monotonic()
+            longest_ns = round(NS_PER_S * (1 / source.rate_hz + card.max_gap_s))
+            picture = Picture(options.plot, f"{info.name} ({info.format})", card.spec, longest_ns=longest_ns)
+        epoch = signature_epoch(info.epoch, card, hop)
+        device = info.device if options.name is None else options.name
+        sink = stack.enter_context(open_sink(options.to, device=device, epoch=epoch, **_patience(options.to)))
+        totals.raw_batch_s = MESSAGE_SIGNATURES * hop / card.rate_hz
+        if speed != math.inf:
+            totals.raw_batch_s = min(totals.raw_batch_s, DELAY_S)
+        rival = RawSize(source.rate_hz, batch_s=totals.raw_batch_s, scale=info.scale)
+        bar = stack.enter_context(progress(info.name, info.samples, " samples"))
+        watched = _Watched(source, rival, picture, bar, speed)
         summary = run(watched, encoder, _Tee(sink, picture), hop=hop)
-        # Delivery is part of the work; what only observes it is not.
+        # Opening and delivery are part of the work; what only observes it is not.
         sink.close()
-        elapsed_s = time.monotonic() - began - watched.observing_s
+        totals.elapsed_s += time.monotonic() - began - watched.observing_s
+    totals.logs.append({"log": str(log), "samples": summary.samples, "signatures": summary.signatures, "epoch": epoch})
     totals.samples += summary.samples
     totals.not_finite += summary.not_finite
     totals.gaps += summary.gaps
@@ -145,8 +170,8 @@ def _replay_one(
     rivals.update(rival.sizes())
     totals.payload_bytes += sink.payload_bytes
     totals.covered_s += summary.covered_s
-    totals.elapsed_s += elapsed_s
     totals.duplicates += sink.counts.duplicates
+    totals.conflicts += sink.counts.conflicts
     if picture:
         picture.save()
         print(f"picture: {options.plot}", file=sys.stderr)
@@ -157,6 +182,20 @@ def _replay_one(
             f"{left.pending} still waiting in the spool and {left.dropped} dropped; "
             "what waits goes out with the next run to this broker"
         )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what a C++ runtime says of itself while it starts off standard error, where only errors belong."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _patience(url: str) -> dict[str, Any]:
@@ -191,6 +230,8 @@ def _paced(source: Source, speed: float) -> Iterator[SampleBlock]:
     rows = max(1, round(source.rate_hz * _PACED_S))
     last_ns, due = None, time.monotonic()
     for block in source:
+        if not len(block):
+            yield block
         for first in range(0, len(block), rows):
             part = slice(first, first + rows)
             end_ns = int(block.time_ns[part][-1])
@@ -214,7 +255,7 @@ class _Tee:
 
 def _without_login(url: str) -> str:
     """Return the URL as it may be shown: options can hold a password as well as the place before the host can."""
-    return re.sub(r"//[^/@]*@", "//", url.partition("?")[0])
+    return re.sub(r"//.*@", "//", url.partition("?")[0])
 
 
 def _speed(text: str) -> float:
@@ -226,35 +267,34 @@ def _speed(text: str) -> float:
     raise InputError(f"--speed: expected max, or a factor of real time such as 1, got {text!r}")
 
 
-def _key_value(text: str) -> tuple[str, Any]:
+def _key_value(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals:
         raise InputError(f"--option: expected KEY=VALUE, got {text!r}")
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value
+    return key, value
 
 
 def _table(totals: _Totals, options: argparse.Namespace) -> str:
     """Return the summary for people."""
 
     def size(count: int) -> str:
-        ratio = f"  {count / totals.payload_bytes:8.1f} x" if totals.payload_bytes else ""
+        ratio = f"  {count / totals.payload_bytes:8.1f} x the payload" if totals.payload_bytes else ""
         return f"{count:14,d} B{ratio}"
 
     losses = f"{totals.gaps} gaps, {totals.bridged} short losses bridged, {totals.not_finite} samples not a number"
     pace = f"{totals.elapsed_s:.2f} s for {totals.covered_s:.1f} s of motion, {totals.realtime_factor:,.0f} x real time"
     stored = f", {totals.duplicates} of them already there" if totals.duplicates else ""
-    return "\n".join(
-        (
-            f"samples            {totals.samples:14,d}    {losses}",
-            f"windows            {totals.windows:14,d}",
-            f"signatures         {totals.signatures:14,d}    to {_without_login(options.to)}{stored}",
-            f"raw int16          {size(totals.raw_bytes)}",
-            f"raw, lossless      {size(totals.raw_lossless_bytes)}   {totals.raw_lossless_scheme}",
-            f"payload            {size(totals.payload_bytes)}",
-            f"time               {pace}",
-            f"model, device      {totals.model}, {totals.device}",
-        )
-    )
+    none = "" if totals.windows else "    none: a signature needs 2.56 s without a gap"
+    lines = [f"{log['log']}: {log['signatures']:,} signatures, epoch {log['epoch']}" for log in totals.logs]
+    lines += [
+        f"samples            {totals.samples:14,d}    {losses}",
+        f"windows            {totals.windows:14,d}{none}",
+        f"signatures         {totals.signatures:14,d}    to {_without_login(options.to)}{stored}",
+        f"payload            {totals.payload_bytes:14,d} B",
+        f"raw int16          {size(totals.raw_bytes)}",
+        f"raw, lossless      {size(totals.raw_lossless_bytes)}; {totals.raw_lossless_scheme}, in batches of "
+        f"{totals.raw_batch_s:.0f} s as ours",
+        f"time               {pace}",
+        f"model, device      {totals.model}, {totals.device}",
+    ]
+    return "\n".join(lines)

@@ -6,11 +6,8 @@ A sink is handed signatures only; nothing here can reach a sample. It numbers th
 
 from __future__ import annotations
 
-import inspect
-import math
-import operator
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
@@ -22,6 +19,7 @@ from numpy.typing import NDArray
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.errors import InputError
+from motionsig.options import keyword_options, parse_options
 
 SCHEMES = ("mqtt", "mqtts", "store", "file")
 
@@ -89,7 +87,7 @@ def open_sink(url: str, *, device: str | None = None, epoch: int | None = None, 
     epoch = time.time_ns() if epoch is None else epoch
     wire.check_origin(device, epoch)
     opener = _opener(scheme)
-    keywords = parse_options({**query, **options}, sink_options(scheme), where=f"{scheme}:")
+    keywords = parse_options({**query, **options}, sink_options(scheme), where=f"{scheme}:", lowest=0)
     return opener(location, device=device, epoch=epoch, **keywords)
 
 
@@ -110,15 +108,6 @@ def _opener(scheme: str) -> Callable[..., Sink]:
 def sink_options(scheme: str) -> dict[str, str]:
     """Return the options of a scheme, name by name, with the type as written in its opener's signature."""
     return keyword_options(_opener(scheme), leave_out=("device", "epoch"))
-
-
-def keyword_options(function: Callable[..., Any], *, leave_out: tuple[str, ...] = ()) -> dict[str, str]:
-    """Return a function's keyword-only parameters and their types as written, so that no second list can go stale."""
-    return {
-        name: str(parameter.annotation)
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and name not in leave_out
-    }
 
 
 def split_url(url: str) -> tuple[str, str, dict[str, str]]:
@@ -143,55 +132,20 @@ def split_url(url: str) -> tuple[str, str, dict[str, str]]:
     return scheme, location, dict(pairs)
 
 
-def parse_options(given: Mapping[str, Any], known: Mapping[str, str], *, where: str) -> dict[str, Any]:
-    """Return the options that were given (None counts as not given), text turned into the type each one has."""
-    parsed = {}
-    for name, value in given.items():
-        if name not in known:
-            raise InputError(f"{where} expected one of the options {', '.join(sorted(known))}, got {name!r}")
-        if value is not None:
-            parsed[name] = _parse(value, known[name], f"{where} {name}")
-    return parsed
-
-
-def _parse(value: Any, kind: str, where: str) -> Any:
-    kind = kind.removesuffix(" | None")
-    if kind == "bool":
-        words = {
-            "1": True,
-            "true": True,
-            "yes": True,
-            "on": True,
-            "0": False,
-            "false": False,
-            "no": False,
-            "off": False,
-        }
-        if isinstance(value, bool) or str(value).lower() in words:
-            return value if isinstance(value, bool) else words[str(value).lower()]
-        raise InputError(f"{where}: expected true or false, got {value!r}")
-    if kind == "str":
-        return str(value)
-    try:
-        if kind == "int":
-            number: float = int(value) if isinstance(value, str) else operator.index(value)
-        else:
-            number = float(value)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: expected {'an integer' if kind == 'int' else 'a number'}, got {value!r}") from error
-    if number < 0 or not math.isfinite(number):
-        raise InputError(f"{where}: expected a number from 0 up, got {value!r}")
-    return number
-
-
 def iter_signatures(
-    url: str, *, device: str | None = None, fingerprint: bytes | None = None, rows: int = 4096
+    url: str,
+    *,
+    device: str | None = None,
+    fingerprint: bytes | None = None,
+    epoch: int | None = None,
+    rows: int = 4096,
 ) -> Iterator[tuple[str, int, NDArray[np.int64], SignatureBatch]]:
     """Yield (device, epoch, seq (k,) int64, signatures (k,)) from a store: or file:, at most `rows` at a time.
 
-    Ordered by (device, epoch, seq), each signature once. Memory does not grow with a store; for a file it grows by one
-    small entry per message. Raises InputError where nothing matches or more than one encoder does and none was chosen,
-    SinkError for a file that is not ours.
+    device, fingerprint, epoch: only what was published by that device, made by that encoder, in that epoch. Ordered by
+    (device, epoch, seq), each signature once. Memory does not grow with a store; for a file it grows by one small entry
+    per message. Raises InputError where nothing matches or more than one encoder does and none was chosen, SinkError
+    for a file that is not ours.
     """
     scheme, location, query = split_url(url)
     if query:
@@ -199,17 +153,39 @@ def iter_signatures(
     if scheme == "store":
         from motionsig.publishers.store import iter_store
 
-        return iter_store(location, device=device, fingerprint=fingerprint, rows=rows)
-    if scheme == "file":
+        found = iter_store(location, device=device, fingerprint=fingerprint, rows=rows)
+    elif scheme == "file":
         from motionsig.publishers.file import iter_file
 
-        return iter_file(location, device=device, fingerprint=fingerprint, rows=rows)
-    raise InputError(f"{url!r}: expected store:PATH or file:PATH to read signatures from, got {scheme or 'no scheme'}")
+        found = iter_file(location, device=device, fingerprint=fingerprint, rows=rows)
+    else:
+        raise InputError(
+            f"{url!r}: expected store:PATH or file:PATH to read signatures from, got {scheme or 'no scheme'}"
+        )
+    return (part for part in found if epoch is None or part[1] == epoch)
 
 
-def read_signatures(url: str, *, device: str | None = None, fingerprint: bytes | None = None) -> SignatureBatch:
-    """Return all signatures of a store: or file:, ordered by (device, epoch, seq).
+def read_signatures(
+    url: str, *, device: str | None = None, fingerprint: bytes | str | None = None, epoch: int | None = None
+) -> SignatureBatch:
+    """Return the signatures of a store: or file:, ordered by (device, epoch, seq).
 
-    Raises what `iter_signatures` does, and InputError where the encoder was run with different hops.
+    device, epoch, fingerprint (8 bytes, or hexadecimal digits as `motionsig models` shows them) choose among several.
+    Raises what `iter_signatures` does, and InputError where none match or the encoder was run with different hops.
     """
-    return concatenate([batch for *_, batch in iter_signatures(url, device=device, fingerprint=fingerprint)])
+    chosen = fingerprint_bytes(fingerprint) if isinstance(fingerprint, str) else fingerprint
+    parts = [batch for *_, batch in iter_signatures(url, device=device, fingerprint=chosen, epoch=epoch)]
+    if not parts:
+        raise InputError(f"{url}: expected signatures of epoch {epoch}, got none")
+    return concatenate(parts)
+
+
+def fingerprint_bytes(text: str) -> bytes:
+    """Return the 8 bytes of a fingerprint written as hexadecimal digits; raise InputError for anything else."""
+    try:
+        chosen = bytes.fromhex(text)
+    except ValueError as error:
+        raise InputError(f"fingerprint: expected 16 hexadecimal digits, got {text!r}") from error
+    if len(chosen) != 8:
+        raise InputError(f"fingerprint: expected 16 hexadecimal digits, got {text!r}")
+    return chosen

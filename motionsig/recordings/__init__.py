@@ -6,7 +6,6 @@ a stranger's package adds a format by declaring one. Which reader opens a file i
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from os import PathLike
 from pathlib import Path
 
 from motionsig.blocks import Source
-from motionsig.errors import InputError, RecordingError
+from motionsig.errors import RecordingError
+from motionsig.options import keyword_options, parse_options
 from motionsig.recordings.files import single
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,8 @@ class Reader:
     recognises(path, head): how sure it is that it can read what is there, from the first 64 KiB (b"" for a folder).
     0 is no; 1 the general shape fits, as with any table of numbers; 2 the layout of one application; 3 a signature that
     nothing else carries. It must not raise for bytes it does not know. open(path, **options): the recording as a
-    Source; raises RecordingError. Its keyword-only parameters are the options there are.
+    Source; raises RecordingError. Its keyword-only parameters are the options there are; their annotations (str, int,
+    float, bool, Mapping) are the types that text from a command line is turned into.
     """
 
     name: str
@@ -42,28 +43,31 @@ def open_recording(path: str | PathLike[str], **options: object) -> Source:
     """Return the recording at `path` (a file, or a folder of files) as a Source.
 
     The reader that is surest of what it recognises wins; among equals the first by name. Options are its own, see
-    `motionsig.recordings.csv` and its neighbours. Raises RecordingError where no reader knows the content or the one
-    that does finds it unfit, and InputError for an option it does not have.
+    `motionsig.recordings.csv` and its neighbours. Text is turned into the type an option has.
+    Raises RecordingError where no reader knows the content or the one that does finds it unfit, and InputError for an
+    option it does not have.
     """
     path = Path(path)
     head = b"" if path.is_dir() else single(path).head()
     if not head and not path.is_dir():
         raise RecordingError(f"{path}: expected a recording, got an empty file")
     readers = _readers()
-    sure, reader = max(
-        ((int(it.recognises(path, head)), it) for it in readers), key=lambda pair: pair[0], default=(0, None)
-    )
-    if reader is None or not sure:
+    sure = {it.name: _sureness(it, path, head) for it in readers}
+    reader = max(readers, key=lambda it: sure[it.name], default=None)
+    if reader is None or not sure[reader.name]:
         names = ", ".join(it.name for it in readers)
         found = f"a folder with {_listing(path)}" if path.is_dir() else f"a file that begins with {head[:16]!r}"
         raise RecordingError(f"{path}: expected one of the formats {names}; got {found}")
-    known = inspect.signature(reader.open).parameters.values()
-    allowed = [it.name for it in known if it.kind is it.KEYWORD_ONLY]
-    unknown = [name for name in options if name not in allowed]
-    if unknown and all(it.kind is not it.VAR_KEYWORD for it in known):
-        listing = ", ".join(allowed) or "none"
-        raise InputError(f"{unknown[0]}: expected an option of the {reader.name} reader, one of: {listing}")
-    return reader.open(path, **options)
+    return reader.open(path, **parse_options(options, keyword_options(reader.open), where=f"{reader.name} reader:"))
+
+
+def _sureness(reader: Reader, path: Path, head: bytes) -> int:
+    sure = reader.recognises(path, head)
+    if isinstance(sure, int):
+        return sure
+    # A stranger's broken reader must not stop the formats that work.
+    log.warning("reader %r: expected recognises to return 0 to 3, got %r", reader.name, sure)
+    return 0
 
 
 def _readers() -> list[Reader]:
@@ -71,10 +75,15 @@ def _readers() -> list[Reader]:
     readers = []
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
         try:
-            readers.append(entry.load())
+            reader = entry.load()
         except (ImportError, AttributeError) as error:
             # A stranger's broken package must not stop the formats that work.
             log.warning("reader %r does not load: %s", entry.name, error)
+            continue
+        if isinstance(reader, Reader):
+            readers.append(reader)
+        else:
+            log.warning("reader %r: expected a motionsig.recordings.Reader, got %r", entry.name, reader)
     return readers
 
 

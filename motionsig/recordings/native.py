@@ -2,8 +2,8 @@
 
 The container is a CBOR sequence (RFC 8742): any CBOR tool lists it, and appending is all that writing ever does. Tables
 (SQLite, Parquet, HDF5) were the alternatives; they write each byte twice or cannot be read after a kill. The first item
-is a header, a map with text keys embedded as tag 24. Each further item is a record of at most a nominal second, written
-by one write(2):
+is a header, a map with text keys embedded as tag 24, and the second its crc32. Each further item is a record of at most
+a nominal second, written by one write(2):
 
     [start_ns, duration_ns, samples, crc32]                        plain: evenly spaced, int16, nothing lost before
     [start_ns, duration_ns, gap, jitter, samples, crc32]           anything else
@@ -22,6 +22,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import math
 import os
 import re
 import struct
@@ -108,7 +109,13 @@ class Recorder:
         except OSError as error:
             raise RecordingError(f"{self.path}: expected to create a new recording, got: {error.strerror}") from error
         text = cbor2.dumps(header)
-        self._append(_MAGIC + struct.pack(">H", len(text)) + text)
+        head = _MAGIC + struct.pack(">H", len(text)) + text
+        try:
+            self._append(head + _CRC.pack(0x1A, zlib.crc32(head)))
+        except RecordingError:
+            self._file.close()
+            self.path.unlink()
+            raise
 
     def __enter__(self) -> Recorder:
         return self
@@ -121,8 +128,8 @@ class Recorder:
     def write(self, block: SampleBlock) -> None:
         """Take the next samples.
 
-        Raises RecordingError if the file cannot grow: what was written stays whole, and what was not is tried again at
-        the next call.
+        Raises RecordingError if the file cannot grow: what was written stays whole, and what was waiting, a second at
+        most, is lost together with `block`; what comes after it is marked as after a gap.
         """
         waiting = self._waiting
         if block.gap or (len(waiting) and len(block) and block.time_ns[0] <= waiting.time_ns[-1]):
@@ -151,8 +158,10 @@ class Recorder:
     def _flush(self, count: int) -> None:
         if not count:
             return
-        waiting = self._waiting
-        self._append(self._record(waiting.time_ns[:count], waiting.data[:count]))
+        waiting, self._waiting = self._waiting, _none()
+        record = self._record(waiting.time_ns[:count], waiting.data[:count])
+        self._gap = True
+        self._append(record)
         self._gap = False
         self._waiting = SampleBlock(waiting.time_ns[count:], waiting.data[count:])
 
@@ -209,21 +218,26 @@ class Recording:
         with open(path, "rb") as file:
             start = file.read(len(_MAGIC) + 2)
             text = file.read(int.from_bytes(start[len(_MAGIC) :], "big"))
-        self._first_record = len(start) + len(text)
+            checksum = file.read(_CRC.size)
+        self._first_record = len(start) + len(text) + len(checksum)
+        if checksum != _CRC.pack(0x1A, zlib.crc32(start + text)):
+            raise RecordingError(f"{path}: expected a header of {FORMAT} that is whole, got a damaged one")
         try:
             header = cbor2.loads(text)
             scale = header["scale"]
             version, self.rate_hz = header[FORMAT], float(header["rate_hz"])
             self._scale = None if scale is None else np.array(scale, np.float32).reshape(len(CHANNELS))
             epoch, device = int(header["epoch"]), header["device"]
-        except (cbor2.CBORDecodeError, KeyError, TypeError, ValueError) as error:
-            raise RecordingError(f"{path}: expected a header of {FORMAT}, got a damaged one: {error!r}") from error
-        if version != VERSION or not self.rate_hz > 0:
+            if not isinstance(device, str | None):
+                raise TypeError(f"device {device!r}")
+        except (cbor2.CBORDecodeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            raise RecordingError(f"{path}: expected a header of {FORMAT}, got one without: {error!r}") from error
+        if version != VERSION or not 0 < self.rate_hz < math.inf:
             raise RecordingError(
                 f"{path}: expected {FORMAT} version {VERSION} with a rate above 0, got version {version!r} and "
                 f"{self.rate_hz} Hz; a newer log needs a newer motionsig"
             )
-        per_row = _ROW + (_PLAIN.size + _CRC.size) / max(int(self.rate_hz), 1)
+        per_row = _ROW * (1 if scale else 2) + (_PLAIN.size + _CRC.size) / max(int(self.rate_hz), 1)
         about = max(0, round((path.stat().st_size - self._first_record) / per_row))
         self.info = SourceInfo(path.name, FORMAT, epoch, about, None if scale is None else tuple(scale), device)
 
@@ -336,12 +350,17 @@ class Recording:
         data: NDArray[Any] = np.frombuffer(buffer, "<f4" if floats else "<i2", count * len(CHANNELS), first)
         data = data.reshape(count, len(CHANNELS)).astype(np.float32)
         if not floats:
+            if self._scale is None:
+                return ()
             data = data * self._scale
         start = magnitude if sign == 0x1B else -1 - magnitude
         times = _times(np.array([start]), np.array([duration]), count)[0]
         if size:
             # One byte more than wanted shows a stream that is too long without inflating the rest of it.
-            jitter = zlib.decompressobj().decompress(buffer[position + _FULL.size : after_jitter], 8 * count + 1)
+            try:
+                jitter = zlib.decompressobj().decompress(buffer[position + _FULL.size : after_jitter], 8 * count + 1)
+            except zlib.error:
+                return ()
             if len(jitter) != 8 * count:
                 return ()
             times = times + np.cumsum(np.frombuffer(jitter, "<i8"))

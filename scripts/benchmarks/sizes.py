@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 from motionsig import SignatureBatch, concatenate, open_encoder, open_recording, wire
-from motionsig.cli.replay import RAW_BATCH_S
 from motionsig.conventions import RAW_BYTES_PER_SAMPLE
 from motionsig.pipeline import run
 from motionsig.raw_size import RawSize
+
+BATCHES = (1, 10, 60)
 
 
 class Kept:
@@ -29,22 +30,31 @@ def main(logs: list[Path]) -> None:
         kept = Kept()
         with open_recording(log) as source:
             summary = run(source, encoder, kept)
-            rival = RawSize(source.rate_hz, batch_s=RAW_BATCH_S, scale=source.info.scale)
+            rivals = {
+                batch: RawSize(
+                    source.rate_hz, batch_s=batch * encoder.card.hop / encoder.card.rate_hz, scale=source.info.scale
+                )
+                for batch in BATCHES
+            }
             for block in source:
-                rival.push(block)
+                for rival in rivals.values():
+                    rival.push(block)
         signatures = concatenate(kept.batches)
         per = 1 / len(signatures)
-        scheme, lossless = min(rival.sizes().items(), key=lambda pair: pair[1])
         print(f"  {log.name}: {len(signatures)} signatures, {summary.covered_s / 60:.1f} min, {summary.gaps} gaps")
         raw = RAW_BYTES_PER_SAMPLE * summary.samples
-        print(f"    raw int16 {raw * per:8.1f} B per signature, losslessly {lossless * per:8.1f} B ({scheme})")
-        for batch in (1, 10, 60):
+        print(f"    raw int16 {raw * per:8.1f} B per signature")
+        for batch in BATCHES:
+            scheme, lossless = min(rivals[batch].sizes().items(), key=lambda pair: pair[1])
             sizes = []
             for compress in (False, True):
                 parts = (signatures[first : first + batch] for first in range(0, len(signatures), batch))
                 sizes.append(sum(len(wire.encode(wire.Message("bench", 1, 0, it), compress=compress)) for it in parts))
             plain, packed = (size * per for size in sizes)
-            print(f"    batch {batch:2d}: {plain:6.1f} B, packed {packed:6.1f} B; {lossless * per / plain:5.1f} x less")
+            print(
+                f"    batch {batch:2d}: {plain:6.1f} B, packed {packed:6.1f} B; raw in batches of the same delay, "
+                f"losslessly, {lossless * per:6.1f} B, {lossless * per / plain:.1f} x as much ({scheme})"
+            )
 
 
 if __name__ == "__main__":

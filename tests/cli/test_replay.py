@@ -103,23 +103,69 @@ def test_the_picture_is_a_picture(log, tmp_path, capsys):
 def test_the_picture_of_a_long_log_keeps_its_memory_and_its_extremes():
     from motionsig.cli.picture import _COLUMNS, Picture
 
-    picture = Picture(Path("unused.png"), "long", motionsig.open_encoder().card.spec)
+    picture = Picture(Path("unused.png"), "long", motionsig.open_encoder().card.spec, longest_ns=70_000_000)
     peak = 0
     for first in range(0, 200_000, 777):
         data = np.zeros((777, 6), np.float32)
         if not peak and first > 100_000:
             data[3, 0], peak = 99.0, first
         picture.add_samples(SampleBlock(np.arange(first, first + 777) * 20_000_000, data))
-    assert len(picture._time_ns) <= 2 * _COLUMNS
+    assert len(picture._time_ns) <= 2 * _COLUMNS and picture._gaps_ns == []
+    picture.add_samples(SampleBlock(np.array([10**13, 10**13 + 1]), np.array([[np.nan] * 6, [0.0] * 6], np.float32)))
+    assert picture._gaps_ns == [(200_465 * 20_000_000, 10**13 + 1)]
     assert picture._high[:, 0].max() == 99.0
 
 
 def test_a_broker_that_is_not_there_is_said_and_keeps_the_signatures(log, tmp_path, capsys):
-    url = f"mqtt://me:secret@127.0.0.1:9/?spool={tmp_path / 'spool'}&close_timeout_s=0.2"
+    url = f"mqtt://me:se@cret@127.0.0.1:9/?spool={tmp_path / 'spool'}&close_timeout_s=0.2"
     assert main(["replay", str(log), "--to", url]) == 1
     shown = capsys.readouterr()
     assert "still waiting in the spool" in shown.err and "Traceback" not in shown.err
-    assert "secret" not in shown.err + shown.out
+    assert "se@c" not in shown.err + shown.out
+
+
+def test_one_bad_log_does_not_cost_the_others_their_turn(log, tmp_path, capsys):
+    bad = tmp_path / "bad.csv"
+    bad.write_text("acc_x[g],acc_y[g]\n1,2\n")
+    assert main(["replay", str(bad), str(log), "--to", f"store:{tmp_path / 'db'}"]) == 1
+    shown = capsys.readouterr()
+    assert "bad.csv:1: expected columns for acc_z" in shown.err and shown.err.count("\n") == 1
+    assert "walk.msig: " in shown.out and len(motionsig.read_signatures(f"store:{tmp_path / 'db'}")) > 0
+
+
+def test_reader_options_are_text_on_the_command_line(motion, tmp_path, capsys):
+    path = tmp_path / "log.csv"
+    rows = "\n".join(",".join(map(str, row)) for row in motion(10, 50) / 9.80665)
+    path.write_text("acc_x[g],acc_y[g],acc_z[g],gx,gy,gz\n" + rows)
+    assert main(["replay", str(path), "--to", f"store:{tmp_path / 'db'}"]) == 1
+    assert "(here: --option NAME=VALUE)" in capsys.readouterr().err
+    given = [part for text in ("rate_hz=50", "gyr_unit=rad/s", "check_units=False") for part in ("--option", text)]
+    assert replay(capsys, path, "--to", f"store:{tmp_path / 'db'}", *given)["signatures"] == 6
+
+
+def test_a_conflict_is_a_failure(log, motion, tmp_path, capsys):
+    store = f"store:{tmp_path / 'db'}"
+    replay(capsys, log, "--to", store)
+    other = tmp_path / "other"
+    with Recorder(other, rate_hz=100, epoch=3, device="wrist") as recorder:  # another recording under the same epoch
+        recorder.write(SampleBlock(10**18 + np.arange(1000) * 10_000_000, motion(10, 100, seed=5)))
+    assert main(["replay", str(other), "--to", store]) == 1
+    assert "what is there was kept" in capsys.readouterr().err
+
+
+def test_signatures_of_different_hops_are_told_apart_by_their_epoch(log, tmp_path, capsys):
+    store, out = f"store:{tmp_path / 'db'}", str(tmp_path / "out.csv")
+    epochs = {hop: replay(capsys, log, "--to", store, "--hop", hop)["logs"][0]["epoch"] for hop in (32, 64)}
+    assert main(["export", store, out]) == 2 and "choose a log with --epoch" in capsys.readouterr().err
+    with pytest.raises(motionsig.InputError, match="encoders or hops"):
+        motionsig.read_signatures(store)
+    assert motionsig.read_signatures(store, epoch=epochs[32]).hop_ns == 640_000_000
+    encoder = motionsig.open_encoder().card.fingerprint.hex()
+    assert motionsig.read_signatures(store, epoch=epochs[64], fingerprint=encoder).hop_ns == 1_280_000_000
+    assert main(["export", store, out, "--epoch", str(epochs[64])]) == 0
+    assert main(["export", store, out, "--epoch", "1"]) == 2
+    with pytest.raises(motionsig.InputError, match="16 hexadecimal digits"):
+        motionsig.read_signatures(store, fingerprint="xyz")
 
 
 @pytest.mark.parametrize("kind", ["csv", "npz", "parquet"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 import tempfile
 import textwrap
@@ -142,8 +143,31 @@ def test_absent_and_unknown_folders_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_option_that_the_reader_lacks_is_named(log: Path) -> None:
-    with pytest.raises(InputError, match=r"colour: expected an option of the \w+ reader, one of: .*acc_unit"):
+    with pytest.raises(InputError, match=r"\w+ reader: expected one of the options .*acc_unit.*, got 'colour'"):
         open_recording(log, colour="red")
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"rate_hz": "abc"}, "rate_hz: expected a number, got 'abc'"),
+        ({"check_units": "perhaps"}, "check_units: expected true or false"),
+        ({"columns": "time,acc_x"}, 'columns: expected a mapping such as {"acc_x": "its name here"}'),
+        ({"acc_unit": 5}, "acc_unit: expected"),
+    ],
+)
+def test_an_option_of_another_type_is_refused(tmp_path: Path, options: dict[str, object], what: str) -> None:
+    path = made_logs.FORMATS["csv"](tmp_path)
+    with pytest.raises(InputError, match=re.escape(what)):
+        open_recording(path, **options)
+
+
+def test_options_may_come_as_text(tmp_path: Path) -> None:
+    path = made_logs.FORMATS["csv"](tmp_path)
+    for text, value in (("False", False), ("true", True)):
+        written = open_recording(path, check_units=text, rate_hz="26", columns="{'time': None}")
+        meant = open_recording(path, check_units=value, rate_hz=26, columns={"time": None})
+        assert written.info == meant.info and written.rate_hz == meant.rate_hz == 26
 
 
 STRANGER = """
@@ -192,7 +216,7 @@ def test_a_stranger_adds_a_format(stranger: Path, tmp_path: Path, caplog: pytest
     path.write_text("time;stranger\n1\n2\n3\n")
     assert sum(map(len, open_recording(path))) == 3
     assert "stranger_that_is_not_there" in caplog.text
-    with pytest.raises(InputError, match="stranger reader, one of: none"):
+    with pytest.raises(InputError, match="stranger reader: expected one of the options none, got 'rate_hz'"):
         open_recording(path, rate_hz=50)
 
 
