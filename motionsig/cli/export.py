@@ -58,8 +58,8 @@ def _one_hop(rows: Rows) -> Rows:
         first = first or batch
         if batch.hop_ns != first.hop_ns:
             raise InputError(
-                f"expected signatures every {first.hop_ns / NS_PER_S:g} s, got some every {batch.hop_ns / NS_PER_S:g} s; "
-                "choose a log with --epoch"
+                f"expected signatures every {first.hop_ns / NS_PER_S:g} s, got some every {batch.hop_ns / NS_PER_S:g} "
+                "s; choose a log with --epoch"
             )
         yield part
     if first is None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from motionsig.blocks import SampleBlock, SignatureBatch, SignatureSpec
 from motionsig.conventions import CHANNELS, NS_PER_S

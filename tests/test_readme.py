@@ -1,0 +1,50 @@
+"""The README's Python runs as it stands there."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import motionsig
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+EXTRACT, LIBRARY, READER = re.findall(r"```python\n(.*?)```", README, re.S)
+
+
+def test_the_first_example(capsys):
+    exec(EXTRACT, {})
+    assert capsys.readouterr().out.startswith("(6, 64) [")
+
+
+def test_the_library_example_stores_once_however_often_it_runs(motion, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    header = "time,acc_x[m/s^2],acc_y[m/s^2],acc_z[m/s^2],gyr_x[rad/s],gyr_y[rad/s],gyr_z[rad/s]"
+    rows = np.column_stack([np.arange(3000) / 100, motion(30, 100)])
+    np.savetxt("walk.csv", rows, delimiter=",", header=header, comments="")
+    for _ in range(2):
+        names = {}
+        exec(LIBRARY, names)
+        assert len(names["likeness"]) == len(motionsig.read_signatures("store:mine.db")) == 22
+    assert "signatures=22" in capsys.readouterr().out
+
+
+def test_the_reader_example_is_a_reader(tmp_path):
+    blocks = [(np.arange(200) * 20_000_000, np.ones((200, 6)))]
+    names = {"hash_of": lambda path, gain: 7, "decode": lambda path: blocks}
+    exec(READER, names)
+    reader, path = names["READER"], tmp_path / "log"
+    assert (reader.recognises(path, b"BLEEP1"), reader.recognises(path, b"other")) == (3, 0)
+    source = reader.open(path, gain=2.0)
+    signatures = []
+    run = motionsig.run(source, motionsig.open_encoder(), type("Sink", (), {"publish": signatures.append})())
+    assert (run.samples, run.windows) == (200, 2)
+
+
+@pytest.mark.parametrize(
+    "command", sorted(set(re.findall(r"^motionsig (\w+) .*(?:store:|mqtt:|motion64)", README, re.M)))
+)
+def test_commands_shown_are_commands_there_are(command):
+    import importlib
+
+    assert importlib.import_module(f"motionsig.cli.{command}").add_to
