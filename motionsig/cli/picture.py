@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from motionsig.blocks import SampleBlock, SignatureBatch, SignatureSpec
+from motionsig.blocks import SampleBlock, SignatureBatch, SourceInfo
 from motionsig.conventions import CHANNELS, NS_PER_S
 from motionsig.errors import InputError, MissingExtraError
+from motionsig.model_card import ModelCard
 
 _COLUMNS = 4096
 """Points drawn across; a long log is kept as the extremes of so many stretches, so memory does not grow with it."""
@@ -20,11 +21,8 @@ _COLOURS = ("#c44e52", "#55a868", "#4c72b0")
 class Picture:
     """Collects what a replay passes by and draws it at the end."""
 
-    def __init__(self, path: Path, title: str, spec: SignatureSpec, *, longest_ns: int) -> None:
-        """Take the longest step of time, in ns, that is no gap.
-
-        Raises MissingExtraError without matplotlib, InputError for a file type it does not write.
-        """
+    def __init__(self, path: Path, card: ModelCard) -> None:
+        """Raise MissingExtraError without matplotlib, InputError for a file type it does not write."""
         try:
             from matplotlib.figure import Figure
         except ImportError as error:
@@ -33,7 +31,8 @@ class Picture:
         known = self._figure.canvas.get_supported_filetypes()
         if path.suffix.lstrip(".").lower() not in known:
             raise InputError(f"--plot: expected a file name ending in one of {', '.join(known)}, got {str(path)!r}")
-        self._path, self._title, self._spec, self._longest_ns = path, title, spec, longest_ns
+        self._path, self._spec, self._max_gap_s = path, card.spec, card.max_gap_s
+        self._title, self._longest_ns = "", 0
         self._gaps_ns: list[tuple[int, int]] = []
         self._last_ns: int | None = None
         self._stride = 1  # samples per kept pair of extremes
@@ -43,8 +42,13 @@ class Picture:
         self._keep_every = 1
         self._passed = 0
         self._starts_ns = np.empty(0, np.int64)
-        self._codes = np.empty((0, spec.quantization.dim), np.int8)
+        self._codes = np.empty((0, card.dim), np.int8)
         self._hop_ns = 0
+
+    def begin(self, info: SourceInfo, rate_hz: float) -> None:
+        """Learn what is going to be drawn, and from which step of time on a loss is a gap."""
+        self._title = f"{info.name} ({info.format})"
+        self._longest_ns = round(NS_PER_S * (1 / rate_hz + self._max_gap_s))
 
     def add_samples(self, block: SampleBlock) -> None:
         """Take samples as the source gives them."""

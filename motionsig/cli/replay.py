@@ -100,11 +100,16 @@ def _replay(options: argparse.Namespace) -> int:
         raise InputError(f"--plot: expected one log for one picture, got {len(options.logs)}")
     with _quiet():
         encoder = open_encoder(options.model, options.device)
+    picture = None
+    if options.plot:
+        from motionsig.cli.picture import Picture
+
+        picture = Picture(options.plot, encoder.card)
     totals, rivals = _Totals(model=encoder.card.name, device=encoder.device), Counter[str]()
     failed = 0
     for log in options.logs:
         try:
-            _replay_one(log, reader_options, encoder, options, speed, totals, rivals)
+            _replay_one(log, reader_options, encoder, options, speed, picture, totals, rivals)
         except RecordingError as error:
             # One bad log of many must not cost the others their turn.
             hint = " (here: --option NAME=VALUE)" if "=" in str(error) else ""
@@ -130,6 +135,7 @@ def _replay_one(
     encoder: Encoder,
     options: argparse.Namespace,
     speed: float,
+    picture: Picture | None,
     totals: _Totals,
     rivals: Counter[str],
 ) -> None:
@@ -140,12 +146,8 @@ def _replay_one(
     with ExitStack() as stack:
         source = stack.enter_context(open_recording(log, **reader_options))
         info = source.info
-        picture = None
-        if options.plot:
-            from motionsig.cli.picture import Picture
-
-            longest_ns = round(NS_PER_S * (1 / source.rate_hz + card.max_gap_s))
-            picture = Picture(options.plot, f"{info.name} ({info.format})", card.spec, longest_ns=longest_ns)
+        if picture:
+            picture.begin(info, source.rate_hz)
         epoch = signature_epoch(info.epoch, card, hop)
         device = info.device if options.name is None else options.name
         sink = stack.enter_context(open_sink(options.to, device=device, epoch=epoch, **_patience(options.to)))

@@ -8,7 +8,7 @@ import pytest
 
 import motionsig
 from motionsig import wire
-from motionsig.blocks import SampleBlock
+from motionsig.blocks import SampleBlock, SourceInfo
 from motionsig.cli import main
 from motionsig.recordings.native import Recorder
 
@@ -103,7 +103,8 @@ def test_the_picture_is_a_picture(log, tmp_path, capsys):
 def test_the_picture_of_a_long_log_keeps_its_memory_and_its_extremes():
     from motionsig.cli.picture import _COLUMNS, Picture
 
-    picture = Picture(Path("unused.png"), "long", motionsig.open_encoder().card.spec, longest_ns=70_000_000)
+    picture = Picture(Path("unused.png"), motionsig.open_encoder().card)
+    picture.begin(SourceInfo("long", "made", 1), 50)
     peak = 0
     for first in range(0, 200_000, 777):
         data = np.zeros((777, 6), np.float32)
