@@ -25,8 +25,8 @@ from motionsig.blocks import Quality, SampleBlock
 from motionsig.conventions import CHANNELS, NS_PER_S
 from motionsig.errors import InputError
 
-# What follows moves every signature, like the front end: a change raises frontend.VERSION, so that the fingerprints part,
-# and stands in the changelog under "Signal changes" with its size.
+# What follows moves every signature, like the front end: a change raises frontend.VERSION, so that the fingerprints
+# part, and stands in the changelog under "Signal changes" with its size.
 
 HALF_WIDTH = 16
 """Zero crossings of the sinc on either side: 32 taps where no low-pass is needed."""
