@@ -107,7 +107,7 @@ class Picture:
                 low, high = self._low[:, channel], self._high[:, channel]
                 name = CHANNELS[channel]
                 if self._stride > 1:
-                    axis.fill_between(x, low, high, color=colour, alpha=0.6, linewidth=0, label=name)
+                    axis.fill_between(x, low, high, color=colour, linewidth=0.7, label=name)
                 else:
                     axis.plot(x, low, color=colour, linewidth=0.7, label=name)
             axis.set_ylabel(label)
