@@ -103,7 +103,10 @@ def stages(card: ModelCard, rate_hz: float, *, hop: int | None = None) -> tuple[
 
 def _grid(source: Stream, resampler: Resampler) -> Iterator[SampleBlock]:
     for block in source:
-        yield from resampler.push(block)
+        # However much a source delivers at once, memory holds the windows of a few thousand samples.
+        for first in range(0, max(len(block), 1), _BLOCK):
+            part = slice(first, first + _BLOCK)
+            yield from resampler.push(SampleBlock(block.time_ns[part], block.data[part], block.gap and not first))
     yield from resampler.flush()
 
 

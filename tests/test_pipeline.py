@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -77,6 +79,17 @@ def test_one_sample_at_a_time_gives_the_same_wire_bytes(motion):
     run(Cut(104, time_ns, data), ENCODER, whole)
     run(Cut(104, time_ns, data, range(1, 700)), ENCODER, single)
     assert whole.messages() == single.messages() != b""
+
+
+def test_a_source_may_deliver_an_hour_at_once(motion):
+    data, blocks = motion(3600, 50), []
+    tracemalloc.start()
+    try:
+        run(Cut(50, times(len(data), 50), data), ENCODER, type("Sink", (), {"publish": blocks.append})(), hop=4)
+        assert tracemalloc.get_traced_memory()[1] < 2 * data.nbytes
+    finally:
+        tracemalloc.stop()
+    assert sum(map(len, blocks)) == (len(data) - 128) // 4 + 1
 
 
 @pytest.mark.parametrize("hop", [1, 32, 64, 128, 500])
