@@ -69,7 +69,8 @@ def run(source: Stream, encoder: Encoder, sink: Publisher, *, hop: int | None = 
     raise passes through, and what was published before stays published.
     """
     card = encoder.card
-    resampler, windower = stages(card, source.rate_hz, hop=hop)
+    resampler = Resampler(source.rate_hz, grid_hz=card.rate_hz, max_gap_s=card.max_gap_s)
+    windower = _windower(card, hop)
     began = time.monotonic()
     grid_samples = windows = signatures = 0
     for block in _grid(source, resampler):
@@ -95,10 +96,8 @@ def run(source: Stream, encoder: Encoder, sink: Publisher, *, hop: int | None = 
     )
 
 
-def stages(card: ModelCard, rate_hz: float, *, hop: int | None = None) -> tuple[Resampler, Windower]:
-    """Return what `card` asks for, for a source at `rate_hz`. Raises InputError for a rate or hop that cannot be."""
-    resampler = Resampler(rate_hz, grid_hz=card.rate_hz, max_gap_s=card.max_gap_s)
-    return resampler, Windower(length=card.length, hop=card.hop if hop is None else hop, grid_hz=card.rate_hz)
+def _windower(card: ModelCard, hop: int | None) -> Windower:
+    return Windower(length=card.length, hop=card.hop if hop is None else hop, grid_hz=card.rate_hz)
 
 
 def _grid(source: Stream, resampler: Resampler) -> Iterator[SampleBlock]:
@@ -157,14 +156,13 @@ def extract(
     """Return the signatures of one continuous recording `data` (n, 6): acc in m/s², gyr in rad/s, sensor frame.
 
     Exactly what `run` makes of it. Samples that are not finite are losses. Less than one window gives an empty batch.
-    Raises InputError for another shape or a rate that is not a positive number.
+    Raises InputError for another shape, a rate outside 10 to 8,000 Hz or a hop below 1.
     """
     samples = np.asarray(data, np.float32)
     if samples.ndim != 2 or samples.shape[1] != len(CHANNELS):
         raise InputError(f"data: expected (n, 6) with columns {', '.join(CHANNELS)}, got {samples.shape}")
     encoder, sink = open_encoder(model, device), _Collected()
-    _, windower = stages(encoder.card, rate_hz, hop=hop)
     # One empty batch first, so that too little data is an empty result and not a special case.
-    sink.publish(encoder.encode(windower.push(SampleBlock(np.empty(0, np.int64), samples[:0]))))
+    sink.publish(encoder.encode(_windower(encoder.card, hop).push(SampleBlock(np.empty(0, np.int64), samples[:0]))))
     run(_Array(samples, rate_hz, start_ns), encoder, sink, hop=hop)
     return concatenate(sink.batches)

@@ -295,7 +295,7 @@ def to_json(message: Message) -> str:
             "signatures": [
                 {
                     "seq": message.seq + row,
-                    "start": _iso(start_ns),
+                    "start": iso_time(start_ns),
                     "quality": [flag.name for flag in Quality if flag & quality],
                     "codes": codes,
                 }
@@ -305,6 +305,7 @@ def to_json(message: Message) -> str:
     )
 
 
-def _iso(time_ns: int) -> str:
+def iso_time(time_ns: int) -> str:
+    """Return Unix nanoseconds as ISO 8601 in UTC, to the nanosecond."""
     seconds, rest = divmod(time_ns, NS_PER_S)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from motionsig.blocks import SignatureBatch
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError, MissingExtraError
 from motionsig.publishers import fingerprint_bytes, iter_signatures
+from motionsig.wire import iso_time
 
 Rows = Iterator[tuple[str, int, NDArray[np.int64], SignatureBatch]]
 
@@ -79,9 +79,7 @@ def _write_csv(rows: Rows, out: Path) -> int:
                 seq.tolist(), batch.start_ns.tolist(), batch.quality.tolist(), batch.codes.tolist(), strict=True
             )
             for number, start_ns, quality, values in fields:
-                start = datetime.fromtimestamp(start_ns // NS_PER_S, UTC)
-                stamp = f"{start:%Y-%m-%dT%H:%M:%S}.{start_ns % NS_PER_S:09d}Z"
-                table.writerow([device, epoch, number, start_ns, stamp, quality, fingerprint, *values])
+                table.writerow([device, epoch, number, start_ns, iso_time(start_ns), quality, fingerprint, *values])
             total += len(seq)
     return total
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from motionsig.conventions import NS_PER_S
 from motionsig.encoders import find_model, shipped_models
-from motionsig.model_card import ModelCard
+from motionsig.model_card import MODEL_NAME, ModelCard
 
 
 def add_to(commands: Any) -> None:
@@ -34,7 +34,7 @@ def _models(options: argparse.Namespace) -> int:
 
 
 def _lines(card: ModelCard) -> list[str]:
-    size = len(card.model_bytes())
+    size = (card.path / MODEL_NAME).stat().st_size
     length_s = card.spec.length_ns / NS_PER_S
     return [
         f"{card.name}  {card.text['summary']}",

@@ -212,7 +212,6 @@ class _Watched:
 
     def __init__(self, source: Source, rival: RawSize, picture: Picture | None, bar: Progress, speed: float) -> None:
         self.rate_hz = source.rate_hz
-        self.info = source.info
         self.observing_s = 0.0
         self._source, self._rival, self._picture, self._bar, self._speed = source, rival, picture, bar, speed
 

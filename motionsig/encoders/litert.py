@@ -31,6 +31,7 @@ class LiteRtEncoder:
         _check(card, "output", made, [1, card.motion_dim], card.motion.groups[0][1:])
         self._input, self._output = given["index"], made["index"]
         self.card = card
+        self._spec, self._posture = card.spec, card.posture
         self.device = f"cpu ({runtime})"
 
     def encode(self, windows: WindowBatch) -> SignatureBatch:
@@ -39,13 +40,13 @@ class LiteRtEncoder:
         for first in range(0, len(windows), CHUNK):
             rows = slice(first, first + CHUNK)
             self._encode(windows.data[rows], codes[rows])
-        return SignatureBatch(windows.start_ns, codes, windows.quality, windows.hop_ns, self.card.spec)
+        return SignatureBatch(windows.start_ns, codes, windows.quality, windows.hop_ns, self._spec)
 
     def _encode(self, windows: NDArray[np.float32], codes: NDArray[np.int8]) -> None:
         card, interpreter = self.card, self._interpreter
         features, posture = card.front_end.apply(windows)
         inputs = np.ascontiguousarray(card.input.quantize(features))[:, None, None]
-        codes[:, card.motion_dim :] = card.posture.quantize(posture)
+        codes[:, card.motion_dim :] = self._posture.quantize(posture)
         # A loop over windows, because the network is compiled for a batch of one: that is all an Edge TPU takes.
         try:
             for row in range(len(windows)):
