@@ -15,7 +15,7 @@ from motionsig.errors import InputError, ModelError
 from motionsig.model_card import CARD_NAME, ModelCard, load_card
 
 DEFAULT_MODEL = "motion64"
-DEVICES = ("auto", "cpu")
+DEVICES = ("auto", "cpu", "reference")
 
 
 class Encoder(Protocol):
@@ -50,13 +50,20 @@ def find_model(model: str | Path | None = None) -> ModelCard:
 
 
 def open_encoder(model: str | Path | None = None, device: str = "auto") -> Encoder:
-    """Return an encoder for `model` (a shipped name, a folder, None for the default) on `device` (cpu or auto).
+    """Return an encoder for `model` (a shipped name, a folder, None for the default) on `device`.
+
+    cpu: an installed runtime. reference: numpy alone, without the last-bit freedom of runtimes. auto: cpu.
 
     Raises InputError for a device this version cannot drive, ModelError for a model that does not match its card,
     MissingExtraError where no runtime is installed.
     """
     if device not in DEVICES:
-        raise InputError(f"device: expected one of {', '.join(DEVICES)} (no Edge TPU support yet), got {device!r}")
+        known = f"{', '.join(DEVICES[:-1])} or {DEVICES[-1]}"
+        raise InputError(f"device: expected one of {known} (no Edge TPU support yet), got {device!r}")
+    if device == "reference":
+        from motionsig.encoders.reference import ReferenceEncoder
+
+        return ReferenceEncoder(find_model(model))
     from motionsig.encoders.litert import LiteRtEncoder
 
     return LiteRtEncoder(find_model(model))

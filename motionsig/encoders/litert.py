@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.blocks import SignatureBatch, WindowBatch
-from motionsig.errors import EncoderError, MissingExtraError, ModelError
-from motionsig.frontend import CHUNK
+from motionsig.encoders.host import Border, check_network, encode
+from motionsig.errors import EncoderError, MissingExtraError
 from motionsig.model_card import MODEL_NAME, ModelCard
 
 
@@ -27,34 +27,26 @@ class LiteRtEncoder:
         except (ValueError, RuntimeError, SystemError) as error:
             raise EncoderError(f"{card.path / MODEL_NAME}: {runtime} cannot run it: {error}") from error
         (given,), (made,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        _check(card, "input", given, [1, 1, card.length, card.input.dim], card.input.groups[0][1:])
-        _check(card, "output", made, [1, card.motion_dim], card.motion.groups[0][1:])
+        check_network(card, _border(given), _border(made))
         self._input, self._output = given["index"], made["index"]
         self.card = card
-        self._spec, self._posture = card.spec, card.posture
         self.device = f"cpu ({runtime})"
 
     def encode(self, windows: WindowBatch) -> SignatureBatch:
         """Return one signature per window; none for none. Raises EncoderError if the runtime fails."""
-        codes = np.empty((len(windows), self.card.dim), np.int8)
-        for first in range(0, len(windows), CHUNK):
-            rows = slice(first, first + CHUNK)
-            self._encode(windows.data[rows], codes[rows])
-        return SignatureBatch(windows.start_ns, codes, windows.quality, windows.hop_ns, self._spec)
+        return encode(self.card, windows, self._network)
 
-    def _encode(self, windows: NDArray[np.float32], codes: NDArray[np.int8]) -> None:
-        card, interpreter = self.card, self._interpreter
-        features, posture = card.front_end.apply(windows)
-        inputs = np.ascontiguousarray(card.input.quantize(features))[:, None, None]
-        codes[:, card.motion_dim :] = self._posture.quantize(posture)
+    def _network(self, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
+        codes, interpreter = np.empty((len(inputs), self.card.motion_dim), np.int8), self._interpreter
         # A loop over windows, because the network is compiled for a batch of one: that is all an Edge TPU takes.
         try:
-            for row in range(len(windows)):
-                interpreter.set_tensor(self._input, inputs[row])
+            for row, window in enumerate(inputs[:, None]):
+                interpreter.set_tensor(self._input, window)
                 interpreter.invoke()
-                codes[row, : card.motion_dim] = interpreter.get_tensor(self._output)
+                codes[row] = interpreter.get_tensor(self._output)
         except (RuntimeError, ValueError) as error:
-            raise EncoderError(f"{card.path / MODEL_NAME}: the network failed on a window: {error}") from error
+            raise EncoderError(f"{self.card.path / MODEL_NAME}: the network failed on a window: {error}") from error
+        return codes
 
 
 def _runtime() -> tuple[str, Any]:
@@ -82,15 +74,6 @@ def _runtime() -> tuple[str, Any]:
     return f"tflite-runtime {tflite_runtime.__version__}", Interpreter
 
 
-def _check(
-    card: ModelCard, name: str, tensor: dict[str, Any], shape: list[int], quantization: tuple[float, int]
-) -> None:
-    """Hold the network's tensor against the card: a card for another network would give plausible nonsense."""
+def _border(tensor: dict[str, Any]) -> Border:
     scale, zero_point = tensor["quantization"]
-    same = np.isclose(scale, quantization[0], rtol=1e-6) and zero_point == quantization[1]
-    if tensor["shape"].tolist() != shape or tensor["dtype"] != np.int8 or not same:
-        raise ModelError(
-            f"{card.path / MODEL_NAME}: expected {name} int8 {shape} with scale {quantization[0]} and zero point "
-            f"{quantization[1]} as in the card, got {tensor['dtype'].__name__} {tensor['shape'].tolist()} with {scale} "
-            f"and {zero_point}"
-        )
+    return Border(tensor["dtype"].__name__, tensor["shape"].tolist(), scale, zero_point)

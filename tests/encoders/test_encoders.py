@@ -1,0 +1,69 @@
+"""What every encoder promises, on each device."""
+
+import numpy as np
+import pytest
+
+from motionsig.blocks import WindowBatch
+from motionsig.encoders import open_encoder, shipped_models
+from motionsig.errors import InputError
+
+
+@pytest.fixture(scope="module", params=["cpu", "reference"])
+def device(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def encoder(device):
+    return open_encoder(device=device)
+
+
+def windows(data):
+    count = len(data)
+    return WindowBatch(np.arange(count, dtype=np.int64) * 1000, data, np.arange(count, dtype=np.uint8) % 2, 1000)
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_golden_vectors(name, device):
+    encoder = open_encoder(name, device)
+    golden = np.load(encoder.card.path / "golden.npz")
+    made = encoder.encode(windows(golden["windows"])).codes
+    difference = np.abs(made.astype(int) - golden["codes"])
+    # The tolerance is for other processors: their default int8 kernels round otherwise in the last bits.
+    assert difference.max() <= golden["tolerance"]
+
+
+def test_a_signature_depends_on_its_own_window_alone(encoder, motion):
+    data = motion(0, 50, count=70 * 128).reshape(70, 128, 6)
+    whole = encoder.encode(windows(data))
+    for row in (0, 1, 37, 69):
+        assert encoder.encode(windows(data[row : row + 1])).codes.tobytes() == whole.codes[row].tobytes()
+    backwards = encoder.encode(windows(data[::-1])).codes[::-1]
+    assert backwards.tobytes() == whole.codes.tobytes()
+
+
+def test_times_and_quality_travel_along(encoder, motion):
+    batch = windows(motion(0, 50, count=5 * 128).reshape(5, 128, 6))
+    made = encoder.encode(batch)
+    assert made.start_ns.tolist() == batch.start_ns.tolist() and made.quality.tolist() == [0, 1, 0, 1, 0]
+    assert made.spec == encoder.card.spec and made.codes.shape == (5, encoder.card.dim)
+    assert made.motion.shape[1] == encoder.card.motion_dim
+
+
+def test_no_windows_make_no_signatures(encoder):
+    made = encoder.encode(windows(np.empty((0, 128, 6), np.float32)))
+    assert made.codes.shape == (0, encoder.card.dim)
+
+
+def test_motion_stays_when_the_device_is_turned_and_posture_does_not(encoder, motion):
+    data = motion(0, 50, count=20 * 128).reshape(20, 128, 6)
+    quarter = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float32)
+    turned = np.concatenate([data[..., :3] @ quarter.T, data[..., 3:] @ quarter.T], axis=-1)
+    straight, rotated = encoder.encode(windows(data)), encoder.encode(windows(turned))
+    assert np.abs(straight.motion.astype(int) - rotated.motion).max() <= 4
+    assert np.abs(straight.posture.astype(int) - rotated.posture).max() > 30
+
+
+def test_a_device_that_is_none_is_refused():
+    with pytest.raises(InputError, match="device: expected one of auto, cpu or reference"):
+        open_encoder(device="tpu")
