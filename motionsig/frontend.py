@@ -1,9 +1,12 @@
 """From windows to what the neural encoder sees, and to the posture it does not.
 
 Motion features express each window about its own gravity direction (the mean acceleration): along it, across it, and
-the magnitude, for acceleration and angular rate alike. A device turned by any rotation gives the same six channels, so
-the network never has to learn it. Posture is what only the raw axes tell: where gravity points in the sensor's frame,
-how the movement spreads over the axes.
+the magnitude, for acceleration and angular rate alike. What lies across gravity has no heading to be told from, so
+the window's own movement must give one: the acceleration's part along the angular rate of the moment and square to it;
+and both sensors along the axis about which the device swings most, and square to that. A device turned by any rotation
+gives the same twelve channels, so the network never has to learn it; where there is no swing to name an axis (a
+gyroscope that reads exactly nothing) the last four turn with the device. Posture is what only the raw axes tell: where
+gravity points in the sensor's frame, about which axis the device turns on, how the movement spreads over the axes.
 
 Features are companded by x / (knee + |x|): one int8 scale then holds a resting hand and a fall, and nothing clips.
 """
@@ -18,16 +21,22 @@ from numpy.typing import NDArray
 from motionsig.conventions import STANDARD_GRAVITY
 
 NAME = "gravity-softsign"
-VERSION = 1
+VERSION = 2
 POSTURE_DIM = 16
-FEATURE_CHANNELS = 6
+FEATURE_CHANNELS = 12
 
 CHUNK = 32
 """Windows worked on at a time. Their arrays stay in the cache, and below the 128 KiB from which glibc's malloc gets
 each one anew from the kernel, page faults and all: 64 took twice as long per window."""
 
+_TURNING = np.float32(0.05)
+"""rad/s of angular rate below which its direction means less and less."""
+
 _STILL = np.array([0.05] * 3 + [0.02] * 3, np.float32)
-"""m/s² and rad/s below which spread is the sensor's noise: the floor under the logarithms and correlations."""
+"""m/s² and rad/s below which spread is the sensor's noise: the floor under the logarithms."""
+
+_CONTRASTS = np.array([[1, -1, 0], [1, 1, -2]], np.float32) / np.sqrt(np.array([[2], [6]], np.float32))
+"""What three numbers are to one another, their mean left aside: two directions square to it and to each other."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,7 @@ class FrontEnd:
     gyr_knee: float
 
     def apply(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return features (k, length, 6) in (-1, 1) and posture (k, 16) for windows (k, length, 6) in SI units.
+        """Return features (k, length, 12) in (-1, 1) and posture (k, 16) for windows (k, length, 6) in SI units.
 
         Each row depends on its own window alone, to the last bit.
         """
@@ -53,7 +62,7 @@ class FrontEnd:
             strength = np.sqrt(np.square(mean[:, :3]).sum(axis=1))
             up = mean[:, :3] / np.maximum(strength, 1e-6)[:, None]
             self._features(samples, up, strength, features[rows])
-            _posture(samples - mean[:, :, None], up, strength, posture[rows])
+            _posture(samples - mean[:, :, None], mean, up, strength, posture[rows])
         return features.transpose(0, 2, 1), posture
 
     def _features(
@@ -63,43 +72,93 @@ class FrontEnd:
         strength: NDArray[np.float32],
         out: NDArray[np.float32],
     ) -> None:
-        """Write (k, 6, length): for each sensor the component along `up`, the length of that across, the magnitude."""
+        """Write (k, 12, length).
+
+        For each sensor the component along `up`, the length of that across, the magnitude (0-5); the acceleration
+        across, along the angular rate across and square to it (6, 7); acceleration (8, 9) and angular rate (10, 11)
+        across, along the swing axis and square to it.
+        """
         # Both sensors at once, (k, 2, 3, length), and in place where it can be: this is on the path of every sample.
         vectors = samples.reshape(len(samples), 2, 3, -1)
-        out = out.reshape(vectors.shape)
+        components = _frame(up)[:, None] @ vectors
+        along, one, two = components[:, :, 0], components[:, :, 1], components[:, :, 2]
+        each = out[:, :6].reshape(vectors.shape)
         rest = np.zeros((len(samples), 2, 1), np.float32)
         rest[:, 0, 0] = strength
-        along = up[:, None, None] @ vectors
-        # The component across is formed before it is squared: a difference of squares would drown it in rounding.
-        across = along * up[:, None, :, None]
-        np.subtract(vectors, across, out=across)
-        np.square(across, out=across)
-        squared = across[:, :, 0] + across[:, :, 1]
-        squared += across[:, :, 2]
-        along = along[:, :, 0]
-        np.subtract(along, rest, out=out[:, :, 0])
-        np.sqrt(squared, out=out[:, :, 1])
+        np.subtract(along, rest, out=each[:, :, 0])
+        squared = np.square(one)
+        squared += np.square(two)
+        np.sqrt(squared, out=each[:, :, 1])
         squared += np.square(along)
-        np.subtract(np.sqrt(squared), rest, out=out[:, :, 2])
+        np.subtract(np.sqrt(squared), rest, out=each[:, :, 2])
+        turning = each[:, 1, 1] + _TURNING
+        np.divide(one[:, 0] * one[:, 1] + two[:, 0] * two[:, 1], turning, out=out[:, 6])
+        np.divide(one[:, 0] * two[:, 1] - two[:, 0] * one[:, 1], turning, out=out[:, 7])
+        cosine, sine = _swing_axis(one[:, 1], two[:, 1])
+        heading = out[:, 8:].reshape(len(samples), 2, 2, -1)
+        np.add(cosine * one, sine * two, out=heading[:, :, 0])
+        np.subtract(cosine * two, sine * one, out=heading[:, :, 1])
         divisor = np.abs(out)
-        divisor += np.array([self.acc_knee, self.gyr_knee], np.float32)[:, None, None]
+        divisor += np.repeat(np.array([self.acc_knee, self.gyr_knee] * 2, np.float32), (3, 3, 4, 2))[:, None]
         out /= divisor
 
 
-def _posture(
-    spread: NDArray[np.float32], up: NDArray[np.float32], strength: NDArray[np.float32], out: NDArray[np.float32]
-) -> None:
-    """Write (k, 16): gravity's direction 3, log spread per axis 6, correlations of axes 6, gravity's strength 1.
+def _frame(up: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (k, 3, 3): `up` and two unit vectors across it, right-handed.
 
-    `spread` (k, 6, length): the samples less their means. The factors bring each to a spread of about 1, so
-    that none drowns another in a distance.
+    Duff et al. 2017, Building an orthonormal basis, revisited: it has no direction where it loses accuracy.
     """
-    count, _, length = spread.shape
-    deviation = np.sqrt(np.einsum("kct,kct->kc", spread, spread) / np.float32(length)) + _STILL
+    x, y, z = up.T
+    sign = np.copysign(np.float32(1), z)
+    a = -1 / (sign + z)
+    b = x * y * a
+    frame = np.empty((len(up), 3, 3), np.float32)
+    frame[:, 0] = up
+    frame[:, 1, 0], frame[:, 1, 1], frame[:, 1, 2] = 1 + sign * x * x * a, sign * b, -sign * x
+    frame[:, 2, 0], frame[:, 2, 1], frame[:, 2, 2] = b, sign + y * y * a, -y
+    return frame
+
+
+def _swing_axis(one: NDArray[np.float32], two: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return cosine and sine (k, 1, 1) of the axis in the plane about which the angular rate (k, length) varies most.
+
+    Of its two ends the one towards which the rate has its longer peaks (third moment).
+    """
+    length = np.float32(one.shape[1])
+    one = one - (np.einsum("kt->k", one) / length)[:, None]
+    two = two - (np.einsum("kt->k", two) / length)[:, None]
+    both, first, second = (np.einsum("kt,kt->k", a, b) for a, b in ((one, two), (one, one), (two, two)))
+    angle = np.float32(0.5) * np.arctan2(2 * both, first - second)
+    cosine, sine = np.cos(angle), np.sin(angle)
+    rate = cosine[:, None] * one + sine[:, None] * two
+    end = np.copysign(np.float32(1), np.einsum("kt,kt->k", rate * rate, rate))
+    return (cosine * end)[:, None, None], (sine * end)[:, None, None]
+
+
+def _posture(
+    spread: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    up: NDArray[np.float32],
+    strength: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """Write (k, 16).
+
+    Gravity's direction (0-2) and its products (3-7), mean angular rate (8-10), contrasts of the axes' log spreads, two
+    a sensor (11-14), gravity's strength (15). The products are the five real spherical harmonics of degree 2: with them
+    a linear head can single out a region of directions, and a distance grows as it should between far ones. `spread`
+    (k, 6, length): the samples less their `mean` (k, 6). The factors bring each to a spread of about 1, so that none
+    drowns another in a distance.
+    """
+    length = spread.shape[2]
+    x, y, z = up.T
     out[:, 0:3] = 3 * up
-    out[:, 3:9] = np.log(deviation) + np.float32(0.7)
-    axes, width = spread.reshape(count, 2, 3, length), deviation.reshape(count, 2, 3)
-    for pair, (one, other) in enumerate(((0, 1), (0, 2), (1, 2))):
-        covariance = np.einsum("kst,kst->ks", axes[:, :, one], axes[:, :, other]) / np.float32(length)
-        out[:, 9 + pair : 15 : 3] = 2 * covariance / (width[:, :, one] * width[:, :, other])
+    products = np.stack(
+        [2 * x * y, 2 * y * z, 2 * z * x, x * x - y * y, (3 * z * z - 1) / np.float32(np.sqrt(3))], axis=1
+    )
+    out[:, 3:8] = np.float32(1.94) * products
+    out[:, 8:11] = 4 * mean[:, 3:] / (1 + np.abs(mean[:, 3:]))
+    deviation = np.log(np.sqrt(np.einsum("kct,kct->kc", spread, spread) / np.float32(length)) + _STILL)
+    # One product a sensor and a loop-free sum: a matrix product's order may depend on the batch, einsum's does not.
+    out[:, 11:15] = 2 * np.einsum("ksc,dc->ksd", deviation.reshape(-1, 2, 3), _CONTRASTS).reshape(-1, 4)
     out[:, 15] = 10 * (strength / np.float32(STANDARD_GRAVITY) - 1)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from motionsig.frontend import POSTURE_DIM, FrontEnd
+from motionsig.frontend import FEATURE_CHANNELS, POSTURE_DIM, FrontEnd
 
 FRONT_END = FrontEnd(acc_knee=3.0, gyr_knee=1.0)
 
@@ -26,6 +26,74 @@ def test_features_do_not_change_when_the_device_is_turned(motion):
     features, _ = FRONT_END.apply(data)
     for rotation in rotations(10):
         assert np.abs(FRONT_END.apply(turned(data, rotation))[0] - features).max() < 1e-4
+
+
+def test_features_tell_how_the_two_sensors_move_together():
+    """A swing about a level axis: what of the acceleration goes with that axis, and what goes square to it."""
+    seconds = np.arange(128) / 50
+    data = np.zeros((3, 128, 6), np.float32)
+    data[:, :, 2] = 9.81
+    data[:, :, 3] = np.sin(4 * np.pi * seconds)
+    data[0, :, 0] = data[0, :, 3]  # along the axis
+    data[1, :, 1] = data[1, :, 3]  # a quarter turn ahead of it
+    data[2, :, 1] = -data[2, :, 3]
+    features, _ = FRONT_END.apply(data)
+    same, square = features[:, :, 6], features[:, :, 7]
+    assert same[0].max() > 0.2 and np.abs(same[1:]).max() < 1e-5
+    assert np.abs(square[0]).max() < 1e-5
+    np.testing.assert_allclose(square[1], -square[2], atol=1e-6)
+    assert np.ptp(square[1]) > 0.2
+
+
+def test_features_follow_the_axis_the_device_swings_about():
+    """The longer peaks of the rate point along the axis, whichever way it lies in the horizontal plane."""
+    seconds = np.arange(128) / 50
+    swing = np.maximum(np.sin(4 * np.pi * seconds), -0.3).astype(np.float32)
+    for heading in np.radians([0, 35, 120, 200, 300]):
+        axis, square = np.array([np.cos(heading), np.sin(heading)]), np.array([-np.sin(heading), np.cos(heading)])
+        data = np.zeros((1, 128, 6), np.float32)
+        data[:, :, 2] = 9.81
+        data[0, :, 3:5] = swing[:, None] * axis
+        data[0, :, 0:2] = (swing - swing.mean())[:, None] * square
+        features, _ = FRONT_END.apply(data)
+        acc_along, acc_square, gyr_along, gyr_square = features[0, :, 8:].T
+        np.testing.assert_allclose(gyr_along, swing / (1 + np.abs(swing)), atol=1e-4)
+        assert np.abs(gyr_square).max() < 1e-4 and np.abs(acc_along).max() < 1e-4
+        assert np.corrcoef(acc_square, swing)[0, 1] > 0.95
+
+
+def test_posture_tells_about_which_axis_the_device_turns_and_along_which_it_moves(motion):
+    data = np.zeros((1, 128, 6), np.float32)
+    data[:, :, 2] = 9.81
+    data[:, :, 4] = 1.0
+    data[:, ::2, 0] = 5.0
+    _, posture = FRONT_END.apply(data)
+    assert posture[0, 8:11].tolist() == [0, 2, 0]
+    spread = posture[0, 11:15]
+    assert spread[0] > 3 and spread[1] > 1, "the x axis moves, then no other"
+    np.testing.assert_allclose(spread[2:], 0, atol=1e-5)
+
+
+def test_directions_far_apart_are_further_apart_than_near_ones():
+    tilt = np.radians([0, 20, 90, 180])
+    data = np.zeros((4, 128, 6), np.float32)
+    data[:, :, 0], data[:, :, 2] = 9.81 * np.sin(tilt)[:, None], 9.81 * np.cos(tilt)[:, None]
+    _, posture = FRONT_END.apply(data)
+    distance = np.linalg.norm(posture[:, :8] - posture[0, :8], axis=1)
+    assert (np.diff(distance) > 0).all()
+
+
+def test_without_any_angular_rate_the_first_eight_still_do_not_change(motion):
+    """No swing, no swing axis: the last four then name one that turns with the device."""
+    data = windows(motion, 20)
+    data[:, :, 3:] = 0
+    features, _ = FRONT_END.apply(data)
+    for rotation in rotations(10):
+        again, _ = FRONT_END.apply(turned(data, rotation))
+        assert np.abs(again - features)[:, :, :8].max() < 1e-4
+        across, length = again[:, :, 8:10], again[:, :, 1]
+        expanded = 3 * across / (1 - np.abs(across))
+        np.testing.assert_allclose(np.linalg.norm(expanded, axis=2), 3 * length / (1 - length), rtol=1e-3, atol=1e-3)
 
 
 def test_posture_tells_which_way_is_up(motion):
@@ -56,7 +124,7 @@ def test_nothing_clips_and_nothing_breaks():
 def test_a_row_depends_on_its_own_window_to_the_last_bit(motion, count):
     data = windows(motion, count)
     features, posture = FRONT_END.apply(data)
-    assert features.shape == data.shape and posture.shape == (count, POSTURE_DIM)
+    assert features.shape == (count, 128, FEATURE_CHANNELS) and posture.shape == (count, POSTURE_DIM)
     for row in range(0, count, 13):
         alone = FRONT_END.apply(data[row : row + 1])
         assert np.ascontiguousarray(alone[0][0]).tobytes() == np.ascontiguousarray(features[row]).tobytes()

@@ -63,6 +63,8 @@ def _indented(value: Any, margin: str) -> list[str]:
         return [f"{margin}{value}"]
     lines = []
     for key, item in pairs:
+        if isinstance(item, list) and item and all(isinstance(part, float) for part in item):
+            item = "  ".join(map(str, item))  # a figure and its interval
         nested = isinstance(item, dict | list)
         lines += [f"{margin}{key}", *_indented(item, margin + "  ")] if nested else [f"{margin}{key} {item}"]
     return lines

@@ -7,7 +7,7 @@ the clock, and still show every person, activity and sensor they have.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,80 +17,137 @@ from numpy.typing import NDArray
 
 from motionsig.blocks import sample_block
 from motionsig.conventions import NS_PER_S
+from motionsig.errors import MotionsigError
+from motionsig.recordings import open_recording
 from motionsig.resampling import Resampler
 from motionsig.windowing import Windower
+from scripts.train.sensors import MAX_GAP_S, DrawSensor, as_recorded, delivered
 
 GRID_HZ = 50.0
 LENGTH = 128
 HOP = 64
-MAX_GAP_S = 0.05
-
-EVALUATION_ONLY = frozenset({"hapt"})
-"""Never trained on: the set's own README forbids commercial use."""
 
 
 @dataclass(frozen=True)
 class SetFacts:
-    """How a set is read. acc_sign: -1 for the iOS sign. stretch_s: what is taken of each recording at most."""
+    """How a set is read. acc_sign: -1 for the iOS sign. stretch_s: what is taken of each recording at most.
+
+    pieces: recordings are labelled pieces of longer ones, and the id ends in the first sample; joined: windows may run
+    on from one piece into the next. people: whether the set says who moved.
+    """
 
     licence: str
     hop: int = HOP
     stretch_s: float = float("inf")
     acc_sign: float = 1.0
+    trains: bool = True
     labelled: bool = True
-    joined: bool = False  # consecutive recordings are labelled pieces of one stream; the id ends in the first sample
+    people: bool = True
+    pieces: bool = False
+    joined: bool = False
 
 
 NOT_SEEN = "CC BY 4.0 as UCI lists it; the licence's text was not seen"
-TRAINING_SETS = {
+SETS = {
     "wisdm2019": SetFacts(NOT_SEEN, stretch_s=45),
     "dsads": SetFacts(NOT_SEEN, stretch_s=60),
     "motionsense": SetFacts("MIT", acc_sign=-1.0),
-    "geotec_spsw": SetFacts("CC BY 4.0", hop=32, joined=True),
+    "geotec_spsw": SetFacts("CC BY 4.0", hop=32, pieces=True, joined=True),
     "seglearn_watch": SetFacts("BSD-3-Clause", hop=32),
-    "st_mlc_6axis": SetFacts("BSD-3-Clause", hop=32, stretch_s=90),
-    "android_digits": SetFacts("MIT", hop=32),
-    "broad": SetFacts("CC BY 4.0", labelled=False),
+    "st_mlc_6axis": SetFacts("BSD-3-Clause", hop=32, stretch_s=90, people=False),
+    "android_digits": SetFacts("MIT", hop=32, people=False),
+    "broad": SetFacts("CC BY 4.0", labelled=False, people=False),
+    # Its own README forbids commercial use: it may only tell how good a model is.
+    "hapt": SetFacts("conflicting; evaluation only", trains=False, pieces=True),
 }
-NOBODY_NAMED = frozenset({"st_mlc_6axis", "broad"})
-"""Sets that say nothing about who moved: one stand-in for everybody."""
-
-EVALUATION_SETS = {"hapt": SetFacts("conflicting; evaluation only")}
+TRAINING_SETS = tuple(name for name, facts in SETS.items() if facts.trains)
 
 
 @dataclass(frozen=True, eq=False)
 class WindowSet:
-    """Windows (n, LENGTH, 6) float32 of one set, with activity and person (n,) as text."""
+    """Windows (n, LENGTH, 6) float32 of one set, with activity, person and wearing (n,) as text.
+
+    A wearing is what was recorded without taking the device off, as far as the set's names of its recordings tell; it
+    means something within one person only.
+    """
 
     name: str
     windows: NDArray[np.float32]
     activity: NDArray[np.str_]
     person: NDArray[np.str_]
+    wearing: NDArray[np.str_]
 
     def __len__(self) -> int:
         return len(self.windows)
 
     def where(self, rows: NDArray[np.bool_]) -> WindowSet:
         """Return the windows for which `rows` (n,) holds."""
-        return WindowSet(self.name, self.windows[rows], self.activity[rows], self.person[rows])
+        return WindowSet(self.name, self.windows[rows], self.activity[rows], self.person[rows], self.wearing[rows])
 
 
-def read_training_set(data: Path, name: str, rng: np.random.Generator) -> WindowSet:
-    """Return the windows of one training set. Raises ValueError for a set that may only evaluate."""
-    if name in EVALUATION_ONLY:
-        raise ValueError(f"{name}: evaluation only, must never be trained on")
-    return _read(data, name, TRAINING_SETS[name], rng)
+def together(parts: Sequence[WindowSet]) -> WindowSet:
+    """Return the windows of several sets as those of one, which bears the first one's name."""
+    columns = ("windows", "activity", "person", "wearing")
+    return WindowSet(parts[0].name, *(np.concatenate([getattr(part, column) for part in parts]) for column in columns))
 
 
-def read_evaluation_set(data: Path, name: str, rng: np.random.Generator) -> WindowSet:
-    """Return the windows of a set kept for evaluation."""
-    return _read(data, name, EVALUATION_SETS[name], rng)
+def read(data: Path, name: str, rng: np.random.Generator, sensor: DrawSensor = as_recorded) -> WindowSet:
+    """Return the windows of one set, each recording as the sensor `sensor` draws for it would have delivered it."""
+    facts = SETS[name]
+    with np.load(data / f"{name}.npz") as stored:
+        arrays = {key: stored[key] for key in stored.files if key != "meta"}
+    acc = arrays["acc_q"].T * np.float32(arrays["acc_scale"] * facts.acc_sign)
+    gyr = arrays["gyr_q"].T * np.float32(arrays["gyr_scale"])
+    samples = np.concatenate([acc, gyr], axis=1, dtype=np.float32)
+    parts = []
+    for first, last in _streams(arrays, joined=facts.joined):
+        offsets = arrays["offsets"][first : last + 1]
+        rate_hz = float(arrays["fs_hz"][first])
+        stretch = int(min(facts.stretch_s * rate_hz, offsets[-1] - offsets[0]))
+        begin = int(rng.integers(offsets[0], offsets[-1] - stretch + 1))
+        time_ns = np.rint(np.arange(stretch) * (NS_PER_S / rate_hz)).astype(np.int64)
+        got = delivered(time_ns, samples[begin : begin + stretch], rate_hz, sensor(rng), rng)
+        windows, middle_s = _windows(*got, facts.hop)
+        piece = np.searchsorted(offsets, begin + middle_s * rate_hz, side="right") - 1
+        piece = first + np.clip(piece, 0, last - first - 1)
+        worn = str(arrays["rec_id"][first])
+        wearing = np.full(len(windows), worn.rsplit("_", 1)[0] if facts.pieces else worn)
+        # Where nobody is named, the best stand-in for a person is a wearing.
+        person = arrays["subject"][piece] if facts.people else wearing
+        parts.append(WindowSet(name, windows, arrays["activity"][piece], person, wearing))
+    return together(parts)
 
 
-def held_out_people(people: NDArray[np.str_], rng: np.random.Generator) -> set[str]:
-    """Return a fifth of the people, drawn at random; none of a set that has fewer than five."""
-    names = np.unique(people)
-    return set(rng.permutation(names)[: len(names) // 5].tolist())
+def read_own(folder: Path, rng: np.random.Generator, sensor: DrawSensor = as_recorded) -> WindowSet:
+    """Return the windows of a user's own logs: FOLDER/ACTIVITY/PERSON/LOG, anything motionsig.open_recording reads.
+
+    Raises SystemExit where there are none; naming the log where one cannot be read.
+    """
+    logs = sorted(path for path in folder.glob("*/*/*") if not path.name.startswith("."))
+    if not logs:
+        raise SystemExit(f"{folder}: expected logs as ACTIVITY/PERSON/LOG below it, found none")
+    parts = []
+    for log in logs:
+        activity, person = log.parts[-3:-1]
+        try:
+            with open_recording(log) as source:
+                blocks = [block for block in source if len(block)]
+                time_ns = np.concatenate([np.empty(0, np.int64), *(block.time_ns for block in blocks)])
+                samples = np.concatenate([np.empty((0, 6), np.float32), *(block.data for block in blocks)])
+                windows, _ = _windows(*delivered(time_ns, samples, source.rate_hz, sensor(rng), rng), HOP)
+        except MotionsigError as error:
+            raise SystemExit(f"{log}: {error}") from error
+        labels = (np.full(len(windows), label) for label in (activity, person, str(log)))
+        # Marked, lest a folder that bears the name of a set be taken for it.
+        parts.append(WindowSet(f"own/{folder.resolve().name}", windows, *labels))
+    return together(parts)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise SystemExit naming what is missing unless `folder` holds all the sets."""
+    missing = [name for name in SETS if not (folder / f"{name}.npz").exists()]
+    if missing:
+        raise SystemExit(f"{folder}: expected NAME.npz of {', '.join(SETS)}; {', '.join(missing)} not found")
 
 
 def turned(windows: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -103,27 +160,6 @@ def turned(windows: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np
     rotation[:, 2] = np.stack([2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)], axis=1)
     turn = rotation.transpose(0, 2, 1)
     return np.concatenate([windows[:, :, :3] @ turn, windows[:, :, 3:] @ turn], axis=2)
-
-
-def _read(data: Path, name: str, facts: SetFacts, rng: np.random.Generator) -> WindowSet:
-    with np.load(data / f"{name}.npz") as stored:
-        arrays = {key: stored[key] for key in stored.files if key != "meta"}
-    acc = arrays["acc_q"].T * np.float32(arrays["acc_scale"] * facts.acc_sign)
-    gyr = arrays["gyr_q"].T * np.float32(arrays["gyr_scale"])
-    samples = np.concatenate([acc, gyr], axis=1, dtype=np.float32)
-    windows, activity, person = [], [], []
-    for first, last in _streams(arrays, joined=facts.joined):
-        offsets = arrays["offsets"][first : last + 1]
-        rate_hz = float(arrays["fs_hz"][first])
-        stretch = int(min(facts.stretch_s * rate_hz, offsets[-1] - offsets[0]))
-        begin = int(rng.integers(offsets[0], offsets[-1] - stretch + 1))
-        got, middle_s = _windows(samples[begin : begin + stretch], rate_hz, facts.hop)
-        piece = np.searchsorted(offsets, begin + middle_s * rate_hz, side="right") - 1
-        piece = first + np.clip(piece, 0, last - first - 1)
-        windows.append(got)
-        activity.append(arrays["activity"][piece])
-        person.append(arrays["subject"][piece])
-    return WindowSet(name, np.concatenate(windows), np.concatenate(activity), np.concatenate(person))
 
 
 def _streams(arrays: dict[str, Any], *, joined: bool) -> Iterator[tuple[int, int]]:
@@ -140,9 +176,10 @@ def _streams(arrays: dict[str, Any], *, joined: bool) -> Iterator[tuple[int, int
     yield from zip(begins, [*begins[1:], count], strict=True)
 
 
-def _windows(samples: NDArray[np.float32], rate_hz: float, hop: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Return the windows (k, LENGTH, 6) of one gapless stream and the time of each one's middle in seconds."""
-    time_ns = np.rint(np.arange(len(samples)) * (NS_PER_S / rate_hz)).astype(np.int64)
+def _windows(
+    time_ns: NDArray[np.int64], samples: NDArray[np.float32], rate_hz: float, hop: int
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Return the windows (k, LENGTH, 6) of one stream and the time of each one's middle in seconds after time 0."""
     resampler = Resampler(rate_hz, grid_hz=GRID_HZ, max_gap_s=MAX_GAP_S)
     windower = Windower(length=LENGTH, hop=hop, grid_hz=GRID_HZ)
     blocks = resampler.push(sample_block(time_ns, samples)) + resampler.flush()

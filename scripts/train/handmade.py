@@ -1,9 +1,8 @@
-"""Hand-made statistics of a window: the network's second teacher, and the rival it is measured against.
+"""Hand-made statistics of a window: the network's second teacher, and the rivals it is measured against.
 
-27 numbers a signal: time domain, spectrum in ten bands, autocorrelation. Over six signals about gravity they are the
-targets the motion codes must predict (that is what keeps the codes broad: labels alone forget whatever no label
-needs); over the raw axes and two magnitudes they are the 216 plain statistics a careful user would take instead of a
-network.
+27 numbers a signal: time domain, spectrum in ten bands, autocorrelation. Over eight channels of the front end they
+are the targets the motion codes must predict; over the raw axes and two magnitudes they are the 216 plain statistics a
+careful user would take instead of a network, and over six signals about gravity those of a very careful one.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from motionsig.frontend import FrontEnd
 from scripts.train.data import GRID_HZ
 
 LAGS = (5, 10, 20, 40)
@@ -41,6 +41,13 @@ def gravity_statistics(windows: NDArray[np.float32]) -> NDArray[np.float32]:
         across = np.linalg.norm(vector - along[:, :, None] * up, axis=2)
         signals += [along - rest, across, np.linalg.norm(vector, axis=2) - rest]
     return _of_signals(signals)
+
+
+def channel_statistics(features: NDArray[np.float32], front_end: FrontEnd) -> NDArray[np.float32]:
+    """Return (k, 216) float32 of the first eight channels the front end made (k, length, 12), companding undone."""
+    knees = [front_end.acc_knee] * 3 + [front_end.gyr_knee] * 3 + [front_end.acc_knee] * 2
+    channels = np.moveaxis(features[:, :, : len(knees)], 2, 0)
+    return _of_signals([knee * x / (1 - np.abs(x)) for knee, x in zip(knees, channels, strict=True)])
 
 
 def _magnitudes(windows: NDArray[np.float32]) -> list[NDArray[np.float32]]:

@@ -1,19 +1,27 @@
-"""The motion encoder: a small depthwise-separable network, how it is taught, and its int8 twin.
+"""The motion encoder: a small convolutional network, how it is taught, and its int8 twin.
 
-Two teachers speak to the 48 motion codes, each through one linear layer that is thrown away afterwards: the activity
-labels of every set (a window is judged among the classes of its own set only, so sets need not agree on what a class
-is), and the principal components of the gravity statistics, whitened. A batch norm without scale and offset makes
-every code of unit variance, so one scale fits all of them: code = round(32 value).
+Three teachers speak to the 48 motion codes through layers that are thrown away afterwards. The activity labels of
+every set: a window is judged among the classes of its own set only, so sets need not agree on what a class is. The
+principal components of the hand-made statistics of the network's own input, whitened: labels alone forget whatever no
+label needs. And contrast: windows of one activity are to point the same way, whoever moved, because cosine is what the
+codes will be compared by. A batch norm without scale and offset makes every code of unit variance, so one scale fits
+all of them: code = round(32 value). What is kept is the average of the weights along the way, not the last ones.
 
-All layers are two-dimensional with height 1, which the converter turns into the four plain operations that every
-runtime and the Edge TPU know.
+All layers are two-dimensional with height 1, which the converter turns into plain operations that every runtime and
+the Edge TPU know.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import time
+import zipfile
+import zlib
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -23,30 +31,54 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
+from motionsig.frontend import FEATURE_CHANNELS
+from scripts.train import data
+
 MOTION_DIM = 48
-INPUT_SHAPE = (1, 128, 6)
+INPUT_SHAPE = (1, data.LENGTH, FEATURE_CHANNELS)
 INPUT_SCALE = 1 / 128
 OUTPUT_SCALE = 1 / 32
 ZERO_POINT = 0
 
-FIRST_FILTERS = 48
-BLOCKS = ((64, 2), (96, 1), (128, 2), (128, 1))
-"""(filters, stride) of each separable block."""
+CONVOLUTIONS = ((48, 9, 2), (80, 5, 2), (112, 5, 1), (128, 5, 2), (128, 5, 1))
+"""(filters, width, stride) of each."""
+HIDDEN = 160
+
+EDGE_TPU_VERSIONS = {"CONV_2D": 5, "MAX_POOL_2D": 2, "MEAN": 2, "CONCATENATION": 2, "RESHAPE": 1, "FULLY_CONNECTED": 5}
+"""Of the operations its compiler takes those used here; CONV_2D from v6 is refused (google-coral/edgetpu#631)."""
 
 BATCH = 256
 PEAK_RATE = 4e-3
+AVERAGED_STEPS = 500
+"""About how many of the last steps the kept weights are averaged over."""
 STATISTICS_WEIGHT = 8.0
+CONTRAST_WEIGHT = 0.3
+TEMPERATURE = 0.2
+SETTLING = 400
+"""Batches the averaged weights are shown, for the batch norms."""
+REPORTS = 24
+"""How often training says how it goes, and saves where it is."""
+FIGURES = ("cross_entropy", "statistics_mse", "contrast", "accuracy")
 SETS_EXPONENT = 0.5
 """A set of n windows is drawn in proportion to n to this power: between all windows alike and all sets alike."""
+
+WARP = 0.15
+"""Half the windows are played faster or slower by up to this share."""
+GAIN = 0.2
+"""Spread of the logarithm of a factor on acceleration and one on angular rate: people differ in vigour."""
+_GAIN_OF_CHANNEL = np.array([0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 1])
+"""Which of the two gains goes with each channel of the front end."""
+_SWING_CHANNELS = slice(8, 12)
+"""Those along and square to the swing axis; which of its ends counts as its head is a close call in many windows."""
 
 
 @dataclass(frozen=True, eq=False)
 class Lessons:
     """What the network is taught from.
 
-    codes: (n, 128, 6) int8, the quantised features. targets: (n, t) whitened. label: (n,) column in `classes`, -1 where
-    there is none. classes: (c,) the group of each class. group: (n,) the group whose classes a window is judged among.
-    set_index: (n,) which set it came from.
+    codes: (n, 128, 12) int8, the quantised features. targets: (n, t) whitened. label: (n,) column in `classes`, -1
+    where there is none. classes: (c,) the group of each class. group: (n,) the group whose classes a window is judged
+    among. set_index: (n,) which set it came from.
     """
 
     codes: NDArray[np.int8]
@@ -66,17 +98,16 @@ def seed(number: int) -> None:
 
 
 def build() -> tf.keras.Model:
-    """Return the network with random weights, features (k, 1, 128, 6) to values (k, 48)."""
+    """Return the network with random weights, features (k, 1, 128, 12) to values (k, 48)."""
     layers = tf.keras.layers
-    entry = tf.keras.Input(INPUT_SHAPE)
-    x = layers.Conv2D(FIRST_FILTERS, (1, 9), strides=2, padding="same", use_bias=False)(entry)
-    x = layers.ReLU(6.0)(layers.BatchNormalization()(x))
-    for filters, stride in BLOCKS:
-        x = layers.DepthwiseConv2D((1, 7), strides=stride, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization()(x)
-        x = layers.Conv2D(filters, 1, use_bias=False)(x)
+    entry = x = tf.keras.Input(INPUT_SHAPE)
+    for filters, width, stride in CONVOLUTIONS:
+        x = layers.Conv2D(filters, (1, width), strides=stride, padding="same", use_bias=False)(x)
         x = layers.ReLU(6.0)(layers.BatchNormalization()(x))
-    x = layers.GlobalAveragePooling2D()(x)
+    # The mean says how much there was of something, the largest whether there was any at all: a knock, a turn.
+    largest = layers.Flatten()(layers.MaxPooling2D((1, x.shape[2]))(x))
+    x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), largest])
+    x = layers.ReLU(6.0)(layers.BatchNormalization()(layers.Dense(HIDDEN, use_bias=False)(x)))
     x = layers.Dense(MOTION_DIM, use_bias=False)(x)
     return tf.keras.Model(entry, layers.BatchNormalization(center=False, scale=False)(x))
 
@@ -92,81 +123,219 @@ def multiply_accumulates(network: tf.keras.Model) -> int:
     return sum(int(np.prod(layer.kernel.shape) * np.prod(layer.output.shape[1:-1])) for layer in layers)
 
 
-def settle(network: tf.keras.Model, codes: NDArray[np.int8], rng: np.random.Generator) -> None:
-    """Let the batch norms of a network with random weights see what they will be given."""
-    for _ in range(400):
-        rows = rng.integers(len(codes), size=BATCH)
-        network(_features(codes[rows]), training=True)
+def settle(network: tf.keras.Model, codes: NDArray[np.int8]) -> None:
+    """Let the batch norms see, batch by batch, what they will be given, by the weights the network has now."""
+    for row in range(0, len(codes) - BATCH + 1, BATCH):
+        network(_features(codes[row : row + BATCH]), training=True)
 
 
-def teach(network: tf.keras.Model, lessons: Lessons, *, steps: int, rng: np.random.Generator) -> dict[str, float]:
-    """Train `network` in place for so many batches; return the last figures printed."""
-    label_head = tf.keras.layers.Dense(len(lessons.classes))
-    statistics_head = tf.keras.layers.Dense(lessons.targets.shape[1])
-    label_head.build((None, MOTION_DIM))
-    statistics_head.build((None, MOTION_DIM))
-    weights = network.trainable_variables + label_head.trainable_variables + statistics_head.trainable_variables
-    optimizer = tf.keras.optimizers.AdamW(
-        tf.keras.optimizers.schedules.CosineDecay(
-            PEAK_RATE / 20, steps, warmup_target=PEAK_RATE, warmup_steps=steps // 20, alpha=0.0
-        ),
-        weight_decay=1e-4,
-    )
-    optimizer.build(weights)
-    classes = tf.constant(lessons.classes)
+class Course:
+    """A course of training that can stop after any stretch of it and go on from a file as if it had not."""
 
-    @tf.function
-    def step(features: tf.Tensor, targets: tf.Tensor, label: tf.Tensor, group: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        with tf.GradientTape() as tape:
-            values = network(features, training=True)
-            missed = tf.reduce_mean((statistics_head(values) - targets) ** 2)
-            logits = tf.where(group[:, None] == classes[None, :], label_head(values), -1e9)
-            labelled = tf.cast(label >= 0, tf.float32)
-            surprise = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(label, 0), logits)
-            surprise = tf.reduce_sum(surprise * labelled) / tf.maximum(tf.reduce_sum(labelled), 1.0)
-            loss = surprise + STATISTICS_WEIGHT * missed
-        optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
-        right = tf.cast(tf.argmax(logits, axis=1, output_type=tf.int32) == label, tf.float32)
-        return surprise, missed, tf.reduce_sum(right) / tf.maximum(tf.reduce_sum(labelled), 1.0)
+    def __init__(self, network: tf.keras.Model, lessons: Lessons, *, steps: int, rng: np.random.Generator) -> None:
+        self.lessons, self.steps, self._rng = lessons, steps, rng
+        self._draw = _Draw(lessons)
+        label_head = tf.keras.layers.Dense(len(lessons.classes))
+        statistics_head = tf.keras.layers.Dense(lessons.targets.shape[1])
+        for head in (label_head, statistics_head):
+            head.build((None, MOTION_DIM))
+        self._weights = (
+            network.trainable_variables + label_head.trainable_variables + statistics_head.trainable_variables
+        )
+        self._optimizer = tf.keras.optimizers.AdamW(
+            tf.keras.optimizers.schedules.CosineDecay(
+                PEAK_RATE / 20, steps, warmup_target=PEAK_RATE, warmup_steps=steps // 20, alpha=0.0
+            ),
+            weight_decay=1e-4,
+            use_ema=True,
+            ema_momentum=1 - 1 / AVERAGED_STEPS,
+        )
+        self._optimizer.build(self._weights)
+        self._network = network
+        self._done, self._figures, self.seconds = 0, dict[str, float](), 0.0
+        self._course = _identity(steps, lessons, rng)
+        classes = tf.constant(lessons.classes)
 
-    counts = np.bincount(lessons.set_index)
-    chance = (counts**SETS_EXPONENT / counts)[lessons.set_index]
-    chance = np.cumsum(chance / chance.sum())
-    figures, seen, begun = {}, [], time.monotonic()
-    report = max(1, steps // 12)
-    for number in range(1, steps + 1):
-        rows = np.minimum(np.searchsorted(chance, rng.random(BATCH)), len(chance) - 1)
-        got = step(_features(lessons.codes[rows]), lessons.targets[rows], lessons.label[rows], lessons.group[rows])
-        seen.append([float(value) for value in got])
-        if number % report == 0 or number == steps:
-            figures = dict(zip(("cross_entropy", "statistics_mse", "accuracy"), np.mean(seen, axis=0), strict=True))
-            shown = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
-            print(f"  step {number}/{steps}  {shown}  {time.monotonic() - begun:.0f} s", flush=True)
-            seen = []
-    return {name: round(float(value), 4) for name, value in figures.items()}
+        @tf.function
+        def step(features: tf.Tensor, targets: tf.Tensor, label: tf.Tensor, group: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            with tf.GradientTape() as tape:
+                values = network(features, training=True)
+                missed = tf.reduce_mean((statistics_head(values) - targets) ** 2)
+                logits = tf.where(group[:, None] == classes[None, :], label_head(values), -1e9)
+                labelled = tf.cast(label >= 0, tf.float32)
+                surprise = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(label, 0), logits)
+                surprise = tf.reduce_sum(surprise * labelled) / tf.maximum(tf.reduce_sum(labelled), 1.0)
+                apart = _contrast(values, label, group)
+                loss = surprise + STATISTICS_WEIGHT * missed + CONTRAST_WEIGHT * apart
+            gradients = tape.gradient(loss, self._weights)
+            self._optimizer.apply_gradients(zip(gradients, self._weights, strict=True))
+            right = tf.cast(tf.argmax(logits, axis=1, output_type=tf.int32) == label, tf.float32)
+            return surprise, missed, apart, tf.reduce_sum(right) / tf.maximum(tf.reduce_sum(labelled), 1.0)
+
+        self._step = step
+
+    def run(self, checkpoint: Path | None = None) -> dict[str, float]:
+        """Train to the end, from `checkpoint` if it is there and keeping it up to date; return the last figures."""
+        lessons, seen = self.lessons, []
+        if checkpoint is not None and checkpoint.exists():
+            self._resume(checkpoint)
+            print(f"  going on after step {self._done}/{self.steps}", flush=True)
+        begun, first = time.monotonic() - self.seconds, self._done
+        resumed = self.seconds
+        report = -(-self.steps // REPORTS)
+        while self._done < self.steps:
+            rows = self._draw(self._rng)
+            features = tf.constant(_varied(_features(lessons.codes[rows]), self._rng))
+            got = self._step(features, lessons.targets[rows], lessons.label[rows], lessons.group[rows])
+            seen.append([float(value) for value in got])
+            self._done += 1
+            if self._done % report == 0 or self._done == self.steps:
+                self._figures = dict(zip(FIGURES, np.mean(seen, axis=0).tolist(), strict=True))
+                shown = "  ".join(f"{name} {value:.3f}" for name, value in self._figures.items())
+                self.seconds = time.monotonic() - begun
+                left = (self.seconds - resumed) / (self._done - first) * (self.steps - self._done)
+                print(
+                    f"  step {self._done}/{self.steps}  {shown}  {self.seconds:.0f} s, {left:.0f} s to go", flush=True
+                )
+                seen = []
+                if checkpoint is not None:
+                    self._save(checkpoint)
+        self._optimizer.finalize_variable_values(self._weights)
+        settle(self._network, lessons.codes[np.concatenate([self._draw(self._rng) for _ in range(SETTLING)])])
+        return {name: round(value, 4) for name, value in self._figures.items()}
+
+    def _state(self) -> list[tf.Variable]:
+        # What is random in a step is drawn from the generator, so this and the generator's state are all there is.
+        return [*self._weights, *self._network.non_trainable_variables, *self._optimizer.variables]
+
+    def _save(self, file: Path) -> None:
+        text = json.dumps(
+            {"generator": self._rng.bit_generator.state, "figures": self._figures, "seconds": self.seconds}
+        )
+        arrays = {f"v{number}": variable.numpy() for number, variable in enumerate(self._state())}
+        whole = file.with_suffix(".part")
+        with whole.open("wb") as stream:
+            np.savez(stream, course=self._course, done=self._done, text=text, **arrays)
+        whole.replace(file)
+
+    def _resume(self, file: Path) -> None:
+        state = self._state()
+        names = [f"v{number}" for number in range(len(state))]
+        try:
+            with np.load(file) as stored:
+                same = stored["course"].tolist() == self._course
+                values = [stored[name] for name in names] if same else []
+                done, text = int(stored["done"]), json.loads(str(stored["text"]))
+        except (ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise SystemExit(
+                f"{file}: expected the state of a training, got: {error}; delete it to begin anew"
+            ) from error
+        if not same:
+            raise SystemExit(
+                f"{file}: expected the state of this very training (steps, seed, data, scripts/train/network.py), got "
+                "another's; delete it to begin anew"
+            )
+        for variable, value in zip(state, values, strict=True):
+            variable.assign(value)
+        self._done, self._rng.bit_generator.state = done, text["generator"]
+        self._figures, self.seconds = text["figures"], text["seconds"]
+
+
+def _identity(steps: int, lessons: Lessons, rng: np.random.Generator) -> list[int]:
+    """Return what must be the same for going on to make sense."""
+    whole = (lessons.codes, lessons.targets, lessons.label, lessons.classes, lessons.group, lessons.set_index)
+    begins_with = json.dumps(rng.bit_generator.state).encode()
+    return [
+        steps,
+        zlib.crc32(begins_with),
+        zlib.crc32(Path(__file__).read_bytes()),
+        *(zlib.crc32(np.ascontiguousarray(part).data) for part in whole),
+    ]
+
+
+class _Draw:
+    """Draws BATCH rows of the lessons, small sets more often than their size says."""
+
+    def __init__(self, lessons: Lessons) -> None:
+        counts = np.bincount(lessons.set_index)
+        chance = (counts**SETS_EXPONENT / counts)[lessons.set_index]
+        self._below = np.cumsum(chance / chance.sum())
+
+    def __call__(self, rng: np.random.Generator) -> NDArray[np.intp]:
+        return np.minimum(np.searchsorted(self._below, rng.random(BATCH)), len(self._below) - 1)
+
+
+def _contrast(values: tf.Tensor, label: tf.Tensor, group: tf.Tensor) -> tf.Tensor:
+    """Return how hard it is to tell by cosine the windows of the same activity among those of the same group.
+
+    Supervised contrast, Khosla et al. 2020.
+    """
+    direction = tf.math.l2_normalize(values, axis=1)
+    alike = tf.matmul(direction, direction, transpose_b=True) / TEMPERATURE
+    other = ~tf.eye(tf.shape(values)[0], dtype=tf.bool) & (label[:, None] >= 0)
+    rival = other & (group[:, None] == group[None, :])
+    same = other & (label[:, None] == label[None, :])
+    alike = tf.where(rival, alike, -1e9)
+    chance = alike - tf.reduce_logsumexp(alike, axis=1, keepdims=True)
+    count = tf.reduce_sum(tf.cast(same, tf.float32), axis=1)
+    missed = -tf.reduce_sum(tf.where(same, chance, 0.0), axis=1) / tf.maximum(count, 1.0)
+    paired = tf.cast(count > 0, tf.float32)
+    return tf.reduce_sum(missed * paired) / tf.maximum(tf.reduce_sum(paired), 1.0)
+
+
+def _varied(features: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return features (k, 1, 128, 12) as somebody a little slower or faster, stronger or weaker would have made them.
+
+    Half of them with the swing axis the other way round.
+    """
+    count, _, length, _ = features.shape
+    pace = np.where(rng.random(count) < 0.5, 1 + WARP * rng.uniform(-1, 1, count), 1.0)[:, None]
+    spare = np.maximum(0, length - 1 - (length - 1) * pace)
+    place = np.arange(length) * pace + spare * rng.random((count, 1))
+    # What was played too fast runs out of samples before the end; it turns back there.
+    place = np.where(place > length - 1, 2 * (length - 1) - place, place)
+    before = np.minimum(place.astype(np.intp), length - 2)
+    share = (place - before)[:, :, None].astype(np.float32)
+    rows = np.arange(count)[:, None]
+    played = features[rows, 0, before] * (1 - share) + features[rows, 0, before + 1] * share
+    gain = np.exp(GAIN * rng.normal(size=(count, 1, 2))).astype(np.float32)[:, :, _GAIN_OF_CHANNEL]
+    # Companding is undone for the gain. A whisker above 1 keeps the strongest code, 127 or -128, finite.
+    plain = played / (np.float32(1.004) - np.abs(played)) * gain
+    plain[rng.random(count) < 0.5, :, _SWING_CHANNELS] *= -1
+    return np.asarray(plain / (np.float32(1.004) + np.abs(plain)), np.float32)[:, None]
 
 
 def values_of(network: tf.keras.Model, codes: NDArray[np.int8]) -> NDArray[np.float32]:
-    """Return what the float network makes of the quantised features, (n, 48) float32."""
+    """Return what the float network makes of the quantised features (n, 128, 12), (n, 48) float32."""
     parts = [network(_features(codes[row : row + 2048]), training=False).numpy() for row in range(0, len(codes), 2048)]
     return np.concatenate(parts)
 
 
 def to_int8(network: tf.keras.Model, codes: NDArray[np.int8]) -> bytes:
-    """Return the int8 twin as a .tflite file, its ranges taken from the quantised features (n, 128, 6)."""
-    # The ends of the range in every calibration sample but one would spoil nothing but that one's activations.
-    ends = np.zeros((1, 128, 6), np.int8)
+    """Return the int8 twin as a .tflite file, its ranges taken from the quantised features (n, 128, 12)."""
+    # One sample reaches both ends, so that the input's scale is what the card says whatever the others hold.
+    ends = np.zeros((1, *INPUT_SHAPE[1:]), np.int8)
     ends[0, 0], ends[0, 1] = -128, 127
     samples = np.concatenate([ends, codes])
-    entry = tf.keras.Input(INPUT_SHAPE, batch_size=1)
-    converter = tf.lite.TFLiteConverter.from_keras_model(tf.keras.Model(entry, network(entry, training=False)))
+    converter = _converter(network)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([_features(sample[None])] for sample in samples)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.int8
     # tflite-runtime 2.14 does not know a FULLY_CONNECTED with a scale for every row.
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
-    return _with_plain_output(converter.convert())
+    return _with_plain_output(_converted(converter))
+
+
+def to_float(network: tf.keras.Model) -> bytes:
+    """Return the float twin as a .tflite file: what the int8 network would be without rounding.
+
+    Its weights are held as float16, half the size; they are unpacked into float32 before they are used.
+    """
+    converter = _converter(network)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+    return _converted(converter)
 
 
 def operations(model: bytes) -> list[str]:
@@ -177,24 +346,23 @@ def operations(model: bytes) -> list[str]:
     return [f"{names[max(code.builtinCode, code.deprecatedBuiltinCode)]} v{code.version}" for code in used]
 
 
+def check_operations(used: list[str]) -> None:
+    """Raise ValueError for an operation that the Edge TPU's compiler is known not to take."""
+    for operation in used:
+        name, version = operation.rsplit(" v", 1)
+        if int(version) > EDGE_TPU_VERSIONS.get(name, 0):
+            known = ", ".join(f"{name} up to v{most}" for name, most in EDGE_TPU_VERSIONS.items())
+            raise ValueError(f"network: expected operations the Edge TPU takes ({known}), got {operation}")
+
+
 class Int8Network:
-    """A .tflite file in LiteRT: quantised features (n, 128, 6) int8 to codes (n, 48) int8."""
+    """A .tflite file in LiteRT: quantised features (n, 128, 12) int8 to codes (n, 48) int8."""
 
     def __init__(self, model: bytes, kernels: OpResolverType = OpResolverType.AUTO) -> None:
         self._interpreter = Interpreter(model_content=model, num_threads=1, experimental_op_resolver_type=kernels)
         self._interpreter.allocate_tensors()
         (self._input,) = self._interpreter.get_input_details()
         (self._output,) = self._interpreter.get_output_details()
-
-    @property
-    def input_quantization(self) -> tuple[float, int]:
-        """Scale and zero point of the features."""
-        return self._input["quantization"]
-
-    @property
-    def output_quantization(self) -> tuple[float, int]:
-        """Scale and zero point of the codes."""
-        return self._output["quantization"]
 
     def codes_of(self, codes: NDArray[np.int8]) -> NDArray[np.int8]:
         """Return the motion codes (n, 48) int8."""
@@ -207,14 +375,16 @@ class Int8Network:
             out[row] = exit_()[0]
         return out
 
-    def microseconds(self, codes: NDArray[np.int8]) -> float:
-        """Return the median time of one call, copying in and out included."""
-        taken = []
-        for window in codes:
-            begun = time.perf_counter()
-            self.codes_of(window[None])
-            taken.append(time.perf_counter() - begun)
-        return float(np.median(taken) * 1e6)
+
+def _converter(network: tf.keras.Model) -> tf.lite.TFLiteConverter:
+    entry = tf.keras.Input(INPUT_SHAPE, batch_size=1)
+    return tf.lite.TFLiteConverter.from_keras_model(tf.keras.Model(entry, network(entry, training=False)))
+
+
+def _converted(converter: tf.lite.TFLiteConverter) -> bytes:
+    # Keras prints a page of signatures on the way.
+    with redirect_stdout(StringIO()):
+        return converter.convert()
 
 
 def _features(codes: NDArray[np.int8]) -> NDArray[np.float32]:
