@@ -49,9 +49,20 @@ def _lines(card: ModelCard) -> list[str]:
 def _rest(text: dict[str, Any]) -> list[str]:
     """Return what training and measurement left in the card, one indented line per value."""
     lines = []
-    for key in ("quality", "limits", "training"):
-        lines += [f"{key}:", *_indented(text[key], "  ")]
-    return lines
+    for key, value in (("limits", text["limits"]), ("quality", _own(text["quality"])), ("training", text["training"])):
+        lines += [f"{key}:", *_indented(value, "  ")]
+    return [*lines, "the figures of its peers, and each training set left out: --json, or README.md in its folder"]
+
+
+def _own(quality: dict[str, Any]) -> dict[str, Any]:
+    """Return the model's own figures: of a table that holds its peers too, its rows alone."""
+    own = {}
+    for key, value in quality.items():
+        if isinstance(value, dict) and "signature" in value:
+            own[key] = {name: row for name, row in value.items() if name.startswith("signature")}
+        elif key != "left_out":
+            own[key] = value
+    return own
 
 
 def _indented(value: Any, margin: str) -> list[str]:

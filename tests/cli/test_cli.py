@@ -78,7 +78,10 @@ def test_the_installed_command_runs():
     assert command("--version").stdout.startswith("motionsig ")
 
 
-def test_a_models_card_is_shown_whole(capsys):
+def test_a_models_own_figures_are_shown_and_its_peers_are_in_the_card(capsys):
     assert main(["models", "motion64"]) == 0
     shown = capsys.readouterr().out
-    assert all(word in shown for word in ("fingerprint", "limits:", "quality:", "hapt"))
+    assert all(word in shown for word in ("fingerprint", "limits:", "quality:", "hapt", "signature_motion", "--json"))
+    assert "minirocket_924" not in shown
+    assert main(["models", "motion64", "--json"]) == 0
+    assert "minirocket_924" in json.loads(capsys.readouterr().out)["quality"]["hapt"]
