@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from motionsig import open_encoder
+from motionsig import ModelError, open_encoder
 from motionsig.model_card import CARD_NAME
 from scripts.evaluate import contestants, measures, picture
 from scripts.evaluate.contestants import FLOAT_TWIN, MOTION, RANDOM_WEIGHTS, SIGNATURE, WITH_MOTION
@@ -72,7 +72,10 @@ def main() -> None:
     parser.add_argument("--no-left-out", action="store_true", help="do not train with each set left out in turn")
     options = parser.parse_args()
     data.check_folder(options.data)
-    evaluate(options.data, options.model, Clock().say, left_out=not options.no_left_out)
+    try:
+        evaluate(options.data, options.model, Clock().say, left_out=not options.no_left_out)
+    except ModelError as error:
+        raise SystemExit(f"--model: {error}") from error
 
 
 def evaluate(folder: Path, model: Path, say: Say, *, left_out: bool = True) -> None:
