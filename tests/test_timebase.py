@@ -1,0 +1,202 @@
+import pickle
+
+import numpy as np
+import pytest
+from drifting_chip import Chip, Reader
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from motionsig.errors import InputError
+from motionsig.timebase import SPREAD, TimeBase
+
+RATES = (12.5, 25, 50, 104, 200, 416, 952, 1000, 1600)
+MS = 1_000_000
+
+chips = st.builds(
+    Chip,
+    rate_hz=st.sampled_from(RATES),
+    skew=st.floats(-0.05, 0.05),
+    swing=st.floats(0, 0.0005),
+    swing_at=st.floats(0, 2 * np.pi),
+    warm=st.floats(-0.0005, 0.0005),
+    begin_ns=st.integers(10**9, 10**17),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    chip=chips,
+    seed=st.integers(0, 2**32),
+    reading_ns=st.sampled_from([(100_000, 250_000), (450_000, 1_000_000)]),
+    latch=st.floats(0.3, 0.7),
+)
+def test_every_sample_is_stamped_to_a_millisecond_and_the_rate_to_50_ppm(chip, seed, reading_ns, latch):
+    reader = Reader(chip, TimeBase(chip.rate_hz), seed, reading_ns=reading_ns, latch=latch).run(30)
+    assert not reader.base.slipped
+    # That no stamp is later than the instant it was given is asserted at every drain.
+    assert (np.diff(np.concatenate(reader.stamps)) > 0).all()
+    assert abs(reader.errors_ns()).max() <= 1 * MS
+    assert abs(reader.rate_errors(20)).max() <= 50e-6
+
+
+@pytest.mark.parametrize("rate_hz", [12.5, 1600])
+def test_it_stays_so_for_ten_minutes_of_drift_and_stalls(rate_hz):
+    chip = Chip(rate_hz, 0.03, swing=0.0005, warm=0.0005, begin_ns=10**17)
+    reader = Reader(chip, TimeBase(rate_hz), 1).run(600)
+    assert not reader.base.slipped
+    assert abs(reader.errors_ns()).max() <= 1 * MS
+    assert abs(reader.rate_errors(20)).max() <= 50e-6
+
+
+@pytest.mark.parametrize("rate_hz", RATES)
+def test_a_correction_bends_no_period_by_more_than_two_percent(rate_hz):
+    chip = Chip(rate_hz, -0.04, swing=0.0005)
+    reader = Reader(chip, TimeBase(rate_hz), 2).run(40)
+    periods = np.diff(np.concatenate(reader.stamps))[round(5 * rate_hz) :]
+    assert abs(periods * chip.rate_hz * 0.96e-9 - 1).max() < 0.02
+
+
+@pytest.mark.parametrize("rate_hz", [50, 100, 1000])
+def test_polls_in_step_with_the_samples_are_aimed_elsewhere(rate_hz):
+    reader = Reader(Chip(rate_hz), TimeBase(rate_hz), lateness_ns=(0, 0), stalls=0).run(25)
+    assert abs(reader.errors_ns()).max() < 0.3 * MS
+    assert abs(reader.rate_errors(20)).max() < 20e-6
+    # Left to themselves they always meet the same phase, and what it is cannot be known.
+    blind = Reader(Chip(rate_hz), TimeBase(rate_hz), lateness_ns=(0, 0), reading_ns=(200_000, 200_000), stalls=0)
+    blind.aimed = False
+    blind.hold_ns = 0
+    blind.run(25)
+    n = blind.stamped
+    assert blind.base.uncertainty_ns(n - 1) > 0.4 / rate_hz * 1e9
+    assert reader.base.uncertainty_ns(reader.stamped - 1) < 0.15 * MS
+
+
+@pytest.mark.parametrize("made_up", [False, True])
+@pytest.mark.parametrize("rate_hz", [25, 100, 1000, 1600])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_sample_lost_or_made_up_without_a_report_is_noticed(rate_hz, made_up, seed):
+    chip = Chip(rate_hz, 0.02, swing=0.0005)
+    reader = Reader(chip, TimeBase(rate_hz), seed).run(8)
+    when_ns = reader.now_ns
+    if made_up:
+        chip.made_up_ns = (when_ns,)
+    else:
+        chip.losses_ns = (when_ns,)
+    assert not reader.base.slipped
+    reader.run(4)
+    assert reader.base.slipped
+    assert reader.base.rate_hz == pytest.approx(chip.rate_at(when_ns), rel=0.001)
+    with pytest.raises(InputError, match="expected samples from"):
+        reader.base.stamp(reader.stamped, round(rate_hz), reader.now_ns)
+    reader.base.restart()
+    assert not reader.base.slipped
+
+
+def test_a_count_that_falls_is_a_slip():
+    base = TimeBase(100)
+    base.observe(5, 10 * MS, 11 * MS)
+    base.observe(4, 12 * MS, 13 * MS)
+    assert base.slipped
+
+
+@settings(max_examples=30, deadline=None)
+@given(chip=chips, seed=st.integers(0, 2**32), away_s=st.floats(0, 10))
+def test_after_a_flush_the_missed_samples_are_known_to_one_and_the_next_to_a_millisecond(chip, seed, away_s):
+    reader = Reader(chip, TimeBase(chip.rate_hz), seed).run(12)
+    known_hz = reader.base.rate_hz
+    last_ns, last = reader.stamps[-1][-1], reader.stamped - 1
+    reader.flush(away_s)
+    assert reader.base.rate_hz == known_hz
+    reader.run(5)
+    assert not reader.base.slipped
+    assert reader.stamps[0][0] > last_ns
+    assert abs(reader.errors_ns()).max() <= 1 * MS
+
+    twin = TimeBase(chip.rate_hz, known_rate_hz=known_hz)
+    again = Reader(chip, twin, seed)
+    again.now_ns, again.flushed = reader.now_ns, chip.count(reader.now_ns)
+    again.run(5)
+    assert abs(again.errors_ns()).max() <= 1 * MS
+
+    assert reader.missed_at_first is not None
+    assert abs(reader.missed_at_first - (reader.flushed - 1 - last)) <= 1
+
+
+@pytest.mark.parametrize("rate_hz", [12.5, 104, 1600])
+def test_a_known_rate_that_is_no_longer_true_is_given_up(rate_hz):
+    chip = Chip(rate_hz, -0.03)
+    reader = Reader(chip, TimeBase(rate_hz, known_rate_hz=rate_hz * 1.01), 3).run(25)
+    assert not reader.base.slipped
+    assert abs(reader.errors_ns()[round(2 * rate_hz) :]).max() <= 1 * MS
+    assert abs(reader.rate_errors(20)).max() <= 50e-6
+
+
+@pytest.mark.parametrize("away", [0.2, -0.3])
+def test_a_rate_that_is_not_the_configured_one_is_a_slip(away):
+    reader = Reader(Chip(104, away), TimeBase(104), stalls=0).run(5)
+    assert reader.base.slipped
+
+
+def test_a_copy_goes_on_as_the_original():
+    reader = Reader(Chip(208, 0.01, swing=0.0005), TimeBase(208), 4).run(7)
+    twin = pickle.loads(pickle.dumps(reader))
+    assert np.array_equal(np.concatenate(reader.run(5).stamps), np.concatenate(twin.run(5).stamps))
+
+
+def test_what_is_known_before_the_first_sample():
+    base = TimeBase(50, known_rate_hz=51)
+    assert base.rate_hz == pytest.approx(51)
+    assert base.uncertainty_ns(0) == np.inf
+    assert base.missed(0) == 0
+    assert base.next_poll_ns(5 * MS) == 5 * MS
+    base.observe(0, 5 * MS, 6 * MS)
+    assert 6 * MS <= base.next_poll_ns(100 * MS) < 7 * MS  # listens for the first edge
+    assert base.uncertainty_ns(0) == np.inf
+    with pytest.raises(InputError, match="expected samples from 0 to below 0, got 1 from 0"):
+        base.stamp(0, 1, 6 * MS)
+    assert TimeBase(50).rate_error == pytest.approx(SPREAD, rel=0.02)
+
+
+def test_a_fast_chip_is_not_listened_to():
+    base = TimeBase(3200)
+    base.observe(0, 5 * MS, 6 * MS)
+    assert base.next_poll_ns(100 * MS) == 100 * MS
+
+
+def test_no_stamp_is_later_than_now_even_where_the_line_is():
+    base = TimeBase(100)
+    base.observe(1, 0, 100_000)
+    base.observe(2, 1 * MS, 10 * MS)
+    first = base.stamp(0, 1, 100_001)
+    assert first <= 100_001
+    second = base.stamp(1, 1, first[0] + 1)
+    assert second == first + 1
+    with pytest.raises(InputError, match="expected a time after"):
+        base.observe(3, 11 * MS, 20 * MS)
+        base.stamp(2, 1, int(second[0]))
+
+
+@pytest.mark.parametrize("rates", [(0, None), (50, 20_000), (float("nan"), None), (50, -1)])
+def test_a_rate_no_chip_has_is_refused(rates):
+    with pytest.raises(InputError, match="samples per second"):
+        TimeBase(rates[0], known_rate_hz=rates[1])
+
+
+def test_times_that_run_backwards_are_refused():
+    base = TimeBase(50)
+    base.observe(1, 5 * MS, 6 * MS)
+    with pytest.raises(InputError, match="times in order"):
+        base.observe(2, 4 * MS, 7 * MS)
+    with pytest.raises(InputError, match="times in order"):
+        base.observe(2, 8 * MS, 7 * MS)
+
+
+def test_samples_are_stamped_once_and_only_when_taken():
+    base = TimeBase(50)
+    base.observe(4, 5 * MS, 6 * MS)
+    with pytest.raises(InputError, match="from 0 to below 4, got 5 from 0"):
+        base.stamp(0, 5, 7 * MS)
+    base.stamp(0, 2, 7 * MS)
+    with pytest.raises(InputError, match="from 2 to below 4, got 2 from 1"):
+        base.stamp(1, 2, 7 * MS)
+    base.stamp(3, 1, 7 * MS)  # a reader may drop what it has read
