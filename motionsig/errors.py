@@ -16,6 +16,10 @@ class RecordingError(MotionsigError, ValueError):
     """A recording that cannot be read, or that would be read wrongly."""
 
 
+class SensorError(MotionsigError, OSError):
+    """A sensor that cannot be found, configured or read."""
+
+
 class ModelError(MotionsigError, ValueError):
     """A model whose files, card and use do not agree."""
 

@@ -66,7 +66,8 @@ def run(source: Stream, encoder: Encoder, sink: Publisher, *, hop: int | None = 
     """Drive `source` to its end: every window encoded, every signature published.
 
     `hop` in grid samples overrides the model's. Source, encoder and sink are opened and closed by the caller; what they
-    raise passes through, and what was published before stays published.
+    raise passes through, and what was published before stays published. Raises InputError for a source without a
+    gyroscope: every model needs one.
     """
     card = encoder.card
     resampler = Resampler(source.rate_hz, grid_hz=card.rate_hz, max_gap_s=card.max_gap_s)
@@ -101,12 +102,24 @@ def _windower(card: ModelCard, hop: int | None) -> Windower:
 
 
 def _grid(source: Stream, resampler: Resampler) -> Iterator[SampleBlock]:
+    complete = False
     for block in source:
+        if not complete and len(block):
+            _require_gyroscope(block)
+            complete = True
         # However much a source delivers at once, memory holds the windows of a few thousand samples.
         for first in range(0, max(len(block), 1), _BLOCK):
             part = slice(first, first + _BLOCK)
             yield from resampler.push(SampleBlock(block.time_ns[part], block.data[part], block.gap and not first))
     yield from resampler.flush()
+
+
+def _require_gyroscope(block: SampleBlock) -> None:
+    if np.isnan(block.data[:, 3:]).all() and np.isfinite(block.data[:, :3]).any():
+        raise InputError(
+            "samples: expected acceleration and angular rate, got NaN for every angular rate; a signature needs a "
+            "sensor that has a gyroscope, too"
+        )
 
 
 def signature_epoch(source_epoch: int, card: ModelCard, hop: int) -> int:

@@ -1,0 +1,204 @@
+"""Motion sensors as a Source: chips on an I2C bus, chips that the kernel drives (IIO), and simulated ones."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from motionsig.errors import InputError, SensorError
+from motionsig.sensors.bus import Bus, BusError, I2cBus, bus_numbers, holder
+from motionsig.sensors.calibration import Calibration, choose_calibration
+from motionsig.sensors.chips import Chip, settle
+from motionsig.sensors.clock import Clock, SystemClock
+from motionsig.sensors.families import (
+    adxl345,
+    bmi160,
+    icm20948,
+    icm42600,
+    lis3dh,
+    lsm6ds3,
+    lsm6dso,
+    lsm9ds1,
+    mpu6000,
+)
+from motionsig.sensors.fifo import ChipFifo, require_bus
+from motionsig.sensors.iio import IioSensor, IioSource, list_iio, open_iio
+from motionsig.sensors.reader import SensorReader
+from motionsig.sensors.registers import Registers
+
+__all__ = [
+    "CHIPS",
+    "Calibration",
+    "Found",
+    "IioSensor",
+    "IioSource",
+    "SensorReader",
+    "list_iio",
+    "open_iio",
+    "open_sensor",
+    "scan",
+]
+
+_FAMILIES = (mpu6000, icm20948, icm42600, lsm6ds3, lsm6dso, lsm9ds1, bmi160, adxl345, lis3dh)
+
+CHIPS: dict[str, Chip] = {chip.name: chip for family in _FAMILIES for chip in family.CHIPS}
+"""The chips that motionsig reads itself, by name."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An address on a bus at which a chip answers: `chips` are those that say what it says of itself.
+
+    driver: the kernel's, if one holds the address; then nothing was asked, and `chips` are empty.
+    """
+
+    bus: str
+    address: int
+    chips: tuple[Chip, ...]
+    driver: str | None = None
+
+    def __str__(self) -> str:
+        what = " or ".join(chip.name for chip in self.chips) or (
+            f"the kernel's driver {self.driver} (open it as iio)" if self.driver else "something unknown"
+        )
+        return f"{what} on {self.bus} at 0x{self.address:02x}"
+
+
+def scan(bus: Bus, addresses: Collection[int] | None = None) -> list[Found]:
+    """Ask at every address that a known chip may have, or at `addresses`; return what answers or is the kernel's.
+
+    Registers that name a chip are read, nothing is written.
+    """
+    found = []
+    for address in sorted(addresses or {address for chip in CHIPS.values() for address in chip.addresses}):
+        driver = holder(bus.name, address)
+        if driver is not None:
+            found.append(Found(bus.name, address, (), driver))
+            continue
+        try:
+            chips = tuple(
+                chip for chip in CHIPS.values() if (addresses or address in chip.addresses) and _is(bus, address, chip)
+            )
+        except BusError:
+            continue  # nobody there
+        found.append(Found(bus.name, address, chips))
+    return found
+
+
+def _is(bus: Bus, address: int, chip: Chip) -> bool:
+    """Tell whether what answers says it is `chip`. The bank that is selected after power-up has its identity."""
+    for register, value in chip.identity.items():
+        try:
+            got = bus.read(address, register & 0xFF, 1)[0]
+        except BusError:
+            got = bus.read(address, register & 0xFF, 1)[0]  # one refusal is no answer
+        if got != value:
+            return False
+    return True
+
+
+def open_sensor(
+    name: str = "auto",
+    *,
+    bus: int | Bus | None = None,
+    address: int | None = None,
+    rate_hz: float = 100.0,
+    accel_range_g: float = 8.0,
+    gyro_range_dps: float = 1000.0,
+    mount: str | Sequence[Sequence[float]] | None = None,
+    calibration: Calibration | str | None = None,
+    bus_clock_hz: int | None = None,
+    clock: Clock | None = None,
+) -> SensorReader | IioSource:
+    """Open a motion sensor as an endless Source.
+
+    name: a chip ("lsm6dsox"; see `CHIPS`), "iio" or "iio:NAME" for one that the kernel drives, "auto" for the kernel's
+    if it drives one and else the first chip on a bus, "simulated" or "simulated:NAME" for one without hardware. bus:
+    number of /dev/i2c-N, by default each in turn; or any Bus. rate_hz and the ranges: the least that the chip has and
+    that hold what is asked. mount: rotation (3, 3) from the sensor's axes to the device's, or text as the kernel has
+    it. calibration: "none", or another than the one `motionsig calibrate` stored for this sensor. bus_clock_hz: where
+    the kernel does not know it.
+
+    Raises SensorError where no such sensor answers or it does not start, InputError for a setting it does not have or
+    that the bus cannot carry.
+    """
+    kind, _, rest = name.partition(":")
+    clock = clock or SystemClock()
+    if kind == "iio" or (name == "auto" and bus is None and list_iio()):
+        return open_iio(
+            rest or "auto",
+            rate_hz=rate_hz,
+            accel_range_g=accel_range_g,
+            gyro_range_dps=gyro_range_dps,
+            mount=mount,
+            calibration=calibration,
+        )
+    if kind == "simulated":
+        from motionsig.sensors.simulated import SimulatedBus, simulated_chip
+
+        name = rest or "lsm6dso"
+        bus = SimulatedBus([simulated_chip(name, clock=clock)], clock=clock)
+    if name != "auto" and name not in CHIPS:
+        raise InputError(
+            f"sensor: expected auto, iio[:NAME], simulated[:NAME] or one of {', '.join(sorted(CHIPS))}, got {name!r}"
+        )
+    with ExitStack() as resources:
+        bus, chip, address = _find(name, bus, address, bus_clock_hz, resources)
+        setting = settle(chip, rate_hz=rate_hz, accel_range_g=accel_range_g, gyro_range_dps=gyro_range_dps)
+        require_bus(chip, setting, bus)
+        device_id = f"{chip.name}-{bus.name.rpartition('/')[2]}-{address:02x}"
+        return SensorReader(
+            ChipFifo(bus, chip, address, setting, clock),
+            clock=clock,
+            calibration=choose_calibration(calibration, mount, device_id),
+            device_id=device_id,
+            resources=resources.pop_all(),
+        )
+
+
+def _find(
+    name: str, bus: int | Bus | None, address: int | None, clock_hz: int | None, resources: ExitStack
+) -> tuple[Bus, Chip, int]:
+    """Return the first bus, chip and address where a chip of that name ("auto": any) answers."""
+    seen = []
+    for candidate in _buses(bus, clock_hz, resources):
+        for found in scan(candidate, None if address is None else (address,)):
+            for chip in found.chips or _in_another_bank(name, candidate, found):
+                if name in ("auto", chip.name):
+                    return candidate, chip, found.address
+            seen.append(str(found))
+    where = "any I2C bus" if bus is None else f"/dev/i2c-{bus}" if isinstance(bus, int) else bus.name
+    raise SensorError(
+        f"sensor {name!r}: expected it to answer on {where}"
+        f"{'' if address is None else f' at 0x{address:02x}'}, got {'; '.join(seen) or 'nothing there'}; check wiring "
+        "and power, and see `motionsig doctor`"
+    )
+
+
+def _in_another_bank(name: str, bus: Bus, found: Found) -> tuple[Chip, ...]:
+    """Return the chip of that name if it answers once its first bank is selected.
+
+    Whoever spoke to it last may have been killed while another was. Done only for a chip asked for by name: what
+    selects a bank in one chip is a reserved register in others.
+    """
+    chip = CHIPS.get(name)
+    if chip is None or chip.bank is None or found.driver is not None:
+        return ()
+    try:
+        Registers(bus, chip, found.address, SystemClock()).identify()
+    except SensorError:
+        return ()
+    return (chip,)
+
+
+def _buses(bus: int | Bus | None, clock_hz: int | None, resources: ExitStack) -> Iterator[Bus]:
+    """Yield the buses to look on; those opened here are closed with `resources`."""
+    if bus is not None and not isinstance(bus, int):
+        yield bus
+        return
+    numbers = bus_numbers() if bus is None else [bus]
+    if not numbers:
+        raise SensorError("I2C: expected a bus such as /dev/i2c-1, got none; see `motionsig doctor`")
+    for number in numbers:
+        yield resources.enter_context(I2cBus(number, clock_hz=clock_hz))

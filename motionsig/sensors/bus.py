@@ -1,0 +1,139 @@
+"""The I2C bus: two kinds of transaction, and what they cost in time.
+
+Everything a sensor needs is a write, or a write of one register followed by a read without a stop between. More would
+not run everywhere: the driver of the Pi's own controller takes a read only as the last message of a transaction
+(drivers/i2c/busses/i2c-bcm2835.c, bcm2835_i2c_xfer).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+from motionsig.errors import MissingExtraError, SensorError
+
+DEFAULT_CLOCK_HZ = 100_000
+"""What the kernel takes where the device tree names no clock (include/linux/i2c.h, I2C_MAX_STANDARD_MODE_FREQ)."""
+
+MOST_READS = 21
+"""Reads in one transaction: two messages each of at most 42 (uapi/linux/i2c-dev.h, I2C_RDWR_IOCTL_MAX_MSGS)."""
+
+_NACKS = {errno.EREMOTEIO, errno.ENXIO, errno.ENODEV}
+"""What adapters report when nobody acknowledges: the Pi's, most others, i2c-stub."""
+
+
+class BusError(SensorError):
+    """A transaction that failed; `nack`: because nobody acknowledged, so no data byte has moved."""
+
+    def __init__(self, message: str, *, nack: bool) -> None:
+        super().__init__(message)
+        self.nack = nack
+
+
+class Bus(Protocol):
+    """An I2C bus. Both transactions raise BusError."""
+
+    name: str
+    clock_hz: int
+
+    def write(self, address: int, data: bytes) -> None:
+        """Write `data`, whose first byte is the register."""
+
+    def read(self, address: int, register: int, size: int, times: int = 1) -> bytes:
+        """Read `size` bytes from `register` on, `times` over in one transaction; return them all, joined."""
+
+    def close(self) -> None: ...
+
+
+def transaction_s(clock_hz: int, *sizes: int) -> float:
+    """Return the time that reads of `sizes` bytes take on the wire: nine bits a byte, two addresses, a register."""
+    return sum(9 * (size + 3) + 3 for size in sizes) / clock_hz
+
+
+class I2cBus:
+    """A bus of this machine through smbus2, /dev/i2c-NUMBER."""
+
+    def __init__(self, number: int, *, clock_hz: int | None = None, root: str | Path = "/") -> None:
+        """Raise SensorError if it cannot be opened. `clock_hz`: where the device tree does not tell it, or lies."""
+        try:
+            import smbus2
+        except ImportError as error:
+            raise MissingExtraError("I2C needs smbus2: pip install 'motionsig[i2c]'") from error
+        self.name = f"/dev/i2c-{number}"
+        self.clock_hz = clock_hz or bus_clock_hz(number, root=root) or DEFAULT_CLOCK_HZ
+        self._message: Any = smbus2.i2c_msg
+        self._one_read_each = False
+        try:
+            self._bus = smbus2.SMBus(number)
+        except OSError as error:
+            raise SensorError(
+                f"{self.name}: expected to open it, got: {error.strerror}; see `motionsig doctor`"
+            ) from error
+
+    def __enter__(self) -> I2cBus:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def write(self, address: int, data: bytes) -> None:
+        self._transfer(address, self._message.write(address, data))
+
+    def read(self, address: int, register: int, size: int, times: int = 1) -> bytes:
+        if times > MOST_READS or (times > 1 and self._one_read_each):
+            part = 1 if self._one_read_each else MOST_READS
+            return b"".join(
+                self.read(address, register, size, min(part, times - done)) for done in range(0, times, part)
+            )
+        reads = [self._message.read(address, size) for _ in range(times)]
+        pairs = [(self._message.write(address, (register,)), read) for read in reads]
+        try:
+            self._transfer(address, *(message for pair in pairs for message in pair))
+        except OSError as error:
+            if times == 1 or error.errno != errno.EOPNOTSUPP:
+                raise
+            self._one_read_each = True
+            return self.read(address, register, size, times)
+        # A slice of the buffer; iterating over an i2c_msg makes a Python integer of every byte.
+        return b"".join(ctypes.string_at(read.buf, read.len) for read in reads)
+
+    def close(self) -> None:
+        self._bus.close()
+
+    def _transfer(self, address: int, *messages: Any) -> None:
+        try:
+            self._bus.i2c_rdwr(*messages)
+        except OSError as error:
+            if error.errno == errno.EOPNOTSUPP and len(messages) > 2:
+                raise
+            raise BusError(
+                f"{self.name} address 0x{address:02x}: expected a transaction, got: {error.strerror} ({error.errno})",
+                nack=error.errno in _NACKS,
+            ) from error
+
+
+def bus_clock_hz(number: int, *, root: str | Path = "/") -> int | None:
+    """Return the clock of /dev/i2c-NUMBER from the device tree in sysfs, or None where it is not told."""
+    path = Path(root, f"sys/class/i2c-adapter/i2c-{number}/of_node/clock-frequency")
+    try:
+        return int.from_bytes(path.read_bytes()[:4], "big") or None
+    except OSError:
+        return None
+
+
+def bus_numbers(*, root: str | Path = "/") -> list[int]:
+    """Return the numbers of the I2C buses there are, in order."""
+    numbers = (path.name.removeprefix("i2c-") for path in Path(root, "dev").glob("i2c-*"))
+    return sorted(int(number) for number in numbers if number.isdecimal())
+
+
+def holder(bus_name: str, address: int, *, root: str | Path = "/") -> str | None:
+    """Return the kernel's driver that holds an address of /dev/i2c-N, or None: transactions would not ask it."""
+    number = bus_name.rpartition("-")[2]
+    driver = Path(root, f"sys/bus/i2c/devices/{number}-{address:04x}/driver")
+    return driver.resolve().name if driver.exists() else None

@@ -1,0 +1,232 @@
+"""What there is to know about a chip, as data. The reader knows no chip by name.
+
+A family's file is a table of `Chip`; each figure names where it comes from. Registers are 8 bits wide; in a chip with
+banks the number is bank << 8 | register.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import radians
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig.conventions import STANDARD_GRAVITY
+from motionsig.errors import InputError
+
+
+@dataclass(frozen=True)
+class Set:
+    """Write `value`; what is read back must agree in the bits of `mask` (0: the register cannot be read back)."""
+
+    register: int
+    value: int
+    mask: int = 0xFF
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Let the chip take its time."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Until:
+    """Read `register` until its bits of `mask` are `value`; later than `within_s` is a failure."""
+
+    register: int
+    mask: int
+    value: int
+    within_s: float
+
+
+Step = Set | Wait | Until
+Bits = Mapping[int, int]
+"""Register to bits: OR-ed into what `Chip.setup`, `Chip.start` and `Chip.flush` write there last."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """A full scale: the bits that select it, and m/s² or rad/s per count."""
+
+    bits: Bits
+    scale: float
+
+
+def accel_range(bits: Bits, counts_per_g: float) -> Range:
+    """Return the range of an accelerometer from its data sheet's sensitivity in counts per g."""
+    return Range(bits, STANDARD_GRAVITY / counts_per_g)
+
+
+def gyro_range(bits: Bits, counts_per_dps: float) -> Range:
+    """Return the range of a gyroscope from its data sheet's sensitivity in counts per degree per second."""
+    return Range(bits, radians(1) / counts_per_dps)
+
+
+@dataclass(frozen=True)
+class Level:
+    """How the chip says what its FIFO holds: `size` bytes from `register` on.
+
+    count: first byte and number of bytes of the level in them; order: their byte order; mask: the level's bits; unit:
+    bytes of FIFO that one of it stands for. full: (byte, mask) of flags that say samples were lost. broken: (byte,
+    mask) of bits that are 0 wherever the next byte out of the FIFO begins a record.
+    """
+
+    register: int
+    size: int
+    count: tuple[int, int]
+    order: str
+    mask: int
+    unit: int
+    full: tuple[tuple[int, int], ...] = ()
+    broken: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """The chip's own: what it adds to its outputs when asked, at the given rate and ranges.
+
+    before: what the outputs are compared with, if not the chip at rest. on, off: asks for it, ends it; settle_s: how
+    long the outputs then need. accel, gyro: least and most change of each axis, in m/s² and rad/s; None where the chip
+    has no such test. With `trim`, the change is divided by what
+    trim(the bytes of trim_registers) says the factory saw, (6,) in m/s² and rad/s, and accel and gyro are ratios.
+    """
+
+    rate_hz: float
+    accel_range_g: float
+    gyro_range_dps: float | None
+    on: tuple[Step, ...]
+    off: tuple[Step, ...]
+    settle_s: float
+    accel: tuple[float, float] | None
+    gyro: tuple[float, float] | None
+    trim_registers: tuple[int, ...] = ()
+    trim: Callable[[bytes], NDArray[np.float64]] | None = None
+    before: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One chip.
+
+    name: as in `open_sensor`. source: its data sheet. addresses: on I2C, the usual one first. identity: registers and
+    what they read as. rates: Hz to bits; accel_ranges: g to Range; gyro_ranges: deg/s to Range, empty without a
+    gyroscope.
+
+    reset: to the state after power-up. setup: everything but the FIFO; ends when the outputs are good. start: the FIFO
+    from empty. flush: empties it while it runs; the next byte out then begins a record.
+
+    level, fifo_register, fifo_bytes: how to read the FIFO; one_by_one: a read gives one record and no more. record: one
+    sample in the FIFO, a structured dtype with the fields "acc" (3,) and "gyr" (3,), and if the chip has them "temp",
+    "stamp" and marks. unsettled: records after an empty FIFO that are not yet measurements.
+
+    marks: (field, mask, value) that hold in every record. invalid: the code that stands for no measurement.
+    temperature_jump: counts that "temp" cannot move in one sample. stamp_s: seconds of one tick of "stamp", the chip's
+    own time. kept: registers with values of the factory's that must stay as they are after a reset.
+
+    bank: the register that selects a bank, and how far the bank's number is shifted in it. clock_tolerance: how far the
+    chip's clock may be off. notes: what a user should know.
+    """
+
+    name: str
+    title: str
+    source: str
+    addresses: tuple[int, ...]
+    identity: Bits
+    rates: Mapping[float, Bits]
+    accel_ranges: Mapping[float, Range]
+    gyro_ranges: Mapping[float, Range]
+    reset: tuple[Step, ...]
+    setup: tuple[Step, ...]
+    start: tuple[Step, ...]
+    flush: tuple[Step, ...]
+    level: Level
+    fifo_register: int
+    fifo_bytes: int
+    record: np.dtype[np.void]
+    bank: tuple[int, int] | None = None
+    one_by_one: bool = False
+    kept: tuple[int, ...] = ()
+    unsettled: int = 0
+    marks: tuple[tuple[str, int, int], ...] = ()
+    invalid: int | None = None
+    temperature_jump: int | None = None
+    stamp_s: float | None = None
+    clock_tolerance: float = 0.05
+    self_test: SelfTest | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def capacity(self) -> int:
+        """Whole records that the FIFO holds."""
+        return self.fifo_bytes // self.record.itemsize
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A chip's table with the choices made: what is written, and what a count means.
+
+    setup, start, flush: with the chosen bits in place. expected: register to (value, mask) once it runs. scale: (6,) SI
+    units per count, NaN for a gyroscope that is not there.
+    """
+
+    rate_hz: float
+    accel_range_g: float
+    gyro_range_dps: float | None
+    setup: tuple[Step, ...]
+    start: tuple[Step, ...]
+    flush: tuple[Step, ...]
+    expected: Mapping[int, tuple[int, int]]
+    scale: NDArray[np.float32]
+
+
+def settle(chip: Chip, *, rate_hz: float, accel_range_g: float, gyro_range_dps: float) -> Setting:
+    """Return the setting for the lowest rate and the smallest ranges of `chip` that hold what is asked.
+
+    Raises InputError where it has none. Rates that differ by less than 1 % count as the same.
+    """
+    rate = _least(chip, "rate_hz", "Hz", chip.rates, rate_hz, slack=1.01)
+    accel = _least(chip, "accel_range_g", "g", chip.accel_ranges, accel_range_g)
+    gyro = _least(chip, "gyro_range_dps", "deg/s", chip.gyro_ranges, gyro_range_dps) if chip.gyro_ranges else None
+    chosen = [chip.rates[rate], chip.accel_ranges[accel].bits]
+    if gyro is not None:
+        chosen.append(chip.gyro_ranges[gyro].bits)
+    setup, start, flush = (_with(steps, chosen) for steps in (chip.setup, chip.start, chip.flush))
+    written = {step.register: (step.value, step.mask) for step in (*setup, *start) if isinstance(step, Set)}
+    scales = (chip.accel_ranges[accel].scale, np.nan if gyro is None else chip.gyro_ranges[gyro].scale)
+    return Setting(
+        rate_hz=rate,
+        accel_range_g=accel,
+        gyro_range_dps=gyro,
+        setup=setup,
+        start=start,
+        flush=flush,
+        expected={register: (value, mask) for register, (value, mask) in written.items() if mask},
+        scale=np.repeat(np.array(scales, np.float32), 3),
+    )
+
+
+def _least(chip: Chip, name: str, unit: str, has: Mapping[float, object], wanted: float, slack: float = 1.0) -> float:
+    enough = [value for value in has if value * slack >= wanted]
+    if not enough or not wanted > 0:
+        choices = ", ".join(f"{value:g}" for value in sorted(has))
+        raise InputError(
+            f"{name}: expected at most {max(has):g} {unit}, one of {choices} for {chip.name}, got {wanted!r}"
+        )
+    return min(enough)
+
+
+def _with(steps: tuple[Step, ...], chosen: list[Bits]) -> tuple[Step, ...]:
+    """Return the steps with the chosen bits OR-ed into the last write of each register."""
+    last = {step.register: at for at, step in enumerate(steps) if isinstance(step, Set)}
+    changed = list(steps)
+    for bits in chosen:
+        for register, value in bits.items():
+            if register in last:
+                step = changed[last[register]]
+                assert isinstance(step, Set)
+                changed[last[register]] = Set(register, step.value | value, step.mask)
+    return tuple(changed)

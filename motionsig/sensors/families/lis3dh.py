@@ -1,0 +1,95 @@
+"""LIS3DH: an accelerometer that counts its registers on only where bit 7 of the register's number asks for it.
+
+So the registers have their numbers with that bit here. On a single byte it changes nothing.
+
+Sources: data sheet DocID17530 Rev 2; application note AN3308; the kernel's drivers/iio/accel/st_accel_core.c (lis3dh).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from motionsig.conventions import STANDARD_GRAVITY
+from motionsig.sensors.chips import Bits, Chip, Level, SelfTest, Set, Until, Wait, accel_range
+
+# Bit 7 of the subaddress (I2C operation).
+_ON = 0x80
+_WHO_AM_I = 0x0F
+_TEMP_CFG_REG = _ON | 0x1F
+_CTRL_REG1, _CTRL_REG2, _CTRL_REG3, _CTRL_REG4, _CTRL_REG5, _CTRL_REG6 = range(_ON | 0x20, _ON | 0x26)
+_OUT_X_L = _ON | 0x28
+_FIFO_CTRL_REG, _FIFO_SRC_REG = _ON | 0x2E, _ON | 0x2F
+
+# ODR in bits 7:4 (CTRL_REG1). The bandwidth in 12 bits is a ninth of the rate, and the first seven periods are not good
+# yet (section 3.2.1, table 11): slower rates would keep whoever waits for them, and 50 Hz would end at 6 Hz.
+_CODES = {100.0: 5, 200.0: 6, 400.0: 7, 1344.0: 9}
+_RATES: dict[float, Bits] = {rate_hz: {_CTRL_REG1: code << 4} for rate_hz, code in _CODES.items()}
+
+_BLOCK, _HIGH_RESOLUTION, _RANGE_4_G, _SELF_TEST = 0x80, 0x08, 0x10, 0x02
+_BYPASS, _STREAM = 0x00, 0x80
+
+# 12 bits in the upper bits of 16: sixteen counts to the data sheet's one.
+_STEP = 16
+
+LIS3DH = Chip(
+    name="lis3dh",
+    title="ST LIS3DH",
+    source="DocID17530 Rev 2, AN3308",
+    addresses=(0x18, 0x19),
+    identity={_WHO_AM_I: 0x33},
+    rates=_RATES,
+    # FS in bits 5:4; 1, 2, 4 and, out of line, 12 mg (table 4; st_accel_core.c).
+    accel_ranges={
+        2.0: accel_range({_CTRL_REG4: 0 << 4}, _STEP * 1000),
+        4.0: accel_range({_CTRL_REG4: 1 << 4}, _STEP * 1000 / 2),
+        8.0: accel_range({_CTRL_REG4: 2 << 4}, _STEP * 1000 / 4),
+        16.0: accel_range({_CTRL_REG4: 3 << 4}, _STEP * 1000 / 12),
+    },
+    gyro_ranges={},
+    # It has no reset: power down, and load the trimming anew, which takes 5 ms (CTRL_REG5; AN3308).
+    reset=(
+        Set(_CTRL_REG1, 0x07),
+        Set(_FIFO_CTRL_REG, _BYPASS),
+        Set(_CTRL_REG5, 0x80, 0),
+        Wait(0.006),
+        Until(_CTRL_REG5, 0x80, 0x00, 0.05),
+    ),
+    setup=(
+        Set(_TEMP_CFG_REG, 0x00),
+        # No high-pass filter, no interrupts.
+        Set(_CTRL_REG2, 0x00),
+        Set(_CTRL_REG3, 0x00),
+        Set(_CTRL_REG4, _BLOCK | _HIGH_RESOLUTION),
+        Set(_CTRL_REG6, 0x00),
+        # All axes, not in low power.
+        Set(_CTRL_REG1, 0x07),
+        # Seven periods of the slowest rate with the slowest clock.
+        Wait(0.074),
+    ),
+    # Stream mode: the oldest sample is overwritten; bypass empties the FIFO (sections 5.1.1 and 5.1.3). BOOT clears
+    # itself.
+    start=(Set(_FIFO_CTRL_REG, _BYPASS), Set(_CTRL_REG5, 0x40, 0x7F), Set(_FIFO_CTRL_REG, _STREAM)),
+    flush=(Set(_FIFO_CTRL_REG, _BYPASS), Set(_FIFO_CTRL_REG, _STREAM)),
+    # FSS counts to 31; with the 32nd sample OVRN_FIFO is set, and the next one overwrites (FIFO_SRC_REG;
+    # AN3308).
+    level=Level(register=_FIFO_SRC_REG, size=1, count=(0, 1), order="little", mask=0x1F, unit=6, full=((0, 0x40),)),
+    # Reading on from 0x2D goes back to 0x28 (AN3308).
+    fifo_register=_OUT_X_L,
+    fifo_bytes=32 * 6,
+    record=np.dtype([("acc", "<i2", (3,))]),
+    self_test=SelfTest(
+        rate_hz=100.0,
+        # So that gravity beneath the most of it does not clip.
+        accel_range_g=4.0,
+        gyro_range_dps=None,
+        on=(Set(_CTRL_REG4, _BLOCK | _HIGH_RESOLUTION | _RANGE_4_G | _SELF_TEST),),
+        off=(Set(_CTRL_REG4, _BLOCK | _HIGH_RESOLUTION | _RANGE_4_G),),
+        settle_s=0.09,
+        # 17 to 360 steps of 4 mg, 10 bits at 2 g (table 4).
+        accel=(17 * 0.004 * STANDARD_GRAVITY, 360 * 0.004 * STANDARD_GRAVITY),
+        gyro=None,
+    ),
+    notes=("its bandwidth is a ninth of the rate",),
+)
+
+CHIPS: tuple[Chip, ...] = (LIS3DH,)

@@ -1,0 +1,193 @@
+"""LSM6DSO, LSM6DSOX and LSM6DSR: a FIFO of words of 7 bytes, a tag that tells the sensor and 6 bytes of it.
+
+Sources: LSM6DSO data sheet DS12140, application note AN5192; LSM6DSOX DS12814, AN5272; LSM6DSR AN5358; the kernel's
+drivers/iio/imu/st_lsm6dsx (st_lsm6dsx_core.c: registers, rates, sensitivities; st_lsm6dsx_buffer.c: tags, reading).
+"""
+
+from __future__ import annotations
+
+from math import radians
+
+import numpy as np
+
+from motionsig.conventions import STANDARD_GRAVITY
+from motionsig.sensors.chips import Bits, Chip, Level, SelfTest, Set, Step, Until, Wait, accel_range, gyro_range
+
+_FUNC_CFG_ACCESS = 0x01
+_FIFO_CTRL1, _FIFO_CTRL2, _FIFO_CTRL3, _FIFO_CTRL4 = range(0x07, 0x0B)
+_WHO_AM_I = 0x0F
+(_CTRL1_XL, _CTRL2_G, _CTRL3_C, _CTRL4_C, _CTRL5_C, _CTRL6_C, _CTRL7_G, _CTRL8_XL, _CTRL9_XL, _CTRL10_C) = range(
+    0x10, 0x1A
+)
+_FIFO_STATUS1, _FIFO_STATUS2 = 0x3A, 0x3B
+_FIFO_DATA_OUT_TAG = 0x78
+
+# TAG_SENSOR in bits 7:3 of the tag, 1 gyroscope, 2 accelerometer; then a 2-bit counter of time slots and the parity
+# (DS12140, FIFO_DATA_OUT_TAG; st_lsm6dsx_buffer.c). The gyroscope's word comes first in a time slot, as in the LSM6DS3.
+_RECORD = np.dtype([("gyr_tag", "u1"), ("gyr", "<i2", (3,)), ("acc_tag", "u1"), ("acc", "<i2", (3,))])
+_MARKS = (("gyr_tag", 0xF8, 1 << 3), ("acc_tag", 0xF8, 2 << 3))
+
+# ODR_XL and ODR_G in the upper four bits, BDR_GY and BDR_XL in FIFO_CTRL3, all with the same codes (DS12140,
+# FIFO_CTRL3, CTRL1_XL, CTRL2_G). 3333 Hz of 14 bytes would not pass at 400 kHz. At 12.5 and
+# 26 Hz the accelerometer would settle later than the gyroscope.
+_CODES = {52.0: 3, 104.0: 4, 208.0: 5, 416.0: 6, 833.0: 7, 1666.0: 8}
+# The accelerometer's filter is at half the rate (LPF2_XL_EN 0), the gyroscope's LPF2 follows the rate, with 295 Hz at
+# 833 Hz. At 1666 Hz it passes more than half the rate: LPF1_SEL_G with FTYPE 011, its widest (DS12140, CTRL6_C).
+_RATES: dict[float, Bits] = {
+    rate_hz: {
+        _CTRL1_XL: code << 4,
+        _CTRL2_G: code << 4,
+        _FIFO_CTRL3: code << 4 | code,
+        **({_CTRL4_C: 0x02, _CTRL6_C: 0x03} if rate_hz > 1000 else {}),
+    }
+    for rate_hz, code in _CODES.items()
+}
+
+# FS_XL in bits 3:2; FS_G in bits 3:2, FS_125 in bit 1, the LSM6DSR's FS_4000 in bit 0. 0.061 to 0.488 mg, 4.375 to
+# 140 mdps (DS12140 table 2; st_lsm6dsx_core.c, fs_table).
+_ACCEL_RANGES = {
+    2.0: accel_range({_CTRL1_XL: 0 << 2}, 1000 / 0.061),
+    4.0: accel_range({_CTRL1_XL: 2 << 2}, 1000 / 0.122),
+    8.0: accel_range({_CTRL1_XL: 3 << 2}, 1000 / 0.244),
+    16.0: accel_range({_CTRL1_XL: 1 << 2}, 1000 / 0.488),
+}
+_GYRO_RANGES = {
+    125.0: gyro_range({_CTRL2_G: 1 << 1}, 1000 / 4.375),
+    250.0: gyro_range({_CTRL2_G: 0 << 2}, 1000 / 8.75),
+    500.0: gyro_range({_CTRL2_G: 1 << 2}, 1000 / 17.5),
+    1000.0: gyro_range({_CTRL2_G: 2 << 2}, 1000 / 35),
+    2000.0: gyro_range({_CTRL2_G: 3 << 2}, 1000 / 70),
+}
+_GYRO_RANGES_DSR = {**_GYRO_RANGES, 4000.0: gyro_range({_CTRL2_G: 1 << 0}, 1000 / 140)}
+
+# Out of the banks of the embedded functions and the sensor hub first, in which CTRL3_C is something else. SW_RESET
+# clears itself (AN5192).
+_RESET: tuple[Step, ...] = (
+    Set(_FUNC_CFG_ACCESS, 0x00),
+    Set(_CTRL3_C, 0x05, 0),
+    Wait(0.002),
+    Until(_CTRL3_C, 0x01, 0x00, 0.05),
+)
+
+_SETUP: tuple[Step, ...] = (
+    # I3C off, or the chip may take traffic on the bus for it (DS12140, CTRL9_XL); DEN as after power-up.
+    Set(_CTRL9_XL, 0xE2),
+    # BDU, IF_INC; BOOT and SW_RESET clear themselves.
+    Set(_CTRL3_C, 0x44, 0x7E),
+    Set(_CTRL4_C, 0x00),
+    Set(_CTRL5_C, 0x00),
+    # High-performance modes, no high-pass filters, no time stamps.
+    Set(_CTRL6_C, 0x00),
+    Set(_CTRL7_G, 0x00),
+    Set(_CTRL8_XL, 0x00),
+    Set(_CTRL10_C, 0x00),
+    Set(_CTRL1_XL, 0x00),
+    Set(_CTRL2_G, 0x00),
+    # The gyroscope from power-down to high performance (AN5192, turn-on time).
+    Wait(0.07),
+)
+
+_BYPASS = Set(_FIFO_CTRL4, 0x00)
+# Continuous mode: the oldest words are overwritten; no temperature, no time stamps (DS12140, FIFO_CTRL4).
+_CONTINUOUS = Set(_FIFO_CTRL4, 0x06)
+# Bypass empties the FIFO (DS12140, section 6.5), but FIFO_OVR_LATCHED stays until it is read.
+_EMPTY: tuple[Step, ...] = (_BYPASS, Until(_FIFO_STATUS2, 0x00, 0x00, 0.01))
+
+_START: tuple[Step, ...] = (
+    *_EMPTY,
+    # No watermark, no compression.
+    Set(_FIFO_CTRL1, 0x00),
+    Set(_FIFO_CTRL2, 0x00),
+    Set(_FIFO_CTRL3, 0x00),
+    _CONTINUOUS,
+)
+
+_FLUSH: tuple[Step, ...] = (*_EMPTY, _CONTINUOUS)
+
+# DIFF_FIFO, 10 bits, in words of 7 bytes; FIFO_OVR_IA 0x40, and until it is read FIFO_OVR_LATCHED 0x08 (DS12140,
+# FIFO_STATUS2).
+_LEVEL = Level(
+    register=_FIFO_STATUS1, size=2, count=(0, 2), order="little", mask=0x03FF, unit=7, full=((1, 0x40), (1, 0x08))
+)
+
+# 50 to 1700 mg at any full scale; 150 to 700 dps at 2000 dps (DS12140 table 2, page 10). Waits as in ST's
+# lsm6dso_self_test.c. At 4 g, as there, so that gravity beneath the most of it does not clip.
+_SELF_TEST = SelfTest(
+    rate_hz=208.0,
+    accel_range_g=4.0,
+    gyro_range_dps=2000.0,
+    on=(Set(_CTRL5_C, 0x05),),
+    off=(Set(_CTRL5_C, 0x00),),
+    settle_s=0.1,
+    accel=(0.050 * STANDARD_GRAVITY, 1.7 * STANDARD_GRAVITY),
+    gyro=(radians(150), radians(700)),
+)
+
+LSM6DSO = Chip(
+    name="lsm6dso",
+    title="ST LSM6DSO",
+    source="DS12140, AN5192",
+    addresses=(0x6A, 0x6B),
+    identity={_WHO_AM_I: 0x6C},
+    rates=_RATES,
+    accel_ranges=_ACCEL_RANGES,
+    gyro_ranges=_GYRO_RANGES,
+    reset=_RESET,
+    setup=_SETUP,
+    start=_START,
+    flush=_FLUSH,
+    level=_LEVEL,
+    # IF_INC goes back from 0x7E to 0x78, so that one read takes any number of words (st_lsm6dsx_buffer.c does).
+    fifo_register=_FIFO_DATA_OUT_TAG,
+    # 512 words: 3 kbyte without the tags (DS12140 section 6.5; st_lsm6dsx_core.c, max_fifo_size).
+    fifo_bytes=512 * 7,
+    record=_RECORD,
+    marks=_MARKS,
+    self_test=_SELF_TEST,
+    notes=("the LSM6DSOX answers with the same identity, and reads the same",),
+)
+
+LSM6DSOX = Chip(
+    name="lsm6dsox",
+    title="ST LSM6DSOX",
+    source="DS12814, AN5272",
+    addresses=(0x6A, 0x6B),
+    identity={_WHO_AM_I: 0x6C},
+    rates=_RATES,
+    accel_ranges=_ACCEL_RANGES,
+    gyro_ranges=_GYRO_RANGES,
+    reset=_RESET,
+    setup=_SETUP,
+    start=_START,
+    flush=_FLUSH,
+    level=_LEVEL,
+    fifo_register=_FIFO_DATA_OUT_TAG,
+    fifo_bytes=512 * 7,
+    record=_RECORD,
+    marks=_MARKS,
+    self_test=_SELF_TEST,
+    notes=("the LSM6DSO answers with the same identity, and reads the same",),
+)
+
+LSM6DSR = Chip(
+    name="lsm6dsr",
+    title="ST LSM6DSR",
+    source="LSM6DSR data sheet, AN5358",
+    addresses=(0x6A, 0x6B),
+    identity={_WHO_AM_I: 0x6B},
+    rates=_RATES,
+    accel_ranges=_ACCEL_RANGES,
+    gyro_ranges=_GYRO_RANGES_DSR,
+    reset=_RESET,
+    setup=_SETUP,
+    start=_START,
+    flush=_FLUSH,
+    level=_LEVEL,
+    fifo_register=_FIFO_DATA_OUT_TAG,
+    fifo_bytes=512 * 7,
+    record=_RECORD,
+    marks=_MARKS,
+    self_test=_SELF_TEST,
+)
+
+CHIPS: tuple[Chip, ...] = (LSM6DSO, LSM6DSOX, LSM6DSR)

@@ -1,0 +1,171 @@
+"""A chip's FIFO: set up, asked how full it is, read, emptied. No time and no second try: those are the reader's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig.errors import InputError, SensorError
+from motionsig.sensors.bus import Bus, transaction_s
+from motionsig.sensors.chips import Chip, Setting
+from motionsig.sensors.clock import Clock
+from motionsig.sensors.registers import Registers, spans
+
+MOST_LOAD = 0.8
+"""Share of the bus that one sensor may take: the rest is for retries, other chips, and a clock that runs fast."""
+
+POLL_S = 0.1
+CHECK_S = 0.1
+
+
+class Discard(SensorError):
+    """What was read cannot be trusted."""
+
+
+class Overflow(Discard):
+    """The FIFO was full: samples were lost, which ones the chip does not say."""
+
+
+@dataclass(frozen=True)
+class _Canary:
+    """What the next record must go on from."""
+
+    temperature: int | None = None
+    stamp: int | None = None
+
+
+class ChipFifo:
+    """The FIFO of `chip` at `address`, as set by `setting`."""
+
+    def __init__(self, bus: Bus, chip: Chip, address: int, setting: Setting, clock: Clock) -> None:
+        self.chip = chip
+        self.setting = setting
+        self.registers = Registers(bus, chip, address, clock)
+        self._clock_hz = bus.clock_hz
+        self._canary = _Canary()
+        self._unsettled = chip.unsettled
+        self._expected = setting.expected
+
+    def configure(self) -> None:
+        """Reset the chip and start it from nothing.
+
+        Raises RegisterError where it is another chip or does not do as it is told, BusError where the bus fails.
+        """
+        self.registers.forget_bank()
+        self.registers.identify()
+        self.registers.run(self.chip.reset)
+        self.registers.forget_bank()
+        kept = {register: (self.registers.read(register)[0], 0xFF) for register in self.chip.kept}
+        self._expected = kept | dict(self.setting.expected)
+        self.registers.run(self.setting.setup)
+        self.registers.run(self.setting.start)
+        self._canary, self._unsettled = _Canary(), self.chip.unsettled
+
+    def verify(self) -> None:
+        """Raise RegisterError unless every register still reads as it was written."""
+        self.registers.verify(self._expected)
+
+    def level(self) -> int:
+        """Return how many whole records wait.
+
+        Raises Overflow where there was, or may have been, no room for one, and Discard where the next byte does not
+        begin a record.
+        """
+        level = self.chip.level
+        raw = self.registers.read(level.register, level.size)
+        first, length = level.count
+        count = int.from_bytes(raw[first : first + length], level.order) & level.mask  # type: ignore[arg-type]
+        size = count * level.unit
+        if any(raw[at] & mask for at, mask in level.full) or size + self.chip.record.itemsize > self.chip.fifo_bytes:
+            raise Overflow(f"{size} of {self.chip.fifo_bytes} bytes in the FIFO")
+        if any(raw[at] & mask for at, mask in level.broken):
+            raise Discard(f"the FIFO's next byte does not begin a record: {raw.hex()}")
+        return size // self.chip.record.itemsize
+
+    def read(self, records: int) -> NDArray[np.int16]:
+        """Return (n, 6) counts of so many records, fewer while they are unsettled; 0 for a gyroscope that is not there.
+
+        Raises Discard where they cannot be what the chip measured.
+        """
+        chip = self.chip
+        times = records if chip.one_by_one else 1
+        size = chip.record.itemsize * records // times
+        rows = np.frombuffer(self.registers.read(chip.fifo_register, size, times), chip.record)
+        self._examine(rows)
+        out = np.zeros((records, 6), np.int16)
+        out[:, :3] = rows["acc"]
+        if chip.gyro_ranges:
+            out[:, 3:] = rows["gyr"]
+        if chip.invalid is not None and (out == chip.invalid).any():
+            raise Discard(f"the code {chip.invalid}, which stands for no measurement")
+        settled = out[self._unsettled :]
+        self._unsettled -= len(out) - len(settled)
+        return settled
+
+    def read_s(self, records: int) -> float:
+        """Return the time on the wire of reading so many."""
+        times = records if self.chip.one_by_one else 1
+        return times * transaction_s(self._clock_hz, records * self.chip.record.itemsize // times)
+
+    def flush(self) -> None:
+        """Empty the FIFO; what comes out next begins a record."""
+        self.registers.run(self.setting.flush)
+        self._canary, self._unsettled = _Canary(self._canary.temperature), self.chip.unsettled
+
+    def _examine(self, rows: NDArray[np.void]) -> None:
+        chip = self.chip
+        for name, mask, value in chip.marks:
+            wrong = np.flatnonzero((rows[name] & mask) != value)
+            if len(wrong):
+                raise Discard(f"record {wrong[0]}: {name} 0x{rows[name][wrong[0]]:02x}, expected 0x{value:02x}")
+        temperature = self._canary.temperature
+        if chip.temperature_jump is not None:
+            seen = rows["temp"].astype(np.int64)
+            jump = np.abs(np.diff(seen, prepend=seen[:1] if temperature is None else temperature)).max()
+            if jump > chip.temperature_jump:
+                raise Discard(f"the temperature jumped by {jump} counts, expected at most {chip.temperature_jump}")
+            temperature = int(seen[-1])
+        stamp = self._canary.stamp
+        if chip.stamp_s is not None:
+            stamps = rows["stamp"].astype(np.int64)
+            ticks = np.diff(stamps, prepend=stamps[:0] if stamp is None else stamp) % (1 << 16)
+            periods = np.rint(ticks * (chip.stamp_s * self.setting.rate_hz))
+            if (periods != 1).any():
+                raise Discard(f"the chip's own time moved by {periods.max():g} periods between two samples")
+            stamp = int(stamps[-1])
+        self._canary = _Canary(temperature, stamp)
+
+
+def drain_s(chip: Chip, rate_hz: float) -> float:
+    """Return how often to read: before the FIFO is half full, so that a reader may come late by as much again."""
+    return min(POLL_S, chip.capacity / rate_hz / 2)
+
+
+def bus_load(chip: Chip, setting: Setting, clock_hz: int) -> float:
+    """Return the share of the bus's time that reading takes, at the fastest the chip's clock may run."""
+    rate_hz = setting.rate_hz * (1 + chip.clock_tolerance)
+    record = chip.record.itemsize
+    drains = 1 / drain_s(chip, setting.rate_hz)
+    levels = drains * transaction_s(clock_hz, chip.level.size)
+    overhead_s = transaction_s(clock_hz, 0)
+    data = rate_hz * 9 * record / clock_hz + (rate_hz if chip.one_by_one else drains) * overhead_s
+    checks = sum(transaction_s(clock_hz, size) for _, size in spans((*setting.expected, *chip.kept))) / CHECK_S
+    return levels + data + checks
+
+
+def require_bus(chip: Chip, setting: Setting, bus: Bus) -> None:
+    """Raise InputError, with the arithmetic, where the bus cannot carry what is asked."""
+    load = bus_load(chip, setting, bus.clock_hz)
+    if load <= MOST_LOAD:
+        return
+    fits = [rate for rate in chip.rates if bus_load(chip, replace(setting, rate_hz=rate), bus.clock_hz) <= MOST_LOAD]
+    per_second = 1 / drain_s(chip, setting.rate_hz)
+    raise InputError(
+        f"{chip.name} at {setting.rate_hz:g} Hz on {bus.name}: expected at most {MOST_LOAD:.0%} of the bus's time, got "
+        f"{load:.0%}: {setting.rate_hz:g} x {chip.record.itemsize} bytes of 9 bits, {per_second:.0f} drains and "
+        f"{1 / CHECK_S:.0f} checks a second are {load * bus.clock_hz:,.0f} of {bus.clock_hz:,} bits; "
+        f"{f'rate_hz={max(fits):g} fits' if fits else 'no rate fits'}, or a faster bus (on a Raspberry Pi "
+        "dtparam=i2c_arm_baudrate=400000)"
+    )

@@ -1,0 +1,270 @@
+"""The one FIFO reader: from a chip to SampleBlocks, every sample accounted for.
+
+It goes round between three states. *Start* resets and configures the chip, again and again with a growing pause until
+that succeeds. *Drain* reads the FIFO before it is half full, at the instant that tells the time base most. *Check*
+reads back every register that was written, ten times a second.
+
+A sample waits until the registers it was taken with have been read back unchanged: so a chip that lost its settings, or
+half of them, never passes off its samples as good ones. Whatever cannot be trusted is emptied out of the FIFO, never
+repaired; how much was lost follows from the times on either side, and stands in `counts`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig.blocks import SampleBlock, SourceInfo
+from motionsig.conventions import CHANNELS, NS_PER_S
+from motionsig.errors import SensorError
+from motionsig.sensors.bus import BusError
+from motionsig.sensors.calibration import Calibration
+from motionsig.sensors.clock import Clock
+from motionsig.sensors.fifo import CHECK_S, ChipFifo, Discard, Overflow, drain_s
+from motionsig.sensors.registers import RegisterError
+from motionsig.timebase import SETTLED_NS, TimeBase
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE_S, _MOST_PAUSE_S = 0.001, 0.01
+"""Between two tries to start a chip. To ask a chip that is not there takes the bus a tenth of a millisecond."""
+
+_SILENT_S, _SILENT_PERIODS = 0.1, 5
+"""A chip that samples but gives nothing for so long, whichever is longer, has stopped."""
+
+_MOST_ERRORS = 10
+"""Bad readings that more than make up for the good ones since: then the chip is started anew (as PX4's drivers do)."""
+
+_QUIET_S = 1.0
+"""A consumer hears from a sensor that gives nothing this often: an empty block."""
+
+
+@dataclass
+class SensorCounts:
+    """What happened so far.
+
+    samples: delivered. lost: taken by the sensor and not delivered, as far as time tells. gaps: losses that those were
+    in. overflows: FIFOs that were full. discards: readings that could not be trusted. retries: transactions repeated
+    because nobody acknowledged. recoveries: starts after the first.
+    """
+
+    samples: int = 0
+    lost: int = 0
+    gaps: int = 0
+    overflows: int = 0
+    discards: int = 0
+    retries: int = 0
+    recoveries: int = 0
+
+
+class SensorReader:
+    """A chip's FIFO as a Source: endless, until closed or no longer asked.
+
+    `counts` says what was lost and why, `true_rate_hz` how fast the chip's clock runs; `unix_offset_ns` is what
+    monotonic time was behind Unix time at the start, and stays. While nothing comes, an empty block does once a second.
+    """
+
+    def __init__(
+        self, fifo: ChipFifo, *, clock: Clock, calibration: Calibration, device_id: str, resources: ExitStack
+    ) -> None:
+        """Start the chip; raise SensorError where it does not start. `resources` are closed with the reader."""
+        self.device_id = device_id
+        self.counts = SensorCounts()
+        self.fifo = fifo
+        self._resources = resources
+        self._clock = clock
+        self._calibration = calibration
+        self._scale = fifo.setting.scale
+        # The wall clock is asked once: a step of it later bends nothing.
+        self.unix_offset_ns = time.time_ns() - clock.monotonic_ns()
+        whole = calibration.permutes_axes and bool(np.isfinite(self._scale).all())
+        self.info = SourceInfo(
+            name=device_id,
+            format=f"sensor:{fifo.chip.name}",
+            epoch=int.from_bytes(os.urandom(8), "big") >> 1,
+            scale=tuple(self._scale.tolist()) if whole else None,
+            device=device_id,
+        )
+        self._drain_ns = round(drain_s(fifo.chip, self.rate_hz) * NS_PER_S)
+        self._check_ns = round(CHECK_S * NS_PER_S) - self._drain_ns
+        self._silent_ns = round(max(_SILENT_S, _SILENT_PERIODS / self.rate_hz) * NS_PER_S)
+        self._fastest_hz = self.rate_hz * (1 + fifo.chip.clock_tolerance)
+        self._errors = self._taken = 0
+        self._gap = False
+        self._held: list[NDArray[np.int16]] = []
+        self._heard_ns = clock.monotonic_ns()
+        self._time = TimeBase(self.rate_hz)
+        fifo.configure()
+
+    @property
+    def rate_hz(self) -> float:
+        """The rate that the chip's table gives for its setting."""
+        return self.fifo.setting.rate_hz
+
+    @property
+    def true_rate_hz(self) -> float:
+        """The rate as measured against this machine's clock."""
+        return self._time.rate_hz
+
+    def __enter__(self) -> SensorReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the chip as after power-up."""
+        try:
+            self.fifo.registers.run(self.fifo.chip.reset)
+        except SensorError as error:
+            log.info("%s was left running: %s", self.device_id, error)
+        self._resources.close()
+
+    def __iter__(self) -> Iterator[SampleBlock]:
+        while True:
+            try:
+                yield from self._stream()
+            except SensorError as error:
+                reason = error
+            yield from self._start_again(reason)
+
+    def _stream(self) -> Iterator[SampleBlock]:
+        """Yield what the chip gives; raise RegisterError or BusError where it has to be started again."""
+        while True:
+            self.fifo.flush()
+            self._begin_segment()
+            try:
+                yield from self._segment()
+            except Discard as error:
+                reason = error
+            log.info("%s: emptied the FIFO: %s", self.device_id, reason)
+            if isinstance(reason, Overflow):
+                self.counts.overflows += 1
+            else:
+                self.counts.discards += 1
+                self._count_error(reason)
+            # What came before is as good as the registers it was taken with.
+            self.fifo.verify()
+            if self._can_release():
+                yield self._release()
+            yield from self._sign_of_life()
+
+    def _segment(self) -> Iterator[SampleBlock]:
+        """Yield from an empty FIFO on; raise Discard where its content cannot be trusted any more."""
+        check_ns = 0
+        while True:
+            try:
+                if self._drain():
+                    self._alive_ns = self._now_ns
+                elif self._before_ns - self._alive_ns > self._silent_ns:
+                    raise RegisterError(f"{self.fifo.registers.where}: expected samples, got none")
+                checks = self._now_ns >= check_ns and self._can_release()
+                if checks:
+                    self.fifo.verify()
+            except BusError as error:
+                if not error.nack:
+                    raise Discard(str(error)) from error
+                self._count_error(error)
+                self._clock.sleep(_FIRST_PAUSE_S)
+                # Whoever was away may have come back as after power-up.
+                check_ns = 0
+                continue
+            if checks:
+                check_ns = self._now_ns + self._check_ns
+                yield self._release()
+            yield from self._sign_of_life()
+            # The first sample after a start is not kept waiting for others.
+            ahead_ns = self._drain_ns if check_ns else min(self._drain_ns, round(NS_PER_S / self.rate_hz))
+            self._sleep_until(self._time.next_poll_ns(self._now_ns + ahead_ns))
+
+    def _drain(self) -> bool:
+        """Move what is in the FIFO to what is held; return whether there was anything."""
+        self._before_ns = self._clock.monotonic_ns()
+        records = self.fifo.level()
+        self._now_ns = self._clock.monotonic_ns()
+        self._time.observe(self._taken + records, self._before_ns, self._now_ns)
+        if self._time.slipped:
+            raise Discard("the FIFO holds fewer or more samples than the time that has passed")
+        if not records:
+            return False
+        counts = self.fifo.read(records)
+        waited_s = (self._clock.monotonic_ns() - self._before_ns) / NS_PER_S - self.fifo.read_s(records)
+        if records + waited_s * self._fastest_hz > self.fifo.chip.capacity - 1:
+            raise Overflow(f"the FIFO may have run over before it was read, {waited_s:.3f} s late")
+        if len(counts):
+            self._held.append(counts)
+        self._errors = max(0, self._errors - 1)
+        self._taken += records
+        return True
+
+    def _can_release(self) -> bool:
+        """Tell whether samples are held and can be stamped well: right after a start that may take a few readings."""
+        held = sum(map(len, self._held))
+        if not held or self._time.slipped:
+            return False
+        return self._time.uncertainty_ns(self._taken - held, held) <= SETTLED_NS
+
+    def _release(self) -> SampleBlock:
+        """Return what is held: the registers it was taken with have been read back."""
+        counts = np.concatenate(self._held)
+        self._held.clear()
+        first = self._taken - len(counts)
+        missed = self._time.missed(first) if self._gap else 0
+        times = self._time.stamp(first, len(counts), self._now_ns)
+        gap, self._gap = self._gap, False
+        self._heard_ns = self._now_ns
+        self.counts.gaps += gap
+        self.counts.lost += missed
+        self.counts.samples += len(counts)
+        self.counts.retries = self.fifo.registers.retries
+        return SampleBlock(times + self.unix_offset_ns, self._calibration.apply(counts * self._scale), gap)
+
+    def _start_again(self, reason: SensorError) -> Iterator[SampleBlock]:
+        """Configure the chip until that succeeds; yield an empty block now and then meanwhile."""
+        log.warning("%s: starting it again: %s", self.device_id, reason)
+        self.counts.recoveries += 1
+        began_ns = self._clock.monotonic_ns()
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                self.fifo.configure()
+                break
+            except SensorError as error:
+                log.debug("%s: %s", self.device_id, error)
+            self._clock.sleep(pause_s)
+            pause_s = min(2 * pause_s, _MOST_PAUSE_S)
+            yield from self._sign_of_life()
+        self._errors = 0
+        log.warning("%s: back after %.3f s", self.device_id, (self._clock.monotonic_ns() - began_ns) / NS_PER_S)
+
+    def _sign_of_life(self) -> Iterator[SampleBlock]:
+        """Yield an empty block if nothing has been delivered for a while."""
+        if self._clock.monotonic_ns() - self._heard_ns > _QUIET_S * NS_PER_S:
+            self._heard_ns = self._clock.monotonic_ns()
+            yield SampleBlock(np.empty(0, np.int64), np.empty((0, len(CHANNELS)), np.float32))
+
+    def _begin_segment(self) -> None:
+        """Count from zero again: after a loss only the rate is still known."""
+        self._time.restart()
+        self._gap = self.counts.samples > 0
+        self._taken = 0
+        self._held = []
+        self._now_ns = self._alive_ns = self._clock.monotonic_ns()
+
+    def _count_error(self, error: SensorError) -> None:
+        self._errors += 1
+        if self._errors > _MOST_ERRORS:
+            raise RegisterError(f"{self.fifo.registers.where}: too many errors, the last: {error}") from error
+
+    def _sleep_until(self, time_ns: int) -> None:
+        self._clock.sleep(max(0, time_ns - self._clock.monotonic_ns()) / NS_PER_S)

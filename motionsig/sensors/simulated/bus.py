@@ -1,0 +1,110 @@
+"""A bus that takes its time and fails in the ways a real one does."""
+
+from __future__ import annotations
+
+import errno
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from motionsig.sensors.bus import BusError, transaction_s
+from motionsig.sensors.clock import Clock
+from motionsig.sensors.simulated.chip import Nack, SimulatedChip
+
+Event = tuple[int, Callable[[], object]]
+"""A monotonic time in ns and what happens then; it happens before the first transaction that begins later."""
+
+
+@dataclass(frozen=True)
+class Faults:
+    """How often a transaction fails or waits.
+
+    nack: share not acknowledged. stall: share that waits `stall_s`, half of them before the first bit and half after
+    the last. events: what happens at given times.
+    """
+
+    nack: float = 0.0
+    stall: float = 0.0
+    stall_s: float = 0.2
+    events: tuple[Event, ...] = ()
+    seed: int = 0
+
+
+class SimulatedBus:
+    """A `Bus` with simulated chips on it. `stuck_until_ns`: until then the data line is held low, and all time out."""
+
+    def __init__(
+        self,
+        chips: Iterable[SimulatedChip],
+        *,
+        clock: Clock,
+        clock_hz: int = 400_000,
+        faults: Faults | None = None,
+        name: str = "simulated",
+    ) -> None:
+        self.name = name
+        self.clock_hz = clock_hz
+        self.chips = {chip.address: chip for chip in chips}
+        self.clock = clock
+        self.transactions = self.nacks = self.stalls = 0
+        self.stuck_until_ns = 0
+        self.inject(faults or Faults())
+
+    def inject(self, faults: Faults) -> None:
+        """Let these faults happen from now on, in place of others."""
+        self.faults = faults
+        self._events = sorted(faults.events, key=lambda event: event[0], reverse=True)
+        self._chance = random.Random(faults.seed)
+
+    def write(self, address: int, data: bytes) -> None:
+        late = self._begin(address)
+        self.clock.sleep((len(data) + 1) * 9 / self.clock_hz)
+        self._act(address, lambda chip: chip.write(data))
+        self.clock.sleep(late)
+
+    def read(self, address: int, register: int, size: int, times: int = 1) -> bytes:
+        late = self._begin(address)
+        out = []
+        for _ in range(times):
+            whole_s = transaction_s(self.clock_hz, size)
+            addressing_s = transaction_s(self.clock_hz, 0)
+            self.clock.sleep(addressing_s)
+            out.append(self._act(address, lambda chip: chip.read(register, size)))
+            self.clock.sleep(whole_s - addressing_s)
+        self.clock.sleep(late)
+        return b"".join(out)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _begin(self, address: int) -> float:
+        """Let due events happen and chance have its way; return how long the transaction is to wait at its end."""
+        self.transactions += 1
+        while self._events and self._events[-1][0] <= self.clock.monotonic_ns():
+            self._events.pop()[1]()
+        if self.clock.monotonic_ns() < self.stuck_until_ns:
+            # An adapter gives up after its timeout, of a second on the Pi's driver; here it is shorter.
+            self.clock.sleep(0.01)
+            raise self._error(address, errno.ETIMEDOUT, nack=False)
+        late = 0.0
+        if self.faults.stall and self._chance.random() < self.faults.stall:
+            self.stalls += 1
+            if self._chance.random() < 0.5:
+                self.clock.sleep(self.faults.stall_s)
+            else:
+                late = self.faults.stall_s
+        if self.faults.nack and self._chance.random() < self.faults.nack:
+            self.nacks += 1
+            self.clock.sleep(10 / self.clock_hz)
+            raise self._error(address, errno.EREMOTEIO, nack=True)
+        return late
+
+    def _act(self, address: int, action: Callable[[SimulatedChip], bytes | None]) -> bytes:
+        try:
+            return action(self.chips[address]) or b""
+        except (KeyError, Nack):
+            self.clock.sleep(10 / self.clock_hz)
+            raise self._error(address, errno.EREMOTEIO, nack=True) from None
+
+    def _error(self, address: int, number: int, *, nack: bool) -> BusError:
+        return BusError(f"{self.name} address 0x{address:02x}: simulated failure ({number})", nack=nack)

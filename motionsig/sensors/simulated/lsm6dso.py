@@ -1,0 +1,181 @@
+"""LSM6DSO, LSM6DSOX and LSM6DSR: a FIFO of words of 7 bytes, each with a tag that says what it holds.
+
+LSM6DSO: DocID DS12140 with AN5192; LSM6DSOX: DS12814 with AN5272; LSM6DSR: DS12732 with AN5358.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig.conventions import NS_PER_S
+from motionsig.sensors.simulated.chip import Fifo, SimulatedChip
+from motionsig.sensors.simulated.lsm6ds3 import RATES_HZ, Lsm6, WordFifo, pattern
+
+_ID, _CTRL1_XL, _CTRL2_G, _CTRL3_C, _CTRL4_C, _CTRL5_C = (0x0F, 0x10, 0x11, 0x12, 0x13, 0x14)
+_WORDS, _WORD = 512, 7  # 3 kbyte and a tag for each 6 bytes
+_GYRO, _ACCEL, _TEMPERATURE, _TIMESTAMP = 1, 2, 3, 4
+_BYPASS, _STOP_WHEN_FULL = 0, 1
+_RUNNING = (1, 3, 6)  # FIFO, continuous-to-FIFO before its trigger, continuous
+
+_TEMPERATURE_HZ = (0.0, 1.6, 12.5, 52.0)
+"""By ODR_T_BATCH (FIFO_CTRL4)."""
+
+_TIMESTAMP_EVERY = (0, 1, 8, 32)
+"""By DEC_TS_BATCH (FIFO_CTRL4)."""
+
+_PARITY = np.array([bin(byte).count("1") & 1 for byte in range(256)], np.uint8)
+
+
+_DEFAULTS = {**dict.fromkeys(range(0x01, 0x80), 0), 0x02: 0x3F, _ID: 0x6C, _CTRL3_C: 0x04, 0x18: 0xE0}
+
+_WRITABLE = {
+    0x01: 0xC0,
+    0x02: 0xC0,
+    0x07: 0xFF,
+    0x08: 0xD7,
+    0x09: 0xFF,
+    0x0A: 0xF7,
+    0x0B: 0xE7,
+    0x0C: 0xFF,
+    0x0D: 0xFF,
+    0x0E: 0x7F,
+    _CTRL1_XL: 0xFE,
+    _CTRL2_G: 0xFE,
+    _CTRL3_C: 0x7C,
+    _CTRL4_C: 0x6E,
+    _CTRL5_C: 0xFF,
+    0x15: 0xFF,
+    0x16: 0xF7,
+    0x17: 0xFF,
+    0x18: 0xFE,
+    0x19: 0x20,
+    **dict.fromkeys(range(0x56, 0x60), 0xFF),
+    0x63: 0x00,
+    **dict.fromkeys(range(0x73, 0x76), 0xFF),
+}
+
+
+class Lsm6dso(Lsm6):
+    bank_bits = 0xC0
+    boot_s = 0.01  # AN5192, "Startup sequence"
+    gyro_start_s = 0.07  # turn-on time, from memory of DS12140: unconfirmed
+    celsius_counts = 256.0
+
+    deciding = (0x09, 0x0A, _CTRL1_XL, _CTRL2_G, _CTRL4_C, _CTRL5_C, 0x17, 0x19)
+    defaults = _DEFAULTS
+    writable = _WRITABLE
+
+    def make_fifo(self) -> Fifo:
+        self._overran = False  # FIFO_OVR_LATCHED
+        self.words = WordFifo(_WORDS, _WORD)
+        return self.words
+
+    def accel_mg(self) -> float:
+        control = self.registers[_CTRL1_XL] >> 2 & 3
+        if self.registers[0x17] & 0x02 and control == 1:  # XL_FS_MODE: no 16 g
+            return 0.061
+        return super().accel_mg()
+
+    def fifo_on(self) -> bool:
+        return self.registers[0x0A] & 7 in _RUNNING
+
+    def decided(self) -> None:
+        registers, rate_hz = self.registers, self.sampling_hz()
+        rates = {
+            _GYRO: min(_batch_hz(registers[0x09] >> 4, 6.5), self.gyro_hz()),
+            _ACCEL: min(_batch_hz(registers[0x09] & 15, 1.6), self.accel_hz()),
+            _TEMPERATURE: _TEMPERATURE_HZ[registers[0x0A] >> 4 & 3],
+        }
+        every = {kind: max(1, round(rate_hz / hz)) if rate_hz and hz else 0 for kind, hz in rates.items()}
+        fastest = min((every[kind] for kind in (_GYRO, _ACCEL) if every[kind]), default=0)
+        stamped = fastest * _TIMESTAMP_EVERY[registers[0x0A] >> 6] if registers[0x19] & 0x20 else 0
+        wanted = pattern(*(((kind,), count) for kind, count in every.items()), ((_TIMESTAMP,), stamped))
+        old = self.words.pattern
+        if wanted.cycle != old.cycle or not np.array_equal(wanted.kinds, old.kinds):
+            self.words.follow(wanted)
+        self._slot = fastest or 1
+        self.words.full = "newest" if registers[0x0A] & 7 == _STOP_WHEN_FULL else "oldest"
+        if not self.fifo_on():
+            self.words.clear()
+
+    def records(self, serials: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return (n, 7) bytes of the words of these numbers: the tag, then x, y, z."""
+        samples, kinds = self.words.locate(serials)
+        first = int(samples[0])
+        counts = self.counts(np.arange(first, int(samples[-1]) + 1, dtype=np.int64)).reshape(-1, 2, 3)
+        out = np.empty((len(serials), _WORD), np.uint8)
+        tags = (kinds << 3 | (samples // self._slot & 3) << 1).astype(np.uint8)
+        out[:, 0] = tags | _PARITY[tags]  # with it, the number of ones is even
+        motion = counts[samples - first, (kinds == _GYRO).astype(np.intp)]
+        others = kinds > _ACCEL
+        if others.any():
+            warm = kinds == _TEMPERATURE
+            motion[warm] = 0
+            motion[warm, 0] = self._temperature()
+            ticks = (self.times_ns(samples[kinds == _TIMESTAMP]) // 25_000).astype("<u4")
+            motion[kinds == _TIMESTAMP] = np.pad(ticks.view("<i2").reshape(-1, 2), ((0, 0), (0, 1)))
+        out[:, 1:] = motion.astype("<i2").view(np.uint8).reshape(-1, 6)
+        return out
+
+    def read_stream(self, register: int, size: int) -> bytes | None:
+        """After FIFO_DATA_OUT_Z_H (7Eh) the address goes back to the tag (78h); only then is the word gone."""
+        if not 0x78 <= register <= 0x7E or self.registers[0x01] & self.bank_bits:
+            return None
+        begin = register - 0x78
+        fifo = self.words
+        words, _ = fifo.serials(min(begin + size, fifo.level))
+        data = self.records(words).tobytes()[begin : begin + size] if len(words) else b""
+        fifo.pop((begin + size) // _WORD * _WORD)
+        return data.ljust(size, b"\0")
+
+    def read_register(self, register: int) -> int:
+        if self.registers[0x01] & self.bank_bits:
+            return super().read_register(register)
+        fifo = self.words
+        if register == 0x3A:
+            return fifo.level // _WORD & 0xFF
+        if register == 0x3B:
+            # FIFO_WTM_IA, FIFO_OVR_IA, FIFO_FULL_IA (at the next sample), FIFO_OVR_LATCHED (reset by this), level.
+            words, mark = (fifo.level // _WORD, self.registers[0x07] | (self.registers[0x08] & 1) << 8)
+            full = words + len(fifo.pattern.kinds) >= _WORDS
+            latched, self._overran = self._overran or fifo.overran, False
+            return (0 < mark <= words) << 7 | fifo.overran << 6 | full << 5 | latched << 3 | words >> 8
+        if register in (0x20, 0x21):
+            return self._temperature() >> 8 * (register - 0x20) & 0xFF
+        if 0x40 <= register <= 0x43 and self.registers[0x19] & 0x20:
+            ticks = round(self.oscillator.elapsed_s(self.clock.monotonic_ns()) * NS_PER_S) // 25_000
+            return ticks >> 8 * (register - 0x40) & 0xFF
+        return super().read_register(register)
+
+    def catch_up(self, at_ns: int | None = None) -> None:
+        super().catch_up(at_ns)
+        self._overran |= self.words.overran
+
+    def booted(self) -> None:
+        super().booted()
+        self._overran = False
+
+    def _temperature(self) -> int:
+        return int((self.temperature_c - 25) * self.celsius_counts)
+
+
+def _batch_hz(code: int, lowest_hz: float) -> float:
+    """Return the rate of a BDR code (FIFO_CTRL3)."""
+    return lowest_hz if code == 11 else RATES_HZ[code] if code < len(RATES_HZ) else 0.0
+
+
+_DSR_DEFAULTS = {**_DEFAULTS, _ID: 0x6B}
+
+_DSR_WRITABLE = {**_WRITABLE, _CTRL2_G: 0xFF, 0x17: 0xFD}
+
+
+class Lsm6dsr(Lsm6dso):
+    defaults = _DSR_DEFAULTS
+    writable = _DSR_WRITABLE
+
+    def gyro_mdps(self) -> float:
+        return 140.0 if self.registers[_CTRL2_G] & 1 else super().gyro_mdps()  # FS_4000
+
+
+MODELS: dict[str, type[SimulatedChip]] = {"lsm6dso": Lsm6dso, "lsm6dsox": Lsm6dso, "lsm6dsr": Lsm6dsr}
