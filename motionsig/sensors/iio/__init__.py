@@ -1,0 +1,278 @@
+"""Any motion sensor that the Linux kernel drives, through Industrial I/O.
+
+All there is to it is sysfs attributes and a character device, so no libiio: its Python binding (pylibiio) is a ctypes
+wrapper around a C library that has to be installed beside it, and would spare little of what follows.
+
+Samples come out of the kernel's fifo about ten times a second, stamped by the driver. A device that goes away is waited
+for. Where the driver has no buffer, or nothing triggers it, its values are asked for one by one through sysfs; that
+costs a thousand times as much, gets worse times, and is said aloud.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from motionsig.blocks import SampleBlock, SourceInfo
+from motionsig.conventions import CHANNELS, NS_PER_S
+from motionsig.errors import InputError, SensorError
+from motionsig.sensors.calibration import Calibration, choose_calibration
+from motionsig.sensors.iio.device import ACCEL, GYRO, Device, devices
+from motionsig.sensors.iio.finding import IioSensor, find, kinds_of, list_iio
+from motionsig.sensors.iio.polled import PolledPort
+from motionsig.sensors.iio.port import WATERMARK_S, NoTriggerError, Port, Wish
+from motionsig.sensors.iio.stamps import Joiner
+from motionsig.sensors.reader import SensorCounts
+
+log = logging.getLogger(__name__)
+
+_SILENT_S, _SILENT_WATERMARKS = 1.0, 5
+"""A device that gives nothing for so long, whichever is longer, is set up again."""
+_FIRST_PAUSE_S, _MOST_PAUSE_S = 0.05, 1.0
+"""Between two tries to open a device that is gone."""
+_QUIET_S = 1.0
+"""A consumer hears from a sensor that gives nothing this often: an empty block."""
+_RATE_OFF = 0.2
+"""A rate that far from the stated one is worth a line in the log."""
+
+__all__ = ["IioSensor", "IioSource", "list_iio", "open_iio"]
+
+AnyPort: TypeAlias = Port | PolledPort
+
+
+def open_iio(
+    name: str = "auto",
+    *,
+    rate_hz: float | None = None,
+    accel_range_g: float = 8.0,
+    gyro_range_dps: float = 1000.0,
+    mount: str | ArrayLike | None = None,
+    calibration: Calibration | str | None = None,
+    epoch: int | None = None,
+    root: str | Path = "/",
+) -> IioSource:
+    """Open a sensor that the kernel drives; "auto" takes the first accelerometer.
+
+    name: a device's name or its directory's (`lsm6dsox_accel`, `iio:device2`), or two joined by `+` that the kernel
+    does not show to be one chip. rate_hz: the least possible one not below it is set; about 100 by default. Ranges: the
+    least ones that cover these. mount: rotation (3, 3) from the device's axes, as the kernel's mount matrix gives them,
+    to yours. calibration: "none", or another than the one stored for this sensor. root: where sys and dev are.
+
+    Raises SensorError if it is not there or cannot be set up, InputError for arguments that mean nothing.
+    """
+    for option, value in (("rate_hz", rate_hz), ("accel_range_g", accel_range_g), ("gyro_range_dps", gyro_range_dps)):
+        if value is not None and not 0 < value < np.inf:
+            raise InputError(f"{option}: expected a number above 0, got {value}")
+    wish = Wish(rate_hz, {ACCEL: accel_range_g, GYRO: gyro_range_dps})
+    group = find(Path(root), name)
+    device_id = "iio-" + "+".join(device.name for device in group)
+    return IioSource(Path(root), group, wish, choose_calibration(calibration, mount, device_id), device_id, epoch)
+
+
+class IioSource:
+    """Samples of one or two IIO devices: endless, until closed or no longer asked.
+
+    `counts` says what was lost and why, `true_rate_hz` how fast the samples really come, `polled` that nothing better
+    than sysfs was there. While nothing comes, an empty block does once a second.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        group: tuple[Device, ...],
+        wish: Wish,
+        calibration: Calibration,
+        device_id: str,
+        epoch: int | None,
+    ) -> None:
+        """Set the devices up; raise SensorError where the kernel refuses. group: one, or two to be joined."""
+        self.device_id = device_id
+        self.counts = SensorCounts()
+        self._root = root
+        self._wish = wish
+        # The wall clock is asked once: a step of it later bends nothing.
+        self.unix_offset_ns = time.time_ns() - time.monotonic_ns()
+        self._group = group
+        self._calibration = calibration
+        self._ports = self._open(group, may_poll=True)
+        self._odd_rate_said = self._was_full = False
+        self._joiner = Joiner()
+        self.rate_hz = self._ports[0].rate_hz
+        port = self._ports[0]
+        self.polled = isinstance(port, PolledPort)
+        self.info = SourceInfo(
+            name="+".join(device.name for device in group),
+            format=f"{'iio-polled' if self.polled else 'iio'}:{group[0].driver}",
+            epoch=int.from_bytes(os.urandom(8), "big") >> 1 if epoch is None else epoch,
+            scale=self._count_scale(),
+            device=device_id,
+        )
+
+    def _count_scale(self) -> tuple[float, ...] | None:
+        """Return the SI units per count where samples are whole counts: neither joined in time nor not a number."""
+        port = self._ports[0]
+        scale = port.convert.scale if isinstance(port, Port) and len(self._ports) == 1 else None
+        if scale is None or len(scale) < len(CHANNELS) or not self._calibration.permutes_axes:
+            return None
+        turned = np.abs(self._calibration.mount) @ scale.reshape(2, 3, 1)
+        return tuple(turned.astype(np.float32).ravel().tolist())
+
+    @property
+    def true_rate_hz(self) -> float:
+        """The rate as the kernel's time stamps have it."""
+        return self._ports[0].stamps.rate_hz
+
+    def __enter__(self) -> IioSource:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the devices as they were found."""
+        for port in self._ports:
+            port.close()
+
+    def _open(self, group: tuple[Device, ...], *, may_poll: bool) -> list[AnyPort]:
+        """Set the devices up for use; the buffer's node may come later than the device, so only at first `may_poll`."""
+        kinds = [kinds_of(group[0])] if len(group) == 1 else [(ACCEL,), (GYRO,)]
+        parts = list(zip(group, kinds, strict=True))
+        reason = "its driver has no buffer"
+        if not may_poll or all((device.path / "scan_elements").is_dir() and device.node.exists() for device in group):
+            ports: list[AnyPort] = []
+            try:
+                for device, kind in parts:
+                    ports.append(Port(self._root, device, kind, self._wish))
+                return ports
+            except (SensorError, InputError) as error:
+                for port in ports:
+                    port.close()
+                if not (may_poll and isinstance(error, NoTriggerError)):
+                    raise
+                reason = str(error)
+        log.warning("polling sysfs: %s: %s", group[0].name, reason)
+        return [PolledPort(parts, self._wish)]
+
+    def __iter__(self) -> Iterator[SampleBlock]:
+        while True:
+            try:
+                yield from self._capture()
+            except OSError as error:
+                reason = error
+            yield from self._open_again(reason)
+
+    def _capture(self) -> Iterator[SampleBlock]:
+        """Yield what comes; raise OSError when the device is gone or silent."""
+        ports = self._ports
+        poller = select.poll()
+        try:
+            for port in ports:
+                port.start()
+                if port.fd >= 0:
+                    poller.register(port.fd, select.POLLIN)
+            # A device that is taken away does not wake poll up; the read that follows tells.
+            wait_ms = 1000 * max(min(2 * port.watermark_s for port in ports), WATERMARK_S)
+            silent_s = [max(_SILENT_S, _SILENT_WATERMARKS * port.watermark_s) for port in ports]
+            heard_ns = [time.monotonic_ns()] * len(ports)
+            while True:
+                poller.poll(wait_ms if ports[0].fd >= 0 else 0)
+                for at, port in enumerate(ports):
+                    drained = port.drain()
+                    now_ns = time.monotonic_ns()
+                    if drained is not None:
+                        heard_ns[at] = now_ns
+                        yield from self._blocks(*self._joined(at, *drained), full=port.full)
+                    elif now_ns - heard_ns[at] > silent_s[at] * NS_PER_S:
+                        raise SensorError(f"{port.device.path}: expected samples, got none for {silent_s[at]:g} s")
+        finally:
+            for port in ports:
+                port.stop()
+
+    def _joined(
+        self, at: int, time_ns: NDArray[np.int64], values: NDArray[np.float32], lost: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+        """Return six channels: as they are, with a gyroscope that is not there, or with one from the other device."""
+        if len(self._ports) == 2:
+            if at == 0:
+                self._joiner.push(time_ns, values, lost)
+            else:
+                self._joiner.push_other(time_ns, values, lost)
+            return self._joiner.pop()
+        if values.shape[1] < len(CHANNELS):
+            values = np.hstack([values, np.full_like(values, np.nan)])
+        return time_ns, values, lost
+
+    def _blocks(
+        self, time_ns: NDArray[np.int64], data: NDArray[np.float32], lost: NDArray[np.int64], *, full: bool
+    ) -> Iterator[SampleBlock]:
+        """Yield samples as blocks that begin where something is missing; count what is."""
+        counts = self.counts
+        counts.discards = sum(port.stamps.discards for port in self._ports)
+        breaks = np.flatnonzero(lost)
+        if len(breaks):
+            counts.gaps += len(breaks)
+            counts.lost += int(lost.sum())
+            counts.overflows += full or self._was_full
+        # The samples that a full fifo had no room for come after those that were read from it.
+        self._was_full = full
+        if not len(time_ns):
+            return
+        counts.samples += len(time_ns)
+        data = self._calibration.apply(data)
+        self._check_rate()
+        starts = [0, *breaks[breaks > 0].tolist(), len(time_ns)]
+        for start, stop in pairwise(starts):
+            yield SampleBlock(time_ns[start:stop] + self.unix_offset_ns, data[start:stop], bool(lost[start]))
+
+    def _check_rate(self) -> None:
+        true_hz = self.true_rate_hz
+        if not self._odd_rate_said and abs(true_hz / self.rate_hz - 1) > _RATE_OFF:
+            self._odd_rate_said = True
+            log.warning("%s: stated %g Hz, samples come at %.4g Hz", self.info.name, self.rate_hz, true_hz)
+
+    def _open_again(self, reason: OSError) -> Iterator[SampleBlock]:
+        """Wait for the devices and set them up as before; yield an empty block now and then meanwhile."""
+        log.warning("%s: setting it up again: %s", self.info.name, reason)
+        self.counts.recoveries += 1
+        began_ns = time.monotonic_ns()
+        stamps = [port.stamps for port in self._ports]
+        self.close()
+        pause_s, said_ns = _FIRST_PAUSE_S, 0
+        while True:
+            if time.monotonic_ns() - said_ns > _QUIET_S * NS_PER_S:
+                said_ns = time.monotonic_ns()
+                yield SampleBlock(np.empty(0, np.int64), np.empty((0, len(CHANNELS)), np.float32))
+            try:
+                self._ports = self._open(self._find_again(), may_poll=self.polled)
+                break
+            except SensorError as error:
+                self.counts.retries += 1
+                log.debug("%s", error)
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _MOST_PAUSE_S)
+        for port, known in zip(self._ports, stamps, strict=True):
+            port.stamps = known
+        log.warning("%s: back after %.3f s", self.info.name, (time.monotonic_ns() - began_ns) / NS_PER_S)
+
+    def _find_again(self) -> tuple[Device, ...]:
+        """Return the devices by name: a number may have gone to another one meanwhile."""
+        found = devices(self._root)
+        alike = [[each for each in found if each.name == device.name] for device in self._group]
+        if not all(alike):
+            raise SensorError(f"{self.info.name}: expected it to come back, it has not")
+        return tuple(
+            next((each for each in each_alike if each.path == device.path), each_alike[0])
+            for each_alike, device in zip(alike, self._group, strict=True)
+        )

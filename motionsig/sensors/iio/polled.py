@@ -1,0 +1,113 @@
+"""The last resort: a driver's values through sysfs, one attribute after the other.
+
+The axes of a sample are taken at different times, a read may wait for a whole conversion, and nothing tells whether the
+chip has sampled since.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig.conventions import NS_PER_S
+from motionsig.errors import SensorError
+from motionsig.sensors.iio.channels import ScanType
+from motionsig.sensors.iio.device import Device, Settings, refused, set_range, set_rate
+from motionsig.sensors.iio.port import DEFAULT_RATE_HZ, WATERMARK_S, Conversion, Wish
+from motionsig.sensors.iio.stamps import Stamps
+
+log = logging.getLogger(__name__)
+
+_SHARE = 0.8
+"""Of the time between two samples, for reading one."""
+
+_UNKNOWN = ScanType(True, "s", 64, 64, 1, 0)
+
+
+class PolledPort:
+    """One or two devices whose `*_raw` attributes are read at a steady pace; the same calls as `Port`'s."""
+
+    fd = -1
+    full = False
+    watermark_s = WATERMARK_S
+
+    def __init__(self, parts: list[tuple[Device, tuple[str, ...]]], wish: Wish) -> None:
+        """Set the devices up; raise SensorError where the kernel refuses. parts: each with the kinds to read."""
+        self.device = parts[0][0]
+        self._settings = Settings()
+        self._files: list[int] = []
+        self.rate_hz = wish.rate_hz or DEFAULT_RATE_HZ
+        self._conversions = []
+        try:
+            for device, kinds in parts:
+                for kind in kinds:
+                    set_rate(self._settings, device, kind, wish.rate_hz, DEFAULT_RATE_HZ)
+                    set_range(self._settings, device, kind, wish.ranges[kind])
+                    self._files += [_open(device, f"in_{kind}_{axis}_raw") for axis in "xyz"]
+                self._conversions.append(Conversion(device, kinds, [_UNKNOWN] * 3 * len(kinds)))
+        except BaseException:
+            self.close()
+            raise
+        self._slow_down()
+        self.stamps = Stamps(self.rate_hz)
+        self._next_ns = 0
+
+    def _slow_down(self) -> None:
+        """Keep to a rate at which there is time to read: some drivers wake the chip up anew for each axis."""
+        self._sample()
+        began_ns = time.monotonic_ns()
+        self._sample()
+        fastest_hz = _SHARE * NS_PER_S / (time.monotonic_ns() - began_ns)
+        if self.rate_hz > fastest_hz:
+            log.warning("%s: a sample takes %.3g s to read: %.3g Hz", self.device.name, _SHARE / fastest_hz, fastest_hz)
+            self.rate_hz = fastest_hz
+
+    def _sample(self) -> list[int]:
+        return [int(os.pread(file, 32, 0)) for file in self._files]
+
+    def start(self) -> None:
+        self._next_ns = time.monotonic_ns()
+
+    def stop(self) -> None:
+        """Nothing runs between two reads."""
+
+    def close(self) -> None:
+        for file in self._files:
+            os.close(file)
+        self._files.clear()
+        self._settings.restore()
+
+    def drain(self) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+        """Return a tenth of a second of samples, as `Port.drain` does; raise OSError if a device is gone."""
+        times, rows = [], []
+        period_ns = NS_PER_S / self.rate_hz
+        # Sample by sample, because each one has to be asked for at its own time.
+        for _ in range(max(1, round(WATERMARK_S * self.rate_hz))):
+            time.sleep(max(0, self._next_ns - time.monotonic_ns()) / NS_PER_S)
+            before_ns = time.monotonic_ns()
+            rows.append(self._sample())
+            times.append((before_ns + time.monotonic_ns()) // 2)
+            # Never faster to catch up: what was not sampled in time is lost, and the stamps show it.
+            self._next_ns += round(period_ns * max(1, np.ceil((before_ns - self._next_ns) / period_ns)))
+        counts = np.array(rows, np.int64)
+        values, at = [], 0
+        for convert in self._conversions:
+            values.append(convert(counts[:, at : at + convert.columns]))
+            at += convert.columns
+        return self.stamps.take(np.array(times, np.int64), np.hstack(values), time.monotonic_ns())
+
+
+def _open(device: Device, attribute: str) -> int:
+    path = device.path / attribute
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        int(os.pread(file, 32, 0))
+    except OSError as error:
+        raise refused(error, path) from error
+    except ValueError as error:
+        raise SensorError(f"{path}: expected a whole number, got {device.read(attribute)!r}") from error
+    return file

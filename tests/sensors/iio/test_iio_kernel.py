@@ -1,0 +1,117 @@
+"""A real kernel's Industrial I/O: its drivers, buffers, triggers and time stamps, in QEMU (see kernel/run).
+
+Forty seconds on two processors. The kernel is Debian's, fetched by apt; the code is this tree's, unmodified.
+"""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUN = Path(__file__).parent / "kernel/run"
+NEEDED = ("qemu-system-x86_64", "apt-get", "dpkg-deb")
+
+
+@pytest.fixture(scope="module")
+def results():
+    missing = [program for program in NEEDED if not shutil.which(program)]
+    if missing or platform.machine() != "x86_64":
+        # scripts/test installs what is needed and sets this, so that nothing is left out unnoticed.
+        assert "MOTIONSIG_TEST_KERNEL" not in os.environ, f"expected {NEEDED}, got none of {missing}"
+        pytest.skip(f"needs x86_64 and {', '.join(NEEDED)} (apt-get install qemu-system-x86)")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "motionsig-iio-kernel"
+    done = subprocess.run([sys.executable, RUN, cache], capture_output=True, text=True, timeout=240, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULTS ")]
+    assert lines, f"{done.stdout[-4000:]}\n{done.stderr[-2000:]}"
+    print(done.stdout)
+    return json.loads(lines[0].removeprefix("RESULTS "))
+
+
+def test_it_is_seen_for_what_it_is(results):
+    (sensor,) = results["one"]["listing"]
+    assert sensor["name"] == "accel_3d"
+    assert sensor["driver"] == "hid_sensor_accel_3d"
+    assert sensor["trigger"] == "accel_3d-dev0"
+    assert sensor["watermark"]
+    assert results["one"]["type"] == "le:s16/32>>0"
+    assert results["one"]["rate_hz"] == 100
+    assert not results["one"]["polled"]
+    assert results["one"]["format"] == "iio:hid_sensor_accel_3d"
+
+
+def test_every_sample_comes_with_its_value_and_time(results):
+    steady = results["one"]["steady"]
+    assert steady["samples"] >= 300
+    assert (steady["missing"], steady["lost"], steady["steps_back"], steady["discards"]) == (0, 0, 0, 0)
+    assert results["one"]["worst_acc"] < 1e-5
+    assert results["one"]["gyr_nan"]
+    assert steady["true_rate_hz"] == pytest.approx(100, rel=0.03)
+    least, median, *_ = steady["after_sent_ms"]
+    assert 0 <= least <= median < 5
+
+
+def test_a_full_kernel_fifo_is_noticed(results):
+    full = results["one"]["full"]
+    assert full["overflows"] == 1
+    assert full["gap_blocks"] == full["gaps"] == 1
+    assert full["missing"] > 100
+    assert abs(full["lost"] - full["missing"]) <= 1
+
+
+def test_a_pulled_cable_is_a_gap(results):
+    back = results["one"]["back"]
+    assert results["one"]["while_away"] == []
+    assert back["recoveries"] == 1
+    assert back["empty_blocks"] >= 1
+    assert back["gaps"] == back["gap_blocks"] == 2
+    assert abs(back["lost"] - back["missing"]) <= 3
+    assert results["one"]["back_s"] < 10
+
+
+def test_settings_are_made_and_undone(results):
+    during = results["one"]["during"]
+    assert during["current_timestamp_clock"].strip("\0\n") == "monotonic"
+    assert (during["buffer/length"], during["buffer/watermark"]) == ("256", "10")
+    assert results["one"]["before"] == results["one"]["after"]
+
+
+def test_who_has_it_is_told(results):
+    assert "in use by python" in results["one"]["second"]
+
+
+def test_two_devices_of_one_hub_are_joined(results):
+    two = results["two"]
+    assert two["name"] == "accel_3d+gyro_3d"
+    assert (two["lost"], two["missing"], two["steps_back"]) == (0, 0, 0)
+    # The hub's two reports are stamped one after the other.
+    assert -0.5 < two["gyr_behind"][1] <= 0
+    assert two["gyr_z"] < 1e-5
+
+
+RANGES = {
+    "lsm6dsox": ("lsm6dsox_accel+lsm6dsox_gyro", 104, (2, 4, 8, 16), 0.244e-3, 35e-3),
+    "bmi160": ("bmi160", 100, (2, 4, 8, 16), 1 / 4096, 1 / 32.8),
+    "lis3dh": ("lis3dh", 100, (2, 4, 8, 24.6), 0.25e-3, None),
+}
+"""Name, a rate that can be set, ranges in g (at 16 g an LIS3DH has 12 mg per count of 12 bits), and by the data sheets
+g and degrees per second per count at 8 g and 1000 dps (LSM6DSOX DS12814 table 2, BMI160 BST-BMI160-DS000 tables 2 and
+4, LIS3DH DocID17530 table 4)."""
+
+
+@pytest.mark.parametrize("chip", RANGES)
+def test_the_kernel_s_drivers_are_set_and_polled_where_nothing_triggers_them(results, chip):
+    facts = results["chips"][chip]
+    name, rate_hz, ranges_g, acc, gyr = RANGES[chip]
+    assert facts["name"] == name
+    assert rate_hz in facts["rates_hz"]
+    assert facts["accel_ranges_g"] == pytest.approx(ranges_g, rel=0.05)
+    assert facts["format"].startswith("iio-polled:")
+    counts = {"lsm6dsox": 4096, "bmi160": 8192, "lis3dh": 16384}[chip]
+    assert facts["z"] == pytest.approx(counts * acc * 9.80665, rel=0.025)
+    if gyr:
+        assert facts["gyr_x"] == pytest.approx(-1000 * gyr * 3.14159265 / 180, rel=0.01)
