@@ -28,13 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     # Windows are small and the encoder runs one thread: more threads of linear algebra would only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from motionsig.cli import collect, export, models, replay
+    from motionsig.cli import calibrate, collect, doctor, export, models, record, replay, sensors
 
     parser = _Parser(prog="motionsig", description="Turn motion-sensor data into motion signatures.")
     parser.add_argument("--version", action="version", version=f"motionsig {version('motionsig')}")
     parser.add_argument("--verbose", action="store_true", help="log what happens on standard error")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (replay, collect, export, models):
+    for command in (record, replay, collect, export, models, sensors, calibrate, doctor):
         command.add_to(commands)
     options = parser.parse_args(arguments)
     if "command" not in options:

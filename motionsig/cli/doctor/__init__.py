@@ -1,0 +1,64 @@
+"""`motionsig doctor`: what stands between this machine and its signatures, and what to do about it.
+
+One line per finding: ok, note or wrong, what was found, and a command to paste where one helps. Looks only: nothing is
+changed, and no network is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from motionsig.cli.doctor import buses, machine, software
+from motionsig.cli.doctor.findings import Finding, Mark
+from motionsig.publishers.connection import Broker
+from motionsig.publishers.mqtt import default_spool
+from motionsig.sensors import scan
+from motionsig.sensors.bus import I2cBus
+
+
+def add_to(commands: Any) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser("doctor", help="what this machine lacks, and what to do", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="the findings as a JSON array")
+    parser.set_defaults(command=_doctor)
+
+
+def examine(root: Path) -> Iterator[Finding]:
+    """Yield the findings on this process's Python and the machine whose files are below `root`."""
+    interpreter = software.this_interpreter()
+    yield software.python(root, interpreter)
+    yield software.numpy_version()
+    yield software.wheels(interpreter)
+    yield software.runtime(interpreter, sys.path)
+    yield from software.extras(sys.path)
+    yield from buses.i2c(root, scan=_scan)
+    yield from buses.drivers(root)
+    yield from buses.iio(root)
+    yield from machine.clock(root, time.time(), machine.kernel_says_synchronized())
+    yield machine.state_directory(default_spool(Broker("localhost", 1883), "doctor").parent)
+    yield from machine.supply(root)
+
+
+def _scan(number: int) -> list[tuple[str, int]]:
+    """Return the chips that answer on /dev/i2c-NUMBER, and where."""
+    with I2cBus(number) as bus:
+        return [(chip.name, found.address) for found in scan(bus) for chip in found.chips[:1]]
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    findings = []
+    for finding in examine(Path("/")):
+        findings.append(finding)
+        if not options.json:
+            advice = f" -> {finding.advice}" if finding.advice else ""
+            print(f"{finding.mark:<5}  {finding.found}{advice}", flush=True)
+    if options.json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+    return int(any(finding.mark is Mark.WRONG for finding in findings))

@@ -1,0 +1,108 @@
+"""The clock, the room for what waits to be sent, and the supply."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from motionsig.cli.doctor.findings import Finding, Mark, children, is_there, line_of
+from motionsig.publishers.spool import DEFAULT_MAX_BYTES
+
+BUILT = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+"""No clock that is right shows less: this file is younger."""
+
+TIME_ERROR = 5
+"""adjtimex(2): the clock is not synchronised. Whatever keeps the time (timesyncd, chrony, ntpd) tells the kernel."""
+
+THROTTLED = (
+    (0x1, "the supply is too weak now"),
+    (0x4, "the processor is throttled now"),
+    (0x10000, "the supply has been too weak"),
+    (0x40000, "the processor has been throttled"),
+)
+"""Bits of get_throttled (raspberrypi.com/documentation/computers/os.html, vcgencmd get_throttled)."""
+
+
+def kernel_says_synchronized() -> bool | None:
+    """Return whether the kernel takes its time to be synchronised; None if it does not tell."""
+    try:
+        # struct timex, all zero: asks without changing anything. It has 208 bytes at most.
+        state = int(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512)))
+    except (OSError, AttributeError):
+        return None
+    return None if state < 0 else state != TIME_ERROR
+
+
+def clock(root: Path, now_s: float, synchronized: bool | None) -> list[Finding]:
+    """Return what there is to say of Unix time: `now_s`, and whether the kernel has it synchronised."""
+    findings = [_time(root, now_s, synchronized)]
+    if not children(root / "sys/class/rtc", "rtc*"):
+        findings.append(
+            Finding(
+                Mark.NOTE,
+                "no clock runs while this machine is off, so after a start the time is old until a network is there",
+                "start recording after time-sync.target, or wire a battery-backed clock "
+                "(a DS3231 takes I2C address 0x68: give the sensor its other one)",
+            )
+        )
+    return findings
+
+
+def _time(root: Path, now_s: float, synchronized: bool | None) -> Finding:
+    command = "sudo timedatectl set-ntp true"
+    if now_s < BUILT:
+        shown = datetime.fromtimestamp(now_s, UTC).date()
+        return Finding(Mark.WRONG, f"the clock shows {shown}, which has passed", command)
+    if synchronized:
+        return Finding(Mark.OK, "the time is synchronised")
+    if is_there(root / "run/systemd/timesync/synchronized"):
+        return Finding(Mark.OK, "the time has been synchronised since the last start")
+    told = "is not synchronised" if synchronized is False else "may not be synchronised: the kernel does not tell"
+    return Finding(Mark.NOTE, f"the time {told}, and signatures carry it", command)
+
+
+def state_directory(directory: Path) -> Finding:
+    """Return whether signatures can wait in `directory`, which need not exist yet."""
+    existing = next(parent for parent in (directory, *directory.parents) if is_there(parent))
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        return Finding(
+            Mark.WRONG,
+            f"signatures cannot wait in {directory}: {existing} is not a directory this user can write to",
+            "export STATE_DIRECTORY=DIRECTORY, with one that is",
+        )
+    free = shutil.disk_usage(existing).free
+    found = f"signatures wait in {directory}, where {free / 2**20:.0f} MiB are free"
+    if free < DEFAULT_MAX_BYTES:
+        # What grows without bound on these machines is the journal.
+        return Finding(
+            Mark.WRONG,
+            f"{found}; the queue may need {DEFAULT_MAX_BYTES / 2**20:.0f}",
+            "sudo journalctl --vacuum-size=50M",
+        )
+    return Finding(Mark.OK, found)
+
+
+def supply(root: Path) -> list[Finding]:
+    """Return what a Raspberry Pi says of its supply; nothing elsewhere."""
+    alarms = [
+        line_of(monitor / "in0_lcrit_alarm")
+        for monitor in children(root / "sys/class/hwmon", "hwmon*")
+        if line_of(monitor / "name") == "rpi_volt"
+    ]
+    # get_throttled tells more, but newer kernels log a warning with a stack trace when it is read
+    # (drivers/firmware/raspberrypi.c of raspberrypi/linux, get_throttled_show).
+    if alarms:
+        troubles = [THROTTLED[0][1]] if alarms[0] == "1" else []
+    else:
+        words = [line_of(path) for path in children(root / "sys/devices/platform", "soc*/soc*:firmware/get_throttled")]
+        if not words or not re.fullmatch(r"[0-9a-f]{1,8}", words[0]):
+            return []
+        troubles = [trouble for bit, trouble in THROTTLED if int(words[0], 16) & bit]
+    if not troubles:
+        return [Finding(Mark.OK, "the supply is strong enough")]
+    advice = "use the supply made for this board and a short cable, and cool it; more: vcgencmd get_throttled"
+    return [Finding(Mark.NOTE, " and ".join(troubles), advice)]

@@ -1,0 +1,97 @@
+"""`motionsig record`: a live sensor into a log, which `motionsig replay` reads."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from motionsig.blocks import SampleBlock
+from motionsig.cli.sensor_options import add_sensor_options, open_chosen
+from motionsig.errors import InputError
+from motionsig.recordings.native import Recorder
+from motionsig.sensors import IioSource, SensorReader
+
+_SHOW_S = 0.5
+
+
+def add_to(commands: Any) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser("record", help="a live sensor into a log", description=__doc__)
+    add_sensor_options(parser)
+    parser.add_argument("--mount", metavar="MATRIX", help='how it is mounted: "0, 1, 0; -1, 0, 0; 0, 0, 1"')
+    parser.add_argument("--calibration", choices=["none"], help="leave out what `motionsig calibrate` stored")
+    parser.add_argument("--seconds", type=float, metavar="S", help="end after S seconds; by default when interrupted")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the log, which must not exist yet")
+    parser.set_defaults(command=_record)
+
+
+def _record(options: argparse.Namespace) -> int:
+    if options.seconds is not None and not 0 < options.seconds < math.inf:
+        raise InputError(f"--seconds: expected a number above 0, got {options.seconds}")
+    # Whoever stops a service sends SIGTERM; it ends as orderly as an interrupt.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with (
+        open_chosen(options, mount=options.mount, calibration=options.calibration) as sensor,
+        Recorder(
+            options.out,
+            rate_hz=sensor.rate_hz,
+            epoch=sensor.info.epoch,
+            scale=sensor.info.scale,
+            device=sensor.info.device,
+        ) as log,
+        # Without --seconds an interrupt is how it is meant to end.
+        suppress(KeyboardInterrupt),
+    ):
+        _copy(sensor, log, options.seconds)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
+    counts = sensor.counts
+    print(
+        f"{counts.samples:,} samples of {sensor.info.name} to {options.out}: {_rates(sensor)}; {counts.gaps} gaps, "
+        f"{counts.lost:,} samples lost; {counts.overflows} overflows, {counts.discards} discards, "
+        f"{counts.recoveries} recoveries"
+    )
+    if not counts.samples:
+        print("motionsig: expected samples, got none; see `motionsig doctor`", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _copy(sensor: SensorReader | IioSource, log: Recorder, seconds: float | None) -> None:
+    began = shown = time.monotonic()
+    first_ns = None
+    for block in sensor:
+        log.write(block)
+        now = time.monotonic()
+        if len(block) and first_ns is None:
+            first_ns = int(block.time_ns[0])
+        if sys.stderr.isatty() and now - shown >= _SHOW_S:
+            shown = now
+            print(f"\r{now - began:7.1f} s  {_status(sensor, block)}", end="\x1b[K", flush=True, file=sys.stderr)
+        # Sensor time where there is any, so that S seconds are S seconds of samples; else the sensor is away.
+        done_s = (int(block.time_ns[-1]) - first_ns) / 1e9 if len(block) and first_ns is not None else now - began
+        if seconds is not None and done_s >= seconds:
+            return
+
+
+def _status(sensor: SensorReader | IioSource, block: SampleBlock) -> str:
+    if not len(block):
+        return "no samples: the sensor does not answer; trying again"
+    gravity = float(np.linalg.norm(block.data[:, :3], axis=1).mean())
+    counts = sensor.counts
+    return (
+        f"{counts.samples:,} samples  {_rates(sensor)}  {counts.gaps} gaps  {counts.lost:,} lost  "
+        f"|acc| {gravity:.2f} m/s²"
+    )
+
+
+def _rates(sensor: SensorReader | IioSource) -> str:
+    return f"{sensor.true_rate_hz:.2f} Hz (nominal {sensor.rate_hz:g})"

@@ -1,0 +1,161 @@
+"""`motionsig sensors`: which motion sensors are here, what they can do, and whether they pass their own test."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from motionsig.conventions import CHANNELS
+from motionsig.errors import SensorError
+from motionsig.sensors import CHIPS, Found, list_iio, scan
+from motionsig.sensors.bus import Bus, I2cBus, bus_numbers
+from motionsig.sensors.chips import Chip
+from motionsig.sensors.clock import SystemClock
+from motionsig.sensors.self_test import self_test
+
+
+def add_to(commands: Any) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser("sensors", help="which motion sensors are here", description=__doc__)
+    parser.add_argument("--bus", type=int, metavar="N", help="/dev/i2c-N alone")
+    parser.add_argument("--self-test", action="store_true", help="let each chip test itself; it must lie still")
+    parser.add_argument("--chips", action="store_true", help="the chips motionsig reads itself, here or not")
+    parser.add_argument("--json", action="store_true", help="the same as JSON")
+    parser.set_defaults(command=_sensors)
+
+
+def _sensors(options: argparse.Namespace) -> int:
+    if options.chips:
+        facts = [_chip(chip) for chip in CHIPS.values()]
+        print(json.dumps(facts, indent=2) if options.json else "\n".join(_line(chip) for chip in facts))
+        return 0
+    failed = False
+    buses: list[dict[str, Any]] = []
+    for number in bus_numbers() if options.bus is None else [options.bus]:
+        try:
+            with I2cBus(number) as bus:
+                found = [_found(it) for it in scan(bus)]
+                if options.self_test:
+                    failed |= _test(bus, found)
+                buses.append({"bus": bus.name, "clock_hz": bus.clock_hz, "found": found})
+        except SensorError as error:
+            failed = True
+            buses.append({"bus": f"/dev/i2c-{number}", "error": str(error)})
+    kernel = [vars(it) for it in list_iio()]
+    if options.json:
+        print(json.dumps({"buses": buses, "iio": kernel}, indent=2))
+    else:
+        print("\n".join([*_bus_lines(buses), *_iio_lines(kernel)]) or _NOTHING)
+    return int(failed)
+
+
+_NOTHING = """\
+no I2C bus and no IIO device on this machine
+  on a Raspberry Pi: sudo raspi-config nonint do_i2c 0; then `motionsig doctor` says what else is missing
+  without a sensor: motionsig record --sensor simulated --seconds 10 --out walk.msig"""
+
+
+def _chip(chip: Chip) -> dict[str, Any]:
+    return {
+        "name": chip.name,
+        "title": chip.title,
+        "addresses": [f"0x{address:02x}" for address in chip.addresses],
+        "rates_hz": sorted(chip.rates),
+        "accel_ranges_g": sorted(chip.accel_ranges),
+        "gyro_ranges_dps": sorted(chip.gyro_ranges),
+        "fifo_records": chip.capacity,
+        "self_test": chip.self_test is not None,
+        "notes": list(chip.notes),
+    }
+
+
+def _found(found: Found) -> dict[str, Any]:
+    return {"address": f"0x{found.address:02x}", "driver": found.driver, "chips": [_chip(chip) for chip in found.chips]}
+
+
+def _test(bus: Bus, found: Iterable[dict[str, Any]]) -> bool:
+    """Test what was found and enter the results; return whether any failed."""
+    failed = False
+    for it in found:
+        for chip in it["chips"][:1]:
+            if not chip["self_test"]:
+                continue
+            try:
+                results = self_test(bus, CHIPS[chip["name"]], int(it["address"], 0), clock=SystemClock())
+            except SensorError as error:
+                failed, it["self_test_error"] = True, str(error)
+                continue
+            failed |= any(result.passed is False for result in results)
+            it["self_test"] = [
+                {
+                    "channel": result.channel,
+                    # JSON has no infinity and no NaN.
+                    "change": result.change if math.isfinite(result.change) else None,
+                    "least": result.least,
+                    "most": result.most if math.isfinite(result.most) else None,
+                    "passed": result.passed,
+                }
+                for result in results
+            ]
+    return failed
+
+
+def _line(chip: dict[str, Any]) -> str:
+    gyro = f"{_span(chip['gyro_ranges_dps'])} deg/s" if chip["gyro_ranges_dps"] else "no gyroscope"
+    return (
+        f"{chip['name']:<11} {chip['title']}: {_span(chip['rates_hz'])} Hz, {_span(chip['accel_ranges_g'])} g, {gyro}, "
+        f"FIFO of {chip['fifo_records']} samples"
+    )
+
+
+def _span(values: list[float]) -> str:
+    return f"{values[0]:g}" if len(values) == 1 else f"{values[0]:g} to {values[-1]:g}"
+
+
+def _bus_lines(buses: list[dict[str, Any]]) -> list[str]:
+    lines = []
+    for bus in buses:
+        if "error" in bus:
+            lines.append(f"{bus['bus']}  {bus['error']}")
+            continue
+        lines.append(f"{bus['bus']}  {bus['clock_hz'] / 1000:g} kHz{'' if bus['found'] else ', no sensor answers'}")
+        for it in bus["found"]:
+            if it["driver"]:
+                lines.append(f"  {it['address']}  held by the kernel's driver {it['driver']}: see iio below")
+            elif not it["chips"]:
+                lines.append(f"  {it['address']}  something motionsig does not know")
+            else:
+                lines += [f"  {it['address']}  {_line(it['chips'][0])}"]
+                lines += [f"        or {chip['name']}, which says the same of itself" for chip in it["chips"][1:]]
+                lines += [
+                    f'        open_sensor("{it["chips"][0]["name"]}", bus={bus["bus"][9:]}, address={it["address"]})'
+                ]
+            lines += _test_lines(it)
+    return lines
+
+
+def _test_lines(found: dict[str, Any]) -> list[str]:
+    if "self_test_error" in found:
+        return [f"        self-test: {found['self_test_error']}"]
+    return [f"        self-test {it['channel']}: {_verdict(it)}" for it in found.get("self_test", ())]
+
+
+def _verdict(result: dict[str, Any]) -> str:
+    if result["passed"] is None:
+        return "cannot be judged, the factory left no value"
+    most = "" if result["most"] is None else f" to {result['most']:.3g}"
+    verdict = "passed" if result["passed"] else "FAILED"
+    return f"{verdict}, {result['change']:.3g}, expected {result['least']:.3g}{most}"
+
+
+def _iio_lines(kernel: list[dict[str, Any]]) -> list[str]:
+    lines = []
+    for it in kernel:
+        channels = "acceleration and angular rate" if len(it["channels"]) == len(CHANNELS) else "acceleration only"
+        how = "buffer" if it["buffer"] else "no buffer: polled through sysfs"
+        lines.append(f"iio  {it['name']} ({it['driver']}): {channels}, {how}")
+        lines.append(f'        open_sensor("iio:{it["name"]}")')
+    return lines
