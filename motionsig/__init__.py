@@ -19,6 +19,7 @@ from motionsig.errors import (
     ModelError,
     MotionsigError,
     RecordingError,
+    SensorError,
     SinkError,
     WireError,
 )
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from motionsig.pipeline import Summary, extract, run, signature_epoch
     from motionsig.publishers import open_sink, read_signatures
     from motionsig.recordings import open_recording
+    from motionsig.sensors import open_sensor
 
 __all__ = [
     "EncoderError",
@@ -39,6 +41,7 @@ __all__ = [
     "MotionsigError",
     "RecordingError",
     "SampleBlock",
+    "SensorError",
     "SignatureBatch",
     "SinkError",
     "SourceInfo",
@@ -49,6 +52,7 @@ __all__ = [
     "extract",
     "open_encoder",
     "open_recording",
+    "open_sensor",
     "open_sink",
     "read_signatures",
     "run",
@@ -66,6 +70,7 @@ _LAZY = {
     "open_sink": "motionsig.publishers",
     "read_signatures": "motionsig.publishers",
     "open_recording": "motionsig.recordings",
+    "open_sensor": "motionsig.sensors",
 }
 
 

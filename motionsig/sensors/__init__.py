@@ -76,26 +76,23 @@ def scan(bus: Bus, addresses: Collection[int] | None = None) -> list[Found]:
         if driver is not None:
             found.append(Found(bus.name, address, (), driver))
             continue
-        try:
-            chips = tuple(
-                chip for chip in CHIPS.values() if (addresses or address in chip.addresses) and _is(bus, address, chip)
-            )
-        except BusError:
-            continue  # nobody there
-        found.append(Found(bus.name, address, chips))
+        candidates = [chip for chip in CHIPS.values() if addresses or address in chip.addresses]
+        # The bank that is selected after power-up has the identity of a chip with banks.
+        says = {register: _ask(bus, address, register & 0xFF) for chip in candidates for register in chip.identity}
+        if any(value is not None for value in says.values()):
+            chips = tuple(chip for chip in candidates if chip.identity.items() <= says.items())
+            found.append(Found(bus.name, address, chips))
     return found
 
 
-def _is(bus: Bus, address: int, chip: Chip) -> bool:
-    """Tell whether what answers says it is `chip`. The bank that is selected after power-up has its identity."""
-    for register, value in chip.identity.items():
+def _ask(bus: Bus, address: int, register: int) -> int | None:
+    """Return what a register reads as, or None if nobody answers: one refusal is no answer, three are."""
+    for _ in range(3):
         try:
-            got = bus.read(address, register & 0xFF, 1)[0]
+            return bus.read(address, register, 1)[0]
         except BusError:
-            got = bus.read(address, register & 0xFF, 1)[0]  # one refusal is no answer
-        if got != value:
-            return False
-    return True
+            continue
+    return None
 
 
 def open_sensor(

@@ -1,0 +1,101 @@
+"""`motionsig record` and `motionsig sensors` on simulated chips, in real time; sensors/test_process.py has a bus."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from motionsig import open_recording
+from motionsig.cli import main
+
+RECORD = [sys.executable, "-m", "motionsig.cli", "record", "--sensor", "simulated:mpu6500", "--rate-hz", "200"]
+
+
+def test_a_recording_holds_what_the_sensor_gave(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "walk.msig"
+    assert (
+        main(["record", "--sensor", "simulated:icm20948", "--rate-hz", "200", "--seconds", "1", "--out", str(out)]) == 0
+    )
+    with open_recording(out) as log:
+        blocks = list(log)
+    samples = sum(map(len, blocks))
+    assert log.info.device == "icm20948-simulated-68"
+    assert log.rate_hz == 225
+    assert 225 <= samples < 260
+    assert not any(block.gap for block in blocks)
+    assert 8 < np.linalg.norm(np.concatenate([block.data for block in blocks])[:, :3], axis=1).mean() < 12
+    text = capsys.readouterr().out
+    assert text.startswith(f"{samples} samples of icm20948-simulated-68 to {out}: ")
+    assert "Hz (nominal 225); 0 gaps, 0 samples lost" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--seconds", "0"], 2, "--seconds: expected a number above 0, got 0.0"),
+        (["--seconds", "nan"], 2, "--seconds: expected a number above 0, got nan"),
+        (["--sensor", "simulated:bno055"], 2, "simulated chip: expected one of"),
+        (["--rate-hz", "99999"], 2, "rate_hz: expected at most 1000 Hz"),
+        (["--mount", "0, 1, 0"], 2, "mount: expected 3 x 3"),
+        (["--sensor", "mpu6500", "--bus", "77"], 1, "/dev/i2c-77"),
+        (["--sensor", "iio:nothing"], 1, "expected 'nothing'"),
+    ],
+)
+def test_wrong_usage_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], code: int, said: str
+) -> None:
+    out = tmp_path / "walk.msig"
+    assert main(["record", "--sensor", "simulated:mpu6500", "--out", str(out), *options]) == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not out.exists()
+
+
+def test_an_existing_file_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "walk.msig"
+    out.write_text("mine")
+    assert main(["record", "--sensor", "simulated:mpu6500", "--seconds", "1", "--out", str(out)]) == 1
+    assert "expected to create a new recording" in capsys.readouterr().err
+    assert out.read_text() == "mine"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_however_it_ends_the_log_is_whole(tmp_path: Path, number: int) -> None:
+    out = tmp_path / "walk.msig"
+    with subprocess.Popen([*RECORD, "--out", str(out)], stdout=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 20
+        # Two records of a second each are on the disk.
+        while not (out.exists() and out.stat().st_size > 2 * 200 * 12) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(process.pid, number)
+        said = process.communicate(timeout=20)[0]
+    assert process.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 0)
+    with open_recording(out) as log:
+        samples = sum(map(len, log))
+    assert samples >= 400
+    if number != signal.SIGKILL:
+        assert said.startswith(f"{samples:,} samples of mpu6500-simulated-68")
+
+
+def test_sensors_lists_the_chips_it_knows(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sensors", "--chips", "--json"]) == 0
+    chips = {chip["name"]: chip for chip in json.loads(capsys.readouterr().out)}
+    assert len(chips) == 18
+    assert chips["lis3dh"]["gyro_ranges_dps"] == []
+    assert main(["sensors", "--chips"]) == 0
+    assert "lsm6dsox    ST LSM6DSOX: 52 to 1666 Hz, 2 to 16 g" in capsys.readouterr().out
+
+
+def test_sensors_without_any_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sensors", "--json", "--bus", "77"]) == 1
+    (bus,) = json.loads(capsys.readouterr().out)["buses"]
+    assert "expected to open it" in bus["error"]

@@ -1,0 +1,68 @@
+"""Finding a sensor by name, by looking, or not at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from motionsig.errors import InputError, SensorError
+from motionsig.sensors import CHIPS, open_sensor, scan
+from motionsig.sensors.simulated import Faults, SimulatedBus, VirtualClock, simulated_chip
+
+
+def bus_with(*names: str, faults: Faults | None = None) -> tuple[SimulatedBus, VirtualClock]:
+    clock = VirtualClock()
+    return SimulatedBus([simulated_chip(name, clock=clock) for name in names], clock=clock, faults=faults), clock
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_every_chip_is_found_and_named(name: str) -> None:
+    bus, clock = bus_with(name)
+    (found,) = scan(bus)
+    assert CHIPS[name] in found.chips
+    assert {chip.identity == CHIPS[name].identity for chip in found.chips} == {True}
+    sensor = open_sensor("auto", bus=bus, clock=clock, calibration="none")
+    assert sensor.info.format == f"sensor:{found.chips[0].name}"
+
+
+def test_two_chips_on_one_bus() -> None:
+    bus, clock = bus_with("lis3dh", "mpu6050")
+    assert [(it.address, [chip.name for chip in it.chips]) for it in scan(bus)] == [
+        (0x18, ["lis3dh"]),
+        (0x68, ["mpu6050"]),
+    ]
+    assert open_sensor("mpu6050", bus=bus, clock=clock, calibration="none").info.format == "sensor:mpu6050"
+
+
+def test_scanning_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    bus, _ = bus_with(*{chip.addresses[0]: name for name, chip in CHIPS.items()}.values())
+    monkeypatch.setattr(bus, "write", None)
+    assert len(scan(bus)) == len(bus.chips)
+
+
+def test_one_refusal_does_not_hide_a_chip() -> None:
+    for seed in range(20):
+        bus, _ = bus_with("mpu6050", faults=Faults(nack=0.05, seed=seed))
+        assert scan(bus)
+
+
+def test_what_is_there_instead_is_said() -> None:
+    bus, clock = bus_with("mpu6500")
+    with pytest.raises(SensorError, match="'mpu6050': expected it to answer on simulated, got mpu6500 .* at 0x68"):
+        open_sensor("mpu6050", bus=bus, clock=clock)
+    with pytest.raises(SensorError, match="at 0x69, got nothing there; check wiring"):
+        open_sensor("mpu6500", bus=bus, clock=clock, address=0x69)
+    with pytest.raises(InputError, match="expected auto, .*lsm6dsox.*, got 'bno055'"):
+        open_sensor("bno055")
+    with pytest.raises(InputError, match="simulated chip: expected one of .*, got 'bno055'"):
+        open_sensor("simulated:bno055")
+
+
+def test_a_chip_left_in_another_bank_is_found_by_name() -> None:
+    bus, clock = bus_with("icm20948")
+    bus.write(0x68, bytes((0x7F, 0x20)))
+    assert open_sensor("icm20948", bus=bus, clock=clock, calibration="none").rate_hz == 112.5
+
+
+def test_without_a_bus_it_says_what_to_do() -> None:
+    with pytest.raises(SensorError, match=r"/dev/i2c-.*see `motionsig doctor`"):
+        open_sensor("mpu6050", bus=250)

@@ -1,0 +1,126 @@
+"""The reader beyond what every chip's contract says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from motionsig.blocks import SampleBlock
+from motionsig.errors import InputError, SensorError
+from motionsig.sensors import CHIPS, Calibration, SensorReader, open_sensor
+from motionsig.sensors.simulated import Faults, SimulatedBus, VirtualClock, simulated_chip, walking
+from motionsig.sensors.simulated.trial import bench, trial
+
+
+def opened(clock: VirtualClock, **options: object) -> SensorReader:
+    bus = SimulatedBus([simulated_chip("lsm6dso", clock=clock)], clock=clock)
+    sensor = open_sensor("lsm6dso", bus=bus, clock=clock, **{"calibration": "none", **options})
+    assert isinstance(sensor, SensorReader)
+    return sensor
+
+
+def some(sensor: SensorReader, blocks: int = 20) -> SampleBlock:
+    parts = list(islice(sensor, blocks))
+    return SampleBlock(np.concatenate([it.time_ns for it in parts]), np.concatenate([it.data for it in parts]))
+
+
+def test_what_a_block_holds() -> None:
+    clock = VirtualClock()
+    with opened(clock) as sensor:
+        block = some(sensor)
+        assert (sensor.rate_hz, sensor.info.format) == (104.0, "sensor:lsm6dso")
+    assert (block.time_ns.dtype, block.data.dtype) == (np.int64, np.float32)
+    assert (np.diff(block.time_ns) > 0).all()
+    # Counts times the scale, to the bit: that is what makes a log of them small and lossless.
+    scale = np.array(sensor.info.scale, np.float32)
+    counts = np.rint(block.data / scale)
+    assert (counts * scale == block.data).all()
+    felt = walking(np.arange(len(block)), block.time_ns - sensor.unix_offset_ns)
+    assert np.abs(block.data - felt).max() < 0.05
+
+
+def test_mounting_and_calibration_are_applied() -> None:
+    turn = [[0, 1, 0], [-1, 0, 0], [0, 0, 1]]
+    plain = some(opened(VirtualClock())).data
+    for mount in (turn, "0, 1, 0; -1, 0, 0; 0, 0, 1"):
+        with opened(VirtualClock(), mount=mount) as sensor:
+            turned = some(sensor).data
+        assert sensor.info.scale is not None
+        np.testing.assert_array_equal(turned, plain[:, [1, 0, 2, 4, 3, 5]] * [1, -1, 1, 1, -1, 1])
+    bias = replace(Calibration(), gyro_bias=np.array([0.1, 0.0, 0.0]))
+    with opened(VirtualClock(), calibration=bias) as sensor:
+        assert sensor.info.scale is None
+        np.testing.assert_allclose(some(sensor).data, plain - [0, 0, 0, 0.1, 0, 0], atol=1e-6)
+
+
+def test_a_silent_sensor_is_heard_of_every_second() -> None:
+    it = bench("mpu6500")
+    at_ns = it.clock.monotonic_ns() + 10**9
+    it.bus.inject(Faults(events=((at_ns, lambda: it.chip.power_off(at_ns)),)))
+    times = [it.clock.monotonic_ns() / 1e9 for block in it.blocks(60) if not len(block)]
+    assert len(times) > 50
+    assert max(np.diff(times)) < 1.1
+    assert it.reader.counts.gaps == 0, "the gap is marked at the first sample after it"
+    it.chip.power_on(it.clock.monotonic_ns())
+    first = next(block for block in it.stream if len(block))
+    assert first.gap
+    assert it.reader.counts.lost == pytest.approx(59 * it.setting.rate_hz, abs=100)
+
+
+def test_another_chip_in_its_place_gives_nothing() -> None:
+    it = bench("mpu6500")
+    trial(it, 1)
+    own, other = it.chip, simulated_chip("icm20689", clock=it.clock)
+    it.bus.chips[it.chip.address] = other
+    assert sum(map(len, it.blocks(5))) <= 0.2 * it.setting.rate_hz
+    it.bus.chips[it.chip.address] = own
+    assert trial(it, 2).delivered > it.setting.rate_hz
+
+
+def test_a_consumer_that_comes_too_late_loses_and_knows_it() -> None:
+    it = bench("lis3dh", rate_hz=400)
+    before = trial(it, 1)
+    it.clock.sleep(2)
+    after = trial(it, 1)
+    assert (before.lost, after.wrong, after.unreported) == (0, 0, 0)
+    assert it.reader.counts.overflows == 1
+    assert it.reader.counts.lost == pytest.approx(2 * 400, abs=120)
+
+
+def test_going_on_after_a_break_is_a_gap() -> None:
+    clock = VirtualClock()
+    sensor = opened(clock)
+    some(sensor)
+    clock.sleep(1)
+    again = next(block for block in sensor if len(block))
+    assert again.gap
+    assert 80 < sensor.counts.lost < 120
+
+
+def test_closing_leaves_the_chip_as_after_power_up_and_may_be_repeated() -> None:
+    it = bench("bmi160")
+    trial(it, 1)
+    it.reader.close()
+    assert it.chip.sampling_hz() is None
+    it.chip.power_off(it.clock.monotonic_ns())
+    it.reader.close()
+
+
+def test_a_bus_that_is_too_slow_is_refused_with_the_arithmetic() -> None:
+    clock = VirtualClock()
+    bus = SimulatedBus([simulated_chip("mpu6050", clock=clock)], clock=clock, clock_hz=100_000)
+    with pytest.raises(InputError, match=r"1000 x 14 bytes .* of 100,000 bits; rate_hz=500 fits, or a faster bus"):
+        open_sensor("mpu6050", bus=bus, rate_hz=1000, clock=clock)
+    assert open_sensor("mpu6050", bus=bus, rate_hz=500, clock=clock).rate_hz == 500
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_a_chip_that_takes_no_settings_does_not_start(name: str) -> None:
+    clock = VirtualClock()
+    chip = simulated_chip(name, clock=clock)
+    chip.write_register = lambda register, value: None  # type: ignore[method-assign]
+    with pytest.raises(SensorError, match=f"{name} on simulated at 0x.. register 0x.*: expected 0x.* got 0x"):
+        open_sensor(name, bus=SimulatedBus([chip], clock=clock), clock=clock, calibration="none")
