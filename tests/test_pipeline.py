@@ -10,7 +10,7 @@ from motionsig import wire
 from motionsig.blocks import Quality, SampleBlock, concatenate
 from motionsig.errors import InputError
 from motionsig.pipeline import run, signature_epoch
-from motionsig.recordings.native import Recorder, Recording
+from motionsig.recordings.native import Recorder
 from motionsig.sensors.simulated import Oscillator
 from motionsig.sensors.simulated.trial import bench, mishaps
 
@@ -198,3 +198,9 @@ def test_a_gyroscope_that_is_lost_for_a_while_is_a_gap(motion):
     data = motion(20, 50)
     data[400:500, 3:] = np.nan
     assert run(Cut(50, times(1000, 50), data, range(100, 1000, 100)), ENCODER, Wired()).gaps == 1
+
+
+def test_an_epoch_names_samples_encoder_and_hop():
+    card = ENCODER.card
+    assert len({signature_epoch(*given) for given in ((1, card, 64), (2, card, 64), (1, card, 32))}) == 3
+    assert 0 <= signature_epoch(1, card, 64) < 2**63

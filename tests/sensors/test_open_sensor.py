@@ -47,13 +47,13 @@ def test_one_refusal_does_not_hide_a_chip() -> None:
 
 def test_what_is_there_instead_is_said() -> None:
     bus, clock = bus_with("mpu6500")
-    with pytest.raises(SensorError, match="'mpu6050': expected it to answer on simulated, got mpu6500 .* at 0x68"):
+    with pytest.raises(SensorError, match=r"'mpu6050': expected it to answer on simulated, got mpu6500 .* at 0x68"):
         open_sensor("mpu6050", bus=bus, clock=clock)
     with pytest.raises(SensorError, match="at 0x69, got nothing there; check wiring"):
         open_sensor("mpu6500", bus=bus, clock=clock, address=0x69)
-    with pytest.raises(InputError, match="expected auto, .*lsm6dsox.*, got 'bno055'"):
+    with pytest.raises(InputError, match=r"expected auto, .*lsm6dsox.*, got 'bno055'"):
         open_sensor("bno055")
-    with pytest.raises(InputError, match="simulated chip: expected one of .*, got 'bno055'"):
+    with pytest.raises(InputError, match=r"simulated chip: expected one of .*, got 'bno055'"):
         open_sensor("simulated:bno055")
 
 
