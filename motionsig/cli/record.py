@@ -15,11 +15,13 @@ import numpy as np
 
 from motionsig.blocks import SampleBlock
 from motionsig.cli.sensor_options import add_sensor_options, open_chosen
+from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError
 from motionsig.recordings.native import Recorder
 from motionsig.sensors import IioSource, SensorReader
 
 _SHOW_S = 0.5
+_GRACE_S = 5.0
 
 
 def add_to(commands: Any) -> None:
@@ -76,10 +78,15 @@ def _copy(sensor: SensorReader | IioSource, log: Recorder, seconds: float | None
         if sys.stderr.isatty() and now - shown >= _SHOW_S:
             shown = now
             print(f"\r{now - began:7.1f} s  {_status(sensor, block)}", end="\x1b[K", flush=True, file=sys.stderr)
-        # Sensor time where there is any, so that S seconds are S seconds of samples; else the sensor is away.
-        done_s = (int(block.time_ns[-1]) - first_ns) / 1e9 if len(block) and first_ns is not None else now - began
-        if seconds is not None and done_s >= seconds:
+        if seconds is not None and _is_done(block, first_ns, seconds, now - began):
             return
+
+
+def _is_done(block: SampleBlock, first_ns: int | None, seconds: float, passed_s: float) -> bool:
+    """Tell whether so many seconds of samples are there; a sensor that is away is not waited for much longer."""
+    if len(block) and first_ns is not None:
+        return (int(block.time_ns[-1]) - first_ns) / NS_PER_S >= seconds
+    return passed_s >= seconds + _GRACE_S
 
 
 def _status(sensor: SensorReader | IioSource, block: SampleBlock) -> str:

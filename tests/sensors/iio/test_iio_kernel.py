@@ -22,7 +22,7 @@ def results():
     missing = [program for program in NEEDED if not shutil.which(program)]
     if missing or platform.machine() != "x86_64":
         # scripts/test installs what is needed and sets this, so that nothing is left out unnoticed.
-        assert "MOTIONSIG_TEST_KERNEL" not in os.environ, f"expected {NEEDED}, got none of {missing}"
+        assert "MOTIONSIG_TEST_MACHINES" not in os.environ, f"expected {NEEDED}, got none of {missing}"
         pytest.skip(f"needs x86_64 and {', '.join(NEEDED)} (apt-get install qemu-system-x86)")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "motionsig-iio-kernel"
     done = subprocess.run([sys.executable, RUN, cache], capture_output=True, text=True, timeout=240, check=False)
