@@ -9,7 +9,7 @@ import pytest
 import motionsig
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-EXTRACT, LIBRARY, READER = re.findall(r"```python\n(.*?)```", README, re.S)
+EXTRACT, LIBRARY, SENSOR, READER = re.findall(r"```python\n(.*?)```", README, re.S)
 
 
 def test_the_first_example(capsys):
@@ -29,6 +29,13 @@ def test_the_library_example_stores_once_however_often_it_runs(motion, tmp_path,
     assert "signatures=22" in capsys.readouterr().out
 
 
+def test_the_sensor_example_gives_a_first_block(capsys):
+    exec(SENSOR, {})
+    length, gap, rate_hz = capsys.readouterr().out.split()[:3]
+    assert (int(length) > 0, gap) == (True, "False")
+    assert float(rate_hz) == pytest.approx(208, rel=0.1)
+
+
 def test_the_reader_example_is_a_reader(tmp_path):
     blocks = [(np.arange(200) * 20_000_000, np.ones((200, 6)))]
     names = {"hash_of": lambda path, gain: 7, "decode": lambda path: blocks}
@@ -42,7 +49,7 @@ def test_the_reader_example_is_a_reader(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", sorted(set(re.findall(r"^motionsig (\w+) .*(?:store:|mqtt:|motion64)", README, re.M)))
+    "command", sorted(set(re.findall(r"^motionsig (\w+) .*(?:store:|mqtt:|motion64|  #)", README, re.M)))
 )
 def test_commands_shown_are_commands_there_are(command):
     import importlib
