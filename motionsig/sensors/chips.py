@@ -121,9 +121,11 @@ class Chip:
 
     level, fifo_register, fifo_bytes: how to read the FIFO; one_by_one: a read gives one record and no more. record: one
     sample in the FIFO, a structured dtype with the fields "acc" (3,) and "gyr" (3,), and if the chip has them "temp",
-    "stamp" and marks. unsettled: records after an empty FIFO that are not yet measurements.
+    "stamp" and marks; other_order: the same where the chip gives its parts the other way round. unsettled: records
+    after an empty FIFO that are not yet measurements.
 
-    marks: (field, mask, value) that hold in every record. invalid: the code that stands for no measurement.
+    marks: (field, mask, value) that hold in every record. slot: two fields and the bits in which they agree where both
+    are of one instant. invalid: the code that stands for no measurement.
     temperature_jump: counts that "temp" cannot move in one sample. stamp_s: seconds of one tick of "stamp", the chip's
     own time. kept: registers with values of the factory's that must stay as they are after a reset.
 
@@ -151,7 +153,9 @@ class Chip:
     one_by_one: bool = False
     kept: tuple[int, ...] = ()
     unsettled: int = 0
+    other_order: np.dtype[np.void] | None = None
     marks: tuple[tuple[str, int, int], ...] = ()
+    slot: tuple[str, str, int] | None = None
     invalid: int | None = None
     temperature_jump: int | None = None
     stamp_s: float | None = None

@@ -92,7 +92,7 @@ class ChipFifo:
         chip = self.chip
         times = records if chip.one_by_one else 1
         size = chip.record.itemsize * records // times
-        rows = np.frombuffer(self.registers.read(chip.fifo_register, size, times), chip.record)
+        rows = self._rows(self.registers.read(chip.fifo_register, size, times))
         self._examine(rows)
         out = np.zeros((records, 6), np.int16)
         out[:, :3] = rows["acc"]
@@ -114,12 +114,23 @@ class ChipFifo:
         self.registers.run(self.setting.flush)
         self._canary, self._unsettled = _Canary(self._canary.temperature), self.chip.unsettled
 
+    def _rows(self, raw: bytes) -> NDArray[np.void]:
+        chip = self.chip
+        rows = np.frombuffer(raw, chip.record)
+        if chip.other_order is None or all(rows[name][0] & mask == value for name, mask, value in chip.marks):
+            return rows
+        return np.frombuffer(raw, chip.other_order)
+
     def _examine(self, rows: NDArray[np.void]) -> None:
         chip = self.chip
         for name, mask, value in chip.marks:
             wrong = np.flatnonzero((rows[name] & mask) != value)
             if len(wrong):
                 raise Discard(f"record {wrong[0]}: {name} 0x{rows[name][wrong[0]]:02x}, expected 0x{value:02x}")
+        if chip.slot is not None:
+            one, other, mask = chip.slot
+            if ((rows[one] ^ rows[other]) & mask).any():
+                raise Discard(f"{one} and {other} are not of one instant")
         temperature = self._canary.temperature
         if chip.temperature_jump is not None:
             seen = rows["temp"].astype(np.int64)

@@ -168,8 +168,8 @@ class SensorReader:
                     self._alive_ns = self._now_ns
                 elif self._before_ns - self._alive_ns > self._silent_ns:
                     raise RegisterError(f"{self.fifo.registers.where}: expected samples, got none")
-                checks = self._now_ns >= check_ns and self._can_release()
-                if checks:
+                due = bool(self._held) and self._now_ns >= check_ns
+                if due:
                     self.fifo.verify()
             except BusError as error:
                 if not error.nack:
@@ -179,7 +179,7 @@ class SensorReader:
                 # Whoever was away may have come back as after power-up.
                 check_ns = 0
                 continue
-            if checks:
+            if due and self._can_release():
                 check_ns = self._now_ns + self._check_ns
                 yield self._release()
             yield from self._sign_of_life()

@@ -12,6 +12,7 @@ from motionsig.blocks import SampleBlock
 from motionsig.errors import InputError, SensorError
 from motionsig.sensors import CHIPS, Calibration, SensorReader, open_sensor
 from motionsig.sensors.simulated import Faults, SimulatedBus, VirtualClock, simulated_chip, walking
+from motionsig.sensors.simulated.lsm6dso import Lsm6dso
 from motionsig.sensors.simulated.trial import bench, trial
 
 
@@ -124,3 +125,42 @@ def test_a_chip_that_takes_no_settings_does_not_start(name: str) -> None:
     chip.write_register = lambda register, value: None  # type: ignore[method-assign]
     with pytest.raises(SensorError, match=f"{name} on simulated at 0x.. register 0x.*: expected 0x.* got 0x"):
         open_sensor(name, bus=SimulatedBus([chip], clock=clock), clock=clock, calibration="none")
+
+
+class _AccelerometerFirst(Lsm6dso):
+    """An LSM6DSO that gives the two words of an instant the other way round."""
+
+    def read_stream(self, register: int, size: int) -> bytes | None:
+        stream = super().read_stream(register, size)
+        if stream is None or size % 14:
+            return stream
+        return np.frombuffer(stream, np.uint8).reshape(-1, 2, 7)[:, ::-1].tobytes()
+
+
+class _TornPairs(Lsm6dso):
+    """An LSM6DSO whose FIFO begins with the second word of an instant: each pair is of two."""
+
+    def read_stream(self, register: int, size: int) -> bytes | None:
+        stream = super().read_stream(register, size)
+        return stream if stream is None else (stream * 2)[7 : 7 + size]
+
+
+def first_blocks(chip: Lsm6dso, clock: VirtualClock) -> tuple[SensorReader, SampleBlock]:
+    sensor = open_sensor("lsm6dso", bus=SimulatedBus([chip], clock=clock), clock=clock, calibration="none")
+    assert isinstance(sensor, SensorReader)
+    return sensor, some(sensor, 10)
+
+
+def test_words_are_told_by_their_tags() -> None:
+    clock = VirtualClock()
+    sensor, block = first_blocks(_AccelerometerFirst(clock, walking), clock)
+    times_ns = block.time_ns - sensor.unix_offset_ns
+    assert len(block) >= 10
+    assert np.abs(block.data - walking(times_ns, times_ns)).max() < 0.05
+
+
+def test_words_of_two_instants_are_never_paired() -> None:
+    clock = VirtualClock()
+    sensor, block = first_blocks(_TornPairs(clock, walking), clock)
+    assert len(block) == 0
+    assert sensor.counts.discards > 100

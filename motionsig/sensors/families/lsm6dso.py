@@ -25,6 +25,10 @@ _FIFO_DATA_OUT_TAG = 0x78
 # TAG_SENSOR in bits 7:3 of the tag, 1 gyroscope, 2 accelerometer; then a 2-bit counter of time slots and the parity
 # (DS12140, FIFO_DATA_OUT_TAG; st_lsm6dsx_buffer.c). The gyroscope's word comes first in a time slot, as in the LSM6DS3.
 _RECORD = np.dtype([("gyr_tag", "u1"), ("gyr", "<i2", (3,)), ("acc_tag", "u1"), ("acc", "<i2", (3,))])
+# No document says which of the two words of an instant comes first; the kernel goes by the tags (st_lsm6dsx_buffer.c).
+_OTHER_ORDER = np.dtype([("acc_tag", "u1"), ("acc", "<i2", (3,)), ("gyr_tag", "u1"), ("gyr", "<i2", (3,))])
+# TAG_CNT, which counts instants (DS12140, FIFO_DATA_OUT_TAG).
+_SLOT = ("gyr_tag", "acc_tag", 0x06)
 _MARKS = (("gyr_tag", 0xF8, 1 << 3), ("acc_tag", 0xF8, 2 << 3))
 
 # ODR_XL and ODR_G in the upper four bits, BDR_GY and BDR_XL in FIFO_CTRL3, all with the same codes (DS12140,
@@ -142,7 +146,9 @@ LSM6DSO = Chip(
     # 512 words: 3 kbyte without the tags (DS12140 section 6.5; st_lsm6dsx_core.c, max_fifo_size).
     fifo_bytes=512 * 7,
     record=_RECORD,
+    other_order=_OTHER_ORDER,
     marks=_MARKS,
+    slot=_SLOT,
     self_test=_SELF_TEST,
     notes=("the LSM6DSOX answers with the same identity, and reads the same",),
 )
@@ -164,7 +170,9 @@ LSM6DSOX = Chip(
     fifo_register=_FIFO_DATA_OUT_TAG,
     fifo_bytes=512 * 7,
     record=_RECORD,
+    other_order=_OTHER_ORDER,
     marks=_MARKS,
+    slot=_SLOT,
     self_test=_SELF_TEST,
     notes=("the LSM6DSO answers with the same identity, and reads the same",),
 )
@@ -186,7 +194,9 @@ LSM6DSR = Chip(
     fifo_register=_FIFO_DATA_OUT_TAG,
     fifo_bytes=512 * 7,
     record=_RECORD,
+    other_order=_OTHER_ORDER,
     marks=_MARKS,
+    slot=_SLOT,
     self_test=_SELF_TEST,
 )
 
