@@ -25,6 +25,9 @@ from motionsig.windowing import Windower
 
 _BLOCK = 4096
 
+_PATIENCE_S = 10.0
+"""So much acceleration without any angular rate, and no gyroscope is there."""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -102,20 +105,22 @@ def _windower(card: ModelCard, hop: int | None) -> Windower:
 
 
 def _grid(source: Stream, resampler: Resampler) -> Iterator[SampleBlock]:
-    complete = False
+    turns, still = False, 0  # whether an angular rate was seen, and how many samples came without one
     for block in source:
-        if not complete and len(block):
-            _require_gyroscope(block)
-            complete = True
+        if not turns:
+            turns = bool(np.isfinite(block.data[:, 3:]).any())
+            still += int(np.isfinite(block.data[:, :3]).all(axis=1).sum())
+            _require_gyroscope(turns or still < _PATIENCE_S * source.rate_hz)
         # However much a source delivers at once, memory holds the windows of a few thousand samples.
         for first in range(0, max(len(block), 1), _BLOCK):
             part = slice(first, first + _BLOCK)
             yield from resampler.push(SampleBlock(block.time_ns[part], block.data[part], block.gap and not first))
+    _require_gyroscope(turns or not still)
     yield from resampler.flush()
 
 
-def _require_gyroscope(block: SampleBlock) -> None:
-    if np.isnan(block.data[:, 3:]).all() and np.isfinite(block.data[:, :3]).any():
+def _require_gyroscope(there: bool) -> None:
+    if not there:
         raise InputError(
             "samples: expected acceleration and angular rate, got NaN for every angular rate; a signature needs a "
             "sensor that has a gyroscope, too"

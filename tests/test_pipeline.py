@@ -194,10 +194,23 @@ def test_a_sensor_without_a_gyroscope_is_refused_live_and_recorded(chip, tmp_pat
                 run(source, ENCODER, Wired())
 
 
-def test_a_gyroscope_that_is_lost_for_a_while_is_a_gap(motion):
+@pytest.mark.parametrize("cuts", [(), range(100, 1000, 100), (1,)])
+@pytest.mark.parametrize("lost", [slice(400, 500), slice(0, 300), slice(0, 1)])
+def test_a_gyroscope_that_is_not_there_for_a_while_is_a_loss(motion, cuts, lost):
     data = motion(20, 50)
-    data[400:500, 3:] = np.nan
-    assert run(Cut(50, times(1000, 50), data, range(100, 1000, 100)), ENCODER, Wired()).gaps == 1
+    data[lost, 3:] = np.nan
+    summary = run(Cut(50, times(1000, 50), data, cuts), ENCODER, Wired())
+    assert summary.not_finite == lost.stop - lost.start
+    assert summary.windows
+
+
+@pytest.mark.parametrize("first", [0, 1, 100])
+def test_without_a_gyroscope_even_a_torn_start_is_refused(motion, first):
+    data = motion(20, 50)
+    data[:, 3:] = np.nan
+    data[:first] = np.nan
+    with pytest.raises(InputError, match="gyroscope"):
+        run(Cut(50, times(1000, 50), data, (1,)), ENCODER, Wired())
 
 
 def test_an_epoch_names_samples_encoder_and_hop():

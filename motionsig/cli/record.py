@@ -53,7 +53,7 @@ def _record(options: argparse.Namespace) -> int:
         suppress(KeyboardInterrupt),
     ):
         _copy(sensor, log, options.seconds)
-    if sys.stderr.isatty():
+    if _on_terminal():
         print(file=sys.stderr)
     counts = sensor.counts
     print(
@@ -75,7 +75,7 @@ def _copy(sensor: SensorReader | IioSource, log: Recorder, seconds: float | None
         now = time.monotonic()
         if len(block) and first_ns is None:
             first_ns = int(block.time_ns[0])
-        if sys.stderr.isatty() and now - shown >= _SHOW_S:
+        if _on_terminal() and now - shown >= _SHOW_S:
             shown = now
             print(f"\r{now - began:7.1f} s  {_status(sensor, block)}", end="\x1b[K", flush=True, file=sys.stderr)
         if seconds is not None and _is_done(block, first_ns, seconds, now - began):
@@ -87,6 +87,11 @@ def _is_done(block: SampleBlock, first_ns: int | None, seconds: float, passed_s:
     if len(block) and first_ns is not None:
         return (int(block.time_ns[-1]) - first_ns) / NS_PER_S >= seconds
     return passed_s >= seconds + _GRACE_S
+
+
+def _on_terminal() -> bool:
+    # A service may run with its standard error closed; then Python has none.
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def _status(sensor: SensorReader | IioSource, block: SampleBlock) -> str:

@@ -16,11 +16,16 @@ def add_sensor_options(parser: argparse.ArgumentParser) -> None:
         help="a chip (see `motionsig sensors --chips`), auto (the default), iio:NAME or simulated:NAME",
     )
     parser.add_argument("--bus", type=int, metavar="N", help="/dev/i2c-N; by default each in turn")
-    parser.add_argument("--address", type=lambda text: int(text, 0), metavar="A", help="on the bus, such as 0x6a")
+    parser.add_argument("--address", type=_address, metavar="A", help="on the bus, such as 0x6a")
     parser.add_argument("--rate-hz", type=float, default=100.0, metavar="R", help="samples per second, at least (100)")
     parser.add_argument("--accel-range-g", type=float, default=8.0, metavar="G", help="full scale, at least (8)")
     parser.add_argument("--gyro-range-dps", type=float, default=1000.0, metavar="D", help="full scale, at least (1000)")
     parser.add_argument("--bus-clock-hz", type=int, metavar="HZ", help="where the kernel does not know it")
+
+
+def _address(text: str) -> int:
+    """Return an address given as 0x6a or 106."""
+    return int(text, 0)
 
 
 def open_chosen(

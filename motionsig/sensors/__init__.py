@@ -68,7 +68,7 @@ class Found:
 def scan(bus: Bus, addresses: Collection[int] | None = None) -> list[Found]:
     """Ask at every address that a known chip may have, or at `addresses`; return what answers or is the kernel's.
 
-    Registers that name a chip are read, nothing is written.
+    Registers that name a chip are read, nothing is written. Raises BusError where the bus itself fails.
     """
     found = []
     for address in sorted(addresses or {address for chip in CHIPS.values() for address in chip.addresses}):
@@ -90,8 +90,9 @@ def _ask(bus: Bus, address: int, register: int) -> int | None:
     for _ in range(3):
         try:
             return bus.read(address, register, 1)[0]
-        except BusError:
-            continue
+        except BusError as error:
+            if not error.nack:
+                raise
     return None
 
 
@@ -122,6 +123,10 @@ def open_sensor(
     """
     kind, _, rest = name.partition(":")
     clock = clock or SystemClock()
+    if kind in ("iio", "simulated") and (bus is not None or address is not None):
+        raise InputError(
+            f"{name}: expected no bus and no address, which are for a chip on I2C, got {bus} and {address}"
+        )
     if kind == "iio" or (name == "auto" and bus is None and list_iio()):
         return open_iio(
             rest or "auto",

@@ -13,13 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from motionsig.errors import MissingExtraError, SensorError
+from motionsig.errors import InputError, MissingExtraError, SensorError
 
 DEFAULT_CLOCK_HZ = 100_000
 """What the kernel takes where the device tree names no clock (include/linux/i2c.h, I2C_MAX_STANDARD_MODE_FREQ)."""
-
-MOST_READS = 21
-"""Reads in one transaction: two messages each of at most 42 (uapi/linux/i2c-dev.h, I2C_RDWR_IOCTL_MAX_MSGS)."""
 
 _NACKS = {errno.EREMOTEIO, errno.ENXIO, errno.ENODEV}
 """What adapters report when nobody acknowledges: the Pi's, most others, i2c-stub."""
@@ -42,15 +39,15 @@ class Bus(Protocol):
     def write(self, address: int, data: bytes) -> None:
         """Write `data`, whose first byte is the register."""
 
-    def read(self, address: int, register: int, size: int, times: int = 1) -> bytes:
-        """Read `size` bytes from `register` on, `times` over in one transaction; return them all, joined."""
+    def read(self, address: int, register: int, size: int) -> bytes:
+        """Read `size` bytes from `register` on."""
 
     def close(self) -> None: ...
 
 
-def transaction_s(clock_hz: int, *sizes: int) -> float:
-    """Return the time that reads of `sizes` bytes take on the wire: nine bits a byte, two addresses, a register."""
-    return sum(9 * (size + 3) + 3 for size in sizes) / clock_hz
+def transaction_s(clock_hz: int, size: int) -> float:
+    """Return the time that a read of `size` bytes takes on the wire: nine bits a byte, two addresses, a register."""
+    return (9 * (size + 3) + 3) / clock_hz
 
 
 class I2cBus:
@@ -62,10 +59,11 @@ class I2cBus:
             import smbus2
         except ImportError as error:
             raise MissingExtraError("I2C needs smbus2: pip install 'motionsig[i2c]'") from error
+        if clock_hz is not None and not clock_hz > 0:
+            raise InputError(f"bus_clock_hz: expected a number above 0, got {clock_hz!r}")
         self.name = f"/dev/i2c-{number}"
         self.clock_hz = clock_hz or bus_clock_hz(number, root=root) or DEFAULT_CLOCK_HZ
         self._message: Any = smbus2.i2c_msg
-        self._one_read_each = False
         try:
             self._bus = smbus2.SMBus(number)
         except OSError as error:
@@ -84,23 +82,11 @@ class I2cBus:
     def write(self, address: int, data: bytes) -> None:
         self._transfer(address, self._message.write(address, data))
 
-    def read(self, address: int, register: int, size: int, times: int = 1) -> bytes:
-        if times > MOST_READS or (times > 1 and self._one_read_each):
-            part = 1 if self._one_read_each else MOST_READS
-            return b"".join(
-                self.read(address, register, size, min(part, times - done)) for done in range(0, times, part)
-            )
-        reads = [self._message.read(address, size) for _ in range(times)]
-        pairs = [(self._message.write(address, (register,)), read) for read in reads]
-        try:
-            self._transfer(address, *(message for pair in pairs for message in pair))
-        except OSError as error:
-            if times == 1 or error.errno != errno.EOPNOTSUPP:
-                raise
-            self._one_read_each = True
-            return self.read(address, register, size, times)
+    def read(self, address: int, register: int, size: int) -> bytes:
+        data = self._message.read(address, size)
+        self._transfer(address, self._message.write(address, (register,)), data)
         # A slice of the buffer; iterating over an i2c_msg makes a Python integer of every byte.
-        return b"".join(ctypes.string_at(read.buf, read.len) for read in reads)
+        return ctypes.string_at(data.buf, data.len)
 
     def close(self) -> None:
         self._bus.close()
@@ -109,8 +95,6 @@ class I2cBus:
         try:
             self._bus.i2c_rdwr(*messages)
         except OSError as error:
-            if error.errno == errno.EOPNOTSUPP and len(messages) > 2:
-                raise
             raise BusError(
                 f"{self.name} address 0x{address:02x}: expected a transaction, got: {error.strerror} ({error.errno})",
                 nack=error.errno in _NACKS,

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import radians
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import InputError
+
+CLOCK_TOLERANCE = 0.05
+"""How far a chip's clock may be off: the most that the data sheets leave open."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class Level:
     register: int
     size: int
     count: tuple[int, int]
-    order: str
+    order: Literal["big", "little"]
     mask: int
     unit: int
     full: tuple[tuple[int, int], ...] = ()
@@ -129,8 +133,8 @@ class Chip:
     temperature_jump: counts that "temp" cannot move in one sample. stamp_s: seconds of one tick of "stamp", the chip's
     own time. kept: registers with values of the factory's that must stay as they are after a reset.
 
-    bank: the register that selects a bank, and how far the bank's number is shifted in it. clock_tolerance: how far the
-    chip's clock may be off. notes: what a user should know.
+    bank: the register that selects a bank, and how far the bank's number is shifted in it. notes: what a user should
+    know.
     """
 
     name: str
@@ -159,7 +163,6 @@ class Chip:
     invalid: int | None = None
     temperature_jump: int | None = None
     stamp_s: float | None = None
-    clock_tolerance: float = 0.05
     self_test: SelfTest | None = None
     notes: tuple[str, ...] = field(default=())
 

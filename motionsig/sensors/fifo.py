@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.errors import InputError, SensorError
-from motionsig.sensors.bus import Bus, transaction_s
-from motionsig.sensors.chips import Chip, Setting
+from motionsig.sensors.bus import Bus, BusError, transaction_s
+from motionsig.sensors.chips import CLOCK_TOLERANCE, Chip, Setting
 from motionsig.sensors.clock import Clock
 from motionsig.sensors.registers import Registers, spans
 
@@ -76,7 +76,7 @@ class ChipFifo:
         level = self.chip.level
         raw = self.registers.read(level.register, level.size)
         first, length = level.count
-        count = int.from_bytes(raw[first : first + length], level.order) & level.mask  # type: ignore[arg-type]
+        count = int.from_bytes(raw[first : first + length], level.order) & level.mask
         size = count * level.unit
         if any(raw[at] & mask for at, mask in level.full) or size + self.chip.record.itemsize > self.chip.fifo_bytes:
             raise Overflow(f"{size} of {self.chip.fifo_bytes} bytes in the FIFO")
@@ -87,12 +87,18 @@ class ChipFifo:
     def read(self, records: int) -> NDArray[np.int16]:
         """Return (n, 6) counts of so many records, fewer while they are unsettled; 0 for a gyroscope that is not there.
 
-        Raises Discard where they cannot be what the chip measured.
+        Raises Discard where they cannot be what the chip measured, BusError where none has moved.
         """
         chip = self.chip
-        times = records if chip.one_by_one else 1
-        size = chip.record.itemsize * records // times
-        rows = self._rows(self.registers.read(chip.fifo_register, size, times))
+        raw = b""
+        for size in self._reads(records):
+            try:
+                raw += self.registers.read(chip.fifo_register, size)
+            except BusError as error:
+                if raw:
+                    raise Discard(f"only {len(raw)} bytes of {records} records: {error}") from error
+                raise
+        rows = self._rows(raw)
         self._examine(rows)
         out = np.zeros((records, 6), np.int16)
         out[:, :3] = rows["acc"]
@@ -106,13 +112,17 @@ class ChipFifo:
 
     def read_s(self, records: int) -> float:
         """Return the time on the wire of reading so many."""
-        times = records if self.chip.one_by_one else 1
-        return times * transaction_s(self._clock_hz, records * self.chip.record.itemsize // times)
+        return sum(transaction_s(self._clock_hz, size) for size in self._reads(records))
+
+    def _reads(self, records: int) -> list[int]:
+        """Return the bytes of each transaction that so many records take."""
+        size = self.chip.record.itemsize
+        return [size] * records if self.chip.one_by_one else [size * records]
 
     def flush(self) -> None:
         """Empty the FIFO; what comes out next begins a record."""
         self.registers.run(self.setting.flush)
-        self._canary, self._unsettled = _Canary(self._canary.temperature), self.chip.unsettled
+        self._canary, self._unsettled = _Canary(), self.chip.unsettled
 
     def _rows(self, raw: bytes) -> NDArray[np.void]:
         chip = self.chip
@@ -156,7 +166,7 @@ def drain_s(chip: Chip, rate_hz: float) -> float:
 
 def bus_load(chip: Chip, setting: Setting, clock_hz: int) -> float:
     """Return the share of the bus's time that reading takes, at the fastest the chip's clock may run."""
-    rate_hz = setting.rate_hz * (1 + chip.clock_tolerance)
+    rate_hz = setting.rate_hz * (1 + CLOCK_TOLERANCE)
     record = chip.record.itemsize
     drains = 1 / drain_s(chip, setting.rate_hz)
     levels = drains * transaction_s(clock_hz, chip.level.size)

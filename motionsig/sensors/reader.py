@@ -5,15 +5,15 @@ that succeeds. *Drain* reads the FIFO before it is half full, at the instant tha
 reads back every register that was written, ten times a second.
 
 A sample waits until the registers it was taken with have been read back unchanged: so a chip that lost its settings, or
-half of them, never passes off its samples as good ones. Whatever cannot be trusted is emptied out of the FIFO, never
-repaired; how much was lost follows from the times on either side, and stands in `counts`.
+half of them, does not pass off its samples as good ones, unless a setting comes back by itself within a tenth of a
+second. Whatever cannot be trusted is emptied out of the FIFO, never repaired; how much was lost follows from the times
+on either side, and stands in `counts`.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,7 +27,8 @@ from motionsig.conventions import CHANNELS, NS_PER_S
 from motionsig.errors import SensorError
 from motionsig.sensors.bus import BusError
 from motionsig.sensors.calibration import Calibration
-from motionsig.sensors.clock import Clock
+from motionsig.sensors.chips import CLOCK_TOLERANCE
+from motionsig.sensors.clock import Clock, unix_offset_ns
 from motionsig.sensors.fifo import CHECK_S, ChipFifo, Discard, Overflow, drain_s
 from motionsig.sensors.registers import RegisterError
 from motionsig.timebase import SETTLED_NS, TimeBase
@@ -51,9 +52,10 @@ _QUIET_S = 1.0
 class SensorCounts:
     """What happened so far.
 
-    samples: delivered. lost: taken by the sensor and not delivered, as far as time tells. gaps: losses that those were
-    in. overflows: FIFOs that were full. discards: readings that could not be trusted. retries: transactions repeated
-    because nobody acknowledged. recoveries: starts after the first.
+    samples: delivered. lost: what the sensor's clock had time for between two samples delivered, also while it had no
+    power; counted when the later one is. gaps: losses that those were in. overflows: FIFOs that were full. discards:
+    readings that could not be trusted. retries: transactions repeated because nobody acknowledged. recoveries: starts
+    after the first.
     """
 
     samples: int = 0
@@ -84,7 +86,7 @@ class SensorReader:
         self._calibration = calibration
         self._scale = fifo.setting.scale
         # The wall clock is asked once: a step of it later bends nothing.
-        self.unix_offset_ns = time.time_ns() - clock.monotonic_ns()
+        self.unix_offset_ns = unix_offset_ns(clock)
         whole = calibration.permutes_axes and bool(np.isfinite(self._scale).all())
         self.info = SourceInfo(
             name=device_id,
@@ -96,13 +98,18 @@ class SensorReader:
         self._drain_ns = round(drain_s(fifo.chip, self.rate_hz) * NS_PER_S)
         self._check_ns = round(CHECK_S * NS_PER_S) - self._drain_ns
         self._silent_ns = round(max(_SILENT_S, _SILENT_PERIODS / self.rate_hz) * NS_PER_S)
-        self._fastest_hz = self.rate_hz * (1 + fifo.chip.clock_tolerance)
+        self._fastest_hz = self.rate_hz * (1 + CLOCK_TOLERANCE)
         self._errors = self._taken = 0
         self._gap = False
         self._held: list[NDArray[np.int16]] = []
         self._heard_ns = clock.monotonic_ns()
         self._time = TimeBase(self.rate_hz)
-        fifo.configure()
+        self._closed = False
+        try:
+            fifo.configure()
+        except SensorError:
+            resources.close()
+            raise
 
     @property
     def rate_hz(self) -> float:
@@ -123,7 +130,10 @@ class SensorReader:
         self.close()
 
     def close(self) -> None:
-        """Leave the chip as after power-up."""
+        """Leave the chip as after power-up; again is harmless."""
+        if self._closed:
+            return
+        self._closed = True
         try:
             self.fifo.registers.run(self.fifo.chip.reset)
         except SensorError as error:
@@ -131,6 +141,8 @@ class SensorReader:
         self._resources.close()
 
     def __iter__(self) -> Iterator[SampleBlock]:
+        if self._closed:
+            raise SensorError(f"{self.device_id}: expected an open sensor, got a closed one")
         while True:
             try:
                 yield from self._stream()
@@ -152,6 +164,8 @@ class SensorReader:
                 self.counts.overflows += 1
             else:
                 self.counts.discards += 1
+            if not isinstance(reason, Overflow) or not self._taken:
+                # A FIFO that is full whenever it is looked at has stopped working.
                 self._count_error(reason)
             # What came before is as good as the registers it was taken with.
             self.fifo.verify()
@@ -161,30 +175,32 @@ class SensorReader:
 
     def _segment(self) -> Iterator[SampleBlock]:
         """Yield from an empty FIFO on; raise Discard where its content cannot be trusted any more."""
-        check_ns = 0
+        # When samples may be let out again, and when at the latest the registers are read back.
+        release_ns, check_ns = 0, self._now_ns + self._check_ns
         while True:
             try:
                 if self._drain():
                     self._alive_ns = self._now_ns
                 elif self._before_ns - self._alive_ns > self._silent_ns:
                     raise RegisterError(f"{self.fifo.registers.where}: expected samples, got none")
-                due = bool(self._held) and self._now_ns >= check_ns
-                if due:
+                ready = self._now_ns >= release_ns and self._can_release()
+                if ready or self._now_ns >= check_ns:
                     self.fifo.verify()
+                    check_ns = self._now_ns + self._check_ns
             except BusError as error:
                 if not error.nack:
                     raise Discard(str(error)) from error
                 self._count_error(error)
                 self._clock.sleep(_FIRST_PAUSE_S)
                 # Whoever was away may have come back as after power-up.
-                check_ns = 0
+                release_ns = check_ns = 0
                 continue
-            if due and self._can_release():
-                check_ns = self._now_ns + self._check_ns
+            if ready:
+                release_ns = check_ns
                 yield self._release()
             yield from self._sign_of_life()
             # The first sample after a start is not kept waiting for others.
-            ahead_ns = self._drain_ns if check_ns else min(self._drain_ns, round(NS_PER_S / self.rate_hz))
+            ahead_ns = self._drain_ns if release_ns else min(self._drain_ns, round(NS_PER_S / self.rate_hz))
             self._sleep_until(self._time.next_poll_ns(self._now_ns + ahead_ns))
 
     def _drain(self) -> bool:
@@ -250,8 +266,9 @@ class SensorReader:
     def _sign_of_life(self) -> Iterator[SampleBlock]:
         """Yield an empty block if nothing has been delivered for a while."""
         if self._clock.monotonic_ns() - self._heard_ns > _QUIET_S * NS_PER_S:
-            self._heard_ns = self._clock.monotonic_ns()
             yield SampleBlock(np.empty(0, np.int64), np.empty((0, len(CHANNELS)), np.float32))
+            # What the consumer took of the time is not the sensor's silence.
+            self._heard_ns = self._clock.monotonic_ns()
 
     def _begin_segment(self) -> None:
         """Count from zero again: after a loss only the rate is still known."""

@@ -33,20 +33,20 @@ class Registers:
         self._clock = clock
         self._bank: int | None = None
 
-    def read(self, register: int, size: int = 1, times: int = 1) -> bytes:
-        """Return `size` bytes from `register` on, `times` over.
+    def read(self, register: int, size: int = 1) -> bytes:
+        """Return `size` bytes from `register` on.
 
         Raises BusError. Nothing has moved while nobody acknowledged, so that asking again loses nothing.
         """
         self._select(register)
         for _ in range(_TRIES - 1):
             try:
-                return self._bus.read(self._address, register & 0xFF, size, times)
+                return self._bus.read(self._address, register & 0xFF, size)
             except BusError as error:
                 if not error.nack:
                     raise
                 self.retries += 1
-        return self._bus.read(self._address, register & 0xFF, size, times)
+        return self._bus.read(self._address, register & 0xFF, size)
 
     def write(self, register: int, value: int) -> None:
         """Write one register; raises BusError."""

@@ -17,7 +17,6 @@ import threading
 from collections import Counter
 from ctypes import c_char_p, c_int, c_long, c_size_t, c_ulong, c_void_p
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -119,26 +118,17 @@ class _Message:
     size: int
 
 
-def _what(pair: tuple[_Message, _Message]) -> tuple[int, bytes, int]:
-    """Return address, register and size of a write with a read behind it."""
-    write, read = pair
-    return write.address, bytes(write.memory), read.size
-
-
 class I2cMachine:
     """A machine on which programs find `bus` as /dev/i2c-1; a context manager.
 
-    one_read_each: its adapter takes a read as the last message only (i2c-bcm2835.c). ioctls: how many of each request.
-    asked: the addresses on the bus that were talked to. lock: held while a transaction goes on.
+    Its adapter takes a read as the last message only, as the Pi's does (i2c-bcm2835.c). ioctls: how many of each
+    request. asked: the addresses on the bus that were talked to. lock: held while a transaction goes on.
     """
 
-    def __init__(
-        self, bus: SimulatedBus, folder: Path, *, clock_hz: int = 400_000, one_read_each: bool = False
-    ) -> None:
+    def __init__(self, bus: SimulatedBus, folder: Path, *, clock_hz: int = 400_000) -> None:
         library = _umockdev()
         self.bus = bus
         self.folder = folder
-        self.one_read_each = one_read_each
         self.ioctls: Counter[int] = Counter()
         self.asked: set[int] = set()
         self._processes: list[subprocess.Popen[str]] = []
@@ -249,19 +239,16 @@ class I2cMachine:
                 raise OSError(errno.EINVAL, "too long a message")
             self.asked.add(address)
             messages.append(_Message(address, bool(flags & _READ), table.at(16 * row + 8, size), size))
-        if self.one_read_each and any(message.reads for message in messages[:-1]):
+        if any(message.reads for message in messages[:-1]):
             raise OSError(errno.EOPNOTSUPP, "a read that is not the last message")
         if not any(message.reads for message in messages):
             for message in messages:
                 self.bus.write(message.address, bytes(message.memory))
             return
-        if [message.reads for message in messages] != [False, True] * (count // 2):
-            raise OSError(errno.EINVAL, "not known here: expected writes, or reads with a write before each")
-        for (address, register, size), same in groupby(zip(messages[::2], messages[1::2], strict=True), _what):
-            reads = [read for _, read in same]
-            data = self.bus.read(address, register[0], size, len(reads))
-            for at, read in enumerate(reads):
-                read.memory.put(data[at * size : (at + 1) * size])
+        if [message.reads for message in messages] != [False, True]:
+            raise OSError(errno.EINVAL, "not known here: expected writes, or a read with a write before it")
+        write, read = messages
+        read.memory.put(self.bus.read(read.address, bytes(write.memory)[0], read.size))
 
     def _smbus(self, address: int, argument: _Memory) -> None:
         """Do as i2c_smbus_xfer_emulated (drivers/i2c/i2c-core-smbus.c), as far as sensors need it."""

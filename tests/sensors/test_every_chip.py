@@ -113,6 +113,16 @@ def test_one_refused_transaction_loses_nothing(chip: Chip) -> None:
     assert (account.wrong, account.lost, account.gaps) == (0, 0, 0)
 
 
+@EVERY
+def test_what_the_self_test_changes_is_watched(chip: Chip) -> None:
+    """Left on by a glitch, it would pass for motion."""
+    test = chip.self_test
+    assert test is not None
+    changed = {step.register for step in (*test.before, *test.on) if isinstance(step, Set) and step.mask}
+    written = {step.register for step in (*chip.setup, *chip.start) if isinstance(step, Set) and step.mask}
+    assert changed <= written
+
+
 def still(serials: np.ndarray, times_ns: np.ndarray) -> np.ndarray:
     """A sensor that lies flat."""
     return np.tile([0.0, 0.0, 9.8, 0.0, 0.0, 0.0], (len(serials), 1))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 
 from motionsig.errors import InputError, SensorError
-from motionsig.sensors import CHIPS, open_sensor, scan
+from motionsig.sensors import CHIPS, Calibration, SensorReader, open_sensor, scan
+from motionsig.sensors.chips import settle
+from motionsig.sensors.fifo import ChipFifo
 from motionsig.sensors.simulated import Faults, SimulatedBus, VirtualClock, simulated_chip
 
 
@@ -66,3 +70,36 @@ def test_a_chip_left_in_another_bank_is_found_by_name() -> None:
 def test_without_a_bus_it_says_what_to_do() -> None:
     with pytest.raises(SensorError, match=r"/dev/i2c-.*see `motionsig doctor`"):
         open_sensor("mpu6050", bus=250)
+
+
+def test_a_bus_that_hangs_is_not_an_empty_one() -> None:
+    bus, clock = bus_with("mpu6050")
+    bus.stuck_until_ns = clock.monotonic_ns() + 10**9
+    with pytest.raises(SensorError, match=r"address 0x18: simulated failure \(110\)"):
+        open_sensor("auto", bus=bus, clock=clock)
+
+
+def test_a_failed_start_closes_the_bus_that_was_opened_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    bus, clock = bus_with("mpu6050")
+    closed = []
+    monkeypatch.setattr(bus, "close", lambda: closed.append(bus))
+    bus.chips[0x68].write_register = lambda register, value: None  # type: ignore[method-assign]
+    with pytest.raises(SensorError), ExitStack() as resources:
+        resources.callback(bus.close)
+        fifo = ChipFifo(
+            bus,
+            CHIPS["mpu6050"],
+            0x68,
+            settle(CHIPS["mpu6050"], rate_hz=100, accel_range_g=8, gyro_range_dps=1000),
+            clock,
+        )
+        SensorReader(fifo, clock=clock, calibration=Calibration(), device_id="it", resources=resources.pop_all())
+    assert closed == [bus]
+
+
+def test_options_that_mean_nothing_are_refused() -> None:
+    for name in ("simulated", "iio:bmi160"):
+        with pytest.raises(InputError, match="expected no bus and no address"):
+            open_sensor(name, bus=1)
+    with pytest.raises(InputError, match="bus_clock_hz: expected a number above 0, got -1"):
+        open_sensor("mpu6050", bus=1, bus_clock_hz=-1)

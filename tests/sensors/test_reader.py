@@ -11,9 +11,11 @@ import pytest
 from motionsig.blocks import SampleBlock
 from motionsig.errors import InputError, SensorError
 from motionsig.sensors import CHIPS, Calibration, SensorReader, open_sensor
+from motionsig.sensors.bus import BusError
+from motionsig.sensors.fifo import Overflow
 from motionsig.sensors.simulated import Faults, SimulatedBus, VirtualClock, simulated_chip, walking
 from motionsig.sensors.simulated.lsm6dso import Lsm6dso
-from motionsig.sensors.simulated.trial import bench, trial
+from motionsig.sensors.simulated.trial import Account, bench, enter, trial
 
 
 def opened(clock: VirtualClock, **options: object) -> SensorReader:
@@ -104,10 +106,56 @@ def test_going_on_after_a_break_is_a_gap() -> None:
 def test_closing_leaves_the_chip_as_after_power_up_and_may_be_repeated() -> None:
     it = bench("bmi160")
     trial(it, 1)
-    it.reader.close()
-    assert it.chip.sampling_hz() is None
-    it.chip.power_off(it.clock.monotonic_ns())
-    it.reader.close()
+    with it.reader:
+        it.reader.close()
+        assert it.chip.sampling_hz() is None
+        it.reader.close()
+    with pytest.raises(SensorError, match="expected an open sensor, got a closed one"):
+        next(iter(it.reader))
+    gone = bench("bmi160")
+    gone.chip.power_off(gone.clock.monotonic_ns())
+    gone.reader.close()
+
+
+def test_a_slow_consumer_still_gets_samples_and_hears_of_the_lost_ones() -> None:
+    for name, kept in (("mpu6050", 0.001), ("lsm6ds3", 0.9)):
+        it = bench(name, rate_hz=52)
+        account = Account()
+        for _ in range(60):
+            block = next(it.stream)
+            if len(block):
+                enter(account, it, block)
+            it.clock.sleep(5)
+        assert (account.wrong, account.unreported) == (0, 0)
+        assert account.delivered > kept * 60 * 5 * it.setting.rate_hz
+
+
+def test_a_fifo_that_is_always_full_ends_in_a_new_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = bench("mpu6500")
+    trial(it, 1)
+    monkeypatch.setattr(it.reader.fifo, "level", lambda: (_ for _ in ()).throw(Overflow("512 of 512 bytes")))
+    list(it.blocks(2))
+    assert it.reader.counts.recoveries > 5
+    monkeypatch.undo()
+    assert trial(it, 2).delivered > 150
+
+
+@pytest.mark.parametrize("refused", [1, 3, 9])
+def test_a_refusal_between_two_reads_of_one_drain_loses_what_it_may_have_lost(refused: int) -> None:
+    """A chip that gives one sample a read: the reads before the refusal have taken theirs out of the FIFO."""
+    it = bench("adxl345", rate_hz=400)
+    trial(it, 1)
+    read, reads = it.bus.read, iter(range(10**9))
+
+    def refusing(address: int, register: int, size: int) -> bytes:
+        if register == 0x32 and refused <= next(reads) % 40 < refused + 4:
+            raise BusError("nobody acknowledged", nack=True)
+        return read(address, register, size)
+
+    it.bus.read = refusing  # type: ignore[method-assign]
+    account = trial(it, 5)
+    assert (account.wrong, account.unreported) == (0, 0)
+    assert account.delivered > 300
 
 
 def test_a_bus_that_is_too_slow_is_refused_with_the_arithmetic() -> None:

@@ -57,8 +57,8 @@ class Bench:
     def write(self, *data: int) -> None:
         self.bus.write(self.chip.address, bytes(data))
 
-    def read(self, register: int, size: int = 1, times: int = 1) -> bytes:
-        return self.bus.read(self.chip.address, register, size, times)
+    def read(self, register: int, size: int = 1) -> bytes:
+        return self.bus.read(self.chip.address, register, size)
 
     def take(self, samples: int) -> None:
         """Wait until so many more samples have been taken, the last one just now."""
@@ -728,7 +728,7 @@ def test_adxl345_gives_one_entry_a_read():
     first = bench.chip.taken
     bench.take(10)
     assert bench.byte(0x39) == 10
-    found = np.frombuffer(bench.read(0x32, 6, times=10), "<i2").reshape(-1, 3)
+    found = np.frombuffer(b"".join(bench.read(0x32, 6) for _ in range(10)), "<i2").reshape(-1, 3)
     expected = counts(bench.felt(np.arange(first, first + 10)), STANDARD_GRAVITY / 256)
     np.testing.assert_array_equal(found, expected[:, :3])
     assert bench.byte(0x39) == 0

@@ -60,6 +60,7 @@ BMI160 = Chip(
         Set(_ACC_RANGE, 0x00, 0x0F),
         Set(_GYR_CONF, 0x20),
         Set(_GYR_RANGE, 0x00, 0x07),
+        Set(_SELF_TEST, 0x00, 0x0F),
         # The gyroscope takes 55 ms typically, 80 ms by both vendor's and kernel's drivers.
         Set(_CMD, _GYR_NORMAL, 0),
         Wait(0.08),

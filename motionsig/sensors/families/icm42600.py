@@ -100,6 +100,7 @@ def _chip(name: str, title: str, source: str, who_am_i: int, *, stamp_s: float, 
             Set(ACCEL_CONFIG1, 0x15, 0x1E),
             # Time in steps of 16 us, whose 16 bits last for a second and not for 66 ms; no FSYNC in its place.
             Set(TMST_CONFIG, 0x29, 0x1F),
+            Set(SELF_TEST_CONFIG, 0x00, 0x7F),
             # Both in low-noise mode; nothing may be written for 200 us, the gyroscope is settled after 30 ms and must
             # stay on for 45 (DS-000347, register 4Eh). The kernel waits 60 ms.
             Set(PWR_MGMT0, 0x0F, 0x3F),

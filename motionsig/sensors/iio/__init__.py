@@ -27,6 +27,7 @@ from motionsig.blocks import SampleBlock, SourceInfo
 from motionsig.conventions import CHANNELS, NS_PER_S
 from motionsig.errors import InputError, SensorError
 from motionsig.sensors.calibration import Calibration, choose_calibration
+from motionsig.sensors.clock import SystemClock, unix_offset_ns
 from motionsig.sensors.iio.device import ACCEL, GYRO, Device, devices
 from motionsig.sensors.iio.finding import IioSensor, find, kinds_of, list_iio
 from motionsig.sensors.iio.polled import PolledPort
@@ -101,7 +102,7 @@ class IioSource:
         self._root = root
         self._wish = wish
         # The wall clock is asked once: a step of it later bends nothing.
-        self.unix_offset_ns = time.time_ns() - time.monotonic_ns()
+        self.unix_offset_ns = unix_offset_ns(SystemClock())
         self._group = group
         self._calibration = calibration
         self._ports = self._open(group, may_poll=True)

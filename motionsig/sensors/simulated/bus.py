@@ -62,17 +62,13 @@ class SimulatedBus:
         self._act(address, lambda chip: chip.write(data))
         self.clock.sleep(late)
 
-    def read(self, address: int, register: int, size: int, times: int = 1) -> bytes:
+    def read(self, address: int, register: int, size: int) -> bytes:
         late = self._begin(address)
-        out = []
-        for _ in range(times):
-            whole_s = transaction_s(self.clock_hz, size)
-            addressing_s = transaction_s(self.clock_hz, 0)
-            self.clock.sleep(addressing_s)
-            out.append(self._act(address, lambda chip: chip.read(register, size)))
-            self.clock.sleep(whole_s - addressing_s)
-        self.clock.sleep(late)
-        return b"".join(out)
+        addressing_s = transaction_s(self.clock_hz, 0)
+        self.clock.sleep(addressing_s)
+        data = self._act(address, lambda chip: chip.read(register, size))
+        self.clock.sleep(transaction_s(self.clock_hz, size) - addressing_s + late)
+        return data
 
     def close(self) -> None:
         """Nothing is held."""

@@ -191,11 +191,12 @@ class SimulatedChip:
         self.booted()
         self._resample(at_ns)
 
-    def flip(self, register: int, bit: int) -> None:
-        """Turn over one bit that no one has written, as a supply glitch does."""
-        self.catch_up(self.clock.monotonic_ns())
+    def flip(self, register: int, bit: int, at_ns: int | None = None) -> None:
+        """Turn over one bit that no one has written, as a supply glitch does; now, or when it happened."""
+        at_ns = self.clock.monotonic_ns() if at_ns is None else at_ns
+        self.catch_up(at_ns)
         self.registers[register] = self.registers.get(register, 0) ^ (1 << bit)
-        self._resample()
+        self._resample(at_ns)
 
     # What is true of its samples.
 

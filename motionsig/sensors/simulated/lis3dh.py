@@ -131,9 +131,9 @@ class Lis3dh(MeasuringChip):
             register += step
         return bytes(out)
 
-    def flip(self, register: int, bit: int) -> None:
+    def flip(self, register: int, bit: int, at_ns: int | None = None) -> None:
         """Turn over one bit; bit 7 of a register's number only says that more are to follow."""
-        super().flip(register & 0x7F, bit)
+        super().flip(register & 0x7F, bit, at_ns)
 
     def _slots(self, size: int) -> bytes:
         fifo = self.fifo

@@ -116,9 +116,9 @@ class MeasuringChip(SimulatedChip):
             self._latest = self.taken, self.counts(np.array([self.taken - 1]))[0]
         return self._latest[1]
 
-    def flip(self, register: int, bit: int) -> None:
+    def flip(self, register: int, bit: int, at_ns: int | None = None) -> None:
         if self.writable.get(register, 0) >> bit & 1:
-            super().flip(register, bit)
+            super().flip(register, bit, at_ns)
 
     def restart(self, at_ns: int, seconds: float) -> None:
         self._decided = None

@@ -241,8 +241,8 @@ class InvenSenseChip(SimulatedChip):
         if number in self.momentary:
             self.obey(number, value)
 
-    def flip(self, register: int, bit: int) -> None:
-        super().flip(register, bit)
+    def flip(self, register: int, bit: int, at_ns: int | None = None) -> None:
+        super().flip(register, bit, at_ns)
         if self.powered and self.momentary.get(register, 0) >> bit & 1:
             value = self.registers[register]
             self.registers[register] = value & ~self.momentary[register]

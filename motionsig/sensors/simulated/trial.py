@@ -201,7 +201,7 @@ def mishaps(bench: Bench, *, seconds: float, every_s: float, seed: int = 0) -> F
         else:
             register, (_, mask) = chance.choice(expected)
             bit = chance.choice([bit for bit in range(8) if mask >> bit & 1])
-            events.append((at_ns, partial(chip.flip, register, bit)))
+            events.append((at_ns, partial(chip.flip, register, bit, at_ns)))
         at_s += chance.uniform(0.5, 1.5) * every_s
     return Faults(nack=0.05, stall=0.001, events=tuple(events), seed=seed)
 
@@ -219,7 +219,7 @@ def _reset(bench: Bench, at_ns: int) -> int:
 
 
 def _flip(bench: Bench, at_ns: int) -> int:
-    bench.bus.inject(Faults(events=((at_ns, partial(bench.chip.flip, *range_bit(bench))),)))
+    bench.bus.inject(Faults(events=((at_ns, partial(bench.chip.flip, *range_bit(bench), at_ns)),)))
     return at_ns
 
 
