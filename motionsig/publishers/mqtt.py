@@ -15,12 +15,10 @@ for that: once all is acknowledged it forgets, or the next run would begin by se
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import math
 import os
 import random
-import re
 import secrets
 import select
 import ssl
@@ -45,6 +43,7 @@ from motionsig.publishers.connection import (
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, Packed, check_max_message_bytes, pack
 from motionsig.publishers.outbox import Outbox, Outgoing
 from motionsig.publishers.spool import DEFAULT_MAX_BYTES, Position, Spool
+from motionsig.state import state_path
 
 logger = logging.getLogger(__name__)
 
@@ -364,17 +363,8 @@ class MqttSink:
 
 
 def default_spool(broker: Broker, device: str) -> Path:
-    """Return where signatures for this broker and device wait by default: in $STATE_DIRECTORY under systemd."""
-    state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
-    if not state:
-        home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
-        state = os.path.join(home, "motionsig")
-    name = f"{broker.host}-{broker.port}-{device}"
-    safe = re.sub(r"[^A-Za-z0-9._-]", "_", name)[:100]
-    if safe != name:
-        # Two names that differ only in what was replaced must not share a spool.
-        safe += "-" + hashlib.sha256(name.encode("utf-8")).hexdigest()[:8]
-    return Path(state) / "spool" / safe
+    """Return where signatures for this broker and device wait by default."""
+    return state_path("spool", f"{broker.host}-{broker.port}-{device}")
 
 
 def open_mqtt(

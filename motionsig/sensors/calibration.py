@@ -10,7 +10,6 @@ whose reading was wrong, skew between the axes and a scale that is not a straigh
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -27,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from motionsig.blocks import SampleBlock
 from motionsig.conventions import CHANNELS, STANDARD_GRAVITY
 from motionsig.errors import InputError, SensorError
+from motionsig.state import state_path
 
 Floats = NDArray[np.float64]
 
@@ -439,16 +439,9 @@ def parse_mount(mount: str | ArrayLike | None) -> Floats:
 
 
 def calibration_path(device: str) -> Path:
-    """Return where the calibration of a device is kept: in $STATE_DIRECTORY under systemd, else in the user's state."""
-    state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
-    if not state:
-        home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
-        state = os.path.join(home, "motionsig")
-    safe = re.sub(r"[^A-Za-z0-9._-]", "_", device)[:100]
-    if safe != device:
-        # Two names that differ only in what was replaced must not share a file.
-        safe += "-" + hashlib.sha256(device.encode("utf-8", "surrogateescape")).hexdigest()[:8]
-    return Path(state) / "calibrations" / f"{safe}.json"
+    """Return where the calibration of a device is kept."""
+    path = state_path("calibrations", device)
+    return path.with_name(f"{path.name}.json")
 
 
 def save_calibration(device: str, calibration: Calibration) -> Path:

@@ -17,10 +17,9 @@ from typing import Any
 
 from motionsig.cli.doctor import buses, machine, software
 from motionsig.cli.doctor.findings import Finding, Mark
-from motionsig.publishers.connection import Broker
-from motionsig.publishers.mqtt import default_spool
 from motionsig.sensors import scan
 from motionsig.sensors.bus import I2cBus
+from motionsig.state import state_path
 
 
 def add_to(commands: Any) -> None:
@@ -42,7 +41,7 @@ def examine(root: Path) -> Iterator[Finding]:
     yield from buses.drivers(root)
     yield from buses.iio(root)
     yield from machine.clock(root, time.time(), machine.kernel_says_synchronized())
-    yield machine.state_directory(default_spool(Broker("localhost", 1883), "doctor").parent)
+    yield machine.state_directory(state_path("spool", "any").parent)
     yield from machine.supply(root)
 
 
