@@ -22,6 +22,7 @@ from motionsig.sensors import IioSource, SensorReader
 
 _SHOW_S = 0.5
 _GRACE_S = 5.0
+_SILENT_S = 2.0
 
 
 def add_to(commands: Any) -> None:
@@ -49,10 +50,8 @@ def _record(options: argparse.Namespace) -> int:
             scale=sensor.info.scale,
             device=sensor.info.device,
         ) as log,
-        # Without --seconds an interrupt is how it is meant to end.
-        suppress(KeyboardInterrupt),
     ):
-        _copy(sensor, log, options.seconds)
+        silent_s = _copy(sensor, log, options.seconds)
     if _on_terminal():
         print(file=sys.stderr)
     counts = sensor.counts
@@ -64,22 +63,29 @@ def _record(options: argparse.Namespace) -> int:
     if not counts.samples:
         print("motionsig: expected samples, got none; see `motionsig doctor`", file=sys.stderr)
         return 1
+    if silent_s > _SILENT_S:
+        print(f"motionsig: the sensor did not answer any more for the last {silent_s:.0f} s", file=sys.stderr)
     return 0
 
 
-def _copy(sensor: SensorReader | IioSource, log: Recorder, seconds: float | None) -> None:
-    began = shown = time.monotonic()
+def _copy(sensor: SensorReader | IioSource, log: Recorder, seconds: float | None) -> float:
+    """Record until it is time to end; return for how many seconds nothing had come then."""
+    began = shown = heard = time.monotonic()
     first_ns = None
-    for block in sensor:
-        log.write(block)
-        now = time.monotonic()
-        if len(block) and first_ns is None:
-            first_ns = int(block.time_ns[0])
-        if _on_terminal() and now - shown >= _SHOW_S:
-            shown = now
-            print(f"\r{now - began:7.1f} s  {_status(sensor, block)}", end="\x1b[K", flush=True, file=sys.stderr)
-        if seconds is not None and _is_done(block, first_ns, seconds, now - began):
-            return
+    # Without --seconds an interrupt is how it is meant to end.
+    with suppress(KeyboardInterrupt):
+        for block in sensor:
+            log.write(block)
+            now = time.monotonic()
+            if len(block):
+                heard = now
+                first_ns = int(block.time_ns[0]) if first_ns is None else first_ns
+            if _on_terminal() and now - shown >= _SHOW_S:
+                shown = now
+                print(f"\r{now - began:7.1f} s  {_status(sensor, block)}", end="\x1b[K", flush=True, file=sys.stderr)
+            if seconds is not None and _is_done(block, first_ns, seconds, now - began):
+                break
+    return time.monotonic() - heard
 
 
 def _is_done(block: SampleBlock, first_ns: int | None, seconds: float, passed_s: float) -> bool:
