@@ -67,6 +67,11 @@ LOOK_NS = 600_000
 LISTEN_NS = 350_000
 """Pause between two readings while listening."""
 
+AIMS = (0.0, 0.3, 0.7, 0.3)
+"""Parts of a period by which readings are early for an edge, in turn, once that is known. Just at an edge a level that
+lacks a sample, or has one too many, is as likely as the right one; in between it contradicts by more than half a
+period, at 0.3 where one is lost and at 0.7 where one is made up."""
+
 STALLED_NS = 5_000_000
 """Oversleeping or a reading of this length is a stall, and says nothing about the next one. A level reading is five
 bytes of nine clocks, 0.45 ms at 100 kHz."""
@@ -75,7 +80,7 @@ SLEW_NS = NS_PER_S
 """Time in which a correction of the line reaches the stamps to 63 %."""
 
 REFERENCE_NS = 2 * NS_PER_S
-"""A slip is judged against fits as old as this: new ones may have bent to it."""
+"""A slip is judged against fits as old as this, or half the segment's age: new ones may have bent to it."""
 
 _PAIRS = 1024
 """Pairs of bounds kept; a full window has about 500."""
@@ -124,8 +129,9 @@ class TimeBase:
 
     The reader calls `observe` after each level reading, begins the next at `next_poll_ns`, and calls `stamp` for the
     samples it has read. After a flush, or once `slipped` is true, it calls `restart`; from there samples count from 0
-    again, and `missed` tells how many were lost. `slipped`: readings contradict the past by half a period or more, so
-    a sample was lost or made up without a report; nothing is learnt any more until `restart`.
+    again, and `missed` tells how many were lost. `slipped`: readings contradict the past by half a period or more, or
+    the rate known from before the flush at all; so a sample was lost or made up without a report, or the chip is
+    another. Nothing is learnt any more until `restart`.
     """
 
     slipped: bool
@@ -141,8 +147,9 @@ class TimeBase:
         self._lateness_ns = 0.0  # by how much readings begin later than asked, of late
         self._last_ns: int | None = None  # time of the last sample stamped, in this segment or before
         self._period_ns = NS_PER_S / (known_rate_hz or rate_hz)
-        self._sure_ns, self._sure_error = self._period_ns, np.inf  # the period of the last segment that knew it well
-        self._begin(_limits_ns(self._period_ns, KNOWN_SPREAD) if known_rate_hz else self._wide_ns)
+        # The best-known period, and how far it may be off, as a part of it.
+        self._sure_ns, self._sure_error = self._period_ns, KNOWN_SPREAD / 2 if known_rate_hz else SPREAD
+        self._begin(self._known_ns())
 
     def _begin(self, limits_ns: tuple[float, float]) -> None:
         self._limits_ns = limits_ns
@@ -157,20 +164,24 @@ class TimeBase:
         self._references: deque[_Fit] = deque()
         self._bend_ns = 0.0
         self._bend_due_ns = 0
+        self._aimed = 0
         self._last_index: int | None = None
         self.slipped = False
 
     def restart(self) -> None:
-        """Begin a new segment, whose samples count from 0. The rate and the last stamp are kept."""
-        if self._fit and self.rate_error <= max(SURE_ERROR, self._sure_error):
-            self._sure_ns, self._sure_error = self._period_ns, self.rate_error
-        spread = max(KNOWN_SPREAD, 2 * self.rate_error)
-        self._begin(_limits_ns(self._period_ns, spread) if self._fit and spread < SPREAD else self._limits_ns)
+        """Begin a new segment, whose samples count from 0. The last stamp is kept, and the rate of the last stamps."""
+        self._period_ns = self._sure_ns
+        # What contradicts the known rate may be another chip; and what was lost unseen may have bent the rate.
+        self._begin(self._wide_ns if self.slipped else self._known_ns())
+
+    def _known_ns(self) -> tuple[float, float]:
+        """Return the least and the greatest period that the clock may have by now."""
+        spread = max(KNOWN_SPREAD, 2 * self._sure_error)
+        return _limits_ns(self._sure_ns, spread) if spread < SPREAD else self._wide_ns
 
     @property
     def rate_hz(self) -> float:
         """The chip's present rate; before the first samples the nominal or the known one."""
-        self._fit_if_due()
         return NS_PER_S / self._period_ns
 
     @property
@@ -191,10 +202,7 @@ class TimeBase:
             self._time0_ns = self._begun_ns = before_ns
             self._bend_due_ns = before_ns + BEND_NS
         elif count < self._count or self._contradicts(count, before_ns, after_ns):
-            if count >= self._count and self._limits_ns != self._wide_ns:
-                self._doubt_known_rate()
-            else:
-                self._slip()
+            self._slip()
         self._before_ns, self._after_ns = before_ns, after_ns
         if self.slipped:
             return
@@ -202,10 +210,12 @@ class TimeBase:
         if 0 <= before_ns - self._asked_ns <= STALLED_NS:
             self._lateness_ns += (before_ns - self._asked_ns - self._lateness_ns) / 16
         self._note(count, before_ns, after_ns)
+        self._fit_if_due()
 
     def _contradicts(self, count: int, before_ns: int, after_ns: int) -> bool:
         references = self._references
-        while len(references) > 1 and references[0].made_ns < after_ns - REFERENCE_NS:
+        latest_ns = after_ns - min(REFERENCE_NS, (after_ns - self._begun_ns) // 2)
+        while len(references) > 1 and references[1].made_ns <= latest_ns:
             references.popleft()
         if not references:
             return False
@@ -220,10 +230,6 @@ class TimeBase:
         if self._references:
             self._fit = self._references[0]
             self._period_ns = self._fit.bands[1].period_ns
-
-    def _doubt_known_rate(self) -> None:
-        self._limits_ns = self._wide_ns
-        self._references.clear()
 
     def _note(self, count: int, before_ns: int, after_ns: int) -> None:
         """Keep the bounds of a reading: as a new pair, or in the last pair where they are tighter."""
@@ -256,13 +262,16 @@ class TimeBase:
         self._bounds[:, : self._stop] = kept
 
     def _fit_if_due(self) -> None:
-        if not self._count or self.slipped:
+        if not self._count:
             return
         age_ns = self._after_ns - self._fit.made_ns if self._fit else FIT_NS
         early = self._count != self._fit_count and age_ns >= (self._after_ns - self._begun_ns) // 16
         if not early and age_ns < FIT_NS:
             return
         bands = self._refit()
+        if not bands:
+            self._slip()
+            return
         least, middle, most = bands
         if self._limits_ns[0] < least.period_ns and most.period_ns < self._limits_ns[1]:
             # The readings know it better by now.
@@ -273,8 +282,11 @@ class TimeBase:
         self._fit_count = self._count
         self._references.append(self._fit)
 
-    def _refit(self) -> tuple[_Band, _Band, _Band]:
-        """Return the bands that fit the longest part of the recent past that any lines fit; may change the bend."""
+    def _refit(self) -> tuple[_Band, _Band, _Band] | None:
+        """Return the bands that fit the longest part of the recent past that any lines fit; may change the bend.
+
+        None if no lines of the period known from before the flush do.
+        """
         oldest_ns = self._after_ns - WINDOW_NS - self._time0_ns
         while self._start < self._stop - 1 and self._bounds[_LOWER, self._start] < oldest_ns:
             self._start += 1
@@ -282,16 +294,16 @@ class TimeBase:
         while not bands:
             self._search_bend()
             bands = self._bands(self._bend_ns)
+            if not bands and self._limits_ns != self._wide_ns:
+                return None
             if not bands:
                 self._forget()
         return bands
 
     def _forget(self) -> None:
-        """Give up what may be wrong: a rate from before the flush, or else the oldest bounds."""
+        """Give up the oldest bounds."""
         pairs = self._stop - self._start
-        if self._limits_ns != self._wide_ns:
-            self._doubt_known_rate()
-        elif pairs > 1:
+        if pairs > 1:
             self._start += max(1, pairs // 8)
         else:
             # The two bounds may stem from two readings; one reading does not contradict itself.
@@ -346,7 +358,6 @@ class TimeBase:
 
     def uncertainty_ns(self, first: int, n: int = 1) -> float:
         """Return how far the times of n samples of this segment may be off either way; infinite before any is known."""
-        self._fit_if_due()
         if self._fit is None:
             return np.inf
         # The doubt is a convex function of the index: it is greatest at an end.
@@ -359,7 +370,6 @@ class TimeBase:
         That is the latest edge whose predicted time is in little doubt. If even the next is in more, readings follow
         each other from its earliest time on until it has come.
         """
-        self._fit_if_due()
         soon_ns = self._after_ns + max(0, LISTEN_NS - int(self._lateness_ns))
         self._asked_ns = min(at_most_ns, max(soon_ns, self._telling_ns(at_most_ns)))
         return self._asked_ns
@@ -383,11 +393,14 @@ class TimeBase:
             ahead = min(ahead, spare / (most.period_ns - least.period_ns))
         if ahead >= 1:
             earliest, latest = self._span_ns(fit, self._count + int(ahead))
-        return int(origin_ns + (earliest + latest) / 2)
+        early_ns = 0.0
+        if latest - earliest < LOOK_NS / 2:
+            self._aimed += 1
+            early_ns = AIMS[self._aimed % len(AIMS)] * middle.period_ns
+        return int(origin_ns + (earliest + latest) / 2 - early_ns)
 
     def missed(self, first: int) -> int:
         """Return how many samples were lost between the last one stamped, whenever that was, and sample `first`."""
-        self._fit_if_due()
         if self._last_ns is None or self._fit is None:
             return 0
         since_ns = self._fit.time_ns - self._last_ns + float(self._fit.middle_ns(np.array(first)))
@@ -400,7 +413,6 @@ class TimeBase:
         Strictly increasing, also from call to call and across `restart`; none later than now_ns. Raises InputError for
         samples that no reading has shown to be taken (none does once `slipped`), or that are not after those stamped.
         """
-        self._fit_if_due()
         fit, last_index, last_ns = self._fit, self._last_index, self._last_ns
         least = 0 if last_index is None else last_index + 1
         if fit is None or self._count is None or n < 1 or not least <= first <= self._count - n:
@@ -426,7 +438,14 @@ class TimeBase:
         # Rounding down keeps both promises.
         stamps: NDArray[np.int64] = fit.time_ns + np.floor(times).astype(np.int64)
         self._last_index, self._last_ns = first + n - 1, int(stamps[-1])
+        self._remember()
         return stamps
+
+    def _remember(self) -> None:
+        """Keep the period: who stamps has made sure that the chip was in order; later readings may be a dead FIFO's."""
+        error, apart = self.rate_error, abs(self._period_ns / self._sure_ns - 1)
+        if error <= max(SURE_ERROR, self._sure_error) or apart > error + self._sure_error:
+            self._sure_ns, self._sure_error = self._period_ns, error
 
 
 def _limits_ns(period_ns: float, spread: float) -> tuple[float, float]:
