@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from motionsig.pipeline import Summary, extract, run, signature_epoch
     from motionsig.publishers import open_sink, read_signatures
     from motionsig.recordings import open_recording
+    from motionsig.recordings.native import Recorder
     from motionsig.sensors import open_sensor
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "ModelCard",
     "ModelError",
     "MotionsigError",
+    "Recorder",
     "RecordingError",
     "SampleBlock",
     "SensorError",
@@ -69,6 +71,7 @@ _LAZY = {
     "signature_epoch": "motionsig.pipeline",
     "open_sink": "motionsig.publishers",
     "read_signatures": "motionsig.publishers",
+    "Recorder": "motionsig.recordings.native",
     "open_recording": "motionsig.recordings",
     "open_sensor": "motionsig.sensors",
 }

@@ -67,10 +67,10 @@ LOOK_NS = 600_000
 LISTEN_NS = 350_000
 """Pause between two readings while listening."""
 
-AIMS = (0.0, 0.3, 0.7, 0.3)
+AIMS = (0.0, 0.3, 0.0, 0.7)
 """Parts of a period by which readings are early for an edge, in turn, once that is known. Just at an edge a level that
-lacks a sample, or has one too many, is as likely as the right one; in between it contradicts by more than half a
-period, at 0.3 where one is lost and at 0.7 where one is made up."""
+lacks a sample, or has one too many, is as likely as the right one, so a line that has gone astray may stay so; in
+between it contradicts by more than half a period: at 0.3 where one is lost, at 0.7 where one is made up."""
 
 STALLED_NS = 5_000_000
 """Oversleeping or a reading of this length is a stall, and says nothing about the next one. A level reading is five

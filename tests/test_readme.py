@@ -1,6 +1,10 @@
 """The README's Python runs as it stands there."""
 
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +13,7 @@ import pytest
 import motionsig
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-EXTRACT, LIBRARY, SENSOR, READER = re.findall(r"```python\n(.*?)```", README, re.S)
+EXTRACT, LIBRARY, SENSOR, LIVE, READER = re.findall(r"```python\n(.*?)```", README, re.S)
 
 
 def test_the_first_example(capsys):
@@ -34,6 +38,19 @@ def test_the_sensor_example_gives_a_first_block(capsys):
     length, gap, rate_hz = capsys.readouterr().out.split()[:3]
     assert (int(length) > 0, gap) == (True, "False")
     assert float(rate_hz) == pytest.approx(208, rel=0.1)
+
+
+def test_the_live_example_runs_until_it_is_told_to_end(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", LIVE], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 30
+    # A window takes 2.56 s; the store is there before.
+    while not (tmp_path / "mine.db").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(4)
+    ended.send_signal(signal.SIGTERM)
+    assert "windows=" in ended.communicate(timeout=20)[0]
+    assert ended.returncode == 0
+    assert len(motionsig.read_signatures(f"store:{tmp_path / 'mine.db'}")) >= 1
 
 
 def test_the_reader_example_is_a_reader(tmp_path):

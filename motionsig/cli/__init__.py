@@ -26,6 +26,13 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        return _fail("interrupted", FAILED)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     # Windows are small and the encoder runs one thread: more threads of linear algebra would only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from motionsig.cli import calibrate, collect, doctor, export, models, record, replay, sensors
@@ -48,10 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except InputError as error:
         return _fail(error, USAGE)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; what Python still holds of it goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except (MotionsigError, OSError) as error:
         return _fail(error, FAILED)
-    except KeyboardInterrupt:
-        return _fail("interrupted", FAILED)
 
 
 def _fail(reason: object, code: int) -> int:

@@ -92,6 +92,8 @@ def _calibrate(options: argparse.Namespace) -> int:
         if not 0 < value < most:
             raise InputError(f"{name}: expected a number above 0, got {value}")
     figure = _figure(options.plot) if options.plot else None
+    if options.log and options.skew:
+        raise InputError("--skew: expected with a sensor; in logs, six leaning poses are enough to tell the axes' skew")
     if options.log:
         rests, device = [found for log in options.log for found in _rests_in(log)], options.device
     else:

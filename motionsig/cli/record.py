@@ -39,8 +39,9 @@ def add_to(commands: Any) -> None:
 def _record(options: argparse.Namespace) -> int:
     if options.seconds is not None and not 0 < options.seconds < math.inf:
         raise InputError(f"--seconds: expected a number above 0, got {options.seconds}")
-    # Whoever stops a service sends SIGTERM; it ends as orderly as an interrupt.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Whoever stops a service sends SIGTERM, and a lost ssh SIGHUP; both end as orderly as an interrupt.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     with (
         open_chosen(options, mount=options.mount, calibration=options.calibration) as sensor,
         Recorder(
@@ -51,6 +52,8 @@ def _record(options: argparse.Namespace) -> int:
             device=sensor.info.device,
         ) as log,
     ):
+        if _on_terminal():
+            print(f"recording {sensor.info.name} at {sensor.rate_hz:g} Hz; ^C ends it", file=sys.stderr)
         silent_s = _copy(sensor, log, options.seconds)
     if _on_terminal():
         print(file=sys.stderr)
@@ -60,6 +63,9 @@ def _record(options: argparse.Namespace) -> int:
         f"{counts.lost:,} samples lost; {counts.overflows} overflows, {counts.discards} discards, "
         f"{counts.recoveries} recoveries"
     )
+    if sensor.calibration.when_s is not None:
+        when = time.strftime("%Y-%m-%d", time.localtime(sensor.calibration.when_s))
+        print(f"with its calibration of {when} applied (--calibration none leaves it out)")
     if not counts.samples:
         print("motionsig: expected samples, got none; see `motionsig doctor`", file=sys.stderr)
         return 1

@@ -80,7 +80,9 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--device", default="auto", choices=DEVICES, help="what runs the network")
     parser.add_argument("--hop", type=int, metavar="N", help="grid samples between windows; the model's own by default")
     parser.add_argument("--speed", default="max", help="max, or 1 for real time (2 for twice that, ...)")
-    parser.add_argument("--name", metavar="DEVICE", help="device the signatures are published as; this host by default")
+    parser.add_argument(
+        "--name", metavar="DEVICE", help="device they are published as; by default who recorded the log, else this host"
+    )
     parser.add_argument(
         "--option",
         action="append",

@@ -25,7 +25,10 @@ def add_sensor_options(parser: argparse.ArgumentParser) -> None:
 
 def _address(text: str) -> int:
     """Return an address given as 0x6a or 106."""
-    return int(text, 0)
+    try:
+        return int(text, 0)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected a number such as 0x6a, got {text!r}") from error
 
 
 def open_chosen(

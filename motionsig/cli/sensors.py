@@ -119,7 +119,7 @@ def _bus_lines(buses: list[dict[str, Any]]) -> list[str]:
     lines = []
     for bus in buses:
         if "error" in bus:
-            lines.append(f"{bus['bus']}  {bus['error']}")
+            lines.append(bus["error"])
             continue
         lines.append(f"{bus['bus']}  {bus['clock_hz'] / 1000:g} kHz{'' if bus['found'] else ', no sensor answers'}")
         for it in bus["found"]:

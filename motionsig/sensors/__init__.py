@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from motionsig.errors import InputError, SensorError
+from motionsig.options import parse_options
 from motionsig.sensors.bus import Bus, BusError, I2cBus, bus_numbers, holder
 from motionsig.sensors.calibration import Calibration, choose_calibration
 from motionsig.sensors.chips import Chip, settle
@@ -121,6 +123,9 @@ def open_sensor(
     Raises SensorError where no such sensor answers or it does not start, InputError for a setting it does not have or
     that the bus cannot carry.
     """
+    numbers = {"rate_hz": rate_hz, "accel_range_g": accel_range_g, "gyro_range_dps": gyro_range_dps}
+    parse_options(numbers, dict.fromkeys(numbers, "float"), where="sensor:", lowest=0)
+    parse_options({"address": address}, {"address": "int"}, where="sensor:", lowest=0)
     kind, _, rest = name.partition(":")
     clock = clock or SystemClock()
     if kind in ("iio", "simulated") and (bus is not None or address is not None):
@@ -142,8 +147,10 @@ def open_sensor(
         name = rest or "lsm6dso"
         bus = SimulatedBus([simulated_chip(name, clock=clock)], clock=clock)
     if name != "auto" and name not in CHIPS:
+        near = get_close_matches(name.lower(), CHIPS, n=1)
         raise InputError(
             f"sensor: expected auto, iio[:NAME], simulated[:NAME] or one of {', '.join(sorted(CHIPS))}, got {name!r}"
+            + (f"; did you mean {near[0]}?" if near else "")
         )
     with ExitStack() as resources:
         bus, chip, address = _find(name, bus, address, bus_clock_hz, resources)

@@ -12,9 +12,10 @@ on either side, and stands in `counts`.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -83,7 +84,7 @@ class SensorReader:
         self.fifo = fifo
         self._resources = resources
         self._clock = clock
-        self._calibration = calibration
+        self.calibration = calibration
         self._scale = fifo.setting.scale
         # The wall clock is asked once: a step of it later bends nothing.
         self.unix_offset_ns = unix_offset_ns(clock)
@@ -104,7 +105,8 @@ class SensorReader:
         self._held: list[NDArray[np.int16]] = []
         self._heard_ns = clock.monotonic_ns()
         self._time = TimeBase(self.rate_hz)
-        self._closed = False
+        self._closed = self._left = False
+        self._blocks_out: Generator[SampleBlock, None, None] | None = None
         try:
             fifo.configure()
         except SensorError:
@@ -130,10 +132,16 @@ class SensorReader:
         self.close()
 
     def close(self) -> None:
-        """Leave the chip as after power-up; again is harmless."""
-        if self._closed:
-            return
+        """End the iteration, and leave the chip as after power-up; from any thread or signal handler, and as often."""
         self._closed = True
+        # Who is in the middle of a transaction ends it, and then does this itself.
+        if self._blocks_out is None or inspect.getgeneratorstate(self._blocks_out) != inspect.GEN_RUNNING:
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._left:
+            return
+        self._left = True
         try:
             self.fifo.registers.run(self.fifo.chip.reset)
         except SensorError as error:
@@ -143,20 +151,31 @@ class SensorReader:
     def __iter__(self) -> Iterator[SampleBlock]:
         if self._closed:
             raise SensorError(f"{self.device_id}: expected an open sensor, got a closed one")
-        while True:
-            try:
-                yield from self._stream()
-            except SensorError as error:
-                reason = error
-            yield from self._start_again(reason)
+        self._blocks_out = self._run()
+        return self._blocks_out
+
+    def _run(self) -> Generator[SampleBlock, None, None]:
+        """Yield blocks until closed."""
+        try:
+            while not self._closed:
+                try:
+                    yield from self._stream()
+                    continue
+                except SensorError as error:
+                    reason = error
+                yield from self._start_again(reason)
+        finally:
+            if self._closed:
+                self._leave()
 
     def _stream(self) -> Iterator[SampleBlock]:
-        """Yield what the chip gives; raise RegisterError or BusError where it has to be started again."""
-        while True:
+        """Yield what the chip gives until closed; raise RegisterError or BusError where it has to be started again."""
+        while not self._closed:
             self.fifo.flush()
             self._begin_segment()
             try:
                 yield from self._segment()
+                return
             except Discard as error:
                 reason = error
             log.info("%s: emptied the FIFO: %s", self.device_id, reason)
@@ -174,10 +193,10 @@ class SensorReader:
             yield from self._sign_of_life()
 
     def _segment(self) -> Iterator[SampleBlock]:
-        """Yield from an empty FIFO on; raise Discard where its content cannot be trusted any more."""
+        """Yield from an empty FIFO on until closed; raise Discard where its content cannot be trusted any more."""
         # When samples may be let out again, and when at the latest the registers are read back.
         release_ns, check_ns = 0, self._now_ns + self._check_ns
-        while True:
+        while not self._closed:
             try:
                 if self._drain():
                     self._alive_ns = self._now_ns
@@ -243,7 +262,7 @@ class SensorReader:
         self.counts.lost += missed
         self.counts.samples += len(counts)
         self.counts.retries = self.fifo.registers.retries
-        return SampleBlock(times + self.unix_offset_ns, self._calibration.apply(counts * self._scale), gap)
+        return SampleBlock(times + self.unix_offset_ns, self.calibration.apply(counts * self._scale), gap)
 
     def _start_again(self, reason: SensorError) -> Iterator[SampleBlock]:
         """Configure the chip until that succeeds; yield an empty block now and then meanwhile."""
@@ -251,7 +270,7 @@ class SensorReader:
         self.counts.recoveries += 1
         began_ns = self._clock.monotonic_ns()
         pause_s = _FIRST_PAUSE_S
-        while True:
+        while not self._closed:
             try:
                 self.fifo.configure()
                 break

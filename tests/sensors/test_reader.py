@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 import pytest
 
-from motionsig.blocks import SampleBlock
+import motionsig
+from motionsig.blocks import SampleBlock, SignatureBatch
 from motionsig.errors import InputError, SensorError
 from motionsig.sensors import CHIPS, Calibration, SensorReader, open_sensor
 from motionsig.sensors.bus import BusError
@@ -42,7 +45,7 @@ def test_what_a_block_holds() -> None:
     counts = np.rint(block.data / scale)
     assert (counts * scale == block.data).all()
     felt = walking(np.arange(len(block)), block.time_ns - sensor.unix_offset_ns)
-    assert np.abs(block.data - felt).max() < 0.05
+    assert np.abs(block.data - felt).max() < 0.15
 
 
 def test_mounting_and_calibration_are_applied() -> None:
@@ -115,6 +118,29 @@ def test_closing_leaves_the_chip_as_after_power_up_and_may_be_repeated() -> None
     gone = bench("bmi160")
     gone.chip.power_off(gone.clock.monotonic_ns())
     gone.reader.close()
+
+
+@pytest.mark.parametrize("how", ["thread", "signal", "consumer"])
+def test_closing_ends_a_run_with_its_summary(how: str) -> None:
+    sensor = open_sensor("simulated", calibration="none")
+    before = signal.signal(signal.SIGALRM, lambda *_: sensor.close())
+
+    class Sink:
+        def publish(self, signatures: SignatureBatch) -> None:
+            if how == "consumer":
+                sensor.close()
+
+    if how == "thread":
+        threading.Timer(0.7, sensor.close).start()
+    elif how == "signal":
+        signal.setitimer(signal.ITIMER_REAL, 0.7)
+    try:
+        summary = motionsig.run(sensor, motionsig.open_encoder(), Sink())
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert summary.samples == sensor.counts.samples > 30
+    assert sensor.counts.recoveries == 0
+    assert summary.windows == (how == "consumer")
 
 
 def test_a_slow_consumer_still_gets_samples_and_hears_of_the_lost_ones() -> None:
@@ -205,7 +231,7 @@ def test_words_are_told_by_their_tags() -> None:
     sensor, block = first_blocks(_AccelerometerFirst(clock, walking), clock)
     times_ns = block.time_ns - sensor.unix_offset_ns
     assert len(block) >= 10
-    assert np.abs(block.data - walking(times_ns, times_ns)).max() < 0.05
+    assert np.abs(block.data - walking(times_ns, times_ns)).max() < 0.15
 
 
 def test_words_of_two_instants_are_never_paired() -> None:

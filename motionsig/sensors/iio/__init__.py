@@ -10,11 +10,12 @@ costs a thousand times as much, gets worse times, and is said aloud.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import select
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
@@ -99,12 +100,14 @@ class IioSource:
         """Set the devices up; raise SensorError where the kernel refuses. group: one, or two to be joined."""
         self.device_id = device_id
         self.counts = SensorCounts()
+        self._closed = False
+        self._blocks_out: Generator[SampleBlock, None, None] | None = None
         self._root = root
         self._wish = wish
         # The wall clock is asked once: a step of it later bends nothing.
         self.unix_offset_ns = unix_offset_ns(SystemClock())
         self._group = group
-        self._calibration = calibration
+        self.calibration = calibration
         self._ports = self._open(group, may_poll=True)
         self._odd_rate_said = self._was_full = False
         self._joiner = Joiner()
@@ -123,9 +126,9 @@ class IioSource:
         """Return the SI units per count where samples are whole counts: neither joined in time nor not a number."""
         port = self._ports[0]
         scale = port.convert.scale if isinstance(port, Port) and len(self._ports) == 1 else None
-        if scale is None or len(scale) < len(CHANNELS) or not self._calibration.permutes_axes:
+        if scale is None or len(scale) < len(CHANNELS) or not self.calibration.permutes_axes:
             return None
-        turned = np.abs(self._calibration.mount) @ scale.reshape(2, 3, 1)
+        turned = np.abs(self.calibration.mount) @ scale.reshape(2, 3, 1)
         return tuple(turned.astype(np.float32).ravel().tolist())
 
     @property
@@ -142,7 +145,13 @@ class IioSource:
         self.close()
 
     def close(self) -> None:
-        """Leave the devices as they were found."""
+        """End the iteration, and leave the devices as found; from any thread or signal handler, and as often."""
+        self._closed = True
+        # Who is in the middle of a reading ends it, and then does this itself.
+        if self._blocks_out is None or inspect.getgeneratorstate(self._blocks_out) != inspect.GEN_RUNNING:
+            self._leave()
+
+    def _leave(self) -> None:
         for port in self._ports:
             port.close()
 
@@ -167,15 +176,27 @@ class IioSource:
         return [PolledPort(parts, self._wish)]
 
     def __iter__(self) -> Iterator[SampleBlock]:
-        while True:
-            try:
-                yield from self._capture()
-            except OSError as error:
-                reason = error
-            yield from self._open_again(reason)
+        if self._closed:
+            raise SensorError(f"{self.device_id}: expected an open sensor, got a closed one")
+        self._blocks_out = self._run()
+        return self._blocks_out
+
+    def _run(self) -> Generator[SampleBlock, None, None]:
+        """Yield blocks until closed."""
+        try:
+            while not self._closed:
+                try:
+                    yield from self._capture()
+                    continue
+                except OSError as error:
+                    reason = error
+                yield from self._open_again(reason)
+        finally:
+            if self._closed:
+                self._leave()
 
     def _capture(self) -> Iterator[SampleBlock]:
-        """Yield what comes; raise OSError when the device is gone or silent."""
+        """Yield what comes until closed; raise OSError when the device is gone or silent."""
         ports = self._ports
         poller = select.poll()
         try:
@@ -187,7 +208,7 @@ class IioSource:
             wait_ms = 1000 * max(min(2 * port.watermark_s for port in ports), WATERMARK_S)
             silent_s = [max(_SILENT_S, _SILENT_WATERMARKS * port.watermark_s) for port in ports]
             heard_ns = [time.monotonic_ns()] * len(ports)
-            while True:
+            while not self._closed:
                 poller.poll(wait_ms if ports[0].fd >= 0 else 0)
                 for at, port in enumerate(ports):
                     drained = port.drain()
@@ -231,7 +252,7 @@ class IioSource:
         if not len(time_ns):
             return
         counts.samples += len(time_ns)
-        data = self._calibration.apply(data)
+        data = self.calibration.apply(data)
         self._check_rate()
         starts = [0, *breaks[breaks > 0].tolist(), len(time_ns)]
         for start, stop in pairwise(starts):
@@ -249,9 +270,9 @@ class IioSource:
         self.counts.recoveries += 1
         began_ns = time.monotonic_ns()
         stamps = [port.stamps for port in self._ports]
-        self.close()
+        self._leave()
         pause_s, said_ns = _FIRST_PAUSE_S, 0
-        while True:
+        while not self._closed:
             if time.monotonic_ns() - said_ns > _QUIET_S * NS_PER_S:
                 said_ns = time.monotonic_ns()
                 yield SampleBlock(np.empty(0, np.int64), np.empty((0, len(CHANNELS)), np.float32))
@@ -263,6 +284,8 @@ class IioSource:
                 log.debug("%s", error)
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, _MOST_PAUSE_S)
+        if self._closed:
+            return
         for port, known in zip(self._ports, stamps, strict=True):
             port.stamps = known
         log.warning("%s: back after %.3f s", self.info.name, (time.monotonic_ns() - began_ns) / NS_PER_S)

@@ -33,12 +33,20 @@ __all__ = [
 
 
 def walking(serials: NDArray[np.int64], times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return (n, 6) m/s² and rad/s of somebody who walks at two steps a second, the device upright at the waist."""
-    step = 2 * np.pi * 2.0 * (times_ns % (3600 * NS_PER_S)) / NS_PER_S
-    still = np.zeros_like(step)
-    acc = [1.5 * np.sin(step + 1), STANDARD_GRAVITY + 3 * np.sin(step) + np.sin(2 * step), 0.8 * np.sin(step / 2)]
-    gyr = [0.3 * np.sin(step / 2), 0.6 * np.sin(step / 2 + 0.5), 0.2 * np.sin(step) + still]
-    return np.stack(acc + gyr, axis=1)
+    """Return (n, 6) m/s² and rad/s of somebody who walks at about two steps a second, the device upright at the waist.
+
+    No two steps are quite the same, and there is noise as of a cheap sensor.
+    """
+    t = times_ns % (3600 * NS_PER_S) / NS_PER_S
+    step = 4 * np.pi * t + 0.6 * np.sin(0.9 * t) + 0.3 * np.sin(2.3 * t)
+    force = 1 + 0.2 * np.sin(1.3 * t) + 0.1 * np.sin(3.1 * t + 1)
+    acc = [1.5 * np.sin(step + 1), 3 * np.sin(step) + np.sin(2 * step), 0.8 * np.sin(step / 2)]
+    gyr = [0.3 * np.sin(step / 2), 0.6 * np.sin(step / 2 + 0.5), 0.2 * np.sin(step)]
+    motion = force[:, None] * np.stack(acc + gyr, axis=1)
+    motion[:, 1] += STANDARD_GRAVITY
+    # The fractional part of a fast-growing multiple: even over -1 to 1, and the same whenever it is asked for.
+    noise = (serials[:, None] * 0.754877666 + np.arange(1, 7) * (serials[:, None] % 1009) * 0.569840291) % 1 * 2 - 1
+    return np.asarray(motion + noise * [0.05, 0.05, 0.05, 0.003, 0.003, 0.003])
 
 
 def simulated_chip(
