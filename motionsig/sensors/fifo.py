@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError, SensorError
 from motionsig.sensors.bus import Bus, BusError, transaction_s
 from motionsig.sensors.chips import CLOCK_TOLERANCE, Chip, Setting
@@ -17,7 +18,10 @@ MOST_LOAD = 0.8
 """Share of the bus that one sensor may take: the rest is for retries, other chips, and a clock that runs fast."""
 
 POLL_S = 0.1
-CHECK_S = 0.1
+"""At most between two readings of the level: the latency of samples."""
+
+CHECK_NS = 100_000_000
+"""At most between two readings of the registers (PX4's drivers read one of them back as often)."""
 
 
 class Discard(SensorError):
@@ -172,7 +176,9 @@ def bus_load(chip: Chip, setting: Setting, clock_hz: int) -> float:
     levels = drains * transaction_s(clock_hz, chip.level.size)
     overhead_s = transaction_s(clock_hz, 0)
     data = rate_hz * 9 * record / clock_hz + (rate_hz if chip.one_by_one else drains) * overhead_s
-    checks = sum(transaction_s(clock_hz, size) for _, size in spans((*setting.expected, *chip.kept))) / CHECK_S
+    checks = (
+        sum(transaction_s(clock_hz, size) for _, size in spans((*setting.expected, *chip.kept))) * NS_PER_S / CHECK_NS
+    )
     return levels + data + checks
 
 
@@ -186,7 +192,7 @@ def require_bus(chip: Chip, setting: Setting, bus: Bus) -> None:
     raise InputError(
         f"{chip.name} at {setting.rate_hz:g} Hz on {bus.name}: expected at most {MOST_LOAD:.0%} of the bus's time, got "
         f"{load:.0%}: {setting.rate_hz:g} x {chip.record.itemsize} bytes of 9 bits, {per_second:.0f} drains and "
-        f"{1 / CHECK_S:.0f} checks a second are {load * bus.clock_hz:,.0f} of {bus.clock_hz:,} bits; "
+        f"{NS_PER_S / CHECK_NS:.0f} checks a second are {load * bus.clock_hz:,.0f} of {bus.clock_hz:,} bits; "
         f"{f'rate_hz={max(fits):g} fits' if fits else 'no rate fits'}, or a faster bus (on a Raspberry Pi "
         "dtparam=i2c_arm_baudrate=400000)"
     )

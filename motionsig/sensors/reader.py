@@ -30,7 +30,7 @@ from motionsig.sensors.bus import BusError
 from motionsig.sensors.calibration import Calibration
 from motionsig.sensors.chips import CLOCK_TOLERANCE
 from motionsig.sensors.clock import Clock, unix_offset_ns
-from motionsig.sensors.fifo import CHECK_S, ChipFifo, Discard, Overflow, drain_s
+from motionsig.sensors.fifo import CHECK_NS, ChipFifo, Discard, Overflow, drain_s
 from motionsig.sensors.registers import RegisterError
 from motionsig.timebase import SETTLED_NS, TimeBase
 
@@ -97,7 +97,6 @@ class SensorReader:
             device=device_id,
         )
         self._drain_ns = round(drain_s(fifo.chip, self.rate_hz) * NS_PER_S)
-        self._check_ns = round(CHECK_S * NS_PER_S) - self._drain_ns
         self._silent_ns = round(max(_SILENT_S, _SILENT_PERIODS / self.rate_hz) * NS_PER_S)
         self._fastest_hz = self.rate_hz * (1 + CLOCK_TOLERANCE)
         self._errors = self._taken = 0
@@ -194,33 +193,37 @@ class SensorReader:
 
     def _segment(self) -> Iterator[SampleBlock]:
         """Yield from an empty FIFO on until closed; raise Discard where its content cannot be trusted any more."""
-        # When samples may be let out again, and when at the latest the registers are read back.
-        release_ns, check_ns = 0, self._now_ns + self._check_ns
+        waits, checked_ns = (
+            False,
+            self._now_ns,
+        )  # for others, as samples after the first do; the registers were read back
         while not self._closed:
             try:
                 if self._drain():
                     self._alive_ns = self._now_ns
                 elif self._before_ns - self._alive_ns > self._silent_ns:
                     raise RegisterError(f"{self.fifo.registers.where}: expected samples, got none")
-                ready = self._now_ns >= release_ns and self._can_release()
-                if ready or self._now_ns >= check_ns:
+                # The first sample after a start is not kept waiting for others.
+                ahead_ns = self._drain_ns if waits else min(self._drain_ns, round(NS_PER_S / self.rate_hz))
+                next_ns = self._time.next_poll_ns(self._now_ns + ahead_ns)
+                due = next_ns > checked_ns + CHECK_NS
+                ready = self._can_release() and (due or not waits)
+                if due or ready:
                     self.fifo.verify()
-                    check_ns = self._now_ns + self._check_ns
+                    checked_ns = self._now_ns
             except BusError as error:
                 if not error.nack:
                     raise Discard(str(error)) from error
                 self._count_error(error)
                 self._clock.sleep(_FIRST_PAUSE_S)
                 # Whoever was away may have come back as after power-up.
-                release_ns = check_ns = 0
+                checked_ns = 0
                 continue
             if ready:
-                release_ns = check_ns
+                waits = True
                 yield self._release()
             yield from self._sign_of_life()
-            # The first sample after a start is not kept waiting for others.
-            ahead_ns = self._drain_ns if release_ns else min(self._drain_ns, round(NS_PER_S / self.rate_hz))
-            self._sleep_until(self._time.next_poll_ns(self._now_ns + ahead_ns))
+            self._sleep_until(next_ns)
 
     def _drain(self) -> bool:
         """Move what is in the FIFO to what is held; return whether there was anything."""

@@ -160,7 +160,7 @@ def test_an_account_that_is_wrong_is_seen() -> None:
     blocks[1].data[0, 2] += 0.5
     for block in blocks:
         enter(spoilt, it, block)
-    assert spoilt.wrong == 1
+    assert spoilt.wrong
     for block in (blocks[2], blocks[4], blocks[4]):
         enter(torn, it, block)
     assert torn.unreported == len(blocks[3])
