@@ -111,7 +111,8 @@ class Picture:
                 else:
                     axis.plot(x, low, color=colour, linewidth=0.7, label=name)
             axis.set_ylabel(label)
-            axis.legend(loc="upper right", ncols=3, frameon=False, fontsize="small")
+            # Above the axes: the curves leave no corner free.
+            axis.legend(loc="lower right", bbox_to_anchor=(1.0, 0.97), ncols=3, frameon=False, fontsize="small")
             axis.spines[["top", "right"]].set_visible(False)
         self._draw_codes(axes[2], first_ns, per_unit)
         for axis in axes:

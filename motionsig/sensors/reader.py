@@ -193,17 +193,14 @@ class SensorReader:
 
     def _segment(self) -> Iterator[SampleBlock]:
         """Yield from an empty FIFO on until closed; raise Discard where its content cannot be trusted any more."""
-        waits, checked_ns = (
-            False,
-            self._now_ns,
-        )  # for others, as samples after the first do; the registers were read back
+        waits = False  # samples for others, as all after the first do
+        checked_ns = self._now_ns  # when the registers were last read back
         while not self._closed:
             try:
                 if self._drain():
                     self._alive_ns = self._now_ns
                 elif self._before_ns - self._alive_ns > self._silent_ns:
                     raise RegisterError(f"{self.fifo.registers.where}: expected samples, got none")
-                # The first sample after a start is not kept waiting for others.
                 ahead_ns = self._drain_ns if waits else min(self._drain_ns, round(NS_PER_S / self.rate_hz))
                 next_ns = self._time.next_poll_ns(self._now_ns + ahead_ns)
                 due = next_ns > checked_ns + CHECK_NS
