@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from motionsig.conventions import CHANNELS
@@ -44,7 +45,7 @@ def _sensors(options: argparse.Namespace) -> int:
         except SensorError as error:
             failed = True
             buses.append({"bus": f"/dev/i2c-{number}", "error": str(error)})
-    kernel = [vars(it) for it in list_iio()]
+    kernel = [asdict(it) for it in list_iio()]
     if options.json:
         print(json.dumps({"buses": buses, "iio": kernel}, indent=2))
     else:
@@ -111,7 +112,7 @@ def _line(chip: dict[str, Any]) -> str:
     )
 
 
-def _span(values: list[float]) -> str:
+def _span(values: Sequence[float]) -> str:
     return f"{values[0]:g}" if len(values) == 1 else f"{values[0]:g} to {values[-1]:g}"
 
 
@@ -151,11 +152,17 @@ def _verdict(result: dict[str, Any]) -> str:
     return f"{verdict}, {result['change']:.3g}, expected {result['least']:.3g}{most}"
 
 
-def _iio_lines(kernel: list[dict[str, Any]]) -> list[str]:
+def _iio_lines(kernel: Iterable[dict[str, Any]]) -> list[str]:
     lines = []
     for it in kernel:
-        channels = "acceleration and angular rate" if len(it["channels"]) == len(CHANNELS) else "acceleration only"
-        how = "buffer" if it["buffer"] else "no buffer: polled through sysfs"
-        lines.append(f"iio  {it['name']} ({it['driver']}): {channels}, {how}")
+        can = [
+            f"{_span(it[key])} {unit}"
+            for key, unit in (("rates_hz", "Hz"), ("accel_ranges_g", "g"), ("gyro_ranges_dps", "deg/s"))
+            if it[key]
+        ]
+        if len(it["channels"]) < len(CHANNELS):
+            can.append("no gyroscope")
+        can.append("buffer" if it["buffer"] else "no buffer: polled through sysfs")
+        lines.append(f"iio  {it['name']} ({it['driver']}): {', '.join(can)}")
         lines.append(f'        open_sensor("iio:{it["name"]}")')
     return lines

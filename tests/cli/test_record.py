@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ import pytest
 
 from motionsig import open_recording
 from motionsig.cli import main
+from motionsig.cli.sensors import _iio_lines
+from motionsig.conventions import CHANNELS
+from motionsig.sensors import IioSensor
 
 RECORD = [sys.executable, "-m", "motionsig.cli", "record", "--sensor", "simulated:mpu6500", "--rate-hz", "200"]
 
@@ -99,3 +103,13 @@ def test_sensors_without_any_says_what_to_do(capsys: pytest.CaptureFixture[str])
     assert main(["sensors", "--json", "--bus", "77"]) == 1
     (bus,) = json.loads(capsys.readouterr().out)["buses"]
     assert "expected to open it" in bus["error"]
+
+
+def test_a_sensor_of_the_kernels_is_listed_with_what_it_can_do() -> None:
+    sensor = IioSensor(
+        "bmi160", "bmi160_i2c", ("iio:device0",), CHANNELS, (25, 1600), (2, 16), (), True, True, True, "t"
+    )
+    assert _iio_lines([asdict(sensor)]) == [
+        "iio  bmi160 (bmi160_i2c): 25 to 1600 Hz, 2 to 16 g, buffer",
+        '        open_sensor("iio:bmi160")',
+    ]

@@ -62,7 +62,7 @@ WHEELS = (
         glibc={"x86_64": (2, 17), "aarch64": (2, 34), "armv7l": (2, 34)},
     ),
 )
-"""The file names at https://pypi.org/simple/ on WHEELS_DATE, best first."""
+"""The file names in PyPI's index on WHEELS_DATE, best first."""
 
 ARCHITECTURES_32 = {"aarch64": "armv7l", "armv8l": "armv7l", "x86_64": "i686"}
 """What 32-bit programs take on a 64-bit kernel (packaging, src/packaging/tags.py, _linux_platforms)."""
