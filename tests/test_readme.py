@@ -46,7 +46,7 @@ def test_the_live_example_runs_until_it_is_told_to_end(tmp_path):
     # A window takes 2.56 s; the store is there before.
     while not (tmp_path / "mine.db").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    time.sleep(4)
+    time.sleep(6)
     ended.send_signal(signal.SIGTERM)
     assert "windows=" in ended.communicate(timeout=20)[0]
     assert ended.returncode == 0
