@@ -12,13 +12,10 @@ on either side, and stands in `counts`.
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +28,7 @@ from motionsig.sensors.calibration import Calibration
 from motionsig.sensors.chips import CLOCK_TOLERANCE
 from motionsig.sensors.clock import Clock, unix_offset_ns
 from motionsig.sensors.fifo import CHECK_NS, ChipFifo, Discard, Overflow, drain_s
+from motionsig.sensors.live import LiveSource
 from motionsig.sensors.registers import RegisterError
 from motionsig.timebase import SETTLED_NS, TimeBase
 
@@ -49,26 +47,7 @@ _QUIET_S = 1.0
 """A consumer hears from a sensor that gives nothing this often: an empty block."""
 
 
-@dataclass
-class SensorCounts:
-    """What happened so far.
-
-    samples: delivered. lost: what the sensor's clock had time for between two samples delivered, also while it had no
-    power; counted when the later one is. gaps: losses that those were in. overflows: FIFOs that were full. discards:
-    readings that could not be trusted. retries: transactions repeated because nobody acknowledged. recoveries: starts
-    after the first.
-    """
-
-    samples: int = 0
-    lost: int = 0
-    gaps: int = 0
-    overflows: int = 0
-    discards: int = 0
-    retries: int = 0
-    recoveries: int = 0
-
-
-class SensorReader:
+class SensorReader(LiveSource):
     """A chip's FIFO as a Source: endless, until closed or no longer asked.
 
     `counts` says what was lost and why, `true_rate_hz` how fast the chip's clock runs; `unix_offset_ns` is what
@@ -79,8 +58,7 @@ class SensorReader:
         self, fifo: ChipFifo, *, clock: Clock, calibration: Calibration, device_id: str, resources: ExitStack
     ) -> None:
         """Start the chip; raise SensorError where it does not start. `resources` are closed with the reader."""
-        self.device_id = device_id
-        self.counts = SensorCounts()
+        super().__init__(device_id)
         self.fifo = fifo
         self._resources = resources
         self._clock = clock
@@ -104,8 +82,7 @@ class SensorReader:
         self._held: list[NDArray[np.int16]] = []
         self._heard_ns = clock.monotonic_ns()
         self._time = TimeBase(self.rate_hz)
-        self._closed = self._left = False
-        self._blocks_out: Generator[SampleBlock, None, None] | None = None
+        self._left = False
         try:
             fifo.configure()
         except SensorError:
@@ -122,21 +99,6 @@ class SensorReader:
         """The rate as measured against this machine's clock."""
         return self._time.rate_hz
 
-    def __enter__(self) -> SensorReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the iteration, and leave the chip as after power-up; from any thread or signal handler, and as often."""
-        self._closed = True
-        # Who is in the middle of a transaction ends it, and then does this itself.
-        if self._blocks_out is None or inspect.getgeneratorstate(self._blocks_out) != inspect.GEN_RUNNING:
-            self._leave()
-
     def _leave(self) -> None:
         if self._left:
             return
@@ -146,26 +108,6 @@ class SensorReader:
         except SensorError as error:
             log.info("%s was left running: %s", self.device_id, error)
         self._resources.close()
-
-    def __iter__(self) -> Iterator[SampleBlock]:
-        if self._closed:
-            raise SensorError(f"{self.device_id}: expected an open sensor, got a closed one")
-        self._blocks_out = self._run()
-        return self._blocks_out
-
-    def _run(self) -> Generator[SampleBlock, None, None]:
-        """Yield blocks until closed."""
-        try:
-            while not self._closed:
-                try:
-                    yield from self._stream()
-                    continue
-                except SensorError as error:
-                    reason = error
-                yield from self._start_again(reason)
-        finally:
-            if self._closed:
-                self._leave()
 
     def _stream(self) -> Iterator[SampleBlock]:
         """Yield what the chip gives until closed; raise RegisterError or BusError where it has to be started again."""
@@ -264,7 +206,7 @@ class SensorReader:
         self.counts.retries = self.fifo.registers.retries
         return SampleBlock(times + self.unix_offset_ns, self.calibration.apply(counts * self._scale), gap)
 
-    def _start_again(self, reason: SensorError) -> Iterator[SampleBlock]:
+    def _start_again(self, reason: OSError) -> Iterator[SampleBlock]:
         """Configure the chip until that succeeds; yield an empty block now and then meanwhile."""
         log.warning("%s: starting it again: %s", self.device_id, reason)
         self.counts.recoveries += 1

@@ -10,15 +10,13 @@ costs a thousand times as much, gets worse times, and is said aloud.
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 import select
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
 from typing import TypeAlias
 
 import numpy as np
@@ -34,7 +32,7 @@ from motionsig.sensors.iio.finding import IioSensor, find, kinds_of, list_iio
 from motionsig.sensors.iio.polled import PolledPort
 from motionsig.sensors.iio.port import WATERMARK_S, NoTriggerError, Port, Wish
 from motionsig.sensors.iio.stamps import Joiner
-from motionsig.sensors.reader import SensorCounts
+from motionsig.sensors.live import LiveSource
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +79,7 @@ def open_iio(
     return IioSource(Path(root), group, wish, choose_calibration(calibration, mount, device_id), device_id, epoch)
 
 
-class IioSource:
+class IioSource(LiveSource):
     """Samples of one or two IIO devices: endless, until closed or no longer asked.
 
     `counts` says what was lost and why, `true_rate_hz` how fast the samples really come, `polled` that nothing better
@@ -98,10 +96,7 @@ class IioSource:
         epoch: int | None,
     ) -> None:
         """Set the devices up; raise SensorError where the kernel refuses. group: one, or two to be joined."""
-        self.device_id = device_id
-        self.counts = SensorCounts()
-        self._closed = False
-        self._blocks_out: Generator[SampleBlock, None, None] | None = None
+        super().__init__(device_id)
         self._root = root
         self._wish = wish
         # The wall clock is asked once: a step of it later bends nothing.
@@ -136,21 +131,6 @@ class IioSource:
         """The rate as the kernel's time stamps have it."""
         return self._ports[0].stamps.rate_hz
 
-    def __enter__(self) -> IioSource:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the iteration, and leave the devices as found; from any thread or signal handler, and as often."""
-        self._closed = True
-        # Who is in the middle of a reading ends it, and then does this itself.
-        if self._blocks_out is None or inspect.getgeneratorstate(self._blocks_out) != inspect.GEN_RUNNING:
-            self._leave()
-
     def _leave(self) -> None:
         for port in self._ports:
             port.close()
@@ -175,27 +155,7 @@ class IioSource:
         log.warning("polling sysfs: %s: %s", group[0].name, reason)
         return [PolledPort(parts, self._wish)]
 
-    def __iter__(self) -> Iterator[SampleBlock]:
-        if self._closed:
-            raise SensorError(f"{self.device_id}: expected an open sensor, got a closed one")
-        self._blocks_out = self._run()
-        return self._blocks_out
-
-    def _run(self) -> Generator[SampleBlock, None, None]:
-        """Yield blocks until closed."""
-        try:
-            while not self._closed:
-                try:
-                    yield from self._capture()
-                    continue
-                except OSError as error:
-                    reason = error
-                yield from self._open_again(reason)
-        finally:
-            if self._closed:
-                self._leave()
-
-    def _capture(self) -> Iterator[SampleBlock]:
+    def _stream(self) -> Iterator[SampleBlock]:
         """Yield what comes until closed; raise OSError when the device is gone or silent."""
         ports = self._ports
         poller = select.poll()
@@ -264,7 +224,7 @@ class IioSource:
             self._odd_rate_said = True
             log.warning("%s: stated %g Hz, samples come at %.4g Hz", self.info.name, self.rate_hz, true_hz)
 
-    def _open_again(self, reason: OSError) -> Iterator[SampleBlock]:
+    def _start_again(self, reason: OSError) -> Iterator[SampleBlock]:
         """Wait for the devices and set them up as before; yield an empty block now and then meanwhile."""
         log.warning("%s: setting it up again: %s", self.info.name, reason)
         self.counts.recoveries += 1

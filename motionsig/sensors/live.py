@@ -1,0 +1,87 @@
+"""What live sources share: they run until closed, from wherever that is done, and start again when something breaks."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from motionsig.blocks import SampleBlock
+from motionsig.errors import SensorError
+
+
+@dataclass
+class SensorCounts:
+    """What happened so far.
+
+    samples: delivered. lost: what the sensor's clock had time for between two samples delivered, also while it had no
+    power; counted when the later one is. gaps: losses that those were in. overflows: FIFOs that were full. discards:
+    readings that could not be trusted. retries: transactions repeated because nobody acknowledged. recoveries: starts
+    after the first.
+    """
+
+    samples: int = 0
+    lost: int = 0
+    gaps: int = 0
+    overflows: int = 0
+    discards: int = 0
+    retries: int = 0
+    recoveries: int = 0
+
+
+class LiveSource:
+    """An endless Source. Subclasses say how it streams, how it starts again, and how it is left."""
+
+    def __init__(self, device_id: str) -> None:
+        self.device_id = device_id
+        self.counts = SensorCounts()
+        self._closed = False
+        self._blocks_out: Generator[SampleBlock, None, None] | None = None
+
+    def _stream(self) -> Iterator[SampleBlock]:
+        """Yield what comes until closed; raise OSError where it has to be started again."""
+        raise NotImplementedError
+
+    def _start_again(self, reason: OSError) -> Iterator[SampleBlock]:
+        """Start until that succeeds or until closed; yield an empty block now and then meanwhile."""
+        raise NotImplementedError
+
+    def _leave(self) -> None:
+        """Leave the sensor as it was found; again is harmless."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the iteration, and leave the sensor as found; from any thread or signal handler, and as often."""
+        self._closed = True
+        # Who is in the middle of a reading ends it, and then does this itself.
+        if self._blocks_out is None or inspect.getgeneratorstate(self._blocks_out) != inspect.GEN_RUNNING:
+            self._leave()
+
+    def __iter__(self) -> Iterator[SampleBlock]:
+        if self._closed:
+            raise SensorError(f"{self.device_id}: expected an open sensor, got a closed one")
+        self._blocks_out = self._run()
+        return self._blocks_out
+
+    def _run(self) -> Generator[SampleBlock, None, None]:
+        try:
+            while not self._closed:
+                try:
+                    yield from self._stream()
+                    continue
+                except OSError as error:
+                    reason = error
+                yield from self._start_again(reason)
+        finally:
+            if self._closed:
+                self._leave()
