@@ -6,6 +6,7 @@ drivers/iio/imu/st_lsm6dsx (st_lsm6dsx_core.c: registers, rates, sensitivities; 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import radians
 
 import numpy as np
@@ -153,51 +154,22 @@ LSM6DSO = Chip(
     notes=("the LSM6DSOX answers with the same identity, and reads the same",),
 )
 
-LSM6DSOX = Chip(
+LSM6DSOX = replace(
+    LSM6DSO,
     name="lsm6dsox",
     title="ST LSM6DSOX",
     source="DS12814, AN5272",
-    addresses=(0x6A, 0x6B),
-    identity={_WHO_AM_I: 0x6C},
-    rates=_RATES,
-    accel_ranges=_ACCEL_RANGES,
-    gyro_ranges=_GYRO_RANGES,
-    reset=_RESET,
-    setup=_SETUP,
-    start=_START,
-    flush=_FLUSH,
-    level=_LEVEL,
-    fifo_register=_FIFO_DATA_OUT_TAG,
-    fifo_bytes=512 * 7,
-    record=_RECORD,
-    other_order=_OTHER_ORDER,
-    marks=_MARKS,
-    slot=_SLOT,
-    self_test=_SELF_TEST,
     notes=("the LSM6DSO answers with the same identity, and reads the same",),
 )
 
-LSM6DSR = Chip(
+LSM6DSR = replace(
+    LSM6DSO,
     name="lsm6dsr",
     title="ST LSM6DSR",
     source="LSM6DSR data sheet, AN5358",
-    addresses=(0x6A, 0x6B),
     identity={_WHO_AM_I: 0x6B},
-    rates=_RATES,
-    accel_ranges=_ACCEL_RANGES,
     gyro_ranges=_GYRO_RANGES_DSR,
-    reset=_RESET,
-    setup=_SETUP,
-    start=_START,
-    flush=_FLUSH,
-    level=_LEVEL,
-    fifo_register=_FIFO_DATA_OUT_TAG,
-    fifo_bytes=512 * 7,
-    record=_RECORD,
-    other_order=_OTHER_ORDER,
-    marks=_MARKS,
-    slot=_SLOT,
-    self_test=_SELF_TEST,
+    notes=(),
 )
 
 CHIPS: tuple[Chip, ...] = (LSM6DSO, LSM6DSOX, LSM6DSR)
