@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage. An error is one line on standard er
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import os
 import sys
@@ -15,6 +16,8 @@ from importlib.metadata import version
 from motionsig.errors import InputError, MotionsigError
 
 DONE, FAILED, USAGE = 0, 1, 2
+
+_COMMANDS = ("record", "replay", "collect", "export", "models", "sensors", "calibrate", "doctor")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -35,15 +38,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     # Windows are small and the encoder runs one thread: more threads of linear algebra would only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from motionsig.cli import calibrate, collect, doctor, export, models, record, replay, sensors
-
     parser = _Parser(prog="motionsig", description="Turn motion-sensor data into motion signatures.")
     parser.add_argument("--version", action="version", version=f"motionsig {version('motionsig')}")
     parser.add_argument("--verbose", action="store_true", help="log what happens on standard error")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (record, replay, collect, export, models, sensors, calibrate, doctor):
-        command.add_to(commands)
-    options = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    asked = next((word for word in given if not word.startswith("-")), None)
+    # Only what is asked for is imported: the sensors take about as long as numpy, and a replay needs none.
+    for name in (asked,) if asked in _COMMANDS else _COMMANDS:
+        importlib.import_module(f"motionsig.cli.{name}").add_to(commands)
+    options = parser.parse_args(given)
     if "command" not in options:
         parser.print_help(sys.stderr)
         return USAGE

@@ -22,12 +22,12 @@ from motionsig.cli.doctor.findings import (
 from motionsig.errors import MotionsigError
 from motionsig.sensors import CHIPS
 from motionsig.sensors.bus import bus_clock_hz, bus_numbers
+from motionsig.sensors.fifo import MOST_LOAD
 
 Allowed = Callable[[Path], bool]
 Scan = Callable[[int], Sequence[tuple[str, int]]]
 """From a bus's number to the chips that answer on it, by name and address."""
 
-MOST_LOAD = 0.8
 RECORD_BYTES = 17
 """The largest FIFO record of the supported chips (ICM-42688-P: 16), and a share of the transactions around it."""
 

@@ -40,13 +40,13 @@ _RATES: dict[float, Bits] = {
 
 # FS_XL in bits 3:2, 0.061, 0.122, 0.244, 0.488 mg; FS_G in bits 3:2 and FS_125 in bit 1, 4.375, 8.75, 17.5, 35,
 # 70 mdps (data sheets, mechanical characteristics; st_lsm6dsx_core.c, fs_table).
-_ACCEL_RANGES = {
+ACCEL_RANGES = {
     2.0: accel_range({_CTRL1_XL: 0 << 2}, 1000 / 0.061),
     4.0: accel_range({_CTRL1_XL: 2 << 2}, 1000 / 0.122),
     8.0: accel_range({_CTRL1_XL: 3 << 2}, 1000 / 0.244),
     16.0: accel_range({_CTRL1_XL: 1 << 2}, 1000 / 0.488),
 }
-_GYRO_RANGES = {
+GYRO_RANGES = {
     125.0: gyro_range({_CTRL2_G: 1 << 1}, 1000 / 4.375),
     250.0: gyro_range({_CTRL2_G: 0 << 2}, 1000 / 8.75),
     500.0: gyro_range({_CTRL2_G: 1 << 2}, 1000 / 17.5),
@@ -139,8 +139,8 @@ LSM6DS3 = Chip(
     # XL_BW_SCAL_ODR 0: the anti-aliasing filter follows the rate, 400 Hz at 833 Hz and more, 50 Hz at 104 Hz and less
     # (DocID026899, CTRL1_XL and CTRL4_C); the gyroscope's does too.
     rates=_RATES,
-    accel_ranges=_ACCEL_RANGES,
-    gyro_ranges=_GYRO_RANGES,
+    accel_ranges=ACCEL_RANGES,
+    gyro_ranges=GYRO_RANGES,
     reset=_RESET,
     # All axes on, no embedded functions: the values after power-up.
     setup=_setup(Set(_CTRL9_XL, 0x38), Set(_CTRL10_C, 0x38)),
@@ -166,8 +166,8 @@ LSM6DS3TRC = Chip(
     # The accelerometer's LPF1 at half the rate (LPF1_BW_SEL 0), the gyroscope's LPF2 follows the rate. At 1660 Hz LPF2
     # passes more than half the rate: LPF1_SEL_G with FTYPE 11, some 500 Hz (DocID030071, CTRL4_C and CTRL6_C).
     rates={**_RATES, 1660.0: {**_RATES[1660.0], _CTRL4_C: 0x02, _CTRL6_C: 0x03}},
-    accel_ranges=_ACCEL_RANGES,
-    gyro_ranges=_GYRO_RANGES,
+    accel_ranges=ACCEL_RANGES,
+    gyro_ranges=GYRO_RANGES,
     reset=_RESET,
     # DEN_X, DEN_Y, DEN_Z as after power-up, without effect while no DEN mode is on.
     setup=_setup(Set(_CTRL9_XL, 0xE0), Set(_CTRL10_C, 0x00)),

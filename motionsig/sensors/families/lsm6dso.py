@@ -12,7 +12,8 @@ from math import radians
 import numpy as np
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.chips import Bits, Chip, Level, SelfTest, Set, Step, Until, Wait, accel_range, gyro_range
+from motionsig.sensors.chips import Bits, Chip, Level, SelfTest, Set, Step, Until, Wait, gyro_range
+from motionsig.sensors.families.lsm6ds3 import ACCEL_RANGES, GYRO_RANGES
 
 _FUNC_CFG_ACCESS = 0x01
 _FIFO_CTRL1, _FIFO_CTRL2, _FIFO_CTRL3, _FIFO_CTRL4 = range(0x07, 0x0B)
@@ -48,22 +49,9 @@ _RATES: dict[float, Bits] = {
     for rate_hz, code in _CODES.items()
 }
 
-# FS_XL in bits 3:2; FS_G in bits 3:2, FS_125 in bit 1, the LSM6DSR's FS_4000 in bit 0. 0.061 to 0.488 mg, 4.375 to
-# 140 mdps (DS12140 table 2; st_lsm6dsx_core.c, fs_table).
-_ACCEL_RANGES = {
-    2.0: accel_range({_CTRL1_XL: 0 << 2}, 1000 / 0.061),
-    4.0: accel_range({_CTRL1_XL: 2 << 2}, 1000 / 0.122),
-    8.0: accel_range({_CTRL1_XL: 3 << 2}, 1000 / 0.244),
-    16.0: accel_range({_CTRL1_XL: 1 << 2}, 1000 / 0.488),
-}
-_GYRO_RANGES = {
-    125.0: gyro_range({_CTRL2_G: 1 << 1}, 1000 / 4.375),
-    250.0: gyro_range({_CTRL2_G: 0 << 2}, 1000 / 8.75),
-    500.0: gyro_range({_CTRL2_G: 1 << 2}, 1000 / 17.5),
-    1000.0: gyro_range({_CTRL2_G: 2 << 2}, 1000 / 35),
-    2000.0: gyro_range({_CTRL2_G: 3 << 2}, 1000 / 70),
-}
-_GYRO_RANGES_DSR = {**_GYRO_RANGES, 4000.0: gyro_range({_CTRL2_G: 1 << 0}, 1000 / 140)}
+# The LSM6DSR's FS_4000 is bit 0 of CTRL2_G, 140 mdps; the others are the LSM6DS3's (DS12140 table 2;
+# st_lsm6dsx_core.c, fs_table).
+_GYRO_RANGES_DSR = {**GYRO_RANGES, 4000.0: gyro_range({_CTRL2_G: 1 << 0}, 1000 / 140)}
 
 # Out of the banks of the embedded functions and the sensor hub first, in which CTRL3_C is something else. SW_RESET
 # clears itself (AN5192).
@@ -135,8 +123,8 @@ LSM6DSO = Chip(
     addresses=(0x6A, 0x6B),
     identity={_WHO_AM_I: 0x6C},
     rates=_RATES,
-    accel_ranges=_ACCEL_RANGES,
-    gyro_ranges=_GYRO_RANGES,
+    accel_ranges=ACCEL_RANGES,
+    gyro_ranges=GYRO_RANGES,
     reset=_RESET,
     setup=_SETUP,
     start=_START,
