@@ -21,11 +21,13 @@ from motionsig.quantization import Quantization
 
 
 class Quality(IntFlag):
-    """What a consumer should know about the samples behind a signature."""
+    """What a consumer should know about how a signature came to be."""
 
     CLEAR = 0
     BRIDGED = 1
     """Lost samples, few enough for the model's card, were filled in by a straight line."""
+    EDGE_TPU = 2
+    """An Edge TPU ran the network; without this flag a CPU did. Their codes may differ in the last bits."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,13 +29,23 @@ _ABOUT_KEYS = ("name", "summary", "licence", "hop", "output", "files", "training
 
 
 @dataclass(frozen=True)
+class Compiled:
+    """The model compiled for the Edge TPU: its file's name, what compiled it, and the oldest runtime that takes it."""
+
+    file: str
+    compiler: str
+    min_runtime: int | None
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """One model's card, checked.
 
     rate_hz, length, hop: the grid and the windows, in samples. max_gap_s: the longest loss that may be bridged.
     input, quantization: how features become the network's int8 and what the signature's codes stand for.
-    motion_dim: how many leading codes are motion. sha256: the model file's. fingerprint: 8 bytes over all that moves a
-    signature. text: the whole card as read, for people and for what else it says.
+    motion_dim: how many leading codes are motion. sha256: the model file's. compiled: its twin for the Edge TPU, if
+    there is one. fingerprint: 8 bytes over all that moves a signature; the twin shares it, as other CPUs do, whose
+    codes differ in the last bits, too. text: the whole card as read, for people and for what else it says.
     """
 
     path: Path
@@ -49,6 +59,7 @@ class ModelCard:
     quantization: Quantization
     motion_dim: int
     sha256: str
+    compiled: Compiled | None
     fingerprint: bytes
     text: dict[str, Any]
 
@@ -78,15 +89,30 @@ class ModelCard:
 
         Raises ModelError if they are missing or others: damaged models often run and give wrong numbers.
         """
-        file = self.path / MODEL_NAME
+        return self._checked(MODEL_NAME)
+
+    def compiled_bytes(self) -> bytes:
+        """Return the bytes of the file compiled for the Edge TPU, as the card was written for them.
+
+        Raises ModelError if the card names none, or they are missing or others.
+        """
+        if self.compiled is None:
+            raise ModelError(
+                f"{self.path / CARD_NAME}: expected a file compiled for the Edge TPU, got none; "
+                f"make one: motionsig compile {self.path}"
+            )
+        return self._checked(self.compiled.file)
+
+    def _checked(self, name: str) -> bytes:
+        file, expected = self.path / name, str(self.text["files"][name]["sha256"])
         try:
             model = file.read_bytes()
         except OSError as error:
             raise ModelError(f"{file}: expected the model that {CARD_NAME} describes, got: {error.strerror}") from error
         digest = hashlib.sha256(model).hexdigest()
-        if digest != self.sha256:
+        if digest != expected:
             raise ModelError(
-                f"{file}: expected sha256 {self.sha256} as in {CARD_NAME}, got {digest}; "
+                f"{file}: expected sha256 {expected} as in {CARD_NAME}, got {digest}; "
                 "the file is damaged or belongs to another card: install the model again"
             )
         return model
@@ -160,6 +186,19 @@ def _card(folder: Path, text: dict[str, Any]) -> ModelCard:
         quantization=quantization,
         motion_dim=motion_dim,
         sha256=sha256,
+        compiled=_compiled(text),
         fingerprint=hashlib.sha256(f"{sha256}\n{signal}".encode()).digest()[:8],
         text=text,
     )
+
+
+def _compiled(text: dict[str, Any]) -> Compiled | None:
+    stated = text.get("compiled")
+    if stated is None:
+        return None
+    file, runtime = stated["file"], stated["min_runtime"]
+    if file == MODEL_NAME or file not in text["files"] or Path(file).name != file:
+        raise ModelError(f"compiled.file: expected the name of another of the card's files, got {file!r}")
+    if runtime is not None and type(runtime) is not int:
+        raise ModelError(f"compiled.min_runtime: expected a whole number or null, got {runtime!r}")
+    return Compiled(file, str(stated["compiler"]), runtime)

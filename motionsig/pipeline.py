@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from motionsig.blocks import SampleBlock, SignatureBatch, concatenate, sample_block
+from motionsig.blocks import Quality, SampleBlock, SignatureBatch, concatenate, sample_block
 from motionsig.conventions import CHANNELS, NS_PER_S
 from motionsig.encoders import Encoder, open_encoder
 from motionsig.errors import InputError
@@ -35,7 +35,8 @@ class Summary:
 
     samples: pushed by the source; not_finite: of those, lost because not a number. bridged: short losses filled in.
     gaps: losses that ended a segment. windows, signatures: encoded and handed to the sink. covered_s: sensor time on
-    the grid. elapsed_s: how long the run took. model, device: what encoded.
+    the grid. elapsed_s: how long the run took. model, device: what encoded, at the end. on_edgetpu: how many of the
+    signatures an Edge TPU made.
     """
 
     samples: int
@@ -48,6 +49,7 @@ class Summary:
     elapsed_s: float
     model: str
     device: str
+    on_edgetpu: int
 
 
 class Stream(Protocol):
@@ -76,7 +78,7 @@ def run(source: Stream, encoder: Encoder, sink: Publisher, *, hop: int | None = 
     resampler = Resampler(source.rate_hz, grid_hz=card.rate_hz, max_gap_s=card.max_gap_s)
     windower = _windower(card, hop)
     began = time.monotonic()
-    grid_samples = windows = signatures = 0
+    grid_samples = windows = signatures = on_edgetpu = 0
     for block in _grid(source, resampler):
         grid_samples += len(block)
         batch = windower.push(block)
@@ -85,6 +87,7 @@ def run(source: Stream, encoder: Encoder, sink: Publisher, *, hop: int | None = 
             sink.publish(made)
             windows += len(batch)
             signatures += len(made)
+            on_edgetpu += int(np.count_nonzero(made.quality & Quality.EDGE_TPU))
     counts = resampler.counts
     return Summary(
         samples=counts.samples,
@@ -97,6 +100,7 @@ def run(source: Stream, encoder: Encoder, sink: Publisher, *, hop: int | None = 
         elapsed_s=time.monotonic() - began,
         model=card.name,
         device=encoder.device,
+        on_edgetpu=on_edgetpu,
     )
 
 
@@ -179,8 +183,9 @@ def extract(
     samples = np.asarray(data, np.float32)
     if samples.ndim != 2 or samples.shape[1] != len(CHANNELS):
         raise InputError(f"data: expected (n, 6) with columns {', '.join(CHANNELS)}, got {samples.shape}")
-    encoder, sink = open_encoder(model, device), _Collected()
-    # One empty batch first, so that too little data is an empty result and not a special case.
-    sink.publish(encoder.encode(_windower(encoder.card, hop).push(SampleBlock(np.empty(0, np.int64), samples[:0]))))
-    run(_Array(samples, rate_hz, start_ns), encoder, sink, hop=hop)
+    with open_encoder(model, device) as encoder:
+        sink = _Collected()
+        # One empty batch first, so that too little data is an empty result and not a special case.
+        sink.publish(encoder.encode(_windower(encoder.card, hop).push(SampleBlock(np.empty(0, np.int64), samples[:0]))))
+        run(_Array(samples, rate_hz, start_ns), encoder, sink, hop=hop)
     return concatenate(sink.batches)

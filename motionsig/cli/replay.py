@@ -8,6 +8,7 @@ import math
 import os
 import re
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -62,6 +63,7 @@ class _Totals:
     conflicts: int = 0
     model: str = ""
     device: str = ""
+    on_edgetpu: int = 0
     raw_batch_s: float = 0.0
     logs: list[dict[str, Any]] = field(default_factory=list)
 
@@ -77,7 +79,7 @@ def add_to(commands: Any) -> None:
         help="mqtt://HOST, mqtts://HOST, store:PATH or file:PATH, with ?option=value",
     )
     parser.add_argument("--model", metavar="NAME", help="a shipped model or a model folder")
-    parser.add_argument("--device", default="auto", choices=DEVICES, help="what runs the network")
+    parser.add_argument("--device", default="auto", help=f"what runs the network: {DEVICES}")
     parser.add_argument("--hop", type=int, metavar="N", help="grid samples between windows; the model's own by default")
     parser.add_argument("--speed", default="max", help="max, or 1 for real time (2 for twice that, ...)")
     parser.add_argument(
@@ -100,23 +102,24 @@ def _replay(options: argparse.Namespace) -> int:
     reader_options = dict(_key_value(text) for text in options.option)
     if options.plot and len(options.logs) > 1:
         raise InputError(f"--plot: expected one log for one picture, got {len(options.logs)}")
-    with _quiet():
-        encoder = open_encoder(options.model, options.device)
-    picture = None
-    if options.plot:
-        from motionsig.cli.picture import Picture
-
-        picture = Picture(options.plot, encoder.card)
-    totals, rivals = _Totals(model=encoder.card.name, device=encoder.device), Counter[str]()
+    totals, rivals = _Totals(), Counter[str]()
     failed = 0
-    for log in options.logs:
-        try:
-            _replay_one(log, reader_options, encoder, options, speed, picture, totals, rivals)
-        except RecordingError as error:
-            # One bad log of many must not cost the others their turn.
-            hint = " (here: --option NAME=VALUE)" if "=" in str(error) else ""
-            print(f"motionsig: {error}{hint}", file=sys.stderr)
-            failed += 1
+    with ExitStack() as stack:
+        with _quiet():
+            encoder = stack.enter_context(open_encoder(options.model, options.device))
+        picture = None
+        if options.plot:
+            from motionsig.cli.picture import Picture
+
+            picture = Picture(options.plot, encoder.card)
+        for log in options.logs:
+            try:
+                _replay_one(log, reader_options, encoder, options, speed, picture, totals, rivals)
+            except RecordingError as error:
+                # One bad log of many must not cost the others their turn.
+                hint = " (here: --option NAME=VALUE)" if "=" in str(error) else ""
+                print(f"motionsig: {error}{hint}", file=sys.stderr)
+                failed += 1
     if totals.logs:
         totals.raw_lossless_scheme, totals.raw_lossless_bytes = min(rivals.items(), key=lambda scheme: scheme[1])
         totals.realtime_factor = round(totals.covered_s / totals.elapsed_s, 1)
@@ -170,6 +173,8 @@ def _replay_one(
     totals.bridged += summary.bridged
     totals.windows += summary.windows
     totals.signatures += summary.signatures
+    totals.model, totals.device = summary.model, summary.device
+    totals.on_edgetpu += summary.on_edgetpu
     totals.raw_bytes += RAW_BYTES_PER_SAMPLE * summary.samples
     rivals.update(rival.sizes())
     totals.payload_bytes += sink.payload_bytes
@@ -193,13 +198,16 @@ def _quiet() -> Iterator[None]:
     """Keep what a C++ runtime says of itself while it starts off standard error, where only errors belong."""
     sys.stderr.flush()
     kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            said.seek(0)
+            os.write(2, b"".join(line for line in said if not line.startswith(b"INFO: ")))
 
 
 def _patience(url: str) -> dict[str, Any]:
@@ -299,5 +307,6 @@ def _table(totals: _Totals, options: argparse.Namespace) -> str:
         f"{totals.raw_batch_s:.0f} s as ours",
         f"time               {pace}",
         f"model, device      {totals.model}, {totals.device}",
+        f"on the Edge TPU    {totals.on_edgetpu:14,d}",
     ]
     return "\n".join(lines)

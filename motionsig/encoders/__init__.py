@@ -6,20 +6,26 @@ against its card and picks the runtime.
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
+from types import TracebackType
 from typing import Protocol
 
 from motionsig.blocks import SignatureBatch, WindowBatch
+from motionsig.encoders.host import HostEncoder, Network
 from motionsig.errors import InputError, ModelError
 from motionsig.model_card import CARD_NAME, ModelCard, load_card
 
 DEFAULT_MODEL = "motion64"
-DEVICES = ("auto", "cpu", "reference")
+DEVICES = "auto, cpu, edgetpu, edgetpu:usb, edgetpu:pci, edgetpu:N or reference"
 
 
 class Encoder(Protocol):
-    """Stateless: each signature depends on its own window alone. `device` says what runs the network."""
+    """Stateless: each signature depends on its own window alone. `device` says what runs the network now.
+
+    A context manager; left unclosed, it lets go of its device when it is no longer referred to.
+    """
 
     @property
     def card(self) -> ModelCard: ...
@@ -28,6 +34,14 @@ class Encoder(Protocol):
     def device(self) -> str: ...
 
     def encode(self, windows: WindowBatch) -> SignatureBatch: ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Encoder: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
 
 
 def shipped_models() -> dict[str, Path]:
@@ -52,18 +66,36 @@ def find_model(model: str | Path | None = None) -> ModelCard:
 def open_encoder(model: str | Path | None = None, device: str = "auto") -> Encoder:
     """Return an encoder for `model` (a shipped name, a folder, None for the default) on `device`.
 
-    cpu: an installed runtime. reference: numpy alone, without the last-bit freedom of runtimes. auto: cpu.
+    cpu: an installed runtime. reference: numpy alone, without the last-bit freedom of runtimes. edgetpu: an Edge TPU,
+    or an error; edgetpu:usb, edgetpu:pci and edgetpu:N choose among several. auto: whichever of Edge TPU and cpu is
+    faster here, and the cpu while there is no Edge TPU.
 
-    Raises InputError for a device this version cannot drive, ModelError for a model that does not match its card,
-    MissingExtraError where no runtime is installed.
+    Raises InputError for another device, ModelError for a model that does not match its card or, with edgetpu, is not
+    compiled for it, EncoderError for an Edge TPU that is not there or fails, MissingExtraError without a runtime.
     """
-    if device not in DEVICES:
-        known = f"{', '.join(DEVICES[:-1])} or {DEVICES[-1]}"
-        raise InputError(f"device: expected one of {known} (no Edge TPU support yet), got {device!r}")
+    edgetpu = re.fullmatch(r"edgetpu(?::(usb|pci))?(:[0-9]{1,3})?", device)
+    if device not in ("auto", "cpu", "reference") and not edgetpu:
+        raise InputError(f"device: expected {DEVICES}, got {device!r}")
+    card = find_model(model)
+    return HostEncoder(
+        card, _network(card, device, "".join(part or "" for part in edgetpu.groups()) if edgetpu else "")
+    )
+
+
+def _network(card: ModelCard, device: str, which: str) -> Network:
     if device == "reference":
-        from motionsig.encoders.reference import ReferenceEncoder
+        from motionsig.encoders.reference import ReferenceNetwork
 
-        return ReferenceEncoder(find_model(model))
-    from motionsig.encoders.litert import LiteRtEncoder
+        return ReferenceNetwork(card)
+    if device.startswith("edgetpu"):
+        from motionsig.encoders.edgetpu import EdgeTpuNetwork
 
-    return LiteRtEncoder(find_model(model))
+        return EdgeTpuNetwork(card, which)
+    from motionsig.encoders.litert import LiteRtNetwork
+
+    cpu = LiteRtNetwork(card)
+    if device == "cpu" or card.compiled is None:
+        return cpu
+    from motionsig.encoders.edgetpu import AutoNetwork
+
+    return AutoNetwork(card, cpu)

@@ -1,23 +1,38 @@
 """What runs on the host around any network: its input and the posture codes from windows.
 
-Every encoder puts its own network into this frame, so that signatures depend on the device through the network alone.
+Every device puts its own network into this frame, so that signatures depend on the device through the network alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.blocks import SignatureBatch, WindowBatch
-from motionsig.errors import ModelError
+from motionsig.errors import EncoderError, ModelError
 from motionsig.frontend import CHUNK
-from motionsig.model_card import MODEL_NAME, ModelCard
+from motionsig.model_card import ModelCard
 
-Network = Callable[[NDArray[np.int8]], NDArray[np.int8]]
-"""From input codes (k, 1, length, channels), k at most CHUNK, to motion codes (k, motion_dim)."""
+Codes = NDArray[np.int8]
+
+
+class Network(Protocol):
+    """An int8 network on some device; `device` says which it is now."""
+
+    @property
+    def device(self) -> str: ...
+
+    def run(self, inputs: Codes) -> tuple[Codes, NDArray[np.uint8] | int]:
+        """Return the motion codes (k, motion_dim) of inputs (k, 1, length, channels), and the `Quality` this adds.
+
+        k is at most CHUNK. Raises EncoderError if the device fails.
+        """
+        ...
+
+    def close(self) -> None: ...
 
 
 class Border(NamedTuple):
@@ -29,31 +44,66 @@ class Border(NamedTuple):
     zero_point: int
 
 
-def encode(card: ModelCard, windows: WindowBatch, network: Network) -> SignatureBatch:
-    """Return one signature per window; none for none."""
-    codes, posture = np.empty((len(windows), card.dim), np.int8), card.posture
-    for first in range(0, len(windows), CHUNK):
-        rows = slice(first, first + CHUNK)
-        features, upright = card.front_end.apply(windows.data[rows])
-        codes[rows, : card.motion_dim] = network(np.ascontiguousarray(card.input.quantize(features))[:, None])
-        codes[rows, card.motion_dim :] = posture.quantize(upright)
-    return SignatureBatch(windows.start_ns, codes, windows.quality, windows.hop_ns, card.spec)
+class HostEncoder:
+    """An Encoder: the card's front end and posture on the host, the motion codes from a network."""
+
+    def __init__(self, card: ModelCard, network: Network) -> None:
+        self.card = card
+        self._network, self._closed = network, False
+
+    @property
+    def device(self) -> str:
+        """What runs the network now."""
+        return self._network.device
+
+    def encode(self, windows: WindowBatch) -> SignatureBatch:
+        """Return one signature per window; none for none. Raises EncoderError if the device fails or was closed."""
+        if self._closed:
+            raise EncoderError(f"{self.card.name}: expected an open encoder, got one that was closed")
+        card, posture = self.card, self.card.posture
+        codes, quality = np.empty((len(windows), card.dim), np.int8), windows.quality.copy()
+        for first in range(0, len(windows), CHUNK):
+            rows = slice(first, first + CHUNK)
+            inputs, upright = network_input(card, windows.data[rows])
+            codes[rows, : card.motion_dim], made_by = self._network.run(inputs)
+            codes[rows, card.motion_dim :] = posture.quantize(upright)
+            quality[rows] |= np.asarray(made_by, np.uint8)
+        return SignatureBatch(windows.start_ns, codes, quality, windows.hop_ns, card.spec)
+
+    def close(self) -> None:
+        """Let go of the device. May be called twice."""
+        self._closed = True
+        self._network.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self.close()
 
 
-def check_network(card: ModelCard, given: Border, made: Border) -> None:
-    """Hold a network's input and output against the card: a card for another network would give plausible nonsense.
+def network_input(card: ModelCard, windows: NDArray[np.float32]) -> tuple[Codes, NDArray[np.float32]]:
+    """Return what the network takes of windows (k, length, 6), (k, 1, length, channels), and their posture features."""
+    features, upright = card.front_end.apply(windows)
+    return np.ascontiguousarray(card.input.quantize(features))[:, None], upright
 
-    Raises ModelError.
+
+def check_network(card: ModelCard, name: str, given: Border, made: Border) -> None:
+    """Hold the input and output of the network in file `name` against the card.
+
+    A card for another network would give plausible nonsense. Raises ModelError.
     """
     shapes = ([1, 1, card.length, card.input.dim], [1, card.motion_dim])
     groups = (card.input.groups[0], card.motion.groups[0])
-    for name, border, shape, (_, scale, zero_point) in zip(
+    for end, border, shape, (_, scale, zero_point) in zip(
         ("input", "output"), (given, made), shapes, groups, strict=True
     ):
         same = np.isclose(border.scale, scale, rtol=1e-6) and border.zero_point == zero_point
         if border.kind != "int8" or border.shape != shape or not same:
             raise ModelError(
-                f"{card.path / MODEL_NAME}: expected {name} int8 {shape} with scale {scale} and zero point "
+                f"{card.path / name}: expected {end} int8 {shape} with scale {scale} and zero point "
                 f"{zero_point} as in the card, got {border.kind} {border.shape} with {border.scale} and "
                 f"{border.zero_point}"
             )

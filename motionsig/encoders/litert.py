@@ -5,39 +5,39 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from motionsig.blocks import SignatureBatch, WindowBatch
-from motionsig.encoders.host import Border, check_network, encode
-from motionsig.errors import EncoderError, MissingExtraError
+from motionsig.blocks import Quality
+from motionsig.encoders.host import Border, Codes, check_network
+from motionsig.encoders.tflite import EDGETPU_OPERATOR
+from motionsig.errors import EncoderError, MissingExtraError, ModelError
 from motionsig.model_card import MODEL_NAME, ModelCard
 
 
-class LiteRtEncoder:
+class LiteRtNetwork:
     """One interpreter, one thread: a window is too small a job to share."""
 
     def __init__(self, card: ModelCard) -> None:
         """Raise ModelError if the network is not the int8 one of the card, MissingExtraError without a runtime."""
-        runtime, interpreter_class = _runtime()
         # Checked against the card before the runtime sees them: a damaged model can crash it or run wrongly.
         model = card.model_bytes()
+        runtime, interpreter_class, _ = load_runtime()
         try:
             self._interpreter = interpreter_class(model_content=model, num_threads=1)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, SystemError) as error:
+            if EDGETPU_OPERATOR in str(error):
+                raise ModelError(
+                    f"{card.path / MODEL_NAME}: expected a model for the CPU, got one compiled for the Edge TPU; put "
+                    "its twin here, and name the compiled file under compiled in the card"
+                ) from error
             raise EncoderError(f"{card.path / MODEL_NAME}: {runtime} cannot run it: {error}") from error
         (given,), (made,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        check_network(card, _border(given), _border(made))
-        self._input, self._output = given["index"], made["index"]
-        self.card = card
+        check_network(card, MODEL_NAME, border(given), border(made))
+        self._input, self._output, self._card = given["index"], made["index"], card
         self.device = f"cpu ({runtime})"
 
-    def encode(self, windows: WindowBatch) -> SignatureBatch:
-        """Return one signature per window; none for none. Raises EncoderError if the runtime fails."""
-        return encode(self.card, windows, self._network)
-
-    def _network(self, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
-        codes, interpreter = np.empty((len(inputs), self.card.motion_dim), np.int8), self._interpreter
+    def run(self, inputs: Codes) -> tuple[Codes, int]:
+        codes, interpreter = np.empty((len(inputs), self._card.motion_dim), np.int8), self._interpreter
         # A loop over windows, because the network is compiled for a batch of one: that is all an Edge TPU takes.
         try:
             for row, window in enumerate(inputs[:, None]):
@@ -45,21 +45,25 @@ class LiteRtEncoder:
                 interpreter.invoke()
                 codes[row] = interpreter.get_tensor(self._output)
         except (RuntimeError, ValueError) as error:
-            raise EncoderError(f"{self.card.path / MODEL_NAME}: the network failed on a window: {error}") from error
-        return codes
+            raise EncoderError(f"{self._card.path / MODEL_NAME}: the network failed on a window: {error}") from error
+        return codes, Quality.CLEAR
+
+    def close(self) -> None:
+        """Do nothing: the interpreter goes with the object."""
 
 
-def _runtime() -> tuple[str, Any]:
+def load_runtime() -> tuple[str, Any, Any]:
+    """Return the runtime's name and version, its Interpreter and its load_delegate; MissingExtraError without one."""
     try:
         import ai_edge_litert
-        from ai_edge_litert.interpreter import Interpreter
+        from ai_edge_litert.interpreter import Interpreter, load_delegate
 
-        return f"LiteRT {ai_edge_litert.__version__}", Interpreter
+        return f"LiteRT {ai_edge_litert.__version__}", Interpreter, load_delegate
     except ImportError:
         pass
     try:
         import tflite_runtime
-        from tflite_runtime.interpreter import Interpreter
+        from tflite_runtime.interpreter import Interpreter, load_delegate
     except ImportError as error:
         raise MissingExtraError(
             "no inference runtime: expected ai-edge-litert or tflite-runtime, got neither; "
@@ -71,9 +75,10 @@ def _runtime() -> tuple[str, Any]:
             f"tflite-runtime {tflite_runtime.__version__} needs numpy below 2, got numpy {np.__version__}; "
             "install LiteRT where there is a wheel (motionsig[litert]), else numpy<2"
         )
-    return f"tflite-runtime {tflite_runtime.__version__}", Interpreter
+    return f"tflite-runtime {tflite_runtime.__version__}", Interpreter, load_delegate
 
 
-def _border(tensor: dict[str, Any]) -> Border:
+def border(tensor: dict[str, Any]) -> Border:
+    """Return what an interpreter tells of an input or output."""
     scale, zero_point = tensor["quantization"]
     return Border(tensor["dtype"].__name__, tensor["shape"].tolist(), scale, zero_point)

@@ -9,8 +9,10 @@ Each operator is prepared once, into a function from a batch of its inputs to it
 
 from __future__ import annotations
 
-from motionsig.blocks import SignatureBatch, WindowBatch
-from motionsig.encoders.host import Border, Network, check_network, encode
+from collections.abc import Callable
+
+from motionsig.blocks import Quality
+from motionsig.encoders.host import Border, check_network
 from motionsig.encoders.kernels import KERNELS, Codes, Kernel, Node, check_activation
 from motionsig.encoders.tflite import Model, Tensor, read_model
 from motionsig.errors import ModelError
@@ -24,7 +26,7 @@ _OTHERS = {
 """What else a small network might hold, so that a refusal can name it; any other is named by its number."""
 
 
-class ReferenceEncoder:
+class ReferenceNetwork:
     """Needs numpy only; slower than a runtime, and the same on every machine for the same input codes."""
 
     device = "reference (numpy)"
@@ -34,18 +36,19 @@ class ReferenceEncoder:
         content = card.model_bytes()
         try:
             model = read_model(content)
-            self._network = prepare(model)
+            self._kernels = prepare(model)
         except ModelError as error:
             raise ModelError(f"{card.path / MODEL_NAME}: {error}") from error
-        check_network(card, _border(model.tensors[model.input]), _border(model.tensors[model.output]))
-        self.card = card
+        check_network(card, MODEL_NAME, _border(model.tensors[model.input]), _border(model.tensors[model.output]))
 
-    def encode(self, windows: WindowBatch) -> SignatureBatch:
-        """Return one signature per window; none for none."""
-        return encode(self.card, windows, self._network)
+    def run(self, inputs: Codes) -> tuple[Codes, int]:
+        return self._kernels(inputs), Quality.CLEAR
+
+    def close(self) -> None:
+        """Do nothing: there is only memory."""
 
 
-def prepare(model: Model) -> Network:
+def prepare(model: Model) -> Callable[[Codes], Codes]:
     """Return the function from the model's input codes (k, ...) to its output codes (k, ...).
 
     Raises ModelError, naming the operator, for what these kernels have not.

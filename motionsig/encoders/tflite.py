@@ -20,6 +20,9 @@ from motionsig.errors import ModelError
 MAX_ELEMENTS = 1 << 16
 """Of one activation: 20 times what the shipped model needs, and a bound on the memory that damage can ask for."""
 
+EDGETPU_OPERATOR = "edgetpu-custom-op"
+"""The custom operator into which edgetpu_compiler puts what the Edge TPU runs; nothing else knows it."""
+
 _MAX_ITEMS = 4096
 _MAX_RANK = 4
 _KINDS = {2: "int32", 9: "int8"}
@@ -87,13 +90,17 @@ class Table(NamedTuple):
 
 
 class Operator(NamedTuple):
-    """`code` is a BuiltinOperator; inputs and outputs index the model's tensors, an absent input is -1."""
+    """`code` is a BuiltinOperator; inputs and outputs index the model's tensors, an absent input is -1.
+
+    custom: the name of an operator that is not TFLite's own, empty for the others.
+    """
 
     code: int
     version: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Table | None
+    custom: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +126,7 @@ def read_model(file: bytes) -> Model:
         raise ModelError(f"expected one graph, got {len(graphs)}")
     codes = [
         # The first field is what the second was before there were more than 127 operators.
-        (max(code.number(0, "b"), code.number(3, "i")), code.number(2, "i", 1))
+        (max(code.number(0, "b"), code.number(3, "i")), code.number(2, "i", 1), code.numbers(1, "u1"))
         for code in root.tables(1)
     ]
     tensors = []
@@ -166,12 +173,13 @@ def _tensor(table: Table, buffers: list[Table]) -> Tensor:
     return Tensor(kind, tuple(shape), scale, zero_point, axis, data)
 
 
-def _operator(index: int, table: Table, codes: list[tuple[int, int]], tensors: int) -> Operator:
+def _operator(index: int, table: Table, codes: list[tuple[int, int, NDArray[Any]]], tensors: int) -> Operator:
     code = table.number(0, "I")
     if code >= len(codes):
         raise ModelError(f"operator {index}: expected one of {len(codes)} operator codes, got {code}")
     inputs, outputs = _indices(table, 1, tensors, -1), _indices(table, 2, tensors, 0)
-    return Operator(*codes[code], inputs, outputs, table.table(4))
+    number, version, custom = codes[code]
+    return Operator(number, version, inputs, outputs, table.table(4), bytes(custom).decode("ascii", "replace"))
 
 
 def _indices(table: Table, field: int, tensors: int, lowest: int) -> tuple[int, ...]:

@@ -1,15 +1,23 @@
 import csv
 import json
+import os
+import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import fake_edgetpu
 import numpy as np
 import pytest
 
 import motionsig
 from motionsig import wire
-from motionsig.blocks import SampleBlock, SourceInfo
+from motionsig.blocks import Quality, SampleBlock, SourceInfo
 from motionsig.cli import main
+from motionsig.encoders.edgetpu import choice
+from motionsig.encoders.edgetpu.presence import EdgeTpu
+from motionsig.model_card import load_card
 from motionsig.recordings.native import Recorder
 
 SCALE = (0.0024,) * 3 + (0.001,) * 3
@@ -195,3 +203,88 @@ def test_export(kind, log, tmp_path, capsys):
         starts = table["start"].cast("int64").to_pylist()
     assert codes == signatures.codes.tolist() and starts == signatures.start_ns.tolist()
     assert not list(tmp_path.glob("*.part"))
+
+
+class Seen:
+    """An encoder that keeps the windows it is asked for."""
+
+    def __init__(self):
+        self.windows, self._encoder = [], motionsig.open_encoder(device="cpu")
+        self.card, self.device = self._encoder.card, self._encoder.device
+
+    def encode(self, windows):
+        self.windows.append(windows.data.copy())
+        return self._encoder.encode(windows)
+
+
+@pytest.fixture
+def edgetpu(log, tmp_path, monkeypatch):
+    """The double of libedgetpu where the real one would be, with answers for that log; and the model for it."""
+    seen, store = Seen(), motionsig.open_sink(f"store:{tmp_path / 'seen'}", device="x", epoch=1)
+    with motionsig.open_recording(log) as source, store:
+        motionsig.run(source, seen, store)
+    model = fake_edgetpu.fake_model(tmp_path / "model")
+    with np.load(model / "golden.npz") as golden:
+        windows = np.concatenate([golden["windows"], *seen.windows])
+    answers = fake_edgetpu.write_answers(tmp_path / "answers", load_card(model), windows)
+    control = fake_edgetpu.Control(tmp_path / "control", answers)
+    control.write()
+    (tmp_path / "library").mkdir()
+    for name, value in control.environment(fake_edgetpu.build(tmp_path / "library")).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    return model, control
+
+
+def test_a_replay_on_the_edge_tpu_gives_the_cpus_codes_and_says_who_made_them(log, tmp_path, edgetpu, capsys):
+    model, control = edgetpu
+    control.write("abort 40")
+    summary = replay(capsys, log, "--to", f"store:{tmp_path / 'tpu'}", "--model", model, "--device", "edgetpu:usb")
+    replay(capsys, log, "--to", f"store:{tmp_path / 'cpu'}", "--model", model, "--device", "cpu")
+    assert summary["device"].startswith("edgetpu:usb (") and summary["on_edgetpu"] == summary["signatures"] > 30
+    one, other = (motionsig.read_signatures(f"store:{tmp_path / name}") for name in ("tpu", "cpu"))
+    assert one.codes.tobytes() == other.codes.tobytes() and one.spec == other.spec
+    assert (one.quality == other.quality | Quality.EDGE_TPU).all()
+    control.write("absent")
+    assert main(["replay", str(log), "--to", "file:x", "--model", str(model), "--device", "edgetpu"]) == 1
+    assert capsys.readouterr().err == (
+        "motionsig: Edge TPU: expected one as device '', got none that answers; more: motionsig doctor\n"
+    )
+
+
+USB_ACCELERATOR = """\
+P: /devices/pci0000:00/0000:00:14.0/usb1/1-4
+N: bus/usb/001/004
+E: SUBSYSTEM=usb
+E: DEVTYPE=usb_device
+E: DEVNAME=/dev/bus/usb/001/004
+A: idVendor=18d1\\n
+A: idProduct=9302\\n
+A: busnum=1\\n
+A: devnum=4\\n
+A: speed=480\\n
+"""
+
+
+def test_auto_uses_the_edge_tpu_of_the_machine_while_it_lasts(log, tmp_path, edgetpu):
+    """The whole command on a machine whose sysfs, umockdev's, shows one."""
+    if shutil.which("umockdev-run") is None:
+        assert "MOTIONSIG_TEST_MACHINES" not in os.environ, "expected umockdev to be installed"
+        pytest.skip("needs umockdev")
+    model, control = edgetpu
+    card = load_card(model)
+    cpu = motionsig.open_encoder(model, "cpu").device
+    port = EdgeTpu("usb", "1-4", "18d1:9302", "/dev/bus/usb/001/004", True, 480)
+    choice.remember(card, choice.conditions(card, cpu, (port,)), choice.Choice(20.0, 50.0, "2026-11-23"))
+    (tmp_path / "usb.umockdev").write_text(USB_ACCELERATOR)
+    control.write("abort 50", "abort create 2")
+    machine = ["umockdev-run", "-d", str(tmp_path / "usb.umockdev"), "--"]
+    command = [sys.executable, "-m", "motionsig.cli", "--verbose", "replay", log, "--model", model, "--json"]
+    ended = subprocess.run([*machine, *command, "--to", f"store:{tmp_path / 'db'}"], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    summary = json.loads(ended.stdout.splitlines()[-1])
+    flags = motionsig.read_signatures(f"store:{tmp_path / 'db'}").quality & Quality.EDGE_TPU
+    # 24 golden windows, 25 of the log, and what came after the fault on the CPU.
+    assert np.flatnonzero(flags).tolist() == list(range(25)) and summary["on_edgetpu"] == 25
+    assert summary["device"].startswith("cpu (") and "its process died of signal 6 (Aborted)" in summary["device"]
+    assert "; going on on cpu (" in ended.stderr

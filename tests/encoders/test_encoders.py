@@ -5,7 +5,7 @@ import pytest
 
 from motionsig.blocks import WindowBatch
 from motionsig.encoders import open_encoder, shipped_models
-from motionsig.errors import InputError
+from motionsig.errors import EncoderError, InputError
 
 
 @pytest.fixture(scope="module", params=["cpu", "reference"])
@@ -65,6 +65,15 @@ def test_motion_stays_when_the_device_is_turned_and_posture_does_not(encoder, mo
     assert np.abs(straight.posture.astype(int) - rotated.posture).max() > 30
 
 
-def test_a_device_that_is_none_is_refused():
-    with pytest.raises(InputError, match="device: expected one of auto, cpu or reference"):
-        open_encoder(device="tpu")
+@pytest.mark.parametrize("name", ["tpu", "", "edgetpu:", "edgetpu:usb:", "edgetpu:usb0", "edgetpu:1:usb", "edgetpu:-1"])
+def test_a_device_that_is_none_is_refused(name):
+    with pytest.raises(InputError, match=f"device: expected auto, cpu, edgetpu, .* or reference, got '{name}'"):
+        open_encoder(device=name)
+
+
+def test_a_closed_encoder_says_so(device):
+    with open_encoder(device=device) as encoder:
+        assert len(encoder.encode(windows(np.zeros((1, 128, 6), np.float32))))
+    encoder.close()
+    with pytest.raises(EncoderError, match="expected an open encoder, got one that was closed"):
+        encoder.encode(windows(np.zeros((1, 128, 6), np.float32)))

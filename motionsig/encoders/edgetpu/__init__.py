@@ -1,0 +1,225 @@
+"""The network on an Edge TPU, and what becomes of a window when that fails.
+
+`EdgeTpuNetwork` is for whoever asked for the Edge TPU: a lost one is started again while the window waits, and when
+that does not help, there is an error. `AutoNetwork` is for whoever asked for signatures: the window, and those after
+it, go through the same model on the CPU, and a new child is started beside that. Either way each window is answered
+once.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig.blocks import Quality
+from motionsig.encoders.edgetpu import choice
+from motionsig.encoders.edgetpu.choice import Choice
+from motionsig.encoders.edgetpu.presence import edgetpus
+from motionsig.encoders.edgetpu.worker import Fault, Job, Limits, Worker
+from motionsig.encoders.host import Codes, Network
+from motionsig.errors import EncoderError, ModelError
+from motionsig.model_card import ModelCard
+
+logger = logging.getLogger(__name__)
+
+_LOOK_S = 1.0
+"""How often to look whether an Edge TPU is back."""
+
+
+class EdgeTpuNetwork:
+    """The Edge TPU or an error."""
+
+    def __init__(self, card: ModelCard, which: str = "", *, limits: Limits | None = None) -> None:
+        """Open the Edge TPU that libedgetpu calls `which` ("usb", "pci:1", ":2", ...), any for an empty one.
+
+        Raises ModelError for a model that is not compiled for it, EncoderError if it is not ready in time.
+        """
+        self._limits = limits or Limits()
+        self._job, self._starts = Job(card, which), _Starts(self._limits)
+        self._worker = self._start()
+        self.device = f"edgetpu{':' * bool(which)}{which.removeprefix(':')} ({self._worker.runtime})"
+
+    def run(self, inputs: Codes) -> tuple[Codes, int]:
+        codes = np.empty((len(inputs), self._job.card.motion_dim), np.int8)
+        done = 0
+        while True:
+            try:
+                self._worker.run(inputs[done:], codes[done:])
+                return codes, Quality.EDGE_TPU
+            except Fault as fault:
+                done += fault.done
+                self._replace(fault)
+
+    def close(self) -> None:
+        self._worker.close()
+
+    def _start(self) -> Worker:
+        self._starts.add()
+        worker = Worker(self._job, self._limits)
+        worker.ready(self._limits.start_s)
+        self._starts.succeeded()
+        return worker
+
+    def _replace(self, fault: Fault) -> None:
+        """Put a new child in place of the lost one. Raises EncoderError, with the last reason, after too many."""
+        while not self._starts.spent:
+            logger.warning("%s; starting it again", fault)
+            time.sleep(self._starts.wait_s())
+            try:
+                self._worker = self._start()
+                return
+            except Fault as another:
+                fault = another
+        limits = self._limits
+        raise EncoderError(f"{fault}; given up after {limits.starts} starts within {limits.per_s:g} s") from fault
+
+
+class AutoNetwork:
+    """The faster of Edge TPU and CPU, and the CPU while the Edge TPU is away."""
+
+    def __init__(self, card: ModelCard, cpu: Network, *, limits: Limits | None = None, root: Path = Path("/")) -> None:
+        """Open the Edge TPU if there is one; whatever is wrong with it is logged, and `cpu` does the work.
+
+        root: where to look for devices; the machine's own by default.
+        """
+        self._card, self._cpu, self._root, self._limits = card, cpu, root, limits or Limits()
+        self._starts, self._look_at = _Starts(self._limits), -math.inf
+        self._worker: Worker | None = None
+        self._choice: Choice | None = None
+        self._holds_for: dict[str, Any] | None = None  # the conditions of that choice
+        self._trouble, self._meanwhile = "", 0  # why the Edge TPU is not at work, and windows the CPU did since
+        self._job: Job | None = None
+        try:
+            self._job = Job(card, "")
+        except ModelError as error:
+            self._report(str(error))
+        self._at_hand(self._limits.start_s)
+
+    @property
+    def device(self) -> str:
+        """What runs the network now, and why."""
+        if self._worker is not None and self._worker.runtime:
+            return f"edgetpu ({self._worker.runtime}), {self._choice}"
+        return f"{self._cpu.device}, {self._trouble or self._choice}"
+
+    def run(self, inputs: Codes) -> tuple[Codes, NDArray[np.uint8]]:
+        codes = np.empty((len(inputs), self._card.motion_dim), np.int8)
+        done, worker = 0, self._at_hand()
+        if worker is not None:
+            try:
+                worker.run(inputs, codes)
+                done = len(inputs)
+            except Fault as fault:
+                done = fault.done
+                self._lose(fault)
+        if done < len(inputs):
+            codes[done:], _ = self._cpu.run(inputs[done:])
+            self._meanwhile += len(inputs) - done
+        quality = np.zeros(len(inputs), np.uint8)
+        quality[:done] = Quality.EDGE_TPU
+        return codes, quality
+
+    def close(self) -> None:
+        if self._worker is not None:
+            self._worker.close()
+        self._cpu.close()
+
+    def _at_hand(self, wait_s: float = 0.0) -> Worker | None:
+        """Return the child if it takes windows; start one where there is none, and give it `wait_s` to get ready."""
+        try:
+            if self._worker is None and self._job is not None and time.monotonic() >= self._look_at:
+                self._worker = self._start(self._job)
+            if self._worker is None or self._worker.runtime:
+                return self._worker
+            if not self._worker.ready(wait_s):
+                return None
+            self._starts.succeeded()
+            return self._decide(self._worker)
+        except Fault as fault:
+            self._lose(fault)
+            return None
+
+    def _start(self, job: Job) -> Worker | None:
+        """Start a child if there is an Edge TPU that is worth it, and not too often."""
+        self._look_at = time.monotonic() + _LOOK_S
+        found = edgetpus(self._root)
+        if not found:
+            self._report("no Edge TPU is plugged in", logging.INFO)
+            return None
+        conditions = choice.conditions(self._card, self._cpu.device, found)
+        if conditions != self._holds_for:
+            self._holds_for, self._choice = conditions, choice.remembered(self._card, conditions)
+        if self._choice and not self._choice.edgetpu:
+            self._report("")
+            return None
+        if self._starts.wait_s():
+            return None
+        self._starts.add()
+        return Worker(job, self._limits)
+
+    def _decide(self, worker: Worker) -> Worker | None:
+        """Return the child if it is faster than the CPU; it is ready now, and may not be for the first time."""
+        self._report("")
+        if self._choice is None:
+            assert self._job is not None and self._holds_for is not None
+            codes = np.empty((1, self._card.motion_dim), np.int8)
+            self._choice = choice.measure(
+                lambda window: worker.run(window, codes), self._cpu.run, self._job.golden_inputs
+            )
+            choice.remember(self._card, self._holds_for, self._choice)
+        if not self._choice.edgetpu:
+            worker.close()
+            self._worker = None
+        logger.info("now on %s; %d windows before went through the cpu", self.device, self._meanwhile)
+        self._meanwhile = 0
+        return self._worker
+
+    def _lose(self, fault: Fault) -> None:
+        self._worker = None
+        self._look_at = time.monotonic() + self._starts.wait_s()
+        self._report(str(fault))
+
+    def _report(self, trouble: str, level: int = logging.WARNING) -> None:
+        """Note why the Edge TPU is not at work, empty where it need not be, and say so if it is another reason."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            if trouble:
+                logger.log(level, "%s; going on on %s", trouble, self._cpu.device)
+
+
+class _Starts:
+    """When a child may be started: so many in a time, and after failed ones ever later."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits, self._failed = limits, 0
+        self._times: deque[float] = deque()
+
+    def add(self) -> None:
+        """Count one that begins now, as failed until it succeeded."""
+        self._times.append(time.monotonic())
+        self._failed += 1
+
+    def succeeded(self) -> None:
+        self._failed = 0
+
+    @property
+    def spent(self) -> bool:
+        """Whether there were as many as are allowed."""
+        while self._times and self._times[0] <= time.monotonic() - self._limits.per_s:
+            self._times.popleft()
+        return len(self._times) >= self._limits.starts
+
+    def wait_s(self) -> float:
+        """Return how long until the next one may begin."""
+        now = time.monotonic()
+        if self.spent:
+            return self._times[0] + self._limits.per_s - now
+        pause_s = self._limits.retry_s * 2 ** (self._failed - 1) if self._failed else 0.0
+        return max(0.0, self._times[-1] + pause_s - now) if self._times else 0.0

@@ -1,0 +1,102 @@
+"""What the child process runs: an interpreter with the Edge TPU's library in it, and windows from shared memory.
+
+libedgetpu aborts on USB errors and crashes where its ABI is not the runtime's; no exception survives either. Here they
+take only this process along. It talks over a socket: to its parent what it is about to do, that it is ready, that it
+failed or that all windows asked for are done; from its parent how many windows are asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import threading
+from typing import Any
+
+from motionsig.encoders.edgetpu.memory import Layout, Memory
+from motionsig.encoders.litert import border, load_runtime
+from motionsig.errors import EncoderError, MotionsigError
+
+ASKED = struct.Struct("=I")
+"""How many windows, from the parent."""
+
+HINT = "more: motionsig doctor"
+
+DONE = b'{"done": true}'
+
+
+def main() -> None:
+    """Serve the parent whose words are the only argument, until it goes."""
+    task = json.loads(sys.argv[1])
+    connection = socket.socket(fileno=task["socket"])
+    threading.Thread(target=_follow, args=(connection.fileno(),), daemon=True).start()
+    shape = Layout(*task["layout"])
+    memory = shape.map(task["memory"])
+    # Opening holds Python's lock, so nothing else here would notice a parent that went; the kernel keeps this deadline.
+    signal.alarm(task["start_s"])
+    try:
+        interpreter, given, made = _open(connection, memory, task["library"], task["device"])
+        _serve(connection, interpreter, memory, given, made)
+    except MotionsigError as error:
+        connection.send(json.dumps({"failed": str(error)}).encode())
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # The parent went in the middle of it.
+
+
+def _follow(descriptor: int) -> None:
+    """End when the parent does, even in the middle of a call that never returns."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLRDHUP)
+    poll.poll()
+    os._exit(0)
+
+
+def _open(connection: socket.socket, memory: Memory, library: str, device: str) -> tuple[Any, int, int]:
+    """Return the interpreter on the Edge TPU, and the indices of its input and output."""
+
+    def tell(**words: Any) -> None:
+        connection.send(json.dumps(words).encode())
+
+    tell(stage="importing the inference runtime")
+    runtime, interpreter_class, load_delegate = load_runtime()
+    tell(stage=f"opening the Edge TPU with {library}")
+    try:
+        delegate = load_delegate(library, {"device": device} if device else {})
+    except OSError as error:
+        raise EncoderError(f"{library}: expected the Edge TPU's library, got: {error}; {HINT}") from error
+    except AttributeError as error:
+        raise EncoderError(f"{library}: expected the Edge TPU's library, got one without a delegate; {HINT}") from error
+    except ValueError as error:
+        raise EncoderError(f"expected one as device {device!r}, got none that answers; {HINT}") from error
+    tell(stage="preparing the model on the Edge TPU")
+    try:
+        interpreter = interpreter_class(
+            model_content=memory.model.tobytes(), experimental_delegates=[delegate], num_threads=1
+        )
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError, SystemError) as error:
+        raise EncoderError(f"{runtime} cannot prepare the model: {error}") from error
+    (given,), (made,) = interpreter.get_input_details(), interpreter.get_output_details()
+    signal.alarm(0)
+    tell(ready=runtime, input=border(given), output=border(made))
+    return interpreter, given["index"], made["index"]
+
+
+def _serve(connection: socket.socket, interpreter: Any, memory: Memory, given: int, made: int) -> None:
+    """Answer until the parent closes its end."""
+    done, inputs, outputs, _ = memory
+    while request := connection.recv(ASKED.size):
+        for row in range(*ASKED.unpack(request)):
+            try:
+                interpreter.set_tensor(given, inputs[row : row + 1])
+                interpreter.invoke()
+                outputs[row] = interpreter.get_tensor(made)[0]
+            except (RuntimeError, ValueError) as error:
+                raise EncoderError(f"it failed on a window: {error}") from error
+            # Only now: should this process die between here and the next window, what counts is whole.
+            done[0] = row + 1
+        connection.send(DONE)

@@ -1,0 +1,110 @@
+"""Which Edge TPUs the machine shows, by sysfs alone: no library is loaded and no device is opened.
+
+Cheap enough to ask every second for a device that is away. While one is being unplugged its files vanish, fail or are
+empty; whatever cannot be read is left out, and nothing here is an error.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+USB_IDS = ("1a6e:089a", "18d1:9302")
+"""Before the first use, and once libedgetpu has given it its firmware: it leaves the bus and comes back as the second
+(libedgetpu, driver/beagle/beagle_usb_driver_provider.cc)."""
+
+PCI_ID = "1ac1:089a"
+"""(gasket-driver, src/apex_driver.c.)"""
+
+
+@dataclass(frozen=True)
+class EdgeTpu:
+    """One device.
+
+    bus: "usb" or "pci". place: where it is plugged in, "1-1.4" or "0000:01:00.0"; the first use leaves that as it is,
+    and changes id and node. id: vendor:product. node: what a process opens, "/dev/bus/usb/001/004" or "/dev/apex_0";
+    empty where it is not known, or the driver made none. speed_mbit_s: the USB link's; None where it is not known.
+    """
+
+    bus: str
+    place: str
+    id: str
+    node: str
+    node_exists: bool
+    speed_mbit_s: int | None = None
+
+
+def edgetpus(root: Path = Path("/")) -> tuple[EdgeTpu, ...]:
+    """Return the Edge TPUs of the machine whose files are below `root`, PCIe before USB, each in order of place."""
+    top = os.fspath(root)
+    return (*_on_pci(top), *_on_usb(top))
+
+
+def _on_pci(root: str) -> list[EdgeTpu]:
+    folder, classes = os.path.join(root, "sys/bus/pci/devices"), os.path.join(root, "sys/class/apex")
+    vendor, product = (f"0x{part}" for part in PCI_ID.split(":"))
+    places = [
+        place
+        for place in _names(folder)
+        if _line(folder, place, "vendor") == vendor and _line(folder, place, "device") == product
+    ]
+    # No device of that id, no look at the driver: this is the usual case, once a second.
+    nodes = {_target(classes, name, "device"): f"/dev/{name}" for name in _names(classes)} if places else {}
+    return [
+        EdgeTpu("pci", place, PCI_ID, nodes.get(place, ""), _is_there(root, nodes.get(place, ""))) for place in places
+    ]
+
+
+def _on_usb(root: str) -> list[EdgeTpu]:
+    folder, found = os.path.join(root, "sys/bus/usb/devices"), []
+    for place in _names(folder):
+        # "1-1.4:1.0" is an interface of the device, and has no ids.
+        if ":" in place:
+            continue
+        ids = [known for known in USB_IDS if known[:4] == _line(folder, place, "idVendor")]
+        if not ids or _line(folder, place, "idProduct") != ids[0][5:]:
+            continue
+        bus, device = (_number(_line(folder, place, name)) for name in ("busnum", "devnum"))
+        node = f"/dev/bus/usb/{bus:03d}/{device:03d}" if bus and device else ""
+        speed_mbit_s = _number(_line(folder, place, "speed"))
+        found.append(EdgeTpu("usb", place, ids[0], node, _is_there(root, node), speed_mbit_s))
+    return found
+
+
+def _is_there(root: str, node: str) -> bool:
+    return bool(node) and os.path.exists(os.path.join(root, node[1:]))
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder), key=lambda name: (len(name), name))
+    except OSError:
+        return []
+
+
+def _line(*parts: str) -> str:
+    """Return what a small file says; empty where it cannot be read."""
+    try:
+        # A descriptor and one read: what `open` puts around them costs more than they do.
+        descriptor = os.open(os.path.join(*parts), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    try:
+        return os.read(descriptor, 64).decode("ascii", "replace").strip()
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
+
+
+def _number(text: str) -> int | None:
+    """Return a count of at most five digits; a slow device's speed of 1.5 is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else None
+
+
+def _target(*parts: str) -> str:
+    try:
+        return os.path.basename(os.readlink(os.path.join(*parts)))
+    except OSError:
+        return ""

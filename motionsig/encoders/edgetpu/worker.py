@@ -1,0 +1,268 @@
+"""The parent's end of the child process: start it, hand it windows, and know within a deadline when it is lost.
+
+A process of its own rather than one of `multiprocessing`, which would import the user's main script anew, and run it
+where that has no guard. The memory is an anonymous file that both map; nobody else sees it, and nothing is left of it
+when both are gone. Each child gets its own, so that one which cannot be killed at once can spoil nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+import weakref
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from motionsig.encoders.edgetpu.child import ASKED
+from motionsig.encoders.edgetpu.memory import Layout
+from motionsig.encoders.host import Border, Codes, check_network, network_input
+from motionsig.encoders.tflite import EDGETPU_OPERATOR, read_model
+from motionsig.errors import EncoderError, ModelError
+from motionsig.frontend import CHUNK
+from motionsig.model_card import ModelCard
+
+logger = logging.getLogger(__name__)
+
+LIBRARY = "libedgetpu.so.1"
+
+MOST_OFF = 8
+"""Codes by which an Edge TPU's golden vectors may be off. The CPU's own kernels differ by up to 3; no Edge TPU has been
+measured; noise in place of an answer is off by dozens."""
+
+_CHILD = "from motionsig.encoders.edgetpu.child import main; main()"
+_GRACE_S = 1.0
+_WORDS_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a child may take, and how often it may be started.
+
+    call_s: for one window. start_s: from its start to the golden vectors; an Edge TPU gets its firmware in that time.
+    At most `starts` in any `per_s`; after one that failed the next waits `retry_s`, twice as long after each further.
+    """
+
+    call_s: float = 1.0
+    start_s: float = 30.0
+    starts: int = 6
+    per_s: float = 600.0
+    retry_s: float = 0.5
+
+
+class Fault(EncoderError):
+    """The child is lost. `done` windows of the call it was lost in have their codes."""
+
+    def __init__(self, reason: str, done: int = 0) -> None:
+        super().__init__(reason)
+        self.done = done
+
+
+class Job:
+    """What every child of a network needs: the compiled model, checked, and what it must make of the golden windows."""
+
+    def __init__(self, card: ModelCard, device: str) -> None:
+        """Raise ModelError for a model that is missing, damaged or not compiled: it would run on the CPU unnoticed."""
+        self.card, self.device = card, device
+        self.model = card.compiled_bytes()
+        assert card.compiled is not None
+        self.file = card.path / card.compiled.file
+        try:
+            operators = read_model(self.model).operators
+        except ModelError as error:
+            raise ModelError(f"{self.file}: {error}") from error
+        if EDGETPU_OPERATOR not in [operator.custom for operator in operators]:
+            raise ModelError(
+                f"{self.file}: expected a model compiled for the Edge TPU, with an operator {EDGETPU_OPERATOR}, got "
+                f"{len(operators)} others; it would run on the CPU and say nothing"
+            )
+        self.layout = Layout(CHUNK, (1, card.length, card.input.dim), (card.motion_dim,), len(self.model))
+        golden = card.path / "golden.npz"
+        try:
+            with np.load(golden) as arrays:
+                windows, codes = arrays["windows"][:CHUNK], arrays["codes"][:CHUNK, : card.motion_dim]
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(f"{golden}: expected the golden windows and codes, got: {error}") from error
+        self.golden_inputs = network_input(card, windows)[0]
+        self.golden_codes: Codes = codes
+
+
+class Worker:
+    """One child process with an Edge TPU in it, from its start until it is lost or closed."""
+
+    def __init__(self, job: Job, limits: Limits) -> None:
+        """Start it, and do not wait. Raises Fault where no process can be started."""
+        self._job, self._limits = job, limits
+        self.runtime = ""
+        """What runs the model in the child, once it is ready."""
+        self._stage, self._words = "starting", b""
+        self._gone: Fault | None = None
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        hearing, saying = os.pipe()
+        os.set_blocking(hearing, False)
+        memory = os.memfd_create("motionsig")
+        os.ftruncate(memory, job.layout.size)
+        self._memory = job.layout.map(memory)
+        self._memory.model[:] = np.frombuffer(job.model, np.uint8)
+        task = {
+            "socket": theirs.fileno(),
+            "memory": memory,
+            "layout": job.layout,
+            "start_s": math.ceil(limits.start_s + _GRACE_S),
+            "library": LIBRARY,
+            "device": job.device,
+        }
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _CHILD, json.dumps(task)],
+                # The child imports what this process would.
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+                stdin=subprocess.DEVNULL,
+                stdout=saying,
+                stderr=saying,
+                pass_fds=(theirs.fileno(), memory),
+                # Of its own, so that Ctrl-C reaches the parent alone, which ends the child in good order.
+                start_new_session=True,
+            )
+        except OSError as error:
+            ours.close()
+            os.close(hearing)
+            raise Fault(f"Edge TPU: no process could be started: {sys.executable}: {error.strerror}") from error
+        finally:
+            theirs.close()
+            os.close(saying)
+            os.close(memory)
+        self._process, self._connection, self._hearing = process, ours, hearing
+        self._poll = select.poll()
+        self._poll.register(ours, select.POLLIN)
+        self._poll.register(hearing, select.POLLIN)
+        self._start_by = time.monotonic() + limits.start_s
+        self._end = weakref.finalize(self, _end, process, ours, hearing)
+
+    def ready(self, wait_s: float = 0.0) -> bool:
+        """Return whether the child takes windows, after at most `wait_s`: it gave the golden codes. Raises Fault."""
+        until = min(time.monotonic() + wait_s, self._start_by)
+        while not self.runtime:
+            words = self._receive(until)
+            if words is None:
+                if time.monotonic() < self._start_by:
+                    return False
+                raise self._lost(f"it was still {self._stage} after {self._limits.start_s:g} s")
+            self._stage = words.get("stage", "running the model")
+            if "ready" in words:
+                self._check(words)
+                self.runtime = words["ready"]
+        return True
+
+    def run(self, inputs: Codes, codes: Codes) -> None:
+        """Fill `codes` (k, motion_dim) from `inputs` (k, 1, length, channels), k at most CHUNK.
+
+        Raises Fault, which says how many rows of `codes` are filled nevertheless.
+        """
+        if self._gone:
+            raise self._gone
+        done, call_s, count = self._memory.done, self._limits.call_s, len(inputs)
+        self._memory.inputs[:count] = inputs
+        done[0] = seen = 0
+        try:
+            with suppress(OSError):  # What is wrong, the answer tells.
+                self._connection.send(ASKED.pack(count))
+            while self._receive(time.monotonic() + call_s) is None:
+                if done[0] == seen:
+                    raise self._lost(f"a window took it more than {call_s:g} s")
+                seen = int(done[0])
+        except Fault as fault:
+            # Only what a child that still had its wits counted; and it runs no more, so this does not move.
+            fault.done = int(done[0]) if 0 <= done[0] <= count else 0
+            codes[: fault.done] = self._memory.outputs[: fault.done]
+            raise
+        codes[:] = self._memory.outputs[:count]
+
+    def close(self) -> None:
+        """Let the child end, and end it if it does not."""
+        self._end()
+
+    def _receive(self, until: float) -> dict[str, Any] | None:
+        """Return the child's next words; None if there are none by then. Raises Fault if it failed or died."""
+        while True:
+            left_s = until - time.monotonic()
+            ready = [descriptor for descriptor, _ in self._poll.poll(max(0.0, left_s) * 1000)]
+            if self._hearing in ready and not self._listen():
+                self._poll.unregister(self._hearing)
+            if self._connection.fileno() in ready:
+                try:
+                    message = self._connection.recv(1 << 16)
+                except ConnectionResetError:
+                    message = b""
+                if not message:
+                    raise self._lost(self._death())
+                words: dict[str, Any] = json.loads(message)
+                if "failed" in words:
+                    raise self._lost(words["failed"])
+                return words
+            if left_s <= 0:
+                return None
+
+    def _listen(self) -> bool:
+        """Keep the last of what the child says of itself, so that its pipe never fills; return whether there was any."""
+        with suppress(BlockingIOError):
+            heard = os.read(self._hearing, 1 << 16)
+            self._words = (self._words + heard)[-_WORDS_BYTES:]
+            return bool(heard)
+        return False
+
+    def _check(self, words: dict[str, Any]) -> None:
+        """Hold what the child opened against the card and the golden codes. Raises Fault."""
+        job = self._job
+        try:
+            check_network(job.card, job.file.name, Border(*words["input"]), Border(*words["output"]))
+        except ModelError as error:
+            raise self._lost(str(error)) from error
+        made = np.empty_like(job.golden_codes)
+        self.run(job.golden_inputs, made)
+        off = int(np.abs(made.astype(int) - job.golden_codes).max(initial=0))
+        if off > MOST_OFF:
+            raise self._lost(f"its codes for the golden windows are off by {off}, where {MOST_OFF} is allowed")
+
+    def _death(self) -> str:
+        try:
+            code = self._process.wait(_GRACE_S)
+        except subprocess.TimeoutExpired:
+            return f"its process went silent while {self._stage}"
+        how = f"died of signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"ended with exit code {code}"
+        return f"its process {how} while {self._stage}"
+
+    def _lost(self, reason: str) -> Fault:
+        """End the child for good and return why, with its last words."""
+        self._process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE_S)
+        self._listen()
+        self._end()
+        lines = self._words.decode("ascii", "backslashreplace").splitlines()
+        said = [line.strip() for line in lines if line.strip() and not line.startswith("INFO")]
+        self._gone = Fault(f"Edge TPU: {reason}" + (f"; it said: {said[-1][:200]}" if said else ""))
+        return self._gone
+
+
+def _end(process: subprocess.Popen[bytes], connection: socket.socket, hearing: int) -> None:
+    connection.close()
+    try:
+        process.wait(_GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        try:
+            process.wait(_GRACE_S)
+        except subprocess.TimeoutExpired:
+            logger.warning("process %d does not end: the kernel waits for its Edge TPU", process.pid)
+    os.close(hearing)
