@@ -325,6 +325,8 @@ ZEROS = """
     import numpy as np
     from motionsig.encoders import find_model
 
+    load_delegate = None
+
     class Interpreter:
         def __init__(self, **options):
             self.card = find_model()

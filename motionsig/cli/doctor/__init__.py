@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from motionsig.cli.doctor import buses, machine, software
+from motionsig.cli.doctor import buses, edgetpu, machine, software
 from motionsig.cli.doctor.findings import Finding, Mark
 from motionsig.sensors import scan
 from motionsig.sensors.bus import I2cBus
@@ -25,11 +25,12 @@ from motionsig.state import state_path
 def add_to(commands: Any) -> None:
     """Declare the command and its options."""
     parser = commands.add_parser("doctor", help="what this machine lacks, and what to do", description=__doc__)
+    parser.add_argument("--model", metavar="NAME", help="the model to try on an Edge TPU; a folder will do, too")
     parser.add_argument("--json", action="store_true", help="the findings as a JSON array")
     parser.set_defaults(command=_doctor)
 
 
-def examine(root: Path) -> Iterator[Finding]:
+def examine(root: Path, model: str | None = None) -> Iterator[Finding]:
     """Yield the findings on this process's Python and the machine whose files are below `root`."""
     interpreter = software.this_interpreter()
     yield software.python(root, interpreter)
@@ -37,6 +38,8 @@ def examine(root: Path) -> Iterator[Finding]:
     yield software.wheels(interpreter)
     yield software.runtime(interpreter, sys.path)
     yield from software.extras(sys.path)
+    yield from edgetpu.edgetpu(root, interpreter, sys.path, model)
+    yield from edgetpu.packages(sys.path)
     yield from buses.i2c(root, scan=_scan)
     yield from buses.drivers(root)
     yield from buses.iio(root)
@@ -53,7 +56,7 @@ def _scan(number: int) -> list[tuple[str, int]]:
 
 def _doctor(options: argparse.Namespace) -> int:
     findings = []
-    for finding in examine(Path("/")):
+    for finding in examine(Path("/"), options.model):
         findings.append(finding)
         if not options.json:
             advice = f" -> {finding.advice}" if finding.advice else ""

@@ -1,35 +1,22 @@
-"""Python, numpy, the inference runtime and the extras.
-
-A runtime is foreign machine code. A wrong one dies of a signal, so it is tried in a child process with a deadline.
-"""
+"""Python, numpy, the inference runtime and the extras."""
 
 from __future__ import annotations
 
-import json
-import os
 import platform
 import re
-import signal
 import struct
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from motionsig.cli.doctor.findings import Finding, Mark, is_raspberry_pi, text_of
-from motionsig.errors import MissingExtraError, MotionsigError
+from motionsig.cli.doctor.trying import DEADLINE_S, command, tried
 
-DEADLINE_S = 60.0
-"""For the child's imports and its few windows, which take a second on slow machines."""
-
-CHILD = "from motionsig.cli.doctor.software import tell_golden; tell_golden()"
-TOLD = b"motionsig doctor: "
-"""Begins the child's one line of JSON."""
+GOLDEN = 'trying.tell_golden("cpu")'
 
 REFERENCE = "--device reference runs the network in numpy alone"
 
@@ -155,20 +142,20 @@ def wheels(interpreter: Interpreter) -> Finding:
 
 def runtime(interpreter: Interpreter, path: Sequence[str], deadline_s: float = DEADLINE_S) -> Finding:
     """Run the shipped model's golden windows in a child that imports from `path`."""
-    fits, tried = fitting(interpreter), _try_runtime(path, deadline_s)
-    if "died" in tried:
+    fits, told = fitting(interpreter), tried("the inference runtime", GOLDEN, path, deadline_s)
+    if "died" in told:
         again = f"pip install --force-reinstall --no-deps {fits[0].package}" if fits else "pip uninstall tflite-runtime"
-        return Finding(Mark.WRONG, tried["died"], f"{sys.executable} -m {again}; until then {REFERENCE}")
-    if "missing" in tried:
+        return Finding(Mark.WRONG, told["died"], f"{sys.executable} -m {again}; until then {REFERENCE}")
+    if "missing" in told:
         if fits:
-            return Finding(Mark.WRONG, tried["missing"], install(f"motionsig[{fits[0].extra}]"))
-        return Finding(Mark.NOTE, tried["missing"], REFERENCE)
-    if "failed" in tried:
-        return Finding(Mark.WRONG, tried["failed"], f"for more: {sys.executable} -c '{CHILD}'; until then {REFERENCE}")
-    found = f"{tried['device']} runs the shipped model, at most {tried['worst']} off its golden codes"
-    if tried["worst"] > tried["tolerance"]:
-        return Finding(Mark.WRONG, f"{found}, where {tried['tolerance']} is allowed: not to be trusted", REFERENCE)
-    if "tflite-runtime" in tried["device"] and fits and fits[0].extra == "litert":
+            return Finding(Mark.WRONG, told["missing"], install(f"motionsig[{fits[0].extra}]"))
+        return Finding(Mark.NOTE, told["missing"], REFERENCE)
+    if "failed" in told:
+        return Finding(Mark.WRONG, told["failed"], f"for more: {command(GOLDEN)}; until then {REFERENCE}")
+    found = f"{told['device']} runs the shipped model, at most {told['worst']} off its golden codes"
+    if told["worst"] > told["tolerance"]:
+        return Finding(Mark.WRONG, f"{found}, where {told['tolerance']} is allowed: not to be trusted", REFERENCE)
+    if "tflite-runtime" in told["device"] and fits and fits[0].extra == "litert":
         return Finding(Mark.NOTE, f"{found}; LiteRT is faster", install("motionsig[litert]"))
     return Finding(Mark.OK, found)
 
@@ -192,51 +179,3 @@ def _version(found: metadata.Distribution) -> str:
         texts = []
     stated = re.search(r"^Version: *(\S+)", next(filter(None, texts), ""), re.MULTILINE)
     return stated[1] if stated else "of unknown version"
-
-
-def _try_runtime(path: Sequence[str], deadline_s: float) -> dict[str, Any]:
-    """Return what the child told, or what became of it under "died" or "failed"."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(os.path.abspath(part) for part in path)}
-    try:
-        # -P: nothing but `path` is searched, so that the child finds what this process would.
-        child = subprocess.run(
-            [sys.executable, "-P", "-c", CHILD],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=deadline_s,
-        )
-    except subprocess.TimeoutExpired:
-        return {"failed": f"the inference runtime did not finish within {deadline_s:g} s"}
-    except OSError as error:
-        return {"failed": f"the inference runtime could not be tried: {sys.executable}: {error.strerror}"}
-    if child.returncode < 0:
-        name = signal.strsignal(-child.returncode)
-        return {"died": f"the inference runtime died of signal {-child.returncode} ({name})"}
-    # Runtimes write to both streams as they please, before and after.
-    said = [line.removeprefix(TOLD) for line in child.stdout.splitlines() if line.startswith(TOLD)]
-    if child.returncode or not said:
-        last = child.stderr.decode("ascii", "backslashreplace").strip().splitlines()[-1:] or ["nothing said"]
-        return {"failed": f"the inference runtime failed: {last[0][:200]}"}
-    told: dict[str, Any] = json.loads(said[-1])
-    return told
-
-
-def tell_golden() -> None:
-    """Run the golden windows and print how far the codes are off, as a line of JSON: all that the child does."""
-    from motionsig.blocks import WindowBatch
-    from motionsig.encoders import open_encoder
-
-    told: dict[str, Any]
-    try:
-        encoder = open_encoder(device="cpu")
-        golden = np.load(encoder.card.path / "golden.npz")
-        count = len(golden["windows"])
-        batch = WindowBatch(np.arange(count), golden["windows"], np.zeros(count, np.uint8), 1)
-        apart = np.abs(encoder.encode(batch).codes.astype(int) - golden["codes"])
-        told = {"device": encoder.device, "worst": int(apart.max()), "tolerance": int(golden["tolerance"])}
-    except MissingExtraError as error:
-        told = {"missing": str(error).partition(";")[0]}
-    except (MotionsigError, OSError) as error:
-        told = {"failed": f"the shipped model does not run: {' '.join(str(error).split())}"}
-    print(f"\n{TOLD.decode()}{json.dumps(told)}", flush=True)
