@@ -17,7 +17,7 @@ from motionsig.errors import InputError, MotionsigError
 
 DONE, FAILED, USAGE = 0, 1, 2
 
-_COMMANDS = ("record", "replay", "collect", "export", "models", "sensors", "calibrate", "doctor")
+_COMMANDS = ("record", "replay", "collect", "export", "models", "compile", "sensors", "calibrate", "doctor")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,36 +1,147 @@
-"""`motionsig models`: what is shipped, and what is known of it."""
+"""`motionsig models`: what is shipped, and what is known of it; what is in any .tflite file."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from motionsig.conventions import NS_PER_S
 from motionsig.encoders import find_model, shipped_models
+from motionsig.encoders.compiling.files import ModelFile, open_model
+from motionsig.encoders.compiling.graph import Graph, Tensor, read_graph
+from motionsig.encoders.compiling.package import read_package
+from motionsig.errors import MissingExtraError
 from motionsig.model_card import MODEL_NAME, ModelCard
 
 
 def add_to(commands: Any) -> None:
     """Declare the command and its options."""
     parser = commands.add_parser("models", help="the shipped models and their cards", description=__doc__)
-    parser.add_argument("model", nargs="?", metavar="NAME", help="one model's whole card; a folder will do, too")
-    parser.add_argument("--json", action="store_true", help="the card, or all cards, as JSON")
+    parser.add_argument(
+        "model",
+        nargs="?",
+        metavar="NAME|PATH",
+        help="one model's whole card and network: its name, folder or .tflite file",
+    )
+    parser.add_argument("--json", action="store_true", help="the same as JSON; without NAME, all cards")
     parser.set_defaults(command=_models)
 
 
 def _models(options: argparse.Namespace) -> int:
-    cards = [find_model(options.model)] if options.model else [find_model(name) for name in shipped_models()]
+    if options.model:
+        return _show(open_model(options.model), as_json=options.json)
+    cards = [find_model(name) for name in shipped_models()]
     for card in cards:
         card.model_bytes()  # raises where the file is not the card's
     if options.json:
-        texts = [card.text | {"fingerprint": card.fingerprint.hex()} for card in cards]
-        print(json.dumps(texts[0] if options.model else texts, indent=2))
-    elif options.model:
-        print("\n".join((*_lines(cards[0]), "", *_rest(cards[0].text))))
+        print(json.dumps([card.text | {"fingerprint": card.fingerprint.hex()} for card in cards], indent=2))
     else:
         print("\n\n".join("\n".join(_lines(card)) for card in cards))
     return 0
+
+
+def _show(model: ModelFile, *, as_json: bool) -> int:
+    card = model.card
+    networks: list[dict[str, Any]] = []
+    without = ""
+    try:
+        networks.append(_network(model.path, model.content))
+        if card and card.compiled:
+            networks.append(_network(card.path / card.compiled.file, card.compiled_bytes()))
+    except MissingExtraError as error:
+        if not card:
+            raise
+        without = str(error)
+    if as_json:
+        about = card.text | {"fingerprint": card.fingerprint.hex()} if card else {}
+        print(json.dumps(about | {"networks": networks or None}, indent=2))
+        return 0
+    parts = [_network_lines(network) for network in networks] or [[f"network: left out; {without}"]]
+    if card:
+        parts = [_lines(card), *parts, _rest(card.text)]
+    print("\n\n".join("\n".join(part) for part in parts))
+    return 0
+
+
+def _network(path: Path, content: bytes) -> dict[str, Any]:
+    """Return what is in a .tflite file, for people and as JSON."""
+    graph = read_graph(content)
+    compiled = graph.edgetpu_operators
+    package = read_package(compiled[0]) if len(compiled) == 1 else None
+    counts = Counter((operator.name, operator.version) for operator in graph.operators)
+    return {
+        "file": str(path),
+        "bytes": len(content),
+        "operators": [{"name": name, "version": version, "count": count} for (name, version), count in counts.items()],
+        "subgraphs": len(graph.subgraphs),
+        "inputs": _borders(graph, "inputs"),
+        "outputs": _borders(graph, "outputs"),
+        "parameters": None if compiled else _parameters(graph),
+        "compiled": bool(compiled),
+        "min_tflite": graph.min_runtime_version,
+        "min_edgetpu_runtime": package.min_runtime if package else None,
+        "edgetpu_compiler": (package.compiler or None) if package else None,
+        "cached_bytes": package.cached_bytes if package else None,
+        "streamed_bytes": package.streamed_bytes if package else None,
+    }
+
+
+def _borders(graph: Graph, what: str) -> list[dict[str, Any]]:
+    return [_border(subgraph.tensors[index]) for subgraph in graph.subgraphs[:1] for index in getattr(subgraph, what)]
+
+
+def _border(tensor: Tensor) -> dict[str, Any]:
+    return {
+        "name": tensor.name,
+        "type": tensor.kind,
+        "shape": list(tensor.signature or tensor.shape),
+        "scale": tensor.scale.tolist(),
+        "zero_point": tensor.zero_point.tolist(),
+    }
+
+
+def _parameters(graph: Graph) -> int:
+    """Return how many numbers were trained: constants that stand for values, not for shapes and axes."""
+    return sum(
+        math.prod(tensor.shape)
+        for tensor in graph.constants
+        if len(tensor.scale) or tensor.kind.startswith(("float", "bfloat"))
+    )
+
+
+def _network_lines(network: dict[str, Any]) -> list[str]:
+    operators = [f"{part['count']} x {part['name']} v{part['version']}" for part in network["operators"]]
+    lines = [
+        f"network: {network['file']} ({network['bytes']:,} B)",
+        f"  operators    {', '.join(operators) or 'none'}",
+    ]
+    for what in ("inputs", "outputs"):
+        for border in network[what]:
+            scales = (
+                f"scale {', '.join(map(str, border['scale'][:4]))}, zero point "
+                f"{', '.join(map(str, border['zero_point'][:4]))}"
+                if border["scale"]
+                else "not quantised"
+            )
+            lines.append(f"  {what[:-1]:<11}  {border['name']}: {border['type']} {border['shape']}, {scales}")
+    if network["compiled"]:
+        runtime, streamed = network["min_edgetpu_runtime"], network["streamed_bytes"]
+        lines.append(
+            f"  compiled     for the Edge TPU; runtime {'not stated' if runtime is None else f'{runtime} or newer'}"
+        )
+        if streamed is not None:
+            lines.append(
+                f"  parameters   {network['cached_bytes']:,} B kept on the chip, {streamed:,} B sent at each call"
+            )
+    else:
+        lines.append(f"  parameters   {network['parameters']:,}")
+        version = network["min_tflite"]
+        lines.append(f"  compiled     no; TFLite {'not stated' if version is None else f'{version} or newer'}")
+    return lines
 
 
 def _lines(card: ModelCard) -> list[str]:

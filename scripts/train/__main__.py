@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from motionsig import open_encoder
+from motionsig.encoders.compiling.graph import read_graph
+from motionsig.encoders.compiling.lint import lint
 from motionsig.model_card import MODEL_NAME
 from scripts.train import data, describe, golden, network
 from scripts.train.clock import Clock
@@ -65,8 +67,10 @@ def train(folder: Path, out: Path, own: list[Path], *, seed: int, steps: int, sa
     figures = course.run(checkpoint)
     calibration = lessons.codes[rng.choice(len(lessons.codes), CALIBRATION_WINDOWS, replace=False)]
     model_bytes = network.to_int8(model, calibration)
-    operations = network.operations(model_bytes)
-    network.check_operations(operations)
+    graph = read_graph(model_bytes)
+    if wrong := [str(finding) for finding in lint(graph) if finding.mark == "wrong"]:
+        raise ValueError(f"network: expected one that the Edge TPU takes, got {'; '.join(wrong)}")
+    operations = [f"{operator.name} v{operator.version}" for operator in graph.operators]
     (out / MODEL_NAME).write_bytes(model_bytes)
     (out / describe.FLOAT_NAME).write_bytes(network.to_float(model))
     watch = data.read(folder, "seglearn_watch", np.random.default_rng(seed)).windows

@@ -44,9 +44,6 @@ CONVOLUTIONS = ((48, 9, 2), (80, 5, 2), (112, 5, 1), (128, 5, 2), (128, 5, 1))
 """(filters, width, stride) of each."""
 HIDDEN = 160
 
-EDGE_TPU_VERSIONS = {"CONV_2D": 5, "MAX_POOL_2D": 2, "MEAN": 2, "CONCATENATION": 2, "RESHAPE": 1, "FULLY_CONNECTED": 5}
-"""Of the operations its compiler takes those used here; CONV_2D from v6 is refused (google-coral/edgetpu#631)."""
-
 BATCH = 256
 PEAK_RATE = 4e-3
 AVERAGED_STEPS = 500
@@ -336,23 +333,6 @@ def to_float(network: tf.keras.Model) -> bytes:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
     return _converted(converter)
-
-
-def operations(model: bytes) -> list[str]:
-    """Return the model's operations in order, as NAME vVERSION."""
-    parsed = schema.ModelT.InitFromPackedBuf(model, 0)
-    names = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
-    used = [parsed.operatorCodes[operator.opcodeIndex] for operator in parsed.subgraphs[0].operators]
-    return [f"{names[max(code.builtinCode, code.deprecatedBuiltinCode)]} v{code.version}" for code in used]
-
-
-def check_operations(used: list[str]) -> None:
-    """Raise ValueError for an operation that the Edge TPU's compiler is known not to take."""
-    for operation in used:
-        name, version = operation.rsplit(" v", 1)
-        if int(version) > EDGE_TPU_VERSIONS.get(name, 0):
-            known = ", ".join(f"{name} up to v{most}" for name, most in EDGE_TPU_VERSIONS.items())
-            raise ValueError(f"network: expected operations the Edge TPU takes ({known}), got {operation}")
 
 
 class Int8Network:

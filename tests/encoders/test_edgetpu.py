@@ -7,6 +7,7 @@ import gc
 import json
 import logging
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -558,3 +559,55 @@ def state(process):
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return "Z"
+
+
+@pytest.mark.parametrize("policy", [strict, auto])
+def test_an_interrupted_call_does_not_shift_the_answers(control, model, root, data, twin, policy):
+    """Ctrl-C, or a signal handler that raises, in the middle of a call; and then the caller goes on."""
+    prefer_edgetpu(model, root)
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with policy(model) if policy is strict else policy(model, root) as encoder:
+            control.write(f"stall {control.counts().calls + 5} 300000")
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            with pytest.raises(KeyboardInterrupt):
+                encoder.encode(batch(data[:32]))
+            for first in range(32, 128, 32):
+                made = encoder.encode(batch(data[first : first + 32]))
+                assert made.codes.tobytes() == twin.codes[first : first + 32].tobytes()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_without_descriptors_or_processes_auto_goes_on(control, model, root, data, twin):
+    prefer_edgetpu(model, root)
+    with auto(model, root) as encoder:
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        open_now = len(os.listdir("/proc/self/fd"))
+        os.kill(children()[0], signal.SIGKILL)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (open_now, limits[1]))
+        try:
+            made = encoder.encode(batch(data))
+            again = encoder.encode(batch(data))
+            assert made.codes.tobytes() == again.codes.tobytes() == twin.codes.tobytes()
+            assert "expected to start a process for it, got: " in encoder.device
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        wait_for(lambda: encoder.encode(batch(data[:1])).quality[0] & Quality.EDGE_TPU, "the return")
+        assert len(os.listdir("/proc/self/fd")) == open_now
+
+
+def test_nothing_is_left_over_after_many_starts(control, model, root, data):
+    prefer_edgetpu(model, root)
+    with auto(model, root) as encoder:
+        before = len(os.listdir("/proc/self/fd"))
+        for fault in FAULTS:
+            control.write(f"{fault} {control.counts().calls + 1}")
+            encoder.encode(batch(data[:1]))
+            wait_for(lambda: encoder.encode(batch(data[:1])).quality[0] & Quality.EDGE_TPU, "the return")
+        assert len(os.listdir("/proc/self/fd")) == before and len(children()) == 1

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 import weakref
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,48 +106,18 @@ class Worker:
         self.runtime = ""
         """What runs the model in the child, once it is ready."""
         self._stage, self._words = "starting", b""
-        self._gone: Fault | None = None
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        hearing, saying = os.pipe()
-        os.set_blocking(hearing, False)
-        memory = os.memfd_create("motionsig")
-        os.ftruncate(memory, job.layout.size)
-        self._memory = job.layout.map(memory)
-        self._memory.model[:] = np.frombuffer(job.model, np.uint8)
-        task = {
-            "socket": theirs.fileno(),
-            "memory": memory,
-            "layout": job.layout,
-            "start_s": math.ceil(limits.start_s + _GRACE_S),
-            "library": LIBRARY,
-            "device": job.device,
-        }
+        self._gone = ""  # why, once it is lost; not the exception, whose traceback would hold this in a circle
         try:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _CHILD, json.dumps(task)],
-                # The child imports what this process would.
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
-                stdin=subprocess.DEVNULL,
-                stdout=saying,
-                stderr=saying,
-                pass_fds=(theirs.fileno(), memory),
-                # Of its own, so that Ctrl-C reaches the parent alone, which ends the child in good order.
-                start_new_session=True,
-            )
+            with ExitStack() as ours, ExitStack() as theirs:
+                self._start(ours, theirs)
+                ours.pop_all()
         except OSError as error:
-            ours.close()
-            os.close(hearing)
-            raise Fault(f"Edge TPU: no process could be started: {sys.executable}: {error.strerror}") from error
-        finally:
-            theirs.close()
-            os.close(saying)
-            os.close(memory)
-        self._process, self._connection, self._hearing = process, ours, hearing
+            raise Fault(f"Edge TPU: expected to start a process for it, got: {error}") from error
         self._poll = select.poll()
-        self._poll.register(ours, select.POLLIN)
-        self._poll.register(hearing, select.POLLIN)
+        self._poll.register(self._connection, select.POLLIN)
+        self._poll.register(self._hearing, select.POLLIN)
         self._start_by = time.monotonic() + limits.start_s
-        self._end = weakref.finalize(self, _end, process, ours, hearing)
+        self._end = weakref.finalize(self, _end, self._process, self._connection, self._hearing)
 
     def ready(self, wait_s: float = 0.0) -> bool:
         """Return whether the child takes windows, after at most `wait_s`: it gave the golden codes. Raises Fault."""
@@ -170,7 +140,7 @@ class Worker:
         Raises Fault, which says how many rows of `codes` are filled nevertheless.
         """
         if self._gone:
-            raise self._gone
+            raise Fault(self._gone)
         done, call_s, count = self._memory.done, self._limits.call_s, len(inputs)
         self._memory.inputs[:count] = inputs
         done[0] = seen = 0
@@ -186,11 +156,49 @@ class Worker:
             fault.done = int(done[0]) if 0 <= done[0] <= count else 0
             codes[: fault.done] = self._memory.outputs[: fault.done]
             raise
+        except BaseException:
+            # Interrupted from outside: the answer that is still to come would be taken for the next call's.
+            self._lost("a call was interrupted")
+            raise
         codes[:] = self._memory.outputs[:count]
 
     def close(self) -> None:
         """Let the child end, and end it if it does not."""
         self._end()
+
+    def _start(self, ours: ExitStack, theirs: ExitStack) -> None:
+        """Make the child and the ways to it; `theirs` closes what the child has got, `ours` what stays if it lives."""
+        self._connection, connection = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.callback(self._connection.close)
+        theirs.callback(connection.close)
+        self._hearing, saying = os.pipe()
+        ours.callback(os.close, self._hearing)
+        theirs.callback(os.close, saying)
+        os.set_blocking(self._hearing, False)
+        memory = os.memfd_create("motionsig")
+        theirs.callback(os.close, memory)
+        os.ftruncate(memory, self._job.layout.size)
+        self._memory = self._job.layout.map(memory)
+        self._memory.model[:] = np.frombuffer(self._job.model, np.uint8)
+        task = {
+            "socket": connection.fileno(),
+            "memory": memory,
+            "layout": self._job.layout,
+            "start_s": math.ceil(self._limits.start_s + _GRACE_S),
+            "library": LIBRARY,
+            "device": self._job.device,
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _CHILD, json.dumps(task)],
+            # The child imports what this process would.
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+            stdin=subprocess.DEVNULL,
+            stdout=saying,
+            stderr=saying,
+            pass_fds=(connection.fileno(), memory),
+            # Of its own, so that Ctrl-C reaches the parent alone, which ends the child in good order.
+            start_new_session=True,
+        )
 
     def _receive(self, until: float) -> dict[str, Any] | None:
         """Return the child's next words; None if there are none by then. Raises Fault if it failed or died."""
@@ -206,7 +214,10 @@ class Worker:
                     message = b""
                 if not message:
                     raise self._lost(self._death())
-                words: dict[str, Any] = json.loads(message)
+                try:
+                    words: dict[str, Any] = dict(json.loads(message))
+                except (ValueError, TypeError):
+                    raise self._lost(f"its process talks nonsense: {message[:40]!r}") from None
                 if "failed" in words:
                     raise self._lost(words["failed"])
                 return words
@@ -214,7 +225,7 @@ class Worker:
                 return None
 
     def _listen(self) -> bool:
-        """Keep the last of what the child says of itself, so that its pipe never fills; return whether there was any."""
+        """Keep the last of what the child wrote, and its pipe from filling; return whether there was any."""
         with suppress(BlockingIOError):
             heard = os.read(self._hearing, 1 << 16)
             self._words = (self._words + heard)[-_WORDS_BYTES:]
@@ -251,8 +262,8 @@ class Worker:
         self._end()
         lines = self._words.decode("ascii", "backslashreplace").splitlines()
         said = [line.strip() for line in lines if line.strip() and not line.startswith("INFO")]
-        self._gone = Fault(f"Edge TPU: {reason}" + (f"; it said: {said[-1][:200]}" if said else ""))
-        return self._gone
+        self._gone = f"Edge TPU: {reason}" + (f"; it said: {said[-1][:200]}" if said else "")
+        return Fault(self._gone)
 
 
 def _end(process: subprocess.Popen[bytes], connection: socket.socket, hearing: int) -> None:

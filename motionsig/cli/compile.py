@@ -1,0 +1,154 @@
+"""`motionsig compile`: a model for the Edge TPU, checked and compiled.
+
+Needs Google's edgetpu_compiler, which runs on x86-64 Debian and Ubuntu alone; --check needs nothing and runs anywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from motionsig.encoders.compiling import compiler, files
+from motionsig.encoders.compiling.graph import Graph, read_graph
+from motionsig.encoders.compiling.lint import ON_CHIP_BYTES, ON_CHIP_FACTOR, Finding, lint, parameter_bytes
+from motionsig.errors import InputError, ModelError
+
+
+def add_to(commands: Any) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser("compile", help="a model for the Edge TPU", description=__doc__)
+    parser.add_argument("model", metavar="MODEL", help="a .tflite file, a model's folder, or a shipped model's name")
+    parser.add_argument("--check", action="store_true", help="only say what the compiler would take, and why not")
+    parser.add_argument("-o", "--out", type=Path, metavar="OUT", help="folder for the result; the model's own without")
+    parser.add_argument("--compiler", type=Path, metavar="PATH", help="edgetpu_compiler, if it is not in PATH")
+    parser.add_argument(
+        "--min-runtime", type=int, metavar="N", help="the oldest Edge TPU runtime to run on: 10 to 14, int8 from 12 on"
+    )
+    parser.add_argument(
+        "--allow-cpu",
+        action="store_true",
+        help="compile in spite of what --check finds wrong, and take a result of which a part stays on the CPU",
+    )
+    parser.add_argument("--json", action="store_true", help="what was found, or made, as one JSON object")
+    parser.set_defaults(command=_compile)
+
+
+def _compile(options: argparse.Namespace) -> int:
+    if options.check and (options.out or options.compiler or options.min_runtime is not None or options.allow_cpu):
+        raise InputError("--check: expected no other option than --json, got options for compiling")
+    if options.min_runtime is not None and not 10 <= options.min_runtime <= 14:
+        # As libedgetpu's api/runtime_version.h numbers them.
+        raise InputError(f"--min-runtime: expected 10 to 14, got {options.min_runtime}")
+    model = files.open_model(options.model)
+    graph = read_graph(model.content)
+    findings = lint(graph)
+    if options.check:
+        return _show_check(options, graph, findings)
+    wrong = [finding for finding in findings if finding.mark == "wrong"]
+    compilable = any(graph.operators) and not graph.edgetpu_operators
+    if wrong and not (options.allow_cpu and compilable):
+        more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        way_out = "--check shows all, and --allow-cpu compiles in spite of it" if compilable else wrong[0].advice
+        raise ModelError(
+            f"{model.path}: expected a model for the Edge TPU, got {wrong[0].place}: {wrong[0].found}{more}; {way_out}"
+        )
+    folder = files.out_folder(model, options.out)
+    made = compiler.compile_model(
+        model.content,
+        compiler.find_compiler(options.compiler),
+        min_runtime=options.min_runtime,
+        allow_cpu=options.allow_cpu,
+    )
+    place = files.put_in_place(model, made, folder)
+    _show_made(options, model, made, place, findings)
+    return 0
+
+
+def _show_check(options: argparse.Namespace, graph: Graph, findings: list[Finding]) -> int:
+    size = parameter_bytes(graph)
+    most = round(size * ON_CHIP_FACTOR)
+    wrong = sum(finding.mark == "wrong" for finding in findings)
+    spoilt = {finding.place for finding in findings if finding.mark == "wrong"}
+    taken = Counter(
+        (operator.name, operator.version)
+        for subgraph in graph.subgraphs[:1]
+        for operator in subgraph.operators
+        if not operator.custom and f"operator {operator.index} {operator.name}" not in spoilt
+    )
+    if options.json:
+        shown = {
+            "model": options.model,
+            "compiles": not wrong,
+            "findings": [asdict(finding) for finding in findings],
+            "taken": [{"name": name, "version": version, "count": count} for (name, version), count in taken.items()],
+            "parameter_bytes": size,
+            "on_chip_bytes_at_most": most,
+            "on_chip_bytes_there": ON_CHIP_BYTES,
+        }
+        print(json.dumps(shown, indent=2))
+        return 1 if wrong else 0
+    for (name, version), count in taken.items():
+        print(f"ok     {count} x {name} version {version}")
+    for finding in findings:
+        print(finding)
+    verdict = f"{wrong} found wrong" if wrong else "the Edge TPU would take all of it"
+    print(
+        f"{options.model}: {verdict}; {size / 1024:.0f} KiB of parameters, on the chip up to {most / 1024:.0f} of "
+        f"{ON_CHIP_BYTES / 1024:,.0f} KiB by the logs of other models"
+    )
+    return 1 if wrong else 0
+
+
+def _show_made(
+    options: argparse.Namespace,
+    model: files.ModelFile,
+    made: compiler.Compilation,
+    place: Path,
+    findings: list[Finding],
+) -> None:
+    log, sha256 = made.log, hashlib.sha256(made.content).hexdigest()
+    streamed = max(log.streamed_bytes or 0, made.package.streamed_bytes if made.package else 0)
+    if options.json:
+        shown = {
+            "file": str(place),
+            "bytes": len(made.content),
+            "sha256": sha256,
+            "twin_bytes": len(model.content),
+            "compiler": log.version,
+            "min_runtime": made.min_runtime,
+            "on_chip_bytes": log.on_chip_bytes,
+            "on_chip_left_bytes": log.on_chip_left_bytes,
+            "streamed_bytes": streamed,
+            "operators": [{"name": name, "count": count, "status": status} for name, count, status in log.table],
+            "on_tpu": log.on_tpu,
+            "on_cpu": log.on_cpu,
+            "findings": [asdict(finding) for finding in findings],
+        }
+        print(json.dumps(shown, indent=2))
+        return
+    on_tpu = log.operators if log.on_tpu is None else log.on_tpu
+    lines = {
+        "made": f"{place} ({len(made.content):,} B, from {len(model.content):,})",
+        "sha256": sha256,
+        "compiler": log.version,
+        "operators": f"{on_tpu} on the Edge TPU, {log.on_cpu or 0} on the CPU" if on_tpu is not None else None,
+        "on chip": f"{log.on_chip_bytes:,} B of parameters" if log.on_chip_bytes is not None else None,
+        "left there": f"{log.on_chip_left_bytes:,} B" if log.on_chip_left_bytes is not None else None,
+        "runtime": f"{made.min_runtime} or newer" if made.min_runtime else None,
+    }
+    for name, value in lines.items():
+        print(f"{name:<11} {'not stated' if value is None else value}")
+    if model.card:
+        print(f"{'card':<11} {place.parent / 'card.json'} names it now; the fingerprint is the same")
+    if streamed:
+        print(
+            f"note        {streamed:,} B of parameters are not kept on the chip and travel again at each call, which "
+            "makes it slower"
+        )
+    for finding in findings:
+        print(finding)

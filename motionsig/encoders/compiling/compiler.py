@@ -1,0 +1,297 @@
+"""Run edgetpu_compiler on a model, read its log, and hold what it made against the model it was made from.
+
+The compiler is Google's, closed, for x86-64 Debian and its kin. It works in a folder of its own with a deadline, and
+nothing leaves that folder before it has passed. The forms of its log, from 2.0 to 16.0, are those in the issues of
+google-coral/edgetpu; none was seen here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from motionsig.encoders.compiling.graph import Graph, Subgraph, Tensor, read_graph
+from motionsig.encoders.compiling.package import Package, read_package
+from motionsig.errors import EncoderError, InputError, MissingExtraError, ModelError
+
+logger = logging.getLogger(__name__)
+
+COMPILER = "edgetpu_compiler"
+
+DEADLINE_S = 600.0
+"""The compiler's own timer stops it after 180 s from 16.0 on; older ones have run for hours (issues 270, 315)."""
+
+_MAX_LOG_BYTES = 1 << 20
+
+_UNITS: Mapping[str, int] = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+_NUMBERS: Mapping[str, str] = {
+    "on_chip_bytes": r"On-chip memory used for caching model parameters: *(\S+)",
+    "on_chip_left_bytes": r"On-chip memory (?:remaining|available) for caching model parameters: *(\S+)",
+    "streamed_bytes": r"Off-chip memory used for streaming uncached model parameters: *(\S+)",
+    "subgraphs": r"Number of Edge TPU subgraphs: *(\d+)",
+    "operators": r"Total number of operations: *(\d+)",
+    "on_tpu": r"Number of operations that will run on Edge TPU: *(\d+)",
+    "on_cpu": r"Number of operations that will run on CPU: *(\d+)",
+}
+
+_ROW = re.compile(r"^([A-Za-z0-9_]+) +(\d+) +(\S.*?) *$", re.MULTILINE)
+_MAPPED = "Mapped to Edge TPU"
+
+_FAILURES: tuple[tuple[str, str], ...] = (
+    (
+        r"Didn't find op for builtin opcode '(\w+)' version '(\d+)'",
+        r"it knows no \1 of version \2; convert with an older TensorFlow (2.8 or before)",
+    ),
+    (r"Op builtin_code out of range: (\d+)", r"it knows no operator number \1; convert with an older TensorFlow"),
+    (r"Encountered unresolved custom op: (\S+?)\.?\s", r"it knows no custom operator \1; replace it"),
+    (r"Model not quantized", "the model is not quantised; convert it to int8 with example data"),
+    (r"dynamic-sized tensors", "a shape may change; fix the input's shape, batch included, before converting"),
+    (r"large activation tensors", "an activation is too large for the chip; make the input or the layers smaller"),
+    (r"Compilation timeout", "it ran out of its time, mostly because of large activations; make the layers smaller"),
+    (r"terminating with uncaught exception of type ([^\n]+)", r"it crashed (\1); change the model a little"),
+    (r"Internal compiler error", "it crashed; run it again, and if that does not help change the model a little"),
+    (r"Model could not be parsed", "it cannot read the model; motionsig compile --check may say why"),
+    (r"Invalid model", "it takes the file for no model; motionsig compile --check may say why"),
+    (r"Compilation failed: ([^\n]+)", r"\1"),
+    (r"Compilation failed", "it gives no reason; recurrent layers do that, and motionsig compile --check may say more"),
+)
+"""What the log says when it failed, from the most telling form to the least."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """What the compiler says of one model; None for what that version does not say.
+
+    table: operators by name, how many, and where they run or why not.
+    """
+
+    version: str | None
+    succeeded: bool
+    on_chip_bytes: int | None
+    on_chip_left_bytes: int | None
+    streamed_bytes: int | None
+    subgraphs: int | None
+    operators: int | None
+    on_tpu: int | None
+    on_cpu: int | None
+    table: tuple[tuple[str, int, str], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Compilation:
+    """A compiled model that passed, with what is known of it. package: None where it could not be read."""
+
+    content: bytes
+    log: Log
+    package: Package | None
+
+    @property
+    def min_runtime(self) -> int | None:
+        """The oldest Edge TPU runtime that takes it."""
+        return self.package.min_runtime if self.package else None
+
+
+def find_compiler(path: Path | None = None) -> Path:
+    """Return the compiler at `path`, or the one in PATH.
+
+    Raises InputError for a path to none, MissingExtraError saying how to get one where there is none.
+    """
+    if path is not None:
+        if not path.is_file() or not os.access(path, os.X_OK):
+            raise InputError(f"--compiler: expected a program, got {str(path)!r}")
+        return path.resolve()
+    found = shutil.which(COMPILER)
+    if found is None:
+        raise MissingExtraError(
+            f"expected {COMPILER} in PATH, got none. It is Google's, closed, and for x86-64 Debian or Ubuntu: add the "
+            "apt repository https://packages.cloud.google.com/apt coral-edgetpu-stable main, with its key "
+            "https://packages.cloud.google.com/apt/doc/apt-key.gpg, and install edgetpu-compiler. With Docker on any "
+            "x86-64 machine, scripts/compile_edgetpu MODEL OUT of motionsig's repository does that in a container and "
+            "leaves nothing else behind; .github/workflows/edgetpu.yml does it on GitHub."
+        )
+    return Path(found)
+
+
+def compile_model(
+    twin: bytes,
+    compiler: Path,
+    *,
+    min_runtime: int | None = None,
+    allow_cpu: bool = False,
+    deadline_s: float = DEADLINE_S,
+) -> Compilation:
+    """Return `twin` compiled for the Edge TPU.
+
+    min_runtime: the oldest Edge TPU runtime it has to run on; the compiler's own without. allow_cpu: take a result of
+    which some operators stay on the CPU, too.
+
+    Raises ModelError for a model that the compiler refuses, or of which it makes something else; EncoderError for a
+    compiler that does not start, end or say what it did.
+    """
+    with tempfile.TemporaryDirectory(prefix="motionsig-compile-") as name:
+        folder = Path(name)
+        # Names of our own: a user's may hold what the compiler, or whatever starts it, does not expect.
+        (folder / "model.tflite").write_bytes(twin)
+        wanted = [] if min_runtime is None else ["-m", str(min_runtime)]
+        text, code = _run([str(compiler), "-s", "-o", name, *wanted, str(folder / "model.tflite")], folder, deadline_s)
+        logger.info("%s", text.strip())
+        made = folder / "model_edgetpu.tflite"
+        own_log = made.with_suffix(".log")
+        if own_log.is_file() and "Status" not in text:
+            text += own_log.read_text("utf-8", "replace")[:_MAX_LOG_BYTES]
+        log = read_log(text)
+        if code or not log.succeeded:
+            raise _failure(text, code)
+        try:
+            content = made.read_bytes()
+        except OSError as error:
+            raise EncoderError(f"{compiler}: expected {made.name}, as its log says, got: {error.strerror}") from error
+    _check_log(log, allow_cpu=allow_cpu)
+    package = check_twin(twin, content, allow_cpu=allow_cpu)
+    if package and min_runtime is not None and package.min_runtime > min_runtime:
+        raise ModelError(f"expected a model for runtime {min_runtime}, got one that needs {package.min_runtime}")
+    return Compilation(content, log, package)
+
+
+def read_log(text: str) -> Log:
+    """Return what the compiler wrote; of anything else, that it did not succeed."""
+    version = re.search(r"Edge TPU Compiler version (\S+)", text)
+    found = {name: re.search(pattern, text) for name, pattern in _NUMBERS.items()}
+    numbers = {name: _amount(match[1]) if match else None for name, match in found.items()}
+    table = tuple(
+        (name, int(count), status)
+        for name, count, status in _ROW.findall(text.partition("Status\n")[2])
+        if len(count) < 10
+    )
+    if numbers["on_cpu"] is None and table:
+        numbers["on_cpu"] = sum(count for _, count, status in table if status != _MAPPED)
+    succeeded = re.search(r"Models? compiled successfully", text) is not None and "Compilation failed" not in text
+    return Log(version[1] if version else None, succeeded, **numbers, table=table)
+
+
+def check_twin(twin: bytes, compiled: bytes, *, allow_cpu: bool = False) -> Package | None:
+    """Hold a compiled model against the one it was made from, and return what its operator holds.
+
+    Raises ModelError where an input or output has become another, or operators beside the Edge TPU's are left.
+    """
+    before, after = read_graph(twin), read_graph(compiled)
+    operators = list(after.operators)
+    ours = after.edgetpu_operators
+    if not before.subgraphs:
+        raise ModelError("the model to compile: expected a network, got none")
+    if not ours or len(after.subgraphs) != 1 or (not allow_cpu and len(operators) != 1):
+        raise ModelError(
+            f"the compiled model: expected one operator, the Edge TPU's, got "
+            f"{', '.join(operator.name for operator in operators[:8]) or 'none'} in {len(after.subgraphs)} subgraphs"
+        )
+    for what in ("inputs", "outputs"):
+        for number, (expected, got) in enumerate(_pairs(before.subgraphs[0], after, what)):
+            if not _same_border(expected, got):
+                raise ModelError(
+                    f"the compiled model: {what[:-1]} {number}: expected {_border(expected)} as in the model it was "
+                    f"made from, got {_border(got)}"
+                )
+    return read_package(ours[0]) if len(ours) == 1 else None
+
+
+def _pairs(before: Subgraph, graph: Graph, what: str) -> list[tuple[Tensor, Tensor]]:
+    after = graph.subgraphs[0]
+    indices = getattr(before, what), getattr(after, what)
+    if len(indices[0]) != len(indices[1]):
+        raise ModelError(f"the compiled model: expected {len(indices[0])} {what}, got {len(indices[1])}")
+    return [(before.tensors[one], after.tensors[other]) for one, other in zip(*indices, strict=True)]
+
+
+def _same_border(one: Tensor, other: Tensor) -> bool:
+    return (
+        (one.kind, one.shape) == (other.kind, other.shape)
+        and np.array_equal(one.scale, other.scale)
+        and np.array_equal(one.zero_point, other.zero_point)
+    )
+
+
+def _border(tensor: Tensor) -> str:
+    return (
+        f"{tensor.kind} {list(tensor.shape)} with scale {tensor.scale[:4].tolist()} and zero point "
+        f"{tensor.zero_point[:4].tolist()}"
+    )
+
+
+def _check_log(log: Log, *, allow_cpu: bool) -> None:
+    left = [f"{count} x {name} ({status})" for name, count, status in log.table if status != _MAPPED]
+    if not allow_cpu and log.on_cpu:
+        raise ModelError(
+            f"expected every operator on the Edge TPU, got {log.on_cpu} on the CPU"
+            f"{': ' if left else ''}{', '.join(left[:8])}; motionsig compile --check says what to change, and "
+            "--allow-cpu takes it as it is"
+        )
+
+
+def _failure(text: str, code: int) -> ModelError | EncoderError:
+    for pattern, meaning in _FAILURES:
+        if match := re.search(pattern, text):
+            return ModelError(f"{COMPILER} refused the model: {match.expand(meaning)}")
+    said = " ".join(text.split())[:200] or "nothing"
+    return EncoderError(f"{COMPILER}: expected a log of success or failure, got exit code {code} and: {said}")
+
+
+def _amount(text: str) -> int | None:
+    """Return a count, or bytes of a size such as 1.92MiB."""
+    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)(B|KiB|MiB|GiB)?", text)
+    return round(float(match[1]) * _UNITS[match[2] or "B"]) if match else None
+
+
+def _run(command: list[str], folder: Path, deadline_s: float) -> tuple[str, int]:
+    """Return what a command wrote and its exit code; whatever it started ends with it.
+
+    Raises EncoderError if it does not start, or still runs at the deadline.
+    """
+    try:
+        # A session of its own, because the compiler has children, which would outlive it.
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise EncoderError(f"{command[0]}: expected a program for this machine, got: {error.strerror}") from error
+    with process:
+        try:
+            text = _listen(process, deadline_s)
+            return text, process.wait(10)
+        except (TimeoutError, subprocess.TimeoutExpired) as error:
+            raise EncoderError(f"{command[0]}: expected it to end within {deadline_s:g} s, got no end") from error
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # it has ended, and so have its children
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _listen(process: subprocess.Popen[bytes], deadline_s: float) -> str:
+    """Return what a process writes until it closes its output, no more than a log is long."""
+    assert process.stdout is not None
+    end, text = time.monotonic() + deadline_s, b""
+    while True:
+        left_s = end - time.monotonic()
+        if left_s <= 0 or not select.select([process.stdout], [], [], left_s)[0]:
+            raise TimeoutError
+        more = os.read(process.stdout.fileno(), 1 << 16)
+        if not more:
+            return text.decode("utf-8", "replace")
+        text = (text + more)[:_MAX_LOG_BYTES]

@@ -1,0 +1,133 @@
+"""Where models come from and where compiled ones go.
+
+A model is a shipped name, a folder with a card, or a .tflite file. What is compiled goes beside it or into another
+folder, and there it is all or nothing: every file is written whole under another name before the first takes its place,
+and the card, which says which files belong together, comes last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from motionsig.encoders import find_model, shipped_models
+from motionsig.encoders.compiling.compiler import Compilation
+from motionsig.errors import InputError, ModelError
+from motionsig.model_card import CARD_NAME, MODEL_NAME, ModelCard, load_card
+
+_BESIDE_THE_MODEL = ("golden.npz", "README.md")
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A .tflite file, and its card if it has one: then its bytes are those that the card was written for."""
+
+    path: Path
+    content: bytes
+    card: ModelCard | None
+
+    @property
+    def compiled_name(self) -> str:
+        """The name under which Edge TPU tools expect what is compiled from it."""
+        return f"{self.path.stem}_edgetpu.tflite"
+
+
+def open_model(model: str | Path) -> ModelFile:
+    """Return a shipped model by name, a model folder's, or a .tflite file with the card of its folder if that names it.
+
+    Raises ModelError if it is none of these, or not what its card says.
+    """
+    path = Path(model)
+    if str(model) in shipped_models() or path.is_dir():
+        card = find_model(model)
+        return ModelFile(card.path / MODEL_NAME, card.model_bytes(), card)
+    if path.name == MODEL_NAME and (path.parent / CARD_NAME).is_file():
+        card = load_card(path.parent)
+        return ModelFile(path, card.model_bytes(), card)
+    try:
+        return ModelFile(path, path.read_bytes(), None)
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"model: expected one of {', '.join(shipped_models())}, a folder with a {CARD_NAME} or a .tflite file, "
+            f"got {str(model)!r}"
+        ) from error
+    except OSError as error:
+        raise ModelError(f"{path}: expected a .tflite file, got: {error.strerror}") from error
+
+
+def out_folder(model: ModelFile, out: Path | None) -> Path:
+    """Return the folder for what is compiled: `out`, made if need be, or the model's own.
+
+    Raises InputError for a file or another model's folder, ModelError for one that cannot be written.
+    """
+    folder = model.path.parent if out is None else out
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"OUT: expected a folder, got the file {str(folder)!r}")
+    if model.card and folder.resolve() != model.path.parent.resolve() and (folder / CARD_NAME).exists():
+        there = load_card(folder)
+        if there.fingerprint != model.card.fingerprint:
+            raise InputError(f"OUT: expected a folder for {model.card.name}, got {str(folder)!r} of {there.name}")
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ModelError(f"{existing}: expected a folder to write to, got a read-only one; name another with -o OUT")
+    return folder
+
+
+def put_in_place(model: ModelFile, compilation: Compilation, folder: Path) -> Path:
+    """Write what was compiled into `folder`, with the whole model around it if it has a card; return its path.
+
+    Raises ModelError if that fails; then what stood there stands there still.
+    """
+    files = {model.compiled_name: compilation.content}
+    if model.card:
+        if folder.resolve() != model.path.parent.resolve():
+            beside = (model.path.parent / name for name in _BESIDE_THE_MODEL)
+            files |= {MODEL_NAME: model.content} | {path.name: path.read_bytes() for path in beside if path.is_file()}
+        card = json.dumps(_card(model, model.card, compilation), indent=2, ensure_ascii=False) + "\n"
+        files[CARD_NAME] = card.encode()
+    made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace_all(folder, files)
+    except OSError as error:
+        raise ModelError(f"{folder}: expected room for the compiled model, got: {error.strerror}") from error
+    finally:
+        for parent in made:
+            with contextlib.suppress(OSError):
+                parent.rmdir()  # stays if anything is in it
+    return folder / model.compiled_name
+
+
+def _card(model: ModelFile, card: ModelCard, compilation: Compilation) -> dict[str, Any]:
+    """Return the card's text with what is compiled in it. What was compiled before is no longer the model's."""
+    entry = {"sha256": hashlib.sha256(compilation.content).hexdigest(), "bytes": len(compilation.content)}
+    files = {
+        name: stated for name, stated in card.text["files"].items() if not card.compiled or name != card.compiled.file
+    }
+    compiled = {
+        "file": model.compiled_name,
+        "compiler": compilation.log.version or "not stated",
+        "min_runtime": compilation.min_runtime,
+    }
+    return card.text | {"files": files | {model.compiled_name: entry}, "compiled": compiled}
+
+
+def _replace_all(folder: Path, files: dict[str, bytes]) -> None:
+    """Write files into a folder, in their order, once all of them are on the disk."""
+    parts = {folder / f".{name}.part": name for name in files}
+    try:
+        for part, name in parts.items():
+            with open(part, "wb") as file:
+                file.write(files[name])
+                file.flush()
+                os.fsync(file.fileno())
+        for part, name in parts.items():
+            part.replace(folder / name)
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)

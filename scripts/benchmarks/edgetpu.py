@@ -1,0 +1,210 @@
+"""The Edge TPU's child process: what it costs a window, and what becomes of windows when it fails.
+
+There is no Edge TPU here: tests/encoders/fake_edgetpu.c stands for its library, answers from a table of the CPU's codes
+in about 2 us, and fails when told to. So what is measured is ours: the way to the child and back, and the recovery.
+The same interpreter with the same delegate runs in this process for comparison, in the same rounds.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).resolve().parents[2]
+# The double that the tests use.
+sys.path.insert(0, str(ROOT / "tests" / "encoders"))
+
+import fake_edgetpu  # noqa: E402
+
+from motionsig import SampleBlock, SignatureBatch, WindowBatch, run  # noqa: E402
+from motionsig.blocks import Quality  # noqa: E402
+from motionsig.conventions import NS_PER_S  # noqa: E402
+from motionsig.encoders.edgetpu import AutoNetwork, EdgeTpuNetwork, Limits, choice  # noqa: E402
+from motionsig.encoders.edgetpu.presence import edgetpus  # noqa: E402
+from motionsig.encoders.edgetpu.worker import Job, Worker  # noqa: E402
+from motionsig.encoders.host import HostEncoder  # noqa: E402
+from motionsig.encoders.litert import LiteRtNetwork, load_runtime  # noqa: E402
+from motionsig.model_card import ModelCard, load_card  # noqa: E402
+
+WINDOWS, EVERY, HOP = 10_000, 100, 64
+LIVE_S = 0.005
+"""Between two windows of `auto`: quicker than any live sensor, and slow enough for a child to start meanwhile."""
+
+LIMITS = Limits(starts=10_000, retry_s=0.01)
+FAULTS = ("err", "abort", "segfault", "exit", "hang")
+MIXED = [f"hang every {10 * EVERY}", f"exit every {5 * EVERY}", f"segfault every {3 * EVERY}"]
+MIXED += [f"abort every {2 * EVERY}", f"err every {EVERY}"]
+"""The first that fits counts, so there is a fault at every hundredth call."""
+
+
+class Walk:
+    """Samples on the grid for WINDOWS windows; a block completes one window."""
+
+    rate_hz = 50.0
+
+    def __init__(self, pause_s: float = 0.0) -> None:
+        self._pause_s = pause_s
+        rng, samples = np.random.default_rng(1), 128 + (WINDOWS - 1) * HOP
+        walk = np.cumsum(rng.normal(0, 1, (samples, 6)), axis=0)
+        self._data = (3 * np.sin(walk / 5) + [0, 0, 9.81, 0, 0, 0]).astype(np.float32)
+        self._time_ns = np.arange(samples, dtype=np.int64) * (NS_PER_S // 50)
+
+    def __iter__(self) -> Iterator[SampleBlock]:
+        for first in range(0, len(self._data), HOP):
+            time.sleep(self._pause_s)
+            yield SampleBlock(self._time_ns[first : first + HOP], self._data[first : first + HOP])
+
+
+class Kept:
+    """A sink, and an encoder around another one: what both see."""
+
+    def __init__(self, encoder: HostEncoder) -> None:
+        self.windows, self.signatures = list[NDArray[np.float32]](), list[SignatureBatch]()
+        self._encoder, self.card = encoder, encoder.card
+
+    @property
+    def device(self) -> str:
+        return self._encoder.device
+
+    def encode(self, windows: WindowBatch) -> SignatureBatch:
+        self.windows.append(windows.data.copy())
+        return self._encoder.encode(windows)
+
+    def publish(self, signatures: SignatureBatch) -> None:
+        self.signatures.append(signatures)
+
+
+def cost(card: ModelCard, library: Path, inputs: NDArray[np.int8]) -> None:
+    """Print what a window takes in a child and in this process, one at a time and 64 together."""
+    _, interpreter_class, load_delegate = load_runtime()
+    interpreter = interpreter_class(
+        model_content=card.compiled_bytes(), experimental_delegates=[load_delegate(str(library))], num_threads=1
+    )
+    interpreter.allocate_tensors()
+    given, made = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+
+    def here(windows: NDArray[np.int8], codes: NDArray[np.int8]) -> None:
+        for row, window in enumerate(windows[:, None]):
+            interpreter.set_tensor(given, window)
+            interpreter.invoke()
+            codes[row] = interpreter.get_tensor(made)
+
+    worker = Worker(Job(card, ""), LIMITS)
+    worker.ready(30)
+
+    def there(windows: NDArray[np.int8], codes: NDArray[np.int8]) -> None:
+        for first in range(0, len(windows), 32):
+            worker.run(windows[first : first + 32], codes[first : first + 32])
+
+    print(f"{'us a window, median (p99)':28s} {'in process':>16s} {'in a child':>16s} {'more':>8s}")
+    for together, rounds in ((1, 8000), (64, 400)):
+        times = {here: np.empty(rounds), there: np.empty(rounds)}
+        codes = np.empty((together, card.motion_dim), np.int8)
+        for number in range(rounds):
+            first = number * together % (len(inputs) - together)
+            for way, spent in times.items():
+                began = time.perf_counter()
+                way(inputs[first : first + together], codes)
+                spent[number] = (time.perf_counter() - began) / together * 1e6
+        medians = [np.median(spent) for spent in times.values()]
+        texts = [f"{np.median(spent):.1f} ({np.percentile(spent, 99):.1f})" for spent in times.values()]
+        print(f"{f'{together} at a time':28s} {texts[0]:>16s} {texts[1]:>16s} {medians[1] - medians[0]:8.1f}")
+    worker.close()
+
+
+def recovery(
+    control: fake_edgetpu.Control, open_strict: Callable[[], HostEncoder], open_auto: Callable[[], HostEncoder],
+    windows: NDArray[np.float32],
+) -> None:  # fmt: skip
+    """Print how long each fault keeps a window waiting, and how long until the Edge TPU is back at work."""
+    print(f"{'fault, ms':12s} {'edgetpu: window late by':>24s} {'auto: window late by':>22s} {'auto: back after':>18s}")
+    for fault in FAULTS:
+        late, lates, backs = list[float](), list[float](), list[float]()
+        for _ in range(5):
+            for opened in (open_strict, open_auto):
+                with opened() as encoder:
+                    control.write(f"{fault} {control.counts().calls + 1}")
+                    began = time.perf_counter()
+                    encoder.encode(batch(windows[:1]))
+                    spent_ms = (time.perf_counter() - began) * 1000
+                    if opened is open_strict:
+                        late.append(spent_ms)
+                        continue
+                    lates.append(spent_ms)
+                    while not encoder.encode(batch(windows[:1])).quality[0] & Quality.EDGE_TPU:
+                        time.sleep(0.001)
+                    backs.append((time.perf_counter() - began) * 1000)
+        print(f"{fault:12s} {np.median(late):24.0f} {np.median(lates):22.1f} {np.median(backs):18.0f}")
+    control.write()
+
+
+def batch(windows: NDArray[np.float32]) -> WindowBatch:
+    return WindowBatch(np.arange(len(windows)), windows, np.zeros(len(windows), np.uint8), 1)
+
+
+def endurance(name: str, encoder: HostEncoder, twin: Kept, pause_s: float) -> None:
+    """Print what came of WINDOWS windows with a fault at every hundredth call of the library."""
+    kept = Kept(encoder)
+    summary = run(Walk(pause_s), kept, kept, hop=HOP)
+    expected = np.concatenate([made.start_ns for made in twin.signatures])
+    times = np.concatenate([made.start_ns for made in kept.signatures])
+    lost, doubled = len(np.setdiff1d(expected, times)), len(times) - len(np.unique(times))
+    codes = np.concatenate([made.codes for made in kept.signatures])
+    same = codes.tobytes() == np.concatenate([made.codes for made in twin.signatures]).tobytes()
+    print(
+        f"{name:8s} {summary.windows:8,d} windows, {lost} lost, {doubled} doubled, bytes {'as' if same else 'NOT as'} "
+        f"the CPU's; {summary.on_edgetpu:,d} by the double, {summary.windows - summary.on_edgetpu:,d} by the CPU, "
+        f"{summary.elapsed_s:.0f} s"
+    )
+    if lost or doubled or not same:
+        sys.exit(1)
+
+
+def main() -> None:
+    """Print it all."""
+    logging.basicConfig(level=logging.CRITICAL)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        library, card = fake_edgetpu.build(place), load_card(fake_edgetpu.fake_model(place / "model"))
+        twin = Kept(HostEncoder(card, LiteRtNetwork(card)))
+        run(Walk(), twin, twin, hop=HOP)
+        with np.load(card.path / "golden.npz") as golden:
+            windows = np.concatenate([*twin.windows, golden["windows"]])
+        control = fake_edgetpu.Control(place / "control", fake_edgetpu.write_answers(place / "answers", card, windows))
+        control.write()
+        os.environ |= control.environment(library) | {"STATE_DIRECTORY": str(place)}
+        port = place / "machine/sys/bus/usb/devices/1-1"
+        port.mkdir(parents=True)
+        for name, text in zip(("idVendor", "idProduct"), ("18d1", "9302"), strict=True):
+            (port / name).write_text(text)
+        # The double would lose to the CPU, which needs no socket.
+        conditions = choice.conditions(card, LiteRtNetwork(card).device, edgetpus(place / "machine"))
+        choice.remember(card, conditions, choice.Choice(1.0, 2.0, "2026-01-01"))
+
+        def strict() -> HostEncoder:
+            control.write()
+            return HostEncoder(card, EdgeTpuNetwork(card, limits=LIMITS))
+
+        def auto() -> HostEncoder:
+            control.write()
+            network = AutoNetwork(card, LiteRtNetwork(card), limits=LIMITS, root=place / "machine")
+            return HostEncoder(card, network)
+
+        cost(card, library, fake_edgetpu.input_codes(card, windows[:4000]))
+        recovery(control, strict, auto, windows)
+        for name, opened, pause_s in (("edgetpu", strict, 0.0), ("auto", auto, LIVE_S)):
+            with opened() as encoder:
+                control.write(*MIXED)
+                endurance(name, encoder, twin, pause_s)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,325 @@
+"""The command against a stand-in for edgetpu_compiler, which writes recorded forms of its log (compiler_logs.py)."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pytest
+from compiler_logs import BAD_FORMS, GOOD, ON_CPU, STREAMED, stand_in
+from made_models import Made, compiled_from, program, sensor_network
+
+from motionsig.cli import main
+from motionsig.encoders import open_encoder, shipped_models
+from motionsig.encoders.compiling.graph import read_graph
+from motionsig.model_card import CARD_NAME, MODEL_NAME, load_card
+
+NETWORK = sensor_network()
+COMPILED_NAME = "encoder_int8_edgetpu.tflite"
+
+
+def compiled_twin(options=None):
+    """What stands for the shipped model compiled: its borders, around an operator that does nothing."""
+    graph = read_graph((shipped_models()["motion64"] / MODEL_NAME).read_bytes()).subgraphs[0]
+    made = Made()
+    ends = [graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]]
+    for end in ends:
+        made.tensor(end.shape, "INT8", end.scale, int(end.zero_point[0]))
+    made.ends([0], [1])
+    return compiled_from(made, options)
+
+
+COMPILED, OTHER = compiled_twin(), compiled_twin(program(13))
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A copy of the shipped model in a folder with a space in its name."""
+    return Path(shutil.copytree(shipped_models()["motion64"], tmp_path / "a model"))
+
+
+@pytest.fixture
+def compile_(tmp_path, monkeypatch):
+    """Run the command with a stand-in; afterwards nothing is left of what it worked on."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(work))
+
+    def run(*arguments, log=GOOD, made=COMPILED):
+        compiler = stand_in(tmp_path / "tools" / "edgetpu_compiler", log, made)
+        return main(["compile", *map(str, arguments), "--compiler", str(compiler)])
+
+    yield run
+    assert list(work.iterdir()) == []
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_check_says_what_is_taken_and_how_much_it_needs(capsys):
+    assert main(["compile", "--check", "motion64"]) == 0
+    *taken, verdict = capsys.readouterr().out.splitlines()
+    assert taken[0] == "ok     5 x CONV_2D version 3" and all(line.startswith("ok     ") for line in taken)
+    assert "would take all of it" in verdict and "268 KiB of parameters" in verdict and "7,782 KiB" in verdict
+
+
+def test_a_check_says_what_is_wrong_and_exits_with_1(tmp_path, capsys):
+    file = tmp_path / "old.tflite"
+    made = sensor_network()
+    made.codes[0] = ("CONV_2D", 6)
+    file.write_bytes(made.file())
+    assert main(["compile", "--check", str(file)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["ok     1 x MEAN version 2", "ok     1 x FULLY_CONNECTED version 4"]
+    assert lines[2].startswith("wrong  operator 0 CONV_2D: version 6") and "1 found wrong" in lines[3]
+    assert main(["compile", "--check", "--json", str(file)]) == 1
+    shown = json.loads(capsys.readouterr().out)
+    assert not shown["compiles"] and shown["findings"][0]["place"] == "operator 0 CONV_2D"
+    assert shown["taken"][0] == {"name": "MEAN", "version": 2, "count": 1}
+
+
+def test_a_model_folder_becomes_one_with_a_compiled_file(model, compile_, capsys):
+    before = load_card(model)
+    assert compile_(model) == 0
+    shown = capsys.readouterr().out
+    assert COMPILED_NAME in shown and hashlib.sha256(COMPILED).hexdigest() in shown
+    assert "11 on the Edge TPU, 0 on the CPU" in shown and "14 or newer" in shown and "note" not in shown
+    card = load_card(model)
+    assert card.compiled_bytes() == COMPILED and card.fingerprint == before.fingerprint
+    assert (card.compiled.file, card.compiled.compiler, card.compiled.min_runtime) == (
+        COMPILED_NAME, "16.0.384591198", 14,
+    )  # fmt: skip
+    assert {key: value for key, value in card.text.items() if key not in ("files", "compiled")} == {
+        key: value for key, value in before.text.items() if key not in ("files", "compiled")
+    }
+    assert set(contents(model)) == {*contents(shipped_models()["motion64"]), COMPILED_NAME}
+    # Again, and the card still names one compiled file.
+    assert compile_(model / MODEL_NAME, made=OTHER) == 0
+    assert load_card(model).compiled_bytes() == OTHER
+    assert sum("edgetpu" in name for name in load_card(model).text["files"]) == 1
+
+
+def test_another_folder_becomes_a_whole_model(tmp_path, model, compile_):
+    before, out = contents(model), tmp_path / "new" / "one"
+    assert compile_(model, "-o", out) == 0
+    assert contents(model) == before
+    assert set(contents(out)) == {CARD_NAME, MODEL_NAME, "golden.npz", "README.md", COMPILED_NAME}
+    card = load_card(out)
+    assert card.compiled_bytes() == COMPILED and card.model_bytes() == before[MODEL_NAME]
+    codes = open_encoder(out, "reference").card.front_end
+    assert codes == open_encoder(model, "reference").card.front_end
+    assert np.load(out / "golden.npz")["windows"].shape[1:] == (128, 6)
+    # Into what it made, from the original: the same card, so it may be replaced.
+    assert compile_(model, "-o", out) == 0
+
+
+def test_a_file_without_a_card_gets_a_compiled_file_alone(tmp_path, compile_, capsys):
+    file = tmp_path / "my network.tflite"
+    file.write_bytes(NETWORK.file())
+    made = compiled_from(NETWORK)
+    assert compile_(file, made=made) == 0
+    assert (tmp_path / "my network_edgetpu.tflite").read_bytes() == made
+    assert hashlib.sha256(made).hexdigest() in capsys.readouterr().out
+    assert compile_(file, "-o", tmp_path / "out", "--json", made=made) == 0
+    assert set(contents(tmp_path / "out")) == {"my network_edgetpu.tflite"}
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["bytes"] == len(made) and shown["min_runtime"] == 14 and shown["streamed_bytes"] == 0
+    assert shown["on_chip_bytes"] == 321_024 and shown["operators"][0]["name"] == "CONV_2D"
+
+
+def test_streamed_parameters_get_a_note(tmp_path, compile_, capsys):
+    file = tmp_path / "m.tflite"
+    file.write_bytes(NETWORK.file())
+    assert compile_(file, log=STREAMED, made=compiled_from(NETWORK)) == 0
+    assert "note        129,853 B of parameters" in capsys.readouterr().out
+    # What the log does not say, the compiled file does.
+    assert compile_(file, made=compiled_from(NETWORK, program(streamed_bytes=50_000))) == 0
+    assert "note        50,000 B of parameters" in capsys.readouterr().out
+
+
+def test_an_unknown_runtime_is_written_as_unknown(model, compile_, capsys):
+    graph = compiled_twin().replace(b"DWN1", b"DWN9")
+    assert compile_(model, made=graph) == 0
+    assert "runtime     not stated" in capsys.readouterr().out
+    assert load_card(model).compiled.min_runtime is None
+
+
+def test_findings_stop_it_unless_it_is_told_to_go_on(tmp_path, compile_, capsys):
+    file, made = tmp_path / "m.tflite", sensor_network()
+    made.codes[1] = ("REDUCE_PROD", 2)
+    file.write_bytes(made.file())
+    assert compile_(file, made=compiled_from(made)) == 1
+    shown = capsys.readouterr().err
+    assert "operator 1 REDUCE_PROD: not among" in shown and "--allow-cpu" in shown and shown.count("\n") == 1
+    assert not list(tmp_path.glob("*edgetpu*"))
+    assert compile_(file, "--allow-cpu", log=ON_CPU, made=compiled_from(made, on_cpu=True)) == 0
+    shown = capsys.readouterr().out
+    assert "9 on the Edge TPU, 2 on the CPU" in shown and "wrong  operator 1 REDUCE_PROD" in shown
+    # What is compiled already, or empty, is never given to the compiler.
+    for content in (COMPILED, Made().file()):
+        file.write_bytes(content)
+        assert compile_(file, "--allow-cpu") == 1
+        shown = capsys.readouterr().err
+        assert "give" in shown and "--allow-cpu" not in shown
+
+
+@pytest.mark.parametrize("log", [BAD_FORMS["internal"][0], BAD_FORMS["silent"][0], ON_CPU, "nonsense"])
+@pytest.mark.parametrize("made", [COMPILED, b"junk", None], ids=["made", "junk", "nothing"])
+def test_a_failure_leaves_everything_as_it_was(tmp_path, model, compile_, capsys, log, made):
+    assert compile_(model) == 0
+    before = contents(model)
+    capsys.readouterr()
+    for arguments in ([model], [model, "-o", tmp_path / "out"]):
+        assert compile_(*arguments, log=log, made=made) == 1
+        shown = capsys.readouterr()
+        assert shown.out == "" and shown.err.startswith("motionsig: ") and shown.err.count("\n") == 1
+    assert contents(model) == before and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("elsewhere", [True, False], ids=["elsewhere", "in place"])
+@pytest.mark.parametrize("full_at", range(1, 6))
+def test_a_full_disk_leaves_everything_as_it_was(tmp_path, model, compile_, capsys, monkeypatch, full_at, elsewhere):
+    assert compile_(model) == 0
+    before, written = contents(model), []
+
+    def fsync(descriptor):
+        written.append(descriptor)
+        if len(written) == full_at:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    out = tmp_path / "deep" / "out"
+    # In place there are two files to write, elsewhere all five.
+    fails = elsewhere or full_at <= 2
+    assert compile_(model, *(["-o", out] if elsewhere else []), made=OTHER) == fails
+    if fails:
+        assert "No space left on device" in capsys.readouterr().err
+        assert contents(model) == before and not out.parent.exists()
+    else:
+        assert load_card(model).compiled_bytes() == OTHER
+
+
+def test_out_is_a_file_or_another_models_folder(tmp_path, model, compile_, capsys):
+    (tmp_path / "file").write_text("")
+    assert compile_(model, "-o", tmp_path / "file") == 2
+    other = shutil.copytree(model, tmp_path / "other")
+    card = json.loads((other / CARD_NAME).read_text())
+    (other / CARD_NAME).write_text(json.dumps(card | {"name": "other", "max_gap_s": 0.04}))
+    before = contents(other)
+    assert compile_(model, "-o", other) == 2
+    assert "folder for motion64" in capsys.readouterr().err and contents(other) == before
+    # The model's own folder, by another way to it.
+    (tmp_path / "link").symlink_to(model)
+    assert compile_(model, "-o", tmp_path / "link") == 0
+    assert load_card(model).compiled_bytes() == COMPILED
+
+
+def test_a_folder_that_cannot_be_written(model, compile_, capsys):
+    assert compile_(model, "-o", "/proc/nothing/here") == 1
+    shown = capsys.readouterr().err
+    assert "/proc" in shown and shown.count("\n") == 1
+    if os.geteuid():
+        model.chmod(0o555)
+        assert compile_(model) == 1
+        assert "read-only" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--check"],
+        ["--check", "motion64", "--allow-cpu"],
+        ["--check", "motion64", "-o", "out"],
+        ["motion64", "--min-runtime", "9"],
+        ["motion64", "--min-runtime", "x"],
+        ["motion64", "-o", "out", "--compiler", "no such compiler"],
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = main(["compile", *arguments])
+    except SystemExit as stopped:
+        code = stopped.code
+    shown = capsys.readouterr()
+    assert code == 2 and shown.out == "" and shown.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_compiler_it_says_how_to_get_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["compile", "motion64", "-o", str(tmp_path / "out")]) == 1
+    shown = capsys.readouterr().err
+    assert "edgetpu-compiler" in shown and "scripts/compile_edgetpu" in shown and shown.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"junk" * 100, None])
+def test_no_model_is_one_line_and_exit_code_1(tmp_path, capsys, content):
+    file = tmp_path / "m.tflite"
+    if content is not None:
+        file.write_bytes(content)
+    assert main(["compile", "--check", str(file)]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_interrupt_leaves_nothing(tmp_path, model):
+    before = contents(model)
+    compiler = stand_in(tmp_path / "tools" / "compiler", GOOD, COMPILED, before="sleep 60 & echo $! >child; wait")
+    work = tmp_path / "work"
+    work.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "motionsig.cli", "compile", str(model), "--compiler", str(compiler)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(work)},
+    )
+    child, end = compiler.parent / "child", time.monotonic() + 30
+    while not (child.exists() and child.read_text().strip()) and time.monotonic() < end:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[1] == "motionsig: interrupted\n" and process.returncode == 1
+    assert list(work.iterdir()) == [] and contents(model) == before
+
+
+def test_nothing_in_the_tree_is_named_as_compiled():
+    names = [path.name for path in Path(str(resources.files("motionsig"))).parent.glob("firmware_models/*/*")]
+    assert names and not any("_edgetpu" in name for name in names)
+
+
+def test_the_container_is_asked_for_as_it_should_be(tmp_path, model):
+    """scripts/compile_edgetpu with a stand-in for docker: the container itself was never run."""
+    script = Path(__file__).parents[2] / "scripts" / "compile_edgetpu"
+    docker, environment = tmp_path / "bin" / "docker", os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    docker.parent.mkdir()
+    docker.write_text(f'#!/bin/bash\nprintf "%s\\0" "$@" >{tmp_path}/asked\n')
+    docker.chmod(0o755)
+
+    def run(*arguments):
+        return subprocess.run([script, *arguments], env=environment, capture_output=True, text=True, cwd=tmp_path)
+
+    for given, inside in ((model, "/model"), (model / MODEL_NAME, f"/model/{MODEL_NAME}"), ("motion64", "/model")):
+        assert run(given, "new out", "--allow-cpu").returncode == 0
+        asked = (tmp_path / "asked").read_text().split("\0")[:-1]
+        folder = script.parents[1] / "firmware_models" / "motion64" if given == "motion64" else model
+        assert asked[:2] == ["run", "--rm"] and f"{folder}:/model:ro" in asked and f"{tmp_path}/new out:/out" in asked
+        assert asked[-5:] == ["container", inside, "-o", "/out", "--allow-cpu"]
+        assert f"CALLER={os.getuid()}" in asked
+        program = asked[asked.index("-c") + 1]
+        subprocess.run(["bash", "-n", "-c", program], check=True)
+        # A folder into which nothing came does not stay.
+        assert not (tmp_path / "new out").exists()
+    for arguments, code in (((), 2), (("motion64",), 2), (("no such model", "out"), 1)):
+        shown = run(*arguments)
+        assert shown.returncode == code and shown.stderr and not (tmp_path / "out").exists()
