@@ -5,8 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
 
 from motionsig import frontend
 from motionsig.blocks import SignatureSpec
@@ -17,6 +22,7 @@ from motionsig.quantization import Group, Quantization
 
 CARD_NAME = "card.json"
 MODEL_NAME = "encoder_int8.tflite"
+GOLDEN_NAME = "golden.npz"
 CARD_VERSION = 1
 
 _SIGNAL_KEYS = (
@@ -33,8 +39,17 @@ class Compiled:
     """The model compiled for the Edge TPU: its file's name, what compiled it, and the oldest runtime that takes it."""
 
     file: str
+    sha256: str
     compiler: str
     min_runtime: int | None
+
+
+class Golden(NamedTuple):
+    """Windows (k, length, 6) float32, the reference's codes (k, dim) int8, and by how many steps others may be off."""
+
+    windows: NDArray[np.float32]
+    codes: NDArray[np.int8]
+    tolerance: int
 
 
 @dataclass(frozen=True)
@@ -89,7 +104,7 @@ class ModelCard:
 
         Raises ModelError if they are missing or others: damaged models often run and give wrong numbers.
         """
-        return self._checked(MODEL_NAME)
+        return self._checked(MODEL_NAME, self.sha256)
 
     def compiled_bytes(self) -> bytes:
         """Return the bytes of the file compiled for the Edge TPU, as the card was written for them.
@@ -101,21 +116,43 @@ class ModelCard:
                 f"{self.path / CARD_NAME}: expected a file compiled for the Edge TPU, got none; "
                 f"make one: motionsig compile {self.path}"
             )
-        return self._checked(self.compiled.file)
+        return self._checked(self.compiled.file, self.compiled.sha256)
 
-    def _checked(self, name: str) -> bytes:
-        file, expected = self.path / name, str(self.text["files"][name]["sha256"])
+    def golden(self) -> Golden:
+        """Return the golden windows, by which a device is tried before it is trusted.
+
+        Raises ModelError if they are missing, others than the card was written for, or not of its shapes.
+        """
+        file = self.path / GOLDEN_NAME
         try:
-            model = file.read_bytes()
+            expected = str(self.text["files"][GOLDEN_NAME]["sha256"])
+        except (TypeError, LookupError) as error:
+            raise ModelError(f"{self.path / CARD_NAME}: expected {GOLDEN_NAME} among files, got none") from error
+        content = self._checked(GOLDEN_NAME, expected)
+        try:
+            with np.load(BytesIO(content)) as arrays:
+                golden = Golden(arrays["windows"], arrays["codes"], int(arrays["tolerance"]))
+        except (TypeError, ValueError, LookupError, EOFError, BadZipFile) as error:
+            raise ModelError(f"{file}: expected windows, codes and a tolerance, got: {error}") from error
+        count = len(golden.windows)
+        shapes = (golden.windows.shape, golden.codes.shape)
+        if not count or shapes != ((count, self.length, len(CHANNELS)), (count, self.dim)):
+            raise ModelError(f"{file}: expected windows and codes of the card's shapes, got {shapes}")
+        return golden
+
+    def _checked(self, name: str, expected: str) -> bytes:
+        file = self.path / name
+        try:
+            content = file.read_bytes()
         except OSError as error:
-            raise ModelError(f"{file}: expected the model that {CARD_NAME} describes, got: {error.strerror}") from error
-        digest = hashlib.sha256(model).hexdigest()
+            raise ModelError(f"{file}: expected the file that {CARD_NAME} describes, got: {error.strerror}") from error
+        digest = hashlib.sha256(content).hexdigest()
         if digest != expected:
             raise ModelError(
                 f"{file}: expected sha256 {expected} as in {CARD_NAME}, got {digest}; "
                 "the file is damaged or belongs to another card: install the model again"
             )
-        return model
+        return content
 
 
 def load_card(folder: Path) -> ModelCard:
@@ -201,4 +238,4 @@ def _compiled(text: dict[str, Any]) -> Compiled | None:
         raise ModelError(f"compiled.file: expected the name of another of the card's files, got {file!r}")
     if runtime is not None and type(runtime) is not int:
         raise ModelError(f"compiled.min_runtime: expected a whole number or null, got {runtime!r}")
-    return Compiled(file, str(stated["compiler"]), runtime)
+    return Compiled(file, str(text["files"][file]["sha256"]), str(stated["compiler"]), runtime)

@@ -18,7 +18,7 @@ from motionsig.errors import InputError, ModelError
 from motionsig.model_card import CARD_NAME, ModelCard, load_card
 
 DEFAULT_MODEL = "motion64"
-DEVICES = "auto, cpu, edgetpu, edgetpu:usb, edgetpu:pci, edgetpu:N or reference"
+DEVICES = "auto, cpu, edgetpu[:usb|:pci][:N] or reference"
 
 
 class Encoder(Protocol):
@@ -67,11 +67,12 @@ def open_encoder(model: str | Path | None = None, device: str = "auto") -> Encod
     """Return an encoder for `model` (a shipped name, a folder, None for the default) on `device`.
 
     cpu: an installed runtime. reference: numpy alone, without the last-bit freedom of runtimes. edgetpu: an Edge TPU,
-    or an error; edgetpu:usb, edgetpu:pci and edgetpu:N choose among several. auto: whichever of Edge TPU and cpu is
-    faster here, and the cpu while there is no Edge TPU.
+    or an error; :usb, :pci and a number choose among several. auto: whichever of Edge TPU and cpu is faster here, and
+    the cpu while there is no Edge TPU.
 
     Raises InputError for another device, ModelError for a model that does not match its card or, with edgetpu, is not
-    compiled for it, EncoderError for an Edge TPU that is not there or fails, MissingExtraError without a runtime.
+    compiled for it, EncoderError for an Edge TPU that is not there or does not make of it what the card says,
+    MissingExtraError without a runtime.
     """
     edgetpu = re.fullmatch(r"edgetpu(?::(usb|pci))?(:[0-9]{1,3})?", device)
     if device not in ("auto", "cpu", "reference") and not edgetpu:

@@ -5,6 +5,7 @@ Every device puts its own network into this frame, so that signatures depend on 
 
 from __future__ import annotations
 
+import threading
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
@@ -45,11 +46,12 @@ class Border(NamedTuple):
 
 
 class HostEncoder:
-    """An Encoder: the card's front end and posture on the host, the motion codes from a network."""
+    """An Encoder: the card's front end and posture on the host, the motion codes from a network. For any thread."""
 
     def __init__(self, card: ModelCard, network: Network) -> None:
         self.card = card
         self._network, self._closed = network, False
+        self._lock = threading.RLock()  # a network serves one caller at a time
 
     @property
     def device(self) -> str:
@@ -58,22 +60,24 @@ class HostEncoder:
 
     def encode(self, windows: WindowBatch) -> SignatureBatch:
         """Return one signature per window; none for none. Raises EncoderError if the device fails or was closed."""
-        if self._closed:
-            raise EncoderError(f"{self.card.name}: expected an open encoder, got one that was closed")
         card, posture = self.card, self.card.posture
         codes, quality = np.empty((len(windows), card.dim), np.int8), windows.quality.copy()
         for first in range(0, len(windows), CHUNK):
             rows = slice(first, first + CHUNK)
             inputs, upright = network_input(card, windows.data[rows])
-            codes[rows, : card.motion_dim], made_by = self._network.run(inputs)
+            with self._lock:
+                if self._closed:
+                    raise EncoderError(f"{card.name}: expected an open encoder, got one that was closed")
+                codes[rows, : card.motion_dim], made_by = self._network.run(inputs)
             codes[rows, card.motion_dim :] = posture.quantize(upright)
             quality[rows] |= np.asarray(made_by, np.uint8)
         return SignatureBatch(windows.start_ns, codes, quality, windows.hop_ns, card.spec)
 
     def close(self) -> None:
         """Let go of the device. May be called twice."""
-        self._closed = True
-        self._network.close()
+        with self._lock:
+            self._closed = True
+            self._network.close()
 
     def __enter__(self) -> Self:
         return self

@@ -1,9 +1,9 @@
 """A local SQLite database of signatures: a sink of its own, and what the collector fills.
 
 (device, epoch, seq) is the primary key, so a signature that arrives twice is stored once. A second one under a key that
-is taken, but with different content, is a conflict: the first is kept and the second counted and reported. Encoders are
-rows of their own, so that a signature costs little more than its codes, and because vectors of different encoders must
-never be read as one.
+is taken, but with different content, is a conflict: the first is kept and the second counted and reported. (Whether an
+Edge TPU made it is no content: a replay need not find one at work.) Encoders are rows of their own, so that a signature
+costs little more than its codes, and because vectors of different encoders must never be read as one.
 
 Every `publish` is one transaction in a write-ahead log. That survives kill -9 of the process; with durable=True each
 one is also forced to the disk and survives a power cut, which is what whoever promises storage to others needs.
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig import wire
-from motionsig.blocks import SignatureBatch, SignatureSpec
+from motionsig.blocks import Quality, SignatureBatch, SignatureSpec
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers import SinkCounts
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, check_max_message_bytes, pack
@@ -98,6 +98,11 @@ def _check_ours(connection: sqlite3.Connection, path: Path) -> bool:
             "a newer motionsig wrote it, so read it with that one"
         )
     return True
+
+
+def _content(encoder: int, start_ns: int, quality: int, codes: bytes) -> tuple[int, int, int, bytes]:
+    """Return what makes a signature another one under the same key."""
+    return encoder, start_ns, quality & ~Quality.EDGE_TPU, codes
 
 
 def _spec_to_json(spec: SignatureSpec) -> str:
@@ -180,7 +185,7 @@ class Store:
                 (message.device, message.epoch, message.seq, message.seq + count - 1),
             )
         }
-        conflicts = sum(tuple(row) != arriving[seq - message.seq] for seq, row in stored.items())
+        conflicts = sum(_content(*row) != _content(*arriving[seq - message.seq]) for seq, row in stored.items())
         connection.executemany(
             "INSERT INTO signatures VALUES (?, ?, ?, ?, ?, ?, ?)",
             (

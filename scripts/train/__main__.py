@@ -17,7 +17,7 @@ import numpy as np
 from motionsig import open_encoder
 from motionsig.encoders.compiling.graph import read_graph
 from motionsig.encoders.compiling.lint import lint
-from motionsig.model_card import MODEL_NAME
+from motionsig.model_card import GOLDEN_NAME, MODEL_NAME
 from scripts.train import data, describe, golden, network
 from scripts.train.clock import Clock
 from scripts.train.material import lessons_of, read_material
@@ -74,7 +74,7 @@ def train(folder: Path, out: Path, own: list[Path], *, seed: int, steps: int, sa
     (out / MODEL_NAME).write_bytes(model_bytes)
     (out / describe.FLOAT_NAME).write_bytes(network.to_float(model))
     watch = data.read(folder, "seglearn_watch", np.random.default_rng(seed)).windows
-    apart = golden.write(out / "golden.npz", model_bytes, watch, np.random.default_rng(seed))
+    apart = golden.write(out / GOLDEN_NAME, model_bytes, watch, np.random.default_rng(seed))
     training = {
         "script": "scripts/train",
         "seed": seed,

@@ -11,7 +11,7 @@ from typing import Any
 from motionsig import frontend
 from motionsig.conventions import CHANNELS
 from motionsig.frontend import POSTURE_DIM
-from motionsig.model_card import MODEL_NAME, load_card
+from motionsig.model_card import GOLDEN_NAME, MODEL_NAME, load_card
 from scripts.train import data, network
 from scripts.train.material import FRONT_END, POSTURE_SCALE
 
@@ -93,7 +93,7 @@ def new_card(folder: Path, training: dict[str, Any]) -> dict[str, Any]:
             [network.MOTION_DIM, network.OUTPUT_SCALE, network.ZERO_POINT],
             [POSTURE_DIM, POSTURE_SCALE, 0],
         ],
-        "files": {name: _file(folder / name) for name in (MODEL_NAME, FLOAT_NAME, "golden.npz")},
+        "files": {name: _file(folder / name) for name in (MODEL_NAME, FLOAT_NAME, GOLDEN_NAME)},
         "training": training,
         "quality": {},
         "limits": LIMITS,

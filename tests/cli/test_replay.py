@@ -224,8 +224,7 @@ def edgetpu(log, tmp_path, monkeypatch):
     with motionsig.open_recording(log) as source, store:
         motionsig.run(source, seen, store)
     model = fake_edgetpu.fake_model(tmp_path / "model")
-    with np.load(model / "golden.npz") as golden:
-        windows = np.concatenate([golden["windows"], *seen.windows])
+    windows = np.concatenate([load_card(model).golden().windows, *seen.windows])
     answers = fake_edgetpu.write_answers(tmp_path / "answers", load_card(model), windows)
     control = fake_edgetpu.Control(tmp_path / "control", answers)
     control.write()
@@ -241,6 +240,8 @@ def test_a_replay_on_the_edge_tpu_gives_the_cpus_codes_and_says_who_made_them(lo
     control.write("abort 40")
     summary = replay(capsys, log, "--to", f"store:{tmp_path / 'tpu'}", "--model", model, "--device", "edgetpu:usb")
     replay(capsys, log, "--to", f"store:{tmp_path / 'cpu'}", "--model", model, "--device", "cpu")
+    again = replay(capsys, log, "--to", f"store:{tmp_path / 'cpu'}", "--model", model, "--device", "edgetpu")
+    assert again["duplicates"] == again["signatures"] and not again["conflicts"]
     assert summary["device"].startswith("edgetpu:usb (") and summary["on_edgetpu"] == summary["signatures"] > 30
     one, other = (motionsig.read_signatures(f"store:{tmp_path / name}") for name in ("tpu", "cpu"))
     assert one.codes.tobytes() == other.codes.tobytes() and one.spec == other.spec

@@ -4,8 +4,10 @@ Nothing here has met an Edge TPU: what is proven is what becomes of windows, wha
 """
 
 import gc
+import hashlib
 import json
 import logging
+import multiprocessing
 import os
 import resource
 import shutil
@@ -23,19 +25,19 @@ import pytest
 
 from motionsig.blocks import Quality, WindowBatch
 from motionsig.encoders import open_encoder
-from motionsig.encoders.edgetpu import AutoNetwork, EdgeTpuNetwork, Limits, choice
+from motionsig.encoders.edgetpu import AutoNetwork, EdgeTpuNetwork, Limits, _Starts, choice
 from motionsig.encoders.edgetpu.choice import Choice
 from motionsig.encoders.edgetpu.presence import edgetpus
 from motionsig.encoders.host import HostEncoder
 from motionsig.encoders.litert import LiteRtNetwork
 from motionsig.errors import EncoderError, ModelError
-from motionsig.model_card import CARD_NAME, MODEL_NAME, load_card
+from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME, load_card
 
 WINDOWS = 300
 GOLDEN = 24
 """Golden windows, which a child must answer each time it starts."""
 
-QUICK = Limits(call_s=0.4, retry_s=0.01, starts=50)
+QUICK = Limits(call_s=0.4, retry_s=0.0, starts=50)
 FAULTS = ["err", "abort", "hang", "segfault", "exit"]
 
 
@@ -56,8 +58,7 @@ def data(motion):
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory, model, data):
-    with np.load(model / "golden.npz") as golden:
-        windows = np.concatenate([golden["windows"], data])
+    windows = np.concatenate([load_card(model).golden().windows, data])
     return fake.write_answers(tmp_path_factory.mktemp("answers") / "answers", load_card(model), windows)
 
 
@@ -198,7 +199,7 @@ def test_the_edge_tpu_alone_takes_the_window_up_again(control, model, data, twin
 def test_many_faults_lose_and_double_nothing(control, model, data, twin, fault):
     control.write("stall every 97 900000" if fault == "stall" else f"{fault} every 97")
     rng, made, row = np.random.default_rng(3), [], 0
-    with strict(model, Limits(call_s=0.15, retry_s=0.01, starts=50)) as encoder:
+    with strict(model, Limits(call_s=0.15, retry_s=0.0, starts=50)) as encoder:
         while row < WINDOWS:
             count = int(rng.integers(1, 80))
             made.append(encoder.encode(batch(data[row : row + count])).codes)
@@ -294,14 +295,33 @@ def missing(folder, text):
 
 
 def golden_missing(folder, text):
-    (folder / "golden.npz").unlink()
+    (folder / GOLDEN_NAME).unlink()
+
+
+def golden_cut(folder, text):
+    content = (folder / GOLDEN_NAME).read_bytes()
+    (folder / GOLDEN_NAME).write_bytes(content[: len(content) // 2])
+
+
+def golden_of_nothing(folder, text):
+    """As the card says, hash and all, but nothing could fail by it."""
+    np.savez(folder / GOLDEN_NAME, windows=np.empty((0, 128, 6), "f4"), codes=np.empty((0, 64), "i1"), tolerance=3)
+    text["files"][GOLDEN_NAME]["sha256"] = hashlib.sha256((folder / GOLDEN_NAME).read_bytes()).hexdigest()
+
+
+def golden_junk(folder, text):
+    (folder / GOLDEN_NAME).write_bytes(b"PK\x03\x04 and no more")
+    text["files"][GOLDEN_NAME]["sha256"] = hashlib.sha256((folder / GOLDEN_NAME).read_bytes()).hexdigest()
 
 
 UNFIT = {
     not_compiled: "expected a model compiled for the Edge TPU, with an operator edgetpu-custom-op, got 11 others",
     damaged: "fake_compiled.tflite: expected sha256 .* as in card.json, got",
-    missing: "fake_compiled.tflite: expected the model that card.json describes, got: No such file",
-    golden_missing: "golden.npz: expected the golden windows and codes, got: ",
+    missing: "fake_compiled.tflite: expected the file that card.json describes, got: No such file",
+    golden_missing: "golden.npz: expected the file that card.json describes, got: No such file",
+    golden_cut: "golden.npz: expected sha256 .* as in card.json, got",
+    golden_of_nothing: r"golden.npz: expected windows and codes of the card's shapes, got \(\(0, 128, 6\), \(0, 64\)\)",
+    golden_junk: "golden.npz: expected windows, codes and a tolerance, got: ",
 }
 
 
@@ -319,11 +339,11 @@ def test_a_model_that_is_not_what_it_should_be_never_reaches_the_edge_tpu(
 
 
 def test_a_compiled_file_of_another_model_is_refused(control, model, tmp_path):
-    def narrower(folder, text):
-        text["motion_dim"], text["quantization"] = 40, [[40, 0.03125, 0], [16, 0.03125, 0]]
+    def louder(folder, text):
+        text["quantization"][0][1] = 0.0625
 
-    with pytest.raises(EncoderError, match=r"expected output int8 \[1, 40\] .* as in the card, got int8 \[1, 48\]"):
-        strict(changed(model, tmp_path / "model", narrower))
+    with pytest.raises(EncoderError, match=r"expected output int8 .* 0.0625 .* as in the card, got int8 .* 0.03125"):
+        strict(changed(model, tmp_path / "model", louder))
 
 
 def test_a_compiled_file_in_the_cpus_place_is_named(model, tmp_path):
@@ -396,7 +416,7 @@ def test_auto_survives_a_child_that_is_killed_at_any_moment(control, model, root
                 os.kill(child, signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
-    with auto(model, root, Limits(retry_s=0.01, starts=1000)) as encoder:
+    with auto(model, root, Limits(retry_s=0.0, starts=1000)) as encoder:
         killer.start()
         try:
             flags = []
@@ -478,7 +498,16 @@ def test_auto_stays_on_the_cpu_where_that_is_faster(control, model, root, data, 
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b'{"choice": 1}', b'{"conditions": {}, "choice": {"edgetpu_us": 0, "cpu_us": 0}}']
+    "content",
+    [
+        b"",
+        b"[]",
+        b'{"choice": 1}',
+        b'{"conditions": {}, "choice": {"edgetpu_us": 0, "cpu_us": 1, "date": "2026-11-23"}}',
+        b'{"conditions": {}, "choice": {"edgetpu_us": NaN, "cpu_us": 1, "date": "2026-11-23"}}',
+        b'{"conditions": {}, "choice": {"edgetpu_us": 1' + 400 * b"0" + b', "cpu_us": 1, "date": "2026-11-23"}}',
+        b"[" * 60_000,
+    ],
 )
 def test_a_damaged_memory_is_measured_anew(control, model, root, tmp_path, content):
     control.write("slow 1000")
@@ -551,14 +580,41 @@ def test_it_ends_with_its_parent(control, model, moment):
             wait_for(lambda: control.counts().calls > GOLDEN, "the call that hangs")
         (child,) = children(parent.pid)
         parent.kill()
-    wait_for(lambda: not Path(f"/proc/{child}").exists() or "Z" in state(child), "the end of the child")
+    wait_for(lambda: ended(child), "the end of the child")
 
 
-def state(process):
+def ended(process):
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
-        return "Z"
+        return True
+
+
+def test_it_ends_with_its_parent_though_a_forked_process_lives_on(control, model):
+    script = PARENT.replace("worker.run(", "import os; os.fork() or time.sleep(3); time.sleep(60); (")
+    with subprocess.Popen([sys.executable, "-c", script, model, "60"], stdout=subprocess.PIPE) as parent:
+        assert [parent.stdout.readline() for _ in range(2)] == [b"started\n", b"ready\n"]
+        (child,) = children(parent.pid)
+        wait_for(lambda: forked(parent.pid), "the fork")
+        (other,) = forked(parent.pid)
+        parent.kill()
+        try:
+            wait_for(lambda: ended(child), "the end of the child")
+            assert not ended(other)
+        finally:
+            os.kill(other, signal.SIGKILL)
+
+
+def forked(parent):
+    """Return the processes of `parent` that are none of its Edge TPUs."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if int((folder / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return [process for process in found if process not in children(parent)]
 
 
 @pytest.mark.parametrize("policy", [strict, auto])
@@ -611,3 +667,108 @@ def test_nothing_is_left_over_after_many_starts(control, model, root, data):
             encoder.encode(batch(data[:1]))
             wait_for(lambda: encoder.encode(batch(data[:1])).quality[0] & Quality.EDGE_TPU, "the return")
         assert len(os.listdir("/proc/self/fd")) == before and len(children()) == 1
+
+
+def in_a_fork(encoder, data, twin, results):
+    made = encoder.encode(batch(data))
+    results.put((made.codes.tobytes() == twin.codes.tobytes(), bool(made.quality[0] & Quality.EDGE_TPU)))
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_process_goes_its_own_way(control, model, root, data, twin):
+    """Two that wrote into one memory would read each other's answers."""
+    prefer_edgetpu(model, root)
+    fork = multiprocessing.get_context("fork")
+    results = fork.SimpleQueue()
+    with auto(model, root) as encoder:
+        others = [fork.Process(target=in_a_fork, args=(encoder, data, twin, results)) for _ in range(2)]
+        for other in others:
+            other.start()
+        made = encoder.encode(batch(data))
+        assert made.codes.tobytes() == twin.codes.tobytes() and (made.quality & Quality.EDGE_TPU).all()
+        for other in others:
+            assert results.get() == (True, False)
+            other.join()
+        assert (encoder.encode(batch(data[:1])).quality & Quality.EDGE_TPU).all()
+
+
+def test_threads_share_an_encoder(control, model, data, twin):
+    with strict(model) as encoder:
+        wrong = []
+
+        def work():
+            for first in range(0, WINDOWS, 20):
+                made = encoder.encode(batch(data[first : first + 20]))
+                wrong.append(made.codes.tobytes() != twin.codes[first : first + 20].tobytes())
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(wrong) == 4 * WINDOWS / 20 and not any(wrong)
+
+
+def test_whoever_else_is_told_to_stop_the_child_is_not(control, model, data, twin):
+    """Every process of a systemd service gets SIGTERM; the windows at hand are still to be encoded."""
+    with strict(model) as encoder:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            os.kill(children()[0], number)
+        assert encoder.encode(batch(data)).codes.tobytes() == twin.codes.tobytes()
+    assert control.counts().creations == 1
+
+
+def test_a_device_that_answers_too_slowly_is_given_up_within_its_time(control, model, root):
+    control.write("slow 150000")
+    with pytest.raises(EncoderError, match=r"it had done [0-9]+ of 24 windows when the time was over"):
+        strict(model, Limits(start_s=2))
+    control.write("slow 40000")
+    before = control.counts().calls
+    with auto(model, root) as encoder:
+        assert encoder.device.startswith("cpu (") and " on edgetpu: " in encoder.device
+    assert control.counts().calls < before + GOLDEN + 100  # Measuring stops where windows would wait for it.
+
+
+def test_an_interrupted_start_is_no_standstill(control, model, root, data, twin):
+    prefer_edgetpu(model, root)
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with auto(model, root, Limits(retry_s=0.0, starts=50)) as encoder:
+            os.kill(children()[0], signal.SIGKILL)
+            control.write(f"stall {control.counts().calls + 3} 500000")  # among the golden windows of the next start
+            signal.setitimer(signal.ITIMER_REAL, 0.4)
+            with pytest.raises(KeyboardInterrupt):
+                while True:
+                    encoder.encode(batch(data[:1]))
+            wait_for(lambda: encoder.encode(batch(data[:1])).quality[0] & Quality.EDGE_TPU, "the return")
+            assert encoder.encode(batch(data)).codes.tobytes() == twin.codes.tobytes()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_pauses_grow_up_to_a_bound_and_end_with_another_device():
+    starts = _Starts(Limits(retry_s=0.5, starts=10_000, per_s=600.0))
+    pauses = []
+    for _ in range(2000):
+        starts.add()
+        starts.ended()
+        pauses.append(round(starts.wait_s()))
+    assert pauses[:6] == [0, 1, 2, 4, 8, 16] and set(pauses[12:]) == {600}
+    starts.forgive()
+    assert starts.wait_s() == 0
+
+
+def test_so_many_starts_are_allowed_in_a_time():
+    starts = _Starts(Limits(retry_s=0.0, starts=3, per_s=0.3))
+    for _ in range(3):
+        assert not starts.spent and starts.wait_s() == 0
+        starts.add()
+        starts.ended()
+    assert starts.spent and 0.1 < starts.wait_s() <= 0.3
+    time.sleep(0.31)
+    assert not starts.spent and starts.wait_s() == 0

@@ -292,7 +292,7 @@ def test_the_shipped_model_is_the_runtimes_to_the_bit(file):
 @pytest.mark.parametrize("name", shipped_models())
 def test_golden_windows_give_the_runtimes_codes(name):
     card = open_encoder(name, "reference").card
-    features, _ = card.front_end.apply(np.load(card.path / "golden.npz")["windows"])
+    features, _ = card.front_end.apply(card.golden().windows)
     codes = np.ascontiguousarray(card.input.quantize(features))[:, None]
     difference = np.abs(reference(card.model_bytes(), codes).astype(int) - runtime(card.model_bytes(), codes))
     assert difference.max() <= (schema is None)

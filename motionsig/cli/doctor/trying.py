@@ -74,11 +74,10 @@ def tell_golden(device: str, model: str | None = None) -> None:
 
     try:
         with open_encoder(model, device=device) as encoder:
-            golden = np.load(encoder.card.path / "golden.npz")
-            count = len(golden["windows"])
-            batch = WindowBatch(np.arange(count), golden["windows"], np.zeros(count, np.uint8), 1)
-            apart = np.abs(encoder.encode(batch).codes.astype(int) - golden["codes"])
-            tell(device=encoder.device, worst=int(apart.max()), tolerance=int(golden["tolerance"]))
+            windows, codes, tolerance = encoder.card.golden()
+            batch = WindowBatch(np.arange(len(windows)), windows, np.zeros(len(windows), np.uint8), 1)
+            apart = np.abs(encoder.encode(batch).codes.astype(int) - codes)
+            tell(device=encoder.device, worst=int(apart.max()), tolerance=tolerance)
     except MissingExtraError as error:
         tell(missing=str(error).partition(";")[0])
     except (MotionsigError, OSError) as error:

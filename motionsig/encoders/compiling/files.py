@@ -18,9 +18,9 @@ from typing import Any
 from motionsig.encoders import find_model, shipped_models
 from motionsig.encoders.compiling.compiler import Compilation
 from motionsig.errors import InputError, ModelError
-from motionsig.model_card import CARD_NAME, MODEL_NAME, ModelCard, load_card
+from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME, ModelCard, load_card
 
-_BESIDE_THE_MODEL = ("golden.npz", "README.md")
+_BESIDE_THE_MODEL = (GOLDEN_NAME, "README.md")
 
 
 @dataclass(frozen=True)

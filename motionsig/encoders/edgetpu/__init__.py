@@ -55,6 +55,7 @@ class EdgeTpuNetwork:
                 return codes, Quality.EDGE_TPU
             except Fault as fault:
                 done += fault.done
+                self._starts.ended()
                 self._replace(fault)
 
     def close(self) -> None:
@@ -64,7 +65,6 @@ class EdgeTpuNetwork:
         self._starts.add()
         worker = Worker(self._job, self._limits)
         worker.ready(self._limits.start_s)
-        self._starts.succeeded()
         return worker
 
     def _replace(self, fault: Fault) -> None:
@@ -76,6 +76,7 @@ class EdgeTpuNetwork:
                 self._worker = self._start()
                 return
             except Fault as another:
+                self._starts.ended()
                 fault = another
         limits = self._limits
         raise EncoderError(f"{fault}; given up after {limits.starts} starts within {limits.per_s:g} s") from fault
@@ -93,6 +94,7 @@ class AutoNetwork:
         self._starts, self._look_at = _Starts(self._limits), -math.inf
         self._worker: Worker | None = None
         self._choice: Choice | None = None
+        self._places: list[tuple[str, str]] = []  # where there were Edge TPUs at the last look
         self._holds_for: dict[str, Any] | None = None  # the conditions of that choice
         self._trouble, self._meanwhile = "", 0  # why the Edge TPU is not at work, and windows the CPU did since
         self._job: Job | None = None
@@ -107,7 +109,7 @@ class AutoNetwork:
         """What runs the network now, and why."""
         if self._worker is not None and self._worker.runtime:
             return f"edgetpu ({self._worker.runtime}), {self._choice}"
-        return f"{self._cpu.device}, {self._trouble or self._choice}"
+        return f"{self._cpu.device}, {self._trouble or self._choice or 'while the Edge TPU starts'}"
 
     def run(self, inputs: Codes) -> tuple[Codes, NDArray[np.uint8]]:
         codes = np.empty((len(inputs), self._card.motion_dim), np.int8)
@@ -138,10 +140,7 @@ class AutoNetwork:
                 self._worker = self._start(self._job)
             if self._worker is None or self._worker.runtime:
                 return self._worker
-            if not self._worker.ready(wait_s):
-                return None
-            self._starts.succeeded()
-            return self._decide(self._worker)
+            return self._decide(self._worker) if self._worker.ready(wait_s) else None
         except Fault as fault:
             self._lose(fault)
             return None
@@ -150,6 +149,10 @@ class AutoNetwork:
         """Start a child if there is an Edge TPU that is worth it, and not too often."""
         self._look_at = time.monotonic() + _LOOK_S
         found = edgetpus(self._root)
+        places = [(edgetpu.bus, edgetpu.place) for edgetpu in found]
+        if places != self._places:
+            self._places = places
+            self._starts.forgive()
         if not found:
             self._report("no Edge TPU is plugged in", logging.INFO)
             return None
@@ -183,7 +186,8 @@ class AutoNetwork:
 
     def _lose(self, fault: Fault) -> None:
         self._worker = None
-        self._look_at = time.monotonic() + self._starts.wait_s()
+        self._starts.ended()
+        self._look_at = time.monotonic() + min(_LOOK_S, self._starts.wait_s())
         self._report(str(fault))
 
     def _report(self, trouble: str, level: int = logging.WARNING) -> None:
@@ -195,31 +199,40 @@ class AutoNetwork:
 
 
 class _Starts:
-    """When a child may be started: so many in a time, and after failed ones ever later."""
+    """When a child may be started: so many in a time, and ever later after those that did not last."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits, self._failed = limits, 0
+        self._limits, self._short, self._last = limits, 0, -math.inf
         self._times: deque[float] = deque()
 
     def add(self) -> None:
-        """Count one that begins now, as failed until it succeeded."""
-        self._times.append(time.monotonic())
-        self._failed += 1
+        """Count one that begins now."""
+        self._last = time.monotonic()
+        self._times.append(self._last)
 
-    def succeeded(self) -> None:
-        self._failed = 0
+    def ended(self) -> None:
+        """Count the last one as one that did not last, unless it did."""
+        lasted = time.monotonic() - self._last >= self._limits.settled_s
+        self._short = 0 if lasted else self._short + 1
+
+    def forgive(self) -> None:
+        """Forget those that did not last: it is another device now, or the same one plugged in again."""
+        self._short = 0
 
     @property
     def spent(self) -> bool:
         """Whether there were as many as are allowed."""
-        while self._times and self._times[0] <= time.monotonic() - self._limits.per_s:
-            self._times.popleft()
-        return len(self._times) >= self._limits.starts
+        return len(self._recent()) >= self._limits.starts
 
     def wait_s(self) -> float:
         """Return how long until the next one may begin."""
-        now = time.monotonic()
-        if self.spent:
-            return self._times[0] + self._limits.per_s - now
-        pause_s = self._limits.retry_s * 2 ** (self._failed - 1) if self._failed else 0.0
-        return max(0.0, self._times[-1] + pause_s - now) if self._times else 0.0
+        now, limits, recent = time.monotonic(), self._limits, self._recent()
+        if len(recent) >= limits.starts:
+            return recent[0] + limits.per_s - now
+        pause_s = min(limits.retry_s * 2.0 ** min(self._short - 1, 60), limits.per_s) if self._short else 0.0
+        return max(0.0, self._last + pause_s - now)
+
+    def _recent(self) -> deque[float]:
+        while self._times and self._times[0] <= time.monotonic() - self._limits.per_s:
+            self._times.popleft()
+        return self._times

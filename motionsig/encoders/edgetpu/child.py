@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -32,11 +33,17 @@ DONE = b'{"done": true}'
 def main() -> None:
     """Serve the parent whose words are the only argument, until it goes."""
     task = json.loads(sys.argv[1])
+    # It ends when its parent lets go of it, whoever else is told to stop; and leaves nothing behind when it crashes.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    threading.Thread(target=_follow, args=(task["parent"],), daemon=True).start()
     connection = socket.socket(fileno=task["socket"])
-    threading.Thread(target=_follow, args=(connection.fileno(),), daemon=True).start()
     shape = Layout(*task["layout"])
     memory = shape.map(task["memory"])
     # Opening holds Python's lock, so nothing else here would notice a parent that went; the kernel keeps this deadline.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
     signal.alarm(task["start_s"])
     try:
         interpreter, given, made = _open(connection, memory, task["library"], task["device"])
@@ -47,11 +54,19 @@ def main() -> None:
         pass  # The parent went in the middle of it.
 
 
-def _follow(descriptor: int) -> None:
-    """End when the parent does, even in the middle of a call that never returns."""
-    poll = select.poll()
-    poll.register(descriptor, select.POLLRDHUP)
-    poll.poll()
+def _follow(parent: int) -> None:
+    """End when the parent does, even in the middle of a call that never returns.
+
+    By its number, because processes forked from it keep the socket open.
+    """
+    try:
+        watched = os.pidfd_open(parent)
+    except ProcessLookupError:
+        os._exit(0)
+    except OSError:
+        return  # The kernel is older than 5.3, and the socket has to do.
+    if os.getppid() == parent:
+        select.select([watched], [], [])
     os._exit(0)
 
 

@@ -37,8 +37,9 @@ logger = logging.getLogger(__name__)
 LIBRARY = "libedgetpu.so.1"
 
 MOST_OFF = 8
-"""Codes by which an Edge TPU's golden vectors may be off. The CPU's own kernels differ by up to 3; no Edge TPU has been
-measured; noise in place of an answer is off by dozens."""
+"""Steps by which an Edge TPU's golden codes may be off. The CPU's own kernels differ by up to 3; no Edge TPU has been
+measured; noise in place of an answer is off by dozens. They are asked for at each start: numbers that go wrong later,
+without an error, are not noticed."""
 
 _CHILD = "from motionsig.encoders.edgetpu.child import main; main()"
 _GRACE_S = 1.0
@@ -49,8 +50,9 @@ _WORDS_BYTES = 4096
 class Limits:
     """How long a child may take, and how often it may be started.
 
-    call_s: for one window. start_s: from its start to the golden vectors; an Edge TPU gets its firmware in that time.
-    At most `starts` in any `per_s`; after one that failed the next waits `retry_s`, twice as long after each further.
+    call_s: for one window. start_s: from its start to the golden codes; an Edge TPU gets its firmware in that time. At
+    most `starts` in any `per_s`; where one did not last `settled_s` the next waits `retry_s`, and twice as long after
+    each further one, up to `per_s`.
     """
 
     call_s: float = 1.0
@@ -58,6 +60,7 @@ class Limits:
     starts: int = 6
     per_s: float = 600.0
     retry_s: float = 0.5
+    settled_s: float = 60.0
 
 
 class Fault(EncoderError):
@@ -87,14 +90,9 @@ class Job:
                 f"{len(operators)} others; it would run on the CPU and say nothing"
             )
         self.layout = Layout(CHUNK, (1, card.length, card.input.dim), (card.motion_dim,), len(self.model))
-        golden = card.path / "golden.npz"
-        try:
-            with np.load(golden) as arrays:
-                windows, codes = arrays["windows"][:CHUNK], arrays["codes"][:CHUNK, : card.motion_dim]
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelError(f"{golden}: expected the golden windows and codes, got: {error}") from error
-        self.golden_inputs = network_input(card, windows)[0]
-        self.golden_codes: Codes = codes
+        windows, codes, _ = card.golden()
+        self.golden_inputs = network_input(card, windows[:CHUNK])[0]
+        self.golden_codes: Codes = codes[:CHUNK, : card.motion_dim]
 
 
 class Worker:
@@ -102,7 +100,10 @@ class Worker:
 
     def __init__(self, job: Job, limits: Limits) -> None:
         """Start it, and do not wait. Raises Fault where no process can be started."""
-        self._job, self._limits = job, limits
+        if not sys.executable or getattr(sys, "frozen", False):
+            # A frozen program would start itself over and over.
+            raise Fault(f"Edge TPU: expected a Python to run its process, got {sys.executable!r}")
+        self._job, self._limits, self._owner = job, limits, os.getpid()
         self.runtime = ""
         """What runs the model in the child, once it is ready."""
         self._stage, self._words = "starting", b""
@@ -111,16 +112,17 @@ class Worker:
             with ExitStack() as ours, ExitStack() as theirs:
                 self._start(ours, theirs)
                 ours.pop_all()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise Fault(f"Edge TPU: expected to start a process for it, got: {error}") from error
         self._poll = select.poll()
         self._poll.register(self._connection, select.POLLIN)
         self._poll.register(self._hearing, select.POLLIN)
         self._start_by = time.monotonic() + limits.start_s
-        self._end = weakref.finalize(self, _end, self._process, self._connection, self._hearing)
+        self._end = weakref.finalize(self, _end, self._owner, self._process, self._connection, self._hearing)
 
     def ready(self, wait_s: float = 0.0) -> bool:
         """Return whether the child takes windows, after at most `wait_s`: it gave the golden codes. Raises Fault."""
+        self._require_living()
         until = min(time.monotonic() + wait_s, self._start_by)
         while not self.runtime:
             words = self._receive(until)
@@ -131,23 +133,25 @@ class Worker:
             self._stage = words.get("stage", "running the model")
             if "ready" in words:
                 self._check(words)
-                self.runtime = words["ready"]
+                self.runtime = str(words["ready"])
         return True
 
-    def run(self, inputs: Codes, codes: Codes) -> None:
+    def run(self, inputs: Codes, codes: Codes, by: float = math.inf) -> None:
         """Fill `codes` (k, motion_dim) from `inputs` (k, 1, length, channels), k at most CHUNK.
 
-        Raises Fault, which says how many rows of `codes` are filled nevertheless.
+        by: on time.monotonic(), when it has to be done as a whole. Raises Fault, which says how many rows of `codes`
+        are filled nevertheless.
         """
-        if self._gone:
-            raise Fault(self._gone)
+        self._require_living()
         done, call_s, count = self._memory.done, self._limits.call_s, len(inputs)
         self._memory.inputs[:count] = inputs
         done[0] = seen = 0
         try:
             with suppress(OSError):  # What is wrong, the answer tells.
                 self._connection.send(ASKED.pack(count))
-            while self._receive(time.monotonic() + call_s) is None:
+            while self._receive(min(time.monotonic() + call_s, by)) is None:
+                if time.monotonic() >= by:
+                    raise self._lost(f"it had done {done[0]} of {count} windows when the time was over")
                 if done[0] == seen:
                     raise self._lost(f"a window took it more than {call_s:g} s")
                 seen = int(done[0])
@@ -184,6 +188,7 @@ class Worker:
             "socket": connection.fileno(),
             "memory": memory,
             "layout": self._job.layout,
+            "parent": self._owner,
             "start_s": math.ceil(self._limits.start_s + _GRACE_S),
             "library": LIBRARY,
             "device": self._job.device,
@@ -191,7 +196,7 @@ class Worker:
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _CHILD, json.dumps(task)],
             # The child imports what this process would.
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(os.path.abspath(os.fsdecode(part)) for part in sys.path)},
             stdin=subprocess.DEVNULL,
             stdout=saying,
             stderr=saying,
@@ -199,6 +204,13 @@ class Worker:
             # Of its own, so that Ctrl-C reaches the parent alone, which ends the child in good order.
             start_new_session=True,
         )
+
+    def _require_living(self) -> None:
+        if os.getpid() != self._owner:
+            # After a fork both would write into the same memory and read each other's answers.
+            raise Fault("Edge TPU: expected the process that opened it, got one that was forked from it")
+        if self._gone:
+            raise Fault(self._gone)
 
     def _receive(self, until: float) -> dict[str, Any] | None:
         """Return the child's next words; None if there are none by then. Raises Fault if it failed or died."""
@@ -210,7 +222,7 @@ class Worker:
             if self._connection.fileno() in ready:
                 try:
                     message = self._connection.recv(1 << 16)
-                except ConnectionResetError:
+                except OSError:
                     message = b""
                 if not message:
                     raise self._lost(self._death())
@@ -237,10 +249,10 @@ class Worker:
         job = self._job
         try:
             check_network(job.card, job.file.name, Border(*words["input"]), Border(*words["output"]))
-        except ModelError as error:
+        except (ModelError, LookupError, TypeError) as error:
             raise self._lost(str(error)) from error
         made = np.empty_like(job.golden_codes)
-        self.run(job.golden_inputs, made)
+        self.run(job.golden_inputs, made, self._start_by)
         off = int(np.abs(made.astype(int) - job.golden_codes).max(initial=0))
         if off > MOST_OFF:
             raise self._lost(f"its codes for the golden windows are off by {off}, where {MOST_OFF} is allowed")
@@ -255,6 +267,7 @@ class Worker:
 
     def _lost(self, reason: str) -> Fault:
         """End the child for good and return why, with its last words."""
+        self._gone = f"Edge TPU: {reason}"  # before the waits, which a signal's handler may end
         self._process.kill()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE_S)
@@ -262,12 +275,16 @@ class Worker:
         self._end()
         lines = self._words.decode("ascii", "backslashreplace").splitlines()
         said = [line.strip() for line in lines if line.strip() and not line.startswith("INFO")]
-        self._gone = f"Edge TPU: {reason}" + (f"; it said: {said[-1][:200]}" if said else "")
+        if said:
+            self._gone += f"; it said: {said[-1][:200]}"
         return Fault(self._gone)
 
 
-def _end(process: subprocess.Popen[bytes], connection: socket.socket, hearing: int) -> None:
+def _end(owner: int, process: subprocess.Popen[bytes], connection: socket.socket, hearing: int) -> None:
     connection.close()
+    if os.getpid() != owner:
+        os.close(hearing)
+        return
     try:
         process.wait(_GRACE_S)
     except subprocess.TimeoutExpired:
