@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from motionsig.blocks import SampleBlock, SignatureBatch, SourceInfo, WindowBatch, concatenate, sample_block
+from motionsig.blocks import Quality, SampleBlock, SignatureBatch, SourceInfo, WindowBatch, concatenate, sample_block
 from motionsig.errors import (
     EncoderError,
     InputError,
@@ -40,6 +40,7 @@ __all__ = [
     "ModelCard",
     "ModelError",
     "MotionsigError",
+    "Quality",
     "Recorder",
     "RecordingError",
     "SampleBlock",

@@ -114,7 +114,7 @@ class ModelCard:
         if self.compiled is None:
             raise ModelError(
                 f"{self.path / CARD_NAME}: expected a file compiled for the Edge TPU, got none; "
-                f"make one: motionsig compile {self.path}"
+                f"make one, on an x86-64 machine: motionsig compile {self.name} -o FOLDER"
             )
         return self._checked(self.compiled.file, self.compiled.sha256)
 

@@ -1,6 +1,6 @@
 """`motionsig compile`: a model for the Edge TPU, checked and compiled.
 
-Needs Google's edgetpu_compiler, which runs on x86-64 Debian and Ubuntu alone; --check needs nothing and runs anywhere.
+Needs Google's edgetpu_compiler, which runs on x86-64 Debian and Ubuntu alone; --check does not, and runs anywhere.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from motionsig.encoders import shipped_models
 from motionsig.encoders.compiling import compiler, files
 from motionsig.encoders.compiling.graph import Graph, read_graph
 from motionsig.encoders.compiling.lint import ON_CHIP_BYTES, ON_CHIP_FACTOR, Finding, lint, parameter_bytes
@@ -24,7 +25,9 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser("compile", help="a model for the Edge TPU", description=__doc__)
     parser.add_argument("model", metavar="MODEL", help="a .tflite file, a model's folder, or a shipped model's name")
     parser.add_argument("--check", action="store_true", help="only say what the compiler would take, and why not")
-    parser.add_argument("-o", "--out", type=Path, metavar="OUT", help="folder for the result; the model's own without")
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar="OUT", help="folder for the result; a model folder's own without"
+    )
     parser.add_argument("--compiler", type=Path, metavar="PATH", help="edgetpu_compiler, if it is not in PATH")
     parser.add_argument(
         "--min-runtime", type=int, metavar="N", help="the oldest Edge TPU runtime to run on: 10 to 14, int8 from 12 on"
@@ -40,12 +43,18 @@ def add_to(commands: Any) -> None:
 
 def _compile(options: argparse.Namespace) -> int:
     if options.check and (options.out or options.compiler or options.min_runtime is not None or options.allow_cpu):
-        raise InputError("--check: expected no other option than --json, got options for compiling")
+        raise InputError("--check: expected no option for compiling beside it, got one")
+    if not options.check and options.out is None and options.model in shipped_models():
+        # In a clone it would change what is committed, elsewhere what pip installed.
+        raise InputError(f"{options.model}: expected -o OUT for a shipped model, got none")
     if options.min_runtime is not None and not 10 <= options.min_runtime <= 14:
         # As libedgetpu's api/runtime_version.h numbers them.
         raise InputError(f"--min-runtime: expected 10 to 14, got {options.min_runtime}")
     model = files.open_model(options.model)
-    graph = read_graph(model.content)
+    try:
+        graph = read_graph(model.content)
+    except ModelError as error:
+        raise ModelError(f"{model.path}: {error}") from error
     findings = lint(graph)
     if options.check:
         return _show_check(options, graph, findings)
@@ -145,6 +154,8 @@ def _show_made(
         print(f"{name:<11} {'not stated' if value is None else value}")
     if model.card:
         print(f"{'card':<11} {place.parent / 'card.json'} names it now; the fingerprint is the same")
+    else:
+        print(f"{'card':<11} none, so it is for other programs: motionsig runs model folders")
     if streamed:
         print(
             f"note        {streamed:,} B of parameters are not kept on the chip and travel again at each call, which "

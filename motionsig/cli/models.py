@@ -14,7 +14,7 @@ from motionsig.encoders import find_model, shipped_models
 from motionsig.encoders.compiling.files import ModelFile, open_model
 from motionsig.encoders.compiling.graph import Graph, Tensor, read_graph
 from motionsig.encoders.compiling.package import read_package
-from motionsig.errors import MissingExtraError
+from motionsig.errors import MissingExtraError, ModelError
 from motionsig.model_card import MODEL_NAME, ModelCard
 
 
@@ -69,7 +69,10 @@ def _show(model: ModelFile, *, as_json: bool) -> int:
 
 def _network(path: Path, content: bytes) -> dict[str, Any]:
     """Return what is in a .tflite file, for people and as JSON."""
-    graph = read_graph(content)
+    try:
+        graph = read_graph(content)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
     compiled = graph.edgetpu_operators
     package = read_package(compiled[0]) if len(compiled) == 1 else None
     counts = Counter((operator.name, operator.version) for operator in graph.operators)
@@ -138,7 +141,7 @@ def _network_lines(network: dict[str, Any]) -> list[str]:
                 f"  parameters   {network['cached_bytes']:,} B kept on the chip, {streamed:,} B sent at each call"
             )
     else:
-        lines.append(f"  parameters   {network['parameters']:,}")
+        lines.append(f"  parameters   {network['parameters']:,} in this file")
         version = network["min_tflite"]
         lines.append(f"  compiled     no; TFLite {'not stated' if version is None else f'{version} or newer'}")
     return lines
@@ -153,8 +156,17 @@ def _lines(card: ModelCard) -> list[str]:
         f"  window       {length_s:.2f} s ({card.length} samples at {card.rate_hz:g} Hz), every {card.hop} samples",
         f"  fingerprint  {card.fingerprint.hex()}",
         f"  file         {card.path} ({size:,} B, sha256 {card.sha256[:16]}... as the card says)",
+        f"  compiled     {_compiled(card)}",
         f"  licence      {card.text['licence']}",
     ]
+
+
+def _compiled(card: ModelCard) -> str:
+    compiled = card.compiled
+    if compiled is None:
+        return "not for the Edge TPU"
+    runtime = "not stated" if compiled.min_runtime is None else f"{compiled.min_runtime} or newer"
+    return f"for the Edge TPU: {compiled.file}, by compiler {compiled.compiler}, runtime {runtime}"
 
 
 def _rest(text: dict[str, Any]) -> list[str]:

@@ -79,7 +79,7 @@ def add_to(commands: Any) -> None:
         help="mqtt://HOST, mqtts://HOST, store:PATH or file:PATH, with ?option=value",
     )
     parser.add_argument("--model", metavar="NAME", help="a shipped model or a model folder")
-    parser.add_argument("--device", default="auto", help=f"what runs the network: {DEVICES}")
+    parser.add_argument("--device", default="auto", help=f"what runs the network: {DEVICES}; auto by default")
     parser.add_argument("--hop", type=int, metavar="N", help="grid samples between windows; the model's own by default")
     parser.add_argument("--speed", default="max", help="max, or 1 for real time (2 for twice that, ...)")
     parser.add_argument(
@@ -129,7 +129,8 @@ def _replay(options: argparse.Namespace) -> int:
     if totals.conflicts:
         raise SinkError(
             f"{_without_login(options.to)}: expected {totals.signatures} signatures stored, got {totals.conflicts} "
-            "that differ from what is there under the same device, epoch and number; what is there was kept"
+            "that differ from what is there under the same device, epoch and number; what is there was kept. "
+            "Another processor rounds otherwise: give its replay another --name"
         )
     return 1 if failed else 0
 
@@ -307,6 +308,7 @@ def _table(totals: _Totals, options: argparse.Namespace) -> str:
         f"{totals.raw_batch_s:.0f} s as ours",
         f"time               {pace}",
         f"model, device      {totals.model}, {totals.device}",
-        f"on the Edge TPU    {totals.on_edgetpu:14,d}",
     ]
+    if totals.on_edgetpu:
+        lines.append(f"on the Edge TPU    {totals.on_edgetpu:14,d}")
     return "\n".join(lines)

@@ -95,8 +95,10 @@ def _network(card: ModelCard, device: str, which: str) -> Network:
     from motionsig.encoders.litert import LiteRtNetwork
 
     cpu = LiteRtNetwork(card)
-    if device == "cpu" or card.compiled is None:
+    if device == "cpu":
         return cpu
     from motionsig.encoders.edgetpu import AutoNetwork
+    from motionsig.encoders.edgetpu.presence import edgetpus
 
-    return AutoNetwork(card, cpu)
+    # A model that is not compiled has no choice; where an Edge TPU is idle because of that, AutoNetwork says so.
+    return AutoNetwork(card, cpu) if card.compiled or edgetpus() else cpu

@@ -174,7 +174,7 @@ def test_a_bus_that_this_user_may_not_use(tmp_path):
     group = grp.getgrgid(gid).gr_name
     by_group = buses.i2c(tmp_path, lambda path: False)[0]
     assert by_group.mark is Mark.WRONG and by_group.found.endswith(f"only by group {group}")
-    assert by_group.advice == f"sudo usermod -aG {group} $USER, then log in again"
+    assert by_group.advice == f"sudo usermod -aG {group} $USER  # then log in again"
     device.chmod(0o600)
     by_none = buses.i2c(tmp_path, lambda path: False)[0]
     assert by_none.mark is Mark.WRONG and "no udev rule" in by_none.found
@@ -372,7 +372,7 @@ ZEROS = """
         ("raise OSError('wrong ELF class')", INTERPRETER, Mark.WRONG, "wrong ELF class", "--device reference"),
         ("1 / 0", INTERPRETER, Mark.WRONG, "failed: ZeroDivisionError", "--device reference"),
         ("import time; time.sleep(60)", INTERPRETER, Mark.WRONG, "did not finish within 2 s", "--device reference"),
-        (ZEROS, INTERPRETER, Mark.WRONG, "is allowed: not to be trusted", "--device reference"),
+        (ZEROS, INTERPRETER, Mark.WRONG, "are allowed: not to be trusted", "--device reference"),
     ],
     ids=["none", "none, 32 bits", "none to be had", "segfault", "exit", "library", "bug", "hangs", "wrong numbers"],
 )

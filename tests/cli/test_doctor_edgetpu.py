@@ -1,9 +1,8 @@
-"""What `motionsig doctor` says of Edge TPUs: on trees of files as machines have them, and of a library's double.
+"""What `motionsig doctor` says of Edge TPUs: on trees of files as machines have them, and of a library's fake_edgetpu.
 
 The real child loads the double into the real runtime.
 """
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import fake_edgetpu
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -25,7 +25,6 @@ from motionsig.encoders.edgetpu.presence import edgetpus
 from motionsig.encoders.litert import load_runtime
 from motionsig.model_card import load_card
 
-DOUBLE = Path(__file__).parent.parent / "encoders/fake_edgetpu.py"
 ARM = Interpreter("aarch64", 64, "cp311", "3.11.2", (2, 36))
 USB = "sys/bus/usb/devices"
 STICK, PCI, APEX = f"{USB}/2-1", "sys/bus/pci/devices/0000:01:00.0", "sys/class/apex/apex_0"
@@ -108,6 +107,16 @@ def said(findings):
 def test_a_machine_with_nothing_of_an_edge_tpu_has_one_line(tmp_path):
     (finding,) = examine(grow(tmp_path, PI))
     assert finding.mark is Mark.NOTE and finding.found == "no Edge TPU, and no library for one"
+    assert finding.advice == f"nothing, unless one is to be used: {PACKAGE}"
+
+
+def test_a_model_that_was_named_is_looked_at_wherever(tmp_path):
+    root = grow(tmp_path / "root", PI)
+    assert said(examine(root, model="no such model"))[1][0] == "wrong"
+    model = fake_edgetpu.fake_model(tmp_path / "model")
+    assert said(examine(root, model=str(model)))[1:] == [
+        ("ok", "motion64 is compiled for the Edge TPU, by compiler none, it is a fake")
+    ]
 
 
 def test_an_edge_tpu_without_a_library(tmp_path):
@@ -201,6 +210,16 @@ def test_an_edge_tpu_that_another_process_uses_is_left_alone(tmp_path):
     }
     finding = look(grow(tmp_path, PI, ON_USB, used))[0]
     assert finding.mark is Mark.OK and finding.found.endswith("in use by process 411 (python3), so left alone")
+
+
+def test_processes_that_open_and_close_files_meanwhile_are_no_error(tmp_path):
+    (device,) = edgetpus(grow(tmp_path, ON_USB))
+    busy = "import os\nwhile True:\n    os.close(os.open('/dev/null', os.O_RDONLY))"
+    with subprocess.Popen([sys.executable, "-c", busy]) as other:
+        try:
+            assert all(edgetpu._users(Path("/"), device) == [] for _ in range(50))
+        finally:
+            other.kill()
 
 
 HUB = {name.replace("2-1", "2-1.3"): content for name, content in ON_USB.items()}
@@ -324,41 +343,30 @@ def test_googles_own_pycoral_is_told_from_the_strangers(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def double():
-    """The module that builds the library's double."""
-    spec = importlib.util.spec_from_file_location("doctors_double", DOUBLE)
-    module = importlib.util.module_from_spec(spec)
-    # Its dataclasses look their module up there.
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def libraries(double, tmp_path_factory):
+def libraries(tmp_path_factory):
     """Folders of the double, one for each way of building it."""
     folders = {flag: tmp_path_factory.mktemp("library") for flag in ("", "-DOLD_ABI", "-DNO_PLUGIN")}
     for flag, folder in folders.items():
-        double.build(folder, *filter(None, [flag]))
+        fake_edgetpu.build(folder, *filter(None, [flag]))
     return folders
 
 
 @pytest.fixture(scope="module")
-def model(double, tmp_path_factory):
+def model(tmp_path_factory):
     """A model folder with a fake compiled file, and the double's answers to its golden windows."""
-    folder = double.fake_model(tmp_path_factory.mktemp("fake") / "model")
+    folder = fake_edgetpu.fake_model(tmp_path_factory.mktemp("fake") / "model")
     golden = np.load(folder / "golden.npz")
-    return folder, double.write_answers(folder.parent / "answers", load_card(folder), golden["windows"])
+    return folder, fake_edgetpu.write_answers(folder.parent / "answers", load_card(folder), golden["windows"])
 
 
 @pytest.fixture
-def machine(double, libraries, model, tmp_path, monkeypatch):
+def machine(libraries, model, tmp_path, monkeypatch):
     """A function that examines a machine with a library, by how it was built and what it was told."""
 
     def with_library(flag="", *lines, tree=ON_USB, named=model[0], deadline_s=DEADLINE_S):
-        control = double.Control(tmp_path / "control", model[1])
+        control = fake_edgetpu.Control(tmp_path / "control", model[1])
         control.write(*lines)
-        for name, value in control.environment(libraries[flag] / double.LIBRARY_NAME).items():
+        for name, value in control.environment(libraries[flag] / fake_edgetpu.LIBRARY_NAME).items():
             monkeypatch.setenv(name, value)
         return examine(grow(tmp_path / "root", PI, tree), model=str(named), deadline_s=deadline_s)
 
@@ -435,10 +443,10 @@ def test_a_library_alone_and_a_model_that_is_not_compiled(machine):
     assert findings[-1].found == "motion64 is not compiled for the Edge TPU"
 
 
-def test_one_that_may_not_be_used_is_not_opened(double, libraries, model, tmp_path, monkeypatch):
-    control = double.Control(tmp_path / "control", model[1])
+def test_one_that_may_not_be_used_is_not_opened(libraries, model, tmp_path, monkeypatch):
+    control = fake_edgetpu.Control(tmp_path / "control", model[1])
     control.write()
-    for name, value in control.environment(libraries[""] / double.LIBRARY_NAME).items():
+    for name, value in control.environment(libraries[""] / fake_edgetpu.LIBRARY_NAME).items():
         monkeypatch.setenv(name, value)
     root = grow(tmp_path / "root", PI, ON_USB)
     findings = examine(root, model=str(model[0]), allowed=lambda path: False)
@@ -464,10 +472,10 @@ def test_a_rule_for_the_first_id_alone_is_seen_through(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["bytes", "card"])
-def test_a_damaged_model_is_a_finding(double, tmp_path, damage):
-    folder = double.fake_model(tmp_path / "model")
+def test_a_damaged_model_is_a_finding(tmp_path, damage):
+    folder = fake_edgetpu.fake_model(tmp_path / "model")
     if damage == "bytes":
-        (folder / double.COMPILED_NAME).write_bytes(b"cut")
+        (folder / fake_edgetpu.COMPILED_NAME).write_bytes(b"cut")
     else:
         (folder / "card.json").write_text(json.dumps({"card_version": 1}))
     (finding,) = edgetpu.compiled({}, str(folder), sys.path)

@@ -249,7 +249,7 @@ def test_a_replay_on_the_edge_tpu_gives_the_cpus_codes_and_says_who_made_them(lo
     control.write("absent")
     assert main(["replay", str(log), "--to", "file:x", "--model", str(model), "--device", "edgetpu"]) == 1
     assert capsys.readouterr().err == (
-        "motionsig: Edge TPU: expected one as device '', got none that answers; more: motionsig doctor\n"
+        "motionsig: Edge TPU: expected one to answer, got none; more: motionsig doctor\n"
     )
 
 

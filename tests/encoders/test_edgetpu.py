@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 
 from motionsig.blocks import Quality, WindowBatch
-from motionsig.encoders import open_encoder
+from motionsig.encoders import find_model, open_encoder
 from motionsig.encoders.edgetpu import AutoNetwork, EdgeTpuNetwork, Limits, _Starts, choice
 from motionsig.encoders.edgetpu.choice import Choice
 from motionsig.encoders.edgetpu.presence import edgetpus
@@ -171,7 +171,7 @@ def test_a_certain_one_may_be_asked_for(control, model, data, which):
     with strict(model, which=which) as encoder:
         assert encoder.device.startswith(f"edgetpu:{which.removeprefix(':')} (")
         assert len(encoder.encode(batch(data[:1])))
-    with pytest.raises(EncoderError, match="expected one as device 'pci', got none that answers; more: motionsig doct"):
+    with pytest.raises(EncoderError, match="expected one as pci to answer, got none; more: motionsig doctor"):
         strict(model, which="pci")
 
 
@@ -239,8 +239,8 @@ TROUBLES = {
     "junk": "libedgetpu.so.1: expected the Edge TPU's library, got: .*libedgetpu.so.1: (file too short|invalid ELF)",
     "NO_PLUGIN": "expected the Edge TPU's library, got one without a delegate; more: motionsig doctor",
     "OLD_ABI": r"its process died of signal \d+ \(.*\) while preparing the model on the Edge TPU",
-    "absent": "expected one as device '', got none that answers; more: motionsig doctor",
-    "busy": "expected one as device '', got none that answers; more: motionsig doctor",
+    "absent": "expected one to answer, got none; more: motionsig doctor",
+    "busy": "expected one to answer, got none; more: motionsig doctor",
     "runtime 10": "cannot prepare the model",
     "abort create": r"its process died of signal 6 \(Aborted\) while opening the Edge TPU with libedgetpu.so.1",
     "hang create": "it was still opening the Edge TPU with libedgetpu.so.1 after 2 s",
@@ -356,11 +356,17 @@ def test_a_compiled_file_in_the_cpus_place_is_named(model, tmp_path):
         open_encoder(other, "cpu")
 
 
-def test_a_model_that_was_never_compiled():
-    with pytest.raises(ModelError, match="got none; make one: motionsig compile "):
+def test_a_model_that_was_never_compiled(root):
+    with pytest.raises(
+        ModelError, match="got none; make one, on an x86-64 machine: motionsig compile motion64 -o FOLDER"
+    ):
         open_encoder(device="edgetpu")
     with open_encoder(device="auto") as encoder:
-        assert encoder.device.startswith("cpu (")
+        assert encoder.device.startswith("cpu (") and encoder.device.endswith(")")
+    # An Edge TPU that is idle for that reason is not passed over in silence.
+    card = find_model()
+    with HostEncoder(card, AutoNetwork(card, LiteRtNetwork(card), root=root)) as encoder:
+        assert encoder.device.startswith("cpu (") and "expected a file compiled for the Edge TPU" in encoder.device
 
 
 @pytest.mark.parametrize("card", [{}, {"file": "../x", "compiler": "16"}, {"file": MODEL_NAME}, 7, "x", []])

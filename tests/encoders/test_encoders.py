@@ -67,7 +67,7 @@ def test_motion_stays_when_the_device_is_turned_and_posture_does_not(encoder, mo
 
 @pytest.mark.parametrize("name", ["tpu", "", "edgetpu:", "edgetpu:usb:", "edgetpu:usb0", "edgetpu:1:usb", "edgetpu:-1"])
 def test_a_device_that_is_none_is_refused(name):
-    with pytest.raises(InputError, match=f"device: expected auto, cpu, edgetpu, .* or reference, got '{name}'"):
+    with pytest.raises(InputError, match=rf"device: expected auto, cpu, edgetpu.* or reference, got '{name}'"):
         open_encoder(device=name)
 
 

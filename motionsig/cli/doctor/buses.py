@@ -45,14 +45,14 @@ NEW_UDEV = "sudo udevadm control --reload && sudo udevadm trigger --action=add"
 I2C_RULE = (
     """sudo groupadd -f i2c && echo 'SUBSYSTEM=="i2c-dev", GROUP="i2c", MODE="0660"' """
     f"| sudo tee /etc/udev/rules.d/60-motionsig-i2c.rules && {NEW_UDEV} --subsystem-match=i2c-dev "
-    "&& sudo usermod -aG i2c $USER, then log in again"
+    "&& sudo usermod -aG i2c $USER  # then log in again"
 )
 # A buffer is set up by writing to sysfs, which a rule for the device node alone leaves to root.
 IIO_RULE = (
     """sudo groupadd -f i2c && echo 'SUBSYSTEM=="iio", GROUP="i2c", MODE="0660", """
     """RUN+="/bin/chgrp -R i2c /sys%p", RUN+="/bin/chmod -R g+rwX /sys%p"' """
     f"| sudo tee /etc/udev/rules.d/60-motionsig-iio.rules && {NEW_UDEV} --subsystem-match=iio "
-    "&& sudo usermod -aG i2c $USER, then log in again"
+    "&& sudo usermod -aG i2c $USER  # then log in again"
 )
 
 
@@ -162,7 +162,9 @@ def _access(root: Path, number: int, allowed: Allowed) -> Finding:
         group = grp.getgrgid(state.st_gid).gr_name
     except KeyError:
         group = str(state.st_gid)
-    return Finding(Mark.WRONG, f"{found}, only by group {group}", f"sudo usermod -aG {group} $USER, then log in again")
+    return Finding(
+        Mark.WRONG, f"{found}, only by group {group}", f"sudo usermod -aG {group} $USER  # then log in again"
+    )
 
 
 def _answers(number: int, scan: Scan) -> Finding:

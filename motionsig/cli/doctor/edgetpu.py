@@ -71,12 +71,12 @@ USB_RULE = (
         for known in USB_IDS
     )
     + f" | sudo tee /etc/udev/rules.d/60-motionsig-edgetpu.rules && {NEW_UDEV} --subsystem-match=usb "
-    "&& sudo usermod -aG plugdev $USER, then log in again"
+    "&& sudo usermod -aG plugdev $USER  # then log in again"
 )
 PCI_RULE = (
     """sudo groupadd -f apex && echo 'SUBSYSTEM=="apex", GROUP="apex", MODE="0660"' """
     f"| sudo tee /etc/udev/rules.d/60-motionsig-apex.rules && {NEW_UDEV} --subsystem-match=apex "
-    "&& sudo usermod -aG apex $USER, then log in again"
+    "&& sudo usermod -aG apex $USER  # then log in again"
 )
 
 STRANGERS = {
@@ -106,8 +106,10 @@ def edgetpu(
     # The first use gives a USB device another id and another node, so only now is it known who may use that.
     found = edgetpus(root)
     if not found and _lacking(told) == LIBRARY:
-        advice = "nothing, unless one is to be used: plug it in and run motionsig doctor again"
+        advice = f"nothing, unless one is to be used: {_install(root, interpreter)}"
         yield Finding(Mark.NOTE, "no Edge TPU, and no library for one", advice)
+        if model is not None:
+            yield from compiled(told, model, path, deadline_s)
         return
     yield from devices(root, found, allowed)
     yield from power(root, found)
@@ -243,7 +245,7 @@ def compiled(
         yield Finding(
             Mark.NOTE,
             f"{card.name} is not compiled for the Edge TPU",
-            f"on an x86-64 machine: {compile_it}; then, here: motionsig doctor --model FOLDER",
+            f"{compile_it}  # on an x86-64 machine, and copy FOLDER here",
         )
         return
     runs = re.search(r"RuntimeVersion\(([0-9]+)\)", told.get("version", ""))
@@ -266,7 +268,7 @@ def golden(card: ModelCard, model: str | None, path: Sequence[str], deadline_s: 
     trouble = told.get("died") or told.get("missing") or told.get("failed")
     if trouble:
         return Finding(Mark.WRONG, trouble, f"for more: {command(call)}; {CPU}")
-    return Finding(Mark.OK, f"{told['device']} runs {card.name}, at most {told['worst']} off its golden codes")
+    return Finding(Mark.OK, f"{told['device']} runs {card.name}, at most {told['worst']} steps off its golden codes")
 
 
 def tell_library(opening: bool, model: str | None) -> None:
@@ -387,9 +389,16 @@ def _users(root: Path, device: EdgeTpu) -> list[str]:
             names = os.listdir(descriptors)
         except OSError:
             continue
-        if any(os.path.realpath(descriptors / name) == device.node for name in names):
+        if device.node in {_link(descriptors / name) for name in names}:
             users.append(f"process {process.name} ({line_of(process / 'comm') or 'unnamed'})")
     return users
+
+
+def _link(path: Path) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""  # It was closed in this moment, or may not be looked at.
 
 
 def _lacking(told: dict[str, Any]) -> str:

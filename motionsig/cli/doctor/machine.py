@@ -75,7 +75,7 @@ def state_directory(directory: Path) -> Finding:
             "export STATE_DIRECTORY=DIRECTORY, with one that is",
         )
     free = shutil.disk_usage(existing).free
-    found = f"signatures wait in {directory}, where {free / 2**20:.0f} MiB are free"
+    found = f"signatures for a broker wait in {directory}, where {free / 2**20:.0f} MiB are free"
     if free < DEFAULT_MAX_BYTES:
         # What grows without bound on these machines is the journal.
         return Finding(

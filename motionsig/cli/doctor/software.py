@@ -137,7 +137,7 @@ def wheels(interpreter: Interpreter) -> Finding:
             f"{REFERENCE}; LiteRT needs 64-bit Linux and CPython 3.10 to 3.14",
         )
     names = ", ".join(f"{wheel.package} {wheel.version} (motionsig[{wheel.extra}])" for wheel in fits)
-    return Finding(Mark.OK, f"runtimes for this machine ({interpreter}) on PyPI on {WHEELS_DATE}: {names}")
+    return Finding(Mark.OK, f"PyPI had for this machine ({interpreter}) on {WHEELS_DATE}: {names}")
 
 
 def runtime(interpreter: Interpreter, path: Sequence[str], deadline_s: float = DEADLINE_S) -> Finding:
@@ -152,9 +152,10 @@ def runtime(interpreter: Interpreter, path: Sequence[str], deadline_s: float = D
         return Finding(Mark.NOTE, told["missing"], REFERENCE)
     if "failed" in told:
         return Finding(Mark.WRONG, told["failed"], f"for more: {command(GOLDEN)}; until then {REFERENCE}")
-    found = f"{told['device']} runs the shipped model, at most {told['worst']} off its golden codes"
+    off = f"at most {told['worst']} steps off its golden codes, where {told['tolerance']} are allowed"
+    found = f"{told['device']} runs the shipped model, {off}"
     if told["worst"] > told["tolerance"]:
-        return Finding(Mark.WRONG, f"{found}, where {told['tolerance']} is allowed: not to be trusted", REFERENCE)
+        return Finding(Mark.WRONG, f"{found}: not to be trusted", REFERENCE)
     if "tflite-runtime" in told["device"] and fits and fits[0].extra == "litert":
         return Finding(Mark.NOTE, f"{found}; LiteRT is faster", install("motionsig[litert]"))
     return Finding(Mark.OK, found)

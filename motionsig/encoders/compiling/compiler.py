@@ -236,8 +236,8 @@ def _check_log(log: Log, *, allow_cpu: bool) -> None:
     if not allow_cpu and log.on_cpu:
         raise ModelError(
             f"expected every operator on the Edge TPU, got {log.on_cpu} on the CPU"
-            f"{': ' if left else ''}{', '.join(left[:8])}; motionsig compile --check says what to change, and "
-            "--allow-cpu takes it as it is"
+            f"{': ' if left else ''}{', '.join(left[:8])}; motionsig compile --check may say why, and --allow-cpu "
+            "takes it as it is"
         )
 
 

@@ -86,7 +86,7 @@ def _open(connection: socket.socket, memory: Memory, library: str, device: str) 
     except AttributeError as error:
         raise EncoderError(f"{library}: expected the Edge TPU's library, got one without a delegate; {HINT}") from error
     except ValueError as error:
-        raise EncoderError(f"expected one as device {device!r}, got none that answers; {HINT}") from error
+        raise EncoderError(f"expected one{device and f' as {device}'} to answer, got none; {HINT}") from error
     tell(stage="preparing the model on the Edge TPU")
     try:
         interpreter = interpreter_class(

@@ -231,7 +231,7 @@ class Worker:
                 except (ValueError, TypeError):
                     raise self._lost(f"its process talks nonsense: {message[:40]!r}") from None
                 if "failed" in words:
-                    raise self._lost(words["failed"])
+                    raise self._lost(words["failed"], speaks_for_itself=True)
                 return words
             if left_s <= 0:
                 return None
@@ -265,8 +265,8 @@ class Worker:
         how = f"died of signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"ended with exit code {code}"
         return f"its process {how} while {self._stage}"
 
-    def _lost(self, reason: str) -> Fault:
-        """End the child for good and return why, with its last words."""
+    def _lost(self, reason: str, *, speaks_for_itself: bool = False) -> Fault:
+        """End the child for good and return why, with its last words unless the reason is from itself."""
         self._gone = f"Edge TPU: {reason}"  # before the waits, which a signal's handler may end
         self._process.kill()
         with suppress(subprocess.TimeoutExpired):
@@ -275,7 +275,7 @@ class Worker:
         self._end()
         lines = self._words.decode("ascii", "backslashreplace").splitlines()
         said = [line.strip() for line in lines if line.strip() and not line.startswith("INFO")]
-        if said:
+        if said and not speaks_for_itself:
             self._gone += f"; it said: {said[-1][:200]}"
         return Fault(self._gone)
 
