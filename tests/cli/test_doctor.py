@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from doctors_trees import check_lines, grow, without
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.tags import sys_tags
@@ -57,22 +58,6 @@ BOUND = {
 }
 
 
-def grow(root, *trees):
-    """Write files; a Path stands for a symbolic link."""
-    for name, content in {name: content for tree in trees for name, content in tree.items()}.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, Path):
-            path.symlink_to(content)
-        else:
-            path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return root
-
-
-def without(tree, *names):
-    return {name: content for name, content in tree.items() if not name.startswith(names)}
-
-
 def on_tree(root, allowed=buses.read_write):
     return [
         software.python(root, INTERPRETER),
@@ -82,13 +67,6 @@ def on_tree(root, allowed=buses.read_write):
         *machine.clock(root, NOW_S, None),
         *machine.supply(root),
     ]
-
-
-def check_lines(findings):
-    for finding in findings:
-        line = finding.found + finding.advice
-        assert finding.found and line.isprintable(), finding
-        assert bool(finding.advice) == (finding.mark is not Mark.OK), finding
 
 
 def test_on_a_pi_with_all_well_nothing_is_to_do(tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 import fake_edgetpu
 import numpy as np
 import pytest
+from doctors_trees import check_lines, grow, without
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -64,28 +65,6 @@ PACKAGE = (
     "libedgetpu1-std_16.0tf2.19.1-1.bookworm_arm64.deb && sudo apt install ./libedgetpu1-std_16.0tf2.19.1-1"
     ".bookworm_arm64.deb"
 )
-
-
-def grow(root, *trees):
-    """Write files; a Path stands for a symbolic link."""
-    for name, content in {name: content for tree in trees for name, content in tree.items()}.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, Path):
-            path.symlink_to(content)
-        else:
-            path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return root
-
-
-def without(tree, *names):
-    return {name: content for name, content in tree.items() if not name.startswith(names)}
-
-
-def check_lines(findings):
-    for finding in findings:
-        assert finding.found and (finding.found + finding.advice).isprintable(), finding
-        assert bool(finding.advice) == (finding.mark is not Mark.OK), finding
 
 
 def examine(root, **options):

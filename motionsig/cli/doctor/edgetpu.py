@@ -26,10 +26,11 @@ from motionsig.cli.doctor.findings import (
     is_there,
     line_of,
     link_name,
+    link_target,
     text_of,
 )
 from motionsig.cli.doctor.software import Interpreter
-from motionsig.cli.doctor.trying import DEADLINE_S, command, one_line, tell, tried
+from motionsig.cli.doctor.trying import command, one_line, tell, tried
 from motionsig.encoders import find_model
 from motionsig.encoders.edgetpu.presence import USB_IDS, EdgeTpu, edgetpus
 from motionsig.encoders.litert import load_runtime
@@ -37,6 +38,10 @@ from motionsig.errors import MissingExtraError, ModelError, MotionsigError
 from motionsig.model_card import ModelCard
 
 LIBRARY = "libedgetpu.so.1"
+
+LIBRARY_DEADLINE_S = 20.0
+"""For a child that loads the library; an Edge TPU that is new to it gets its firmware first, in some seconds."""
+
 CPU = "until then --device cpu"
 REPLUG = "unplug the Edge TPU and plug it in"
 
@@ -95,7 +100,7 @@ def edgetpu(
     path: Sequence[str],
     model: str | None = None,
     allowed: Allowed = read_write,
-    deadline_s: float = DEADLINE_S,
+    deadline_s: float = LIBRARY_DEADLINE_S,
 ) -> Iterator[Finding]:
     """Yield what there is to say of Edge TPUs for a child that imports from `path`; one line if there is nothing."""
     before = edgetpus(root)
@@ -230,7 +235,7 @@ def fit(install: str, version: str, told: dict[str, Any], free: Sequence[str], a
 
 
 def compiled(
-    told: dict[str, Any], model: str | None, path: Sequence[str], deadline_s: float = DEADLINE_S
+    told: dict[str, Any], model: str | None, path: Sequence[str], deadline_s: float = LIBRARY_DEADLINE_S
 ) -> Iterator[Finding]:
     """Yield whether the model is compiled and, where the library opened an Edge TPU, how it runs there."""
     try:
@@ -389,16 +394,9 @@ def _users(root: Path, device: EdgeTpu) -> list[str]:
             names = os.listdir(descriptors)
         except OSError:
             continue
-        if device.node in {_link(descriptors / name) for name in names}:
+        if device.node in {link_target(descriptors / name) for name in names}:
             users.append(f"process {process.name} ({line_of(process / 'comm') or 'unnamed'})")
     return users
-
-
-def _link(path: Path) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""  # It was closed in this moment, or may not be looked at.
 
 
 def _lacking(told: dict[str, Any]) -> str:

@@ -45,12 +45,17 @@ def line_of(path: Path) -> str:
     return text_of(path).partition("\n")[0][:80]
 
 
-def link_name(path: Path) -> str:
-    """Return the name of what a symbolic link points to; empty where there is no link."""
+def link_target(path: Path) -> str:
+    """Return what a symbolic link points to; empty where there is no link."""
     try:
-        return os.path.basename(os.readlink(path))
+        return os.readlink(path)
     except OSError:
         return ""
+
+
+def link_name(path: Path) -> str:
+    """Return the name of what a symbolic link points to; empty where there is no link."""
+    return os.path.basename(link_target(path))
 
 
 def children(folder: Path, pattern: str) -> list[Path]:
