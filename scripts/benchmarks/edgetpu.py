@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +28,7 @@ sys.path.insert(0, str(ROOT / "tests" / "encoders"))
 
 import fake_edgetpu  # noqa: E402
 
-from motionsig import SampleBlock, SignatureBatch, WindowBatch, run  # noqa: E402
+from motionsig import EncoderError, SampleBlock, SignatureBatch, WindowBatch, run  # noqa: E402
 from motionsig.blocks import Quality  # noqa: E402
 from motionsig.conventions import NS_PER_S  # noqa: E402
 from motionsig.encoders.edgetpu import AutoNetwork, EdgeTpuNetwork, Limits, choice  # noqa: E402
@@ -39,7 +43,6 @@ LIVE_S = 0.005
 """Between two windows of `auto`: quicker than any live sensor, and slow enough for a child to start meanwhile."""
 
 LIMITS = Limits(starts=10_000, retry_s=0.0)
-FAULTS = ("err", "abort", "segfault", "exit", "hang")
 MIXED = [f"hang every {10 * EVERY}", f"exit every {5 * EVERY}", f"segfault every {3 * EVERY}"]
 MIXED += [f"abort every {2 * EVERY}", f"err every {EVERY}"]
 """The first that fits counts, so there is a fault at every hundredth call."""
@@ -120,30 +123,113 @@ def cost(card: ModelCard, library: Path, inputs: NDArray[np.int8]) -> None:
     worker.close()
 
 
-def recovery(
-    control: fake_edgetpu.Control, open_strict: Callable[[], HostEncoder], open_auto: Callable[[], HostEncoder],
-    windows: NDArray[np.float32],
-) -> None:  # fmt: skip
+@dataclass(frozen=True)
+class Bench:
+    """A machine with a double of the library, and the two ways of using it. port: its place in sysfs."""
+
+    control: fake_edgetpu.Control
+    card: ModelCard
+    root: Path
+    port: Path
+    windows: NDArray[np.float32]
+
+    def strict(self) -> HostEncoder:
+        return HostEncoder(self.card, EdgeTpuNetwork(self.card, limits=LIMITS))
+
+    def auto(self) -> HostEncoder:
+        return HostEncoder(self.card, AutoNetwork(self.card, LiteRtNetwork(self.card), limits=LIMITS, root=self.root))
+
+    def plug(self) -> None:
+        self.control.write()
+        self.port.mkdir(parents=True)
+        for name, text in zip(("idVendor", "idProduct"), ("18d1", "9302"), strict=True):
+            (self.port / name).write_text(text)
+
+    def pull(self) -> None:
+        self.control.write("absent")
+        shutil.rmtree(self.port)
+
+    def on_edgetpu(self, encoder: HostEncoder) -> bool:
+        """Encode a window and return whether the double did it."""
+        return bool(encoder.encode(batch(self.windows[:1])).quality[0] & Quality.EDGE_TPU)
+
+    def ms_until_back(self, encoder: HostEncoder) -> float:
+        began = time.perf_counter()
+        while not self.on_edgetpu(encoder):
+            time.sleep(0.001)
+        return (time.perf_counter() - began) * 1000
+
+    def fail(self, fault: str) -> None:
+        """Let the next call go wrong."""
+        if fault == "kill -9":
+            for process in Path("/proc").glob("[0-9]*"):
+                with suppress(OSError):
+                    if b"edgetpu.child" in (process / "cmdline").read_bytes():
+                        os.kill(int(process.name), signal.SIGKILL)
+        else:
+            self.control.write(f"{fault} {self.control.counts().calls + 1}")
+
+
+def recovery(bench: Bench) -> None:
     """Print how long each fault keeps a window waiting, and how long until the Edge TPU is back at work."""
     print(f"{'fault, ms':12s} {'edgetpu: window late by':>24s} {'auto: window late by':>22s} {'auto: back after':>18s}")
-    for fault in FAULTS:
+    for fault in ("err", "abort", "segfault", "exit", "kill -9", "hang"):
         late, lates, backs = list[float](), list[float](), list[float]()
         for _ in range(5):
-            for opened in (open_strict, open_auto):
-                with opened() as encoder:
-                    control.write(f"{fault} {control.counts().calls + 1}")
-                    began = time.perf_counter()
-                    encoder.encode(batch(windows[:1]))
-                    spent_ms = (time.perf_counter() - began) * 1000
-                    if opened is open_strict:
-                        late.append(spent_ms)
-                        continue
-                    lates.append(spent_ms)
-                    while not encoder.encode(batch(windows[:1])).quality[0] & Quality.EDGE_TPU:
-                        time.sleep(0.001)
-                    backs.append((time.perf_counter() - began) * 1000)
+            bench.control.write()
+            with bench.strict() as encoder:
+                bench.fail(fault)
+                late.append(ms(lambda encoder=encoder: bench.on_edgetpu(encoder)))
+            with bench.auto() as encoder:
+                bench.fail(fault)
+                lates.append(ms(lambda encoder=encoder: bench.on_edgetpu(encoder)))
+                backs.append(lates[-1] + bench.ms_until_back(encoder))
         print(f"{fault:12s} {np.median(late):24.0f} {np.median(lates):22.1f} {np.median(backs):18.0f}")
-    control.write()
+    bench.control.write()
+    with bench.auto() as encoder:
+        lates, backs = [], []
+        for turn in range(5):
+            bench.pull()
+            lates.append(ms(lambda: bench.on_edgetpu(encoder)))
+            until = time.monotonic() + 2 + turn / 5  # it is looked for once a second
+            while time.monotonic() < until:
+                bench.on_edgetpu(encoder)
+                time.sleep(0.01)
+            bench.plug()
+            backs.append(bench.ms_until_back(encoder))
+        print(f"{'pulled':12s} {'':24s} {np.median(lates):22.1f} {np.median(backs):18.0f} after it was put back")
+
+
+def starts(bench: Bench, folder: Path) -> None:
+    """Print how long it takes to know that there is no Edge TPU to be had."""
+    print(f"{'from the start, ms':22s} {'edgetpu: an error after':>24s} {'auto: on the CPU after':>24s}")
+    before = os.environ["LD_LIBRARY_PATH"]
+    for trouble, flags in (("no library", None), ("a wrong one", "-DNO_PLUGIN"), ("its ABI an old one", "-DOLD_ABI")):
+        place = folder / trouble
+        place.mkdir()
+        if flags:
+            fake_edgetpu.build(place, flags)
+        os.environ["LD_LIBRARY_PATH"] = str(place)
+        print(f"{trouble:22s} {ms(lambda: refused(bench)):24.0f} {ms(lambda: bench.auto().close()):24.0f}")
+    os.environ["LD_LIBRARY_PATH"] = before
+    for trouble in ("absent", "wrong every 1"):
+        bench.control.write(trouble)
+        print(f"{trouble:22s} {ms(lambda: refused(bench)):24.0f} {ms(lambda: bench.auto().close()):24.0f}")
+    bench.control.write()
+
+
+def refused(bench: Bench) -> None:
+    try:
+        bench.strict()
+    except EncoderError:
+        return
+    sys.exit("expected no Edge TPU, got one")
+
+
+def ms(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return (time.perf_counter() - began) * 1000
 
 
 def batch(windows: NDArray[np.float32]) -> WindowBatch:
@@ -178,31 +264,21 @@ def main() -> None:
         run(Walk(), twin, twin, hop=HOP)
         windows = np.concatenate([*twin.windows, card.golden().windows])
         control = fake_edgetpu.Control(place / "control", fake_edgetpu.write_answers(place / "answers", card, windows))
-        control.write()
         os.environ |= control.environment(library) | {"STATE_DIRECTORY": str(place)}
-        port = place / "machine/sys/bus/usb/devices/1-1"
-        port.mkdir(parents=True)
-        for name, text in zip(("idVendor", "idProduct"), ("18d1", "9302"), strict=True):
-            (port / name).write_text(text)
+        machine = place / "machine"
+        bench = Bench(control, card, machine, machine / "sys/bus/usb/devices/1-1", windows)
+        bench.plug()
         # The double would lose to the CPU, which needs no socket.
-        conditions = choice.conditions(card, LiteRtNetwork(card).device, edgetpus(place / "machine"))
+        conditions = choice.conditions(card, LiteRtNetwork(card).device, edgetpus(machine))
         choice.remember(card, conditions, choice.Choice(1.0, 2.0, "2026-01-01"))
-
-        def strict() -> HostEncoder:
-            control.write()
-            return HostEncoder(card, EdgeTpuNetwork(card, limits=LIMITS))
-
-        def auto() -> HostEncoder:
-            control.write()
-            network = AutoNetwork(card, LiteRtNetwork(card), limits=LIMITS, root=place / "machine")
-            return HostEncoder(card, network)
-
         cost(card, library, fake_edgetpu.input_codes(card, windows[:4000]))
-        recovery(control, strict, auto, windows)
-        for name, opened, pause_s in (("edgetpu", strict, 0.0), ("auto", auto, LIVE_S)):
+        recovery(bench)
+        starts(bench, place)
+        for name, opened, pause_s in (("edgetpu", bench.strict, 0.0), ("auto", bench.auto, LIVE_S)):
             with opened() as encoder:
                 control.write(*MIXED)
                 endurance(name, encoder, twin, pause_s)
+                control.write()
 
 
 if __name__ == "__main__":

@@ -727,7 +727,7 @@ def test_whoever_else_is_told_to_stop_the_child_is_not(control, model, data, twi
 def test_a_device_that_answers_too_slowly_is_given_up_within_its_time(control, model, root):
     control.write("slow 150000")
     with pytest.raises(EncoderError, match=r"it had done [0-9]+ of 24 windows when the time was over"):
-        strict(model, Limits(start_s=2))
+        strict(model, Limits(start_s=1.2))
     control.write("slow 40000")
     before = control.counts().calls
     with auto(model, root) as encoder:

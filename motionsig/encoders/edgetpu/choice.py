@@ -81,7 +81,7 @@ def remembered(card: ModelCard, conditions: dict[str, Any]) -> Choice | None:
     except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
         return None  # Measuring again costs less than any repair.
     sound = min(choice.edgetpu_us, choice.cpu_us) > 0 and math.isfinite(choice.edgetpu_us + choice.cpu_us)
-    return choice if sound and kept["conditions"] == conditions else None
+    return choice if sound and kept.get("conditions") == conditions else None
 
 
 def remember(card: ModelCard, conditions: dict[str, Any], choice: Choice) -> None:
