@@ -35,7 +35,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--allow-cpu",
         action="store_true",
-        help="compile in spite of what --check finds wrong, and take a result of which a part stays on the CPU",
+        help="take a result of which operators stay on the CPU, and so compile what --check finds wrong, too",
     )
     parser.add_argument("--json", action="store_true", help="what was found, or made, as one JSON object")
     parser.set_defaults(command=_compile)
@@ -58,6 +58,7 @@ def _compile(options: argparse.Namespace) -> int:
     findings = lint(graph)
     if options.check:
         return _show_check(options, graph, findings)
+    # What is slow compiles, and the compiler's log says how much travels.
     wrong = [finding for finding in findings if finding.mark == "wrong"]
     compilable = any(graph.operators) and not graph.edgetpu_operators
     if wrong and not (options.allow_cpu and compilable):
@@ -81,7 +82,8 @@ def _compile(options: argparse.Namespace) -> int:
 def _show_check(options: argparse.Namespace, graph: Graph, findings: list[Finding]) -> int:
     size = parameter_bytes(graph)
     most = round(size * ON_CHIP_FACTOR)
-    wrong = sum(finding.mark == "wrong" for finding in findings)
+    marks = Counter(finding.mark for finding in findings)
+    bad = marks["wrong"] + marks["slow"]
     spoilt = {finding.place for finding in findings if finding.mark == "wrong"}
     taken = Counter(
         (operator.name, operator.version)
@@ -92,7 +94,7 @@ def _show_check(options: argparse.Namespace, graph: Graph, findings: list[Findin
     if options.json:
         shown = {
             "model": options.model,
-            "compiles": not wrong,
+            "compiles": not marks["wrong"],
             "findings": [asdict(finding) for finding in findings],
             "taken": [{"name": name, "version": version, "count": count} for (name, version), count in taken.items()],
             "parameter_bytes": size,
@@ -100,17 +102,18 @@ def _show_check(options: argparse.Namespace, graph: Graph, findings: list[Findin
             "on_chip_bytes_there": ON_CHIP_BYTES,
         }
         print(json.dumps(shown, indent=2))
-        return 1 if wrong else 0
+        return 1 if bad else 0
     for (name, version), count in taken.items():
         print(f"ok     {count} x {name} version {version}")
     for finding in findings:
         print(finding)
-    verdict = f"{wrong} found wrong" if wrong else "the Edge TPU would take all of it"
+    verdict = ", ".join(f"{marks[mark]} found {mark}" for mark in ("wrong", "slow") if marks[mark])
     print(
-        f"{options.model}: {verdict}; {size / 1024:.0f} KiB of parameters, on the chip up to {most / 1024:.0f} of "
-        f"{ON_CHIP_BYTES / 1024:,.0f} KiB by the logs of other models"
+        f"{options.model}: {verdict or 'nothing found that the Edge TPU would not take'}; {size / 1024:.0f} KiB of "
+        f"parameters, on the chip up to {most / 1024:.0f} of at most {ON_CHIP_BYTES / 1024:,.0f} KiB by the logs of "
+        "other models"
     )
-    return 1 if wrong else 0
+    return 1 if bad else 0
 
 
 def _show_made(
@@ -148,6 +151,7 @@ def _show_made(
         "operators": f"{on_tpu} on the Edge TPU, {log.on_cpu or 0} on the CPU" if on_tpu is not None else None,
         "on chip": f"{log.on_chip_bytes:,} B of parameters" if log.on_chip_bytes is not None else None,
         "left there": f"{log.on_chip_left_bytes:,} B" if log.on_chip_left_bytes is not None else None,
+        "streamed": f"{streamed:,} B at each call" if log.streamed_bytes is not None or made.package else None,
         "runtime": f"{made.min_runtime} or newer" if made.min_runtime else None,
     }
     for name, value in lines.items():
@@ -156,6 +160,8 @@ def _show_made(
         print(f"{'card':<11} {place.parent / 'card.json'} names it now; the fingerprint is the same")
     else:
         print(f"{'card':<11} none, so it is for other programs: motionsig runs model folders")
+    if made.package is None:
+        print("note        the Edge TPU's operator could not be read: which runtime it needs is not known")
     if streamed:
         print(
             f"note        {streamed:,} B of parameters are not kept on the chip and travel again at each call, which "

@@ -12,7 +12,7 @@ from typing import Any
 from motionsig.conventions import NS_PER_S
 from motionsig.encoders import find_model, shipped_models
 from motionsig.encoders.compiling.files import ModelFile, open_model
-from motionsig.encoders.compiling.graph import Graph, Tensor, read_graph
+from motionsig.encoders.compiling.graph import Graph, Tensor, printable, read_graph
 from motionsig.encoders.compiling.package import read_package
 from motionsig.errors import MissingExtraError, ModelError
 from motionsig.model_card import MODEL_NAME, ModelCard
@@ -40,7 +40,7 @@ def _models(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([card.text | {"fingerprint": card.fingerprint.hex()} for card in cards], indent=2))
     else:
-        print("\n\n".join("\n".join(_lines(card)) for card in cards))
+        _print([_lines(card) for card in cards])
     return 0
 
 
@@ -63,8 +63,13 @@ def _show(model: ModelFile, *, as_json: bool) -> int:
     parts = [_network_lines(network) for network in networks] or [[f"network: left out; {without}"]]
     if card:
         parts = [_lines(card), *parts, _rest(card.text)]
-    print("\n\n".join("\n".join(part) for part in parts))
+    _print(parts)
     return 0
+
+
+def _print(parts: list[list[str]]) -> None:
+    """Print lines, of which a card may be anyone's."""
+    print("\n\n".join("\n".join(map(printable, part)) for part in parts))
 
 
 def _network(path: Path, content: bytes) -> dict[str, Any]:
@@ -134,7 +139,8 @@ def _network_lines(network: dict[str, Any]) -> list[str]:
     if network["compiled"]:
         runtime, streamed = network["min_edgetpu_runtime"], network["streamed_bytes"]
         lines.append(
-            f"  compiled     for the Edge TPU; runtime {'not stated' if runtime is None else f'{runtime} or newer'}"
+            "  compiled     for the Edge TPU; runtime "
+            + ("not stated: its operator could not be read" if runtime is None else f"{runtime} or newer")
         )
         if streamed is not None:
             lines.append(
@@ -174,11 +180,13 @@ def _rest(text: dict[str, Any]) -> list[str]:
     lines = []
     for key, value in (("limits", text["limits"]), ("quality", _own(text["quality"])), ("training", text["training"])):
         lines += [f"{key}:", *_indented(value, "  ")]
-    return [*lines, "the figures of its peers, and each training set left out: --json, or README.md in its folder"]
+    return [*lines, "the figures of its peers, and those with each set left out: --json, or README.md in its folder"]
 
 
-def _own(quality: dict[str, Any]) -> dict[str, Any]:
+def _own(quality: Any) -> Any:
     """Return the model's own figures: of a table that holds its peers too, its rows alone."""
+    if not isinstance(quality, dict):
+        return quality
     own = {}
     for key, value in quality.items():
         if isinstance(value, dict) and "signature" in value:

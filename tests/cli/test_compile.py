@@ -1,6 +1,7 @@
 """The command against a stand-in for edgetpu_compiler, which writes recorded forms of its log (compiler_logs.py)."""
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -70,7 +71,37 @@ def test_a_check_says_what_is_taken_and_how_much_it_needs(capsys):
     assert main(["compile", "--check", "motion64"]) == 0
     *taken, verdict = capsys.readouterr().out.splitlines()
     assert taken[0] == "ok     5 x CONV_2D version 3" and all(line.startswith("ok     ") for line in taken)
-    assert "would take all of it" in verdict and "268 KiB of parameters" in verdict and "7,782 KiB" in verdict
+    assert (
+        "nothing found that the Edge TPU would not take" in verdict
+        and "268 KiB of parameters" in verdict
+        and "7,782 KiB" in verdict
+    )
+
+
+def flatten_dense():
+    """A network that the compiler takes whole, and whose weights travel at each call."""
+    made = Made()
+    first, last = made.tensor([1, 64, 32]), made.tensor([1, 100])
+    flat = made.operator("RESHAPE", [first, made.integers([1, 2048])], [made.tensor([1, 2048])])
+    made.operator("FULLY_CONNECTED", [flat, made.constant([100, 2048])], [last])
+    made.ends([first], [last])
+    return made
+
+
+def test_what_is_slow_fails_the_check_but_compiles(tmp_path, compile_, capsys):
+    file, made = tmp_path / "m.tflite", flatten_dense()
+    file.write_bytes(made.file())
+    assert main(["compile", "--check", str(file)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "ok     1 x FULLY_CONNECTED version 1" and lines[2].startswith("slow   operator 1 FULLY_CONN")
+    assert "1 found slow" in lines[3]
+    assert main(["compile", "--check", "--json", str(file)]) == 1
+    assert json.loads(capsys.readouterr().out)["compiles"]
+    assert compile_(file, log=STREAMED, made=compiled_from(made)) == 0
+    shown = capsys.readouterr().out
+    assert "streamed    129,853 B at each call" in shown and "slow   operator 1" in shown
+    # It is no permission for operators on the CPU.
+    assert compile_(file, log=ON_CPU, made=compiled_from(made, on_cpu=True)) == 1
 
 
 def test_a_check_says_what_is_wrong_and_exits_with_1(tmp_path, capsys):
@@ -150,8 +181,11 @@ def test_streamed_parameters_get_a_note(tmp_path, compile_, capsys):
 def test_an_unknown_runtime_is_written_as_unknown(model, compile_, capsys):
     graph = compiled_twin().replace(b"DWN1", b"DWN9")
     assert compile_(model, made=graph) == 0
-    assert "runtime     not stated" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "runtime     not stated" in shown and "note        the Edge TPU's operator could not be read" in shown
     assert load_card(model).compiled.min_runtime is None
+    assert compile_(model, "--min-runtime", "12", made=graph) == 1
+    assert "expected a model for runtime 12" in capsys.readouterr().err
 
 
 def test_findings_stop_it_unless_it_is_told_to_go_on(tmp_path, compile_, capsys):
@@ -209,9 +243,101 @@ def test_a_full_disk_leaves_everything_as_it_was(tmp_path, model, compile_, caps
         assert load_card(model).compiled_bytes() == OTHER
 
 
-def test_out_is_a_file_or_another_models_folder(tmp_path, model, compile_, capsys):
+@pytest.mark.parametrize("elsewhere", [True, False], ids=["elsewhere", "in place"])
+@pytest.mark.parametrize("fails_at", range(1, 6))
+@pytest.mark.parametrize("error", [PermissionError(errno.EPERM, "Not permitted"), KeyboardInterrupt])
+def test_a_file_that_cannot_take_its_place_brings_the_old_ones_back(
+    tmp_path, model, compile_, monkeypatch, fails_at, elsewhere, error
+):
+    out = tmp_path / "out" if elsewhere else model
+    assert compile_(model, "-o", out) == 0
+    (out / "README.md").unlink()  # a file that was not there is not there again
+    before, replaced, replace = contents(out), [], Path.replace
+
+    def failing(path, target):
+        if path.suffix == ".part":
+            replaced.append(target)
+            if len(replaced) == fails_at:
+                raise error
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    fails = elsewhere or fails_at <= 2
+    assert compile_(model, "-o", out, made=OTHER) == fails
+    assert not fails or contents(out) == before
+
+
+@pytest.mark.parametrize("name", ["README.md", "golden.npz", MODEL_NAME, COMPILED_NAME])
+def test_a_folder_in_a_files_place_is_seen_before_anything_is_written(tmp_path, model, compile_, capsys, name):
+    out = tmp_path / "out"
+    (out / name).mkdir(parents=True)
+    assert compile_(model, "-o", out) == 1
+    shown = capsys.readouterr().err
+    assert f"{out / name}: expected a file or nothing, got a folder" in shown and shown.count("\n") == 1
+    assert list(out.iterdir()) == [out / name]
+
+
+def test_a_model_without_a_card_does_not_touch_another_models_files(tmp_path, model, compile_, capsys):
+    assert compile_(model) == 0
+    before = contents(model)
+    lone = tmp_path / "lone" / MODEL_NAME
+    lone.parent.mkdir()
+    lone.write_bytes((model / MODEL_NAME).read_bytes())
+    capsys.readouterr()
+    assert compile_(lone, "-o", model, made=OTHER) == 2
+    assert "expected a folder without a card.json" in capsys.readouterr().err and contents(model) == before
+    # Nor does another file of a model's folder.
+    shutil.copy(lone, model / "other.tflite")
+    assert compile_(model / "other.tflite") == 2
+    assert not (model / "other_edgetpu.tflite").exists()
+
+
+def test_a_compiled_file_of_another_name_goes_once_the_new_one_is_there(model, compile_):
+    assert compile_(model) == 0
+    card = json.loads((model / CARD_NAME).read_text())
+    card["compiled"]["file"] = "old_edgetpu.tflite"
+    card["files"]["old_edgetpu.tflite"] = card["files"].pop(COMPILED_NAME)
+    (model / CARD_NAME).write_text(json.dumps(card))
+    (model / COMPILED_NAME).rename(model / "old_edgetpu.tflite")
+    assert compile_(model, made=OTHER) == 0
+    assert load_card(model).compiled_bytes() == OTHER and not (model / "old_edgetpu.tflite").exists()
+
+
+def test_compilations_into_one_folder_wait_for_each_other(tmp_path, model):
+    out, running = tmp_path / "out", []
+    for number, made in enumerate((COMPILED, OTHER) * 3):
+        compiler = stand_in(tmp_path / f"tools {number}" / "edgetpu_compiler", GOOD, made)
+        command = [sys.executable, "-m", "motionsig.cli", "compile", model, "-o", out, "--compiler", compiler]
+        running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True))
+    errors = [process.communicate(timeout=60)[1] for process in running]
+    assert errors == [""] * 6
+    assert load_card(out).compiled_bytes() in (COMPILED, OTHER) and load_card(out).golden()
+    assert set(contents(out)) == {CARD_NAME, MODEL_NAME, "golden.npz", "README.md", COMPILED_NAME}
+
+
+def test_a_folder_in_use_is_waited_for(tmp_path, model):
+    compiler = stand_in(tmp_path / "tools" / "edgetpu_compiler", GOOD, COMPILED)
+    descriptor = os.open(model, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    command = [sys.executable, "-m", "motionsig.cli", "compile", model, "--compiler", compiler]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(2)
+    assert load_card(model).compiled is None
+    os.close(descriptor)
+    assert process.wait(60) == 0 and load_card(model).compiled_bytes() == COMPILED
+
+
+def test_out_leads_nowhere(tmp_path, model, compile_, capsys):
     (tmp_path / "file").write_text("")
-    assert compile_(model, "-o", tmp_path / "file") == 2
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for out in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / "dangling", tmp_path / "dangling" / "below"):
+        assert compile_(model, "-o", out) == 2
+        shown = capsys.readouterr().err
+        assert "OUT: expected a folder" in shown and "is a file or leads nowhere" in shown and shown.count("\n") == 1
+
+
+def test_out_is_another_models_folder(tmp_path, model, compile_, capsys):
     other = shutil.copytree(model, tmp_path / "other")
     card = json.loads((other / CARD_NAME).read_text())
     (other / CARD_NAME).write_text(json.dumps(card | {"name": "other", "max_gap_s": 0.04}))
@@ -228,10 +354,36 @@ def test_a_folder_that_cannot_be_written(model, compile_, capsys):
     assert compile_(model, "-o", "/proc/nothing/here") == 1
     shown = capsys.readouterr().err
     assert "/proc" in shown and shown.count("\n") == 1
-    if os.geteuid():
+
+
+AS_NOBODY = """
+import os, sys
+from motionsig.cli import main
+from motionsig.encoders import shipped_models
+main(["compile", "--check", sys.argv[1]])  # imports all, from where nobody may be let in
+if os.geteuid() == 0:
+    os.setgroups([]), os.setgid(65534), os.setuid(65534)
+try:
+    shipped_models(), os.listdir(sys.argv[1])
+except PermissionError:
+    sys.exit(77)
+sys.exit(main(["compile", sys.argv[1]]))
+"""
+
+
+def test_a_read_only_folder():
+    """Root writes into it all the same, so that a child gives root up; in a folder that it can reach."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        model = Path(shutil.copytree(shipped_models()["motion64"], Path(name) / "m"))
         model.chmod(0o555)
-        assert compile_(model) == 1
-        assert "read-only" in capsys.readouterr().err
+        before = contents(model)
+        tried = subprocess.run([sys.executable, "-c", AS_NOBODY, model], capture_output=True, text=True)
+        if tried.returncode == 77:
+            pytest.skip("run by root where only root can read")
+        assert tried.returncode == 1 and "got a read-only one" in tried.stderr and tried.stderr.count("\n") == 1
+        assert contents(model) == before
+        model.chmod(0o755)
 
 
 @pytest.mark.parametrize(
@@ -307,19 +459,38 @@ def test_the_container_is_asked_for_as_it_should_be(tmp_path, model):
     docker.chmod(0o755)
 
     def run(*arguments):
-        return subprocess.run([script, *arguments], env=environment, capture_output=True, text=True, cwd=tmp_path)
+        return subprocess.run(
+            [script, *arguments],
+            env=environment | {"CDPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+        )
 
     for given, inside in ((model, "/model"), (model / MODEL_NAME, f"/model/{MODEL_NAME}"), ("motion64", "/model")):
         assert run(given, "new out", "--allow-cpu").returncode == 0
         asked = (tmp_path / "asked").read_text().split("\0")[:-1]
         folder = script.parents[1] / "firmware_models" / "motion64" if given == "motion64" else model
-        assert asked[:2] == ["run", "--rm"] and f"{folder}:/model:ro" in asked and f"{tmp_path}/new out:/out" in asked
+        assert asked[:3] == ["run", "--rm", "--init"]
+        assert f'type=bind,"source={folder}",target=/model,readonly' in asked
+        assert f'type=bind,"source={tmp_path}/new out",target=/out' in asked
         assert asked[-5:] == ["container", inside, "-o", "/out", "--allow-cpu"]
         assert f"CALLER={os.getuid()}" in asked
         program = asked[asked.index("-c") + 1]
         subprocess.run(["bash", "-n", "-c", program], check=True)
         # A folder into which nothing came does not stay.
         assert not (tmp_path / "new out").exists()
-    for arguments, code in (((), 2), (("motion64",), 2), (("no such model", "out"), 1)):
+    # A shipped name is one, whatever else has it, as in the command.
+    (tmp_path / "motion64").mkdir()
+    assert run("motion64", "out").returncode == 0
+    assert str(script.parents[1] / "firmware_models") in (tmp_path / "asked").read_text()
+    for arguments, code in (
+        ((), 2),
+        (("motion64",), 2),
+        (("", "out"), 2),
+        (("motion64", "out", "-o", "other"), 2),
+        (("motion64", "out", "--out=other"), 2),
+        (("no such model", "out"), 1),
+    ):
         shown = run(*arguments)
         assert shown.returncode == code and shown.stderr and not (tmp_path / "out").exists()

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import sys
 
@@ -49,7 +50,7 @@ def test_a_compiled_file_says_which_runtime_takes_it(tmp_path, capsys):
     assert "compiled     for the Edge TPU; runtime 13 or newer" in text
     assert "1,000 B kept on the chip, 24 B sent at each call" in text
     file.write_bytes(compiled_from(sensor_network(), FAKE.encode()))
-    assert "runtime not stated" in shown(capsys, file)
+    assert "runtime not stated: its operator could not be read" in shown(capsys, file)
     network = json.loads(shown(capsys, file, "--json"))["networks"][0]
     assert network["compiled"] and network["min_edgetpu_runtime"] is None and network["parameters"] is None
 
@@ -79,6 +80,42 @@ def test_strange_networks_are_shown(tmp_path, capsys):
     assert "compiled     no; TFLite not stated" in text
     file.write_bytes(Made().file())
     assert "operators    none" in shown(capsys, file)
+
+
+@pytest.mark.parametrize("quality", [[], "none", None, 3])
+def test_a_card_written_by_hand_is_shown(tmp_path, capsys, quality):
+    folder = shutil.copytree(shipped_models()["motion64"], tmp_path / "m")
+    card = json.loads((folder / CARD_NAME).read_text())
+    changed = {
+        "quality": quality,
+        "limits": [["a", {}]],
+        "training": 1,
+        "summary": "ev\nil\x1b[2J",
+        "licence": ["\ud800"],
+    }
+    (folder / CARD_NAME).write_text(json.dumps(card | changed))
+    lines = shown(capsys, folder).splitlines()
+    assert "motion64  ev?il?[2J" in lines and all(line.isprintable() for line in lines)
+    assert "quality:" in lines
+
+
+def test_foreign_names_steer_no_terminal(tmp_path, capsys):
+    made = Made()
+    made.operator("ev\nil\x1b[31m", [made.tensor([1, 4])], [made.tensor([1, 4])])
+    made.ends([0], [1])
+    file = tmp_path / "m.tflite"
+    file.write_bytes(made.file())
+    text = shown(capsys, file)
+    assert "1 x ev?il?[31m v1" in text and "\x1b" not in text
+    file.write_bytes(compiled_from(sensor_network(), program(13, "16\x1b[2J")))
+    assert "\\u001b" not in shown(capsys, file, "--json")
+
+
+def test_what_is_no_file_is_refused(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe.tflite")
+    for path in (tmp_path / "pipe.tflite", "/dev/zero"):
+        assert main(["models", str(path)]) == 1
+        assert "got a pipe or device" in capsys.readouterr().err
 
 
 def test_without_the_package_tflite_the_card_is_shown_and_the_rest_named(tmp_path, capsys, monkeypatch):

@@ -25,7 +25,7 @@ class Made:
         self.subgraphs.append((self.tensors, self.operators, [], []))
 
     def tensor(self, shape, kind="INT8", scale=0.02, zero_point=0, data=None, **fields):
-        """Scale None: not quantised. fields: signature, variable."""
+        """Scale None: not quantised. fields: signature."""
         buffer = 0
         if data is not None:
             buffer = len(self.buffers)
@@ -128,7 +128,7 @@ class _Writer:
         return self.table(
             "Tensor",
             Shape=shape, Type=getattr(tflite.TensorType, tensor["kind"]), Buffer=tensor["buffer"], Name=name,
-            Quantization=quantization, IsVariable=tensor.get("variable"), ShapeSignature=signature,
+            Quantization=quantization, ShapeSignature=signature,
         )  # fmt: skip
 
     def step(self, operator):

@@ -51,6 +51,11 @@ def test_operators_on_the_cpu_are_counted(text):
     assert log.table[-1] == ("FULLY_CONNECTED", 2, "More than one subgraph is not supported")
 
 
+@pytest.mark.parametrize("text", [ON_CPU.replace("on CPU: 2", "on CPU: 0"), ON_CPU.replace("on CPU: 2", "on CPU: 3")])
+def test_where_count_and_table_disagree_the_worse_is_taken(text):
+    assert read_log(text).on_cpu == (2 if "on CPU: 0" in text else 3)
+
+
 @pytest.mark.parametrize("form", BAD_FORMS)
 def test_no_form_of_failure_passes_for_success(form):
     assert not read_log(BAD_FORMS[form][0]).succeeded
@@ -73,8 +78,12 @@ def test_a_compiled_model_comes_with_what_is_known_of_it(compiler):
 
 
 def test_what_the_operator_does_not_say_is_not_known(compiler):
-    made = compile_model(TWIN, compiler(GOOD, compiled_from(NETWORK, FAKE.encode())))
+    program = compiler(GOOD, compiled_from(NETWORK, FAKE.encode()))
+    made = compile_model(TWIN, program)
     assert made.min_runtime is None and made.package is None
+    # Which is not good enough for somebody who needs a certain one.
+    with pytest.raises(ModelError, match="expected a model for runtime 14, got one whose operator does not say"):
+        compile_model(TWIN, program, min_runtime=14)
 
 
 def test_a_table_in_the_log_file_alone_is_read(compiler):
@@ -83,6 +92,28 @@ def test_a_table_in_the_log_file_alone_is_read(compiler):
     program.write_text(program.read_text().replace("cp made", 'cp table "$2/model_edgetpu.log"; cp made'))
     with pytest.raises(ModelError, match="got 2 on the CPU"):
         compile_model(TWIN, program)
+
+
+@pytest.mark.parametrize("text", [GOOD, ON_CPU_BY_TABLE])
+def test_lines_may_end_as_on_windows(compiler, text):
+    program = compiler(text.replace("\n", "\r\n"), COMPILED)
+    if text is GOOD:
+        log = compile_model(TWIN, program).log
+        assert log.table and (log.version, log.on_cpu, log.streamed_bytes) == ("16.0.384591198", 0, 0)
+    else:
+        with pytest.raises(ModelError, match="got 2 on the CPU: 2 x FULLY_CONNECTED"):
+            compile_model(TWIN, program)
+
+
+def test_of_a_long_log_the_end_counts(compiler):
+    program = compiler("x" * 3_000_000 + "\n" + GOOD, COMPILED)
+    assert compile_model(TWIN, program).log.on_chip_bytes == 321_024
+
+
+def test_the_log_steers_no_terminal(compiler):
+    with pytest.raises(ModelError) as refused:
+        compile_model(TWIN, compiler("ERROR: Encountered unresolved custom op: \x1b[2Jevil.\n"))
+    assert "[2Jevil" in str(refused.value) and str(refused.value).isprintable()
 
 
 @pytest.mark.parametrize("text", [ON_CPU, ON_CPU_BY_TABLE])
@@ -108,6 +139,33 @@ def test_a_failure_that_says_success_is_none(compiler):
         compile_model(TWIN, compiler(GOOD))
 
 
+@pytest.mark.parametrize(
+    ("die", "what"),
+    [
+        ("kill -ILL $$", "got SIGILL: this processor is too old"),
+        ("kill -SEGV $$", "got SIGSEGV$"),
+        ("sh -c 'kill -ABRT $$'; exit $?", "got SIGABRT$"),
+    ],
+)
+def test_a_compiler_that_dies_says_of_what(compiler, die, what):
+    with pytest.raises(EncoderError, match=what):
+        compile_model(TWIN, compiler("", before=die))
+
+
+@pytest.mark.parametrize("put", ["mkfifo", "ln -s /dev/zero", "mkdir"])
+def test_what_it_puts_down_must_be_a_file(compiler, put):
+    program = compiler(GOOD, COMPILED)
+    program.write_text(program.read_text().replace("cp made", put))
+    with pytest.raises((ModelError, EncoderError), match=r"model_edgetpu.tflite"):
+        compile_model(TWIN, program)
+
+
+def test_no_room_to_work_is_said(compiler, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(EncoderError, match=r"none: expected room for the compiler's work, got: No such file"):
+        compile_model(TWIN, compiler(GOOD, COMPILED))
+
+
 @pytest.mark.parametrize("text", ["", "usage: something else", "\x00\xff" * 50, "Model compiled"])
 def test_nonsense_is_no_success(compiler, text):
     with pytest.raises(EncoderError, match="expected a log of success or failure, got exit code 0"):
@@ -127,8 +185,8 @@ def test_nonsense_is_no_success(compiler, text):
         (compiled_from(NETWORK, shape=[5]), r"got int8 \[5\]"),
         (compiled_from(NETWORK, kind="UINT8"), r"got uint8 \[1, 5\]"),
         (compiled_from(NETWORK, scale=None), r"got int8 .* scale \[\]"),
-        (b"junk", "expected a .tflite file"),
-        (COMPILED[:200], "damaged|expected"),
+        (b"junk", "the compiled model: expected a .tflite file"),
+        (COMPILED[:200], "the compiled model: .*(damaged|expected)"),
     ],
 )
 def test_another_model_than_its_twin_is_refused(compiler, made, what):
@@ -171,6 +229,13 @@ def test_a_compiler_that_does_not_end_is_ended_with_its_children(compiler):
     assert not is_running(child)
 
 
+def test_a_child_left_behind_is_not_waited_for(compiler):
+    program = compiler(GOOD, COMPILED, before="sleep 60 &")
+    start = time.monotonic()
+    assert compile_model(TWIN, program).content == COMPILED
+    assert time.monotonic() - start < 30
+
+
 def test_a_compiler_that_writes_without_end_does_not_fill_memory(compiler):
     with pytest.raises(EncoderError, match=r"expected it to end within 0.5 s"):
         compile_model(TWIN, compiler(GOOD, before="yes"), deadline_s=0.5)
@@ -194,9 +259,16 @@ def test_the_compiler_is_found_or_it_is_said_where_to_get_it(tmp_path, monkeypat
         with pytest.raises(InputError, match="--compiler: expected a program"):
             find_compiler(path)
     found.chmod(0o644)
-    if os.geteuid():
-        with pytest.raises(InputError, match="--compiler: expected a program"):
-            find_compiler(found)
+    with pytest.raises(InputError, match="--compiler: expected a program"):
+        find_compiler(found)
+
+
+def test_a_compiler_is_found_through_a_relative_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    stand_in(tmp_path / "tools" / COMPILER, GOOD, COMPILED)
+    monkeypatch.setenv("PATH", f"tools{os.pathsep}{os.environ['PATH']}")
+    for path in (None, Path("tools") / COMPILER):
+        assert compile_model(TWIN, find_compiler(path)).content == COMPILED
 
 
 def test_the_stand_in_says_that_it_is_one(tmp_path):

@@ -2,12 +2,20 @@
 
 import re
 
+import numpy as np
 import pytest
 from made_models import Made, compiled_from, sensor_network
 
 from motionsig.encoders import shipped_models
 from motionsig.encoders.compiling.graph import read_graph
-from motionsig.encoders.compiling.lint import ON_CHIP_BYTES, STREAMED_BYTES, lint, parameter_bytes
+from motionsig.encoders.compiling.lint import (
+    ACTIVATION_BYTES,
+    CHIP_BYTES,
+    ON_CHIP_BYTES,
+    STREAMED_BYTES,
+    lint,
+    parameter_bytes,
+)
 from motionsig.model_card import MODEL_NAME
 
 
@@ -15,9 +23,9 @@ def findings(made):
     return lint(read_graph(made if isinstance(made, bytes) else made.file()))
 
 
-def wrong(made):
-    """The findings that are wrong, as lines without their advice."""
-    return [f"{finding.place}: {finding.found}" for finding in findings(made) if finding.mark == "wrong"]
+def wrong(made, mark="wrong"):
+    """The findings of one mark, as lines without their advice."""
+    return [f"{finding.place}: {finding.found}" for finding in findings(made) if finding.mark == mark]
 
 
 def one_operator(name, shape=(1, 1, 8, 4), made_shape=None, extra=(), kind="INT8", scale=0.02, made=None, **fields):
@@ -33,6 +41,35 @@ def one_operator(name, shape=(1, 1, 8, 4), made_shape=None, extra=(), kind="INT8
 def integers(*lists):
     """Inputs of constant integers, for `one_operator`."""
     return [lambda made, values=values: made.integers(values) for values in lists]
+
+
+def chain(shape, *steps):
+    """A model of one operator after the other; steps: name, shape it makes, and what makes its further inputs."""
+    made = Made()
+    first = here = made.tensor(shape)
+    for name, shape, *more in steps:
+        there = made.tensor(shape)
+        made.operator(name, [here, *(add(made) for extra in more for add in extra)], [there])
+        here = there
+    made.ends([first], [here])
+    return made
+
+
+def packed(axis, shape, made_shape):
+    made = Made()
+    ends = [made.tensor(shape), made.tensor(shape), made.tensor(made_shape)]
+    made.operator("PACK", ends[:2], ends[2:], options="PackOptions", Axis=axis, ValuesCount=2)
+    made.ends(ends[:2], ends[2:])
+    return made
+
+
+def split(axis, shape, made_shape):
+    made = Made()
+    first, number = made.tensor(shape), made.integers([axis])
+    last = made.tensor(made_shape)
+    made.operator("SPLIT", [number, first], [last])
+    made.ends([first], [last])
+    return made
 
 
 def flatten_dense(positions, channels, units, through=("RESHAPE",)):
@@ -125,6 +162,16 @@ def test_a_sensor_network_passes_and_its_parameters_are_counted():
             one_operator("MEAN", (1, 8, 6), (1, 8), integers([2])),
             "operator 0 MEAN: it reduces 6 channels",
         ),
+        (
+            one_operator("MEAN", (1, 8, 4), (8, 4), [lambda made: made.tensor([1], "INT64", None, data=np.int64([0]))]),
+            "operator 0 MEAN: it reduces the batch",
+        ),
+        (one_operator("SUM", (1, 8, 4), (8, 4), integers([0])), "operator 0 SUM: it reduces the batch"),
+        (one_operator("PAD", (1, 8, 4), (2, 8, 4), integers([0, 1, 0, 0, 0, 0])), "operator 0 PAD: it pads the batch"),
+        (packed(0, [8, 4], [2, 8, 4]), "operator 0 PACK: it makes a batch"),
+        (packed(-3, [8, 4], [2, 8, 4]), "operator 0 PACK: it makes a batch"),
+        (split(0, [1, 8, 4], [1, 8, 4]), "operator 0 SPLIT: it splits the batch"),
+        (one_operator("SQUEEZE", (1, 5, 1, 10), (1, 5, 10)), "operator 0 SQUEEZE: it takes a dimension out of the mid"),
         (one_operator("SOFTMAX", (1, 2, 8)), r"operator 0 SOFTMAX: shape \[1, 2, 8\]"),
         (one_operator("SOFTMAX", (1, 16_001)), r"operator 0 SOFTMAX: shape \[1, 16001\]"),
         (
@@ -159,6 +206,16 @@ def test_what_is_not_taken_is_named(made, what):
         one_operator("STRIDED_SLICE", extra=integers([0] * 4, [8] * 4, [1] * 4)),
         one_operator("PRELU", extra=[lambda made: made.constant([1, 1, 4])]),
         one_operator("ADD", extra=[lambda made: made.tensor([1, 1, 8, 4])]),
+        one_operator("REDUCE_MAX", (1, 8, 6), (1, 8), integers([2])),
+        one_operator("SUM", (1, 8, 6), (1, 8), integers([2])),
+        one_operator("MEAN", (128, 12), (1, 12), integers([0])),
+        one_operator("PAD", (1, 8, 4), (1, 9, 4), integers([0, 0, 0, 1, 0, 0])),
+        packed(1, [1, 4], [1, 2, 4]),
+        packed(0, [4], [2, 4]),
+        split(1, [1, 8, 4], [1, 4, 4]),
+        one_operator("SQUEEZE", (1, 1, 5, 10), (5, 10)),
+        # A window of samples and channels is no batch.
+        chain([128, 12], ("RESHAPE", [1, 1, 128, 12])),
     ],
 )
 def test_what_is_just_within_is_taken(made):
@@ -169,20 +226,103 @@ def test_a_batch_of_eight_is_named_once():
     assert wrong(sensor_network(batch=8)) == ["input: a batch of 8"]
 
 
+def test_a_batch_hides_nothing_else():
+    weights = [lambda made: made.constant([64, 512])]
+    made = chain(
+        [8, 1, 16, 6],
+        ("MEAN", [8, 1, 16], integers([3])),
+        ("RESHAPE", [8, 16], integers([8, 16])),
+        ("SOFTMAX", [8, 16]),
+        ("CONCATENATION", [8, 512], [lambda made: made.constant([8, 496])]),
+        ("FULLY_CONNECTED", [8, 64], weights),
+        ("RESHAPE", [16, 1, 8, 4], integers([16, 1, 8, 4])),
+    )
+    assert wrong(made) == [
+        "input: a batch of 8",
+        "operator 0 MEAN: it reduces 6 channels",
+        "operator 3 CONCATENATION: a constant input",
+        "operator 5 RESHAPE: shape [16, 1, 8, 4]",
+    ]
+
+
 def test_weights_behind_a_long_flatten_would_stream():
     positions, channels = 64, 32
     units = STREAMED_BYTES // (positions * channels)
     what = f"operator 1 FULLY_CONNECTED: a Flatten of 64 positions before it, so that its {STREAMED_BYTES:,} B"
     for through in (["RESHAPE"], ["RESHAPE", "SQUEEZE"]):
-        (found,) = wrong(flatten_dense(positions, channels, units, through))
+        (found,) = wrong(flatten_dense(positions, channels, units, through), "slow")
         assert found.split(" ", 2)[2].startswith(what.split(" ", 2)[2])
     # Without a RESHAPE: FULLY_CONNECTED flattens by itself.
-    (found,) = wrong(flatten_dense(positions, channels, units, []))
+    (found,) = wrong(flatten_dense(positions, channels, units, []), "slow")
     assert found.startswith("operator 0 FULLY_CONNECTED: a Flatten")
     (note,) = findings(flatten_dense(positions, channels, units - 1))
     assert note.mark == "note" and "may travel again" in note.found
     # One position is no Flatten, however many channels.
     assert findings(flatten_dense(1, 4096, 100)) == []
+
+
+DENSE = ("FULLY_CONNECTED", [1, 100], [lambda made: made.constant([100, 2048])])
+FLAT = ("RESHAPE", [1, 2048], integers([1, 2048]))
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        [FLAT, ("RELU", [1, 2048])],
+        [FLAT, ("QUANTIZE", [1, 2048]), ("TANH", [1, 2048])],
+        [FLAT, ("MUL", [1, 2048], [lambda made: made.constant([1, 2048])])],
+        [("TRANSPOSE", [1, 32, 64], integers([0, 2, 1])), FLAT],
+        [("SPACE_TO_DEPTH", [1, 1, 2048])],
+        [FLAT, ("SLICE", [1, 2000], integers([0, 0], [1, 2000]))],
+    ],
+    ids=lambda steps: " ".join(step[0] for step in steps),
+)
+def test_a_flatten_is_found_behind_what_keeps_positions_apart(between):
+    (found,) = wrong(chain([1, 64, 32], *between, DENSE), "slow")
+    assert f"operator {len(between)} FULLY_CONNECTED: a Flatten of 64 positions" in found
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        # A vector, however it is written.
+        [[1, 2048, 1], FLAT, DENSE],
+        [[1, 2048, 1], ("RESHAPE", [1, 64, 32], integers([1, 64, 32])), FLAT, DENSE],
+        # One position of many.
+        [[1, 64, 2048], ("SLICE", [1, 1, 2048], integers([0, 63, 0], [1, 1, 2048])), FLAT, DENSE],
+        # What was computed as one vector.
+        [[1, 2048], ("FULLY_CONNECTED", [1, 2048], [lambda made: made.constant([2048, 2048])]), FLAT, DENSE],
+    ],
+)
+def test_a_vector_is_no_flatten(steps):
+    assert findings(chain(*steps)) == []
+
+
+def test_large_activations_get_a_note_and_beyond_the_chip_they_are_wrong():
+    def wide(size):
+        return one_operator("LOGISTIC", (1, 1, size // 2, 1))
+
+    assert findings(wide(ACTIVATION_BYTES)) == []
+    (note,) = findings(wide(ACTIVATION_BYTES + 2))
+    assert note.mark == "note" and f"operator 0 LOGISTIC: {ACTIVATION_BYTES + 2:,} B of activations" in str(note)
+    assert "do not hold" in wrong(wide(CHIP_BYTES + 2))[0] and not wrong(wide(CHIP_BYTES))
+
+
+def test_a_constant_that_is_shared_counts_once():
+    made = Made()
+    first, weights = made.tensor([1, 64]), made.constant([64, 64])
+    twin = made.tensor([64, 64])
+    made.tensors[twin] = dict(made.tensors[weights])
+    second, last = made.tensor([1, 64]), made.tensor([1, 64])
+    made.operator("FULLY_CONNECTED", [first, weights], [second])
+    made.operator("FULLY_CONNECTED", [second, twin], [last])
+    made.ends([first], [last])
+    assert parameter_bytes(read_graph(made.file())) == 64 * 64
+
+
+def test_foreign_names_steer_no_terminal():
+    (found,) = wrong(one_operator("ev\nil\x1b[2J" + "x" * 1000))
+    assert found.startswith("operator 0 ev?il?[2Jxxx") and found.isprintable() and len(found) < 300
 
 
 def test_more_than_the_chip_keeps_would_stream():
@@ -191,7 +331,7 @@ def test_more_than_the_chip_keeps_would_stream():
             "FULLY_CONNECTED", (1, 1000), (1, size // 1000), [lambda made: made.constant([size // 1000, 1000])]
         )
 
-    assert "the chip keeps" in wrong(wide(ON_CHIP_BYTES + 2000))[0]
+    assert "the chip keeps" in wrong(wide(ON_CHIP_BYTES + 2000), "slow")[0]
     (note,) = findings(wide(round(0.9 * ON_CHIP_BYTES)))
     assert note.mark == "note" and "padding" in note.found
     assert findings(wide(round(0.7 * ON_CHIP_BYTES))) == []

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from motionsig.encoders.compiling.graph import Graph, Subgraph, Tensor, read_graph
+from motionsig.encoders.compiling.graph import Graph, Subgraph, Tensor, printable, read_file, read_graph
 from motionsig.encoders.compiling.package import Package, read_package
 from motionsig.errors import EncoderError, InputError, MissingExtraError, ModelError
 
@@ -113,7 +113,7 @@ def find_compiler(path: Path | None = None) -> Path:
     if path is not None:
         if not path.is_file() or not os.access(path, os.X_OK):
             raise InputError(f"--compiler: expected a program, got {str(path)!r}")
-        return path.resolve()
+        return path.absolute()
     found = shutil.which(COMPILER)
     if found is None:
         raise MissingExtraError(
@@ -123,7 +123,7 @@ def find_compiler(path: Path | None = None) -> Path:
             "x86-64 machine, scripts/compile_edgetpu MODEL OUT of motionsig's repository does that in a container and "
             "leaves nothing else behind; .github/workflows/edgetpu.yml does it on GitHub."
         )
-    return Path(found)
+    return Path(found).absolute()  # it runs in another folder, and PATH may hold relative ones
 
 
 def compile_model(
@@ -140,31 +140,49 @@ def compile_model(
     which some operators stay on the CPU, too.
 
     Raises ModelError for a model that the compiler refuses, or of which it makes something else; EncoderError for a
-    compiler that does not start, end or say what it did.
+    compiler that does not start, end or say what it did, or has no room to work.
     """
-    with tempfile.TemporaryDirectory(prefix="motionsig-compile-") as name:
-        folder = Path(name)
-        # Names of our own: a user's may hold what the compiler, or whatever starts it, does not expect.
-        (folder / "model.tflite").write_bytes(twin)
-        wanted = [] if min_runtime is None else ["-m", str(min_runtime)]
-        text, code = _run([str(compiler), "-s", "-o", name, *wanted, str(folder / "model.tflite")], folder, deadline_s)
-        logger.info("%s", text.strip())
-        made = folder / "model_edgetpu.tflite"
-        own_log = made.with_suffix(".log")
-        if own_log.is_file() and "Status" not in text:
-            text += own_log.read_text("utf-8", "replace")[:_MAX_LOG_BYTES]
-        log = read_log(text)
-        if code or not log.succeeded:
-            raise _failure(text, code)
-        try:
-            content = made.read_bytes()
-        except OSError as error:
-            raise EncoderError(f"{compiler}: expected {made.name}, as its log says, got: {error.strerror}") from error
+    try:
+        with tempfile.TemporaryDirectory(prefix="motionsig-compile-") as name:
+            log, content = _compiled(twin, compiler, Path(name), min_runtime, deadline_s)
+    except OSError as error:
+        raise EncoderError(
+            f"{tempfile.gettempdir()}: expected room for the compiler's work, got: {error.strerror}; TMPDIR names "
+            "another folder"
+        ) from error
     _check_log(log, allow_cpu=allow_cpu)
     package = check_twin(twin, content, allow_cpu=allow_cpu)
-    if package and min_runtime is not None and package.min_runtime > min_runtime:
-        raise ModelError(f"expected a model for runtime {min_runtime}, got one that needs {package.min_runtime}")
+    if min_runtime is not None and (package is None or package.min_runtime > min_runtime):
+        needs = (
+            "one whose operator does not say what it needs"
+            if package is None
+            else f"one that needs {package.min_runtime}"
+        )
+        raise ModelError(f"expected a model for runtime {min_runtime}, got {needs}")
     return Compilation(content, log, package)
+
+
+def _compiled(
+    twin: bytes, compiler: Path, folder: Path, min_runtime: int | None, deadline_s: float
+) -> tuple[Log, bytes]:
+    """Run the compiler in a folder; return its log and what it made."""
+    # Names of our own: a user's may hold what the compiler, or whatever starts it, does not expect.
+    (folder / "model.tflite").write_bytes(twin)
+    wanted = [] if min_runtime is None else ["-m", str(min_runtime)]
+    command = [str(compiler), "-s", "-o", str(folder), *wanted, str(folder / "model.tflite")]
+    text, code = _run(command, folder, deadline_s)
+    made = folder / "model_edgetpu.tflite"
+    own_log = made.with_suffix(".log")
+    if own_log.is_file() and "Status" not in text:
+        text += _text(read_file(own_log)[-_MAX_LOG_BYTES:])
+    logger.info("%s", text.strip())
+    log = read_log(text)
+    if code or not log.succeeded:
+        raise _failure(text, code)
+    try:
+        return log, read_file(made)
+    except OSError as error:
+        raise EncoderError(f"{compiler}: expected {made.name}, as its log says, got: {error.strerror}") from error
 
 
 def read_log(text: str) -> Log:
@@ -177,8 +195,10 @@ def read_log(text: str) -> Log:
         for name, count, status in _ROW.findall(text.partition("Status\n")[2])
         if len(count) < 10
     )
-    if numbers["on_cpu"] is None and table:
-        numbers["on_cpu"] = sum(count for _, count, status in table if status != _MAPPED)
+    if table:
+        # Where the two disagree, the worse is taken.
+        on_cpu = sum(count for _, count, status in table if status != _MAPPED)
+        numbers["on_cpu"] = max(on_cpu, numbers["on_cpu"] or 0)
     succeeded = re.search(r"Models? compiled successfully", text) is not None and "Compilation failed" not in text
     return Log(version[1] if version else None, succeeded, **numbers, table=table)
 
@@ -188,7 +208,7 @@ def check_twin(twin: bytes, compiled: bytes, *, allow_cpu: bool = False) -> Pack
 
     Raises ModelError where an input or output has become another, or operators beside the Edge TPU's are left.
     """
-    before, after = read_graph(twin), read_graph(compiled)
+    before, after = _read("the model to compile", twin), _read("the compiled model", compiled)
     operators = list(after.operators)
     ours = after.edgetpu_operators
     if not before.subgraphs:
@@ -206,6 +226,13 @@ def check_twin(twin: bytes, compiled: bytes, *, allow_cpu: bool = False) -> Pack
                     f"made from, got {_border(got)}"
                 )
     return read_package(ours[0]) if len(ours) == 1 else None
+
+
+def _read(what: str, file: bytes) -> Graph:
+    try:
+        return read_graph(file)
+    except ModelError as error:
+        raise ModelError(f"{what}: {error}") from error
 
 
 def _pairs(before: Subgraph, graph: Graph, what: str) -> list[tuple[Tensor, Tensor]]:
@@ -245,7 +272,13 @@ def _failure(text: str, code: int) -> ModelError | EncoderError:
     for pattern, meaning in _FAILURES:
         if match := re.search(pattern, text):
             return ModelError(f"{COMPILER} refused the model: {match.expand(meaning)}")
-    said = " ".join(text.split())[:200] or "nothing"
+    # A shell in between adds 128 to a signal's number.
+    names = {number.value: number.name for number in signal.Signals}
+    died = names.get(-code if code < 0 else code - 128)
+    if died:
+        why = ": this processor is too old for it" if died == "SIGILL" else ""
+        return EncoderError(f"{COMPILER}: expected it to end by itself, got {died}{why}")
+    said = " ".join(text.split())[-200:] or "nothing"
     return EncoderError(f"{COMPILER}: expected a log of success or failure, got exit code {code} and: {said}")
 
 
@@ -255,8 +288,12 @@ def _amount(text: str) -> int | None:
     return round(float(match[1]) * _UNITS[match[2] or "B"]) if match else None
 
 
+def _text(log: bytes) -> str:
+    return "".join(f"{printable(line)}\n" for line in log.decode("utf-8", "replace").splitlines())
+
+
 def _run(command: list[str], folder: Path, deadline_s: float) -> tuple[str, int]:
-    """Return what a command wrote and its exit code; whatever it started ends with it.
+    """Return what a command wrote and its exit code; what it started ends with it, unless that left its session.
 
     Raises EncoderError if it does not start, or still runs at the deadline.
     """
@@ -275,23 +312,34 @@ def _run(command: list[str], folder: Path, deadline_s: float) -> tuple[str, int]
     with process:
         try:
             text = _listen(process, deadline_s)
-            return text, process.wait(10)
+            return text, process.wait()
         except (TimeoutError, subprocess.TimeoutExpired) as error:
-            raise EncoderError(f"{command[0]}: expected it to end within {deadline_s:g} s, got no end") from error
+            raise EncoderError(
+                f"{command[0]}: expected it to end within {deadline_s:g} s, got none and stopped it; large activations "
+                "take it long"
+            ) from error
         finally:
             with contextlib.suppress(ProcessLookupError):  # it has ended, and so have its children
                 os.killpg(process.pid, signal.SIGKILL)
 
 
 def _listen(process: subprocess.Popen[bytes], deadline_s: float) -> str:
-    """Return what a process writes until it closes its output, no more than a log is long."""
+    """Return what a process writes until it ends; of more than a log is long, the end.
+
+    A child that it leaves behind may hold its output open; that is not waited for.
+    """
     assert process.stdout is not None
-    end, text = time.monotonic() + deadline_s, b""
+    end, log = time.monotonic() + deadline_s, b""
     while True:
         left_s = end - time.monotonic()
-        if left_s <= 0 or not select.select([process.stdout], [], [], left_s)[0]:
+        if left_s <= 0:
             raise TimeoutError
-        more = os.read(process.stdout.fileno(), 1 << 16)
-        if not more:
-            return text.decode("utf-8", "replace")
-        text = (text + more)[:_MAX_LOG_BYTES]
+        ended = process.poll() is not None
+        if select.select([process.stdout], [], [], 0 if ended else min(left_s, 0.1))[0]:
+            more = os.read(process.stdout.fileno(), 1 << 16)
+            log = (log + more)[-_MAX_LOG_BYTES:]
+            if not more:
+                process.wait(left_s)
+                return _text(log)
+        elif ended:
+            return _text(log)

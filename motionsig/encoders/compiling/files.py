@@ -2,21 +2,25 @@
 
 A model is a shipped name, a folder with a card, or a .tflite file. What is compiled goes beside it or into another
 folder, and there it is all or nothing: every file is written whole under another name before the first takes its place,
-and the card, which says which files belong together, comes last.
+the card, which says which files belong together, comes last, and if one cannot take its place the old ones come back.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from motionsig.encoders import find_model, shipped_models
 from motionsig.encoders.compiling.compiler import Compilation
+from motionsig.encoders.compiling.graph import printable, read_file
 from motionsig.errors import InputError, ModelError
 from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME, ModelCard, load_card
 
@@ -50,7 +54,7 @@ def open_model(model: str | Path) -> ModelFile:
         card = load_card(path.parent)
         return ModelFile(path, card.model_bytes(), card)
     try:
-        return ModelFile(path, path.read_bytes(), None)
+        return ModelFile(path, read_file(path), None)
     except FileNotFoundError as error:
         raise ModelError(
             f"model: expected one of {', '.join(shipped_models())}, a folder with a {CARD_NAME} or a .tflite file, "
@@ -66,13 +70,10 @@ def out_folder(model: ModelFile, out: Path | None) -> Path:
     Raises InputError for a file or another model's folder, ModelError for one that cannot be written.
     """
     folder = model.path.parent if out is None else out
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"OUT: expected a folder, got the file {str(folder)!r}")
-    if model.card and folder.resolve() != model.path.parent.resolve() and (folder / CARD_NAME).exists():
-        there = load_card(folder)
-        if there.fingerprint != model.card.fingerprint:
-            raise InputError(f"OUT: expected a folder for {model.card.name}, got {str(folder)!r} of {there.name}")
-    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if os.path.lexists(parent))
+    if not existing.is_dir():
+        raise InputError(f"OUT: expected a folder, got {str(folder)!r}, where {existing} is a file or leads nowhere")
+    _check_card(model, folder)
     if not os.access(existing, os.W_OK | os.X_OK):
         raise ModelError(f"{existing}: expected a folder to write to, got a read-only one; name another with -o OUT")
     return folder
@@ -81,19 +82,20 @@ def out_folder(model: ModelFile, out: Path | None) -> Path:
 def put_in_place(model: ModelFile, compilation: Compilation, folder: Path) -> Path:
     """Write what was compiled into `folder`, with the whole model around it if it has a card; return its path.
 
-    Raises ModelError if that fails; then what stood there stands there still.
+    Raises ModelError if that fails, InputError if the folder has become another model's meanwhile; then what stood
+    there stands there still.
     """
-    files = {model.compiled_name: compilation.content}
-    if model.card:
-        if folder.resolve() != model.path.parent.resolve():
-            beside = (model.path.parent / name for name in _BESIDE_THE_MODEL)
-            files |= {MODEL_NAME: model.content} | {path.name: path.read_bytes() for path in beside if path.is_file()}
-        card = json.dumps(_card(model, model.card, compilation), indent=2, ensure_ascii=False) + "\n"
-        files[CARD_NAME] = card.encode()
     made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _replace_all(folder, files)
+        with _locked(folder):
+            before = _check_card(model, folder)
+            files = _files(model, compilation, folder)
+            _replace_all(folder, files)
+            stale = before.compiled.file if before and before.compiled else ""
+            if stale not in files and "_edgetpu" in stale:
+                with contextlib.suppress(OSError):  # the card names it no longer
+                    (folder / stale).unlink()
     except OSError as error:
         raise ModelError(f"{folder}: expected room for the compiled model, got: {error.strerror}") from error
     finally:
@@ -101,6 +103,46 @@ def put_in_place(model: ModelFile, compilation: Compilation, folder: Path) -> Pa
             with contextlib.suppress(OSError):
                 parent.rmdir()  # stays if anything is in it
     return folder / model.compiled_name
+
+
+def _check_card(model: ModelFile, folder: Path) -> ModelCard | None:
+    """Return the card in `folder`, if there is one. Raises InputError where it is not the model's."""
+    if not (folder / CARD_NAME).exists():
+        return None
+    if model.card is None:
+        raise InputError(
+            f"OUT: expected a folder without a {CARD_NAME} for a model that it does not name, got {str(folder)!r}; "
+            "name another with -o OUT"
+        )
+    there = load_card(folder)
+    if there.fingerprint != model.card.fingerprint and folder.resolve() != model.path.parent.resolve():
+        names = printable(model.card.name), printable(there.name)
+        raise InputError(f"OUT: expected a folder for {names[0]}, got {str(folder)!r} of {names[1]}")
+    return there
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other compilations from writing into a folder meanwhile."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _files(model: ModelFile, compilation: Compilation, folder: Path) -> dict[str, bytes]:
+    """Return what belongs into the folder, by name, the card last."""
+    files = {model.compiled_name: compilation.content}
+    if model.card:
+        if folder.resolve() != model.path.parent.resolve():
+            beside = (model.path.parent / name for name in _BESIDE_THE_MODEL)
+            files |= {MODEL_NAME: model.content} | {path.name: path.read_bytes() for path in beside if path.is_file()}
+        card = json.dumps(_card(model, model.card, compilation), indent=2, ensure_ascii=False) + "\n"
+        files[CARD_NAME] = card.encode()
+    return files
 
 
 def _card(model: ModelFile, card: ModelCard, compilation: Compilation) -> dict[str, Any]:
@@ -118,16 +160,28 @@ def _card(model: ModelFile, card: ModelCard, compilation: Compilation) -> dict[s
 
 
 def _replace_all(folder: Path, files: dict[str, bytes]) -> None:
-    """Write files into a folder, in their order, once all of them are on the disk."""
-    parts = {folder / f".{name}.part": name for name in files}
+    """Write files into a folder, in their order, once all of them are on the disk; all, or none."""
+    parts = {name: folder / f".{name}.{os.getpid()}.part" for name in files}
+    olds = {name: folder / f".{name}.{os.getpid()}.old" for name in files if os.path.lexists(folder / name)}
+    for name in olds:
+        if (folder / name).exists() and not (folder / name).is_file():
+            raise ModelError(f"{folder / name}: expected a file or nothing, got a folder or device in its place")
     try:
-        for part, name in parts.items():
+        for name, part in parts.items():
             with open(part, "wb") as file:
                 file.write(files[name])
                 file.flush()
                 os.fsync(file.fileno())
-        for part, name in parts.items():
-            part.replace(folder / name)
+        for name, old in olds.items():
+            shutil.copy2(folder / name, old, follow_symlinks=False)
+        with contextlib.ExitStack() as undo:
+            for name, part in parts.items():
+                if name in olds:
+                    undo.callback(olds[name].replace, folder / name)
+                else:
+                    undo.callback((folder / name).unlink, missing_ok=True)
+                part.replace(folder / name)
+            undo.pop_all()
     finally:
-        for part in parts:
-            part.unlink(missing_ok=True)
+        for spare in (*parts.values(), *olds.values()):
+            spare.unlink(missing_ok=True)

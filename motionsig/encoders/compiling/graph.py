@@ -2,14 +2,19 @@
 
 Its accessors were generated from tensorflow/lite/schema/schema.fbs and trust every offset and length they meet. So
 each list is paid for from a purse before it is read, and whatever a wild offset leads to ends as one ModelError:
-damage costs neither much time nor memory. Contents of constants are views of the file's own bytes.
+damage costs neither much time nor memory. Contents of constants are views of the file's own bytes. Names are cut to
+one printable line here, because they end on terminals.
 """
 
 from __future__ import annotations
 
+import os
+import stat
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,13 +23,21 @@ from numpy.typing import NDArray
 from motionsig.encoders.tflite import EDGETPU_OPERATOR
 from motionsig.errors import MissingExtraError, ModelError
 
+MAX_FILE_BYTES = 256 << 20
+"""Thirty times what an Edge TPU holds."""
+
+BATCH_RANK = 3
+"""From how many dimensions on the first is the batch; of two it may as well be the samples of a window."""
+
+_MAX_RANK = 64
+_MAX_NAME = 200
 _MAX_PURSE = 16 << 20
 _TABLE = 64
 """What reading a table costs of the purse: about what one takes in a file, names and lists included."""
 
 _OPTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "AVERAGE_POOL_2D": ("Pool2DOptions", ("FusedActivationFunction",)),
-    "CONCATENATION": ("ConcatenationOptions", ("Axis", "FusedActivationFunction")),
+    "CONCATENATION": ("ConcatenationOptions", ("FusedActivationFunction",)),
     "CONV_2D": ("Conv2DOptions", ("DilationHFactor", "DilationWFactor")),
     "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", ("DilationHFactor", "DilationWFactor")),
     "FULLY_CONNECTED": ("FullyConnectedOptions", ("WeightsFormat",)),
@@ -40,7 +53,6 @@ class Tensor:
     """One tensor. shape: what is allocated; signature: the same with -1 where it may change, empty if nothing may.
 
     scale, zero_point: one, or one per slice; empty where it is not quantised. data: its bytes, empty for an activation.
-    variable: it keeps its content from call to call.
     """
 
     name: str
@@ -50,7 +62,6 @@ class Tensor:
     scale: NDArray[np.float32]
     zero_point: NDArray[np.int64]
     data: NDArray[np.uint8]
-    variable: bool
     sparse: bool
 
     @property
@@ -88,6 +99,16 @@ class Subgraph:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
+    @cached_property
+    def batch(self) -> int:
+        shapes = [self.tensors[index].shape for index in self.inputs]
+        return max((1, *(shape[0] for shape in shapes if len(shape) >= BATCH_RANK)))
+
+    @cached_property
+    def makers(self) -> dict[int, Operator]:
+        """Which operator makes each tensor."""
+        return {index: operator for operator in self.operators for index in operator.outputs}
+
     def given(self, operator: Operator) -> list[Tensor]:
         """Return its inputs, without those left out."""
         return [self.tensors[index] for index in operator.inputs if index >= 0]
@@ -99,12 +120,10 @@ class Subgraph:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """A .tflite file. size_bytes: the file's. metadata: by name."""
+    """A .tflite file. metadata: by name."""
 
     subgraphs: tuple[Subgraph, ...]
-    description: str
     metadata: Mapping[str, bytes]
-    size_bytes: int
 
     @property
     def operators(self) -> Iterator[Operator]:
@@ -119,11 +138,35 @@ class Graph:
     def min_runtime_version(self) -> str | None:
         """The oldest TFLite that has every operator's version, as its converter wrote it."""
         stated = self.metadata.get("min_runtime_version", b"").rstrip(b"\0")
-        return stated.decode("ascii", "replace") or None
+        return printable(stated.decode("ascii", "replace")) or None
 
     @property
     def constants(self) -> list[Tensor]:
-        return [tensor for subgraph in self.subgraphs for tensor in subgraph.tensors if tensor.constant]
+        """One tensor for each content, because several may share one."""
+        tensors = (tensor for subgraph in self.subgraphs for tensor in subgraph.tensors if tensor.constant)
+        return list({id(tensor.data): tensor for tensor in tensors}.values())
+
+
+def printable(text: str) -> str:
+    """Return foreign words as one line that steers no terminal."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def read_file(path: Path) -> bytes:
+    """Return a file's bytes.
+
+    Raises ModelError for what is no file (a pipe, a device) or larger than MAX_FILE_BYTES, OSError where it is not
+    there or cannot be read.
+    """
+    # Without waiting, as a pipe without a writer would make us.
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES:
+            raise ModelError(
+                f"{path}: expected a file of at most {MAX_FILE_BYTES >> 20} MiB, got "
+                f"{status.st_size if stat.S_ISREG(status.st_mode) else 'a pipe or device'}"
+            )
+        return file.read(MAX_FILE_BYTES)
 
 
 def read_graph(file: bytes) -> Graph:
@@ -187,7 +230,7 @@ def _array(parent: Any, name: str, kind: str) -> NDArray[Any]:
 
 def _text(spend: Spend, text: bytes | None) -> str:
     spend(len(text or b""))
-    return (text or b"").decode("utf-8", "replace")
+    return printable((text or b"")[:_MAX_NAME].decode("utf-8", "replace"))
 
 
 def _graph(tflite: Any, file: bytes) -> Graph:
@@ -199,7 +242,7 @@ def _graph(tflite: Any, file: bytes) -> Graph:
         _text(spend, entry.Name()): bytes(_at(buffers, entry.Buffer(), "buffer")[: spend(1024)])
         for entry in _tables(spend, model, "Metadata")
     }
-    return Graph(subgraphs, _text(spend, model.Description()), metadata, len(file))
+    return Graph(subgraphs, metadata)
 
 
 def _buffer(file: bytes, buffer: Any) -> NDArray[np.uint8]:
@@ -234,7 +277,9 @@ def _subgraph(
 
 
 def _tensor(spend: Spend, table: Any, buffers: list[NDArray[np.uint8]], kinds: Mapping[int, str]) -> Tensor:
-    quantization = table.Quantization()
+    quantization, rank = table.Quantization(), max(table.ShapeLength(), table.ShapeSignatureLength())
+    if rank > _MAX_RANK:
+        raise ModelError(f"expected shapes of at most {_MAX_RANK} dimensions, got {rank}: it is damaged")
     return Tensor(
         name=_text(spend, table.Name()),
         kind=kinds.get(table.Type(), f"type {table.Type()}"),
@@ -243,7 +288,6 @@ def _tensor(spend: Spend, table: Any, buffers: list[NDArray[np.uint8]], kinds: M
         scale=_array(quantization, "Scale", "f4"),
         zero_point=_array(quantization, "ZeroPoint", "i8"),
         data=_at(buffers, table.Buffer(), "buffer"),
-        variable=bool(table.IsVariable()),
         sparse=table.Sparsity() is not None,
     )
 

@@ -9,27 +9,39 @@ rules were never held against the compiler itself. Where the two disagree, the c
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motionsig.encoders.compiling.graph import Graph, Operator, Subgraph, Tensor
+from motionsig.encoders.compiling.graph import BATCH_RANK, Graph, Operator, Subgraph, Tensor
 
 ON_CHIP_BYTES = round(7.6 * 2**20)
-"""Left for parameters of the chip's 8 MB. Logs of compiler 16.0 add up to 7.0 to 7.7 MiB (issues 463, 671)."""
+"""Left for parameters of the chip's 8 MB where activations are small: logs add up to 7.0 to 7.7 MiB (issues 463, 671).
+Activations share the chip, and logs of image networks add up to 1.1 (572) or 1.9 (427); no source says which will."""
 
 ON_CHIP_FACTOR = 1.26
 """Parameters on the chip against those in the file: 0.9 to 1.26 in ten logs (issues 60, 324, 427, 458, 518, 671)."""
+
+CHIP_BYTES = 8 << 20
+
+ACTIVATION_BYTES = 256 << 10
+"""Of one operator, beyond which activations are worth a note. The MobileNetV3 of issue 572, which left 1.1 MiB, begins
+with 0.35 MB if its input is the usual 224 x 224; a YOLOv5s at 512 x 512, with about 2.9 MB, did not compile (449)."""
 
 STREAMED_BYTES = 64 << 10
 """Streamed weights that about double what a call costs: 300 MB/s over USB 3, against 0.28 ms for any call at all."""
 
 _QUANTIZED = ("int8", "uint8")
-_PARAMETER_KINDS = (*_QUANTIZED, "int32", "int64")
+_INTEGERS = ("int32", "int64")
+_PARAMETER_KINDS = (*_QUANTIZED, *_INTEGERS)
+
+_MAX_STEPS = 64
+"""Back from a layer to what was flattened for it; a damaged graph may go round in circles."""
 
 
 class _Taken(NamedTuple):
@@ -80,8 +92,9 @@ _OPERATORS: Mapping[str, _Taken] = {
     "TRANSPOSE": _Taken(5, (0,)),
     "TRANSPOSE_CONV": _Taken(3, (2,)),
 }
-"""Which operators: coral.ai's list, with TRANSPOSE since compiler 16 (issue 193). That EXPAND_DIMS, PACK, PRELU,
-REDUCE_MAX, REDUCE_MIN, RSQRT, SQUARED_DIFFERENCE and SUM stand there is from memory; no log shows them mapped.
+"""Which operators: coral.ai's list, with TRANSPOSE since compiler 16 (issue 193). The list of ARTPEC-7, which holds an
+Edge TPU, has EXPAND_DIMS, PACK, PRELU, REDUCE_MAX and REDUCE_MIN too (developer.axis.com, supported-ops). RSQRT, SPLIT,
+SQUARED_DIFFERENCE, SQUEEZE and SUM are from memory; no log seen shows them mapped.
 Which versions: the newest that tensorflow/lite/tools/versioning/runtime_version.cc has for TensorFlow 2.5.0, from
 which libedgetpu's release of the same weeks was built (its workspace.bzl). The refusals on record fit: CONV_2D 6
 (issue 631; it came with 2.9), QUANTIZE 3 (879; with 2.7), TRANSPOSE_CONV 4 (845), EXP 2 (libedgetpu 71)."""
@@ -97,9 +110,9 @@ _INSTEAD: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One line. wrong: not compiled, not wholly, or slow at each call; note: worth knowing."""
+    """One line. wrong: not compiled, or not wholly; slow: compiled, but much travels at each call; note: may matter."""
 
-    mark: Literal["wrong", "note"]
+    mark: Literal["wrong", "slow", "note"]
     place: str
     found: str
     advice: str
@@ -109,7 +122,7 @@ class Finding:
 
 
 def lint(graph: Graph) -> list[Finding]:
-    """Return what keeps a model, or part of it, off the Edge TPU; no finding that is wrong if nothing does."""
+    """Return what keeps a model, or part of it, off the Edge TPU or makes it slow there; mere notes if nothing does."""
     if graph.edgetpu_operators:
         return [_wrong("model", "it is compiled for the Edge TPU already", "give the model it was compiled from")]
     if not any(graph.operators):
@@ -136,16 +149,11 @@ def _wrong(place: str, found: str, advice: str) -> Finding:
     return Finding("wrong", place, found, advice)
 
 
-def _batch(subgraph: Subgraph) -> int:
-    shapes = [subgraph.tensors[index].shape for index in subgraph.inputs]
-    return max((shape[0] for shape in shapes if len(shape) > 1), default=1)
-
-
 def _ends(subgraph: Subgraph, where: str) -> Iterator[Finding]:
     if not subgraph.inputs or not subgraph.outputs:
         yield _wrong(f"{where}model", "no input or no output", "convert a model that has both")
-    if _batch(subgraph) > 1:  # issues 30, 700
-        yield _wrong(f"{where}input", f"a batch of {_batch(subgraph)}", "fix the batch at 1 before converting")
+    if subgraph.batch > 1:  # issues 30, 700
+        yield _wrong(f"{where}input", f"a batch of {subgraph.batch}", "fix the batch at 1 before converting")
 
 
 def _operator(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
@@ -167,8 +175,7 @@ def _operator(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Fi
         )
     else:
         yield from _tensors(subgraph, operator, taken, place)
-        # What follows from a batch is told once, of the input.
-        if _batch(subgraph) == 1 and (check := _CHECKS.get(operator.name)):
+        if check := _CHECKS.get(operator.name):
             yield from check(subgraph, operator, place)
 
 
@@ -186,8 +193,9 @@ def _tensors(subgraph: Subgraph, operator: Operator, taken: _Taken, place: str) 
         yield _wrong(place, "a tensor without scale and zero point", "quantise the model with example data")
     if any(tensor.dynamic for tensor in activations):
         yield _wrong(place, "a shape that may change", "fix the input's shape, batch included, before converting")
-    spread = next((tensor.shape for tensor in activations if math.prod(tensor.shape[:-3]) > 1), None)
-    if spread and _batch(subgraph) == 1:  # issue 121
+    # Beyond the batch, which is told once, of the input.
+    spread = next((tensor.shape for tensor in activations if math.prod(tensor.shape[:-3]) > subgraph.batch), None)
+    if spread:  # issue 121
         yield _wrong(place, f"shape {list(spread)}", "keep only the three innermost dimensions larger than 1")
     if any(tensor.sparse for tensor in given):
         yield _wrong(place, "sparse weights", "convert without sparsity")
@@ -222,59 +230,106 @@ def _convolution(_: Subgraph, operator: Operator, place: str) -> Iterator[Findin
 def _fully_connected(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
     if operator.options.get("WeightsFormat"):
         yield _wrong(place, "shuffled weights", "convert with the default format of weights")
-    if any(math.prod(tensor.shape[:-1]) > 1 for tensor in subgraph.made(operator)):
+    batch = subgraph.batch
+    if any(math.prod(tensor.shape[:-1]) > batch for tensor in subgraph.made(operator)):
         yield _wrong(place, "an output of several positions", "use a CONV_2D of size 1 in its place")
         return
-    source, weights = _behind_reshapes(subgraph, operator.inputs[:1]), subgraph.given(operator)[1:2]
+    source, weights = _flattened(subgraph, operator), subgraph.given(operator)[1:2]
     if source is None or not weights:
         return
-    positions, size = math.prod(source.shape[:-1]), len(weights[0].data)
-    if positions > 1 and weights[0].shape[-1:] == (math.prod(source.shape),):
+    shape, size = source.shape[1 if batch > 1 else 0 :], len(weights[0].data)
+    if not _is_vector(shape):
         slow = size >= STREAMED_BYTES
         yield Finding(
-            "wrong" if slow else "note",
+            "slow" if slow else "note",
             place,
-            f"a Flatten of {positions} positions before it, so that its {size:,} B of weights "
+            f"a Flatten of {math.prod(shape[:-1])} positions before it, so that its {size:,} B of weights "
             f"{'would' if slow else 'may'} travel again at each call",
             "pool over the positions first (MEAN, MAX_POOL_2D)",
         )
 
 
-def _behind_reshapes(subgraph: Subgraph, inputs: tuple[int, ...]) -> Tensor | None:
-    """Return the tensor whose numbers an input has, from before they were only given another shape."""
-    makers = {
-        index: operator.inputs[0]
-        for operator in subgraph.operators
-        for index in operator.outputs
-        if operator.name in ("RESHAPE", "SQUEEZE", "EXPAND_DIMS") and operator.inputs
-    }
-    index = next(iter(inputs), -1)
-    for _ in range(len(makers)):  # a damaged graph may go round in circles
-        index = makers.get(index, index)
+def _is_vector(shape: tuple[int, ...]) -> bool:
+    return sum(size > 1 for size in shape) < 2
+
+
+def _flattened(subgraph: Subgraph, operator: Operator) -> Tensor | None:
+    """Return the tensor from which an operator's numbers were only moved, or changed one by one."""
+    index = next(iter(operator.inputs), -1)
+    for _ in range(_MAX_STEPS):
+        maker = subgraph.makers.get(index)
+        if maker is None or maker.name not in _KEEPING:
+            break
+        sources = [source for source in maker.inputs if source >= 0 and not subgraph.tensors[source].constant]
+        # A slice of several positions may be one of them.
+        if len(sources) != 1 or (
+            maker.name in ("SLICE", "STRIDED_SLICE") and not _is_vector(subgraph.tensors[sources[0]].shape)
+        ):
+            break
+        (index,) = sources
     return subgraph.tensors[index] if index >= 0 else None
 
 
-def _not_along_batch(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
+def _mean(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
+    yield from _reduction(subgraph, operator, place)
     given = subgraph.given(operator)
-    if len(given) < 2 or given[1].kind != "int32":
-        return
-    rank = len(given[0].shape)
-    axes = {axis % rank for axis in _integers(given[1])} if rank else set()
-    if rank > 1 and 0 in axes:
-        yield _wrong(place, "it reduces the batch", "reduce along the other dimensions")
-    elif rank > 1 and rank - 1 in axes and given[0].shape[-1] % 4:
+    rank = len(given[0].shape) if given else 0
+    if rank > 1 and rank - 1 in _axes(given[1:], rank) and given[0].shape[-1] % 4:
         yield _wrong(place, f"it reduces {given[0].shape[-1]} channels", "use a multiple of 4 channels")
+
+
+def _reduction(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
+    given = subgraph.given(operator)
+    if given and _takes_batch(given[1:], given[0]):
+        yield _wrong(place, "it reduces the batch", "reduce along the other dimensions")
+
+
+def _split(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
+    given = subgraph.given(operator)
+    if len(given) > 1 and _takes_batch(given, given[1]):
+        yield _wrong(place, "it splits the batch", "split along another dimension")
+
+
+def _pack(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
+    ranks = [len(tensor.shape) for tensor in subgraph.made(operator)]
+    if any(rank >= BATCH_RANK and operator.options.get("Axis", 0) in (0, -rank) for rank in ranks):
+        yield _wrong(place, "it makes a batch", "pack along another dimension")
+
+
+def _pad(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
+    given = subgraph.given(operator)
+    # Before and behind, for each dimension.
+    if len(given) > 1 and len(given[0].shape) >= BATCH_RANK and any(_integers(given[1])[:2]):
+        yield _wrong(place, "it pads the batch", "pad the other dimensions")
+
+
+def _squeeze(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
+    tensors = [*subgraph.given(operator)[:1], *subgraph.made(operator)]
+    if len({_behind_ones(tensor.shape) for tensor in tensors}) > 1:
+        yield _wrong(place, "it takes a dimension out of the middle", "squeeze leading dimensions, or reshape")
+
+
+def _behind_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(itertools.dropwhile(lambda size: size == 1, shape))
+
+
+def _takes_batch(axes: list[Tensor], tensor: Tensor) -> bool:
+    return len(tensor.shape) >= BATCH_RANK and 0 in _axes(axes, len(tensor.shape))
+
+
+def _axes(given: list[Tensor], rank: int) -> set[int]:
+    """Return the axes that an operator's first of these inputs names."""
+    return {int(axis) % rank for tensor in given[:1] for axis in _integers(tensor)}
 
 
 def _softmax(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
     shapes = [tensor.shape for tensor in subgraph.given(operator)[:1]]
-    if any(math.prod(shape[:-1]) > 1 or math.prod(shape) > 16_000 for shape in shapes):
+    if any(math.prod(shape[:-1]) > subgraph.batch or max(shape[-1:], default=0) > 16_000 for shape in shapes):
         yield _wrong(place, f"shape {list(shapes[0])}", "give it one vector of at most 16,000 numbers")
 
 
 def _strided_slice(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
-    strides = [tensor for tensor in subgraph.given(operator)[3:4] if tensor.kind == "int32"]
-    if any(np.any(_integers(tensor) != 1) for tensor in strides):
+    if any(np.any(_integers(tensor) != 1) for tensor in subgraph.given(operator)[3:4]):
         yield _wrong(place, "strides other than 1", "use a convolution or pooling with that stride")
     if operator.options.get("EllipsisMask") or operator.options.get("NewAxisMask"):
         yield _wrong(place, "an ellipsis or a new axis in it", "name every dimension, and reshape for a new one")
@@ -286,8 +341,12 @@ def _prelu(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Findi
         yield _wrong(place, f"alpha of shape {list(alphas[0].shape)}", "share alpha along all dimensions but the last")
 
 
-def _integers(tensor: Tensor) -> NDArray[np.int32]:
-    return np.frombuffer(tensor.data[: len(tensor.data) // 4 * 4].tobytes(), "<i4")
+def _integers(tensor: Tensor) -> NDArray[Any]:
+    """Return a constant's integers; none of another kind, or of an activation."""
+    if tensor.kind not in _INTEGERS:
+        return np.empty(0, np.int32)
+    kind = np.dtype(tensor.kind).newbyteorder("<")
+    return np.frombuffer(tensor.data[: len(tensor.data) // kind.itemsize * kind.itemsize].tobytes(), kind)
 
 
 _CHECKS: Mapping[str, Callable[[Subgraph, Operator, str], Iterator[Finding]]] = {
@@ -297,21 +356,33 @@ _CHECKS: Mapping[str, Callable[[Subgraph, Operator, str], Iterator[Finding]]] = 
     "DEPTHWISE_CONV_2D": _convolution,
     "FULLY_CONNECTED": _fully_connected,
     "MAX_POOL_2D": _no_activation,
-    "MEAN": _not_along_batch,
+    "MEAN": _mean,
+    "PACK": _pack,
+    "PAD": _pad,
     "PRELU": _prelu,
-    "REDUCE_MAX": _not_along_batch,
-    "REDUCE_MIN": _not_along_batch,
+    "REDUCE_MAX": _reduction,
+    "REDUCE_MIN": _reduction,
     "SOFTMAX": _softmax,
+    "SPLIT": _split,
+    "SQUEEZE": _squeeze,
     "STRIDED_SLICE": _strided_slice,
-    "SUM": _not_along_batch,
+    "SUM": _reduction,
 }
-"""The conditions of coral.ai's list; equal dilations and channels by fours are from memory."""
+"""The conditions of coral.ai's list. ARTPEC-7's has those of dilations, MEAN, PACK, PAD, PRELU, REDUCE_MAX and
+REDUCE_MIN, too; those of SPLIT, SQUEEZE and SUM are from memory."""
+
+_KEEPING = (
+    "ADD", "EXPAND_DIMS", "LOGISTIC", "MAXIMUM", "MINIMUM", "MUL", "PRELU", "QUANTIZE", "RELU", "RELU6", "RELU_N1_TO_1",
+    "RESHAPE", "SLICE", "SPACE_TO_DEPTH", "SQUEEZE", "STRIDED_SLICE", "SUB", "TANH", "TRANSPOSE",
+)  # fmt: skip
+"""Operators that leave numbers apart from each other: behind them a Flatten is one still."""
 
 
 def _memory(graph: Graph) -> Iterator[Finding]:
     size = parameter_bytes(graph)
     if size > ON_CHIP_BYTES:
-        yield _wrong(
+        yield Finding(
+            "slow",
             "model",
             f"{size:,} B of parameters, and the chip keeps {ON_CHIP_BYTES:,}: the rest would travel again at each call",
             "make it smaller",
@@ -323,3 +394,23 @@ def _memory(graph: Graph) -> Iterator[Finding]:
             f"{size:,} B of parameters, which the compiler's padding may take beyond the chip's {ON_CHIP_BYTES:,}",
             "see in the compiler's log what is streamed",
         )
+    sizes = [
+        (_activation_bytes(subgraph, operator), f"operator {operator.index} {operator.name}")
+        for subgraph in graph.subgraphs[:1]
+        for operator in subgraph.operators
+    ]
+    size, place = max(sizes, default=(0, ""))
+    if size > ACTIVATION_BYTES:
+        yield Finding(
+            "wrong" if size > CHIP_BYTES else "note",
+            place,
+            f"{size:,} B of activations, which "
+            + (f"the chip's {CHIP_BYTES:,} do not hold" if size > CHIP_BYTES else "share the chip with parameters"),
+            "make the input or the layers smaller",
+        )
+
+
+def _activation_bytes(subgraph: Subgraph, operator: Operator) -> int:
+    """Return the size of what one operator reads and makes, at a byte each."""
+    tensors = (*subgraph.given(operator), *subgraph.made(operator))
+    return sum(math.prod(tensor.shape) for tensor in tensors if not (tensor.constant or tensor.dynamic))

@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from motionsig.encoders.compiling.graph import Operator
+from motionsig.encoders.compiling.graph import Operator, printable
 from motionsig.encoders.tflite import Table
 from motionsig.errors import ModelError
 
@@ -50,10 +50,9 @@ def read_package(operator: Operator) -> Package | None:
                 cached += size
             else:
                 streamed += size
-        compiler = package.table(4)
-        return Package(
-            package.number(0, "i"), _text(compiler).decode("ascii", "replace") if compiler else "", cached, streamed
-        )
+        stated = package.table(4)
+        compiler = printable(_text(stated).decode("ascii", "replace")) if stated else ""
+        return Package(package.number(0, "i"), compiler, cached, streamed)
     # What a wild length or type in a FlexBuffer ends in.
     except (struct.error, ValueError, TypeError, LookupError, OverflowError, AssertionError, ModelError):
         return None
