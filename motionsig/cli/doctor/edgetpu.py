@@ -33,11 +33,10 @@ from motionsig.cli.doctor.software import Interpreter
 from motionsig.cli.doctor.trying import command, one_line, tell, tried
 from motionsig.encoders import find_model
 from motionsig.encoders.edgetpu.presence import USB_IDS, EdgeTpu, edgetpus
+from motionsig.encoders.edgetpu.worker import LIBRARY
 from motionsig.encoders.litert import load_runtime
 from motionsig.errors import MissingExtraError, ModelError, MotionsigError
 from motionsig.model_card import ModelCard
-
-LIBRARY = "libedgetpu.so.1"
 
 LIBRARY_DEADLINE_S = 20.0
 """For a child that loads the library; an Edge TPU that is new to it gets its firmware first, in some seconds."""
