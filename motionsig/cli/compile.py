@@ -51,10 +51,7 @@ def _compile(options: argparse.Namespace) -> int:
         # As libedgetpu's api/runtime_version.h numbers them.
         raise InputError(f"--min-runtime: expected 10 to 14, got {options.min_runtime}")
     model = files.open_model(options.model)
-    try:
-        graph = read_graph(model.content)
-    except ModelError as error:
-        raise ModelError(f"{model.path}: {error}") from error
+    graph = read_graph(model.content, model.path)
     findings = lint(graph)
     if options.check:
         return _show_check(options, graph, findings)

@@ -14,7 +14,7 @@ from motionsig.encoders import find_model, shipped_models
 from motionsig.encoders.compiling.files import ModelFile, open_model
 from motionsig.encoders.compiling.graph import Graph, Tensor, printable, read_graph
 from motionsig.encoders.compiling.package import read_package
-from motionsig.errors import MissingExtraError, ModelError
+from motionsig.errors import MissingExtraError
 from motionsig.model_card import MODEL_NAME, ModelCard
 
 
@@ -74,10 +74,7 @@ def _print(parts: list[list[str]]) -> None:
 
 def _network(path: Path, content: bytes) -> dict[str, Any]:
     """Return what is in a .tflite file, for people and as JSON."""
-    try:
-        graph = read_graph(content)
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from error
+    graph = read_graph(content, path)
     compiled = graph.edgetpu_operators
     package = read_package(compiled[0]) if len(compiled) == 1 else None
     counts = Counter((operator.name, operator.version) for operator in graph.operators)

@@ -208,7 +208,7 @@ def check_twin(twin: bytes, compiled: bytes, *, allow_cpu: bool = False) -> Pack
 
     Raises ModelError where an input or output has become another, or operators beside the Edge TPU's are left.
     """
-    before, after = _read("the model to compile", twin), _read("the compiled model", compiled)
+    before, after = read_graph(twin, "the model to compile"), read_graph(compiled, "the compiled model")
     operators = list(after.operators)
     ours = after.edgetpu_operators
     if not before.subgraphs:
@@ -226,13 +226,6 @@ def check_twin(twin: bytes, compiled: bytes, *, allow_cpu: bool = False) -> Pack
                     f"made from, got {_border(got)}"
                 )
     return read_package(ours[0]) if len(ours) == 1 else None
-
-
-def _read(what: str, file: bytes) -> Graph:
-    try:
-        return read_graph(file)
-    except ModelError as error:
-        raise ModelError(f"{what}: {error}") from error
 
 
 def _pairs(before: Subgraph, graph: Graph, what: str) -> list[tuple[Tensor, Tensor]]:

@@ -169,23 +169,24 @@ def read_file(path: Path) -> bytes:
         return file.read(MAX_FILE_BYTES)
 
 
-def read_graph(file: bytes) -> Graph:
+def read_graph(file: bytes, name: object = "model") -> Graph:
     """Return what is in a .tflite file's bytes.
 
-    Raises ModelError for what is none or is damaged, MissingExtraError without the package `tflite`.
+    name: what errors call it. Raises ModelError for what is none or is damaged, MissingExtraError without the package
+    `tflite`.
     """
     try:
         import tflite
     except ImportError as error:
         raise MissingExtraError("reading any .tflite file needs tflite: pip install 'motionsig[compile]'") from error
     if file[4:8] != b"TFL3":
-        raise ModelError(f"expected a .tflite file with TFL3 at offset 4, got {file[4:8]!r}")
+        raise ModelError(f"{name}: expected a .tflite file with TFL3 at offset 4, got {file[4:8]!r}")
     try:
         return _graph(tflite, file)
-    except ModelError:
-        raise
+    except ModelError as error:
+        raise ModelError(f"{name}: {error}") from error
     except (struct.error, ValueError, TypeError, IndexError, OverflowError) as error:
-        raise ModelError(f"expected a whole .tflite file, got a damaged one: {error}") from error
+        raise ModelError(f"{name}: expected a whole .tflite file, got a damaged one: {error}") from error
 
 
 Spend = Callable[[int], int]
