@@ -24,6 +24,7 @@ CARD_NAME = "card.json"
 MODEL_NAME = "encoder_int8.tflite"
 GOLDEN_NAME = "golden.npz"
 CARD_VERSION = 1
+MOST_VERSION = 999_999_999
 
 _SIGNAL_KEYS = (
     "card_version", "rate_hz", "length", "channels", "units", "max_gap_s",
@@ -59,12 +60,14 @@ class ModelCard:
     rate_hz, length, hop: the grid and the windows, in samples. max_gap_s: the longest loss that may be bridged.
     input, quantization: how features become the network's int8 and what the signature's codes stand for.
     motion_dim: how many leading codes are motion. sha256: the model file's. compiled: its twin for the Edge TPU, if
-    there is one. fingerprint: 8 bytes over all that moves a signature; the twin shares it, as other CPUs do, whose
-    codes differ in the last bits, too. text: the whole card as read, for people and for what else it says.
+    there is one. version: of models of one name, the higher is the later; 0 where the card states none. fingerprint:
+    8 bytes over all that moves a signature; the twin shares it, as other CPUs do, whose codes differ in the last bits,
+    too. text: the whole card as read, for people and for what else it says.
     """
 
     path: Path
     name: str
+    version: int
     rate_hz: float
     length: int
     hop: int
@@ -159,10 +162,18 @@ def load_card(folder: Path) -> ModelCard:
     """Return the card in `folder`, or raise ModelError naming the file, the key and what was expected."""
     file = folder / CARD_NAME
     try:
-        text = json.loads(file.read_bytes())
+        content = file.read_bytes()
     except OSError as error:
         raise ModelError(f"{file}: expected a model card, got: {error.strerror}") from error
-    except ValueError as error:
+    return parse_card(content, folder)
+
+
+def parse_card(content: bytes, folder: Path) -> ModelCard:
+    """Return the card of the files in `folder` from the bytes of its file. Raises as `load_card` does."""
+    file = folder / CARD_NAME
+    try:
+        text = json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{file}: expected JSON, got: {error}") from error
     if not isinstance(text, dict):
         raise ModelError(f"{file}: expected a JSON object, got {type(text).__name__}")
@@ -176,8 +187,10 @@ def load_card(folder: Path) -> ModelCard:
         raise ModelError(f"{file}: expected the keys {', '.join(missing)}, got a card without them")
     try:
         return _card(folder, text)
-    except (TypeError, ValueError, LookupError, OverflowError) as error:
-        raise ModelError(f"{file}: {error}") from error
+    except (TypeError, ValueError, LookupError, OverflowError, RecursionError) as error:
+        # What a card says may be anybody's, and this may end on a terminal.
+        said = "".join(char if char.isprintable() else "?" for char in str(error))
+        raise ModelError(f"{file}: {said}") from error
 
 
 def _card(folder: Path, text: dict[str, Any]) -> ModelCard:
@@ -194,6 +207,9 @@ def _card(folder: Path, text: dict[str, Any]) -> ModelCard:
     for key, low, high in (("rate_hz", 1, 10_000), ("length", 2, 100_000), ("hop", 1, 100_000), ("max_gap_s", 0, 60)):
         if type(text[key]) not in (int, float) or not low <= text[key] <= high:
             raise ModelError(f"{key}: expected a number from {low} to {high}, got {text[key]!r}")
+    version = text.get("version", 0)
+    if type(version) is not int or not 0 <= version <= MOST_VERSION:
+        raise ModelError(f"version: expected a whole number up to {MOST_VERSION}, got {version!r}")
     length, shape = int(text["length"]), text["input"]["shape"]
     if shape != [1, 1, length, frontend.FEATURE_CHANNELS]:
         raise ModelError(f"input.shape: expected {[1, 1, length, frontend.FEATURE_CHANNELS]}, got {shape}")
@@ -212,6 +228,7 @@ def _card(folder: Path, text: dict[str, Any]) -> ModelCard:
     return ModelCard(
         path=folder,
         name=str(text["name"]),
+        version=version,
         rate_hz=float(text["rate_hz"]),
         length=length,
         hop=int(text["hop"]),

@@ -12,7 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from motionsig.blocks import SignatureBatch, WindowBatch
+import numpy as np
+
+from motionsig.blocks import Quality, SignatureBatch, WindowBatch
+from motionsig.encoders import installed as installed
 from motionsig.encoders.host import HostEncoder, Network
 from motionsig.errors import InputError, ModelError
 from motionsig.model_card import CARD_NAME, ModelCard, load_card
@@ -51,16 +54,19 @@ def shipped_models() -> dict[str, Path]:
 
 
 def find_model(model: str | Path | None = None) -> ModelCard:
-    """Return the card of a shipped model by name, or of a model folder by path; the default model for None.
+    """Return the card of a model: by name the installed one or else the shipped one, by path a folder's.
 
-    Raises ModelError listing the shipped models if there is none such.
+    None stands for the default model's name. Raises ModelError listing the names if there is none such.
     """
     shipped = shipped_models()
-    if model is None or (isinstance(model, str) and model in shipped):
-        return load_card(shipped.get(model or DEFAULT_MODEL, Path(DEFAULT_MODEL)))
-    if Path(model).is_dir():
-        return load_card(Path(model))
-    raise ModelError(f"model: expected one of {', '.join(shipped)} or a folder with a {CARD_NAME}, got {str(model)!r}")
+    name = DEFAULT_MODEL if model is None else model
+    folder = (installed.current(name) or shipped.get(name)) if isinstance(name, str) else None
+    if folder is None and Path(name).is_dir():
+        folder = Path(name)
+    if folder is None:
+        names = ", ".join(sorted({*shipped, *installed.names()}))
+        raise ModelError(f"model: expected one of {names} or a folder with a {CARD_NAME}, got {str(model)!r}")
+    return load_card(folder)
 
 
 def open_encoder(model: str | Path | None = None, device: str = "auto") -> Encoder:
@@ -81,6 +87,20 @@ def open_encoder(model: str | Path | None = None, device: str = "auto") -> Encod
     return HostEncoder(
         card, _network(card, device, "".join(part or "" for part in edgetpu.groups()) if edgetpu else "")
     )
+
+
+def golden_distance(encoder: Encoder) -> tuple[int, int]:
+    """Return by how many steps the golden windows' codes are off at most, and by how many they may be on this device.
+
+    Raises ModelError for damaged golden windows, EncoderError if the device fails.
+    """
+    windows, codes, tolerance = encoder.card.golden()
+    made = encoder.encode(WindowBatch(np.arange(len(windows)), windows, np.zeros(len(windows), np.uint8), 1))
+    if (made.quality & Quality.EDGE_TPU).any():
+        from motionsig.encoders.edgetpu.worker import MOST_OFF
+
+        tolerance = max(tolerance, MOST_OFF)
+    return int(np.abs(made.codes.astype(int) - codes).max()), tolerance
 
 
 def _network(card: ModelCard, device: str, which: str) -> Network:

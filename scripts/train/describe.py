@@ -67,6 +67,8 @@ def new_card(folder: Path, training: dict[str, Any]) -> dict[str, Any]:
     """Return the card of the files in `folder`, which nobody has measured yet."""
     return {
         "card_version": 1,
+        # Raised by whoever ships an update of it: `motionsig models install` never goes back.
+        "version": 1,
         "name": folder.name,
         "summary": SUMMARY,
         "licence": "Apache-2.0",

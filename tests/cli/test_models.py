@@ -137,8 +137,7 @@ def test_what_is_no_model_is_one_line(name, tmp_path, monkeypatch, capsys):
     (tmp_path / "folder").mkdir()
     code = main(["models", name])
     captured = capsys.readouterr()
-    # Without a name, all of the shipped ones.
-    assert code == 0 if name == "" else (code == 1 and captured.out == "" and captured.err.count("\n") == 1)
+    assert code == 1 and captured.out == "" and captured.err.count("\n") == 1
 
 
 def test_a_damaged_model_beside_its_card_is_refused(tmp_path, capsys):

@@ -11,8 +11,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from motionsig.errors import MissingExtraError, MotionsigError
 
 DEADLINE_S = 60.0
@@ -69,15 +67,12 @@ def tell(**told: Any) -> None:
 
 def tell_golden(device: str, model: str | None = None) -> None:
     """Run a model's golden windows on a device and tell how far the codes are off: all that a child does."""
-    from motionsig.blocks import WindowBatch
-    from motionsig.encoders import open_encoder
+    from motionsig.encoders import golden_distance, open_encoder
 
     try:
         with open_encoder(model, device=device) as encoder:
-            windows, codes, tolerance = encoder.card.golden()
-            batch = WindowBatch(np.arange(len(windows)), windows, np.zeros(len(windows), np.uint8), 1)
-            apart = np.abs(encoder.encode(batch).codes.astype(int) - codes)
-            tell(device=encoder.device, worst=int(apart.max()), tolerance=tolerance)
+            worst, tolerance = golden_distance(encoder)
+            tell(device=encoder.device, worst=worst, tolerance=tolerance)
     except MissingExtraError as error:
         tell(missing=str(error).partition(";")[0])
     except (MotionsigError, OSError) as error:

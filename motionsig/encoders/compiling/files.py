@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from motionsig.encoders import find_model, shipped_models
+from motionsig.encoders import find_model, installed, shipped_models
 from motionsig.encoders.compiling.compiler import Compilation
 from motionsig.encoders.compiling.graph import printable, read_file
 from motionsig.errors import InputError, ModelError
@@ -42,12 +42,12 @@ class ModelFile:
 
 
 def open_model(model: str | Path) -> ModelFile:
-    """Return a shipped model by name, a model folder's, or a .tflite file with the card of its folder if that names it.
+    """Return a model by name, a model folder's, or a .tflite file with the card of its folder if that names it.
 
     Raises ModelError if it is none of these, or not what its card says.
     """
     path = Path(model)
-    if str(model) in shipped_models() or path.is_dir():
+    if str(model) in (*shipped_models(), *installed.names()) or path.is_dir():
         card = find_model(model)
         return ModelFile(card.path / MODEL_NAME, card.model_bytes(), card)
     if path.name == MODEL_NAME and (path.parent / CARD_NAME).is_file():

@@ -1,47 +1,73 @@
-"""`motionsig models`: what is shipped, and what is known of it; what is in any .tflite file."""
+"""What is known of models: their cards, who signed those that were installed, what is in any .tflite file."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from motionsig.conventions import NS_PER_S
-from motionsig.encoders import find_model, shipped_models
+from motionsig.encoders import installed, shipped_models
 from motionsig.encoders.compiling.files import ModelFile, open_model
 from motionsig.encoders.compiling.graph import Graph, Tensor, printable, read_graph
 from motionsig.encoders.compiling.package import read_package
-from motionsig.errors import MissingExtraError
-from motionsig.model_card import MODEL_NAME, ModelCard
+from motionsig.encoders.installing import signed_by
+from motionsig.errors import MissingExtraError, ModelError
+from motionsig.model_card import MODEL_NAME, ModelCard, load_card
 
 
-def add_to(commands: Any) -> None:
-    """Declare the command and its options."""
-    parser = commands.add_parser("models", help="the shipped models and their cards", description=__doc__)
-    parser.add_argument(
-        "model",
-        nargs="?",
-        metavar="NAME|PATH",
-        help="one model's whole card and network: its name, folder or .tflite file",
-    )
-    parser.add_argument("--json", action="store_true", help="the same as JSON; without NAME, all cards")
-    parser.set_defaults(command=_models)
-
-
-def _models(options: argparse.Namespace) -> int:
-    if options.model:
-        return _show(open_model(options.model), as_json=options.json)
-    cards = [find_model(name) for name in shipped_models()]
-    for card in cards:
-        card.model_bytes()  # raises where the file is not the card's
-    if options.json:
-        print(json.dumps([card.text | {"fingerprint": card.fingerprint.hex()} for card in cards], indent=2))
+def show_all(*, as_json: bool) -> int:
+    """Print the card of each model, installed ones first; return 1 if one of them is damaged."""
+    names = sorted({*shipped_models(), *installed.names()})
+    folders = [folder for name in names for folder in _folders(name)]
+    cards, damaged = list[ModelCard](), list[ModelError]()
+    for folder in folders:
+        try:
+            card = load_card(folder)
+            card.model_bytes()  # raises where the file is not the card's
+        except ModelError as error:
+            damaged.append(error)
+        else:
+            cards.append(card)
+    if as_json:
+        print(json.dumps([_about(card) for card in cards], indent=2))
     else:
         _print([_lines(card) for card in cards])
-    return 0
+    for found in damaged:
+        print(f"motionsig: {printable(str(found))}", file=sys.stderr)
+    return int(bool(damaged))
+
+
+def show(model: str, *, as_json: bool) -> int:
+    """Print one model's whole card and network, or what is in a .tflite file."""
+    return _show(open_model(installed.current(model) or model), as_json=as_json)
+
+
+def _folders(name: str) -> list[Path]:
+    """Return where the models of one name are, the one in use first."""
+    folders = (installed.current(name), shipped_models().get(name), installed.previous(name))
+    return [folder for folder in folders if folder is not None]
+
+
+def _about(card: ModelCard) -> dict[str, Any]:
+    return card.text | {"fingerprint": card.fingerprint.hex(), "version": card.version, **_place(card)}
+
+
+def _place(card: ModelCard) -> dict[str, Any]:
+    """Return where a model stands among those of its name, and who signed it."""
+    name = card.path.parent.name
+    if card.path == installed.current(name):
+        where = "current"
+    elif card.path == installed.previous(name):
+        where = "previous"
+    elif card.path == shipped_models().get(card.name):
+        return {"where": "shipped", "in_use": installed.current(card.name) is None}
+    else:
+        return {}
+    return {"where": where, "in_use": where == "current", "signed_by": signed_by(card.path)}
 
 
 def _show(model: ModelFile, *, as_json: bool) -> int:
@@ -57,7 +83,7 @@ def _show(model: ModelFile, *, as_json: bool) -> int:
             raise
         without = str(error)
     if as_json:
-        about = card.text | {"fingerprint": card.fingerprint.hex()} if card else {}
+        about = _about(card) if card else {}
         print(json.dumps(about | {"networks": networks or None}, indent=2))
         return 0
     parts = [_network_lines(network) for network in networks] or [[f"network: left out; {without}"]]
@@ -155,6 +181,7 @@ def _lines(card: ModelCard) -> list[str]:
     length_s = card.spec.length_ns / NS_PER_S
     return [
         f"{card.name}  {card.text['summary']}",
+        f"  version      {_version(card)}",
         f"  signature    {card.dim} int8: {card.motion_dim} motion, {card.dim - card.motion_dim} posture",
         f"  window       {length_s:.2f} s ({card.length} samples at {card.rate_hz:g} Hz), every {card.hop} samples",
         f"  fingerprint  {card.fingerprint.hex()}",
@@ -162,6 +189,14 @@ def _lines(card: ModelCard) -> list[str]:
         f"  compiled     {_compiled(card)}",
         f"  licence      {card.text['licence']}",
     ]
+
+
+def _version(card: ModelCard) -> str:
+    place = _place(card)
+    parts = [str(card.version), place.get("where", "neither shipped nor installed")]
+    if "signed_by" in place:
+        parts.append(f"signed by {place['signed_by']}" if place["signed_by"] else "UNSIGNED")
+    return ", ".join([*parts, *(["in use"] if place.get("in_use") else [])])
 
 
 def _compiled(card: ModelCard) -> str:

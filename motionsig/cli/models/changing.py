@@ -1,0 +1,115 @@
+"""Installing models, going back, signing."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from motionsig.encoders import installing
+from motionsig.encoders.compiling.compiler import check_twin
+from motionsig.encoders.compiling.graph import printable, read_graph
+from motionsig.encoders.compiling.lint import lint
+from motionsig.encoders.signing import SIGNATURE_NAME, signer
+from motionsig.encoders.signing import sign as signature_of
+from motionsig.errors import EncoderError, MissingExtraError, ModelError
+from motionsig.model_card import CARD_NAME, MODEL_NAME
+
+
+def install(options: argparse.Namespace) -> int:
+    """Verify a model, try it, make it the current one; say each step."""
+    package = installing.read_package(options.files)
+    card = package.card
+    _say("model", f"{card.name}, version {card.version}, fingerprint {card.fingerprint.hex()}")
+    _say("files", f"{', '.join(package.files)}: as {CARD_NAME} describes them")
+    signed_by = None if options.unsigned else _signer(package, options.keys)
+    if signed_by:
+        _say("signature", f"by {signed_by}")
+    else:
+        _say("signature", "NOT CHECKED")
+        print(
+            f"motionsig: WARNING: UNSIGNED: anybody may have made this {card.name}, and says what it makes of motion",
+            file=sys.stderr,
+        )
+    installing.check_version(card, options.into)
+    for line in _compiled(package):
+        _say("compiled", line)
+    folder = installing.install(package, signed_by, _try, options.into)
+    _say("installed", f"{folder}, and current")
+    _say("next", "a running daemon takes it within seconds, and says so in `motionsig status`")
+    _say("way back", f"motionsig models rollback {card.name}")
+    return 0
+
+
+def rollback(options: argparse.Namespace) -> int:
+    """Make the previous model the current one."""
+    folder = installing.rollback(options.name)
+    _say("current", str(folder) if folder else f"the shipped {options.name}")
+    _say("next", "a running daemon takes it within seconds, and says so in `motionsig status`")
+    return 0
+
+
+def sign(options: argparse.Namespace) -> int:
+    """Write the signature of a model's card beside it, once the model is found whole."""
+    package = installing.read_package([options.folder])
+    signature = signature_of(package.files[CARD_NAME], options.key)
+    place = options.folder / SIGNATURE_NAME
+    beside = options.folder / f".{SIGNATURE_NAME}"
+    try:
+        beside.write_bytes(signature)
+        beside.replace(place)
+    except OSError as error:
+        raise ModelError(f"{place}: expected to write a signature, got: {error.strerror}") from error
+    _say("signed", f"{place}, for version {package.card.version} of {package.card.name}")
+    return 0
+
+
+def _signer(package: installing.Package, keys: Path) -> Path:
+    signature = package.files.get(SIGNATURE_NAME)
+    if signature is None:
+        raise ModelError(
+            f"{package.card.path / SIGNATURE_NAME}: expected a signature among the files, got none; "
+            "--unsigned installs without"
+        )
+    return signer(package.files[CARD_NAME], signature, keys)
+
+
+def _compiled(package: installing.Package) -> Iterator[str]:
+    """Hold the file compiled for the Edge TPU against its twin, if there is one; yield what is to be said of it.
+
+    What lint finds is no reason to refuse: the compiler took the model, and where the two disagree it is right.
+    """
+    compiled = package.card.compiled
+    if not compiled:
+        return
+    twin = package.files[MODEL_NAME]
+    try:
+        check_twin(twin, package.files[compiled.file], allow_cpu=True)
+    except MissingExtraError as error:
+        yield f"{compiled.file}, not looked into: {error}"
+        return
+    yield f"{compiled.file}: of the same inputs and outputs as {MODEL_NAME}"
+    for finding in lint(read_graph(twin, MODEL_NAME)):
+        yield str(finding)
+
+
+def _try(folder: Path) -> None:
+    """Run the golden windows through the model in `folder`, in a child process with a deadline."""
+    # Only here, because it brings all that the doctor looks at.
+    from motionsig.cli.doctor.trying import DEADLINE_S, tried
+
+    told = tried("the model", f"trying.tell_golden('cpu', {str(folder)!r})", sys.path, DEADLINE_S)
+    if "missing" in told:
+        raise MissingExtraError(told["missing"])
+    trouble = told.get("died") or told.get("failed")
+    if trouble:
+        raise EncoderError(f"the golden windows: expected codes, got: {trouble}")
+    worst, tolerance = told["worst"], told["tolerance"]
+    if worst > tolerance:
+        raise ModelError(f"the golden windows: expected codes at most {tolerance} steps off, got {worst} here")
+    _say("tried", f"on {told['device']}: golden windows at most {worst} steps off, of {tolerance}")
+
+
+def _say(what: str, text: str) -> None:
+    print(f"{what:<10} {printable(text)}", flush=True)

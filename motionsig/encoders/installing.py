@@ -1,0 +1,323 @@
+"""Installing a model, and going back: file operations that can be cut off anywhere.
+
+What is given is read once, within bounds, and checked in memory: the card, each file against the card, who signed it.
+Then it is written into a folder of its own, forced to the disk, tried there, and renamed to its place. Only then do the
+links move, each in one step, and what neither leads to any more is deleted last. Whatever a kill or a full disk leaves
+behind, the model in use is whole, and the next installation begins with clearing up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import count
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile
+
+from motionsig.encoders import shipped_models
+from motionsig.encoders.installed import CURRENT, PLAIN_NAME, PREVIOUS, linked, models_folder
+from motionsig.encoders.signing import SIGNATURE_NAME, read_plain
+from motionsig.errors import ModelError
+from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME, ModelCard, load_card, parse_card
+
+NOTE_NAME = "installed.json"
+
+_OWN_NAMES = (CARD_NAME, SIGNATURE_NAME, NOTE_NAME)
+_MOST_CARD_BYTES = 4 << 20
+_MOST_SIGNATURE_BYTES = 1024
+_MOST_FILE_BYTES = 64 << 20
+"""Of one file, and of the golden windows once unpacked: eight times what an Edge TPU holds."""
+
+_FOLDER = re.compile(r"([0-9]{1,9})-([0-9a-f]{16})(?:-[0-9]{1,9})?")
+_NEW = ".new-"
+
+
+@dataclass(frozen=True)
+class Package:
+    """A model as it was given: its card, and the bytes of all its files by name, which are what the card says."""
+
+    card: ModelCard
+    files: Mapping[str, bytes]
+
+
+def read_package(given: Sequence[Path]) -> Package:
+    """Return the model that `given` is: the files of one, or its folder, of which only what a device needs is taken.
+
+    Raises ModelError for a card that is none, a file that it does not name or describes otherwise, a file that a
+    device needs and that is not there, and whatever is no file or too large.
+    """
+    folder = given[0] if len(given) == 1 and given[0].is_dir() else None
+    paths = {path.name: path for path in given} if folder is None else {CARD_NAME: folder / CARD_NAME}
+    if len(paths) < len(given):
+        raise ModelError("expected the files of one model, got two of the same name")
+    if CARD_NAME not in paths:
+        raise ModelError(f"expected {CARD_NAME} among the files, got {', '.join(paths)}")
+    content = read_plain(paths[CARD_NAME], _MOST_CARD_BYTES)
+    card = parse_card(content, paths[CARD_NAME].parent)
+    stated, needed = _stated(card), [MODEL_NAME, GOLDEN_NAME, *([card.compiled.file] if card.compiled else [])]
+    if folder is not None:
+        paths |= {name: folder / name for name in (*needed, SIGNATURE_NAME) if os.path.lexists(folder / name)}
+    missing = [name for name in needed if name not in paths or name not in stated]
+    if missing:
+        raise ModelError(f"{card.path / CARD_NAME}: expected {', '.join(missing)} beside it and in it, got none")
+    files = {CARD_NAME: content}
+    for name, path in paths.items():
+        if name == SIGNATURE_NAME:
+            files[name] = read_plain(path, _MOST_SIGNATURE_BYTES)
+        elif name != CARD_NAME:
+            if name not in stated:
+                raise ModelError(f"{path}: expected a file that {CARD_NAME} names, got one that it does not")
+            files[name] = _checked(path, *stated[name])
+    _check_golden(card.path / GOLDEN_NAME, files[GOLDEN_NAME])
+    return Package(card, files)
+
+
+def check_version(card: ModelCard, root: Path | None = None) -> None:
+    """Hold a card's version against the model that would be in use without it, the shipped one and those installed.
+
+    Raises ModelError if it is lower than that of the current or the shipped model, or equal to that of one with
+    another fingerprint: a version stands for one network.
+    """
+    root = root or models_folder()
+    shipped = _shipped(card.name)
+    known = {which: _identity(linked(root, card.name, which)) for which in (CURRENT, PREVIOUS)}
+    known["shipped"] = (shipped.version, shipped.fingerprint.hex()) if shipped else None
+    for which, there in known.items():
+        if there is None:
+            continue
+        version, fingerprint = there
+        if card.version < version and which != PREVIOUS:
+            raise ModelError(
+                f"{card.path / CARD_NAME}: expected version {version} of {card.name} or a later one, as the {which} "
+                f"model has it, got {card.version}; the way back is motionsig models rollback {card.name}"
+            )
+        if card.version == version and card.fingerprint.hex() != fingerprint:
+            raise ModelError(
+                f"{card.path / CARD_NAME}: expected another version than {version}, which the {which} model "
+                f"{fingerprint} of {card.name} has, got it for {card.fingerprint.hex()}"
+            )
+
+
+def install(
+    package: Package, signed_by: Path | None, trial: Callable[[Path], object], root: Path | None = None
+) -> Path:
+    """Make a model the current one of its name; return its folder.
+
+    signed_by: the key that its signature was checked with, None if it was not. trial: is handed the folder with its
+    files and raises if the model does not work here. root: where models are installed, if not in `models_folder()`.
+
+    Raises ModelError if its version is not a later one (`check_version`), or for a folder that cannot be written; then,
+    as when the trial raises, all is as before.
+    """
+    root, card = root or models_folder(), package.card
+    home = root / card.name
+    files = {name: content for name, content in package.files.items() if signed_by or name != SIGNATURE_NAME}
+    files[NOTE_NAME] = (json.dumps({"signed_by": signed_by.name if signed_by else None}) + "\n").encode()
+    try:
+        with _locked(root):
+            check_version(card, root)
+            _clear(root, card.name)
+            new = Path(tempfile.mkdtemp(prefix=_NEW, dir=root))
+            try:
+                for name, content in files.items():
+                    _write(new / name, content)
+                trial(new)
+                folder = _kept(home, files) or _put(new, home, f"{card.version}-{card.fingerprint.hex()}")
+            finally:
+                shutil.rmtree(new, ignore_errors=True)
+            before = linked(root, card.name, CURRENT)
+            if folder != before:
+                # Previous first: cut off between the two, the current one is as before. There is no going back to a
+                # damaged one.
+                back = {PREVIOUS: before} if before is None or _whole(before) else {}
+                _move_links(home, {**back, CURRENT: folder})
+            _clear(root, card.name)
+    except OSError as error:
+        raise ModelError(f"{root}: expected to install a model there, got: {error.strerror}") from error
+    return folder
+
+
+def rollback(name: str) -> Path | None:
+    """Change places of the current and the previous model; return the folder of what is current then, None if shipped.
+
+    The shipped model counts as one of them where fewer than two are installed. Raises ModelError where there is
+    nothing to go back to, or it is damaged.
+    """
+    root = models_folder()
+    if linked(root, name, CURRENT) == linked(root, name, PREVIOUS):  # none, or an installation was cut off
+        raise ModelError(f"{root}: expected two models {name!r}, or one beside a shipped one, got none to go back to")
+    try:
+        with _locked(root):
+            now, then = (linked(root, name, which) for which in (CURRENT, PREVIOUS))
+            if then is not None:
+                read_package([then])  # raises if it is damaged
+            elif _shipped(name) is None:
+                raise ModelError(f"{root / name}: expected a previous or a shipped model, got neither")
+            # Current first: cut off between the two, it has been done.
+            _move_links(root / name, {CURRENT: then, PREVIOUS: now})
+    except OSError as error:
+        raise ModelError(f"{root}: expected to change what is current there, got: {error.strerror}") from error
+    return then
+
+
+def signed_by(folder: Path) -> str | None:
+    """Return the file name of the key that an installed model's signature was checked with; None if it was not."""
+    try:
+        key = json.loads(read_plain(folder / NOTE_NAME, _MOST_SIGNATURE_BYTES))["signed_by"]
+    except (ModelError, ValueError, LookupError, TypeError):
+        return None
+    return str(key) if key else None
+
+
+def _stated(card: ModelCard) -> dict[str, tuple[int, str]]:
+    """Return size and sha256 of the card's files by name. Raises ModelError for what can be no file of a model."""
+    file = card.path / CARD_NAME
+    if not PLAIN_NAME.fullmatch(card.name):
+        raise ModelError(f"{file}: name: expected letters, digits, '.', '_' and '-', got {card.name!r}")
+    stated: dict[str, tuple[int, str]] = {}
+    for name, entry in card.text["files"].items():
+        if not PLAIN_NAME.fullmatch(name) or name in _OWN_NAMES:
+            raise ModelError(f"{file}: files: expected names of files beside {', '.join(_OWN_NAMES)}, got {name!r}")
+        size, sha256 = (entry.get(key) for key in ("bytes", "sha256")) if isinstance(entry, dict) else (None, None)
+        if type(size) is not int or not 0 < size <= _MOST_FILE_BYTES:
+            raise ModelError(f"{file}: files.{name}.bytes: expected 1 to {_MOST_FILE_BYTES}, got {size!r}")
+        if not isinstance(sha256, str) or not re.fullmatch("[0-9a-f]{64}", sha256):
+            raise ModelError(f"{file}: files.{name}.sha256: expected 64 hexadecimal digits, got {sha256!r}")
+        stated[name] = (size, sha256)
+    return stated
+
+
+def _checked(path: Path, size: int, sha256: str) -> bytes:
+    content = read_plain(path, size)
+    if len(content) < size:
+        raise ModelError(f"{path}: expected {size:,} B as in {CARD_NAME}, got {len(content):,}")
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != sha256:
+        raise ModelError(f"{path}: expected sha256 {sha256} as in {CARD_NAME}, got {digest}")
+    return content
+
+
+def _check_golden(path: Path, content: bytes) -> None:
+    """Raise ModelError for golden windows that would fill the memory of whoever unpacks them."""
+    try:
+        with ZipFile(BytesIO(content)) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+    except (BadZipFile, ValueError, NotImplementedError) as error:
+        raise ModelError(f"{path}: expected windows and codes, got: {error}") from error
+    if size > _MOST_FILE_BYTES:
+        raise ModelError(f"{path}: expected at most {_MOST_FILE_BYTES:,} B unpacked, got {size:,}")
+
+
+def _shipped(name: str) -> ModelCard | None:
+    folder = shipped_models().get(name)
+    return load_card(folder) if folder else None
+
+
+def _identity(folder: Path | None) -> tuple[int, str] | None:
+    """Return version and fingerprint of an installed model by its folder's name, which stands even if it is damaged."""
+    if folder is None:
+        return None
+    stated = _FOLDER.fullmatch(folder.name)
+    if not stated:
+        raise ModelError(f"{folder}: expected a folder VERSION-FINGERPRINT, got {folder.name!r}")
+    return int(stated[1]), stated[2]
+
+
+@contextlib.contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """Keep others from installing and going back meanwhile."""
+    if not root.is_dir():
+        root.mkdir(parents=True)
+        root.chmod(0o755)
+        _sync(root.parent)
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ModelError(f"{root}: expected to be alone, got another installation at work; try again") from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _clear(root: Path, name: str) -> None:
+    """Delete what was never finished, and the models of that name that no link leads to."""
+    linked_to = [linked(root, name, which) for which in (CURRENT, PREVIOUS)]
+    unlinked = [path for path in (root / name).glob("*") if _FOLDER.fullmatch(path.name) and path not in linked_to]
+    for folder in (*root.glob(f"{_NEW}*"), *unlinked):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write(file: Path, content: bytes) -> None:
+    with open(file, "xb") as opened:
+        os.fchmod(opened.fileno(), 0o644)
+        opened.write(content)
+        opened.flush()
+        os.fsync(opened.fileno())
+
+
+def _kept(home: Path, files: Mapping[str, bytes]) -> Path | None:
+    """Return the folder of an installed model with these very files, if there is one, with the time of now."""
+    for which in (CURRENT, PREVIOUS):
+        folder = linked(home.parent, home.name, which)
+        with contextlib.suppress(ModelError, OSError):  # then it is damaged
+            if folder and {path.name: read_plain(path, _MOST_FILE_BYTES) for path in folder.iterdir()} == files:
+                os.utime(folder)  # whoever found it unfit sees that it was installed anew
+                return folder
+    return None
+
+
+def _whole(folder: Path) -> bool:
+    try:
+        read_package([folder])
+    except ModelError:
+        return False
+    return True
+
+
+def _put(new: Path, home: Path, name: str) -> Path:
+    """Rename a finished folder to its place below `home`, so that a power cut leaves all of it there or nothing."""
+    if not home.is_dir():
+        home.mkdir()
+        home.chmod(0o755)
+    places = (home / (f"{name}-{number}" if number > 1 else name) for number in count(1))
+    place = next(place for place in places if not os.path.lexists(place))
+    new.chmod(0o755)
+    _sync(new)
+    new.rename(place)
+    _sync(home)
+    _sync(home.parent)
+    return place
+
+
+def _move_links(home: Path, targets: Mapping[str, Path | None]) -> None:
+    """Let links lead to other folders, in this order; away with those that lead to None."""
+    for which, target in targets.items():
+        made = home / f".{which}"
+        made.unlink(missing_ok=True)
+        if target is not None:
+            made.symlink_to(target.name)  # all that needs room, before the first moves
+    for which, target in targets.items():
+        if target is None:
+            (home / which).unlink(missing_ok=True)
+        else:
+            (home / f".{which}").replace(home / which)
+    _sync(home)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,144 @@
+"""Who made a model: an ed25519 signature over its card's bytes, which hold the hashes of all its other files.
+
+A signature is a file of one line, the base64 of 64 bytes. Keys are PEM files as OpenSSL 3 makes them:
+
+    openssl genpkey -algorithm ed25519 -out PRIVATE.pem
+    openssl pkey -in PRIVATE.pem -pubout -out PUBLIC.pem
+    openssl pkeyutl -sign -rawin -inkey PRIVATE.pem -in card.json | base64 -w 0 > card.json.sig   # as `sign` does
+"""
+
+from __future__ import annotations
+
+import base64
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from motionsig.errors import MissingExtraError, ModelError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+SIGNATURE_NAME = "card.json.sig"
+KEYS_FOLDER = Path("/etc/motionsig/keys")
+
+_MOST_KEY_BYTES = 16384
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_OTHERS_ANYTHING = stat.S_IRWXG | stat.S_IRWXO
+
+
+def signer(content: bytes, signature: bytes, keys: Path) -> Path:
+    """Return which of the pinned keys, the *.pem files in `keys`, signed `content`.
+
+    Raises ModelError if none did, or where a key or their folder may be written by others than its owner,
+    MissingExtraError without `cryptography`.
+    """
+    try:
+        from cryptography.exceptions import InvalidSignature
+    except ImportError as error:
+        raise _missing() from error
+    try:
+        raw = base64.b64decode(signature.removesuffix(b"\n"), validate=True)
+    except ValueError as error:
+        raise ModelError(f"{SIGNATURE_NAME}: expected one line of base64, got: {error}") from error
+    pinned = {file: _public_key(file) for file in _pinned(keys)}
+    for file, key in pinned.items():
+        try:
+            key.verify(raw, content)
+            return file
+        except InvalidSignature:
+            pass
+    raise ModelError(
+        f"{SIGNATURE_NAME}: expected a signature of this very card by {' or '.join(map(str, pinned))}, got another; "
+        "the card was changed after it was signed, or somebody else signed it"
+    )
+
+
+def sign(content: bytes, key: Path) -> bytes:
+    """Return the signature file for `content` by the private key in `key`, which nobody else may read.
+
+    Raises ModelError for another key, MissingExtraError without `cryptography`.
+    """
+    try:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    except ImportError as error:
+        raise _missing() from error
+    text = read_plain(key, _MOST_KEY_BYTES, forbidden=_OTHERS_ANYTHING)
+    try:
+        private = load_pem_private_key(text, password=None)
+    except (ValueError, TypeError) as error:  # TypeError: it is encrypted
+        raise ModelError(f"{key}: expected an unencrypted private key in PEM, got: {error}") from error
+    if not isinstance(private, Ed25519PrivateKey):
+        raise ModelError(f"{key}: expected an ed25519 key, got {type(private).__name__}")
+    return base64.b64encode(private.sign(content)) + b"\n"
+
+
+def read_plain(file: Path, most_bytes: int, *, forbidden: int = 0) -> bytes:
+    """Return the bytes of a file that may be anybody's.
+
+    Raises ModelError for a link, a pipe or another thing that is no file, for one larger than `most_bytes`, one that
+    cannot be read, and one whose mode has any of the bits `forbidden`.
+    """
+    # Without waiting, as a pipe without a writer would make us.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        with open(file, "rb", opener=lambda name, _: os.open(name, flags)) as opened:
+            status = os.fstat(opened.fileno())
+            _check_mode(file, status.st_mode, forbidden)
+            if not stat.S_ISREG(status.st_mode):
+                raise ModelError(f"{file}: expected a file, got a folder, pipe or device")
+            content = opened.read(most_bytes + 1)
+    except OSError as error:
+        got = "a symbolic link" if error.errno == errno.ELOOP else error.strerror
+        raise ModelError(f"{file}: expected a file, got: {got}") from error
+    if len(content) > most_bytes:
+        raise ModelError(f"{file}: expected at most {most_bytes:,} B, got {max(status.st_size, len(content)):,}")
+    return content
+
+
+def _pinned(keys: Path) -> list[Path]:
+    """Return the key files in a folder, of which there is at least one."""
+    try:
+        _check_mode(keys, keys.stat().st_mode, _OTHERS_WRITE)
+        found = sorted(file for file in keys.iterdir() if file.suffix == ".pem")
+    except FileNotFoundError:
+        found = []
+    except OSError as error:
+        raise ModelError(f"{keys}: expected a folder of keys, got: {error.strerror}") from error
+    if not found:
+        raise ModelError(
+            f"{keys}: expected the public keys of whoever may sign models, as *.pem, got none; "
+            f"openssl pkey -in PRIVATE.pem -pubout -out {keys / 'NAME.pem'}"
+        )
+    return found
+
+
+def _public_key(file: Path) -> Ed25519PublicKey:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    text = read_plain(file, _MOST_KEY_BYTES, forbidden=_OTHERS_WRITE)
+    try:
+        key = load_pem_public_key(text)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ModelError(f"{file}: expected a public key in PEM, got: {error}") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise ModelError(f"{file}: expected an ed25519 key, got {type(key).__name__}")
+    return key
+
+
+def _check_mode(path: Path, mode: int, forbidden: int) -> None:
+    if mode & forbidden:
+        what, bits = ("read or change", "go=") if forbidden == _OTHERS_ANYTHING else ("change", "go-w")
+        raise ModelError(
+            f"{path}: expected nobody but its owner to {what} it, got mode {stat.S_IMODE(mode):04o}; "
+            f"chmod {bits} {path}"
+        )
+
+
+def _missing() -> MissingExtraError:
+    return MissingExtraError("signatures of models need cryptography: pip install 'motionsig[signing]'")
