@@ -33,7 +33,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 def subscribe(broker: Broker, tmp_path: Path) -> None:
     """Create the persistent session, so that nothing published from now on is missed."""
-    collect(broker.url, f"store:{tmp_path / 's'}", timeout_s=0.2)
+    collect(broker.url, f"store:{tmp_path / 's'}", timeout_s=1.0)
 
 
 def put(broker: Broker, *messages: tuple[str, bytes]) -> None:
@@ -96,7 +96,7 @@ def test_what_arrives_while_it_is_away_is_kept_and_a_restart_stores_nothing_twic
         assert counts.stored >= 5
         broker.stop()
         broker.start()
-    collect(broker.url, f"store:{tmp_path / 's'}", timeout_s=0.5)
+    collect(broker.url, f"store:{tmp_path / 's'}", timeout_s=1.0)
     assert_same(read_signatures(f"store:{tmp_path / 's'}"), numbered(30))
 
 
@@ -177,14 +177,14 @@ def test_no_broker_is_a_clear_error_once_the_time_is_over(tmp_path: Path, caplog
 
 
 def test_a_quiet_broker_is_no_error(broker: Broker, tmp_path: Path) -> None:
-    assert collect(broker.url, f"store:{tmp_path / 's'}", timeout_s=0.2) == CollectCounts()
+    assert collect(broker.url, f"store:{tmp_path / 's'}", timeout_s=1.0) == CollectCounts()
     assert collect(broker.url, f"store:{tmp_path / 's'}", count=0) == CollectCounts()
 
 
 def test_a_subscription_that_is_not_allowed(tmp_path: Path) -> None:
     """Mosquitto 2.0 never refuses a subscription, other brokers do; so these are such a broker's bytes."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.2)
+        server.settimeout(0.5)
 
         def refuse() -> None:
             with contextlib.suppress(OSError):
@@ -199,7 +199,7 @@ def test_a_subscription_that_is_not_allowed(tmp_path: Path) -> None:
         thread.start()
         with pytest.raises(SinkError, match="refused the subscription: not authorised"):
             collect(
-                f"mqtt://127.0.0.1:{server.getsockname()[1]}", f"store:{tmp_path / 's'}", timeout_s=0.5, retry_s=0.05
+                f"mqtt://127.0.0.1:{server.getsockname()[1]}", f"store:{tmp_path / 's'}", timeout_s=2.0, retry_s=0.05
             )
         thread.join()
 

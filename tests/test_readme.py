@@ -40,17 +40,27 @@ def test_the_sensor_example_gives_a_first_block(capsys):
     assert float(rate_hz) == pytest.approx(208, rel=0.1)
 
 
+def _has_signatures(store):
+    try:
+        return len(motionsig.read_signatures(f"store:{store}")) > 0
+    except motionsig.MotionsigError:
+        return False
+
+
 def test_the_live_example_runs_until_it_is_told_to_end(tmp_path):
-    ended = subprocess.Popen([sys.executable, "-c", LIVE], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 30
-    # A window takes 2.56 s; the store is there before.
-    while not (tmp_path / "mine.db").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(6)
-    ended.send_signal(signal.SIGTERM)
-    assert "windows=" in ended.communicate(timeout=20)[0]
+    store = tmp_path / "mine.db"
+    with subprocess.Popen([sys.executable, "-c", LIVE], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as ended:
+        try:
+            deadline = time.monotonic() + 30
+            # A window takes 2.56 s.
+            while time.monotonic() < deadline and not _has_signatures(store):
+                time.sleep(0.1)
+            ended.send_signal(signal.SIGTERM)
+            assert "windows=" in ended.communicate(timeout=20)[0]
+        finally:
+            ended.kill()
     assert ended.returncode == 0
-    assert len(motionsig.read_signatures(f"store:{tmp_path / 'mine.db'}")) >= 1
+    assert len(motionsig.read_signatures(f"store:{store}")) >= 1
 
 
 def test_the_reader_example_is_a_reader(tmp_path):

@@ -481,7 +481,7 @@ def test_auto_measures_both_and_remembers(control, model, root, tmp_path, data):
         assert encoder.device == words
     assert control.counts().calls == measured + GOLDEN  # The golden windows, and no more: nothing was measured.
     kept = json.loads((tmp_path / "state/devices" / f"{card.name}.json").read_text())["choice"]
-    assert kept["edgetpu_us"] < 3000 <= kept["cpu_us"] and date.fromisoformat(kept["date"])
+    assert kept["edgetpu_us"] < kept["cpu_us"] >= 3000 and date.fromisoformat(kept["date"])
 
 
 def test_auto_stays_on_the_cpu_where_that_is_faster(control, model, root, data, twin):

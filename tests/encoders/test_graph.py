@@ -92,7 +92,7 @@ def test_what_is_no_model_is_refused(file):
 
 def survives(file):
     """Read and lint a damaged model: a result or ModelError, within the time and memory that damage may cost."""
-    start = time.monotonic()
+    start = time.process_time()
     tracemalloc.start()
     try:
         assert isinstance(lint(read_graph(file)), list)
@@ -101,7 +101,7 @@ def survives(file):
     finally:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert peak < 30e6 and time.monotonic() - start < 4
+    assert peak < 30e6 and time.process_time() - start < 4
 
 
 @settings(max_examples=300, deadline=5000)

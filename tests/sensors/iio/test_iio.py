@@ -326,7 +326,8 @@ def test_another_clock_than_the_monotonic_is_converted(tree, chip, clock, caplog
     with open_iio(root=tree.root) as source:
         chip.feed(recent(50) + time.time_ns() - time.monotonic_ns(), ramp(50))
         (block,) = take(source, 50)
-    assert abs(int(block.time_ns[-1]) - time.time_ns()) < 100_000_000
+    # A busy machine needs its time from the stamp to here; the clocks are years apart.
+    assert abs(int(block.time_ns[-1]) - time.time_ns()) < 2_000_000_000
     assert "which cannot be set" in caplog.text
 
 
@@ -353,7 +354,8 @@ def test_a_clock_of_its_own_is_compared_with_ours(tree, chip, caplog):
     with open_iio(root=tree.root) as source:
         chip.feed(5_000_000_000 + PERIOD_NS * np.arange(50), ramp(50))
         (block,) = take(source, 50)
-    assert abs(int(block.time_ns[-1]) - time.time_ns()) < 100_000_000
+    # A busy machine needs its time from the stamp to here; the clocks are years apart.
+    assert abs(int(block.time_ns[-1]) - time.time_ns()) < 2_000_000_000
     assert "compared with this machine's anew" in caplog.text
 
 
