@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from motionsig.blocks import Quality, SampleBlock, SignatureBatch, SourceInfo, WindowBatch, concatenate, sample_block
 from motionsig.errors import (
+    ConfigError,
     EncoderError,
     InputError,
     MissingExtraError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from motionsig.sensors import open_sensor
 
 __all__ = [
+    "ConfigError",
     "EncoderError",
     "InputError",
     "MissingExtraError",

@@ -12,6 +12,18 @@ class InputError(MotionsigError, ValueError):
     """An array, option or URL that cannot mean what the caller hoped."""
 
 
+class ConfigError(MotionsigError, ValueError):
+    """A configuration that cannot be used; one argument for each problem in it, and one line for each in its text."""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong: file, key, expected, got."""
+        return self.args
+
+    def __str__(self) -> str:
+        return "\n".join(self.args)
+
+
 class RecordingError(MotionsigError, ValueError):
     """A recording that cannot be read, or that would be read wrongly."""
 

@@ -13,11 +13,13 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from motionsig.errors import InputError, MotionsigError
+from motionsig.errors import ConfigError, InputError, MotionsigError
 
 DONE, FAILED, USAGE = 0, 1, 2
 
-_COMMANDS = ("record", "replay", "collect", "export", "models", "compile", "sensors", "calibrate", "doctor")
+_COMMANDS = (
+    "run", "status", "record", "replay", "collect", "export", "models", "compile", "sensors", "calibrate", "doctor",
+)  # fmt: skip
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,6 +59,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
+    except ConfigError as error:
+        return max(_fail(problem, USAGE) for problem in error.problems)
     except InputError as error:
         return _fail(error, USAGE)
     except BrokenPipeError:

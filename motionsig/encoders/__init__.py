@@ -53,20 +53,29 @@ def shipped_models() -> dict[str, Path]:
     return {card.parent.name: card.parent for card in sorted(folder.glob(f"*/{CARD_NAME}"))}
 
 
+def model_folders(name: str) -> list[Path]:
+    """Return where models of that name lie: the one in use first, then those it can go back to; none for no such name.
+
+    Raises ModelError where it cannot be told which installed one is in use.
+    """
+    current, shipped = installed.current(name), shipped_models().get(name)
+    in_order = [shipped] if current is None else [current, installed.previous(name), shipped]
+    return [folder for folder in in_order if folder is not None]
+
+
 def find_model(model: str | Path | None = None) -> ModelCard:
     """Return the card of a model: by name the installed one or else the shipped one, by path a folder's.
 
     None stands for the default model's name. Raises ModelError listing the names if there is none such.
     """
-    shipped = shipped_models()
     name = DEFAULT_MODEL if model is None else model
-    folder = (installed.current(name) or shipped.get(name)) if isinstance(name, str) else None
-    if folder is None and Path(name).is_dir():
-        folder = Path(name)
-    if folder is None:
-        names = ", ".join(sorted({*shipped, *installed.names()}))
+    folders = model_folders(name) if isinstance(name, str) else []
+    if not folders and Path(name).is_dir():
+        folders = [Path(name)]
+    if not folders:
+        names = ", ".join(sorted({*shipped_models(), *installed.names()}))
         raise ModelError(f"model: expected one of {names} or a folder with a {CARD_NAME}, got {str(model)!r}")
-    return load_card(folder)
+    return load_card(folders[0])
 
 
 def open_encoder(model: str | Path | None = None, device: str = "auto") -> Encoder:
@@ -80,13 +89,17 @@ def open_encoder(model: str | Path | None = None, device: str = "auto") -> Encod
     compiled for it, EncoderError for an Edge TPU that is not there or does not make of it what the card says,
     MissingExtraError without a runtime.
     """
+    which = check_device(device)
+    card = find_model(model)
+    return HostEncoder(card, _network(card, device, which))
+
+
+def check_device(device: str) -> str:
+    """Return which Edge TPU is meant ("usb", ":2", "" for any); raise InputError for what is no device."""
     edgetpu = re.fullmatch(r"edgetpu(?::(usb|pci))?(:[0-9]{1,3})?", device)
     if device not in ("auto", "cpu", "reference") and not edgetpu:
         raise InputError(f"device: expected {DEVICES}, got {device!r}")
-    card = find_model(model)
-    return HostEncoder(
-        card, _network(card, device, "".join(part or "" for part in edgetpu.groups()) if edgetpu else "")
-    )
+    return "".join(part or "" for part in edgetpu.groups()) if edgetpu else ""
 
 
 def golden_distance(encoder: Encoder) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from motionsig.cli.doctor import buses, edgetpu, machine, software
+from motionsig.cli.doctor import buses, edgetpu, machine, service, software
 from motionsig.cli.doctor.findings import Finding, Mark
 from motionsig.sensors import scan
 from motionsig.sensors.bus import I2cBus
@@ -46,6 +46,7 @@ def examine(root: Path, model: str | None = None) -> Iterator[Finding]:
     yield from machine.clock(root, time.time(), machine.kernel_says_synchronized())
     yield machine.state_directory(state_path("spool", "any").parent)
     yield from machine.supply(root)
+    yield from service.service(root)
 
 
 def _scan(number: int) -> list[tuple[str, int]]:

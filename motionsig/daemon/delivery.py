@@ -1,0 +1,238 @@
+"""The daemon's sink: numbered, in the right time, opened again after a failure.
+
+A signature's number is its window's, counted over the life of the sensor's stream, so that another model, a window that
+could not be encoded or a dropped signature never gives one number to two. Its epoch stands for stream, model, hop and
+clock.
+
+Samples are stamped by a clock that no step of the wall clock bends. When the wall clock is set (a machine without a
+battery boots in the past), the windows go on undisturbed, and from then on their times are put right as they leave,
+under an epoch of their own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from motionsig import wire
+from motionsig.blocks import Quality, SignatureBatch
+from motionsig.conventions import NS_PER_S
+from motionsig.errors import SinkError
+from motionsig.model_card import ModelCard
+from motionsig.pipeline import signature_epoch
+from motionsig.publishers import Sink, SinkCounts
+
+log = logging.getLogger(__name__)
+
+MOST_HELD = 4096
+"""Signatures kept in memory while the sink cannot be used: an hour and a half."""
+
+_FIRST_PAUSE_S, _MOST_PAUSE_S = 1.0, 60.0
+
+_STEP_NS = NS_PER_S // 10
+"""What the wall clock is off by more has been set: slewing moves the monotonic clock as much."""
+
+_EPOCHS = 1 << 63
+
+
+class Counted(Protocol):
+    """What gives signatures their numbers and epochs: the windows so far, and the model in use."""
+
+    windows: int
+
+    @property
+    def card(self) -> ModelCard: ...
+
+
+class _Numbered(NamedTuple):
+    epoch: int
+    seq: int
+    signatures: SignatureBatch
+
+
+@dataclass
+class Delivered:
+    """What became of the signatures, over all the sinks there were. dropped: by us, while no sink could be used."""
+
+    accepted: int = 0
+    delivered: int = 0
+    dropped: int = 0
+    payload_bytes: int = 0
+
+
+class Delivery:
+    """A Publisher that does not fail.
+
+    last_error: why nothing is published at present, None while all is well. clock_steps: how often the wall clock was
+    set. bridged: signatures with a short loss in them. signature_bytes: of one in a spool, 0 before the first.
+    """
+
+    def __init__(self, opener: Callable[[int], Sink], encoder: Counted) -> None:
+        """`opener` opens the sink for an epoch; `encoder` knows the model and has counted the windows."""
+        self._opener, self._encoder = opener, encoder
+        self._sink: Sink | None = None
+        self._held: deque[_Numbered] = deque()
+        self._held_rows = 0
+        self._next: tuple[int, int] | None = None  # the epoch and number that the sink would give by itself
+        self._retry_s, self._pause_s = 0.0, _FIRST_PAUSE_S
+        self._past = Delivered()
+        self._trouble: str | None = None
+        # Until there is a stream nothing is published, but the sink is open, and tells others of an epoch.
+        self._stream_epoch = int.from_bytes(os.urandom(8), "big") >> 1
+        self._first_window = self._correction_ns = 0
+        self._hop: int | None = None
+        self._source_offset_ns: int | None = None
+        self.clock_steps = 0
+        self.bridged = 0
+        self.signature_bytes = 0
+
+    def follow(self, stream_epoch: int, offset_ns: int, hop: int | None) -> None:
+        """Number from 0 what comes of a new stream of samples, which is stamped `offset_ns` after monotonic time."""
+        self._stream_epoch, self._source_offset_ns, self._hop = stream_epoch, offset_ns, hop
+        self._first_window, self._correction_ns = self._encoder.windows, 0
+
+    def set_clock(self, offset_ns: int) -> None:
+        """Hear how far Unix time is ahead of monotonic time now."""
+        if self._source_offset_ns is None:
+            return
+        step_ns = offset_ns - self._source_offset_ns - self._correction_ns
+        if abs(step_ns) > _STEP_NS:
+            self._correction_ns += step_ns
+            self.clock_steps += 1
+            log.warning(
+                "the wall clock was set by %+.1f s; no window is touched, and what leaves from here on is stamped by "
+                "it, as epoch %d",
+                step_ns / NS_PER_S,
+                self.epoch,
+            )
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of what is published now."""
+        card = self._encoder.card
+        stream = (self._stream_epoch + self.clock_steps) % _EPOCHS
+        return signature_epoch(stream, card, card.hop if self._hop is None else self._hop)
+
+    def open(self) -> None:
+        """Open the sink. Raises what that raises, for whoever can still say that it was set up wrongly."""
+        self._sink = self._opener(self.epoch)
+        self._next = (self.epoch, 0)
+
+    def publish(self, signatures: SignatureBatch) -> None:
+        """Take a batch; it is in the sink now, or held until there is one again."""
+        if not len(signatures):
+            return
+        self.bridged += int(np.count_nonzero(signatures.quality & Quality.BRIDGED))
+        right = replace(signatures, start_ns=signatures.start_ns + self._correction_ns)
+        # All windows of this batch were counted just now; those before it that failed have left their numbers free.
+        self._hold(_Numbered(self.epoch, self._encoder.windows - self._first_window - len(right), right))
+        self.deliver()
+
+    def _hold(self, numbered: _Numbered) -> None:
+        if not self.signature_bytes:
+            one = wire.Message("x" * 16, numbered.epoch, numbered.seq, numbered.signatures[:1])
+            self.signature_bytes = len(wire.encode(one)) + 16
+        self._held.append(numbered)
+        self._held_rows += len(numbered.signatures)
+        while self._held_rows > MOST_HELD:
+            rows = len(self._held.popleft().signatures)
+            self._held_rows -= rows
+            self._past.dropped += rows
+            log.warning("%d signatures dropped: %s", rows, self._trouble)
+
+    def deliver(self) -> None:
+        """Publish what is held, as far as there is a sink that takes it; open it again where it is time."""
+        try:
+            if self._sink is None:
+                if time.monotonic() < self._retry_s:
+                    return
+                self.open()
+            sink = self._sink
+            assert sink is not None
+            while self._held:
+                epoch, seq, signatures = self._held[0]
+                if self._next != (epoch, seq):
+                    sink.begin(epoch, seq)
+                sink.publish(signatures)
+                self._next = (epoch, seq + len(signatures))
+                self._held.popleft()
+                self._held_rows -= len(signatures)
+        except SinkError as error:
+            self._fail(error)
+            return
+        if self._trouble:
+            log.info("signatures are published again")
+        self._trouble, self._pause_s = None, _FIRST_PAUSE_S
+
+    def _fail(self, error: SinkError) -> None:
+        if str(error) != self._trouble:
+            log.error("%s; up to %d signatures are kept, trying again", error, MOST_HELD)
+        self._trouble = str(error)
+        self._retry_s = time.monotonic() + self._pause_s
+        self._pause_s = min(self._pause_s * 2, _MOST_PAUSE_S)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Close the sink and keep its counts."""
+        sink, self._sink = self._sink, None
+        if sink is None:
+            return
+        try:
+            sink.close()
+        except SinkError as error:
+            log.error("%s", error)
+        counts = sink.counts
+        self._past.accepted += counts.accepted
+        self._past.delivered += counts.delivered
+        self._past.dropped += counts.dropped
+        self._past.payload_bytes += sink.payload_bytes
+
+    @property
+    def sink(self) -> Sink | None:
+        """The sink, None while it cannot be used."""
+        return self._sink
+
+    @property
+    def held(self) -> int:
+        """Signatures that wait in memory for a sink."""
+        return self._held_rows
+
+    @property
+    def last_error(self) -> str | None:
+        return self._trouble or (self._sink.last_error if self._sink else None)
+
+    @property
+    def turned_s(self) -> float:
+        """time.monotonic() when what delivers last went round."""
+        return self._sink.turned_s if self._sink else time.monotonic()
+
+    @property
+    def counts(self) -> SinkCounts:
+        """Of the sink there is; all zero while there is none."""
+        return self._sink.counts if self._sink else SinkCounts()
+
+    @property
+    def totals(self) -> Delivered:
+        """Over all sinks so far."""
+        counts, past = self.counts, self._past
+        return Delivered(
+            past.accepted + counts.accepted,
+            past.delivered + counts.delivered,
+            past.dropped + counts.dropped,
+            past.payload_bytes + (self._sink.payload_bytes if self._sink else 0),
+        )
+
+    def close(self) -> None:
+        """Publish what is held if that is possible at once, and close the sink."""
+        self._retry_s = 0.0
+        self.deliver()
+        self._let_go()
+        if self._held_rows:
+            log.error("%d signatures could not be published and are lost: %s", self._held_rows, self._trouble)

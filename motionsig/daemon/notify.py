@@ -1,0 +1,27 @@
+"""What systemd is told: sd_notify's datagrams.
+
+The protocol is a line of text to a socket, and its manual page says to write it oneself; the packages for it are either
+abandoned (sdnotify) or need systemd's headers (systemd-python).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+
+
+def notify(**fields: object) -> None:
+    """Send fields such as READY=1 or STATUS="..."; does nothing where no service manager listens.
+
+    Source: sd_notify(3).
+    """
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    text = "\n".join(f"{name}={str(value).replace(chr(10), ' ')}" for name, value in fields.items())
+    # A manager that is being restarted must not end the daemon: it hears the next one.
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        sock.setblocking(False)
+        # A leading @ stands for the NUL of Linux's abstract namespace.
+        sock.sendto(text.encode(), f"\0{address[1:]}" if address.startswith("@") else address)

@@ -1,0 +1,63 @@
+"""What the doctor says of the service: its configuration, and whether it does what it is for."""
+
+import pytest
+
+from motionsig.cli.doctor.service import service
+from motionsig.daemon.status import SOCKET_NAME, StatusSocket
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    folder = tmp_path / "etc/motionsig"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text('[sensor]\nname = "simulated"\n[sink]\nurl = "store:/s.db"\n')
+    return tmp_path
+
+
+def _said(root):
+    return [(str(finding.mark), finding.found, finding.advice) for finding in service(root)]
+
+
+def test_where_there_is_no_service_nothing_is_said(tmp_path):
+    assert _said(tmp_path) == []
+
+
+def test_a_configuration_that_cannot_work(root):
+    file = root / "etc/motionsig/config.toml"
+    file.write_text("[sensor]\nrate = 1\n")
+    ((mark, found, advice),) = _said(root)
+    assert (mark, advice) == ("wrong", "motionsig run --check")
+    assert str(file) in found
+    assert "(and 1 more)" in found
+
+
+def test_not_running(root):
+    well, service = _said(root)
+    assert well[0] == "ok"
+    assert service == ("note", "service: not running", "sudo systemctl enable --now motionsig")
+
+
+@pytest.mark.parametrize(
+    ("ready", "well", "mark", "found"),
+    [
+        (True, True, "ok", "running since then, 1,234 signatures"),
+        (True, False, "wrong", "running, but the broker is away"),
+        (False, True, "wrong", "no signature yet: no sensor"),
+    ],
+)
+def test_running(root, ready, well, mark, found):
+    status = {
+        "ready": ready,
+        "since": "then",
+        "sensor": {"state": "missing", "error": "no sensor"},
+        "sink": {"well": well, "last_error": None if well else "the broker is away", "accepted": 1234},
+    }
+    listener = StatusSocket(root / SOCKET_NAME, lambda: status)
+    try:
+        finding = _said(root)[1]
+    finally:
+        listener.close()
+    assert finding[0] == mark
+    assert found in finding[1]
+    assert not (root / SOCKET_NAME).exists()

@@ -1,0 +1,120 @@
+"""The daemon's sink over real sinks: numbers, epochs, clock steps, and a sink that comes and goes."""
+
+import time
+from types import SimpleNamespace
+
+import numpy as np
+from made import HOP_NS, START_NS, assert_same, numbered
+
+from motionsig.blocks import Quality
+from motionsig.daemon import delivery
+from motionsig.daemon.delivery import Delivery
+from motionsig.encoders import find_model
+from motionsig.pipeline import signature_epoch
+from motionsig.publishers import iter_signatures, open_sink
+
+HOUR_NS = 3600 * 10**9
+
+
+def _delivery(url):
+    encoder = SimpleNamespace(windows=0, card=find_model("motion64"))
+    made = Delivery(lambda epoch: open_sink(url, device="pi", epoch=epoch), encoder)
+    made.follow(7, 1_000, None)
+    return made, encoder
+
+
+def _publish(made, encoder, batch, *, lost=0):
+    encoder.windows += lost + len(batch)
+    made.publish(batch)
+
+
+def _stored(url):
+    """Return {epoch: (numbers, signatures)} of all that is there."""
+    found = {}
+    for _, epoch, seq, batch in iter_signatures(url):
+        assert epoch not in found
+        found[epoch] = (seq.tolist(), batch)
+    return found
+
+
+def test_a_signatures_number_is_its_windows(tmp_path):
+    url = f"store:{tmp_path / 's.db'}"
+    made, encoder = _delivery(url)
+    _publish(made, encoder, numbered(3))
+    _publish(made, encoder, numbered(2, 5), lost=2)
+    made.close()
+    ((epoch, (seq, _)),) = _stored(url).items()
+    assert epoch == signature_epoch(7, encoder.card, encoder.card.hop)
+    assert seq == [0, 1, 2, 5, 6]
+    assert (made.totals.accepted, made.totals.dropped) == (5, 0)
+
+
+def test_a_new_stream_begins_at_0_in_an_epoch_of_its_own(tmp_path):
+    url = f"store:{tmp_path / 's.db'}"
+    made, encoder = _delivery(url)
+    _publish(made, encoder, numbered(3))
+    made.follow(8, 1_000, None)
+    _publish(made, encoder, numbered(2, 3))
+    made.close()
+    assert [seq for seq, _ in _stored(url).values()] in ([[0, 1, 2], [0, 1]], [[0, 1], [0, 1, 2]])
+
+
+def test_a_clock_that_is_set_moves_what_comes_and_nothing_else(tmp_path):
+    url = f"store:{tmp_path / 's.db'}"
+    made, encoder = _delivery(url)
+    _publish(made, encoder, numbered(2))
+    before = made.epoch
+    made.set_clock(1_000 + HOUR_NS)
+    made.set_clock(1_000 + HOUR_NS + 20_000_000)  # slewing is no step
+    _publish(made, encoder, numbered(2, 2))
+    made.set_clock(1_000)  # and back
+    _publish(made, encoder, numbered(2, 4))
+    made.close()
+    assert made.clock_steps == 2
+    stored = sorted(_stored(url).values(), key=lambda entry: entry[0])
+    assert [seq for seq, _ in stored] == [[0, 1], [2, 3], [4, 5]]
+    grid = START_NS + np.arange(6) * HOP_NS
+    times = [batch.start_ns for _, batch in stored]
+    np.testing.assert_array_equal(np.concatenate(times) - grid, [0, 0, HOUR_NS, HOUR_NS, 0, 0])
+    assert_same(stored[0][1], numbered(2))
+    assert before in _stored(url)
+
+
+def test_a_sink_that_cannot_be_opened_is_tried_again_and_nothing_is_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr(delivery, "_FIRST_PAUSE_S", 0.05)
+    folder = tmp_path / "in the way"
+    folder.write_text("a file where a folder should be")
+    url = f"store:{folder}/s.db"
+    made, encoder = _delivery(url)
+    made._pause_s = 0.05
+    _publish(made, encoder, numbered(3))
+    assert made.held == 3
+    assert "in the way" in made.last_error
+    folder.unlink()
+    folder.mkdir()
+    time.sleep(0.06)
+    _publish(made, encoder, numbered(1, 3))
+    assert (made.held, made.last_error) == (0, None)
+    made.close()
+    ((seq, batch),) = _stored(url).values()
+    assert seq == [0, 1, 2, 3]
+    assert_same(batch, numbered(4))
+
+
+def test_what_is_held_is_bounded_and_what_is_dropped_is_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(delivery, "MOST_HELD", 4)
+    (tmp_path / "file").write_text("")
+    made, encoder = _delivery(f"store:{tmp_path}/file/s.db")
+    for first in range(0, 10, 2):
+        _publish(made, encoder, numbered(2, first))
+    assert (made.held, made.totals.dropped) == (4, 6)
+    made.close()
+
+
+def test_bridged_ones_are_counted(tmp_path):
+    made, encoder = _delivery(f"file:{tmp_path / 'f'}")
+    _publish(made, encoder, numbered(5))
+    assert Quality.BRIDGED == 1
+    assert made.bridged == 2
+    assert 100 < made.signature_bytes < 250
+    made.close()
