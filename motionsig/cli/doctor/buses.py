@@ -49,10 +49,10 @@ I2C_RULE = (
 )
 # A buffer is set up by writing to sysfs, which a rule for the device node alone leaves to root.
 IIO_RULE = (
-    """sudo groupadd -f i2c && echo 'SUBSYSTEM=="iio", GROUP="i2c", MODE="0660", """
-    """RUN+="/bin/chgrp -R i2c /sys%p", RUN+="/bin/chmod -R g+rwX /sys%p"' """
+    """sudo groupadd -f iio && echo 'SUBSYSTEM=="iio", ACTION!="remove", GROUP="iio", MODE="0660", """
+    """RUN+="/bin/chgrp -R iio /sys%p", RUN+="/bin/chmod -R g+rwX /sys%p"' """
     f"| sudo tee /etc/udev/rules.d/60-motionsig-iio.rules && {NEW_UDEV} --subsystem-match=iio "
-    "&& sudo usermod -aG i2c $USER  # then log in again"
+    "&& sudo usermod -aG iio $USER  # then log in again"
 )
 
 
