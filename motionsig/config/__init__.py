@@ -1,0 +1,153 @@
+"""The configuration: TOML files to one checked, frozen `Config`.
+
+Whatever can be wrong is checked before anything is opened, by the checks of those who will open it (`sensor`, `model`,
+`sink`), and all problems are told at once, each with its file and its key.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from motionsig.config.draft import Draft
+from motionsig.config.files import MAX_FILE_BYTES, read_files
+from motionsig.config.keys import CREDENTIALS, TABLES, known_keys, sink_key
+from motionsig.config.model import check_model
+from motionsig.config.sensor import SETTLED, check_sensor, named_chip
+from motionsig.config.sink import check_name, check_sink, check_status, check_url
+from motionsig.encoders import find_model
+from motionsig.errors import ConfigError, MotionsigError
+from motionsig.publishers import split_url
+from motionsig.sensors.chips import settle
+
+__all__ = [
+    "DEFAULT_PATH",
+    "MAX_FILE_BYTES",
+    "Config",
+    "Differences",
+    "check_config",
+    "differences",
+    "known_keys",
+    "load_config",
+]
+
+DEFAULT_PATH = Path("/etc/motionsig/config.toml")
+
+_LIVE_KEYS = {"model.name", "model.device", "status.prometheus"}
+"""What a running daemon takes without a window lost; the rest needs a restart."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """A configuration that passed every check.
+
+    files: those read, in their order. name: as which device is published. sensor: keywords of `open_sensor`. model,
+    device: arguments of `open_encoder`; hop: grid samples, None for the model's. sink_url, sink_options: arguments of
+    `open_sink`, with what the credentials hold. home_assistant: prefix of discovery, None for off. prometheus: port on
+    this machine, None for off. values, origins: what the files say, key by key ("sensor.rate_hz"), and which of them.
+    """
+
+    files: tuple[Path, ...]
+    name: str
+    sensor: Mapping[str, Any]
+    model: str
+    device: str
+    hop: int | None
+    sink_url: str
+    sink_options: Mapping[str, Any] = field(repr=False)
+    home_assistant: str | None
+    prometheus: int | None
+    values: Mapping[str, Any]
+    origins: Mapping[str, Path]
+
+
+class Differences(NamedTuple):
+    """Keys that differ: those a running daemon can take, and those that need a restart."""
+
+    live: tuple[str, ...]
+    restart: tuple[str, ...]
+
+
+def load_config(path: Path = DEFAULT_PATH, *, name: str | None = None) -> Config:
+    """Read and check `path`, conf.d/*.toml beside it and, for the instance `name`, NAME.toml beside it.
+
+    Nothing is opened but those files, the credentials and certificates they name, and the model's card.
+    Raises ConfigError with all that is wrong.
+    """
+    documents = read_files(path, name)
+    draft = Draft(path, documents)
+    # What other keys there may be depends on the sink.
+    scheme = check_url(draft)
+    draft.check_keys(scheme)
+    device_name = check_name(draft, scheme, name)
+    check_sensor(draft)
+    check_model(draft)
+    options = check_sink(draft, scheme)
+    home_assistant = check_status(draft, scheme)
+    if draft.problems:
+        raise ConfigError(*draft.problems)
+    return Config(
+        files=tuple(documents),
+        name=device_name,
+        sensor=draft.table("sensor"),
+        model=draft.value("model.name"),
+        device=draft.value("model.device"),
+        hop=draft.value("model.hop"),
+        sink_url=draft.value("sink.url"),
+        sink_options=options,
+        home_assistant=home_assistant,
+        prometheus=draft.value("status.prometheus") or None,
+        values=draft.values,
+        origins=draft.origins,
+    )
+
+
+def check_config(config: Config) -> list[str]:
+    """Return the whole configuration as lines of TOML that say what is not a default and where it comes from.
+
+    Opens neither sensor nor sink, and writes nothing. Raises ConfigError where a file of the model is not what its card
+    says.
+    """
+    try:
+        card = find_model(config.model)
+        card.model_bytes()
+        card.golden()
+        if card.compiled is not None:
+            card.compiled_bytes()
+    except MotionsigError as error:
+        raise ConfigError(f"{config.origins.get('model.name', config.files[0])}: model.name: {error}") from error
+    lines = [f"# read: {', '.join(map(str, config.files))}"]
+    effective = _effective(config)
+    for key, value in effective.items():
+        if value is not None:
+            origin = config.origins.get(key)
+            lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}" + (f"  # {origin}" if origin else ""))
+    lines.append(f"# model: {card.name}, fingerprint {card.fingerprint.hex()}, in {card.path}")
+    chip = named_chip(effective["sensor.name"])
+    if chip is not None:
+        setting = settle(chip, **{option: effective[f"sensor.{option}"] for option in SETTLED})
+        lines.append(
+            f"# sensor: {chip.title}, {setting.rate_hz:g} Hz, {setting.accel_range_g:g} g, "
+            f"{setting.gyro_range_dps:g} deg/s"
+        )
+    return lines
+
+
+def differences(old: Config, new: Config) -> Differences:
+    """Return the keys whose effective values differ, or whose credentials hold something else."""
+    before, after = _effective(old), _effective(new)
+    changed = {key for key in before | after if before.get(key) != after.get(key)}
+    for option in CREDENTIALS:
+        if old.sink_options.get(option) != new.sink_options.get(option):
+            changed.add(sink_key(option))
+    return Differences(tuple(sorted(changed & _LIVE_KEYS)), tuple(sorted(changed - _LIVE_KEYS)))
+
+
+def _effective(config: Config) -> dict[str, Any]:
+    """Return the value of every key, given or not, table by table."""
+    keys = known_keys(split_url(config.sink_url)[0])
+    values = {key: config.values.get(key, known.default) for key, known in keys.items()} | {"name": config.name}
+    return dict(sorted(values.items(), key=lambda item: ("name", *TABLES).index(item[0].partition(".")[0])))

@@ -1,0 +1,83 @@
+"""The draft: what the files say, key by key, and all that is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from motionsig.config.keys import CREDENTIALS, OWN_KEYS, TABLES, checked_value, shown, sink_key
+from motionsig.errors import InputError, MotionsigError
+
+
+class Draft:
+    """What the files say; a later one wins key by key.
+
+    given: as it stands there; origins: in which file. values: what of it `check_keys` let pass. problems: one line
+    each. credentials: the folder where they are made from.
+    """
+
+    def __init__(self, path: Path, documents: Mapping[Path, Mapping[str, Any]]) -> None:
+        self.path = path
+        self.credentials = path.parent / "credentials"
+        self.given: dict[str, Any] = {}
+        self.origins: dict[str, Path] = {}
+        self.values: dict[str, Any] = {}
+        self.problems: list[str] = []
+        for file, document in documents.items():
+            for name, value in document.items():
+                if name not in TABLES:
+                    given = {_spelt(name): value}
+                elif isinstance(value, dict):
+                    given = {f"{name}.{_spelt(key)}": one for key, one in value.items()}
+                else:
+                    self.note(name, f"expected one table, [{name}], got {shown(value)}", file)
+                    continue
+                self.given |= given
+                self.origins |= dict.fromkeys(given, file)
+
+    def note(self, key: str, problem: object, file: Path | None = None) -> None:
+        """Add a problem with a key, which is told with the file it is from."""
+        text = " ".join(str(problem).split())
+        for part in key.split("."):
+            # Whoever else checks an option begins with its name.
+            text = text.removeprefix(f"{part}: ")
+        self.problems.append(f"{file or self.origins.get(key, self.path)}: {key}: {text}")
+
+    @contextmanager
+    def noting(self, key: str) -> Iterator[None]:
+        """Make a problem with a key of what others raise about it."""
+        try:
+            yield
+        except OSError as error:
+            self.note(key, error if isinstance(error, MotionsigError) else f"{error.filename}: {error.strerror}")
+        except ValueError as error:
+            self.note(key, error)
+
+    def check_keys(self, scheme: str) -> None:
+        """Fill `values` with what has the type that its key wants."""
+        secrets = {f"sink.{option}": sink_key(option).removeprefix("sink.") for option in CREDENTIALS}
+        for key, value in self.given.items():
+            with self.noting(key):
+                if key in secrets:
+                    raise InputError(
+                        f"expected no secret here; put it into a file of its own in {self.credentials} that only root "
+                        f'can read, and name that file: {secrets[key]} = "FILE"'
+                    )
+                self.values[key] = checked_value(key, value, scheme)
+
+    def value(self, key: str) -> Any:
+        """Return the value of one of `OWN_KEYS`, or its default."""
+        return self.values.get(key, OWN_KEYS[key].default)
+
+    def table(self, name: str) -> dict[str, Any]:
+        """Return what is given in a table."""
+        return {key.partition(".")[2]: value for key, value in self.values.items() if key.startswith(f"{name}.")}
+
+
+def _spelt(name: str) -> str:
+    """Return a key as TOML writes it."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)

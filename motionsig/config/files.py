@@ -1,0 +1,72 @@
+"""The files: config.toml, then conf.d/*.toml beside it by name, then for an instance its NAME.toml."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from motionsig.errors import ConfigError
+
+MAX_FILE_BYTES = 64 * 1024
+
+
+def read_files(path: Path, name: str | None) -> dict[Path, dict[str, Any]]:
+    """Return what each file says, in their order.
+
+    Raises ConfigError for all that cannot be read: what stands there is not known, so neither is what is missing.
+    """
+    files, problems = [path], []
+    folder = path.parent / "conf.d"
+    try:
+        parts = sorted(each.name for each in os.scandir(folder) if each.name.endswith(".toml") and each.name[0] != ".")
+        files += [folder / part for part in parts]
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        problems.append(f"{folder}: expected a folder to read, got: {error.strerror}")
+    if name is not None:
+        if not re.fullmatch(r"[A-Za-z0-9_@:-][A-Za-z0-9_@:.-]{0,99}", name) or f"{name}.toml" == path.name:
+            raise ConfigError(
+                f"{path}: --name: expected the name of an instance, which has a file NAME.toml, got {name!r}"
+            )
+        files.append(path.with_name(f"{name}.toml"))
+    documents = {}
+    for file in files:
+        try:
+            documents[file] = _read_toml(file)
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(*problems)
+    return documents
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        content, _ = read_file(file, MAX_FILE_BYTES)
+    except OSError as error:
+        raise ConfigError(f"{file}: expected a file to read, got: {error.strerror}") from error
+    try:
+        # Some editors begin with a byte order mark.
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except RecursionError as error:
+        raise ConfigError(f"{file}: expected TOML, got brackets in brackets in brackets without end") from error
+    except ValueError as error:
+        raise ConfigError(f"{file}: expected TOML, got: {error}") from error
+
+
+def read_file(file: Path, most_bytes: int) -> tuple[bytes, os.stat_result]:
+    """Return a file's content and status. Raises OSError, ConfigError for what is no file and for a larger one."""
+    # A FIFO without a writer would keep a blocking open waiting.
+    with open(file, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as opened:
+        status = os.fstat(opened.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigError(f"{file}: expected a file, got a pipe or a device")
+        content = opened.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise ConfigError(f"{file}: expected at most {most_bytes:,} bytes, got more")
+    return content, status

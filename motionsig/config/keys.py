@@ -1,0 +1,162 @@
+"""The keys: which there are, and what each may hold.
+
+[sensor] has the options of `open_sensor`, [sink] and [spool] those of the sink whose URL stands there: with the types
+and defaults of their signatures, so no list here can go stale.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+from motionsig.encoders import DEFAULT_MODEL
+from motionsig.errors import InputError
+from motionsig.options import keyword_options
+from motionsig.publishers import SCHEMES, sink_opener
+from motionsig.sensors import open_sensor
+
+TABLES = ("sensor", "model", "sink", "spool", "status")
+
+CREDENTIALS = ("password", "key")
+"""Options of a sink that no file may hold: their keys name a credential instead."""
+
+_PLACES = {
+    "password": "sink.password_credential",
+    "key": "sink.key_credential",
+    "spool": "spool.path",
+    "max_bytes": "spool.max_bytes",
+    "full": "spool.full",
+    "strict": "spool.strict",
+}
+"""Options of a sink whose key is not sink.OPTION."""
+
+_NOT_KEYS = (
+    *("device", "epoch", "stage", "availability", "home_assistant"),
+    *("full_timeout_s", "close_timeout_s", "close_limit_s"),
+)
+"""Options of a sink that the daemon sets by itself: who and when, what other keys say, and how long it may wait."""
+
+_KINDS = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text in quotes",
+    "matrix": "three rows of three numbers",
+}
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a key may hold: `kinds` of value out of bool, int, float, str and matrix."""
+
+    kinds: tuple[str, ...]
+    default: Any = None
+
+
+OWN_KEYS = {
+    "name": Key(("str",)),
+    "sensor.name": Key(("str",), "auto"),
+    "model.name": Key(("str",), DEFAULT_MODEL),
+    "model.device": Key(("str",), "auto"),
+    "model.hop": Key(("int",)),
+    "sink.url": Key(("str",)),
+    "status.home_assistant": Key(("bool", "str"), False),
+    "status.prometheus": Key(("int",), 0),
+}
+"""Those that are nobody's options."""
+
+
+def known_keys(scheme: str | None = None) -> dict[str, Key]:
+    """Return every key there is with a sink of this scheme, by default with any."""
+    keys = OWN_KEYS | {f"sensor.{name}": key for name, key in _option_keys(open_sensor).items()}
+    for each in SCHEMES if scheme is None else (scheme,):
+        for option, key in _option_keys(sink_opener(each)).items():
+            if option not in _NOT_KEYS:
+                keys[sink_key(option)] = key
+    return keys
+
+
+@cache
+def _option_keys(function: Any) -> dict[str, Key]:
+    """Return the options of a function that TOML has a type for."""
+    parameters = inspect.signature(function).parameters
+    keys = {}
+    for name, annotation in keyword_options(function).items():
+        kinds = [kind for kind in annotation.split(" | ") if kind in _KINDS]
+        kinds += ["matrix"] if "Sequence[Sequence[float]]" in annotation else []
+        if kinds:
+            keys[name] = Key(tuple(kinds), parameters[name].default)
+    return keys
+
+
+def sink_key(option: str) -> str:
+    """Return the key of an option of a sink."""
+    return _PLACES.get(option, f"sink.{option}")
+
+
+def sink_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of [sink] and [spool] by the options they are for."""
+    options = {key: option for option, key in _PLACES.items()}
+    return {
+        options.get(key, key.partition(".")[2]): value
+        for key, value in values.items()
+        if key != "sink.url" and key.startswith(("sink.", "spool."))
+    }
+
+
+def checked_value(key: str, value: Any, scheme: str) -> Any:
+    """Return a value as its key wants it; raise InputError where there is no such key, or none with this sink.
+
+    scheme: of the sink, "" where it has none of ours; then every sink's keys will do.
+    """
+    known = known_keys(scheme or None)
+    if key in known:
+        return _typed(value, known[key])
+    if key not in known_keys():
+        raise InputError(_unknown(key, known))
+    if key.startswith("spool."):
+        raise InputError(f"expected no [spool] with {scheme}:, which keeps each signature at once and needs no queue")
+    raise InputError(f"expected one of the options of {scheme}:, got one of another sink")
+
+
+def shown(value: Any) -> str:
+    """Return a value as messages show it: much as it stands in the file, and not at any length."""
+    text = json.dumps(value) if isinstance(value, bool | str) else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _unknown(key: str, known: Mapping[str, Key]) -> str:
+    table, _, last = key.rpartition(".")
+    near = [each for each in known if each.rpartition(".")[2] == last] or get_close_matches(key, known, n=1)
+    if near:
+        return f"expected a key that there is; did you mean {near[0]}?"
+    there = [each.removeprefix(f"{table}.") for each in known if each.rpartition(".")[0] == table]
+    tables = "" if table else f" and the tables {', '.join(TABLES)}"
+    return f"expected one of {', '.join(sorted(there))}{tables}, got another key"
+
+
+def _typed(value: Any, key: Key) -> Any:
+    """Return a value as one of the key's kinds; raise InputError for any other, and for numbers nobody can mean."""
+    wanted = " or ".join(_KINDS[kind] for kind in key.kinds)
+    for kind in key.kinds:
+        if kind == type(value).__name__ or (kind == "float" and type(value) is int):
+            if kind in ("int", "float") and not 0 <= value < 1 << 63:
+                raise InputError(f"expected {wanted} from 0 up, got {shown(value)}")
+            if kind == "str" and not value.isprintable():
+                raise InputError(f"expected {wanted} without control characters, got {shown(value)}")
+            return float(value) if kind == "float" else value
+        if kind == "matrix" and isinstance(value, list) and _is_matrix(value):
+            return value
+    raise InputError(f"expected {wanted}, got {shown(value)}")
+
+
+def _is_matrix(rows: list[Any]) -> bool:
+    """Return whether these are lists of numbers that fit a float."""
+    return all(isinstance(row, list) for row in rows) and all(
+        type(number) in (int, float) and abs(number) < 1 << 63 for row in rows for number in row
+    )

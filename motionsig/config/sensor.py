@@ -1,0 +1,60 @@
+"""[sensor], as `open_sensor` would take it."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from motionsig.config.draft import Draft
+from motionsig.config.keys import known_keys, shown
+from motionsig.errors import InputError
+from motionsig.resampling import Resampler
+from motionsig.sensors import CHIPS
+from motionsig.sensors.calibration import choose_calibration, parse_mount
+from motionsig.sensors.chips import Chip, settle
+
+SETTLED = ("rate_hz", "accel_range_g", "gyro_range_dps")
+"""Options of which a chip has the next setting up."""
+
+
+def named_chip(name: str) -> Chip | None:
+    """Return the chip that a sensor's name names, None for those that only show when they are opened."""
+    kind, _, simulated = name.partition(":")
+    return CHIPS.get(simulated or "lsm6dso") if kind == "simulated" else CHIPS.get(name)
+
+
+def check_sensor(draft: Draft) -> None:
+    """Note what `open_sensor` or the path behind it would refuse."""
+    name = draft.value("sensor.name")
+    options = draft.table("sensor")
+    kind = name.partition(":")[0]
+    chip = named_chip(name)
+    if chip is None and name != "auto" and kind != "iio":
+        near = get_close_matches(name.lower(), CHIPS, n=1)
+        draft.note(
+            "sensor.name",
+            f"expected auto, iio[:NAME], simulated[:NAME] or one of {', '.join(sorted(CHIPS))}, got {shown(name)}"
+            + (f"; did you mean {near[0]}?" if near else ""),
+        )
+    if chip is not None and not chip.gyro_ranges:
+        draft.note("sensor.name", f"expected a sensor with a gyroscope, which every model needs, got {chip.name}")
+    for option in ("bus", "address"):
+        if option in options and kind in ("iio", "simulated"):
+            draft.note(f"sensor.{option}", f"expected none: it is for a chip on I2C, got {options[option]} with {name}")
+    if not 0x03 <= options.get("address", 0x68) <= 0x77:
+        draft.note("sensor.address", f"expected 0x03 to 0x77, as 7-bit addresses are, got {options['address']:#x}")
+    for option in ("bus_clock_hz", *SETTLED):
+        asked = options.get(option, known_keys()[f"sensor.{option}"].default)
+        with draft.noting(f"sensor.{option}"):
+            if asked == 0:
+                raise InputError("expected a number above 0, got 0")
+            if chip is not None and option in SETTLED:
+                # Each beside the least of the others, to know which it is.
+                least = {"rate_hz": min(chip.rates), "accel_range_g": min(chip.accel_ranges), "gyro_range_dps": 1.0}
+                asked = getattr(settle(chip, **least | {option: asked}), option)
+            if option == "rate_hz":
+                Resampler(asked)
+    with draft.noting("sensor.mount"):
+        parse_mount(options.get("mount"))
+    if "calibration" in options:
+        with draft.noting("sensor.calibration"):
+            choose_calibration(options["calibration"], None, "")
