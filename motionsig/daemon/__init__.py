@@ -55,8 +55,8 @@ _EXTEND_S = 60
 """Until the first window, each turn asks systemd for so much more time to start."""
 
 _IN_TIME = {
-    "mqtt": {"close_timeout_s": 2.0, "close_limit_s": 3.5},
-    "mqtts": {"close_timeout_s": 2.0, "close_limit_s": 3.5},
+    "mqtt": {"close_timeout_s": 1.5, "close_limit_s": 2.5},
+    "mqtts": {"close_timeout_s": 1.5, "close_limit_s": 2.5},
     "store": {"busy_timeout_s": 2.0},
 }
 """So that SIGTERM is obeyed within five seconds: what is not acknowledged then waits in the spool, and whoever locks a

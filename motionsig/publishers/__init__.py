@@ -32,7 +32,7 @@ class SinkCounts:
     accepted, not yet known to have arrived. dropped: given up because the spool was full or its disk failed; with
     full="oldest" these had been accepted before. duplicates: stored before, counted as delivered. conflicts: other
     content than what is stored under the same key. recovered: left over from an earlier run when this one began.
-    damaged_bytes: of the spool, unreadable.
+    damaged_bytes: of the spool, unreadable. spool_bytes, spool_limit_bytes: what it takes up, and may at present.
     """
 
     accepted: int = 0
@@ -43,6 +43,8 @@ class SinkCounts:
     conflicts: int = 0
     recovered: int = 0
     damaged_bytes: int = 0
+    spool_bytes: int = 0
+    spool_limit_bytes: int = 0
 
 
 class Sink(Protocol):
@@ -55,6 +57,17 @@ class Sink(Protocol):
     @property
     def counts(self) -> SinkCounts:
         """What became of the signatures so far; readable after `close`, too."""
+
+    @property
+    def last_error(self) -> str | None:
+        """Why nothing is delivered at present; None while all is well."""
+
+    @property
+    def turned_s(self) -> float:
+        """time.monotonic() at which what delivers in the background last went round; now, where nothing does."""
+
+    def begin(self, epoch: int, seq: int) -> None:
+        """Number what is published from here on from `seq` within `epoch`; raise InputError for what cannot be."""
 
     def publish(self, signatures: SignatureBatch) -> None:
         """Take a batch; once this returns, the end of the process does not lose it. Empty is harmless."""
@@ -86,12 +99,13 @@ def open_sink(url: str, *, device: str | None = None, epoch: int | None = None, 
         device = socket.gethostname()
     epoch = time.time_ns() if epoch is None else epoch
     wire.check_origin(device, epoch)
-    opener = _opener(scheme)
+    opener = sink_opener(scheme)
     keywords = parse_options({**query, **options}, sink_options(scheme), where=f"{scheme}:", lowest=0)
     return opener(location, device=device, epoch=epoch, **keywords)
 
 
-def _opener(scheme: str) -> Callable[..., Sink]:
+def sink_opener(scheme: str) -> Callable[..., Sink]:
+    """Return what opens the sinks of a scheme; its keyword-only parameters are their options."""
     if scheme == "store":
         from motionsig.publishers.store import open_store
 
@@ -107,7 +121,7 @@ def _opener(scheme: str) -> Callable[..., Sink]:
 
 def sink_options(scheme: str) -> dict[str, str]:
     """Return the options of a scheme, name by name, with the type as written in its opener's signature."""
-    return keyword_options(_opener(scheme), leave_out=("device", "epoch"))
+    return keyword_options(sink_opener(scheme), leave_out=("device", "epoch"))
 
 
 def split_url(url: str) -> tuple[str, str, dict[str, str]]:
@@ -122,7 +136,11 @@ def split_url(url: str) -> tuple[str, str, dict[str, str]]:
         if not location:
             raise InputError(f"{url!r}: expected {scheme}:PATH, got no path")
     else:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            # Without the URL, which may hold a password.
+            raise InputError(f"broker URL: expected {scheme}://HOST, got one that is none: {error}") from error
         query = parts.query
         location = parts._replace(query="", fragment="").geturl()
     try:

@@ -10,6 +10,7 @@ paho-mqtt 1.6 (Debian Bookworm) and 2.x name their callbacks' arguments differen
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import select
@@ -26,7 +27,10 @@ from motionsig.errors import InputError, MissingExtraError, SinkError
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
 
+logger = logging.getLogger(__name__)
+
 DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
+HANDSHAKE_TIMEOUT_S = 10.0
 TURN_S = 1.0
 """paho sends its pings and notices missing ones when it is looked after this often."""
 
@@ -109,6 +113,8 @@ class _ClosingSocket(ssl.SSLSocket):
 
     def do_handshake(self, block: bool = False) -> None:
         try:
+            # paho (1.6.1 and 2.2.0) waits as long as the keep-alive.
+            self.settimeout(HANDSHAKE_TIMEOUT_S)
             super().do_handshake(block)
         except OSError:
             self.close()
@@ -133,6 +139,7 @@ def tls_context(broker: Broker) -> ssl.SSLContext | None:
 class Connection:
     """A connection from its first packet to its end; every failure is a SinkError and ends it.
 
+    will: a topic and what the broker shall publish there, retained, should the connection end without a goodbye.
     acknowledged: message numbers the broker has acknowledged since the owner last cleared it. heard_s: time.monotonic()
     of the last packet that came from the broker.
     """
@@ -146,6 +153,7 @@ class Connection:
         keepalive_s: int,
         context: ssl.SSLContext | None = None,
         on_message: Callable[[MQTTMessage], None] | None = None,
+        will: tuple[str, bytes] | None = None,
     ) -> None:
         self._broker = broker
         self._mqtt = import_paho()
@@ -153,6 +161,7 @@ class Connection:
         self._accepted = False
         self._refused: str | None = None
         self._subscribed: int | None = None
+        self._listening: int | None = None
         self.acknowledged: list[int] = []
         self.heard_s = 0.0
         self._client = self._new_client(client_id, clean_session)
@@ -160,6 +169,8 @@ class Connection:
             self._client.username_pw_set(broker.username, broker.password)
         if context is not None:
             self._client.tls_set_context(context)
+        if will is not None:
+            self._client.will_set(*will, qos=1, retain=True)
         self._client.on_connect = self._on_connect
         self._client.on_publish = lambda client, userdata, mid, *rest: self.acknowledged.append(mid)
         self._client.on_subscribe = self._on_subscribe
@@ -184,7 +195,9 @@ class Connection:
     def _on_subscribe(self, client: Any, userdata: Any, mid: int, granted: Any, properties: Any = None) -> None:
         code = granted[0]
         code = code if isinstance(code, int) else code.value
-        if code >= 128:
+        if code >= 128 and mid == self._listening:
+            logger.warning("%s: the broker refused a subscription that can be done without", self._broker)
+        elif code >= 128:
             self._refused = "the broker refused the subscription: not authorised"
         self._subscribed = mid
 
@@ -209,9 +222,9 @@ class Connection:
                 wanted = "a client certificate (cert=, key=)" if self._broker.tls else "mqtts://"
                 raise SinkError(f"{error} before the broker let us in; does it want {wanted}?") from error
 
-    def publish(self, topic: str, payload: bytes) -> int:
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
         """Send at QoS 1; return the number that will appear in `acknowledged`."""
-        info = self._client.publish(topic, payload, qos=1)
+        info = self._client.publish(topic, payload, qos=1, retain=retain)
         self._check(info.rc)
         return info.mid
 
@@ -224,6 +237,11 @@ class Connection:
             if time.monotonic() > deadline:
                 raise SinkError(f"{self._broker}: no answer to the subscription within {timeout_s:g} s")
             self.turn(TURN_S)
+
+    def listen(self, topic: str) -> None:
+        """Subscribe without waiting, and without minding if the broker does not consent."""
+        code, self._listening = self._client.subscribe(topic, qos=0)
+        self._check(code)
 
     def turn(self, timeout_s: float, wake_fd: int | None = None) -> None:
         """Wait for the network, or for a byte on `wake_fd`, at most so long; then read, write and keep alive."""
@@ -276,7 +294,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         # OpenSSL adds the line of its source.
         return _sentence(re.sub(r" \(_ssl\.c:\d+\)", "", error.strerror))
-    return str(error) or type(error).__name__
+    return _sentence(re.sub(r"^_ssl\.c:\d+: ", "", str(error))) or type(error).__name__
 
 
 def _sentence(text: str) -> str:

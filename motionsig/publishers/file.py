@@ -12,6 +12,7 @@ import fcntl
 import itertools
 import logging
 import os
+import time
 from collections.abc import Iterator
 from types import TracebackType
 from typing import NamedTuple
@@ -23,7 +24,7 @@ from motionsig import wire
 from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.errors import InputError, SinkError, WireError
 from motionsig.publishers import SinkCounts
-from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, check_max_message_bytes, pack
+from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, check_begin, check_max_message_bytes, pack
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ def _find_tail(fd: int, path: str) -> int:
 
 
 class FileSink:
-    """Signatures appended to a file, numbered from 0 in this epoch."""
+    """Signatures appended to a file, numbered from 0 in this epoch until `begin` says otherwise."""
 
     def __init__(self, path: str, *, device: str, epoch: int, max_message_bytes: int, compress: bool) -> None:
         self._path = path
@@ -106,6 +107,9 @@ class FileSink:
         self._max_message_bytes = max_message_bytes
         self._compress = compress
         self._seq = 0
+        self._accepted = 0
+        self.last_error = None
+        """`publish` raises what goes wrong."""
         self.payload_bytes = 0
         """Bytes appended so far."""
         try:
@@ -135,7 +139,17 @@ class FileSink:
     @property
     def counts(self) -> SinkCounts:
         """What became of the signatures so far."""
-        return SinkCounts(accepted=self._seq, delivered=self._seq)
+        return SinkCounts(accepted=self._accepted, delivered=self._accepted)
+
+    @property
+    def turned_s(self) -> float:
+        """Now: nothing is left to the background."""
+        return time.monotonic()
+
+    def begin(self, epoch: int, seq: int) -> None:
+        """Number what is published from here on from `seq` within `epoch`."""
+        check_begin(self._device, epoch, seq)
+        self._epoch, self._seq = epoch, seq
 
     def publish(self, signatures: SignatureBatch) -> None:
         """Append a batch in one write. Raises SinkError, and has then appended none of it."""
@@ -160,6 +174,7 @@ class FileSink:
         self._size += len(data)
         self.payload_bytes += len(data)
         self._seq += len(signatures)
+        self._accepted += len(signatures)
 
     def close(self) -> None:
         """Close the file; closing twice is harmless."""

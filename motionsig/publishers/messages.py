@@ -36,6 +36,13 @@ def check_max_message_bytes(max_message_bytes: int) -> None:
         )
 
 
+def check_begin(device: str, epoch: int, seq: int) -> None:
+    """Raise InputError where no message could carry these."""
+    wire.check_origin(device, epoch)
+    if not 0 <= seq < 1 << 63:
+        raise InputError(f"seq: expected an integer from 0 to 2^63 - 1, got {seq!r}")
+
+
 def pack(
     signatures: SignatureBatch,
     *,

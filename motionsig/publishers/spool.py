@@ -1,49 +1,62 @@
-"""A bounded queue on disk that outlives the process that fills it.
+"""A bounded queue on disk that outlives the process that fills it, with a stage in RAM before it.
 
-A directory of append-only segment files holds frames: mark, count of signatures, length, CRC-32, payload. `append`
-hands each frame to the kernel in one write(2), which survives kill -9 of the process; only a power cut needs `sync`,
-and whoever owns the queue decides when that wear on the flash is worth it, because most frames are delivered and
-deleted before the kernel would have written them back. Deleting works on whole segments, so nothing is ever rewritten
-in place.
+Frames (`frames`) are appended to segment files, each in one write(2), which survives kill -9 of the process. With a
+stage they are first appended to a file of the same name on a tmpfs. What the receiver has acknowledged by then is
+deleted there and never wears the flash; what is still waiting after `secure_s` is moved: written behind the segment's
+part on the disk and forced down, then cut from the stage. So a segment is its disk part and what the stage holds behind
+it. Without a stage the same happens in place, and moving is forcing down. `append` never waits for the disk: whoever
+owns the queue calls `sync` when `due_in_s` says so.
+
+Deleting works on whole segments, so nothing is ever rewritten in place. How far the receiver got is kept for each
+segment in memory only: after a restart all that is still there is sent again, and the receiver drops what it has.
 
 Opening never fails for damage. A kill, a power cut or worn flash may leave a torn or altered frame anywhere; reading
-goes on at the next frame whose CRC holds, and what was skipped is counted. A new process starts a new segment instead
-of appending behind a tail it did not write. How far the receiver got is not kept: after a restart all that is still
-there is sent again, and the receiver drops what it has already.
+goes on at the next sound one, and what was skipped is counted. A move that was cut short leaves frames in both places:
+those of the stage are skipped. A new process starts a new segment instead of appending behind a tail it did not write.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import fcntl
 import logging
+import math
 import os
 import re
-import struct
 import threading
-import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
 from pathlib import Path
 from typing import NamedTuple
 
 from motionsig.errors import InputError, SinkError
+from motionsig.publishers.frames import frame, scan
+from motionsig.publishers.segments import SEGMENT_BYTES, Segment, claim, sync_folder, write_all
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_MAX_BYTES = 16 * 1024 * 1024
 MIN_MAX_BYTES = 64 * 1024
-MAX_PAYLOAD_BYTES = 1024 * 1024
-SEGMENT_BYTES = 256 * 1024
 SEGMENTS_AT_LEAST = 16
 """A full spool drops one segment, so no more than this fraction of it at once."""
 
+STAGE_BYTES_AT_LEAST = 1024 * 1024
+"""The stage may grow to this, or to a sixteenth of the spool if that is more, while the disk takes nothing."""
+
+SECURE_AFTER_S = 9.0
+"""Age at which a record that nobody acknowledged is forced to disk: a second is left of the promised ten to do it."""
+
 FULL_POLICIES = ("oldest", "newest", "wait")
 
-_MARK = b"\xf7mS\x01"
-_HEADER = struct.Struct("<4sIII")
-_SEGMENT_NAME = re.compile(r"(\d{12})\.segment")
+_SEGMENT_NAME = re.compile(r"(\d{12,18})\.segment")
 _OUT_OF_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def check_limits(max_bytes: int, full: str) -> None:
+    """Raise InputError for a size that is too small and for what is no policy."""
+    if full not in FULL_POLICIES:
+        raise InputError(f"full: expected one of {', '.join(FULL_POLICIES)}, got {full!r}")
+    if max_bytes < MIN_MAX_BYTES:
+        raise InputError(f"max_bytes: expected at least {MIN_MAX_BYTES}, got {max_bytes}")
 
 
 class Position(NamedTuple):
@@ -54,129 +67,111 @@ class Position(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One payload of `rows` signatures, from `start` to `end` in the spool."""
+    """One payload of `rows` signatures, from `start` to `end` in the spool; again: it was sent before."""
 
     payload: bytes
     rows: int
     start: Position
     end: Position
-
-
-@dataclass(slots=True)
-class _Segment:
-    path: Path
-    # Offsets go on counting when a drained file is cut to nothing, so that positions never run backwards.
-    base: int = 0
-    end: int = 0
-    unacknowledged: int = 0
-    unsynced: bool = False
-
-    @property
-    def size(self) -> int:
-        return self.end - self.base
-
-
-def frame(payload: bytes, count: int) -> bytes:
-    """Return `payload` as it lies in a segment."""
-    check = zlib.crc32(payload, zlib.crc32(struct.pack("<II", count, len(payload))))
-    return _HEADER.pack(_MARK, count, len(payload), check) + payload
-
-
-def scan(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """Yield (start, end, count, payload) of every sound frame in `data`, skipping whatever else is there."""
-    at = data.find(_MARK)
-    while 0 <= at <= len(data) - _HEADER.size:
-        _, count, length, check = _HEADER.unpack_from(data, at)
-        end = at + _HEADER.size + length
-        if length <= MAX_PAYLOAD_BYTES and end <= len(data):
-            payload = data[at + _HEADER.size : end]
-            if zlib.crc32(payload, zlib.crc32(struct.pack("<II", count, length))) == check:
-                yield at, end, count, payload
-                at = data.find(_MARK, end)
-                continue
-        at = data.find(_MARK, at + 1)
+    again: bool
 
 
 class Spool:
     """The queue in `path`, owned by one process at a time; every method may be called from any thread.
 
+    stage: a directory in RAM that survives the process; what lies there alone is bounded. With one, a disk that cannot
+    be used is no error: the stage is all there is until it can.
     full: what happens when `max_bytes` are used up. "oldest" drops the oldest segment, "newest" drops what was to be
     appended, "wait" refuses it without dropping anything, for a caller that can wait.
     dropped: signatures given up so far. recovered: signatures found on opening. damaged_bytes: skipped on opening.
-    Raises SinkError where the directory cannot be used or another process has it open.
+    Raises SinkError where neither directory can be used or another process has one open.
     """
 
-    def __init__(self, path: Path, *, max_bytes: int = DEFAULT_MAX_BYTES, full: str = "oldest") -> None:
-        if full not in FULL_POLICIES:
-            raise InputError(f"full: expected one of {', '.join(FULL_POLICIES)}, got {full!r}")
-        if max_bytes < MIN_MAX_BYTES:
-            raise InputError(f"max_bytes: expected at least {MIN_MAX_BYTES}, got {max_bytes}")
+    def __init__(
+        self,
+        path: Path,
+        *,
+        stage: Path | None = None,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        full: str = "oldest",
+        secure_s: float = SECURE_AFTER_S,
+    ) -> None:
+        check_limits(max_bytes, full)
         self.path = path
+        self.max_bytes = max_bytes
         self.dropped = 0
         self.recovered = 0
         self.damaged_bytes = 0
         self._full = full
-        self._max_bytes = max_bytes
+        self._secure_s = secure_s
         self._segment_bytes = min(SEGMENT_BYTES, max_bytes // SEGMENTS_AT_LEAST)
+        self._stage_bytes = max(STAGE_BYTES_AT_LEAST, max_bytes // 16)
         self._lock = threading.Lock()
-        self._segments: dict[int, _Segment] = {}
+        # One at a time forces things down; taken before `_lock`, never while holding it.
+        self._disk_lock = threading.Lock()
+        self._segments: dict[int, Segment] = {}
         self._active: int | None = None
         self._active_fd = -1
         self._next_number = 1
-        self._lock_fd = self._claim()
-        try:
-            self._recover()
-        except OSError as error:
-            os.close(self._lock_fd)
-            raise SinkError(f"{path}: the spool cannot be read: {error}") from error
+        self._failure: OSError | None = None
+        self._retry_s = -math.inf
+        self._stage_failed = False
+        self._closed = False
+        self._locks: dict[Path, int] = {}
+        self._stage = self._open_stage(stage) if stage is not None else None
+        self._open_disk()
 
-    def _claim(self) -> int:
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock_fd = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise SinkError(
-                f"{self.path}: expected a directory to spool to: {error}; choose one with spool=PATH"
-            ) from error
-        try:
-            fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.read(lock_fd, 32).decode("ascii", "replace") or "unknown"
-            os.close(lock_fd)
-            raise SinkError(
-                f"{self.path}: another publisher (process {holder}) has this spool open; "
-                "stop it or choose another with spool=PATH"
-            ) from error
-        # The number is for the message above only, so a disk too full to hold it is no reason to stop.
-        try:
-            os.ftruncate(lock_fd, 0)
-            os.write(lock_fd, str(os.getpid()).encode("ascii"))
-        except OSError as error:
-            logger.warning("%s: the process number was not noted: %s", self.path, error)
-        return lock_fd
+    @property
+    def folders(self) -> list[Path]:
+        """The directories that are ours, the disk's first."""
+        return sorted(self._locks, key=self.path.__ne__)
 
-    def _recover(self) -> None:
-        for name in sorted(os.listdir(self.path)):
-            match = _SEGMENT_NAME.fullmatch(name)
-            if match is None:
-                continue
-            segment = _Segment(self.path / name)
-            data = segment.path.read_bytes()
-            sound_bytes = 0
-            for start, end, count, _ in scan(data):
-                sound_bytes += end - start
-                segment.unacknowledged += count
-            self.damaged_bytes += len(data) - sound_bytes
-            self._next_number = int(match[1]) + 1
-            if not sound_bytes:
-                segment.path.unlink()
-                continue
-            segment.end = len(data)
-            segment.unsynced = True
-            self.recovered += segment.unacknowledged
-            self._segments[int(match[1])] = segment
+    def _open_stage(self, stage: Path) -> Path | None:
+        try:
+            self._locks[stage] = claim(stage)
+            return stage
+        except SinkError:
+            raise
+        except OSError as error:
+            logger.warning("%s: %s; signatures go to disk at once", stage, error)
+            return None
+
+    def _open_disk(self) -> None:
+        try:
+            self._locks[self.path] = claim(self.path)
+        except SinkError:
+            self._let_go()
+            raise
+        except OSError as error:
+            if self._stage is None:
+                raise SinkError(
+                    f"{self.path}: expected a directory to spool to: {error}; choose one with spool=PATH"
+                ) from error
+            self._note_failure(error)
+            # Above whatever the directory may turn out to hold once it can be used.
+            self._next_number = round(time.time() * 100)
+        self._recover()
         if self.damaged_bytes:
             logger.warning("%s: %d damaged bytes skipped", self.path, self.damaged_bytes)
+
+    def _recover(self) -> None:
+        numbers = set()
+        for folder in (self.path, self._stage):
+            with contextlib.suppress(OSError):
+                names = os.listdir(folder) if folder is not None else []
+                numbers |= {int(match[1]) for match in map(_SEGMENT_NAME.fullmatch, names) if match}
+        for number in sorted(numbers - self._segments.keys()):
+            segment = self._new_segment(number)
+            self.damaged_bytes += segment.restore()
+            self.recovered += segment.unacknowledged
+            if segment.size:
+                self._segments[number] = segment
+            self._next_number = max(self._next_number, number + 1)
+        self._segments = dict(sorted(self._segments.items()))
+
+    def _new_segment(self, number: int) -> Segment:
+        name = f"{number:012d}.segment"
+        return Segment(self.path / name, self._stage / name if self._stage is not None else None)
 
     @property
     def first(self) -> Position:
@@ -194,6 +189,19 @@ class Spool:
                 return Position(self._active, self._segments[self._active].end)
             return Position(self._next_number, 0)
 
+    def border(self, most_bytes: int) -> Position:
+        """Return a border between segments that at most `most_bytes` of what is here lie behind."""
+        with self._lock:
+            border, behind = self._next_number, 0
+            for number, segment in reversed(self._segments.items()):
+                behind += segment.end - max(segment.base, segment.forgotten)
+                if behind > most_bytes:
+                    if number == self._active:
+                        self._seal()
+                    break
+                border = number
+            return Position(border, 0)
+
     @property
     def pending(self) -> int:
         """Signatures accepted, not dropped and not yet acknowledged."""
@@ -206,8 +214,26 @@ class Spool:
         with self._lock:
             return self._used_bytes()
 
+    @property
+    def limit_bytes(self) -> int:
+        """What `used_bytes` may become at present: `max_bytes`, and less while the disk refuses."""
+        with self._lock:
+            if self._failure is None:
+                return self.max_bytes
+            on_disk = sum(segment.mid - segment.base for segment in self._segments.values())
+            return min(self.max_bytes, on_disk + (self._stage_bytes if self._stage is not None else 0))
+
+    @property
+    def failure(self) -> str | None:
+        """Why the disk takes no signatures at present, None while it does."""
+        failure = self._failure
+        return None if failure is None else f"{self.path}: the disk takes no signatures: {failure.strerror or failure}"
+
     def _used_bytes(self) -> int:
         return sum(segment.size for segment in self._segments.values())
+
+    def _staged_bytes(self) -> int:
+        return sum(segment.staged_bytes for segment in self._segments.values())
 
     def append(self, payload: bytes, count: int) -> bool:
         """Take a payload of `count` signatures; return whether it is now safe from the end of this process.
@@ -217,18 +243,23 @@ class Spool:
         """
         framed = frame(payload, count)
         with self._lock:
-            if self._lock_fd < 0:
+            if self._closed:
                 raise SinkError(f"{self.path}: this spool is closed")
-            while self._used_bytes() + len(framed) > self._max_bytes:
-                if not self._make_room(f"{self._max_bytes} bytes are used up"):
+            while self._used_bytes() + len(framed) > self.max_bytes:
+                if not self._make_room(f"{self.max_bytes} bytes are used up"):
                     return self._refuse(count)
+        if self._stage is not None and not self._relieve_stage(len(framed)):
+            return self._refuse(count)
+        with self._lock:
+            if self._closed:
+                raise SinkError(f"{self.path}: this spool is closed")
             while True:
                 try:
                     self._write(framed, count)
                     return True
                 except OSError as error:
                     if error.errno not in _OUT_OF_ROOM:
-                        logger.warning("%s: %s; the newest signatures are dropped", self.path, error)
+                        self._note_failure(error)
                         self.dropped += count
                         return False
                     if not self._make_room(str(error)):
@@ -239,49 +270,94 @@ class Spool:
             self.dropped += count
         return False
 
-    def _make_room(self, reason: str) -> bool:
-        """Delete the oldest segment where that loses nothing or is the policy; return whether there was one."""
-        for number, segment in self._segments.items():
-            if segment.unacknowledged and self._full != "oldest":
-                return False
-            if segment.unacknowledged:
-                logger.debug("%s: %s: %d signatures dropped", self.path, reason, segment.unacknowledged)
-                self.dropped += segment.unacknowledged
-            self._delete(number)
-            return True
-        return False
+    def _relieve_stage(self, more_bytes: int) -> bool:
+        """Return whether the stage has room, after moving what it holds or, where the disk refuses, dropping."""
+        while True:
+            with self._lock:
+                if self._staged_bytes() + more_bytes <= self._stage_bytes:
+                    return True
+            if time.monotonic() >= self._retry_s:
+                with contextlib.suppress(SinkError):
+                    self.sync()
+            with self._lock:
+                if self._staged_bytes() + more_bytes <= self._stage_bytes:
+                    return True
+                # Only a full disk takes more once something else is deleted from it.
+                full = self._failure is not None and self._failure.errno in _OUT_OF_ROOM
+                if not self._make_room(str(self._failure or "the stage is full"), staged_only=not full):
+                    return False
+
+    def _make_room(self, reason: str, *, staged_only: bool = False) -> bool:
+        """Delete a segment, the oldest of those where that loses nothing, or is the policy; return whether any was."""
+        there = {number: one for number, one in self._segments.items() if not staged_only or one.mid == one.base}
+        settled = [number for number, segment in there.items() if not segment.unacknowledged]
+        victims = settled or (list(there) if self._full == "oldest" else [])
+        if not victims:
+            return False
+        segment = self._segments[victims[0]]
+        if segment.unacknowledged:
+            logger.debug("%s: %s: %d signatures dropped", self.path, reason, segment.unacknowledged)
+            self.dropped += segment.unacknowledged
+        if segment.mid > segment.base:
+            self._retry_s = -math.inf
+        self._delete(victims[0])
+        return True
 
     def _write(self, framed: bytes, count: int) -> None:
         if self._active is not None and self._segments[self._active].size >= self._segment_bytes:
             self._seal()
+        try:
+            segment = self._put(framed, on_disk=self._stage is None)
+        except OSError as error:
+            if self._stage is None:
+                raise
+            if not self._stage_failed:
+                logger.warning("%s: %s; signatures go to disk at once", self._stage, error)
+            self._stage_failed = True
+            self._seal()
+            segment = self._put(framed, on_disk=True)
+        segment.end += len(framed)
+        if segment.staged is None:
+            segment.mid = segment.end
+        segment.unacknowledged += count
+        segment.fresh.append((segment.end, time.monotonic()))
+
+    def _put(self, framed: bytes, *, on_disk: bool) -> Segment:
+        """Write at the end of the active segment, or of a new one where there is none, and return it."""
         if self._active is None:
-            path = self.path / f"{self._next_number:012d}.segment"
-            self._active_fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            segment = self._new_segment(self._next_number)
+            if on_disk:
+                segment.staged = None
+            path = segment.staged or segment.path
+            self._active_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
             self._active = self._next_number
-            self._segments[self._active] = _Segment(path)
+            self._segments[self._active] = segment
             self._next_number += 1
         segment = self._segments[self._active]
         try:
-            written = os.write(self._active_fd, framed)
-            if written < len(framed):
-                raise OSError(errno.ENOSPC, f"only {written} of {len(framed)} bytes could be written")
+            write_all(self._active_fd, framed)
         except OSError:
             self._cut_back(segment)
             raise
-        segment.end += len(framed)
-        segment.unacknowledged += count
-        segment.unsynced = True
+        if segment.staged is not None:
+            self._stage_failed = False
+        return segment
 
-    def _cut_back(self, segment: _Segment) -> None:
+    def _cut_back(self, segment: Segment) -> None:
         try:
-            os.ftruncate(self._active_fd, segment.size)
+            os.ftruncate(self._active_fd, segment.size if segment.staged is None else segment.staged_bytes)
         except OSError as error:
             # Leave the torn frame to the scan, and write no further behind it.
             logger.warning("%s: a torn frame stays: %s", segment.path, error)
             self._seal()
 
     def _seal(self) -> None:
-        os.close(self._active_fd)
+        if self._active_fd >= 0:
+            os.close(self._active_fd)
+        segment = self._segments.get(self._active) if self._active is not None else None
+        if segment is not None and segment.staged is not None and not segment.staged_bytes:
+            with contextlib.suppress(OSError):
+                segment.staged.unlink()
         self._active_fd = -1
         self._active = None
 
@@ -289,110 +365,247 @@ class Spool:
         segment = self._segments.pop(number)
         if number == self._active:
             self._seal()
-        try:
-            segment.path.unlink()
-        except OSError as error:
-            logger.warning("%s: could not be deleted and will be sent again after a restart: %s", segment.path, error)
+        segment.unlink()
 
-    def read(self, position: Position) -> list[Record]:
-        """Return the records from `position` on, up to the end of one segment; empty at the end of the spool."""
+    def _opened(self, number: int) -> int | None:
+        return self._active_fd if number == self._active else None
+
+    def read(self, position: Position, until: Position | None = None) -> list[Record]:
+        """Return the records from `position` on, up to the end of one segment; empty at the end of the spool.
+
+        until: a border, as `border` gives them, to stop at.
+        """
         with self._lock:
-            if self._lock_fd < 0:
+            if self._closed:
                 return []
             for number, segment in self._segments.items():
-                start = max(segment.base, position.offset) if number == position.segment else segment.base
+                start = max(segment.base, segment.forgotten, position.offset if number == position.segment else 0)
                 if number < position.segment or start >= segment.end:
                     continue
+                if until is not None and number >= until.segment:
+                    break
                 try:
-                    fd = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
-                    try:
-                        data = os.pread(fd, segment.end - start, start - segment.base)
-                    finally:
-                        os.close(fd)
+                    data = segment.stored(start, self._opened(number))
                 except OSError as error:
                     logger.warning("%s: %s; %d signatures are lost", segment.path, error, segment.unacknowledged)
                     self.dropped += segment.unacknowledged
                     segment.unacknowledged = 0
+                    segment.settled = segment.forgotten = segment.end
+                    segment.fresh.clear()
                     continue
                 records = [
-                    Record(payload, count, Position(number, start + begin), Position(number, start + end))
+                    Record(
+                        payload,
+                        count,
+                        Position(number, start + begin),
+                        Position(number, start + end),
+                        start + end <= segment.sent,
+                    )
                     for begin, end, count, payload in scan(data)
                 ]
                 if records:
                     return records
         return []
 
-    def acknowledge(self, segment: int, count: int) -> None:
-        """Note that `count` more signatures of a segment have reached the receiver: dropping them loses nothing."""
+    def holds(self, position: Position) -> bool:
+        """Return whether the segment of a record is still here."""
         with self._lock:
-            if segment in self._segments:
-                self._segments[segment].unacknowledged -= count
+            return position.segment in self._segments
 
-    def give_up(self, segment: int, count: int) -> None:
-        """Count `count` signatures of a segment as dropped: they can never be sent."""
+    def note_sent(self, end: Position) -> None:
+        """Note that the record that ends here has been sent: from now on it is sent again."""
         with self._lock:
-            if segment in self._segments:
-                self._segments[segment].unacknowledged -= count
-            self.dropped += count
+            if end.segment in self._segments:
+                segment = self._segments[end.segment]
+                segment.sent = max(segment.sent, end.offset)
 
-    def forget(self, position: Position) -> None:
-        """Delete what lies before `position`, as far as whole segments or a drained spool allow it."""
+    def acknowledge(self, end: Position, count: int) -> bool:
+        """Note that the receiver has the `count` signatures of the record that ends here; return whether that is new.
+
+        The records of one segment are acknowledged in order. Dropping them from here on loses nothing.
+        """
         with self._lock:
-            if self._lock_fd < 0:
+            segment = self._segments.get(end.segment)
+            if segment is None or end.offset <= segment.settled:
+                return False
+            segment.settled = end.offset
+            segment.unacknowledged -= count
+            segment.secured(end.offset)
+            return True
+
+    def give_up(self, end: Position, count: int) -> None:
+        """Count the `count` signatures of the record that ends here as dropped: they can never be sent."""
+        with self._lock:
+            segment = self._segments.get(end.segment)
+            if segment is not None and end.offset not in segment.hopeless:
+                segment.hopeless.add(end.offset)
+                segment.unacknowledged -= count
+                self.dropped += count
+
+    def forget(self, first: Position, position: Position) -> None:
+        """Delete what lies between the segment of `first` and `position`, as far as whole segments allow it."""
+        with self._lock:
+            if self._closed:
                 # After `close` the files may be another process's.
                 return
-            for number in list(self._segments):
+            for number in [number for number in self._segments if first.segment <= number <= position.segment]:
                 segment = self._segments[number]
-                if number > position.segment or (number == position.segment and position.offset < segment.end):
-                    return
+                if number == position.segment:
+                    segment.forgotten = max(segment.forgotten, position.offset)
+                    if segment.forgotten < segment.end:
+                        return
                 # Passed over without ever being acknowledged: the disk altered them after they were written.
                 self.dropped += segment.unacknowledged
                 segment.unacknowledged = 0
                 if number != self._active or not self._empty(segment):
                     self._delete(number)
 
-    def _empty(self, segment: _Segment) -> bool:
+    def _empty(self, segment: Segment) -> bool:
         # Cutting the file is cheaper than deleting it and creating another for the next signature.
+        if segment.staged is not None and segment.mid > segment.base:
+            return False
         try:
             os.ftruncate(self._active_fd, 0)
         except OSError as error:
             logger.warning("%s: could not be emptied: %s", segment.path, error)
             return False
-        segment.base = segment.end
+        segment.base = segment.mid = segment.staged_from = segment.end
+        segment.fresh.clear()
         return True
 
-    def sync(self) -> None:
-        """Make all that was appended survive a power cut. Raises SinkError where the disk refuses."""
+    def due_in_s(self, now_s: float) -> float:
+        """Return how long until `sync` has to be called; at most `secure_s`, as more may come."""
         with self._lock:
-            segments = [segment for segment in self._segments.values() if segment.unsynced and segment.size]
-            for segment in segments:
-                segment.unsynced = False
-        if not segments:
-            return
-        # Outside the lock: an SD card may take seconds, and `append` should not wait for it.
-        for path in [*(segment.path for segment in segments), self.path]:
+            # With nothing to force down, a disk that refused is tried all the same.
+            idle_s = now_s if self._failure is None else -math.inf
+            oldest_s = min((one.fresh[0][1] for one in self._segments.values() if one.fresh), default=idle_s)
+            return min(self._secure_s, max(0.0, oldest_s + self._secure_s - now_s, self._retry_s - now_s))
+
+    def sync(self) -> None:
+        """Make all that was appended and not acknowledged survive a power cut. Raises SinkError where the disk refuses.
+
+        A failure is logged when it begins and when it ends.
+        """
+        with self._disk_lock:
+            with self._lock:
+                fresh = [(number, segment) for number, segment in self._segments.items() if segment.fresh]
             try:
-                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    os.fsync(fd)
-                finally:
-                    os.close(fd)
-            except FileNotFoundError:
-                # Delivered or dropped in the meantime.
-                continue
+                for number, segment in fresh:
+                    self._secure(number, segment)
+                if self._failure is not None and not fresh:
+                    self._try_disk()
             except OSError as error:
-                raise SinkError(f"{path}: the spool could not be written to disk: {error}") from error
+                self._note_failure(error)
+                raise SinkError(f"{self.path}: the spool could not be written to disk: {error}") from error
+            if self._failure is not None:
+                logger.warning("%s: the disk takes signatures again", self.path)
+                self._failure, self._retry_s = None, -math.inf
+
+    def _note_failure(self, error: OSError) -> None:
+        if self._failure is None or self._failure.errno != error.errno:
+            meanwhile = "; they wait in RAM" if self._stage is not None else ""
+            logger.warning("%s: the disk takes no signatures%s: %s", self.path, meanwhile, error)
+        self._failure, self._retry_s = error, time.monotonic() + self._secure_s
+
+    def _claim_disk(self) -> None:
+        if self.path not in self._locks:
+            self._locks[self.path] = claim(self.path)
+            with self._lock:
+                self._recover()
+
+    def _try_disk(self) -> None:
+        self._claim_disk()
+        path = self.path / "trial"
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            write_all(fd, bytes(4096))
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+            path.unlink()
+
+    def _secure(self, number: int, segment: Segment) -> None:
+        """Bring a segment to the disk, outside the lock: an SD card may take seconds, and `append` must not wait."""
+        self._claim_disk()
+        with self._lock:
+            if self._closed or self._segments.get(number) is not segment:
+                return
+            if segment.staged is not None and segment.forgotten > segment.mid:
+                # Nothing on the disk is needed any more, nor what the stage begins with.
+                with contextlib.suppress(FileNotFoundError):
+                    segment.path.unlink()
+                segment.base = segment.mid = segment.forgotten
+                segment.named = False
+            base, mid, end = segment.base, segment.mid, segment.end
+            data = segment.stored(mid, self._opened(number))
+        staged = segment.staged is not None
+        try:
+            fd = os.open(segment.path, os.O_WRONLY | os.O_CLOEXEC | (os.O_CREAT if staged else 0), 0o600)
+        except FileNotFoundError:
+            # Delivered or dropped in the meantime, or somebody deleted it: nothing more goes there.
+            with self._lock:
+                segment.fresh.clear()
+                if number == self._active:
+                    self._seal()
+            return
+        try:
+            if data:
+                write_all(fd, data, mid - base)
+            os.fsync(fd)
+        except OSError:
+            if staged:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(fd, mid - base)
+            raise
+        finally:
+            os.close(fd)
+        if not segment.named:
+            sync_folder(self.path)
+        with self._lock:
+            moved_away = staged and (segment.base, segment.mid) != (base, mid)
+            if self._segments.get(number) is not segment or moved_away:
+                # Deleted or emptied in the meantime; what was written just now is nothing any more.
+                with contextlib.suppress(FileNotFoundError):
+                    segment.path.unlink()
+                return
+            segment.named = True
+            segment.secured(end)
+            if staged:
+                segment.mid = end
+                self._cut_stage(number, segment)
+
+    def _cut_stage(self, number: int, segment: Segment) -> None:
+        if segment.end > segment.mid or segment.staged is None:
+            # The next move takes the rest; `staged_from` tells where it begins.
+            return
+        try:
+            if number == self._active:
+                os.ftruncate(self._active_fd, 0)
+                if not os.fstat(self._active_fd).st_nlink:
+                    # Somebody deleted it. Nothing is lost now, but would be with the next kill.
+                    self._seal()
+            else:
+                segment.staged.unlink(missing_ok=True)
+        except OSError as error:
+            logger.warning("%s: could not be emptied: %s", segment.staged, error)
+            return
+        segment.staged_from = segment.end
+
+    def _let_go(self) -> None:
+        for lock_fd in self._locks.values():
+            os.close(lock_fd)
+        self._locks.clear()
 
     def close(self) -> None:
-        """Let go of the directory; what is in it waits for the next process."""
+        """Let go of the directories; what is in them waits for the next process."""
         with self._lock:
-            if self._lock_fd < 0:
+            if self._closed:
                 return
+            self._closed = True
             if self._active is not None:
                 drained = self._segments[self._active].size == 0
                 if drained:
                     self._delete(self._active)
                 else:
                     self._seal()
-            os.close(self._lock_fd)
-            self._lock_fd = -1
+            self._let_go()

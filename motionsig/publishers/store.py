@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -27,7 +28,7 @@ from motionsig import wire
 from motionsig.blocks import Quality, SignatureBatch, SignatureSpec
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers import SinkCounts
-from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, check_max_message_bytes, pack
+from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, check_begin, check_max_message_bytes, pack
 from motionsig.quantization import Group, Quantization
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ class Store:
 
 
 class StoreSink:
-    """Signatures into a local store, numbered from 0 in this epoch."""
+    """Signatures into a local store, numbered from 0 in this epoch until `begin` says otherwise."""
 
     def __init__(self, store: Store, *, device: str, epoch: int, max_message_bytes: int) -> None:
         self._store = store
@@ -237,21 +238,34 @@ class StoreSink:
         self._epoch = epoch
         self._max_message_bytes = max_message_bytes
         self._seq = 0
+        self._accepted = 0
         self._stored = 0
         self._duplicates = 0
         self._conflicts = 0
         self.payload_bytes = 0
         """What the same signatures, published in the same batches, would be as wire messages."""
+        self.last_error = None
+        """`publish` raises what goes wrong."""
 
     @property
     def counts(self) -> SinkCounts:
         """What became of the signatures so far."""
         return SinkCounts(
-            accepted=self._seq,
+            accepted=self._accepted,
             delivered=self._stored + self._duplicates,
             duplicates=self._duplicates,
             conflicts=self._conflicts,
         )
+
+    @property
+    def turned_s(self) -> float:
+        """Now: nothing is left to the background."""
+        return time.monotonic()
+
+    def begin(self, epoch: int, seq: int) -> None:
+        """Number what is published from here on from `seq` within `epoch`."""
+        check_begin(self._device, epoch, seq)
+        self._epoch, self._seq = epoch, seq
 
     def publish(self, signatures: SignatureBatch) -> None:
         """Store a batch in one transaction. Raises SinkError, and has then stored none of it."""
@@ -265,6 +279,7 @@ class StoreSink:
         )
         self.payload_bytes += sum(len(message.data) for message in packed)
         self._seq += len(signatures)
+        self._accepted += len(signatures)
         self._stored += added.stored
         self._duplicates += added.duplicates
         self._conflicts += added.conflicts

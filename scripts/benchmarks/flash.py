@@ -1,5 +1,6 @@
 """What the spool writes to flash per signature at the pace of a live sensor, broker there and broker away.
 
+With a stage in RAM, as a service has one, without, and strict.
 The spool lies on an ext4 of its own, in a file mounted as a loop device, so that what the device counts is what would
 reach an SD card: data, metadata and journal. Needs root.
 """
@@ -24,6 +25,7 @@ from motionsig.blocks import SignatureBatch
 
 HOP_S = 1.28
 SIGNATURES = 60
+WAIT_S = 11.0
 
 
 def written_bytes(device: str) -> int:
@@ -31,21 +33,27 @@ def written_bytes(device: str) -> int:
     return 512 * int(Path(f"/sys/block/{device}/stat").read_text().split()[6])
 
 
-def publish(url: str, spool: Path, **options: object) -> None:
-    """Publish one signature every HOP_S, as a live sensor would."""
+def publish(url: str, spool: Path, device: str, **options: object) -> float:
+    """Publish one signature every HOP_S, as a live sensor would; return the bytes written per signature meanwhile."""
     card = open_encoder(device="cpu").card
     random = np.random.default_rng(0)
     hop_ns = round(HOP_S * 1e9)
     with open_sink(url, device="bench", epoch=1, spool=str(spool), close_timeout_s=1, **options) as sink:
+        subprocess.run(["sync", "-f", spool], check=True)
+        before = written_bytes(device)
         began = time.monotonic()
         for number in range(SIGNATURES):
             codes = random.integers(-128, 128, (1, card.dim)).astype(np.int8)
             start_ns = np.array([number * hop_ns], np.int64)
             sink.publish(SignatureBatch(start_ns, codes, np.zeros(1, np.uint8), hop_ns, card.spec))
             time.sleep(max(0.0, began + (number + 1) * HOP_S - time.monotonic()))
+        # What still waits is delivered or forced down by now.
+        time.sleep(WAIT_S)
+        subprocess.run(["sync", "-f", spool], check=True)
+        return (written_bytes(device) - before) / SIGNATURES
 
 
-def measure(folder: Path, name: str, url: str, results: dict[str, float], **options: object) -> None:
+def measure(folder: Path, name: str, url: str, results: dict[str, float], options: dict[str, object]) -> None:
     """Publish into a spool on a file system of its own; note the bytes written per signature."""
     image, mount = folder / f"{name}.img", folder / name
     mount.mkdir()
@@ -53,15 +61,13 @@ def measure(folder: Path, name: str, url: str, results: dict[str, float], **opti
     subprocess.run(["mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", image], check=True)
     subprocess.run(["mount", "-o", "loop,noatime", image, mount], check=True)
     try:
-        subprocess.run(["sync", "-f", mount], check=True)
         device = Path(
             subprocess.run(["findmnt", "-no", "SOURCE", mount], capture_output=True, text=True).stdout.strip()
         )
-        before = written_bytes(device.name)
-        publish(url, mount / "spool", **options)
-        results[name] = (written_bytes(device.name) - before) / SIGNATURES
+        results[name] = publish(url, mount / "spool", device.name, **options)
     finally:
-        subprocess.run(["umount", mount], check=True)
+        # Lazily: another thread's child, not yet started, may still hold what this one had open.
+        subprocess.run(["umount", "-l", mount], check=True)
 
 
 def main() -> None:
@@ -71,16 +77,25 @@ def main() -> None:
         return
     results: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder, Broker(Path(folder) / "broker") as broker:
+        ram = Path(folder) / "ram"
+        ram.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", ram], check=True)
         here, away = f"mqtt://127.0.0.1:{broker.port}", "mqtt://127.0.0.1:9"
-        cases = [("broker_there", here, {}), ("broker_away", away, {}), ("broker_away_strict", away, {"strict": True})]
-        threads = [
-            threading.Thread(target=measure, args=(Path(folder), name, url, results), kwargs=options)
-            for name, url, options in cases
+        cases: list[tuple[str, str, dict[str, object]]] = [
+            ("broker_there_stage", here, {"stage": f"{ram}/there"}),
+            ("broker_away_stage", away, {"stage": f"{ram}/away"}),
+            ("broker_there", here, {}),
+            ("broker_away", away, {}),
+            ("broker_there_strict", here, {"strict": True}),
+            ("broker_away_strict", away, {"strict": True}),
         ]
+        threads = [threading.Thread(target=measure, args=(Path(folder), name, url, results, options))
+                   for name, url, options in cases]  # fmt: skip
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+        subprocess.run(["umount", "-l", ram], check=True)
     for name, _, _ in cases:
         print(f"  {name.replace('_', ' '):20s}{results[name]:8,.0f} B per signature of 64 B")
 

@@ -100,7 +100,9 @@ class Broker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        # An orderly end takes a tenth of a second, and nobody looks at what it would save.
+        if self._process is not None:
+            self.kill()
 
 
 class Proxy:

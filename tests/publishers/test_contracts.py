@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from broker import PERSISTENT, Broker
-from made import assert_same, numbered
+from made import assert_same, numbered, wait_until
 
-from motionsig.blocks import SignatureBatch
+from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.collector import collect
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers import SCHEMES, Sink, open_sink, read_signatures, sink_options
@@ -119,6 +120,8 @@ def test_unknown_options_are_refused_by_name(scheme: str, tmp_path: Path) -> Non
         ("mqtt://h?prefix=a%2F%23", "without"),
         ("mqtt://h?in_flight=0", "in_flight"),
         ("mqtt://h?full=both", "oldest, newest, wait"),
+        ("mqtt://h?home_assistant=a%2F%2Fb", "home_assistant: expected 1 to"),
+        ("mqtt://[", "broker URL: expected mqtt://HOST"),
     ],
 )
 def test_urls_that_mean_nothing(url: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +132,12 @@ def test_urls_that_mean_nothing(url: str, message: str, tmp_path: Path, monkeypa
 
 
 def test_no_error_repeats_a_password(tmp_path: Path) -> None:
-    for url in ("mqtt://me:secret@host:0x5", "mqtt://me:secret@host/path", "mqtts://me:secret@h?ca=/nowhere.pem"):
+    for url in (
+        "mqtt://me:secret@host:0x5",
+        "mqtt://me:secret@[",
+        "mqtt://me:secret@host/path",
+        "mqtts://me:secret@h?ca=/nowhere.pem",
+    ):
         with pytest.raises(InputError) as caught:
             open_sink(url, device="d", epoch=1, spool=str(tmp_path))
         assert "secret" not in str(caught.value)
@@ -153,3 +161,31 @@ def test_only_what_is_at_rest_can_be_read() -> None:
         read_signatures("mqtt://host")
     with pytest.raises(InputError, match="expected no options"):
         read_signatures("store:x?durable=1")
+
+
+def test_begin_numbers_what_follows(url_and_reader: tuple[str, Reader]) -> None:
+    url, read = url_and_reader
+    with open_sink(url, device="d", epoch=1) as sink:
+        sink.publish(numbered(2))
+        sink.begin(7, 100)
+        sink.publish(numbered(1, 100))
+        sink.publish(numbered(2, 101))
+        sink.begin(7, 100)
+        sink.publish(numbered(3, 100))
+        for epoch, seq in ((-1, 0), (1 << 63, 0), (1, -1), (1, 1 << 63)):
+            with pytest.raises(InputError):
+                sink.begin(epoch, seq)
+        assert sink.counts.accepted == 8
+    assert_same(read(5), concatenate([numbered(2), numbered(3, 100)]))
+
+
+def test_a_sink_says_how_it_fares(url_and_reader: tuple[str, Reader]) -> None:
+    url, _ = url_and_reader
+    with open_sink(url, device="d", epoch=1) as sink:
+        began_s = time.monotonic()
+        sink.publish(numbered(1))
+        wait_until(lambda: sink.turned_s > began_s)
+        assert sink.turned_s <= time.monotonic()
+        wait_until(lambda: sink.last_error is None)
+        assert 0 <= sink.counts.spool_bytes <= sink.counts.spool_limit_bytes
+        assert (sink.counts.spool_limit_bytes > 0) == url.startswith("mqtt")

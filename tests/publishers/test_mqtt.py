@@ -21,9 +21,11 @@ from made import assert_same, numbered, wait_until
 
 from motionsig import wire
 from motionsig.errors import InputError, SinkError
-from motionsig.publishers import open_sink
+from motionsig.publishers import open_sink, sending
 from motionsig.publishers.connection import Connection, parse_broker
+from motionsig.publishers.messages import pack
 from motionsig.publishers.mqtt import MqttSink, default_spool
+from motionsig.publishers.spool import Spool
 
 QUICK = {"retry_s": 0.05, "max_retry_s": 0.3, "delay_s": 0.05, "close_timeout_s": 5, "keepalive_s": 5}
 
@@ -164,8 +166,7 @@ def test_a_broker_that_comes_later_gets_everything(
     with mqtt(broker.url, tmp_path / "spool") as sink:
         for number in range(100):
             sink.publish(numbered(1, number))
-        wait_until(lambda: sink.last_error is not None)
-        assert sink.last_error == f"{broker.url}: connection refused"
+        wait_until(lambda: sink.last_error == f"{broker.url}: connection refused")
         assert (sink.counts.pending, sink.payload_bytes) == (100, 0)
         time.sleep(0.3)
         broker.start()
@@ -300,7 +301,8 @@ sys.path.insert(0, sys.argv[3])
 from made import numbered
 from motionsig.publishers import open_sink
 url, spool, _, epoch = sys.argv[1:]
-sink = open_sink(url, device="d", epoch=int(epoch), spool=spool, delay_s=0.02, retry_s=0.05, max_retry_s=0.2)
+options = {"delay_s": 0.02, "retry_s": 0.05, "max_retry_s": 0.2}
+sink = open_sink(url, device="d", epoch=int(epoch), spool=spool, stage=spool + "-stage", **options)
 number = 0
 while True:
     sink.publish(numbered(2, number))
@@ -326,7 +328,7 @@ def test_kill_9_of_the_publisher_loses_nothing_it_accepted(broker: Broker, recei
         child.stdout.close()
         child.wait()
         accepted[epoch] = max(int(line.split()[1]) for line in lines if len(line.split()) == 2)
-    with mqtt(broker.url, tmp_path / "spool") as sink:
+    with mqtt(broker.url, tmp_path / "spool", stage=str(tmp_path / "spool-stage")) as sink:
         assert sink.counts.damaged_bytes == 0
     assert sink.counts.pending == 0
     for epoch, count in accepted.items():
@@ -341,6 +343,45 @@ def test_kill_9_of_the_publisher_loses_nothing_it_accepted(broker: Broker, recei
 
         wait_until(lambda: len(firsts()) >= count)  # noqa: B023
         assert firsts() in (list(range(count)), list(range(count + 2)))
+
+
+def test_live_signatures_pass_a_backlog(broker: Broker, receiver: Receiver, tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    for first in range(0, 6000, 12):
+        (message,) = pack(numbered(12, first), device="wrist-7", epoch=2, seq=first)
+        spool.append(message.data, message.rows)
+    spool.close()
+    with mqtt(broker.url, tmp_path / "spool", delay_s=0, in_flight=2) as sink:
+        wait_until(lambda: sink.counts.delivered > 0)
+        for number in range(5):
+            sink.publish(numbered(1, number))
+        wait_until(lambda: sink.counts.pending == 0)
+        wait_until(lambda: len(receiver.seqs) == 6005)
+    epochs = [message.epoch for message in receiver.messages]
+    behind = len(epochs) - epochs.index(3)
+    assert behind > 40, "what was published first would have come last"
+    assert next(message.seq for message in receiver.messages if message.epoch == 3) == 0
+    backlog = [message.seq for message in receiver.messages if message.epoch == 2]
+    assert backlog == sorted(set(backlog))
+
+
+def test_a_fleet_comes_back_spread_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bounds: list[float] = []
+    monkeypatch.setattr(sending.random, "uniform", lambda low, high: bounds.append(high) or 0.01)
+    with open_sink(
+        "mqtt://127.0.0.1:9", device="d", epoch=1, spool=str(tmp_path / "absent"), close_timeout_s=0
+    ) as sink:
+        wait_until(lambda: len(bounds) >= 7)
+    assert bounds[:7] == [20, 40, 80, 160, 300, 300, 300]
+    options = {"spool": str(tmp_path / "spool"), "delay_s": 0}
+    with Broker(tmp_path / "broker") as broker, open_sink(broker.url, device="d", epoch=1, **options) as sink:
+        sink.publish(numbered(1))
+        wait_until(lambda: sink.counts.delivered == 1)
+        bounds.clear()
+        broker.kill()
+        wait_until(lambda: len(bounds) >= 2)
+        broker.start()
+    assert bounds[:2] == [10, 20], "after a connection that delivered"
 
 
 @pytest.mark.parametrize("full", ["oldest", "newest"])
@@ -384,7 +425,7 @@ def test_waiting_for_room_ends_when_nothing_moves(tmp_path: Path) -> None:
 def test_strict_reaches_the_disk_before_publish_returns(broker: Broker, tmp_path: Path) -> None:
     with mqtt(broker.url, tmp_path / "spool", strict=True) as sink:
         sink.publish(numbered(3))
-        assert not any(segment.unsynced for segment in sink._spool._segments.values())
+        assert not any(segment.fresh for segment in sink._spool._segments.values())
 
 
 def test_two_publishers_on_one_spool(broker: Broker, tmp_path: Path) -> None:
@@ -395,12 +436,12 @@ def test_two_publishers_on_one_spool(broker: Broker, tmp_path: Path) -> None:
 def test_a_dead_thread_is_not_hidden(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
     sink = mqtt(broker.url, tmp_path / "spool")
-    outbox, sink._outbox = sink._outbox, None  # type: ignore[assignment]
-    wait_until(lambda: not sink._thread.is_alive())
+    sink._sender._outbox = None  # type: ignore[assignment]
+    sink._sender.wake()
+    wait_until(lambda: not sink._sender.alive)
     with pytest.raises(SinkError, match="the sending thread ended"):
         sink.publish(numbered(1))
     sink.close()
-    sink._outbox = outbox
     assert sink.counts.accepted == 0
 
 
@@ -479,8 +520,7 @@ def test_something_that_is_no_broker(tmp_path: Path) -> None:
         sink = mqtt(f"mqtt://127.0.0.1:{server.getsockname()[1]}", tmp_path / "spool", close_timeout_s=0.2)
         client, _ = server.accept()
         client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" + bytes(200))
-        wait_until(lambda: sink.last_error is not None)
-        assert "mqtt://127.0.0.1" in str(sink.last_error)
+        wait_until(lambda: "mqtt://127.0.0.1" in str(sink.last_error))
         sink.close()
         client.close()
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from made import SPEC, assert_same, numbered
 
 from motionsig import wire
 from motionsig.publishers.messages import pack
-from motionsig.publishers.outbox import Outbox
+from motionsig.publishers.outbox import SMALL_BACKLOG_BYTES, Joining, Outbox
 from motionsig.publishers.spool import Position, Spool
 
 
@@ -21,9 +23,16 @@ def put(spool: Spool, count: int, *, epoch: int = 1, seq: int = 0, size: int = 1
             assert spool.append(message.data, message.rows)
 
 
+def connected(spool: Spool, **options: float) -> Outbox:
+    joining = {"max_message_bytes": 4000, "delay_s": 0.0, "hold_s": 0.0, **options}
+    outbox = Outbox(spool, Joining(**joining), in_flight=20, now_s=0.0)
+    outbox.connect()
+    return outbox
+
+
 def test_streams_are_never_joined(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
-    outbox = Outbox(spool, max_message_bytes=4000, delay_s=10, hold_s=0)
+    outbox = connected(spool, delay_s=10)
     put(spool, 3)
     put(spool, 2, seq=4)
     put(spool, 2, epoch=2, seq=6)
@@ -41,10 +50,79 @@ def test_a_record_that_is_no_message_is_dropped_and_counted(tmp_path: Path) -> N
     spool = Spool(tmp_path)
     spool.append(b"from another version", 7)
     put(spool, 2)
-    outbox = Outbox(spool, max_message_bytes=4000, delay_s=0, hold_s=0)
+    outbox = connected(spool)
     outgoing = outbox.next(0.0)
     assert outgoing is not None
     assert (spool.dropped, spool.pending, len(wire.decode(outgoing.payload).signatures)) == (7, 2, 2)
+    spool.close()
+
+
+def sent(outbox: Outbox, now_s: float = 0.0) -> tuple[int, int]:
+    """Return the first number in the next message, and how many there are."""
+    outgoing = outbox.next(now_s)
+    assert outgoing is not None
+    message = wire.decode(outgoing.payload)
+    outgoing.acknowledged = True
+    return message.seq, len(message.signatures)
+
+
+def test_what_comes_later_does_not_wait_behind_the_backlog(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    put(spool, 1000)
+    outbox = connected(spool)
+    assert sent(outbox)[0] == 0
+    put(spool, 2, seq=1000)
+    assert sent(outbox) == (1000, 2)
+    second, rows = sent(outbox)
+    assert (second > 0, second + rows < 1000) == (True, True)
+    outbox.settle(1.0)
+    assert outbox.delivered == second + rows + 2
+    rest = []
+    while spool.pending:
+        rest.append(sent(outbox))
+        outbox.settle(2.0)
+    assert sum(rest[-1]) == 1000, "lanes are not joined"
+    assert (outbox.delivered, spool.pending, outbox.next(3.0)) == (1002, 0, None)
+    spool.close()
+
+
+def test_after_a_lost_connection_all_that_is_left_is_backlog_once(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    put(spool, 1000)
+    outbox = connected(spool)
+    put(spool, 700, seq=1000)
+    live, rows = sent(outbox)
+    assert live == 1000
+    outbox.settle(1.0)
+    outbox.disconnect(2.0)
+    assert outbox.next(3.0) is None
+    outbox.connect()
+    put(spool, 1, seq=1700)
+    assert sent(outbox)[0] == 1700
+    seen = [sent(outbox) for _ in range(15)]
+    assert seen[0][0] == 0
+    while outgoing := outbox.next(5.0):
+        message = wire.decode(outgoing.payload)
+        seen.append((message.seq, len(message.signatures)))
+        outgoing.acknowledged = True
+        outbox.settle(5.0)
+    outbox.settle(6.0)
+    numbers = [seq + row for seq, count in seen for row in range(count)]
+    assert numbers == [*range(1000), *range(1000 + rows, 1700)], "what was acknowledged is not sent again"
+    assert (outbox.delivered, spool.pending) == (1701, 0)
+    spool.close()
+
+
+def test_the_live_lane_finds_room_in_a_window_that_the_backlog_fills(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    put(spool, 2000)
+    outbox = Outbox(spool, Joining(4000, 0.0, 0.0), in_flight=3, now_s=0.0)
+    outbox.connect()
+    assert [outbox.next(0.0) is not None for _ in range(4)] == [True] * 3 + [False]
+    assert outbox.due_in_s(0.0) == float("inf")
+    put(spool, 1, seq=2000)
+    assert sent(outbox) == (2000, 1)
+    assert outbox.stalled_s(7.0) == 7.0
     spool.close()
 
 
@@ -52,9 +130,13 @@ def test_a_record_that_is_no_message_is_dropped_and_counted(tmp_path: Path) -> N
 @given(st.data())
 def test_whatever_happens_everything_arrives_in_order_and_counts_add_up(data: st.DataObject) -> None:
     """Any mix of publishing, sending, losing and acknowledging; the receiver is a list."""
-    with tempfile.TemporaryDirectory() as folder:
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
         spool = Spool(Path(folder))
-        outbox = Outbox(spool, max_message_bytes=data.draw(st.sampled_from([300, 900, 4000])), delay_s=5, hold_s=3)
+        small = data.draw(st.sampled_from([0, 700, SMALL_BACKLOG_BYTES]))
+        stack.enter_context(patch("motionsig.publishers.outbox.SMALL_BACKLOG_BYTES", small))
+        limit = data.draw(st.sampled_from([300, 900, 4000]))
+        outbox = connected(spool, max_message_bytes=limit, delay_s=5, hold_s=3)
         published, now = 0, 0.0
         received: list[int] = []
         on_way = []
@@ -64,7 +146,7 @@ def test_whatever_happens_everything_arrives_in_order_and_counts_add_up(data: st
             assert_same(message.signatures, numbered(len(message.signatures), message.seq))
             received.extend(range(message.seq, message.seq + len(message.signatures)))
 
-        for step in data.draw(st.lists(st.sampled_from("pppssaalt"), max_size=40)) + list("f"):
+        for step in data.draw(st.lists(st.sampled_from("pppssaal"), max_size=40)) + list("f"):
             now += 1.0
             if step == "p":
                 rows = data.draw(st.integers(1, 9))
@@ -82,9 +164,8 @@ def test_whatever_happens_everything_arrives_in_order_and_counts_add_up(data: st
                 for _, payload in on_way[: data.draw(st.integers(0, len(on_way)))]:
                     arrive(payload)
                 on_way.clear()
-                outbox.rewind()
-            elif step == "t":
-                outbox.note_arrivals(now)
+                outbox.disconnect(now)
+                outbox.connect()
             elif step == "f":
                 while outgoing := outbox.next(now, spool.end):
                     on_way.append((outgoing, outgoing.payload))
@@ -93,7 +174,9 @@ def test_whatever_happens_everything_arrives_in_order_and_counts_add_up(data: st
                     outgoing.acknowledged = True
                 outbox.settle(now)
             assert outbox.delivered + spool.pending == published
-        assert list(dict.fromkeys(received)) == list(range(published))
+        firsts = list(dict.fromkeys(received))
+        assert sorted(firsts) == list(range(published))
+        assert firsts == sorted(firsts) or small < SMALL_BACKLOG_BYTES
         assert (outbox.delivered, spool.pending, spool.dropped) == (published, 0, 0)
         outbox.settle(now + 3)
         assert spool.used_bytes == 0

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motionsig.errors import InputError, SinkError
-from motionsig.publishers.spool import MIN_MAX_BYTES, Position, Spool, frame, scan
+from motionsig.publishers.frames import frame, scan
+from motionsig.publishers.spool import MIN_MAX_BYTES, Position, Spool
 
 START = Position(0, 0)
 
@@ -51,16 +52,16 @@ def test_forgetting_everything_leaves_no_file(tmp_path: Path) -> None:
         spool.append(numbered(number), 1)
     records = spool.read(START)
     for record in records[:-1]:
-        spool.acknowledge(record.end.segment, 1)
-    spool.forget(records[-2].end)
-    assert payloads(spool)[0] == records[0].payload, "a segment goes as a whole"
-    spool.acknowledge(records[-1].end.segment, 1)
-    spool.forget(records[-1].end)
+        spool.acknowledge(record.end, 1)
+    spool.forget(START, records[-2].end)
+    assert payloads(spool)[0] == records[-1].payload, "what is forgotten is not read again"
+    spool.acknowledge(records[-1].end, 1)
+    spool.forget(START, records[-1].end)
     assert payloads(spool)[0] == numbered(len(records))
     for record in (record for start in [spool.first] for record in spool.read(start)):
-        spool.acknowledge(record.end.segment, 1)
+        spool.acknowledge(record.end, 1)
     end = spool.end
-    spool.forget(end)
+    spool.forget(START, end)
     assert (spool.used_bytes, payloads(spool)) == (0, [])
     assert spool.append(b"after", 1)
     assert payloads(spool, end) == [b"after"], "positions do not run backwards when the file is cut"
@@ -92,7 +93,7 @@ def test_what_has_arrived_makes_room_before_anything_is_dropped(tmp_path: Path, 
         pass
     dropped = spool.dropped
     for record in spool.read(START):
-        spool.acknowledge(record.end.segment, 1)
+        spool.acknowledge(record.end, 1)
     assert spool.append(numbered(2), 1)
     assert spool.dropped == dropped
     spool.close()
@@ -114,7 +115,7 @@ def test_after_close(tmp_path: Path) -> None:
     spool.close()
     with pytest.raises(SinkError, match="closed"):
         spool.append(b"x", 1)
-    spool.forget(end)
+    spool.forget(START, end)
     assert spool.read(START) == []
     spool = Spool(tmp_path)
     assert payloads(spool) == [b"kept"]
@@ -212,8 +213,8 @@ def test_a_record_altered_while_it_waits_is_skipped_and_counted(tmp_path: Path) 
     found = spool.read(START)
     assert [record.payload for record in found] == [numbered(number) for number in range(10) if number != 1]
     for record in found:
-        spool.acknowledge(record.end.segment, 1)
-    spool.forget(spool.end)
+        spool.acknowledge(record.end, 1)
+    spool.forget(START, spool.end)
     assert (spool.pending, spool.dropped) == (0, 1)
     spool.close()
 

@@ -1,0 +1,171 @@
+"""What a device says of itself, retained, beside its signatures: that it is there, how it fares, what it is.
+
+    PREFIX/DEVICE/availability              {"state": "online", "epoch": N}, or "offline": at the end, or by the will,
+                                            which names the epoch in which the connection began
+    PREFIX/DEVICE/state                     what the owner reports
+    DISCOVERY/COMPONENT/NODE/KEY/config     for Home Assistant: one entity each, all of one device
+
+The one thing heard from the network is "online" at DISCOVERY/status, by which Home Assistant says that it has started;
+all it can do is to have the same said once more, seldom, and not by a whole fleet at once.
+Formats: https://www.home-assistant.io/integrations/mqtt/ (discovery, availability, birth message).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import random
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from motionsig.errors import InputError
+
+STATE_EVERY_S = 30.0
+AGAIN_AFTER_S = 10.0
+AGAIN_JITTER_S = 5.0
+
+_ENTITIES: Mapping[str, tuple[str, Mapping[str, object]]] = {
+    "signal_quality": (
+        "sensor",
+        {
+            "name": "Signal quality",
+            "value_template": "{{ value_json.signal_quality }}",
+            "unit_of_measurement": "%",
+            "state_class": "measurement",
+            "icon": "mdi:waveform",
+        },
+    ),
+    "backlog": (
+        "sensor",
+        {
+            "name": "Backlog",
+            "value_template": "{{ value_json.backlog }}",
+            "unit_of_measurement": "signatures",
+            "state_class": "measurement",
+            "icon": "mdi:tray-full",
+        },
+    ),
+    "device": (
+        "sensor",
+        {"name": "Runs on", "value_template": "{{ value_json.device }}", "icon": "mdi:chip"},
+    ),
+    "last_error": (
+        "sensor",
+        # A state holds 255 characters at most.
+        {
+            "name": "Last error",
+            "value_template": "{{ (value_json.last_error or 'none') | truncate(255, true) }}",
+            "icon": "mdi:alert-circle-outline",
+        },
+    ),
+}
+"""Entities by the key of the reported state that they show."""
+
+
+class Retained(NamedTuple):
+    """A message for the broker to keep."""
+
+    topic: str
+    payload: bytes
+
+
+class Announcer:
+    """Says what is to be announced when; the caller brings time, jitter and network.
+
+    availability, home_assistant: what to announce at all; the latter is the discovery prefix and needs the former.
+    status_topic: where Home Assistant says that it has started, None without it.
+    """
+
+    def __init__(
+        self, *, prefix: str, device: str, availability: bool, home_assistant: str | None, version: str
+    ) -> None:
+        self._topic = f"{prefix}/{device}"
+        self._availability = availability or home_assistant is not None
+        self._discovery = _discovery(prefix, device, home_assistant, version) if home_assistant is not None else []
+        self.status_topic = f"{home_assistant}/status" if home_assistant is not None else None
+        self._state = b""
+        self._state_sent = b""
+        self._state_sent_s = -math.inf
+        self._epoch_sent: int | None = None
+        self._all_sent_s = -math.inf
+        self._again_s = math.inf
+
+    def report(self, state: Mapping[str, object]) -> None:
+        """Keep the newest state; raise InputError for what JSON does not know."""
+        try:
+            self._state = _json(state)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"state: expected what JSON can hold, got {state!r}: {error}") from error
+
+    def availability(self, state: str, epoch: int) -> list[Retained]:
+        """Return what says that the device is "online" or "offline"; empty unless that is wanted."""
+        if not self._availability:
+            return []
+        return [Retained(f"{self._topic}/availability", _json({"state": state, "epoch": epoch}))]
+
+    def connected(self, now_s: float) -> None:
+        """Begin a connection: everything is said."""
+        self._again_s = now_s
+
+    def heard(self, topic: str, payload: bytes, now_s: float) -> None:
+        """Take what came from the network: of "online" from Home Assistant all is said again before long."""
+        if topic == self.status_topic and payload == b"online" and self._again_s == math.inf:
+            self._again_s = max(now_s, self._all_sent_s + AGAIN_AFTER_S) + random.uniform(0, AGAIN_JITTER_S)
+
+    def due(self, now_s: float, epoch: int) -> list[Retained]:
+        """Return what is to be said now; the caller says it."""
+        everything = now_s >= self._again_s
+        said: list[Retained] = []
+        if everything:
+            self._again_s, self._all_sent_s = math.inf, now_s
+            said += self._discovery
+        if everything or epoch != self._epoch_sent:
+            self._epoch_sent = epoch
+            said += self.availability("online", epoch)
+        state = self._state
+        changed = state != self._state_sent and now_s >= self._state_sent_s + STATE_EVERY_S
+        if self._discovery and state and (everything or changed):
+            self._state_sent, self._state_sent_s = state, now_s
+            said.append(Retained(f"{self._topic}/state", state))
+        return said
+
+
+def _discovery(prefix: str, device: str, discovery: str, version: str) -> list[Retained]:
+    named = f"{prefix}_{device}"
+    node = re.sub(r"[^A-Za-z0-9_-]", "_", named)[:64]
+    if node != named:
+        # Two names that differ only in what was replaced must not share their entities.
+        node += "-" + hashlib.sha256(named.encode("utf-8")).hexdigest()[:8]
+    availability = f"{prefix}/{device}/availability"
+    common: dict[str, object] = {
+        "entity_category": "diagnostic",
+        "device": {"identifiers": [node], "name": device, "manufacturer": "motionsig", "sw_version": version},
+        "origin": {"name": "motionsig", "sw_version": version},
+    }
+    shown = {
+        "state_topic": f"{prefix}/{device}/state",
+        "availability_topic": availability,
+        "availability_template": "{{ value_json.state }}",
+    }
+    connectivity: dict[str, object] = {
+        "name": "Connection",
+        "device_class": "connectivity",
+        "state_topic": availability,
+        "value_template": "{{ value_json.state }}",
+        "payload_on": "online",
+        "payload_off": "offline",
+    }
+    entities: dict[str, tuple[str, dict[str, object]]] = {"connection": ("binary_sensor", connectivity)}
+    entities |= {key: (component, {**shown, **entity}) for key, (component, entity) in _ENTITIES.items()}
+    return [
+        Retained(
+            f"{discovery}/{component}/{node}/{key}/config", _json({**entity, "unique_id": f"{node}_{key}", **common})
+        )
+        for key, (component, entity) in entities.items()
+    ]
+
+
+def _json(content: Mapping[str, object]) -> bytes:
+    return json.dumps(content, separators=(",", ":"), allow_nan=False).encode("ascii")

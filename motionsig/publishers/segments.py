@@ -1,0 +1,208 @@
+"""One segment of the spool: its part on the disk, its part in the stage behind that, and what became of either."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import itertools
+import logging
+import math
+import os
+import stat
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from motionsig.errors import SinkError
+from motionsig.publishers.frames import HEADER_BYTES, MAX_PAYLOAD_BYTES, scan
+
+logger = logging.getLogger(__name__)
+
+SEGMENT_BYTES = 256 * 1024
+
+_PAGE_BYTES = 4096
+_LARGEST_BYTES = SEGMENT_BYTES + HEADER_BYTES + MAX_PAYLOAD_BYTES
+
+
+@dataclass(slots=True)
+class Segment:
+    """Offsets: base <= mid <= end; on the disk lies base to mid, in the stage mid to end.
+
+    sent, settled, forgotten: how far its records were sent, acknowledged, and need not be sent again. fresh: end and
+    time of each record that a power cut would cost. hopeless: ends of records that can never be sent.
+    """
+
+    path: Path
+    staged: Path | None
+    # Offsets go on counting when a drained file is cut to nothing, so that positions never run backwards.
+    base: int = 0
+    mid: int = 0
+    end: int = 0
+    # Offset of the first byte in the stage's file: before `mid` while what was moved is not cut off yet.
+    staged_from: int = 0
+    sent: int = 0
+    settled: int = 0
+    forgotten: int = 0
+    unacknowledged: int = 0
+    hopeless: set[int] = field(default_factory=set)
+    fresh: deque[tuple[int, float]] = field(default_factory=deque)
+    # Whether its name in the directory survives a power cut, too.
+    named: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes in either place."""
+        return self.end - self.base
+
+    @property
+    def staged_bytes(self) -> int:
+        """Bytes in the stage, with those that were moved and are still to be cut."""
+        return self.end - self.staged_from if self.staged is not None else 0
+
+    def secured(self, offset: int) -> None:
+        """Note that no power cut can cost what lies before `offset`."""
+        while self.fresh and self.fresh[0][0] <= offset:
+            self.fresh.popleft()
+
+    def stored(self, start: int, opened: int | None) -> bytes:
+        """Return what it holds from `start` on; opened: the descriptor of the file it is appended to, if it is."""
+        # What is open is read by its descriptor: whoever tidies up may take its name away, not what it holds.
+        data = b""
+        if start < self.mid:
+            on_disk = opened if self.staged is None else None
+            data = _read_part(self.path, start - self.base, self.mid - start, on_disk)
+        if self.staged is not None and self.mid < self.end:
+            begin = max(start, self.mid)
+            data += _read_part(self.staged, begin - self.staged_from, self.end - begin, opened)
+        return data
+
+    def restore(self) -> int:
+        """Find out what an earlier process left of it; return how many bytes are damaged. Empty if nothing is sound."""
+        on_disk, unread = _read_file(self.path)
+        staged, staged_unread = _read_file(self.staged) if self.staged is not None else (b"", 0)
+        found, waiting = list(scan(on_disk)), list(scan(staged))
+        damaged = unread + staged_unread + _between(staged, waiting)
+        # A move that was cut short had brought the stage's first frames to the disk, the last of them in part.
+        moved = {on_disk[start:end] for start, end, *_ in found} if waiting else set()
+        twice = list(itertools.takewhile(lambda one: staged[one[0] : one[1]] in moved, waiting))
+        waiting = waiting[len(twice) :]
+        done = twice[-1][1] if twice else 0
+        self.mid = found[-1][1] if found else 0
+        self.staged_from = self.mid - done
+        self.end = self.staged_from + waiting[-1][1] if waiting else self.mid
+        torn = len(on_disk) - self.mid
+        damaged += _between(on_disk, found) - torn
+        if not waiting or not staged[done:].startswith(on_disk[self.mid :]):
+            damaged += torn
+        self.unacknowledged = sum(count for *_, count, _ in found + waiting)
+        self.sent = self.end
+        if self.size:
+            self.fresh.append((self.end, -math.inf))
+        elif not unread and not staged_unread:
+            self.unlink()
+        return damaged
+
+    def unlink(self) -> None:
+        """Delete its files."""
+        for path in (self.path, self.staged):
+            try:
+                if path is not None:
+                    path.unlink(missing_ok=True)
+            except OSError as error:
+                logger.warning("%s: could not be deleted and will be sent again after a restart: %s", path, error)
+
+
+def _between(data: bytes, frames: list[tuple[int, int, int, bytes]]) -> int:
+    return len(data) - sum(end - start for start, end, *_ in frames)
+
+
+def claim(folder: Path) -> int:
+    """Make a folder ours; return the descriptor that keeps it so. Raises SinkError where another process has it.
+
+    Raises OSError where it cannot be made or written to.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock_fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.read(lock_fd, 32).decode("ascii", "replace") or "unknown"
+        os.close(lock_fd)
+        raise SinkError(
+            f"{folder}: another publisher (process {holder}) has this spool open; "
+            "stop it or choose another with spool=PATH and stage=PATH"
+        ) from error
+    # The number is for the message above only, so a disk too full to hold it is no reason to stop.
+    try:
+        os.ftruncate(lock_fd, 0)
+        os.write(lock_fd, str(os.getpid()).encode("ascii"))
+    except OSError as error:
+        logger.warning("%s: the process number was not noted: %s", folder, error)
+    return lock_fd
+
+
+def write_all(fd: int, data: bytes, offset: int | None = None) -> None:
+    """Write at the end, or at `offset`; a short write means that the disk is full."""
+    written = os.write(fd, data) if offset is None else os.pwrite(fd, data, offset)
+    if written < len(data):
+        raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes could be written")
+
+
+def sync_folder(path: Path) -> None:
+    """Have the names in a folder survive a power cut."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _read_part(path: Path, offset: int, size: int, opened: int | None) -> bytes:
+    """Return `size` bytes from `offset` on, of a file that may be open; zeros where it ends before."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC) if opened is None else opened
+    try:
+        return _pread(fd, size, offset).ljust(size, b"\0")
+    finally:
+        if opened is None:
+            os.close(fd)
+
+
+def _pread(fd: int, size: int, offset: int) -> bytes:
+    """Return what can be read, zeros for the rest: worn flash fails by the page."""
+    try:
+        return os.pread(fd, size, offset)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        logger.warning("%s: %s; its pages are read one by one", os.readlink(f"/proc/self/fd/{fd}"), error)
+    data = bytearray(size)
+    for at in range(0, size, _PAGE_BYTES):
+        with contextlib.suppress(OSError):
+            page = os.pread(fd, min(_PAGE_BYTES, size - at), offset + at)
+            data[at : at + len(page)] = page
+    return bytes(data)
+
+
+def _read_file(path: Path) -> tuple[bytes, int]:
+    """Return what a file holds and how many bytes of it could not be, or need not be read."""
+    try:
+        # Something else may bear the name, a FIFO that nobody writes to among other things.
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return b"", 0
+    except OSError as error:
+        logger.warning("%s: %s", path, error)
+        return b"", 1
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            logger.warning("%s: expected a file, got something else", path)
+            return b"", max(1, found.st_size)
+        data = _pread(fd, min(found.st_size, _LARGEST_BYTES), 0)
+        return data, max(0, found.st_size - len(data))
+    except OSError as error:
+        logger.warning("%s: %s", path, error)
+        return b"", max(1, found.st_size)
+    finally:
+        os.close(fd)

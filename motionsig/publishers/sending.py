@@ -1,0 +1,269 @@
+"""The thread that owns the connection: it alone reads the spool, sends, and deletes what has arrived.
+
+A broker's acknowledgement is weaker than it looks: kill -9 of the broker loses what it acknowledged but had neither
+passed on nor saved. Acknowledged records are therefore held for `hold_s` more, and forgotten only once the broker has
+shown a sign of life that long after; a connection that ends otherwise sends them again. An acknowledgement lost on a
+live connection would stop the window for good, so one that is overdue ends the connection, too. `close` does not wait
+for that: once all is acknowledged it forgets, or the next run would begin by sending this one's end again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import random
+import select
+import ssl
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from motionsig.errors import SinkError
+from motionsig.publishers.announcing import Announcer, Retained
+from motionsig.publishers.connection import TURN_S, Broker, Connection
+from motionsig.publishers.outbox import Outbox, Outgoing
+from motionsig.publishers.spool import Position, Spool
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import MQTTMessage
+
+logger = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S = 10.0
+GOODBYE_S = 0.5
+"""How long to wait for the broker to take that the device is going; its will says the same."""
+
+REPORT_EVERY_S = 600.0
+"""The same failure of the connection is a warning no more often than this."""
+
+
+@dataclass(frozen=True)
+class Sending:
+    """What `open_mqtt` was told of the connection; its docstring explains each."""
+
+    prefix: str
+    client_id: str
+    ack_timeout_s: float
+    keepalive_s: int
+    retry_s: float
+    max_retry_s: float
+    close_timeout_s: float
+    close_limit_s: float
+
+
+class Sender:
+    """Delivers what is in the spool until it is closed; its public methods may be called from another thread.
+
+    epoch: what is announced. last_error: why there is no connection at present, None while there is one. turned_s:
+    time.monotonic() at which the thread last went round. progress: set at each acknowledgement. died: what ended it.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        context: ssl.SSLContext | None,
+        spool: Spool,
+        outbox: Outbox,
+        announcer: Announcer,
+        settings: Sending,
+        *,
+        epoch: int,
+    ) -> None:
+        self.epoch = epoch
+        self.last_error: str | None = "no connection yet"
+        self.turned_s = time.monotonic()
+        self.progress = threading.Event()
+        self.died: BaseException | None = None
+        self._broker = broker
+        self._context = context
+        self._spool = spool
+        self._outbox = outbox
+        self._announcer = announcer
+        self._settings = settings
+        self._announced: dict[int, float] = {}
+        self._reported = ""
+        self._reported_s = -math.inf
+        self._flush_to: Position | None = None
+        self._closed = False
+        self._closing_s = math.inf
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        # A daemon thread: if it hangs in a name look-up the process may end all the same, and the spool has it all.
+        self._thread = threading.Thread(target=self._run, name="motionsig-mqtt", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread still runs."""
+        return self._thread.is_alive()
+
+    def wake(self) -> None:
+        """Have the thread look at the spool."""
+        # A full pipe wakes just as well.
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wake_write, b"\0")
+
+    def flush(self) -> None:
+        """Send at once what waits to travel together."""
+        self._flush_to = self._spool.end
+        self.wake()
+
+    def close(self) -> None:
+        """Send what is left, and wait while it is being acknowledged, as long as the settings allow."""
+        self._closing_s = time.monotonic()
+        self._closed = True
+        self.wake()
+        limit_s = self._closing_s + self._settings.close_limit_s
+        quiet_s = self._closing_s + self._settings.close_timeout_s
+        # A second longer than the thread gives itself: only one stuck in a look-up or a handshake needs it.
+        while self.alive and time.monotonic() < min(limit_s, quiet_s) + 2 * GOODBYE_S:
+            self._thread.join(0.05)
+            if self.progress.is_set():
+                self.progress.clear()
+                quiet_s = time.monotonic() + self._settings.close_timeout_s
+        if not self.alive:
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+
+    # From here on: the thread.
+
+    def _run(self) -> None:
+        try:
+            self._send()
+        except BaseException as error:
+            # Kept for the next `publish` to report; the thread still ends the way it would have.
+            self.died = error
+            raise
+
+    def _send(self) -> None:
+        attempt = 0
+        while not self._done():
+            self.turned_s = time.monotonic()
+            will = self._announcer.availability("offline", self.epoch)
+            connection = Connection(
+                self._broker,
+                client_id=self._settings.client_id,
+                clean_session=True,
+                keepalive_s=self._settings.keepalive_s,
+                context=self._context,
+                on_message=self._hear,
+                will=will[0] if will else None,
+            )
+            delivered = self._outbox.delivered
+            try:
+                connection.open(CONNECT_TIMEOUT_S, self._done)
+                self.last_error = None
+                logger.info("%s: connected", self._broker)
+                if self._serve(connection):
+                    connection.close()
+                else:
+                    # The broker's will says it, which an orderly end would take from it.
+                    connection.drop()
+            except SinkError as error:
+                self._report(str(error))
+                connection.drop()
+                self._outbox.disconnect(time.monotonic())
+                # Only a delivery proves the path; a broker that lets us in and throws us out is not hurried.
+                attempt = 0 if self._outbox.delivered > delivered else attempt + 1
+                # Full jitter, so that a fleet does not return to a restarted broker all at once.
+                self._rest(
+                    random.uniform(0, min(self._settings.max_retry_s, self._settings.retry_s * 2 ** min(attempt, 16)))
+                )
+
+    def _report(self, reason: str) -> None:
+        now_s = time.monotonic()
+        repeated = reason == self._reported and now_s - self._reported_s < REPORT_EVERY_S
+        logger.log(
+            logging.DEBUG if repeated else logging.WARNING, "%s; signatures wait in %s", reason, self._spool.path
+        )
+        if not repeated:
+            self._reported, self._reported_s = reason, now_s
+        self.last_error = reason
+
+    def _done(self) -> bool:
+        self.turned_s = now_s = time.monotonic()
+        if not self._closed:
+            return False
+        quiet_s = now_s - max(self._closing_s, self._outbox.progress_s)
+        return (
+            not self._spool.pending
+            or quiet_s > self._settings.close_timeout_s
+            or now_s - self._closing_s > self._settings.close_limit_s
+        )
+
+    def _rest(self, pause_s: float) -> None:
+        """Wait before the next attempt; on `close` there is not that much time."""
+        until_s = time.monotonic() + pause_s
+        while not self._done():
+            now_s = time.monotonic()
+            if self._closed:
+                until_s = min(until_s, now_s + self._settings.close_timeout_s / 10)
+            if now_s >= until_s:
+                return
+            if select.select([self._wake_read], [], [], min(TURN_S, until_s - now_s))[0]:
+                os.read(self._wake_read, 4096)
+
+    def _hear(self, message: MQTTMessage) -> None:
+        # What is retained was said before this connection: it is no event.
+        if not message.retain:
+            self._announcer.heard(message.topic, bytes(message.payload), time.monotonic())
+
+    def _serve(self, connection: Connection) -> bool:
+        """Deliver until the connection fails, a SinkError, or all is done; return whether goodbye could be said."""
+        self._announced.clear()
+        self._announcer.connected(time.monotonic())
+        if self._announcer.status_topic is not None:
+            connection.listen(self._announcer.status_topic)
+        self._outbox.connect()
+        on_way: dict[int, Outgoing] = {}
+        while True:
+            self._take_acknowledgements(connection, on_way)
+            self._outbox.settle(connection.heard_s)
+            now_s = time.monotonic()
+            oldest_s = next(iter(self._announced.values()), now_s)
+            if max(self._outbox.stalled_s(now_s), now_s - oldest_s) > self._settings.ack_timeout_s:
+                raise SinkError(f"{self._broker}: no acknowledgement for {self._settings.ack_timeout_s:g} s")
+            if self._done():
+                if not self._spool.pending:
+                    self._outbox.finish()
+                return self._say_goodbye(connection)
+            self._announce(connection, self._announcer.due(now_s, self.epoch), now_s)
+            flush_to = self._spool.end if self._closed else self._flush_to
+            while (outgoing := self._outbox.next(now_s, flush_to)) is not None:
+                topic = f"{self._settings.prefix}/{outgoing.device}/signatures"
+                on_way[connection.publish(topic, outgoing.payload)] = outgoing
+                # Sent again it is read from the spool again, so memory holds no copy of what is on its way.
+                outgoing.payload = b""
+            timeout_s = min(
+                TURN_S,
+                self._settings.ack_timeout_s / 4,
+                self._settings.close_timeout_s / 4 if self._closed else TURN_S,
+                self._outbox.due_in_s(now_s),
+            )
+            connection.turn(timeout_s, self._wake_read)
+
+    def _take_acknowledgements(self, connection: Connection, on_way: dict[int, Outgoing]) -> None:
+        for mid in connection.acknowledged:
+            self._announced.pop(mid, None)
+            if mid in on_way:
+                on_way.pop(mid).acknowledged = True
+                self.progress.set()
+        connection.acknowledged.clear()
+
+    def _announce(self, connection: Connection, said: list[Retained], now_s: float) -> None:
+        for topic, payload in said:
+            self._announced[connection.publish(topic, payload, retain=True)] = now_s
+
+    def _say_goodbye(self, connection: Connection) -> bool:
+        """Say that the device is offline, where that is wanted; return whether the broker has taken it."""
+        said = self._announcer.availability("offline", self.epoch)
+        until_s = time.monotonic() + GOODBYE_S
+        self._announce(connection, said, until_s)
+        while said and self._announced:
+            if time.monotonic() > until_s:
+                return False
+            connection.turn(GOODBYE_S / 10)
+            self._take_acknowledgements(connection, {})
+        return True

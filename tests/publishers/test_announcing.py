@@ -1,0 +1,330 @@
+"""What a device says of itself over a real broker, and what little the network can make of it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pytest
+from broker import Broker, Proxy
+from made import numbered, wait_until
+
+from motionsig.errors import InputError, SinkError
+from motionsig.publishers import announcing, open_sink
+from motionsig.publishers.announcing import Announcer
+from motionsig.publishers.connection import Connection, parse_broker
+from motionsig.publishers.identity import machine_identity, stable_client_id
+from motionsig.publishers.mqtt import MqttSink
+
+QUICK = {"retry_s": 0.05, "max_retry_s": 0.2, "delay_s": 0.05, "keepalive_s": 5}
+WHERE = "motionsig/wrist/availability"
+
+
+def mqtt(url: str, spool: Path, **options: Any) -> MqttSink:
+    sink = open_sink(url, device="wrist", epoch=3, spool=str(spool), **{**QUICK, **options})
+    assert isinstance(sink, MqttSink)
+    return sink
+
+
+class Listener:
+    """Hears every topic; retained first, as a newcomer would."""
+
+    def __init__(self, url: str) -> None:
+        self.heard: list[tuple[str, bytes, bool]] = []
+        self._open = True
+        self._connection = Connection(
+            parse_broker(url), client_id=secrets.token_hex(8), clean_session=True, keepalive_s=5, on_message=self._take
+        )
+        self._connection.open(5, lambda: False)
+        self._connection.subscribe("#", 5)
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _take(self, message: Any) -> None:
+        self.heard.append((message.topic, bytes(message.payload), message.retain))
+
+    def _run(self) -> None:
+        while self._open:
+            self._connection.turn(0.02)
+        self._connection.close()
+
+    def said(self, topic: str) -> list[Any]:
+        return [json.loads(payload) for heard, payload, _ in list(self.heard) if heard == topic]
+
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open = False
+        self._thread.join()
+
+
+def retained(broker: Broker) -> dict[str, bytes]:
+    """Return what the broker keeps."""
+    with Listener(broker.url) as listener:
+        time.sleep(0.15)
+    return {topic: payload for topic, payload, kept in listener.heard if kept and payload}
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    with Broker(tmp_path / "broker") as running:
+        yield running
+
+
+def test_a_device_is_there_until_it_is_not(broker: Broker, tmp_path: Path) -> None:
+    with Listener(broker.url) as listener:
+        with mqtt(broker.url, tmp_path / "spool", availability=True) as sink:
+            wait_until(lambda: listener.said(WHERE) == [{"state": "online", "epoch": 3}])
+            sink.begin(4, 0)
+            wait_until(lambda: listener.said(WHERE)[1:] == [{"state": "online", "epoch": 4}])
+            sink.publish(numbered(2))
+        wait_until(lambda: listener.said(WHERE)[2:] == [{"state": "offline", "epoch": 4}])
+        topics = {topic for topic, *_ in listener.heard}
+    assert topics == {WHERE, "motionsig/wrist/signatures"}, "nothing else unless asked for"
+    assert (sink.counts.accepted, sink.counts.delivered) == (2, 2), "announcements are no signatures"
+    assert json.loads(retained(broker)[WHERE]) == {"state": "offline", "epoch": 4}
+
+
+def test_nothing_is_announced_by_default(broker: Broker, tmp_path: Path) -> None:
+    with mqtt(broker.url, tmp_path / "spool") as sink:
+        sink.report({"backlog": 1})
+        sink.publish(numbered(2))
+    assert retained(broker) == {}
+
+
+PUBLISHER = """
+import sys, time
+from motionsig.publishers import open_sink
+sink = open_sink(sys.argv[1], device="wrist", epoch=8, spool=sys.argv[2], availability=True)
+time.sleep(60)
+"""
+
+
+def test_the_will_of_a_killed_publisher_and_the_return_of_a_hung_one(broker: Broker, tmp_path: Path) -> None:
+    arguments = [sys.executable, "-c", PUBLISHER, broker.url, str(tmp_path / "spool")]
+    with Listener(broker.url) as listener:
+        child = subprocess.Popen(arguments)
+        wait_until(lambda: listener.said(WHERE) == [{"state": "online", "epoch": 8}])
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        wait_until(lambda: listener.said(WHERE)[1:] == [{"state": "offline", "epoch": 8}])
+        # A connection that the broker still takes for alive, of the same name.
+        name = stable_client_id("wrist", [tmp_path / "spool"])
+        will = (WHERE, b'{"state":"offline","epoch":8}')
+        hung = Connection(parse_broker(broker.url), client_id=name, clean_session=True, keepalive_s=60, will=will)
+        hung.open(5, lambda: False)
+        with mqtt(broker.url, tmp_path / "spool", availability=True):
+            wait_until(lambda: len(listener.said(WHERE)) == 4)
+            assert [said["epoch"] for said in listener.said(WHERE)] == [8, 8, 8, 3], "the late will came before"
+            assert json.loads(retained(broker)[WHERE]) == {"state": "online", "epoch": 3}
+        hung.drop()
+
+
+def test_an_announcement_without_an_answer_ends_the_connection(broker: Broker, tmp_path: Path) -> None:
+    proxy = Proxy(broker.port, range(0, 1))
+    try:
+        with mqtt(f"mqtt://127.0.0.1:{proxy.port}", tmp_path / "spool", availability=True, ack_timeout_s=0.2) as sink:
+            wait_until(lambda: proxy.connections == 2 and sink.last_error is None)
+            sink.publish(numbered(1))
+            wait_until(lambda: sink.counts.delivered == 1)
+    finally:
+        proxy.close()
+
+
+def test_a_goodbye_that_is_not_taken_leaves_the_word_to_the_will(broker: Broker, tmp_path: Path) -> None:
+    proxy = Proxy(broker.port, range(1, 9))
+    try:
+        with Listener(broker.url) as listener:
+            with mqtt(f"mqtt://127.0.0.1:{proxy.port}", tmp_path / "spool", availability=True):
+                wait_until(lambda: proxy.seen == 1)
+                began_s = time.monotonic()
+            assert time.monotonic() - began_s < 2
+            wait_until(lambda: [said["state"] for said in listener.said(WHERE)] == ["online", "offline", "offline"])
+    finally:
+        proxy.close()
+
+
+CONFIGS = {
+    f"homeassistant/{component}/motionsig_wrist/{key}/config"
+    for component, key in (
+        ("binary_sensor", "connection"),
+        ("sensor", "signal_quality"),
+        ("sensor", "backlog"),
+        ("sensor", "device"),
+        ("sensor", "last_error"),
+    )
+}
+STATE = {"signal_quality": 99.5, "backlog": 3, "device": "cpu", "last_error": None}
+
+
+def test_home_assistant_finds_it(broker: Broker, tmp_path: Path) -> None:
+    with mqtt(broker.url, tmp_path / "spool", home_assistant="homeassistant") as sink:
+        sink.report(STATE)
+        wait_until(lambda: retained(broker).keys() == CONFIGS | {WHERE, "motionsig/wrist/state"})
+        kept = retained(broker)
+    assert json.loads(kept["motionsig/wrist/state"]) == STATE
+    configs = {topic: json.loads(kept[topic]) for topic in CONFIGS}
+    assert len({config["unique_id"] for config in configs.values()}) == 5
+    assert len({json.dumps(config["device"]) for config in configs.values()}) == 1
+    for topic, config in configs.items():
+        assert not any(key.startswith("command") for key in config)
+        assert WHERE in (config.get("availability_topic"), config["state_topic"]), topic
+
+
+def test_state_is_sent_when_it_changes_and_not_too_often() -> None:
+    announcer = Announcer(prefix="p", device="d", availability=False, home_assistant="ha", version="1")
+
+    def states(now_s: float) -> list[bytes]:
+        return [payload for topic, payload in announcer.due(now_s, 1) if topic == "p/d/state"]
+
+    announcer.connected(0.0)
+    assert states(0.0) == []
+    announcer.report({"backlog": 1})
+    assert (states(1.0), states(2.0)) == ([b'{"backlog":1}'], [])
+    announcer.report({"backlog": 2})
+    announcer.report({"backlog": 3})
+    assert (states(30.0), states(31.0), states(99.0)) == ([], [b'{"backlog":3}'], [])
+    announcer.connected(100.0)
+    assert states(100.0) == [b'{"backlog":3}']
+    for nonsense in ({"x": object()}, {"x": float("nan")}):
+        with pytest.raises(InputError, match="JSON"):
+            announcer.report(nonsense)
+
+
+def test_a_fleet_does_not_answer_home_assistant_at_once() -> None:
+    answers = []
+    for _ in range(200):
+        announcer = Announcer(prefix="p", device="d", availability=True, home_assistant="ha", version="1")
+        announcer.connected(0.0)
+        assert len(announcer.due(0.0, 1)) == 6
+        for now_s in range(1000, 1100):
+            announcer.heard("ha/status", b"online", now_s / 10)
+            if now_s == 1000:
+                answers.append(announcer._again_s)
+            announcer.due(now_s / 10, 1)
+        assert announcer.due(104.99, 1) == []
+        assert announcer._again_s >= 110, "once in ten seconds, however often it is asked"
+    assert min(answers) < 100.5
+    assert max(answers) > 104.5
+    assert max(answers) <= 105
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [("ha/status", b"offline"), ("ha/status", b"online "), ("ha/status", b""), ("p/d/status", b"online")],
+)
+def test_only_one_word_in_one_place_is_heard(topic: str, payload: bytes) -> None:
+    announcer = Announcer(prefix="p", device="d", availability=True, home_assistant="ha", version="1")
+    announcer.connected(0.0)
+    announcer.due(0.0, 1)
+    announcer.heard(topic, payload, 1.0)
+    assert announcer.due(1000.0, 1) == []
+
+
+def test_nothing_from_the_network_does_more(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(announcing, "AGAIN_AFTER_S", 0.5)
+    monkeypatch.setattr(announcing, "AGAIN_JITTER_S", 0.1)
+    flood = Connection(parse_broker(broker.url), client_id="flood", clean_session=True, keepalive_s=60)
+    flood.open(5, lambda: False)
+    with mqtt(broker.url, tmp_path / "spool", home_assistant="homeassistant") as sink:
+        sink.report(STATE)
+        sink.publish(numbered(2))
+        wait_until(lambda: retained(broker).keys() == CONFIGS | {WHERE, "motionsig/wrist/state"})
+        before = retained(broker)
+        began_s = time.monotonic()
+        with Listener(broker.url) as listener:
+            topics = ["homeassistant/status", "motionsig/wrist/command", "motionsig/wrist/signatures/set", "x"]
+            for number in range(1000):
+                flood.publish("homeassistant/status", b"online")
+                if number % 50 == 0:
+                    for topic in topics:
+                        flood.publish(topic, bytes(range(256)) * (number % 8))
+                    flood.turn(0.001)
+            for topic in topics:
+                flood.publish(topic, b"x" * 1_000_000)
+            flood.publish("homeassistant/sensor/motionsig_wrist/backlog/set", b"0")
+            wait_until(lambda: (flood.turn(0.01), len(flood.acknowledged) >= 1085)[1])
+            wait_until(lambda: len(listener.said("motionsig/wrist/state")) >= 2)
+            sink.publish(numbered(1, 2))
+            wait_until(lambda: sink.counts.pending == 0)
+            taken_s = time.monotonic() - began_s
+            ours = [topic for topic, _, kept in listener.heard if topic in before and not kept]
+        again = ours.count("motionsig/wrist/state")
+        assert 1 <= again <= taken_s / 0.5 + 1
+        assert {topic: ours.count(topic) for topic in before} == dict.fromkeys(before, again)
+        assert retained(broker) == before
+        assert (sink.last_error, sink.counts.delivered, sink.counts.dropped) == (None, 3, 0)
+    flood.close()
+    assert not caplog.records
+
+
+def test_a_refused_subscription_does_not_stop_the_signatures(caplog: pytest.LogCaptureFixture) -> None:
+    connection = Connection(parse_broker("mqtt://h"), client_id="x", clean_session=True, keepalive_s=5)
+    connection._listening = 7
+    connection._on_subscribe(None, None, 7, [128])
+    assert connection._refused is None
+    assert "can be done without" in caplog.text
+    connection._on_subscribe(None, None, 8, [128])
+    with pytest.raises(SinkError, match="refused the subscription"):
+        connection._check(0)
+
+
+def test_devices_of_odd_names_share_no_entities() -> None:
+    seen = set()
+    for prefix, device in (("p", "a b"), ("p", "a_b"), ("p", "ä" * 100), ("q", "a_b"), ("p/q", "a_b")):
+        announcer = Announcer(prefix=prefix, device=device, availability=True, home_assistant="ha", version="1")
+        announcer.connected(0.0)
+        topics = [topic for topic, _ in announcer.due(0.0, 1) if topic.startswith("ha/")]
+        assert all(topic.isascii() and " " not in topic and topic.count("/") == 4 for topic in topics)
+        seen |= set(topics)
+    assert len(seen) == 25
+
+
+def test_a_publisher_keeps_its_name_and_shares_it_with_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("one", "two", "clone"):
+        (tmp_path / folder).mkdir()
+    one = stable_client_id("wrist", [tmp_path / "one"])
+    assert one == stable_client_id("wrist", [tmp_path / "one", tmp_path / "two"])
+    assert one.startswith("motionsig-wrist-")
+    assert len({one, stable_client_id("ankle", [tmp_path / "one"]), stable_client_id("wrist", [tmp_path / "two"])}) == 3
+    (tmp_path / "clone" / "identity").write_bytes((tmp_path / "one" / "identity").read_bytes())
+    assert one == stable_client_id("wrist", [tmp_path / "clone"])
+    monkeypatch.setattr("motionsig.publishers.identity.machine_identity", lambda: "another Pi")
+    assert one != stable_client_id("wrist", [tmp_path / "clone"])
+    (tmp_path / "two" / "identity").write_bytes(b"\0" * 32)
+    stable_client_id("wrist", [tmp_path / "two"])
+    assert len((tmp_path / "two" / "identity").read_text("ascii")) == 32, "what was damaged is made anew"
+    assert stable_client_id("wrist", [tmp_path / "nowhere"]) != stable_client_id("wrist", [tmp_path / "nowhere"])
+
+
+def test_a_machine_is_known_by_what_it_was_born_with(tmp_path: Path) -> None:
+    assert machine_identity(tmp_path) == ""
+    for name, address, kind, physical in (
+        ("eth0", "b8:27:eb:00:00:01", "0", True),
+        ("wlan0", "02:00:00:00:00:99", "3", True),
+        ("docker0", "02:42:00:00:00:01", "0", False),
+    ):
+        net = tmp_path / "class/net" / name
+        net.mkdir(parents=True)
+        (net / "address").write_text(f"{address}\n")
+        (net / "addr_assign_type").write_text(f"{kind}\n")
+        if physical:
+            (net / "device").mkdir()
+    assert machine_identity(tmp_path) == "b8:27:eb:00:00:01"
+    (tmp_path / "firmware/devicetree/base").mkdir(parents=True)
+    (tmp_path / "firmware/devicetree/base/serial-number").write_bytes(b"10000000abcdef01\0")
+    assert machine_identity(tmp_path) == "10000000abcdef01"
