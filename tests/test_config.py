@@ -125,7 +125,10 @@ def test_an_instance_is_named_after_its_file(write: Write) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[sink]\nurl = \"mqtt://a\\u0000\"\nca = '/x'", ["sink.url: expected text in quotes", "sink.url: expected mqtts"]),
+        (
+            "[sink]\nurl = \"mqtt://a\\u0000\"\nca = '/x'",
+            ["sink.url: expected text in quotes", "sink.url: expected mqtts"],
+        ),
         ("", ["sink.url: expected where signatures go, such as mqtts://HOST or store:PATH, got nothing"]),
         ("nmae = 'x'\n" + STORE, ["nmae: expected a key that there is; did you mean name?"]),
         ("rate_hz = 1\n" + STORE, ["rate_hz: expected a key that there is; did you mean sensor.rate_hz?"]),

@@ -120,8 +120,8 @@ class SwitchingEncoder:
 
     windows: handed to it so far; windows_lost: of those, without a signature, because the device failed; on_edgetpu.
     waits: the next model works on other windows, so whoever feeds this has to begin anew and call `take_over`.
-    at_work: whether the device has windows now. last_error: why windows are lost at present, or the last model was found
-    unfit.
+    at_work: whether the device has windows now. last_error: why windows are lost at present, or why the last model was
+    found unfit.
     """
 
     def __init__(self, wish: Wish, *, hop: int | None = None, remembered: Path | None = None) -> None:
