@@ -8,7 +8,7 @@ from motionsig.config.draft import Draft
 from motionsig.config.keys import known_keys, shown
 from motionsig.errors import InputError
 from motionsig.resampling import Resampler
-from motionsig.sensors import CHIPS
+from motionsig.sensors import CHIPS, SIMULATED_CHIP
 from motionsig.sensors.calibration import choose_calibration, parse_mount
 from motionsig.sensors.chips import Chip, settle
 
@@ -19,7 +19,7 @@ SETTLED = ("rate_hz", "accel_range_g", "gyro_range_dps")
 def named_chip(name: str) -> Chip | None:
     """Return the chip that a sensor's name names, None for those that only show when they are opened."""
     kind, _, simulated = name.partition(":")
-    return CHIPS.get(simulated or "lsm6dso") if kind == "simulated" else CHIPS.get(name)
+    return CHIPS.get(simulated or SIMULATED_CHIP) if kind == "simulated" else CHIPS.get(name)
 
 
 def check_sensor(draft: Draft) -> None:

@@ -48,6 +48,10 @@ CHIPS: dict[str, Chip] = {chip.name: chip for family in _FAMILIES for chip in fa
 """The chips that motionsig reads itself, by name."""
 
 
+SIMULATED_CHIP = "lsm6dso"
+"""What "simulated" alone stands for."""
+
+
 @dataclass(frozen=True)
 class Found:
     """An address on a bus at which a chip answers: `chips` are those that say what it says of itself.
@@ -144,7 +148,7 @@ def open_sensor(
     if kind == "simulated":
         from motionsig.sensors.simulated import SimulatedBus, simulated_chip
 
-        name = rest or "lsm6dso"
+        name = rest or SIMULATED_CHIP
         bus = SimulatedBus([simulated_chip(name, clock=clock)], clock=clock)
     if name != "auto" and name not in CHIPS:
         near = get_close_matches(name.lower(), CHIPS, n=1)
