@@ -6,6 +6,7 @@ SIGHUP reads the configuration again.
 from __future__ import annotations
 
 import argparse
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.check:
         print("\n".join(check_config(load_config(options.config, name=options.name))))
         return 0
+    # Its default would end a daemon that has not read its configuration yet.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from motionsig.daemon import serve
 
     serve(options.config, options.name)

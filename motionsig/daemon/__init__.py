@@ -19,7 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -28,12 +28,12 @@ from typing import Any, Protocol, Self, runtime_checkable
 from motionsig.blocks import SampleBlock, SourceInfo
 from motionsig.config import Config, differences, load_config
 from motionsig.daemon.delivery import Delivery
-from motionsig.daemon.journal import Repeats, log_to_journal
+from motionsig.daemon.journal import ALWAYS, Repeats, log_to_journal
 from motionsig.daemon.metrics import Metrics
 from motionsig.daemon.notify import notify
 from motionsig.daemon.status import SOCKET_NAME, StatusSocket, runtime_folder
-from motionsig.daemon.switching import SwitchingEncoder, Wish
-from motionsig.errors import EncoderError, MotionsigError, SensorError
+from motionsig.daemon.switching import HurriedError, SwitchingEncoder, Wish
+from motionsig.errors import MotionsigError, SensorError
 from motionsig.pipeline import run
 from motionsig.publishers import Sink, open_sink, split_url
 from motionsig.sensors import open_sensor
@@ -54,7 +54,7 @@ _SENDER_S = 120.0
 _EXTEND_S = 60
 """Until the first window, each turn asks systemd for so much more time to start."""
 
-_IN_TIME = {
+_IN_TIME: dict[str, dict[str, float]] = {
     "mqtt": {"close_timeout_s": 1.5, "close_limit_s": 2.5},
     "mqtts": {"close_timeout_s": 1.5, "close_limit_s": 2.5},
     "store": {"busy_timeout_s": 2.0},
@@ -113,11 +113,11 @@ def serve(path: Path, name: str | None = None) -> None:
     Raises ConfigError for a configuration that cannot work, and what a sink, model or sensor raises that can never be
     had as it is configured.
     """
-    # Its default would end a daemon that is still starting.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     repeats = log_to_journal()
     # A hang that the watchdog ends leaves the place of each thread in the journal.
     faulthandler.enable()
+    asked: list[int] = []
+    signal.signal(signal.SIGHUP, lambda number, _: asked.append(number))
     daemon = Daemon(
         load_config(path, name=name),
         load=lambda: load_config(path, name=name),
@@ -133,27 +133,37 @@ def serve(path: Path, name: str | None = None) -> None:
         signal.signal(number, stop)
     signal.signal(signal.SIGALRM, lambda *_: daemon.hurry())
     signal.signal(signal.SIGHUP, lambda *_: daemon.reload())
-    daemon.run()
+    if asked:
+        daemon.reload()
+    try:
+        daemon.run()
+    finally:
+        # While the interpreter ends, an alarm would be what it is by default: deadly.
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _open_sensor(config: Config) -> LiveStream:
     return open_sensor(**config.sensor)
 
 
-@dataclass(frozen=True)
 class _Turns:
-    """The sensor's stream as `run` sees it. `rate_hz` is the sensor's."""
+    """The sensor's stream as `run` sees it. `rate_hz` is the sensor's; broken: why it ended, if that was an error."""
 
-    rate_hz: float
-    blocks: Iterator[SampleBlock]
-    turn: Callable[[SampleBlock], bool]
+    def __init__(self, rate_hz: float, blocks: Iterator[SampleBlock], turn: Callable[[SampleBlock], bool]) -> None:
+        self.rate_hz = rate_hz
+        self.broken: OSError | None = None
+        self._blocks, self._turn = blocks, turn
 
     def __iter__(self) -> Iterator[SampleBlock]:
-        for block in self.blocks:
-            yield block
-            # Asked for the next one: this one has been all the way.
-            if not self.turn(block):
-                return
+        try:
+            for block in self._blocks:
+                yield block
+                # Asked for the next one: this one has been all the way.
+                if not self._turn(block):
+                    return
+        except OSError as error:
+            # What came before is still to be made signatures of.
+            self.broken = error
 
 
 class Daemon:
@@ -222,9 +232,8 @@ class Daemon:
             self._sensor.close()
 
     def hurry(self) -> None:
-        """Take the windows away from a device that keeps them, by raising in its call; for a signal handler."""
-        if self._encoder.at_work:
-            raise EncoderError("stopped before the device answered")
+        """Take the windows away from a device that keeps them; for a signal handler."""
+        self._encoder.hurry()
 
     def reload(self) -> None:
         """Read the configuration again at the next turn; for a signal handler."""
@@ -255,8 +264,8 @@ class Daemon:
         pause_s = _FIRST_PAUSE_S
         while not self._stopping:
             try:
-                sensor = self._sensor_opener(self._config)
-            except SensorError as error:
+                sensor = self._sensor_opener(self._begun_with)
+            except OSError as error:
                 if str(error) != self._sensor_error:
                     log.error("%s; trying again", error)
                 self._sensor_error = str(error)
@@ -277,18 +286,26 @@ class Daemon:
 
     def _stream(self, sensor: LiveStream) -> None:
         """Make signatures of the sensor's samples until it or we are at an end."""
-        self._delivery.follow(sensor.info.epoch, sensor.unix_offset_ns, self._config.hop)
-        blocks = iter(sensor)
+        hop = self._begun_with.hop
+        self._delivery.follow(sensor.info.epoch, sensor.unix_offset_ns, hop)
         try:
-            while not self._stopping and not self._ended:
-                turns = _Turns(sensor.rate_hz, blocks, self._passed)
-                run(turns, self._encoder, self._delivery, hop=self._config.hop)
-                # Either there is no more to come, or another model wants other windows.
-                self._ended = not self._encoder.waits
-                self._encoder.take_over()
-        except SensorError as error:
-            log.error("%s; opening it again", error)
-            self._sensor, self._sensor_error = None, str(error)
+            blocks = iter(sensor)
+        except SensorError:
+            return  # closed by who stops us
+        while not self._stopping and not self._ended:
+            turns = _Turns(sensor.rate_hz, blocks, self._passed)
+            try:
+                run(turns, self._encoder, self._delivery, hop=hop)
+            except HurriedError:
+                log.warning("a window was lost to a device that did not answer in time")
+            if turns.broken is not None:
+                log.error("%s; opening it again", turns.broken)
+                self._sensor, self._sensor_error = None, str(turns.broken)
+                return
+            # Either another model wants other windows, or there is no more to come; taking over ends the waiting.
+            self._ended = not self._encoder.waits
+            self._encoder.take_over()
+            self._delivery.branch()
 
     def _passed(self, block: SampleBlock) -> bool:
         """Hear that a block has been all the way; return whether to go on with the same windows."""
@@ -300,6 +317,7 @@ class Daemon:
     def _turn(self) -> None:
         """Do what a daemon does beside its work, about once a second."""
         now_s = time.monotonic()
+        # The first one is not waited for.
         if now_s - self._turned_s < _TURN_S and self._turned_s > self._began_s:
             return
         self._turned_s = now_s
@@ -322,7 +340,6 @@ class Daemon:
         """Tell systemd, the sink and, once a day, the journal."""
         fields: dict[str, object] = {"STATUS": _sentence(self.status)}
         if became_ready:
-            fields["READY"] = 1
             log.info("ready; %s", _sentence(self.status))
             fits_s = self.status["sink"]["outage_fits_s"]
             if fits_s is not None:
@@ -330,7 +347,9 @@ class Daemon:
         if now_s - self._delivery.turned_s > _SENDER_S:
             log.error("the sender has not gone round for %.0f s; the watchdog is not fed", _SENDER_S)
         else:
-            fields |= {"WATCHDOG": 1} if self._ready else {"EXTEND_TIMEOUT_USEC": _EXTEND_S * 1_000_000}
+            # Ready is said each time, as a datagram may be lost.
+            fed = {"READY": 1, "WATCHDOG": 1}
+            fields |= fed if self._ready else {"EXTEND_TIMEOUT_USEC": _EXTEND_S * 1_000_000}
         notify(**fields)
         sink = self._delivery.sink
         if isinstance(sink, Reporting):
@@ -339,7 +358,7 @@ class Daemon:
             self._told_day_s = now_s
             log.info("%s", _sentence(self.status))
         for level, line in self._repeats.overdue() if self._repeats else ():
-            log.log(level, "%s", line)
+            log.log(level, "%s", line, extra=ALWAYS)
 
     def _keep_errors(self) -> None:
         """Keep the newest trouble, for who asks after it is over."""
@@ -365,7 +384,7 @@ class Daemon:
                     self._metrics = None
                 self._metrics = self._measure(config)
         except MotionsigError as error:
-            log.error("the configuration stays as it was: %s", error)
+            log.error("the configuration stays as it was: %s", error, extra=ALWAYS)
             self._note(str(error))
         else:
             applied = differences(self._config, config).live
@@ -376,6 +395,7 @@ class Daemon:
                 "configuration read again: %s changed; %s",
                 ", ".join(applied) or "nothing",
                 f"restart for {', '.join(self._needs_restart)}" if self._needs_restart else "no restart needed",
+                extra=ALWAYS,
             )
         if self._ready:
             notify(READY=1)
@@ -446,7 +466,7 @@ class Daemon:
 
     def _quality(self, hop_s: float) -> float | None:
         """Return the share of the last minutes' windows that came and had no loss in them; None in the first ones."""
-        if len(self._seen) < 2 or self._seen[-1][0] - self._seen[0][0] < 10 * hop_s:
+        if len(self._seen) < 2 or self._seen[-1][0] - self._seen[0][0] < min(10 * hop_s, _QUALITY_S / 2):
             return None
         (first_s, first), (last_s, last) = self._seen[0], self._seen[-1]
         # A window more or less fits into the time, as it happens.

@@ -11,6 +11,7 @@ under an epoch of their own.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import time
@@ -22,9 +23,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from motionsig import wire
-from motionsig.blocks import Quality, SignatureBatch
+from motionsig.blocks import Quality, SignatureBatch, concatenate
 from motionsig.conventions import NS_PER_S
-from motionsig.errors import SinkError
+from motionsig.errors import MotionsigError, SinkError
 from motionsig.model_card import ModelCard
 from motionsig.pipeline import signature_epoch
 from motionsig.publishers import Sink, SinkCounts
@@ -41,14 +42,21 @@ _STEP_NS = NS_PER_S // 10
 
 _EPOCHS = 1 << 63
 
+_FRAME_BYTES = 20
+"""What a spool adds to each message."""
+
+_JOINED = 256
+"""Signatures that were held and go out together: a store takes a disk write for each time it is handed some."""
+
+_PATIENCE_S = 0.5
+"""What is held may keep the loop for so long at a time."""
+
 
 class Counted(Protocol):
-    """What gives signatures their numbers and epochs: the windows so far, and the model in use."""
+    """What gives signatures their numbers and epochs: the windows so far, and the model that made the last ones."""
 
     windows: int
-
-    @property
-    def card(self) -> ModelCard: ...
+    maker: ModelCard
 
 
 class _Numbered(NamedTuple):
@@ -78,6 +86,7 @@ class Delivery:
         """`opener` opens the sink for an epoch; `encoder` knows the model and has counted the windows."""
         self._opener, self._encoder = opener, encoder
         self._sink: Sink | None = None
+        self._opened_once = False
         self._held: deque[_Numbered] = deque()
         self._held_rows = 0
         self._next: tuple[int, int] | None = None  # the epoch and number that the sink would give by itself
@@ -86,7 +95,7 @@ class Delivery:
         self._trouble: str | None = None
         # Until there is a stream nothing is published, but the sink is open, and tells others of an epoch.
         self._stream_epoch = int.from_bytes(os.urandom(8), "big") >> 1
-        self._first_window = self._correction_ns = 0
+        self._branch = self._first_window = self._correction_ns = 0
         self._hop: int | None = None
         self._source_offset_ns: int | None = None
         self.clock_steps = 0
@@ -96,7 +105,11 @@ class Delivery:
     def follow(self, stream_epoch: int, offset_ns: int, hop: int | None) -> None:
         """Number from 0 what comes of a new stream of samples, which is stamped `offset_ns` after monotonic time."""
         self._stream_epoch, self._source_offset_ns, self._hop = stream_epoch, offset_ns, hop
-        self._first_window, self._correction_ns = self._encoder.windows, 0
+        self._branch, self._first_window, self._correction_ns = 0, self._encoder.windows, 0
+
+    def branch(self) -> None:
+        """Go on under another epoch: from here on windows are not what one run over the whole stream would make."""
+        self._branch += 1
 
     def set_clock(self, offset_ns: int) -> None:
         """Hear how far Unix time is ahead of monotonic time now."""
@@ -106,6 +119,7 @@ class Delivery:
         if abs(step_ns) > _STEP_NS:
             self._correction_ns += step_ns
             self.clock_steps += 1
+            self.branch()
             log.warning(
                 "the wall clock was set by %+.1f s; no window is touched, and what leaves from here on is stamped by "
                 "it, as epoch %d",
@@ -115,15 +129,23 @@ class Delivery:
 
     @property
     def epoch(self) -> int:
-        """The epoch of what is published now."""
-        card = self._encoder.card
-        stream = (self._stream_epoch + self.clock_steps) % _EPOCHS
+        """The epoch of what was published last."""
+        card = self._encoder.maker
+        stream = (self._stream_epoch + self._branch) % _EPOCHS
         return signature_epoch(stream, card, card.hop if self._hop is None else self._hop)
 
-    def open(self) -> None:
-        """Open the sink. Raises what that raises, for whoever can still say that it was set up wrongly."""
-        self._sink = self._opener(self.epoch)
-        self._next = (self.epoch, 0)
+    def _open(self) -> Sink:
+        try:
+            sink = self._opener(self.epoch)
+        except SinkError:
+            raise
+        except (MotionsigError, OSError) as error:
+            if not self._opened_once:
+                raise
+            # It was right before: a certificate is being replaced, say.
+            raise SinkError(str(error)) from error
+        self._opened_once, self._next = True, (self.epoch, 0)
+        return sink
 
     def publish(self, signatures: SignatureBatch) -> None:
         """Take a batch; it is in the sink now, or held until there is one again."""
@@ -136,9 +158,8 @@ class Delivery:
         self.deliver()
 
     def _hold(self, numbered: _Numbered) -> None:
-        if not self.signature_bytes:
-            one = wire.Message("x" * 16, numbered.epoch, numbered.seq, numbered.signatures[:1])
-            self.signature_bytes = len(wire.encode(one)) + 16
+        one = wire.Message("x" * 16, numbered.epoch, numbered.seq, numbered.signatures[:1])
+        self.signature_bytes = len(wire.encode(one)) + _FRAME_BYTES
         self._held.append(numbered)
         self._held_rows += len(numbered.signatures)
         while self._held_rows > MOST_HELD:
@@ -148,28 +169,42 @@ class Delivery:
             log.warning("%d signatures dropped: %s", rows, self._trouble)
 
     def deliver(self) -> None:
-        """Publish what is held, as far as there is a sink that takes it; open it again where it is time."""
+        """Publish what is held, as far as there is a sink that takes it; open it again where it is time.
+
+        Raises what opening the sink raises if that is no SinkError, and it was never open: then it is set up wrongly.
+        """
+        until_s = time.monotonic() + _PATIENCE_S
         try:
             if self._sink is None:
                 if time.monotonic() < self._retry_s:
                     return
-                self.open()
-            sink = self._sink
-            assert sink is not None
-            while self._held:
-                epoch, seq, signatures = self._held[0]
-                if self._next != (epoch, seq):
-                    sink.begin(epoch, seq)
-                sink.publish(signatures)
-                self._next = (epoch, seq + len(signatures))
-                self._held.popleft()
-                self._held_rows -= len(signatures)
+                self._sink = self._open()
+            while self._held and time.monotonic() < until_s:
+                self._publish_oldest(self._sink)
         except SinkError as error:
             self._fail(error)
             return
         if self._trouble:
             log.info("signatures are published again")
         self._trouble, self._pause_s = None, _FIRST_PAUSE_S
+
+    def _publish_oldest(self, sink: Sink) -> None:
+        epoch, seq, signatures = self._held[0]
+        joined, rows = [signatures], len(signatures)
+        for other in itertools.islice(self._held, 1, None):
+            same = (other.signatures.spec, other.signatures.hop_ns) == (signatures.spec, signatures.hop_ns)
+            if not same or (other.epoch, other.seq) != (epoch, seq + rows) or rows + len(other.signatures) > _JOINED:
+                break
+            joined.append(other.signatures)
+            rows += len(other.signatures)
+        if self._next != (epoch, seq):
+            sink.begin(epoch, seq)
+        self._next = None  # until it is known how far it got
+        sink.publish(concatenate(joined))
+        self._next = (epoch, seq + rows)
+        for _ in joined:
+            self._held.popleft()
+        self._held_rows -= rows
 
     def _fail(self, error: SinkError) -> None:
         if str(error) != self._trouble:

@@ -16,6 +16,9 @@ _PER_S = 3600.0
 _AT_MOST = 6
 """So many lines of one kind within an hour."""
 
+ALWAYS = {"always": True}
+"""The `extra` of a line that answers somebody, and is not left out."""
+
 _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (0, 7))
 """journald takes a line's priority from a prefix (sd-daemon(3))."""
 
@@ -38,6 +41,8 @@ class Repeats(logging.Filter):
         self._kinds: dict[tuple[str, int], _Kind] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if getattr(record, "always", False):
+            return True
         now_s = self._clock()
         key = (record.pathname, record.lineno)
         kind = self._kinds.setdefault(key, _Kind(now_s, record.levelno))

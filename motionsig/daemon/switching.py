@@ -2,8 +2,11 @@
 
 A model that `motionsig models install` put in place is noticed within a second, opened beside the one at work, held
 against its golden windows, and takes over at a window's edge if it works on the same windows. Then it is on trial: an
-error, or windows that take too long, and the former one is back, for the very window that failed. A trial that the
-process did not survive counts, too. What was found unfit is remembered and not tried again until it is installed anew.
+error, or windows that take too long, and the former one is back, for the very window that failed. A trial is noted
+before the model is opened, so one that the process did not survive counts, too. What was found unfit is remembered and
+not tried again until it is installed anew.
+
+An Edge TPU that was asked for by name may fail by itself, which says nothing of the model until it repeats.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import logging
 import os
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +31,7 @@ from motionsig.encoders import (
     open_encoder,
     shipped_models,
 )
-from motionsig.errors import EncoderError, InputError, MissingExtraError, ModelError, MotionsigError
+from motionsig.errors import EncoderError, InputError, MissingExtraError, ModelError
 from motionsig.model_card import ModelCard
 from motionsig.state import state_path
 
@@ -40,10 +43,20 @@ TRIAL_WINDOWS = 500
 _MOST_LATE = 3
 """Windows of a trial that may take longer than half the time until the next one; more, and the model is too slow."""
 
+_MOST_FAULTS = 3
+"""Times in a trial that an Edge TPU may fail; more, and it is the model."""
+
 _MOST_STARTS = 2
 """Starts of the daemon with one model on trial that may end before the trial does: a power cut is no fault of it."""
 
+_SLOW_S = 120.0
+"""Opening a model takes an Edge TPU half a minute at most."""
+
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 1.0, 60.0
+
+
+class HurriedError(Exception):
+    """Raised by a signal's handler, to take the windows away from a device that keeps them."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +77,18 @@ class Verdict:
 
 
 class Verdicts:
-    """Verdicts on installed models, in a file that outlives the process."""
+    """Verdicts on installed models, in a file that outlives the process; for any thread."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._lock = path, threading.Lock()
         self._verdicts: dict[str, Verdict] = {}
         try:
-            self._verdicts = {key: Verdict(**value) for key, value in json.loads(path.read_bytes()).items()}
+            for key, value in json.loads(path.read_bytes()).items():
+                self._verdicts[key] = Verdict(str(value["word"]), str(value["reason"]), int(value["starts"]))
         except FileNotFoundError:
             pass
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            self._verdicts.clear()
             log.warning("%s: expected what is known of the installed models, got: %s; beginning anew", path, error)
 
     def of(self, folder: Path) -> Verdict | None:
@@ -82,18 +97,21 @@ class Verdicts:
 
     def put(self, folder: Path, verdict: Verdict) -> None:
         """Remember it; where the disk refuses, for as long as this process lives."""
-        self._verdicts[_key(folder)] = verdict
-        text = json.dumps({key: asdict(value) for key, value in list(self._verdicts.items())[-32:]})
+        with self._lock:
+            self._verdicts[_key(folder)] = verdict
+            try:
+                self._write(json.dumps({key: asdict(value) for key, value in list(self._verdicts.items())[-32:]}))
+            except OSError as error:
+                log.warning("%s: %s; what is known of the installed models is not remembered", self._path, error)
+
+    def _write(self, text: str) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         beside = self._path.with_suffix(".new")
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with beside.open("w") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(self._path)
-        except OSError as error:
-            log.warning("%s: %s; what is known of the installed models is not remembered", self._path, error)
+        with beside.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self._path)
 
 
 def _key(folder: Path) -> str:
@@ -104,24 +122,34 @@ def _key(folder: Path) -> str:
         return f"{folder.parent.name}/{folder.name} gone"
 
 
+@dataclass(frozen=True)
+class _Model:
+    """An open model, and the wish that it was opened for."""
+
+    wish: Wish
+    folder: Path
+    encoder: Encoder
+
+
 @dataclass
 class _Trial:
-    """A model that has to prove itself. left: windows until it has. deadline_s: for one of them."""
+    """A model that has to prove itself. former: to go back to. left: windows until it has. deadline_s: for each."""
 
     folder: Path
-    former: Encoder | None
+    former: _Model | None
     left: int
     deadline_s: float
     late: int = 0
+    faults: int = 0
 
 
 class SwitchingEncoder:
     """An Encoder that stays when its model goes.
 
     windows: handed to it so far; windows_lost: of those, without a signature, because the device failed; on_edgetpu.
+    maker: the card of the model that made the last signatures, which may have gone since.
     waits: the next model works on other windows, so whoever feeds this has to begin anew and call `take_over`.
-    at_work: whether the device has windows now. last_error: why windows are lost at present, or why the last model was
-    found unfit.
+    last_error: why windows are lost at present, or why the last model was found unfit.
     """
 
     def __init__(self, wish: Wish, *, hop: int | None = None, remembered: Path | None = None) -> None:
@@ -133,26 +161,30 @@ class SwitchingEncoder:
         self._verdicts = Verdicts(remembered or state_path("models", "verdicts.json"))
         self.windows = self.windows_lost = self.on_edgetpu = 0
         self.last_error: str | None = None
-        self.at_work = False
+        self._at_work = False
         self._trial: _Trial | None = None
         self._opening: threading.Thread | None = None
-        self._opened: tuple[Wish, Path, Encoder] | None = None
-        self._unfit: set[tuple[Wish, Path]] = set()  # of those not installed: not tried twice by this process
+        self._opening_s = 0.0
+        self._next: _Model | None = None
+        self._refused: set[tuple[Wish, str]] = set()  # what this process has tried and need not try again
         self._retry_s, self._pause_s = 0.0, _FIRST_PAUSE_S
-        self._running, self._folder, self._encoder = self._open_first()
+        self._now = self._open_first()
+        self.maker = self.card
+        if self._is_on_trial(self._now.folder):
+            self._begin_trial(None)
 
     @property
     def card(self) -> ModelCard:
-        return self._encoder.card
+        return self._now.encoder.card
 
     @property
     def device(self) -> str:
-        return self._encoder.device
+        return self._now.encoder.device
 
     @property
     def folder(self) -> Path:
         """Where the model in use lies."""
-        return self._folder
+        return self._now.folder
 
     @property
     def trial(self) -> int | None:
@@ -161,26 +193,60 @@ class SwitchingEncoder:
 
     @property
     def waits(self) -> bool:
-        opened = self._opened
-        return opened is not None and not self._same_windows(opened[2].card)
+        following = self._next
+        return following is not None and not self._same_windows(following.encoder.card)
 
-    def _open_first(self) -> tuple[Wish, Path, Encoder]:
+    def _open_first(self) -> _Model:
+        failed: list[tuple[Path, Exception]] = []
         for folder in self._candidates(self._wish.model):
             try:
-                encoder = open_encoder(folder, self._wish.device)
-                verdict = self._verdicts.of(folder)
-                if _is_installed(folder) and (verdict is None or verdict.word == "trial"):
-                    _require_golden(encoder)
-                    self._begin_trial(folder, encoder, None)
-                return self._wish, folder, encoder
-            except ModelError as error:
+                model = self._open(self._wish, folder)
+            except (InputError, MissingExtraError):
+                raise
+            # A new model may make the runtime raise anything.
+            except Exception as error:
                 if not _is_installed(folder):
                     raise
-                self._find_unfit(folder, str(error))
-        raise ModelError(f"model: expected {self._wish.model}, got none that is fit")
+                log.error("%s: %s; going on to the one before", folder, error)
+                failed.append((folder, error))
+                continue
+            for before, reason in failed:
+                # The device is there, as the next one shows.
+                if not isinstance(reason, EncoderError) or self._is_on_trial(before):
+                    self._find_unfit(self._wish, before, str(reason))
+            return model
+        raise failed[0][1]
+
+    def _open(self, wish: Wish, folder: Path) -> _Model:
+        """Open a model, and hold it against its golden windows where it is not known yet."""
+        verdict = self._verdicts.of(folder)
+        unknown = _is_installed(folder) and (verdict is None or verdict.word == "trial")
+        if unknown:
+            self._verdicts.put(folder, Verdict("trial", starts=verdict.starts + 1 if verdict else 1))
+        try:
+            encoder = open_encoder(folder, wish.device)
+            if unknown:
+                try:
+                    _require_golden(encoder)
+                except BaseException:
+                    encoder.close()
+                    raise
+        except Exception:
+            self._give_back(folder)
+            raise
+        return _Model(wish, folder, encoder)
+
+    def _give_back(self, folder: Path) -> None:
+        """Take back a start that did end, in some good order."""
+        verdict = self._verdicts.of(folder)
+        if verdict is not None and verdict.word == "trial":
+            self._verdicts.put(folder, Verdict("trial", starts=verdict.starts - 1))
 
     def _candidates(self, model: str) -> list[Path]:
-        """Return the folders to take a model from, the best first, without those found unfit."""
+        """Return the folders to take a model from, the best first, without those found unfit.
+
+        Raises ModelError where there is none.
+        """
         try:
             folders = model_folders(model)
         except ModelError as error:
@@ -189,7 +255,10 @@ class SwitchingEncoder:
             self._complain(str(error))
             folders = [shipped_models()[model]]
         # What is neither installed nor shipped is a folder, or an error that names what there is.
-        return [folder for folder in folders or [find_model(model).path] if self._is_fit(folder)]
+        fit = [folder for folder in folders or [find_model(model).path] if self._is_fit(folder)]
+        if not fit:
+            raise ModelError(f"model: expected {model}, got none that is fit")
+        return fit
 
     def _complain(self, trouble: str) -> None:
         """Say what is wrong, once while it is."""
@@ -197,19 +266,28 @@ class SwitchingEncoder:
             log.error("%s", trouble)
         self.last_error = trouble
 
+    def _is_on_trial(self, folder: Path) -> bool:
+        verdict = self._verdicts.of(folder)
+        return _is_installed(folder) and verdict is not None and verdict.word == "trial"
+
     def _is_fit(self, folder: Path) -> bool:
         verdict = self._verdicts.of(folder)
         if verdict is None or not _is_installed(folder):
             return True
-        if verdict.word == "trial" and verdict.starts > _MOST_STARTS:
-            self._find_unfit(folder, f"the daemon ended {verdict.starts} times while it was on trial")
+        in_use = self._trial is not None and self._trial.folder == folder
+        if verdict.word == "trial" and verdict.starts > _MOST_STARTS and not in_use:
+            self._find_unfit(None, folder, f"the daemon ended {verdict.starts} times while it was on trial")
             return False
         return verdict.word != "unfit"
 
-    def _find_unfit(self, folder: Path, reason: str) -> None:
+    def _find_unfit(self, wish: Wish | None, folder: Path, reason: str) -> None:
+        """Do not try a model again; wish: what it was tried for, where something else might go well."""
         self.last_error = f"{folder}: found unfit: {reason}"
         log.error("%s; it is not tried again until it is installed anew", self.last_error)
-        if _is_installed(folder):
+        if wish is not None:
+            self._refused.add((wish, _key(folder)))
+        # An Edge TPU asks for more than the card has to give: on another device the model may do.
+        if _is_installed(folder) and not (wish is not None and wish.device.startswith("edgetpu")):
             self._verdicts.put(folder, Verdict("unfit", reason))
 
     def wish(self, wish: Wish) -> None:
@@ -218,46 +296,45 @@ class SwitchingEncoder:
 
     def look(self) -> None:
         """Notice another model, and open it in the background; call it about once a second."""
-        if self._opening is not None or self._opened is not None or time.monotonic() < self._retry_s:
+        if self._opening is not None:
+            if time.monotonic() - self._opening_s > _SLOW_S:
+                self._complain(f"a model has been opening for {_SLOW_S:.0f} s; going on with {self.folder}")
+            return
+        if self._next is not None or time.monotonic() < self._retry_s:
             return
         try:
-            folder = self._candidates(self._wish.model)[0]
-        except (ModelError, IndexError) as error:
-            self._complain(f"{error}; going on with {self._folder}")
+            folders = self._candidates(self._wish.model)
+        except ModelError as error:
+            self._complain(f"{error}; going on with {self.folder}")
             self._wait()
             return
-        if (self._wish, folder) in ((self._running, self._folder), *self._unfit):
+        folder = next((folder for folder in folders if (self._wish, _key(folder)) not in self._refused), None)
+        if folder is None or (self._wish, folder) == (self._now.wish, self._now.folder):
             return
         # An Edge TPU may take half a minute to open, and no window waits for that.
-        self._opening = threading.Thread(
-            target=self._open, args=(self._wish, folder), name="motionsig-model", daemon=True
+        opening = threading.Thread(
+            target=self._open_aside, args=(self._wish, folder), name="motionsig-model", daemon=True
         )
-        self._opening.start()
-
-    def _open(self, wish: Wish, folder: Path) -> None:
+        self._opening, self._opening_s = opening, time.monotonic()
         try:
-            encoder = open_encoder(folder, wish.device)
-            try:
-                _require_golden(encoder)
-            except MotionsigError:
-                encoder.close()
-                raise
-            self._opened = (wish, folder, encoder)
-        except MotionsigError as error:
-            self._refuse(wish, folder, error)
+            opening.start()
+        except RuntimeError as error:
+            self._opening = None
+            self._complain(f"{folder}: cannot be opened: {error}")
+            self._wait()
+
+    def _open_aside(self, wish: Wish, folder: Path) -> None:
+        try:
+            self._next = self._open(wish, folder)
+        # Nobody else would hear of what ends this thread.
+        except Exception as error:
+            if isinstance(error, EncoderError | OSError):
+                self._complain(f"{error}; going on with {self.folder} on {self.device}")
+            else:
+                self._find_unfit(wish, folder, str(error))
+            self._wait()
         finally:
             self._opening = None
-
-    def _refuse(self, wish: Wish, folder: Path, error: MotionsigError) -> None:
-        """Stay with the model in use: the other one is wrong, or its device is not there."""
-        if isinstance(error, ModelError):
-            self._find_unfit(folder, str(error))
-        else:
-            self.last_error = str(error)
-            log.error("%s; going on with %s on %s", error, self._folder, self.device)
-        if isinstance(error, InputError | MissingExtraError | ModelError):
-            self._unfit.add((wish, folder))
-        self._wait()
 
     def _wait(self) -> None:
         self._retry_s = time.monotonic() + self._pause_s
@@ -271,129 +348,124 @@ class SwitchingEncoder:
 
     def take_over(self) -> None:
         """Put the model that was opened in place of the one in use."""
-        opened, self._opened = self._opened, None
-        if opened is None:
+        following, self._next = self._next, None
+        if following is None:
             return
-        wish, folder, encoder = opened
-        former, was = self._encoder, self._folder
-        if self._trial is not None:
-            self._end_trial(self._trial, "superseded")
-        self._running, self._folder, self._encoder = wish, folder, encoder
+        former, self._now = self._now, following
         self._pause_s, self.last_error = _FIRST_PAUSE_S, None
-        log.info("model %s (%s) on %s from this window on", encoder.card.name, folder, encoder.device)
-        if folder != was and _is_installed(folder):
-            self._begin_trial(folder, encoder, former)
-        else:
-            former.close()
-
-    def _begin_trial(self, folder: Path, encoder: Encoder, former: Encoder | None) -> None:
-        verdict = self._verdicts.of(folder)
-        if verdict is not None and verdict.word == "kept":
-            if former is not None:
-                former.close()
+        log.info("model %s (%s) on %s from this window on", self.card.name, self.folder, self.device)
+        trial = self._trial
+        if trial is not None and trial.folder == self.folder:
+            # Opened again: on another device, or after that had failed.
+            self._give_back(self.folder)
+            former.encoder.close()
             return
-        starts = 1 if verdict is None else verdict.starts + 1
-        self._verdicts.put(folder, Verdict("trial", starts=starts))
-        card = encoder.card
-        hop_s = (card.hop if self._hop is None else self._hop) / card.rate_hz
-        self._trial = _Trial(folder, former, TRIAL_WINDOWS, hop_s / 2)
+        if trial is not None:
+            self._trial = None
+            self._give_back(trial.folder)
+            if trial.former is not None:
+                former.encoder.close()
+                former = trial.former
+        if self._is_on_trial(self.folder):
+            self._begin_trial(former)
+        else:
+            former.encoder.close()
 
-    def _end_trial(self, trial: _Trial, word: str) -> None:
-        """End it well: the model is kept, or nobody asks any more."""
-        self._trial = None
-        if word == "kept":
-            log.info("model %s: kept after %d windows on trial", trial.folder, TRIAL_WINDOWS)
-            self._verdicts.put(trial.folder, Verdict("kept"))
-        if trial.former is not None:
-            trial.former.close()
+    def _begin_trial(self, former: _Model | None) -> None:
+        hop_s = (self.card.hop if self._hop is None else self._hop) / self.card.rate_hz
+        self._trial = _Trial(self.folder, former, TRIAL_WINDOWS, hop_s / 2)
+
+    def hurry(self) -> None:
+        """Take the windows away from a device that keeps them; for a signal's handler in the thread of `encode`."""
+        if self._at_work:
+            raise HurriedError("stopped before the device answered")
 
     def encode(self, windows: WindowBatch) -> SignatureBatch:
         """Return one signature per window; none for those that the device failed on, which are counted."""
-        if self._opened is not None and not self.waits:
+        if self._next is not None and not self.waits:
             self.take_over()
         self.windows += len(windows)
         began_s = time.monotonic()
-        self.at_work = True
         try:
-            made = self._encoder.encode(windows)
-        # Whatever a new model makes the runtime raise, it is the former one's turn.
-        except Exception as error:
-            if self._trial is not None:
-                return self._instead(windows, self._trial, error)
-            if not isinstance(error, EncoderError):
-                raise
+            self._at_work = True
+            made = self._now.encoder.encode(windows)
+            self._at_work = False
+        except HurriedError as error:
+            self._at_work = False
             return self._lose(windows, error)
-        finally:
-            self.at_work = False
+        # Whatever a model makes the runtime raise, there may be another one, and windows go on coming.
+        except Exception as error:
+            self._at_work = False
+            return self._instead(windows, error)
+        made = self._made(made)
         if self._trial is not None:
             self._judge(self._trial, time.monotonic() - began_s, len(windows))
-        return self._made(made)
+        return made
 
     def _made(self, made: SignatureBatch) -> SignatureBatch:
+        self.maker = self.card
         self.on_edgetpu += int(np.count_nonzero(made.quality & Quality.EDGE_TPU))
         return made
 
-    def _instead(self, windows: WindowBatch, trial: _Trial, error: Exception) -> SignatureBatch:
-        """Encode by the former model what the one on trial failed on; where both fail, it is their device."""
-        try:
-            made = self._before(trial).encode(windows)
-        except (EncoderError, ModelError):
+    def _instead(self, windows: WindowBatch, error: Exception) -> SignatureBatch:
+        """Encode by the former model what the one on trial failed on, or count it as lost."""
+        trial = self._trial
+        if trial is None:
             return self._lose(windows, error)
-        self._go_back(trial, str(error))
-        return self._made(made)
-
-    def _before(self, trial: _Trial) -> Encoder:
-        """Return the model before the one on trial, opened where the process began with the trial."""
-        if trial.former is None:
-            folders = [folder for folder in self._candidates(self._wish.model) if folder != trial.folder]
-            if not folders:
-                raise ModelError(f"{trial.folder}: expected a model to go back to, got none")
-            trial.former = open_encoder(folders[0], self._wish.device)
-        return trial.former
+        trial.faults += 1
+        if self._now.wish.device.startswith("edgetpu") and trial.faults <= _MOST_FAULTS:
+            return self._lose(windows, error)
+        if not self._go_back(trial, str(error)):
+            return self._lose(windows, error)
+        try:
+            return self._made(self._now.encoder.encode(windows))
+        except EncoderError as also:
+            return self._lose(windows, also)
 
     def _judge(self, trial: _Trial, took_s: float, windows: int) -> None:
         trial.left -= windows
         trial.late += took_s > trial.deadline_s * windows
         if trial.late > _MOST_LATE:
-            try:
-                self._before(trial)
-            except (EncoderError, ModelError) as error:
-                log.error("%s is too slow, and there is nothing to go back to: %s", trial.folder, error)
-                self._trial = None
-                return
             self._go_back(trial, f"{trial.late} times a window took longer than {trial.deadline_s:.2f} s")
         elif trial.left <= 0:
-            self._end_trial(trial, "kept")
+            log.info("model %s: kept after %d windows on trial", trial.folder, TRIAL_WINDOWS)
+            self._trial = None
+            self._verdicts.put(trial.folder, Verdict("kept"))
+            if trial.former is not None:
+                trial.former.encoder.close()
 
-    def _go_back(self, trial: _Trial, reason: str) -> None:
-        assert trial.former is not None
+    def _go_back(self, trial: _Trial, reason: str) -> bool:
+        """Leave the model on trial; return whether the former one has taken its place, for the same windows.
+
+        Else it does so soon: it is opened in the background, or waits for windows of its own.
+        """
         self._trial = None
-        self._find_unfit(trial.folder, reason)
-        self._encoder.close()
-        self._encoder, self._folder = trial.former, trial.former.card.path
-        log.warning("back to model %s", self._folder)
+        self._find_unfit(None, trial.folder, reason)
+        if trial.former is None or not self._same_windows(trial.former.encoder.card):
+            self._next = trial.former
+            return False
+        self._now.encoder.close()
+        self._now = trial.former
+        log.warning("back to model %s", self.folder)
+        return True
 
     def _lose(self, windows: WindowBatch, error: Exception) -> SignatureBatch:
         """Count windows without a signature, and have the device opened again in the background."""
         self.windows_lost += len(windows)
-        self._complain(f"{error}; windows are lost until it is back")
+        self._complain(f"{error}; windows are lost until there is another device or model")
         # Whatever is opened next is taken, the same model included.
-        self._running = Wish("", "")
+        self._now = replace(self._now, wish=Wish("", ""))
         card = self.card
         none = np.empty((0, card.dim), np.int8)
         return SignatureBatch(windows.start_ns[:0], none, windows.quality[:0], windows.hop_ns, card.spec)
 
     def close(self) -> None:
         """Let go of the device. A trial that ends with the service's orderly end does not count against the model."""
-        if self._trial is not None:
-            verdict = self._verdicts.of(self._trial.folder)
-            if verdict is not None:
-                self._verdicts.put(self._trial.folder, Verdict("trial", starts=max(0, verdict.starts - 1)))
-            if self._trial.former is not None:
-                self._trial.former.close()
-        self._encoder.close()
-        if self._opened is not None:
-            self._opened[2].close()
+        models = [self._now, self._next, self._trial.former if self._trial else None]
+        for model in models:
+            if model is not None:
+                self._give_back(model.folder)
+                model.encoder.close()
 
     def __enter__(self) -> SwitchingEncoder:
         return self

@@ -4,12 +4,14 @@ import time
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from made import HOP_NS, START_NS, assert_same, numbered
 
 from motionsig.blocks import Quality
 from motionsig.daemon import delivery
 from motionsig.daemon.delivery import Delivery
 from motionsig.encoders import find_model
+from motionsig.errors import InputError, SinkError
 from motionsig.pipeline import signature_epoch
 from motionsig.publishers import iter_signatures, open_sink
 
@@ -17,7 +19,7 @@ HOUR_NS = 3600 * 10**9
 
 
 def _delivery(url):
-    encoder = SimpleNamespace(windows=0, card=find_model("motion64"))
+    encoder = SimpleNamespace(windows=0, maker=find_model("motion64"))
     made = Delivery(lambda epoch: open_sink(url, device="pi", epoch=epoch), encoder)
     made.follow(7, 1_000, None)
     return made, encoder
@@ -44,7 +46,7 @@ def test_a_signatures_number_is_its_windows(tmp_path):
     _publish(made, encoder, numbered(2, 5), lost=2)
     made.close()
     ((epoch, (seq, _)),) = _stored(url).items()
-    assert epoch == signature_epoch(7, encoder.card, encoder.card.hop)
+    assert epoch == signature_epoch(7, encoder.maker, encoder.maker.hop)
     assert seq == [0, 1, 2, 5, 6]
     assert (made.totals.accepted, made.totals.dropped) == (5, 0)
 
@@ -99,6 +101,53 @@ def test_a_sink_that_cannot_be_opened_is_tried_again_and_nothing_is_lost(tmp_pat
     ((seq, batch),) = _stored(url).values()
     assert seq == [0, 1, 2, 3]
     assert_same(batch, numbered(4))
+
+
+def test_what_was_held_goes_out_in_few_pieces_and_in_order(tmp_path):
+    folder = tmp_path / "later"
+    url = f"store:{folder}/s.db?durable=true"
+    made, encoder = _delivery(url)
+    made._pause_s = 0.01
+    for first in range(600):
+        _publish(made, encoder, numbered(1, first), lost=int(first == 300))
+    assert made.held == 600
+    folder.mkdir()
+    sizes, publish = [], made._publish_oldest
+    made._publish_oldest = lambda sink: (sizes.append(made.held), publish(sink))
+    made._retry_s = 0.0
+    made.deliver()
+    assert len(sizes) <= 5
+    assert (made.held, made.last_error) == (0, None)
+    made.close()
+    ((seq, _),) = _stored(f"store:{folder}/s.db").values()
+    assert seq == [*range(300), *range(301, 601)]
+
+
+def test_a_sink_that_was_right_and_is_set_up_wrongly_now_is_tried_again(tmp_path):
+    url, encoder = f"store:{tmp_path / 's.db'}", SimpleNamespace(windows=0, maker=find_model("motion64"))
+    errors = []
+
+    def opens(epoch):
+        if errors:
+            raise errors[0]
+        return open_sink(url, device="pi", epoch=epoch)
+
+    made = Delivery(opens, encoder)
+    made.follow(7, 0, None)
+    _publish(made, encoder, numbered(1))
+    made._fail(SinkError("the disk"))
+    errors.append(InputError("expected readable PEM files"))
+    made._retry_s = 0.0
+    _publish(made, encoder, numbered(1, 1))
+    assert (made.held, made.last_error) == (1, "expected readable PEM files")
+    errors.clear()
+    made._retry_s = 0.0
+    made.deliver()
+    assert made.held == 0
+    made.close()
+    wrong = Delivery(lambda epoch: open_sink("store:", device="pi", epoch=epoch), encoder)
+    with pytest.raises(InputError):
+        wrong.deliver()
 
 
 def test_what_is_held_is_bounded_and_what_is_dropped_is_counted(tmp_path, monkeypatch):
