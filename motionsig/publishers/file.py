@@ -68,33 +68,52 @@ def _find_mark(fd: int, at: int, size: int) -> int:
     return size
 
 
-def _scan(fd: int, path: str) -> Iterator[_Found]:
-    """Yield every sound message; raise SinkError if the file does not begin like one of ours."""
-    size = os.fstat(fd).st_size
-    head = os.pread(fd, len(wire.MAGIC), 0)
-    if not wire.MAGIC.startswith(head):
-        raise SinkError(f"file:{path}: expected motionsig messages, got a file that begins with {head.hex()}")
-    at, damaged = 0, 0
+def _sound(fd: int, at: int, size: int) -> Iterator[_Found]:
+    """Yield every sound message from offset `at` on."""
     while at < size:
         try:
             message, end = _read_message(fd, at, size)
         except WireError:
-            following = _find_mark(fd, at + 1, size)
-            damaged += following - at
-            at = following
+            at = _find_mark(fd, at + 1, size)
             continue
         yield _Found(at, end, message)
         at = end
+
+
+def _check_head(fd: int, path: str) -> None:
+    """Raise SinkError if the file does not begin like one of ours."""
+    head = os.pread(fd, len(wire.MAGIC), 0)
+    if not wire.MAGIC.startswith(head):
+        raise SinkError(f"file:{path}: expected motionsig messages, got a file that begins with {head.hex()}")
+
+
+def _scan(fd: int, path: str) -> Iterator[_Found]:
+    """Yield every sound message and log how much is damaged; raise SinkError for a file that is not ours."""
+    _check_head(fd, path)
+    damaged = size = os.fstat(fd).st_size
+    for found in _sound(fd, 0, size):
+        yield found
+        damaged -= found.end - found.start
     if damaged:
         logger.warning("file:%s: %d damaged bytes skipped", path, damaged)
 
 
 def _find_tail(fd: int, path: str) -> int:
-    """Return the end of the last sound message."""
-    end = 0
-    for found in _scan(fd, path):
-        end = found.end
-    return end
+    """Return the end of the last sound message, 0 if there is none; raise SinkError for a file that is not ours.
+
+    Only the file's end is read, as far back as it takes: a file of years opens as quickly as a new one.
+    """
+    _check_head(fd, path)
+    size = os.fstat(fd).st_size
+    reach = _WINDOW_BYTES
+    while True:
+        start = max(0, size - reach)
+        end = 0
+        for found in _sound(fd, _find_mark(fd, start, size), size):
+            end = found.end
+        if end or not start:
+            return end
+        reach *= 8
 
 
 class FileSink:

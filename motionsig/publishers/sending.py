@@ -101,8 +101,8 @@ class Sender:
 
     def wake(self) -> None:
         """Have the thread look at the spool."""
-        # A full pipe wakes just as well.
-        with contextlib.suppress(BlockingIOError):
+        # A full pipe wakes just as well; at the other end of a broken one there is no thread any more.
+        with contextlib.suppress(BlockingIOError, BrokenPipeError):
             os.write(self._wake_write, b"\0")
 
     def flush(self) -> None:
@@ -123,9 +123,7 @@ class Sender:
             if self.progress.is_set():
                 self.progress.clear()
                 quiet_s = time.monotonic() + self._settings.close_timeout_s
-        if not self.alive:
-            os.close(self._wake_read)
-            os.close(self._wake_write)
+        os.close(self._wake_write)
 
     # From here on: the thread.
 
@@ -136,6 +134,9 @@ class Sender:
             # Kept for the next `publish` to report; the thread still ends the way it would have.
             self.died = error
             raise
+        finally:
+            # Nobody else's to close: a thread that was not waited for may still look at it.
+            os.close(self._wake_read)
 
     def _send(self) -> None:
         attempt = 0

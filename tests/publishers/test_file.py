@@ -72,6 +72,38 @@ def test_a_torn_tail_is_cut_off(length: int) -> None:
         assert_same(read_signatures(f"file:{path}"), numbered(2 * whole + 1))
 
 
+def test_opening_reads_the_end_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, pread = [], os.pread
+
+    def counted(fd: int, size: int, at: int) -> bytes:
+        data = pread(fd, size, at)
+        read.append(len(data))
+        return data
+
+    monkeypatch.setattr(os, "pread", counted)
+    took = []
+    for rounds in (100, 1000):
+        read.clear()
+        path = tmp_path / str(rounds)
+        path.write_bytes(SEQUENCE * rounds + MESSAGES[0][:-1])
+        open_sink(f"file:{path}", device="d", epoch=2).close()
+        assert path.stat().st_size == len(SEQUENCE) * rounds
+        took.append(sum(read))
+    assert took[1] < 1.1 * took[0]
+
+
+@pytest.mark.parametrize("length", [1, 20_000, 150_000])
+def test_a_torn_tail_longer_than_what_is_read_first_is_cut_off(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "f"
+    large = wire.encode(wire.Message("d", 1, 10, numbered(2500, 10)))
+    path.write_bytes(SEQUENCE * 20 + large + large[:length])
+    with open_sink(f"file:{path}", device="d", epoch=2) as sink:
+        sink.publish(numbered(1))
+    data = path.read_bytes()
+    assert data.startswith(SEQUENCE * 20 + large)
+    assert wire.decode(data[len(SEQUENCE * 20 + large) :]).epoch == 2
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.integers(len(MESSAGES[0]), len(SEQUENCE) - len(MESSAGES[0]) - 1), st.integers(1, 255))
 def test_damage_in_the_middle_costs_at_most_the_message_it_hits(at: int, change: int) -> None:

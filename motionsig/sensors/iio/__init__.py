@@ -239,7 +239,8 @@ class IioSource(LiveSource):
             try:
                 self._ports = self._open(self._find_again(), may_poll=self.polled)
                 break
-            except SensorError as error:
+            except (OSError, InputError) as error:
+                # Its attributes may come one by one: what a driver cannot do now it may be able to do in a second.
                 self.counts.retries += 1
                 log.debug("%s", error)
             time.sleep(pause_s)

@@ -140,11 +140,22 @@ def full_scale(device: Device, kind: str, scale: float) -> float:
 
 
 def axis_values(device: Device, kind: str, what: str, default: float) -> NDArray[np.float64]:
-    """Return one number per axis (3,): each axis' own, or the one for all."""
+    """Return one number per axis (3,): each axis' own, the one for all, or the default where there is none.
+
+    Raises SensorError where there is one that cannot be read: the default would pass for it.
+    """
     shared = device.find(kind, what)
-    paths = (device.path / f"in_{kind}_{axis}_{what}" for axis in _AXES)
-    texts = [read(path) or (read(shared) if shared else None) for path in paths]
-    return np.array([default if text is None else float(text.split()[0]) for text in texts])
+    own = (device.path / f"in_{kind}_{axis}_{what}" for axis in _AXES)
+    paths = [path if path.exists() else shared for path in own]
+    return np.array([default if path is None else _number(path) for path in paths])
+
+
+def _number(path: Path) -> float:
+    text = read(path)
+    try:
+        return float((text or "").split()[0])
+    except (IndexError, ValueError) as error:
+        raise SensorError(f"{path}: expected a number, got {text!r}") from error
 
 
 def mount_matrix(device: Device, kind: str) -> NDArray[np.float64]:
@@ -153,10 +164,10 @@ def mount_matrix(device: Device, kind: str) -> NDArray[np.float64]:
     text = read(path) if path else None
     if text is None:
         return np.eye(3)
-    rows = [[float(word) for word in row.split(",")] for row in text.split(";")]
-    if [len(row) for row in rows] != [3, 3, 3]:
-        raise SensorError(f"{path}: expected three rows of three numbers, got {text!r}")
-    return np.array(rows)
+    try:
+        return np.array([[float(word) for word in row.split(",")] for row in text.split(";")]).reshape(3, 3)
+    except ValueError as error:
+        raise SensorError(f"{path}: expected three rows of three numbers, got {text!r}") from error
 
 
 def holders(node: Path) -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ class PolledPort:
         """Set the devices up; raise SensorError where the kernel refuses. parts: each with the kinds to read."""
         self.device = parts[0][0]
         self._settings = Settings()
-        self._files: list[int] = []
+        self._files: dict[int, Path] = {}
         self.rate_hz = wish.rate_hz or DEFAULT_RATE_HZ
         self._conversions = []
         try:
@@ -47,12 +48,14 @@ class PolledPort:
                 for kind in kinds:
                     set_rate(self._settings, device, kind, wish.rate_hz, DEFAULT_RATE_HZ)
                     set_range(self._settings, device, kind, wish.ranges[kind])
-                    self._files += [_open(device, f"in_{kind}_{axis}_raw") for axis in "xyz"]
+                    for axis in "xyz":
+                        path = device.path / f"in_{kind}_{axis}_raw"
+                        self._files[_open(path)] = path
                 self._conversions.append(Conversion(device, kinds, [_UNKNOWN] * 3 * len(kinds)))
+            self._slow_down()
         except BaseException:
             self.close()
             raise
-        self._slow_down()
         self.stamps = Stamps(self.rate_hz)
         self._next_ns = 0
 
@@ -67,7 +70,7 @@ class PolledPort:
             self.rate_hz = fastest_hz
 
     def _sample(self) -> list[int]:
-        return [int(os.pread(file, 32, 0)) for file in self._files]
+        return [_read(file, path) for file, path in self._files.items()]
 
     def start(self) -> None:
         self._next_ns = time.monotonic_ns()
@@ -82,7 +85,7 @@ class PolledPort:
         self._settings.restore()
 
     def drain(self) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-        """Return a tenth of a second of samples, as `Port.drain` does; raise OSError if a device is gone."""
+        """Return a tenth of a second of samples, as `Port.drain` does; raise SensorError if a device is gone."""
         times, rows = [], []
         period_ns = NS_PER_S / self.rate_hz
         # Sample by sample, because each one has to be asked for at its own time.
@@ -101,13 +104,17 @@ class PolledPort:
         return self.stamps.take(np.array(times, np.int64), np.hstack(values), time.monotonic_ns())
 
 
-def _open(device: Device, attribute: str) -> int:
-    path = device.path / attribute
+def _open(path: Path) -> int:
     try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        int(os.pread(file, 32, 0))
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise refused(error, path) from error
+
+
+def _read(file: int, path: Path) -> int:
+    try:
+        return int(os.pread(file, 32, 0))
     except OSError as error:
         raise refused(error, path) from error
     except ValueError as error:
-        raise SensorError(f"{path}: expected a whole number, got {device.read(attribute)!r}") from error
-    return file
+        raise SensorError(f"{path}: expected a whole number: {error}") from error
