@@ -3,7 +3,7 @@
 There is no second loop. The source that `run` is given is the sensor's, and when `run` comes back to it for the next
 block, the last one has been all the way through resampler, windower, encoder and sink: that is a *turn*, and all that a
 daemon does beside its work is done in turns, about once a second. So is the watchdog fed: by a turn and by nothing
-else.
+else. (While there is no sensor to open, coming back from the attempt is a turn.)
 
 Whatever can be tried again is: a sensor that is not there or breaks, a sink that cannot be used, a device that fails.
 What can never work, or not from the start, ends the daemon, and its service manager tries it again.
@@ -33,6 +33,7 @@ from motionsig.daemon.metrics import Metrics
 from motionsig.daemon.notify import notify
 from motionsig.daemon.status import SOCKET_NAME, StatusSocket, runtime_folder
 from motionsig.daemon.switching import HurriedError, SwitchingEncoder, Wish
+from motionsig.daemon.telling import report, sentence, utc
 from motionsig.errors import MotionsigError, SensorError
 from motionsig.pipeline import run
 from motionsig.publishers import Sink, open_sink, split_url
@@ -257,7 +258,7 @@ class Daemon:
                 if self._metrics is not None:
                     self._metrics.close()
                 self.status = self._describe()
-                log.info("stopped; %s", _sentence(self.status))
+                log.info("stopped; %s", sentence(self.status))
 
     def _open(self) -> LiveStream | None:
         """Return the sensor once it is there, None when it is time to stop."""
@@ -338,9 +339,9 @@ class Daemon:
 
     def _tell(self, now_s: float, became_ready: bool) -> None:
         """Tell systemd, the sink and, once a day, the journal."""
-        fields: dict[str, object] = {"STATUS": _sentence(self.status)}
+        fields: dict[str, object] = {"STATUS": sentence(self.status)}
         if became_ready:
-            log.info("ready; %s", _sentence(self.status))
+            log.info("ready; %s", sentence(self.status))
             fits_s = self.status["sink"]["outage_fits_s"]
             if fits_s is not None:
                 log.info("an outage of %.0f h fits into the spool", fits_s / 3600)
@@ -353,10 +354,10 @@ class Daemon:
         notify(**fields)
         sink = self._delivery.sink
         if isinstance(sink, Reporting):
-            sink.report(_report(self.status))
+            sink.report(report(self.status))
         if now_s - self._told_day_s >= _DAY_S:
             self._told_day_s = now_s
-            log.info("%s", _sentence(self.status))
+            log.info("%s", sentence(self.status))
         for level, line in self._repeats.overdue() if self._repeats else ():
             log.log(level, "%s", line, extra=ALWAYS)
 
@@ -369,7 +370,7 @@ class Daemon:
         self._troubles = now
 
     def _note(self, text: str) -> None:
-        self._last_error = {"when": _when(time.time()), "text": text}
+        self._last_error = {"when": utc(time.time()), "text": text}
 
     def _read_again(self) -> None:
         """Apply what can be applied without losing a window, and say what needs a restart."""
@@ -413,7 +414,7 @@ class Daemon:
         return {
             "version": _VERSION,
             "pid": os.getpid(),
-            "since": _when(time.time() - uptime_s),
+            "since": utc(time.time() - uptime_s),
             "uptime_s": round(uptime_s, 1),
             "ready": self._ready,
             "name": config.name,
@@ -473,40 +474,7 @@ class Daemon:
         return round(min(1.0, (last - first + 1) * hop_s / (last_s - first_s)), 3)
 
     def _bytes_today(self, payload_bytes: int) -> int:
-        day = _when(time.time())[:10]
+        day = utc(time.time())[:10]
         if day != self._today[0]:
             self._today = (day, payload_bytes if self._today[0] else 0)
         return payload_bytes - self._today[1]
-
-
-def _when(unix_s: float) -> str:
-    """Return a time as RFC 3339 has it, UTC."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(unix_s))
-
-
-def _sentence(status: dict[str, Any]) -> str:
-    """Return the status as one line for people."""
-    sensor, sink = status["sensor"], status["sink"]
-    if sensor["state"] == "missing":
-        what = f"no sensor: {sensor['error'] or 'not opened yet'}"
-    elif sensor["state"] == "silent":
-        what = f"no samples for {sensor['silent_s']:.0f} s, {sensor['gaps']} gaps"
-    else:
-        what = f"{sensor['true_rate_hz']:.2f} Hz, {sensor['gaps']} gaps"
-    trouble = f": {sink['last_error']}" if sink["last_error"] else ""
-    return (
-        f"{what}; {sink['accepted']:,} signatures, {sink['pending']:,} waiting{trouble}; {status['model']['name']} on "
-        f"{status['device']}"
-    )
-
-
-def _report(status: dict[str, Any]) -> dict[str, object]:
-    """Return what home automation is told of the status."""
-    quality, last_error = status["signal_quality"], status["last_error"]
-    return {
-        "state": status["sensor"]["state"],
-        "signal_quality": None if quality is None else round(100 * quality),
-        "backlog": status["sink"]["pending"],
-        "device": status["device"],
-        "last_error": last_error["text"] if last_error else None,
-    }
