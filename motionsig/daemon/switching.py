@@ -11,17 +11,16 @@ An Edge TPU that was asked for by name may fail by itself, which says nothing of
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import threading
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from motionsig.blocks import Quality, SignatureBatch, WindowBatch
+from motionsig.daemon.verdicts import Verdict, Verdicts, installation
 from motionsig.encoders import (
     Encoder,
     find_model,
@@ -65,61 +64,6 @@ class Wish:
 
     model: str
     device: str
-
-
-@dataclass
-class Verdict:
-    """What is known of an installed model here. word: trial, kept or unfit. starts: trials begun and not ended."""
-
-    word: str
-    reason: str = ""
-    starts: int = 0
-
-
-class Verdicts:
-    """Verdicts on installed models, in a file that outlives the process; for any thread."""
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._lock = path, threading.Lock()
-        self._verdicts: dict[str, Verdict] = {}
-        try:
-            for key, value in json.loads(path.read_bytes()).items():
-                self._verdicts[key] = Verdict(str(value["word"]), str(value["reason"]), int(value["starts"]))
-        except FileNotFoundError:
-            pass
-        except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-            self._verdicts.clear()
-            log.warning("%s: expected what is known of the installed models, got: %s; beginning anew", path, error)
-
-    def of(self, folder: Path) -> Verdict | None:
-        """Return what is known of the model in `folder` since it was installed."""
-        return self._verdicts.get(_key(folder))
-
-    def put(self, folder: Path, verdict: Verdict) -> None:
-        """Remember it; where the disk refuses, for as long as this process lives."""
-        with self._lock:
-            self._verdicts[_key(folder)] = verdict
-            try:
-                self._write(json.dumps({key: asdict(value) for key, value in list(self._verdicts.items())[-32:]}))
-            except OSError as error:
-                log.warning("%s: %s; what is known of the installed models is not remembered", self._path, error)
-
-    def _write(self, text: str) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        beside = self._path.with_suffix(".new")
-        with beside.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self._path)
-
-
-def _key(folder: Path) -> str:
-    """Return what changes when the model in `folder` is installed again."""
-    try:
-        return f"{folder.parent.name}/{folder.name} {folder.stat().st_ctime_ns}"
-    except OSError:
-        return f"{folder.parent.name}/{folder.name} gone"
 
 
 @dataclass(frozen=True)
@@ -285,7 +229,7 @@ class SwitchingEncoder:
         self.last_error = f"{folder}: found unfit: {reason}"
         log.error("%s; it is not tried again until it is installed anew", self.last_error)
         if wish is not None:
-            self._refused.add((wish, _key(folder)))
+            self._refused.add((wish, installation(folder)))
         # An Edge TPU asks for more than the card has to give: on another device the model may do.
         if _is_installed(folder) and not (wish is not None and wish.device.startswith("edgetpu")):
             self._verdicts.put(folder, Verdict("unfit", reason))
@@ -308,7 +252,7 @@ class SwitchingEncoder:
             self._complain(f"{error}; going on with {self.folder}")
             self._wait()
             return
-        folder = next((folder for folder in folders if (self._wish, _key(folder)) not in self._refused), None)
+        folder = next((folder for folder in folders if (self._wish, installation(folder)) not in self._refused), None)
         if folder is None or (self._wish, folder) == (self._now.wish, self._now.folder):
             return
         # An Edge TPU may take half a minute to open, and no window waits for that.
