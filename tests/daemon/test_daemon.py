@@ -1,7 +1,6 @@
-"""The real daemon from start to stop: what systemd hears, what `motionsig status` says, and what holds back the dog."""
+"""The real daemon from start to stop: what systemd hears, and what `motionsig status` says."""
 
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -17,27 +16,15 @@ from motionsig.publishers import read_signatures
 
 @pytest.fixture(scope="module")
 def life(tmp_path_factory):
-    """One daemon's life: started, looked at, blocked, read again, stopped."""
+    """One daemon's life: started, looked at, read again, stopped."""
     folder = tmp_path_factory.mktemp("life")
     store = folder / "s.db"
     port = free_port()
-    extra = f"busy_timeout_s = 60\n[status]\nprometheus = {port}\n"
-    with Daemon(folder, f"store:{store}", extra=extra).start() as daemon:
+    with Daemon(folder, f"store:{store}", extra=f"[status]\nprometheus = {port}\n").start() as daemon:
         seen = {"ready": daemon.until_told("READY"), "before": [fields for _, fields in daemon.told]}
         seen["status"] = daemon.status()
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
             seen["metrics"] = answer.read().decode()
-        seen["after"] = daemon.hear(2.5)
-
-        # Whoever locks the database keeps `publish` waiting: the loop stands still.
-        other = sqlite3.connect(store, isolation_level=None)
-        other.execute("BEGIN EXCLUSIVE")
-        daemon.hear(1.5)
-        seen["blocked"] = daemon.hear(2.5)
-        other.execute("ROLLBACK")
-        other.close()
-        seen["freed"] = daemon.hear(2)
-
         daemon.config.write_text(
             daemon.config.read_text().replace('"pi"', '"other"') + '[model]\ndevice = "reference"\n'
         )
@@ -65,7 +52,7 @@ def test_it_is_ready_when_the_first_window_is_encoded(life):
 
 
 def test_its_status_says_rate_gaps_signatures_backlog_and_device(life):
-    assert "104.00 Hz, 0 gaps" in life["ready"]["STATUS"] or " Hz, 0 gaps" in life["ready"]["STATUS"]
+    assert " Hz, 0 gaps; " in life["ready"]["STATUS"]
     assert "signatures, 0 waiting; motion64 on cpu" in life["ready"]["STATUS"]
     status = life["status"]
     assert status["sensor"]["state"] == "streaming"
@@ -80,12 +67,6 @@ def test_its_metrics_are_its_status(life):
     assert float(samples["motionsig_windows_total"]) == life["status"]["windows"]
     assert float(samples["motionsig_samples_total"]) >= 256
     assert "motionsig_outage_fits_seconds" not in samples  # a store is no queue
-
-
-def test_the_watchdog_is_fed_by_turns_of_the_whole_loop_and_by_nothing_else(life):
-    assert sum("WATCHDOG" in fields for fields in life["after"]) in (2, 3)
-    assert life["blocked"] == []
-    assert any("WATCHDOG" in fields for fields in life["freed"])
 
 
 def test_a_reload_applies_what_it_can_without_losing_a_window(life):
@@ -109,10 +90,8 @@ def test_it_stops_in_time_and_says_so(life):
 
 def test_no_window_is_missing_whatever_happened(life):
     start_ns = life["stored"].start_ns
-    assert len(start_ns) >= 5
-    steps = (start_ns[1:] - start_ns[:-1]) / life["stored"].hop_ns
-    # The chip lost what it had no room for while nobody read: one gap, everything else on the grid.
-    assert sum(abs(steps - 1) > 1e-3) <= 1
+    assert len(start_ns) >= 3
+    assert set(start_ns[1:] - start_ns[:-1]) == {life["stored"].hop_ns}
 
 
 @pytest.mark.parametrize(
