@@ -6,11 +6,18 @@ SIGHUP reads the configuration again.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from motionsig.config import DEFAULT_PATH, check_config, load_config
+from motionsig.errors import MotionsigError
+
+_PACE_S = 30.0
+"""Between two starts that fail; systemd 252 knows no pause that grows."""
 
 
 def add_to(commands: Any) -> None:
@@ -37,6 +44,24 @@ def _run(options: argparse.Namespace) -> int:
     # Its default would end a daemon that has not read its configuration yet.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from motionsig.daemon import serve
+    from motionsig.daemon.status import runtime_folder
 
-    serve(options.config, options.name)
+    try:
+        serve(options.config, options.name)
+    except (MotionsigError, OSError):
+        _pace(runtime_folder(options.name) / "failed")
+        raise
     return 0
+
+
+def _pace(mark: Path) -> None:
+    """Keep a service manager that starts this again and again from doing so every few seconds, but for the first time.
+
+    Whoever restarts it by hand gets its answer at once. The mark outlives the process where the folder does.
+    """
+    if "NOTIFY_SOCKET" not in os.environ:
+        return
+    with suppress(OSError):
+        if mark.exists() and 0 <= time.time() - mark.stat().st_mtime < 2 * _PACE_S:
+            time.sleep(_PACE_S)
+        mark.touch()

@@ -40,6 +40,7 @@ from motionsig.publishers import Sink, open_sink, split_url
 from motionsig.sensors import open_sensor
 from motionsig.sensors.clock import SystemClock, unix_offset_ns
 from motionsig.sensors.live import SensorCounts
+from motionsig.state import state_folder
 
 log = logging.getLogger(__name__)
 
@@ -220,11 +221,17 @@ class Daemon:
 
     def _open_sink(self, epoch: int) -> Sink:
         config = self._begun_with
-        scheme = split_url(config.sink_url)[0]
+        url, (scheme, location, _) = config.sink_url, split_url(config.sink_url)
         options = _IN_TIME.get(scheme, {}) | dict(config.sink_options)
         if scheme in ("mqtt", "mqtts"):
             options |= {"availability": True, "home_assistant": config.home_assistant}
-        return open_sink(config.sink_url, device=config.name, epoch=epoch, **options)
+            # One for whatever broker there is: what waits while it has one name goes to it when it has another.
+            options.setdefault("spool", str(state_folder() / "spool"))
+            if "RUNTIME_DIRECTORY" in os.environ:
+                options["stage"] = str(runtime_folder() / "spool")
+        else:
+            url = f"{scheme}:{state_folder() / location}"
+        return open_sink(url, device=config.name, epoch=epoch, **options)
 
     def stop(self) -> None:
         """End soon and orderly; for a signal handler."""
@@ -440,7 +447,7 @@ class Daemon:
                 "last_error": delivery.last_error,
                 "accepted": totals.accepted,
                 "delivered": totals.delivered,
-                "pending": counts.pending + delivery.held,
+                "pending": totals.pending,
                 "dropped": totals.dropped,
                 "damaged_bytes": counts.damaged_bytes,
                 "payload_bytes": totals.payload_bytes,

@@ -67,10 +67,11 @@ class _Numbered(NamedTuple):
 
 @dataclass
 class Delivered:
-    """What became of the signatures, over all the sinks there were. dropped: by us, while no sink could be used."""
+    """What became of the signatures, over all the sinks there were. dropped: by us, too, while none could be used."""
 
     accepted: int = 0
     delivered: int = 0
+    pending: int = 0
     dropped: int = 0
     payload_bytes: int = 0
 
@@ -226,6 +227,8 @@ class Delivery:
         counts = sink.counts
         self._past.accepted += counts.accepted
         self._past.delivered += counts.delivered
+        # What waits in a spool is the next sink's.
+        self._past.pending = counts.pending
         self._past.dropped += counts.dropped
         self._past.payload_bytes += sink.payload_bytes
 
@@ -233,11 +236,6 @@ class Delivery:
     def sink(self) -> Sink | None:
         """The sink, None while it cannot be used."""
         return self._sink
-
-    @property
-    def held(self) -> int:
-        """Signatures that wait in memory for a sink."""
-        return self._held_rows
 
     @property
     def last_error(self) -> str | None:
@@ -260,6 +258,7 @@ class Delivery:
         return Delivered(
             past.accepted + counts.accepted,
             past.delivered + counts.delivered,
+            (counts.pending if self._sink else past.pending) + self._held_rows,
             past.dropped + counts.dropped,
             past.payload_bytes + (self._sink.payload_bytes if self._sink else 0),
         )

@@ -90,13 +90,13 @@ def test_a_sink_that_cannot_be_opened_is_tried_again_and_nothing_is_lost(tmp_pat
     made, encoder = _delivery(url)
     made._pause_s = 0.05
     _publish(made, encoder, numbered(3))
-    assert made.held == 3
+    assert made.totals.pending == 3
     assert "in the way" in made.last_error
     folder.unlink()
     folder.mkdir()
     time.sleep(0.06)
     _publish(made, encoder, numbered(1, 3))
-    assert (made.held, made.last_error) == (0, None)
+    assert (made.totals.pending, made.last_error) == (0, None)
     made.close()
     ((seq, batch),) = _stored(url).values()
     assert seq == [0, 1, 2, 3]
@@ -110,14 +110,14 @@ def test_what_was_held_goes_out_in_few_pieces_and_in_order(tmp_path):
     made._pause_s = 0.01
     for first in range(600):
         _publish(made, encoder, numbered(1, first), lost=int(first == 300))
-    assert made.held == 600
+    assert made.totals.pending == 600
     folder.mkdir()
     sizes, publish = [], made._publish_oldest
-    made._publish_oldest = lambda sink: (sizes.append(made.held), publish(sink))
+    made._publish_oldest = lambda sink: (sizes.append(made.totals.pending), publish(sink))
     made._retry_s = 0.0
     made.deliver()
     assert len(sizes) <= 5
-    assert (made.held, made.last_error) == (0, None)
+    assert (made.totals.pending, made.last_error) == (0, None)
     made.close()
     ((seq, _),) = _stored(f"store:{folder}/s.db").values()
     assert seq == [*range(300), *range(301, 601)]
@@ -139,11 +139,11 @@ def test_a_sink_that_was_right_and_is_set_up_wrongly_now_is_tried_again(tmp_path
     errors.append(InputError("expected readable PEM files"))
     made._retry_s = 0.0
     _publish(made, encoder, numbered(1, 1))
-    assert (made.held, made.last_error) == (1, "expected readable PEM files")
+    assert (made.totals.pending, made.last_error) == (1, "expected readable PEM files")
     errors.clear()
     made._retry_s = 0.0
     made.deliver()
-    assert made.held == 0
+    assert made.totals.pending == 0
     made.close()
     wrong = Delivery(lambda epoch: open_sink("store:", device="pi", epoch=epoch), encoder)
     with pytest.raises(InputError):
@@ -156,7 +156,7 @@ def test_what_is_held_is_bounded_and_what_is_dropped_is_counted(tmp_path, monkey
     made, encoder = _delivery(f"store:{tmp_path}/file/s.db")
     for first in range(0, 10, 2):
         _publish(made, encoder, numbered(2, first))
-    assert (made.held, made.totals.dropped) == (4, 6)
+    assert (made.totals.pending, made.totals.dropped) == (4, 6)
     made.close()
 
 
