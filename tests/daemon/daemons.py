@@ -17,6 +17,8 @@ ANOTHER_PROCESS_S = 30.0
 class Daemon:
     """`motionsig run` in `folder`, with state and runtime folders of its own. extra: lines of its configuration."""
 
+    program: tuple[str, ...] = ("-m", "motionsig.cli")
+
     def __init__(self, folder: Path, sink: str, *, extra: str = "", sensor: str = "simulated") -> None:
         self.folder, self.process = folder, None
         folder.mkdir(parents=True, exist_ok=True)
@@ -36,7 +38,7 @@ class Daemon:
         }
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "motionsig.cli", "run", "--config", str(self.config), *arguments],
+                [sys.executable, *self.program, "run", "--config", str(self.config), *arguments],
                 env=os.environ | set_ | environment,
                 stdout=log,
                 stderr=log,

@@ -1,0 +1,304 @@
+"""The daemon itself: response, memory, start, processor, bytes on the wire, and a backlog. Needs root for the wire.
+
+Each figure is of the real process (`motionsig run`) with a real Mosquitto on the loopback interface.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).resolve().parents[2]
+# The broker, the daemon's process and the machine with a chip, which the tests use.
+sys.path[:0] = [str(ROOT / "tests" / part) for part in ("daemon", "publishers", "encoders", "sensors")]
+
+from broker import Broker, make_certificates  # noqa: E402
+from i2c_machine import I2cMachine  # noqa: E402
+from surviving import Witnessed  # noqa: E402
+
+from motionsig import open_recording, open_sink, wire  # noqa: E402
+from motionsig.conventions import NS_PER_S  # noqa: E402
+from motionsig.encoders import find_model  # noqa: E402
+from motionsig.publishers.connection import Connection, parse_broker  # noqa: E402
+from motionsig.raw_size import RawSize  # noqa: E402
+from motionsig.sensors.clock import SystemClock  # noqa: E402
+from motionsig.sensors.simulated import SimulatedBus, simulated_chip  # noqa: E402
+
+DAY_S = 86400
+HOP_S, LAST_SAMPLE_S = 1.28, 2.54
+"""From the first sample of a window to that of the next one, and to its own last one."""
+
+DELAY_S = 10.0
+"""The default, which lets about eight signatures travel together."""
+
+SPEED = 60.0
+RESPONSE_S, SHARE_S = 60.0, 30.0
+STARTS = 5
+
+
+class Listener:
+    """Subscribes at a broker. heard: of each signature, when its last sample was and when it came, Unix ns; epochs."""
+
+    def __init__(self, url: str) -> None:
+        self.heard: list[tuple[int, int, int]] = []
+        self._closed = False
+        self._connection = Connection(
+            parse_broker(url), client_id="listener", clean_session=True, keepalive_s=30, on_message=self._take
+        )
+        self._connection.open(5, lambda: False)
+        self._connection.subscribe("motionsig/+/signatures", 5)
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+
+    def _take(self, received: Any) -> None:
+        now_ns = time.time_ns()
+        message = wire.decode(bytes(received.payload))
+        last_ns = message.signatures.start_ns + round(LAST_SAMPLE_S * NS_PER_S)
+        self.heard += [(int(each), now_ns, message.epoch) for each in last_ns]
+
+    def _listen(self) -> None:
+        while not self._closed:
+            self._connection.turn(0.1)
+
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._closed = True
+        self._thread.join()
+        self._connection.close()
+
+
+@contextmanager
+def daemon(
+    folder: Path, sink: str, extra: str = "", *, sensor: str = "simulated", speed: float = 0.0, **environment: str
+) -> Iterator[Any]:
+    """Run the daemon; its witness notes what its sink took."""
+    with Witnessed(folder, sink, extra=extra, sensor=sensor, speed=speed).start(**environment) as running:
+        yield running
+
+
+def taken(running: Witnessed) -> NDArray[np.int64]:
+    """Return (n, 2): when each window began, Unix ns, and when its signature was taken, monotonic ns."""
+    file = running.folder / "taken"
+    return np.frombuffer(file.read_bytes() if file.exists() else b"", np.int64).reshape(-1, 2)
+
+
+def until_taken(running: Witnessed, count: int = 1) -> None:
+    """Wait until the sink took so many signatures."""
+    while len(taken(running)) < count:
+        assert running.process.poll() is None, running.log
+        time.sleep(0.02)
+
+
+def resident_mib(pid: int) -> float:
+    """Return a process's resident memory."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+def processor_s(pid: int) -> float:
+    """Return the processor time a process has taken (proc(5): utime and stime)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def response(folder: Path) -> None:
+    """Print how long after its last sample a signature is at a subscriber."""
+    with Broker(folder / "broker") as broker, Listener(broker.url) as listener:
+        # A window each 0.16 s, so that a minute gives enough of them.
+        for name, delay in (("at once", "delay_s = 0\n"), (f"default, delay_s = {DELAY_S:g}", "")):
+            listener.heard.clear()
+            with daemon(folder / name[:3], broker.url, f"{delay}[model]\nhop = 8\n") as running:
+                until_taken(running)
+                time.sleep(RESPONSE_S)
+            heard = np.array(listener.heard)[:, :2]
+            late_s = (heard[:, 1] - heard[:, 0]) / 1e9
+            print(
+                f"    {name}: p50 {np.percentile(late_s, 50):.3f} s, p99 {np.percentile(late_s, 99):.3f} s, of "
+                f"{len(late_s)} signatures"
+            )
+
+
+def start_and_memory(folder: Path) -> None:
+    """Print when the first signature is there, and what memory is then held, with and without MQTT."""
+    bare_s = []
+    for _ in range(15):
+        began_s = time.monotonic()
+        subprocess.run([sys.executable, "-c", "pass"], check=True)
+        bare_s.append(time.monotonic() - began_s)
+    bare = min(bare_s)
+    resident = int(subprocess.run(
+        [sys.executable, "-c", "print(open('/proc/self/status').read().split('VmRSS:')[1].split()[0])"],
+        capture_output=True, text=True, check=True,
+    ).stdout) / 1024  # fmt: skip
+    print(f"    a bare interpreter: {1000 * bare:.0f} ms, {resident:.0f} MiB")
+    with Broker(folder / "broker") as broker:
+        for name, sink in (("into a store", f"store:{folder}/start.db"), ("over MQTT", broker.url)):
+            firsts, held = [], 0.0
+            for number in range(STARTS):
+                began_s = time.monotonic()
+                with daemon(folder / f"start-{name[:4]}-{number}", sink) as running:
+                    until_taken(running)
+                    firsts.append(taken(running)[0, 1] / 1e9 - began_s)
+                    if number == STARTS - 1:
+                        time.sleep(SHARE_S)
+                        held = resident_mib(running.process.pid)
+            first = statistics.median(firsts)
+            own = first - LAST_SAMPLE_S
+            print(
+                f"    {name}: first signature after {first:.2f} s; without the {LAST_SAMPLE_S} s of its samples "
+                f"{own:.2f} s, {own / bare:.0f} x a bare interpreter; {held:.0f} MiB half a minute later"
+            )
+
+
+def processor_share(folder: Path) -> None:
+    """Print the share of one processor that the daemon takes, MQTT included; the chip's model is another process."""
+    with Broker(folder / "broker") as broker:
+        for name, chip_name, rate_hz in (("100 Hz", "lsm6dso", 100), ("1 kHz", "icm42688p", 1000)):
+            clock = SystemClock()
+            chip = simulated_chip(chip_name, clock=clock)
+            bus = folder / f"bus-{rate_hz}"
+            bus.mkdir()
+            with I2cMachine(SimulatedBus([chip], clock=clock), bus) as machine:
+                preload = {key: machine.environment[key] for key in ("UMOCKDEV_DIR", "LD_PRELOAD")}
+                place = folder / f"share-{rate_hz}"
+                (place / "conf.d").mkdir(parents=True)
+                (place / "conf.d" / "rate.toml").write_text(f"[sensor]\nrate_hz = {rate_hz}\n")
+                with daemon(place, broker.url, sensor=chip_name, **preload) as running:
+                    until_taken(running, 3)
+                    before, began_s = processor_s(running.process.pid), time.monotonic()
+                    time.sleep(SHARE_S)
+                    share = (processor_s(running.process.pid) - before) / (time.monotonic() - began_s)
+                    rate = running.status()["sensor"]["true_rate_hz"]
+            print(f"    {name} ({chip_name} at {rate:.0f} Hz, smbus2 on umockdev's bus): {100 * share:.1f} %")
+
+
+def backlog(folder: Path) -> None:
+    """Print how long a day's signatures take that waited for the broker, and what the live ones notice of it."""
+    card, random = find_model("motion64"), np.random.default_rng(0)
+    count, hop_ns = round(DAY_S / HOP_S), round(HOP_S * NS_PER_S)
+    spool = folder / "spool"
+    with Broker(folder / "broker") as broker:
+        broker.stop()
+        with open_sink(broker.url, device="pi", epoch=1, spool=str(spool), close_timeout_s=0.1) as sink:
+            for number in range(count):
+                codes = random.integers(-128, 128, (1, card.dim)).astype(np.int8)
+                sink.publish(_one(number * hop_ns, codes, hop_ns, card.spec))
+        broker.start()
+        with Listener(broker.url) as listener:
+            extra = f'delay_s = 0\n[spool]\npath = "{spool}"\n[model]\nhop = 8\n'
+            began_ns = time.time_ns()
+            with daemon(folder / "daemon", broker.url, extra) as running:
+                while sum(epoch == 1 for *_, epoch in list(listener.heard)) < count:
+                    assert running.process.poll() is None, running.log
+                    time.sleep(0.1)
+                until_taken(running, 30)
+                time.sleep(5)
+        old = [came for _, came, epoch in listener.heard if epoch == 1]
+        live = [(last, came) for last, came, epoch in listener.heard if epoch != 1]
+        drained_s = (max(old) - min(old)) / 1e9
+        print(f"    {count:,} signatures that waited: {drained_s:.1f} s, {count / drained_s:,.0f} a second, the first "
+              f"{(min(old) - began_ns) / 1e9:.1f} s after the start of the process")  # fmt: skip
+        for name, part in (
+            ("meanwhile", [came - last for last, came in live if came <= max(old)]),
+            ("afterwards", [came - last for last, came in live if came > max(old)]),
+        ):
+            if part:
+                print(f"    live ones {name}: p50 {np.percentile(part, 50) / 1e9:.3f} s, p99 "
+                      f"{np.percentile(part, 99) / 1e9:.3f} s, of {len(part)}")  # fmt: skip
+            else:
+                print(f"    live ones {name}: none")
+
+
+def _one(start_ns: int, codes: NDArray[np.int8], hop_ns: int, spec: Any) -> Any:
+    from motionsig.blocks import SignatureBatch
+
+    return SignatureBatch(np.array([start_ns], np.int64), codes, np.zeros(1, np.uint8), hop_ns, spec)
+
+
+def on_wire(folder: Path, recording: Path) -> None:
+    """Print a day's bytes on the interface, both ways with all headers, against the raw samples' own.
+
+    In a network of its own (unshare), where nobody else sends; a recording is played at `SPEED` times its pace, with
+    a delay shorter by as much.
+    """
+    make_certificates(folder / "certificates")
+    subprocess.run(["ip", "link", "set", "lo", "mtu", "1500", "up"], check=True)
+    certificates = folder / "certificates"
+    tls = f"cafile {certificates}/ca.pem\ncertfile {certificates}/server.pem\nkeyfile {certificates}/server.key\n"
+    log = open_recording(recording)
+    covered_s, rivals = _raw(log)
+    for name, listener, scheme, host, options in (
+        ("without TLS", "", "mqtt", "127.0.0.1", ""),
+        ("with TLS", tls, "mqtts", "localhost", f'ca = "{certificates}/ca.pem"\n'),
+    ):
+        with Broker(folder / f"broker-{scheme}", listener=listener) as broker:
+            sink = f"{scheme}://{host}:{broker.port}"
+            extra = f"delay_s = {DELAY_S / SPEED}\n{options}"
+            before = _carried()
+            with daemon(folder / f"daemon-{scheme}", sink, extra, speed=SPEED, PLAYED=str(recording)) as running:
+                running.process.wait(600)
+            carried = _carried() - before
+            signatures = len(taken(running))
+            messages = broker.log.count("Received PUBLISH")
+        day = DAY_S / covered_s
+        payload = sum(int(line.rpartition("(")[2].split()[0]) for line in broker.log.splitlines()
+                      if "Received PUBLISH" in line)  # fmt: skip
+        over = (carried - payload) / messages
+        print(f"    {name}: {carried * day / 1e6:.2f} MB a day for {signatures * day:,.0f} signatures: "
+              f"{carried / signatures:.1f} B each in {messages} messages of {signatures / messages:.1f}; "
+              f"{over:.0f} B a message are not payload")  # fmt: skip
+        raw = min(rivals.values()) + over * covered_s / (DELAY_S + HOP_S / 2)
+        print(f"      the same day of raw samples, losslessly, in batches of the same delay and with the same bytes "
+              f"around each: {raw * day / 1e6:.2f} MB, {raw / carried:.1f} x as much")  # fmt: skip
+
+
+def _raw(log: Any) -> tuple[float, dict[str, int]]:
+    rival = RawSize(log.rate_hz, batch_s=DELAY_S + HOP_S / 2, scale=log.info.scale)
+    samples = 0
+    for block in log:
+        rival.push(block)
+        samples += len(block)
+    return samples / log.rate_hz, rival.sizes()
+
+
+def _carried() -> int:
+    """Return the bytes the loopback interface has carried: what one end sends, the other receives (proc(5))."""
+    (line,) = (line for line in Path("/proc/net/dev").read_text().splitlines() if line.strip().startswith("lo:"))
+    return int(line.partition(":")[2].split()[0])
+
+
+PARTS = {"response": response, "start": start_and_memory, "processor": processor_share, "backlog": backlog}
+
+
+def main(recording: str, *parts: str) -> None:
+    """Print these parts, by default all; recording: what is played for `wire`, whose parent makes it a network."""
+    with tempfile.TemporaryDirectory(prefix="motionsig-bench-") as folder:
+        if parts == ("wire-alone",):
+            on_wire(Path(folder), Path(recording))
+            return
+        for name in parts or (*PARTS, "wire"):
+            print(f"  {name}", flush=True)
+            if name == "wire":
+                alone = [sys.executable, __file__, recording, "wire-alone"]
+                subprocess.run(["unshare", "--net", *alone], check=True)
+            else:
+                (Path(folder) / name).mkdir()
+                PARTS[name](Path(folder) / name)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
