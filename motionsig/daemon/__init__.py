@@ -182,8 +182,8 @@ class Daemon:
     ) -> None:
         """Open the model. load: reads the configuration again. socket: where `motionsig status` asks.
 
-        sensor: opens the source, again after it broke. Raises what `open_encoder` does, and InputError for metrics on a
-        port that is taken.
+        sensor: opens the source, again after it broke. Raises what `open_encoder` does, and MissingExtraError for
+        metrics without prometheus-client.
         """
         self._config = self._begun_with = config
         self._load, self._repeats, self._sensor_opener = load, repeats, sensor
@@ -209,7 +209,7 @@ class Daemon:
         if path is None:
             return None
         try:
-            listener = StatusSocket(path, lambda: self.status)
+            listener = StatusSocket(path, self.status)
         except OSError as error:
             log.warning("%s: %s; `motionsig status` gets no answer", path, error)
             return None
@@ -342,6 +342,10 @@ class Daemon:
         became_ready = not self._ready and self._encoder.windows > self._encoder.windows_lost
         self._ready |= became_ready
         self.status = self._describe()
+        if self._socket is not None:
+            self._socket.say(self.status)
+        if self._metrics is not None:
+            self._metrics.look()
         self._tell(now_s, became_ready)
 
     def _tell(self, now_s: float, became_ready: bool) -> None:
@@ -370,7 +374,9 @@ class Daemon:
 
     def _keep_errors(self) -> None:
         """Keep the newest trouble, for who asks after it is over."""
-        now = [text for text in (self._sensor_error, self._encoder.last_error, self._delivery.last_error) if text]
+        metrics_error = self._metrics.last_error if self._metrics else None
+        errors = (self._sensor_error, self._encoder.last_error, self._delivery.last_error, metrics_error)
+        now = [text for text in errors if text]
         for text in now:
             if text not in self._troubles:
                 self._note(text)

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import logging
+import socketserver
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from motionsig.errors import InputError, MissingExtraError
+from motionsig.errors import MissingExtraError
 
 log = logging.getLogger(__name__)
+
+_PAUSE_S = 10.0
+"""Between two tries to have the port."""
+_TIMEOUT_S = 5.0
+"""A client that says nothing for so long is dropped."""
+_AT_ONCE = 4
+"""Clients answered at the same time, with a thread each; any more are turned away."""
 
 _GAUGES = (
     ("up_seconds", "time since the daemon started", ("uptime_s",)),
@@ -35,27 +46,70 @@ _COUNTERS = (
 )
 
 
+class _Server(socketserver.ThreadingTCPServer):
+    """Not prometheus-client's own, which waits for silent clients for ever, with a thread for each."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self, port: int, handler: Any) -> None:
+        self._clients: set[Any] = set()
+        super().__init__(("127.0.0.1", port), handler)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        if len(self._clients) >= _AT_ONCE:
+            return False
+        self._clients.add(request)
+        return True
+
+    def shutdown_request(self, request: Any) -> None:
+        """End a connection; every way that one can take ends here."""
+        self._clients.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        log.warning("metrics: a client got no answer: %r", sys.exc_info()[1])
+
+
 class Metrics:
-    """A local HTTP port that Prometheus may read; it listens on the loopback interface alone."""
+    """A local HTTP port that Prometheus may read; it listens on the loopback interface alone.
+
+    last_error: why it does not listen at present, None while it does.
+    """
 
     def __init__(self, port: int, status: Callable[[], dict[str, Any]]) -> None:
-        """Listen; raise MissingExtraError without prometheus-client, InputError where the port is taken."""
+        """Listen if the port is free, else log that it is not. Raises MissingExtraError without prometheus-client."""
         try:
-            from prometheus_client import CollectorRegistry, start_http_server
+            from prometheus_client import CollectorRegistry, MetricsHandler
         except ImportError as error:
             raise MissingExtraError(
                 "prometheus: expected prometheus-client, which is not installed; pip install motionsig[prometheus]",
                 name="prometheus_client",
             ) from error
-        self._status = status
+        self._port, self._status = port, status
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self)
+        self._handler = type("Handler", (MetricsHandler,), {"registry": registry, "timeout": _TIMEOUT_S})
+        self._server: _Server | None = None
+        self._retry_s = 0.0
+        self.last_error: str | None = None
+        self.look()
+
+    def look(self) -> None:
+        """Try again, now and then, to listen on a port that was taken; for each turn."""
+        if self._server is not None or time.monotonic() < self._retry_s:
+            return
         try:
-            # Before 0.19 it returns nothing, and the port stays until the process ends.
-            self._server = start_http_server(port, addr="127.0.0.1", registry=registry)
+            self._server = _Server(self._port, self._handler)
         except OSError as error:
-            raise InputError(f"status.prometheus: expected a free port, got {port}: {error}") from error
-        log.info("metrics at http://127.0.0.1:%d/metrics", port)
+            self._retry_s = time.monotonic() + _PAUSE_S
+            if self.last_error is None:
+                self.last_error = f"status.prometheus: expected a free port, got {self._port}: {error.strerror}"
+                log.warning("%s; trying again", self.last_error)
+            return
+        self.last_error = None
+        threading.Thread(target=self._server.serve_forever, name="motionsig-metrics", daemon=True).start()
+        log.info("metrics at http://127.0.0.1:%d/metrics", self._port)
 
     def collect(self) -> Iterator[Any]:
         """Yield what prometheus-client turns into text; a value that is not known yet is left out."""
@@ -72,7 +126,5 @@ class Metrics:
 
     def close(self) -> None:
         if self._server is not None:
-            server, thread = self._server
-            server.shutdown()
-            server.server_close()
-            thread.join()
+            self._server.shutdown()
+            self._server.server_close()

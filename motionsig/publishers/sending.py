@@ -123,7 +123,9 @@ class Sender:
             if self.progress.is_set():
                 self.progress.clear()
                 quiet_s = time.monotonic() + self._settings.close_timeout_s
-        os.close(self._wake_write)
+        # A late `wake` must not write into a file that has the number by then.
+        wake_write, self._wake_write = self._wake_write, -1
+        os.close(wake_write)
 
     # From here on: the thread.
 
@@ -163,7 +165,9 @@ class Sender:
                     # The broker's will says it, which an orderly end would take from it.
                     connection.drop()
             except SinkError as error:
-                self._report(str(error))
+                # An attempt that `close` cut short says nothing of the broker.
+                if not self._done():
+                    self._report(str(error))
                 connection.drop()
                 self._outbox.disconnect(time.monotonic())
                 # Only a delivery proves the path; a broker that lets us in and throws us out is not hurried.

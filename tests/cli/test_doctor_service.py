@@ -1,5 +1,10 @@
 """What the doctor says of the service: its configuration, and whether it does what it is for."""
 
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from motionsig.cli.doctor.service import service
@@ -39,21 +44,25 @@ def test_not_running(root):
 
 
 @pytest.mark.parametrize(
-    ("ready", "well", "mark", "found"),
+    ("ready", "state", "well", "mark", "found"),
     [
-        (True, True, "ok", "running since then, 1,234 signatures"),
-        (True, False, "wrong", "running, but the broker is away"),
-        (False, True, "wrong", "no signature yet: no sensor"),
+        (True, "streaming", True, "ok", "running since then, 1,234 signatures"),
+        (True, "streaming", False, "wrong", "running, but the broker is away"),
+        (True, "missing", False, "wrong", "running, but without its sensor: it was pulled"),
+        (True, "silent", True, "wrong", "running, but bmi160 has been silent for 61 s"),
+        (False, "missing", True, "wrong", "no signature yet: it was pulled"),
+        (False, "streaming", True, "wrong", "no signature yet: waiting for the first window"),
     ],
 )
-def test_running(root, ready, well, mark, found):
+def test_running(root, ready, state, well, mark, found):
+    sensor = {"missing": {"error": "it was pulled"}, "silent": {"name": "bmi160", "silent_s": 61.2}, "streaming": {}}
     status = {
         "ready": ready,
         "since": "then",
-        "sensor": {"state": "missing", "error": "no sensor"},
+        "sensor": {"state": state, **sensor[state]},
         "sink": {"well": well, "last_error": None if well else "the broker is away", "accepted": 1234},
     }
-    listener = StatusSocket(root / SOCKET_NAME, lambda: status)
+    listener = StatusSocket(root / SOCKET_NAME, status)
     try:
         finding = _said(root)[1]
     finally:
@@ -61,3 +70,20 @@ def test_running(root, ready, well, mark, found):
     assert finding[0] == mark
     assert found in finding[1]
     assert not (root / SOCKET_NAME).exists()
+
+
+def test_a_user_who_may_not_ask_is_told_so(root, monkeypatch):
+    with tempfile.TemporaryDirectory() as folder:
+        public = Path(folder)
+        public.chmod(0o755)
+        shutil.copytree(root / "etc", public / "etc")
+        (public / "run").mkdir(mode=0)
+        monkeypatch.setenv("RUNTIME_DIRECTORY", str(public / "run"))
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            finding = _said(public)[1]
+        finally:
+            os.seteuid(user)
+    assert finding == ("note", "service: this user may not ask it", "sudo motionsig status")

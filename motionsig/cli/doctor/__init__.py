@@ -44,7 +44,8 @@ def examine(root: Path, model: str | None = None) -> Iterator[Finding]:
     yield from buses.drivers(root)
     yield from buses.iio(root)
     yield from machine.clock(root, time.time(), machine.kernel_says_synchronized())
-    yield machine.state_directory(state_path("spool", "any").parent)
+    if not service.is_configured(root):
+        yield machine.state_directory(state_path("spool", "any").parent)
     yield from machine.supply(root)
     yield from service.service(root)
 

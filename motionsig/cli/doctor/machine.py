@@ -67,23 +67,29 @@ def _time(root: Path, now_s: float, synchronized: bool | None) -> Finding:
 
 def state_directory(directory: Path) -> Finding:
     """Return whether signatures can wait in `directory`, which need not exist yet."""
-    existing = next(parent for parent in (directory, *directory.parents) if is_there(parent))
+    existing = _existing(directory)
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         return Finding(
             Mark.WRONG,
             f"signatures cannot wait in {directory}: {existing} is not a directory this user can write to",
             "export STATE_DIRECTORY=DIRECTORY, with one that is",
         )
-    free = shutil.disk_usage(existing).free
+    return room(directory)
+
+
+def room(directory: Path, most_bytes: int = DEFAULT_MAX_BYTES) -> Finding:
+    """Return whether a queue of so many bytes fits into `directory`, which need not exist yet."""
+    free = shutil.disk_usage(_existing(directory)).free
     found = f"signatures for a broker wait in {directory}, where {free / 2**20:.0f} MiB are free"
-    if free < DEFAULT_MAX_BYTES:
+    if free < most_bytes:
         # What grows without bound on these machines is the journal.
-        return Finding(
-            Mark.WRONG,
-            f"{found}; the queue may need {DEFAULT_MAX_BYTES / 2**20:.0f}",
-            "sudo journalctl --vacuum-size=50M",
-        )
+        advice = "sudo journalctl --vacuum-size=50M"
+        return Finding(Mark.WRONG, f"{found}; the queue may need {most_bytes / 2**20:.0f}", advice)
     return Finding(Mark.OK, found)
+
+
+def _existing(directory: Path) -> Path:
+    return next(parent for parent in (directory, *directory.parents) if is_there(parent))
 
 
 def supply(root: Path) -> list[Finding]:

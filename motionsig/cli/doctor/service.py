@@ -1,14 +1,23 @@
-"""Whether the service, where it is set up, can work and does."""
+"""Whether the service, where it is set up, can work and does, and the room for what it has to send."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+from motionsig.cli.doctor import machine
 from motionsig.cli.doctor.findings import Finding, Mark, is_there
 from motionsig.config import load_config
-from motionsig.daemon.status import NotRunningError, ask
+from motionsig.daemon.status import NotLetInError, NotRunningError, ask
 from motionsig.errors import ConfigError
+
+_STARTING_S = 15.0
+"""A sensor's first window is there sooner."""
+
+
+def is_configured(root: Path) -> bool:
+    """Return whether there is a service's configuration below `root`."""
+    return is_there(root / "etc/motionsig/config.toml")
 
 
 def service(root: Path) -> Iterator[Finding]:
@@ -20,18 +29,33 @@ def service(root: Path) -> Iterator[Finding]:
         config = load_config(path)
     except ConfigError as error:
         more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
-        yield Finding(Mark.WRONG, f"configuration: {error.problems[0]}{more}", "motionsig run --check")
+        yield Finding(Mark.WRONG, f"configuration: {error.problems[0]}{more}", "sudo motionsig run --check")
         return
     yield Finding(Mark.OK, f"configuration: {path}, {config.sensor.get('name', 'auto')} to {config.sink_url}")
+    if config.sink_url.startswith("mqtt"):
+        spool = config.values.get("spool.path", "/var/lib/motionsig/spool")
+        yield machine.room(root / spool.lstrip("/"), config.values.get("spool.max_bytes", DEFAULT_MAX_BYTES))
     try:
         status = ask()
     except NotRunningError:
         yield Finding(Mark.NOTE, "service: not running", "sudo systemctl enable --now motionsig")
         return
-    if not status["ready"]:
-        why = status["sensor"].get("error") or "waiting for the first window"
-        yield Finding(Mark.WRONG, f"service: running, no signature yet: {why}", "motionsig status")
+    except NotLetInError:
+        yield Finding(Mark.NOTE, "service: this user may not ask it", "sudo motionsig status")
+        return
+    sensor = status["sensor"]
+    if not status["ready"] and status["uptime_s"] < _STARTING_S:
+        yield Finding(Mark.NOTE, "service: starting", "sudo motionsig status, in a few seconds")
+    elif not status["ready"]:
+        why = sensor.get("error") or "waiting for the first window"
+        yield Finding(Mark.WRONG, f"service: running, no signature yet: {why}", "sudo motionsig status")
+    elif sensor["state"] == "missing":
+        why = sensor["error"] or "not opened yet"
+        yield Finding(Mark.WRONG, f"service: running, but without its sensor: {why}", "sudo motionsig status")
+    elif sensor["state"] == "silent":
+        silent = f"{sensor['name']} has been silent for {sensor['silent_s']:.0f} s"
+        yield Finding(Mark.WRONG, f"service: running, but {silent}", "sudo motionsig status")
     elif not status["sink"]["well"]:
-        yield Finding(Mark.WRONG, f"service: running, but {status['sink']['last_error']}", "motionsig status")
+        yield Finding(Mark.WRONG, f"service: running, but {status['sink']['last_error']}", "sudo motionsig status")
     else:
         yield Finding(Mark.OK, f"service: running since {status['since']}, {status['sink']['accepted']:,} signatures")

@@ -161,11 +161,11 @@ def _number(path: Path) -> float:
 def mount_matrix(device: Device, kind: str) -> NDArray[np.float64]:
     """Return the rotation (3, 3) from the chip's axes to the device's that the board's description names."""
     path = device.find(kind, "mount_matrix")
-    text = read(path) if path else None
-    if text is None:
+    if path is None:
         return np.eye(3)
+    text = read(path)
     try:
-        return np.array([[float(word) for word in row.split(",")] for row in text.split(";")]).reshape(3, 3)
+        return np.array([[float(word) for word in row.split(",")] for row in (text or "").split(";")]).reshape(3, 3)
     except ValueError as error:
         raise SensorError(f"{path}: expected three rows of three numbers, got {text!r}") from error
 

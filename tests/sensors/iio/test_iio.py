@@ -508,6 +508,45 @@ def test_a_device_that_goes_away_is_waited_for(tree, chip):
         assert (source.counts.lost, source.counts.gaps, source.counts.recoveries) == (30, 1, 1)
 
 
+def test_a_polled_device_that_is_only_half_back_is_waited_for(tree, monkeypatch):
+    for pause in ("_QUIET_S", "_FIRST_PAUSE_S", "_MOST_PAUSE_S"):
+        monkeypatch.setattr(f"motionsig.sensors.iio.{pause}", 0.02)
+    where, there = "iio:device0", {"in_accel_scale": 0.5, "in_accel_sampling_frequency_available": "50 100"}
+    raw = {"in_accel_x_raw": 1, "in_accel_y_raw": 2, "in_accel_z_raw": 20}
+    tree.put(where, name="mma7660", in_accel_sampling_frequency=50, **there, **raw)
+    with open_iio(root=tree.root, rate_hz=50) as source:
+        stream = iter(source)
+        assert len(next(stream))
+        descriptors = len(os.listdir("/proc/self/fd"))
+        tree.put(where, in_accel_x_raw="")
+        assert len(next(stream)) == 0
+        for missing in ("in_accel_x_raw", "in_accel_scale"):
+            assert len(next(stream)) == 0
+            tree.put(where, **{**there, **raw, missing: ""})
+        # Only lower rates than what was asked for.
+        tree.put(where, in_accel_sampling_frequency_available="10 20", in_accel_scale=0.5)
+        assert [len(next(stream)) for _ in range(2)] == [0, 0]
+        # Reading a folder is an OSError as it comes from the kernel.
+        (tree.bus / where / "in_accel_y_raw").unlink()
+        (tree.bus / where / "in_accel_y_raw").mkdir()
+        tree.put(where, **there)
+        assert [len(next(stream)) for _ in range(2)] == [0, 0]
+        (tree.bus / where / "in_accel_y_raw").rmdir()
+        tree.put(where, **raw)
+        block = take(stream, 1)[-1]
+        assert block.data[0, :3].tolist() == [0.5, 1, 10]
+        assert (source.counts.recoveries, len(os.listdir("/proc/self/fd"))) == (1, descriptors)
+
+
+@pytest.mark.parametrize("what", ["in_accel_scale", "in_accel_offset", "in_mount_matrix"])
+def test_what_cannot_be_read_is_not_taken_for_its_default(tree, chip, what):
+    tree.put(chip.where, in_accel_offset=0, in_mount_matrix="1, 0, 0; 0, 1, 0; 0, 0, 1")
+    (tree.bus / chip.where / "in_accel_scale_available").unlink()
+    tree.put(chip.where, **{what: ""})
+    with pytest.raises(SensorError, match=f"{what}: expected .* got ''"):
+        open_iio(root=tree.root)
+
+
 def test_a_silent_device_is_set_up_again(tree, chip, caplog):
     caplog.set_level(logging.WARNING)
     with open_iio(root=tree.root) as source:
