@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import tempfile
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from motionsig.errors import ConfigError, MotionsigError
 from motionsig.publishers import SCHEMES
 
 EXAMPLE = Path(__file__).parents[1] / "systemd" / "config.toml"
-STORE = '[sink]\nurl = "store:/var/lib/motionsig/signatures.db"\n'
+STORE = '[sink]\nurl = "store:signatures.db"\n'
 MQTT = '[sink]\nurl = "mqtts://broker.example"\n'
 
 Write = Callable[..., Path]
@@ -66,13 +69,13 @@ def test_a_sink_is_enough(write: Write) -> None:
     config = load_config(write())
     assert config.name == os.uname().nodename
     assert (config.sensor, config.model, config.device, config.hop) == ({}, "motion64", "auto", None)
-    assert (config.sink_url, config.sink_options) == ("store:/var/lib/motionsig/signatures.db", {})
+    assert (config.sink_url, config.sink_options) == ("store:signatures.db", {})
     assert (config.home_assistant, config.prometheus) == (None, None)
 
 
 def test_the_example_loads_and_names_every_key() -> None:
     config = load_config(EXAMPLE)
-    assert (config.sensor, config.sink_url) == ({"name": "auto"}, "store:/var/lib/motionsig/signatures.db")
+    assert (config.sensor, config.sink_url) == ({"name": "auto"}, "store:signatures.db")
     # With each commented key in force the tables are those of the keys: none is missing, none is another's.
     lines = [line.removeprefix("# ") for line in EXAMPLE.read_text().splitlines()]
     table, named = "", set()
@@ -90,7 +93,7 @@ def test_every_option_of_sensor_and_sinks_is_a_key_or_the_daemons() -> None:
     assert {"sensor.name", "sensor.rate_hz", "sensor.mount", "sink.durable", "sink.compress", "spool.path"} <= set(keys)
     assert keys["sensor.rate_hz"].default == 100.0
     assert keys["sensor.bus"].kinds == ("int",)
-    assert "sensor.clock" not in keys
+    assert not {"sensor.clock", "sink.busy_timeout_s", "sink.close_limit_s"} & set(keys)
     assert not {f"{table}.{secret}" for table in ("sink", "spool") for secret in ("password", "key")} & set(keys)
     assert all(key.kinds for key in keys.values())
     assert set(known_keys("mqtt")) == set(known_keys("mqtts"))
@@ -130,12 +133,17 @@ def test_an_instance_is_named_after_its_file(write: Write) -> None:
             ["sink.url: expected text in quotes", "sink.url: expected mqtts"],
         ),
         ("", ["sink.url: expected where signatures go, such as mqtts://HOST or store:PATH, got nothing"]),
-        ("nmae = 'x'\n" + STORE, ["nmae: expected a key that there is; did you mean name?"]),
-        ("rate_hz = 1\n" + STORE, ["rate_hz: expected a key that there is; did you mean sensor.rate_hz?"]),
+        ("nmae = 'x'\n" + STORE, ["nmae: no such key; did you mean name?"]),
+        ("[sensor]\nnam = 'x'\n" + STORE, ["sensor.nam: no such key; did you mean sensor.name?"]),
+        ("[sensors]\nname = 'x'\n" + STORE, ["sensors: no such table; did you mean [sensor]?"]),
+        ("[mqtt]\n" + STORE, ["mqtt: no such table; expected one of [sensor], [model], [sink], [spool], [status]"]),
+        ("[sink]\nulr = 'x'", ["sink.ulr: no such key; did you mean sink.url?"]),
+        ("[snk]\nurl = 'x'", ["snk: no such table; did you mean [sink]?"]),
+        ("rate_hz = 1\n" + STORE, ["rate_hz: no such key; did you mean sensor.rate_hz?"]),
         ("sensor = 3\n" + STORE, ["sensor: expected one table, [sensor], got 3"]),
         ("[[sensor]]\n" + STORE, ["sensor: expected one table, [sensor], got [{}]"]),
         ("[sensor.name]\n" + STORE, ["sensor.name: expected text in quotes, got {}"]),
-        ('"sensor.rate_hz" = 3\n' + STORE, ['"sensor.rate_hz": expected a key that there is; did you mean sensor']),
+        ('"sensor.rate_hz" = 3\n' + STORE, ['"sensor.rate_hz": no such key; did you mean sensor']),
         ("[sensor]\nrate_hz = true\n" + STORE, ["sensor.rate_hz: expected a number, got true"]),
         ('[sensor]\nrate_hz = "100"\n' + STORE, ['sensor.rate_hz: expected a number, got "100"']),
         ("[sensor]\nrate_hz = nan\n" + STORE, ["sensor.rate_hz: expected a number from 0 up, got nan"]),
@@ -165,24 +173,26 @@ def test_an_instance_is_named_after_its_file(write: Write) -> None:
         ("[sink]\nurl = 'mqtt://h/x'", ["sink.url: broker URL: expected mqtt://"]),
         ("[sink]\nurl = 'mqtt://['", ["sink.url: "]),
         ("[sink]\nurl = 'store:'", ["sink.url: 'store:': expected store:PATH, got no path"]),
-        ("[sink]\nurl = 'file:x'", ['sink.url: expected file:PATH with a path from / on, got "x"']),
+        ("[sink]\nurl = 'file:a/../x'", ['sink.url: expected file:PATH without .., from / on or in the state folder']),
         (STORE + "prefix = 'x'", ["sink.prefix: expected one of the options of store:, got one of another sink"]),
         (STORE + "[spool]\nstrict = true", ["spool.strict: expected no [spool] with store:"]),
         (STORE + "max_message_bytes = 1", ["sink.max_message_bytes: expected 128 to 262144, got 1"]),
         (STORE + "[status]\nhome_assistant = true", ["status.home_assistant: expected a broker to announce it at"]),
         (STORE + "[status]\nprometheus = 80", ["status.prometheus: expected a port from 1024 to 65535"]),
-        (MQTT + "prefix = 'a/#'", ["sink.prefix: expected 1 to 1024 bytes without +"]),
+        (MQTT + "prefix = 'a/#'", ["sink.prefix: expected 1 to 1024 bytes of UTF-8 without"]),
         (MQTT + "in_flight = 0", ["sink.in_flight: mqtt: expected in_flight and keepalive_s from 1 up"]),
         (MQTT + "keepalive_s = 70000", ["sink.keepalive_s: expected at most 65535"]),
         (MQTT + "retry_s = 999", ["sink.retry_s: mqtt: expected in_flight and"]),
-        (MQTT + "max_bytes = 70000", ["sink.max_bytes: expected a key that there is; did you mean spool.max_bytes?"]),
+        (MQTT + "max_bytes = 70000", ["sink.max_bytes: no such key; did you mean spool.max_bytes?"]),
         (MQTT + "[spool]\nfull = 'wait'", ["spool.full: expected oldest or newest, got wait"]),
         (MQTT + "[spool]\nmax_bytes = 1", ["spool.max_bytes: expected at least 65536, got 1"]),
         (MQTT + "[spool]\npath = 'x'", ["spool.path: expected a folder's path from / on"]),
         (MQTT + "cert = '/x'", ["sink.url: expected cert and key_credential together"]),
+        (MQTT + "ca = 'ca.pem'", ['sink.ca: expected a path from / on, got "ca.pem"']),
         (MQTT + "ca = '/nowhere.pem'", ["sink.ca: /nowhere.pem: No such file or directory"]),
         ("[sink]\nurl = 'mqtt://h'\nca = '/x'", ["sink.url: expected mqtts:// with ca, got mqtt://"]),
-        ("name = 'a#'\n" + MQTT, ["name: expected 1 to 1024 bytes without"]),
+        ("name = 'a#'\n" + MQTT, ["name: expected 1 to 1024 bytes of UTF-8 without"]),
+        ("name = 'hall/pi'\n" + MQTT, ["name: expected 1 to 1024 bytes of UTF-8 without /, +"]),
         ("name = ''\n" + STORE, ["name: device: expected a name of 1 to 128 characters"]),
         ("name = \"a\\u0000\"\n" + STORE, ["name: expected text in quotes without control characters"]),
         (MQTT + "[status]\nhome_assistant = 'a+'", ["status.home_assistant: expected 1 to 1024 bytes"]),
@@ -199,7 +209,7 @@ def test_all_that_is_wrong_is_told_at_once_and_by_its_file(write: Write) -> None
     path = write(
         STORE + "[sensor]\nbus = true\nrate_hz = 'x'\nx = 1", left="[model]\nhop = 'y'\n[status]\nprometheus = 1"
     )
-    assert [line.split(": expected")[0] for line in problems(path, name="left")] == [
+    assert [re.split(": (?:expected|no such)", line)[0] for line in problems(path, name="left")] == [
         "config.toml: sensor.bus",
         "config.toml: sensor.rate_hz",
         "config.toml: sensor.x",
@@ -214,6 +224,8 @@ def test_all_that_is_wrong_is_told_at_once_and_by_its_file(write: Write) -> None
         (b"\xff\xfe\0\x01", "expected TOML, got: 'utf-8' codec"),
         (b"a = 1\na = 2", "expected TOML, got: Cannot overwrite a value"),
         (b"a = 1\0", "expected TOML, got: "),
+        (b"[sensor]\nname = simulated", '(text stands in straight quotes: name = "simulated")'),
+        (b"[sink]\n[sink]", "; its keys belong below one [sink], or into a file in conf.d/"),
         (b"a = " + b"[" * 30_000, "expected TOML, got brackets"),
         (b"a = " + b"9" * 5_000, "expected TOML, got: "),
         (b"#" * (MAX_FILE_BYTES + 1), f"expected at most {MAX_FILE_BYTES:,} bytes, got more"),
@@ -260,7 +272,7 @@ def test_a_secret_is_a_file_that_only_root_reads(write: Write) -> None:
     for mode in (0o640, 0o604, 0o620):
         file.chmod(mode)
         (line,) = problems(path)
-        assert line.endswith(f"expected a file that only its owner can read; type chmod 600 {file}")
+        assert line.endswith(f"expected a file that only its owner can read; sudo chmod 600 {file}")
     for content in (b"", b"\n", b"x" * 4097, b"a\0b", b"\xff", b"x" * 100_000):
         credential(path, "mqtt-password", content)
         (line,) = problems(path)
@@ -280,7 +292,7 @@ def test_a_service_gets_its_secrets_from_systemd(write: Write, tmp_path: Path, m
     assert load_config(path).sink_options["password"] == "s3cret"
     source = credential(path, "mqtt-password", b"s3cret", 0o644)
     (line,) = problems(path)
-    assert line.endswith(f"type chmod 600 {source}")
+    assert line.endswith(f"; sudo chmod 600 {source}")
     source.chmod(0o600)
     (given / "motionsig_mqtt-password").chmod(0o444)
     assert "motionsig_mqtt-password: expected a file that only its owner can read" in problems(path)[0]
@@ -326,7 +338,7 @@ def test_certificates_are_read(write: Write, tmp_path: Path) -> None:
     assert "expected a key without a password, got an encrypted one" in problems(path)[0]
     credential(path, "client.key", b"x", 0o644)
     (line,) = problems(path)
-    assert line.endswith(f"type chmod 600 {key}")
+    assert line.endswith(f"; sudo chmod 600 {key}")
     credential(path, "client.key", (made / "client.key").read_bytes())
     ca.write_text("junk")
     assert "config.toml: sink.ca: " in problems(path)[0]
@@ -386,6 +398,117 @@ def test_another_password_is_a_difference(write: Write) -> None:
     old = load_config(path)
     credential(path, "p", b"new")
     assert differences(old, load_config(path)).restart == ("sink.password_credential",)
+
+
+def test_a_certificate_renewed_in_its_place_is_a_difference(write: Write, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    make_certificates(made)
+    files = f'ca = "{made}/ca.pem"\ncert = "{made}/client.pem"\nkey_credential = "client.key"'
+    path = write(MQTT + files)
+    credential(path, "client.key", (made / "client.key").read_bytes())
+    old = load_config(path)
+    assert differences(old, load_config(path)) == ((), ())
+    for file in (made / "ca.pem", made / "client.pem", path.parent / "credentials" / "client.key"):
+        file.write_bytes(file.read_bytes() + b"\n")
+    renewed = ("sink.ca", "sink.cert", "sink.key_credential")
+    assert differences(old, load_config(path)) == ((), renewed)
+    assert set(renewed) <= set(differences(old, load_config(write(STORE))).restart)
+
+
+@pytest.fixture
+def etc(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in place of /etc/motionsig, where everybody can look: below pytest's only its owner can."""
+    folder = Path(tempfile.mkdtemp(dir="/dev/shm"))
+    folder.chmod(0o755)
+    monkeypatch.setattr("motionsig.config.DEFAULT_PATH", folder / "config.toml")
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_for_what_only_root_may_read_root_is_asked(etc: Path) -> None:
+    path = etc / "config.toml"
+    path.write_text(MQTT + 'username = "hall"\npassword_credential = "p"')
+    file = credential(path, "p", b"s3cret")
+    load_config(path)
+    os.seteuid(65534)
+    try:
+        (secret,) = problems(path)
+    finally:
+        os.seteuid(0)
+    assert secret.endswith(f"password_credential: {file}: Permission denied; sudo motionsig run --check")
+    path.chmod(0o600)
+    os.seteuid(65534)
+    try:
+        (itself,) = problems(path)
+    finally:
+        os.seteuid(0)
+    assert itself == "config.toml: expected a file to read, got: Permission denied; sudo motionsig run --check"
+
+
+def refused(path: Path, name: str | None = None) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        check_config(load_config(path, name=name))
+    return caught.value.problems
+
+
+def test_a_relative_path_is_in_the_state_folder(
+    etc: Path, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    assert f"# sink: signatures.db in {tmp_path}/state" in check_config(load_config(write()))
+    for file, text in (("config.toml", STORE), ("left.toml", "")):
+        (etc / file).write_text(text)
+    assert "# sink: signatures.db in /var/lib/motionsig" in check_config(load_config(etc / "config.toml"))
+    said = check_config(load_config(etc / "config.toml", name="left"))
+    assert "# sink: signatures.db in /var/lib/motionsig-left" in said
+    assert not any(line.startswith("# sink: ") for line in check_config(load_config(write(MQTT))))
+
+
+def test_what_the_service_may_not_write_to_is_told(etc: Path) -> None:
+    path = etc / "config.toml"
+    for place in ("/var/lib/motionsig/s.db", "/var/lib/motionsig/a/s.db"):
+        path.write_text(f"[sink]\nurl = 'store:{place}'")
+        assert check_config(load_config(path))
+    for place in ("/srv/s.db", "/var/lib/motionsig", "/var/lib/motionsig-left/s.db"):
+        path.write_text(f"[sink]\nurl = 'file:{place}'")
+        expected = f"{path}: sink.url: the service can write below /var/lib/motionsig alone, got {place}"
+        assert refused(path) == (expected,)
+    (etc / "left.toml").write_text(f"{MQTT}[spool]\npath = '/var/lib/motionsig/spool'")
+    (problem,) = refused(path, "left")
+    assert problem == (
+        f"{etc}/left.toml: spool.path: the service can write below /var/lib/motionsig-left alone, "
+        "got /var/lib/motionsig/spool"
+    )
+
+
+def test_what_the_service_may_not_read_is_told(etc: Path, write: Write, tmp_path: Path) -> None:
+    make_certificates(etc / "made")
+    path, ca = etc / "config.toml", etc / "made" / "ca.pem"
+    path.write_text(MQTT + f'ca = "{ca}"')
+    (etc / "conf.d").mkdir()
+    (etc / "conf.d" / "10.toml").write_text("")
+    (etc / "made").chmod(0o755)
+    ca.chmod(0o644)
+    assert check_config(load_config(path))
+    for file, mode, rights in (
+        (path, 0o640, "r"),
+        (etc / "conf.d" / "10.toml", 0o600, "r"),
+        (etc / "conf.d", 0o750, "x"),
+        (ca, 0o600, "r"),
+        (ca.parent, 0o700, "x"),
+    ):
+        before = file.stat().st_mode
+        file.chmod(mode)
+        assert all("the service cannot read it" in line for line in refused(path))
+        assert any(line.endswith(f"; sudo chmod a+{rights} {file}") for line in refused(path)), refused(path)
+        file.chmod(before)
+    path.write_text(MQTT + f'ca = "{shutil.copy(ca, tmp_path)}"')
+    assert refused(path) == (
+        f"{path}: sink.ca: {tmp_path}/ca.pem: the service sees nothing of /tmp; move it to /etc/motionsig",
+    )
+    # Whose configuration lies elsewhere runs the daemon as himself.
+    assert check_config(load_config(write(MQTT + f'ca = "{tmp_path}/ca.pem"')))
 
 
 @st.composite

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from typing import Any
 
-from motionsig.daemon.status import ask
+from motionsig.daemon.status import NotRunningError, ask
+from motionsig.errors import ConfigError
+
+STARTING_S = 15.0
+"""A sensor's first window is there sooner."""
 
 
 def add_to(commands: Any) -> None:
@@ -18,24 +23,50 @@ def add_to(commands: Any) -> None:
 
 
 def _status(options: argparse.Namespace) -> int:
-    status = ask(options.name)
+    try:
+        status = ask(options.name)
+    except NotRunningError as error:
+        _check_configuration(options.name, error)
+        raise
     print(json.dumps(status) if options.json else "\n".join(_lines(status)))
-    return 0 if status["ready"] and status["sensor"]["state"] == "streaming" and status["sink"]["well"] else 1
+    return 0 if _word(status) == "well" else 1
+
+
+def _check_configuration(name: str | None, error: NotRunningError) -> None:
+    """Raise NotRunningError if the service's configuration is why no daemon answers."""
+    # Read only now: it takes longer than to ask. Of root's files and secrets only root can tell.
+    from motionsig.config import DEFAULT_PATH, check_config, load_config
+
+    if os.geteuid() or not DEFAULT_PATH.exists():
+        return
+    try:
+        check_config(load_config(DEFAULT_PATH, name=name))
+    except ConfigError as wrong:
+        unit, option = ("motionsig", "") if name is None else (f"motionsig@{name}", f" --name {name}")
+        raise NotRunningError(
+            f"{unit} is not running, as its configuration is wrong: {wrong.problems[0]}; all that is: "
+            f"sudo motionsig run --check{option}"
+        ) from error
+
+
+def _word(status: dict[str, Any]) -> str:
+    """Return in a word how it is."""
+    if status["ready"] and status["sensor"]["state"] == "streaming" and status["sink"]["well"]:
+        return "well"
+    return "trouble" if status["ready"] or status["uptime_s"] >= STARTING_S else "starting"
 
 
 def _lines(status: dict[str, Any]) -> list[str]:
     sensor, model, sink, error = (status[key] for key in ("sensor", "model", "sink", "last_error"))
-    quality = status["signal_quality"]
     trial = f", on trial for {model['on_trial_for']} windows more" if model["on_trial_for"] else ""
     lines = [
-        f"{status['name']}: {'running' if status['ready'] else 'starting'} since {status['since']} "
-        f"({_span(status['uptime_s'])}), motionsig {status['version']}",
+        f"{_word(status):<12} {status['name']}, since {status['since']} ({_span(status['uptime_s'])}), "
+        f"motionsig {status['version']}",
         f"sensor       {_sensor(sensor)}",
         f"model        {model['name']} {model['fingerprint']} in {model['folder']}{trial}",
         f"device       {status['device']}",
-        f"windows      {status['windows']:,}, {status['windows_lost']:,} lost; signal quality "
-        + ("not known yet" if quality is None else f"{quality:.0%} over the last 5 minutes"),
-        f"signatures   {sink['accepted']:,} to {sink['url']}: {sink['delivered']:,} delivered, "
+        f"windows      {status['windows']:,}, {status['windows_lost']:,} lost; {_quality(status['signal_quality'])}",
+        f"signatures   {sink['accepted']:,} since the start, to {sink['url']}: {_delivered(sink)}, "
         f"{sink['pending']:,} waiting, {sink['dropped']:,} dropped",
         f"sent         {sink['bytes_today']:,} B today, {sink['payload_bytes']:,} B since the start",
     ]
@@ -45,13 +76,13 @@ def _lines(status: dict[str, Any]) -> list[str]:
             f"{_span(sink['outage_fits_s'])} fits"
         )
     if not sink["well"]:
-        lines.append(f"trouble      {sink['last_error']}")
+        lines.append(f"sink         {sink['last_error']}")
     if status["clock_steps"]:
         lines.append(f"clock        set {status['clock_steps']} times since the start")
     if status["needs_restart"]:
         lines.append(f"restart      needed for {', '.join(status['needs_restart'])}")
     if error:
-        lines.append(f"last error   {error['when']}: {error['text']}")
+        lines.append(f"last error   {error['when']}{' (over)' if error.get('over') else ''}: {error['text']}")
     return lines
 
 
@@ -64,6 +95,17 @@ def _sensor(sensor: dict[str, Any]) -> str:
         f"{sensor['samples']:,} samples, {sensor['gaps']:,} gaps with {sensor['lost']:,} lost, "
         f"{sensor['recoveries']:,} recoveries"
     )
+
+
+def _quality(quality: float | None) -> str:
+    if quality is None:
+        return "how many come without a loss is not known yet"
+    return f"{quality:.0%} windows without a loss, of the last 5 minutes"
+
+
+def _delivered(sink: dict[str, Any]) -> str:
+    before = sink["delivered"] - sink["accepted"]
+    return f"{sink['delivered']:,} delivered" + (f" ({before:,} of them from before)" if before > 0 else "")
 
 
 def _span(seconds: float) -> str:

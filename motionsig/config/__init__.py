@@ -7,7 +7,7 @@ Whatever can be wrong is checked before anything is opened, by the checks of tho
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,11 +17,14 @@ from motionsig.config.files import MAX_FILE_BYTES, read_files
 from motionsig.config.keys import CREDENTIALS, TABLES, known_keys, sink_key
 from motionsig.config.model import check_model
 from motionsig.config.sensor import SETTLED, check_sensor, named_chip
+from motionsig.config.service import service_state, unreadable, unwritable
 from motionsig.config.sink import check_name, check_sink, check_status, check_url
 from motionsig.encoders import find_model
 from motionsig.errors import ConfigError, MotionsigError
+from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME, ModelCard
 from motionsig.publishers import split_url
 from motionsig.sensors.chips import settle
+from motionsig.state import state_folder
 
 __all__ = [
     "DEFAULT_PATH",
@@ -36,6 +39,9 @@ __all__ = [
 
 DEFAULT_PATH = Path("/etc/motionsig/config.toml")
 
+_FILES = ("store", "file")
+"""Sinks with a path."""
+
 _LIVE_KEYS = {"model.name", "model.device", "status.prometheus"}
 """What a running daemon takes without a window lost; the rest needs a restart."""
 
@@ -44,13 +50,16 @@ _LIVE_KEYS = {"model.name", "model.device", "status.prometheus"}
 class Config:
     """A configuration that passed every check.
 
-    files: those read, in their order. name: as which device is published. sensor: keywords of `open_sensor`. model,
-    device: arguments of `open_encoder`; hop: grid samples, None for the model's. sink_url, sink_options: arguments of
-    `open_sink`, with what the credentials hold. home_assistant: prefix of discovery, None for off. prometheus: port on
-    this machine, None for off. values, origins: what the files say, key by key ("sensor.rate_hz"), and which of them.
+    files: those read, in their order. instance: NAME of motionsig@NAME. name: as which device is published. sensor:
+    keywords of `open_sensor`. model, device: arguments of `open_encoder`; hop: grid samples, None for the model's.
+    sink_url, sink_options: arguments of `open_sink`, with what the credentials hold; a relative path is one in the
+    state folder. home_assistant: prefix of discovery, None for off. prometheus: port on this machine, None for off.
+    values, origins: what the files say, key by key ("sensor.rate_hz"), and which of them. digests: SHA-256 of the
+    certificates and the key that keys name.
     """
 
     files: tuple[Path, ...]
+    instance: str | None
     name: str
     sensor: Mapping[str, Any]
     model: str
@@ -62,6 +71,7 @@ class Config:
     prometheus: int | None
     values: Mapping[str, Any]
     origins: Mapping[str, Path]
+    digests: Mapping[str, bytes] = field(repr=False)
 
 
 class Differences(NamedTuple):
@@ -91,6 +101,7 @@ def load_config(path: Path = DEFAULT_PATH, *, name: str | None = None) -> Config
         raise ConfigError(*draft.problems)
     return Config(
         files=tuple(documents),
+        instance=name,
         name=device_name,
         sensor=draft.table("sensor"),
         model=draft.value("model.name"),
@@ -102,6 +113,7 @@ def load_config(path: Path = DEFAULT_PATH, *, name: str | None = None) -> Config
         prometheus=draft.value("status.prometheus") or None,
         values=draft.values,
         origins=draft.origins,
+        digests=draft.digests,
     )
 
 
@@ -109,7 +121,7 @@ def check_config(config: Config) -> list[str]:
     """Return the whole configuration as lines of TOML that say what is not a default and where it comes from.
 
     Opens neither sensor nor sink, and writes nothing. Raises ConfigError where a file of the model is not what its card
-    says.
+    says, and where the service, whose configuration it is, may not read or write what it names.
     """
     try:
         card = find_model(config.model)
@@ -119,6 +131,9 @@ def check_config(config: Config) -> list[str]:
             card.compiled_bytes()
     except MotionsigError as error:
         raise ConfigError(f"{config.origins.get('model.name', config.files[0])}: model.name: {error}") from error
+    is_services = config.files[0].absolute().parent == DEFAULT_PATH.parent
+    if is_services and (problems := list(_refused(config, card))):
+        raise ConfigError(*problems)
     lines = [f"# read: {', '.join(map(str, config.files))}"]
     effective = _effective(config)
     for key, value in effective.items():
@@ -126,6 +141,9 @@ def check_config(config: Config) -> list[str]:
             origin = config.origins.get(key)
             lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}" + (f"  # {origin}" if origin else ""))
     lines.append(f"# model: {card.name}, fingerprint {card.fingerprint.hex()}, in {card.path}")
+    scheme, location, _ = split_url(config.sink_url)
+    if scheme in _FILES and not Path(location).is_absolute():
+        lines.append(f"# sink: {location} in {service_state(config.instance) if is_services else state_folder()}")
     chip = named_chip(effective["sensor.name"])
     if chip is not None:
         setting = settle(chip, **{option: effective[f"sensor.{option}"] for option in SETTLED})
@@ -137,13 +155,38 @@ def check_config(config: Config) -> list[str]:
 
 
 def differences(old: Config, new: Config) -> Differences:
-    """Return the keys whose effective values differ, or whose credentials hold something else."""
-    before, after = _effective(old), _effective(new)
-    changed = {key for key in before | after if before.get(key) != after.get(key)}
+    """Return the keys whose effective values differ, or whose credentials or certificates hold something else."""
+    changed = {
+        key
+        for before, after in ((_effective(old), _effective(new)), (old.digests, new.digests))
+        for key in {*before, *after}
+        if before.get(key) != after.get(key)
+    }
     for option in CREDENTIALS:
         if old.sink_options.get(option) != new.sink_options.get(option):
             changed.add(sink_key(option))
     return Differences(tuple(sorted(changed & _LIVE_KEYS)), tuple(sorted(changed - _LIVE_KEYS)))
+
+
+def _refused(config: Config, card: ModelCard) -> Iterator[str]:
+    """Yield what the service may not read or write of that which its configuration names."""
+    folder = config.files[0].with_name("conf.d")
+    for path in (*config.files, *([folder] if folder.exists() else [])):
+        if problem := unreadable(path):
+            yield problem
+    named = [(key, Path(config.values[key])) for key in ("sink.ca", "sink.cert") if key in config.values]
+    if "/" in config.model:
+        names = (CARD_NAME, MODEL_NAME, GOLDEN_NAME, *([card.compiled.file] if card.compiled else []))
+        named += [("model.name", card.path / name) for name in names]
+    written = [("spool.path", config.values["spool.path"])] if "spool.path" in config.values else []
+    scheme, location, _ = split_url(config.sink_url)
+    if scheme in _FILES:
+        written.append(("sink.url", location))
+    problems = [(key, unreadable(path)) for key, path in named]
+    problems += [(key, unwritable(path, config.instance)) for key, path in written]
+    for key, problem in problems:
+        if problem:
+            yield f"{config.origins[key]}: {key}: {problem}"
 
 
 def _effective(config: Config) -> dict[str, Any]:

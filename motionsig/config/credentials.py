@@ -49,9 +49,9 @@ def _read_credential(folder: Path, name: str) -> tuple[Path, bytes]:
         raise InputError(f"expected a file {file}, got none{hint}") from error
     # systemd 254 and later gives its copy to the service by an access list, whose mask stat shows as the group's bits.
     if status.st_mode & (0o007 if given else 0o077):
-        raise InputError(f"{file}: expected a file that only its owner can read; type chmod 600 {file}")
+        raise InputError(f"{file}: expected a file that only its owner can read; sudo chmod 600 {file}")
     if given and _is_open(source):
-        raise InputError(f"{source}: expected a file that only its owner can read; type chmod 600 {source}")
+        raise InputError(f"{source}: expected a file that only its owner can read; sudo chmod 600 {source}")
     return file, content
 
 

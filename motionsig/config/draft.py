@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from motionsig.config.files import why
 from motionsig.config.keys import CREDENTIALS, OWN_KEYS, TABLES, checked_value, shown, sink_key
 from motionsig.errors import InputError, MotionsigError
 
@@ -17,7 +18,7 @@ class Draft:
     """What the files say; a later one wins key by key.
 
     given: as it stands there; origins: in which file. values: what of it `check_keys` let pass. problems: one line
-    each. credentials: the folder where they are made from.
+    each. credentials: the folder where they are made from. digests: of the files that keys name.
     """
 
     def __init__(self, path: Path, documents: Mapping[Path, Mapping[str, Any]]) -> None:
@@ -27,6 +28,7 @@ class Draft:
         self.origins: dict[str, Path] = {}
         self.values: dict[str, Any] = {}
         self.problems: list[str] = []
+        self.digests: dict[str, bytes] = {}
         for file, document in documents.items():
             for name, value in document.items():
                 if name not in TABLES:
@@ -53,7 +55,7 @@ class Draft:
         try:
             yield
         except OSError as error:
-            self.note(key, error if isinstance(error, MotionsigError) else f"{error.filename}: {error.strerror}")
+            self.note(key, error if isinstance(error, MotionsigError) else f"{error.filename}: {why(error)}")
         except ValueError as error:
             self.note(key, error)
 

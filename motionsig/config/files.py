@@ -27,7 +27,7 @@ def read_files(path: Path, name: str | None) -> dict[Path, dict[str, Any]]:
     except FileNotFoundError:
         pass
     except OSError as error:
-        problems.append(f"{folder}: expected a folder to read, got: {error.strerror}")
+        problems.append(f"{folder}: expected a folder to read, got: {why(error)}")
     if name is not None:
         if not re.fullmatch(r"[A-Za-z0-9_@:-][A-Za-z0-9_@:.-]{0,99}", name) or f"{name}.toml" == path.name:
             raise ConfigError(
@@ -49,14 +49,27 @@ def _read_toml(file: Path) -> dict[str, Any]:
     try:
         content, _ = read_file(file, MAX_FILE_BYTES)
     except OSError as error:
-        raise ConfigError(f"{file}: expected a file to read, got: {error.strerror}") from error
+        raise ConfigError(f"{file}: expected a file to read, got: {why(error)}") from error
     try:
         # Some editors begin with a byte order mark.
         return tomllib.loads(content.decode("utf-8-sig"))
     except RecursionError as error:
         raise ConfigError(f"{file}: expected TOML, got brackets in brackets in brackets without end") from error
     except ValueError as error:
-        raise ConfigError(f"{file}: expected TOML, got: {error}") from error
+        raise ConfigError(f"{file}: expected TOML, got: {error}{_hint(str(error))}") from error
+
+
+def _hint(said: str) -> str:
+    """Return what helps against the mistakes in TOML that are made most."""
+    if said.startswith("Invalid value"):
+        return ' (text stands in straight quotes: name = "simulated")'
+    twice = re.match(r"Cannot declare \('(\w+)',\) twice", said)
+    return f"; its keys belong below one [{twice[1]}], or into a file in conf.d/" if twice else ""
+
+
+def why(error: OSError) -> str:
+    """Return why a file cannot be read, and who can."""
+    return f"{error.strerror}{'; sudo motionsig run --check' if isinstance(error, PermissionError) else ''}"
 
 
 def read_file(file: Path, most_bytes: int) -> tuple[bytes, os.stat_result]:

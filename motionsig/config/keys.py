@@ -37,7 +37,7 @@ _PLACES = {
 
 _NOT_KEYS = (
     *("device", "epoch", "stage", "availability", "home_assistant"),
-    *("full_timeout_s", "close_timeout_s", "close_limit_s"),
+    *("full_timeout_s", "busy_timeout_s", "close_timeout_s", "close_limit_s"),
 )
 """Options of a sink that the daemon sets by itself: who and when, what other keys say, and how long it may wait."""
 
@@ -118,7 +118,7 @@ def checked_value(key: str, value: Any, scheme: str) -> Any:
     if key in known:
         return _typed(value, known[key])
     if key not in known_keys():
-        raise InputError(_unknown(key, known))
+        raise InputError(_unknown(key, value, known))
     if key.startswith("spool."):
         raise InputError(f"expected no [spool] with {scheme}:, which keeps each signature at once and needs no queue")
     raise InputError(f"expected one of the options of {scheme}:, got one of another sink")
@@ -130,14 +130,27 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _unknown(key: str, known: Mapping[str, Key]) -> str:
-    table, _, last = key.rpartition(".")
-    near = [each for each in known if each.rpartition(".")[2] == last] or get_close_matches(key, known, n=1)
+def meant(key: str, value: Any, known: Mapping[str, Key]) -> str:
+    """Return the key or the table that is most like one that there is not, "" where none is like it."""
+    if isinstance(value, dict) and "." not in key:
+        near = get_close_matches(key, TABLES, n=1)
+    else:
+        last = key.rpartition(".")[2]
+        near = [each for each in known if each.rpartition(".")[2] == last] or get_close_matches(key, known, n=1)
+    return near[0] if near else ""
+
+
+def _unknown(key: str, value: Any, known: Mapping[str, Key]) -> str:
+    near = meant(key, value, known)
+    if isinstance(value, dict) and "." not in key:
+        hint = f"did you mean [{near}]?" if near else f"expected one of {', '.join(f'[{table}]' for table in TABLES)}"
+        return f"no such table; {hint}"
     if near:
-        return f"expected a key that there is; did you mean {near[0]}?"
+        return f"no such key; did you mean {near}?"
+    table = key.rpartition(".")[0]
     there = [each.removeprefix(f"{table}.") for each in known if each.rpartition(".")[0] == table]
     tables = "" if table else f" and the tables {', '.join(TABLES)}"
-    return f"expected one of {', '.join(sorted(there))}{tables}, got another key"
+    return f"no such key; expected one of {', '.join(sorted(there))}{tables}"
 
 
 def _typed(value: Any, key: Key) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from motionsig import wire
 from motionsig.config.credentials import key_file, password
 from motionsig.config.draft import Draft
 from motionsig.config.files import read_file
-from motionsig.config.keys import shown, sink_key, sink_options
+from motionsig.config.keys import known_keys, meant, shown, sink_key, sink_options
 from motionsig.errors import InputError
 from motionsig.publishers import SCHEMES, split_url
 from motionsig.publishers.connection import Broker, check_topic_part, parse_broker, tls_context
@@ -31,7 +32,9 @@ def check_url(draft: Draft) -> str:
     """Return the scheme of the sink's URL, "" where it has none of ours. No message repeats it: it may hold secrets."""
     url = draft.given.get("sink.url")
     if not isinstance(url, str):
-        if url is None:
+        near = {meant(key, value, known_keys()) for key, value in draft.given.items()}
+        # Where it is there but misspelt, that is told.
+        if url is None and not near & {"sink", "sink.url"}:
             draft.note("sink.url", "expected where signatures go, such as mqtts://HOST or store:PATH, got nothing")
         return ""
     scheme, _, rest = url.partition(":")
@@ -48,8 +51,8 @@ def check_url(draft: Draft) -> str:
             raise InputError("expected no options in it: each is a key of its own in [sink] or [spool]")
         if broker:
             parse_broker(url)
-        elif not Path(split_url(url)[1]).is_absolute():
-            raise InputError(f"expected {scheme}:PATH with a path from / on, got {shown(rest)}")
+        elif ".." in Path(split_url(url)[1]).parts:
+            raise InputError(f"expected {scheme}:PATH without .., from / on or in the state folder, got {shown(rest)}")
     return scheme
 
 
@@ -111,9 +114,13 @@ def _check_certificates(draft: Draft, scheme: str, options: dict[str, Any]) -> N
         if all(option in given for option in together):
             files = {option: given[option] for option in together}
             with draft.noting(f"sink.{together[0]}"):
-                for path in files.values():
-                    if b"ENCRYPTED" in read_file(Path(path), _MAX_PEM_BYTES)[0]:
+                for option, path in files.items():
+                    if option != "key" and not Path(path).is_absolute():
+                        raise InputError(f"expected a path from / on, got {shown(path)}")
+                    content, _ = read_file(Path(path), _MAX_PEM_BYTES)
+                    if b"ENCRYPTED" in content:
                         raise InputError(f"{path}: expected a key without a password, got an encrypted one")
+                    draft.digests[sink_key(option)] = sha256(content).digest()
                 tls_context(Broker("broker", 0, tls=True, **files))
 
 

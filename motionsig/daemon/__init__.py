@@ -192,8 +192,9 @@ class Daemon:
         self._began_s = self._turned_s = self._told_day_s = self._heard_s = time.monotonic()
         self._sensor: LiveStream | None = None
         self._sensor_error: str | None = None
+        self._reload_error: str | None = None
         self._troubles: list[str] = []
-        self._last_error: dict[str, str] | None = None
+        self._last_error: dict[str, Any] | None = None
         self._seen: deque[tuple[float, int]] = deque()  # when, and the clean windows until then
         self._today = ("", 0)  # the day, and the payload bytes until it began
         self._ended = False
@@ -230,7 +231,10 @@ class Daemon:
             if "RUNTIME_DIRECTORY" in os.environ:
                 options["stage"] = str(runtime_folder() / "spool")
         else:
-            url = f"{scheme}:{state_folder() / location}"
+            path = state_folder() / location
+            if not Path(location).is_absolute():
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            url = f"{scheme}:{path}"
         return open_sink(url, device=config.name, epoch=epoch, **options)
 
     def stop(self) -> None:
@@ -374,16 +378,23 @@ class Daemon:
 
     def _keep_errors(self) -> None:
         """Keep the newest trouble, for who asks after it is over."""
-        metrics_error = self._metrics.last_error if self._metrics else None
-        errors = (self._sensor_error, self._encoder.last_error, self._delivery.last_error, metrics_error)
-        now = [text for text in errors if text]
+        now = [
+            text
+            for text in (
+                self._reload_error,
+                self._metrics.last_error if self._metrics else None,
+                self._sensor_error,
+                self._encoder.last_error,
+                self._delivery.last_error,
+            )
+            if text
+        ]
         for text in now:
             if text not in self._troubles:
-                self._note(text)
+                self._last_error = {"when": utc(time.time()), "text": text, "over": False}
         self._troubles = now
-
-    def _note(self, text: str) -> None:
-        self._last_error = {"when": utc(time.time()), "text": text}
+        if self._last_error is not None:
+            self._last_error["over"] = self._last_error["text"] not in now
 
     def _read_again(self) -> None:
         """Apply what can be applied without losing a window, and say what needs a restart."""
@@ -398,9 +409,10 @@ class Daemon:
                     self._metrics = None
                 self._metrics = self._measure(config)
         except MotionsigError as error:
+            self._reload_error = str(error)
             log.error("the configuration stays as it was: %s", error, extra=ALWAYS)
-            self._note(str(error))
         else:
+            self._reload_error = None
             applied = differences(self._config, config).live
             self._needs_restart = differences(self._begun_with, config).restart
             self._encoder.wish(Wish(config.model, config.device))

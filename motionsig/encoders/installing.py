@@ -68,7 +68,8 @@ def read_package(given: Sequence[Path]) -> Package:
         paths |= {name: folder / name for name in (*needed, SIGNATURE_NAME) if os.path.lexists(folder / name)}
     missing = [name for name in needed if name not in paths or name not in stated]
     if missing:
-        raise ModelError(f"{card.path / CARD_NAME}: expected {', '.join(missing)} beside it and in it, got none")
+        are = "is" if len(missing) == 1 else "are"
+        raise ModelError(f"{card.path}: {' and '.join(missing)} {are} missing, beside {CARD_NAME} or in it")
     files = {CARD_NAME: content}
     for name, path in paths.items():
         if name == SIGNATURE_NAME:
@@ -98,7 +99,7 @@ def check_version(card: ModelCard, root: Path | None = None) -> None:
         if card.version < version and which != PREVIOUS:
             raise ModelError(
                 f"{card.path / CARD_NAME}: expected version {version} of {card.name} or a later one, as the {which} "
-                f"model has it, got {card.version}; the way back is motionsig models rollback {card.name}"
+                f"model has it, got {card.version}; the way back is sudo motionsig models rollback {card.name}"
             )
         if card.version == version and card.fingerprint.hex() != fingerprint:
             raise ModelError(
@@ -154,7 +155,8 @@ def rollback(name: str) -> Path | None:
     """
     root = models_folder()
     if linked(root, name, CURRENT) == linked(root, name, PREVIOUS):  # none, or an installation was cut off
-        raise ModelError(f"{root}: expected two models {name!r}, or one beside a shipped one, got none to go back to")
+        which = "installed" if linked(root, name, CURRENT) is None else "previous"
+        raise ModelError(f"{root}: no {which} model {name!r}")
     try:
         with _locked(root):
             now, then = (linked(root, name, which) for which in (CURRENT, PREVIOUS))

@@ -111,7 +111,7 @@ def _pinned(keys: Path) -> list[Path]:
     if not found:
         raise ModelError(
             f"{keys}: expected the public keys of whoever may sign models, as *.pem, got none; "
-            f"openssl pkey -in PRIVATE.pem -pubout -out {keys / 'NAME.pem'}"
+            f"sudo cp PUBLIC.pem {keys}/, which openssl pkey -in PRIVATE.pem -pubout -out PUBLIC.pem makes"
         )
     return found
 
@@ -133,10 +133,11 @@ def _public_key(file: Path) -> Ed25519PublicKey:
 
 def _check_mode(path: Path, mode: int, forbidden: int) -> None:
     if mode & forbidden:
-        what, bits = ("read or change", "go=") if forbidden == _OTHERS_ANYTHING else ("change", "go-w")
+        # A private key is its owner's, those pinned are root's.
+        private = forbidden == _OTHERS_ANYTHING
+        what, command = ("read or change", "chmod go=") if private else ("change", "sudo chmod go-w")
         raise ModelError(
-            f"{path}: expected nobody but its owner to {what} it, got mode {stat.S_IMODE(mode):04o}; "
-            f"chmod {bits} {path}"
+            f"{path}: expected nobody but its owner to {what} it, got mode {stat.S_IMODE(mode):04o}; {command} {path}"
         )
 
 

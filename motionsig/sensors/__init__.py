@@ -212,6 +212,8 @@ def _buses(bus: int | Bus | None, clock_hz: int | None, resources: ExitStack) ->
         return
     numbers = bus_numbers() if bus is None else [bus]
     if not numbers:
-        raise SensorError("I2C: expected a bus such as /dev/i2c-1, got none; see `motionsig doctor`")
+        raise SensorError(
+            "I2C: expected a bus such as /dev/i2c-1, got none; on a Raspberry Pi: sudo raspi-config nonint do_i2c 0"
+        )
     for number in numbers:
         yield resources.enter_context(I2cBus(number, clock_hz=clock_hz))

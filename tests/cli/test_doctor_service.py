@@ -32,9 +32,20 @@ def test_a_configuration_that_cannot_work(root):
     file = root / "etc/motionsig/config.toml"
     file.write_text("[sensor]\nrate = 1\n")
     ((mark, found, advice),) = _said(root)
-    assert (mark, advice) == ("wrong", "motionsig run --check")
+    assert (mark, advice) == ("wrong", "sudo motionsig run --check")
     assert str(file) in found
     assert "(and 1 more)" in found
+
+
+def test_where_signatures_for_a_broker_wait(root):
+    (root / "etc/motionsig/config.toml").write_text('[sink]\nurl = "mqtt://b"\n')
+    assert f"wait in {root}/var/lib/motionsig/spool, where " in _said(root)[1][1]
+    (root / "etc/motionsig/conf.d").mkdir()
+    (root / "etc/motionsig/conf.d/a.toml").write_text(f'[spool]\npath = "/s"\nmax_bytes = {1 << 60}\n')
+    mark, found, _ = _said(root)[1]
+    assert mark == "wrong"
+    assert f"wait in {root}/s, where " in found
+    assert "the queue may need 1099511627776" in found
 
 
 def test_not_running(root):
@@ -44,20 +55,22 @@ def test_not_running(root):
 
 
 @pytest.mark.parametrize(
-    ("ready", "state", "well", "mark", "found"),
+    ("ready", "uptime_s", "state", "well", "mark", "found"),
     [
-        (True, "streaming", True, "ok", "running since then, 1,234 signatures"),
-        (True, "streaming", False, "wrong", "running, but the broker is away"),
-        (True, "missing", False, "wrong", "running, but without its sensor: it was pulled"),
-        (True, "silent", True, "wrong", "running, but bmi160 has been silent for 61 s"),
-        (False, "missing", True, "wrong", "no signature yet: it was pulled"),
-        (False, "streaming", True, "wrong", "no signature yet: waiting for the first window"),
+        (False, 14.9, "streaming", True, "note", "starting"),
+        (True, 60.0, "streaming", True, "ok", "running since then, 1,234 signatures"),
+        (True, 60.0, "streaming", False, "wrong", "running, but the broker is away"),
+        (True, 60.0, "missing", False, "wrong", "running, but without its sensor: it was pulled"),
+        (True, 60.0, "silent", True, "wrong", "running, but bmi160 has been silent for 61 s"),
+        (False, 15.0, "missing", True, "wrong", "no signature yet: it was pulled"),
+        (False, 15.0, "streaming", True, "wrong", "no signature yet: waiting for the first window"),
     ],
 )
-def test_running(root, ready, state, well, mark, found):
+def test_running(root, ready, uptime_s, state, well, mark, found):
     sensor = {"missing": {"error": "it was pulled"}, "silent": {"name": "bmi160", "silent_s": 61.2}, "streaming": {}}
     status = {
         "ready": ready,
+        "uptime_s": uptime_s,
         "since": "then",
         "sensor": {"state": state, **sensor[state]},
         "sink": {"well": well, "last_error": None if well else "the broker is away", "accepted": 1234},

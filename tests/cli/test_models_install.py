@@ -83,6 +83,7 @@ def test_a_signed_model_is_installed_listed_and_rolled_back(model, store, keys, 
     assert code == 0 and err == "" and f"signature  by {pinned / 'owner.pem'}" in out
     assert "tried      on cpu" in out and f"installed  {folder}, and current" in out
     assert (folder / CARD_NAME).read_bytes() == (model / CARD_NAME).read_bytes()
+    assert "way back   sudo motionsig models rollback motion64\n" in out
 
     out = ran(capsys)[1]
     assert out.index("1, current, signed by owner.pem, in use") < out.index("1, shipped\n")

@@ -7,33 +7,36 @@ from pathlib import Path
 
 from motionsig.cli.doctor import machine
 from motionsig.cli.doctor.findings import Finding, Mark, is_there
-from motionsig.config import load_config
+from motionsig.cli.status import STARTING_S
+from motionsig.config import check_config, load_config
 from motionsig.daemon.status import NotLetInError, NotRunningError, ask
 from motionsig.errors import ConfigError
+from motionsig.publishers.spool import DEFAULT_MAX_BYTES
 
-_STARTING_S = 15.0
-"""A sensor's first window is there sooner."""
+_PATH = "etc/motionsig/config.toml"
+_SPOOL = "/var/lib/motionsig/spool"
 
 
 def is_configured(root: Path) -> bool:
     """Return whether there is a service's configuration below `root`."""
-    return is_there(root / "etc/motionsig/config.toml")
+    return is_there(root / _PATH)
 
 
 def service(root: Path) -> Iterator[Finding]:
     """Yield what is to be said of the configuration below `root` and of the daemon; nothing where there is neither."""
-    path = root / "etc/motionsig/config.toml"
-    if not is_there(path):
+    if not is_configured(root):
         return
+    path = root / _PATH
     try:
         config = load_config(path)
+        check_config(config)
     except ConfigError as error:
         more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
         yield Finding(Mark.WRONG, f"configuration: {error.problems[0]}{more}", "sudo motionsig run --check")
         return
     yield Finding(Mark.OK, f"configuration: {path}, {config.sensor.get('name', 'auto')} to {config.sink_url}")
     if config.sink_url.startswith("mqtt"):
-        spool = config.values.get("spool.path", "/var/lib/motionsig/spool")
+        spool = config.values.get("spool.path", _SPOOL)
         yield machine.room(root / spool.lstrip("/"), config.values.get("spool.max_bytes", DEFAULT_MAX_BYTES))
     try:
         status = ask()
@@ -44,7 +47,7 @@ def service(root: Path) -> Iterator[Finding]:
         yield Finding(Mark.NOTE, "service: this user may not ask it", "sudo motionsig status")
         return
     sensor = status["sensor"]
-    if not status["ready"] and status["uptime_s"] < _STARTING_S:
+    if not status["ready"] and status["uptime_s"] < STARTING_S:
         yield Finding(Mark.NOTE, "service: starting", "sudo motionsig status, in a few seconds")
     elif not status["ready"]:
         why = sensor.get("error") or "waiting for the first window"

@@ -61,7 +61,7 @@ def _add_install(actions: Any) -> None:
         description="Verify a model, try it on this machine, and make it the current one of its name. A running daemon "
         "takes it within seconds, and goes back by itself if it fails. The current model becomes the previous one; "
         "older ones are deleted. While one is installed, the shipped model of its name is not used. A version lower "
-        "than the installed or shipped one is refused: the way back is `motionsig models rollback`.",
+        "than the installed or shipped one is refused: the way back is `sudo motionsig models rollback NAME`.",
     )
     parser.add_argument(
         "files", nargs="+", type=Path, metavar="FILE", help="card.json, its files and card.json.sig; or their folder"

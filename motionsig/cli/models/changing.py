@@ -37,8 +37,8 @@ def install(options: argparse.Namespace) -> int:
         _say("compiled", line)
     folder = installing.install(package, signed_by, _try, options.into)
     _say("installed", f"{folder}, and current")
-    _say("next", "a running daemon takes it within seconds, and says so in `motionsig status`")
-    _say("way back", f"motionsig models rollback {card.name}")
+    _say("next", "a running daemon takes it within seconds, and says so in `sudo motionsig status`")
+    _say("way back", f"sudo motionsig models rollback {card.name}")
     return 0
 
 
@@ -46,7 +46,7 @@ def rollback(options: argparse.Namespace) -> int:
     """Make the previous model the current one."""
     folder = installing.rollback(options.name)
     _say("current", str(folder) if folder else f"the shipped {options.name}")
-    _say("next", "a running daemon takes it within seconds, and says so in `motionsig status`")
+    _say("next", "a running daemon takes it within seconds, and says so in `sudo motionsig status`")
     return 0
 
 

@@ -1,0 +1,132 @@
+"""What `motionsig status` prints, and what it says where nothing answers."""
+
+import os
+
+import pytest
+
+from motionsig.cli import main
+from motionsig.daemon.status import SOCKET_NAME, StatusSocket
+
+STATUS = {
+    "version": "0.1",
+    "since": "then",
+    "uptime_s": 115_200.0,
+    "ready": True,
+    "name": "hall",
+    "needs_restart": [],
+    "sensor": {
+        "state": "streaming",
+        "name": "simulated",
+        "rate_hz": 100.0,
+        "true_rate_hz": 99.98,
+        "silent_s": 0.0,
+        "samples": 1234,
+        "gaps": 0,
+        "lost": 0,
+        "recoveries": 0,
+    },
+    "signal_quality": 0.98,
+    "model": {"name": "motion64", "fingerprint": "00", "folder": "/m", "on_trial_for": 0},
+    "device": "cpu",
+    "windows": 30,
+    "windows_lost": 0,
+    "clock_steps": 0,
+    "sink": {
+        "url": "mqtts://b",
+        "well": True,
+        "last_error": None,
+        "accepted": 29,
+        "delivered": 29,
+        "pending": 0,
+        "dropped": 0,
+        "payload_bytes": 1,
+        "bytes_today": 1,
+        "spool_bytes": 0,
+        "spool_limit_bytes": 16,
+        "outage_fits_s": 86400,
+    },
+    "last_error": None,
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The runtime folder, which is also where the configuration would be."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr("motionsig.config.DEFAULT_PATH", tmp_path / "config.toml")
+    return tmp_path
+
+
+@pytest.fixture
+def said(folder, capsys):
+    """The function that returns the exit code and the lines by their first word, for a daemon with another status."""
+
+    def said(sink=None, **changed):
+        status = STATUS | {"sink": STATUS["sink"] | (sink or {})} | changed
+        listener = StatusSocket(folder / SOCKET_NAME, status)
+        try:
+            code = main(["status"])
+        finally:
+            listener.close()
+        return code, dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+
+    return said
+
+
+def test_all_is_well(said):
+    code, lines = said()
+    assert code == 0
+    assert lines["well"] == "hall, since then (1 d 8 h), motionsig 0.1"
+    assert lines["windows"] == "30, 0 lost; 98% windows without a loss, of the last 5 minutes"
+    assert lines["signatures"] == "29 since the start, to mqtts://b: 29 delivered, 0 waiting, 0 dropped"
+    assert "an outage of 1 d 0 h fits" in lines["spool"]
+    assert not {"trouble", "sink", "last"} & set(lines)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"ready": False},
+        {"sensor": {"state": "missing", "name": "auto", "error": None}},
+        {"sink": {"well": False, "last_error": "the broker is away"}},
+    ],
+)
+def test_there_is_trouble(said, changed):
+    code, lines = said(**changed)
+    assert code == 1
+    assert lines["trouble"].startswith("hall, ")
+    assert "well" not in lines
+    assert lines.get("sink") == changed.get("sink", {}).get("last_error")
+
+
+def test_at_first_there_is_no_signature(said):
+    code, lines = said(ready=False, uptime_s=14.0, signal_quality=None)
+    assert code == 1
+    assert lines["starting"] == "hall, since then (14 s), motionsig 0.1"
+    assert "not known yet" in lines["windows"]
+
+
+def test_what_an_earlier_run_left_is_told_apart(said):
+    _, lines = said({"delivered": 41})
+    assert "29 since the start, to mqtts://b: 41 delivered (12 of them from before)" in lines["signatures"]
+
+
+@pytest.mark.parametrize(("over", "last"), [(True, "then (over): gone"), (False, "then: gone")])
+def test_an_error_that_is_over(said, over, last):
+    assert said(last_error={"when": "then", "text": "gone", "over": over})[1]["last"] == f"error   {last}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can tell of root's files")
+def test_where_nothing_answers_it_is_said_why(folder, capsys):
+    assert main(["status"]) == 1
+    assert "start it: sudo systemctl start motionsig" in capsys.readouterr().err
+    (folder / "config.toml").write_text("[sensor]\nrate = 1\n")
+    (folder / "left.toml").write_text("")
+    for arguments, unit, check in (
+        ([], "motionsig", "run --check"),
+        (["--name", "left"], "motionsig@left", "run --check --name left"),
+    ):
+        assert main(["status", *arguments]) == 1
+        said = capsys.readouterr().err
+        assert f"{unit} is not running, as its configuration is wrong: {folder}/config.toml: " in said
+        assert said.endswith(f"all that is: sudo motionsig {check}\n")
