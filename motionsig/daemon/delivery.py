@@ -140,7 +140,9 @@ class Delivery:
             sink = self._opener(self.epoch)
         except SinkError:
             raise
-        except (MotionsigError, OSError) as error:
+        except OSError as error:
+            raise SinkError(str(error)) from error
+        except MotionsigError as error:
             if not self._opened_once:
                 raise
             # It was right before: a certificate is being replaced, say.
