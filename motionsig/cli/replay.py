@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 MESSAGE_SIGNATURES = 60
 """As many as fit a message of 4,000 bytes: what a replay at full speed sends at a time."""
 
-DELAY_S = 10.0
+DELAY_S = 6.0
 """How long the signatures of a live sensor wait to travel together by default."""
 
 DAY_S = 86400.0

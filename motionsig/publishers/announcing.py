@@ -53,10 +53,10 @@ _ENTITIES: Mapping[str, tuple[str, Mapping[str, object]]] = {
     ),
     "last_error": (
         "sensor",
-        # A state holds 255 characters at most.
+        # A state holds 255 characters at most; Jinja lets 5 more pass than it is told.
         {
             "name": "Last error",
-            "value_template": "{{ (value_json.last_error or 'none') | truncate(255, true) }}",
+            "value_template": "{{ (value_json.last_error or 'none') | truncate(250, true) }}",
             "icon": "mdi:alert-circle-outline",
         },
     ),
@@ -93,9 +93,15 @@ class Announcer:
         self._again_s = math.inf
 
     def report(self, state: Mapping[str, object]) -> None:
-        """Keep the newest state; raise InputError for what JSON does not know."""
+        """Keep the newest state, NaN and infinity as null; raise InputError for what JSON does not know."""
+        if not self._discovery:
+            return
+        finite = {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in state.items()
+        }
         try:
-            self._state = _json(state)
+            self._state = _json(finite)
         except (TypeError, ValueError) as error:
             raise InputError(f"state: expected what JSON can hold, got {state!r}: {error}") from error
 
@@ -126,16 +132,16 @@ class Announcer:
             said += self.availability("online", epoch)
         state = self._state
         changed = state != self._state_sent and now_s >= self._state_sent_s + STATE_EVERY_S
-        if self._discovery and state and (everything or changed):
+        if state and (everything or changed):
             self._state_sent, self._state_sent_s = state, now_s
             said.append(Retained(f"{self._topic}/state", state))
         return said
 
 
 def _discovery(prefix: str, device: str, discovery: str, version: str) -> list[Retained]:
-    named = f"{prefix}_{device}"
-    node = re.sub(r"[^A-Za-z0-9_-]", "_", named)[:64]
-    if node != named:
+    named = f"{prefix}/{device}"
+    node = re.sub(r"[^A-Za-z0-9-]", "_", named)[:64]
+    if node.replace("_", "/") != named:
         # Two names that differ only in what was replaced must not share their entities.
         node += "-" + hashlib.sha256(named.encode("utf-8")).hexdigest()[:8]
     availability = f"{prefix}/{device}/availability"

@@ -34,6 +34,8 @@ HANDSHAKE_TIMEOUT_S = 10.0
 TURN_S = 1.0
 """paho sends its pings and notices missing ones when it is looked after this often."""
 
+_TOPIC_PART = re.compile(r"[^/+#\0\ud800-\udfff]+")
+
 
 @dataclass(frozen=True)
 class Broker:
@@ -93,8 +95,8 @@ def parse_broker(
 
 def check_topic_part(name: str, value: str) -> None:
     """Raise InputError for what cannot be one level of a topic (MQTT 3.1.1, 4.7)."""
-    if not value or any(character in value for character in "+#\0") or len(value.encode("utf-8")) > 1024:
-        raise InputError(f"{name}: expected 1 to 1024 bytes without +, # and NUL, got {value!r}")
+    if not _TOPIC_PART.fullmatch(value) or len(value.encode("utf-8")) > 1024:
+        raise InputError(f"{name}: expected 1 to 1024 bytes of UTF-8 without /, +, # and NUL, got {value!r}")
 
 
 def import_paho() -> Any:

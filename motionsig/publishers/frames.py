@@ -13,6 +13,9 @@ from collections.abc import Iterator
 MAX_PAYLOAD_BYTES = 1024 * 1024
 
 _MARK = b"\xf7mS\x02"
+OLDER_MARK = b"\xf7mS\x01"
+"""What a file of an earlier format begins with: not ours to read, nor to delete."""
+
 _FIELDS = struct.Struct("<4sIII")
 _CHECK = struct.Struct("<I")
 # A mark with a length behind it that can be, so that a file full of marks costs no more than any other.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 import secrets
 from pathlib import Path
@@ -38,7 +39,13 @@ def _store(folders: list[Path]) -> str:
     stored = secrets.token_hex(16)
     for folder in folders:
         try:
-            (folder / "identity").write_text(stored, "ascii")
+            written = folder / "identity.new"
+            with written.open("w", encoding="ascii") as file:
+                file.write(stored)
+                file.flush()
+                os.fsync(file.fileno())
+            # An identity cut short by a power cut would be another one afterwards.
+            written.replace(folder / "identity")
             break
         except OSError as error:
             logger.debug("%s: %s", folder, error)

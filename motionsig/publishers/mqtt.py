@@ -113,8 +113,9 @@ class MqttSink:
         )
 
     def begin(self, epoch: int, seq: int) -> None:
-        """Number what is published from here on from `seq` within `epoch`."""
+        """Number what is published from here on from `seq` within `epoch`. Raises SinkError after `close`."""
         check_begin(self._device, epoch, seq)
+        self._check_usable()
         self._sender.epoch, self._seq = epoch, seq
         self._sender.wake()
 
@@ -147,11 +148,12 @@ class MqttSink:
         self._warn_of_drops()
 
     def _take(self, message: Packed) -> None:
-        dropped = self._spool.dropped
         waited_from_s = time.monotonic()
         while not self._spool.append(message.data, message.rows):
-            if self._spool.dropped != dropped:
+            if self._spool.full != "wait":
                 self._seq += message.rows
+                if self._strict and self._spool.failure is not None:
+                    raise SinkError(f"{self.broker}: {self._spool.failure}")
                 return
             # full="wait": what is waiting must not wait for company now.
             self.flush()
@@ -287,7 +289,7 @@ def open_mqtt(
     full: str = "oldest",
     full_timeout_s: float = 60.0,
     strict: bool = False,
-    delay_s: float = 8.0,
+    delay_s: float = 6.0,
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     compress: bool = False,
     in_flight: int = 20,
@@ -310,7 +312,7 @@ def open_mqtt(
     "newest" dropped, or "wait" for room, at most full_timeout_s without a delivery). stage: directory in RAM where
     signatures wait before that, by default one in $RUNTIME_DIRECTORY if that is set. strict: publish survives a power
     cut, at the price of a disk write each and without a stage; otherwise a power cut costs the last 10 s at most.
-    delay_s: how long signatures wait to travel together, 0 sends each at once; more than 8 has them written to disk
+    delay_s: how long signatures wait to travel together, 0 sends each at once; more than 6 has them written to disk
     first. max_message_bytes: a full message leaves earlier. compress: pack the codes where that makes them smaller.
     in_flight: messages on their way at most. ack_timeout_s: a connection without an acknowledgement for so long is
     given up. hold_s: how long an acknowledged message is kept to be sent again should the broker have lost it.

@@ -102,16 +102,19 @@ class Lane:
             if not self._records:
                 return False
             self._read = self._records[-1].end
+        given_up, why = 0, ""
         for _ in range(min(_DECODE_ROWS, len(self._records))):
             record = self._records.popleft()
             try:
                 message = wire.decode(record.payload)
             except WireError as error:
-                logger.warning("%s: a record of %d signatures cannot be sent: %s", self._spool.path, record.rows, error)
-                self._spool.give_up(record.end, record.rows)
+                given_up += record.rows if self._spool.give_up(record) else 0
+                why = str(error)
                 continue
             since_s = self._early_s if record.start < self._early else now_s
             self._waiting.append(_Waiting(record, message, since_s))
+        if given_up:
+            logger.warning("%s: %d signatures cannot be sent and are dropped: %s", self._spool.path, given_up, why)
         return True
 
     def next(self, now_s: float, flush_to: Position | None = None) -> Outgoing | None:

@@ -13,16 +13,25 @@ import stat
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from motionsig.errors import SinkError
-from motionsig.publishers.frames import HEADER_BYTES, MAX_PAYLOAD_BYTES, scan
+from motionsig.publishers.frames import HEADER_BYTES, MAX_PAYLOAD_BYTES, OLDER_MARK, scan
 
 logger = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 256 * 1024
 
-_PAGE_BYTES = 4096
+PAGE_BYTES = 4096
 _LARGEST_BYTES = SEGMENT_BYTES + HEADER_BYTES + MAX_PAYLOAD_BYTES
+
+
+class Part(NamedTuple):
+    """Bytes of an open file, zeros where it ends before; fd: -1 where it is gone."""
+
+    fd: int
+    offset: int
+    size: int
 
 
 @dataclass(slots=True)
@@ -30,7 +39,7 @@ class Segment:
     """Offsets: base <= mid <= end; on the disk lies base to mid, in the stage mid to end.
 
     sent, settled, forgotten: how far its records were sent, acknowledged, and need not be sent again. fresh: end and
-    time of each record that a power cut would cost. hopeless: ends of records that can never be sent.
+    time of each record that a power cut would cost. hopeless: start and end of each record that can never be sent.
     """
 
     path: Path
@@ -45,15 +54,22 @@ class Segment:
     settled: int = 0
     forgotten: int = 0
     unacknowledged: int = 0
-    hopeless: set[int] = field(default_factory=set)
+    hopeless: dict[int, int] = field(default_factory=dict)
     fresh: deque[tuple[int, float]] = field(default_factory=deque)
     # Whether its name in the directory survives a power cut, too.
     named: bool = False
+    # Linux tells of a write that failed once (fsync(2)), so what it lost has to be written again.
+    rewrite: bool = False
 
     @property
     def size(self) -> int:
         """Bytes in either place."""
         return self.end - self.base
+
+    @property
+    def room_bytes(self) -> int:
+        """Bytes it counts as: a file takes a page at least."""
+        return max(self.size, PAGE_BYTES) if self.size else 0
 
     @property
     def staged_bytes(self) -> int:
@@ -65,17 +81,31 @@ class Segment:
         while self.fresh and self.fresh[0][0] <= offset:
             self.fresh.popleft()
 
-    def stored(self, start: int, opened: int | None) -> bytes:
-        """Return what it holds from `start` on; opened: the descriptor of the file it is appended to, if it is."""
+    def forget(self, offset: int) -> bool:
+        """Forget what lies before `offset`, and what directly follows if it can never be sent; return whether all."""
+        self.forgotten = max(self.base, self.forgotten, offset)
+        while self.forgotten in self.hopeless:
+            self.forgotten = self.hopeless[self.forgotten]
+        return self.forgotten >= self.end
+
+    def parts(self, start: int, opened: int | None) -> list[Part]:
+        """Open what it holds from `start` on; opened: the descriptor of the file it is appended to, if it is."""
         # What is open is read by its descriptor: whoever tidies up may take its name away, not what it holds.
-        data = b""
-        if start < self.mid:
-            on_disk = opened if self.staged is None else None
-            data = _read_part(self.path, start - self.base, self.mid - start, on_disk)
-        if self.staged is not None and self.mid < self.end:
-            begin = max(start, self.mid)
-            data += _read_part(self.staged, begin - self.staged_from, self.end - begin, opened)
-        return data
+        # And where one part is gone, the other can be sent all the same.
+        both = start < self.mid < self.end
+        parts: list[Part] = []
+        try:
+            if start < self.mid:
+                fd = _open_part(self.path, opened if self.staged is None else None, gone_is_empty=both)
+                parts.append(Part(fd, start - self.base, self.mid - start))
+            if self.staged is not None and self.mid < self.end:
+                begin = max(start, self.mid)
+                fd = _open_part(self.staged, opened, gone_is_empty=both)
+                parts.append(Part(fd, begin - self.staged_from, self.end - begin))
+        except OSError:
+            _close(parts)
+            raise
+        return parts
 
     def restore(self) -> int:
         """Find out what an earlier process left of it; return how many bytes are damaged. Empty if nothing is sound."""
@@ -85,8 +115,11 @@ class Segment:
         damaged = unread + staged_unread + _between(staged, waiting)
         # A move that was cut short had brought the stage's first frames to the disk, the last of them in part.
         moved = {on_disk[start:end] for start, end, *_ in found} if waiting else set()
-        twice = list(itertools.takewhile(lambda one: staged[one[0] : one[1]] in moved, waiting))
-        waiting = waiting[len(twice) :]
+        # Where the disk part was begun anew, what the stage holds before its first frame was delivered long ago.
+        head = on_disk[: found[0][1]] if found else b""
+        skip = next((row for row, one in enumerate(waiting) if staged[one[0] : one[1]] == head), 0)
+        twice = list(itertools.takewhile(lambda one: staged[one[0] : one[1]] in moved, waiting[skip:]))
+        waiting = waiting[skip + len(twice) :]
         done = twice[-1][1] if twice else 0
         self.mid = found[-1][1] if found else 0
         self.staged_from = self.mid - done
@@ -99,7 +132,7 @@ class Segment:
         self.sent = self.end
         if self.size:
             self.fresh.append((self.end, -math.inf))
-        elif not unread and not staged_unread:
+        elif not unread and not staged_unread and not on_disk.startswith(OLDER_MARK):
             self.unlink()
         return damaged
 
@@ -142,6 +175,14 @@ def claim(folder: Path) -> int:
     return lock_fd
 
 
+def is_ours(folder: Path, lock_fd: int) -> bool:
+    """Return whether the folder that was made ours is still there, and not another in its place."""
+    try:
+        return os.path.samestat(os.stat(folder / "lock"), os.fstat(lock_fd))
+    except OSError:
+        return False
+
+
 def write_all(fd: int, data: bytes, offset: int | None = None) -> None:
     """Write at the end, or at `offset`; a short write means that the disk is full."""
     written = os.write(fd, data) if offset is None else os.pwrite(fd, data, offset)
@@ -158,14 +199,32 @@ def sync_folder(path: Path) -> None:
         os.close(fd)
 
 
-def _read_part(path: Path, offset: int, size: int, opened: int | None) -> bytes:
-    """Return `size` bytes from `offset` on, of a file that may be open; zeros where it ends before."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC) if opened is None else opened
+def read_parts(parts: list[Part]) -> bytes:
+    """Return what the parts hold, and close them."""
     try:
-        return _pread(fd, size, offset).ljust(size, b"\0")
+        return b"".join(
+            _pread(part.fd, part.size, part.offset).ljust(part.size, b"\0") if part.fd >= 0 else bytes(part.size)
+            for part in parts
+        )
     finally:
-        if opened is None:
-            os.close(fd)
+        _close(parts)
+
+
+def _open_part(path: Path, opened: int | None, *, gone_is_empty: bool) -> int:
+    if opened is not None:
+        return os.dup(opened)
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        if gone_is_empty:
+            return -1
+        raise
+
+
+def _close(parts: list[Part]) -> None:
+    for part in parts:
+        if part.fd >= 0:
+            os.close(part.fd)
 
 
 def _pread(fd: int, size: int, offset: int) -> bytes:
@@ -177,9 +236,9 @@ def _pread(fd: int, size: int, offset: int) -> bytes:
             raise
         logger.warning("%s: %s; its pages are read one by one", os.readlink(f"/proc/self/fd/{fd}"), error)
     data = bytearray(size)
-    for at in range(0, size, _PAGE_BYTES):
+    for at in range(0, size, PAGE_BYTES):
         with contextlib.suppress(OSError):
-            page = os.pread(fd, min(_PAGE_BYTES, size - at), offset + at)
+            page = os.pread(fd, min(PAGE_BYTES, size - at), offset + at)
             data[at : at + len(page)] = page
     return bytes(data)
 

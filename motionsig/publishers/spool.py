@@ -4,8 +4,8 @@ Frames (`frames`) are appended to segment files, each in one write(2), which sur
 stage they are first appended to a file of the same name on a tmpfs. What the receiver has acknowledged by then is
 deleted there and never wears the flash; what is still waiting after `secure_s` is moved: written behind the segment's
 part on the disk and forced down, then cut from the stage. So a segment is its disk part and what the stage holds behind
-it. Without a stage the same happens in place, and moving is forcing down. `append` never waits for the disk: whoever
-owns the queue calls `sync` when `due_in_s` says so.
+it. Without a stage the same happens in place, and moving is forcing down. Whoever owns the queue calls `sync` when
+`due_in_s` says so: `append` waits for the disk only where the stage is full and nobody else forces down what is in it.
 
 Deleting works on whole segments, so nothing is ever rewritten in place. How far the receiver got is kept for each
 segment in memory only: after a restart all that is still there is sent again, and the receiver drops what it has.
@@ -25,12 +25,22 @@ import os
 import re
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers.frames import frame, scan
-from motionsig.publishers.segments import SEGMENT_BYTES, Segment, claim, sync_folder, write_all
+from motionsig.publishers.segments import (
+    PAGE_BYTES,
+    SEGMENT_BYTES,
+    Segment,
+    claim,
+    is_ours,
+    read_parts,
+    sync_folder,
+    write_all,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -42,13 +52,17 @@ SEGMENTS_AT_LEAST = 16
 STAGE_BYTES_AT_LEAST = 1024 * 1024
 """The stage may grow to this, or to a sixteenth of the spool if that is more, while the disk takes nothing."""
 
-SECURE_AFTER_S = 9.0
-"""Age at which a record that nobody acknowledged is forced to disk: a second is left of the promised ten to do it."""
+SECURE_AFTER_S = 7.0
+"""Age at which a record that nobody acknowledged is forced to disk; the rest of the promised ten is there to do it."""
+
+BUSY_S = 0.1
+"""How long `append` waits with a full stage for another thread's `sync`."""
 
 FULL_POLICIES = ("oldest", "newest", "wait")
 
 _SEGMENT_NAME = re.compile(r"(\d{12,18})\.segment")
 _OUT_OF_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 def check_limits(max_bytes: int, full: str) -> None:
@@ -102,7 +116,7 @@ class Spool:
         self.dropped = 0
         self.recovered = 0
         self.damaged_bytes = 0
-        self._full = full
+        self.full = full
         self._secure_s = secure_s
         self._segment_bytes = min(SEGMENT_BYTES, max_bytes // SEGMENTS_AT_LEAST)
         self._stage_bytes = max(STAGE_BYTES_AT_LEAST, max_bytes // 16)
@@ -124,7 +138,7 @@ class Spool:
     @property
     def folders(self) -> list[Path]:
         """The directories that are ours, the disk's first."""
-        return sorted(self._locks, key=self.path.__ne__)
+        return [folder for folder in (self.path, self._stage) if folder in self._locks]
 
     def _open_stage(self, stage: Path) -> Path | None:
         try:
@@ -148,14 +162,10 @@ class Spool:
                     f"{self.path}: expected a directory to spool to: {error}; choose one with spool=PATH"
                 ) from error
             self._note_failure(error)
-            # Above whatever the directory may turn out to hold once it can be used.
-            self._next_number = round(time.time() * 100)
         self._recover()
-        if self.damaged_bytes:
-            logger.warning("%s: %d damaged bytes skipped", self.path, self.damaged_bytes)
 
     def _recover(self) -> None:
-        numbers = set()
+        numbers, damaged_before = set(), self.damaged_bytes
         for folder in (self.path, self._stage):
             with contextlib.suppress(OSError):
                 names = os.listdir(folder) if folder is not None else []
@@ -168,6 +178,8 @@ class Spool:
                 self._segments[number] = segment
             self._next_number = max(self._next_number, number + 1)
         self._segments = dict(sorted(self._segments.items()))
+        if self.damaged_bytes > damaged_before:
+            logger.warning("%s: %d damaged bytes skipped", self.path, self.damaged_bytes - damaged_before)
 
     def _new_segment(self, number: int) -> Segment:
         name = f"{number:012d}.segment"
@@ -212,7 +224,7 @@ class Spool:
     def used_bytes(self) -> int:
         """Bytes in all segments together."""
         with self._lock:
-            return self._used_bytes()
+            return sum(segment.size for segment in self._segments.values())
 
     @property
     def limit_bytes(self) -> int:
@@ -229,23 +241,21 @@ class Spool:
         failure = self._failure
         return None if failure is None else f"{self.path}: the disk takes no signatures: {failure.strerror or failure}"
 
-    def _used_bytes(self) -> int:
-        return sum(segment.size for segment in self._segments.values())
-
     def _staged_bytes(self) -> int:
         return sum(segment.staged_bytes for segment in self._segments.values())
 
     def append(self, payload: bytes, count: int) -> bool:
         """Take a payload of `count` signatures; return whether it is now safe from the end of this process.
 
-        False counts it as dropped, unless the spool was told to "wait". A write that fails counts as a full spool, and
-        what it left behind is cut off again. Raises SinkError after `close`.
+        False counts it as dropped, unless the spool was told to "wait". A write that fails is cut off again. Raises
+        SinkError after `close`.
         """
         framed = frame(payload, count)
         with self._lock:
             if self._closed:
                 raise SinkError(f"{self.path}: this spool is closed")
-            while self._used_bytes() + len(framed) > self.max_bytes:
+            most_bytes = self.max_bytes - max(len(framed), PAGE_BYTES)
+            while sum(segment.room_bytes for segment in self._segments.values()) > most_bytes:
                 if not self._make_room(f"{self.max_bytes} bytes are used up"):
                     return self._refuse(count)
         if self._stage is not None and not self._relieve_stage(len(framed)):
@@ -260,13 +270,12 @@ class Spool:
                 except OSError as error:
                     if error.errno not in _OUT_OF_ROOM:
                         self._note_failure(error)
-                        self.dropped += count
-                        return False
+                        return self._refuse(count)
                     if not self._make_room(str(error)):
                         return self._refuse(count)
 
     def _refuse(self, count: int) -> bool:
-        if self._full != "wait":
+        if self.full != "wait":
             self.dropped += count
         return False
 
@@ -276,9 +285,12 @@ class Spool:
             with self._lock:
                 if self._staged_bytes() + more_bytes <= self._stage_bytes:
                     return True
-            if time.monotonic() >= self._retry_s:
-                with contextlib.suppress(SinkError):
-                    self.sync()
+            if time.monotonic() >= self._retry_s and self._disk_lock.acquire(timeout=BUSY_S):
+                try:
+                    with contextlib.suppress(SinkError):
+                        self._sync()
+                finally:
+                    self._disk_lock.release()
             with self._lock:
                 if self._staged_bytes() + more_bytes <= self._stage_bytes:
                     return True
@@ -291,7 +303,7 @@ class Spool:
         """Delete a segment, the oldest of those where that loses nothing, or is the policy; return whether any was."""
         there = {number: one for number, one in self._segments.items() if not staged_only or one.mid == one.base}
         settled = [number for number, segment in there.items() if not segment.unacknowledged]
-        victims = settled or (list(there) if self._full == "oldest" else [])
+        victims = settled or (list(there) if self.full == "oldest" else [])
         if not victims:
             return False
         segment = self._segments[victims[0]]
@@ -328,6 +340,8 @@ class Spool:
             segment = self._new_segment(self._next_number)
             if on_disk:
                 segment.staged = None
+            elif self._stage is not None:
+                self._claim(self._stage)
             path = segment.staged or segment.path
             self._active_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
             self._active = self._next_number
@@ -375,37 +389,54 @@ class Spool:
 
         until: a border, as `border` gives them, to stop at.
         """
-        with self._lock:
-            if self._closed:
-                return []
-            for number, segment in self._segments.items():
-                start = max(segment.base, segment.forgotten, position.offset if number == position.segment else 0)
-                if number < position.segment or start >= segment.end:
-                    continue
-                if until is not None and number >= until.segment:
-                    break
-                try:
-                    data = segment.stored(start, self._opened(number))
-                except OSError as error:
-                    logger.warning("%s: %s; %d signatures are lost", segment.path, error, segment.unacknowledged)
-                    self.dropped += segment.unacknowledged
-                    segment.unacknowledged = 0
-                    segment.settled = segment.forgotten = segment.end
-                    segment.fresh.clear()
-                    continue
-                records = [
-                    Record(
-                        payload,
-                        count,
-                        Position(number, start + begin),
-                        Position(number, start + end),
-                        start + end <= segment.sent,
-                    )
-                    for begin, end, count, payload in scan(data)
-                ]
-                if records:
-                    return records
+        while (found := self._stored(position, until)) is not None:
+            number, start, sent, data = found
+            records = [
+                Record(
+                    payload, count, Position(number, start + begin), Position(number, start + end), start + end <= sent
+                )
+                for begin, end, count, payload in scan(data)
+            ]
+            if records:
+                return records
+            position = Position(number + 1, 0)
         return []
+
+    def _stored(self, position: Position, until: Position | None) -> tuple[int, int, int, bytes] | None:
+        """Return the next segment to read: its number, from where on, how far it was sent, and what it holds there."""
+        try:
+            with self._lock:
+                found = self._readable(position, until)
+                if found is None:
+                    return None
+                number, start, segment = found
+                parts = segment.parts(start, self._opened(number))
+                if number == self._active:
+                    return number, start, segment.sent, read_parts(parts)
+            # What is not appended to is not cut either, and an SD card may take seconds: `append` must not wait.
+            return number, start, segment.sent, read_parts(parts)
+        except OSError as error:
+            if error.errno in _PASSING:
+                logger.debug("%s: %s", segment.path, error)
+                return None
+            with self._lock:
+                logger.warning("%s: %s; %d signatures are lost", segment.path, error, segment.unacknowledged)
+                self.dropped += segment.unacknowledged
+                segment.unacknowledged = 0
+                segment.settled = segment.forgotten = segment.end
+                segment.fresh.clear()
+            return number, start, segment.sent, b""
+
+    def _readable(self, position: Position, until: Position | None) -> tuple[int, int, Segment] | None:
+        if self._closed:
+            return None
+        for number, segment in self._segments.items():
+            if until is not None and number >= until.segment:
+                return None
+            start = max(segment.base, segment.forgotten, position.offset if number == position.segment else 0)
+            if number >= position.segment and start < segment.end:
+                return number, start, segment
+        return None
 
     def holds(self, position: Position) -> bool:
         """Return whether the segment of a record is still here."""
@@ -433,14 +464,19 @@ class Spool:
             segment.secured(end.offset)
             return True
 
-    def give_up(self, end: Position, count: int) -> None:
-        """Count the `count` signatures of the record that ends here as dropped: they can never be sent."""
+    def give_up(self, record: Record) -> bool:
+        """Drop and count a record that can never be sent, forget it with those before; return whether that is new."""
         with self._lock:
-            segment = self._segments.get(end.segment)
-            if segment is not None and end.offset not in segment.hopeless:
-                segment.hopeless.add(end.offset)
-                segment.unacknowledged -= count
-                self.dropped += count
+            number, start = record.start
+            segment = self._segments.get(number)
+            if self._closed or segment is None or start in segment.hopeless:
+                return False
+            segment.hopeless[start] = record.end.offset
+            segment.unacknowledged -= record.rows
+            self.dropped += record.rows
+            if segment.forget(segment.forgotten):
+                self._release(number)
+            return True
 
     def forget(self, first: Position, position: Position) -> None:
         """Delete what lies between the segment of `first` and `position`, as far as whole segments allow it."""
@@ -450,15 +486,17 @@ class Spool:
                 return
             for number in [number for number in self._segments if first.segment <= number <= position.segment]:
                 segment = self._segments[number]
-                if number == position.segment:
-                    segment.forgotten = max(segment.forgotten, position.offset)
-                    if segment.forgotten < segment.end:
-                        return
-                # Passed over without ever being acknowledged: the disk altered them after they were written.
-                self.dropped += segment.unacknowledged
-                segment.unacknowledged = 0
-                if number != self._active or not self._empty(segment):
-                    self._delete(number)
+                if number == position.segment and not segment.forget(position.offset):
+                    return
+                self._release(number)
+
+    def _release(self, number: int) -> None:
+        segment = self._segments[number]
+        # Passed over without ever being acknowledged: the disk altered them after they were written.
+        self.dropped += segment.unacknowledged
+        segment.unacknowledged = 0
+        if number != self._active or not self._empty(segment):
+            self._delete(number)
 
     def _empty(self, segment: Segment) -> bool:
         # Cutting the file is cheaper than deleting it and creating another for the next signature.
@@ -470,6 +508,7 @@ class Spool:
             logger.warning("%s: could not be emptied: %s", segment.path, error)
             return False
         segment.base = segment.mid = segment.staged_from = segment.end
+        segment.hopeless.clear()
         segment.fresh.clear()
         return True
 
@@ -487,19 +526,58 @@ class Spool:
         A failure is logged when it begins and when it ends.
         """
         with self._disk_lock:
-            with self._lock:
-                fresh = [(number, segment) for number, segment in self._segments.items() if segment.fresh]
-            try:
-                for number, segment in fresh:
-                    self._secure(number, segment)
-                if self._failure is not None and not fresh:
-                    self._try_disk()
-            except OSError as error:
-                self._note_failure(error)
-                raise SinkError(f"{self.path}: the spool could not be written to disk: {error}") from error
+            self._sync()
+
+    def _sync(self) -> None:
+        try:
+            self._secure_all()
+        except OSError as error:
+            self._note_failure(error)
+            raise SinkError(f"{self.path}: the spool could not be written to disk: {error}") from error
+        if self._failure is not None:
+            logger.warning("%s: the disk takes signatures again", self.path)
+            self._failure, self._retry_s = None, -math.inf
+
+    def _secure_all(self) -> None:
+        ours, earlier = self._fresh(math.inf)
+        if not ours and not earlier:
             if self._failure is not None:
-                logger.warning("%s: the disk takes signatures again", self.path)
-                self._failure, self._retry_s = None, -math.inf
+                self._try_disk()
+            return
+        self._claim_disk()
+        self._secure_names([*ours.values(), *earlier.values()])
+        failed = self._secure_each(ours)
+        for number, segment in earlier.items():
+            if not failed:
+                # Much may be left of an earlier process; what comes of age meanwhile does not wait for it.
+                failed += self._secure_each(self._fresh(time.monotonic() - self._secure_s)[0])
+            failed += self._secure_each({number: segment})
+        if failed:
+            raise failed[0]
+
+    def _secure_each(self, segments: Mapping[int, Segment]) -> list[OSError]:
+        failed = []
+        for number, segment in segments.items():
+            try:
+                self._secure(number, segment)
+            except OSError as error:
+                failed.append(error)
+        return failed
+
+    def _fresh(self, until_s: float) -> tuple[dict[int, Segment], dict[int, Segment]]:
+        """Return what a power cut would hurt: ours that have been waiting since `until_s`, and an earlier process's."""
+        with self._lock:
+            found = sorted((one.fresh[0][1], number) for number, one in self._segments.items() if one.fresh)
+            ours = {number: self._segments[number] for taken_s, number in found if -math.inf < taken_s <= until_s}
+            return ours, {number: self._segments[number] for taken_s, number in found if taken_s == -math.inf}
+
+    def _secure_names(self, segments: list[Segment]) -> None:
+        """Have the names of files that are there survive a power cut, all at once."""
+        unnamed = [one for one in segments if one.mid > one.base and not one.named]
+        if unnamed:
+            sync_folder(self.path)
+        for segment in unnamed:
+            segment.named = True
 
     def _note_failure(self, error: OSError) -> None:
         if self._failure is None or self._failure.errno != error.errno:
@@ -507,11 +585,38 @@ class Spool:
             logger.warning("%s: the disk takes no signatures%s: %s", self.path, meanwhile, error)
         self._failure, self._retry_s = error, time.monotonic() + self._secure_s
 
+    def _claim(self, folder: Path) -> bool:
+        """Make a folder ours, once more if somebody took it away; return False where it is ours already."""
+        lock_fd = self._locks.get(folder)
+        if lock_fd is not None:
+            # Whoever takes it out of `_locks` closes it: `close` may be faster.
+            if is_ours(folder, lock_fd) or self._locks.pop(folder, None) is None:
+                return False
+            os.close(lock_fd)
+            logger.warning("%s: the directory is gone; it is made again", folder)
+        self._locks[folder] = claim(folder)
+        return True
+
     def _claim_disk(self) -> None:
-        if self.path not in self._locks:
-            self._locks[self.path] = claim(self.path)
+        if self._closed or not self._claim(self.path):
+            return
+        try:
             with self._lock:
+                self._seal()
+                self._put_behind()
                 self._recover()
+        except OSError:
+            os.close(self._locks.pop(self.path))
+            raise
+
+    def _put_behind(self) -> None:
+        """Give segments that a disk brings along numbers that nobody has: what is sent has read past their own."""
+        known = {one.path.name for one in self._segments.values() if one.mid > one.base}
+        names = sorted(name for name in os.listdir(self.path) if _SEGMENT_NAME.fullmatch(name) and name not in known)
+        self._next_number = max([self._next_number, *(int(name[:-8]) + 1 for name in names)])
+        for name in names:
+            os.rename(self.path / name, self._new_segment(self._next_number).path)
+            self._next_number += 1
 
     def _try_disk(self) -> None:
         self._claim_disk()
@@ -526,7 +631,6 @@ class Spool:
 
     def _secure(self, number: int, segment: Segment) -> None:
         """Bring a segment to the disk, outside the lock: an SD card may take seconds, and `append` must not wait."""
-        self._claim_disk()
         with self._lock:
             if self._closed or self._segments.get(number) is not segment:
                 return
@@ -537,11 +641,14 @@ class Spool:
                 segment.base = segment.mid = segment.forgotten
                 segment.named = False
             base, mid, end = segment.base, segment.mid, segment.end
-            data = segment.stored(mid, self._opened(number))
+            start = base if segment.rewrite else mid
+            data = read_parts(segment.parts(start, self._opened(number)))
         staged = segment.staged is not None
         try:
             fd = os.open(segment.path, os.O_WRONLY | os.O_CLOEXEC | (os.O_CREAT if staged else 0), 0o600)
         except FileNotFoundError:
+            if staged:
+                raise
             # Delivered or dropped in the meantime, or somebody deleted it: nothing more goes there.
             with self._lock:
                 segment.fresh.clear()
@@ -550,12 +657,18 @@ class Spool:
             return
         try:
             if data:
-                write_all(fd, data, mid - base)
+                write_all(fd, data, start - base)
             os.fsync(fd)
         except OSError:
             if staged:
                 with contextlib.suppress(OSError):
                     os.ftruncate(fd, mid - base)
+            else:
+                with self._lock:
+                    segment.rewrite = True
+                    # What is appended or cut while it is written again would end up in the wrong place.
+                    if number == self._active:
+                        self._seal()
             raise
         finally:
             os.close(fd)
@@ -568,7 +681,7 @@ class Spool:
                 with contextlib.suppress(FileNotFoundError):
                     segment.path.unlink()
                 return
-            segment.named = True
+            segment.named, segment.rewrite = True, False
             segment.secured(end)
             if staged:
                 segment.mid = end
@@ -592,9 +705,8 @@ class Spool:
         segment.staged_from = segment.end
 
     def _let_go(self) -> None:
-        for lock_fd in self._locks.values():
-            os.close(lock_fd)
-        self._locks.clear()
+        while self._locks:
+            os.close(self._locks.popitem()[1])
 
     def close(self) -> None:
         """Let go of the directories; what is in them waits for the next process."""

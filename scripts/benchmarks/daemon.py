@@ -40,8 +40,8 @@ DAY_S = 86400
 HOP_S, LAST_SAMPLE_S = 1.28, 2.54
 """From the first sample of a window to that of the next one, and to its own last one."""
 
-DELAY_S = 10.0
-"""The default, which lets about eight signatures travel together."""
+DELAY_S = 6.0
+"""The default, which lets about five signatures travel together."""
 
 SPEED = 60.0
 RESPONSE_S, SHARE_S = 60.0, 30.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import signal
 import subprocess
@@ -198,9 +199,20 @@ def test_state_is_sent_when_it_changes_and_not_too_often() -> None:
     assert (states(30.0), states(31.0), states(99.0)) == ([], [b'{"backlog":3}'], [])
     announcer.connected(100.0)
     assert states(100.0) == [b'{"backlog":3}']
-    for nonsense in ({"x": object()}, {"x": float("nan")}):
-        with pytest.raises(InputError, match="JSON"):
-            announcer.report(nonsense)
+    with pytest.raises(InputError, match="JSON"):
+        announcer.report({"x": object()})
+    announcer.report({"x": float("nan"), "y": "\ud800"})
+    assert states(200.0) == [b'{"x":null,"y":"\\ud800"}']
+    Announcer(prefix="p", device="d", availability=True, home_assistant=None, version="1").report({"x": object()})
+
+
+def test_a_long_error_fits_into_a_state() -> None:
+    announcer = Announcer(prefix="p", device="d", availability=True, home_assistant="ha", version="1")
+    announcer.connected(0.0)
+    (config,) = (json.loads(payload) for topic, payload in announcer.due(0.0, 1) if "/last_error/" in topic)
+    (length,) = re.findall(r"truncate\((\d+), true\)", config["value_template"])
+    # https://jinja.palletsprojects.com/en/stable/templates/#jinja-filters.truncate: the leeway is 5 by default.
+    assert int(length) + 5 <= 255
 
 
 def test_a_fleet_does_not_answer_home_assistant_at_once() -> None:
@@ -285,13 +297,22 @@ def test_a_refused_subscription_does_not_stop_the_signatures(caplog: pytest.LogC
 
 def test_devices_of_odd_names_share_no_entities() -> None:
     seen = set()
-    for prefix, device in (("p", "a b"), ("p", "a_b"), ("p", "ä" * 100), ("q", "a_b"), ("p/q", "a_b")):
+    for prefix, device in (
+        ("p", "a b"),
+        ("p", "a_b"),
+        ("p", "ä" * 100),
+        ("q", "a_b"),
+        ("p/q", "a_b"),
+        ("p_q", "a"),
+        ("p", "q_a"),
+        ("p/q", "a"),
+    ):
         announcer = Announcer(prefix=prefix, device=device, availability=True, home_assistant="ha", version="1")
         announcer.connected(0.0)
         topics = [topic for topic, _ in announcer.due(0.0, 1) if topic.startswith("ha/")]
         assert all(topic.isascii() and " " not in topic and topic.count("/") == 4 for topic in topics)
         seen |= set(topics)
-    assert len(seen) == 25
+    assert len(seen) == 40
 
 
 def test_a_publisher_keeps_its_name_and_shares_it_with_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,6 +329,7 @@ def test_a_publisher_keeps_its_name_and_shares_it_with_none(tmp_path: Path, monk
     (tmp_path / "two" / "identity").write_bytes(b"\0" * 32)
     stable_client_id("wrist", [tmp_path / "two"])
     assert len((tmp_path / "two" / "identity").read_text("ascii")) == 32, "what was damaged is made anew"
+    assert {path.name for path in (tmp_path / "two").iterdir()} == {"identity"}
     assert stable_client_id("wrist", [tmp_path / "nowhere"]) != stable_client_id("wrist", [tmp_path / "nowhere"])
 
 

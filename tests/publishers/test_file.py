@@ -106,7 +106,7 @@ def test_a_torn_tail_longer_than_what_is_read_first_is_cut_off(tmp_path: Path, l
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(len(MESSAGES[0]), len(SEQUENCE) - len(MESSAGES[0]) - 1), st.integers(1, 255))
-def test_damage_in_the_middle_costs_at_most_the_message_it_hits(at: int, change: int) -> None:
+def test_damage_in_the_middle_costs_at_most_the_message_it_hits_and_the_next(at: int, change: int) -> None:
     data = bytearray(SEQUENCE)
     data[at] ^= change
     with tempfile.TemporaryDirectory() as folder:
@@ -116,7 +116,8 @@ def test_damage_in_the_middle_costs_at_most_the_message_it_hits(at: int, change:
         starts = [start for start, _, _ in _scan(fd, str(path))]
         os.close(fd)
         size = len(MESSAGES[0])
-        assert set(starts) >= {row * size for row in range(5) if row != at // size}
+        # A length that lies may still make a message, with the beginning of the next one in it.
+        assert set(starts) >= {row * size for row in range(5) if row not in (at // size, at // size + 1)}
         before = path.read_bytes()
         open_sink(f"file:{path}", device="d", epoch=1).close()
         assert path.read_bytes() == before, "damage in the middle is no torn tail"

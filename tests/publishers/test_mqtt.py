@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import signal
 import socket
@@ -21,7 +22,7 @@ from made import assert_same, numbered, wait_until
 
 from motionsig import wire
 from motionsig.errors import InputError, SinkError
-from motionsig.publishers import open_sink, sending
+from motionsig.publishers import connection, open_sink, sending
 from motionsig.publishers.connection import Connection, parse_broker
 from motionsig.publishers.messages import pack
 from motionsig.publishers.mqtt import MqttSink, default_spool
@@ -492,6 +493,22 @@ def test_tls_that_does_not_fit(tmp_path: Path, certificates: Path, ca: str, cert
         assert sink.counts.pending == 3
 
 
+def test_a_sink_closed_on_a_hung_thread_leaves_no_descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HANDSHAKE_TIMEOUT_S", 0.8)
+    monkeypatch.setattr(sending, "GOODBYE_S", 0.05)
+    descriptors = len(os.listdir("/proc/self/fd"))
+    # It takes connections and says nothing.
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sink = mqtt(f"mqtts://127.0.0.1:{server.getsockname()[1]}", tmp_path / "spool", close_timeout_s=0.05)
+        sink.publish(numbered(1))
+        client, _ = server.accept()
+        sink.close()
+        assert sink._sender.alive
+        wait_until(lambda: not sink._sender.alive)
+        client.close()
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
 def test_a_password_is_needed_and_never_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, certificates: Path
 ) -> None:
@@ -540,7 +557,7 @@ def test_default_spools_are_told_apart(tmp_path: Path, monkeypatch: pytest.Monke
     assert default_spool(broker, "w") == Path("/home/me/.local/state/motionsig/spool/host-1883-w")
 
 
-@pytest.mark.parametrize("device", ["a+b", "a#", "a\0"])
+@pytest.mark.parametrize("device", ["a+b", "a#", "a\0", "a/b", "\ud800"])
 def test_devices_that_cannot_be_a_topic(device: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="device"):
         open_sink("mqtt://host", device=device, epoch=1, spool=str(tmp_path))

@@ -24,7 +24,7 @@ from made import numbered, wait_until
 
 from motionsig.errors import SinkError
 from motionsig.publishers import open_sink
-from motionsig.publishers.spool import MIN_MAX_BYTES, STAGE_BYTES_AT_LEAST, Position, Spool
+from motionsig.publishers.spool import MIN_MAX_BYTES, SECURE_AFTER_S, STAGE_BYTES_AT_LEAST, Position, Spool
 
 START = Position(0, 0)
 
@@ -68,7 +68,7 @@ def test_what_arrives_in_time_never_touches_the_disk(tmp_path: Path) -> None:
     for number in range(20):
         spool.append(payload(number), 1)
         (record,) = spool.read(first)
-        assert spool.due_in_s(time.monotonic()) > 8.9
+        assert spool.due_in_s(time.monotonic()) > SECURE_AFTER_S - 0.1
         assert spool.acknowledge(record.end, 1)
         spool.sync()
         if number % 3:
@@ -227,7 +227,7 @@ def test_a_read_only_disk_is_said_once_and_waited_for(tmp_path: Path, caplog: py
             spool.append(payload(number), 1)
             with pytest.raises(SinkError, match="Read-only"):
                 spool.sync()
-        assert 8 < spool.due_in_s(time.monotonic()) <= 9, "tried again, but not at once"
+        assert SECURE_AFTER_S - 1 < spool.due_in_s(time.monotonic()) <= SECURE_AFTER_S, "tried again, but not at once"
         assert numbers(spool) == list(range(20))
         assert [record.getMessage().count("takes no signatures") for record in caplog.records] == [1]
         assert spool.limit_bytes == STAGE_BYTES_AT_LEAST + 120
@@ -253,7 +253,7 @@ def test_a_disk_that_comes_later_with_signatures_of_its_own(tmp_path: Path) -> N
     (tmp_path / "disk").unlink()
     (tmp_path / "later").rename(tmp_path / "disk")
     spool.sync()
-    assert (numbers(spool), spool.pending, spool.recovered) == ([0, 1], 2, 1)
+    assert (numbers(spool), spool.pending, spool.recovered) == ([1, 0], 2, 1)
     spool.close()
 
 
