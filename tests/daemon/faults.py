@@ -270,6 +270,13 @@ CERTIFICATES = {
 }
 """Authority, names, days."""
 
+REFUSED = {
+    "of a wrong authority": "unable to get local issuer certificate",
+    "of a wrong name": "ostname mismatch",
+    "that has expired": "certificate has expired",
+}
+"""What the status says of them."""
+
 
 def show_certificate(site: Site, kind: str, seconds: float) -> list[float]:
     """The broker shows a certificate that must not be trusted, then a right one again."""
@@ -277,7 +284,7 @@ def show_certificate(site: Site, kind: str, seconds: float) -> list[float]:
     _show(site, kind)
     stored = len(site.stored())
     time.sleep(seconds)
-    _note_trouble(site, "certificate was refused")
+    _note_trouble(site, REFUSED[kind])
     assert len(site.stored()) == stored, "something went to a broker that must not be trusted"
     _show(site, "right")
     return [site.until_well()]
