@@ -173,7 +173,7 @@ def try_service(machine: Container, checks: Checks) -> None:
     (machine.root / "etc/motionsig/hall.toml").write_text('[sensor]\nname = "simulated:lsm6dsox"\n')
     machine.shell("systemctl restart motionsig@hall", timeout_s=100, check=False)
     said = machine.shell("motionsig status --name hall 2>&1", check=False)
-    checks("motionsig@hall runs beside it", "running since" in said and "lsm6dsox" in said, said.splitlines()[0])
+    checks("motionsig@hall runs beside it", said.startswith("well") and "lsm6dsox" in said, said.splitlines()[0])
 
 
 def try_reload(machine: Container, checks: Checks) -> None:
