@@ -558,3 +558,10 @@ def test_a_damaged_installed_model_does_not_keep_the_daemon_from_starting(
         check_config(config)
     (folder / "current").rename(tmp_path / "models" / "nowhere")
     assert check_config(config)
+
+
+def test_where_nothing_is_set_up_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("motionsig.config.files.DEFAULT_PATH", tmp_path / "config.toml")
+    (said,) = problems(tmp_path / "config.toml")
+    assert "sudo scripts/install" in said
+    assert "--config FILE" in said

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from motionsig.config.draft import Draft
-from motionsig.config.files import MAX_FILE_BYTES, read_files
+from motionsig.config.files import DEFAULT_PATH, MAX_FILE_BYTES, read_files
 from motionsig.config.keys import CREDENTIALS, TABLES, known_keys, sink_key
 from motionsig.config.model import check_model
 from motionsig.config.sensor import SETTLED, check_sensor, named_chip
@@ -37,7 +37,6 @@ __all__ = [
     "load_config",
 ]
 
-DEFAULT_PATH = Path("/etc/motionsig/config.toml")
 
 _FILES = ("store", "file")
 """Sinks with a path."""

@@ -11,7 +11,13 @@ from typing import Any
 
 from motionsig.errors import ConfigError
 
+DEFAULT_PATH = Path("/etc/motionsig/config.toml")
 MAX_FILE_BYTES = 64 * 1024
+
+_FIRST = (
+    "; sudo scripts/install, in a clone, sets the service up and puts an example there; or --config FILE names one of "
+    'your own, such as: [sensor] name = "simulated" [sink] url = "store:signatures.db", a key a line'
+)
 
 
 def read_files(path: Path, name: str | None) -> dict[Path, dict[str, Any]]:
@@ -49,7 +55,8 @@ def _read_toml(file: Path) -> dict[str, Any]:
     try:
         content, _ = read_file(file, MAX_FILE_BYTES)
     except OSError as error:
-        raise ConfigError(f"{file}: expected a file to read, got: {why(error)}") from error
+        nothing = isinstance(error, FileNotFoundError) and file == DEFAULT_PATH
+        raise ConfigError(f"{file}: expected a file to read, got: {why(error)}{_FIRST * nothing}") from error
     try:
         # Some editors begin with a byte order mark.
         return tomllib.loads(content.decode("utf-8-sig"))
