@@ -96,8 +96,14 @@ def _zipped(path: Path, info: zipfile.ZipInfo) -> Member:
             )
         if info.flag_bits & 1:
             raise RecordingError(f"{where}: expected a zip without a password, got an encrypted member")
-        with readable(where), zipfile.ZipFile(path) as archive, archive.open(info) as file:
-            yield file
+        with readable(where), zipfile.ZipFile(path) as archive:
+            try:
+                file = archive.open(info)
+            except UnicodeDecodeError as error:
+                # The name that stands before the content, damaged.
+                raise zipfile.BadZipFile(str(error)) from error
+            with file:
+                yield file
 
     return Member(info.filename, where, opened)
 
