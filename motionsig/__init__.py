@@ -28,7 +28,7 @@ from motionsig.errors import (
 if TYPE_CHECKING:
     from motionsig.encoders import open_encoder
     from motionsig.model_card import ModelCard
-    from motionsig.pipeline import Summary, extract, run, signature_epoch
+    from motionsig.pipeline import Summary, extract, run, signature_stream_id
     from motionsig.publishers import open_sink, read_signatures
     from motionsig.recordings import open_recording
     from motionsig.recordings.native import Recorder
@@ -62,7 +62,7 @@ __all__ = [
     "read_signatures",
     "run",
     "sample_block",
-    "signature_epoch",
+    "signature_stream_id",
 ]
 
 _LAZY = {
@@ -71,7 +71,7 @@ _LAZY = {
     "Summary": "motionsig.pipeline",
     "extract": "motionsig.pipeline",
     "run": "motionsig.pipeline",
-    "signature_epoch": "motionsig.pipeline",
+    "signature_stream_id": "motionsig.pipeline",
     "open_sink": "motionsig.publishers",
     "read_signatures": "motionsig.publishers",
     "Recorder": "motionsig.recordings.native",

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntFlag
-from types import TracebackType
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from motionsig.closing import Closing
 from motionsig.conventions import CHANNELS
 from motionsig.errors import InputError
 from motionsig.quantization import Quantization
@@ -172,20 +172,21 @@ def concatenate(batches: Sequence[SignatureBatch]) -> SignatureBatch:
 class SourceInfo:
     """What a source knows of itself before the first sample.
 
-    name: for people (a file name, a sensor). format: which reader or driver. epoch: identifies this stream of samples,
-    so that the same recording replayed twice is stored once. samples: about how many will come, where known. scale:
-    (6,) SI units per int16 count where every sample is a whole number of counts. device: who recorded it, where known.
+    name: for people (a file name, a sensor). format: which reader or driver. stream_id: identifies this stream of
+    samples, so that the same recording replayed twice is stored once. samples: about how many will come, where known.
+    scale: (6,) SI units per int16 count where every sample is a whole number of counts. device: who recorded it, where
+    known.
     """
 
     name: str
     format: str
-    epoch: int
+    stream_id: int
     samples: int | None = None
     scale: tuple[float, ...] | None = None
     device: str | None = None
 
 
-class Source(Protocol):
+class Source(Closing, Protocol):
     """An iterable of SampleBlock, opened and closed as a context manager; `rate_hz` is the nominal rate."""
 
     @property
@@ -195,9 +196,3 @@ class Source(Protocol):
     def info(self) -> SourceInfo: ...
 
     def __iter__(self) -> Iterator[SampleBlock]: ...
-
-    def __enter__(self) -> Source: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None: ...

@@ -6,14 +6,22 @@ What options there are, and of which type, is what a function's signature says: 
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import json
+import logging
 import math
 import operator
+import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from motionsig.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
@@ -42,6 +50,39 @@ def parse_options(
         if value is not None:
             parsed[name] = _parse(value, known[name].removesuffix(" | None"), f"{where} {name}", lowest)
     return parsed
+
+
+def renamed_keywords(**new_names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Let a function's keywords be given under their names of version 0.1, too, with a DeprecationWarning.
+
+    new_names: old=new. The old ones go with version 0.2.
+    """
+
+    def rename(function: Callable[P, T]) -> Callable[P, T]:
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            for old in new_names.keys() & kwargs.keys():
+                warnings.warn(
+                    f"{function.__qualname__}: {old}= is called {new_names[old]}=", DeprecationWarning, stacklevel=2
+                )
+                kwargs[new_names[old]] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        return call
+
+    return rename
+
+
+def renamed_options(given: Mapping[str, Any], new_names: Mapping[str, str], *, where: str) -> dict[str, Any]:
+    """Return options from a file, a URL or a command line under the names they have now; warn of each old one.
+
+    new_names: old to new. The old ones go with version 0.2. Raises InputError where both are given.
+    """
+    for old in new_names.keys() & given.keys():
+        logger.warning("%s option %r is called %r; the old name goes with version 0.2", where, old, new_names[old])
+        if new_names[old] in given:
+            raise InputError(f"{where} expected one of the options {new_names[old]} and {old} (its old name), got both")
+    return {new_names.get(name, name): value for name, value in given.items()}
 
 
 def _parse(value: Any, kind: str, where: str, lowest: float) -> Any:

@@ -131,13 +131,13 @@ def _require_gyroscope(there: bool) -> None:
         )
 
 
-def signature_epoch(source_epoch: int, card: ModelCard, hop: int) -> int:
-    """Return the epoch under which signatures of a stream of samples are published, 0 to 2^63 - 1.
+def signature_stream_id(source_stream_id: int, card: ModelCard, hop: int) -> int:
+    """Return the stream id under which signatures of a stream of samples are published, 0 to 2^63 - 1.
 
-    The same samples through the same encoder at the same hop give the same epoch: replayed twice they are stored once,
-    and a replay of what a device recorded repeats what it published. Another model or hop never collides.
+    The same samples through the same encoder at the same hop give the same id: replayed twice they are stored once, and
+    a replay of what a device recorded repeats what it published. Another model or hop never collides.
     """
-    digest = hashlib.sha256(f"{source_epoch} {hop} ".encode() + card.fingerprint).digest()
+    digest = hashlib.sha256(f"{source_stream_id} {hop} ".encode() + card.fingerprint).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 

@@ -45,7 +45,7 @@ WIRE_CDDL = """\
 message = #6.55799({
   0 => 1,                      ; version of this format
   1 => tstr,                   ; device, 1 to 128 characters
-  2 => uint63,                 ; epoch: one stream of samples through one encoder
+  2 => uint63,                 ; stream id: one stream of samples through one encoder
   3 => uint63,                 ; sequence number of the first signature; the others follow
   4 => bstr .size 8,           ; fingerprint of the encoder: compare only equals
   5 => [+ group],              ; quantization, in the order of the codes
@@ -67,20 +67,20 @@ uint63 = 0..9223372036854775807
 
 @dataclass(frozen=True, eq=False)
 class Message:
-    """Signatures of one device and epoch; `seq` numbers the first, the others follow without a hole."""
+    """Signatures of one device and stream id; `seq` numbers the first, the others follow without a hole."""
 
     device: str
-    epoch: int
+    stream_id: int
     seq: int
     signatures: SignatureBatch
 
 
-def check_origin(device: str, epoch: int) -> None:
-    """Raise InputError for a device name or epoch that no message could carry."""
+def check_origin(device: str, stream_id: int) -> None:
+    """Raise InputError for a device name or stream id that no message could carry."""
     if not 1 <= len(device) <= MAX_DEVICE_CHARS:
         raise InputError(f"device: expected a name of 1 to {MAX_DEVICE_CHARS} characters, got {device!r}")
-    if not 0 <= epoch < _TOO_LARGE:
-        raise InputError(f"epoch: expected an integer from 0 to 2^63 - 1, got {epoch!r}")
+    if not 0 <= stream_id < _TOO_LARGE:
+        raise InputError(f"stream_id: expected an integer from 0 to 2^63 - 1, got {stream_id!r}")
 
 
 def encode(message: Message, *, compress: bool = False) -> bytes:
@@ -93,7 +93,7 @@ def encode(message: Message, *, compress: bool = False) -> bytes:
 
     signatures, spec = message.signatures, message.signatures.spec
     count, dim = signatures.codes.shape
-    check_origin(message.device, message.epoch)
+    check_origin(message.device, message.stream_id)
     if not count:
         raise InputError("message: expected at least one signature, got none")
     if not 0 <= message.seq <= _TOO_LARGE - count:
@@ -109,7 +109,7 @@ def encode(message: Message, *, compress: bool = False) -> bytes:
     fields: dict[int, Any] = {
         0: VERSION,
         1: message.device,
-        2: message.epoch,
+        2: message.stream_id,
         3: message.seq,
         4: spec.fingerprint,
         5: [list(group) for group in spec.quantization.groups],
@@ -157,8 +157,8 @@ def decode(data: bytes) -> Message:
 
 def _message(fields: dict[Any, Any]) -> Message:
     device = _field(fields, 1, str)
-    epoch, seq = _field(fields, 2, int), _field(fields, 3, int)
-    check_origin(device, epoch)
+    stream_id, seq = _field(fields, 2, int), _field(fields, 3, int)
+    check_origin(device, stream_id)
     fingerprint = _field(fields, 4, bytes)
     if len(fingerprint) != 8:
         raise WireError(f"message: expected a fingerprint of 8 bytes, got {len(fingerprint)}")
@@ -181,7 +181,9 @@ def _message(fields: dict[Any, Any]) -> Message:
         codes = np.frombuffer(_codes(fields, count, dim), np.int8).reshape(count, dim)
     flags = _array(fields[12], _ARRAY_UINT8, count) if 12 in fields else bytes(count)
     spec = SignatureSpec(fingerprint, quantization, motion_dim, length_ns)
-    return Message(device, epoch, seq, SignatureBatch(start_ns, codes, np.frombuffer(flags, np.uint8), hop_ns, spec))
+    return Message(
+        device, stream_id, seq, SignatureBatch(start_ns, codes, np.frombuffer(flags, np.uint8), hop_ns, spec)
+    )
 
 
 def _field(fields: dict[Any, Any], key: int, kind: type) -> Any:
@@ -286,7 +288,7 @@ def to_json(message: Message) -> str:
         {
             "version": VERSION,
             "device": message.device,
-            "epoch": message.epoch,
+            "stream_id": message.stream_id,
             "fingerprint": spec.fingerprint.hex(),
             "quantization": [group._asdict() for group in spec.quantization.groups],
             "motion_dim": spec.motion_dim,

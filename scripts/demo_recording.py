@@ -39,7 +39,7 @@ def main(package: Path, out: Path, everyone: bool) -> None:
     step = np.array(SCALE, np.float32)
     out.unlink(missing_ok=True)
     start_ns = START_NS
-    with Recorder(out, rate_hz=RATE_HZ, epoch=START_NS, scale=SCALE, device="seglearn-watch") as recorder:
+    with Recorder(out, rate_hz=RATE_HZ, stream_id=START_NS, scale=SCALE, device="seglearn-watch") as recorder:
         for number in chosen:
             counts = np.rint(data["X"][number] * ([STANDARD_GRAVITY] * 3 + [1] * 3) / SCALE)
             time_ns = start_ns + np.arange(len(counts)) * (NS_PER_S // RATE_HZ)

@@ -53,13 +53,15 @@ def message(device: str, seq: int, count: int) -> tuple[str, bytes]:
 
 def test_from_sink_to_store(broker: Broker, tmp_path: Path) -> None:
     subscribe(broker, tmp_path)
-    with open_sink(broker.url, device="wrist", epoch=7, spool=str(tmp_path / "spool")) as sink:
+    with open_sink(broker.url, device="wrist", stream_id=7, spool=str(tmp_path / "spool")) as sink:
         sink.publish(numbered(500))
     seen: list[CollectCounts] = []
     counts = collect(broker.url, f"store:{tmp_path / 's'}", count=500, timeout_s=10, on_progress=seen.append)
     assert counts == seen[-1] == CollectCounts(messages=len(seen), stored=500)
     assert_same(read_signatures(f"store:{tmp_path / 's'}"), numbered(500))
-    assert [(device, epoch) for device, epoch, *_ in iter_signatures(f"store:{tmp_path / 's'}")] == [("wrist", 7)]
+    assert [(device, stream_id) for device, stream_id, *_ in iter_signatures(f"store:{tmp_path / 's'}")] == [
+        ("wrist", 7)
+    ]
 
 
 def test_junk_and_repeats_are_counted_and_harm_nothing(
@@ -121,7 +123,7 @@ def test_broker_restarts_and_kills(broker: Broker, tmp_path: Path) -> None:
     )
     thread.start()
     options: dict[str, Any] = {"retry_s": 0.05, "max_retry_s": 0.2, "delay_s": 0}
-    with open_sink(broker.url, device="d", epoch=1, spool=str(tmp_path / "spool"), **options) as sink:
+    with open_sink(broker.url, device="d", stream_id=1, spool=str(tmp_path / "spool"), **options) as sink:
         for number in range(200):
             sink.publish(numbered(2, 2 * number))
             time.sleep(0.001)
@@ -144,7 +146,7 @@ collect(sys.argv[1], sys.argv[2], retry_s=0.05)
 def test_kill_9_of_the_collector_loses_nothing(broker: Broker, tmp_path: Path) -> None:
     into = f"store:{tmp_path / 's'}"
     subscribe(broker, tmp_path)
-    with open_sink(broker.url, device="d", epoch=1, spool=str(tmp_path / "spool"), delay_s=0) as sink:
+    with open_sink(broker.url, device="d", stream_id=1, spool=str(tmp_path / "spool"), delay_s=0) as sink:
         for first in range(0, 300, 100):
             child = subprocess.Popen([sys.executable, "-c", KILLED, broker.url, into], stdout=subprocess.PIPE)
             assert child.stdout is not None

@@ -9,7 +9,7 @@ import motionsig
 from motionsig import wire
 from motionsig.blocks import Quality, SampleBlock, concatenate
 from motionsig.errors import InputError
-from motionsig.pipeline import run, signature_epoch
+from motionsig.pipeline import run, signature_stream_id
 from motionsig.recordings.native import Recorder
 from motionsig.sensors.simulated import Oscillator
 from motionsig.sensors.simulated.trial import bench, mishaps
@@ -171,10 +171,10 @@ def test_a_live_run_recorded_and_replayed_gives_the_same_bytes(tmp_path):
                 yield block
 
     path, info = tmp_path / "live.msig", it.reader.info
-    with Recorder(path, rate_hz=it.reader.rate_hz, epoch=info.epoch, scale=info.scale) as log:
+    with Recorder(path, rate_hz=it.reader.rate_hz, stream_id=info.stream_id, scale=info.scale) as log:
         first = run(Recorded(), ENCODER, live)
     with motionsig.open_recording(path) as recording:
-        assert recording.info.epoch == info.epoch
+        assert recording.info.stream_id == info.stream_id
         again = run(recording, ENCODER, replayed)
     assert live.messages() == replayed.messages() != b""
     assert (first.samples, first.gaps, first.windows) == (again.samples, again.gaps, again.windows)
@@ -185,7 +185,7 @@ def test_a_live_run_recorded_and_replayed_gives_the_same_bytes(tmp_path):
 @pytest.mark.parametrize("chip", ["adxl345", "lis3dh"])
 def test_a_sensor_without_a_gyroscope_is_refused_live_and_recorded(chip, tmp_path):
     it = bench(chip)
-    with Recorder(tmp_path / "log", rate_hz=it.reader.rate_hz, epoch=1, scale=it.reader.info.scale) as log:
+    with Recorder(tmp_path / "log", rate_hz=it.reader.rate_hz, stream_id=1, scale=it.reader.info.scale) as log:
         for block in it.blocks(3):
             log.write(block)
     with motionsig.open_recording(tmp_path / "log") as recording:
@@ -213,7 +213,7 @@ def test_without_a_gyroscope_even_a_torn_start_is_refused(motion, first):
         run(Cut(50, times(1000, 50), data, (1,)), ENCODER, Wired())
 
 
-def test_an_epoch_names_samples_encoder_and_hop():
+def test_a_stream_id_names_samples_encoder_and_hop():
     card = ENCODER.card
-    assert len({signature_epoch(*given) for given in ((1, card, 64), (2, card, 64), (1, card, 32))}) == 3
-    assert 0 <= signature_epoch(1, card, 64) < 2**63
+    assert len({signature_stream_id(*given) for given in ((1, card, 64), (2, card, 64), (1, card, 32))}) == 3
+    assert 0 <= signature_stream_id(1, card, 64) < 2**63

@@ -33,7 +33,7 @@ def message(count, *, seq=7, gaps=(), smooth=False, quality=0, seed=0):
 
 
 def same(a, b):
-    assert (a.device, a.epoch, a.seq) == (b.device, b.epoch, b.seq)
+    assert (a.device, a.stream_id, a.seq) == (b.device, b.stream_id, b.seq)
     assert a.signatures.spec == b.signatures.spec and a.signatures.hop_ns == b.signatures.hop_ns
     for name in ("start_ns", "codes", "quality"):
         assert np.array_equal(getattr(a.signatures, name), getattr(b.signatures, name)), name
@@ -105,14 +105,14 @@ def test_json_is_for_people():
     [
         ({"device": ""}, "device: expected a name of 1 to 128 characters"),
         ({"device": "x" * 129}, "device: expected"),
-        ({"epoch": -1}, "epoch: expected an integer from 0"),
-        ({"epoch": 2**63}, "epoch: expected an integer from 0"),
+        ({"stream_id": -1}, "stream_id: expected an integer from 0"),
+        ({"stream_id": 2**63}, "stream_id: expected an integer from 0"),
         ({"seq": 2**63 - 1}, "seq: expected an integer from 0"),
     ],
 )
 def test_encode_refuses_what_no_receiver_could_take(change, what):
     sent = message(2)
-    fields = {"device": sent.device, "epoch": sent.epoch, "seq": sent.seq} | change
+    fields = {"device": sent.device, "stream_id": sent.stream_id, "seq": sent.seq} | change
     with pytest.raises(InputError, match=what):
         wire.encode(wire.Message(signatures=sent.signatures, **fields))
     with pytest.raises(InputError, match="at most 1048576 bytes"):
@@ -153,7 +153,7 @@ def altered(**fields):
         (altered(field_0=None), "format version 1, got None"),
         (altered(field_1=5), "expected str under key 1, got int"),
         (altered(field_1=""), "device: expected a name"),
-        (altered(field_2=2**63), "epoch: expected"),
+        (altered(field_2=2**63), "stream_id: expected"),
         (altered(field_3=2**63 - 1), "within 63 bits"),
         (altered(field_4=b"short"), "fingerprint of 8 bytes, got 5"),
         (altered(field_5=[]), "expected 1 to 256 codes"),

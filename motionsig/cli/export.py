@@ -27,7 +27,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="a file ending in .csv, .npz or .parquet")
     parser.add_argument("--device", metavar="NAME", help="only what this device published")
     parser.add_argument("--fingerprint", metavar="HEX", help="only what this encoder made; needed if there are several")
-    parser.add_argument("--epoch", type=int, metavar="N", help="only this epoch: one log, as replay shows it")
+    parser.add_argument("--stream-id", type=int, metavar="N", help="only this stream: one log, as replay shows it")
     parser.set_defaults(command=_export)
 
 
@@ -37,7 +37,7 @@ def _export(options: argparse.Namespace) -> int:
         raise InputError(f"OUT: expected a name ending in {', '.join(_WRITERS)}, got {str(options.out)!r}")
     fingerprint = None if options.fingerprint is None else fingerprint_bytes(options.fingerprint)
     rows = _one_hop(
-        iter_signatures(options.source, device=options.device, fingerprint=fingerprint, epoch=options.epoch)
+        iter_signatures(options.source, device=options.device, fingerprint=fingerprint, stream_id=options.stream_id)
     )
     # Beside its place until it is whole: a failed export leaves no half table behind, and no old one lost.
     part = options.out.with_name(options.out.name + ".part")
@@ -59,27 +59,29 @@ def _one_hop(rows: Rows) -> Rows:
         if batch.hop_ns != first.hop_ns:
             raise InputError(
                 f"expected signatures every {first.hop_ns / NS_PER_S:g} s, got some every {batch.hop_ns / NS_PER_S:g} "
-                "s; choose a log with --epoch"
+                "s; choose a log with --stream-id"
             )
         yield part
     if first is None:
-        raise InputError("expected signatures to export, got none of that epoch")
+        raise InputError("expected signatures to export, got none of that stream")
 
 
 def _write_csv(rows: Rows, out: Path) -> int:
     total = 0
     with open(out, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        for device, epoch, seq, batch in rows:
+        for device, stream_id, seq, batch in rows:
             if not total:
                 codes = [f"code_{i}" for i in range(batch.codes.shape[1])]
-                table.writerow(["device", "epoch", "seq", "start_ns", "start_utc", "quality", "fingerprint", *codes])
+                table.writerow(
+                    ["device", "stream_id", "seq", "start_ns", "start_utc", "quality", "fingerprint", *codes]
+                )
             fingerprint = batch.spec.fingerprint.hex()
             fields = zip(
                 seq.tolist(), batch.start_ns.tolist(), batch.quality.tolist(), batch.codes.tolist(), strict=True
             )
             for number, start_ns, quality, values in fields:
-                table.writerow([device, epoch, number, start_ns, iso_time(start_ns), quality, fingerprint, *values])
+                table.writerow([device, stream_id, number, start_ns, iso_time(start_ns), quality, fingerprint, *values])
             total += len(seq)
     return total
 
@@ -94,7 +96,7 @@ def _write_npz(rows: Rows, out: Path) -> int:
         np.savez_compressed(
             file,
             device=np.repeat([device for device, *_ in parts], counts),
-            epoch=np.repeat(np.array([epoch for _, epoch, *_ in parts], np.int64), counts),
+            stream_id=np.repeat(np.array([stream_id for _, stream_id, *_ in parts], np.int64), counts),
             seq=np.concatenate([seq for _, _, seq, _ in parts]),
             start_ns=np.concatenate([batch.start_ns for *_, batch in parts]),
             quality=np.concatenate([batch.quality for *_, batch in parts]),
@@ -116,11 +118,11 @@ def _write_parquet(rows: Rows, out: Path) -> int:
         raise MissingExtraError("Parquet needs pyarrow: pip install 'motionsig[parquet]'") from error
     total, table = 0, None
     try:
-        for device, epoch, seq, batch in rows:
+        for device, stream_id, seq, batch in rows:
             count, dim = batch.codes.shape
             columns = {
                 "device": pa.array([device] * count),
-                "epoch": pa.array(np.full(count, epoch, np.int64)),
+                "stream_id": pa.array(np.full(count, stream_id, np.int64)),
                 "seq": pa.array(seq),
                 "start": pa.array(batch.start_ns, pa.timestamp("ns", tz="UTC")),
                 "quality": pa.array(batch.quality),

@@ -47,7 +47,7 @@ def _record(options: argparse.Namespace) -> int:
         Recorder(
             options.out,
             rate_hz=sensor.rate_hz,
-            epoch=sensor.info.epoch,
+            stream_id=sensor.info.stream_id,
             scale=sensor.info.scale,
             device=sensor.info.device,
         ) as log,

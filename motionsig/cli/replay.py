@@ -22,7 +22,7 @@ from motionsig.cli.progress import Progress, progress
 from motionsig.conventions import NS_PER_S, RAW_BYTES_PER_SAMPLE
 from motionsig.encoders import DEVICES, Encoder, open_encoder
 from motionsig.errors import InputError, RecordingError, SinkError
-from motionsig.pipeline import run, signature_epoch
+from motionsig.pipeline import run, signature_stream_id
 from motionsig.publishers import Sink, open_sink, split_url
 from motionsig.raw_size import RawSize
 from motionsig.recordings import open_recording
@@ -129,7 +129,7 @@ def _replay(options: argparse.Namespace) -> int:
     if totals.conflicts:
         raise SinkError(
             f"{_without_login(options.to)}: expected {totals.signatures} signatures stored, got {totals.conflicts} "
-            "that differ from what is there under the same device, epoch and number; what is there was kept. "
+            "that differ from what is there under the same device, stream id and number; what is there was kept. "
             "Another processor rounds otherwise: give its replay another --name"
         )
     return 1 if failed else 0
@@ -154,9 +154,9 @@ def _replay_one(
         info = source.info
         if picture:
             picture.begin(info, source.rate_hz)
-        epoch = signature_epoch(info.epoch, card, hop)
+        stream_id = signature_stream_id(info.stream_id, card, hop)
         device = info.device if options.name is None else options.name
-        sink = stack.enter_context(open_sink(options.to, device=device, epoch=epoch, **_patience(options.to)))
+        sink = stack.enter_context(open_sink(options.to, device=device, stream_id=stream_id, **_patience(options.to)))
         totals.raw_batch_s = MESSAGE_SIGNATURES * hop / card.rate_hz
         if speed != math.inf:
             totals.raw_batch_s = min(totals.raw_batch_s, DELAY_S)
@@ -167,7 +167,9 @@ def _replay_one(
         # Opening and delivery are part of the work; what only observes it is not.
         sink.close()
         totals.elapsed_s += time.monotonic() - began - watched.observing_s
-    totals.logs.append({"log": str(log), "samples": summary.samples, "signatures": summary.signatures, "epoch": epoch})
+    totals.logs.append(
+        {"log": str(log), "samples": summary.samples, "signatures": summary.signatures, "stream_id": stream_id}
+    )
     totals.samples += summary.samples
     totals.not_finite += summary.not_finite
     totals.gaps += summary.gaps
@@ -297,7 +299,7 @@ def _table(totals: _Totals, options: argparse.Namespace) -> str:
     pace = f"{totals.elapsed_s:.2f} s for {totals.covered_s:.1f} s of motion, {totals.realtime_factor:,.0f} x real time"
     stored = f", {totals.duplicates} of them already there" if totals.duplicates else ""
     none = "" if totals.windows else "    none: a signature needs 2.56 s without a gap"
-    lines = [f"{log['log']}: {log['signatures']:,} signatures, epoch {log['epoch']}" for log in totals.logs]
+    lines = [f"{log['log']}: {log['signatures']:,} signatures, stream {log['stream_id']}" for log in totals.logs]
     lines += [
         f"samples            {totals.samples:14,d}    {losses}",
         f"windows            {totals.windows:14,d}{none}",

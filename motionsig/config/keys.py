@@ -36,7 +36,7 @@ _PLACES = {
 """Options of a sink whose key is not sink.OPTION."""
 
 _NOT_KEYS = (
-    *("device", "epoch", "stage", "availability", "home_assistant"),
+    *("device", "stream_id", "epoch", "stage", "availability", "home_assistant"),
     *("full_timeout_s", "busy_timeout_s", "close_timeout_s", "close_limit_s"),
 )
 """Options of a sink that the daemon sets by itself: who and when, what other keys say, and how long it may wait."""

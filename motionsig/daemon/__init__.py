@@ -22,10 +22,10 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from motionsig.blocks import SampleBlock, SourceInfo
+from motionsig.closing import Closing
 from motionsig.config import Config, differences, load_config
 from motionsig.daemon.delivery import Delivery
 from motionsig.daemon.journal import ALWAYS, Repeats, log_to_journal
@@ -73,7 +73,7 @@ _QUALITY_S = 300.0
 _DAY_S = 86400.0
 
 
-class LiveStream(Protocol):
+class LiveStream(Closing, Protocol):
     """What the daemon asks of a sensor; `motionsig.sensors.open_sensor` returns one."""
 
     @property
@@ -92,14 +92,6 @@ class LiveStream(Protocol):
     def unix_offset_ns(self) -> int: ...
 
     def __iter__(self) -> Iterator[SampleBlock]: ...
-
-    def close(self) -> None: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None: ...
 
 
 @runtime_checkable
@@ -220,7 +212,7 @@ class Daemon:
     def _measure(self, config: Config) -> Metrics | None:
         return None if config.prometheus is None else Metrics(config.prometheus, lambda: self.status)
 
-    def _open_sink(self, epoch: int) -> Sink:
+    def _open_sink(self, stream_id: int) -> Sink:
         config = self._begun_with
         url, (scheme, location, _) = config.sink_url, split_url(config.sink_url)
         options = _IN_TIME.get(scheme, {}) | dict(config.sink_options)
@@ -235,7 +227,7 @@ class Daemon:
             if not Path(location).is_absolute():
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             url = f"{scheme}:{path}"
-        return open_sink(url, device=config.name, epoch=epoch, **options)
+        return open_sink(url, device=config.name, stream_id=stream_id, **options)
 
     def stop(self) -> None:
         """End soon and orderly; for a signal handler."""
@@ -299,7 +291,7 @@ class Daemon:
     def _stream(self, sensor: LiveStream) -> None:
         """Make signatures of the sensor's samples until it or we are at an end."""
         hop = self._begun_with.hop
-        self._delivery.follow(sensor.info.epoch, sensor.unix_offset_ns, hop)
+        self._delivery.follow(sensor.info.stream_id, sensor.unix_offset_ns, hop)
         try:
             blocks = iter(sensor)
         except SensorError:
@@ -457,7 +449,7 @@ class Daemon:
             "windows": encoder.windows,
             "windows_lost": encoder.windows_lost,
             "on_edgetpu": encoder.on_edgetpu,
-            "epoch": delivery.epoch,
+            "stream_id": delivery.stream_id,
             "clock_steps": delivery.clock_steps,
             "sink": {
                 "url": config.sink_url,

@@ -1,12 +1,12 @@
 """The daemon's sink: numbered, in the right time, opened again after a failure.
 
 A signature's number is its window's, counted over the life of the sensor's stream, so that another model, a window that
-could not be encoded or a dropped signature never gives one number to two. Its epoch stands for stream, model, hop and
-clock.
+could not be encoded or a dropped signature never gives one number to two. Its stream id stands for stream, model, hop
+and clock.
 
 Samples are stamped by a clock that no step of the wall clock bends. When the wall clock is set (a machine without a
 battery boots in the past), the windows go on undisturbed, and from then on their times are put right as they leave,
-under an epoch of their own.
+under a stream id of their own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from motionsig.blocks import Quality, SignatureBatch, concatenate
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import MotionsigError, SinkError
 from motionsig.model_card import ModelCard
-from motionsig.pipeline import signature_epoch
+from motionsig.pipeline import signature_stream_id
 from motionsig.publishers import Sink, SinkCounts
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ _FIRST_PAUSE_S, _MOST_PAUSE_S = 1.0, 60.0
 _STEP_NS = NS_PER_S // 10
 """What the wall clock is off by more has been set: slewing moves the monotonic clock as much."""
 
-_EPOCHS = 1 << 63
+_STREAM_IDS = 1 << 63
 
 _FRAME_BYTES = 20
 """What a spool adds to each message."""
@@ -53,14 +53,14 @@ _PATIENCE_S = 0.5
 
 
 class Counted(Protocol):
-    """What gives signatures their numbers and epochs: the windows so far, and the model that made the last ones."""
+    """What gives signatures their numbers and stream ids: the windows so far, and the model that made the last ones."""
 
     windows: int
     maker: ModelCard
 
 
 class _Numbered(NamedTuple):
-    epoch: int
+    stream_id: int
     seq: int
     signatures: SignatureBatch
 
@@ -84,18 +84,18 @@ class Delivery:
     """
 
     def __init__(self, opener: Callable[[int], Sink], encoder: Counted) -> None:
-        """`opener` opens the sink for an epoch; `encoder` knows the model and has counted the windows."""
+        """`opener` opens the sink for a stream id; `encoder` knows the model and has counted the windows."""
         self._opener, self._encoder = opener, encoder
         self._sink: Sink | None = None
         self._opened_once = False
         self._held: deque[_Numbered] = deque()
         self._held_rows = 0
-        self._next: tuple[int, int] | None = None  # the epoch and number that the sink would give by itself
+        self._next: tuple[int, int] | None = None  # the stream id and number that the sink would give by itself
         self._retry_s, self._pause_s = 0.0, _FIRST_PAUSE_S
         self._past = Delivered()
         self._trouble: str | None = None
-        # Until there is a stream nothing is published, but the sink is open, and tells others of an epoch.
-        self._stream_epoch = int.from_bytes(os.urandom(8), "big") >> 1
+        # Until there is a stream nothing is published, but the sink is open, and tells others of a stream id.
+        self._source_stream_id = int.from_bytes(os.urandom(8), "big") >> 1
         self._branch = self._first_window = self._correction_ns = 0
         self._hop: int | None = None
         self._source_offset_ns: int | None = None
@@ -103,13 +103,13 @@ class Delivery:
         self.bridged = 0
         self.signature_bytes = 0
 
-    def follow(self, stream_epoch: int, offset_ns: int, hop: int | None) -> None:
+    def follow(self, source_stream_id: int, offset_ns: int, hop: int | None) -> None:
         """Number from 0 what comes of a new stream of samples, which is stamped `offset_ns` after monotonic time."""
-        self._stream_epoch, self._source_offset_ns, self._hop = stream_epoch, offset_ns, hop
+        self._source_stream_id, self._source_offset_ns, self._hop = source_stream_id, offset_ns, hop
         self._branch, self._first_window, self._correction_ns = 0, self._encoder.windows, 0
 
     def branch(self) -> None:
-        """Go on under another epoch: from here on windows are not what one run over the whole stream would make."""
+        """Go on under another stream_id: from here on windows are not what one run over the whole stream would make."""
         self._branch += 1
 
     def set_clock(self, offset_ns: int) -> None:
@@ -123,21 +123,21 @@ class Delivery:
             self.branch()
             log.warning(
                 "the wall clock was set by %+.1f s; no window is touched, and what leaves from here on is stamped by "
-                "it, as epoch %d",
+                "it, as stream id %d",
                 step_ns / NS_PER_S,
-                self.epoch,
+                self.stream_id,
             )
 
     @property
-    def epoch(self) -> int:
-        """The epoch of what was published last."""
+    def stream_id(self) -> int:
+        """The stream id of what was published last."""
         card = self._encoder.maker
-        stream = (self._stream_epoch + self._branch) % _EPOCHS
-        return signature_epoch(stream, card, card.hop if self._hop is None else self._hop)
+        stream = (self._source_stream_id + self._branch) % _STREAM_IDS
+        return signature_stream_id(stream, card, card.hop if self._hop is None else self._hop)
 
     def _open(self) -> Sink:
         try:
-            sink = self._opener(self.epoch)
+            sink = self._opener(self.stream_id)
         except SinkError:
             raise
         except OSError as error:
@@ -147,7 +147,7 @@ class Delivery:
                 raise
             # It was right before: a certificate is being replaced, say.
             raise SinkError(str(error)) from error
-        self._opened_once, self._next = True, (self.epoch, 0)
+        self._opened_once, self._next = True, (self.stream_id, 0)
         return sink
 
     def publish(self, signatures: SignatureBatch) -> None:
@@ -157,11 +157,11 @@ class Delivery:
         self.bridged += int(np.count_nonzero(signatures.quality & Quality.BRIDGED))
         right = replace(signatures, start_ns=signatures.start_ns + self._correction_ns)
         # All windows of this batch were counted just now; those before it that failed have left their numbers free.
-        self._hold(_Numbered(self.epoch, self._encoder.windows - self._first_window - len(right), right))
+        self._hold(_Numbered(self.stream_id, self._encoder.windows - self._first_window - len(right), right))
         self.deliver()
 
     def _hold(self, numbered: _Numbered) -> None:
-        one = wire.Message("x" * 16, numbered.epoch, numbered.seq, numbered.signatures[:1])
+        one = wire.Message("x" * 16, numbered.stream_id, numbered.seq, numbered.signatures[:1])
         self.signature_bytes = len(wire.encode(one)) + _FRAME_BYTES
         self._held.append(numbered)
         self._held_rows += len(numbered.signatures)
@@ -192,19 +192,23 @@ class Delivery:
         self._trouble, self._pause_s = None, _FIRST_PAUSE_S
 
     def _publish_oldest(self, sink: Sink) -> None:
-        epoch, seq, signatures = self._held[0]
+        stream_id, seq, signatures = self._held[0]
         joined, rows = [signatures], len(signatures)
         for other in itertools.islice(self._held, 1, None):
             same = (other.signatures.spec, other.signatures.hop_ns) == (signatures.spec, signatures.hop_ns)
-            if not same or (other.epoch, other.seq) != (epoch, seq + rows) or rows + len(other.signatures) > _JOINED:
+            if (
+                not same
+                or (other.stream_id, other.seq) != (stream_id, seq + rows)
+                or rows + len(other.signatures) > _JOINED
+            ):
                 break
             joined.append(other.signatures)
             rows += len(other.signatures)
-        if self._next != (epoch, seq):
-            sink.begin(epoch, seq)
+        if self._next != (stream_id, seq):
+            sink.begin(stream_id, seq)
         self._next = None  # until it is known how far it got
         sink.publish(concatenate(joined))
-        self._next = (epoch, seq + rows)
+        self._next = (stream_id, seq + rows)
         for _ in joined:
             self._held.popleft()
         self._held_rows -= rows

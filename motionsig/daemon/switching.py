@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from motionsig.blocks import Quality, SignatureBatch, WindowBatch
+from motionsig.closing import Closing
 from motionsig.daemon.verdicts import Verdict, Verdicts, installation
 from motionsig.encoders import (
     Encoder,
@@ -87,7 +88,7 @@ class _Trial:
     faults: int = 0
 
 
-class SwitchingEncoder:
+class SwitchingEncoder(Closing):
     """An Encoder that stays when its model goes.
 
     windows: handed to it so far; windows_lost: of those, without a signature, because the device failed; on_edgetpu.
@@ -410,12 +411,6 @@ class SwitchingEncoder:
             if model is not None:
                 self._give_back(model.folder)
                 model.encoder.close()
-
-    def __enter__(self) -> SwitchingEncoder:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
 
 def _is_installed(folder: Path) -> bool:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from importlib import resources
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol
 
 import numpy as np
 
 from motionsig.blocks import Quality, SignatureBatch, WindowBatch
+from motionsig.closing import Closing
 from motionsig.encoders import installed as installed
 from motionsig.encoders.host import HostEncoder, Network
 from motionsig.errors import InputError, ModelError
@@ -24,7 +24,7 @@ DEFAULT_MODEL = "motion64"
 DEVICES = "auto, cpu, edgetpu[:usb|:pci][:N] or reference"
 
 
-class Encoder(Protocol):
+class Encoder(Closing, Protocol):
     """Stateless: each signature depends on its own window alone. `device` says what runs the network now.
 
     A context manager; left unclosed, it lets go of its device when it is no longer referred to.
@@ -37,14 +37,6 @@ class Encoder(Protocol):
     def device(self) -> str: ...
 
     def encode(self, windows: WindowBatch) -> SignatureBatch: ...
-
-    def close(self) -> None: ...
-
-    def __enter__(self) -> Encoder: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None: ...
 
 
 def shipped_models() -> dict[str, Path]:

@@ -6,13 +6,13 @@ Every device puts its own network into this frame, so that signatures depend on 
 from __future__ import annotations
 
 import threading
-from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.blocks import SignatureBatch, WindowBatch
+from motionsig.closing import Closing
 from motionsig.errors import EncoderError, ModelError
 from motionsig.frontend import CHUNK
 from motionsig.model_card import ModelCard
@@ -45,7 +45,7 @@ class Border(NamedTuple):
     zero_point: int
 
 
-class HostEncoder:
+class HostEncoder(Closing):
     """An Encoder: the card's front end and posture on the host, the motion codes from a network. For any thread."""
 
     def __init__(self, card: ModelCard, network: Network) -> None:
@@ -78,14 +78,6 @@ class HostEncoder:
         with self._lock:
             self._closed = True
             self._network.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        self.close()
 
 
 def network_input(card: ModelCard, windows: NDArray[np.float32]) -> tuple[Codes, NDArray[np.float32]]:

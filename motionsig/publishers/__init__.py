@@ -1,7 +1,7 @@
 """Where signatures go, by URL: a broker (mqtt://, mqtts://), a local database (store:) or a file (file:).
 
-A sink is handed signatures only; nothing here can reach a sample. It numbers them from 0 within its epoch, and
-(device, epoch, seq) names a signature for good: whoever gets one twice may drop it.
+A sink is handed signatures only; nothing here can reach a sample. It numbers them from 0 within its stream, and
+(device, stream_id, seq) names a signature for good: whoever gets one twice may drop it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
@@ -18,8 +17,9 @@ from numpy.typing import NDArray
 
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, concatenate
+from motionsig.closing import Closing
 from motionsig.errors import InputError
-from motionsig.options import keyword_options, parse_options
+from motionsig.options import keyword_options, parse_options, renamed_keywords
 
 SCHEMES = ("mqtt", "mqtts", "store", "file")
 
@@ -47,7 +47,7 @@ class SinkCounts:
     spool_limit_bytes: int = 0
 
 
-class Sink(Protocol):
+class Sink(Closing, Protocol):
     """Takes signatures; a context manager. Using one after `close` raises SinkError; closing twice is harmless."""
 
     @property
@@ -66,8 +66,8 @@ class Sink(Protocol):
     def turned_s(self) -> float:
         """time.monotonic() at which what delivers in the background last went round; now, where nothing does."""
 
-    def begin(self, epoch: int, seq: int) -> None:
-        """Number what is published from here on from `seq` within `epoch`; raise InputError for what cannot be."""
+    def begin(self, stream_id: int, seq: int) -> None:
+        """Number what is published from here on from `seq` within `stream_id`; raise InputError for what cannot be."""
 
     def publish(self, signatures: SignatureBatch) -> None:
         """Take a batch; once this returns, the end of the process does not lose it. Empty is harmless."""
@@ -75,18 +75,13 @@ class Sink(Protocol):
     def close(self) -> None:
         """Finish within a bounded time."""
 
-    def __enter__(self) -> Sink: ...
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None: ...
-
-
-def open_sink(url: str, *, device: str | None = None, epoch: int | None = None, **options: Any) -> Sink:
+@renamed_keywords(epoch="stream_id")
+def open_sink(url: str, *, device: str | None = None, stream_id: int | None = None, **options: Any) -> Sink:
     """Open the sink a URL names: mqtt://host, mqtts://host, store:PATH or file:PATH.
 
-    device: who measured, by default this host's name. epoch: names this stream of signatures, by default the time in
-    ns; give the recording's own to replay it without storing it twice. Options are those of the scheme
+    device: who measured, by default this host's name. stream_id: names this stream of signatures, by default the time
+    in ns; give the recording's own to replay it without storing it twice. Options are those of the scheme
     (`sink_options`), in the URL's query or as keywords; a keyword wins.
     Raises InputError for a scheme, option or value that does not exist, SinkError where the sink cannot be used.
     """
@@ -97,11 +92,11 @@ def open_sink(url: str, *, device: str | None = None, epoch: int | None = None, 
         import socket
 
         device = socket.gethostname()
-    epoch = time.time_ns() if epoch is None else epoch
-    wire.check_origin(device, epoch)
+    stream_id = time.time_ns() if stream_id is None else stream_id
+    wire.check_origin(device, stream_id)
     opener = sink_opener(scheme)
     keywords = parse_options({**query, **options}, sink_options(scheme), where=f"{scheme}:", lowest=0)
-    return opener(location, device=device, epoch=epoch, **keywords)
+    return opener(location, device=device, stream_id=stream_id, **keywords)
 
 
 def sink_opener(scheme: str) -> Callable[..., Sink]:
@@ -121,7 +116,7 @@ def sink_opener(scheme: str) -> Callable[..., Sink]:
 
 def sink_options(scheme: str) -> dict[str, str]:
     """Return the options of a scheme, name by name, with the type as written in its opener's signature."""
-    return keyword_options(sink_opener(scheme), leave_out=("device", "epoch"))
+    return keyword_options(sink_opener(scheme), leave_out=("device", "stream_id"))
 
 
 def split_url(url: str) -> tuple[str, str, dict[str, str]]:
@@ -155,15 +150,15 @@ def iter_signatures(
     *,
     device: str | None = None,
     fingerprint: bytes | None = None,
-    epoch: int | None = None,
+    stream_id: int | None = None,
     rows: int = 4096,
 ) -> Iterator[tuple[str, int, NDArray[np.int64], SignatureBatch]]:
-    """Yield (device, epoch, seq (k,) int64, signatures (k,)) from a store: or file:, at most `rows` at a time.
+    """Yield (device, stream_id, seq (k,) int64, signatures (k,)) from a store: or file:, at most `rows` at a time.
 
-    device, fingerprint, epoch: only what was published by that device, made by that encoder, in that epoch. Ordered by
-    (device, epoch, seq), each signature once. Memory does not grow with a store; for a file it grows by one small entry
-    per message. Raises InputError where nothing matches or more than one encoder does and none was chosen, SinkError
-    for a file that is not ours.
+    device, fingerprint, stream_id: only what was published by that device, made by that encoder, in that stream.
+    Ordered by (device, stream_id, seq), each signature once. Memory does not grow with a store; for a file it grows by
+    one small entry per message. Raises InputError where nothing matches or more than one encoder does and none was
+    chosen, SinkError for a file that is not ours.
     """
     scheme, location, query = split_url(url)
     if query:
@@ -180,21 +175,23 @@ def iter_signatures(
         raise InputError(
             f"{url!r}: expected store:PATH or file:PATH to read signatures from, got {scheme or 'no scheme'}"
         )
-    return (part for part in found if epoch is None or part[1] == epoch)
+    return (part for part in found if stream_id is None or part[1] == stream_id)
 
 
+@renamed_keywords(epoch="stream_id")
 def read_signatures(
-    url: str, *, device: str | None = None, fingerprint: bytes | str | None = None, epoch: int | None = None
+    url: str, *, device: str | None = None, fingerprint: bytes | str | None = None, stream_id: int | None = None
 ) -> SignatureBatch:
-    """Return the signatures of a store: or file:, ordered by (device, epoch, seq).
+    """Return the signatures of a store: or file:, ordered by (device, stream_id, seq).
 
-    device, epoch, fingerprint (8 bytes, or hexadecimal digits as `motionsig models` shows them) choose among several.
-    Raises what `iter_signatures` does, and InputError where none match or the encoder was run with different hops.
+    device, stream_id, fingerprint (8 bytes, or hexadecimal digits as `motionsig models` shows them) choose among
+    several. Raises what `iter_signatures` does, and InputError where none match or the encoder was run with different
+    hops.
     """
     chosen = fingerprint_bytes(fingerprint) if isinstance(fingerprint, str) else fingerprint
-    parts = [batch for *_, batch in iter_signatures(url, device=device, fingerprint=chosen, epoch=epoch)]
+    parts = [batch for *_, batch in iter_signatures(url, device=device, fingerprint=chosen, stream_id=stream_id)]
     if not parts:
-        raise InputError(f"{url}: expected signatures of epoch {epoch}, got none")
+        raise InputError(f"{url}: expected signatures of stream {stream_id}, got none")
     return concatenate(parts)
 
 

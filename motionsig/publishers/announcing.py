@@ -1,7 +1,8 @@
 """What a device says of itself, retained, beside its signatures: that it is there, how it fares, what it is.
 
     PREFIX/DEVICE/availability              {"state": "online", "epoch": N}, or "offline": at the end, or by the will,
-                                            which names the epoch in which the connection began
+                                            epoch is the stream id; the will has that of
+                                            the time when the connection began
     PREFIX/DEVICE/state                     what the owner reports
     DISCOVERY/COMPONENT/NODE/KEY/config     for Home Assistant: one entity each, all of one device
 
@@ -88,7 +89,7 @@ class Announcer:
         self._state = b""
         self._state_sent = b""
         self._state_sent_s = -math.inf
-        self._epoch_sent: int | None = None
+        self._stream_id_sent: int | None = None
         self._all_sent_s = -math.inf
         self._again_s = math.inf
 
@@ -105,11 +106,11 @@ class Announcer:
         except (TypeError, ValueError) as error:
             raise InputError(f"state: expected what JSON can hold, got {state!r}: {error}") from error
 
-    def availability(self, state: str, epoch: int) -> list[Retained]:
+    def availability(self, state: str, stream_id: int) -> list[Retained]:
         """Return what says that the device is "online" or "offline"; empty unless that is wanted."""
         if not self._availability:
             return []
-        return [Retained(f"{self._topic}/availability", _json({"state": state, "epoch": epoch}))]
+        return [Retained(f"{self._topic}/availability", _json({"state": state, "epoch": stream_id}))]
 
     def connected(self, now_s: float) -> None:
         """Begin a connection: everything is said."""
@@ -120,16 +121,16 @@ class Announcer:
         if topic == self.status_topic and payload == b"online" and self._again_s == math.inf:
             self._again_s = max(now_s, self._all_sent_s + AGAIN_AFTER_S) + random.uniform(0, AGAIN_JITTER_S)
 
-    def due(self, now_s: float, epoch: int) -> list[Retained]:
+    def due(self, now_s: float, stream_id: int) -> list[Retained]:
         """Return what is to be said now; the caller says it."""
         everything = now_s >= self._again_s
         said: list[Retained] = []
         if everything:
             self._again_s, self._all_sent_s = math.inf, now_s
             said += self._discovery
-        if everything or epoch != self._epoch_sent:
-            self._epoch_sent = epoch
-            said += self.availability("online", epoch)
+        if everything or stream_id != self._stream_id_sent:
+            self._stream_id_sent = stream_id
+            said += self.availability("online", stream_id)
         state = self._state
         changed = state != self._state_sent and now_s >= self._state_sent_s + STATE_EVERY_S
         if state and (everything or changed):

@@ -14,7 +14,6 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from types import TracebackType
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, concatenate
+from motionsig.closing import Closing
 from motionsig.errors import InputError, SinkError, WireError
 from motionsig.publishers import SinkCounts
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, check_begin, check_max_message_bytes, pack
@@ -116,13 +116,13 @@ def _find_tail(fd: int, path: str) -> int:
         reach *= 8
 
 
-class FileSink:
-    """Signatures appended to a file, numbered from 0 in this epoch until `begin` says otherwise."""
+class FileSink(Closing):
+    """Signatures appended to a file, numbered from 0 in this stream until `begin` says otherwise."""
 
-    def __init__(self, path: str, *, device: str, epoch: int, max_message_bytes: int, compress: bool) -> None:
+    def __init__(self, path: str, *, device: str, stream_id: int, max_message_bytes: int, compress: bool) -> None:
         self._path = path
         self._device = device
-        self._epoch = epoch
+        self._stream_id = stream_id
         self._max_message_bytes = max_message_bytes
         self._compress = compress
         self._seq = 0
@@ -165,10 +165,10 @@ class FileSink:
         """Now: nothing is left to the background."""
         return time.monotonic()
 
-    def begin(self, epoch: int, seq: int) -> None:
-        """Number what is published from here on from `seq` within `epoch`."""
-        check_begin(self._device, epoch, seq)
-        self._epoch, self._seq = epoch, seq
+    def begin(self, stream_id: int, seq: int) -> None:
+        """Number what is published from here on from `seq` within `stream_id`."""
+        check_begin(self._device, stream_id, seq)
+        self._stream_id, self._seq = stream_id, seq
 
     def publish(self, signatures: SignatureBatch) -> None:
         """Append a batch in one write. Raises SinkError, and has then appended none of it."""
@@ -177,7 +177,7 @@ class FileSink:
         packed = pack(
             signatures,
             device=self._device,
-            epoch=self._epoch,
+            stream_id=self._stream_id,
             seq=self._seq,
             max_message_bytes=self._max_message_bytes,
             compress=self._compress,
@@ -201,20 +201,12 @@ class FileSink:
             fd, self._fd = self._fd, -1
             os.close(fd)
 
-    def __enter__(self) -> FileSink:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
 
 def open_file(
     path: str,
     *,
     device: str,
-    epoch: int,
+    stream_id: int,
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     compress: bool = False,
 ) -> FileSink:
@@ -223,14 +215,14 @@ def open_file(
     max_message_bytes: where a batch is cut into messages. compress: pack the codes where that makes them smaller.
     """
     check_max_message_bytes(max_message_bytes)
-    return FileSink(path, device=device, epoch=epoch, max_message_bytes=max_message_bytes, compress=compress)
+    return FileSink(path, device=device, stream_id=stream_id, max_message_bytes=max_message_bytes, compress=compress)
 
 
 class _Piece(NamedTuple):
     """Rows `skip` to `skip + rows` of the message at start:end, kept in memory instead of the message itself."""
 
     device: str
-    epoch: int
+    stream_id: int
     seq: int
     rows: int
     skip: int
@@ -258,7 +250,7 @@ def _not_covered(covered: list[tuple[int, int]], begin: int, end: int) -> list[t
 
 
 def _pieces(fd: int, path: str, device: str | None, fingerprint: bytes | None) -> list[_Piece]:
-    """Return what to read, sorted by (device, epoch, seq), each signature once."""
+    """Return what to read, sorted by (device, stream_id, seq), each signature once."""
     pieces: list[_Piece] = []
     covered: dict[tuple[str, int], list[tuple[int, int]]] = {}
     fingerprints = set()
@@ -268,9 +260,11 @@ def _pieces(fd: int, path: str, device: str | None, fingerprint: bytes | None) -
         fingerprints.add(message.signatures.spec.fingerprint)
         if fingerprint is not None and message.signatures.spec.fingerprint != fingerprint:
             continue
-        ranges = covered.setdefault((message.device, message.epoch), [])
+        ranges = covered.setdefault((message.device, message.stream_id), [])
         for first, last in _not_covered(ranges, message.seq, message.seq + len(message.signatures)):
-            pieces.append(_Piece(message.device, message.epoch, first, last - first, first - message.seq, start, end))
+            pieces.append(
+                _Piece(message.device, message.stream_id, first, last - first, first - message.seq, start, end)
+            )
     known = ", ".join(sorted(found.hex() for found in fingerprints))
     if not pieces:
         wanted = f" of encoder {fingerprint.hex()}" if fingerprint is not None else ""
@@ -286,7 +280,7 @@ def _pieces(fd: int, path: str, device: str | None, fingerprint: bytes | None) -
 def iter_file(
     path: str, *, device: str | None, fingerprint: bytes | None, rows: int
 ) -> Iterator[tuple[str, int, NDArray[np.int64], SignatureBatch]]:
-    """Yield (device, epoch, seq (k,), signatures (k,)) with k <= rows, ordered by (device, epoch, seq), each one once.
+    """Yield (device, stream_id, seq (k,), signatures (k,)) with k <= rows, ordered by those three, each one once.
 
     Of two signatures under the same key the one nearer the start of the file is kept. Raises InputError where nothing
     matches, or more than one encoder does; SinkError for a file that is not ours.
@@ -296,8 +290,8 @@ def iter_file(
     except OSError as error:
         raise SinkError(f"file:{path}: cannot be read: {error}") from error
     try:
-        for (name, epoch), group in itertools.groupby(
-            _pieces(fd, path, device, fingerprint), key=lambda piece: (piece.device, piece.epoch)
+        for (name, stream_id), group in itertools.groupby(
+            _pieces(fd, path, device, fingerprint), key=lambda piece: (piece.device, piece.stream_id)
         ):
             numbers: list[NDArray[np.int64]] = []
             batches: list[SignatureBatch] = []
@@ -309,10 +303,10 @@ def iter_file(
                         sum(map(len, batches)) + len(batch) > rows
                         or (batch.spec, batch.hop_ns) != (batches[0].spec, batches[0].hop_ns)
                     ):
-                        yield name, epoch, np.concatenate(numbers), concatenate(batches)
+                        yield name, stream_id, np.concatenate(numbers), concatenate(batches)
                         numbers, batches = [], []
                     numbers.append(np.arange(len(batch), dtype=np.int64) + (piece.seq + row - piece.skip))
                     batches.append(batch)
-            yield name, epoch, np.concatenate(numbers), concatenate(batches)
+            yield name, stream_id, np.concatenate(numbers), concatenate(batches)
     finally:
         os.close(fd)

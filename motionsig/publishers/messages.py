@@ -36,9 +36,9 @@ def check_max_message_bytes(max_message_bytes: int) -> None:
         )
 
 
-def check_begin(device: str, epoch: int, seq: int) -> None:
+def check_begin(device: str, stream_id: int, seq: int) -> None:
     """Raise InputError where no message could carry these."""
-    wire.check_origin(device, epoch)
+    wire.check_origin(device, stream_id)
     if not 0 <= seq < 1 << 63:
         raise InputError(f"seq: expected an integer from 0 to 2^63 - 1, got {seq!r}")
 
@@ -47,7 +47,7 @@ def pack(
     signatures: SignatureBatch,
     *,
     device: str,
-    epoch: int,
+    stream_id: int,
     seq: int,
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     compress: bool = False,
@@ -60,7 +60,7 @@ def pack(
     rows = max(1, max_message_bytes // max(1, signatures.codes.shape[1]))
     while row < len(signatures):
         rows = min(rows, MAX_ROWS, len(signatures) - row)
-        data = wire.encode(wire.Message(device, epoch, seq + row, signatures[row : row + rows]), compress=compress)
+        data = wire.encode(wire.Message(device, stream_id, seq + row, signatures[row : row + rows]), compress=compress)
         # The next guess comes from this message's bytes per signature, a little low because the head is in it.
         guess = max(1, max_message_bytes * rows // len(data))
         if len(data) > max_message_bytes and rows > 1:

@@ -2,7 +2,7 @@
 
 `publish` only writes to the spool and wakes the sending thread (`sending`), so neither a slow nor a missing broker
 delays the measurement, and kill -9 at any point loses nothing that `publish` took: whatever is still in the spool at
-the next start is sent again under the same (device, epoch, seq), and the receiver drops what it has.
+the next start is sent again under the same (device, stream_id, seq), and the receiver drops what it has.
 
 A power cut loses what is not on the disk yet. A second thread, the keeper, therefore forces down what nobody has
 acknowledged before it is ten seconds old, whatever the sending thread hangs in.
@@ -19,10 +19,10 @@ import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from motionsig.blocks import SignatureBatch
+from motionsig.closing import Closing
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers import SinkCounts
 from motionsig.publishers.announcing import Announcer
@@ -46,7 +46,7 @@ WARN_EVERY_S = 60.0
 KEEPER_LEAST_S = 0.01
 
 
-class MqttSink:
+class MqttSink(Closing):
     """A spool and the threads that empty and secure it; `publish`, `begin`, `report` and `close` belong to one thread.
 
     full_timeout_s, strict: as in `open_mqtt`.
@@ -112,11 +112,11 @@ class MqttSink:
             spool_limit_bytes=self._spool.limit_bytes,
         )
 
-    def begin(self, epoch: int, seq: int) -> None:
-        """Number what is published from here on from `seq` within `epoch`. Raises SinkError after `close`."""
-        check_begin(self._device, epoch, seq)
+    def begin(self, stream_id: int, seq: int) -> None:
+        """Number what is published from here on from `seq` within `stream_id`. Raises SinkError after `close`."""
+        check_begin(self._device, stream_id, seq)
         self._check_usable()
-        self._sender.epoch, self._seq = epoch, seq
+        self._sender.stream_id, self._seq = stream_id, seq
         self._sender.wake()
 
     def report(self, state: Mapping[str, object]) -> None:
@@ -136,7 +136,7 @@ class MqttSink:
         packed = pack(
             signatures,
             device=self._device,
-            epoch=self._sender.epoch,
+            stream_id=self._sender.stream_id,
             seq=self._seq,
             max_message_bytes=self._joining.max_message_bytes,
             compress=self._joining.compress,
@@ -218,14 +218,6 @@ class MqttSink:
                 self.last_error or "the broker did not acknowledge them in time",
             )
 
-    def __enter__(self) -> MqttSink:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def _keep(self) -> None:
         """Force down what comes of age, and at the end what is left; the spool logs what the disk refuses."""
         while not self._ended.wait(max(KEEPER_LEAST_S, self._spool.due_in_s(time.monotonic()))):
@@ -273,7 +265,7 @@ def open_mqtt(
     url: str,
     *,
     device: str,
-    epoch: int,
+    stream_id: int,
     username: str | None = None,
     password: str | None = None,
     ca: str | None = None,
@@ -363,7 +355,7 @@ def open_mqtt(
         close_timeout_s=close_timeout_s,
         close_limit_s=close_limit_s,
     )
-    sender = Sender(broker, context, queue, outbox, announcer, sending, epoch=epoch)
+    sender = Sender(broker, context, queue, outbox, announcer, sending, stream_id=stream_id)
     return MqttSink(
         broker,
         queue,

@@ -177,7 +177,7 @@ class Lane:
     def _head_bytes(self, message: wire.Message) -> int:
         """Return what a message costs beside its codes: what joining two of them saves."""
         if self._head is None or not _same_stream(self._head[0], message):
-            alone = wire.Message(message.device, message.epoch, message.seq, message.signatures[:1])
+            alone = wire.Message(message.device, message.stream_id, message.seq, message.signatures[:1])
             self._head = (alone, len(wire.encode(alone)) - alone.signatures.codes.shape[1])
         return self._head[1]
 
@@ -190,7 +190,7 @@ class Lane:
             first = taken[0].message
             signatures = concatenate([one.message.signatures for one in taken])
             payload = wire.encode(
-                wire.Message(first.device, first.epoch, first.seq, signatures), compress=self._joining.compress
+                wire.Message(first.device, first.stream_id, first.seq, signatures), compress=self._joining.compress
             )
             if self._joining.compress:
                 # Joined signatures compress better than each alone; remember by how much.
@@ -296,9 +296,9 @@ class Outbox:
 
 
 def _same_stream(one: wire.Message, other: wire.Message) -> bool:
-    return (one.device, one.epoch, one.signatures.hop_ns, one.signatures.spec) == (
+    return (one.device, one.stream_id, one.signatures.hop_ns, one.signatures.spec) == (
         other.device,
-        other.epoch,
+        other.stream_id,
         other.signatures.hop_ns,
         other.signatures.spec,
     )

@@ -57,7 +57,7 @@ class Sending:
 class Sender:
     """Delivers what is in the spool until it is closed; its public methods may be called from another thread.
 
-    epoch: what is announced. last_error: why there is no connection at present, None while there is one. turned_s:
+    stream_id: what is announced. last_error: why there is no connection at present, None while there is one. turned_s:
     time.monotonic() at which the thread last went round. progress: set at each acknowledgement. died: what ended it.
     """
 
@@ -70,9 +70,9 @@ class Sender:
         announcer: Announcer,
         settings: Sending,
         *,
-        epoch: int,
+        stream_id: int,
     ) -> None:
-        self.epoch = epoch
+        self.stream_id = stream_id
         self.last_error: str | None = "no connection yet"
         self.turned_s = time.monotonic()
         self.progress = threading.Event()
@@ -144,7 +144,7 @@ class Sender:
         attempt = 0
         while not self._done():
             self.turned_s = time.monotonic()
-            will = self._announcer.availability("offline", self.epoch)
+            will = self._announcer.availability("offline", self.stream_id)
             connection = Connection(
                 self._broker,
                 client_id=self._settings.client_id,
@@ -234,7 +234,7 @@ class Sender:
                 if not self._spool.pending:
                     self._outbox.finish()
                 return self._say_goodbye(connection)
-            self._announce(connection, self._announcer.due(now_s, self.epoch), now_s)
+            self._announce(connection, self._announcer.due(now_s, self.stream_id), now_s)
             flush_to = self._spool.end if self._closed else self._flush_to
             while (outgoing := self._outbox.next(now_s, flush_to)) is not None:
                 topic = f"{self._settings.prefix}/{outgoing.device}/signatures"
@@ -263,7 +263,7 @@ class Sender:
 
     def _say_goodbye(self, connection: Connection) -> bool:
         """Say that the device is offline, where that is wanted; return whether the broker has taken it."""
-        said = self._announcer.availability("offline", self.epoch)
+        said = self._announcer.availability("offline", self.stream_id)
         until_s = time.monotonic() + GOODBYE_S
         self._announce(connection, said, until_s)
         while said and self._announced:

@@ -1,9 +1,10 @@
 """A local SQLite database of signatures: a sink of its own, and what the collector fills.
 
-(device, epoch, seq) is the primary key, so a signature that arrives twice is stored once. A second one under a key that
-is taken, but with different content, is a conflict: the first is kept and the second counted and reported. (Whether an
-Edge TPU made it is no content: a replay need not find one at work.) Encoders are rows of their own, so that a signature
-costs little more than its codes, and because vectors of different encoders must never be read as one.
+(device, stream_id, seq) is the primary key, so a signature that arrives twice is stored once. (The column of the stream
+id is called epoch, as in the stores of version 0.1.) A second one under a key that is taken, but with different
+content, is a conflict: the first is kept and the second counted and reported. (Whether an Edge TPU made it is no
+content: a replay need not find one at work.) Encoders are rows of their own, so that a signature costs little more than
+its codes, and because vectors of different encoders must never be read as one.
 
 Every `publish` is one transaction in a write-ahead log. That survives kill -9 of the process; with durable=True each
 one is also forced to the disk and survives a power cut, which is what whoever promises storage to others needs.
@@ -18,7 +19,6 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from motionsig import wire
 from motionsig.blocks import Quality, SignatureBatch, SignatureSpec
+from motionsig.closing import Closing
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers import SinkCounts
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, check_begin, check_max_message_bytes, pack
@@ -157,11 +158,11 @@ class Store:
                 raise
         if added.conflicts:
             logger.warning(
-                "store:%s: %d signatures of %s, epoch %d, from seq %d on differ from what is stored under the same key",
+                "store:%s: %d signatures of %s, stream %d, from seq %d differ from what is stored under the same key",
                 self.path,
                 added.conflicts,
                 message.device,
-                message.epoch,
+                message.stream_id,
                 message.seq,
             )
         return added
@@ -183,14 +184,14 @@ class Store:
             for seq, *row in connection.execute(
                 "SELECT seq, encoder, start_ns, quality, codes FROM signatures "
                 "WHERE device = ? AND epoch = ? AND seq BETWEEN ? AND ?",
-                (message.device, message.epoch, message.seq, message.seq + count - 1),
+                (message.device, message.stream_id, message.seq, message.seq + count - 1),
             )
         }
         conflicts = sum(_content(*row) != _content(*arriving[seq - message.seq]) for seq, row in stored.items())
         connection.executemany(
             "INSERT INTO signatures VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
-                (message.device, message.epoch, seq, *row)
+                (message.device, message.stream_id, seq, *row)
                 for seq, row in enumerate(arriving, message.seq)
                 if seq not in stored
             ),
@@ -229,13 +230,13 @@ class Store:
                 connection.close()
 
 
-class StoreSink:
-    """Signatures into a local store, numbered from 0 in this epoch until `begin` says otherwise."""
+class StoreSink(Closing):
+    """Signatures into a local store, numbered from 0 in this stream until `begin` says otherwise."""
 
-    def __init__(self, store: Store, *, device: str, epoch: int, max_message_bytes: int) -> None:
+    def __init__(self, store: Store, *, device: str, stream_id: int, max_message_bytes: int) -> None:
         self._store = store
         self._device = device
-        self._epoch = epoch
+        self._stream_id = stream_id
         self._max_message_bytes = max_message_bytes
         self._seq = 0
         self._accepted = 0
@@ -262,18 +263,18 @@ class StoreSink:
         """Now: nothing is left to the background."""
         return time.monotonic()
 
-    def begin(self, epoch: int, seq: int) -> None:
-        """Number what is published from here on from `seq` within `epoch`."""
-        check_begin(self._device, epoch, seq)
-        self._epoch, self._seq = epoch, seq
+    def begin(self, stream_id: int, seq: int) -> None:
+        """Number what is published from here on from `seq` within `stream_id`."""
+        check_begin(self._device, stream_id, seq)
+        self._stream_id, self._seq = stream_id, seq
 
     def publish(self, signatures: SignatureBatch) -> None:
         """Store a batch in one transaction. Raises SinkError, and has then stored none of it."""
-        added = self._store.add(wire.Message(self._device, self._epoch, self._seq, signatures))
+        added = self._store.add(wire.Message(self._device, self._stream_id, self._seq, signatures))
         packed = pack(
             signatures,
             device=self._device,
-            epoch=self._epoch,
+            stream_id=self._stream_id,
             seq=self._seq,
             max_message_bytes=self._max_message_bytes,
         )
@@ -288,20 +289,12 @@ class StoreSink:
         """Close the store; closing twice is harmless."""
         self._store.close()
 
-    def __enter__(self) -> StoreSink:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
 
 def open_store(
     path: str,
     *,
     device: str,
-    epoch: int,
+    stream_id: int,
     durable: bool = False,
     busy_timeout_s: float = 10.0,
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
@@ -313,7 +306,7 @@ def open_store(
     """
     check_max_message_bytes(max_message_bytes)
     store = Store(Path(path), durable=durable, busy_timeout_s=busy_timeout_s)
-    return StoreSink(store, device=device, epoch=epoch, max_message_bytes=max_message_bytes)
+    return StoreSink(store, device=device, stream_id=stream_id, max_message_bytes=max_message_bytes)
 
 
 def _select(
@@ -351,7 +344,7 @@ def _select(
 def iter_store(
     path: str, *, device: str | None, fingerprint: bytes | None, rows: int
 ) -> Iterator[tuple[str, int, NDArray[np.int64], SignatureBatch]]:
-    """Yield (device, epoch, seq (k,), signatures (k,)) with k <= rows, ordered by (device, epoch, seq).
+    """Yield (device, stream_id, seq (k,), signatures (k,)) with k <= rows, ordered by (device, stream_id, seq).
 
     Raises InputError where nothing matches, or more than one encoder does; SinkError for a file that is not a store.
     """
@@ -375,8 +368,8 @@ def iter_store(
                 {"device": device},
             )
             while chunk := cursor.fetchmany(rows):
-                for (name, epoch, encoder), group in itertools.groupby(chunk, key=lambda row: row[:3]):
-                    yield name, epoch, *_batch(list(group), *encoders[encoder])
+                for (name, stream_id, encoder), group in itertools.groupby(chunk, key=lambda row: row[:3]):
+                    yield name, stream_id, *_batch(list(group), *encoders[encoder])
 
 
 def _batch(rows: list[tuple[Any, ...]], hop_ns: int, spec: SignatureSpec) -> tuple[NDArray[np.int64], SignatureBatch]:

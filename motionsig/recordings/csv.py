@@ -12,7 +12,7 @@ from motionsig.conventions import CHANNELS
 from motionsig.errors import RecordingError
 from motionsig.recordings import Reader
 from motionsig.recordings import columns as spelling
-from motionsig.recordings.files import Member, content_epoch, members, single
+from motionsig.recordings.files import Member, content_id, members, single
 from motionsig.recordings.samples import Samples, recorded
 from motionsig.recordings.text import Plan, Table, decode, first_ns, read, sniff, sniff_bare, time_kind
 from motionsig.recordings.times import check_rate, numbered
@@ -86,7 +86,7 @@ def open_csv(
             done += len(part.values)
             yield Samples(times, part.values * factors)
 
-    info = SourceInfo(path.name, "csv", content_epoch((table.member,), layout, plan, rate_hz, start_ns))
+    info = SourceInfo(path.name, "csv", content_id((table.member,), layout, plan, rate_hz, start_ns))
     return recorded(rows, str(path), info, rate_hz=rate_hz, check_units=check_units)
 
 

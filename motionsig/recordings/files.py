@@ -108,7 +108,7 @@ def _zipped(path: Path, info: zipfile.ZipInfo) -> Member:
     return Member(info.filename, where, opened)
 
 
-def content_epoch(parts: tuple[Member, ...], *settings: object) -> int:
+def content_id(parts: tuple[Member, ...], *settings: object) -> int:
     """Return 63 bits that stand for what the recording holds: size, first and last 64 KiB of each of its files.
 
     settings: options that change the samples (a unit, a sign), so that a replay with the right one is not taken for a

@@ -30,15 +30,16 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.blocks import SampleBlock, SourceInfo
+from motionsig.closing import Closing
 from motionsig.conventions import CHANNELS
 from motionsig.errors import RecordingError
+from motionsig.options import renamed_keywords
 from motionsig.recordings import Reader
 
 FORMAT = "motionsig-log"
@@ -71,18 +72,19 @@ def _times(start_ns: NDArray[np.int64], duration_ns: NDArray[np.int64], count: i
     return start_ns[:, None] + offsets[which.reshape(-1)]
 
 
-class Recorder:
+class Recorder(Closing):
     """Appends SampleBlocks to a new log; a context manager.
 
     A kill loses at most the last nominal second; a power cut at most what came after the last sync, every 10 s.
     """
 
+    @renamed_keywords(epoch="stream_id")
     def __init__(
         self,
         path: str | Path,
         *,
         rate_hz: float,
-        epoch: int,
+        stream_id: int,
         scale: tuple[float, ...] | None = None,
         device: str | None = None,
     ) -> None:
@@ -98,7 +100,7 @@ class Recorder:
         header = {
             FORMAT: VERSION,
             "device": device,
-            "epoch": epoch,
+            "epoch": stream_id,  # its name when the format was made
             "rate_hz": float(rate_hz),
             "channels": list(CHANNELS),
             "units": ["m/s^2"] * 3 + ["rad/s"] * 3,
@@ -116,14 +118,6 @@ class Recorder:
             self._file.close()
             self.path.unlink()
             raise
-
-    def __enter__(self) -> Recorder:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def write(self, block: SampleBlock) -> None:
         """Take the next samples.
@@ -206,7 +200,7 @@ class Recorder:
             ) from error
 
 
-class Recording:
+class Recording(Closing):
     """A native log as a Source; `damaged_bytes` counts what the last pass over it had to skip."""
 
     def __init__(self, path: Path) -> None:
@@ -227,7 +221,7 @@ class Recording:
             scale = header["scale"]
             version, self.rate_hz = header[FORMAT], float(header["rate_hz"])
             self._scale = None if scale is None else np.array(scale, np.float32).reshape(len(CHANNELS))
-            epoch, device = int(header["epoch"]), header["device"]
+            stream_id, device = int(header["epoch"]), header["device"]
             if not isinstance(device, str | None):
                 raise TypeError(f"device {device!r}")
         except (cbor2.CBORDecodeError, KeyError, TypeError, ValueError, OverflowError) as error:
@@ -239,15 +233,7 @@ class Recording:
             )
         per_row = _ROW * (1 if scale else 2) + (_PLAIN.size + _CRC.size) / max(int(self.rate_hz), 1)
         about = max(0, round((path.stat().st_size - self._first_record) / per_row))
-        self.info = SourceInfo(path.name, FORMAT, epoch, about, None if scale is None else tuple(scale), device)
-
-    def __enter__(self) -> Recording:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is held open between passes."""
+        self.info = SourceInfo(path.name, FORMAT, stream_id, about, None if scale is None else tuple(scale), device)
 
     def __iter__(self) -> Iterator[SampleBlock]:
         """Yield the samples in order, a few seconds at a time."""

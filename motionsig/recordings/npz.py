@@ -12,7 +12,7 @@ from motionsig.blocks import Source, SourceInfo
 from motionsig.errors import RecordingError
 from motionsig.recordings import Reader
 from motionsig.recordings import columns as spelling
-from motionsig.recordings.files import Member, content_epoch, members, single
+from motionsig.recordings.files import Member, content_id, members, single
 from motionsig.recordings.samples import Samples, recorded
 from motionsig.recordings.times import check_rate, likely_ns, numbered, to_ns
 
@@ -72,8 +72,8 @@ def open_npz(
         time_ns = numbered(0, len(acc), rate_hz, start_ns) if rate_hz else _time_ns(path, arrays, len(acc), time_unit)
     data = np.concatenate([acc * acc_sign, gyr], axis=1)
     samples = Samples(time_ns, data)
-    epoch = content_epoch((single(path),), acc_unit, gyr_unit, time_unit, rate_hz, start_ns, acc_sign, recording)
-    info = SourceInfo(path.name, "npz", epoch, len(data), scale)
+    stream_id = content_id((single(path),), acc_unit, gyr_unit, time_unit, rate_hz, start_ns, acc_sign, recording)
+    info = SourceInfo(path.name, "npz", stream_id, len(data), scale)
     return recorded(
         lambda: iter([samples] if len(data) else []), str(path), info, rate_hz=rate_hz, check_units=check_units
     )

@@ -12,7 +12,7 @@ from motionsig.blocks import Source, SourceInfo
 from motionsig.errors import MissingExtraError, RecordingError
 from motionsig.recordings import Reader
 from motionsig.recordings import columns as spelling
-from motionsig.recordings.files import content_epoch, single
+from motionsig.recordings.files import content_id, single
 from motionsig.recordings.samples import Samples, recorded
 from motionsig.recordings.times import check_rate, likely_ns, numbered, to_ns
 
@@ -103,7 +103,7 @@ def open_parquet(
                 if len(data):
                     yield Samples(times, data * factors)
 
-    info = SourceInfo(path.name, "parquet", content_epoch((single(path),), layout, rate_hz, start_ns), count)
+    info = SourceInfo(path.name, "parquet", content_id((single(path),), layout, rate_hz, start_ns), count)
     return recorded(rows, where, info, rate_hz=rate_hz, check_units=check_units)
 
 

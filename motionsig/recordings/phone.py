@@ -27,7 +27,7 @@ from motionsig.errors import RecordingError
 from motionsig.recordings import Reader
 from motionsig.recordings import columns as spelling
 from motionsig.recordings.clocks import onto
-from motionsig.recordings.files import Member, content_epoch, members, single
+from motionsig.recordings.files import Member, content_id, members, single
 from motionsig.recordings.samples import Samples, recorded
 from motionsig.recordings.text import Plan, Table, read, sniff, sniff_bare, time_kind
 
@@ -104,8 +104,8 @@ def open_phone(
     time_ns = time_ns[shared]
     samples = Samples(time_ns, np.concatenate([values[shared] * sign, onto(time_ns, gyr_ns, rates)], axis=1))
     used = (single(path),) if inside and path.is_file() else tuple(it.table.member for it in sensors.values())
-    epoch = content_epoch(used, acc_unit, gyr_unit, sign)
-    info = SourceInfo(path.name, acc.app, epoch, len(time_ns), device=about.get("device id") or None)
+    stream_id = content_id(used, acc_unit, gyr_unit, sign)
+    info = SourceInfo(path.name, acc.app, stream_id, len(time_ns), device=about.get("device id") or None)
     return recorded(lambda: iter([samples]), str(path), info, check_units=check_units)
 
 

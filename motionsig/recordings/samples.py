@@ -11,13 +11,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.blocks import SampleBlock, Source, SourceInfo
+from motionsig.closing import Closing
 from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
 from motionsig.errors import RecordingError
 
@@ -48,7 +48,7 @@ class Samples(NamedTuple):
 
 
 @dataclass(frozen=True)
-class RecordedSource:
+class RecordedSource(Closing):
     """A Source over `rows`, which opens the recording anew for each iteration."""
 
     info: SourceInfo
@@ -57,14 +57,6 @@ class RecordedSource:
 
     def __iter__(self) -> Iterator[SampleBlock]:
         return _blocks(self.rows(), self.info.name)
-
-    def __enter__(self) -> Source:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        """Do nothing: files are open during an iteration only."""
 
 
 def recorded(

@@ -10,9 +10,9 @@ from __future__ import annotations
 import ctypes
 import errno
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol
 
+from motionsig.closing import Closing
 from motionsig.errors import InputError, MissingExtraError, SensorError
 
 DEFAULT_CLOCK_HZ = 100_000
@@ -50,7 +50,7 @@ def transaction_s(clock_hz: int, size: int) -> float:
     return (9 * (size + 3) + 3) / clock_hz
 
 
-class I2cBus:
+class I2cBus(Closing):
     """A bus of this machine through smbus2, /dev/i2c-NUMBER."""
 
     def __init__(self, number: int, *, clock_hz: int | None = None, root: str | Path = "/") -> None:
@@ -70,14 +70,6 @@ class I2cBus:
             raise SensorError(
                 f"{self.name}: expected to open it, got: {error.strerror}; see `motionsig doctor`"
             ) from error
-
-    def __enter__(self) -> I2cBus:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def write(self, address: int, data: bytes) -> None:
         self._transfer(address, self._message.write(address, data))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from motionsig.blocks import SampleBlock
+from motionsig.closing import Closing
 from motionsig.errors import SensorError
 
 
@@ -31,7 +30,7 @@ class SensorCounts:
     recoveries: int = 0
 
 
-class LiveSource:
+class LiveSource(Closing):
     """An endless Source. Subclasses say how it streams, how it starts again, and how it is left."""
 
     def __init__(self, device_id: str) -> None:
@@ -51,14 +50,6 @@ class LiveSource:
     def _leave(self) -> None:
         """Leave the sensor as it was found; again is harmless."""
         raise NotImplementedError
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the iteration, and leave the sensor as found; from any thread or signal handler, and as often."""

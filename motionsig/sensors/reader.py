@@ -70,7 +70,7 @@ class SensorReader(LiveSource):
         self.info = SourceInfo(
             name=device_id,
             format=f"sensor:{fifo.chip.name}",
-            epoch=int.from_bytes(os.urandom(8), "big") >> 1,
+            stream_id=int.from_bytes(os.urandom(8), "big") >> 1,
             scale=tuple(self._scale.tolist()) if whole else None,
             device=device_id,
         )

@@ -49,7 +49,7 @@ STARTS = 5
 
 
 class Listener:
-    """Subscribes at a broker. heard: of each signature, when its last sample was and when it came, Unix ns; epochs."""
+    """Subscribes at a broker. heard, by signature: when its last sample was, when it came (Unix ns), its stream."""
 
     def __init__(self, url: str) -> None:
         self.heard: list[tuple[int, int, int]] = []
@@ -66,7 +66,7 @@ class Listener:
         now_ns = time.time_ns()
         message = wire.decode(bytes(received.payload))
         last_ns = message.signatures.start_ns + round(LAST_SAMPLE_S * NS_PER_S)
-        self.heard += [(int(each), now_ns, message.epoch) for each in last_ns]
+        self.heard += [(int(each), now_ns, message.stream_id) for each in last_ns]
 
     def _listen(self) -> None:
         while not self._closed:
@@ -193,7 +193,7 @@ def backlog(folder: Path) -> None:
     spool = folder / "spool"
     with Broker(folder / "broker") as broker:
         broker.stop()
-        with open_sink(broker.url, device="pi", epoch=1, spool=str(spool), close_timeout_s=0.1) as sink:
+        with open_sink(broker.url, device="pi", stream_id=1, spool=str(spool), close_timeout_s=0.1) as sink:
             for number in range(count):
                 codes = random.integers(-128, 128, (1, card.dim)).astype(np.int8)
                 sink.publish(_one(number * hop_ns, codes, hop_ns, card.spec))
@@ -202,13 +202,13 @@ def backlog(folder: Path) -> None:
             extra = f'delay_s = 0\n[spool]\npath = "{spool}"\n[model]\nhop = 8\n'
             began_ns = time.time_ns()
             with daemon(folder / "daemon", broker.url, extra) as running:
-                while sum(epoch == 1 for *_, epoch in list(listener.heard)) < count:
+                while sum(stream_id == 1 for *_, stream_id in list(listener.heard)) < count:
                     assert running.process.poll() is None, running.log
                     time.sleep(0.1)
                 until_taken(running, 30)
                 time.sleep(5)
-        old = [came for _, came, epoch in listener.heard if epoch == 1]
-        live = [(last, came) for last, came, epoch in listener.heard if epoch != 1]
+        old = [came for _, came, stream_id in listener.heard if stream_id == 1]
+        live = [(last, came) for last, came, stream_id in listener.heard if stream_id != 1]
         drained_s = (max(old) - min(old)) / 1e9
         print(f"    {count:,} signatures that waited: {drained_s:.1f} s, {count / drained_s:,.0f} a second, the first "
               f"{(min(old) - began_ns) / 1e9:.1f} s after the start of the process")  # fmt: skip

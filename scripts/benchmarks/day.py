@@ -53,7 +53,7 @@ def write_log(source: Path, out: Path, hours: int) -> None:
         rate_hz, scale = recording.rate_hz, recording.info.scale
     count = round(hours * 3600 * rate_hz)
     step_ns = round(1e9 / rate_hz)
-    with Recorder(out, rate_hz=rate_hz, epoch=1, scale=scale) as recorder:
+    with Recorder(out, rate_hz=rate_hz, stream_id=1, scale=scale) as recorder:
         for first in range(0, count, len(data)):
             rows = np.arange(first, min(first + len(data), count), dtype=np.int64)
             recorder.write(SampleBlock(rows * step_ns, data[: len(rows)]))

@@ -38,7 +38,7 @@ def publish(url: str, spool: Path, device: str, **options: object) -> float:
     card = open_encoder(device="cpu").card
     random = np.random.default_rng(0)
     hop_ns = round(HOP_S * 1e9)
-    with open_sink(url, device="bench", epoch=1, spool=str(spool), close_timeout_s=1, **options) as sink:
+    with open_sink(url, device="bench", stream_id=1, spool=str(spool), close_timeout_s=1, **options) as sink:
         subprocess.run(["sync", "-f", spool], check=True)
         before = written_bytes(device)
         began = time.monotonic()

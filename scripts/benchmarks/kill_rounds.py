@@ -35,18 +35,25 @@ ROUND_S = (0.3, 1.1)
 WHAT = ("publisher", "broker", "both")
 
 
-def publish(url: str, spool: str, log: str, epoch: str) -> None:
+def publish(url: str, spool: str, log: str, stream_id: str) -> None:
     """Publish until killed; a line of the log is one accepted batch."""
     from motionsig.publishers import open_sink
 
     noted = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     sink = open_sink(
-        url, device=DEVICE, epoch=int(epoch), spool=spool, delay_s=0.1, retry_s=0.05, max_retry_s=0.5, ack_timeout_s=5
+        url,
+        device=DEVICE,
+        stream_id=int(stream_id),
+        spool=spool,
+        delay_s=0.1,
+        retry_s=0.05,
+        max_retry_s=0.5,
+        ack_timeout_s=5,
     )
     seq = 0
     while True:
         sink.publish(numbered(2, seq))
-        os.write(noted, f"{epoch} {seq} {seq + 2} {sink.counts.dropped}\n".encode("ascii"))
+        os.write(noted, f"{stream_id} {seq} {seq + 2} {sink.counts.dropped}\n".encode("ascii"))
         seq += 2
         time.sleep(0.004)
 
@@ -82,9 +89,9 @@ def _one_configuration(folder: Path, settings: str, rounds: int, chance: random.
     publisher = None
     kills = dict.fromkeys(WHAT, 0)
     try:
-        for epoch in range(rounds):
+        for stream_id in range(rounds):
             if publisher is None:
-                publisher = _spawn("--publish", broker.url, spool, log, str(epoch))
+                publisher = _spawn("--publish", broker.url, spool, log, str(stream_id))
             time.sleep(chance.uniform(*ROUND_S))
             what = chance.choice(WHAT)
             kills[what] += 1
@@ -100,7 +107,7 @@ def _one_configuration(folder: Path, settings: str, rounds: int, chance: random.
         if publisher is not None:
             publisher.send_signal(signal.SIGKILL)
             publisher.wait()
-        with open_sink(broker.url, device=DEVICE, epoch=rounds, spool=spool, close_timeout_s=20) as sink:
+        with open_sink(broker.url, device=DEVICE, stream_id=rounds, spool=spool, close_timeout_s=20) as sink:
             recovered = sink.counts.recovered
         left = sink.counts
         _until_quiet(store)
@@ -139,11 +146,11 @@ def _rows(store: str) -> list[tuple[int, int, bytes]]:
 def _count(log: Path, store: str, collected: dict[str, int]) -> dict[str, int]:
     accepted = set()
     for line in log.read_text("ascii").splitlines():
-        epoch, first, last, dropped = map(int, line.split())
+        stream_id, first, last, dropped = map(int, line.split())
         assert dropped == 0, "the spool was too small for this bench"
-        accepted |= {(epoch, seq) for seq in range(first, last)}
+        accepted |= {(stream_id, seq) for seq in range(first, last)}
     rows = _rows(store)
-    keys = [(epoch, seq) for epoch, seq, _ in rows]
+    keys = [(stream_id, seq) for stream_id, seq, _ in rows]
     wrong = sum(codes != numbered(1, seq).codes.tobytes() for _, seq, codes in rows)
     return {
         "accepted": len(accepted),

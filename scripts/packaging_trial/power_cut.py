@@ -45,9 +45,10 @@ motionsig models install --unsigned /root/newer 2>&1
 
 
 def stored(broker: Container) -> dict[int, list[int]]:
-    """Return count, first, last number and time of the last of each epoch."""
+    """Return count, first, last number and time of the last of each stream id."""
     return {
-        int(epoch): [int(word) for word in rest] for epoch, *rest in map(str.split, broker.shell(STORED).splitlines())
+        int(stream_id): [int(word) for word in rest]
+        for stream_id, *rest in map(str.split, broker.shell(STORED).splitlines())
     }
 
 
@@ -93,7 +94,7 @@ def try_power_cut(guest: Guest, broker: Container, checks: Checks) -> None:
             f"the last to arrive ended {lost_s:.1f} s before the cut",
         )
         checks("before that every signature arrived, once", first == 0 and count == last + 1, f"{count} of {last + 1}")
-        checks("and new ones follow, in a new epoch", bool(newer), f"{sum(each[0] for each in newer)} signatures")
+        checks("and new ones follow, in a new stream", bool(newer), f"{sum(each[0] for each in newer)} signatures")
 
         said = guest.shell(NEWER.replace("VERSION", "2"), timeout_s=120, check=False)
         checks("models install", "installed" in said, said.splitlines()[-3])

@@ -59,7 +59,7 @@ class Turned:
         return None
 
     def record(self, path):
-        with Recorder(path, rate_hz=RATE_HZ, epoch=1) as recorder:
+        with Recorder(path, rate_hz=RATE_HZ, stream_id=1) as recorder:
             for block in self:
                 recorder.write(block)
         return path
@@ -123,7 +123,7 @@ def test_a_bad_one_fails_and_stores_nothing(tmp_path, capsys, turned, message):
 
 def test_a_log_without_a_rest_says_what_moved(tmp_path, motion):
     path = tmp_path / "walk.msig"
-    with Recorder(path, rate_hz=RATE_HZ, epoch=1) as recorder:
+    with Recorder(path, rate_hz=RATE_HZ, stream_id=1) as recorder:
         recorder.write(SampleBlock(np.arange(1000) * 10**7, motion(10, RATE_HZ)))
     with pytest.raises(ValueError, match=r"walk.msig: expected a rest of 2 s, got none; at its end: rest: expected "):
         run("--log", path)

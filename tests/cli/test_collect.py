@@ -22,7 +22,7 @@ def broker(tmp_path):
 @pytest.fixture
 def log(motion, tmp_path):
     path = tmp_path / "log"
-    with Recorder(path, rate_hz=50, epoch=3, device="wrist") as recorder:
+    with Recorder(path, rate_hz=50, stream_id=3, device="wrist") as recorder:
         recorder.write(SampleBlock(10**18 + np.arange(15_000) * 20_000_000, motion(300, 50)))
     return path
 

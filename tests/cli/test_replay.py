@@ -31,7 +31,7 @@ def log(motion, tmp_path):
     time_ns = 10**18 + np.arange(len(data)) * 10_000_000
     kept = np.r_[0:2000, 2100:6000]
     path = tmp_path / "walk.msig"
-    with Recorder(path, rate_hz=100, epoch=3, scale=SCALE, device="wrist") as recorder:
+    with Recorder(path, rate_hz=100, stream_id=3, scale=SCALE, device="wrist") as recorder:
         recorder.write(SampleBlock(time_ns[kept], data[kept]))
     return path
 
@@ -66,7 +66,7 @@ def test_what_was_replayed_can_be_read_back(log, tmp_path, capsys):
     assert signatures.spec == expected.spec
 
 
-def test_replaying_twice_stores_once_and_another_hop_is_another_epoch(log, tmp_path, capsys):
+def test_replaying_twice_stores_once_and_another_hop_is_another_stream_id(log, tmp_path, capsys):
     store = f"store:{tmp_path / 'db'}"
     once = replay(capsys, log, "--to", store)
     again = replay(capsys, log, "--to", store)
@@ -92,7 +92,7 @@ def test_several_logs_add_up(log, tmp_path, capsys):
 
 def test_speed_1_takes_as_long_as_the_motion_took(motion, tmp_path, capsys):
     path = tmp_path / "short"
-    with Recorder(path, rate_hz=100, epoch=3) as recorder:
+    with Recorder(path, rate_hz=100, stream_id=3) as recorder:
         recorder.write(SampleBlock(np.arange(300) * 10_000_000, motion(3, 100)))
     began = time.monotonic()
     summary = replay(capsys, path, "--to", f"store:{tmp_path / 'db'}", "--speed", "2")
@@ -156,23 +156,25 @@ def test_a_conflict_is_a_failure(log, motion, tmp_path, capsys):
     store = f"store:{tmp_path / 'db'}"
     replay(capsys, log, "--to", store)
     other = tmp_path / "other"
-    with Recorder(other, rate_hz=100, epoch=3, device="wrist") as recorder:  # another recording under the same epoch
+    with Recorder(
+        other, rate_hz=100, stream_id=3, device="wrist"
+    ) as recorder:  # another recording under the same stream id
         recorder.write(SampleBlock(10**18 + np.arange(1000) * 10_000_000, motion(10, 100, seed=5)))
     assert main(["replay", str(other), "--to", store]) == 1
     assert "what is there was kept" in capsys.readouterr().err
 
 
-def test_signatures_of_different_hops_are_told_apart_by_their_epoch(log, tmp_path, capsys):
+def test_signatures_of_different_hops_are_told_apart_by_their_stream_id(log, tmp_path, capsys):
     store, out = f"store:{tmp_path / 'db'}", str(tmp_path / "out.csv")
-    epochs = {hop: replay(capsys, log, "--to", store, "--hop", hop)["logs"][0]["epoch"] for hop in (32, 64)}
-    assert main(["export", store, out]) == 2 and "choose a log with --epoch" in capsys.readouterr().err
+    stream_ids = {hop: replay(capsys, log, "--to", store, "--hop", hop)["logs"][0]["stream_id"] for hop in (32, 64)}
+    assert main(["export", store, out]) == 2 and "choose a log with --stream-id" in capsys.readouterr().err
     with pytest.raises(motionsig.InputError, match="encoders or hops"):
         motionsig.read_signatures(store)
-    assert motionsig.read_signatures(store, epoch=epochs[32]).hop_ns == 640_000_000
+    assert motionsig.read_signatures(store, stream_id=stream_ids[32]).hop_ns == 640_000_000
     encoder = motionsig.open_encoder().card.fingerprint.hex()
-    assert motionsig.read_signatures(store, epoch=epochs[64], fingerprint=encoder).hop_ns == 1_280_000_000
-    assert main(["export", store, out, "--epoch", str(epochs[64])]) == 0
-    assert main(["export", store, out, "--epoch", "1"]) == 2
+    assert motionsig.read_signatures(store, stream_id=stream_ids[64], fingerprint=encoder).hop_ns == 1_280_000_000
+    assert main(["export", store, out, "--stream-id", str(stream_ids[64])]) == 0
+    assert main(["export", store, out, "--stream-id", "1"]) == 2
     with pytest.raises(motionsig.InputError, match="16 hexadecimal digits"):
         motionsig.read_signatures(store, fingerprint="xyz")
 
@@ -220,7 +222,7 @@ class Seen:
 @pytest.fixture
 def edgetpu(log, tmp_path, monkeypatch):
     """The double of libedgetpu where the real one would be, with answers for that log; and the model for it."""
-    seen, store = Seen(), motionsig.open_sink(f"store:{tmp_path / 'seen'}", device="x", epoch=1)
+    seen, store = Seen(), motionsig.open_sink(f"store:{tmp_path / 'seen'}", device="x", stream_id=1)
     with motionsig.open_recording(log) as source, store:
         motionsig.run(source, seen, store)
     model = fake_edgetpu.fake_model(tmp_path / "model")

@@ -185,7 +185,7 @@ class _Stretch:
 
     def __iter__(self):
         rows = np.arange(round(self.seconds * self.rate_hz))
-        time_ns = self.walk.info.epoch + np.rint(rows * (NS_PER_S / self.rate_hz)).astype(np.int64)
+        time_ns = self.walk.info.stream_id + np.rint(rows * (NS_PER_S / self.rate_hz)).astype(np.int64)
         yield SampleBlock(time_ns, self.walk.walk[rows], False)
 
 

@@ -1,4 +1,4 @@
-"""The daemon's sink over real sinks: numbers, epochs, clock steps, and a sink that comes and goes."""
+"""The daemon's sink over real sinks: numbers, stream ids, clock steps, and a sink that comes and goes."""
 
 import time
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ from motionsig.daemon import delivery
 from motionsig.daemon.delivery import Delivery
 from motionsig.encoders import find_model
 from motionsig.errors import InputError, SinkError
-from motionsig.pipeline import signature_epoch
+from motionsig.pipeline import signature_stream_id
 from motionsig.publishers import iter_signatures, open_sink
 
 HOUR_NS = 3600 * 10**9
@@ -20,7 +20,7 @@ HOUR_NS = 3600 * 10**9
 
 def _delivery(url):
     encoder = SimpleNamespace(windows=0, maker=find_model("motion64"))
-    made = Delivery(lambda epoch: open_sink(url, device="pi", epoch=epoch), encoder)
+    made = Delivery(lambda stream_id: open_sink(url, device="pi", stream_id=stream_id), encoder)
     made.follow(7, 1_000, None)
     return made, encoder
 
@@ -31,11 +31,11 @@ def _publish(made, encoder, batch, *, lost=0):
 
 
 def _stored(url):
-    """Return {epoch: (numbers, signatures)} of all that is there."""
+    """Return {stream_id: (numbers, signatures)} of all that is there."""
     found = {}
-    for _, epoch, seq, batch in iter_signatures(url):
-        assert epoch not in found
-        found[epoch] = (seq.tolist(), batch)
+    for _, stream_id, seq, batch in iter_signatures(url):
+        assert stream_id not in found
+        found[stream_id] = (seq.tolist(), batch)
     return found
 
 
@@ -45,13 +45,13 @@ def test_a_signatures_number_is_its_windows(tmp_path):
     _publish(made, encoder, numbered(3))
     _publish(made, encoder, numbered(2, 5), lost=2)
     made.close()
-    ((epoch, (seq, _)),) = _stored(url).items()
-    assert epoch == signature_epoch(7, encoder.maker, encoder.maker.hop)
+    ((stream_id, (seq, _)),) = _stored(url).items()
+    assert stream_id == signature_stream_id(7, encoder.maker, encoder.maker.hop)
     assert seq == [0, 1, 2, 5, 6]
     assert (made.totals.accepted, made.totals.dropped) == (5, 0)
 
 
-def test_a_new_stream_begins_at_0_in_an_epoch_of_its_own(tmp_path):
+def test_a_new_stream_begins_at_0_in_a_stream_id_of_its_own(tmp_path):
     url = f"store:{tmp_path / 's.db'}"
     made, encoder = _delivery(url)
     _publish(made, encoder, numbered(3))
@@ -65,7 +65,7 @@ def test_a_clock_that_is_set_moves_what_comes_and_nothing_else(tmp_path):
     url = f"store:{tmp_path / 's.db'}"
     made, encoder = _delivery(url)
     _publish(made, encoder, numbered(2))
-    before = made.epoch
+    before = made.stream_id
     made.set_clock(1_000 + HOUR_NS)
     made.set_clock(1_000 + HOUR_NS + 20_000_000)  # slewing is no step
     _publish(made, encoder, numbered(2, 2))
@@ -127,10 +127,10 @@ def test_a_sink_that_was_right_and_is_set_up_wrongly_now_is_tried_again(tmp_path
     url, encoder = f"store:{tmp_path / 's.db'}", SimpleNamespace(windows=0, maker=find_model("motion64"))
     errors = []
 
-    def opens(epoch):
+    def opens(stream_id):
         if errors:
             raise errors[0]
-        return open_sink(url, device="pi", epoch=epoch)
+        return open_sink(url, device="pi", stream_id=stream_id)
 
     made = Delivery(opens, encoder)
     made.follow(7, 0, None)
@@ -145,7 +145,7 @@ def test_a_sink_that_was_right_and_is_set_up_wrongly_now_is_tried_again(tmp_path
     made.deliver()
     assert made.totals.pending == 0
     made.close()
-    wrong = Delivery(lambda epoch: open_sink("store:", device="pi", epoch=epoch), encoder)
+    wrong = Delivery(lambda stream_id: open_sink("store:", device="pi", stream_id=stream_id), encoder)
     with pytest.raises(InputError):
         wrong.deliver()
 

@@ -39,8 +39,8 @@ class _Live:
 
 def _stored(url):
     found = [
-        (epoch, int(number), int(start_ns), codes.tobytes())
-        for _, epoch, seq, batch in iter_signatures(url)
+        (stream_id, int(number), int(start_ns), codes.tobytes())
+        for _, stream_id, seq, batch in iter_signatures(url)
         for number, start_ns, codes in zip(seq, batch.start_ns, batch.codes, strict=True)
     ]
     assert found
@@ -51,7 +51,7 @@ def _stored(url):
 def test_live_and_replayed(motion, tmp_path, monkeypatch, breaks):
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     log = tmp_path / "log.msig"
-    with motionsig.Recorder(log, rate_hz=100.0, epoch=5, device="pi") as recorder:
+    with motionsig.Recorder(log, rate_hz=100.0, stream_id=5, device="pi") as recorder:
         data, time_ns = motion(60.37, 100), 1_700_000_000_000_000_000 + np.arange(6037) * 10_000_000
         for first in range(0, len(data), 250):
             part = slice(first, first + 250)
@@ -71,8 +71,8 @@ def test_live_and_replayed(motion, tmp_path, monkeypatch, breaks):
 
     encoder = motionsig.open_encoder(device="cpu")
     with open_recording(log) as recording:
-        epoch = motionsig.signature_epoch(recording.info.epoch, encoder.card, encoder.card.hop)
-        with motionsig.open_sink(f"store:{tmp_path}/replayed.db", device="pi", epoch=epoch) as sink:
+        stream_id = motionsig.signature_stream_id(recording.info.stream_id, encoder.card, encoder.card.hop)
+        with motionsig.open_sink(f"store:{tmp_path}/replayed.db", device="pi", stream_id=stream_id) as sink:
             motionsig.run(recording, encoder, sink)
     assert _stored(f"store:{tmp_path}/live.db") == _stored(f"store:{tmp_path}/replayed.db")
     assert daemon.status["sink"]["accepted"] == len(_stored(f"store:{tmp_path}/live.db")) > 40

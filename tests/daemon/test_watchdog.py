@@ -22,7 +22,7 @@ class _Sensor:
 
     def __init__(self, motion):
         self.rate_hz = self.true_rate_hz = 50.0
-        self.info, self.counts = SourceInfo("made", "made", epoch=1), SensorCounts()
+        self.info, self.counts = SourceInfo("made", "made", stream_id=1), SensorCounts()
         self.unix_offset_ns = unix_offset_ns(SystemClock())
         self.going, self.ended = threading.Event(), False
         self.going.set()

@@ -56,7 +56,7 @@ class Hurry:
             # Whoever was kept waiting goes on at the same pace: no sample is left out, and none comes in a flood.
             end = min(round(passed_s * self.speed * RATE_HZ), first + round(4 * BLOCK_S * self.speed * RATE_HZ))
             serials = np.arange(first, end)
-            time_ns = self.info.epoch + np.rint(serials * (NS_PER_S / RATE_HZ)).astype(np.int64)
+            time_ns = self.info.stream_id + np.rint(serials * (NS_PER_S / RATE_HZ)).astype(np.int64)
             self.counts.samples += len(serials)
             yield SampleBlock(time_ns, self.walk[serials % len(self.walk)], False)
             first = end

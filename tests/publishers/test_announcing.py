@@ -31,7 +31,7 @@ WHERE = "motionsig/wrist/availability"
 
 
 def mqtt(url: str, spool: Path, **options: Any) -> MqttSink:
-    sink = open_sink(url, device="wrist", epoch=3, spool=str(spool), **{**QUICK, **options})
+    sink = open_sink(url, device="wrist", stream_id=3, spool=str(spool), **{**QUICK, **options})
     assert isinstance(sink, MqttSink)
     return sink
 
@@ -108,7 +108,7 @@ def test_nothing_is_announced_by_default(broker: Broker, tmp_path: Path) -> None
 PUBLISHER = """
 import sys, time
 from motionsig.publishers import open_sink
-sink = open_sink(sys.argv[1], device="wrist", epoch=8, spool=sys.argv[2], availability=True)
+sink = open_sink(sys.argv[1], device="wrist", stream_id=8, spool=sys.argv[2], availability=True)
 time.sleep(60)
 """
 

@@ -48,7 +48,7 @@ def url_and_reader(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[t
 
 def test_what_was_published_is_read_back(url_and_reader: tuple[str, Reader]) -> None:
     url, read = url_and_reader
-    with open_sink(url, device="wrist-7", epoch=5) as sink:
+    with open_sink(url, device="wrist-7", stream_id=5) as sink:
         sink.publish(numbered(0))
         assert (sink.counts.accepted, sink.payload_bytes) == (0, 0)
         sink.publish(numbered(1))
@@ -61,12 +61,12 @@ def test_what_was_published_is_read_back(url_and_reader: tuple[str, Reader]) -> 
     assert 254 * 64 < sink.payload_bytes < 254 * 71 + 4 * 150
 
 
-def test_the_same_epoch_published_twice_is_there_once(url_and_reader: tuple[str, Reader]) -> None:
+def test_the_same_stream_id_published_twice_is_there_once(url_and_reader: tuple[str, Reader]) -> None:
     url, read = url_and_reader
     for _ in range(2):
-        with open_sink(url, device="d", epoch=9) as sink:
+        with open_sink(url, device="d", stream_id=9) as sink:
             sink.publish(numbered(100))
-    with open_sink(url, device="d", epoch=10) as sink:
+    with open_sink(url, device="d", stream_id=10) as sink:
         sink.publish(numbered(1, 100))
     assert_same(read(101), numbered(101))
 
@@ -75,7 +75,7 @@ def test_closing_twice_is_harmless_and_use_after_close_is_an_error(
     url_and_reader: tuple[str, Reader], caplog: pytest.LogCaptureFixture
 ) -> None:
     url, _ = url_and_reader
-    sink: Sink = open_sink(url, device="d", epoch=1)
+    sink: Sink = open_sink(url, device="d", stream_id=1)
     sink.publish(numbered(2))
     sink.close()
     sink.close()
@@ -128,7 +128,7 @@ def test_urls_that_mean_nothing(url: str, message: str, tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
     with pytest.raises(InputError, match=message):
-        open_sink(url, device="d", epoch=1)
+        open_sink(url, device="d", stream_id=1)
 
 
 def test_no_error_repeats_a_password(tmp_path: Path) -> None:
@@ -139,17 +139,17 @@ def test_no_error_repeats_a_password(tmp_path: Path) -> None:
         "mqtts://me:secret@h?ca=/nowhere.pem",
     ):
         with pytest.raises(InputError) as caught:
-            open_sink(url, device="d", epoch=1, spool=str(tmp_path))
+            open_sink(url, device="d", stream_id=1, spool=str(tmp_path))
         assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("device", "epoch"), [("", 1), ("d", -1), ("d", 1 << 63), ("x" * 200, 1)])
-def test_origins_that_no_message_could_carry(device: str, epoch: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("device", "stream_id"), [("", 1), ("d", -1), ("d", 1 << 63), ("x" * 200, 1)])
+def test_origins_that_no_message_could_carry(device: str, stream_id: int, tmp_path: Path) -> None:
     with pytest.raises(InputError):
-        open_sink(f"store:{tmp_path / 's'}", device=device, epoch=epoch)
+        open_sink(f"store:{tmp_path / 's'}", device=device, stream_id=stream_id)
 
 
-def test_defaults_name_this_host_and_a_new_epoch(tmp_path: Path) -> None:
+def test_defaults_name_this_host_and_a_new_stream_id(tmp_path: Path) -> None:
     for _ in range(2):
         with open_sink(f"file:{tmp_path / 'f'}") as sink:
             sink.publish(numbered(1))
@@ -165,23 +165,23 @@ def test_only_what_is_at_rest_can_be_read() -> None:
 
 def test_begin_numbers_what_follows(url_and_reader: tuple[str, Reader]) -> None:
     url, read = url_and_reader
-    with open_sink(url, device="d", epoch=1) as sink:
+    with open_sink(url, device="d", stream_id=1) as sink:
         sink.publish(numbered(2))
         sink.begin(7, 100)
         sink.publish(numbered(1, 100))
         sink.publish(numbered(2, 101))
         sink.begin(7, 100)
         sink.publish(numbered(3, 100))
-        for epoch, seq in ((-1, 0), (1 << 63, 0), (1, -1), (1, 1 << 63)):
+        for stream_id, seq in ((-1, 0), (1 << 63, 0), (1, -1), (1, 1 << 63)):
             with pytest.raises(InputError):
-                sink.begin(epoch, seq)
+                sink.begin(stream_id, seq)
         assert sink.counts.accepted == 8
     assert_same(read(5), concatenate([numbered(2), numbered(3, 100)]))
 
 
 def test_a_sink_says_how_it_fares(url_and_reader: tuple[str, Reader]) -> None:
     url, _ = url_and_reader
-    with open_sink(url, device="d", epoch=1) as sink:
+    with open_sink(url, device="d", stream_id=1) as sink:
         began_s = time.monotonic()
         sink.publish(numbered(1))
         wait_until(lambda: sink.turned_s > began_s)

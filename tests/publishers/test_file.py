@@ -28,7 +28,7 @@ SEQUENCE = b"".join(MESSAGES)
 
 
 def test_any_cbor_tool_reads_the_file(tmp_path: Path) -> None:
-    with open_sink(f"file:{tmp_path / 'f'}", device="d", epoch=1) as sink:
+    with open_sink(f"file:{tmp_path / 'f'}", device="d", stream_id=1) as sink:
         sink.publish(numbered(150))
         sink.publish(numbered(1, 150))
     stream, sizes = io.BytesIO((tmp_path / "f").read_bytes()), []
@@ -46,7 +46,7 @@ def test_messages_keep_their_limit(tmp_path: Path, compress: bool) -> None:
     smooth = dataclasses.replace(numbered(3000), codes=np.zeros((3000, 64), np.int8))
     for number, batch in enumerate((numbered(3000), smooth)):
         path = tmp_path / str(number)
-        with open_sink(f"file:{path}?max_message_bytes=1000", device="d", epoch=1, compress=compress) as sink:
+        with open_sink(f"file:{path}?max_message_bytes=1000", device="d", stream_id=1, compress=compress) as sink:
             sink.publish(batch)
         data, sizes = path.read_bytes(), []
         while data:
@@ -66,7 +66,7 @@ def test_a_torn_tail_is_cut_off(length: int) -> None:
         path.write_bytes(SEQUENCE[:length])
         whole = sum(len(MESSAGES[0]) * (number + 1) <= length for number in range(5))
         assert len({len(message) for message in MESSAGES}) == 1
-        with open_sink(f"file:{path}", device="d", epoch=2) as sink:
+        with open_sink(f"file:{path}", device="d", stream_id=2) as sink:
             sink.publish(numbered(1, 2 * whole))
         assert path.read_bytes().startswith(SEQUENCE[: whole * len(MESSAGES[0])])
         assert_same(read_signatures(f"file:{path}"), numbered(2 * whole + 1))
@@ -86,7 +86,7 @@ def test_opening_reads_the_end_alone(tmp_path: Path, monkeypatch: pytest.MonkeyP
         read.clear()
         path = tmp_path / str(rounds)
         path.write_bytes(SEQUENCE * rounds + MESSAGES[0][:-1])
-        open_sink(f"file:{path}", device="d", epoch=2).close()
+        open_sink(f"file:{path}", device="d", stream_id=2).close()
         assert path.stat().st_size == len(SEQUENCE) * rounds
         took.append(sum(read))
     assert took[1] < 1.1 * took[0]
@@ -97,11 +97,11 @@ def test_a_torn_tail_longer_than_what_is_read_first_is_cut_off(tmp_path: Path, l
     path = tmp_path / "f"
     large = wire.encode(wire.Message("d", 1, 10, numbered(2500, 10)))
     path.write_bytes(SEQUENCE * 20 + large + large[:length])
-    with open_sink(f"file:{path}", device="d", epoch=2) as sink:
+    with open_sink(f"file:{path}", device="d", stream_id=2) as sink:
         sink.publish(numbered(1))
     data = path.read_bytes()
     assert data.startswith(SEQUENCE * 20 + large)
-    assert wire.decode(data[len(SEQUENCE * 20 + large) :]).epoch == 2
+    assert wire.decode(data[len(SEQUENCE * 20 + large) :]).stream_id == 2
 
 
 @settings(max_examples=100, deadline=None)
@@ -119,7 +119,7 @@ def test_damage_in_the_middle_costs_at_most_the_message_it_hits_and_the_next(at:
         # A length that lies may still make a message, with the beginning of the next one in it.
         assert set(starts) >= {row * size for row in range(5) if row not in (at // size, at // size + 1)}
         before = path.read_bytes()
-        open_sink(f"file:{path}", device="d", epoch=1).close()
+        open_sink(f"file:{path}", device="d", stream_id=1).close()
         assert path.read_bytes() == before, "damage in the middle is no torn tail"
 
 
@@ -128,7 +128,7 @@ def test_what_is_skipped_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     path.write_bytes(MESSAGES[0] + b"junk" + MESSAGES[1] + MESSAGES[2][:50])
     assert_same(read_signatures(f"file:{path}"), numbered(4))
     assert "54 damaged bytes skipped" in caplog.text
-    open_sink(f"file:{path}", device="d", epoch=1).close()
+    open_sink(f"file:{path}", device="d", stream_id=1).close()
     assert "torn message of 50 bytes" in caplog.text
     assert path.read_bytes() == MESSAGES[0] + b"junk" + MESSAGES[1]
 
@@ -138,7 +138,7 @@ def test_files_that_are_not_ours_stay_as_they_are(tmp_path: Path, content: bytes
     path = tmp_path / "f"
     path.write_bytes(content)
     with pytest.raises(SinkError, match="expected motionsig messages"):
-        open_sink(f"file:{path}", device="d", epoch=1)
+        open_sink(f"file:{path}", device="d", stream_id=1)
     assert path.read_bytes() == content
     with pytest.raises((SinkError, InputError)):
         read_signatures(f"file:{path}")
@@ -162,7 +162,7 @@ def test_order_overlap_and_encoders(tmp_path: Path, caplog: pytest.LogCaptureFix
     with pytest.raises(InputError, match=f"{SPEC.fingerprint.hex()}, {OTHER.fingerprint.hex()}"):
         read_signatures(url)
     read = list(iter_signatures(url, fingerprint=SPEC.fingerprint, rows=5))
-    assert [(device, epoch) for device, epoch, *_ in read] == [("c", 9)] + [("d", 1)] * (len(read) - 1)
+    assert [(device, stream_id) for device, stream_id, *_ in read] == [("c", 9)] + [("d", 1)] * (len(read) - 1)
     assert max(len(seq) for _, _, seq, _ in read) <= 5
     assert np.concatenate([seq for _, _, seq, _ in read[1:]]).tolist() == list(range(17))
     expected = concatenate([numbered(4), changed[1:], numbered(10, 7)])
@@ -174,10 +174,10 @@ def test_order_overlap_and_encoders(tmp_path: Path, caplog: pytest.LogCaptureFix
 
 
 def test_one_writer_at_a_time(tmp_path: Path) -> None:
-    with open_sink(f"file:{tmp_path / 'f'}", device="d", epoch=1), pytest.raises(SinkError, match="is writing"):
-        open_sink(f"file:{tmp_path / 'f'}", device="d", epoch=2)
+    with open_sink(f"file:{tmp_path / 'f'}", device="d", stream_id=1), pytest.raises(SinkError, match="is writing"):
+        open_sink(f"file:{tmp_path / 'f'}", device="d", stream_id=2)
     with pytest.raises(SinkError, match="cannot be opened"):
-        open_sink(f"file:{tmp_path}", device="d", epoch=2)
+        open_sink(f"file:{tmp_path}", device="d", stream_id=2)
 
 
 FULL = """
@@ -187,7 +187,7 @@ from made import numbered
 from motionsig.errors import SinkError
 from motionsig.publishers import open_sink
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-sink = open_sink("file:" + sys.argv[1], device="d", epoch=1)
+sink = open_sink("file:" + sys.argv[1], device="d", stream_id=1)
 sink.publish(numbered(5))
 for attempt in range(2):
     try:

@@ -33,7 +33,7 @@ QUICK = {"retry_s": 0.05, "max_retry_s": 0.3, "delay_s": 0.05, "close_timeout_s"
 
 
 def mqtt(url: str, spool: Path, **options: Any) -> MqttSink:
-    sink = open_sink(url, device="wrist-7", epoch=3, spool=str(spool), **{**QUICK, **options})
+    sink = open_sink(url, device="wrist-7", stream_id=3, spool=str(spool), **{**QUICK, **options})
     assert isinstance(sink, MqttSink)
     return sink
 
@@ -121,7 +121,7 @@ def test_signatures_travel_together(broker: Broker, receiver: Receiver, tmp_path
     assert sink.payload_bytes == sum(receiver.sizes)
     assert (sink.counts.delivered, sink.counts.pending) == (131, 0)
     for message in receiver.messages:
-        assert (message.device, message.epoch) == ("wrist-7", 3)
+        assert (message.device, message.stream_id) == ("wrist-7", 3)
         assert_same(message.signatures, numbered(len(message.signatures), message.seq))
 
 
@@ -305,14 +305,14 @@ import sys, time
 sys.path.insert(0, sys.argv[3])
 from made import numbered
 from motionsig.publishers import open_sink
-url, spool, _, epoch = sys.argv[1:]
+url, spool, _, stream_id = sys.argv[1:]
 options = {"delay_s": 0.02, "retry_s": 0.05, "max_retry_s": 0.2}
-sink = open_sink(url, device="d", epoch=int(epoch), spool=spool, stage=spool + "-stage", **options)
+sink = open_sink(url, device="d", stream_id=int(stream_id), spool=spool, stage=spool + "-stage", **options)
 number = 0
 while True:
     sink.publish(numbered(2, number))
     number += 2
-    print(epoch, number, flush=True)
+    print(stream_id, number, flush=True)
     time.sleep(0.001)
 """
 
@@ -320,8 +320,8 @@ while True:
 def test_kill_9_of_the_publisher_loses_nothing_it_accepted(broker: Broker, receiver: Receiver, tmp_path: Path) -> None:
     chance = random.Random(1)
     accepted = {}
-    for epoch in range(4):
-        arguments = [str(tmp_path / "spool"), str(Path(__file__).parent), str(epoch)]
+    for stream_id in range(4):
+        arguments = [str(tmp_path / "spool"), str(Path(__file__).parent), str(stream_id)]
         child = subprocess.Popen(
             [sys.executable, "-c", PUBLISHER, broker.url, *arguments], stdout=subprocess.PIPE, text=True
         )
@@ -332,17 +332,17 @@ def test_kill_9_of_the_publisher_loses_nothing_it_accepted(broker: Broker, recei
         lines += child.stdout.read().splitlines()
         child.stdout.close()
         child.wait()
-        accepted[epoch] = max(int(line.split()[1]) for line in lines if len(line.split()) == 2)
+        accepted[stream_id] = max(int(line.split()[1]) for line in lines if len(line.split()) == 2)
     with mqtt(broker.url, tmp_path / "spool", stage=str(tmp_path / "spool-stage")) as sink:
         assert sink.counts.damaged_bytes == 0
     assert sink.counts.pending == 0
-    for epoch, count in accepted.items():
+    for stream_id, count in accepted.items():
 
-        def firsts(epoch: int = epoch) -> list[int]:
+        def firsts(stream_id: int = stream_id) -> list[int]:
             return list(dict.fromkeys(
                 message.seq + row
                 for message in list(receiver.messages)
-                if message.epoch == epoch
+                if message.stream_id == stream_id
                 for row in range(len(message.signatures))
             ))  # fmt: skip
 
@@ -353,7 +353,7 @@ def test_kill_9_of_the_publisher_loses_nothing_it_accepted(broker: Broker, recei
 def test_live_signatures_pass_a_backlog(broker: Broker, receiver: Receiver, tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool")
     for first in range(0, 6000, 12):
-        (message,) = pack(numbered(12, first), device="wrist-7", epoch=2, seq=first)
+        (message,) = pack(numbered(12, first), device="wrist-7", stream_id=2, seq=first)
         spool.append(message.data, message.rows)
     spool.close()
     with mqtt(broker.url, tmp_path / "spool", delay_s=0, in_flight=2) as sink:
@@ -362,11 +362,11 @@ def test_live_signatures_pass_a_backlog(broker: Broker, receiver: Receiver, tmp_
             sink.publish(numbered(1, number))
         wait_until(lambda: sink.counts.pending == 0)
         wait_until(lambda: len(receiver.seqs) == 6005)
-    epochs = [message.epoch for message in receiver.messages]
-    behind = len(epochs) - epochs.index(3)
+    stream_ids = [message.stream_id for message in receiver.messages]
+    behind = len(stream_ids) - stream_ids.index(3)
     assert behind > 40, "what was published first would have come last"
-    assert next(message.seq for message in receiver.messages if message.epoch == 3) == 0
-    backlog = [message.seq for message in receiver.messages if message.epoch == 2]
+    assert next(message.seq for message in receiver.messages if message.stream_id == 3) == 0
+    backlog = [message.seq for message in receiver.messages if message.stream_id == 2]
     assert backlog == sorted(set(backlog))
 
 
@@ -374,12 +374,12 @@ def test_a_fleet_comes_back_spread_out(tmp_path: Path, monkeypatch: pytest.Monke
     bounds: list[float] = []
     monkeypatch.setattr(sending.random, "uniform", lambda low, high: bounds.append(high) or 0.01)
     with open_sink(
-        "mqtt://127.0.0.1:9", device="d", epoch=1, spool=str(tmp_path / "absent"), close_timeout_s=0
+        "mqtt://127.0.0.1:9", device="d", stream_id=1, spool=str(tmp_path / "absent"), close_timeout_s=0
     ) as sink:
         wait_until(lambda: len(bounds) >= 7)
     assert bounds[:7] == [20, 40, 80, 160, 300, 300, 300]
     options = {"spool": str(tmp_path / "spool"), "delay_s": 0}
-    with Broker(tmp_path / "broker") as broker, open_sink(broker.url, device="d", epoch=1, **options) as sink:
+    with Broker(tmp_path / "broker") as broker, open_sink(broker.url, device="d", stream_id=1, **options) as sink:
         sink.publish(numbered(1))
         wait_until(lambda: sink.counts.delivered == 1)
         bounds.clear()
@@ -564,4 +564,4 @@ def test_default_spools_are_told_apart(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("device", ["a+b", "a#", "a\0", "a/b", "\ud800"])
 def test_devices_that_cannot_be_a_topic(device: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="device"):
-        open_sink("mqtt://host", device=device, epoch=1, spool=str(tmp_path))
+        open_sink("mqtt://host", device=device, stream_id=1, spool=str(tmp_path))

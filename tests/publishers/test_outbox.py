@@ -16,10 +16,10 @@ from motionsig.publishers.outbox import SMALL_BACKLOG_BYTES, Joining, Outbox
 from motionsig.publishers.spool import Position, Spool
 
 
-def put(spool: Spool, count: int, *, epoch: int = 1, seq: int = 0, size: int = 1) -> None:
+def put(spool: Spool, count: int, *, stream_id: int = 1, seq: int = 0, size: int = 1) -> None:
     for first in range(seq, seq + count, size):
         rows = numbered(min(size, seq + count - first), first)
-        for message in pack(rows, device="d", epoch=epoch, seq=first):
+        for message in pack(rows, device="d", stream_id=stream_id, seq=first):
             assert spool.append(message.data, message.rows)
 
 
@@ -35,13 +35,13 @@ def test_streams_are_never_joined(tmp_path: Path) -> None:
     outbox = connected(spool, delay_s=10)
     put(spool, 3)
     put(spool, 2, seq=4)
-    put(spool, 2, epoch=2, seq=6)
+    put(spool, 2, stream_id=2, seq=6)
     other = numbered(1, 8, spec=dataclasses.replace(SPEC, fingerprint=b"another!"))
     spool.append(wire.encode(wire.Message("d", 2, 8, other)), 1)
     sent = []
     while outgoing := outbox.next(0.0, spool.end):
         message = wire.decode(outgoing.payload)
-        sent.append((message.epoch, message.seq, len(message.signatures)))
+        sent.append((message.stream_id, message.seq, len(message.signatures)))
     assert sent == [(1, 0, 3), (1, 4, 2), (2, 6, 2), (2, 8, 1)]
     spool.close()
 

@@ -89,7 +89,7 @@ def test_a_disk_away_at_the_start_brings_the_beginning_of_what_the_stage_ends(tm
 
 @pytest.mark.parametrize("number", [1, 200_000_000_000])
 def test_what_a_late_disk_brings_is_sent_on_the_same_connection(tmp_path: Path, number: int) -> None:
-    late, *live = (next(pack(numbered(1), device="d", epoch=1, seq=seq)).data for seq in (500, 0, 1))
+    late, *live = (next(pack(numbered(1), device="d", stream_id=1, seq=seq)).data for seq in (500, 0, 1))
     earlier = Spool(tmp_path / "away")
     earlier._next_number = number
     earlier.append(late, 1)
@@ -236,7 +236,7 @@ def test_small_files_count_as_what_they_take(tmp_path: Path) -> None:
 
 
 def test_strict_says_when_the_disk_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with open_sink(NOBODY, device="d", epoch=1, spool=str(tmp_path), strict=True, close_timeout_s=0) as sink:
+    with open_sink(NOBODY, device="d", stream_id=1, spool=str(tmp_path), strict=True, close_timeout_s=0) as sink:
         sink.publish(numbered(1))
         fails_once(monkeypatch, "write", errno.EIO, lambda _, data: len(data) > 60)
         with pytest.raises(SinkError, match="Input/output error"):
@@ -246,7 +246,7 @@ def test_strict_says_when_the_disk_refuses(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_wait_drops_nothing_when_the_disk_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with open_sink(NOBODY, device="d", epoch=1, spool=str(tmp_path), full="wait", close_timeout_s=0) as sink:
+    with open_sink(NOBODY, device="d", stream_id=1, spool=str(tmp_path), full="wait", close_timeout_s=0) as sink:
         monkeypatch.setattr(sink._sender.progress, "wait", lambda _: False)  # type: ignore[attr-defined]
         fails_once(monkeypatch, "write", errno.EIO, lambda _, data: len(data) > 60)
         sink.publish(numbered(1))
@@ -255,7 +255,7 @@ def test_wait_drops_nothing_when_the_disk_refuses(tmp_path: Path, monkeypatch: p
 
 def test_a_drop_elsewhere_is_not_taken_for_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"full": "wait", "max_bytes": MIN_MAX_BYTES, "close_timeout_s": 0, "full_timeout_s": 0.1}
-    with open_sink(NOBODY, device="d", epoch=1, spool=str(tmp_path), **options) as sink:
+    with open_sink(NOBODY, device="d", stream_id=1, spool=str(tmp_path), **options) as sink:
         spool = sink._spool  # type: ignore[attr-defined]
         monkeypatch.setattr(sink._sender.progress, "wait", lambda _: False)  # type: ignore[attr-defined]
         append = spool.append
@@ -274,7 +274,7 @@ def test_a_drop_elsewhere_is_not_taken_for_ones_own(tmp_path: Path, monkeypatch:
 
 
 def test_a_closed_sink_writes_into_no_file_of_others(tmp_path: Path) -> None:
-    sink = open_sink(NOBODY, device="d", epoch=1, spool=str(tmp_path / "spool"), close_timeout_s=0)
+    sink = open_sink(NOBODY, device="d", stream_id=1, spool=str(tmp_path / "spool"), close_timeout_s=0)
     sink.close()
     with pytest.raises(SinkError, match="closed"):
         sink.begin(1, 0)
@@ -360,7 +360,7 @@ def test_what_can_never_be_sent_is_said_once_and_takes_no_room(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     spool = Spool(tmp_path)
-    (message,) = pack(numbered(1), device="d", epoch=1, seq=0)
+    (message,) = pack(numbered(1), device="d", stream_id=1, seq=0)
     for data in (b"another version", b"another version", message.data, b"another version"):
         spool.append(data, 1)
     outbox = Outbox(spool, Joining(4000, 0.0, 0.0), in_flight=20, now_s=0.0)

@@ -352,7 +352,7 @@ def test_the_promise_is_kept_while_the_connection_hangs(tmp_path: Path, soon: No
     options = {"stage": str(tmp_path / "stage")} if stage else {}
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"mqtts://127.0.0.1:{server.getsockname()[1]}"
-        sink = open_sink(url, device="d", epoch=1, spool=str(tmp_path / "disk"), close_timeout_s=0, **options)
+        sink = open_sink(url, device="d", stream_id=1, spool=str(tmp_path / "disk"), close_timeout_s=0, **options)
         sink.publish(numbered(1))
         spool = sink._spool  # type: ignore[attr-defined]
         wait_until(lambda: not any(segment.fresh for segment in spool._segments.values()), 2)
@@ -370,7 +370,7 @@ def test_the_promise_is_kept_while_the_connection_hangs(tmp_path: Path, soon: No
 def test_with_a_broker_there_nothing_is_written(tmp_path: Path, soon: None) -> None:
     with Broker(tmp_path / "broker") as broker:
         options = {"stage": str(tmp_path / "stage"), "delay_s": 0.1, "hold_s": 0.2, "keepalive_s": 1}
-        sink = open_sink(broker.url, device="d", epoch=1, spool=str(tmp_path / "disk"), **options)
+        sink = open_sink(broker.url, device="d", stream_id=1, spool=str(tmp_path / "disk"), **options)
         wait_until(lambda: sink.last_error is None)
         for number in range(10):
             sink.publish(numbered(1, number))
@@ -385,7 +385,7 @@ def test_the_stage_of_a_service_is_in_its_runtime_directory(tmp_path: Path, monk
     monkeypatch.setenv("RUNTIME_DIRECTORY", f"{tmp_path / 'run'}:/elsewhere")
     for strict in (False, True):
         options = {"close_timeout_s": 0.0, "strict": strict}
-        with open_sink("mqtt://127.0.0.1:9", device="a/b".replace("/", "-"), epoch=1, **options) as sink:
+        with open_sink("mqtt://127.0.0.1:9", device="a/b".replace("/", "-"), stream_id=1, **options) as sink:
             sink.publish(numbered(1))
             found = [path.parent.name for path in (tmp_path / "run" / "spool").glob("*/*.segment")]
             assert found == ([] if strict else ["127.0.0.1-9-a-b"])
@@ -397,7 +397,7 @@ def test_a_full_disk_is_logged_by_the_sink_once(tmp_path: Path, soon: None, capl
     with open_sink(
         "mqtt://127.0.0.1:9",
         device="d",
-        epoch=1,
+        stream_id=1,
         spool=str(tmp_path / "disk"),
         stage=str(tmp_path / "stage"),
         close_timeout_s=0.0,
@@ -448,7 +448,7 @@ def test_a_disk_that_is_well_again_is_found_out_without_signatures(tmp_path: Pat
     options = {"stage": str(tmp_path / "stage"), "delay_s": 0.0}
     with (
         Broker(tmp_path / "broker") as broker,
-        open_sink(broker.url, device="d", epoch=1, spool=str(tmp_path / "disk"), **options) as sink,
+        open_sink(broker.url, device="d", stream_id=1, spool=str(tmp_path / "disk"), **options) as sink,
     ):
         sink.publish(numbered(1))
         wait_until(lambda: sink.counts.delivered == 1)

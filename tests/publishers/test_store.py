@@ -45,9 +45,9 @@ def test_duplicates_and_conflicts_are_told_apart_and_the_first_is_kept(
         Message("e", 1, 0, numbered(0)),
     )
     assert added == [(10, 0, 0), (5, 5, 0), (0, 7, 3), (10, 0, 0), (10, 0, 0), (0, 0, 0)]
-    assert "3 signatures of d, epoch 1" in caplog.text
+    assert "3 signatures of d, stream 1" in caplog.text
     read = list(iter_signatures(f"store:{tmp_path / 's'}"))
-    assert [(device, epoch, seq.tolist()) for device, epoch, seq, _ in read] == [
+    assert [(device, stream_id, seq.tolist()) for device, stream_id, seq, _ in read] == [
         ("d", 1, list(range(15))),
         ("d", 2, list(range(10))),
         ("e", 1, list(range(10))),
@@ -93,8 +93,8 @@ def test_one_encoder_with_two_hops(tmp_path: Path) -> None:
 def test_the_largest_numbers(tmp_path: Path) -> None:
     last = (1 << 63) - 1
     put(tmp_path / "s", Message("d", last, last - 2, numbered(3)))
-    ((_, epoch, seq, _),) = iter_signatures(f"store:{tmp_path / 's'}")
-    assert (epoch, seq[-1]) == (last, last)
+    ((_, stream_id, seq, _),) = iter_signatures(f"store:{tmp_path / 's'}")
+    assert (stream_id, seq[-1]) == (last, last)
 
 
 def test_files_that_are_not_ours_stay_as_they_are(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
 
 def test_a_locked_store_is_an_error_after_the_time_allowed(tmp_path: Path) -> None:
     url = f"store:{tmp_path / 's'}"
-    sink = open_sink(url, device="d", epoch=1, busy_timeout_s=0.05)
+    sink = open_sink(url, device="d", stream_id=1, busy_timeout_s=0.05)
     sink.publish(numbered(2))
     other = sqlite3.connect(tmp_path / "s", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -156,7 +156,7 @@ def test_durable_is_full_synchronous(tmp_path: Path) -> None:
 
 def test_publishing_a_recording_again_stores_nothing_twice(tmp_path: Path) -> None:
     for stored in (7, 0):
-        with open_sink(f"store:{tmp_path / 's'}", device="d", epoch=1) as sink:
+        with open_sink(f"store:{tmp_path / 's'}", device="d", stream_id=1) as sink:
             sink.publish(numbered(7))
         assert sink.counts.delivered == 7
         assert sink.counts.duplicates == 7 - stored
@@ -167,7 +167,7 @@ import sys
 sys.path.insert(0, sys.argv[2])
 from made import numbered
 from motionsig.publishers import open_sink
-sink = open_sink("store:" + sys.argv[1], device="d", epoch=1)
+sink = open_sink("store:" + sys.argv[1], device="d", stream_id=1)
 number = 0
 while True:
     sink.publish(numbered(3, number))
@@ -192,7 +192,7 @@ def test_kill_9_loses_nothing_that_was_published(tmp_path: Path) -> None:
 
 def test_two_stores_of_one_file(tmp_path: Path) -> None:
     url = f"store:{tmp_path / 's'}"
-    with open_sink(url, device="a", epoch=1) as one, open_sink(url, device="b", epoch=1) as two:
+    with open_sink(url, device="a", stream_id=1) as one, open_sink(url, device="b", stream_id=1) as two:
         for first in range(0, 20, 2):
             one.publish(numbered(2, first))
             two.publish(numbered(2, first))

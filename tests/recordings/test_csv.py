@@ -454,6 +454,6 @@ def test_a_line_without_end_is_refused(path: Path) -> None:
 def test_the_sign_of_ios_is_turned(path: Path) -> None:
     content = text(data=DATA * ([-1] * 3 + [1] * 3))
     check(path, content, acc_sign=-1)
-    assert open_csv(path, acc_sign=-1).info.epoch != open_csv(path).info.epoch
+    assert open_csv(path, acc_sign=-1).info.stream_id != open_csv(path).info.stream_id
     with pytest.raises(InputError, match="acc_sign: expected 1 or -1, got 0"):
         open_csv(path, acc_sign=0)

@@ -28,7 +28,7 @@ def samples(count, rate_hz, *, seed=0):
 
 
 def write(path, blocks, *, rate_hz=100, scale=SCALE):
-    with Recorder(path, rate_hz=rate_hz, epoch=5, scale=scale, device="pi") as recorder:
+    with Recorder(path, rate_hz=rate_hz, stream_id=5, scale=scale, device="pi") as recorder:
         for block in blocks:
             recorder.write(block)
     return path
@@ -49,7 +49,7 @@ def test_lossless_and_within_a_tenth_of_bare_int16(tmp_path, rate_hz):
     assert not any(block.gap for block in blocks)
     assert path.stat().st_size <= 1.1 * 12 * len(data) + 300  # the header is written once
     source = open_recording(path)
-    assert (source.rate_hz, source.info.format, source.info.epoch, source.info.device) == (
+    assert (source.rate_hz, source.info.format, source.info.stream_id, source.info.device) == (
         rate_hz,
         "motionsig-log",
         5,
@@ -112,7 +112,7 @@ def test_kill_loses_at_most_the_last_second(tmp_path):
         import numpy as np, sys
         from motionsig.blocks import SampleBlock
         from motionsig.recordings.native import Recorder
-        recorder = Recorder({str(path)!r}, rate_hz=100, epoch=1, scale={SCALE!r})
+        recorder = Recorder({str(path)!r}, rate_hz=100, stream_id=1, scale={SCALE!r})
         for number in range(10**9):
             rows = np.arange(number * 10, number * 10 + 10)
             counts = np.repeat(rows[:, None] % 1000, 6, axis=1).astype("f4")
@@ -185,7 +185,7 @@ def test_a_torn_tail_is_counted_and_what_follows_damage_is_a_gap(tmp_path, log, 
 def test_no_log_is_overwritten_and_no_stranger_is_read(tmp_path, log):
     path, *_ = log
     with pytest.raises(RecordingError, match="expected to create a new recording, got: File exists"):
-        Recorder(path, rate_hz=100, epoch=1)
+        Recorder(path, rate_hz=100, stream_id=1)
     newer = tmp_path / "newer"
     header = cbor2.dumps({"motionsig-log": 2, "epoch": 1, "rate_hz": 50.0, "scale": None, "device": None})
     content = b"\xd9\xd9\xf7\xd8\x18\x59" + len(header).to_bytes(2, "big") + header
@@ -204,7 +204,7 @@ def test_a_full_disk_is_one_error_and_keeps_what_was_whole(tmp_path):
         from motionsig.recordings.native import Recorder
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
-        recorder = Recorder({str(path)!r}, rate_hz=100, epoch=1, scale={SCALE!r})
+        recorder = Recorder({str(path)!r}, rate_hz=100, stream_id=1, scale={SCALE!r})
         try:
             for second in range(9):
                 rows = np.arange(second * 100, second * 100 + 100)
@@ -228,7 +228,7 @@ def test_what_a_full_disk_took_shows_as_a_gap_once_there_is_room(tmp_path, monke
         append(recorder, record)
 
     monkeypatch.setattr(Recorder, "_append", sometimes)
-    with Recorder(tmp_path / "log", rate_hz=100, epoch=1, scale=SCALE) as recorder:
+    with Recorder(tmp_path / "log", rate_hz=100, stream_id=1, scale=SCALE) as recorder:
         for second in range(5):
             full[0] = second in (2, 3)
             rows = slice(100 * second, 100 * second + 100)

@@ -100,7 +100,7 @@ def test_a_training_set_holds_many(tmp_path: Path) -> None:
             open_recording(path, recording=wanted)
     first, second = open_recording(path, recording=0), open_recording(path, recording=1)
     assert (first.rate_hz, second.rate_hz) == (100, 50)
-    assert first.info.epoch != second.info.epoch
+    assert first.info.stream_id != second.info.stream_id
     assert first.info.scale == (0.001,) * 6
     _, data, _ = samples(second)
     np.testing.assert_allclose(data, DATA, atol=5.01e-4)

@@ -61,9 +61,9 @@ def test_an_iphone_sees_the_opposite_sign(tmp_path: Path, total: bool, caplog: p
         open_recording(folder, acc_sign=2)
 
 
-def test_a_sign_makes_another_epoch(tmp_path: Path) -> None:
+def test_a_sign_makes_another_stream_id(tmp_path: Path) -> None:
     folder = made_logs.sensor_logger(tmp_path)
-    assert open_recording(folder).info.epoch != open_recording(folder, acc_sign=-1).info.epoch
+    assert open_recording(folder).info.stream_id != open_recording(folder, acc_sign=-1).info.stream_id
 
 
 def test_phyphox_counts_from_its_start_and_pauses(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_gravity_is_there_at_rest(log: Path) -> None:
 def test_info(log: Path) -> None:
     info = open_recording(log).info
     assert info.name == log.name
-    assert 0 <= info.epoch < 2**63
+    assert 0 <= info.stream_id < 2**63
     assert info == open_recording(log).info
     assert info.samples in (None, sum(map(len, open_recording(log))))
 
@@ -97,22 +97,22 @@ def test_info(log: Path) -> None:
 def test_the_name_decides_nothing(log: Path, tmp_path: Path) -> None:
     other = tmp_path / "renamed.bin"
     log.rename(other)
-    assert open_recording(other).info.epoch == open_recording(other).info.epoch
+    assert open_recording(other).info.stream_id == open_recording(other).info.stream_id
     check_blocks(open_recording(other))
 
 
-def test_another_content_is_another_epoch(tmp_path: Path) -> None:
+def test_another_content_is_another_stream_id(tmp_path: Path) -> None:
     path = made_logs.csv(tmp_path)
-    before = open_recording(path).info.epoch
+    before = open_recording(path).info.stream_id
     path.write_text(path.read_text().replace("9.8", "9.7", 1))
-    assert open_recording(path).info.epoch != before
+    assert open_recording(path).info.stream_id != before
 
 
-def test_a_replay_with_another_unit_is_another_epoch(tmp_path: Path) -> None:
+def test_a_replay_with_another_unit_is_another_stream_id(tmp_path: Path) -> None:
     path = made_logs.csv(tmp_path)
     right, wrong = open_recording(path), open_recording(path, gyr_unit="deg/s")
-    assert right.info.epoch == open_recording(path, gyr_unit="rad/s").info.epoch
-    assert right.info.epoch != wrong.info.epoch
+    assert right.info.stream_id == open_recording(path, gyr_unit="rad/s").info.stream_id
+    assert right.info.stream_id != wrong.info.stream_id
 
 
 @pytest.mark.parametrize(

@@ -317,7 +317,7 @@ def test_a_record_that_is_killed_leaves_a_readable_log(tmp_path):
 
 _LIVE = """
 import sys
-from motionsig import open_encoder, open_sink, run, signature_epoch
+from motionsig import open_encoder, open_sink, run, signature_stream_id
 from motionsig.recordings.native import Recorder
 from motionsig.sensors import open_sensor
 
@@ -336,13 +336,15 @@ class Recorded:
 encoder = open_encoder()
 with open_sensor("lsm6dso", bus=1, rate_hz=208) as sensor:
     info = sensor.info
-    epoch = signature_epoch(info.epoch, encoder.card, HOP)
+    stream_id = signature_stream_id(info.stream_id, encoder.card, HOP)
     with (
-        Recorder("log.msig", rate_hz=sensor.rate_hz, epoch=info.epoch, scale=info.scale, device=info.device) as log,
-        open_sink("file:live.cbor", device=info.device, epoch=epoch) as sink,
+        Recorder(
+            "log.msig", rate_hz=sensor.rate_hz, stream_id=info.stream_id, scale=info.scale, device=info.device
+        ) as log,
+        open_sink("file:live.cbor", device=info.device, stream_id=stream_id) as sink,
     ):
         run(Recorded(sensor, log, 2.8), encoder, sink, hop=HOP)
-print(epoch)
+print(stream_id)
 """
 
 
@@ -356,7 +358,7 @@ def test_a_live_run_replayed_gives_the_same_signatures(tmp_path):
         main(["replay", str(tmp_path / "log.msig"), "--to", f"file:{tmp_path}/replayed.cbor", "--hop", str(hop)]) == 0
     )
     live, replayed = (
-        read_signatures(f"file:{tmp_path}/{name}.cbor", device="lsm6dso-i2c-1-6a", epoch=int(ended.out))
+        read_signatures(f"file:{tmp_path}/{name}.cbor", device="lsm6dso-i2c-1-6a", stream_id=int(ended.out))
         for name in ("live", "replayed")
     )
     assert len(live) >= 3

@@ -58,7 +58,7 @@ def open_iio(
     gyro_range_dps: float = 1000.0,
     mount: str | ArrayLike | None = None,
     calibration: Calibration | str | None = None,
-    epoch: int | None = None,
+    stream_id: int | None = None,
     root: str | Path = "/",
 ) -> IioSource:
     """Open a sensor that the kernel drives; "auto" takes the first accelerometer.
@@ -76,7 +76,7 @@ def open_iio(
     wish = Wish(rate_hz, {ACCEL: accel_range_g, GYRO: gyro_range_dps})
     group = find(Path(root), name)
     device_id = "iio-" + "+".join(device.name for device in group)
-    return IioSource(Path(root), group, wish, choose_calibration(calibration, mount, device_id), device_id, epoch)
+    return IioSource(Path(root), group, wish, choose_calibration(calibration, mount, device_id), device_id, stream_id)
 
 
 class IioSource(LiveSource):
@@ -93,7 +93,7 @@ class IioSource(LiveSource):
         wish: Wish,
         calibration: Calibration,
         device_id: str,
-        epoch: int | None,
+        stream_id: int | None,
     ) -> None:
         """Set the devices up; raise SensorError where the kernel refuses. group: one, or two to be joined."""
         super().__init__(device_id)
@@ -112,7 +112,7 @@ class IioSource(LiveSource):
         self.info = SourceInfo(
             name="+".join(device.name for device in group),
             format=f"{'iio-polled' if self.polled else 'iio'}:{group[0].driver}",
-            epoch=int.from_bytes(os.urandom(8), "big") >> 1 if epoch is None else epoch,
+            stream_id=int.from_bytes(os.urandom(8), "big") >> 1 if stream_id is None else stream_id,
             scale=self._count_scale(),
             device=device_id,
         )
