@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from motionsig.blocks import SampleBlock, Source, SourceInfo
 from motionsig.closing import Closing
-from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
+from motionsig.conventions import NS_PER_S
 from motionsig.errors import RecordingError
+from motionsig.plausibility import check_plausible
 
 log = logging.getLogger(__name__)
 
@@ -27,17 +28,6 @@ _BLOCK = 4096
 _HEAD_NS = 60 * NS_PER_S
 _HEAD_ROWS = 65_536
 _RATES_HZ = (0.5, 50_000)
-
-# Bounds from nine public data sets, 2,127 recordings of phones, watches and body-worn sensors. In the quietest tenth of
-# their 2 s windows |mean acc| is 6.7 to 22 m/s², the upper end from sport without a pause; with gravity removed it
-# never passes 3.9.
-_WINDOW_S = 2.0
-_AT_REST_G = (0.7, 1.3)
-_MOVING_G = (0.5, 2.5)
-_REST_SPREAD = 0.1
-_LARGEST_ACC_G = 100.0
-_LARGEST_GYR = 40.0
-"""rad/s at the 99th percentile; a hard throw reaches 40 for an instant, and MEMS gyroscopes end at 70."""
 
 
 class Samples(NamedTuple):
@@ -85,7 +75,7 @@ def recorded(
     blocks = list(_blocks(iter(head), where))
     rate = rate_hz or _rate_hz(blocks, where)
     if check_units:
-        check_plausible(np.concatenate([block.data for block in blocks]), rate, where)
+        check_plausible(np.concatenate([block.data for block in blocks]), rate, where, error=RecordingError)
     return RecordedSource(info, rate, rows)
 
 
@@ -130,45 +120,3 @@ def _blocks(rows: Iterator[Samples], where: str) -> Iterator[SampleBlock]:
         last = int(part.time_ns[-1])
     if repeated:
         log.warning("%s: dropped %d rows that had the time of the row before", where, repeated)
-
-
-def check_plausible(data: NDArray[np.float32], rate_hz: float, where: str) -> None:
-    """Raise RecordingError where data (n, 6) cannot be a body-worn sensor's m/s² and rad/s, gravity included."""
-    override = "check_units=False takes it as it is"
-    whole = data[np.isfinite(data).all(axis=1)].astype(np.float64)
-    if 2 * len(whole) < len(data):
-        raise RecordingError(
-            f"{where}: expected numbers, got NaN or nothing in {len(data) - len(whole)} of the first {len(data)} rows"
-        )
-    acc, gyr = whole[:, :3], np.linalg.norm(whole[:, 3:], axis=1)
-    length = max(1, min(len(acc), round(_WINDOW_S * rate_hz)))
-    windows = acc[: len(acc) // length * length].reshape(-1, length, 3)
-    size = np.linalg.norm(windows, axis=2).mean(axis=1)
-    spread = np.sqrt(windows.var(axis=1).sum(axis=1)) / np.maximum(size, 1e-9)
-    quiet = np.argsort(spread)[: max(1, len(spread) // 10)]
-    gravity = float(np.median(np.linalg.norm(windows[quiet].mean(axis=1), axis=1)))
-    at_rest = float(np.median(spread[quiet])) < _REST_SPREAD
-    low, high = (bound * STANDARD_GRAVITY for bound in (_AT_REST_G if at_rest else _MOVING_G))
-    if not low <= gravity <= high:
-        found = f"{gravity:.3g} m/s² {'at rest' if at_rest else 'on average'}"
-        steady = gravity > 0.5 * float(np.median(size[quiet]))
-        in_g = next((unit for unit, per_g in _UNITS_SEEN if steady and low <= gravity * per_g <= high), None)
-        hint = f"this looks like {in_g}: pass acc_unit={in_g!r}" if in_g else "is the unit right? see acc_unit="
-        if not in_g and gravity < low:
-            hint = "gravity seems removed (a phone's 'linear acceleration'): export the raw accelerometer"
-        raise RecordingError(
-            f"{where}: expected |acc| near {STANDARD_GRAVITY:.2f} m/s², got {found}; {hint} ({override})"
-        )
-    if (largest := float(np.abs(acc).max())) > _LARGEST_ACC_G * STANDARD_GRAVITY:
-        raise RecordingError(
-            f"{where}: expected at most {_LARGEST_ACC_G:.0f} g, got {largest / STANDARD_GRAVITY:.0f} g; "
-            f"is a number damaged, or the unit another? ({override})"
-        )
-    if (fast := float(np.percentile(gyr, 99))) > _LARGEST_GYR:
-        raise RecordingError(
-            f"{where}: expected |gyr| below {_LARGEST_GYR:.0f} rad/s, got {fast:.0f} at the 99th percentile; "
-            f"this looks like deg/s: pass gyr_unit='deg/s' ({override})"
-        )
-
-
-_UNITS_SEEN = (("g", STANDARD_GRAVITY), ("mg", STANDARD_GRAVITY / 1000))
