@@ -3,7 +3,8 @@
     signatures = motionsig.extract(data, rate_hz=100)   # data (n, 6): m/s² and rad/s
     signatures.codes                                    # (k, 64) int8
 
-The names below are the public surface. They are imported when first used: `import motionsig` costs what numpy costs.
+The names below are the public surface. Each is imported when it is first used, so that `import motionsig` costs nearly
+nothing.
 """
 
 from __future__ import annotations
@@ -11,31 +12,45 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from motionsig.blocks import Quality, SampleBlock, SignatureBatch, SourceInfo, WindowBatch, concatenate, sample_block
-from motionsig.errors import (
-    ConfigError,
-    EncoderError,
-    InputError,
-    MissingExtraError,
-    ModelError,
-    MotionsigError,
-    RecordingError,
-    SensorError,
-    SinkError,
-    WireError,
-)
-
 if TYPE_CHECKING:
-    from motionsig.encoders import open_encoder
+    from motionsig.blocks import (
+        Quality,
+        SampleBlock,
+        SignatureBatch,
+        Source,
+        SourceInfo,
+        WindowBatch,
+        concatenate,
+        sample_block,
+    )
+    from motionsig.encoders import Encoder, open_encoder
+    from motionsig.errors import (
+        ConfigError,
+        EncoderError,
+        InputError,
+        MissingExtraError,
+        ModelError,
+        MotionsigError,
+        RecordingError,
+        SensorError,
+        SinkError,
+        WireError,
+    )
     from motionsig.model_card import ModelCard
-    from motionsig.pipeline import Summary, extract, run, signature_stream_id
-    from motionsig.publishers import open_sink, read_signatures
-    from motionsig.recordings import open_recording
+    from motionsig.pipeline import Summary, extract, run, signature_stream_id, signatures
+    from motionsig.publishers import Sink, open_sink, read_signatures
+    from motionsig.recordings import Reader, open_recording
     from motionsig.recordings.native import Recorder
+    from motionsig.resampling import Resampler
     from motionsig.sensors import open_sensor
+    from motionsig.transformer import Signatures
+    from motionsig.windowing import Windower
+
+    __version__: str
 
 __all__ = [
     "ConfigError",
+    "Encoder",
     "EncoderError",
     "InputError",
     "MissingExtraError",
@@ -43,15 +58,21 @@ __all__ = [
     "ModelError",
     "MotionsigError",
     "Quality",
+    "Reader",
     "Recorder",
     "RecordingError",
+    "Resampler",
     "SampleBlock",
     "SensorError",
     "SignatureBatch",
+    "Signatures",
+    "Sink",
     "SinkError",
+    "Source",
     "SourceInfo",
     "Summary",
     "WindowBatch",
+    "Windower",
     "WireError",
     "concatenate",
     "extract",
@@ -63,28 +84,45 @@ __all__ = [
     "run",
     "sample_block",
     "signature_stream_id",
+    "signatures",
 ]
 
-_LAZY = {
-    "open_encoder": "motionsig.encoders",
-    "ModelCard": "motionsig.model_card",
-    "Summary": "motionsig.pipeline",
-    "extract": "motionsig.pipeline",
-    "run": "motionsig.pipeline",
-    "signature_stream_id": "motionsig.pipeline",
-    "open_sink": "motionsig.publishers",
-    "read_signatures": "motionsig.publishers",
-    "Recorder": "motionsig.recordings.native",
-    "open_recording": "motionsig.recordings",
-    "open_sensor": "motionsig.sensors",
-}
+_HOME = {
+    "motionsig.blocks": (
+        "Quality", "SampleBlock", "SignatureBatch", "Source", "SourceInfo", "WindowBatch", "concatenate",
+        "sample_block",
+    ),
+    "motionsig.encoders": ("Encoder", "open_encoder"),
+    "motionsig.errors": (
+        "ConfigError", "EncoderError", "InputError", "MissingExtraError", "ModelError", "MotionsigError",
+        "RecordingError", "SensorError", "SinkError", "WireError",
+    ),
+    "motionsig.model_card": ("ModelCard",),
+    "motionsig.pipeline": ("Summary", "extract", "run", "signature_stream_id", "signatures"),
+    "motionsig.publishers": ("Sink", "open_sink", "read_signatures"),
+    "motionsig.recordings": ("Reader", "open_recording"),
+    "motionsig.recordings.native": ("Recorder",),
+    "motionsig.resampling": ("Resampler",),
+    "motionsig.sensors": ("open_sensor",),
+    "motionsig.transformer": ("Signatures",),
+    "motionsig.windowing": ("Windower",),
+}  # fmt: skip
+
+__all__ = sorted(name for names in _HOME.values() for name in names)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'motionsig' has no attribute {name!r}")
-    return getattr(importlib.import_module(_LAZY[name]), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("motionsig")
+    for home, names in _HOME.items():
+        if name in names:
+            value = getattr(importlib.import_module(home), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module 'motionsig' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, "__version__"]

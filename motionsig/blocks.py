@@ -6,18 +6,23 @@ the one before it.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntFlag
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from motionsig.closing import Closing
-from motionsig.conventions import CHANNELS
-from motionsig.errors import InputError
+from motionsig.conventions import CHANNELS, NS_PER_S
+from motionsig.errors import InputError, MissingExtraError
 from motionsig.quantization import Quantization
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 
 class Quality(IntFlag):
@@ -47,6 +52,19 @@ class SampleBlock:
 
     def __len__(self) -> int:
         return len(self.time_ns)
+
+    def __repr__(self) -> str:
+        until = f" to {_instant(self.time_ns[-1])}" if len(self) else ""
+        return f"SampleBlock({_counted(self.time_ns, 'sample')}{until}{', after a gap' if self.gap else ''})"
+
+
+def _counted(time_ns: NDArray[np.int64], noun: str) -> str:
+    start = f" from {_instant(time_ns[0])}" if len(time_ns) else ""
+    return f"{len(time_ns)} {noun}{'' if len(time_ns) == 1 else 's'}{start}"
+
+
+def _instant(time_ns: np.int64) -> str:
+    return f"{np.datetime64(int(time_ns), 'ns').astype('datetime64[ms]')}Z"
 
 
 def sample_block(time_ns: ArrayLike, data: ArrayLike, *, gap: bool = False) -> SampleBlock:
@@ -90,6 +108,10 @@ class WindowBatch:
     def __len__(self) -> int:
         return len(self.start_ns)
 
+    def __repr__(self) -> str:
+        counted = _counted(self.start_ns, "window")
+        return f"WindowBatch({counted}, of {self.data.shape[1]} samples, every {self.hop_ns / NS_PER_S:g} s)"
+
 
 @dataclass(frozen=True)
 class SignatureSpec:
@@ -104,13 +126,22 @@ class SignatureSpec:
     motion_dim: int
     length_ns: int
 
+    def __repr__(self) -> str:
+        posture = self.quantization.dim - self.motion_dim
+        return (
+            f"SignatureSpec(encoder {self.fingerprint.hex()}, {self.motion_dim} motion + {posture} posture codes of "
+            f"{self.length_ns / NS_PER_S:g} s)"
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class SignatureBatch:
-    """What leaves the device.
+    """What leaves the device: k signatures.
 
     start_ns: (k,) int64. codes: (k, dim) int8. quality: (k,) uint8 of `Quality`. hop_ns: the stride between windows
-    where nothing was lost.
+    where nothing was lost. The arrays are read-only. An index, a slice, a mask or a list of indices gives a batch, and
+    so does iteration, one signature at a time; `np.asarray(batch)` is the codes. Two batches are equal where their
+    content and spec are.
     """
 
     start_ns: NDArray[np.int64]
@@ -122,12 +153,65 @@ class SignatureBatch:
     def __len__(self) -> int:
         return len(self.start_ns)
 
-    def __repr__(self) -> str:
-        first = f", from {self.start_ns[0]} ns" if len(self) else ""
-        return f"SignatureBatch({len(self)} x {self.codes.shape[1]}{first}, encoder {self.spec.fingerprint.hex()})"
+    def __post_init__(self) -> None:
+        """Make the arrays read-only: whoever holds a batch relies on it, and its slices share its memory."""
+        for name in ("start_ns", "codes", "quality"):
+            array = getattr(self, name).view()
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
 
-    def __getitem__(self, rows: slice) -> SignatureBatch:
+    def __repr__(self) -> str:
+        motion, posture = self.motion.shape[1], self.posture.shape[1]
+        return (
+            f"SignatureBatch({_counted(self.start_ns, 'signature')}, {motion} motion + {posture} posture codes every "
+            f"{self.hop_ns / NS_PER_S:g} s, encoder {self.spec.fingerprint.hex()})"
+        )
+
+    def _repr_html_(self) -> str:
+        """Show the codes as a picture in a notebook, below the line that `repr` gives."""
+        from motionsig.heatmap import html
+
+        return html(self.codes, self.spec.motion_dim, repr(self))
+
+    def __getitem__(self, rows: int | slice | ArrayLike) -> SignatureBatch:
+        """Return a batch of the rows chosen; of one for an integer. Raises IndexError as an array does."""
+        if not isinstance(rows, slice | np.ndarray | list):
+            try:
+                row = operator.index(rows)  # type: ignore[arg-type]
+            except TypeError as error:
+                raise TypeError(
+                    "signatures: expected an integer, a slice, a mask or a list of integers as index, got "
+                    f"{type(rows).__name__}; single codes are in .codes"
+                ) from error
+            row += len(self) if row < 0 else 0
+            if not 0 <= row < len(self):
+                raise IndexError(f"signatures: expected an index below {len(self)}, got {row}")
+            rows = slice(row, row + 1)
         return replace(self, start_ns=self.start_ns[rows], codes=self.codes[rows], quality=self.quality[rows])
+
+    def __iter__(self) -> Iterator[SignatureBatch]:
+        return (self[row] for row in range(len(self)))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SignatureBatch):
+            return NotImplemented
+        return (
+            (self.spec, self.hop_ns) == (other.spec, other.hop_ns)
+            and np.array_equal(self.start_ns, other.start_ns)
+            and np.array_equal(self.codes, other.codes)
+            and np.array_equal(self.quality, other.quality)
+        )
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return the codes; `np.asarray(batch)` is what calls this."""
+        if copy is False and dtype is not None and np.dtype(dtype) != self.codes.dtype:
+            raise ValueError(f"signatures: expected to copy for codes as {np.dtype(dtype)}, got copy=False")
+        return np.array(self.codes, dtype) if copy else np.asarray(self.codes, dtype)
+
+    @property
+    def time(self) -> NDArray[np.datetime64]:
+        """(k,) datetime64[ns], UTC: when each window starts."""
+        return self.start_ns.view("datetime64[ns]")
 
     @property
     def values(self) -> NDArray[np.float32]:
@@ -143,6 +227,50 @@ class SignatureBatch:
     def posture(self) -> NDArray[np.int8]:
         """(k, dim - motion_dim) int8: how the device was worn and held."""
         return self.codes[:, self.spec.motion_dim :]
+
+    @property
+    def names(self) -> list[str]:
+        """What each code is called in tables, here and in `motionsig export`: code_0 and so on."""
+        return [f"code_{i}" for i in range(self.codes.shape[1])]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a DataFrame: start (UTC), quality and one int8 column a code; spec and hop as text in its `attrs`.
+
+        Raises MissingExtraError without pandas.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise MissingExtraError("to_pandas needs pandas") from error
+        frame = pd.DataFrame(self.codes, columns=self.names)
+        frame.insert(0, "quality", self.quality)
+        frame.insert(0, "start", pd.to_datetime(self.start_ns, utc=True))
+        frame.attrs.update(self._about())
+        return frame
+
+    def to_arrow(self) -> pa.Table:
+        """Return a pyarrow Table: start (UTC), quality and codes, a list of fixed size; metadata as `to_pandas` has.
+
+        Raises MissingExtraError without pyarrow.
+        """
+        try:
+            import pyarrow as pa
+        except ImportError as error:
+            raise MissingExtraError("to_arrow needs pyarrow") from error
+        columns = {
+            "start": pa.array(self.start_ns, pa.timestamp("ns", tz="UTC")),
+            "quality": pa.array(self.quality),
+            "codes": pa.FixedSizeListArray.from_arrays(pa.array(self.codes.ravel()), self.codes.shape[1]),
+        }
+        return pa.table(columns).replace_schema_metadata(self._about())
+
+    def _about(self) -> dict[str, str]:
+        return {
+            "fingerprint": self.spec.fingerprint.hex(),
+            "motion_dim": str(self.spec.motion_dim),
+            "length_ns": str(self.spec.length_ns),
+            "hop_ns": str(self.hop_ns),
+        }
 
 
 def concatenate(batches: Sequence[SignatureBatch]) -> SignatureBatch:
@@ -185,12 +313,23 @@ class SourceInfo:
     scale: tuple[float, ...] | None = None
     device: str | None = None
 
+    def __repr__(self) -> str:
+        count = "" if self.samples is None else f", {self.samples} samples"
+        device = "" if self.device is None else f" of {self.device[:32]!r}"
+        return f"SourceInfo({self.name[:64]!r}{device}, {self.format[:32]}{count}, stream {self.stream_id})"
+
 
 class Source(Closing, Protocol):
-    """An iterable of SampleBlock, opened and closed as a context manager; `rate_hz` is the nominal rate."""
+    """An iterable of SampleBlock, opened and closed as a context manager.
+
+    A class of your own inherits from this one, or just has the same members; `run` and `signatures` use `rate_hz` and
+    the iteration alone. What is open during the iteration only needs no `close`.
+    """
 
     @property
-    def rate_hz(self) -> float: ...
+    def rate_hz(self) -> float:
+        """Samples per second, nominal: a sensor's clock may be off by 5 %."""
+        ...
 
     @property
     def info(self) -> SourceInfo: ...

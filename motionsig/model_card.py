@@ -81,6 +81,13 @@ class ModelCard:
     fingerprint: bytes
     text: dict[str, Any]
 
+    def __repr__(self) -> str:
+        return (
+            f"ModelCard({self.name[:32]!r} version {self.version}: {self.length} samples at {self.rate_hz:g} Hz to "
+            f"{self.motion_dim} motion + {self.dim - self.motion_dim} posture codes, every {self.hop} samples, "
+            f"fingerprint {self.fingerprint.hex()})"
+        )
+
     @property
     def motion(self) -> Quantization:
         """Of the motion codes alone: one scale and zero point, because they come out of the network in one tensor."""

@@ -1,29 +1,50 @@
-"""The only loop: source, resampler, windower, encoder, sink.
+"""The only loop: source, resampler, windower, encoder, and whoever takes the signatures.
 
-A live run, a replay and `extract` differ in the source they read and the sink they fill, in nothing else.
+A live run, a replay, `signatures` and `extract` differ in the source they read and in who takes the signatures, in
+nothing else.
 """
 
 from __future__ import annotations
 
 import hashlib
+import operator
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from motionsig.blocks import Quality, SampleBlock, SignatureBatch, concatenate, sample_block
-from motionsig.conventions import CHANNELS, NS_PER_S
+from motionsig.arrays import as_samples
+from motionsig.blocks import (
+    Quality,
+    SampleBlock,
+    SignatureBatch,
+    Source,
+    SourceInfo,
+    WindowBatch,
+    concatenate,
+    sample_block,
+)
+from motionsig.closing import Closing
+from motionsig.conventions import NS_PER_S
 from motionsig.encoders import Encoder, open_encoder
 from motionsig.errors import InputError
 from motionsig.model_card import ModelCard
+from motionsig.plausibility import FACTORS, check_plausible
 from motionsig.resampling import Resampler
 from motionsig.windowing import Windower
 
+if TYPE_CHECKING:
+    from motionsig.publishers import Sink
+
 _BLOCK = 4096
+
+_CHECKED_S = 60.0
+"""How much of an array the check of its units looks at, as for recordings."""
 
 _PATIENCE_S = 10.0
 """So much acceleration without any angular rate, and no gyroscope is there."""
@@ -51,64 +72,86 @@ class Summary:
     device: str
     on_edgetpu: int
 
-
-class Stream(Protocol):
-    """The two things `run` asks of a source."""
-
-    @property
-    def rate_hz(self) -> float: ...
-
-    def __iter__(self) -> Iterator[SampleBlock]: ...
+    def __repr__(self) -> str:
+        return (
+            f"Summary(signatures={self.signatures}, windows={self.windows}, samples={self.samples}, gaps={self.gaps}, "
+            f"covered_s={self.covered_s:.2f}, elapsed_s={self.elapsed_s:.2f}, {self.model[:32]} on {self.device[:32]})"
+        )
 
 
-class Publisher(Protocol):
-    """The one thing `run` asks of a sink."""
+def signatures(source: Source, encoder: Encoder, *, hop: int | None = None) -> Iterator[SignatureBatch]:
+    """Yield the signatures of `source` as they are made, a few windows at a time, to its end.
 
-    def publish(self, signatures: SignatureBatch) -> None: ...
-
-
-def run(source: Stream, encoder: Encoder, sink: Publisher, *, hop: int | None = None) -> Summary:
-    """Drive `source` to its end: every window encoded, every signature published.
-
-    `hop` in grid samples overrides the model's. Source, encoder and sink are opened and closed by the caller; what they
-    raise passes through, and what was published before stays published. Raises InputError for a source without a
-    gyroscope: every model needs one.
+    `hop` in grid samples overrides the model's. Source and encoder are opened and closed by the caller; what they raise
+    passes through. Raises InputError for a rate or hop that cannot be, and for a source without a gyroscope: every
+    model needs one.
     """
-    card = encoder.card
-    resampler = Resampler(source.rate_hz, grid_hz=card.rate_hz, max_gap_s=card.max_gap_s)
-    windower = _windower(card, hop)
+    return iter(_Loop(source, encoder, hop))
+
+
+def run(
+    source: Source, encoder: Encoder, sink: Sink | Callable[[SignatureBatch], object], *, hop: int | None = None
+) -> Summary:
+    """Hand the `signatures` of `source` to `sink`, or to any function of one SignatureBatch, until the source ends.
+
+    The sink, too, is opened and closed by the caller; what was published before an error stays published.
+    """
+    _require(sink, "publish", "a Sink, as open_sink(url) returns, or a function", callable(sink))
+    publish = sink if callable(sink) else sink.publish
+    loop = _Loop(source, encoder, hop)
     began = time.monotonic()
-    grid_samples = windows = signatures = on_edgetpu = 0
-    for block in _grid(source, resampler):
-        grid_samples += len(block)
-        batch = windower.push(block)
-        if len(batch):
-            made = encoder.encode(batch)
-            sink.publish(made)
-            windows += len(batch)
-            signatures += len(made)
-            on_edgetpu += int(np.count_nonzero(made.quality & Quality.EDGE_TPU))
-    counts = resampler.counts
+    count = on_edgetpu = 0
+    for made in loop:
+        publish(made)
+        count += len(made)
+        on_edgetpu += int(np.count_nonzero(made.quality & Quality.EDGE_TPU))
+    counts = loop.resampler.counts
     return Summary(
         samples=counts.samples,
         not_finite=counts.not_finite,
         bridged=counts.bridged,
         gaps=counts.gaps,
-        windows=windows,
-        signatures=signatures,
-        covered_s=grid_samples / card.rate_hz,
+        windows=loop.windower.windows,
+        signatures=count,
+        covered_s=loop.windower.samples / encoder.card.rate_hz,
         elapsed_s=time.monotonic() - began,
-        model=card.name,
+        model=encoder.card.name,
         device=encoder.device,
         on_edgetpu=on_edgetpu,
     )
+
+
+class _Loop:
+    """One pass of a source through resampler, windower and encoder."""
+
+    def __init__(self, source: Source, encoder: Encoder, hop: int | None) -> None:
+        _require(
+            source, "rate_hz", "a Source, as open_recording(path) and open_sensor(name) return; extract takes arrays"
+        )
+        _require(encoder, "card", "an Encoder, as open_encoder() returns")
+        card = encoder.card
+        self.resampler = Resampler(source.rate_hz, grid_hz=card.rate_hz, max_gap_s=card.max_gap_s)
+        self.windower = _windower(card, hop)
+        self._source, self._encoder = source, encoder
+
+    def __iter__(self) -> Iterator[SignatureBatch]:
+        for block in _grid(self._source, self.resampler):
+            windows = self.windower.push(block)
+            if len(windows):
+                yield self._encoder.encode(windows)
+
+
+def _require(given: object, member: str, expected: str, also: bool = False) -> None:
+    if not also and not hasattr(given, member):
+        got = repr(given) if isinstance(given, str | None) else type(given).__name__
+        raise InputError(f"run: expected {expected}, got {got}")
 
 
 def _windower(card: ModelCard, hop: int | None) -> Windower:
     return Windower(length=card.length, hop=card.hop if hop is None else hop, grid_hz=card.rate_hz)
 
 
-def _grid(source: Stream, resampler: Resampler) -> Iterator[SampleBlock]:
+def _grid(source: Source, resampler: Resampler) -> Iterator[SampleBlock]:
     turns, still = False, 0  # whether an angular rate was seen, and how many samples came without one
     for block in source:
         if not turns:
@@ -142,12 +185,13 @@ def signature_stream_id(source_stream_id: int, card: ModelCard, hop: int) -> int
 
 
 @dataclass(frozen=True, eq=False)
-class _Array:
-    """One continuous array as a stream; the time of sample i is computed from i."""
+class _Array(Closing):
+    """One continuous array as a Source; the time of sample i is computed from i."""
 
     data: NDArray[np.float32]
     rate_hz: float
     start_ns: int
+    info: ClassVar[SourceInfo] = SourceInfo("array", "array", 0)
 
     def __iter__(self) -> Iterator[SampleBlock]:
         for first in range(0, len(self.data), _BLOCK):
@@ -156,36 +200,64 @@ class _Array:
             yield sample_block(self.start_ns + offset_ns, rows)
 
 
-class _Collected:
-    """The Sink of `extract`: keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.batches: list[SignatureBatch] = []
-
-    def publish(self, signatures: SignatureBatch) -> None:
-        self.batches.append(signatures)
-
-
 def extract(
-    data: ArrayLike,
+    data: Any,
     *,
     rate_hz: float,
     start_ns: int = 0,
     model: str | Path | None = None,
     device: str = "cpu",
     hop: int | None = None,
+    encoder: Encoder | None = None,
+    check_units: bool = True,
 ) -> SignatureBatch:
-    """Return the signatures of one continuous recording `data` (n, 6): acc in m/s², gyr in rad/s, sensor frame.
+    """Return the signatures of one continuous recording, or of windows that are cut already.
 
-    Exactly what `run` makes of it. Samples that are not finite are losses. Less than one window gives an empty batch.
-    Raises InputError for another shape, a rate outside 10 to 8,000 Hz or a hop below 1.
+    data: (n, 6), acc in m/s², gyr in rad/s, sensor frame; a table whose columns have the names of
+    `conventions.CHANNELS` (a DataFrame); or windows (k, length, 6) of the model's length and rate: one signature each.
+    A recording gives exactly what `run` makes of it; samples that are not finite are losses; less than one window gives
+    an empty batch. hop: grid samples from window to window; windows (k, length, 6) are stamped one length apart without
+    it. encoder: an open one, in place of `model` and `device`, for many recordings. check_units: refuse what cannot be
+    m/s² and rad/s with gravity, as recordings do.
+    Raises InputError for other data, a rate outside 10 to 8,000 Hz or a hop that is no whole number from 1 up.
     """
-    samples = np.asarray(data, np.float32)
-    if samples.ndim != 2 or samples.shape[1] != len(CHANNELS):
-        raise InputError(f"data: expected (n, 6) with columns {', '.join(CHANNELS)}, got {samples.shape}")
-    with open_encoder(model, device) as encoder:
-        sink = _Collected()
-        # One empty batch first, so that too little data is an empty result and not a special case.
-        sink.publish(encoder.encode(_windower(encoder.card, hop).push(SampleBlock(np.empty(0, np.int64), samples[:0]))))
-        run(_Array(samples, rate_hz, start_ns), encoder, sink, hop=hop)
-    return concatenate(sink.batches)
+    samples = as_samples(data)
+    try:
+        start_ns = operator.index(start_ns)
+    except TypeError as error:
+        raise InputError(f"start_ns: expected an integer, Unix nanoseconds, got {start_ns!r}") from error
+    if encoder is not None and model is not None:
+        raise InputError(f"encoder: expected either an open encoder or a model, got both, {model!r} as model")
+    with open_encoder(model, device) if encoder is None else nullcontext(encoder) as opened:
+        if samples.ndim == 3:
+            windows = _cut(samples, rate_hz, start_ns, opened.card, hop)
+        else:
+            # One empty batch first, so that too little data is an empty result and not a special case.
+            windows = _windower(opened.card, hop).push(SampleBlock(np.empty(0, np.int64), samples[:0]))
+        loop = _Loop(_Array(samples, rate_hz, start_ns), opened, hop) if samples.ndim == 2 else ()
+        if check_units:
+            _check_units(samples.reshape(-1, samples.shape[-1]), rate_hz)
+        return concatenate([opened.encode(windows), *loop])
+
+
+def _cut(windows: NDArray[np.float32], rate_hz: float, start_ns: int, card: ModelCard, hop: int | None) -> WindowBatch:
+    """Return windows (k, length, 6) of a caller's as the encoder takes them."""
+    if windows.shape[1] != card.length or rate_hz != card.rate_hz:
+        raise InputError(
+            f"data: expected windows of {card.length} samples at {card.rate_hz:g} Hz, as {card.name} takes them, got "
+            f"{windows.shape[1]} samples at {rate_hz!r} Hz; a recording (n, 6) of any rate is resampled and cut"
+        )
+    lost = np.flatnonzero(~np.isfinite(windows).all(axis=(1, 2)))
+    if len(lost):
+        raise InputError(
+            f"data: expected finite numbers in windows, got others in window {lost[0]} and {len(lost) - 1} more"
+        )
+    hop_ns = _windower(card, card.length if hop is None else hop).hop_ns
+    start = start_ns + np.arange(len(windows), dtype=np.int64) * hop_ns
+    return WindowBatch(start, windows, np.zeros(len(windows), np.uint8), hop_ns)
+
+
+def _check_units(samples: NDArray[np.float32], rate_hz: float) -> None:
+    """Raise InputError where the first minute of what is finite cannot be m/s² and rad/s."""
+    finite = samples[np.isfinite(samples).all(axis=1)]
+    check_plausible(finite[: round(_CHECKED_S * rate_hz)], rate_hz, "data", remedies=FACTORS)

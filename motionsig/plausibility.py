@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,17 +23,34 @@ _LARGEST_GYR = 40.0
 _UNITS_SEEN = (("g", STANDARD_GRAVITY), ("mg", STANDARD_GRAVITY / 1000))
 
 
+class Remedies(NamedTuple):
+    """What a caller can do about a unit; `acc` is formatted with the unit found and its size in m/s²."""
+
+    acc: str
+    gyr: str
+    unknown: str
+
+
+OPTIONS = Remedies("pass acc_unit={unit!r}", "pass gyr_unit='deg/s'", "is the unit right? see acc_unit=")
+"""For what is opened with options, as recordings are."""
+
+FACTORS = Remedies("multiply acc by {si:.6g}", "multiply gyr by 0.0174533 (numpy.deg2rad)", "is the unit right?")
+"""For an array in the caller's hands."""
+
+
 def check_plausible(
     data: NDArray[np.floating],
     rate_hz: float,
     where: str,
     *,
     error: type[InputError | RecordingError] = InputError,
+    remedies: Remedies = OPTIONS,
     override: str = "check_units=False",
 ) -> None:
     """Raise `error` where data (n, 6) cannot be a body-worn sensor's m/s² and rad/s, gravity included.
 
-    where: begins the message. override: the option that turns the check off, for the message.
+    where: begins the message. remedies, override: for the message: what to do about a unit, and the option that
+    turns the check off.
     """
     if not len(data):
         return
@@ -53,9 +72,11 @@ def check_plausible(
     if not low <= gravity <= high:
         found = f"{gravity:.3g} m/s² {'at rest' if at_rest else 'on average'}"
         steady = gravity > 0.5 * float(np.median(size[quiet]))
-        in_g = next((unit for unit, per_g in _UNITS_SEEN if steady and low <= gravity * per_g <= high), None)
-        hint = f"this looks like {in_g}: pass acc_unit={in_g!r}" if in_g else "is the unit right? see acc_unit="
-        if not in_g and gravity < low:
+        hint = remedies.unknown
+        seen = [(unit, si) for unit, si in _UNITS_SEEN if steady and low <= gravity * si <= high]
+        if seen:
+            hint = f"this looks like {seen[0][0]}: {remedies.acc.format(unit=seen[0][0], si=seen[0][1])}"
+        elif gravity < low:
             hint = "gravity seems removed (a phone's 'linear acceleration'): export the raw accelerometer"
         raise error(f"{where}: expected |acc| near {STANDARD_GRAVITY:.2f} m/s², got {found}; {hint} ({as_it_is})")
     if (largest := float(np.abs(acc).max())) > _LARGEST_ACC_G * STANDARD_GRAVITY:
@@ -66,5 +87,5 @@ def check_plausible(
     if (fast := float(np.percentile(gyr, 99))) > _LARGEST_GYR:
         raise error(
             f"{where}: expected |gyr| below {_LARGEST_GYR:.0f} rad/s, got {fast:.0f} at the 99th percentile; "
-            f"this looks like deg/s: pass gyr_unit='deg/s' ({as_it_is})"
+            f"this looks like deg/s: {remedies.gyr} ({as_it_is})"
         )

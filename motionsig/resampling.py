@@ -99,12 +99,17 @@ class Resampler:
 
     def __init__(self, rate_hz: float, *, grid_hz: float = 50.0, max_gap_s: float = 0.05) -> None:
         """Raise InputError for a rate that no motion sensor has."""
-        if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
+        try:
+            known = RATES_HZ[0] <= rate_hz <= RATES_HZ[1]
+        except TypeError:
+            known = False
+        if not known:
             raise InputError(
                 f"rate_hz: expected {RATES_HZ[0]} to {RATES_HZ[1]} samples per second, got {rate_hz!r}; "
                 "a signature covers 2.56 s at 50 Hz"
             )
-        self._period_ns = NS_PER_S / rate_hz
+        self._rate_hz, self._grid_hz = float(rate_hz), grid_hz
+        self._period_ns = NS_PER_S / self._rate_hz
         self._step_ns = round(NS_PER_S / grid_hz)
         self._loss_ns = round(LOSS_PERIODS * self._period_ns)
         self._break_ns = max(self._loss_ns, round(self._period_ns + max_gap_s * NS_PER_S))
@@ -116,6 +121,9 @@ class Resampler:
         self._loss_reported = False  # by the source, and not yet attached to a sample
         self._gap_before = False  # a segment has ended and the next has not put out its first block
         self.counts = ResamplerCounts()
+
+    def __repr__(self) -> str:
+        return f"Resampler({self._rate_hz:g} Hz to {self._grid_hz:g} Hz: {self.counts})"
 
     def push(self, block: SampleBlock) -> list[SampleBlock]:
         """Take the next samples; return the blocks that no later input can change, one per segment at most."""

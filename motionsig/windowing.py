@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -16,17 +18,23 @@ _MOST = 1_000_000
 class Windower:
     """Pure state machine from grid samples to windows of `length` samples, `hop` samples apart.
 
-    The first window of a segment starts at its first sample; no window spans a gap. Copy or pickle it to stop and
-    resume.
+    The first window of a segment starts at its first sample; no window spans a gap. samples, windows: pushed and
+    returned so far. Copy or pickle it to stop and resume.
     """
 
     def __init__(self, *, length: int, hop: int, grid_hz: float = 50.0) -> None:
-        """Raise InputError for a length or hop below 1, or absurdly large."""
+        """Raise InputError for a length or hop that is no integer, below 1 or absurdly large."""
+        try:
+            length, hop = operator.index(length), operator.index(hop)
+        except TypeError as error:
+            raise InputError(f"windower: expected integers as length and hop, got {length!r} and {hop!r}") from error
         if not 1 <= length <= _MOST or not 1 <= hop <= _MOST:
             raise InputError(f"windower: expected length and hop of 1 to {_MOST} samples, got {length} and {hop}")
         self.length = length
         self.hop = hop
-        self._hop_ns = hop * round(NS_PER_S / grid_hz)
+        self.samples = 0
+        self.windows = 0
+        self.hop_ns = hop * round(NS_PER_S / grid_hz)
         self._forget()
 
     def _forget(self) -> None:
@@ -35,8 +43,14 @@ class Windower:
         self._quality = np.empty(0, np.uint8)
         self._skip = 0  # samples to pass over before the next window, where hop > length
 
+    def __repr__(self) -> str:
+        return (
+            f"Windower(length={self.length}, hop={self.hop}: {self.samples} samples to {self.windows} windows so far)"
+        )
+
     def push(self, block: SampleBlock) -> WindowBatch:
         """Take the next samples of the grid; return the windows they complete, an empty batch if none yet."""
+        self.samples += len(block)
         if block.gap:
             self._forget()
         time_ns = np.concatenate([self._time_ns, block.time_ns])[self._skip :]
@@ -46,12 +60,13 @@ class Windower:
         skip = max(0, self._skip - len(self._data) - len(block))
 
         count = max(0, (len(data) - self.length) // self.hop + 1)
+        self.windows += count
         used = count * self.hop
         self._skip = skip + max(0, used - len(data))
         self._time_ns, self._data, self._quality = time_ns[used:], data[used:], flags[used:]
         if not count:
             none = np.empty((0, self.length, len(CHANNELS)), np.float32)
-            return WindowBatch(time_ns[:0], none, flags[:0], self._hop_ns)
+            return WindowBatch(time_ns[:0], none, flags[:0], self.hop_ns)
         windows = sliding_window_view(data, self.length, axis=0)[: used : self.hop].transpose(0, 2, 1)
         quality = np.bitwise_or.reduce(sliding_window_view(flags, self.length)[: used : self.hop], axis=1)
-        return WindowBatch(time_ns[: used : self.hop], windows, quality, self._hop_ns)
+        return WindowBatch(time_ns[: used : self.hop], windows, quality, self.hop_ns)

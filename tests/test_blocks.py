@@ -1,4 +1,8 @@
+import json
+import pickle
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from motionsig.blocks import SignatureBatch, SignatureSpec, concatenate, sample_block
@@ -50,3 +54,70 @@ def test_concatenate_keeps_order_and_refuses_other_encoders():
         concatenate([batch(1), batch(1, hop_ns=20)])
     with pytest.raises(InputError, match="at least one"):
         concatenate([])
+
+
+def test_an_index_gives_a_batch_of_one_and_iteration_gives_those():
+    whole = batch(3)
+    assert whole[1].codes.tolist() == whole.codes[1:2].tolist() and len(whole[np.int64(-1)]) == 1
+    assert [one.start_ns.tolist() for one in whole] == [[0], [10], [20]]
+    assert concatenate(list(whole)) == whole and next(reversed(whole)) == whole[2]
+    wrong = {IndexError: (3, -4), TypeError: ("a", 1.0, (0, 1), None)}
+    for error, index in ((error, index) for error, indices in wrong.items() for index in indices):
+        with pytest.raises(error, match="signatures: expected an i"):
+            whole[index]
+
+
+def test_slices_masks_and_lists_give_batches():
+    whole = batch(5)
+    for rows in (slice(1, 4, 2), np.array([False, True, False, True, False]), [1, 3], np.array([1, 3])):
+        assert whole[rows].start_ns.tolist() == [10, 30]
+
+
+def test_batches_are_equal_by_content_and_cannot_be_changed():
+    assert batch(3) == batch(3) != batch(2) and pickle.loads(pickle.dumps(batch(3))) == batch(3)
+    assert batch(3) != batch(3, hop_ns=20) and batch(3) != batch(3, fingerprint=b"another!") and batch(3) != 3
+    other = batch(3)
+    changed = SignatureBatch(other.start_ns, other.codes, np.ones(3, np.uint8), other.hop_ns, other.spec)
+    assert changed != other
+    for array in (other.codes, other.start_ns, other.quality, other.motion, other[1:].codes):
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+
+
+def test_the_arrays_given_to_a_batch_stay_the_callers():
+    codes = np.zeros((1, 4), np.int8)
+    SignatureBatch(np.zeros(1, np.int64), codes, np.zeros(1, np.uint8), 10, batch(1).spec)
+    codes[0, 0] = 1
+
+
+def test_a_batch_is_an_array_of_its_codes():
+    assert np.asarray(batch(2)).dtype == np.int8 and np.asarray(batch(2)).tolist() == batch(2).codes.tolist()
+    assert np.array(batch(2), float).sum() == batch(2).codes.sum() and np.array(batch(2)).flags.writeable
+    assert pd.DataFrame(batch(2)).shape == (2, 4)
+
+
+def test_times_are_utc():
+    assert batch(2).time.tolist() == [0, 10] and str(batch(1).time[0]) == "1970-01-01T00:00:00.000000000"
+
+
+def test_tables_have_time_quality_and_codes_and_say_whose_they_are():
+    whole = batch(2)
+    frame, table = whole.to_pandas(), pytest.importorskip("pyarrow") and whole.to_arrow()
+    assert frame.columns.tolist() == ["start", "quality", "code_0", "code_1", "code_2", "code_3"]
+    assert frame.start.astype("int64").tolist() == [0, 10] and str(frame.start.dt.tz) == "UTC"
+    assert frame[whole.names].to_numpy().tolist() == whole.codes.tolist()
+    assert frame.attrs["fingerprint"] == b"8 bytes!".hex()
+    assert table.column_names == ["start", "quality", "codes"] and table["codes"].to_pylist() == whole.codes.tolist()
+    about = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
+    assert (
+        about
+        == frame.attrs
+        == {"fingerprint": b"8 bytes!".hex(), "motion_dim": "3", "length_ns": "100", "hop_ns": "10"}
+    )
+    assert json.dumps(frame.attrs)
+
+
+def test_a_notebook_shows_a_picture_below_the_line():
+    text = batch(2)._repr_html_()
+    assert text.startswith("<div><code>SignatureBatch(2 signatures from 1970-01-01T00:00:00.000Z, 3 motion + 1 posture")
+    assert "data:image/png;base64," in text

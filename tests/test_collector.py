@@ -69,7 +69,7 @@ def test_junk_and_repeats_are_counted_and_harm_nothing(
 ) -> None:
     subscribe(broker, tmp_path)
     conflict = numbered(2, 3)
-    conflict.codes[:] = 1
+    conflict = dataclasses.replace(conflict, codes=conflict.codes * 0 + 1)
     topic, payload = message("a", 0, 5)
     put(
         broker,

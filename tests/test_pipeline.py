@@ -149,6 +149,77 @@ def test_extract_refuses_with_one_sentence(data, rate_hz, hop, what):
         motionsig.extract(data, rate_hz=rate_hz, hop=hop)
 
 
+@pytest.mark.parametrize("hop", [1.0, "64", 64.5])
+def test_a_hop_that_is_no_integer_is_refused(motion, hop):
+    with pytest.raises(InputError, match="expected integers as length and hop"):
+        motionsig.extract(motion(10, 50), rate_hz=50, hop=hop)
+
+
+@pytest.mark.parametrize(
+    ("factor", "message"),
+    [
+        ([1 / 9.80665] * 3 + [1] * 3, r"this looks like g: multiply acc by 9.80665 \(check_units=False takes it"),
+        ([1] * 3 + [3000] * 3, "this looks like deg/s: multiply gyr by 0.0174533"),
+        ([0] * 3 + [1] * 3, "gravity seems removed"),
+    ],
+)
+def test_data_in_another_unit_are_refused_unless_told_otherwise(motion, factor, message):
+    data = motion(10, 50) * np.array(factor, np.float32)
+    for samples in (data, data[:256].reshape(2, 128, 6)):
+        with pytest.raises(InputError, match=message):
+            motionsig.extract(samples, rate_hz=50)
+        assert len(motionsig.extract(samples, rate_hz=50, check_units=False))
+
+
+def test_a_unit_is_judged_by_the_samples_there_are(motion):
+    data = motion(100, 50)
+    data[:4000] = np.nan
+    data[4000:, :3] /= 9.80665
+    with pytest.raises(InputError, match="looks like g"):
+        motionsig.extract(data, rate_hz=50)
+
+
+def test_windows_that_are_cut_already_give_one_signature_each(motion):
+    windows = np.stack([motion(2.56, 50, seed=seed) for seed in range(300)])
+    made = motionsig.extract(windows, rate_hz=50, start_ns=7)
+    each = [motionsig.extract(one, rate_hz=50, encoder=ENCODER) for one in windows]
+    assert made.codes.tolist() == concatenate(each).codes.tolist()
+    assert made.start_ns[:2].tolist() == [7, 7 + 2_560_000_000] and made.hop_ns == 2_560_000_000
+    assert motionsig.extract(windows, rate_hz=50, hop=64).start_ns[1] == 1_280_000_000
+    assert len(motionsig.extract(windows[:0], rate_hz=50)) == 0
+
+
+@pytest.mark.parametrize(
+    ("windows", "rate_hz", "message"),
+    [
+        (
+            np.zeros((2, 100, 6)),
+            50,
+            "expected windows of 128 samples at 50 Hz, as motion64 takes them, got 100 samples",
+        ),
+        (np.zeros((2, 128, 6)), 100, "got 128 samples at 100 Hz; a recording"),
+        (np.where(np.arange(5)[:, None, None] > 2, np.nan, np.ones((5, 128, 6))), 50, "in window 3 and 1 more"),
+    ],
+)
+def test_windows_that_do_not_fit_the_model_are_refused(windows, rate_hz, message):
+    with pytest.raises(InputError, match=message):
+        motionsig.extract(windows, rate_hz=rate_hz)
+
+
+def test_an_open_encoder_is_used_and_left_open(motion):
+    data = motion(5, 50)
+    assert motionsig.extract(data, rate_hz=50, encoder=ENCODER) == motionsig.extract(data, rate_hz=50)
+    assert motionsig.extract(data, rate_hz=50, encoder=ENCODER) == motionsig.extract(data, rate_hz=50)
+    with pytest.raises(InputError, match="either an open encoder or a model"):
+        motionsig.extract(data, rate_hz=50, encoder=ENCODER, model="motion64")
+
+
+@pytest.mark.parametrize("start_ns", [1e18, "now", None])
+def test_a_start_is_whole_nanoseconds(motion, start_ns):
+    with pytest.raises(InputError, match="start_ns: expected an integer"):
+        motionsig.extract(motion(3, 50), rate_hz=50, start_ns=start_ns)
+
+
 def test_nothing_and_only_nan_make_nothing():
     assert motionsig.extract(np.empty((0, 6)), rate_hz=50).codes.shape == (0, ENCODER.card.dim)
     assert len(motionsig.extract(np.full((1000, 6), np.nan), rate_hz=50)) == 0

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from motionsig.blocks import SampleBlock, SignatureBatch, Source
 from motionsig.cli.progress import Progress, progress
+from motionsig.closing import Closing
 from motionsig.conventions import NS_PER_S, RAW_BYTES_PER_SAMPLE
 from motionsig.encoders import DEVICES, Encoder, open_encoder
 from motionsig.errors import InputError, RecordingError, SinkError
@@ -163,7 +164,7 @@ def _replay_one(
         rival = RawSize(source.rate_hz, batch_s=totals.raw_batch_s, scale=info.scale)
         bar = stack.enter_context(progress(info.name, info.samples, " samples"))
         watched = _Watched(source, rival, picture, bar, speed)
-        summary = run(watched, encoder, _Tee(sink, picture), hop=hop)
+        summary = run(watched, encoder, _Tee(sink, picture).publish, hop=hop)
         # Opening and delivery are part of the work; what only observes it is not.
         sink.close()
         totals.elapsed_s += time.monotonic() - began - watched.observing_s
@@ -220,11 +221,11 @@ def _patience(url: str) -> dict[str, Any]:
     return {name: value for name, value in wanted.items() if name not in given}
 
 
-class _Watched:
+class _Watched(Closing):
     """The source with an onlooker: progress, the rival's size, the picture, and the clock at --speed."""
 
     def __init__(self, source: Source, rival: RawSize, picture: Picture | None, bar: Progress, speed: float) -> None:
-        self.rate_hz = source.rate_hz
+        self.rate_hz, self.info = source.rate_hz, source.info
         self.observing_s = 0.0
         self._source, self._rival, self._picture, self._bar, self._speed = source, rival, picture, bar, speed
 

@@ -140,11 +140,11 @@ def _open_sensor(config: Config) -> LiveStream:
     return open_sensor(**config.sensor)
 
 
-class _Turns:
+class _Turns(Closing):
     """The sensor's stream as `run` sees it. `rate_hz` is the sensor's; broken: why it ended, if that was an error."""
 
-    def __init__(self, rate_hz: float, blocks: Iterator[SampleBlock], turn: Callable[[SampleBlock], bool]) -> None:
-        self.rate_hz = rate_hz
+    def __init__(self, sensor: LiveStream, blocks: Iterator[SampleBlock], turn: Callable[[SampleBlock], bool]) -> None:
+        self.rate_hz, self.info = sensor.rate_hz, sensor.info
         self.broken: OSError | None = None
         self._blocks, self._turn = blocks, turn
 
@@ -297,9 +297,9 @@ class Daemon:
         except SensorError:
             return  # closed by who stops us
         while not self._stopping and not self._ended:
-            turns = _Turns(sensor.rate_hz, blocks, self._passed)
+            turns = _Turns(sensor, blocks, self._passed)
             try:
-                run(turns, self._encoder, self._delivery, hop=hop)
+                run(turns, self._encoder, self._delivery.publish, hop=hop)
             except HurriedError:
                 log.warning("a window was lost to a device that did not answer in time")
             if turns.broken is not None:
