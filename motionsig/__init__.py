@@ -9,10 +9,10 @@ nothing.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from motionsig.blocks import (
         Quality,
         SampleBlock,
@@ -118,6 +118,8 @@ def __getattr__(name: str) -> Any:
         return version("motionsig")
     for home, names in _HOME.items():
         if name in names:
+            import importlib
+
             value = getattr(importlib.import_module(home), name)
             globals()[name] = value
             return value
