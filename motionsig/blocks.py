@@ -1,7 +1,7 @@
 """What flows through the pipeline: samples, windows, signatures; and the Source they come from.
 
-The arrays are checked where they enter (`sample_block`), not at every hand-over: inside the pipeline each stage trusts
-the one before it.
+`sample_block` checks arrays from outside. Inside the pipeline each stage trusts the one before it and checks nothing
+again.
 """
 
 from __future__ import annotations

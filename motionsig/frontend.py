@@ -1,12 +1,14 @@
-"""From windows to what the neural encoder sees, and to the posture it does not.
+"""From windows to the twelve channels that the network sees, and to the posture codes, which it does not see.
 
-Motion features express each window about its own gravity direction (the mean acceleration): along it, across it, and
-the magnitude, for acceleration and angular rate alike. What lies across gravity has no heading to be told from, so
-the window's own movement must give one: the acceleration's part along the angular rate of the moment and square to it;
-and both sensors along the axis about which the device swings most, and square to that. A device turned by any rotation
-gives the same twelve channels, so the network never has to learn it; where there is no swing to name an axis (a
-gyroscope that reads exactly nothing) the last four turn with the device. Posture is what only the raw axes tell: where
-gravity points in the sensor's frame, about which axis the device turns on, how the movement spreads over the axes.
+The channels express each window about its own gravity direction (its mean acceleration): the component along gravity,
+the length across it, and the magnitude, for acceleration and angular rate alike. In the plane across gravity nothing
+marks a heading, so the window's own movement marks it: four channels use the direction of the angular rate at each
+moment, and the axis about which the device swings most over the whole window. A device turned by any rotation gives the
+same twelve channels, so the network does not have to learn this. There is one exception: without any swing (a
+gyroscope that reads exactly zero) the last four channels turn with the device.
+
+Posture is what only the sensor's own axes tell: where gravity points, about which axis the device turns on average, and
+how the movement is spread over the axes.
 
 Features are companded by x / (knee + |x|): one int8 scale then holds a resting hand and a fall, and nothing clips.
 """
@@ -26,8 +28,8 @@ POSTURE_DIM = 16
 FEATURE_CHANNELS = 12
 
 CHUNK = 32
-"""Windows worked on at a time. Their arrays stay in the cache, and below the 128 KiB from which glibc's malloc gets
-each one anew from the kernel, page faults and all: 64 took twice as long per window."""
+"""Windows computed at a time. Their arrays stay in the cache and below 128 KiB; glibc's malloc maps larger arrays anew
+each time, with their page faults. With 64 windows the time per window was twice as long."""
 
 _TURNING = np.float32(0.05)
 """rad/s of angular rate below which its direction means less and less."""
@@ -36,7 +38,7 @@ _STILL = np.array([0.05] * 3 + [0.02] * 3, np.float32)
 """m/s² and rad/s below which spread is the sensor's noise: the floor under the logarithms."""
 
 _CONTRASTS = np.array([[1, -1, 0], [1, 1, -2]], np.float32) / np.sqrt(np.array([[2], [6]], np.float32))
-"""What three numbers are to one another, their mean left aside: two directions square to it and to each other."""
+"""Two orthogonal contrasts of three numbers, both orthogonal to their mean."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,9 @@ class FrontEnd:
     ) -> None:
         """Write (k, 12, length).
 
-        For each sensor the component along `up`, the length of that across, the magnitude (0-5); the acceleration
-        across, along the angular rate across and square to it (6, 7); acceleration (8, 9) and angular rate (10, 11)
-        across, along the swing axis and square to it.
+        For each sensor the component along `up`, the length across it, the magnitude (channels 0-5). Of the vectors
+        across `up`: the acceleration along the angular rate and perpendicular to it (6, 7); acceleration (8, 9) and
+        angular rate (10, 11) along the swing axis and perpendicular to it.
         """
         # Both sensors at once, (k, 2, 3, length), and in place where it can be: this is on the path of every sample.
         vectors = samples.reshape(len(samples), 2, 3, -1)
@@ -106,7 +108,7 @@ class FrontEnd:
 def _frame(up: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return (k, 3, 3): `up` and two unit vectors across it, right-handed.
 
-    Duff et al. 2017, Building an orthonormal basis, revisited: it has no direction where it loses accuracy.
+    Duff et al. 2017, "Building an orthonormal basis, revisited": accurate for every direction.
     """
     x, y, z = up.T
     sign = np.copysign(np.float32(1), z)
@@ -122,7 +124,7 @@ def _frame(up: NDArray[np.float32]) -> NDArray[np.float32]:
 def _swing_axis(one: NDArray[np.float32], two: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return cosine and sine (k, 1, 1) of the axis in the plane about which the angular rate (k, length) varies most.
 
-    Of its two ends the one towards which the rate has its longer peaks (third moment).
+    The third moment chooses between its two ends: the rate has its longer peaks towards the one returned.
     """
     length = np.float32(one.shape[1])
     one = one - (np.einsum("kt->k", one) / length)[:, None]

@@ -30,7 +30,7 @@ _SIGNAL_KEYS = (
     "card_version", "rate_hz", "length", "channels", "units", "max_gap_s",
     "front_end", "input", "motion_dim", "quantization",
 )  # fmt: skip
-"""What, beside the model's bytes, moves a signature. The hop does not: it only chooses which windows are made."""
+"""The keys that decide a signature, beside the model's bytes. The hop is not one: it only chooses the windows."""
 
 _ABOUT_KEYS = ("name", "summary", "licence", "hop", "output", "files", "training", "quality", "limits")
 
@@ -58,11 +58,11 @@ class ModelCard:
     """One model's card, checked.
 
     rate_hz, length, hop: the grid and the windows, in samples. max_gap_s: the longest loss that may be bridged.
-    input, quantization: how features become the network's int8 and what the signature's codes stand for.
-    motion_dim: how many leading codes are motion. sha256: the model file's. compiled: its twin for the Edge TPU, if
-    there is one. version: of models of one name, the higher is the later; 0 where the card states none. fingerprint:
-    8 bytes over all that moves a signature; the twin shares it, as other CPUs do, whose codes differ in the last bits,
-    too. text: the whole card as read, for people and for what else it says.
+    input, quantization: how features become the network's int8, and what the signature's codes stand for. motion_dim:
+    how many leading codes are motion. sha256: of the model file. compiled: the same model compiled for the Edge TPU, if
+    there is one. version: among models of one name the higher is the later; 0 where the card states none. fingerprint:
+    8 bytes over all that decides a signature. The compiled model has the same fingerprint: its codes differ in the last
+    bits only, as those of different CPUs do. text: the whole card as read.
     """
 
     path: Path

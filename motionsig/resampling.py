@@ -1,13 +1,13 @@
 """From the sensor's clock and rate to the model's uniform grid.
 
 A stretch of samples without a gap is a segment. Its grid starts at its first sample and has floor(duration * rate)
-points, where the duration counts one period for every sample, the last one too: so the number of windows follows from
-the duration alone, at any rate, and a filter's delay costs nothing at either edge.
+points, where the duration counts one period for every sample, the last one included. So the number of windows follows from
+the duration alone, at any rate, and the filter takes no samples away at either end.
 
 The method: the time stamps give each grid point a fractional place between two samples; around that place a
 Kaiser-windowed sinc is applied to the samples as if they were evenly spaced (J. O. Smith & P. Gossett 1984, "A
-flexible sampling-rate conversion method"). Its cut-off keeps what the grid would fold back out of the result; where
-the source is no faster than the grid the filter only interpolates, and a grid point that meets a sample is that sample.
+flexible sampling-rate conversion method"). Its cut-off removes the frequencies that the grid would alias. Where the
+source is no faster than the grid, the filter only interpolates, and a grid point at a sample's time is that sample.
 
 Every output is computed from its own inputs by the same operations in the same order, so any cutting of the input
 into blocks gives the same bytes. That is why the taps are summed by a loop and not by a matrix product, whose order of
@@ -25,8 +25,8 @@ from motionsig.blocks import Quality, SampleBlock
 from motionsig.conventions import CHANNELS, NS_PER_S
 from motionsig.errors import InputError
 
-# What follows moves every signature, like the front end: a change raises frontend.VERSION, so that the fingerprints
-# part, and stands in the changelog under "Signal changes" with its size.
+# Like the front end, these constants decide every signature. Whoever changes one raises frontend.VERSION, so that the
+# fingerprints differ, and writes the measured change into the changelog under "Signal changes".
 
 HALF_WIDTH = 16
 """Zero crossings of the sinc on either side: 32 taps where no low-pass is needed."""
@@ -44,14 +44,14 @@ SNAP = 1e-3
 """A grid point closer to a sample than this part of a period is that sample: far below any sensor's jitter."""
 
 LOSS_PERIODS = 1.75
-"""Two samples further apart than this have lost one between them: without a loss that takes jitter of a third of a
-period, with one they are 1.9 apart or more even where the clock is 5 % fast."""
+"""A sample was lost between two that are further apart than this many periods. Without a loss, only jitter of a third
+of a period reaches it; with a loss the distance is at least 1.9 periods, even where the clock is 5 % fast."""
 
 RATES_HZ = (10, 8000)
-"""Slower, and most of a signature would be guessed; faster, and no motion sensor is meant."""
+"""Below, most of a signature would be interpolated; above, the number cannot be a motion sensor's rate."""
 
 _MARGIN = 4
-"""Samples kept beyond the filter's reach: enough to reflect at the end of a segment, whatever the cutting was."""
+"""Samples kept beyond the filter's reach, for the reflection at the end of a segment, however the input was cut."""
 
 
 @dataclass
