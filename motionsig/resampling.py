@@ -1,8 +1,8 @@
 """From the sensor's clock and rate to the model's uniform grid.
 
 A stretch of samples without a gap is a segment. Its grid starts at its first sample and has floor(duration * rate)
-points, where the duration counts one period for every sample, the last one included. So the number of windows follows from
-the duration alone, at any rate, and the filter takes no samples away at either end.
+points, where the duration counts one period for every sample, the last one included. So the number of windows follows
+from the duration alone, at any rate, and the filter takes no samples away at either end.
 
 The method: the time stamps give each grid point a fractional place between two samples; around that place a
 Kaiser-windowed sinc is applied to the samples as if they were evenly spaced (J. O. Smith & P. Gossett 1984, "A
