@@ -74,6 +74,7 @@ def test_a_damaged_model_never_reaches_the_runtime(model, place):
         ({"length": float("inf")}, "length: expected"),
         ({"quantization": []}, "quantization: expected groups"),
         ({"input__scale": None}, "scale"),
+        ({"motion_dim": 40}, "quantization: expected a group of 40 motion codes, then 16 of posture, got groups of"),
     ],
 )
 def test_a_card_that_cannot_be_is_refused_with_its_file(model, fields, what):
@@ -81,6 +82,16 @@ def test_a_card_that_cannot_be_is_refused_with_its_file(model, fields, what):
     with pytest.raises(ModelError, match=what) as caught:
         load_card(model)
     assert str(model / CARD_NAME) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [MODEL_NAME, "../elsewhere.tflite", "/etc/passwd", "not_listed.tflite"])
+def test_a_compiled_file_is_another_of_the_cards_files_in_its_folder(model, name):
+    files = json.loads((model / CARD_NAME).read_text())["files"]
+    if name != "not_listed.tflite":
+        files.setdefault(name, {"sha256": "00", "bytes": 1})
+    change(model, files=files, compiled={"file": name, "min_runtime": None, "compiler": "16.0"})
+    with pytest.raises(ModelError, match=r"compiled\.file: expected the name of another of the card.s files"):
+        load_card(model)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[]", b"{"])

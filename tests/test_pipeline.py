@@ -1,4 +1,5 @@
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import motionsig
 from motionsig import wire
 from motionsig.blocks import Quality, SampleBlock, concatenate
 from motionsig.errors import InputError
-from motionsig.pipeline import run, signature_stream_id
+from motionsig.pipeline import _Array, run, signature_stream_id
 from motionsig.recordings.native import Recorder
 from motionsig.sensors.simulated import Oscillator
 from motionsig.sensors.simulated.trial import bench, mishaps
@@ -73,6 +74,23 @@ def test_any_cutting_of_the_input_gives_the_same_wire_bytes(motion, rate_hz, ske
     b = run(Cut(rate_hz, time_ns, data, places), ENCODER, pieces, hop=hop)
     assert whole.messages() == pieces.messages()
     assert (a.samples, a.gaps, a.bridged, a.windows) == (b.samples, b.gaps, b.bridged, b.windows)
+
+
+def test_a_gap_that_only_the_source_knows_of_is_before_its_block_alone(motion):
+    """However large the block is: a few thousand samples go down the path at a time."""
+    data, flagged = motion(400, 50), []
+    blocks = [
+        SampleBlock(times(20_000, 50)[part], data[part], gap)
+        for part, gap in ((slice(2000), 0), (slice(2000, None), 1))
+    ]
+    source = type("Blocks", (), {"rate_hz": 50.0, "__iter__": lambda self: iter(blocks)})()
+    run(source, ENCODER, lambda made: flagged.extend(made.start_ns[made.quality == Quality.BRIDGED] - 10**18), hop=64)
+    assert [start_ns / 1e9 for start_ns in flagged] == [38.4, 39.68]
+
+
+def test_the_times_of_an_array_are_computed_from_the_index():
+    array = _Array(np.zeros((10_000, 6), np.float32), 30.0, 10**18)
+    assert np.concatenate([block.time_ns for block in array]).tolist() == times(10_000, 30).tolist()
 
 
 def test_one_sample_at_a_time_gives_the_same_wire_bytes(motion):
@@ -286,5 +304,7 @@ def test_without_a_gyroscope_even_a_torn_start_is_refused(motion, first):
 
 def test_a_stream_id_names_samples_encoder_and_hop():
     card = ENCODER.card
-    assert len({signature_stream_id(*given) for given in ((1, card, 64), (2, card, 64), (1, card, 32))}) == 3
+    other = replace(card, fingerprint=b"another!")
+    given = ((1, card, 64), (2, card, 64), (1, card, 32), (1, other, 64))
+    assert len({signature_stream_id(*each) for each in given}) == 4
     assert 0 <= signature_stream_id(1, card, 64) < 2**63

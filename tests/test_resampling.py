@@ -115,6 +115,22 @@ def test_samples_that_are_not_finite_are_losses():
     assert np.isfinite(out).all() and quality.any() and len(begins) == 1
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_an_infinite_sample_is_a_loss(value):
+    time_ns, data = times(500, 50), np.ones((500, 6), np.float32)
+    data[250, 4] = value
+    resampler = Resampler(50)
+    out = resample(resampler, time_ns, data)
+    assert np.isfinite(out[1]).all() and (resampler.counts.not_finite, resampler.counts.bridged) == (1, 1)
+
+
+def test_a_time_given_twice_ends_the_segment():
+    time_ns = np.concatenate([times(100, 50), times(100, 50, start_ns=99 * 20_000_000)])
+    resampler = Resampler(50)
+    grid_ns, *_, begins = resample(resampler, time_ns, np.ones((200, 6), np.float32), (100,))
+    assert (len(grid_ns), begins, resampler.counts.gaps) == (200, [100], 1)
+
+
 def test_a_step_back_in_time_ends_the_segment():
     resampler = Resampler(50)
     data = np.ones((100, 6), np.float32)
