@@ -7,7 +7,6 @@ against its card and picks the runtime.
 from __future__ import annotations
 
 import re
-from importlib import resources
 from pathlib import Path
 from typing import Protocol
 
@@ -41,7 +40,10 @@ class Encoder(Closing, Protocol):
 
 def shipped_models() -> dict[str, Path]:
     """Return the folders of the models that came with motionsig, by name."""
-    folder = Path(str(resources.files("motionsig.firmware_models")))
+    package = Path(__file__).resolve().parents[1]
+    # In a source tree they lie beside the package, also where Python was started in it and motionsig is installed.
+    in_package, in_tree = package / "firmware_models", package.parent / "firmware_models"
+    folder = in_package if in_package.is_dir() else in_tree
     return {card.parent.name: card.parent for card in sorted(folder.glob(f"*/{CARD_NAME}"))}
 
 

@@ -5,6 +5,7 @@ Each figure is of the real process (`motionsig run`) with a real Mosquitto on th
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -301,4 +302,10 @@ def main(recording: str, *parts: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, description=__doc__)
+    parser.add_argument("recording", help="what is played for wire")
+    parser.add_argument("parts", nargs="*", help=f"some of {', '.join(PARTS)}, wire; by default all")
+    options = parser.parse_args()
+    if unknown := set(options.parts) - {*PARTS, "wire", "wire-alone"}:
+        parser.error(f"expected some of {', '.join(PARTS)}, wire, got {', '.join(sorted(unknown))}")
+    main(options.recording, *options.parts)

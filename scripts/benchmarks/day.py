@@ -5,8 +5,8 @@ Also the memory it takes: the peak of the process above what it was before, for 
 
 from __future__ import annotations
 
+import argparse
 import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -113,4 +113,6 @@ def main(recording: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, description=__doc__)
+    parser.add_argument("recording", type=Path, help="what the day is made of, again and again")
+    main(parser.parse_args().recording)

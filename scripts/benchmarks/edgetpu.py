@@ -7,6 +7,7 @@ The same interpreter with the same delegate runs in this process for comparison,
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import shutil
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +32,11 @@ import fake_edgetpu  # noqa: E402
 
 from motionsig import EncoderError, SampleBlock, SignatureBatch, WindowBatch, run  # noqa: E402
 from motionsig.blocks import Quality  # noqa: E402
+from motionsig.closing import Closing  # noqa: E402
 from motionsig.conventions import NS_PER_S  # noqa: E402
-from motionsig.encoders.edgetpu import AutoNetwork, EdgeTpuNetwork, Limits, choice  # noqa: E402
+from motionsig.encoders.edgetpu import AutoNetwork, EdgeTpuNetwork, choice  # noqa: E402
 from motionsig.encoders.edgetpu.presence import edgetpus  # noqa: E402
-from motionsig.encoders.edgetpu.worker import Job, Worker  # noqa: E402
+from motionsig.encoders.edgetpu.worker import Job, Limits, Worker  # noqa: E402
 from motionsig.encoders.host import HostEncoder  # noqa: E402
 from motionsig.encoders.litert import LiteRtNetwork, load_runtime  # noqa: E402
 from motionsig.model_card import ModelCard, load_card  # noqa: E402
@@ -66,7 +69,7 @@ class Walk:
             yield SampleBlock(self._time_ns[first : first + HOP], self._data[first : first + HOP])
 
 
-class Kept:
+class Kept(Closing):
     """A sink, and an encoder around another one: what both see."""
 
     def __init__(self, encoder: HostEncoder) -> None:
@@ -179,10 +182,10 @@ def recovery(bench: Bench) -> None:
             bench.control.write()
             with bench.strict() as encoder:
                 bench.fail(fault)
-                late.append(ms(lambda encoder=encoder: bench.on_edgetpu(encoder)))
+                late.append(ms(partial(bench.on_edgetpu, encoder)))
             with bench.auto() as encoder:
                 bench.fail(fault)
-                lates.append(ms(lambda encoder=encoder: bench.on_edgetpu(encoder)))
+                lates.append(ms(partial(bench.on_edgetpu, encoder)))
                 backs.append(lates[-1] + bench.ms_until_back(encoder))
         print(f"{fault:12s} {np.median(late):24.0f} {np.median(lates):22.1f} {np.median(backs):18.0f}")
     bench.control.write()
@@ -282,4 +285,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(usage=argparse.SUPPRESS, description=__doc__).parse_args()
     main()

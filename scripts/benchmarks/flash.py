@@ -7,6 +7,7 @@ reach an SD card: data, metadata and journal. Needs root.
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -101,4 +102,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(usage=argparse.SUPPRESS, description=__doc__).parse_args()
     main()

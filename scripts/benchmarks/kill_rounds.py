@@ -181,7 +181,7 @@ if __name__ == "__main__":
     elif sys.argv[1:2] == ["--collect"]:
         collect_all(*sys.argv[2:5])
     else:
-        parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+        parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, description=__doc__)
         parser.add_argument("--rounds", type=int, default=20)
         parser.add_argument("--seed", type=int, default=1)
         given = parser.parse_args()

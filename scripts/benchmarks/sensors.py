@@ -2,13 +2,13 @@
 
 One transaction in twenty is not acknowledged, one in a thousand stalls for 200 ms, and about every ten seconds the
 power is cut, the chip resets itself or a register loses a bit. What was delivered and what was reported lost is
-compared with what the model knows. An argument replaces the 3.6 million.
+compared with what the model knows.
 """
 
 from __future__ import annotations
 
+import argparse
 import logging
-import sys
 import time
 
 from motionsig.sensors.simulated import Oscillator
@@ -57,7 +57,7 @@ def recover(name: str) -> None:
     print(f"  {name:10s}{''.join(cells)}", flush=True)
 
 
-def main() -> None:
+def main(samples: int) -> None:
     """Print both tables."""
     logging.disable()
     print(
@@ -65,7 +65,7 @@ def main() -> None:
         " time rms     max      took"
     )
     for name, rate_hz in FAMILIES.items():
-        endure(name, rate_hz, int(sys.argv[1]) if len(sys.argv) > 1 else 3_600_000)
+        endure(name, rate_hz, samples)
     print("  back again after the end of a fault, ms at 100 Hz, the chip's own start-up included")
     print(f"  {'chip':10s}{''.join(f'{fault:>11s}' for fault in FAULTS)}")
     for name in FAMILIES:
@@ -73,4 +73,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, description=__doc__)
+    parser.add_argument("samples", type=int, nargs="?", default=3_600_000, help="of each family (%(default)s)")
+    main(parser.parse_args().samples)

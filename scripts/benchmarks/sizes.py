@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 from motionsig import SignatureBatch, concatenate, open_encoder, open_recording, wire
@@ -58,4 +58,6 @@ def main(logs: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    main([Path(name) for name in sys.argv[1:]])
+    parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, description=__doc__)
+    parser.add_argument("logs", type=Path, nargs="+", help="in any format that motionsig reads without options")
+    main(parser.parse_args().logs)

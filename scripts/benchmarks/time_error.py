@@ -7,6 +7,7 @@ squares: a line through (newest sample, end of reading) of the last 30 s, fitted
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from pathlib import Path
@@ -65,6 +66,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(usage=argparse.SUPPRESS, description=__doc__).parse_args()
     began = time.perf_counter()
     main()
     print(f"  took {time.perf_counter() - began:.1f} s")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
@@ -65,7 +66,7 @@ def untaught(windows: NDArray[np.float32], seed: int) -> Transform:
     return of_model(model)
 
 
-def of_model(model: network.tf.keras.Model) -> Transform:
+def of_model(model: tf.keras.Model) -> Transform:
     """Return what a network in training's own form makes, its codes rounded as the int8 network's would be."""
 
     def transform(windows: NDArray[np.float32]) -> NDArray[np.float32]:

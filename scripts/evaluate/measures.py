@@ -145,7 +145,7 @@ def recognised(vectors: Vectors, person: Labels, wearing: Labels) -> tuple[Score
         attack = _fit(make_pipeline(StandardScaler(), attacker), vectors[known].astype(np.float64), person[known])
         named = np.asarray(attack.predict(vectors[later].astype(np.float64)))
         windows = np.bincount(row_person[named == person[later]], minlength=len(people))
-        by_window = np.stack([windows, np.bincount(row_person)], axis=1)
+        by_window = np.stack([windows, np.bincount(row_person)], axis=1).astype(np.float64)
         by_wearing = np.zeros((len(people), 2))
         for worn in np.unique(wearing[later]):
             rows = wearing[later] == worn

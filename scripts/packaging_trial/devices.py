@@ -8,9 +8,9 @@ import shutil
 import time
 from pathlib import Path
 
-from checks import Checks
-from machines import HERE, Guest
-from service import await_, shown, status
+from scripts.packaging_trial.checks import Checks
+from scripts.packaging_trial.machines import HERE, Guest
+from scripts.packaging_trial.service import await_, shown, status
 
 HUB = HERE.parents[1] / "tests/sensors/iio/kernel/hid_sensor.py"
 PLACE = "/usr/local/lib/trial"
@@ -68,12 +68,12 @@ def try_devices(guest: Guest, checks: Checks) -> None:
         "an IIO sensor in the sandbox, ready (emulated processor)", took_s < 120, f"{time.monotonic() - start_s:.0f} s"
     )
     time.sleep(10)
-    said = status(guest)
-    sensor = said["sensor"]
+    now = status(guest)
+    sensor, delivered = now["sensor"], now["sink"]["delivered"]
     checks(
         "it streams, and signatures are made",
-        sensor["state"] == "streaming" and said["sink"]["delivered"] > 1,
-        f"{sensor['name']}, {sensor['samples']} samples, {sensor['lost']} lost, {said['sink']['delivered']} signatures",
+        sensor["state"] == "streaming" and delivered > 1,
+        f"{sensor['name']}, {sensor['samples']} samples, {sensor['lost']} lost, {delivered} signatures",
     )
     used = int(shown(guest, "MemoryCurrent"))
     limit = int(shown(guest, "MemoryMax"))

@@ -90,10 +90,8 @@ def debian(cache: Path) -> Path:
     mirror = known.get("bookworm", "http://deb.debian.org/debian")
     command = ["debootstrap", "--variant=minbase", f"--include={','.join(BASE)}", "bookworm", str(root), mirror]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    sources = {
-        "bookworm": mirror,
-        **{name: known[name] for name in ("bookworm-updates", "bookworm-security") if name in known},
-    }
+    updates = ("bookworm-updates", "bookworm-security")
+    sources = {"bookworm": mirror} | {name: known[name] for name in updates if name in known}
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
     (root / "etc/apt/sources.list").write_text("".join(f"deb {where} {name} main\n" for name, where in sources.items()))
     borrow_settings(root)
@@ -148,9 +146,10 @@ class Container:
         command = ["nsenter", "-t", str(self.leader), *("-m", "-u", "-i", "-p", "-n", "-C", "-r", "-w")]
         command += ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8"]
         command += [*PROXIES, "DEBIAN_FRONTEND=noninteractive", "bash", "-c", script]
-        streams = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
         try:
-            done = subprocess.run(command, **streams, check=False, timeout=timeout_s)
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=timeout_s
+            )
         except subprocess.TimeoutExpired as error:
             raise ShellError(f"{script.strip()}\nno end in {timeout_s} s") from error
         return judged(script, done.returncode, done.stdout + done.stderr, check)
@@ -220,19 +219,8 @@ class Guest:
     def __enter__(self) -> "Guest":
         address = self.disk.with_suffix(".socket")
         address.unlink(missing_ok=True)
-        command = [
-            "nice",
-            "qemu-system-x86_64",
-            "-accel",
-            "tcg,thread=multi",
-            "-cpu",
-            "max",
-            "-smp",
-            "1",
-            "-m",
-            "1024",
-            "-nodefaults",
-        ]
+        command = ["nice", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1", "-m", "1024"]
+        command += ["-nodefaults"]
         command += ["-no-reboot", "-display", "none", "-kernel", str(self.kernel), "-initrd", str(self.initrd)]
         command += ["-append", "root=/dev/vda rw console=ttyS0 quiet panic=-1 mitigations=off net.ifnames=0"]
         command += ["-drive", f"file={self.disk},format=raw,if=virtio,cache=none"]

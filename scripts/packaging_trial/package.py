@@ -4,9 +4,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from checks import Checks
-from machines import Container
-from service import await_, shown
+from scripts.packaging_trial.checks import Checks
+from scripts.packaging_trial.machines import Container
+from scripts.packaging_trial.service import await_, shown
 
 # apt's, dpkg's and systemd's own records, and what is made anew at each boot.
 RECORDS = (
@@ -19,8 +19,6 @@ RECORDS = (
     "/var/tmp/",
     "/dev/",
     "/root/",
-)
-RECORDS += (
     "/var/lib/systemd/",
     "/etc/ld.so.cache",
     "/etc/resolv.conf",
@@ -28,8 +26,8 @@ RECORDS += (
     "/sys/",
     "/etc/.pwd.lock",
     "/etc/machine-id",
+    "/var/lib/dbus/machine-id",
 )
-RECORDS += ("/var/lib/dbus/machine-id",)
 DATA = ("/var/lib/private", "/var/lib/motionsig")
 ACCOUNTS = ("/etc/group", "/etc/group-", "/etc/gshadow", "/etc/gshadow-")
 

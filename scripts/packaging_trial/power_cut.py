@@ -6,9 +6,9 @@ The guest publishes to the broker in the container, where `motionsig collect` st
 import time
 from pathlib import Path
 
-from checks import Checks
-from machines import Container, Guest
-from service import PORT, START_BROKER, await_, status
+from scripts.packaging_trial.checks import Checks
+from scripts.packaging_trial.machines import Container, Guest
+from scripts.packaging_trial.service import PORT, START_BROKER, await_, status
 
 OUTAGE_S = 40.0
 WINDOW_S, HOP_S, STAGE_S = 2.56, 1.28, 10.0

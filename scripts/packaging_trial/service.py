@@ -4,9 +4,10 @@ import json
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
-from checks import Checks
-from machines import Container, Machine, ShellError
+from scripts.packaging_trial.checks import Checks
+from scripts.packaging_trial.machines import Container, Machine, ShellError
 
 PORT = 28883
 """The container shares this machine's network: beside the ports that anybody has."""
@@ -66,8 +67,10 @@ def start_broker(machine: Machine) -> None:
     machine.shell(f"{BROKER}\n{START_BROKER}")
 
 
-def status(machine: Machine, *, timeout_s: float = 60) -> dict:
-    return json.loads(machine.shell("motionsig status --json 2>&1 || true", timeout_s=timeout_s).splitlines()[-1])
+def status(machine: Machine, *, timeout_s: float = 60) -> dict[str, Any]:
+    said = machine.shell("motionsig status --json 2>&1 || true", timeout_s=timeout_s)
+    answer: dict[str, Any] = json.loads(said.splitlines()[-1])
+    return answer
 
 
 def shown(machine: Machine, name: str, unit: str = "motionsig") -> str:
@@ -143,11 +146,11 @@ def try_service(machine: Container, checks: Checks) -> None:
     took_s = await_(machine, "grep -q /signatures /root/heard", 30)
     checks("a signature at the broker over TLS, password by LoadCredential", took_s < 30, f"{took_s:.1f} s later")
     time.sleep(5)
-    said = status(machine)
+    now = status(machine)
     checks(
         "motionsig status answers",
-        said["ready"] and said["sensor"]["state"] == "streaming" and said["sink"]["delivered"] > 0,
-        f"{said['sensor']['true_rate_hz']:.1f} Hz, {said['windows']} windows, {said['sink']['delivered']} delivered",
+        now["ready"] and now["sensor"]["state"] == "streaming" and now["sink"]["delivered"] > 0,
+        f"{now['sensor']['true_rate_hz']:.1f} Hz, {now['windows']} windows, {now['sink']['delivered']} delivered",
     )
     denied = machine.shell("setpriv --reuid=65534 --regid=65534 --clear-groups motionsig status 2>&1; true")
     checks("to root alone, and says so to others", "sudo" in denied, denied.splitlines()[-1])

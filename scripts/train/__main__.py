@@ -2,33 +2,29 @@
 
     python -m scripts.train --data ../shared/data --out firmware_models/motion64
 
-Everything the network learns from passes motionsig's own resampler, windower and front end. One seed; no figure in the
-card is typed: the run that wrote it measured it.
+About ten minutes on two cores, then half an hour of measuring (scripts.evaluate). Needs scripts/train/requirements.txt.
+Interrupted, the same command goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
-from motionsig import open_encoder
-from motionsig.encoders.compiling.graph import read_graph
-from motionsig.encoders.compiling.lint import lint
-from motionsig.model_card import GOLDEN_NAME, MODEL_NAME
-from scripts.train import data, describe, golden, network
+from scripts.train import data
 from scripts.train.clock import Clock
-from scripts.train.material import lessons_of, read_material
 
 STEPS = 10_000
-CALIBRATION_WINDOWS = 500
 
 
 def main() -> None:
-    """Run the whole of it."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.train", description=__doc__.split("\n")[0])
+    """Train, then measure."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.train",
+        usage=argparse.SUPPRESS,
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of the recorded sets (NAME.npz)")
     parser.add_argument(
         "--out", type=Path, required=True, help="model folder to write, for instance firmware_models/motion64"
@@ -37,63 +33,26 @@ def main() -> None:
         "--own", type=Path, action="append", default=[], help="folder of own logs, as ACTIVITY/PERSON/LOG; repeatable"
     )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=STEPS, help=f"batches of {network.BATCH} windows ({STEPS})")
+    parser.add_argument("--steps", type=int, default=STEPS, help=f"batches to train on ({STEPS})")
     parser.add_argument("--no-evaluation", action="store_true", help="leave out the figures, which take longer")
     options = parser.parse_args()
-    clock = Clock()
     data.check_folder(options.data)
+    # After the arguments: TensorFlow takes seconds to import, and may be missing.
+    try:
+        from scripts.train.training import train
+
+        if not options.no_evaluation:
+            from scripts.evaluate.evaluation import evaluate
+    except ModuleNotFoundError as error:
+        parser.error(f"expected {error.name}, which is not installed: pip install -r scripts/train/requirements.txt")
+    clock = Clock()
     train(options.data, options.out.resolve(), options.own, seed=options.seed, steps=options.steps, say=clock.say)
     again = f"python -m scripts.evaluate --data {options.data} --model {options.out}"
     if options.no_evaluation:
-        clock.say(f"not measured; that takes: {again}")
+        clock.say(f"not measured; this command measures: {again}")
     else:
-        from scripts.evaluate.__main__ import evaluate
-
-        clock.say(f"measuring; should that be interrupted, it takes no new training: {again}")
+        clock.say(f"measuring; if this is interrupted, this command measures without training: {again}")
         evaluate(options.data, options.out.resolve(), clock.say)
-
-
-def train(folder: Path, out: Path, own: list[Path], *, seed: int, steps: int, say: Callable[[str], None]) -> None:
-    """Write the model folder `out`, all but its figures, from the sets in `folder` and the user's own."""
-    material, sets = read_material(folder, own, seed, say)
-    say(f"training: {steps} batches of {network.BATCH} windows")
-    network.seed(seed)
-    rng = np.random.default_rng(seed)
-    lessons = lessons_of(material)
-    model = network.build()
-    out.mkdir(parents=True, exist_ok=True)
-    checkpoint = out / "training.npz"
-    course = network.Course(model, lessons, steps=steps, rng=rng)
-    figures = course.run(checkpoint)
-    calibration = lessons.codes[rng.choice(len(lessons.codes), CALIBRATION_WINDOWS, replace=False)]
-    model_bytes = network.to_int8(model, calibration)
-    graph = read_graph(model_bytes)
-    if wrong := [str(finding) for finding in lint(graph) if finding.mark != "note"]:
-        raise ValueError(f"network: expected one that the Edge TPU takes, got {'; '.join(wrong)}")
-    operations = [f"{operator.name} v{operator.version}" for operator in graph.operators]
-    (out / MODEL_NAME).write_bytes(model_bytes)
-    (out / describe.FLOAT_NAME).write_bytes(network.to_float(model))
-    watch = data.read(folder, "seglearn_watch", np.random.default_rng(seed)).windows
-    apart = golden.write(out / GOLDEN_NAME, model_bytes, watch, np.random.default_rng(seed))
-    training = {
-        "script": "scripts/train",
-        "seed": seed,
-        "seconds": round(course.seconds),
-        "parameters": network.parameters(model),
-        "multiply_accumulates": network.multiply_accumulates(model),
-        "operations": operations,
-        "batches": steps,
-        "batch": network.BATCH,
-        "last_figures": figures,
-        "kernels_apart_lsb": apart,
-        "sets": sets,
-        "not_trained_on": [name for name, facts in data.SETS.items() if not facts.trains],
-    }
-    describe.write(out, describe.new_card(out, training))
-    for device in ("cpu", "reference"):  # both hold the network against the card, the second each operation too
-        open_encoder(out, device)
-    checkpoint.unlink()
-    say(f"written: {out}, {len(model_bytes)} bytes, {', '.join(dict.fromkeys(operations))}")
 
 
 if __name__ == "__main__":

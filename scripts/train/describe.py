@@ -12,7 +12,7 @@ from motionsig import frontend
 from motionsig.conventions import CHANNELS
 from motionsig.frontend import POSTURE_DIM
 from motionsig.model_card import GOLDEN_NAME, MODEL_NAME, load_card
-from scripts.train import data, network
+from scripts.train import data, network, sensors
 from scripts.train.material import FRONT_END, POSTURE_SCALE
 
 FLOAT_NAME = "encoder_float.tflite"
@@ -77,7 +77,7 @@ def new_card(folder: Path, training: dict[str, Any]) -> dict[str, Any]:
         "hop": data.HOP,
         "channels": list(CHANNELS),
         "units": ["m/s^2"] * 3 + ["rad/s"] * 3,
-        "max_gap_s": data.MAX_GAP_S,
+        "max_gap_s": sensors.MAX_GAP_S,
         "front_end": {
             "name": frontend.NAME,
             "version": frontend.VERSION,

@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.frontend import FEATURE_CHANNELS, POSTURE_DIM, FrontEnd
-from motionsig.quantization import Quantization
+from motionsig.quantization import Group, Quantization
 from scripts.train import data, handmade, network, sensors
 
 FRONT_END = FrontEnd(acc_knee=0.5, gyr_knee=0.12)
 """Low knees: what tells one way of keeping still from another is a few hundredths of a m/s²."""
 
-INPUT = Quantization(((FEATURE_CHANNELS, network.INPUT_SCALE, network.ZERO_POINT),))
+INPUT = Quantization((Group(FEATURE_CHANNELS, network.INPUT_SCALE, network.ZERO_POINT),))
 POSTURE_SCALE = 1 / 32
 """The front end brings posture to a spread of about 1: the motion codes' scale serves it too."""
-POSTURE = Quantization(((POSTURE_DIM, POSTURE_SCALE, 0),))
+POSTURE = Quantization((Group(POSTURE_DIM, POSTURE_SCALE, 0),))
 
 TARGETS = 96
 """Principal components of the statistics that the motion codes must predict."""
@@ -69,7 +69,7 @@ def lessons_of(material: list[Material]) -> network.Lessons:
         label=np.where(labels == "", -1, label).astype(np.int32),
         classes=group[first].astype(np.int32),
         group=group.astype(np.int32),
-        set_index=set_index,
+        set_index=set_index.astype(np.int32),
     )
 
 

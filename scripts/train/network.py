@@ -153,7 +153,6 @@ class Course:
         self._course = _identity(steps, lessons, rng)
         classes = tf.constant(lessons.classes)
 
-        @tf.function
         def step(features: tf.Tensor, targets: tf.Tensor, label: tf.Tensor, group: tf.Tensor) -> tuple[tf.Tensor, ...]:
             with tf.GradientTape() as tape:
                 values = network(features, training=True)
@@ -169,7 +168,7 @@ class Course:
             right = tf.cast(tf.argmax(logits, axis=1, output_type=tf.int32) == label, tf.float32)
             return surprise, missed, apart, tf.reduce_sum(right) / tf.maximum(tf.reduce_sum(labelled), 1.0)
 
-        self._step = step
+        self._step = tf.function(step)
 
     def run(self, checkpoint: Path | None = None) -> dict[str, float]:
         """Train to the end, from `checkpoint` if it is there and keeping it up to date; return the last figures."""
@@ -364,7 +363,7 @@ def _converter(network: tf.keras.Model) -> tf.lite.TFLiteConverter:
 def _converted(converter: tf.lite.TFLiteConverter) -> bytes:
     # Keras prints a page of signatures on the way.
     with redirect_stdout(StringIO()):
-        return converter.convert()
+        return bytes(converter.convert())
 
 
 def _features(codes: NDArray[np.int8]) -> NDArray[np.float32]:

@@ -42,7 +42,7 @@ def row(name: str) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, description=__doc__)
     parser.add_argument("faults", nargs="*", metavar="FAULT", help="by default all")
     parser.add_argument("--list", action="store_true", help="the names there are")
     parser.add_argument("--jobs", type=int, default=3, help="trials at a time")

@@ -15,8 +15,14 @@ with open("/dev/virtio-ports/trial", "r+b", buffering=0) as port:
             # A file, because what the script leaves behind in the background would hold a pipe open.
             with tempfile.TemporaryFile(dir="/run") as output:
                 command = ["timeout", "-k", "1", str(timeout_s), "bash", "-c", script]
-                streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
-                code = subprocess.run(command, **streams, env=ENVIRONMENT, check=False).returncode
+                code = subprocess.run(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=ENVIRONMENT,
+                    check=False,
+                ).returncode
                 output.seek(0)
                 said = output.read().decode(errors="replace")
             answer = json.dumps([code, said]).encode() + b"\n"

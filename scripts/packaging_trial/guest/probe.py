@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 EDGE_TPUS = {("1a6e", "089a"), ("18d1", "9302")}
@@ -102,11 +103,11 @@ def packets() -> bool:
 
 
 def mounts() -> bool:
-    return ctypes.CDLL(None).mount(b"none", b"/tmp", b"tmpfs", 0, None) == 0
+    return bool(ctypes.CDLL(None).mount(b"none", b"/tmp", b"tmpfs", 0, None) == 0)
 
 
 STATE = Path(os.environ["STATE_DIRECTORY"])
-MUST = {
+MUST: dict[str, Callable[[], bool]] = {
     "reads and writes a register over I2C": i2c,
     "opens both Edge TPUs on USB": edge_tpus,
     "hears USB devices come and go": uevents,
@@ -114,7 +115,7 @@ MUST = {
     "writes its state": lambda: opens(STATE / "probe", os.O_CREAT | os.O_WRONLY),
     "resolves names": lambda: bool(socket.getaddrinfo("localhost", 1883)),
 }
-MUST_NOT = {
+MUST_NOT: dict[str, Callable[[], bool]] = {
     "opens another USB device for writing": lambda: any(opens(node) for node in usb_nodes(edge_tpu=False)),
     "opens the disk": lambda: opens("/dev/vda", os.O_RDONLY),
     "opens the console": lambda: opens("/dev/ttyS0"),
