@@ -3,14 +3,14 @@
     demo_recording.py seglearn-1.2.5-py3-none-any.whl OUT          one person's, seven on the right wrist
     demo_recording.py seglearn-1.2.5-py3-none-any.whl OUT --all    all 140 of ten people
 
-Recorded at 50 Hz (Burns et al. 2018, "Shoulder physiotherapy exercise recognition", BSD-3-Clause), written one after
-the other with five seconds between them. The set says of none when it was recorded, so the times are made up.
+A second or two. scripts/demo fetches the package. Recorded at 50 Hz (Burns et al. 2018, "Shoulder physiotherapy exercise recognition", BSD-3-Clause), written one after
+the other with five seconds between them. The set does not say when they were recorded, so the times are made up.
 """
 
 from __future__ import annotations
 
+import argparse
 import io
-import sys
 import zipfile
 from pathlib import Path
 
@@ -50,4 +50,11 @@ def main(package: Path, out: Path, everyone: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), everyone="--all" in sys.argv[3:])
+    parser = argparse.ArgumentParser(
+        usage=argparse.SUPPRESS, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("package", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--all", action="store_true")
+    options = parser.parse_args()
+    main(options.package, options.out, everyone=options.all)

@@ -1,6 +1,6 @@
 """The daemon itself: response, memory, start, processor, bytes on the wire, and a backlog. Needs root for the wire.
 
-Each figure is of the real process (`motionsig run`) with a real Mosquitto on the loopback interface.
+Each figure is of the real process (`motionsig run`) with a real Mosquitto on the loopback interface. Some five minutes.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 With a stage in RAM, as a service has one, without, and strict.
 The spool lies on an ext4 of its own, in a file mounted as a loop device, so that what the device counts is what would
-reach an SD card: data, metadata and journal. Needs root.
+reach an SD card: data, metadata and journal. Needs root. A minute and a half.
 """
 
 from __future__ import annotations

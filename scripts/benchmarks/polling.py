@@ -10,7 +10,7 @@ process and serves that one's accesses to memory, all in the time of the process
 time is also given "outside" of the ioctls: what Python costs, with 1 or 2 us an ioctl for measuring it. On a real
 machine the kernel's own time for a transaction comes to that. An ioctl also takes time, about what 14 bytes take on a
 wire at 400 kHz; so only what a transaction takes longer than that is waited for. The last rows name both, from loops
-that do nothing else. A machine that has other work makes both ways miss more, and each ioctl dearer.
+that do nothing else. A machine that has other work makes both ways miss more, and each ioctl dearer. About a minute.
 """
 
 from __future__ import annotations

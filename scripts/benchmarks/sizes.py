@@ -1,4 +1,7 @@
-"""Bytes per signature on real logs, by how many travel together, packed or not; and the raw samples' own."""
+"""Bytes per signature on real logs, by how many travel together, packed or not; and the raw samples' own.
+
+Some ten seconds for the recordings of scripts/demo.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Run trials, three at a time in processes of their own, and print a table of what each cost."""
+"""Run trials, three at a time in processes of their own, and print a table of what each cost.
+
+A quarter of an hour for all.
+"""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def test_scripts_can_be_read(shell, path):
 
 def test_install_wants_one_word_or_none():
     done = subprocess.run([ROOT / "scripts/install", "--all"], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (1, "install: expected no argument or --remove, got --all\n")
+    assert (done.returncode, done.stderr) == (2, "install: expected [--remove], got --all; --help says more\n")
 
 
 def test_extras_of_the_package_exist():

@@ -1,0 +1,118 @@
+"""scripts/test runs every part, whatever becomes of the others, and its last lines say what became of each.
+
+Python, pip and pytest are stand-ins here, which note what they are asked for.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+KERNEL = "tests/sensors/iio/test_iio_kernel.py"
+INSTALLED = ("mosquitto", "openssl", "umockdev-run", "qemu-system-x86_64", "gcc", "systemd-analyze", "udevadm")
+# As a virtual environment's Python it "tests"; as any other it makes environments, each with this program as its Python.
+PYTHON = """#!/bin/bash
+[[ $* == *ensurepip* ]] && exit
+[[ $1 == --version ]] && echo "Python 3.x" && exit
+if [[ "$1 $2" == "-m venv" ]]; then
+    [[ $FAILS == venv:$3 ]] && exit 1
+    mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && exit
+fi
+[[ $2 == pytest ]] || exit 0
+shift 2
+venv=${0%/bin/python}
+echo "${venv##*/} $*" >>called
+if [[ $FAILS == "${venv##*/} $1" ]]; then
+    echo "=========== 2 failed, 3 passed, 1 skipped, 1 error in 6.70s ==========="
+    exit 1
+fi
+echo "1 passed in a test of tests that passed in 1 s"
+echo "================== 5 passed, 1 skipped in 1.23s =================="
+"""
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for folder in ("scripts", "programs"):
+        (tmp_path / folder).mkdir()
+    for name in ("test", "environment"):
+        shutil.copy(ROOT / "scripts" / name, tmp_path / "scripts" / name)
+    for name in ("setup.cfg", "pyproject.toml"):
+        (tmp_path / name).touch()
+    programs = {"programs/python3": PYTHON, "programs/python3.13": PYTHON}
+    programs |= {f"programs/{name}": "#!/bin/sh\n" for name in (*INSTALLED, "apt-cache", "apt-get")}
+    programs["scripts/check"] = "#!/bin/bash\necho check >>called\n[[ $FAILS != check ]]\n"
+    for name, text in programs.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    return tmp_path
+
+
+def run(tree, *arguments, fails=""):
+    """Return the exit code, what was called and the last lines."""
+    path = f"{tree / 'programs'}:/usr/bin:/bin"
+    env = {"PATH": path, "HOME": str(tree), "FAILS": fails, "TMPDIR": str(tree)}
+    command = [tree / "scripts/test", *arguments]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    called = (tree / "called").read_text().splitlines()
+    return done.returncode, called, done.stdout.splitlines()
+
+
+def test_every_part_runs_once_and_the_kernel_last(tree):
+    code, called, said = run(tree)
+    many = f"-n 3 --dist loadfile --ignore {KERNEL}"
+    assert called == ["check", f".venv {many}", f".venv-oldest {many}", f".venv-3.13 {many}", f".venv {KERNEL}"]
+    assert said[-6:] == [
+        "scripts/check              well",
+        "newest dependencies        well: 5 passed, 1 skipped in 1.23s ",
+        "oldest dependencies        well: 5 passed, 1 skipped in 1.23s ",
+        "Python 3.13                well: 5 passed, 1 skipped in 1.23s ",
+        "a kernel of their own      well: 5 passed, 1 skipped in 1.23s ",
+        "20 passed, 0 failed, 4 skipped",
+    ]
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("fails", "row", "line", "total"),
+    [
+        ("check", 0, "scripts/check              FAILED, exit code 1", "20 passed, 1 failed, 4 skipped"),
+        (".venv -n", 1, None, "18 passed, 3 failed, 4 skipped"),
+        (".venv-oldest -n", 2, None, "18 passed, 3 failed, 4 skipped"),
+        (".venv-3.13 -n", 3, None, "18 passed, 3 failed, 4 skipped"),
+        (f".venv {KERNEL}", 4, None, "18 passed, 3 failed, 4 skipped"),
+        ("venv:.venv-oldest", 2, "oldest dependencies        FAILED, exit code 1", "15 passed, 1 failed, 3 skipped"),
+    ],
+)
+def test_a_part_that_fails_hides_nothing(tree, fails, row, line, total):
+    whole = run(tree)[1]
+    (tree / "called").unlink()
+    shutil.rmtree(tree / ".venv-oldest")
+    code, called, said = run(tree, fails=fails)
+    assert called == [each for each in whole if fails != "venv:.venv-oldest" or not each.startswith(".venv-oldest")]
+    rows = said[-6:-1]
+    assert [number for number, each in enumerate(rows) if "FAILED" in each] == [row]
+    shown = "FAILED, exit code 1: 2 failed, 3 passed, 1 skipped, 1 error in 6.70s "
+    assert rows[row] == line or rows[row].endswith(shown)
+    assert (code, said[-1]) == (1, total)
+
+
+def test_chosen_files_and_options_of_pytest_reach_every_leg(tree):
+    code, called, said = run(tree, "tests/test_wire.py", "--", "-k", "wire or --help")
+    chosen = "tests/test_wire.py -k wire or --help"
+    assert called == ["check", f".venv {chosen}", f".venv-oldest {chosen}", f".venv-3.13 {chosen}"]
+    assert (code, said[-1]) == (0, "15 passed, 0 failed, 3 skipped")
+
+
+@pytest.mark.skipif(os.path.exists("/usr/bin/python3.13"), reason="this machine's own Python is 3.13")
+def test_without_python_313_its_part_is_left_out_and_said(tree):
+    (tree / "programs/python3.13").unlink()
+    code, called, said = run(tree)
+    assert len(called) == 4 and not any("3.13" in each for each in called)
+    assert [each for each in said if "left out" in each] == [
+        "Python 3.13                left out: expected python3.13 in PATH, pyenv's, or Debian 12 and root to fetch Debian 13's"
+    ]
+    assert (code, said[-1]) == (0, "15 passed, 0 failed, 3 skipped")
