@@ -3,8 +3,9 @@
     demo_recording.py seglearn-1.2.5-py3-none-any.whl OUT          one person's, seven on the right wrist
     demo_recording.py seglearn-1.2.5-py3-none-any.whl OUT --all    all 140 of ten people
 
-A second or two. scripts/demo fetches the package. Recorded at 50 Hz (Burns et al. 2018, "Shoulder physiotherapy exercise recognition", BSD-3-Clause), written one after
-the other with five seconds between them. The set does not say when they were recorded, so the times are made up.
+A second or two. scripts/demo fetches the package. The recordings have 50 Hz (Burns et al. 2018, "Shoulder physiotherapy
+exercise recognition", BSD-3-Clause); they are written one after the other, with five seconds between them. The set does
+not say when they were recorded, so the times are made up.
 """
 
 from __future__ import annotations

@@ -46,11 +46,8 @@ def run_shell(tree, name, *arguments):
 
 
 def run_python(path, *arguments):
-    if path.name == "__main__.py":
-        command = ["-m", f"scripts.{path.parent.name}", *arguments]
-    else:
-        command = [path, *arguments]
-    return subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    program = ["-m", f"scripts.{path.parent.name}"] if path.name == "__main__.py" else [path]
+    return subprocess.run([sys.executable, *program, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 
 def test_the_scripts_are_found():

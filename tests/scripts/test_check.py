@@ -1,4 +1,4 @@
-"""scripts/check finds each kind of fault, in motionsig and in scripts, with the real tools and this project's settings."""
+"""scripts/check finds each kind of fault in motionsig and in scripts, with this project's settings."""
 
 import re
 import shutil

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 KERNEL = "tests/sensors/iio/test_iio_kernel.py"
 INSTALLED = ("mosquitto", "openssl", "umockdev-run", "qemu-system-x86_64", "gcc", "systemd-analyze", "udevadm")
-# As a virtual environment's Python it "tests"; as any other it makes environments, each with this program as its Python.
+# In a virtual environment it stands for pytest; elsewhere it makes virtual environments, with itself as their Python.
 PYTHON = """#!/bin/bash
 [[ $* == *ensurepip* ]] && exit
 [[ $1 == --version ]] && echo "Python 3.x" && exit
@@ -64,7 +64,8 @@ def run(tree, *arguments, fails=""):
 def test_every_part_runs_once_and_the_kernel_last(tree):
     code, called, said = run(tree)
     many = f"-n 3 --dist loadfile --ignore {KERNEL}"
-    assert called == ["check", f".venv {many}", f".venv-oldest {many}", f".venv-3.13 {many}", f".venv {KERNEL}"]
+    fewer = f"{many} --ignore tests/packaging --ignore tests/scripts"
+    assert called == ["check", f".venv {many}", f".venv-oldest {fewer}", f".venv-3.13 {fewer}", f".venv {KERNEL}"]
     assert said[-6:] == [
         "scripts/check              well",
         "newest dependencies        well: 5 passed, 1 skipped in 1.23s ",
@@ -112,7 +113,6 @@ def test_without_python_313_its_part_is_left_out_and_said(tree):
     (tree / "programs/python3.13").unlink()
     code, called, said = run(tree)
     assert len(called) == 4 and not any("3.13" in each for each in called)
-    assert [each for each in said if "left out" in each] == [
-        "Python 3.13                left out: expected python3.13 in PATH, pyenv's, or Debian 12 and root to fetch Debian 13's"
-    ]
+    (line,) = (each for each in said if "left out" in each)
+    assert line.startswith("Python 3.13                left out: expected python3.13 in PATH, pyenv's, or ")
     assert (code, said[-1]) == (0, "15 passed, 0 failed, 3 skipped")
