@@ -35,8 +35,12 @@ def test_the_library_example_stores_once_however_often_it_runs(motion, tmp_path,
 
 
 def test_the_sensor_example_gives_a_first_block(capsys):
-    exec(SENSOR, {})
-    length, gap, rate_hz = capsys.readouterr().out.split()[:3]
+    for _ in range(20):
+        exec(SENSOR, {})
+        length, gap, rate_hz = capsys.readouterr().out.split()[:3]
+        # On a busy machine the first reading may come too soon after the sensor's start, and have no samples yet.
+        if int(length):
+            break
     assert (int(length) > 0, gap) == (True, "False")
     assert float(rate_hz) == pytest.approx(208, rel=0.1)
 

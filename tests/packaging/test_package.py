@@ -30,14 +30,16 @@ def test_install_wants_one_word_or_none():
     assert (done.returncode, done.stderr) == (2, "install: expected [--remove], got --all; --help says more\n")
 
 
-def test_extras_of_the_package_exist():
+def test_the_package_has_all_extras_but_pictures_and_tables():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     script = (ROOT / "scripts/build_deb").read_text()
     runtimes = re.findall(r"runtime=(\w+)", script)
     assert runtimes == ["litert", "tflite"]
     extras = re.search(r"/source\[\$runtime,([a-z0-9,]+)\]", script)[1].split(",")
-    assert {*runtimes, *extras} <= set(setup["options.extras_require"])
+    assert set(runtimes) <= set(setup["options.extras_require"])
+    of_all = re.search(r"motionsig\[([a-z0-9,]+)\]", setup["options.extras_require"]["all"])[1].split(",")
+    assert set(extras) == set(of_all) - {"parquet", "sklearn", "pandas", "plot", "progress"}
 
 
 def test_devices_and_groups_are_spelt_alike():

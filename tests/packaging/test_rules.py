@@ -99,7 +99,7 @@ def udev(tmp_path_factory):
             cwd=folder,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
         )
         said = done.stdout + done.stderr
         if "unshare" in done.stderr and "MOTIONSIG_TEST_MACHINES" not in os.environ:

@@ -1,5 +1,6 @@
 """The services' units: what systemd thinks of them, and that the check can fail."""
 
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,53 @@ SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 UNITS = ("motionsig.service", "motionsig@.service")
 MOST_EXPOSED = 1.5
 
+OPEN = {
+    "RootDirectory=/RootImage=",
+    "SupplementaryGroups=",
+    "PrivateDevices=",
+    "DeviceAllow=",
+    "ProcSubset=",
+    "PrivateNetwork=",
+    "IPAddressDeny=",
+    "RestrictAddressFamilies=~AF_NETLINK",
+    "RestrictAddressFamilies=~AF_UNIX",
+    "RestrictAddressFamilies=~AF_(INET|INET6)",
+}
+"""What the service needs of all that systemd could take away from it: its devices, the network, and /proc/cpuinfo."""
+
+PROMISES = """
+After=time-set.target
+StartLimitIntervalSec=0
+ExecReload=/bin/sh -c 'kill -HUP $MAINPID'
+Type=notify
+TimeoutStartSec=90
+WatchdogSec=30
+Restart=always
+RestartSec=2
+TimeoutStopSec=10
+KillMode=mixed
+StateDirectoryMode=0700
+RuntimeDirectoryPreserve=yes
+LoadCredential=motionsig:/etc/motionsig/credentials
+UMask=0077
+Environment=OPENBLAS_NUM_THREADS=1
+MemoryMax=256M
+LimitDATA=512M
+TasksMax=64
+LimitCORE=0
+OOMPolicy=continue
+OOMScoreAdjust=-200
+DevicePolicy=closed
+DeviceAllow=char-i2c rw
+DeviceAllow=char-iio rw
+DeviceAllow=char-usb_device rw
+DeviceAllow=char-apex rw
+WantedBy=multi-user.target
+ReadWritePaths=-/sys/devices -/sys/kernel/config/iio
+SystemCallErrorNumber=EPERM
+""".split("\n")[1:-1]
+"""What the README and the daemon count on, and systemd does not judge."""
+
 
 @pytest.fixture(autouse=True)
 def _systemd():
@@ -21,7 +69,7 @@ def _systemd():
 
 
 def analyze(*arguments):
-    return subprocess.run(["systemd-analyze", "--no-pager", *arguments], capture_output=True, text=True, timeout=30)
+    return subprocess.run(["systemd-analyze", "--no-pager", *arguments], capture_output=True, text=True, timeout=120)
 
 
 def exposure(unit):
@@ -48,6 +96,21 @@ def test_exposure_is_measured(line, tmp_path):
     weaker.write_text(text.replace(f"\n{line}\n", "\n"))
     assert weaker.read_text() != text
     assert exposure(weaker) > MOST_EXPOSED
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_the_sandbox_lacks_nothing_but_what_the_service_needs(name):
+    said = analyze("security", "--offline=true", "--json=short", str(SYSTEMD / name)).stdout
+    assert {check["name"] for check in json.loads(said) if not check["set"]} == OPEN
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_what_others_count_on_is_there(name):
+    lines = (SYSTEMD / name).read_text().splitlines()
+    assert [line for line in PROMISES if line not in lines] == []
+    modules = {"modprobe@i2c_dev.service", "modprobe@industrialio.service", "modprobe@iio_trig_hrtimer.service"}
+    for key in ("Wants=", "After="):
+        assert modules <= {each for line in lines if line.startswith(key) for each in line.removeprefix(key).split()}
 
 
 @pytest.mark.parametrize("name", UNITS)

@@ -40,14 +40,14 @@ def run_shell(tree, name, *arguments):
     env = dict(os.environ, PATH=f"{tree / 'programs'}:{os.environ['PATH']}", PYTHON=str(tree / "programs/python3"))
     before = set(tree.rglob("*"))
     command = [tree / "scripts" / name, *arguments]
-    done = subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, timeout=120)
     assert set(tree.rglob("*")) == before
     return done
 
 
 def run_python(path, *arguments):
     program = ["-m", f"scripts.{path.parent.name}"] if path.name == "__main__.py" else [path]
-    return subprocess.run([sys.executable, *program, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, *program, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
 def test_the_scripts_are_found():

@@ -56,7 +56,7 @@ def run(tree, *arguments, fails=""):
     path = f"{tree / 'programs'}:/usr/bin:/bin"
     env = {"PATH": path, "HOME": str(tree), "FAILS": fails, "TMPDIR": str(tree)}
     command = [tree / "scripts/test", *arguments]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
     called = (tree / "called").read_text().splitlines()
     return done.returncode, called, done.stdout.splitlines()
 
