@@ -1,4 +1,4 @@
-"""Everybody who turns windows into vectors: the shipped encoder, its float and its untaught twin, and the peers."""
+"""What turns windows into vectors: the shipped encoder, its float twin and an untrained one."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ SIGNATURE = "signature"
 FLOAT_TWIN = "float_twin"
 RANDOM_WEIGHTS = "random_weights"
 WITH_MOTION = (SIGNATURE, FLOAT_TWIN, RANDOM_WEIGHTS)
-"""Those whose first codes are motion, so that they can be asked to do without posture."""
+"""Those whose first codes are motion, so that they can be measured without posture."""
 
 
 def batch_of(windows: NDArray[np.float32], encoder: Encoder) -> WindowBatch:
-    """Return windows (n, length, 6) as the windower would hand them on, one hop apart."""
+    """Return windows (n, length, 6) as a batch of the windower, one hop apart."""
     hop_ns = round(encoder.card.hop * NS_PER_S / encoder.card.rate_hz)
     start_ns = np.arange(len(windows), dtype=np.int64) * hop_ns
     return WindowBatch(start_ns, windows, np.zeros(len(windows), np.uint8), hop_ns)
@@ -58,7 +58,7 @@ def float_twin(encoder: Encoder) -> Transform:
 
 
 def untaught(windows: NDArray[np.float32], seed: int) -> Transform:
-    """Return the same network with random weights, its batch norms used to `windows`."""
+    """Return the same network with random weights, its batch norms set on `windows`."""
     network.seed(seed)
     model = network.build()
     rows = np.random.default_rng(seed).integers(len(windows), size=network.SETTLING * network.BATCH)
@@ -67,7 +67,7 @@ def untaught(windows: NDArray[np.float32], seed: int) -> Transform:
 
 
 def of_model(model: tf.keras.Model) -> Transform:
-    """Return what a network in training's own form makes, its codes rounded as the int8 network's would be."""
+    """Return the vectors of a network in training, with codes rounded like the int8 network's."""
 
     def transform(windows: NDArray[np.float32]) -> NDArray[np.float32]:
         features, posture = FRONT_END.apply(windows)

@@ -50,7 +50,7 @@ SENSORS = {
 
 COARSER = (16, 32, 64)
 NOISIER = (8, 16, 32)
-"""Codes rounded to multiples of so many, or with noise of that spread: the price list of privacy."""
+"""Codes are rounded to multiples of these, or get noise of this spread, to see what privacy costs."""
 
 LEFT_OUT_STEPS = 1500
 LEFT_OUT_WINDOWS = 6000
@@ -89,7 +89,7 @@ def evaluate(folder: Path, model: Path, say: Say, *, left_out: bool = True) -> N
     kept_turned: dict[str, Vectors] = {}
     for name, transform in made.items():
         kept[name], kept_turned[name] = transform(hapt.windows), transform(turned)
-        # Drawn in TensorFlow's own batches, the untaught network has no time of its own worth telling.
+        # The untrained network runs in TensorFlow, in batches, so its time would not compare.
         cost = {} if name == RANDOM_WEIGHTS else _cost(transform, hapt.windows[test])
         row = {**cost, **_measured(kept[name], kept_turned[name], hapt, [test])}
         quality["hapt"][name] = row
@@ -158,7 +158,7 @@ def _measured(
 def _other_sensors(
     folder: Path, made: dict[str, Transform], kept: dict[str, Vectors], hapt: data.WindowSet, test: NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """Return the probes' macro-F1 on the test people behind other sensors, the probes taught what was recorded."""
+    """Return the macro-F1 on the test people as from other sensors; the probes know the originals."""
     table: dict[str, Any] = {}
     rivals = {
         SIGNATURE: slice(None),
@@ -199,7 +199,7 @@ def _int8_against_float(
 
 
 def _privacy(vectors: Vectors, hapt: data.WindowSet, test: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return what less detail does to recognising people, and what it costs."""
+    """Return how well people are recognised when less detail is sent, and what that costs."""
     noise = np.random.default_rng(SEED).normal(size=vectors.shape).astype(np.float32) * np.float32(network.OUTPUT_SCALE)
     sent = {"the signature": vectors, "motion alone": vectors[:, MOTION]}
     sent["posture alone"] = vectors[:, network.MOTION_DIM :]

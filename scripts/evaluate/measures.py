@@ -1,7 +1,7 @@
-"""What a vector is worth to somebody who meets it frozen, and how sure that is.
+"""What a vector is worth to somebody who cannot train the encoder, and how sure that is.
 
-Every measure keeps what it found per person, so that its 95 % interval can be drawn over people: windows of one
-person are far too alike to be counted as independent. The bootstrap draws people with replacement.
+Every measure keeps its result per person, so that its 95 % interval can be drawn over people: windows of one person
+are too alike to count as independent. The bootstrap draws people with replacement.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def folds(person: Labels) -> list[Rows]:
 def probe(vectors: Vectors, activity: Labels) -> Callable[[Vectors], Labels]:
     """Return a linear probe that has learned `activity` from `vectors`: standardised logistic regression."""
     learned = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
-    # Plain statistics of a turned window reach far outside what the scaler saw; float64 keeps the solver quiet.
+    # Plain statistics of a turned window lie far outside what the scaler saw; with float64 the solver still converges.
     learned.fit(vectors.astype(np.float64), activity)
     return lambda asked: np.asarray(learned.predict(asked.astype(np.float64)))
 
@@ -95,7 +95,7 @@ def enrolment_worn_again(vectors: Vectors, activity: Labels, person: Labels, wea
 
 
 def novelty(vectors: Vectors, activity: Labels, person: Labels, tests: Sequence[Rows]) -> dict[str, Score]:
-    """Return for each activity the AUROC of telling it, left out, from those enrolled; and the "mean".
+    """Return for each activity, left out of the enrolment, the AUROC of telling it from the others; and the "mean".
 
     The novelty of a window is one less its largest cosine to the mean of an enrolled activity, as in an enrolment with
     every window of the other people.
@@ -104,7 +104,7 @@ def novelty(vectors: Vectors, activity: Labels, person: Labels, tests: Sequence[
     scores = np.empty((len(classes), len(vectors)))
     for test in tests:
         for row, left_out in enumerate(classes):
-            known = ~test & (activity != left_out)  # the scaling must not have seen it either
+            known = ~test & (activity != left_out)  # the scaling must not see it either
             shape = _directions(vectors, known)
             means = _unit(
                 np.stack([shape[known & (activity == name)].mean(axis=0) for name in np.unique(activity[known])])
@@ -126,7 +126,7 @@ def novelty(vectors: Vectors, activity: Labels, person: Labels, tests: Sequence[
 
 
 def recognised(vectors: Vectors, person: Labels, wearing: Labels) -> tuple[Score, Score]:
-    """Return how often an attacker names the person behind another wearing: from one window, from all of it.
+    """Return how often an attacker names the person of another wearing: from one window, and from all of them.
 
     The attackers, one linear and one a network, learn every first wearing, with names, and are asked about each
     person's next ones. Told is what the better of them reaches. With all of a wearing they vote.
@@ -232,7 +232,7 @@ def _enrolment(
 
 def _fit(learner: Any, vectors: NDArray[np.floating[Any]], aim: NDArray[Any]) -> Any:
     with warnings.catch_warnings():
-        # A hundred rounds are what an attacker gets; the figure stands for where they led.
+        # An attacker gets a hundred iterations; the figure is what they reached.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return learner.fit(vectors, aim)
 

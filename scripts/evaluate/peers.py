@@ -49,8 +49,8 @@ def minirocket(windows: NDArray[np.float32]) -> Transform:
 
 def catch24(windows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return (k, 144) float32 of windows (k, length, 6): catch22, mean and deviation of each axis in turn."""
-    # What a constant axis leaves undefined is 0 here. pycatch22 itself would put a value at the end of the feature's
-    # range, once 797 where a moving axis gives 6 at most, and one stuck axis would outweigh all else in a linear probe.
+    # What a constant axis leaves undefined is 0 here. pycatch22 gives the end of the feature's range (797, where
+    # a moving axis gives 6 at most), and one stuck axis would dominate a linear probe.
     features = [
         [value for axis in window.T for value in pycatch22.catch22_all(axis, catch24=True, mask_nans=False)["values"]]
         for window in windows

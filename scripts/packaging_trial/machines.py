@@ -2,8 +2,8 @@
 
 The container is systemd-nspawn's, quick, on a pure cgroup2 that it mounts for itself where the host has the old one. In
 QEMU Debian's own kernel runs from a real ext4 on a virtual disk, emulated: slow, but it needs no /dev/kvm, and killing
-it is a power cut. Both take commands by `shell`. apt and pip in there use the mirrors, proxies and certificates that
-this machine uses.
+it is a power cut. Both take commands by `shell`. In both, apt and pip use the mirrors,
+proxies and certificates of this machine.
 """
 
 import contextlib
@@ -104,7 +104,7 @@ def debian(cache: Path) -> Path:
 
 
 def borrow_settings(root: Path) -> None:
-    """Let apt and pip in `root` go the ways that they go on this machine."""
+    """Let apt and pip in `root` use the mirrors, proxies and certificates of this machine."""
     said = subprocess.run(["apt-config", "dump"], check=True, capture_output=True, text=True).stdout
     lines = re.findall(r"^Acquire::(?:https?::|Check-).*$", said, re.MULTILINE)
     (root / "etc/apt/apt.conf.d/90host").write_text("".join(f"{line}\n" for line in lines))

@@ -8,7 +8,7 @@ from scripts.packaging_trial.checks import Checks
 from scripts.packaging_trial.machines import Container
 from scripts.packaging_trial.service import await_, shown
 
-# apt's, dpkg's and systemd's own records, and what is made anew at each boot.
+# Records of apt, dpkg and systemd, and what is made at each boot.
 RECORDS = (
     "/var/lib/dpkg/",
     "/var/lib/apt/",

@@ -11,7 +11,7 @@ from scripts.packaging_trial.machines import Container, Guest
 from scripts.packaging_trial.service import PORT, START_BROKER, await_, status
 
 OUTAGE_S = 40.0
-WINDOW_S, HOP_S, STAGE_S = 2.56, 1.28, 10.0
+WINDOW_S, HOP_S, BUFFER_S = 2.56, 1.28, 10.0
 
 SETTINGS = f"""
 name = "cut"
@@ -70,7 +70,7 @@ def try_power_cut(guest: Guest, broker: Container, checks: Checks) -> None:
     broker.shell("systemctl stop broker")
     time.sleep(OUTAGE_S)
     waiting = status(guest)["sink"]["pending"]
-    # What asking took of the processor is made good before the power goes.
+    # The query slowed the emulated processor down; let the service catch up before the power goes.
     time.sleep(10)
     cut_s = time.time()
     guest.cut()
@@ -87,10 +87,10 @@ def try_power_cut(guest: Guest, broker: Container, checks: Checks) -> None:
             time.sleep(1)
         (count, first, last, last_ns), *newer = sorted(arrived.values(), key=lambda each: each[3])
         lost_s = cut_s - (last_ns / 1e9 + WINDOW_S)
-        # What was in RAM; the window that was being made; and a second, as the processor is emulated.
+        # The write-ahead buffer, the window that was being made, and a second, as the processor is emulated.
         checks(
             "lost: at most the last 10 s of the outage",
-            lost_s < STAGE_S + HOP_S + 1,
+            lost_s < BUFFER_S + HOP_S + 1,
             f"the last to arrive ended {lost_s:.1f} s before the cut",
         )
         checks("before that every signature arrived, once", first == 0 and count == last + 1, f"{count} of {last + 1}")

@@ -1,4 +1,4 @@
-"""The service in the container: from a clean clone to signatures at a broker over TLS, and what befalls it."""
+"""The service in the container: from a clean clone to signatures at a broker over TLS, and through faults."""
 
 import json
 import subprocess

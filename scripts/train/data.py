@@ -1,4 +1,4 @@
-"""From the recorded sets to windows, by the very path a device takes.
+"""From the recorded sets to windows, by the same path as on a device.
 
 Every recording goes through motionsig's own Resampler and Windower: what the network is trained on is what it will be
 given. Long recordings are cut to a stretch at a random place, so that the large sets neither drown the small ones nor
@@ -57,7 +57,7 @@ SETS = {
     "st_mlc_6axis": SetFacts("BSD-3-Clause", hop=32, stretch_s=90, people=False),
     "android_digits": SetFacts("MIT", hop=32, people=False),
     "broad": SetFacts("CC BY 4.0", labelled=False, people=False),
-    # Its own README forbids commercial use: it may only tell how good a model is.
+    # Its README forbids commercial use, so it only measures models.
     "hapt": SetFacts("conflicting; evaluation only", trains=False, pieces=True),
 }
 TRAINING_SETS = tuple(name for name, facts in SETS.items() if facts.trains)
@@ -86,7 +86,7 @@ class WindowSet:
 
 
 def together(parts: Sequence[WindowSet]) -> WindowSet:
-    """Return the windows of several sets as those of one, which bears the first one's name."""
+    """Return the windows of several sets as one set with the first one's name."""
     columns = ("windows", "activity", "person", "wearing")
     return WindowSet(parts[0].name, *(np.concatenate([getattr(part, column) for part in parts]) for column in columns))
 
@@ -112,7 +112,7 @@ def read(data: Path, name: str, rng: np.random.Generator, sensor: DrawSensor = a
         piece = first + np.clip(piece, 0, last - first - 1)
         worn = str(arrays["rec_id"][first])
         wearing = np.full(len(windows), worn.rsplit("_", 1)[0] if facts.pieces else worn)
-        # Where nobody is named, the best stand-in for a person is a wearing.
+        # Where no person is named, each wearing counts as a person.
         person = arrays["subject"][piece] if facts.people else wearing
         parts.append(WindowSet(name, windows, arrays["activity"][piece], person, wearing))
     return together(parts)
@@ -138,7 +138,7 @@ def read_own(folder: Path, rng: np.random.Generator, sensor: DrawSensor = as_rec
         except MotionsigError as error:
             raise SystemExit(f"{log}: {error}") from error
         labels = (np.full(len(windows), label) for label in (activity, person, str(log)))
-        # Marked, lest a folder that bears the name of a set be taken for it.
+        # Marked, so that a folder with the name of a set is not taken for that set.
         parts.append(WindowSet(f"own/{folder.resolve().name}", windows, *labels))
     return together(parts)
 
@@ -151,7 +151,7 @@ def check_folder(folder: Path) -> None:
 
 
 def turned(windows: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return the windows, each as a device turned by a random rotation of its own would have recorded it."""
+    """Return the windows, each rotated at random, as a device worn another way would have recorded it."""
     quaternion = rng.normal(size=(len(windows), 4))
     w, x, y, z = (quaternion / np.linalg.norm(quaternion, axis=1, keepdims=True)).T
     rotation = np.empty((len(windows), 3, 3), np.float32)

@@ -31,7 +31,7 @@ def synthetic_windows(rng: np.random.Generator, count: int) -> NDArray[np.float3
 
 
 def write(file: Path, model: bytes, watch: NDArray[np.float32], rng: np.random.Generator) -> int:
-    """Write windows, the codes of the reference kernels, and how far others may stray.
+    """Write windows, the codes of the reference kernels, and how far other kernels may be off.
 
     The windows may be given away: half are made up, half drawn from `watch`, a BSD-licensed set. Return by how many
     steps at most a motion code differs between LiteRT's kinds of kernels.
@@ -42,6 +42,6 @@ def write(file: Path, model: bytes, watch: NDArray[np.float32], rng: np.random.G
     codes = [network.Int8Network(model, kind).codes_of(INPUT.quantize(features)) for kind in kinds]
     apart = int(np.ptp(np.stack(codes).astype(int), axis=0).max())
     whole = np.concatenate([codes[0], POSTURE.quantize(posture)], axis=1)
-    # ARM's kernels have been seen 2 steps off; those tried here may be further apart, and one more is rounding's.
+    # ARM's kernels were off by up to 2 steps; those tried here may be further apart; one more step is for rounding.
     np.savez_compressed(file, windows=windows, codes=whole, tolerance=np.int64(max(2, apart + 1)))
     return apart

@@ -1,8 +1,9 @@
-"""Hand-made statistics of a window: the network's second teacher, and the rivals it is measured against.
+"""Hand-made statistics of a window: the network's second training target, and what it is compared with.
 
 27 numbers a signal: time domain, spectrum in ten bands, autocorrelation. Over eight channels of the front end they
-are the targets the motion codes must predict; over the raw axes and two magnitudes they are the 216 plain statistics a
-careful user would take instead of a network, and over six signals about gravity those of a very careful one.
+are the targets that the motion codes must predict. Over the raw axes and two magnitudes they are the 216 plain
+statistics that a careful user would take instead of a network; over six signals about gravity, those of a very careful
+user.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def _of_signal(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     centred = signal - mean
     deviation = centred.std(axis=1)
     step = np.diff(signal, axis=1)
-    # Below the sensor's noise a ratio to the deviation means nothing: the floor takes it smoothly to zero.
+    # Below the sensor's noise a ratio to the deviation means nothing; the floor takes it to zero smoothly.
     variance = deviation**2 + 1e-4
     columns = [
         mean[:, 0],

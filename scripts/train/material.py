@@ -15,11 +15,11 @@ from motionsig.quantization import Group, Quantization
 from scripts.train import data, handmade, network, sensors
 
 FRONT_END = FrontEnd(acc_knee=0.5, gyr_knee=0.12)
-"""Low knees: what tells one way of keeping still from another is a few hundredths of a m/s²."""
+"""Low knees, because ways of keeping still differ by a few hundredths of a m/s²."""
 
 INPUT = Quantization((Group(FEATURE_CHANNELS, network.INPUT_SCALE, network.ZERO_POINT),))
 POSTURE_SCALE = 1 / 32
-"""The front end brings posture to a spread of about 1: the motion codes' scale serves it too."""
+"""The front end scales posture to a spread of about 1, so the motion codes' scale fits it too."""
 POSTURE = Quantization((Group(POSTURE_DIM, POSTURE_SCALE, 0),))
 
 TARGETS = 96
@@ -50,7 +50,7 @@ def material_of(windows: data.WindowSet, *, labelled: bool) -> Material:
         features, _ = FRONT_END.apply(windows.windows[row : row + 4096])
         codes.append(INPUT.quantize(features))
         statistics.append(handmade.channel_statistics(features, FRONT_END))
-    # st_mlc holds several small sets, named before the slash: their classes are not each other's rivals.
+    # st_mlc holds several small sets, named before the slash; classes of different ones are not compared.
     rival = [f"{windows.name}/{label.split('/')[0]}" if "/" in label else windows.name for label in windows.activity]
     label = [f"{windows.name}:{label}" if labelled else "" for label in windows.activity]
     return Material(windows.name, np.concatenate(codes), np.concatenate(statistics), np.array(rival), np.array(label))
@@ -86,12 +86,12 @@ def whitened(statistics: NDArray[np.float32]) -> NDArray[np.float32]:
 def read_material(
     folder: Path, own: list[Path], seed: int, say: Callable[[str], None]
 ) -> tuple[list[Material], list[dict[str, object]]]:
-    """Return all that may train, each set once as recorded and once as other sensors would have, and its facts."""
+    """Return all training sets and their facts; each set once as recorded and once as from other sensors."""
     material, facts = [], []
     names = [path.resolve().name for path in own]
     if len(set(names)) < len(names):
         raise SystemExit(f"--own: expected folders of different names, got {', '.join(names)}")
-    # The user's first: a mistake in there should not wait for all the others.
+    # The user's logs come first, so that a mistake in them is found at once.
     readers: list[tuple[str, data.SetFacts, Callable[..., data.WindowSet]]] = [
         *((str(path), OWN, partial(data.read_own, path)) for path in own),
         *((name, data.SETS[name], partial(data.read, folder, name)) for name in data.TRAINING_SETS),
@@ -112,7 +112,7 @@ def read_material(
 
 
 def set_facts(windows: data.WindowSet, facts: data.SetFacts) -> dict[str, object]:
-    """Return what the card says of one training set, counting what was used."""
+    """Return the card's entry for one training set, with counts of what was used."""
     return {
         "name": windows.name,
         "licence": facts.licence,

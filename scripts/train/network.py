@@ -1,11 +1,11 @@
 """The motion encoder: a small convolutional network, how it is taught, and its int8 twin.
 
-Three teachers speak to the 48 motion codes through layers that are thrown away afterwards. The activity labels of
-every set: a window is judged among the classes of its own set only, so sets need not agree on what a class is. The
-principal components of the hand-made statistics of the network's own input, whitened: labels alone forget whatever no
-label needs. And contrast: windows of one activity are to point the same way, whoever moved, because cosine is what the
-codes will be compared by. A batch norm without scale and offset makes every code of unit variance, so one scale fits
-all of them: code = round(32 value). What is kept is the average of the weights along the way, not the last ones.
+The 48 motion codes have three training targets, each behind layers that are removed afterwards. First, the activity
+labels of every set: a window is compared with the classes of its own set only, so sets need not agree on what a class
+is. Second, the whitened principal components of the hand-made statistics of the network's input, because labels alone
+forget whatever no label needs. Third, contrast: windows of one activity shall point the same way, whoever moved,
+because codes are compared by cosine. A batch norm without scale and offset gives every code unit variance, so one scale
+fits all of them: code = round(32 value). The kept weights are an average over the last steps.
 
 All layers are two-dimensional with height 1, which the converter turns into plain operations that every runtime and
 the Edge TPU know.
@@ -47,17 +47,17 @@ HIDDEN = 160
 BATCH = 256
 PEAK_RATE = 4e-3
 AVERAGED_STEPS = 500
-"""About how many of the last steps the kept weights are averaged over."""
+"""The weights that are kept are an average over about so many of the last steps."""
 STATISTICS_WEIGHT = 8.0
 CONTRAST_WEIGHT = 0.3
 TEMPERATURE = 0.2
 SETTLING = 400
-"""Batches the averaged weights are shown, for the batch norms."""
+"""Batches that the averaged weights run on, to set the batch norms."""
 REPORTS = 24
-"""How often training says how it goes, and saves where it is."""
+"""How often training reports its figures and saves its state."""
 FIGURES = ("cross_entropy", "statistics_mse", "contrast", "accuracy")
 SETS_EXPONENT = 0.5
-"""A set of n windows is drawn in proportion to n to this power: between all windows alike and all sets alike."""
+"""A set of n windows is drawn in proportion to n to this power: 1 treats all windows alike, 0 all sets alike."""
 
 WARP = 0.15
 """Half the windows are played faster or slower by up to this share."""
@@ -66,7 +66,7 @@ GAIN = 0.2
 _GAIN_OF_CHANNEL = np.array([0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 1])
 """Which of the two gains goes with each channel of the front end."""
 _SWING_CHANNELS = slice(8, 12)
-"""Those along and square to the swing axis; which of its ends counts as its head is a close call in many windows."""
+"""Those along the swing axis and perpendicular to it. In many windows the axis could as well point the other way."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +101,7 @@ def build() -> tf.keras.Model:
     for filters, width, stride in CONVOLUTIONS:
         x = layers.Conv2D(filters, (1, width), strides=stride, padding="same", use_bias=False)(x)
         x = layers.ReLU(6.0)(layers.BatchNormalization()(x))
-    # The mean says how much there was of something, the largest whether there was any at all: a knock, a turn.
+    # The mean says how much there was of something, the maximum whether there was any at all: a knock, a rotation.
     largest = layers.Flatten()(layers.MaxPooling2D((1, x.shape[2]))(x))
     x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), largest])
     x = layers.ReLU(6.0)(layers.BatchNormalization()(layers.Dense(HIDDEN, use_bias=False)(x)))
@@ -110,7 +110,7 @@ def build() -> tf.keras.Model:
 
 
 def parameters(network: tf.keras.Model) -> int:
-    """Return how many numbers training sets; what the batch norms only count is folded away."""
+    """Return how many parameters are trained, without the statistics of the batch norms."""
     return sum(int(np.prod(weight.shape)) for weight in network.trainable_variables)
 
 
@@ -121,13 +121,13 @@ def multiply_accumulates(network: tf.keras.Model) -> int:
 
 
 def settle(network: tf.keras.Model, codes: NDArray[np.int8]) -> None:
-    """Let the batch norms see, batch by batch, what they will be given, by the weights the network has now."""
+    """Set the batch norms' statistics, batch by batch, for the weights that the network has now."""
     for row in range(0, len(codes) - BATCH + 1, BATCH):
         network(_features(codes[row : row + BATCH]), training=True)
 
 
 class Course:
-    """A course of training that can stop after any stretch of it and go on from a file as if it had not."""
+    """A training that can stop at any report and go on from its file with the same result."""
 
     def __init__(self, network: tf.keras.Model, lessons: Lessons, *, steps: int, rng: np.random.Generator) -> None:
         self.lessons, self.steps, self._rng = lessons, steps, rng
@@ -171,7 +171,7 @@ class Course:
         self._step = tf.function(step)
 
     def run(self, checkpoint: Path | None = None) -> dict[str, float]:
-        """Train to the end, from `checkpoint` if it is there and keeping it up to date; return the last figures."""
+        """Train to the end and return the last figures; start from `checkpoint` if it exists, and keep it current."""
         lessons, seen = self.lessons, []
         if checkpoint is not None and checkpoint.exists():
             self._resume(checkpoint)
@@ -201,7 +201,7 @@ class Course:
         return {name: round(value, 4) for name, value in self._figures.items()}
 
     def _state(self) -> list[tf.Variable]:
-        # What is random in a step is drawn from the generator, so this and the generator's state are all there is.
+        # All randomness of a step comes from the generator, so this and the generator's state are the whole state.
         return [*self._weights, *self._network.non_trainable_variables, *self._optimizer.variables]
 
     def _save(self, file: Path) -> None:
@@ -224,12 +224,12 @@ class Course:
                 done, text = int(stored["done"]), json.loads(str(stored["text"]))
         except (ValueError, KeyError, zipfile.BadZipFile) as error:
             raise SystemExit(
-                f"{file}: expected the state of a training, got: {error}; delete it to begin anew"
+                f"{file}: expected the state of a training, got: {error}; delete it to start again"
             ) from error
         if not same:
             raise SystemExit(
                 f"{file}: expected the state of this very training (steps, seed, data, scripts/train/network.py), got "
-                "another's; delete it to begin anew"
+                "another's; delete it to start again"
             )
         for variable, value in zip(state, values, strict=True):
             variable.assign(value)
@@ -238,7 +238,7 @@ class Course:
 
 
 def _identity(steps: int, lessons: Lessons, rng: np.random.Generator) -> list[int]:
-    """Return what must be the same for going on to make sense."""
+    """Return numbers that two runs share only if one can continue the other."""
     whole = (lessons.codes, lessons.targets, lessons.label, lessons.classes, lessons.group, lessons.set_index)
     begins_with = json.dumps(rng.bit_generator.state).encode()
     return [
@@ -250,7 +250,7 @@ def _identity(steps: int, lessons: Lessons, rng: np.random.Generator) -> list[in
 
 
 class _Draw:
-    """Draws BATCH rows of the lessons, small sets more often than their size says."""
+    """Draws BATCH rows of the lessons; small sets are drawn more often than their size alone would give."""
 
     def __init__(self, lessons: Lessons) -> None:
         counts = np.bincount(lessons.set_index)
@@ -262,7 +262,7 @@ class _Draw:
 
 
 def _contrast(values: tf.Tensor, label: tf.Tensor, group: tf.Tensor) -> tf.Tensor:
-    """Return how hard it is to tell by cosine the windows of the same activity among those of the same group.
+    """Return the loss of finding, by cosine, the windows of the same activity among those of the same group.
 
     Supervised contrast, Khosla et al. 2020.
     """
@@ -280,36 +280,36 @@ def _contrast(values: tf.Tensor, label: tf.Tensor, group: tf.Tensor) -> tf.Tenso
 
 
 def _varied(features: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return features (k, 1, 128, 12) as somebody a little slower or faster, stronger or weaker would have made them.
+    """Return features (k, 1, 128, 12) varied in speed and strength, as different people would have made them.
 
-    Half of them with the swing axis the other way round.
+    Half of them have the swing axis reversed.
     """
     count, _, length, _ = features.shape
     pace = np.where(rng.random(count) < 0.5, 1 + WARP * rng.uniform(-1, 1, count), 1.0)[:, None]
     spare = np.maximum(0, length - 1 - (length - 1) * pace)
     place = np.arange(length) * pace + spare * rng.random((count, 1))
-    # What was played too fast runs out of samples before the end; it turns back there.
+    # A window that is played too fast runs out of samples before its end; from there it is played backwards.
     place = np.where(place > length - 1, 2 * (length - 1) - place, place)
     before = np.minimum(place.astype(np.intp), length - 2)
     share = (place - before)[:, :, None].astype(np.float32)
     rows = np.arange(count)[:, None]
     played = features[rows, 0, before] * (1 - share) + features[rows, 0, before + 1] * share
     gain = np.exp(GAIN * rng.normal(size=(count, 1, 2))).astype(np.float32)[:, :, _GAIN_OF_CHANNEL]
-    # Companding is undone for the gain. A whisker above 1 keeps the strongest code, 127 or -128, finite.
+    # The gain applies before companding. A limit slightly above 1 keeps the strongest code, 127 or -128, finite.
     plain = played / (np.float32(1.004) - np.abs(played)) * gain
     plain[rng.random(count) < 0.5, :, _SWING_CHANNELS] *= -1
     return np.asarray(plain / (np.float32(1.004) + np.abs(plain)), np.float32)[:, None]
 
 
 def values_of(network: tf.keras.Model, codes: NDArray[np.int8]) -> NDArray[np.float32]:
-    """Return what the float network makes of the quantised features (n, 128, 12), (n, 48) float32."""
+    """Return the float network's values (n, 48) float32 for quantised features (n, 128, 12)."""
     parts = [network(_features(codes[row : row + 2048]), training=False).numpy() for row in range(0, len(codes), 2048)]
     return np.concatenate(parts)
 
 
 def to_int8(network: tf.keras.Model, codes: NDArray[np.int8]) -> bytes:
     """Return the int8 twin as a .tflite file, its ranges taken from the quantised features (n, 128, 12)."""
-    # One sample reaches both ends, so that the input's scale is what the card says whatever the others hold.
+    # One sample reaches both ends of the range, so that the input's scale is always the card's.
     ends = np.zeros((1, *INPUT_SHAPE[1:]), np.int8)
     ends[0, 0], ends[0, 1] = -128, 127
     samples = np.concatenate([ends, codes])
@@ -361,7 +361,7 @@ def _converter(network: tf.keras.Model) -> tf.lite.TFLiteConverter:
 
 
 def _converted(converter: tf.lite.TFLiteConverter) -> bytes:
-    # Keras prints a page of signatures on the way.
+    # Keras prints a page of function signatures.
     with redirect_stdout(StringIO()):
         return bytes(converter.convert())
 
