@@ -74,7 +74,7 @@ def measure(log: Path, rounds: int) -> None:
         sink = Wired()
         began = time.perf_counter()
         with open_recording(log) as source:
-            summary = run(source, encoder, sink)
+            summary = run(source, encoder, sink.publish)
         sink.finish()
         best_s = min(best_s, time.perf_counter() - began)
         windows, payload = summary.windows, sink.bytes

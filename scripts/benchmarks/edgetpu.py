@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT / "tests" / "encoders"))
 import fake_edgetpu  # noqa: E402
 
 from motionsig import EncoderError, SampleBlock, SignatureBatch, WindowBatch, run  # noqa: E402
-from motionsig.blocks import Quality  # noqa: E402
+from motionsig.blocks import Quality, Source, SourceInfo  # noqa: E402
 from motionsig.closing import Closing  # noqa: E402
 from motionsig.conventions import NS_PER_S  # noqa: E402
 from motionsig.encoders.edgetpu import AutoNetwork, EdgeTpuNetwork, choice  # noqa: E402
@@ -52,10 +52,11 @@ MIXED += [f"abort every {2 * EVERY}", f"err every {EVERY}"]
 """The first that fits counts, so there is a fault at every hundredth call."""
 
 
-class Walk:
+class Walk(Source):
     """Samples on the grid for WINDOWS windows; a block completes one window."""
 
     rate_hz = 50.0
+    info = SourceInfo("walk", "benchmark", 1)
 
     def __init__(self, pause_s: float = 0.0) -> None:
         self._pause_s = pause_s
@@ -243,7 +244,7 @@ def batch(windows: NDArray[np.float32]) -> WindowBatch:
 def endurance(name: str, encoder: HostEncoder, twin: Kept, pause_s: float) -> None:
     """Print what came of WINDOWS windows with a fault at every hundredth call of the library."""
     kept = Kept(encoder)
-    summary = run(Walk(pause_s), kept, kept, hop=HOP)
+    summary = run(Walk(pause_s), kept, kept.publish, hop=HOP)
     expected = np.concatenate([made.start_ns for made in twin.signatures])
     times = np.concatenate([made.start_ns for made in kept.signatures])
     lost, doubled = len(np.setdiff1d(expected, times)), len(times) - len(np.unique(times))
@@ -265,7 +266,7 @@ def main() -> None:
         place = Path(folder)
         library, card = fake_edgetpu.build(place), load_card(fake_edgetpu.fake_model(place / "model"))
         twin = Kept(HostEncoder(card, LiteRtNetwork(card)))
-        run(Walk(), twin, twin, hop=HOP)
+        run(Walk(), twin, twin.publish, hop=HOP)
         windows = np.concatenate([*twin.windows, card.golden().windows])
         control = fake_edgetpu.Control(place / "control", fake_edgetpu.write_answers(place / "answers", card, windows))
         os.environ |= control.environment(library) | {"STATE_DIRECTORY": str(place)}

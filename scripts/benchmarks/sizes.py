@@ -16,23 +16,13 @@ from motionsig.raw_size import RawSize
 BATCHES = (1, 10, 60)
 
 
-class Kept:
-    """Keeps the signatures."""
-
-    def __init__(self) -> None:
-        self.batches: list[SignatureBatch] = []
-
-    def publish(self, signatures: SignatureBatch) -> None:
-        self.batches.append(signatures)
-
-
 def main(logs: list[Path]) -> None:
     """Print a line per log and batch size."""
     encoder = open_encoder(device="cpu")
     for log in logs:
-        kept = Kept()
+        batches = list[SignatureBatch]()
         with open_recording(log) as source:
-            summary = run(source, encoder, kept)
+            summary = run(source, encoder, batches.append)
             rivals = {
                 batch: RawSize(
                     source.rate_hz, batch_s=batch * encoder.card.hop / encoder.card.rate_hz, scale=source.info.scale
@@ -42,7 +32,7 @@ def main(logs: list[Path]) -> None:
             for block in source:
                 for rival in rivals.values():
                     rival.push(block)
-        signatures = concatenate(kept.batches)
+        signatures = concatenate(batches)
         per = 1 / len(signatures)
         print(f"  {log.name}: {len(signatures)} signatures, {summary.covered_s / 60:.1f} min, {summary.gaps} gaps")
         raw = RAW_BYTES_PER_SAMPLE * summary.samples
