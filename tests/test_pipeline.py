@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from chips.trial import bench, mishaps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,6 @@ from motionsig.errors import InputError
 from motionsig.pipeline import _Array, run, signature_stream_id
 from motionsig.recordings.native import Recorder
 from motionsig.sensors.simulated import Oscillator
-from motionsig.sensors.simulated.trial import bench, mishaps
 
 ENCODER = motionsig.open_encoder(device="cpu")
 

@@ -13,7 +13,7 @@ def add_sensor_options(parser: argparse.ArgumentParser) -> None:
         "--sensor",
         default="auto",
         metavar="NAME",
-        help="a chip (see `motionsig sensors --chips`), auto (the default), iio:NAME or simulated:NAME",
+        help="a chip (see `motionsig sensors --chips`), auto (the default), iio:NAME or simulated",
     )
     parser.add_argument("--bus", type=int, metavar="N", help="/dev/i2c-N; by default each in turn")
     parser.add_argument("--address", type=_address, metavar="A", help="on the bus, such as 0x6a")

@@ -8,9 +8,9 @@ from motionsig.config.draft import Draft
 from motionsig.config.keys import known_keys, shown
 from motionsig.errors import InputError
 from motionsig.resampling import Resampler
-from motionsig.sensors import CHIPS, SIMULATED_CHIP
+from motionsig.sensors import CHIPS
 from motionsig.sensors.calibration import choose_calibration, parse_mount
-from motionsig.sensors.chips import Chip, settle
+from motionsig.sensors.chips import SIMULATED_CHIP, Chip, settle
 
 SETTLED = ("rate_hz", "accel_range_g", "gyro_range_dps")
 """Options of which a chip has the next setting up."""
@@ -18,8 +18,7 @@ SETTLED = ("rate_hz", "accel_range_g", "gyro_range_dps")
 
 def named_chip(name: str) -> Chip | None:
     """Return the chip that a sensor's name names, None for those that only show when they are opened."""
-    kind, _, simulated = name.partition(":")
-    return CHIPS.get(simulated or SIMULATED_CHIP) if kind == "simulated" else CHIPS.get(name)
+    return CHIPS[SIMULATED_CHIP] if name in ("simulated", f"simulated:{SIMULATED_CHIP}") else CHIPS.get(name)
 
 
 def check_sensor(draft: Draft) -> None:
@@ -32,7 +31,7 @@ def check_sensor(draft: Draft) -> None:
         near = get_close_matches(name.lower(), CHIPS, n=1)
         draft.note(
             "sensor.name",
-            f"expected auto, iio[:NAME], simulated[:NAME] or one of {', '.join(sorted(CHIPS))}, got {shown(name)}"
+            f"expected auto, iio[:NAME], simulated or one of {', '.join(sorted(CHIPS))}, got {shown(name)}"
             + (f"; did you mean {near[0]}?" if near else ""),
         )
     if chip is not None and not chip.gyro_ranges:

@@ -11,7 +11,7 @@ from motionsig.errors import InputError, SensorError
 from motionsig.options import parse_options
 from motionsig.sensors.bus import Bus, BusError, I2cBus, bus_numbers, holder
 from motionsig.sensors.calibration import Calibration, choose_calibration
-from motionsig.sensors.chips import Chip, settle
+from motionsig.sensors.chips import SIMULATED_CHIP, Chip, settle
 from motionsig.sensors.clock import Clock, SystemClock
 from motionsig.sensors.families import (
     adxl345,
@@ -46,10 +46,6 @@ _FAMILIES = (mpu6000, icm20948, icm42600, lsm6ds3, lsm6dso, lsm9ds1, bmi160, adx
 
 CHIPS: dict[str, Chip] = {chip.name: chip for family in _FAMILIES for chip in family.CHIPS}
 """The chips that motionsig reads itself, by name."""
-
-
-SIMULATED_CHIP = "lsm6dso"
-"""What "simulated" alone stands for."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +114,8 @@ def open_sensor(
     """Open a motion sensor as an endless Source.
 
     name: a chip ("lsm6dsox"; see `CHIPS`), "iio" or "iio:NAME" for one that the kernel drives, "auto" for the kernel's
-    if it drives one and else the first chip on a bus, "simulated" or "simulated:NAME" for one without hardware. bus:
-    number of /dev/i2c-N, by default each in turn; or any Bus. rate_hz and the ranges: the least that the chip has and
+    if it drives one and else the first chip on a bus, "simulated" for a model of one. bus: number of /dev/i2c-N, by
+    default each in turn; or any Bus, such as a SimulatedBus. rate_hz and the ranges: the least that the chip has and
     that hold what is asked. mount: rotation (3, 3) from the sensor's axes to the device's, or text as the kernel has
     it. calibration: "none", or another than the one `motionsig calibrate` stored for this sensor. bus_clock_hz: where
     the kernel does not know it.
@@ -153,7 +149,7 @@ def open_sensor(
     if name != "auto" and name not in CHIPS:
         near = get_close_matches(name.lower(), CHIPS, n=1)
         raise InputError(
-            f"sensor: expected auto, iio[:NAME], simulated[:NAME] or one of {', '.join(sorted(CHIPS))}, got {name!r}"
+            f"sensor: expected auto, iio[:NAME], simulated or one of {', '.join(sorted(CHIPS))}, got {name!r}"
             + (f"; did you mean {near[0]}?" if near else "")
         )
     with ExitStack() as resources:

@@ -21,6 +21,10 @@ CLOCK_TOLERANCE = 0.05
 """How far a chip's clock may be off: the most that the data sheets leave open."""
 
 
+SIMULATED_CHIP = "lsm6dso"
+"""The chip whose model is shipped: what "simulated" opens."""
+
+
 @dataclass(frozen=True)
 class Set:
     """Write `value`; what is read back must agree in the bits of `mask` (0: the register cannot be read back)."""

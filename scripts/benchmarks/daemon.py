@@ -22,10 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[2]
-# The broker, the daemon's process and the machine with a chip, which the tests use.
-sys.path[:0] = [str(ROOT / "tests" / part) for part in ("daemon", "publishers", "encoders", "sensors")]
+# The chips' models, the broker, the daemon's process and the machine with a chip, which the tests use.
+sys.path[:0] = [str(ROOT / "tests" / part) for part in ("", "daemon", "publishers", "encoders", "sensors")]
 
 from broker import Broker, make_certificates  # noqa: E402
+from chips import chip_model  # noqa: E402
 from i2c_machine import I2cMachine  # noqa: E402
 from surviving import Witnessed  # noqa: E402
 
@@ -35,7 +36,7 @@ from motionsig.encoders import find_model  # noqa: E402
 from motionsig.publishers.connection import Connection, parse_broker  # noqa: E402
 from motionsig.raw_size import RawSize  # noqa: E402
 from motionsig.sensors.clock import SystemClock  # noqa: E402
-from motionsig.sensors.simulated import SimulatedBus, simulated_chip  # noqa: E402
+from motionsig.sensors.simulated import SimulatedBus  # noqa: E402
 
 DAY_S = 86400
 HOP_S, LAST_SAMPLE_S = 1.28, 2.54
@@ -170,7 +171,7 @@ def processor_share(folder: Path) -> None:
     with Broker(folder / "broker") as broker:
         for name, chip_name, rate_hz in (("100 Hz", "lsm6dso", 100), ("1 kHz", "icm42688p", 1000)):
             clock = SystemClock()
-            chip = simulated_chip(chip_name, clock=clock)
+            chip = chip_model(chip_name, clock=clock)
             bus = folder / f"bus-{rate_hz}"
             bus.mkdir()
             with I2cMachine(SimulatedBus([chip], clock=clock), bus) as machine:

@@ -10,9 +10,14 @@ from __future__ import annotations
 import argparse
 import logging
 import time
+from pathlib import Path
+
+# The chips' models, which the tests use.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+
+from chips.trial import FAULTS, bench, mishaps, recovery_s, trial
 
 from motionsig.sensors.simulated import Oscillator
-from motionsig.sensors.simulated.trial import FAULTS, bench, mishaps, recovery_s, trial
 
 FAMILIES = {
     "mpu6050": 1000,

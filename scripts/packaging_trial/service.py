@@ -173,16 +173,16 @@ def try_service(machine: Container, checks: Checks) -> None:
         "an instance says that its sink does not fit the keys of the first file",
         "username" in said or "running" in said,
     )
-    (machine.root / "etc/motionsig/hall.toml").write_text('[sensor]\nname = "simulated:lsm6dsox"\n')
+    (machine.root / "etc/motionsig/hall.toml").write_text('[sensor]\nname = "simulated:lsm6dso"\n')
     machine.shell("systemctl restart motionsig@hall", timeout_s=100, check=False)
     said = machine.shell("motionsig status --name hall 2>&1", check=False)
-    checks("motionsig@hall runs beside it", said.startswith("well") and "lsm6dsox" in said, said.splitlines()[0])
+    checks("motionsig@hall runs beside it", said.startswith("well") and "lsm6dso" in said, said.splitlines()[0])
 
 
 def try_reload(machine: Container, checks: Checks) -> None:
     before = status(machine)
     override = machine.root / "etc/motionsig/conf.d/zz.toml"
-    override.write_text(f'[status]\nprometheus = {METRICS}\n[sensor]\nname = "simulated:bmi160"\n')
+    override.write_text(f'[status]\nprometheus = {METRICS}\n[sensor]\nname = "bmi160"\n')
     machine.shell("systemctl reload motionsig")
     time.sleep(6)
     after = status(machine)

@@ -2,6 +2,7 @@ import argparse
 
 import numpy as np
 import pytest
+from chips import chip_model
 
 from motionsig.blocks import SampleBlock, SourceInfo
 from motionsig.cli import calibrate
@@ -17,7 +18,7 @@ from motionsig.sensors.calibration import (
     load_calibration,
     save_calibration,
 )
-from motionsig.sensors.simulated import SimulatedBus, VirtualClock, simulated_chip
+from motionsig.sensors.simulated import SimulatedBus, VirtualClock
 
 RATE_HZ = 100
 FACES = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (-1, 0, 0), (0, -1, 0), (0, 0, -1)]
@@ -255,7 +256,7 @@ def test_a_chip_is_calibrated_through_its_registers_and_read_right_afterwards():
 
     def opened(**options):
         clock = VirtualClock()
-        bus = SimulatedBus([simulated_chip("mpu6050", clock=clock, signal=turned)], clock=clock)
+        bus = SimulatedBus([chip_model("mpu6050", clock=clock, signal=turned)], clock=clock)
         return open_sensor("mpu6050", bus=bus, clock=clock, **options)
 
     with opened(calibration="none") as source:

@@ -6,14 +6,15 @@ from itertools import chain
 
 import numpy as np
 import pytest
+from chips import chip_model
+from chips.trial import FAULTS, Account, bench, enter, mishaps, recovery_s, trial
 
 from motionsig.errors import InputError, SensorError
 from motionsig.sensors import CHIPS
 from motionsig.sensors.chips import Chip, Set, Wait, settle
 from motionsig.sensors.fifo import bus_load
 from motionsig.sensors.self_test import self_test
-from motionsig.sensors.simulated import Faults, Oscillator, Signal, SimulatedBus, VirtualClock, simulated_chip
-from motionsig.sensors.simulated.trial import FAULTS, Account, bench, enter, mishaps, recovery_s, trial
+from motionsig.sensors.simulated import Faults, Oscillator, Signal, SimulatedBus, VirtualClock
 
 EVERY = pytest.mark.parametrize("chip", CHIPS.values(), ids=lambda chip: chip.name)
 COARSE = {"adxl345": "13 bits", "lis3dh": "12 bits", "lsm9ds1": "16 g with 0.732 mg per count"}
@@ -131,7 +132,7 @@ def still(serials: np.ndarray, times_ns: np.ndarray) -> np.ndarray:
 def verdicts(chip: Chip, signal: Signal) -> list[bool | None]:
     """Return what the self-test says of each axis."""
     clock = VirtualClock()
-    model = simulated_chip(chip.name, clock=clock, signal=signal)
+    model = chip_model(chip.name, clock=clock, signal=signal)
     return [it.passed for it in self_test(SimulatedBus([model], clock=clock), chip, model.address, clock=clock)]
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from motionsig.sensors.simulated.mpu6000 import Format, FormatFifo
 
 from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
 from motionsig.sensors.bus import BusError
 from motionsig.sensors.simulated import Oscillator, SimulatedBus, VirtualClock, icm20948, icm42600, mpu6000
-from motionsig.sensors.simulated.mpu6000 import Format, FormatFifo
 
 MODELS = mpu6000.MODELS | icm20948.MODELS | icm42600.MODELS
 MPU = sorted(mpu6000.MODELS)

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from motionsig.sensors.simulated.adxl345 import MODELS as ADXL345
+from motionsig.sensors.simulated.bmi160 import MODELS as BMI160
+from motionsig.sensors.simulated.lis3dh import MODELS as LIS3DH
+from motionsig.sensors.simulated.lsm6ds3 import MODELS as LSM6DS3
+from motionsig.sensors.simulated.lsm9ds1 import MODELS as LSM9DS1
 from numpy.typing import NDArray
 
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.sensors.bus import BusError
-from motionsig.sensors.simulated.adxl345 import MODELS as ADXL345
-from motionsig.sensors.simulated.bmi160 import MODELS as BMI160
 from motionsig.sensors.simulated.bus import SimulatedBus
 from motionsig.sensors.simulated.clock import Oscillator, VirtualClock
-from motionsig.sensors.simulated.lis3dh import MODELS as LIS3DH
-from motionsig.sensors.simulated.lsm6ds3 import MODELS as LSM6DS3
 from motionsig.sensors.simulated.lsm6dso import MODELS as LSM6DSO
-from motionsig.sensors.simulated.lsm9ds1 import MODELS as LSM9DS1
 from motionsig.sensors.simulated.measuring import MeasuringChip
 
 MODELS = {**LSM6DS3, **LSM6DSO, **LSM9DS1, **BMI160, **ADXL345, **LIS3DH}

@@ -1,24 +1,28 @@
-"""Chips without hardware: register-level models of those in `motionsig.sensors.CHIPS`, behind the same `Bus`.
+"""A chip without hardware: a register-level model on a bus that is as slow, and can fail, as a real one.
 
-On the system's clock a simulated chip is a sensor to try things with: `open_sensor("simulated:lsm6dso")`. On a
-VirtualClock hours pass in seconds, and every fault can be had at a chosen moment: that is how motionsig's own reader is
-tested.
+`open_sensor("simulated")` reads the one model that is shipped, an LSM6DSO, on the system's clock. Any other model, of
+the chips in tests/chips or of your own, goes on a SimulatedBus, which open_sensor takes like a real bus:
+
+    clock = VirtualClock()
+    bus = SimulatedBus([Mpu6500(clock, walking)], clock=clock)
+    sensor = open_sensor("mpu6500", bus=bus, clock=clock)
+
+On a VirtualClock hours pass in seconds, and every fault happens at a chosen moment.
 """
 
 from __future__ import annotations
-
-import importlib
-from pkgutil import iter_modules
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
 from motionsig.errors import InputError
+from motionsig.sensors.chips import SIMULATED_CHIP
 from motionsig.sensors.clock import Clock
 from motionsig.sensors.simulated.bus import Faults, SimulatedBus
 from motionsig.sensors.simulated.chip import Signal, SimulatedChip
 from motionsig.sensors.simulated.clock import Oscillator, VirtualClock
+from motionsig.sensors.simulated.lsm6dso import Lsm6dso
 
 __all__ = [
     "Faults",
@@ -50,12 +54,12 @@ def walking(serials: NDArray[np.int64], times_ns: NDArray[np.int64]) -> NDArray[
 
 
 def simulated_chip(
-    name: str, *, clock: Clock, signal: Signal = walking, oscillator: Oscillator | None = None
+    name: str = SIMULATED_CHIP, *, clock: Clock, signal: Signal = walking, oscillator: Oscillator | None = None
 ) -> SimulatedChip:
-    """Return a model of the chip of that name, just powered up; raise InputError where there is none."""
-    models: dict[str, type[SimulatedChip]] = {}
-    for module in iter_modules(__path__):
-        models |= getattr(importlib.import_module(f"{__name__}.{module.name}"), "MODELS", {})
-    if name not in models:
-        raise InputError(f"simulated chip: expected one of {', '.join(sorted(models))}, got {name!r}")
-    return models[name](clock, signal, oscillator=oscillator)
+    """Return the model that is shipped, just powered up; raise InputError for the name of another chip."""
+    if name != SIMULATED_CHIP:
+        raise InputError(
+            f"simulated chip: expected {SIMULATED_CHIP}, whose model is shipped, got {name!r}; models of other chips "
+            "are in tests/chips of the source tree, for a SimulatedBus"
+        )
+    return Lsm6dso(clock, signal, oscillator=oscillator)

@@ -30,7 +30,7 @@ class Nack(Exception):
 
 
 @dataclass(frozen=True)
-class _Run:
+class Run:
     """Samples at one rate since the sample clock last started: serial number and chip time of the first."""
 
     serial: int
@@ -117,7 +117,7 @@ class SimulatedChip:
         self.clock = clock
         self.signal = signal
         self.oscillator = oscillator or Oscillator()
-        self.runs: list[_Run] = []
+        self.runs: list[Run] = []
         self.taken = 0
         self.temperature_c = 25.0
         self.fifo = self.make_fifo()
@@ -211,7 +211,7 @@ class SimulatedChip:
             out[which == at] = self._run_times_ns(self.runs[at], serials[which == at])
         return out
 
-    def _run_times_ns(self, run: _Run, serials: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _run_times_ns(self, run: Run, serials: NDArray[np.int64]) -> NDArray[np.int64]:
         return self.oscillator.time_ns(run.began_s + (serials - run.serial + 1) / run.rate_hz)
 
     def feel(self, serials: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -246,4 +246,4 @@ class SimulatedChip:
         self._rate_hz = rate_hz
         if rate_hz is not None:
             now_ns = self.clock.monotonic_ns() if at_ns is None else at_ns
-            self.runs.append(_Run(self.taken, self.oscillator.elapsed_s(now_ns), rate_hz))
+            self.runs.append(Run(self.taken, self.oscillator.elapsed_s(now_ns), rate_hz))

@@ -1,18 +1,35 @@
-"""LSM6DSO, LSM6DSOX and LSM6DSR: a FIFO of words of 7 bytes, each with a tag that says what it holds.
+"""LSM6DSO and LSM6DSOX: a FIFO of words of 7 bytes, each with a tag that says what it holds.
 
-LSM6DSO: DocID DS12140 with AN5192; LSM6DSOX: DS12814 with AN5272; LSM6DSR: DS12732 with AN5358.
+LSM6DSO: DocID DS12140 with AN5192; LSM6DSOX: DS12814 with AN5272. `Lsm6`, what all LSM6 chips share,
+is also of LSM6DS3: DocID026899 with AN4650, and LSM6DS3TR-C: DocID030071 with AN5130.
 """
 
 from __future__ import annotations
 
+from math import radians
+
 import numpy as np
 from numpy.typing import NDArray
 
-from motionsig.conventions import NS_PER_S
-from motionsig.sensors.simulated.chip import Fifo, SimulatedChip
-from motionsig.sensors.simulated.lsm6ds3 import RATES_HZ, Lsm6, WordFifo, pattern
+from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
+from motionsig.sensors.clock import Clock
+from motionsig.sensors.simulated.chip import Fifo, Nack, Signal
+from motionsig.sensors.simulated.clock import Oscillator
+from motionsig.sensors.simulated.measuring import MeasuringChip, Settings
+from motionsig.sensors.simulated.words import WordFifo, pattern
+
+RATES_HZ = (0.0, 12.5, 26.0, 52.0, 104.0, 208.0, 416.0, 833.0, 1666.0, 3333.0, 6667.0)
+"""By ODR code (CTRL1_XL, CTRL2_G; of the FIFO too)."""
+
+ACCEL_MG = (0.061, 0.488, 0.122, 0.244)
+"""mg per count by FS_XL: 2, 16, 4, 8 g (mechanical characteristics, LA_So)."""
+
+GYRO_MDPS = (8.75, 17.5, 35.0, 70.0)
+"""mdps per count by FS_G: 250 (245), 500, 1000, 2000 deg/s (mechanical characteristics, G_So)."""
 
 _ID, _CTRL1_XL, _CTRL2_G, _CTRL3_C, _CTRL4_C, _CTRL5_C = (0x0F, 0x10, 0x11, 0x12, 0x13, 0x14)
+_SW_RESET, _IF_INC, _BOOT = 0x01, 0x04, 0x80
+_RESET_S = 50e-6  # AN4650 and AN5192, "Power modes": SW_RESET takes 50 us
 _WORDS, _WORD = 512, 7  # 3 kbyte and a tag for each 6 bytes
 _GYRO, _ACCEL, _TEMPERATURE, _TIMESTAMP = 1, 2, 3, 4
 _BYPASS, _STOP_WHEN_FULL = 0, 1
@@ -27,9 +44,117 @@ _TIMESTAMP_EVERY = (0, 1, 8, 32)
 _PARITY = np.array([bin(byte).count("1") & 1 for byte in range(256)], np.uint8)
 
 
-_DEFAULTS = {**dict.fromkeys(range(0x01, 0x80), 0), 0x02: 0x3F, _ID: 0x6C, _CTRL3_C: 0x04, 0x18: 0xE0}
+class Lsm6(MeasuringChip):
+    """What the LSM6 chips share. `bank_bits`: of FUNC_CFG_ACCESS (01h), those that put other registers those."""
 
-_WRITABLE = {
+    address = 0x6A
+    bank_bits = 0x80
+    gyro_start_s = 0.08  # unconfirmed
+    boot_s = 0.015
+    words: WordFifo
+
+    def __init__(self, clock: Clock, signal: Signal, *, oscillator: Oscillator | None = None) -> None:
+        self._busy = 0
+        self._busy_until_ns = 0
+        self._seen = 0
+        super().__init__(clock, signal, oscillator=oscillator)
+
+    def booted(self) -> None:
+        self._busy = 0
+
+    # Rates and ranges.
+
+    def accel_hz(self) -> float:
+        return odr_hz(self.registers[_CTRL1_XL] >> 4)
+
+    def gyro_hz(self) -> float:
+        return 0.0 if self.registers[_CTRL4_C] & 0x40 else odr_hz(self.registers[_CTRL2_G] >> 4)  # SLEEP_G
+
+    def sampling_hz(self) -> float | None:
+        return max(self.accel_hz(), self.gyro_hz()) or None
+
+    def accel_mg(self) -> float:
+        return ACCEL_MG[self.registers[_CTRL1_XL] >> 2 & 3]
+
+    def gyro_mdps(self) -> float:
+        control = self.registers[_CTRL2_G]
+        return 4.375 if control & 2 else GYRO_MDPS[control >> 2 & 3]
+
+    def settings(self) -> Settings:
+        on = self.accel_hz() > 0, self.gyro_hz() > 0
+        scale = np.repeat(
+            [
+                self.accel_mg() * 1e-3 * STANDARD_GRAVITY if on[0] else np.inf,
+                radians(self.gyro_mdps() * 1e-3) if on[1] else np.inf,
+            ],
+            3,
+        )
+        # Self-test output change: 90 (LSM6DSO 50, LSM6DSR 40) to 1700 mg; 20 to 80 deg/s at 250 deg/s,
+        # 150 to 700 at 2000: so a fifth of the full scale, which is 1/0.035 counts of GYRO_MDPS.
+        test = self.registers[_CTRL5_C]
+        accel = {1: 0.4, 2: -0.4}.get(test & 3, 0.0) * STANDARD_GRAVITY
+        gyro = {1: 0.2, 3: -0.2}.get(test >> 2 & 3, 0.0) * radians(self.gyro_mdps() / 0.035)
+        return Settings(scale, np.repeat([accel, gyro], 3), 32767, on)
+
+    def starting_s(self) -> tuple[float, float]:
+        return 2 / (self.accel_hz() or 1.0), self.gyro_start_s
+
+    # Registers.
+
+    def write_register(self, register: int, value: int) -> None:
+        now_ns = self.clock.monotonic_ns()
+        if now_ns < self._busy_until_ns and self._busy:
+            return
+        if register != 0x01 and self.registers[0x01] & self.bank_bits:
+            return
+        if register == _CTRL3_C and value & _SW_RESET:
+            self.restart(now_ns, 0.0)
+            self._busy, self._busy_until_ns = (_SW_RESET, now_ns + round(_RESET_S * NS_PER_S))
+            return
+        if register == _CTRL3_C and value & _BOOT:
+            self._busy, self._busy_until_ns = (_BOOT, now_ns + round(self.boot_s * NS_PER_S))
+        bits = self.writable.get(register, 0)
+        if bits:
+            self.registers[register] = self.registers.get(register, 0) & ~bits | value & bits
+            self.written(register)
+
+    def written(self, register: int) -> None:
+        """Follow a write that was taken."""
+
+    def catch_up(self, at_ns: int | None = None) -> None:
+        super().catch_up(at_ns)
+        if at_ns is None and self.registers[_CTRL4_C] & 0x04:  # I2C_disable
+            raise Nack
+
+    def read(self, register: int, size: int) -> bytes:
+        if self.registers[_CTRL3_C] & _IF_INC:
+            return super().read(register, size)
+        return b"".join(super(Lsm6, self).read(register, 1) for _ in range(size))
+
+    def read_register(self, register: int) -> int:
+        if register != 0x01 and self.registers[0x01] & self.bank_bits:
+            return 0
+        if register == _CTRL3_C:
+            busy = self._busy if self.clock.monotonic_ns() < self._busy_until_ns else 0
+            return self.registers[register] | busy
+        if register == 0x1E:  # STATUS_REG: TDA, GDA, XLDA
+            on = self.settings().on
+            return (on[0] * 1 | on[1] * 2 | 4) if self.taken > self._seen else 0
+        if 0x22 <= register <= 0x2D:
+            self._seen = self.taken
+            at, high = divmod(register - 0x22, 2)
+            return int(self.latest()[(at + 3) % 6]) >> 8 * high & 0xFF
+        return self.registers.get(register, 0)
+
+
+def odr_hz(code: int) -> float:
+    """Return the rate of an ODR code, 0 for one that there is not."""
+    return RATES_HZ[code] if code < len(RATES_HZ) else 0.0
+
+
+DEFAULTS = {**dict.fromkeys(range(0x01, 0x80), 0), 0x02: 0x3F, _ID: 0x6C, _CTRL3_C: 0x04, 0x18: 0xE0}
+
+WRITABLE = {
     0x01: 0xC0,
     0x02: 0xC0,
     0x07: 0xFF,
@@ -63,8 +188,8 @@ class Lsm6dso(Lsm6):
     celsius_counts = 256.0
 
     deciding = (0x09, 0x0A, _CTRL1_XL, _CTRL2_G, _CTRL4_C, _CTRL5_C, 0x17, 0x19)
-    defaults = _DEFAULTS
-    writable = _WRITABLE
+    defaults = DEFAULTS
+    writable = WRITABLE
 
     def make_fifo(self) -> Fifo:
         self._overran = False  # FIFO_OVR_LATCHED
@@ -163,19 +288,3 @@ class Lsm6dso(Lsm6):
 def _batch_hz(code: int, lowest_hz: float) -> float:
     """Return the rate of a BDR code (FIFO_CTRL3)."""
     return lowest_hz if code == 11 else RATES_HZ[code] if code < len(RATES_HZ) else 0.0
-
-
-_DSR_DEFAULTS = {**_DEFAULTS, _ID: 0x6B}
-
-_DSR_WRITABLE = {**_WRITABLE, _CTRL2_G: 0xFF, 0x17: 0xFD}
-
-
-class Lsm6dsr(Lsm6dso):
-    defaults = _DSR_DEFAULTS
-    writable = _DSR_WRITABLE
-
-    def gyro_mdps(self) -> float:
-        return 140.0 if self.registers[_CTRL2_G] & 1 else super().gyro_mdps()  # FS_4000
-
-
-MODELS: dict[str, type[SimulatedChip]] = {"lsm6dso": Lsm6dso, "lsm6dsox": Lsm6dso, "lsm6dsr": Lsm6dsr}

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.sensors.clock import Clock
-from motionsig.sensors.simulated.chip import Fifo, Signal, SimulatedChip
+from motionsig.sensors.simulated.chip import Fifo, Signal
 from motionsig.sensors.simulated.clock import Oscillator
 from motionsig.sensors.simulated.measuring import MeasuringChip, Settings
 
@@ -161,6 +161,3 @@ class Lis3dh(MeasuringChip):
         if register == _CTRL5 and self.clock.monotonic_ns() < self._booting_until_ns:
             return self.registers[register] | 0x80
         return self.registers.get(register, 0)
-
-
-MODELS: dict[str, type[SimulatedChip]] = {"lis3dh": Lis3dh}

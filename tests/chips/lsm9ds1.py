@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
 from motionsig.sensors.clock import Clock
-from motionsig.sensors.simulated.chip import Fifo, Nack, Signal, SimulatedChip
+from motionsig.sensors.simulated.chip import Fifo, Nack, Signal
 from motionsig.sensors.simulated.clock import Oscillator
 from motionsig.sensors.simulated.measuring import MeasuringChip, Settings
 
@@ -186,6 +186,3 @@ class Lsm9ds1(MeasuringChip):
                 at, high = divmod(register - out, 2)
                 return int(self.latest()[first + at]) >> 8 * high & 0xFF
         return self.registers.get(register, 0)
-
-
-MODELS: dict[str, type[SimulatedChip]] = {"lsm9ds1": Lsm9ds1}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
 from motionsig.sensors.clock import Clock
-from motionsig.sensors.simulated.chip import Fifo, Signal, SimulatedChip
+from motionsig.sensors.simulated.chip import Fifo, Signal
 from motionsig.sensors.simulated.clock import Oscillator
 from motionsig.sensors.simulated.measuring import MeasuringChip, Settings
 
@@ -380,6 +380,3 @@ class Bmi160(MeasuringChip):
             error, self.registers[_ERROR] = self.registers[_ERROR], 0
             return error
         return 0 if register == _CMD else self.registers.get(register, 0)
-
-
-MODELS: dict[str, type[SimulatedChip]] = {"bmi160": Bmi160}

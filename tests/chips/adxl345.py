@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.simulated.chip import Fifo, SimulatedChip
+from motionsig.sensors.simulated.chip import Fifo
 from motionsig.sensors.simulated.measuring import MeasuringChip, Settings
 
 _ENTRIES, _ENTRY = 33, 6  # FIFO_STATUS: 32, and one more in the output filter
@@ -146,6 +146,3 @@ class Adxl345(MeasuringChip):
             )
             return ready << 7 | mark << 1 | self._overrun
         return self.registers.get(register, 0)
-
-
-MODELS: dict[str, type[SimulatedChip]] = {"adxl345": Adxl345}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from motionsig.sensors.simulated.mpu6000 import FULL_SCALE, Format, FormatFifo, InvenSenseChip, per_unit, trimmed
+from chips.invensense import FULL_SCALE, Format, FormatFifo, InvenSenseChip, per_unit, trimmed
 
 _WHO_AM_I, _USER_CTRL, _LP_CONFIG, _PWR_MGMT_1, _PWR_MGMT_2 = (0x00, 0x03, 0x05, 0x06, 0x07)
 (_INT_ENABLE_1, _INT_ENABLE_2, _INT_STATUS, _INT_STATUS_1, _INT_STATUS_2, _INT_STATUS_3) = (
@@ -169,6 +169,3 @@ class Icm20948(InvenSenseChip):
             self.restart(self.clock.monotonic_ns(), self.boot_s)
         elif register == _FIFO_RST and value & 0x1F:
             self.empty_fifo()
-
-
-MODELS = {"icm20948": Icm20948}

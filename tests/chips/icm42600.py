@@ -12,9 +12,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from chips.invensense import FULL_SCALE, Format, FormatFifo, InvenSenseChip, per_unit, trimmed
 from motionsig.conventions import NS_PER_S
-from motionsig.sensors.simulated.chip import _Run
-from motionsig.sensors.simulated.mpu6000 import FULL_SCALE, Format, FormatFifo, InvenSenseChip, per_unit, trimmed
+from motionsig.sensors.simulated.chip import Run
 
 _DEVICE_CONFIG, _FIFO_CONFIG, _DATA, _INT_STATUS, _FIFO_COUNTH, _FIFO_COUNTL = (0x11, 0x16, 0x1D, 0x2D, 0x2E, 0x2F)
 _FIFO_DATA, _SIGNAL_PATH_RESET, _INTF_CONFIG0, _INTF_CONFIG1, _PWR_MGMT0 = (0x30, 0x4B, 0x4C, 0x4D, 0x4E)
@@ -151,7 +151,7 @@ class Icm42688P(InvenSenseChip):
         self._locked_until_ns = 0
         self._reset_done = True
         self._latched = -1
-        self._odr_run: _Run | None = None
+        self._odr_run: Run | None = None
         self._odr_before: tuple[float, float] = (0.0, 0.0)
         self._odr_changed = 0
 
@@ -264,7 +264,7 @@ class Icm42688P(InvenSenseChip):
             out["stamp"] = (ticks - self._ticks(serials - 1, layout.run, stamp) if stamp & 0x04 else ticks) & 0xFFFF
         return out.view(np.uint8).reshape(len(serials), -1)
 
-    def _ticks(self, serials: NDArray[np.int64], run: _Run, stamp: int) -> NDArray[np.int64]:
+    def _ticks(self, serials: NDArray[np.int64], run: Run, stamp: int) -> NDArray[np.int64]:
         """Return the time stamp's counter at these samples, of 1 or 16 us as TMST_RES says."""
         tick_s = self.stamp_scale * (16e-6 if stamp & 0x08 else 1e-6)
         return np.floor((run.began_s + (serials - run.serial + 1) / run.rate_hz) / tick_s).astype(np.int64)
@@ -347,6 +347,3 @@ class Icm42605(Icm42688P):
     high_resolution = 0x00
     defaults = _ICM42605_DEFAULTS
     writable = _ICM42605_WRITABLE
-
-
-MODELS = {"icm42605": Icm42605, "icm42688p": Icm42688P}

@@ -15,12 +15,13 @@ from math import pi
 import numpy as np
 from numpy.typing import NDArray
 
+from chips import chip_model
 from motionsig.blocks import SampleBlock
 from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
 from motionsig.sensors import CHIPS, open_sensor
 from motionsig.sensors.chips import Setting
 from motionsig.sensors.reader import SensorReader
-from motionsig.sensors.simulated import Faults, Oscillator, SimulatedBus, SimulatedChip, VirtualClock, simulated_chip
+from motionsig.sensors.simulated import Faults, Oscillator, SimulatedBus, SimulatedChip, VirtualClock
 from motionsig.sensors.simulated.bus import Event
 
 _DIGITS = 200
@@ -130,7 +131,7 @@ def bench(
     clock = VirtualClock()
     has_gyroscope = bool(CHIPS[name].gyro_ranges)
     signal = Coded(accel_range_g, gyro_range_dps if has_gyroscope else None)
-    chip = simulated_chip(name, clock=clock, signal=signal, oscillator=oscillator)
+    chip = chip_model(name, clock=clock, signal=signal, oscillator=oscillator)
     bus = SimulatedBus([chip], clock=clock, clock_hz=clock_hz, faults=faults)
     reader = open_sensor(
         name,
