@@ -9,7 +9,8 @@ from motionsig.config.keys import known_keys, shown
 from motionsig.errors import InputError
 from motionsig.resampling import Resampler
 from motionsig.sensors import CHIPS
-from motionsig.sensors.calibration import choose_calibration, parse_mount
+from motionsig.sensors.calibration.model import parse_mount
+from motionsig.sensors.calibration.storage import choose_calibration
 from motionsig.sensors.chips import SIMULATED_CHIP, Chip, settle
 
 SETTLED = ("rate_hz", "accel_range_g", "gyro_range_dps")

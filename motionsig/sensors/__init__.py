@@ -10,7 +10,8 @@ from difflib import get_close_matches
 from motionsig.errors import InputError, SensorError
 from motionsig.options import parse_options
 from motionsig.sensors.bus import Bus, BusError, I2cBus, bus_numbers, holder
-from motionsig.sensors.calibration import Calibration, choose_calibration
+from motionsig.sensors.calibration.model import Calibration
+from motionsig.sensors.calibration.storage import choose_calibration
 from motionsig.sensors.chips import SIMULATED_CHIP, Chip, settle
 from motionsig.sensors.clock import Clock, SystemClock
 from motionsig.sensors.families import (

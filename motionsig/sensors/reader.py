@@ -24,7 +24,7 @@ from motionsig.blocks import SampleBlock, SourceInfo
 from motionsig.conventions import CHANNELS, NS_PER_S
 from motionsig.errors import SensorError
 from motionsig.sensors.bus import BusError
-from motionsig.sensors.calibration import Calibration
+from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.chips import CLOCK_TOLERANCE
 from motionsig.sensors.clock import Clock, unix_offset_ns
 from motionsig.sensors.fifo import CHECK_NS, ChipFifo, Discard, Overflow, drain_s

@@ -25,7 +25,8 @@ from numpy.typing import ArrayLike, NDArray
 from motionsig.blocks import SampleBlock, SourceInfo
 from motionsig.conventions import CHANNELS, NS_PER_S
 from motionsig.errors import InputError, SensorError
-from motionsig.sensors.calibration import Calibration, choose_calibration
+from motionsig.sensors.calibration.model import Calibration
+from motionsig.sensors.calibration.storage import choose_calibration
 from motionsig.sensors.clock import SystemClock, unix_offset_ns
 from motionsig.sensors.iio.device import ACCEL, GYRO, Device, devices
 from motionsig.sensors.iio.finding import IioSensor, find, kinds_of, list_iio

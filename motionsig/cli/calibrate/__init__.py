@@ -1,0 +1,124 @@
+"""`motionsig calibrate`: what one sensor gets wrong, found by letting it lie still, and stored for it."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from motionsig.blocks import SampleBlock, Source
+from motionsig.cli.calibrate.picture import draw, empty_figure
+from motionsig.cli.calibrate.prompts import gather, plan
+from motionsig.cli.calibrate.result import fit
+from motionsig.cli.progress import Progress, progress
+from motionsig.cli.sensor_options import add_sensor_options, open_chosen
+from motionsig.conventions import STANDARD_GRAVITY
+from motionsig.errors import InputError, RecordingError, SensorError
+from motionsig.recordings import open_recording
+from motionsig.sensors.calibration.model import Calibration
+from motionsig.sensors.calibration.poses import face_of
+from motionsig.sensors.calibration.rest import REST_S, Rest, find_rests
+from motionsig.sensors.calibration.storage import load_calibration, save_calibration
+
+
+def add_to(commands: Any) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser(
+        "calibrate",
+        help="a sensor's bias, scale and mounting, from a few poses at rest",
+        description=f"{__doc__} By default gyroscope and accelerometer, from six faces and two leaning poses that "
+        "prove the result. Each pose is found by itself once it has been still for two seconds.",
+    )
+    add_sensor_options(parser)
+    parser.add_argument(
+        "--log",
+        nargs="+",
+        metavar="LOG",
+        help="in place of a sensor: recordings that hold the poses, made with --calibration none",
+    )
+    parser.add_argument("--device", metavar="ID", help="with --log: the sensor to store it for, else it is only shown")
+    what = parser.add_mutually_exclusive_group()
+    for name, text in (
+        ("gyro", "only the gyroscope's bias, from one pose"),
+        ("accel", "only the accelerometer"),
+        ("mount", "how the sensor lies in the device (x forward, y left, z up), from two poses"),
+    ):
+        what.add_argument(f"--{name}", dest="what", action="store_const", const=name, help=text)
+    parser.add_argument("--skew", action="store_true", help="ask for six leaning poses, which tell the axes' skew, too")
+    parser.add_argument(
+        "--gravity", type=float, default=STANDARD_GRAVITY, metavar="G", help="here, in m/s²; %(default)s by default"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=300.0, metavar="S", help="give up after S seconds without a new pose"
+    )
+    parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the poses before and after")
+    parser.set_defaults(command=_calibrate, what="all")
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    for name, value, most in (("--gravity", options.gravity, 20.0), ("--timeout", options.timeout, math.inf)):
+        if not 0 < value < most:
+            raise InputError(f"{name}: expected a number above 0, got {value}")
+    figure = empty_figure(options.plot) if options.plot else None
+    if options.log and options.skew:
+        raise InputError("--skew: expected with a sensor; in logs, six leaning poses are enough to tell the axes' skew")
+    if options.log:
+        rests, device = [found for log in options.log for found in _rests_in(log)], options.device
+    else:
+        if options.device:
+            raise InputError("--device: expected with --log only; a sensor knows its own name")
+        with open_chosen(options, calibration="none") as source:
+            device = source.device_id
+            rests = gather(source, plan(options.what, options.skew), timeout_s=options.timeout)
+    old = _stored(device) if device else Calibration()
+    try:
+        result = fit(options.what, rests, old, gravity=options.gravity)
+    except InputError as error:
+        # What the poses lack is no wrong usage: another try may do.
+        print(f"motionsig: {error}; nothing was stored", file=sys.stderr)
+        return 1
+    print("\n".join(result.lines))
+    if figure:
+        draw(figure, result, options.gravity, device or "logs")
+        figure.savefig(options.plot, dpi=110)
+        print(f"picture: {options.plot}", file=sys.stderr)
+    if result.failure:
+        print(f"motionsig: {result.failure}; nothing was stored", file=sys.stderr)
+        return 1
+    if device:
+        print(f"stored               {save_calibration(device, result.calibration)}")
+    else:
+        print("not stored           --device says for which sensor")
+    return 0
+
+
+def _stored(device: str) -> Calibration:
+    """Return what is known already of a device: only what is calibrated now is replaced."""
+    try:
+        return load_calibration(device) or Calibration()
+    except SensorError as error:
+        print(f"motionsig: {error}; beginning anew", file=sys.stderr)
+        return Calibration()
+
+
+def _rests_in(log: str) -> list[Rest]:
+    rests, reason = [], f"it is shorter than {REST_S:g} s"
+    with open_recording(log) as source, progress(source.info.name, source.info.samples, " samples") as bar:
+        for step in find_rests(_counted(source, bar), source.rate_hz):
+            if isinstance(step, Rest):
+                rests.append(step)
+            elif step is not None:
+                reason = str(step)
+    if not rests:
+        raise RecordingError(f"{log}: expected a rest of {REST_S:g} s, got none; at its end: {reason}")
+    print(f"{log}: {', '.join(face_of(rest.mean[:3]) for rest in rests)}", file=sys.stderr)
+    return rests
+
+
+def _counted(source: Source, bar: Progress) -> Iterator[SampleBlock]:
+    for block in source:
+        bar.update(len(block))
+        yield block

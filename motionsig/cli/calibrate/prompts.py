@@ -1,0 +1,105 @@
+"""Asking a person for the poses: what comes next, and which poses are of use."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+
+import numpy as np
+
+from motionsig.blocks import Source
+from motionsig.errors import SensorError
+from motionsig.sensors.calibration.fit import MOUNT_ANGLE_DEG
+from motionsig.sensors.calibration.model import Floats
+from motionsig.sensors.calibration.poses import angle_deg, face_of, is_leaning, missing_faces, untested_faces
+from motionsig.sensors.calibration.rest import CELL_S, REST_S, Rest, find_rests
+
+Plan = Callable[[Floats], tuple[int, str]]
+"""From the poses so far, (k, 3) m/s², to how much is left to do and what comes next. A good pose makes it less."""
+
+_SKEW_POSES, _SKEW_APART_DEG = 6, 40.0
+
+
+def plan(what: str, skew: bool) -> Plan:
+    """Return the plan for what is to be calibrated."""
+    return {"gyro": _one_pose, "mount": _two_poses}.get(what, _all_faces_and_skew if skew else _all_faces)
+
+
+def _one_pose(poses: Floats) -> tuple[int, str]:
+    return 1 - len(poses), "lay it on something solid and leave it alone"
+
+
+def _two_poses(poses: Floats) -> tuple[int, str]:
+    if not len(poses):
+        return 2, "put the device level, as it is when worn or mounted"
+    if len(poses) > 1 and MOUNT_ANGLE_DEG <= angle_deg(poses[0], poses[1]) <= 180 - MOUNT_ANGLE_DEG:
+        return 0, ""
+    return 1, "tilt its front up, by 45 degrees or so, and prop it"
+
+
+def _all_faces(poses: Floats) -> tuple[int, str]:
+    missing, untested = missing_faces(poses), untested_faces(poses)
+    text = f"lay it on another face, in any order; still to come: {', '.join(missing)}"
+    if not missing:
+        towards = {face[0]: face for face in reversed(untested)}
+        text = f"lean it on a corner, with these axes well off level: {', '.join(sorted(towards.values()))}"
+    return len(missing) + len(untested), text
+
+
+def _all_faces_and_skew(poses: Floats) -> tuple[int, str]:
+    left, text = _all_faces(poses)
+    distinct: list[Floats] = []
+    for pose in poses[is_leaning(poses)] if len(poses) else ():
+        if all(angle_deg(pose, other) >= _SKEW_APART_DEG for other in distinct):
+            distinct.append(pose)
+    more = max(_SKEW_POSES - len(distinct), 0)
+    return left + more, text if left else f"lean it in another way, on an edge; {more} more"
+
+
+def gather(source: Source, plan: Plan, *, timeout_s: float) -> list[Rest]:
+    """Ask for one pose after the other on standard error, and return those of use.
+
+    Raises SensorError after `timeout_s` of samples without a new one.
+    """
+    rests: list[Rest] = []
+    left, text = plan(np.empty((0, 3)))
+    say, show = _teller()
+    say(text)
+    waited_s, reason = 0.0, ""
+    for step in find_rests(source, source.rate_hz):
+        waited_s += CELL_S
+        if isinstance(step, Rest):
+            poses = np.array([rest.mean[:3] for rest in (*rests, step)])
+            name = face_of(poses[-1])
+            left_now, text_now = plan(poses)
+            if left_now < left:
+                rests.append(step)
+                left, text, waited_s = left_now, text_now, 0.0
+                say(f"pose {len(rests)}: {name}, |acc| {np.linalg.norm(poses[-1]):.3f} m/s²")
+                if not left:
+                    return rests
+                say(text)
+            else:
+                say(f"{name} again: that one is there already; {text}")
+        elif step is not None:
+            reason = str(step)
+            show(f"waiting for {REST_S:g} s at rest: {reason}")
+        if waited_s > timeout_s:
+            raise SensorError(f"calibrate: expected a new pose within {timeout_s:g} s, got none; {text}; {reason}")
+    raise SensorError(f"calibrate: expected poses, got the end of the samples; {text}; {reason}")
+
+
+def _teller() -> tuple[Callable[[str], None], Callable[[str], None]]:
+    """Return what says a line on standard error, and what shows one there for a moment if it is a terminal."""
+    moving = sys.stderr.isatty()
+    clear = "\r\x1b[2K" if moving else ""
+
+    def say(text: str) -> None:
+        print(clear + text, file=sys.stderr, flush=True)
+
+    def show(text: str) -> None:
+        if moving:
+            print(clear + text[: shutil.get_terminal_size().columns - 1], end="", file=sys.stderr, flush=True)
+
+    return say, show

@@ -1,0 +1,50 @@
+"""Which way a device at rest lies: on one of six faces, or leaning."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from motionsig.sensors.calibration.model import Floats
+
+FACES = ("x up", "y up", "z up", "x down", "y down", "z down")
+_FACES = np.vstack([np.eye(3), -np.eye(3)])
+_ON_FACE = np.cos(np.radians(30.0))
+_LEANS = 0.3
+"""A leaning pose tests a face if so much of gravity is along it: then an error e in the face's pose shows as e/5."""
+
+
+def _along_faces(poses: Floats) -> Floats:
+    """Return (k, 6): the part of each pose along each face."""
+    along: Floats = poses / np.linalg.norm(poses, axis=1, keepdims=True) @ _FACES.T
+    return along
+
+
+def face_of(pose: ArrayLike) -> str:
+    """Return which of FACES a pose (3,) lies on, or "leaning"."""
+    along = _along_faces(np.asarray(pose, np.float64).reshape(1, 3))[0]
+    return FACES[along.argmax()] if along.max() >= _ON_FACE else "leaning"
+
+
+def is_leaning(poses: ArrayLike) -> NDArray[np.bool_]:
+    """Return (k,) for poses (k, 3): whether it is more than 30 degrees from lying on any face."""
+    leaning: NDArray[np.bool_] = _along_faces(np.asarray(poses, np.float64).reshape(-1, 3)).max(axis=1) < _ON_FACE
+    return leaning
+
+
+def missing_faces(poses: ArrayLike) -> tuple[str, ...]:
+    """Return the faces that no pose of (k, 3) lies on."""
+    along = _along_faces(np.asarray(poses, np.float64).reshape(-1, 3))
+    return tuple(face for face, parts in zip(FACES, along.T, strict=True) if not (parts >= _ON_FACE).any())
+
+
+def untested_faces(poses: ArrayLike) -> tuple[str, ...]:
+    """Return the faces towards which no leaning pose of (k, 3) leans enough to show an error of theirs."""
+    values = np.asarray(poses, np.float64).reshape(-1, 3)
+    along = _along_faces(values[is_leaning(values)])
+    return tuple(face for face, parts in zip(FACES, along.T, strict=True) if not (parts >= _LEANS).any())
+
+
+def angle_deg(first: Floats, second: Floats) -> float:
+    """Return the angle between two vectors (3,)."""
+    return float(np.degrees(np.arctan2(np.linalg.norm(np.cross(first, second)), first @ second)))
