@@ -25,19 +25,19 @@ RECORD = [sys.executable, "-m", "motionsig.cli", "record", "--sensor", "simulate
 
 def test_a_recording_holds_what_the_sensor_gave(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "walk.msig"
-    # Its FIFO holds more than a second: a busy machine loses nothing.
-    assert main(["record", "--sensor", "simulated", "--rate-hz", "200", "--seconds", "1", "--out", str(out)]) == 0
+    # Its FIFO holds five seconds: a busy machine loses nothing, and may read a second late.
+    assert main(["record", "--sensor", "simulated", "--rate-hz", "50", "--seconds", "1", "--out", str(out)]) == 0
     with open_recording(out) as log:
         blocks = list(log)
     samples = sum(map(len, blocks))
     assert log.info.device == "lsm6dso-simulated-6a"
-    assert log.rate_hz == 208
-    assert 208 <= samples < 240
+    assert log.rate_hz == 52
+    assert 52 <= samples < 104
     assert not any(block.gap for block in blocks)
     assert 8 < np.linalg.norm(np.concatenate([block.data for block in blocks])[:, :3], axis=1).mean() < 12
     text = capsys.readouterr().out
     assert text.startswith(f"{samples} samples of lsm6dso-simulated-6a to {out}: ")
-    assert "Hz (nominal 208); 0 gaps, 0 samples lost" in text
+    assert "Hz (nominal 52); 0 gaps, 0 samples lost" in text
 
 
 @pytest.mark.parametrize(

@@ -115,10 +115,15 @@ def _until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> Non
         time.sleep(0.005)
 
 
-def _until_logged(machine: I2cMachine, process: subprocess.Popen[str]) -> None:
-    """Wait until the first second is in the log."""
+def _logged_bytes(machine: I2cMachine) -> int:
     log = machine.folder / "log.msig"
-    _until(lambda: log.exists() and log.stat().st_size > _SECOND_BYTES, process)
+    return log.stat().st_size if log.exists() else 0
+
+
+def _until_logged(machine: I2cMachine, process: subprocess.Popen[str]) -> None:
+    """Wait until another second is in the log."""
+    before = _logged_bytes(machine)
+    _until(lambda: _logged_bytes(machine) > before + _SECOND_BYTES, process)
 
 
 def _counted(ended: Ended, what: str) -> int:
@@ -169,11 +174,14 @@ def _stuck(machine: I2cMachine, chip: SimulatedChip, from_ns: int, to_ns: int) -
 def test_half_a_second_without_the_chip_is_one_gap(tmp_path, fault):
     machine, chip = _machine(tmp_path)
     with machine:
-        process = machine.start(*_record(seconds=1.8))
+        process = machine.start(*_record())
         _until_logged(machine, process)
         off_ns = time.monotonic_ns()
         back_ns = off_ns + NS_PER_S // 2
         machine.inject(Faults(events=fault(machine, chip, off_ns, back_ns)))
+        _until(lambda: time.monotonic_ns() > back_ns, process)
+        _until_logged(machine, process)
+        process.send_signal(signal.SIGINT)
         ended = _end(process)
         log = _read(machine)
     assert ended.code == 0

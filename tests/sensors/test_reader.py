@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
@@ -126,17 +127,30 @@ def test_closing_ends_a_run_with_its_summary(how: str) -> None:
     sensor = open_sensor("simulated", calibration="none")
     before = signal.signal(signal.SIGALRM, lambda *_: sensor.close())
 
+    class Source:
+        """The sensor, closed once it has given some samples, however late they come."""
+
+        rate_hz, info = sensor.rate_hz, sensor.info
+
+        def __iter__(self) -> Iterator[SampleBlock]:
+            begun = how == "consumer"
+            for block in sensor:
+                yield block
+                if not begun and sensor.counts.samples > 30:
+                    begun = True
+                    # A moment later, so that it is waiting for the next samples.
+                    if how == "thread":
+                        threading.Timer(0.02, sensor.close).start()
+                    else:
+                        signal.setitimer(signal.ITIMER_REAL, 0.02)
+
     class Sink:
         def publish(self, signatures: SignatureBatch) -> None:
             if how == "consumer":
                 sensor.close()
 
-    if how == "thread":
-        threading.Timer(0.7, sensor.close).start()
-    elif how == "signal":
-        signal.setitimer(signal.ITIMER_REAL, 0.7)
     try:
-        summary = motionsig.run(sensor, motionsig.open_encoder(), Sink())
+        summary = motionsig.run(Source(), motionsig.open_encoder(), Sink())
     finally:
         signal.signal(signal.SIGALRM, before)
     assert summary.samples == sensor.counts.samples > 30
