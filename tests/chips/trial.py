@@ -15,7 +15,7 @@ from math import pi
 import numpy as np
 from numpy.typing import NDArray
 
-from chips import chip_model
+from chips import MODELS
 from motionsig.blocks import SampleBlock
 from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
 from motionsig.sensors import CHIPS, open_sensor
@@ -126,12 +126,13 @@ def bench(
     oscillator: Oscillator | None = None,
     faults: Faults | None = None,
     clock_hz: int = 400_000,
+    model: type[SimulatedChip] | None = None,
 ) -> Bench:
-    """Return a reader on the model of the chip of that name, just opened."""
+    """Return a reader on a model of the chip of that name, just opened. model: another than the one in `MODELS`."""
     clock = VirtualClock()
     has_gyroscope = bool(CHIPS[name].gyro_ranges)
     signal = Coded(accel_range_g, gyro_range_dps if has_gyroscope else None)
-    chip = chip_model(name, clock=clock, signal=signal, oscillator=oscillator)
+    chip = (model or MODELS[name])(clock, signal, oscillator=oscillator)
     bus = SimulatedBus([chip], clock=clock, clock_hz=clock_hz, faults=faults)
     reader = open_sensor(
         name,

@@ -11,6 +11,7 @@ from itertools import islice
 import numpy as np
 import pytest
 from chips import chip_model
+from chips.garbled import AccelerometerFirst, RepeatedPackets, ShiftedRecords, TornPairs
 from chips.trial import Account, bench, enter, trial
 
 import motionsig
@@ -19,7 +20,7 @@ from motionsig.errors import InputError, SensorError
 from motionsig.sensors import CHIPS, Calibration, SensorReader, open_sensor
 from motionsig.sensors.bus import BusError
 from motionsig.sensors.fifo import Overflow
-from motionsig.sensors.simulated import Faults, SimulatedBus, VirtualClock, walking
+from motionsig.sensors.simulated import Faults, SimulatedBus, SimulatedChip, VirtualClock, walking
 from motionsig.sensors.simulated.lsm6dso import Lsm6dso
 
 
@@ -216,25 +217,6 @@ def test_a_chip_that_takes_no_settings_does_not_start(name: str) -> None:
         open_sensor(name, bus=SimulatedBus([chip], clock=clock), clock=clock, calibration="none")
 
 
-class _AccelerometerFirst(Lsm6dso):
-    """An LSM6DSO that gives the two words of an instant the other way round."""
-
-    def read_stream(self, register: int, size: int) -> bytes | None:
-        stream = super().read_stream(register, size)
-        if stream is None or size % 14:
-            return stream
-        return np.frombuffer(stream, np.uint8).reshape(-1, 2, 7)[:, ::-1].tobytes()
-
-
-class _TornPairs(Lsm6dso):
-    """An LSM6DSO whose FIFO always begins with the second word of an instant."""
-
-    def read(self, register: int, size: int) -> bytes:
-        if self.words.level and self.words.level % 14 == 0:
-            self.words.pop(7)
-        return super().read(register, size)
-
-
 def first_blocks(chip: Lsm6dso, clock: VirtualClock) -> tuple[SensorReader, SampleBlock]:
     sensor = open_sensor("lsm6dso", bus=SimulatedBus([chip], clock=clock), clock=clock, calibration="none")
     assert isinstance(sensor, SensorReader)
@@ -243,7 +225,7 @@ def first_blocks(chip: Lsm6dso, clock: VirtualClock) -> tuple[SensorReader, Samp
 
 def test_words_are_told_by_their_tags() -> None:
     clock = VirtualClock()
-    sensor, block = first_blocks(_AccelerometerFirst(clock, walking), clock)
+    sensor, block = first_blocks(AccelerometerFirst(clock, walking), clock)
     times_ns = block.time_ns - sensor.unix_offset_ns
     assert len(block) >= 10
     assert np.abs(block.data - walking(times_ns, times_ns)).max() < 0.15
@@ -251,6 +233,27 @@ def test_words_are_told_by_their_tags() -> None:
 
 def test_words_of_two_instants_are_never_paired() -> None:
     clock = VirtualClock()
-    sensor, block = first_blocks(_TornPairs(clock, walking), clock)
+    sensor, block = first_blocks(TornPairs(clock, walking), clock)
     assert len(block) == 0
     assert sensor.counts.discards > 100
+
+
+@pytest.mark.parametrize("rate_hz", [12.5, 200])
+@pytest.mark.parametrize(("name", "model"), [("mpu6500", ShiftedRecords), ("icm42688p", RepeatedPackets)])
+def test_a_record_that_only_its_temperature_or_its_time_shows_to_be_wrong_is_discarded(
+    name: str, model: type[SimulatedChip], rate_hz: float
+) -> None:
+    """At 12.5 Hz each record is read alone: what it must go on from was in the reading before."""
+    it = bench(name, rate_hz=rate_hz, model=model)
+    account = trial(it, 8 * 97 / rate_hz)
+    assert (account.wrong, account.unreported) == (0, 0)
+    assert 7 <= it.reader.counts.discards == it.reader.counts.gaps <= 9
+    assert account.delivered > 0.75 * 8 * 97
+
+
+def test_warming_up_is_no_reason_to_discard() -> None:
+    it = bench("mpu6500")
+    for degrees in range(20):
+        it.chip.temperature_c = 25.0 + degrees
+        trial(it, 0.5)
+    assert it.reader.counts.discards == 0
