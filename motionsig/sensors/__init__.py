@@ -81,7 +81,8 @@ def scan(bus: Bus, addresses: Collection[int] | None = None) -> list[Found]:
             continue
         candidates = [chip for chip in CHIPS.values() if addresses or address in chip.addresses]
         # The bank that is selected after power-up has the identity of a chip with banks.
-        says = {register: _ask(bus, address, register & 0xFF) for chip in candidates for register in chip.identity}
+        registers = {register for chip in candidates for register in chip.identity}
+        says = {register: _ask(bus, address, register & 0xFF) for register in sorted(registers)}
         if any(value is not None for value in says.values()):
             chips = tuple(chip for chip in candidates if chip.identity.items() <= says.items())
             found.append(Found(bus.name, address, chips))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
+
 from chips.icm42600 import Icm42688P
 from chips.invensense import Format
 from chips.mpu6000 import Mpu6500
-from numpy.typing import NDArray
-
 from motionsig.sensors.simulated.lsm6dso import Lsm6dso
 
 _EVERY = 97

@@ -19,6 +19,8 @@ from motionsig.cli import main
 from motionsig.cli.sensors import _iio_lines
 from motionsig.conventions import CHANNELS
 from motionsig.sensors import IioSensor
+from motionsig.sensors.calibration.model import Calibration
+from motionsig.sensors.calibration.storage import save_calibration
 
 RECORD = [sys.executable, "-m", "motionsig.cli", "record", "--sensor", "simulated", "--rate-hz", "200"]
 
@@ -32,12 +34,30 @@ def test_a_recording_holds_what_the_sensor_gave(tmp_path: Path, capsys: pytest.C
     samples = sum(map(len, blocks))
     assert log.info.device == "lsm6dso-simulated-6a"
     assert log.rate_hz == 52
+    # Whole counts, which make a log small and lossless.
+    assert log.info.scale is not None
     assert 52 <= samples < 104
     assert not any(block.gap for block in blocks)
     assert 8 < np.linalg.norm(np.concatenate([block.data for block in blocks])[:, :3], axis=1).mean() < 12
     text = capsys.readouterr().out
     assert text.startswith(f"{samples} samples of lsm6dso-simulated-6a to {out}: ")
     assert "Hz (nominal 52); 0 gaps, 0 samples lost" in text
+
+
+def test_the_stored_calibration_is_applied_and_named_unless_it_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    save_calibration("lsm6dso-simulated-6a", Calibration(gyro_bias=np.array([0.45, 0, 0]), when_s=1.7e9))
+    mean_rad_s = []
+    for options in ([], ["--calibration", "none"]):
+        out = tmp_path / f"{len(options)}.msig"
+        assert main(["record", "--sensor", "simulated", "--seconds", "1", "--out", str(out), *options]) == 0
+        with open_recording(out) as log:
+            mean_rad_s.append(np.concatenate([block.data for block in log])[:, 3].mean())
+        assert ("with its calibration of 2023-11-1" in capsys.readouterr().out) == (not options)
+    applied, left_out = mean_rad_s
+    assert applied - left_out == pytest.approx(-0.45, abs=0.2)
 
 
 @pytest.mark.parametrize(
@@ -71,16 +91,16 @@ def test_an_existing_file_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert out.read_text() == "mine"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_however_it_ends_the_log_is_whole(tmp_path: Path, number: int) -> None:
     out = tmp_path / "walk.msig"
     with subprocess.Popen([*RECORD, "--out", str(out)], stdout=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         # Two records of a second each are on the disk.
         while not (out.exists() and out.stat().st_size > 2 * 200 * 12) and time.monotonic() < deadline:
             time.sleep(0.05)
         os.kill(process.pid, number)
-        said = process.communicate(timeout=20)[0]
+        said = process.communicate(timeout=60)[0]
     assert process.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 0)
     with open_recording(out) as log:
         samples = sum(map(len, log))

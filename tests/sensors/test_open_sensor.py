@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack
 
 import pytest
@@ -9,6 +10,7 @@ from chips import chip_model
 
 from motionsig.errors import InputError, SensorError
 from motionsig.sensors import CHIPS, Calibration, SensorReader, open_sensor, scan
+from motionsig.sensors.bus import BusError
 from motionsig.sensors.chips import settle
 from motionsig.sensors.fifo import ChipFifo
 from motionsig.sensors.simulated import Faults, SimulatedBus, VirtualClock
@@ -48,6 +50,28 @@ def test_one_refusal_does_not_hide_a_chip() -> None:
     for seed in range(20):
         bus, _ = bus_with("mpu6050", faults=Faults(nack=0.05, seed=seed))
         assert scan(bus)
+
+
+def test_a_register_that_is_refused_twice_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    bus, _ = bus_with("mpu6050")
+    read, asked = bus.read, Counter[tuple[int, int]]()
+
+    def refusing(address: int, register: int, size: int) -> bytes:
+        asked[address, register] += 1
+        if asked[address, register] < 3:
+            raise BusError("nobody acknowledged", nack=True)
+        return read(address, register, size)
+
+    monkeypatch.setattr(bus, "read", refusing)
+    assert [chip.name for found in scan(bus) for chip in found.chips] == ["mpu6050"]
+
+
+def test_rate_and_ranges_are_the_next_ones_up() -> None:
+    bus, clock = bus_with("mpu6050")
+    sensor = open_sensor("mpu6050", bus=bus, clock=clock, rate_hz=400, accel_range_g=9, gyro_range_dps=1001)
+    assert isinstance(sensor, SensorReader)
+    setting = sensor.fifo.setting
+    assert (setting.rate_hz, setting.accel_range_g, setting.gyro_range_dps) == (500, 16, 2000)
 
 
 def test_what_is_there_instead_is_said() -> None:

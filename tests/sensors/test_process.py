@@ -57,7 +57,7 @@ class Ended:
 
 
 def _end(process: subprocess.Popen[str]) -> Ended:
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     return Ended(process.returncode, out, err)
 
 
@@ -108,7 +108,7 @@ def _read(machine: I2cMachine, name: str = "lsm6dso") -> Log:
 
 def _until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     """Wait until something is so while the process lives."""
-    late = time.monotonic() + 10
+    late = time.monotonic() + 60
     while not condition():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < late
@@ -193,7 +193,31 @@ def test_half_a_second_without_the_chip_is_one_gap(tmp_path, fault):
     assert _counted(ended, "gaps") == _counted(ended, "recoveries") == 1
     assert abs(_counted(ended, "samples lost") - (missing_s * RATE_HZ - 1)) < 2
     late_ns = log.time_ns[row] - (time.time_ns() - time.monotonic_ns()) - back_ns
-    assert -NS_PER_S // 20 < late_ns < NS_PER_S // 4
+    # 0.1 s on an idle machine, 0.35 on one with a load of 15; test_every_chip has the limits, on a virtual clock.
+    assert -NS_PER_S // 20 < late_ns < NS_PER_S
+
+
+def test_a_chip_that_does_not_come_back_is_not_waited_for(tmp_path):
+    machine, chip = _machine(tmp_path)
+    with machine:
+        process = machine.start(*_record(seconds=2))
+        _until_logged(machine, process)
+        with machine.lock:
+            chip.power_off(time.monotonic_ns())
+        ended = _end(process)
+        log = _read(machine)
+    assert ended.code == 0
+    assert re.search(r"motionsig: the sensor did not answer any more for the last \d+ s\n", ended.err)
+    assert log.whole
+
+
+def test_a_chip_that_gives_no_samples_is_a_failure(tmp_path):
+    machine, chip = _machine(tmp_path)
+    chip.fifo_on = lambda: False
+    with machine:
+        ended = _end(machine.start(*_record(seconds=0.1)))
+    assert ended.code == 1
+    assert "motionsig: expected samples, got none; see `motionsig doctor`\n" in ended.err
 
 
 def test_the_first_chip_on_the_bus_is_found_and_named(tmp_path):
@@ -260,11 +284,12 @@ print(number(lambda: [bus.i2c_rdwr(write(0x10, [0]), read(0x10, 1))]))
     ]
 
 
-def test_an_address_that_a_driver_holds_is_refused_with_its_name(tmp_path):
-    machine, _ = _machine(tmp_path, "mpu6500")
+@pytest.mark.parametrize("name", ["mpu6500", "icm20948"])
+def test_an_address_that_a_driver_holds_is_refused_with_its_name(tmp_path, name):
+    machine, _ = _machine(tmp_path, name)
     machine.hold(0x68, "inv-mpu6050-i2c")
     with machine:
-        ended = _end(machine.start(*_record("mpu6500")))
+        ended = _end(machine.start(*_record(name)))
     assert ended.code == 1
     assert "inv-mpu6050-i2c" in ended.err and "0x68" in ended.err and "iio" in ended.err
     assert len(ended.err.splitlines()) == 1

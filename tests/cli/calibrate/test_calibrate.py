@@ -8,6 +8,7 @@ from turned import BIAS, CORNERS, FACES, GYRO_BIAS, RATE_HZ, SCALE, SKEW, Turned
 
 from motionsig.blocks import SampleBlock
 from motionsig.cli import calibrate
+from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import InputError
 from motionsig.recordings.native import Recorder
 from motionsig.sensors.calibration.model import Calibration
@@ -36,6 +37,12 @@ def test_one_log_of_all_poses_is_a_calibration(tmp_path, capsys):
     assert np.allclose(stored.accel_bias, BIAS, atol=0.01) and np.allclose(stored.accel_matrix, SCALE, atol=0.001)
     assert np.allclose(stored.gyro_bias, GYRO_BIAS, atol=0.0005)
     assert stored.poses == 8 and stored.residual_after < 0.02 < 0.3 < stored.residual_before and stored.when_s > 1e9
+
+
+def test_gravity_is_what_it_is_told_to_be(tmp_path):
+    log = Turned(FACES + CORNERS).record(tmp_path / "poses.msig")
+    assert run("--log", log, "--device", "chip", "--accel", "--gravity", 1.002 * STANDARD_GRAVITY) == 0
+    assert np.allclose(np.diag(load_calibration("chip").accel_matrix), 1.002 * np.diag(SCALE), atol=0.0005)
 
 
 def test_a_log_for_each_pose_does_as_well(tmp_path, capsys):
