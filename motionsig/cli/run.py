@@ -43,8 +43,8 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     # Its default would end a daemon that has not read its configuration yet.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    from motionsig.daemon import serve
-    from motionsig.daemon.status import runtime_folder
+    from motionsig.daemon.process import serve
+    from motionsig.daemon.status_socket import runtime_folder
 
     try:
         serve(options.config, options.name)

@@ -7,7 +7,7 @@ import json
 import os
 from typing import Any
 
-from motionsig.daemon.status import NotRunningError, ask
+from motionsig.daemon.status_socket import NotRunningError, ask
 from motionsig.errors import ConfigError
 
 STARTING_S = 15.0
@@ -58,7 +58,7 @@ def _word(status: dict[str, Any]) -> str:
 
 def _lines(status: dict[str, Any]) -> list[str]:
     sensor, model, sink, error = (status[key] for key in ("sensor", "model", "sink", "last_error"))
-    trial = f", on trial for {model['on_trial_for']} windows more" if model["on_trial_for"] else ""
+    trial = f", on trial for {model['trial_windows_left']} windows more" if model["trial_windows_left"] else ""
     lines = [
         f"{_word(status):<12} {status['name']}, since {status['since']} ({_span(status['uptime_s'])}), "
         f"motionsig {status['version']}",

@@ -1,12 +1,12 @@
 """The daemon's sink: numbered, in the right time, opened again after a failure.
 
-A signature's number is its window's, counted over the life of the sensor's stream, so that another model, a window that
-could not be encoded or a dropped signature never gives one number to two. Its stream id stands for stream, model, hop
+A signature has the number of its window, counted over the life of the sensor's stream: so another model, a window that
+could not be encoded or a dropped signature never gives one number to two. Its stream id identifies stream, model, hop
 and clock.
 
-Samples are stamped by a clock that no step of the wall clock bends. When the wall clock is set (a machine without a
-battery boots in the past), the windows go on undisturbed, and from then on their times are put right as they leave,
-under a stream id of their own.
+Samples are stamped by the monotonic clock, which no step of the wall clock changes. When the wall clock is set (a
+machine without a battery boots in the past), the windows go on as before. From then on their times are corrected when
+they are published, under another stream id.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ MOST_HELD = 4096
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 1.0, 60.0
 
 _STEP_NS = NS_PER_S // 10
-"""What the wall clock is off by more has been set: slewing moves the monotonic clock as much."""
+"""With a larger difference, the wall clock was set: slewing changes the monotonic clock, too."""
 
 _STREAM_IDS = 1 << 63
 
 _FRAME_BYTES = 20
-"""What a spool adds to each message."""
+"""A spool adds so much to each message."""
 
 _JOINED = 256
-"""Signatures that were held and go out together: a store takes a disk write for each time it is handed some."""
+"""Signatures that were held and are published together: a store writes to the disk for each batch."""
 
 _PATIENCE_S = 0.5
-"""What is held may keep the loop for so long at a time."""
+"""Publishing what was held may take so long of the loop's time at once."""
 
 
 class Counted(Protocol):
@@ -67,7 +67,7 @@ class _Numbered(NamedTuple):
 
 @dataclass
 class Delivered:
-    """What became of the signatures, over all the sinks there were. dropped: by us, too, while none could be used."""
+    """What became of the signatures, over all sinks so far. dropped: also here, while no sink could be used."""
 
     accepted: int = 0
     delivered: int = 0
@@ -77,10 +77,10 @@ class Delivered:
 
 
 class Delivery:
-    """A Publisher that does not fail.
+    """A Sink that does not fail: what cannot be published now is held, and published later.
 
     last_error: why nothing is published at present, None while all is well. clock_steps: how often the wall clock was
-    set. bridged: signatures with a short loss in them. signature_bytes: of one in a spool, 0 before the first.
+    set. bridged: signatures of windows with a bridged gap. signature_bytes: of one in a spool, 0 before the first.
     """
 
     def __init__(self, opener: Callable[[int], Sink], encoder: Counted) -> None:
@@ -94,7 +94,7 @@ class Delivery:
         self._retry_s, self._pause_s = 0.0, _FIRST_PAUSE_S
         self._past = Delivered()
         self._trouble: str | None = None
-        # Until there is a stream nothing is published, but the sink is open, and tells others of a stream id.
+        # Until there is a stream nothing is published, but the sink is open and announces a stream id.
         self._source_stream_id = int.from_bytes(os.urandom(8), "big") >> 1
         self._branch = self._first_window = self._correction_ns = 0
         self._hop: int | None = None
@@ -104,12 +104,12 @@ class Delivery:
         self.signature_bytes = 0
 
     def follow(self, source_stream_id: int, offset_ns: int, hop: int | None) -> None:
-        """Number from 0 what comes of a new stream of samples, which is stamped `offset_ns` after monotonic time."""
+        """Number from 0 the signatures of a new stream of samples, stamped `offset_ns` after monotonic time."""
         self._source_stream_id, self._source_offset_ns, self._hop = source_stream_id, offset_ns, hop
         self._branch, self._first_window, self._correction_ns = 0, self._encoder.windows, 0
 
     def branch(self) -> None:
-        """Go on under another stream_id: from here on windows are not what one run over the whole stream would make."""
+        """Go on under another stream id: from here on, one run over the whole stream would make other windows."""
         self._branch += 1
 
     def set_clock(self, offset_ns: int) -> None:
@@ -122,8 +122,8 @@ class Delivery:
             self.clock_steps += 1
             self.branch()
             log.warning(
-                "the wall clock was set by %+.1f s; no window is touched, and what leaves from here on is stamped by "
-                "it, as stream id %d",
+                "the wall clock was set by %+.1f s; windows go on, and from now on signatures have its time, as "
+                "stream id %d",
                 step_ns / NS_PER_S,
                 self.stream_id,
             )
@@ -145,7 +145,7 @@ class Delivery:
         except MotionsigError as error:
             if not self._opened_once:
                 raise
-            # It was right before: a certificate is being replaced, say.
+            # It was right before: perhaps a certificate is being replaced.
             raise SinkError(str(error)) from error
         self._opened_once, self._next = True, (self.stream_id, 0)
         return sink
@@ -155,9 +155,9 @@ class Delivery:
         if not len(signatures):
             return
         self.bridged += int(np.count_nonzero(signatures.quality & Quality.BRIDGED))
-        right = replace(signatures, start_ns=signatures.start_ns + self._correction_ns)
-        # All windows of this batch were counted just now; those before it that failed have left their numbers free.
-        self._hold(_Numbered(self.stream_id, self._encoder.windows - self._first_window - len(right), right))
+        corrected = replace(signatures, start_ns=signatures.start_ns + self._correction_ns)
+        # All windows of this batch were counted just now; the numbers of windows that failed before it stay unused.
+        self._hold(_Numbered(self.stream_id, self._encoder.windows - self._first_window - len(corrected), corrected))
         self.deliver()
 
     def _hold(self, numbered: _Numbered) -> None:
@@ -172,9 +172,9 @@ class Delivery:
             log.warning("%d signatures dropped: %s", rows, self._trouble)
 
     def deliver(self) -> None:
-        """Publish what is held, as far as there is a sink that takes it; open it again where it is time.
+        """Publish what is held, as far as the sink takes it; open the sink again where that is due.
 
-        Raises what opening the sink raises if that is no SinkError, and it was never open: then it is set up wrongly.
+        Raises what opening the sink raises if that is no SinkError and it was never open: it is configured wrongly.
         """
         until_s = time.monotonic() + _PATIENCE_S
         try:
@@ -206,7 +206,7 @@ class Delivery:
             rows += len(other.signatures)
         if self._next != (stream_id, seq):
             sink.begin(stream_id, seq)
-        self._next = None  # until it is known how far it got
+        self._next = None  # not known while it publishes
         sink.publish(concatenate(joined))
         self._next = (stream_id, seq + rows)
         for _ in joined:
@@ -233,7 +233,7 @@ class Delivery:
         counts = sink.counts
         self._past.accepted += counts.accepted
         self._past.delivered += counts.delivered
-        # What waits in a spool is the next sink's.
+        # The next sink sends what waits in a spool.
         self._past.pending = counts.pending
         self._past.dropped += counts.dropped
         self._past.payload_bytes += sink.payload_bytes
@@ -248,8 +248,8 @@ class Delivery:
         return self._trouble or (self._sink.last_error if self._sink else None)
 
     @property
-    def turned_s(self) -> float:
-        """time.monotonic() when what delivers last went round."""
+    def heartbeat_s(self) -> float:
+        """time.monotonic() at the sender's last heartbeat; now, where nothing sends in the background."""
         return self._sink.turned_s if self._sink else time.monotonic()
 
     @property

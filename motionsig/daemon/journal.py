@@ -1,6 +1,7 @@
-"""The daemon's log: lines a person can read, each kind of them no more than a few times an hour.
+"""The daemon's log: lines that a person can read, each kind of them only a few times an hour.
 
-What repeats is counted, and the count stands behind the next line of its kind, or on one of its own an hour later.
+Lines that repeat are counted. The count is at the end of the next line of their kind, or in a line of its own an hour
+later.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _AT_MOST = 6
 """So many lines of one kind within an hour."""
 
 ALWAYS = {"always": True}
-"""The `extra` of a line that answers somebody, and is not left out."""
+"""The `extra` of a line that answers a request, and is never left out."""
 
 _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (0, 7))
 """journald takes a line's priority from a prefix (sd-daemon(3))."""
@@ -33,7 +34,7 @@ class _Kind:
 
 
 class Repeats(logging.Filter):
-    """Lets a few lines of each kind through; a kind is the place in the code that a line comes from."""
+    """Passes a few lines of each kind on; a kind is the place in the code that a line comes from."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -59,7 +60,7 @@ class Repeats(logging.Filter):
         return True
 
     def overdue(self) -> list[tuple[int, str]]:
-        """Return (level, line) for what was left out an hour ago and never had a successor; they count as said."""
+        """Return (level, line) for lines left out an hour ago without a next line of their kind; once for each."""
         now_s = self._clock()
         lines = []
         for key, kind in list(self._kinds.items()):
@@ -77,7 +78,7 @@ class _Priority(logging.Formatter):
 
 
 def log_to_journal(level: int = logging.INFO) -> Repeats:
-    """Send all of motionsig's log to standard error, as systemd's journal likes it where that is what listens."""
+    """Send all of motionsig's log to standard error, with priorities where systemd's journal reads it."""
     repeats = Repeats()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -85,6 +86,6 @@ def log_to_journal(level: int = logging.INFO) -> Repeats:
     )
     handler.addFilter(repeats)
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # A full journal or a closed pipe must not end up on itself.
+    # An error of the log (a full journal, a closed pipe) must not be logged in its turn.
     logging.raiseExceptions = False
     return repeats

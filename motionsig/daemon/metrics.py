@@ -15,25 +15,29 @@ from motionsig.errors import MissingExtraError
 log = logging.getLogger(__name__)
 
 _PAUSE_S = 10.0
-"""Between two tries to have the port."""
+"""Between two attempts to listen."""
 _TIMEOUT_S = 5.0
-"""A client that says nothing for so long is dropped."""
+"""A client that sends nothing for so long is dropped."""
 _AT_ONCE = 4
-"""Clients answered at the same time, with a thread each; any more are turned away."""
+"""Clients answered at the same time, with a thread each; more are turned away."""
 
 _GAUGES = (
     ("up_seconds", "time since the daemon started", ("uptime_s",)),
     ("sample_rate_hertz", "the sensor's rate as measured", ("sensor", "true_rate_hz")),
     ("sensor_silent_seconds", "time since the last sample", ("sensor", "silent_s")),
-    ("signal_quality_ratio", "share of the last five minutes' windows that came, without a loss", ("signal_quality",)),
+    (
+        "signal_quality_ratio",
+        "share of the last five minutes' windows that came, with no sample lost",
+        ("signal_quality",),
+    ),
     ("backlog_signatures", "signatures accepted and not yet known to have arrived", ("sink", "pending")),
     ("outage_fits_seconds", "how long an outage may last until signatures are dropped", ("sink", "outage_fits_s")),
     ("connected", "1 while what is published arrives", ("sink", "well")),
 )
 _COUNTERS = (
     ("samples", "samples the sensor delivered", ("sensor", "samples")),
-    ("lost_samples", "samples the sensor's clock had time for and that never came", ("sensor", "lost")),
-    ("gaps", "losses that those were in", ("sensor", "gaps")),
+    ("lost_samples", "samples that were due by the sensor's clock and never came", ("sensor", "lost")),
+    ("gaps", "gaps between samples, in which those were lost", ("sensor", "gaps")),
     ("sensor_recoveries", "starts of the sensor after the first", ("sensor", "recoveries")),
     ("windows", "windows handed to the encoder", ("windows",)),
     ("lost_windows", "windows that the device failed on", ("windows_lost",)),
@@ -47,7 +51,7 @@ _COUNTERS = (
 
 
 class _Server(socketserver.ThreadingTCPServer):
-    """Not prometheus-client's own, which waits for silent clients for ever, with a thread for each."""
+    """A server with a time limit: prometheus-client's own keeps a thread for each silent client for ever."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -63,7 +67,7 @@ class _Server(socketserver.ThreadingTCPServer):
         return True
 
     def shutdown_request(self, request: Any) -> None:
-        """End a connection; every way that one can take ends here."""
+        """End a connection; however it ends, this is called."""
         self._clients.discard(request)
         super().shutdown_request(request)
 
@@ -72,7 +76,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 class Metrics:
-    """A local HTTP port that Prometheus may read; it listens on the loopback interface alone.
+    """A local HTTP port that Prometheus may read; only on the loopback interface.
 
     last_error: why it does not listen at present, None while it does.
     """
@@ -93,10 +97,10 @@ class Metrics:
         self._server: _Server | None = None
         self._retry_s = 0.0
         self.last_error: str | None = None
-        self.look()
+        self.listen()
 
-    def look(self) -> None:
-        """Try again, now and then, to listen on a port that was taken; for each turn."""
+    def listen(self) -> None:
+        """Listen, unless that is so already or was tried a moment ago; for each heartbeat."""
         if self._server is not None or time.monotonic() < self._retry_s:
             return
         try:

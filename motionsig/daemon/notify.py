@@ -1,4 +1,4 @@
-"""What systemd is told: sd_notify's datagrams.
+"""Messages to systemd: sd_notify's datagrams.
 
 The protocol is a line of text to a socket, and its manual page says to write it oneself; the packages for it are either
 abandoned (sdnotify) or need systemd's headers (systemd-python).
@@ -20,7 +20,7 @@ def notify(**fields: object) -> None:
     if not address:
         return
     text = "\n".join(f"{name}={str(value).replace(chr(10), ' ')}" for name, value in fields.items())
-    # A manager that is being restarted must not end the daemon: it hears the next one.
+    # A manager that restarts must not end the daemon; it gets the next message.
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
         sock.setblocking(False)
         # A leading @ stands for the NUL of Linux's abstract namespace.

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
-from motionsig.blocks import SampleBlock
+from motionsig.blocks import SampleBlock, SourceInfo
 from motionsig.closing import Closing
 from motionsig.errors import SensorError
 
@@ -31,13 +31,25 @@ class SensorCounts:
 
 
 class LiveSource(Closing):
-    """An endless Source. Subclasses say how it streams, how it starts again, and how it is left."""
+    """An endless Source. Subclasses say how it streams, how it starts again, and how it is left.
+
+    rate_hz: as the sensor is set. unix_offset_ns: Unix time less monotonic time at the start.
+    """
+
+    rate_hz: float
+    info: SourceInfo
+    unix_offset_ns: int
 
     def __init__(self, device_id: str) -> None:
         self.device_id = device_id
         self.counts = SensorCounts()
         self._closed = False
         self._blocks_out: Generator[SampleBlock, None, None] | None = None
+
+    @property
+    def true_rate_hz(self) -> float:
+        """The rate as measured."""
+        raise NotImplementedError
 
     def _stream(self) -> Iterator[SampleBlock]:
         """Yield what comes until closed; raise OSError where it has to be started again."""

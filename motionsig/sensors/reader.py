@@ -63,6 +63,7 @@ class SensorReader(LiveSource):
         self._resources = resources
         self._clock = clock
         self.calibration = calibration
+        self.rate_hz = fifo.setting.rate_hz
         self._scale = fifo.setting.scale
         # The wall clock is asked once: a step of it later bends nothing.
         self.unix_offset_ns = unix_offset_ns(clock)
@@ -88,11 +89,6 @@ class SensorReader(LiveSource):
         except SensorError:
             resources.close()
             raise
-
-    @property
-    def rate_hz(self) -> float:
-        """The rate that the chip's table gives for its setting."""
-        return self.fifo.setting.rate_hz
 
     @property
     def true_rate_hz(self) -> float:

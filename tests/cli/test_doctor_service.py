@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from motionsig.cli.doctor.service import service
-from motionsig.daemon.status import SOCKET_NAME, StatusSocket
+from motionsig.daemon.status_socket import SOCKET_NAME, StatusSocket
 
 
 @pytest.fixture

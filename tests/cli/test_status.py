@@ -5,7 +5,7 @@ import os
 import pytest
 
 from motionsig.cli import main
-from motionsig.daemon.status import SOCKET_NAME, StatusSocket
+from motionsig.daemon.status_socket import SOCKET_NAME, StatusSocket
 
 STATUS = {
     "version": "0.1",
@@ -26,7 +26,7 @@ STATUS = {
         "recoveries": 0,
     },
     "signal_quality": 0.98,
-    "model": {"name": "motion64", "fingerprint": "00", "folder": "/m", "on_trial_for": 0},
+    "model": {"name": "motion64", "fingerprint": "00", "folder": "/m", "trial_windows_left": None},
     "device": "cpu",
     "windows": 30,
     "windows_lost": 0,

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import motionsig
+from motionsig.closing import Closing
 from motionsig.config import load_config
-from motionsig.daemon import Daemon
+from motionsig.daemon.loop import Daemon
 from motionsig.errors import SensorError
 from motionsig.publishers import iter_signatures
 from motionsig.recordings import open_recording
@@ -13,7 +14,7 @@ from motionsig.sensors.clock import SystemClock, unix_offset_ns
 from motionsig.sensors.live import SensorCounts
 
 
-class _Live:
+class _Live(Closing):
     """A recording as a sensor; `breaks`: with an error in place of an end."""
 
     def __init__(self, path, breaks):
@@ -26,15 +27,6 @@ class _Live:
         yield from self._recording
         if self._breaks:
             raise SensorError("unplugged")
-
-    def close(self):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        pass
 
 
 def _stored(url):

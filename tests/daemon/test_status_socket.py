@@ -7,8 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from motionsig.daemon import status
-from motionsig.daemon.status import SOCKET_NAME, NotRunningError, StatusSocket, ask
+from motionsig.daemon import status_socket
+from motionsig.daemon.status_socket import SOCKET_NAME, NotRunningError, StatusSocket, ask
 
 
 @pytest.fixture
@@ -27,11 +27,11 @@ def first(path):
 def test_it_answers_with_what_was_said_last(first):
     assert ask() == {"pid": 1}
     said = {"pid": 2}
-    first.say(said)
+    first.publish(said)
     said["pid"] = 3
     assert ask() == {"pid": 2}
     with pytest.raises(TypeError):
-        first.say({"pid": object()})
+        first.publish({"pid": object()})
     assert ask() == {"pid": 2}
 
 
@@ -63,7 +63,7 @@ def test_closing_leaves_another_ones(path, first):
 
 
 def test_a_lack_of_descriptors_passes(path, first, monkeypatch):
-    monkeypatch.setattr(status, "_PAUSE_S", 0.05)
+    monkeypatch.setattr(status_socket, "_PAUSE_S", 0.05)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with ExitStack() as stack:
         # An accept that waits has its descriptor already, so only the second of them surely finds none.

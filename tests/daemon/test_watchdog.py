@@ -1,5 +1,6 @@
-"""The watchdog is fed by turns of the whole loop: whatever stands still in it, no food."""
+"""The watchdog is notified by heartbeats of the whole loop: whatever part of it hangs, no notification is sent."""
 
+import contextlib
 import socket
 import sqlite3
 import threading
@@ -9,16 +10,17 @@ import numpy as np
 import pytest
 from made import wait_until
 
-from motionsig import daemon as daemon_module
 from motionsig.blocks import SourceInfo, sample_block
+from motionsig.closing import Closing
 from motionsig.config import load_config
-from motionsig.daemon import Daemon
+from motionsig.daemon import loop, sink
+from motionsig.daemon.loop import Daemon
 from motionsig.sensors.clock import SystemClock, unix_offset_ns
 from motionsig.sensors.live import SensorCounts
 
 
-class _Sensor:
-    """Twenty times as fast as time, until it is told to hang or to end."""
+class _Sensor(Closing):
+    """Twenty times as fast as real time, until it is told to hang or to end."""
 
     def __init__(self, motion):
         self.rate_hz = self.true_rate_hz = 50.0
@@ -40,66 +42,108 @@ class _Sensor:
     def close(self):
         self.ended = True
 
-    def __enter__(self):
-        return self
 
-    def __exit__(self, *error):
-        pass
+class _Manager:
+    """What listens in the place of systemd."""
+
+    def __init__(self, sock):
+        self._sock = sock
+
+    def _is_notified(self, timeout_s):
+        """Return whether the watchdog is notified in time."""
+        until_s = time.monotonic() + timeout_s
+        while (left_s := until_s - time.monotonic()) > 0:
+            self._sock.settimeout(left_s)
+            try:
+                if b"WATCHDOG=1" in self._sock.recv(4096):
+                    return True
+            except TimeoutError:
+                break
+        return False
+
+    def expect_notified(self):
+        # What was sent before now may wait in the socket.
+        self._sock.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while self._sock.recv(4096):
+                pass
+        assert self._is_notified(20)
+
+    def expect_silence(self, seconds=3.0):
+        """Fail unless so many seconds without a notification come within twenty: it comes each second otherwise."""
+        until_s = time.monotonic() + 20
+        while self._is_notified(seconds):
+            assert time.monotonic() < until_s, "the watchdog is notified all the same"
 
 
 @pytest.fixture
-def fed(tmp_path, motion, monkeypatch):
-    """A daemon in a thread, its sensor, and a function that counts how often the dog is fed in so many seconds."""
+def start(tmp_path, motion, monkeypatch):
+    """The function that starts a daemon in a thread, with a sink; it returns the sensor and the service manager."""
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
-    monkeypatch.setenv("NOTIFY_SOCKET", f"@motionsig-test-{tmp_path}"[:100])
-    # A publisher that waits for ever.
-    monkeypatch.setitem(daemon_module._IN_TIME, "store", {"busy_timeout_s": 60.0})
-    (tmp_path / "config.toml").write_text(f'[sink]\nurl = "store:{tmp_path}/s.db"\n')
+    address = f"motionsig-test-{tmp_path}"[-90:]
+    monkeypatch.setenv("NOTIFY_SOCKET", f"@{address}")
     sensor = _Sensor(motion)
-    daemon = Daemon(load_config(tmp_path / "config.toml"), sensor=lambda config: sensor)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind("\0" + f"motionsig-test-{tmp_path}"[:99])
+    with contextlib.ExitStack() as ending:
+        manager = ending.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        manager.bind(f"\0{address}")
 
-        def count(seconds):
-            until_s, heard = time.monotonic() + seconds, 0
-            while (left_s := until_s - time.monotonic()) > 0:
-                manager.settimeout(left_s)
-                try:
-                    heard += b"WATCHDOG=1" in manager.recv(4096)
-                except TimeoutError:
-                    break
-            return heard
-
-        thread = threading.Thread(target=daemon.run)
-        thread.start()
-        try:
+        def start(url):
+            (tmp_path / "config.toml").write_text(f'[sink]\nurl = "{url}"\n')
+            daemon = Daemon(load_config(tmp_path / "config.toml"), sensor=lambda config: sensor)
+            thread = threading.Thread(target=daemon.run)
+            ending.callback(thread.join, 20)
+            ending.callback(daemon.stop)
+            ending.callback(sensor.going.set)
+            thread.start()
             wait_until(lambda: daemon.status["ready"])
-            yield sensor, count
-        finally:
-            sensor.going.set()
-            daemon.stop()
-            thread.join(20)
+            return sensor, _Manager(manager)
+
+        yield start
 
 
-def test_a_loop_that_goes_round_feeds_it(fed):
-    assert fed[1](2.5) >= 2
+def test_a_loop_that_goes_on_notifies_it(start, tmp_path):
+    _, manager = start(f"store:{tmp_path}/s.db")
+    for _ in range(2):
+        manager.expect_notified()
 
 
-def test_a_sensor_that_hangs_does_not(fed):
-    sensor, count = fed
+def test_a_sensor_that_hangs_does_not(start, tmp_path):
+    sensor, manager = start(f"store:{tmp_path}/s.db")
     sensor.going.clear()
-    count(1.5)
-    assert count(2.5) == 0
+    manager.expect_silence()
     sensor.going.set()
-    assert count(2.5) >= 1
+    manager.expect_notified()
 
 
-def test_a_sink_that_hangs_does_not(fed, tmp_path):
-    _, count = fed
+def test_a_sink_that_hangs_does_not(start, tmp_path, monkeypatch):
+    monkeypatch.setitem(sink._DEADLINES, "store", {"busy_timeout_s": 60.0})
+    _, manager = start(f"store:{tmp_path}/s.db")
     other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
-    count(1.5)
-    assert count(2.5) == 0
+    manager.expect_silence()
     other.execute("ROLLBACK")
     other.close()
-    assert count(2.5) >= 1
+    manager.expect_notified()
+
+
+def test_a_sender_that_hangs_does_not(start, monkeypatch, caplog):
+    look_up_ends, look_up = threading.Event(), socket.getaddrinfo
+
+    def hangs(host, *arguments, **options):
+        # The look-up of a name waits for a server that does not answer, while the loop goes on.
+        if host == "broker.invalid":
+            look_up_ends.wait(60)
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+        return look_up(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    monkeypatch.setattr(loop, "_SENDER_S", 0.5)
+    try:
+        sensor, manager = start("mqtt://broker.invalid")
+        manager.expect_silence()
+        assert not sensor.ended
+        assert "no heartbeat of the sender" in caplog.text
+    finally:
+        look_up_ends.set()
+    monkeypatch.setattr(loop, "_SENDER_S", 60.0)  # a machine under load may keep the sender waiting
+    manager.expect_notified()

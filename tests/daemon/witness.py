@@ -1,8 +1,8 @@
-"""The real daemon with somebody who writes down what its sink took: `python witness.py FILE SPEED run --config ...`.
+"""The real daemon, with a record of what its sink took: `python witness.py FILE SPEED run --config ...`.
 
 FILE gets 16 bytes for each signature once `publish` has returned: when its window began, and when that was in monotonic
-ns; it survives kill -9 as the spool has to. SPEED above 0 puts a walk so many times as fast as life in the sensor's
-place, as a week is otherwise a week; or, with PLAYED in the environment, the recording of that name, to its end.
+ns; it survives kill -9, as the spool has to. SPEED above 0 puts a walk in the place of the sensor, so many times faster
+than real time, because a week would take a week; or, with PLAYED in the environment, the recording of that name, once.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-import motionsig.daemon as daemon
 from motionsig.blocks import SampleBlock, SourceInfo
 from motionsig.cli import main
+from motionsig.closing import Closing
 from motionsig.conventions import NS_PER_S
+from motionsig.daemon import loop, sink
 from motionsig.recordings import open_recording
 from motionsig.sensors.clock import SystemClock, unix_offset_ns
 from motionsig.sensors.live import SensorCounts
@@ -25,14 +26,14 @@ from motionsig.sensors.simulated import walking
 
 RATE_HZ = 104.0
 BLOCK_S = 0.1
-"""A block is what came within so much time of ours."""
+"""A block holds the samples of so much real time."""
 
 _PART = 64
 """Samples of a recording in a block."""
 
 
 @dataclass
-class Hurry:
+class FastWalk(Closing):
     """A sensor `speed` times as fast as time, until closed."""
 
     speed: float
@@ -44,7 +45,7 @@ class Hurry:
     def __post_init__(self) -> None:
         self.unix_offset_ns = unix_offset_ns(SystemClock())
         self.began_ns = time.monotonic_ns()
-        self.info = SourceInfo("hurry", "simulated:hurry", self.began_ns + self.unix_offset_ns)
+        self.info = SourceInfo("fast walk", "simulated:fast", self.began_ns + self.unix_offset_ns)
         serials = np.arange(round(600 * RATE_HZ))
         self.walk = walking(serials, np.rint(serials * (NS_PER_S / RATE_HZ)).astype(np.int64)).astype(np.float32)
 
@@ -53,7 +54,7 @@ class Hurry:
         while not self.closed:
             time.sleep(BLOCK_S)
             passed_s = (time.monotonic_ns() - self.began_ns) / NS_PER_S
-            # Whoever was kept waiting goes on at the same pace: no sample is left out, and none comes in a flood.
+            # After a delay it goes on at the same speed: no sample is left out, and they do not come all at once.
             end = min(round(passed_s * self.speed * RATE_HZ), first + round(4 * BLOCK_S * self.speed * RATE_HZ))
             serials = np.arange(first, end)
             time_ns = self.info.stream_id + np.rint(serials * (NS_PER_S / RATE_HZ)).astype(np.int64)
@@ -64,14 +65,8 @@ class Hurry:
     def close(self) -> None:
         self.closed = True
 
-    def __enter__(self) -> Hurry:
-        return self
 
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-
-class Played:
+class Played(Closing):
     """A recording as a sensor, `speed` times as fast as it was."""
 
     def __init__(self, path: str, speed: float) -> None:
@@ -95,25 +90,19 @@ class Played:
     def close(self) -> None:
         self._log = ()
 
-    def __enter__(self) -> Played:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
 
 def _with_witness(open_sink, note):
     def opened(*arguments, **options):
-        sink = open_sink(*arguments, **options)
-        publish = sink.publish
+        opened_sink = open_sink(*arguments, **options)
+        publish = opened_sink.publish
 
         def noted(signatures):
             publish(signatures)
             now_ns = np.full(len(signatures), time.monotonic_ns())
             os.write(note, np.column_stack([signatures.start_ns, now_ns]).tobytes())
 
-        sink.publish = noted
-        return sink
+        opened_sink.publish = noted
+        return opened_sink
 
     return opened
 
@@ -121,9 +110,9 @@ def _with_witness(open_sink, note):
 if __name__ == "__main__":
     file, speed, *arguments = sys.argv[1:]
     note = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
-    daemon.open_sink = _with_witness(daemon.open_sink, note)
+    sink.open_sink = _with_witness(sink.open_sink, note)
     if played := os.environ.get("PLAYED"):
-        daemon.open_sensor = lambda **_: Played(played, float(speed))
+        loop.open_sensor = lambda **_: Played(played, float(speed))
     elif float(speed):
-        daemon.open_sensor = lambda **_: Hurry(float(speed))
+        loop.open_sensor = lambda **_: FastWalk(float(speed))
     sys.exit(main(arguments))

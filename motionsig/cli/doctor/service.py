@@ -9,7 +9,7 @@ from motionsig.cli.doctor import machine
 from motionsig.cli.doctor.findings import Finding, Mark, is_there
 from motionsig.cli.status import STARTING_S
 from motionsig.config import check_config, load_config
-from motionsig.daemon.status import NotLetInError, NotRunningError, ask
+from motionsig.daemon.status_socket import NotLetInError, NotRunningError, ask
 from motionsig.errors import ConfigError
 from motionsig.publishers.spool import DEFAULT_MAX_BYTES
 

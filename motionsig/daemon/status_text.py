@@ -1,17 +1,11 @@
-"""The status in other words: a line for people, a few values for home automation."""
+"""The status in other forms: a line for people, a few values for home automation."""
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 
-def utc(unix_s: float) -> str:
-    """Return a time as RFC 3339 has it, UTC."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(unix_s))
-
-
-def sentence(status: dict[str, Any]) -> str:
+def status_line(status: dict[str, Any]) -> str:
     """Return the status as one line for people."""
     sensor, sink = status["sensor"], status["sink"]
     if sensor["state"] == "missing":
@@ -27,8 +21,8 @@ def sentence(status: dict[str, Any]) -> str:
     )
 
 
-def report(status: dict[str, Any]) -> dict[str, object]:
-    """Return what home automation is told of the status."""
+def home_automation_state(status: dict[str, Any]) -> dict[str, object]:
+    """Return the values that home automation gets of the status."""
     quality, last_error = status["signal_quality"], status["last_error"]
     return {
         "state": status["sensor"]["state"],

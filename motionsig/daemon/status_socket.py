@@ -1,4 +1,4 @@
-"""What a running daemon says of itself, and how to ask: a Unix socket that answers whoever connects, unread."""
+"""The status of a running daemon, and how to ask for it: a Unix socket that answers whoever connects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from motionsig.state import state_path
 SOCKET_NAME = "status.sock"
 _TIMEOUT_S = 2.0
 _PAUSE_S = 1.0
-"""Until a connection is taken that could not be taken now."""
+"""After a connection that could not be accepted."""
 _MOST_BYTES = 1 << 20
 
 
@@ -25,7 +25,7 @@ class NotRunningError(MotionsigError, ConnectionError):
 
 
 class NotLetInError(MotionsigError, PermissionError):
-    """A user who may not ask the daemon, nor know whether there is one."""
+    """The user may not ask the daemon, nor know whether there is one."""
 
 
 def runtime_folder(name: str | None = None) -> Path:
@@ -35,7 +35,7 @@ def runtime_folder(name: str | None = None) -> Path:
         return Path(given)
     unit = "motionsig" if name is None else f"motionsig-{name}"
     if os.geteuid() and not os.path.lexists(f"/run/{unit}"):
-        # Started by hand: a place that belongs to the user.
+        # Started by hand: a folder of the user.
         own = os.environ.get("XDG_RUNTIME_DIR")
         return Path(own, unit) if own else state_path("run", unit)
     return Path("/run", unit)
@@ -47,7 +47,7 @@ class StatusSocket:
     def __init__(self, path: Path, status: dict[str, Any]) -> None:
         """Listen at `path`; raise OSError where that is not possible, or where another daemon already does."""
         self._path, self._closed = path, threading.Event()
-        self.say(status)
+        self.publish(status)
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         if _is_answered(path):
             raise OSError("expected to be the only daemon here, got an answer from another")
@@ -56,7 +56,7 @@ class StatusSocket:
         try:
             self._listener.bind(str(path))
             self._inode = path.stat().st_ino
-            # There is nothing in it that a user of the machine may not know, and nothing to be had by writing.
+            # Any user of this machine may know the status, and what a client writes is not read.
             path.chmod(0o666)
             self._listener.listen(8)
         except BaseException:
@@ -64,26 +64,26 @@ class StatusSocket:
             raise
         threading.Thread(target=self._answer, name="motionsig-status", daemon=True).start()
 
-    def say(self, status: dict[str, Any]) -> None:
+    def publish(self, status: dict[str, Any]) -> None:
         """Answer with `status` from here on."""
-        self._said = json.dumps(status).encode() + b"\n"
+        self._answer_bytes = json.dumps(status).encode() + b"\n"
 
     def _answer(self) -> None:
         while True:
             try:
-                asker, _ = self._listener.accept()
+                client, _ = self._listener.accept()
             except OSError:
-                # Descriptors that are used up now may be free in a second.
+                # All descriptors are in use; in a second one may be free.
                 if self._closed.wait(_PAUSE_S):
                     return
                 continue
-            with asker, contextlib.suppress(OSError):
-                asker.settimeout(_TIMEOUT_S)
-                asker.sendall(self._said)
+            with client, contextlib.suppress(OSError):
+                client.settimeout(_TIMEOUT_S)
+                client.sendall(self._answer_bytes)
 
     def close(self) -> None:
         self._closed.set()
-        # By now it may be another daemon's.
+        # By now the path may lead to another daemon's socket.
         with contextlib.suppress(OSError):
             if self._path.stat().st_ino == self._inode:
                 self._path.unlink()
@@ -94,7 +94,7 @@ class StatusSocket:
 
 
 def _is_answered(path: Path) -> bool:
-    """Return whether somebody listens at `path`; raise OSError where that cannot be told."""
+    """Return whether a daemon listens at `path`; raise OSError where that cannot be told."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as sock:
         sock.settimeout(_TIMEOUT_S)
         try:
@@ -115,12 +115,12 @@ def ask(name: str | None = None) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as sock:
             sock.settimeout(_TIMEOUT_S)
             sock.connect(str(path))
-            said = b""
-            while len(said) < _MOST_BYTES and (part := sock.recv(65536)):
-                said += part
-        status = json.loads(said)
+            answer = b""
+            while len(answer) < _MOST_BYTES and (part := sock.recv(65536)):
+                answer += part
+        status = json.loads(answer)
     except PermissionError as error:
-        # systemd keeps what it preserves for a dynamic user where only root may look.
+        # Folders that systemd preserves for a dynamic user are in one that only root may enter.
         raise NotLetInError(f"{path}: expected to be let in, got: {error.strerror}; sudo motionsig status") from error
     except (OSError, ValueError) as error:
         raise NotRunningError(

@@ -1,0 +1,295 @@
+"""The daemon's loop: `pipeline.run` on a live sensor, a heartbeat after each block, and all else in heartbeats."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from motionsig.blocks import SampleBlock
+from motionsig.config import Config, differences
+from motionsig.daemon.delivery import Delivery
+from motionsig.daemon.journal import ALWAYS, Repeats
+from motionsig.daemon.metrics import Metrics
+from motionsig.daemon.notify import notify
+from motionsig.daemon.report import VERSION, Report, State
+from motionsig.daemon.sink import open_configured_sink
+from motionsig.daemon.status_socket import StatusSocket
+from motionsig.daemon.status_text import home_automation_state, status_line
+from motionsig.daemon.switching import InterruptedEncodeError, RequestedModel, SwitchingEncoder
+from motionsig.errors import MotionsigError, SensorError
+from motionsig.pipeline import run
+from motionsig.sensors import open_sensor
+from motionsig.sensors.clock import SystemClock, unix_offset_ns
+from motionsig.sensors.live import LiveSource
+
+log = logging.getLogger(__name__)
+
+_HEARTBEAT_S = 1.0
+_SLEEP_S = 0.2
+_FIRST_PAUSE_S, _MOST_PAUSE_S = 1.0, 30.0
+"""Between two attempts to open a sensor."""
+
+_SENDER_S = 120.0
+"""A sender without a heartbeat for so long hangs; a name look-up may take half a minute."""
+
+_EXTEND_S = 60
+"""Until the first window, each heartbeat asks systemd for so much more time to start."""
+
+_DAY_S = 86400.0
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """A sink that reports the daemon's state to others: the one over MQTT."""
+
+    def report(self, state: Mapping[str, object]) -> None: ...
+
+
+def _open_sensor(config: Config) -> LiveSource:
+    return open_sensor(**config.sensor)
+
+
+class _BeatingSource:
+    """The sensor as `run` sees it, which calls `passed` after each block. broken: the error that ended it, if any."""
+
+    def __init__(self, rate_hz: float, blocks: Iterator[SampleBlock], passed: Callable[[SampleBlock], bool]) -> None:
+        self.rate_hz = rate_hz
+        self.broken: OSError | None = None
+        self._blocks, self._passed = blocks, passed
+
+    def __iter__(self) -> Iterator[SampleBlock]:
+        try:
+            for block in self._blocks:
+                yield block
+                # `run` asks for the next block: it is done with this one.
+                if not self._passed(block):
+                    return
+        except OSError as error:
+            # `run` still has to make signatures of what came before.
+            self.broken = error
+
+
+class Daemon:
+    """One sensor, one encoder, one sink, until stopped. status: as of the last heartbeat."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        load: Callable[[], Config] | None = None,
+        socket: Path | None = None,
+        repeats: Repeats | None = None,
+        sensor: Callable[[Config], LiveSource] = _open_sensor,
+    ) -> None:
+        """Open the model. load: reads the configuration again. socket: where `motionsig status` asks.
+
+        sensor: opens the source, again after it broke. Raises what `open_encoder` does, and MissingExtraError for
+        metrics without prometheus-client.
+        """
+        self._config = config
+        self._load, self._repeats, self._sensor_opener = load, repeats, sensor
+        self._stopping = self._reload_asked = self._ended = False
+        now_s = time.monotonic()
+        self._heartbeat_s: float | None = None
+        self._daily_line_s = now_s
+        self._state = State(config, config.files, started_s=now_s, heard_s=now_s)
+        with ExitStack() as resources:
+            requested = RequestedModel(config.model, config.device)
+            self._encoder = resources.enter_context(SwitchingEncoder(requested, hop=config.hop))
+            self._delivery = Delivery(lambda stream_id: open_configured_sink(config, stream_id), self._encoder)
+            self._report = Report(self._state, self._encoder, self._delivery)
+            self.status: dict[str, Any] = self._report.status()
+            self._socket = self._listen(socket, resources)
+            self._metrics = self._open_metrics(config)
+            self._resources = resources.pop_all()
+
+    def _listen(self, path: Path | None, resources: ExitStack) -> StatusSocket | None:
+        if path is None:
+            return None
+        try:
+            listener = StatusSocket(path, self.status)
+        except OSError as error:
+            log.warning("%s: %s; `motionsig status` gets no answer", path, error)
+            return None
+        resources.callback(listener.close)
+        return listener
+
+    def _open_metrics(self, config: Config) -> Metrics | None:
+        return None if config.prometheus is None else Metrics(config.prometheus, lambda: self.status)
+
+    def stop(self) -> None:
+        """End soon and orderly; for a signal handler."""
+        self._stopping = True
+        if self._state.sensor is not None:
+            self._state.sensor.close()
+
+    def interrupt(self) -> None:
+        """Take the windows away from a device that keeps them; for a signal handler."""
+        self._encoder.interrupt()
+
+    def reload(self) -> None:
+        """Read the configuration again in the next heartbeat; for a signal handler."""
+        self._reload_asked = True
+
+    def run(self) -> None:
+        """Stream until stopped, or until a source ends that has an end."""
+        log.info("motionsig %s: %s", VERSION, ", ".join(map(str, self._config.files)))
+        with self._resources:
+            try:
+                # What an earlier run left in the spool is sent even while there is no sensor.
+                self._delivery.deliver()
+                while not self._stopping and not self._ended:
+                    sensor = self._open()
+                    if sensor is not None:
+                        with sensor:
+                            self._stream(sensor)
+            finally:
+                notify(STOPPING=1, STATUS="sending what is left")
+                self._delivery.close()
+                if self._metrics is not None:
+                    self._metrics.close()
+                self.status = self._report.status()
+                log.info("stopped; %s", status_line(self.status))
+
+    def _open(self) -> LiveSource | None:
+        """Return the sensor once it is there, None when it is time to stop."""
+        state, pause_s = self._state, _FIRST_PAUSE_S
+        while not self._stopping:
+            try:
+                sensor = self._sensor_opener(state.config)
+            except OSError as error:
+                if str(error) != state.sensor_error:
+                    log.error("%s; trying again", error)
+                state.sensor_error = str(error)
+                self._rest(pause_s)
+                pause_s = min(2 * pause_s, _MOST_PAUSE_S)
+                continue
+            log.info("sensor %s at %g Hz", sensor.info.name, sensor.rate_hz)
+            state.sensor, state.sensor_error, state.heard_s = sensor, None, time.monotonic()
+            return sensor
+        return None
+
+    def _rest(self, pause_s: float) -> None:
+        until_s = time.monotonic() + pause_s
+        while not self._stopping and time.monotonic() < until_s:
+            # In slices: a sleep goes on after a signal handler.
+            time.sleep(_SLEEP_S)
+            self._heartbeat()
+
+    def _stream(self, sensor: LiveSource) -> None:
+        """Make signatures of the sensor's samples until it ends or we stop."""
+        state = self._state
+        hop = state.config.hop
+        self._delivery.follow(sensor.info.stream_id, sensor.unix_offset_ns, hop)
+        try:
+            blocks = iter(sensor)
+        except SensorError:
+            return  # `stop` has closed it
+        while not self._stopping and not self._ended:
+            source = _BeatingSource(sensor.rate_hz, blocks, self._passed)
+            try:
+                run(source, self._encoder, self._delivery, hop=hop)
+            except InterruptedEncodeError:
+                log.warning("a window was lost to a device that did not answer in time")
+            if source.broken is not None:
+                log.error("%s; opening it again", source.broken)
+                state.sensor, state.sensor_error = None, str(source.broken)
+                return
+            # Either the next model needs other windows, or the source has ended.
+            self._ended = not self._encoder.needs_other_windows
+            self._encoder.take_over()
+            self._delivery.branch()
+
+    def _passed(self, block: SampleBlock) -> bool:
+        """Hear that `run` is done with a block; return whether to go on with the same windows."""
+        if len(block):
+            self._state.heard_s = time.monotonic()
+        self._heartbeat()
+        return not self._encoder.needs_other_windows
+
+    def _heartbeat(self) -> None:
+        """Do what a daemon does beside its work, about once a second; the first time at once."""
+        now_s = time.monotonic()
+        if self._heartbeat_s is not None and now_s - self._heartbeat_s < _HEARTBEAT_S:
+            return
+        self._heartbeat_s = now_s
+        self._delivery.set_clock(unix_offset_ns(SystemClock()))
+        self._delivery.deliver()
+        if self._reload_asked:
+            self._reload_asked = False
+            self._read_again()
+        self._encoder.look_for_model()
+        state, encoder = self._state, self._encoder
+        if self._metrics is not None:
+            self._metrics.listen()
+        state.metrics_error = self._metrics.last_error if self._metrics else None
+        self._report.note(now_s)
+        became_ready = not state.ready and encoder.windows > encoder.windows_lost
+        state.ready |= became_ready
+        self.status = self._report.status()
+        if self._socket is not None:
+            self._socket.publish(self.status)
+        if became_ready:
+            self._log_ready()
+        self._notify_manager(now_s)
+        sink = self._delivery.sink
+        if isinstance(sink, Reporting):
+            sink.report(home_automation_state(self.status))
+        if now_s - self._daily_line_s >= _DAY_S:
+            self._daily_line_s = now_s
+            log.info("%s", status_line(self.status))
+        for level, line in self._repeats.overdue() if self._repeats else ():
+            log.log(level, "%s", line, extra=ALWAYS)
+
+    def _log_ready(self) -> None:
+        log.info("ready; %s", status_line(self.status))
+        fits_s = self.status["sink"]["outage_fits_s"]
+        if fits_s is not None:
+            log.info("an outage of %.0f h fits into the spool", fits_s / 3600)
+
+    def _notify_manager(self, now_s: float) -> None:
+        """Send systemd the status and, unless the sender hangs, the heartbeat."""
+        fields: dict[str, object] = {"STATUS": status_line(self.status)}
+        if now_s - self._delivery.heartbeat_s > _SENDER_S:
+            log.error("no heartbeat of the sender for %.0f s; the watchdog is not notified", _SENDER_S)
+        elif self._state.ready:
+            # READY is sent each time, because a datagram may be lost.
+            fields |= {"READY": 1, "WATCHDOG": 1}
+        else:
+            fields["EXTEND_TIMEOUT_USEC"] = _EXTEND_S * 1_000_000
+        notify(**fields)
+
+    def _read_again(self) -> None:
+        """Apply what can be applied without losing a window, and log what needs a restart."""
+        if self._load is None:
+            return
+        notify(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
+        state = self._state
+        try:
+            config = self._load()
+            if config.prometheus != self._config.prometheus:
+                if self._metrics is not None:
+                    self._metrics.close()
+                    self._metrics = None
+                self._metrics = self._open_metrics(config)
+        except MotionsigError as error:
+            state.reload_error = str(error)
+            log.error("the configuration stays as it was: %s", error, extra=ALWAYS)
+        else:
+            state.reload_error, state.files = None, config.files
+            applied = differences(self._config, config).live
+            state.needs_restart = differences(state.config, config).restart
+            self._encoder.request(RequestedModel(config.model, config.device))
+            self._config = config
+            log.info(
+                "configuration read again: %s changed; %s",
+                ", ".join(applied) or "nothing",
+                f"restart for {', '.join(state.needs_restart)}" if state.needs_restart else "no restart needed",
+                extra=ALWAYS,
+            )
+        if state.ready:
+            notify(READY=1)
