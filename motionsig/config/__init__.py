@@ -1,7 +1,7 @@
 """The configuration: TOML files to one checked, frozen `Config`.
 
-Whatever can be wrong is checked before anything is opened, by the checks of those who will open it (`sensor`, `model`,
-`sink`), and all problems are told at once, each with its file and its key.
+Everything is checked before anything is opened (`sensor`, `model`, `sink`), by the same code that opens it later. All
+problems are reported at once, each with its file and its key.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ _FILES = ("store", "file")
 """Sinks with a path."""
 
 _LIVE_KEYS = {"model.name", "model.device", "status.prometheus"}
-"""What a running daemon takes without a window lost; the rest needs a restart."""
+"""Keys that a running daemon applies without losing a window; the others need a restart."""
 
 
 @dataclass(frozen=True)
 class Config:
     """A configuration that passed every check.
 
-    files: those read, in their order. instance: NAME of motionsig@NAME. name: as which device is published. sensor:
-    keywords of `open_sensor`. model, device: arguments of `open_encoder`; hop: grid samples, None for the model's.
-    sink_url, sink_options: arguments of `open_sink`, with what the credentials hold; a relative path is one in the
-    state folder. home_assistant: prefix of discovery, None for off. prometheus: port on this machine, None for off.
-    values, origins: what the files say, key by key ("sensor.rate_hz"), and which of them. digests: SHA-256 of the
-    certificates and the key that keys name.
+    files: those read, in their order. instance: NAME of motionsig@NAME. name: of the device, in what is published.
+    sensor: keywords of `open_sensor`. model, device: arguments of `open_encoder`; hop: grid samples, None for the
+    model's. sink_url, sink_options: arguments of `open_sink`, with the content of the credentials; a relative path is
+    one in the state folder. home_assistant: prefix of discovery, None for off. prometheus: port on this machine, None
+    for off. values, origins: the values in the files, key by key ("sensor.rate_hz"), and the file of each. digests:
+    SHA-256 of the certificates and the key that keys name.
     """
 
     files: tuple[Path, ...]
@@ -74,7 +74,7 @@ class Config:
 
 
 class Differences(NamedTuple):
-    """Keys that differ: those a running daemon can take, and those that need a restart."""
+    """Keys that differ: those that a running daemon can apply, and those that need a restart."""
 
     live: tuple[str, ...]
     restart: tuple[str, ...]
@@ -83,12 +83,12 @@ class Differences(NamedTuple):
 def load_config(path: Path = DEFAULT_PATH, *, name: str | None = None) -> Config:
     """Read and check `path`, conf.d/*.toml beside it and, for the instance `name`, NAME.toml beside it.
 
-    Nothing is opened but those files, the credentials and certificates they name, and the model's card.
+    Opens only those files, the credentials and certificates they name, and the model's card.
     Raises ConfigError with all that is wrong.
     """
     documents = read_files(path, name)
     draft = Draft(path, documents)
-    # What other keys there may be depends on the sink.
+    # Which other keys exist depends on the sink.
     scheme = check_url(draft)
     draft.check_keys(scheme)
     device_name = check_name(draft, scheme, name)
@@ -117,10 +117,10 @@ def load_config(path: Path = DEFAULT_PATH, *, name: str | None = None) -> Config
 
 
 def check_config(config: Config) -> list[str]:
-    """Return the whole configuration as lines of TOML that say what is not a default and where it comes from.
+    """Return the whole configuration as lines of TOML, with the file of each value that is not a default.
 
-    Opens neither sensor nor sink, and writes nothing. Raises ConfigError where a file of the model is not what its card
-    says, and where the service, whose configuration it is, may not read or write what it names.
+    Opens neither sensor nor sink, and writes nothing. Raises ConfigError where a file of the model differs from its
+    card, and, for the service's own configuration, where the service may not read or write what it names.
     """
     try:
         card = find_model(config.model)
@@ -154,7 +154,7 @@ def check_config(config: Config) -> list[str]:
 
 
 def differences(old: Config, new: Config) -> Differences:
-    """Return the keys whose effective values differ, or whose credentials or certificates hold something else."""
+    """Return the keys whose effective values differ, or whose credentials or certificates have another content."""
     changed = {
         key
         for before, after in ((_effective(old), _effective(new)), (old.digests, new.digests))
@@ -168,7 +168,7 @@ def differences(old: Config, new: Config) -> Differences:
 
 
 def _refused(config: Config, card: ModelCard) -> Iterator[str]:
-    """Yield what the service may not read or write of that which its configuration names."""
+    """Yield a line for each path in the configuration that the service may not read or write."""
     folder = config.files[0].with_name("conf.d")
     for path in (*config.files, *([folder] if folder.exists() else [])):
         if problem := unreadable(path):

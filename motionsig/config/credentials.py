@@ -1,7 +1,7 @@
-"""Credentials: the files with the secrets, none of which stands in the configuration; it names them.
+"""Credentials: files with secrets. The configuration names them and holds no secret itself.
 
-They lie in `credentials` beside config.toml, where only root reads them, and systemd hands them to the service
-(LoadCredential=motionsig:FOLDER, systemd.exec(5)). No message repeats what one holds.
+They are in the folder `credentials` beside config.toml, where only root reads them; systemd gives the service a copy
+(LoadCredential=motionsig:FOLDER, systemd.exec(5)). No message repeats their content.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import os
 import re
 from pathlib import Path
 
-from motionsig.config.files import MAX_FILE_BYTES, read_file
+from motionsig.config.files import MAX_FILE_BYTES
 from motionsig.errors import InputError
+from motionsig.files import read_file
 
 _MAX_SECRET_BYTES = 4096
 
 
 def password(folder: Path, name: str) -> str:
-    """Return what a credential holds, less the end of its line; raise InputError or OSError where it cannot be used."""
+    """Return a credential without the end of its line; raise InputError or OSError where it cannot be used."""
     file, content = _read_credential(folder, name)
     content = content.removesuffix(b"\n").removesuffix(b"\r")
     if not content or len(content) > _MAX_SECRET_BYTES or b"\0" in content:
@@ -34,13 +35,13 @@ def key_file(folder: Path, name: str) -> str:
 
 
 def _read_credential(folder: Path, name: str) -> tuple[Path, bytes]:
-    """Return the file with a credential, systemd's copy in a service, and its content. folder: what it is made from."""
+    """Return the file of a credential (in a service: systemd's copy) and its content. folder: of the originals."""
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", name):
         # It is not repeated: it may be the secret itself.
         raise InputError(f"expected the name of a file in {folder}, got something else")
     source = folder / name
     given = os.environ.get("CREDENTIALS_DIRECTORY")
-    # What LoadCredential=motionsig:FOLDER makes of FOLDER/NAME. It leaves out links and names that begin with a dot.
+    # LoadCredential=motionsig:FOLDER names the copy of FOLDER/NAME so, and leaves out links and names with a dot first.
     file = Path(given, f"motionsig_{name}") if given else source
     try:
         content, status = read_file(file, MAX_FILE_BYTES)
@@ -60,5 +61,5 @@ def _is_open(source: Path) -> bool:
     try:
         return bool(source.stat().st_mode & 0o077)
     except OSError:
-        # Neither there nor to be seen: in a folder that is root's alone nobody else can read it, either.
+        # It is gone, or in a folder that only root may enter: then nobody else can read it.
         return False

@@ -1,4 +1,4 @@
-"""The draft: what the files say, key by key, and all that is wrong with it."""
+"""The draft: the values that the files give, key by key, and all that is wrong with them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from motionsig.config.files import why
-from motionsig.config.keys import CREDENTIALS, OWN_KEYS, TABLES, checked_value, shown, sink_key
+from motionsig.config.keys import CREDENTIALS, OWN_KEYS, RENAMED, TABLES, checked_value, shown, sink_key
 from motionsig.errors import InputError, MotionsigError
+from motionsig.options import renamed_options
 
 
 class Draft:
-    """What the files say; a later one wins key by key.
+    """The values of all files; a later file wins key by key.
 
-    given: as it stands there; origins: in which file. values: what of it `check_keys` let pass. problems: one line
-    each. credentials: the folder where they are made from. digests: of the files that keys name.
+    given: as they are in the files; origins: in which file. values: those that passed `check_keys`. problems: one line
+    each. credentials: the folder of their files. digests: of the files that keys name.
     """
 
     def __init__(self, path: Path, documents: Mapping[Path, Mapping[str, Any]]) -> None:
@@ -38,20 +39,25 @@ class Draft:
                 else:
                     self.note(name, f"expected one table, [{name}], got {shown(value)}", file)
                     continue
+                try:
+                    given = renamed_options(given, RENAMED, where=f"{file}:")
+                except InputError as error:
+                    self.problems.append(str(error))
+                    given = {key: one for key, one in given.items() if key not in RENAMED}
                 self.given |= given
                 self.origins |= dict.fromkeys(given, file)
 
     def note(self, key: str, problem: object, file: Path | None = None) -> None:
-        """Add a problem with a key, which is told with the file it is from."""
+        """Add a problem with a key; the line names the file that the key is from."""
         text = " ".join(str(problem).split())
         for part in key.split("."):
-            # Whoever else checks an option begins with its name.
+            # A message of those who check options begins with the name of the option.
             text = text.removeprefix(f"{part}: ")
         self.problems.append(f"{file or self.origins.get(key, self.path)}: {key}: {text}")
 
     @contextmanager
     def noting(self, key: str) -> Iterator[None]:
-        """Make a problem with a key of what others raise about it."""
+        """Note an exception as a problem with a key."""
         try:
             yield
         except OSError as error:
@@ -60,7 +66,7 @@ class Draft:
             self.note(key, error)
 
     def check_keys(self, scheme: str) -> None:
-        """Fill `values` with what has the type that its key wants."""
+        """Fill `values` with those that have the type of their key."""
         secrets = {f"sink.{option}": sink_key(option).removeprefix("sink.") for option in CREDENTIALS}
         for key, value in self.given.items():
             with self.noting(key):
@@ -76,10 +82,10 @@ class Draft:
         return self.values.get(key, OWN_KEYS[key].default)
 
     def table(self, name: str) -> dict[str, Any]:
-        """Return what is given in a table."""
+        """Return the values of a table."""
         return {key.partition(".")[2]: value for key, value in self.values.items() if key.startswith(f"{name}.")}
 
 
 def _spelt(name: str) -> str:
-    """Return a key as TOML writes it."""
+    """Return a key as TOML spells it."""
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)

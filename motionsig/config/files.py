@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from motionsig.errors import ConfigError
+from motionsig.files import read_file
 
 DEFAULT_PATH = Path("/etc/motionsig/config.toml")
 MAX_FILE_BYTES = 64 * 1024
@@ -21,9 +21,9 @@ _FIRST = (
 
 
 def read_files(path: Path, name: str | None) -> dict[Path, dict[str, Any]]:
-    """Return what each file says, in their order.
+    """Return the content of each file, in their order.
 
-    Raises ConfigError for all that cannot be read: what stands there is not known, so neither is what is missing.
+    Raises ConfigError with all that cannot be read; the keys are then not checked, as some may be in those files.
     """
     files, problems = [path], []
     folder = path.parent / "conf.d"
@@ -61,32 +61,19 @@ def _read_toml(file: Path) -> dict[str, Any]:
         # Some editors begin with a byte order mark.
         return tomllib.loads(content.decode("utf-8-sig"))
     except RecursionError as error:
-        raise ConfigError(f"{file}: expected TOML, got brackets in brackets in brackets without end") from error
+        raise ConfigError(f"{file}: expected TOML, got too many brackets in brackets") from error
     except ValueError as error:
         raise ConfigError(f"{file}: expected TOML, got: {error}{_hint(str(error))}") from error
 
 
-def _hint(said: str) -> str:
-    """Return what helps against the mistakes in TOML that are made most."""
-    if said.startswith("Invalid value"):
+def _hint(message: str) -> str:
+    """Return advice for the most frequent mistakes in TOML."""
+    if message.startswith("Invalid value"):
         return ' (text stands in straight quotes: name = "simulated")'
-    twice = re.match(r"Cannot declare \('(\w+)',\) twice", said)
+    twice = re.match(r"Cannot declare \('(\w+)',\) twice", message)
     return f"; its keys belong below one [{twice[1]}], or into a file in conf.d/" if twice else ""
 
 
 def why(error: OSError) -> str:
-    """Return why a file cannot be read, and who can."""
+    """Return why a file cannot be read, and who can read it."""
     return f"{error.strerror}{'; sudo motionsig run --check' if isinstance(error, PermissionError) else ''}"
-
-
-def read_file(file: Path, most_bytes: int) -> tuple[bytes, os.stat_result]:
-    """Return a file's content and status. Raises OSError, ConfigError for what is no file and for a larger one."""
-    # A FIFO without a writer would keep a blocking open waiting.
-    with open(file, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as opened:
-        status = os.fstat(opened.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ConfigError(f"{file}: expected a file, got a pipe or a device")
-        content = opened.read(most_bytes + 1)
-    if len(content) > most_bytes:
-        raise ConfigError(f"{file}: expected at most {most_bytes:,} bytes, got more")
-    return content, status

@@ -1,7 +1,7 @@
-"""The keys: which there are, and what each may hold.
+"""The keys: which ones exist, and which values each may have.
 
-[sensor] has the options of `open_sensor`, [sink] and [spool] those of the sink whose URL stands there: with the types
-and defaults of their signatures, so no list here can go stale.
+[sensor] has the options of `open_sensor`; [sink] and [spool] have those of the sink that sink.url names. Types and
+defaults are those of the signatures, so no list here can become outdated.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from motionsig.sensors import open_sensor
 TABLES = ("sensor", "model", "sink", "spool", "status")
 
 CREDENTIALS = ("password", "key")
-"""Options of a sink that no file may hold: their keys name a credential instead."""
+"""Options of a sink that are secret: their keys name a credential instead."""
+
+RENAMED: dict[str, str] = {}
+"""Keys of version 0.1 that have another name now: old to new. The old ones go with version 0.2."""
 
 _PLACES = {
     "password": "sink.password_credential",
@@ -39,7 +42,7 @@ _NOT_KEYS = (
     *("device", "stream_id", "epoch", "stage", "availability", "home_assistant"),
     *("full_timeout_s", "busy_timeout_s", "close_timeout_s", "close_limit_s"),
 )
-"""Options of a sink that the daemon sets by itself: who and when, what other keys say, and how long it may wait."""
+"""Options of a sink that the daemon sets itself: names, folders, what other keys say, and how long it may wait."""
 
 _KINDS = {
     "bool": "true or false",
@@ -52,7 +55,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Key:
-    """What a key may hold: `kinds` of value out of bool, int, float, str and matrix."""
+    """What a key may hold. kinds: of bool, int, float, str and matrix."""
 
     kinds: tuple[str, ...]
     default: Any = None
@@ -68,11 +71,11 @@ OWN_KEYS = {
     "status.home_assistant": Key(("bool", "str"), False),
     "status.prometheus": Key(("int",), 0),
 }
-"""Those that are nobody's options."""
+"""Keys that are no options of a function."""
 
 
 def known_keys(scheme: str | None = None) -> dict[str, Key]:
-    """Return every key there is with a sink of this scheme, by default with any."""
+    """Return every key that exists with a sink of this scheme, by default with any."""
     keys = OWN_KEYS | {f"sensor.{name}": key for name, key in _option_keys(open_sensor).items()}
     for each in SCHEMES if scheme is None else (scheme,):
         for option, key in _option_keys(sink_opener(each)).items():
@@ -100,7 +103,7 @@ def sink_key(option: str) -> str:
 
 
 def sink_options(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of [sink] and [spool] by the options they are for."""
+    """Return the values of [sink] and [spool] by their options."""
     options = {key: option for option, key in _PLACES.items()}
     return {
         options.get(key, key.partition(".")[2]): value
@@ -110,9 +113,9 @@ def sink_options(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checked_value(key: str, value: Any, scheme: str) -> Any:
-    """Return a value as its key wants it; raise InputError where there is no such key, or none with this sink.
+    """Return a value in its key's type; raise InputError where there is no such key, or none with this sink.
 
-    scheme: of the sink, "" where it has none of ours; then every sink's keys will do.
+    scheme: of the sink, "" where it is not known; then the keys of every sink exist.
     """
     known = known_keys(scheme or None)
     if key in known:
@@ -120,18 +123,18 @@ def checked_value(key: str, value: Any, scheme: str) -> Any:
     if key not in known_keys():
         raise InputError(_unknown(key, value, known))
     if key.startswith("spool."):
-        raise InputError(f"expected no [spool] with {scheme}:, which keeps each signature at once and needs no queue")
+        raise InputError(f"expected no [spool] with {scheme}:, which stores each signature at once and needs no queue")
     raise InputError(f"expected one of the options of {scheme}:, got one of another sink")
 
 
 def shown(value: Any) -> str:
-    """Return a value as messages show it: much as it stands in the file, and not at any length."""
+    """Return a value as messages show it: as in the file, and shortened."""
     text = json.dumps(value) if isinstance(value, bool | str) else repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def meant(key: str, value: Any, known: Mapping[str, Key]) -> str:
-    """Return the key or the table that is most like one that there is not, "" where none is like it."""
+    """Return the key or table whose name is most like an unknown one, "" where none is."""
     if isinstance(value, dict) and "." not in key:
         near = get_close_matches(key, TABLES, n=1)
     else:
@@ -154,7 +157,7 @@ def _unknown(key: str, value: Any, known: Mapping[str, Key]) -> str:
 
 
 def _typed(value: Any, key: Key) -> Any:
-    """Return a value as one of the key's kinds; raise InputError for any other, and for numbers nobody can mean."""
+    """Return a value as one of the key's kinds; raise InputError for any other, and for impossible numbers."""
     wanted = " or ".join(_KINDS[kind] for kind in key.kinds)
     for kind in key.kinds:
         if kind == type(value).__name__ or (kind == "float" and type(value) is int):

@@ -1,4 +1,4 @@
-"""[model], as `open_encoder` would take it. Only its card is read here; `check_config` reads all its files."""
+"""[model], checked as `open_encoder` does. Only the card is read here; `check_config` reads all files of the model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from motionsig.windowing import Windower
 
 
 def check_model(draft: Draft) -> None:
-    """Note a model that is not there, and a device or a hop that it cannot have."""
+    """Note a model that does not exist, and a device or a hop that it cannot have."""
     name, device, hop = (draft.value(f"model.{key}") for key in ("name", "device", "hop"))
     cards: list[ModelCard] = []
     with draft.noting("model.name"):
@@ -28,7 +28,7 @@ def check_model(draft: Draft) -> None:
 
 
 def _cards(name: str) -> list[ModelCard]:
-    """Return the cards that a model's name or folder stands for; a damaged one is passed over, as by the daemon."""
+    """Return the cards of the models that a name or folder may mean; skip damaged ones, as the daemon does."""
     cards, damage = [], None
     for folder in model_folders(name):
         try:

@@ -1,4 +1,4 @@
-"""[sensor], as `open_sensor` would take it."""
+"""[sensor], checked as `open_sensor` does."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from motionsig.sensors.calibration.storage import choose_calibration
 from motionsig.sensors.chips import SIMULATED_CHIP, Chip, settle
 
 SETTLED = ("rate_hz", "accel_range_g", "gyro_range_dps")
-"""Options of which a chip has the next setting up."""
+"""Options for which a chip has certain settings; it gets the next one up."""
 
 
 def named_chip(name: str) -> Chip | None:
-    """Return the chip that a sensor's name names, None for those that only show when they are opened."""
+    """Return the chip of a sensor's name, None where that is only known once it is opened."""
     return CHIPS[SIMULATED_CHIP] if name in ("simulated", f"simulated:{SIMULATED_CHIP}") else CHIPS.get(name)
 
 
 def check_sensor(draft: Draft) -> None:
-    """Note what `open_sensor` or the path behind it would refuse."""
+    """Note what `open_sensor`, or the pipeline after it, would refuse."""
     name = draft.value("sensor.name")
     options = draft.table("sensor")
     kind = name.partition(":")[0]
@@ -48,7 +48,7 @@ def check_sensor(draft: Draft) -> None:
             if asked == 0:
                 raise InputError("expected a number above 0, got 0")
             if chip is not None and option in SETTLED:
-                # Each beside the least of the others, to know which it is.
+                # Each together with the smallest of the others, to know which one is refused.
                 least = {"rate_hz": min(chip.rates), "accel_range_g": min(chip.accel_ranges), "gyro_range_dps": 1.0}
                 asked = getattr(settle(chip, **least | {option: asked}), option)
             if option == "rate_hz":

@@ -1,6 +1,6 @@
-"""What the service may read and write, held against a configuration: root, who checks it, may do more.
+"""Which paths of a configuration the service may read and write: root, who runs the check, may do more.
 
-As motionsig.service has it: nobody's user (DynamicUser=), ProtectHome=, PrivateTmp=, StateDirectory=.
+motionsig.service has a user of its own (DynamicUser=), ProtectHome=, PrivateTmp= and StateDirectory=.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""[sink] and [spool], as `open_sink` would take them, and how the device is seen: `name` and [status]."""
+"""[sink] and [spool], checked as `open_sink` does, and what others see of the device: `name` and [status]."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from motionsig import wire
 from motionsig.config.credentials import key_file, password
 from motionsig.config.draft import Draft
-from motionsig.config.files import read_file
 from motionsig.config.keys import known_keys, meant, shown, sink_key, sink_options
 from motionsig.errors import InputError
+from motionsig.files import read_file
 from motionsig.publishers import SCHEMES, split_url
 from motionsig.publishers.connection import Broker, check_topic_part, parse_broker, tls_context
 from motionsig.publishers.messages import check_max_message_bytes
@@ -29,11 +29,11 @@ _HOME_ASSISTANT = "homeassistant"
 
 
 def check_url(draft: Draft) -> str:
-    """Return the scheme of the sink's URL, "" where it has none of ours. No message repeats it: it may hold secrets."""
+    """Return the scheme of the sink's URL, "" for an unknown one. No message repeats the URL: it may hold secrets."""
     url = draft.given.get("sink.url")
     if not isinstance(url, str):
         near = {meant(key, value, known_keys()) for key, value in draft.given.items()}
-        # Where it is there but misspelt, that is told.
+        # A misspelt key is reported as such.
         if url is None and not near & {"sink", "sink.url"}:
             draft.note("sink.url", "expected where signatures go, such as mqtts://HOST or store:PATH, got nothing")
         return ""
@@ -57,7 +57,7 @@ def check_url(draft: Draft) -> str:
 
 
 def check_name(draft: Draft, scheme: str, instance: str | None) -> str:
-    """Return as which device is published: by default this machine, and which of its instances."""
+    """Return the device's name in what is published: by default that of this machine, and of the instance."""
     name: str | None = draft.value("name")
     if name is None:
         name = socket.gethostname() + ("" if instance is None else f"-{instance}")
@@ -69,7 +69,7 @@ def check_name(draft: Draft, scheme: str, instance: str | None) -> str:
 
 
 def check_sink(draft: Draft, scheme: str) -> dict[str, Any]:
-    """Return the options of the sink, with what the credentials hold."""
+    """Return the options of the sink, with the content of the credentials."""
     options = sink_options(draft.values)
     if scheme not in _BROKERS:
         if "max_message_bytes" in options:
@@ -90,7 +90,7 @@ def _check_mqtt(draft: Draft, options: dict[str, Any]) -> None:
     if "password" in options and not options.get("username"):
         draft.note("sink.password_credential", "expected a username with it, got none")
     for option in options:
-        # One by one, to know which it is; but the two pauses bound each other.
+        # One by one, to know which one is refused; but the two pauses are checked together.
         together = _PAUSES if option in _PAUSES else (option,)
         with draft.noting(sink_key(option)):
             check_mqtt(device="any", **{each: options[each] for each in together if each in options})

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # The sites and faults that the tests share.
 sys.path[:0] = [str(ROOT / "tests" / part) for part in ("daemon", "publishers", "encoders", "sensors")]
 
-from faults import TRIALS  # noqa: E402
+from trials import TRIALS  # noqa: E402
 
 HEADER = (
     "| fault | signatures taken | windows lost | signatures lost | stored twice | well again after, s: median (worst) "

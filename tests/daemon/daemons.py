@@ -1,4 +1,4 @@
-"""The real daemon as a process of its own, with a service manager that listens; shared by several tests."""
+"""The real daemon as a process, and a service manager that listens to it; shared by several tests."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import sys
 import time
 from pathlib import Path
 
+from motionsig.closing import Closing
+
 ANOTHER_PROCESS_S = 30.0
 
 
-class Daemon:
+class Daemon(Closing):
     """`motionsig run` in `folder`, with state and runtime folders of its own. extra: lines of its configuration."""
 
     program: tuple[str, ...] = ("-m", "motionsig.cli")
@@ -50,15 +52,15 @@ class Daemon:
         return (self.folder / "log").read_text()
 
     def hear(self, seconds: float) -> list[dict[str, str]]:
-        """Return what it tells its service manager within so many seconds."""
+        """Return its messages to the service manager within so many seconds."""
         return self._hear(time.monotonic() + seconds, None)
 
     def until_told(self, name: str, value: str | None = None, timeout_s: float = ANOTHER_PROCESS_S) -> dict[str, str]:
-        """Wait until it tells its service manager `name`; fail if it never does."""
+        """Wait until it sends `name` to its service manager; fail if it never does."""
         found = self._hear(
             time.monotonic() + timeout_s, lambda fields: name in fields and value in (None, fields[name])
         )
-        assert found and name in found[-1], f"{name} was never told; {self.told[-3:]}\n{self.log}"
+        assert found and name in found[-1], f"{name} was never sent; {self.told[-3:]}\n{self.log}"
         return found[-1]
 
     def _hear(self, until_s, done):
@@ -104,7 +106,7 @@ class Daemon:
     def __enter__(self) -> Daemon:
         return self if self.process else self.start()
 
-    def __exit__(self, *error: object) -> None:
+    def close(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()

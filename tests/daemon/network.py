@@ -1,4 +1,4 @@
-"""The network between a daemon and its broker, to be cut, silenced, slowed and made whole again."""
+"""The network between a daemon and its broker, which can be cut, silenced, slowed and repaired."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ import struct
 import threading
 import time
 
+from motionsig.closing import Closing
+
 _CHUNK = 65536
 _TICK_S = 0.02
 
 
-class Network:
-    """Passes on what comes to `port`. What a fault is set to holds until `heal`.
+class Network(Closing):
+    """Passes on what comes to `port`. A fault lasts until `heal`.
 
     cut_after: a connection that has carried so many bytes, both ways together, is `silent` from there on, or `reset`.
-    bytes_per_s: both ways together. A silent connection goes on where it stood once the network is whole, as TCP does.
+    bytes_per_s: both ways together. After `heal`, a silent connection goes on where it stood, as TCP does.
     """
 
     def __init__(self, target: int) -> None:
@@ -113,9 +115,3 @@ class Network:
             thread.join(5)
         for sock in list(self._sockets):
             sock.close()
-
-    def __enter__(self) -> Network:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()

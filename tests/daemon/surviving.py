@@ -7,7 +7,7 @@
         site.broker.start()
         print(site.until_well(), site.result())
 
-Taken is what the sink took, as `witness` wrote it down; stored is what the collector's store holds in the end.
+Taken: what the sink took, as `witness` recorded it. Stored: what the collector's store holds at the end.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from daemons import Daemon
 from network import Network
 from numpy.typing import NDArray
 
+from motionsig.closing import Closing
+
 HOP = 8
 """Grid samples at 50 Hz: a signature each 0.16 s, so that a minute holds enough of them."""
 
@@ -37,7 +39,7 @@ _WITNESS = Path(__file__).with_name("witness.py")
 
 
 class Witnessed(Daemon):
-    """`motionsig run` with a witness. speed: of a sensor in a hurry, 0 for the configured one."""
+    """`motionsig run` with a witness. speed: of a sensor faster than real time, 0 for the configured one."""
 
     def __init__(self, folder: Path, sink: str, *, speed: float = 0.0, **more: str) -> None:
         super().__init__(folder, sink, **more)
@@ -48,7 +50,7 @@ class Witnessed(Daemon):
 class Result:
     """What a fault cost.
 
-    windows_lost: of those that the time was enough for. taken: signatures that the sink took; of these, lost: not in
+    windows_lost: of those that were due in that time. taken: signatures that the sink took; of these, lost: not in
     the store; twice: there under two names. dropped: those that the daemon says it gave up.
     """
 
@@ -59,11 +61,11 @@ class Result:
     dropped: int
 
 
-class Site:
+class Site(Closing):
     """All of it in `folder`; a context manager. options, extra: lines of the daemon's [sink] and [model].
 
-    networked: whether the daemon reaches the broker through `network`, which can be cut. lever: what else a fault is
-    done with. notes: what was seen of it.
+    networked: whether the daemon reaches the broker through `network`, which can be cut. control: what else a fault
+    works with. notes: what was seen of it.
     """
 
     def __init__(
@@ -97,7 +99,7 @@ class Site:
         )
         self.store = folder / "cloud.db"
         self.collect_from = self.broker.url
-        self.lever: Any = None
+        self.control: Any = None
         self.notes: list[str] = []
         self._collector: subprocess.Popen[bytes] | None = None
 
@@ -116,12 +118,12 @@ class Site:
             self.collect()
             self.daemon.start(**self.environment)
         except BaseException:
-            self.__exit__()
+            self.close()
             raise
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self.daemon.__exit__()
+    def close(self) -> None:
+        self.daemon.close()
         if self._collector is not None:
             self._collector.kill()
             self._collector.wait()
@@ -129,9 +131,9 @@ class Site:
         self.broker.stop()
 
     def status(self) -> dict:
-        """Return what the daemon says of itself as of a turn after now."""
+        """Return the daemon's status as of a heartbeat after now."""
         now = self.daemon.status()
-        wait_for(lambda: self.daemon.status()["uptime_s"] > now["uptime_s"] + 0.5, "another turn")
+        wait_for(lambda: self.daemon.status()["uptime_s"] > now["uptime_s"] + 0.5, "another heartbeat")
         return self.daemon.status()
 
     def taken(self) -> NDArray[np.int64]:
@@ -184,7 +186,7 @@ class Site:
     def result(self, dropped: int = 0) -> Result:
         taken, stored = self.taken(), self.stored()
         if self.speed:
-            # Where a day takes a minute, what is due shows in the windows' own times.
+            # Faster than real time, the windows' own times show how many are due.
             due = round((taken[:, 0].max() - taken[:, 0].min()) / 1e9 / self.hop_s) + 1
         else:
             due = round((taken[-1, 1] - taken[0, 1]) / 1e9 / self.hop_s) + 1
@@ -197,7 +199,7 @@ class Site:
         )
 
     def note(self, text: str) -> None:
-        """Note something for a table, in which the place of this trial means nothing."""
+        """Note something for a table, without the folder of this trial."""
         self.notes.append(text.replace(f"{self.daemon.folder}/", ""))
 
     def kill(self) -> None:

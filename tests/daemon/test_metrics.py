@@ -10,6 +10,7 @@ from made import wait_until
 
 from motionsig.daemon import metrics
 from motionsig.daemon.metrics import Metrics
+from motionsig.daemon.report import SignalQuality
 
 PORT = free_port()
 STATUS = {"uptime_s": 3, "sensor": {"samples": 7}, "signal_quality": None}
@@ -20,7 +21,7 @@ def served():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(metrics, "_TIMEOUT_S", 0.3)
         made = Metrics(PORT, lambda: STATUS)
-    yield
+    yield made
     made.close()
 
 
@@ -48,16 +49,24 @@ def test_what_fails_is_one_line(monkeypatch, capfd, caplog):
     assert "Traceback" not in "".join(capfd.readouterr())
 
 
-def test_clients_that_say_nothing_take_few_threads_and_none_for_long():
-    before = threading.active_count()
+def _answering(server):
+    """Return the threads that answer this server's clients."""
+    return [
+        thread for thread in threading.enumerate() if getattr(thread, "_target", None) == server.process_request_thread
+    ]
+
+
+def test_clients_that_say_nothing_take_few_threads_and_none_for_long(served):
+    server = served._server
+    wait_until(lambda: not _answering(server))
     silent = [socket.create_connection(("127.0.0.1", PORT)) for _ in range(7)]
     # Turned away, or dropped in the end: the other side closes every one of them.
     for client in silent:
-        client.settimeout(10)
-        assert threading.active_count() <= before + metrics._AT_ONCE
+        client.settimeout(20)
+        assert len(_answering(server)) <= metrics._AT_ONCE
         assert client.recv(1) == b""
         client.close()
-    wait_until(lambda: threading.active_count() == before)
+    wait_until(lambda: not _answering(server))
     assert "motionsig_up_seconds" in _ask()
 
 
@@ -66,13 +75,32 @@ def test_a_port_that_is_taken_is_had_later(caplog):
         port = other.getsockname()[1]
         late = Metrics(port, lambda: STATUS)
         assert late.last_error == f"status.prometheus: expected a free port, got {port}: Address already in use"
-    late.look()
-    assert late.last_error is not None, "not tried at each turn"
+    late.listen()
+    assert late.last_error is not None, "not tried in each heartbeat"
     late._retry_s = 0.0
-    late.look()
+    late.listen()
     try:
         assert late.last_error is None
         assert "motionsig_up_seconds" in _ask(port)
     finally:
         late.close()
     assert caplog.text.count("trying again") == 1
+
+
+def test_it_listens_on_the_loopback_interface_alone(served):
+    assert served._server.socket.getsockname() == ("127.0.0.1", PORT)
+
+
+def test_signal_quality_is_the_share_of_the_windows_that_came_without_a_loss(monkeypatch):
+    quality = SignalQuality()
+    shares = []
+    for second in range(0, 601):
+        # A window each second; the second five minutes lose every fourth.
+        quality.note(float(second), second if second <= 300 else 300 + (second - 300) * 3 // 4)
+        shares.append(quality.share(1.0))
+    assert shares[:10] == [None] * 10
+    assert shares[10:301] == [1.0] * 291
+    assert shares[450] == round((150 + 112 + 1) / 300, 3)
+    assert shares[600] == round((225 + 1) / 300, 3)
+    monkeypatch.setitem(STATUS, "signal_quality", shares[600])
+    assert "motionsig_signal_quality_ratio 0.753" in _ask()

@@ -59,7 +59,7 @@ def test_rolled_back_it_goes_back(models):
 
 def test_windows_are_taken_from_a_device_that_keeps_them(models):
     with SwitchingEncoder(REQUESTED) as encoder:
-        encoder.interrupt()  # nothing to hurry
+        encoder.interrupt()  # nothing to interrupt
         folder = install(models, 2)
         wait_opened(encoder)
         encoder.encode(windows())

@@ -2,35 +2,36 @@
 
 from functools import partial
 
-import faults
+import machine_faults as faults
 import pytest
-from faults import HOUR_NS, HURRY, TEN_YEARS_NS
+import sites
+from sites import FAST, HOUR_NS, TEN_YEARS_NS
 from surviving import through
 
-site = partial(faults.site, speed=HURRY)
-needs_mount = pytest.mark.skipif(not faults.can_mount(), reason="needs root, to mount disks that fail")
+site = partial(sites.site, speed=FAST)
+needs_mount = pytest.mark.skipif(not sites.can_mount(), reason="needs root, to mount disks that fail")
 
 
 @needs_mount
 def test_a_disk_that_is_full(tmp_path):
-    through(faults.ram_disk_site(tmp_path, speed=HURRY), partial(faults.disk_full, seconds=2, broker=False))
+    through(sites.ram_disk_site(tmp_path, speed=FAST), partial(faults.disk_full, seconds=2, broker=False))
 
 
 @needs_mount
 def test_a_state_directory_that_is_read_only(tmp_path):
-    made = faults.ram_disk_site(tmp_path, mount="size=2m,ro", speed=HURRY)
+    made = sites.ram_disk_site(tmp_path, mount="size=2m,ro", speed=FAST)
     through(made, partial(faults.disk_read_only, seconds=1, broker=False))
 
 
 @needs_mount
 def test_a_disk_that_fails_in_the_middle(tmp_path):
-    through(faults.ext4_site(tmp_path, speed=HURRY), partial(faults.disk_fails, seconds=2, broker=False))
+    through(sites.ext4_site(tmp_path, speed=FAST), partial(faults.disk_fails, seconds=2, broker=False))
 
 
 def test_a_clock_that_is_set(tmp_path):
     # What is due cannot be told by times that jump.
     (noticed,) = through(
-        faults.clock_site(tmp_path, speed=HURRY),
+        sites.clock_site(tmp_path, speed=FAST),
         partial(faults.clock_set, steps_ns=(HOUR_NS, -TEN_YEARS_NS), seconds=1.2),
         windows_lost=None,
     )
@@ -38,12 +39,12 @@ def test_a_clock_that_is_set(tmp_path):
 
 
 def test_a_sensor_that_is_pulled(tmp_path):
-    (counted,) = through(faults.chip_site(tmp_path), partial(faults.sensor_pulled, seconds=1), windows_lost=None)
+    (counted,) = through(sites.chip_site(tmp_path), partial(faults.sensor_pulled, seconds=1), windows_lost=None)
     assert counted.startswith("1 gap, ")
 
 
 def test_an_edge_tpu_whose_child_is_killed(tmp_path):
-    (windows,) = through(faults.edgetpu_site(tmp_path), partial(faults.edgetpu_killed, times=2))
+    (windows,) = through(sites.edgetpu_site(tmp_path), partial(faults.edgetpu_killed, times=2))
     on_it, of = windows.split(" windows")[0].split(" of ")
     assert on_it == of
 
@@ -57,6 +58,6 @@ def test_a_storm_of_reloads(tmp_path):
 
 
 def test_hours_leave_nothing_behind(tmp_path):
-    made = faults.site(tmp_path, speed=2000.0, hop=64, options="delay_s = 0.5\nhold_s = 0.5\n")
+    made = sites.site(tmp_path, speed=2000.0, hop=64, options="delay_s = 0.5\nhold_s = 0.5\n")
     # Its memory still grows in its first seconds, however much comes in them; `scripts/trial week` sees a week.
     through(made, partial(faults.long_time, seconds=12000, most_kib=12 * 1024))

@@ -2,12 +2,13 @@
 
 from functools import partial
 
-import faults
-from faults import HASTY, HURRY, IMPATIENT
+import network_faults as faults
+import sites
+from sites import FAST, FAST_RETRIES, SHORT_DEADLINES
 from surviving import through
 
-site = partial(faults.site, speed=HURRY, options=HASTY + IMPATIENT)
-tls_site = partial(faults.tls_site, speed=HURRY, options=IMPATIENT)
+site = partial(sites.site, speed=FAST, options=FAST_RETRIES + SHORT_DEADLINES)
+tls_site = partial(sites.tls_site, speed=FAST, options=SHORT_DEADLINES)
 
 
 def test_a_broker_that_is_away_restarts_is_killed_refuses_and_hangs(tmp_path):

@@ -1,0 +1,122 @@
+"""The keys: which there are, and what each mistake is told as."""
+
+from __future__ import annotations
+
+import pytest
+from configurations import MQTT, STORE, Write, problems
+
+from motionsig.config import keys, known_keys, load_config
+from motionsig.publishers import SCHEMES
+
+
+def test_every_option_of_sensor_and_sinks_is_a_key_or_the_daemons() -> None:
+    known = known_keys()
+    assert {"sensor.name", "sensor.rate_hz", "sensor.mount", "sink.durable", "sink.compress", "spool.path"} <= set(
+        known
+    )
+    assert known["sensor.rate_hz"].default == 100.0
+    assert known["sensor.bus"].kinds == ("int",)
+    assert not {"sensor.clock", "sink.busy_timeout_s", "sink.close_limit_s"} & set(known)
+    assert not {f"{table}.{secret}" for table in ("sink", "spool") for secret in ("password", "key")} & set(known)
+    assert all(key.kinds for key in known.values())
+    assert set(known_keys("mqtt")) == set(known_keys("mqtts"))
+
+
+def test_every_scheme_has_its_keys() -> None:
+    for scheme in SCHEMES:
+        assert "sink.max_message_bytes" in known_keys(scheme)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "[sink]\nurl = \"mqtt://a\\u0000\"\nca = '/x'",
+            ["sink.url: expected text in quotes", "sink.url: expected mqtts"],
+        ),
+        ("", ["sink.url: expected where signatures go, such as mqtts://HOST or store:PATH, got nothing"]),
+        ("nmae = 'x'\n" + STORE, ["nmae: no such key; did you mean name?"]),
+        ("[sensor]\nnam = 'x'\n" + STORE, ["sensor.nam: no such key; did you mean sensor.name?"]),
+        ("[sensors]\nname = 'x'\n" + STORE, ["sensors: no such table; did you mean [sensor]?"]),
+        ("[mqtt]\n" + STORE, ["mqtt: no such table; expected one of [sensor], [model], [sink], [spool], [status]"]),
+        ("[sink]\nulr = 'x'", ["sink.ulr: no such key; did you mean sink.url?"]),
+        ("[snk]\nurl = 'x'", ["snk: no such table; did you mean [sink]?"]),
+        ("rate_hz = 1\n" + STORE, ["rate_hz: no such key; did you mean sensor.rate_hz?"]),
+        ("sensor = 3\n" + STORE, ["sensor: expected one table, [sensor], got 3"]),
+        ("[[sensor]]\n" + STORE, ["sensor: expected one table, [sensor], got [{}]"]),
+        ("[sensor.name]\n" + STORE, ["sensor.name: expected text in quotes, got {}"]),
+        ('"sensor.rate_hz" = 3\n' + STORE, ['"sensor.rate_hz": no such key; did you mean sensor']),
+        ("[sensor]\nrate_hz = true\n" + STORE, ["sensor.rate_hz: expected a number, got true"]),
+        ('[sensor]\nrate_hz = "100"\n' + STORE, ['sensor.rate_hz: expected a number, got "100"']),
+        ("[sensor]\nrate_hz = nan\n" + STORE, ["sensor.rate_hz: expected a number from 0 up, got nan"]),
+        ("[sensor]\nrate_hz = inf\n" + STORE, ["sensor.rate_hz: expected a number from 0 up, got inf"]),
+        ("[sensor]\nrate_hz = 0\n" + STORE, ["sensor.rate_hz: expected a number above 0, got 0"]),
+        ("[sensor]\nrate_hz = 5\n" + STORE, ["sensor.rate_hz: expected 10 to 8000 samples per second, got 5.0"]),
+        (
+            '[sensor]\nname = "lsm6dso"\nrate_hz = 9999\naccel_range_g = 99\n' + STORE,
+            ["sensor.rate_hz: expected at most 1666 Hz, one of", "sensor.accel_range_g: expected at most 16 g, one of"],
+        ),
+        ('[sensor]\nname = "lsm6dsoxx"\n' + STORE, ['got "lsm6dsoxx"; did you mean lsm6dsox?']),
+        ('[sensor]\nname = "auto:x"\n' + STORE, ["sensor.name: expected auto, iio[:NAME]"]),
+        ('[sensor]\nname = "adxl345"\n' + STORE, ["sensor.name: expected a sensor with a gyroscope"]),
+        ('[sensor]\nname = "iio"\nbus = 1\n' + STORE, ["sensor.bus: expected none"]),
+        ("[sensor]\nbus = 1.0\n" + STORE, ["sensor.bus: expected a whole number, got 1.0"]),
+        ("[sensor]\naddress = 0x80\n" + STORE, ["sensor.address: expected 0x03 to 0x77"]),
+        ("[sensor]\nmount = [[1, 0], [0, 1]]\n" + STORE, ["sensor.mount: expected 3 x 3 finite numbers"]),
+        ("[sensor]\nmount = [[1, 0, 0], [0, 1, 0], [0, 0, true]]\n" + STORE, ["sensor.mount: expected text in"]),
+        ("[sensor]\nmount = '1, 0, 0; 0, 1, 0; 0, 0, -1'\n" + STORE, ["sensor.mount: expected a rotation, got the"]),
+        ("[sensor]\ncalibration = 'x'\n" + STORE, ["sensor.calibration: expected a Calibration, "]),
+        ("[model]\nname = 'motion65'\n" + STORE, ["model.name: expected one of motion64"]),
+        ("[model]\nname = 'a/b'\n" + STORE, ["model.name: expected a model's name, or its folder's path from / on"]),
+        ("[model]\ndevice = 'gpu'\n" + STORE, ["model.device: expected auto, cpu, edgetpu"]),
+        ("[model]\ndevice = 'edgetpu:usb'\n" + STORE, ["model.device: "]),
+        ("[model]\nhop = 0\n" + STORE, ["model.hop: windower: expected length and hop of 1 to"]),
+        ("[sink]\nurl = 'http://x'", ["sink.url: expected mqtt://HOST[:PORT], mqtts://HOST[:PORT], store:PATH"]),
+        ("[sink]\nurl = 'mqtt://h/x'", ["sink.url: broker URL: expected mqtt://"]),
+        ("[sink]\nurl = 'mqtt://['", ["sink.url: "]),
+        ("[sink]\nurl = 'store:'", ["sink.url: 'store:': expected store:PATH, got no path"]),
+        ("[sink]\nurl = 'file:a/../x'", ['sink.url: expected file:PATH without .., from / on or in the state folder']),
+        (STORE + "prefix = 'x'", ["sink.prefix: expected one of the options of store:, got one of another sink"]),
+        (STORE + "[spool]\nstrict = true", ["spool.strict: expected no [spool] with store:"]),
+        (STORE + "max_message_bytes = 1", ["sink.max_message_bytes: expected 128 to 262144, got 1"]),
+        (STORE + "[status]\nhome_assistant = true", ["status.home_assistant: expected a broker to announce it at"]),
+        (STORE + "[status]\nprometheus = 80", ["status.prometheus: expected a port from 1024 to 65535"]),
+        (MQTT + "prefix = 'a/#'", ["sink.prefix: expected 1 to 1024 bytes of UTF-8 without"]),
+        (MQTT + "in_flight = 0", ["sink.in_flight: mqtt: expected in_flight and keepalive_s from 1 up"]),
+        (MQTT + "keepalive_s = 70000", ["sink.keepalive_s: expected at most 65535"]),
+        (MQTT + "retry_s = 999", ["sink.retry_s: mqtt: expected in_flight and"]),
+        (MQTT + "max_bytes = 70000", ["sink.max_bytes: no such key; did you mean spool.max_bytes?"]),
+        (MQTT + "[spool]\nfull = 'wait'", ["spool.full: expected oldest or newest, got wait"]),
+        (MQTT + "[spool]\nmax_bytes = 1", ["spool.max_bytes: expected at least 65536, got 1"]),
+        (MQTT + "[spool]\npath = 'x'", ["spool.path: expected a folder's path from / on"]),
+        (MQTT + "cert = '/x'", ["sink.url: expected cert and key_credential together"]),
+        (MQTT + "ca = 'ca.pem'", ['sink.ca: expected a path from / on, got "ca.pem"']),
+        (MQTT + "ca = '/nowhere.pem'", ["sink.ca: /nowhere.pem: No such file or directory"]),
+        ("[sink]\nurl = 'mqtt://h'\nca = '/x'", ["sink.url: expected mqtts:// with ca, got mqtt://"]),
+        ("name = 'a#'\n" + MQTT, ["name: expected 1 to 1024 bytes of UTF-8 without"]),
+        ("name = 'hall/pi'\n" + MQTT, ["name: expected 1 to 1024 bytes of UTF-8 without /, +"]),
+        ("name = ''\n" + STORE, ["name: device: expected a name of 1 to 128 characters"]),
+        ("name = \"a\\u0000\"\n" + STORE, ["name: expected text in quotes without control characters"]),
+        (MQTT + "[status]\nhome_assistant = 'a+'", ["status.home_assistant: expected 1 to 1024 bytes"]),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told(write: Write, text: str, said: list[str]) -> None:
+    found = problems(write(text))
+    assert len(found) == len(said), found
+    for line, part in zip(found, said, strict=True):
+        assert line.startswith("config.toml: ") and part in line, line
+
+
+def test_the_old_name_of_a_key_is_taken_with_a_warning(
+    write: Write, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(keys.RENAMED, "sensor.rate", "sensor.rate_hz")
+    path = write(STORE + "[sensor]\nrate = 200", left="[sensor]\nrate_hz = 400")
+    config = load_config(path)
+    assert (config.sensor, config.origins["sensor.rate_hz"]) == ({"rate_hz": 200.0}, path)
+    assert f"{path}: option 'sensor.rate' is called 'sensor.rate_hz'" in caplog.text
+    assert load_config(path, name="left").sensor == {"rate_hz": 400.0}
+    (line,) = problems(write(STORE + "[sensor]\nrate = 'x'"))
+    assert line == 'config.toml: sensor.rate_hz: expected a number, got "x"'
+    (line,) = problems(write(STORE + "[sensor]\nrate = 200\nrate_hz = 200"))
+    assert "expected one of the options sensor.rate_hz and sensor.rate (its old name), got both" in line
