@@ -199,10 +199,11 @@ class Daemon:
                 log.error("%s; opening it again", source.broken)
                 state.sensor, state.sensor_error = None, str(source.broken)
                 return
-            # Either the next model needs other windows, or the source has ended.
-            self._ended = not self._encoder.needs_other_windows
-            self._encoder.take_over()
-            self._delivery.branch()
+            if self._encoder.needs_other_windows:
+                self._encoder.take_over()
+                self._delivery.branch()
+            else:
+                self._ended = True
 
     def _passed(self, block: SampleBlock) -> bool:
         """Hear that `run` is done with a block; return whether to go on with the same windows."""
@@ -267,6 +268,7 @@ class Daemon:
         """Apply what can be applied without losing a window, and log what needs a restart."""
         if self._load is None:
             return
+        # READY=1 follows in the same heartbeat.
         notify(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
         state = self._state
         try:
@@ -291,5 +293,3 @@ class Daemon:
                 f"restart for {', '.join(state.needs_restart)}" if state.needs_restart else "no restart needed",
                 extra=ALWAYS,
             )
-        if state.ready:
-            notify(READY=1)

@@ -6,41 +6,11 @@ import sqlite3
 import threading
 import time
 
-import numpy as np
 import pytest
+from in_process import MadeSensor, running
 from made import wait_until
 
-from motionsig.blocks import SourceInfo, sample_block
-from motionsig.closing import Closing
-from motionsig.config import load_config
 from motionsig.daemon import loop, sink
-from motionsig.daemon.loop import Daemon
-from motionsig.sensors.clock import SystemClock, unix_offset_ns
-from motionsig.sensors.live import SensorCounts
-
-
-class _Sensor(Closing):
-    """Twenty times as fast as real time, until it is told to hang or to end."""
-
-    def __init__(self, motion):
-        self.rate_hz = self.true_rate_hz = 50.0
-        self.info, self.counts = SourceInfo("made", "made", stream_id=1), SensorCounts()
-        self.unix_offset_ns = unix_offset_ns(SystemClock())
-        self.going, self.ended = threading.Event(), False
-        self.going.set()
-        self._data = motion(20, 50)
-
-    def __iter__(self):
-        for second in range(100_000):
-            time.sleep(0.05)
-            self.going.wait()
-            if self.ended:
-                return
-            time_ns = (1_700_000_000 + second) * 10**9 + np.arange(50) * 20_000_000
-            yield sample_block(time_ns, self._data[second % 20 * 50 :][:50])
-
-    def close(self):
-        self.ended = True
 
 
 class _Manager:
@@ -82,19 +52,13 @@ def start(tmp_path, motion, monkeypatch):
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     address = f"motionsig-test-{tmp_path}"[-90:]
     monkeypatch.setenv("NOTIFY_SOCKET", f"@{address}")
-    sensor = _Sensor(motion)
+    sensor = MadeSensor(motion)
     with contextlib.ExitStack() as ending:
         manager = ending.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
         manager.bind(f"\0{address}")
 
         def start(url):
-            (tmp_path / "config.toml").write_text(f'[sink]\nurl = "{url}"\n')
-            daemon = Daemon(load_config(tmp_path / "config.toml"), sensor=lambda config: sensor)
-            thread = threading.Thread(target=daemon.run)
-            ending.callback(thread.join, 20)
-            ending.callback(daemon.stop)
-            ending.callback(sensor.going.set)
-            thread.start()
+            daemon = ending.enter_context(running(tmp_path, f'[sink]\nurl = "{url}"\n', sensor))
             wait_until(lambda: daemon.status["ready"])
             return sensor, _Manager(manager)
 
