@@ -1,4 +1,4 @@
-"""`motionsig run`: the daemon. A sensor, a model and a sink as the configuration says, until SIGTERM.
+"""`motionsig run`: the daemon. Sensor, model and sink as configured, until SIGTERM.
 
 SIGHUP reads the configuration again.
 """
@@ -17,7 +17,7 @@ from motionsig.config import DEFAULT_PATH, check_config, load_config
 from motionsig.errors import MotionsigError
 
 _PACE_S = 30.0
-"""Between two starts that fail; systemd 252 knows no pause that grows."""
+"""Between two starts that fail: systemd 252 has no growing pause."""
 
 
 def add_to(commands: Any) -> None:
@@ -28,12 +28,10 @@ def add_to(commands: Any) -> None:
         type=Path,
         default=DEFAULT_PATH,
         metavar="FILE",
-        help=f"{DEFAULT_PATH} by default; conf.d/*.toml beside it come after it",
+        help=f"{DEFAULT_PATH} by default; conf.d/*.toml beside it are read after it",
     )
-    parser.add_argument("--name", metavar="NAME", help="one of several: NAME.toml beside FILE comes last")
-    parser.add_argument(
-        "--check", action="store_true", help="only say what the configuration would do, or what is wrong"
-    )
+    parser.add_argument("--name", metavar="NAME", help="one of several sensors: NAME.toml beside FILE is read last")
+    parser.add_argument("--check", action="store_true", help="only print what the configuration sets, or what is wrong")
     parser.set_defaults(command=_run)
 
 
@@ -41,7 +39,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.check:
         print("\n".join(check_config(load_config(options.config, name=options.name))))
         return 0
-    # Its default would end a daemon that has not read its configuration yet.
+    # The default action would end a daemon that has not read its configuration yet.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from motionsig.daemon.process import serve
     from motionsig.daemon.status_socket import runtime_folder
@@ -55,9 +53,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _pace(mark: Path) -> None:
-    """Keep a service manager that starts this again and again from doing so every few seconds, but for the first time.
+    """Wait before the end of a second failed start, so that a service manager does not start this every few seconds.
 
-    Whoever restarts it by hand gets its answer at once. The mark outlives the process where the folder does.
+    After a restart by hand the error comes at once. `mark` remembers the last failure, as long as its folder exists.
     """
     if "NOTIFY_SOCKET" not in os.environ:
         return

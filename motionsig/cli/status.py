@@ -1,4 +1,4 @@
-"""`motionsig status`: what the running daemon does, and how well."""
+"""`motionsig status`: what the running daemon does, and whether all is well."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from motionsig.daemon.status_socket import NotRunningError, ask
 from motionsig.errors import ConfigError
 
 STARTING_S = 15.0
-"""A sensor's first window is there sooner."""
+"""The first window of a sensor takes less."""
 
 
 def add_to(commands: Any) -> None:
     """Declare the command and its options."""
-    parser = commands.add_parser("status", help="what the running daemon does, and how well", description=__doc__)
+    parser = commands.add_parser(
+        "status", help="what the running daemon does, and whether all is well", description=__doc__
+    )
     parser.add_argument("--name", metavar="NAME", help="of motionsig@NAME")
     parser.add_argument("--json", action="store_true", help="the same as one JSON object")
     parser.set_defaults(command=_status)
@@ -34,7 +36,7 @@ def _status(options: argparse.Namespace) -> int:
 
 def _check_configuration(name: str | None, error: NotRunningError) -> None:
     """Raise NotRunningError if the service's configuration is why no daemon answers."""
-    # Read only now: it takes longer than to ask. Of root's files and secrets only root can tell.
+    # Imported only now: it takes longer than to ask. Only root can read all files and secrets.
     from motionsig.config import DEFAULT_PATH, check_config, load_config
 
     if os.geteuid() or not DEFAULT_PATH.exists():
@@ -50,7 +52,7 @@ def _check_configuration(name: str | None, error: NotRunningError) -> None:
 
 
 def _word(status: dict[str, Any]) -> str:
-    """Return in a word how it is."""
+    """Return the status in one word."""
     if status["ready"] and status["sensor"]["state"] == "streaming" and status["sink"]["well"]:
         return "well"
     return "trouble" if status["ready"] or status["uptime_s"] >= STARTING_S else "starting"
@@ -109,7 +111,7 @@ def _delivered(sink: dict[str, Any]) -> str:
 
 
 def _span(seconds: float) -> str:
-    """Return a length of time in its two largest units."""
+    """Return a duration in its two largest units."""
     units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
     whole, parts = int(seconds), list[str]()
     for name, size in units:

@@ -36,7 +36,7 @@ def test_a_heartbeat_comes_when_its_block_is_through():
         return block != "second"
 
     for block in _BeatingSource(50.0, iter(["first", "second", "third"]), passed):
-        order.append(block)
+        order += [block]
     assert order == ["first", "heartbeat after first", "second", "heartbeat after second"]
 
 
