@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from motionsig.blocks import SampleBlock
+from motionsig.closing import Closing
 from motionsig.config import Config, differences
 from motionsig.daemon.delivery import Delivery
 from motionsig.daemon.journal import ALWAYS, Repeats
@@ -53,11 +54,13 @@ def _open_sensor(config: Config) -> LiveSource:
     return open_sensor(**config.sensor)
 
 
-class _BeatingSource:
+class _BeatingSource(Closing):
     """The sensor as `run` sees it, which calls `passed` after each block. broken: the error that ended it, if any."""
 
-    def __init__(self, rate_hz: float, blocks: Iterator[SampleBlock], passed: Callable[[SampleBlock], bool]) -> None:
-        self.rate_hz = rate_hz
+    def __init__(
+        self, sensor: LiveSource, blocks: Iterator[SampleBlock], passed: Callable[[SampleBlock], bool]
+    ) -> None:
+        self.rate_hz, self.info = sensor.rate_hz, sensor.info
         self.broken: OSError | None = None
         self._blocks, self._passed = blocks, passed
 
@@ -190,9 +193,9 @@ class Daemon:
         except SensorError:
             return  # `stop` has closed it
         while not self._stopping and not self._ended:
-            source = _BeatingSource(sensor.rate_hz, blocks, self._passed)
+            source = _BeatingSource(sensor, blocks, self._passed)
             try:
-                run(source, self._encoder, self._delivery, hop=hop)
+                run(source, self._encoder, self._delivery.publish, hop=hop)
             except InterruptedEncodeError:
                 log.warning("a window was lost to a device that did not answer in time")
             if source.broken is not None:

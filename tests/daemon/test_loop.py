@@ -28,14 +28,14 @@ def sensor(motion):
     return MadeSensor(motion)
 
 
-def test_a_heartbeat_comes_when_its_block_is_through():
+def test_a_heartbeat_comes_when_its_block_is_through(sensor):
     order = []
 
     def passed(block):
         order.append(f"heartbeat after {block}")
         return block != "second"
 
-    for block in _BeatingSource(50.0, iter(["first", "second", "third"]), passed):
+    for block in _BeatingSource(sensor, iter(["first", "second", "third"]), passed):
         order += [block]
     assert order == ["first", "heartbeat after first", "second", "heartbeat after second"]
 
