@@ -230,13 +230,7 @@ class Delivery:
             sink.close()
         except SinkError as error:
             log.error("%s", error)
-        counts = sink.counts
-        self._past.accepted += counts.accepted
-        self._past.delivered += counts.delivered
-        # The next sink sends what waits in a spool.
-        self._past.pending = counts.pending
-        self._past.dropped += counts.dropped
-        self._past.payload_bytes += sink.payload_bytes
+        self._past = self._with(sink)
 
     @property
     def sink(self) -> Sink | None:
@@ -260,13 +254,18 @@ class Delivery:
     @property
     def totals(self) -> Delivered:
         """Over all sinks so far."""
-        counts, past = self.counts, self._past
+        totals = self._with(self._sink) if self._sink else self._past
+        return replace(totals, pending=totals.pending + self._held_rows)
+
+    def _with(self, sink: Sink) -> Delivered:
+        """Return the totals of the sinks before together with those of `sink`, which sends what waits in a spool."""
+        counts, past = sink.counts, self._past
         return Delivered(
             past.accepted + counts.accepted,
             past.delivered + counts.delivered,
-            (counts.pending if self._sink else past.pending) + self._held_rows,
+            counts.pending,
             past.dropped + counts.dropped,
-            past.payload_bytes + (self._sink.payload_bytes if self._sink else 0),
+            past.payload_bytes + sink.payload_bytes,
         )
 
     def close(self) -> None:

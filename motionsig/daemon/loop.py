@@ -20,7 +20,7 @@ from motionsig.daemon.report import VERSION, Report, State
 from motionsig.daemon.sink import open_configured_sink
 from motionsig.daemon.status_socket import StatusSocket
 from motionsig.daemon.status_text import home_automation_state, status_line
-from motionsig.daemon.switching import InterruptedEncodeError, RequestedModel, SwitchingEncoder
+from motionsig.daemon.switching import RequestedModel, SwitchingEncoder
 from motionsig.errors import MotionsigError, SensorError
 from motionsig.pipeline import run
 from motionsig.sensors import open_sensor
@@ -94,7 +94,7 @@ class Daemon:
         metrics without prometheus-client.
         """
         self._config = config
-        self._load, self._repeats, self._sensor_opener = load, repeats, sensor
+        self._load, self._repeats, self._sensor_opener = load, repeats or Repeats(), sensor
         self._stopping = self._reload_asked = self._ended = False
         now_s = time.monotonic()
         self._heartbeat_s: float | None = None
@@ -194,10 +194,7 @@ class Daemon:
             return  # `stop` has closed it
         while not self._stopping and not self._ended:
             source = _BeatingSource(sensor, blocks, self._passed)
-            try:
-                run(source, self._encoder, self._delivery.publish, hop=hop)
-            except InterruptedEncodeError:
-                log.warning("a window was lost to a device that did not answer in time")
+            run(source, self._encoder, self._delivery.publish, hop=hop)
             if source.broken is not None:
                 log.error("%s; opening it again", source.broken)
                 state.sensor, state.sensor_error = None, str(source.broken)
@@ -246,7 +243,7 @@ class Daemon:
         if now_s - self._daily_line_s >= _DAY_S:
             self._daily_line_s = now_s
             log.info("%s", status_line(self.status))
-        for level, line in self._repeats.overdue() if self._repeats else ():
+        for level, line in self._repeats.overdue():
             log.log(level, "%s", line, extra=ALWAYS)
 
     def _log_ready(self) -> None:

@@ -283,15 +283,15 @@ class SwitchingEncoder(Closing):
         self.windows += len(windows)
         began_s = time.monotonic()
         try:
-            self._encoding = True
-            made = self._now.encoder.encode(windows)
-            self._encoding = False
+            try:
+                self._encoding = True
+                made = self._now.encoder.encode(windows)
+            finally:
+                self._encoding = False
         except InterruptedEncodeError as error:
-            self._encoding = False
             return self._lose(windows, error)
         # Whatever a model makes the runtime raise: another one may work, and windows go on coming.
         except Exception as error:
-            self._encoding = False
             return self._encode_by_former(windows, error)
         made = self._note_maker(made)
         if self._trial is not None:

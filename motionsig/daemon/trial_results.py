@@ -48,15 +48,15 @@ class TrialResults:
             log.warning("%s: expected results of trials, got: %s; starting without any", path, error)
 
     def _of(self, folder: Path) -> _Result | None:
-        return self._results.get(installation(folder))
+        return self._results.get(installation(folder)) if is_installed(folder) else None
 
     def is_on_trial(self, folder: Path) -> bool:
         result = self._of(folder)
-        return is_installed(folder) and result is not None and result.state == _ON_TRIAL
+        return result is not None and result.state == _ON_TRIAL
 
     def is_rejected(self, folder: Path) -> bool:
         result = self._of(folder)
-        return is_installed(folder) and result is not None and result.state == _REJECTED
+        return result is not None and result.state == _REJECTED
 
     def lost_starts(self, folder: Path) -> int:
         """Return how many processes ended while this model was on trial, where that is more than chance."""

@@ -50,7 +50,7 @@ def running(folder, text, sensor, **more):
     path = folder / "config.toml"
     path.write_text(text)
     daemon = Daemon(load_config(path), load=lambda: load_config(path), sensor=lambda config: sensor, **more)
-    thread = threading.Thread(target=daemon.run)
+    thread = threading.Thread(target=daemon.run, daemon=True)
     thread.start()
     try:
         yield daemon

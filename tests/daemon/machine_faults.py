@@ -81,7 +81,7 @@ def clock_set(site: Site, steps_ns: Iterable[int], seconds: float, *, reconnects
             site.broker.start()
         time.sleep(seconds)
     well_s = [site.until_well(90)]
-    off_s = site.taken()[:, 0] / 1e9 - time.time()
+    off_s = site.daemon.taken()[:, 0] / 1e9 - time.time()
     for step_ns in steps_ns:
         near = np.abs(off_s - step_ns / 1e9) < 600
         assert near.any(), f"nothing was stamped {step_ns / 1e9:.0f} s off: {site.daemon.log}"

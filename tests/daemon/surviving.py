@@ -45,6 +45,12 @@ class Witnessed(Daemon):
         super().__init__(folder, sink, **more)
         self.program = (str(_WITNESS), str(folder / "taken"), str(speed))
 
+    def taken(self) -> NDArray[np.int64]:
+        """Return (n, 2): when each window began that the sink took, and when it took it, monotonic; ns."""
+        file = self.folder / "taken"
+        content = file.read_bytes() if file.exists() else b""
+        return np.frombuffer(content[: len(content) // 16 * 16], np.int64).reshape(-1, 2)
+
 
 @dataclass(frozen=True)
 class Result:
@@ -136,14 +142,6 @@ class Site(Closing):
         wait_for(lambda: self.daemon.status()["uptime_s"] > now["uptime_s"] + 0.5, "another heartbeat")
         return self.daemon.status()
 
-    def taken(self) -> NDArray[np.int64]:
-        """Return (n, 2): when each window began that the sink took, and when it took it, monotonic; ns."""
-        try:
-            content = (self.daemon.folder / "taken").read_bytes()
-        except FileNotFoundError:
-            content = b""
-        return np.frombuffer(content[: len(content) // 16 * 16], np.int64).reshape(-1, 2)
-
     def stored(self) -> NDArray[np.int64]:
         """Return when each window began whose signature is in the collector's store, ns."""
         with sqlite3.connect(f"file:{self.store}?mode=ro", uri=True, timeout=10) as store:
@@ -153,12 +151,12 @@ class Site(Closing):
 
     def missing(self) -> int:
         """Return how many of the signatures taken so far are not in the store."""
-        return len(np.setdiff1d(self.taken()[:, 0], self.stored()))
+        return len(np.setdiff1d(self.daemon.taken()[:, 0], self.stored()))
 
     def until_well(self, timeout_s: float = 30.0) -> float:
         """Return how long it is until all that was taken by now is stored, and one signature more."""
         began_s = time.monotonic()
-        then = self.taken()[:, 0]
+        then = self.daemon.taken()[:, 0]
 
         def arrived() -> bool:
             assert self.daemon.process.poll() is None, f"the daemon ended: {self.daemon.log[-3000:]}"
@@ -184,7 +182,7 @@ class Site(Closing):
             time.sleep(0.1)
 
     def result(self, dropped: int = 0) -> Result:
-        taken, stored = self.taken(), self.stored()
+        taken, stored = self.daemon.taken(), self.stored()
         if self.speed:
             # Faster than real time, the windows' own times show how many are due.
             due = round((taken[:, 0].max() - taken[:, 0].min()) / 1e9 / self.hop_s) + 1

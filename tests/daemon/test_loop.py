@@ -4,7 +4,7 @@ import logging
 import socket
 
 import pytest
-from broker import free_port
+from broker import Broker, free_port
 from in_process import MadeSensor, running
 from installing import install
 from made import wait_until
@@ -144,3 +144,34 @@ def test_another_port_for_metrics_is_opened_by_a_reload(tmp_path, sensor):
         socket.create_connection(("127.0.0.1", new), 5).close()
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", old), 5)
+
+
+def test_what_needs_a_restart_does_so_until_it_is_as_it_was_at_the_start(tmp_path, sensor):
+    text = f'[sink]\nurl = "store:{tmp_path}/s.db"\n'
+    with running(tmp_path, text, sensor) as daemon:
+
+        def reload(more):
+            (tmp_path / "config.toml").write_text(more + text)
+            daemon.reload()
+            wait_until(lambda: not daemon._reload_asked)
+            before = daemon.status["uptime_s"]
+            wait_until(lambda: daemon.status["uptime_s"] > before)
+            return daemon.status["needs_restart"]
+
+        assert reload('name = "other"\n') == ("name",)
+        assert reload('name = "other"\n') == ("name",)
+        assert reload("") == ()
+
+
+def test_home_automation_gets_the_state(tmp_path, sensor):
+    with Broker(tmp_path / "broker") as broker:
+        text = f'name = "pi"\n[sink]\nurl = "{broker.url}"\n[status]\nhome_assistant = true\n'
+        with running(tmp_path, text, sensor):
+            wait_until(lambda: "'motionsig/pi/state'" in broker.log)
+
+
+def test_what_cannot_be_published_at_the_end_is_counted_as_lost(tmp_path, sensor, caplog):
+    (tmp_path / "in the way").write_text("a file where a folder should be")
+    with running(tmp_path, f'[sink]\nurl = "store:{tmp_path}/in the way/s.db"\n', sensor) as daemon:
+        wait_until(lambda: daemon.status["sink"]["pending"] >= 3)
+    assert f"{daemon.status['sink']['pending']} signatures could not be published and are lost: " in caplog.text
