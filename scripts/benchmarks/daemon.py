@@ -31,7 +31,6 @@ from i2c_machine import I2cMachine  # noqa: E402
 from surviving import Witnessed  # noqa: E402
 
 from motionsig import open_recording, open_sink, wire  # noqa: E402
-from motionsig.closing import Closing  # noqa: E402
 from motionsig.conventions import NS_PER_S  # noqa: E402
 from motionsig.encoders import find_model  # noqa: E402
 from motionsig.publishers.connection import Connection, parse_broker  # noqa: E402
@@ -51,7 +50,7 @@ RESPONSE_S, SHARE_S = 60.0, 30.0
 STARTS = 5
 
 
-class Listener(Closing):
+class Listener:
     """Subscribes at a broker. heard, by signature: when its last sample was, when it came (Unix ns), its stream."""
 
     def __init__(self, url: str) -> None:
@@ -75,7 +74,10 @@ class Listener(Closing):
         while not self._closed:
             self._connection.turn(0.1)
 
-    def close(self) -> None:
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         self._closed = True
         self._thread.join()
         self._connection.close()
@@ -90,9 +92,15 @@ def daemon(
         yield running
 
 
+def taken(running: Witnessed) -> NDArray[np.int64]:
+    """Return (n, 2): when each window began, Unix ns, and when its signature was taken, monotonic ns."""
+    file = running.folder / "taken"
+    return np.frombuffer(file.read_bytes() if file.exists() else b"", np.int64).reshape(-1, 2)
+
+
 def until_taken(running: Witnessed, count: int = 1) -> None:
     """Wait until the sink took so many signatures."""
-    while len(running.taken()) < count:
+    while len(taken(running)) < count:
         assert running.process.poll() is None, running.log
         time.sleep(0.02)
 
@@ -146,7 +154,7 @@ def start_and_memory(folder: Path) -> None:
                 began_s = time.monotonic()
                 with daemon(folder / f"start-{name[:4]}-{number}", sink) as running:
                     until_taken(running)
-                    firsts.append(running.taken()[0, 1] / 1e9 - began_s)
+                    firsts.append(taken(running)[0, 1] / 1e9 - began_s)
                     if number == STARTS - 1:
                         time.sleep(SHARE_S)
                         held = resident_mib(running.process.pid)
@@ -246,7 +254,7 @@ def on_wire(folder: Path, recording: Path) -> None:
             with daemon(folder / f"daemon-{scheme}", sink, extra, speed=SPEED, PLAYED=str(recording)) as running:
                 running.process.wait(600)
             carried = _carried() - before
-            signatures = len(running.taken())
+            signatures = len(taken(running))
             messages = broker.log.count("Received PUBLISH")
         day = DAY_S / covered_s
         payload = sum(int(line.rpartition("(")[2].split()[0]) for line in broker.log.splitlines()

@@ -54,7 +54,7 @@ def test_all_that_is_wrong_is_told_at_once_and_by_its_file(write: Write) -> None
 
 
 def test_the_check_says_all_in_the_language_of_the_file(write: Write, tmp_path: Path) -> None:
-    text = MQTT + "[sensor]\nname = 'simulated:lsm6dsox'\nrate_hz = 200\nmount = [[0, 1, 0], [-1, 0, 0], [0, 0, 1]]\n"
+    text = MQTT + "[sensor]\nname = 'lsm6dsox'\nrate_hz = 200\nmount = [[0, 1, 0], [-1, 0, 0], [0, 0, 1]]\n"
     path = write('name = "hall \\"1\\" ä"\n' + text + "[status]\nhome_assistant = 'ha'\nprometheus = 9107")
     config = load_config(path)
     lines = check_config(config)
