@@ -13,7 +13,7 @@ from pathlib import Path
 
 from motionsig.closing import Closing
 
-ANOTHER_PROCESS_S = 30.0
+ANOTHER_PROCESS_S = 60.0
 
 
 class Daemon(Closing):
