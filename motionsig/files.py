@@ -81,10 +81,15 @@ def sync_folder(path: Path) -> None:
 
 
 def write_all(fd: int, data: bytes, offset: int | None = None) -> None:
-    """Write at the end, or at `offset`; a short write means that the disk is full."""
-    written = os.write(fd, data) if offset is None else os.pwrite(fd, data, offset)
-    if written < len(data):
-        raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes could be written")
+    """Write all at the end, or at `offset`; raise OSError with the reason where a disk is full after a part of it."""
+    written = 0
+    while written < len(data):
+        rest = data[written:]
+        # After a short write the next one says why; one that writes nothing and says nothing is a full disk, too.
+        more = os.write(fd, rest) if offset is None else os.pwrite(fd, rest, offset + written)
+        if not more:
+            raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes could be written")
+        written += more
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from motionsig import frontend
 from motionsig.blocks import SignatureSpec
 from motionsig.conventions import CHANNELS, NS_PER_S
 from motionsig.errors import ModelError
+from motionsig.files import read_file
 from motionsig.frontend import FrontEnd
 from motionsig.quantization import Group, Quantization
 
@@ -25,6 +26,9 @@ MODEL_NAME = "encoder_int8.tflite"
 GOLDEN_NAME = "golden.npz"
 CARD_VERSION = 1
 MOST_VERSION = 999_999_999
+MOST_CARD_BYTES = 4 << 20
+MOST_FILE_BYTES = 64 << 20
+"""Of one file of a model, and of its golden windows once unpacked: eight times what an Edge TPU holds."""
 
 _SIGNAL_KEYS = (
     "card_version", "rate_hz", "length", "channels", "units", "max_gap_s",
@@ -153,7 +157,7 @@ class ModelCard:
     def _checked(self, name: str, expected: str) -> bytes:
         file = self.path / name
         try:
-            content = file.read_bytes()
+            content, _ = read_file(file, MOST_FILE_BYTES)
         except OSError as error:
             raise ModelError(f"{file}: expected the file that {CARD_NAME} describes, got: {error.strerror}") from error
         digest = hashlib.sha256(content).hexdigest()
@@ -169,7 +173,7 @@ def load_card(folder: Path) -> ModelCard:
     """Return the card in `folder`, or raise ModelError naming the file, the key and what was expected."""
     file = folder / CARD_NAME
     try:
-        content = file.read_bytes()
+        content, _ = read_file(file, MOST_CARD_BYTES)
     except OSError as error:
         raise ModelError(f"{file}: expected a model card, got: {error.strerror}") from error
     return parse_card(content, folder)

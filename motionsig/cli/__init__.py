@@ -48,7 +48,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     asked = next((word for word in given if not word.startswith("-")), None)
     # Only what is asked for is imported: the sensors take about as long as numpy, and a replay needs none.
     for name in (asked,) if asked in _COMMANDS else _COMMANDS:
-        importlib.import_module(f"motionsig.cli.{name}").add_to(commands)
+        command = importlib.import_module(f"motionsig.cli.{name}")
+        command.add_to(commands)
+        given = getattr(command, "completed", list)(given)
     options = parser.parse_args(given)
     if "command" not in options:
         parser.print_help(sys.stderr)

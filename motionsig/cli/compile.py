@@ -13,10 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from motionsig.encoders import shipped_models
 from motionsig.encoders.compiling import compiler, files
-from motionsig.encoders.compiling.graph import Graph, read_graph
-from motionsig.encoders.compiling.lint import ON_CHIP_BYTES, ON_CHIP_FACTOR, Finding, lint, parameter_bytes
+from motionsig.encoders.compiling.conditions import Finding
+from motionsig.encoders.compiling.lint import ON_CHIP_BYTES, ON_CHIP_FACTOR, lint, parameter_bytes
+from motionsig.encoders.models import shipped_models
+from motionsig.encoders.tflite import Graph, read_graph
 from motionsig.errors import InputError, ModelError
 
 

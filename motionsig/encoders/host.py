@@ -23,8 +23,13 @@ Codes = NDArray[np.int8]
 class Network(Protocol):
     """An int8 network on some device; `device` says which it is now."""
 
+    card: ModelCard
+
     @property
     def device(self) -> str: ...
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({_described(self.card, self.device)})"
 
     def run(self, inputs: Codes) -> tuple[Codes, NDArray[np.uint8] | int]:
         """Return the motion codes (k, motion_dim) of inputs (k, 1, length, channels), and the `Quality` this adds.
@@ -33,10 +38,12 @@ class Network(Protocol):
         """
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of the device. Here there is nothing to let go of."""
+        return
 
 
-class Border(NamedTuple):
+class TensorSpec(NamedTuple):
     """A network's input or output: its type, shape, scale and zero point."""
 
     kind: str
@@ -57,6 +64,9 @@ class HostEncoder(Closing):
     def device(self) -> str:
         """What runs the network now."""
         return self._network.device
+
+    def __repr__(self) -> str:
+        return f"HostEncoder({_described(self.card, self.device)}{', closed' * self._closed})"
 
     def encode(self, windows: WindowBatch) -> SignatureBatch:
         """Return one signature per window; none for none. Raises EncoderError if the device fails or was closed."""
@@ -86,20 +96,25 @@ def network_input(card: ModelCard, windows: NDArray[np.float32]) -> tuple[Codes,
     return np.ascontiguousarray(card.input.quantize(features))[:, None], upright
 
 
-def check_network(card: ModelCard, name: str, given: Border, made: Border) -> None:
-    """Hold the input and output of the network in file `name` against the card.
+def check_network(card: ModelCard, name: str, given: TensorSpec, made: TensorSpec) -> None:
+    """Raise ModelError unless the input and output of the network in file `name` are as in the card.
 
-    A card for another network would give plausible nonsense. Raises ModelError.
+    A card for another network would give plausible nonsense.
     """
     shapes = ([1, 1, card.length, card.input.dim], [1, card.motion_dim])
     groups = (card.input.groups[0], card.motion.groups[0])
-    for end, border, shape, (_, scale, zero_point) in zip(
+    for end, spec, shape, (_, scale, zero_point) in zip(
         ("input", "output"), (given, made), shapes, groups, strict=True
     ):
-        same = np.isclose(border.scale, scale, rtol=1e-6) and border.zero_point == zero_point
-        if border.kind != "int8" or border.shape != shape or not same:
+        same = np.isclose(spec.scale, scale, rtol=1e-6) and spec.zero_point == zero_point
+        if spec.kind != "int8" or spec.shape != shape or not same:
             raise ModelError(
                 f"{card.path / name}: expected {end} int8 {shape} with scale {scale} and zero point "
-                f"{zero_point} as in the card, got {border.kind} {border.shape} with {border.scale} and "
-                f"{border.zero_point}"
+                f"{zero_point} as in the card, got {spec.kind} {spec.shape} with {spec.scale} and "
+                f"{spec.zero_point}"
             )
+
+
+def _described(card: ModelCard, device: str) -> str:
+    """Return what a `repr` says of a model on a device; cut, because a device may come with the reason for it."""
+    return f"{card.name[:64]} version {card.version}, {card.fingerprint.hex()}, on {device}"[:170]

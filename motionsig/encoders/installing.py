@@ -9,7 +9,6 @@ behind, the model in use is whole, and the next installation begins with clearin
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -23,19 +22,26 @@ from itertools import count
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
-from motionsig.encoders import shipped_models
 from motionsig.encoders.installed import CURRENT, PLAIN_NAME, PREVIOUS, linked, models_folder
+from motionsig.encoders.models import shipped_models
 from motionsig.encoders.signing import SIGNATURE_NAME, read_plain
 from motionsig.errors import ModelError
-from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME, ModelCard, load_card, parse_card
+from motionsig.files import locked_folder, sync_folder, write_file
+from motionsig.model_card import (
+    CARD_NAME,
+    GOLDEN_NAME,
+    MODEL_NAME,
+    MOST_CARD_BYTES,
+    MOST_FILE_BYTES,
+    ModelCard,
+    load_card,
+    parse_card,
+)
 
 NOTE_NAME = "installed.json"
 
 _OWN_NAMES = (CARD_NAME, SIGNATURE_NAME, NOTE_NAME)
-_MOST_CARD_BYTES = 4 << 20
 _MOST_SIGNATURE_BYTES = 1024
-_MOST_FILE_BYTES = 64 << 20
-"""Of one file, and of the golden windows once unpacked: eight times what an Edge TPU holds."""
 
 _FOLDER = re.compile(r"([0-9]{1,9})-([0-9a-f]{16})(?:-[0-9]{1,9})?")
 _NEW = ".new-"
@@ -61,7 +67,7 @@ def read_package(given: Sequence[Path]) -> Package:
         raise ModelError("expected the files of one model, got two of the same name")
     if CARD_NAME not in paths:
         raise ModelError(f"expected {CARD_NAME} among the files, got {', '.join(paths)}")
-    content = read_plain(paths[CARD_NAME], _MOST_CARD_BYTES)
+    content = read_plain(paths[CARD_NAME], MOST_CARD_BYTES)
     card = parse_card(content, paths[CARD_NAME].parent)
     stated, needed = _stated(card), [MODEL_NAME, GOLDEN_NAME, *([card.compiled.file] if card.compiled else [])]
     if folder is not None:
@@ -130,7 +136,7 @@ def install(
             new = Path(tempfile.mkdtemp(prefix=_NEW, dir=root))
             try:
                 for name, content in files.items():
-                    _write(new / name, content)
+                    write_file(new / name, content)
                 trial(new)
                 folder = _kept(home, files) or _put(new, home, f"{card.version}-{card.fingerprint.hex()}")
             finally:
@@ -190,8 +196,8 @@ def _stated(card: ModelCard) -> dict[str, tuple[int, str]]:
         if not PLAIN_NAME.fullmatch(name) or name in _OWN_NAMES:
             raise ModelError(f"{file}: files: expected names of files beside {', '.join(_OWN_NAMES)}, got {name!r}")
         size, sha256 = (entry.get(key) for key in ("bytes", "sha256")) if isinstance(entry, dict) else (None, None)
-        if type(size) is not int or not 0 < size <= _MOST_FILE_BYTES:
-            raise ModelError(f"{file}: files.{name}.bytes: expected 1 to {_MOST_FILE_BYTES}, got {size!r}")
+        if type(size) is not int or not 0 < size <= MOST_FILE_BYTES:
+            raise ModelError(f"{file}: files.{name}.bytes: expected 1 to {MOST_FILE_BYTES}, got {size!r}")
         if not isinstance(sha256, str) or not re.fullmatch("[0-9a-f]{64}", sha256):
             raise ModelError(f"{file}: files.{name}.sha256: expected 64 hexadecimal digits, got {sha256!r}")
         stated[name] = (size, sha256)
@@ -215,8 +221,8 @@ def _check_golden(path: Path, content: bytes) -> None:
             size = sum(entry.file_size for entry in archive.infolist())
     except (BadZipFile, ValueError, NotImplementedError) as error:
         raise ModelError(f"{path}: expected windows and codes, got: {error}") from error
-    if size > _MOST_FILE_BYTES:
-        raise ModelError(f"{path}: expected at most {_MOST_FILE_BYTES:,} B unpacked, got {size:,}")
+    if size > MOST_FILE_BYTES:
+        raise ModelError(f"{path}: expected at most {MOST_FILE_BYTES:,} B unpacked, got {size:,}")
 
 
 def _shipped(name: str) -> ModelCard | None:
@@ -240,16 +246,13 @@ def _locked(root: Path) -> Iterator[None]:
     if not root.is_dir():
         root.mkdir(parents=True)
         root.chmod(0o755)
-        _sync(root.parent)
-    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+        sync_folder(root.parent)
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(locked_folder(root, wait=False))
         except BlockingIOError as error:
             raise ModelError(f"{root}: expected to be alone, got another installation at work; try again") from error
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _clear(root: Path, name: str) -> None:
@@ -260,20 +263,12 @@ def _clear(root: Path, name: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write(file: Path, content: bytes) -> None:
-    with open(file, "xb") as opened:
-        os.fchmod(opened.fileno(), 0o644)
-        opened.write(content)
-        opened.flush()
-        os.fsync(opened.fileno())
-
-
 def _kept(home: Path, files: Mapping[str, bytes]) -> Path | None:
     """Return the folder of an installed model with these very files, if there is one, with the time of now."""
     for which in (CURRENT, PREVIOUS):
         folder = linked(home.parent, home.name, which)
         with contextlib.suppress(ModelError, OSError):  # then it is damaged
-            if folder and {path.name: read_plain(path, _MOST_FILE_BYTES) for path in folder.iterdir()} == files:
+            if folder and {path.name: read_plain(path, MOST_FILE_BYTES) for path in folder.iterdir()} == files:
                 os.utime(folder)  # whoever found it unfit sees that it was installed anew
                 return folder
     return None
@@ -295,10 +290,10 @@ def _put(new: Path, home: Path, name: str) -> Path:
     places = (home / (f"{name}-{number}" if number > 1 else name) for number in count(1))
     place = next(place for place in places if not os.path.lexists(place))
     new.chmod(0o755)
-    _sync(new)
+    sync_folder(new)
     new.rename(place)
-    _sync(home)
-    _sync(home.parent)
+    sync_folder(home)
+    sync_folder(home.parent)
     return place
 
 
@@ -314,12 +309,4 @@ def _move_links(home: Path, targets: Mapping[str, Path | None]) -> None:
             (home / which).unlink(missing_ok=True)
         else:
             (home / f".{which}").replace(home / which)
-    _sync(home)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(home)

@@ -3,20 +3,20 @@
 An operator's function takes its node, refuses with ModelError what it does not have, and returns its kernel and the
 shape of what that makes. Kernels take and make codes (k, ...) of k windows, where the model has a batch of 1. Sums are
 of whole numbers and exact. They are rounded as in the file that a docstring names: of LiteRT's tflite/kernels, built to
-round fixed-point products twice. Options are numbered as the fields of their table in schema.fbs.
+round fixed-point products twice.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motionsig.encoders.tflite import MAX_ELEMENTS, Table, Tensor
+from motionsig.encoders.tflite import Tensor
 from motionsig.errors import ModelError
 
 Codes = NDArray[np.int8]
@@ -28,8 +28,12 @@ Pair = tuple[int, int]
 Kernel = Callable[..., Codes]
 Rescale = Callable[[Values], Values]
 
+MAX_ELEMENTS = 1 << 16
+"""Of one activation: 20 times what the shipped model needs, and a bound on the memory that damage can ask for."""
+
 _SAME, _VALID = 0, 1
 _NONE, _RELU, _RELU6 = 0, 1, 3
+_ACTIVATION = "FusedActivationFunction"
 
 
 class Node(NamedTuple):
@@ -37,10 +41,7 @@ class Node(NamedTuple):
 
     inputs: list[Tensor | None]
     made: Tensor
-    options: Table | None
-
-    def option(self, field: int, kind: str = "b", default: int = 0) -> int:
-        return default if self.options is None else self.options.number(field, kind, default)
+    options: Mapping[str, int]
 
     def input(self, index: int) -> Tensor | None:
         return self.inputs[index] if index < len(self.inputs) else None
@@ -54,14 +55,14 @@ class Node(NamedTuple):
 
     def constant(self, index: int, kind: str, *ranks: int) -> tuple[Tensor, Values]:
         tensor = self.input(index)
-        if tensor is None or tensor.data is None or tensor.kind != kind or len(tensor.shape) not in ranks:
+        if tensor is None or not tensor.constant or tensor.kind != kind or len(tensor.shape) not in ranks:
             raise ModelError(f"expected input {index} to be a constant {kind} of {ranks[-1]} dimensions, got another")
-        return tensor, tensor.data
+        return tensor, tensor.data.view(np.dtype(kind).newbyteorder("<")).reshape(tensor.shape)
 
 
 def check_activation(tensor: Tensor | None) -> Tensor:
     """Return `tensor`, or raise ModelError unless it is one that these kernels take and make."""
-    if tensor is None or tensor.data is not None or tensor.kind != "int8" or len(tensor.scale) != 1:
+    if tensor is None or tensor.constant or tensor.kind != "int8" or len(tensor.scale) != 1:
         raise ModelError("expected an int8 activation with one scale and zero point, got another tensor")
     if not tensor.shape or tensor.shape[0] != 1:
         raise ModelError(f"expected a batch of 1, got the shape {list(tensor.shape)}")
@@ -74,9 +75,9 @@ def _conv_2d(node: Node) -> tuple[Kernel, Shape]:
     filters, height, width, channels = weights.shape
     if channels != given.shape[3]:
         raise ModelError(f"expected filters over all {given.shape[3]} channels, got {channels}")
-    sums, grid = _sums(node, weights, data, 0), _grid(node, given, (height, width), dilation=4)
+    sums, grid = _sums(node, weights, data, 0), _grid(node, given, (height, width))
     taps = data.transpose(1, 2, 3, 0).astype(sums.exact)
-    finish = _finish(node, sums, _fixed_point(_scales(given, weights, node.made), sums.largest), activation=3)
+    finish = _finish(node, sums, _fixed_point(_scales(given, weights, node.made), sums.largest))
 
     def kernel(codes: Codes) -> Codes:
         total = np.zeros((len(codes) * math.prod(grid.out), filters), sums.exact)
@@ -94,9 +95,9 @@ def _depthwise_conv_2d(node: Node) -> tuple[Kernel, Shape]:
     each, rest = divmod(filters, given.shape[3])
     if one != 1 or rest:
         raise ModelError(f"expected as many filters for each of {given.shape[3]} channels, got {list(weights.shape)}")
-    sums, grid = _sums(node, weights, data, 3), _grid(node, given, (height, width), dilation=5)
+    sums, grid = _sums(node, weights, data, 3), _grid(node, given, (height, width))
     taps = data[0].astype(sums.exact)
-    finish = _finish(node, sums, _fixed_point(_scales(given, weights, node.made), sums.largest), activation=4)
+    finish = _finish(node, sums, _fixed_point(_scales(given, weights, node.made), sums.largest))
 
     def kernel(codes: Codes) -> Codes:
         total = np.zeros((len(codes), *grid.out, filters), sums.exact)
@@ -115,7 +116,7 @@ def _fully_connected(node: Node) -> tuple[Kernel, Shape]:
     """
     given, (weights, data) = node.taken(), node.constant(1, "int8", 2)
     units, depth = weights.shape
-    if math.prod(given.shape) != depth or node.option(1):
+    if math.prod(given.shape) != depth or node.options["WeightsFormat"]:
         raise ModelError(f"expected plain weights over all of {list(given.shape)}, got {list(weights.shape)}")
     sums, scales = _sums(node, weights, data, 0), _scales(given, weights, node.made)
     matrix = data.T.astype(sums.exact)
@@ -125,7 +126,7 @@ def _fully_connected(node: Node) -> tuple[Kernel, Shape]:
         # C's round, halves away from zero: what is just below a half carries a half over the edge and nothing less.
         return np.trunc(scaled + np.copysign(np.nextafter(0.5, 0), scaled))
 
-    finish = _finish(node, sums, rescale, activation=0)
+    finish = _finish(node, sums, rescale)
     return lambda codes: finish(_centred(codes, given, sums.exact).reshape(-1, depth) @ matrix), (1, units)
 
 
@@ -134,7 +135,7 @@ def _add(node: Node) -> tuple[Kernel, Shape]:
     left, right = node.taken(0), node.taken(1)
     if left.shape != right.shape:
         raise ModelError(f"expected two inputs of one shape, got {list(left.shape)} and {list(right.shape)}")
-    limits, scales = _limits(node, 0), [tensor.scale.astype(np.float64) for tensor in (left, right, node.made)]
+    limits, scales = _limits(node), [tensor.scale.astype(np.float64) for tensor in (left, right, node.made)]
     # 20 more bits, so that rounding both to one scale costs nothing. They are within 255 << 20, within half of that on
     # twice the larger scale, and so their sum is within 255 << 20 again.
     twice, room = 2 * np.maximum(scales[0], scales[1]), 20
@@ -154,7 +155,7 @@ def _add(node: Node) -> tuple[Kernel, Shape]:
 def _mean(node: Node) -> tuple[Kernel, Shape]:
     """reduce.cc, PrepareMeanOrSum, and internal/reference/reduce.h, QuantizedMeanOrSum."""
     given, (_, stated) = node.taken(), node.constant(1, "int32", 0, 1)
-    rank, keep = len(given.shape), node.option(0)
+    rank, keep = len(given.shape), node.options["KeepDims"]
     axes = {axis % rank for axis in stated.ravel().tolist()}
     if not np.all((stated >= -rank) & (stated < rank)) or 0 in axes:
         raise ModelError(f"expected axes of {list(given.shape)} without the batch, got {stated}")
@@ -208,9 +209,9 @@ def _max_pool_2d(node: Node) -> tuple[Kernel, Shape]:
 
 def _concatenation(node: Node) -> tuple[Kernel, Shape]:
     """concatenation.cc."""
-    parts, axis = [node.taken(index) for index in range(len(node.inputs))], node.option(0, "i")
+    parts, axis = [node.taken(index) for index in range(len(node.inputs))], node.options["Axis"]
     rank = len(node.made.shape)
-    if not -rank <= axis < rank or axis % rank == 0 or node.option(1) != _NONE:
+    if not -rank <= axis < rank or axis % rank == 0 or node.options[_ACTIVATION] != _NONE:
         raise ModelError(f"expected an axis behind the batch and no activation, got axis {axis}")
     axis %= rank
     shapes = [part.shape for part in parts]
@@ -233,18 +234,18 @@ def _reshape(node: Node) -> tuple[Kernel, Shape]:
     return lambda codes: codes.reshape(-1, *node.made.shape[1:]), node.made.shape
 
 
-KERNELS: dict[int, tuple[str, int, Callable[[Node], tuple[Kernel, Shape]]]] = {
-    0: ("ADD", 2, _add),
-    1: ("AVERAGE_POOL_2D", 2, _average_pool_2d),
-    2: ("CONCATENATION", 2, _concatenation),
-    3: ("CONV_2D", 3, _conv_2d),
-    4: ("DEPTHWISE_CONV_2D", 3, _depthwise_conv_2d),
-    9: ("FULLY_CONNECTED", 12, _fully_connected),
-    17: ("MAX_POOL_2D", 2, _max_pool_2d),
-    22: ("RESHAPE", 1, _reshape),
-    40: ("MEAN", 2, _mean),
+KERNELS: dict[str, tuple[int, Callable[[Node], tuple[Kernel, Shape]]]] = {
+    "ADD": (2, _add),
+    "AVERAGE_POOL_2D": (2, _average_pool_2d),
+    "CONCATENATION": (2, _concatenation),
+    "CONV_2D": (3, _conv_2d),
+    "DEPTHWISE_CONV_2D": (3, _depthwise_conv_2d),
+    "FULLY_CONNECTED": (12, _fully_connected),
+    "MAX_POOL_2D": (2, _max_pool_2d),
+    "RESHAPE": (1, _reshape),
+    "MEAN": (2, _mean),
 }
-"""By BuiltinOperator: its name, the last version whose int8 case is the one here, its function."""
+"""By operator: the last version whose int8 case is the one here, and its function."""
 
 
 class _Grid(NamedTuple):
@@ -268,13 +269,12 @@ class _Grid(NamedTuple):
             yield (row, column), image[:, rows, columns]
 
 
-def _grid(node: Node, given: Tensor, size: Pair, dilation: int | None = None) -> _Grid:
-    """padding.h, ComputePaddingHeightWidth. `dilation`: the option's field, where the operator has it."""
-    # All operators with a window have padding and strides in the first fields.
-    padding, stride = node.option(0), (node.option(2, "i"), node.option(1, "i"))
+def _grid(node: Node, given: Tensor, size: Pair) -> _Grid:
+    """padding.h, ComputePaddingHeightWidth."""
+    padding, stride = node.options["Padding"], (node.options["StrideH"], node.options["StrideW"])
     if padding not in (_SAME, _VALID) or min(*stride, *size) < 1:
         raise ModelError(f"expected SAME or VALID, and from 1 up a stride and window, got {padding}, {stride}, {size}")
-    if dilation is not None and (node.option(dilation, "i", 1), node.option(dilation + 1, "i", 1)) != (1, 1):
+    if any(node.options.get(f"Dilation{axis}Factor", 1) != 1 for axis in "HW"):
         raise ModelError("expected a dilation of 1, got another")
     out, pads = [], []
     for length, step, span in zip(given.shape[1:3], stride, size, strict=True):
@@ -291,7 +291,7 @@ def _grid(node: Node, given: Tensor, size: Pair, dilation: int | None = None) ->
 def _pool(node: Node) -> tuple[Tensor, _Grid, Pair]:
     given = node.taken(rank=4)
     _check_scale(given, node.made)
-    return given, _grid(node, given, (node.option(4, "i"), node.option(3, "i"))), _limits(node, 5)
+    return given, _grid(node, given, (node.options["FilterHeight"], node.options["FilterWidth"])), _limits(node)
 
 
 def _check_scale(given: Tensor, made: Tensor) -> None:
@@ -302,9 +302,9 @@ def _check_scale(given: Tensor, made: Tensor) -> None:
         )
 
 
-def _limits(node: Node, field: int) -> Pair:
+def _limits(node: Node) -> Pair:
     """Return the least and the largest code. kernel_util.cc, CalculateActivationRangeQuantized."""
-    activation, zero = node.option(field), int(node.made.zero_point[0])
+    activation, zero = node.options[_ACTIVATION], int(node.made.zero_point[0])
     if activation not in (_NONE, _RELU, _RELU6):
         raise ModelError(f"expected the activation NONE, RELU or RELU6, got number {activation}")
     six = zero + math.floor(float(np.float32(6) / node.made.scale[0]) + 0.5)
@@ -341,9 +341,9 @@ def _centred(codes: Codes, given: Tensor, exact: type[np.floating[Any]]) -> Valu
     return centred
 
 
-def _finish(node: Node, sums: _Sums, rescale: Rescale, activation: int) -> Callable[[Values], Codes]:
-    """Return what makes codes of sums of products (..., channels). `activation`: the option's field."""
-    limits = _limits(node, activation)
+def _finish(node: Node, sums: _Sums, rescale: Rescale) -> Callable[[Values], Codes]:
+    """Return what makes codes of sums of products (..., channels)."""
+    limits = _limits(node)
 
     def finish(total: Values) -> Codes:
         return np.clip(rescale(total.astype(np.int64) + sums.bias) + node.made.zero_point, *limits).astype(np.int8)

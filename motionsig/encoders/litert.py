@@ -7,20 +7,21 @@ from typing import Any
 import numpy as np
 
 from motionsig.blocks import Quality
-from motionsig.encoders.host import Border, Codes, check_network
+from motionsig.encoders.host import Codes, Network, TensorSpec, check_network
 from motionsig.encoders.tflite import EDGETPU_OPERATOR
 from motionsig.errors import EncoderError, MissingExtraError, ModelError
 from motionsig.model_card import MODEL_NAME, ModelCard
 
 
-class LiteRtNetwork:
+class LiteRtNetwork(Network):
     """One interpreter, one thread: a window is too small a job to share."""
 
     def __init__(self, card: ModelCard) -> None:
         """Raise ModelError if the network is not the int8 one of the card, MissingExtraError without a runtime."""
         # Checked against the card before the runtime sees them: a damaged model can crash it or run wrongly.
         model = card.model_bytes()
-        runtime, interpreter_class, _ = load_runtime()
+        self.card = card
+        self._runtime, interpreter_class, _ = load_runtime()
         try:
             self._interpreter = interpreter_class(model_content=model, num_threads=1)
             self._interpreter.allocate_tensors()
@@ -30,14 +31,17 @@ class LiteRtNetwork:
                     f"{card.path / MODEL_NAME}: expected a model for the CPU, got one compiled for the Edge TPU; put "
                     "its twin here, and name the compiled file under compiled in the card"
                 ) from error
-            raise EncoderError(f"{card.path / MODEL_NAME}: {runtime} cannot run it: {error}") from error
+            raise EncoderError(f"{card.path / MODEL_NAME}: {self._runtime} cannot run it: {error}") from error
         (given,), (made,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        check_network(card, MODEL_NAME, border(given), border(made))
-        self._input, self._output, self._card = given["index"], made["index"], card
-        self.device = f"cpu ({runtime})"
+        check_network(card, MODEL_NAME, tensor_spec(given), tensor_spec(made))
+        self._input, self._output = given["index"], made["index"]
+
+    @property
+    def device(self) -> str:
+        return f"cpu ({self._runtime})"
 
     def run(self, inputs: Codes) -> tuple[Codes, int]:
-        codes, interpreter = np.empty((len(inputs), self._card.motion_dim), np.int8), self._interpreter
+        codes, interpreter = np.empty((len(inputs), self.card.motion_dim), np.int8), self._interpreter
         # A loop over windows, because the network is compiled for a batch of one: that is all an Edge TPU takes.
         try:
             for row, window in enumerate(inputs[:, None]):
@@ -45,11 +49,8 @@ class LiteRtNetwork:
                 interpreter.invoke()
                 codes[row] = interpreter.get_tensor(self._output)
         except (RuntimeError, ValueError) as error:
-            raise EncoderError(f"{self._card.path / MODEL_NAME}: the network failed on a window: {error}") from error
+            raise EncoderError(f"{self.card.path / MODEL_NAME}: the network failed on a window: {error}") from error
         return codes, Quality.CLEAR
-
-    def close(self) -> None:
-        """Do nothing: the interpreter goes with the object."""
 
 
 def load_runtime() -> tuple[str, Any, Any]:
@@ -78,7 +79,7 @@ def load_runtime() -> tuple[str, Any, Any]:
     return f"tflite-runtime {tflite_runtime.__version__}", Interpreter, load_delegate
 
 
-def border(tensor: dict[str, Any]) -> Border:
-    """Return what an interpreter tells of an input or output."""
+def tensor_spec(tensor: dict[str, Any]) -> TensorSpec:
+    """Return what an interpreter says of an input or output."""
     scale, zero_point = tensor["quantization"]
-    return Border(tensor["dtype"].__name__, tensor["shape"].tolist(), scale, zero_point)
+    return TensorSpec(tensor["dtype"].__name__, tensor["shape"].tolist(), scale, zero_point)

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import base64
 import errno
-import os
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from motionsig import files
 from motionsig.errors import MissingExtraError, ModelError
 
 if TYPE_CHECKING:
@@ -82,20 +82,15 @@ def read_plain(file: Path, most_bytes: int, *, forbidden: int = 0) -> bytes:
     Raises ModelError for a link, a pipe or another thing that is no file, for one larger than `most_bytes`, one that
     cannot be read, and one whose mode has any of the bits `forbidden`.
     """
-    # Without waiting, as a pipe without a writer would make us.
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        with open(file, "rb", opener=lambda name, _: os.open(name, flags)) as opened:
-            status = os.fstat(opened.fileno())
-            _check_mode(file, status.st_mode, forbidden)
-            if not stat.S_ISREG(status.st_mode):
-                raise ModelError(f"{file}: expected a file, got a folder, pipe or device")
-            content = opened.read(most_bytes + 1)
+        content, status = files.read_file(file, most_bytes, follow_links=False)
     except OSError as error:
-        got = "a symbolic link" if error.errno == errno.ELOOP else error.strerror
-        raise ModelError(f"{file}: expected a file, got: {got}") from error
-    if len(content) > most_bytes:
-        raise ModelError(f"{file}: expected at most {most_bytes:,} B, got {max(status.st_size, len(content)):,}")
+        expected = {
+            errno.EINVAL: "expected a file, got",
+            errno.EFBIG: f"expected at most {most_bytes:,} B, got",
+        }.get(error.errno or 0, "expected a file, got:")
+        raise ModelError(f"{file}: {expected} {error.strerror}") from error
+    _check_mode(file, status.st_mode, forbidden)
     return content
 
 

@@ -1,198 +1,317 @@
-"""Read what a small int8 network needs from a .tflite file: a FlatBuffer, without the flatbuffers package.
+"""Read what is in a .tflite file, whatever it holds: the network on its way to numpy's kernels, to lint, to a terminal.
 
-Nothing in the file is trusted: every offset is checked before it is followed, arrays are views of the file's own bytes,
-and counts are bounded, so damaged bytes cost one ModelError, neither memory nor time. Field numbers are their order in
-tflite/converter/schema/schema.fbs.
+The only reader of the format here. The package `tflite` has accessors generated from the schema, but they trust every
+offset and length that they meet, and the reference network must run where numpy is all there is; what it needs of a
+file is nearly what lint needs. So this reads both, with `flatbuffer`, and tests compare it with those accessors. Field
+numbers are their order in tflite/converter/schema/schema.fbs.
 """
 
 from __future__ import annotations
 
-import math
-import struct
+import errno
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from motionsig import files
+from motionsig.encoders.builtin_operators import NAMES
+from motionsig.encoders.flatbuffer import FlatBuffer, Table
 from motionsig.errors import ModelError
-
-MAX_ELEMENTS = 1 << 16
-"""Of one activation: 20 times what the shipped model needs, and a bound on the memory that damage can ask for."""
 
 EDGETPU_OPERATOR = "edgetpu-custom-op"
 """The custom operator into which edgetpu_compiler puts what the Edge TPU runs; nothing else knows it."""
 
-_MAX_ITEMS = 4096
-_MAX_RANK = 4
-_KINDS = {2: "int32", 9: "int8"}
+MAX_FILE_BYTES = 256 << 20
+"""Thirty times what an Edge TPU holds."""
+
+BATCH_RANK = 3
+"""From how many dimensions on the first is the batch; of two it may as well be the samples of a window."""
+
+_MAX_RANK = 64
+_MAX_NAME = 200
+_MAX_METADATA = 1024
+
+_KINDS = (
+    "float32", "float16", "int32", "uint8", "int64", "string", "bool", "int16", "complex64", "int8", "float64",
+    "complex128", "uint64", "resource", "variant", "uint32", "uint16", "int4", "bfloat16",
+)  # fmt: skip
+"""By TensorType."""
+
+
+class _Option(NamedTuple):
+    """An option's number in its table, its `struct` format and what it is where the file does not say."""
+
+    field: int
+    kind: str = "b"
+    default: int = 0
+
+
+_POOL = {
+    "Padding": _Option(0), "StrideW": _Option(1, "i"), "StrideH": _Option(2, "i"), "FilterWidth": _Option(3, "i"),
+    "FilterHeight": _Option(4, "i"), "FusedActivationFunction": _Option(5),
+}  # fmt: skip
+_OPTIONS: Mapping[str, Mapping[str, _Option]] = {
+    "ADD": {"FusedActivationFunction": _Option(0)},
+    "AVERAGE_POOL_2D": _POOL,
+    "CONCATENATION": {"Axis": _Option(0, "i"), "FusedActivationFunction": _Option(1)},
+    "CONV_2D": {
+        "Padding": _Option(0), "StrideW": _Option(1, "i"), "StrideH": _Option(2, "i"),
+        "FusedActivationFunction": _Option(3),
+        "DilationWFactor": _Option(4, "i", 1), "DilationHFactor": _Option(5, "i", 1),
+    },
+    "DEPTHWISE_CONV_2D": {
+        "Padding": _Option(0), "StrideW": _Option(1, "i"), "StrideH": _Option(2, "i"),
+        "FusedActivationFunction": _Option(4),
+        "DilationWFactor": _Option(5, "i", 1), "DilationHFactor": _Option(6, "i", 1),
+    },
+    "FULLY_CONNECTED": {"FusedActivationFunction": _Option(0), "WeightsFormat": _Option(1)},
+    "MAX_POOL_2D": _POOL,
+    "MEAN": {"KeepDims": _Option(0)},
+    "PACK": {"Axis": _Option(1, "i")},
+    "STRIDED_SLICE": {"EllipsisMask": _Option(2, "i"), "NewAxisMask": _Option(3, "i")},
+}  # fmt: skip
+"""By operator: the options that the kernels need, or on which it depends whether the Edge TPU takes the operator."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """An activation, or a constant where `data` is an array of `shape`.
+    """One tensor. shape: what is allocated; signature: the same with -1 where it may change, empty if nothing may.
 
-    scale, zero_point: (1,), or one per slice along `axis`; empty where the tensor is not quantised.
+    type: TensorType. scale, zero_point: one, or one per slice along `axis`; empty where it is not quantised. data: its
+    bytes, empty for an activation.
     """
 
-    kind: str
+    name: str
+    type: int
     shape: tuple[int, ...]
+    signature: tuple[int, ...]
     scale: NDArray[np.float32]
     zero_point: NDArray[np.int64]
     axis: int
-    data: NDArray[np.int8] | NDArray[np.int32] | None
+    data: NDArray[np.uint8]
+    sparse: bool
 
+    @property
+    def kind(self) -> str:
+        """The type's name."""
+        return _KINDS[self.type] if 0 <= self.type < len(_KINDS) else f"type {self.type}"
 
-class Table(NamedTuple):
-    """A FlatBuffers table at `place` in `file`: fields by number, each absent or somewhere behind an offset."""
+    @property
+    def constant(self) -> bool:
+        return len(self.data) > 0
 
-    file: bytes
-    place: int
-
-    def number(self, field: int, kind: str, default: int = 0) -> int:
-        """Return a scalar of a `struct` format."""
-        place = self._field(field)
-        return _number(self.file, place, kind) if place else default
-
-    def numbers(self, field: int, kind: str) -> NDArray[Any]:
-        """Return a vector of scalars of a numpy type as a view; empty if absent."""
-        place = self._field(field)
-        if not place:
-            return np.empty(0, kind)
-        start = place + _number(self.file, place, "I")
-        count, size = _number(self.file, start, "I"), np.dtype(kind).itemsize
-        if count * size > len(self.file) - start - 4:
-            raise ModelError(f"expected a vector of {count} x {size} bytes at offset {start}, got the end of the file")
-        return np.frombuffer(self.file, np.dtype(kind).newbyteorder("<"), count, start + 4)
-
-    def table(self, field: int) -> Table | None:
-        place = self._field(field)
-        return Table(self.file, place + _number(self.file, place, "I")) if place else None
-
-    def tables(self, field: int) -> list[Table]:
-        offsets = self.numbers(field, "u4")
-        if len(offsets) > _MAX_ITEMS:
-            raise ModelError(f"expected at most {_MAX_ITEMS} items in a list, got {len(offsets)}")
-        if not len(offsets):
-            return []
-        place = self._field(field)
-        start = place + _number(self.file, place, "I") + 4
-        return [Table(self.file, start + 4 * row + int(offset)) for row, offset in enumerate(offsets)]
-
-    def _field(self, field: int) -> int:
-        """Return the place of a field's content, 0 if absent."""
-        entries = self.place - _number(self.file, self.place, "i")
-        entry = 4 + 2 * field
-        if entry + 2 > _number(self.file, entries, "H"):
-            return 0
-        offset = _number(self.file, entries + entry, "H")
-        return self.place + offset if offset else 0
-
-
-class Operator(NamedTuple):
-    """`code` is a BuiltinOperator; inputs and outputs index the model's tensors, an absent input is -1.
-
-    custom: the name of an operator that is not TFLite's own, empty for the others.
-    """
-
-    code: int
-    version: int
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    options: Table | None
-    custom: str
+    @property
+    def dynamic(self) -> bool:
+        return min((*self.shape, *self.signature), default=1) < 0
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
-    """One graph. input, output: the indices of its only input and its only output."""
+class Operator:
+    """One operator. inputs, outputs: indices of its subgraph's tensors, -1 for an input left out.
+
+    name: TFLite's, or the custom operator's own. options: those of `_OPTIONS`, by the names of the schema's accessors.
+    """
+
+    index: int
+    name: str
+    custom: bool
+    version: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: Mapping[str, int]
+    custom_options: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Subgraph:
+    """Tensors and the operators between them, in the order in which they run."""
 
     tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
-    input: int
-    output: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    @cached_property
+    def batch(self) -> int:
+        shapes = [self.tensors[index].shape for index in self.inputs]
+        return max((1, *(shape[0] for shape in shapes if len(shape) >= BATCH_RANK)))
+
+    @cached_property
+    def makers(self) -> dict[int, Operator]:
+        """Which operator makes each tensor."""
+        return {index: operator for operator in self.operators for index in operator.outputs}
+
+    def given(self, operator: Operator) -> list[Tensor]:
+        """Return its inputs, without those left out."""
+        return [self.tensors[index] for index in operator.inputs if index >= 0]
+
+    def made(self, operator: Operator) -> list[Tensor]:
+        """Return its outputs."""
+        return [self.tensors[index] for index in operator.outputs]
 
 
-def read_model(file: bytes) -> Model:
-    """Return the graph in a .tflite file's bytes.
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A .tflite file. metadata: by name."""
 
-    Raises ModelError for what is none, is damaged where it matters, or has more than one graph, input or output.
+    subgraphs: tuple[Subgraph, ...]
+    metadata: Mapping[str, bytes]
+
+    @property
+    def operators(self) -> Iterator[Operator]:
+        return (operator for subgraph in self.subgraphs for operator in subgraph.operators)
+
+    @property
+    def edgetpu_operators(self) -> list[Operator]:
+        """Those that edgetpu_compiler made; none in a file that is not compiled."""
+        return [operator for operator in self.operators if operator.custom and operator.name == EDGETPU_OPERATOR]
+
+    @property
+    def min_runtime_version(self) -> str | None:
+        """The oldest TFLite that has every operator's version, as its converter wrote it."""
+        stated = self.metadata.get("min_runtime_version", b"").rstrip(b"\0")
+        return printable(stated.decode("ascii", "replace")) or None
+
+    @property
+    def constants(self) -> list[Tensor]:
+        """One tensor for each content, because several may share one."""
+        tensors = (tensor for subgraph in self.subgraphs for tensor in subgraph.tensors if tensor.constant)
+        return list({id(tensor.data): tensor for tensor in tensors}.values())
+
+
+def printable(text: str) -> str:
+    """Return foreign text as one line that steers no terminal."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def read_model_file(path: Path) -> bytes:
+    """Return the bytes of a file that may be a .tflite file.
+
+    Raises ModelError for what is no file (a pipe, a device) or larger than MAX_FILE_BYTES, OSError where it is not
+    there or cannot be read.
     """
-    if file[4:8] != b"TFL3":
-        raise ModelError(f"expected a .tflite file with TFL3 at offset 4, got {file[4:8]!r}")
-    root = Table(file, _number(file, 0, "I"))
-    graphs, buffers = root.tables(2), root.tables(4)
-    if len(graphs) != 1:
-        raise ModelError(f"expected one graph, got {len(graphs)}")
-    codes = [
-        # The first field is what the second was before there were more than 127 operators.
-        (max(code.number(0, "b"), code.number(3, "i")), code.number(2, "i", 1), code.numbers(1, "u1"))
-        for code in root.tables(1)
-    ]
+    try:
+        return files.read_file(path, MAX_FILE_BYTES)[0]
+    except OSError as error:
+        got = {errno.EINVAL: "a pipe or device", errno.EFBIG: error.strerror}.get(error.errno or 0)
+        if got is None:
+            raise
+        raise ModelError(f"{path}: expected a file of at most {MAX_FILE_BYTES >> 20} MiB, got {got}") from error
+
+
+def read_graph(file: bytes, name: object = "model") -> Graph:
+    """Return what is in a .tflite file's bytes, with contents of constants as views of them.
+
+    name: what errors call the file. Raises ModelError for what is no .tflite file or is damaged.
+    """
+    try:
+        if file[4:8] != b"TFL3":
+            raise ModelError(f"expected a .tflite file with TFL3 at offset 4, got {file[4:8]!r}")
+        return _graph(FlatBuffer(file))
+    except ModelError as error:
+        raise ModelError(f"{name}: {error}") from error
+
+
+def _graph(buffer: FlatBuffer) -> Graph:
+    root = buffer.root()
+    contents = [_content(buffer, table) for table in root.tables(4)]
+    codes = [_code(table) for table in root.tables(1)]
+    subgraphs = tuple(_subgraph(table, contents, codes) for table in root.tables(2))
+    metadata = {}
+    for entry in root.tables(6):
+        stated = _at(contents, entry.number(1, "I"), "buffers")[:_MAX_METADATA]
+        buffer.spend(_MAX_METADATA)
+        metadata[_text(entry, 0)] = stated.tobytes()
+    return Graph(subgraphs, metadata)
+
+
+def _content(buffer: FlatBuffer, table: Table) -> NDArray[np.uint8]:
+    # Models beyond 2 GB keep contents behind the FlatBuffer; 1 stands for content that is left out of the file.
+    offset, size = table.number(1, "Q"), table.number(2, "Q")
+    if offset <= 1:
+        return table.array(0, "u1")
+    if offset + size > len(buffer.content):
+        raise ModelError(f"expected {size} bytes at offset {offset}, got a file of {len(buffer.content)}")
+    return np.frombuffer(buffer.content, np.uint8, size, offset)
+
+
+def _code(table: Table) -> tuple[str, bool, int]:
+    # The first field is what the second was before there were more than 127 operators.
+    number, version = max(table.number(0, "b"), table.number(3, "i")), table.number(2, "i", 1)
+    name = NAMES[number] if 0 <= number < len(NAMES) else f"OPERATOR_{number}"
+    return (_text(table, 1), True, version) if name == "CUSTOM" else (name, False, version)
+
+
+def _subgraph(table: Table, contents: Sequence[NDArray[np.uint8]], codes: Sequence[tuple[str, bool, int]]) -> Subgraph:
     tensors = []
-    for index, table in enumerate(graphs[0].tables(0)):
+    for index, each in enumerate(table.tables(0)):
         try:
-            tensors.append(_tensor(table, buffers))
+            tensors.append(_tensor(each, contents))
         except ModelError as error:
             raise ModelError(f"tensor {index}: {error}") from error
-    operators = [_operator(index, table, codes, len(tensors)) for index, table in enumerate(graphs[0].tables(3))]
-    ends = [_indices(graphs[0], field, len(tensors), 0) for field in (1, 2)]
-    if [len(end) for end in ends] != [1, 1]:
-        raise ModelError(f"expected one input and one output, got {len(ends[0])} and {len(ends[1])}")
-    return Model(tuple(tensors), tuple(operators), ends[0][0], ends[1][0])
+    operators = tuple(_operator(index, each, codes, len(tensors)) for index, each in enumerate(table.tables(3)))
+    inputs, outputs = (_indices(table, field, len(tensors), 0) for field in (1, 2))
+    return Subgraph(tuple(tensors), operators, inputs, outputs)
 
 
-def _tensor(table: Table, buffers: list[Table]) -> Tensor:
-    number, buffer = table.number(1, "b"), table.number(2, "I")
-    if number not in _KINDS:
-        raise ModelError(f"expected int8 or int32 (type 9 or 2), got type {number}")
-    shape, signature = table.numbers(0, "i4").tolist(), table.numbers(7, "i4").tolist()
-    if len(shape) > _MAX_RANK or min(shape, default=1) < 1 or -1 in signature or table.table(6):
-        raise ModelError(f"expected a dense, fixed shape of at most {_MAX_RANK} dimensions, got {signature or shape}")
-    quantization = table.table(4)
+def _tensor(table: Table, contents: Sequence[NDArray[np.uint8]]) -> Tensor:
+    # Counted before they are read, because a shape costs more than its bytes.
+    rank = max(len(table.array(field, "i4")) for field in (0, 7))
+    if rank > _MAX_RANK:
+        raise ModelError(f"expected shapes of at most {_MAX_RANK} dimensions, got {rank}: it is damaged")
     scale, zero_point, axis = np.empty(0, np.float32), np.empty(0, np.int64), 0
-    if quantization:
-        scale, zero_point = quantization.numbers(2, "f4"), quantization.numbers(3, "i8")
+    if quantization := table.table(4):
+        scale, zero_point = quantization.array(2, "f4"), quantization.array(3, "i8")
         axis = quantization.number(6, "i")
-    in_range = np.all((scale > 1e-12) & (scale < 1e12)) and np.all((zero_point >= -128) & (zero_point <= 127))
-    if len(scale) != len(zero_point) or not in_range:
-        raise ModelError(f"expected scales > 0, each with a zero point in int8, got {scale[:4]} with {zero_point[:4]}")
-    if buffer >= len(buffers):
-        raise ModelError(f"expected one of {len(buffers)} buffers, got {buffer}")
-    if buffers[buffer].number(1, "Q") > 1:
-        raise ModelError("expected its data in the model, got an offset behind it")
-    content, kind = buffers[buffer].numbers(0, "u1"), _KINDS[number]
-    size = math.prod(shape)
-    if not len(content):
-        if size > MAX_ELEMENTS:
-            raise ModelError(f"expected at most {MAX_ELEMENTS} elements in an activation, got {shape}")
-        return Tensor(kind, tuple(shape), scale, zero_point, axis, None)
-    if len(content) != size * np.dtype(kind).itemsize:
-        raise ModelError(f"expected {shape} of {kind}, got {len(content)} bytes")
-    data = content.view(np.dtype(kind).newbyteorder("<")).reshape(shape)
-    return Tensor(kind, tuple(shape), scale, zero_point, axis, data)
+    return Tensor(
+        name=_text(table, 3),
+        type=table.number(1, "b"),
+        shape=table.integers(0),
+        signature=table.integers(7),
+        scale=scale,
+        zero_point=zero_point,
+        axis=axis,
+        data=_at(contents, table.number(2, "I"), "buffers"),
+        sparse=table.table(6) is not None,
+    )
 
 
-def _operator(index: int, table: Table, codes: list[tuple[int, int, NDArray[Any]]], tensors: int) -> Operator:
-    code = table.number(0, "I")
-    if code >= len(codes):
-        raise ModelError(f"operator {index}: expected one of {len(codes)} operator codes, got {code}")
-    inputs, outputs = _indices(table, 1, tensors, -1), _indices(table, 2, tensors, 0)
-    number, version, custom = codes[code]
-    return Operator(number, version, inputs, outputs, table.table(4), bytes(custom).decode("ascii", "replace"))
+def _operator(index: int, table: Table, codes: Sequence[tuple[str, bool, int]], tensors: int) -> Operator:
+    name, custom, version = _at(codes, table.number(0, "I"), "operator codes")
+    known = {} if custom else _OPTIONS.get(name, {})
+    stated = table.table(4) if known else None
+    return Operator(
+        index=index,
+        name=name,
+        custom=custom,
+        version=version,
+        inputs=_indices(table, 1, tensors, -1),
+        outputs=_indices(table, 2, tensors, 0),
+        options={option: stated.number(*place) if stated else place.default for option, place in known.items()},
+        custom_options=table.data(5),
+    )
 
 
 def _indices(table: Table, field: int, tensors: int, lowest: int) -> tuple[int, ...]:
-    indices = table.numbers(field, "i4").tolist()
-    if len(indices) > _MAX_ITEMS or min(indices, default=0) < lowest or max(indices, default=0) >= tensors:
+    indices = table.integers(field)
+    if min(indices, default=0) < lowest or max(indices, default=-1) >= tensors:
         raise ModelError(f"expected indices of {tensors} tensors, got {indices[:8]}")
-    return tuple(indices)
+    return indices
 
 
-def _number(file: bytes, place: int, kind: str) -> int:
-    size = struct.calcsize(f"<{kind}")
-    # Unchecked, a negative place would count from the end.
-    if not 0 <= place <= len(file) - size:
-        raise ModelError(f"expected {size} bytes at offset {place}, got a file of {len(file)}")
-    value: int = struct.unpack_from(f"<{kind}", file, place)[0]
-    return value
+def _text(table: Table, field: int) -> str:
+    return printable(table.data(field)[:_MAX_NAME].decode("utf-8", "replace"))
+
+
+_T = TypeVar("_T")
+
+
+def _at(items: Sequence[_T], index: int, what: str) -> _T:
+    if index >= len(items):
+        raise ModelError(f"expected one of {len(items)} {what}, got {index}")
+    return items[index]

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from motionsig import open_encoder
-from motionsig.encoders.compiling.graph import read_graph
 from motionsig.encoders.compiling.lint import lint
+from motionsig.encoders.tflite import read_graph
 from motionsig.model_card import GOLDEN_NAME, MODEL_NAME
 from scripts.train import data, describe, golden, network
 from scripts.train.material import lessons_of, read_material

@@ -17,11 +17,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from compiler_logs import BAD_FORMS, GOOD, ON_CPU, STREAMED, stand_in
-from made_models import Made, compiled_from, program, sensor_network
+from made_models import Made, compiled_from, ends_of, program, sensor_network
 
 from motionsig.cli import main
 from motionsig.encoders import open_encoder, shipped_models
-from motionsig.encoders.compiling.graph import read_graph
 from motionsig.model_card import CARD_NAME, MODEL_NAME, load_card
 
 NETWORK = sensor_network()
@@ -29,14 +28,8 @@ COMPILED_NAME = "encoder_int8_edgetpu.tflite"
 
 
 def compiled_twin(options=None):
-    """What stands for the shipped model compiled: its borders, around an operator that does nothing."""
-    graph = read_graph((shipped_models()["motion64"] / MODEL_NAME).read_bytes()).subgraphs[0]
-    made = Made()
-    ends = [graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]]
-    for end in ends:
-        made.tensor(end.shape, "INT8", end.scale, int(end.zero_point[0]))
-    made.ends([0], [1])
-    return compiled_from(made, options)
+    """What stands for the shipped model compiled: its ends, around an operator that does nothing."""
+    return compiled_from(ends_of((shipped_models()["motion64"] / MODEL_NAME).read_bytes()), options)
 
 
 COMPILED, OTHER = compiled_twin(), compiled_twin(program(13))

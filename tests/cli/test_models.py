@@ -118,16 +118,14 @@ def test_what_is_no_file_is_refused(tmp_path, capsys):
         assert "got a pipe or device" in capsys.readouterr().err
 
 
-def test_without_the_package_tflite_the_card_is_shown_and_the_rest_named(tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tflite", None)
-    text = shown(capsys, "motion64")
-    assert "fingerprint" in text and "limits:" in text
-    assert "network: left out; " in text and "motionsig[compile]" in text
-    assert json.loads(shown(capsys, "motion64", "--json"))["networks"] is None
+def test_no_extra_is_needed(tmp_path, capsys, monkeypatch):
     file = tmp_path / "m.tflite"
-    file.write_bytes(sensor_network().file())
-    assert main(["models", str(file)]) == 1
-    assert "motionsig[compile]" in capsys.readouterr().err
+    file.write_bytes(compiled_from(sensor_network(), program(13)))
+    for name in ("tflite", "flatbuffers"):
+        monkeypatch.setitem(sys.modules, name, None)
+    text = shown(capsys, "motion64")
+    assert "fingerprint" in text and "limits:" in text and "5 x CONV_2D v3" in text
+    assert "runtime 13 or newer" in shown(capsys, file)
 
 
 @pytest.mark.parametrize("name", ["no such model", "junk.tflite", "", "folder"])

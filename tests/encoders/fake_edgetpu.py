@@ -20,9 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import flatbuffers
 import numpy as np
-import tflite
+from made_models import FAKE, compiled_from, ends_of
 from numpy.typing import NDArray
 
 from motionsig.encoders import shipped_models
@@ -32,9 +31,6 @@ COMPILED_NAME = "fake_compiled.tflite"
 LIBRARY_NAME = "libedgetpu.so.1"
 RUNTIME_VERSION = 14
 """LIBRARY_VERSION of fake_edgetpu.c."""
-
-_CUSTOM_OP = "edgetpu-custom-op"
-_FAKE = "motionsig's test fixture: FAKE, not compiled, runs on no Edge TPU"
 
 
 class Counts(NamedTuple):
@@ -89,33 +85,8 @@ def compiled_like(twin: bytes) -> bytes:
 
     The operator's options are a sentence in place of a program, and no hardware would take them.
     """
-    graph = tflite.Model.GetRootAs(twin).Subgraphs(0)
-    builder = flatbuffers.Builder(1024)
-    borders = (graph.Tensors(graph.Inputs(0)), graph.Tensors(graph.Outputs(0)))
-    tensors = _offsets(builder, [_tensor(builder, border) for border in borders])
-    inputs, outputs = (builder.CreateNumpyVector(np.array([index], np.int32)) for index in (0, 1))
-    operators = _offsets(builder, [_operator(builder, inputs, outputs)])
-    name = builder.CreateString("main")
-    tflite.SubGraphStart(builder)
-    tflite.SubGraphAddTensors(builder, tensors)
-    tflite.SubGraphAddInputs(builder, inputs)
-    tflite.SubGraphAddOutputs(builder, outputs)
-    tflite.SubGraphAddOperators(builder, operators)
-    tflite.SubGraphAddName(builder, name)
-    subgraphs = _offsets(builder, [tflite.SubGraphEnd(builder)])
-    codes = _offsets(builder, [_operator_code(builder)])
-    # By the schema the first buffer is empty; tensors without constant data point to it.
-    tflite.BufferStart(builder)
-    buffers = _offsets(builder, [tflite.BufferEnd(builder)])
-    description = builder.CreateString(_FAKE)
-    tflite.ModelStart(builder)
-    tflite.ModelAddVersion(builder, 3)
-    tflite.ModelAddOperatorCodes(builder, codes)
-    tflite.ModelAddSubgraphs(builder, subgraphs)
-    tflite.ModelAddDescription(builder, description)
-    tflite.ModelAddBuffers(builder, buffers)
-    builder.Finish(tflite.ModelEnd(builder), b"TFL3")
-    return bytes(builder.Output())
+    file: bytes = compiled_from(ends_of(twin), FAKE.encode())
+    return file
 
 
 def fake_model(folder: Path, model: str = "motion64") -> Path:
@@ -163,47 +134,3 @@ def runtime() -> Any:
     except ImportError:
         from tflite_runtime import interpreter
     return interpreter
-
-
-def _tensor(builder: flatbuffers.Builder, twin: Any) -> int:
-    name = builder.CreateString(twin.Name())
-    shape = builder.CreateNumpyVector(twin.ShapeAsNumpy())
-    scale = builder.CreateNumpyVector(twin.Quantization().ScaleAsNumpy())
-    zero_point = builder.CreateNumpyVector(twin.Quantization().ZeroPointAsNumpy())
-    tflite.QuantizationParametersStart(builder)
-    tflite.QuantizationParametersAddScale(builder, scale)
-    tflite.QuantizationParametersAddZeroPoint(builder, zero_point)
-    quantization = tflite.QuantizationParametersEnd(builder)
-    tflite.TensorStart(builder)
-    tflite.TensorAddShape(builder, shape)
-    tflite.TensorAddType(builder, twin.Type())
-    tflite.TensorAddName(builder, name)
-    tflite.TensorAddQuantization(builder, quantization)
-    return tflite.TensorEnd(builder)
-
-
-def _operator(builder: flatbuffers.Builder, inputs: int, outputs: int) -> int:
-    options = builder.CreateByteVector(_FAKE.encode())
-    tflite.OperatorStart(builder)
-    tflite.OperatorAddInputs(builder, inputs)
-    tflite.OperatorAddOutputs(builder, outputs)
-    tflite.OperatorAddCustomOptions(builder, options)
-    return tflite.OperatorEnd(builder)
-
-
-def _operator_code(builder: flatbuffers.Builder) -> int:
-    name = builder.CreateString(_CUSTOM_OP)
-    tflite.OperatorCodeStart(builder)
-    tflite.OperatorCodeAddDeprecatedBuiltinCode(builder, tflite.BuiltinOperator.CUSTOM)
-    tflite.OperatorCodeAddBuiltinCode(builder, tflite.BuiltinOperator.CUSTOM)
-    tflite.OperatorCodeAddCustomCode(builder, name)
-    tflite.OperatorCodeAddVersion(builder, 1)
-    return tflite.OperatorCodeEnd(builder)
-
-
-def _offsets(builder: flatbuffers.Builder, tables: list[int]) -> int:
-    """Write a vector of tables."""
-    builder.StartVector(4, len(tables), 4)
-    for table in reversed(tables):
-        builder.PrependUOffsetTRelative(table)
-    return builder.EndVector()

@@ -1,6 +1,6 @@
-"""Models made to order, through the builders of the PyPI package `tflite`: for lint, inspection and compiling.
+"""Models made to order, through the builders of the PyPI package `tflite`, which are generated from the schema.
 
-None of them is meant to run. What stands for an Edge TPU program holds numbers where libedgetpu's schema has them, and
+What stands for an Edge TPU program holds numbers where libedgetpu's schema has them, and
 no instruction; its description says that it is a fake.
 """
 
@@ -8,6 +8,8 @@ import flatbuffers
 import numpy as np
 import tflite
 from flatbuffers import flexbuffers
+
+from motionsig.encoders.tflite import read_graph
 
 FAKE = "motionsig's test fixture: FAKE, not compiled, runs on no Edge TPU"
 
@@ -25,7 +27,7 @@ class Made:
         self.subgraphs.append((self.tensors, self.operators, [], []))
 
     def tensor(self, shape, kind="INT8", scale=0.02, zero_point=0, data=None, **fields):
-        """Scale None: not quantised. fields: signature."""
+        """Scale None: not quantised. fields: name, signature, axis."""
         buffer = 0
         if data is not None:
             buffer = len(self.buffers)
@@ -118,13 +120,19 @@ class _Writer:
         return self.table("SubGraph", Tensors=places, Operators=steps, Inputs=ends[0], Outputs=ends[1])
 
     def tensor(self, number, tensor):
-        name, shape = self.builder.CreateString(f"tensor {number}"), self.numbers(tensor["shape"], "<i4")
+        name = self.builder.CreateString(tensor.get("name", f"tensor {number}"))
+        shape = self.numbers(tensor["shape"], "<i4")
         signature = self.numbers(tensor["signature"], "<i4") if "signature" in tensor else None
         quantization = None
         if tensor["scale"] is not None:
             scale = np.atleast_1d(tensor["scale"])
             parts = self.numbers(scale, "<f4"), self.numbers(np.full(scale.shape, tensor["zero"]), "<i8")
-            quantization = self.table("QuantizationParameters", Scale=parts[0], ZeroPoint=parts[1])
+            quantization = self.table(
+                "QuantizationParameters",
+                Scale=parts[0],
+                ZeroPoint=parts[1],
+                QuantizedDimension=tensor.get("axis"),
+            )
         return self.table(
             "Tensor",
             Shape=shape, Type=getattr(tflite.TensorType, tensor["kind"]), Buffer=tensor["buffer"], Name=name,
@@ -214,8 +222,18 @@ def _executable(kind, parameter_bytes):
     return bytes(builder.Output())
 
 
+def ends_of(file):
+    """A model with the input and the output of a .tflite file, and nothing between them: for `compiled_from`."""
+    made, graph = Made(), read_graph(file).subgraphs[0]
+    for index in (graph.inputs[0], graph.outputs[0]):
+        end = graph.tensors[index]
+        made.tensor(end.shape, "INT8", end.scale, int(end.zero_point[0]), name=end.name)
+    made.ends([0], [1])
+    return made
+
+
 def compiled_from(made, custom_options=None, on_cpu=False, **last):
-    """A file with the borders of `made` around one edgetpu-custom-op; last: what the output has otherwise."""
+    """A file with the ends of `made` around one edgetpu-custom-op; last: what the output has otherwise."""
     graph = Made(FAKE)
     first, end = made.tensors[made.subgraphs[0][2][0]], made.tensors[made.subgraphs[0][3][0]]
     graph.tensors += [first | {"buffer": 0}, end | {"buffer": 0} | last]

@@ -25,9 +25,10 @@ import pytest
 
 from motionsig.blocks import Quality, WindowBatch
 from motionsig.encoders import find_model, open_encoder
-from motionsig.encoders.edgetpu import AutoNetwork, EdgeTpuNetwork, Limits, _Starts, choice
+from motionsig.encoders.edgetpu import AutoNetwork, EdgeTpuNetwork, Limits, choice
 from motionsig.encoders.edgetpu.choice import Choice
 from motionsig.encoders.edgetpu.presence import edgetpus
+from motionsig.encoders.edgetpu.starts import Starts
 from motionsig.encoders.host import HostEncoder
 from motionsig.encoders.litert import LiteRtNetwork
 from motionsig.errors import EncoderError, ModelError
@@ -758,7 +759,7 @@ def test_an_interrupted_start_is_no_standstill(control, model, root, data, twin)
 
 
 def test_pauses_grow_up_to_a_bound_and_end_with_another_device():
-    starts = _Starts(Limits(retry_s=0.5, starts=10_000, per_s=600.0))
+    starts = Starts(Limits(retry_s=0.5, starts=10_000, per_s=600.0))
     pauses = []
     for _ in range(2000):
         starts.add()
@@ -770,7 +771,7 @@ def test_pauses_grow_up_to_a_bound_and_end_with_another_device():
 
 
 def test_so_many_starts_are_allowed_in_a_time():
-    starts = _Starts(Limits(retry_s=0.0, starts=3, per_s=0.3))
+    starts = Starts(Limits(retry_s=0.0, starts=3, per_s=0.3))
     for _ in range(3):
         assert not starts.spent and starts.wait_s() == 0
         starts.add()

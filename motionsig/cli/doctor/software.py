@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from motionsig.cli.doctor.findings import Finding, Mark, is_raspberry_pi, text_of
-from motionsig.cli.doctor.trying import DEADLINE_S, command, tried
+from motionsig.encoders.trial import DEADLINE_S, command, run_trial
 
-GOLDEN = 'trying.tell_golden("cpu")'
+GOLDEN = 'motionsig.encoders.trial.report_golden("cpu")'
 
 REFERENCE = "--device reference runs the network in numpy alone"
 
@@ -142,7 +142,7 @@ def wheels(interpreter: Interpreter) -> Finding:
 
 def runtime(interpreter: Interpreter, path: Sequence[str], deadline_s: float = DEADLINE_S) -> Finding:
     """Run the shipped model's golden windows in a child that imports from `path`."""
-    fits, told = fitting(interpreter), tried("the inference runtime", GOLDEN, path, deadline_s)
+    fits, told = fitting(interpreter), run_trial("the inference runtime", GOLDEN, path, deadline_s)
     if "died" in told:
         again = f"pip install --force-reinstall --no-deps {fits[0].package}" if fits else "pip uninstall tflite-runtime"
         return Finding(Mark.WRONG, told["died"], f"{sys.executable} -m {again}; until then {REFERENCE}")

@@ -13,19 +13,14 @@ from typing import Any
 from motionsig.cli.models import changing, showing
 from motionsig.encoders.signing import KEYS_FOLDER
 
+_ACTIONS = ("show", "install", "rollback", "sign")
 
-class _Actions(argparse._SubParsersAction):  # type: ignore[type-arg]
-    """The actions; a word that is none of them is a model to show."""
 
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        words: Sequence[str] = values
-        super().__call__(parser, namespace, words if words[0] in self._name_parser_map else ["show", *words])
+def completed(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line with the action `show` put in where a model stands in an action's place."""
+    places = [place for place, word in enumerate(words) if not word.startswith("-")][:2]
+    shown = len(places) == 2 and words[places[0]] == "models" and words[places[1]] not in _ACTIONS
+    return [*words[: places[1]], "show", *words[places[1] :]] if shown else list(words)
 
 
 def add_to(commands: Any) -> None:
@@ -35,8 +30,7 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="the same as JSON; without NAME, all cards")
     parser.set_defaults(command=lambda options: showing.show_all(as_json=options.json))
-    actions = parser.add_subparsers(action=_Actions, metavar="NAME|PATH|ACTION")
-    actions.choices = None  # what is no action is a model
+    actions = parser.add_subparsers(metavar="NAME|PATH|ACTION")
     _add_show(actions)
     _add_install(actions)
     _add_rollback(actions)

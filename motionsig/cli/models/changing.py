@@ -9,11 +9,13 @@ from pathlib import Path
 
 from motionsig.encoders import installing
 from motionsig.encoders.compiling.compiler import check_twin
-from motionsig.encoders.compiling.graph import printable, read_graph
 from motionsig.encoders.compiling.lint import lint
 from motionsig.encoders.signing import SIGNATURE_NAME, signer
 from motionsig.encoders.signing import sign as signature_of
+from motionsig.encoders.tflite import printable, read_graph
+from motionsig.encoders.trial import DEADLINE_S, run_trial
 from motionsig.errors import EncoderError, MissingExtraError, ModelError
+from motionsig.files import replace_file
 from motionsig.model_card import CARD_NAME, MODEL_NAME
 
 
@@ -55,10 +57,8 @@ def sign(options: argparse.Namespace) -> int:
     package = installing.read_package([options.folder])
     signature = signature_of(package.files[CARD_NAME], options.key)
     place = options.folder / SIGNATURE_NAME
-    beside = options.folder / f".{SIGNATURE_NAME}"
     try:
-        beside.write_bytes(signature)
-        beside.replace(place)
+        replace_file(place, signature)
     except OSError as error:
         raise ModelError(f"{place}: expected to write a signature, got: {error.strerror}") from error
     _say("signed", f"{place}, for version {package.card.version} of {package.card.name}")
@@ -76,7 +76,7 @@ def _signer(package: installing.Package, keys: Path) -> Path:
 
 
 def _compiled(package: installing.Package) -> Iterator[str]:
-    """Hold the file compiled for the Edge TPU against its twin, if there is one; yield what is to be said of it.
+    """Check the file compiled for the Edge TPU against its twin, if there is one; yield what is to be said of it.
 
     What lint finds is no reason to refuse: the compiler took the model, and where the two disagree it is right.
     """
@@ -84,11 +84,7 @@ def _compiled(package: installing.Package) -> Iterator[str]:
     if not compiled:
         return
     twin = package.files[MODEL_NAME]
-    try:
-        check_twin(twin, package.files[compiled.file], allow_cpu=True)
-    except MissingExtraError as error:
-        yield f"{compiled.file}, not looked into: {error}"
-        return
+    check_twin(twin, package.files[compiled.file], allow_cpu=True)
     yield f"{compiled.file}: of the same inputs and outputs as {MODEL_NAME}"
     for finding in lint(read_graph(twin, MODEL_NAME)):
         yield str(finding)
@@ -96,19 +92,17 @@ def _compiled(package: installing.Package) -> Iterator[str]:
 
 def _try(folder: Path) -> None:
     """Run the golden windows through the model in `folder`, in a child process with a deadline."""
-    # Only here, because it brings all that the doctor looks at.
-    from motionsig.cli.doctor.trying import DEADLINE_S, tried
-
-    told = tried("the model", f"trying.tell_golden('cpu', {str(folder)!r})", sys.path, DEADLINE_S)
-    if "missing" in told:
-        raise MissingExtraError(told["missing"])
-    trouble = told.get("died") or told.get("failed")
+    call = f"motionsig.encoders.trial.report_golden('cpu', {str(folder)!r})"
+    reported = run_trial("the model", call, sys.path, DEADLINE_S)
+    if "missing" in reported:
+        raise MissingExtraError(reported["missing"])
+    trouble = reported.get("died") or reported.get("failed")
     if trouble:
         raise EncoderError(f"the golden windows: expected codes, got: {trouble}")
-    worst, tolerance = told["worst"], told["tolerance"]
+    worst, tolerance = reported["worst"], reported["tolerance"]
     if worst > tolerance:
         raise ModelError(f"the golden windows: expected codes at most {tolerance} steps off, got {worst} here")
-    _say("tried", f"on {told['device']}: golden windows at most {worst} steps off, of {tolerance}")
+    _say("tried", f"on {reported['device']}: golden windows at most {worst} steps off, of {tolerance}")
 
 
 def _say(what: str, text: str) -> None:

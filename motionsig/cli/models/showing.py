@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from motionsig.conventions import NS_PER_S
-from motionsig.encoders import installed, shipped_models
+from motionsig.encoders import installed
 from motionsig.encoders.compiling.files import ModelFile, open_model
-from motionsig.encoders.compiling.graph import Graph, Tensor, printable, read_graph
 from motionsig.encoders.compiling.package import read_package
 from motionsig.encoders.installing import signed_by
-from motionsig.errors import MissingExtraError, ModelError
+from motionsig.encoders.models import model_names, shipped_models
+from motionsig.encoders.tflite import Graph, Tensor, printable, read_graph
+from motionsig.errors import ModelError
 from motionsig.model_card import MODEL_NAME, ModelCard, load_card
 
 
 def show_all(*, as_json: bool) -> int:
     """Print the card of each model, installed ones first; return 1 if one of them is damaged."""
-    names = sorted({*shipped_models(), *installed.names()})
-    folders = [folder for name in names for folder in _folders(name)]
+    folders = [folder for name in model_names() for folder in _folders(name)]
     cards, damaged = list[ModelCard](), list[ModelError]()
     for folder in folders:
         try:
@@ -72,21 +72,14 @@ def _place(card: ModelCard) -> dict[str, Any]:
 
 def _show(model: ModelFile, *, as_json: bool) -> int:
     card = model.card
-    networks: list[dict[str, Any]] = []
-    without = ""
-    try:
-        networks.append(_network(model.path, model.content))
-        if card and card.compiled:
-            networks.append(_network(card.path / card.compiled.file, card.compiled_bytes()))
-    except MissingExtraError as error:
-        if not card:
-            raise
-        without = str(error)
+    networks = [_network(model.path, model.content)]
+    if card and card.compiled:
+        networks.append(_network(card.path / card.compiled.file, card.compiled_bytes()))
     if as_json:
         about = _about(card) if card else {}
-        print(json.dumps(about | {"networks": networks or None}, indent=2))
+        print(json.dumps(about | {"networks": networks}, indent=2))
         return 0
-    parts = [_network_lines(network) for network in networks] or [[f"network: left out; {without}"]]
+    parts = [_network_lines(network) for network in networks]
     if card:
         parts = [_lines(card), *parts, _rest(card.text)]
     _print(parts)
@@ -109,8 +102,8 @@ def _network(path: Path, content: bytes) -> dict[str, Any]:
         "bytes": len(content),
         "operators": [{"name": name, "version": version, "count": count} for (name, version), count in counts.items()],
         "subgraphs": len(graph.subgraphs),
-        "inputs": _borders(graph, "inputs"),
-        "outputs": _borders(graph, "outputs"),
+        "inputs": _specs(graph, "inputs"),
+        "outputs": _specs(graph, "outputs"),
         "parameters": None if compiled else _parameters(graph),
         "compiled": bool(compiled),
         "min_tflite": graph.min_runtime_version,
@@ -121,11 +114,11 @@ def _network(path: Path, content: bytes) -> dict[str, Any]:
     }
 
 
-def _borders(graph: Graph, what: str) -> list[dict[str, Any]]:
-    return [_border(subgraph.tensors[index]) for subgraph in graph.subgraphs[:1] for index in getattr(subgraph, what)]
+def _specs(graph: Graph, what: str) -> list[dict[str, Any]]:
+    return [_spec(subgraph.tensors[index]) for subgraph in graph.subgraphs[:1] for index in getattr(subgraph, what)]
 
 
-def _border(tensor: Tensor) -> dict[str, Any]:
+def _spec(tensor: Tensor) -> dict[str, Any]:
     return {
         "name": tensor.name,
         "type": tensor.kind,
@@ -151,14 +144,14 @@ def _network_lines(network: dict[str, Any]) -> list[str]:
         f"  operators    {', '.join(operators) or 'none'}",
     ]
     for what in ("inputs", "outputs"):
-        for border in network[what]:
+        for spec in network[what]:
             scales = (
-                f"scale {', '.join(map(str, border['scale'][:4]))}, zero point "
-                f"{', '.join(map(str, border['zero_point'][:4]))}"
-                if border["scale"]
+                f"scale {', '.join(map(str, spec['scale'][:4]))}, zero point "
+                f"{', '.join(map(str, spec['zero_point'][:4]))}"
+                if spec["scale"]
                 else "not quantised"
             )
-            lines.append(f"  {what[:-1]:<11}  {border['name']}: {border['type']} {border['shape']}, {scales}")
+            lines.append(f"  {what[:-1]:<11}  {spec['name']}: {spec['type']} {spec['shape']}, {scales}")
     if network["compiled"]:
         runtime, streamed = network["min_edgetpu_runtime"], network["streamed_bytes"]
         lines.append(

@@ -23,8 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
-from motionsig.encoders.compiling.graph import Graph, Subgraph, Tensor, printable, read_file, read_graph
 from motionsig.encoders.compiling.package import Package, read_package
+from motionsig.encoders.tflite import Graph, Subgraph, Tensor, printable, read_graph, read_model_file
 from motionsig.errors import EncoderError, InputError, MissingExtraError, ModelError
 
 logger = logging.getLogger(__name__)
@@ -174,13 +174,13 @@ def _compiled(
     made = folder / "model_edgetpu.tflite"
     own_log = made.with_suffix(".log")
     if own_log.is_file() and "Status" not in text:
-        text += _text(read_file(own_log)[-_MAX_LOG_BYTES:])
+        text += _text(read_model_file(own_log)[-_MAX_LOG_BYTES:])
     logger.info("%s", text.strip())
     log = read_log(text)
     if code or not log.succeeded:
         raise _failure(text, code)
     try:
-        return log, read_file(made)
+        return log, read_model_file(made)
     except OSError as error:
         raise EncoderError(f"{compiler}: expected {made.name}, as its log says, got: {error.strerror}") from error
 
@@ -220,10 +220,10 @@ def check_twin(twin: bytes, compiled: bytes, *, allow_cpu: bool = False) -> Pack
         )
     for what in ("inputs", "outputs"):
         for number, (expected, got) in enumerate(_pairs(before.subgraphs[0], after, what)):
-            if not _same_border(expected, got):
+            if not _same_spec(expected, got):
                 raise ModelError(
-                    f"the compiled model: {what[:-1]} {number}: expected {_border(expected)} as in the model it was "
-                    f"made from, got {_border(got)}"
+                    f"the compiled model: {what[:-1]} {number}: expected {_spec(expected)} as in the model it was "
+                    f"made from, got {_spec(got)}"
                 )
     return read_package(ours[0]) if len(ours) == 1 else None
 
@@ -236,7 +236,7 @@ def _pairs(before: Subgraph, graph: Graph, what: str) -> list[tuple[Tensor, Tens
     return [(before.tensors[one], after.tensors[other]) for one, other in zip(*indices, strict=True)]
 
 
-def _same_border(one: Tensor, other: Tensor) -> bool:
+def _same_spec(one: Tensor, other: Tensor) -> bool:
     return (
         (one.kind, one.shape) == (other.kind, other.shape)
         and np.array_equal(one.scale, other.scale)
@@ -244,7 +244,7 @@ def _same_border(one: Tensor, other: Tensor) -> bool:
     )
 
 
-def _border(tensor: Tensor) -> str:
+def _spec(tensor: Tensor) -> str:
     return (
         f"{tensor.kind} {list(tensor.shape)} with scale {tensor.scale[:4].tolist()} and zero point "
         f"{tensor.zero_point[:4].tolist()}"

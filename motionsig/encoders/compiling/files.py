@@ -8,20 +8,20 @@ the card, which says which files belong together, comes last, and if one cannot 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
+import secrets
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from motionsig.encoders import find_model, installed, shipped_models
 from motionsig.encoders.compiling.compiler import Compilation
-from motionsig.encoders.compiling.graph import printable, read_file
+from motionsig.encoders.models import find_model, model_names, shipped_models
+from motionsig.encoders.tflite import printable, read_model_file
 from motionsig.errors import InputError, ModelError
+from motionsig.files import locked_folder, write_file
 from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME, ModelCard, load_card
 
 _BESIDE_THE_MODEL = (GOLDEN_NAME, "README.md")
@@ -47,14 +47,14 @@ def open_model(model: str | Path) -> ModelFile:
     Raises ModelError if it is none of these, or not what its card says.
     """
     path = Path(model)
-    if str(model) in (*shipped_models(), *installed.names()) or path.is_dir():
+    if str(model) in model_names() or path.is_dir():
         card = find_model(model)
         return ModelFile(card.path / MODEL_NAME, card.model_bytes(), card)
     if path.name == MODEL_NAME and (path.parent / CARD_NAME).is_file():
         card = load_card(path.parent)
         return ModelFile(path, card.model_bytes(), card)
     try:
-        return ModelFile(path, read_file(path), None)
+        return ModelFile(path, read_model_file(path), None)
     except FileNotFoundError as error:
         raise ModelError(
             f"model: expected one of {', '.join(shipped_models())}, a folder with a {CARD_NAME} or a .tflite file, "
@@ -88,7 +88,9 @@ def put_in_place(model: ModelFile, compilation: Compilation, folder: Path) -> Pa
     made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder):
+        with contextlib.ExitStack() as lock:
+            with contextlib.suppress(OSError):  # a file system without locks
+                lock.enter_context(locked_folder(folder, wait=True))
             before = _check_card(model, folder)
             files = _files(model, compilation, folder)
             _replace_all(folder, files)
@@ -121,18 +123,6 @@ def _check_card(model: ModelFile, folder: Path) -> ModelCard | None:
     return there
 
 
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep other compilations from writing into a folder meanwhile."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def _files(model: ModelFile, compilation: Compilation, folder: Path) -> dict[str, bytes]:
     """Return what belongs into the folder, by name, the card last."""
     files = {model.compiled_name: compilation.content}
@@ -161,17 +151,15 @@ def _card(model: ModelFile, card: ModelCard, compilation: Compilation) -> dict[s
 
 def _replace_all(folder: Path, files: dict[str, bytes]) -> None:
     """Write files into a folder, in their order, once all of them are on the disk; all, or none."""
-    parts = {name: folder / f".{name}.{os.getpid()}.part" for name in files}
-    olds = {name: folder / f".{name}.{os.getpid()}.old" for name in files if os.path.lexists(folder / name)}
+    own = secrets.token_hex(4)
+    parts = {name: folder / f".{name}.{own}.part" for name in files}
+    olds = {name: folder / f".{name}.{own}.old" for name in files if os.path.lexists(folder / name)}
     for name in olds:
         if (folder / name).exists() and not (folder / name).is_file():
             raise ModelError(f"{folder / name}: expected a file or nothing, got a folder or device in its place")
     try:
         for name, part in parts.items():
-            with open(part, "wb") as file:
-                file.write(files[name])
-                file.flush()
-                os.fsync(file.fileno())
+            write_file(part, files[name])
         for name, old in olds.items():
             shutil.copy2(folder / name, old, follow_symlinks=False)
         with contextlib.ExitStack() as undo:

@@ -1,21 +1,26 @@
 """Read what edgetpu_compiler put into its operator: a FlexBuffer map with a FlatBuffer inside, a DarwiNN package.
 
-Keys and fields are those of google-coral/libedgetpu: tflite/custom_op_data.cc and executable/executable.fbs.
+Keys and fields are those of google-coral/libedgetpu: tflite/custom_op_data.cc and executable/executable.fbs. Of
+FlexBuffers this reads just such a map, with the bounds that a FlatBuffer is read with.
 """
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
-from typing import Any
 
-from motionsig.encoders.compiling.graph import Operator, printable
-from motionsig.encoders.tflite import Table
+from motionsig.encoders.flatbuffer import FlatBuffer
+from motionsig.encoders.tflite import Operator, printable
 from motionsig.errors import ModelError
 
-_EXECUTABLE = "4"
+_EXECUTABLE = b"4"
 _IDENTIFIER = b"DWN1"
 _PARAMETER_CACHING = 1
+
+_STRING, _MAP = 5, 9
+"""Types of flatbuffers/flexbuffers.h."""
+
+_WIDTHS = {1: "B", 2: "H", 4: "I", 8: "Q"}
+_MOST_KEYS = 64
 
 
 @dataclass(frozen=True)
@@ -34,37 +39,56 @@ class Package:
 
 def read_package(operator: Operator) -> Package | None:
     """Return what an edgetpu-custom-op holds, or None where it is not as the Edge TPU runtime's source has it."""
-    from flatbuffers import flexbuffers  # a dependency of the package `tflite`
-
     try:
-        content = flexbuffers.GetRoot(operator.custom_options).AsMap[_EXECUTABLE].AsStringBytes
+        content = _string_of_map(FlatBuffer(operator.custom_options), _EXECUTABLE)
         if content[4:8] != _IDENTIFIER:
             return None
-        package = _root(content)
+        package = FlatBuffer(content).root()
         cached = streamed = 0
-        inside = package.numbers(1, "u1")
-        for string in _root(bytes(inside)).tables(0) if len(inside) else ():
-            executable = _root(_text(string))
-            size = len(executable.numbers(6, "u1"))
+        inside = FlatBuffer(package.data(1))
+        for string in inside.root().tables(0) if inside.content else ():
+            # Unlike a table, a string has its length at its place.
+            executable = FlatBuffer(inside.array(string.place, "u1").tobytes()).root()
+            size = len(executable.array(6, "u1"))
             if executable.number(13, "h") == _PARAMETER_CACHING:
                 cached += size
             else:
                 streamed += size
-        stated = package.table(4)
-        compiler = printable(_text(stated).decode("ascii", "replace")) if stated else ""
+        compiler = printable(package.data(4).decode("ascii", "replace"))
         return Package(package.number(0, "i"), compiler, cached, streamed)
-    # What a wild length or type in a FlexBuffer ends in.
-    except (struct.error, ValueError, TypeError, LookupError, OverflowError, AssertionError, ModelError):
+    except ModelError:
         return None
 
 
-def _root(file: bytes) -> Table:
-    return Table(file, struct.unpack_from("<I", file)[0])
+def _string_of_map(buffer: FlatBuffer, key: bytes) -> bytes:
+    """Return the string under `key` in the map that a FlexBuffer is. Raises ModelError where there is none."""
+    end = len(buffer.content)
+    root, kind = end - 2 - buffer.number(end - 1, "B"), buffer.number(end - 2, "B")
+    if kind >> 2 != _MAP:
+        raise ModelError(f"expected a map, got type {kind >> 2}")
+    # The values, their number before them, and before that where the keys are; after them a type for each.
+    values, width = _behind(buffer, root, end - 2 - root), 1 << (kind & 3)
+    count, keys_width = (_number(buffer, values - part * width, width) for part in (1, 2))
+    keys = _behind(buffer, values - 3 * width, width)
+    for index in range(min(count, _MOST_KEYS)):
+        if buffer.content.startswith(key + b"\0", _behind(buffer, keys + index * keys_width, keys_width)):
+            kind = buffer.number(values + count * width + index, "B")
+            if kind >> 2 != _STRING:
+                raise ModelError(f"expected a string, got type {kind >> 2}")
+            start, size_width = _behind(buffer, values + index * width, width), 1 << (kind & 3)
+            return buffer.content[start : start + _number(buffer, start - size_width, size_width)]
+    raise ModelError(f"expected the key {key!r}, got a map without it")
 
 
-def _text(string: Any) -> bytes:
-    """Return a FlatBuffers string; unlike a table, its place holds its length."""
-    (length,) = struct.unpack_from("<I", string.file, string.place)
-    start = string.place + 4
-    content: bytes = string.file[start : start + length]
-    return content
+def _behind(buffer: FlatBuffer, place: int, width: int) -> int:
+    """Return where the offset at `place` leads; FlexBuffers have what is referred to in front of the reference."""
+    target = place - _number(buffer, place, width)
+    if target < 0:
+        raise ModelError(f"expected an offset back from {place}, got one to {target}")
+    return target
+
+
+def _number(buffer: FlatBuffer, place: int, width: int) -> int:
+    if width not in _WIDTHS:
+        raise ModelError(f"expected a width of 1, 2, 4 or 8 bytes, got {width}")
+    return buffer.number(place, _WIDTHS[width])

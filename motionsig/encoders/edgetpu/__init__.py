@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from motionsig.blocks import Quality
 from motionsig.encoders.edgetpu import choice
 from motionsig.encoders.edgetpu.choice import Choice
 from motionsig.encoders.edgetpu.presence import edgetpus
+from motionsig.encoders.edgetpu.starts import Starts
 from motionsig.encoders.edgetpu.worker import Fault, Job, Limits, Worker
 from motionsig.encoders.host import Codes, Network
 from motionsig.errors import EncoderError, ModelError
@@ -33,7 +33,7 @@ _LOOK_S = 1.0
 """How often to look whether an Edge TPU is back."""
 
 
-class EdgeTpuNetwork:
+class EdgeTpuNetwork(Network):
     """The Edge TPU or an error."""
 
     def __init__(self, card: ModelCard, which: str = "", *, limits: Limits | None = None) -> None:
@@ -42,12 +42,16 @@ class EdgeTpuNetwork:
         Raises ModelError for a model that is not compiled for it, EncoderError if it is not ready in time.
         """
         self._limits = limits or Limits()
-        self._job, self._starts = Job(card, which), _Starts(self._limits)
+        self.card, self._job, self._starts = card, Job(card, which), Starts(self._limits)
         self._worker = self._start()
-        self.device = f"edgetpu{':' * bool(which)}{which.removeprefix(':')} ({self._worker.runtime})"
+
+    @property
+    def device(self) -> str:
+        which = self._job.device
+        return f"edgetpu{':' * bool(which)}{which.removeprefix(':')} ({self._worker.runtime})"
 
     def run(self, inputs: Codes) -> tuple[Codes, int]:
-        codes = np.empty((len(inputs), self._job.card.motion_dim), np.int8)
+        codes = np.empty((len(inputs), self.card.motion_dim), np.int8)
         done = 0
         while True:
             try:
@@ -82,7 +86,7 @@ class EdgeTpuNetwork:
         raise EncoderError(f"{fault}; given up after {limits.starts} starts within {limits.per_s:g} s") from fault
 
 
-class AutoNetwork:
+class AutoNetwork(Network):
     """The faster of Edge TPU and CPU, and the CPU while the Edge TPU is away."""
 
     def __init__(self, card: ModelCard, cpu: Network, *, limits: Limits | None = None, root: Path = Path("/")) -> None:
@@ -90,8 +94,8 @@ class AutoNetwork:
 
         root: where to look for devices; the machine's own by default.
         """
-        self._card, self._cpu, self._root, self._limits = card, cpu, root, limits or Limits()
-        self._starts, self._look_at = _Starts(self._limits), -math.inf
+        self.card, self._cpu, self._root, self._limits = card, cpu, root, limits or Limits()
+        self._starts, self._look_at = Starts(self._limits), -math.inf
         self._worker: Worker | None = None
         self._choice: Choice | None = None
         self._places: list[tuple[str, str]] = []  # where there were Edge TPUs at the last look
@@ -112,7 +116,7 @@ class AutoNetwork:
         return f"{self._cpu.device}, {self._trouble or self._choice or 'while the Edge TPU starts'}"
 
     def run(self, inputs: Codes) -> tuple[Codes, NDArray[np.uint8]]:
-        codes = np.empty((len(inputs), self._card.motion_dim), np.int8)
+        codes = np.empty((len(inputs), self.card.motion_dim), np.int8)
         done, worker = 0, self._at_hand()
         if worker is not None:
             try:
@@ -156,9 +160,9 @@ class AutoNetwork:
         if not found:
             self._report("no Edge TPU is plugged in", logging.INFO)
             return None
-        conditions = choice.conditions(self._card, self._cpu.device, found)
+        conditions = choice.conditions(self.card, self._cpu.device, found)
         if conditions != self._holds_for:
-            self._holds_for, self._choice = conditions, choice.remembered(self._card, conditions)
+            self._holds_for, self._choice = conditions, choice.remembered(self.card, conditions)
         if self._choice and not self._choice.edgetpu:
             self._report("")
             return None
@@ -172,11 +176,11 @@ class AutoNetwork:
         self._report("")
         if self._choice is None:
             assert self._job is not None and self._holds_for is not None
-            codes = np.empty((1, self._card.motion_dim), np.int8)
+            codes = np.empty((1, self.card.motion_dim), np.int8)
             self._choice = choice.measure(
                 lambda window: worker.run(window, codes), self._cpu.run, self._job.golden_inputs
             )
-            choice.remember(self._card, self._holds_for, self._choice)
+            choice.remember(self.card, self._holds_for, self._choice)
         if not self._choice.edgetpu:
             worker.close()
             self._worker = None
@@ -196,43 +200,3 @@ class AutoNetwork:
             self._trouble = trouble
             if trouble:
                 logger.log(level, "%s; going on on %s", trouble, self._cpu.device)
-
-
-class _Starts:
-    """When a child may be started: so many in a time, and ever later after those that did not last."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits, self._short, self._last = limits, 0, -math.inf
-        self._times: deque[float] = deque()
-
-    def add(self) -> None:
-        """Count one that begins now."""
-        self._last = time.monotonic()
-        self._times.append(self._last)
-
-    def ended(self) -> None:
-        """Count the last one as one that did not last, unless it did."""
-        lasted = time.monotonic() - self._last >= self._limits.settled_s
-        self._short = 0 if lasted else self._short + 1
-
-    def forgive(self) -> None:
-        """Forget those that did not last: it is another device now, or the same one plugged in again."""
-        self._short = 0
-
-    @property
-    def spent(self) -> bool:
-        """Whether there were as many as are allowed."""
-        return len(self._recent()) >= self._limits.starts
-
-    def wait_s(self) -> float:
-        """Return how long until the next one may begin."""
-        now, limits, recent = time.monotonic(), self._limits, self._recent()
-        if len(recent) >= limits.starts:
-            return recent[0] + limits.per_s - now
-        pause_s = min(limits.retry_s * 2.0 ** min(self._short - 1, 60), limits.per_s) if self._short else 0.0
-        return max(0.0, self._last + pause_s - now)
-
-    def _recent(self) -> deque[float]:
-        while self._times and self._times[0] <= time.monotonic() - self._limits.per_s:
-            self._times.popleft()
-        return self._times

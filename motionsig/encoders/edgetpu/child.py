@@ -19,7 +19,7 @@ import threading
 from typing import Any
 
 from motionsig.encoders.edgetpu.memory import Layout, Memory
-from motionsig.encoders.litert import border, load_runtime
+from motionsig.encoders.litert import load_runtime, tensor_spec
 from motionsig.errors import EncoderError, MotionsigError
 
 ASKED = struct.Struct("=I")
@@ -97,7 +97,7 @@ def _open(connection: socket.socket, memory: Memory, library: str, device: str) 
         raise EncoderError(f"{runtime} cannot prepare the model: {error}") from error
     (given,), (made,) = interpreter.get_input_details(), interpreter.get_output_details()
     signal.alarm(0)
-    tell(ready=runtime, input=border(given), output=border(made))
+    tell(ready=runtime, input=tensor_spec(given), output=tensor_spec(made))
     return interpreter, given["index"], made["index"]
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from motionsig.encoders.edgetpu.presence import EdgeTpu
 from motionsig.encoders.host import Codes
+from motionsig.files import read_file, replace_file
 from motionsig.model_card import ModelCard
 from motionsig.state import state_path
 
@@ -73,9 +74,7 @@ def remembered(card: ModelCard, conditions: dict[str, Any]) -> Choice | None:
     """Return what was measured under the same conditions; None if nothing was."""
     place = _place(card)
     try:
-        if not place.is_file() or place.stat().st_size > _MOST_BYTES:
-            return None
-        kept = json.loads(place.read_bytes())
+        kept = json.loads(read_file(place, _MOST_BYTES)[0])
         stated = kept["choice"]
         choice = Choice(float(stated["edgetpu_us"]), float(stated["cpu_us"]), str(date.fromisoformat(stated["date"])))
     except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
@@ -87,11 +86,10 @@ def remembered(card: ModelCard, conditions: dict[str, Any]) -> Choice | None:
 def remember(card: ModelCard, conditions: dict[str, Any], choice: Choice) -> None:
     """Keep what was measured. Where nothing can be kept, it will be measured at each start."""
     place = _place(card)
-    new = place.with_suffix(".new")
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(json.dumps({"conditions": conditions, "choice": asdict(choice)}, indent=2) + "\n")
-        os.replace(new, place)
+        replace_file(
+            place, (json.dumps({"conditions": conditions, "choice": asdict(choice)}, indent=2) + "\n").encode()
+        )
     except OSError as error:
         logger.info("%s: the choice of device is not kept: %s", place, error.strerror)
 

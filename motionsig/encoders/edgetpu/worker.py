@@ -26,8 +26,9 @@ import numpy as np
 
 from motionsig.encoders.edgetpu.child import ASKED
 from motionsig.encoders.edgetpu.memory import Layout
-from motionsig.encoders.host import Border, Codes, check_network, network_input
-from motionsig.encoders.tflite import EDGETPU_OPERATOR, read_model
+from motionsig.encoders.host import Codes, TensorSpec, check_network, network_input
+from motionsig.encoders.tflite import EDGETPU_OPERATOR, read_graph
+from motionsig.encoders.trial import child_environment
 from motionsig.errors import EncoderError, ModelError
 from motionsig.frontend import CHUNK
 from motionsig.model_card import ModelCard
@@ -80,14 +81,11 @@ class Job:
         self.model = card.compiled_bytes()
         assert card.compiled is not None
         self.file = card.path / card.compiled.file
-        try:
-            operators = read_model(self.model).operators
-        except ModelError as error:
-            raise ModelError(f"{self.file}: {error}") from error
-        if EDGETPU_OPERATOR not in [operator.custom for operator in operators]:
+        graph = read_graph(self.model, self.file)
+        if not graph.edgetpu_operators:
             raise ModelError(
                 f"{self.file}: expected a model compiled for the Edge TPU, with an operator {EDGETPU_OPERATOR}, got "
-                f"{len(operators)} others; it would run on the CPU and say nothing"
+                f"{len(list(graph.operators))} others; it would run on the CPU and say nothing"
             )
         self.layout = Layout(CHUNK, (1, card.length, card.input.dim), (card.motion_dim,), len(self.model))
         windows, codes, _ = card.golden()
@@ -196,7 +194,7 @@ class Worker:
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _CHILD, json.dumps(task)],
             # The child imports what this process would.
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(os.path.abspath(os.fsdecode(part)) for part in sys.path)},
+            env=child_environment(sys.path),
             stdin=subprocess.DEVNULL,
             stdout=saying,
             stderr=saying,
@@ -248,7 +246,7 @@ class Worker:
         """Hold what the child opened against the card and the golden codes. Raises Fault."""
         job = self._job
         try:
-            check_network(job.card, job.file.name, Border(*words["input"]), Border(*words["output"]))
+            check_network(job.card, job.file.name, TensorSpec(*words["input"]), TensorSpec(*words["output"]))
         except (ModelError, LookupError, TypeError) as error:
             raise self._lost(str(error)) from error
         made = np.empty_like(job.golden_codes)

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tflite
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from made_models import FAKE, Made, compiled_from, program, sensor_network
+from made_models import Made, compiled_from, sensor_network
 
 from motionsig.encoders import shipped_models
-from motionsig.encoders.compiling.graph import MAX_FILE_BYTES, read_file, read_graph
+from motionsig.encoders.builtin_operators import NAMES
 from motionsig.encoders.compiling.lint import lint
-from motionsig.encoders.compiling.package import read_package
-from motionsig.encoders.tflite import read_model
+from motionsig.encoders.tflite import _KINDS, MAX_FILE_BYTES, read_graph, read_model_file
 from motionsig.errors import ModelError
 from motionsig.model_card import MODEL_NAME
 
@@ -21,20 +21,47 @@ SHIPPED = [(folder / MODEL_NAME).read_bytes() for folder in shipped_models().val
 COMPILED = compiled_from(sensor_network())
 
 
-@pytest.mark.parametrize("file", SHIPPED, ids=shipped_models())
-def test_it_reads_what_the_reader_at_run_time_reads(file):
-    model, graph = read_model(file), read_graph(file).subgraphs[0]
-    assert [operator.version for operator in graph.operators] == [operator.version for operator in model.operators]
-    assert [operator.inputs for operator in graph.operators] == [operator.inputs for operator in model.operators]
-    assert graph.inputs == (model.input,) and graph.outputs == (model.output,)
-    for tensor, other in zip(graph.tensors, model.tensors, strict=True):
-        assert (tensor.kind, tensor.shape) == (other.kind, other.shape)
-        np.testing.assert_array_equal(tensor.scale, other.scale)
-        np.testing.assert_array_equal(tensor.zero_point, other.zero_point)
-        assert tensor.data.tobytes() == (b"" if other.data is None else other.data.tobytes())
+KINDS = {number: name.lower() for name, number in vars(tflite.TensorType).items() if isinstance(number, int)}
 
 
-def test_it_reads_what_the_reader_at_run_time_does_not():
+def numbers(array):
+    """What an accessor of the package `tflite` returns as an array, or 0 for none."""
+    return [] if isinstance(array, int) else array.tolist()
+
+
+@pytest.mark.parametrize("file", [*SHIPPED, COMPILED, sensor_network().file()])
+def test_it_reads_what_the_schemas_own_accessors_read(file):
+    model, graph = tflite.Model.GetRootAs(file), read_graph(file).subgraphs[0]
+    other = model.Subgraphs(0)
+    assert graph.inputs == tuple(other.InputsAsNumpy()) and graph.outputs == tuple(other.OutputsAsNumpy())
+    assert (len(graph.operators), len(graph.tensors)) == (other.OperatorsLength(), other.TensorsLength())
+    for index, operator in enumerate(graph.operators):
+        code = model.OperatorCodes(other.Operators(index).OpcodeIndex())
+        assert operator.version == code.Version()
+        assert operator.name == (
+            code.CustomCode().decode() if operator.custom else tflite.BUILTIN_OPCODE2NAME[code.BuiltinCode()]
+        )
+        assert list(operator.inputs) == numbers(other.Operators(index).InputsAsNumpy())
+        assert list(operator.outputs) == numbers(other.Operators(index).OutputsAsNumpy())
+    for index, tensor in enumerate(graph.tensors):
+        its = other.Tensors(index)
+        assert (tensor.name.encode(), tensor.kind, tensor.axis) == (
+            its.Name()[:200], KINDS[its.Type()], its.Quantization().QuantizedDimension() if its.Quantization() else 0,
+        )  # fmt: skip
+        assert list(tensor.shape) == numbers(its.ShapeAsNumpy())
+        assert tensor.scale.tolist() == (numbers(its.Quantization().ScaleAsNumpy()) if its.Quantization() else [])
+        assert tensor.zero_point.tolist() == (
+            numbers(its.Quantization().ZeroPointAsNumpy()) if its.Quantization() else []
+        )
+        assert tensor.data.tolist() == numbers(model.Buffers(its.Buffer()).DataAsNumpy())
+
+
+def test_every_number_of_an_operator_or_type_has_the_schemas_name():
+    assert dict(enumerate(NAMES)).items() <= tflite.BUILTIN_OPCODE2NAME.items()
+    assert dict(enumerate(_KINDS)).items() <= KINDS.items()
+
+
+def test_it_reads_what_the_reference_network_does_not_take():
     made = Made()
     first, state = made.tensor([1, 4], "FLOAT32", None, signature=[-1, 4]), made.tensor([1, 4], "INT16")
     last = made.tensor([1, 4], "FLOAT32", None)
@@ -57,31 +84,6 @@ def test_it_reads_what_the_reader_at_run_time_does_not():
     assert [tensor.dynamic for tensor in main.tensors] == [True, False, False]
     assert not main.tensors[0].constant
     assert graph.min_runtime_version == "2.5.0" and not graph.edgetpu_operators
-
-
-def test_what_the_edgetpu_operator_holds_is_read():
-    graph = read_graph(compiled_from(sensor_network(), program(13, "16.0 (made up)", 1000, 24)))
-    (operator,) = graph.edgetpu_operators
-    package = read_package(operator)
-    assert (package.min_runtime, package.compiler) == (13, "16.0 (made up)")
-    assert (package.cached_bytes, package.streamed_bytes) == (1000, 24)
-
-
-@pytest.mark.parametrize("options", [b"", b"\0", b"no FlexBuffer", FAKE.encode(), bytes(1000), b"\xff" * 1000])
-def test_an_edgetpu_operator_that_holds_something_else_is_not_guessed_at(options):
-    (operator,) = read_graph(compiled_from(sensor_network(), options)).edgetpu_operators
-    assert read_package(operator) is None
-
-
-@settings(max_examples=300, deadline=2000)
-@given(st.data())
-def test_damage_in_the_edgetpu_operator_ends_quickly(data):
-    options = bytearray(program())
-    for place in data.draw(st.lists(st.integers(0, len(options) - 1), max_size=4)):
-        options[place] = data.draw(st.integers(0, 255))
-    file = compiled_from(sensor_network(), bytes(options[: data.draw(st.just(len(options)) | st.integers(0, 300))]))
-    package = read_package(read_graph(file).edgetpu_operators[0])
-    assert package is None or package.cached_bytes <= len(options)
 
 
 @pytest.mark.parametrize("file", [b"", b"TFL3", bytes(100), b"PK\3\4 a zip", b"\xff" * 4 + b"TFL3" + b"\xff" * 20])
@@ -149,9 +151,9 @@ def test_a_file_is_one_and_of_a_size(tmp_path):
     os.mkfifo(pipe)
     for path in (file, pipe, Path("/dev/zero")):
         with pytest.raises(ModelError, match="expected a file of at most 256 MiB, got"):
-            read_file(path)
+            read_model_file(path)
     file.write_bytes(b"content")
-    assert read_file(file) == b"content"
+    assert read_model_file(file) == b"content"
 
 
 def test_many_inputs_and_operators_end_quickly():

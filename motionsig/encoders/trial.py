@@ -1,0 +1,97 @@
+"""Foreign machine code, tried in a child process with a deadline: where it is wrong it dies of a signal, or hangs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from motionsig.encoders.tflite import printable
+from motionsig.errors import MissingExtraError, MotionsigError
+
+DEADLINE_S = 60.0
+"""For the child's imports and its few windows, which take a second on slow machines."""
+
+_REPORT = b"motionsig reports: "
+"""Begins each of the child's lines of JSON."""
+
+
+def child_environment(path: Iterable[str]) -> dict[str, str]:
+    """Return the environment of a Python process that imports from `path`; start it with -P, so that it does alone."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join(os.path.abspath(os.fsdecode(part)) for part in path)}
+
+
+def run_trial(what: str, call: str, path: Iterable[str], deadline_s: float) -> dict[str, Any]:
+    """Return all that a child reported before it ended; how it ended badly, too, under "died" or "failed".
+
+    what: the subject of that sentence. call: of a function that reports, as in
+    "motionsig.encoders.trial.report_golden('cpu')". path: where the child imports from.
+    """
+    try:
+        child = subprocess.run(
+            [sys.executable, "-P", "-c", _code(call)],
+            env=child_environment(path),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=deadline_s,
+        )
+    except subprocess.TimeoutExpired as expired:
+        return _reported(expired.stdout or b"") | {"failed": f"{what} did not finish within {deadline_s:g} s"}
+    except OSError as error:
+        return {"failed": f"{what} could not be tried: {sys.executable}: {error.strerror}"}
+    reported = _reported(child.stdout)
+    if child.returncode < 0:
+        name = signal.strsignal(-child.returncode)
+        return reported | {"died": f"{what} died of signal {-child.returncode} ({name})"}
+    if child.returncode or not reported:
+        last = child.stderr.decode("ascii", "backslashreplace").strip().splitlines()[-1:] or ["nothing said"]
+        return reported | {"failed": f"{what} failed: {one_line(last[0])}"}
+    return reported
+
+
+def command(call: str) -> str:
+    """Return the command that makes a call of `run_trial` where all that it writes can be seen."""
+    return f"{sys.executable} -c {shlex.quote(_code(call))}"
+
+
+def one_line(text: str, most: int = 200) -> str:
+    """Return foreign text as one printable line."""
+    return printable(" ".join(text.split()))[:most]
+
+
+def report(**found: Any) -> None:
+    """Report something to the parent, at once: the next step may be the last."""
+    print(f"\n{_REPORT.decode()}{json.dumps(found)}", flush=True)
+
+
+def report_golden(device: str, model: str | None = None) -> None:
+    """Run a model's golden windows on a device and report how far the codes are off: all that a child does."""
+    from motionsig.encoders.golden import golden_distance
+    from motionsig.encoders.opening import open_encoder
+
+    try:
+        with open_encoder(model, device=device) as encoder:
+            worst, tolerance = golden_distance(encoder)
+            report(device=encoder.device, worst=worst, tolerance=tolerance)
+    except MissingExtraError as error:
+        report(missing=str(error).partition(";")[0])
+    except (MotionsigError, OSError) as error:
+        report(failed=f"{model or 'the shipped model'} does not run: {one_line(str(error), 400)}")
+
+
+def _code(call: str) -> str:
+    return f"import {call.partition('(')[0].rpartition('.')[0]}; {call}"
+
+
+def _reported(output: bytes) -> dict[str, Any]:
+    reported: dict[str, Any] = {}
+    # Runtimes write to both streams as they please, before and after.
+    for line in output.splitlines():
+        if line.startswith(_REPORT):
+            reported |= json.loads(line.removeprefix(_REPORT))
+    return reported
