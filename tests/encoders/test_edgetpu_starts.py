@@ -1,0 +1,29 @@
+"""How often a child may be started."""
+
+import time
+
+from motionsig.encoders.edgetpu import Limits
+from motionsig.encoders.edgetpu.starts import Starts
+
+
+def test_pauses_grow_up_to_a_bound_and_end_with_another_device():
+    starts = Starts(Limits(retry_s=0.5, starts=10_000, per_s=600.0))
+    pauses = []
+    for _ in range(2000):
+        starts.add()
+        starts.ended()
+        pauses.append(round(starts.wait_s()))
+    assert pauses[:6] == [0, 1, 2, 4, 8, 16] and set(pauses[12:]) == {600}
+    starts.forgive()
+    assert starts.wait_s() == 0
+
+
+def test_so_many_starts_are_allowed_in_a_time():
+    starts = Starts(Limits(retry_s=0.0, starts=3, per_s=0.3))
+    for _ in range(3):
+        assert not starts.spent and starts.wait_s() == 0
+        starts.add()
+        starts.ended()
+    assert starts.spent and 0.1 < starts.wait_s() <= 0.3
+    time.sleep(0.31)
+    assert not starts.spent and starts.wait_s() == 0
