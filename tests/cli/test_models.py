@@ -118,6 +118,20 @@ def test_what_is_no_file_is_refused(tmp_path, capsys):
         assert "got a pipe or device" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", [CARD_NAME, MODEL_NAME])
+@pytest.mark.parametrize("command", [["models"], ["compile", "--check"]])
+def test_a_file_of_a_model_that_never_ends_is_refused_at_once(tmp_path, capsys, name, command):
+    folder = shutil.copytree(shipped_models()["motion64"], tmp_path / "m")
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    for _ in range(2):
+        assert main([*command, str(folder)]) == 1
+        err = capsys.readouterr().err
+        assert f"{name}: expected " in err and "got: a folder, pipe or device" in err and err.count("\n") == 1
+        (folder / name).unlink()
+        (folder / name).symlink_to("/dev/zero")
+
+
 def test_no_extra_is_needed(tmp_path, capsys, monkeypatch):
     file = tmp_path / "m.tflite"
     file.write_bytes(compiled_from(sensor_network(), program(13)))

@@ -180,3 +180,12 @@ def test_an_interrupted_start_is_no_standstill(control, model, root, data, twin)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def test_what_is_printed_is_short_whatever_the_trouble(control, model, root):
+    control.write("abort create")
+    with auto(model, root) as encoder:
+        assert len(encoder.device) > 90 and "motion64" in repr(encoder) and len(repr(encoder)) <= 200
+        assert (
+            repr(encoder._network).startswith("AutoNetwork(motion64 version 1, ") and len(repr(encoder._network)) <= 200
+        )

@@ -3,6 +3,7 @@
 import gc
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -166,3 +167,9 @@ def test_whoever_else_is_told_to_stop_the_child_is_not(control, model, data, twi
             os.kill(children()[0], number)
         assert encoder.encode(batch(data)).codes.tobytes() == twin.codes.tobytes()
     assert control.counts().creations == 1
+
+
+def test_a_crash_leaves_no_core_file(control, model):
+    with strict(model):
+        limits = Path(f"/proc/{children()[0]}/limits").read_text()
+    assert re.search(r"^Max core file size +0 ", limits, re.MULTILINE)

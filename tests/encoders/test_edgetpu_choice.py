@@ -1,6 +1,8 @@
 """Edge TPU or CPU: measured, remembered, measured again where the conditions are others."""
 
 import json
+import os
+import platform
 from datetime import date
 
 import pytest
@@ -16,7 +18,9 @@ from edgetpu_runs import (
 )
 
 from motionsig.blocks import Quality
-from motionsig.encoders.edgetpu import AutoNetwork, Limits
+from motionsig.encoders.edgetpu import AutoNetwork, Limits, choice
+from motionsig.encoders.edgetpu.choice import Choice
+from motionsig.encoders.edgetpu.presence import edgetpus
 from motionsig.encoders.host import HostEncoder
 from motionsig.errors import EncoderError
 from motionsig.model_card import load_card
@@ -93,3 +97,27 @@ def test_a_device_that_answers_too_slowly_is_given_up_within_its_time(control, m
     with auto(model, root) as encoder:
         assert encoder.device.startswith("cpu (") and " on edgetpu: " in encoder.device
     assert control.counts().calls < before + GOLDEN + 100  # Measuring stops where windows would wait for it.
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("model", "0" * 64), ("compiled", "0" * 64), ("cpu", "cpu (LiteRT 0)"), ("machine", "other 1"), ("edgetpus", [])],
+)
+def test_a_choice_holds_for_its_conditions_alone(control, model, root, name, other):
+    card = load_card(model)
+    conditions = choice.conditions(card, "cpu (LiteRT 2)", edgetpus(root))
+    choice.remember(card, conditions, Choice(20.0, 50.0, "2026-11-23"))
+    assert choice.remembered(card, conditions) == Choice(20.0, 50.0, "2026-11-23")
+    assert name in conditions and choice.remembered(card, conditions | {name: other}) is None
+
+
+def test_the_conditions_are_those_of_this_model_and_machine(model, root):
+    card = load_card(model)
+    conditions = choice.conditions(card, "cpu (LiteRT 2)", edgetpus(root))
+    assert conditions == {
+        "model": card.sha256,
+        "compiled": card.compiled.sha256,
+        "cpu": "cpu (LiteRT 2)",
+        "machine": f"{platform.machine()} {os.cpu_count()}",
+        "edgetpus": ["usb 1-1.4"],
+    }

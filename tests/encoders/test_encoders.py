@@ -77,3 +77,12 @@ def test_a_closed_encoder_says_so(device):
     encoder.close()
     with pytest.raises(EncoderError, match="expected an open encoder, got one that was closed"):
         encoder.encode(windows(np.zeros((1, 128, 6), np.float32)))
+
+
+def test_what_is_printed_of_an_encoder_says_what_it_is(device):
+    encoder = open_encoder(device=device)
+    about = f"motion64 version 1, {encoder.card.fingerprint.hex()}, on {encoder.device}"
+    assert repr(encoder) == f"HostEncoder({about})"
+    assert repr(encoder._network).endswith(f"Network({about})")
+    encoder.close()
+    assert repr(encoder) == f"HostEncoder({about}, closed)"

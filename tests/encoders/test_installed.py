@@ -1,6 +1,8 @@
 """Installing models and going back: whatever is cut off, a whole model is the current one."""
 
 import json
+import os
+import re
 import resource
 import subprocess
 import sys
@@ -10,7 +12,7 @@ from made_packages import change, install, make, tree
 
 from motionsig.encoders import find_model, installed, installing, shipped_models
 from motionsig.errors import ModelError
-from motionsig.model_card import CARD_NAME, MODEL_NAME, load_card
+from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME, load_card
 
 
 @pytest.fixture
@@ -168,6 +170,44 @@ def test_a_full_disk_changes_nothing(tmp_path, store):
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert tree(store) == before
     install(tmp_path / "b")
+
+
+@pytest.fixture
+def disk(tmp_path, monkeypatch):
+    """What reached the disk and what got its name, in order; what is not yet installed is called NEW."""
+    happened = []
+
+    def named(path):
+        return re.sub(r"\.new-\w+", "NEW", os.path.relpath(path, tmp_path))
+
+    def watch(name, describe):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *given: (happened.append(f"{name} {describe(*given)}"), real(*given))[1])
+
+    watch("fsync", lambda descriptor: named(os.readlink(f"/proc/self/fd/{descriptor}")))
+    watch("rename", lambda old, new: f"{named(old)} {named(new)}")
+    watch("replace", lambda old, new: named(new))
+    return happened
+
+
+def test_a_power_cut_leaves_a_model_whole_or_not_there(tmp_path, store, disk):
+    """Files are on the disk before their folder has its name, and that before a link leads to it."""
+    (first, second) = (install(make(tmp_path / str(number), number, b"%d" % number)) for number in (1, 2))
+    files = [f"fsync store/NEW/{name}" for name in (CARD_NAME, MODEL_NAME, GOLDEN_NAME, installing.NOTE_NAME)]
+    placed = ["fsync store/m", "fsync store"]
+    linked = ["replace store/m/current", "fsync store/m"]
+    expected = ["fsync .", *files, "fsync store/NEW", f"rename store/NEW store/m/{first.name}", *placed, *linked]
+    assert disk[: len(expected)] == expected
+    again = [*files, "fsync store/NEW", f"rename store/NEW store/m/{second.name}", *placed]
+    assert disk[len(expected) :] == [*again, "replace store/m/previous", *linked]
+
+
+def test_a_rollback_survives_a_power_cut(tmp_path, store, disk):
+    for number in (1, 2):
+        install(make(tmp_path / str(number), number, b"%d" % number))
+    disk.clear()
+    installing.rollback("m")
+    assert disk == ["replace store/m/current", "replace store/m/previous", "fsync store/m"]
 
 
 KILLED = """
