@@ -82,12 +82,12 @@ def _show_check(options: argparse.Namespace, graph: Graph, findings: list[Findin
     most = round(size * ON_CHIP_FACTOR)
     marks = Counter(finding.mark for finding in findings)
     bad = marks["wrong"] + marks["slow"]
-    spoilt = {finding.place for finding in findings if finding.mark == "wrong"}
+    rejected = {finding.place for finding in findings if finding.mark == "wrong"}
     taken = Counter(
         (operator.name, operator.version)
         for subgraph in graph.subgraphs[:1]
         for operator in subgraph.operators
-        if not operator.custom and f"operator {operator.index} {operator.name}" not in spoilt
+        if not operator.custom and f"operator {operator.index} {operator.name}" not in rejected
     )
     if options.json:
         shown = {
@@ -105,9 +105,9 @@ def _show_check(options: argparse.Namespace, graph: Graph, findings: list[Findin
         print(f"ok     {count} x {name} version {version}")
     for finding in findings:
         print(finding)
-    verdict = ", ".join(f"{marks[mark]} found {mark}" for mark in ("wrong", "slow") if marks[mark])
+    found = ", ".join(f"{marks[mark]} found {mark}" for mark in ("wrong", "slow") if marks[mark])
     print(
-        f"{options.model}: {verdict or 'nothing found that the Edge TPU would not take'}; {size / 1024:.0f} KiB of "
+        f"{options.model}: {found or 'nothing found that the Edge TPU would not take'}; {size / 1024:.0f} KiB of "
         f"parameters, on the chip up to {most / 1024:.0f} of at most {ON_CHIP_BYTES / 1024:,.0f} KiB by the logs of "
         "other models"
     )

@@ -1,6 +1,6 @@
-"""What runs on the host around any network: its input and the posture codes from windows.
+"""What runs on the host around any network: its input, and the posture codes, from windows.
 
-Every device puts its own network into this frame, so that signatures depend on the device through the network alone.
+This part is the same for every device, so that signatures depend on the device through the network alone.
 """
 
 from __future__ import annotations

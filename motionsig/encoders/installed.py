@@ -1,4 +1,4 @@
-"""Where installed models are, and which of them is in use. Cheap to ask: a daemon does so every second.
+"""Where installed models are, and which of them is in use. Asked every second by the daemon, so it has to be cheap.
 
     FOLDER/NAME/VERSION-FINGERPRINT/    a model: card, files, the card's signature, a note on who signed it
     FOLDER/NAME/current, previous       links to two of them; no `current`: the shipped model of that name is in use

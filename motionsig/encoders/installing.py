@@ -1,9 +1,9 @@
-"""Installing a model, and going back: file operations that can be cut off anywhere.
+"""Install a model, or go back to the previous one; both may be interrupted at any moment.
 
-What is given is read once, within bounds, and checked in memory: the card, each file against the card, who signed it.
-Then it is written into a folder of its own, forced to the disk, tried there, and renamed to its place. Only then do the
-links move, each in one step, and what neither leads to any more is deleted last. Whatever a kill or a full disk leaves
-behind, the model in use is whole, and the next installation begins with clearing up.
+The files are read once, with a limit, and checked in memory: the card, each file against the card, the signature. Then
+they are written into a new folder and tried there, and the folder is renamed to its place. All of this is on the disk
+before a link leads to it, and each link moves in one step. Models that no link leads to are deleted last. After a kill,
+or on a full disk, the model in use is whole, and the next installation removes what was left over.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Package:
 
 
 def read_package(given: Sequence[Path]) -> Package:
-    """Return the model that `given` is: the files of one, or its folder, of which only what a device needs is taken.
+    """Return the model in `given`: its files, or its folder, of which only what a device needs is read.
 
     Raises ModelError for a card that is none, a file that it does not name or describes otherwise, a file that a
     device needs and that is not there, and whatever is no file or too large.
@@ -88,11 +88,11 @@ def read_package(given: Sequence[Path]) -> Package:
     return Package(card, files)
 
 
-def check_version(card: ModelCard, root: Path | None = None) -> None:
-    """Hold a card's version against the model that would be in use without it, the shipped one and those installed.
+def _check_version(card: ModelCard, root: Path | None = None) -> None:
+    """Raise ModelError for a version lower than that of the current or the shipped model of the card's name.
 
-    Raises ModelError if it is lower than that of the current or the shipped model, or equal to that of one with
-    another fingerprint: a version stands for one network.
+    Also for a version that one of these, or the previous model, has with another fingerprint: a version stands for one
+    network.
     """
     root = root or models_folder()
     shipped = _shipped(card.name)
@@ -131,7 +131,7 @@ def install(
     files[NOTE_NAME] = (json.dumps({"signed_by": signed_by.name if signed_by else None}) + "\n").encode()
     try:
         with _locked(root):
-            check_version(card, root)
+            _check_version(card, root)
             _clear(root, card.name)
             new = Path(tempfile.mkdtemp(prefix=_NEW, dir=root))
             try:
@@ -143,8 +143,8 @@ def install(
                 shutil.rmtree(new, ignore_errors=True)
             before = linked(root, card.name, CURRENT)
             if folder != before:
-                # Previous first: cut off between the two, the current one is as before. There is no going back to a
-                # damaged one.
+                # Previous first: interrupted between the two, the current one is as before. A damaged model is none to
+                # go back to.
                 back = {PREVIOUS: before} if before is None or _whole(before) else {}
                 _move_links(home, {**back, CURRENT: folder})
             _clear(root, card.name)
@@ -154,13 +154,13 @@ def install(
 
 
 def rollback(name: str) -> Path | None:
-    """Change places of the current and the previous model; return the folder of what is current then, None if shipped.
+    """Exchange the current and the previous model; return the folder of the new current one, None for the shipped one.
 
     The shipped model counts as one of them where fewer than two are installed. Raises ModelError where there is
     nothing to go back to, or it is damaged.
     """
     root = models_folder()
-    if linked(root, name, CURRENT) == linked(root, name, PREVIOUS):  # none, or an installation was cut off
+    if linked(root, name, CURRENT) == linked(root, name, PREVIOUS):  # none, or an installation was interrupted
         which = "installed" if linked(root, name, CURRENT) is None else "previous"
         raise ModelError(f"{root}: no {which} model {name!r}")
     try:
@@ -170,7 +170,7 @@ def rollback(name: str) -> Path | None:
                 read_package([then])  # raises if it is damaged
             elif _shipped(name) is None:
                 raise ModelError(f"{root / name}: expected a previous or a shipped model, got neither")
-            # Current first: cut off between the two, it has been done.
+            # Current first: interrupted between the two, the rollback has been done.
             _move_links(root / name, {CURRENT: then, PREVIOUS: now})
     except OSError as error:
         raise ModelError(f"{root}: expected to change what is current there, got: {error.strerror}") from error
@@ -242,7 +242,7 @@ def _identity(folder: Path | None) -> tuple[int, str] | None:
 
 @contextlib.contextmanager
 def _locked(root: Path) -> Iterator[None]:
-    """Keep others from installing and going back meanwhile."""
+    """Hold the lock of the installed models."""
     if not root.is_dir():
         root.mkdir(parents=True)
         root.chmod(0o755)
@@ -269,7 +269,7 @@ def _kept(home: Path, files: Mapping[str, bytes]) -> Path | None:
         folder = linked(home.parent, home.name, which)
         with contextlib.suppress(ModelError, OSError):  # then it is damaged
             if folder and {path.name: read_plain(path, MOST_FILE_BYTES) for path in folder.iterdir()} == files:
-                os.utime(folder)  # whoever found it unfit sees that it was installed anew
+                os.utime(folder)  # whoever rejected it sees that it was installed again
                 return folder
     return None
 
@@ -298,12 +298,12 @@ def _put(new: Path, home: Path, name: str) -> Path:
 
 
 def _move_links(home: Path, targets: Mapping[str, Path | None]) -> None:
-    """Let links lead to other folders, in this order; away with those that lead to None."""
+    """Let links lead to other folders, in this order; a link that would lead to None is deleted."""
     for which, target in targets.items():
         made = home / f".{which}"
         made.unlink(missing_ok=True)
         if target is not None:
-            made.symlink_to(target.name)  # all that needs room, before the first moves
+            made.symlink_to(target.name)  # all that needs free space, before the first link moves
     for which, target in targets.items():
         if target is None:
             (home / which).unlink(missing_ok=True)

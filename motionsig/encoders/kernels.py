@@ -1,6 +1,6 @@
 """The operators of small int8 networks, each as TFLite's reference kernel computes it.
 
-An operator's function takes its node, refuses with ModelError what it does not have, and returns its kernel and the
+An operator's function takes its node, raises ModelError for what it does not have, and returns its kernel and the
 shape of what that makes. Kernels take and make codes (k, ...) of k windows, where the model has a batch of 1. Sums are
 of whole numbers and exact. They are rounded as in the file that a docstring names: of LiteRT's tflite/kernels, built to
 round fixed-point products twice.
@@ -138,13 +138,13 @@ def _add(node: Node) -> tuple[Kernel, Shape]:
     limits, scales = _limits(node), [tensor.scale.astype(np.float64) for tensor in (left, right, node.made)]
     # 20 more bits, so that rounding both to one scale costs nothing. They are within 255 << 20, within half of that on
     # twice the larger scale, and so their sum is within 255 << 20 again.
-    twice, room = 2 * np.maximum(scales[0], scales[1]), 20
-    rescales = [_fixed_point(scale / twice, 255 << room) for scale in scales[:2]]
-    finish = _fixed_point(twice / (scales[2] * (1 << room)), 255 << room)
+    twice, bits = 2 * np.maximum(scales[0], scales[1]), 20
+    rescales = [_fixed_point(scale / twice, 255 << bits) for scale in scales[:2]]
+    finish = _fixed_point(twice / (scales[2] * (1 << bits)), 255 << bits)
 
     def kernel(*codes: Codes) -> Codes:
         one, other = (
-            rescale((each.astype(np.int64) - tensor.zero_point) << room)
+            rescale((each.astype(np.int64) - tensor.zero_point) << bits)
             for each, tensor, rescale in zip(codes, (left, right), rescales, strict=True)
         )
         return np.clip(finish(one + other) + node.made.zero_point, *limits).astype(np.int8)
@@ -161,9 +161,9 @@ def _mean(node: Node) -> tuple[Kernel, Shape]:
         raise ModelError(f"expected axes of {list(given.shape)} without the batch, got {stated}")
     count = math.prod(given.shape[axis] for axis in axes)
     fixed, shift = _multiplier(given.scale.astype(np.float64) / node.made.scale)
-    # The division by count goes into the multiplier, with as many more bits as there is room for.
-    room = min(count.bit_length() - 1, 32, 31 + int(shift[0]))
-    rescale = _rescale((fixed << room) // count, shift - room, 255 * count)
+    # The division by count goes into the multiplier, with as many more bits as fit.
+    more = min(count.bit_length() - 1, 32, 31 + int(shift[0]))
+    rescale = _rescale((fixed << more) // count, shift - more, 255 * count)
 
     def kernel(codes: Codes) -> Codes:
         total = codes.sum(axis=tuple(axes), dtype=np.int64, keepdims=bool(keep)) - count * given.zero_point

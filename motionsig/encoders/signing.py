@@ -1,4 +1,4 @@
-"""Who made a model: an ed25519 signature over its card's bytes, which hold the hashes of all its other files.
+"""Who made a model: an ed25519 signature over its card's bytes, which contain the hashes of all its other files.
 
 A signature is a file of one line, the base64 of 64 bytes. Keys are PEM files as OpenSSL 3 makes them:
 

@@ -184,7 +184,7 @@ def test_a_network_that_is_not_the_cards_is_refused(model, store, capsys):
     assert ran(capsys, "install", model, "--unsigned")[0] == 1 and list(store.iterdir()) == []
 
 
-def test_a_compiled_model_is_held_against_its_twin(tmp_path, store, capsys):
+def test_a_compiled_model_is_checked_against_its_twin(tmp_path, store, capsys):
     folder = fake_model(tmp_path / "m")
     # Of the shipped model's version, as the network is the same.
     code, out, _ = ran(capsys, "install", folder, "--unsigned")

@@ -162,7 +162,7 @@ def test_what_it_puts_down_must_be_a_file(compiler, put):
 
 def test_no_room_to_work_is_said(compiler, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
-    with pytest.raises(EncoderError, match=r"none: expected room for the compiler's work, got: No such file"):
+    with pytest.raises(EncoderError, match=r"none: expected free space for the compiler's work, got: No such file"):
         compile_model(TWIN, compiler(GOOD, COMPILED))
 
 

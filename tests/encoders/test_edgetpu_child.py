@@ -87,6 +87,18 @@ def ended(process):
         return True
 
 
+def test_it_ends_at_its_deadline_though_its_parent_does_not_look(control, model):
+    control.write("hang create")
+    script = PARENT.replace("worker.ready(60)", "time.sleep(60)")
+    with subprocess.Popen([sys.executable, "-c", script, model, "1"], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout.readline() == b"started\n"
+        wait_for(lambda: children(parent.pid), "the child")
+        (child,) = children(parent.pid)
+        wait_for(lambda: ended(child), "the end of the child", 30)
+        assert parent.poll() is None
+        parent.kill()
+
+
 def test_it_ends_with_its_parent_though_a_forked_process_lives_on(control, model):
     script = PARENT.replace("worker.run(", "import os; os.fork() or time.sleep(3); time.sleep(60); (")
     with subprocess.Popen([sys.executable, "-c", script, model, "60"], stdout=subprocess.PIPE) as parent:

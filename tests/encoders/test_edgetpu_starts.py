@@ -14,7 +14,7 @@ def test_pauses_grow_up_to_a_bound_and_end_with_another_device():
         starts.ended()
         pauses.append(round(starts.wait_s()))
     assert pauses[:6] == [0, 1, 2, 4, 8, 16] and set(pauses[12:]) == {600}
-    starts.forgive()
+    starts.reset_pause()
     assert starts.wait_s() == 0
 
 

@@ -1,11 +1,15 @@
 """What every encoder promises, on each device."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 
 from motionsig.blocks import WindowBatch
 from motionsig.encoders import open_encoder, shipped_models
-from motionsig.errors import EncoderError, InputError
+from motionsig.errors import EncoderError, InputError, ModelError
+from motionsig.model_card import CARD_NAME, MODEL_NAME
 
 
 @pytest.fixture(scope="module", params=["cpu", "reference"])
@@ -86,3 +90,29 @@ def test_what_is_printed_of_an_encoder_says_what_it_is(device):
     assert repr(encoder._network).endswith(f"Network({about})")
     encoder.close()
     assert repr(encoder) == f"HostEncoder({about}, closed)"
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A copy of the shipped model."""
+    return shutil.copytree(shipped_models()["motion64"], tmp_path / "model")
+
+
+def test_a_damaged_network_is_never_run(model, device):
+    content = bytearray((model / MODEL_NAME).read_bytes())
+    content[len(content) // 2] ^= 1
+    (model / MODEL_NAME).write_bytes(content)
+    with pytest.raises(ModelError, match=f"{MODEL_NAME}: expected sha256 "):
+        open_encoder(model, device)
+
+
+@pytest.mark.parametrize(("end", "what"), [("input", r"\[1, 1, 128, 12\]"), ("output", r"\[1, 48\]")])
+def test_a_network_that_is_not_the_cards_is_refused(model, device, end, what):
+    card = json.loads((model / CARD_NAME).read_text())
+    if end == "input":
+        card["input"]["scale"] *= 2
+    else:
+        card["quantization"][0][1] *= 2
+    (model / CARD_NAME).write_text(json.dumps(card))
+    with pytest.raises(ModelError, match=f"expected {end} int8 {what} with scale .* as in the card, got int8 {what}"):
+        open_encoder(model, device)

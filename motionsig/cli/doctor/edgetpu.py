@@ -45,7 +45,7 @@ def edgetpu(
 ) -> Iterator[Finding]:
     """Yield what there is to say of Edge TPUs for a child that imports from `path`; one line if there is nothing."""
     before = edgetpus(root)
-    # What another process uses is left alone: opening it once more may reset it.
+    # A device that another process uses is not opened: that may reset it.
     free = [device.place for device in before if allowed(node_path(root, device)) and not users(root, device)]
     call = f"motionsig.cli.doctor.edgetpu_library.report_library({bool(free) or not before}, {model!r})"
     reported = run_trial("the Edge TPU library", call, path, deadline_s)

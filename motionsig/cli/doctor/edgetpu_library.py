@@ -36,7 +36,7 @@ GOOGLES = r"1[0-9]\.[0-9](-[0-9]+)?"
 
 
 def library(root: Path, interpreter: Interpreter, reported: dict[str, Any]) -> Iterator[Finding]:
-    """Yield what a child reported of loading the library, and what its package is known for."""
+    """Yield what a child reported of loading the library, and what is known of its package."""
     install, lacking = install_command(root, interpreter), lacking_library(reported)
     name, version = installed_package(root)
     if lacking == LIBRARY:
@@ -63,15 +63,15 @@ def library(root: Path, interpreter: Interpreter, reported: dict[str, Any]) -> I
 def fit(
     install: str, version: str, reported: dict[str, Any], free: Sequence[str], any_there: bool
 ) -> Iterator[Finding]:
-    """Yield what the runtime at hand made of a library that loads.
+    """Yield what the installed runtime made of a library that loads.
 
     install: how to get another. version: its package's. free: the nodes that it could open. any_there: whether the
-    machine shows an Edge TPU at all.
+    machine shows an Edge TPU.
     """
     if "wrong" in reported:
         yield Finding(Mark.WRONG, f"{reported['place']} is not the Edge TPU's library: {reported['wrong']}", install)
     elif "fits" in reported:
-        # What happens after that, while the child ends, is no matter.
+        # How the child ends after that does not matter.
         yield Finding(Mark.OK, f"{reported['runtime']} opens an Edge TPU and takes the compiled model")
     elif "died" in reported:
         found = f"{reported['died']} under {reported['runtime']}" if "runtime" in reported else reported["died"]
@@ -138,7 +138,7 @@ def install_command(root: Path, interpreter: Interpreter) -> str:
 
 
 def report_library(opening: bool, model: str | None) -> None:
-    """Load the library and tell its place, version and what the runtime makes of it: all that the child does.
+    """Load the library and report its place, version and what the runtime makes of it: all that the child does.
 
     opening: whether to open an Edge TPU, and to prepare the compiled model for it, which a library built for another
     runtime does not survive.
@@ -154,11 +154,11 @@ def report_library(opening: bool, model: str | None) -> None:
         loaded.edgetpu_version.restype = ctypes.c_char_p
         report(version=one_line(loaded.edgetpu_version().decode("ascii", "replace")))
     except AttributeError:
-        pass  # What has no version is no library of an Edge TPU either, which the runtime says better.
+        pass  # Then it is no library of an Edge TPU; the runtime says why.
     try:
         runtime, interpreter_class, load_delegate = load_runtime()
     except MissingExtraError:
-        return  # Said of the runtime.
+        return  # the finding on the runtime says so
     report(runtime=runtime)
     if not opening:
         return
@@ -168,14 +168,14 @@ def report_library(opening: bool, model: str | None) -> None:
         report(wrong=one_line(str(error)))
         return
     except (ValueError, OSError) as error:
-        # The reason is what stands behind this; without a device there is none.
+        # The reason follows this text; without a device there is none.
         report(refused=one_line(str(error)).removeprefix(f"Failed to load delegate from {LIBRARY}").strip())
         return
     report(opened=True)
     try:
         file = find_model(model).compiled_bytes()
     except ModelError:
-        return  # Said of the model.
+        return  # the finding on the model says so
     try:
         interpreter_class(model_content=file, experimental_delegates=[delegate]).allocate_tensors()
     except (ValueError, RuntimeError) as error:

@@ -34,7 +34,6 @@ def install(options: argparse.Namespace) -> int:
             f"motionsig: WARNING: UNSIGNED: anybody may have made this {card.name}, and says what it makes of motion",
             file=sys.stderr,
         )
-    installing.check_version(card, options.into)
     for line in _compiled(package):
         _say("compiled", line)
     folder = installing.install(package, signed_by, _try, options.into)
@@ -78,7 +77,7 @@ def _signer(package: installing.Package, keys: Path) -> Path:
 def _compiled(package: installing.Package) -> Iterator[str]:
     """Check the file compiled for the Edge TPU against its twin, if there is one; yield what is to be said of it.
 
-    What lint finds is no reason to refuse: the compiler took the model, and where the two disagree it is right.
+    A finding of lint is no reason to refuse: the compiler took the model, and where the two disagree it is right.
     """
     compiled = package.card.compiled
     if not compiled:

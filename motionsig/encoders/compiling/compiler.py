@@ -1,4 +1,4 @@
-"""Run edgetpu_compiler on a model, read its log, and hold what it made against the model it was made from.
+"""Run edgetpu_compiler on a model, read its log, and check what it made against the model it was made from.
 
 The compiler is Google's, closed, for x86-64 Debian and its kin. It works in a folder of its own with a deadline, and
 nothing leaves that folder before it has passed. The forms of its log, from 2.0 to 16.0, are those in the issues of
@@ -140,15 +140,15 @@ def compile_model(
     which some operators stay on the CPU, too.
 
     Raises ModelError for a model that the compiler refuses, or of which it makes something else; EncoderError for a
-    compiler that does not start, end or say what it did, or has no room to work.
+    compiler that does not start, end or say what it did, or has no free space to work.
     """
     try:
         with tempfile.TemporaryDirectory(prefix="motionsig-compile-") as name:
             log, content = _compiled(twin, compiler, Path(name), min_runtime, deadline_s)
     except OSError as error:
         raise EncoderError(
-            f"{tempfile.gettempdir()}: expected room for the compiler's work, got: {error.strerror}; TMPDIR names "
-            "another folder"
+            f"{tempfile.gettempdir()}: expected free space for the compiler's work, got: {error.strerror}; TMPDIR "
+            "names another folder"
         ) from error
     _check_log(log, allow_cpu=allow_cpu)
     package = check_twin(twin, content, allow_cpu=allow_cpu)
@@ -204,7 +204,7 @@ def read_log(text: str) -> Log:
 
 
 def check_twin(twin: bytes, compiled: bytes, *, allow_cpu: bool = False) -> Package | None:
-    """Hold a compiled model against the one it was made from, and return what its operator holds.
+    """Check a compiled model against the one it was made from, and return what its operator holds.
 
     Raises ModelError where an input or output has become another, or operators beside the Edge TPU's are left.
     """

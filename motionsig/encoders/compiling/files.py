@@ -1,8 +1,9 @@
 """Where models come from and where compiled ones go.
 
-A model is a shipped name, a folder with a card, or a .tflite file. What is compiled goes beside it or into another
-folder, and there it is all or nothing: every file is written whole under another name before the first takes its place,
-the card, which says which files belong together, comes last, and if one cannot take its place the old ones come back.
+A model is a shipped name, a folder with a card, or a .tflite file. The compiled file goes beside it or into another
+folder, all files of the model or none: each is written under another name and is on the disk before the first takes its
+place. The card, which says which files belong together, comes last. If a file cannot take its place, the old ones come
+back.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def put_in_place(model: ModelFile, compilation: Compilation, folder: Path) -> Pa
                 with contextlib.suppress(OSError):  # the card names it no longer
                     (folder / stale).unlink()
     except OSError as error:
-        raise ModelError(f"{folder}: expected room for the compiled model, got: {error.strerror}") from error
+        raise ModelError(f"{folder}: expected free space for the compiled model, got: {error.strerror}") from error
     finally:
         for parent in made:
             with contextlib.suppress(OSError):

@@ -3,7 +3,7 @@
 The compiler is closed and its answers are terse, so these rules are put together from what is public: the operators
 and their conditions that coral.ai lists ("TensorFlow models on the Edge TPU"), the versions of operators that
 TensorFlow 2.5 knew, and the compiler's logs in the issues of google-coral/edgetpu (numbers below are theirs). The
-rules were never held against the compiler itself. Where the two disagree, the compiler is right: `motionsig compile
+rules were never compared with the compiler itself. Where the two disagree, the compiler is right: `motionsig compile
 --allow-cpu` asks it.
 """
 
@@ -65,7 +65,7 @@ def _ends(subgraph: Subgraph, where: str) -> Iterator[Finding]:
 
 
 def _operator(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
-    """Yield the findings on one operator; of one that is not taken at all, that alone."""
+    """Yield the findings on one operator; of an operator that is not taken at all, that one finding."""
     taken = OPERATORS.get(operator.name)
     if operator.custom:
         yield wrong(place, "a custom operator", "use TensorFlow Lite's own operators")
@@ -101,7 +101,7 @@ def _tensors(subgraph: Subgraph, operator: Operator, taken: Taken, place: str) -
         yield wrong(place, "a tensor without scale and zero point", "quantise the model with example data")
     if any(tensor.dynamic for tensor in activations):
         yield wrong(place, "a shape that may change", "fix the input's shape, batch included, before converting")
-    # Beyond the batch, which is told once, of the input.
+    # Beyond the batch, which is a finding on the input already.
     spread = next((tensor.shape for tensor in activations if math.prod(tensor.shape[:-3]) > subgraph.batch), None)
     if spread:  # issue 121
         yield wrong(place, f"shape {list(spread)}", "keep only the three innermost dimensions larger than 1")

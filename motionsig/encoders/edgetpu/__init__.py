@@ -1,9 +1,8 @@
-"""The network on an Edge TPU, and what becomes of a window when that fails.
+"""The network on an Edge TPU, and what happens to a window when that fails.
 
-`EdgeTpuNetwork` is for whoever asked for the Edge TPU: a lost one is started again while the window waits, and when
-that does not help, there is an error. `AutoNetwork` is for whoever asked for signatures: the window, and those after
-it, go through the same model on the CPU, and a new child is started beside that. Either way each window is answered
-once.
+`EdgeTpuNetwork` is for whoever asked for the Edge TPU: while the window waits, a new child is started, and if that does
+not help, there is an error. `AutoNetwork` is for whoever asked for signatures: that window, and those after it, go
+through the same model on the CPU until a new child is ready. In both, each window is answered once.
 """
 
 from __future__ import annotations
@@ -87,7 +86,7 @@ class EdgeTpuNetwork(Network):
 
 
 class AutoNetwork(Network):
-    """The faster of Edge TPU and CPU, and the CPU while the Edge TPU is away."""
+    """The faster of Edge TPU and CPU, and the CPU while there is no Edge TPU."""
 
     def __init__(self, card: ModelCard, cpu: Network, *, limits: Limits | None = None, root: Path = Path("/")) -> None:
         """Open the Edge TPU if there is one; whatever is wrong with it is logged, and `cpu` does the work.
@@ -99,14 +98,14 @@ class AutoNetwork(Network):
         self._worker: Worker | None = None
         self._choice: Choice | None = None
         self._places: list[tuple[str, str]] = []  # where there were Edge TPUs at the last look
-        self._holds_for: dict[str, Any] | None = None  # the conditions of that choice
-        self._trouble, self._meanwhile = "", 0  # why the Edge TPU is not at work, and windows the CPU did since
+        self._conditions: dict[str, Any] | None = None  # under which that choice was measured
+        self._trouble, self._cpu_windows = "", 0  # why the Edge TPU is not used, and windows that the CPU did since
         self._job: Job | None = None
         try:
             self._job = Job(card, "")
         except ModelError as error:
             self._report(str(error))
-        self._at_hand(self._limits.start_s)
+        self._ready_worker(self._limits.start_s)
 
     @property
     def device(self) -> str:
@@ -117,7 +116,7 @@ class AutoNetwork(Network):
 
     def run(self, inputs: Codes) -> tuple[Codes, NDArray[np.uint8]]:
         codes = np.empty((len(inputs), self.card.motion_dim), np.int8)
-        done, worker = 0, self._at_hand()
+        done, worker = 0, self._ready_worker()
         if worker is not None:
             try:
                 worker.run(inputs, codes)
@@ -127,7 +126,7 @@ class AutoNetwork(Network):
                 self._lose(fault)
         if done < len(inputs):
             codes[done:], _ = self._cpu.run(inputs[done:])
-            self._meanwhile += len(inputs) - done
+            self._cpu_windows += len(inputs) - done
         quality = np.zeros(len(inputs), np.uint8)
         quality[:done] = Quality.EDGE_TPU
         return codes, quality
@@ -137,8 +136,8 @@ class AutoNetwork(Network):
             self._worker.close()
         self._cpu.close()
 
-    def _at_hand(self, wait_s: float = 0.0) -> Worker | None:
-        """Return the child if it takes windows; start one where there is none, and give it `wait_s` to get ready."""
+    def _ready_worker(self, wait_s: float = 0.0) -> Worker | None:
+        """Return the child if it takes windows; start one if there is none, and wait at most `wait_s` for it."""
         try:
             if self._worker is None and self._job is not None and time.monotonic() >= self._look_at:
                 self._worker = self._start(self._job)
@@ -156,13 +155,13 @@ class AutoNetwork(Network):
         places = [(edgetpu.bus, edgetpu.place) for edgetpu in found]
         if places != self._places:
             self._places = places
-            self._starts.forgive()
+            self._starts.reset_pause()
         if not found:
             self._report("no Edge TPU is plugged in", logging.INFO)
             return None
         conditions = choice.conditions(self.card, self._cpu.device, found)
-        if conditions != self._holds_for:
-            self._holds_for, self._choice = conditions, choice.remembered(self.card, conditions)
+        if conditions != self._conditions:
+            self._conditions, self._choice = conditions, choice.remembered(self.card, conditions)
         if self._choice and not self._choice.edgetpu:
             self._report("")
             return None
@@ -172,20 +171,20 @@ class AutoNetwork(Network):
         return Worker(job, self._limits)
 
     def _decide(self, worker: Worker) -> Worker | None:
-        """Return the child if it is faster than the CPU; it is ready now, and may not be for the first time."""
+        """Return the child, which is ready, if it is faster than the CPU; else close it."""
         self._report("")
         if self._choice is None:
-            assert self._job is not None and self._holds_for is not None
+            assert self._job is not None and self._conditions is not None
             codes = np.empty((1, self.card.motion_dim), np.int8)
             self._choice = choice.measure(
                 lambda window: worker.run(window, codes), self._cpu.run, self._job.golden_inputs
             )
-            choice.remember(self.card, self._holds_for, self._choice)
+            choice.remember(self.card, self._conditions, self._choice)
         if not self._choice.edgetpu:
             worker.close()
             self._worker = None
-        logger.info("now on %s; %d windows before went through the cpu", self.device, self._meanwhile)
-        self._meanwhile = 0
+        logger.info("now on %s; %d windows before went through the cpu", self.device, self._cpu_windows)
+        self._cpu_windows = 0
         return self._worker
 
     def _lose(self, fault: Fault) -> None:
@@ -195,7 +194,7 @@ class AutoNetwork(Network):
         self._report(str(fault))
 
     def _report(self, trouble: str, level: int = logging.WARNING) -> None:
-        """Note why the Edge TPU is not at work, empty where it need not be, and say so if it is another reason."""
+        """Note why the Edge TPU is not used, empty where it need not be; log a reason that is new."""
         if trouble != self._trouble:
             self._trouble = trouble
             if trouble:

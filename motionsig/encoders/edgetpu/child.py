@@ -1,8 +1,8 @@
 """What the child process runs: an interpreter with the Edge TPU's library in it, and windows from shared memory.
 
-libedgetpu aborts on USB errors and crashes where its ABI is not the runtime's; no exception survives either. Here they
-take only this process along. It talks over a socket: to its parent what it is about to do, that it is ready, that it
-failed or that all windows asked for are done; from its parent how many windows are asked for.
+libedgetpu aborts on USB errors, and crashes where its ABI is not the runtime's; neither is an exception that could be
+caught. Here they end this process alone. It reports to its parent over a socket: which stage begins, that it is ready,
+that it failed, that all windows asked for are done. From its parent it receives how many windows are asked for.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ DONE = b'{"done": true}'
 
 
 def main() -> None:
-    """Serve the parent whose words are the only argument, until it goes."""
+    """Serve the parent, whose task is the only argument (JSON), until it ends."""
     task = json.loads(sys.argv[1])
-    # It ends when its parent lets go of it, whoever else is told to stop; and leaves nothing behind when it crashes.
+    # It ends when its parent closes the socket, not when a whole service gets a signal. A crash leaves no core file.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    threading.Thread(target=_follow, args=(task["parent"],), daemon=True).start()
+    threading.Thread(target=_end_with, args=(task["parent"],), daemon=True).start()
     connection = socket.socket(fileno=task["socket"])
     shape = Layout(*task["layout"])
     memory = shape.map(task["memory"])
-    # Opening holds Python's lock, so nothing else here would notice a parent that went; the kernel keeps this deadline.
+    # Opening holds Python's lock, so no thread here would notice that the parent ended; the kernel keeps this deadline.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
     signal.alarm(task["start_s"])
@@ -51,13 +51,13 @@ def main() -> None:
     except MotionsigError as error:
         connection.send(json.dumps({"failed": str(error)}).encode())
     except (BrokenPipeError, ConnectionResetError):
-        pass  # The parent went in the middle of it.
+        pass  # the parent has ended
 
 
-def _follow(parent: int) -> None:
+def _end_with(parent: int) -> None:
     """End when the parent does, even in the middle of a call that never returns.
 
-    By its number, because processes forked from it keep the socket open.
+    The socket does not tell, because processes forked from the parent keep it open.
     """
     try:
         watched = os.pidfd_open(parent)
@@ -73,12 +73,12 @@ def _follow(parent: int) -> None:
 def _open(connection: socket.socket, memory: Memory, library: str, device: str) -> tuple[Any, int, int]:
     """Return the interpreter on the Edge TPU, and the indices of its input and output."""
 
-    def tell(**words: Any) -> None:
-        connection.send(json.dumps(words).encode())
+    def report(**found: Any) -> None:
+        connection.send(json.dumps(found).encode())
 
-    tell(stage="importing the inference runtime")
+    report(stage="importing the inference runtime")
     runtime, interpreter_class, load_delegate = load_runtime()
-    tell(stage=f"opening the Edge TPU with {library}")
+    report(stage=f"opening the Edge TPU with {library}")
     try:
         delegate = load_delegate(library, {"device": device} if device else {})
     except OSError as error:
@@ -87,7 +87,7 @@ def _open(connection: socket.socket, memory: Memory, library: str, device: str) 
         raise EncoderError(f"{library}: expected the Edge TPU's library, got one without a delegate; {HINT}") from error
     except ValueError as error:
         raise EncoderError(f"expected one{device and f' as {device}'} to answer, got none; {HINT}") from error
-    tell(stage="preparing the model on the Edge TPU")
+    report(stage="preparing the model on the Edge TPU")
     try:
         interpreter = interpreter_class(
             model_content=memory.model.tobytes(), experimental_delegates=[delegate], num_threads=1
@@ -97,7 +97,7 @@ def _open(connection: socket.socket, memory: Memory, library: str, device: str) 
         raise EncoderError(f"{runtime} cannot prepare the model: {error}") from error
     (given,), (made,) = interpreter.get_input_details(), interpreter.get_output_details()
     signal.alarm(0)
-    tell(ready=runtime, input=tensor_spec(given), output=tensor_spec(made))
+    report(ready=runtime, input=tensor_spec(given), output=tensor_spec(made))
     return interpreter, given["index"], made["index"]
 
 
@@ -112,6 +112,6 @@ def _serve(connection: socket.socket, interpreter: Any, memory: Memory, given: i
                 outputs[row] = interpreter.get_tensor(made)[0]
             except (RuntimeError, ValueError) as error:
                 raise EncoderError(f"it failed on a window: {error}") from error
-            # Only now: should this process die between here and the next window, what counts is whole.
+            # Only now: whenever this process dies, all windows that are counted have their codes.
             done[0] = row + 1
         connection.send(DONE)

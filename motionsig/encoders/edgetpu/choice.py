@@ -1,7 +1,7 @@
 """Edge TPU or CPU: measured on this machine, and remembered until the Edge TPU or the model changes.
 
-A USB call costs a quarter of a millisecond whatever the model, so a small network may well be faster on the CPU; which,
-nobody knows before it was tried with this model on this machine.
+A USB call costs a quarter of a millisecond, whatever the model, so a small network may well be faster on the CPU. Which
+is faster is not known before both were tried with this model on this machine.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def measure(edgetpu: Callable[[Codes], object], cpu: Callable[[Codes], object], 
             run(window)
             spent_us.append((time.perf_counter() - began) * 1e6)
         if time.monotonic() > until:
-            break  # Windows are waiting, and what takes as long as this has lost.
+            break  # Windows are waiting, and a device that takes so long has lost.
     # The first quarter warms up.
     edgetpu_us, cpu_us = edgetpu_us[len(edgetpu_us) // 4 :], cpu_us[len(cpu_us) // 4 :]
     today = datetime.now(UTC).date().isoformat()
@@ -84,7 +84,7 @@ def remembered(card: ModelCard, conditions: dict[str, Any]) -> Choice | None:
 
 
 def remember(card: ModelCard, conditions: dict[str, Any], choice: Choice) -> None:
-    """Keep what was measured. Where nothing can be kept, it will be measured at each start."""
+    """Keep what was measured. Where nothing can be kept, it is measured at each start."""
     place = _place(card)
     try:
         replace_file(

@@ -1,4 +1,4 @@
-"""The memory that the child process shares with its parent: windows in, codes out, how many are done, and the model."""
+"""The memory that the child process shares with its parent: windows, codes, how many are done, and the model."""
 
 from __future__ import annotations
 

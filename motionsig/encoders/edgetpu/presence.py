@@ -49,7 +49,7 @@ def _on_pci(root: str) -> list[EdgeTpu]:
         for place in _names(folder)
         if _line(folder, place, "vendor") == vendor and _line(folder, place, "device") == product
     ]
-    # No device of that id, no look at the driver: this is the usual case, once a second.
+    # Without such a device the driver is not looked at: that is the usual case, once a second.
     nodes = {_target(classes, name, "device"): f"/dev/{name}" for name in _names(classes)} if places else {}
     return [
         EdgeTpu("pci", place, PCI_ID, nodes.get(place, ""), _is_there(root, nodes.get(place, ""))) for place in places

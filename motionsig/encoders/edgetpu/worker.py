@@ -1,8 +1,8 @@
 """The parent's end of the child process: start it, hand it windows, and know within a deadline when it is lost.
 
-A process of its own rather than one of `multiprocessing`, which would import the user's main script anew, and run it
-where that has no guard. The memory is an anonymous file that both map; nobody else sees it, and nothing is left of it
-when both are gone. Each child gets its own, so that one which cannot be killed at once can spoil nothing.
+It is not a process of `multiprocessing`, which would import the user's main script again, and run it if that has no
+guard. Parent and child map an anonymous file, which nobody else sees and which is gone when both are. Each child has
+its own, so that a child that cannot be killed at once spoils nothing.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ LIBRARY = "libedgetpu.so.1"
 
 MOST_OFF = 8
 """Steps by which an Edge TPU's golden codes may be off. The CPU's own kernels differ by up to 3; no Edge TPU has been
-measured; noise in place of an answer is off by dozens. They are asked for at each start: numbers that go wrong later,
-without an error, are not noticed."""
+measured; noise in place of an answer is off by dozens. A child has to give them at each start; codes that go wrong
+later, without an error, are not noticed."""
 
 _CHILD = "from motionsig.encoders.edgetpu.child import main; main()"
 _GRACE_S = 1.0
-_WORDS_BYTES = 4096
+_OUTPUT_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ class Worker:
         self._job, self._limits, self._owner = job, limits, os.getpid()
         self.runtime = ""
         """What runs the model in the child, once it is ready."""
-        self._stage, self._words = "starting", b""
-        self._gone = ""  # why, once it is lost; not the exception, whose traceback would hold this in a circle
+        self._stage, self._last_output = "starting", b""
+        self._lost_because = ""  # not the exception, whose traceback would keep this object alive
         try:
             with ExitStack() as ours, ExitStack() as theirs:
                 self._start(ours, theirs)
@@ -114,24 +114,24 @@ class Worker:
             raise Fault(f"Edge TPU: expected to start a process for it, got: {error}") from error
         self._poll = select.poll()
         self._poll.register(self._connection, select.POLLIN)
-        self._poll.register(self._hearing, select.POLLIN)
+        self._poll.register(self._output, select.POLLIN)
         self._start_by = time.monotonic() + limits.start_s
-        self._end = weakref.finalize(self, _end, self._owner, self._process, self._connection, self._hearing)
+        self._end = weakref.finalize(self, _end, self._owner, self._process, self._connection, self._output)
 
     def ready(self, wait_s: float = 0.0) -> bool:
         """Return whether the child takes windows, after at most `wait_s`: it gave the golden codes. Raises Fault."""
-        self._require_living()
+        self._check_alive()
         until = min(time.monotonic() + wait_s, self._start_by)
         while not self.runtime:
-            words = self._receive(until)
-            if words is None:
+            message = self._receive(until)
+            if message is None:
                 if time.monotonic() < self._start_by:
                     return False
                 raise self._lost(f"it was still {self._stage} after {self._limits.start_s:g} s")
-            self._stage = words.get("stage", "running the model")
-            if "ready" in words:
-                self._check(words)
-                self.runtime = str(words["ready"])
+            self._stage = message.get("stage", "running the model")
+            if "ready" in message:
+                self._check(message)
+                self.runtime = str(message["ready"])
         return True
 
     def run(self, inputs: Codes, codes: Codes, by: float = math.inf) -> None:
@@ -140,12 +140,12 @@ class Worker:
         by: on time.monotonic(), when it has to be done as a whole. Raises Fault, which says how many rows of `codes`
         are filled nevertheless.
         """
-        self._require_living()
+        self._check_alive()
         done, call_s, count = self._memory.done, self._limits.call_s, len(inputs)
         self._memory.inputs[:count] = inputs
         done[0] = seen = 0
         try:
-            with suppress(OSError):  # What is wrong, the answer tells.
+            with suppress(OSError):  # the answer says what is wrong
                 self._connection.send(ASKED.pack(count))
             while self._receive(min(time.monotonic() + call_s, by)) is None:
                 if time.monotonic() >= by:
@@ -154,29 +154,29 @@ class Worker:
                     raise self._lost(f"a window took it more than {call_s:g} s")
                 seen = int(done[0])
         except Fault as fault:
-            # Only what a child that still had its wits counted; and it runs no more, so this does not move.
+            # The child no longer runs, so this does not change; a count that cannot be is that of a damaged child.
             fault.done = int(done[0]) if 0 <= done[0] <= count else 0
             codes[: fault.done] = self._memory.outputs[: fault.done]
             raise
         except BaseException:
-            # Interrupted from outside: the answer that is still to come would be taken for the next call's.
+            # Interrupted: the answer that is still to come would be taken for the next call's.
             self._lost("a call was interrupted")
             raise
         codes[:] = self._memory.outputs[:count]
 
     def close(self) -> None:
-        """Let the child end, and end it if it does not."""
+        """Let the child end, and kill it if it does not."""
         self._end()
 
     def _start(self, ours: ExitStack, theirs: ExitStack) -> None:
-        """Make the child and the ways to it; `theirs` closes what the child has got, `ours` what stays if it lives."""
+        """Start the child; `theirs` closes our copies of what it has inherited, `ours` our own ends if that fails."""
         self._connection, connection = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.callback(self._connection.close)
         theirs.callback(connection.close)
-        self._hearing, saying = os.pipe()
-        ours.callback(os.close, self._hearing)
-        theirs.callback(os.close, saying)
-        os.set_blocking(self._hearing, False)
+        self._output, output = os.pipe()
+        ours.callback(os.close, self._output)
+        theirs.callback(os.close, output)
+        os.set_blocking(self._output, False)
         memory = os.memfd_create("motionsig")
         theirs.callback(os.close, memory)
         os.ftruncate(memory, self._job.layout.size)
@@ -196,57 +196,57 @@ class Worker:
             # The child imports what this process would.
             env=child_environment(sys.path),
             stdin=subprocess.DEVNULL,
-            stdout=saying,
-            stderr=saying,
+            stdout=output,
+            stderr=output,
             pass_fds=(connection.fileno(), memory),
             # Of its own, so that Ctrl-C reaches the parent alone, which ends the child in good order.
             start_new_session=True,
         )
 
-    def _require_living(self) -> None:
+    def _check_alive(self) -> None:
         if os.getpid() != self._owner:
             # After a fork both would write into the same memory and read each other's answers.
             raise Fault("Edge TPU: expected the process that opened it, got one that was forked from it")
-        if self._gone:
-            raise Fault(self._gone)
+        if self._lost_because:
+            raise Fault(self._lost_because)
 
     def _receive(self, until: float) -> dict[str, Any] | None:
-        """Return the child's next words; None if there are none by then. Raises Fault if it failed or died."""
+        """Return the child's next message; None if there is none by then. Raises Fault if it failed or died."""
         while True:
             left_s = until - time.monotonic()
             ready = [descriptor for descriptor, _ in self._poll.poll(max(0.0, left_s) * 1000)]
-            if self._hearing in ready and not self._listen():
-                self._poll.unregister(self._hearing)
+            if self._output in ready and not self._read_output():
+                self._poll.unregister(self._output)
             if self._connection.fileno() in ready:
                 try:
-                    message = self._connection.recv(1 << 16)
+                    raw = self._connection.recv(1 << 16)
                 except OSError:
-                    message = b""
-                if not message:
-                    raise self._lost(self._death())
+                    raw = b""
+                if not raw:
+                    raise self._lost(self._how_it_ended())
                 try:
-                    words: dict[str, Any] = dict(json.loads(message))
+                    message: dict[str, Any] = dict(json.loads(raw))
                 except (ValueError, TypeError):
-                    raise self._lost(f"its process talks nonsense: {message[:40]!r}") from None
-                if "failed" in words:
-                    raise self._lost(words["failed"], speaks_for_itself=True)
-                return words
+                    raise self._lost(f"its process sent what is no message: {raw[:40]!r}") from None
+                if "failed" in message:
+                    raise self._lost(message["failed"], with_output=False)
+                return message
             if left_s <= 0:
                 return None
 
-    def _listen(self) -> bool:
-        """Keep the last of what the child wrote, and its pipe from filling; return whether there was any."""
+    def _read_output(self) -> bool:
+        """Read what the child wrote, so that its pipe never fills up, and keep the last; return if there was any."""
         with suppress(BlockingIOError):
-            heard = os.read(self._hearing, 1 << 16)
-            self._words = (self._words + heard)[-_WORDS_BYTES:]
-            return bool(heard)
+            output = os.read(self._output, 1 << 16)
+            self._last_output = (self._last_output + output)[-_OUTPUT_BYTES:]
+            return bool(output)
         return False
 
-    def _check(self, words: dict[str, Any]) -> None:
-        """Hold what the child opened against the card and the golden codes. Raises Fault."""
+    def _check(self, message: dict[str, Any]) -> None:
+        """Check what the child opened against the card and the golden codes. Raises Fault."""
         job = self._job
         try:
-            check_network(job.card, job.file.name, TensorSpec(*words["input"]), TensorSpec(*words["output"]))
+            check_network(job.card, job.file.name, TensorSpec(*message["input"]), TensorSpec(*message["output"]))
         except (ModelError, LookupError, TypeError) as error:
             raise self._lost(str(error)) from error
         made = np.empty_like(job.golden_codes)
@@ -255,33 +255,33 @@ class Worker:
         if off > MOST_OFF:
             raise self._lost(f"its codes for the golden windows are off by {off}, where {MOST_OFF} is allowed")
 
-    def _death(self) -> str:
+    def _how_it_ended(self) -> str:
         try:
             code = self._process.wait(_GRACE_S)
         except subprocess.TimeoutExpired:
-            return f"its process went silent while {self._stage}"
+            return f"its process stopped answering while {self._stage}"
         how = f"died of signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"ended with exit code {code}"
         return f"its process {how} while {self._stage}"
 
-    def _lost(self, reason: str, *, speaks_for_itself: bool = False) -> Fault:
-        """End the child for good and return why, with its last words unless the reason is from itself."""
-        self._gone = f"Edge TPU: {reason}"  # before the waits, which a signal's handler may end
+    def _lost(self, reason: str, *, with_output: bool = True) -> Fault:
+        """End the child for good and return why, with the last line that it wrote where that adds something."""
+        self._lost_because = f"Edge TPU: {reason}"  # before the waits, which a signal's handler may end
         self._process.kill()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE_S)
-        self._listen()
+        self._read_output()
         self._end()
-        lines = self._words.decode("ascii", "backslashreplace").splitlines()
+        lines = self._last_output.decode("ascii", "backslashreplace").splitlines()
         said = [line.strip() for line in lines if line.strip() and not line.startswith("INFO")]
-        if said and not speaks_for_itself:
-            self._gone += f"; it said: {said[-1][:200]}"
-        return Fault(self._gone)
+        if with_output and said:
+            self._lost_because += f"; it said: {said[-1][:200]}"
+        return Fault(self._lost_because)
 
 
-def _end(owner: int, process: subprocess.Popen[bytes], connection: socket.socket, hearing: int) -> None:
+def _end(owner: int, process: subprocess.Popen[bytes], connection: socket.socket, output: int) -> None:
     connection.close()
     if os.getpid() != owner:
-        os.close(hearing)
+        os.close(output)
         return
     try:
         process.wait(_GRACE_S)
@@ -291,4 +291,4 @@ def _end(owner: int, process: subprocess.Popen[bytes], connection: socket.socket
             process.wait(_GRACE_S)
         except subprocess.TimeoutExpired:
             logger.warning("process %d does not end: the kernel waits for its Edge TPU", process.pid)
-    os.close(hearing)
+    os.close(output)
