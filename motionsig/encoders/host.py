@@ -11,13 +11,28 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from motionsig.blocks import SignatureBatch, WindowBatch
+from motionsig.blocks import Quality, SignatureBatch, WindowBatch
 from motionsig.closing import Closing
 from motionsig.errors import EncoderError, ModelError
 from motionsig.frontend import CHUNK
 from motionsig.model_card import ModelCard
 
 Codes = NDArray[np.int8]
+
+
+class Encoder(Closing, Protocol):
+    """Stateless: each signature depends on its own window alone. `device` says what runs the network now.
+
+    A context manager; left unclosed, it lets go of its device when it is no longer referred to.
+    """
+
+    @property
+    def card(self) -> ModelCard: ...
+
+    @property
+    def device(self) -> str: ...
+
+    def encode(self, windows: WindowBatch) -> SignatureBatch: ...
 
 
 class Network(Protocol):
@@ -88,6 +103,20 @@ class HostEncoder(Closing):
         with self._lock:
             self._closed = True
             self._network.close()
+
+
+def golden_distance(encoder: Encoder) -> tuple[int, int]:
+    """Return by how many steps the golden windows' codes are off at most, and by how many they may be on this device.
+
+    Raises ModelError for damaged golden windows, EncoderError if the device fails.
+    """
+    windows, codes, tolerance = encoder.card.golden()
+    made = encoder.encode(WindowBatch(np.arange(len(windows)), windows, np.zeros(len(windows), np.uint8), 1))
+    if (made.quality & Quality.EDGE_TPU).any():
+        from motionsig.encoders.edgetpu.worker import MOST_OFF
+
+        tolerance = max(tolerance, MOST_OFF)
+    return int(np.abs(made.codes.astype(int) - codes).max()), tolerance
 
 
 def network_input(card: ModelCard, windows: NDArray[np.float32]) -> tuple[Codes, NDArray[np.float32]]:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from motionsig.encoders.host import HostEncoder, Network
+from motionsig.encoders.host import Encoder, HostEncoder, Network
 from motionsig.encoders.models import find_model
 from motionsig.errors import InputError
 from motionsig.model_card import ModelCard
-
-if TYPE_CHECKING:
-    from motionsig.encoders import Encoder
 
 DEVICES = "auto, cpu, edgetpu[:usb|:pci][:N] or reference"
 

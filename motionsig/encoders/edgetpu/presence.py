@@ -10,6 +10,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from motionsig.files import read_file
+
 USB_IDS = ("1a6e:089a", "18d1:9302")
 """Before the first use, and once libedgetpu has given it its firmware: it leaves the bus and comes back as the second
 (libedgetpu, driver/beagle/beagle_usb_driver_provider.cc)."""
@@ -86,16 +88,9 @@ def _names(folder: str) -> list[str]:
 def _line(*parts: str) -> str:
     """Return what a small file says; empty where it cannot be read."""
     try:
-        # A descriptor and one read: what `open` puts around them costs more than they do.
-        descriptor = os.open(os.path.join(*parts), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        return read_file(os.path.join(*parts), 64)[0].decode("ascii", "replace").strip()
     except OSError:
         return ""
-    try:
-        return os.read(descriptor, 64).decode("ascii", "replace").strip()
-    except OSError:
-        return ""
-    finally:
-        os.close(descriptor)
 
 
 def _number(text: str) -> int | None:
