@@ -1,4 +1,4 @@
-"""Read a FlatBuffer whose bytes nobody vouches for, without the package `flatbuffers`.
+"""Read a FlatBuffer that may be damaged, without the package `flatbuffers`.
 
 Every offset is checked before it is followed, and arrays are views of the file's own bytes. Lists may be referred to
 from many places, so each costs something of a read budget before it is read: damaged bytes end in one ModelError and

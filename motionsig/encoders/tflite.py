@@ -1,9 +1,9 @@
-"""Read what is in a .tflite file, whatever it holds: the network on its way to numpy's kernels, to lint, to a terminal.
+"""Read any .tflite file: for the reference network, for lint, for people.
 
-The only reader of the format here. The package `tflite` has accessors generated from the schema, but they trust every
-offset and length that they meet, and the reference network must run where numpy is all there is; what it needs of a
-file is nearly what lint needs. So this reads both, with `flatbuffer`, and tests compare it with those accessors. Field
-numbers are their order in tflite/converter/schema/schema.fbs.
+The package `tflite` has accessors for the format, generated from its schema. They are not used here, because the
+reference network has to run where there is numpy alone, and because they trust every offset and length in a file. With
+a reader for that network, reading the rest takes little more; tests compare it with those accessors. Field numbers are
+those of tflite/converter/schema/schema.fbs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Edge TPU's child process: what it costs a window, and what becomes of windows when it fails.
+"""The Edge TPU's child process: what it costs a window, and what happens to windows when it fails.
 
 There is no Edge TPU here: tests/encoders/fake_edgetpu.c stands for its library, answers from a table of the CPU's codes
 in about 2 us, and fails when told to. So what is measured is ours: the way to the child and back, and the recovery.
@@ -169,7 +169,8 @@ class Bench:
         if fault == "kill -9":
             for process in Path("/proc").glob("[0-9]*"):
                 with suppress(OSError):
-                    if b"edgetpu.child" in (process / "cmdline").read_bytes():
+                    ours = int((process / "stat").read_text().rpartition(")")[2].split()[1]) == os.getpid()
+                    if ours and b"edgetpu.child" in (process / "cmdline").read_bytes():
                         os.kill(int(process.name), signal.SIGKILL)
         else:
             self.control.write(f"{fault} {self.control.counts().calls + 1}")
@@ -261,6 +262,7 @@ def endurance(name: str, encoder: HostEncoder, twin: Kept, pause_s: float) -> No
 
 def main() -> None:
     """Print it all."""
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
     logging.basicConfig(level=logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)

@@ -253,6 +253,8 @@ def test_the_container_is_asked_for_as_it_should_be(tmp_path, model):
     (tmp_path / "motion64").mkdir()
     assert run("motion64", "out").returncode == 0
     assert str(script.parents[1] / "firmware_models") in (tmp_path / "asked").read_text()
+    helped = run("--help")
+    assert helped.returncode == 0 and helped.stdout.startswith("usage: scripts/compile_edgetpu MODEL OUT")
     for arguments, code in (
         ((), 2),
         (("motion64",), 2),

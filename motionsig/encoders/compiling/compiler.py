@@ -69,7 +69,7 @@ _FAILURES: tuple[tuple[str, str], ...] = (
     (r"Compilation failed: ([^\n]+)", r"\1"),
     (r"Compilation failed", "it gives no reason; recurrent layers do that, and motionsig compile --check may say more"),
 )
-"""What the log says when it failed, from the most telling form to the least."""
+"""What the log says when it failed, from the most specific form to the least."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def _compiled(
     twin: bytes, compiler: Path, folder: Path, min_runtime: int | None, deadline_s: float
 ) -> tuple[Log, bytes]:
     """Run the compiler in a folder; return its log and what it made."""
-    # Names of our own: a user's may hold what the compiler, or whatever starts it, does not expect.
+    # Own names: a user's may contain what the compiler, or a script that starts it, does not expect.
     (folder / "model.tflite").write_bytes(twin)
     wanted = [] if min_runtime is None else ["-m", str(min_runtime)]
     command = [str(compiler), "-s", "-o", str(folder), *wanted, str(folder / "model.tflite")]
@@ -286,7 +286,7 @@ def _text(log: bytes) -> str:
 
 
 def _run(command: list[str], folder: Path, deadline_s: float) -> tuple[str, int]:
-    """Return what a command wrote and its exit code; what it started ends with it, unless that left its session.
+    """Return what a command wrote and its exit code; processes that it left behind in its session are killed.
 
     Raises EncoderError if it does not start, or still runs at the deadline.
     """
@@ -317,7 +317,7 @@ def _run(command: list[str], folder: Path, deadline_s: float) -> tuple[str, int]
 
 
 def _listen(process: subprocess.Popen[bytes], deadline_s: float) -> str:
-    """Return what a process writes until it ends; of more than a log is long, the end.
+    """Return what a process writes until it ends; only the end of it if it is longer than a log.
 
     A child that it leaves behind may hold its output open; that is not waited for.
     """

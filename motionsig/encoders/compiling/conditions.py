@@ -19,13 +19,13 @@ STREAMED_BYTES = 64 << 10
 INTEGERS = ("int32", "int64")
 
 _MAX_STEPS = 64
-"""Back from a layer to what was flattened for it; a damaged graph may go round in circles."""
+"""How far to look back from a layer to what was flattened for it; a damaged graph may be a circle."""
 
 _KEEPING = (
     "ADD", "EXPAND_DIMS", "LOGISTIC", "MAXIMUM", "MINIMUM", "MUL", "PRELU", "QUANTIZE", "RELU", "RELU6", "RELU_N1_TO_1",
     "RESHAPE", "SLICE", "SPACE_TO_DEPTH", "SQUEEZE", "STRIDED_SLICE", "SUB", "TANH", "TRANSPOSE",
 )  # fmt: skip
-"""Operators that leave numbers apart from each other: behind them a Flatten is one still."""
+"""Operators that do not mix numbers: a Flatten before them still counts behind them."""
 
 
 @dataclass(frozen=True)
