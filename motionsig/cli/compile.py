@@ -122,7 +122,7 @@ def _show_made(
     findings: list[Finding],
 ) -> None:
     log, sha256 = made.log, hashlib.sha256(made.content).hexdigest()
-    streamed = max(log.streamed_bytes or 0, made.package.streamed_bytes if made.package else 0)
+    streamed = max(log.streamed_bytes or 0, made.program.streamed_bytes if made.program else 0)
     if options.json:
         shown = {
             "file": str(place),
@@ -149,7 +149,7 @@ def _show_made(
         "operators": f"{on_tpu} on the Edge TPU, {log.on_cpu or 0} on the CPU" if on_tpu is not None else None,
         "on chip": f"{log.on_chip_bytes:,} B of parameters" if log.on_chip_bytes is not None else None,
         "left there": f"{log.on_chip_left_bytes:,} B" if log.on_chip_left_bytes is not None else None,
-        "streamed": f"{streamed:,} B at each call" if log.streamed_bytes is not None or made.package else None,
+        "streamed": f"{streamed:,} B at each call" if log.streamed_bytes is not None or made.program else None,
         "runtime": f"{made.min_runtime} or newer" if made.min_runtime else None,
     }
     for name, value in lines.items():
@@ -158,7 +158,7 @@ def _show_made(
         print(f"{'card':<11} {place.parent / 'card.json'} names it now; the fingerprint is the same")
     else:
         print(f"{'card':<11} none, so it is for other programs: motionsig runs model folders")
-    if made.package is None:
+    if made.program is None:
         print("note        the Edge TPU's operator could not be read: which runtime it needs is not known")
     if streamed:
         print(

@@ -71,7 +71,7 @@ def test_a_compiled_model_comes_with_what_is_known_of_it(compiler):
     program = compiler(GOOD, COMPILED)
     made = compile_model(TWIN, program)
     assert made.content == COMPILED
-    assert (made.min_runtime, made.package.cached_bytes, made.log.on_chip_bytes) == (14, 1000, 321_024)
+    assert (made.min_runtime, made.program.cached_bytes, made.log.on_chip_bytes) == (14, 1000, 321_024)
     assert "-m" not in arguments(program) and "-s" in arguments(program)
     compile_model(TWIN, program, min_runtime=14)
     assert arguments(program)[arguments(program).index("-m") + 1] == "14"
@@ -80,7 +80,7 @@ def test_a_compiled_model_comes_with_what_is_known_of_it(compiler):
 def test_what_the_operator_does_not_say_is_not_known(compiler):
     program = compiler(GOOD, compiled_from(NETWORK, FAKE.encode()))
     made = compile_model(TWIN, program)
-    assert made.min_runtime is None and made.package is None
+    assert made.min_runtime is None and made.program is None
     # Which is not good enough for somebody who needs a certain one.
     with pytest.raises(ModelError, match="expected a model for runtime 14, got one whose operator does not say"):
         compile_model(TWIN, program, min_runtime=14)

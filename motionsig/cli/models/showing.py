@@ -12,7 +12,7 @@ from typing import Any
 from motionsig.conventions import NS_PER_S
 from motionsig.encoders import installed
 from motionsig.encoders.compiling.files import ModelFile, open_model
-from motionsig.encoders.compiling.package import read_package
+from motionsig.encoders.compiling.program import read_program
 from motionsig.encoders.installing import signed_by
 from motionsig.encoders.models import model_names, shipped_models
 from motionsig.encoders.tflite import Graph, Tensor, printable, read_graph
@@ -95,7 +95,7 @@ def _network(path: Path, content: bytes) -> dict[str, Any]:
     """Return what is in a .tflite file, for people and as JSON."""
     graph = read_graph(content, path)
     compiled = graph.edgetpu_operators
-    package = read_package(compiled[0]) if len(compiled) == 1 else None
+    program = read_program(compiled[0]) if len(compiled) == 1 else None
     counts = Counter((operator.name, operator.version) for operator in graph.operators)
     return {
         "file": str(path),
@@ -107,10 +107,10 @@ def _network(path: Path, content: bytes) -> dict[str, Any]:
         "parameters": None if compiled else _parameters(graph),
         "compiled": bool(compiled),
         "min_tflite": graph.min_runtime_version,
-        "min_edgetpu_runtime": package.min_runtime if package else None,
-        "edgetpu_compiler": (package.compiler or None) if package else None,
-        "cached_bytes": package.cached_bytes if package else None,
-        "streamed_bytes": package.streamed_bytes if package else None,
+        "min_edgetpu_runtime": program.min_runtime if program else None,
+        "edgetpu_compiler": (program.compiler or None) if program else None,
+        "cached_bytes": program.cached_bytes if program else None,
+        "streamed_bytes": program.streamed_bytes if program else None,
     }
 
 

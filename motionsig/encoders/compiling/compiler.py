@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from motionsig.encoders.compiling.package import Package, read_package
+from motionsig.encoders.compiling.program import Program, read_program
 from motionsig.encoders.tflite import Graph, Subgraph, Tensor, printable, read_graph, read_model_file
 from motionsig.errors import EncoderError, InputError, MissingExtraError, ModelError
 
@@ -93,16 +93,16 @@ class Log:
 
 @dataclass(frozen=True, eq=False)
 class Compilation:
-    """A compiled model that passed, with what is known of it. package: None where it could not be read."""
+    """A compiled model that passed, with what is known of it. program: None where it could not be read."""
 
     content: bytes
     log: Log
-    package: Package | None
+    program: Program | None
 
     @property
     def min_runtime(self) -> int | None:
         """The oldest Edge TPU runtime that takes it."""
-        return self.package.min_runtime if self.package else None
+        return self.program.min_runtime if self.program else None
 
 
 def find_compiler(path: Path | None = None) -> Path:
@@ -151,15 +151,15 @@ def compile_model(
             "names another folder"
         ) from error
     _check_log(log, allow_cpu=allow_cpu)
-    package = check_twin(twin, content, allow_cpu=allow_cpu)
-    if min_runtime is not None and (package is None or package.min_runtime > min_runtime):
+    program = check_twin(twin, content, allow_cpu=allow_cpu)
+    if min_runtime is not None and (program is None or program.min_runtime > min_runtime):
         needs = (
             "one whose operator does not say what it needs"
-            if package is None
-            else f"one that needs {package.min_runtime}"
+            if program is None
+            else f"one that needs {program.min_runtime}"
         )
         raise ModelError(f"expected a model for runtime {min_runtime}, got {needs}")
-    return Compilation(content, log, package)
+    return Compilation(content, log, program)
 
 
 def _compiled(
@@ -203,7 +203,7 @@ def read_log(text: str) -> Log:
     return Log(version[1] if version else None, succeeded, **numbers, table=table)
 
 
-def check_twin(twin: bytes, compiled: bytes, *, allow_cpu: bool = False) -> Package | None:
+def check_twin(twin: bytes, compiled: bytes, *, allow_cpu: bool = False) -> Program | None:
     """Check a compiled model against the one it was made from, and return what its operator holds.
 
     Raises ModelError where an input or output has become another, or operators beside the Edge TPU's are left.
@@ -225,7 +225,7 @@ def check_twin(twin: bytes, compiled: bytes, *, allow_cpu: bool = False) -> Pack
                     f"the compiled model: {what[:-1]} {number}: expected {_spec(expected)} as in the model it was "
                     f"made from, got {_spec(got)}"
                 )
-    return read_package(ours[0]) if len(ours) == 1 else None
+    return read_program(ours[0]) if len(ours) == 1 else None
 
 
 def _pairs(before: Subgraph, graph: Graph, what: str) -> list[tuple[Tensor, Tensor]]:

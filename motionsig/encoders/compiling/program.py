@@ -1,7 +1,7 @@
-"""Read what edgetpu_compiler put into its operator: a FlexBuffer map with a FlatBuffer inside, a DarwiNN package.
+"""Read what edgetpu_compiler put into its operator: a FlexBuffer map with a DarwiNN package, a FlatBuffer.
 
 Keys and fields are those of google-coral/libedgetpu: tflite/custom_op_data.cc and executable/executable.fbs. Of
-FlexBuffers this reads just such a map, with the bounds that a FlatBuffer is read with.
+FlexBuffers only such a map is read here, with the same checks as a FlatBuffer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MOST_KEYS = 64
 
 
 @dataclass(frozen=True)
-class Package:
+class Program:
     """What one operator runs on the Edge TPU.
 
     min_runtime: the oldest Edge TPU runtime that takes it. cached_bytes: parameters that are loaded once and stay;
@@ -37,15 +37,15 @@ class Package:
     streamed_bytes: int
 
 
-def read_package(operator: Operator) -> Package | None:
+def read_program(operator: Operator) -> Program | None:
     """Return what an edgetpu-custom-op holds, or None where it is not as the Edge TPU runtime's source has it."""
     try:
         content = _string_of_map(FlatBuffer(operator.custom_options), _EXECUTABLE)
         if content[4:8] != _IDENTIFIER:
             return None
-        package = FlatBuffer(content).root()
+        program = FlatBuffer(content).root()
         cached = streamed = 0
-        inside = FlatBuffer(package.data(1))
+        inside = FlatBuffer(program.data(1))
         for string in inside.root().tables(0) if inside.content else ():
             # Unlike a table, a string has its length at its place.
             executable = FlatBuffer(inside.array(string.place, "u1").tobytes()).root()
@@ -54,8 +54,8 @@ def read_package(operator: Operator) -> Package | None:
                 cached += size
             else:
                 streamed += size
-        compiler = printable(package.data(4).decode("ascii", "replace"))
-        return Package(package.number(0, "i"), compiler, cached, streamed)
+        compiler = printable(program.data(4).decode("ascii", "replace"))
+        return Program(program.number(0, "i"), compiler, cached, streamed)
     except ModelError:
         return None
 

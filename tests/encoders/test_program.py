@@ -5,22 +5,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_models import FAKE, compiled_from, program, sensor_network
 
-from motionsig.encoders.compiling.package import read_package
+from motionsig.encoders.compiling.program import read_program
 from motionsig.encoders.tflite import read_graph
 
 
-def test_what_the_edgetpu_operator_holds_is_read():
-    graph = read_graph(compiled_from(sensor_network(), program(13, "16.0 (made up)", 1000, 24)))
+@pytest.mark.parametrize("size", [0, 1000, 100_000])
+def test_what_the_edgetpu_operator_holds_is_read(size):
+    """A FlexBuffer writes its offsets and sizes in as many bytes as its content needs."""
+    graph = read_graph(compiled_from(sensor_network(), program(13, "16.0 (made up)", size, 24)))
     (operator,) = graph.edgetpu_operators
-    package = read_package(operator)
-    assert (package.min_runtime, package.compiler) == (13, "16.0 (made up)")
-    assert (package.cached_bytes, package.streamed_bytes) == (1000, 24)
+    made = read_program(operator)
+    assert (made.min_runtime, made.compiler) == (13, "16.0 (made up)")
+    assert (made.cached_bytes, made.streamed_bytes) == (size, 24)
 
 
 @pytest.mark.parametrize("options", [b"", b"\0", b"no FlexBuffer", FAKE.encode(), bytes(1000), b"\xff" * 1000])
 def test_an_edgetpu_operator_that_holds_something_else_is_not_guessed_at(options):
     (operator,) = read_graph(compiled_from(sensor_network(), options)).edgetpu_operators
-    assert read_package(operator) is None
+    assert read_program(operator) is None
 
 
 @settings(max_examples=300, deadline=2000)
@@ -30,5 +32,5 @@ def test_damage_in_the_edgetpu_operator_ends_quickly(data):
     for place in data.draw(st.lists(st.integers(0, len(options) - 1), max_size=4)):
         options[place] = data.draw(st.integers(0, 255))
     file = compiled_from(sensor_network(), bytes(options[: data.draw(st.just(len(options)) | st.integers(0, 300))]))
-    package = read_package(read_graph(file).edgetpu_operators[0])
-    assert package is None or package.cached_bytes <= len(options)
+    made = read_program(read_graph(file).edgetpu_operators[0])
+    assert made is None or made.cached_bytes <= len(options)
