@@ -51,7 +51,7 @@ def test_it_stays_so_for_ten_minutes_of_drift_and_stalls(rate_hz):
 
 
 @pytest.mark.parametrize("rate_hz", RATES)
-def test_a_correction_bends_no_period_by_more_than_two_percent(rate_hz):
+def test_a_correction_changes_no_period_by_more_than_two_percent(rate_hz):
     chip = Chip(rate_hz, -0.04, swing=0.0005)
     reader = Reader(chip, TimeBase(rate_hz), 2).run(40)
     periods = np.diff(np.concatenate(reader.stamps))[round(5 * rate_hz) :]
