@@ -1,0 +1,79 @@
+"""What must hold of samples, whatever file they stood in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from csv_logs import LINES, check, read, refused
+from made_logs import COUNT, DATA, HEADER, TIME_S, text
+
+from motionsig.conventions import STANDARD_GRAVITY as G
+from motionsig.recordings.csv import open_csv
+
+
+def test_mostly_empty_cells_are_refused(path: Path) -> None:
+    rows = [
+        f"{t},,,,{gx},0,0" if i % 3 else LINES[i + 1] for i, (t, gx) in enumerate(zip(TIME_S, DATA[:, 3], strict=True))
+    ]
+    refused(path, "\n".join([HEADER, *rows, ""]), "NaN or nothing in 266 of the first 400 rows")
+
+
+def test_one_sample_is_not_a_recording(path: Path) -> None:
+    refused(path, "\n".join([*LINES[:2], ""]), "expected", rate_hz=50)
+
+
+def test_time_that_runs_backwards_starts_a_stretch_after_a_gap(path: Path) -> None:
+    time_ns, data, gaps = read(path, "\n".join([LINES[0], *LINES[201:401], *LINES[1:101], ""]))
+    assert gaps == [200]
+    assert len(data) == 300
+    assert time_ns[200] == 0
+
+
+def test_a_repeated_row_is_dropped(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    check(path, "\n".join([*LINES[:50], LINES[49], *LINES[50:]]))
+    assert "dropped 1 rows that had the time of the row before" in caplog.text
+
+
+def test_lost_rows_leave_a_jump(path: Path) -> None:
+    time_ns, _, gaps = read(path, "\n".join([*LINES[:50], *LINES[60:]]))
+    assert not gaps
+    assert np.diff(time_ns).max() == 110_000_000
+    assert open_csv(path).rate_hz == pytest.approx(100)
+
+
+def test_the_rate_is_unbiased_by_a_coarse_clock(path: Path) -> None:
+    content = text(HEADER.replace("(s)", "(ms)"), time=lambda i: f"{i * 1000 / 26:.0f}")
+    read(path, content)
+    assert open_csv(path).rate_hz == pytest.approx(26, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (DATA / ([G] * 3 + [1] * 3), r"near 9\.81 m/s², got 1 m/s² at rest; this looks like g: pass acc_unit='g'"),
+        (DATA / ([G / 1000] * 3 + [1] * 3), "this looks like mg: pass acc_unit='mg'"),
+        (DATA * ([G] * 3 + [1] * 3), r"got 96\.2 m/s² at rest; is the unit right"),
+        (DATA - [0, 0, 9.81, 0, 0, 0], "gravity seems removed .*export the raw accelerometer"),
+        (np.where(np.arange(COUNT)[:, None] == 9, 1e4, DATA), "at most 100 g, got 1020 g"),
+        (DATA * ([1] * 3 + [300] * 3), r"\|gyr\| below 40 rad/s, got 106 .*looks like deg/s: pass gyr_unit='deg/s'"),
+    ],
+)
+def test_what_cannot_be_right_is_refused(path: Path, data: np.ndarray, message: str) -> None:
+    refused(path, text(data=data), r"log\.csv: expected .*" + message + r".*check_units=False")
+    _, found, _ = read(path, text(data=data), check_units=False)
+    np.testing.assert_allclose(found, data, atol=1e-3)
+
+
+def test_sport_without_a_pause_is_taken(path: Path) -> None:
+    # A runner: flight, impact of 5 g, never at rest.
+    t = TIME_S * 2
+    data = np.column_stack(
+        [4 * np.sin(40 * t), 5 * np.cos(23 * t), 9.81 + 40 * np.maximum(0, np.sin(17 * t)) ** 3 - 9, 6 * np.sin(t)]
+    )
+    check_blocks_of = np.column_stack([data, data[:, 3:], data[:, 3:]])
+    _, found, _ = read(path, text(data=check_blocks_of))
+    assert len(found) == COUNT
+    still = check_blocks_of - [*check_blocks_of[:, :3].mean(axis=0), 0, 0, 0]
+    refused(path, text(data=still), "gravity seems removed")
