@@ -1,14 +1,12 @@
 """Logs that others wrote, opened as a Source.
 
-A format is read by a Reader, and a Reader is an entry point of the group `motionsig.readers`, motionsig's own included:
-a stranger's package adds a format by declaring one. Which reader opens a file is decided by what the file holds.
+Each format has a Reader, an entry point of the group `motionsig.readers`; another package adds a format by declaring
+one. Which Reader opens a file is decided by what the file holds.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import entry_points
 from os import PathLike
 from pathlib import Path
@@ -16,36 +14,23 @@ from pathlib import Path
 from motionsig.blocks import Source
 from motionsig.errors import RecordingError
 from motionsig.options import keyword_options, parse_options
-from motionsig.recordings.files import single
+from motionsig.recordings.members import single
+from motionsig.recordings.reader import Reader
+
+__all__ = ["Reader", "open_recording"]
 
 log = logging.getLogger(__name__)
 
 GROUP = "motionsig.readers"
 
 
-@dataclass(frozen=True)
-class Reader:
-    """What an entry point of the group `motionsig.readers` names: one format.
-
-    recognises(path, head): how sure it is that it can read what is there, from the first 64 KiB (b"" for a folder).
-    0 is no; 1 the general shape fits, as with any table of numbers; 2 the layout of one application; 3 a signature that
-    nothing else carries. It must not raise for bytes it does not know. open(path, **options): the recording as a
-    Source; raises RecordingError. Its keyword-only parameters are the options there are; their annotations (str, int,
-    float, bool, Mapping) are the types that text from a command line is turned into.
-    """
-
-    name: str
-    recognises: Callable[[Path, bytes], int]
-    open: Callable[..., Source]
-
-
 def open_recording(path: str | PathLike[str], **options: object) -> Source:
     """Return the recording at `path` (a file, or a folder of files) as a Source.
 
-    The reader that is surest of what it recognises wins; among equals the first by name. Options are its own, see
+    The Reader that is surest of its format opens it; among equals the first by name. Options are that Reader's, see
     `motionsig.recordings.csv` and its neighbours. Text is turned into the type an option has.
-    Raises RecordingError where no reader knows the content or the one that does finds it unfit, and InputError for an
-    option it does not have.
+    Raises RecordingError where no Reader recognises the content or the recording is rejected, and InputError for an
+    option that the Reader does not have.
     """
     path = Path(path)
     head = b"" if path.is_dir() else single(path).head()
@@ -65,7 +50,7 @@ def _sureness(reader: Reader, path: Path, head: bytes) -> int:
     sure = reader.recognises(path, head)
     if isinstance(sure, int):
         return sure
-    # A stranger's broken reader must not stop the formats that work.
+    # A broken reader must not stop the others.
     log.warning("reader %r: expected recognises to return 0 to 3, got %r", reader.name, sure)
     return 0
 
@@ -77,13 +62,13 @@ def _readers() -> list[Reader]:
         try:
             reader = entry.load()
         except (ImportError, AttributeError) as error:
-            # A stranger's broken package must not stop the formats that work.
+            # A broken package must not stop the others.
             log.warning("reader %r does not load: %s", entry.name, error)
             continue
         if isinstance(reader, Reader):
             readers.append(reader)
         else:
-            log.warning("reader %r: expected a motionsig.recordings.Reader, got %r", entry.name, reader)
+            log.warning("reader %r: expected a motionsig.Reader, got %r", entry.name, reader)
     return readers
 
 

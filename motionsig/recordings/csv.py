@@ -10,9 +10,9 @@ import numpy as np
 from motionsig.blocks import Source, SourceInfo
 from motionsig.conventions import CHANNELS
 from motionsig.errors import RecordingError
-from motionsig.recordings import Reader
 from motionsig.recordings import columns as spelling
-from motionsig.recordings.files import Member, content_id, members, single
+from motionsig.recordings.members import Member, content_id, members, single
+from motionsig.recordings.reader import Reader
 from motionsig.recordings.samples import Samples, recorded
 from motionsig.recordings.text import Plan, Table, decode, first_ns, read, sniff, sniff_bare, time_kind
 from motionsig.recordings.times import check_rate, numbered

@@ -20,7 +20,6 @@ A torn or damaged record is passed over, and what follows it comes after a gap.
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import math
 import os
@@ -39,8 +38,9 @@ from motionsig.blocks import SampleBlock, SourceInfo
 from motionsig.closing import Closing
 from motionsig.conventions import CHANNELS
 from motionsig.errors import RecordingError
+from motionsig.files import sync_folder, write_all
 from motionsig.options import renamed_keywords
-from motionsig.recordings import Reader
+from motionsig.recordings.reader import Reader
 
 FORMAT = "motionsig-log"
 VERSION = 1
@@ -118,6 +118,8 @@ class Recorder(Closing):
             self._file.close()
             self.path.unlink()
             raise
+        with contextlib.suppress(OSError):  # a network's file system may not be able to
+            sync_folder(self.path.parent)
 
     def write(self, block: SampleBlock) -> None:
         """Take the next samples.
@@ -188,15 +190,14 @@ class Recorder(Closing):
     def _append(self, record: bytes) -> None:
         end = self._file.tell()
         try:
-            if self._file.write(record) != len(record):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            write_all(self._file.fileno(), record)
         except OSError as error:
             # Half a record would be read as damage; what was whole before stays whole.
             with contextlib.suppress(OSError):
                 self._file.truncate(end)
                 self._file.seek(end)
             raise RecordingError(
-                f"{self.path}: expected room for {len(record)} bytes, got: {error.strerror}"
+                f"{self.path}: expected free space for {len(record)} bytes, got: {error.strerror}"
             ) from error
 
 

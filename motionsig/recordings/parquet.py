@@ -10,9 +10,9 @@ import numpy as np
 
 from motionsig.blocks import Source, SourceInfo
 from motionsig.errors import MissingExtraError, RecordingError
-from motionsig.recordings import Reader
 from motionsig.recordings import columns as spelling
-from motionsig.recordings.files import content_id, single
+from motionsig.recordings.members import content_id, single
+from motionsig.recordings.reader import Reader
 from motionsig.recordings.samples import Samples, recorded
 from motionsig.recordings.times import check_rate, likely_ns, numbered, to_ns
 

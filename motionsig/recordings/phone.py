@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from motionsig.blocks import Source, SourceInfo
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import RecordingError
-from motionsig.recordings import Reader
 from motionsig.recordings import columns as spelling
 from motionsig.recordings.clocks import onto
-from motionsig.recordings.files import Member, content_id, members, single
+from motionsig.recordings.members import Member, content_id, members, single
+from motionsig.recordings.reader import Reader
 from motionsig.recordings.samples import Samples, recorded
 from motionsig.recordings.text import Plan, Table, read, sniff, sniff_bare, time_kind
 

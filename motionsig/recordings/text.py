@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from motionsig.errors import RecordingError
 from motionsig.recordings.columns import TIME_UNITS, is_unit
-from motionsig.recordings.files import HEAD_BYTES, Member
+from motionsig.recordings.members import HEAD_BYTES, Member
 from motionsig.recordings.times import LARGEST_NS, iso_ns, likely_ns, to_ns
 
 log = logging.getLogger(__name__)

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 import zlib
 
 import cbor2
@@ -213,9 +214,35 @@ def test_a_full_disk_is_one_error_and_keeps_what_was_whole(tmp_path):
             print(error)
     """
     out = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True)
-    assert "expected room for" in out.stdout and str(path) in out.stdout
+    assert "expected free space for" in out.stdout and str(path) in out.stdout
     source = Recording(path)
     assert sum(len(block) for block in source) == 200 and source.damaged_bytes == 0
+
+
+def test_a_power_cut_loses_only_what_came_after_the_last_sync(tmp_path, monkeypatch):
+    path, synced = tmp_path / "log", {}
+    real = {call: getattr(os, call) for call in ("fsync", "fdatasync")}
+
+    def noting(call):
+        def sync(fd):
+            real[call](fd)
+            synced[os.readlink(f"/proc/self/fd/{fd}")] = os.fstat(fd).st_size
+
+        return sync
+
+    for call in real:
+        monkeypatch.setattr(os, call, noting(call))
+    monkeypatch.setattr("motionsig.recordings.native._SYNC_S", 0.2)
+    time_ns, data = samples(250, 100)
+    with Recorder(path, rate_hz=100, stream_id=1, scale=SCALE) as recorder:
+        assert list(synced) == [str(tmp_path)]
+        recorder.write(SampleBlock(time_ns[:100], data[:100]))
+        assert str(path) not in synced
+        time.sleep(0.2)
+        recorder.write(SampleBlock(time_ns[100:200], data[100:200]))
+        assert synced[str(path)] == path.stat().st_size > 2 * 100 * 12
+        recorder.write(SampleBlock(time_ns[200:], data[200:]))
+    assert synced[str(path)] == path.stat().st_size > 250 * 12
 
 
 def test_what_a_full_disk_took_shows_as_a_gap_once_there_is_room(tmp_path, monkeypatch):

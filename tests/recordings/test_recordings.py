@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import shutil
 import tempfile
@@ -135,6 +136,10 @@ def test_unknown_content_is_refused(tmp_path: Path, content: bytes, message: str
 def test_absent_and_unknown_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r"nothing\.csv: .*No such file"):
         open_recording(tmp_path / "nothing.csv")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RecordingError, match="pipe: expected a file, got a folder, pipe or device"):
+        open_recording(tmp_path / "pipe")
+    (tmp_path / "pipe").unlink()
     with pytest.raises(RecordingError, match="nothing in it"):
         open_recording(tmp_path)
     (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff\0")

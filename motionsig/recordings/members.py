@@ -1,4 +1,4 @@
-"""Where a recording's bytes lie: in a file, in a folder of files, or in a zip of them, which is read in place."""
+"""The files that a recording consists of: one, those of a folder, or those of a zip, which is read in place."""
 
 from __future__ import annotations
 
@@ -54,8 +54,12 @@ def single(path: Path) -> Member:
 
     @contextmanager
     def opened() -> Iterator[IO[bytes]]:
-        with readable(str(path)), path.open("rb") as file:
-            yield file
+        with readable(str(path)):
+            # Opening a pipe that nobody writes to would never return.
+            if path.exists() and not path.is_file():
+                raise RecordingError(f"{path}: expected a file, got a folder, pipe or device")
+            with path.open("rb") as file:
+                yield file
 
     return Member(path.name, str(path), opened)
 
