@@ -71,7 +71,7 @@ def recorded(
             break
     if count < 2:
         raise RecordingError(f"{where}: expected samples, got {count}")
-    # The blocks that will come out, so that what refuses a time column is said at once.
+    # As blocks, whose making rejects a bad time column: now, and not at the first iteration.
     blocks = list(_blocks(iter(head), where))
     rate = rate_hz or _rate_hz(blocks, where)
     if check_units:

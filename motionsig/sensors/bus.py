@@ -54,7 +54,7 @@ class I2cBus(Closing):
     """A bus of this machine through smbus2, /dev/i2c-NUMBER."""
 
     def __init__(self, number: int, *, clock_hz: int | None = None, root: str | Path = "/") -> None:
-        """Raise SensorError if it cannot be opened. `clock_hz`: where the device tree does not tell it, or lies."""
+        """Raise SensorError if it cannot be opened. `clock_hz`: where the device tree lacks it or is wrong."""
         try:
             import smbus2
         except ImportError as error:

@@ -1,4 +1,4 @@
-"""What the sensors wait by. Only monotonic time stamps a sample, so a step of the wall clock never bends a window."""
+"""The clock of the sensors: samples are stamped by monotonic time, so setting the wall clock changes no window."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class SystemClock:
 
 
 def unix_offset_ns(clock: Clock) -> int:
-    """Return how far Unix time is ahead of the clock's, from the quickest of a few looks at both."""
-    looks = []
+    """Return how far Unix time is ahead of the clock's, from the quickest of five readings of both."""
+    readings = []
     for _ in range(5):
         before_ns = clock.monotonic_ns()
         unix_ns = time.time_ns()
         after_ns = clock.monotonic_ns()
-        looks.append((after_ns - before_ns, unix_ns - (before_ns + after_ns) // 2))
-    return min(looks)[1]
+        readings.append((after_ns - before_ns, unix_ns - (before_ns + after_ns) // 2))
+    return min(readings)[1]

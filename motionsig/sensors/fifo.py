@@ -1,4 +1,4 @@
-"""A chip's FIFO: set up, asked how full it is, read, emptied. No time and no second try: those are the reader's."""
+"""A chip's FIFO: set up, its level, read, emptied. Timing and second tries are the reader's."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Overflow(Discard):
 
 
 @dataclass(frozen=True)
-class _Canary:
-    """What the next record must go on from."""
+class _Last:
+    """What the last record held, which the next one must continue."""
 
     temperature: int | None = None
     stamp: int | None = None
@@ -48,7 +48,7 @@ class ChipFifo:
         self.setting = setting
         self.registers = Registers(bus, chip, address, clock)
         self._clock_hz = bus.clock_hz
-        self._canary = _Canary()
+        self._last = _Last()
         self._unsettled = chip.unsettled
         self._expected = setting.expected
 
@@ -65,7 +65,7 @@ class ChipFifo:
         self._expected = kept | dict(self.setting.expected)
         self.registers.run(self.setting.setup)
         self.registers.run(self.setting.start)
-        self._canary, self._unsettled = _Canary(), self.chip.unsettled
+        self._last, self._unsettled = _Last(), self.chip.unsettled
 
     def verify(self) -> None:
         """Raise RegisterError unless every register still reads as it was written."""
@@ -74,8 +74,8 @@ class ChipFifo:
     def level(self) -> int:
         """Return how many whole records wait.
 
-        Raises Overflow where there was, or may have been, no room for one, and Discard where the next byte does not
-        begin a record.
+        Raises Overflow where a record did not fit, or may not have, and Discard where the next byte does not begin a
+        record.
         """
         level = self.chip.level
         raw = self.registers.read(level.register, level.size)
@@ -126,7 +126,7 @@ class ChipFifo:
     def flush(self) -> None:
         """Empty the FIFO; what comes out next begins a record."""
         self.registers.run(self.setting.flush)
-        self._canary, self._unsettled = _Canary(), self.chip.unsettled
+        self._last, self._unsettled = _Last(), self.chip.unsettled
 
     def _rows(self, raw: bytes) -> NDArray[np.void]:
         chip = self.chip
@@ -145,14 +145,14 @@ class ChipFifo:
             one, other, mask = chip.slot
             if ((rows[one] ^ rows[other]) & mask).any():
                 raise Discard(f"{one} and {other} are not of one instant")
-        temperature = self._canary.temperature
+        temperature = self._last.temperature
         if chip.temperature_jump is not None:
             seen = rows["temp"].astype(np.int64)
             jump = np.abs(np.diff(seen, prepend=seen[:1] if temperature is None else temperature)).max()
             if jump > chip.temperature_jump:
                 raise Discard(f"the temperature jumped by {jump} counts, expected at most {chip.temperature_jump}")
             temperature = int(seen[-1])
-        stamp = self._canary.stamp
+        stamp = self._last.stamp
         if chip.stamp_s is not None:
             stamps = rows["stamp"].astype(np.int64)
             ticks = np.diff(stamps, prepend=stamps[:0] if stamp is None else stamp) % (1 << 16)
@@ -160,7 +160,7 @@ class ChipFifo:
             if (periods != 1).any():
                 raise Discard(f"the chip's own time moved by {periods.max():g} periods between two samples")
             stamp = int(stamps[-1])
-        self._canary = _Canary(temperature, stamp)
+        self._last = _Last(temperature, stamp)
 
 
 def drain_s(chip: Chip, rate_hz: float) -> float:

@@ -1,4 +1,4 @@
-"""What live sources share: they run until closed, from wherever that is done, and start again when something breaks."""
+"""What live sources share: they run until any thread closes them, and start again after a failure."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from motionsig.errors import SensorError
 class SensorCounts:
     """What happened so far.
 
-    samples: delivered. lost: what the sensor's clock had time for between two samples delivered, also while it had no
-    power; counted when the later one is. gaps: losses that those were in. overflows: FIFOs that were full. discards:
+    samples: delivered. lost: samples that the sensor took between two delivered ones, or would have taken had it had
+    power; counted when the later one is delivered. gaps: in how many places. overflows: FIFOs that were full. discards:
     readings that could not be trusted. retries: transactions repeated because nobody acknowledged. recoveries: starts
     after the first.
     """
@@ -66,7 +66,7 @@ class LiveSource(Closing):
     def close(self) -> None:
         """End the iteration, and leave the sensor as found; from any thread or signal handler, and as often."""
         self._closed = True
-        # Who is in the middle of a reading ends it, and then does this itself.
+        # An iteration that is in the middle of a reading ends it first, and then does this itself.
         if self._blocks_out is None or inspect.getgeneratorstate(self._blocks_out) != inspect.GEN_RUNNING:
             self._leave()
 

@@ -1,6 +1,6 @@
 """The one FIFO reader: from a chip to SampleBlocks, every sample accounted for.
 
-It goes round between three states. *Start* resets and configures the chip, again and again with a growing pause until
+It has three states. *Start* resets and configures the chip, again and again with a growing pause until
 that succeeds. *Drain* reads the FIFO before it is half full, at the instant that tells the time base most. *Check*
 reads back every register that was written, ten times a second.
 
@@ -38,20 +38,21 @@ _FIRST_PAUSE_S, _MOST_PAUSE_S = 0.001, 0.01
 """Between two tries to start a chip. To ask a chip that is not there takes the bus a tenth of a millisecond."""
 
 _SILENT_S, _SILENT_PERIODS = 0.1, 5
-"""A chip that samples but gives nothing for so long, whichever is longer, has stopped."""
+"""A chip that gives nothing for the longer of these two has stopped."""
 
 _MOST_ERRORS = 10
-"""Bad readings that more than make up for the good ones since: then the chip is started anew (as PX4's drivers do)."""
+"""With more bad readings than this, less the good ones since, the chip is started again (as PX4's drivers do)."""
 
 _QUIET_S = 1.0
-"""A consumer hears from a sensor that gives nothing this often: an empty block."""
+"""While a sensor gives nothing, an empty block is yielded this often."""
 
 
 class SensorReader(LiveSource):
-    """A chip's FIFO as a Source: endless, until closed or no longer asked.
+    """A chip's FIFO as a Source: endless, until closed.
 
-    `counts` says what was lost and why, `true_rate_hz` how fast the chip's clock runs; `unix_offset_ns` is what
-    monotonic time was behind Unix time at the start, and stays. While nothing comes, an empty block does once a second.
+    `counts` says what was lost and why, `true_rate_hz` how fast the chip's clock runs; `unix_offset_ns` is by
+    how much Unix time was ahead of monotonic time at the start. While nothing comes, an empty block is yielded once a
+    second.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class SensorReader(LiveSource):
         self.calibration = calibration
         self.rate_hz = fifo.setting.rate_hz
         self._scale = fifo.setting.scale
-        # The wall clock is asked once: a step of it later bends nothing.
+        # The wall clock is read once: setting it later changes no distance between samples.
         self.unix_offset_ns = unix_offset_ns(clock)
         whole = calibration.permutes_axes and bool(np.isfinite(self._scale).all())
         self.info = SourceInfo(
@@ -123,7 +124,7 @@ class SensorReader(LiveSource):
             if not isinstance(reason, Overflow) or not self._taken:
                 # A FIFO that is full whenever it is looked at has stopped working.
                 self._count_error(reason)
-            # What came before is as good as the registers it was taken with.
+            # What came before is good if the registers still are as they were written.
             self.fifo.verify()
             if self._can_release():
                 yield self._release()
@@ -131,7 +132,7 @@ class SensorReader(LiveSource):
 
     def _segment(self) -> Iterator[SampleBlock]:
         """Yield from an empty FIFO on until closed; raise Discard where its content cannot be trusted any more."""
-        waits = False  # samples for others, as all after the first do
+        waits = False  # samples wait for the next check; the first do not
         checked_ns = self._now_ns  # when the registers were last read back
         while not self._closed:
             try:
@@ -151,7 +152,7 @@ class SensorReader(LiveSource):
                     raise Discard(str(error)) from error
                 self._count_error(error)
                 self._clock.sleep(_FIRST_PAUSE_S)
-                # Whoever was away may have come back as after power-up.
+                # A chip that did not answer may have lost its settings.
                 checked_ns = 0
                 continue
             if ready:
@@ -224,7 +225,7 @@ class SensorReader(LiveSource):
         """Yield an empty block if nothing has been delivered for a while."""
         if self._clock.monotonic_ns() - self._heard_ns > _QUIET_S * NS_PER_S:
             yield SampleBlock(np.empty(0, np.int64), np.empty((0, len(CHANNELS)), np.float32))
-            # What the consumer took of the time is not the sensor's silence.
+            # The time that the consumer took is not the sensor's silence.
             self._heard_ns = self._clock.monotonic_ns()
 
     def _begin_segment(self) -> None:

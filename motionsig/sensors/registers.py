@@ -1,4 +1,4 @@
-"""A chip's registers over a bus: what is not acknowledged is asked again, what is written is read back."""
+"""A chip's registers over a bus: what is not acknowledged is tried again, what is written is read back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from motionsig.sensors.chips import Chip, Set, Step, Until, Wait
 from motionsig.sensors.clock import Clock
 
 _TRIES = 4
-"""Of a transaction that was not acknowledged. Where one in twenty fails, all four do once in 160,000."""
+"""Of a transaction that is not acknowledged. If one in twenty fails, all four fail once in 160,000."""
 
 _POLL_S = 0.001
 _SLACK_S = 0.5
@@ -36,7 +36,7 @@ class Registers:
     def read(self, register: int, size: int = 1) -> bytes:
         """Return `size` bytes from `register` on.
 
-        Raises BusError. Nothing has moved while nobody acknowledged, so that asking again loses nothing.
+        Raises BusError. Without an acknowledgement no byte has moved, so trying again loses nothing.
         """
         self._select(register)
         for _ in range(_TRIES - 1):
@@ -94,7 +94,7 @@ class Registers:
         self.verify({register: (value, 0xFF) for register, value in self._chip.identity.items()})
 
     def forget_bank(self) -> None:
-        """Take nothing for granted any more, after a reset or a failure."""
+        """Select the bank again before the next access; a reset or a failure may have changed it."""
         self._bank = None
 
     def _expect(self, register: int, value: int, mask: int) -> None:
@@ -115,7 +115,7 @@ class Registers:
                 if not (value ^ until.value) & until.mask:
                     return
             except BusError as error:
-                # A chip that has just been reset is deaf for a while.
+                # A chip that has just been reset does not answer for a while.
                 got = str(error)
             if self._clock.monotonic_ns() > late_ns:
                 raise RegisterError(

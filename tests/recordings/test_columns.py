@@ -50,5 +50,5 @@ def test_spellings_that_say_nothing(name: str) -> None:
 
 
 @given(st.text(max_size=20))
-def test_any_name_is_taken_calmly(name: str) -> None:
+def test_no_name_is_an_error(name: str) -> None:
     column(name)

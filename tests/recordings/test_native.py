@@ -183,7 +183,7 @@ def test_a_torn_tail_is_counted_and_what_follows_damage_is_a_gap(tmp_path, log, 
     assert sum(block.gap for block in blocks) == 2
 
 
-def test_no_log_is_overwritten_and_no_stranger_is_read(tmp_path, log):
+def test_no_log_is_overwritten_and_no_newer_version_is_read(tmp_path, log):
     path, *_ = log
     with pytest.raises(RecordingError, match="expected to create a new recording, got: File exists"):
         Recorder(path, rate_hz=100, stream_id=1)
@@ -245,7 +245,7 @@ def test_a_power_cut_loses_only_what_came_after_the_last_sync(tmp_path, monkeypa
     assert synced[str(path)] == path.stat().st_size > 250 * 12
 
 
-def test_what_a_full_disk_took_shows_as_a_gap_once_there_is_room(tmp_path, monkeypatch):
+def test_what_a_full_disk_lost_shows_as_a_gap_once_there_is_free_space(tmp_path, monkeypatch):
     time_ns, data = samples(500, 100)
     append, full = Recorder._append, [False]
 

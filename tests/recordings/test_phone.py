@@ -141,7 +141,7 @@ def test_two_tables_of_one_sensor_are_refused(tmp_path: Path) -> None:
         open_recording(folder)
 
 
-def test_a_single_table_is_not_joined_with_a_stranger_beside_it(tmp_path: Path) -> None:
+def test_a_single_table_is_not_joined_with_an_unrelated_one_beside_it(tmp_path: Path) -> None:
     folder = made_logs.phyphox(tmp_path)
     walk = table("Accelerometer", folder).rename(folder / "walk acc.csv")
     table("Gyroscope", folder).rename(folder / "run gyr.csv")

@@ -175,14 +175,14 @@ def test_options_may_come_as_text(tmp_path: Path) -> None:
         assert written.info == meant.info and written.rate_hz == meant.rate_hz == 26
 
 
-STRANGER = """
+PLUGIN = """
     import numpy as np
     from motionsig.blocks import SampleBlock, SourceInfo
     from motionsig.recordings import Reader
 
     class Source:
         rate_hz = 50.0
-        info = SourceInfo("stranger", "stranger", 1)
+        info = SourceInfo("plugin", "plugin", 1)
 
         def __init__(self, path):
             self.samples = len(path.read_text().splitlines()) - 1
@@ -197,43 +197,41 @@ STRANGER = """
         def __exit__(self, *_):
             pass
 
-    READER = Reader("stranger", lambda path, head: SURE * head.startswith(b"time;stranger"), lambda path: Source(path))
+    READER = Reader("plugin", lambda path, head: SURE * head.startswith(b"time;plugin"), lambda path: Source(path))
 """
 
 
 @pytest.fixture
-def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Install a stranger's package, as pip would leave it."""
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Install another package with a reader, as pip would leave it."""
     site = tmp_path / "site"
-    (site / "stranger-1.0.dist-info").mkdir(parents=True)
-    (site / "stranger-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.0\n")
-    (site / "stranger-1.0.dist-info" / "entry_points.txt").write_text(
-        "[motionsig.readers]\nbroken = stranger_that_is_not_there:READER\nstranger = stranger_readers:READER\n"
+    (site / "plugin-1.0.dist-info").mkdir(parents=True)
+    (site / "plugin-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1.0\n")
+    (site / "plugin-1.0.dist-info" / "entry_points.txt").write_text(
+        "[motionsig.readers]\nbroken = plugin_that_is_not_there:READER\nplugin = plugin_readers:READER\n"
     )
-    (site / "stranger_readers.py").write_text("SURE = 2\n" + textwrap.dedent(STRANGER))
+    (site / "plugin_readers.py").write_text("SURE = 2\n" + textwrap.dedent(PLUGIN))
     monkeypatch.syspath_prepend(str(site))
-    monkeypatch.delitem(__import__("sys").modules, "stranger_readers", raising=False)
+    monkeypatch.delitem(__import__("sys").modules, "plugin_readers", raising=False)
     return site
 
 
-def test_a_stranger_adds_a_format(stranger: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_another_package_adds_a_format(plugin: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "walk"
-    path.write_text("time;stranger\n1\n2\n3\n")
+    path.write_text("time;plugin\n1\n2\n3\n")
     assert sum(map(len, open_recording(path))) == 3
-    assert "stranger_that_is_not_there" in caplog.text
-    with pytest.raises(InputError, match="stranger reader: expected one of the options none, got 'rate_hz'"):
+    assert "plugin_that_is_not_there" in caplog.text
+    with pytest.raises(InputError, match="plugin reader: expected one of the options none, got 'rate_hz'"):
         open_recording(path, rate_hz=50)
 
 
-@pytest.mark.parametrize(("sure", "expected"), [(0, "csv"), (1, "csv"), (2, "stranger"), (3, "stranger")])
-def test_the_surest_reader_wins_then_the_first_by_name(
-    stranger: Path, tmp_path: Path, sure: int, expected: str
-) -> None:
-    (stranger / "stranger_readers.py").write_text(f"SURE = {sure}\n" + textwrap.dedent(STRANGER))
+@pytest.mark.parametrize(("sure", "expected"), [(0, "csv"), (1, "csv"), (2, "plugin"), (3, "plugin")])
+def test_the_surest_reader_wins_then_the_first_by_name(plugin: Path, tmp_path: Path, sure: int, expected: str) -> None:
+    (plugin / "plugin_readers.py").write_text(f"SURE = {sure}\n" + textwrap.dedent(PLUGIN))
     path = tmp_path / "walk"
-    path.write_text("time;stranger;" + made_logs.text(separator=";").replace(",", ";"))
-    if expected == "stranger":
-        assert open_recording(path).info.format == "stranger"
+    path.write_text("time;plugin;" + made_logs.text(separator=";").replace(",", ";"))
+    if expected == "plugin":
+        assert open_recording(path).info.format == "plugin"
     else:
         with pytest.raises(RecordingError, match=r"walk:\d+: expected"):
             open_recording(path)

@@ -77,7 +77,7 @@ BMI160 = Chip(
         Set(_CMD, _FIFO_FLUSH, 0),
     ),
     flush=(Set(_CMD, _FIFO_FLUSH, 0),),
-    # 11 bits, in bytes. No flag tells of a full FIFO, but then no room is left, and a skip frame of 2 bytes comes out
+    # 11 bits, in bytes. No flag tells of a full FIFO, but then no space is left, and a skip frame of 2 bytes comes out
     # first (section 2.11.9).
     level=Level(register=_FIFO_LENGTH, size=2, count=(0, 2), order="little", mask=0x07FF, unit=1),
     fifo_register=_FIFO_DATA,

@@ -21,7 +21,7 @@ _OUT_X_L = _ON | 0x28
 _FIFO_CTRL_REG, _FIFO_SRC_REG = _ON | 0x2E, _ON | 0x2F
 
 # ODR in bits 7:4 (CTRL_REG1). The bandwidth in 12 bits is a ninth of the rate, and the first seven periods are not good
-# yet (section 3.2.1, table 11): slower rates would keep whoever waits for them, and 50 Hz would end at 6 Hz.
+# yet (section 3.2.1, table 11): slower rates would take long to start, and 50 Hz would end at 6 Hz.
 _CODES = {100.0: 5, 200.0: 6, 400.0: 7, 1344.0: 9}
 _RATES: dict[float, Bits] = {rate_hz: {_CTRL_REG1: code << 4} for rate_hz, code in _CODES.items()}
 

@@ -6,7 +6,7 @@ drivers/iio/imu/inv_mpu6050. What the FIFOs do when they should not: PX4 src/dri
 icm20689} and ArduPilot libraries/AP_InertialSensor/AP_InertialSensor_Invensense.cpp.
 
 The overflow flag (INT_STATUS, 0x3A) cannot be had in one read with the count (0x72): a burst stops moving on at
-MEM_R_W (0x6F). So a FIFO without room for another record counts as one that ran over.
+MEM_R_W (0x6F). So a FIFO in which another record would not fit counts as overrun.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ waits 60 to 100 ms (inv_mpu_iio.h, *_GYRO_STARTUP_TIME)."""
 def divided_rates(
     base_hz: float, dividers: Iterable[int], filters: Mapping[int, float], bits: Callable[[int, int], Bits]
 ) -> dict[float, Bits]:
-    """Return base_hz / (1 + divider) to bits(divider, filter), with the widest filter that half the rate has room for.
+    """Return base_hz / (1 + divider) to bits(divider, filter), with the widest filter below half the rate.
 
     filters: code to bandwidth in Hz.
     """

@@ -1,11 +1,11 @@
 """Any motion sensor that the Linux kernel drives, through Industrial I/O.
 
-All there is to it is sysfs attributes and a character device, so no libiio: its Python binding (pylibiio) is a ctypes
-wrapper around a C library that has to be installed beside it, and would spare little of what follows.
+IIO is sysfs attributes and a character device, so libiio is not used: its Python binding (pylibiio) is a ctypes wrapper
+around a C library that has to be installed beside it, and would save little of this code.
 
-Samples come out of the kernel's fifo about ten times a second, stamped by the driver. A device that goes away is waited
-for. Where the driver has no buffer, or nothing triggers it, its values are asked for one by one through sysfs; that
-costs a thousand times as much, gets worse times, and is said aloud.
+Samples come out of the kernel's fifo about ten times a second, stamped by the driver. If a device goes away, the source
+waits for it. If the driver has no buffer, or nothing triggers it, its values are read one by one through sysfs; that
+costs a thousand times as much, gives worse times, and is logged as a warning.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from motionsig.sensors.clock import SystemClock, unix_offset_ns
 from motionsig.sensors.iio.device import ACCEL, GYRO, Device, devices
 from motionsig.sensors.iio.finding import IioSensor, find, kinds_of, list_iio
 from motionsig.sensors.iio.polled import PolledPort
-from motionsig.sensors.iio.port import WATERMARK_S, NoTriggerError, Port, Wish
+from motionsig.sensors.iio.port import WATERMARK_S, NoTriggerError, Port, Request
 from motionsig.sensors.iio.stamps import Joiner
 from motionsig.sensors.live import LiveSource
 
 log = logging.getLogger(__name__)
 
 _SILENT_S, _SILENT_WATERMARKS = 1.0, 5
-"""A device that gives nothing for so long, whichever is longer, is set up again."""
+"""A device that gives nothing for the longer of these two is set up again."""
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 0.05, 1.0
 """Between two tries to open a device that is gone."""
 _QUIET_S = 1.0
-"""A consumer hears from a sensor that gives nothing this often: an empty block."""
+"""While a sensor gives nothing, an empty block is yielded this often."""
 _RATE_OFF = 0.2
-"""A rate that far from the stated one is worth a line in the log."""
+"""A true rate this far from the stated one is logged."""
 
 __all__ = ["IioSensor", "IioSource", "list_iio", "open_iio"]
 
@@ -74,24 +74,26 @@ def open_iio(
     for option, value in (("rate_hz", rate_hz), ("accel_range_g", accel_range_g), ("gyro_range_dps", gyro_range_dps)):
         if value is not None and not 0 < value < np.inf:
             raise InputError(f"{option}: expected a number above 0, got {value}")
-    wish = Wish(rate_hz, {ACCEL: accel_range_g, GYRO: gyro_range_dps})
+    request = Request(rate_hz, {ACCEL: accel_range_g, GYRO: gyro_range_dps})
     group = find(Path(root), name)
     device_id = "iio-" + "+".join(device.name for device in group)
-    return IioSource(Path(root), group, wish, choose_calibration(calibration, mount, device_id), device_id, stream_id)
+    return IioSource(
+        Path(root), group, request, choose_calibration(calibration, mount, device_id), device_id, stream_id
+    )
 
 
 class IioSource(LiveSource):
-    """Samples of one or two IIO devices: endless, until closed or no longer asked.
+    """Samples of one or two IIO devices: endless, until closed.
 
-    `counts` says what was lost and why, `true_rate_hz` how fast the samples really come, `polled` that nothing better
-    than sysfs was there. While nothing comes, an empty block does once a second.
+    `counts` says what was lost and why, `true_rate_hz` how fast the samples really come, `polled` whether they are read
+    through sysfs. While nothing comes, an empty block is yielded once a second.
     """
 
     def __init__(
         self,
         root: Path,
         group: tuple[Device, ...],
-        wish: Wish,
+        request: Request,
         calibration: Calibration,
         device_id: str,
         stream_id: int | None,
@@ -99,13 +101,13 @@ class IioSource(LiveSource):
         """Set the devices up; raise SensorError where the kernel refuses. group: one, or two to be joined."""
         super().__init__(device_id)
         self._root = root
-        self._wish = wish
-        # The wall clock is asked once: a step of it later bends nothing.
+        self._request = request
+        # The wall clock is read once: setting it later changes no distance between samples.
         self.unix_offset_ns = unix_offset_ns(SystemClock())
         self._group = group
         self.calibration = calibration
         self._ports = self._open(group, may_poll=True)
-        self._odd_rate_said = self._was_full = False
+        self._odd_rate_logged = self._was_full = False
         self._joiner = Joiner()
         self.rate_hz = self._ports[0].rate_hz
         port = self._ports[0]
@@ -119,7 +121,7 @@ class IioSource(LiveSource):
         )
 
     def _count_scale(self) -> tuple[float, ...] | None:
-        """Return the SI units per count where samples are whole counts: neither joined in time nor not a number."""
+        """Return the SI units per count; None where samples are no whole counts: interpolated in time, or NaN."""
         port = self._ports[0]
         scale = port.convert.scale if isinstance(port, Port) and len(self._ports) == 1 else None
         if scale is None or len(scale) < len(CHANNELS) or not self.calibration.permutes_axes:
@@ -129,7 +131,7 @@ class IioSource(LiveSource):
 
     @property
     def true_rate_hz(self) -> float:
-        """The rate as the kernel's time stamps have it."""
+        """The rate that the kernel's time stamps show."""
         return self._ports[0].stamps.rate_hz
 
     def _leave(self) -> None:
@@ -137,7 +139,7 @@ class IioSource(LiveSource):
             port.close()
 
     def _open(self, group: tuple[Device, ...], *, may_poll: bool) -> list[AnyPort]:
-        """Set the devices up for use; the buffer's node may come later than the device, so only at first `may_poll`."""
+        """Set the devices up. may_poll: only at first, for the buffer's node may come later than the device."""
         kinds = [kinds_of(group[0])] if len(group) == 1 else [(ACCEL,), (GYRO,)]
         parts = list(zip(group, kinds, strict=True))
         reason = "its driver has no buffer"
@@ -145,7 +147,7 @@ class IioSource(LiveSource):
             ports: list[AnyPort] = []
             try:
                 for device, kind in parts:
-                    ports.append(Port(self._root, device, kind, self._wish))
+                    ports.append(Port(self._root, device, kind, self._request))
                 return ports
             except (SensorError, InputError) as error:
                 for port in ports:
@@ -154,7 +156,7 @@ class IioSource(LiveSource):
                     raise
                 reason = str(error)
         log.warning("polling sysfs: %s: %s", group[0].name, reason)
-        return [PolledPort(parts, self._wish)]
+        return [PolledPort(parts, self._request)]
 
     def _stream(self) -> Iterator[SampleBlock]:
         """Yield what comes until closed; raise OSError when the device is gone or silent."""
@@ -208,7 +210,7 @@ class IioSource(LiveSource):
             counts.gaps += len(breaks)
             counts.lost += int(lost.sum())
             counts.overflows += full or self._was_full
-        # The samples that a full fifo had no room for come after those that were read from it.
+        # What a full fifo dropped comes after what was read from it.
         self._was_full = full
         if not len(time_ns):
             return
@@ -221,8 +223,8 @@ class IioSource(LiveSource):
 
     def _check_rate(self) -> None:
         true_hz = self.true_rate_hz
-        if not self._odd_rate_said and abs(true_hz / self.rate_hz - 1) > _RATE_OFF:
-            self._odd_rate_said = True
+        if not self._odd_rate_logged and abs(true_hz / self.rate_hz - 1) > _RATE_OFF:
+            self._odd_rate_logged = True
             log.warning("%s: stated %g Hz, samples come at %.4g Hz", self.info.name, self.rate_hz, true_hz)
 
     def _start_again(self, reason: OSError) -> Iterator[SampleBlock]:
@@ -232,10 +234,10 @@ class IioSource(LiveSource):
         began_ns = time.monotonic_ns()
         stamps = [port.stamps for port in self._ports]
         self._leave()
-        pause_s, said_ns = _FIRST_PAUSE_S, 0
+        pause_s, yielded_ns = _FIRST_PAUSE_S, 0
         while not self._closed:
-            if time.monotonic_ns() - said_ns > _QUIET_S * NS_PER_S:
-                said_ns = time.monotonic_ns()
+            if time.monotonic_ns() - yielded_ns > _QUIET_S * NS_PER_S:
+                yielded_ns = time.monotonic_ns()
                 yield SampleBlock(np.empty(0, np.int64), np.empty((0, len(CHANNELS)), np.float32))
             try:
                 self._ports = self._open(self._find_again(), may_poll=self.polled)

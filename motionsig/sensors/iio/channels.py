@@ -1,8 +1,8 @@
 """What a scan from /dev/iio:deviceN holds: type strings, layout, decoding.
 
 The kernel describes each channel of a scan by a string such as `le:s12/16>>4` or `be:u24/32X2>>8`: byte order, sign or
-float, bits that count, bits stored, how often repeated, shift (Documentation/iio/iio_devbuf.rst). Bits that do not
-count hold anything: drivers leave what the bus gave them there.
+float, bits that count, bits stored, how often repeated, shift (Documentation/iio/iio_devbuf.rst). The other
+bits may hold anything that the bus gave the driver.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ScanType:
 
     @property
     def size(self) -> int:
-        """Bytes in a scan, and also what its place there is a multiple of (industrialio-buffer.c)."""
+        """Bytes in a scan; its offset there is a multiple of this, too (industrialio-buffer.c)."""
         return self.storage_bits // 8 * self.repeat
 
 
@@ -83,7 +83,7 @@ def decode(words: NDArray[np.generic], kind: ScanType) -> NDArray[np.generic]:
     """Return the numbers that words of a field stand for: int64; uint64 if unsigned; as they are if floats."""
     if kind.kind == "f":
         return words.astype(words.dtype.newbyteorder("="))
-    # Up to the top and down again: what lies above the bits that count falls off, and what comes in is the sign.
+    # Shifted up to the top, then down: the bits above those that count fall off, and the sign is filled in.
     raw = words.astype(np.uint64) << np.uint64(64 - kind.shift - kind.bits)
     down = 64 - kind.bits
     return raw >> np.uint64(down) if kind.kind == "u" else raw.view(np.int64) >> np.int64(down)

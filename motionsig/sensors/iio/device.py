@@ -1,4 +1,4 @@
-"""An IIO device as sysfs shows it: what there is, what it can do, and setting it up so that all can be undone.
+"""An IIO device in sysfs: what it has, what it can do, and how it is set up so that all can be undone.
 
 Names and meaning of the attributes: Documentation/ABI/testing/sysfs-bus-iio. The directories `buffer` and
 `scan_elements` are marked obsolete since Linux 5.11 in favour of `bufferY`, but every kernel has them, and the hardware
@@ -31,10 +31,10 @@ UNITS = {ACCEL: (STANDARD_GRAVITY, "g"), GYRO: (math.pi / 180, "dps")}
 """SI units in the unit that ranges are given in, and its name."""
 
 _ROUNDING = 0.97
-"""Of the range asked for is enough: 8 g are 7.995 g on an LSM6DSOX, and drivers cut scales to six decimals."""
+"""This part of a range is enough: 8 g are 7.995 g on an LSM6DSOX, and drivers cut scales to six decimals."""
 
 _UNKNOWN_BITS = 16
-"""Where a driver has no buffer nothing says how many bits its counts have."""
+"""Assumed of counts whose driver has no buffer, and so tells their bits nowhere."""
 
 
 @dataclass(frozen=True)
@@ -244,7 +244,7 @@ class Settings:
 
 
 def set_rate(settings: Settings, device: Device, kind: str, rate_hz: float | None, default_hz: float) -> float | None:
-    """Set a kind's sampling rate to the least possible one that is not below the wish; return the rate it has then.
+    """Set a kind's sampling rate to the least possible one from the requested one up; return the rate it has then.
 
     None where the driver has no rate of its own. Raises InputError where only lower rates are possible.
     """
@@ -253,8 +253,8 @@ def set_rate(settings: Settings, device: Device, kind: str, rate_hz: float | Non
         return None
     text = listed(device, kind, "sampling_frequency")
     possible = numbers(text)
-    wish = rate_hz or default_hz
-    enough = [rate for rate in possible if rate >= wish * _ROUNDING]
+    wanted_hz = rate_hz or default_hz
+    enough = [rate for rate in possible if rate >= wanted_hz * _ROUNDING]
     if possible and not enough and rate_hz:
         raise InputError(f"rate_hz: expected one of {path}_available, {text}, or a lower rate, got {rate_hz:g}")
     if possible and not (text or "").startswith("["):
@@ -262,7 +262,7 @@ def set_rate(settings: Settings, device: Device, kind: str, rate_hz: float | Non
         # As the driver spells it: some compare text.
         spelt = next(word for word in (text or "").split() if float(word) == chosen)
     else:
-        spelt = f"{min(wish, max(possible)) if possible else wish:g}"
+        spelt = f"{min(wanted_hz, max(possible)) if possible else wanted_hz:g}"
     if float(read(path) or 0) != float(spelt):
         settings.write(path, spelt)
     got = float(read(path) or 0)

@@ -18,7 +18,7 @@ from motionsig.conventions import NS_PER_S
 from motionsig.errors import SensorError
 from motionsig.sensors.iio.channels import ScanType
 from motionsig.sensors.iio.device import Device, Settings, refused, set_range, set_rate
-from motionsig.sensors.iio.port import DEFAULT_RATE_HZ, WATERMARK_S, Conversion, Wish
+from motionsig.sensors.iio.port import DEFAULT_RATE_HZ, WATERMARK_S, Conversion, Request
 from motionsig.sensors.iio.stamps import Stamps
 
 log = logging.getLogger(__name__)
@@ -36,18 +36,18 @@ class PolledPort:
     full = False
     watermark_s = WATERMARK_S
 
-    def __init__(self, parts: list[tuple[Device, tuple[str, ...]]], wish: Wish) -> None:
+    def __init__(self, parts: list[tuple[Device, tuple[str, ...]]], request: Request) -> None:
         """Set the devices up; raise SensorError where the kernel refuses. parts: each with the kinds to read."""
         self.device = parts[0][0]
         self._settings = Settings()
         self._files: dict[int, Path] = {}
-        self.rate_hz = wish.rate_hz or DEFAULT_RATE_HZ
+        self.rate_hz = request.rate_hz or DEFAULT_RATE_HZ
         self._conversions = []
         try:
             for device, kinds in parts:
                 for kind in kinds:
-                    set_rate(self._settings, device, kind, wish.rate_hz, DEFAULT_RATE_HZ)
-                    set_range(self._settings, device, kind, wish.ranges[kind])
+                    set_rate(self._settings, device, kind, request.rate_hz, DEFAULT_RATE_HZ)
+                    set_range(self._settings, device, kind, request.ranges[kind])
                     for axis in "xyz":
                         path = device.path / f"in_{kind}_{axis}_raw"
                         self._files[_open(path)] = path

@@ -59,7 +59,7 @@ _FUTURE_NS = 10_000_000
 
 
 @dataclass(frozen=True)
-class Wish:
+class Request:
     """What a caller asked of a device. ranges: in g and degrees per second, by kind of channel."""
 
     rate_hz: float | None
@@ -100,9 +100,9 @@ class Conversion:
 
 
 class Port:
-    """A device whose buffer is read. `rate_hz`: as the driver or its trigger states it. `stamps`: what they tell."""
+    """A device whose buffer is read. `rate_hz`: as the driver or its trigger states it. `stamps`: what they show."""
 
-    def __init__(self, root: Path, device: Device, kinds: tuple[str, ...], wish: Wish) -> None:
+    def __init__(self, root: Path, device: Device, kinds: tuple[str, ...], request: Request) -> None:
         """Set the device up without starting it; raise SensorError where the kernel refuses."""
         self.device = device
         self._root = root
@@ -114,20 +114,20 @@ class Port:
         except OSError as error:
             raise refused(error, device.node) from error
         try:
-            self._set_up(kinds, wish)
+            self._set_up(kinds, request)
         except BaseException:
             self.close()
             raise
 
-    def _set_up(self, kinds: tuple[str, ...], wish: Wish) -> None:
+    def _set_up(self, kinds: tuple[str, ...], request: Request) -> None:
         device, settings = self.device, self._settings
-        # Nobody else has the node open, so whoever left the buffer on is dead.
+        # Nobody else has the node open, so the process that left the buffer on is dead.
         if read(self._enable) == "1":
             write(self._enable, "0")
-        rates = [set_rate(settings, device, kind, wish.rate_hz, DEFAULT_RATE_HZ) for kind in kinds]
+        rates = [set_rate(settings, device, kind, request.rate_hz, DEFAULT_RATE_HZ) for kind in kinds]
         for kind in kinds:
-            set_range(settings, device, kind, wish.ranges[kind])
-        self.rate_hz = rates[0] or wish.rate_hz or DEFAULT_RATE_HZ
+            set_range(settings, device, kind, request.ranges[kind])
+        self.rate_hz = rates[0] or request.rate_hz or DEFAULT_RATE_HZ
         channels = choose_channels(settings, device, kinds)
         self.length = set_buffer(settings, device, self.rate_hz, WATERMARK_S, _LENGTH_S)
         watermark = float(read(device.path / "buffer/watermark") or 1)
@@ -139,12 +139,12 @@ class Port:
         self.convert = Conversion(device, kinds, [kind for _, kind in self._axes])
         self.clock = read(device.path / "current_timestamp_clock")
         self._offset_ns = self._clock_offset_ns()
-        self._since_ns = 0  # all that will be read was taken later, up to what a hardware FIFO holds back
+        self._since_ns = 0  # samples still to be read are later, but for those in a hardware FIFO
         self.stamps: Stamps | Unstamped = Stamps(self.rate_hz) if _STAMP in types else Unstamped(self.rate_hz)
         self.full = False
         if not (device.path / "buffer/hwfifo_enabled").exists():
             self._set_trigger()
-        # A refusal shows now and not at the first sample.
+        # So that a refusal shows now and not at the first sample.
         self.start()
         self.stop()
 
@@ -187,7 +187,7 @@ class Port:
         return time.monotonic_ns() - time.clock_gettime_ns(_CLOCKS.get(clock, time.CLOCK_REALTIME))
 
     def _set_trigger(self) -> bool:
-        """See to it that something starts each scan; return whether a trigger had to be set. Raises SensorError."""
+        """Make sure that something starts each scan; return whether a trigger had to be set. Raises SensorError."""
         current = self.device.path / "trigger/current_trigger"
         if not current.exists() or read(current):
             return False
@@ -248,7 +248,7 @@ class Port:
     def _monotonic(self, stamps: NDArray[np.int64], now_ns: int) -> NDArray[np.int64]:
         """Return stamps on CLOCK_MONOTONIC; compare the clocks anew where these cannot be from since the last read.
 
-        Some stamps are on a clock of the device's own, and the wall clock of an old kernel's may be set.
+        Some devices stamp by a clock of their own, and with an old kernel the wall clock may be set.
         """
         newest_ns = int(stamps[-1]) + self._offset_ns
         longest_ns = round(self.length / self.rate_hz * NS_PER_S) + _CLOCK_SLACK_NS

@@ -59,7 +59,7 @@ class Stamps:
 
     @property
     def rate_hz(self) -> float:
-        """The rate as the stamps have it; nominal before there are enough."""
+        """The rate that the stamps show; nominal before there are enough."""
         return NS_PER_S / (self._mean_ns or self._typical_ns())
 
     def _typical_ns(self) -> float:
@@ -156,7 +156,7 @@ class Unstamped:
         period_ns = NS_PER_S / self._line.rate_hz
         lost = np.zeros(count, np.int64)
         if full and self._last_ns is not None:
-            # These follow the ones before; how many did not fit in after them shows in what comes next.
+            # These directly follow the ones before; the next ones show how many were dropped after these.
             times = self._last_ns + np.rint(period_ns * np.arange(1, count + 1)).astype(np.int64)
             self.begin()
         else:

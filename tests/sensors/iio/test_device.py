@@ -12,10 +12,10 @@ from motionsig.sensors.iio.device import refused
 
 
 @pytest.mark.parametrize(
-    ("wish", "chosen"), [(2, "0.000598550"), (2.5, "0.001197101"), (8, "0.002394202"), (16, "0.004788403")]
+    ("wanted", "chosen"), [(2, "0.000598550"), (2.5, "0.001197101"), (8, "0.002394202"), (16, "0.004788403")]
 )
-def test_the_finest_scale_that_covers_the_range_is_set(tree, chip, wish, chosen):
-    with open_iio(root=tree.root, accel_range_g=wish):
+def test_the_finest_scale_that_covers_the_range_is_set(tree, chip, wanted, chosen):
+    with open_iio(root=tree.root, accel_range_g=wanted):
         assert tree.read(chip.where, "in_accel_scale") == chosen
 
 
@@ -25,7 +25,7 @@ def test_axes_with_a_scale_each_share_the_list(tree, chip):
         assert [tree.read(chip.where, f"in_accel_{axis}_scale") for axis in "xyz"] == ["0.002394202"] * 3
 
 
-def test_a_range_that_the_chip_has_not_is_said(tree, chip, caplog):
+def test_a_range_that_the_chip_does_not_have_is_logged(tree, chip, caplog):
     with open_iio(root=tree.root, accel_range_g=30):
         assert tree.read(chip.where, "in_accel_scale") == "0.004788403"
     assert "expected a range of 30 g, the driver goes to 16" in caplog.text

@@ -6,7 +6,7 @@ from motionsig.errors import SensorError
 from motionsig.sensors.iio import list_iio, open_iio
 
 
-def test_nothing_there_is_said_with_what_is(tree, chip):
+def test_a_device_that_is_not_there_is_an_error_that_lists_those_that_are(tree, chip):
     with pytest.raises(SensorError, match=r"expected 'lsm6dsox', got bmi999 \(iio:device0\)"):
         open_iio("lsm6dsox", root=tree.root)
 

@@ -97,15 +97,15 @@ def test_a_rate_that_is_not_the_stated_one_is_no_loss(tree, chip, caplog):
 def test_without_stamps_the_time_base_makes_some(tree):
     made = Chip(tree, kinds=("accel",), stamped=False)
     with open_iio(root=tree.root) as source:
-        stream, blocks, fed = iter(source), [], 0
+        stream, blocks, sent = iter(source), [], 0
         began_ns = time.monotonic_ns()
         for _ in range(10):
             time.sleep(0.05)
             taken = (time.monotonic_ns() - began_ns) // PERIOD_NS
-            made.feed(None, ramp(taken - fed, 3))
-            fed = taken
+            made.feed(None, ramp(taken - sent, 3))
+            sent = taken
             blocks.append(next(stream))
-        assert (source.counts.samples, source.counts.lost) == (fed, 0)
+        assert (source.counts.samples, source.counts.lost) == (sent, 0)
     made.close()
     times = np.concatenate([block.time_ns for block in blocks]) - source.unix_offset_ns
     assert (np.diff(times) > 0).all()

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from iio_trees import PERIOD_NS, Chip, ramp, recent, take
 
+from motionsig.conventions import NS_PER_S
+from motionsig.errors import SensorError
 from motionsig.sensors.iio import open_iio
 
 
@@ -88,6 +90,18 @@ def test_what_waited_long_in_the_fifo_keeps_its_time(tree, chip, monkeypatch):
         assert (source.counts.overflows, source.counts.lost) == (1, 14 + 6000)
 
 
+def test_a_clock_that_is_set_back_is_compared_anew(tree, chip, monkeypatch, caplog):
+    with open_iio(root=tree.root) as source:
+        stream = iter(source)
+        real_ns, minute_ns = time.monotonic_ns, 60_000_000_000
+        for later_ns, back_ns in ((0, 0), (minute_ns, 0), (minute_ns + NS_PER_S, minute_ns // 2)):
+            assert "anew" not in caplog.text
+            monkeypatch.setattr(time, "monotonic_ns", lambda later_ns=later_ns: real_ns() + later_ns)
+            chip.feed(recent(20) - back_ns, ramp(20))
+            assert len(next(stream)) == 20
+    assert "compared with this machine's anew" in caplog.text
+
+
 def test_a_clock_of_its_own_is_compared_with_ours(tree, chip, caplog):
     with open_iio(root=tree.root) as source:
         chip.feed(5_000_000_000 + PERIOD_NS * np.arange(50), ramp(50))
@@ -125,6 +139,13 @@ def test_a_hardware_fifo_needs_no_trigger_and_its_watermark_is_kept(tree, chip):
     with open_iio(root=tree.root):
         assert tree.read(chip.where, "buffer/watermark") == "6"
         assert tree.read(chip.where, "trigger/current_trigger") == ""
+
+
+def test_a_buffer_that_cannot_be_enabled_is_an_error_at_once(tree, chip):
+    (tree.bus / chip.where / "buffer/enable").unlink()
+    (tree.bus / chip.where / "buffer/enable").mkdir()
+    with pytest.raises(SensorError, match="buffer/enable: got Is a directory"):
+        open_iio(root=tree.root)
 
 
 def test_a_buffer_that_a_dead_process_left_on_is_taken_over(tree, chip):

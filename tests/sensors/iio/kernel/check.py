@@ -109,6 +109,9 @@ def one_device():
     feeder = Feeder("accel")
     device = BUS / "iio:device0"
     before = settings(device)
+    # As a process that was killed leaves it; the kernel refuses all changes then.
+    (device / "scan_elements/in_accel_x_en").write_text("1")
+    (device / "buffer/enable").write_text("1")
     listing = [vars(sensor) for sensor in list_iio()]
     facts = {"listing": listing, "before": before}
     with open_iio("accel_3d", rate_hz=100, calibration="none") as source:
@@ -126,7 +129,7 @@ def one_device():
         facts["worst_acc"] = float(np.abs(taken.data[:, :3] - expected).max())
         facts["gyr_nan"] = bool(np.isnan(taken.data[:, 3:]).all())
 
-        # A full fifo: longer asleep than it has room for.
+        # A full fifo: asleep for longer than it holds.
         time.sleep(float(facts["during"]["buffer/length"]) / 100 + 1.5)
         facts["full"] = taken.more(400).facts(feeder.sent_ns())
 
