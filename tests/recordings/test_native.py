@@ -169,6 +169,16 @@ def test_damage_anywhere_never_gives_a_wrong_sample(tmp_path, log, damage, caplo
             assert known[t] == row.tobytes()
 
 
+def test_a_damaged_header_is_never_believed(tmp_path, log):
+    path, *_ = log
+    content = path.read_bytes()
+    damaged = tmp_path / "damaged"
+    for place in range(8 + int.from_bytes(content[6:8], "big") + 5):
+        damaged.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(RecordingError, match="a damaged one|expected"):
+            Recording(damaged)
+
+
 def test_a_torn_tail_is_counted_and_what_follows_damage_is_a_gap(tmp_path, log, caplog):
     path, *_ = log
     content = bytearray(path.read_bytes())

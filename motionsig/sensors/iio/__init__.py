@@ -123,7 +123,8 @@ class IioSource(LiveSource):
     def _count_scale(self) -> tuple[float, ...] | None:
         """Return the SI units per count; None where samples are no whole counts: interpolated in time, or NaN."""
         port = self._ports[0]
-        scale = port.convert.scale if isinstance(port, Port) and len(self._ports) == 1 else None
+        scale = port.convert.scale if isinstance(port, Port) else None
+        # Of two devices each has three channels.
         if scale is None or len(scale) < len(CHANNELS) or not self.calibration.permutes_axes:
             return None
         turned = np.abs(self.calibration.mount) @ scale.reshape(2, 3, 1)

@@ -8,7 +8,7 @@ import pytest
 
 from motionsig.errors import InputError, SensorError
 from motionsig.sensors.iio import open_iio
-from motionsig.sensors.iio.device import refused
+from motionsig.sensors.iio.device import Settings, refused
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,15 @@ def test_what_cannot_be_read_is_not_taken_for_its_default(tree, chip, what):
     tree.put(chip.where, **{what: ""})
     with pytest.raises(SensorError, match=f"{what}: expected .* got ''"):
         open_iio(root=tree.root)
+
+
+def test_settings_are_put_back_the_last_one_first(tmp_path):
+    settings, path = Settings(), tmp_path / "attribute"
+    path.write_text("0\n")
+    settings.write(path, "1")
+    settings.write(path, "2")
+    settings.restore()
+    assert path.read_text() == "0"
 
 
 @pytest.mark.parametrize(

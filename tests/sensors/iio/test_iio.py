@@ -35,6 +35,13 @@ def test_a_device_with_six_axes(tree, chip):
         assert source.info.scale[0] == np.float32(0.002394202)
         assert not block.gap
         assert (source.counts.samples, source.counts.lost, source.counts.gaps) == (50, 0, 0)
+        # Between two iterations nothing is captured.
+        stream = iter(source)
+        chip.feed(recent(20), counts[:20])
+        next(stream)
+        assert tree.read(chip.where, "buffer/enable") == "1"
+        stream.close()
+        assert tree.read(chip.where, "buffer/enable") == "0"
     assert tree.snapshot() == before
 
 
@@ -120,6 +127,7 @@ def test_two_devices_are_joined(tree, pair):
     times, counts = recent(100), ramp(100)
     with open_iio("auto", root=tree.root) as source:
         assert source.info.name == "lsm6dsox_accel+lsm6dsox_gyro"
+        assert source.info.scale is None
         gyro.feed(times, counts[:, 3:])
         accel.feed(times, counts[:, :3])
         data = np.concatenate([block.data for block in take(source, 90)])

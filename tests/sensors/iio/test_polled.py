@@ -1,6 +1,7 @@
 """Devices that are read through sysfs, value by value."""
 
 import os
+import time
 
 import numpy as np
 import pytest
@@ -40,6 +41,30 @@ def test_a_driver_without_a_buffer_is_polled(tree, caplog):
     assert "its driver has no buffer" in caplog.text
     np.testing.assert_allclose(block.data[0, :3], np.array([1, 2, 21]) * 0.467142857, rtol=1e-6)
     assert np.isnan(block.data[:, 3:]).all()
+
+
+def test_a_device_that_is_slow_to_read_is_read_less_often(tree, monkeypatch, caplog):
+    tree.put("iio:device0", name="mma7660", in_accel_x_raw=1, in_accel_y_raw=2, in_accel_z_raw=21)
+    pread = os.pread
+
+    def slow(*args):
+        time.sleep(0.01)
+        return pread(*args)
+
+    monkeypatch.setattr(os, "pread", slow)
+    with open_iio(root=tree.root, rate_hz=100) as source:
+        assert source.rate_hz < 0.8 / 0.03
+    assert "mma7660: a sample takes" in caplog.text
+
+
+def test_polling_does_not_catch_up_after_a_stall(tree):
+    tree.put("iio:device0", name="mma7660", in_accel_x_raw=1, in_accel_y_raw=2, in_accel_z_raw=21)
+    with open_iio(root=tree.root, rate_hz=100) as source:
+        stream = iter(source)
+        next(stream)
+        time.sleep(0.3)
+        times = np.concatenate([next(stream).time_ns, next(stream).time_ns])
+    assert np.ptp(times) > 0.5 * PERIOD_NS * len(times)
 
 
 def test_a_polled_device_that_is_only_half_back_is_waited_for(tree, monkeypatch):

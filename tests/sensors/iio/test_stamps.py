@@ -44,6 +44,23 @@ def test_a_late_stamp_is_no_loss():
     assert all(not part[2].any() for part in got)
 
 
+def test_a_stamp_from_the_future_is_discarded():
+    times = 10**12 + PERIOD_NS * np.arange(40)
+    now_ns = int(times[-1])
+    times[20] += 3600 * 10**9
+    stamps = Stamps(100)
+    got, _, lost = stamps.take(times, np.zeros((40, 3), np.float32), now_ns)
+    assert (stamps.discards, len(got), lost.sum()) == (1, 39, 1)
+
+
+def test_the_rate_is_that_of_the_last_minute_or_two():
+    times = 10**12 + np.cumsum(np.repeat([PERIOD_NS, PERIOD_NS * 101 // 100], 30_000))
+    stamps = Stamps(100)
+    for part in np.array_split(times, 600):
+        stamps.take(part, np.zeros((len(part), 3), np.float32), int(part[-1]))
+    assert abs(stamps.rate_hz * 1.01 / 100 - 1) < 1e-4
+
+
 @given(st.integers(-9, 9), st.integers(0, 2**32))
 @settings(max_examples=30, deadline=None)
 def test_joining_is_the_same_for_any_cut(shift_ms, seed):
