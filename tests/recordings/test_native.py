@@ -175,7 +175,7 @@ def test_a_damaged_header_is_never_believed(tmp_path, log):
     damaged = tmp_path / "damaged"
     for place in range(8 + int.from_bytes(content[6:8], "big") + 5):
         damaged.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-        with pytest.raises(RecordingError, match="a damaged one|expected"):
+        with pytest.raises(RecordingError, match="expected"):
             Recording(damaged)
 
 
