@@ -59,13 +59,7 @@ def open_csv(
     where = f"{table.member.where}:{table.skip or 1}"
     names = table.names or [str(index) for index in range(table.width)]
     layout = spelling.layout(
-        names,
-        where,
-        columns=columns,
-        acc_unit=acc_unit,
-        gyr_unit=gyr_unit,
-        time_unit=time_unit,
-        acc_sign=acc_sign,
+        names, where, columns=columns, acc_unit=acc_unit, gyr_unit=gyr_unit, time_unit=time_unit, acc_sign=acc_sign
     )
     if not table.cells:
         raise RecordingError(f"{where}: expected samples below the header, got none")

@@ -58,13 +58,7 @@ def open_parquet(
         names, types, count = file.schema_arrow.names, file.schema_arrow.types, file.metadata.num_rows
     where = str(path)
     layout = spelling.layout(
-        names,
-        where,
-        columns=columns,
-        acc_unit=acc_unit,
-        gyr_unit=gyr_unit,
-        time_unit=time_unit,
-        acc_sign=acc_sign,
+        names, where, columns=columns, acc_unit=acc_unit, gyr_unit=gyr_unit, time_unit=time_unit, acc_sign=acc_sign
     )
     if layout.time is None and rate_hz is None:
         raise RecordingError(f"{where}: expected a time column, got none; pass the rate instead, as in rate_hz=50")
@@ -85,10 +79,8 @@ def open_parquet(
                 times = np.empty(0, np.int64)
                 if layout.time is not None and (rate_hz is None or not done):
                     if pa.types.is_timestamp(types[layout.time]):
-                        found[6], per_unit = (
-                            found[6].cast(pa.timestamp("ns", types[layout.time].tz)).cast(pa.int64()),
-                            1,
-                        )
+                        per_unit, in_ns = 1, pa.timestamp("ns", types[layout.time].tz)
+                        found[6] = found[6].cast(in_ns).cast(pa.int64())
                     clock = found[6].to_numpy(zero_copy_only=False)
                     per_unit = per_unit or likely_ns(clock)
                     if not per_unit and rate_hz is None:

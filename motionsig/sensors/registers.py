@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from motionsig.errors import SensorError
 from motionsig.sensors.bus import Bus, BusError
 from motionsig.sensors.chips import Chip, Set, Step, Until, Wait
 from motionsig.sensors.clock import Clock
+
+T = TypeVar("T")
 
 _TRIES = 4
 """Of a transaction that is not acknowledged. If one in twenty fails, all four fail once in 160,000."""
@@ -39,19 +42,12 @@ class Registers:
         Raises BusError. Without an acknowledgement no byte has moved, so trying again loses nothing.
         """
         self._select(register)
-        for _ in range(_TRIES - 1):
-            try:
-                return self._bus.read(self._address, register & 0xFF, size)
-            except BusError as error:
-                if not error.nack:
-                    raise
-                self.retries += 1
-        return self._bus.read(self._address, register & 0xFF, size)
+        return self._tried(lambda: self._bus.read(self._address, register & 0xFF, size))
 
     def write(self, register: int, value: int) -> None:
         """Write one register; raises BusError."""
         self._select(register)
-        self._write(bytes((register & 0xFF, value)))
+        self._tried(lambda: self._bus.write(self._address, bytes((register & 0xFF, value))))
 
     def run(self, steps: Iterable[Step]) -> None:
         """Take the steps in order.
@@ -70,7 +66,7 @@ class Registers:
                 case Set(register, value, mask):
                     self.write(register, value)
                     if mask:
-                        self._expect(register, value, mask)
+                        self.verify({register: (value, mask)})
                 case Wait(seconds):
                     self._clock.sleep(seconds)
                 case Until():
@@ -87,7 +83,11 @@ class Registers:
         for first, size in spans(expected):
             for register, got in enumerate(self.read(first, size), first):
                 value, mask = expected[register]
-                self._compare(register, got, value, mask)
+                if (got ^ value) & mask:
+                    raise RegisterError(
+                        f"{self.where} register 0x{register:02x}: expected 0x{value & mask:02x} in the bits "
+                        f"0x{mask:02x}, got 0x{got & mask:02x}"
+                    )
 
     def identify(self) -> None:
         """Raise RegisterError unless the chip says it is the one expected."""
@@ -96,16 +96,6 @@ class Registers:
     def forget_bank(self) -> None:
         """Select the bank again before the next access; a reset or a failure may have changed it."""
         self._bank = None
-
-    def _expect(self, register: int, value: int, mask: int) -> None:
-        self._compare(register, self.read(register)[0], value, mask)
-
-    def _compare(self, register: int, got: int, value: int, mask: int) -> None:
-        if (got ^ value) & mask:
-            raise RegisterError(
-                f"{self.where} register 0x{register:02x}: expected 0x{value & mask:02x} in the bits 0x{mask:02x}, "
-                f"got 0x{got & mask:02x}"
-            )
 
     def _await(self, until: Until) -> None:
         late_ns = self._clock.monotonic_ns() + round(until.within_s * 1e9)
@@ -129,18 +119,18 @@ class Registers:
             return
         selector, shift = self._chip.bank
         self._bank = None
-        self._write(bytes((selector, register >> 8 << shift)))
+        self._tried(lambda: self._bus.write(self._address, bytes((selector, register >> 8 << shift))))
         self._bank = register >> 8
 
-    def _write(self, data: bytes) -> None:
+    def _tried(self, transaction: Callable[[], T]) -> T:
         for _ in range(_TRIES - 1):
             try:
-                return self._bus.write(self._address, data)
+                return transaction()
             except BusError as error:
                 if not error.nack:
                     raise
                 self.retries += 1
-        self._bus.write(self._address, data)
+        return transaction()
 
 
 def spans(registers: Iterable[int]) -> list[tuple[int, int]]:

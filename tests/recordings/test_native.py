@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import tracemalloc
 import zlib
 
 import cbor2
@@ -81,6 +82,10 @@ def test_gaps_and_steps_back_in_time_stay_what_they_were(tmp_path):
     assert got_ns.tolist() == [*time_ns[:150], *time_ns[200:], *time_ns[:50]]
     assert [block.time_ns[0] for block in out if block.gap] == [time_ns[200]]
     assert all((np.diff(block.time_ns) > 0).all() for block in out)
+    # Records of one length are read together, up to a step back.
+    blocks = [SampleBlock(time_ns[rows : rows + 100], data[rows : rows + 100]) for rows in (100, 200, 0)]
+    _, _, out = read(write(tmp_path / "back", blocks))
+    assert [len(block) for block in out] == [200, 100]
 
 
 def test_any_cbor_tool_can_read_it(tmp_path):
@@ -191,6 +196,24 @@ def test_a_torn_tail_is_counted_and_what_follows_damage_is_a_gap(tmp_path, log, 
     torn.write_bytes(content)
     blocks = list(Recording(torn))
     assert sum(block.gap for block in blocks) == 2
+
+
+@pytest.mark.parametrize("at", [21, 26])
+def test_a_damaged_length_does_not_load_the_whole_log(tmp_path, at):
+    time_ns, data = samples(200, 100)
+    blocks = [SampleBlock(time_ns[:100], data[:100], gap=True), SampleBlock(time_ns[100:], data[100:])]
+    path = write(tmp_path / "log", blocks)
+    content = bytearray(path.read_bytes())
+    at += content.index(b"\x86\x1b")  # of the jitter, or of the samples
+    assert content[at : at + 4] in (bytes(4), (1200).to_bytes(4, "big"))
+    content[at : at + 4] = (600_000_000).to_bytes(4, "big")
+    path.write_bytes(content)
+    os.truncate(path, 64 << 20)
+    tracemalloc.start()
+    count = sum(map(len, Recording(path)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == 100 and peak < 10e6
 
 
 def test_no_log_is_overwritten_and_no_newer_version_is_read(tmp_path, log):
