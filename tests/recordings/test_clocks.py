@@ -78,3 +78,11 @@ def test_any_clocks(steps: list[int], times: list[int]) -> None:
     assert found.shape == (len(times), 1)
     assert not np.isinf(found).any()
     assert (np.abs(found[np.isfinite(found)]) <= 4).all()
+
+
+def test_bunched_times_do_not_blow_up_the_noise() -> None:
+    random = np.random.default_rng(0)
+    other = ((np.arange(400) + random.uniform(-0.45, 0.45, 400)) * 1e7).astype(np.int64)
+    noise = random.choice([-1.0, 1.0], (400, 1))
+    found = onto(np.arange(other[20], other[380], 1_000_000), other, noise)
+    assert np.nanmax(np.abs(found)) <= 4.0

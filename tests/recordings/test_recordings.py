@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from motionsig.blocks import SampleBlock, Source
+from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import InputError, RecordingError
 from motionsig.recordings import open_recording
 
@@ -173,6 +174,29 @@ def test_options_may_come_as_text(tmp_path: Path) -> None:
         written = open_recording(path, check_units=text, rate_hz="26", columns="{'time': None}")
         meant = open_recording(path, check_units=value, rate_hz=26, columns={"time": None})
         assert written.info == meant.info and written.rate_hz == meant.rate_hz == 26
+
+
+def test_every_reader_checks_its_units_and_may_be_told_not_to(log: Path) -> None:
+    in_g = {"acc_unit": "g", "gyr_unit": "rad/s"}
+    with pytest.raises(
+        RecordingError, match=r"is the unit right\? see acc_unit= \(check_units=False takes it as it is\)"
+    ):
+        open_recording(log, **in_g)
+    _, data, _ = samples(open_recording(log, check_units=False, **in_g))
+    assert np.nanmedian(np.linalg.norm(data[:, :3], axis=1)) == pytest.approx(9.81 * STANDARD_GRAVITY, abs=0.5)
+
+
+def test_every_reader_turns_the_sign_and_takes_no_other_number(log: Path) -> None:
+    (_, plain, _), (_, turned, _) = (samples(open_recording(log, acc_sign=sign)) for sign in (1, -1))
+    np.testing.assert_allclose(turned, plain * [-1, -1, -1, 1, 1, 1], rtol=1e-6)
+    with pytest.raises(InputError, match="acc_sign: expected 1 or -1, got 0"):
+        open_recording(log, acc_sign=0)
+
+
+@pytest.mark.parametrize("format", sorted({"csv", "npz", "parquet"} & set(made_logs.FORMATS)))
+def test_every_reader_with_a_rate_refuses_one_that_is_none(format: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"rate_hz: expected 0\.1 to 100000, got 0"):
+        open_recording(made_logs.FORMATS[format](tmp_path), rate_hz=0)
 
 
 PLUGIN = """

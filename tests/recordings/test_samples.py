@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 from csv_logs import LINES, check, read, refused
 from made_logs import COUNT, DATA, HEADER, TIME_S, text
 
+from motionsig.blocks import SourceInfo
 from motionsig.conventions import STANDARD_GRAVITY as G
 from motionsig.recordings.csv import open_csv
+from motionsig.recordings.samples import Samples, recorded
 
 
 def test_mostly_empty_cells_are_refused(path: Path) -> None:
@@ -77,3 +80,16 @@ def test_sport_without_a_pause_is_taken(path: Path) -> None:
     assert len(found) == COUNT
     still = check_blocks_of - [*check_blocks_of[:, :3].mean(axis=0), 0, 0, 0]
     refused(path, text(data=still), "gravity seems removed")
+
+
+@pytest.mark.parametrize(("step_ns", "most"), [(100_000, 7), (10_000_000, 1)])
+def test_opening_looks_at_no_more_than_the_first_minute_or_65536_rows(step_ns: int, most: int) -> None:
+    parts = []
+
+    def rows() -> Iterator[Samples]:
+        for part in range(40):
+            parts.append(part)
+            yield Samples(np.arange(part * 10_000, part * 10_000 + 10_000) * step_ns, np.full((10_000, 6), 5.7))
+
+    recorded(rows, "here", SourceInfo("here", "test", 1))
+    assert len(parts) == most

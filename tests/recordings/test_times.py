@@ -9,6 +9,8 @@ import pytest
 from csv_logs import check, read, refused
 from made_logs import COUNT, HEADER, UNIX_NS, text
 
+from motionsig.recordings.times import to_ns
+
 
 @pytest.mark.parametrize(
     ("name", "time", "first_ns"),
@@ -57,3 +59,12 @@ def test_a_wrong_time_unit_is_refused(path: Path) -> None:
 
 def test_a_time_that_lost_its_digits(path: Path) -> None:
     refused(path, text(time=lambda i: f"{1.403636579758560e18 + i * 1e7:.6E}"), "too coarse", time_unit="ns")
+
+
+@pytest.mark.parametrize(
+    ("times", "per_unit"),
+    [(np.array([0.0, np.nan]), 1), (np.array([9.1e18]), 1), (np.array([1e10]), 10**9), (np.array([2**60]), 1000)],
+)
+def test_a_time_that_is_missing_or_too_large_is_no_number(times: np.ndarray, per_unit: int) -> None:
+    with pytest.raises(ValueError, match="expected a time, got NaN or a number beyond the year 2255"):
+        to_ns(times, per_unit)
