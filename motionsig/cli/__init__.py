@@ -1,78 +1,73 @@
 """The commands: thin callers of the library.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage. An error is one line on standard error.
+Here stands only what must be there before anything else is imported, which takes seconds on a small board: from then on
+Ctrl-C ends in one line. So this module imports nothing that Python has not loaded by itself.
 """
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import logging
 import os
 import sys
-from collections.abc import Sequence
-from importlib.metadata import version
+import time
 
-from motionsig.errors import ConfigError, InputError, MotionsigError
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
-DONE, FAILED, USAGE = 0, 1, 2
-
-_COMMANDS = (
-    "run", "status", "record", "replay", "collect", "export", "models", "compile", "sensors", "calibrate", "doctor",
-)  # fmt: skip
-
-
-class _Parser(argparse.ArgumentParser):
-    """One line for a wrong usage, instead of the whole synopsis."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        self.exit(USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+INTERRUPTED = 130
+"""The exit code that shells give to what SIGINT ended."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code."""
+    """Run one command; return its exit code.
+
+    Without `arguments` this process is the command: its own are taken, and it ends at once when it is interrupted while
+    it imports or leaves.
+    """
+    began_s = time.monotonic()
     try:
-        return _run(arguments)
+        at_once = _ending_at_once() if arguments is None else None
+        from motionsig.cli.command_line import execute, parse
+
+        options = parse(sys.argv[1:] if arguments is None else arguments, began_s)
+        if at_once is None:
+            return execute(options)
+        at_once(False)
+        try:
+            return execute(options)
+        finally:
+            at_once(True)
     except KeyboardInterrupt:
-        return _fail("interrupted", FAILED)
+        _say_interrupted()
+        return INTERRUPTED
 
 
-def _run(arguments: Sequence[str] | None) -> int:
-    # Windows are small and the encoder runs one thread: more threads of linear algebra would only wait for each other.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    parser = _Parser(prog="motionsig", description="Turn motion-sensor data into motion signatures.")
-    parser.add_argument("--version", action="version", version=f"motionsig {version('motionsig')}")
-    parser.add_argument("--verbose", action="store_true", help="log what happens on standard error")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    given = sys.argv[1:] if arguments is None else arguments
-    asked = next((word for word in given if not word.startswith("-")), None)
-    # Only what is asked for is imported: the sensors take about as long as numpy, and a replay needs none.
-    for name in (asked,) if asked in _COMMANDS else _COMMANDS:
-        command = importlib.import_module(f"motionsig.cli.{name}")
-        command.add_to(commands)
-        given = getattr(command, "completed", list)(given)
-    options = parser.parse_args(given)
-    if "command" not in options:
-        parser.print_help(sys.stderr)
-        return USAGE
-    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="motionsig: %(message)s")
-    try:
-        code: int = options.command(options)
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        return code
-    except ConfigError as error:
-        return max(_fail(problem, USAGE) for problem in error.problems)
-    except InputError as error:
-        return _fail(error, USAGE)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; what Python still holds of it goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    except (MotionsigError, OSError) as error:
-        return _fail(error, FAILED)
+def _ending_at_once() -> Callable[[bool], Any]:
+    """Have Ctrl-C end the process at once; return what turns that off and on.
+
+    A KeyboardInterrupt would do where nothing swallows it: importlib's callbacks and extension modules do.
+    """
+    import signal
+
+    def end(*_: object) -> None:
+        _say_interrupted()
+        os._exit(INTERRUPTED)
+
+    def unraisable(what: sys.UnraisableHookArgs) -> None:
+        if what.exc_type is KeyboardInterrupt:
+            end()
+        sys.__unraisablehook__(what)
+
+    sys.unraisablehook = unraisable
+    # Whoever started this process may have it ignore SIGINT, as shells do for what runs in the background.
+    usual = signal.getsignal(signal.SIGINT)
+    if usual is not signal.default_int_handler:
+        return lambda on: None
+    signal.signal(signal.SIGINT, end)
+    return lambda on: signal.signal(signal.SIGINT, end if on else usual)
 
 
-def _fail(reason: object, code: int) -> int:
-    print("motionsig:", " ".join(str(reason).split()), file=sys.stderr)
-    return code
+def _say_interrupted() -> None:
+    # Not by print: it may have been interrupted itself.
+    os.write(2, b"motionsig: interrupted\n")

@@ -226,5 +226,5 @@ def test_an_interrupt_leaves_nothing(tmp_path, model):
     while not (child.exists() and child.read_text().strip()) and time.monotonic() < end:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=30)[1] == "motionsig: interrupted\n" and process.returncode == 1
+    assert process.communicate(timeout=30)[1] == "motionsig: interrupted\n" and process.returncode == 130
     assert list(work.iterdir()) == [] and contents(model) == before

@@ -1,0 +1,7 @@
+"""`python -m motionsig`, for where the command is not on the path."""
+
+import sys
+
+from motionsig.cli import main
+
+sys.exit(main())
