@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from motionsig.blocks import SignatureBatch
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError, MissingExtraError
+from motionsig.hints import install_hint
+from motionsig.options import renamed_options
 from motionsig.publishers import fingerprint_bytes, iter_signatures
 from motionsig.wire import iso_time
 
@@ -28,6 +30,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--device", metavar="NAME", help="only what this device published")
     parser.add_argument("--fingerprint", metavar="HEX", help="only what this encoder made; needed if there are several")
     parser.add_argument("--stream-id", type=int, metavar="N", help="only this stream: one log, as replay shows it")
+    parser.add_argument("--epoch", type=int, help=argparse.SUPPRESS)  # its name until version 0.2
     parser.set_defaults(command=_export)
 
 
@@ -36,9 +39,9 @@ def _export(options: argparse.Namespace) -> int:
     if writer is None:
         raise InputError(f"OUT: expected a name ending in {', '.join(_WRITERS)}, got {str(options.out)!r}")
     fingerprint = None if options.fingerprint is None else fingerprint_bytes(options.fingerprint)
-    rows = _one_hop(
-        iter_signatures(options.source, device=options.device, fingerprint=fingerprint, stream_id=options.stream_id)
-    )
+    stream = {name: vars(options)[name] for name in ("stream_id", "epoch") if vars(options)[name] is not None}
+    stream = renamed_options(stream, {"epoch": "stream_id"}, where="export:")
+    rows = _one_hop(iter_signatures(options.source, device=options.device, fingerprint=fingerprint, **stream))
     # Beside its place until it is whole: a failed export leaves no half table behind, and no old one lost.
     part = options.out.with_name(options.out.name + ".part")
     try:
@@ -115,7 +118,7 @@ def _write_parquet(rows: Rows, out: Path) -> int:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise MissingExtraError("Parquet needs pyarrow: pip install 'motionsig[parquet]'") from error
+        raise MissingExtraError(f"Parquet needs pyarrow: {install_hint('pyarrow')}") from error
     total, table = 0, None
     try:
         for device, stream_id, seq, batch in rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from motionsig.blocks import SampleBlock, SignatureBatch, SourceInfo
 from motionsig.conventions import CHANNELS, NS_PER_S
 from motionsig.errors import InputError, MissingExtraError
+from motionsig.hints import install_hint
 from motionsig.model_card import ModelCard
 
 _COLUMNS = 4096
@@ -18,20 +20,29 @@ _COLUMNS = 4096
 _COLOURS = ("#c44e52", "#55a868", "#4c72b0")
 
 
+def new_figure(path: Path) -> Any:
+    """Return an empty figure, before the work whose result it shows is done.
+
+    Raises MissingExtraError without matplotlib, InputError for a file that it could not write.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError(f"--plot needs matplotlib: {install_hint('matplotlib')}") from error
+    figure = Figure(figsize=(12, 7.5), layout="constrained")
+    known = figure.canvas.get_supported_filetypes()
+    if path.suffix.lstrip(".").lower() not in known:
+        raise InputError(f"--plot: expected a file name ending in one of {', '.join(known)}, got {str(path)!r}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK) or path.is_dir():
+        raise InputError(f"--plot: expected a file that can be written, got {str(path)!r}")
+    return figure
+
+
 class Picture:
     """Collects what a replay passes by and draws it at the end."""
 
-    def __init__(self, path: Path, card: ModelCard) -> None:
-        """Raise MissingExtraError without matplotlib, InputError for a file type it does not write."""
-        try:
-            from matplotlib.figure import Figure
-        except ImportError as error:
-            raise MissingExtraError("--plot needs matplotlib: pip install 'motionsig[plot]'") from error
-        self._figure = Figure(figsize=(12, 7.5), layout="constrained")
-        known = self._figure.canvas.get_supported_filetypes()
-        if path.suffix.lstrip(".").lower() not in known:
-            raise InputError(f"--plot: expected a file name ending in one of {', '.join(known)}, got {str(path)!r}")
-        self._path, self._spec, self._max_gap_s = path, card.spec, card.max_gap_s
+    def __init__(self, path: Path, figure: Any, card: ModelCard) -> None:
+        self._path, self._figure, self._spec, self._max_gap_s = path, figure, card.spec, card.max_gap_s
         self._title, self._longest_ns = "", 0
         self._gaps_ns: list[tuple[int, int]] = []
         self._last_ns: int | None = None

@@ -15,21 +15,19 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from motionsig.blocks import SampleBlock, SignatureBatch, Source
+from motionsig.cli.picture import Picture, new_figure
 from motionsig.cli.progress import Progress, progress
 from motionsig.closing import Closing
 from motionsig.conventions import NS_PER_S, RAW_BYTES_PER_SAMPLE
 from motionsig.encoders import DEVICES, Encoder, open_encoder
 from motionsig.errors import InputError, RecordingError, SinkError
 from motionsig.pipeline import run, signature_stream_id
-from motionsig.publishers import Sink, open_sink, split_url
+from motionsig.publishers import open_sink, split_url
 from motionsig.raw_size import RawSize
 from motionsig.recordings import open_recording
-
-if TYPE_CHECKING:
-    from motionsig.cli.picture import Picture
 
 MESSAGE_SIGNATURES = 60
 """As many as fit a message of 4,000 bytes: what a replay at full speed sends at a time."""
@@ -56,6 +54,8 @@ class _Totals:
     raw_bytes: int = 0
     raw_lossless_bytes: int = 0
     raw_lossless_scheme: str = ""
+    raw_lossless_share: float = 1.0
+    """Of the samples, those that were compressed; the size of the others is estimated from them."""
     payload_bytes: int = 0
     covered_s: float = 0.0
     elapsed_s: float = 0.0
@@ -103,19 +103,16 @@ def _replay(options: argparse.Namespace) -> int:
     reader_options = dict(_key_value(text) for text in options.option)
     if options.plot and len(options.logs) > 1:
         raise InputError(f"--plot: expected one log for one picture, got {len(options.logs)}")
+    figure = new_figure(options.plot) if options.plot else None
     totals, rivals = _Totals(), Counter[str]()
-    failed = 0
+    failed = compressed = 0
     with ExitStack() as stack:
         with _quiet():
             encoder = stack.enter_context(open_encoder(options.model, options.device))
-        picture = None
-        if options.plot:
-            from motionsig.cli.picture import Picture
-
-            picture = Picture(options.plot, encoder.card)
+        picture = Picture(options.plot, figure, encoder.card) if figure else None
         for log in options.logs:
             try:
-                _replay_one(log, reader_options, encoder, options, speed, picture, totals, rivals)
+                compressed += _replay_one(log, reader_options, encoder, options, speed, picture, totals, rivals)
             except RecordingError as error:
                 # One bad log of many must not cost the others their turn.
                 hint = " (here: --option NAME=VALUE)" if "=" in str(error) else ""
@@ -123,6 +120,9 @@ def _replay(options: argparse.Namespace) -> int:
                 failed += 1
     if totals.logs:
         totals.raw_lossless_scheme, totals.raw_lossless_bytes = min(rivals.items(), key=lambda scheme: scheme[1])
+        measured = totals.samples - totals.not_finite
+        totals.raw_lossless_share = round(compressed / measured, 4) if measured else 1.0
+        totals.elapsed_s = time.monotonic() - options.began_s
         totals.realtime_factor = round(totals.covered_s / totals.elapsed_s, 1)
         print(_table(totals, options))
         if options.json:
@@ -145,11 +145,13 @@ def _replay_one(
     picture: Picture | None,
     totals: _Totals,
     rivals: Counter[str],
-) -> None:
-    """Replay one log and add what came of it to `totals`, what raw samples would have cost to `rivals`."""
+) -> int:
+    """Replay one log and add what came of it to `totals`, what raw samples would have cost to `rivals`.
+
+    Returns the samples from which the latter is known.
+    """
     card = encoder.card
     hop = card.hop if options.hop is None else options.hop
-    began = time.monotonic()
     with ExitStack() as stack:
         source = stack.enter_context(open_recording(log, **reader_options))
         info = source.info
@@ -163,11 +165,13 @@ def _replay_one(
             totals.raw_batch_s = min(totals.raw_batch_s, DELAY_S)
         rival = RawSize(source.rate_hz, batch_s=totals.raw_batch_s, scale=info.scale)
         bar = stack.enter_context(progress(info.name, info.samples, " samples"))
-        watched = _Watched(source, rival, picture, bar, speed)
-        summary = run(watched, encoder, _Tee(sink, picture).publish, hop=hop)
-        # Opening and delivery are part of the work; what only observes it is not.
-        sink.close()
-        totals.elapsed_s += time.monotonic() - began - watched.observing_s
+
+        def deliver(signatures: SignatureBatch) -> None:
+            sink.publish(signatures)
+            if picture:
+                picture.add_signatures(signatures)
+
+        summary = run(_Watched(source, rival, picture, bar, speed), encoder, deliver, hop=hop)
     totals.logs.append(
         {"log": str(log), "samples": summary.samples, "signatures": summary.signatures, "stream_id": stream_id}
     )
@@ -195,6 +199,7 @@ def _replay_one(
             f"{left.pending} still waiting in the spool and {left.dropped} dropped; "
             "what waits goes out with the next run to this broker"
         )
+    return rival.compressed_samples
 
 
 @contextmanager
@@ -221,22 +226,28 @@ def _patience(url: str) -> dict[str, Any]:
     return {name: value for name, value in wanted.items() if name not in given}
 
 
+<<<<<<< HEAD
 class _Watched(Closing):
     """The source with an onlooker: progress, the rival's size, the picture, and the clock at --speed."""
 
     def __init__(self, source: Source, rival: RawSize, picture: Picture | None, bar: Progress, speed: float) -> None:
         self.rate_hz, self.info = source.rate_hz, source.info
         self.observing_s = 0.0
+=======
+class _Watched:
+    """The source at --speed; its blocks pass the progress bar, the rival and the picture."""
+
+    def __init__(self, source: Source, rival: RawSize, picture: Picture | None, bar: Progress, speed: float) -> None:
+        self.rate_hz = source.rate_hz
+>>>>>>> 9d2399c (Replay's time is the command's own; raw bytes are counted from a sample; install hints that work where they are read; no wheel list)
         self._source, self._rival, self._picture, self._bar, self._speed = source, rival, picture, bar, speed
 
     def __iter__(self) -> Iterator[SampleBlock]:
         for block in self._source if self._speed == math.inf else _paced(self._source, self._speed):
-            began = time.monotonic()
             self._rival.push(block)
             if self._picture:
                 self._picture.add_samples(block)
             self._bar.update(len(block))
-            self.observing_s += time.monotonic() - began
             yield block
 
 
@@ -254,18 +265,6 @@ def _paced(source: Source, speed: float) -> Iterator[SampleBlock]:
             last_ns = end_ns
             time.sleep(max(0.0, due - time.monotonic()))
             yield SampleBlock(block.time_ns[part], block.data[part], block.gap and first == 0)
-
-
-class _Tee:
-    """Hands signatures to the sink and to the picture."""
-
-    def __init__(self, sink: Sink, picture: Picture | None) -> None:
-        self._sink, self._picture = sink, picture
-
-    def publish(self, signatures: SignatureBatch) -> None:
-        self._sink.publish(signatures)
-        if self._picture:
-            self._picture.add_signatures(signatures)
 
 
 def _without_login(url: str) -> str:
@@ -299,6 +298,7 @@ def _table(totals: _Totals, options: argparse.Namespace) -> str:
     losses = f"{totals.gaps} gaps, {totals.bridged} short losses bridged, {totals.not_finite} samples not a number"
     pace = f"{totals.elapsed_s:.2f} s for {totals.covered_s:.1f} s of motion, {totals.realtime_factor:,.0f} x real time"
     stored = f", {totals.duplicates} of them already there" if totals.duplicates else ""
+    known = "" if totals.raw_lossless_share == 1 else f", estimated from {totals.raw_lossless_share:.0%} of the samples"
     none = "" if totals.windows else "    none: a signature needs 2.56 s without a gap"
     lines = [f"{log['log']}: {log['signatures']:,} signatures, stream {log['stream_id']}" for log in totals.logs]
     lines += [
@@ -308,7 +308,7 @@ def _table(totals: _Totals, options: argparse.Namespace) -> str:
         f"payload            {totals.payload_bytes:14,d} B",
         f"raw int16          {size(totals.raw_bytes)}",
         f"raw, lossless      {size(totals.raw_lossless_bytes)}; {totals.raw_lossless_scheme}, in batches of "
-        f"{totals.raw_batch_s:.0f} s as ours",
+        f"{totals.raw_batch_s:.0f} s as ours{known}",
         f"time               {pace}",
         f"model, device      {totals.model}, {totals.device}",
     ]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from motionsig.errors import MissingExtraError
+from motionsig.hints import install_hint
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class Metrics:
             from prometheus_client import CollectorRegistry, MetricsHandler
         except ImportError as error:
             raise MissingExtraError(
-                "prometheus: expected prometheus-client, which is not installed; pip install motionsig[prometheus]",
+                f"prometheus: expected prometheus-client, which is not installed; {install_hint('prometheus-client')}",
                 name="prometheus_client",
             ) from error
         self._port, self._status = port, status

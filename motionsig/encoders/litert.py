@@ -10,6 +10,7 @@ from motionsig.blocks import Quality
 from motionsig.encoders.host import Codes, Network, TensorSpec, check_network
 from motionsig.encoders.tflite import EDGETPU_OPERATOR
 from motionsig.errors import EncoderError, MissingExtraError, ModelError
+from motionsig.hints import architecture, install_hint, runtime_hint
 from motionsig.model_card import MODEL_NAME, ModelCard
 
 
@@ -68,13 +69,13 @@ def load_runtime() -> tuple[str, Any, Any]:
     except ImportError as error:
         raise MissingExtraError(
             "no inference runtime: expected ai-edge-litert or tflite-runtime, got neither; "
-            "install one with: pip install 'motionsig[litert]' (32-bit ARM: 'motionsig[tflite]')"
+            f"{runtime_hint(architecture())}"
         ) from error
     if np.lib.NumpyVersion(np.__version__) >= "2.0.0":
         # Compiled against numpy 1, it would fail later with a SystemError that names nothing.
         raise MissingExtraError(
             f"tflite-runtime {tflite_runtime.__version__} needs numpy below 2, got numpy {np.__version__}; "
-            "install LiteRT where there is a wheel (motionsig[litert]), else numpy<2"
+            f"install LiteRT where there is a wheel, {install_hint('ai-edge-litert')}, else {install_hint('numpy<2')}"
         )
     return f"tflite-runtime {tflite_runtime.__version__}", Interpreter, load_delegate
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from motionsig import files
 from motionsig.errors import MissingExtraError, ModelError
+from motionsig.hints import install_hint
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -137,4 +138,4 @@ def _check_mode(path: Path, mode: int, forbidden: int) -> None:
 
 
 def _missing() -> MissingExtraError:
-    return MissingExtraError("signatures of models need cryptography: pip install 'motionsig[signing]'")
+    return MissingExtraError(f"signatures of models need cryptography: {install_hint('cryptography')}")

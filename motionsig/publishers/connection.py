@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from motionsig.errors import InputError, MissingExtraError, SinkError
+from motionsig.hints import install_hint
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
@@ -105,7 +106,7 @@ def import_paho() -> Any:
         import paho.mqtt.client
     except ImportError as error:
         raise MissingExtraError(
-            "mqtt:// needs paho-mqtt, which is not installed; pip install motionsig[mqtt]", name="paho"
+            f"mqtt:// needs paho-mqtt, which is not installed; {install_hint('paho-mqtt')}", name="paho"
         ) from error
     return paho.mqtt.client
 

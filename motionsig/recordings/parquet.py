@@ -1,4 +1,4 @@
-"""Parquet with named columns, as for CSV. Needs pyarrow: `pip install motionsig[parquet]`."""
+"""Parquet with named columns, as for CSV. Needs pyarrow."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from motionsig.blocks import Source, SourceInfo
 from motionsig.errors import MissingExtraError, RecordingError
+from motionsig.hints import install_hint
 from motionsig.recordings import columns as spelling
 from motionsig.recordings.members import content_id, single
 from motionsig.recordings.reader import Reader
@@ -41,7 +42,7 @@ def open_parquet(
         import pyarrow.parquet as pq
     except ImportError as error:
         raise MissingExtraError(
-            f"{path}: reading Parquet needs pyarrow: pip install motionsig[parquet] ({error})"
+            f"{path}: reading Parquet needs pyarrow ({error}): {install_hint('pyarrow')}"
         ) from error
     check_rate(rate_hz)
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from motionsig.closing import Closing
 from motionsig.errors import InputError, MissingExtraError, SensorError
+from motionsig.hints import install_hint
 
 DEFAULT_CLOCK_HZ = 100_000
 """What the kernel takes where the device tree names no clock (include/linux/i2c.h, I2C_MAX_STANDARD_MODE_FREQ)."""
@@ -58,7 +59,7 @@ class I2cBus(Closing):
         try:
             import smbus2
         except ImportError as error:
-            raise MissingExtraError("I2C needs smbus2: pip install 'motionsig[i2c]'") from error
+            raise MissingExtraError(f"I2C needs smbus2: {install_hint('smbus2')}") from error
         if clock_hz is not None and not clock_hz > 0:
             raise InputError(f"bus_clock_hz: expected a number above 0, got {clock_hz!r}")
         self.name = f"/dev/i2c-{number}"

@@ -1,0 +1,81 @@
+"""How to install what is missing: a command that works in the Python that shows it.
+
+motionsig itself is on no package index, so no hint names one of its extras.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import re
+import shlex
+import struct
+import sys
+import sysconfig
+from importlib import metadata
+from pathlib import Path
+
+RUNTIMES = {"x86_64": "ai-edge-litert", "aarch64": "ai-edge-litert", "armv7l": "tflite-runtime"}
+"""Architectures to inference runtimes, as in setup.cfg's extra `all`."""
+
+REFERENCE = "--device reference runs the network in numpy alone"
+
+_ARCHITECTURES_32 = {"aarch64": "armv7l", "armv8l": "armv7l", "x86_64": "i686"}
+"""What 32-bit programs take on a 64-bit kernel (packaging, src/packaging/tags.py, _linux_platforms)."""
+
+_VENV = "~/motionsig-venv"
+
+
+def install_hint(library: str, *, options: str = "") -> str:
+    """Return the command that installs a library, in the versions that setup.cfg asks for, where this process runs.
+
+    options: further ones of `pip install`.
+    """
+    python, wanted = shlex.quote(sys.executable or "python3"), options + shlex.quote(_requirement(library))
+    in_venv, has_ensurepip = sys.prefix != sys.base_prefix, importlib.util.find_spec("ensurepip") is not None
+    if not in_venv and os.path.exists(os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")):
+        # PEP 668: pip refuses to install into the system's Python.
+        first = "" if has_ensurepip else "sudo apt install python3-venv && "
+        return (
+            f"{first}{python} -m venv --system-site-packages {_VENV} && {_VENV}/bin/python -m pip install {wanted}; "
+            f"then {_VENV}/bin/python -m motionsig"
+        )
+    sudo = "sudo " if in_venv and not os.access(sys.prefix, os.W_OK) else ""
+    if importlib.util.find_spec("pip"):
+        return f"{sudo}{python} -m pip install {wanted}"
+    if _made_by_uv():
+        return f"{sudo}uv pip install --python {python} {wanted}"
+    if has_ensurepip:
+        return f"{sudo}{python} -m ensurepip && {sudo}{python} -m pip install {wanted}"
+    # The environment of motionsig's Debian package (scripts/build_deb), and what was made like it.
+    return f"{sudo}apt install python3-pip && {sudo}/usr/bin/python3 -m pip --python {python} install {wanted}"
+
+
+def architecture(machine: str = "", bits: int = 0) -> str:
+    """Return the architecture that wheels must have: the kernel's `machine`, or what 32-bit programs take there."""
+    machine, bits = machine or platform.machine(), bits or 8 * struct.calcsize("P")
+    return _ARCHITECTURES_32.get(machine, machine) if bits == 32 else machine
+
+
+def runtime_hint(architecture: str) -> str:
+    """Return what to do where there is no inference runtime."""
+    library = RUNTIMES.get(architecture)
+    return f"{install_hint(library)}; else {REFERENCE}" if library else REFERENCE
+
+
+def _requirement(library: str) -> str:
+    """Return a library's name with the versions that motionsig's metadata asks for; as given where there is none."""
+    try:
+        requirements = metadata.requires("motionsig") or []
+    except metadata.PackageNotFoundError:  # a clone on the path
+        requirements = []
+    found = (re.match(rf"{re.escape(library)}\s*([<>=!~][^;]*)", each) for each in requirements)
+    return next((library + match[1].strip() for match in found if match), library)
+
+
+def _made_by_uv() -> bool:
+    try:
+        return re.search(r"^uv\s*=", Path(sys.prefix, "pyvenv.cfg").read_text(), re.MULTILINE) is not None
+    except OSError:
+        return False
