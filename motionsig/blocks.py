@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from motionsig.closing import Closing
 from motionsig.conventions import CHANNELS, NS_PER_S
 from motionsig.errors import InputError, MissingExtraError
+from motionsig.hints import install_hint
 from motionsig.quantization import Quantization
 
 if TYPE_CHECKING:
@@ -241,7 +242,7 @@ class SignatureBatch:
         try:
             import pandas as pd
         except ImportError as error:
-            raise MissingExtraError("to_pandas needs pandas") from error
+            raise MissingExtraError(f"to_pandas needs pandas: {install_hint('pandas')}") from error
         frame = pd.DataFrame(self.codes, columns=self.names)
         frame.insert(0, "quality", self.quality)
         frame.insert(0, "start", pd.to_datetime(self.start_ns, utc=True))
@@ -256,7 +257,7 @@ class SignatureBatch:
         try:
             import pyarrow as pa
         except ImportError as error:
-            raise MissingExtraError("to_arrow needs pyarrow") from error
+            raise MissingExtraError(f"to_arrow needs pyarrow: {install_hint('pyarrow')}") from error
         columns = {
             "start": pa.array(self.start_ns, pa.timestamp("ns", tz="UTC")),
             "quality": pa.array(self.quality),

@@ -1,19 +1,14 @@
 """How to install what is missing: a command that works in the Python that shows it.
 
-motionsig itself is on no package index, so no hint names one of its extras.
+motionsig itself is on no package index, so no hint names one of its extras. What a hint is made of is imported only
+where something is missing.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import platform
 import re
-import shlex
-import struct
 import sys
-import sysconfig
-from importlib import metadata
 from pathlib import Path
 
 RUNTIMES = {"x86_64": "ai-edge-litert", "aarch64": "ai-edge-litert", "armv7l": "tflite-runtime"}
@@ -32,6 +27,10 @@ def install_hint(library: str, *, options: str = "") -> str:
 
     options: further ones of `pip install`.
     """
+    import importlib.util
+    import shlex
+    import sysconfig
+
     python, wanted = shlex.quote(sys.executable or "python3"), options + shlex.quote(_requirement(library))
     in_venv, has_ensurepip = sys.prefix != sys.base_prefix, importlib.util.find_spec("ensurepip") is not None
     if not in_venv and os.path.exists(os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")):
@@ -54,6 +53,9 @@ def install_hint(library: str, *, options: str = "") -> str:
 
 def architecture(machine: str = "", bits: int = 0) -> str:
     """Return the architecture that wheels must have: the kernel's `machine`, or what 32-bit programs take there."""
+    import platform
+    import struct
+
     machine, bits = machine or platform.machine(), bits or 8 * struct.calcsize("P")
     return _ARCHITECTURES_32.get(machine, machine) if bits == 32 else machine
 
@@ -66,6 +68,8 @@ def runtime_hint(architecture: str) -> str:
 
 def _requirement(library: str) -> str:
     """Return a library's name with the versions that motionsig's metadata asks for; as given where there is none."""
+    from importlib import metadata
+
     try:
         requirements = metadata.requires("motionsig") or []
     except metadata.PackageNotFoundError:  # a clone on the path

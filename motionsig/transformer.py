@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from motionsig.arrays import as_samples
 from motionsig.encoders import Encoder, open_encoder
 from motionsig.errors import InputError, MissingExtraError
+from motionsig.hints import install_hint
 from motionsig.model_card import ModelCard
 from motionsig.pipeline import extract
 
@@ -19,7 +20,9 @@ try:
     from sklearn.base import BaseEstimator, TransformerMixin
     from sklearn.utils import Tags
 except ImportError as error:
-    raise MissingExtraError("motionsig.Signatures needs scikit-learn 1.6 or newer") from error
+    raise MissingExtraError(
+        f"motionsig.Signatures needs scikit-learn 1.6 or newer: {install_hint('scikit-learn')}"
+    ) from error
 
 _PARTS = ("both", "motion", "posture")
 _OUTPUTS = ("codes", "values")

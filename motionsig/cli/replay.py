@@ -226,20 +226,11 @@ def _patience(url: str) -> dict[str, Any]:
     return {name: value for name, value in wanted.items() if name not in given}
 
 
-<<<<<<< HEAD
 class _Watched(Closing):
-    """The source with an onlooker: progress, the rival's size, the picture, and the clock at --speed."""
-
-    def __init__(self, source: Source, rival: RawSize, picture: Picture | None, bar: Progress, speed: float) -> None:
-        self.rate_hz, self.info = source.rate_hz, source.info
-        self.observing_s = 0.0
-=======
-class _Watched:
     """The source at --speed; its blocks pass the progress bar, the rival and the picture."""
 
     def __init__(self, source: Source, rival: RawSize, picture: Picture | None, bar: Progress, speed: float) -> None:
-        self.rate_hz = source.rate_hz
->>>>>>> 9d2399c (Replay's time is the command's own; raw bytes are counted from a sample; install hints that work where they are read; no wheel list)
+        self.rate_hz, self.info = source.rate_hz, source.info
         self._source, self._rival, self._picture, self._bar, self._speed = source, rival, picture, bar, speed
 
     def __iter__(self) -> Iterator[SampleBlock]:
