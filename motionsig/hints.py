@@ -37,8 +37,8 @@ def install_hint(library: str, *, options: str = "") -> str:
         # PEP 668: pip refuses to install into the system's Python.
         first = "" if has_ensurepip else "sudo apt install python3-venv && "
         return (
-            f"{first}{python} -m venv --system-site-packages {_VENV} && {_VENV}/bin/python -m pip install {wanted}; "
-            f"then {_VENV}/bin/python -m motionsig"
+            f"{first}{python} -m venv --system-site-packages {_VENV} && {_VENV}/bin/python -m pip install {wanted}"
+            f"  # then use {_VENV}/bin/python"
         )
     sudo = "sudo " if in_venv and not os.access(sys.prefix, os.W_OK) else ""
     if importlib.util.find_spec("pip"):
@@ -63,7 +63,7 @@ def architecture(machine: str = "", bits: int = 0) -> str:
 def runtime_hint(architecture: str) -> str:
     """Return what to do where there is no inference runtime."""
     library = RUNTIMES.get(architecture)
-    return f"{install_hint(library)}; else {REFERENCE}" if library else REFERENCE
+    return f"{install_hint(library)}  # or: {REFERENCE}" if library else REFERENCE
 
 
 def _requirement(library: str) -> str:
