@@ -11,7 +11,7 @@ from motionsig.cli.doctor.edgetpu_devices import devices
 from motionsig.cli.doctor.software import Interpreter
 from motionsig.encoders.edgetpu.presence import edgetpus
 
-ARM = Interpreter("aarch64", 64, "cp311", "3.11.2", (2, 36))
+ARM = Interpreter("aarch64", 64, "3.11.2")
 
 USB = "sys/bus/usb/devices"
 
