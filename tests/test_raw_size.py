@@ -1,7 +1,8 @@
 import numpy as np
+import pytest
 
 from motionsig.blocks import SampleBlock
-from motionsig.raw_size import PREDICTION, SHUFFLE, RawSize, _rice_bits
+from motionsig.raw_size import EXACT_SAMPLES, ONE_IN, PREDICTION, SHUFFLE, RawSize, _rice_bits
 
 
 def block(data):
@@ -47,3 +48,42 @@ def test_cutting_does_not_change_the_size(motion):
 
 def test_no_samples_cost_nothing():
     assert set(RawSize(50, batch_s=10).sizes().values()) == {0}
+
+
+def test_a_ramp_costs_its_header_its_first_samples_and_a_bit_for_each_other():
+    rival = RawSize(50, batch_s=20, scale=(1.0,) * 6)
+    rival.push(block(np.arange(1000)[:, None] * np.arange(1, 7)))
+    assert rival.sizes()[PREDICTION] == 6 * (8 + 2 * 16 + 5 + 998) // 8 + 1
+
+
+def test_a_short_recording_is_compressed_whole_and_of_a_long_one_a_share(motion):
+    rival, samples = RawSize(50, batch_s=10), 0
+    data = motion(100, 50)
+    while samples < EXACT_SAMPLES - len(data):
+        rival.push(block(data))
+        samples += len(data)
+    rival.sizes()
+    assert rival.compressed_samples == samples
+    while samples < 3 * EXACT_SAMPLES:
+        rival.push(block(data))
+        samples += len(data)
+    rival.sizes()
+    later = rival.compressed_samples - EXACT_SAMPLES
+    assert later == pytest.approx((samples - EXACT_SAMPLES) / ONE_IN, abs=500)
+
+
+def test_the_estimate_follows_motion_that_changes(motion, monkeypatch):
+    """Batches of every strength in a random order, most of them not compressed."""
+    random = np.random.default_rng(1)
+    data = np.concatenate(
+        [motion(10, 50, seed=seed) * strength for seed, strength in enumerate(random.lognormal(-2, 1.5, 150))]
+    )
+    monkeypatch.setattr("motionsig.raw_size.EXACT_SAMPLES", 2000)
+    estimated = RawSize(50, batch_s=10)
+    estimated.push(block(data))
+    monkeypatch.setattr("motionsig.raw_size.EXACT_SAMPLES", len(data))
+    exact = RawSize(50, batch_s=10)
+    exact.push(block(data))
+    assert exact.compressed_samples == len(data) > 6 * estimated.compressed_samples
+    sizes = estimated.sizes()
+    assert sizes == pytest.approx(exact.sizes(), rel=0.04) and sizes != exact.sizes()

@@ -20,7 +20,7 @@ _COLUMNS = 4096
 _COLOURS = ("#c44e52", "#55a868", "#4c72b0")
 
 
-def new_figure(path: Path) -> Any:
+def empty_figure(path: Path) -> Any:
     """Return an empty figure, before the work whose result it shows is done.
 
     Raises MissingExtraError without matplotlib, InputError for a file that it could not write.
@@ -33,7 +33,7 @@ def new_figure(path: Path) -> Any:
     known = figure.canvas.get_supported_filetypes()
     if path.suffix.lstrip(".").lower() not in known:
         raise InputError(f"--plot: expected a file name ending in one of {', '.join(known)}, got {str(path)!r}")
-    if not os.access(path if path.exists() else path.parent, os.W_OK) or path.is_dir():
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
         raise InputError(f"--plot: expected a file that can be written, got {str(path)!r}")
     return figure
 
@@ -41,8 +41,8 @@ def new_figure(path: Path) -> Any:
 class Picture:
     """Collects what a replay passes by and draws it at the end."""
 
-    def __init__(self, path: Path, figure: Any, card: ModelCard) -> None:
-        self._path, self._figure, self._spec, self._max_gap_s = path, figure, card.spec, card.max_gap_s
+    def __init__(self, figure: Any, card: ModelCard) -> None:
+        self._figure, self._spec, self._max_gap_s = figure, card.spec, card.max_gap_s
         self._title, self._longest_ns = "", 0
         self._gaps_ns: list[tuple[int, int]] = []
         self._last_ns: int | None = None
@@ -101,7 +101,7 @@ class Picture:
             self._starts_ns, self._codes = self._starts_ns[::2], self._codes[::2]
             self._keep_every *= 2
 
-    def save(self) -> None:
+    def save(self, path: Path) -> None:
         """Draw and write the file. Raises OSError where it cannot be written."""
         first_ns = int(self._time_ns[0]) if len(self._time_ns) else 0
         seconds = (self._time_ns - first_ns) / NS_PER_S
@@ -134,7 +134,7 @@ class Picture:
         gaps = f", {len(self._gaps_ns)} gaps in grey" if self._gaps_ns else ""
         axes[0].set_title(self._title + gaps, loc="left")
         axes[2].set_xlabel(f"time since the first sample, {unit}")
-        self._figure.savefig(self._path, dpi=110)
+        self._figure.savefig(path, dpi=110)
 
     def _draw_codes(self, axis: Any, first_ns: int, per_unit: float) -> None:
         motion, dim = self._spec.motion_dim, self._spec.quantization.dim

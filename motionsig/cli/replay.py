@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from motionsig.blocks import SampleBlock, SignatureBatch, Source
-from motionsig.cli.picture import Picture, new_figure
+from motionsig.cli.picture import Picture, empty_figure
 from motionsig.cli.progress import Progress, progress
 from motionsig.closing import Closing
 from motionsig.conventions import NS_PER_S, RAW_BYTES_PER_SAMPLE
@@ -103,13 +103,13 @@ def _replay(options: argparse.Namespace) -> int:
     reader_options = dict(_key_value(text) for text in options.option)
     if options.plot and len(options.logs) > 1:
         raise InputError(f"--plot: expected one log for one picture, got {len(options.logs)}")
-    figure = new_figure(options.plot) if options.plot else None
+    figure = empty_figure(options.plot) if options.plot else None
     totals, rivals = _Totals(), Counter[str]()
     failed = compressed = 0
     with ExitStack() as stack:
         with _quiet():
             encoder = stack.enter_context(open_encoder(options.model, options.device))
-        picture = Picture(options.plot, figure, encoder.card) if figure else None
+        picture = Picture(figure, encoder.card) if figure else None
         for log in options.logs:
             try:
                 compressed += _replay_one(log, reader_options, encoder, options, speed, picture, totals, rivals)
@@ -190,7 +190,7 @@ def _replay_one(
     totals.duplicates += sink.counts.duplicates
     totals.conflicts += sink.counts.conflicts
     if picture:
-        picture.save()
+        picture.save(options.plot)
         print(f"picture: {options.plot}", file=sys.stderr)
     left = sink.counts
     if left.pending or left.dropped:

@@ -1,11 +1,10 @@
-import csv
 import json
 import os
 import shutil
 import subprocess
 import sys
+import textwrap
 import time
-from pathlib import Path
 
 import fake_edgetpu
 import numpy as np
@@ -13,11 +12,12 @@ import pytest
 
 import motionsig
 from motionsig import wire
-from motionsig.blocks import Quality, SampleBlock, SourceInfo
+from motionsig.blocks import Quality, SampleBlock
 from motionsig.cli import main
 from motionsig.encoders.edgetpu import choice
 from motionsig.encoders.edgetpu.presence import EdgeTpu
 from motionsig.model_card import load_card
+from motionsig.raw_size import EXACT_SAMPLES, PREDICTION, SHUFFLE, RawSize
 from motionsig.recordings.native import Recorder
 
 SCALE = (0.0024,) * 3 + (0.001,) * 3
@@ -104,25 +104,67 @@ def test_the_picture_is_a_picture(log, tmp_path, capsys):
     out = tmp_path / "out.png"
     replay(capsys, log, "--to", f"store:{tmp_path / 'db'}", "--plot", out)
     assert out.read_bytes().startswith(b"\x89PNG") and out.stat().st_size > 20_000
-    assert main(["replay", str(log), "--to", f"store:{tmp_path / 'db'}", "--plot", str(tmp_path / "out.doc")]) == 2
+    assert main(["replay", str(log), "--to", f"store:{tmp_path / 'other'}", "--plot", str(tmp_path / "out.doc")]) == 2
     assert "expected a file name ending in" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()  # found out before the work
 
 
-def test_the_picture_of_a_long_log_keeps_its_memory_and_its_extremes():
-    from motionsig.cli.picture import _COLUMNS, Picture
+def test_the_time_is_the_commands_own_from_its_start_to_its_end(log, tmp_path, capsys):
+    began_s = time.monotonic()
+    summary = replay(capsys, log, log, "--to", f"file:{tmp_path / 'out'}")
+    took_s = time.monotonic() - began_s
+    assert 0.9 * took_s < summary["elapsed_s"] <= took_s
+    began_s = time.monotonic()
+    summary = replay(capsys, log, "--to", f"file:{tmp_path / 'other'}", "--plot", tmp_path / "out.png")
+    took_s = time.monotonic() - began_s
+    assert 0.9 * took_s < summary["elapsed_s"] <= took_s
 
-    picture = Picture(Path("unused.png"), motionsig.open_encoder().card)
-    picture.begin(SourceInfo("long", "made", 1), 50)
-    peak = 0
-    for first in range(0, 200_000, 777):
-        data = np.zeros((777, 6), np.float32)
-        if not peak and first > 100_000:
-            data[3, 0], peak = 99.0, first
-        picture.add_samples(SampleBlock(np.arange(first, first + 777) * 20_000_000, data))
-    assert len(picture._time_ns) <= 2 * _COLUMNS and picture._gaps_ns == []
-    picture.add_samples(SampleBlock(np.array([10**13, 10**13 + 1]), np.array([[np.nan] * 6, [0.0] * 6], np.float32)))
-    assert picture._gaps_ns == [(200_465 * 20_000_000, 10**13 + 1)]
-    assert picture._high[:, 0].max() == 99.0
+
+def test_what_the_command_imports_is_part_of_its_time(log, tmp_path):
+    slow = """
+        import sys, time
+        from motionsig.cli import main
+
+        class Slow:
+            def find_spec(name, *_):
+                if name == "motionsig.cli.replay":
+                    time.sleep(0.7)
+
+        sys.meta_path.insert(0, Slow)
+        sys.exit(main())
+    """
+    command = [sys.executable, "-c", textwrap.dedent(slow), "replay", log, "--to", f"file:{tmp_path / 'out'}", "--json"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(ended.stdout.splitlines()[-1])["elapsed_s"] > 0.7
+
+
+@pytest.mark.parametrize(("kind", "best"), [("motion", PREDICTION), ("the same second again and again", SHUFFLE)])
+def test_the_rival_is_the_best_lossless_scheme(kind, best, motion, tmp_path, capsys):
+    data = motion(200, 100) if kind == "motion" else np.tile(motion(1, 100), (200, 1))
+    path = tmp_path / "log"
+    with Recorder(path, rate_hz=100, stream_id=3, scale=SCALE) as recorder:
+        recorder.write(SampleBlock(np.arange(len(data)) * 10_000_000, data))
+    summary = replay(capsys, path, "--to", f"file:{tmp_path / 'out'}")
+    with motionsig.open_recording(path) as source:
+        rival = RawSize(100, batch_s=summary["raw_batch_s"], scale=source.info.scale)
+        for block in source:
+            rival.push(block)
+    sizes = rival.sizes()
+    assert sizes[best] < 0.95 * max(sizes.values())
+    assert (summary["raw_lossless_scheme"], summary["raw_lossless_bytes"]) == (best, sizes[best])
+    assert summary["raw_lossless_share"] == 1
+
+
+def test_of_a_long_log_the_rival_is_estimated_and_that_is_said(motion, tmp_path, capsys):
+    data = np.tile(motion(60, 100), (20, 1))
+    path = tmp_path / "log"
+    with Recorder(path, rate_hz=100, stream_id=3, scale=SCALE) as recorder:
+        recorder.write(SampleBlock(np.arange(len(data)) * 10_000_000, data))
+    assert main(["replay", str(path), "--to", f"file:{tmp_path / 'out'}", "--json"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    share = json.loads(lines[-1])["raw_lossless_share"]
+    assert EXACT_SAMPLES / len(data) < share < 0.5
+    assert any(line.endswith(f", estimated from {share:.0%} of the samples") for line in lines)
 
 
 def test_a_broker_that_is_not_there_is_said_and_keeps_the_signatures(log, tmp_path, capsys):
@@ -177,34 +219,6 @@ def test_signatures_of_different_hops_are_told_apart_by_their_stream_id(log, tmp
     assert main(["export", store, out, "--stream-id", "1"]) == 2
     with pytest.raises(motionsig.InputError, match="16 hexadecimal digits"):
         motionsig.read_signatures(store, fingerprint="xyz")
-
-
-@pytest.mark.parametrize("kind", ["csv", "npz", "parquet"])
-def test_export(kind, log, tmp_path, capsys):
-    store, out = f"store:{tmp_path / 'db'}", tmp_path / f"out.{kind}"
-    replay(capsys, log, "--to", store)
-    assert main(["export", store, str(out)]) == 0
-    signatures = motionsig.read_signatures(store)
-    assert f"{len(signatures):,} signatures" in capsys.readouterr().out
-    if kind == "csv":
-        with open(out, newline="") as file:
-            rows = list(csv.DictReader(file))
-        codes = [[int(row[f"code_{i}"]) for i in range(64)] for row in rows]
-        starts = [int(row["start_ns"]) for row in rows]
-        assert rows[0]["start_utc"] == "2001-09-09T01:46:40.000000000Z" and rows[0]["device"] == "wrist"
-    elif kind == "npz":
-        with np.load(out) as table:
-            codes, starts = table["codes"].tolist(), table["start_ns"].tolist()
-            values = (table["codes"] - table["zero_point"]) * table["scale"]
-            assert np.allclose(values, signatures.values) and table["seq"].tolist() == list(range(len(starts)))
-    else:
-        import pyarrow.parquet as pq
-
-        table = pq.read_table(out)
-        codes = table["codes"].to_pylist()
-        starts = table["start"].cast("int64").to_pylist()
-    assert codes == signatures.codes.tolist() and starts == signatures.start_ns.tolist()
-    assert not list(tmp_path.glob("*.part"))
 
 
 class Seen:
