@@ -1,4 +1,4 @@
-"""What sending the raw samples would cost: the honest rival of a signature.
+"""What sending the raw samples would cost, compressed as well as they can be: signatures are compared with that.
 
 Two lossless schemes, each over batches of the delay that the signatures have: linear prediction with Rice codes, axis
 by axis (as FLAC does it; Robinson 1994, "SHORTEN"), and differences, byte-shuffled, under LZMA. Which one is smaller
@@ -7,7 +7,7 @@ depends on the recording; zstd at level 19 lay above LZMA.
 Compressing takes half as long as making the signatures. So after the first samples only every n-th batch is compressed,
 and the size of the others is estimated from it, by how much their samples change from one to the next. Over two hours
 of nine recorded sets, where activity or person changes every few batches, the error was at most 2.6 % (root mean
-square over the batches to begin with).
+square over the possible first batches).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ PREDICTION = "linear prediction + Rice codes"
 SHUFFLE = "differences + shuffle + LZMA"
 
 EXACT_SAMPLES = 32768
-"""So many are all compressed: 11 minutes at 50 Hz."""
+"""The first so many samples are all compressed: 11 minutes at 50 Hz."""
 
 ONE_IN = 8
-"""Of the batches after those, one in so many is compressed."""
+"""After those, one batch in so many is compressed."""
 
 _ACC_RANGES = np.array([16, 32, 64, 128]) * STANDARD_GRAVITY
 _GYR_RANGES = np.radians([2000, 4000, 8000])

@@ -22,31 +22,27 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code.
 
-    Without `arguments` this process is the command: its own are taken, and it ends at once when it is interrupted while
-    it imports or leaves.
+    Without `arguments` this process is the command: it takes its own, and ends at once when it is interrupted while it
+    imports.
     """
     began_s = time.monotonic()
     try:
-        at_once = _ending_at_once() if arguments is None else None
+        imported = _end_at_once_until() if arguments is None else lambda: None
         from motionsig.cli.command_line import execute, parse
 
         options = parse(sys.argv[1:] if arguments is None else arguments, began_s)
-        if at_once is None:
-            return execute(options)
-        at_once(False)
-        try:
-            return execute(options)
-        finally:
-            at_once(True)
+        imported()
+        return execute(options)
     except KeyboardInterrupt:
         _say_interrupted()
         return INTERRUPTED
 
 
-def _ending_at_once() -> Callable[[bool], Any]:
-    """Have Ctrl-C end the process at once; return what turns that off and on.
+def _end_at_once_until() -> Callable[[], Any]:
+    """Have Ctrl-C end the process at once, until what is returned is called.
 
-    A KeyboardInterrupt would do where nothing swallows it: importlib's callbacks and extension modules do.
+    A KeyboardInterrupt would do where nothing swallows it, as extension modules do. Afterwards finalizers and whatever
+    runs while Python leaves can still swallow it; those end the process, too.
     """
     import signal
 
@@ -61,11 +57,10 @@ def _ending_at_once() -> Callable[[bool], Any]:
 
     sys.unraisablehook = unraisable
     # Whoever started this process may have it ignore SIGINT, as shells do for what runs in the background.
-    usual = signal.getsignal(signal.SIGINT)
-    if usual is not signal.default_int_handler:
-        return lambda on: None
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return lambda: None
     signal.signal(signal.SIGINT, end)
-    return lambda on: signal.signal(signal.SIGINT, end if on else usual)
+    return lambda: signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _say_interrupted() -> None:

@@ -42,7 +42,7 @@ def _export(options: argparse.Namespace) -> int:
     stream = {name: vars(options)[name] for name in ("stream_id", "epoch") if vars(options)[name] is not None}
     stream = renamed_options(stream, {"epoch": "stream_id"}, where="export:")
     rows = _one_hop(iter_signatures(options.source, device=options.device, fingerprint=fingerprint, **stream))
-    # Beside its place until it is whole: a failed export leaves no half table behind, and no old one lost.
+    # Written beside OUT and renamed once complete: a failed export leaves OUT as it was.
     part = options.out.with_name(options.out.name + ".part")
     try:
         count = writer(rows, part)
@@ -54,7 +54,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _one_hop(rows: Rows) -> Rows:
-    """Pass the rows on; raise InputError once they turn out to be of different hops, or none."""
+    """Pass the rows on; raise InputError if their hops differ or there are no rows."""
     first = None
     for part in rows:
         batch = part[3]

@@ -15,13 +15,13 @@ from motionsig.hints import install_hint
 from motionsig.model_card import ModelCard
 
 _COLUMNS = 4096
-"""Points drawn across; a long log is kept as the extremes of so many stretches, so memory does not grow with it."""
+"""Points along the time axis. A long log is kept as the extremes of so many intervals, so its memory is bounded."""
 
 _COLOURS = ("#c44e52", "#55a868", "#4c72b0")
 
 
 def empty_figure(path: Path) -> Any:
-    """Return an empty figure, before the work whose result it shows is done.
+    """Return an empty figure; to be called before the work whose result it will show.
 
     Raises MissingExtraError without matplotlib, InputError for a file that it could not write.
     """
@@ -39,7 +39,7 @@ def empty_figure(path: Path) -> Any:
 
 
 class Picture:
-    """Collects what a replay passes by and draws it at the end."""
+    """Collects samples and signatures during a replay and draws them at its end."""
 
     def __init__(self, figure: Any, card: ModelCard) -> None:
         self._figure, self._spec, self._max_gap_s = figure, card.spec, card.max_gap_s
@@ -57,7 +57,7 @@ class Picture:
         self._hop_ns = 0
 
     def begin(self, info: SourceInfo, rate_hz: float) -> None:
-        """Learn what is going to be drawn, and from which step of time on a loss is a gap."""
+        """Take the title, and the time step from which on lost samples are drawn as a gap."""
         self._title = f"{info.name} ({info.format})"
         self._longest_ns = round(NS_PER_S * (1 / rate_hz + self._max_gap_s))
 

@@ -1,4 +1,4 @@
-"""A bar on standard error for whatever takes long."""
+"""A progress bar on standard error."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Told how much has been done since it was last told."""
+    """Takes how much was done since the last call."""
 
     def update(self, n: int) -> object: ...
 

@@ -30,10 +30,10 @@ from motionsig.raw_size import RawSize
 from motionsig.recordings import open_recording
 
 MESSAGE_SIGNATURES = 60
-"""As many as fit a message of 4,000 bytes: what a replay at full speed sends at a time."""
+"""Signatures per message of a replay at full speed: as many as fit into 4,000 bytes."""
 
 DELAY_S = 6.0
-"""How long the signatures of a live sensor wait to travel together by default."""
+"""How long a live sensor's signatures wait by default, to be sent together."""
 
 DAY_S = 86400.0
 
@@ -114,7 +114,7 @@ def _replay(options: argparse.Namespace) -> int:
             try:
                 compressed += _replay_one(log, reader_options, encoder, options, speed, picture, totals, rivals)
             except RecordingError as error:
-                # One bad log of many must not cost the others their turn.
+                # One bad log must not keep the others from being replayed.
                 hint = " (here: --option NAME=VALUE)" if "=" in str(error) else ""
                 print(f"motionsig: {error}{hint}", file=sys.stderr)
                 failed += 1
@@ -159,7 +159,9 @@ def _replay_one(
             picture.begin(info, source.rate_hz)
         stream_id = signature_stream_id(info.stream_id, card, hop)
         device = info.device if options.name is None else options.name
-        sink = stack.enter_context(open_sink(options.to, device=device, stream_id=stream_id, **_patience(options.to)))
+        sink = stack.enter_context(
+            open_sink(options.to, device=device, stream_id=stream_id, **_sink_options(options.to))
+        )
         totals.raw_batch_s = MESSAGE_SIGNATURES * hop / card.rate_hz
         if speed != math.inf:
             totals.raw_batch_s = min(totals.raw_batch_s, DELAY_S)
@@ -204,7 +206,7 @@ def _replay_one(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what a C++ runtime says of itself while it starts off standard error, where only errors belong."""
+    """Keep the messages with which a C++ runtime starts off standard error, which is for errors only."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as said:
@@ -219,8 +221,8 @@ def _quiet() -> Iterator[None]:
             os.write(2, b"".join(line for line in said if not line.startswith(b"INFO: ")))
 
 
-def _patience(url: str) -> dict[str, Any]:
-    """Return the sink's options that a replay wants other than a live sensor: it can wait for the broker to keep up."""
+def _sink_options(url: str) -> dict[str, Any]:
+    """Return the sink's options that differ from a live sensor's: a replay can wait until the broker keeps up."""
     scheme, _, given = split_url(url)
     wanted = {"full": "wait", "close_limit_s": DAY_S} if scheme in ("mqtt", "mqtts") else {}
     return {name: value for name, value in wanted.items() if name not in given}
@@ -243,7 +245,7 @@ class _Watched(Closing):
 
 
 def _paced(source: Source, speed: float) -> Iterator[SampleBlock]:
-    """Yield the samples as they would arrive; time that a gap took passes, too, a step back in time does not."""
+    """Yield the samples at the pace of their time stamps; a gap takes its time, a step back takes none."""
     rows = max(1, round(source.rate_hz * _PACED_S))
     last_ns, due = None, time.monotonic()
     for block in source:

@@ -101,11 +101,31 @@ def test_what_follows_two_dashes_is_no_option(tmp_path, monkeypatch, capsys):
     assert "--hpo" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("where", [0, 1, 2, 3])
-def test_verbose_stands_anywhere(where, tmp_path):
+@pytest.mark.parametrize("where", [None, 0, 1, 2, 3])
+def test_verbose_stands_anywhere(where):
     words = ["models", "show", "motion64"]
-    shown = command(*words[:where], "--verbose", *words[where:])
-    assert shown.returncode == 0 and "fingerprint" in shown.stdout
+    if where is not None:
+        words.insert(where, "--verbose")
+    code = COMMAND + "main(); import logging; logging.getLogger('motionsig.any').info('heard')"
+    shown = subprocess.run([sys.executable, "-c", code, "-", *words], capture_output=True, text=True)
+    assert "fingerprint" in shown.stdout and shown.stderr == ("" if where is None else "motionsig: heard\n")
+
+
+def test_linear_algebra_runs_in_one_thread_unless_told_otherwise(tmp_path, monkeypatch):
+    (tmp_path / "numpy.py").write_text("import os, sys; sys.exit('threads: ' + os.environ['OPENBLAS_NUM_THREADS'])")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    assert command("replay").stderr == "threads: 1\n"
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    assert command("replay").stderr == "threads: 3\n"
+
+
+def test_a_reader_that_has_seen_enough_is_no_error_to_show():
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run([sys.executable, "-m", "motionsig", "models"], stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (1, b"")
 
 
 @pytest.mark.parametrize("module", ["motionsig", "motionsig.cli"])

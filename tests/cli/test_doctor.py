@@ -10,7 +10,7 @@ from doctors_trees import BOUND, NOW_S, PI, THROTTLED, check_lines, grow
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motionsig.cli import doctor
+from motionsig.cli import doctor, main
 from motionsig.cli.doctor import buses, machine, software
 from motionsig.cli.doctor.findings import Mark
 
@@ -87,3 +87,30 @@ def test_the_command_on_this_machine(tmp_path, monkeypatch, capsys, json_too):
     assert len(marks) >= 9 and set(marks) <= {"ok", "note", "wrong"}
     assert code == int("wrong" in marks)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_check_is_part_of_the_examination(tmp_path, monkeypatch):
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    root = grow(tmp_path, PI, BOUND)
+    findings = [finding.found for finding in doctor.examine(root)]
+    expected = [
+        "Python ", "numpy ", " runs the shipped model", "smbus2 ", "paho-mqtt ", "can be read and written",
+        "six-axis samples a second fit", " is held by the kernel driver ", "gyroscope through IIO", "the time ",
+        "signatures for a broker wait in ", "the supply is strong enough",
+    ]  # fmt: skip
+    missed = [words for words in expected if not any(words in found for found in findings)]
+    assert missed == []
+    # The bus itself is asked, too; here it is none, or one without sensors.
+    assert sum("/dev/i2c-1" in found for found in findings) == 2
+    grow(root, {"etc/motionsig/config.toml": '[sensor]\nname = "simulated"\n[sink]\nurl = "store:/s.db"\n'})
+    findings = [finding.found for finding in doctor.examine(root)]
+    assert any(found.startswith("configuration: ") for found in findings)
+    # A store needs no place to wait for a broker.
+    assert not any("signatures for a broker wait" in found for found in findings)
+
+
+def test_something_wrong_is_exit_code_1(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "file"))
+    assert main(["doctor"]) == 1
+    assert "wrong  signatures cannot wait in" in capsys.readouterr().out

@@ -69,3 +69,16 @@ def test_a_stream_goes_by_its_old_name_for_one_version(store, motion, tmp_path, 
     with pytest.raises(SystemExit):
         main(["export", "--help"])
     assert "epoch" not in capsys.readouterr().out
+
+
+def test_only_what_one_device_or_one_encoder_made(store, motion, tmp_path, capsys):
+    out = tmp_path / "out.csv"
+    signatures = motionsig.extract(motion(60, 50, seed=1), rate_hz=50, start_ns=10**18)
+    with motionsig.open_sink(store, device="ankle", stream_id=5) as sink:
+        sink.publish(signatures)
+    assert main(["export", store, str(out), "--device", "ankle"]) == 0
+    with open(out, newline="") as file:
+        assert {row["device"] for row in csv.DictReader(file)} == {"ankle"}
+    assert main(["export", store, str(out), "--fingerprint", signatures.spec.fingerprint.hex()]) == 0
+    assert main(["export", store, str(out), "--fingerprint", "00" * 8]) == 2
+    assert "expected signatures of encoder 0000000000000000" in capsys.readouterr().err

@@ -1,7 +1,7 @@
-"""`motionsig doctor`: what stands between this machine and its signatures, and what to do about it.
+"""`motionsig doctor`: what keeps this machine from making signatures, and what to do about it.
 
-One line per finding: ok, note or wrong, what was found, and a command to paste where one helps. Looks only: nothing is
-changed, and no network is used.
+One line per finding: ok, note or wrong, what was found, and a command to paste where one helps. It changes nothing and
+uses no network.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from motionsig.state import state_path
 def add_to(commands: Any) -> None:
     """Declare the command and its options."""
     parser = commands.add_parser("doctor", help="what this machine lacks, and what to do", description=__doc__)
-    parser.add_argument("--model", metavar="NAME", help="the model to try on an Edge TPU; a folder will do, too")
+    parser.add_argument("--model", metavar="NAME", help="the model to try on an Edge TPU, or its folder")
     parser.add_argument("--json", action="store_true", help="the findings as a JSON array")
     parser.set_defaults(command=_doctor)
 

@@ -1,4 +1,4 @@
-"""I2C buses, who may use them and how fast they are; chips the kernel drives itself, which are read through IIO."""
+"""I2C buses: who may use them, how fast they are; and sensors that the kernel drives itself, read through IIO."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ Scan = Callable[[int], Sequence[tuple[str, int]]]
 """From a bus's number to the chips that answer on it, by name and address."""
 
 RECORD_BYTES = 17
-"""The largest FIFO record of the supported chips (ICM-42688-P: 16), and a share of the transactions around it."""
+"""The largest FIFO record of the supported chips (ICM-42688-P: 16), and its share of the transaction."""
 
 CLOCKS_HZ = (10_000, 5_000_000)
-"""From SMBus's slowest clock to I2C's Ultra Fast-mode (NXP UM10204); a damaged property is elsewhere."""
+"""From SMBus's slowest clock to I2C's Ultra Fast-mode (NXP UM10204); any other value is damaged."""
 
 ADDRESSES = frozenset(address for chip in CHIPS.values() for address in chip.addresses)
-"""Where the supported chips can be."""
+"""Addresses of the supported chips."""
 
 CONFIGS = ("boot/firmware/config.txt", "boot/config.txt")
 """Raspberry Pi OS from Bookworm on, and before."""
@@ -62,7 +62,7 @@ def read_write(path: Path) -> bool:
 
 
 def i2c(root: Path, allowed: Allowed = read_write, scan: Scan | None = None) -> list[Finding]:
-    """Return what there is to say of each bus; `scan` asks the bus which sensors answer."""
+    """Return the findings on each bus; `scan` asks a bus which sensors answer."""
     screens = _screens(root)
     numbers = [number for number in bus_numbers(root=root) if f"i2c-{number}" not in screens]
     if not numbers:
@@ -78,7 +78,7 @@ def i2c(root: Path, allowed: Allowed = read_write, scan: Scan | None = None) -> 
 
 
 def drivers(root: Path) -> list[Finding]:
-    """Return the kernel drivers that hold an address where one of our chips could be."""
+    """Return the kernel drivers that hold an address of a supported chip."""
     findings = []
     for device in children(root / "sys/bus/i2c/devices", "*-*"):
         place, driver = (re.fullmatch(r"[0-9]+-([0-9a-f]{4})", device.name), link_name(device / "driver"))
@@ -111,7 +111,7 @@ def iio(root: Path, allowed: Allowed = read_write) -> list[Finding]:
 
 
 def _screens(root: Path) -> set[str]:
-    """Return the adapters behind the connectors of screens (drivers/gpu/drm/drm_sysfs.c): no sensor is there."""
+    """Return the adapters of screens' connectors (drivers/gpu/drm/drm_sysfs.c), which have no sensors."""
     return {link_name(connector / "ddc") for connector in children(root / "sys/class/drm", "card*-*")}
 
 
@@ -135,7 +135,7 @@ def _config(root: Path) -> str:
 
 
 def _asks_for_i2c(config: str) -> bool:
-    """Return whether config.txt turns I2C on; the last word counts (the firmware's overlays/README, i2c_arm)."""
+    """Return whether config.txt turns I2C on; its last setting counts (the firmware's overlays/README, i2c_arm)."""
     settings = [
         setting.strip().partition("=")
         for line in re.findall(r"^\s*dtparam\s*=(.*)$", config, re.MULTILINE)

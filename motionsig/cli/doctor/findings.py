@@ -1,4 +1,4 @@
-"""What every check gives, and how every check reads a machine's files: whatever is in them, it is never an error."""
+"""What each check returns, and how checks read a machine's files: no content of a file is an error."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 MOST_BYTES = 65536
-"""More of a file is not read: what the checks look at is smaller."""
+"""Nothing after so many bytes of a file is read; the files that matter are smaller."""
 
 
 class Mark(StrEnum):
@@ -21,7 +21,7 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One line. advice: what to do, a command to paste where there is one; empty where all is well."""
+    """One line. advice: what to do, if possible a command to paste; empty where all is well."""
 
     mark: Mark
     found: str
@@ -29,7 +29,7 @@ class Finding:
 
 
 def text_of(path: Path) -> str:
-    """Return what a file says, as printable ASCII and newlines; empty where there is nothing to read."""
+    """Return a file's content as printable ASCII and newlines; empty where there is nothing to read."""
     try:
         with path.open("rb") as file:
             raw = file.read(MOST_BYTES)
@@ -41,7 +41,7 @@ def text_of(path: Path) -> str:
 
 
 def line_of(path: Path) -> str:
-    """Return the first line of what a file says."""
+    """Return the first line of a file."""
     return text_of(path).partition("\n")[0][:80]
 
 
@@ -59,12 +59,12 @@ def link_name(path: Path) -> str:
 
 
 def children(folder: Path, pattern: str) -> list[Path]:
-    """Return what is in a folder, in order of length and name, so that 10 follows 9; none where there is no folder."""
+    """Return the entries of a folder by length and name, so that 10 follows 9; none where there is no folder."""
     return sorted(folder.glob(pattern), key=lambda path: (len(path.name), path.name))
 
 
 def is_there(path: Path) -> bool:
-    """Return whether there is such a file; a folder that may not be searched counts as none (pathlib raises there)."""
+    """Return whether a file exists; False in a folder that may not be searched, where pathlib raises."""
     return os.path.exists(path)
 
 

@@ -1,4 +1,4 @@
-"""The clock, the room for what waits to be sent, and the supply."""
+"""The clock, the disk space for signatures that wait for a broker, and the supply."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from motionsig.cli.doctor.findings import Finding, Mark, children, is_there, lin
 from motionsig.publishers.spool import DEFAULT_MAX_BYTES
 
 BUILT = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
-"""No clock that is right shows less: this file is younger."""
+"""A clock that shows less is wrong: this file is younger."""
 
 TIME_ERROR = 5
-"""adjtimex(2): the clock is not synchronised. Whatever keeps the time (timesyncd, chrony, ntpd) tells the kernel."""
+"""adjtimex(2): not synchronised. What sets the clock (timesyncd, chrony, ntpd) reports it to the kernel."""
 
 THROTTLED = (
     (0x1, "the supply is too weak now"),
@@ -28,9 +28,9 @@ THROTTLED = (
 
 
 def kernel_says_synchronized() -> bool | None:
-    """Return whether the kernel takes its time to be synchronised; None if it does not tell."""
+    """Return whether the kernel reports its time as synchronised; None where it reports nothing."""
     try:
-        # struct timex, all zero: asks without changing anything. It has 208 bytes at most.
+        # A struct timex of zeros reads and changes nothing; it has at most 208 bytes.
         state = int(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512)))
     except (OSError, AttributeError):
         return None
@@ -38,7 +38,7 @@ def kernel_says_synchronized() -> bool | None:
 
 
 def clock(root: Path, now_s: float, synchronized: bool | None) -> list[Finding]:
-    """Return what there is to say of Unix time: `now_s`, and whether the kernel has it synchronised."""
+    """Return the findings on Unix time: `now_s`, and whether the kernel reports it as synchronised."""
     findings = [_time(root, now_s, synchronized)]
     if not children(root / "sys/class/rtc", "rtc*"):
         findings.append(
@@ -61,8 +61,8 @@ def _time(root: Path, now_s: float, synchronized: bool | None) -> Finding:
         return Finding(Mark.OK, "the time is synchronised")
     if is_there(root / "run/systemd/timesync/synchronized"):
         return Finding(Mark.OK, "the time has been synchronised since the last start")
-    told = "is not synchronised" if synchronized is False else "may not be synchronised: the kernel does not tell"
-    return Finding(Mark.NOTE, f"the time {told}, and signatures carry it", command)
+    state = "is not synchronised" if synchronized is False else "may not be synchronised: the kernel does not tell"
+    return Finding(Mark.NOTE, f"the time {state}, and signatures carry it", command)
 
 
 def state_directory(directory: Path) -> Finding:
@@ -74,15 +74,15 @@ def state_directory(directory: Path) -> Finding:
             f"signatures cannot wait in {directory}: {existing} is not a directory this user can write to",
             "export STATE_DIRECTORY=DIRECTORY, with one that is",
         )
-    return room(directory)
+    return free_space(directory)
 
 
-def room(directory: Path, most_bytes: int = DEFAULT_MAX_BYTES) -> Finding:
+def free_space(directory: Path, most_bytes: int = DEFAULT_MAX_BYTES) -> Finding:
     """Return whether a queue of so many bytes fits into `directory`, which need not exist yet."""
     free = shutil.disk_usage(_existing(directory)).free
     found = f"signatures for a broker wait in {directory}, where {free / 2**20:.0f} MiB are free"
     if free < most_bytes:
-        # What grows without bound on these machines is the journal.
+        # On these machines the journal is what grows without limit.
         advice = "sudo journalctl --vacuum-size=50M"
         return Finding(Mark.WRONG, f"{found}; the queue may need {most_bytes / 2**20:.0f}", advice)
     return Finding(Mark.OK, found)
@@ -93,13 +93,13 @@ def _existing(directory: Path) -> Path:
 
 
 def supply(root: Path) -> list[Finding]:
-    """Return what a Raspberry Pi says of its supply; nothing elsewhere."""
+    """Return the findings on a Raspberry Pi's supply; none elsewhere."""
     alarms = [
         line_of(monitor / "in0_lcrit_alarm")
         for monitor in children(root / "sys/class/hwmon", "hwmon*")
         if line_of(monitor / "name") == "rpi_volt"
     ]
-    # get_throttled tells more, but newer kernels log a warning with a stack trace when it is read
+    # get_throttled reports more, but newer kernels log a warning with a stack trace when it is read
     # (drivers/firmware/raspberrypi.c of raspberrypi/linux, get_throttled_show).
     if alarms:
         troubles = [THROTTLED[0][1]] if alarms[0] == "1" else []

@@ -1,12 +1,12 @@
-"""Whether the service, where it is set up, can work and does, and the room for what it has to send."""
+"""Whether the service, where it is set up, can work and works, and the disk space for what it has to send."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from motionsig.cli.doctor import machine
 from motionsig.cli.doctor.findings import Finding, Mark, is_there
+from motionsig.cli.doctor.machine import free_space
 from motionsig.cli.status import STARTING_S
 from motionsig.config import check_config, load_config
 from motionsig.daemon.status_socket import NotLetInError, NotRunningError, ask
@@ -23,7 +23,7 @@ def is_configured(root: Path) -> bool:
 
 
 def service(root: Path) -> Iterator[Finding]:
-    """Yield what is to be said of the configuration below `root` and of the daemon; nothing where there is neither."""
+    """Yield the findings on the configuration below `root` and on the daemon; none where there is no configuration."""
     if not is_configured(root):
         return
     path = root / _PATH
@@ -37,7 +37,7 @@ def service(root: Path) -> Iterator[Finding]:
     yield Finding(Mark.OK, f"configuration: {path}, {config.sensor.get('name', 'auto')} to {config.sink_url}")
     if config.sink_url.startswith("mqtt"):
         spool = config.values.get("spool.path", _SPOOL)
-        yield machine.room(root / spool.lstrip("/"), config.values.get("spool.max_bytes", DEFAULT_MAX_BYTES))
+        yield free_space(root / spool.lstrip("/"), config.values.get("spool.max_bytes", DEFAULT_MAX_BYTES))
     try:
         status = ask()
     except NotRunningError:

@@ -64,20 +64,20 @@ def numpy_version(version: str = np.__version__) -> Finding:
 def runtime(interpreter: Interpreter, path: Sequence[str], deadline_s: float = DEADLINE_S) -> Finding:
     """Run the shipped model's golden windows in a child that imports from `path`."""
     library = RUNTIMES.get(interpreter.architecture)
-    told = run_trial("the inference runtime", GOLDEN, path, deadline_s)
-    if "died" in told:
+    result = run_trial("the inference runtime", GOLDEN, path, deadline_s)
+    if "died" in result:
         again = install_hint(library or "tflite-runtime", options="--force-reinstall --no-deps ")
-        return Finding(Mark.WRONG, told["died"], f"{again}; until then {REFERENCE}")
-    if "missing" in told:
+        return Finding(Mark.WRONG, result["died"], f"{again}; until then {REFERENCE}")
+    if "missing" in result:
         mark = Mark.WRONG if library else Mark.NOTE
-        return Finding(mark, told["missing"], runtime_hint(interpreter.architecture))
-    if "failed" in told:
-        return Finding(Mark.WRONG, told["failed"], f"for more: {command(GOLDEN)}; until then {REFERENCE}")
-    off = f"at most {told['worst']} steps off its golden codes, where {told['tolerance']} are allowed"
-    found = f"{told['device']} runs the shipped model, {off}"
-    if told["worst"] > told["tolerance"]:
+        return Finding(mark, result["missing"], runtime_hint(interpreter.architecture))
+    if "failed" in result:
+        return Finding(Mark.WRONG, result["failed"], f"for more: {command(GOLDEN)}; until then {REFERENCE}")
+    off = f"at most {result['worst']} steps off its golden codes, where {result['tolerance']} are allowed"
+    found = f"{result['device']} runs the shipped model, {off}"
+    if result["worst"] > result["tolerance"]:
         return Finding(Mark.WRONG, f"{found}: not to be trusted", REFERENCE)
-    if "tflite-runtime" in told["device"] and library == "ai-edge-litert":
+    if "tflite-runtime" in result["device"] and library == "ai-edge-litert":
         return Finding(Mark.NOTE, f"{found}; LiteRT is faster", install_hint(library))
     return Finding(Mark.OK, found)
 
@@ -94,7 +94,7 @@ def _library(path: Sequence[str], name: str, purpose: str) -> Finding:
 
 
 def _version(found: metadata.Distribution) -> str:
-    # `found.version` raises something else in each Python where an interrupted pip left half a package.
+    # Where an interrupted pip left half a package, each version of Python lets `found.version` raise something else.
     try:
         texts = [found.read_text(name) for name in ("METADATA", "PKG-INFO", "")]
     except (OSError, UnicodeDecodeError):
