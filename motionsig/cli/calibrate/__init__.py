@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from motionsig.blocks import SampleBlock, Source
-from motionsig.cli.calibrate.picture import draw, empty_figure
+from motionsig.cli.calibrate.picture import draw
 from motionsig.cli.calibrate.prompts import gather, plan
 from motionsig.cli.calibrate.result import fit
+from motionsig.cli.picture import empty_figure
 from motionsig.cli.progress import Progress, progress
 from motionsig.cli.sensor_options import add_sensor_options, open_chosen
 from motionsig.conventions import STANDARD_GRAVITY

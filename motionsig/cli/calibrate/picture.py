@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 
 from motionsig.cli.calibrate.result import Result
 from motionsig.conventions import CHANNELS
-from motionsig.errors import InputError, MissingExtraError
 from motionsig.sensors.calibration.fit import GOOD_RESIDUAL, AccelFit
 from motionsig.sensors.calibration.model import Floats
 from motionsig.sensors.calibration.poses import face_of
@@ -21,19 +19,6 @@ from motionsig.sensors.calibration.rest import REST_S
 _MOST_DRAWN = 24
 _AXES = ("#c44e52", "#55a868", "#4c72b0")
 _BEFORE, _AFTER = "#dd8452", "#4c72b0"
-
-
-def empty_figure(path: Path) -> Any:
-    """Return an empty figure, before anybody has turned a sensor round for it."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("--plot needs matplotlib: pip install 'motionsig[plot]'") from error
-    figure = Figure(figsize=(12, 7.5), layout="constrained")
-    known = figure.canvas.get_supported_filetypes()
-    if path.suffix.lstrip(".").lower() not in known:
-        raise InputError(f"--plot: expected a file name ending in one of {', '.join(known)}, got {str(path)!r}")
-    return figure
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from motionsig.cli.doctor import machine
 from motionsig.cli.doctor.buses import NEW_UDEV, Allowed, read_write
 from motionsig.cli.doctor.findings import Finding, Mark, children, is_raspberry_pi, line_of, link_name, link_target
+from motionsig.cli.doctor.machine import supply
 from motionsig.encoders.edgetpu.presence import USB_IDS, EdgeTpu
 from motionsig.files import read_file
 
@@ -58,7 +58,7 @@ def power(root: Path, found: Sequence[EdgeTpu]) -> Iterator[Finding]:
     places = [device.place for device in found if device.bus == "usb"]
     if not places:
         return
-    troubles = [finding.found for finding in machine.supply(root) if finding.mark is not Mark.OK]
+    troubles = [finding.found for finding in supply(root) if finding.mark is not Mark.OK]
     # Of a Raspberry Pi 5, whose supply has not promised 5 A (raspberrypi/documentation, power-supplies.adoc).
     limit = root / "proc/device-tree/chosen/power/usb_max_current_enable"
     if is_raspberry_pi(root) and content_of(limit) == bytes(4):
