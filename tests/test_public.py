@@ -34,6 +34,21 @@ def test_there_is_one_type_for_each_idea(name):
     assert getattr(importlib.import_module(value.__module__), name) is value
 
 
+@pytest.mark.parametrize(
+    ("module", "library", "use"),
+    [
+        ("pandas", "pandas", "motionsig.extract(numpy.zeros((0, 6)), rate_hz=50).to_pandas()"),
+        ("pyarrow", "pyarrow", "motionsig.extract(numpy.zeros((0, 6)), rate_hz=50).to_arrow()"),
+        ("sklearn", "scikit-learn", "motionsig.Signatures()"),
+    ],
+)
+def test_what_is_missing_is_named_with_a_command_that_installs_it(module, library, use):
+    code = f"import sys; sys.modules[{module!r}] = None; import motionsig, numpy; {use}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("motionsig.errors.MissingExtraError: ") and f"-m pip install '{library}>=" in last
+
+
 class Ready(motionsig.Source):
     """The least that a source of one's own has."""
 
