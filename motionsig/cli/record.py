@@ -39,7 +39,7 @@ def add_to(commands: Any) -> None:
 def _record(options: argparse.Namespace) -> int:
     if options.seconds is not None and not 0 < options.seconds < math.inf:
         raise InputError(f"--seconds: expected a number above 0, got {options.seconds}")
-    # Whoever stops a service sends SIGTERM, and a lost ssh SIGHUP; both end as orderly as an interrupt.
+    # A service manager sends SIGTERM and a lost ssh connection SIGHUP: both end the recording as an interrupt does.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     with (
@@ -78,7 +78,7 @@ def _copy(sensor: SensorReader | IioSource, log: Recorder, seconds: float | None
     """Record until it is time to end; return for how many seconds nothing had come then."""
     began = shown = heard = time.monotonic()
     first_ns = None
-    # Without --seconds an interrupt is how it is meant to end.
+    # Without --seconds, an interrupt is the normal end.
     with suppress(KeyboardInterrupt):
         for block in sensor:
             log.write(block)

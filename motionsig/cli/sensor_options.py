@@ -1,4 +1,4 @@
-"""The options by which a command is told which sensor to open, and how."""
+"""The options that say which sensor a command opens, and how."""
 
 from __future__ import annotations
 

@@ -141,15 +141,15 @@ def _bus_lines(buses: list[dict[str, Any]]) -> list[str]:
 def _test_lines(found: dict[str, Any]) -> list[str]:
     if "self_test_error" in found:
         return [f"        self-test: {found['self_test_error']}"]
-    return [f"        self-test {it['channel']}: {_verdict(it)}" for it in found.get("self_test", ())]
+    return [f"        self-test {it['channel']}: {_result(it)}" for it in found.get("self_test", ())]
 
 
-def _verdict(result: dict[str, Any]) -> str:
+def _result(result: dict[str, Any]) -> str:
     if result["passed"] is None:
         return "cannot be judged, the factory left no value"
     most = "" if result["most"] is None else f" to {result['most']:.3g}"
-    verdict = "passed" if result["passed"] else "FAILED"
-    return f"{verdict}, {result['change']:.3g}, expected {result['least']:.3g}{most}"
+    passed = "passed" if result["passed"] else "FAILED"
+    return f"{passed}, {result['change']:.3g}, expected {result['least']:.3g}{most}"
 
 
 def _iio_lines(kernel: Iterable[dict[str, Any]]) -> list[str]:

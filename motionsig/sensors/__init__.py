@@ -69,9 +69,9 @@ class Found:
 
 
 def scan(bus: Bus, addresses: Collection[int] | None = None) -> list[Found]:
-    """Ask at every address that a known chip may have, or at `addresses`; return what answers or is the kernel's.
+    """Ask at every address that a known chip may have, or at `addresses`; return what answers or the kernel holds.
 
-    Registers that name a chip are read, nothing is written. Raises BusError where the bus itself fails.
+    Only registers that name a chip are read, and nothing is written. Raises BusError where the bus itself fails.
     """
     found = []
     for address in sorted(addresses or {address for chip in CHIPS.values() for address in chip.addresses}):
@@ -90,7 +90,7 @@ def scan(bus: Bus, addresses: Collection[int] | None = None) -> list[Found]:
 
 
 def _ask(bus: Bus, address: int, register: int) -> int | None:
-    """Return what a register reads as, or None if nobody answers: one refusal is no answer, three are."""
+    """Return what a register reads as, or None if nobody answers in three tries."""
     for _ in range(3):
         try:
             return bus.read(address, register, 1)[0]
@@ -117,10 +117,10 @@ def open_sensor(
 
     name: a chip ("lsm6dsox"; see `CHIPS`), "iio" or "iio:NAME" for one that the kernel drives, "auto" for the kernel's
     if it drives one and else the first chip on a bus, "simulated" for a model of one. bus: number of /dev/i2c-N, by
-    default each in turn; or any Bus, such as a SimulatedBus. rate_hz and the ranges: the least that the chip has and
-    that hold what is asked. mount: rotation (3, 3) from the sensor's axes to the device's, or text as the kernel has
-    it. calibration: "none", or another than the one `motionsig calibrate` stored for this sensor. bus_clock_hz: where
-    the kernel does not know it.
+    default each in turn; or any Bus, such as a SimulatedBus. rate_hz and the ranges: the chip takes its lowest that
+    hold what is asked. mount: rotation (3, 3) from the sensor's axes to the device's, or text as the kernel has it.
+    calibration: "none", or another than the one `motionsig calibrate` stored for this sensor. bus_clock_hz: where the
+    kernel does not know it.
 
     Raises SensorError where no such sensor answers or it does not start, InputError for a setting it does not have or
     that the bus cannot carry.
@@ -190,8 +190,8 @@ def _find(
 def _in_another_bank(name: str, bus: Bus, found: Found) -> tuple[Chip, ...]:
     """Return the chip of that name if it answers once its first bank is selected.
 
-    Whoever spoke to it last may have been killed while another was. Done only for a chip asked for by name: what
-    selects a bank in one chip is a reserved register in others.
+    The program that used it before may have been killed while another bank was selected. This is done only for a chip
+    that is asked for by name: the register that selects a bank in one chip is reserved in others.
     """
     chip = CHIPS.get(name)
     if chip is None or chip.bank is None or found.driver is not None:

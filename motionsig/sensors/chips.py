@@ -36,7 +36,7 @@ class Set:
 
 @dataclass(frozen=True)
 class Wait:
-    """Let the chip take its time."""
+    """Wait for so long."""
 
     seconds: float
 

@@ -60,10 +60,10 @@ class FormatFifo(Fifo):
         if not size:
             return
         if self.full == "newest":
-            room = max(0, self.capacity - self.level) // size
-            self.lost += max(0, count - room)
-            self.overran |= count > room
-            count = min(count, room)
+            free = max(0, self.capacity - self.level) // size
+            self.lost += max(0, count - free)
+            self.overran |= count > free
+            count = min(count, free)
             if not count:
                 return
         if self.pieces and self.pieces[-1][2] is self.format and sum(self.pieces[-1][:2]) == serial:
@@ -158,7 +158,7 @@ class InvenSenseChip(SimulatedChip):
         self._last_byte = b"\0"
         super().__init__(clock, signal, oscillator=oscillator)
 
-    # What a family says of itself.
+    # What a family defines.
 
     def sensors_on(self) -> tuple[bool, bool]:
         """Tell whether accelerometer and gyroscope run."""
@@ -188,10 +188,10 @@ class InvenSenseChip(SimulatedChip):
         return True
 
     def i2c_off(self) -> bool:
-        """Tell whether the chip has been told to listen to SPI only; only a power cycle ends that."""
+        """Tell whether the chip listens to SPI only; only a power cycle ends that."""
         return False
 
-    # What follows from that.
+    # What all have.
 
     def booted(self) -> None:
         self.first = self.taken
@@ -224,7 +224,7 @@ class InvenSenseChip(SimulatedChip):
         register = data[0]
         for value in data[1:]:
             if self.clock.monotonic_ns() < self.deaf_until_ns:
-                break  # it has just been told to reset
+                break  # it has just been reset
             self.write_register(register, value)
             register += self.number(register) != self.fifo_register
         self._resample()

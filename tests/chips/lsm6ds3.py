@@ -1,4 +1,4 @@
-"""LSM6DS3 and LSM6DS3TR-C: a FIFO of 16-bit words without tags, whose order only the pattern index tells.
+"""LSM6DS3 and LSM6DS3TR-C: a FIFO of 16-bit words without tags, whose order is known by the pattern index alone.
 
 LSM6DS3: DocID026899 with AN4650; LSM6DS3TR-C: DocID030071 with AN5130. "Section" is of the data sheets.
 """

@@ -1,4 +1,4 @@
-"""A chip's table put to the proof: the reader runs against the chip's model, and every sample is accounted for.
+"""The trial of a chip's table: the reader runs on the chip's model, and every sample is accounted for.
 
 The model feels a signal in which each sample carries its serial number, so what was delivered says by itself which
 sample it is. Whoever adds a chip runs `trial` over it.

@@ -129,7 +129,7 @@ def still(serials: np.ndarray, times_ns: np.ndarray) -> np.ndarray:
     return np.tile([0.0, 0.0, 9.8, 0.0, 0.0, 0.0], (len(serials), 1))
 
 
-def verdicts(chip: Chip, signal: Signal) -> list[bool | None]:
+def self_test_results(chip: Chip, signal: Signal) -> list[bool | None]:
     """Return what the self-test says of each axis."""
     clock = VirtualClock()
     model = chip_model(chip.name, clock=clock, signal=signal)
@@ -138,7 +138,7 @@ def verdicts(chip: Chip, signal: Signal) -> list[bool | None]:
 
 @EVERY
 def test_the_chip_tests_itself(chip: Chip) -> None:
-    passed = verdicts(chip, still)
+    passed = self_test_results(chip, still)
     assert len(passed) in (3, 6)
     assert all(passed)
 
@@ -150,7 +150,7 @@ def test_a_chip_in_motion_cannot_be_tested(chip: Chip) -> None:
         return still(serials, times_ns) + swing * [50, 50, 50, 12, 12, 12]
 
     with pytest.raises(SensorError, match="lie still"):
-        verdicts(chip, shaken)
+        self_test_results(chip, shaken)
 
 
 def test_an_account_that_is_wrong_is_seen() -> None:

@@ -111,7 +111,7 @@ def test_starting_leaves_time_within_a_tenth_of_a_second(chip: Chip) -> None:
 def test_the_level_and_the_fifo_agree(chip: Chip) -> None:
     level = chip.level
     assert chip.record.itemsize % level.unit == 0
-    # All but the last record can be told; a full FIFO is known by its flag or by its level.
+    # The level counts all but the last record; a full FIFO is known by its flag or by its level.
     assert (chip.capacity - 1) * chip.record.itemsize <= level.mask * level.unit
     assert level.full or level.mask * level.unit > chip.fifo_bytes - chip.record.itemsize
     assert set(chip.record.names or ()) >= ({"acc", "gyr"} if chip.gyro_ranges else {"acc"})

@@ -48,7 +48,7 @@ def add_to(commands: Any) -> None:
         ("mount", "how the sensor lies in the device (x forward, y left, z up), from two poses"),
     ):
         what.add_argument(f"--{name}", dest="what", action="store_const", const=name, help=text)
-    parser.add_argument("--skew", action="store_true", help="ask for six leaning poses, which tell the axes' skew, too")
+    parser.add_argument("--skew", action="store_true", help="ask for six leaning poses, which also show the axes' skew")
     parser.add_argument(
         "--gravity", type=float, default=STANDARD_GRAVITY, metavar="G", help="here, in m/s²; %(default)s by default"
     )
@@ -62,10 +62,10 @@ def add_to(commands: Any) -> None:
 def _calibrate(options: argparse.Namespace) -> int:
     for name, value, most in (("--gravity", options.gravity, 20.0), ("--timeout", options.timeout, math.inf)):
         if not 0 < value < most:
-            raise InputError(f"{name}: expected a number above 0, got {value}")
+            raise InputError(f"{name}: expected a number above 0 and below {most:g}, got {value}")
     figure = empty_figure(options.plot) if options.plot else None
     if options.log and options.skew:
-        raise InputError("--skew: expected with a sensor; in logs, six leaning poses are enough to tell the axes' skew")
+        raise InputError("--skew: expected with a sensor; in logs, six leaning poses are enough to show the axes' skew")
     if options.log:
         rests, device = [found for log in options.log for found in _rests_in(log)], options.device
     else:
@@ -78,26 +78,26 @@ def _calibrate(options: argparse.Namespace) -> int:
     try:
         result = fit(options.what, rests, old, gravity=options.gravity)
     except InputError as error:
-        # What the poses lack is no wrong usage: another try may do.
+        # Poses that are missing are no wrong usage: another try may have them.
         print(f"motionsig: {error}; nothing was stored", file=sys.stderr)
         return 1
     print("\n".join(result.lines))
+    if result.failure:
+        print(f"motionsig: {result.failure}; nothing was stored", file=sys.stderr)
+    elif device:
+        print(f"stored               {save_calibration(device, result.calibration)}")
+    else:
+        print("not stored           --device says for which sensor")
+    # Last, so that a full disk does not cost the poses.
     if figure:
         draw(figure, result, options.gravity, device or "logs")
         figure.savefig(options.plot, dpi=110)
         print(f"picture: {options.plot}", file=sys.stderr)
-    if result.failure:
-        print(f"motionsig: {result.failure}; nothing was stored", file=sys.stderr)
-        return 1
-    if device:
-        print(f"stored               {save_calibration(device, result.calibration)}")
-    else:
-        print("not stored           --device says for which sensor")
-    return 0
+    return 1 if result.failure else 0
 
 
 def _stored(device: str) -> Calibration:
-    """Return what is known already of a device: only what is calibrated now is replaced."""
+    """Return the calibration that a device has, of which only the part that is calibrated now is replaced."""
     try:
         return load_calibration(device) or Calibration()
     except SensorError as error:

@@ -56,7 +56,7 @@ def _draw_errors(axis: Any, drawn: _Drawn) -> None:
 def _draw_rates(axis: Any, drawn: _Drawn) -> None:
     for data, strength, when in ((drawn.before, 0.4, "before"), (drawn.after, 1.0, "after")):
         for channel in (3, 4, 5):
-            # A line over all would join the poses.
+            # One line for all would join the poses.
             axis.plot(
                 drawn.x, np.degrees(data[:, channel]), ".", markersize=2.5, color=_AXES[channel - 3], alpha=strength
             )

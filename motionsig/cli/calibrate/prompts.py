@@ -16,7 +16,7 @@ from motionsig.sensors.calibration.poses import angle_deg, face_of, is_leaning, 
 from motionsig.sensors.calibration.rest import CELL_S, REST_S, Rest, find_rests
 
 Plan = Callable[[Floats], tuple[int, str]]
-"""From the poses so far, (k, 3) m/s², to how much is left to do and what comes next. A good pose makes it less."""
+"""From the poses so far, (k, 3) m/s², to how many are still needed and what comes next."""
 
 _SKEW_POSES, _SKEW_APART_DEG = 6, 40.0
 
@@ -58,13 +58,13 @@ def _all_faces_and_skew(poses: Floats) -> tuple[int, str]:
 
 
 def gather(source: Source, plan: Plan, *, timeout_s: float) -> list[Rest]:
-    """Ask for one pose after the other on standard error, and return those of use.
+    """Ask for one pose after the other on standard error; return those that were needed.
 
     Raises SensorError after `timeout_s` of samples without a new one.
     """
     rests: list[Rest] = []
     left, text = plan(np.empty((0, 3)))
-    say, show = _teller()
+    say, show = _printers()
     say(text)
     waited_s, reason = 0.0, ""
     for step in find_rests(source, source.rate_hz):
@@ -90,8 +90,8 @@ def gather(source: Source, plan: Plan, *, timeout_s: float) -> list[Rest]:
     raise SensorError(f"calibrate: expected poses, got the end of the samples; {text}; {reason}")
 
 
-def _teller() -> tuple[Callable[[str], None], Callable[[str], None]]:
-    """Return what says a line on standard error, and what shows one there for a moment if it is a terminal."""
+def _printers() -> tuple[Callable[[str], None], Callable[[str], None]]:
+    """Return what prints a line on standard error, and what shows a passing one there if it is a terminal."""
     moving = sys.stderr.isatty()
     clear = "\r\x1b[2K" if moving else ""
 

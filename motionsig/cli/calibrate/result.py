@@ -1,4 +1,4 @@
-"""What the poses say: a new calibration, and the lines that tell people about it."""
+"""A new calibration from the poses, and the lines that report it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from motionsig.sensors.calibration.rest import Rest
 
 @dataclass(frozen=True)
 class Result:
-    """What came of it. lines: for people. failure: why it is not to be stored. accel: where that was fitted."""
+    """A calibration and its report. failure: why it is not to be stored. accel: None where that was not fitted."""
 
     what: str
     rests: Sequence[Rest]
@@ -34,7 +34,7 @@ class Result:
 
 
 def fit(what: str, rests: Sequence[Rest], old: Calibration, *, gravity: float) -> Result:
-    """Return what the poses say: `what` is gyro, accel, mount or all; `old` holds what is not fitted.
+    """Return the calibration that the poses give. what: gyro, accel, mount or all. old: holds what is not fitted.
 
     Raises InputError where poses are missing or cannot be what they should.
     """
@@ -76,10 +76,10 @@ def _accel_lines(accel: AccelFit) -> list[str]:
         f"|acc| before         off by {accel.residual_before:.3f} m/s² in the worst of {poses} poses",
     ]
     if leaning:
-        verdict = "not good" if accel.failure else "good"
+        quality = "not good" if accel.failure else "good"
         lines.append(
             f"|acc| after          off by {accel.residual_after:.3f} m/s² in the worst of {leaning} leaning poses, "
-            f"each predicted by the other poses: {verdict} (at most {GOOD_RESIDUAL:g})"
+            f"each predicted by the other poses: {quality} (at most {GOOD_RESIDUAL:g})"
         )
         if accel.untested:
             lines.append(f"                     no pose leans towards {', '.join(accel.untested)}: not proven there")

@@ -15,7 +15,7 @@ from motionsig.sensors.calibration.poses import angle_deg, is_leaning, missing_f
 
 GOOD_RESIDUAL = 0.1
 """m/s². A hundredth of gravity, or 0.6 degrees of tilt. Uncalibrated, an MPU-6050 may be off by 0.8 (80 mg) and by 2 %
-across its axes (PS-MPU-6000A 3.4, 6.2); whoever stays below has removed what can be removed."""
+across its axes (PS-MPU-6000A 3.4, 6.2); below this residual, what can be removed has been removed."""
 
 _MOST_GYRO_SPREAD = 0.03
 """rad/s between poses. Gravity itself moves an MPU-6050's bias by 0.1 deg/s per g (PS-MPU-6000A 3.4, 6.1)."""
@@ -25,7 +25,7 @@ _SKEW_POSES = 10
 _PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 
 MOUNT_ANGLE_DEG = 20.0
-"""Between the two poses of a mount; below, a degree of error in one of them turns the result by more than three."""
+"""Between the two poses of a mount; below it, one degree of error in a pose rotates the result by more than three."""
 
 
 def fit_gyro_bias(poses: ArrayLike) -> Floats:
@@ -55,9 +55,9 @@ def fit_gyro_bias(poses: ArrayLike) -> Floats:
 class AccelFit:
     """What `fit_accelerometer` found.
 
-    matrix: (3, 3) symmetric, for gravity cannot tell a turn of all axes together; diagonal unless the poses told the
-    skew. bias: (3,) m/s². error_before, error_after: (k,) |acc| - gravity in m/s²; after is as a fit without that pose
-    predicts it where the pose leans. leaning: (k,) bool, the poses that prove the fit. untested: faces whose error
+    matrix: (3, 3) symmetric, as gravity does not show a rotation of all axes together; diagonal unless the poses showed
+    the skew. bias: (3,) m/s². error_before, error_after: (k,) |acc| - gravity in m/s²; for a leaning pose error_after
+    is that of a fit without it. leaning: (k,) bool, the poses that prove the fit. untested: faces whose error
     these would not show.
     """
 
@@ -90,7 +90,7 @@ class AccelFit:
         if residual > GOOD_RESIDUAL:
             return (
                 f"expected a residual of at most {GOOD_RESIDUAL:g} m/s², got {residual:.3f}: a pose moved, or the axes "
-                "are skewed, which six leaning poses or more can tell"
+                "are skewed, which six leaning poses or more can show"
             )
         if residual > max(before, GOOD_RESIDUAL / 3):
             return f"expected leaning poses nearer to gravity than before ({before:.3f} m/s²), got {residual:.3f}"
@@ -104,9 +104,9 @@ def _rms(errors: Floats) -> float:
 def fit_accelerometer(poses: ArrayLike, *, gravity: float = STANDARD_GRAVITY) -> AccelFit:
     """Return bias and scale that give the means at rest, (k, 3) in m/s², the length `gravity`, by least squares.
 
-    Asks for one pose within 30 degrees of each face, in any order, repeated or not. Skew between the axes is fitted,
-    too, where ten poses or more tell it and poses that the fit does not see come out better with it.
-    The residual proves something only by leaning poses; see the top of this file, and `AccelFit.failure`.
+    Asks for one pose within 30 degrees of each face, in any order, repeated or not. Skew between the axes is
+    also fitted where there are ten poses or more and it predicts the leaning poses better.
+    The residual proves something only by leaning poses; see this package's docstring, and `AccelFit.failure`.
     Raises InputError that names a missing face, or says why what was measured cannot be gravity.
     """
     values = np.asarray(poses, np.float64).reshape(-1, 3)
@@ -164,7 +164,7 @@ def _least_squares(
         if np.abs(step).max() < 1e-9:
             break
     error = np.linalg.norm((poses - bias) @ matrix, axis=1) - gravity
-    # Of directions that the poses don't tell, lstsq takes none; they have no leverage either.
+    # lstsq takes no step in directions that the poses do not determine, so these have no leverage.
     left, size, _ = np.linalg.svd(slope, full_matrices=False)
     leverage: Floats = (left[:, size > size[0] * 1e-6] ** 2).sum(axis=1)
     return matrix, bias, error, leverage

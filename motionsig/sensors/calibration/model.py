@@ -35,7 +35,7 @@ class Calibration:
     gyro_bias: (3,) rad/s. accel_bias: (3,) m/s². accel_matrix: (3, 3) scale and skew. mount: (3, 3) rotation from the
     sensor's axes to the device's. residual_before, residual_after: error of |acc| in m/s², of the worst pose as it
     was measured and of the worst that the fit had not seen; None where the accelerometer was not calibrated. poses: how
-    many. when_s: Unix seconds. A bias moves with temperature, and at which one it was measured isn't known.
+    many. when_s: Unix seconds. A bias moves with temperature; the temperature is not recorded.
     """
 
     gyro_bias: Floats = field(default_factory=_zeros)
@@ -49,13 +49,13 @@ class Calibration:
 
     @cached_property
     def permutes_axes(self) -> bool:
-        """Whether all that `apply` does is to swap axes and signs, so that whole counts stay whole counts."""
+        """Whether `apply` only swaps axes and signs, so that whole counts stay whole counts."""
         unbiased = not self.gyro_bias.any() and not self.accel_bias.any()
         return unbiased and np.array_equal(self.accel_matrix, np.eye(3)) and bool(np.isin(self.mount, (-1, 0, 1)).all())
 
     @cached_property
     def _parts(self) -> tuple[tuple[slice, Floats, Floats], ...]:
-        """Channels, bias and matrix of what there is to do."""
+        """Channels, bias and matrix of each part that changes something."""
         parts = (
             (slice(0, 3), self.accel_bias, self.mount @ self.accel_matrix),
             (slice(3, 6), self.gyro_bias, self.mount),
@@ -72,7 +72,7 @@ class Calibration:
         out = data.copy()
         for channels, bias, matrix in self._parts:
             x, y, z = (data[:, channels] - bias).T
-            # Written out: a product by BLAS may round a row differently depending on how many rows there are.
+            # Written out, because BLAS may round a row differently depending on how many rows there are.
             out[:, channels] = x[:, None] * matrix[:, 0] + y[:, None] * matrix[:, 1] + z[:, None] * matrix[:, 2]
         return out
 

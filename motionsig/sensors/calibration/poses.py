@@ -11,7 +11,7 @@ FACES = ("x up", "y up", "z up", "x down", "y down", "z down")
 _FACES = np.vstack([np.eye(3), -np.eye(3)])
 _ON_FACE = np.cos(np.radians(30.0))
 _LEANS = 0.3
-"""A leaning pose tests a face if so much of gravity is along it: then an error e in the face's pose shows as e/5."""
+"""A leaning pose tests a face if this part of gravity is along it: an error e in the face's pose then shows as e/5."""
 
 
 def _along_faces(poses: Floats) -> Floats:

@@ -15,14 +15,14 @@ from motionsig.sensors.calibration.model import Floats
 
 CELL_S = 0.25
 REST_S = 2.0
-"""Rest is judged over so long, in cells of CELL_S: in one, the noisest listed chip's mean is known to 0.01 m/s²."""
+"""Rest is judged over so long, in cells of CELL_S. A cell's mean is good to 0.01 m/s² for the noisiest chip listed."""
 
 _LEAST_CELLS = 4
 _MOST_ODD = 0.25
 """Part of the cells that a knock on the table may spoil; they are left out."""
 
 _STEADY = np.array([0.1] * 3 + [0.03] * 3)
-"""m/s², rad/s: how far the mean of a cell may be from that of the rest. 0.1 m/s² is a turn by 0.6 degrees."""
+"""m/s², rad/s: how far the mean of a cell may be from that of the rest. 0.1 m/s² is a rotation by 0.6 degrees."""
 
 _QUIET = np.array([0.3] * 3 + [0.05] * 3)
 """m/s², rad/s: the most spread within a cell. An MPU-6050 has 0.09 and 0.002 at 500 Hz (PS-MPU-6000A 3.4, 6.1, 6.2)."""
@@ -61,7 +61,7 @@ def rest(data: ArrayLike, rate_hz: float) -> Rest:
     worst = parts.max(axis=1)
     odd = worst > 1
     if odd.sum() > _MOST_ODD * count:
-        # The cell that is one too many, so that a knock doesn't stand for what the rest of the stretch did.
+        # The least odd cell that is one too many: the message is about the motion, and not about a single knock.
         cell = np.argsort(worst)[count - 1 - int(_MOST_ODD * count)]
         kind, column = divmod(int(parts[cell].argmax()), len(used))
         channel = used[column]
@@ -81,7 +81,7 @@ def _cell_rows(rate_hz: float) -> int:
 
 
 def find_rests(blocks: Iterable[SampleBlock], rate_hz: float) -> Iterator[Rest | InputError | None]:
-    """Yield, every CELL_S, what the last REST_S were: a Rest, None while that one goes on, or the InputError of `rest`.
+    """Yield, every CELL_S, what the last REST_S were: a Rest, None while it goes on, or the InputError of `rest`.
 
     An empty block, by which a sensor says that nothing comes, is an InputError, too.
     """
@@ -93,7 +93,7 @@ def find_rests(blocks: Iterable[SampleBlock], rate_hz: float) -> Iterator[Rest |
         if not len(block):
             resting = False
             yield InputError("rest: expected samples, got none: the sensor is silent")
-        # A gap needs no care: two poses with a gap between them differ as much as without.
+        # A gap needs no check: two poses differ as much with a gap between them.
         waiting = np.concatenate([waiting, block.data])
         while len(waiting) >= length:
             data, waiting = waiting[:length], waiting[rows:]

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from motionsig.closing import Closing
 from motionsig.sensors.bus import BusError, transaction_s
 from motionsig.sensors.clock import Clock
 from motionsig.sensors.simulated.chip import Nack, SimulatedChip
@@ -30,8 +31,8 @@ class Faults:
     seed: int = 0
 
 
-class SimulatedBus:
-    """A `Bus` with simulated chips on it. `stuck_until_ns`: until then the data line is held low, and all time out."""
+class SimulatedBus(Closing):
+    """A `Bus` with simulated chips. `stuck_until_ns`: until then its data line is low and all transactions time out."""
 
     def __init__(
         self,
@@ -51,7 +52,7 @@ class SimulatedBus:
         self.inject(faults or Faults())
 
     def inject(self, faults: Faults) -> None:
-        """Let these faults happen from now on, in place of others."""
+        """Replace the faults from now on."""
         self.faults = faults
         self._events = sorted(faults.events, key=lambda event: event[0], reverse=True)
         self._chance = random.Random(faults.seed)
@@ -70,11 +71,8 @@ class SimulatedBus:
         self.clock.sleep(transaction_s(self.clock_hz, size) - addressing_s + late)
         return data
 
-    def close(self) -> None:
-        """Nothing is held."""
-
     def _begin(self, address: int) -> float:
-        """Let due events happen and chance have its way; return how long the transaction is to wait at its end."""
+        """Run the events that are due and draw the faults; return how long the transaction waits at its end."""
         self.transactions += 1
         while self._events and self._events[-1][0] <= self.clock.monotonic_ns():
             self._events.pop()[1]()

@@ -1,4 +1,4 @@
-"""What every simulated chip has: registers, a sample clock of its own, a FIFO, a plug that can be pulled.
+"""What every simulated chip has: registers, a sample clock of its own, a FIFO, a supply that can be cut.
 
 Nothing happens in the background. Whenever somebody talks to the chip it catches up with the time: samples that are due
 go into the FIFO as serial numbers, and bytes are made of them when they are read. So an hour at 1 kHz costs only what
@@ -22,7 +22,7 @@ from motionsig.sensors.clock import Clock
 from motionsig.sensors.simulated.clock import Oscillator
 
 Signal = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]]
-"""(serial numbers (n,), monotonic times in ns (n,)) to (n, 6) m/s² and rad/s: what the chip is subjected to."""
+"""(serial numbers (n,), monotonic times in ns (n,)) to (n, 6) m/s² and rad/s: the motion that the chip measures."""
 
 
 class Nack(Exception):
@@ -59,9 +59,9 @@ class Fifo:
     def push(self, serial: int, count: int) -> None:
         size = self.record_size
         if self.full == "newest":
-            room = (self.capacity - self.level) // size
-            self.overran |= count > room
-            count = min(count, room)
+            free = (self.capacity - self.level) // size
+            self.overran |= count > free
+            count = min(count, free)
         if count <= 0:
             return
         if self._runs and sum(self._runs[-1]) == serial:
@@ -105,7 +105,7 @@ class Fifo:
 class SimulatedChip:
     """A chip on a bus. Subclasses are the models: `defaults`, `sampling`, `records`, and what their registers do.
 
-    signal: what it feels. oscillator: its clock. Serial numbers count the samples it has ever taken.
+    signal: the motion that it measures. oscillator: its clock. Serial numbers count the samples it has ever taken.
     """
 
     address: int
@@ -123,7 +123,7 @@ class SimulatedChip:
         self.fifo = self.make_fifo()
         self.power_on(clock.monotonic_ns() - round(self.boot_s * NS_PER_S))
 
-    # What a model says of itself.
+    # What a model defines.
 
     def make_fifo(self) -> Fifo:
         raise NotImplementedError
@@ -155,7 +155,7 @@ class SimulatedChip:
     def booted(self) -> None:
         """Follow a power-up or a reset: `registers` hold the defaults again."""
 
-    # What the bus does with it.
+    # What the bus calls.
 
     def write(self, data: bytes) -> None:
         self.catch_up()
@@ -172,7 +172,7 @@ class SimulatedChip:
         self._resample()
         return data
 
-    # What happens to it.
+    # Power, resets and glitches.
 
     def power_off(self, at_ns: int) -> None:
         self.catch_up(at_ns)
@@ -183,7 +183,7 @@ class SimulatedChip:
         self.restart(at_ns, self.boot_s)
 
     def restart(self, at_ns: int, seconds: float) -> None:
-        """Lose everything and be deaf for so long: a power-up, a brown-out, a reset by register."""
+        """Lose all settings and do not answer for so long: a power-up, a brown-out, a reset by register."""
         self.registers = dict(self.defaults)
         self.deaf_until_ns = at_ns + round(seconds * NS_PER_S)
         self.fifo.clear()
@@ -192,13 +192,13 @@ class SimulatedChip:
         self._resample(at_ns)
 
     def flip(self, register: int, bit: int, at_ns: int | None = None) -> None:
-        """Turn over one bit that no one has written, as a supply glitch does; now, or when it happened."""
+        """Flip one bit that nobody has written, as a supply glitch does, now or at `at_ns`."""
         at_ns = self.clock.monotonic_ns() if at_ns is None else at_ns
         self.catch_up(at_ns)
         self.registers[register] = self.registers.get(register, 0) ^ (1 << bit)
         self._resample(at_ns)
 
-    # What is true of its samples.
+    # Its samples.
 
     def times_ns(self, serials: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the monotonic times at which these samples were really taken."""
@@ -232,7 +232,7 @@ class SimulatedChip:
                 self.taken = due
 
     def pop_fifo(self, size: int) -> bytes:
-        """Return the next `size` bytes out of the FIFO; past its end the last level's worth of zeros."""
+        """Return the next `size` bytes out of the FIFO, and zeros past its end."""
         serials, skip = self.fifo.serials(min(size, self.fifo.level))
         data = self.records(serials).tobytes()[skip : skip + min(size, self.fifo.level)] if len(serials) else b""
         self.fifo.pop(size)

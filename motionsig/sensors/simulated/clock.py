@@ -37,16 +37,16 @@ class Oscillator:
         t = time_ns / NS_PER_S
         if not self.drift:
             return (1 + self.skew) * t
-        turn = 2 * pi / self.drift_s
-        return (1 + self.skew) * t + self.drift / turn * (1 - cos(turn * t))
+        rad_s = 2 * pi / self.drift_s
+        return (1 + self.skew) * t + self.drift / rad_s * (1 - cos(rad_s * t))
 
     def time_ns(self, elapsed_s: ArrayLike) -> NDArray[np.int64]:
         """Return the monotonic times at which the chip's clock shows `elapsed_s`: the inverse, to a nanosecond."""
         shown = np.asarray(elapsed_s, np.float64)
         t = shown / (1 + self.skew)
         if self.drift:
-            turn = 2 * pi / self.drift_s
+            rad_s = 2 * pi / self.drift_s
             for _ in range(4):  # Newton; the slope is within a few per cent of one
-                error = (1 + self.skew) * t + self.drift / turn * (1 - np.cos(turn * t)) - shown
-                t = t - error / (1 + self.skew + self.drift * np.sin(turn * t))
+                error = (1 + self.skew) * t + self.drift / rad_s * (1 - np.cos(rad_s * t)) - shown
+                t = t - error / (1 + self.skew + self.drift * np.sin(rad_s * t))
         return np.asarray(np.rint(t * NS_PER_S), np.int64)

@@ -61,7 +61,7 @@ class _Since:
 class MeasuringChip(SimulatedChip):
     """A chip whose samples follow from its registers. `deciding`: those that rate and settings depend on.
 
-    writable: the bits of each register that can be written; no other bit is there to be turned over.
+    writable: the bits of each register that can be written; no other bit can flip.
     """
 
     deciding: tuple[int, ...]
@@ -74,7 +74,7 @@ class MeasuringChip(SimulatedChip):
         self._latest = (-1, np.zeros(6, np.int16))
         super().__init__(clock, signal, oscillator=oscillator)
 
-    # What a model says of itself.
+    # What a model defines.
 
     def settings(self) -> Settings:
         """Return what the registers ask for."""
@@ -85,9 +85,9 @@ class MeasuringChip(SimulatedChip):
         raise NotImplementedError
 
     def decided(self) -> None:
-        """Follow a change of the deciding registers, however it came about."""
+        """Follow a change of the deciding registers, whatever changed them."""
 
-    # What it makes of that.
+    # Its samples.
 
     def counts(self, serials: NDArray[np.int64]) -> NDArray[np.int16]:
         """Return (n, axes) counts of these samples, which are in order."""

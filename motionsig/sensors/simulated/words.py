@@ -73,8 +73,8 @@ class WordFifo(Fifo):
         words = self.pattern.words(serial + count - first) - self.pattern.words(serial - first)
         self._next_serial = serial + count
         size = self.record_size
-        if self.full == "newest" and words > (room := (self.capacity - self.level) // size):
-            words = room
+        if self.full == "newest" and words > (free := (self.capacity - self.level) // size):
+            words = free
             self.overran = True
             self._next_serial = -1
         self._end += words

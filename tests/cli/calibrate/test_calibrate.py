@@ -123,6 +123,7 @@ def test_the_picture_is_a_picture(tmp_path, capsys, what):
     ("arguments", "message"),
     [
         (["--plot", "out.doc"], "expected a file name ending in"),
+        (["--plot", "no/such/folder/p.png"], "--plot: expected a file that can be written, got 'no/such/folder/p.png'"),
         (["--gravity", "0"], "--gravity: expected a number above 0"),
         (["--timeout", "-1"], "--timeout: expected a number above 0"),
     ],
