@@ -127,7 +127,7 @@ def split_url(url: str) -> tuple[str, str, dict[str, str]]:
     scheme = scheme.lower()
     if scheme in ("store", "file"):
         path, _, query = rest.partition("?")
-        location = path[2:] if path.startswith("//") else path
+        location = path.removeprefix("//")
         if not location:
             raise InputError(f"{url!r}: expected {scheme}:PATH, got no path")
     else:

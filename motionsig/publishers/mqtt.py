@@ -28,13 +28,7 @@ from motionsig.publishers import SinkCounts
 from motionsig.publishers.announcing import Announcer
 from motionsig.publishers.connection import Broker, check_topic_part, import_paho, parse_broker, tls_context
 from motionsig.publishers.identity import stable_client_id
-from motionsig.publishers.messages import (
-    DEFAULT_MAX_MESSAGE_BYTES,
-    Packed,
-    check_begin,
-    check_max_message_bytes,
-    pack,
-)
+from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, Packed, check_begin, check_max_message_bytes, pack
 from motionsig.publishers.outbox import Joining, Outbox
 from motionsig.publishers.sending import Sender, Sending
 from motionsig.publishers.spool import DEFAULT_MAX_BYTES, Spool, check_limits
@@ -332,7 +326,7 @@ def open_mqtt(
     before = Path(stage) if stage else default_stage(broker, device)
     queue = Spool(
         Path(spool) if spool else default_spool(broker, device),
-        stage=None if strict else before,
+        buffer=None if strict else before,
         max_bytes=max_bytes,
         full=full,
     )

@@ -16,8 +16,9 @@ from typing import NamedTuple
 from motionsig import wire
 from motionsig.blocks import concatenate
 from motionsig.errors import WireError
+from motionsig.publishers.log import Position, Record
 from motionsig.publishers.messages import MAX_ROWS
-from motionsig.publishers.spool import Position, Record, Spool
+from motionsig.publishers.spool import Spool
 
 logger = logging.getLogger(__name__)
 
@@ -247,7 +248,7 @@ class Outbox:
 
     def connect(self) -> None:
         """Begin with everything that is still to be delivered, what is there already as the backlog."""
-        border = self._spool.border(SMALL_BACKLOG_BYTES)
+        border = self._spool.backlog_end(SMALL_BACKLOG_BYTES)
         first, end = self._spool.first, self._spool.end
         live = Lane(self._spool, self._joining, first=border, until=None, early=end, early_s=self._lost_s)
         backlog = Lane(self._spool, self._joining, first=first, until=border, early=end, early_s=-math.inf)

@@ -1,10 +1,9 @@
-"""One segment of the spool: its part on the disk, its part in the stage behind that, and what became of either."""
+"""One segment of the spool: its part on the disk, the part behind that in the write-ahead buffer, and their records."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import itertools
 import logging
 import math
@@ -15,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from motionsig.errors import SinkError
 from motionsig.publishers.frames import HEADER_BYTES, MAX_PAYLOAD_BYTES, OLDER_MARK, scan
 
 logger = logging.getLogger(__name__)
@@ -36,20 +34,20 @@ class Part(NamedTuple):
 
 @dataclass(slots=True)
 class Segment:
-    """Offsets: base <= mid <= end; on the disk lies base to mid, in the stage mid to end.
+    """Offsets: base <= mid <= end; on the disk lies base to mid, in the buffer mid to end.
 
     sent, settled, forgotten: how far its records were sent, acknowledged, and need not be sent again. fresh: end and
     time of each record that a power cut would cost. hopeless: start and end of each record that can never be sent.
     """
 
     path: Path
-    staged: Path | None
+    buffered: Path | None
     # Offsets go on counting when a drained file is cut to nothing, so that positions never run backwards.
     base: int = 0
     mid: int = 0
     end: int = 0
-    # Offset of the first byte in the stage's file: before `mid` while what was moved is not cut off yet.
-    staged_from: int = 0
+    # Offset of the first byte in the buffer's file: before `mid` while what was moved is not cut off yet.
+    buffer_from: int = 0
     sent: int = 0
     settled: int = 0
     forgotten: int = 0
@@ -58,7 +56,7 @@ class Segment:
     fresh: deque[tuple[int, float]] = field(default_factory=deque)
     # Whether its name in the directory survives a power cut, too.
     named: bool = False
-    # Linux tells of a write that failed once (fsync(2)), so what it lost has to be written again.
+    # Linux reports a failed write only once (fsync(2)), so what it lost has to be written again.
     rewrite: bool = False
 
     @property
@@ -67,16 +65,16 @@ class Segment:
         return self.end - self.base
 
     @property
-    def room_bytes(self) -> int:
-        """Bytes it counts as: a file takes a page at least."""
+    def charged_bytes(self) -> int:
+        """Bytes that it counts as: a file takes at least a page."""
         return max(self.size, PAGE_BYTES) if self.size else 0
 
     @property
-    def staged_bytes(self) -> int:
-        """Bytes in the stage, with those that were moved and are still to be cut."""
-        return self.end - self.staged_from if self.staged is not None else 0
+    def buffer_bytes(self) -> int:
+        """Bytes in the buffer, with those that were moved and not cut off yet."""
+        return self.end - self.buffer_from if self.buffered is not None else 0
 
-    def secured(self, offset: int) -> None:
+    def fsynced(self, offset: int) -> None:
         """Note that no power cut can cost what lies before `offset`."""
         while self.fresh and self.fresh[0][0] <= offset:
             self.fresh.popleft()
@@ -90,18 +88,18 @@ class Segment:
 
     def parts(self, start: int, opened: int | None) -> list[Part]:
         """Open what it holds from `start` on; opened: the descriptor of the file it is appended to, if it is."""
-        # What is open is read by its descriptor: whoever tidies up may take its name away, not what it holds.
-        # And where one part is gone, the other can be sent all the same.
+        # What is open is read by its descriptor: somebody who tidies up may delete its name.
+        # Where one part is gone, the other one can still be sent.
         both = start < self.mid < self.end
         parts: list[Part] = []
         try:
             if start < self.mid:
-                fd = _open_part(self.path, opened if self.staged is None else None, gone_is_empty=both)
+                fd = _open_part(self.path, opened if self.buffered is None else None, gone_is_empty=both)
                 parts.append(Part(fd, start - self.base, self.mid - start))
-            if self.staged is not None and self.mid < self.end:
+            if self.buffered is not None and self.mid < self.end:
                 begin = max(start, self.mid)
-                fd = _open_part(self.staged, opened, gone_is_empty=both)
-                parts.append(Part(fd, begin - self.staged_from, self.end - begin))
+                fd = _open_part(self.buffered, opened, gone_is_empty=both)
+                parts.append(Part(fd, begin - self.buffer_from, self.end - begin))
         except OSError:
             _close(parts)
             raise
@@ -109,36 +107,36 @@ class Segment:
 
     def restore(self) -> int:
         """Find out what an earlier process left of it; return how many bytes are damaged. Empty if nothing is sound."""
-        on_disk, unread = _read_file(self.path)
-        staged, staged_unread = _read_file(self.staged) if self.staged is not None else (b"", 0)
-        found, waiting = list(scan(on_disk)), list(scan(staged))
-        damaged = unread + staged_unread + _between(staged, waiting)
-        # A move that was cut short had brought the stage's first frames to the disk, the last of them in part.
+        on_disk, unread = _read_left(self.path)
+        buffered, buffer_unread = _read_left(self.buffered) if self.buffered is not None else (b"", 0)
+        found, waiting = list(scan(on_disk)), list(scan(buffered))
+        damaged = unread + buffer_unread + _between(buffered, waiting)
+        # A move that was cut short has written the buffer's first frames to the disk, the last of them in part.
         moved = {on_disk[start:end] for start, end, *_ in found} if waiting else set()
-        # Where the disk part was begun anew, what the stage holds before its first frame was delivered long ago.
+        # Where the disk part was begun anew, the buffer's frames before its first one were delivered long ago.
         head = on_disk[: found[0][1]] if found else b""
-        skip = next((row for row, one in enumerate(waiting) if staged[one[0] : one[1]] == head), 0)
-        twice = list(itertools.takewhile(lambda one: staged[one[0] : one[1]] in moved, waiting[skip:]))
+        skip = next((row for row, one in enumerate(waiting) if buffered[one[0] : one[1]] == head), 0)
+        twice = list(itertools.takewhile(lambda one: buffered[one[0] : one[1]] in moved, waiting[skip:]))
         waiting = waiting[skip + len(twice) :]
         done = twice[-1][1] if twice else 0
         self.mid = found[-1][1] if found else 0
-        self.staged_from = self.mid - done
-        self.end = self.staged_from + waiting[-1][1] if waiting else self.mid
+        self.buffer_from = self.mid - done
+        self.end = self.buffer_from + waiting[-1][1] if waiting else self.mid
         torn = len(on_disk) - self.mid
         damaged += _between(on_disk, found) - torn
-        if not waiting or not staged[done:].startswith(on_disk[self.mid :]):
+        if not waiting or not buffered[done:].startswith(on_disk[self.mid :]):
             damaged += torn
         self.unacknowledged = sum(count for *_, count, _ in found + waiting)
         self.sent = self.end
         if self.size:
             self.fresh.append((self.end, -math.inf))
-        elif not unread and not staged_unread and not on_disk.startswith(OLDER_MARK):
+        elif not unread and not buffer_unread and not on_disk.startswith(OLDER_MARK):
             self.unlink()
         return damaged
 
     def unlink(self) -> None:
         """Delete its files."""
-        for path in (self.path, self.staged):
+        for path in (self.path, self.buffered):
             try:
                 if path is not None:
                     path.unlink(missing_ok=True)
@@ -148,55 +146,6 @@ class Segment:
 
 def _between(data: bytes, frames: list[tuple[int, int, int, bytes]]) -> int:
     return len(data) - sum(end - start for start, end, *_ in frames)
-
-
-def claim(folder: Path) -> int:
-    """Make a folder ours; return the descriptor that keeps it so. Raises SinkError where another process has it.
-
-    Raises OSError where it cannot be made or written to.
-    """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock_fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = os.read(lock_fd, 32).decode("ascii", "replace") or "unknown"
-        os.close(lock_fd)
-        raise SinkError(
-            f"{folder}: another publisher (process {holder}) has this spool open; "
-            "stop it or choose another with spool=PATH and stage=PATH"
-        ) from error
-    # The number is for the message above only, so a disk too full to hold it is no reason to stop.
-    try:
-        os.ftruncate(lock_fd, 0)
-        os.write(lock_fd, str(os.getpid()).encode("ascii"))
-    except OSError as error:
-        logger.warning("%s: the process number was not noted: %s", folder, error)
-    return lock_fd
-
-
-def is_ours(folder: Path, lock_fd: int) -> bool:
-    """Return whether the folder that was made ours is still there, and not another in its place."""
-    try:
-        return os.path.samestat(os.stat(folder / "lock"), os.fstat(lock_fd))
-    except OSError:
-        return False
-
-
-def write_all(fd: int, data: bytes, offset: int | None = None) -> None:
-    """Write at the end, or at `offset`; a short write means that the disk is full."""
-    written = os.write(fd, data) if offset is None else os.pwrite(fd, data, offset)
-    if written < len(data):
-        raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes could be written")
-
-
-def sync_folder(path: Path) -> None:
-    """Have the names in a folder survive a power cut."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def read_parts(parts: list[Part]) -> bytes:
@@ -243,10 +192,10 @@ def _pread(fd: int, size: int, offset: int) -> bytes:
     return bytes(data)
 
 
-def _read_file(path: Path) -> tuple[bytes, int]:
+def _read_left(path: Path) -> tuple[bytes, int]:
     """Return what a file holds and how many bytes of it could not be, or need not be read."""
     try:
-        # Something else may bear the name, a FIFO that nobody writes to among other things.
+        # Something else may have the name, for example a FIFO that nobody writes to.
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return b"", 0

@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING
 from motionsig.errors import SinkError
 from motionsig.publishers.announcing import Announcer, Retained
 from motionsig.publishers.connection import TURN_S, Broker, Connection
+from motionsig.publishers.log import Position
 from motionsig.publishers.outbox import Outbox, Outgoing
-from motionsig.publishers.spool import Position, Spool
+from motionsig.publishers.spool import Spool
 
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage

@@ -134,7 +134,7 @@ def test_the_will_of_a_killed_publisher_and_the_return_of_a_hung_one(broker: Bro
 
 
 def test_an_announcement_without_an_answer_ends_the_connection(broker: Broker, tmp_path: Path) -> None:
-    proxy = Proxy(broker.port, range(0, 1))
+    proxy = Proxy(broker.port, range(1))
     try:
         with mqtt(f"mqtt://127.0.0.1:{proxy.port}", tmp_path / "spool", availability=True, ack_timeout_s=0.2) as sink:
             wait_until(lambda: proxy.connections == 2 and sink.last_error is None)

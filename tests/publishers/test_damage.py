@@ -15,13 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motionsig.publishers.frames import HEADER_BYTES, frame, header, scan
-from motionsig.publishers.spool import Position, Spool
+from motionsig.publishers.log import Position
+from motionsig.publishers.spool import Spool
 
 SIZES = (40, 41, 63, 90, 5, 120)
 RECORDS = [number.to_bytes(4, "big") + bytes([number]) * SIZES[number % 6] for number in range(40)]
 FRAMES = [frame(payload, 2) for payload in RECORDS]
 # Where an undamaged spool keeps them: place, number of the segment, records.
-LAYOUT = [("disk", 1, range(0, 12)), ("disk", 2, range(12, 20)), ("stage", 2, range(20, 25)),
+LAYOUT = [("disk", 1, range(12)), ("disk", 2, range(12, 20)), ("stage", 2, range(20, 25)),
           ("disk", 5, range(25, 30)), ("disk", 6, range(30, 33)), ("stage", 6, range(30, 40))]  # fmt: skip
 
 
@@ -36,7 +37,7 @@ def write(folder: Path) -> list[Path]:
 
 
 def opened(folder: Path) -> Spool:
-    return Spool(folder / "disk", stage=folder / "stage")
+    return Spool(folder / "disk", buffer=folder / "stage")
 
 
 def found_in(spool: Spool) -> list[bytes]:

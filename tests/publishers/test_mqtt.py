@@ -279,7 +279,7 @@ def test_closing_while_the_broker_stalls_takes_no_longer_than_told(broker: Broke
     broker.go_on()
 
 
-@pytest.mark.parametrize("swallow", [range(0, 1), range(3, 5), range(0, 20)])
+@pytest.mark.parametrize("swallow", [range(1), range(3, 5), range(20)])
 def test_lost_acknowledgements_do_not_stop_the_window(
     broker: Broker, receiver: Receiver, tmp_path: Path, swallow: range
 ) -> None:

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from made import SPEC, assert_same, numbered
 
 from motionsig import wire
+from motionsig.publishers.log import Position
 from motionsig.publishers.messages import pack
 from motionsig.publishers.outbox import SMALL_BACKLOG_BYTES, Joining, Outbox
-from motionsig.publishers.spool import Position, Spool
+from motionsig.publishers.spool import Spool
 
 
 def put(spool: Spool, count: int, *, stream_id: int = 1, seq: int = 0, size: int = 1) -> None:

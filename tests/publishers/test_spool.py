@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers.frames import frame, scan
-from motionsig.publishers.spool import MIN_MAX_BYTES, Position, Spool
+from motionsig.publishers.log import Position
+from motionsig.publishers.spool import MIN_MAX_BYTES, Spool
 
 START = Position(0, 0)
 

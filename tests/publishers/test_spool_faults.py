@@ -15,11 +15,13 @@ from made import numbered, wait_until
 
 from motionsig.errors import SinkError
 from motionsig.publishers import open_sink
+from motionsig.publishers.durable import FSYNC_AFTER_S
 from motionsig.publishers.frames import frame
 from motionsig.publishers.identity import stable_client_id
+from motionsig.publishers.log import Position
 from motionsig.publishers.messages import pack
 from motionsig.publishers.outbox import Joining, Outbox
-from motionsig.publishers.spool import MIN_MAX_BYTES, SECURE_AFTER_S, STAGE_BYTES_AT_LEAST, Position, Spool
+from motionsig.publishers.spool import BUFFER_BYTES_AT_LEAST, MIN_MAX_BYTES, Spool
 
 START = Position(0, 0)
 NOBODY = "mqtt://127.0.0.1:1"
@@ -38,7 +40,7 @@ def numbers(spool: Spool) -> list[int]:
 
 
 def staged(folder: Path, **options: object) -> Spool:
-    return Spool(folder / "disk", stage=folder / "stage", **options)  # type: ignore[arg-type]
+    return Spool(folder / "disk", buffer=folder / "stage", **options)  # type: ignore[arg-type]
 
 
 def left_over(folder: Path, count: int) -> None:
@@ -208,7 +210,7 @@ def test_what_many_restarts_left_does_not_hold_up_what_is_new(tmp_path: Path, mo
         time.sleep(0.01)
 
     monkeypatch.setattr(os, "fsync", slow)
-    spool = staged(tmp_path, secure_s=0.1)
+    spool = staged(tmp_path, fsync_after_s=0.1)
     keeper = threading.Thread(target=spool.sync)
     keeper.start()
     time.sleep(0.1)
@@ -294,7 +296,7 @@ def test_a_full_stage_does_not_wait_for_a_disk_that_hangs(tmp_path: Path, hangin
     spool.append(payload(0, 1000), 1)
     keeper = threading.Thread(target=spool.sync)
     keeper.start()
-    total, longest_s = STAGE_BYTES_AT_LEAST // 1000, 0.0
+    total, longest_s = BUFFER_BYTES_AT_LEAST // 1000, 0.0
     for number in range(1, total):
         began_s = time.monotonic()
         assert spool.append(payload(number, 1000), 1)
@@ -394,7 +396,7 @@ def test_a_spool_of_an_earlier_format_is_not_deleted(tmp_path: Path) -> None:
 def test_company_is_waited_for_no_longer_than_the_disk() -> None:
     from motionsig.publishers.mqtt import open_mqtt
 
-    assert (open_mqtt.__kwdefaults__ or {})["delay_s"] + 1 <= SECURE_AFTER_S <= 7, "two slow flushes fit into 10 s"
+    assert (open_mqtt.__kwdefaults__ or {})["delay_s"] + 1 <= FSYNC_AFTER_S <= 7, "two slow flushes fit into 10 s"
 
 
 def test_an_identity_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,9 @@ from made import numbered, wait_until
 
 from motionsig.errors import SinkError
 from motionsig.publishers import open_sink
-from motionsig.publishers.spool import MIN_MAX_BYTES, SECURE_AFTER_S, STAGE_BYTES_AT_LEAST, Position, Spool
+from motionsig.publishers.durable import FSYNC_AFTER_S
+from motionsig.publishers.log import Position
+from motionsig.publishers.spool import BUFFER_BYTES_AT_LEAST, MIN_MAX_BYTES, Spool
 
 START = Position(0, 0)
 
@@ -47,7 +49,7 @@ def segments(folder: Path) -> dict[str, int]:
 
 
 def staged(folder: Path, **options: object) -> Spool:
-    return Spool(folder / "disk", stage=folder / "stage", **options)  # type: ignore[arg-type]
+    return Spool(folder / "disk", buffer=folder / "stage", **options)  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager
@@ -68,7 +70,7 @@ def test_what_arrives_in_time_never_touches_the_disk(tmp_path: Path) -> None:
     for number in range(20):
         spool.append(payload(number), 1)
         (record,) = spool.read(first)
-        assert spool.due_in_s(time.monotonic()) > SECURE_AFTER_S - 0.1
+        assert spool.due_in_s(time.monotonic()) > FSYNC_AFTER_S - 0.1
         assert spool.acknowledge(record.end, 1)
         spool.sync()
         if number % 3:
@@ -184,7 +186,7 @@ def test_any_history_keeps_what_is_not_forgotten(steps: list[str], max_bytes: in
 KILLED = """
 import sys, pathlib
 from motionsig.publishers.spool import Spool
-spool = Spool(pathlib.Path(sys.argv[1]) / "disk", stage=pathlib.Path(sys.argv[1]) / "stage")
+spool = Spool(pathlib.Path(sys.argv[1]) / "disk", buffer=pathlib.Path(sys.argv[1]) / "stage")
 number = int(sys.argv[2])
 while True:
     assert spool.append(number.to_bytes(4, "big") * 50, 1)
@@ -221,16 +223,16 @@ def test_a_read_only_disk_is_said_once_and_waited_for(tmp_path: Path, caplog: py
         earlier.append(payload(0), 1)
         earlier.close()
         subprocess.run(["mount", "-o", "remount,ro", mount], check=True)
-        spool = Spool(mount / "disk", stage=tmp_path / "stage")
+        spool = Spool(mount / "disk", buffer=tmp_path / "stage")
         assert numbers(spool) == [0], "what can be read can be sent"
         for number in range(1, 20):
             spool.append(payload(number), 1)
             with pytest.raises(SinkError, match="Read-only"):
                 spool.sync()
-        assert SECURE_AFTER_S - 1 < spool.due_in_s(time.monotonic()) <= SECURE_AFTER_S, "tried again, but not at once"
+        assert FSYNC_AFTER_S - 1 < spool.due_in_s(time.monotonic()) <= FSYNC_AFTER_S, "tried again, but not at once"
         assert numbers(spool) == list(range(20))
         assert [record.getMessage().count("takes no signatures") for record in caplog.records] == [1]
-        assert spool.limit_bytes == STAGE_BYTES_AT_LEAST + 120
+        assert spool.limit_bytes == BUFFER_BYTES_AT_LEAST + 120
         subprocess.run(["mount", "-o", "remount,rw", mount], check=True)
         spool.sync()
         assert caplog.text.count("takes signatures again") == 1
@@ -262,7 +264,7 @@ def test_without_a_disk_the_stage_keeps_its_bound(tmp_path: Path, full: str) -> 
     (tmp_path / "disk").touch()
     spool = staged(tmp_path, full=full)
     taken = [number for number in range(1500) if spool.append(payload(number, 1000), 2)]
-    assert sum(segments(tmp_path / "stage").values()) <= STAGE_BYTES_AT_LEAST
+    assert sum(segments(tmp_path / "stage").values()) <= BUFFER_BYTES_AT_LEAST
     left = numbers(spool)
     assert 700 < len(left) < 1100
     assert spool.pending == 2 * len(left)
@@ -281,7 +283,7 @@ def test_without_a_disk_the_stage_keeps_its_bound(tmp_path: Path, full: str) -> 
 @pytest.mark.parametrize("full", ["oldest", "newest", "wait"])
 def test_a_disk_that_fills_up_and_is_freed(tmp_path: Path, full: str) -> None:
     with mounted(tmp_path / "mount", "size=1m") as mount:
-        spool = Spool(mount / "disk", stage=tmp_path / "stage", full=full)
+        spool = Spool(mount / "disk", buffer=tmp_path / "stage", full=full)
         for number in range(10):
             spool.append(payload(number), 1)
         spool.sync()
@@ -301,7 +303,7 @@ def test_a_disk_that_fills_up_and_is_freed(tmp_path: Path, full: str) -> None:
 
 def test_a_full_disk_and_a_full_stage_keep_the_newest(tmp_path: Path) -> None:
     with mounted(tmp_path / "mount", "size=1m") as mount:
-        spool = Spool(mount / "disk", stage=tmp_path / "stage")
+        spool = Spool(mount / "disk", buffer=tmp_path / "stage")
         total = 2600
         for number in range(total):
             assert spool.append(payload(number, 1000), 1)
@@ -324,18 +326,18 @@ def test_a_stage_that_is_full_or_cannot_be_used_is_done_without(
         spool.close()
     shutil.rmtree(tmp_path / "disk")
     (tmp_path / "file").touch()
-    spool = Spool(tmp_path / "disk", stage=tmp_path / "file")
+    spool = Spool(tmp_path / "disk", buffer=tmp_path / "file")
     spool.append(payload(1), 1)
     assert len(segments(tmp_path / "disk")) == 1
     spool.close()
     with pytest.raises(SinkError, match="spool=PATH"):
-        Spool(tmp_path / "file", stage=tmp_path / "file")
+        Spool(tmp_path / "file", buffer=tmp_path / "file")
 
 
 def test_two_publishers_on_one_stage(tmp_path: Path) -> None:
     spool = staged(tmp_path)
-    with pytest.raises(SinkError, match="stage=PATH"):
-        Spool(tmp_path / "other", stage=tmp_path / "stage")
+    with pytest.raises(SinkError, match="buffer=PATH"):
+        Spool(tmp_path / "other", buffer=tmp_path / "stage")
     spool.close()
     staged(tmp_path).close()
 
@@ -343,7 +345,7 @@ def test_two_publishers_on_one_stage(tmp_path: Path) -> None:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """The promise of 10 s, kept in 0.3 s."""
-    monkeypatch.setattr("motionsig.publishers.mqtt.Spool", functools.partial(Spool, secure_s=0.3))
+    monkeypatch.setattr("motionsig.publishers.mqtt.Spool", functools.partial(Spool, fsync_after_s=0.3))
 
 
 @pytest.mark.parametrize("stage", [True, False])
@@ -407,8 +409,8 @@ def test_a_full_disk_is_logged_by_the_sink_once(tmp_path: Path, soon: None, capl
             time.sleep(0.1)
         wait_until(lambda: "connection refused; " in str(sink.last_error))
         assert "takes no signatures: File exists" in str(sink.last_error)
-        assert sink.counts.spool_limit_bytes == STAGE_BYTES_AT_LEAST
-    found = [record for record in caplog.records if record.name.endswith("spool")]
+        assert sink.counts.spool_limit_bytes == BUFFER_BYTES_AT_LEAST
+    found = [record for record in caplog.records if record.name.endswith("durable")]
     assert [record.levelno for record in found] == [logging.WARNING]
     assert sink.counts.pending == 8
 
