@@ -39,8 +39,8 @@ _PLACES = {
 """Options of a sink whose key is not sink.OPTION."""
 
 _NOT_KEYS = (
-    *("device", "stream_id", "epoch", "stage", "availability", "home_assistant"),
-    *("full_timeout_s", "busy_timeout_s", "close_timeout_s", "close_limit_s"),
+    *("device", "stream_id", "epoch", "buffer", "availability", "home_assistant"),
+    *("busy_timeout_s", "close_timeout_s", "close_limit_s"),
 )
 """Options of a sink that the daemon sets itself: names, folders, what other keys say, and how long it may wait."""
 

@@ -28,7 +28,8 @@ from motionsig.conventions import NS_PER_S
 from motionsig.errors import MotionsigError, SinkError
 from motionsig.model_card import ModelCard
 from motionsig.pipeline import signature_stream_id
-from motionsig.publishers import Sink, SinkCounts
+from motionsig.publishers import Sink
+from motionsig.publishers.counts import SinkCounts
 
 log = logging.getLogger(__name__)
 
@@ -244,7 +245,7 @@ class Delivery:
     @property
     def heartbeat_s(self) -> float:
         """time.monotonic() at the sender's last heartbeat; now, where nothing sends in the background."""
-        return self._sink.turned_s if self._sink else time.monotonic()
+        return self._sink.heartbeat_s if self._sink else time.monotonic()
 
     @property
     def counts(self) -> SinkCounts:

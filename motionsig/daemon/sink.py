@@ -28,7 +28,7 @@ def open_configured_sink(config: Config, stream_id: int) -> Sink:
         # One queue whatever the broker: what waits for one goes to the next if the configuration names another.
         options.setdefault("spool", str(state_folder() / "spool"))
         if "RUNTIME_DIRECTORY" in os.environ:
-            options["stage"] = str(runtime_folder() / "spool")
+            options["buffer"] = str(runtime_folder() / "spool")
     else:
         path = state_folder() / location
         if not Path(location).is_absolute():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
@@ -19,32 +18,10 @@ from motionsig import wire
 from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.closing import Closing
 from motionsig.errors import InputError
-from motionsig.options import keyword_options, parse_options, renamed_keywords
+from motionsig.options import keyword_options, parse_options, renamed_keywords, renamed_options
+from motionsig.publishers.counts import SinkCounts
 
 SCHEMES = ("mqtt", "mqtts", "store", "file")
-
-
-@dataclass(frozen=True)
-class SinkCounts:
-    """What became of the signatures a sink was given; zero where a sink knows no such thing.
-
-    accepted: taken by `publish`. delivered: known to have arrived, left-overs of an earlier run among them. pending:
-    accepted, not yet known to have arrived. dropped: given up because the spool was full or its disk failed; with
-    full="oldest" these had been accepted before. duplicates: stored before, counted as delivered. conflicts: other
-    content than what is stored under the same key. recovered: left over from an earlier run when this one began.
-    damaged_bytes: of the spool, unreadable. spool_bytes, spool_limit_bytes: what it takes up, and may at present.
-    """
-
-    accepted: int = 0
-    delivered: int = 0
-    pending: int = 0
-    dropped: int = 0
-    duplicates: int = 0
-    conflicts: int = 0
-    recovered: int = 0
-    damaged_bytes: int = 0
-    spool_bytes: int = 0
-    spool_limit_bytes: int = 0
 
 
 class Sink(Closing, Protocol):
@@ -63,8 +40,8 @@ class Sink(Closing, Protocol):
         """Why nothing is delivered at present; None while all is well."""
 
     @property
-    def turned_s(self) -> float:
-        """time.monotonic() at which what delivers in the background last went round; now, where nothing does."""
+    def heartbeat_s(self) -> float:
+        """time.monotonic() at the last heartbeat of what delivers in the background; now, where nothing does."""
 
     def begin(self, stream_id: int, seq: int) -> None:
         """Number what is published from here on from `seq` within `stream_id`; raise InputError for what cannot be."""
@@ -95,7 +72,10 @@ def open_sink(url: str, *, device: str | None = None, stream_id: int | None = No
     stream_id = time.time_ns() if stream_id is None else stream_id
     wire.check_origin(device, stream_id)
     opener = sink_opener(scheme)
-    keywords = parse_options({**query, **options}, sink_options(scheme), where=f"{scheme}:", lowest=0)
+    given = {**query, **options}
+    if scheme in ("mqtt", "mqtts"):
+        given = renamed_options(given, {"stage": "buffer"}, where=f"{scheme}:")
+    keywords = parse_options(given, sink_options(scheme), where=f"{scheme}:", lowest=0)
     return opener(location, device=device, stream_id=stream_id, **keywords)
 
 

@@ -12,7 +12,6 @@ import fcntl
 import itertools
 import logging
 import os
-import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -21,10 +20,11 @@ from numpy.typing import NDArray
 
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, concatenate
-from motionsig.closing import Closing
 from motionsig.errors import InputError, SinkError, WireError
-from motionsig.publishers import SinkCounts
-from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, check_begin, check_max_message_bytes, pack
+from motionsig.files import write_all
+from motionsig.publishers.counts import SinkCounts
+from motionsig.publishers.local import LocalSink
+from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, check_max_message_bytes, pack
 
 logger = logging.getLogger(__name__)
 
@@ -116,21 +116,13 @@ def _find_tail(fd: int, path: str) -> int:
         reach *= 8
 
 
-class FileSink(Closing):
-    """Signatures appended to a file, numbered from 0 in this stream until `begin` says otherwise."""
+class FileSink(LocalSink):
+    """Signatures appended to a file."""
 
     def __init__(self, path: str, *, device: str, stream_id: int, max_message_bytes: int, compress: bool) -> None:
+        super().__init__(f"file:{path}", device=device, stream_id=stream_id, max_message_bytes=max_message_bytes)
         self._path = path
-        self._device = device
-        self._stream_id = stream_id
-        self._max_message_bytes = max_message_bytes
         self._compress = compress
-        self._seq = 0
-        self._accepted = 0
-        self.last_error = None
-        """`publish` raises what goes wrong."""
-        self.payload_bytes = 0
-        """Bytes appended so far."""
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except OSError as error:
@@ -160,16 +152,6 @@ class FileSink(Closing):
         """What became of the signatures so far."""
         return SinkCounts(accepted=self._accepted, delivered=self._accepted)
 
-    @property
-    def turned_s(self) -> float:
-        """Now: nothing is left to the background."""
-        return time.monotonic()
-
-    def begin(self, stream_id: int, seq: int) -> None:
-        """Number what is published from here on from `seq` within `stream_id`."""
-        check_begin(self._device, stream_id, seq)
-        self._stream_id, self._seq = stream_id, seq
-
     def publish(self, signatures: SignatureBatch) -> None:
         """Append a batch in one write. Raises SinkError, and has then appended none of it."""
         if self._fd < 0:
@@ -184,12 +166,10 @@ class FileSink(Closing):
         )
         data = b"".join(message.data for message in packed)
         try:
-            written = os.write(self._fd, data)
+            write_all(self._fd, data)
         except OSError as error:
-            raise SinkError(f"file:{self._path}: {len(signatures)} signatures could not be written: {error}") from error
-        if written < len(data):
             os.ftruncate(self._fd, self._size)
-            raise SinkError(f"file:{self._path}: only {written} of {len(data)} bytes could be written")
+            raise SinkError(f"file:{self._path}: {len(signatures)} signatures could not be written: {error}") from error
         self._size += len(data)
         self.payload_bytes += len(data)
         self._seq += len(signatures)

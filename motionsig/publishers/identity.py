@@ -1,4 +1,4 @@
-"""The name by which a broker knows a publisher again.
+"""The name by which a broker recognises a publisher.
 
 A broker ends the older of two connections of one name, and publishes its will then, before it lets the new one in. So
 a publisher that comes back under its old name cannot be called offline afterwards, by the late will of a connection
@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
 import secrets
 from pathlib import Path
+
+from motionsig.files import replace_file
 
 logger = logging.getLogger(__name__)
 
@@ -37,15 +38,10 @@ def _stored(folder: Path) -> str | None:
 
 def _store(folders: list[Path]) -> str:
     stored = secrets.token_hex(16)
-    for folder in folders:
+    for folder in filter(Path.is_dir, folders):
         try:
-            written = folder / "identity.new"
-            with written.open("w", encoding="ascii") as file:
-                file.write(stored)
-                file.flush()
-                os.fsync(file.fileno())
-            # An identity cut short by a power cut would be another one afterwards.
-            written.replace(folder / "identity")
+            # Cut short by a power cut, it would be another one afterwards.
+            replace_file(folder / "identity", stored.encode("ascii"))
             break
         except OSError as error:
             logger.debug("%s: %s", folder, error)

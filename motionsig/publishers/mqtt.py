@@ -4,8 +4,8 @@
 delays the measurement, and kill -9 at any point loses nothing that `publish` took: whatever is still in the spool at
 the next start is sent again under the same (device, stream_id, seq), and the receiver drops what it has.
 
-A power cut loses what is not on the disk yet. A second thread, the keeper, therefore forces down what nobody has
-acknowledged before it is ten seconds old, whatever the sending thread hangs in.
+A power cut loses what is not on the disk yet. A second thread therefore fsyncs what nobody has acknowledged before it
+is ten seconds old, even while the sending thread hangs.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from typing import Any
 from motionsig.blocks import SignatureBatch
 from motionsig.closing import Closing
 from motionsig.errors import InputError, SinkError
-from motionsig.publishers import SinkCounts
 from motionsig.publishers.announcing import Announcer
 from motionsig.publishers.connection import Broker, check_topic_part, import_paho, parse_broker, tls_context
+from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.identity import stable_client_id
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, Packed, check_begin, check_max_message_bytes, pack
 from motionsig.publishers.outbox import Joining, Outbox
@@ -37,14 +37,13 @@ from motionsig.state import state_path
 logger = logging.getLogger(__name__)
 
 WARN_EVERY_S = 60.0
-KEEPER_LEAST_S = 0.01
+FSYNC_PAUSE_S = 0.01
+FULL_TIMEOUT_S = 60.0
+"""How long `publish` waits for free space in a full spool while nothing is delivered."""
 
 
 class MqttSink(Closing):
-    """A spool and the threads that empty and secure it; `publish`, `begin`, `report` and `close` belong to one thread.
-
-    full_timeout_s, strict: as in `open_mqtt`.
-    """
+    """A spool and the threads that empty it and fsync it; call every method but `counts` from the same thread."""
 
     def __init__(
         self,
@@ -56,7 +55,6 @@ class MqttSink(Closing):
         *,
         device: str,
         joining: Joining,
-        full_timeout_s: float,
         strict: bool,
     ) -> None:
         self.broker = broker
@@ -66,7 +64,6 @@ class MqttSink(Closing):
         self._sender = sender
         self._device = device
         self._joining = joining
-        self._full_timeout_s = full_timeout_s
         self._strict = strict
         self._seq = 0
         self._accepted = 0
@@ -74,8 +71,13 @@ class MqttSink(Closing):
         self._warned_s = -math.inf
         self._closed = False
         self._ended = threading.Event()
-        self._keeper = threading.Thread(target=self._keep, name="motionsig-keeper", daemon=True)
-        self._keeper.start()
+        self._fsync_thread = threading.Thread(target=self._fsync_in_time, name="motionsig-fsync", daemon=True)
+        self._fsync_thread.start()
+
+    def __repr__(self) -> str:
+        device = self._device if len(self._device) <= 40 else f"{self._device[:37]}..."
+        state = "closed" if self._closed else "connected" if self.last_error is None else self.last_error
+        return f"<MqttSink {self.broker}, {device!r}: {self._spool.pending} pending, {state}"[:199] + ">"
 
     @property
     def last_error(self) -> str | None:
@@ -83,9 +85,9 @@ class MqttSink(Closing):
         return "; ".join(filter(None, (self._sender.last_error, self._spool.failure))) or None
 
     @property
-    def turned_s(self) -> float:
-        """time.monotonic() at which the sending thread last went round."""
-        return self._sender.turned_s
+    def heartbeat_s(self) -> float:
+        """time.monotonic() at the last heartbeat of the sending thread."""
+        return self._sender.heartbeat_s
 
     @property
     def payload_bytes(self) -> int:
@@ -124,7 +126,7 @@ class MqttSink(Closing):
         """Take a batch into the spool, or count what a full one dropped.
 
         Raises SinkError when a thread is gone, when strict=True and the disk refuses, and when full="wait" and nothing
-        moves for `full_timeout_s`; `counts.accepted` then tells how far it got.
+        moves for FULL_TIMEOUT_S; `counts.accepted` then says how far it got.
         """
         self._check_usable()
         packed = pack(
@@ -155,9 +157,9 @@ class MqttSink(Closing):
                 self._sender.progress.clear()
                 waited_from_s = time.monotonic()
             self._check_usable()
-            if time.monotonic() - waited_from_s > self._full_timeout_s:
+            if time.monotonic() - waited_from_s > FULL_TIMEOUT_S:
                 raise SinkError(
-                    f"{self.broker}: the spool is full and nothing was delivered for {self._full_timeout_s:g} s: "
+                    f"{self.broker}: the spool is full and nothing was delivered for {FULL_TIMEOUT_S:g} s: "
                     f"{self.last_error or 'the broker does not acknowledge'}"
                 )
         # A dropped signature keeps its number: the hole tells the receiver that something is missing.
@@ -170,8 +172,8 @@ class MqttSink(Closing):
             raise SinkError(f"{self.broker}: this sink is closed")
         if not self._sender.alive:
             raise SinkError(f"{self.broker}: the sending thread ended: {self._sender.died!r}") from self._sender.died
-        if not self._keeper.is_alive():
-            raise SinkError(f"{self.broker}: the thread that forces signatures to disk ended")
+        if not self._fsync_thread.is_alive():
+            raise SinkError(f"{self.broker}: the fsync thread ended")
 
     def _warn_of_drops(self, *, last: bool = False) -> None:
         dropped, now_s = self._spool.dropped, time.monotonic()
@@ -200,7 +202,7 @@ class MqttSink(Closing):
         self._sender.close()
         self._ended.set()
         # As long as an SD card may take, no longer.
-        self._keeper.join(2.0)
+        self._fsync_thread.join(2.0)
         self._spool.close()
         self._warn_of_drops(last=True)
         if self._spool.pending:
@@ -212,9 +214,9 @@ class MqttSink(Closing):
                 self.last_error or "the broker did not acknowledge them in time",
             )
 
-    def _keep(self) -> None:
-        """Force down what comes of age, and at the end what is left; the spool logs what the disk refuses."""
-        while not self._ended.wait(max(KEEPER_LEAST_S, self._spool.due_in_s(time.monotonic()))):
+    def _fsync_in_time(self) -> None:
+        """Fsync what has waited long enough, and at the end what is left; the spool logs what the disk refuses."""
+        while not self._ended.wait(max(FSYNC_PAUSE_S, self._spool.due_in_s(time.monotonic()))):
             if not self._spool.due_in_s(time.monotonic()):
                 with contextlib.suppress(SinkError):
                     self._spool.sync()
@@ -231,8 +233,8 @@ def default_spool(broker: Broker, device: str) -> Path:
     return state_path("spool", _spool_name(broker, device))
 
 
-def default_stage(broker: Broker, device: str) -> Path | None:
-    """Return where they wait before that by default: in the service's $RUNTIME_DIRECTORY, if there is one."""
+def default_buffer(broker: Broker, device: str) -> Path | None:
+    """Return where they wait before that by default: in the $RUNTIME_DIRECTORY of a service, if there is one."""
     runtime = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
     return Path(runtime) / "spool" / default_spool(broker, device).name if runtime else None
 
@@ -260,24 +262,28 @@ def open_mqtt(
     *,
     device: str,
     stream_id: int,
+    # Who connects.
     username: str | None = None,
     password: str | None = None,
     ca: str | None = None,
     cert: str | None = None,
     key: str | None = None,
-    prefix: str = "motionsig",
     client_id: str | None = None,
+    # What is sent besides signatures, and where to.
+    prefix: str = "motionsig",
     availability: bool = False,
     home_assistant: str | None = None,
+    # Where signatures wait.
     spool: str | None = None,
-    stage: str | None = None,
+    buffer: str | None = None,
     max_bytes: int = DEFAULT_MAX_BYTES,
     full: str = "oldest",
-    full_timeout_s: float = 60.0,
     strict: bool = False,
+    # How they become messages.
     delay_s: float = 6.0,
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     compress: bool = False,
+    # When to send again, to connect again and to give up.
     in_flight: int = 20,
     ack_timeout_s: float = 20.0,
     hold_s: float = 10.0,
@@ -289,18 +295,19 @@ def open_mqtt(
 ) -> MqttSink:
     """Open a sink for mqtt://[user[:password]@]host[:port] or mqtts://…; the broker need not be there yet.
 
-    ca, cert, key: PEM files for mqtts; without ca the system's authorities count. prefix: messages go to
-    PREFIX/DEVICE/signatures. client_id: by default always the same for this device, machine and spool, so that the
-    broker ends a connection it has not yet given up before it takes the next one.
-    availability: keep at PREFIX/DEVICE/availability whether the device is there. home_assistant: the prefix
-    ("homeassistant") under which Home Assistant discovers the device; includes availability.
-    spool: directory of the queue, one publisher each; max_bytes, full: its size and what happens beyond ("oldest" or
-    "newest" dropped, or "wait" for room, at most full_timeout_s without a delivery). stage: directory in RAM where
-    signatures wait before that, by default one in $RUNTIME_DIRECTORY if that is set. strict: publish survives a power
-    cut, at the price of a disk write each and without a stage; otherwise a power cut costs the last 10 s at most.
+    ca, cert, key: PEM files for mqtts; without ca the system's authorities count. client_id: by default always the same
+    for this device, machine and spool, so that the broker ends a connection it has not yet given up before it takes the
+    next one.
+    prefix: messages go to PREFIX/DEVICE/signatures. availability: keep at PREFIX/DEVICE/availability whether the device
+    is there. home_assistant: the prefix ("homeassistant") under which Home Assistant discovers the device; includes
+    availability.
+    spool: directory of the queue, one publisher each. buffer: directory in RAM where signatures wait before that, by
+    default one in $RUNTIME_DIRECTORY if that is set. max_bytes, full: size of the queue and what happens beyond it:
+    "oldest" or "newest" are dropped, or "wait" for free space. strict: publish survives a power cut, at the price of a
+    disk write each and without a buffer; otherwise a power cut costs the last 10 s at most.
     delay_s: how long signatures wait to travel together, 0 sends each at once; more than 6 has them written to disk
     first. max_message_bytes: a full message leaves earlier. compress: pack the codes where that makes them smaller.
-    in_flight: messages on their way at most. ack_timeout_s: a connection without an acknowledgement for so long is
+    in_flight: messages on their way at most. ack_timeout_s: after so long without an acknowledgement the connection is
     given up. hold_s: how long an acknowledged message is kept to be sent again should the broker have lost it.
     retry_s, max_retry_s: pauses between attempts are random, up to a bound that doubles from one to the other.
     close_timeout_s, close_limit_s: how long close waits without an acknowledgement, and altogether.
@@ -323,7 +330,7 @@ def open_mqtt(
         ack_timeout_s=ack_timeout_s,
     )
     context = tls_context(broker)
-    before = Path(stage) if stage else default_stage(broker, device)
+    before = Path(buffer) if buffer else default_buffer(broker, device)
     queue = Spool(
         Path(spool) if spool else default_spool(broker, device),
         buffer=None if strict else before,
@@ -358,6 +365,5 @@ def open_mqtt(
         sender,
         device=device,
         joining=joining,
-        full_timeout_s=full_timeout_s,
         strict=strict,
     )

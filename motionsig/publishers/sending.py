@@ -58,8 +58,9 @@ class Sending:
 class Sender:
     """Delivers what is in the spool until it is closed; its public methods may be called from another thread.
 
-    stream_id: what is announced. last_error: why there is no connection at present, None while there is one. turned_s:
-    time.monotonic() at which the thread last went round. progress: set at each acknowledgement. died: what ended it.
+    stream_id: what is announced. last_error: why there is no connection at present, None while there is one.
+    heartbeat_s: time.monotonic() at the thread's last heartbeat. progress: set at each acknowledgement. died: what
+    ended it.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Sender:
     ) -> None:
         self.stream_id = stream_id
         self.last_error: str | None = "no connection yet"
-        self.turned_s = time.monotonic()
+        self.heartbeat_s = time.monotonic()
         self.progress = threading.Event()
         self.died: BaseException | None = None
         self._broker = broker
@@ -144,7 +145,7 @@ class Sender:
     def _send(self) -> None:
         attempt = 0
         while not self._done():
-            self.turned_s = time.monotonic()
+            self.heartbeat_s = time.monotonic()
             will = self._announcer.availability("offline", self.stream_id)
             connection = Connection(
                 self._broker,
@@ -189,7 +190,7 @@ class Sender:
         self.last_error = reason
 
     def _done(self) -> bool:
-        self.turned_s = now_s = time.monotonic()
+        self.heartbeat_s = now_s = time.monotonic()
         if not self._closed:
             return False
         quiet_s = now_s - max(self._closing_s, self._outbox.progress_s)

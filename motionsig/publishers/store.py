@@ -15,7 +15,6 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -26,10 +25,10 @@ from numpy.typing import NDArray
 
 from motionsig import wire
 from motionsig.blocks import Quality, SignatureBatch, SignatureSpec
-from motionsig.closing import Closing
 from motionsig.errors import InputError, SinkError
-from motionsig.publishers import SinkCounts
-from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, check_begin, check_max_message_bytes, pack
+from motionsig.publishers.counts import SinkCounts
+from motionsig.publishers.local import LocalSink
+from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, check_max_message_bytes, pack
 from motionsig.quantization import Group, Quantization
 
 if TYPE_CHECKING:
@@ -138,6 +137,12 @@ class Store:
             connection.close()
             raise
         self._connection: sqlite3.Connection | None = connection
+        self._durable = durable
+
+    def __repr__(self) -> str:
+        path = str(self.path) if len(str(self.path)) <= 120 else f"...{str(self.path)[-117:]}"
+        state = "closed" if self._connection is None else "durable" if self._durable else "open"
+        return f"<Store {path}, {state}>"
 
     def add(self, message: wire.Message) -> Added:
         """Store the signatures of a message that are not there yet; all of them, or none and a SinkError."""
@@ -230,23 +235,15 @@ class Store:
                 connection.close()
 
 
-class StoreSink(Closing):
-    """Signatures into a local store, numbered from 0 in this stream until `begin` says otherwise."""
+class StoreSink(LocalSink):
+    """Signatures into a local store."""
 
     def __init__(self, store: Store, *, device: str, stream_id: int, max_message_bytes: int) -> None:
+        super().__init__(f"store:{store.path}", device=device, stream_id=stream_id, max_message_bytes=max_message_bytes)
         self._store = store
-        self._device = device
-        self._stream_id = stream_id
-        self._max_message_bytes = max_message_bytes
-        self._seq = 0
-        self._accepted = 0
         self._stored = 0
         self._duplicates = 0
         self._conflicts = 0
-        self.payload_bytes = 0
-        """What the same signatures, published in the same batches, would be as wire messages."""
-        self.last_error = None
-        """`publish` raises what goes wrong."""
 
     @property
     def counts(self) -> SinkCounts:
@@ -257,16 +254,6 @@ class StoreSink(Closing):
             duplicates=self._duplicates,
             conflicts=self._conflicts,
         )
-
-    @property
-    def turned_s(self) -> float:
-        """Now: nothing is left to the background."""
-        return time.monotonic()
-
-    def begin(self, stream_id: int, seq: int) -> None:
-        """Number what is published from here on from `seq` within `stream_id`."""
-        check_begin(self._device, stream_id, seq)
-        self._stream_id, self._seq = stream_id, seq
 
     def publish(self, signatures: SignatureBatch) -> None:
         """Store a batch in one transaction. Raises SinkError, and has then stored none of it."""

@@ -1,6 +1,6 @@
 """What the spool writes to flash per signature at the pace of a live sensor, broker there and broker away.
 
-With a stage in RAM, as a service has one, without, and strict.
+With a write-ahead buffer in RAM, as a service has one, without, and strict.
 The spool lies on an ext4 of its own, in a file mounted as a loop device, so that what the device counts is what would
 reach an SD card: data, metadata and journal. Needs root. A minute and a half.
 """
@@ -48,7 +48,7 @@ def publish(url: str, spool: Path, device: str, **options: object) -> float:
             start_ns = np.array([number * hop_ns], np.int64)
             sink.publish(SignatureBatch(start_ns, codes, np.zeros(1, np.uint8), hop_ns, card.spec))
             time.sleep(max(0.0, began + (number + 1) * HOP_S - time.monotonic()))
-        # What still waits is delivered or forced down by now.
+        # What still waits is delivered or fsynced by now.
         time.sleep(WAIT_S)
         subprocess.run(["sync", "-f", spool], check=True)
         return (written_bytes(device) - before) / SIGNATURES
@@ -83,8 +83,8 @@ def main() -> None:
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", ram], check=True)
         here, away = f"mqtt://127.0.0.1:{broker.port}", "mqtt://127.0.0.1:9"
         cases: list[tuple[str, str, dict[str, object]]] = [
-            ("broker_there_stage", here, {"stage": f"{ram}/there"}),
-            ("broker_away_stage", away, {"stage": f"{ram}/away"}),
+            ("broker_there_buffer", here, {"buffer": f"{ram}/there"}),
+            ("broker_away_buffer", away, {"buffer": f"{ram}/away"}),
             ("broker_there", here, {}),
             ("broker_away", away, {}),
             ("broker_there_strict", here, {"strict": True}),

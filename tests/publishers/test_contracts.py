@@ -15,6 +15,7 @@ from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.collector import collect
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers import SCHEMES, Sink, open_sink, read_signatures, sink_options
+from motionsig.publishers.counts import SinkCounts
 
 Reader = Callable[[int], SignatureBatch]
 
@@ -184,8 +185,38 @@ def test_a_sink_says_how_it_fares(url_and_reader: tuple[str, Reader]) -> None:
     with open_sink(url, device="d", stream_id=1) as sink:
         began_s = time.monotonic()
         sink.publish(numbered(1))
-        wait_until(lambda: sink.turned_s > began_s)
-        assert sink.turned_s <= time.monotonic()
+        wait_until(lambda: sink.heartbeat_s > began_s)
+        assert sink.heartbeat_s <= time.monotonic()
         wait_until(lambda: sink.last_error is None)
         assert 0 <= sink.counts.spool_bytes <= sink.counts.spool_limit_bytes
         assert (sink.counts.spool_limit_bytes > 0) == url.startswith("mqtt")
+
+
+def test_the_old_name_of_an_option_is_still_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    query = f"spool={tmp_path / 'spool'}&stage={tmp_path / 'ram'}&close_timeout_s=0"
+    with open_sink(f"mqtt://127.0.0.1:9?{query}", device="d", stream_id=1) as sink:
+        sink.publish(numbered(1))
+        assert list((tmp_path / "ram").glob("*.segment"))
+    assert "option 'stage' is called 'buffer'" in caplog.text
+    with pytest.raises(InputError, match="got both"):
+        open_sink(f"mqtt://127.0.0.1:9?{query}", device="d", stream_id=1, buffer=str(tmp_path))
+    with pytest.raises(InputError, match="got 'stage'"):
+        open_sink(f"store:{tmp_path / 's'}?stage=x", device="d", stream_id=1)
+
+
+@pytest.mark.parametrize("long", ["", "x" * 400])
+def test_what_a_sink_shows(url_and_reader: tuple[str, Reader], tmp_path: Path, long: str) -> None:
+    url, _ = url_and_reader
+    if url.startswith("mqtt"):
+        url = url.replace("//", "//me:s3cret@").replace("spool=", f"close_timeout_s=0&password=s3cret{long}&spool=")
+    elif long:
+        pytest.skip("a file's name is not that long")
+    with open_sink(url, device=("wrist" + long)[:128], stream_id=(1 << 63) - 1) as sink:
+        sink.publish(numbered(3))
+        shown = repr(sink)
+        assert type(sink).__name__ in shown and "wrist" in shown and "s3cret" not in shown
+        assert (len(shown) <= 200, " 3 " in shown) == (True, True)
+        counts = repr(sink.counts)
+        assert counts.startswith("SinkCounts(accepted=3, ") and "conflicts" not in counts
+    assert len(repr(SinkCounts(*range(10**12, 10**12 + 10)))) <= 200
+    assert ("closed" in repr(sink)) == url.startswith("mqtt")

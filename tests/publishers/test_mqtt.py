@@ -307,7 +307,7 @@ from made import numbered
 from motionsig.publishers import open_sink
 url, spool, _, stream_id = sys.argv[1:]
 options = {"delay_s": 0.02, "retry_s": 0.05, "max_retry_s": 0.2}
-sink = open_sink(url, device="d", stream_id=int(stream_id), spool=spool, stage=spool + "-stage", **options)
+sink = open_sink(url, device="d", stream_id=int(stream_id), spool=spool, buffer=spool + "-stage", **options)
 number = 0
 while True:
     sink.publish(numbered(2, number))
@@ -333,7 +333,7 @@ def test_kill_9_of_the_publisher_loses_nothing_it_accepted(broker: Broker, recei
         child.stdout.close()
         child.wait()
         accepted[stream_id] = max(int(line.split()[1]) for line in lines if len(line.split()) == 2)
-    with mqtt(broker.url, tmp_path / "spool", stage=str(tmp_path / "spool-stage")) as sink:
+    with mqtt(broker.url, tmp_path / "spool", buffer=str(tmp_path / "spool-stage")) as sink:
         assert sink.counts.damaged_bytes == 0
     assert sink.counts.pending == 0
     for stream_id, count in accepted.items():
@@ -417,11 +417,10 @@ def test_waiting_for_room_drops_nothing(broker: Broker, receiver: Receiver, tmp_
     assert (sink.counts.dropped, sink.counts.delivered) == (0, 5000)
 
 
-def test_waiting_for_room_ends_when_nothing_moves(tmp_path: Path) -> None:
+def test_waiting_for_room_ends_when_nothing_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("motionsig.publishers.mqtt.FULL_TIMEOUT_S", 0.2)
     absent = Broker(tmp_path / "absent")
-    with mqtt(
-        absent.url, tmp_path / "spool", full="wait", max_bytes=65536, full_timeout_s=0.2, close_timeout_s=0.1
-    ) as sink:
+    with mqtt(absent.url, tmp_path / "spool", full="wait", max_bytes=65536, close_timeout_s=0.1) as sink:
         with pytest.raises(SinkError, match=r"nothing was delivered for 0\.2 s: .*connection refused"):
             sink.publish(numbered(2000))
         assert 0 < sink.counts.accepted == sink.counts.pending < 2000

@@ -256,7 +256,8 @@ def test_wait_drops_nothing_when_the_disk_refuses(tmp_path: Path, monkeypatch: p
 
 
 def test_a_drop_elsewhere_is_not_taken_for_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = {"full": "wait", "max_bytes": MIN_MAX_BYTES, "close_timeout_s": 0, "full_timeout_s": 0.1}
+    monkeypatch.setattr("motionsig.publishers.mqtt.FULL_TIMEOUT_S", 0.1)
+    options = {"full": "wait", "max_bytes": MIN_MAX_BYTES, "close_timeout_s": 0}
     with open_sink(NOBODY, device="d", stream_id=1, spool=str(tmp_path), **options) as sink:
         spool = sink._spool  # type: ignore[attr-defined]
         monkeypatch.setattr(sink._sender.progress, "wait", lambda _: False)  # type: ignore[attr-defined]

@@ -351,7 +351,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("stage", [True, False])
 def test_the_promise_is_kept_while_the_connection_hangs(tmp_path: Path, soon: None, stage: bool) -> None:
     """The broker's name is found and its port open, but nothing ever answers."""
-    options = {"stage": str(tmp_path / "stage")} if stage else {}
+    options = {"buffer": str(tmp_path / "stage")} if stage else {}
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"mqtts://127.0.0.1:{server.getsockname()[1]}"
         sink = open_sink(url, device="d", stream_id=1, spool=str(tmp_path / "disk"), close_timeout_s=0, **options)
@@ -371,7 +371,7 @@ def test_the_promise_is_kept_while_the_connection_hangs(tmp_path: Path, soon: No
 
 def test_with_a_broker_there_nothing_is_written(tmp_path: Path, soon: None) -> None:
     with Broker(tmp_path / "broker") as broker:
-        options = {"stage": str(tmp_path / "stage"), "delay_s": 0.1, "hold_s": 0.2, "keepalive_s": 1}
+        options = {"buffer": str(tmp_path / "stage"), "delay_s": 0.1, "hold_s": 0.2, "keepalive_s": 1}
         sink = open_sink(broker.url, device="d", stream_id=1, spool=str(tmp_path / "disk"), **options)
         wait_until(lambda: sink.last_error is None)
         for number in range(10):
@@ -401,7 +401,7 @@ def test_a_full_disk_is_logged_by_the_sink_once(tmp_path: Path, soon: None, capl
         device="d",
         stream_id=1,
         spool=str(tmp_path / "disk"),
-        stage=str(tmp_path / "stage"),
+        buffer=str(tmp_path / "stage"),
         close_timeout_s=0.0,
     ) as sink:
         for number in range(8):
@@ -447,7 +447,7 @@ def test_what_cannot_be_read_any_more_is_counted_once(tmp_path: Path, caplog: py
 
 def test_a_disk_that_is_well_again_is_found_out_without_signatures(tmp_path: Path, soon: None) -> None:
     (tmp_path / "disk").touch()
-    options = {"stage": str(tmp_path / "stage"), "delay_s": 0.0}
+    options = {"buffer": str(tmp_path / "stage"), "delay_s": 0.0}
     with (
         Broker(tmp_path / "broker") as broker,
         open_sink(broker.url, device="d", stream_id=1, spool=str(tmp_path / "disk"), **options) as sink,
