@@ -23,7 +23,7 @@ from motionsig.errors import InputError, SinkError
 from motionsig.publishers import announcing, open_sink
 from motionsig.publishers.announcing import Announcer
 from motionsig.publishers.connection import Connection, parse_broker
-from motionsig.publishers.identity import machine_identity, stable_client_id
+from motionsig.publishers.identity import stable_client_id
 from motionsig.publishers.mqtt import MqttSink
 
 QUICK = {"retry_s": 0.05, "max_retry_s": 0.2, "delay_s": 0.05, "keepalive_s": 5}
@@ -313,40 +313,3 @@ def test_devices_of_odd_names_share_no_entities() -> None:
         assert all(topic.isascii() and " " not in topic and topic.count("/") == 4 for topic in topics)
         seen |= set(topics)
     assert len(seen) == 40
-
-
-def test_a_publisher_keeps_its_name_and_shares_it_with_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for folder in ("one", "two", "clone"):
-        (tmp_path / folder).mkdir()
-    one = stable_client_id("wrist", [tmp_path / "one"])
-    assert one == stable_client_id("wrist", [tmp_path / "one", tmp_path / "two"])
-    assert one.startswith("motionsig-wrist-")
-    assert len({one, stable_client_id("ankle", [tmp_path / "one"]), stable_client_id("wrist", [tmp_path / "two"])}) == 3
-    (tmp_path / "clone" / "identity").write_bytes((tmp_path / "one" / "identity").read_bytes())
-    assert one == stable_client_id("wrist", [tmp_path / "clone"])
-    monkeypatch.setattr("motionsig.publishers.identity.machine_identity", lambda: "another Pi")
-    assert one != stable_client_id("wrist", [tmp_path / "clone"])
-    (tmp_path / "two" / "identity").write_bytes(b"\0" * 32)
-    stable_client_id("wrist", [tmp_path / "two"])
-    assert len((tmp_path / "two" / "identity").read_text("ascii")) == 32, "what was damaged is made anew"
-    assert {path.name for path in (tmp_path / "two").iterdir()} == {"identity"}
-    assert stable_client_id("wrist", [tmp_path / "nowhere"]) != stable_client_id("wrist", [tmp_path / "nowhere"])
-
-
-def test_a_machine_is_known_by_what_it_was_born_with(tmp_path: Path) -> None:
-    assert machine_identity(tmp_path) == ""
-    for name, address, kind, physical in (
-        ("eth0", "b8:27:eb:00:00:01", "0", True),
-        ("wlan0", "02:00:00:00:00:99", "3", True),
-        ("docker0", "02:42:00:00:00:01", "0", False),
-    ):
-        net = tmp_path / "class/net" / name
-        net.mkdir(parents=True)
-        (net / "address").write_text(f"{address}\n")
-        (net / "addr_assign_type").write_text(f"{kind}\n")
-        if physical:
-            (net / "device").mkdir()
-    assert machine_identity(tmp_path) == "b8:27:eb:00:00:01"
-    (tmp_path / "firmware/devicetree/base").mkdir(parents=True)
-    (tmp_path / "firmware/devicetree/base/serial-number").write_bytes(b"10000000abcdef01\0")
-    assert machine_identity(tmp_path) == "10000000abcdef01"

@@ -7,40 +7,18 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from made import numbered, wait_until
+from spooling import START, fails_once, numbers, payload, staged
 
 from motionsig.errors import SinkError
-from motionsig.publishers import open_sink
-from motionsig.publishers.durable import FSYNC_AFTER_S
 from motionsig.publishers.frames import frame
-from motionsig.publishers.identity import stable_client_id
-from motionsig.publishers.log import Position
 from motionsig.publishers.messages import pack
 from motionsig.publishers.outbox import Joining, Outbox
 from motionsig.publishers.spool import BUFFER_BYTES_AT_LEAST, MIN_MAX_BYTES, Spool
-
-START = Position(0, 0)
-NOBODY = "mqtt://127.0.0.1:1"
-
-
-def payload(number: int, size: int = 100) -> bytes:
-    return number.to_bytes(4, "big") * (size // 4)
-
-
-def numbers(spool: Spool) -> list[int]:
-    found, position = [], START
-    while records := spool.read(position):
-        found += [int.from_bytes(record.payload[:4], "big") for record in records]
-        position = records[-1].end
-    return found
-
-
-def staged(folder: Path, **options: object) -> Spool:
-    return Spool(folder / "disk", buffer=folder / "stage", **options)  # type: ignore[arg-type]
 
 
 def left_over(folder: Path, count: int) -> None:
@@ -48,19 +26,6 @@ def left_over(folder: Path, count: int) -> None:
     folder.mkdir()
     for number in range(count):
         (folder / f"{number + 1:012d}.segment").write_bytes(frame(payload(number), 1))
-
-
-def fails_once(monkeypatch: pytest.MonkeyPatch, name: str, error: int, when: Callable[..., bool]) -> None:
-    """Have a function of `os` fail the first time that its arguments are such."""
-    real, left = getattr(os, name), [1]
-
-    def failing(*given: object, **named: object) -> object:
-        if left[0] and when(*given):
-            left[0] = 0
-            raise OSError(error, os.strerror(error))
-        return real(*given, **named)
-
-    monkeypatch.setattr(os, name, failing)
 
 
 def test_a_disk_away_at_the_start_brings_the_beginning_of_what_the_stage_ends(tmp_path: Path) -> None:
@@ -237,52 +202,6 @@ def test_small_files_count_as_what_they_take(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_strict_says_when_the_disk_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with open_sink(NOBODY, device="d", stream_id=1, spool=str(tmp_path), strict=True, close_timeout_s=0) as sink:
-        sink.publish(numbered(1))
-        fails_once(monkeypatch, "write", errno.EIO, lambda _, data: len(data) > 60)
-        with pytest.raises(SinkError, match="Input/output error"):
-            sink.publish(numbered(1, 1))
-        sink.publish(numbered(1, 2))
-        assert (sink.counts.accepted, sink.counts.dropped) == (2, 1)
-
-
-def test_wait_drops_nothing_when_the_disk_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with open_sink(NOBODY, device="d", stream_id=1, spool=str(tmp_path), full="wait", close_timeout_s=0) as sink:
-        monkeypatch.setattr(sink._sender.progress, "wait", lambda _: False)  # type: ignore[attr-defined]
-        fails_once(monkeypatch, "write", errno.EIO, lambda _, data: len(data) > 60)
-        sink.publish(numbered(1))
-        assert (sink.counts.accepted, sink.counts.dropped, sink.counts.pending) == (1, 0, 1)
-
-
-def test_a_drop_elsewhere_is_not_taken_for_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("motionsig.publishers.mqtt.FULL_TIMEOUT_S", 0.1)
-    options = {"full": "wait", "max_bytes": MIN_MAX_BYTES, "close_timeout_s": 0}
-    with open_sink(NOBODY, device="d", stream_id=1, spool=str(tmp_path), **options) as sink:
-        spool = sink._spool  # type: ignore[attr-defined]
-        monkeypatch.setattr(sink._sender.progress, "wait", lambda _: False)  # type: ignore[attr-defined]
-        append = spool.append
-
-        def dropping(data: bytes, rows: int) -> bool:
-            taken = append(data, rows)
-            spool.dropped += not taken
-            return taken
-
-        monkeypatch.setattr(spool, "append", dropping)
-        taken = 0
-        with pytest.raises(SinkError, match="the spool is full"):
-            for taken in range(5000):
-                sink.publish(numbered(1, taken))
-        assert sink.counts.accepted == taken
-
-
-def test_a_closed_sink_writes_into_no_file_of_others(tmp_path: Path) -> None:
-    sink = open_sink(NOBODY, device="d", stream_id=1, spool=str(tmp_path / "spool"), close_timeout_s=0)
-    sink.close()
-    with pytest.raises(SinkError, match="closed"):
-        sink.begin(1, 0)
-
-
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """A disk that takes as long as it likes to say that something is there."""
@@ -392,16 +311,3 @@ def test_a_spool_of_an_earlier_format_is_not_deleted(tmp_path: Path) -> None:
     assert (spool.damaged_bytes, numbers(spool)) == (104, [0])
     spool.close()
     assert (tmp_path / "000000000001.segment").read_bytes() == earlier
-
-
-def test_company_is_waited_for_no_longer_than_the_disk() -> None:
-    from motionsig.publishers.mqtt import open_mqtt
-
-    assert (open_mqtt.__kwdefaults__ or {})["delay_s"] + 1 <= FSYNC_AFTER_S <= 7, "two slow flushes fit into 10 s"
-
-
-def test_an_identity_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fails_once(monkeypatch, "fsync", errno.EIO, lambda _: True)
-    stable_client_id("d", [tmp_path])
-    assert not (tmp_path / "identity").exists()
-    assert stable_client_id("d", [tmp_path]) == stable_client_id("d", [tmp_path])

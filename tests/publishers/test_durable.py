@@ -1,67 +1,25 @@
-"""The spool's stage in RAM: what reaches the disk, when, and what is left in which place by kills and bad disks."""
+"""What reaches the disk and when, and what kills and bad disks leave in the buffer and on the disk."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import logging
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from broker import Broker
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made import numbered, wait_until
+from spooling import START, mounted, numbers, payload, segments, staged
 
 from motionsig.errors import SinkError
-from motionsig.publishers import open_sink
 from motionsig.publishers.durable import FSYNC_AFTER_S
-from motionsig.publishers.log import Position
 from motionsig.publishers.spool import BUFFER_BYTES_AT_LEAST, MIN_MAX_BYTES, Spool
-
-START = Position(0, 0)
-
-
-def payload(number: int, size: int = 100) -> bytes:
-    return number.to_bytes(4, "big") * (size // 4)
-
-
-def numbers(spool: Spool) -> list[int]:
-    """Return the number of every payload in the spool."""
-    found, position = [], START
-    while records := spool.read(position):
-        found += [int.from_bytes(record.payload[:4], "big") for record in records]
-        position = records[-1].end
-    return found
-
-
-def segments(folder: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_size for path in folder.glob("*.segment")}
-
-
-def staged(folder: Path, **options: object) -> Spool:
-    return Spool(folder / "disk", buffer=folder / "stage", **options)  # type: ignore[arg-type]
-
-
-@contextlib.contextmanager
-def mounted(folder: Path, options: str) -> Iterator[Path]:
-    """A tmpfs as a disk that may be small or read-only."""
-    folder.mkdir()
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]).returncode:
-        pytest.skip("mounting needs root")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 def test_what_arrives_in_time_never_touches_the_disk(tmp_path: Path) -> None:
@@ -342,79 +300,6 @@ def test_two_publishers_on_one_stage(tmp_path: Path) -> None:
     staged(tmp_path).close()
 
 
-@pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The promise of 10 s, kept in 0.3 s."""
-    monkeypatch.setattr("motionsig.publishers.mqtt.Spool", functools.partial(Spool, fsync_after_s=0.3))
-
-
-@pytest.mark.parametrize("stage", [True, False])
-def test_the_promise_is_kept_while_the_connection_hangs(tmp_path: Path, soon: None, stage: bool) -> None:
-    """The broker's name is found and its port open, but nothing ever answers."""
-    options = {"buffer": str(tmp_path / "stage")} if stage else {}
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        url = f"mqtts://127.0.0.1:{server.getsockname()[1]}"
-        sink = open_sink(url, device="d", stream_id=1, spool=str(tmp_path / "disk"), close_timeout_s=0, **options)
-        sink.publish(numbered(1))
-        spool = sink._spool  # type: ignore[attr-defined]
-        wait_until(lambda: not any(segment.fresh for segment in spool._segments.values()), 2)
-        assert sum(segments(tmp_path / "disk").values()) > 64
-        sink.publish(numbered(1, 1))
-        server.close()
-        sink.close()
-        assert sink.counts.pending == 2
-        shutil.rmtree(tmp_path / "stage", ignore_errors=True)
-        spool = Spool(tmp_path / "disk")
-        assert spool.recovered == 2, "an orderly end leaves nothing in RAM alone"
-        spool.close()
-
-
-def test_with_a_broker_there_nothing_is_written(tmp_path: Path, soon: None) -> None:
-    with Broker(tmp_path / "broker") as broker:
-        options = {"buffer": str(tmp_path / "stage"), "delay_s": 0.1, "hold_s": 0.2, "keepalive_s": 1}
-        sink = open_sink(broker.url, device="d", stream_id=1, spool=str(tmp_path / "disk"), **options)
-        wait_until(lambda: sink.last_error is None)
-        for number in range(10):
-            sink.publish(numbered(1, number))
-            time.sleep(0.1)
-            assert segments(tmp_path / "disk") == {}
-        sink.close()
-        assert segments(tmp_path / "disk") == segments(tmp_path / "stage") == {}
-
-
-def test_the_stage_of_a_service_is_in_its_runtime_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
-    monkeypatch.setenv("RUNTIME_DIRECTORY", f"{tmp_path / 'run'}:/elsewhere")
-    for strict in (False, True):
-        options = {"close_timeout_s": 0.0, "strict": strict}
-        with open_sink("mqtt://127.0.0.1:9", device="a/b".replace("/", "-"), stream_id=1, **options) as sink:
-            sink.publish(numbered(1))
-            found = [path.parent.name for path in (tmp_path / "run" / "spool").glob("*/*.segment")]
-            assert found == ([] if strict else ["127.0.0.1-9-a-b"])
-        assert len(segments(tmp_path / "state" / "spool" / "127.0.0.1-9-a-b")) == 1 + strict
-
-
-def test_a_full_disk_is_logged_by_the_sink_once(tmp_path: Path, soon: None, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / "disk").touch()
-    with open_sink(
-        "mqtt://127.0.0.1:9",
-        device="d",
-        stream_id=1,
-        spool=str(tmp_path / "disk"),
-        buffer=str(tmp_path / "stage"),
-        close_timeout_s=0.0,
-    ) as sink:
-        for number in range(8):
-            sink.publish(numbered(1, number))
-            time.sleep(0.1)
-        wait_until(lambda: "connection refused; " in str(sink.last_error))
-        assert "takes no signatures: File exists" in str(sink.last_error)
-        assert sink.counts.spool_limit_bytes == BUFFER_BYTES_AT_LEAST
-    found = [record for record in caplog.records if record.name.endswith("durable")]
-    assert [record.levelno for record in found] == [logging.WARNING]
-    assert sink.counts.pending == 8
-
-
 def test_a_stage_deleted_by_somebody_costs_nothing_that_is_open(tmp_path: Path) -> None:
     spool = staged(tmp_path)
     for number in range(5):
@@ -443,18 +328,3 @@ def test_what_cannot_be_read_any_more_is_counted_once(tmp_path: Path, caplog: py
     assert caplog.text.count("are lost") == 1
     assert spool.pending == len(numbers(spool)) == 50 - spool.dropped
     spool.close()
-
-
-def test_a_disk_that_is_well_again_is_found_out_without_signatures(tmp_path: Path, soon: None) -> None:
-    (tmp_path / "disk").touch()
-    options = {"buffer": str(tmp_path / "stage"), "delay_s": 0.0}
-    with (
-        Broker(tmp_path / "broker") as broker,
-        open_sink(broker.url, device="d", stream_id=1, spool=str(tmp_path / "disk"), **options) as sink,
-    ):
-        sink.publish(numbered(1))
-        wait_until(lambda: sink.counts.delivered == 1)
-        assert str(sink.last_error).endswith("the disk takes no signatures: File exists")
-        (tmp_path / "disk").unlink()
-        wait_until(lambda: sink.last_error is None)
-        assert {path.name for path in (tmp_path / "disk").iterdir()} == {"lock"}
