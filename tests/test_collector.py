@@ -3,10 +3,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import signal
 import socket
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
@@ -16,13 +14,14 @@ from typing import Any
 
 import pytest
 from broker import PERSISTENT, Broker
-from made import SPEC, assert_same, numbered, wait_until
+from made import SPEC, assert_same, numbered, running, wait_until
 
 from motionsig import wire
 from motionsig.collector import CollectCounts, collect, collect_options
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers import iter_signatures, open_sink, read_signatures
 from motionsig.publishers.connection import Connection, parse_broker
+from motionsig.publishers.store import Store
 
 
 @pytest.fixture
@@ -114,6 +113,31 @@ def test_a_store_that_fails_acknowledges_nothing(broker: Broker, tmp_path: Path)
     assert collect(broker.url, f"store:{tmp_path / 's'}", count=5, timeout_s=10).stored == 5
 
 
+def test_a_message_is_on_the_disk_before_it_is_acknowledged(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only FULL has SQLite fsync its write-ahead log at each commit (sqlite.org/pragma.html#pragma_synchronous)."""
+    opened: list[Store] = []
+
+    class Noted(Store):
+        def __init__(self, path: Path, **options: Any) -> None:
+            super().__init__(path, **options)
+            opened.append(self)
+
+    monkeypatch.setattr("motionsig.collector.Store", Noted)
+    subscribe(broker, tmp_path)
+    put(broker, message("a", 0, 5))
+    found: list[tuple[int, bool]] = []
+
+    def look(_: CollectCounts) -> None:
+        connection = opened[-1]._connection
+        assert connection is not None
+        found.append((connection.execute("PRAGMA synchronous").fetchone()[0], connection.in_transaction))
+
+    assert collect(broker.url, f"store:{tmp_path / 's'}", count=5, timeout_s=10, on_progress=look).stored == 5
+    assert found == [(2, False)], "committed and fsynced when it is counted, which is before paho acknowledges it"
+
+
 def test_broker_restarts_and_kills(broker: Broker, tmp_path: Path) -> None:
     into = f"store:{tmp_path / 's'}"
     subscribe(broker, tmp_path)
@@ -148,17 +172,14 @@ def test_kill_9_of_the_collector_loses_nothing(broker: Broker, tmp_path: Path) -
     subscribe(broker, tmp_path)
     with open_sink(broker.url, device="d", stream_id=1, spool=str(tmp_path / "spool"), delay_s=0) as sink:
         for first in range(0, 300, 100):
-            child = subprocess.Popen([sys.executable, "-c", KILLED, broker.url, into], stdout=subprocess.PIPE)
-            assert child.stdout is not None
-            child.stdout.readline()
-            for seq in range(first, first + 100):
-                sink.publish(numbered(1, seq))
-                time.sleep(0.001)
-            if first < 200:
-                wait_until(lambda: count(tmp_path / "s") > first)  # noqa: B023
-            child.send_signal(signal.SIGKILL)
-            child.stdout.close()
-            child.wait()
+            with running(sys.executable, "-c", KILLED, broker.url, into) as child:
+                assert child.stdout is not None
+                child.stdout.readline()
+                for seq in range(first, first + 100):
+                    sink.publish(numbered(1, seq))
+                    time.sleep(0.001)
+                if first < 200:
+                    wait_until(lambda: count(tmp_path / "s") > first)  # noqa: B023
     collect(broker.url, into, count=300 - count(tmp_path / "s"), timeout_s=10)
     assert_same(read_signatures(into), numbered(300))
 

@@ -1,11 +1,12 @@
+import contextlib
 import signal
-import subprocess
 import sys
 import time
 
 import numpy as np
 import pytest
 from broker import PERSISTENT, Broker
+from made import running, wait_until
 
 import motionsig
 from motionsig.blocks import SampleBlock
@@ -27,23 +28,21 @@ def log(motion, tmp_path):
     return path
 
 
+@contextlib.contextmanager
 def collector(broker, into, *more):
     command = [sys.executable, "-m", "motionsig.cli", "collect", "--from", broker.url, "--into", f"store:{into}", *more]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 15
-    while "SUBSCRIBE" not in broker.log and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert "SUBSCRIBE" in broker.log
-    return process
+    with running(*command) as process:
+        wait_until(lambda: "SUBSCRIBE" in broker.log)
+        yield process
 
 
 def test_a_log_through_a_real_broker_ends_in_the_store_byte_for_byte(broker, log, tmp_path, capsys):
     """The whole path: log, signatures, MQTT, store; the same as without the broker between."""
     assert main(["replay", str(log), "--to", f"store:{tmp_path / 'direct'}"]) == 0
     direct = motionsig.read_signatures(f"store:{tmp_path / 'direct'}")
-    cloud = collector(broker, tmp_path / "cloud", "--count", str(len(direct)), "--timeout", "30")
-    assert main(["replay", str(log), "--to", f"{broker.url}/?spool={tmp_path / 'spool'}"]) == 0
-    out, error = cloud.communicate(timeout=40)
+    with collector(broker, tmp_path / "cloud", "--count", str(len(direct)), "--timeout", "30") as cloud:
+        assert main(["replay", str(log), "--to", f"{broker.url}/?spool={tmp_path / 'spool'}"]) == 0
+        out, error = cloud.communicate(timeout=40)
     assert cloud.returncode == 0, error
     assert f"{len(direct):,} signatures" in out and "0 conflicts" in out
     received = motionsig.read_signatures(f"store:{tmp_path / 'cloud'}")
@@ -53,14 +52,14 @@ def test_a_log_through_a_real_broker_ends_in_the_store_byte_for_byte(broker, log
 
 
 def test_an_interrupt_is_an_orderly_end(broker, tmp_path):
-    cloud = collector(broker, tmp_path / "cloud")
-    time.sleep(0.3)
-    cloud.send_signal(signal.SIGINT)
-    out, error = cloud.communicate(timeout=10)
+    with collector(broker, tmp_path / "cloud") as cloud:
+        time.sleep(0.3)
+        cloud.send_signal(signal.SIGINT)
+        out, error = cloud.communicate(timeout=10)
     assert cloud.returncode == 0 and "0 signatures to" in out and "Traceback" not in error
 
 
 def test_too_few_in_time_is_a_failure(broker, tmp_path):
-    cloud = collector(broker, tmp_path / "cloud", "--count", "5", "--timeout", "1")
-    _, error = cloud.communicate(timeout=10)
+    with collector(broker, tmp_path / "cloud", "--count", "5", "--timeout", "1") as cloud:
+        _, error = cloud.communicate(timeout=10)
     assert cloud.returncode == 1 and "expected 5 signatures, got 0" in error

@@ -65,6 +65,7 @@ class Broker:
                 return self
             assert self._process.poll() is None, self.log
             time.sleep(0.02)
+        self.kill()
         raise AssertionError(f"mosquitto does not listen: {self.log}")
 
     def _signal(self, number: int) -> None:

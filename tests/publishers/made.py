@@ -1,9 +1,12 @@
-"""Signatures made up for tests, each telling its number, and ways to compare them."""
+"""Signatures made up for tests, each with its number in it, ways to compare them, and children that end."""
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -47,3 +50,29 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "this never came true"
         time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def running(*command: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a child that ends with the block; SIGINT reaches it even where this process was started to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def lines_until_killed(*command: str, after: int, pause_s: float = 0.0) -> list[str]:
+    """Return the lines that a child printed until kill -9 ended it, `pause_s` after the first so many."""
+    with running(*command) as child:
+        assert child.stdout is not None
+        lines = [child.stdout.readline() for _ in range(after)]
+        time.sleep(pause_s)
+        child.kill()
+        lines += child.stdout.read().splitlines()
+    return [line for line in lines if line.strip()]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -17,7 +15,7 @@ from typing import Any
 
 import pytest
 from broker import Broker, Proxy
-from made import numbered, wait_until
+from made import numbered, running, wait_until
 
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers import announcing, open_sink
@@ -114,12 +112,9 @@ time.sleep(60)
 
 
 def test_the_will_of_a_killed_publisher_and_the_return_of_a_hung_one(broker: Broker, tmp_path: Path) -> None:
-    arguments = [sys.executable, "-c", PUBLISHER, broker.url, str(tmp_path / "spool")]
     with Listener(broker.url) as listener:
-        child = subprocess.Popen(arguments)
-        wait_until(lambda: listener.said(WHERE) == [{"state": "online", "epoch": 8}])
-        child.send_signal(signal.SIGKILL)
-        child.wait()
+        with running(sys.executable, "-c", PUBLISHER, broker.url, str(tmp_path / "spool")):
+            wait_until(lambda: listener.said(WHERE) == [{"state": "online", "epoch": 8}])
         wait_until(lambda: listener.said(WHERE)[1:] == [{"state": "offline", "epoch": 8}])
         # A connection that the broker still takes for alive, of the same name.
         name = stable_client_id("wrist", [tmp_path / "spool"])

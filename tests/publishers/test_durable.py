@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made import lines_until_killed
 from spooling import START, mounted, numbers, payload, segments, staged
 
 from motionsig.errors import SinkError
@@ -158,14 +158,7 @@ while True:
 def test_kill_9_during_moves_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
     taken = 0
     for _ in range(3):
-        child = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path), str(taken)], stdout=subprocess.PIPE)
-        assert child.stdout is not None
-        lines = [child.stdout.readline() for _ in range(200)]
-        child.send_signal(signal.SIGKILL)
-        lines += child.stdout.read().splitlines()
-        child.stdout.close()
-        child.wait()
-        taken = int([line for line in lines if line.strip()][-1]) + 1
+        taken = int(lines_until_killed(sys.executable, "-c", KILLED, str(tmp_path), str(taken), after=200)[-1]) + 1
         spool = staged(tmp_path)
         found = numbers(spool)
         assert found in (list(range(taken)), list(range(taken + 1)))

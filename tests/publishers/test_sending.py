@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import random
-import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from broker import Broker, Proxy
-from made import numbered, wait_until
+from made import lines_until_killed, numbered, wait_until
 from receiving import Receiver, mqtt
 
 from motionsig.errors import SinkError
@@ -65,9 +64,7 @@ def test_broker_restarts_and_kills_lose_nothing_and_keep_order(
 
 def test_what_a_killed_broker_acknowledged_and_lost_is_sent_again(tmp_path: Path) -> None:
     """Nobody is subscribed and nothing saved when it dies: only holding on to acknowledged records helps."""
-    broker = Broker(tmp_path / "broker")
-    broker.start()
-    with mqtt(broker.url, tmp_path / "spool", hold_s=30) as sink:
+    with Broker(tmp_path / "broker") as broker, mqtt(broker.url, tmp_path / "spool", hold_s=30) as sink:
         sink.publish(numbered(50))
         wait_until(lambda: sink.counts.pending == 0)
         broker.kill()
@@ -87,7 +84,6 @@ def test_what_a_killed_broker_acknowledged_and_lost_is_sent_again(tmp_path: Path
             assert set(receiver.seqs) >= set(range(50))
         assert sink.counts.delivered == end + 1
         sink.close()
-    broker.stop()
 
 
 def test_what_was_held_long_enough_is_forgotten(broker: Broker, tmp_path: Path) -> None:
@@ -164,17 +160,9 @@ def test_kill_9_of_the_publisher_loses_nothing_it_accepted(broker: Broker, recei
     chance = random.Random(1)
     accepted = {}
     for stream_id in range(4):
-        arguments = [str(tmp_path / "spool"), str(Path(__file__).parent), str(stream_id)]
-        child = subprocess.Popen(
-            [sys.executable, "-c", PUBLISHER, broker.url, *arguments], stdout=subprocess.PIPE, text=True
-        )
-        assert child.stdout is not None
-        lines = [child.stdout.readline()]
-        time.sleep(chance.uniform(0.0, 0.3))
-        child.send_signal(signal.SIGKILL)
-        lines += child.stdout.read().splitlines()
-        child.stdout.close()
-        child.wait()
+        arguments = [broker.url, str(tmp_path / "spool"), str(Path(__file__).parent), str(stream_id)]
+        pause_s = chance.uniform(0.0, 0.3)
+        lines = lines_until_killed(sys.executable, "-c", PUBLISHER, *arguments, after=1, pause_s=pause_s)
         accepted[stream_id] = max(int(line.split()[1]) for line in lines if len(line.split()) == 2)
     with mqtt(broker.url, tmp_path / "spool", buffer=str(tmp_path / "spool-stage")) as sink:
         assert sink.counts.damaged_bytes == 0
@@ -247,6 +235,8 @@ def test_a_dead_thread_is_not_hidden(broker: Broker, tmp_path: Path, monkeypatch
 def test_a_sink_closed_on_a_hung_thread_leaves_no_descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "HANDSHAKE_TIMEOUT_S", 0.8)
     monkeypatch.setattr(sending, "GOODBYE_S", 0.05)
+    # What a thread that died in an earlier test had open goes with its traceback.
+    gc.collect()
     descriptors = len(os.listdir("/proc/self/fd"))
     # It takes connections and says nothing.
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import fcntl
 import os
 import resource
-import signal
 import subprocess
 import sys
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made import lines_until_killed
 
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers.frames import frame, scan
@@ -233,14 +233,7 @@ while True:
 
 
 def test_kill_9_loses_nothing_that_was_taken(tmp_path: Path) -> None:
-    child = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE)
-    assert child.stdout is not None
-    lines = [child.stdout.readline() for _ in range(500)]
-    child.send_signal(signal.SIGKILL)
-    lines += child.stdout.read().splitlines()
-    child.stdout.close()
-    child.wait()
-    taken = int([line for line in lines if line.strip()][-1]) + 1
+    taken = int(lines_until_killed(sys.executable, "-c", KILLED, str(tmp_path), after=500)[-1]) + 1
     spool = Spool(tmp_path)
     found = [int.from_bytes(payload[:4], "big") for payload in payloads(spool)]
     assert found in (list(range(taken)), list(range(taken + 1)))

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
-import signal
 import sqlite3
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from made import SPEC, assert_same, numbered
+from made import SPEC, assert_same, lines_until_killed, numbered
 
 from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.errors import InputError, SinkError
@@ -177,16 +175,9 @@ while True:
 
 
 def test_kill_9_loses_nothing_that_was_published(tmp_path: Path) -> None:
-    arguments = [sys.executable, "-c", KILLED, str(tmp_path / "s"), str(Path(__file__).parent)]
-    child = subprocess.Popen(arguments, stdout=subprocess.PIPE)
-    assert child.stdout is not None
-    lines = [child.stdout.readline() for _ in range(100)]
-    child.send_signal(signal.SIGKILL)
-    lines += child.stdout.read().splitlines()
-    child.stdout.close()
-    child.wait()
+    lines = lines_until_killed(sys.executable, "-c", KILLED, str(tmp_path / "s"), str(Path(__file__).parent), after=100)
     read = read_signatures(f"store:{tmp_path / 's'}")
-    assert len(read) >= int([line for line in lines if line.strip()][-1])
+    assert len(read) >= int(lines[-1])
     assert_same(read, numbered(len(read)))
 
 
