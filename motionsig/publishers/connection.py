@@ -167,7 +167,9 @@ class Connection:
         self._listening: int | None = None
         self.acknowledged: list[int] = []
         self.heard_s = 0.0
-        self._client = self._new_client(client_id, clean_session)
+        versions = getattr(self._mqtt, "CallbackAPIVersion", None)
+        arguments = () if versions is None else (versions.VERSION2,)
+        self._client: Client = self._mqtt.Client(*arguments, client_id=client_id, clean_session=clean_session)
         if broker.username is not None:
             self._client.username_pw_set(broker.username, broker.password)
         if context is not None:
@@ -181,12 +183,6 @@ class Connection:
             self._client.on_message = lambda client, userdata, message: on_message(message)
         # The owner limits what is on its way; a queue of paho's own would be lost with the process.
         self._client.max_inflight_messages_set(65535)
-
-    def _new_client(self, client_id: str, clean_session: bool) -> Client:
-        versions = getattr(self._mqtt, "CallbackAPIVersion", None)
-        arguments = () if versions is None else (versions.VERSION2,)
-        client: Client = self._mqtt.Client(*arguments, client_id=client_id, clean_session=clean_session)
-        return client
 
     def _on_connect(self, client: Any, userdata: Any, flags: Any, code: Any, properties: Any = None) -> None:
         if isinstance(code, int):

@@ -77,7 +77,12 @@ class DurableLog(Log):
                 self._try_disk()
             return
         self._claim_disk()
-        self._fsync_names([*ours.values(), *earlier.values()])
+        # The names of all files that are there at once.
+        unnamed = [one for one in (*ours.values(), *earlier.values()) if one.mid > one.base and not one.named]
+        if unnamed:
+            sync_folder(self.path)
+        for segment in unnamed:
+            segment.named = True
         failed = self._fsync_each(ours)
         for number, segment in earlier.items():
             if not failed:
@@ -93,14 +98,6 @@ class DurableLog(Log):
             found = sorted((one.fresh[0][1], number) for number, one in self._segments.items() if one.fresh)
             ours = {number: self._segments[number] for taken_s, number in found if -math.inf < taken_s <= until_s}
             return ours, {number: self._segments[number] for taken_s, number in found if taken_s == -math.inf}
-
-    def _fsync_names(self, segments: list[Segment]) -> None:
-        """Have the names of files that are there survive a power cut, all at once."""
-        unnamed = [one for one in segments if one.mid > one.base and not one.named]
-        if unnamed:
-            sync_folder(self.path)
-        for segment in unnamed:
-            segment.named = True
 
     def _fsync_each(self, segments: Mapping[int, Segment]) -> list[OSError]:
         failed = []

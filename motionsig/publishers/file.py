@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, concatenate
-from motionsig.errors import InputError, SinkError, WireError
+from motionsig.errors import SinkError, WireError
 from motionsig.files import write_all
+from motionsig.publishers.choosing import check_encoders
 from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.local import LocalSink
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, check_max_message_bytes, pack
@@ -149,7 +150,6 @@ class FileSink(LocalSink):
 
     @property
     def counts(self) -> SinkCounts:
-        """What became of the signatures so far."""
         return SinkCounts(accepted=self._accepted, delivered=self._accepted)
 
     def publish(self, signatures: SignatureBatch) -> None:
@@ -176,7 +176,6 @@ class FileSink(LocalSink):
         self._accepted += len(signatures)
 
     def close(self) -> None:
-        """Close the file; closing twice is harmless."""
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             os.close(fd)
@@ -245,15 +244,7 @@ def _pieces(fd: int, path: str, device: str | None, fingerprint: bytes | None) -
             pieces.append(
                 _Piece(message.device, message.stream_id, first, last - first, first - message.seq, start, end)
             )
-    known = ", ".join(sorted(found.hex() for found in fingerprints))
-    if not pieces:
-        wanted = f" of encoder {fingerprint.hex()}" if fingerprint is not None else ""
-        wanted += f" of device {device!r}" if device is not None else ""
-        raise InputError(f"file:{path}: expected signatures{wanted}, got {known or 'none at all'}")
-    if fingerprint is None and len(fingerprints) > 1:
-        raise InputError(
-            f"file:{path}: vectors of different encoders do not compare; choose one with fingerprint=: {known}"
-        )
+    check_encoders(f"file:{path}", fingerprints, device, fingerprint)
     return sorted(pieces)
 
 

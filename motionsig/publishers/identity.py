@@ -59,12 +59,12 @@ def machine_identity(sys: Path = Path("/sys")) -> str:
         return serial
     devices = sorted((sys / "class/net").glob("*"))
     return ",".join(
-        sorted(_line(net / "address") for net in devices if _line(net / "addr_assign_type") == "0" and _physical(net))
+        sorted(
+            _line(net / "address")
+            for net in devices
+            if _line(net / "addr_assign_type") == "0" and (net / "device").exists()
+        )
     )
-
-
-def _physical(net: Path) -> bool:
-    return (net / "device").exists()
 
 
 def _line(path: Path) -> str:

@@ -86,7 +86,6 @@ class MqttSink(Closing):
 
     @property
     def heartbeat_s(self) -> float:
-        """time.monotonic() at the last heartbeat of the sending thread."""
         return self._sender.heartbeat_s
 
     @property
@@ -96,7 +95,6 @@ class MqttSink(Closing):
 
     @property
     def counts(self) -> SinkCounts:
-        """What became of the signatures so far."""
         return SinkCounts(
             accepted=self._accepted,
             delivered=self._outbox.delivered,
@@ -224,13 +222,9 @@ class MqttSink(Closing):
             self._spool.sync()
 
 
-def _spool_name(broker: Broker, device: str) -> str:
-    return f"{broker.host}-{broker.port}-{device}"
-
-
 def default_spool(broker: Broker, device: str) -> Path:
     """Return where signatures for this broker and device wait by default."""
-    return state_path("spool", _spool_name(broker, device))
+    return state_path("spool", f"{broker.host}-{broker.port}-{device}")
 
 
 def default_buffer(broker: Broker, device: str) -> Path | None:

@@ -170,7 +170,8 @@ class Lane:
             size += max(1, len(candidate.record.payload) - head)
             rows += len(candidate.message.signatures)
             too_large = head + size * self._shrink > self._joining.max_message_bytes or rows > MAX_ROWS
-            if too_large or not _continues(previous, candidate.message):
+            follows = candidate.message.seq == previous.seq + len(previous.signatures)
+            if too_large or not (follows and _same_stream(previous, candidate.message)):
                 return count
             previous = candidate.message
         return len(self._waiting)
@@ -303,7 +304,3 @@ def _same_stream(one: wire.Message, other: wire.Message) -> bool:
         other.signatures.hop_ns,
         other.signatures.spec,
     )
-
-
-def _continues(one: wire.Message, other: wire.Message) -> bool:
-    return other.seq == one.seq + len(one.signatures) and _same_stream(one, other)

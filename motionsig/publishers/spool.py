@@ -114,33 +114,32 @@ class Spool(DurableLog):
         SinkError after `close`.
         """
         framed = frame(payload, count)
+        most_bytes = self.max_bytes - max(len(framed), PAGE_BYTES)
         with self._lock:
-            if self._closed:
-                raise SinkError(f"{self.path}: this spool is closed")
-            most_bytes = self.max_bytes - max(len(framed), PAGE_BYTES)
-            while sum(segment.charged_bytes for segment in self._segments.values()) > most_bytes:
-                if not self._drop_one(f"{self.max_bytes} bytes are used up"):
-                    return self._refuse(count)
-        if self._buffer is not None and not self._relieve_buffer(len(framed)):
-            return self._refuse(count)
+            self._check_open()
+            fits = True
+            while fits and sum(segment.charged_bytes for segment in self._segments.values()) > most_bytes:
+                fits = self._drop_one(f"{self.max_bytes} bytes are used up")
+        if fits and self._buffer is not None:
+            fits = self._relieve_buffer(len(framed))
         with self._lock:
-            if self._closed:
-                raise SinkError(f"{self.path}: this spool is closed")
-            while True:
+            self._check_open()
+            while fits:
                 try:
                     self._write(framed, count)
                     return True
                 except OSError as error:
                     if error.errno not in _DISK_FULL:
                         self._note_failure(error)
-                        return self._refuse(count)
-                    if not self._drop_one(str(error)):
-                        return self._refuse(count)
+                        break
+                    fits = self._drop_one(str(error))
+            if self.full != "wait":
+                self.dropped += count
+            return False
 
-    def _refuse(self, count: int) -> bool:
-        if self.full != "wait":
-            self.dropped += count
-        return False
+    def _check_open(self) -> None:
+        if self._closed:
+            raise SinkError(f"{self.path}: this spool is closed")
 
     def _relieve_buffer(self, more_bytes: int) -> bool:
         """Return whether the buffer has space, after moving what it holds or, where the disk refuses, dropping."""

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from motionsig import wire
 from motionsig.blocks import Quality, SignatureBatch, SignatureSpec
-from motionsig.errors import InputError, SinkError
+from motionsig.errors import SinkError
+from motionsig.publishers.choosing import check_encoders
 from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.local import LocalSink
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, check_max_message_bytes, pack
@@ -104,10 +105,6 @@ def _check_ours(connection: sqlite3.Connection, path: Path) -> bool:
 def _content(encoder: int, start_ns: int, quality: int, codes: bytes) -> tuple[int, int, int, bytes]:
     """Return what makes a signature another one under the same key."""
     return encoder, start_ns, quality & ~Quality.EDGE_TPU, codes
-
-
-def _spec_to_json(spec: SignatureSpec) -> str:
-    return json.dumps([list(group) for group in spec.quantization.groups])
 
 
 class Store:
@@ -209,7 +206,7 @@ class Store:
         key = (spec, signatures.hop_ns)
         if key in self._encoders:
             return self._encoders[key]
-        quantization = _spec_to_json(spec)
+        quantization = json.dumps([list(group) for group in spec.quantization.groups])
         others = connection.execute(
             "SELECT id, hop_ns, quantization, motion_dim, length_ns FROM encoders WHERE fingerprint = ?",
             (spec.fingerprint,),
@@ -247,7 +244,6 @@ class StoreSink(LocalSink):
 
     @property
     def counts(self) -> SinkCounts:
-        """What became of the signatures so far."""
         return SinkCounts(
             accepted=self._accepted,
             delivered=self._stored + self._duplicates,
@@ -273,7 +269,6 @@ class StoreSink(LocalSink):
         self._conflicts += added.conflicts
 
     def close(self) -> None:
-        """Close the store; closing twice is harmless."""
         self._store.close()
 
 
@@ -305,18 +300,7 @@ def _select(
         "(SELECT DISTINCT encoder FROM signatures WHERE :device IS NULL OR device = :device)",
         {"device": device},
     ).fetchall()
-    found = sorted({row[1].hex() for row in rows})
-    if fingerprint is not None:
-        rows = [row for row in rows if row[1] == fingerprint]
-    if not rows:
-        wanted = f" of encoder {fingerprint.hex()}" if fingerprint is not None else ""
-        wanted += f" of device {device!r}" if device is not None else ""
-        raise InputError(f"store:{path}: expected signatures{wanted}, got {', '.join(found) or 'none at all'}")
-    if len({row[1] for row in rows}) > 1:
-        raise InputError(
-            f"store:{path}: vectors of different encoders do not compare; choose one with fingerprint=: "
-            f"{', '.join(found)}"
-        )
+    check_encoders(f"store:{path}", {row[1] for row in rows}, device, fingerprint)
     return {
         int(number): (
             int(hop_ns),
@@ -325,6 +309,7 @@ def _select(
             ),
         )
         for number, print_, groups, motion_dim, length_ns, hop_ns in rows
+        if fingerprint in (None, print_)
     }
 
 
@@ -345,8 +330,6 @@ def iter_store(
         with closing(connection):
             if not _check_ours(connection, file):
                 raise SinkError(f"store:{path}: expected a motionsig store, got an empty database")
-            # One snapshot for the choice of the encoder and for all rows, whatever is added meanwhile.
-            connection.execute("BEGIN")
             encoders = _select(connection, file, device, fingerprint)
             cursor = connection.execute(
                 "SELECT device, epoch, encoder, seq, start_ns, quality, codes FROM signatures "

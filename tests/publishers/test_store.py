@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from made import SPEC, assert_same, lines_until_killed, numbered
 
-from motionsig.blocks import SignatureBatch, concatenate
+from motionsig.blocks import Quality, SignatureBatch, concatenate
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers import iter_signatures, open_sink, read_signatures
 from motionsig.publishers.store import Added, Store
@@ -152,12 +152,43 @@ def test_durable_is_full_synchronous(tmp_path: Path) -> None:
         store.close()
 
 
+def test_the_options_of_a_sink_reach_the_database(tmp_path: Path) -> None:
+    for query, wanted in (("", (1, 10_000)), ("?durable=true&busy_timeout_s=0.05", (2, 50))):
+        with open_sink(f"store:{tmp_path / 's'}{query}", device="d", stream_id=1) as sink:
+            connection = sink._store._connection  # type: ignore[attr-defined]
+            found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "busy_timeout")]
+            assert tuple(found) == wanted
+
+
 def test_publishing_a_recording_again_stores_nothing_twice(tmp_path: Path) -> None:
     for stored in (7, 0):
         with open_sink(f"store:{tmp_path / 's'}", device="d", stream_id=1) as sink:
             sink.publish(numbered(7))
         assert sink.counts.delivered == 7
         assert sink.counts.duplicates == 7 - stored
+
+
+def test_a_message_that_fails_halfway_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Neither its first signatures, nor its encoder, nor a lock."""
+    store, message = Store(tmp_path / "s"), Message("d", 1, 0, numbered(5))
+    other = sqlite3.connect(tmp_path / "s", timeout=0)
+    other.execute("CREATE TRIGGER t BEFORE INSERT ON signatures WHEN new.seq = 3 BEGIN SELECT RAISE(ABORT, 'no'); END")
+    with pytest.raises(SinkError, match="5 signatures could not be stored: no"):
+        store.add(message)
+    assert other.execute("SELECT count(*) FROM signatures").fetchone() == (0,)
+    other.execute("DROP TRIGGER t")
+    other.close()
+    assert store.add(message) == Added(5, 0, 0)
+    store.close()
+    assert_same(read_signatures(f"store:{tmp_path / 's'}"), numbered(5))
+
+
+def test_who_ran_the_network_is_no_content_and_a_bridged_loss_is(tmp_path: Path) -> None:
+    by_tpu, bridged = (
+        dataclasses.replace(numbered(2), quality=np.array([flag, flag | 1], np.uint8)) for flag in (Quality.EDGE_TPU, 1)
+    )
+    found = put(tmp_path / "s", *(Message("d", 1, 0, batch) for batch in (numbered(2), by_tpu, bridged)))
+    assert found == [Added(2, 0, 0), Added(0, 2, 0), Added(0, 1, 1)]
 
 
 KILLED = """
