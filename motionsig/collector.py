@@ -22,7 +22,7 @@ from motionsig import wire
 from motionsig.errors import InputError, SinkError, WireError
 from motionsig.options import keyword_options, parse_options
 from motionsig.publishers import split_url
-from motionsig.publishers.connection import TURN_S, Connection, check_topic_part, parse_broker, tls_context
+from motionsig.publishers.connection import LOOP_S, Connection, check_topic_part, parse_broker, tls_context
 from motionsig.publishers.store import Store
 
 if TYPE_CHECKING:
@@ -172,14 +172,14 @@ def _collect(
             logger.info("%s: collecting", broker)
             ever_connected, attempt, last_error = True, 0, ""
             while not done():
-                connection.turn(max(0.0, min(TURN_S, end_s - time.monotonic())))
+                connection.loop(max(0.0, min(LOOP_S, end_s - time.monotonic())))
             connection.close()
         except SinkError as error:
             connection.drop()
             if inbox.failure is not None:
                 raise
             if last_error and done():
-                # Cut short by the clock, so it says less than the one before.
+                # The end of the time cut it short, so the error before says more.
                 break
             level = logging.DEBUG if str(error) == last_error else logging.WARNING
             logger.log(level, "%s", error)

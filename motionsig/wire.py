@@ -31,7 +31,7 @@ _MAX_CODES = 1 << 22
 _MAX_DIM = 256
 _MAX_DEPTH = 8
 _TOO_LARGE = 1 << 63
-"""Of numbers below this int64 arithmetic stays itself."""
+"""int64 arithmetic does not overflow with numbers below this."""
 
 MAGIC = b"\xd9\xd9\xf7"
 """The tag 55799 that marks what follows as CBOR (RFC 8949, 3.4.6)."""

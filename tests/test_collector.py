@@ -41,7 +41,7 @@ def put(broker: Broker, *messages: tuple[str, bytes]) -> None:
     connection.open(5, lambda: False)
     waiting = {connection.publish(topic, payload) for topic, payload in messages}
     while waiting:
-        connection.turn(0.1)
+        connection.loop(0.1)
         waiting -= set(connection.acknowledged)
     connection.close()
 

@@ -1,4 +1,4 @@
-"""What a device says of itself, retained, beside its signatures: that it is there, how it fares, what it is.
+"""What a device announces of itself, retained, beside its signatures: whether it is online, its state, what it is.
 
     PREFIX/DEVICE/availability              {"state": "online", "epoch": N}, or "offline": at the end, or by the will,
                                             epoch is the stream id; the will has that of
@@ -6,8 +6,8 @@
     PREFIX/DEVICE/state                     what the owner reports
     DISCOVERY/COMPONENT/NODE/KEY/config     for Home Assistant: one entity each, all of one device
 
-The one thing heard from the network is "online" at DISCOVERY/status, by which Home Assistant says that it has started;
-all it can do is to have the same said once more, seldom, and not by a whole fleet at once.
+Only one message from the network is read: "online" at DISCOVERY/status, by which Home Assistant says that it has
+started. It only causes the same announcements once more, rarely, and not from a whole fleet at once.
 Formats: https://www.home-assistant.io/integrations/mqtt/ (discovery, availability, birth message).
 """
 
@@ -54,7 +54,7 @@ _ENTITIES: Mapping[str, tuple[str, Mapping[str, object]]] = {
     ),
     "last_error": (
         "sensor",
-        # A state holds 255 characters at most; Jinja lets 5 more pass than it is told.
+        # A state holds at most 255 characters; Jinja adds up to 5 to the length that it is given.
         {
             "name": "Last error",
             "value_template": "{{ (value_json.last_error or 'none') | truncate(250, true) }}",
@@ -73,7 +73,7 @@ class Retained(NamedTuple):
 
 
 class Announcer:
-    """Says what is to be announced when; the caller brings time, jitter and network.
+    """Decides what to announce and when; the caller provides time and network.
 
     availability, home_assistant: what to announce at all; the latter is the discovery prefix and needs the former.
     status_topic: where Home Assistant says that it has started, None without it.
@@ -113,16 +113,16 @@ class Announcer:
         return [Retained(f"{self._topic}/availability", _json({"state": state, "epoch": stream_id}))]
 
     def connected(self, now_s: float) -> None:
-        """Begin a connection: everything is said."""
+        """Begin a connection: everything is announced."""
         self._again_s = now_s
 
     def heard(self, topic: str, payload: bytes, now_s: float) -> None:
-        """Take what came from the network: of "online" from Home Assistant all is said again before long."""
+        """Take a message from the network: after "online" from Home Assistant everything is announced again soon."""
         if topic == self.status_topic and payload == b"online" and self._again_s == math.inf:
             self._again_s = max(now_s, self._all_sent_s + AGAIN_AFTER_S) + random.uniform(0, AGAIN_JITTER_S)
 
     def due(self, now_s: float, stream_id: int) -> list[Retained]:
-        """Return what is to be said now; the caller says it."""
+        """Return what to announce now; the caller sends it."""
         everything = now_s >= self._again_s
         said: list[Retained] = []
         if everything:

@@ -32,8 +32,8 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 HANDSHAKE_TIMEOUT_S = 10.0
-TURN_S = 1.0
-"""paho sends its pings and notices missing ones when it is looked after this often."""
+LOOP_S = 1.0
+"""paho has to run this often to send its pings and to notice missing answers."""
 
 _TOPIC_PART = re.compile(r"[^/+#\0\ud800-\udfff]+")
 
@@ -142,7 +142,7 @@ def tls_context(broker: Broker) -> ssl.SSLContext | None:
 class Connection:
     """A connection from its first packet to its end; every failure is a SinkError and ends it.
 
-    will: a topic and what the broker shall publish there, retained, should the connection end without a goodbye.
+    will: a topic and what the broker shall publish there, retained, should the connection end without a DISCONNECT.
     acknowledged: message numbers the broker has acknowledged since the owner last cleared it. heard_s: time.monotonic()
     of the last packet that came from the broker.
     """
@@ -214,7 +214,7 @@ class Connection:
             if time.monotonic() > deadline or give_up():
                 raise SinkError(f"{self._broker}: connected, but no answer; is it an MQTT broker?")
             try:
-                self.turn(min(TURN_S / 4, deadline - time.monotonic()))
+                self.loop(min(LOOP_S / 4, deadline - time.monotonic()))
             except SinkError as error:
                 if self._refused is not None:
                     raise
@@ -235,14 +235,14 @@ class Connection:
         while self._subscribed != mid:
             if time.monotonic() > deadline:
                 raise SinkError(f"{self._broker}: no answer to the subscription within {timeout_s:g} s")
-            self.turn(TURN_S)
+            self.loop(LOOP_S)
 
     def listen(self, topic: str) -> None:
         """Subscribe without waiting, and without minding if the broker does not consent."""
         code, self._listening = self._client.subscribe(topic, qos=0)
         self._check(code)
 
-    def turn(self, timeout_s: float, wake_fd: int | None = None) -> None:
+    def loop(self, timeout_s: float, wake_fd: int | None = None) -> None:
         """Wait for the network, or for a byte on `wake_fd`, at most so long; then read, write and keep alive."""
         sock = self._client.socket()
         if sock is None:
@@ -276,12 +276,12 @@ class Connection:
             raise SinkError(f"{self._broker}: {_sentence(self._mqtt.error_string(code))}")
 
     def close(self) -> None:
-        """Say goodbye if the connection still stands, without waiting for an answer."""
+        """Send DISCONNECT if the connection still stands, without waiting for an answer."""
         if self._client.socket() is not None:
             self._client.disconnect()
 
     def drop(self) -> None:
-        """Cut the connection without a goodbye, as after a failure."""
+        """Close the socket without DISCONNECT, as after a failure."""
         sock = self._client.socket()
         if sock is not None:
             sock.close()

@@ -47,7 +47,7 @@ class DurableLog(Log):
     def due_in_s(self, now_s: float) -> float:
         """Return how long until `sync` has to be called; at most `fsync_after_s`, as more may come."""
         with self._lock:
-            # With nothing to force down, a disk that refused is tried all the same.
+            # Even with nothing to fsync, a disk that refused is tried again.
             idle_s = now_s if self._failure is None else -math.inf
             oldest_s = min((one.fresh[0][1] for one in self._segments.values() if one.fresh), default=idle_s)
             return min(self._fsync_after_s, max(0.0, oldest_s + self._fsync_after_s - now_s, self._retry_s - now_s))
@@ -62,7 +62,7 @@ class DurableLog(Log):
 
     def _sync(self) -> None:
         try:
-            self._bring_down()
+            self._fsync_all()
         except OSError as error:
             self._note_failure(error)
             raise SinkError(f"{self.path}: the spool could not be written to disk: {error}") from error
@@ -70,7 +70,7 @@ class DurableLog(Log):
             logger.warning("%s: the disk takes signatures again", self.path)
             self._failure, self._retry_s = None, -math.inf
 
-    def _bring_down(self) -> None:
+    def _fsync_all(self) -> None:
         ours, earlier = self._fresh(math.inf)
         if not ours and not earlier:
             if self._failure is not None:
@@ -86,14 +86,14 @@ class DurableLog(Log):
         failed = self._fsync_each(ours)
         for number, segment in earlier.items():
             if not failed:
-                # Much may be left of an earlier process; what comes of age meanwhile does not wait for it.
+                # An earlier process may have left much; our own records that become old meanwhile do not wait.
                 failed += self._fsync_each(self._fresh(time.monotonic() - self._fsync_after_s)[0])
             failed += self._fsync_each({number: segment})
         if failed:
             raise failed[0]
 
     def _fresh(self, until_s: float) -> tuple[dict[int, Segment], dict[int, Segment]]:
-        """Return what a power cut would hurt: ours that have been waiting since `until_s`, and an earlier process's."""
+        """Return what a power cut would cost: ours that have been waiting since `until_s`, and an earlier process's."""
         with self._lock:
             found = sorted((one.fresh[0][1], number) for number, one in self._segments.items() if one.fresh)
             ours = {number: self._segments[number] for taken_s, number in found if -math.inf < taken_s <= until_s}
@@ -156,7 +156,7 @@ class DurableLog(Log):
         with self._lock:
             moved_away = buffered and (segment.base, segment.mid) != (base, mid)
             if self._segments.get(number) is not segment or moved_away:
-                # Deleted or emptied in the meantime; what was written just now is nothing any more.
+                # Deleted or emptied in the meantime; what was written just now is obsolete.
                 with contextlib.suppress(FileNotFoundError):
                     segment.path.unlink()
                 return
@@ -202,7 +202,7 @@ class DurableLog(Log):
             raise
 
     def _put_behind(self) -> None:
-        """Give segments that a disk brings along numbers that nobody has: what is sent has read past their own."""
+        """Give new numbers to the segments of a disk that came late: the sender has read past their own numbers."""
         known = {one.path.name for one in self._segments.values() if one.mid > one.base}
         names = sorted(name for name in os.listdir(self.path) if SEGMENT_NAME.fullmatch(name) and name not in known)
         self._next_number = max([self._next_number, *(int(name[:-8]) + 1 for name in names)])

@@ -49,7 +49,7 @@ def _read_message(fd: int, at: int, size: int) -> tuple[wire.Message, int]:
             end = wire.item_end(data)
             return wire.decode(data[:end]), at + end
         except WireError:
-            # Cut short by the window, perhaps, rather than by the end of the file.
+            # Perhaps the window cut it short, not the end of the file.
             if window >= min(size - at, wire.MAX_MESSAGE_BYTES):
                 raise
             window = min(window * 8, size - at, wire.MAX_MESSAGE_BYTES)

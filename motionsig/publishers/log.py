@@ -264,7 +264,7 @@ class Log:
                 parts = segment.parts(start, self._opened(number))
                 if number == self._active:
                     return number, start, segment.sent, read_parts(parts)
-            # What is not appended to is not cut either, and an SD card may take seconds: `append` must not wait.
+            # What is not appended to is not cut either. An SD card may take seconds, and `append` must not wait for it.
             return number, start, segment.sent, read_parts(parts)
         except OSError as error:
             if error.errno in _PASSING:
@@ -343,7 +343,7 @@ class Log:
 
     def _release(self, number: int) -> None:
         segment = self._segments[number]
-        # Passed over without ever being acknowledged: the disk altered them after they were written.
+        # Skipped and never acknowledged: the disk altered them after they were written.
         self.dropped += segment.unacknowledged
         segment.unacknowledged = 0
         if number != self._active or not self._empty(segment):

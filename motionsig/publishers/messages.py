@@ -10,7 +10,7 @@ from motionsig.blocks import SignatureBatch
 from motionsig.errors import InputError
 
 DEFAULT_MAX_MESSAGE_BYTES = 4000
-"""Cloud brokers meter by 5 kB, so this leaves room for the topic and the protocol."""
+"""Cloud brokers meter by 5 kB, so this leaves space for the topic and the protocol."""
 
 MIN_MAX_MESSAGE_BYTES = 128
 MAX_MAX_MESSAGE_BYTES = 256 * 1024

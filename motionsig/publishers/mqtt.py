@@ -149,7 +149,7 @@ class MqttSink(Closing):
                 if self._strict and self._spool.failure is not None:
                     raise SinkError(f"{self.broker}: {self._spool.failure}")
                 return
-            # full="wait": what is waiting must not wait for company now.
+            # full="wait": no message may be held back to be joined with others now.
             self.flush()
             if self._sender.progress.wait(1.0):
                 self._sender.progress.clear()
@@ -199,7 +199,7 @@ class MqttSink(Closing):
         self._closed = True
         self._sender.close()
         self._ended.set()
-        # As long as an SD card may take, no longer.
+        # An SD card may take so long.
         self._fsync_thread.join(2.0)
         self._spool.close()
         self._warn_of_drops(last=True)

@@ -1,6 +1,6 @@
-"""What to send next, what is on its way and what may be forgotten: a sender without its network and its clock.
+"""What to send next, what is on its way and what may be forgotten, without the network and the clock.
 
-A connection begins with what was spooled before it. Were that sent first, live signatures would wait behind a day's
+A connection begins with what was spooled before it. If that were sent first, live signatures would wait behind a day's
 backlog; so there are two lanes over two ranges of the spool, the live one first, the backlog filling the rest of the
 window. After a lost connection all that is left is backlog again.
 """
@@ -26,7 +26,7 @@ _DECODE_ROWS = 64
 """Records decoded at once: the live lane waits no longer than that takes."""
 
 SMALL_BACKLOG_BYTES = 64 * 1024
-"""A backlog that is no larger waits in one lane with what is live: it is gone within a window or so."""
+"""A backlog up to this size is sent in the same lane as live signatures: that takes about one window."""
 
 
 class _Waiting(NamedTuple):
@@ -63,7 +63,7 @@ class Joining:
 class Lane:
     """Joins the records of one range of the spool into messages and follows each until it is forgotten.
 
-    until: the border where the range ends. What lies before `early` has been waiting since `early_s`.
+    until: the position where the range ends. What lies before `early` has been waiting since `early_s`.
     progress_s: when the last message was acknowledged.
     """
 
@@ -249,10 +249,10 @@ class Outbox:
 
     def connect(self) -> None:
         """Begin with everything that is still to be delivered, what is there already as the backlog."""
-        border = self._spool.backlog_end(SMALL_BACKLOG_BYTES)
+        split = self._spool.backlog_end(SMALL_BACKLOG_BYTES)
         first, end = self._spool.first, self._spool.end
-        live = Lane(self._spool, self._joining, first=border, until=None, early=end, early_s=self._lost_s)
-        backlog = Lane(self._spool, self._joining, first=first, until=border, early=end, early_s=-math.inf)
+        live = Lane(self._spool, self._joining, first=split, until=None, early=end, early_s=self._lost_s)
+        backlog = Lane(self._spool, self._joining, first=first, until=split, early=end, early_s=-math.inf)
         self._lanes = (live, backlog)
 
     def next(self, now_s: float, flush_to: Position | None = None) -> Outgoing | None:

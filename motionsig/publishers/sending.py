@@ -2,9 +2,9 @@
 
 A broker's acknowledgement is weaker than it looks: kill -9 of the broker loses what it acknowledged but had neither
 passed on nor saved. Acknowledged records are therefore held for `hold_s` more, and forgotten only once the broker has
-shown a sign of life that long after; a connection that ends otherwise sends them again. An acknowledgement lost on a
+shown a sign of life that long after; if the connection ends before, they are sent again. An acknowledgement lost on a
 live connection would stop the window for good, so one that is overdue ends the connection, too. `close` does not wait
-for that: once all is acknowledged it forgets, or the next run would begin by sending this one's end again.
+for that: once all is acknowledged it deletes them; otherwise the next run would send the end of this one again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from motionsig.errors import SinkError
 from motionsig.publishers.announcing import Announcer, Retained
-from motionsig.publishers.connection import TURN_S, Broker, Connection
+from motionsig.publishers.connection import LOOP_S, Broker, Connection
 from motionsig.publishers.log import Position
 from motionsig.publishers.outbox import Outbox, Outgoing
 from motionsig.publishers.spool import Spool
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 10.0
 GOODBYE_S = 0.5
-"""How long to wait for the broker to take that the device is going; its will says the same."""
+"""How long to wait until the broker acknowledges that the device goes offline; the will says the same."""
 
 REPORT_EVERY_S = 600.0
 """The same failure of the connection is a warning no more often than this."""
@@ -43,7 +43,7 @@ REPORT_EVERY_S = 600.0
 
 @dataclass(frozen=True)
 class Sending:
-    """What `open_mqtt` was told of the connection; its docstring explains each."""
+    """The options of `open_mqtt` for the connection; its docstring explains each."""
 
     prefix: str
     client_id: str
@@ -139,7 +139,7 @@ class Sender:
             self.died = error
             raise
         finally:
-            # Nobody else's to close: a thread that was not waited for may still look at it.
+            # Only the thread closes it: `close` need not have waited for the thread.
             os.close(self._wake_read)
 
     def _send(self) -> None:
@@ -164,15 +164,15 @@ class Sender:
                 if self._serve(connection):
                     connection.close()
                 else:
-                    # The broker's will says it, which an orderly end would take from it.
+                    # The broker then publishes the will, which an orderly end would delete.
                     connection.drop()
             except SinkError as error:
-                # An attempt that `close` cut short says nothing of the broker.
+                # An attempt that `close` cut short says nothing about the broker.
                 if not self._done():
                     self._report(str(error))
                 connection.drop()
                 self._outbox.disconnect(time.monotonic())
-                # Only a delivery proves the path; a broker that lets us in and throws us out is not hurried.
+                # Only a delivery proves that it works: a broker that accepts and then drops us is not tried faster.
                 attempt = 0 if self._outbox.delivered > delivered else attempt + 1
                 # Full jitter, so that a fleet does not return to a restarted broker all at once.
                 self._rest(
@@ -209,16 +209,16 @@ class Sender:
                 until_s = min(until_s, now_s + self._settings.close_timeout_s / 10)
             if now_s >= until_s:
                 return
-            if select.select([self._wake_read], [], [], min(TURN_S, until_s - now_s))[0]:
+            if select.select([self._wake_read], [], [], min(LOOP_S, until_s - now_s))[0]:
                 os.read(self._wake_read, 4096)
 
     def _hear(self, message: MQTTMessage) -> None:
-        # What is retained was said before this connection: it is no event.
+        # What is retained was published before this connection, so it is no event.
         if not message.retain:
             self._announcer.heard(message.topic, bytes(message.payload), time.monotonic())
 
     def _serve(self, connection: Connection) -> bool:
-        """Deliver until the connection fails, a SinkError, or all is done; return whether goodbye could be said."""
+        """Deliver until all is done; return whether the device is announced as offline. Raises SinkError on failure."""
         self._announced.clear()
         self._announcer.connected(time.monotonic())
         if self._announcer.status_topic is not None:
@@ -241,15 +241,15 @@ class Sender:
             while (outgoing := self._outbox.next(now_s, flush_to)) is not None:
                 topic = f"{self._settings.prefix}/{outgoing.device}/signatures"
                 on_way[connection.publish(topic, outgoing.payload)] = outgoing
-                # Sent again it is read from the spool again, so memory holds no copy of what is on its way.
+                # To be sent again it is read from the spool again, so no copy of it stays in memory.
                 outgoing.payload = b""
             timeout_s = min(
-                TURN_S,
+                LOOP_S,
                 self._settings.ack_timeout_s / 4,
-                self._settings.close_timeout_s / 4 if self._closed else TURN_S,
+                self._settings.close_timeout_s / 4 if self._closed else LOOP_S,
                 self._outbox.due_in_s(now_s),
             )
-            connection.turn(timeout_s, self._wake_read)
+            connection.loop(timeout_s, self._wake_read)
 
     def _take_acknowledgements(self, connection: Connection, on_way: dict[int, Outgoing]) -> None:
         for mid in connection.acknowledged:
@@ -264,13 +264,13 @@ class Sender:
             self._announced[connection.publish(topic, payload, retain=True)] = now_s
 
     def _say_goodbye(self, connection: Connection) -> bool:
-        """Say that the device is offline, where that is wanted; return whether the broker has taken it."""
+        """Announce that the device is offline, where that is wanted; return whether the broker acknowledged it."""
         said = self._announcer.availability("offline", self.stream_id)
         until_s = time.monotonic() + GOODBYE_S
         self._announce(connection, said, until_s)
         while said and self._announced:
             if time.monotonic() > until_s:
                 return False
-            connection.turn(GOODBYE_S / 10)
+            connection.loop(GOODBYE_S / 10)
             self._take_acknowledgements(connection, {})
         return True

@@ -162,17 +162,17 @@ class Spool(DurableLog):
                     return False
 
     def _drop_one(self, reason: str, *, buffer_only: bool = False) -> bool:
-        """Delete a segment, the oldest of those where that loses nothing, or is the policy; return whether any was."""
+        """Delete the oldest segment of which all arrived, else by policy the oldest; return whether there was one."""
         there = {number: one for number, one in self._segments.items() if not buffer_only or one.mid == one.base}
         settled = [number for number, segment in there.items() if not segment.unacknowledged]
-        victims = settled or (list(there) if self.full == "oldest" else [])
-        if not victims:
+        candidates = settled or (list(there) if self.full == "oldest" else [])
+        if not candidates:
             return False
-        segment = self._segments[victims[0]]
+        segment = self._segments[candidates[0]]
         if segment.unacknowledged:
             logger.debug("%s: %s: %d signatures dropped", self.path, reason, segment.unacknowledged)
             self.dropped += segment.unacknowledged
         if segment.mid > segment.base:
             self._retry_s = -math.inf
-        self._delete(victims[0])
+        self._delete(candidates[0])
         return True

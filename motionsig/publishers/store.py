@@ -2,12 +2,12 @@
 
 (device, stream_id, seq) is the primary key, so a signature that arrives twice is stored once. (The column of the stream
 id is called epoch, as in the stores of version 0.1.) A second one under a key that is taken, but with different
-content, is a conflict: the first is kept and the second counted and reported. (Whether an Edge TPU made it is no
-content: a replay need not find one at work.) Encoders are rows of their own, so that a signature costs little more than
+content, is a conflict: the first is kept and the second counted and reported. (Whether an Edge TPU ran the network is
+no content: a replay may run without one.) Encoders are rows of their own, so that a signature costs little more than
 its codes, and because vectors of different encoders must never be read as one.
 
 Every `publish` is one transaction in a write-ahead log. That survives kill -9 of the process; with durable=True each
-one is also forced to the disk and survives a power cut, which is what whoever promises storage to others needs.
+one is also fsynced and survives a power cut, which is what whoever promises storage to others needs.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _check_ours(connection: sqlite3.Connection, path: Path) -> bool:
 
 
 def _content(encoder: int, start_ns: int, quality: int, codes: bytes) -> tuple[int, int, int, bytes]:
-    """Return what makes a signature another one under the same key."""
+    """Return what must be equal in two signatures of the same key."""
     return encoder, start_ns, quality & ~Quality.EDGE_TPU, codes
 
 
@@ -201,7 +201,7 @@ class Store:
         return Added(count - len(stored), len(stored) - conflicts, conflicts)
 
     def _encoder(self, connection: sqlite3.Connection, signatures: SignatureBatch) -> int | None:
-        """Return the encoder's row, None where one of the same fingerprint says something else of itself."""
+        """Return the encoder's row, None where another one with the same fingerprint is described differently."""
         spec = signatures.spec
         key = (spec, signatures.hop_ns)
         if key in self._encoders:

@@ -72,7 +72,7 @@ class Listener:
 
     def _listen(self) -> None:
         while not self._closed:
-            self._connection.turn(0.1)
+            self._connection.loop(0.1)
 
     def __enter__(self) -> Listener:
         return self

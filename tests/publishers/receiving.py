@@ -52,7 +52,7 @@ class Receiver:
                 connection.subscribe("motionsig/+/signatures", 5)
                 self.subscriptions += 1
                 while self._open:
-                    connection.turn(0.05)
+                    connection.loop(0.05)
                 connection.close()
             except SinkError:
                 connection.drop()

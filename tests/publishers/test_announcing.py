@@ -53,7 +53,7 @@ class Listener:
 
     def _run(self) -> None:
         while self._open:
-            self._connection.turn(0.02)
+            self._connection.loop(0.02)
         self._connection.close()
 
     def said(self, topic: str) -> list[Any]:
@@ -260,11 +260,11 @@ def test_nothing_from_the_network_does_more(
                 if number % 50 == 0:
                     for topic in topics:
                         flood.publish(topic, bytes(range(256)) * (number % 8))
-                    flood.turn(0.001)
+                    flood.loop(0.001)
             for topic in topics:
                 flood.publish(topic, b"x" * 1_000_000)
             flood.publish("homeassistant/sensor/motionsig_wrist/backlog/set", b"0")
-            wait_until(lambda: (flood.turn(0.01), len(flood.acknowledged) >= 1085)[1])
+            wait_until(lambda: (flood.loop(0.01), len(flood.acknowledged) >= 1085)[1])
             wait_until(lambda: len(listener.said("motionsig/wrist/state")) >= 2)
             sink.publish(numbered(1, 2))
             wait_until(lambda: sink.counts.pending == 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import lines_until_killed
-from spooling import START, mounted, numbers, payload, segments, staged
+from spooling import START, fails_once, mounted, numbers, payload, segments, staged
 
 from motionsig.errors import SinkError
 from motionsig.publishers.durable import FSYNC_AFTER_S
@@ -194,6 +195,24 @@ def test_a_read_only_disk_is_said_once_and_waited_for(tmp_path: Path, caplog: py
         spool = Spool(mount / "disk")
         assert sorted(numbers(spool)) == list(range(20)), "all of it reached the disk"
         spool.close()
+
+
+def test_a_disk_that_cannot_fsync_is_not_well_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "disk").touch()
+    spool = staged(tmp_path)
+    spool.append(payload(0), 1)
+    with pytest.raises(SinkError, match="File exists"):
+        spool.sync()
+    (record,) = spool.read(START)
+    assert spool.acknowledge(record.end, 1)
+    (tmp_path / "disk").unlink()
+    fails_once(monkeypatch, "fsync", errno.EIO, lambda _: True)
+    with pytest.raises(SinkError, match="Input/output error"):
+        spool.sync()
+    assert "Input/output error" in str(spool.failure)
+    spool.sync()
+    assert spool.failure is None
+    spool.close()
 
 
 def test_a_disk_that_comes_later_with_signatures_of_its_own(tmp_path: Path) -> None:

@@ -191,9 +191,10 @@ def test_what_many_restarts_left_does_not_hold_up_what_is_new(tmp_path: Path, mo
     spool.close()
 
 
-def test_small_files_count_as_what_they_take(tmp_path: Path) -> None:
+@pytest.mark.parametrize("max_bytes", [MIN_MAX_BYTES, MIN_MAX_BYTES + 200])
+def test_small_files_count_as_what_they_take(tmp_path: Path, max_bytes: int) -> None:
     left_over(tmp_path / "disk", 40)
-    spool = Spool(tmp_path / "disk", max_bytes=MIN_MAX_BYTES)
+    spool = Spool(tmp_path / "disk", max_bytes=max_bytes)
     assert spool.append(payload(40), 1)
     assert len(list((tmp_path / "disk").glob("*.segment"))) <= MIN_MAX_BYTES // 4096
     left = numbers(spool)
