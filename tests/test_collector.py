@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from broker import PERSISTENT, Broker
+from broker import PERSISTENT, Broker, make_certificates
 from made import SPEC, assert_same, numbered, running, wait_until
 
 from motionsig import wire
@@ -106,7 +106,7 @@ def test_a_store_that_fails_acknowledges_nothing(broker: Broker, tmp_path: Path)
     put(broker, message("a", 0, 5))
     lock = sqlite3.connect(tmp_path / "s", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
-    with pytest.raises(SinkError, match="database is locked"):
+    with pytest.raises(SinkError, match=r"^store:.*database is locked"):
         collect(broker.url, f"store:{tmp_path / 's'}?busy_timeout_s=0.05", count=5, timeout_s=10)
     lock.execute("ROLLBACK")
     lock.close()
@@ -225,6 +225,18 @@ def test_a_subscription_that_is_not_allowed(tmp_path: Path) -> None:
                 f"mqtt://127.0.0.1:{server.getsockname()[1]}", f"store:{tmp_path / 's'}", timeout_s=2.0, retry_s=0.05
             )
         thread.join()
+
+
+def test_over_tls_with_a_client_certificate(tmp_path: Path) -> None:
+    folder = tmp_path / "certificates"
+    make_certificates(folder)
+    listener = f"cafile {folder}/ca.pem\ncertfile {folder}/server.pem\nkeyfile {folder}/server.key\n"
+    files = f"ca={folder}/ca.pem&cert={folder}/client.pem&key={folder}/client.key"
+    with Broker(tmp_path / "broker", listener=listener + "require_certificate true\n") as broker:
+        url = f"mqtts://localhost:{broker.port}?{files}"
+        assert collect(url, f"store:{tmp_path / 's'}", timeout_s=2.0) == CollectCounts()
+        with pytest.raises(SinkError, match="nothing collected"):
+            collect(url.partition("&")[0], f"store:{tmp_path / 's'}", timeout_s=0.5)
 
 
 def test_options_and_urls(tmp_path: Path) -> None:

@@ -202,19 +202,16 @@ class Log:
         try:
             write_all(self._active_fd, framed)
         except OSError:
-            self._cut_back(segment)
+            try:
+                os.ftruncate(self._active_fd, segment.size if segment.buffered is None else segment.buffer_bytes)
+            except OSError as error:
+                # The next start skips the torn frame; nothing is written behind it.
+                logger.warning("%s: a torn frame stays: %s", segment.path, error)
+                self._seal()
             raise
         if segment.buffered is not None:
             self._buffer_failed = False
         return segment
-
-    def _cut_back(self, segment: Segment) -> None:
-        try:
-            os.ftruncate(self._active_fd, segment.size if segment.buffered is None else segment.buffer_bytes)
-        except OSError as error:
-            # The next start skips the torn frame; nothing is written behind it.
-            logger.warning("%s: a torn frame stays: %s", segment.path, error)
-            self._seal()
 
     def _seal(self) -> None:
         if self._active_fd >= 0:

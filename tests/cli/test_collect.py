@@ -40,7 +40,7 @@ def test_a_log_through_a_real_broker_ends_in_the_store_byte_for_byte(broker, log
     """The whole path: log, signatures, MQTT, store; the same as without the broker between."""
     assert main(["replay", str(log), "--to", f"store:{tmp_path / 'direct'}"]) == 0
     direct = motionsig.read_signatures(f"store:{tmp_path / 'direct'}")
-    with collector(broker, tmp_path / "cloud", "--count", str(len(direct)), "--timeout", "30") as cloud:
+    with collector(broker, tmp_path / "cloud", "--count", str(len(direct))) as cloud:
         assert main(["replay", str(log), "--to", f"{broker.url}/?spool={tmp_path / 'spool'}"]) == 0
         out, error = cloud.communicate(timeout=40)
     assert cloud.returncode == 0, error
@@ -51,10 +51,11 @@ def test_a_log_through_a_real_broker_ends_in_the_store_byte_for_byte(broker, log
     assert main(["export", f"store:{tmp_path / 'cloud'}", str(tmp_path / "out.csv"), "--device", "wrist"]) == 0
 
 
-def test_an_interrupt_is_an_orderly_end(broker, tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_is_an_orderly_end(broker, tmp_path, sent):
     with collector(broker, tmp_path / "cloud") as cloud:
         time.sleep(0.3)
-        cloud.send_signal(signal.SIGINT)
+        cloud.send_signal(sent)
         out, error = cloud.communicate(timeout=10)
     assert cloud.returncode == 0 and "0 signatures to" in out and "Traceback" not in error
 

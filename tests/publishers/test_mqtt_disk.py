@@ -7,6 +7,7 @@ import functools
 import logging
 import shutil
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -162,3 +163,12 @@ def test_company_is_waited_for_no_longer_than_the_disk() -> None:
     from motionsig.publishers.mqtt import open_mqtt
 
     assert (open_mqtt.__kwdefaults__ or {})["delay_s"] + 1 <= FSYNC_AFTER_S <= 7, "two slow flushes fit into 10 s"
+
+
+def test_a_dead_fsync_thread_is_not_hidden(tmp_path: Path, soon: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
+    with open_sink(NOBODY, device="d", stream_id=1, spool=str(tmp_path), close_timeout_s=0) as sink:
+        sink._spool._retry_s = None  # type: ignore[attr-defined]
+        wait_until(lambda: not sink._fsync_thread.is_alive())  # type: ignore[attr-defined]
+        with pytest.raises(SinkError, match="the fsync thread ended"):
+            sink.publish(numbered(1))

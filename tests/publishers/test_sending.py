@@ -243,8 +243,10 @@ def test_a_sink_closed_on_a_hung_thread_leaves_no_descriptor(tmp_path: Path, mon
         sink = mqtt(f"mqtts://127.0.0.1:{server.getsockname()[1]}", tmp_path / "spool", close_timeout_s=0.05)
         sink.publish(numbered(1))
         client, _ = server.accept()
+        heartbeat_s = sink.heartbeat_s
         sink.close()
         assert sink._sender.alive
+        assert sink.heartbeat_s == heartbeat_s, "which is what the daemon sees of it"
         wait_until(lambda: not sink._sender.alive)
         client.close()
     assert len(os.listdir("/proc/self/fd")) == descriptors
