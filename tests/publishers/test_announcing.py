@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import secrets
 import sys
@@ -277,6 +278,19 @@ def test_nothing_from_the_network_does_more(
         assert (sink.last_error, sink.counts.delivered, sink.counts.dropped) == (None, 3, 0)
     flood.close()
     assert not caplog.records
+
+
+def test_what_was_retained_before_is_no_event(broker: Broker, tmp_path: Path) -> None:
+    earlier = Connection(parse_broker(broker.url), client_id="earlier", clean_session=True, keepalive_s=60)
+    earlier.open(5, lambda: False)
+    earlier.publish("homeassistant/status", b"online", retain=True)
+    wait_until(lambda: (earlier.loop(0.01), earlier.acknowledged)[1] != [])
+    with mqtt(broker.url, tmp_path / "spool", home_assistant="homeassistant") as sink:
+        wait_until(lambda: re.search(r"Sending PUBLISH to \S+ \(d0, q0, r1, m0, 'homeassistant/status'", broker.log))
+        sink.publish(numbered(1))
+        wait_until(lambda: sink.counts.pending == 0)
+        assert sink._announcer._again_s == math.inf, "read before the acknowledgement, and nothing is announced again"
+    earlier.close()
 
 
 def test_a_refused_subscription_does_not_stop_the_signatures(caplog: pytest.LogCaptureFixture) -> None:

@@ -163,3 +163,8 @@ def test_default_spools_are_told_apart(tmp_path: Path, monkeypatch: pytest.Monke
 def test_devices_that_cannot_be_a_topic(device: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="device"):
         open_sink("mqtt://host", device=device, stream_id=1, spool=str(tmp_path))
+
+
+def test_a_client_id_of_ones_own(broker: Broker, tmp_path: Path) -> None:
+    with mqtt(broker.url, tmp_path / "spool", client_id="hall-7"):
+        wait_until(lambda: " as hall-7 " in broker.log)

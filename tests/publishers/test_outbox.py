@@ -114,6 +114,22 @@ def test_after_a_lost_connection_all_that_is_left_is_backlog_once(tmp_path: Path
     spool.close()
 
 
+def test_what_is_sent_again_is_counted_once_and_waits_no_more(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    outbox = connected(spool, delay_s=5)
+    put(spool, 10)
+    assert outbox.next(1.0) is None
+    assert sent(outbox, 6.0) == (0, 10)
+    counted = outbox.payload_bytes
+    assert counted > 640
+    outbox.disconnect(7.0)
+    outbox.connect()
+    put(spool, 1, seq=10)
+    assert sent(outbox, 7.0) == (0, 11), "the new one travels with it"
+    assert counted < outbox.payload_bytes < counted + 100
+    spool.close()
+
+
 def test_the_live_lane_finds_room_in_a_window_that_the_backlog_fills(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     put(spool, 2000)

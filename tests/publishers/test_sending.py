@@ -101,6 +101,7 @@ def test_a_stalled_broker_is_given_up_and_taken_up_again(broker: Broker, receive
         for number in range(1, 100):
             sink.publish(numbered(1, number))
         wait_until(lambda: "no acknowledgement for 0.4 s" in str(sink.last_error))
+        wait_until(lambda: sink._outbox._lanes == ())
         broker.go_on()
         wait_until(lambda: len(receiver.firsts()) == 100)
         wait_until(lambda: sink.counts.pending == 0)
