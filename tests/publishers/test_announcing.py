@@ -117,6 +117,7 @@ def test_the_will_of_a_killed_publisher_and_the_return_of_a_hung_one(broker: Bro
         with running(sys.executable, "-c", PUBLISHER, broker.url, str(tmp_path / "spool")):
             wait_until(lambda: listener.said(WHERE) == [{"state": "online", "epoch": 8}])
         wait_until(lambda: listener.said(WHERE)[1:] == [{"state": "offline", "epoch": 8}])
+        assert json.loads(retained(broker)[WHERE]) == {"state": "offline", "epoch": 8}, "for who comes later"
         # A connection that the broker still takes for alive, of the same name.
         name = stable_client_id("wrist", [tmp_path / "spool"])
         will = (WHERE, b'{"state":"offline","epoch":8}')
