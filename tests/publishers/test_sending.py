@@ -241,7 +241,8 @@ def test_a_sink_closed_on_a_hung_thread_leaves_no_descriptor(tmp_path: Path, mon
     descriptors = len(os.listdir("/proc/self/fd"))
     # It takes connections and says nothing.
     with socket.create_server(("127.0.0.1", 0)) as server:
-        sink = mqtt(f"mqtts://127.0.0.1:{server.getsockname()[1]}", tmp_path / "spool", close_timeout_s=0.05)
+        url = f"mqtts://127.0.0.1:{server.getsockname()[1]}"
+        sink = mqtt(url, tmp_path / "spool", close_timeout_s=0.05, keepalive_s=60)
         sink.publish(numbered(1))
         client, _ = server.accept()
         heartbeat_s = sink.heartbeat_s
