@@ -116,7 +116,7 @@ class _ClosingSocket(ssl.SSLSocket):
 
     def do_handshake(self, block: bool = False) -> None:
         try:
-            # paho (1.6.1 and 2.2.0) waits as long as the keep-alive.
+            # paho 1.6.1 waits as long as the keep-alive, and 2.2.0 half as long as this.
             self.settimeout(HANDSHAKE_TIMEOUT_S)
             super().do_handshake(block)
         except OSError:

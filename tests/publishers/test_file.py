@@ -146,8 +146,7 @@ def test_files_that_are_not_ours_stay_as_they_are(tmp_path: Path, content: bytes
 
 def test_order_overlap_and_encoders(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "f"
-    changed = numbered(4, 3)
-    changed.codes[:] = 0
+    changed = dataclasses.replace(numbered(4, 3), codes=np.zeros((4, 64), np.int8))
     messages = [
         wire.Message("d", 1, 10, numbered(5, 10)),
         wire.Message("d", 1, 0, numbered(4)),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from broker import Broker
 from made import assert_same, numbered, wait_until
@@ -66,7 +68,8 @@ def test_the_delay_bounds_the_wait(broker: Broker, receiver: Receiver, tmp_path:
 
 def test_compressed_signatures_fill_messages(broker: Broker, receiver: Receiver, tmp_path: Path) -> None:
     smooth = numbered(3000)
-    smooth.codes[:] = (smooth.start_ns[:, None] // smooth.hop_ns // 50).astype("int8")
+    steps = (smooth.start_ns[:, None] // smooth.hop_ns // 50).astype("int8")
+    smooth = dataclasses.replace(smooth, codes=np.repeat(steps, 64, axis=1))
     with mqtt(broker.url, tmp_path / "spool", compress=True, delay_s=30) as sink:
         for first in range(0, 3000, 3):
             sink.publish(smooth[first : first + 3])

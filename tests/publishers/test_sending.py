@@ -249,6 +249,6 @@ def test_a_sink_closed_on_a_hung_thread_leaves_no_descriptor(tmp_path: Path, mon
         sink.close()
         assert sink._sender.alive
         assert sink.heartbeat_s == heartbeat_s, "which is what the daemon sees of it"
-        wait_until(lambda: not sink._sender.alive)
+        wait_until(lambda: not sink._sender.alive, 4)
         client.close()
     assert len(os.listdir("/proc/self/fd")) == descriptors

@@ -29,10 +29,12 @@ def put(path: Path, *messages: Message) -> list[Added]:
 def test_duplicates_and_conflicts_are_told_apart_and_the_first_is_kept(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    changed = numbered(10)
-    changed.codes[4, 0] ^= 1
-    changed.start_ns[5] += 1
-    changed.quality[6] ^= 1
+    ten = numbered(10)
+    codes, start_ns, quality = ten.codes.copy(), ten.start_ns.copy(), ten.quality.copy()
+    codes[4, 0] ^= 1
+    start_ns[5] += 1
+    quality[6] ^= 1
+    changed = dataclasses.replace(ten, codes=codes, start_ns=start_ns, quality=quality)
     added = put(
         tmp_path / "s",
         Message("d", 1, 0, numbered(10)),
