@@ -33,8 +33,8 @@ def segments(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in folder.glob("*.segment")}
 
 
-def staged(folder: Path, **options: object) -> Spool:
-    return Spool(folder / "disk", buffer=folder / "stage", **options)  # type: ignore[arg-type]
+def buffered(folder: Path, **options: object) -> Spool:
+    return Spool(folder / "disk", buffer=folder / "buffer", **options)  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager

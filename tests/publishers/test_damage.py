@@ -22,8 +22,8 @@ SIZES = (40, 41, 63, 90, 5, 120)
 RECORDS = [number.to_bytes(4, "big") + bytes([number]) * SIZES[number % 6] for number in range(40)]
 FRAMES = [frame(payload, 2) for payload in RECORDS]
 # Where an undamaged spool keeps them: place, number of the segment, records.
-LAYOUT = [("disk", 1, range(12)), ("disk", 2, range(12, 20)), ("stage", 2, range(20, 25)),
-          ("disk", 5, range(25, 30)), ("disk", 6, range(30, 33)), ("stage", 6, range(30, 40))]  # fmt: skip
+LAYOUT = [("disk", 1, range(12)), ("disk", 2, range(12, 20)), ("buffer", 2, range(20, 25)),
+          ("disk", 5, range(25, 30)), ("disk", 6, range(30, 33)), ("buffer", 6, range(30, 40))]  # fmt: skip
 
 
 def write(folder: Path) -> list[Path]:
@@ -37,7 +37,7 @@ def write(folder: Path) -> list[Path]:
 
 
 def opened(folder: Path) -> Spool:
-    return Spool(folder / "disk", buffer=folder / "stage")
+    return Spool(folder / "disk", buffer=folder / "buffer")
 
 
 def found_in(spool: Spool) -> list[bytes]:
@@ -125,7 +125,7 @@ def test_every_byte_of_a_file(tmp_path: Path) -> None:
         assert [payload for *_, payload in found] == [RECORDS[number] for number in range(3) if number != hit]
 
 
-@pytest.mark.parametrize("place", ["disk", "stage"])
+@pytest.mark.parametrize("place", ["disk", "buffer"])
 def test_what_is_no_file_and_what_is_not_ours(tmp_path: Path, place: str) -> None:
     write(tmp_path)
     folder = tmp_path / place

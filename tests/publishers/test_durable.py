@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import lines_until_killed
-from spooling import START, fails_once, mounted, numbers, payload, segments, staged
+from spooling import START, buffered, fails_once, mounted, numbers, payload, segments
 
 from motionsig.errors import SinkError
 from motionsig.publishers.durable import FSYNC_AFTER_S
@@ -24,7 +24,7 @@ from motionsig.publishers.spool import BUFFER_BYTES_AT_LEAST, MIN_MAX_BYTES, Spo
 
 
 def test_what_arrives_in_time_never_touches_the_disk(tmp_path: Path) -> None:
-    spool = staged(tmp_path)
+    spool = buffered(tmp_path)
     first = spool.first
     for number in range(20):
         spool.append(payload(number), 1)
@@ -37,29 +37,29 @@ def test_what_arrives_in_time_never_touches_the_disk(tmp_path: Path) -> None:
         first = record.end
     assert segments(tmp_path / "disk") == {}
     spool.close()
-    assert segments(tmp_path / "stage").keys() <= {"000000000001.segment"}
+    assert segments(tmp_path / "buffer").keys() <= {"000000000001.segment"}
 
 
 def test_what_waits_is_moved_as_one_write_and_read_across_both_places(tmp_path: Path) -> None:
-    spool = staged(tmp_path)
+    spool = buffered(tmp_path)
     for number in range(30):
         spool.append(payload(number), 1)
         if number in (9, 19):
             spool.sync()
-            assert set(segments(tmp_path / "stage").values()) == {0}
-    assert [len(sizes) for sizes in (segments(tmp_path / "disk"), segments(tmp_path / "stage"))] == [1, 1]
+            assert set(segments(tmp_path / "buffer").values()) == {0}
+    assert [len(sizes) for sizes in (segments(tmp_path / "disk"), segments(tmp_path / "buffer"))] == [1, 1]
     assert numbers(spool) == list(range(30))
     spool.close()
-    spool = staged(tmp_path)
+    spool = buffered(tmp_path)
     assert numbers(spool) == list(range(30))
     assert (spool.recovered, spool.damaged_bytes, spool.due_in_s(time.monotonic())) == (30, 0, 0)
     spool.sync()
-    assert (segments(tmp_path / "stage"), numbers(spool)) == ({}, list(range(30)))
+    assert (segments(tmp_path / "buffer"), numbers(spool)) == ({}, list(range(30)))
     spool.close()
 
 
 def test_what_was_forgotten_is_not_moved(tmp_path: Path) -> None:
-    spool = staged(tmp_path)
+    spool = buffered(tmp_path)
     for number in range(100):
         spool.append(payload(number), 1)
     records = spool.read(START)
@@ -73,31 +73,31 @@ def test_what_was_forgotten_is_not_moved(tmp_path: Path) -> None:
     for record in [*records[95:], *spool.read(records[-1].end)]:
         spool.acknowledge(record.end, 1)
         spool.forget(spool.first, record.end)
-    assert (spool.used_bytes, segments(tmp_path / "disk"), segments(tmp_path / "stage")) == (0, {}, {})
+    assert (spool.used_bytes, segments(tmp_path / "disk"), segments(tmp_path / "buffer")) == (0, {}, {})
     spool.close()
 
 
 @pytest.mark.parametrize("torn", [0, 1, 50, 120, 121, 700, 1200])
 def test_a_move_that_is_cut_short_counts_nothing_twice(tmp_path: Path, torn: int) -> None:
-    spool = staged(tmp_path)
+    spool = buffered(tmp_path)
     for number in range(3):
         spool.append(payload(number), 2)
     spool.sync()
     for number in range(3, 13):
         spool.append(payload(number), 2)
-    shutil.copytree(tmp_path / "stage", tmp_path / "killed" / "stage")
+    shutil.copytree(tmp_path / "buffer", tmp_path / "killed" / "buffer")
     spool.sync()
     shutil.copytree(tmp_path / "disk", tmp_path / "killed" / "disk")
     spool.close()
     (segment,) = (tmp_path / "killed" / "disk").glob("*.segment")
     os.truncate(segment, 3 * 120 + torn)
-    spool = staged(tmp_path / "killed")
+    spool = buffered(tmp_path / "killed")
     assert (numbers(spool), spool.recovered, spool.damaged_bytes) == (list(range(13)), 26, 0)
     spool.sync()
     spool.append(payload(13), 2)
     assert numbers(spool) == list(range(14))
     spool.close()
-    spool = staged(tmp_path / "killed")
+    spool = buffered(tmp_path / "killed")
     assert (numbers(spool), spool.recovered, spool.damaged_bytes) == (list(range(14)), 28, 0)
     spool.close()
 
@@ -108,7 +108,7 @@ def test_any_history_keeps_what_is_not_forgotten(steps: list[str], max_bytes: in
     """a: append, s: sync, m: acknowledge, f: forget, k: end and begin again, K: the same by a kill."""
     with tempfile.TemporaryDirectory() as name:
         folder, rounds = Path(name), 0
-        spool = staged(folder / "0", max_bytes=max_bytes)
+        spool = buffered(folder / "0", max_bytes=max_bytes)
         appended, settled, forgotten = 0, 0, 0
         for step in steps:
             if step == "a":
@@ -131,7 +131,7 @@ def test_any_history_keeps_what_is_not_forgotten(steps: list[str], max_bytes: in
                     rounds += 1
                     shutil.copytree(folder / f"{rounds - 1}", folder / f"{rounds}")
                 spool.close()
-                spool = staged(folder / f"{rounds}", max_bytes=max_bytes)
+                spool = buffered(folder / f"{rounds}", max_bytes=max_bytes)
                 found = numbers(spool)
                 assert (spool.damaged_bytes, spool.recovered) == (0, len(found))
                 assert found == list(range(appended - len(found), appended))
@@ -145,7 +145,7 @@ def test_any_history_keeps_what_is_not_forgotten(steps: list[str], max_bytes: in
 KILLED = """
 import sys, pathlib
 from motionsig.publishers.spool import Spool
-spool = Spool(pathlib.Path(sys.argv[1]) / "disk", buffer=pathlib.Path(sys.argv[1]) / "stage")
+spool = Spool(pathlib.Path(sys.argv[1]) / "disk", buffer=pathlib.Path(sys.argv[1]) / "buffer")
 number = int(sys.argv[2])
 while True:
     assert spool.append(number.to_bytes(4, "big") * 50, 1)
@@ -160,7 +160,7 @@ def test_kill_9_during_moves_loses_nothing_and_doubles_nothing(tmp_path: Path) -
     taken = 0
     for _ in range(3):
         taken = int(lines_until_killed(sys.executable, "-c", KILLED, str(tmp_path), str(taken), after=200)[-1]) + 1
-        spool = staged(tmp_path)
+        spool = buffered(tmp_path)
         found = numbers(spool)
         assert found in (list(range(taken)), list(range(taken + 1)))
         assert spool.damaged_bytes == 0
@@ -175,7 +175,7 @@ def test_a_read_only_disk_is_said_once_and_waited_for(tmp_path: Path, caplog: py
         earlier.append(payload(0), 1)
         earlier.close()
         subprocess.run(["mount", "-o", "remount,ro", mount], check=True)
-        spool = Spool(mount / "disk", buffer=tmp_path / "stage")
+        spool = Spool(mount / "disk", buffer=tmp_path / "buffer")
         assert numbers(spool) == [0], "what can be read can be sent"
         for number in range(1, 20):
             spool.append(payload(number), 1)
@@ -191,7 +191,7 @@ def test_a_read_only_disk_is_said_once_and_waited_for(tmp_path: Path, caplog: py
         assert (spool.failure, spool.limit_bytes) == (None, spool.max_bytes)
         assert (numbers(spool), spool.dropped) == (list(range(20)), 0)
         spool.close()
-        shutil.rmtree(tmp_path / "stage")
+        shutil.rmtree(tmp_path / "buffer")
         spool = Spool(mount / "disk")
         assert sorted(numbers(spool)) == list(range(20)), "all of it reached the disk"
         spool.close()
@@ -199,7 +199,7 @@ def test_a_read_only_disk_is_said_once_and_waited_for(tmp_path: Path, caplog: py
 
 def test_a_disk_that_cannot_fsync_is_not_well_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "disk").touch()
-    spool = staged(tmp_path)
+    spool = buffered(tmp_path)
     spool.append(payload(0), 1)
     with pytest.raises(SinkError, match="File exists"):
         spool.sync()
@@ -220,7 +220,7 @@ def test_a_disk_that_comes_later_with_signatures_of_its_own(tmp_path: Path) -> N
     earlier.append(payload(0), 1)
     earlier.close()
     (tmp_path / "disk").touch()
-    spool = staged(tmp_path)
+    spool = buffered(tmp_path)
     spool.append(payload(1), 1)
     (tmp_path / "disk").unlink()
     (tmp_path / "later").rename(tmp_path / "disk")
@@ -230,11 +230,11 @@ def test_a_disk_that_comes_later_with_signatures_of_its_own(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("full", ["oldest", "newest", "wait"])
-def test_without_a_disk_the_stage_keeps_its_bound(tmp_path: Path, full: str) -> None:
+def test_without_a_disk_the_buffer_keeps_its_bound(tmp_path: Path, full: str) -> None:
     (tmp_path / "disk").touch()
-    spool = staged(tmp_path, full=full)
+    spool = buffered(tmp_path, full=full)
     taken = [number for number in range(1500) if spool.append(payload(number, 1000), 2)]
-    assert sum(segments(tmp_path / "stage").values()) <= BUFFER_BYTES_AT_LEAST
+    assert sum(segments(tmp_path / "buffer").values()) <= BUFFER_BYTES_AT_LEAST
     left = numbers(spool)
     assert 700 < len(left) < 1100
     assert spool.pending == 2 * len(left)
@@ -253,7 +253,7 @@ def test_without_a_disk_the_stage_keeps_its_bound(tmp_path: Path, full: str) -> 
 @pytest.mark.parametrize("full", ["oldest", "newest", "wait"])
 def test_a_disk_that_fills_up_and_is_freed(tmp_path: Path, full: str) -> None:
     with mounted(tmp_path / "mount", "size=1m") as mount:
-        spool = Spool(mount / "disk", buffer=tmp_path / "stage", full=full)
+        spool = Spool(mount / "disk", buffer=tmp_path / "buffer", full=full)
         for number in range(10):
             spool.append(payload(number), 1)
         spool.sync()
@@ -271,9 +271,9 @@ def test_a_disk_that_fills_up_and_is_freed(tmp_path: Path, full: str) -> None:
         spool.close()
 
 
-def test_a_full_disk_and_a_full_stage_keep_the_newest(tmp_path: Path) -> None:
+def test_a_full_disk_and_a_full_buffer_keep_the_newest(tmp_path: Path) -> None:
     with mounted(tmp_path / "mount", "size=1m") as mount:
-        spool = Spool(mount / "disk", buffer=tmp_path / "stage")
+        spool = Spool(mount / "disk", buffer=tmp_path / "buffer")
         total = 2600
         for number in range(total):
             assert spool.append(payload(number, 1000), 1)
@@ -284,11 +284,11 @@ def test_a_full_disk_and_a_full_stage_keep_the_newest(tmp_path: Path) -> None:
         spool.close()
 
 
-def test_a_stage_that_is_full_or_cannot_be_used_is_done_without(
+def test_a_buffer_that_is_full_or_cannot_be_used_is_done_without(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with mounted(tmp_path / "stage", "size=64k"):
-        spool = staged(tmp_path)
+    with mounted(tmp_path / "buffer", "size=64k"):
+        spool = buffered(tmp_path)
         for number in range(2000):
             assert spool.append(payload(number), 1)
         assert numbers(spool) == list(range(2000))
@@ -304,19 +304,19 @@ def test_a_stage_that_is_full_or_cannot_be_used_is_done_without(
         Spool(tmp_path / "file", buffer=tmp_path / "file")
 
 
-def test_two_publishers_on_one_stage(tmp_path: Path) -> None:
-    spool = staged(tmp_path)
+def test_two_publishers_on_one_buffer(tmp_path: Path) -> None:
+    spool = buffered(tmp_path)
     with pytest.raises(SinkError, match="buffer=PATH"):
-        Spool(tmp_path / "other", buffer=tmp_path / "stage")
+        Spool(tmp_path / "other", buffer=tmp_path / "buffer")
     spool.close()
-    staged(tmp_path).close()
+    buffered(tmp_path).close()
 
 
-def test_a_stage_deleted_by_somebody_costs_nothing_that_is_open(tmp_path: Path) -> None:
-    spool = staged(tmp_path)
+def test_a_buffer_deleted_by_somebody_costs_nothing_that_is_open(tmp_path: Path) -> None:
+    spool = buffered(tmp_path)
     for number in range(5):
         spool.append(payload(number), 1)
-    shutil.rmtree(tmp_path / "stage")
+    shutil.rmtree(tmp_path / "buffer")
     spool.append(payload(5), 1)
     assert numbers(spool) == list(range(6))
     spool.sync()
@@ -324,7 +324,7 @@ def test_a_stage_deleted_by_somebody_costs_nothing_that_is_open(tmp_path: Path) 
         assert spool.append(payload(number), 1)
     assert (numbers(spool), spool.pending, spool.dropped) == (list(range(9)), 9, 0)
     spool.close()
-    spool = staged(tmp_path)
+    spool = buffered(tmp_path)
     assert (numbers(spool), spool.recovered) == (list(range(9)), 9)
     spool.close()
 

@@ -118,7 +118,7 @@ def test_a_full_spool_drops_by_choice_and_says_so_once(
     assert receiver.seqs == list(kept)
 
 
-def test_waiting_for_room_drops_nothing(broker: Broker, receiver: Receiver, tmp_path: Path) -> None:
+def test_waiting_for_space_drops_nothing(broker: Broker, receiver: Receiver, tmp_path: Path) -> None:
     with mqtt(broker.url, tmp_path / "spool", full="wait", max_bytes=65536, delay_s=30) as sink:
         for first in range(0, 5000, 500):
             sink.publish(numbered(500, first))
@@ -127,7 +127,7 @@ def test_waiting_for_room_drops_nothing(broker: Broker, receiver: Receiver, tmp_
     assert (sink.counts.dropped, sink.counts.delivered) == (0, 5000)
 
 
-def test_waiting_for_room_ends_when_nothing_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_for_space_ends_when_nothing_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("motionsig.publishers.mqtt.FULL_TIMEOUT_S", 0.2)
     absent = Broker(tmp_path / "absent")
     with mqtt(absent.url, tmp_path / "spool", full="wait", max_bytes=65536, close_timeout_s=0.1) as sink:

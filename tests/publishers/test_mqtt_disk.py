@@ -28,10 +28,10 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("motionsig.publishers.mqtt.Spool", functools.partial(Spool, fsync_after_s=0.3))
 
 
-@pytest.mark.parametrize("stage", [True, False])
-def test_the_promise_is_kept_while_the_connection_hangs(tmp_path: Path, soon: None, stage: bool) -> None:
+@pytest.mark.parametrize("buffer", [True, False])
+def test_the_promise_is_kept_while_the_connection_hangs(tmp_path: Path, soon: None, buffer: bool) -> None:
     """The broker's name is found and its port open, but nothing ever answers."""
-    options = {"buffer": str(tmp_path / "stage")} if stage else {}
+    options = {"buffer": str(tmp_path / "buffer")} if buffer else {}
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"mqtts://127.0.0.1:{server.getsockname()[1]}"
         sink = open_sink(url, device="d", stream_id=1, spool=str(tmp_path / "disk"), close_timeout_s=0, **options)
@@ -43,7 +43,7 @@ def test_the_promise_is_kept_while_the_connection_hangs(tmp_path: Path, soon: No
         server.close()
         sink.close()
         assert sink.counts.pending == 2
-        shutil.rmtree(tmp_path / "stage", ignore_errors=True)
+        shutil.rmtree(tmp_path / "buffer", ignore_errors=True)
         spool = Spool(tmp_path / "disk")
         assert spool.recovered == 2, "an orderly end leaves nothing in RAM alone"
         spool.close()
@@ -51,7 +51,7 @@ def test_the_promise_is_kept_while_the_connection_hangs(tmp_path: Path, soon: No
 
 def test_with_a_broker_there_nothing_is_written(tmp_path: Path, soon: None) -> None:
     with Broker(tmp_path / "broker") as broker:
-        options = {"buffer": str(tmp_path / "stage"), "delay_s": 0.1, "hold_s": 0.2, "keepalive_s": 1}
+        options = {"buffer": str(tmp_path / "buffer"), "delay_s": 0.1, "hold_s": 0.2, "keepalive_s": 1}
         sink = open_sink(broker.url, device="d", stream_id=1, spool=str(tmp_path / "disk"), **options)
         wait_until(lambda: sink.last_error is None)
         for number in range(10):
@@ -59,10 +59,10 @@ def test_with_a_broker_there_nothing_is_written(tmp_path: Path, soon: None) -> N
             time.sleep(0.1)
             assert segments(tmp_path / "disk") == {}
         sink.close()
-        assert segments(tmp_path / "disk") == segments(tmp_path / "stage") == {}
+        assert segments(tmp_path / "disk") == segments(tmp_path / "buffer") == {}
 
 
-def test_the_stage_of_a_service_is_in_its_runtime_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_buffer_of_a_service_is_in_its_runtime_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     monkeypatch.setenv("RUNTIME_DIRECTORY", f"{tmp_path / 'run'}:/elsewhere")
     for strict in (False, True):
@@ -81,7 +81,7 @@ def test_a_full_disk_is_logged_by_the_sink_once(tmp_path: Path, soon: None, capl
         device="d",
         stream_id=1,
         spool=str(tmp_path / "disk"),
-        buffer=str(tmp_path / "stage"),
+        buffer=str(tmp_path / "buffer"),
         close_timeout_s=0.0,
     ) as sink:
         for number in range(8):
@@ -97,7 +97,7 @@ def test_a_full_disk_is_logged_by_the_sink_once(tmp_path: Path, soon: None, capl
 
 def test_a_disk_that_is_well_again_is_found_out_without_signatures(tmp_path: Path, soon: None) -> None:
     (tmp_path / "disk").touch()
-    options = {"buffer": str(tmp_path / "stage"), "delay_s": 0.0}
+    options = {"buffer": str(tmp_path / "buffer"), "delay_s": 0.0}
     with (
         Broker(tmp_path / "broker") as broker,
         open_sink(broker.url, device="d", stream_id=1, spool=str(tmp_path / "disk"), **options) as sink,

@@ -130,7 +130,7 @@ def test_what_is_sent_again_is_counted_once_and_waits_no_more(tmp_path: Path) ->
     spool.close()
 
 
-def test_the_live_lane_finds_room_in_a_window_that_the_backlog_fills(tmp_path: Path) -> None:
+def test_the_live_lane_finds_space_in_a_window_that_the_backlog_fills(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     put(spool, 2000)
     outbox = Outbox(spool, Joining(4000, 0.0, 0.0), in_flight=3, now_s=0.0)

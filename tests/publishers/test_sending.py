@@ -147,7 +147,7 @@ from made import numbered
 from motionsig.publishers import open_sink
 url, spool, _, stream_id = sys.argv[1:]
 options = {"delay_s": 0.02, "retry_s": 0.05, "max_retry_s": 0.2}
-sink = open_sink(url, device="d", stream_id=int(stream_id), spool=spool, buffer=spool + "-stage", **options)
+sink = open_sink(url, device="d", stream_id=int(stream_id), spool=spool, buffer=spool + "-buffer", **options)
 number = 0
 while True:
     sink.publish(numbered(2, number))
@@ -165,7 +165,7 @@ def test_kill_9_of_the_publisher_loses_nothing_it_accepted(broker: Broker, recei
         pause_s = chance.uniform(0.0, 0.3)
         lines = lines_until_killed(sys.executable, "-c", PUBLISHER, *arguments, after=1, pause_s=pause_s)
         accepted[stream_id] = max(int(line.split()[1]) for line in lines if len(line.split()) == 2)
-    with mqtt(broker.url, tmp_path / "spool", buffer=str(tmp_path / "spool-stage")) as sink:
+    with mqtt(broker.url, tmp_path / "spool", buffer=str(tmp_path / "spool-buffer")) as sink:
         assert sink.counts.damaged_bytes == 0
     assert sink.counts.pending == 0
     for stream_id, count in accepted.items():

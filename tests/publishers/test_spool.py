@@ -88,7 +88,7 @@ def test_a_full_spool_keeps_its_bound_and_counts_what_it_drops(tmp_path: Path, f
 
 
 @pytest.mark.parametrize("full", ["newest", "wait"])
-def test_what_has_arrived_makes_room_before_anything_is_dropped(tmp_path: Path, full: str) -> None:
+def test_what_has_arrived_makes_space_before_anything_is_dropped(tmp_path: Path, full: str) -> None:
     spool = Spool(tmp_path, max_bytes=MIN_MAX_BYTES, full=full)
     while spool.append(numbered(1), 1):
         pass

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from made import numbered, wait_until
-from spooling import START, fails_once, numbers, payload, staged
+from spooling import START, buffered, fails_once, numbers, payload
 
 from motionsig.errors import SinkError
 from motionsig.publishers.frames import frame
@@ -28,8 +28,8 @@ def left_over(folder: Path, count: int) -> None:
         (folder / f"{number + 1:012d}.segment").write_bytes(frame(payload(number), 1))
 
 
-def test_a_disk_away_at_the_start_brings_the_beginning_of_what_the_stage_ends(tmp_path: Path) -> None:
-    spool = staged(tmp_path)
+def test_a_disk_away_at_the_start_brings_the_beginning_of_what_the_buffer_ends(tmp_path: Path) -> None:
+    spool = buffered(tmp_path)
     for number in range(20):
         spool.append(payload(number), 1)
     spool.sync()
@@ -40,7 +40,7 @@ def test_a_disk_away_at_the_start_brings_the_beginning_of_what_the_stage_ends(tm
     disk = tmp_path / "killed" / "disk"
     disk.rename(tmp_path / "away")
     disk.touch()
-    spool = staged(tmp_path / "killed")
+    spool = buffered(tmp_path / "killed")
     assert (numbers(spool), spool.recovered) == (list(range(20, 25)), 5)
     disk.unlink()
     (tmp_path / "away").rename(disk)
@@ -49,7 +49,7 @@ def test_a_disk_away_at_the_start_brings_the_beginning_of_what_the_stage_ends(tm
     everything = [*range(20, 25), *range(20), 25]
     assert (numbers(spool), spool.pending, spool.recovered) == (everything, 26, 25)
     spool.close()
-    spool = staged(tmp_path / "killed")
+    spool = buffered(tmp_path / "killed")
     assert (numbers(spool), spool.damaged_bytes) == (everything, 0)
     spool.close()
 
@@ -62,7 +62,7 @@ def test_what_a_late_disk_brings_is_sent_on_the_same_connection(tmp_path: Path, 
     earlier.append(late, 1)
     earlier.close()
     (tmp_path / "disk").touch()
-    spool = staged(tmp_path)
+    spool = buffered(tmp_path)
     outbox = Outbox(spool, Joining(4000, 0.0, 1.0), in_flight=20, now_s=0.0)
     spool.append(live[0], 1)
     outbox.connect()
@@ -77,25 +77,25 @@ def test_what_a_late_disk_brings_is_sent_on_the_same_connection(tmp_path: Path, 
 
 
 def test_a_move_that_began_anew_and_is_cut_short_brings_nothing_back(tmp_path: Path) -> None:
-    spool = staged(tmp_path)
+    spool = buffered(tmp_path)
     for number in range(100):
         spool.append(payload(number), 1)
     records = spool.read(START)
     for record in records[:95]:
         spool.acknowledge(record.end, 1)
     spool.forget(spool.first, records[94].end)
-    shutil.copytree(tmp_path / "stage", tmp_path / "killed" / "stage")
+    shutil.copytree(tmp_path / "buffer", tmp_path / "killed" / "buffer")
     spool.sync()
     shutil.copytree(tmp_path / "disk", tmp_path / "killed" / "disk")
     spool.close()
-    spool = staged(tmp_path / "killed")
+    spool = buffered(tmp_path / "killed")
     assert (numbers(spool), spool.recovered, spool.damaged_bytes) == (list(range(95, 100)), 5, 0)
     spool.close()
 
 
-@pytest.mark.parametrize("stage", [True, False])
-def test_a_folder_that_vanishes_is_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture, stage: bool) -> None:
-    spool = staged(tmp_path) if stage else Spool(tmp_path / "disk")
+@pytest.mark.parametrize("buffer", [True, False])
+def test_a_folder_that_vanishes_is_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture, buffer: bool) -> None:
+    spool = buffered(tmp_path) if buffer else Spool(tmp_path / "disk")
     spool.append(payload(0), 1)
     spool.sync()
     shutil.rmtree(tmp_path / "disk")
@@ -107,14 +107,14 @@ def test_a_folder_that_vanishes_is_made_again(tmp_path: Path, caplog: pytest.Log
     with pytest.raises(SinkError, match="has this spool open"):
         Spool(tmp_path / "disk")
     spool.close()
-    shutil.rmtree(tmp_path / "stage", ignore_errors=True)
+    shutil.rmtree(tmp_path / "buffer", ignore_errors=True)
     spool = Spool(tmp_path / "disk")
-    assert numbers(spool) == ([1, 2] if stage else [2])
+    assert numbers(spool) == ([1, 2] if buffer else [2])
     spool.close()
 
 
-def test_what_the_stage_ends_is_sent_without_its_beginning(tmp_path: Path) -> None:
-    spool = staged(tmp_path)
+def test_what_the_buffer_ends_is_sent_without_its_beginning(tmp_path: Path) -> None:
+    spool = buffered(tmp_path)
     spool.append(payload(0), 1)
     spool.sync()
     spool.append(payload(1), 1)
@@ -127,14 +127,14 @@ def test_what_the_stage_ends_is_sent_without_its_beginning(tmp_path: Path) -> No
     spool.close()
 
 
-def test_a_stage_that_vanishes_is_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    spool = staged(tmp_path, max_bytes=MIN_MAX_BYTES)
+def test_a_buffer_that_vanishes_is_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spool = buffered(tmp_path, max_bytes=MIN_MAX_BYTES)
     spool.append(payload(0), 1)
-    shutil.rmtree(tmp_path / "stage")
+    shutil.rmtree(tmp_path / "buffer")
     spool.sync()
     for number in range(1, 100):
         assert spool.append(payload(number), 1)
-    assert sum(path.stat().st_size for path in (tmp_path / "stage").glob("*.segment")) > 0
+    assert sum(path.stat().st_size for path in (tmp_path / "buffer").glob("*.segment")) > 0
     assert (numbers(spool), caplog.text.count("is made again")) == (list(range(100)), 1)
     spool.close()
 
@@ -151,12 +151,12 @@ def test_an_error_that_passes_costs_nothing(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_one_segment_that_cannot_be_written_keeps_no_other_from_the_disk(tmp_path: Path) -> None:
-    spool = staged(tmp_path)
+    spool = buffered(tmp_path)
     spool.append(payload(0), 1)
-    shutil.copytree(tmp_path / "stage", tmp_path / "killed" / "stage")
+    shutil.copytree(tmp_path / "buffer", tmp_path / "killed" / "buffer")
     spool.close()
     (tmp_path / "killed" / "disk" / "000000000001.segment").mkdir(parents=True)
-    spool = staged(tmp_path / "killed")
+    spool = buffered(tmp_path / "killed")
     spool.append(payload(1), 1)
     for _ in range(2):
         with pytest.raises(SinkError, match="Is a directory"):
@@ -175,7 +175,7 @@ def test_what_many_restarts_left_does_not_hold_up_what_is_new(tmp_path: Path, mo
         time.sleep(0.01)
 
     monkeypatch.setattr(os, "fsync", slow)
-    spool = staged(tmp_path, fsync_after_s=0.1)
+    spool = buffered(tmp_path, fsync_after_s=0.1)
     keeper = threading.Thread(target=spool.sync)
     keeper.start()
     time.sleep(0.1)
@@ -212,8 +212,8 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     released.set()
 
 
-def test_a_full_stage_does_not_wait_for_a_disk_that_hangs(tmp_path: Path, hanging: threading.Event) -> None:
-    spool = staged(tmp_path)
+def test_a_full_buffer_does_not_wait_for_a_disk_that_hangs(tmp_path: Path, hanging: threading.Event) -> None:
+    spool = buffered(tmp_path)
     spool.append(payload(0, 1000), 1)
     keeper = threading.Thread(target=spool.sync)
     keeper.start()
@@ -279,7 +279,7 @@ def test_what_a_failed_flush_may_have_lost_is_written_again(tmp_path: Path, monk
     spool.close()
 
 
-def test_what_can_never_be_sent_is_said_once_and_takes_no_room(
+def test_what_can_never_be_sent_is_said_once_and_takes_no_space(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     spool = Spool(tmp_path)
