@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.errors import SinkError, WireError
-from motionsig.files import write_all
 from motionsig.publishers.choosing import check_encoders
 from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.local import LocalSink
@@ -166,10 +165,12 @@ class FileSink(LocalSink):
         )
         data = b"".join(message.data for message in packed)
         try:
-            write_all(self._fd, data)
+            written = os.write(self._fd, data)
         except OSError as error:
-            os.ftruncate(self._fd, self._size)
             raise SinkError(f"file:{self._path}: {len(signatures)} signatures could not be written: {error}") from error
+        if written < len(data):
+            os.ftruncate(self._fd, self._size)
+            raise SinkError(f"file:{self._path}: only {written} of {len(data)} bytes could be written")
         self._size += len(data)
         self.payload_bytes += len(data)
         self._seq += len(signatures)

@@ -162,7 +162,6 @@ class Log:
 
     @property
     def used_bytes(self) -> int:
-        """Bytes in all segments together."""
         with self._lock:
             return sum(segment.size for segment in self._segments.values())
 

@@ -15,7 +15,6 @@ DEFAULT_MAX_MESSAGE_BYTES = 4000
 MIN_MAX_MESSAGE_BYTES = 128
 MAX_MAX_MESSAGE_BYTES = 256 * 1024
 
-
 MAX_ROWS = 4096
 """Signatures in one message at most, however well they compress: a receiver has to hold them all."""
 

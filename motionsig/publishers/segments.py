@@ -135,7 +135,6 @@ class Segment:
         return damaged
 
     def unlink(self) -> None:
-        """Delete its files."""
         for path in (self.path, self.buffered):
             try:
                 if path is not None:

@@ -98,7 +98,6 @@ class Sender:
 
     @property
     def alive(self) -> bool:
-        """Whether the thread still runs."""
         return self._thread.is_alive()
 
     def wake(self) -> None:

@@ -225,7 +225,6 @@ class Store:
         return cursor.lastrowid
 
     def close(self) -> None:
-        """Close the database; closing twice is harmless."""
         if self._connection is not None:
             connection, self._connection = self._connection, None
             with _reporting(self.path, "could not be closed"):
