@@ -88,13 +88,12 @@ def read_package(given: Sequence[Path]) -> Package:
     return Package(card, files)
 
 
-def _check_version(card: ModelCard, root: Path | None = None) -> None:
+def _check_version(card: ModelCard, root: Path) -> None:
     """Raise ModelError for a version lower than that of the current or the shipped model of the card's name.
 
     Also for a version that one of these, or the previous model, has with another fingerprint: a version stands for one
     network.
     """
-    root = root or models_folder()
     shipped = _shipped(card.name)
     known = {which: _identity(linked(root, card.name, which)) for which in (CURRENT, PREVIOUS)}
     known["shipped"] = (shipped.version, shipped.fingerprint.hex()) if shipped else None

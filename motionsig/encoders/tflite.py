@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,40 +42,26 @@ _KINDS = (
 )  # fmt: skip
 """By TensorType."""
 
-
-class _Option(NamedTuple):
-    """An option's number in its table, its `struct` format and what it is where the file does not say."""
-
-    field: int
-    kind: str = "b"
-    default: int = 0
-
-
-_POOL = {
-    "Padding": _Option(0), "StrideW": _Option(1, "i"), "StrideH": _Option(2, "i"), "FilterWidth": _Option(3, "i"),
-    "FilterHeight": _Option(4, "i"), "FusedActivationFunction": _Option(5),
+_WINDOW = {"Padding": (0, "b"), "StrideW": (1, "i"), "StrideH": (2, "i")}
+_POOL = _WINDOW | {"FilterWidth": (3, "i"), "FilterHeight": (4, "i"), "FusedActivationFunction": (5, "b")}
+_CONV = _WINDOW | {"FusedActivationFunction": (3, "b"), "DilationWFactor": (4, "i", 1), "DilationHFactor": (5, "i", 1)}
+_DEPTHWISE = _CONV | {
+    "FusedActivationFunction": (4, "b"), "DilationWFactor": (5, "i", 1), "DilationHFactor": (6, "i", 1)
 }  # fmt: skip
-_OPTIONS: Mapping[str, Mapping[str, _Option]] = {
-    "ADD": {"FusedActivationFunction": _Option(0)},
+_OPTIONS: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
+    "ADD": {"FusedActivationFunction": (0, "b")},
     "AVERAGE_POOL_2D": _POOL,
-    "CONCATENATION": {"Axis": _Option(0, "i"), "FusedActivationFunction": _Option(1)},
-    "CONV_2D": {
-        "Padding": _Option(0), "StrideW": _Option(1, "i"), "StrideH": _Option(2, "i"),
-        "FusedActivationFunction": _Option(3),
-        "DilationWFactor": _Option(4, "i", 1), "DilationHFactor": _Option(5, "i", 1),
-    },
-    "DEPTHWISE_CONV_2D": {
-        "Padding": _Option(0), "StrideW": _Option(1, "i"), "StrideH": _Option(2, "i"),
-        "FusedActivationFunction": _Option(4),
-        "DilationWFactor": _Option(5, "i", 1), "DilationHFactor": _Option(6, "i", 1),
-    },
-    "FULLY_CONNECTED": {"FusedActivationFunction": _Option(0), "WeightsFormat": _Option(1)},
+    "CONCATENATION": {"Axis": (0, "i"), "FusedActivationFunction": (1, "b")},
+    "CONV_2D": _CONV,
+    "DEPTHWISE_CONV_2D": _DEPTHWISE,
+    "FULLY_CONNECTED": {"FusedActivationFunction": (0, "b"), "WeightsFormat": (1, "b")},
     "MAX_POOL_2D": _POOL,
-    "MEAN": {"KeepDims": _Option(0)},
-    "PACK": {"Axis": _Option(1, "i")},
-    "STRIDED_SLICE": {"EllipsisMask": _Option(2, "i"), "NewAxisMask": _Option(3, "i")},
-}  # fmt: skip
-"""By operator: the options that the kernels need, or on which it depends whether the Edge TPU takes the operator."""
+    "MEAN": {"KeepDims": (0, "b")},
+    "PACK": {"Axis": (1, "i")},
+    "STRIDED_SLICE": {"EllipsisMask": (2, "i"), "NewAxisMask": (3, "i")},
+}
+"""By operator, the options that the kernels need or on which it depends whether the Edge TPU takes the operator: field,
+`struct` format, and what it is where the file does not say, if not 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -292,7 +278,7 @@ def _operator(index: int, table: Table, codes: Sequence[tuple[str, bool, int]], 
         version=version,
         inputs=_indices(table, 1, tensors, -1),
         outputs=_indices(table, 2, tensors, 0),
-        options={option: stated.number(*place) if stated else place.default for option, place in known.items()},
+        options={option: stated.number(*place) if stated else (*place, 0)[2] for option, place in known.items()},
         custom_options=table.data(5),
     )
 
