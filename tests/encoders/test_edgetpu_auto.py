@@ -121,6 +121,17 @@ def test_auto_follows_the_device_in_and_out_of_its_port(control, model, root, da
     assert len(returns) == 3 and returns[0].endswith("; 0 windows before went through the cpu")
 
 
+def test_auto_starts_a_child_only_so_often(control, model, root, data, twin):
+    prefer_edgetpu(model, root)
+    control.write("abort every 1")
+    with auto(model, root, Limits(retry_s=0.0, starts=3)) as encoder:
+        wait_for(lambda: encoder.encode(batch(data[:1])) and control.counts().creations == 3, "three starts", 60)
+        until = time.monotonic() + 3  # longer than two looks for a device take
+        while time.monotonic() < until:
+            assert encoder.encode(batch(data[:9])).codes.tobytes() == twin.codes[:9].tobytes()
+        assert control.counts().creations == 3 and not children()
+
+
 def test_auto_takes_a_device_that_comes_later(control, model, tmp_path, data, twin):
     plug(tmp_path / "later", "1-1.4")
     prefer_edgetpu(model, tmp_path / "later")
