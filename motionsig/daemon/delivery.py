@@ -207,7 +207,6 @@ class Delivery:
             rows += len(other.signatures)
         if self._next != (stream_id, seq):
             sink.begin(stream_id, seq)
-        self._next = None  # not known while it publishes
         sink.publish(concatenate(joined))
         self._next = (stream_id, seq + rows)
         for _ in joined:

@@ -7,6 +7,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import fake_edgetpu
 import pytest
 from broker import make_certificates
 from configurations import EXAMPLE, MQTT, STORE, Write, credential, problems
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from motionsig.config import Config, check_config, differences, known_keys, load_config
 from motionsig.errors import ConfigError
+from motionsig.model_card import load_card
 
 
 def test_a_sink_is_enough(write: Write) -> None:
@@ -74,19 +76,16 @@ def _what(config: Config) -> dict[str, object]:
 
 
 def test_the_check_reads_the_whole_model(write: Write, tmp_path: Path) -> None:
-    from motionsig.encoders import find_model
-
-    model = tmp_path / "model"
-    model.mkdir()
-    for file in find_model("motion64").path.iterdir():
-        if file.is_file():
-            (model / file.name).write_bytes(file.read_bytes())
+    model = fake_edgetpu.fake_model(tmp_path / "model")
     config = load_config(write(STORE + f'[model]\nname = "{model}"'))
     check_config(config)
-    network = model / "encoder_int8.tflite"
-    network.write_bytes(network.read_bytes()[:-1] + b"x")
-    with pytest.raises(ConfigError, match=r"config\.toml: model\.name: .*expected sha256"):
-        check_config(config)
+    for name in ("encoder_int8.tflite", "golden.npz", load_card(model).compiled.file):
+        file = model / name
+        whole = file.read_bytes()
+        file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        with pytest.raises(ConfigError, match=r"config\.toml: model\.name: .*expected sha256"):
+            check_config(config)
+        file.write_bytes(whole)
 
 
 def test_what_differs_is_split_by_what_it_takes(write: Write) -> None:

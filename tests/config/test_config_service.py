@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import fake_edgetpu
 import pytest
 from broker import make_certificates
-from configurations import MQTT, Write
+from configurations import MQTT, STORE, Write
 
 from motionsig.config import check_config, load_config
 from motionsig.errors import ConfigError
+from motionsig.model_card import load_card
 
 
 def refused(path: Path, name: str | None = None) -> tuple[str, ...]:
@@ -63,3 +65,17 @@ def test_what_the_service_may_not_read_is_told(etc: Path, write: Write, tmp_path
     )
     # Whose configuration lies elsewhere runs the daemon as himself.
     assert check_config(load_config(write(MQTT + f'ca = "{tmp_path}/ca.pem"')))
+
+
+def test_a_model_that_the_service_may_not_read_is_told(etc: Path) -> None:
+    path, model = etc / "config.toml", fake_edgetpu.fake_model(etc / "model")
+    path.write_text(f'{STORE}[model]\nname = "{model}"')
+    for file in (model, *model.iterdir()):
+        file.chmod(0o755)
+    assert check_config(load_config(path))
+    for file in model.iterdir():
+        file.chmod(0o600)
+        if file.name in ("card.json", "encoder_int8.tflite", "golden.npz", load_card(model).compiled.file):
+            expected = f"{path}: model.name: {file}: the service cannot read it; sudo chmod a+r {file}"
+            assert refused(path) == (expected,)
+        file.chmod(0o644)

@@ -1,6 +1,5 @@
 """The sink that the daemon opens: the service's folders, the availability message, and an end within its deadline."""
 
-import os
 import time
 
 import pytest
@@ -27,11 +26,14 @@ def opened(tmp_path, monkeypatch):
 def test_a_broker_that_is_away_finds_the_queue_in_the_services_folders_and_delays_no_stop(opened, tmp_path):
     sink = opened(f"mqtt://127.0.0.1:{free_port()}")
     sink.publish(numbered(3))
-    assert os.listdir(tmp_path / "run" / "spool")
+    assert any(file.stat().st_size for file in (tmp_path / "run" / "spool").iterdir() if file.is_file())
     began_s = time.monotonic()
     sink.close()
     assert time.monotonic() - began_s < 4
-    assert any(file.stat().st_size for file in (tmp_path / "state" / "spool").iterdir())
+    # What waited for one broker goes to another.
+    with opened(f"mqtt://localhost:{free_port()}") as other:
+        assert other.counts.recovered == 3
+    assert any(file.stat().st_size for file in (tmp_path / "state" / "spool").iterdir() if file.is_file())
 
 
 def test_the_broker_hears_that_the_device_is_there(opened, tmp_path):

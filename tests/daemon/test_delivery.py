@@ -167,3 +167,32 @@ def test_bridged_ones_are_counted(tmp_path):
     assert made.bridged == 2
     assert 100 < made.signature_bytes < 250
     made.close()
+
+
+def test_what_was_held_goes_out_in_batches_and_keeps_the_loop_for_a_moment_only(tmp_path, monkeypatch):
+    folder = tmp_path / "in the way"
+    folder.write_text("a file where a folder should be")
+    made, encoder = _delivery(f"store:{folder}/s.db")
+    for number in range(300):
+        _publish(made, encoder, numbered(1, number))
+    folder.unlink()
+    folder.mkdir()
+    made._retry_s = 0.0
+    monkeypatch.setattr(delivery, "_PATIENCE_S", 0.0)
+    made.deliver()
+    assert made.totals.pending == 300
+    taken, publish = [], made.sink.publish
+
+    def noted(signatures):
+        taken.append(len(signatures))
+        publish(signatures)
+
+    monkeypatch.setattr(made.sink, "publish", noted)
+    monkeypatch.setattr(delivery, "_PATIENCE_S", 20.0)
+    made.deliver()
+    assert taken == [256, 44]
+    assert made.totals.pending == 0
+    payload_bytes = made.totals.payload_bytes
+    made.close()
+    assert (made.totals.accepted, made.totals.payload_bytes) == (300, payload_bytes)
+    assert payload_bytes > 300 * 64

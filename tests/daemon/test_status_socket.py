@@ -1,5 +1,6 @@
 """The status socket: whose it is, and that it goes on answering."""
 
+import os
 import resource
 import socket
 import time
@@ -33,6 +34,16 @@ def test_it_answers_with_what_was_said_last(first):
     with pytest.raises(TypeError):
         first.publish({"pid": object()})
     assert ask() == {"pid": 2}
+
+
+def test_every_user_of_the_machine_may_ask(path):
+    before = os.umask(0o077)
+    try:
+        listener = StatusSocket(path, {"pid": 1})
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o666
+    listener.close()
 
 
 def test_a_second_daemon_leaves_it_alone(path, first):

@@ -1,10 +1,12 @@
 """Another model while windows come: it takes over between two of them."""
 
 import shutil
+import threading
 from dataclasses import replace
 
 import pytest
 from installing import REQUESTED, Failing, install, wait_opened, windows
+from made import wait_until
 
 from motionsig.daemon import switching
 from motionsig.daemon.switching import RequestedModel, SwitchingEncoder
@@ -24,7 +26,7 @@ def test_an_installed_model_takes_over_at_a_windows_edge(models):
         assert (encoder.windows, encoder.windows_lost, encoder.trial_windows_left) == (
             4,
             0,
-            switching.TRIAL_WINDOWS - 3,
+            500 - 3,
         )
         encoder.look_for_model()
         assert encoder._opening is None
@@ -139,3 +141,45 @@ def test_a_request_for_what_is_not_there_changes_nothing(models):
         assert len(encoder.encode(windows())) == 1
     with pytest.raises(ModelError, match="motion65"):
         SwitchingEncoder(RequestedModel("motion65", "cpu"))
+
+
+def test_a_model_that_takes_too_long_to_open_is_told(models, monkeypatch):
+    monkeypatch.setattr(switching, "_SLOW_S", 0.0)
+    opened, real = threading.Event(), switching.open_encoder
+    with SwitchingEncoder(REQUESTED) as encoder:
+
+        def opens(model, device):
+            opened.wait(20)
+            return real(model, device)
+
+        monkeypatch.setattr(switching, "open_encoder", opens)
+        install(models, 2)
+        encoder.look_for_model()
+        encoder.look_for_model()
+        assert encoder.last_error.startswith("a model has been opening for 0 s; going on with ")
+        opened.set()
+        wait_until(lambda: encoder._opening is None)
+        assert len(encoder.encode(windows())) == 1
+        assert encoder.folder.name == "2-made"
+
+
+def test_a_model_that_an_edge_tpu_does_not_take_may_do_on_another_device(models, monkeypatch):
+    real = switching.open_encoder
+
+    def opens(model, device):
+        if device == "edgetpu":
+            raise ModelError("not compiled")
+        return real(model, device)
+
+    monkeypatch.setattr(switching, "open_encoder", opens)
+    with SwitchingEncoder(REQUESTED) as encoder:
+        folder = install(models, 2)
+        encoder.request(RequestedModel("motion64", "edgetpu"))
+        wait_opened(encoder)
+        assert "rejected: not compiled" in encoder.last_error
+        assert encoder.folder == shipped_models()["motion64"]
+        encoder._retry_s = 0.0
+        encoder.request(REQUESTED)
+        wait_opened(encoder)
+        encoder.encode(windows())
+        assert encoder.folder == folder

@@ -144,3 +144,19 @@ def test_a_trial_survives_another_device_and_orderly_restarts(models, monkeypatc
     with SwitchingEncoder(REQUESTED) as encoder:
         encoder.encode(windows(4))
         assert (encoder.folder, encoder.trial_windows_left) == (folder, None)
+
+
+def test_an_edge_tpu_that_fails_again_and_again_is_the_models_fault(models):
+    with SwitchingEncoder(REQUESTED) as encoder:
+        folder = install(models, 2)
+        wait_opened(encoder)
+        encoder.encode(windows())
+        for _ in range(4):
+            assert encoder.folder == folder
+            failing = Failing(encoder._now.encoder, 0, EncoderError("again"))
+            requested = RequestedModel("motion64", "edgetpu:usb")
+            encoder._now = replace(encoder._now, requested=requested, encoder=failing)
+            made = encoder.encode(windows())
+        assert len(made) == 1
+        assert encoder.folder == shipped_models()["motion64"]
+        assert "rejected: again" in encoder.last_error

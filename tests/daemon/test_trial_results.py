@@ -1,5 +1,6 @@
 """Results of trials, which outlive the process."""
 
+import json
 import shutil
 
 import pytest
@@ -7,6 +8,7 @@ from installing import REQUESTED, install, wait_opened, windows, wrong_golden
 
 from motionsig.daemon import switching
 from motionsig.daemon.switching import SwitchingEncoder
+from motionsig.daemon.trial_results import TrialResults, installation
 from motionsig.encoders import shipped_models
 from motionsig.errors import EncoderError
 
@@ -93,3 +95,20 @@ def test_a_model_that_does_not_open_at_the_start_is_left(models, monkeypatch, er
     monkeypatch.setattr(switching, "open_encoder", real)
     with SwitchingEncoder(REQUESTED) as encoder:
         assert encoder.folder == shipped_models()["motion64"]
+
+
+def test_what_version_0_1_rejected_stays_rejected(models, tmp_path):
+    folder, file = install(models, 2), tmp_path / "verdicts.json"
+    row = {"word": "unfit", "reason": "too slow", "starts": 0}
+    file.write_text(json.dumps({installation(folder): row}))
+    with SwitchingEncoder(REQUESTED, results=file) as encoder:
+        assert encoder.folder == shipped_models()["motion64"]
+
+
+def test_the_newest_results_are_remembered(models, tmp_path):
+    results = TrialResults(tmp_path / "verdicts.json")
+    folders = [models / "motion64" / f"{number}-made" for number in range(33)]
+    for folder in folders:
+        results.reject(folder, "too slow")
+    again = TrialResults(tmp_path / "verdicts.json")
+    assert [again.is_rejected(folder) for folder in folders] == [False] + 32 * [True]
