@@ -14,7 +14,7 @@ import pytest
 import motionsig
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-EXTRACT, LIBRARY, SENSOR, LIVE, READER = re.findall(r"```python\n(.*?)```", README, re.S)
+EXTRACT, LIBRARY, NOTEBOOK, SENSOR, LIVE, READER = re.findall(r"```python\n(.*?)```", README, re.S)
 
 
 def test_the_first_example(capsys):
@@ -32,6 +32,14 @@ def test_the_library_example_stores_once_however_often_it_runs(motion, tmp_path,
         exec(LIBRARY, names)
         assert len(names["likeness"]) == len(motionsig.read_signatures("store:mine.db")) == 22
     assert "signatures=22" in capsys.readouterr().out
+
+
+def test_the_notebook_example_says_what_it_made(capsys):
+    exec(NOTEBOOK, {})
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first.startswith("SignatureBatch(22 signatures from ") and rest == [
+        "['1970-01-01T00:00:00.000000000'] (22, 66)", "(20, 48)",
+    ]  # fmt: skip
 
 
 def test_the_sensor_example_gives_a_first_block(capsys):
