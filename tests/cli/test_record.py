@@ -1,14 +1,12 @@
-"""`motionsig record` and `motionsig sensors` on simulated chips, in real time; sensors/test_process.py has a bus."""
+"""`motionsig record` on a simulated chip, in real time; sensors/test_process.py has a bus."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +14,6 @@ import pytest
 
 from motionsig import open_recording
 from motionsig.cli import main
-from motionsig.cli.sensors import _iio_lines
-from motionsig.conventions import CHANNELS
-from motionsig.sensors import IioSensor
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.calibration.storage import save_calibration
 
@@ -107,28 +102,3 @@ def test_however_it_ends_the_log_is_whole(tmp_path: Path, number: int) -> None:
     assert samples >= 400
     if number != signal.SIGKILL:
         assert said.startswith(f"{samples:,} samples of lsm6dso-simulated-6a")
-
-
-def test_sensors_lists_the_chips_it_knows(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["sensors", "--chips", "--json"]) == 0
-    chips = {chip["name"]: chip for chip in json.loads(capsys.readouterr().out)}
-    assert len(chips) == 18
-    assert chips["lis3dh"]["gyro_ranges_dps"] == []
-    assert main(["sensors", "--chips"]) == 0
-    assert "lsm6dsox    ST LSM6DSOX: 52 to 1666 Hz, 2 to 16 g" in capsys.readouterr().out
-
-
-def test_sensors_without_any_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["sensors", "--json", "--bus", "77"]) == 1
-    (bus,) = json.loads(capsys.readouterr().out)["buses"]
-    assert "expected to open it" in bus["error"]
-
-
-def test_a_sensor_of_the_kernels_is_listed_with_what_it_can_do() -> None:
-    sensor = IioSensor(
-        "bmi160", "bmi160_i2c", ("iio:device0",), CHANNELS, (25, 1600), (2, 16), (), True, True, True, "t"
-    )
-    assert _iio_lines([asdict(sensor)]) == [
-        "iio  bmi160 (bmi160_i2c): 25 to 1600 Hz, 2 to 16 g, buffer",
-        '        open_sensor("iio:bmi160")',
-    ]

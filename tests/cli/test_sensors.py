@@ -1,0 +1,67 @@
+"""`motionsig sensors`: what it lists, and what the chips' own tests say."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from i2c_machine import I2cMachine
+
+from motionsig.cli import main
+from motionsig.cli.sensors import _iio_lines
+from motionsig.conventions import CHANNELS
+from motionsig.sensors import IioSensor
+from motionsig.sensors.clock import SystemClock
+from motionsig.sensors.simulated import SimulatedBus
+from motionsig.sensors.simulated.lsm6dso import Lsm6dso
+from motionsig.sensors.simulated.measuring import Settings
+
+
+class Stuck(Lsm6dso):
+    """An LSM6DSO whose proof masses do not move when its self-test pushes them."""
+
+    def settings(self) -> Settings:
+        return replace(super().settings(), added=0.0)
+
+
+@pytest.mark.parametrize(("model", "code", "said"), [(Lsm6dso, 0, "passed"), (Stuck, 1, "FAILED")])
+def test_a_chip_that_fails_its_own_test_is_a_failure(
+    tmp_path: Path, model: type[Lsm6dso], code: int, said: str
+) -> None:
+    clock = SystemClock()
+    chip = model(clock, lambda serials, times_ns: np.tile([0, 0, 9.8, 0, 0, 0], (len(serials), 1)))
+    with I2cMachine(SimulatedBus([chip], clock=clock), tmp_path) as machine:
+        process = machine.start("-m", "motionsig.cli", "sensors", "--bus", "1", "--self-test")
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (code, "")
+    results = [line for line in out.splitlines() if "self-test" in line]
+    assert len(results) == len(CHANNELS)
+    assert all(f": {said}, " in line for line in results)
+
+
+def test_sensors_lists_the_chips_it_knows(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sensors", "--chips", "--json"]) == 0
+    chips = {chip["name"]: chip for chip in json.loads(capsys.readouterr().out)}
+    assert len(chips) == 18
+    assert chips["lis3dh"]["gyro_ranges_dps"] == []
+    assert main(["sensors", "--chips"]) == 0
+    assert "lsm6dsox    ST LSM6DSOX: 52 to 1666 Hz, 2 to 16 g" in capsys.readouterr().out
+
+
+def test_sensors_without_any_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sensors", "--json", "--bus", "77"]) == 1
+    (bus,) = json.loads(capsys.readouterr().out)["buses"]
+    assert "expected to open it" in bus["error"]
+
+
+def test_a_sensor_of_the_kernels_is_listed_with_what_it_can_do() -> None:
+    sensor = IioSensor(
+        "bmi160", "bmi160_i2c", ("iio:device0",), CHANNELS, (25, 1600), (2, 16), (), True, True, True, "t"
+    )
+    assert _iio_lines([asdict(sensor)]) == [
+        "iio  bmi160 (bmi160_i2c): 25 to 1600 Hz, 2 to 16 g, buffer",
+        '        open_sensor("iio:bmi160")',
+    ]
