@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from motionsig.config.files import why
-from motionsig.config.keys import CREDENTIALS, OWN_KEYS, RENAMED, TABLES, checked_value, shown, sink_key
+from motionsig.config.keys import CREDENTIALS, OWN_KEYS, TABLES, checked_value, shown, sink_key
 from motionsig.errors import InputError, MotionsigError
-from motionsig.options import renamed_options
 
 
 class Draft:
@@ -39,11 +38,6 @@ class Draft:
                 else:
                     self.note(name, f"expected one table, [{name}], got {shown(value)}", file)
                     continue
-                try:
-                    given = renamed_options(given, RENAMED, where=f"{file}:")
-                except InputError as error:
-                    self.problems.append(str(error))
-                    given = {key: one for key, one in given.items() if key not in RENAMED}
                 self.given |= given
                 self.origins |= dict.fromkeys(given, file)
 

@@ -25,9 +25,6 @@ TABLES = ("sensor", "model", "sink", "spool", "status")
 CREDENTIALS = ("password", "key")
 """Options of a sink that are secret: their keys name a credential instead."""
 
-RENAMED: dict[str, str] = {}
-"""Keys of version 0.1 that have another name now: old to new. The old ones go with version 0.2."""
-
 _PLACES = {
     "password": "sink.password_credential",
     "key": "sink.key_credential",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from configurations import MQTT, STORE, Write, problems
 
-from motionsig.config import keys, known_keys, load_config
+from motionsig.config import known_keys
 from motionsig.publishers import SCHEMES
 
 
@@ -105,18 +105,3 @@ def test_what_is_wrong_is_told(write: Write, text: str, said: list[str]) -> None
     assert len(found) == len(said), found
     for line, part in zip(found, said, strict=True):
         assert line.startswith("config.toml: ") and part in line, line
-
-
-def test_the_old_name_of_a_key_is_taken_with_a_warning(
-    write: Write, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setitem(keys.RENAMED, "sensor.rate", "sensor.rate_hz")
-    path = write(STORE + "[sensor]\nrate = 200", left="[sensor]\nrate_hz = 400")
-    config = load_config(path)
-    assert (config.sensor, config.origins["sensor.rate_hz"]) == ({"rate_hz": 200.0}, path)
-    assert f"{path}: option 'sensor.rate' is called 'sensor.rate_hz'" in caplog.text
-    assert load_config(path, name="left").sensor == {"rate_hz": 400.0}
-    (line,) = problems(write(STORE + "[sensor]\nrate = 'x'"))
-    assert line == 'config.toml: sensor.rate_hz: expected a number, got "x"'
-    (line,) = problems(write(STORE + "[sensor]\nrate = 200\nrate_hz = 200"))
-    assert "expected one of the options sensor.rate_hz and sensor.rate (its old name), got both" in line
