@@ -35,8 +35,9 @@ def tree(tmp_path_factory):
         shutil.copy(ROOT / name, tree / name)
     for name in ("__init__", *re.findall(r"\w+", FLOORS)):
         (tree / "motionsig" / f"{name}.py").touch()
-    (tree / "scripts/work.py").touch()
-    (tree / "scripts/try_package").touch()
+    (tree / "tests/chips").mkdir(parents=True)
+    for name in ("scripts/work.py", "scripts/try_package", "tests/chips/__init__.py"):
+        (tree / name).touch()
     (tree / ".venv/bin").symlink_to(Path(sys.prefix) / "bin")
     settings = [(tree / name).read_text() for name in ("setup.cfg", "pyproject.toml")]
     version = f"Python {sys.version.split()[0]}"
