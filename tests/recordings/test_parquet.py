@@ -90,7 +90,7 @@ def test_tables_that_will_not_do(tmp_path: Path, columns: dict[str, Any], messag
 def test_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path, {"time": TIME_S, **CHANNELS})
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingExtraError, match=r"pip install motionsig\[parquet\]"):
+    with pytest.raises(MissingExtraError, match="-m pip install 'pyarrow>="):
         open_recording(path)
 
 
