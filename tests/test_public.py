@@ -10,6 +10,7 @@ import pytest
 
 import motionsig
 from motionsig.errors import InputError
+from motionsig.recordings.csv import READER as CSV
 
 
 def test_every_public_name_can_be_imported_and_is_documented():
@@ -68,16 +69,29 @@ def encoder():
         yield opened
 
 
-def test_everything_public_shows_itself_in_one_line(motion, encoder):
+def test_everything_public_shows_itself_in_one_line(motion, encoder, tmp_path):
     source = Ready(motion(10, 100))
     block = next(iter(source))
     shown = [
-        block, source.info, encoder.card, motionsig.extract(source.data, rate_hz=100),
+        block, source.info, encoder, encoder.card, motionsig.extract(source.data, rate_hz=100),
         motionsig.extract(source.data[:0], rate_hz=100), motionsig.run(source, encoder, lambda made: None),
         motionsig.Resampler(100), motionsig.Windower(length=128, hop=64), motionsig.Quality.BRIDGED,
         motionsig.Windower(length=128, hop=64).push(block), motionsig.Signatures(), encoder.card.spec,
     ]  # fmt: skip
-    for line in map(repr, shown):
+    with motionsig.Recorder(tmp_path / ("a" * 200), rate_hz=100, stream_id=1, device="d" * 100) as recorder:
+        recorder.write(block)
+        shown.append(recorder)
+    np.savez(tmp_path / "b.npz", acc=source.data[:, :3], gyr=source.data[:, 3:], rate_hz=100.0)
+    with (
+        motionsig.open_recording(recorder.path) as recording,
+        motionsig.open_recording(tmp_path / "b.npz") as array,
+        motionsig.open_sink(f"store:{tmp_path}/s.db", device="d") as store,
+        motionsig.open_sink(f"file:{tmp_path}/s.cbor", device="d") as file,
+        motionsig.open_sensor("simulated") as sensor,
+    ):
+        shown += [recording, array, store, file, store.counts, sensor, sensor.info, CSV]
+        lines = [repr(it) for it in shown]
+    for line in lines:
         assert len(line) <= 200 and "\n" not in line and " object at 0x" not in line, line
 
 

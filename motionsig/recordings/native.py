@@ -121,6 +121,9 @@ class Recorder(Closing):
         with contextlib.suppress(OSError):  # a network's file system may not be able to
             sync_folder(self.path.parent)
 
+    def __repr__(self) -> str:
+        return f"Recorder({self.path.name[:64]!r}, {'closed' if self._file.closed else 'open'})"
+
     def write(self, block: SampleBlock) -> None:
         """Take the next samples.
 
@@ -235,6 +238,9 @@ class Recording(Closing):
         per_row = _ROW * (1 if scale else 2) + (_PLAIN.size + _CRC.size) / max(int(self.rate_hz), 1)
         about = max(0, round((path.stat().st_size - self._first_record) / per_row))
         self.info = SourceInfo(path.name, FORMAT, stream_id, about, None if scale is None else tuple(scale), device)
+
+    def __repr__(self) -> str:
+        return f"Recording({self.rate_hz:g} Hz, {self.info!r})"
 
     def __iter__(self) -> Iterator[SampleBlock]:
         """Yield the samples in order, a few seconds at a time."""

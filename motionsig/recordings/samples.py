@@ -45,6 +45,9 @@ class RecordedSource(Closing):
     rate_hz: float
     rows: Callable[[], Iterator[Samples]]
 
+    def __repr__(self) -> str:
+        return f"RecordedSource({self.rate_hz:g} Hz, {self.info!r})"
+
     def __iter__(self) -> Iterator[SampleBlock]:
         return _blocks(self.rows(), self.info.name)
 

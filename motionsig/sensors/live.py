@@ -46,6 +46,11 @@ class LiveSource(Closing):
         self._closed = False
         self._blocks_out: Generator[SampleBlock, None, None] | None = None
 
+    def __repr__(self) -> str:
+        state, counts = "closed" if self._closed else "open", self.counts
+        kind = f"{type(self).__name__}({self.device_id[:64]!r} at {self.rate_hz:g} Hz"
+        return f"{kind}, {state}: {counts.samples} samples, {counts.lost} lost in {counts.gaps} gaps)"
+
     @property
     def true_rate_hz(self) -> float:
         """The rate as measured."""
