@@ -114,3 +114,9 @@ def test_something_wrong_is_exit_code_1(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "file"))
     assert main(["doctor"]) == 1
     assert "wrong  signatures cannot wait in" in capsys.readouterr().out
+
+
+def test_the_model_to_try_is_the_one_that_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    assert main(["doctor", "--model", "no such model"]) == 1
+    assert "got 'no such model'" in capsys.readouterr().out

@@ -4,11 +4,13 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import fake_edgetpu
 import numpy as np
 import pytest
+from broker import Broker
 
 import motionsig
 from motionsig import wire
@@ -88,6 +90,7 @@ def test_several_logs_add_up(log, tmp_path, capsys):
     two = replay(capsys, log, log, "--to", f"store:{tmp_path / 'two'}")
     for name in ("samples", "gaps", "windows", "raw_bytes", "raw_lossless_bytes"):
         assert two[name] == 2 * one[name], name
+    assert two["raw_lossless_share"] == 1
 
 
 def test_speed_1_takes_as_long_as_the_motion_took(motion, tmp_path, capsys):
@@ -127,15 +130,15 @@ def test_what_the_command_imports_is_part_of_its_time(log, tmp_path):
 
         class Slow:
             def find_spec(name, *_):
-                if name == "motionsig.cli.replay":
-                    time.sleep(0.7)
+                if name in ("motionsig.cli.command_line", "motionsig.cli.replay"):
+                    time.sleep(0.4)
 
         sys.meta_path.insert(0, Slow)
         sys.exit(main())
     """
     command = [sys.executable, "-c", textwrap.dedent(slow), "replay", log, "--to", f"file:{tmp_path / 'out'}", "--json"]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert json.loads(ended.stdout.splitlines()[-1])["elapsed_s"] > 0.7
+    assert json.loads(ended.stdout.splitlines()[-1])["elapsed_s"] > 0.8
 
 
 @pytest.mark.parametrize(("kind", "best"), [("motion", PREDICTION), ("the same second again and again", SHUFFLE)])
@@ -173,6 +176,23 @@ def test_a_broker_that_is_not_there_is_said_and_keeps_the_signatures(log, tmp_pa
     shown = capsys.readouterr()
     assert "still waiting in the spool" in shown.err and "Traceback" not in shown.err
     assert "se@c" not in shown.err + shown.out
+
+
+def test_a_replay_waits_for_a_broker_that_stands_still(motion, tmp_path, capsys):
+    """A live sensor would drop what the spool has no space for."""
+    data = np.tile(np.rint(motion(60, 50) / SCALE), (100, 1)).astype(np.float32) * np.array(SCALE, np.float32)
+    path = tmp_path / "log"
+    with Recorder(path, rate_hz=50, stream_id=3, scale=SCALE) as recorder:
+        recorder.write(SampleBlock(np.arange(len(data)) * 20_000_000, data))
+    with Broker(tmp_path / "broker") as broker:
+        broker.stall()
+        goes_on = threading.Timer(3, broker.go_on)
+        goes_on.start()
+        try:
+            url = f"{broker.url}?spool={tmp_path / 'spool'}&max_bytes=65536"
+            assert replay(capsys, path, "--to", url)["payload_bytes"] > 4 * 65536
+        finally:
+            goes_on.join()
 
 
 def test_one_bad_log_does_not_cost_the_others_their_turn(log, tmp_path, capsys):
