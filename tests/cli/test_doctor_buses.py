@@ -81,6 +81,11 @@ def test_a_bus_that_this_user_may_not_use(tmp_path):
     by_none = buses.i2c(tmp_path, lambda path: False)[0]
     assert by_none.mark is Mark.WRONG and "no udev rule" in by_none.found
     assert 'SUBSYSTEM=="i2c-dev", GROUP="i2c", MODE="0660"' in by_none.advice
+    if os.geteuid() == 0:
+        # Nobody should become a member of root's group.
+        os.chown(device, -1, 0)
+        device.chmod(0o660)
+        assert "no udev rule" in buses.i2c(tmp_path, lambda path: False)[0].found
 
 
 def test_sensors_are_asked_for_on_each_bus_that_may_be_used(tmp_path):

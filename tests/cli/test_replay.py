@@ -131,14 +131,14 @@ def test_what_the_command_imports_is_part_of_its_time(log, tmp_path):
         class Slow:
             def find_spec(name, *_):
                 if name in ("motionsig.cli.command_line", "motionsig.cli.replay"):
-                    time.sleep(0.4)
+                    time.sleep(1)
 
         sys.meta_path.insert(0, Slow)
         sys.exit(main())
     """
     command = [sys.executable, "-c", textwrap.dedent(slow), "replay", log, "--to", f"file:{tmp_path / 'out'}", "--json"]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert json.loads(ended.stdout.splitlines()[-1])["elapsed_s"] > 0.8
+    assert json.loads(ended.stdout.splitlines()[-1])["elapsed_s"] > 2
 
 
 @pytest.mark.parametrize(("kind", "best"), [("motion", PREDICTION), ("the same second again and again", SHUFFLE)])
