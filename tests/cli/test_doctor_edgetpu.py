@@ -185,6 +185,17 @@ def test_one_that_may_not_be_used_is_not_opened(libraries, model, tmp_path, monk
     assert control.counts().creations == 0
 
 
+def test_one_that_another_process_uses_is_not_opened(libraries, model, tmp_path, monkeypatch):
+    control = fake_edgetpu.Control(tmp_path / "control", model[1])
+    control.write()
+    for name, value in control.environment(libraries[""] / fake_edgetpu.LIBRARY_NAME).items():
+        monkeypatch.setenv(name, value)
+    used = {"proc/411/comm": "python3\n", "proc/411/fd/3": Path("/dev/bus/usb/002/004")}
+    findings = examine(grow(tmp_path / "root", PI, ON_USB, used), model=str(model[0]))
+    assert [finding.mark for finding in findings] == [Mark.OK] * 3, said(findings)
+    assert control.counts().creations == 0
+
+
 def test_a_rule_for_the_first_id_alone_is_seen_through(tmp_path):
     """The first use turns one id into the other; the node that comes with it may belong to root alone."""
     first = {f"{STICK}/idVendor": "1a6e\n", f"{STICK}/idProduct": "089a\n"}
