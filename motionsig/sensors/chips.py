@@ -7,7 +7,7 @@ banks the number is bank << 8 | register.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import radians
 from typing import Literal
 
@@ -19,7 +19,6 @@ from motionsig.errors import InputError
 
 CLOCK_TOLERANCE = 0.05
 """How far a chip's clock may be off: the most that the data sheets leave open."""
-
 
 SIMULATED_CHIP = "lsm6dso"
 """The chip whose model is shipped: what "simulated" opens."""
@@ -64,14 +63,19 @@ class Range:
     scale: float
 
 
-def accel_range(bits: Bits, counts_per_g: float) -> Range:
-    """Return the range of an accelerometer from its data sheet's sensitivity in counts per g."""
-    return Range(bits, STANDARD_GRAVITY / counts_per_g)
+def accel_ranges(register: int, table: Mapping[float, tuple[int, float]]) -> dict[float, Range]:
+    """Return an accelerometer's ranges; table: g to the bits in `register` and the data sheet's counts per g."""
+    return {g: Range({register: bits}, STANDARD_GRAVITY / counts) for g, (bits, counts) in table.items()}
 
 
-def gyro_range(bits: Bits, counts_per_dps: float) -> Range:
-    """Return the range of a gyroscope from its data sheet's sensitivity in counts per degree per second."""
-    return Range(bits, radians(1) / counts_per_dps)
+def gyro_ranges(register: int, table: Mapping[float, tuple[int, float]]) -> dict[float, Range]:
+    """Return a gyroscope's ranges; table: deg/s to the bits in `register` and the data sheet's counts per deg/s."""
+    return {dps: Range({register: bits}, radians(1) / counts) for dps, (bits, counts) in table.items()}
+
+
+def clear(*registers: int) -> tuple[Set, ...]:
+    """Return the steps that write 0 to each register, in this order."""
+    return tuple(Set(register, 0x00) for register in registers)
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,8 @@ class SelfTest:
 
     before: what the outputs are compared with, if not the chip at rest. on, off: asks for it, ends it; settle_s: how
     long the outputs then need. accel, gyro: least and most change of each axis, in m/s² and rad/s; None where the chip
-    has no such test. With `trim`, the change is divided by what
-    trim(the bytes of trim_registers) says the factory saw, (6,) in m/s² and rad/s, and accel and gyro are ratios.
+    has no such test. With `trim`, the change is divided by what trim(the bytes of trim_registers) says the factory
+    saw, (6,) in m/s² and rad/s, and accel and gyro are ratios.
     """
 
     rate_hz: float
@@ -168,7 +172,7 @@ class Chip:
     temperature_jump: int | None = None
     stamp_s: float | None = None
     self_test: SelfTest | None = None
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     @property
     def capacity(self) -> int:
@@ -203,8 +207,7 @@ def settle(chip: Chip, *, rate_hz: float, accel_range_g: float, gyro_range_dps: 
     accel = _least(chip, "accel_range_g", "g", chip.accel_ranges, accel_range_g)
     gyro = _least(chip, "gyro_range_dps", "deg/s", chip.gyro_ranges, gyro_range_dps) if chip.gyro_ranges else None
     chosen = [chip.rates[rate], chip.accel_ranges[accel].bits]
-    if gyro is not None:
-        chosen.append(chip.gyro_ranges[gyro].bits)
+    chosen += [] if gyro is None else [chip.gyro_ranges[gyro].bits]
     setup, start, flush = (_with(steps, chosen) for steps in (chip.setup, chip.start, chip.flush))
     written = {step.register: (step.value, step.mask) for step in (*setup, *start) if isinstance(step, Set)}
     scales = (chip.accel_ranges[accel].scale, np.nan if gyro is None else chip.gyro_ranges[gyro].scale)
@@ -234,10 +237,8 @@ def _with(steps: tuple[Step, ...], chosen: list[Bits]) -> tuple[Step, ...]:
     """Return the steps with the chosen bits OR-ed into the last write of each register."""
     last = {step.register: at for at, step in enumerate(steps) if isinstance(step, Set)}
     changed = list(steps)
-    for bits in chosen:
-        for register, value in bits.items():
-            if register in last:
-                step = changed[last[register]]
-                assert isinstance(step, Set)
-                changed[last[register]] = Set(register, step.value | value, step.mask)
+    for register, value in (pair for bits in chosen for pair in bits.items()):
+        step = changed[last[register]] if register in last else None
+        if isinstance(step, Set):
+            changed[last[register]] = Set(register, step.value | value, step.mask)
     return tuple(changed)

@@ -8,19 +8,17 @@ from __future__ import annotations
 import numpy as np
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.chips import Bits, Chip, Level, SelfTest, Set, Wait, accel_range
+from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Wait, accel_ranges, clear
 
 _DEVID = 0x00
 _OFSX, _OFSY, _OFSZ = range(0x1E, 0x21)
 _BW_RATE, _POWER_CTL, _INT_ENABLE = range(0x2C, 0x2F)
-_DATA_FORMAT = 0x31
-_DATAX0 = 0x32
+_DATA_FORMAT, _DATAX0 = 0x31, 0x32
 _FIFO_CTL, _FIFO_STATUS = 0x38, 0x39
 
 # The bandwidth is half the rate (BW_RATE). At 400 kHz 800 Hz is the most (I2C); 1600 Hz and up also lose the lowest
 # bit (page 32).
 _CODES = {25.0: 0x8, 50.0: 0x9, 100.0: 0xA, 200.0: 0xB, 400.0: 0xC, 800.0: 0xD}
-_RATES: dict[float, Bits] = {rate_hz: {_BW_RATE: code} for rate_hz, code in _CODES.items()}
 
 _MEASURE, _STANDBY = 0x08, 0x00
 _STREAM, _BYPASS = 0x80, 0x00
@@ -33,21 +31,16 @@ ADXL345 = Chip(
     source="ADXL345 Rev. E",
     addresses=(0x53, 0x1D),
     identity={_DEVID: 0xE5},
-    rates=_RATES,
+    rates={rate_hz: {_BW_RATE: code} for rate_hz, code in _CODES.items()},
     # FULL_RES: 256 LSB/g at any range, right-justified with the sign in front (table 1; DATA_FORMAT).
-    accel_ranges={
-        2.0: accel_range({_DATA_FORMAT: 0x00}, 256),
-        4.0: accel_range({_DATA_FORMAT: 0x01}, 256),
-        8.0: accel_range({_DATA_FORMAT: 0x02}, 256),
-        16.0: accel_range({_DATA_FORMAT: _RANGE_16_G}, 256),
-    },
+    accel_ranges=accel_ranges(
+        _DATA_FORMAT, {2.0: (0x00, 256), 4.0: (0x01, 256), 8.0: (0x02, 256), 16.0: (_RANGE_16_G, 256)}
+    ),
     gyro_ranges={},
     # It has no reset; what follows is written whatever it was.
     reset=(Set(_POWER_CTL, _STANDBY), Set(_FIFO_CTL, _BYPASS)),
     setup=(
-        Set(_OFSX, 0x00),
-        Set(_OFSY, 0x00),
-        Set(_OFSZ, 0x00),
+        *clear(_OFSX, _OFSY, _OFSZ),
         Set(_BW_RATE, 0x00, 0x1F),
         Set(_INT_ENABLE, 0x00),
         Set(_DATA_FORMAT, _FULL_RES),

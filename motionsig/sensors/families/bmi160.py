@@ -9,24 +9,19 @@ from __future__ import annotations
 import numpy as np
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.chips import Bits, Chip, Level, SelfTest, Set, Until, Wait, accel_range, gyro_range
+from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Until, Wait, accel_ranges, gyro_ranges
 
-_CHIP_ID = 0x00
-_PMU_STATUS = 0x03
-_STATUS = 0x1B
-_FIFO_LENGTH = 0x22
-_FIFO_DATA = 0x24
+_CHIP_ID, _PMU_STATUS, _STATUS = 0x00, 0x03, 0x1B
+_FIFO_LENGTH, _FIFO_DATA = 0x22, 0x24
 _ACC_CONF, _ACC_RANGE, _GYR_CONF, _GYR_RANGE = range(0x40, 0x44)
 _FIFO_DOWNS, _FIFO_CONFIG0, _FIFO_CONFIG1 = range(0x45, 0x48)
-_SELF_TEST = 0x6D
-_CMD = 0x7E
+_SELF_TEST, _CMD = 0x6D, 0x7E
 
 # Commands (section 2.11, CMD; bmi160_defs.h); CMD reads as 0.
 _ACC_NORMAL, _GYR_NORMAL, _FIFO_FLUSH, _SOFT_RESET = 0x11, 0x15, 0xB0, 0xB6
 
 # acc_odr and gyr_odr in bits 3:0, both sensors from 25 Hz on (ACC_CONF, GYR_CONF; bmi160_core.c).
 _CODES = {25.0: 6, 50.0: 7, 100.0: 8, 200.0: 9, 400.0: 10, 800.0: 11, 1600.0: 12}
-_RATES: dict[float, Bits] = {rate_hz: {_ACC_CONF: code, _GYR_CONF: code} for rate_hz, code in _CODES.items()}
 
 BMI160 = Chip(
     name="bmi160",
@@ -34,21 +29,15 @@ BMI160 = Chip(
     source="BST-BMI160-DS000-07",
     addresses=(0x68, 0x69),
     identity={_CHIP_ID: 0xD1},
-    rates=_RATES,
+    rates={rate_hz: {_ACC_CONF: code, _GYR_CONF: code} for rate_hz, code in _CODES.items()},
     # 16384 to 2048 LSB/g, 16.4 to 262.4 LSB/dps (electrical specification; ACC_RANGE, GYR_RANGE).
-    accel_ranges={
-        2.0: accel_range({_ACC_RANGE: 0x03}, 16384),
-        4.0: accel_range({_ACC_RANGE: 0x05}, 8192),
-        8.0: accel_range({_ACC_RANGE: 0x08}, 4096),
-        16.0: accel_range({_ACC_RANGE: 0x0C}, 2048),
-    },
-    gyro_ranges={
-        125.0: gyro_range({_GYR_RANGE: 0x04}, 262.4),
-        250.0: gyro_range({_GYR_RANGE: 0x03}, 131.2),
-        500.0: gyro_range({_GYR_RANGE: 0x02}, 65.6),
-        1000.0: gyro_range({_GYR_RANGE: 0x01}, 32.8),
-        2000.0: gyro_range({_GYR_RANGE: 0x00}, 16.4),
-    },
+    accel_ranges=accel_ranges(
+        _ACC_RANGE, {2.0: (0x03, 16384), 4.0: (0x05, 8192), 8.0: (0x08, 4096), 16.0: (0x0C, 2048)}
+    ),
+    gyro_ranges=gyro_ranges(
+        _GYR_RANGE,
+        {125.0: (0x04, 262.4), 250.0: (0x03, 131.2), 500.0: (0x02, 65.6), 1000.0: (0x01, 32.8), 2000.0: (0x00, 16.4)},
+    ),
     reset=(Set(_CMD, _SOFT_RESET, 0), Wait(0.002)),
     setup=(
         # The accelerometer first: as long as all is suspended, writes need 450 us between them (interface

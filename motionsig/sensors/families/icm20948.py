@@ -8,29 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Until, Wait, accel_range, gyro_range
+from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Until, Wait, accel_ranges, gyro_ranges
 from motionsig.sensors.families.mpu6000 import divided_rates, trim_6500
 
-USER_CTRL = 0x003
-LP_CONFIG = 0x005
-PWR_MGMT_1 = 0x006
-PWR_MGMT_2 = 0x007
-FIFO_EN_1 = 0x066
-FIFO_EN_2 = 0x067
-FIFO_RST = 0x068
-FIFO_MODE = 0x069
-FIFO_COUNTH = 0x070
-FIFO_R_W = 0x072
-SELF_TEST_X_GYRO = 0x102
-SELF_TEST_X_ACCEL = 0x10E
-GYRO_SMPLRT_DIV = 0x200
-GYRO_CONFIG_1 = 0x201
-GYRO_CONFIG_2 = 0x202
-ODR_ALIGN_EN = 0x209
-ACCEL_SMPLRT_DIV_1 = 0x210
-ACCEL_SMPLRT_DIV_2 = 0x211
-ACCEL_CONFIG = 0x214
-ACCEL_CONFIG_2 = 0x215
+USER_CTRL, LP_CONFIG, PWR_MGMT_1, PWR_MGMT_2 = 0x003, 0x005, 0x006, 0x007
+FIFO_EN_1, FIFO_EN_2, FIFO_RST, FIFO_MODE = range(0x066, 0x06A)
+FIFO_COUNTH, FIFO_R_W = 0x070, 0x072
+SELF_TEST_X_GYRO, SELF_TEST_X_ACCEL = 0x102, 0x10E
+GYRO_SMPLRT_DIV, GYRO_CONFIG_1, GYRO_CONFIG_2, ODR_ALIGN_EN = 0x200, 0x201, 0x202, 0x209
+ACCEL_SMPLRT_DIV_1, ACCEL_SMPLRT_DIV_2, ACCEL_CONFIG, ACCEL_CONFIG_2 = 0x210, 0x211, 0x214, 0x215
 
 DIVIDERS = (0, 1, 2, 3, 4, 8, 9, 21, 44, 89)
 """1125 Hz / (1 + divider), the same for both sensors (DS-000189 sec. 10.1, 10.11, 10.12): rates down to 12.5 Hz."""
@@ -69,11 +55,10 @@ CHIPS = (
             },
         ),
         # DS-000189 sec. 3.1 and 3.2.
-        accel_ranges={g: accel_range({ACCEL_CONFIG: code << 1}, 32768 / g) for code, g in enumerate((2, 4, 8, 16))},
-        gyro_ranges={
-            dps: gyro_range({GYRO_CONFIG_1: code << 1}, counts)
-            for code, (dps, counts) in enumerate(((250, 131), (500, 65.5), (1000, 32.8), (2000, 16.4)))
-        },
+        accel_ranges=accel_ranges(ACCEL_CONFIG, {g: (code << 1, 32768 / g) for code, g in enumerate((2, 4, 8, 16))}),
+        gyro_ranges=gyro_ranges(
+            GYRO_CONFIG_1, {250: (0 << 1, 131), 500: (1 << 1, 65.5), 1000: (2 << 1, 32.8), 2000: (3 << 1, 16.4)}
+        ),
         # Registers answer 11 ms after power-up, at most 100 (DS-000189 sec. 3).
         reset=(Set(PWR_MGMT_1, 0x80, 0), Wait(0.01), Until(PWR_MGMT_1, 0x80, 0, 0.2)),
         setup=(

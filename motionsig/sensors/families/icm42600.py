@@ -7,34 +7,21 @@ All that is written lies in bank 0.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Until, Wait, accel_range, gyro_range
+from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Until, Wait, accel_ranges, gyro_ranges
 from motionsig.sensors.families.mpu6000 import trim_6500
 
-DEVICE_CONFIG = 0x11
-FIFO_CONFIG = 0x16
-INT_STATUS = 0x2D
-FIFO_COUNTH = 0x2E
-FIFO_DATA = 0x30
-SIGNAL_PATH_RESET = 0x4B
-INTF_CONFIG0 = 0x4C
-INTF_CONFIG1 = 0x4D
-PWR_MGMT0 = 0x4E
-GYRO_CONFIG0 = 0x4F
-ACCEL_CONFIG0 = 0x50
-GYRO_CONFIG1 = 0x51
-GYRO_ACCEL_CONFIG0 = 0x52
-ACCEL_CONFIG1 = 0x53
-TMST_CONFIG = 0x54
-FIFO_CONFIG1 = 0x5F
-SELF_TEST_CONFIG = 0x70
-WHO_AM_I = 0x75
-XG_ST_DATA = 0x15F
-XA_ST_DATA = 0x23B
+DEVICE_CONFIG, FIFO_CONFIG = 0x11, 0x16
+INT_STATUS, FIFO_COUNTH, FIFO_DATA = 0x2D, 0x2E, 0x30
+SIGNAL_PATH_RESET, INTF_CONFIG0, INTF_CONFIG1 = range(0x4B, 0x4E)
+PWR_MGMT0, GYRO_CONFIG0, ACCEL_CONFIG0, GYRO_CONFIG1, GYRO_ACCEL_CONFIG0, ACCEL_CONFIG1, TMST_CONFIG = range(0x4E, 0x55)
+FIFO_CONFIG1, SELF_TEST_CONFIG, WHO_AM_I = 0x5F, 0x70, 0x75
+XG_ST_DATA, XA_ST_DATA = 0x15F, 0x23B
 
-FIFO_FLUSH = 0x02
-FIFO_FULL = 0x02
+FIFO_FLUSH = FIFO_FULL = 0x02
 
 _RATE_CODES = {1000: 6, 500: 15, 200: 7, 100: 8, 50: 9, 25: 10, 12.5: 11}
 """Hz to GYRO_ODR and ACCEL_ODR in low-noise mode (DS-000347, registers 4Fh and 50h; enum inv_icm42600_odr)."""
@@ -56,96 +43,83 @@ _RESTART = (
     Until(INT_STATUS, FIFO_FULL, 0, 0.01),
 )
 
+_GYRO_COUNTS = {2000: 16.4, 1000: 32.8, 500: 65.5, 250: 131, 125: 262, 62.5: 524.3, 31.25: 1048.6, 15.625: 2097.2}
+"""Full scale in deg/s, and counts per deg/s there, in the order of GYRO_FS_SEL."""
 
-def _chip(name: str, title: str, source: str, who_am_i: int, *, stamp_s: float, notes: tuple[str, ...] = ()) -> Chip:
-    return Chip(
-        name=name,
-        title=title,
-        source=source,
-        addresses=(0x68, 0x69),
-        identity={WHO_AM_I: who_am_i},
-        bank=(0x76, 0),
-        rates={rate: {GYRO_CONFIG0: code, ACCEL_CONFIG0: code} for rate, code in _RATE_CODES.items()},
-        # DS-000347 sec. 3.1 and 3.2.
-        accel_ranges={g: accel_range({ACCEL_CONFIG0: code << 5}, 32768 / g) for code, g in enumerate((16, 8, 4, 2))},
-        gyro_ranges={
-            dps: gyro_range({GYRO_CONFIG0: code << 5}, counts)
-            for code, (dps, counts) in enumerate(
-                (
-                    (2000, 16.4),
-                    (1000, 32.8),
-                    (500, 65.5),
-                    (250, 131),
-                    (125, 262),
-                    (62.5, 524.3),
-                    (31.25, 1048.6),
-                    (15.625, 2097.2),
-                )
-            )
-        },
-        # Effective after 1 ms (DS-000347, register 11h).
-        reset=(Set(DEVICE_CONFIG, 0x01, 0), Wait(0.002), Until(DEVICE_CONFIG, 0x01, 0, 0.1)),
-        setup=(
-            # No SPI; data and count with the high byte first, the count in bytes; a sensor without a new sample gives
-            # the invalid code.
-            Set(INTF_CONFIG0, 0x32, 0xF3),
-            # Bits 7:6, reserved, from 2 to 1: else the gyroscope stands still for 1 to 2 ms whenever the rate passes
-            # 100 deg/s (ArduPilot pull request 25332). The rest as after reset: the PLL when it is ready.
-            Set(INTF_CONFIG1, 0x51, 0xCF),
-            Set(GYRO_CONFIG0, 0x00, 0xEF),
-            Set(ACCEL_CONFIG0, 0x00, 0xEF),
-            # Filters of the third order, half the rate wide (DS-000347, registers 51h to 53h).
-            Set(GYRO_CONFIG1, 0x1A, 0xEF),
-            Set(GYRO_ACCEL_CONFIG0, 0x00),
-            Set(ACCEL_CONFIG1, 0x15, 0x1E),
-            # Time in steps of 16 us, whose 16 bits last for a second and not for 66 ms; no FSYNC in its place.
-            Set(TMST_CONFIG, 0x29, 0x1F),
-            Set(SELF_TEST_CONFIG, 0x00, 0x7F),
-            # Both in low-noise mode; nothing may be written for 200 us, the gyroscope is settled after 30 ms and must
-            # stay on for 45 (DS-000347, register 4Eh). The kernel waits 60 ms.
-            Set(PWR_MGMT0, 0x0F, 0x3F),
-            Wait(0.045),
-        ),
-        start=_RESTART,
-        flush=_RESTART,
-        # FIFO_FULL_INT lies in front of the count.
-        level=Level(INT_STATUS, 3, (1, 2), "big", 0xFFFF, 1, full=((0, FIFO_FULL),)),
-        fifo_register=FIFO_DATA,
-        fifo_bytes=2048,
-        record=np.dtype([("header", "u1"), ("acc", ">i2", 3), ("gyr", ">i2", 3), ("temp", "i1"), ("stamp", ">u2")]),
-        # Both sensors, 16 bits, a sample's time (DS-000347 sec. 6.2). Bits 1:0, a new rate, may be set in the first.
-        marks=(("header", 0xFC, 0x68),),
-        # inv_icm42600.h, INV_ICM42600_DATA_INVALID.
-        invalid=-32768,
-        # 2.07 counts per degree (DS-000347 sec. 4.13).
-        temperature_jump=5,
-        stamp_s=stamp_s,
-        self_test=SelfTest(
-            # Icm426xxSelfTest.c: 1 kHz, ±250 deg/s, ±4 g; 200 ms for the gyroscope, 25 for the accelerometer; above
-            # half of what the factory saw, the accelerometer below one and a half.
-            rate_hz=1000,
-            accel_range_g=4,
-            gyro_range_dps=250,
-            on=(Set(SELF_TEST_CONFIG, 0x7F, 0x7F),),
-            off=(Set(SELF_TEST_CONFIG, 0x00, 0x7F),),
-            settle_s=0.2,
-            accel=(0.5, 1.5),
-            gyro=(0.5, np.inf),
-            trim_registers=(*range(XA_ST_DATA, XA_ST_DATA + 3), *range(XG_ST_DATA, XG_ST_DATA + 3)),
-            trim=trim_6500,
-        ),
-        notes=notes,
-    )
-
-
-CHIPS = (
-    _chip("icm42605", "TDK InvenSense ICM-42605", "DS-000292 rev. 1.7", 0x42, stamp_s=16e-6),
-    _chip(
-        "icm42688p",
-        "TDK InvenSense ICM-42688-P",
-        "DS-000347 rev. 1.6",
-        0x47,
-        # Its PLL runs at 19.2 instead of 20.48 MHz (DS-000347 sec. 12.7; Icm426xxDriver_HL.h, PLL_SCALE_FACTOR_Q24).
-        stamp_s=16e-6 * 32 / 30,
+ICM42605 = Chip(
+    name="icm42605",
+    title="TDK InvenSense ICM-42605",
+    source="DS-000292 rev. 1.7",
+    addresses=(0x68, 0x69),
+    identity={WHO_AM_I: 0x42},
+    bank=(0x76, 0),
+    rates={rate: {GYRO_CONFIG0: code, ACCEL_CONFIG0: code} for rate, code in _RATE_CODES.items()},
+    # DS-000347 sec. 3.1 and 3.2.
+    accel_ranges=accel_ranges(ACCEL_CONFIG0, {g: (code << 5, 32768 / g) for code, g in enumerate((16, 8, 4, 2))}),
+    gyro_ranges=gyro_ranges(
+        GYRO_CONFIG0, {dps: (code << 5, counts) for code, (dps, counts) in enumerate(_GYRO_COUNTS.items())}
+    ),
+    # Effective after 1 ms (DS-000347, register 11h).
+    reset=(Set(DEVICE_CONFIG, 0x01, 0), Wait(0.002), Until(DEVICE_CONFIG, 0x01, 0, 0.1)),
+    setup=(
+        # No SPI; data and count with the high byte first, the count in bytes; a sensor without a new sample gives
+        # the invalid code.
+        Set(INTF_CONFIG0, 0x32, 0xF3),
+        # Bits 7:6, reserved, from 2 to 1: else the gyroscope stands still for 1 to 2 ms whenever the rate passes
+        # 100 deg/s (ArduPilot pull request 25332). The rest as after reset: the PLL when it is ready.
+        Set(INTF_CONFIG1, 0x51, 0xCF),
+        Set(GYRO_CONFIG0, 0x00, 0xEF),
+        Set(ACCEL_CONFIG0, 0x00, 0xEF),
+        # Filters of the third order, half the rate wide (DS-000347, registers 51h to 53h).
+        Set(GYRO_CONFIG1, 0x1A, 0xEF),
+        Set(GYRO_ACCEL_CONFIG0, 0x00),
+        Set(ACCEL_CONFIG1, 0x15, 0x1E),
+        # Time in steps of 16 us, whose 16 bits last for a second and not for 66 ms; no FSYNC in its place.
+        Set(TMST_CONFIG, 0x29, 0x1F),
+        Set(SELF_TEST_CONFIG, 0x00, 0x7F),
+        # Both in low-noise mode; nothing may be written for 200 us, the gyroscope is settled after 30 ms and must
+        # stay on for 45 (DS-000347, register 4Eh). The kernel waits 60 ms.
+        Set(PWR_MGMT0, 0x0F, 0x3F),
+        Wait(0.045),
+    ),
+    start=_RESTART,
+    flush=_RESTART,
+    # FIFO_FULL_INT lies in front of the count.
+    level=Level(INT_STATUS, 3, (1, 2), "big", 0xFFFF, 1, full=((0, FIFO_FULL),)),
+    fifo_register=FIFO_DATA,
+    fifo_bytes=2048,
+    record=np.dtype([("header", "u1"), ("acc", ">i2", 3), ("gyr", ">i2", 3), ("temp", "i1"), ("stamp", ">u2")]),
+    # Both sensors, 16 bits, a sample's time (DS-000347 sec. 6.2). Bits 1:0, a new rate, may be set in the first.
+    marks=(("header", 0xFC, 0x68),),
+    # inv_icm42600.h, INV_ICM42600_DATA_INVALID.
+    invalid=-32768,
+    # 2.07 counts per degree (DS-000347 sec. 4.13).
+    temperature_jump=5,
+    stamp_s=16e-6,
+    self_test=SelfTest(
+        # Icm426xxSelfTest.c: 1 kHz, ±250 deg/s, ±4 g; 200 ms for the gyroscope, 25 for the accelerometer; above
+        # half of what the factory saw, the accelerometer below one and a half.
+        rate_hz=1000,
+        accel_range_g=4,
+        gyro_range_dps=250,
+        on=(Set(SELF_TEST_CONFIG, 0x7F, 0x7F),),
+        off=(Set(SELF_TEST_CONFIG, 0x00, 0x7F),),
+        settle_s=0.2,
+        accel=(0.5, 1.5),
+        gyro=(0.5, np.inf),
+        trim_registers=(*range(XA_ST_DATA, XA_ST_DATA + 3), *range(XG_ST_DATA, XG_ST_DATA + 3)),
+        trim=trim_6500,
     ),
 )
+
+ICM42688P = replace(
+    ICM42605,
+    name="icm42688p",
+    title="TDK InvenSense ICM-42688-P",
+    source="DS-000347 rev. 1.6",
+    identity={WHO_AM_I: 0x47},
+    # Its PLL runs at 19.2 instead of 20.48 MHz (DS-000347 sec. 12.7; Icm426xxDriver_HL.h, PLL_SCALE_FACTOR_Q24).
+    stamp_s=16e-6 * 32 / 30,
+)
+
+CHIPS = (ICM42605, ICM42688P)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.chips import Bits, Chip, Level, SelfTest, Set, Until, Wait, accel_range
+from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Until, Wait, accel_ranges, clear
 
 # Bit 7 of the subaddress (I2C operation).
 _ON = 0x80
@@ -23,13 +23,12 @@ _FIFO_CTRL_REG, _FIFO_SRC_REG = _ON | 0x2E, _ON | 0x2F
 # ODR in bits 7:4 (CTRL_REG1). The bandwidth in 12 bits is a ninth of the rate, and the first seven periods are not good
 # yet (section 3.2.1, table 11): slower rates would take long to start, and 50 Hz would end at 6 Hz.
 _CODES = {100.0: 5, 200.0: 6, 400.0: 7, 1344.0: 9}
-_RATES: dict[float, Bits] = {rate_hz: {_CTRL_REG1: code << 4} for rate_hz, code in _CODES.items()}
 
 _BLOCK, _HIGH_RESOLUTION, _RANGE_4_G, _SELF_TEST = 0x80, 0x08, 0x10, 0x02
 _BYPASS, _STREAM = 0x00, 0x80
 
 # 12 bits in the upper bits of 16: sixteen counts to the data sheet's one.
-_STEP = 16
+_PER_G = 16 * 1000
 
 LIS3DH = Chip(
     name="lis3dh",
@@ -37,14 +36,12 @@ LIS3DH = Chip(
     source="DocID17530 Rev 2, AN3308",
     addresses=(0x18, 0x19),
     identity={_WHO_AM_I: 0x33},
-    rates=_RATES,
+    rates={rate_hz: {_CTRL_REG1: code << 4} for rate_hz, code in _CODES.items()},
     # FS in bits 5:4; 1, 2, 4 and, out of line, 12 mg (table 4; st_accel_core.c).
-    accel_ranges={
-        2.0: accel_range({_CTRL_REG4: 0 << 4}, _STEP * 1000),
-        4.0: accel_range({_CTRL_REG4: 1 << 4}, _STEP * 1000 / 2),
-        8.0: accel_range({_CTRL_REG4: 2 << 4}, _STEP * 1000 / 4),
-        16.0: accel_range({_CTRL_REG4: 3 << 4}, _STEP * 1000 / 12),
-    },
+    accel_ranges=accel_ranges(
+        _CTRL_REG4,
+        {2.0: (0 << 4, _PER_G), 4.0: (1 << 4, _PER_G / 2), 8.0: (2 << 4, _PER_G / 4), 16.0: (3 << 4, _PER_G / 12)},
+    ),
     gyro_ranges={},
     # It has no reset: power down, and load the trimming anew, which takes 5 ms (CTRL_REG5; AN3308).
     reset=(
@@ -55,10 +52,8 @@ LIS3DH = Chip(
         Until(_CTRL_REG5, 0x80, 0x00, 0.05),
     ),
     setup=(
-        Set(_TEMP_CFG_REG, 0x00),
         # No high-pass filter, no interrupts.
-        Set(_CTRL_REG2, 0x00),
-        Set(_CTRL_REG3, 0x00),
+        *clear(_TEMP_CFG_REG, _CTRL_REG2, _CTRL_REG3),
         Set(_CTRL_REG4, _BLOCK | _HIGH_RESOLUTION),
         Set(_CTRL_REG6, 0x00),
         # All axes, not in low power.
@@ -70,8 +65,7 @@ LIS3DH = Chip(
     # itself.
     start=(Set(_FIFO_CTRL_REG, _BYPASS), Set(_CTRL_REG5, 0x40, 0x7F), Set(_FIFO_CTRL_REG, _STREAM)),
     flush=(Set(_FIFO_CTRL_REG, _BYPASS), Set(_FIFO_CTRL_REG, _STREAM)),
-    # FSS counts to 31; with the 32nd sample OVRN_FIFO is set, and the next one overwrites (FIFO_SRC_REG;
-    # AN3308).
+    # FSS counts to 31; with the 32nd sample OVRN_FIFO is set, and the next one overwrites (FIFO_SRC_REG; AN3308).
     level=Level(register=_FIFO_SRC_REG, size=1, count=(0, 1), order="little", mask=0x1F, unit=6, full=((0, 0x40),)),
     # Reading on from 0x2D goes back to 0x28 (AN3308).
     fifo_register=_OUT_X_L,

@@ -11,78 +11,48 @@ order in the FIFO).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import radians
 
 import numpy as np
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.chips import Bits, Chip, Level, SelfTest, Set, Step, Until, Wait, accel_range, gyro_range
+from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Step, Until, Wait, accel_ranges, clear, gyro_ranges
 
-_FUNC_CFG_ACCESS = 0x01
 _FIFO_CTRL1, _FIFO_CTRL2, _FIFO_CTRL3, _FIFO_CTRL4, _FIFO_CTRL5 = range(0x06, 0x0B)
-_WHO_AM_I = 0x0F
-(_CTRL1_XL, _CTRL2_G, _CTRL3_C, _CTRL4_C, _CTRL5_C, _CTRL6_C, _CTRL7_G, _CTRL8_XL, _CTRL9_XL, _CTRL10_C) = range(
-    0x10, 0x1A
-)
-_FIFO_STATUS1 = 0x3A
-_FIFO_DATA_OUT_L = 0x3E
-
-# 1st data set gyroscope, 2nd accelerometer (data sheets, FIFO reading procedure; st_lsm6dsx_buffer.c).
-_RECORD = np.dtype([("gyr", "<i2", (3,)), ("acc", "<i2", (3,))])
+_FUNC_CFG_ACCESS, _WHO_AM_I = 0x01, 0x0F
+_CTRL1_XL, _CTRL2_G, _CTRL3_C, _CTRL4_C, _CTRL5_C = range(0x10, 0x15)
+_CTRL6_C, _CTRL7_G, _CTRL8_XL, _CTRL9_XL, _CTRL10_C = range(0x15, 0x1A)
+_FIFO_STATUS1, _FIFO_DATA_OUT_L = 0x3A, 0x3E
 
 # ODR_XL and ODR_G in the upper four bits, ODR_FIFO in bits 6:3 (CTRL1_XL, CTRL2_G, FIFO_CTRL5). The FIFO's rate may
 # not be above the sensors' (data sheets, section 5.5). At 6 words of 2 bytes 3330 Hz would not pass at 400 kHz. At
 # 12.5 and 26 Hz the accelerometer would settle later than the gyroscope.
 _CODES = {52.0: 3, 104.0: 4, 208.0: 5, 416.0: 6, 833.0: 7, 1660.0: 8}
-_RATES: dict[float, Bits] = {
+_RATES = {
     rate_hz: {_CTRL1_XL: code << 4, _CTRL2_G: code << 4, _FIFO_CTRL5: code << 3} for rate_hz, code in _CODES.items()
 }
 
 # FS_XL in bits 3:2, 0.061, 0.122, 0.244, 0.488 mg; FS_G in bits 3:2 and FS_125 in bit 1, 4.375, 8.75, 17.5, 35,
 # 70 mdps (data sheets, mechanical characteristics; st_lsm6dsx_core.c, fs_table).
-ACCEL_RANGES = {
-    2.0: accel_range({_CTRL1_XL: 0 << 2}, 1000 / 0.061),
-    4.0: accel_range({_CTRL1_XL: 2 << 2}, 1000 / 0.122),
-    8.0: accel_range({_CTRL1_XL: 3 << 2}, 1000 / 0.244),
-    16.0: accel_range({_CTRL1_XL: 1 << 2}, 1000 / 0.488),
-}
-GYRO_RANGES = {
-    125.0: gyro_range({_CTRL2_G: 1 << 1}, 1000 / 4.375),
-    250.0: gyro_range({_CTRL2_G: 0 << 2}, 1000 / 8.75),
-    500.0: gyro_range({_CTRL2_G: 1 << 2}, 1000 / 17.5),
-    1000.0: gyro_range({_CTRL2_G: 2 << 2}, 1000 / 35),
-    2000.0: gyro_range({_CTRL2_G: 3 << 2}, 1000 / 70),
-}
+ACCEL_RANGES = accel_ranges(
+    _CTRL1_XL,
+    {2.0: (0 << 2, 1e3 / 0.061), 4.0: (2 << 2, 1e3 / 0.122), 8.0: (3 << 2, 1e3 / 0.244), 16.0: (1 << 2, 1e3 / 0.488)},
+)
+_FS_G = {125.0: (1 << 1, 4.375), 250.0: (0, 8.75), 500.0: (1 << 2, 17.5), 1000.0: (2 << 2, 35), 2000.0: (3 << 2, 70)}
+GYRO_RANGES = gyro_ranges(_CTRL2_G, {dps: (bits, 1000 / mdps) for dps, (bits, mdps) in _FS_G.items()})
 
 # Out of the bank of the embedded functions first, in which CTRL3_C is something else. SW_RESET clears itself (AN4650,
 # AN5130).
-_RESET: tuple[Step, ...] = (
-    Set(_FUNC_CFG_ACCESS, 0x00),
-    Set(_CTRL3_C, 0x05, 0),
-    Wait(0.002),
-    Until(_CTRL3_C, 0x01, 0x00, 0.05),
-)
+RESET = (Set(_FUNC_CFG_ACCESS, 0x00), Set(_CTRL3_C, 0x05, 0), Wait(0.002), Until(_CTRL3_C, 0x01, 0x00, 0.05))
 
 _BYPASS = Set(_FIFO_CTRL5, 0x00)
 # Continuous mode: the oldest words are overwritten (data sheets, section 5.5).
 _CONTINUOUS = Set(_FIFO_CTRL5, 0x06)
 
-_START: tuple[Step, ...] = (
-    _BYPASS,
-    Set(_FIFO_CTRL1, 0x00),
-    Set(_FIFO_CTRL2, 0x00),
-    # Both data sets without decimation; no third, no fourth.
-    Set(_FIFO_CTRL3, 0x09),
-    Set(_FIFO_CTRL4, 0x00),
-    _CONTINUOUS,
-)
-
-# Bypass empties the FIFO, and the pattern begins anew (AN4650, AN5130, bypass mode).
-_FLUSH: tuple[Step, ...] = (_BYPASS, _CONTINUOUS)
-
 # 90 to 1700 mg at any full scale; 150 to 700 dps at 2000 dps. Limits and waits as in ST's X-CUBE-MEMS1,
 # Projects/Multi/Examples/IKS01A1/LSM6DS3_SelfTest. At 4 g, so that gravity beneath the most of it does not clip.
-_SELF_TEST = SelfTest(
+SELF_TEST = SelfTest(
     rate_hz=208.0,
     accel_range_g=4.0,
     gyro_range_dps=2000.0,
@@ -94,37 +64,16 @@ _SELF_TEST = SelfTest(
 )
 
 
-def _level(mask: int) -> Level:
-    """Return FIFO_STATUS1 to 4 with DIFF_FIFO of so many bits, in 16-bit words (data sheets, FIFO_STATUS2).
-
-    FIFO_FULL says that the next sample fills it; it is taken for lost because DIFF_FIFO may then wrap to 0.
-    """
-    return Level(
-        register=_FIFO_STATUS1,
-        size=4,
-        count=(0, 2),
-        order="little",
-        mask=mask,
-        unit=2,
-        full=((1, 0x40), (1, 0x20)),
-        broken=((2, 0xFF), (3, 0x03)),
-    )
-
-
 def _setup(*last: Set) -> tuple[Step, ...]:
     """Return what both chips share, with `last` before the sensors are switched on."""
     return (
         # BDU, IF_INC; BOOT and SW_RESET clear themselves.
         Set(_CTRL3_C, 0x44, 0x7E),
-        Set(_CTRL4_C, 0x00),
-        Set(_CTRL5_C, 0x00),
+        *clear(_CTRL4_C, _CTRL5_C),
         # High-performance modes, no high-pass filters.
-        Set(_CTRL6_C, 0x00),
-        Set(_CTRL7_G, 0x00),
-        Set(_CTRL8_XL, 0x00),
+        *clear(_CTRL6_C, _CTRL7_G, _CTRL8_XL),
         *last,
-        Set(_CTRL1_XL, 0x00),
-        Set(_CTRL2_G, 0x00),
+        *clear(_CTRL1_XL, _CTRL2_G),
         # The gyroscope from power-down (AN4650, AN5130, turn-on time).
         Wait(0.08),
     )
@@ -141,46 +90,50 @@ LSM6DS3 = Chip(
     rates=_RATES,
     accel_ranges=ACCEL_RANGES,
     gyro_ranges=GYRO_RANGES,
-    reset=_RESET,
+    reset=RESET,
     # All axes on, no embedded functions: the values after power-up.
     setup=_setup(Set(_CTRL9_XL, 0x38), Set(_CTRL10_C, 0x38)),
-    start=_START,
-    flush=_FLUSH,
-    level=_level(0x0FFF),
+    start=(
+        _BYPASS,
+        *clear(_FIFO_CTRL1, _FIFO_CTRL2),
+        # Both data sets without decimation; no third, no fourth.
+        Set(_FIFO_CTRL3, 0x09),
+        Set(_FIFO_CTRL4, 0x00),
+        _CONTINUOUS,
+    ),
+    # Bypass empties the FIFO, and the pattern begins anew (AN4650, AN5130, bypass mode).
+    flush=(_BYPASS, _CONTINUOUS),
+    # FIFO_STATUS1 to 4 with 12 bits of DIFF_FIFO, in 16-bit words (data sheets, FIFO_STATUS2). FIFO_FULL says that the
+    # next sample fills it; it is taken for lost because DIFF_FIFO may then wrap to 0.
+    level=Level(
+        _FIFO_STATUS1, 4, (0, 2), "little", 0x0FFF, 2, full=((1, 0x40), (1, 0x20)), broken=((2, 0xFF), (3, 0x03))
+    ),
     fifo_register=_FIFO_DATA_OUT_L,
     # 4095 words: what 12 bits of DIFF_FIFO can tell of 8 kbyte; 1365 data sets in st_lsm6dsx_core.c.
     fifo_bytes=8190,
     # The first record after the FIFO is switched on is to be discarded (DocID026899 sec. 5.5).
     unsettled=1,
-    record=_RECORD,
-    self_test=_SELF_TEST,
+    # 1st data set gyroscope, 2nd accelerometer (data sheets, FIFO reading procedure; st_lsm6dsx_buffer.c).
+    record=np.dtype([("gyr", "<i2", (3,)), ("acc", "<i2", (3,))]),
+    self_test=SELF_TEST,
     notes=("at 52 Hz the accelerometer's filter of 50 Hz lets through more than half the rate",),
 )
 
-LSM6DS3TRC = Chip(
+LSM6DS3TRC = replace(
+    LSM6DS3,
     name="lsm6ds3trc",
     title="ST LSM6DS3TR-C",
     source="DocID030071, AN5130",
-    addresses=(0x6A, 0x6B),
     identity={_WHO_AM_I: 0x6A},
     # The accelerometer's LPF1 at half the rate (LPF1_BW_SEL 0), the gyroscope's LPF2 follows the rate. At 1660 Hz LPF2
     # passes more than half the rate: LPF1_SEL_G with FTYPE 11, some 500 Hz (DocID030071, CTRL4_C and CTRL6_C).
     rates={**_RATES, 1660.0: {**_RATES[1660.0], _CTRL4_C: 0x02, _CTRL6_C: 0x03}},
-    accel_ranges=ACCEL_RANGES,
-    gyro_ranges=GYRO_RANGES,
-    reset=_RESET,
     # DEN_X, DEN_Y, DEN_Z as after power-up, without effect while no DEN mode is on.
     setup=_setup(Set(_CTRL9_XL, 0xE0), Set(_CTRL10_C, 0x00)),
-    start=_START,
-    flush=_FLUSH,
-    level=_level(0x07FF),
-    fifo_register=_FIFO_DATA_OUT_L,
+    level=replace(LSM6DS3.level, mask=0x07FF),
     # 2046 of 2048 words, the whole data sets: 682 in st_lsm6dsx_core.c.
     fifo_bytes=4092,
-    # The first record after the FIFO is switched on is to be discarded (DocID026899 sec. 5.5).
-    unsettled=1,
-    record=_RECORD,
-    self_test=_SELF_TEST,
+    notes=(),
 )
 
 CHIPS: tuple[Chip, ...] = (LSM6DS3, LSM6DS3TRC)

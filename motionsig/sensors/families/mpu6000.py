@@ -12,31 +12,21 @@ MEM_R_W (0x6F). So a FIFO in which another record would not fit counts as overru
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from math import radians
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.chips import Bits, Chip, Level, SelfTest, Set, Step, Until, Wait, accel_range, gyro_range
+from motionsig.sensors.chips import Bits, Chip, Level, SelfTest, Set, Step, Until, Wait, accel_ranges, gyro_ranges
 
-SMPLRT_DIV = 0x19
-CONFIG = 0x1A
-GYRO_CONFIG = 0x1B
-ACCEL_CONFIG = 0x1C
-ACCEL_CONFIG_2 = 0x1D
+SMPLRT_DIV, CONFIG, GYRO_CONFIG, ACCEL_CONFIG, ACCEL_CONFIG_2 = range(0x19, 0x1E)
 FIFO_EN = 0x23
-ACCEL_INTEL_CTRL = 0x69
-USER_CTRL = 0x6A
-PWR_MGMT_1 = 0x6B
-PWR_MGMT_2 = 0x6C
-FIFO_COUNT_H = 0x72
-FIFO_R_W = 0x74
-WHO_AM_I = 0x75
+ACCEL_INTEL_CTRL, USER_CTRL, PWR_MGMT_1, PWR_MGMT_2 = range(0x69, 0x6D)
+FIFO_COUNT_H, FIFO_R_W, WHO_AM_I = 0x72, 0x74, 0x75
 
-FIFO_ON = 0x40
-FIFO_RESET = 0x04
-SELF_TEST_ALL = 0xE0
+FIFO_ON, FIFO_RESET, SELF_TEST_ALL = 0x40, 0x04, 0xE0
 
 DIVIDERS = (0, 1, 2, 3, 4, 7, 9, 15, 19, 39, 49, 79)
 """1000 Hz / (1 + SMPLRT_DIV) (RM-MPU-6000A sec. 4.2): rates down to 12.5 Hz."""
@@ -48,17 +38,6 @@ take the gyroscope to 8 kHz, which the accelerometer does not follow."""
 FILTERS_6500 = {1: 218.1, 2: 99, 3: 44.8, 4: 21.2, 5: 10.2, 6: 5.1}
 """DLPF_CFG = A_DLPF_CFG, as the kernel sets them, to the wider bandwidth in Hz (DS-000176 and DS-000143, registers 26
 and 29; early revisions for the MPU-6500 and MPU-9250 give the accelerometer 184, 92, 41, 20, 10 and 5)."""
-
-ACCEL_OFFSETS = (0x77, 0x78, 0x7A, 0x7B, 0x7D, 0x7E)
-"""Factory trim of all but the MPU-6050. In an ICM-20602 that of y may change by itself after hours and shift the
-acceleration; PX4 and ArduPilot watch it in the others too."""
-
-RECORD = np.dtype([("acc", ">i2", 3), ("temp", ">i2"), ("gyr", ">i2", 3)])
-"""What FIFO_EN asks for comes in the order of the registers, 0x3B to 0x48 (RM-MPU-6000A sec. 4.31)."""
-
-STARTUP_S = 0.045
-"""From sleep to a settled gyroscope: 30 ms (PS-MPU-6000A sec. 6.1) and 35 ms (the others), plus a margin; the kernel
-waits 60 to 100 ms (inv_mpu_iio.h, *_GYRO_STARTUP_TIME)."""
 
 
 def divided_rates(
@@ -116,191 +95,156 @@ def _restart(fifo_en: int) -> tuple[Step, ...]:
     )
 
 
-def _chip(
-    name: str,
-    title: str,
-    source: str,
-    who_am_i: int,
-    *,
-    fifo_bytes: int,
-    rates: Mapping[float, Bits],
-    more: tuple[Step, ...],
-    self_test: SelfTest,
-    kept: tuple[int, ...] = ACCEL_OFFSETS,
-    fifo_en: int = 0xF8,
-    temperature_jump: int = 400,
-    notes: tuple[str, ...] = (),
-) -> Chip:
-    """Return the table of one of them.
-
-    more: the steps for registers that not all have. temperature_jump: as ArduPilot takes it (_check_raw_temp), more
-    than a degree.
-    """
-    restart = _restart(fifo_en)
-    return Chip(
-        name=name,
-        title=title,
-        source=source,
-        addresses=(0x68, 0x69),
-        identity={WHO_AM_I: who_am_i},
-        rates=rates,
-        # PS-MPU-6000A sec. 6.1 and 6.2; the same in all of them.
-        accel_ranges={g: accel_range({ACCEL_CONFIG: code << 3}, 32768 / g) for code, g in enumerate((2, 4, 8, 16))},
-        gyro_ranges={
-            dps: gyro_range({GYRO_CONFIG: code << 3}, counts)
-            for code, (dps, counts) in enumerate(((250, 131), (500, 65.5), (1000, 32.8), (2000, 16.4)))
-        },
-        # DEVICE_RESET clears itself once done (RM-MPU-6000A sec. 4.28). As after power-up it may take 100 ms until the
-        # registers answer (electrical specifications of all; 11 or 20 ms are typical).
-        reset=(Set(PWR_MGMT_1, 0x80, 0), Wait(0.01), Until(PWR_MGMT_1, 0x80, 0, 0.2)),
-        setup=(
-            # Awake, on the gyroscope's oscillator; registers 5 ms after sleep (inv_mpu_iio.h, REG_UP_TIME).
-            Set(PWR_MGMT_1, 0x01),
-            Wait(0.005),
-            Set(PWR_MGMT_2, 0x00, 0x3F),
-            Set(SMPLRT_DIV, 0x00),
-            # FIFO_MODE (bit 6) 0: the oldest is overwritten. Bit 7 is 1 after the reset of an ICM-20602, for nothing.
-            Set(CONFIG, 0x00, 0x7F),
-            # With the bits of the self-test, and FCHOICE_B where there is one.
-            Set(GYRO_CONFIG, 0x00, 0xFB),
-            Set(ACCEL_CONFIG, 0x00, 0xF8),
-            *more,
-            Wait(STARTUP_S),
-        ),
-        start=restart,
-        flush=restart,
-        level=Level(FIFO_COUNT_H, 2, (0, 2), "big", 0x1FFF, 1),
-        fifo_register=FIFO_R_W,
-        fifo_bytes=fifo_bytes,
-        record=RECORD,
-        kept=kept,
-        temperature_jump=temperature_jump,
-        self_test=self_test,
-        notes=notes,
+def _setup(*more: Step) -> tuple[Step, ...]:
+    """Return what all share, with `more` for registers that not all have."""
+    return (
+        # Awake, on the gyroscope's oscillator; registers 5 ms after sleep (inv_mpu_iio.h, REG_UP_TIME).
+        Set(PWR_MGMT_1, 0x01),
+        Wait(0.005),
+        Set(PWR_MGMT_2, 0x00, 0x3F),
+        Set(SMPLRT_DIV, 0x00),
+        # FIFO_MODE (bit 6) 0: the oldest is overwritten. Bit 7 is 1 after the reset of an ICM-20602, for nothing.
+        Set(CONFIG, 0x00, 0x7F),
+        # With the bits of the self-test, and FCHOICE_B where there is one.
+        Set(GYRO_CONFIG, 0x00, 0xFB),
+        Set(ACCEL_CONFIG, 0x00, 0xF8),
+        *more,
+        # From sleep to a settled gyroscope: 30 ms (PS-MPU-6000A sec. 6.1) and 35 ms (the others), plus a margin; the
+        # kernel waits 60 to 100 ms (inv_mpu_iio.h, *_GYRO_STARTUP_TIME).
+        Wait(0.045),
     )
 
-
-def _self_test_6500(gyro_codes: int) -> SelfTest:
-    """Return the self-test of all but the MPU-6050; `gyro_codes`: the first of the gyroscope's registers.
-
-    AN-MPU-9250A-03 sec. 3: 200 samples with and without at ±2 g and ±250 deg/s, 20 ms between; the gyroscope above half
-    of what the factory saw, the accelerometer between half and one and a half.
-    """
-    return SelfTest(
-        rate_hz=1000.0,
-        accel_range_g=2,
-        gyro_range_dps=250,
-        on=(Set(ACCEL_CONFIG, SELF_TEST_ALL, 0xF8), Set(GYRO_CONFIG, SELF_TEST_ALL, 0xFB)),
-        off=(Set(ACCEL_CONFIG, 0x00, 0xF8), Set(GYRO_CONFIG, 0x00, 0xFB)),
-        settle_s=0.05,
-        accel=(0.5, 1.5),
-        gyro=(0.5, np.inf),
-        trim_registers=(0x0D, 0x0E, 0x0F, gyro_codes, gyro_codes + 1, gyro_codes + 2),
-        trim=trim_6500,
-    )
-
-
-_SELF_TEST_6050 = SelfTest(
-    # RM-MPU-6000A sec. 4.1: ±8 g, ±250 deg/s; within 14 % of the factory's (PS-MPU-6000A sec. 6.1 and 6.2).
-    rate_hz=1000.0,
-    accel_range_g=8,
-    gyro_range_dps=250,
-    on=(Set(ACCEL_CONFIG, SELF_TEST_ALL | 0x10, 0xF8), Set(GYRO_CONFIG, SELF_TEST_ALL, 0xFB)),
-    off=(Set(ACCEL_CONFIG, 0x10, 0xF8), Set(GYRO_CONFIG, 0x00, 0xFB)),
-    # No document says; InvenSense's own driver waits 50 ms (motion_driver inv_mpu.c, test.wait_ms), others 250.
-    settle_s=0.25,
-    accel=(0.86, 1.14),
-    gyro=(0.86, 1.14),
-    trim_registers=(0x0D, 0x0E, 0x0F, 0x10),
-    trim=trim_6050,
-)
-
-_RATES_6050 = divided_rates(1000, DIVIDERS, FILTERS_6050, lambda divider, code: {SMPLRT_DIV: divider, CONFIG: code})
-_RATES_6500 = divided_rates(
-    1000, DIVIDERS, FILTERS_6500, lambda divider, code: {SMPLRT_DIV: divider, CONFIG: code, ACCEL_CONFIG_2: code}
-)
-_FILTERS_6500 = (Set(ACCEL_CONFIG_2, 0x00, 0x0F),)
 
 _SHORT_FIFO = (
     "ArduPilot saw corrupt records at the end of the FIFO once it held more than 32; the temperature inside a record "
     "tells."
 )
 
-CHIPS = (
-    _chip(
-        "mpu6050",
-        "InvenSense MPU-6050",
-        "PS-MPU-6000A-00 rev. 3.4, RM-MPU-6000A-00 rev. 4.2",
-        0x68,
-        fifo_bytes=1024,
-        rates=_RATES_6050,
-        more=(),
-        kept=(),
-        self_test=_SELF_TEST_6050,
-        notes=(
-            "A module sold as MPU-6050 that says 0x70 is an MPU-6500, one that says 0x98 an ICM-20689; 0x72 and others "
-            "are clones.",
-            "Clones that say 0x68 may lack the factory's self-test codes (0).",
-        ),
+# AN-MPU-9250A-03 sec. 3: 200 samples with and without at ±2 g and ±250 deg/s, 20 ms between; the gyroscope above half
+# of what the factory saw, the accelerometer between half and one and a half.
+SELF_TEST = SelfTest(
+    rate_hz=1000.0,
+    accel_range_g=2,
+    gyro_range_dps=250,
+    on=(Set(ACCEL_CONFIG, SELF_TEST_ALL, 0xF8), Set(GYRO_CONFIG, SELF_TEST_ALL, 0xFB)),
+    off=(Set(ACCEL_CONFIG, 0x00, 0xF8), Set(GYRO_CONFIG, 0x00, 0xFB)),
+    settle_s=0.05,
+    accel=(0.5, 1.5),
+    gyro=(0.5, np.inf),
+    trim_registers=(0x0D, 0x0E, 0x0F, 0x00, 0x01, 0x02),
+    trim=trim_6500,
+)
+
+MPU6500 = Chip(
+    name="mpu6500",
+    title="InvenSense MPU-6500",
+    source="PS-MPU-6500A-01, RM-MPU-6500A-00",
+    addresses=(0x68, 0x69),
+    identity={WHO_AM_I: 0x70},
+    rates=divided_rates(
+        1000, DIVIDERS, FILTERS_6500, lambda divider, code: {SMPLRT_DIV: divider, CONFIG: code, ACCEL_CONFIG_2: code}
     ),
-    _chip(
-        "mpu6500",
-        "InvenSense MPU-6500",
-        "PS-MPU-6500A-01, RM-MPU-6500A-00",
-        0x70,
-        fifo_bytes=512,
-        rates=_RATES_6500,
-        more=_FILTERS_6500,
-        self_test=_self_test_6500(0x00),
-        notes=(_SHORT_FIFO,),
+    # PS-MPU-6000A sec. 6.1 and 6.2; the same in all of them.
+    accel_ranges=accel_ranges(ACCEL_CONFIG, {g: (code << 3, 32768 / g) for code, g in enumerate((2, 4, 8, 16))}),
+    gyro_ranges=gyro_ranges(
+        GYRO_CONFIG, {250: (0 << 3, 131), 500: (1 << 3, 65.5), 1000: (2 << 3, 32.8), 2000: (3 << 3, 16.4)}
     ),
-    _chip(
-        "mpu9250",
-        "InvenSense MPU-9250",
-        "PS-MPU-9250A-01, RM-MPU-9250A-00",
-        0x71,
-        fifo_bytes=512,
-        rates=_RATES_6500,
-        more=_FILTERS_6500,
-        self_test=_self_test_6500(0x00),
-        notes=(_SHORT_FIFO, "The magnetometer is not read."),
+    # DEVICE_RESET clears itself once done (RM-MPU-6000A sec. 4.28). As after power-up it may take 100 ms until the
+    # registers answer (electrical specifications of all; 11 or 20 ms are typical).
+    reset=(Set(PWR_MGMT_1, 0x80, 0), Wait(0.01), Until(PWR_MGMT_1, 0x80, 0, 0.2)),
+    setup=_setup(Set(ACCEL_CONFIG_2, 0x00, 0x0F)),
+    start=_restart(0xF8),
+    flush=_restart(0xF8),
+    level=Level(FIFO_COUNT_H, 2, (0, 2), "big", 0x1FFF, 1),
+    fifo_register=FIFO_R_W,
+    fifo_bytes=512,
+    # What FIFO_EN asks for comes in the order of the registers, 0x3B to 0x48 (RM-MPU-6000A sec. 4.31).
+    record=np.dtype([("acc", ">i2", 3), ("temp", ">i2"), ("gyr", ">i2", 3)]),
+    # Factory trim of all but the MPU-6050. In an ICM-20602 that of y may change by itself after hours and shift the
+    # acceleration; PX4 and ArduPilot watch it in the others too.
+    kept=(0x77, 0x78, 0x7A, 0x7B, 0x7D, 0x7E),
+    # As ArduPilot takes it (_check_raw_temp), more than a degree.
+    temperature_jump=400,
+    self_test=SELF_TEST,
+    notes=(_SHORT_FIFO,),
+)
+
+MPU6050 = replace(
+    MPU6500,
+    name="mpu6050",
+    title="InvenSense MPU-6050",
+    source="PS-MPU-6000A-00 rev. 3.4, RM-MPU-6000A-00 rev. 4.2",
+    identity={WHO_AM_I: 0x68},
+    rates=divided_rates(1000, DIVIDERS, FILTERS_6050, lambda divider, code: {SMPLRT_DIV: divider, CONFIG: code}),
+    setup=_setup(),
+    fifo_bytes=1024,
+    kept=(),
+    self_test=SelfTest(
+        # RM-MPU-6000A sec. 4.1: ±8 g, ±250 deg/s; within 14 % of the factory's (PS-MPU-6000A sec. 6.1 and 6.2).
+        rate_hz=1000.0,
+        accel_range_g=8,
+        gyro_range_dps=250,
+        on=(Set(ACCEL_CONFIG, SELF_TEST_ALL | 0x10, 0xF8), Set(GYRO_CONFIG, SELF_TEST_ALL, 0xFB)),
+        off=(Set(ACCEL_CONFIG, 0x10, 0xF8), Set(GYRO_CONFIG, 0x00, 0xFB)),
+        # No document says; InvenSense's own driver waits 50 ms (motion_driver inv_mpu.c, test.wait_ms), others 250.
+        settle_s=0.25,
+        accel=(0.86, 1.14),
+        gyro=(0.86, 1.14),
+        trim_registers=(0x0D, 0x0E, 0x0F, 0x10),
+        trim=trim_6050,
     ),
-    _chip(
-        "mpu9255",
-        "InvenSense MPU-9255",
-        "MPU-9255 product specification, register map of the MPU-9250 (RM-MPU-9250A-00)",
-        0x73,
-        fifo_bytes=512,
-        rates=_RATES_6500,
-        more=_FILTERS_6500,
-        self_test=_self_test_6500(0x00),
-        notes=(_SHORT_FIFO, "The magnetometer is not read."),
-    ),
-    _chip(
-        "icm20602",
-        "InvenSense ICM-20602",
-        "DS-000176 rev. 1.0",
-        0x12,
-        fifo_bytes=1008,
-        rates=_RATES_6500,
-        # OUTPUT_LIMIT: only with it do the outputs reach full scale (DS-000176, register 105: at every start).
-        more=(*_FILTERS_6500, Set(ACCEL_INTEL_CTRL, 0x02, 0xC2)),
-        self_test=_self_test_6500(0x50),
-        # One bit for all of the gyroscope, which brings the temperature along (DS-000176, register 35).
-        fifo_en=0x18,
-        # ArduPilot does not trust its temperature in the FIFO; PX4 allows 1000 (ICM20602.cpp, ProcessTemperature).
-        temperature_jump=1000,
-    ),
-    _chip(
-        "icm20689",
-        "InvenSense ICM-20689",
-        "DS-000143 rev. 1.1",
-        0x98,
-        fifo_bytes=4096,
-        rates=_RATES_6500,
-        # FIFO_SIZE 3: 4 KiB (DS-000143, register 29; the kernel's INV_ICM20689_BITS_FIFO_SIZE_MAX).
-        more=(Set(ACCEL_CONFIG_2, 0xC0, 0xCF),),
-        self_test=_self_test_6500(0x00),
-        notes=("Writes to reserved registers have damaged some for good (Betaflight pull request 11584).",),
+    notes=(
+        "A module sold as MPU-6050 that says 0x70 is an MPU-6500, one that says 0x98 an ICM-20689; 0x72 and others "
+        "are clones.",
+        "Clones that say 0x68 may lack the factory's self-test codes (0).",
     ),
 )
+
+MPU9250 = replace(
+    MPU6500,
+    name="mpu9250",
+    title="InvenSense MPU-9250",
+    source="PS-MPU-9250A-01, RM-MPU-9250A-00",
+    identity={WHO_AM_I: 0x71},
+    notes=(_SHORT_FIFO, "The magnetometer is not read."),
+)
+
+MPU9255 = replace(
+    MPU9250,
+    name="mpu9255",
+    title="InvenSense MPU-9255",
+    source="MPU-9255 product specification, register map of the MPU-9250 (RM-MPU-9250A-00)",
+    identity={WHO_AM_I: 0x73},
+)
+
+ICM20602 = replace(
+    MPU6500,
+    name="icm20602",
+    title="InvenSense ICM-20602",
+    source="DS-000176 rev. 1.0",
+    identity={WHO_AM_I: 0x12},
+    fifo_bytes=1008,
+    # OUTPUT_LIMIT: only with it do the outputs reach full scale (DS-000176, register 105: at every start).
+    setup=_setup(Set(ACCEL_CONFIG_2, 0x00, 0x0F), Set(ACCEL_INTEL_CTRL, 0x02, 0xC2)),
+    self_test=replace(SELF_TEST, trim_registers=(0x0D, 0x0E, 0x0F, 0x50, 0x51, 0x52)),
+    # One bit for all of the gyroscope, which brings the temperature along (DS-000176, register 35).
+    start=_restart(0x18),
+    flush=_restart(0x18),
+    # ArduPilot does not trust its temperature in the FIFO; PX4 allows 1000 (ICM20602.cpp, ProcessTemperature).
+    temperature_jump=1000,
+    notes=(),
+)
+
+ICM20689 = replace(
+    MPU6500,
+    name="icm20689",
+    title="InvenSense ICM-20689",
+    source="DS-000143 rev. 1.1",
+    identity={WHO_AM_I: 0x98},
+    fifo_bytes=4096,
+    # FIFO_SIZE 3: 4 KiB (DS-000143, register 29; the kernel's INV_ICM20689_BITS_FIFO_SIZE_MAX).
+    setup=_setup(Set(ACCEL_CONFIG_2, 0xC0, 0xCF)),
+    notes=("Writes to reserved registers have damaged some for good (Betaflight pull request 11584).",),
+)
+
+CHIPS = (MPU6050, MPU6500, MPU9250, MPU9255, ICM20602, ICM20689)
