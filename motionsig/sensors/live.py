@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import inspect
+import logging
+import os
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from motionsig.blocks import SampleBlock, SourceInfo
 from motionsig.closing import Closing
-from motionsig.errors import SensorError
+from motionsig.conventions import CHANNELS, NS_PER_S
+from motionsig.errors import InputError, SensorError
+from motionsig.sensors.calibration.model import Calibration
+from motionsig.sensors.clock import Clock, unix_offset_ns
+
+log = logging.getLogger(__name__)
+
+_QUIET_S = 1.0
+"""While a sensor gives nothing, an empty block is yielded this often."""
 
 
 @dataclass
@@ -33,16 +45,24 @@ class SensorCounts:
 class LiveSource(Closing):
     """An endless Source. Subclasses say how it streams, how it starts again, and how it is left.
 
-    rate_hz: as the sensor is set. unix_offset_ns: Unix time less monotonic time at the start.
+    `counts` says what was lost and why. rate_hz: as the sensor is set. unix_offset_ns: Unix time less monotonic time at
+    the start. While nothing comes, an empty block is yielded once a second.
     """
 
     rate_hz: float
     info: SourceInfo
-    unix_offset_ns: int
+    pauses_s: tuple[float, float]
+    """Between two tries to start again: the first pause, and the longest."""
 
-    def __init__(self, device_id: str) -> None:
+    def __init__(self, device_id: str, calibration: Calibration, clock: Clock, stream_id: int | None = None) -> None:
         self.device_id = device_id
+        self.calibration = calibration
         self.counts = SensorCounts()
+        # The wall clock is read once: setting it later changes no distance between samples.
+        self.unix_offset_ns = unix_offset_ns(clock)
+        self._stream_id = int.from_bytes(os.urandom(8), "big") >> 1 if stream_id is None else stream_id
+        self._clock = clock
+        self._heard_ns = clock.monotonic_ns()
         self._closed = False
         self._blocks_out: Generator[SampleBlock, None, None] | None = None
 
@@ -53,15 +73,15 @@ class LiveSource(Closing):
 
     @property
     def true_rate_hz(self) -> float:
-        """The rate as measured."""
+        """The rate as measured against this machine's clock."""
         raise NotImplementedError
 
     def _stream(self) -> Iterator[SampleBlock]:
         """Yield what comes until closed; raise OSError where it has to be started again."""
         raise NotImplementedError
 
-    def _start_again(self, reason: OSError) -> Iterator[SampleBlock]:
-        """Start until that succeeds or until closed; yield an empty block now and then meanwhile."""
+    def _restart(self) -> None:
+        """Start from nothing; raise OSError or InputError where that fails."""
         raise NotImplementedError
 
     def _leave(self) -> None:
@@ -93,3 +113,28 @@ class LiveSource(Closing):
         finally:
             if self._closed:
                 self._leave()
+
+    def _start_again(self, reason: OSError) -> Iterator[SampleBlock]:
+        """Start until that succeeds or until closed; yield an empty block now and then meanwhile."""
+        log.warning("%s: starting it again: %s", self.device_id, reason)
+        self.counts.recoveries += 1
+        began_ns = self._clock.monotonic_ns()
+        pause_s, most_s = self.pauses_s
+        while not self._closed:
+            yield from self._sign_of_life()
+            try:
+                self._restart()
+            except (OSError, InputError) as error:
+                log.debug("%s: %s", self.device_id, error)
+                self._clock.sleep(pause_s)
+                pause_s = min(2 * pause_s, most_s)
+                continue
+            log.warning("%s: back after %.3f s", self.device_id, (self._clock.monotonic_ns() - began_ns) / NS_PER_S)
+            return
+
+    def _sign_of_life(self) -> Iterator[SampleBlock]:
+        """Yield an empty block if nothing has been delivered for a while."""
+        if self._clock.monotonic_ns() - self._heard_ns > _QUIET_S * NS_PER_S:
+            yield SampleBlock(np.empty(0, np.int64), np.empty((0, len(CHANNELS)), np.float32))
+            # The time that the consumer took is not the sensor's silence.
+            self._heard_ns = self._clock.monotonic_ns()

@@ -1,19 +1,17 @@
 """The one FIFO reader: from a chip to SampleBlocks, every sample accounted for.
 
-It has three states. *Start* resets and configures the chip, again and again with a growing pause until
-that succeeds. *Drain* reads the FIFO before it is half full, at the instant that tells the time base most. *Check*
-reads back every register that was written, ten times a second.
+It has three states. *Start* resets and configures the chip, again and again with a growing pause until that succeeds.
+*Drain* reads the FIFO before it is half full, at the instant that tells the time base most. *Check* reads back every
+register that was written, ten times a second.
 
-A sample waits until the registers it was taken with have been read back unchanged: so a chip that lost its settings, or
-half of them, does not pass off its samples as good ones, unless a setting comes back by itself within a tenth of a
-second. Whatever cannot be trusted is emptied out of the FIFO, never repaired; how much was lost follows from the times
-on either side, and stands in `counts`.
+A sample waits until the registers it was taken with have been read back unchanged: so a chip that lost its settings
+does not pass off its samples as good ones, unless a setting comes back by itself within a tenth of a second. Whatever
+cannot be trusted is emptied out of the FIFO, never repaired; how much was lost follows from the times on either side.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -21,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.blocks import SampleBlock, SourceInfo
-from motionsig.conventions import CHANNELS, NS_PER_S
+from motionsig.conventions import NS_PER_S
 from motionsig.errors import SensorError
 from motionsig.sensors.bus import BusError
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.chips import CLOCK_TOLERANCE
-from motionsig.sensors.clock import Clock, unix_offset_ns
+from motionsig.sensors.clock import Clock
 from motionsig.sensors.fifo import CHECK_NS, ChipFifo, Discard, Overflow, drain_s
 from motionsig.sensors.live import LiveSource
 from motionsig.sensors.registers import RegisterError
@@ -34,8 +32,7 @@ from motionsig.timebase import SETTLED_NS, TimeBase
 
 log = logging.getLogger(__name__)
 
-_FIRST_PAUSE_S, _MOST_PAUSE_S = 0.001, 0.01
-"""Between two tries to start a chip. To ask a chip that is not there takes the bus a tenth of a millisecond."""
+_FIRST_PAUSE_S = 0.001
 
 _SILENT_S, _SILENT_PERIODS = 0.1, 5
 """A chip that gives nothing for the longer of these two has stopped."""
@@ -43,36 +40,27 @@ _SILENT_S, _SILENT_PERIODS = 0.1, 5
 _MOST_ERRORS = 10
 """With more bad readings than this, less the good ones since, the chip is started again (as PX4's drivers do)."""
 
-_QUIET_S = 1.0
-"""While a sensor gives nothing, an empty block is yielded this often."""
-
 
 class SensorReader(LiveSource):
-    """A chip's FIFO as a Source: endless, until closed.
+    """A chip's FIFO as a Source: endless, until closed."""
 
-    `counts` says what was lost and why, `true_rate_hz` how fast the chip's clock runs; `unix_offset_ns` is by
-    how much Unix time was ahead of monotonic time at the start. While nothing comes, an empty block is yielded once a
-    second.
-    """
+    # To ask a chip that is not there takes the bus a tenth of a millisecond.
+    pauses_s = (_FIRST_PAUSE_S, 0.01)
 
     def __init__(
         self, fifo: ChipFifo, *, clock: Clock, calibration: Calibration, device_id: str, resources: ExitStack
     ) -> None:
         """Start the chip; raise SensorError where it does not start. `resources` are closed with the reader."""
-        super().__init__(device_id)
+        super().__init__(device_id, calibration, clock)
         self.fifo = fifo
         self._resources = resources
-        self._clock = clock
-        self.calibration = calibration
         self.rate_hz = fifo.setting.rate_hz
         self._scale = fifo.setting.scale
-        # The wall clock is read once: setting it later changes no distance between samples.
-        self.unix_offset_ns = unix_offset_ns(clock)
         whole = calibration.permutes_axes and bool(np.isfinite(self._scale).all())
         self.info = SourceInfo(
             name=device_id,
             format=f"sensor:{fifo.chip.name}",
-            stream_id=int.from_bytes(os.urandom(8), "big") >> 1,
+            stream_id=self._stream_id,
             scale=tuple(self._scale.tolist()) if whole else None,
             device=device_id,
         )
@@ -82,7 +70,6 @@ class SensorReader(LiveSource):
         self._errors = self._taken = 0
         self._gap = False
         self._held: list[NDArray[np.int16]] = []
-        self._heard_ns = clock.monotonic_ns()
         self._time = TimeBase(self.rate_hz)
         self._left = False
         try:
@@ -93,7 +80,6 @@ class SensorReader(LiveSource):
 
     @property
     def true_rate_hz(self) -> float:
-        """The rate as measured against this machine's clock."""
         return self._time.rate_hz
 
     def _leave(self) -> None:
@@ -203,30 +189,9 @@ class SensorReader(LiveSource):
         self.counts.retries = self.fifo.registers.retries
         return SampleBlock(times + self.unix_offset_ns, self.calibration.apply(counts * self._scale), gap)
 
-    def _start_again(self, reason: OSError) -> Iterator[SampleBlock]:
-        """Configure the chip until that succeeds; yield an empty block now and then meanwhile."""
-        log.warning("%s: starting it again: %s", self.device_id, reason)
-        self.counts.recoveries += 1
-        began_ns = self._clock.monotonic_ns()
-        pause_s = _FIRST_PAUSE_S
-        while not self._closed:
-            try:
-                self.fifo.configure()
-                break
-            except SensorError as error:
-                log.debug("%s: %s", self.device_id, error)
-            self._clock.sleep(pause_s)
-            pause_s = min(2 * pause_s, _MOST_PAUSE_S)
-            yield from self._sign_of_life()
+    def _restart(self) -> None:
+        self.fifo.configure()
         self._errors = 0
-        log.warning("%s: back after %.3f s", self.device_id, (self._clock.monotonic_ns() - began_ns) / NS_PER_S)
-
-    def _sign_of_life(self) -> Iterator[SampleBlock]:
-        """Yield an empty block if nothing has been delivered for a while."""
-        if self._clock.monotonic_ns() - self._heard_ns > _QUIET_S * NS_PER_S:
-            yield SampleBlock(np.empty(0, np.int64), np.empty((0, len(CHANNELS)), np.float32))
-            # The time that the consumer took is not the sensor's silence.
-            self._heard_ns = self._clock.monotonic_ns()
 
     def _begin_segment(self) -> None:
         """Count from zero again: after a loss only the rate is still known."""

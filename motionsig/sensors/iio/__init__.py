@@ -11,7 +11,6 @@ costs a thousand times as much, gives worse times, and is logged as a warning.
 from __future__ import annotations
 
 import logging
-import os
 import select
 import time
 from collections.abc import Iterator
@@ -27,22 +26,18 @@ from motionsig.conventions import CHANNELS, NS_PER_S
 from motionsig.errors import InputError, SensorError
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.calibration.storage import choose_calibration
-from motionsig.sensors.clock import SystemClock, unix_offset_ns
+from motionsig.sensors.clock import SystemClock
 from motionsig.sensors.iio.device import ACCEL, GYRO, Device, devices
 from motionsig.sensors.iio.finding import IioSensor, find, kinds_of, list_iio
 from motionsig.sensors.iio.polled import PolledPort
 from motionsig.sensors.iio.port import WATERMARK_S, NoTriggerError, Port, Request
-from motionsig.sensors.iio.stamps import Joiner
+from motionsig.sensors.iio.stamps import Joiner, Samples
 from motionsig.sensors.live import LiveSource
 
 log = logging.getLogger(__name__)
 
 _SILENT_S, _SILENT_WATERMARKS = 1.0, 5
 """A device that gives nothing for the longer of these two is set up again."""
-_FIRST_PAUSE_S, _MOST_PAUSE_S = 0.05, 1.0
-"""Between two tries to open a device that is gone."""
-_QUIET_S = 1.0
-"""While a sensor gives nothing, an empty block is yielded this often."""
 _RATE_OFF = 0.2
 """A true rate this far from the stated one is logged."""
 
@@ -83,11 +78,9 @@ def open_iio(
 
 
 class IioSource(LiveSource):
-    """Samples of one or two IIO devices: endless, until closed.
+    """Samples of one or two IIO devices: endless, until closed. `polled`: whether they are read through sysfs."""
 
-    `counts` says what was lost and why, `true_rate_hz` how fast the samples really come, `polled` whether they are read
-    through sysfs. While nothing comes, an empty block is yielded once a second.
-    """
+    pauses_s = (0.05, 1.0)
 
     def __init__(
         self,
@@ -99,23 +92,19 @@ class IioSource(LiveSource):
         stream_id: int | None,
     ) -> None:
         """Set the devices up; raise SensorError where the kernel refuses. group: one, or two to be joined."""
-        super().__init__(device_id)
+        super().__init__(device_id, calibration, SystemClock(), stream_id)
         self._root = root
         self._request = request
-        # The wall clock is read once: setting it later changes no distance between samples.
-        self.unix_offset_ns = unix_offset_ns(SystemClock())
         self._group = group
-        self.calibration = calibration
         self._ports = self._open(group, may_poll=True)
         self._odd_rate_logged = self._was_full = False
         self._joiner = Joiner()
         self.rate_hz = self._ports[0].rate_hz
-        port = self._ports[0]
-        self.polled = isinstance(port, PolledPort)
+        self.polled = isinstance(self._ports[0], PolledPort)
         self.info = SourceInfo(
             name="+".join(device.name for device in group),
             format=f"{'iio-polled' if self.polled else 'iio'}:{group[0].driver}",
-            stream_id=int.from_bytes(os.urandom(8), "big") >> 1 if stream_id is None else stream_id,
+            stream_id=self._stream_id,
             scale=self._count_scale(),
             device=device_id,
         )
@@ -132,7 +121,6 @@ class IioSource(LiveSource):
 
     @property
     def true_rate_hz(self) -> float:
-        """The rate that the kernel's time stamps show."""
         return self._ports[0].stamps.rate_hz
 
     def _leave(self) -> None:
@@ -162,6 +150,7 @@ class IioSource(LiveSource):
     def _stream(self) -> Iterator[SampleBlock]:
         """Yield what comes until closed; raise OSError when the device is gone or silent."""
         ports = self._ports
+        self._heard_ns = 0  # that the device is gone is told at once
         poller = select.poll()
         try:
             for port in ports:
@@ -179,26 +168,22 @@ class IioSource(LiveSource):
                     now_ns = time.monotonic_ns()
                     if drained is not None:
                         heard_ns[at] = now_ns
-                        yield from self._blocks(*self._joined(at, *drained), full=port.full)
+                        yield from self._blocks(*self._joined(at, drained), full=port.full)
                     elif now_ns - heard_ns[at] > silent_s[at] * NS_PER_S:
                         raise SensorError(f"{port.device.path}: expected samples, got none for {silent_s[at]:g} s")
         finally:
             for port in ports:
                 port.stop()
 
-    def _joined(
-        self, at: int, time_ns: NDArray[np.int64], values: NDArray[np.float32], lost: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+    def _joined(self, at: int, samples: Samples) -> Samples:
         """Return six channels: as they are, with a gyroscope that is not there, or with one from the other device."""
         if len(self._ports) == 2:
-            if at == 0:
-                self._joiner.push(time_ns, values, lost)
-            else:
-                self._joiner.push_other(time_ns, values, lost)
+            (self._joiner.push_other if at else self._joiner.push)(samples)
             return self._joiner.pop()
-        if values.shape[1] < len(CHANNELS):
-            values = np.hstack([values, np.full_like(values, np.nan)])
-        return time_ns, values, lost
+        values = samples.values
+        if values.shape[1] == len(CHANNELS):
+            return samples
+        return samples._replace(values=np.hstack([values, np.full_like(values, np.nan)]))
 
     def _blocks(
         self, time_ns: NDArray[np.int64], data: NDArray[np.float32], lost: NDArray[np.int64], *, full: bool
@@ -228,32 +213,18 @@ class IioSource(LiveSource):
             self._odd_rate_logged = True
             log.warning("%s: stated %g Hz, samples come at %.4g Hz", self.info.name, self.rate_hz, true_hz)
 
-    def _start_again(self, reason: OSError) -> Iterator[SampleBlock]:
-        """Wait for the devices and set them up as before; yield an empty block now and then meanwhile."""
-        log.warning("%s: setting it up again: %s", self.info.name, reason)
-        self.counts.recoveries += 1
-        began_ns = time.monotonic_ns()
-        stamps = [port.stamps for port in self._ports]
+    def _restart(self) -> None:
+        """Wait for the devices and set them up as before."""
         self._leave()
-        pause_s, yielded_ns = _FIRST_PAUSE_S, 0
-        while not self._closed:
-            if time.monotonic_ns() - yielded_ns > _QUIET_S * NS_PER_S:
-                yielded_ns = time.monotonic_ns()
-                yield SampleBlock(np.empty(0, np.int64), np.empty((0, len(CHANNELS)), np.float32))
-            try:
-                self._ports = self._open(self._find_again(), may_poll=self.polled)
-                break
-            except (OSError, InputError) as error:
-                # Its attributes may come one by one: what a driver cannot do now it may be able to do in a second.
-                self.counts.retries += 1
-                log.debug("%s", error)
-            time.sleep(pause_s)
-            pause_s = min(2 * pause_s, _MOST_PAUSE_S)
-        if self._closed:
-            return
-        for port, known in zip(self._ports, stamps, strict=True):
-            port.stamps = known
-        log.warning("%s: back after %.3f s", self.info.name, (time.monotonic_ns() - began_ns) / NS_PER_S)
+        try:
+            ports = self._open(self._find_again(), may_poll=self.polled)
+        except (OSError, InputError):
+            # Its attributes may come one by one: what a driver cannot do now it may be able to do in a second.
+            self.counts.retries += 1
+            raise
+        for port, before in zip(ports, self._ports, strict=True):
+            port.stamps = before.stamps
+        self._ports = ports
 
     def _find_again(self) -> tuple[Device, ...]:
         """Return the devices by name: a number may have gone to another one meanwhile."""

@@ -12,14 +12,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import SensorError
 from motionsig.sensors.iio.channels import ScanType
 from motionsig.sensors.iio.device import Device, Settings, refused, set_range, set_rate
 from motionsig.sensors.iio.port import DEFAULT_RATE_HZ, WATERMARK_S, Conversion, Request
-from motionsig.sensors.iio.stamps import Stamps
+from motionsig.sensors.iio.stamps import Samples, Stamps
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +83,7 @@ class PolledPort:
         self._files.clear()
         self._settings.restore()
 
-    def drain(self) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+    def drain(self) -> Samples:
         """Return a tenth of a second of samples, as `Port.drain` does; raise SensorError if a device is gone."""
         times, rows = [], []
         period_ns = NS_PER_S / self.rate_hz
@@ -97,11 +96,9 @@ class PolledPort:
             # Never faster to catch up: what was not sampled in time is lost, and the stamps show it.
             self._next_ns += round(period_ns * max(1, np.ceil((before_ns - self._next_ns) / period_ns)))
         counts = np.array(rows, np.int64)
-        values, at = [], 0
-        for convert in self._conversions:
-            values.append(convert(counts[:, at : at + convert.columns]))
-            at += convert.columns
-        return self.stamps.take(np.array(times, np.int64), np.hstack(values), time.monotonic_ns())
+        parts = np.split(counts, [self._conversions[0].columns], axis=1)
+        values = np.hstack([convert(part) for convert, part in zip(self._conversions, parts, strict=False)])
+        return self.stamps.take(np.array(times, np.int64), values, time.monotonic_ns())
 
 
 def _open(path: Path) -> int:

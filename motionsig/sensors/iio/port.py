@@ -30,7 +30,7 @@ from motionsig.sensors.iio.device import (
     set_rate,
     write,
 )
-from motionsig.sensors.iio.stamps import Stamps, Unstamped
+from motionsig.sensors.iio.stamps import Samples, Stamps, Unstamped
 
 log = logging.getLogger(__name__)
 
@@ -218,11 +218,8 @@ class Port:
         write(trigger / "sampling_frequency", f"{self.rate_hz:g}")
         return name
 
-    def drain(self) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]] | None:
-        """Return what is there: times on CLOCK_MONOTONIC, values (n, 3 k), how many are missing before each.
-
-        None if there is nothing new. Raises OSError if the device is gone.
-        """
+    def drain(self) -> Samples | None:
+        """Return what is there, values (n, 3 k), None if nothing is new; raise OSError if the device is gone."""
         before_ns = time.monotonic_ns()
         try:
             # Without blocking, a read empties the hardware FIFO too (industrialio-buffer.c, iio_buffer_ready).

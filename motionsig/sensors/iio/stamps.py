@@ -9,6 +9,7 @@ loss only by how far they, too, are behind it.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,21 @@ _ANCHOR_NS = 60 * NS_PER_S
 
 _AHEAD = 6
 """Samples of the other device that are waited for, on either side of a time."""
+
+
+class Samples(NamedTuple):
+    """Times (n,) on CLOCK_MONOTONIC, values (n, k), and how many samples are missing just before each (n,)."""
+
+    time_ns: NDArray[np.int64]
+    values: NDArray[np.float32]
+    lost: NDArray[np.int64]
+
+    def rows(self, which: slice) -> Samples:
+        return Samples(self.time_ns[which], self.values[which], self.lost[which])
+
+    def then(self, more: Samples) -> Samples:
+        time_ns, lost = (np.concatenate(parts) for parts in ((self.time_ns, more.time_ns), (self.lost, more.lost)))
+        return Samples(time_ns, np.concatenate([self.values, more.values]), lost)
 
 
 def _behind_ns(before: NDArray[np.int64], after: NDArray[np.int64], period_ns: float) -> float:
@@ -68,13 +84,8 @@ class Stamps:
         # Slower than stated must not look like losses from the first sample on.
         return max(self._nominal_ns, float(np.median(self._steps)) if len(self._steps) else 0.0)
 
-    def take(
-        self, times: NDArray[np.int64], values: NDArray[np.float32], now_ns: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-        """Return times, values and how many samples are missing just before each, of what can be told by now.
-
-        Up to a few samples after a large step are kept back until the next call.
-        """
+    def take(self, times: NDArray[np.int64], values: NDArray[np.float32], now_ns: int) -> Samples:
+        """Return what can be told by now: up to a few samples after a large step are kept back until the next call."""
         if self._held is not None:
             times, values = (np.concatenate([self._held[0], times]), np.concatenate([self._held[1], values]))
             self._held = None
@@ -86,14 +97,16 @@ class Stamps:
             self.discards += int(np.count_nonzero(~good))
             times, values = times[good], values[good]
         if not len(times):
-            return times, values, np.empty(0, np.int64)
+            return Samples(times, values, np.empty(0, np.int64))
         lost = np.zeros(len(times), np.int64)
         steps = np.diff(times, prepend=times[0] if self._last_ns is None else self._last_ns).astype(np.float64)
         self._steps = np.concatenate([self._steps, steps[steps > 0]])[-_RECENT:]
         typical_ns = self._typical_ns()
         noted, stop = 0, len(times)
         for row in np.flatnonzero(steps > _SUSPICIOUS_STEP * typical_ns).tolist():
-            if row + _FOLLOWING > len(times) and not self._is_held_long(times, row, now_ns, typical_ns):
+            # So late more samples would be here if there were to be any.
+            held_long = now_ns - int(times[row]) > 2 * _FOLLOWING * typical_ns + NS_PER_S
+            if row + _FOLLOWING > len(times) and not held_long:
                 self._held = times[row:], values[row:]
                 stop = row
                 break
@@ -102,12 +115,7 @@ class Stamps:
             lost[row] = max(0, round(_behind_ns(self._tail, times[row:], period_ns) / period_ns))
             noted = row
         self._note(times[noted:stop], lost[noted:stop])
-        return times[:stop], values[:stop], lost[:stop]
-
-    @staticmethod
-    def _is_held_long(times: NDArray[np.int64], row: int, now_ns: int, typical_ns: float) -> bool:
-        """Return whether more samples would be here by now if there were to be any."""
-        return now_ns - int(times[row]) > 2 * _FOLLOWING * typical_ns + NS_PER_S
+        return Samples(times, values, lost).rows(slice(stop))
 
     def _note(self, times: NDArray[np.int64], lost: NDArray[np.int64]) -> None:
         """Keep the mean period since the last loss: over seconds, jitter no longer matters to it."""
@@ -148,10 +156,8 @@ class Unstamped:
         self._taken = 0
         self._broken = True
 
-    def take(
-        self, values: NDArray[np.float32], before_ns: int, now_ns: int, *, full: bool
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-        """Return as `Stamps.take` does; `values` (n, k) are all there were between before_ns and now_ns."""
+    def take(self, values: NDArray[np.float32], before_ns: int, now_ns: int, *, full: bool) -> Samples:
+        """Return `values` (n, k), which are all there were between before_ns and now_ns, with times."""
         count = len(values)
         period_ns = NS_PER_S / self._line.rate_hz
         lost = np.zeros(count, np.int64)
@@ -171,7 +177,7 @@ class Unstamped:
                 lost[0] = max(0, round((int(times[0]) - self._last_ns) / period_ns) - 1) if self._broken else 0
             self._broken = False
         self._last_ns = int(times[-1])
-        return times, values, lost
+        return Samples(times, values, lost)
 
 
 def interpolate(
@@ -194,35 +200,27 @@ class Joiner:
     """Accelerometer samples that wait for the gyroscope's around them."""
 
     def __init__(self) -> None:
-        self._time_ns, self._lost = np.empty(0, np.int64), np.empty(0, np.int64)
-        self._acc = np.empty((0, 3), np.float32)
-        self._gyro_ns, self._gyro_lost = np.empty(0, np.int64), np.empty(0, np.int64)
-        self._gyro = np.empty((0, 3), np.float32)
+        self._acc = self._gyro = Samples(np.empty(0, np.int64), np.empty((0, 3), np.float32), np.empty(0, np.int64))
         self._begun = False
         self._missing = 0
 
-    def push(self, time_ns: NDArray[np.int64], acc: NDArray[np.float32], lost: NDArray[np.int64]) -> None:
-        self._time_ns = np.concatenate([self._time_ns, time_ns])
-        self._acc = np.concatenate([self._acc, acc])
-        self._lost = np.concatenate([self._lost, lost])
+    def push(self, acc: Samples) -> None:
+        self._acc = self._acc.then(acc)
 
-    def push_other(self, time_ns: NDArray[np.int64], gyro: NDArray[np.float32], lost: NDArray[np.int64]) -> None:
-        self._gyro_lost = np.concatenate([self._gyro_lost, lost])
-        self._gyro_ns = np.concatenate([self._gyro_ns, time_ns])
-        self._gyro = np.concatenate([self._gyro, gyro])
+    def push_other(self, gyro: Samples) -> None:
+        self._gyro = self._gyro.then(gyro)
 
-    def pop(self) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-        """Return times, (n, 6) values and how many samples are missing before each; for what both sides know."""
-        ready = 0
-        if len(self._gyro_ns) > 2 * _AHEAD:
-            ready = int(np.searchsorted(self._time_ns, self._gyro_ns[-_AHEAD], side="right"))
-        time_ns, acc, missing = (self._time_ns[:ready], self._acc[:ready], self._lost[:ready])
-        self._time_ns, self._acc, self._lost = (self._time_ns[ready:], self._acc[ready:], self._lost[ready:])
+    def pop(self) -> Samples:
+        """Return (n, 6) values of what both sides know."""
+        ready, gyro_ns = 0, self._gyro.time_ns
+        if len(gyro_ns) > 2 * _AHEAD:
+            ready = int(np.searchsorted(self._acc.time_ns, gyro_ns[-_AHEAD], side="right"))
+        time_ns, acc, missing = self._acc.rows(slice(ready))
+        self._acc = self._acc.rows(slice(ready, None))
         if not ready:
-            return time_ns, np.empty((0, 6), np.float32), missing
-        gyro = interpolate(time_ns, self._gyro_ns, self._gyro, self._gyro_lost)
-        old = max(0, int(np.searchsorted(self._gyro_ns, time_ns[-1])) - _AHEAD)
-        self._gyro_ns, self._gyro, self._gyro_lost = self._gyro_ns[old:], self._gyro[old:], self._gyro_lost[old:]
+            return Samples(time_ns, np.empty((0, 6), np.float32), missing)
+        gyro = interpolate(time_ns, *self._gyro)
+        self._gyro = self._gyro.rows(slice(max(0, int(np.searchsorted(gyro_ns, time_ns[-1])) - _AHEAD), None))
         good = np.isfinite(gyro[:, 0])
         # What the gyroscope missed is missing altogether: a sample is six numbers.
         gone = self._missing + np.cumsum(missing + ~good)
@@ -231,4 +229,4 @@ class Joiner:
             gone, until = gone - until[:1].sum(), until - until[:1].sum()
             self._begun = bool(good.any())
         self._missing = int(gone[-1] - (until[-1] if len(until) else 0)) if self._begun else 0
-        return time_ns[good], np.hstack([acc, gyro])[good], np.diff(until, prepend=0)
+        return Samples(time_ns[good], np.hstack([acc, gyro])[good], np.diff(until, prepend=0))

@@ -69,8 +69,8 @@ def test_polling_does_not_catch_up_after_a_stall(tree):
 
 
 def test_a_polled_device_that_is_only_half_back_is_waited_for(tree, monkeypatch):
-    for pause in ("_QUIET_S", "_FIRST_PAUSE_S", "_MOST_PAUSE_S"):
-        monkeypatch.setattr(f"motionsig.sensors.iio.{pause}", 0.02)
+    monkeypatch.setattr("motionsig.sensors.live._QUIET_S", 0.02)
+    monkeypatch.setattr("motionsig.sensors.iio.IioSource.pauses_s", (0.02, 0.02))
     where, there = "iio:device0", {"in_accel_scale": 0.5, "in_accel_sampling_frequency_available": "50 100"}
     raw = {"in_accel_x_raw": 1, "in_accel_y_raw": 2, "in_accel_z_raw": 20}
     tree.put(where, name="mma7660", in_accel_sampling_frequency=50, **there, **raw)

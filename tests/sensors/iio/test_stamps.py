@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motionsig.sensors.iio.stamps import Joiner, Stamps, Unstamped
+from motionsig.sensors.iio.stamps import Joiner, Samples, Stamps, Unstamped
 
 PERIOD_NS = 10_000_000
 
@@ -76,9 +76,10 @@ def test_joining_is_the_same_for_any_cut(shift_ms, seed):
     for side in random.permutation([at for at, _ in pieces]):
         rows = next(order[side])
         if side:
-            joiner.push_other(other[rows], line[rows].astype(np.float32), np.zeros(len(rows), np.int64))
+            joiner.push_other(Samples(other[rows], line[rows].astype(np.float32), np.zeros(len(rows), np.int64)))
         else:
-            joiner.push(times[rows], np.repeat(rows[:, None], 3, 1).astype(np.float32), np.zeros(len(rows), np.int64))
+            acc = np.repeat(rows[:, None], 3, 1).astype(np.float32)
+            joiner.push(Samples(times[rows], acc, np.zeros(len(rows), np.int64)))
         parts.append(joiner.pop())
     got_times, got, lost = (np.concatenate(column) for column in zip(*parts, strict=True))
     assert not lost.any()
