@@ -18,22 +18,16 @@ from motionsig.conventions import NS_PER_S
 DRIFT_PER_S = 40e-6
 """How much the rate may change in a second, as a part of it: a swing of 500 ppm in ten minutes reaches 5e-6, a chip
 that warms up after power-on a few times that."""
-
 WINDOW_NS = 30 * NS_PER_S
 """Longer, and a clock that wanders by 500 ppm in ten minutes is no parabola any more."""
-
 TOLERANCE_NS = 50_000
 """By how much bounds may contradict each other: a level is latched at a slightly varying place within its reading."""
-
 SEARCH_NS = NS_PER_S
 """A drift is used for so long: it changes slowly, and its search costs a dozen fits."""
-
 BIN_NS = 100_000_000
 """The tightest pair of bounds stands for so long a time; right after the start for a 32nd of the segment's age."""
-
 _PAIRS = 1024
 """Pairs of bounds kept; a full window has about 500."""
-
 _UPPER_INDEX, _UPPER, _LOWER_INDEX, _LOWER = range(4)
 
 
@@ -132,15 +126,14 @@ class FeasibleLines:
         while not bands:
             self._search_drift(apart_ns, limits_ns)
             bands = self._bands(self._drift_ns, apart_ns, limits_ns)
-            if not bands and not forget:
-                return None
             if not bands:
+                if not forget:
+                    return None
                 self._forget()
         origin = self._index0 + int(self._bounds[_LOWER_INDEX, self._stop - 1])
         return Fit(self._after_ns, origin, self._time0_ns, self._drift_ns, bands)
 
     def _forget(self) -> None:
-        """Give up the oldest bounds."""
         pairs = self._stop - self._start
         if pairs > 1:
             self._start += max(1, pairs // 8)
@@ -174,8 +167,7 @@ class FeasibleLines:
     ) -> tuple[Band, Band, Band] | None:
         """Return the lines with this drift that violate no bound, measured at the last pair's index."""
         window = self._bounds[:, self._start : self._stop].copy()
-        index = window[[_UPPER_INDEX, _LOWER_INDEX]] - window[_LOWER_INDEX, -1]
-        window[[_UPPER_INDEX, _LOWER_INDEX]] = index
+        window[[_UPPER_INDEX, _LOWER_INDEX]] = index = window[[_UPPER_INDEX, _LOWER_INDEX]] - window[_LOWER_INDEX, -1]
         window[[_UPPER, _LOWER]] -= drift_ns / 2 * index * index
         shortest_ns, longest_ns = limits_ns
         least = _outermost(window, apart_ns, shortest_ns, longest_ns)
@@ -196,11 +188,9 @@ def _band(window: NDArray[np.float64], period_ns: float) -> tuple[Band, float]:
 
 
 def _outermost(window: NDArray[np.float64], apart_ns: float, from_ns: float, to_ns: float) -> Band | None:
-    """Return the first period from `from_ns` towards `to_ns` whose band is `apart_ns` high, or None.
-
-    A band's height is a concave, piecewise linear function of the period, so Newton's steps from outside never pass the
-    answer, and end on it.
-    """
+    """Return the first period from `from_ns` towards `to_ns` whose band is `apart_ns` high, or None."""
+    # A band's height is a concave, piecewise linear function of the period: Newton's steps from outside never pass the
+    # answer, and end on it.
     period_ns = from_ns
     while True:
         band, growth = _band(window, period_ns)

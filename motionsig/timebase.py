@@ -2,14 +2,13 @@
 
 Samples are numbered from the last flush. A level reading that began at `before_ns` and ended at `after_ns` and found
 `count` samples taken so far proves two things: sample count - 1 was taken by after_ns, and sample count was not yet
-taken at before_ns. These are proofs, not noisy measurements: a reading that stalled gives a wide pair of bounds, which
-says little, so nothing has to be weighted or thrown out. The stamps are on the middle one of the lines that violate no
-bound (`motionsig.feasible_lines`).
+taken at before_ns. These are proofs, not noisy measurements: a reading that stalled gives a wide pair of bounds, so
+nothing has to be weighted or thrown out. The stamps are on the middle one of the lines that violate no bound
+(`motionsig.feasible_lines`).
 
-A reading tells most where its answer is least certain: just when the next sample is expected. Such a reading halves
-the uncertainty of the phase, whatever it finds. `next_poll_ns` names that instant; so a reader that polls anyway learns
-to a fraction of a millisecond when a chip samples that does so every 80 ms, and one whose polls would always meet the
-same phase does not stay blind to it.
+A reading tells most just when the next sample is expected: it halves the uncertainty of the phase, whatever it finds.
+`next_poll_ns` names that instant; so a reader learns to a fraction of a millisecond when a chip samples that does so
+every 80 ms, and one whose polls would always meet the same phase does not stay blind to it.
 """
 
 from __future__ import annotations
@@ -25,41 +24,27 @@ from motionsig.feasible_lines import FeasibleLines, Fit
 
 RATES_HZ = (1.0, 10_000.0)
 """Slower or faster is no motion sensor's FIFO."""
-
 SPREAD = 0.10
 """How far a chip's rate may be from its nominal one: 5 % are seen in the field, and this leaves as much again."""
-
 KNOWN_SPREAD = 0.002
 """How far a rate known from before a flush may be off: the oscillator ran on, its temperature may have changed."""
-
 SETTLED_NS = 500_000
 """A reader that keeps the samples of a new segment until `uncertainty_ns` is below this stamps the first well, too."""
-
 FIT_NS = 100_000_000
 """A fit is used for so long; right after the start for a sixteenth of the segment's age."""
-
 SURE_ERROR = 100e-6
 """A rate known this well tells how many samples were lost in seconds; that of a new segment could not."""
-
-LOOK_NS = 600_000
-"""If the time of an edge (the arrival of a sample) is uncertain by more than this, beyond a reading's own duration,
-readings follow each other until it has come."""
-
-LISTEN_NS = 350_000
-"""Pause between two such readings."""
-
+LOOK_NS, LISTEN_NS = 600_000, 350_000
+"""If the time of an edge (a sample's arrival) is uncertain by more than the first, beyond a reading's own duration,
+readings follow each other with the second as a pause until it has come."""
 AIMS = (0.0, 0.3, 0.0, 0.7)
 """Once an edge is known, readings come before it by these parts of a period, in turn. A level read just at an edge may
 be one sample short or over by chance, so it does not show that a sample was lost. In between it does, by more than half
 a period: at 0.3 for a sample that was lost, at 0.7 for one that was made up."""
-
 STALLED_NS = 5_000_000
-"""A reading that begins late by this or takes so long is a stall, and says nothing about the next one. A level reading
-is five bytes of nine clocks, 0.45 ms at 100 kHz."""
-
+"""A reading (0.45 ms at 100 kHz) that begins late by this or takes so long is a stall, and says nothing of the next."""
 SLEW_NS = NS_PER_S
 """Time in which a correction of the line reaches the stamps to 63 %."""
-
 REFERENCE_NS = 2 * NS_PER_S
 """A slip is judged against fits as old as this, or half the segment's age: new ones may have adapted to it."""
 
@@ -70,8 +55,7 @@ class TimeBase:
     The reader calls `observe` after each level reading, begins the next at `next_poll_ns`, and calls `stamp` for the
     samples it has read. After a flush, or once `slipped` is true, it calls `restart`; from there samples count from 0
     again, and `missed` tells how many were lost. `slipped`: readings contradict the past by half a period or more, or
-    contradict the rate known from before the flush: a sample was lost or made up without a report, or it is another
-    chip. Readings then have no effect until `restart`.
+    the rate known from before the flush, so a sample was lost or made up without a report, or it is another chip.
     """
 
     slipped: bool
@@ -111,7 +95,6 @@ class TimeBase:
         self._begin(self._wide_ns if self.slipped else self._known_ns())
 
     def _known_ns(self) -> tuple[float, float]:
-        """Return the least and the greatest period that the clock may have by now."""
         spread = max(KNOWN_SPREAD, 2 * self._sure_error)
         return _limits_ns(self._sure_ns, spread) if spread < SPREAD else self._wide_ns
 
@@ -127,10 +110,7 @@ class TimeBase:
         return max(most_ns - least_ns, 0.0) / 2 / self._period_ns
 
     def observe(self, count: int, before_ns: int, after_ns: int) -> None:
-        """Take a level reading: `count` samples taken since the segment began, read between the two times.
-
-        Raises InputError for times that run backwards.
-        """
+        """Take a level reading: `count` samples since the segment began; raises InputError for times that run back."""
         if not self._before_ns <= before_ns <= after_ns:
             raise InputError(f"observe: expected times in order, got {self._before_ns}, {before_ns}, {after_ns} ns")
         self._shortest_ns = min(self._shortest_ns, after_ns - before_ns)
@@ -161,7 +141,6 @@ class TimeBase:
         return off + self._shortest_ns > self._period_ns / 2
 
     def _slip(self) -> None:
-        """Go back to what was known before."""
         self.slipped = True
         if self._references:
             self._fit = self._references[0]
@@ -183,15 +162,11 @@ class TimeBase:
             # The readings know it better by now.
             self._limits_ns = self._wide_ns
         self._period_ns = middle.period_ns
-        self._fit = fit
-        self._fit_count = self._count
-        self._references.append(self._fit)
+        self._fit, self._fit_count = fit, self._count
+        self._references.append(fit)
 
     def _span_ns(self, fit: Fit, index: int) -> tuple[float, float]:
-        """Return the earliest and the latest time of a sample, relative to the fit's, less what no reading can tell.
-
-        Every pair of bounds is a reading apart; the level is latched about the middle of it.
-        """
+        """Return `Fit.span_ns` less what no reading can tell: the level is latched about the middle of a reading."""
         earliest, latest = fit.span_ns(index)
         return earliest + self._shortest_ns / 2, latest - self._shortest_ns / 2
 
@@ -206,8 +181,8 @@ class TimeBase:
     def next_poll_ns(self, at_most_ns: int) -> int:
         """Return when to begin the next level reading, where it tells most; `at_most_ns` at the latest.
 
-        That is the latest edge whose predicted time is certain enough. If not even the next one's is, readings follow
-        each other from its earliest time on until it has come.
+        That is the latest edge that is certain enough, or the earliest time of the next one, from which readings follow
+        each other until it has come.
         """
         soon_ns = self._after_ns + max(0, LISTEN_NS - int(self._lateness_ns))
         self._asked_ns = min(at_most_ns, max(soon_ns, self._best_ns(at_most_ns)))
@@ -215,10 +190,8 @@ class TimeBase:
 
     def _best_ns(self, at_most_ns: int) -> int:
         fit = self._fit
-        if self._count is None:
-            return at_most_ns
-        if fit is None:
-            return at_most_ns if self._period_ns <= LOOK_NS else 0
+        if self._count is None or fit is None:
+            return 0 if self._count is not None and self._period_ns > LOOK_NS else at_most_ns
         # A reading requested for an instant latches the level so much later.
         origin_ns = fit.time_ns - self._shortest_ns / 2 - self._lateness_ns
         earliest, latest = self._span_ns(fit, self._count)
@@ -277,14 +250,11 @@ class TimeBase:
         # Rounding down keeps both promises.
         stamps: NDArray[np.int64] = fit.time_ns + np.floor(times).astype(np.int64)
         self._last_index, self._last_ns = first + n - 1, int(stamps[-1])
-        self._remember()
-        return stamps
-
-    def _remember(self) -> None:
-        """Keep the period: whoever stamps has checked the chip; later readings may be those of a dead FIFO."""
+        # Whoever stamps has checked the chip; later readings may be those of a dead FIFO.
         error, apart = self.rate_error, abs(self._period_ns / self._sure_ns - 1)
         if error <= max(SURE_ERROR, self._sure_error) or apart > error + self._sure_error:
             self._sure_ns, self._sure_error = self._period_ns, error
+        return stamps
 
 
 def _limits_ns(period_ns: float, spread: float) -> tuple[float, float]:

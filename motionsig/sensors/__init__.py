@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 from motionsig.errors import InputError, SensorError
 from motionsig.options import parse_options
@@ -14,34 +15,14 @@ from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.calibration.storage import choose_calibration
 from motionsig.sensors.chips import SIMULATED_CHIP, Chip, settle
 from motionsig.sensors.clock import Clock, SystemClock
-from motionsig.sensors.families import (
-    adxl345,
-    bmi160,
-    icm20948,
-    icm42600,
-    lis3dh,
-    lsm6ds3,
-    lsm6dso,
-    lsm9ds1,
-    mpu6000,
-)
+from motionsig.sensors.families import adxl345, bmi160, icm20948, icm42600, lis3dh, lsm6ds3, lsm6dso, lsm9ds1, mpu6000
 from motionsig.sensors.fifo import ChipFifo, require_bus
 from motionsig.sensors.iio import IioSensor, IioSource, list_iio, open_iio
 from motionsig.sensors.reader import SensorReader
 from motionsig.sensors.registers import Registers
 
-__all__ = [
-    "CHIPS",
-    "Calibration",
-    "Found",
-    "IioSensor",
-    "IioSource",
-    "SensorReader",
-    "list_iio",
-    "open_iio",
-    "open_sensor",
-    "scan",
-]
+__all__ = ["CHIPS", "Calibration", "Found", "IioSensor", "IioSource", "SensorReader", "list_iio", "open_iio"]
+__all__ += ["open_sensor", "scan"]
 
 _FAMILIES = (mpu6000, icm20948, icm42600, lsm6ds3, lsm6dso, lsm9ds1, bmi160, adxl345, lis3dh)
 
@@ -125,7 +106,7 @@ def open_sensor(
     Raises SensorError where no such sensor answers or it does not start, InputError for a setting it does not have or
     that the bus cannot carry.
     """
-    numbers = {"rate_hz": rate_hz, "accel_range_g": accel_range_g, "gyro_range_dps": gyro_range_dps}
+    numbers: dict[str, Any] = {"rate_hz": rate_hz, "accel_range_g": accel_range_g, "gyro_range_dps": gyro_range_dps}
     parse_options(numbers, dict.fromkeys(numbers, "float"), where="sensor:", lowest=0)
     parse_options({"address": address}, {"address": "int"}, where="sensor:", lowest=0)
     kind, _, rest = name.partition(":")
@@ -135,14 +116,7 @@ def open_sensor(
             f"{name}: expected no bus and no address, which are for a chip on I2C, got {bus} and {address}"
         )
     if kind == "iio" or (name == "auto" and bus is None and list_iio()):
-        return open_iio(
-            rest or "auto",
-            rate_hz=rate_hz,
-            accel_range_g=accel_range_g,
-            gyro_range_dps=gyro_range_dps,
-            mount=mount,
-            calibration=calibration,
-        )
+        return open_iio(rest or "auto", **numbers, mount=mount, calibration=calibration)
     if kind == "simulated":
         from motionsig.sensors.simulated import SimulatedBus, simulated_chip
 
@@ -156,7 +130,7 @@ def open_sensor(
         )
     with ExitStack() as resources:
         bus, chip, address = _find(name, bus, address, bus_clock_hz, resources)
-        setting = settle(chip, rate_hz=rate_hz, accel_range_g=accel_range_g, gyro_range_dps=gyro_range_dps)
+        setting = settle(chip, **numbers)
         require_bus(chip, setting, bus)
         device_id = f"{chip.name}-{bus.name.rpartition('/')[2]}-{address:02x}"
         return SensorReader(
@@ -194,13 +168,11 @@ def _in_another_bank(name: str, bus: Bus, found: Found) -> tuple[Chip, ...]:
     that is asked for by name: the register that selects a bank in one chip is reserved in others.
     """
     chip = CHIPS.get(name)
-    if chip is None or chip.bank is None or found.driver is not None:
-        return ()
-    try:
-        Registers(bus, chip, found.address, SystemClock()).identify()
-    except SensorError:
-        return ()
-    return (chip,)
+    if chip is not None and chip.bank is not None and found.driver is None:
+        with suppress(SensorError):
+            Registers(bus, chip, found.address, SystemClock()).identify()
+            return (chip,)
+    return ()
 
 
 def _buses(bus: int | Bus | None, clock_hz: int | None, resources: ExitStack) -> Iterator[Bus]:

@@ -1,8 +1,7 @@
 """The I2C bus: two kinds of transaction, and what they cost in time.
 
-Everything a sensor needs is a write, or a write of one register followed by a read without a stop between. More would
-not run everywhere: the driver of the Pi's own controller takes a read only as the last message of a transaction
-(drivers/i2c/busses/i2c-bcm2835.c, bcm2835_i2c_xfer).
+A write, or a write of one register followed by a read without a stop between: more would not run everywhere, for the
+Pi's driver takes a read only as the last message of a transaction (drivers/i2c/busses/i2c-bcm2835.c, bcm2835_i2c_xfer).
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from motionsig.hints import install_hint
 
 DEFAULT_CLOCK_HZ = 100_000
 """What the kernel takes where the device tree names no clock (include/linux/i2c.h, I2C_MAX_STANDARD_MODE_FREQ)."""
-
 _NACKS = {errno.EREMOTEIO, errno.ENXIO, errno.ENODEV}
 """What adapters report when nobody acknowledges: the Pi's, most others, i2c-stub."""
 

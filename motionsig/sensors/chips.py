@@ -1,7 +1,6 @@
-"""What there is to know about a chip, as data. The reader knows no chip by name.
+"""What there is to know about a chip, as data: a family's file is a table of `Chip`, the reader knows none by name.
 
-A family's file is a table of `Chip`; each figure names where it comes from. Registers are 8 bits wide; in a chip with
-banks the number is bank << 8 | register.
+Each figure names where it comes from. Registers are 8 bits wide; with banks the number is bank << 8 | register.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from motionsig.errors import InputError
 
 CLOCK_TOLERANCE = 0.05
 """How far a chip's clock may be off: the most that the data sheets leave open."""
-
 SIMULATED_CHIP = "lsm6dso"
 """The chip whose model is shipped: what "simulated" opens."""
 
@@ -182,10 +180,9 @@ class Chip:
 
 @dataclass(frozen=True)
 class Setting:
-    """A chip's table with the choices made: what is written, and what a count means.
+    """A chip's table with the chosen bits in place.
 
-    setup, start, flush: with the chosen bits in place. expected: register to (value, mask) once it runs. scale: (6,) SI
-    units per count, NaN for a gyroscope that is not there.
+    expected: register to (value, mask) once it runs. scale: (6,) SI units per count, NaN where there is no gyroscope.
     """
 
     rate_hz: float
@@ -199,9 +196,9 @@ class Setting:
 
 
 def settle(chip: Chip, *, rate_hz: float, accel_range_g: float, gyro_range_dps: float) -> Setting:
-    """Return the setting for the lowest rate and the smallest ranges of `chip` that hold what is asked.
+    """Return the setting for the lowest rate and the smallest ranges that hold what is asked; raise InputError if none.
 
-    Raises InputError where it has none. Rates that differ by less than 1 % count as the same.
+    Rates that differ by less than 1 % count as the same.
     """
     rate = _least(chip, "rate_hz", "Hz", chip.rates, rate_hz, slack=1.01)
     accel = _least(chip, "accel_range_g", "g", chip.accel_ranges, accel_range_g)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,8 @@ from motionsig.sensors.registers import Registers, spans
 
 MOST_LOAD = 0.8
 """Share of the bus that one sensor may take: the rest is for retries, other chips, and a clock that runs fast."""
-
 POLL_S = 0.1
 """At most between two readings of the level: the latency of samples."""
-
 CHECK_NS = 100_000_000
 """At most between two readings of the registers (PX4's drivers read one of them back as often)."""
 
@@ -32,14 +30,6 @@ class Overflow(Discard):
     """The FIFO was full: samples were lost, which ones the chip does not say."""
 
 
-@dataclass(frozen=True)
-class _Last:
-    """What the last record held, which the next one must continue."""
-
-    temperature: int | None = None
-    stamp: int | None = None
-
-
 class ChipFifo:
     """The FIFO of `chip` at `address`, as set by `setting`."""
 
@@ -48,7 +38,9 @@ class ChipFifo:
         self.setting = setting
         self.registers = Registers(bus, chip, address, clock)
         self._clock_hz = bus.clock_hz
-        self._last = _Last()
+        # Of the last record, which the next one must continue.
+        self._temperature: int | None = None
+        self._stamp: int | None = None
         self._unsettled = chip.unsettled
         self._expected = setting.expected
 
@@ -65,7 +57,8 @@ class ChipFifo:
         self._expected = kept | dict(self.setting.expected)
         self.registers.run(self.setting.setup)
         self.registers.run(self.setting.start)
-        self._last, self._unsettled = _Last(), self.chip.unsettled
+        self._temperature = self._stamp = None
+        self._unsettled = self.chip.unsettled
 
     def verify(self) -> None:
         """Raise RegisterError unless every register still reads as it was written."""
@@ -74,8 +67,7 @@ class ChipFifo:
     def level(self) -> int:
         """Return how many whole records wait.
 
-        Raises Overflow where a record did not fit, or may not have, and Discard where the next byte does not begin a
-        record.
+        Raises Overflow where a record may not have fitted, Discard where the next byte does not begin a record.
         """
         level = self.chip.level
         raw = self.registers.read(level.register, level.size)
@@ -102,7 +94,9 @@ class ChipFifo:
                 if raw:
                     raise Discard(f"only {len(raw)} bytes of {records} records: {error}") from error
                 raise
-        rows = self._rows(raw)
+        rows = np.frombuffer(raw, chip.record)
+        if chip.other_order and any(rows[name][0] & mask != value for name, mask, value in chip.marks):
+            rows = np.frombuffer(raw, chip.other_order)
         self._examine(rows)
         out = np.zeros((records, 6), np.int16)
         out[:, :3] = rows["acc"]
@@ -126,14 +120,8 @@ class ChipFifo:
     def flush(self) -> None:
         """Empty the FIFO; what comes out next begins a record."""
         self.registers.run(self.setting.flush)
-        self._last, self._unsettled = _Last(), self.chip.unsettled
-
-    def _rows(self, raw: bytes) -> NDArray[np.void]:
-        chip = self.chip
-        rows = np.frombuffer(raw, chip.record)
-        if chip.other_order is None or all(rows[name][0] & mask == value for name, mask, value in chip.marks):
-            return rows
-        return np.frombuffer(raw, chip.other_order)
+        self._temperature = self._stamp = None
+        self._unsettled = self.chip.unsettled
 
     def _examine(self, rows: NDArray[np.void]) -> None:
         chip = self.chip
@@ -145,22 +133,19 @@ class ChipFifo:
             one, other, mask = chip.slot
             if ((rows[one] ^ rows[other]) & mask).any():
                 raise Discard(f"{one} and {other} are not of one instant")
-        temperature = self._last.temperature
         if chip.temperature_jump is not None:
             seen = rows["temp"].astype(np.int64)
-            jump = np.abs(np.diff(seen, prepend=seen[:1] if temperature is None else temperature)).max()
+            jump = np.abs(np.diff(seen, prepend=seen[:1] if self._temperature is None else self._temperature)).max()
             if jump > chip.temperature_jump:
                 raise Discard(f"the temperature jumped by {jump} counts, expected at most {chip.temperature_jump}")
-            temperature = int(seen[-1])
-        stamp = self._last.stamp
+            self._temperature = int(seen[-1])
         if chip.stamp_s is not None:
             stamps = rows["stamp"].astype(np.int64)
-            ticks = np.diff(stamps, prepend=stamps[:0] if stamp is None else stamp) % (1 << 16)
+            ticks = np.diff(stamps, prepend=stamps[:0] if self._stamp is None else self._stamp) % (1 << 16)
             periods = np.rint(ticks * (chip.stamp_s * self.setting.rate_hz))
             if (periods != 1).any():
                 raise Discard(f"the chip's own time moved by {periods.max():g} periods between two samples")
-            stamp = int(stamps[-1])
-        self._last = _Last(temperature, stamp)
+            self._stamp = int(stamps[-1])
 
 
 def drain_s(chip: Chip, rate_hz: float) -> float:
@@ -171,15 +156,12 @@ def drain_s(chip: Chip, rate_hz: float) -> float:
 def bus_load(chip: Chip, setting: Setting, clock_hz: int) -> float:
     """Return the share of the bus's time that reading takes, at the fastest the chip's clock may run."""
     rate_hz = setting.rate_hz * (1 + CLOCK_TOLERANCE)
-    record = chip.record.itemsize
     drains = 1 / drain_s(chip, setting.rate_hz)
     levels = drains * transaction_s(clock_hz, chip.level.size)
-    overhead_s = transaction_s(clock_hz, 0)
-    data = rate_hz * 9 * record / clock_hz + (rate_hz if chip.one_by_one else drains) * overhead_s
-    checks = (
-        sum(transaction_s(clock_hz, size) for _, size in spans((*setting.expected, *chip.kept))) * NS_PER_S / CHECK_NS
-    )
-    return levels + data + checks
+    overheads = (rate_hz if chip.one_by_one else drains) * transaction_s(clock_hz, 0)
+    data = rate_hz * 9 * chip.record.itemsize / clock_hz + overheads
+    check_s = sum(transaction_s(clock_hz, size) for _, size in spans((*setting.expected, *chip.kept)))
+    return levels + data + check_s * NS_PER_S / CHECK_NS
 
 
 def require_bus(chip: Chip, setting: Setting, bus: Bus) -> None:

@@ -45,8 +45,8 @@ class SensorCounts:
 class LiveSource(Closing):
     """An endless Source. Subclasses say how it streams, how it starts again, and how it is left.
 
-    `counts` says what was lost and why. rate_hz: as the sensor is set. unix_offset_ns: Unix time less monotonic time at
-    the start. While nothing comes, an empty block is yielded once a second.
+    rate_hz: as the sensor is set. unix_offset_ns: Unix time less monotonic time at the start. While nothing comes, an
+    empty block is yielded once a second.
     """
 
     rate_hz: float

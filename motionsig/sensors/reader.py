@@ -36,7 +36,6 @@ _FIRST_PAUSE_S = 0.001
 
 _SILENT_S, _SILENT_PERIODS = 0.1, 5
 """A chip that gives nothing for the longer of these two has stopped."""
-
 _MOST_ERRORS = 10
 """With more bad readings than this, less the good ones since, the chip is started again (as PX4's drivers do)."""
 
@@ -96,18 +95,21 @@ class SensorReader(LiveSource):
         """Yield what the chip gives until closed; raise RegisterError or BusError where it has to be started again."""
         while not self._closed:
             self.fifo.flush()
-            self._begin_segment()
+            # Count from zero again: after a loss only the rate is still known.
+            self._time.restart()
+            self._gap = self.counts.samples > 0
+            self._taken, self._held = 0, []
+            self._now_ns = self._alive_ns = self._clock.monotonic_ns()
             try:
                 yield from self._segment()
                 return
             except Discard as error:
                 reason = error
             log.info("%s: emptied the FIFO: %s", self.device_id, reason)
-            if isinstance(reason, Overflow):
-                self.counts.overflows += 1
-            else:
-                self.counts.discards += 1
-            if not isinstance(reason, Overflow) or not self._taken:
+            overflow = isinstance(reason, Overflow)
+            self.counts.overflows += overflow
+            self.counts.discards += not overflow
+            if not overflow or not self._taken:
                 # A FIFO that is full whenever it is looked at has stopped working.
                 self._count_error(reason)
             # What came before is good if the registers still are as they were written.
@@ -145,7 +147,7 @@ class SensorReader(LiveSource):
                 waits = True
                 yield self._release()
             yield from self._sign_of_life()
-            self._sleep_until(next_ns)
+            self._clock.sleep(max(0, next_ns - self._clock.monotonic_ns()) / NS_PER_S)
 
     def _drain(self) -> bool:
         """Move what is in the FIFO to what is held; return whether there was anything."""
@@ -193,18 +195,7 @@ class SensorReader(LiveSource):
         self.fifo.configure()
         self._errors = 0
 
-    def _begin_segment(self) -> None:
-        """Count from zero again: after a loss only the rate is still known."""
-        self._time.restart()
-        self._gap = self.counts.samples > 0
-        self._taken = 0
-        self._held = []
-        self._now_ns = self._alive_ns = self._clock.monotonic_ns()
-
     def _count_error(self, error: SensorError) -> None:
         self._errors += 1
         if self._errors > _MOST_ERRORS:
             raise RegisterError(f"{self.fifo.registers.where}: too many errors, the last: {error}") from error
-
-    def _sleep_until(self, time_ns: int) -> None:
-        self._clock.sleep(max(0, time_ns - self._clock.monotonic_ns()) / NS_PER_S)

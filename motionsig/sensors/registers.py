@@ -14,7 +14,6 @@ T = TypeVar("T")
 
 _TRIES = 4
 """Of a transaction that is not acknowledged. If one in twenty fails, all four fail once in 160,000."""
-
 _POLL_S = 0.001
 _SLACK_S = 0.5
 """What steps may take longer than the waits in them add up to: transactions, and a busy machine."""
@@ -37,10 +36,7 @@ class Registers:
         self._bank: int | None = None
 
     def read(self, register: int, size: int = 1) -> bytes:
-        """Return `size` bytes from `register` on.
-
-        Raises BusError. Without an acknowledgement no byte has moved, so trying again loses nothing.
-        """
+        """Return `size` bytes from `register` on; raises BusError."""
         self._select(register)
         return self._tried(lambda: self._bus.read(self._address, register & 0xFF, size))
 
@@ -52,15 +48,12 @@ class Registers:
     def run(self, steps: Iterable[Step]) -> None:
         """Take the steps in order.
 
-        Raises RegisterError where a register does not read back as written or a condition is late, BusError where the
-        bus fails.
+        Raises RegisterError where a register does not read back as written or a condition is late, or BusError.
         """
         steps = tuple(steps)
         began_ns = self._clock.monotonic_ns()
-        allowed_s = _SLACK_S + sum(
-            step.seconds if isinstance(step, Wait) else step.within_s if isinstance(step, Until) else 0.0
-            for step in steps
-        )
+        waits = (step for step in steps if not isinstance(step, Set))
+        allowed_s = _SLACK_S + sum(step.seconds if isinstance(step, Wait) else step.within_s for step in waits)
         for step in steps:
             match step:
                 case Set(register, value, mask):
@@ -78,7 +71,7 @@ class Registers:
     def verify(self, expected: Mapping[int, tuple[int, int]]) -> None:
         """Read registers back, neighbours in one transaction; `expected`: register to (value, mask).
 
-        Raises RegisterError for the first that differs, BusError where the bus fails.
+        Raises RegisterError for the first that differs, or BusError.
         """
         for first, size in spans(expected):
             for register, got in enumerate(self.read(first, size), first):
@@ -123,6 +116,7 @@ class Registers:
         self._bank = register >> 8
 
     def _tried(self, transaction: Callable[[], T]) -> T:
+        # Without an acknowledgement no byte has moved, so trying again loses nothing.
         for _ in range(_TRIES - 1):
             try:
                 return transaction()

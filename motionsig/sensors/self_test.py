@@ -17,7 +17,6 @@ from motionsig.sensors.fifo import ChipFifo
 
 _SAMPLES = 50
 """Averaged before and after: the noise of a mean is far below the least change that is expected."""
-
 _STILL = 0.3
 """Part of the least change that the outputs may wander while nothing is asked: a hand that holds the sensor."""
 

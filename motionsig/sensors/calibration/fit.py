@@ -16,12 +16,9 @@ from motionsig.sensors.calibration.poses import angle_deg, is_leaning, missing_f
 GOOD_RESIDUAL = 0.1
 """m/s². A hundredth of gravity, or 0.6 degrees of tilt. Uncalibrated, an MPU-6050 may be off by 0.8 (80 mg) and by 2 %
 across its axes (PS-MPU-6000A 3.4, 6.2); below this residual, what can be removed has been removed."""
-
 _MOST_GYRO_SPREAD = 0.03
 """rad/s between poses. Gravity itself moves an MPU-6050's bias by 0.1 deg/s per g (PS-MPU-6000A 3.4, 6.1)."""
-
-_MOST_LEVERAGE = 0.9
-_SKEW_POSES = 10
+_MOST_LEVERAGE, _SKEW_POSES = 0.9, 10
 _PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 
 MOUNT_ANGLE_DEG = 20.0
@@ -29,10 +26,7 @@ MOUNT_ANGLE_DEG = 20.0
 
 
 def fit_gyro_bias(poses: ArrayLike) -> Floats:
-    """Return the bias, (3,) rad/s, of a gyroscope's means at rest, (k, 3).
-
-    Raises InputError for a sensor without one, poses that disagree and a rate that cannot be a bias.
-    """
+    """Return the bias, (3,) rad/s, of a gyroscope's means at rest, (k, 3); raise InputError if they can be none."""
     rates = np.asarray(poses, np.float64).reshape(-1, 3)
     if not len(rates) or not np.isfinite(rates).all():
         raise InputError("gyroscope: expected its rate at rest, got none: the sensor has no gyroscope")
@@ -86,7 +80,7 @@ class AccelFit:
                 "six poses decide six unknowns exactly, and nothing is left that could show an error: expected leaning "
                 "poses besides, got none"
             )
-        residual, before = (self.residual_after, float(np.abs(self.error_before[self.leaning]).max()))
+        residual, before = self.residual_after, float(np.abs(self.error_before[self.leaning]).max())
         if residual > GOOD_RESIDUAL:
             return (
                 f"expected a residual of at most {GOOD_RESIDUAL:g} m/s², got {residual:.3f}: a pose moved, or the axes "
@@ -97,17 +91,12 @@ class AccelFit:
         return None
 
 
-def _rms(errors: Floats) -> float:
-    return float(np.sqrt(np.mean(errors**2)))
-
-
 def fit_accelerometer(poses: ArrayLike, *, gravity: float = STANDARD_GRAVITY) -> AccelFit:
     """Return bias and scale that give the means at rest, (k, 3) in m/s², the length `gravity`, by least squares.
 
-    Asks for one pose within 30 degrees of each face, in any order, repeated or not. Skew between the axes is
-    also fitted where there are ten poses or more and it predicts the leaning poses better.
-    The residual proves something only by leaning poses; see this package's docstring, and `AccelFit.failure`.
-    Raises InputError that names a missing face, or says why what was measured cannot be gravity.
+    Asks for one pose within 30 degrees of each face, in any order, repeated or not. Skew between the axes is also
+    fitted where there are ten poses or more and it predicts the leaning poses better. Raises InputError that names a
+    missing face, or says why what was measured cannot be gravity.
     """
     values = np.asarray(poses, np.float64).reshape(-1, 3)
     lengths = np.linalg.norm(values, axis=1)
@@ -126,11 +115,11 @@ def fit_accelerometer(poses: ArrayLike, *, gravity: float = STANDARD_GRAVITY) ->
     matrix, bias, error, leverage = _least_squares(values, gravity, _PAIRS[:3])
     error[leaning] /= 1 - leverage[leaning]
     if len(values) >= _SKEW_POSES:
-        skewed = _least_squares(values, gravity, _PAIRS)
-        if (skewed[3][leaning] <= _MOST_LEVERAGE).all():
-            unseen = skewed[2] / np.where(leaning, 1 - skewed[3], 1)
-            if leaning.any() and _rms(unseen[leaning]) < _rms(error[leaning]):
-                matrix, bias, error = skewed[0], skewed[1], unseen
+        skew_matrix, skew_bias, unseen, leverage = _least_squares(values, gravity, _PAIRS)
+        if leaning.any() and (leverage[leaning] <= _MOST_LEVERAGE).all():
+            unseen[leaning] /= 1 - leverage[leaning]
+            if (unseen[leaning] ** 2).mean() < (error[leaning] ** 2).mean():
+                matrix, bias, error = skew_matrix, skew_bias, unseen
     if np.abs(bias).max() > MOST_BIAS or np.abs(np.diag(matrix) - 1).max() > MOST_SCALE:
         raise InputError(
             f"accelerometer: expected a bias within {MOST_BIAS:.2g} m/s² and a scale within {MOST_SCALE:.0%}, got "
@@ -158,9 +147,7 @@ def _least_squares(
         step = np.linalg.lstsq(slope, gravity - lengths, rcond=None)[0]
         bias = bias + step[:3]
         for (j, k), change in zip(pairs, step[3:], strict=True):
-            matrix[j, k] += change
-            if j != k:
-                matrix[k, j] += change
+            matrix[[j, k], [k, j]] += change
         if np.abs(step).max() < 1e-9:
             break
     error = np.linalg.norm((poses - bias) @ matrix, axis=1) - gravity

@@ -15,17 +15,11 @@ from motionsig.errors import InputError
 
 Floats = NDArray[np.float64]
 
-MOST_BIAS = 0.35 * STANDARD_GRAVITY
-MOST_SCALE = 0.15
+MOST_BIAS, MOST_SCALE = 0.35 * STANDARD_GRAVITY, 0.15
 """The worst chips' limits and a little more: 250 mg on z, and 230 to 282 counts instead of 256 per g (ADXL350, ADXL345:
 data sheets, table 1). A larger error is not the chip's: its range or unit is not what was configured."""
-
 MOST_GYRO_BIAS = np.radians(40.0)
 """An MPU-6050 may be off by 20 deg/s, and by 20 more over temperature (PS-MPU-6000A 3.4, 6.1)."""
-
-
-def _zeros() -> Floats:
-    return np.zeros(3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +27,13 @@ class Calibration:
     """One sensor's errors, and how its axes lie in the device.
 
     gyro_bias: (3,) rad/s. accel_bias: (3,) m/s². accel_matrix: (3, 3) scale and skew. mount: (3, 3) rotation from the
-    sensor's axes to the device's. residual_before, residual_after: error of |acc| in m/s², of the worst pose as it
-    was measured and of the worst that the fit had not seen; None where the accelerometer was not calibrated. poses: how
-    many. when_s: Unix seconds. A bias moves with temperature; the temperature is not recorded.
+    sensor's axes to the device's. residual_before, residual_after: error of |acc| in m/s², of the worst pose as
+    measured and of the worst that the fit had not seen; None without. poses: how many. when_s: Unix seconds. A bias
+    moves with temperature; the temperature is not recorded.
     """
 
-    gyro_bias: Floats = field(default_factory=_zeros)
-    accel_bias: Floats = field(default_factory=_zeros)
+    gyro_bias: Floats = field(default_factory=lambda: np.zeros(3))
+    accel_bias: Floats = field(default_factory=lambda: np.zeros(3))
     accel_matrix: Floats = field(default_factory=lambda: np.eye(3))
     mount: Floats = field(default_factory=lambda: np.eye(3))
     residual_before: float | None = None
@@ -56,10 +50,8 @@ class Calibration:
     @cached_property
     def _parts(self) -> tuple[tuple[slice, Floats, Floats], ...]:
         """Channels, bias and matrix of each part that changes something."""
-        parts = (
-            (slice(0, 3), self.accel_bias, self.mount @ self.accel_matrix),
-            (slice(3, 6), self.gyro_bias, self.mount),
-        )
+        accel = slice(0, 3), self.accel_bias, self.mount @ self.accel_matrix
+        parts = (accel, (slice(3, 6), self.gyro_bias, self.mount))
         return tuple(part for part in parts if part[1].any() or not np.array_equal(part[2], np.eye(3)))
 
     def apply(self, data: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,35 +14,37 @@ _LEANS = 0.3
 """A leaning pose tests a face if this part of gravity is along it: an error e in the face's pose then shows as e/5."""
 
 
-def _along_faces(poses: Floats) -> Floats:
-    """Return (k, 6): the part of each pose along each face."""
-    along: Floats = poses / np.linalg.norm(poses, axis=1, keepdims=True) @ _FACES.T
+def _along_faces(poses: ArrayLike) -> Floats:
+    """Return (k, 6): the part of each pose, of (k, 3), along each face."""
+    values = np.asarray(poses, np.float64).reshape(-1, 3)
+    along: Floats = values / np.linalg.norm(values, axis=1, keepdims=True) @ _FACES.T
     return along
 
 
 def face_of(pose: ArrayLike) -> str:
     """Return which of FACES a pose (3,) lies on, or "leaning"."""
-    along = _along_faces(np.asarray(pose, np.float64).reshape(1, 3))[0]
+    along = _along_faces(pose)[0]
     return FACES[along.argmax()] if along.max() >= _ON_FACE else "leaning"
 
 
 def is_leaning(poses: ArrayLike) -> NDArray[np.bool_]:
     """Return (k,) for poses (k, 3): whether it is more than 30 degrees from lying on any face."""
-    leaning: NDArray[np.bool_] = _along_faces(np.asarray(poses, np.float64).reshape(-1, 3)).max(axis=1) < _ON_FACE
+    leaning: NDArray[np.bool_] = _along_faces(poses).max(axis=1) < _ON_FACE
     return leaning
+
+
+def _faces_without(along: Floats, least: float) -> tuple[str, ...]:
+    return tuple(face for face, parts in zip(FACES, along.T, strict=True) if not (parts >= least).any())
 
 
 def missing_faces(poses: ArrayLike) -> tuple[str, ...]:
     """Return the faces that no pose of (k, 3) lies on."""
-    along = _along_faces(np.asarray(poses, np.float64).reshape(-1, 3))
-    return tuple(face for face, parts in zip(FACES, along.T, strict=True) if not (parts >= _ON_FACE).any())
+    return _faces_without(_along_faces(poses), _ON_FACE)
 
 
 def untested_faces(poses: ArrayLike) -> tuple[str, ...]:
     """Return the faces towards which no leaning pose of (k, 3) leans enough to show an error of theirs."""
-    values = np.asarray(poses, np.float64).reshape(-1, 3)
-    along = _along_faces(values[is_leaning(values)])
-    return tuple(face for face, parts in zip(FACES, along.T, strict=True) if not (parts >= _LEANS).any())
+    return _faces_without(_along_faces(poses)[is_leaning(poses)], _LEANS)
 
 
 def angle_deg(first: Floats, second: Floats) -> float:

@@ -13,17 +13,13 @@ from motionsig.conventions import CHANNELS
 from motionsig.errors import InputError
 from motionsig.sensors.calibration.model import Floats
 
-CELL_S = 0.25
-REST_S = 2.0
+CELL_S, REST_S = 0.25, 2.0
 """Rest is judged over so long, in cells of CELL_S. A cell's mean is good to 0.01 m/s² for the noisiest chip listed."""
-
 _LEAST_CELLS = 4
 _MOST_ODD = 0.25
 """Part of the cells that a knock on the table may spoil; they are left out."""
-
 _STEADY = np.array([0.1] * 3 + [0.03] * 3)
 """m/s², rad/s: how far the mean of a cell may be from that of the rest. 0.1 m/s² is a rotation by 0.6 degrees."""
-
 _QUIET = np.array([0.3] * 3 + [0.05] * 3)
 """m/s², rad/s: the most spread within a cell. An MPU-6050 has 0.09 and 0.002 at 500 Hz (PS-MPU-6000A 3.4, 6.1, 6.2)."""
 
@@ -81,10 +77,7 @@ def _cell_rows(rate_hz: float) -> int:
 
 
 def find_rests(blocks: Iterable[SampleBlock], rate_hz: float) -> Iterator[Rest | InputError | None]:
-    """Yield, every CELL_S, what the last REST_S were: a Rest, None while it goes on, or the InputError of `rest`.
-
-    An empty block, by which a sensor says that nothing comes, is an InputError, too.
-    """
+    """Yield, every CELL_S, what the last REST_S were: a Rest, None while it goes on, or the InputError of `rest`."""
     rows = _cell_rows(rate_hz)
     length = round(REST_S / CELL_S) * rows
     waiting = np.empty((0, len(CHANNELS)), np.float32)
@@ -98,10 +91,8 @@ def find_rests(blocks: Iterable[SampleBlock], rate_hz: float) -> Iterator[Rest |
         while len(waiting) >= length:
             data, waiting = waiting[:length], waiting[rows:]
             try:
-                found = rest(data, rate_hz)
+                found: Rest | InputError = rest(data, rate_hz)
             except InputError as error:
-                resting = False
-                yield error
-                continue
-            yield None if resting else found
-            resting = True
+                found = error
+            yield None if resting and isinstance(found, Rest) else found
+            resting = isinstance(found, Rest)

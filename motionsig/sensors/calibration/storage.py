@@ -12,14 +12,7 @@ from numpy.typing import ArrayLike
 
 from motionsig.errors import InputError, SensorError
 from motionsig.files import read_file, replace_file
-from motionsig.sensors.calibration.model import (
-    MOST_BIAS,
-    MOST_GYRO_BIAS,
-    MOST_SCALE,
-    Calibration,
-    Floats,
-    parse_mount,
-)
+from motionsig.sensors.calibration.model import MOST_BIAS, MOST_GYRO_BIAS, MOST_SCALE, Calibration, Floats, parse_mount
 from motionsig.state import state_path
 
 FORMAT = "motionsig-calibration"
@@ -35,10 +28,7 @@ def calibration_path(device: str) -> Path:
 
 
 def save_calibration(device: str, calibration: Calibration) -> Path:
-    """Store a device's calibration in place of the one before; return where.
-
-    Raises SensorError where it cannot be written.
-    """
+    """Store a device's calibration in place of the one before; return where; raises SensorError."""
     path = calibration_path(device)
     values = {field.name: getattr(calibration, field.name) for field in fields(Calibration)}
     text = json.dumps({FORMAT: VERSION, "device": device} | values, indent=1, default=np.ndarray.tolist) + "\n"

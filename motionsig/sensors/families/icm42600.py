@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Until, Wait, accel_ranges, gyro_ranges
-from motionsig.sensors.families.mpu6000 import trim_6500
+from motionsig.sensors.chips import Chip, Level, Set, Until, Wait, accel_ranges, gyro_ranges
+from motionsig.sensors.families.mpu6000 import SELF_TEST
 
 DEVICE_CONFIG, FIFO_CONFIG = 0x11, 0x16
 INT_STATUS, FIFO_COUNTH, FIFO_DATA = 0x2D, 0x2E, 0x30
@@ -25,7 +25,6 @@ FIFO_FLUSH = FIFO_FULL = 0x02
 
 _RATE_CODES = {1000: 6, 500: 15, 200: 7, 100: 8, 50: 9, 25: 10, 12.5: 11}
 """Hz to GYRO_ODR and ACCEL_ODR in low-noise mode (DS-000347, registers 4Fh and 50h; enum inv_icm42600_odr)."""
-
 _RESTART = (
     Set(FIFO_CONFIG, 0x00, 0xC0),
     # Accelerometer, gyroscope, temperature: packet 3, of 16 bytes (DS-000347 sec. 6.1). FIFO_RESUME_PARTIAL_RD 0: a
@@ -45,7 +44,6 @@ _RESTART = (
 
 _GYRO_COUNTS = {2000: 16.4, 1000: 32.8, 500: 65.5, 250: 131, 125: 262, 62.5: 524.3, 31.25: 1048.6, 15.625: 2097.2}
 """Full scale in deg/s, and counts per deg/s there, in the order of GYRO_FS_SEL."""
-
 ICM42605 = Chip(
     name="icm42605",
     title="TDK InvenSense ICM-42605",
@@ -96,19 +94,16 @@ ICM42605 = Chip(
     # 2.07 counts per degree (DS-000347 sec. 4.13).
     temperature_jump=5,
     stamp_s=16e-6,
-    self_test=SelfTest(
+    self_test=replace(
+        SELF_TEST,
         # Icm426xxSelfTest.c: 1 kHz, ±250 deg/s, ±4 g; 200 ms for the gyroscope, 25 for the accelerometer; above
         # half of what the factory saw, the accelerometer below one and a half.
         rate_hz=1000,
         accel_range_g=4,
-        gyro_range_dps=250,
         on=(Set(SELF_TEST_CONFIG, 0x7F, 0x7F),),
         off=(Set(SELF_TEST_CONFIG, 0x00, 0x7F),),
         settle_s=0.2,
-        accel=(0.5, 1.5),
-        gyro=(0.5, np.inf),
         trim_registers=(*range(XA_ST_DATA, XA_ST_DATA + 3), *range(XG_ST_DATA, XG_ST_DATA + 3)),
-        trim=trim_6500,
     ),
 )
 

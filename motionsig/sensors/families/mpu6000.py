@@ -11,7 +11,7 @@ MEM_R_W (0x6F). So a FIFO in which another record would not fit counts as overru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import radians
 
@@ -30,28 +30,30 @@ FIFO_ON, FIFO_RESET, SELF_TEST_ALL = 0x40, 0x04, 0xE0
 
 DIVIDERS = (0, 1, 2, 3, 4, 7, 9, 15, 19, 39, 49, 79)
 """1000 Hz / (1 + SMPLRT_DIV) (RM-MPU-6000A sec. 4.2): rates down to 12.5 Hz."""
-
 FILTERS_6050 = {1: 188, 2: 98, 3: 44, 4: 21, 5: 10, 6: 5}
 """DLPF_CFG to the wider of the accelerometer's and the gyroscope's bandwidth in Hz (RM-MPU-6000A sec. 4.3). 0 and 7
 take the gyroscope to 8 kHz, which the accelerometer does not follow."""
-
 FILTERS_6500 = {1: 218.1, 2: 99, 3: 44.8, 4: 21.2, 5: 10.2, 6: 5.1}
 """DLPF_CFG = A_DLPF_CFG, as the kernel sets them, to the wider bandwidth in Hz (DS-000176 and DS-000143, registers 26
 and 29; early revisions for the MPU-6500 and MPU-9250 give the accelerometer 184, 92, 41, 20, 10 and 5)."""
 
 
 def divided_rates(
-    base_hz: float, dividers: Iterable[int], filters: Mapping[int, float], bits: Callable[[int, int], Bits]
-) -> dict[float, Bits]:
-    """Return base_hz / (1 + divider) to bits(divider, filter), with the widest filter below half the rate.
+    base_hz: float,
+    dividers: Iterable[int],
+    filters: Mapping[int, float],
+    divide: Iterable[int],
+    limit: Mapping[int, int],
+) -> Mapping[float, Bits]:
+    """Return base_hz / (1 + divider) to the bits that give it, with the widest filter below half the rate.
 
-    filters: code to bandwidth in Hz.
+    filters: code to bandwidth in Hz. divide: registers of the divider. limit: registers of the filter, and its shift.
     """
     rates = {}
     for divider in dividers:
         rate_hz = base_hz / (1 + divider)
-        fitting = {code: width for code, width in filters.items() if width <= rate_hz / 2}
-        rates[rate_hz] = bits(divider, max(fitting, key=lambda code: fitting[code]))
+        code = max((code for code, width in filters.items() if width <= rate_hz / 2), key=lambda code: filters[code])
+        rates[rate_hz] = dict.fromkeys(divide, divider) | {register: code << shift for register, shift in limit.items()}
     return rates
 
 
@@ -115,7 +117,7 @@ def _setup(*more: Step) -> tuple[Step, ...]:
     )
 
 
-_SHORT_FIFO = (
+SHORT_FIFO = (
     "ArduPilot saw corrupt records at the end of the FIFO once it held more than 32; the temperature inside a record "
     "tells."
 )
@@ -141,9 +143,7 @@ MPU6500 = Chip(
     source="PS-MPU-6500A-01, RM-MPU-6500A-00",
     addresses=(0x68, 0x69),
     identity={WHO_AM_I: 0x70},
-    rates=divided_rates(
-        1000, DIVIDERS, FILTERS_6500, lambda divider, code: {SMPLRT_DIV: divider, CONFIG: code, ACCEL_CONFIG_2: code}
-    ),
+    rates=divided_rates(1000, DIVIDERS, FILTERS_6500, (SMPLRT_DIV,), {CONFIG: 0, ACCEL_CONFIG_2: 0}),
     # PS-MPU-6000A sec. 6.1 and 6.2; the same in all of them.
     accel_ranges=accel_ranges(ACCEL_CONFIG, {g: (code << 3, 32768 / g) for code, g in enumerate((2, 4, 8, 16))}),
     gyro_ranges=gyro_ranges(
@@ -166,7 +166,7 @@ MPU6500 = Chip(
     # As ArduPilot takes it (_check_raw_temp), more than a degree.
     temperature_jump=400,
     self_test=SELF_TEST,
-    notes=(_SHORT_FIFO,),
+    notes=(SHORT_FIFO,),
 )
 
 MPU6050 = replace(
@@ -175,15 +175,14 @@ MPU6050 = replace(
     title="InvenSense MPU-6050",
     source="PS-MPU-6000A-00 rev. 3.4, RM-MPU-6000A-00 rev. 4.2",
     identity={WHO_AM_I: 0x68},
-    rates=divided_rates(1000, DIVIDERS, FILTERS_6050, lambda divider, code: {SMPLRT_DIV: divider, CONFIG: code}),
+    rates=divided_rates(1000, DIVIDERS, FILTERS_6050, (SMPLRT_DIV,), {CONFIG: 0}),
     setup=_setup(),
     fifo_bytes=1024,
     kept=(),
-    self_test=SelfTest(
+    self_test=replace(
+        SELF_TEST,
         # RM-MPU-6000A sec. 4.1: ±8 g, ±250 deg/s; within 14 % of the factory's (PS-MPU-6000A sec. 6.1 and 6.2).
-        rate_hz=1000.0,
         accel_range_g=8,
-        gyro_range_dps=250,
         on=(Set(ACCEL_CONFIG, SELF_TEST_ALL | 0x10, 0xF8), Set(GYRO_CONFIG, SELF_TEST_ALL, 0xFB)),
         off=(Set(ACCEL_CONFIG, 0x10, 0xF8), Set(GYRO_CONFIG, 0x00, 0xFB)),
         # No document says; InvenSense's own driver waits 50 ms (motion_driver inv_mpu.c, test.wait_ms), others 250.
@@ -206,7 +205,7 @@ MPU9250 = replace(
     title="InvenSense MPU-9250",
     source="PS-MPU-9250A-01, RM-MPU-9250A-00",
     identity={WHO_AM_I: 0x71},
-    notes=(_SHORT_FIFO, "The magnetometer is not read."),
+    notes=(SHORT_FIFO, "The magnetometer is not read."),
 )
 
 MPU9255 = replace(

@@ -1,11 +1,10 @@
-"""Any motion sensor that the Linux kernel drives, through Industrial I/O.
+"""Any motion sensor that the Linux kernel drives, through Industrial I/O: sysfs attributes and a character device.
 
-IIO is sysfs attributes and a character device, so libiio is not used: its Python binding (pylibiio) is a ctypes wrapper
-around a C library that has to be installed beside it, and would save little of this code.
+Not through libiio: its Python binding is a ctypes wrapper around a C library that has to be installed beside it.
 
-Samples come out of the kernel's fifo about ten times a second, stamped by the driver. If a device goes away, the source
-waits for it. If the driver has no buffer, or nothing triggers it, its values are read one by one through sysfs; that
-costs a thousand times as much, gives worse times, and is logged as a warning.
+Samples come out of the kernel's fifo about ten times a second, stamped by the driver. If the driver has no buffer, or
+nothing triggers it, its values are read one by one through sysfs; that costs a thousand times as much, gives worse
+times, and is logged as a warning.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,7 +26,7 @@ from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.calibration.storage import choose_calibration
 from motionsig.sensors.clock import SystemClock
 from motionsig.sensors.iio.device import ACCEL, GYRO, Device, devices
-from motionsig.sensors.iio.finding import IioSensor, find, kinds_of, list_iio
+from motionsig.sensors.iio.finding import IioSensor, find, list_iio
 from motionsig.sensors.iio.polled import PolledPort
 from motionsig.sensors.iio.port import WATERMARK_S, NoTriggerError, Port, Request
 from motionsig.sensors.iio.stamps import Joiner, Samples
@@ -42,8 +40,6 @@ _RATE_OFF = 0.2
 """A true rate this far from the stated one is logged."""
 
 __all__ = ["IioSensor", "IioSource", "list_iio", "open_iio"]
-
-AnyPort: TypeAlias = Port | PolledPort
 
 
 def open_iio(
@@ -72,9 +68,8 @@ def open_iio(
     request = Request(rate_hz, {ACCEL: accel_range_g, GYRO: gyro_range_dps})
     group = find(Path(root), name)
     device_id = "iio-" + "+".join(device.name for device in group)
-    return IioSource(
-        Path(root), group, request, choose_calibration(calibration, mount, device_id), device_id, stream_id
-    )
+    chosen = choose_calibration(calibration, mount, device_id)
+    return IioSource(Path(root), group, request, chosen, device_id, stream_id)
 
 
 class IioSource(LiveSource):
@@ -127,13 +122,13 @@ class IioSource(LiveSource):
         for port in self._ports:
             port.close()
 
-    def _open(self, group: tuple[Device, ...], *, may_poll: bool) -> list[AnyPort]:
+    def _open(self, group: tuple[Device, ...], *, may_poll: bool) -> list[Port | PolledPort]:
         """Set the devices up. may_poll: only at first, for the buffer's node may come later than the device."""
-        kinds = [kinds_of(group[0])] if len(group) == 1 else [(ACCEL,), (GYRO,)]
-        parts = list(zip(group, kinds, strict=True))
+        has = tuple(kind for kind in (ACCEL, GYRO) if group[0].has(kind))
+        parts = list(zip(group, [has] if len(group) == 1 else [(ACCEL,), (GYRO,)], strict=True))
         reason = "its driver has no buffer"
         if not may_poll or all((device.path / "scan_elements").is_dir() and device.node.exists() for device in group):
-            ports: list[AnyPort] = []
+            ports: list[Port | PolledPort] = []
             try:
                 for device, kind in parts:
                     ports.append(Port(self._root, device, kind, self._request))
@@ -202,16 +197,12 @@ class IioSource(LiveSource):
             return
         counts.samples += len(time_ns)
         data = self.calibration.apply(data)
-        self._check_rate()
-        starts = [0, *breaks[breaks > 0].tolist(), len(time_ns)]
-        for start, stop in pairwise(starts):
-            yield SampleBlock(time_ns[start:stop] + self.unix_offset_ns, data[start:stop], bool(lost[start]))
-
-    def _check_rate(self) -> None:
         true_hz = self.true_rate_hz
         if not self._odd_rate_logged and abs(true_hz / self.rate_hz - 1) > _RATE_OFF:
             self._odd_rate_logged = True
             log.warning("%s: stated %g Hz, samples come at %.4g Hz", self.info.name, self.rate_hz, true_hz)
+        for start, stop in pairwise([0, *breaks[breaks > 0].tolist(), len(time_ns)]):
+            yield SampleBlock(time_ns[start:stop] + self.unix_offset_ns, data[start:stop], bool(lost[start]))
 
     def _restart(self) -> None:
         """Wait for the devices and set them up as before."""

@@ -1,12 +1,12 @@
 """An IIO device in sysfs: what it has, what it can do, and how it is set up so that all can be undone.
 
-Names and meaning of the attributes: Documentation/ABI/testing/sysfs-bus-iio. The directories `buffer` and
-`scan_elements` are marked obsolete since Linux 5.11 in favour of `bufferY`, but every kernel has them, and the hardware
-FIFO's attributes are nowhere else.
+Attributes: Documentation/ABI/testing/sysfs-bus-iio. `buffer` and `scan_elements` are marked obsolete since Linux 5.11,
+but every kernel has them, and the hardware FIFO's attributes are nowhere else.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import math
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import InputError, SensorError
-from motionsig.sensors.iio.channels import Channel, ScanType, parse_type
+from motionsig.sensors.iio.channels import Channel, parse_type
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +29,8 @@ _AXES = "xyz"
 
 UNITS = {ACCEL: (STANDARD_GRAVITY, "g"), GYRO: (math.pi / 180, "dps")}
 """SI units in the unit that ranges are given in, and its name."""
-
 _ROUNDING = 0.97
 """This part of a range is enough: 8 g are 7.995 g on an LSM6DSOX, and drivers cut scales to six decimals."""
-
 _UNKNOWN_BITS = 16
 """Assumed of counts whose driver has no buffer, and so tells their bits nowhere."""
 
@@ -67,6 +65,49 @@ class Device:
     def has(self, kind: str) -> bool:
         return (self.path / f"in_{kind}_x_raw").exists() or (self.path / f"scan_elements/in_{kind}_x_en").exists()
 
+    def listed(self, kind: str, what: str) -> str | None:
+        """Return the values that an attribute can have; axes with an attribute each may share the list (st_accel)."""
+        path = self.find(kind, f"{what}_available")
+        return read(path) if path else None
+
+    def full_scale(self, kind: str, scale: float) -> float:
+        """Return the range, in g or degrees per second, that a scale goes with."""
+        # The type of the kind's first axis: its own attribute, or the one that all its axes share.
+        texts = (self.read(f"scan_elements/in_{kind}{axis}_type") for axis in ("_x", ""))
+        text = next(filter(None, texts), None)
+        where = f"{self.path}/scan_elements/in_{kind}_x_type"
+        bits = parse_type(text, where).bits if text else _UNKNOWN_BITS
+        return float(scale * 2 ** (bits - 1) / UNITS[kind][0])
+
+    def axis_values(self, kind: str, what: str, default: float) -> NDArray[np.float64]:
+        """Return one number per axis (3,): each axis' own, the one for all, or the default where there is none.
+
+        Raises SensorError where there is one that cannot be read: the default would pass for it.
+        """
+        shared = self.find(kind, what)
+        own = (self.path / f"in_{kind}_{axis}_{what}" for axis in _AXES)
+        paths = [path if path.exists() else shared for path in own]
+        return np.array([default if path is None else _number(path) for path in paths])
+
+    def mount_matrix(self, kind: str) -> NDArray[np.float64]:
+        """Return the rotation (3, 3) from the chip's axes to the device's that the board's description names."""
+        path = self.find(kind, "mount_matrix")
+        if path is None:
+            return np.eye(3)
+        text = read(path)
+        try:
+            return np.array([[float(word) for word in row.split(",")] for row in (text or "").split(";")]).reshape(3, 3)
+        except ValueError as error:
+            raise SensorError(f"{path}: expected three rows of three numbers, got {text!r}") from error
+
+
+def _number(path: Path) -> float:
+    text = read(path)
+    try:
+        return float((text or "").split()[0])
+    except (IndexError, ValueError) as error:
+        raise SensorError(f"{path}: expected a number, got {text!r}") from error
+
 
 def read(path: Path) -> str | None:
     """Return what an attribute says; None where it does not exist or cannot be read at present."""
@@ -85,10 +126,7 @@ def devices(root: Path) -> list[Device]:
 
 
 def partner(device: Device, others: list[Device]) -> Device | None:
-    """Return the gyroscope that shares a chip, or at least a hub or a name, with an accelerometer.
-
-    st_lsm6dsx makes two devices of one parent, the HID drivers two whose parents have one parent.
-    """
+    """Return the gyroscope that shares a chip, or at least a hub or a name, with an accelerometer."""
     gyros = [other for other in others if other.has(GYRO) and not other.has(ACCEL)]
 
     def above(which: Device, levels: int) -> Path:
@@ -99,6 +137,7 @@ def partner(device: Device, others: list[Device]) -> Device | None:
 
     # A directory that holds all devices, as in a flat tree, says nothing of one chip.
     flat = above(device, 0) == device.path.parent.resolve()
+    # st_lsm6dsx makes two devices of one parent, the HID drivers two whose parents have one parent.
     for level in () if flat else (0, 1):
         near = [gyro for gyro in gyros if above(gyro, level) == above(device, level)]
         if len(near) == 1:
@@ -109,77 +148,21 @@ def partner(device: Device, others: list[Device]) -> Device | None:
 
 def numbers(text: str | None) -> list[float]:
     """Return the values of an `*_available` attribute; of a range `[least step greatest]` only its two ends."""
-    if text is None:
-        return []
-    words = text.strip("[] \n").split()
+    text = text or ""
     try:
-        values = [float(word) for word in words]
+        values = [float(word) for word in text.strip("[] \n").split()]
     except ValueError:
         return []
     return values[::2] if text.startswith("[") and len(values) == 3 else values
 
 
-def listed(device: Device, kind: str, what: str) -> str | None:
-    """Return the values that an attribute can have; axes with an attribute each may share the list (st_accel)."""
-    path = device.find(kind, f"{what}_available")
-    return read(path) if path else None
-
-
-def scan_type(device: Device, kind: str) -> ScanType | None:
-    """Return the type of a kind's first axis: its own attribute, or the one that all its axes share."""
-    texts = (device.read(f"scan_elements/in_{kind}{axis}_type") for axis in ("_x", ""))
-    text = next(filter(None, texts), None)
-    return parse_type(text, f"{device.path}/scan_elements/in_{kind}_x_type") if text else None
-
-
-def full_scale(device: Device, kind: str, scale: float) -> float:
-    """Return the range, in g or degrees per second, that a scale goes with."""
-    layout = scan_type(device, kind)
-    bits = layout.bits if layout else _UNKNOWN_BITS
-    return float(scale * 2 ** (bits - 1) / UNITS[kind][0])
-
-
-def axis_values(device: Device, kind: str, what: str, default: float) -> NDArray[np.float64]:
-    """Return one number per axis (3,): each axis' own, the one for all, or the default where there is none.
-
-    Raises SensorError where there is one that cannot be read: the default would pass for it.
-    """
-    shared = device.find(kind, what)
-    own = (device.path / f"in_{kind}_{axis}_{what}" for axis in _AXES)
-    paths = [path if path.exists() else shared for path in own]
-    return np.array([default if path is None else _number(path) for path in paths])
-
-
-def _number(path: Path) -> float:
-    text = read(path)
-    try:
-        return float((text or "").split()[0])
-    except (IndexError, ValueError) as error:
-        raise SensorError(f"{path}: expected a number, got {text!r}") from error
-
-
-def mount_matrix(device: Device, kind: str) -> NDArray[np.float64]:
-    """Return the rotation (3, 3) from the chip's axes to the device's that the board's description names."""
-    path = device.find(kind, "mount_matrix")
-    if path is None:
-        return np.eye(3)
-    text = read(path)
-    try:
-        return np.array([[float(word) for word in row.split(",")] for row in (text or "").split(";")]).reshape(3, 3)
-    except ValueError as error:
-        raise SensorError(f"{path}: expected three rows of three numbers, got {text!r}") from error
-
-
 def holders(node: Path) -> Iterator[str]:
     """Yield which processes have a device node open, as far as this one may see."""
     for link in Path("/proc").glob("[0-9]*/fd/*"):
-        try:
-            same = os.readlink(link) == str(node)
-        except OSError:
-            continue
-        if same:
-            process = link.parents[1]
-            yield f"{read(process / 'comm') or 'a process'} (pid {process.name})"
+        process = link.parents[1]
+        with contextlib.suppress(OSError):
+            if os.readlink(link) == str(node):
+                yield f"{read(process / 'comm') or 'a process'} (pid {process.name})"
 
 
 def refused(error: OSError, path: Path) -> SensorError:
@@ -196,17 +179,24 @@ def refused(error: OSError, path: Path) -> SensorError:
     return SensorError(f"{path}: got {error.strerror}: {advice}")
 
 
-def write(path: Path, value: str) -> None:
-    """Set an attribute; raise SensorError if the kernel refuses."""
+def open_device(path: Path, flags: int = os.O_RDONLY) -> int:
+    """Open a node or an attribute; raise SensorError if the kernel refuses."""
     try:
-        # Without O_CREAT: an attribute that is not there must not look as if it were.
-        file = os.open(path, os.O_WRONLY | os.O_TRUNC)
-        try:
-            os.write(file, value.encode())
-        finally:
-            os.close(file)
+        return os.open(path, flags | os.O_CLOEXEC)
     except OSError as error:
         raise refused(error, path) from error
+
+
+def write(path: Path, value: str) -> None:
+    """Set an attribute; raise SensorError if the kernel refuses."""
+    # Without O_CREAT: an attribute that is not there must not look as if it were.
+    file = open_device(path, os.O_WRONLY | os.O_TRUNC)
+    try:
+        os.write(file, value.encode())
+    except OSError as error:
+        raise refused(error, path) from error
+    finally:
+        os.close(file)
 
 
 class Settings:
@@ -218,11 +208,9 @@ class Settings:
     def write(self, path: Path, value: str) -> None:
         """Set an attribute; raise SensorError if the kernel refuses."""
         before = read(path)
-        if before == value:
-            return
-        write(path, value)
-        if before is not None:
-            self._before.append((path, before))
+        if before != value:
+            write(path, value)
+            self._before += [] if before is None else [(path, before)]
 
     def try_write(self, path: Path, value: str) -> bool:
         """Set an attribute if there is one and the kernel lets us; return whether it now has the value."""
@@ -242,83 +230,78 @@ class Settings:
             except SensorError as error:
                 log.info("not put back as it was: %s", error)
 
+    def set_rate(self, device: Device, kind: str, rate_hz: float | None, default_hz: float) -> float | None:
+        """Set a kind's rate to the least possible one not below the requested one; return it, None if it has none.
 
-def set_rate(settings: Settings, device: Device, kind: str, rate_hz: float | None, default_hz: float) -> float | None:
-    """Set a kind's sampling rate to the least possible one from the requested one up; return the rate it has then.
+        Raises InputError where only lower rates are possible.
+        """
+        path = device.find(kind, "sampling_frequency")
+        if path is None:
+            return None
+        text = device.listed(kind, "sampling_frequency")
+        possible = numbers(text)
+        wanted_hz = rate_hz or default_hz
+        enough = [rate for rate in possible if rate >= wanted_hz * _ROUNDING]
+        if possible and not enough and rate_hz:
+            raise InputError(f"rate_hz: expected one of {path}_available, {text}, or a lower rate, got {rate_hz:g}")
+        if possible and not (text or "").startswith("["):
+            chosen = min(enough) if enough else max(possible)
+            # As the driver spells it: some compare text.
+            spelt = next(word for word in (text or "").split() if float(word) == chosen)
+        else:
+            spelt = f"{min(wanted_hz, max(possible)) if possible else wanted_hz:g}"
+        if float(read(path) or 0) != float(spelt):
+            self.write(path, spelt)
+        got = float(read(path) or 0)
+        if got <= 0:
+            raise SensorError(f"{path}: expected a rate above 0 Hz after setting {spelt}, got {read(path)}")
+        return got
 
-    None where the driver has no rate of its own. Raises InputError where only lower rates are possible.
-    """
-    path = device.find(kind, "sampling_frequency")
-    if path is None:
-        return None
-    text = listed(device, kind, "sampling_frequency")
-    possible = numbers(text)
-    wanted_hz = rate_hz or default_hz
-    enough = [rate for rate in possible if rate >= wanted_hz * _ROUNDING]
-    if possible and not enough and rate_hz:
-        raise InputError(f"rate_hz: expected one of {path}_available, {text}, or a lower rate, got {rate_hz:g}")
-    if possible and not (text or "").startswith("["):
-        chosen = min(enough) if enough else max(possible)
-        # As the driver spells it: some compare text.
-        spelt = next(word for word in (text or "").split() if float(word) == chosen)
-    else:
-        spelt = f"{min(wanted_hz, max(possible)) if possible else wanted_hz:g}"
-    if float(read(path) or 0) != float(spelt):
-        settings.write(path, spelt)
-    got = float(read(path) or 0)
-    if got <= 0:
-        raise SensorError(f"{path}: expected a rate above 0 Hz after setting {spelt}, got {read(path)}")
-    return got
+    def set_range(self, device: Device, kind: str, wanted: float) -> None:
+        """Set a kind's scale to the finest that covers `wanted` g or degrees per second; log where none does."""
+        own = [path for axis in _AXES if (path := device.path / f"in_{kind}_{axis}_scale").exists()]
+        shared = device.find(kind, "scale")
+        text = device.listed(kind, "scale")
+        if shared and text:
+            words = sorted(text.split(), key=float)
+            enough = [word for word in words if device.full_scale(kind, float(word)) >= wanted * _ROUNDING]
+            word = enough[0] if enough else words[-1]
+            for path in own or [shared]:
+                if float(read(path) or 0) != float(word):
+                    self.write(path, word)
+        got = device.full_scale(kind, float(device.axis_values(kind, "scale", 1.0)[0]))
+        if got < wanted * _ROUNDING:
+            unit = UNITS[kind][1]
+            log.warning("%s: expected a range of %g %s, the driver goes to %.3g", device.name, wanted, unit, got)
 
+    def choose_channels(self, device: Device, kinds: tuple[str, ...]) -> list[Channel]:
+        """Switch on the axes of `kinds` and the time stamp in each scan, the rest off; return what then is on."""
+        wanted = {f"in_{kind}_{axis}" for kind in kinds for axis in _AXES} | {"in_timestamp"}
+        switches = sorted((device.path / "scan_elements").glob("*_en"))
+        for switch in switches:
+            self.try_write(switch, str(int(switch.name.removesuffix("_en") in wanted)))
+        chosen = []
+        for switch in switches:
+            if read(switch) != "1":
+                continue
+            name = switch.name.removesuffix("_en")
+            own = switch.with_name(f"{name}_type")
+            path = own if own.exists() else switch.with_name(f"{name.rsplit('_', 1)[0]}_type")
+            index = read(switch.with_name(f"{name}_index"))
+            chosen.append(Channel(name, int(index or 0), parse_type(read(path) or "", str(path))))
+        missing = wanted - {"in_timestamp"} - {channel.name for channel in chosen}
+        if missing:
+            raise SensorError(f"{device.path}: expected to switch on {', '.join(sorted(missing))}, the driver refused")
+        return chosen
 
-def set_range(settings: Settings, device: Device, kind: str, wanted: float) -> None:
-    """Set a kind's scale to the finest that covers `wanted` g or degrees per second; log where none does."""
-    own = [path for axis in _AXES if (path := device.path / f"in_{kind}_{axis}_scale").exists()]
-    shared = device.find(kind, "scale")
-    text = listed(device, kind, "scale")
-    if shared and text:
-        words = sorted(text.split(), key=float)
-        enough = [word for word in words if full_scale(device, kind, float(word)) >= wanted * _ROUNDING]
-        word = enough[0] if enough else words[-1]
-        for path in own or [shared]:
-            if float(read(path) or 0) != float(word):
-                settings.write(path, word)
-    got = full_scale(device, kind, float(axis_values(device, kind, "scale", 1.0)[0]))
-    if got < wanted * _ROUNDING:
-        log.warning("%s: expected a range of %g %s, the driver goes to %.3g", device.name, wanted, UNITS[kind][1], got)
-
-
-def choose_channels(settings: Settings, device: Device, kinds: tuple[str, ...]) -> list[Channel]:
-    """Switch on the axes of `kinds` and the time stamp in each scan, the rest off; return what then is on."""
-    wanted = {f"in_{kind}_{axis}" for kind in kinds for axis in _AXES} | {"in_timestamp"}
-    switches = sorted((device.path / "scan_elements").glob("*_en"))
-    for switch in switches:
-        settings.try_write(switch, str(int(switch.name.removesuffix("_en") in wanted)))
-    chosen = []
-    for switch in switches:
-        if read(switch) != "1":
-            continue
-        name = switch.name.removesuffix("_en")
-        own = switch.with_name(f"{name}_type")
-        path = own if own.exists() else switch.with_name(f"{name.rsplit('_', 1)[0]}_type")
-        index = read(switch.with_name(f"{name}_index"))
-        chosen.append(Channel(name, int(index or 0), parse_type(read(path) or "", str(path))))
-    missing = wanted - {"in_timestamp"} - {channel.name for channel in chosen}
-    if missing:
-        raise SensorError(f"{device.path}: expected to switch on {', '.join(sorted(missing))}, the driver refused")
-    return chosen
-
-
-def set_buffer(settings: Settings, device: Device, rate_hz: float, watermark_s: float, length_s: float) -> int:
-    """Set the kernel's fifo to at least `length_s` and its watermark near `watermark_s`; return the length in scans.
-
-    A power of two is what the kernel rounds up to anyway (include/linux/kfifo.h); so "full" is exact.
-    """
-    buffer = device.path / "buffer"
-    least = max(numbers(read(buffer / "hwfifo_watermark_min")), default=1)
-    most = max(numbers(read(buffer / "hwfifo_watermark_max")), default=math.inf)
-    watermark = int(max(1, least, min(round(rate_hz * watermark_s), most)))
-    length = 1 << math.ceil(math.log2(max(rate_hz * length_s, 2 * watermark, 2)))
-    settings.try_write(buffer / "length", str(length))
-    settings.try_write(buffer / "watermark", str(watermark))
-    return int(numbers(read(buffer / "length"))[0]) if numbers(read(buffer / "length")) else length
+    def set_buffer(self, device: Device, rate_hz: float, watermark_s: float, length_s: float) -> int:
+        """Set the kernel's fifo to at least `length_s`, its watermark near `watermark_s`; return the fifo's length."""
+        buffer = device.path / "buffer"
+        least = max(numbers(read(buffer / "hwfifo_watermark_min")), default=1)
+        most = max(numbers(read(buffer / "hwfifo_watermark_max")), default=math.inf)
+        watermark = int(max(1, least, min(round(rate_hz * watermark_s), most)))
+        # A power of two is what the kernel rounds up to anyway (include/linux/kfifo.h): so "full" is exact.
+        length = 1 << math.ceil(math.log2(max(rate_hz * length_s, 2 * watermark, 2)))
+        self.try_write(buffer / "length", str(length))
+        self.try_write(buffer / "watermark", str(watermark))
+        return int(next(iter(numbers(read(buffer / "length"))), length))

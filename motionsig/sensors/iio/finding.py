@@ -7,7 +7,7 @@ from pathlib import Path
 
 from motionsig.conventions import CHANNELS
 from motionsig.errors import SensorError
-from motionsig.sensors.iio.device import ACCEL, GYRO, Device, devices, full_scale, listed, numbers, partner, read
+from motionsig.sensors.iio.device import ACCEL, GYRO, Device, devices, numbers, partner, read
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class IioSensor:
 def list_iio(root: str | Path = "/") -> list[IioSensor]:
     """Return what the kernel's drivers offer: each accelerometer, with its gyroscope where there is one."""
     found = devices(Path(root))
-    return [_describe(group) for group in (grouped(device, found) for device in found if device.has(ACCEL))]
+    return [_describe(grouped(device, found)) for device in found if device.has(ACCEL)]
 
 
 def grouped(device: Device, found: list[Device]) -> tuple[Device, ...]:
@@ -42,17 +42,13 @@ def grouped(device: Device, found: list[Device]) -> tuple[Device, ...]:
     return (device, other) if other else (device,)
 
 
-def kinds_of(device: Device) -> tuple[str, ...]:
-    return tuple(kind for kind in (ACCEL, GYRO) if device.has(kind))
-
-
 def _ranges(group: tuple[Device, ...], kind: str) -> tuple[float, ...]:
     device = next((device for device in group if device.has(kind)), None)
     path = device.find(kind, "scale") if device else None
     if device is None or path is None:
         return ()
-    scales = numbers(listed(device, kind, "scale")) or numbers(read(path))
-    return tuple(sorted(float(f"{full_scale(device, kind, scale):.3g}") for scale in scales))
+    scales = numbers(device.listed(kind, "scale")) or numbers(read(path))
+    return tuple(sorted(float(f"{device.full_scale(kind, scale):.3g}") for scale in scales))
 
 
 def _describe(group: tuple[Device, ...]) -> IioSensor:
@@ -62,7 +58,7 @@ def _describe(group: tuple[Device, ...]) -> IioSensor:
         driver=first.driver,
         devices=tuple(device.path.name for device in group),
         channels=tuple(CHANNELS[: 6 if any(device.has(GYRO) for device in group) else 3]),
-        rates_hz=tuple(numbers(listed(first, ACCEL, "sampling_frequency"))),
+        rates_hz=tuple(numbers(first.listed(ACCEL, "sampling_frequency"))),
         accel_ranges_g=_ranges(group, ACCEL),
         gyro_ranges_dps=_ranges(group, GYRO),
         buffer=(first.path / "buffer").is_dir() and first.node.exists(),

@@ -1,7 +1,6 @@
 """The last resort: a driver's values through sysfs, one attribute after the other.
 
-The axes of a sample are taken at different times, a read may wait for a whole conversion, and nothing tells whether the
-chip has sampled since.
+The axes are taken at different times, a read may wait for a conversion, and nothing tells whether the chip has sampled.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import numpy as np
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import SensorError
 from motionsig.sensors.iio.channels import ScanType
-from motionsig.sensors.iio.device import Device, Settings, refused, set_range, set_rate
+from motionsig.sensors.iio.device import Device, Settings, open_device, refused
 from motionsig.sensors.iio.port import DEFAULT_RATE_HZ, WATERMARK_S, Conversion, Request
 from motionsig.sensors.iio.stamps import Samples, Stamps
 
@@ -24,7 +23,6 @@ log = logging.getLogger(__name__)
 
 _SHARE = 0.8
 """Of the time between two samples, for reading one."""
-
 _UNKNOWN = ScanType(True, "s", 64, 64, 1, 0)
 
 
@@ -45,11 +43,11 @@ class PolledPort:
         try:
             for device, kinds in parts:
                 for kind in kinds:
-                    set_rate(self._settings, device, kind, request.rate_hz, DEFAULT_RATE_HZ)
-                    set_range(self._settings, device, kind, request.ranges[kind])
+                    self._settings.set_rate(device, kind, request.rate_hz, DEFAULT_RATE_HZ)
+                    self._settings.set_range(device, kind, request.ranges[kind])
                     for axis in "xyz":
                         path = device.path / f"in_{kind}_{axis}_raw"
-                        self._files[_open(path)] = path
+                        self._files[open_device(path)] = path
                 self._conversions.append(Conversion(device, kinds, [_UNKNOWN] * 3 * len(kinds)))
             self._slow_down()
         except BaseException:
@@ -99,13 +97,6 @@ class PolledPort:
         parts = np.split(counts, [self._conversions[0].columns], axis=1)
         values = np.hstack([convert(part) for convert, part in zip(self._conversions, parts, strict=False)])
         return self.stamps.take(np.array(times, np.int64), values, time.monotonic_ns())
-
-
-def _open(path: Path) -> int:
-    try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise refused(error, path) from error
 
 
 def _read(file: int, path: Path) -> int:

@@ -17,19 +17,7 @@ from numpy.typing import NDArray
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import SensorError
 from motionsig.sensors.iio.channels import ScanType, decode, scan_dtype
-from motionsig.sensors.iio.device import (
-    Device,
-    Settings,
-    axis_values,
-    choose_channels,
-    mount_matrix,
-    read,
-    refused,
-    set_buffer,
-    set_range,
-    set_rate,
-    write,
-)
+from motionsig.sensors.iio.device import Device, Settings, open_device, read, write
 from motionsig.sensors.iio.stamps import Samples, Stamps, Unstamped
 
 log = logging.getLogger(__name__)
@@ -53,7 +41,6 @@ _CLOCKS = {
     "tai": time.CLOCK_TAI,
 }
 """Time stamp clocks (industrialio-core.c, current_timestamp_clock_show). The coarse ones tick 250 times a second."""
-
 _CLOCK_SLACK_NS = 1_000_000_000
 _FUTURE_NS = 10_000_000
 
@@ -76,12 +63,12 @@ class Conversion:
 
     def __init__(self, device: Device, kinds: tuple[str, ...], types: list[ScanType]) -> None:
         self.columns = 3 * len(kinds)
-        self._offset = np.concatenate([axis_values(device, kind, "offset", 0.0) for kind in kinds])
-        self._scale = np.concatenate([axis_values(device, kind, "scale", 1.0) for kind in kinds])
+        self._offset = np.concatenate([device.axis_values(kind, "offset", 0.0) for kind in kinds])
+        self._scale = np.concatenate([device.axis_values(kind, "scale", 1.0) for kind in kinds])
         self._matrix = np.zeros((self.columns, self.columns))
         for at, kind in enumerate(kinds):
             block = slice(3 * at, 3 * at + 3)
-            self._matrix[block, block] = mount_matrix(device, kind)
+            self._matrix[block, block] = device.mount_matrix(kind)
         size = np.abs(self._matrix)
         swaps = bool(np.isin(size, (0, 1)).all() and (size.sum(axis=0) == 1).all() and (size.sum(axis=1) == 1).all())
         if swaps and not self._offset.any() and all(kind.kind == "s" and kind.bits <= 16 for kind in types):
@@ -109,10 +96,7 @@ class Port:
         self._settings = Settings()
         self._trigger_folder: Path | None = None
         self._enable = device.path / "buffer/enable"
-        try:
-            self.fd = os.open(device.node, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError as error:
-            raise refused(error, device.node) from error
+        self.fd = open_device(device.node, os.O_RDONLY | os.O_NONBLOCK)
         try:
             self._set_up(kinds, request)
         except BaseException:
@@ -124,12 +108,12 @@ class Port:
         # Nobody else has the node open, so the process that left the buffer on is dead.
         if read(self._enable) == "1":
             write(self._enable, "0")
-        rates = [set_rate(settings, device, kind, request.rate_hz, DEFAULT_RATE_HZ) for kind in kinds]
+        rates = [settings.set_rate(device, kind, request.rate_hz, DEFAULT_RATE_HZ) for kind in kinds]
         for kind in kinds:
-            set_range(settings, device, kind, request.ranges[kind])
+            settings.set_range(device, kind, request.ranges[kind])
         self.rate_hz = rates[0] or request.rate_hz or DEFAULT_RATE_HZ
-        channels = choose_channels(settings, device, kinds)
-        self.length = set_buffer(settings, device, self.rate_hz, WATERMARK_S, _LENGTH_S)
+        channels = settings.choose_channels(device, kinds)
+        self.length = settings.set_buffer(device, self.rate_hz, WATERMARK_S, _LENGTH_S)
         watermark = float(read(device.path / "buffer/watermark") or 1)
         self.watermark_s = watermark / self.rate_hz
         settings.try_write(device.path / "current_timestamp_clock", "monotonic")

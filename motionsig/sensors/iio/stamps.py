@@ -1,9 +1,9 @@
 """What the kernel's time stamps tell: which samples are missing, and what two devices felt at the same time.
 
-A full kernel fifo drops new samples and counts none of them (drivers/iio/buffer/kfifo_buf.c, iio_store_to_kfifo); a
-driver that resets its chip's FIFO does not either. All that remains is a step between two stamps. A stamp can also just
-be late, where a driver stamps on arrival: the samples after it are then back on the old grid, so a step counts as a
-loss only by how far they, too, are behind it.
+A full kernel fifo drops new samples and counts none of them (drivers/iio/buffer/kfifo_buf.c, iio_store_to_kfifo), nor
+does a driver that resets its chip's FIFO: all that remains is a step between two stamps. A stamp can also just be late,
+where a driver stamps on arrival: the samples after it are then back on the old grid, so a step counts as a loss only by
+how far they, too, are behind it.
 """
 
 from __future__ import annotations

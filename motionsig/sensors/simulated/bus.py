@@ -83,10 +83,8 @@ class SimulatedBus(Closing):
         late = 0.0
         if self.faults.stall and self._chance.random() < self.faults.stall:
             self.stalls += 1
-            if self._chance.random() < 0.5:
-                self.clock.sleep(self.faults.stall_s)
-            else:
-                late = self.faults.stall_s
+            late = 0.0 if self._chance.random() < 0.5 else self.faults.stall_s
+            self.clock.sleep(self.faults.stall_s - late)
         if self.faults.nack and self._chance.random() < self.faults.nack:
             self.nacks += 1
             self.clock.sleep(10 / self.clock_hz)

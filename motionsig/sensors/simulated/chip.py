@@ -1,8 +1,7 @@
 """What every simulated chip has: registers, a sample clock of its own, a FIFO, a supply that can be cut.
 
 Nothing happens in the background. Whenever somebody talks to the chip it catches up with the time: samples that are due
-go into the FIFO as serial numbers, and bytes are made of them when they are read. So an hour at 1 kHz costs only what
-is read of it.
+go into the FIFO as serial numbers, and bytes are made of them when they are read: an hour costs only what is read.
 
 A model is written from its chip's data sheet, never from the table the reader uses: the two must agree about the chip,
 not about each other.
@@ -11,7 +10,7 @@ not about each other.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +37,16 @@ class Run:
     rate_hz: float
 
 
+def by_stretch(starts: Sequence[int], numbers: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.bool_] | slice]]:
+    """Yield each stretch, by its place in `starts`, that some of `numbers` (n,), in order, are in, and their rows."""
+    if len(numbers) and numbers[0] >= starts[-1]:
+        yield len(starts) - 1, slice(None)
+        return
+    which = np.maximum(np.searchsorted(starts, numbers, side="right") - 1, 0)
+    for at in np.unique(which).tolist():
+        yield at, which == at
+
+
 class Fifo:
     """Records as they lie in the chip, known by their serial numbers.
 
@@ -58,17 +67,12 @@ class Fifo:
 
     def push(self, serial: int, count: int) -> None:
         size = self.record_size
-        if self.full == "newest":
-            free = (self.capacity - self.level) // size
-            self.overran |= count > free
-            count = min(count, free)
+        if self.full == "newest" and count > (free := (self.capacity - self.level) // size):
+            self.overran, count = True, free
         if count <= 0:
             return
-        if self._runs and sum(self._runs[-1]) == serial:
-            first, before = self._runs.pop()
-            self._runs.append((first, before + count))
-        else:
-            self._runs.append((serial, count))
+        first, before = self._runs.pop() if self._runs and sum(self._runs[-1]) == serial else (serial, 0)
+        self._runs.append((first, before + count))
         self.level += count * size
         excess = self.level - self.capacity
         if excess > 0:
@@ -202,21 +206,13 @@ class SimulatedChip:
 
     def times_ns(self, serials: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the monotonic times at which these samples were really taken."""
-        if len(serials) and serials[0] >= self.runs[-1].serial:
-            return self._run_times_ns(self.runs[-1], serials)
-        starts = np.array([run.serial for run in self.runs])
-        which = np.searchsorted(starts, serials, side="right") - 1
         out = np.empty(len(serials), np.int64)
-        for at in np.unique(which):
-            out[which == at] = self._run_times_ns(self.runs[at], serials[which == at])
+        for at, rows in by_stretch([run.serial for run in self.runs], serials):
+            out[rows] = self._run_times_ns(self.runs[at], serials[rows])
         return out
 
     def _run_times_ns(self, run: Run, serials: NDArray[np.int64]) -> NDArray[np.int64]:
         return self.oscillator.time_ns(run.began_s + (serials - run.serial + 1) / run.rate_hz)
-
-    def feel(self, serials: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return (n, 6) m/s² and rad/s at these samples."""
-        return self.signal(serials, self.times_ns(serials))
 
     def catch_up(self, at_ns: int | None = None) -> None:
         """Take the samples that are due; raise Nack if nobody is there to answer."""
@@ -226,10 +222,9 @@ class SimulatedChip:
         if self.powered and self._rate_hz is not None:
             run = self.runs[-1]
             due = run.serial + int((self.oscillator.elapsed_s(now_ns) - run.began_s) * run.rate_hz)
-            if due > self.taken:
-                if self.fifo_on():
-                    self.fifo.push(self.taken, due - self.taken)
-                self.taken = due
+            if due > self.taken and self.fifo_on():
+                self.fifo.push(self.taken, due - self.taken)
+            self.taken = max(self.taken, due)
 
     def pop_fifo(self, size: int) -> bytes:
         """Return the next `size` bytes out of the FIFO, and zeros past its end."""

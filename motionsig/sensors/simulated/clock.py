@@ -35,8 +35,6 @@ class Oscillator:
     def elapsed_s(self, time_ns: int) -> float:
         """Return what the chip's clock shows at a monotonic time, in its own seconds."""
         t = time_ns / NS_PER_S
-        if not self.drift:
-            return (1 + self.skew) * t
         rad_s = 2 * pi / self.drift_s
         return (1 + self.skew) * t + self.drift / rad_s * (1 - cos(rad_s * t))
 

@@ -1,7 +1,7 @@
 """LSM6DSO and LSM6DSOX: a FIFO of words of 7 bytes, each with a tag that says what it holds.
 
-LSM6DSO: DocID DS12140 with AN5192; LSM6DSOX: DS12814 with AN5272. `Lsm6`, what all LSM6 chips share,
-is also of LSM6DS3: DocID026899 with AN4650, and LSM6DS3TR-C: DocID030071 with AN5130.
+LSM6DSO: DocID DS12140 with AN5192; LSM6DSOX: DS12814 with AN5272. `Lsm6`, what all LSM6 chips share, is also of
+LSM6DS3: DocID026899 with AN4650, and LSM6DS3TR-C: DocID030071 with AN5130.
 """
 
 from __future__ import annotations
@@ -12,21 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
-from motionsig.sensors.clock import Clock
-from motionsig.sensors.simulated.chip import Fifo, Nack, Signal
-from motionsig.sensors.simulated.clock import Oscillator
+from motionsig.sensors.simulated.chip import Fifo, Nack
 from motionsig.sensors.simulated.measuring import MeasuringChip, Settings
 from motionsig.sensors.simulated.words import WordFifo, pattern
 
 RATES_HZ = (0.0, 12.5, 26.0, 52.0, 104.0, 208.0, 416.0, 833.0, 1666.0, 3333.0, 6667.0)
 """By ODR code (CTRL1_XL, CTRL2_G; of the FIFO too)."""
-
 ACCEL_MG = (0.061, 0.488, 0.122, 0.244)
 """mg per count by FS_XL: 2, 16, 4, 8 g (mechanical characteristics, LA_So)."""
-
 GYRO_MDPS = (8.75, 17.5, 35.0, 70.0)
 """mdps per count by FS_G: 250 (245), 500, 1000, 2000 deg/s (mechanical characteristics, G_So)."""
-
 _ID, _CTRL1_XL, _CTRL2_G, _CTRL3_C, _CTRL4_C, _CTRL5_C = (0x0F, 0x10, 0x11, 0x12, 0x13, 0x14)
 _SW_RESET, _IF_INC, _BOOT = 0x01, 0x04, 0x80
 _RESET_S = 50e-6  # AN4650 and AN5192, "Power modes": SW_RESET takes 50 us
@@ -35,12 +30,7 @@ _GYRO, _ACCEL, _TEMPERATURE, _TIMESTAMP = 1, 2, 3, 4
 _BYPASS, _STOP_WHEN_FULL = 0, 1
 _RUNNING = (1, 3, 6)  # FIFO, continuous-to-FIFO before its trigger, continuous
 
-_TEMPERATURE_HZ = (0.0, 1.6, 12.5, 52.0)
-"""By ODR_T_BATCH (FIFO_CTRL4)."""
-
-_TIMESTAMP_EVERY = (0, 1, 8, 32)
-"""By DEC_TS_BATCH (FIFO_CTRL4)."""
-
+_TEMPERATURE_HZ, _TIMESTAMP_EVERY = (0.0, 1.6, 12.5, 52.0), (0, 1, 8, 32)  # ODR_T_BATCH, DEC_TS_BATCH (FIFO_CTRL4)
 _PARITY = np.array([bin(byte).count("1") & 1 for byte in range(256)], np.uint8)
 
 
@@ -52,12 +42,7 @@ class Lsm6(MeasuringChip):
     gyro_start_s = 0.08  # unconfirmed
     boot_s = 0.015
     words: WordFifo
-
-    def __init__(self, clock: Clock, signal: Signal, *, oscillator: Oscillator | None = None) -> None:
-        self._busy = 0
-        self._busy_until_ns = 0
-        self._seen = 0
-        super().__init__(clock, signal, oscillator=oscillator)
+    _busy = _busy_until_ns = _seen = 0
 
     def booted(self) -> None:
         self._busy = 0
@@ -82,19 +67,13 @@ class Lsm6(MeasuringChip):
 
     def settings(self) -> Settings:
         on = self.accel_hz() > 0, self.gyro_hz() > 0
-        scale = np.repeat(
-            [
-                self.accel_mg() * 1e-3 * STANDARD_GRAVITY if on[0] else np.inf,
-                radians(self.gyro_mdps() * 1e-3) if on[1] else np.inf,
-            ],
-            3,
-        )
+        scale = np.where(on, (self.accel_mg() * 1e-3 * STANDARD_GRAVITY, radians(self.gyro_mdps() * 1e-3)), np.inf)
         # Self-test output change: 90 (LSM6DSO 50, LSM6DSR 40) to 1700 mg; 20 to 80 deg/s at 250 deg/s,
         # 150 to 700 at 2000: so a fifth of the full scale, which is 1/0.035 counts of GYRO_MDPS.
         test = self.registers[_CTRL5_C]
         accel = {1: 0.4, 2: -0.4}.get(test & 3, 0.0) * STANDARD_GRAVITY
         gyro = {1: 0.2, 3: -0.2}.get(test >> 2 & 3, 0.0) * radians(self.gyro_mdps() / 0.035)
-        return Settings(scale, np.repeat([accel, gyro], 3), 32767, on)
+        return Settings(np.repeat(scale, 3), np.repeat([accel, gyro], 3), 32767, on)
 
     def starting_s(self) -> tuple[float, float]:
         return 2 / (self.accel_hz() or 1.0), self.gyro_start_s
@@ -109,12 +88,11 @@ class Lsm6(MeasuringChip):
             return
         if register == _CTRL3_C and value & _SW_RESET:
             self.restart(now_ns, 0.0)
-            self._busy, self._busy_until_ns = (_SW_RESET, now_ns + round(_RESET_S * NS_PER_S))
+            self._busy, self._busy_until_ns = _SW_RESET, now_ns + round(_RESET_S * NS_PER_S)
             return
         if register == _CTRL3_C and value & _BOOT:
-            self._busy, self._busy_until_ns = (_BOOT, now_ns + round(self.boot_s * NS_PER_S))
-        bits = self.writable.get(register, 0)
-        if bits:
+            self._busy, self._busy_until_ns = _BOOT, now_ns + round(self.boot_s * NS_PER_S)
+        if bits := self.writable.get(register, 0):
             self.registers[register] = self.registers.get(register, 0) & ~bits | value & bits
             self.written(register)
 
@@ -135,8 +113,7 @@ class Lsm6(MeasuringChip):
         if register != 0x01 and self.registers[0x01] & self.bank_bits:
             return 0
         if register == _CTRL3_C:
-            busy = self._busy if self.clock.monotonic_ns() < self._busy_until_ns else 0
-            return self.registers[register] | busy
+            return self.registers[register] | (self._busy if self.clock.monotonic_ns() < self._busy_until_ns else 0)
         if register == 0x1E:  # STATUS_REG: TDA, GDA, XLDA
             on = self.settings().on
             return (on[0] * 1 | on[1] * 2 | 4) if self.taken > self._seen else 0
@@ -155,26 +132,10 @@ def odr_hz(code: int) -> float:
 DEFAULTS = {**dict.fromkeys(range(0x01, 0x80), 0), 0x02: 0x3F, _ID: 0x6C, _CTRL3_C: 0x04, 0x18: 0xE0}
 
 WRITABLE = {
-    0x01: 0xC0,
-    0x02: 0xC0,
-    0x07: 0xFF,
-    0x08: 0xD7,
-    0x09: 0xFF,
-    0x0A: 0xF7,
-    0x0B: 0xE7,
-    0x0C: 0xFF,
-    0x0D: 0xFF,
-    0x0E: 0x7F,
-    _CTRL1_XL: 0xFE,
-    _CTRL2_G: 0xFE,
-    _CTRL3_C: 0x7C,
-    _CTRL4_C: 0x6E,
-    _CTRL5_C: 0xFF,
-    0x15: 0xFF,
-    0x16: 0xF7,
-    0x17: 0xFF,
-    0x18: 0xFE,
-    0x19: 0x20,
+    **dict.fromkeys((0x01, 0x02), 0xC0),
+    # FIFO_CTRL1 to INT2_CTRL, then CTRL1_XL to CTRL10_C.
+    **dict(enumerate((0xFF, 0xD7, 0xFF, 0xF7, 0xE7, 0xFF, 0xFF, 0x7F), 0x07)),
+    **dict(enumerate((0xFE, 0xFE, 0x7C, 0x6E, 0xFF, 0xFF, 0xF7, 0xFF, 0xFE, 0x20), 0x10)),
     **dict.fromkeys(range(0x56, 0x60), 0xFF),
     0x63: 0x00,
     **dict.fromkeys(range(0x73, 0x76), 0xFF),
@@ -197,10 +158,8 @@ class Lsm6dso(Lsm6):
         return self.words
 
     def accel_mg(self) -> float:
-        control = self.registers[_CTRL1_XL] >> 2 & 3
-        if self.registers[0x17] & 0x02 and control == 1:  # XL_FS_MODE: no 16 g
-            return 0.061
-        return super().accel_mg()
+        no_16_g = self.registers[0x17] & 0x02 and self.registers[_CTRL1_XL] >> 2 & 3 == 1  # XL_FS_MODE
+        return ACCEL_MG[0] if no_16_g else super().accel_mg()
 
     def fifo_on(self) -> bool:
         return self.registers[0x0A] & 7 in _RUNNING
@@ -287,4 +246,4 @@ class Lsm6dso(Lsm6):
 
 def _batch_hz(code: int, lowest_hz: float) -> float:
     """Return the rate of a BDR code (FIFO_CTRL3)."""
-    return lowest_hz if code == 11 else RATES_HZ[code] if code < len(RATES_HZ) else 0.0
+    return lowest_hz if code == 11 else odr_hz(code)

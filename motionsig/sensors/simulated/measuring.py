@@ -1,7 +1,4 @@
-"""What a chip's output registers hold: the motion in counts, under the settings in force when it was taken.
-
-A sample in the FIFO keeps the range it was taken with, whatever the registers say by the time it is read.
-"""
+"""What a chip's output registers hold: the motion in counts, under the settings in force when it was taken."""
 
 from __future__ import annotations
 
@@ -12,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.conventions import NS_PER_S
-from motionsig.sensors.clock import Clock
-from motionsig.sensors.simulated.chip import Signal, SimulatedChip
-from motionsig.sensors.simulated.clock import Oscillator
+from motionsig.sensors.simulated.chip import SimulatedChip, by_stretch
 
 REMEMBERED = 64
 """Changes of settings that a sample still in the FIFO can have been taken under, at most."""
@@ -44,14 +39,10 @@ class _Since:
         self, serials: NDArray[np.int64], times_ns: NDArray[np.int64], felt: NDArray[np.float64]
     ) -> NDArray[np.int16]:
         settings = self.settings
-        axes = len(settings.scale)
-        if felt.shape[1] != axes:
-            felt = felt[:, :axes]
-        values = np.rint((felt + settings.added) / settings.scale)
-        np.clip(values, -settings.most - 1, settings.most, out=values)
-        out = values.astype(np.int16)
+        axes, most = len(settings.scale), settings.most
+        out = np.clip(np.rint((felt[:, :axes] + settings.added) / settings.scale), -most - 1, most).astype(np.int16)
         if len(times_ns) and times_ns[0] < max(self.good_ns):
-            noise = _noise(serials, axes, settings.most)
+            noise = _noise(serials, axes, most)
             for good_ns, first in zip(self.good_ns, (0, 3), strict=True):
                 early = times_ns < good_ns
                 out[early, first : first + 3] = noise[early, first : first + 3]
@@ -67,12 +58,9 @@ class MeasuringChip(SimulatedChip):
     deciding: tuple[int, ...]
     writable: Mapping[int, int]
     spoiled = -1
-
-    def __init__(self, clock: Clock, signal: Signal, *, oscillator: Oscillator | None = None) -> None:
-        self._since: list[_Since] = []
-        self._decided: tuple[int, ...] | None = None
-        self._latest = (-1, np.zeros(6, np.int16))
-        super().__init__(clock, signal, oscillator=oscillator)
+    _since: tuple[_Since, ...] = ()
+    _decided: tuple[int, ...] | None = None
+    _latest = (-1, np.zeros(6, np.int16))
 
     # What a model defines.
 
@@ -93,14 +81,8 @@ class MeasuringChip(SimulatedChip):
         """Return (n, axes) counts of these samples, which are in order."""
         times_ns = self.times_ns(serials)
         felt = self.signal(serials, times_ns)
-        last = self._since[-1]
-        if not len(serials) or serials[0] >= last.serial:
-            return last.counts(serials, times_ns, felt)
-        starts = np.array([since.serial for since in self._since])
-        which = np.maximum(np.searchsorted(starts, serials, side="right") - 1, 0)
-        out = np.empty((len(serials), len(last.settings.scale)), np.int16)
-        for at in np.unique(which):
-            rows = which == at
+        out = np.empty((len(serials), len(self._since[-1].settings.scale)), np.int16)
+        for at, rows in by_stretch([since.serial for since in self._since], serials):
             out[rows] = self._since[at].counts(serials[rows], times_ns[rows], felt[rows])
         return out
 
@@ -134,18 +116,14 @@ class MeasuringChip(SimulatedChip):
         super()._resample(at_ns)
         now_ns = self.clock.monotonic_ns() if at_ns is None else at_ns
         settings = self.settings()
-        was_on, good_ns = (
-            (self._since[-1].settings.on, self._since[-1].good_ns) if self._since else ((False,) * 2, (0, 0))
-        )
-        starting = self.starting_s()
+        before = self._since[-1] if self._since else None
+        was_on, good_ns = (before.settings.on, before.good_ns) if before else ((False, False), (0, 0))
         accel_ns, gyro_ns = (
-            now_ns + round(starting[at] * NS_PER_S) if settings.on[at] and not was_on[at] else good_ns[at]
-            for at in (0, 1)
+            now_ns + round(start_s * NS_PER_S) if on and not was else good
+            for on, was, good, start_s in zip(settings.on, was_on, good_ns, self.starting_s(), strict=True)
         )
-        if self._since and self._since[-1].serial == self.taken:
-            self._since.pop()
-        self._since.append(_Since(self.taken, settings, (accel_ns, gyro_ns)))
-        del self._since[:-REMEMBERED]
+        kept = self._since[:-1] if before and before.serial == self.taken else self._since
+        self._since = (*kept, _Since(self.taken, settings, (accel_ns, gyro_ns)))[-REMEMBERED:]
 
 
 def _noise(serials: NDArray[np.int64], axes: int, most: int) -> NDArray[np.int16]:

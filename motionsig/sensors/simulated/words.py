@@ -8,7 +8,7 @@ from math import lcm
 import numpy as np
 from numpy.typing import NDArray
 
-from motionsig.sensors.simulated.chip import Fifo
+from motionsig.sensors.simulated.chip import Fifo, by_stretch
 
 
 @dataclass(frozen=True)
@@ -74,21 +74,16 @@ class WordFifo(Fifo):
         self._next_serial = serial + count
         size = self.record_size
         if self.full == "newest" and words > (free := (self.capacity - self.level) // size):
-            words = free
-            self.overran = True
-            self._next_serial = -1
+            words, self.overran, self._next_serial = free, True, -1
         self._end += words
         self.level += words * size
         if self.level > self.capacity:
-            self.level = self.capacity
-            self.overran = True
-            self._skip = 0
+            self.level, self.overran, self._skip = self.capacity, True, 0
 
     def serials(self, size: int) -> tuple[NDArray[np.int64], int]:
         """Return the numbers of the words that the next `size` bytes are of, and how far into the first."""
-        last = -(-(self._skip + size) // self.record_size)
-        first = self.first
-        return np.arange(first, min(first + last, self._end), dtype=np.int64), self._skip
+        last = self.first - (-(self._skip + size) // self.record_size)
+        return np.arange(self.first, min(last, self._end), dtype=np.int64), self._skip
 
     @property
     def first(self) -> int:
@@ -104,15 +99,12 @@ class WordFifo(Fifo):
 
     def locate(self, words: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the sample and the kind of each of these words, which are in order."""
-        stretch = self._stretches[-1]
-        if words[0] >= stretch.word:
-            return _locate(stretch, words)
-        starts = np.array([stretch.word for stretch in self._stretches])
-        which = np.maximum(np.searchsorted(starts, words, side="right") - 1, 0)
         serials, kinds = np.empty_like(words), np.empty_like(words)
-        for at in np.unique(which):
-            rows = which == at
-            serials[rows], kinds[rows] = _locate(self._stretches[at], words[rows])
+        for at, rows in by_stretch([stretch.word for stretch in self._stretches], words):
+            stretch = self._stretches[at]
+            cycles, word = np.divmod(words[rows] - stretch.word, len(stretch.pattern.kinds))
+            serials[rows] = stretch.serial + cycles * stretch.pattern.cycle + stretch.pattern.samples[word]
+            kinds[rows] = stretch.pattern.kinds[word]
         return serials, kinds
 
     def index(self) -> int:
@@ -122,9 +114,3 @@ class WordFifo(Fifo):
         first = self.first
         stretch = next(stretch for stretch in reversed(self._stretches) if stretch.word <= first)
         return (first - stretch.word) % len(stretch.pattern.kinds)
-
-
-def _locate(stretch: _Stretch, words: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    cycles, at = np.divmod(words - stretch.word, len(stretch.pattern.kinds))
-    serials = stretch.serial + cycles * stretch.pattern.cycle + stretch.pattern.samples[at]
-    return serials, stretch.pattern.kinds[at]

@@ -62,7 +62,8 @@ class Board:
         self.clock.sleep(seconds)
 
     def felt(self, serials: NDArray[np.int64]) -> NDArray[np.float64]:
-        return self.chip.feel(np.asarray(serials, np.int64))
+        serials = np.asarray(serials, np.int64)
+        return self.chip.signal(serials, self.chip.times_ns(serials))
 
 
 def counts(felt: NDArray[np.float64], accel: float, gyro: float = 1.0) -> NDArray[np.int16]:
