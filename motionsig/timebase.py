@@ -181,8 +181,7 @@ class TimeBase:
     def next_poll_ns(self, at_most_ns: int) -> int:
         """Return when to begin the next level reading, where it tells most; `at_most_ns` at the latest.
 
-        That is the latest edge that is certain enough, or the earliest time of the next one, from which readings follow
-        each other until it has come.
+        That is at the latest edge that is certain enough, or else from the earliest time of the next one on.
         """
         soon_ns = self._after_ns + max(0, LISTEN_NS - int(self._lateness_ns))
         self._asked_ns = min(at_most_ns, max(soon_ns, self._best_ns(at_most_ns)))

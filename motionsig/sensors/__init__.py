@@ -129,7 +129,7 @@ def open_sensor(
             + (f"; did you mean {near[0]}?" if near else "")
         )
     with ExitStack() as resources:
-        bus, chip, address = _find(name, bus, address, bus_clock_hz, resources)
+        bus, chip, address = _find(name, bus, address, _buses(bus, bus_clock_hz, resources))
         setting = settle(chip, **numbers)
         require_bus(chip, setting, bus)
         device_id = f"{chip.name}-{bus.name.rpartition('/')[2]}-{address:02x}"
@@ -142,12 +142,10 @@ def open_sensor(
         )
 
 
-def _find(
-    name: str, bus: int | Bus | None, address: int | None, clock_hz: int | None, resources: ExitStack
-) -> tuple[Bus, Chip, int]:
+def _find(name: str, bus: int | Bus | None, address: int | None, buses: Iterator[Bus]) -> tuple[Bus, Chip, int]:
     """Return the first bus, chip and address where a chip of that name ("auto": any) answers."""
     seen = []
-    for candidate in _buses(bus, clock_hz, resources):
+    for candidate in buses:
         for found in scan(candidate, None if address is None else (address,)):
             for chip in found.chips or _in_another_bank(name, candidate, found):
                 if name in ("auto", chip.name):
@@ -162,11 +160,9 @@ def _find(
 
 
 def _in_another_bank(name: str, bus: Bus, found: Found) -> tuple[Chip, ...]:
-    """Return the chip of that name if it answers once its first bank is selected.
-
-    The program that used it before may have been killed while another bank was selected. This is done only for a chip
-    that is asked for by name: the register that selects a bank in one chip is reserved in others.
-    """
+    """Return the chip of that name if it answers once its first bank is selected."""
+    # The program that used it before may have been killed while another bank was selected. Only for a chip that is
+    # asked for by name: the register that selects a bank in one chip is reserved in others.
     chip = CHIPS.get(name)
     if chip is not None and chip.bank is not None and found.driver is None:
         with suppress(SensorError):

@@ -45,10 +45,7 @@ class ChipFifo:
         self._expected = setting.expected
 
     def configure(self) -> None:
-        """Reset the chip and start it from nothing.
-
-        Raises RegisterError where it is another chip or does not do as it is told, BusError where the bus fails.
-        """
+        """Reset the chip and start it from nothing; raise RegisterError where it does not do as told, or BusError."""
         self.registers.forget_bank()
         self.registers.identify()
         self.registers.run(self.chip.reset)
@@ -65,10 +62,7 @@ class ChipFifo:
         self.registers.verify(self._expected)
 
     def level(self) -> int:
-        """Return how many whole records wait.
-
-        Raises Overflow where a record may not have fitted, Discard where the next byte does not begin a record.
-        """
+        """Return how many whole records wait; raise Overflow where one may not have fitted, or Discard."""
         level = self.chip.level
         raw = self.registers.read(level.register, level.size)
         first, length = level.count

@@ -54,13 +54,13 @@ class LiveSource(Closing):
     pauses_s: tuple[float, float]
     """Between two tries to start again: the first pause, and the longest."""
 
-    def __init__(self, device_id: str, calibration: Calibration, clock: Clock, stream_id: int | None = None) -> None:
+    def __init__(self, device_id: str, calibration: Calibration, clock: Clock) -> None:
         self.device_id = device_id
         self.calibration = calibration
         self.counts = SensorCounts()
         # The wall clock is read once: setting it later changes no distance between samples.
         self.unix_offset_ns = unix_offset_ns(clock)
-        self._stream_id = int.from_bytes(os.urandom(8), "big") >> 1 if stream_id is None else stream_id
+        self._stream_id = int.from_bytes(os.urandom(8), "big") >> 1
         self._clock = clock
         self._heard_ns = clock.monotonic_ns()
         self._closed = False

@@ -51,10 +51,8 @@ class SensorReader(LiveSource):
     ) -> None:
         """Start the chip; raise SensorError where it does not start. `resources` are closed with the reader."""
         super().__init__(device_id, calibration, clock)
-        self.fifo = fifo
-        self._resources = resources
-        self.rate_hz = fifo.setting.rate_hz
-        self._scale = fifo.setting.scale
+        self.fifo, self._resources = fifo, resources
+        self.rate_hz, self._scale = fifo.setting.rate_hz, fifo.setting.scale
         whole = calibration.permutes_axes and bool(np.isfinite(self._scale).all())
         self.info = SourceInfo(
             name=device_id,
@@ -171,10 +169,8 @@ class SensorReader(LiveSource):
 
     def _can_release(self) -> bool:
         """Tell whether samples are held and can be stamped well: right after a start that may take a few readings."""
-        held = sum(map(len, self._held))
-        if not held or self._time.slipped:
-            return False
-        return self._time.uncertainty_ns(self._taken - held, held) <= SETTLED_NS
+        held, time = sum(map(len, self._held)), self._time
+        return held > 0 and not time.slipped and time.uncertainty_ns(self._taken - held, held) <= SETTLED_NS
 
     def _release(self) -> SampleBlock:
         """Return what is held: the registers it was taken with have been read back."""

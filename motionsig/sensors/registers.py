@@ -46,10 +46,7 @@ class Registers:
         self._tried(lambda: self._bus.write(self._address, bytes((register & 0xFF, value))))
 
     def run(self, steps: Iterable[Step]) -> None:
-        """Take the steps in order.
-
-        Raises RegisterError where a register does not read back as written or a condition is late, or BusError.
-        """
+        """Take the steps; raise RegisterError where one does not read back as written or is late, or BusError."""
         steps = tuple(steps)
         began_ns = self._clock.monotonic_ns()
         waits = (step for step in steps if not isinstance(step, Set))
@@ -69,10 +66,8 @@ class Registers:
                 raise RegisterError(f"{self.where}: expected to be set up in {allowed_s:.2f} s, got {taken_s:.2f} s")
 
     def verify(self, expected: Mapping[int, tuple[int, int]]) -> None:
-        """Read registers back, neighbours in one transaction; `expected`: register to (value, mask).
-
-        Raises RegisterError for the first that differs, or BusError.
-        """
+        """Raise RegisterError for the first of the registers that differs from (value, mask), or BusError."""
+        # Neighbours in one transaction.
         for first, size in spans(expected):
             for register, got in enumerate(self.read(first, size), first):
                 value, mask = expected[register]

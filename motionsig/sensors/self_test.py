@@ -39,8 +39,7 @@ class AxisResult:
 def self_test(bus: Bus, chip: Chip, address: int, *, clock: Clock) -> list[AxisResult]:
     """Run the self-test of the chip at `address`, which must lie still; return what each axis did.
 
-    The chip is left as after power-up. Raises InputError where it has no self-test, SensorError where it does not
-    answer, or moves while nothing is asked of it.
+    The chip is left as after power-up. Raises InputError where it has no self-test, SensorError where it moves.
     """
     test = chip.self_test
     if test is None:

@@ -115,7 +115,11 @@ class Lsm6ds3(Lsm6):
     def read_stream(self, register: int, size: int) -> bytes | None:
         # AN4650, "Retrieving data from the FIFO": a longer read of FIFO_DATA_OUT goes on with the next word.
         if register == 0x3E and not self.registers[0x01] & self.bank_bits:
-            return self.pop_fifo(size)
+            there = min(size, self.words.level)
+            words, skip = self.words.serials(there)
+            data = self.records(words).tobytes()[skip : skip + there] if len(words) else b""
+            self.words.pop(size)
+            return data.ljust(size, b"\0")
         return None
 
     def read_register(self, register: int) -> int:

@@ -129,9 +129,7 @@ def fit_accelerometer(poses: ArrayLike, *, gravity: float = STANDARD_GRAVITY) ->
     return AccelFit(matrix, bias, lengths - gravity, error, leaning, untested_faces(values))
 
 
-def _least_squares(
-    poses: Floats, gravity: float, pairs: Sequence[tuple[int, int]]
-) -> tuple[Floats, Floats, Floats, Floats]:
+def _least_squares(poses: Floats, gravity: float, pairs: Sequence[tuple[int, int]]) -> tuple[Floats, ...]:
     """Return matrix, bias, errors (k,) and leverages (k,) by Gauss-Newton; `pairs`: the matrix's free elements.
 
     An error divided by (1 - leverage) is what a fit without that pose would have left there.
@@ -160,8 +158,8 @@ def _least_squares(
 def fit_mount(level: ArrayLike, nose_up: ArrayLike) -> Floats:
     """Return the rotation (3, 3) from the sensor's axes to the device's: x forward, y left, z up.
 
-    level, nose_up: (3,) means of calibrated acceleration at rest, with the device level and with its front tilted up.
-    Raises InputError where the poses are less than MOUNT_ANGLE_DEG or more than 180 less that apart.
+    level, nose_up: (3,) means of calibrated acceleration at rest, level and with the front tilted up. Raises InputError
+    where they are less than MOUNT_ANGLE_DEG or more than 180 less that apart.
     """
     up, tilted = (np.asarray(pose, np.float64) / np.linalg.norm(pose) for pose in (level, nose_up))
     angle = angle_deg(up, tilted)

@@ -17,8 +17,7 @@ _LEANS = 0.3
 def _along_faces(poses: ArrayLike) -> Floats:
     """Return (k, 6): the part of each pose, of (k, 3), along each face."""
     values = np.asarray(poses, np.float64).reshape(-1, 3)
-    along: Floats = values / np.linalg.norm(values, axis=1, keepdims=True) @ _FACES.T
-    return along
+    return np.asarray(values / np.linalg.norm(values, axis=1, keepdims=True) @ _FACES.T)
 
 
 def face_of(pose: ArrayLike) -> str:
@@ -29,8 +28,7 @@ def face_of(pose: ArrayLike) -> str:
 
 def is_leaning(poses: ArrayLike) -> NDArray[np.bool_]:
     """Return (k,) for poses (k, 3): whether it is more than 30 degrees from lying on any face."""
-    leaning: NDArray[np.bool_] = _along_faces(poses).max(axis=1) < _ON_FACE
-    return leaning
+    return np.asarray(_along_faces(poses).max(axis=1) < _ON_FACE)
 
 
 def _faces_without(along: Floats, least: float) -> tuple[str, ...]:

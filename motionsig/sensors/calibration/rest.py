@@ -33,9 +33,8 @@ class Rest:
 
 
 def rest(data: ArrayLike, rate_hz: float) -> Rest:
-    """Return what was measured, (n, 6), in a stretch in which the device was at rest.
+    """Return what was measured at rest in (n, 6), less a knock in up to a quarter of it; NaN channels stay NaN.
 
-    A knock that spoils up to a quarter of it is left out. Channels that are NaN throughout stay NaN.
     Raises InputError that says what moved and by how much, or that the stretch is shorter than a second.
     """
     given = np.asarray(data, np.float32).reshape(-1, len(CHANNELS))

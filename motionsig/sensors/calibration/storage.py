@@ -15,9 +15,7 @@ from motionsig.files import read_file, replace_file
 from motionsig.sensors.calibration.model import MOST_BIAS, MOST_GYRO_BIAS, MOST_SCALE, Calibration, Floats, parse_mount
 from motionsig.state import state_path
 
-FORMAT = "motionsig-calibration"
-VERSION = 1
-
+FORMAT, VERSION = "motionsig-calibration", 1
 _MOST_BYTES = 1 << 16
 
 
@@ -41,34 +39,30 @@ def save_calibration(device: str, calibration: Calibration) -> Path:
 
 
 def load_calibration(device: str) -> Calibration | None:
-    """Return what was stored for a device, None where nothing was.
-
-    Raises SensorError for a file that cannot be read, is damaged, of another version or of another device.
-    """
+    """Return what was stored for a device, None where nothing was; raise SensorError for a file that is no such."""
     path = calibration_path(device)
     remedy = "; run `motionsig calibrate` again, or remove the file"
+    wanted = f"{path}: expected the calibration of {device}, got"
     try:
         content, _ = read_file(path, _MOST_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise SensorError(f"{path}: expected the calibration of {device}, got: {error.strerror}") from error
+        raise SensorError(f"{wanted}: {error.strerror}") from error
     try:
         values = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise SensorError(f"{path}: expected the calibration of {device}, got a damaged file{remedy}") from error
+        raise SensorError(f"{wanted} a damaged file{remedy}") from error
     if not isinstance(values, dict) or FORMAT not in values:
-        raise SensorError(f"{path}: expected the calibration of {device}, got something else{remedy}")
+        raise SensorError(f"{wanted} something else{remedy}")
     if values[FORMAT] != VERSION:
         raise SensorError(f"{path}: expected version {VERSION} of {FORMAT}, got {values[FORMAT]!r}{remedy}")
     if values.get("device") != device:
-        raise SensorError(f"{path}: expected the calibration of {device}, got that of {values.get('device')!r}{remedy}")
+        raise SensorError(f"{wanted} that of {values.get('device')!r}{remedy}")
     try:
         return _calibration(values)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise SensorError(
-            f"{path}: expected the calibration of {device}, got a damaged one: {error}{remedy}"
-        ) from error
+        raise SensorError(f"{wanted} a damaged one: {error}{remedy}") from error
 
 
 def _calibration(values: dict[str, Any]) -> Calibration:

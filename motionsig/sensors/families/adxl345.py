@@ -33,9 +33,7 @@ ADXL345 = Chip(
     identity={_DEVID: 0xE5},
     rates={rate_hz: {_BW_RATE: code} for rate_hz, code in _CODES.items()},
     # FULL_RES: 256 LSB/g at any range, right-justified with the sign in front (table 1; DATA_FORMAT).
-    accel_ranges=accel_ranges(
-        _DATA_FORMAT, {2.0: (0x00, 256), 4.0: (0x01, 256), 8.0: (0x02, 256), 16.0: (_RANGE_16_G, 256)}
-    ),
+    accel_ranges=accel_ranges(_DATA_FORMAT, {2.0: (0, 256), 4.0: (1, 256), 8.0: (2, 256), 16.0: (_RANGE_16_G, 256)}),
     gyro_ranges={},
     # It has no reset; what follows is written whatever it was.
     reset=(Set(_POWER_CTL, _STANDBY), Set(_FIFO_CTL, _BYPASS)),

@@ -31,12 +31,9 @@ BMI160 = Chip(
     identity={_CHIP_ID: 0xD1},
     rates={rate_hz: {_ACC_CONF: code, _GYR_CONF: code} for rate_hz, code in _CODES.items()},
     # 16384 to 2048 LSB/g, 16.4 to 262.4 LSB/dps (electrical specification; ACC_RANGE, GYR_RANGE).
-    accel_ranges=accel_ranges(
-        _ACC_RANGE, {2.0: (0x03, 16384), 4.0: (0x05, 8192), 8.0: (0x08, 4096), 16.0: (0x0C, 2048)}
-    ),
+    accel_ranges=accel_ranges(_ACC_RANGE, {2.0: (3, 16384), 4.0: (5, 8192), 8.0: (8, 4096), 16.0: (12, 2048)}),
     gyro_ranges=gyro_ranges(
-        _GYR_RANGE,
-        {125.0: (0x04, 262.4), 250.0: (0x03, 131.2), 500.0: (0x02, 65.6), 1000.0: (0x01, 32.8), 2000.0: (0x00, 16.4)},
+        _GYR_RANGE, {125.0: (4, 262.4), 250.0: (3, 131.2), 500.0: (2, 65.6), 1000.0: (1, 32.8), 2000.0: (0, 16.4)}
     ),
     reset=(Set(_CMD, _SOFT_RESET, 0), Wait(0.002)),
     setup=(

@@ -46,9 +46,7 @@ ICM20948 = Chip(
     ),
     # DS-000189 sec. 3.1 and 3.2.
     accel_ranges=accel_ranges(ACCEL_CONFIG, {g: (code << 1, 32768 / g) for code, g in enumerate((2, 4, 8, 16))}),
-    gyro_ranges=gyro_ranges(
-        GYRO_CONFIG_1, {250: (0 << 1, 131), 500: (1 << 1, 65.5), 1000: (2 << 1, 32.8), 2000: (3 << 1, 16.4)}
-    ),
+    gyro_ranges=gyro_ranges(GYRO_CONFIG_1, {250: (0, 131), 500: (2, 65.5), 1000: (4, 32.8), 2000: (6, 16.4)}),
     # Registers answer 11 ms after power-up, at most 100 (DS-000189 sec. 3).
     reset=(Set(PWR_MGMT_1, 0x80, 0), Wait(0.01), Until(PWR_MGMT_1, 0x80, 0, 0.2)),
     setup=(

@@ -1,8 +1,7 @@
 """LSM6DS3 and LSM6DS3TR-C: a FIFO of bare 16-bit words.
 
-Nothing in the words says what they are, only the place in the pattern gyroscope x y z, accelerometer x y z, which the
-chip counts in FIFO_PATTERN. Where the next word out is not the first of the pattern, nothing in the FIFO can be
-trusted.
+Only its place in the pattern gyroscope x y z, accelerometer x y z, which the chip counts in FIFO_PATTERN, says what a
+word is. Where the next word out is not the first of the pattern, nothing in the FIFO can be trusted.
 
 Sources: LSM6DS3 data sheet DocID026899, application note AN4650; LSM6DS3TR-C data sheet DocID030071, AN5130; the
 kernel's drivers/iio/imu/st_lsm6dsx (st_lsm6dsx_core.c: registers, rates, sensitivities, levels; st_lsm6dsx_buffer.c:
@@ -29,9 +28,7 @@ _FIFO_STATUS1, _FIFO_DATA_OUT_L = 0x3A, 0x3E
 # not be above the sensors' (data sheets, section 5.5). At 6 words of 2 bytes 3330 Hz would not pass at 400 kHz. At
 # 12.5 and 26 Hz the accelerometer would settle later than the gyroscope.
 _CODES = {52.0: 3, 104.0: 4, 208.0: 5, 416.0: 6, 833.0: 7, 1660.0: 8}
-_RATES = {
-    rate_hz: {_CTRL1_XL: code << 4, _CTRL2_G: code << 4, _FIFO_CTRL5: code << 3} for rate_hz, code in _CODES.items()
-}
+_RATES = {hz: {_CTRL1_XL: code << 4, _CTRL2_G: code << 4, _FIFO_CTRL5: code << 3} for hz, code in _CODES.items()}
 
 # FS_XL in bits 3:2, 0.061, 0.122, 0.244, 0.488 mg; FS_G in bits 3:2 and FS_125 in bit 1, 4.375, 8.75, 17.5, 35,
 # 70 mdps (data sheets, mechanical characteristics; st_lsm6dsx_core.c, fs_table).

@@ -146,9 +146,7 @@ MPU6500 = Chip(
     rates=divided_rates(1000, DIVIDERS, FILTERS_6500, (SMPLRT_DIV,), {CONFIG: 0, ACCEL_CONFIG_2: 0}),
     # PS-MPU-6000A sec. 6.1 and 6.2; the same in all of them.
     accel_ranges=accel_ranges(ACCEL_CONFIG, {g: (code << 3, 32768 / g) for code, g in enumerate((2, 4, 8, 16))}),
-    gyro_ranges=gyro_ranges(
-        GYRO_CONFIG, {250: (0 << 3, 131), 500: (1 << 3, 65.5), 1000: (2 << 3, 32.8), 2000: (3 << 3, 16.4)}
-    ),
+    gyro_ranges=gyro_ranges(GYRO_CONFIG, {250: (0x00, 131), 500: (0x08, 65.5), 1000: (0x10, 32.8), 2000: (0x18, 16.4)}),
     # DEVICE_RESET clears itself once done (RM-MPU-6000A sec. 4.28). As after power-up it may take 100 ms until the
     # registers answer (electrical specifications of all; 11 or 20 ms are typical).
     reset=(Set(PWR_MGMT_1, 0x80, 0), Wait(0.01), Until(PWR_MGMT_1, 0x80, 0, 0.2)),

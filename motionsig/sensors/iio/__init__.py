@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from motionsig.blocks import SampleBlock, SourceInfo
 from motionsig.conventions import CHANNELS, NS_PER_S
@@ -50,7 +50,6 @@ def open_iio(
     gyro_range_dps: float = 1000.0,
     mount: str | ArrayLike | None = None,
     calibration: Calibration | str | None = None,
-    stream_id: int | None = None,
     root: str | Path = "/",
 ) -> IioSource:
     """Open a sensor that the kernel drives; "auto" takes the first accelerometer.
@@ -69,7 +68,7 @@ def open_iio(
     group = find(Path(root), name)
     device_id = "iio-" + "+".join(device.name for device in group)
     chosen = choose_calibration(calibration, mount, device_id)
-    return IioSource(Path(root), group, request, chosen, device_id, stream_id)
+    return IioSource(Path(root), group, request, chosen, device_id)
 
 
 class IioSource(LiveSource):
@@ -78,19 +77,11 @@ class IioSource(LiveSource):
     pauses_s = (0.05, 1.0)
 
     def __init__(
-        self,
-        root: Path,
-        group: tuple[Device, ...],
-        request: Request,
-        calibration: Calibration,
-        device_id: str,
-        stream_id: int | None,
+        self, root: Path, group: tuple[Device, ...], request: Request, calibration: Calibration, device_id: str
     ) -> None:
         """Set the devices up; raise SensorError where the kernel refuses. group: one, or two to be joined."""
-        super().__init__(device_id, calibration, SystemClock(), stream_id)
-        self._root = root
-        self._request = request
-        self._group = group
+        super().__init__(device_id, calibration, SystemClock())
+        self._root, self._group, self._request = root, group, request
         self._ports = self._open(group, may_poll=True)
         self._odd_rate_logged = self._was_full = False
         self._joiner = Joiner()
@@ -163,7 +154,7 @@ class IioSource(LiveSource):
                     now_ns = time.monotonic_ns()
                     if drained is not None:
                         heard_ns[at] = now_ns
-                        yield from self._blocks(*self._joined(at, drained), full=port.full)
+                        yield from self._blocks(self._joined(at, drained), full=port.full)
                     elif now_ns - heard_ns[at] > silent_s[at] * NS_PER_S:
                         raise SensorError(f"{port.device.path}: expected samples, got none for {silent_s[at]:g} s")
         finally:
@@ -180,11 +171,9 @@ class IioSource(LiveSource):
             return samples
         return samples._replace(values=np.hstack([values, np.full_like(values, np.nan)]))
 
-    def _blocks(
-        self, time_ns: NDArray[np.int64], data: NDArray[np.float32], lost: NDArray[np.int64], *, full: bool
-    ) -> Iterator[SampleBlock]:
+    def _blocks(self, samples: Samples, *, full: bool) -> Iterator[SampleBlock]:
         """Yield samples as blocks that begin where something is missing; count what is."""
-        counts = self.counts
+        (time_ns, data, lost), counts = samples, self.counts
         counts.discards = sum(port.stamps.discards for port in self._ports)
         breaks = np.flatnonzero(lost)
         if len(breaks):

@@ -1,8 +1,8 @@
 """What a scan from /dev/iio:deviceN holds: type strings, layout, decoding.
 
 The kernel describes each channel of a scan by a string such as `le:s12/16>>4` or `be:u24/32X2>>8`: byte order, sign or
-float, bits that count, bits stored, how often repeated, shift (Documentation/iio/iio_devbuf.rst). The other
-bits may hold anything that the bus gave the driver.
+float, bits that count, bits stored, how often repeated, shift (Documentation/iio/iio_devbuf.rst). The other bits may
+hold anything.
 """
 
 from __future__ import annotations
@@ -42,10 +42,8 @@ def parse_type(text: str, where: str = "type") -> ScanType:
     if match:
         kind = match[2].lower()
         bits, storage, repeat, shift = (int(number or 0) for number in match.groups()[2:])
-        whole = shift == 0 and bits == storage
-        if storage in ((16, 32, 64) if kind == "f" else (8, 16, 32, 64)) and (
-            0 < bits <= storage - shift and (kind != "f" or whole)
-        ):
+        fits = shift == 0 and bits == storage > 8 if kind == "f" else 0 < bits <= storage - shift
+        if storage in (8, 16, 32, 64) and fits:
             return ScanType(match[1] == "le", kind, bits, storage, max(repeat, 1), shift)
     raise SensorError(f"{where}: expected a channel type such as le:s12/16>>4, got {text.strip()!r}")
 

@@ -80,10 +80,7 @@ class Device:
         return float(scale * 2 ** (bits - 1) / UNITS[kind][0])
 
     def axis_values(self, kind: str, what: str, default: float) -> NDArray[np.float64]:
-        """Return one number per axis (3,): each axis' own, the one for all, or the default where there is none.
-
-        Raises SensorError where there is one that cannot be read: the default would pass for it.
-        """
+        """Return one number per axis (3,): its own, the one for all, or the default; raise SensorError."""
         shared = self.find(kind, what)
         own = (self.path / f"in_{kind}_{axis}_{what}" for axis in _AXES)
         paths = [path if path.exists() else shared for path in own]

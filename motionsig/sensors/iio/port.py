@@ -28,19 +28,10 @@ class NoTriggerError(SensorError):
 
 
 DEFAULT_RATE_HZ = 100.0
-
 WATERMARK_S = 0.1
 _LENGTH_S = 2.0
 _STAMP = "in_timestamp"
 
-_CLOCKS = {
-    "monotonic": time.CLOCK_MONOTONIC,
-    "monotonic_raw": time.CLOCK_MONOTONIC_RAW,
-    "realtime": time.CLOCK_REALTIME,
-    "boottime": time.CLOCK_BOOTTIME,
-    "tai": time.CLOCK_TAI,
-}
-"""Time stamp clocks (industrialio-core.c, current_timestamp_clock_show). The coarse ones tick 250 times a second."""
 _CLOCK_SLACK_NS = 1_000_000_000
 _FUTURE_NS = 10_000_000
 
@@ -164,11 +155,14 @@ class Port:
 
     def _clock_offset_ns(self) -> int:
         """Return what turns this device's stamps into CLOCK_MONOTONIC, as far as its clock's name tells."""
+        # The coarse ones tick 250 times a second.
         clock = (self.clock or "realtime").removesuffix("_coarse")
         if clock == "monotonic":
             return 0
         log.warning("%s: stamps are on the clock %s, which cannot be set; compared once", self.device.name, clock)
-        return time.monotonic_ns() - time.clock_gettime_ns(_CLOCKS.get(clock, time.CLOCK_REALTIME))
+        # By the kernel's names (industrialio-core.c, current_timestamp_clock_show): realtime, monotonic_raw, tai, ...
+        number = getattr(time, f"CLOCK_{clock.upper()}", time.CLOCK_REALTIME)
+        return time.monotonic_ns() - time.clock_gettime_ns(number)
 
     def _set_trigger(self) -> bool:
         """Make sure that something starts each scan; return whether a trigger had to be set. Raises SensorError."""
@@ -215,8 +209,7 @@ class Port:
             raise OSError(errno.ENODEV, "the device is gone")
         now_ns = time.monotonic_ns()
         scans = np.frombuffer(raw, self.dtype, len(raw) // self.dtype.itemsize)
-        columns = [decode(scans[name][:, 0], kind) for name, kind in self._axes]
-        values = self.convert(np.stack(columns, axis=1))
+        values = self.convert(np.stack([decode(scans[name][:, 0], kind) for name, kind in self._axes], axis=1))
         # Not by buffer/data_available: in bytes by its documentation, in scans by kfifo_buf.c.
         self.full = len(scans) >= self.length
         if isinstance(self.stamps, Unstamped):
@@ -227,21 +220,14 @@ class Port:
         return self.stamps.take(times, values, now_ns)
 
     def _monotonic(self, stamps: NDArray[np.int64], now_ns: int) -> NDArray[np.int64]:
-        """Return stamps on CLOCK_MONOTONIC; compare the clocks anew where these cannot be from since the last read.
-
-        Some devices stamp by a clock of their own, and with an old kernel the wall clock may be set.
-        """
+        """Return stamps on CLOCK_MONOTONIC; compare the clocks anew where these cannot be from since the last read."""
+        # Some devices stamp by a clock of their own, and with an old kernel the wall clock may be set.
         newest_ns = int(stamps[-1]) + self._offset_ns
         longest_ns = round(self.length / self.rate_hz * NS_PER_S) + _CLOCK_SLACK_NS
         if not self._since_ns - longest_ns <= newest_ns <= now_ns + _FUTURE_NS:
             off_ns = now_ns - newest_ns
-            log.log(
-                logging.WARNING if abs(off_ns) > _CLOCK_SLACK_NS else logging.DEBUG,
-                "%s: stamps are %.3f s off the clock %s; compared with this machine's anew",
-                self.device.name,
-                off_ns / NS_PER_S,
-                self.clock,
-            )
+            level = logging.WARNING if abs(off_ns) > _CLOCK_SLACK_NS else logging.DEBUG
+            what = "%s: stamps are %.3f s off the clock %s; compared with this machine's anew"
+            log.log(level, what, self.device.name, off_ns / NS_PER_S, self.clock)
             self._offset_ns += off_ns
-        times: NDArray[np.int64] = stamps + self._offset_ns
-        return times
+        return np.asarray(stamps + self._offset_ns)

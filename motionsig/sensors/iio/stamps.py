@@ -50,10 +50,8 @@ class Samples(NamedTuple):
 
 
 def _behind_ns(before: NDArray[np.int64], after: NDArray[np.int64], period_ns: float) -> float:
-    """Return how far the samples after a step lie behind the grid that those before it lie on.
-
-    A stamp may be late, never early: the earliest of either side, by its grid, counts.
-    """
+    """Return how far the samples after a step lie behind the grid that those before it lie on."""
+    # A stamp may be late, never early: the earliest of either side, by its grid, counts.
     after = after[: math.ceil((after[0] - before[-1]) / period_ns) + _FOLLOWING]
     late_ns = (before - before[-1]) - period_ns * np.arange(1 - len(before), 1)
     ahead_ns = (after - before[-1]) - period_ns * np.arange(1, len(after) + 1)
@@ -183,10 +181,7 @@ class Unstamped:
 def interpolate(
     time_ns: NDArray[np.int64], other_ns: NDArray[np.int64], values: NDArray[np.float32], lost: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Return `values` (m, 3), taken at `other_ns` (m,), at the times `time_ns` (n,): (n, 3).
-
-    NaN outside, and where samples are missing in between: `lost` (m,) of them before each.
-    """
+    """Return `values` (m, 3) of `other_ns` (m,) at `time_ns` (n,): (n, 3), NaN outside and where samples are `lost`."""
     before = np.clip(np.searchsorted(other_ns, time_ns, side="right") - 1, 0, len(other_ns) - 2)
     steps = np.diff(other_ns)
     part = ((time_ns - other_ns[before]) / steps[before])[:, None]

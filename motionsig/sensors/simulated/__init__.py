@@ -37,10 +37,7 @@ __all__ = [
 
 
 def walking(serials: NDArray[np.int64], times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return (n, 6) m/s² and rad/s of somebody who walks at about two steps a second, the device upright at the waist.
-
-    No two steps are quite the same, and there is noise as of a cheap sensor.
-    """
+    """Return (n, 6) m/s² and rad/s, noisy, of somebody who walks two uneven steps a second, the device at the waist."""
     t = times_ns % (3600 * NS_PER_S) / NS_PER_S
     step = 4 * np.pi * t + 0.6 * np.sin(0.9 * t) + 0.3 * np.sin(2.3 * t)
     force = 1 + 0.2 * np.sin(1.3 * t) + 0.1 * np.sin(3.1 * t + 1)

@@ -18,10 +18,9 @@ Event = tuple[int, Callable[[], object]]
 
 @dataclass(frozen=True)
 class Faults:
-    """How often a transaction fails or waits.
+    """Faults of the bus, and `events` at given times.
 
-    nack: share not acknowledged. stall: share that waits `stall_s`, half of them before the first bit and half after
-    the last. events: what happens at given times.
+    nack: share not acknowledged. stall: share that waits `stall_s`, half before the first bit, half after the last.
     """
 
     nack: float = 0.0

@@ -2,7 +2,6 @@
 
 Nothing happens in the background. Whenever somebody talks to the chip it catches up with the time: samples that are due
 go into the FIFO as serial numbers, and bytes are made of them when they are read: an hour costs only what is read.
-
 A model is written from its chip's data sheet, never from the table the reader uses: the two must agree about the chip,
 not about each other.
 """
@@ -225,13 +224,6 @@ class SimulatedChip:
             if due > self.taken and self.fifo_on():
                 self.fifo.push(self.taken, due - self.taken)
             self.taken = max(self.taken, due)
-
-    def pop_fifo(self, size: int) -> bytes:
-        """Return the next `size` bytes out of the FIFO, and zeros past its end."""
-        serials, skip = self.fifo.serials(min(size, self.fifo.level))
-        data = self.records(serials).tobytes()[skip : skip + min(size, self.fifo.level)] if len(serials) else b""
-        self.fifo.pop(size)
-        return data.ljust(size, b"\0")
 
     def _resample(self, at_ns: int | None = None) -> None:
         """Start the sample clock anew if the registers ask for another rate."""
