@@ -157,6 +157,10 @@ class IioSource(LiveSource):
                         yield from self._blocks(self._joined(at, drained), full=port.full)
                     elif now_ns - heard_ns[at] > silent_s[at] * NS_PER_S:
                         raise SensorError(f"{port.device.path}: expected samples, got none for {silent_s[at]:g} s")
+        except OSError:
+            # Before anybody hears of it: a device that comes back gets its number again only once its node is closed.
+            self._leave()
+            raise
         finally:
             for port in ports:
                 port.stop()
@@ -194,8 +198,7 @@ class IioSource(LiveSource):
             yield SampleBlock(time_ns[start:stop] + self.unix_offset_ns, data[start:stop], bool(lost[start]))
 
     def _restart(self) -> None:
-        """Wait for the devices and set them up as before."""
-        self._leave()
+        """Set the devices up as before."""
         try:
             ports = self._open(self._find_again(), may_poll=self.polled)
         except (OSError, InputError):

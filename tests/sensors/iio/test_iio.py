@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -161,6 +162,9 @@ def test_a_device_that_goes_away_is_waited_for(tree, chip):
         # It comes back under another number, as a replugged sensor does.
         empty = next(stream)
         assert len(empty) == 0
+        # Whoever hears of it may plug it in again: with the node still open it would get another number.
+        links = [os.readlink(link) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+        assert not [link for link in links if link.startswith(str(chip.node))]
         (tree.root / "away").rename(tree.bus / "iio:device7")
         os.mkfifo(tree.root / "dev/iio:device7")
         chip.pipe = os.open(tree.root / "dev/iio:device7", os.O_RDWR | os.O_NONBLOCK)
