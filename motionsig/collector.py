@@ -1,9 +1,8 @@
 """The cloud end: subscribe, check, store once.
 
-A message is committed to the store, and on the disk, before paho acknowledges it to the broker: paho does so after its
-callback has returned, and a callback that raises leaves the message unacknowledged, so the broker sends it again. With
-a persistent session the broker also keeps what arrives while the collector is away. Whatever comes twice is dropped by
-its key; whatever is not a message of ours is counted and never stops the collector.
+A message is in the store and on the disk before the broker has its acknowledgement: paho sends that after its callback
+has returned, and none after one that raised, so the broker sends the message again. A persistent session also keeps
+what arrives while the collector is away. The store drops what comes twice; what is no message of ours is only counted.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,10 +36,7 @@ WARN_EVERY_S = 60.0
 
 @dataclass(frozen=True)
 class CollectCounts:
-    """What arrived. messages: of ours; junk: all others. stored, duplicates, conflicts: signatures.
-
-    conflicts: other content under a key that is taken; the first is kept.
-    """
+    """What arrived. messages: of ours; junk: all others. stored, duplicates, conflicts: signatures, as in `Added`."""
 
     messages: int = 0
     stored: int = 0
@@ -101,22 +98,19 @@ def collect(
 ) -> CollectCounts:
     """Store what arrives from a broker until `count` new signatures are stored or `timeout_s` are over.
 
-    source_url: mqtt://[user[:password]@]host[:port] or mqtts://…; into: store:PATH. Options (`collect_options`) may
-    stand in the source URL's query or be keywords; a keyword wins. on_progress: called after every stored message.
-    Raises SinkError where the store fails, or where there was no connection at all within `timeout_s`; InputError for
-    URLs and options that cannot be meant.
+    source_url: mqtt://[user[:password]@]host[:port] or mqtts://…; into: store:PATH. Options (`collect_options`) are in
+    the source URL's query or keywords; a keyword wins. on_progress: called after every stored message.
+    Raises SinkError where the store fails or no connection was made within `timeout_s`, InputError for URLs and options
+    that cannot be meant.
     """
     _, location, query = split_url(source_url)
     keywords = parse_options({**query, **options}, collect_options(), where="collect:", lowest=0)
     scheme, path, store_query = split_url(into)
     if scheme != "store":
         raise InputError(f"{into!r}: expected store:PATH to collect into, got {scheme or 'no scheme'}")
-    known = {"busy_timeout_s": "float"}
-    store = Store(Path(path), durable=True, **parse_options(store_query, known, where="store:", lowest=0))
-    try:
+    store_options = parse_options(store_query, {"busy_timeout_s": "float"}, where="store:", lowest=0)
+    with closing(Store(Path(path), durable=True, **store_options)) as store:
         return _collect(location, store, count=count, timeout_s=timeout_s, on_progress=on_progress, **keywords)
-    finally:
-        store.close()
 
 
 def collect_options() -> dict[str, str]:
@@ -149,9 +143,7 @@ def _collect(
     context = tls_context(broker)
     inbox = _Inbox(store, prefix, on_progress)
     end_s = float("inf") if timeout_s is None else time.monotonic() + timeout_s
-    ever_connected = False
-    attempt = 0
-    last_error = ""
+    ever_connected, attempt, last_error = False, 0, ""
 
     def done() -> bool:
         return (count is not None and inbox.counts.stored >= count) or time.monotonic() >= end_s
@@ -181,8 +173,7 @@ def _collect(
             if last_error and done():
                 # The end of the time cut it short, so the error before says more.
                 break
-            level = logging.DEBUG if str(error) == last_error else logging.WARNING
-            logger.log(level, "%s", error)
+            logger.log(logging.DEBUG if str(error) == last_error else logging.WARNING, "%s", error)
             last_error = str(error)
             pause_s = random.uniform(0, min(max_retry_s, retry_s * 2 ** min(attempt, 16)))
             attempt += 1

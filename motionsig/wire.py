@@ -1,11 +1,9 @@
 """SignatureBatch to bytes and back: the one message format of every sink.
 
-A message is one CBOR map with small integer keys; WIRE_CDDL below is its grammar (RFC 8610). It carries all that a
-stranger needs to read it. Codes travel as an RFC 8746 array of int8; a constant hop makes the times of a whole run two
-numbers.
+A message is one CBOR map that carries all that a stranger needs to read it; WIRE_CDDL is its grammar (RFC 8610).
 
-Decoding trusts nothing: a scan admits only the few kinds of item the format has, each within the bytes present, before
-the CBOR library sees them. So no tag can start work of its own and no length can reserve memory.
+Decoding trusts nothing: before the CBOR library sees a message, a scan admits only the few kinds of item the format
+has, each within the bytes present. So no tag can start work of its own and no length can reserve memory.
 """
 
 from __future__ import annotations
@@ -30,12 +28,9 @@ MAX_DEVICE_CHARS = 128
 _MAX_CODES = 1 << 22
 _MAX_DIM = 256
 _MAX_DEPTH = 8
-_TOO_LARGE = 1 << 63
-"""int64 arithmetic does not overflow with numbers below this."""
+_TOO_LARGE = 1 << 63  # int64 arithmetic does not overflow with numbers below this
 
-MAGIC = b"\xd9\xd9\xf7"
-"""The tag 55799 that marks what follows as CBOR (RFC 8949, 3.4.6)."""
-
+MAGIC = b"\xd9\xd9\xf7"  # the tag 55799 that marks what follows as CBOR (RFC 8949, 3.4.6)
 _ARRAY_ROW_MAJOR = 40  # RFC 8746, 3.1.1
 _ARRAY_UINT8 = 64  # RFC 8746, 2
 _ARRAY_SINT8 = 72  # RFC 8746, 2
@@ -75,18 +70,20 @@ class Message:
     signatures: SignatureBatch
 
 
-def check_origin(device: str, stream_id: int) -> None:
-    """Raise InputError for a device name or stream id that no message could carry."""
+def check_origin(device: str, stream_id: int, seq: int = 0) -> None:
+    """Raise InputError for a device name, a stream id or a number of a signature that no message could carry."""
     if not 1 <= len(device) <= MAX_DEVICE_CHARS:
         raise InputError(f"device: expected a name of 1 to {MAX_DEVICE_CHARS} characters, got {device!r}")
     if not 0 <= stream_id < _TOO_LARGE:
         raise InputError(f"stream_id: expected an integer from 0 to 2^63 - 1, got {stream_id!r}")
+    if not 0 <= seq < _TOO_LARGE:
+        raise InputError(f"seq: expected an integer from 0 to 2^63 - 1, got {seq!r}")
 
 
 def encode(message: Message, *, compress: bool = False) -> bytes:
     """Return the message's bytes, the same for the same content.
 
-    With `compress` the codes are packed where that makes them smaller; those bytes depend on the zlib at hand.
+    compress: pack the codes where that makes them smaller; those bytes depend on the zlib at hand.
     Raises InputError for a message without signatures, a device name or a number out of range.
     """
     import cbor2
@@ -104,8 +101,8 @@ def encode(message: Message, *, compress: bool = False) -> bytes:
             f"{signatures.hop_ns}"
         )
     breaks = np.flatnonzero(np.diff(signatures.start_ns) != signatures.hop_ns) + 1
-    firsts = [0, *breaks.tolist()]
-    counts = np.diff([*firsts, count]).tolist()
+    firsts = np.array([0, *breaks])
+    runs = np.stack([np.diff(firsts, append=count), signatures.start_ns[firsts]], axis=1)
     fields: dict[int, Any] = {
         0: VERSION,
         1: message.device,
@@ -116,7 +113,7 @@ def encode(message: Message, *, compress: bool = False) -> bytes:
         6: spec.motion_dim,
         7: spec.length_ns,
         8: signatures.hop_ns,
-        9: [[n, int(signatures.start_ns[first])] for n, first in zip(counts, firsts, strict=True)],
+        9: runs.tolist(),
     }
     codes = signatures.codes.tobytes()
     packed = _pack(signatures.codes) if compress else codes
@@ -181,9 +178,8 @@ def _message(fields: dict[Any, Any]) -> Message:
         codes = np.frombuffer(_codes(fields, count, dim), np.int8).reshape(count, dim)
     flags = _array(fields[12], _ARRAY_UINT8, count) if 12 in fields else bytes(count)
     spec = SignatureSpec(fingerprint, quantization, motion_dim, length_ns)
-    return Message(
-        device, stream_id, seq, SignatureBatch(start_ns, codes, np.frombuffer(flags, np.uint8), hop_ns, spec)
-    )
+    signatures = SignatureBatch(start_ns, codes, np.frombuffer(flags, np.uint8), hop_ns, spec)
+    return Message(device, stream_id, seq, signatures)
 
 
 def _field(fields: dict[Any, Any], key: int, kind: type) -> Any:
@@ -203,9 +199,8 @@ def _start_times(rows: list[Any], hop_ns: int, most: int) -> NDArray[np.int64]:
     runs = [_row(row, (int, int), "runs") for row in rows]
     if not runs or any(count < 1 for count, _ in runs) or sum(count for count, _ in runs) > most:
         raise WireError(f"message: expected runs of 1 to {most} signatures altogether, got {len(runs)} runs")
-    if not 1 <= hop_ns < _TOO_LARGE or any(
-        not -_TOO_LARGE <= start < _TOO_LARGE - count * hop_ns for count, start in runs
-    ):
+    outside = (not -_TOO_LARGE <= start < _TOO_LARGE - count * hop_ns for count, start in runs)
+    if not 1 <= hop_ns < _TOO_LARGE or any(outside):
         raise WireError("message: expected a hop above 0 and times within 64 bits")
     return np.concatenate([start + np.arange(count, dtype=np.int64) * hop_ns for count, start in runs])
 
@@ -284,27 +279,22 @@ def to_json(message: Message) -> str:
     """Return the message as JSON for people: names for keys, ISO times in UTC, codes as numbers."""
     signatures, spec = message.signatures, message.signatures.spec
     rows = zip(signatures.start_ns.tolist(), signatures.quality.tolist(), signatures.codes.tolist(), strict=True)
-    return json.dumps(
-        {
-            "version": VERSION,
-            "device": message.device,
-            "stream_id": message.stream_id,
-            "fingerprint": spec.fingerprint.hex(),
-            "quantization": [group._asdict() for group in spec.quantization.groups],
-            "motion_dim": spec.motion_dim,
-            "length_s": spec.length_ns / NS_PER_S,
-            "hop_s": signatures.hop_ns / NS_PER_S,
-            "signatures": [
-                {
-                    "seq": message.seq + row,
-                    "start": iso_time(start_ns),
-                    "quality": [flag.name for flag in Quality if flag & quality],
-                    "codes": codes,
-                }
-                for row, (start_ns, quality, codes) in enumerate(rows)
-            ],
-        }
-    )
+    listed = []
+    for seq, (start_ns, quality, codes) in enumerate(rows, message.seq):
+        flags = [flag.name for flag in Quality if flag & quality]
+        listed.append({"seq": seq, "start": iso_time(start_ns), "quality": flags, "codes": codes})
+    content = {
+        "version": VERSION,
+        "device": message.device,
+        "stream_id": message.stream_id,
+        "fingerprint": spec.fingerprint.hex(),
+        "quantization": [group._asdict() for group in spec.quantization.groups],
+        "motion_dim": spec.motion_dim,
+        "length_s": spec.length_ns / NS_PER_S,
+        "hop_s": signatures.hop_ns / NS_PER_S,
+        "signatures": listed,
+    }
+    return json.dumps(content)
 
 
 def iso_time(time_ns: int) -> str:

@@ -11,9 +11,9 @@ class SinkCounts:
 
     accepted: taken by `publish`. delivered: known to have arrived, also those left over from an earlier run. pending:
     accepted, not yet known to have arrived. dropped: given up because the spool was full or its disk failed; with
-    full="oldest" these had been accepted before. duplicates: stored before, counted as delivered. conflicts: other
-    content than what is stored under the same key. recovered: left over from an earlier run when this one began.
-    damaged_bytes: of the spool, unreadable. spool_bytes, spool_limit_bytes: what it takes up, and may at present.
+    full="oldest" after being accepted. duplicates: stored before, counted as delivered. conflicts: other content than
+    what is stored under the same key. recovered: left over from an earlier run. damaged_bytes: of the spool,
+    unreadable. spool_bytes, spool_limit_bytes: what it takes up, and may at present.
     """
 
     accepted: int = 0

@@ -1,8 +1,8 @@
 """What brings records to the disk: those that nobody acknowledged in time are fsynced there, or moved there first.
 
-What the receiver has acknowledged by then is deleted in the write-ahead buffer and never wears the flash. What still
-waits after `fsync_after_s` is moved: written behind the segment's part on the disk and fsynced, then cut from the
-buffer. Without a buffer only the fsync is left to do. Whoever owns the queue calls `sync` when `due_in_s` says so.
+What is acknowledged before `fsync_after_s` is deleted in the write-ahead buffer and never wears the flash. The rest is
+moved: written behind the segment's part on the disk and fsynced, then cut from the buffer; without a buffer it is only
+fsynced. Whoever owns the queue calls `sync` when `due_in_s` says so.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from motionsig.publishers.segments import Segment, read_parts
 
 logger = logging.getLogger(__name__)
 
-FSYNC_AFTER_S = 7.0
-"""Age at which a record that nobody acknowledged is fsynced; the rest of the promised ten is there to do it."""
+FSYNC_AFTER_S = 7.0  # age of a record that nobody acknowledged; the rest of the promised ten is there to fsync it
 
 
 class DurableLog(Log):
@@ -52,23 +51,24 @@ class DurableLog(Log):
             oldest_s = min((one.fresh[0][1] for one in self._segments.values() if one.fresh), default=idle_s)
             return min(self._fsync_after_s, max(0.0, oldest_s + self._fsync_after_s - now_s, self._retry_s - now_s))
 
-    def sync(self) -> None:
+    def sync(self, patience_s: float = -1) -> None:
         """Make all that was appended and not acknowledged survive a power cut. Raises SinkError where the disk refuses.
 
-        A failure is logged when it begins and when it ends.
+        A failure is logged when it begins and when it ends. patience_s: how long to wait for another thread that does
+        the same, -1 for as long as it takes.
         """
-        with self._disk_lock:
-            self._sync()
-
-    def _sync(self) -> None:
+        if not self._disk_lock.acquire(timeout=patience_s):
+            return
         try:
             self._fsync_all()
+            if self._failure is not None:
+                logger.warning("%s: the disk takes signatures again", self.path)
+                self._failure, self._retry_s = None, -math.inf
         except OSError as error:
             self._note_failure(error)
             raise SinkError(f"{self.path}: the spool could not be written to disk: {error}") from error
-        if self._failure is not None:
-            logger.warning("%s: the disk takes signatures again", self.path)
-            self._failure, self._retry_s = None, -math.inf
+        finally:
+            self._disk_lock.release()
 
     def _fsync_all(self) -> None:
         ours, earlier = self._fresh(math.inf)

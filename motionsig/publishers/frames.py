@@ -1,7 +1,4 @@
-"""How a record lies in a spool file.
-
-Mark, count of signatures, length of the payload, its CRC-32, the CRC-32 of these four; then the payload.
-"""
+"""A record in a spool file: mark, count of signatures, length of the payload, its CRC-32, that of these; payload."""
 
 from __future__ import annotations
 
@@ -11,11 +8,9 @@ import zlib
 from collections.abc import Iterator
 
 MAX_PAYLOAD_BYTES = 1024 * 1024
+OLDER_MARK = b"\xf7mS\x01"  # what a file of an earlier format begins with: not ours to read, nor to delete
 
 _MARK = b"\xf7mS\x02"
-OLDER_MARK = b"\xf7mS\x01"
-"""What a file of an earlier format begins with: not ours to read, nor to delete."""
-
 _FIELDS = struct.Struct("<4sIII")
 _CHECK = struct.Struct("<I")
 # A mark with a length behind it that can be, so that a file full of marks costs no more than any other.

@@ -1,9 +1,8 @@
 """The name by which a broker recognises a publisher.
 
-A broker ends the older of two connections of one name, and publishes its will then, before it lets the new one in. So
-a publisher that comes back under its old name cannot be called offline afterwards, by the late will of a connection
-that the broker had not yet given up. But two machines of one name would push each other out for ever, and the SD card
-of a fleet's machine is a copy of another's: so what is stored with the spool is mixed with what the machine itself is.
+A broker ends the older of two connections of one name and publishes its will, before it lets the new one in. So the
+name stays: no late will can call a publisher offline that is back. But two machines of one name would push each other
+out for ever, and SD cards are copied: so what is stored with the spool is mixed with what the machine itself is.
 """
 
 from __future__ import annotations
@@ -23,17 +22,10 @@ _STORED = re.compile(r"[0-9a-f]{32}")
 
 def stable_client_id(device: str, folders: list[Path]) -> str:
     """Return one name for a device, machine and spool; its random part is kept in the first folder that takes it."""
-    stored = next(filter(None, map(_stored, folders)), None) or _store(folders)
+    kept = (_line(folder / "identity") for folder in folders)
+    stored = next(filter(_STORED.fullmatch, kept), None) or _store(folders)
     digest = hashlib.sha256("\n".join([device, stored, machine_identity()]).encode("utf-8", "surrogateescape"))
     return f"motionsig-{device[:40]}-{digest.hexdigest()[:16]}"
-
-
-def _stored(folder: Path) -> str | None:
-    try:
-        text = (folder / "identity").read_text("ascii", "replace")
-    except OSError:
-        return None
-    return text if _STORED.fullmatch(text) else None
 
 
 def _store(folders: list[Path]) -> str:
@@ -51,20 +43,12 @@ def _store(folders: list[Path]) -> str:
 def machine_identity(sys: Path = Path("/sys")) -> str:
     """Return what no copy of this machine's disk has: a Raspberry Pi's serial number, else its network addresses.
 
-    Only addresses that a network device was born with (Documentation/ABI/testing/sysfs-class-net: addr_assign_type 0);
-    empty where there are none.
+    Only addresses that a network device was born with (Documentation/ABI/testing/sysfs-class-net: addr_assign_type 0).
     """
-    serial = _line(sys / "firmware/devicetree/base/serial-number")
-    if serial:
+    if serial := _line(sys / "firmware/devicetree/base/serial-number"):
         return serial
-    devices = sorted((sys / "class/net").glob("*"))
-    return ",".join(
-        sorted(
-            _line(net / "address")
-            for net in devices
-            if _line(net / "addr_assign_type") == "0" and (net / "device").exists()
-        )
-    )
+    devices = [net for net in (sys / "class/net").glob("*") if (net / "device").exists()]
+    return ",".join(sorted(_line(net / "address") for net in devices if _line(net / "addr_assign_type") == "0"))
 
 
 def _line(path: Path) -> str:

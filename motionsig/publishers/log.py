@@ -1,15 +1,13 @@
 """Records in segments, in the order in which they were written: where each is, and how far it got.
 
-Frames (`frames`) are appended to segment files, each in one write(2), which survives kill -9 of the process. With a
-write-ahead buffer they are first appended to a file of the same name on a tmpfs. So a segment is its part on the disk
-and, behind that, what the buffer holds.
+Frames (`frames`) are appended to segment files, each in one write(2), which survives kill -9. With a write-ahead buffer
+they are first appended to a file of the same name on a tmpfs, so a segment is its part on the disk and, behind that,
+what the buffer holds. Only whole segments are deleted, so nothing is rewritten in place. How far the receiver got is in
+memory only: after a restart all that is still there is sent again, and the receiver drops what it has.
 
-Deleting works on whole segments, so nothing is ever rewritten in place. How far the receiver got is kept for each
-segment in memory only: after a restart all that is still there is sent again, and the receiver drops what it has.
-
-Opening never fails for damage. A kill, a power cut or worn flash may leave a torn or altered frame anywhere; reading
-goes on at the next sound one, and what was skipped is counted. A move that was cut short leaves frames in both places:
-those of the buffer are skipped. A new process starts a new segment instead of appending behind a tail it did not write.
+Opening never fails for damage, which a kill, a power cut or worn flash may leave anywhere: reading goes on at the next
+sound frame, and what was skipped is counted. Of frames that a move cut short left in both places, the buffer's are
+skipped. A new process starts a new segment instead of appending behind a tail it did not write.
 """
 
 from __future__ import annotations
@@ -129,9 +127,8 @@ class Log:
     def first(self) -> Position:
         """Where the oldest record still here starts."""
         with self._lock:
-            for number, segment in self._segments.items():
-                return Position(number, segment.base)
-            return Position(self._next_number, 0)
+            there = (Position(number, segment.base) for number, segment in self._segments.items())
+            return next(there, Position(self._next_number, 0))
 
     @property
     def end(self) -> Position:
@@ -215,7 +212,7 @@ class Log:
     def _seal(self) -> None:
         if self._active_fd >= 0:
             os.close(self._active_fd)
-        segment = self._segments.get(self._active) if self._active is not None else None
+        segment = self._segments.get(-1 if self._active is None else self._active)
         if segment is not None and segment.buffered is not None and not segment.buffer_bytes:
             with contextlib.suppress(OSError):
                 segment.buffered.unlink()
@@ -238,11 +235,10 @@ class Log:
         """
         while (found := self._stored(position, until)) is not None:
             number, start, sent, data = found
+            frames = ((start + begin, start + end, count, payload) for begin, end, count, payload in scan(data))
             records = [
-                Record(
-                    payload, count, Position(number, start + begin), Position(number, start + end), start + end <= sent
-                )
-                for begin, end, count, payload in scan(data)
+                Record(payload, count, Position(number, begin), Position(number, end), end <= sent)
+                for begin, end, count, payload in frames
             ]
             if records:
                 return records
@@ -293,8 +289,7 @@ class Log:
     def note_sent(self, end: Position) -> None:
         """Note that the record that ends here has been sent: from now on it is sent again."""
         with self._lock:
-            if end.segment in self._segments:
-                segment = self._segments[end.segment]
+            if (segment := self._segments.get(end.segment)) is not None:
                 segment.sent = max(segment.sent, end.offset)
 
     def acknowledge(self, end: Position, count: int) -> bool:
@@ -365,11 +360,8 @@ class Log:
             if self._closed:
                 return
             self._closed = True
-            if self._active is not None:
-                drained = self._segments[self._active].size == 0
-                if drained:
-                    self._delete(self._active)
-                else:
-                    self._seal()
+            if self._active is not None and not self._segments[self._active].size:
+                self._delete(self._active)
+            self._seal()
             while self._locks:
                 os.close(self._locks.popitem()[1])

@@ -19,7 +19,6 @@ from motionsig.publishers.frames import HEADER_BYTES, MAX_PAYLOAD_BYTES, OLDER_M
 logger = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 256 * 1024
-
 PAGE_BYTES = 4096
 _LARGEST_BYTES = SEGMENT_BYTES + HEADER_BYTES + MAX_PAYLOAD_BYTES
 
@@ -63,11 +62,6 @@ class Segment:
     def size(self) -> int:
         """Bytes in either place."""
         return self.end - self.base
-
-    @property
-    def charged_bytes(self) -> int:
-        """Bytes that it counts as: a file takes at least a page."""
-        return max(self.size, PAGE_BYTES) if self.size else 0
 
     @property
     def buffer_bytes(self) -> int:

@@ -1,7 +1,4 @@
-"""A bounded queue on disk that outlives the process that fills it, with a write-ahead buffer in RAM before it.
-
-`append` waits for the disk only where the buffer is full and no other thread calls `sync`.
-"""
+"""A bounded queue on disk that outlives the process that fills it, with a write-ahead buffer in RAM before it."""
 
 from __future__ import annotations
 
@@ -21,17 +18,10 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_MAX_BYTES = 16 * 1024 * 1024
 MIN_MAX_BYTES = 64 * 1024
-SEGMENTS_AT_LEAST = 16
-"""A full spool drops one segment, so no more than this fraction of it at once."""
-
-BUFFER_BYTES_AT_LEAST = 1024 * 1024
-"""The buffer may grow to this, or to a sixteenth of the spool if that is more, while the disk takes nothing."""
-
-BUSY_S = 0.1
-"""How long `append` waits with a full buffer for another thread's `sync`."""
-
+SEGMENTS_AT_LEAST = 16  # a full spool drops one segment, so no more than this fraction of it at once
+BUFFER_BYTES_AT_LEAST = 1024 * 1024  # the buffer's limit is this, or a sixteenth of the spool if that is more
+BUSY_S = 0.1  # how long `append` waits with a full buffer for another thread's `sync`
 FULL_POLICIES = ("oldest", "newest", "wait")
-
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -47,9 +37,8 @@ class Spool(DurableLog):
     """The queue in `path`, owned by one process at a time.
 
     buffer: a directory in RAM that survives the process; what lies there alone is bounded. With one, a disk that cannot
-    be used is no error: the buffer is all there is until it can.
-    full: what happens when `max_bytes` are used up. "oldest" drops the oldest segment, "newest" drops what was to be
-    appended, "wait" refuses it without dropping anything, for a caller that can wait.
+    be used is no error: the buffer is all there is until it can. full: what happens when `max_bytes` are used up:
+    "oldest" drops the oldest segment, "newest" what was to be appended, "wait" refuses that without dropping anything.
     Raises SinkError where neither directory can be used or another process has one open.
     """
 
@@ -104,21 +93,22 @@ class Spool(DurableLog):
             on_disk = sum(segment.mid - segment.base for segment in self._segments.values())
             return min(self.max_bytes, on_disk + (self._buffer_limit if self._buffer is not None else 0))
 
-    def _buffer_used(self) -> int:
-        return sum(segment.buffer_bytes for segment in self._segments.values())
+    def _buffer_takes(self, more_bytes: int) -> bool:
+        return sum(segment.buffer_bytes for segment in self._segments.values()) + more_bytes <= self._buffer_limit
 
     def append(self, payload: bytes, count: int) -> bool:
         """Take a payload of `count` signatures; return whether it is now safe from the end of this process.
 
-        False counts it as dropped, unless the spool was told to "wait". A write that fails is cut off again. Raises
-        SinkError after `close`.
+        False counts it as dropped, unless the spool was told to "wait". A write that fails is cut off again. Waits for
+        the disk only where the buffer is full and no other thread calls `sync`. Raises SinkError after `close`.
         """
         framed = frame(payload, count)
         most_bytes = self.max_bytes - max(len(framed), PAGE_BYTES)
         with self._lock:
             self._check_open()
             fits = True
-            while fits and sum(segment.charged_bytes for segment in self._segments.values()) > most_bytes:
+            # A file takes at least a page.
+            while fits and sum(max(one.size, PAGE_BYTES) for one in self._segments.values() if one.size) > most_bytes:
                 fits = self._drop_one(f"{self.max_bytes} bytes are used up")
         if fits and self._buffer is not None:
             fits = self._relieve_buffer(len(framed))
@@ -145,16 +135,13 @@ class Spool(DurableLog):
         """Return whether the buffer has space, after moving what it holds or, where the disk refuses, dropping."""
         while True:
             with self._lock:
-                if self._buffer_used() + more_bytes <= self._buffer_limit:
+                if self._buffer_takes(more_bytes):
                     return True
-            if time.monotonic() >= self._retry_s and self._disk_lock.acquire(timeout=BUSY_S):
-                try:
-                    with contextlib.suppress(SinkError):
-                        self._sync()
-                finally:
-                    self._disk_lock.release()
+            if time.monotonic() >= self._retry_s:
+                with contextlib.suppress(SinkError):
+                    self.sync(BUSY_S)
             with self._lock:
-                if self._buffer_used() + more_bytes <= self._buffer_limit:
+                if self._buffer_takes(more_bytes):
                     return True
                 # Only a full disk takes more once something else is deleted from it.
                 full = self._failure is not None and self._failure.errno in _DISK_FULL
