@@ -17,7 +17,7 @@ from typing import Any
 from motionsig.encoders import DEFAULT_MODEL
 from motionsig.errors import InputError
 from motionsig.options import keyword_options
-from motionsig.publishers import SCHEMES, sink_opener
+from motionsig.publishers import SCHEMES, takes_options
 from motionsig.sensors import open_sensor
 
 TABLES = ("sensor", "model", "sink", "spool", "status")
@@ -75,7 +75,7 @@ def known_keys(scheme: str | None = None) -> dict[str, Key]:
     """Return every key that exists with a sink of this scheme, by default with any."""
     keys = OWN_KEYS | {f"sensor.{name}": key for name, key in _option_keys(open_sensor).items()}
     for each in SCHEMES if scheme is None else (scheme,):
-        for option, key in _option_keys(sink_opener(each)).items():
+        for option, key in _option_keys(takes_options(each)).items():
             if option not in _NOT_KEYS:
                 keys[sink_key(option)] = key
     return keys

@@ -16,7 +16,7 @@ from motionsig.files import read_file
 from motionsig.publishers import SCHEMES, split_url
 from motionsig.publishers.connection import Broker, check_topic_part, parse_broker, tls_context
 from motionsig.publishers.messages import check_max_message_bytes
-from motionsig.publishers.mqtt import check_mqtt
+from motionsig.publishers.mqtt_options import MqttOptions
 
 _BROKERS = ("mqtt", "mqtts")
 _PAUSES = ("retry_s", "max_retry_s")
@@ -93,7 +93,7 @@ def _check_mqtt(draft: Draft, options: dict[str, Any]) -> None:
         # One by one, to know which one is refused; but the two pauses are checked together.
         together = _PAUSES if option in _PAUSES else (option,)
         with draft.noting(sink_key(option)):
-            check_mqtt(device="any", **{each: options[each] for each in together if each in options})
+            MqttOptions(**{each: options[each] for each in together if each in options})
     if options.get("keepalive_s", 0) > _MOST_KEEPALIVE_S:
         draft.note("sink.keepalive_s", f"expected at most {_MOST_KEEPALIVE_S}, got {options['keepalive_s']}")
     if options.get("full") == "wait":
@@ -136,5 +136,5 @@ def check_status(draft: Draft, scheme: str) -> str | None:
         draft.note("status.home_assistant", f"expected a broker to announce it at, got {scheme}:")
     prefix: str = _HOME_ASSISTANT if wanted is True else wanted
     with draft.noting("status.home_assistant"):
-        check_mqtt(device="any", home_assistant=prefix)
+        MqttOptions(home_assistant=prefix)
     return prefix

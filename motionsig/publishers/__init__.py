@@ -6,8 +6,11 @@ A sink is handed signatures only; nothing here can reach a sample. It numbers th
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
@@ -21,7 +24,10 @@ from motionsig.errors import InputError
 from motionsig.options import keyword_options, parse_options, renamed_keywords, renamed_options
 from motionsig.publishers.counts import SinkCounts
 
-SCHEMES = ("mqtt", "mqtts", "store", "file")
+_SINKS = {"mqtt": "mqtt:MqttSink", "mqtts": "mqtt:MqttSink", "store": "store:StoreSink", "file": "file:FileSink"}
+"""Module and class by scheme, imported when asked for."""
+
+SCHEMES = tuple(_SINKS)
 
 
 class Sink(Closing, Protocol):
@@ -58,45 +64,38 @@ def open_sink(url: str, *, device: str | None = None, stream_id: int | None = No
     """Open the sink a URL names: mqtt://host, mqtts://host, store:PATH or file:PATH.
 
     device: who measured, by default this host's name. stream_id: names this stream of signatures, by default the time
-    in ns; give the recording's own to replay it without storing it twice. Options are those of the scheme
-    (`sink_options`), in the URL's query or as keywords; a keyword wins.
+    in ns; give the recording's own to replay it without storing it twice. Options (`sink_options`): in the URL's query
+    or as keywords; a keyword wins.
     Raises InputError for a scheme, option or value that does not exist, SinkError where the sink cannot be used.
     """
     scheme, location, query = split_url(url)
     if scheme not in SCHEMES:
         raise InputError(f"{url!r}: expected {', '.join(known + ':' for known in SCHEMES)} got {scheme or 'no scheme'}")
-    if device is None:
-        import socket
-
-        device = socket.gethostname()
+    device = os.uname().nodename if device is None else device
     stream_id = time.time_ns() if stream_id is None else stream_id
     wire.check_origin(device, stream_id)
-    opener = sink_opener(scheme)
     given = {**query, **options}
     if scheme in ("mqtt", "mqtts"):
         given = renamed_options(given, {"stage": "buffer"}, where=f"{scheme}:")
     keywords = parse_options(given, sink_options(scheme), where=f"{scheme}:", lowest=0)
-    return opener(location, device=device, stream_id=stream_id, **keywords)
+    sink: Sink = _sink_class(scheme)(location, device=device, stream_id=stream_id, **keywords)
+    return sink
 
 
-def sink_opener(scheme: str) -> Callable[..., Sink]:
-    """Return what opens the sinks of a scheme; its keyword-only parameters are their options."""
-    if scheme == "store":
-        from motionsig.publishers.store import open_store
+def _sink_class(scheme: str) -> Any:
+    module, _, name = _SINKS[scheme].partition(":")
+    return getattr(import_module(f"motionsig.publishers.{module}"), name)
 
-        return open_store
-    if scheme == "file":
-        from motionsig.publishers.file import open_file
 
-        return open_file
-    from motionsig.publishers.mqtt import open_mqtt
-
-    return open_mqtt
+def takes_options(scheme: str) -> Any:
+    """Return the class whose keyword-only parameters are the options of a scheme's sinks."""
+    sink = _sink_class(scheme)
+    return getattr(sink, "Options", sink)
 
 
 def sink_options(scheme: str) -> dict[str, str]:
-    """Return the options of a scheme, name by name, with the type as written in its opener's signature."""
-    return keyword_options(sink_opener(scheme), leave_out=("device", "stream_id"))
+    """Return the options of a scheme, name by name, with the type as written where they are declared."""
+    return keyword_options(takes_options(scheme), leave_out=("device", "stream_id"))
 
 
 def split_url(url: str) -> tuple[str, str, dict[str, str]]:
@@ -136,25 +135,22 @@ def iter_signatures(
     """Yield (device, stream_id, seq (k,) int64, signatures (k,)) from a store: or file:, at most `rows` at a time.
 
     device, fingerprint, stream_id: only what was published by that device, made by that encoder, in that stream.
-    Ordered by (device, stream_id, seq), each signature once. Memory does not grow with a store; for a file it grows by
-    one small entry per message. Raises InputError where nothing matches or more than one encoder does and none was
-    chosen, SinkError for a file that is not ours.
+    Ordered by (device, stream_id, seq), each signature once. Memory does not grow with a store, and with a file by one
+    small entry per message. Raises InputError where nothing matches, or more than one encoder does and none was chosen;
+    SinkError for a file that is not ours.
     """
     scheme, location, query = split_url(url)
     if query:
         raise InputError(f"{url!r}: expected no options, got {', '.join(query)}")
     if scheme == "store":
-        from motionsig.publishers.store import iter_store
-
-        found = iter_store(location, device=device, fingerprint=fingerprint, rows=rows)
+        from motionsig.publishers.store import iter_store as iter_stored
     elif scheme == "file":
-        from motionsig.publishers.file import iter_file
-
-        found = iter_file(location, device=device, fingerprint=fingerprint, rows=rows)
+        from motionsig.publishers.file import iter_file as iter_stored
     else:
         raise InputError(
             f"{url!r}: expected store:PATH or file:PATH to read signatures from, got {scheme or 'no scheme'}"
         )
+    found = iter_stored(location, device=device, fingerprint=fingerprint, rows=rows)
     return (part for part in found if stream_id is None or part[1] == stream_id)
 
 
@@ -164,9 +160,8 @@ def read_signatures(
 ) -> SignatureBatch:
     """Return the signatures of a store: or file:, ordered by (device, stream_id, seq).
 
-    device, stream_id, fingerprint (8 bytes, or hexadecimal digits as `motionsig models` shows them) choose among
-    several. Raises what `iter_signatures` does, and InputError where none match or the encoder was run with different
-    hops.
+    device, stream_id, fingerprint (8 bytes, or the digits that `motionsig models` shows) choose among several. Raises
+    what `iter_signatures` does, and InputError where none match or the encoder was run with different hops.
     """
     chosen = fingerprint_bytes(fingerprint) if isinstance(fingerprint, str) else fingerprint
     parts = [batch for *_, batch in iter_signatures(url, device=device, fingerprint=chosen, stream_id=stream_id)]
@@ -177,10 +172,7 @@ def read_signatures(
 
 def fingerprint_bytes(text: str) -> bytes:
     """Return the 8 bytes of a fingerprint written as hexadecimal digits; raise InputError for anything else."""
-    try:
-        chosen = bytes.fromhex(text)
-    except ValueError as error:
-        raise InputError(f"fingerprint: expected 16 hexadecimal digits, got {text!r}") from error
-    if len(chosen) != 8:
-        raise InputError(f"fingerprint: expected 16 hexadecimal digits, got {text!r}")
-    return chosen
+    with suppress(ValueError):
+        if len(chosen := bytes.fromhex(text)) == 8:
+            return chosen
+    raise InputError(f"fingerprint: expected 16 hexadecimal digits, got {text!r}")

@@ -1,13 +1,12 @@
 """What a device announces of itself, retained, beside its signatures: whether it is online, its state, what it is.
 
-    PREFIX/DEVICE/availability              {"state": "online", "epoch": N}, or "offline": at the end, or by the will,
-                                            epoch is the stream id; the will has that of
-                                            the time when the connection began
+    PREFIX/DEVICE/availability              {"state": "online", "epoch": N}, or "offline": at the end, or by the will;
+                                            N is the stream id, in the will that of when the connection began
     PREFIX/DEVICE/state                     what the owner reports
     DISCOVERY/COMPONENT/NODE/KEY/config     for Home Assistant: one entity each, all of one device
 
-Only one message from the network is read: "online" at DISCOVERY/status, by which Home Assistant says that it has
-started. It only causes the same announcements once more, rarely, and not from a whole fleet at once.
+Only one message is read: "online" at DISCOVERY/status, by which Home Assistant says that it has started. It causes the
+same announcements once more, rarely, and not from a whole fleet at once.
 Formats: https://www.home-assistant.io/integrations/mqtt/ (discovery, availability, birth message).
 """
 
@@ -19,7 +18,6 @@ import math
 import random
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from motionsig.errors import InputError
 
@@ -27,49 +25,19 @@ STATE_EVERY_S = 30.0
 AGAIN_AFTER_S = 10.0
 AGAIN_JITTER_S = 5.0
 
-_ENTITIES: Mapping[str, tuple[str, Mapping[str, object]]] = {
-    "signal_quality": (
-        "sensor",
-        {
-            "name": "Signal quality",
-            "value_template": "{{ value_json.signal_quality }}",
-            "unit_of_measurement": "%",
-            "state_class": "measurement",
-            "icon": "mdi:waveform",
-        },
-    ),
-    "backlog": (
-        "sensor",
-        {
-            "name": "Backlog",
-            "value_template": "{{ value_json.backlog }}",
-            "unit_of_measurement": "signatures",
-            "state_class": "measurement",
-            "icon": "mdi:tray-full",
-        },
-    ),
-    "device": (
-        "sensor",
-        {"name": "Runs on", "value_template": "{{ value_json.device }}", "icon": "mdi:chip"},
-    ),
-    "last_error": (
-        "sensor",
-        # A state holds at most 255 characters; Jinja adds up to 5 to the length that it is given.
-        {
-            "name": "Last error",
-            "value_template": "{{ (value_json.last_error or 'none') | truncate(250, true) }}",
-            "icon": "mdi:alert-circle-outline",
-        },
-    ),
-}
-"""Entities by the key of the reported state that they show."""
-
-
-class Retained(NamedTuple):
-    """A message for the broker to keep."""
-
-    topic: str
-    payload: bytes
+# fmt: off
+_ENTITIES: tuple[tuple[str, str, str, dict[str, str]], ...] = (
+    ("signal_quality", "Signal quality", "value_json.signal_quality",
+        {"unit_of_measurement": "%", "state_class": "measurement", "icon": "mdi:waveform"}),
+    ("backlog", "Backlog", "value_json.backlog",
+        {"unit_of_measurement": "signatures", "state_class": "measurement", "icon": "mdi:tray-full"}),
+    ("device", "Runs on", "value_json.device", {"icon": "mdi:chip"}),
+    # A state holds at most 255 characters; Jinja adds up to 5 to the length that it is given.
+    ("last_error", "Last error", "(value_json.last_error or 'none') | truncate(250, true)",
+        {"icon": "mdi:alert-circle-outline"}),
+)
+# fmt: on
+"""Sensors by the key of the reported state that they show: key, name, Jinja expression, what else describes it."""
 
 
 class Announcer:
@@ -97,20 +65,17 @@ class Announcer:
         """Keep the newest state, NaN and infinity as null; raise InputError for what JSON does not know."""
         if not self._discovery:
             return
-        finite = {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in state.items()
-        }
+        odd = {key for key, value in state.items() if isinstance(value, float) and not math.isfinite(value)}
         try:
-            self._state = _json(finite)
+            self._state = _json({**state, **dict.fromkeys(odd)})
         except (TypeError, ValueError) as error:
             raise InputError(f"state: expected what JSON can hold, got {state!r}: {error}") from error
 
-    def availability(self, state: str, stream_id: int) -> list[Retained]:
-        """Return what says that the device is "online" or "offline"; empty unless that is wanted."""
+    def availability(self, state: str, stream_id: int) -> list[tuple[str, bytes]]:
+        """Return topic and payload of what says "online" or "offline"; empty unless that is wanted."""
         if not self._availability:
             return []
-        return [Retained(f"{self._topic}/availability", _json({"state": state, "epoch": stream_id}))]
+        return [(f"{self._topic}/availability", _json({"state": state, "epoch": stream_id}))]
 
     def connected(self, now_s: float) -> None:
         """Begin a connection: everything is announced."""
@@ -121,10 +86,10 @@ class Announcer:
         if topic == self.status_topic and payload == b"online" and self._again_s == math.inf:
             self._again_s = max(now_s, self._all_sent_s + AGAIN_AFTER_S) + random.uniform(0, AGAIN_JITTER_S)
 
-    def due(self, now_s: float, stream_id: int) -> list[Retained]:
-        """Return what to announce now; the caller sends it."""
+    def due(self, now_s: float, stream_id: int) -> list[tuple[str, bytes]]:
+        """Return topic and payload of what to announce now; the caller sends it, for the broker to keep."""
         everything = now_s >= self._again_s
-        said: list[Retained] = []
+        said: list[tuple[str, bytes]] = []
         if everything:
             self._again_s, self._all_sent_s = math.inf, now_s
             said += self._discovery
@@ -135,43 +100,31 @@ class Announcer:
         changed = state != self._state_sent and now_s >= self._state_sent_s + STATE_EVERY_S
         if state and (everything or changed):
             self._state_sent, self._state_sent_s = state, now_s
-            said.append(Retained(f"{self._topic}/state", state))
+            said.append((f"{self._topic}/state", state))
         return said
 
 
-def _discovery(prefix: str, device: str, discovery: str, version: str) -> list[Retained]:
+def _discovery(prefix: str, device: str, discovery: str, version: str) -> list[tuple[str, bytes]]:
     named = f"{prefix}/{device}"
     node = re.sub(r"[^A-Za-z0-9-]", "_", named)[:64]
     if node.replace("_", "/") != named:
         # Two names that differ only in what was replaced must not share their entities.
         node += "-" + hashlib.sha256(named.encode("utf-8")).hexdigest()[:8]
-    availability = f"{prefix}/{device}/availability"
-    common: dict[str, object] = {
-        "entity_category": "diagnostic",
-        "device": {"identifiers": [node], "name": device, "manufacturer": "motionsig", "sw_version": version},
-        "origin": {"name": "motionsig", "sw_version": version},
-    }
-    shown = {
-        "state_topic": f"{prefix}/{device}/state",
-        "availability_topic": availability,
-        "availability_template": "{{ value_json.state }}",
-    }
-    connectivity: dict[str, object] = {
-        "name": "Connection",
-        "device_class": "connectivity",
-        "state_topic": availability,
-        "value_template": "{{ value_json.state }}",
-        "payload_on": "online",
-        "payload_off": "offline",
-    }
-    entities: dict[str, tuple[str, dict[str, object]]] = {"connection": ("binary_sensor", connectivity)}
-    entities |= {key: (component, {**shown, **entity}) for key, (component, entity) in _ENTITIES.items()}
-    return [
-        Retained(
-            f"{discovery}/{component}/{node}/{key}/config", _json({**entity, "unique_id": f"{node}_{key}", **common})
-        )
-        for key, (component, entity) in entities.items()
-    ]
+    online = "{{ value_json.state }}"
+    machine = {"identifiers": [node], "name": device, "manufacturer": "motionsig", "sw_version": version}
+    origin = {"name": "motionsig", "sw_version": version}
+    topics = {"state_topic": f"{named}/state", "availability_topic": f"{named}/availability"}
+    states = {"value_template": online, "payload_on": "online", "payload_off": "offline"}
+    connectivity = {"name": "Connection", "device_class": "connectivity", "state_topic": topics["availability_topic"]}
+    entities = [("binary_sensor", "connection", {**connectivity, **states})]
+    for key, name, value, more in _ENTITIES:
+        shown = {"availability_template": online, "name": name, "value_template": f"{{{{ {value} }}}}"}
+        entities.append(("sensor", key, {**topics, **shown, **more}))
+    said = []
+    for component, key, entity in entities:
+        common = {"unique_id": f"{node}_{key}", "entity_category": "diagnostic", "device": machine, "origin": origin}
+        said.append((f"{discovery}/{component}/{node}/{key}/config", _json({**entity, **common})))
+    return said
 
 
 def _json(content: Mapping[str, object]) -> bytes:

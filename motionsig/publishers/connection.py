@@ -1,11 +1,8 @@
 """One connection to an MQTT broker, driven by the thread that owns it.
 
-paho's own threads are not used. Its client is called from one thread only and nothing that thread calls back takes a
-lock, because paho holds its own locks during callbacks and a lock shared with them deadlocks. A connection is opened
-once; after any failure a new object with a new client takes its place, so no half-dead state survives.
-
-paho-mqtt 1.6 (Debian Bookworm) and 2.x name their callbacks' arguments differently; both are served here. Remove the
-1.6 branch once Bookworm is out of support (June 2028).
+paho's own threads are not used. Its client is called from one thread, and no callback takes a lock: paho holds its own
+meanwhile, and the two would deadlock. A connection is opened once; after a failure a new one with a new client follows.
+Both paho-mqtt 2 and 1.6 work; Debian Bookworm has 1.6, so its branch can go in June 2028, with that.
 """
 
 from __future__ import annotations
@@ -32,9 +29,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 HANDSHAKE_TIMEOUT_S = 10.0
-LOOP_S = 1.0
-"""paho has to run this often to send its pings and to notice missing answers."""
-
+LOOP_S = 1.0  # paho has to run this often to send its pings and to notice missing answers
 _TOPIC_PART = re.compile(r"[^/+#\0\ud800-\udfff]+")
 
 
@@ -56,16 +51,11 @@ class Broker:
         return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
 
 
-def parse_broker(
-    url: str,
-    *,
-    username: str | None = None,
-    password: str | None = None,
-    ca: str | None = None,
-    cert: str | None = None,
-    key: str | None = None,
-) -> Broker:
-    """Return the broker of mqtt://[user[:password]@]host[:port] or mqtts://…; raise InputError for any other URL."""
+def parse_broker(url: str, *, username: str | None = None, password: str | None = None, **pem: str | None) -> Broker:
+    """Return the broker of mqtt://[user[:password]@]host[:port] or mqtts://…; raise InputError for any other URL.
+
+    pem: ca, cert and key of the broker, which need mqtts.
+    """
     parts = urlsplit(url)
     # The URL may hold a password, so no message may repeat it.
     expected = "expected mqtt://[user[:password]@]host[:port] or the same with mqtts://"
@@ -78,19 +68,17 @@ def parse_broker(
     if parts.path not in ("", "/"):
         raise InputError(f"broker URL: {expected}, got path {parts.path!r} behind it; topics begin with prefix=NAME")
     tls = parts.scheme == "mqtts"
-    if not tls and (ca or cert or key):
+    if not tls and any(pem.values()):
         raise InputError("broker URL: ca, cert and key need mqtts://")
-    if key and not cert:
+    if pem.get("key") and not pem.get("cert"):
         raise InputError("broker URL: key needs cert, the certificate it belongs to")
     return Broker(
         host=host,
         port=DEFAULT_PORTS[parts.scheme] if port is None else port,
         tls=tls,
-        username=username if username is not None else (unquote(parts.username) if parts.username else None),
-        password=password if password is not None else (unquote(parts.password) if parts.password else None),
-        ca=ca,
-        cert=cert,
-        key=key,
+        username=unquote(parts.username) if username is None and parts.username else username,
+        password=unquote(parts.password) if password is None and parts.password else password,
+        **pem,
     )
 
 
@@ -143,8 +131,7 @@ class Connection:
     """A connection from its first packet to its end; every failure is a SinkError and ends it.
 
     will: a topic and what the broker shall publish there, retained, should the connection end without a DISCONNECT.
-    acknowledged: message numbers the broker has acknowledged since the owner last cleared it. heard_s: time.monotonic()
-    of the last packet that came from the broker.
+    acknowledged: numbers of acknowledged messages; the owner clears it. heard_s: time.monotonic() of the last packet.
     """
 
     def __init__(
@@ -167,8 +154,7 @@ class Connection:
         self._listening: int | None = None
         self.acknowledged: list[int] = []
         self.heard_s = 0.0
-        versions = getattr(self._mqtt, "CallbackAPIVersion", None)
-        arguments = () if versions is None else (versions.VERSION2,)
+        arguments = (self._mqtt.CallbackAPIVersion.VERSION2,) if hasattr(self._mqtt, "CallbackAPIVersion") else ()
         self._client: Client = self._mqtt.Client(*arguments, client_id=client_id, clean_session=clean_session)
         if broker.username is not None:
             self._client.username_pw_set(broker.username, broker.password)
@@ -185,15 +171,12 @@ class Connection:
         self._client.max_inflight_messages_set(65535)
 
     def _on_connect(self, client: Any, userdata: Any, flags: Any, code: Any, properties: Any = None) -> None:
-        if isinstance(code, int):
-            self._refused = self._mqtt.connack_string(code) if code else None
-        else:
-            self._refused = str(code) if code.is_failure else None
-        self._accepted = self._refused is None
+        self._accepted = not (code if isinstance(code, int) else code.is_failure)
+        if not self._accepted:
+            self._refused = self._mqtt.connack_string(code) if isinstance(code, int) else str(code)
 
     def _on_subscribe(self, client: Any, userdata: Any, mid: int, granted: Any, properties: Any = None) -> None:
-        code = granted[0]
-        code = code if isinstance(code, int) else code.value
+        code = getattr(granted[0], "value", granted[0])
         if code >= 128 and mid == self._listening:
             logger.warning("%s: the broker refused a subscription that can be done without", self._broker)
         elif code >= 128:
@@ -206,9 +189,9 @@ class Connection:
         try:
             self._client.connect(self._broker.host, self._broker.port, self._keepalive_s)
         except (OSError, ValueError) as error:
-            odd = isinstance(error, ssl.SSLError | ConnectionResetError)
-            odd = odd and not isinstance(error, ssl.SSLCertVerificationError)
-            hint = "; does the broker speak TLS on this port?" if odd and self._broker.tls else ""
+            odd = self._broker.tls and isinstance(error, ssl.SSLError | ConnectionResetError)
+            known = isinstance(error, ssl.SSLCertVerificationError)
+            hint = "; does the broker speak TLS on this port?" if odd and not known else ""
             raise SinkError(f"{self._broker}: {_reason(error)}{hint}") from error
         while not self._accepted:
             if time.monotonic() > deadline or give_up():

@@ -1,8 +1,7 @@
 """A file of wire messages one behind the other: a CBOR sequence (RFC 8742) that any CBOR tool can read.
 
-Each `publish` is one write(2) at the end, so kill -9 of the process loses nothing that was accepted. A write cut short
-by a power cut leaves a torn message at the end; it is cut off on the next opening. A damaged message elsewhere is
-skipped by looking for the next sound one, and said in the log.
+Each `publish` is one write(2) at the end, so kill -9 loses nothing that was accepted. What a power cut leaves of a
+message at the end is cut off on the next opening; a damaged message elsewhere is skipped and said in the log.
 """
 
 from __future__ import annotations
@@ -21,63 +20,33 @@ from numpy.typing import NDArray
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.errors import SinkError, WireError
-from motionsig.publishers.choosing import check_encoders
-from motionsig.publishers.counts import SinkCounts
-from motionsig.publishers.local import LocalSink
-from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, check_max_message_bytes, pack
+from motionsig.publishers.local import LocalSink, check_encoders
+from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
 
 logger = logging.getLogger(__name__)
 
 _WINDOW_BYTES = 16 * 1024
 
 
-class _Found(NamedTuple):
-    """A sound message at start:end of the file."""
-
-    start: int
-    end: int
-    message: wire.Message
-
-
-def _read_message(fd: int, at: int, size: int) -> tuple[wire.Message, int]:
-    """Return the message at offset `at` and where it ends; raise WireError if there is no sound one."""
-    window = min(_WINDOW_BYTES, size - at)
-    while True:
-        data = os.pread(fd, window, at)
+def _sound(fd: int, at: int, size: int) -> Iterator[tuple[int, int, wire.Message]]:
+    """Yield (start, end, message) of every sound message from offset `at` on."""
+    window = _WINDOW_BYTES
+    while at < size and (data := os.pread(fd, min(window, size - at), at)):
         try:
             end = wire.item_end(data)
-            return wire.decode(data[:end]), at + end
+            message = wire.decode(data[:end])
         except WireError:
-            # Perhaps the window cut it short, not the end of the file.
-            if window >= min(size - at, wire.MAX_MESSAGE_BYTES):
-                raise
-            window = min(window * 8, size - at, wire.MAX_MESSAGE_BYTES)
-
-
-def _find_mark(fd: int, at: int, size: int) -> int:
-    """Return the first offset from `at` on where a message may start, `size` if there is none."""
-    while at < size:
-        data = os.pread(fd, _WINDOW_BYTES, at)
-        found = data.find(wire.MAGIC)
-        if found >= 0:
-            return at + found
-        if at + len(data) >= size:
-            break
-        # The mark may lie across the edge of the window.
-        at += len(data) - len(wire.MAGIC) + 1
-    return size
-
-
-def _sound(fd: int, at: int, size: int) -> Iterator[_Found]:
-    """Yield every sound message from offset `at` on."""
-    while at < size:
-        try:
-            message, end = _read_message(fd, at, size)
-        except WireError:
-            at = _find_mark(fd, at + 1, size)
-            continue
-        yield _Found(at, end, message)
-        at = end
+            if data.startswith(wire.MAGIC) and len(data) < min(size - at, wire.MAX_MESSAGE_BYTES):
+                # Perhaps the window cut it short, not the end of the file.
+                window = min(window * 8, wire.MAX_MESSAGE_BYTES)
+                continue
+            found = data.find(wire.MAGIC, 1)
+            # The next mark may lie across the edge of the window.
+            at += found if found > 0 else max(1, len(data) - len(wire.MAGIC) + 1)
+        else:
+            yield at, at + end, message
+            at += end
+        window = _WINDOW_BYTES
 
 
 def _check_head(fd: int, path: str) -> None:
@@ -87,13 +56,13 @@ def _check_head(fd: int, path: str) -> None:
         raise SinkError(f"file:{path}: expected motionsig messages, got a file that begins with {head.hex()}")
 
 
-def _scan(fd: int, path: str) -> Iterator[_Found]:
-    """Yield every sound message and log how much is damaged; raise SinkError for a file that is not ours."""
+def _scan(fd: int, path: str) -> Iterator[tuple[int, int, wire.Message]]:
+    """Yield what `_sound` does and log how much is damaged; raise SinkError for a file that is not ours."""
     _check_head(fd, path)
     damaged = size = os.fstat(fd).st_size
-    for found in _sound(fd, 0, size):
-        yield found
-        damaged -= found.end - found.start
+    for start, end, message in _sound(fd, 0, size):
+        yield start, end, message
+        damaged -= end - start
     if damaged:
         logger.warning("file:%s: %d damaged bytes skipped", path, damaged)
 
@@ -108,94 +77,70 @@ def _find_tail(fd: int, path: str) -> int:
     reach = _WINDOW_BYTES
     while True:
         start = max(0, size - reach)
-        end = 0
-        for found in _sound(fd, _find_mark(fd, start, size), size):
-            end = found.end
+        end = max((end for _, end, _ in _sound(fd, start, size)), default=0)
         if end or not start:
             return end
         reach *= 8
 
 
 class FileSink(LocalSink):
-    """Signatures appended to a file."""
+    """Signatures appended to a file, which is created where it does not exist.
 
-    def __init__(self, path: str, *, device: str, stream_id: int, max_message_bytes: int, compress: bool) -> None:
-        super().__init__(f"file:{path}", device=device, stream_id=stream_id, max_message_bytes=max_message_bytes)
-        self._path = path
-        self._compress = compress
+    max_message_bytes: where a batch is cut into messages. compress: pack the codes where that makes them smaller.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        device: str,
+        stream_id: int,
+        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+        compress: bool = False,
+    ) -> None:
+        super().__init__(
+            f"file:{path}", device=device, stream_id=stream_id, max_message_bytes=max_message_bytes, compress=compress
+        )
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise SinkError(f"file:{path}: cannot be opened: {error}") from error
+            raise SinkError(f"{self._where}: cannot be opened: {error}") from error
         try:
-            self._claim()
+            self._claim(path)
         except OSError:
             os.close(self._fd)
             raise
 
-    def _claim(self) -> None:
+    def _claim(self, path: str) -> None:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise SinkError(f"file:{self._path}: another process is writing to this file") from error
-        self._size = os.fstat(self._fd).st_size
-        end = _find_tail(self._fd, self._path)
-        if end == 0 and self._size > wire.MAX_MESSAGE_BYTES:
-            raise SinkError(f"file:{self._path}: expected motionsig messages, got {self._size} bytes without one")
-        if end < self._size:
-            logger.warning("file:%s: a torn message of %d bytes at the end cut off", self._path, self._size - end)
-            os.ftruncate(self._fd, end)
-            self._size = end
+            raise SinkError(f"{self._where}: another process is writing to this file") from error
+        size, self._size = os.fstat(self._fd).st_size, _find_tail(self._fd, path)
+        if self._size == 0 and size > wire.MAX_MESSAGE_BYTES:
+            raise SinkError(f"{self._where}: expected motionsig messages, got {size} bytes without one")
+        if self._size < size:
+            logger.warning("%s: a torn message of %d bytes at the end cut off", self._where, size - self._size)
+            os.ftruncate(self._fd, self._size)
 
-    @property
-    def counts(self) -> SinkCounts:
-        return SinkCounts(accepted=self._accepted, delivered=self._accepted)
-
-    def publish(self, signatures: SignatureBatch) -> None:
-        """Append a batch in one write. Raises SinkError, and has then appended none of it."""
+    def _put(self, message: wire.Message, data: bytes) -> None:
         if self._fd < 0:
-            raise SinkError(f"file:{self._path}: this sink is closed")
-        packed = pack(
-            signatures,
-            device=self._device,
-            stream_id=self._stream_id,
-            seq=self._seq,
-            max_message_bytes=self._max_message_bytes,
-            compress=self._compress,
-        )
-        data = b"".join(message.data for message in packed)
+            raise SinkError(f"{self._where}: this sink is closed")
         try:
             written = os.write(self._fd, data)
         except OSError as error:
-            raise SinkError(f"file:{self._path}: {len(signatures)} signatures could not be written: {error}") from error
+            raise SinkError(
+                f"{self._where}: {len(message.signatures)} signatures could not be written: {error}"
+            ) from error
         if written < len(data):
             os.ftruncate(self._fd, self._size)
-            raise SinkError(f"file:{self._path}: only {written} of {len(data)} bytes could be written")
+            raise SinkError(f"{self._where}: only {written} of {len(data)} bytes could be written")
         self._size += len(data)
-        self.payload_bytes += len(data)
-        self._seq += len(signatures)
-        self._accepted += len(signatures)
 
     def close(self) -> None:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             os.close(fd)
-
-
-def open_file(
-    path: str,
-    *,
-    device: str,
-    stream_id: int,
-    max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
-    compress: bool = False,
-) -> FileSink:
-    """Open or create the file at `path` and append to it.
-
-    max_message_bytes: where a batch is cut into messages. compress: pack the codes where that makes them smaller.
-    """
-    check_max_message_bytes(max_message_bytes)
-    return FileSink(path, device=device, stream_id=stream_id, max_message_bytes=max_message_bytes, compress=compress)
 
 
 class _Piece(NamedTuple):
@@ -212,21 +157,12 @@ class _Piece(NamedTuple):
 
 def _not_covered(covered: list[tuple[int, int]], begin: int, end: int) -> list[tuple[int, int]]:
     """Return the parts of begin:end that no range in `covered` (sorted, apart from each other) holds, and add them."""
-    at = bisect.bisect_left(covered, (begin, begin))
-    low = at - 1 if at and covered[at - 1][1] >= begin else at
-    high = low
-    new, reached = [], begin
-    while high < len(covered) and covered[high][0] <= end:
-        if covered[high][0] > reached:
-            new.append((reached, covered[high][0]))
-        reached = max(reached, covered[high][1])
-        high += 1
-    if reached < end:
-        new.append((reached, end))
-    if low < high:
-        begin, end = min(begin, covered[low][0]), max(end, covered[high - 1][1])
-    covered[low:high] = [(begin, end)]
-    return new
+    low = bisect.bisect_left(covered, (begin, begin))
+    low -= bool(low and covered[low - 1][1] >= begin)
+    high = bisect.bisect_right(covered, end, key=lambda one: one[0])
+    firsts, lasts = [first for first, _ in covered[low:high]], [last for _, last in covered[low:high]]
+    covered[low:high] = [(min([begin, *firsts]), max([end, *lasts]))]
+    return [gap for gap in zip([begin, *lasts], [*firsts, end], strict=True) if gap[0] < gap[1]]
 
 
 def _pieces(fd: int, path: str, device: str | None, fingerprint: bytes | None) -> list[_Piece]:
@@ -242,9 +178,8 @@ def _pieces(fd: int, path: str, device: str | None, fingerprint: bytes | None) -
             continue
         ranges = covered.setdefault((message.device, message.stream_id), [])
         for first, last in _not_covered(ranges, message.seq, message.seq + len(message.signatures)):
-            pieces.append(
-                _Piece(message.device, message.stream_id, first, last - first, first - message.seq, start, end)
-            )
+            rows, skip = last - first, first - message.seq
+            pieces.append(_Piece(message.device, message.stream_id, first, rows, skip, start, end))
     check_encoders(f"file:{path}", fingerprints, device, fingerprint)
     return sorted(pieces)
 
@@ -262,19 +197,16 @@ def iter_file(
     except OSError as error:
         raise SinkError(f"file:{path}: cannot be read: {error}") from error
     try:
-        for (name, stream_id), group in itertools.groupby(
-            _pieces(fd, path, device, fingerprint), key=lambda piece: (piece.device, piece.stream_id)
-        ):
+        pieces = _pieces(fd, path, device, fingerprint)
+        for (name, stream_id), group in itertools.groupby(pieces, key=lambda piece: piece[:2]):
             numbers: list[NDArray[np.int64]] = []
             batches: list[SignatureBatch] = []
             for piece in group:
                 signatures = wire.decode(os.pread(fd, piece.end - piece.start, piece.start)).signatures
                 for row in range(piece.skip, piece.skip + piece.rows, rows):
                     batch = signatures[row : min(row + rows, piece.skip + piece.rows)]
-                    if batches and (
-                        sum(map(len, batches)) + len(batch) > rows
-                        or (batch.spec, batch.hop_ns) != (batches[0].spec, batches[0].hop_ns)
-                    ):
+                    full = sum(map(len, batches)) + len(batch) > rows
+                    if batches and (full or (batch.spec, batch.hop_ns) != (batches[0].spec, batches[0].hop_ns)):
                         yield name, stream_id, np.concatenate(numbers), concatenate(batches)
                         numbers, batches = [], []
                     numbers.append(np.arange(len(batch), dtype=np.int64) + (piece.seq + row - piece.skip))

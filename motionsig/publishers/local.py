@@ -1,11 +1,16 @@
-"""A sink on this machine: what `publish` took has arrived when it returns, and nothing is left to the background."""
+"""Sinks on this machine: what `publish` took has arrived when it returns; and reading back what they stored."""
 
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 
+from motionsig import wire
+from motionsig.blocks import SignatureBatch
 from motionsig.closing import Closing
-from motionsig.publishers.messages import check_begin
+from motionsig.errors import InputError
+from motionsig.publishers.counts import SinkCounts
+from motionsig.publishers.messages import check_max_message_bytes, pack
 
 
 class LocalSink(Closing):
@@ -14,12 +19,16 @@ class LocalSink(Closing):
     last_error = None
     """`publish` raises what goes wrong."""
 
-    def __init__(self, where: str, *, device: str, stream_id: int, max_message_bytes: int) -> None:
+    def __init__(
+        self, where: str, *, device: str, stream_id: int, max_message_bytes: int, compress: bool = False
+    ) -> None:
+        check_max_message_bytes(max_message_bytes)
         self.payload_bytes = 0
         self._where = where
         self._device = device
         self._stream_id = stream_id
         self._max_message_bytes = max_message_bytes
+        self._compress = compress
         self._seq = 0
         self._accepted = 0
 
@@ -29,11 +38,45 @@ class LocalSink(Closing):
         return f"<{type(self).__name__} {where}, {device!r}, stream {self._stream_id}: {self._accepted} signatures>"
 
     @property
+    def counts(self) -> SinkCounts:
+        return SinkCounts(accepted=self._accepted, delivered=self._accepted)
+
+    @property
     def heartbeat_s(self) -> float:
         """Now: there is no thread that could hang."""
         return time.monotonic()
 
     def begin(self, stream_id: int, seq: int) -> None:
         """Number what is published from here on from `seq` within `stream_id`."""
-        check_begin(self._device, stream_id, seq)
+        wire.check_origin(self._device, stream_id, seq)
         self._stream_id, self._seq = stream_id, seq
+
+    def publish(self, signatures: SignatureBatch) -> None:
+        """Store a batch in one go. Raises SinkError, and has then stored none of it."""
+        message = wire.Message(self._device, self._stream_id, self._seq, signatures)
+        packed = pack(message, max_message_bytes=self._max_message_bytes, compress=self._compress)
+        data = b"".join(part.data for part in packed)
+        self._put(message, data)
+        self.payload_bytes += len(data)
+        self._seq += len(signatures)
+        self._accepted += len(signatures)
+
+    @abstractmethod
+    def _put(self, message: wire.Message, data: bytes) -> None:
+        """Store all signatures of a message, or raise SinkError. data: the wire messages that hold them."""
+
+
+def check_encoders(where: str, found: set[bytes], device: str | None, fingerprint: bytes | None) -> None:
+    """Raise InputError where what was asked for is not among the fingerprints found, or none was chosen of several.
+
+    Vectors of different encoders do not compare.
+    """
+    known = ", ".join(sorted(one.hex() for one in found))
+    if not found or (fingerprint is not None and fingerprint not in found):
+        wanted = f" of encoder {fingerprint.hex()}" if fingerprint is not None else ""
+        wanted += f" of device {device!r}" if device is not None else ""
+        raise InputError(f"{where}: expected signatures{wanted}, got {known or 'none at all'}")
+    if fingerprint is None and len(found) > 1:
+        raise InputError(
+            f"{where}: vectors of different encoders do not compare; choose one with fingerprint=: {known}"
+        )

@@ -1,32 +1,31 @@
 """What to send next, what is on its way and what may be forgotten, without the network and the clock.
 
-A connection begins with what was spooled before it. If that were sent first, live signatures would wait behind a day's
-backlog; so there are two lanes over two ranges of the spool, the live one first, the backlog filling the rest of the
-window. After a lost connection all that is left is backlog again.
+Live signatures must not wait behind a day's backlog, so there are two lanes over two ranges of the spool: the live one
+first, the backlog (all that was there when the connection began) in the rest of the window.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 from collections import deque
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 from motionsig import wire
 from motionsig.blocks import concatenate
 from motionsig.errors import WireError
 from motionsig.publishers.log import Position, Record
 from motionsig.publishers.messages import MAX_ROWS
+from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.spool import Spool
 
 logger = logging.getLogger(__name__)
 
-_DECODE_ROWS = 64
-"""Records decoded at once: the live lane waits no longer than that takes."""
-
-SMALL_BACKLOG_BYTES = 64 * 1024
-"""A backlog up to this size is sent in the same lane as live signatures: that takes about one window."""
+SMALL_BACKLOG_BYTES = 64 * 1024  # a backlog up to this is sent in the lane of live signatures: it takes about a window
+_DECODE_ROWS = 64  # records decoded at once: the live lane waits no longer than that takes
 
 
 class _Waiting(NamedTuple):
@@ -50,56 +49,35 @@ class Outgoing:
     acknowledged_s: float = math.inf
 
 
-@dataclass(frozen=True)
-class Joining:
-    """How records become messages, and how long an acknowledged one is held."""
-
-    max_message_bytes: int
-    delay_s: float
-    hold_s: float
-    compress: bool = False
-
-
+@dataclass(eq=False)
 class Lane:
     """Joins the records of one range of the spool into messages and follows each until it is forgotten.
 
-    until: the position where the range ends. What lies before `early` has been waiting since `early_s`.
-    progress_s: when the last message was acknowledged.
+    until: the position where the range ends. What lies before `early` has been waiting since `early_s`. on_way: sent
+    and not yet acknowledged, and those behind them. progress_s: when the last message was acknowledged.
     """
 
-    def __init__(
-        self,
-        spool: Spool,
-        joining: Joining,
-        *,
-        first: Position,
-        until: Position | None,
-        early: Position,
-        early_s: float,
-    ) -> None:
-        self.progress_s = -math.inf
-        self._spool = spool
-        self._joining = joining
-        self._first = self._read = first
-        self._until = until
-        self._early = early
-        self._early_s = early_s
-        self._records: deque[Record] = deque()
-        self._waiting: deque[_Waiting] = deque()
-        self._on_way: deque[Outgoing] = deque()
-        self._held: deque[Outgoing] = deque()
-        self._head: tuple[wire.Message, int] | None = None
-        self._shrink = 1.0
+    spool: Spool
+    options: MqttOptions
+    first: Position
+    until: Position | None
+    early: Position
+    early_s: float
+    on_way: deque[Outgoing] = field(default_factory=deque)
+    progress_s: float = -math.inf
+    _records: deque[Record] = field(default_factory=deque)
+    _waiting: deque[_Waiting] = field(default_factory=deque)
+    _held: deque[Outgoing] = field(default_factory=deque)
+    _head: tuple[wire.Message, int] | None = None
+    _shrink: float = 1.0
 
-    @property
-    def on_way(self) -> int:
-        """Messages sent and not yet acknowledged, and those behind them."""
-        return len(self._on_way)
+    def __post_init__(self) -> None:
+        self._read = self.first
 
     def _fetch(self, now_s: float) -> bool:
         """Read on in the spool; return whether there was anything."""
         if not self._records:
-            self._records.extend(self._spool.read(self._read, self._until))
+            self._records.extend(self.spool.read(self._read, self.until))
             if not self._records:
                 return False
             self._read = self._records[-1].end
@@ -109,18 +87,17 @@ class Lane:
             try:
                 message = wire.decode(record.payload)
             except WireError as error:
-                given_up += record.rows if self._spool.give_up(record) else 0
+                given_up += record.rows if self.spool.give_up(record) else 0
                 why = str(error)
                 continue
-            since_s = self._early_s if record.start < self._early else now_s
-            self._waiting.append(_Waiting(record, message, since_s))
+            self._waiting.append(_Waiting(record, message, self.early_s if record.start < self.early else now_s))
         if given_up:
-            logger.warning("%s: %d signatures cannot be sent and are dropped: %s", self._spool.path, given_up, why)
+            logger.warning("%s: %d signatures cannot be sent and are dropped: %s", self.spool.path, given_up, why)
         return True
 
     def next(self, now_s: float, flush_to: Position | None = None) -> Outgoing | None:
         """Return the next message that is full, has waited long enough, or starts before `flush_to`."""
-        while self._waiting and not self._spool.holds(self._waiting[0].record.start):
+        while self._waiting and not self.spool.holds(self._waiting[0].record.start):
             self._waiting.popleft()
         count = self._fitting()
         while count == len(self._waiting) and self._fetch(now_s):
@@ -130,17 +107,12 @@ class Lane:
         taken, payload = self._compose(count)
         for one in taken:
             self._waiting.popleft()
-            self._spool.note_sent(one.record.end)
-        rows = sum(one.record.rows for one in taken)
+            self.spool.note_sent(one.record.end)
+        records = [(one.record.end, one.record.rows) for one in taken]
         new_rows = sum(one.record.rows for one in taken if not one.record.again)
-        outgoing = Outgoing(
-            taken[0].message.device,
-            payload,
-            [(one.record.end, one.record.rows) for one in taken],
-            now_s,
-            round(len(payload) * new_rows / rows),
-        )
-        self._on_way.append(outgoing)
+        new_bytes = round(len(payload) * new_rows / sum(rows for _, rows in records))
+        outgoing = Outgoing(taken[0].message.device, payload, records, now_s, new_bytes)
+        self.on_way.append(outgoing)
         return outgoing
 
     def _due_s(self, flush_to: Position | None) -> float:
@@ -150,7 +122,7 @@ class Lane:
         oldest = self._waiting[0]
         if oldest.record.again or (flush_to is not None and oldest.record.start < flush_to):
             return -math.inf
-        return oldest.since_s + self._joining.delay_s
+        return oldest.since_s + self.options.delay_s
 
     def due_in_s(self, now_s: float) -> float:
         """Return how long until what waits has to leave; infinite when nothing waits."""
@@ -169,32 +141,30 @@ class Lane:
             candidate = self._waiting[count]
             size += max(1, len(candidate.record.payload) - head)
             rows += len(candidate.message.signatures)
-            too_large = head + size * self._shrink > self._joining.max_message_bytes or rows > MAX_ROWS
+            too_large = head + size * self._shrink > self.options.max_message_bytes or rows > MAX_ROWS
             follows = candidate.message.seq == previous.seq + len(previous.signatures)
-            if too_large or not (follows and _same_stream(previous, candidate.message)):
+            if too_large or not (follows and _stream(previous) == _stream(candidate.message)):
                 return count
             previous = candidate.message
         return len(self._waiting)
 
     def _head_bytes(self, message: wire.Message) -> int:
         """Return what a message costs beside its codes: what joining two of them saves."""
-        if self._head is None or not _same_stream(self._head[0], message):
-            alone = wire.Message(message.device, message.stream_id, message.seq, message.signatures[:1])
+        if self._head is None or _stream(self._head[0]) != _stream(message):
+            alone = replace(message, signatures=message.signatures[:1])
             self._head = (alone, len(wire.encode(alone)) - alone.signatures.codes.shape[1])
         return self._head[1]
 
     def _compose(self, count: int) -> tuple[list[_Waiting], bytes]:
-        limit = self._joining.max_message_bytes
+        limit = self.options.max_message_bytes
         while True:
-            taken = [self._waiting[row] for row in range(count)]
+            taken = list(itertools.islice(self._waiting, count))
             if count == 1:
                 return taken, taken[0].record.payload
             first = taken[0].message
-            signatures = concatenate([one.message.signatures for one in taken])
-            payload = wire.encode(
-                wire.Message(first.device, first.stream_id, first.seq, signatures), compress=self._joining.compress
-            )
-            if self._joining.compress:
+            joined = replace(first, signatures=concatenate([one.message.signatures for one in taken]))
+            payload = wire.encode(joined, compress=self.options.compress)
+            if self.options.compress:
                 # Joined signatures compress better than each alone; remember by how much.
                 head = self._head_bytes(first)
                 apart = sum(len(one.record.payload) - head for one in taken)
@@ -206,44 +176,38 @@ class Lane:
     def settle(self, heard_s: float) -> int:
         """Work through the messages marked as acknowledged, in order; return how many signatures that delivered."""
         delivered = 0
-        while self._on_way and self._on_way[0].acknowledged:
-            outgoing = self._on_way.popleft()
+        while self.on_way and self.on_way[0].acknowledged:
+            outgoing = self.on_way.popleft()
             outgoing.acknowledged_s = self.progress_s = heard_s
             # A message that is sent again after a lost connection may hold records settled before.
-            delivered += sum(count for end, count in outgoing.records if self._spool.acknowledge(end, count))
+            delivered += sum(count for end, count in outgoing.records if self.spool.acknowledge(end, count))
             self._held.append(outgoing)
-        while self._held and self._held[0].acknowledged_s + self._joining.hold_s <= heard_s:
-            self._forget()
+        self.forget(heard_s - self.options.hold_s)
         return delivered
 
-    def _forget(self) -> None:
-        self._spool.forget(self._first, self._held.popleft().records[-1][0])
+    def forget(self, until_s: float) -> None:
+        """Forget what was acknowledged until then."""
+        while self._held and self._held[0].acknowledged_s <= until_s:
+            self.spool.forget(self.first, self._held.popleft().records[-1][0])
 
     def stalled_s(self, now_s: float) -> float:
         """Return how long the oldest message on its way has been the oldest."""
-        return now_s - max(self._on_way[0].sent_s, self.progress_s) if self._on_way else 0.0
-
-    def finish(self) -> None:
-        """Forget what is held: after a connection that ended well."""
-        while self._held:
-            self._forget()
+        return now_s - max(self.on_way[0].sent_s, self.progress_s) if self.on_way else 0.0
 
 
 class Outbox:
     """The lanes of the present connection; none without one. The caller brings time and network.
 
-    in_flight: messages on their way at most, in either lane; the backlog takes what the live one leaves of it.
-    delivered: signatures acknowledged. progress_s: when the last of them was. payload_bytes: of all messages, each
-    signature once, left-overs of an earlier run not counted.
+    options.in_flight: of the live lane; the backlog takes what that leaves. delivered: signatures acknowledged.
+    progress_s: when the last was. payload_bytes: of messages, each signature once, without those of an earlier run.
     """
 
-    def __init__(self, spool: Spool, joining: Joining, *, in_flight: int, now_s: float) -> None:
+    def __init__(self, spool: Spool, options: MqttOptions, *, now_s: float) -> None:
         self.delivered = 0
         self.payload_bytes = 0
         self.progress_s = -math.inf
         self._spool = spool
-        self._joining = joining
-        self._in_flight = in_flight
+        self._options = options
         self._lost_s = now_s
         self._lanes: tuple[Lane, ...] = ()
 
@@ -251,34 +215,33 @@ class Outbox:
         """Begin with everything that is still to be delivered, what is there already as the backlog."""
         split = self._spool.backlog_end(SMALL_BACKLOG_BYTES)
         first, end = self._spool.first, self._spool.end
-        live = Lane(self._spool, self._joining, first=split, until=None, early=end, early_s=self._lost_s)
-        backlog = Lane(self._spool, self._joining, first=first, until=split, early=end, early_s=-math.inf)
+        live = Lane(self._spool, self._options, first=split, until=None, early=end, early_s=self._lost_s)
+        backlog = Lane(self._spool, self._options, first=first, until=split, early=end, early_s=-math.inf)
         self._lanes = (live, backlog)
 
     def next(self, now_s: float, flush_to: Position | None = None) -> Outgoing | None:
         """Return the next message to send now, None where nothing is due or enough is on its way."""
-        on_way = 0
-        for lane in self._lanes:
-            on_way += lane.on_way
-            # The live lane comes first, so only the backlog finds a window that the other one uses, too.
-            if on_way < self._in_flight and (outgoing := lane.next(now_s, flush_to)) is not None:
+        for lane in self._open_lanes():
+            if (outgoing := lane.next(now_s, flush_to)) is not None:
                 self.payload_bytes += outgoing.new_bytes
                 return outgoing
         return None
 
     def due_in_s(self, now_s: float) -> float:
         """Return how long until what waits has to leave; infinite when nothing does, or an acknowledgement is first."""
-        due_s, on_way = math.inf, 0
+        return min((lane.due_in_s(now_s) for lane in self._open_lanes()), default=math.inf)
+
+    def _open_lanes(self) -> Iterator[Lane]:
+        on_way = 0
         for lane in self._lanes:
-            on_way += lane.on_way
-            if on_way < self._in_flight:
-                due_s = min(due_s, lane.due_in_s(now_s))
-        return due_s
+            # The live lane comes first, so only the backlog finds a window that the other one uses, too.
+            on_way += len(lane.on_way)
+            if on_way < self._options.in_flight:
+                yield lane
 
     def settle(self, heard_s: float) -> None:
         """Work through the messages marked as acknowledged; `heard_s` is when the broker last spoke."""
-        delivered = sum(lane.settle(heard_s) for lane in self._lanes)
-        self.delivered += delivered
+        self.delivered += sum(lane.settle(heard_s) for lane in self._lanes)
         self.progress_s = max([self.progress_s, *(lane.progress_s for lane in self._lanes)])
 
     def stalled_s(self, now_s: float) -> float:
@@ -293,14 +256,9 @@ class Outbox:
     def finish(self) -> None:
         """Forget what is held: after a connection that ended well."""
         for lane in self._lanes:
-            lane.finish()
+            lane.forget(math.inf)
         self._lanes = ()
 
 
-def _same_stream(one: wire.Message, other: wire.Message) -> bool:
-    return (one.device, one.stream_id, one.signatures.hop_ns, one.signatures.spec) == (
-        other.device,
-        other.stream_id,
-        other.signatures.hop_ns,
-        other.signatures.spec,
-    )
+def _stream(message: wire.Message) -> tuple[Any, ...]:
+    return message.device, message.stream_id, message.signatures.hop_ns, message.signatures.spec

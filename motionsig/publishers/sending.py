@@ -1,10 +1,9 @@
 """The thread that owns the connection: it alone reads the spool, sends, and deletes what has arrived.
 
-A broker's acknowledgement is weaker than it looks: kill -9 of the broker loses what it acknowledged but had neither
-passed on nor saved. Acknowledged records are therefore held for `hold_s` more, and forgotten only once the broker has
-shown a sign of life that long after; if the connection ends before, they are sent again. An acknowledgement lost on a
-live connection would stop the window for good, so one that is overdue ends the connection, too. `close` does not wait
-for that: once all is acknowledged it deletes them; otherwise the next run would send the end of this one again.
+kill -9 of a broker loses what it acknowledged but had neither passed on nor saved. So acknowledged records are held and
+forgotten only once the broker has shown a sign of life `hold_s` later; if the connection ends before, they are sent
+again. An overdue acknowledgement ends the connection, too: one that is lost would stop the window for good. `close`
+holds nothing once all is acknowledged, or the next run would send the end of this one again.
 """
 
 from __future__ import annotations
@@ -18,13 +17,14 @@ import select
 import ssl
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from motionsig.errors import SinkError
-from motionsig.publishers.announcing import Announcer, Retained
+from motionsig.publishers.announcing import Announcer
 from motionsig.publishers.connection import LOOP_S, Broker, Connection
 from motionsig.publishers.log import Position
+from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.outbox import Outbox, Outgoing
 from motionsig.publishers.spool import Spool
 
@@ -34,63 +34,37 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 10.0
-GOODBYE_S = 0.5
-"""How long to wait until the broker acknowledges that the device goes offline; the will says the same."""
-
-REPORT_EVERY_S = 600.0
-"""The same failure of the connection is a warning no more often than this."""
+GOODBYE_S = 0.5  # how long the broker may take to acknowledge that the device goes offline; the will says the same
+REPORT_EVERY_S = 600.0  # the same failure of the connection is a warning no more often than this
 
 
-@dataclass(frozen=True)
-class Sending:
-    """The options of `open_mqtt` for the connection; its docstring explains each."""
-
-    prefix: str
-    client_id: str
-    ack_timeout_s: float
-    keepalive_s: int
-    retry_s: float
-    max_retry_s: float
-    close_timeout_s: float
-    close_limit_s: float
-
-
+@dataclass(eq=False)
 class Sender:
     """Delivers what is in the spool until it is closed; its public methods may be called from another thread.
 
-    stream_id: what is announced. last_error: why there is no connection at present, None while there is one.
-    heartbeat_s: time.monotonic() at the thread's last heartbeat. progress: set at each acknowledgement. died: what
-    ended it.
+    stream_id: what is announced. last_error: why there is no connection, None while there is one. heartbeat_s:
+    time.monotonic() at the thread's last heartbeat. progress: set at each acknowledgement. died: what ended it.
     """
 
-    def __init__(
-        self,
-        broker: Broker,
-        context: ssl.SSLContext | None,
-        spool: Spool,
-        outbox: Outbox,
-        announcer: Announcer,
-        settings: Sending,
-        *,
-        stream_id: int,
-    ) -> None:
-        self.stream_id = stream_id
-        self.last_error: str | None = "no connection yet"
-        self.heartbeat_s = time.monotonic()
-        self.progress = threading.Event()
-        self.died: BaseException | None = None
-        self._broker = broker
-        self._context = context
-        self._spool = spool
-        self._outbox = outbox
-        self._announcer = announcer
-        self._settings = settings
-        self._announced: dict[int, float] = {}
-        self._reported = ""
-        self._reported_s = -math.inf
-        self._flush_to: Position | None = None
-        self._closed = False
-        self._closing_s = math.inf
+    broker: Broker
+    context: ssl.SSLContext | None
+    spool: Spool
+    outbox: Outbox
+    announcer: Announcer
+    options: MqttOptions
+    client_id: str
+    stream_id: int
+    last_error: str | None = "no connection yet"
+    heartbeat_s: float = field(default_factory=time.monotonic)
+    progress: threading.Event = field(default_factory=threading.Event)
+    died: BaseException | None = None
+    _announced: dict[int, float] = field(default_factory=dict)
+    _reported: tuple[str, float] = ("", -math.inf)
+    _flush_to: Position | None = None
+    _closed: bool = False
+    _closing_s: float = math.inf
+
+    def __post_init__(self) -> None:
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         # A daemon thread: if it hangs in a name look-up the process may end all the same, and the spool has it all.
         self._thread = threading.Thread(target=self._run, name="motionsig-mqtt", daemon=True)
@@ -108,22 +82,22 @@ class Sender:
 
     def flush(self) -> None:
         """Send at once what waits to travel together."""
-        self._flush_to = self._spool.end
+        self._flush_to = self.spool.end
         self.wake()
 
     def close(self) -> None:
-        """Send what is left, and wait while it is being acknowledged, as long as the settings allow."""
+        """Send what is left, and wait while it is being acknowledged, as long as the options allow."""
         self._closing_s = time.monotonic()
         self._closed = True
         self.wake()
-        limit_s = self._closing_s + self._settings.close_limit_s
-        quiet_s = self._closing_s + self._settings.close_timeout_s
+        limit_s = self._closing_s + self.options.close_limit_s
+        quiet_s = self._closing_s + self.options.close_timeout_s
         # A second longer than the thread gives itself: only one stuck in a look-up or a handshake needs it.
         while self.alive and time.monotonic() < min(limit_s, quiet_s) + 2 * GOODBYE_S:
             self._thread.join(0.05)
             if self.progress.is_set():
                 self.progress.clear()
-                quiet_s = time.monotonic() + self._settings.close_timeout_s
+                quiet_s = time.monotonic() + self.options.close_timeout_s
         # A late `wake` must not write into a file that has the number by then.
         wake_write, self._wake_write = self._wake_write, -1
         os.close(wake_write)
@@ -144,22 +118,20 @@ class Sender:
     def _send(self) -> None:
         attempt = 0
         while not self._done():
-            self.heartbeat_s = time.monotonic()
-            will = self._announcer.availability("offline", self.stream_id)
             connection = Connection(
-                self._broker,
-                client_id=self._settings.client_id,
+                self.broker,
+                client_id=self.client_id,
                 clean_session=True,
-                keepalive_s=self._settings.keepalive_s,
-                context=self._context,
+                keepalive_s=self.options.keepalive_s,
+                context=self.context,
                 on_message=self._hear,
-                will=will[0] if will else None,
+                will=next(iter(self.announcer.availability("offline", self.stream_id)), None),
             )
-            delivered = self._outbox.delivered
+            delivered = self.outbox.delivered
             try:
                 connection.open(CONNECT_TIMEOUT_S, self._done)
                 self.last_error = None
-                logger.info("%s: connected", self._broker)
+                logger.info("%s: connected", self.broker)
                 if self._serve(connection):
                     connection.close()
                 else:
@@ -170,34 +142,29 @@ class Sender:
                 if not self._done():
                     self._report(str(error))
                 connection.drop()
-                self._outbox.disconnect(time.monotonic())
+                self.outbox.disconnect(time.monotonic())
                 # Only a delivery proves that it works: a broker that accepts and then drops us is not tried faster.
-                attempt = 0 if self._outbox.delivered > delivered else attempt + 1
+                attempt = 0 if self.outbox.delivered > delivered else attempt + 1
                 # Full jitter, so that a fleet does not return to a restarted broker all at once.
-                self._rest(
-                    random.uniform(0, min(self._settings.max_retry_s, self._settings.retry_s * 2 ** min(attempt, 16)))
-                )
+                bound_s = min(self.options.max_retry_s, self.options.retry_s * 2 ** min(attempt, 16))
+                self._rest(random.uniform(0, bound_s))
 
     def _report(self, reason: str) -> None:
         now_s = time.monotonic()
-        repeated = reason == self._reported and now_s - self._reported_s < REPORT_EVERY_S
-        logger.log(
-            logging.DEBUG if repeated else logging.WARNING, "%s; signatures wait in %s", reason, self._spool.path
-        )
+        repeated = reason == self._reported[0] and now_s - self._reported[1] < REPORT_EVERY_S
+        level = logging.DEBUG if repeated else logging.WARNING
+        logger.log(level, "%s; signatures wait in %s", reason, self.spool.path)
         if not repeated:
-            self._reported, self._reported_s = reason, now_s
+            self._reported = reason, now_s
         self.last_error = reason
 
     def _done(self) -> bool:
         self.heartbeat_s = now_s = time.monotonic()
         if not self._closed:
             return False
-        quiet_s = now_s - max(self._closing_s, self._outbox.progress_s)
-        return (
-            not self._spool.pending
-            or quiet_s > self._settings.close_timeout_s
-            or now_s - self._closing_s > self._settings.close_limit_s
-        )
+        quiet_s = now_s - max(self._closing_s, self.outbox.progress_s)
+        late = quiet_s > self.options.close_timeout_s or now_s - self._closing_s > self.options.close_limit_s
+        return late or not self.spool.pending
 
     def _rest(self, pause_s: float) -> None:
         """Wait before the next attempt; on `close` there is not that much time."""
@@ -205,7 +172,7 @@ class Sender:
         while not self._done():
             now_s = time.monotonic()
             if self._closed:
-                until_s = min(until_s, now_s + self._settings.close_timeout_s / 10)
+                until_s = min(until_s, now_s + self.options.close_timeout_s / 10)
             if now_s >= until_s:
                 return
             if select.select([self._wake_read], [], [], min(LOOP_S, until_s - now_s))[0]:
@@ -214,40 +181,37 @@ class Sender:
     def _hear(self, message: MQTTMessage) -> None:
         # What is retained was published before this connection, so it is no event.
         if not message.retain:
-            self._announcer.heard(message.topic, bytes(message.payload), time.monotonic())
+            self.announcer.heard(message.topic, bytes(message.payload), time.monotonic())
 
     def _serve(self, connection: Connection) -> bool:
         """Deliver until all is done; return whether the device is announced as offline. Raises SinkError on failure."""
         self._announced.clear()
-        self._announcer.connected(time.monotonic())
-        if self._announcer.status_topic is not None:
-            connection.listen(self._announcer.status_topic)
-        self._outbox.connect()
+        self.announcer.connected(time.monotonic())
+        if self.announcer.status_topic is not None:
+            connection.listen(self.announcer.status_topic)
+        self.outbox.connect()
         on_way: dict[int, Outgoing] = {}
         while True:
             self._take_acknowledgements(connection, on_way)
-            self._outbox.settle(connection.heard_s)
+            self.outbox.settle(connection.heard_s)
             now_s = time.monotonic()
             oldest_s = next(iter(self._announced.values()), now_s)
-            if max(self._outbox.stalled_s(now_s), now_s - oldest_s) > self._settings.ack_timeout_s:
-                raise SinkError(f"{self._broker}: no acknowledgement for {self._settings.ack_timeout_s:g} s")
+            if max(self.outbox.stalled_s(now_s), now_s - oldest_s) > self.options.ack_timeout_s:
+                raise SinkError(f"{self.broker}: no acknowledgement for {self.options.ack_timeout_s:g} s")
             if self._done():
-                if not self._spool.pending:
-                    self._outbox.finish()
+                if not self.spool.pending:
+                    self.outbox.finish()
                 return self._say_goodbye(connection)
-            self._announce(connection, self._announcer.due(now_s, self.stream_id), now_s)
-            flush_to = self._spool.end if self._closed else self._flush_to
-            while (outgoing := self._outbox.next(now_s, flush_to)) is not None:
-                topic = f"{self._settings.prefix}/{outgoing.device}/signatures"
+            self._announce(connection, self.announcer.due(now_s, self.stream_id), now_s)
+            flush_to = self.spool.end if self._closed else self._flush_to
+            while (outgoing := self.outbox.next(now_s, flush_to)) is not None:
+                topic = f"{self.options.prefix}/{outgoing.device}/signatures"
                 on_way[connection.publish(topic, outgoing.payload)] = outgoing
                 # To be sent again it is read from the spool again, so no copy of it stays in memory.
                 outgoing.payload = b""
-            timeout_s = min(
-                LOOP_S,
-                self._settings.ack_timeout_s / 4,
-                self._settings.close_timeout_s / 4 if self._closed else LOOP_S,
-                self._outbox.due_in_s(now_s),
-            )
+            timeout_s = min(LOOP_S, self.options.ack_timeout_s / 4, self.outbox.due_in_s(now_s))
+            if self._closed:
+                timeout_s = min(timeout_s, self.options.close_timeout_s / 4)
             connection.loop(timeout_s, self._wake_read)
 
     def _take_acknowledgements(self, connection: Connection, on_way: dict[int, Outgoing]) -> None:
@@ -258,13 +222,13 @@ class Sender:
                 self.progress.set()
         connection.acknowledged.clear()
 
-    def _announce(self, connection: Connection, said: list[Retained], now_s: float) -> None:
+    def _announce(self, connection: Connection, said: list[tuple[str, bytes]], now_s: float) -> None:
         for topic, payload in said:
             self._announced[connection.publish(topic, payload, retain=True)] = now_s
 
     def _say_goodbye(self, connection: Connection) -> bool:
         """Announce that the device is offline, where that is wanted; return whether the broker acknowledged it."""
-        said = self._announcer.availability("offline", self.stream_id)
+        said = self.announcer.availability("offline", self.stream_id)
         until_s = time.monotonic() + GOODBYE_S
         self._announce(connection, said, until_s)
         while said and self._announced:

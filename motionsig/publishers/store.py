@@ -1,13 +1,12 @@
 """A local SQLite database of signatures: a sink of its own, and what the collector fills.
 
 (device, stream_id, seq) is the primary key, so a signature that arrives twice is stored once. (The column of the stream
-id is called epoch, as in the stores of version 0.1.) A second one under a key that is taken, but with different
-content, is a conflict: the first is kept and the second counted and reported. (Whether an Edge TPU ran the network is
-no content: a replay may run without one.) Encoders are rows of their own, so that a signature costs little more than
-its codes, and because vectors of different encoders must never be read as one.
+id is called epoch, as in the stores of version 0.1.) Other content under a key that is taken is a conflict: what is
+there is kept, the other counted and logged. (Whether an Edge TPU ran the network is no content: a replay may do without
+one.) Encoders are rows of their own: a signature costs little more than its codes, and encoders are not mixed up.
 
-Every `publish` is one transaction in a write-ahead log. That survives kill -9 of the process; with durable=True each
-one is also fsynced and survives a power cut, which is what whoever promises storage to others needs.
+Every `publish` is one transaction in a write-ahead log, which survives kill -9; with durable=True, which whoever
+promises storage to others needs, it is also fsynced and survives a power cut.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +25,9 @@ from numpy.typing import NDArray
 from motionsig import wire
 from motionsig.blocks import Quality, SignatureBatch, SignatureSpec
 from motionsig.errors import SinkError
-from motionsig.publishers.choosing import check_encoders
 from motionsig.publishers.counts import SinkCounts
-from motionsig.publishers.local import LocalSink
-from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, check_max_message_bytes, pack
+from motionsig.publishers.local import LocalSink, check_encoders
+from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
 from motionsig.quantization import Group, Quantization
 
 if TYPE_CHECKING:
@@ -37,9 +35,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-APPLICATION_ID = 0x6D536967
-"""Marks an SQLite file as ours: "mSig"."""
-
+APPLICATION_ID = 0x6D536967  # marks an SQLite file as ours: "mSig"
 VERSION = 1
 
 _SCHEMA = f"""
@@ -68,7 +64,7 @@ PRAGMA user_version = {VERSION};
 
 
 class Added(NamedTuple):
-    """What became of the signatures of one message."""
+    """What became of the signatures of one message. conflicts: other content is stored under their key, and is kept."""
 
     stored: int
     duplicates: int
@@ -114,21 +110,21 @@ class Store:
         import sqlite3
 
         self.path = path
-        self._encoders: dict[tuple[SignatureSpec, int], int | None] = {}
+        self._encoders: dict[tuple[SignatureSpec, int], int] = {}
         with _reporting(path, "cannot be opened"):
             # isolation_level=None: transactions begin where this file says so.
             connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
         try:
             with _reporting(path, "cannot be used as a store"):
-                if not _check_ours(connection, path):
-                    connection.execute("PRAGMA journal_mode = WAL")
-                    connection.execute("BEGIN IMMEDIATE")
-                    # Another process may have created it while this one waited for the lock.
-                    if not _check_ours(connection, path):
-                        for statement in _SCHEMA.strip().removesuffix(";").split(";\n"):
-                            connection.execute(statement)
-                    connection.execute("COMMIT")
+                ours = _check_ours(connection, path)
                 connection.execute("PRAGMA journal_mode = WAL")
+                if not ours:
+                    with connection:
+                        connection.execute("BEGIN IMMEDIATE")
+                        # Another process may have created it while this one waited for the lock.
+                        if not _check_ours(connection, path):
+                            for statement in _SCHEMA.strip().removesuffix(";").split(";\n"):
+                                connection.execute(statement)
                 connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         except BaseException:
             connection.close()
@@ -148,25 +144,12 @@ class Store:
         signatures = message.signatures
         if not len(signatures):
             return Added(0, 0, 0)
-        with _reporting(self.path, f"{len(signatures)} signatures could not be stored"):
+        with _reporting(self.path, f"{len(signatures)} signatures could not be stored"), self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                added = self._insert(self._connection, message)
-                self._connection.execute("COMMIT")
-            except BaseException:
-                # SQLite has already rolled back by itself after some errors, a full disk among them.
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+            added = self._insert(self._connection, message)
         if added.conflicts:
-            logger.warning(
-                "store:%s: %d signatures of %s, stream %d, from seq %d differ from what is stored under the same key",
-                self.path,
-                added.conflicts,
-                message.device,
-                message.stream_id,
-                message.seq,
-            )
+            text = "store:%s: %d signatures of %s, stream %d, from seq %d differ from what is stored under the same key"
+            logger.warning(text, self.path, added.conflicts, message.device, message.stream_id, message.seq)
         return added
 
     def _insert(self, connection: sqlite3.Connection, message: wire.Message) -> Added:
@@ -175,12 +158,8 @@ class Store:
         encoder = self._encoder(connection, signatures)
         if encoder is None:
             return Added(0, 0, count)
-        arriving = [
-            (encoder, start_ns, quality, codes.tobytes())
-            for start_ns, quality, codes in zip(
-                signatures.start_ns.tolist(), signatures.quality.tolist(), signatures.codes, strict=True
-            )
-        ]
+        columns = zip(signatures.start_ns.tolist(), signatures.quality.tolist(), signatures.codes, strict=True)
+        arriving = [(encoder, start_ns, quality, codes.tobytes()) for start_ns, quality, codes in columns]
         stored = {
             seq: row
             for seq, *row in connection.execute(
@@ -190,14 +169,9 @@ class Store:
             )
         }
         conflicts = sum(_content(*row) != _content(*arriving[seq - message.seq]) for seq, row in stored.items())
-        connection.executemany(
-            "INSERT INTO signatures VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                (message.device, message.stream_id, seq, *row)
-                for seq, row in enumerate(arriving, message.seq)
-                if seq not in stored
-            ),
-        )
+        numbered = ((message.device, message.stream_id, seq, *row) for seq, row in enumerate(arriving, message.seq))
+        new = (row for row in numbered if row[2] not in stored)
+        connection.executemany("INSERT INTO signatures VALUES (?, ?, ?, ?, ?, ?, ?)", new)
         return Added(count - len(stored), len(stored) - conflicts, conflicts)
 
     def _encoder(self, connection: sqlite3.Connection, signatures: SignatureBatch) -> int | None:
@@ -217,12 +191,12 @@ class Store:
             if hop_ns == signatures.hop_ns:
                 self._encoders[key] = int(number)
                 return int(number)
-        cursor = connection.execute(
-            "INSERT INTO encoders (fingerprint, quantization, motion_dim, length_ns, hop_ns) VALUES (?, ?, ?, ?, ?)",
-            (spec.fingerprint, quantization, spec.motion_dim, spec.length_ns, signatures.hop_ns),
+        insert = (
+            "INSERT INTO encoders (fingerprint, quantization, motion_dim, length_ns, hop_ns) VALUES (?, ?, ?, ?, ?)"
         )
+        row = (spec.fingerprint, quantization, spec.motion_dim, spec.length_ns, signatures.hop_ns)
         # Not remembered yet: the transaction may still be rolled back.
-        return cursor.lastrowid
+        return connection.execute(insert, row).lastrowid
 
     def close(self) -> None:
         if self._connection is not None:
@@ -232,62 +206,36 @@ class Store:
 
 
 class StoreSink(LocalSink):
-    """Signatures into a local store."""
-
-    def __init__(self, store: Store, *, device: str, stream_id: int, max_message_bytes: int) -> None:
-        super().__init__(f"store:{store.path}", device=device, stream_id=stream_id, max_message_bytes=max_message_bytes)
-        self._store = store
-        self._stored = 0
-        self._duplicates = 0
-        self._conflicts = 0
-
-    @property
-    def counts(self) -> SinkCounts:
-        return SinkCounts(
-            accepted=self._accepted,
-            delivered=self._stored + self._duplicates,
-            duplicates=self._duplicates,
-            conflicts=self._conflicts,
-        )
-
-    def publish(self, signatures: SignatureBatch) -> None:
-        """Store a batch in one transaction. Raises SinkError, and has then stored none of it."""
-        added = self._store.add(wire.Message(self._device, self._stream_id, self._seq, signatures))
-        packed = pack(
-            signatures,
-            device=self._device,
-            stream_id=self._stream_id,
-            seq=self._seq,
-            max_message_bytes=self._max_message_bytes,
-        )
-        self.payload_bytes += sum(len(message.data) for message in packed)
-        self._seq += len(signatures)
-        self._accepted += len(signatures)
-        self._stored += added.stored
-        self._duplicates += added.duplicates
-        self._conflicts += added.conflicts
-
-    def close(self) -> None:
-        self._store.close()
-
-
-def open_store(
-    path: str,
-    *,
-    device: str,
-    stream_id: int,
-    durable: bool = False,
-    busy_timeout_s: float = 10.0,
-    max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
-) -> StoreSink:
-    """Open or create the store at `path`.
+    """Signatures into a local store, which is created where it does not exist.
 
     durable: every publish survives a power cut. busy_timeout_s: how long to wait for another writer.
     max_message_bytes: only for counting `payload_bytes`.
     """
-    check_max_message_bytes(max_message_bytes)
-    store = Store(Path(path), durable=durable, busy_timeout_s=busy_timeout_s)
-    return StoreSink(store, device=device, stream_id=stream_id, max_message_bytes=max_message_bytes)
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        device: str,
+        stream_id: int,
+        durable: bool = False,
+        busy_timeout_s: float = 10.0,
+        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+    ) -> None:
+        super().__init__(f"store:{path}", device=device, stream_id=stream_id, max_message_bytes=max_message_bytes)
+        self._store = Store(Path(path), durable=durable, busy_timeout_s=busy_timeout_s)
+        self._added = Added(0, 0, 0)
+
+    @property
+    def counts(self) -> SinkCounts:
+        stored, duplicates, conflicts = self._added
+        return SinkCounts(self._accepted, stored + duplicates, duplicates=duplicates, conflicts=conflicts)
+
+    def _put(self, message: wire.Message, data: bytes) -> None:
+        self._added = Added(*map(sum, zip(self._added, self._store.add(message), strict=True)))
+
+    def close(self) -> None:
+        self._store.close()
 
 
 def _select(
@@ -300,16 +248,12 @@ def _select(
         {"device": device},
     ).fetchall()
     check_encoders(f"store:{path}", {row[1] for row in rows}, device, fingerprint)
-    return {
-        int(number): (
-            int(hop_ns),
-            SignatureSpec(
-                bytes(print_), Quantization(tuple(Group(*group) for group in json.loads(groups))), motion_dim, length_ns
-            ),
-        )
-        for number, print_, groups, motion_dim, length_ns, hop_ns in rows
-        if fingerprint in (None, print_)
-    }
+    encoders = {}
+    for number, found, groups, motion_dim, length_ns, hop_ns in rows:
+        if fingerprint in (None, found):
+            quantization = Quantization(tuple(Group(*group) for group in json.loads(groups)))
+            encoders[int(number)] = int(hop_ns), SignatureSpec(bytes(found), quantization, motion_dim, length_ns)
+    return encoders
 
 
 def iter_store(
@@ -338,16 +282,9 @@ def iter_store(
             )
             while chunk := cursor.fetchmany(rows):
                 for (name, stream_id, encoder), group in itertools.groupby(chunk, key=lambda row: row[:3]):
-                    yield name, stream_id, *_batch(list(group), *encoders[encoder])
-
-
-def _batch(rows: list[tuple[Any, ...]], hop_ns: int, spec: SignatureSpec) -> tuple[NDArray[np.int64], SignatureBatch]:
-    dim = spec.quantization.dim
-    signatures = SignatureBatch(
-        start_ns=np.array([row[4] for row in rows], np.int64),
-        codes=np.frombuffer(b"".join(row[6] for row in rows), np.int8).reshape(len(rows), dim),
-        quality=np.array([row[5] for row in rows], np.uint8),
-        hop_ns=hop_ns,
-        spec=spec,
-    )
-    return np.array([row[3] for row in rows], np.int64), signatures
+                    *_, seq, start_ns, quality, codes = zip(*group, strict=True)
+                    hop_ns, spec = encoders[encoder]
+                    matrix = np.frombuffer(b"".join(codes), np.int8).reshape(len(seq), spec.quantization.dim)
+                    flags = np.array(quality, np.uint8)
+                    batch = SignatureBatch(np.array(start_ns, np.int64), matrix, flags, hop_ns, spec)
+                    yield name, stream_id, np.array(seq, np.int64), batch

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from made import numbered
 
+from motionsig import wire
 from motionsig.errors import InputError
 from motionsig.publishers.messages import MAX_ROWS, check_max_message_bytes, pack
 
 
 def test_a_message_holds_no_more_than_a_receiver_has_to_take_however_well_it_compresses() -> None:
     many = dataclasses.replace(numbered(10_000), codes=np.zeros((10_000, 64), np.int8))
-    packed = list(pack(many, device="d", stream_id=1, seq=5, max_message_bytes=256 * 1024, compress=True))
+    packed = list(pack(wire.Message("d", 1, 5, many), max_message_bytes=256 * 1024, compress=True))
     assert [(one.seq, one.rows) for one in packed] == [
         (5, MAX_ROWS),
         (5 + MAX_ROWS, MAX_ROWS),

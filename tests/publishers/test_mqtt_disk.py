@@ -160,9 +160,9 @@ def test_a_closed_sink_writes_into_no_file_of_others(tmp_path: Path) -> None:
 
 
 def test_company_is_waited_for_no_longer_than_the_disk() -> None:
-    from motionsig.publishers.mqtt import open_mqtt
+    from motionsig.publishers.mqtt_options import MqttOptions
 
-    assert (open_mqtt.__kwdefaults__ or {})["delay_s"] + 1 <= FSYNC_AFTER_S <= 7, "two slow flushes fit into 10 s"
+    assert MqttOptions().delay_s + 1 <= FSYNC_AFTER_S <= 7, "two slow flushes fit into 10 s"
 
 
 def test_a_dead_fsync_thread_is_not_hidden(tmp_path: Path, soon: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import tempfile
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from hypothesis import given, settings
@@ -13,20 +14,21 @@ from made import SPEC, assert_same, numbered
 from motionsig import wire
 from motionsig.publishers.log import Position
 from motionsig.publishers.messages import pack
-from motionsig.publishers.outbox import SMALL_BACKLOG_BYTES, Joining, Outbox
+from motionsig.publishers.mqtt_options import MqttOptions
+from motionsig.publishers.outbox import SMALL_BACKLOG_BYTES, Outbox
 from motionsig.publishers.spool import Spool
 
 
 def put(spool: Spool, count: int, *, stream_id: int = 1, seq: int = 0, size: int = 1) -> None:
     for first in range(seq, seq + count, size):
         rows = numbered(min(size, seq + count - first), first)
-        for message in pack(rows, device="d", stream_id=stream_id, seq=first):
+        for message in pack(wire.Message("d", stream_id, first, rows)):
             assert spool.append(message.data, message.rows)
 
 
 def connected(spool: Spool, **options: float) -> Outbox:
-    joining = {"max_message_bytes": 4000, "delay_s": 0.0, "hold_s": 0.0, **options}
-    outbox = Outbox(spool, Joining(**joining), in_flight=20, now_s=0.0)
+    chosen: dict[str, Any] = {"max_message_bytes": 4000, "delay_s": 0.0, "hold_s": 0.0, **options}
+    outbox = Outbox(spool, MqttOptions(**chosen), now_s=0.0)
     outbox.connect()
     return outbox
 
@@ -133,7 +135,7 @@ def test_what_is_sent_again_is_counted_once_and_waits_no_more(tmp_path: Path) ->
 def test_the_live_lane_finds_space_in_a_window_that_the_backlog_fills(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     put(spool, 2000)
-    outbox = Outbox(spool, Joining(4000, 0.0, 0.0), in_flight=3, now_s=0.0)
+    outbox = Outbox(spool, MqttOptions(delay_s=0.0, hold_s=0.0, in_flight=3), now_s=0.0)
     outbox.connect()
     assert [outbox.next(0.0) is not None for _ in range(4)] == [True] * 3 + [False]
     assert outbox.due_in_s(0.0) == float("inf")

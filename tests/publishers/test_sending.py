@@ -17,6 +17,7 @@ from broker import Broker, Proxy
 from made import lines_until_killed, numbered, wait_until
 from receiving import Receiver, mqtt
 
+from motionsig import wire
 from motionsig.errors import SinkError
 from motionsig.publishers import connection, open_sink, sending
 from motionsig.publishers.messages import pack
@@ -185,7 +186,7 @@ def test_kill_9_of_the_publisher_loses_nothing_it_accepted(broker: Broker, recei
 def test_live_signatures_pass_a_backlog(broker: Broker, receiver: Receiver, tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool")
     for first in range(0, 6000, 12):
-        (message,) = pack(numbered(12, first), device="wrist-7", stream_id=2, seq=first)
+        (message,) = pack(wire.Message("wrist-7", 2, first, numbered(12, first)))
         spool.append(message.data, message.rows)
     spool.close()
     with mqtt(broker.url, tmp_path / "spool", delay_s=0, in_flight=2) as sink:
@@ -224,7 +225,7 @@ def test_a_fleet_comes_back_spread_out(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_dead_thread_is_not_hidden(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
     sink = mqtt(broker.url, tmp_path / "spool")
-    sink._sender._outbox = None  # type: ignore[assignment]
+    sink._sender.outbox = None  # type: ignore[assignment]
     sink._sender.wake()
     wait_until(lambda: not sink._sender.alive)
     with pytest.raises(SinkError, match="the sending thread ended"):

@@ -14,10 +14,12 @@ import pytest
 from made import numbered, wait_until
 from spooling import START, buffered, fails_once, numbers, payload
 
+from motionsig import wire
 from motionsig.errors import SinkError
 from motionsig.publishers.frames import frame
 from motionsig.publishers.messages import pack
-from motionsig.publishers.outbox import Joining, Outbox
+from motionsig.publishers.mqtt_options import MqttOptions
+from motionsig.publishers.outbox import Outbox
 from motionsig.publishers.spool import BUFFER_BYTES_AT_LEAST, MIN_MAX_BYTES, Spool
 
 
@@ -56,14 +58,14 @@ def test_a_disk_away_at_the_start_brings_the_beginning_of_what_the_buffer_ends(t
 
 @pytest.mark.parametrize("number", [1, 200_000_000_000])
 def test_what_a_late_disk_brings_is_sent_on_the_same_connection(tmp_path: Path, number: int) -> None:
-    late, *live = (next(pack(numbered(1), device="d", stream_id=1, seq=seq)).data for seq in (500, 0, 1))
+    late, *live = (next(pack(wire.Message("d", 1, seq, numbered(1)))).data for seq in (500, 0, 1))
     earlier = Spool(tmp_path / "away")
     earlier._next_number = number
     earlier.append(late, 1)
     earlier.close()
     (tmp_path / "disk").touch()
     spool = buffered(tmp_path)
-    outbox = Outbox(spool, Joining(4000, 0.0, 1.0), in_flight=20, now_s=0.0)
+    outbox = Outbox(spool, MqttOptions(delay_s=0.0, hold_s=1.0), now_s=0.0)
     spool.append(live[0], 1)
     outbox.connect()
     assert outbox.next(1.0) is not None
@@ -283,10 +285,10 @@ def test_what_can_never_be_sent_is_said_once_and_takes_no_space(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     spool = Spool(tmp_path)
-    (message,) = pack(numbered(1), device="d", stream_id=1, seq=0)
+    (message,) = pack(wire.Message("d", 1, 0, numbered(1)))
     for data in (b"another version", b"another version", message.data, b"another version"):
         spool.append(data, 1)
-    outbox = Outbox(spool, Joining(4000, 0.0, 0.0), in_flight=20, now_s=0.0)
+    outbox = Outbox(spool, MqttOptions(delay_s=0.0, hold_s=0.0), now_s=0.0)
     for _ in range(3):
         outbox.connect()
         outgoing = outbox.next(1.0)

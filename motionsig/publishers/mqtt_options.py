@@ -1,0 +1,72 @@
+"""The options of a sink at a broker: what `open_sink("mqtt://…")` takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from motionsig.errors import InputError
+from motionsig.publishers.connection import check_topic_part
+from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, check_max_message_bytes
+from motionsig.publishers.spool import DEFAULT_MAX_BYTES, check_limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class MqttOptions:
+    """Options by their keyword; raises InputError for what cannot be meant.
+
+    ca, cert, key: PEM files for mqtts; without ca the system's authorities count. client_id: by default always the same
+    for this device, machine and spool, so that the broker ends a connection it has not yet given up before it takes the
+    next one.
+    prefix: messages go to PREFIX/DEVICE/signatures. availability: keep at PREFIX/DEVICE/availability whether the device
+    is there. home_assistant: the prefix ("homeassistant") under which Home Assistant discovers the device; includes
+    availability.
+    spool: directory of the queue, one publisher each. buffer: directory in RAM where signatures wait before that, by
+    default one in $RUNTIME_DIRECTORY if that is set. max_bytes, full: size of the queue and what happens beyond it:
+    "oldest" or "newest" are dropped, or "wait" for free space. strict: publish survives a power cut, at the price of a
+    disk write each and without a buffer; otherwise a power cut costs the last 10 s at most.
+    delay_s: how long signatures wait to travel together, 0 sends each at once; more than 6 has them written to disk
+    first. max_message_bytes: a full message leaves earlier. compress: pack the codes where that makes them smaller.
+    in_flight: messages on their way at most. ack_timeout_s: after so long without an acknowledgement the connection is
+    given up. hold_s: how long an acknowledged message is kept to be sent again should the broker have lost it.
+    retry_s, max_retry_s: pauses between attempts are random, up to a bound that doubles from one to the other.
+    close_timeout_s, close_limit_s: how long close waits without an acknowledgement, and altogether.
+    """
+
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    client_id: str | None = None
+    prefix: str = "motionsig"
+    availability: bool = False
+    home_assistant: str | None = None
+    spool: str | None = None
+    buffer: str | None = None
+    max_bytes: int = DEFAULT_MAX_BYTES
+    full: str = "oldest"
+    strict: bool = False
+    delay_s: float = 6.0
+    max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
+    compress: bool = False
+    in_flight: int = 20
+    ack_timeout_s: float = 20.0
+    hold_s: float = 10.0
+    keepalive_s: int = 30
+    retry_s: float = 10.0
+    max_retry_s: float = 300.0
+    close_timeout_s: float = 5.0
+    close_limit_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name, value in (("prefix", self.prefix), ("home_assistant", self.home_assistant)):
+            for part in value.split("/") if value is not None else []:
+                check_topic_part(name, part)
+        check_max_message_bytes(self.max_message_bytes)
+        check_limits(self.max_bytes, self.full)
+        least_s = min(self.retry_s, self.ack_timeout_s)
+        if min(self.in_flight, self.keepalive_s) < 1 or least_s <= 0 or self.max_retry_s < self.retry_s:
+            raise InputError(
+                "mqtt: expected in_flight and keepalive_s from 1 up, 0 < retry_s <= max_retry_s and 0 < ack_timeout_s, "
+                f"got {self.in_flight}, {self.keepalive_s}, {self.retry_s}, {self.max_retry_s} and {self.ack_timeout_s}"
+            )
