@@ -120,6 +120,8 @@ def test_unknown_options_are_refused_by_name(scheme: str, tmp_path: Path) -> Non
         ("mqtts://h?key=x", "key needs cert"),
         ("mqtt://h?prefix=a%2F%23", "without"),
         ("mqtt://h?in_flight=0", "in_flight"),
+        ("mqtt://h?retry_s=0", "0 < retry_s"),
+        ("mqtt://h?ack_timeout_s=0", "0 < ack_timeout_s"),
         ("mqtt://h?full=both", "oldest, newest, wait"),
         ("mqtt://h?home_assistant=a%2F%2Fb", "home_assistant: expected 1 to"),
         ("mqtt://[", "broker URL: expected mqtt://HOST"),

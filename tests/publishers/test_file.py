@@ -41,6 +41,13 @@ def test_any_cbor_tool_reads_the_file(tmp_path: Path) -> None:
     assert len(sizes) == 4
 
 
+def test_a_message_behind_damage_is_found_wherever_it_begins(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    for damaged in range(16 * 1024 - 4, 16 * 1024 + 3):
+        path.write_bytes(MESSAGES[0] + bytes(damaged) + MESSAGES[1])
+        assert len(read_signatures(f"file:{path}")) == 4
+
+
 @pytest.mark.parametrize("compress", [False, True])
 def test_messages_keep_their_limit(tmp_path: Path, compress: bool) -> None:
     smooth = dataclasses.replace(numbered(3000), codes=np.zeros((3000, 64), np.int8))
@@ -52,6 +59,7 @@ def test_messages_keep_their_limit(tmp_path: Path, compress: bool) -> None:
         while data:
             sizes.append(wire.item_end(data[:2000]))
             data = data[sizes[-1] :]
+        assert (path.stat().st_size < batch.codes.nbytes / 4) == (compress and batch is smooth)
         assert max(sizes) <= 1000
         assert np.max(sizes) > 900
         assert len(sizes) < 1.2 * len(path.read_bytes()) / 900 + 5

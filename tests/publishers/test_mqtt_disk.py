@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import functools
 import logging
@@ -11,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from broker import Broker
 from made import numbered, wait_until
@@ -111,6 +113,16 @@ def test_a_disk_that_is_well_again_is_found_out_without_signatures(tmp_path: Pat
 
 
 NOBODY = "mqtt://127.0.0.1:1"
+
+
+def test_compressed_signatures_take_less_of_the_spool(tmp_path: Path) -> None:
+    smooth, sizes = dataclasses.replace(numbered(500), codes=np.zeros((500, 64), np.int8)), []
+    for compress in (False, True):
+        spool = str(tmp_path / str(compress))
+        with open_sink(NOBODY, device="d", stream_id=1, spool=spool, compress=compress, close_timeout_s=0) as sink:
+            sink.publish(smooth)
+            sizes.append(sink.counts.spool_bytes)
+    assert sizes[1] < sizes[0] / 4
 
 
 def test_strict_says_when_the_disk_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
