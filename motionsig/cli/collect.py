@@ -10,18 +10,18 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from motionsig.cli.option import option
 from motionsig.cli.progress import progress
 from motionsig.collector import CollectCounts, collect
 from motionsig.errors import InputError
 
 
 def add_to(commands: Any) -> None:
-    """Declare the command and its options."""
     parser = commands.add_parser("collect", help="signatures from a broker into a store", description=__doc__)
-    parser.add_argument("--from", dest="broker", required=True, metavar="URL", help="mqtt://HOST or mqtts://HOST")
-    parser.add_argument("--into", dest="store", required=True, metavar="URL", help="store:PATH")
-    parser.add_argument("--count", type=int, metavar="N", help="end after N signatures newly stored")
-    parser.add_argument("--timeout", type=float, metavar="S", help="end after S seconds")
+    option(parser, "--from URL", "mqtt://HOST or mqtts://HOST", dest="broker", required=True)
+    option(parser, "--into URL", "store:PATH", dest="store", required=True)
+    option(parser, "--count N", "end after N signatures newly stored", type=int)
+    option(parser, "--timeout S", "end after S seconds", type=float)
     parser.set_defaults(command=_collect)
 
 

@@ -29,9 +29,8 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.add_argument(
-            "--verbose", action="store_true", default=argparse.SUPPRESS, help="log what happens on standard error"
-        )
+        text = "log what happens on standard error"
+        self.add_argument("--verbose", action="store_true", default=argparse.SUPPRESS, help=text)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Refuse an option that there is not before argparse says what is missing instead of it."""

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from motionsig.cli.option import option
 from motionsig.encoders.compiling import compiler, files
 from motionsig.encoders.compiling.conditions import Finding
 from motionsig.encoders.compiling.lint import ON_CHIP_BYTES, ON_CHIP_FACTOR, lint, parameter_bytes
@@ -22,23 +23,15 @@ from motionsig.errors import InputError, ModelError
 
 
 def add_to(commands: Any) -> None:
-    """Declare the command and its options."""
     parser = commands.add_parser("compile", help="a model for the Edge TPU", description=__doc__)
     parser.add_argument("model", metavar="MODEL", help="a .tflite file, a model's folder, or a shipped model's name")
-    parser.add_argument("--check", action="store_true", help="only say what the compiler would take, and why not")
-    parser.add_argument(
-        "-o", "--out", type=Path, metavar="OUT", help="folder for the result; a model folder's own without"
-    )
-    parser.add_argument("--compiler", type=Path, metavar="PATH", help="edgetpu_compiler, if it is not in PATH")
-    parser.add_argument(
-        "--min-runtime", type=int, metavar="N", help="the oldest Edge TPU runtime to run on: 10 to 14, int8 from 12 on"
-    )
-    parser.add_argument(
-        "--allow-cpu",
-        action="store_true",
-        help="take a result of which operators stay on the CPU, and so compile what --check finds wrong, too",
-    )
-    parser.add_argument("--json", action="store_true", help="what was found, or made, as one JSON object")
+    option(parser, "--check", "only say what the compiler would take, and why not")
+    option(parser, "-o --out OUT", "folder for the result; a model folder's own without", type=Path)
+    option(parser, "--compiler PATH", "edgetpu_compiler, if it is not in PATH", type=Path)
+    option(parser, "--min-runtime N", "the oldest Edge TPU runtime to run on: 10 to 14, int8 from 12 on", type=int)
+    cpu = "take a result of which operators stay on the CPU, and so compile what --check finds wrong, too"
+    option(parser, "--allow-cpu", cpu)
+    option(parser, "--json", "what was found, or made, as one JSON object")
     parser.set_defaults(command=_compile)
 
 
@@ -66,14 +59,10 @@ def _compile(options: argparse.Namespace) -> int:
             f"{model.path}: expected a model for the Edge TPU, got {wrong[0].place}: {wrong[0].found}{more}; {way_out}"
         )
     folder = files.out_folder(model, options.out)
-    made = compiler.compile_model(
-        model.content,
-        compiler.find_compiler(options.compiler),
-        min_runtime=options.min_runtime,
-        allow_cpu=options.allow_cpu,
-    )
+    command = compiler.find_compiler(options.compiler)
+    made = compiler.compile_model(model.content, command, min_runtime=options.min_runtime, allow_cpu=options.allow_cpu)
     place = files.put_in_place(model, made, folder)
-    _show_made(options, model, made, place, findings)
+    _show_made(options.json, model, made, place, findings)
     return 0
 
 
@@ -100,7 +89,7 @@ def _show_check(options: argparse.Namespace, graph: Graph, findings: list[Findin
             "on_chip_bytes_there": ON_CHIP_BYTES,
         }
         print(json.dumps(shown, indent=2))
-        return 1 if bad else 0
+        return int(bad > 0)
     for (name, version), count in taken.items():
         print(f"ok     {count} x {name} version {version}")
     for finding in findings:
@@ -111,19 +100,15 @@ def _show_check(options: argparse.Namespace, graph: Graph, findings: list[Findin
         f"parameters, on the chip up to {most / 1024:.0f} of at most {ON_CHIP_BYTES / 1024:,.0f} KiB by the logs of "
         "other models"
     )
-    return 1 if bad else 0
+    return int(bad > 0)
 
 
 def _show_made(
-    options: argparse.Namespace,
-    model: files.ModelFile,
-    made: compiler.Compilation,
-    place: Path,
-    findings: list[Finding],
+    as_json: bool, model: files.ModelFile, made: compiler.Compilation, place: Path, findings: list[Finding]
 ) -> None:
     log, sha256 = made.log, hashlib.sha256(made.content).hexdigest()
     streamed = max(log.streamed_bytes or 0, made.program.streamed_bytes if made.program else 0)
-    if options.json:
+    if as_json:
         shown = {
             "file": str(place),
             "bytes": len(made.content),
@@ -151,13 +136,12 @@ def _show_made(
         "left there": f"{log.on_chip_left_bytes:,} B" if log.on_chip_left_bytes is not None else None,
         "streamed": f"{streamed:,} B at each call" if log.streamed_bytes is not None or made.program else None,
         "runtime": f"{made.min_runtime} or newer" if made.min_runtime else None,
+        "card": f"{place.parent / 'card.json'} names it now; the fingerprint is the same"
+        if model.card
+        else "none, so it is for other programs: motionsig runs model folders",
     }
     for name, value in lines.items():
         print(f"{name:<11} {'not stated' if value is None else value}")
-    if model.card:
-        print(f"{'card':<11} {place.parent / 'card.json'} names it now; the fingerprint is the same")
-    else:
-        print(f"{'card':<11} none, so it is for other programs: motionsig runs model folders")
     if made.program is None:
         print("note        the Edge TPU's operator could not be read: which runtime it needs is not known")
     if streamed:

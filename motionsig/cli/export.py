@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.blocks import SignatureBatch
+from motionsig.cli.option import option
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError, MissingExtraError
 from motionsig.hints import install_hint
@@ -23,13 +24,12 @@ Rows = Iterator[tuple[str, int, NDArray[np.int64], SignatureBatch]]
 
 
 def add_to(commands: Any) -> None:
-    """Declare the command and its options."""
     parser = commands.add_parser("export", help="signatures as CSV, npz or Parquet", description=__doc__)
     parser.add_argument("source", metavar="URL", help="store:PATH or file:PATH")
     parser.add_argument("out", type=Path, metavar="OUT", help="a file ending in .csv, .npz or .parquet")
-    parser.add_argument("--device", metavar="NAME", help="only what this device published")
-    parser.add_argument("--fingerprint", metavar="HEX", help="only what this encoder made; needed if there are several")
-    parser.add_argument("--stream-id", type=int, metavar="N", help="only this stream: one log, as replay shows it")
+    option(parser, "--device NAME", "only what this device published")
+    option(parser, "--fingerprint HEX", "only what this encoder made; needed if there are several")
+    option(parser, "--stream-id N", "only this stream: one log, as replay shows it", type=int)
     parser.add_argument("--epoch", type=int, help=argparse.SUPPRESS)  # its name until version 0.2
     parser.set_defaults(command=_export)
 
@@ -75,15 +75,11 @@ def _write_csv(rows: Rows, out: Path) -> int:
         table = csv.writer(file)
         for device, stream_id, seq, batch in rows:
             if not total:
-                codes = [f"code_{i}" for i in range(batch.codes.shape[1])]
-                table.writerow(
-                    ["device", "stream_id", "seq", "start_ns", "start_utc", "quality", "fingerprint", *codes]
-                )
+                names = ["device", "stream_id", "seq", "start_ns", "start_utc", "quality", "fingerprint"]
+                table.writerow(names + [f"code_{i}" for i in range(batch.codes.shape[1])])
             fingerprint = batch.spec.fingerprint.hex()
-            fields = zip(
-                seq.tolist(), batch.start_ns.tolist(), batch.quality.tolist(), batch.codes.tolist(), strict=True
-            )
-            for number, start_ns, quality, values in fields:
+            columns = (column.tolist() for column in (seq, batch.start_ns, batch.quality, batch.codes))
+            for number, start_ns, quality, values in zip(*columns, strict=True):
                 table.writerow([device, stream_id, number, start_ns, iso_time(start_ns), quality, fingerprint, *values])
             total += len(seq)
     return total
@@ -91,24 +87,23 @@ def _write_csv(rows: Rows, out: Path) -> int:
 
 def _write_npz(rows: Rows, out: Path) -> int:
     """One array per field, all of the same length; and what reads the codes: scale, zero_point, motion_dim."""
-    parts = list(rows)
-    first = parts[0][3]
-    groups = first.spec.quantization.groups
-    counts = [len(seq) for _, _, seq, _ in parts]
+    devices, stream_ids, seqs, batches = zip(*rows, strict=True)
+    spec, counts = batches[0].spec, [len(seq) for seq in seqs]
+    groups = spec.quantization.groups
     with open(out, "wb") as file:
         np.savez_compressed(
             file,
-            device=np.repeat([device for device, *_ in parts], counts),
-            stream_id=np.repeat(np.array([stream_id for _, stream_id, *_ in parts], np.int64), counts),
-            seq=np.concatenate([seq for _, _, seq, _ in parts]),
-            start_ns=np.concatenate([batch.start_ns for *_, batch in parts]),
-            quality=np.concatenate([batch.quality for *_, batch in parts]),
-            codes=np.concatenate([batch.codes for *_, batch in parts]),
+            device=np.repeat(devices, counts),
+            stream_id=np.repeat(np.array(stream_ids, np.int64), counts),
+            seq=np.concatenate(seqs),
+            start_ns=np.concatenate([batch.start_ns for batch in batches]),
+            quality=np.concatenate([batch.quality for batch in batches]),
+            codes=np.concatenate([batch.codes for batch in batches]),
             scale=np.repeat([group.scale for group in groups], [group.size for group in groups]),
             zero_point=np.repeat([group.zero_point for group in groups], [group.size for group in groups]),
-            motion_dim=first.spec.motion_dim,
-            length_ns=first.spec.length_ns,
-            fingerprint=first.spec.fingerprint.hex(),
+            motion_dim=spec.motion_dim,
+            length_ns=spec.length_ns,
+            fingerprint=spec.fingerprint.hex(),
         )
     return sum(counts)
 

@@ -17,7 +17,9 @@ from motionsig.model_card import ModelCard
 _COLUMNS = 4096
 """Points along the time axis. A long log is kept as the extremes of so many intervals, so its memory is bounded."""
 
-_COLOURS = ("#c44e52", "#55a868", "#4c72b0")
+COLOURS = ("#c44e52", "#55a868", "#4c72b0")
+_LABELS = ("acceleration, m/s²", "angular rate, rad/s")
+_CODES = {"cmap": "RdBu_r", "vmin": -128, "vmax": 128, "rasterized": True}
 
 
 def empty_figure(path: Path) -> Any:
@@ -80,15 +82,11 @@ class Picture:
         self._low = np.concatenate([self._low, parts.min(axis=1)])
         self._high = np.concatenate([self._high, parts.max(axis=1)])
         while len(self._time_ns) > 2 * _COLUMNS:
-            self._halve()
-
-    def _halve(self) -> None:
-        pairs = len(self._time_ns) // 2 * 2
-        shape = (-1, 2, len(CHANNELS))
-        self._time_ns = self._time_ns[:pairs:2]
-        self._low = self._low[:pairs].reshape(shape).min(axis=1)
-        self._high = self._high[:pairs].reshape(shape).max(axis=1)
-        self._stride *= 2
+            pairs, shape = len(self._time_ns) // 2 * 2, (-1, 2, len(CHANNELS))
+            self._time_ns = self._time_ns[:pairs:2]
+            self._low = self._low[:pairs].reshape(shape).min(axis=1)
+            self._high = self._high[:pairs].reshape(shape).max(axis=1)
+            self._stride *= 2
 
     def add_signatures(self, signatures: SignatureBatch) -> None:
         """Take signatures as the encoder makes them."""
@@ -109,18 +107,14 @@ class Picture:
         if len(seconds) and seconds[-1] > 6 * 3600:
             unit, per_unit = "h", 3600.0
         axes = self._figure.subplots(3, 1, sharex=True, height_ratios=(1, 1, 1.3))
-        for axis, columns, label in (
-            (axes[0], slice(0, 3), "acceleration, m/s²"),
-            (axes[1], slice(3, 6), "angular rate, rad/s"),
-        ):
-            x = seconds / per_unit
-            for channel, colour in zip(range(6)[columns], _COLOURS, strict=True):
-                low, high = self._low[:, channel], self._high[:, channel]
-                name = CHANNELS[channel]
+        x = seconds / per_unit
+        for axis, channels, label in zip(axes, (range(3), range(3, 6)), _LABELS, strict=False):
+            for channel, colour in zip(channels, COLOURS, strict=True):
+                low, look = self._low[:, channel], {"color": colour, "linewidth": 0.7, "label": CHANNELS[channel]}
                 if self._stride > 1:
-                    axis.fill_between(x, low, high, color=colour, linewidth=0.7, label=name)
+                    axis.fill_between(x, low, self._high[:, channel], **look)
                 else:
-                    axis.plot(x, low, color=colour, linewidth=0.7, label=name)
+                    axis.plot(x, low, **look)
             axis.set_ylabel(label)
             # Above the axes: the curves leave no corner free.
             axis.legend(loc="lower right", bbox_to_anchor=(1.0, 0.97), ncols=3, frameon=False, fontsize="small")
@@ -145,15 +139,7 @@ class Picture:
             breaks = np.flatnonzero(np.abs(np.diff(middle) - step) > step / 2)
             for first, last in zip((0, *(breaks + 1)), (*(breaks + 1), len(middle)), strict=True):
                 edges = np.append(middle[first:last] - step / 2, middle[last - 1] + step / 2) / per_unit
-                mesh = axis.pcolormesh(
-                    edges,
-                    np.arange(dim + 1),
-                    self._codes[first:last].T,
-                    cmap="RdBu_r",
-                    vmin=-128,
-                    vmax=128,
-                    rasterized=True,
-                )
+                mesh = axis.pcolormesh(edges, np.arange(dim + 1), self._codes[first:last].T, **_CODES)
             self._figure.colorbar(mesh, ax=axis, label="code", pad=0.01, fraction=0.03)
         axis.axhline(motion, color="black", linewidth=0.8)
         axis.set_yticks([motion / 2, (motion + dim) / 2], ["motion", "posture"], rotation=90, va="center")

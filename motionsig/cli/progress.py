@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from types import SimpleNamespace
 from typing import Protocol
 
 
@@ -12,18 +13,12 @@ class Progress(Protocol):
     def update(self, n: int) -> object: ...
 
 
-class _Unseen:
-    def update(self, n: int) -> object:
-        return None
-
-
 def progress(name: str, total: int | None, unit: str) -> AbstractContextManager[Progress]:
     """Return a bar, drawn only where standard error is a terminal and tqdm is installed."""
     try:
         from tqdm import tqdm
     except ImportError:
-        return nullcontext(_Unseen())
-    bar: AbstractContextManager[Progress] = tqdm(
-        desc=name, total=total, unit=unit, unit_scale=True, disable=None, leave=False
-    )
+        return nullcontext(SimpleNamespace(update=lambda n: None))
+    how = {"desc": name, "total": total, "unit": unit, "unit_scale": True, "disable": None, "leave": False}
+    bar: AbstractContextManager[Progress] = tqdm(**how)
     return bar

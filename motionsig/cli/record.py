@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from motionsig.blocks import SampleBlock
+from motionsig.cli.option import option
 from motionsig.cli.sensor_options import add_sensor_options, open_chosen
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError
@@ -26,13 +27,12 @@ _SILENT_S = 2.0
 
 
 def add_to(commands: Any) -> None:
-    """Declare the command and its options."""
     parser = commands.add_parser("record", help="a live sensor into a log", description=__doc__)
     add_sensor_options(parser)
-    parser.add_argument("--mount", metavar="MATRIX", help='how it is mounted: "0, 1, 0; -1, 0, 0; 0, 0, 1"')
-    parser.add_argument("--calibration", choices=["none"], help="leave out what `motionsig calibrate` stored")
-    parser.add_argument("--seconds", type=float, metavar="S", help="end after S seconds; by default when interrupted")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the log, which must not exist yet")
+    option(parser, "--mount MATRIX", 'how it is mounted: "0, 1, 0; -1, 0, 0; 0, 0, 1"')
+    option(parser, "--calibration {none}", "leave out what `motionsig calibrate` stored", choices=["none"])
+    option(parser, "--seconds S", "end after S seconds; by default when interrupted", type=float)
+    option(parser, "--out FILE", "the log, which must not exist yet", type=Path, required=True)
     parser.set_defaults(command=_record)
 
 
@@ -77,28 +77,24 @@ def _record(options: argparse.Namespace) -> int:
 def _copy(sensor: SensorReader | IioSource, log: Recorder, seconds: float | None) -> float:
     """Record until it is time to end; return for how many seconds nothing had come then."""
     began = shown = heard = time.monotonic()
-    first_ns = None
+    first_ns: int | None = None
     # Without --seconds, an interrupt is the normal end.
     with suppress(KeyboardInterrupt):
         for block in sensor:
             log.write(block)
             now = time.monotonic()
+            # A sensor that is away is not waited for much longer.
+            recorded_s = now - began - _GRACE_S
             if len(block):
                 heard = now
                 first_ns = int(block.time_ns[0]) if first_ns is None else first_ns
+                recorded_s = (int(block.time_ns[-1]) - first_ns) / NS_PER_S
             if _on_terminal() and now - shown >= _SHOW_S:
                 shown = now
                 print(f"\r{now - began:7.1f} s  {_status(sensor, block)}", end="\x1b[K", flush=True, file=sys.stderr)
-            if seconds is not None and _is_done(block, first_ns, seconds, now - began):
+            if seconds is not None and recorded_s >= seconds:
                 break
     return time.monotonic() - heard
-
-
-def _is_done(block: SampleBlock, first_ns: int | None, seconds: float, passed_s: float) -> bool:
-    """Tell whether so many seconds of samples are there; a sensor that is away is not waited for much longer."""
-    if len(block) and first_ns is not None:
-        return (int(block.time_ns[-1]) - first_ns) / NS_PER_S >= seconds
-    return passed_s >= seconds + _GRACE_S
 
 
 def _on_terminal() -> bool:
@@ -109,12 +105,9 @@ def _on_terminal() -> bool:
 def _status(sensor: SensorReader | IioSource, block: SampleBlock) -> str:
     if not len(block):
         return "no samples: the sensor does not answer; trying again"
-    gravity = float(np.linalg.norm(block.data[:, :3], axis=1).mean())
-    counts = sensor.counts
-    return (
-        f"{counts.samples:,} samples  {_rates(sensor)}  {counts.gaps} gaps  {counts.lost:,} lost  "
-        f"|acc| {gravity:.2f} m/s²"
-    )
+    gravity, counts = float(np.linalg.norm(block.data[:, :3], axis=1).mean()), sensor.counts
+    losses = f"{counts.gaps} gaps  {counts.lost:,} lost"
+    return f"{counts.samples:,} samples  {_rates(sensor)}  {losses}  |acc| {gravity:.2f} m/s²"
 
 
 def _rates(sensor: SensorReader | IioSource) -> str:

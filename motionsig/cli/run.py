@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from motionsig.cli.option import option
 from motionsig.config import DEFAULT_PATH, check_config, load_config
 from motionsig.errors import MotionsigError
 
@@ -21,17 +22,11 @@ _PACE_S = 30.0
 
 
 def add_to(commands: Any) -> None:
-    """Declare the command and its options."""
     parser = commands.add_parser("run", help="the daemon: sensor to sink, until stopped", description=__doc__)
-    parser.add_argument(
-        "--config",
-        type=Path,
-        default=DEFAULT_PATH,
-        metavar="FILE",
-        help=f"{DEFAULT_PATH} by default; conf.d/*.toml beside it are read after it",
-    )
-    parser.add_argument("--name", metavar="NAME", help="one of several sensors: NAME.toml beside FILE is read last")
-    parser.add_argument("--check", action="store_true", help="only print what the configuration sets, or what is wrong")
+    where = f"{DEFAULT_PATH} by default; conf.d/*.toml beside it are read after it"
+    option(parser, "--config FILE", where, type=Path, default=DEFAULT_PATH)
+    option(parser, "--name NAME", "one of several sensors: NAME.toml beside FILE is read last")
+    option(parser, "--check", "only print what the configuration sets, or what is wrong")
     parser.set_defaults(command=_run)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from motionsig.cli.option import option
 from motionsig.conventions import CHANNELS
 from motionsig.errors import SensorError
 from motionsig.sensors import CHIPS, Found, list_iio, scan
@@ -19,12 +20,11 @@ from motionsig.sensors.self_test import self_test
 
 
 def add_to(commands: Any) -> None:
-    """Declare the command and its options."""
     parser = commands.add_parser("sensors", help="which motion sensors are here", description=__doc__)
-    parser.add_argument("--bus", type=int, metavar="N", help="/dev/i2c-N alone")
-    parser.add_argument("--self-test", action="store_true", help="let each chip test itself; it must lie still")
-    parser.add_argument("--chips", action="store_true", help="the chips motionsig reads itself, here or not")
-    parser.add_argument("--json", action="store_true", help="the same as JSON")
+    option(parser, "--bus N", "/dev/i2c-N alone", type=int)
+    option(parser, "--self-test", "let each chip test itself; it must lie still")
+    option(parser, "--chips", "the chips motionsig reads itself, here or not")
+    option(parser, "--json", "the same as JSON")
     parser.set_defaults(command=_sensors)
 
 
@@ -81,9 +81,7 @@ def _test(bus: Bus, found: Iterable[dict[str, Any]]) -> bool:
     """Test what was found and enter the results; return whether any failed."""
     failed = False
     for it in found:
-        for chip in it["chips"][:1]:
-            if not chip["self_test"]:
-                continue
+        for chip in [chip for chip in it["chips"][:1] if chip["self_test"]]:
             try:
                 results = self_test(bus, CHIPS[chip["name"]], int(it["address"], 0), clock=SystemClock())
             except SensorError as error:
@@ -129,19 +127,14 @@ def _bus_lines(buses: list[dict[str, Any]]) -> list[str]:
             elif not it["chips"]:
                 lines.append(f"  {it['address']}  something motionsig does not know")
             else:
-                lines += [f"  {it['address']}  {_line(it['chips'][0])}"]
-                lines += [f"        or {chip['name']}, which says the same of itself" for chip in it["chips"][1:]]
-                lines += [
-                    f'        open_sensor("{it["chips"][0]["name"]}", bus={bus["bus"][9:]}, address={it["address"]})'
-                ]
-            lines += _test_lines(it)
+                first, *others = it["chips"]
+                lines.append(f"  {it['address']}  {_line(first)}")
+                lines += [f"        or {chip['name']}, which says the same of itself" for chip in others]
+                lines.append(f'        open_sensor("{first["name"]}", bus={bus["bus"][9:]}, address={it["address"]})')
+            if "self_test_error" in it:
+                lines.append(f"        self-test: {it['self_test_error']}")
+            lines += [f"        self-test {test['channel']}: {_result(test)}" for test in it.get("self_test", ())]
     return lines
-
-
-def _test_lines(found: dict[str, Any]) -> list[str]:
-    if "self_test_error" in found:
-        return [f"        self-test: {found['self_test_error']}"]
-    return [f"        self-test {it['channel']}: {_result(it)}" for it in found.get("self_test", ())]
 
 
 def _result(result: dict[str, Any]) -> str:
@@ -155,11 +148,8 @@ def _result(result: dict[str, Any]) -> str:
 def _iio_lines(kernel: Iterable[dict[str, Any]]) -> list[str]:
     lines = []
     for it in kernel:
-        can = [
-            f"{_span(it[key])} {unit}"
-            for key, unit in (("rates_hz", "Hz"), ("accel_ranges_g", "g"), ("gyro_ranges_dps", "deg/s"))
-            if it[key]
-        ]
+        units = {"rates_hz": "Hz", "accel_ranges_g": "g", "gyro_ranges_dps": "deg/s"}
+        can = [f"{_span(it[key])} {unit}" for key, unit in units.items() if it[key]]
         if len(it["channels"]) < len(CHANNELS):
             can.append("no gyroscope")
         can.append("buffer" if it["buffer"] else "no buffer: polled through sysfs")

@@ -7,6 +7,7 @@ import json
 import os
 from typing import Any
 
+from motionsig.cli.option import option
 from motionsig.daemon.status_socket import NotRunningError, ask
 from motionsig.errors import ConfigError
 
@@ -15,12 +16,10 @@ STARTING_S = 15.0
 
 
 def add_to(commands: Any) -> None:
-    """Declare the command and its options."""
-    parser = commands.add_parser(
-        "status", help="what the running daemon does, and whether all is well", description=__doc__
-    )
-    parser.add_argument("--name", metavar="NAME", help="of motionsig@NAME")
-    parser.add_argument("--json", action="store_true", help="the same as one JSON object")
+    about = "what the running daemon does, and whether all is well"
+    parser = commands.add_parser("status", help=about, description=__doc__)
+    option(parser, "--name NAME", "of motionsig@NAME")
+    option(parser, "--json", "the same as one JSON object")
     parser.set_defaults(command=_status)
 
 
@@ -61,22 +60,25 @@ def _word(status: dict[str, Any]) -> str:
 def _lines(status: dict[str, Any]) -> list[str]:
     sensor, model, sink, error = (status[key] for key in ("sensor", "model", "sink", "last_error"))
     trial = f", on trial for {model['trial_windows_left']} windows more" if model["trial_windows_left"] else ""
+    quality = "how many come without a loss is not known yet"
+    if status["signal_quality"] is not None:
+        quality = f"{status['signal_quality']:.0%} windows without a loss, of the last 5 minutes"
+    before = sink["delivered"] - sink["accepted"]
+    earlier = f" ({before:,} of them from before)" if before > 0 else ""
     lines = [
         f"{_word(status):<12} {status['name']}, since {status['since']} ({_span(status['uptime_s'])}), "
         f"motionsig {status['version']}",
         f"sensor       {_sensor(sensor)}",
         f"model        {model['name']} {model['fingerprint']} in {model['folder']}{trial}",
         f"device       {status['device']}",
-        f"windows      {status['windows']:,}, {status['windows_lost']:,} lost; {_quality(status['signal_quality'])}",
-        f"signatures   {sink['accepted']:,} since the start, to {sink['url']}: {_delivered(sink)}, "
-        f"{sink['pending']:,} waiting, {sink['dropped']:,} dropped",
+        f"windows      {status['windows']:,}, {status['windows_lost']:,} lost; {quality}",
+        f"signatures   {sink['accepted']:,} since the start, to {sink['url']}: {sink['delivered']:,} delivered"
+        f"{earlier}, {sink['pending']:,} waiting, {sink['dropped']:,} dropped",
         f"sent         {sink['bytes_today']:,} B today, {sink['payload_bytes']:,} B since the start",
     ]
     if sink["outage_fits_s"] is not None:
-        lines.append(
-            f"spool        {sink['spool_bytes']:,} of {sink['spool_limit_bytes']:,} B; an outage of "
-            f"{_span(sink['outage_fits_s'])} fits"
-        )
+        used = f"{sink['spool_bytes']:,} of {sink['spool_limit_bytes']:,} B"
+        lines.append(f"spool        {used}; an outage of {_span(sink['outage_fits_s'])} fits")
     if not sink["well"]:
         lines.append(f"sink         {sink['last_error']}")
     if status["clock_steps"]:
@@ -97,17 +99,6 @@ def _sensor(sensor: dict[str, Any]) -> str:
         f"{sensor['samples']:,} samples, {sensor['gaps']:,} gaps with {sensor['lost']:,} lost, "
         f"{sensor['recoveries']:,} recoveries"
     )
-
-
-def _quality(quality: float | None) -> str:
-    if quality is None:
-        return "how many come without a loss is not known yet"
-    return f"{quality:.0%} windows without a loss, of the last 5 minutes"
-
-
-def _delivered(sink: dict[str, Any]) -> str:
-    before = sink["delivered"] - sink["accepted"]
-    return f"{sink['delivered']:,} delivered" + (f" ({before:,} of them from before)" if before > 0 else "")
 
 
 def _span(seconds: float) -> str:

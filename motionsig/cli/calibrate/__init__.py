@@ -13,6 +13,7 @@ from motionsig.blocks import SampleBlock, Source
 from motionsig.cli.calibrate.picture import draw
 from motionsig.cli.calibrate.prompts import gather, plan
 from motionsig.cli.calibrate.result import fit
+from motionsig.cli.option import option
 from motionsig.cli.picture import empty_figure
 from motionsig.cli.progress import Progress, progress
 from motionsig.cli.sensor_options import add_sensor_options, open_chosen
@@ -26,7 +27,6 @@ from motionsig.sensors.calibration.storage import load_calibration, save_calibra
 
 
 def add_to(commands: Any) -> None:
-    """Declare the command and its options."""
     parser = commands.add_parser(
         "calibrate",
         help="a sensor's bias, scale and mounting, from a few poses at rest",
@@ -34,28 +34,18 @@ def add_to(commands: Any) -> None:
         "prove the result. Each pose is found by itself once it has been still for two seconds.",
     )
     add_sensor_options(parser)
-    parser.add_argument(
-        "--log",
-        nargs="+",
-        metavar="LOG",
-        help="in place of a sensor: recordings that hold the poses, made with --calibration none",
-    )
-    parser.add_argument("--device", metavar="ID", help="with --log: the sensor to store it for, else it is only shown")
-    what = parser.add_mutually_exclusive_group()
-    for name, text in (
-        ("gyro", "only the gyroscope's bias, from one pose"),
-        ("accel", "only the accelerometer"),
-        ("mount", "how the sensor lies in the device (x forward, y left, z up), from two poses"),
-    ):
-        what.add_argument(f"--{name}", dest="what", action="store_const", const=name, help=text)
-    parser.add_argument("--skew", action="store_true", help="ask for six leaning poses, which also show the axes' skew")
-    parser.add_argument(
-        "--gravity", type=float, default=STANDARD_GRAVITY, metavar="G", help="here, in m/s²; %(default)s by default"
-    )
-    parser.add_argument(
-        "--timeout", type=float, default=300.0, metavar="S", help="give up after S seconds without a new pose"
-    )
-    parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the poses before and after")
+    logs = "in place of a sensor: recordings that hold the poses, made with --calibration none"
+    option(parser, "--log LOG", logs, nargs="+")
+    option(parser, "--device ID", "with --log: the sensor to store it for, else it is only shown")
+    what = parser.add_mutually_exclusive_group().add_argument
+    what("--gyro", dest="what", action="store_const", const="gyro", help="only the gyroscope's bias, from one pose")
+    what("--accel", dest="what", action="store_const", const="accel", help="only the accelerometer")
+    mount = "how the sensor lies in the device (x forward, y left, z up), from two poses"
+    what("--mount", dest="what", action="store_const", const="mount", help=mount)
+    option(parser, "--skew", "ask for six leaning poses, which also show the axes' skew")
+    option(parser, "--gravity G", "here, in m/s²; %(default)s by default", type=float, default=STANDARD_GRAVITY)
+    option(parser, "--timeout S", "give up after S seconds without a new pose", type=float, default=300.0)
+    option(parser, "--plot PNG", "draw the poses before and after", type=Path)
     parser.set_defaults(command=_calibrate, what="all")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.cli.calibrate.result import Result
+from motionsig.cli.picture import COLOURS
 from motionsig.conventions import CHANNELS
 from motionsig.sensors.calibration.fit import GOOD_RESIDUAL, AccelFit
 from motionsig.sensors.calibration.model import Floats
@@ -17,7 +18,6 @@ from motionsig.sensors.calibration.poses import face_of
 from motionsig.sensors.calibration.rest import REST_S
 
 _MOST_DRAWN = 24
-_AXES = ("#c44e52", "#55a868", "#4c72b0")
 _BEFORE, _AFTER = "#dd8452", "#4c72b0"
 
 
@@ -32,10 +32,14 @@ class _Drawn:
     gravity: float
 
 
+def _dots(axis: Any, x: Floats, y: NDArray[Any], label: str, colour: str, strength: float = 1.0) -> None:
+    axis.plot(x, y, ".", markersize=2.5, color=colour, alpha=strength)
+    axis.plot([], [], "o", markersize=5, color=colour, alpha=strength, label=label)
+
+
 def _draw_lengths(axis: Any, drawn: _Drawn) -> None:
     for data, colour, label in ((drawn.before, _BEFORE, "before"), (drawn.after, _AFTER, "after")):
-        axis.plot(drawn.x, np.linalg.norm(data[:, :3], axis=1), ".", markersize=2.5, color=colour)
-        axis.plot([], [], "o", markersize=5, color=colour, label=label)
+        _dots(axis, drawn.x, np.linalg.norm(data[:, :3], axis=1), label, colour)
     axis.axhline(drawn.gravity, color="black", linewidth=0.8, label=f"gravity, {drawn.gravity:.6g}")
     axis.set_ylabel("|acc|, m/s²")
 
@@ -43,8 +47,7 @@ def _draw_lengths(axis: Any, drawn: _Drawn) -> None:
 def _draw_errors(axis: Any, drawn: _Drawn) -> None:
     assert drawn.accel is not None
     leaning = drawn.accel.leaning[:_MOST_DRAWN]
-    errors = drawn.accel.error_after[:_MOST_DRAWN]
-    middle = np.arange(len(errors)) + 0.5
+    errors, middle = drawn.accel.error_after[:_MOST_DRAWN], np.arange(len(leaning)) + 0.5
     axis.axhspan(-GOOD_RESIDUAL, GOOD_RESIDUAL, color="0.94", label=f"good: within {GOOD_RESIDUAL:g}", zorder=-1)
     axis.plot(middle[~leaning], errors[~leaning], "o", color=_AFTER, markerfacecolor="none", label="fitted")
     axis.plot(middle[leaning], errors[leaning], "o", color=_AFTER, label="leaning, predicted\nby the others")
@@ -55,32 +58,26 @@ def _draw_errors(axis: Any, drawn: _Drawn) -> None:
 
 def _draw_rates(axis: Any, drawn: _Drawn) -> None:
     for data, strength, when in ((drawn.before, 0.4, "before"), (drawn.after, 1.0, "after")):
-        for channel in (3, 4, 5):
-            # One line for all would join the poses.
-            axis.plot(
-                drawn.x, np.degrees(data[:, channel]), ".", markersize=2.5, color=_AXES[channel - 3], alpha=strength
-            )
-            label = f"{CHANNELS[channel]} {when}"
-            axis.plot([], [], "o", markersize=5, color=_AXES[channel - 3], alpha=strength, label=label)
+        for channel, colour in zip((3, 4, 5), COLOURS, strict=True):
+            rate = np.degrees(data[:, channel])
+            _dots(axis, drawn.x, rate, f"{CHANNELS[channel]} {when}", colour, strength)
     axis.axhline(0, color="black", linewidth=0.8)
     axis.set_ylabel("angular rate, deg/s")
 
 
 def _draw_sensor_axes(axis: Any, drawn: _Drawn) -> None:
-    _draw_components(axis, drawn.x, drawn.before, ("x", "y", "z"))
-    axis.set_ylabel("sensor's axes, m/s²")
+    _draw_components(axis, "sensor's", drawn.x, drawn.before, ("x", "y", "z"))
 
 
 def _draw_device_axes(axis: Any, drawn: _Drawn) -> None:
-    _draw_components(axis, drawn.x, drawn.after, ("x forward", "y left", "z up"))
-    axis.set_ylabel("device's axes, m/s²")
+    _draw_components(axis, "device's", drawn.x, drawn.after, ("x forward", "y left", "z up"))
 
 
-def _draw_components(axis: Any, x: Floats, data: NDArray[np.float32], names: Sequence[str]) -> None:
+def _draw_components(axis: Any, whose: str, x: Floats, data: NDArray[np.float32], names: Sequence[str]) -> None:
     for channel, name in enumerate(names):
-        axis.plot(x, data[:, channel], ".", markersize=2.5, color=_AXES[channel])
-        axis.plot([], [], "o", markersize=5, color=_AXES[channel], label=name)
+        _dots(axis, x, data[:, channel], name, COLOURS[channel])
     axis.axhline(0, color="black", linewidth=0.8)
+    axis.set_ylabel(f"{whose} axes, m/s²")
 
 
 _TITLES = {
@@ -118,7 +115,6 @@ def draw(figure: Any, result: Result, gravity: float, name: str) -> None:
     axes[-1].set_xticks(np.arange(len(names)) + 0.5, names)
     axes[-1].set_xlim(0, len(names))
     left_out = len(result.rests) - len(rests)
-    axes[-1].set_xlabel(
-        f"poses, at most {REST_S:g} s of each" + (f"; {left_out} more are not drawn" if left_out else "")
-    )
+    more = f"; {left_out} more are not drawn" if left_out else ""
+    axes[-1].set_xlabel(f"poses, at most {REST_S:g} s of each{more}")
     axes[0].set_title(f"{name}: {_TITLES[result.what]}", loc="left")

@@ -22,7 +22,6 @@ _SKEW_POSES, _SKEW_APART_DEG = 6, 40.0
 
 
 def plan(what: str, skew: bool) -> Plan:
-    """Return the plan for what is to be calibrated."""
     return {"gyro": _one_pose, "mount": _two_poses}.get(what, _all_faces_and_skew if skew else _all_faces)
 
 

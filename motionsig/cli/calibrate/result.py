@@ -9,13 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from motionsig.errors import InputError
-from motionsig.sensors.calibration.fit import (
-    GOOD_RESIDUAL,
-    AccelFit,
-    fit_accelerometer,
-    fit_gyro_bias,
-    fit_mount,
-)
+from motionsig.sensors.calibration.fit import GOOD_RESIDUAL, AccelFit, fit_accelerometer, fit_gyro_bias, fit_mount
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.calibration.poses import angle_deg
 from motionsig.sensors.calibration.rest import Rest
@@ -46,14 +40,8 @@ def fit(what: str, rests: Sequence[Rest], old: Calibration, *, gravity: float) -
     if what in ("accel", "all"):
         accel = fit_accelerometer(means[:, :3], gravity=gravity)
         failure = accel.failure
-        new = replace(
-            new,
-            accel_bias=accel.bias,
-            accel_matrix=accel.matrix,
-            residual_before=accel.residual_before,
-            residual_after=accel.residual_after,
-            poses=len(rests),
-        )
+        new = replace(new, accel_bias=accel.bias, accel_matrix=accel.matrix, poses=len(rests))
+        new = replace(new, residual_before=accel.residual_before, residual_after=accel.residual_after)
         lines += _accel_lines(accel)
     if what == "mount":
         if len(means) < 2:

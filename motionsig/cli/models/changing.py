@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from motionsig.encoders import installing
@@ -18,6 +17,8 @@ from motionsig.errors import EncoderError, MissingExtraError, ModelError
 from motionsig.files import replace_file
 from motionsig.model_card import CARD_NAME, MODEL_NAME
 
+_NEXT = "a running daemon takes it within seconds, and says so in `sudo motionsig status`"
+
 
 def install(options: argparse.Namespace) -> int:
     """Verify a model, try it, make it the current one; say each step."""
@@ -26,19 +27,20 @@ def install(options: argparse.Namespace) -> int:
     _say("model", f"{card.name}, version {card.version}, fingerprint {card.fingerprint.hex()}")
     _say("files", f"{', '.join(package.files)}: as {CARD_NAME} describes them")
     signed_by = None if options.unsigned else _signer(package, options.keys)
-    if signed_by:
-        _say("signature", f"by {signed_by}")
-    else:
-        _say("signature", "NOT CHECKED")
-        print(
-            f"motionsig: WARNING: UNSIGNED: anybody may have made this {card.name}, and says what it makes of motion",
-            file=sys.stderr,
-        )
-    for line in _compiled(package):
-        _say("compiled", line)
+    _say("signature", f"by {signed_by}" if signed_by else "NOT CHECKED")
+    if not signed_by:
+        warning = f"anybody may have made this {card.name}, and says what it makes of motion"
+        print(f"motionsig: WARNING: UNSIGNED: {warning}", file=sys.stderr)
+    if card.compiled:
+        twin = package.files[MODEL_NAME]
+        check_twin(twin, package.files[card.compiled.file], allow_cpu=True)
+        _say("compiled", f"{card.compiled.file}: of the same inputs and outputs as {MODEL_NAME}")
+        # A finding of lint is no reason to refuse: the compiler took the model, and where the two disagree it is right.
+        for finding in lint(read_graph(twin, MODEL_NAME)):
+            _say("compiled", str(finding))
     folder = installing.install(package, signed_by, _try, options.into)
     _say("installed", f"{folder}, and current")
-    _say("next", "a running daemon takes it within seconds, and says so in `sudo motionsig status`")
+    _say("next", _NEXT)
     _say("way back", f"sudo motionsig models rollback {card.name}")
     return 0
 
@@ -47,7 +49,7 @@ def rollback(options: argparse.Namespace) -> int:
     """Make the previous model the current one."""
     folder = installing.rollback(options.name)
     _say("current", str(folder) if folder else f"the shipped {options.name}")
-    _say("next", "a running daemon takes it within seconds, and says so in `sudo motionsig status`")
+    _say("next", _NEXT)
     return 0
 
 
@@ -67,26 +69,9 @@ def sign(options: argparse.Namespace) -> int:
 def _signer(package: installing.Package, keys: Path) -> Path:
     signature = package.files.get(SIGNATURE_NAME)
     if signature is None:
-        raise ModelError(
-            f"{package.card.path / SIGNATURE_NAME}: expected a signature among the files, got none; "
-            "--unsigned installs without"
-        )
+        place = package.card.path / SIGNATURE_NAME
+        raise ModelError(f"{place}: expected a signature among the files, got none; --unsigned installs without")
     return signer(package.files[CARD_NAME], signature, keys)
-
-
-def _compiled(package: installing.Package) -> Iterator[str]:
-    """Check the file compiled for the Edge TPU against its twin, if there is one; yield what is to be said of it.
-
-    A finding of lint is no reason to refuse: the compiler took the model, and where the two disagree it is right.
-    """
-    compiled = package.card.compiled
-    if not compiled:
-        return
-    twin = package.files[MODEL_NAME]
-    check_twin(twin, package.files[compiled.file], allow_cpu=True)
-    yield f"{compiled.file}: of the same inputs and outputs as {MODEL_NAME}"
-    for finding in lint(read_graph(twin, MODEL_NAME)):
-        yield str(finding)
 
 
 def _try(folder: Path) -> None:

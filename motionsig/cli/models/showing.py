@@ -11,20 +11,24 @@ from typing import Any
 
 from motionsig.conventions import NS_PER_S
 from motionsig.encoders import installed
-from motionsig.encoders.compiling.files import ModelFile, open_model
+from motionsig.encoders.compiling.files import open_model
 from motionsig.encoders.compiling.program import read_program
 from motionsig.encoders.installing import signed_by
 from motionsig.encoders.models import model_names, shipped_models
-from motionsig.encoders.tflite import Graph, Tensor, printable, read_graph
+from motionsig.encoders.tflite import Graph, printable, read_graph
 from motionsig.errors import ModelError
 from motionsig.model_card import MODEL_NAME, ModelCard, load_card
 
 
 def show_all(*, as_json: bool) -> int:
     """Print the card of each model, installed ones first; return 1 if one of them is damaged."""
-    folders = [folder for name in model_names() for folder in _folders(name)]
+    places = (
+        folder
+        for name in model_names()
+        for folder in (installed.current(name), shipped_models().get(name), installed.previous(name))
+    )
     cards, damaged = list[ModelCard](), list[ModelError]()
-    for folder in folders:
+    for folder in filter(None, places):
         try:
             card = load_card(folder)
             card.model_bytes()  # raises where the file is not the card's
@@ -41,15 +45,19 @@ def show_all(*, as_json: bool) -> int:
     return int(bool(damaged))
 
 
-def show(model: str, *, as_json: bool) -> int:
+def show(name: str, *, as_json: bool) -> int:
     """Print one model's whole card and network, or what is in a .tflite file."""
-    return _show(open_model(installed.current(model) or model), as_json=as_json)
-
-
-def _folders(name: str) -> list[Path]:
-    """Return where the models of one name are, the one in use first."""
-    folders = (installed.current(name), shipped_models().get(name), installed.previous(name))
-    return [folder for folder in folders if folder is not None]
+    model = open_model(installed.current(name) or name)
+    card = model.card
+    networks = [_network(model.path, model.content)]
+    if card and card.compiled:
+        networks.append(_network(card.path / card.compiled.file, card.compiled_bytes()))
+    if as_json:
+        print(json.dumps((_about(card) if card else {}) | {"networks": networks}, indent=2))
+        return 0
+    parts = [_network_lines(network) for network in networks]
+    _print([_lines(card), *parts, _rest(card.text)] if card else parts)
+    return 0
 
 
 def _about(card: ModelCard) -> dict[str, Any]:
@@ -59,31 +67,12 @@ def _about(card: ModelCard) -> dict[str, Any]:
 def _place(card: ModelCard) -> dict[str, Any]:
     """Return where a model stands among those of its name, and who signed it."""
     name = card.path.parent.name
-    if card.path == installed.current(name):
-        where = "current"
-    elif card.path == installed.previous(name):
-        where = "previous"
-    elif card.path == shipped_models().get(card.name):
+    for where, path in (("current", installed.current(name)), ("previous", installed.previous(name))):
+        if card.path == path:
+            return {"where": where, "in_use": where == "current", "signed_by": signed_by(path)}
+    if card.path == shipped_models().get(card.name):
         return {"where": "shipped", "in_use": installed.current(card.name) is None}
-    else:
-        return {}
-    return {"where": where, "in_use": where == "current", "signed_by": signed_by(card.path)}
-
-
-def _show(model: ModelFile, *, as_json: bool) -> int:
-    card = model.card
-    networks = [_network(model.path, model.content)]
-    if card and card.compiled:
-        networks.append(_network(card.path / card.compiled.file, card.compiled_bytes()))
-    if as_json:
-        about = _about(card) if card else {}
-        print(json.dumps(about | {"networks": networks}, indent=2))
-        return 0
-    parts = [_network_lines(network) for network in networks]
-    if card:
-        parts = [_lines(card), *parts, _rest(card.text)]
-    _print(parts)
-    return 0
+    return {}
 
 
 def _print(parts: list[list[str]]) -> None:
@@ -97,6 +86,7 @@ def _network(path: Path, content: bytes) -> dict[str, Any]:
     compiled = graph.edgetpu_operators
     program = read_program(compiled[0]) if len(compiled) == 1 else None
     counts = Counter((operator.name, operator.version) for operator in graph.operators)
+    trained = [it for it in graph.constants if len(it.scale) or it.kind.startswith(("float", "bfloat"))]
     return {
         "file": str(path),
         "bytes": len(content),
@@ -104,7 +94,8 @@ def _network(path: Path, content: bytes) -> dict[str, Any]:
         "subgraphs": len(graph.subgraphs),
         "inputs": _specs(graph, "inputs"),
         "outputs": _specs(graph, "outputs"),
-        "parameters": None if compiled else _parameters(graph),
+        # What was trained: constants that stand for values, not for shapes and axes.
+        "parameters": None if compiled else sum(math.prod(tensor.shape) for tensor in trained),
         "compiled": bool(compiled),
         "min_tflite": graph.min_runtime_version,
         "min_edgetpu_runtime": program.min_runtime if program else None,
@@ -115,53 +106,33 @@ def _network(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def _specs(graph: Graph, what: str) -> list[dict[str, Any]]:
-    return [_spec(subgraph.tensors[index]) for subgraph in graph.subgraphs[:1] for index in getattr(subgraph, what)]
-
-
-def _spec(tensor: Tensor) -> dict[str, Any]:
-    return {
-        "name": tensor.name,
-        "type": tensor.kind,
-        "shape": list(tensor.signature or tensor.shape),
-        "scale": tensor.scale.tolist(),
-        "zero_point": tensor.zero_point.tolist(),
-    }
-
-
-def _parameters(graph: Graph) -> int:
-    """Return how many numbers were trained: constants that stand for values, not for shapes and axes."""
-    return sum(
-        math.prod(tensor.shape)
-        for tensor in graph.constants
-        if len(tensor.scale) or tensor.kind.startswith(("float", "bfloat"))
-    )
+    return [
+        {
+            "name": tensor.name,
+            "type": tensor.kind,
+            "shape": list(tensor.signature or tensor.shape),
+            "scale": tensor.scale.tolist(),
+            "zero_point": tensor.zero_point.tolist(),
+        }
+        for subgraph in graph.subgraphs[:1]
+        for tensor in map(subgraph.tensors.__getitem__, getattr(subgraph, what))
+    ]
 
 
 def _network_lines(network: dict[str, Any]) -> list[str]:
     operators = [f"{part['count']} x {part['name']} v{part['version']}" for part in network["operators"]]
-    lines = [
-        f"network: {network['file']} ({network['bytes']:,} B)",
-        f"  operators    {', '.join(operators) or 'none'}",
-    ]
+    lines = [f"network: {network['file']} ({network['bytes']:,} B)", f"  operators    {', '.join(operators) or 'none'}"]
     for what in ("inputs", "outputs"):
         for spec in network[what]:
-            scales = (
-                f"scale {', '.join(map(str, spec['scale'][:4]))}, zero point "
-                f"{', '.join(map(str, spec['zero_point'][:4]))}"
-                if spec["scale"]
-                else "not quantised"
-            )
+            scale, zero = (", ".join(map(str, spec[name][:4])) for name in ("scale", "zero_point"))
+            scales = f"scale {scale}, zero point {zero}" if spec["scale"] else "not quantised"
             lines.append(f"  {what[:-1]:<11}  {spec['name']}: {spec['type']} {spec['shape']}, {scales}")
     if network["compiled"]:
-        runtime, streamed = network["min_edgetpu_runtime"], network["streamed_bytes"]
-        lines.append(
-            "  compiled     for the Edge TPU; runtime "
-            + ("not stated: its operator could not be read" if runtime is None else f"{runtime} or newer")
-        )
+        runtime, kept, streamed = (network[name] for name in ("min_edgetpu_runtime", "cached_bytes", "streamed_bytes"))
+        newer = "not stated: its operator could not be read" if runtime is None else f"{runtime} or newer"
+        lines.append(f"  compiled     for the Edge TPU; runtime {newer}")
         if streamed is not None:
-            lines.append(
-                f"  parameters   {network['cached_bytes']:,} B kept on the chip, {streamed:,} B sent at each call"
-            )
+            lines.append(f"  parameters   {kept:,} B kept on the chip, {streamed:,} B sent at each call")
     else:
         lines.append(f"  parameters   {network['parameters']:,} in this file")
         version = network["min_tflite"]
@@ -171,7 +142,10 @@ def _network_lines(network: dict[str, Any]) -> list[str]:
 
 def _lines(card: ModelCard) -> list[str]:
     size = (card.path / MODEL_NAME).stat().st_size
-    length_s = card.spec.length_ns / NS_PER_S
+    length_s, compiled = card.spec.length_ns / NS_PER_S, "not for the Edge TPU"
+    if it := card.compiled:
+        runtime = "not stated" if it.min_runtime is None else f"{it.min_runtime} or newer"
+        compiled = f"for the Edge TPU: {it.file}, by compiler {it.compiler}, runtime {runtime}"
     return [
         f"{card.name}  {card.text['summary']}",
         f"  version      {_version(card)}",
@@ -179,7 +153,7 @@ def _lines(card: ModelCard) -> list[str]:
         f"  window       {length_s:.2f} s ({card.length} samples at {card.rate_hz:g} Hz), every {card.hop} samples",
         f"  fingerprint  {card.fingerprint.hex()}",
         f"  file         {card.path} ({size:,} B, sha256 {card.sha256[:16]}... as the card says)",
-        f"  compiled     {_compiled(card)}",
+        f"  compiled     {compiled}",
         f"  licence      {card.text['licence']}",
     ]
 
@@ -190,14 +164,6 @@ def _version(card: ModelCard) -> str:
     if "signed_by" in place:
         parts.append(f"signed by {place['signed_by']}" if place["signed_by"] else "UNSIGNED")
     return ", ".join([*parts, *(["in use"] if place.get("in_use") else [])])
-
-
-def _compiled(card: ModelCard) -> str:
-    compiled = card.compiled
-    if compiled is None:
-        return "not for the Edge TPU"
-    runtime = "not stated" if compiled.min_runtime is None else f"{compiled.min_runtime} or newer"
-    return f"for the Edge TPU: {compiled.file}, by compiler {compiled.compiler}, runtime {runtime}"
 
 
 def _rest(text: dict[str, Any]) -> list[str]:
@@ -212,12 +178,10 @@ def _own(quality: Any) -> Any:
     """Return the model's own figures: of a table that holds its peers too, its rows alone."""
     if not isinstance(quality, dict):
         return quality
-    own = {}
-    for key, value in quality.items():
+    own = {key: value for key, value in quality.items() if key != "left_out"}
+    for key, value in own.items():
         if isinstance(value, dict) and "signature" in value:
             own[key] = {name: row for name, row in value.items() if name.startswith("signature")}
-        elif key != "left_out":
-            own[key] = value
     return own
 
 
