@@ -17,16 +17,16 @@ from typing import Any
 
 from motionsig.cli.doctor import buses, edgetpu, machine, service, software
 from motionsig.cli.doctor.findings import Finding, Mark
+from motionsig.cli.option import option
 from motionsig.sensors import scan
 from motionsig.sensors.bus import I2cBus
 from motionsig.state import state_path
 
 
 def add_to(commands: Any) -> None:
-    """Declare the command and its options."""
     parser = commands.add_parser("doctor", help="what this machine lacks, and what to do", description=__doc__)
-    parser.add_argument("--model", metavar="NAME", help="the model to try on an Edge TPU, or its folder")
-    parser.add_argument("--json", action="store_true", help="the findings as a JSON array")
+    option(parser, "--model NAME", "the model to try on an Edge TPU, or its folder")
+    option(parser, "--json", "the findings as a JSON array")
     parser.set_defaults(command=_doctor)
 
 
@@ -50,7 +50,6 @@ def examine(root: Path, model: str | None = None) -> Iterator[Finding]:
 
 
 def _scan(number: int) -> list[tuple[str, int]]:
-    """Return the chips that answer on /dev/i2c-NUMBER, and where."""
     with I2cBus(number) as bus:
         return [(chip.name, found.address) for found in scan(bus) for chip in found.chips[:1]]
 

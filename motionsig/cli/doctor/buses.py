@@ -9,16 +9,8 @@ import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from motionsig.cli.doctor.findings import (
-    Finding,
-    Mark,
-    children,
-    is_raspberry_pi,
-    is_there,
-    line_of,
-    link_name,
-    text_of,
-)
+from motionsig.cli.doctor import findings as tree
+from motionsig.cli.doctor.findings import Finding, Mark, is_there, line_of, note, ok, wrong
 from motionsig.errors import MotionsigError
 from motionsig.sensors import CHIPS
 from motionsig.sensors.bus import bus_clock_hz, bus_numbers
@@ -35,25 +27,29 @@ CLOCKS_HZ = (10_000, 5_000_000)
 """From SMBus's slowest clock to I2C's Ultra Fast-mode (NXP UM10204); any other value is damaged."""
 
 ADDRESSES = frozenset(address for chip in CHIPS.values() for address in chip.addresses)
-"""Addresses of the supported chips."""
 
 CONFIGS = ("boot/firmware/config.txt", "boot/config.txt")
 """Raspberry Pi OS from Bookworm on, and before."""
 
+_JOIN = "sudo usermod -aG {} $USER  # then log in again"
+_EACH = r"printf '%s\n'"
 LOAD_I2C_DEV = "sudo modprobe i2c-dev && echo i2c-dev | sudo tee /etc/modules-load.d/i2c-dev.conf"
-NEW_UDEV = "sudo udevadm control --reload && sudo udevadm trigger --action=add"
-I2C_RULE = (
-    """sudo groupadd -f i2c && echo 'SUBSYSTEM=="i2c-dev", GROUP="i2c", MODE="0660"' """
-    f"| sudo tee /etc/udev/rules.d/60-motionsig-i2c.rules && {NEW_UDEV} --subsystem-match=i2c-dev "
-    "&& sudo usermod -aG i2c $USER  # then log in again"
-)
+
+
+def udev_rule(name: str, group: str, subsystem: str, matches: Sequence[str] = ("",), more: str = "") -> str:
+    """Return the command that gives the devices of a subsystem to a group, by a udev rule for each of `matches`."""
+    rules = [f"""'SUBSYSTEM=="{subsystem}", {match}GROUP="{group}", MODE="0660"{more}'""" for match in matches]
+    return (
+        f"sudo groupadd -f {group} && {'echo' if len(rules) == 1 else _EACH} {' '.join(rules)} "
+        f"| sudo tee /etc/udev/rules.d/60-motionsig-{name}.rules && sudo udevadm control --reload "
+        f"&& sudo udevadm trigger --action=add --subsystem-match={subsystem} && {_JOIN.format(group)}"
+    )
+
+
+I2C_RULE = udev_rule("i2c", "i2c", "i2c-dev")
 # A buffer is set up by writing to sysfs, which a rule for the device node alone leaves to root.
-IIO_RULE = (
-    """sudo groupadd -f iio && echo 'SUBSYSTEM=="iio", ACTION!="remove", GROUP="iio", MODE="0660", """
-    """RUN+="/bin/chgrp -R iio /sys%p", RUN+="/bin/chmod -R g+rwX /sys%p"' """
-    f"| sudo tee /etc/udev/rules.d/60-motionsig-iio.rules && {NEW_UDEV} --subsystem-match=iio "
-    "&& sudo usermod -aG iio $USER  # then log in again"
-)
+_SYSFS = ', RUN+="/bin/chgrp -R iio /sys%p", RUN+="/bin/chmod -R g+rwX /sys%p"'
+IIO_RULE = udev_rule("iio", "iio", "iio", ['ACTION!="remove", '], _SYSFS)
 
 
 def read_write(path: Path) -> bool:
@@ -63,7 +59,8 @@ def read_write(path: Path) -> bool:
 
 def i2c(root: Path, allowed: Allowed = read_write, scan: Scan | None = None) -> list[Finding]:
     """Return the findings on each bus; `scan` asks a bus which sensors answer."""
-    screens = _screens(root)
+    # The adapters of screens' connectors (drivers/gpu/drm/drm_sysfs.c) have no sensors.
+    screens = {tree.link_name(connector / "ddc") for connector in tree.children(root / "sys/class/drm", "card*-*")}
     numbers = [number for number in bus_numbers(root=root) if f"i2c-{number}" not in screens]
     if not numbers:
         return [_no_bus(root, screens)]
@@ -80,26 +77,24 @@ def i2c(root: Path, allowed: Allowed = read_write, scan: Scan | None = None) -> 
 def drivers(root: Path) -> list[Finding]:
     """Return the kernel drivers that hold an address of a supported chip."""
     findings = []
-    for device in children(root / "sys/bus/i2c/devices", "*-*"):
-        place, driver = (re.fullmatch(r"[0-9]+-([0-9a-f]{4})", device.name), link_name(device / "driver"))
+    for device in tree.children(root / "sys/bus/i2c/devices", "*-*"):
+        place, driver = (re.fullmatch(r"[0-9]+-([0-9a-f]{4})", device.name), tree.link_name(device / "driver"))
         if place is None or not driver or int(place[1], 16) not in ADDRESSES:
             continue
         held = f"{line_of(device / 'name') or 'a chip'} at {device.name} is held by the kernel driver {driver}"
-        names = [line_of(sensor / "name") for sensor in children(device, "iio:device*")]
+        sensors = [line_of(sensor / "name") for sensor in tree.children(device, "iio:device*")]
         release = f"echo {device.name} | sudo tee {shlex.quote(f'/sys/bus/i2c/drivers/{driver}/unbind')}"
-        if any(names):
-            read = " or ".join(f"--sensor {shlex.quote(f'iio:{name}')}" for name in names if name)
-            advice = f"read it through the kernel, {read}, or release it until the next start: {release}"
-        else:
-            advice = f"give a sensor its other address, or release this one until the next start: {release}"
-        findings.append(Finding(Mark.NOTE, held, advice))
+        names = " or ".join(f"--sensor {shlex.quote(f'iio:{name}')}" for name in sensors if name)
+        way = f"read it through the kernel, {names}, or release it"
+        other = "give a sensor its other address, or release this one"
+        findings.append(note(held, f"{way if names else other} until the next start: {release}"))
     return findings
 
 
 def iio(root: Path, allowed: Allowed = read_write) -> list[Finding]:
     """Return the motion sensors that the kernel's own drivers offer."""
     findings = []
-    for device in children(root / "sys/bus/iio/devices", "iio:device*"):
+    for device in tree.children(root / "sys/bus/iio/devices", "iio:device*"):
         kinds = [
             kind
             for kind, channel in (("accelerometer", "accel"), ("gyroscope", "anglvel"))
@@ -110,24 +105,18 @@ def iio(root: Path, allowed: Allowed = read_write) -> list[Finding]:
     return findings
 
 
-def _screens(root: Path) -> set[str]:
-    """Return the adapters of screens' connectors (drivers/gpu/drm/drm_sysfs.c), which have no sensors."""
-    return {link_name(connector / "ddc") for connector in children(root / "sys/class/drm", "card*-*")}
-
-
 def _no_bus(root: Path, screens: set[str]) -> Finding:
     config = _config(root)
-    adapters = [path.name for path in children(root / "sys/class/i2c-adapter", "i2c-*") if path.name not in screens]
-    if adapters:
-        return Finding(Mark.WRONG, "there is an I2C bus, but no /dev/i2c-*: i2c-dev is not loaded", LOAD_I2C_DEV)
-    if not is_raspberry_pi(root):
-        return Finding(Mark.NOTE, "no I2C bus on this machine", "nothing, unless a sensor is to be read on this one")
-    if _asks_for_i2c(text_of(root / config[1:])):
-        return Finding(Mark.WRONG, f"I2C is on in {config}, but there is no bus", "sudo reboot")
+    if any(path.name not in screens for path in tree.children(root / "sys/class/i2c-adapter", "i2c-*")):
+        return wrong("there is an I2C bus, but no /dev/i2c-*: i2c-dev is not loaded", LOAD_I2C_DEV)
+    if not tree.is_raspberry_pi(root):
+        return note("no I2C bus on this machine", "nothing, unless a sensor is to be read on this one")
+    if _asks_for_i2c(tree.text_of(root / config[1:])):
+        return wrong(f"I2C is on in {config}, but there is no bus", "sudo reboot")
     if is_there(root / "usr/bin/raspi-config"):
-        return Finding(Mark.WRONG, f"I2C is off in {config}", "sudo raspi-config nonint do_i2c 0")
-    line = f"echo dtparam=i2c_arm=on | sudo tee -a {config} && {LOAD_I2C_DEV} && sudo reboot"
-    return Finding(Mark.WRONG, f"I2C is off in {config}", line)
+        return wrong(f"I2C is off in {config}", "sudo raspi-config nonint do_i2c 0")
+    turn_on = f"echo dtparam=i2c_arm=on | sudo tee -a {config} && {LOAD_I2C_DEV} && sudo reboot"
+    return wrong(f"I2C is off in {config}", turn_on)
 
 
 def _config(root: Path) -> str:
@@ -136,35 +125,29 @@ def _config(root: Path) -> str:
 
 def _asks_for_i2c(config: str) -> bool:
     """Return whether config.txt turns I2C on; its last setting counts (the firmware's overlays/README, i2c_arm)."""
-    settings = [
-        setting.strip().partition("=")
-        for line in re.findall(r"^\s*dtparam\s*=(.*)$", config, re.MULTILINE)
-        for setting in line.split(",")
-    ]
-    values = [value for name, _, value in settings if name in ("i2c_arm", "i2c")]
+    settings = ",".join(re.findall(r"^\s*dtparam\s*=(.*)$", config, re.MULTILINE)).split(",")
+    pairs = [setting.strip().partition("=") for setting in settings]
+    values = [value for name, _, value in pairs if name in ("i2c_arm", "i2c")]
     return bool(values) and values[-1] in ("", "on", "true", "yes", "1")
 
 
 def _access(root: Path, number: int, allowed: Allowed) -> Finding:
-    device = root / f"dev/i2c-{number}"
     name = line_of(root / f"sys/class/i2c-adapter/i2c-{number}/name") or "of unknown kind"
-    found = f"/dev/i2c-{number} ({name})"
+    found, device = f"/dev/i2c-{number} ({name})", root / f"dev/i2c-{number}"
     if allowed(device):
-        return Finding(Mark.OK, f"{found} can be read and written")
+        return ok(f"{found} can be read and written")
     try:
         state = device.stat()
     except OSError as error:
-        return Finding(Mark.WRONG, f"{found} cannot be looked at: {error.strerror}", LOAD_I2C_DEV)
+        return wrong(f"{found} cannot be looked at: {error.strerror}", LOAD_I2C_DEV)
     found += " may not be read and written by this user"
     if state.st_gid == 0 or state.st_mode & 0o060 != 0o060:
-        return Finding(Mark.WRONG, f"{found}, nor by a group: no udev rule gives it to one", I2C_RULE)
+        return wrong(f"{found}, nor by a group: no udev rule gives it to one", I2C_RULE)
     try:
         group = grp.getgrgid(state.st_gid).gr_name
     except KeyError:
         group = str(state.st_gid)
-    return Finding(
-        Mark.WRONG, f"{found}, only by group {group}", f"sudo usermod -aG {group} $USER  # then log in again"
-    )
+    return wrong(f"{found}, only by group {group}", _JOIN.format(group))
 
 
 def _answers(number: int, scan: Scan) -> Finding:
@@ -172,50 +155,40 @@ def _answers(number: int, scan: Scan) -> Finding:
     try:
         found = scan(number)
     except MotionsigError as error:
-        return Finding(Mark.WRONG, " ".join(str(error).split()), advice)
+        return wrong(" ".join(str(error).split()), advice)
     if not found:
-        return Finding(Mark.NOTE, f"no known sensor answers on /dev/i2c-{number}", advice)
+        return note(f"no known sensor answers on /dev/i2c-{number}", advice)
     chips = ", ".join(f"{chip} at 0x{address:02x}" for chip, address in found)
-    return Finding(Mark.OK, f"on /dev/i2c-{number}: {chips}")
+    return ok(f"on /dev/i2c-{number}: {chips}")
 
 
 def _clock(root: Path, number: int) -> Finding:
     hz = bus_clock_hz(number, root=root) or 0
     if not CLOCKS_HZ[0] <= hz <= CLOCKS_HZ[1]:
         where = f"/sys/class/i2c-adapter/i2c-{number}/of_node/clock-frequency"
-        return Finding(
-            Mark.NOTE, f"{where} says {hz} Hz, which no I2C bus has", "tell it: open_sensor(..., bus_clock_hz=)"
-        )
+        return note(f"{where} says {hz} Hz, which no I2C bus has", "tell it: open_sensor(..., bus_clock_hz=)")
     rate_hz = int(MOST_LOAD * hz / (9 * RECORD_BYTES) / 10) * 10
     found = f"I2C bus {number} runs at {hz / 1000:g} kHz: about {rate_hz} six-axis samples a second fit"
     if rate_hz >= 1000:
-        return Finding(Mark.OK, found)
+        return ok(found)
     # The firmware's i2c_arm is bus 1, on the first boards bus 0.
-    if is_raspberry_pi(root) and number in (0, 1):
-        line = f"echo dtparam=i2c_arm_baudrate=400000 | sudo tee -a {_config(root)} && sudo reboot"
-        return Finding(Mark.NOTE, found, f"for more: {line}")
-    return Finding(Mark.NOTE, found, "for more: clock-frequency = <400000> for this bus in the device tree")
+    on_pi = f"echo dtparam=i2c_arm_baudrate=400000 | sudo tee -a {_config(root)} && sudo reboot"
+    elsewhere = "clock-frequency = <400000> for this bus in the device tree"
+    return note(found, f"for more: {on_pi if tree.is_raspberry_pi(root) and number in (0, 1) else elsewhere}")
 
 
 def _iio(root: Path, device: Path, kinds: str, allowed: Allowed) -> Finding:
     found = f"{kinds} through IIO: {device.name} ({line_of(device / 'name') or 'unnamed'})"
     node = root / "dev" / device.name
     if not is_there(device / "scan_elements") or not is_there(node):
-        return Finding(
-            Mark.NOTE,
-            f"{found}, without a buffer: it can only be polled, slowly",
-            "wire the chip's interrupt and name it in the device tree, or release the chip and read it on I2C",
-        )
+        advice = "wire the chip's interrupt and name it in the device tree, or release the chip and read it on I2C"
+        return note(f"{found}, without a buffer: it can only be polled, slowly", advice)
     if not allowed(node):
-        return Finding(Mark.WRONG, f"{found}, but this user may not read it", IIO_RULE)
+        return wrong(f"{found}, but this user may not read it", IIO_RULE)
     if line_of(device / "buffer/enable") == "1":
         # The kernel cuts names to 15 characters (TASK_COMM_LEN).
-        if any(line_of(name) == "iio-sensor-prox" for name in children(root / "proc", "[0-9]*/comm")):
+        if any(line_of(name) == "iio-sensor-prox" for name in tree.children(root / "proc", "[0-9]*/comm")):
             # The bus starts it again on request, so stopping it would not last.
-            return Finding(
-                Mark.WRONG, f"{found}, held by iio-sensor-proxy", "sudo systemctl mask --now iio-sensor-proxy"
-            )
-        return Finding(
-            Mark.NOTE, f"{found}, which something reads", f"if not by motionsig: sudo fuser -v /dev/{device.name}"
-        )
-    return Finding(Mark.OK, found)
+            return wrong(f"{found}, held by iio-sensor-proxy", "sudo systemctl mask --now iio-sensor-proxy")
+        return note(f"{found}, which something reads", f"if not by motionsig: sudo fuser -v /dev/{device.name}")
+    return ok(found)

@@ -13,14 +13,13 @@ from typing import Any
 from motionsig.cli.doctor.buses import Allowed, read_write
 from motionsig.cli.doctor.edgetpu_devices import devices, node_path, power, users
 from motionsig.cli.doctor.edgetpu_library import CPU, fit, install_command, installed_package, lacking_library, library
-from motionsig.cli.doctor.findings import Finding, Mark, is_there
+from motionsig.cli.doctor.findings import Finding, is_there, note, ok, wrong
 from motionsig.cli.doctor.software import Interpreter
 from motionsig.encoders.edgetpu.presence import edgetpus
 from motionsig.encoders.edgetpu.worker import LIBRARY
 from motionsig.encoders.models import find_model
 from motionsig.encoders.trial import command, one_line, run_trial
 from motionsig.errors import MotionsigError
-from motionsig.model_card import ModelCard
 
 LIBRARY_DEADLINE_S = 20.0
 """For a child that loads the library; an Edge TPU that is new to it gets its firmware first, in some seconds."""
@@ -31,8 +30,6 @@ STRANGERS = {
     "edgecompiler": "not Google's compiler: what it writes are placeholders that no Edge TPU runs",
 }
 """Distributions on PyPI that people install for an Edge TPU."""
-
-GOOGLES_FILE = "pycoral/utils/edgetpu.py"
 
 
 def edgetpu(
@@ -53,7 +50,7 @@ def edgetpu(
     found = edgetpus(root)
     if not found and lacking_library(reported) == LIBRARY:
         advice = f"nothing, unless one is to be used: {install_command(root, interpreter)}"
-        yield Finding(Mark.NOTE, "no Edge TPU, and no library for one", advice)
+        yield note("no Edge TPU, and no library for one", advice)
         if model is not None:
             yield from compiled(reported, model, path, deadline_s)
         return
@@ -72,11 +69,11 @@ def packages(path: Sequence[str]) -> Iterator[Finding]:
         found = next(iter(metadata.distributions(name=name, path=list(path))), None)
         if found is None:
             continue
-        if name == "pycoral" and is_there(Path(str(found.locate_file(GOOGLES_FILE)))):
+        if name == "pycoral" and is_there(str(found.locate_file("pycoral/utils/edgetpu.py"))):
             kept = "keep it if another program wants it"
-            yield Finding(Mark.NOTE, "Google's pycoral is installed; motionsig does not need it", kept)
+            yield note("Google's pycoral is installed; motionsig does not need it", kept)
         else:
-            yield Finding(Mark.WRONG, f"{name} is {kind}", f"{sys.executable} -m pip uninstall {name}")
+            yield wrong(f"{name} is {kind}", f"{sys.executable} -m pip uninstall {name}")
 
 
 def compiled(
@@ -88,36 +85,24 @@ def compiled(
         if card.compiled is not None:
             card.compiled_bytes()  # raises where the file is not the card's
     except MotionsigError as error:
-        yield Finding(Mark.WRONG, one_line(str(error)), "install that model again, or name another: --model")
+        yield wrong(one_line(str(error)), "install that model again, or name another: --model")
         return
     compile_it = f"motionsig compile {shlex.quote(model or card.name)} -o FOLDER"
     if card.compiled is None:
-        yield Finding(
-            Mark.NOTE,
-            f"{card.name} is not compiled for the Edge TPU",
-            f"{compile_it}  # on an x86-64 machine, and copy FOLDER here",
-        )
+        there = f"{compile_it}  # on an x86-64 machine, and copy FOLDER here"
+        yield note(f"{card.name} is not compiled for the Edge TPU", there)
         return
     runs = re.search(r"RuntimeVersion\(([0-9]+)\)", reported.get("version", ""))
-    if runs and card.compiled.min_runtime is not None and int(runs[1]) < card.compiled.min_runtime:
-        yield Finding(
-            Mark.WRONG,
-            f"{card.name} is compiled for runtime {card.compiled.min_runtime}, and the Edge TPU library is {runs[1]}",
-            f"{compile_it} --min-runtime {runs[1]}",
-        )
+    if runs and (least := card.compiled.min_runtime) is not None and int(runs[1]) < least:
+        found = f"{card.name} is compiled for runtime {least}, and the Edge TPU library is {runs[1]}"
+        yield wrong(found, f"{compile_it} --min-runtime {runs[1]}")
     elif "fits" in reported:
-        yield golden(card, model, path, deadline_s)
+        call = f'motionsig.encoders.trial.report_golden("edgetpu", {model!r})'
+        # The encoder itself refuses an Edge TPU whose codes are off.
+        ran = run_trial("the model on the Edge TPU", call, path, deadline_s)
+        if trouble := ran.get("died") or ran.get("missing") or ran.get("failed"):
+            yield wrong(trouble, f"for more: {command(call)}; {CPU}")
+        else:
+            yield ok(f"{ran['device']} runs {card.name}, at most {ran['worst']} steps off its golden codes")
     else:
-        yield Finding(Mark.OK, f"{card.name} is compiled for the Edge TPU, by compiler {card.compiled.compiler}")
-
-
-def golden(card: ModelCard, model: str | None, path: Sequence[str], deadline_s: float) -> Finding:
-    """Run the golden windows on the Edge TPU, in a child; the encoder itself refuses one whose codes are off."""
-    call = f'motionsig.encoders.trial.report_golden("edgetpu", {model!r})'
-    reported = run_trial("the model on the Edge TPU", call, path, deadline_s)
-    trouble = reported.get("died") or reported.get("missing") or reported.get("failed")
-    if trouble:
-        return Finding(Mark.WRONG, trouble, f"for more: {command(call)}; {CPU}")
-    return Finding(
-        Mark.OK, f"{reported['device']} runs {card.name}, at most {reported['worst']} steps off its golden codes"
-    )
+        yield ok(f"{card.name} is compiled for the Edge TPU, by compiler {card.compiled.compiler}")

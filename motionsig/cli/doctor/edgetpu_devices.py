@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from motionsig.cli.doctor.buses import NEW_UDEV, Allowed, read_write
-from motionsig.cli.doctor.findings import Finding, Mark, children, is_raspberry_pi, line_of, link_name, link_target
+from motionsig.cli.doctor import findings as tree
+from motionsig.cli.doctor.buses import Allowed, read_write, udev_rule
+from motionsig.cli.doctor.findings import Finding, Mark, children, line_of, note, ok, wrong
 from motionsig.cli.doctor.machine import supply
 from motionsig.encoders.edgetpu.presence import USB_IDS, EdgeTpu
-from motionsig.files import read_file
 
 REPLUG = "unplug the Edge TPU and plug it in"
 
@@ -27,24 +27,11 @@ HUB_SELF_POWERED = 0x40
 DEAD_BELOW_C = -50.0
 """No sensor shows less: a device that has left the bus reads as -88 to -90 (google-coral/edgetpu#741, #843)."""
 
-_MOST_BYTES = 64 << 20
-
 # The groups are those of the packages libedgetpu1-std and gasket-dkms.
-USB_RULE = (
-    "sudo groupadd -f plugdev && printf '%s\\n' "
-    + " ".join(
-        f"""'SUBSYSTEM=="usb", ATTR{{idVendor}}=="{known[:4]}", ATTR{{idProduct}}=="{known[5:]}", """
-        """GROUP="plugdev", MODE="0660"'"""
-        for known in USB_IDS
-    )
-    + f" | sudo tee /etc/udev/rules.d/60-motionsig-edgetpu.rules && {NEW_UDEV} --subsystem-match=usb "
-    "&& sudo usermod -aG plugdev $USER  # then log in again"
+USB_RULE = udev_rule(
+    "edgetpu", "plugdev", "usb", [f'ATTR{{idVendor}}=="{it[:4]}", ATTR{{idProduct}}=="{it[5:]}", ' for it in USB_IDS]
 )
-PCI_RULE = (
-    """sudo groupadd -f apex && echo 'SUBSYSTEM=="apex", GROUP="apex", MODE="0660"' """
-    f"| sudo tee /etc/udev/rules.d/60-motionsig-apex.rules && {NEW_UDEV} --subsystem-match=apex "
-    "&& sudo usermod -aG apex $USER  # then log in again"
-)
+PCI_RULE = udev_rule("apex", "apex", "apex")
 
 
 def devices(root: Path, found: Sequence[EdgeTpu], allowed: Allowed = read_write) -> Iterator[Finding]:
@@ -61,26 +48,15 @@ def power(root: Path, found: Sequence[EdgeTpu]) -> Iterator[Finding]:
     troubles = [finding.found for finding in supply(root) if finding.mark is not Mark.OK]
     # Of a Raspberry Pi 5, whose supply has not promised 5 A (raspberrypi/documentation, power-supplies.adoc).
     limit = root / "proc/device-tree/chosen/power/usb_max_current_enable"
-    if is_raspberry_pi(root) and content_of(limit) == bytes(4):
+    if tree.is_raspberry_pi(root) and tree.content_of(limit) == bytes(4):
         troubles.append("this board gives its USB ports 600 mA together")
     for hub in sorted({place.rpartition(".")[0] for place in places} - {""}):
         attributes = line_of(root / f"sys/bus/usb/devices/{hub}/bmAttributes")
         if re.fullmatch(r"[0-9a-f]{2}", attributes) and not int(attributes, 16) & HUB_SELF_POWERED:
             troubles.append(f"hub {hub} has no supply of its own")
     if troubles:
-        yield Finding(
-            Mark.NOTE,
-            f"an Edge TPU on USB takes up to 900 mA, and {' and '.join(troubles)}",
-            "use the supply made for this board, or a hub with its own",
-        )
-
-
-def content_of(path: Path) -> bytes:
-    """Return the bytes of a file; empty where there is none to read."""
-    try:
-        return read_file(path, _MOST_BYTES)[0]
-    except OSError:
-        return b""
+        found_it = f"an Edge TPU on USB takes up to 900 mA, and {' and '.join(troubles)}"
+        yield note(found_it, "use the supply made for this board, or a hub with its own")
 
 
 def node_path(root: Path, device: EdgeTpu) -> Path:
@@ -91,12 +67,11 @@ def users(root: Path, device: EdgeTpu) -> list[str]:
     """Return the processes that have a device open, of those that this user may look into."""
     found = []
     for process in children(root / "proc", "[0-9]*"):
-        descriptors = process / "fd"
         try:
-            names = os.listdir(descriptors)
+            names = os.listdir(process / "fd")
         except OSError:
             continue
-        if device.node in {link_target(descriptors / name) for name in names}:
+        if device.node in {tree.link_target(process / "fd" / name) for name in names}:
             found.append(f"process {process.name} ({line_of(process / 'comm') or 'unnamed'})")
     return found
 
@@ -106,25 +81,22 @@ def _usb(root: Path, device: EdgeTpu, allowed: Allowed) -> Iterator[Finding]:
     found = f"Edge TPU on USB {device.place} ({device.id}{first})"
     if not device.node_exists:
         where = device.node or "/dev/bus/usb"
-        yield Finding(Mark.WRONG, f"{found}, but no {where}", f"{REPLUG}; in a container, give it /dev/bus/usb")
+        yield wrong(f"{found}, but no {where}", f"{REPLUG}; in a container, give it /dev/bus/usb")
         return
     yield _access(root, device, found, allowed, USB_RULE)
     if device.speed_mbit_s is not None and device.speed_mbit_s < FULL_SPEED_MBIT_S:
-        yield Finding(
-            Mark.NOTE,
-            f"the link to the Edge TPU on USB {device.place} runs at {device.speed_mbit_s} Mbit/s, slower than USB 3",
-            "a USB 3 port, a blue one, and a USB 3 cable are faster",
-        )
+        link = f"the link to the Edge TPU on USB {device.place} runs at {device.speed_mbit_s} Mbit/s"
+        yield note(f"{link}, slower than USB 3", "a USB 3 port, a blue one, and a USB 3 cable are faster")
 
 
 def _pci(root: Path, device: EdgeTpu, allowed: Allowed) -> Iterator[Finding]:
     found = f"Edge TPU on PCIe {device.place}"
-    if not link_name(root / f"sys/bus/pci/devices/{device.place}/driver"):
+    if not tree.link_name(root / f"sys/bus/pci/devices/{device.place}/driver"):
         advice = f"sudo modprobe apex; where there is no such module: gasket-dkms from {DRIVER}"
-        yield Finding(Mark.WRONG, f"{found}, but no driver has it", advice)
+        yield wrong(f"{found}, but no driver has it", advice)
         return
     if not device.node_exists:
-        yield Finding(Mark.WRONG, f"{found}, but no {device.node or '/dev/apex_*'}", "sudo dmesg | grep -i apex")
+        yield wrong(f"{found}, but no {device.node or '/dev/apex_*'}", "sudo dmesg | grep -i apex")
         return
     yield _access(root, device, found, allowed, PCI_RULE)
     yield from _temperature(root / f"sys/class/apex/{device.node.rpartition('/')[2]}", device)
@@ -132,27 +104,23 @@ def _pci(root: Path, device: EdgeTpu, allowed: Allowed) -> Iterator[Finding]:
 
 def _access(root: Path, device: EdgeTpu, found: str, allowed: Allowed, rule: str) -> Finding:
     if using := users(root, device):
-        return Finding(Mark.OK, f"{found}: in use by {', '.join(using)}, so left alone")
+        return ok(f"{found}: in use by {', '.join(using)}, so left alone")
     if allowed(node_path(root, device)):
-        return Finding(Mark.OK, f"{found}: {device.node} can be read and written")
-    return Finding(Mark.WRONG, f"{found}: {device.node} may not be read and written by this user", rule)
+        return ok(f"{found}: {device.node} can be read and written")
+    return wrong(f"{found}: {device.node} may not be read and written by this user", rule)
 
 
 def _temperature(apex: Path, device: EdgeTpu) -> Iterator[Finding]:
     """Yield what the driver says of a PCIe device's temperature; nothing where it says none (the kernel's own)."""
-    now, limit = (_millidegrees(apex / name) for name in ("temp", "trip_point0_temp"))
+    texts = [line_of(apex / name) for name in ("temp", "trip_point0_temp")]
+    now, limit = (int(text) / 1000 if re.fullmatch(r"-?[0-9]{1,6}", text) else None for text in texts)
+    it = f"the Edge TPU on PCIe {device.place} has"
     if now is None:
         return
     if now < DEAD_BELOW_C:
-        found = f"the Edge TPU on PCIe {device.place} has stopped answering: it reads as {now:.1f} °C"
-        yield Finding(Mark.WRONG, found, "switch the machine off and on, and cool the Edge TPU")
+        advice = "switch the machine off and on, and cool the Edge TPU"
+        yield wrong(f"{it} stopped answering: it reads as {now:.1f} °C", advice)
     elif limit is not None and now >= limit:
-        found = f"the Edge TPU on PCIe {device.place} has {now:.1f} °C and is slowed from {limit:.1f} °C on"
-        yield Finding(Mark.NOTE, found, "cool it")
+        yield note(f"{it} {now:.1f} °C and is slowed from {limit:.1f} °C on", "cool it")
     else:
-        yield Finding(Mark.OK, f"the Edge TPU on PCIe {device.place} has {now:.1f} °C")
-
-
-def _millidegrees(path: Path) -> float | None:
-    text = line_of(path)
-    return int(text) / 1000 if re.fullmatch(r"-?[0-9]{1,6}", text) else None
+        yield ok(f"{it} {now:.1f} °C")

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from motionsig.cli.doctor.edgetpu_devices import REPLUG, content_of
-from motionsig.cli.doctor.findings import Finding, Mark, text_of
+from motionsig.cli.doctor.edgetpu_devices import REPLUG
+from motionsig.cli.doctor.findings import Finding, content_of, note, ok, text_of, wrong
 from motionsig.cli.doctor.software import Interpreter
 from motionsig.encoders.edgetpu.presence import USB_IDS
 from motionsig.encoders.edgetpu.worker import LIBRARY
@@ -40,73 +40,56 @@ def library(root: Path, interpreter: Interpreter, reported: dict[str, Any]) -> I
     install, lacking = install_command(root, interpreter), lacking_library(reported)
     name, version = installed_package(root)
     if lacking == LIBRARY:
-        yield Finding(Mark.WRONG, f"an Edge TPU, but no library for it ({LIBRARY})", install)
+        yield wrong(f"an Edge TPU, but no library for it ({LIBRARY})", install)
     elif lacking.startswith("libusb-1.0"):
-        yield Finding(Mark.WRONG, f"{LIBRARY} needs {lacking}, which is not here", "sudo apt install libusb-1.0-0")
+        yield wrong(f"{LIBRARY} needs {lacking}, which is not here", "sudo apt install libusb-1.0-0")
     elif "absent" in reported:
-        yield Finding(Mark.WRONG, f"{LIBRARY} does not load: {reported['absent']}", install)
+        yield wrong(f"{LIBRARY} does not load: {reported['absent']}", install)
     elif "place" not in reported:
-        yield Finding(Mark.WRONG, reported.get("died") or reported["failed"], f"{install}; {CPU}")
+        yield wrong(reported.get("died") or reported["failed"], f"{install}; {CPU}")
     else:
         package = f"{name} {version}, " if name else ""
-        yield Finding(
-            Mark.OK, f"Edge TPU library {reported['place']}: {package}{reported.get('version', 'no version')}"
-        )
+        yield ok(f"Edge TPU library {reported['place']}: {package}{reported.get('version', 'no version')}")
     if name == "libedgetpu1-max":
-        yield Finding(
-            Mark.NOTE,
-            "libedgetpu1-max runs an Edge TPU on USB at its full clock, which wants at most 25 °C around it",
-            install,
-        )
+        fast = "libedgetpu1-max runs an Edge TPU on USB at its full clock, which wants at most 25 °C around it"
+        yield note(fast, install)
 
 
-def fit(
-    install: str, version: str, reported: dict[str, Any], free: Sequence[str], any_there: bool
-) -> Iterator[Finding]:
+def fit(install: str, version: str, reported: dict[str, Any], free: Sequence[str], there: bool) -> Iterator[Finding]:
     """Yield what the installed runtime made of a library that loads.
 
-    install: how to get another. version: its package's. free: the nodes that it could open. any_there: whether the
-    machine shows an Edge TPU.
+    install: how to get another. version: its package's. free: the nodes that it could open. there: whether the machine
+    shows an Edge TPU.
     """
+    runtime = reported.get("runtime", "")
     if "wrong" in reported:
-        yield Finding(Mark.WRONG, f"{reported['place']} is not the Edge TPU's library: {reported['wrong']}", install)
+        yield wrong(f"{reported['place']} is not the Edge TPU's library: {reported['wrong']}", install)
     elif "fits" in reported:
         # How the child ends after that does not matter.
-        yield Finding(Mark.OK, f"{reported['runtime']} opens an Edge TPU and takes the compiled model")
+        yield ok(f"{runtime} opens an Edge TPU and takes the compiled model")
     elif "died" in reported:
-        found = f"{reported['died']} under {reported['runtime']}" if "runtime" in reported else reported["died"]
+        found = f"{reported['died']} under {runtime}" if runtime else reported["died"]
         # It aborts on USB errors; a mismatch is a segmentation fault, or an abort where the heap is checked.
         if f"signal {int(signal.SIGABRT)} " in found:
             found, install = f"{found}: a USB error, or it is", f"{REPLUG}; if it dies again: {install}"
         else:
             found = f"{found}: most likely it is"
-        yield Finding(Mark.WRONG, f"{found} built for another runtime", f"{install}; {CPU}")
+        yield wrong(f"{found} built for another runtime", f"{install}; {CPU}")
     elif "failed" in reported:
-        yield Finding(Mark.WRONG, reported["failed"], f"{REPLUG}; {CPU}")
+        yield wrong(reported["failed"], f"{REPLUG}; {CPU}")
     elif "rejected" in reported:
-        yield Finding(
-            Mark.WRONG, f"{reported['runtime']} opens an Edge TPU, but: {reported['rejected']}", f"{install}; {CPU}"
-        )
+        yield wrong(f"{runtime} opens an Edge TPU, but: {reported['rejected']}", f"{install}; {CPU}")
     elif "opened" in reported:
-        yield Finding(Mark.OK, f"{reported['runtime']} opens an Edge TPU")
+        yield ok(f"{runtime} opens an Edge TPU")
     elif "refused" in reported and free:
         nodes = " ".join(free)
         reason = f": {reported['refused']}" if reported["refused"] else ""
-        yield Finding(
-            Mark.WRONG,
-            f"the Edge TPU library does not open {nodes}{reason}",
-            f"{REPLUG}; it may be in use: sudo fuser -v {nodes}",
-        )
-    elif "refused" in reported and not any_there:
-        yield Finding(
-            Mark.NOTE,
-            "no Edge TPU is plugged in",
-            f"plug it in; lsusb shows one on USB as {USB_IDS[0]} or {USB_IDS[1]}",
-        )
+        advice = f"{REPLUG}; it may be in use: sudo fuser -v {nodes}"
+        yield wrong(f"the Edge TPU library does not open {nodes}{reason}", advice)
+    elif "refused" in reported and not there:
+        yield note("no Edge TPU is plugged in", f"plug it in; lsusb shows one on USB as {USB_IDS[0]} or {USB_IDS[1]}")
     if "opened" not in reported and "died" not in reported and re.fullmatch(GOOGLES, version):
-        yield Finding(
-            Mark.NOTE, f"package {version} is Google's build of the library: it crashes runtimes from 2.12 on", install
-        )
+        yield note(f"package {version} is Google's build of the library: it crashes runtimes from 2.12 on", install)
 
 
 def lacking_library(reported: dict[str, Any]) -> str:
@@ -117,7 +100,7 @@ def lacking_library(reported: dict[str, Any]) -> str:
 
 def installed_package(root: Path) -> tuple[str, str]:
     """Return the name and version of the Debian package that holds the library; empty where there is none."""
-    status = content_of(root / "var/lib/dpkg/status").decode("ascii", "replace")
+    status = content_of(root / "var/lib/dpkg/status", 64 << 20).decode("ascii", "replace")
     found = re.search(
         r"^Package: (libedgetpu1-[a-z]+)\nStatus: install ok installed\n(?:.+\n)*?Version: ([\w.+~:-]{1,60})\n",
         status,

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
+from motionsig.files import read_file
+
 MOST_BYTES = 65536
-"""Nothing after so many bytes of a file is read; the files that matter are smaller."""
+"""A larger file is taken as empty; those that matter are smaller."""
 
 
 class Mark(StrEnum):
@@ -28,15 +31,24 @@ class Finding:
     advice: str = ""
 
 
+ok, note, wrong = (partial(Finding, mark) for mark in Mark)
+
+is_there = os.path.exists
+"""Path.exists raises PermissionError in a folder that may not be searched."""
+
+
+def content_of(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
+    """Return the bytes of a file; empty where there is none to read."""
+    try:
+        return read_file(path, most_bytes)[0]
+    except OSError:
+        return b""
+
+
 def text_of(path: Path) -> str:
     """Return a file's content as printable ASCII and newlines; empty where there is nothing to read."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MOST_BYTES)
-    except OSError:
-        return ""
     # The device tree ends its strings with NUL.
-    text = raw.rstrip(b"\0\n ").decode("ascii", "backslashreplace")
+    text = content_of(path).rstrip(b"\0\n ").decode("ascii", "backslashreplace")
     return "".join(char if char.isprintable() or char == "\n" else "?" for char in text).strip()
 
 
@@ -61,11 +73,6 @@ def link_name(path: Path) -> str:
 def children(folder: Path, pattern: str) -> list[Path]:
     """Return the entries of a folder by length and name, so that 10 follows 9; none where there is no folder."""
     return sorted(folder.glob(pattern), key=lambda path: (len(path.name), path.name))
-
-
-def is_there(path: Path) -> bool:
-    """Return whether a file exists; False in a folder that may not be searched, where pathlib raises."""
-    return os.path.exists(path)
 
 
 def is_raspberry_pi(root: Path) -> bool:

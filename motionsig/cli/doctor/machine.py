@@ -9,7 +9,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from motionsig.cli.doctor.findings import Finding, Mark, children, is_there, line_of
+from motionsig.cli.doctor.findings import Finding, children, is_there, line_of, note, ok, wrong
 from motionsig.publishers.spool import DEFAULT_MAX_BYTES
 
 BUILT = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
@@ -41,39 +41,30 @@ def clock(root: Path, now_s: float, synchronized: bool | None) -> list[Finding]:
     """Return the findings on Unix time: `now_s`, and whether the kernel reports it as synchronised."""
     findings = [_time(root, now_s, synchronized)]
     if not children(root / "sys/class/rtc", "rtc*"):
-        findings.append(
-            Finding(
-                Mark.NOTE,
-                "no clock runs while this machine is off, so after a start the time is old until a network is there",
-                "start recording after time-sync.target, or wire a battery-backed clock "
-                "(a DS3231 takes I2C address 0x68: give the sensor its other one)",
-            )
-        )
+        found = "no clock runs while this machine is off, so after a start the time is old until a network is there"
+        wire = "wire a battery-backed clock (a DS3231 takes I2C address 0x68: give the sensor its other one)"
+        findings.append(note(found, f"start recording after time-sync.target, or {wire}"))
     return findings
 
 
 def _time(root: Path, now_s: float, synchronized: bool | None) -> Finding:
     command = "sudo timedatectl set-ntp true"
     if now_s < BUILT:
-        shown = datetime.fromtimestamp(now_s, UTC).date()
-        return Finding(Mark.WRONG, f"the clock shows {shown}, which has passed", command)
+        return wrong(f"the clock shows {datetime.fromtimestamp(now_s, UTC).date()}, which has passed", command)
     if synchronized:
-        return Finding(Mark.OK, "the time is synchronised")
+        return ok("the time is synchronised")
     if is_there(root / "run/systemd/timesync/synchronized"):
-        return Finding(Mark.OK, "the time has been synchronised since the last start")
+        return ok("the time has been synchronised since the last start")
     state = "is not synchronised" if synchronized is False else "may not be synchronised: the kernel does not tell"
-    return Finding(Mark.NOTE, f"the time {state}, and signatures carry it", command)
+    return note(f"the time {state}, and signatures carry it", command)
 
 
 def state_directory(directory: Path) -> Finding:
     """Return whether signatures can wait in `directory`, which need not exist yet."""
     existing = _existing(directory)
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        return Finding(
-            Mark.WRONG,
-            f"signatures cannot wait in {directory}: {existing} is not a directory this user can write to",
-            "export STATE_DIRECTORY=DIRECTORY, with one that is",
-        )
+        found = f"signatures cannot wait in {directory}: {existing} is not a directory this user can write to"
+        return wrong(found, "export STATE_DIRECTORY=DIRECTORY, with one that is")
     return free_space(directory)
 
 
@@ -83,9 +74,8 @@ def free_space(directory: Path, most_bytes: int = DEFAULT_MAX_BYTES) -> Finding:
     found = f"signatures for a broker wait in {directory}, where {free / 2**20:.0f} MiB are free"
     if free < most_bytes:
         # On these machines the journal is what grows without limit.
-        advice = "sudo journalctl --vacuum-size=50M"
-        return Finding(Mark.WRONG, f"{found}; the queue may need {most_bytes / 2**20:.0f}", advice)
-    return Finding(Mark.OK, found)
+        return wrong(f"{found}; the queue may need {most_bytes / 2**20:.0f}", "sudo journalctl --vacuum-size=50M")
+    return ok(found)
 
 
 def _existing(directory: Path) -> Path:
@@ -109,6 +99,6 @@ def supply(root: Path) -> list[Finding]:
             return []
         troubles = [trouble for bit, trouble in THROTTLED if int(words[0], 16) & bit]
     if not troubles:
-        return [Finding(Mark.OK, "the supply is strong enough")]
+        return [ok("the supply is strong enough")]
     advice = "use the supply made for this board and a short cable, and cool it; more: vcgencmd get_throttled"
-    return [Finding(Mark.NOTE, " and ".join(troubles), advice)]
+    return [note(" and ".join(troubles), advice)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from motionsig.cli.doctor.findings import Finding, Mark, is_there
+from motionsig.cli.doctor.findings import Finding, is_there, note, ok, wrong
 from motionsig.cli.doctor.machine import free_space
 from motionsig.cli.status import STARTING_S
 from motionsig.config import check_config, load_config
@@ -18,7 +18,6 @@ _SPOOL = "/var/lib/motionsig/spool"
 
 
 def is_configured(root: Path) -> bool:
-    """Return whether there is a service's configuration below `root`."""
     return is_there(root / _PATH)
 
 
@@ -32,33 +31,33 @@ def service(root: Path) -> Iterator[Finding]:
         check_config(config)
     except ConfigError as error:
         more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
-        yield Finding(Mark.WRONG, f"configuration: {error.problems[0]}{more}", "sudo motionsig run --check")
+        yield wrong(f"configuration: {error.problems[0]}{more}", "sudo motionsig run --check")
         return
-    yield Finding(Mark.OK, f"configuration: {path}, {config.sensor.get('name', 'auto')} to {config.sink_url}")
+    yield ok(f"configuration: {path}, {config.sensor.get('name', 'auto')} to {config.sink_url}")
     if config.sink_url.startswith("mqtt"):
         spool = config.values.get("spool.path", _SPOOL)
         yield free_space(root / spool.lstrip("/"), config.values.get("spool.max_bytes", DEFAULT_MAX_BYTES))
     try:
         status = ask()
     except NotRunningError:
-        yield Finding(Mark.NOTE, "service: not running", "sudo systemctl enable --now motionsig")
+        yield note("service: not running", "sudo systemctl enable --now motionsig")
         return
     except NotLetInError:
-        yield Finding(Mark.NOTE, "service: this user may not ask it", "sudo motionsig status")
+        yield note("service: this user may not ask it", "sudo motionsig status")
         return
-    sensor = status["sensor"]
+    sensor, trouble = status["sensor"], ""
     if not status["ready"] and status["uptime_s"] < STARTING_S:
-        yield Finding(Mark.NOTE, "service: starting", "sudo motionsig status, in a few seconds")
-    elif not status["ready"]:
-        why = sensor.get("error") or "waiting for the first window"
-        yield Finding(Mark.WRONG, f"service: running, no signature yet: {why}", "sudo motionsig status")
+        yield note("service: starting", "sudo motionsig status, in a few seconds")
+        return
+    if not status["ready"]:
+        trouble = f"no signature yet: {sensor.get('error') or 'waiting for the first window'}"
     elif sensor["state"] == "missing":
-        why = sensor["error"] or "not opened yet"
-        yield Finding(Mark.WRONG, f"service: running, but without its sensor: {why}", "sudo motionsig status")
+        trouble = f"but without its sensor: {sensor['error'] or 'not opened yet'}"
     elif sensor["state"] == "silent":
-        silent = f"{sensor['name']} has been silent for {sensor['silent_s']:.0f} s"
-        yield Finding(Mark.WRONG, f"service: running, but {silent}", "sudo motionsig status")
+        trouble = f"but {sensor['name']} has been silent for {sensor['silent_s']:.0f} s"
     elif not status["sink"]["well"]:
-        yield Finding(Mark.WRONG, f"service: running, but {status['sink']['last_error']}", "sudo motionsig status")
+        trouble = f"but {status['sink']['last_error']}"
+    if trouble:
+        yield wrong(f"service: running, {trouble}", "sudo motionsig status")
     else:
-        yield Finding(Mark.OK, f"service: running since {status['since']}, {status['sink']['accepted']:,} signatures")
+        yield ok(f"service: running since {status['since']}, {status['sink']['accepted']:,} signatures")

@@ -12,13 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from motionsig.cli.doctor.findings import Finding, Mark, is_raspberry_pi, text_of
+from motionsig.cli.doctor.findings import Finding, is_raspberry_pi, note, ok, text_of, wrong
 from motionsig.encoders.trial import DEADLINE_S, command, run_trial
 from motionsig.hints import REFERENCE, RUNTIMES, architecture, install_hint, runtime_hint
 
 GOLDEN = 'motionsig.encoders.trial.report_golden("cpu")'
-
-LIBRARIES = (("smbus2", "sensors on I2C"), ("paho-mqtt", "mqtt:// and mqtts://"))
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,6 @@ class Interpreter:
 
 
 def this_interpreter() -> Interpreter:
-    """Return the one that runs."""
     return Interpreter(platform.machine(), 8 * struct.calcsize("P"), platform.python_version())
 
 
@@ -44,21 +41,18 @@ def python(root: Path, interpreter: Interpreter) -> Finding:
     system = names.get("PRETTY_NAME", "an unnamed system").strip('"')
     found = f"Python {interpreter.version} on {system}, {interpreter.machine}"
     if interpreter.bits == 64:
-        return Finding(Mark.OK, found)
+        return ok(found)
     if interpreter.architecture == interpreter.machine:
-        return Finding(Mark.OK, f"{found}, 32 bits")
+        return ok(f"{found}, 32 bits")
     better = "Raspberry Pi OS (64-bit)" if is_raspberry_pi(root) else "a 64-bit system"
-    return Finding(
-        Mark.NOTE,
-        f"{found}: a 64-bit kernel under 32-bit programs, which take {interpreter.architecture} wheels",
-        f"nothing; {better} has the faster runtime",
-    )
+    found += f": a 64-bit kernel under 32-bit programs, which take {interpreter.architecture} wheels"
+    return note(found, f"nothing; {better} has the faster runtime")
 
 
 def numpy_version(version: str = np.__version__) -> Finding:
     if np.lib.NumpyVersion(version) < "1.24.0":
-        return Finding(Mark.WRONG, f"numpy {version}, older than 1.24", install_hint("numpy"))
-    return Finding(Mark.OK, f"numpy {version}")
+        return wrong(f"numpy {version}, older than 1.24", install_hint("numpy"))
+    return ok(f"numpy {version}")
 
 
 def runtime(interpreter: Interpreter, path: Sequence[str], deadline_s: float = DEADLINE_S) -> Finding:
@@ -67,30 +61,29 @@ def runtime(interpreter: Interpreter, path: Sequence[str], deadline_s: float = D
     result = run_trial("the inference runtime", GOLDEN, path, deadline_s)
     if "died" in result:
         again = install_hint(library or "tflite-runtime", options="--force-reinstall --no-deps ")
-        return Finding(Mark.WRONG, result["died"], f"{again}; until then {REFERENCE}")
+        return wrong(result["died"], f"{again}; until then {REFERENCE}")
     if "missing" in result:
-        mark = Mark.WRONG if library else Mark.NOTE
-        return Finding(mark, result["missing"], runtime_hint(interpreter.architecture))
+        return (wrong if library else note)(result["missing"], runtime_hint(interpreter.architecture))
     if "failed" in result:
-        return Finding(Mark.WRONG, result["failed"], f"for more: {command(GOLDEN)}; until then {REFERENCE}")
+        return wrong(result["failed"], f"for more: {command(GOLDEN)}; until then {REFERENCE}")
     off = f"at most {result['worst']} steps off its golden codes, where {result['tolerance']} are allowed"
     found = f"{result['device']} runs the shipped model, {off}"
     if result["worst"] > result["tolerance"]:
-        return Finding(Mark.WRONG, f"{found}: not to be trusted", REFERENCE)
+        return wrong(f"{found}: not to be trusted", REFERENCE)
     if "tflite-runtime" in result["device"] and library == "ai-edge-litert":
-        return Finding(Mark.NOTE, f"{found}; LiteRT is faster", install_hint(library))
-    return Finding(Mark.OK, found)
+        return note(f"{found}; LiteRT is faster", install_hint(library))
+    return ok(found)
 
 
 def libraries(path: Sequence[str]) -> list[Finding]:
-    return [_library(path, *library) for library in LIBRARIES]
+    return [_library(path, "smbus2", "sensors on I2C"), _library(path, "paho-mqtt", "mqtt:// and mqtts://")]
 
 
 def _library(path: Sequence[str], name: str, purpose: str) -> Finding:
     found = next(iter(metadata.distributions(name=name, path=list(path))), None)
     if found is None:
-        return Finding(Mark.NOTE, f"no {name}, which {purpose} need", install_hint(name))
-    return Finding(Mark.OK, f"{name} {_version(found)} for {purpose}")
+        return note(f"no {name}, which {purpose} need", install_hint(name))
+    return ok(f"{name} {_version(found)} for {purpose}")
 
 
 def _version(found: metadata.Distribution) -> str:
