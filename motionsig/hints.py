@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 RUNTIMES = {"x86_64": "ai-edge-litert", "aarch64": "ai-edge-litert", "armv7l": "tflite-runtime"}
@@ -40,10 +41,12 @@ def install_hint(library: str, *, options: str = "") -> str:
             f"{first}{python} -m venv --system-site-packages {_VENV} && {_VENV}/bin/python -m pip install {wanted}"
             f"  # then use {_VENV}/bin/python"
         )
-    sudo = "sudo " if in_venv and not os.access(sys.prefix, os.W_OK) else ""
+    sudo, by_uv = "sudo " if in_venv and not os.access(sys.prefix, os.W_OK) else "", False
     if importlib.util.find_spec("pip"):
         return f"{sudo}{python} -m pip install {wanted}"
-    if _made_by_uv():
+    with suppress(OSError):
+        by_uv = bool(re.search(r"^uv\s*=", Path(sys.prefix, "pyvenv.cfg").read_text(), re.MULTILINE))
+    if by_uv:
         return f"{sudo}uv pip install --python {python} {wanted}"
     if has_ensurepip:
         return f"{sudo}{python} -m ensurepip && {sudo}{python} -m pip install {wanted}"
@@ -70,16 +73,8 @@ def _requirement(library: str) -> str:
     """Return a library's name with the versions that motionsig's metadata asks for; as given where there is none."""
     from importlib import metadata
 
-    try:
+    requirements: list[str] = []
+    with suppress(metadata.PackageNotFoundError):  # a clone on the path
         requirements = metadata.requires("motionsig") or []
-    except metadata.PackageNotFoundError:  # a clone on the path
-        requirements = []
     found = (re.match(rf"{re.escape(library)}\s*([<>=!~][^;]*)", each) for each in requirements)
     return next((library + match[1].strip() for match in found if match), library)
-
-
-def _made_by_uv() -> bool:
-    try:
-        return re.search(r"^uv\s*=", Path(sys.prefix, "pyvenv.cfg").read_text(), re.MULTILINE) is not None
-    except OSError:
-        return False

@@ -44,6 +44,9 @@ class RawSize:
     batch needs it: a finer scale would make the rival pay for noise that no sensor resolves.
     """
 
+    compressed_samples = 0
+    """So many of the samples have been compressed; the size of the others is estimated from them."""
+
     def __init__(self, rate_hz: float, *, batch_s: float, scale: tuple[float, ...] | None = None) -> None:
         self._batch = max(1, round(rate_hz * batch_s))
         self._scale = None if scale is None else np.array(scale)
@@ -51,7 +54,7 @@ class RawSize:
         self._count = 0
         self._exact = {PREDICTION: 0, SHUFFLE: 0}
         self._sampled = dict(self._exact)
-        self._exact_samples = self._sampled_samples = self._later_batches = 0
+        self._later_batches = 0
         self._later_change = self._sampled_change = 0.0
 
     def push(self, block: SampleBlock) -> None:
@@ -76,17 +79,10 @@ class RawSize:
         share = self._later_change / self._sampled_change if self._sampled_change else 0.0
         return {scheme: size + round(share * self._sampled[scheme]) for scheme, size in self._exact.items()}
 
-    @property
-    def compressed_samples(self) -> int:
-        """So many of the samples have been compressed; the size of the others is estimated from them."""
-        return self._exact_samples + self._sampled_samples
-
     def _add(self, data: NDArray[np.float32]) -> None:
         scale = _usual_scale(data) if self._scale is None else self._scale
-        if self._exact_samples < EXACT_SAMPLES:
-            self._exact_samples += len(data)
-            totals = self._exact
-        else:
+        totals = self._exact
+        if self.compressed_samples >= EXACT_SAMPLES:
             # About the bits of Rice codes of first differences; one in eight of those will do.
             steps = np.abs(data[1::8] - data[:-1:8]).sum(axis=0) * 8 / len(data) / scale
             change = len(data) * float((2 + np.log2(1 + steps)).sum())
@@ -95,8 +91,8 @@ class RawSize:
             if self._later_batches % ONE_IN != 1:
                 return
             self._sampled_change += change
-            self._sampled_samples += len(data)
             totals = self._sampled
+        self.compressed_samples += len(data)
         counts = np.clip(np.rint(data / scale), -32768, 32767).astype(np.int16).T
         totals[PREDICTION] += -(-_predicted_bits(counts.astype(np.int64)) // 8)
         differences = np.diff(counts, axis=1, prepend=np.int16(0))
