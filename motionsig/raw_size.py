@@ -5,8 +5,8 @@ by axis (as FLAC does it; Robinson 1994, "SHORTEN"), and differences, byte-shuff
 depends on the recording; zstd at level 19 lay above LZMA.
 
 Compressing takes longer than making the signatures. So after the first samples only every n-th batch is compressed, and
-the size of the others is estimated from it, by how much their samples change from one to the next. On seven recorded
-sets of 2 to 8 hours the error was 1.1 % (root mean square over the possible first batches) and 2.8 % at most.
+the size of the others is estimated by how much their samples change from one to the next. On seven recorded sets of 2 to
+8 hours the error was 1.1 % (root mean square over the possible first batches) and 2.8 % at most.
 """
 
 from __future__ import annotations
@@ -22,11 +22,8 @@ from motionsig.conventions import STANDARD_GRAVITY
 PREDICTION = "linear prediction + Rice codes"
 SHUFFLE = "differences + shuffle + LZMA"
 
-EXACT_SAMPLES = 16384
-"""The first so many samples are all compressed: 5 minutes at 50 Hz."""
-
-ONE_IN = 32
-"""After those, one batch in so many is compressed."""
+EXACT_SAMPLES = 16384  # the first so many samples are all compressed: 5 minutes at 50 Hz
+ONE_IN = 32  # after those, one batch in so many is compressed
 
 _ACC_RANGES = np.array([16, 32, 64, 128]) * STANDARD_GRAVITY
 _GYR_RANGES = np.radians([2000, 4000, 8000])

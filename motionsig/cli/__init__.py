@@ -1,7 +1,7 @@
 """The commands: thin callers of the library.
 
-Here stands only what must be there before anything else is imported, which takes seconds on a small board: from then on
-Ctrl-C ends in one line. So this module imports nothing that Python has not loaded by itself.
+Importing takes seconds on a small board, and Ctrl-C ends that in one line, too: so this module imports nothing that
+Python has not loaded by itself.
 """
 
 from __future__ import annotations
@@ -15,16 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-INTERRUPTED = 130
-"""The exit code that shells give to what SIGINT ended."""
+INTERRUPTED = 130  # the exit code that shells give to what SIGINT ended
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code.
-
-    Without `arguments` this process is the command: it takes its own, and ends at once when it is interrupted while it
-    imports.
-    """
+    """Run one command; return its exit code. Without `arguments` this process is the command, and takes its own."""
     began_s = time.monotonic()
     try:
         imported = _end_at_once_until() if arguments is None else lambda: None

@@ -41,51 +41,50 @@ def _export(options: argparse.Namespace) -> int:
     fingerprint = None if options.fingerprint is None else fingerprint_bytes(options.fingerprint)
     stream = {name: vars(options)[name] for name in ("stream_id", "epoch") if vars(options)[name] is not None}
     stream = renamed_options(stream, {"epoch": "stream_id"}, where="export:")
-    rows = _one_hop(iter_signatures(options.source, device=options.device, fingerprint=fingerprint, **stream))
+    counts: list[int] = []
+    rows = _one_hop(counts, iter_signatures(options.source, device=options.device, fingerprint=fingerprint, **stream))
     # Written beside OUT and renamed once complete: a failed export leaves OUT as it was.
     part = options.out.with_name(options.out.name + ".part")
     try:
-        count = writer(rows, part)
+        writer(rows, part)
         part.replace(options.out)
     finally:
         part.unlink(missing_ok=True)
-    print(f"{count:,} signatures to {options.out}")
+    print(f"{sum(counts):,} signatures to {options.out}")
     return 0
 
 
-def _one_hop(rows: Rows) -> Rows:
-    """Pass the rows on; raise InputError if their hops differ or there are no rows."""
+def _one_hop(counts: list[int], rows: Rows) -> Rows:
+    """Pass the rows on and count them; raise InputError if their hops differ or there are no rows."""
     first = None
     for part in rows:
         batch = part[3]
         first = first or batch
         if batch.hop_ns != first.hop_ns:
-            raise InputError(
-                f"expected signatures every {first.hop_ns / NS_PER_S:g} s, got some every {batch.hop_ns / NS_PER_S:g} "
-                "s; choose a log with --stream-id"
-            )
+            all_s, got_s = first.hop_ns / NS_PER_S, batch.hop_ns / NS_PER_S
+            every = f"expected signatures every {all_s:g} s, got some every {got_s:g} s"
+            raise InputError(f"{every}; choose a log with --stream-id")
+        counts.append(len(batch.codes))
         yield part
     if first is None:
         raise InputError("expected signatures to export, got none of that stream")
 
 
-def _write_csv(rows: Rows, out: Path) -> int:
-    total = 0
+def _write_csv(rows: Rows, out: Path) -> None:
+    names = ["device", "stream_id", "seq", "start_ns", "start_utc", "quality", "fingerprint"]
     with open(out, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         for device, stream_id, seq, batch in rows:
-            if not total:
-                names = ["device", "stream_id", "seq", "start_ns", "start_utc", "quality", "fingerprint"]
+            if names:
                 table.writerow(names + [f"code_{i}" for i in range(batch.codes.shape[1])])
+                names = []
             fingerprint = batch.spec.fingerprint.hex()
             columns = (column.tolist() for column in (seq, batch.start_ns, batch.quality, batch.codes))
             for number, start_ns, quality, values in zip(*columns, strict=True):
                 table.writerow([device, stream_id, number, start_ns, iso_time(start_ns), quality, fingerprint, *values])
-            total += len(seq)
-    return total
 
 
-def _write_npz(rows: Rows, out: Path) -> int:
+def _write_npz(rows: Rows, out: Path) -> None:
     """One array per field, all of the same length; and what reads the codes: scale, zero_point, motion_dim."""
     devices, stream_ids, seqs, batches = zip(*rows, strict=True)
     spec, counts = batches[0].spec, [len(seq) for seq in seqs]
@@ -105,16 +104,15 @@ def _write_npz(rows: Rows, out: Path) -> int:
             length_ns=spec.length_ns,
             fingerprint=spec.fingerprint.hex(),
         )
-    return sum(counts)
 
 
-def _write_parquet(rows: Rows, out: Path) -> int:
+def _write_parquet(rows: Rows, out: Path) -> None:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
         raise MissingExtraError(f"Parquet needs pyarrow: {install_hint('pyarrow')}") from error
-    total, table = 0, None
+    table = None
     try:
         for device, stream_id, seq, batch in rows:
             count, dim = batch.codes.shape
@@ -130,11 +128,9 @@ def _write_parquet(rows: Rows, out: Path) -> int:
             block = pa.table(columns)
             table = table or pq.ParquetWriter(out, block.schema)
             table.write_table(block)
-            total += count
     finally:
         if table:
             table.close()
-    return total
 
 
 _WRITERS = {".csv": _write_csv, ".npz": _write_npz, ".parquet": _write_parquet}

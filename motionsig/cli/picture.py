@@ -14,9 +14,8 @@ from motionsig.errors import InputError, MissingExtraError
 from motionsig.hints import install_hint
 from motionsig.model_card import ModelCard
 
+# Points along the time axis. A long log is kept as the extremes of so many intervals, so its memory is bounded.
 _COLUMNS = 4096
-"""Points along the time axis. A long log is kept as the extremes of so many intervals, so its memory is bounded."""
-
 COLOURS = ("#c44e52", "#55a868", "#4c72b0")
 _LABELS = ("acceleration, m/s²", "angular rate, rad/s")
 _CODES = {"cmap": "RdBu_r", "vmin": -128, "vmax": 128, "rasterized": True}

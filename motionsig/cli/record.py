@@ -21,9 +21,7 @@ from motionsig.errors import InputError
 from motionsig.recordings.native import Recorder
 from motionsig.sensors import IioSource, SensorReader
 
-_SHOW_S = 0.5
-_GRACE_S = 5.0
-_SILENT_S = 2.0
+_SHOW_S, _GRACE_S, _SILENT_S = 0.5, 5.0, 2.0
 
 
 def add_to(commands: Any) -> None:

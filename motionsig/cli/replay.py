@@ -29,16 +29,10 @@ from motionsig.publishers import open_sink, split_url
 from motionsig.raw_size import RawSize
 from motionsig.recordings import open_recording
 
-MESSAGE_SIGNATURES = 60
-"""Signatures per message of a replay at full speed: as many as fit into 4,000 bytes."""
-
-DELAY_S = 6.0
-"""How long a live sensor's signatures wait by default, to be sent together."""
-
+MESSAGE_SIGNATURES = 60  # per message of a replay at full speed: as many as fit into 4,000 bytes
+DELAY_S = 6.0  # how long a live sensor's signatures wait by default, to be sent together
 DAY_S = 86400.0
-
-_PACED_S = 0.1
-"""At --speed 1 samples arrive in blocks this long, as a sensor's FIFO delivers them."""
+_PACED_S = 0.1  # at --speed 1 samples arrive in blocks this long, as a sensor's FIFO delivers them
 
 
 _FIELDS = (
@@ -69,11 +63,11 @@ def add_to(commands: Any) -> None:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    speed = _speed(options.speed)
+    options.speed = _speed(options.speed)
     for text in options.option:
         if "=" not in text:
             raise InputError(f"--option: expected KEY=VALUE, got {text!r}")
-    reader_options = dict(text.split("=", 1) for text in options.option)
+    options.option = dict(text.split("=", 1) for text in options.option)
     if options.plot and len(options.logs) > 1:
         raise InputError(f"--plot: expected one log for one picture, got {len(options.logs)}")
     figure = empty_figure(options.plot) if options.plot else None
@@ -86,7 +80,7 @@ def _replay(options: argparse.Namespace) -> int:
         picture = Picture(figure, encoder.card) if figure else None
         for log in options.logs:
             try:
-                rival = _replay_one(log, reader_options, encoder, options, speed, picture, totals)
+                rival = _replay_one(log, options, encoder, picture, totals)
                 sizes.update(rival.sizes())
                 compressed += rival.compressed_samples
             except RecordingError as error:
@@ -113,19 +107,13 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _replay_one(
-    log: str,
-    reader_options: dict[str, str],
-    encoder: Encoder,
-    options: argparse.Namespace,
-    speed: float,
-    picture: Picture | None,
-    totals: dict[str, Any],
+    log: str, options: argparse.Namespace, encoder: Encoder, picture: Picture | None, totals: dict[str, Any]
 ) -> RawSize:
     """Replay one log and add what came of it to `totals`; return what its raw samples would have cost."""
     card = encoder.card
     hop = card.hop if options.hop is None else options.hop
     with ExitStack() as stack:
-        source = stack.enter_context(open_recording(log, **reader_options))
+        source = stack.enter_context(open_recording(log, **options.option))
         info = source.info
         if picture:
             picture.begin(info, source.rate_hz)
@@ -137,7 +125,7 @@ def _replay_one(
         how = {name: value for name, value in wait.items() if name not in given}
         sink = stack.enter_context(open_sink(options.to, device=device, stream_id=stream_id, **how))
         batch_s = MESSAGE_SIGNATURES * hop / card.rate_hz
-        batch_s = totals["raw_batch_s"] = batch_s if speed == math.inf else min(batch_s, DELAY_S)
+        batch_s = totals["raw_batch_s"] = batch_s if options.speed == math.inf else min(batch_s, DELAY_S)
         rival = RawSize(source.rate_hz, batch_s=batch_s, scale=info.scale)
         bar = stack.enter_context(progress(info.name, info.samples, " samples"))
 
@@ -146,7 +134,7 @@ def _replay_one(
             if picture:
                 picture.add_signatures(signatures)
 
-        summary = run(_Watched(source, rival, picture, bar, speed), encoder, deliver, hop=hop)
+        summary = run(_Watched(source, rival, picture, bar, options.speed), encoder, deliver, hop=hop)
     left = sink.counts
     for name in _SUMMED:
         totals[name] += getattr(summary, name)

@@ -17,8 +17,7 @@ from motionsig.cli.option import option
 from motionsig.config import DEFAULT_PATH, check_config, load_config
 from motionsig.errors import MotionsigError
 
-_PACE_S = 30.0
-"""Between two starts that fail: systemd 252 has no growing pause."""
+_PACE_S = 30.0  # between two starts that fail: systemd 252 has no growing pause
 
 
 def add_to(commands: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from motionsig.cli.option import option
 from motionsig.conventions import CHANNELS
 from motionsig.errors import SensorError
-from motionsig.sensors import CHIPS, Found, list_iio, scan
+from motionsig.sensors import CHIPS, list_iio, scan
 from motionsig.sensors.bus import Bus, I2cBus, bus_numbers
 from motionsig.sensors.chips import Chip
 from motionsig.sensors.clock import SystemClock
@@ -38,7 +38,10 @@ def _sensors(options: argparse.Namespace) -> int:
     for number in bus_numbers() if options.bus is None else [options.bus]:
         try:
             with I2cBus(number) as bus:
-                found = [_found(it) for it in scan(bus)]
+                found: list[dict[str, Any]] = [
+                    {"address": f"0x{it.address:02x}", "driver": it.driver, "chips": [*map(_chip, it.chips)]}
+                    for it in scan(bus)
+                ]
                 if options.self_test:
                     failed |= _test(bus, found)
                 buses.append({"bus": bus.name, "clock_hz": bus.clock_hz, "found": found})
@@ -71,10 +74,6 @@ def _chip(chip: Chip) -> dict[str, Any]:
         "self_test": chip.self_test is not None,
         "notes": list(chip.notes),
     }
-
-
-def _found(found: Found) -> dict[str, Any]:
-    return {"address": f"0x{found.address:02x}", "driver": found.driver, "chips": [_chip(chip) for chip in found.chips]}
 
 
 def _test(bus: Bus, found: Iterable[dict[str, Any]]) -> bool:

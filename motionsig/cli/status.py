@@ -11,8 +11,7 @@ from motionsig.cli.option import option
 from motionsig.daemon.status_socket import NotRunningError, ask
 from motionsig.errors import ConfigError
 
-STARTING_S = 15.0
-"""The first window of a sensor takes less."""
+STARTING_S = 15.0  # the first window of a sensor takes less
 
 
 def add_to(commands: Any) -> None:

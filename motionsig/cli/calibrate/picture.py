@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -65,17 +66,10 @@ def _draw_rates(axis: Any, drawn: _Drawn) -> None:
     axis.set_ylabel("angular rate, deg/s")
 
 
-def _draw_sensor_axes(axis: Any, drawn: _Drawn) -> None:
-    _draw_components(axis, "sensor's", drawn.x, drawn.before, ("x", "y", "z"))
-
-
-def _draw_device_axes(axis: Any, drawn: _Drawn) -> None:
-    _draw_components(axis, "device's", drawn.x, drawn.after, ("x forward", "y left", "z up"))
-
-
-def _draw_components(axis: Any, whose: str, x: Floats, data: NDArray[np.float32], names: Sequence[str]) -> None:
+def _draw_components(whose: str, names: Sequence[str], axis: Any, drawn: _Drawn) -> None:
+    data = drawn.before if whose == "sensor's" else drawn.after
     for channel, name in enumerate(names):
-        _dots(axis, x, data[:, channel], name, COLOURS[channel])
+        _dots(axis, drawn.x, data[:, channel], name, COLOURS[channel])
     axis.axhline(0, color="black", linewidth=0.8)
     axis.set_ylabel(f"{whose} axes, m/s²")
 
@@ -90,7 +84,10 @@ _PANELS: dict[str, tuple[Callable[[Any, _Drawn], None], ...]] = {
     "all": (_draw_lengths, _draw_errors, _draw_rates),
     "accel": (_draw_lengths, _draw_errors),
     "gyro": (_draw_rates,),
-    "mount": (_draw_sensor_axes, _draw_device_axes),
+    "mount": (
+        partial(_draw_components, "sensor's", ("x", "y", "z")),
+        partial(_draw_components, "device's", ("x forward", "y left", "z up")),
+    ),
 }
 
 

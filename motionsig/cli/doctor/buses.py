@@ -20,17 +20,12 @@ Allowed = Callable[[Path], bool]
 Scan = Callable[[int], Sequence[tuple[str, int]]]
 """From a bus's number to the chips that answer on it, by name and address."""
 
+# The largest FIFO record of the supported chips (ICM-42688-P: 16), and its share of the transaction.
 RECORD_BYTES = 17
-"""The largest FIFO record of the supported chips (ICM-42688-P: 16), and its share of the transaction."""
-
+# From SMBus's slowest clock to I2C's Ultra Fast-mode (NXP UM10204); any other value is damaged.
 CLOCKS_HZ = (10_000, 5_000_000)
-"""From SMBus's slowest clock to I2C's Ultra Fast-mode (NXP UM10204); any other value is damaged."""
-
 ADDRESSES = frozenset(address for chip in CHIPS.values() for address in chip.addresses)
-
-CONFIGS = ("boot/firmware/config.txt", "boot/config.txt")
-"""Raspberry Pi OS from Bookworm on, and before."""
-
+CONFIGS = ("boot/firmware/config.txt", "boot/config.txt")  # Raspberry Pi OS from Bookworm on, and before
 _JOIN = "sudo usermod -aG {} $USER  # then log in again"
 _EACH = r"printf '%s\n'"
 LOAD_I2C_DEV = "sudo modprobe i2c-dev && echo i2c-dev | sudo tee /etc/modules-load.d/i2c-dev.conf"
@@ -53,7 +48,6 @@ IIO_RULE = udev_rule("iio", "iio", "iio", ['ACTION!="remove", '], _SYSFS)
 
 
 def read_write(path: Path) -> bool:
-    """Return whether this process may read and write a file."""
     return os.access(path, os.R_OK | os.W_OK)
 
 

@@ -21,15 +21,14 @@ from motionsig.encoders.models import find_model
 from motionsig.encoders.trial import command, one_line, run_trial
 from motionsig.errors import MotionsigError
 
+# For a child that loads the library; an Edge TPU that is new to it gets its firmware first, in some seconds.
 LIBRARY_DEADLINE_S = 20.0
-"""For a child that loads the library; an Edge TPU that is new to it gets its firmware first, in some seconds."""
-
+# Distributions on PyPI that people install for an Edge TPU.
 STRANGERS = {
     "pycoral": "a stranger's command line for the Allen Coral Atlas; Google's pycoral is not on PyPI, nor needed",
     "pycoral-pi5": "a build of Google's pycoral without its Python files; motionsig does not need it",
     "edgecompiler": "not Google's compiler: what it writes are placeholders that no Edge TPU runs",
 }
-"""Distributions on PyPI that people install for an Edge TPU."""
 
 
 def edgetpu(

@@ -9,6 +9,7 @@ import ctypes
 import re
 import signal
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,14 @@ from motionsig.encoders.trial import one_line, report
 from motionsig.errors import MissingExtraError, ModelError
 
 CPU = "until then --device cpu"
-
+# Of the library for the runtimes of today: Google's own crashes them from 2.12 on (google-coral/edgetpu#812).
 BUILDS = "https://github.com/feranick/libedgetpu/releases"
-"""Of the library for the runtimes of today: Google's own crashes them from 2.12 on (google-coral/edgetpu#812)."""
-
 BUILD = "16.0TF2.19.1-1"
+# The systems that BUILD is known to have a package for, and Debian's name of the machine.
 PACKAGES = {("bookworm", "aarch64"): "arm64", ("bookworm", "x86_64"): "amd64", ("trixie", "aarch64"): "arm64"}
-"""The systems that BUILD is known to have a package for, and Debian's name of the machine."""
-
+# Google's package versions; the other builds add the TensorFlow they fit, as in 16.0tf2.19.1-1.bookworm.
 GOOGLES = r"1[0-9]\.[0-9](-[0-9]+)?"
-"""Google's package versions; the other builds add the TensorFlow they fit, as in 16.0tf2.19.1-1.bookworm."""
+_PACKAGE = r"^Package: (libedgetpu1-[a-z]+)\nStatus: install ok installed\n(?:.+\n)*?Version: ([\w.+~:-]{1,60})\n"
 
 
 def library(root: Path, interpreter: Interpreter, reported: dict[str, Any]) -> Iterator[Finding]:
@@ -101,11 +100,7 @@ def lacking_library(reported: dict[str, Any]) -> str:
 def installed_package(root: Path) -> tuple[str, str]:
     """Return the name and version of the Debian package that holds the library; empty where there is none."""
     status = content_of(root / "var/lib/dpkg/status", 64 << 20).decode("ascii", "replace")
-    found = re.search(
-        r"^Package: (libedgetpu1-[a-z]+)\nStatus: install ok installed\n(?:.+\n)*?Version: ([\w.+~:-]{1,60})\n",
-        status,
-        re.MULTILINE,
-    )
+    found = re.search(_PACKAGE, status, re.MULTILINE)
     return (found[1], found[2]) if found else ("", "")
 
 
@@ -133,11 +128,9 @@ def report_library(opening: bool, model: str | None) -> None:
         return
     maps = Path("/proc/self/maps").read_text(errors="replace")
     report(place=next(iter(re.findall(r"/\S*libedgetpu\S*", maps)), LIBRARY))
-    try:
+    with suppress(AttributeError):  # Then it is no library of an Edge TPU; the runtime says why.
         loaded.edgetpu_version.restype = ctypes.c_char_p
         report(version=one_line(loaded.edgetpu_version().decode("ascii", "replace")))
-    except AttributeError:
-        pass  # Then it is no library of an Edge TPU; the runtime says why.
     try:
         runtime, interpreter_class, load_delegate = load_runtime()
     except MissingExtraError:

@@ -12,19 +12,16 @@ from pathlib import Path
 from motionsig.cli.doctor.findings import Finding, children, is_there, line_of, note, ok, wrong
 from motionsig.publishers.spool import DEFAULT_MAX_BYTES
 
-BUILT = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
-"""A clock that shows less is wrong: this file is younger."""
-
+BUILT = datetime(2026, 1, 1, tzinfo=UTC).timestamp()  # a clock that shows less is wrong: this file is younger
+# adjtimex(2): not synchronised. What sets the clock (timesyncd, chrony, ntpd) reports it to the kernel.
 TIME_ERROR = 5
-"""adjtimex(2): not synchronised. What sets the clock (timesyncd, chrony, ntpd) reports it to the kernel."""
-
+# Bits of get_throttled (raspberrypi.com/documentation/computers/os.html, vcgencmd get_throttled).
 THROTTLED = (
     (0x1, "the supply is too weak now"),
     (0x4, "the processor is throttled now"),
     (0x10000, "the supply has been too weak"),
     (0x40000, "the processor has been throttled"),
 )
-"""Bits of get_throttled (raspberrypi.com/documentation/computers/os.html, vcgencmd get_throttled)."""
 
 
 def kernel_says_synchronized() -> bool | None:

@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,9 @@ from motionsig.model_card import MODEL_NAME, ModelCard, load_card
 
 def show_all(*, as_json: bool) -> int:
     """Print the card of each model, installed ones first; return 1 if one of them is damaged."""
-    places = (
-        folder
-        for name in model_names()
-        for folder in (installed.current(name), shipped_models().get(name), installed.previous(name))
-    )
+    places = [(installed.current(it), shipped_models().get(it), installed.previous(it)) for it in model_names()]
     cards, damaged = list[ModelCard](), list[ModelError]()
-    for folder in filter(None, places):
+    for folder in filter(None, chain(*places)):
         try:
             card = load_card(folder)
             card.model_bytes()  # raises where the file is not the card's
