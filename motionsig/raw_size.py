@@ -5,8 +5,8 @@ by axis (as FLAC does it; Robinson 1994, "SHORTEN"), and differences, byte-shuff
 depends on the recording; zstd at level 19 lay above LZMA.
 
 Compressing takes longer than making the signatures. So after the first samples only every n-th batch is compressed, and
-the size of the others is estimated by how much their samples change from one to the next. On seven recorded sets of 2 to
-8 hours the error was 1.1 % (root mean square over the possible first batches) and 2.8 % at most.
+the size of the others is estimated by how much their samples change from one to the next. On seven recorded sets of 2
+to 8 hours the error was 1.1 % (root mean square over the possible first batches) and 2.8 % at most.
 """
 
 from __future__ import annotations
