@@ -15,8 +15,8 @@ from typing import Any
 
 from motionsig.cli.option import option
 from motionsig.encoders.compiling import compiler, files
-from motionsig.encoders.compiling.conditions import Finding
 from motionsig.encoders.compiling.lint import ON_CHIP_BYTES, ON_CHIP_FACTOR, lint, parameter_bytes
+from motionsig.encoders.compiling.operators import Finding
 from motionsig.encoders.models import shipped_models
 from motionsig.encoders.tflite import Graph, read_graph
 from motionsig.errors import InputError, ModelError

@@ -7,8 +7,8 @@ import pytest
 from made_models import Made, compiled_from, sensor_network
 
 from motionsig.encoders import shipped_models
-from motionsig.encoders.compiling.conditions import STREAMED_BYTES
 from motionsig.encoders.compiling.lint import ACTIVATION_BYTES, CHIP_BYTES, ON_CHIP_BYTES, lint, parameter_bytes
+from motionsig.encoders.compiling.operators import STREAMED_BYTES
 from motionsig.encoders.tflite import read_graph
 from motionsig.model_card import MODEL_NAME
 

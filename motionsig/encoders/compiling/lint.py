@@ -12,8 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from motionsig.encoders.compiling.conditions import CONDITIONS, INTEGERS, Finding, wrong
-from motionsig.encoders.compiling.operators import INSTEAD, OPERATORS, Taken
+from motionsig.encoders.compiling.operators import INSTEAD, INTEGERS, OPERATORS, Finding, Taken, wrong
 from motionsig.encoders.tflite import Graph, Operator, Subgraph
 
 ON_CHIP_BYTES = round(7.6 * 2**20)
@@ -39,14 +38,17 @@ def lint(graph: Graph) -> list[Finding]:
         return [wrong("model", "it is compiled for the Edge TPU already", "give the model it was compiled from")]
     if not any(graph.operators):
         return [wrong("model", "it has no operator", "give a model with a network in it")]
-    findings = []
-    if len(graph.subgraphs) > 1:
-        findings.append(
-            wrong("model", f"{len(graph.subgraphs)} subgraphs", "convert one function without loops or branches")
-        )
+    findings, count = [], len(graph.subgraphs)
+    if count > 1:
+        findings = [wrong("model", f"{count} subgraphs", "convert one function without loops or branches")]
     for number, subgraph in enumerate(graph.subgraphs):
         where = f"subgraph {number}, " if number else ""
-        findings += _ends(subgraph, where)
+        if not subgraph.inputs or not subgraph.outputs:
+            findings.append(wrong(f"{where}model", "no input or no output", "convert a model that has both"))
+        if subgraph.batch > 1:  # issues 30, 700
+            findings.append(
+                wrong(f"{where}input", f"a batch of {subgraph.batch}", "fix the batch at 1 before converting")
+            )
         for operator in subgraph.operators:
             findings += _operator(subgraph, operator, f"{where}operator {operator.index} {operator.name}")
     return findings + list(_memory(graph))
@@ -55,13 +57,6 @@ def lint(graph: Graph) -> list[Finding]:
 def parameter_bytes(graph: Graph) -> int:
     """Return the size of all constants: what a compiled model keeps on the chip, before the compiler's padding."""
     return sum(len(tensor.data) for tensor in graph.constants)
-
-
-def _ends(subgraph: Subgraph, where: str) -> Iterator[Finding]:
-    if not subgraph.inputs or not subgraph.outputs:
-        yield wrong(f"{where}model", "no input or no output", "convert a model that has both")
-    if subgraph.batch > 1:  # issues 30, 700
-        yield wrong(f"{where}input", f"a batch of {subgraph.batch}", "fix the batch at 1 before converting")
 
 
 def _operator(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
@@ -76,15 +71,11 @@ def _operator(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Fi
     elif taken is None:
         yield wrong(place, "not among the compiler's operators", INSTEAD.get(operator.name, "replace it"))
     elif operator.version > taken.version:
-        yield wrong(
-            place,
-            f"version {operator.version}, and the compiler knows {taken.version} at most",
-            "convert with an older TensorFlow (2.8 or before), or without the option that asks for it",
-        )
+        advice = "convert with an older TensorFlow (2.8 or before), or without the option that asks for it"
+        yield wrong(place, f"version {operator.version}, and the compiler knows {taken.version} at most", advice)
     else:
         yield from _tensors(subgraph, operator, taken, place)
-        if check := CONDITIONS.get(operator.name):
-            yield from check(subgraph, operator, place)
+        yield from taken.condition(subgraph, operator, place)
 
 
 def _tensors(subgraph: Subgraph, operator: Operator, taken: Taken, place: str) -> Iterator[Finding]:
@@ -93,9 +84,8 @@ def _tensors(subgraph: Subgraph, operator: Operator, taken: Taken, place: str) -
     kinds = {tensor.kind for tensor in activations} - set(_QUANTIZED)
     kinds |= {tensor.kind for tensor in given if tensor.constant} - set(_PARAMETER_KINDS)
     if kinds:
-        yield wrong(
-            place, f"{' and '.join(sorted(kinds))} tensors", "quantise everything to int8, input and output too"
-        )
+        found = f"{' and '.join(sorted(kinds))} tensors"
+        yield wrong(place, found, "quantise everything to int8, input and output too")
         return
     if any(tensor.kind in _QUANTIZED and not len(tensor.scale) for tensor in (*given, *made)):
         yield wrong(place, "a tensor without scale and zero point", "quantise the model with example data")
@@ -120,36 +110,20 @@ def _tensors(subgraph: Subgraph, operator: Operator, taken: Taken, place: str) -
 def _memory(graph: Graph) -> Iterator[Finding]:
     size = parameter_bytes(graph)
     if size > ON_CHIP_BYTES:
-        yield Finding(
-            "slow",
-            "model",
-            f"{size:,} B of parameters, and the chip keeps {ON_CHIP_BYTES:,}: the rest would travel again at each call",
-            "make it smaller",
-        )
+        found = f"and the chip keeps {ON_CHIP_BYTES:,}: the rest would travel again at each call"
+        yield Finding("slow", "model", f"{size:,} B of parameters, {found}", "make it smaller")
     elif size * ON_CHIP_FACTOR > ON_CHIP_BYTES:
-        yield Finding(
-            "note",
-            "model",
-            f"{size:,} B of parameters, which the compiler's padding may take beyond the chip's {ON_CHIP_BYTES:,}",
-            "see in the compiler's log what is streamed",
-        )
-    sizes = [
-        (_activation_bytes(subgraph, operator), f"operator {operator.index} {operator.name}")
-        for subgraph in graph.subgraphs[:1]
-        for operator in subgraph.operators
-    ]
-    size, place = max(sizes, default=(0, ""))
+        found = f"which the compiler's padding may take beyond the chip's {ON_CHIP_BYTES:,}"
+        advice = "see in the compiler's log what is streamed"
+        yield Finding("note", "model", f"{size:,} B of parameters, {found}", advice)
+    sizes = [(0, "")]
+    for subgraph in graph.subgraphs[:1]:
+        for operator in subgraph.operators:
+            tensors = (*subgraph.given(operator), *subgraph.made(operator))
+            moving = (tensor.shape for tensor in tensors if not (tensor.constant or tensor.dynamic))
+            sizes.append((sum(map(math.prod, moving)), f"operator {operator.index} {operator.name}"))  # at a byte each
+    size, place = max(sizes)
     if size > ACTIVATION_BYTES:
-        yield Finding(
-            "wrong" if size > CHIP_BYTES else "note",
-            place,
-            f"{size:,} B of activations, which "
-            + (f"the chip's {CHIP_BYTES:,} do not hold" if size > CHIP_BYTES else "share the chip with parameters"),
-            "make the input or the layers smaller",
-        )
-
-
-def _activation_bytes(subgraph: Subgraph, operator: Operator) -> int:
-    """Return the size of what one operator reads and makes, at a byte each."""
-    tensors = (*subgraph.given(operator), *subgraph.made(operator))
-    return sum(math.prod(tensor.shape) for tensor in tensors if not (tensor.constant or tensor.dynamic))
+        beyond, advice = size > CHIP_BYTES, "make the input or the layers smaller"
+        which = f"the chip's {CHIP_BYTES:,} do not hold" if beyond else "share the chip with parameters"
+        yield Finding("wrong" if beyond else "note", place, f"{size:,} B of activations, which {which}", advice)

@@ -1,39 +1,214 @@
-"""Which operators edgetpu_compiler 16.0 takes, and up to which version."""
+"""Which operators edgetpu_compiler 16.0 takes: up to which version, and under which conditions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig.encoders.tflite import BATCH_RANK, Operator, Subgraph, Tensor
+
+STREAMED_BYTES = 64 << 10
+"""Streamed weights that about double what a call costs: 300 MB/s over USB 3, against 0.28 ms for any call at all."""
+
+INTEGERS = ("int32", "int64")
+
+_MAX_STEPS = 64
+"""How far to look back from a layer to what was flattened for it; a damaged graph may be a circle."""
+
+_KEEPING = (
+    "ADD", "EXPAND_DIMS", "LOGISTIC", "MAXIMUM", "MINIMUM", "MUL", "PRELU", "QUANTIZE", "RELU", "RELU6", "RELU_N1_TO_1",
+    "RESHAPE", "SLICE", "SPACE_TO_DEPTH", "SQUEEZE", "STRIDED_SLICE", "SUB", "TANH", "TRANSPOSE",
+)  # fmt: skip
+"""Operators that do not mix numbers: a Flatten before them still counts behind them."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line. wrong: not compiled, or not wholly; slow: compiled, but much travels at each call; note: may matter."""
+
+    mark: Literal["wrong", "slow", "note"]
+    place: str
+    found: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.mark:<5}  {self.place}: {self.found}: {self.advice}"
+
+
+def wrong(place: str, found: str, advice: str) -> Finding:
+    return Finding("wrong", place, found, advice)
+
+
+def _no_activation(_: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
+    if operator.options.get("FusedActivationFunction"):
+        yield wrong(place, "a fused activation", "put the activation behind a layer that may have one")
+
+
+def _concatenation(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
+    yield from _no_activation(subgraph, operator, place)
+    constants = [tensor for tensor in subgraph.given(operator) if tensor.constant]
+    if constants and (len(operator.inputs) > 2 or any(np.any(tensor.data) for tensor in constants)):
+        yield wrong(place, "a constant input", "concatenate activations, or one with zeros")
+
+
+def _convolution(_: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
+    along_y, along_x = (operator.options.get(f"Dilation{axis}Factor", 1) for axis in "HW")
+    if along_y != along_x:
+        yield wrong(place, f"dilations {along_y} and {along_x}", "use the same dilation along both axes")
+
+
+def _fully_connected(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
+    if operator.options.get("WeightsFormat"):
+        yield wrong(place, "shuffled weights", "convert with the default format of weights")
+    batch = subgraph.batch
+    if any(math.prod(tensor.shape[:-1]) > batch for tensor in subgraph.made(operator)):
+        yield wrong(place, "an output of several positions", "use a CONV_2D of size 1 in its place")
+        return
+    source, weights = _flattened(subgraph, operator), subgraph.given(operator)[1:2]
+    if source is None or not weights:
+        return
+    shape, size = source.shape[1 if batch > 1 else 0 :], len(weights[0].data)
+    if not _is_vector(shape):
+        slow = size >= STREAMED_BYTES
+        found = f"a Flatten of {math.prod(shape[:-1])} positions before it, so that its {size:,} B of weights"
+        again, advice = (
+            f"{'would' if slow else 'may'} travel again",
+            "pool over the positions first (MEAN, MAX_POOL_2D)",
+        )
+        yield Finding("slow" if slow else "note", place, f"{found} {again} at each call", advice)
+
+
+def _is_vector(shape: tuple[int, ...]) -> bool:
+    return sum(size > 1 for size in shape) < 2
+
+
+def _flattened(subgraph: Subgraph, operator: Operator) -> Tensor | None:
+    """Return the tensor from which an operator's numbers were only moved, or changed one by one."""
+    index = next(iter(operator.inputs), -1)
+    for _ in range(_MAX_STEPS):
+        maker = subgraph.makers.get(index)
+        if maker is None or maker.name not in _KEEPING:
+            break
+        sources = [source for source in maker.inputs if source >= 0 and not subgraph.tensors[source].constant]
+        # A slice of several positions may be one of them.
+        if len(sources) != 1 or (
+            maker.name in ("SLICE", "STRIDED_SLICE") and not _is_vector(subgraph.tensors[sources[0]].shape)
+        ):
+            break
+        (index,) = sources
+    return subgraph.tensors[index] if index >= 0 else None
+
+
+def _mean(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
+    yield from _reduction(subgraph, operator, place)
+    given = subgraph.given(operator)
+    rank = len(given[0].shape) if given else 0
+    if rank > 1 and rank - 1 in _axes(given[1:], rank) and given[0].shape[-1] % 4:
+        yield wrong(place, f"it reduces {given[0].shape[-1]} channels", "use a multiple of 4 channels")
+
+
+def _reduction(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
+    given = subgraph.given(operator)
+    if given and _takes_batch(given[1:], given[0]):
+        yield wrong(place, "it reduces the batch", "reduce along the other dimensions")
+
+
+def _split(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
+    given = subgraph.given(operator)
+    if len(given) > 1 and _takes_batch(given, given[1]):
+        yield wrong(place, "it splits the batch", "split along another dimension")
+
+
+def _pack(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
+    ranks = [len(tensor.shape) for tensor in subgraph.made(operator)]
+    if any(rank >= BATCH_RANK and operator.options.get("Axis", 0) in (0, -rank) for rank in ranks):
+        yield wrong(place, "it makes a batch", "pack along another dimension")
+
+
+def _pad(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
+    given = subgraph.given(operator)
+    # Before and behind, for each dimension.
+    if len(given) > 1 and len(given[0].shape) >= BATCH_RANK and any(_integers(given[1])[:2]):
+        yield wrong(place, "it pads the batch", "pad the other dimensions")
+
+
+def _squeeze(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
+    tensors = [*subgraph.given(operator)[:1], *subgraph.made(operator)]
+    if len({tuple(itertools.dropwhile(lambda size: size == 1, tensor.shape)) for tensor in tensors}) > 1:
+        yield wrong(place, "it takes a dimension out of the middle", "squeeze leading dimensions, or reshape")
+
+
+def _takes_batch(axes: list[Tensor], tensor: Tensor) -> bool:
+    return len(tensor.shape) >= BATCH_RANK and 0 in _axes(axes, len(tensor.shape))
+
+
+def _axes(given: list[Tensor], rank: int) -> set[int]:
+    """Return the axes that an operator's first of these inputs names."""
+    return {int(axis) % rank for tensor in given[:1] for axis in _integers(tensor)}
+
+
+def _softmax(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
+    shapes = [tensor.shape for tensor in subgraph.given(operator)[:1]]
+    if any(math.prod(shape[:-1]) > subgraph.batch or max(shape[-1:], default=0) > 16_000 for shape in shapes):
+        yield wrong(place, f"shape {list(shapes[0])}", "give it one vector of at most 16,000 numbers")
+
+
+def _strided_slice(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
+    if any(np.any(_integers(tensor) != 1) for tensor in subgraph.given(operator)[3:4]):
+        yield wrong(place, "strides other than 1", "use a convolution or pooling with that stride")
+    if operator.options.get("EllipsisMask") or operator.options.get("NewAxisMask"):
+        yield wrong(place, "an ellipsis or a new axis in it", "name every dimension, and reshape for a new one")
+
+
+def _prelu(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
+    alphas = subgraph.given(operator)[1:2]
+    if any(math.prod(tensor.shape[:-1]) > 1 for tensor in alphas):
+        yield wrong(place, f"alpha of shape {list(alphas[0].shape)}", "share alpha along all dimensions but the last")
+
+
+def _integers(tensor: Tensor) -> NDArray[Any]:
+    """Return a constant's integers; none of another kind, or of an activation."""
+    if tensor.kind not in INTEGERS:
+        return np.empty(0, np.int32)
+    kind = np.dtype(tensor.kind).newbyteorder("<")
+    return np.frombuffer(tensor.data[: len(tensor.data) // kind.itemsize * kind.itemsize].tobytes(), kind)
 
 
 class Taken(NamedTuple):
-    """The newest version that is taken, and which inputs may be activations; all, if none is named."""
+    """The newest version that is taken, which inputs may be activations (all, if none is named), and the condition."""
 
     version: int
     activations: tuple[int, ...] = ()
+    condition: Callable[[Subgraph, Operator, str], Iterator[Finding]] = lambda *_: iter(())
 
 
 OPERATORS: Mapping[str, Taken] = {
     "ADD": Taken(3),
-    "AVERAGE_POOL_2D": Taken(3),
-    "CONCATENATION": Taken(3),
-    "CONV_2D": Taken(5, (0,)),
-    "DEPTHWISE_CONV_2D": Taken(6, (0,)),
+    "AVERAGE_POOL_2D": Taken(3, (), _no_activation),
+    "CONCATENATION": Taken(3, (), _concatenation),
+    "CONV_2D": Taken(5, (0,), _convolution),
+    "DEPTHWISE_CONV_2D": Taken(6, (0,), _convolution),
     "EXPAND_DIMS": Taken(1, (0,)),
-    "FULLY_CONNECTED": Taken(9, (0,)),
+    "FULLY_CONNECTED": Taken(9, (0,), _fully_connected),
     "L2_NORMALIZATION": Taken(2),
     "LOGISTIC": Taken(3),
     "MAXIMUM": Taken(4),
-    "MAX_POOL_2D": Taken(3),
-    "MEAN": Taken(3, (0,)),
+    "MAX_POOL_2D": Taken(3, (), _no_activation),
+    "MEAN": Taken(3, (0,), _mean),
     "MINIMUM": Taken(4),
     "MUL": Taken(4),
-    "PACK": Taken(3),
-    "PAD": Taken(3, (0,)),
-    "PRELU": Taken(1, (0,)),
+    "PACK": Taken(3, (), _pack),
+    "PAD": Taken(3, (0,), _pad),
+    "PRELU": Taken(1, (0,), _prelu),
     "QUANTIZE": Taken(2),
-    "REDUCE_MAX": Taken(3, (0,)),
-    "REDUCE_MIN": Taken(3, (0,)),
+    "REDUCE_MAX": Taken(3, (0,), _reduction),
+    "REDUCE_MIN": Taken(3, (0,), _reduction),
     "RELU": Taken(3),
     "RELU6": Taken(3),
     "RELU_N1_TO_1": Taken(1),
@@ -42,14 +217,14 @@ OPERATORS: Mapping[str, Taken] = {
     "RESIZE_NEAREST_NEIGHBOR": Taken(4, (0,)),
     "RSQRT": Taken(2),
     "SLICE": Taken(5, (0,)),
-    "SOFTMAX": Taken(3),
+    "SOFTMAX": Taken(3, (), _softmax),
     "SPACE_TO_DEPTH": Taken(2),
-    "SPLIT": Taken(4, (1,)),
+    "SPLIT": Taken(4, (1,), _split),
     "SQUARED_DIFFERENCE": Taken(2),
-    "SQUEEZE": Taken(2),
-    "STRIDED_SLICE": Taken(5, (0,)),
+    "SQUEEZE": Taken(2, (), _squeeze),
+    "STRIDED_SLICE": Taken(5, (0,), _strided_slice),
     "SUB": Taken(5),
-    "SUM": Taken(2, (0,)),
+    "SUM": Taken(2, (0,), _reduction),
     "TANH": Taken(3),
     "TRANSPOSE": Taken(5, (0,)),
     "TRANSPOSE_CONV": Taken(3, (2,)),
@@ -59,7 +234,9 @@ Edge TPU, has EXPAND_DIMS, PACK, PRELU, REDUCE_MAX and REDUCE_MIN too (developer
 SQUARED_DIFFERENCE, SQUEEZE and SUM are from memory; no log seen shows them mapped.
 Which versions: the newest that tensorflow/lite/tools/versioning/runtime_version.cc has for TensorFlow 2.5.0, from
 which libedgetpu's release of the same weeks was built (its workspace.bzl). The refusals on record fit: CONV_2D 6
-(issue 631; it came with 2.9), QUANTIZE 3 (879; with 2.7), TRANSPOSE_CONV 4 (845), EXP 2 (libedgetpu 71)."""
+(issue 631; it came with 2.9), QUANTIZE 3 (879; with 2.7), TRANSPOSE_CONV 4 (845), EXP 2 (libedgetpu 71).
+Which conditions: coral.ai's. ARTPEC-7's has those of dilations, MEAN, PACK, PAD, PRELU, REDUCE_MAX and REDUCE_MIN, too;
+those of SPLIT, SQUEEZE and SUM are from memory."""
 
 INSTEAD: Mapping[str, str] = {
     "BATCH_MATMUL": "use FULLY_CONNECTED or CONV_2D with constant weights",
