@@ -2,8 +2,7 @@
 
 import time
 
-from motionsig.encoders.edgetpu import Limits
-from motionsig.encoders.edgetpu.starts import Starts
+from motionsig.encoders.edgetpu import Limits, Starts
 
 
 def test_pauses_grow_up_to_a_bound_and_end_with_another_device():

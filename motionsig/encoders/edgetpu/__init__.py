@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from motionsig.blocks import Quality
 from motionsig.encoders.edgetpu import choice
 from motionsig.encoders.edgetpu.choice import Choice
 from motionsig.encoders.edgetpu.presence import edgetpus
-from motionsig.encoders.edgetpu.starts import Starts
 from motionsig.encoders.edgetpu.worker import Fault, Job, Limits, Worker
 from motionsig.encoders.host import Codes, Network
 from motionsig.errors import EncoderError, ModelError
@@ -30,6 +30,38 @@ logger = logging.getLogger(__name__)
 
 _LOOK_S = 1.0
 """How often to look whether an Edge TPU is back."""
+
+
+class Starts:
+    """When a child may be started: so often in a time, and after ever longer pauses where it did not last."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits, self._short = limits, 0
+        self._times = deque([-math.inf] * limits.starts, limits.starts)  # of the last starts
+
+    def add(self) -> None:
+        """Count a start that happens now."""
+        self._times.append(time.monotonic())
+
+    def ended(self) -> None:
+        """Note that the child has ended; if it did not last, the next pause is longer."""
+        lasted = time.monotonic() - self._times[-1] >= self._limits.settled_s
+        self._short = 0 if lasted else self._short + 1
+
+    def reset_pause(self) -> None:
+        """Forget starts that did not last: it is another device now, or the same one plugged in again."""
+        self._short = 0
+
+    @property
+    def spent(self) -> bool:
+        """Whether there were as many starts as are allowed."""
+        return self._times[0] > time.monotonic() - self._limits.per_s
+
+    def wait_s(self) -> float:
+        """Return how long to wait until the next start."""
+        limits = self._limits
+        pause_s = min(limits.retry_s * 2.0 ** min(self._short - 1, 60), limits.per_s) if self._short else 0.0
+        return max(0.0, max(self._times[-1] + pause_s, self._times[0] + limits.per_s) - time.monotonic())
 
 
 class EdgeTpuNetwork(Network):

@@ -8,6 +8,8 @@ that it failed, that all windows asked for are done. From its parent it receives
 from __future__ import annotations
 
 import json
+import math
+import mmap
 import os
 import resource
 import select
@@ -16,9 +18,12 @@ import socket
 import struct
 import sys
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
-from motionsig.encoders.edgetpu.memory import Layout, Memory
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig.encoders.host import Codes
 from motionsig.encoders.litert import load_runtime, tensor_spec
 from motionsig.errors import EncoderError, MotionsigError
 
@@ -28,6 +33,48 @@ ASKED = struct.Struct("=I")
 HINT = "more: motionsig doctor"
 
 DONE = b'{"done": true}'
+
+_COUNTER_BYTES = 64
+"""A cache line of its own."""
+
+
+class Memory(NamedTuple):
+    """Views of the memory that parent and child share.
+
+    done (1,): how many of the windows asked for have their codes in `outputs`. inputs, outputs: (windows, *shape) int8.
+    model: the bytes of the compiled file.
+    """
+
+    done: NDArray[np.int64]
+    inputs: Codes
+    outputs: Codes
+    model: NDArray[np.uint8]
+
+
+class Layout(NamedTuple):
+    """Where things are in that memory. Shapes are a window's; model: bytes of the model."""
+
+    windows: int
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    model: int
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Bytes of each part."""
+        inputs, outputs = (self.windows * math.prod(shape) for shape in (self.input_shape, self.output_shape))
+        return _COUNTER_BYTES, inputs, outputs, self.model
+
+    def map(self, descriptor: int) -> Memory:
+        """Return the views of the file behind `descriptor`, which may be closed afterwards."""
+        whole = np.frombuffer(mmap.mmap(descriptor, sum(self.sizes)), np.uint8)
+        done, inputs, outputs, model = np.split(whole, np.cumsum(self.sizes[:3]))
+        return Memory(
+            done.view(np.int64)[:1],
+            inputs.view(np.int8).reshape(-1, *self.input_shape),
+            outputs.view(np.int8).reshape(-1, *self.output_shape),
+            model,
+        )
 
 
 def main() -> None:

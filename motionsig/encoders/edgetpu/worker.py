@@ -24,8 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from motionsig.encoders.edgetpu.child import ASKED
-from motionsig.encoders.edgetpu.memory import Layout
+from motionsig.encoders.edgetpu.child import ASKED, Layout
 from motionsig.encoders.host import Codes, TensorSpec, check_network, network_input
 from motionsig.encoders.tflite import EDGETPU_OPERATOR, read_graph
 from motionsig.encoders.trial import child_environment
@@ -67,9 +66,7 @@ class Limits:
 class Fault(EncoderError):
     """The child is lost. `done` windows of the call it was lost in have their codes."""
 
-    def __init__(self, reason: str, done: int = 0) -> None:
-        super().__init__(reason)
-        self.done = done
+    done = 0
 
 
 class Job:
@@ -116,7 +113,8 @@ class Worker:
         self._poll.register(self._connection, select.POLLIN)
         self._poll.register(self._output, select.POLLIN)
         self._start_by = time.monotonic() + limits.start_s
-        self._end = weakref.finalize(self, _end, self._owner, self._process, self._connection, self._output)
+        self.close = weakref.finalize(self, _end, self._owner, self._process, self._connection, self._output)
+        """Let the child end, and kill it if it does not."""
 
     def ready(self, wait_s: float = 0.0) -> bool:
         """Return whether the child takes windows, after at most `wait_s`: it gave the golden codes. Raises Fault."""
@@ -164,10 +162,6 @@ class Worker:
             raise
         codes[:] = self._memory.outputs[:count]
 
-    def close(self) -> None:
-        """Let the child end, and kill it if it does not."""
-        self._end()
-
     def _start(self, ours: ExitStack, theirs: ExitStack) -> None:
         """Start the child; `theirs` closes our copies of what it has inherited, `ours` our own ends if that fails."""
         self._connection, connection = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -179,7 +173,7 @@ class Worker:
         os.set_blocking(self._output, False)
         memory = os.memfd_create("motionsig")
         theirs.callback(os.close, memory)
-        os.ftruncate(memory, self._job.layout.size)
+        os.ftruncate(memory, sum(self._job.layout.sizes))
         self._memory = self._job.layout.map(memory)
         self._memory.model[:] = np.frombuffer(self._job.model, np.uint8)
         task = {
@@ -270,7 +264,7 @@ class Worker:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE_S)
         self._read_output()
-        self._end()
+        self.close()
         lines = self._last_output.decode("ascii", "backslashreplace").splitlines()
         said = [line.strip() for line in lines if line.strip() and not line.startswith("INFO")]
         if with_output and said:
@@ -280,15 +274,13 @@ class Worker:
 
 def _end(owner: int, process: subprocess.Popen[bytes], connection: socket.socket, output: int) -> None:
     connection.close()
-    if os.getpid() != owner:
-        os.close(output)
-        return
-    try:
-        process.wait(_GRACE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
+    if os.getpid() == owner:
         try:
             process.wait(_GRACE_S)
         except subprocess.TimeoutExpired:
-            logger.warning("process %d does not end: the kernel waits for its Edge TPU", process.pid)
+            process.kill()
+            try:
+                process.wait(_GRACE_S)
+            except subprocess.TimeoutExpired:
+                logger.warning("process %d does not end: the kernel waits for its Edge TPU", process.pid)
     os.close(output)
