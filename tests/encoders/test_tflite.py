@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from made_models import Made, compiled_from, sensor_network
 
 from motionsig.encoders import shipped_models
-from motionsig.encoders.builtin_operators import NAMES
 from motionsig.encoders.compiling.lint import lint
-from motionsig.encoders.tflite import _KINDS, MAX_FILE_BYTES, read_graph, read_model_file
+from motionsig.encoders.tflite import _KINDS, MAX_FILE_BYTES, NAMES, read_graph, read_model_file
 from motionsig.errors import ModelError
 from motionsig.model_card import MODEL_NAME
 
