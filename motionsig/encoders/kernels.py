@@ -72,38 +72,43 @@ def check_activation(tensor: Tensor | None) -> Tensor:
 def _conv_2d(node: Node) -> tuple[Kernel, Shape]:
     """internal/reference/integer_ops/conv.h, ConvPerChannel."""
     given, (weights, data) = node.taken(rank=4), node.constant(1, "int8", 4)
-    filters, height, width, channels = weights.shape
+    filters, _, _, channels = weights.shape
     if channels != given.shape[3]:
         raise ModelError(f"expected filters over all {given.shape[3]} channels, got {channels}")
-    sums, grid = _sums(node, weights, data, 0), _grid(node, given, (height, width))
-    taps = data.transpose(1, 2, 3, 0).astype(sums.exact)
-    finish = _finish(node, sums, _fixed_point(_scales(given, weights, node.made), sums.largest))
 
-    def kernel(codes: Codes) -> Codes:
-        total = np.zeros((len(codes) * math.prod(grid.out), filters), sums.exact)
-        for tap, part in grid.parts(_centred(codes, given, sums.exact)):
-            total += part.reshape(-1, channels) @ taps[tap]
-        return finish(total).reshape(-1, *grid.out, filters)
+    def multiply(part: Values, tap: Values) -> Values:
+        return (part.reshape(-1, channels) @ tap).reshape(*part.shape[:3], filters)
 
-    return kernel, (1, *grid.out, filters)
+    return _convolution(node, weights, data, 0, data.transpose(1, 2, 3, 0), multiply)
 
 
 def _depthwise_conv_2d(node: Node) -> tuple[Kernel, Shape]:
     """internal/reference/integer_ops/depthwise_conv.h, DepthwiseConvPerChannel."""
     given, (weights, data) = node.taken(rank=4), node.constant(1, "int8", 4)
-    one, height, width, filters = weights.shape
-    each, rest = divmod(filters, given.shape[3])
-    if one != 1 or rest:
+    each, rest = divmod(weights.shape[3], given.shape[3])
+    if weights.shape[0] != 1 or rest:
         raise ModelError(f"expected as many filters for each of {given.shape[3]} channels, got {list(weights.shape)}")
-    sums, grid = _sums(node, weights, data, 3), _grid(node, given, (height, width))
-    taps = data[0].astype(sums.exact)
-    finish = _finish(node, sums, _fixed_point(_scales(given, weights, node.made), sums.largest))
+
+    def multiply(part: Values, tap: Values) -> Values:
+        # Filter c * each + i belongs to channel c.
+        return (part if each == 1 else np.repeat(part, each, axis=3)) * tap
+
+    return _convolution(node, weights, data, 3, data[0], multiply)
+
+
+def _convolution(
+    node: Node, weights: Tensor, data: Values, axis: int, taps: Values, multiply: Callable[[Values, Values], Values]
+) -> tuple[Kernel, Shape]:
+    """`axis`: as for `_sums`. taps: (height, width, ..., filters), of which `multiply` takes one at a time."""
+    given, (height, width, *_, filters) = node.taken(), taps.shape
+    sums, grid = _sums(node, weights, data, axis), _grid(node, given, (height, width))
+    taps = taps.astype(sums.exact)
+    finish = _finish(node, sums, _rescale(*_multiplier(_scales(given, weights, node.made)), sums.largest))
 
     def kernel(codes: Codes) -> Codes:
         total = np.zeros((len(codes), *grid.out, filters), sums.exact)
         for tap, part in grid.parts(_centred(codes, given, sums.exact)):
-            # Filter c * each + i belongs to channel c.
-            total += (part if each == 1 else np.repeat(part, each, axis=3)) * taps[tap]
+            total += multiply(part, taps[tap])
         return finish(total)
 
     return kernel, (1, *grid.out, filters)
@@ -139,8 +144,8 @@ def _add(node: Node) -> tuple[Kernel, Shape]:
     # 20 more bits, so that rounding both to one scale costs nothing. They are within 255 << 20, within half of that on
     # twice the larger scale, and so their sum is within 255 << 20 again.
     twice, bits = 2 * np.maximum(scales[0], scales[1]), 20
-    rescales = [_fixed_point(scale / twice, 255 << bits) for scale in scales[:2]]
-    finish = _fixed_point(twice / (scales[2] * (1 << bits)), 255 << bits)
+    steps = (scales[0] / twice, scales[1] / twice, twice / (scales[2] * (1 << bits)))
+    *rescales, finish = (_rescale(*_multiplier(step), 255 << bits) for step in steps)
 
     def kernel(*codes: Codes) -> Codes:
         one, other = (
@@ -210,21 +215,17 @@ def _max_pool_2d(node: Node) -> tuple[Kernel, Shape]:
 def _concatenation(node: Node) -> tuple[Kernel, Shape]:
     """concatenation.cc."""
     parts, axis = [node.taken(index) for index in range(len(node.inputs))], node.options["Axis"]
-    rank = len(node.made.shape)
+    whole, rank = node.made.shape, len(node.made.shape)
     if not -rank <= axis < rank or axis % rank == 0 or node.options[_ACTIVATION] != _NONE:
         raise ModelError(f"expected an axis behind the batch and no activation, got axis {axis}")
     axis %= rank
     shapes = [part.shape for part in parts]
-    if {shape[:axis] + shape[axis + 1 :] for shape in shapes} != {node.made.shape[:axis] + node.made.shape[axis + 1 :]}:
-        raise ModelError(f"expected parts of {list(node.made.shape)}, got {shapes}")
+    if {shape[:axis] + shape[axis + 1 :] for shape in shapes} != {whole[:axis] + whole[axis + 1 :]}:
+        raise ModelError(f"expected parts of {list(whole)}, got {shapes}")
     for part in parts:
         _check_scale(part, node.made)
     width = sum(shape[axis] for shape in shapes)
-
-    def kernel(*codes: Codes) -> Codes:
-        return np.concatenate(codes, axis)
-
-    return kernel, (*node.made.shape[:axis], width, *node.made.shape[axis + 1 :])
+    return lambda *codes: np.concatenate(codes, axis), (*whole[:axis], width, *whole[axis + 1 :])
 
 
 def _reshape(node: Node) -> tuple[Kernel, Shape]:
@@ -295,11 +296,9 @@ def _pool(node: Node) -> tuple[Tensor, _Grid, Pair]:
 
 
 def _check_scale(given: Tensor, made: Tensor) -> None:
-    if (given.scale[0], given.zero_point[0]) != (made.scale[0], made.zero_point[0]):
-        raise ModelError(
-            f"expected the output's scale {made.scale[0]} and zero point {made.zero_point[0]}, "
-            f"got {given.scale[0]} and {given.zero_point[0]}"
-        )
+    (scale, zero), (expected, at) = ((tensor.scale[0], tensor.zero_point[0]) for tensor in (given, made))
+    if (scale, zero) != (expected, at):
+        raise ModelError(f"expected the output's scale {expected} and zero point {at}, got {scale} and {zero}")
 
 
 def _limits(node: Node) -> Pair:
@@ -363,10 +362,6 @@ def _multiplier(scale: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[
     carried = fixed == 1 << 31
     fixed, shift = np.where(carried, 1 << 30, fixed), shift + carried
     return np.where(shift < -31, 0, fixed), np.where(shift < -31, 0, shift)
-
-
-def _fixed_point(scale: NDArray[np.float64], largest: int) -> Rescale:
-    return _rescale(*_multiplier(scale), largest)
 
 
 def _rescale(fixed: NDArray[np.int64], shift: NDArray[np.int64], largest: int) -> Rescale:

@@ -12,15 +12,14 @@ from __future__ import annotations
 import base64
 import errno
 import stat
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from motionsig import files
 from motionsig.errors import MissingExtraError, ModelError
 from motionsig.hints import install_hint
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 SIGNATURE_NAME = "card.json.sig"
 KEYS_FOLDER = Path("/etc/motionsig/keys")
@@ -38,13 +37,15 @@ def signer(content: bytes, signature: bytes, keys: Path) -> Path:
     """
     try:
         from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey as Key
+        from cryptography.hazmat.primitives.serialization import load_pem_public_key as load
     except ImportError as error:
         raise _missing() from error
     try:
         raw = base64.b64decode(signature.removesuffix(b"\n"), validate=True)
     except ValueError as error:
         raise ModelError(f"{SIGNATURE_NAME}: expected one line of base64, got: {error}") from error
-    pinned = {file: _public_key(file) for file in _pinned(keys)}
+    pinned = {file: _key(file, _OTHERS_WRITE, load, Key, "a public") for file in _pinned(keys)}
     for file, key in pinned.items():
         try:
             key.verify(raw, content)
@@ -63,17 +64,11 @@ def sign(content: bytes, key: Path) -> bytes:
     Raises ModelError for another key, MissingExtraError without `cryptography`.
     """
     try:
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey as Key
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key as load
     except ImportError as error:
         raise _missing() from error
-    text = read_plain(key, _MOST_KEY_BYTES, forbidden=_OTHERS_ANYTHING)
-    try:
-        private = load_pem_private_key(text, password=None)
-    except (ValueError, TypeError) as error:  # TypeError: it is encrypted
-        raise ModelError(f"{key}: expected an unencrypted private key in PEM, got: {error}") from error
-    if not isinstance(private, Ed25519PrivateKey):
-        raise ModelError(f"{key}: expected an ed25519 key, got {type(private).__name__}")
+    private = _key(key, _OTHERS_ANYTHING, partial(load, password=None), Key, "an unencrypted private")
     return base64.b64encode(private.sign(content)) + b"\n"
 
 
@@ -86,11 +81,9 @@ def read_plain(file: Path, most_bytes: int, *, forbidden: int = 0) -> bytes:
     try:
         content, status = files.read_file(file, most_bytes, follow_links=False)
     except OSError as error:
-        expected = {
-            errno.EINVAL: "expected a file, got",
-            errno.EFBIG: f"expected at most {most_bytes:,} B, got",
-        }.get(error.errno or 0, "expected a file, got:")
-        raise ModelError(f"{file}: {expected} {error.strerror}") from error
+        most = f"at most {most_bytes:,} B" if error.errno == errno.EFBIG else "a file"
+        colon = ":" if error.errno not in (errno.EINVAL, errno.EFBIG) else ""
+        raise ModelError(f"{file}: expected {most}, got{colon} {error.strerror}") from error
     _check_mode(file, status.st_mode, forbidden)
     return content
 
@@ -112,17 +105,16 @@ def _pinned(keys: Path) -> list[Path]:
     return found
 
 
-def _public_key(file: Path) -> Ed25519PublicKey:
+def _key(file: Path, forbidden: int, load: Callable[[bytes], object], kind: type[Any], what: str) -> Any:
+    """Return the ed25519 key in a PEM file. Raises ModelError for another one."""
     from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-    text = read_plain(file, _MOST_KEY_BYTES, forbidden=_OTHERS_WRITE)
+    text = read_plain(file, _MOST_KEY_BYTES, forbidden=forbidden)
     try:
-        key = load_pem_public_key(text)
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise ModelError(f"{file}: expected a public key in PEM, got: {error}") from error
-    if not isinstance(key, Ed25519PublicKey):
+        key = load(text)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: it is encrypted
+        raise ModelError(f"{file}: expected {what} key in PEM, got: {error}") from error
+    if not isinstance(key, kind):
         raise ModelError(f"{file}: expected an ed25519 key, got {type(key).__name__}")
     return key
 

@@ -21,10 +21,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from motionsig.encoders.compiling.program import Program, read_program
-from motionsig.encoders.tflite import Graph, Subgraph, Tensor, printable, read_graph, read_model_file
+from motionsig.encoders.tflite import Tensor, printable, read_graph, read_model_file
 from motionsig.errors import EncoderError, InputError, MissingExtraError, ModelError
 
 logger = logging.getLogger(__name__)
@@ -153,11 +151,7 @@ def compile_model(
     _check_log(log, allow_cpu=allow_cpu)
     program = check_twin(twin, content, allow_cpu=allow_cpu)
     if min_runtime is not None and (program is None or program.min_runtime > min_runtime):
-        needs = (
-            "one whose operator does not say what it needs"
-            if program is None
-            else f"one that needs {program.min_runtime}"
-        )
+        needs = f"one that needs {program.min_runtime}" if program else "one whose operator does not say what it needs"
         raise ModelError(f"expected a model for runtime {min_runtime}, got {needs}")
     return Compilation(content, log, program)
 
@@ -219,36 +213,24 @@ def check_twin(twin: bytes, compiled: bytes, *, allow_cpu: bool = False) -> Prog
             f"{', '.join(operator.name for operator in operators[:8]) or 'none'} in {len(after.subgraphs)} subgraphs"
         )
     for what in ("inputs", "outputs"):
-        for number, (expected, got) in enumerate(_pairs(before.subgraphs[0], after, what)):
-            if not _same_spec(expected, got):
+        expected, got = (
+            [_spec(graph.subgraphs[0].tensors[index]) for index in getattr(graph.subgraphs[0], what)]
+            for graph in (before, after)
+        )
+        if len(expected) != len(got):
+            raise ModelError(f"the compiled model: expected {len(expected)} {what}, got {len(got)}")
+        for number, pair in enumerate(zip(expected, got, strict=True)):
+            if pair[0] != pair[1]:
+                one, other = (f"{kind} with scale {scale[:4]} and zero point {zero[:4]}" for kind, scale, zero in pair)
                 raise ModelError(
-                    f"the compiled model: {what[:-1]} {number}: expected {_spec(expected)} as in the model it was "
-                    f"made from, got {_spec(got)}"
+                    f"the compiled model: {what[:-1]} {number}: expected {one} as in the model it was made from, got "
+                    f"{other}"
                 )
     return read_program(ours[0]) if len(ours) == 1 else None
 
 
-def _pairs(before: Subgraph, graph: Graph, what: str) -> list[tuple[Tensor, Tensor]]:
-    after = graph.subgraphs[0]
-    indices = getattr(before, what), getattr(after, what)
-    if len(indices[0]) != len(indices[1]):
-        raise ModelError(f"the compiled model: expected {len(indices[0])} {what}, got {len(indices[1])}")
-    return [(before.tensors[one], after.tensors[other]) for one, other in zip(*indices, strict=True)]
-
-
-def _same_spec(one: Tensor, other: Tensor) -> bool:
-    return (
-        (one.kind, one.shape) == (other.kind, other.shape)
-        and np.array_equal(one.scale, other.scale)
-        and np.array_equal(one.zero_point, other.zero_point)
-    )
-
-
-def _spec(tensor: Tensor) -> str:
-    return (
-        f"{tensor.kind} {list(tensor.shape)} with scale {tensor.scale[:4].tolist()} and zero point "
-        f"{tensor.zero_point[:4].tolist()}"
-    )
+def _spec(tensor: Tensor) -> tuple[str, list[float], list[int]]:
+    return f"{tensor.kind} {list(tensor.shape)}", tensor.scale.tolist(), tensor.zero_point.tolist()
 
 
 def _check_log(log: Log, *, allow_cpu: bool) -> None:
