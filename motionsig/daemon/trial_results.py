@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from motionsig.encoders import installed
+from motionsig.encoders.models import models_folder
 from motionsig.files import read_file, replace_file
 
 log = logging.getLogger(__name__)
@@ -106,4 +106,4 @@ def installation(folder: Path) -> str:
 
 def is_installed(folder: Path) -> bool:
     """Return whether the model in `folder` was installed; the others are shipped, or named by their folder."""
-    return installed.models_folder() in folder.parents
+    return models_folder() in folder.parents

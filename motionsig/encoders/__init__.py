@@ -7,8 +7,15 @@ against its card and picks the runtime.
 from __future__ import annotations
 
 from motionsig.encoders.host import Encoder, golden_distance
-from motionsig.encoders.models import DEFAULT_MODEL, find_model, model_folders, shipped_models
-from motionsig.encoders.opening import DEVICES, check_device, open_encoder
+from motionsig.encoders.models import (
+    DEFAULT_MODEL,
+    DEVICES,
+    check_device,
+    find_model,
+    model_folders,
+    open_encoder,
+    shipped_models,
+)  # fmt: skip
 
 __all__ = [
     "DEFAULT_MODEL", "DEVICES", "Encoder",

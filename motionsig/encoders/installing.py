@@ -22,21 +22,12 @@ from itertools import count
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
-from motionsig.encoders.installed import CURRENT, PLAIN_NAME, PREVIOUS, linked, models_folder
-from motionsig.encoders.models import shipped_models
+from motionsig import model_card
+from motionsig.encoders.models import CURRENT, PLAIN_NAME, PREVIOUS, linked, models_folder, shipped_models
 from motionsig.encoders.signing import SIGNATURE_NAME, read_plain
 from motionsig.errors import ModelError
 from motionsig.files import locked_folder, sync_folder, write_file
-from motionsig.model_card import (
-    CARD_NAME,
-    GOLDEN_NAME,
-    MODEL_NAME,
-    MOST_CARD_BYTES,
-    MOST_FILE_BYTES,
-    ModelCard,
-    load_card,
-    parse_card,
-)
+from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME, MOST_CARD_BYTES, MOST_FILE_BYTES, ModelCard
 
 NOTE_NAME = "installed.json"
 
@@ -68,7 +59,7 @@ def read_package(given: Sequence[Path]) -> Package:
     if CARD_NAME not in paths:
         raise ModelError(f"expected {CARD_NAME} among the files, got {', '.join(paths)}")
     content = read_plain(paths[CARD_NAME], MOST_CARD_BYTES)
-    card = parse_card(content, paths[CARD_NAME].parent)
+    card = model_card.parse_card(content, paths[CARD_NAME].parent)
     stated, needed = _stated(card), [MODEL_NAME, GOLDEN_NAME, *([card.compiled.file] if card.compiled else [])]
     if folder is not None:
         paths |= {name: folder / name for name in (*needed, SIGNATURE_NAME) if os.path.lexists(folder / name)}
@@ -226,7 +217,7 @@ def _check_golden(path: Path, content: bytes) -> None:
 
 def _shipped(name: str) -> ModelCard | None:
     folder = shipped_models().get(name)
-    return load_card(folder) if folder else None
+    return model_card.load_card(folder) if folder else None
 
 
 def _identity(folder: Path | None) -> tuple[int, str] | None:

@@ -1,14 +1,64 @@
-"""Which models there are, by name: those that came with motionsig and those that were installed."""
+"""Which models there are, by name, those that came with motionsig and those installed; opening one on a device.
+
+    FOLDER/NAME/VERSION-FINGERPRINT/    an installed model: card, files, the card's signature, who signed it
+    FOLDER/NAME/current, previous       links to two of them; no `current`: the shipped model of that name is in use
+
+A model's folder is never changed once it has its name; a model that is installed again gets a folder of its own.
+`installing` writes all this, and nothing else does. The daemon asks every second, so it has to be cheap.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
-from motionsig.encoders.installed import current, names, previous
-from motionsig.errors import ModelError
+from motionsig.encoders.host import Encoder, HostEncoder, Network
+from motionsig.errors import InputError, ModelError
 from motionsig.model_card import CARD_NAME, ModelCard, load_card
 
 DEFAULT_MODEL = "motion64"
+DEVICES = "auto, cpu, edgetpu[:usb|:pci][:N] or reference"
+
+CURRENT, PREVIOUS = "current", "previous"
+
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""What may become a folder or file here: one part of a path, not hidden, without surprises on a terminal."""
+
+
+def models_folder() -> Path:
+    """Return the folder of the installed models; $MOTIONSIG_MODELS names another."""
+    return Path(os.environ.get("MOTIONSIG_MODELS") or "/var/lib/motionsig-models")
+
+
+def current(name: str) -> Path | None:
+    """Return the folder of the installed model of that name that is in use; None where the shipped one is, or none.
+
+    Raises ModelError where that cannot be told.
+    """
+    return linked(models_folder(), name, CURRENT)
+
+
+def previous(name: str) -> Path | None:
+    """Return the folder of the installed model to go back to; None where that is the shipped one, or none.
+
+    Raises ModelError where that cannot be told.
+    """
+    folder = linked(models_folder(), name, PREVIOUS)
+    return None if folder == current(name) else folder
+
+
+def linked(root: Path, name: str, which: str) -> Path | None:
+    """Return where one of a model's links leads, whatever is there; None where there is no link."""
+    if not PLAIN_NAME.fullmatch(name):
+        return None
+    link = root / name / which
+    try:
+        return link.parent / os.readlink(link)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ModelError(f"{link}: expected a link to an installed model, got: {error.strerror}") from error
 
 
 def shipped_models() -> dict[str, Path]:
@@ -20,9 +70,15 @@ def shipped_models() -> dict[str, Path]:
     return {card.parent.name: card.parent for card in sorted(folder.glob(f"*/{CARD_NAME}"))}
 
 
+def installed_names() -> list[str]:
+    """Return the names of the models that are installed, in use or to go back to."""
+    links = (link for which in (CURRENT, PREVIOUS) for link in models_folder().glob(f"*/{which}"))
+    return sorted({link.parent.name for link in links})
+
+
 def model_names() -> list[str]:
     """Return the names of all models, shipped and installed."""
-    return sorted({*shipped_models(), *names()})
+    return sorted({*shipped_models(), *installed_names()})
 
 
 def model_folders(name: str) -> list[Path]:
@@ -49,3 +105,48 @@ def find_model(model: str | Path | None = None) -> ModelCard:
             f"model: expected one of {', '.join(model_names())} or a folder with a {CARD_NAME}, got {str(model)!r}"
         )
     return load_card(folders[0])
+
+
+def open_encoder(model: str | Path | None = None, device: str = "auto") -> Encoder:
+    """Return an encoder for `model` (a shipped name, a folder, None for the default) on `device`.
+
+    cpu: an installed runtime. reference: numpy alone, without the last-bit freedom of runtimes. edgetpu: an Edge TPU,
+    or an error; :usb, :pci and a number choose among several. auto: whichever of Edge TPU and cpu is faster here, and
+    the cpu while there is no Edge TPU.
+
+    Raises InputError for another device, ModelError for a model that does not match its card or, with edgetpu, is not
+    compiled for it, EncoderError for an Edge TPU that is not there or does not make of it what the card says,
+    MissingExtraError without a runtime.
+    """
+    which = check_device(device)
+    card = find_model(model)
+    return HostEncoder(card, _network(card, device, which))
+
+
+def check_device(device: str) -> str:
+    """Return which Edge TPU is meant ("usb", ":2", "" for any); raise InputError for what is no device."""
+    edgetpu = re.fullmatch(r"edgetpu(?::(usb|pci))?(:[0-9]{1,3})?", device)
+    if device not in ("auto", "cpu", "reference") and not edgetpu:
+        raise InputError(f"device: expected {DEVICES}, got {device!r}")
+    return "".join(part or "" for part in edgetpu.groups()) if edgetpu else ""
+
+
+def _network(card: ModelCard, device: str, which: str) -> Network:
+    if device == "reference":
+        from motionsig.encoders.reference import ReferenceNetwork
+
+        return ReferenceNetwork(card)
+    if device.startswith("edgetpu"):
+        from motionsig.encoders.edgetpu import EdgeTpuNetwork
+
+        return EdgeTpuNetwork(card, which)
+    from motionsig.encoders.litert import LiteRtNetwork
+
+    cpu = LiteRtNetwork(card)
+    if device == "cpu":
+        return cpu
+    from motionsig.encoders.edgetpu import AutoNetwork
+    from motionsig.encoders.edgetpu.presence import edgetpus
+
+    # A model that is not compiled has no choice; where an Edge TPU is idle because of that, AutoNetwork says so.
+    return AutoNetwork(card, cpu) if card.compiled or edgetpus() else cpu

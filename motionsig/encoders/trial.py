@@ -72,7 +72,7 @@ def report(**found: Any) -> None:
 def report_golden(device: str, model: str | None = None) -> None:
     """Run a model's golden windows on a device and report how far the codes are off: all that a child does."""
     from motionsig.encoders.host import golden_distance
-    from motionsig.encoders.opening import open_encoder
+    from motionsig.encoders.models import open_encoder
 
     try:
         with open_encoder(model, device=device) as encoder:

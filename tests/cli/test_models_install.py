@@ -9,7 +9,7 @@ from fake_edgetpu import COMPILED_NAME, fake_model
 from made_models import compiled_from, program, sensor_network
 
 from motionsig.cli import main
-from motionsig.encoders import installed, shipped_models
+from motionsig.encoders import models, shipped_models
 from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME
 
 
@@ -78,7 +78,7 @@ def test_a_signed_model_is_installed_listed_and_rolled_back(model, store, keys, 
     assert sorted(path.name for path in model.iterdir() if path.name.startswith(".")) == []
 
     code, out, err = ran(capsys, "install", model, "--keys", pinned)
-    folder = installed.current("motion64")
+    folder = models.current("motion64")
     assert code == 0 and err == "" and f"signature  by {pinned / 'owner.pem'}" in out
     assert "tried      on cpu" in out and f"installed  {folder}, and current" in out
     assert (folder / CARD_NAME).read_bytes() == (model / CARD_NAME).read_bytes()
@@ -146,7 +146,7 @@ def test_codes_that_are_off_are_refused(model, store, capsys):
     restate(model, GOLDEN_NAME, (model / "other.npz").read_bytes())
     code, _, err = ran(capsys, "install", model, "--unsigned")
     assert code == 1 and "expected codes at most 3 steps off, got 6" in err
-    assert list(store.iterdir()) == [] and installed.current("motion64") is None
+    assert list(store.iterdir()) == [] and models.current("motion64") is None
     restate(model, GOLDEN_NAME, (model / "other.npz").read_bytes()[:-30])
     code, _, err = ran(capsys, "install", model, "--unsigned")
     assert code == 1 and f"{GOLDEN_NAME}: expected windows and codes, got: " in err
@@ -189,7 +189,7 @@ def test_a_compiled_model_is_checked_against_its_twin(tmp_path, store, capsys):
     # Of the shipped model's version, as the network is the same.
     code, out, _ = ran(capsys, "install", folder, "--unsigned")
     assert code == 0 and f"compiled   {COMPILED_NAME}: of the same inputs and outputs as {MODEL_NAME}" in out
-    assert (installed.current("motion64") / COMPILED_NAME).is_file()
+    assert (models.current("motion64") / COMPILED_NAME).is_file()
     restate(folder, COMPILED_NAME, compiled_from(sensor_network(), program(13, "16.0", 1000, 24)))
     code, _, err = ran(capsys, "install", folder, "--unsigned")
     assert code == 1 and "the compiled model: input 0: expected int8 [1, 1, 128, 12]" in err
@@ -197,7 +197,7 @@ def test_a_compiled_model_is_checked_against_its_twin(tmp_path, store, capsys):
 
 def test_a_damaged_model_is_listed_as_such(model, store, capsys):
     assert ran(capsys, "install", model, "--unsigned")[0] == 0
-    (installed.current("motion64") / MODEL_NAME).write_bytes(b"x")
+    (models.current("motion64") / MODEL_NAME).write_bytes(b"x")
     code, out, err = ran(capsys)
     assert code == 1 and "1, shipped\n" in out and "current" not in out and "expected sha256" in err
     assert ran(capsys, "install", model, "--unsigned")[0] == 0 and ran(capsys)[0] == 0

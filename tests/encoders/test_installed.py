@@ -10,7 +10,7 @@ import sys
 import pytest
 from made_packages import change, install, make, tree
 
-from motionsig.encoders import find_model, installed, installing, shipped_models
+from motionsig.encoders import find_model, installing, models, shipped_models
 from motionsig.errors import ModelError
 from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME, load_card
 
@@ -25,11 +25,11 @@ def store(tmp_path, monkeypatch):
 def test_the_current_model_goes_before_the_shipped_one(tmp_path, store):
     name = "motion64"
     shipped = shipped_models()[name]
-    assert installed.current(name) is None and installed.names() == [] and find_model(name).path == shipped
+    assert models.current(name) is None and models.installed_names() == [] and find_model(name).path == shipped
     folder = install(make(tmp_path / "a", 2, name=name))
-    assert folder == installed.current(name) == store / name / f"2-{load_card(folder).fingerprint.hex()}"
+    assert folder == models.current(name) == store / name / f"2-{load_card(folder).fingerprint.hex()}"
     assert find_model(name).path == find_model().path == folder and find_model(shipped).path == shipped
-    assert installed.names() == [name] and installed.previous(name) is None
+    assert models.installed_names() == [name] and models.previous(name) is None
     assert installing.signed_by(folder) == "key.pem"
 
 
@@ -43,7 +43,7 @@ def test_a_name_that_only_was_installed_is_found(tmp_path, store):
 @pytest.mark.parametrize("name", ["../m", ".", "..", "", "m/../m", "m\n", "/", "m\0", ".new-x", "ü"])
 def test_a_name_leads_nowhere_else(tmp_path, store, name):
     install(make(tmp_path / "a"))
-    assert installed.current(name) is None and installed.previous(name) is None
+    assert models.current(name) is None and models.previous(name) is None
     with pytest.raises(ModelError, match="no installed model"):
         installing.rollback(name)
     change(tmp_path / "a", name=name)
@@ -53,10 +53,10 @@ def test_a_name_leads_nowhere_else(tmp_path, store, name):
 
 def test_two_are_kept_and_change_places(tmp_path, store):
     first, second, third = (install(make(tmp_path / str(n), n, b"%d" % n)) for n in (1, 2, 3))
-    assert installed.current("m") == third and installed.previous("m") == second and not first.exists()
+    assert models.current("m") == third and models.previous("m") == second and not first.exists()
     assert installing.rollback("m") == second
-    assert installed.current("m") == second and installed.previous("m") == third
-    assert installing.rollback("m") == third == installed.current("m")
+    assert models.current("m") == second and models.previous("m") == third
+    assert installing.rollback("m") == third == models.current("m")
     # Nothing but the two, for everybody to read and nobody to write.
     assert {path.name for path in (store / "m").iterdir()} == {"current", "previous", second.name, third.name}
     assert all(mode & 0o777 in (0o755, 0o644, 0o777) for mode, _ in tree(store).values())
@@ -66,9 +66,9 @@ def test_two_are_kept_and_change_places(tmp_path, store):
 def test_going_back_ends_at_the_shipped_model(tmp_path, store):
     folder = install(make(tmp_path / "a", 2, name="motion64"))
     assert installing.rollback("motion64") is None
-    assert installed.current("motion64") is None and installed.previous("motion64") == folder
-    assert installed.names() == ["motion64"] and find_model().path == shipped_models()["motion64"]
-    assert installing.rollback("motion64") == folder == find_model().path and installed.previous("motion64") is None
+    assert models.current("motion64") is None and models.previous("motion64") == folder
+    assert models.installed_names() == ["motion64"] and find_model().path == shipped_models()["motion64"]
+    assert installing.rollback("motion64") == folder == find_model().path and models.previous("motion64") is None
     # From the shipped one on, what is installed next has that behind it.
     installing.rollback("motion64")
     install(make(tmp_path / "b", 3, b"b", name="motion64"))
@@ -88,7 +88,7 @@ def test_there_is_no_going_back_to_a_damaged_one(tmp_path, store):
     (first / MODEL_NAME).write_bytes(b"1")
     (second / MODEL_NAME).write_bytes(b"y")
     again = install(tmp_path / "2")
-    assert again.name == f"{second.name}-2" and installed.previous("m") == first and not second.exists()
+    assert again.name == f"{second.name}-2" and models.previous("m") == first and not second.exists()
 
 
 def test_versions_only_rise(tmp_path, store):
@@ -129,7 +129,7 @@ def test_the_same_again_changes_nothing_but_the_time(tmp_path, store):
     # The same network with other words, or other words about who signed it, is a model of its own.
     change(tmp_path / "a", limits=["none"])
     other = install(tmp_path / "a")
-    assert other.name == f"{folder.name}-2" and installed.previous("m") == folder
+    assert other.name == f"{folder.name}-2" and models.previous("m") == folder
     assert install(tmp_path / "a", "other.pem").name == folder.name + "-3"
 
 
@@ -154,7 +154,7 @@ def test_a_second_installation_at_the_same_time_is_refused(tmp_path, store):
             install(tmp_path / "b")
 
     installing.install(installing.read_package([make(tmp_path / "a")]), None, meanwhile)
-    assert install(tmp_path / "b") == installed.current("m")
+    assert install(tmp_path / "b") == models.current("m")
 
 
 def test_a_full_disk_changes_nothing(tmp_path, store):
@@ -214,7 +214,7 @@ KILLED = """
 import os, shutil, signal, sys
 from itertools import count
 from pathlib import Path
-from motionsig.encoders import installed, installing
+from motionsig.encoders import models, installing
 
 os.fsync = lambda descriptor: None  # a kill is no power cut, and this is 70 installations
 root, base, new = Path(os.environ["MOTIONSIG_MODELS"]), Path(sys.argv[1]), Path(sys.argv[2])
@@ -243,16 +243,16 @@ def killed_at(point):
 for point in count(1):
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(base, root, symlinks=True)
-    before = installed.current("m"), installed.previous("m")
+    before = models.current("m"), models.previous("m")
     killed = killed_at(point)
-    now = installing.read_package([installed.current("m")]).card.version
+    now = installing.read_package([models.current("m")]).card.version
     assert now in ((2, 3) if sys.argv[3] == "install" else (2, 1)), now
-    if installed.previous("m"):
-        installing.read_package([installed.previous("m")])
+    if models.previous("m"):
+        installing.read_package([models.previous("m")])
     if not killed:
         break
     installing.install(package, new, lambda _: None)
-    versions = [installing.read_package([which("m")]).card.version for which in (installed.current, installed.previous)]
+    versions = [installing.read_package([which("m")]).card.version for which in (models.current, models.previous)]
     assert versions[0] == 3 and versions[1] in (2, now), versions
     assert len(list((root / "m").iterdir())) == 4 and [path.name for path in root.iterdir()] == ["m"]
 print(point)
@@ -273,7 +273,7 @@ def test_killed_at_any_moment_a_whole_model_is_current_and_a_second_try_works(tm
 def test_cut_off_between_two_links_there_is_nothing_to_go_back_to(tmp_path, store):
     folder = install(make(tmp_path / "a", name="motion64", version=2))
     (store / "motion64" / "previous").symlink_to(folder.name)
-    assert installed.previous("motion64") is None
+    assert models.previous("motion64") is None
     with pytest.raises(ModelError, match="no previous model"):
         installing.rollback("motion64")
 
@@ -283,7 +283,7 @@ def test_what_is_no_link_is_said(tmp_path, store):
     (store / "m" / "current").unlink()
     (store / "m" / "current").mkdir()
     with pytest.raises(ModelError, match="expected a link to an installed model, got: Invalid argument"):
-        installed.current("m")
+        models.current("m")
     (store / "m" / "current").rmdir()
     (store / "m" / "current").symlink_to("elsewhere")
     with pytest.raises(ModelError, match="expected a folder VERSION-FINGERPRINT, got 'elsewhere'"):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from motionsig.conventions import NS_PER_S
-from motionsig.encoders import installed
+from motionsig.encoders import models
 from motionsig.encoders.compiling.files import open_model
 from motionsig.encoders.compiling.program import read_program
 from motionsig.encoders.installing import signed_by
@@ -23,7 +23,7 @@ from motionsig.model_card import MODEL_NAME, ModelCard, load_card
 
 def show_all(*, as_json: bool) -> int:
     """Print the card of each model, installed ones first; return 1 if one of them is damaged."""
-    places = [(installed.current(it), shipped_models().get(it), installed.previous(it)) for it in model_names()]
+    places = [(models.current(it), shipped_models().get(it), models.previous(it)) for it in model_names()]
     cards, damaged = list[ModelCard](), list[ModelError]()
     for folder in filter(None, chain(*places)):
         try:
@@ -44,7 +44,7 @@ def show_all(*, as_json: bool) -> int:
 
 def show(name: str, *, as_json: bool) -> int:
     """Print one model's whole card and network, or what is in a .tflite file."""
-    model = open_model(installed.current(name) or name)
+    model = open_model(models.current(name) or name)
     card = model.card
     networks = [_network(model.path, model.content)]
     if card and card.compiled:
@@ -64,11 +64,11 @@ def _about(card: ModelCard) -> dict[str, Any]:
 def _place(card: ModelCard) -> dict[str, Any]:
     """Return where a model stands among those of its name, and who signed it."""
     name = card.path.parent.name
-    for where, path in (("current", installed.current(name)), ("previous", installed.previous(name))):
+    for where, path in (("current", models.current(name)), ("previous", models.previous(name))):
         if card.path == path:
             return {"where": where, "in_use": where == "current", "signed_by": signed_by(path)}
     if card.path == shipped_models().get(card.name):
-        return {"where": "shipped", "in_use": installed.current(card.name) is None}
+        return {"where": "shipped", "in_use": models.current(card.name) is None}
     return {}
 
 
