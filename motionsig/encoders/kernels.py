@@ -101,13 +101,12 @@ def _convolution(
 ) -> tuple[Kernel, Shape]:
     """`axis`: as for `_sums`. taps: (height, width, ..., filters), of which `multiply` takes one at a time."""
     given, (height, width, *_, filters) = node.taken(), taps.shape
-    sums, grid = _sums(node, weights, data, axis), _grid(node, given, (height, width))
-    taps = taps.astype(sums.exact)
-    finish = _finish(node, sums, _rescale(*_multiplier(_scales(given, weights, node.made)), sums.largest))
+    (exact, finish), grid = _sums(node, weights, data, axis, _fixed_point), _grid(node, given, (height, width))
+    taps = taps.astype(exact)
 
     def kernel(codes: Codes) -> Codes:
-        total = np.zeros((len(codes), *grid.out, filters), sums.exact)
-        for tap, part in grid.parts(_centred(codes, given, sums.exact)):
+        total = np.zeros((len(codes), *grid.out, filters), exact)
+        for tap, part in grid.parts(_centred(codes, given, exact)):
             total += multiply(part, taps[tap])
         return finish(total)
 
@@ -123,16 +122,15 @@ def _fully_connected(node: Node) -> tuple[Kernel, Shape]:
     units, depth = weights.shape
     if math.prod(given.shape) != depth or node.options["WeightsFormat"]:
         raise ModelError(f"expected plain weights over all of {list(given.shape)}, got {list(weights.shape)}")
-    sums, scales = _sums(node, weights, data, 0), _scales(given, weights, node.made)
-    matrix = data.T.astype(sums.exact)
 
-    def rescale(values: Values) -> Values:
-        scaled = values * scales
+    def rounded(scales: NDArray[np.float64], _: int) -> Rescale:
         # C's round, halves away from zero: what is just below a half carries a half over the edge and nothing less.
-        return np.trunc(scaled + np.copysign(np.nextafter(0.5, 0), scaled))
+        half = np.nextafter(0.5, 0)
+        return lambda values: np.trunc(values * scales + np.copysign(half, values * scales))
 
-    finish = _finish(node, sums, rescale)
-    return lambda codes: finish(_centred(codes, given, sums.exact).reshape(-1, depth) @ matrix), (1, units)
+    exact, finish = _sums(node, weights, data, 0, rounded)
+    matrix = data.T.astype(exact)
+    return lambda codes: finish(_centred(codes, given, exact).reshape(-1, depth) @ matrix), (1, units)
 
 
 def _add(node: Node) -> tuple[Kernel, Shape]:
@@ -145,7 +143,7 @@ def _add(node: Node) -> tuple[Kernel, Shape]:
     # twice the larger scale, and so their sum is within 255 << 20 again.
     twice, bits = 2 * np.maximum(scales[0], scales[1]), 20
     steps = (scales[0] / twice, scales[1] / twice, twice / (scales[2] * (1 << bits)))
-    *rescales, finish = (_rescale(*_multiplier(step), 255 << bits) for step in steps)
+    *rescales, finish = (_fixed_point(step, 255 << bits) for step in steps)
 
     def kernel(*codes: Codes) -> Codes:
         one, other = (
@@ -310,16 +308,14 @@ def _limits(node: Node) -> Pair:
     return zero if activation else -128, min(127, six) if activation == _RELU6 else 127
 
 
-class _Sums(NamedTuple):
-    """Of products with an operator's weights: a float type that has them exactly, what is added, the largest then."""
+def _sums(
+    node: Node, weights: Tensor, data: Values, axis: int, rounded: Callable[[NDArray[np.float64], int], Rescale]
+) -> tuple[type[np.floating[Any]], Callable[[Values], Codes]]:
+    """Return a float type that has sums of products with the weights exactly, and what makes codes of these sums.
 
-    exact: type[np.floating[Any]]
-    bias: NDArray[np.int64]
-    largest: int
-
-
-def _sums(node: Node, weights: Tensor, data: Values, axis: int) -> _Sums:
-    """`axis`: of the weights, that of the output's channels."""
+    axis: of the weights, that of the output's channels. rounded: from the output's steps per step of a sum, and the
+    largest sum, to the function that rescales.
+    """
     channels = weights.shape[axis]
     bias = np.zeros(channels, np.int64) if node.input(2) is None else node.constant(2, "int32", 1)[1].astype(np.int64)
     per_channel = len(weights.scale) == channels and weights.axis == axis
@@ -329,10 +325,16 @@ def _sums(node: Node, weights: Tensor, data: Values, axis: int) -> _Sums:
     largest = int((products + abs(bias)).max())
     if largest >= 1 << 31:
         raise ModelError(f"expected sums within int32, got weights and a bias that make up to {largest}")
+    # kernel_util.cc, PopulateConvolutionQuantizationParams.
+    rescale = rounded(node.taken().scale.astype(np.float64) * weights.scale / node.made.scale, largest)
+    limits = _limits(node)
+
+    def finish(total: Values) -> Codes:
+        return np.clip(rescale(total.astype(np.int64) + bias) + node.made.zero_point, *limits).astype(np.int8)
+
     # Codes less their zero point are within 255, so all sums of products, in any order and with or without fused
     # multiply-add, are whole numbers within `products`, and a float has every whole number up to 2**24 or 2**53.
-    exact = np.float32 if products.max() <= 1 << 24 else np.float64
-    return _Sums(exact, bias, largest)
+    return np.float32 if products.max() <= 1 << 24 else np.float64, finish
 
 
 def _centred(codes: Codes, given: Tensor, exact: type[np.floating[Any]]) -> Values:
@@ -340,19 +342,8 @@ def _centred(codes: Codes, given: Tensor, exact: type[np.floating[Any]]) -> Valu
     return centred
 
 
-def _finish(node: Node, sums: _Sums, rescale: Rescale) -> Callable[[Values], Codes]:
-    """Return what makes codes of sums of products (..., channels)."""
-    limits = _limits(node)
-
-    def finish(total: Values) -> Codes:
-        return np.clip(rescale(total.astype(np.int64) + sums.bias) + node.made.zero_point, *limits).astype(np.int8)
-
-    return finish
-
-
-def _scales(given: Tensor, weights: Tensor, made: Tensor) -> NDArray[np.float64]:
-    """Return the output's steps per step of a sum. kernel_util.cc, PopulateConvolutionQuantizationParams."""
-    return given.scale.astype(np.float64) * weights.scale / made.scale
+def _fixed_point(scale: NDArray[np.float64], largest: int) -> Rescale:
+    return _rescale(*_multiplier(scale), largest)
 
 
 def _multiplier(scale: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,9 +1,7 @@
 """Read any .tflite file: for the reference network, for lint, for people.
 
-The package `tflite` has accessors for the format, generated from its schema. They are not used here, because the
-reference network has to run where there is numpy alone, and because they trust every offset and length in a file. With
-a reader for that network, reading the rest takes little more; tests compare it with those accessors. Field numbers are
-those of tflite/converter/schema/schema.fbs.
+The package `tflite` is not used: the reference network has to run where there is numpy alone, and that package trusts
+every offset and length in a file. Tests compare the two. Numbers are those of tflite/converter/schema/schema.fbs.
 """
 
 from __future__ import annotations
@@ -282,33 +280,18 @@ def _tensor(table: Table, contents: Sequence[NDArray[np.uint8]]) -> Tensor:
     if quantization := table.table(4):
         scale, zero_point = quantization.array(2, "f4"), quantization.array(3, "i8")
         axis = quantization.number(6, "i")
-    return Tensor(
-        name=_text(table, 3),
-        type=table.number(1, "b"),
-        shape=table.integers(0),
-        signature=table.integers(7),
-        scale=scale,
-        zero_point=zero_point,
-        axis=axis,
-        data=_at(contents, table.number(2, "I"), "buffers"),
-        sparse=table.table(6) is not None,
-    )
+    name, kind, data = _text(table, 3), table.number(1, "b"), _at(contents, table.number(2, "I"), "buffers")
+    sparse = table.table(6) is not None
+    return Tensor(name, kind, table.integers(0), table.integers(7), scale, zero_point, axis, data, sparse)
 
 
 def _operator(index: int, table: Table, codes: Sequence[tuple[str, bool, int]], tensors: int) -> Operator:
     name, custom, version = _at(codes, table.number(0, "I"), "operator codes")
     known = {} if custom else _OPTIONS.get(name, {})
     stated = table.table(4) if known else None
-    return Operator(
-        index=index,
-        name=name,
-        custom=custom,
-        version=version,
-        inputs=_indices(table, 1, tensors, -1),
-        outputs=_indices(table, 2, tensors, 0),
-        options={option: stated.number(*place) if stated else (*place, 0)[2] for option, place in known.items()},
-        custom_options=table.data(5),
-    )
+    inputs, outputs = _indices(table, 1, tensors, -1), _indices(table, 2, tensors, 0)
+    options = {option: stated.number(*place) if stated else (*place, 0)[2] for option, place in known.items()}
+    return Operator(index, name, custom, version, inputs, outputs, options, table.data(5))
 
 
 def _indices(table: Table, field: int, tensors: int, lowest: int) -> tuple[int, ...]:
