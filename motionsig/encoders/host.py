@@ -132,16 +132,13 @@ def check_network(card: ModelCard, name: str, given: TensorSpec, made: TensorSpe
     """
     shapes = ([1, 1, card.length, card.input.dim], [1, card.motion_dim])
     groups = (card.input.groups[0], card.motion.groups[0])
-    for end, spec, shape, (_, scale, zero_point) in zip(
-        ("input", "output"), (given, made), shapes, groups, strict=True
-    ):
+    ends = zip(("input", "output"), (given, made), shapes, groups, strict=True)
+    for end, spec, shape, (_, scale, zero_point) in ends:
         same = np.isclose(spec.scale, scale, rtol=1e-6) and spec.zero_point == zero_point
         if spec.kind != "int8" or spec.shape != shape or not same:
-            raise ModelError(
-                f"{card.path / name}: expected {end} int8 {shape} with scale {scale} and zero point "
-                f"{zero_point} as in the card, got {spec.kind} {spec.shape} with {spec.scale} and "
-                f"{spec.zero_point}"
-            )
+            got = f"{spec.kind} {spec.shape} with {spec.scale} and {spec.zero_point}"
+            wanted = f"{end} int8 {shape} with scale {scale} and zero point {zero_point}"
+            raise ModelError(f"{card.path / name}: expected {wanted} as in the card, got {got}")
 
 
 def _described(card: ModelCard, device: str) -> str:

@@ -1,9 +1,9 @@
 """Install a model, or go back to the previous one; both may be interrupted at any moment.
 
-The files are read once, with a limit, and checked in memory: the card, each file against the card, the signature. Then
-they are written into a new folder and tried there, and the folder is renamed to its place. All of this is on the disk
-before a link leads to it, and each link moves in one step. Models that no link leads to are deleted last. After a kill,
-or on a full disk, the model in use is whole, and the next installation removes what was left over.
+The files are read once and checked in memory, written into a new folder, tried there, and the folder is renamed to its
+place. All of this is on the disk before a link leads to it, and each link moves in one step. Models that no link leads
+to are deleted last. After a kill, or on a full disk, the model in use is whole, and the next installation removes what
+was left over.
 """
 
 from __future__ import annotations
@@ -63,8 +63,7 @@ def read_package(given: Sequence[Path]) -> Package:
     stated, needed = _stated(card), [MODEL_NAME, GOLDEN_NAME, *([card.compiled.file] if card.compiled else [])]
     if folder is not None:
         paths |= {name: folder / name for name in (*needed, SIGNATURE_NAME) if os.path.lexists(folder / name)}
-    missing = [name for name in needed if name not in paths or name not in stated]
-    if missing:
+    if missing := [name for name in needed if name not in paths or name not in stated]:
         are = "is" if len(missing) == 1 else "are"
         raise ModelError(f"{card.path}: {' and '.join(missing)} {are} missing, beside {CARD_NAME} or in it")
     files = {CARD_NAME: content}
@@ -82,16 +81,13 @@ def read_package(given: Sequence[Path]) -> Package:
 def _check_version(card: ModelCard, root: Path) -> None:
     """Raise ModelError for a version lower than that of the current or the shipped model of the card's name.
 
-    Also for a version that one of these, or the previous model, has with another fingerprint: a version stands for one
-    network.
+    Also for one that these, or the previous model, have with another fingerprint: a version stands for one network.
     """
-    shipped = _shipped(card.name)
-    known = {which: _identity(linked(root, card.name, which)) for which in (CURRENT, PREVIOUS)}
-    known["shipped"] = (shipped.version, shipped.fingerprint.hex()) if shipped else None
-    for which, there in known.items():
-        if there is None:
-            continue
-        version, fingerprint = there
+    links = ((which, linked(root, card.name, which)) for which in (CURRENT, PREVIOUS))
+    known = [(which, *_identity(folder)) for which, folder in links if folder]
+    if shipped := _shipped(card.name):
+        known.append(("shipped", shipped.version, shipped.fingerprint.hex()))
+    for which, version, fingerprint in known:
         if card.version < version and which != PREVIOUS:
             raise ModelError(
                 f"{card.path / CARD_NAME}: expected version {version} of {card.name} or a later one, as the {which} "
@@ -220,10 +216,8 @@ def _shipped(name: str) -> ModelCard | None:
     return model_card.load_card(folder) if folder else None
 
 
-def _identity(folder: Path | None) -> tuple[int, str] | None:
+def _identity(folder: Path) -> tuple[int, str]:
     """Return version and fingerprint of an installed model by its folder's name, which stands even if it is damaged."""
-    if folder is None:
-        return None
     stated = _FOLDER.fullmatch(folder.name)
     if not stated:
         raise ModelError(f"{folder}: expected a folder VERSION-FINGERPRINT, got {folder.name!r}")

@@ -1,8 +1,7 @@
 """Run edgetpu_compiler on a model, read its log, and check what it made against the model it was made from.
 
-The compiler is Google's, closed, for x86-64 Debian and its kin. It works in a folder of its own with a deadline, and
-nothing leaves that folder before it has passed. The forms of its log, from 2.0 to 16.0, are those in the issues of
-google-coral/edgetpu; none was seen here.
+It works in a folder of its own with a deadline, and nothing leaves that folder before it has passed. The forms of its
+log, from 2.0 to 16.0, are those in the issues of google-coral/edgetpu; none was seen here.
 """
 
 from __future__ import annotations
@@ -33,8 +32,6 @@ DEADLINE_S = 600.0
 """The compiler's own timer stops it after 180 s from 16.0 on; older ones have run for hours (issues 270, 315)."""
 
 _MAX_LOG_BYTES = 1 << 20
-
-_UNITS: Mapping[str, int] = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 _NUMBERS: Mapping[str, str] = {
     "on_chip_bytes": r"On-chip memory used for caching model parameters: *(\S+)",
@@ -148,7 +145,12 @@ def compile_model(
             f"{tempfile.gettempdir()}: expected free space for the compiler's work, got: {error.strerror}; TMPDIR "
             "names another folder"
         ) from error
-    _check_log(log, allow_cpu=allow_cpu)
+    if log.on_cpu and not allow_cpu:
+        left = [f"{count} x {name} ({status})" for name, count, status in log.table if status != _MAPPED]
+        raise ModelError(
+            f"expected every operator on the Edge TPU, got {log.on_cpu} on the CPU{': ' * bool(left)}"
+            f"{', '.join(left[:8])}; motionsig compile --check may say why, and --allow-cpu takes it as it is"
+        )
     program = check_twin(twin, content, allow_cpu=allow_cpu)
     if min_runtime is not None and (program is None or program.min_runtime > min_runtime):
         needs = f"one that needs {program.min_runtime}" if program else "one whose operator does not say what it needs"
@@ -184,11 +186,8 @@ def read_log(text: str) -> Log:
     version = re.search(r"Edge TPU Compiler version (\S+)", text)
     found = {name: re.search(pattern, text) for name, pattern in _NUMBERS.items()}
     numbers = {name: _amount(match[1]) if match else None for name, match in found.items()}
-    table = tuple(
-        (name, int(count), status)
-        for name, count, status in _ROW.findall(text.partition("Status\n")[2])
-        if len(count) < 10
-    )
+    rows = _ROW.findall(text.partition("Status\n")[2])
+    table = tuple((name, int(count), status) for name, count, status in rows if len(count) < 10)
     if table:
         # Where the two disagree, the worse is taken.
         on_cpu = sum(count for _, count, status in table if status != _MAPPED)
@@ -203,15 +202,12 @@ def check_twin(twin: bytes, compiled: bytes, *, allow_cpu: bool = False) -> Prog
     Raises ModelError where an input or output has become another, or operators beside the Edge TPU's are left.
     """
     before, after = read_graph(twin, "the model to compile"), read_graph(compiled, "the compiled model")
-    operators = list(after.operators)
-    ours = after.edgetpu_operators
+    names, ours = [operator.name for operator in after.operators], after.edgetpu_operators
     if not before.subgraphs:
         raise ModelError("the model to compile: expected a network, got none")
-    if not ours or len(after.subgraphs) != 1 or (not allow_cpu and len(operators) != 1):
-        raise ModelError(
-            f"the compiled model: expected one operator, the Edge TPU's, got "
-            f"{', '.join(operator.name for operator in operators[:8]) or 'none'} in {len(after.subgraphs)} subgraphs"
-        )
+    if not ours or len(after.subgraphs) != 1 or (not allow_cpu and len(names) != 1):
+        found = f"{', '.join(names[:8]) or 'none'} in {len(after.subgraphs)} subgraphs"
+        raise ModelError(f"the compiled model: expected one operator, the Edge TPU's, got {found}")
     for what in ("inputs", "outputs"):
         expected, got = (
             [_spec(graph.subgraphs[0].tensors[index]) for index in getattr(graph.subgraphs[0], what)]
@@ -222,25 +218,13 @@ def check_twin(twin: bytes, compiled: bytes, *, allow_cpu: bool = False) -> Prog
         for number, pair in enumerate(zip(expected, got, strict=True)):
             if pair[0] != pair[1]:
                 one, other = (f"{kind} with scale {scale[:4]} and zero point {zero[:4]}" for kind, scale, zero in pair)
-                raise ModelError(
-                    f"the compiled model: {what[:-1]} {number}: expected {one} as in the model it was made from, got "
-                    f"{other}"
-                )
+                place = f"the compiled model: {what[:-1]} {number}"
+                raise ModelError(f"{place}: expected {one} as in the model it was made from, got {other}")
     return read_program(ours[0]) if len(ours) == 1 else None
 
 
 def _spec(tensor: Tensor) -> tuple[str, list[float], list[int]]:
     return f"{tensor.kind} {list(tensor.shape)}", tensor.scale.tolist(), tensor.zero_point.tolist()
-
-
-def _check_log(log: Log, *, allow_cpu: bool) -> None:
-    left = [f"{count} x {name} ({status})" for name, count, status in log.table if status != _MAPPED]
-    if not allow_cpu and log.on_cpu:
-        raise ModelError(
-            f"expected every operator on the Edge TPU, got {log.on_cpu} on the CPU"
-            f"{': ' if left else ''}{', '.join(left[:8])}; motionsig compile --check may say why, and --allow-cpu "
-            "takes it as it is"
-        )
 
 
 def _failure(text: str, code: int) -> ModelError | EncoderError:
@@ -249,8 +233,7 @@ def _failure(text: str, code: int) -> ModelError | EncoderError:
             return ModelError(f"{COMPILER} refused the model: {match.expand(meaning)}")
     # A shell in between adds 128 to a signal's number.
     names = {number.value: number.name for number in signal.Signals}
-    died = names.get(-code if code < 0 else code - 128)
-    if died:
+    if died := names.get(-code if code < 0 else code - 128):
         why = ": this processor is too old for it" if died == "SIGILL" else ""
         return EncoderError(f"{COMPILER}: expected it to end by itself, got {died}{why}")
     said = " ".join(text.split())[-200:] or "nothing"
@@ -259,8 +242,8 @@ def _failure(text: str, code: int) -> ModelError | EncoderError:
 
 def _amount(text: str) -> int | None:
     """Return a count, or bytes of a size such as 1.92MiB."""
-    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)(B|KiB|MiB|GiB)?", text)
-    return round(float(match[1]) * _UNITS[match[2] or "B"]) if match else None
+    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)(?:([KMG]i)?B)?", text)
+    return round(float(match[1]) * 1024 ** ("", "Ki", "Mi", "Gi").index(match[2] or "")) if match else None
 
 
 def _text(log: bytes) -> str:

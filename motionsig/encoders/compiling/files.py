@@ -1,9 +1,8 @@
 """Where models come from and where compiled ones go.
 
-A model is a shipped name, a folder with a card, or a .tflite file. The compiled file goes beside it or into another
-folder, all files of the model or none: each is written under another name and is on the disk before the first takes its
-place. The card, which says which files belong together, comes last. If a file cannot take its place, the old ones come
-back.
+The compiled file goes beside the model or into another folder, all files of the model or none: each is on the disk
+under another name before the first takes its place. The card, which says which files belong together, comes last. If a
+file cannot take its place, the old ones come back.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from motionsig.encoders.compiling.compiler import Compilation
 from motionsig.encoders.models import find_model, model_names, shipped_models
@@ -48,12 +46,10 @@ def open_model(model: str | Path) -> ModelFile:
     Raises ModelError if it is none of these, or not what its card says.
     """
     path = Path(model)
-    if str(model) in model_names() or path.is_dir():
-        card = find_model(model)
+    named, carded = str(model) in model_names() or path.is_dir(), (path.parent / CARD_NAME).is_file()
+    if named or (path.name == MODEL_NAME and carded):
+        card = find_model(model) if named else load_card(path.parent)
         return ModelFile(card.path / MODEL_NAME, card.model_bytes(), card)
-    if path.name == MODEL_NAME and (path.parent / CARD_NAME).is_file():
-        card = load_card(path.parent)
-        return ModelFile(path, card.model_bytes(), card)
     try:
         return ModelFile(path, read_model_file(path), None)
     except FileNotFoundError as error:
@@ -126,28 +122,22 @@ def _check_card(model: ModelFile, folder: Path) -> ModelCard | None:
 
 def _files(model: ModelFile, compilation: Compilation, folder: Path) -> dict[str, bytes]:
     """Return what belongs into the folder, by name, the card last."""
-    files = {model.compiled_name: compilation.content}
-    if model.card:
-        if folder.resolve() != model.path.parent.resolve():
-            beside = (model.path.parent / name for name in _BESIDE_THE_MODEL)
-            files |= {MODEL_NAME: model.content} | {path.name: path.read_bytes() for path in beside if path.is_file()}
-        card = json.dumps(_card(model, model.card, compilation), indent=2, ensure_ascii=False) + "\n"
-        files[CARD_NAME] = card.encode()
-    return files
-
-
-def _card(model: ModelFile, card: ModelCard, compilation: Compilation) -> dict[str, Any]:
-    """Return the card's text with what is compiled in it. What was compiled before is no longer the model's."""
-    entry = {"sha256": hashlib.sha256(compilation.content).hexdigest(), "bytes": len(compilation.content)}
-    files = {
-        name: stated for name, stated in card.text["files"].items() if not card.compiled or name != card.compiled.file
+    made, content, card = model.compiled_name, compilation.content, model.card
+    files = {made: content}
+    if card is None:
+        return files
+    if folder.resolve() != model.path.parent.resolve():
+        beside = (model.path.parent / name for name in _BESIDE_THE_MODEL)
+        files |= {MODEL_NAME: model.content} | {path.name: path.read_bytes() for path in beside if path.is_file()}
+    # What was compiled before is no longer the model's.
+    stated = {
+        name: entry for name, entry in card.text["files"].items() if not card.compiled or name != card.compiled.file
     }
-    compiled = {
-        "file": model.compiled_name,
-        "compiler": compilation.log.version or "not stated",
-        "min_runtime": compilation.min_runtime,
-    }
-    return card.text | {"files": files | {model.compiled_name: entry}, "compiled": compiled}
+    stated[made] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    compiler = compilation.log.version or "not stated"
+    compiled = {"file": made, "compiler": compiler, "min_runtime": compilation.min_runtime}
+    text = card.text | {"files": stated, "compiled": compiled}
+    return files | {CARD_NAME: (json.dumps(text, indent=2, ensure_ascii=False) + "\n").encode()}
 
 
 def _replace_all(folder: Path, files: dict[str, bytes]) -> None:
@@ -155,9 +145,9 @@ def _replace_all(folder: Path, files: dict[str, bytes]) -> None:
     own = secrets.token_hex(4)
     parts = {name: folder / f".{name}.{own}.part" for name in files}
     olds = {name: folder / f".{name}.{own}.old" for name in files if os.path.lexists(folder / name)}
-    for name in olds:
-        if (folder / name).exists() and not (folder / name).is_file():
-            raise ModelError(f"{folder / name}: expected a file or nothing, got a folder or device in its place")
+    for there in (folder / name for name in olds):
+        if there.exists() and not there.is_file():
+            raise ModelError(f"{there}: expected a file or nothing, got a folder or device in its place")
     try:
         for name, part in parts.items():
             write_file(part, files[name])

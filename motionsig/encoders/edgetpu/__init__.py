@@ -1,8 +1,8 @@
 """The network on an Edge TPU, and what happens to a window when that fails.
 
-`EdgeTpuNetwork` is for whoever asked for the Edge TPU: while the window waits, a new child is started, and if that does
-not help, there is an error. `AutoNetwork` is for whoever asked for signatures: that window, and those after it, go
-through the same model on the CPU until a new child is ready. In both, each window is answered once.
+With `EdgeTpuNetwork` the window waits while a new child is started, and if that does not help, there is an error. With
+`AutoNetwork` that window, and those after it, go through the same model on the CPU until a new child is ready. In both,
+each window is answered once.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import math
 import time
 from collections import deque
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +149,8 @@ class AutoNetwork(Network):
 
     def run(self, inputs: Codes) -> tuple[Codes, NDArray[np.uint8]]:
         codes = np.empty((len(inputs), self.card.motion_dim), np.int8)
-        done, worker = 0, self._ready_worker()
-        if worker is not None:
+        done = 0
+        if worker := self._ready_worker():
             try:
                 worker.run(inputs, codes)
                 done = len(inputs)
@@ -207,10 +208,8 @@ class AutoNetwork(Network):
         self._report("")
         if self._choice is None:
             assert self._job is not None and self._conditions is not None
-            codes = np.empty((1, self.card.motion_dim), np.int8)
-            self._choice = choice.measure(
-                lambda window: worker.run(window, codes), self._cpu.run, self._job.golden_inputs
-            )
+            run = partial(worker.run, codes=np.empty((1, self.card.motion_dim), np.int8))
+            self._choice = choice.measure(run, self._cpu.run, self._job.golden_inputs)
             choice.remember(self.card, self._conditions, self._choice)
         if not self._choice.edgetpu:
             worker.close()

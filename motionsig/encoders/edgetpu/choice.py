@@ -1,7 +1,6 @@
 """Edge TPU or CPU: measured on this machine, and remembered until the Edge TPU or the model changes.
 
-A USB call costs a quarter of a millisecond, whatever the model, so a small network may well be faster on the CPU. Which
-is faster is not known before both were tried with this model on this machine.
+A USB call costs a quarter of a millisecond, whatever the model, so a small network may well be faster on the CPU.
 """
 
 from __future__ import annotations
@@ -54,27 +53,25 @@ class Choice:
 
 def measure(edgetpu: Callable[[Codes], object], cpu: Callable[[Codes], object], inputs: Codes) -> Choice:
     """Time both on the same windows, one at a time and in turn, as windows come live."""
-    edgetpu_us, cpu_us = list[float](), list[float]()
+    spent_us = list[float](), list[float]()
     until = time.monotonic() + _MOST_S
     for row in range(_WINDOWS):
-        window = inputs[row % len(inputs)][None]
-        for run, spent_us in ((edgetpu, edgetpu_us), (cpu, cpu_us)):
+        for run, times in zip((edgetpu, cpu), spent_us, strict=True):
             began = time.perf_counter()
-            run(window)
-            spent_us.append((time.perf_counter() - began) * 1e6)
+            run(inputs[row % len(inputs)][None])
+            times.append((time.perf_counter() - began) * 1e6)
         if time.monotonic() > until:
             break  # Windows are waiting, and a device that takes so long has lost.
-    # The first quarter warms up.
-    edgetpu_us, cpu_us = edgetpu_us[len(edgetpu_us) // 4 :], cpu_us[len(cpu_us) // 4 :]
-    today = datetime.now(UTC).date().isoformat()
-    return Choice(round(median(edgetpu_us), 1), round(median(cpu_us), 1), today)
+    edgetpu_us, cpu_us = (
+        round(median(times[len(times) // 4 :]), 1) for times in spent_us
+    )  # the first quarter warms up
+    return Choice(edgetpu_us, cpu_us, datetime.now(UTC).date().isoformat())
 
 
 def remembered(card: ModelCard, conditions: dict[str, Any]) -> Choice | None:
     """Return what was measured under the same conditions; None if nothing was."""
-    place = _place(card)
     try:
-        kept = json.loads(read_file(place, _MOST_BYTES)[0])
+        kept = json.loads(read_file(_place(card), _MOST_BYTES)[0])
         stated = kept["choice"]
         choice = Choice(float(stated["edgetpu_us"]), float(stated["cpu_us"]), str(date.fromisoformat(stated["date"])))
     except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
@@ -85,11 +82,9 @@ def remembered(card: ModelCard, conditions: dict[str, Any]) -> Choice | None:
 
 def remember(card: ModelCard, conditions: dict[str, Any], choice: Choice) -> None:
     """Keep what was measured. Where nothing can be kept, it is measured at each start."""
-    place = _place(card)
+    place, text = _place(card), json.dumps({"conditions": conditions, "choice": asdict(choice)}, indent=2)
     try:
-        replace_file(
-            place, (json.dumps({"conditions": conditions, "choice": asdict(choice)}, indent=2) + "\n").encode()
-        )
+        replace_file(place, f"{text}\n".encode())
     except OSError as error:
         logger.info("%s: the choice of device is not kept: %s", place, error.strerror)
 

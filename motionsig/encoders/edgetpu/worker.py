@@ -1,8 +1,7 @@
 """The parent's end of the child process: start it, hand it windows, and know within a deadline when it is lost.
 
-It is not a process of `multiprocessing`, which would import the user's main script again, and run it if that has no
-guard. Parent and child map an anonymous file, which nobody else sees and which is gone when both are. Each child has
-its own, so that a child that cannot be killed at once spoils nothing.
+It is not a process of `multiprocessing`, which would import the user's main script again. Parent and child map an
+anonymous file, which is gone when both are. Each child has its own, so that one that cannot be killed spoils nothing.
 """
 
 from __future__ import annotations
@@ -176,15 +175,9 @@ class Worker:
         os.ftruncate(memory, sum(self._job.layout.sizes))
         self._memory = self._job.layout.map(memory)
         self._memory.model[:] = np.frombuffer(self._job.model, np.uint8)
-        task = {
-            "socket": connection.fileno(),
-            "memory": memory,
-            "layout": self._job.layout,
-            "parent": self._owner,
-            "start_s": math.ceil(self._limits.start_s + _GRACE_S),
-            "library": LIBRARY,
-            "device": self._job.device,
-        }
+        task: dict[str, Any] = {"parent": self._owner, "start_s": math.ceil(self._limits.start_s + _GRACE_S)}
+        task |= {"socket": connection.fileno(), "memory": memory, "layout": self._job.layout}
+        task |= {"library": LIBRARY, "device": self._job.device}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _CHILD, json.dumps(task)],
             # The child imports what this process would.
