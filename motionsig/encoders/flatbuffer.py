@@ -37,8 +37,7 @@ class FlatBuffer:
         # Unchecked, a negative place would count from the end.
         if not 0 <= place <= len(self.content) - size:
             raise ModelError(f"expected {size} bytes at offset {place}, got a file of {len(self.content)}")
-        value: int = struct.unpack_from(f"<{kind}", self.content, place)[0]
-        return value
+        return int(struct.unpack_from(f"<{kind}", self.content, place)[0])
 
     def array(self, place: int, kind: str) -> NDArray[Any]:
         """Return the vector of scalars of a numpy type whose length is at `place`, as a view."""

@@ -1,7 +1,4 @@
-"""What runs on the host around any network: its input, and the posture codes, from windows.
-
-This part is the same for every device, so that signatures depend on the device through the network alone.
-"""
+"""What runs on the host around any network, the same for every device: its input and posture codes, from windows."""
 
 from __future__ import annotations
 
@@ -54,7 +51,7 @@ class Network(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the device. Here there is nothing to let go of."""
+        """Let go of the device, if there is one."""
         return
 
 
@@ -106,10 +103,7 @@ class HostEncoder(Closing):
 
 
 def golden_distance(encoder: Encoder) -> tuple[int, int]:
-    """Return by how many steps the golden windows' codes are off at most, and by how many they may be on this device.
-
-    Raises ModelError for damaged golden windows, EncoderError if the device fails.
-    """
+    """Return by how many steps golden windows are off at most, and by how many they may be on this device."""
     windows, codes, tolerance = encoder.card.golden()
     made = encoder.encode(WindowBatch(np.arange(len(windows)), windows, np.zeros(len(windows), np.uint8), 1))
     if (made.quality & Quality.EDGE_TPU).any():
@@ -126,10 +120,7 @@ def network_input(card: ModelCard, windows: NDArray[np.float32]) -> tuple[Codes,
 
 
 def check_network(card: ModelCard, name: str, given: TensorSpec, made: TensorSpec) -> None:
-    """Raise ModelError unless the input and output of the network in file `name` are as in the card.
-
-    A card for another network would give plausible nonsense.
-    """
+    """Raise ModelError unless the network in file `name` has the card's input and output: it would make nonsense."""
     shapes = ([1, 1, card.length, card.input.dim], [1, card.motion_dim])
     groups = (card.input.groups[0], card.motion.groups[0])
     ends = zip(("input", "output"), (given, made), shapes, groups, strict=True)
@@ -142,5 +133,5 @@ def check_network(card: ModelCard, name: str, given: TensorSpec, made: TensorSpe
 
 
 def _described(card: ModelCard, device: str) -> str:
-    """Return what a `repr` says of a model on a device; cut, because a device may come with the reason for it."""
+    """Return what a `repr` says of both; cut, because a device may come with the reason for it."""
     return f"{card.name[:64]} version {card.version}, {card.fingerprint.hex()}, on {device}"[:170]

@@ -105,11 +105,10 @@ def install(
 ) -> Path:
     """Make a model the current one of its name; return its folder.
 
-    signed_by: the key that its signature was checked with, None if it was not. trial: is handed the folder with its
-    files and raises if the model does not work here. root: where models are installed, if not in `models_folder()`.
-
-    Raises ModelError if its version is not a later one (`check_version`), or for a folder that cannot be written; then,
-    as when the trial raises, all is as before.
+    signed_by: the key that its signature was checked with, if it was. trial: is handed the folder with its files and
+    raises if the model does not work here. root: where models are installed, if not in `models_folder()`. Raises
+    ModelError if its version is not a later one, or the folder cannot be written; then, as when the trial raises, all
+    is as before.
     """
     root, card = root or models_folder(), package.card
     home = root / card.name
@@ -142,8 +141,7 @@ def install(
 def rollback(name: str) -> Path | None:
     """Exchange the current and the previous model; return the folder of the new current one, None for the shipped one.
 
-    The shipped model counts as one of them where fewer than two are installed. Raises ModelError where there is
-    nothing to go back to, or it is damaged.
+    The shipped model counts where fewer than two are installed. Raises ModelError for a damaged one, or none.
     """
     root = models_folder()
     if linked(root, name, CURRENT) == linked(root, name, PREVIOUS):  # none, or an installation was interrupted

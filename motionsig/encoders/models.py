@@ -32,24 +32,18 @@ def models_folder() -> Path:
 
 
 def current(name: str) -> Path | None:
-    """Return the folder of the installed model of that name that is in use; None where the shipped one is, or none.
-
-    Raises ModelError where that cannot be told.
-    """
+    """Return the folder of the installed model in use; None where the shipped one is, or none. Raises ModelError."""
     return linked(models_folder(), name, CURRENT)
 
 
 def previous(name: str) -> Path | None:
-    """Return the folder of the installed model to go back to; None where that is the shipped one, or none.
-
-    Raises ModelError where that cannot be told.
-    """
+    """Return the folder of the installed model to go back to; None for the shipped one, or none. Raises ModelError."""
     folder = linked(models_folder(), name, PREVIOUS)
     return None if folder == current(name) else folder
 
 
 def linked(root: Path, name: str, which: str) -> Path | None:
-    """Return where one of a model's links leads, whatever is there; None where there is no link."""
+    """Return where one of a model's links leads, whatever is there; None where there is no link. Raises ModelError."""
     if not PLAIN_NAME.fullmatch(name):
         return None
     link = root / name / which
@@ -82,10 +76,7 @@ def model_names() -> list[str]:
 
 
 def model_folders(name: str) -> list[Path]:
-    """Return where models of that name lie: the one in use first, then those it can go back to; none for no such name.
-
-    Raises ModelError where it cannot be told which installed one is in use.
-    """
+    """Return where models of that name lie, the one in use first, then those it can go back to. Raises ModelError."""
     installed, shipped = current(name), shipped_models().get(name)
     in_order = [shipped] if installed is None else [installed, previous(name), shipped]
     return [folder for folder in in_order if folder is not None]
@@ -108,11 +99,10 @@ def find_model(model: str | Path | None = None) -> ModelCard:
 
 
 def open_encoder(model: str | Path | None = None, device: str = "auto") -> Encoder:
-    """Return an encoder for `model` (a shipped name, a folder, None for the default) on `device`.
+    """Return an encoder for `model` (a name, a folder, None for the default) on `device`.
 
     cpu: an installed runtime. reference: numpy alone, without the last-bit freedom of runtimes. edgetpu: an Edge TPU,
-    or an error; :usb, :pci and a number choose among several. auto: whichever of Edge TPU and cpu is faster here, and
-    the cpu while there is no Edge TPU.
+    or an error; :usb, :pci and a number choose among several. auto: whichever of Edge TPU and cpu is faster here.
 
     Raises InputError for another device, ModelError for a model that does not match its card or, with edgetpu, is not
     compiled for it, EncoderError for an Edge TPU that is not there or does not make of it what the card says,

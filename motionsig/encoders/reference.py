@@ -1,10 +1,8 @@
 """The int8 network in numpy alone: what TFLite's reference kernels compute, to the bit.
 
-With it a signature can be checked, and understood, where no runtime is installed: one right answer, whatever the
-machine, and the bytes of LiteRT's `OpResolverType.BUILTIN_REF` (from 1.3 on). A runtime's default kernels round
-differently in the last bits, which is what a model's tolerance is for.
-
-Each operator is prepared once, into a function from a batch of its inputs to its output.
+One right answer, whatever the machine: the bytes of LiteRT's `OpResolverType.BUILTIN_REF` (from 1.3 on). A runtime's
+default kernels round differently in the last bits, which is what a model's tolerance is for. Each operator is prepared
+once, into a function from a batch of its inputs to its output.
 """
 
 from __future__ import annotations

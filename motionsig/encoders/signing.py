@@ -75,8 +75,8 @@ def sign(content: bytes, key: Path) -> bytes:
 def read_plain(file: Path, most_bytes: int, *, forbidden: int = 0) -> bytes:
     """Return the bytes of a file that may be anybody's.
 
-    Raises ModelError for a link, a pipe or another thing that is no file, for one larger than `most_bytes`, one that
-    cannot be read, and one whose mode has any of the bits `forbidden`.
+    Raises ModelError for a link or what else is no file, one larger than `most_bytes`, one that cannot be read, and one
+    whose mode has any of the bits `forbidden`.
     """
     try:
         content, status = files.read_file(file, most_bytes, follow_links=False)

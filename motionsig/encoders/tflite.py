@@ -202,11 +202,7 @@ def printable(text: str) -> str:
 
 
 def read_model_file(path: Path) -> bytes:
-    """Return the bytes of a file that may be a .tflite file.
-
-    Raises ModelError for what is no file (a pipe, a device) or larger than MAX_FILE_BYTES, OSError where it is not
-    there or cannot be read.
-    """
+    """Return the bytes of a file. Raises ModelError for a pipe, a device, or a size beyond MAX_FILE_BYTES; OSError."""
     try:
         return files.read_file(path, MAX_FILE_BYTES)[0]
     except OSError as error:
@@ -217,10 +213,7 @@ def read_model_file(path: Path) -> bytes:
 
 
 def read_graph(file: bytes, name: object = "model") -> Graph:
-    """Return what is in a .tflite file's bytes, with contents of constants as views of them.
-
-    name: what errors call the file. Raises ModelError for what is no .tflite file or is damaged.
-    """
+    """Return what is in a .tflite file; constants are views of it. Raises ModelError, which begins with `name`."""
     try:
         if file[4:8] != b"TFL3":
             raise ModelError(f"expected a .tflite file with TFL3 at offset 4, got {file[4:8]!r}")
@@ -230,11 +223,10 @@ def read_graph(file: bytes, name: object = "model") -> Graph:
 
 
 def _graph(buffer: FlatBuffer) -> Graph:
-    root = buffer.root()
+    root, metadata = buffer.root(), {}
     contents = [_content(buffer, table) for table in root.tables(4)]
     codes = [_code(table) for table in root.tables(1)]
     subgraphs = tuple(_subgraph(table, contents, codes) for table in root.tables(2))
-    metadata = {}
     for entry in root.tables(6):
         stated = _at(contents, entry.number(1, "I"), "buffers")[:_MAX_METADATA]
         buffer.spend(_MAX_METADATA)

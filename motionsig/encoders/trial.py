@@ -45,9 +45,8 @@ def run_trial(what: str, call: str, path: Iterable[str], deadline_s: float) -> d
     except OSError as error:
         return {"failed": f"{what} could not be tried: {sys.executable}: {error.strerror}"}
     reported = _reported(child.stdout)
-    if child.returncode < 0:
-        name = signal.strsignal(-child.returncode)
-        return reported | {"died": f"{what} died of signal {-child.returncode} ({name})"}
+    if (number := -child.returncode) > 0:
+        return reported | {"died": f"{what} died of signal {number} ({signal.strsignal(number)})"}
     if child.returncode or not reported:
         last = child.stderr.decode("ascii", "backslashreplace").strip().splitlines()[-1:] or ["nothing said"]
         return reported | {"failed": f"{what} failed: {one_line(last[0])}"}

@@ -69,10 +69,7 @@ _FAILURES: tuple[tuple[str, str], ...] = (
 
 @dataclass(frozen=True)
 class Log:
-    """What the compiler says of one model; None for what that version does not say.
-
-    table: operators by name, how many, and where they run or why not.
-    """
+    """What the compiler says, None for what it does not. table: operators, how many, where they run or why not."""
 
     version: str | None
     succeeded: bool
@@ -101,10 +98,7 @@ class Compilation:
 
 
 def find_compiler(path: Path | None = None) -> Path:
-    """Return the compiler at `path`, or the one in PATH.
-
-    Raises InputError for a path to none, MissingExtraError saying how to get one where there is none.
-    """
+    """Return the compiler at `path`, or the one in PATH. Raises InputError, or MissingExtraError for none in PATH."""
     if path is not None:
         if not path.is_file() or not os.access(path, os.X_OK):
             raise InputError(f"--compiler: expected a program, got {str(path)!r}")
@@ -251,10 +245,7 @@ def _text(log: bytes) -> str:
 
 
 def _run(command: list[str], folder: Path, deadline_s: float) -> tuple[str, int]:
-    """Return what a command wrote and its exit code; processes that it left behind in its session are killed.
-
-    Raises EncoderError if it does not start, or still runs at the deadline.
-    """
+    """Return what a command wrote and its exit code. Raises EncoderError if it does not start, or end in time."""
     try:
         # A session of its own, because the compiler has children, which would outlive it.
         process = subprocess.Popen(
@@ -282,10 +273,7 @@ def _run(command: list[str], folder: Path, deadline_s: float) -> tuple[str, int]
 
 
 def _listen(process: subprocess.Popen[bytes], deadline_s: float) -> str:
-    """Return what a process writes until it ends; only the end of it if it is longer than a log.
-
-    A child that it leaves behind may hold its output open; that is not waited for.
-    """
+    """Return what a process writes until it ends, the last of it; a child left behind that holds it open may stay."""
     assert process.stdout is not None
     end, log = time.monotonic() + deadline_s, b""
     while True:

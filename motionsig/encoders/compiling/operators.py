@@ -77,11 +77,9 @@ def _fully_connected(subgraph: Subgraph, operator: Operator, place: str) -> Iter
     if not _is_vector(shape):
         slow = size >= STREAMED_BYTES
         found = f"a Flatten of {math.prod(shape[:-1])} positions before it, so that its {size:,} B of weights"
-        again, advice = (
-            f"{'would' if slow else 'may'} travel again",
-            "pool over the positions first (MEAN, MAX_POOL_2D)",
-        )
-        yield Finding("slow" if slow else "note", place, f"{found} {again} at each call", advice)
+        found += f" {'would' if slow else 'may'} travel again at each call"
+        advice = "pool over the positions first (MEAN, MAX_POOL_2D)"
+        yield Finding("slow" if slow else "note", place, found, advice)
 
 
 def _is_vector(shape: tuple[int, ...]) -> bool:
@@ -96,10 +94,8 @@ def _flattened(subgraph: Subgraph, operator: Operator) -> Tensor | None:
         if maker is None or maker.name not in _KEEPING:
             break
         sources = [source for source in maker.inputs if source >= 0 and not subgraph.tensors[source].constant]
-        # A slice of several positions may be one of them.
-        if len(sources) != 1 or (
-            maker.name in ("SLICE", "STRIDED_SLICE") and not _is_vector(subgraph.tensors[sources[0]].shape)
-        ):
+        sliced = maker.name in ("SLICE", "STRIDED_SLICE")  # of several positions, it may be one of them
+        if len(sources) != 1 or (sliced and not _is_vector(subgraph.tensors[sources[0]].shape)):
             break
         (index,) = sources
     return subgraph.tensors[index] if index >= 0 else None

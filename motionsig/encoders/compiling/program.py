@@ -1,7 +1,6 @@
 """Read what edgetpu_compiler put into its operator: a FlexBuffer map with a DarwiNN package, a FlatBuffer.
 
-Keys and fields are those of google-coral/libedgetpu: tflite/custom_op_data.cc and executable/executable.fbs. Of
-FlexBuffers only such a map is read here, with the same checks as a FlatBuffer.
+Keys and fields are those of google-coral/libedgetpu: tflite/custom_op_data.cc and executable/executable.fbs.
 """
 
 from __future__ import annotations

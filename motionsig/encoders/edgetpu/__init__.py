@@ -114,8 +114,8 @@ class EdgeTpuNetwork(Network):
             except Fault as another:
                 self._starts.ended()
                 fault = another
-        limits = self._limits
-        raise EncoderError(f"{fault}; given up after {limits.starts} starts within {limits.per_s:g} s") from fault
+        often = f"{self._limits.starts} starts within {self._limits.per_s:g} s"
+        raise EncoderError(f"{fault}; given up after {often}") from fault
 
 
 class AutoNetwork(Network):
@@ -197,11 +197,10 @@ class AutoNetwork(Network):
             self._conditions, self._choice = conditions, choice.remembered(self.card, conditions)
         if self._choice and not self._choice.edgetpu:
             self._report("")
-            return None
-        if self._starts.wait_s():
-            return None
-        self._starts.add()
-        return Worker(job, self._limits)
+        elif not self._starts.wait_s():
+            self._starts.add()
+            return Worker(job, self._limits)
+        return None
 
     def _decide(self, worker: Worker) -> Worker | None:
         """Return the child, which is ready, if it is faster than the CPU; else close it."""

@@ -62,9 +62,8 @@ def measure(edgetpu: Callable[[Codes], object], cpu: Callable[[Codes], object], 
             times.append((time.perf_counter() - began) * 1e6)
         if time.monotonic() > until:
             break  # Windows are waiting, and a device that takes so long has lost.
-    edgetpu_us, cpu_us = (
-        round(median(times[len(times) // 4 :]), 1) for times in spent_us
-    )  # the first quarter warms up
+    # The first quarter warms up.
+    edgetpu_us, cpu_us = (round(median(times[len(times) // 4 :]), 1) for times in spent_us)
     return Choice(edgetpu_us, cpu_us, datetime.now(UTC).date().isoformat())
 
 
