@@ -49,8 +49,7 @@ class Package:
 def read_package(given: Sequence[Path]) -> Package:
     """Return the model in `given`: its files, or its folder, of which only what a device needs is read.
 
-    Raises ModelError for a card that is none, a file that it does not name or describes otherwise, a file that a
-    device needs and that is not there, and whatever is no file or too large.
+    Raises ModelError for a damaged card, a file that it does not name or describes otherwise, a missing or large one.
     """
     folder = given[0] if len(given) == 1 and given[0].is_dir() else None
     paths = {path.name: path for path in given} if folder is None else {CARD_NAME: folder / CARD_NAME}

@@ -1,9 +1,8 @@
 """The operators of small int8 networks, each as TFLite's reference kernel computes it.
 
-An operator's function takes its node, raises ModelError for what it does not have, and returns its kernel and the
-shape of what that makes. Kernels take and make codes (k, ...) of k windows, where the model has a batch of 1. Sums are
-of whole numbers and exact. They are rounded as in the file that a docstring names: of LiteRT's tflite/kernels, built to
-round fixed-point products twice.
+An operator's function takes its node, raises ModelError for what it does not have, and returns its kernel and the shape
+of what that makes. Kernels take and make codes (k, ...) of k windows. Sums are exact, and rounded as in the file that a
+docstring names, of LiteRT's tflite/kernels built to round fixed-point products twice.
 """
 
 from __future__ import annotations
@@ -256,10 +255,7 @@ class _Grid(NamedTuple):
     pads: tuple[Pair, Pair]
 
     def parts(self, image: Values, fill: int = 0) -> Iterator[tuple[Pair, Values]]:
-        """Yield each spot in the window and the image there at all places, (k, *out, c), for an image (k, h, w, c).
-
-        A loop over the window's few spots instead of the image's many.
-        """
+        """Yield each spot in the window and the image there at all places, (k, *out, c), for an image (k, h, w, c)."""
         if any(map(any, self.pads)):
             image = np.pad(image, ((0, 0), *self.pads, (0, 0)), constant_values=fill)
         (high, wide), (down, along) = self.out, self.stride
@@ -356,10 +352,7 @@ def _multiplier(scale: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[
 
 
 def _rescale(fixed: NDArray[np.int64], shift: NDArray[np.int64], largest: int) -> Rescale:
-    """Return x -> x * fixed * 2**(shift - 31) with int32's two roundings, for |x| <= largest.
-
-    internal/common.cc, MultiplyByQuantizedMultiplier.
-    """
+    """Return x -> x * fixed * 2**(shift - 31), |x| <= largest. internal/common.cc, MultiplyByQuantizedMultiplier."""
     left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
     if largest << int(left.max()) >= 1 << 31:
         raise ModelError(f"expected sums within int32, got ones to {largest} and a shift by {left.max()}")

@@ -44,10 +44,7 @@ class ReferenceNetwork(Network):
 
 
 def prepare(graph: Graph) -> Callable[[Codes], Codes]:
-    """Return the function from the network's input codes (k, ...) to its output codes (k, ...).
-
-    Raises ModelError, naming the tensor or operator, for what these kernels have not.
-    """
+    """Return the function from input codes (k, ...) to output codes (k, ...). Raises ModelError, which says where."""
     if len(graph.subgraphs) != 1:
         raise ModelError(f"expected one graph, got {len(graph.subgraphs)}")
     (network,) = graph.subgraphs

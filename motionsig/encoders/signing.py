@@ -32,8 +32,7 @@ _OTHERS_ANYTHING = stat.S_IRWXG | stat.S_IRWXO
 def signer(content: bytes, signature: bytes, keys: Path) -> Path:
     """Return which of the pinned keys, the *.pem files in `keys`, signed `content`.
 
-    Raises ModelError if none did, or where a key or their folder may be written by others than its owner,
-    MissingExtraError without `cryptography`.
+    Raises ModelError if none did, or if others than the owner may write them; MissingExtraError.
     """
     try:
         from cryptography.exceptions import InvalidSignature
@@ -59,10 +58,7 @@ def signer(content: bytes, signature: bytes, keys: Path) -> Path:
 
 
 def sign(content: bytes, key: Path) -> bytes:
-    """Return the signature file for `content` by the private key in `key`, which nobody else may read.
-
-    Raises ModelError for another key, MissingExtraError without `cryptography`.
-    """
+    """Return the signature file by a private key, which nobody else may read. Raises ModelError, MissingExtraError."""
     try:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey as Key
         from cryptography.hazmat.primitives.serialization import load_pem_private_key as load

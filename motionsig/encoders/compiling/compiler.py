@@ -260,8 +260,7 @@ def _run(command: list[str], folder: Path, deadline_s: float) -> tuple[str, int]
         raise EncoderError(f"{command[0]}: expected a program for this machine, got: {error.strerror}") from error
     with process:
         try:
-            text = _listen(process, deadline_s)
-            return text, process.wait()
+            return _listen(process, deadline_s), process.wait()
         except (TimeoutError, subprocess.TimeoutExpired) as error:
             raise EncoderError(
                 f"{command[0]}: expected it to end within {deadline_s:g} s, got none and stopped it; large activations "

@@ -41,10 +41,7 @@ class ModelFile:
 
 
 def open_model(model: str | Path) -> ModelFile:
-    """Return a model by name, a model folder's, or a .tflite file with the card of its folder if that names it.
-
-    Raises ModelError if it is none of these, or not what its card says.
-    """
+    """Return a named model, a folder's, or a .tflite file with its folder's card if that names it. ModelError else."""
     path = Path(model)
     named, carded = str(model) in model_names() or path.is_dir(), (path.parent / CARD_NAME).is_file()
     if named or (path.name == MODEL_NAME and carded):
@@ -62,7 +59,7 @@ def open_model(model: str | Path) -> ModelFile:
 
 
 def out_folder(model: ModelFile, out: Path | None) -> Path:
-    """Return the folder for what is compiled: `out`, made if need be, or the model's own.
+    """Return the folder for what is compiled: `out`, which need not exist, or the model's own.
 
     Raises InputError for a file or another model's folder, ModelError for one that cannot be written.
     """

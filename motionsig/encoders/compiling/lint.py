@@ -1,10 +1,9 @@
 """What edgetpu_compiler 16.0 takes of a model, operator by operator, known without the compiler.
 
-The compiler is closed and its answers are terse, so these rules are put together from what is public: the operators
-and their conditions that coral.ai lists ("TensorFlow models on the Edge TPU"), the versions of operators that
-TensorFlow 2.5 knew, and the compiler's logs in the issues of google-coral/edgetpu (numbers below are theirs). The
-rules were never compared with the compiler itself. Where the two disagree, the compiler is right: `motionsig compile
---allow-cpu` asks it.
+These rules are put together from what is public: the operators and conditions that coral.ai lists ("TensorFlow models
+on the Edge TPU"), the versions of operators that TensorFlow 2.5 knew, and the compiler's logs in the issues of
+google-coral/edgetpu (numbers below are theirs). They were never compared with the compiler, which is right where the
+two disagree: `motionsig compile --allow-cpu` asks it.
 """
 
 from __future__ import annotations

@@ -32,8 +32,6 @@ ASKED = struct.Struct("=I")
 
 HINT = "more: motionsig doctor"
 
-DONE = b'{"done": true}'
-
 _COUNTER_BYTES = 64
 """A cache line of its own."""
 
@@ -86,8 +84,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     threading.Thread(target=_end_with, args=(task["parent"],), daemon=True).start()
     connection = socket.socket(fileno=task["socket"])
-    shape = Layout(*task["layout"])
-    memory = shape.map(task["memory"])
+    memory = Layout(*task["layout"]).map(task["memory"])
     # Opening holds Python's lock, so no thread here would notice that the parent ended; the kernel keeps this deadline.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
@@ -102,10 +99,7 @@ def main() -> None:
 
 
 def _end_with(parent: int) -> None:
-    """End when the parent does, even in the middle of a call that never returns.
-
-    The socket does not tell, because processes forked from the parent keep it open.
-    """
+    """End when the parent does, even in a call that never returns; processes forked from it keep the socket open."""
     try:
         watched = os.pidfd_open(parent)
     except ProcessLookupError:
@@ -161,4 +155,4 @@ def _serve(connection: socket.socket, interpreter: Any, memory: Memory, given: i
                 raise EncoderError(f"it failed on a window: {error}") from error
             # Only now: whenever this process dies, all windows that are counted have their codes.
             done[0] = row + 1
-        connection.send(DONE)
+        connection.send(b'{"done": true}')

@@ -1,7 +1,6 @@
-"""Which Edge TPUs the machine shows, by sysfs alone: no library is loaded and no device is opened.
+"""Which Edge TPUs the machine shows, by sysfs alone, cheap enough to ask every second for a device that is away.
 
-Cheap enough to ask every second for a device that is away. While one is being unplugged its files vanish, fail or are
-empty; whatever cannot be read is left out, and nothing here is an error.
+While one is being unplugged its files vanish, fail or are empty; what cannot be read is left out, and is no error.
 """
 
 from __future__ import annotations
@@ -46,16 +45,12 @@ def edgetpus(root: Path = Path("/")) -> tuple[EdgeTpu, ...]:
 def _on_pci(root: str) -> list[EdgeTpu]:
     folder, classes = os.path.join(root, "sys/bus/pci/devices"), os.path.join(root, "sys/class/apex")
     vendor, product = (f"0x{part}" for part in PCI_ID.split(":"))
-    places = [
-        place
-        for place in _names(folder)
-        if _line(folder, place, "vendor") == vendor and _line(folder, place, "device") == product
-    ]
+    places = [place for place in _names(folder) if _line(folder, place, "vendor") == vendor]
+    places = [place for place in places if _line(folder, place, "device") == product]
     # Without such a device the driver is not looked at: that is the usual case, once a second.
     nodes = {_target(classes, name, "device"): f"/dev/{name}" for name in _names(classes)} if places else {}
-    return [
-        EdgeTpu("pci", place, PCI_ID, nodes.get(place, ""), _is_there(root, nodes.get(place, ""))) for place in places
-    ]
+    found = ((place, nodes.get(place, "")) for place in places)
+    return [EdgeTpu("pci", place, PCI_ID, node, _is_there(root, node)) for place, node in found]
 
 
 def _on_usb(root: str) -> list[EdgeTpu]:
