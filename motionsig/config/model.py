@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from motionsig.config.draft import Draft
 from motionsig.config.keys import shown
-from motionsig.encoders import check_device, find_model, model_folders
+from motionsig.encoders.models import check_device, find_model, model_folders
 from motionsig.errors import InputError, ModelError
 from motionsig.model_card import ModelCard, load_card
 from motionsig.windowing import Windower

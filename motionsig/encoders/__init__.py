@@ -7,17 +7,9 @@ against its card and picks the runtime.
 from __future__ import annotations
 
 from motionsig.encoders.host import Encoder, golden_distance
-from motionsig.encoders.models import (
-    DEFAULT_MODEL,
-    DEVICES,
-    check_device,
-    find_model,
-    model_folders,
-    open_encoder,
-    shipped_models,
-)  # fmt: skip
+from motionsig.encoders.models import DEFAULT_MODEL, DEVICES, find_model, model_folders, open_encoder, shipped_models
 
 __all__ = [
     "DEFAULT_MODEL", "DEVICES", "Encoder",
-    "check_device", "find_model", "golden_distance", "model_folders", "open_encoder", "shipped_models",
+    "find_model", "golden_distance", "model_folders", "open_encoder", "shipped_models",
 ]  # fmt: skip

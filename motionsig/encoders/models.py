@@ -102,7 +102,8 @@ def open_encoder(model: str | Path | None = None, device: str = "auto") -> Encod
     """Return an encoder for `model` (a name, a folder, None for the default) on `device`.
 
     cpu: an installed runtime. reference: numpy alone, without the last-bit freedom of runtimes. edgetpu: an Edge TPU,
-    or an error; :usb, :pci and a number choose among several. auto: whichever of Edge TPU and cpu is faster here.
+    or an error; :usb, :pci and a number choose among several. auto: whichever of Edge TPU and cpu is faster here, and
+    the cpu while there is no Edge TPU.
 
     Raises InputError for another device, ModelError for a model that does not match its card or, with edgetpu, is not
     compiled for it, EncoderError for an Edge TPU that is not there or does not make of it what the card says,

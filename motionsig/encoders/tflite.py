@@ -163,7 +163,6 @@ class Subgraph:
         return [self.tensors[index] for index in operator.inputs if index >= 0]
 
     def made(self, operator: Operator) -> list[Tensor]:
-        """Return its outputs."""
         return [self.tensors[index] for index in operator.outputs]
 
 

@@ -96,12 +96,8 @@ def _tensors(subgraph: Subgraph, operator: Operator, taken: Taken, place: str) -
         yield wrong(place, f"shape {list(spread)}", "keep only the three innermost dimensions larger than 1")
     if any(tensor.sparse for tensor in given):
         yield wrong(place, "sparse weights", "convert without sparsity")
-    moving = [
-        number
-        for number, index in enumerate(operator.inputs)
-        if taken.activations and number not in taken.activations and index >= 0
-        if not subgraph.tensors[index].constant
-    ]
+    fixed = [pair for pair in enumerate(operator.inputs) if taken.activations and pair[0] not in taken.activations]
+    moving = [number for number, index in fixed if index >= 0 and not subgraph.tensors[index].constant]
     if moving:  # issue 25
         yield wrong(place, f"input {moving[0]} is not a constant", "make weights and shapes constants")
 
