@@ -82,8 +82,13 @@ def _check_version(card: ModelCard, root: Path) -> None:
 
     Also for one that these, or the previous model, have with another fingerprint: a version stands for one network.
     """
-    links = ((which, linked(root, card.name, which)) for which in (CURRENT, PREVIOUS))
-    known = [(which, *_identity(folder)) for which, folder in links if folder]
+    known = []
+    for which in (CURRENT, PREVIOUS):
+        if folder := linked(root, card.name, which):
+            stated = _FOLDER.fullmatch(folder.name)  # which stands even if the model is damaged
+            if not stated:
+                raise ModelError(f"{folder}: expected a folder VERSION-FINGERPRINT, got {folder.name!r}")
+            known.append((which, int(stated[1]), stated[2]))
     if shipped := _shipped(card.name):
         known.append(("shipped", shipped.version, shipped.fingerprint.hex()))
     for which, version, fingerprint in known:
@@ -129,7 +134,11 @@ def install(
             if folder != before:
                 # Previous first: interrupted between the two, the current one is as before. A damaged model is none to
                 # go back to.
-                back = {PREVIOUS: before} if before is None or _whole(before) else {}
+                back: dict[str, Path | None] = {}
+                with contextlib.suppress(ModelError):
+                    if before is not None:
+                        read_package([before])
+                    back = {PREVIOUS: before}
                 _move_links(home, {**back, CURRENT: folder})
             _clear(root, card.name)
     except OSError as error:
@@ -213,14 +222,6 @@ def _shipped(name: str) -> ModelCard | None:
     return model_card.load_card(folder) if folder else None
 
 
-def _identity(folder: Path) -> tuple[int, str]:
-    """Return version and fingerprint of an installed model by its folder's name, which stands even if it is damaged."""
-    stated = _FOLDER.fullmatch(folder.name)
-    if not stated:
-        raise ModelError(f"{folder}: expected a folder VERSION-FINGERPRINT, got {folder.name!r}")
-    return int(stated[1]), stated[2]
-
-
 @contextlib.contextmanager
 def _locked(root: Path) -> Iterator[None]:
     """Hold the lock of the installed models."""
@@ -253,14 +254,6 @@ def _kept(home: Path, files: Mapping[str, bytes]) -> Path | None:
                 os.utime(folder)  # whoever rejected it sees that it was installed again
                 return folder
     return None
-
-
-def _whole(folder: Path) -> bool:
-    try:
-        read_package([folder])
-    except ModelError:
-        return False
-    return True
 
 
 def _put(new: Path, home: Path, name: str) -> Path:
