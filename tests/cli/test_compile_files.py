@@ -127,6 +127,7 @@ def test_a_compiled_file_of_another_name_goes_once_the_new_one_is_there(model, c
     (model / COMPILED_NAME).rename(model / "old_edgetpu.tflite")
     assert compile_(model, made=OTHER) == 0
     assert load_card(model).compiled_bytes() == OTHER and not (model / "old_edgetpu.tflite").exists()
+    assert "old_edgetpu.tflite" not in load_card(model).text["files"]
 
 
 def test_compilations_into_one_folder_wait_for_each_other(tmp_path, model):

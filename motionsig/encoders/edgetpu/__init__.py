@@ -38,7 +38,7 @@ class Starts:
 
     def __init__(self, limits: Limits) -> None:
         self._limits, self._short = limits, 0
-        self._times = deque([-math.inf] * limits.starts, limits.starts)  # of the last starts
+        self._times = deque([-math.inf], limits.starts)  # of the last starts
 
     def add(self) -> None:
         """Count a start that happens now."""
