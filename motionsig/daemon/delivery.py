@@ -18,18 +18,22 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from motionsig import wire
 from motionsig.blocks import Quality, SignatureBatch, concatenate
+from motionsig.config import Config
 from motionsig.conventions import NS_PER_S
+from motionsig.daemon.status_socket import runtime_folder
 from motionsig.errors import MotionsigError, SinkError
 from motionsig.model_card import ModelCard
 from motionsig.pipeline import signature_stream_id
-from motionsig.publishers import Sink
+from motionsig.publishers import Sink, open_sink, split_url
 from motionsig.publishers.counts import SinkCounts
+from motionsig.state import state_folder
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +55,32 @@ _JOINED = 256
 
 _PATIENCE_S = 0.5
 """Publishing what was held may take so long of the loop's time at once."""
+
+_DEADLINES: dict[str, dict[str, float]] = {
+    "mqtt": {"close_timeout_s": 1.5, "close_limit_s": 2.5},
+    "mqtts": {"close_timeout_s": 1.5, "close_limit_s": 2.5},
+    "store": {"busy_timeout_s": 2.0},
+}
+"""So that SIGTERM is obeyed within five seconds: what is not acknowledged by then waits in the spool, and a locked
+database is tried again in the next heartbeat."""
+
+
+def open_configured_sink(config: Config, stream_id: int) -> Sink:
+    """Open the sink of a configuration; raise what `open_sink` does."""
+    url, (scheme, location, _) = config.sink_url, split_url(config.sink_url)
+    options = _DEADLINES.get(scheme, {}) | dict(config.sink_options)
+    if scheme in ("mqtt", "mqtts"):
+        options |= {"availability": True, "home_assistant": config.home_assistant}
+        # One queue whatever the broker: what waits for one goes to the next if the configuration names another.
+        options.setdefault("spool", str(state_folder() / "spool"))
+        if "RUNTIME_DIRECTORY" in os.environ:
+            options["buffer"] = str(runtime_folder() / "spool")
+    else:
+        path = state_folder() / location
+        if not Path(location).is_absolute():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        url = f"{scheme}:{path}"
+    return open_sink(url, device=config.name, stream_id=stream_id, **options)
 
 
 class Counted(Protocol):
@@ -80,14 +110,14 @@ class Delivered:
 class Delivery:
     """A Sink that does not fail: what cannot be published now is held, and published later.
 
-    last_error: why nothing is published at present, None while all is well. clock_steps: how often the wall clock was
-    set. bridged: signatures of windows with a bridged gap. signature_bytes: of one in a spool, 0 before the first.
+    sink: None while it cannot be used; last_error: why nothing is published then. clock_steps: how often the wall clock
+    was set. bridged: signatures of windows with a bridged gap. signature_bytes: of one in a spool, 0 before the first.
     """
 
     def __init__(self, opener: Callable[[int], Sink], encoder: Counted) -> None:
         """`opener` opens the sink for a stream id; `encoder` knows the model and has counted the windows."""
         self._opener, self._encoder = opener, encoder
-        self._sink: Sink | None = None
+        self.sink: Sink | None = None
         self._opened_once = False
         self._held: deque[_Numbered] = deque()
         self._held_rows = 0
@@ -179,12 +209,12 @@ class Delivery:
         """
         until_s = time.monotonic() + _PATIENCE_S
         try:
-            if self._sink is None:
+            if self.sink is None:
                 if time.monotonic() < self._retry_s:
                     return
-                self._sink = self._open()
+                self.sink = self._open()
             while self._held and time.monotonic() < until_s:
-                self._publish_oldest(self._sink)
+                self._publish_oldest(self.sink)
         except SinkError as error:
             self._fail(error)
             return
@@ -223,7 +253,7 @@ class Delivery:
 
     def _let_go(self) -> None:
         """Close the sink and keep its counts."""
-        sink, self._sink = self._sink, None
+        sink, self.sink = self.sink, None
         if sink is None:
             return
         try:
@@ -233,28 +263,23 @@ class Delivery:
         self._past = self._with(sink)
 
     @property
-    def sink(self) -> Sink | None:
-        """The sink, None while it cannot be used."""
-        return self._sink
-
-    @property
     def last_error(self) -> str | None:
-        return self._trouble or (self._sink.last_error if self._sink else None)
+        return self._trouble or (self.sink.last_error if self.sink else None)
 
     @property
     def heartbeat_s(self) -> float:
         """time.monotonic() at the sender's last heartbeat; now, where nothing sends in the background."""
-        return self._sink.heartbeat_s if self._sink else time.monotonic()
+        return self.sink.heartbeat_s if self.sink else time.monotonic()
 
     @property
     def counts(self) -> SinkCounts:
         """Of the sink there is; all zero while there is none."""
-        return self._sink.counts if self._sink else SinkCounts()
+        return self.sink.counts if self.sink else SinkCounts()
 
     @property
     def totals(self) -> Delivered:
         """Over all sinks so far."""
-        totals = self._with(self._sink) if self._sink else self._past
+        totals = self._with(self.sink) if self.sink else self._past
         return replace(totals, pending=totals.pending + self._held_rows)
 
     def _with(self, sink: Sink) -> Delivered:

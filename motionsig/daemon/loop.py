@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from motionsig.blocks import SampleBlock
 from motionsig.closing import Closing
 from motionsig.config import Config, differences
-from motionsig.daemon.delivery import Delivery
+from motionsig.daemon.delivery import Delivery, open_configured_sink
 from motionsig.daemon.journal import ALWAYS, Repeats
 from motionsig.daemon.metrics import Metrics
-from motionsig.daemon.notify import notify
-from motionsig.daemon.report import VERSION, Report, State
-from motionsig.daemon.sink import open_configured_sink
+from motionsig.daemon.report import VERSION, Report, State, home_automation_state, status_line
 from motionsig.daemon.status_socket import StatusSocket
-from motionsig.daemon.status_text import home_automation_state, status_line
 from motionsig.daemon.switching import RequestedModel, SwitchingEncoder
 from motionsig.errors import MotionsigError, SensorError
 from motionsig.pipeline import run
@@ -50,8 +49,20 @@ class Reporting(Protocol):
     def report(self, state: Mapping[str, object]) -> None: ...
 
 
-def _open_sensor(config: Config) -> LiveSource:
-    return open_sensor(**config.sensor)
+def notify(**fields: object) -> None:
+    """Send systemd fields such as READY=1 or STATUS="..." (sd_notify(3)); do nothing where it does not listen.
+
+    The manual page says to write this oneself; the packages are abandoned (sdnotify) or need systemd's headers.
+    """
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    text = "\n".join(f"{name}={str(value).replace(chr(10), ' ')}" for name, value in fields.items())
+    # A manager that restarts must not end the daemon; it gets the next message.
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        sock.setblocking(False)
+        # A leading @ stands for the NUL of Linux's abstract namespace.
+        sock.sendto(text.encode(), f"\0{address[1:]}" if address.startswith("@") else address)
 
 
 class _BeatingSource(Closing):
@@ -84,11 +95,11 @@ class Daemon:
         config: Config,
         *,
         load: Callable[[], Config] | None = None,
-        socket: Path | None = None,
+        status_path: Path | None = None,
         repeats: Repeats | None = None,
-        sensor: Callable[[Config], LiveSource] = _open_sensor,
+        sensor: Callable[[Config], LiveSource] = lambda config: open_sensor(**config.sensor),
     ) -> None:
-        """Open the model. load: reads the configuration again. socket: where `motionsig status` asks.
+        """Open the model. load: reads the configuration again. status_path: where `motionsig status` asks.
 
         sensor: opens the source, again after it broke. Raises what `open_encoder` does, and MissingExtraError for
         metrics without prometheus-client.
@@ -100,17 +111,17 @@ class Daemon:
         self._heartbeat_s: float | None = None
         self._daily_line_s = now_s
         self._state = State(config, config.files, started_s=now_s, heard_s=now_s)
-        with ExitStack() as resources:
+        with contextlib.ExitStack() as resources:
             requested = RequestedModel(config.model, config.device)
             self._encoder = resources.enter_context(SwitchingEncoder(requested, hop=config.hop))
             self._delivery = Delivery(lambda stream_id: open_configured_sink(config, stream_id), self._encoder)
             self._report = Report(self._state, self._encoder, self._delivery)
             self.status: dict[str, Any] = self._report.status()
-            self._socket = self._listen(socket, resources)
+            self._socket = self._listen(status_path, resources)
             self._metrics = self._open_metrics(config)
             self._resources = resources.pop_all()
 
-    def _listen(self, path: Path | None, resources: ExitStack) -> StatusSocket | None:
+    def _listen(self, path: Path | None, resources: contextlib.ExitStack) -> StatusSocket | None:
         if path is None:
             return None
         try:
@@ -235,7 +246,9 @@ class Daemon:
         if self._socket is not None:
             self._socket.publish(self.status)
         if became_ready:
-            self._log_ready()
+            log.info("ready; %s", status_line(self.status))
+            if (fits_s := self.status["sink"]["outage_fits_s"]) is not None:
+                log.info("an outage of %.0f h fits into the spool", fits_s / 3600)
         self._notify_manager(now_s)
         sink = self._delivery.sink
         if isinstance(sink, Reporting):
@@ -245,12 +258,6 @@ class Daemon:
             log.info("%s", status_line(self.status))
         for level, line in self._repeats.overdue():
             log.log(level, "%s", line, extra=ALWAYS)
-
-    def _log_ready(self) -> None:
-        log.info("ready; %s", status_line(self.status))
-        fits_s = self.status["sink"]["outage_fits_s"]
-        if fits_s is not None:
-            log.info("an outage of %.0f h fits into the spool", fits_s / 3600)
 
     def _notify_manager(self, now_s: float) -> None:
         """Send systemd the status and, unless the sender hangs, the heartbeat."""

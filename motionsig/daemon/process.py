@@ -29,7 +29,7 @@ def serve(path: Path, name: str | None = None) -> None:
     daemon = Daemon(
         load_config(path, name=name),
         load=lambda: load_config(path, name=name),
-        socket=runtime_folder(name) / SOCKET_NAME,
+        status_path=runtime_folder(name) / SOCKET_NAME,
         repeats=repeats,
     )
 

@@ -1,4 +1,4 @@
-"""The status: what `motionsig status --json` prints, put together from the daemon's parts."""
+"""The status: what `motionsig status --json` prints, a line of it for people, and a few values for home automation."""
 
 from __future__ import annotations
 
@@ -77,9 +77,7 @@ class Report:
         state, encoder, delivery = self._state, self._encoder, self._delivery
         self._quality.note(now_s, encoder.windows - encoder.windows_lost - delivery.bridged)
         sources = (state.reload_error, state.metrics_error, state.sensor_error, encoder.last_error, delivery.last_error)
-        self._note_errors([text for text in sources if text])
-
-    def _note_errors(self, errors: list[str]) -> None:
+        errors = [text for text in sources if text]
         for text in errors:
             if text not in self._errors:
                 self._last_error = {"when": _utc(time.time()), "text": text, "over": False}
@@ -161,3 +159,31 @@ class Report:
 def _utc(unix_s: float) -> str:
     """Return a time in UTC, as RFC 3339 writes it."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(unix_s))
+
+
+def status_line(status: dict[str, Any]) -> str:
+    """Return the status as one line for people."""
+    sensor, sink = status["sensor"], status["sink"]
+    if sensor["state"] == "missing":
+        what = f"no sensor: {sensor['error'] or 'not opened yet'}"
+    elif sensor["state"] == "silent":
+        what = f"no samples for {sensor['silent_s']:.0f} s, {sensor['gaps']} gaps"
+    else:
+        what = f"{sensor['true_rate_hz']:.2f} Hz, {sensor['gaps']} gaps"
+    trouble = f": {sink['last_error']}" if sink["last_error"] else ""
+    return (
+        f"{what}; {sink['accepted']:,} signatures, {sink['pending']:,} waiting{trouble}; {status['model']['name']} on "
+        f"{status['device']}"
+    )
+
+
+def home_automation_state(status: dict[str, Any]) -> dict[str, object]:
+    """Return the values that home automation gets of the status."""
+    quality, last_error = status["signal_quality"], status["last_error"]
+    return {
+        "state": status["sensor"]["state"],
+        "signal_quality": None if quality is None else round(100 * quality),
+        "backlog": status["sink"]["pending"],
+        "device": status["device"],
+        "last_error": last_error["text"] if last_error else None,
+    }

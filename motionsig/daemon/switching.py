@@ -21,7 +21,6 @@ import numpy as np
 
 from motionsig.blocks import Quality, SignatureBatch, WindowBatch
 from motionsig.closing import Closing
-from motionsig.daemon.trial import TRIAL_WINDOWS, Trial
 from motionsig.daemon.trial_results import TrialResults, installation, is_installed
 from motionsig.encoders import Encoder, find_model, golden_distance, model_folders, open_encoder, shipped_models
 from motionsig.errors import EncoderError, InputError, MissingExtraError, ModelError
@@ -34,6 +33,15 @@ _SLOW_S = 120.0
 """Opening a model takes an Edge TPU half a minute at most."""
 
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 1.0, 60.0
+
+TRIAL_WINDOWS = 500
+"""Ten minutes with the shipped model's hop."""
+
+_MOST_LATE = 3
+"""Windows of a trial that may take longer than half the time until the next one; with more, the model is too slow."""
+
+_MOST_FAULTS = 3
+"""Times in a trial that an Edge TPU may fail by itself; with more, the model is the cause."""
 
 
 class InterruptedEncodeError(Exception):
@@ -55,6 +63,17 @@ class _OpenModel:
     encoder: Encoder
 
 
+@dataclass
+class _Trial:
+    """The first windows of an installed model. left: until the model is kept. deadline_s: for each of them."""
+
+    folder: Path
+    left: int
+    deadline_s: float
+    late: int = 0
+    faults: int = 0
+
+
 class SwitchingEncoder(Closing):
     """An Encoder that stays when its model goes.
 
@@ -73,7 +92,7 @@ class SwitchingEncoder(Closing):
         self.windows = self.windows_lost = self.on_edgetpu = 0
         self.last_error: str | None = None
         self._encoding = False
-        self._trial: Trial | None = None
+        self._trial: _Trial | None = None
         self._former: _OpenModel | None = None  # to go back to while there is a trial
         self._opening: threading.Thread | None = None
         self._opening_s = 0.0
@@ -209,12 +228,11 @@ class SwitchingEncoder(Closing):
         if folder is None or (self._requested, folder) == (self._now.requested, self._now.folder):
             return
         # An Edge TPU may take half a minute to open, and no window waits for that.
-        opening = threading.Thread(
-            target=self._open_next, args=(self._requested, folder), name="motionsig-model", daemon=True
-        )
-        self._opening, self._opening_s = opening, time.monotonic()
+        task = (self._requested, folder)
+        self._opening = threading.Thread(target=self._open_next, args=task, name="motionsig-model", daemon=True)
+        self._opening_s = time.monotonic()
         try:
-            opening.start()
+            self._opening.start()
         except RuntimeError as error:
             self._opening = None
             self._set_error(f"{folder}: cannot be opened: {error}")
@@ -269,7 +287,7 @@ class SwitchingEncoder(Closing):
 
     def _begin_trial(self, former: _OpenModel | None) -> None:
         hop_s = (self.card.hop if self._hop is None else self._hop) / self.card.rate_hz
-        self._trial, self._former = Trial(self.folder, TRIAL_WINDOWS, hop_s / 2), former
+        self._trial, self._former = _Trial(self.folder, TRIAL_WINDOWS, hop_s / 2), former
 
     def interrupt(self) -> None:
         """Take the windows away from a device that keeps them; for a signal handler in the thread of `encode`."""
@@ -306,17 +324,22 @@ class SwitchingEncoder(Closing):
     def _encode_by_former(self, windows: WindowBatch, error: Exception) -> SignatureBatch:
         """Encode by the former model what the one on trial failed on, or count it as lost."""
         trial = self._trial
-        if trial is None or trial.count_fault(self._now.requested.device) or not self._go_back(trial, str(error)):
+        if trial is None:
+            return self._lose(windows, error)
+        trial.faults += 1
+        by_device = self._now.requested.device.startswith("edgetpu") and trial.faults <= _MOST_FAULTS
+        if by_device or not self._go_back(trial, str(error)):
             return self._lose(windows, error)
         try:
             return self._note_maker(self._now.encoder.encode(windows))
         except EncoderError as also:
             return self._lose(windows, also)
 
-    def _count_windows(self, trial: Trial, windows: int, took_s: float) -> None:
-        reason = trial.count_windows(windows, took_s)
-        if reason is not None:
-            self._go_back(trial, reason)
+    def _count_windows(self, trial: _Trial, windows: int, took_s: float) -> None:
+        trial.left -= windows
+        trial.late += took_s > trial.deadline_s * windows
+        if trial.late > _MOST_LATE:
+            self._go_back(trial, f"{trial.late} times a window took longer than {trial.deadline_s:.2f} s")
         elif trial.left <= 0:
             log.info("model %s: kept after %d windows on trial", trial.folder, TRIAL_WINDOWS)
             self._results.keep(trial.folder)
@@ -324,7 +347,7 @@ class SwitchingEncoder(Closing):
                 self._former.encoder.close()
             self._trial = self._former = None
 
-    def _go_back(self, trial: Trial, reason: str) -> bool:
+    def _go_back(self, trial: _Trial, reason: str) -> bool:
         """Leave the model on trial; return whether the former one has taken its place, for the same windows.
 
         Else it does so soon: it is opened in the background, or needs other windows.

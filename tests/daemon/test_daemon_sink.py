@@ -7,7 +7,7 @@ from broker import Broker, free_port
 from made import numbered, wait_until
 
 from motionsig.config import load_config
-from motionsig.daemon.sink import open_configured_sink
+from motionsig.daemon.delivery import open_configured_sink
 
 
 @pytest.fixture

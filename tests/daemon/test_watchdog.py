@@ -10,7 +10,7 @@ import pytest
 from in_process import MadeSensor, running
 from made import wait_until
 
-from motionsig.daemon import loop, sink
+from motionsig.daemon import delivery, loop
 
 
 class _Manager:
@@ -80,7 +80,7 @@ def test_a_sensor_that_hangs_does_not(start, tmp_path):
 
 
 def test_a_sink_that_hangs_does_not(start, tmp_path, monkeypatch):
-    monkeypatch.setitem(sink._DEADLINES, "store", {"busy_timeout_s": 60.0})
+    monkeypatch.setitem(delivery._DEADLINES, "store", {"busy_timeout_s": 60.0})
     _, manager = start(f"store:{tmp_path}/s.db")
     other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")

@@ -18,7 +18,7 @@ from motionsig.blocks import SampleBlock, SourceInfo
 from motionsig.cli import main
 from motionsig.closing import Closing
 from motionsig.conventions import NS_PER_S
-from motionsig.daemon import loop, sink
+from motionsig.daemon import delivery, loop
 from motionsig.recordings import open_recording
 from motionsig.sensors.clock import SystemClock, unix_offset_ns
 from motionsig.sensors.live import SensorCounts
@@ -110,7 +110,7 @@ def _with_witness(open_sink, note):
 if __name__ == "__main__":
     file, speed, *arguments = sys.argv[1:]
     note = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
-    sink.open_sink = _with_witness(sink.open_sink, note)
+    delivery.open_sink = _with_witness(delivery.open_sink, note)
     if played := os.environ.get("PLAYED"):
         loop.open_sensor = lambda **_: Played(played, float(speed))
     elif float(speed):
