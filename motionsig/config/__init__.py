@@ -1,12 +1,13 @@
 """The configuration: TOML files to one checked, frozen `Config`.
 
-Everything is checked before anything is opened (`sensor`, `model`, `sink`), by the same code that opens it later. All
-problems are reported at once, each with its file and its key.
+Everything is checked before anything is opened (`tables`, `sink`), by the same code that opens it later. All problems
+are reported at once, each with its file and its key.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +16,8 @@ from typing import Any, NamedTuple
 from motionsig.config.draft import Draft
 from motionsig.config.files import DEFAULT_PATH, MAX_FILE_BYTES, read_files
 from motionsig.config.keys import CREDENTIALS, TABLES, known_keys, sink_key
-from motionsig.config.model import check_model
-from motionsig.config.sensor import SETTLED, check_sensor, named_chip
-from motionsig.config.service import service_state, unreadable, unwritable
 from motionsig.config.sink import check_name, check_sink, check_status, check_url
+from motionsig.config.tables import SETTLED, check_model, check_sensor, named_chip
 from motionsig.encoders import find_model
 from motionsig.errors import ConfigError, MotionsigError
 from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME, ModelCard
@@ -26,23 +25,16 @@ from motionsig.publishers import split_url
 from motionsig.sensors.chips import settle
 from motionsig.state import state_folder
 
-__all__ = [
-    "DEFAULT_PATH",
-    "MAX_FILE_BYTES",
-    "Config",
-    "Differences",
-    "check_config",
-    "differences",
-    "known_keys",
-    "load_config",
-]
-
+__all__ = ["DEFAULT_PATH", "MAX_FILE_BYTES", "Config", "check_config", "differences", "known_keys", "load_config"]
 
 _FILES = ("store", "file")
 """Sinks with a path."""
 
 _LIVE_KEYS = {"model.name", "model.device", "status.prometheus"}
 """Keys that a running daemon applies without losing a window; the others need a restart."""
+
+_HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))
+"""What motionsig.service does not see: it has ProtectHome= and PrivateTmp=."""
 
 
 @dataclass(frozen=True)
@@ -137,14 +129,13 @@ def check_config(config: Config) -> list[str]:
     effective = _effective(config)
     for key, value in effective.items():
         if value is not None:
-            origin = config.origins.get(key)
-            lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}" + (f"  # {origin}" if origin else ""))
+            origin = f"  # {config.origins[key]}" if key in config.origins else ""
+            lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}{origin}")
     lines.append(f"# model: {card.name}, fingerprint {card.fingerprint.hex()}, in {card.path}")
     scheme, location, _ = split_url(config.sink_url)
     if scheme in _FILES and not Path(location).is_absolute():
-        lines.append(f"# sink: {location} in {service_state(config.instance) if is_services else state_folder()}")
-    chip = named_chip(effective["sensor.name"])
-    if chip is not None:
+        lines.append(f"# sink: {location} in {_service_state(config) if is_services else state_folder()}")
+    if (chip := named_chip(effective["sensor.name"])) is not None:
         setting = settle(chip, **{option: effective[f"sensor.{option}"] for option in SETTLED})
         lines.append(
             f"# sensor: {chip.title}, {setting.rate_hz:g} Hz, {setting.accel_range_g:g} g, "
@@ -168,24 +159,41 @@ def differences(old: Config, new: Config) -> Differences:
 
 
 def _refused(config: Config, card: ModelCard) -> Iterator[str]:
-    """Yield a line for each path in the configuration that the service may not read or write."""
+    """Yield a line for each path that the service, a user of its own, may not read or write; root may do more."""
     folder = config.files[0].with_name("conf.d")
     for path in (*config.files, *([folder] if folder.exists() else [])):
-        if problem := unreadable(path):
+        if problem := _unreadable(path):
             yield problem
     named = [(key, Path(config.values[key])) for key in ("sink.ca", "sink.cert") if key in config.values]
     if "/" in config.model:
         names = (CARD_NAME, MODEL_NAME, GOLDEN_NAME, *([card.compiled.file] if card.compiled else []))
         named += [("model.name", card.path / name) for name in names]
-    written = [("spool.path", config.values["spool.path"])] if "spool.path" in config.values else []
-    scheme, location, _ = split_url(config.sink_url)
-    if scheme in _FILES:
-        written.append(("sink.url", location))
-    problems = [(key, unreadable(path)) for key, path in named]
-    problems += [(key, unwritable(path, config.instance)) for key, path in written]
-    for key, problem in problems:
-        if problem:
+    for key, path in named:
+        if problem := _unreadable(path):
             yield f"{config.origins[key]}: {key}: {problem}"
+    scheme, location, _ = split_url(config.sink_url)
+    state = _service_state(config)
+    written = {"spool.path": config.values.get("spool.path", ""), "sink.url": location if scheme in _FILES else ""}
+    for key, place in written.items():
+        if os.path.isabs(place) and state not in Path(os.path.normpath(place)).parents:
+            yield f"{config.origins[key]}: {key}: the service can write below {state} alone, got {place}"
+
+
+def _service_state(config: Config) -> Path:
+    return Path("/var/lib", "motionsig" if config.instance is None else f"motionsig-{config.instance}")
+
+
+def _unreadable(path: Path) -> str:
+    """Return why the service cannot read a file, or list a folder, and what to do; empty if it can."""
+    path = path.resolve()
+    for hidden in _HIDDEN:
+        if path.is_relative_to(hidden):
+            return f"{path}: the service sees nothing of {hidden}; move it to /etc/motionsig"
+    needed = [(folder, 0o001, "x") for folder in reversed(path.parents)]
+    for each, bits, rights in (*needed, (path, 0o005, "rx") if path.is_dir() else (path, 0o004, "r")):
+        if each.stat().st_mode & bits != bits:
+            return f"{path}: the service cannot read it; sudo chmod a+{rights} {each}"
+    return ""
 
 
 def _effective(config: Config) -> dict[str, Any]:

@@ -6,6 +6,7 @@ They are in the folder `credentials` beside config.toml, where only root reads t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -51,15 +52,8 @@ def _read_credential(folder: Path, name: str) -> tuple[Path, bytes]:
     # systemd 254 and later gives its copy to the service by an access list, whose mask stat shows as the group's bits.
     if status.st_mode & (0o007 if given else 0o077):
         raise InputError(f"{file}: expected a file that only its owner can read; sudo chmod 600 {file}")
-    if given and _is_open(source):
-        raise InputError(f"{source}: expected a file that only its owner can read; sudo chmod 600 {source}")
+    # Where we cannot see the source, it is gone, or in a folder that only root may enter: then nobody else can read it.
+    with contextlib.suppress(OSError):
+        if given and source.stat().st_mode & 0o077:
+            raise InputError(f"{source}: expected a file that only its owner can read; sudo chmod 600 {source}")
     return file, content
-
-
-def _is_open(source: Path) -> bool:
-    """Return whether others than its owner can read the file a credential was made from, as far as we can see it."""
-    try:
-        return bool(source.stat().st_mode & 0o077)
-    except OSError:
-        # It is gone, or in a folder that only root may enter: then nobody else can read it.
-        return False

@@ -25,14 +25,8 @@ TABLES = ("sensor", "model", "sink", "spool", "status")
 CREDENTIALS = ("password", "key")
 """Options of a sink that are secret: their keys name a credential instead."""
 
-_PLACES = {
-    "password": "sink.password_credential",
-    "key": "sink.key_credential",
-    "spool": "spool.path",
-    "max_bytes": "spool.max_bytes",
-    "full": "spool.full",
-    "strict": "spool.strict",
-}
+_PLACES = {option: f"sink.{option}_credential" for option in CREDENTIALS}
+_PLACES |= {"spool": "spool.path", "max_bytes": "spool.max_bytes", "full": "spool.full", "strict": "spool.strict"}
 """Options of a sink whose key is not sink.OPTION."""
 
 _NOT_KEYS = (
@@ -75,9 +69,8 @@ def known_keys(scheme: str | None = None) -> dict[str, Key]:
     """Return every key that exists with a sink of this scheme, by default with any."""
     keys = OWN_KEYS | {f"sensor.{name}": key for name, key in _option_keys(open_sensor).items()}
     for each in SCHEMES if scheme is None else (scheme,):
-        for option, key in _option_keys(takes_options(each)).items():
-            if option not in _NOT_KEYS:
-                keys[sink_key(option)] = key
+        options = _option_keys(takes_options(each))
+        keys |= {sink_key(option): key for option, key in options.items() if option not in _NOT_KEYS}
     return keys
 
 
@@ -148,9 +141,9 @@ def _unknown(key: str, value: Any, known: Mapping[str, Key]) -> str:
     if near:
         return f"no such key; did you mean {near}?"
     table = key.rpartition(".")[0]
-    there = [each.removeprefix(f"{table}.") for each in known if each.rpartition(".")[0] == table]
+    there = sorted(each.rpartition(".")[2] for each in known if each.rpartition(".")[0] == table)
     tables = "" if table else f" and the tables {', '.join(TABLES)}"
-    return f"no such key; expected one of {', '.join(sorted(there))}{tables}"
+    return f"no such key; expected one of {', '.join(there)}{tables}"
 
 
 def _typed(value: Any, key: Key) -> Any:
@@ -163,13 +156,8 @@ def _typed(value: Any, key: Key) -> Any:
             if kind == "str" and not value.isprintable():
                 raise InputError(f"expected {wanted} without control characters, got {shown(value)}")
             return float(value) if kind == "float" else value
-        if kind == "matrix" and isinstance(value, list) and _is_matrix(value):
-            return value
+        if kind == "matrix" and isinstance(value, list) and all(isinstance(row, list) for row in value):
+            numbers = [number for row in value for number in row]
+            if all(type(number) in (int, float) and abs(number) < 1 << 63 for number in numbers):
+                return value
     raise InputError(f"expected {wanted}, got {shown(value)}")
-
-
-def _is_matrix(rows: list[Any]) -> bool:
-    """Return whether these are lists of numbers that fit a float."""
-    return all(isinstance(row, list) for row in rows) and all(
-        type(number) in (int, float) and abs(number) < 1 << 63 for row in rows for number in row
-    )

@@ -24,9 +24,6 @@ _MAX_PEM_BYTES = 1024 * 1024
 _MOST_KEEPALIVE_S = 65535
 """Two bytes (MQTT 3.1.1, 3.1.2.10)."""
 
-_HOME_ASSISTANT = "homeassistant"
-"""Home Assistant's own default prefix for discovery."""
-
 
 def check_url(draft: Draft) -> str:
     """Return the scheme of the sink's URL, "" for an unknown one. No message repeats the URL: it may hold secrets."""
@@ -134,7 +131,8 @@ def check_status(draft: Draft, scheme: str) -> str | None:
         return None
     if scheme not in _BROKERS:
         draft.note("status.home_assistant", f"expected a broker to announce it at, got {scheme}:")
-    prefix: str = _HOME_ASSISTANT if wanted is True else wanted
+    # Home Assistant's own default.
+    prefix: str = "homeassistant" if wanted is True else wanted
     with draft.noting("status.home_assistant"):
         MqttOptions(home_assistant=prefix)
     return prefix
