@@ -15,7 +15,7 @@ from motionsig.blocks import Source
 from motionsig.errors import RecordingError
 from motionsig.options import keyword_options, parse_options
 from motionsig.recordings.members import single
-from motionsig.recordings.reader import Reader
+from motionsig.recordings.samples import Reader
 
 __all__ = ["Reader", "open_recording"]
 
@@ -28,7 +28,7 @@ def open_recording(path: str | PathLike[str], **options: object) -> Source:
     """Return the recording at `path` (a file, or a folder of files) as a Source.
 
     The Reader that is surest of its format opens it; among equals the first by name. Options are that Reader's, see
-    `motionsig.recordings.csv` and its neighbours. Text is turned into the type an option has.
+    `motionsig.recordings.samples.open_table` and the readers. Text is turned into the type an option has.
     Raises RecordingError where no Reader recognises the content or the recording is rejected, and InputError for an
     option that the Reader does not have.
     """

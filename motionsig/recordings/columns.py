@@ -178,15 +178,15 @@ def find(
     return found
 
 
-def layout(
+def find_layout(
     names: Sequence[str],
     where: str,
     *,
-    columns: Mapping[str, str | int | None] | None = None,
-    acc_unit: str | None = None,
-    gyr_unit: str | None = None,
-    time_unit: str | None = None,
-    acc_sign: int = 1,
+    columns: Mapping[str, str | int | None] | None,
+    acc_unit: str | None,
+    gyr_unit: str | None,
+    time_unit: str | None,
+    acc_sign: int,
 ) -> Layout:
     """Return where the six channels and the time are in a table with the columns `names`.
 

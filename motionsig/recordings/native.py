@@ -40,7 +40,7 @@ from motionsig.conventions import CHANNELS
 from motionsig.errors import RecordingError
 from motionsig.files import sync_folder, write_all
 from motionsig.options import renamed_keywords
-from motionsig.recordings.reader import Reader
+from motionsig.recordings.samples import Reader
 
 FORMAT = "motionsig-log"
 VERSION = 1
@@ -281,19 +281,8 @@ class Recording(Closing):
         count = size // _ROW
         if tuple(heads) != _PLAIN_HEADS or not count or size % _ROW or self._scale is None:
             return ()
-        kind = np.dtype(
-            [
-                ("head", ">u2"),
-                ("start", ">u8"),
-                ("short", "u1"),
-                ("duration", ">u4"),
-                ("text", "u1"),
-                ("size", ">u2"),
-                ("counts", "<i2", (count, len(CHANNELS))),
-                ("tail", "u1"),
-                ("crc", ">u4"),
-            ]
-        )
+        kind = np.dtype(f">u2, >u8, u1, >u4, u1, >u2, ({count}, {len(CHANNELS)})<i2, u1, >u4")
+        kind.names = ("head", "start", "short", "duration", "text", "size", "counts", "tail", "crc")
         fit = min((len(buffer) - position) // kind.itemsize, max(_BLOCK_ROWS // count, 1))
         if not fit:
             return None

@@ -12,8 +12,7 @@ from motionsig.blocks import Source, SourceInfo
 from motionsig.errors import RecordingError
 from motionsig.recordings import columns as spelling
 from motionsig.recordings.members import Member, content_id, members, single
-from motionsig.recordings.reader import Reader
-from motionsig.recordings.samples import Samples, recorded
+from motionsig.recordings.samples import Reader, Samples, recorded
 from motionsig.recordings.times import check_rate, likely_ns, numbered, to_ns
 
 _ACC = ("acc", "accel", "acceleration", "accelerometer", "acc_mps2")

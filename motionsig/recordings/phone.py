@@ -27,8 +27,7 @@ from motionsig.errors import RecordingError
 from motionsig.recordings import columns as spelling
 from motionsig.recordings.clocks import onto
 from motionsig.recordings.members import Member, content_id, members, single
-from motionsig.recordings.reader import Reader
-from motionsig.recordings.samples import Samples, recorded
+from motionsig.recordings.samples import Reader, Samples, recorded
 from motionsig.recordings.text import Plan, Table, read, sniff, sniff_bare, time_kind
 
 log = logging.getLogger(__name__)
@@ -148,7 +147,7 @@ def _series(
     if not parts:
         raise RecordingError(f"{where}: expected samples, got none")
     time_ns = np.concatenate([part.time_ns for part in parts])
-    values = np.concatenate([part.values for part in parts])
+    values = np.concatenate([part.data for part in parts])
     if starts is not None:
         latest = np.clip(np.searchsorted(starts[:, 0], time_ns, side="right") - 1, 0, None)
         time_ns = time_ns + starts[latest, 1]

@@ -1,4 +1,4 @@
-"""From the rows of a log to a Source: one place for everything that must hold of samples, whatever file they stood in.
+"""From a file's rows to a Source: one place for everything that must hold of samples, whatever file they stood in.
 
 A reader gives times and six channels in SI units; `recorded` looks at the first minute to learn the rate and to refuse
 what cannot be right (gravity removed, g taken for m/s²), and the Source it returns cuts the rows into blocks. Time that
@@ -9,8 +9,9 @@ time) are passed on for the Resampler to count.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ from motionsig.closing import Closing
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import RecordingError
 from motionsig.plausibility import check_plausible
+from motionsig.recordings.columns import Layout, find_layout
+from motionsig.recordings.times import check_rate, numbered
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +33,35 @@ _HEAD_ROWS = 65_536
 _RATES_HZ = (0.5, 50_000)
 
 
+@dataclass(frozen=True)
+class Reader:
+    """A format of recordings; an entry point of the group `motionsig.readers` names one.
+
+    name: of the format, for messages. recognises(path, head): how sure it is that the file or folder at `path` has this
+    format; `head` is a file's first 64 KiB, b"" for a folder. 0: it has not; 1: the general shape fits, as of any table
+    of numbers; 2: the layout of one application; 3: a signature that no other format has. It must not raise for bytes
+    it does not know. open(path, **options): return the recording as a Source; raise RecordingError. Its keyword-only
+    parameters are the options that `open_recording` takes for this format; text from a command line becomes the type
+    that a parameter is annotated with (str, int, float, bool, Mapping).
+    """
+
+    name: str
+    recognises: Callable[[Path, bytes], int] = field(repr=False)
+    open: Callable[..., Source] = field(repr=False)
+
+
 class Samples(NamedTuple):
-    """Rows of a log in SI units: time_ns (n,) int64 in the file's order, data (n, 6)."""
+    """Rows of a log: time_ns (n,) int64 in the file's order, data (n, k), here in SI units and k = 6."""
 
     time_ns: NDArray[np.int64]
     data: NDArray[Any]
+
+
+Columns = Mapping[str, str | int | None]
+Prepared = tuple[SourceInfo, int, Callable[[], Iterator[Samples]]]
+"""Info, start_ns, and what yields a table's rows: in the file's units, without times where nobody needs them."""
+Look = Callable[[Path, Columns | None], tuple[Sequence[str], str, Callable[[Layout, float | None, int], Prepared]]]
+"""From path and columns to a table's names, its place, and what prepares to read it by layout, rate_hz and start_ns."""
 
 
 @dataclass(frozen=True)
@@ -123,3 +150,49 @@ def _blocks(rows: Iterator[Samples], where: str) -> Iterator[SampleBlock]:
         last = int(part.time_ns[-1])
     if repeated:
         log.warning("%s: dropped %d rows that had the time of the row before", where, repeated)
+
+
+def open_table(
+    look: Look,
+    path: Path,
+    *,
+    columns: Mapping[str, str | int | None] | None = None,
+    acc_unit: str | None = None,
+    gyr_unit: str | None = None,
+    time_unit: str | None = None,
+    rate_hz: float | None = None,
+    start_ns: int = 0,
+    acc_sign: int = 1,
+    check_units: bool = True,
+) -> Source:
+    """Return the table at `path` as a Source.
+
+    columns: names (or numbers from 0, also of a table without a header) for "time", "acc_x" .. "gyr_z" where the header
+    does not say; {"time": None} ignores a time column. acc_unit ("g", "mg", "m/s^2"), gyr_unit ("deg/s", "rad/s",
+    "mdps"), time_unit ("s", "ms", "us", "ns"): win over the header. rate_hz: the rows are evenly spaced at this rate; a
+    time column then gives the first row's time only. start_ns: Unix time of the first row where there is no time
+    column. acc_sign: -1 for raw iOS data, whose sign is opposite to every chip's. check_units: refuse data without
+    gravity or in impossible units.
+    Raises RecordingError with file and, in a text, line.
+    """
+    check_rate(rate_hz)
+    names, where, prepare = look(path, columns)
+    layout = find_layout(
+        names, where, columns=columns, acc_unit=acc_unit, gyr_unit=gyr_unit, time_unit=time_unit, acc_sign=acc_sign
+    )
+    if rate_hz is None and layout.time is None:
+        raise RecordingError(f"{where}: expected a time column, got none; pass the rate instead, as in rate_hz=50")
+    info, start_ns, read = prepare(layout, rate_hz, start_ns)
+    factors = np.array(layout.factors)
+
+    def rows() -> Iterator[Samples]:
+        done, first_ns = 0, start_ns
+        for times, data in read():
+            if rate_hz is not None:
+                first_ns = int(times[0]) if len(times) else first_ns
+                times = numbered(done, len(data), rate_hz, first_ns)
+            done += len(data)
+            if len(data):
+                yield Samples(times, data * factors)
+
+    return recorded(rows, str(path), info, rate_hz=rate_hz, check_units=check_units)

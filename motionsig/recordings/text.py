@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from motionsig.errors import RecordingError
 from motionsig.recordings.columns import TIME_UNITS, is_unit
 from motionsig.recordings.members import HEAD_BYTES, Member
+from motionsig.recordings.samples import Samples
 from motionsig.recordings.times import LARGEST_NS, iso_ns, likely_ns, to_ns
 
 log = logging.getLogger(__name__)
@@ -36,18 +37,6 @@ _MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 _ISO = re.compile(r"\s*\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 _NEWLINE = re.compile(r"\r\n|\r|\n")
-
-
-class Rows(NamedTuple):
-    """Rows as parsed.
-
-    line: number of the first. time_ns: (n,) int64, empty where there is no time column. values: (n, k) float64 in the
-    file's units.
-    """
-
-    line: int
-    time_ns: NDArray[np.int64]
-    values: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -212,8 +201,8 @@ class Plan:
         return np.dtype([(f"c{index}", types.get(index, "U1")) for index in range(width)])
 
 
-def read(table: Table, plan: Plan) -> Iterator[Rows]:
-    """Yield the rows of `table`.
+def read(table: Table, plan: Plan) -> Iterator[Samples]:
+    """Yield the rows of `table` in the file's units; time_ns is empty where no time is wanted.
 
     A last line cut short by a crash is dropped, with a warning in the log. Raises RecordingError with file, line and
     column for anything else that is not a number.
@@ -234,7 +223,7 @@ def read(table: Table, plan: Plan) -> Iterator[Rows]:
             cut = text.rfind("\n") + 1
             body, last = text[:cut], text[cut:]
             if not body.isspace() and (
-                rows := _by_numpy(table, plan, dtype, body, line) or _by_cell(table, plan, dtype, body, line)
+                rows := _by_numpy(table, plan, dtype, body) or _by_cell(table, plan, dtype, body, line)
             ):
                 yield rows
             line += text.count("\n")
@@ -242,7 +231,7 @@ def read(table: Table, plan: Plan) -> Iterator[Rows]:
                 yield rows
 
 
-def _by_numpy(table: Table, plan: Plan, dtype: np.dtype[Any], text: str, line: int) -> Rows | None:
+def _by_numpy(table: Table, plan: Plan, dtype: np.dtype[Any], text: str) -> Samples | None:
     """Return the rows of whole lines, or None where one of them needs a closer look."""
     if table.line_end:
         text = text.replace(table.line_end + "\n", "\n")
@@ -256,12 +245,12 @@ def _by_numpy(table: Table, plan: Plan, dtype: np.dtype[Any], text: str, line: i
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             array = np.loadtxt(io.StringIO(text), dtype, delimiter=table.delimiter, quotechar=quote, ndmin=1)
-            return _rows(plan, array, line)
+            return _samples(plan, array)
     except (ValueError, OverflowError, Warning):
         return None
 
 
-def _by_cell(table: Table, plan: Plan, dtype: np.dtype[Any], text: str, line: int) -> Rows | None:
+def _by_cell(table: Table, plan: Plan, dtype: np.dtype[Any], text: str, line: int) -> Samples | None:
     # A Python loop over cells, because only a chunk that numpy has refused comes here.
     rows = []
     for offset, row in enumerate(text.split("\n")):
@@ -273,10 +262,10 @@ def _by_cell(table: Table, plan: Plan, dtype: np.dtype[Any], text: str, line: in
                 rows.append(tuple(_value(table, plan, cells[index], index) for index in range(table.width)))
             except ValueError as error:
                 raise RecordingError(f"{table.member.where}:{line + offset}: {error}") from None
-    return _rows(plan, np.array(rows, dtype), line) if rows else None
+    return _samples(plan, np.array(rows, dtype)) if rows else None
 
 
-def _last_line(table: Table, plan: Plan, dtype: np.dtype[Any], body: str, last: str, line: int) -> Rows | None:
+def _last_line(table: Table, plan: Plan, dtype: np.dtype[Any], body: str, last: str, line: int) -> Samples | None:
     """Return the row of a last line without a newline, or None where it seems cut short.
 
     That is, where it has fewer cells, a cell that is no number, or a last cell with fewer decimals than any before it.
@@ -324,9 +313,9 @@ def _value(table: Table, plan: Plan, cell: str, index: int) -> object:
     return value
 
 
-def _rows(plan: Plan, array: NDArray[Any], line: int) -> Rows:
+def _samples(plan: Plan, array: NDArray[Any]) -> Samples:
     times = np.empty(0, np.int64)
     if plan.time is not None:
         found = array[f"c{plan.time}"]
         times = to_ns(found, plan.kind.ns) if plan.kind.ns else iso_ns(found)
-    return Rows(line, times, np.stack([array[f"c{index}"] for index in plan.channels], axis=1))
+    return Samples(times, np.stack([array[f"c{index}"] for index in plan.channels], axis=1))
