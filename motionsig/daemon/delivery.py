@@ -1,11 +1,8 @@
 """The daemon's sink: numbered, in the right time, opened again after a failure.
 
-A signature has the number of its window, counted over the life of the sensor's stream: so another model, a window that
-could not be encoded or a dropped signature never gives one number to two. Its stream id identifies stream, model, hop
-and clock.
-
-Samples are stamped by the monotonic clock, which no step of the wall clock changes. When the wall clock is set (a
-machine without a battery boots in the past), the windows go on as before. From then on their times are corrected when
+A signature has the number of its window, counted over the life of the sensor's stream: so no two get one number. Its
+stream id identifies stream, model, hop and clock. Samples are stamped by the monotonic clock: when the wall clock is
+set (a machine without a battery boots in the past), the windows go on, and from then on their times are corrected when
 they are published, under another stream id.
 """
 
@@ -19,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,8 +25,8 @@ from motionsig.blocks import Quality, SignatureBatch, concatenate
 from motionsig.config import Config
 from motionsig.conventions import NS_PER_S
 from motionsig.daemon.status_socket import runtime_folder
+from motionsig.daemon.switching import SwitchingEncoder
 from motionsig.errors import MotionsigError, SinkError
-from motionsig.model_card import ModelCard
 from motionsig.pipeline import signature_stream_id
 from motionsig.publishers import Sink, open_sink, split_url
 from motionsig.publishers.counts import SinkCounts
@@ -83,13 +80,6 @@ def open_configured_sink(config: Config, stream_id: int) -> Sink:
     return open_sink(url, device=config.name, stream_id=stream_id, **options)
 
 
-class Counted(Protocol):
-    """What gives signatures their numbers and stream ids: the windows so far, and the model that made the last ones."""
-
-    windows: int
-    maker: ModelCard
-
-
 class _Numbered(NamedTuple):
     stream_id: int
     seq: int
@@ -114,7 +104,7 @@ class Delivery:
     was set. bridged: signatures of windows with a bridged gap. signature_bytes: of one in a spool, 0 before the first.
     """
 
-    def __init__(self, opener: Callable[[int], Sink], encoder: Counted) -> None:
+    def __init__(self, opener: Callable[[int], Sink], encoder: SwitchingEncoder) -> None:
         """`opener` opens the sink for a stream id; `encoder` knows the model and has counted the windows."""
         self._opener, self._encoder = opener, encoder
         self.sink: Sink | None = None
@@ -152,12 +142,8 @@ class Delivery:
             self._correction_ns += step_ns
             self.clock_steps += 1
             self.branch()
-            log.warning(
-                "the wall clock was set by %+.1f s; windows go on, and from now on signatures have its time, as "
-                "stream id %d",
-                step_ns / NS_PER_S,
-                self.stream_id,
-            )
+            what = "windows go on, and from now on signatures have its time, as stream id"
+            log.warning("the wall clock was set by %+.1f s; %s %d", step_ns / NS_PER_S, what, self.stream_id)
 
     @property
     def stream_id(self) -> int:
@@ -225,16 +211,12 @@ class Delivery:
     def _publish_oldest(self, sink: Sink) -> None:
         stream_id, seq, signatures = self._held[0]
         joined, rows = [signatures], len(signatures)
-        for other in itertools.islice(self._held, 1, None):
-            same = (other.signatures.spec, other.signatures.hop_ns) == (signatures.spec, signatures.hop_ns)
-            if (
-                not same
-                or (other.stream_id, other.seq) != (stream_id, seq + rows)
-                or rows + len(other.signatures) > _JOINED
-            ):
+        for other_id, other_seq, other in itertools.islice(self._held, 1, None):
+            same = (other.spec, other.hop_ns) == (signatures.spec, signatures.hop_ns)
+            if not same or (other_id, other_seq) != (stream_id, seq + rows) or rows + len(other) > _JOINED:
                 break
-            joined.append(other.signatures)
-            rows += len(other.signatures)
+            joined.append(other)
+            rows += len(other)
         if self._next != (stream_id, seq):
             sink.begin(stream_id, seq)
         sink.publish(concatenate(joined))
@@ -254,13 +236,12 @@ class Delivery:
     def _let_go(self) -> None:
         """Close the sink and keep its counts."""
         sink, self.sink = self.sink, None
-        if sink is None:
-            return
-        try:
-            sink.close()
-        except SinkError as error:
-            log.error("%s", error)
-        self._past = self._with(sink)
+        if sink is not None:
+            try:
+                sink.close()
+            except SinkError as error:
+                log.error("%s", error)
+            self._past = self._with(sink)
 
     @property
     def last_error(self) -> str | None:

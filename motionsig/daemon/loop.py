@@ -235,12 +235,12 @@ class Daemon:
             self._reload_asked = False
             self._read_again()
         self._encoder.look_for_model()
-        state, encoder = self._state, self._encoder
+        state, state.metrics_error = self._state, None
         if self._metrics is not None:
             self._metrics.listen()
-        state.metrics_error = self._metrics.last_error if self._metrics else None
+            state.metrics_error = self._metrics.last_error
         self._report.note(now_s)
-        became_ready = not state.ready and encoder.windows > encoder.windows_lost
+        became_ready = not state.ready and self._encoder.windows > self._encoder.windows_lost
         state.ready |= became_ready
         self.status = self._report.status()
         if self._socket is not None:
@@ -294,9 +294,6 @@ class Daemon:
             state.needs_restart = differences(state.config, config).restart
             self._encoder.request(RequestedModel(config.model, config.device))
             self._config = config
-            log.info(
-                "configuration read again: %s changed; %s",
-                ", ".join(applied) or "nothing",
-                f"restart for {', '.join(state.needs_restart)}" if state.needs_restart else "no restart needed",
-                extra=ALWAYS,
-            )
+            changed = ", ".join(applied) or "nothing"
+            restart = f"restart for {', '.join(state.needs_restart)}" if state.needs_restart else "no restart needed"
+            log.info("configuration read again: %s changed; %s", changed, restart, extra=ALWAYS)

@@ -23,31 +23,31 @@ _AT_ONCE = 4
 """Clients answered at the same time, with a thread each; more are turned away."""
 
 _GAUGES = (
-    ("up_seconds", "time since the daemon started", ("uptime_s",)),
-    ("sample_rate_hertz", "the sensor's rate as measured", ("sensor", "true_rate_hz")),
-    ("sensor_silent_seconds", "time since the last sample", ("sensor", "silent_s")),
+    ("up_seconds", "time since the daemon started", "uptime_s"),
+    ("sample_rate_hertz", "the sensor's rate as measured", "sensor.true_rate_hz"),
+    ("sensor_silent_seconds", "time since the last sample", "sensor.silent_s"),
     (
         "signal_quality_ratio",
         "share of the last five minutes' windows that came, with no sample lost",
-        ("signal_quality",),
+        "signal_quality",
     ),
-    ("backlog_signatures", "signatures accepted and not yet known to have arrived", ("sink", "pending")),
-    ("outage_fits_seconds", "how long an outage may last until signatures are dropped", ("sink", "outage_fits_s")),
-    ("connected", "1 while what is published arrives", ("sink", "well")),
+    ("backlog_signatures", "signatures accepted and not yet known to have arrived", "sink.pending"),
+    ("outage_fits_seconds", "how long an outage may last until signatures are dropped", "sink.outage_fits_s"),
+    ("connected", "1 while what is published arrives", "sink.well"),
 )
 _COUNTERS = (
-    ("samples", "samples the sensor delivered", ("sensor", "samples")),
-    ("lost_samples", "samples that were due by the sensor's clock and never came", ("sensor", "lost")),
-    ("gaps", "gaps between samples, in which those were lost", ("sensor", "gaps")),
-    ("sensor_recoveries", "starts of the sensor after the first", ("sensor", "recoveries")),
-    ("windows", "windows handed to the encoder", ("windows",)),
-    ("lost_windows", "windows that the device failed on", ("windows_lost",)),
-    ("signatures", "signatures the sink accepted", ("sink", "accepted")),
-    ("delivered_signatures", "signatures known to have arrived", ("sink", "delivered")),
-    ("dropped_signatures", "signatures given up", ("sink", "dropped")),
-    ("edgetpu_signatures", "signatures an Edge TPU made", ("on_edgetpu",)),
-    ("payload_bytes", "bytes of messages, each signature once", ("sink", "payload_bytes")),
-    ("clock_steps", "times the wall clock was set", ("clock_steps",)),
+    ("samples", "samples the sensor delivered", "sensor.samples"),
+    ("lost_samples", "samples that were due by the sensor's clock and never came", "sensor.lost"),
+    ("gaps", "gaps between samples, in which those were lost", "sensor.gaps"),
+    ("sensor_recoveries", "starts of the sensor after the first", "sensor.recoveries"),
+    ("windows", "windows handed to the encoder", "windows"),
+    ("lost_windows", "windows that the device failed on", "windows_lost"),
+    ("signatures", "signatures the sink accepted", "sink.accepted"),
+    ("delivered_signatures", "signatures known to have arrived", "sink.delivered"),
+    ("dropped_signatures", "signatures given up", "sink.dropped"),
+    ("edgetpu_signatures", "signatures an Edge TPU made", "on_edgetpu"),
+    ("payload_bytes", "bytes of messages, each signature once", "sink.payload_bytes"),
+    ("clock_steps", "times the wall clock was set", "clock_steps"),
 )
 
 
@@ -124,7 +124,7 @@ class Metrics:
         for family, table in ((GaugeMetricFamily, _GAUGES), (CounterMetricFamily, _COUNTERS)):
             for name, about, path in table:
                 value: Any = status
-                for key in path:
+                for key in path.split("."):
                     value = value.get(key) if isinstance(value, dict) else None
                 if value is not None:
                     yield family(f"motionsig_{name}", about, value=float(value))

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class StatusSocket:
         self._path, self._closed = path, threading.Event()
         self.publish(status)
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        if _is_answered(path):
+        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError), _connected(path):
             raise OSError("expected to be the only daemon here, got an answer from another")
         path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -93,15 +94,12 @@ class StatusSocket:
         self._listener.close()
 
 
-def _is_answered(path: Path) -> bool:
-    """Return whether a daemon listens at `path`; raise OSError where that cannot be told."""
+@contextlib.contextmanager
+def _connected(path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as sock:
         sock.settimeout(_TIMEOUT_S)
-        try:
-            sock.connect(str(path))
-        except (FileNotFoundError, ConnectionRefusedError):
-            return False
-    return True
+        sock.connect(str(path))
+        yield sock
 
 
 def ask(name: str | None = None) -> dict[str, Any]:
@@ -112,9 +110,7 @@ def ask(name: str | None = None) -> dict[str, Any]:
     path = runtime_folder(name) / SOCKET_NAME
     unit = "motionsig" if name is None else f"motionsig@{name}"
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as sock:
-            sock.settimeout(_TIMEOUT_S)
-            sock.connect(str(path))
+        with _connected(path) as sock:
             answer = b""
             while len(answer) < _MOST_BYTES and (part := sock.recv(65536)):
                 answer += part

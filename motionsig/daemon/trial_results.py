@@ -31,6 +31,9 @@ class _Result:
     starts: int = 0
 
 
+_NOTHING = _Result("")
+
+
 class TrialResults:
     """Results of trials by installation, in a file; for any thread. A model that is not installed has no trial."""
 
@@ -47,35 +50,32 @@ class TrialResults:
             self._results.clear()
             log.warning("%s: expected results of trials, got: %s; starting without any", path, error)
 
-    def _of(self, folder: Path) -> _Result | None:
-        return self._results.get(installation(folder)) if is_installed(folder) else None
+    def _of(self, folder: Path) -> _Result:
+        return self._results.get(installation(folder), _NOTHING) if is_installed(folder) else _NOTHING
 
     def is_on_trial(self, folder: Path) -> bool:
-        result = self._of(folder)
-        return result is not None and result.state == _ON_TRIAL
+        return self._of(folder).state == _ON_TRIAL
 
     def is_rejected(self, folder: Path) -> bool:
-        result = self._of(folder)
-        return result is not None and result.state == _REJECTED
+        return self._of(folder).state == _REJECTED
 
     def lost_starts(self, folder: Path) -> int:
         """Return how many processes ended while this model was on trial, where that is more than chance."""
-        result = self._of(folder)
-        return result.starts if result is not None and result.starts > _MOST_STARTS else 0
+        starts = self._of(folder).starts
+        return starts if starts > _MOST_STARTS else 0
 
     def begin(self, folder: Path) -> bool:
         """Note that a model is about to be opened; return whether that is on trial."""
         result = self._of(folder)
-        if not is_installed(folder) or (result is not None and result.state != _ON_TRIAL):
+        if not is_installed(folder) or result.state not in (_ON_TRIAL, ""):
             return False
-        self._put(folder, _Result(_ON_TRIAL, starts=result.starts + 1 if result else 1))
+        self._put(folder, _Result(_ON_TRIAL, starts=result.starts + 1))
         return True
 
     def end_orderly(self, folder: Path) -> None:
         """Note that a start of a model on trial has ended, and not with its process."""
-        result = self._of(folder)
-        if result is not None and result.state == _ON_TRIAL:
-            self._put(folder, _Result(_ON_TRIAL, starts=result.starts - 1))
+        if self.is_on_trial(folder):
+            self._put(folder, _Result(_ON_TRIAL, starts=self._of(folder).starts - 1))
 
     def keep(self, folder: Path) -> None:
         self._put(folder, _Result(_KEPT))

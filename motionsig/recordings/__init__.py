@@ -37,22 +37,18 @@ def open_recording(path: str | PathLike[str], **options: object) -> Source:
     if not head and not path.is_dir():
         raise RecordingError(f"{path}: expected a recording, got an empty file")
     readers = _readers()
-    sure = {it.name: _sureness(it, path, head) for it in readers}
+    sure = {it.name: it.recognises(path, head) for it in readers}
+    for name, sureness in sure.items():
+        if not isinstance(sureness, int):
+            # A broken reader must not stop the others.
+            log.warning("reader %r: expected recognises to return 0 to 3, got %r", name, sureness)
+            sure[name] = 0
     reader = max(readers, key=lambda it: sure[it.name], default=None)
     if reader is None or not sure[reader.name]:
         names = ", ".join(it.name for it in readers)
         found = f"a folder with {_listing(path)}" if path.is_dir() else f"a file that begins with {head[:16]!r}"
         raise RecordingError(f"{path}: expected one of the formats {names}; got {found}")
     return reader.open(path, **parse_options(options, keyword_options(reader.open), where=f"{reader.name} reader:"))
-
-
-def _sureness(reader: Reader, path: Path, head: bytes) -> int:
-    sure = reader.recognises(path, head)
-    if isinstance(sure, int):
-        return sure
-    # A broken reader must not stop the others.
-    log.warning("reader %r: expected recognises to return 0 to 3, got %r", reader.name, sure)
-    return 0
 
 
 def _readers() -> list[Reader]:

@@ -87,7 +87,7 @@ def open_phone(
         if "linear" in sensors and not total:
             hint = "; linear acceleration has gravity removed: record the raw (total) accelerometer, or gravity with it"
         raise RecordingError(f"{path}: expected tables of an accelerometer and a gyroscope, got {got}{hint}")
-    about = _about(there)
+    about = next(iter(_rows(there, "metadata", "platform", "device name", "recording time")), {})
     sign = acc_sign or _sign(acc, about, path)
     starts = _starts(there) if acc.app == _PHYPHOX else None
     time_ns, values = _series(acc, acc_unit, starts)
@@ -174,10 +174,6 @@ def _rows(there: Sequence[Member], stem: str, *columns: str) -> list[dict[str, s
         if PurePosixPath(member.name).stem.lower() == stem and (table := sniff(member, member.head(), score, least=2)):
             return [dict(zip(table.names, row, strict=False)) for row in table.cells]
     return []
-
-
-def _about(there: Sequence[Member]) -> dict[str, str]:
-    return next(iter(_rows(there, "metadata", "platform", "device name", "recording time")), {})
 
 
 def _sign(acc: Sensor, about: dict[str, str], path: Path) -> int:

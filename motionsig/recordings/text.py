@@ -35,6 +35,7 @@ _PREAMBLE = 200
 
 _MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
+_COMMA = re.compile(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*")
 _ISO = re.compile(r"\s*\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 
@@ -107,13 +108,13 @@ def sniff(member: Member, head: bytes, score: Callable[[Sequence[str]], int], *,
     return _table(member, encoding, lines, at + 1, delimiter, names)
 
 
-def sniff_bare(member: Member, head: bytes, *, skip: int = 0) -> Table | None:
+def sniff_bare(member: Member, head: bytes) -> Table | None:
     """Return the table of a text without a header: at least four numbers on each of its first five lines."""
     if not (decoded := decode(head)):
         return None
     encoding, text = decoded
     for delimiter in ",;\t":
-        table = _table(member, encoding, _NEWLINE.split(text), skip, delimiter, ())
+        table = _table(member, encoding, _NEWLINE.split(text), 0, delimiter, ())
         rows = table.cells[: min(5, max(1, len(table.cells) - 1))]
         if rows and all(len(row) == len(rows[0]) >= 4 and all(map(_NUMBER.fullmatch, row)) for row in rows):
             return table
@@ -131,9 +132,7 @@ def _table(member: Member, encoding: str, lines: list[str], skip: int, delimiter
     rows = [_split(line.rstrip(" ").removesuffix(line_end), delimiter) for line in body]
     if names and names[-1] == "" and rows and len(rows[0]) == len(names) - 1:
         names = names[:-1]
-    comma = delimiter != "," and any(
-        re.fullmatch(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*", it) for row in rows for it in row
-    )
+    comma = delimiter != "," and any(_COMMA.fullmatch(cell) for row in rows for cell in row)
     return Table(member, encoding, delimiter, comma, line_end, skip, names, tuple(rows))
 
 
@@ -158,9 +157,8 @@ def time_kind(table: Table, column: int, unit: str) -> TimeKind:
     if unit:
         return TimeKind(dtype, TIME_UNITS[unit])
     try:
-        times = np.array(
-            [float(cell.replace(",", ".") if table.decimal_comma else cell) for cell in cells[:-1] or cells]
-        )
+        numbers = cells[:-1] or cells
+        times = np.array([float(cell.replace(",", ".") if table.decimal_comma else cell) for cell in numbers])
     except ValueError:
         times = np.empty(0)
     if ns := likely_ns(times):
