@@ -27,9 +27,7 @@ from motionsig.state import state_folder
 
 __all__ = ["DEFAULT_PATH", "MAX_FILE_BYTES", "Config", "check_config", "differences", "known_keys", "load_config"]
 
-_FILES = ("store", "file")
-"""Sinks with a path."""
-
+_FILES = ("store", "file")  # sinks with a path
 _LIVE_KEYS = {"model.name", "model.device", "status.prometheus"}
 """Keys that a running daemon applies without losing a window; the others need a restart."""
 

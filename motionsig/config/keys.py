@@ -21,10 +21,7 @@ from motionsig.publishers import SCHEMES, takes_options
 from motionsig.sensors import open_sensor
 
 TABLES = ("sensor", "model", "sink", "spool", "status")
-
-CREDENTIALS = ("password", "key")
-"""Options of a sink that are secret: their keys name a credential instead."""
-
+CREDENTIALS = ("password", "key")  # options of a sink that are secret: their keys name a credential instead
 _PLACES = {option: f"sink.{option}_credential" for option in CREDENTIALS}
 _PLACES |= {"spool": "spool.path", "max_bytes": "spool.max_bytes", "full": "spool.full", "strict": "spool.strict"}
 """Options of a sink whose key is not sink.OPTION."""

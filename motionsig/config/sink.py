@@ -21,8 +21,7 @@ from motionsig.publishers.mqtt_options import MqttOptions
 _BROKERS = ("mqtt", "mqtts")
 _PAUSES = ("retry_s", "max_retry_s")
 _MAX_PEM_BYTES = 1024 * 1024
-_MOST_KEEPALIVE_S = 65535
-"""Two bytes (MQTT 3.1.1, 3.1.2.10)."""
+_MOST_KEEPALIVE_S = 65535  # two bytes (MQTT 3.1.1, 3.1.2.10)
 
 
 def check_url(draft: Draft) -> str:

@@ -34,25 +34,13 @@ from motionsig.state import state_folder
 
 log = logging.getLogger(__name__)
 
-MOST_HELD = 4096
-"""Signatures kept in memory while the sink cannot be used: an hour and a half."""
-
+MOST_HELD = 4096  # signatures kept in memory while the sink cannot be used: an hour and a half
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 1.0, 60.0
-
-_STEP_NS = NS_PER_S // 10
-"""With a larger difference, the wall clock was set: slewing changes the monotonic clock, too."""
-
+_STEP_NS = NS_PER_S // 10  # with a larger difference, the wall clock was set: slewing changes the monotonic clock, too
 _STREAM_IDS = 1 << 63
-
-_FRAME_BYTES = 20
-"""A spool adds so much to each message."""
-
-_JOINED = 256
-"""Signatures that were held and are published together: a store writes to the disk for each batch."""
-
-_PATIENCE_S = 0.5
-"""Publishing what was held may take so long of the loop's time at once."""
-
+_FRAME_BYTES = 20  # a spool adds so much to each message
+_JOINED = 256  # signatures that were held and are published together: a store writes to the disk for each batch
+_PATIENCE_S = 0.5  # publishing what was held may take so long of the loop's time at once
 _DEADLINES: dict[str, dict[str, float]] = {
     "mqtt": {"close_timeout_s": 1.5, "close_limit_s": 2.5},
     "mqtts": {"close_timeout_s": 1.5, "close_limit_s": 2.5},

@@ -30,15 +30,9 @@ log = logging.getLogger(__name__)
 
 _HEARTBEAT_S = 1.0
 _SLEEP_S = 0.2
-_FIRST_PAUSE_S, _MOST_PAUSE_S = 1.0, 30.0
-"""Between two attempts to open a sensor."""
-
-_SENDER_S = 120.0
-"""A sender without a heartbeat for so long hangs; a name look-up may take half a minute."""
-
-_EXTEND_S = 60
-"""Until the first window, each heartbeat asks systemd for so much more time to start."""
-
+_FIRST_PAUSE_S, _MOST_PAUSE_S = 1.0, 30.0  # between two attempts to open a sensor
+_SENDER_S = 120.0  # a sender without a heartbeat for so long hangs; a name look-up may take half a minute
+_EXTEND_S = 60  # until the first window, each heartbeat asks systemd for so much more time to start
 _DAY_S = 86400.0
 
 

@@ -15,13 +15,9 @@ from motionsig.hints import install_hint
 
 log = logging.getLogger(__name__)
 
-_PAUSE_S = 10.0
-"""Between two attempts to listen."""
-_TIMEOUT_S = 5.0
-"""A client that sends nothing for so long is dropped."""
-_AT_ONCE = 4
-"""Clients answered at the same time, with a thread each; more are turned away."""
-
+_PAUSE_S = 10.0  # between two attempts to listen
+_TIMEOUT_S = 5.0  # a client that sends nothing for so long is dropped
+_AT_ONCE = 4  # clients answered at the same time, with a thread each; more are turned away
 _GAUGES = (
     ("up_seconds", "time since the daemon started", "uptime_s"),
     ("sample_rate_hertz", "the sensor's rate as measured", "sensor.true_rate_hz"),

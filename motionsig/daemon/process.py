@@ -11,8 +11,7 @@ from motionsig.daemon.journal import log_to_journal
 from motionsig.daemon.loop import Daemon
 from motionsig.daemon.status_socket import SOCKET_NAME, runtime_folder
 
-_INTERRUPT_S = 0.7
-"""How long a device may keep its windows after SIGTERM; an Edge TPU that is started again may take half a minute."""
+_INTERRUPT_S = 0.7  # so long a device may keep its windows after SIGTERM: an Edge TPU may take half a minute to start
 
 
 def serve(path: Path, name: str | None = None) -> None:

@@ -16,8 +16,7 @@ from motionsig.state import state_path
 
 SOCKET_NAME = "status.sock"
 _TIMEOUT_S = 2.0
-_PAUSE_S = 1.0
-"""After a connection that could not be accepted."""
+_PAUSE_S = 1.0  # after a connection that could not be accepted
 _MOST_BYTES = 1 << 20
 
 

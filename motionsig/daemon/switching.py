@@ -29,19 +29,11 @@ from motionsig.state import state_path
 
 log = logging.getLogger(__name__)
 
-_SLOW_S = 120.0
-"""Opening a model takes an Edge TPU half a minute at most."""
-
+_SLOW_S = 120.0  # opening a model takes an Edge TPU half a minute at most
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 1.0, 60.0
-
-TRIAL_WINDOWS = 500
-"""Ten minutes with the shipped model's hop."""
-
-_MOST_LATE = 3
-"""Windows of a trial that may take longer than half the time until the next one; with more, the model is too slow."""
-
-_MOST_FAULTS = 3
-"""Times in a trial that an Edge TPU may fail by itself; with more, the model is the cause."""
+TRIAL_WINDOWS = 500  # ten minutes with the shipped model's hop
+_MOST_LATE = 3  # windows of a trial that may take over half the time to the next; with more, the model is too slow
+_MOST_FAULTS = 3  # times in a trial that an Edge TPU may fail by itself; with more, the model is the cause
 
 
 class InterruptedEncodeError(Exception):

@@ -15,11 +15,8 @@ log = logging.getLogger(__name__)
 
 _MOST_BYTES = 1 << 20
 _MOST_RESULTS = 32
-_MOST_STARTS = 2
-"""Starts of the daemon with one model on trial that may end before the trial does: a power cut is no fault of it."""
-
-_ON_TRIAL, _KEPT, _REJECTED = "trial", "kept", "unfit"
-"""As the file says it, under the key "word"."""
+_MOST_STARTS = 2  # starts of the daemon that may end before a model's trial does: a power cut is no fault of it
+_ON_TRIAL, _KEPT, _REJECTED = "trial", "kept", "unfit"  # as the file says it, under the key "word"
 
 
 @dataclass(frozen=True)

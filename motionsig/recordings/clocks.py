@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _POINTS = 12
-_LARGEST_WEIGHT = 4.0
-"""Of all twelve together, in absolute value; 2 to 3 on an even clock. Bunched times would blow up the noise."""
-_LARGEST_STEP = 1.75
-"""Periods between two samples that still bracket a time; further apart one is lost between them."""
+_LARGEST_WEIGHT = 4.0  # of all twelve, absolute; 2 to 3 on an even clock; bunched times would blow up the noise
+_LARGEST_STEP = 1.75  # periods between two samples that still bracket a time; further apart one is lost between them
 _CHUNK = 1 << 16
 
 

@@ -18,8 +18,7 @@ from motionsig.errors import RecordingError
 HEAD_BYTES = 65_536
 
 _LARGEST_MEMBER = 8 << 30
-_LARGEST_RATIO = 200
-"""Text logs deflate 3 to 30 times. A bomb is over 1000; a small member may be as dense as it likes."""
+_LARGEST_RATIO = 200  # text logs deflate 3 to 30 times. A bomb is over 1000; a small member may be as dense as it likes
 
 Opener = Callable[[], AbstractContextManager[IO[bytes]]]
 

@@ -44,7 +44,6 @@ from motionsig.recordings.samples import Reader
 
 FORMAT = "motionsig-log"
 VERSION = 1
-
 _MAGIC = b"\xd9\xd9\xf7\xd8\x18\x59"  # tag 55799: this is CBOR; tag 24: embedded CBOR, a byte string of 16-bit length
 _ROW = 2 * len(CHANNELS)
 _PLAIN = struct.Struct(">BBQBIBH")

@@ -30,9 +30,7 @@ log = logging.getLogger(__name__)
 
 _CHUNK = 1 << 20
 _LONGEST_LINE = 1 << 16
-_PREAMBLE = 200
-"""Lines of comments and settings that may stand before the header."""
-
+_PREAMBLE = 200  # lines of comments and settings that may stand before the header
 _MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 _COMMA = re.compile(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*")

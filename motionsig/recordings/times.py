@@ -12,9 +12,7 @@ from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError
 from motionsig.recordings.columns import TIME_UNITS
 
-LARGEST_NS = 9e18
-"""int64 ends at 9.22e18, in the year 2262."""
-
+LARGEST_NS = 9e18  # int64 ends at 9.22e18, in the year 2262
 _ZONE = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
 
 
