@@ -1,9 +1,8 @@
 """The daemon: `pipeline.run` on a live sensor, kept going for years on a machine that nobody visits.
 
-There is no second loop. `pipeline.run` asks its source for the next block when the last one has been through resampler,
-windower, encoder and sink. That moment is a *heartbeat*. What a daemon does beside its work, it does in heartbeats,
-about once a second, and the watchdog is notified by heartbeats and by nothing else. (While there is no sensor to open,
-there is a heartbeat between two attempts.)
+`pipeline.run` asks its source for the next block when the last one has been through resampler, windower, encoder and
+sink. That moment is a *heartbeat*. What a daemon does beside its work, it does in heartbeats, about once a second, and
+only they notify the watchdog. (While there is no sensor, there is a heartbeat between two attempts to open it.)
 
 Whatever can be tried again is tried again: a sensor that is missing or breaks, a sink that cannot be used, a device
 that fails. What can never work, or not from the start, ends the daemon, and its service manager starts it again.

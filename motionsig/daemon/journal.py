@@ -1,7 +1,6 @@
-"""The daemon's log: lines that a person can read, each kind of them only a few times an hour.
+"""The daemon's log: lines that a person can read, each kind only a few times an hour.
 
-Lines that repeat are counted. The count is at the end of the next line of their kind, or in a line of its own an hour
-later.
+The rest is counted: at the end of the next line of its kind, or in a line of its own an hour later.
 """
 
 from __future__ import annotations
@@ -44,10 +43,9 @@ class Repeats(logging.Filter):
         key = (record.pathname, record.lineno)
         kind = self._kinds.setdefault(key, _Kind(now_s, record.levelno))
         if now_s - kind.since_s >= _PER_S:
-            self._kinds[key] = _Kind(now_s, record.levelno)
             if kind.left_out:
                 record.msg, record.args = f"{record.getMessage()} (and {kind.left_out} like it before)", None
-            kind = self._kinds[key]
+            kind = self._kinds[key] = _Kind(now_s, record.levelno)
         if kind.said >= _AT_MOST:
             kind.left_out += 1
             kind.last = record.getMessage()
@@ -77,9 +75,8 @@ def log_to_journal(level: int = logging.INFO) -> Repeats:
     """Send all of motionsig's log to standard error, with priorities where systemd's journal reads it."""
     repeats = Repeats()
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        _Priority("%(message)s") if "JOURNAL_STREAM" in os.environ else logging.Formatter("%(message)s")
-    )
+    formatter = _Priority if "JOURNAL_STREAM" in os.environ else logging.Formatter
+    handler.setFormatter(formatter("%(message)s"))
     handler.addFilter(repeats)
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # An error of the log (a full journal, a closed pipe) must not be logged in its turn.

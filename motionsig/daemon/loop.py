@@ -93,10 +93,9 @@ class Daemon:
         repeats: Repeats | None = None,
         sensor: Callable[[Config], LiveSource] = lambda config: open_sensor(**config.sensor),
     ) -> None:
-        """Open the model. load: reads the configuration again. status_path: where `motionsig status` asks.
+        """Open the model. load: reads the configuration again. status_path: of the socket. sensor: opens the source.
 
-        sensor: opens the source, again after it broke. Raises what `open_encoder` does, and MissingExtraError for
-        metrics without prometheus-client.
+        Raises what `open_encoder` does, and MissingExtraError for metrics without prometheus-client.
         """
         self._config = config
         self._load, self._repeats, self._sensor_opener = load, repeats or Repeats(), sensor

@@ -1,12 +1,10 @@
 """The daemon's encoder: the model in use, exchanged between two windows, and exchanged back where the new one fails.
 
-A model that `motionsig models install` put in place is noticed within a second. It is opened in the background, and its
-golden windows are checked. It takes over between two windows if it works on the same windows. Then it is on trial: with
-an error, or when windows take too long, the former model is back, for the very window that failed. A trial is noted in
-a file before the model is opened, so that one which ends the process is found out, too. What was rejected is remembered
-and not tried again until it is installed anew.
-
-An Edge TPU that was requested by name may fail by itself, which says nothing of the model until it repeats.
+A model that `motionsig models install` put in place is noticed within a second and opened in the background; its golden
+windows are checked. It takes over between two windows if it works on the same windows. Then it is on trial: with an
+error, or when windows take too long, the former model is back, for the very window that failed. A trial is noted in a
+file before the model is opened, so that one which ends the process is found out, too. A rejected model is not tried
+again until it is installed anew. An Edge TPU may fail by itself, which says nothing of the model until it repeats.
 """
 
 from __future__ import annotations
@@ -69,9 +67,9 @@ class _Trial:
 class SwitchingEncoder(Closing):
     """An Encoder that stays when its model goes.
 
-    windows: given to it so far; windows_lost: those of them without a signature, because the device failed; on_edgetpu:
-    those that an Edge TPU encoded. maker: the card of the model that made the last signatures, which may be closed by
-    now. last_error: why windows are lost at present, or why the last model was rejected.
+    windows: given to it so far; windows_lost: those that the device failed on; on_edgetpu: those that an Edge TPU
+    encoded. maker: the card of the model that made the last signatures, which may be closed by now. last_error: why
+    windows are lost at present, or why the last model was rejected.
     """
 
     def __init__(self, requested: RequestedModel, *, hop: int | None = None, results: Path | None = None) -> None:
@@ -148,7 +146,10 @@ class SwitchingEncoder(Closing):
             encoder = open_encoder(folder, requested.device)
             if on_trial:
                 try:
-                    _require_golden(encoder)
+                    worst, tolerance = golden_distance(encoder)
+                    if worst > tolerance:
+                        where = f"within {tolerance} steps on {encoder.device}, got {worst}"
+                        raise ModelError(f"{encoder.card.path}: expected the golden windows' codes {where}")
                 except BaseException:
                     encoder.close()
                     raise
@@ -370,13 +371,3 @@ class SwitchingEncoder(Closing):
             if model is not None:
                 self._results.end_orderly(model.folder)
                 model.encoder.close()
-
-
-def _require_golden(encoder: Encoder) -> None:
-    """Raise ModelError where the golden windows do not get the codes on this machine that they should."""
-    worst, tolerance = golden_distance(encoder)
-    if worst > tolerance:
-        raise ModelError(
-            f"{encoder.card.path}: expected the golden windows' codes within {tolerance} steps on {encoder.device}, "
-            f"got {worst}"
-        )

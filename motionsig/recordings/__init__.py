@@ -46,7 +46,10 @@ def open_recording(path: str | PathLike[str], **options: object) -> Source:
     reader = max(readers, key=lambda it: sure[it.name], default=None)
     if reader is None or not sure[reader.name]:
         names = ", ".join(it.name for it in readers)
-        found = f"a folder with {_listing(path)}" if path.is_dir() else f"a file that begins with {head[:16]!r}"
+        found = f"a file that begins with {head[:16]!r}"
+        if path.is_dir():
+            inside = sorted(it.name for it in path.iterdir())
+            found = f"a folder with {', '.join(inside[:8]) or 'nothing in it'}{', ...' * (len(inside) > 8)}"
         raise RecordingError(f"{path}: expected one of the formats {names}; got {found}")
     return reader.open(path, **parse_options(options, keyword_options(reader.open), where=f"{reader.name} reader:"))
 
@@ -66,8 +69,3 @@ def _readers() -> list[Reader]:
         else:
             log.warning("reader %r: expected a motionsig.Reader, got %r", entry.name, reader)
     return readers
-
-
-def _listing(folder: Path) -> str:
-    names = sorted(it.name for it in folder.iterdir())
-    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "nothing in it"

@@ -2,8 +2,7 @@
 
 The times of the first sensor stay; the other is interpolated onto them by the polynomial through its twelve nearest
 samples (Lagrange), at their true, uneven times. At 20 Hz its error is -138 dB for a sensor at 200 Hz and -70 dB at
-100 Hz, where a straight line gives -29 and -17; a windowed sinc is better at 50 Hz (80 dB against 14), but only on a
-perfect clock: 5 % of jitter leaves it 25 dB.
+100 Hz (a straight line: -29 and -17). A windowed sinc is better at 50 Hz, but only on a clock without jitter.
 """
 
 from __future__ import annotations

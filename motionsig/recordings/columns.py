@@ -1,8 +1,7 @@
 """What a column's name says: which quantity and axis it holds, and in which unit.
 
-All spellings stand in the tables below, in the form `_plain` brings them to: lower case, no spaces, no punctuation.
-A name is a sensor and an axis in either order with an optional unit, as in `acc_x[mg]`, `Gyroscope X (deg/s)`,
-`gyr_x_rad_s`, `ax`; a name that could mean two things is not guessed at, `columns=` settles it.
+The tables have all spellings as `_plain` makes them. A name is a sensor and an axis in either order with an optional
+unit, as in `acc_x[mg]`, `Gyroscope X (deg/s)`, `gyr_x_rad_s`, `ax`; one that could mean two things is not guessed at.
 """
 
 from __future__ import annotations
@@ -37,9 +36,8 @@ TIME_UNITS = {
 UNITS: dict[str, Mapping[str, float]] = {"acc": ACC_UNITS, "gyr": GYR_UNITS, "time": TIME_UNITS}
 
 SENSORS = {
-    **dict.fromkeys(
-        ("a", "acc", "accel", "accelero", "accelerometer", "acceleration", "totalacceleration", "xl"), "acc"
-    ),
+    **dict.fromkeys(("a", "acc", "accel", "accelero", "accelerometer", "acceleration", "totalacceleration"), "acc"),
+    "xl": "acc",
     **dict.fromkeys(("g", "gyr", "gyro", "gyroscope", "w", "omega", "rotationrate", "angularvelocity"), "gyr"),
     **dict.fromkeys(("angularrate", "angvel", "rot", "rotrate"), "gyr"),
     **dict.fromkeys(("linearacceleration", "linearaccelerometer", "linearacc", "linacc", "lacc"), "linear"),
@@ -73,6 +71,9 @@ _SYMBOLS = str.maketrans({"²": "2", "°": "deg", "µ": "u", "μ": "u"})
 
 def _plain(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", text.strip().lower().translate(_SYMBOLS))
+
+
+Columns = Mapping[str, str | int | None]
 
 
 class Column(NamedTuple):
@@ -123,27 +124,19 @@ def sensor(name: str) -> str | None:
 
 
 def factor(quantity: str, unit: str) -> float:
-    """Return SI units (nanoseconds for "time") per `unit` of the quantity "acc", "gyr" or "time".
-
-    Raises InputError for a unit that is not in the table.
-    """
+    """Return SI units (nanoseconds for "time") per `unit` of "acc", "gyr" or "time"; raise InputError for another."""
     try:
         return UNITS[quantity][_plain(unit)]
     except KeyError:
-        examples = {
-            "acc": "'m/s^2', 'g' or 'mg'",
-            "gyr": "'rad/s', 'deg/s' or 'mdps'",
-            "time": "'s', 'ms', 'us' or 'ns'",
-        }
-        raise InputError(f"{quantity}_unit: expected {examples[quantity]}, got {unit!r}") from None
+        known = {"acc": "'m/s^2', 'g' or 'mg'", "gyr": "'rad/s', 'deg/s' or 'mdps'", "time": "'s', 'ms', 'us' or 'ns'"}
+        raise InputError(f"{quantity}_unit: expected {known[quantity]}, got {unit!r}") from None
 
 
 @dataclass(frozen=True)
 class Layout:
     """Where the samples are.
 
-    time: its column, None where there is none. time_unit: "" where nothing says it. channels: columns of the six.
-    factors: what brings each of them to SI.
+    time: its column. time_unit: "" where nothing says it. channels: columns of the six. factors: to SI, of each.
     """
 
     time: int | None
@@ -152,9 +145,7 @@ class Layout:
     factors: tuple[float, ...]
 
 
-def find(
-    names: Sequence[str], columns: Mapping[str, str | int | None] | None = None
-) -> dict[str, list[tuple[int, str]]]:
+def find(names: Sequence[str], columns: Columns | None = None) -> dict[str, list[tuple[int, str]]]:
     """Return for each role the columns that can hold it and their units; `columns` settles roles by name or index."""
     found: dict[str, list[tuple[int, str]]] = {}
     order = list(TIMES)
@@ -182,22 +173,20 @@ def find_layout(
     names: Sequence[str],
     where: str,
     *,
-    columns: Mapping[str, str | int | None] | None,
+    columns: Columns | None,
     acc_unit: str | None,
     gyr_unit: str | None,
     time_unit: str | None,
     acc_sign: int,
 ) -> Layout:
-    """Return where the six channels and the time are in a table with the columns `names`.
+    """Return where the six channels and the time are in a table with the columns `names`; options win over them.
 
-    Options win over what the names say. Raises RecordingError for a channel that is missing or doubtful, and for a unit
-    that neither a name nor an option gives.
+    Raises RecordingError for a channel that is missing or doubtful, and for a unit that nothing gives.
     """
     check_sign(acc_sign)
     found = find(names, columns)
     heading = ", ".join(repr(name) for name in names[:24]) + (", ..." if len(names) > 24 else "")
-    missing = [channel for channel in CHANNELS if channel not in found]
-    if missing:
+    if missing := [channel for channel in CHANNELS if channel not in found]:
         hint = "columns={'" + missing[0] + "': 'its name here'} maps other names"
         if "acc_x" in missing and "linear_x" in found:
             hint = "linear acceleration has gravity removed: record or export the raw accelerometer instead"
@@ -206,9 +195,8 @@ def find_layout(
     for channel in CHANNELS:
         if len(found[channel]) > 1:
             several = " and ".join(repr(names[index]) for index, _ in found[channel])
-            raise RecordingError(
-                f"{where}: expected one column for {channel}, got {several}; columns={{'{channel}': ...}} settles it"
-            )
+            hint = f"columns={{'{channel}': ...}} settles it"
+            raise RecordingError(f"{where}: expected one column for {channel}, got {several}; {hint}")
         index, unit = found[channel][0]
         quantity = channel[:3]
         unit = {"acc": acc_unit, "gyr": gyr_unit}[quantity] or unit

@@ -9,9 +9,9 @@ from pathlib import Path
 from motionsig.blocks import SourceInfo
 from motionsig.conventions import CHANNELS
 from motionsig.errors import RecordingError
-from motionsig.recordings.columns import Layout, find
+from motionsig.recordings.columns import Columns, Layout, find
 from motionsig.recordings.members import Member, content_id, members, single
-from motionsig.recordings.samples import Columns, Prepared, Reader, open_table
+from motionsig.recordings.samples import Prepared, Reader, open_table
 from motionsig.recordings.text import Plan, decode, first_ns, read, sniff, sniff_bare, time_kind
 
 

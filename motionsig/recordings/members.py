@@ -66,7 +66,7 @@ def single(path: Path) -> Member:
 def members(path: Path) -> tuple[Member, ...]:
     """Return the files in the folder or zip at `path`, sorted by name; none for another file.
 
-    Raises RecordingError for a zip that is damaged, encrypted or expands beyond reason.
+    Raises RecordingError for a damaged zip; opening a member, if it is encrypted or expands beyond reason.
     """
     if path.is_dir():
         with readable(str(path)):
@@ -114,8 +114,7 @@ def _zipped(path: Path, info: zipfile.ZipInfo) -> Member:
 def content_id(parts: tuple[Member, ...], *settings: object) -> int:
     """Return 63 bits that stand for what the recording holds: size, first and last 64 KiB of each of its files.
 
-    settings: options that change the samples (a unit, a sign), so that a replay with the right one is not taken for a
-    repetition of the wrong one.
+    settings: options that change the samples, so that a replay with another unit or sign is no repetition.
     """
     digest = hashlib.sha256(repr(settings).encode() if settings else b"")
     for part in parts:

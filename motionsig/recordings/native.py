@@ -1,9 +1,8 @@
 """motionsig's own log: what a device records, sample for sample.
 
-The container is a CBOR sequence (RFC 8742): any CBOR tool lists it, and appending is all that writing ever does. Tables
-(SQLite, Parquet, HDF5) were the alternatives; they write each byte twice or cannot be read after a kill. The first item
-is a header, a map with text keys embedded as tag 24, and the second its crc32. Each further item is a record of at most
-a nominal second, written by one write(2):
+The container is a CBOR sequence (RFC 8742): any CBOR tool lists it, and writing only ever appends. (SQLite, Parquet and
+HDF5 write each byte twice or cannot be read after a kill.) The first item is a header, a map with text keys embedded as
+tag 24, and the second its crc32. Each further item is a record of at most a nominal second, written by one write(2):
 
     [start_ns, duration_ns, samples, crc32]                        plain: evenly spaced, int16, nothing lost before
     [start_ns, duration_ns, gap, jitter, samples, crc32]           anything else
@@ -12,9 +11,7 @@ a nominal second, written by one write(2):
 under tag 85 (RFC 8746), little-endian float32 where counts would not give the very same numbers. Sample i was taken at
 start + (i * duration + (n - 1) // 2) // (n - 1), plus jitter[i]: deflated differences of int64, empty for none. crc32
 (zlib's) is over the record's bytes before it. Numbers have a fixed width, so that equal records have equal sizes and
-the reader takes a run of them at once.
-
-A torn or damaged record is passed over, and what follows it comes after a gap.
+the reader takes a run of them at once. A torn or damaged record is passed over; what follows it comes after a gap.
 """
 
 from __future__ import annotations
@@ -126,8 +123,8 @@ class Recorder(Closing):
     def write(self, block: SampleBlock) -> None:
         """Take the next samples.
 
-        Raises RecordingError if the file cannot grow: what was written stays whole, and what was waiting, a second at
-        most, is lost together with `block`; what comes after it is marked as after a gap.
+        Raises RecordingError if the file cannot grow: what was written stays whole; what was waiting, a second at most,
+        is lost together with `block`, and what comes next is marked as after a gap.
         """
         waiting = self._waiting
         if block.gap or (len(waiting) and len(block) and block.time_ns[0] <= waiting.time_ns[-1]):
@@ -198,9 +195,12 @@ class Recorder(Closing):
             with contextlib.suppress(OSError):
                 self._file.truncate(end)
                 self._file.seek(end)
-            raise RecordingError(
-                f"{self.path}: expected free space for {len(record)} bytes, got: {error.strerror}"
-            ) from error
+            size, why = len(record), error.strerror
+            raise RecordingError(f"{self.path}: expected free space for {size} bytes, got: {why}") from error
+
+
+_Taken = tuple[SampleBlock, int] | tuple[()] | None
+"""The samples of records and their end; () if no record is there, None if it is still cut short."""
 
 
 class Recording(Closing):
@@ -249,7 +249,8 @@ class Recording(Closing):
             file.seek(self._first_record)
             buffer, position, more = b"", 0, True
             while more or position < len(buffer):
-                found = self._take(buffer, position)
+                plain = buffer.startswith(b"\x84", position)
+                found = self._take_plain(buffer, position) if plain else self._take_full(buffer, position)
                 if found:
                     block, position = found
                     yield SampleBlock(block.time_ns, block.data, block.gap or lost)
@@ -266,16 +267,10 @@ class Recording(Closing):
         if self.damaged_bytes:
             log.warning("%s: passed over %d bytes of torn or damaged records", self.path, self.damaged_bytes)
 
-    def _take(self, buffer: bytes, position: int) -> tuple[SampleBlock, int] | tuple[()] | None:
-        """Return the samples at `position` and their end; () if no record is there, None if it is still cut short."""
+    def _take_plain(self, buffer: bytes, position: int) -> _Taken:
+        """Take as many records as follow each other with the same number of samples."""
         if len(buffer) - position < _PLAIN.size:
             return None
-        if buffer[position] == _PLAIN_HEADS[0]:
-            return self._take_plain(buffer, position)
-        return self._take_full(buffer, position)
-
-    def _take_plain(self, buffer: bytes, position: int) -> tuple[SampleBlock, int] | tuple[()] | None:
-        """Take as many records as follow each other with the same number of samples."""
         *heads, size = (_PLAIN.unpack_from(buffer, position)[i] for i in (0, 1, 3, 5, 6))
         count = size // _ROW
         if tuple(heads) != _PLAIN_HEADS or not count or size % _ROW or self._scale is None:
@@ -304,7 +299,7 @@ class Recording(Closing):
         data = records["counts"][:good].reshape(-1, len(CHANNELS)).astype(np.float32) * self._scale
         return SampleBlock(times[: good * count], data), position + good * kind.itemsize
 
-    def _take_full(self, buffer: bytes, position: int) -> tuple[SampleBlock, int] | tuple[()] | None:
+    def _take_full(self, buffer: bytes, position: int) -> _Taken:
         if len(buffer) - position < _FULL.size:
             return None
         array, sign, magnitude, integer, duration, gap, text, size = _FULL.unpack_from(buffer, position)
@@ -352,8 +347,4 @@ def _none() -> SampleBlock:
     return SampleBlock(np.empty(0, np.int64), np.empty((0, len(CHANNELS)), np.float32))
 
 
-READER = Reader(
-    name=FORMAT,
-    recognises=lambda path, head: 3 if head.startswith(_MAGIC) and FORMAT.encode() in head[:64] else 0,
-    open=Recording,
-)
+READER = Reader(FORMAT, lambda _, head: 3 * (head.startswith(_MAGIC) and FORMAT.encode() in head[:64]), Recording)

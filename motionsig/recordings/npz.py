@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from motionsig.blocks import Source, SourceInfo
 from motionsig.errors import RecordingError
 from motionsig.recordings import columns as spelling
-from motionsig.recordings.members import Member, content_id, members, single
+from motionsig.recordings.members import content_id, members, single
 from motionsig.recordings.samples import Reader, Samples, recorded
 from motionsig.recordings.times import check_rate, likely_ns, numbered, to_ns
 
@@ -64,18 +64,16 @@ def open_npz(
             raise RecordingError(
                 f"{path}: expected both acc_unit and gyr_unit or neither, got one; it may hold for both"
             )
-        factors = [spelling.factor("acc", acc_unit or "m/s^2"), spelling.factor("gyr", gyr_unit or "rad/s")]
-        acc, gyr = acc * factors[0], gyr * factors[1]
+        acc = acc * spelling.factor("acc", acc_unit or "m/s^2")
+        gyr = gyr * spelling.factor("gyr", gyr_unit or "rad/s")
         if rate_hz is None and not any(name in arrays for name in _TIME):
             rate_hz = _rate_hz(path, arrays)
         time_ns = numbered(0, len(acc), rate_hz, start_ns) if rate_hz else _time_ns(path, arrays, len(acc), time_unit)
     data = np.concatenate([acc * acc_sign, gyr], axis=1)
-    samples = Samples(time_ns, data)
+    samples = [Samples(time_ns, data)] if len(data) else []
     stream_id = content_id((single(path),), acc_unit, gyr_unit, time_unit, rate_hz, start_ns, acc_sign, recording)
     info = SourceInfo(path.name, "npz", stream_id, len(data), scale)
-    return recorded(
-        lambda: iter([samples] if len(data) else []), str(path), info, rate_hz=rate_hz, check_units=check_units
-    )
+    return recorded(lambda: iter(samples), str(path), info, rate_hz=rate_hz, check_units=check_units)
 
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:
@@ -83,24 +81,19 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
     arrays = {}
     for member in members(path):
         if (name := member.name.removesuffix(".npy")) in wanted:
-            arrays[name] = _array(member)
+            with member.open() as file:
+                try:
+                    arrays[name] = np.asarray(np.lib.format.read_array(file, allow_pickle=False))
+                except (ValueError, MemoryError, OverflowError, TypeError) as error:
+                    raise RecordingError(f"{member.where}: expected a numpy array of numbers, got: {error}") from error
     return arrays
-
-
-def _array(member: Member) -> NDArray[Any]:
-    with member.open() as file:
-        try:
-            return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
-        except (ValueError, MemoryError, OverflowError, TypeError) as error:
-            raise RecordingError(f"{member.where}: expected a numpy array of numbers, got: {error}") from error
 
 
 def _matrix(path: Path, arrays: dict[str, NDArray[Any]], names: tuple[str, ...]) -> NDArray[np.float64]:
     name = next((it for it in names if it in arrays), None)
     if name is None:
-        raise RecordingError(
-            f"{path}: expected an array {' or '.join(names)}, got {', '.join(sorted(arrays)) or 'none'}"
-        )
+        got = ", ".join(sorted(arrays)) or "none"
+        raise RecordingError(f"{path}: expected an array {' or '.join(names)}, got {got}")
     array = arrays[name]
     if array.ndim != 2 or array.shape[1] != 3 or array.dtype.kind not in "fiu":
         raise RecordingError(f"{path}: expected {name} as numbers (n, 3), got {array.dtype} {array.shape}")

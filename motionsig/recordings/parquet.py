@@ -12,9 +12,9 @@ import numpy as np
 from motionsig.blocks import SourceInfo
 from motionsig.errors import MissingExtraError, RecordingError
 from motionsig.hints import install_hint
-from motionsig.recordings.columns import TIME_UNITS, Layout
+from motionsig.recordings.columns import TIME_UNITS, Columns, Layout
 from motionsig.recordings.members import content_id, single
-from motionsig.recordings.samples import Columns, Prepared, Reader, Samples, open_table
+from motionsig.recordings.samples import Prepared, Reader, Samples, open_table
 from motionsig.recordings.times import likely_ns, to_ns
 
 _BATCH = 65_536
@@ -26,9 +26,8 @@ def _look(path: Path, _: Columns | None) -> tuple[Sequence[str], str, Callable[.
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise MissingExtraError(
-            f"{path}: reading Parquet needs pyarrow ({error}): {install_hint('pyarrow')}"
-        ) from error
+        hint = install_hint("pyarrow")
+        raise MissingExtraError(f"{path}: reading Parquet needs pyarrow ({error}): {hint}") from error
 
     @contextmanager
     def intact() -> Iterator[None]:
@@ -64,9 +63,8 @@ def _look(path: Path, _: Columns | None) -> tuple[Sequence[str], str, Callable[.
                         clock = found[6].to_numpy(zero_copy_only=False)
                         per_unit = per_unit or likely_ns(clock)
                         if not per_unit and rate_hz is None:
-                            raise RecordingError(
-                                f"{path}: expected a unit for {names[layout.time]!r}; pass time_unit='s' (say)"
-                            )
+                            name = names[layout.time]
+                            raise RecordingError(f"{path}: expected a unit for {name!r}; pass time_unit='s' (say)")
                         times = to_ns(clock, per_unit) if per_unit else times
                     done += len(data)
                     yield Samples(times, data)

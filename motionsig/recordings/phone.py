@@ -4,11 +4,10 @@ A recording is a folder or a zip of such tables, or any one of them beside its n
 its columns where they name a sensor, else by its file name ("Gyroscope.csv": time, z, y, x). Each sensor has its own
 clock, all with the same origin: the accelerometer's times are kept, the gyroscope is interpolated onto them.
 
-Traps, and what is done about them. Sensor Logger's "Accelerometer" has gravity removed: "TotalAcceleration" is taken,
-or the sum with "Gravity". On iOS it reports the opposite sign of Android and of every chip (its COORDINATES.md), unless
-"Standardise Units & Frames" was on; Metadata.csv tells, else acc_sign=-1 does. phyphox counts its time from the start
-of the experiment; meta/time.csv says when that was, and when it paused; on iOS it turns the sign itself (kG = -9.81 in
-its ExperimentSensorInput.swift). Its "Linear Acceleration" lacks gravity and is refused.
+Traps: Sensor Logger's "Accelerometer" lacks gravity: "TotalAcceleration" is taken, or the sum with "Gravity". On iOS it
+reports the opposite sign of every chip (its COORDINATES.md), unless "Standardise Units & Frames" was on; Metadata.csv
+tells, else acc_sign=-1 does. phyphox counts its time from the start of the experiment; meta/time.csv says when that was,
+and when it paused; on iOS it turns the sign itself (kG = -9.81 in its ExperimentSensorInput.swift).
 """
 
 from __future__ import annotations
@@ -156,9 +155,8 @@ def _series(
         row = int(np.flatnonzero(steps < 0)[0])
         raise RecordingError(f"{where}: expected times that increase, got {time_ns[row]} after {time_ns[row - 1]} ns")
     if (repeated := int((steps == 0).sum())) > 1 + len(steps) // 100:
-        raise RecordingError(
-            f"{where}: expected a time of its own for each sample, got {repeated} of {len(steps)} repeated"
-        )
+        got = f"{repeated} of {len(steps)} repeated"
+        raise RecordingError(f"{where}: expected a time of its own for each sample, got {got}")
     time_ns, values = time_ns[steps > 0], values[steps > 0]
     quantity, si = ("gyr", "rad/s") if sensor.holds == "gyr" else ("acc", "m/s^2")
     return time_ns, values * spelling.factor(quantity, unit or sensor.unit or si)

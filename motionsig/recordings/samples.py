@@ -1,9 +1,8 @@
 """From a file's rows to a Source: one place for everything that must hold of samples, whatever file they stood in.
 
-A reader gives times and six channels in SI units; `recorded` looks at the first minute to learn the rate and to refuse
-what cannot be right (gravity removed, g taken for m/s²), and the Source it returns cuts the rows into blocks. Time that
-stands still drops the row, time that runs backwards starts a new stretch after a gap; lost samples (NaN, a jump of the
-time) are passed on for the Resampler to count.
+A reader gives times and six channels in SI units; `recorded` learns the rate from the first minute and refuses what
+cannot be right (gravity removed, g taken for m/s²); its Source cuts the rows into blocks. A row whose time stands still
+is dropped, one whose time runs backwards comes after a gap; lost samples are passed on for the Resampler to count.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from motionsig.closing import Closing
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import RecordingError
 from motionsig.plausibility import check_plausible
-from motionsig.recordings.columns import Layout, find_layout
+from motionsig.recordings.columns import Columns, Layout, find_layout
 from motionsig.recordings.times import check_rate, numbered
 
 log = logging.getLogger(__name__)
@@ -57,7 +56,6 @@ class Samples(NamedTuple):
     data: NDArray[Any]
 
 
-Columns = Mapping[str, str | int | None]
 Prepared = tuple[SourceInfo, int, Callable[[], Iterator[Samples]]]
 """Info, start_ns, and what yields a table's rows: in the file's units, without times where nobody needs them."""
 Look = Callable[[Path, Columns | None], tuple[Sequence[str], str, Callable[[Layout, float | None, int], Prepared]]]
@@ -87,9 +85,8 @@ def recorded(
     rate_hz: float | None = None,
     check_units: bool = True,
 ) -> Source:
-    """Return the Source of `rows`, after a look at their first minute.
+    """Return the Source of `rows`. check_units: refuse what no body-worn sensor reports.
 
-    rate_hz: the nominal rate; None for the one the times show. check_units: refuse what no body-worn sensor reports.
     Raises RecordingError for a recording with fewer than two samples and for one that would be read wrongly.
     """
     head: list[Samples] = []

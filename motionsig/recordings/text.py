@@ -1,8 +1,7 @@
 """Delimited text into arrays, a chunk of lines at a time.
 
-The clean path hands a chunk to numpy's own reader, which works in C and also counts the cells of every line. Only a
-chunk that it refuses is read again cell by cell, to accept what is harmless (an empty cell is a lost value) and to name
-the line and column of what is not. Nothing malformed is repaired by guessing.
+numpy's own reader takes a chunk at once. Only what it refuses is read again cell by cell, to accept what is harmless
+(an empty cell is a lost value) and to name line and column of what is not. Nothing is repaired by guessing.
 """
 
 from __future__ import annotations
@@ -264,7 +263,7 @@ def _by_cell(table: Table, plan: Plan, dtype: np.dtype[Any], text: str, line: in
 def _last_line(table: Table, plan: Plan, dtype: np.dtype[Any], body: str, last: str, line: int) -> Samples | None:
     """Return the row of a last line without a newline, or None where it seems cut short.
 
-    That is, where it has fewer cells, a cell that is no number, or a last cell with fewer decimals than any before it.
+    That is: fewer cells, a cell that is no number, or a last cell with fewer decimals than any before it.
     """
     try:
         row = _by_cell(table, plan, dtype, last, line)
