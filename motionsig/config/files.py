@@ -21,10 +21,7 @@ _FIRST = (
 
 
 def read_files(path: Path, name: str | None) -> dict[Path, dict[str, Any]]:
-    """Return the content of each file, in their order.
-
-    Raises ConfigError with all that cannot be read; the keys are then not checked, as some may be in those files.
-    """
+    """Return the content of each file, in their order; raise ConfigError with all that cannot be read."""
     files, problems = [path], []
     folder = path.parent / "conf.d"
     try:
@@ -46,6 +43,7 @@ def read_files(path: Path, name: str | None) -> dict[Path, dict[str, Any]]:
             documents[file] = _read_toml(file)
         except ConfigError as error:
             problems += error.problems
+    # Then the keys are not checked, as some may be in those files.
     if problems:
         raise ConfigError(*problems)
     return documents

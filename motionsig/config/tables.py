@@ -19,8 +19,7 @@ from motionsig.sensors.calibration.storage import choose_calibration
 from motionsig.sensors.chips import SIMULATED_CHIP, Chip, settle
 from motionsig.windowing import Windower
 
-SETTLED = ("rate_hz", "accel_range_g", "gyro_range_dps")
-"""Options for which a chip has certain settings; it gets the next one up."""
+SETTLED = ("rate_hz", "accel_range_g", "gyro_range_dps")  # a chip has certain settings and gets the next one up
 
 
 def named_chip(name: str) -> Chip | None:

@@ -143,15 +143,11 @@ class Delivery:
     def _open(self) -> Sink:
         try:
             sink = self._opener(self.stream_id)
-        except SinkError:
+        except (OSError, MotionsigError) as error:
+            # If it was right before, perhaps a certificate is being replaced.
+            if isinstance(error, OSError) or self._opened_once:
+                raise SinkError(str(error)) from error
             raise
-        except OSError as error:
-            raise SinkError(str(error)) from error
-        except MotionsigError as error:
-            if not self._opened_once:
-                raise
-            # It was right before: perhaps a certificate is being replaced.
-            raise SinkError(str(error)) from error
         self._opened_once, self._next = True, (self.stream_id, 0)
         return sink
 

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 _PER_S = 3600.0
 _AT_MOST = 6  # so many lines of one kind within an hour
 ALWAYS = {"always": True}  # the `extra` of a line that answers a request, and is never left out
-_PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (0, 7))
-"""journald takes a line's priority from a prefix (sd-daemon(3))."""
+_PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (0, 7))  # for journald, sd-daemon(3)
 
 
 @dataclass

@@ -7,9 +7,9 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from motionsig.blocks import SampleBlock
 from motionsig.closing import Closing
@@ -34,13 +34,6 @@ _FIRST_PAUSE_S, _MOST_PAUSE_S = 1.0, 30.0  # between two attempts to open a sens
 _SENDER_S = 120.0  # a sender without a heartbeat for so long hangs; a name look-up may take half a minute
 _EXTEND_S = 60  # until the first window, each heartbeat asks systemd for so much more time to start
 _DAY_S = 86400.0
-
-
-@runtime_checkable
-class Reporting(Protocol):
-    """A sink that reports the daemon's state to others: the one over MQTT."""
-
-    def report(self, state: Mapping[str, object]) -> None: ...
 
 
 def notify(**fields: object) -> None:
@@ -149,11 +142,9 @@ class Daemon:
             try:
                 # What an earlier run left in the spool is sent even while there is no sensor.
                 self._delivery.deliver()
-                while not self._stopping and not self._ended:
-                    sensor = self._open()
-                    if sensor is not None:
-                        with sensor:
-                            self._stream(sensor)
+                while not self._ended and (sensor := self._open()) is not None:
+                    with sensor:
+                        self._stream(sensor)
             finally:
                 notify(STOPPING=1, STATUS="sending what is left")
                 self._delivery.close()
@@ -172,20 +163,17 @@ class Daemon:
                 if str(error) != state.sensor_error:
                     log.error("%s; trying again", error)
                 state.sensor_error = str(error)
-                self._rest(pause_s)
+                until_s = time.monotonic() + pause_s
+                while not self._stopping and time.monotonic() < until_s:
+                    # In slices: a sleep goes on after a signal handler.
+                    time.sleep(_SLEEP_S)
+                    self._heartbeat()
                 pause_s = min(2 * pause_s, _MOST_PAUSE_S)
                 continue
             log.info("sensor %s at %g Hz", sensor.info.name, sensor.rate_hz)
             state.sensor, state.sensor_error, state.heard_s = sensor, None, time.monotonic()
             return sensor
         return None
-
-    def _rest(self, pause_s: float) -> None:
-        until_s = time.monotonic() + pause_s
-        while not self._stopping and time.monotonic() < until_s:
-            # In slices: a sleep goes on after a signal handler.
-            time.sleep(_SLEEP_S)
-            self._heartbeat()
 
     def _stream(self, sensor: LiveSource) -> None:
         """Make signatures of the sensor's samples until it ends or we stop."""
@@ -243,9 +231,9 @@ class Daemon:
             if (fits_s := self.status["sink"]["outage_fits_s"]) is not None:
                 log.info("an outage of %.0f h fits into the spool", fits_s / 3600)
         self._notify_manager(now_s)
-        sink = self._delivery.sink
-        if isinstance(sink, Reporting):
-            sink.report(home_automation_state(self.status))
+        # The sink over MQTT reports the daemon's state to others.
+        if (report := getattr(self._delivery.sink, "report", None)) is not None:
+            report(home_automation_state(self.status))
         if now_s - self._daily_line_s >= _DAY_S:
             self._daily_line_s = now_s
             log.info("%s", status_line(self.status))

@@ -73,10 +73,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 class Metrics:
-    """A local HTTP port that Prometheus may read; only on the loopback interface.
-
-    last_error: why it does not listen at present, None while it does.
-    """
+    """A loopback HTTP port that Prometheus may read. last_error: why it does not listen, None while it does."""
 
     def __init__(self, port: int, status: Callable[[], dict[str, Any]]) -> None:
         """Listen if the port is free, else log that it is not. Raises MissingExtraError without prometheus-client."""

@@ -17,8 +17,7 @@ _INTERRUPT_S = 0.7  # so long a device may keep its windows after SIGTERM: an Ed
 def serve(path: Path, name: str | None = None) -> None:
     """Run the daemon of a configuration until SIGTERM or SIGINT; SIGHUP reads the configuration again.
 
-    Raises ConfigError for a configuration that cannot work, and what opening the sink, model or sensor raises where
-    trying again cannot help.
+    Raises ConfigError, and what opening the sink, model or sensor raises where trying again cannot help.
     """
     repeats = log_to_journal()
     # After a hang, the watchdog's SIGABRT leaves the place of each thread in the journal.

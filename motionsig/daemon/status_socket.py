@@ -102,10 +102,7 @@ def _connected(path: Path) -> Iterator[socket.socket]:
 
 
 def ask(name: str | None = None) -> dict[str, Any]:
-    """Return the status of the running daemon.
-
-    Raises NotRunningError where none answers, NotLetInError where this user may not ask.
-    """
+    """Return the running daemon's status; raise NotRunningError where there is none, NotLetInError for this user."""
     path = runtime_folder(name) / SOCKET_NAME
     unit = "motionsig" if name is None else f"motionsig@{name}"
     try:

@@ -159,10 +159,7 @@ class SwitchingEncoder(Closing):
         return _OpenModel(requested, folder, encoder)
 
     def _candidates(self, model: str) -> list[Path]:
-        """Return the folders to take a model from, the best first, without the rejected ones.
-
-        Raises ModelError where there is none.
-        """
+        """Return the folders to take a model from, the best first, without rejected ones; raise ModelError for none."""
         try:
             folders = model_folders(model)
         except ModelError as error:
@@ -341,10 +338,7 @@ class SwitchingEncoder(Closing):
             self._trial = self._former = None
 
     def _go_back(self, trial: _Trial, reason: str) -> bool:
-        """Leave the model on trial; return whether the former one has taken its place, for the same windows.
-
-        Else it does so soon: it is opened in the background, or needs other windows.
-        """
+        """Leave the model on trial; return whether the former one has its place already, for the same windows."""
         former, self._trial, self._former = self._former, None, None
         self._reject(None, trial.folder, reason)
         if former is None or not self._same_windows(former.encoder.card):

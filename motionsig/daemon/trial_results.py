@@ -23,12 +23,9 @@ _ON_TRIAL, _KEPT, _REJECTED = "trial", "kept", "unfit"  # as the file says it, u
 class _Result:
     """What is known of an installed model. starts: of processes that opened it on trial and have not ended orderly."""
 
-    state: str
+    state: str = ""
     reason: str = ""
     starts: int = 0
-
-
-_NOTHING = _Result("")
 
 
 class TrialResults:
@@ -48,7 +45,7 @@ class TrialResults:
             log.warning("%s: expected results of trials, got: %s; starting without any", path, error)
 
     def _of(self, folder: Path) -> _Result:
-        return self._results.get(installation(folder), _NOTHING) if is_installed(folder) else _NOTHING
+        return self._results.get(installation(folder), _Result()) if is_installed(folder) else _Result()
 
     def is_on_trial(self, folder: Path) -> bool:
         return self._of(folder).state == _ON_TRIAL
@@ -71,8 +68,9 @@ class TrialResults:
 
     def end_orderly(self, folder: Path) -> None:
         """Note that a start of a model on trial has ended, and not with its process."""
-        if self.is_on_trial(folder):
-            self._put(folder, _Result(_ON_TRIAL, starts=self._of(folder).starts - 1))
+        result = self._of(folder)
+        if result.state == _ON_TRIAL:
+            self._put(folder, _Result(_ON_TRIAL, starts=result.starts - 1))
 
     def keep(self, folder: Path) -> None:
         self._put(folder, _Result(_KEPT))

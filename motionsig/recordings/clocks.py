@@ -17,9 +17,9 @@ _CHUNK = 1 << 16
 
 
 def onto(time_ns: NDArray[np.int64], other_ns: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return `values` (m, k), taken at `other_ns` (m,), at the times `time_ns` (n,): (n, k).
+    """Return `values` (m, k), taken at `other_ns` (m,), at `time_ns` (n,): (n, k); both times strictly increase.
 
-    Both times strictly increase. NaN where the other sensor has no sample close by on both sides.
+    NaN where the other sensor has no sample close by on both sides.
     """
     parts = [_onto(time_ns[at : at + _CHUNK], other_ns, values) for at in range(0, len(time_ns), _CHUNK)]
     return np.concatenate(parts) if parts else np.empty((0, values.shape[1]))

@@ -20,8 +20,6 @@ HEAD_BYTES = 65_536
 _LARGEST_MEMBER = 8 << 30
 _LARGEST_RATIO = 200  # text logs deflate 3 to 30 times. A bomb is over 1000; a small member may be as dense as it likes
 
-Opener = Callable[[], AbstractContextManager[IO[bytes]]]
-
 
 @dataclass(frozen=True)
 class Member:
@@ -29,7 +27,7 @@ class Member:
 
     name: str
     where: str
-    open: Opener
+    open: Callable[[], AbstractContextManager[IO[bytes]]]
 
     def head(self) -> bytes:
         """Return the first 64 KiB."""

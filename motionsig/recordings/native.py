@@ -69,10 +69,7 @@ def _times(start_ns: NDArray[np.int64], duration_ns: NDArray[np.int64], count: i
 
 
 class Recorder(Closing):
-    """Appends SampleBlocks to a new log; a context manager.
-
-    A kill loses at most the last nominal second; a power cut at most what came after the last sync, every 10 s.
-    """
+    """Appends SampleBlocks to a new log: a kill loses at most the last nominal second, a power cut the last 10 s."""
 
     @renamed_keywords(epoch="stream_id")
     def __init__(

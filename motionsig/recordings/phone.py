@@ -6,8 +6,8 @@ clock, all with the same origin: the accelerometer's times are kept, the gyrosco
 
 Traps: Sensor Logger's "Accelerometer" lacks gravity: "TotalAcceleration" is taken, or the sum with "Gravity". On iOS it
 reports the opposite sign of every chip (its COORDINATES.md), unless "Standardise Units & Frames" was on; Metadata.csv
-tells, else acc_sign=-1 does. phyphox counts its time from the start of the experiment; meta/time.csv says when that was,
-and when it paused; on iOS it turns the sign itself (kG = -9.81 in its ExperimentSensorInput.swift).
+tells, else acc_sign=-1 does. phyphox counts its time from the start of the experiment; meta/time.csv says when that
+was, and when it paused; on iOS it turns the sign itself (kG = -9.81 in its ExperimentSensorInput.swift).
 """
 
 from __future__ import annotations
@@ -82,10 +82,9 @@ def open_phone(
     total = "acc" in sensors or "gravity" in sensors
     if acc is None or "gyr" not in sensors or not total:
         got = ", ".join(f"{_NAMES[it.holds]} ({it.table.member.name})" for it in sensors.values())
-        hint = ""
         if "linear" in sensors and not total:
-            hint = "; linear acceleration has gravity removed: record the raw (total) accelerometer, or gravity with it"
-        raise RecordingError(f"{path}: expected tables of an accelerometer and a gyroscope, got {got}{hint}")
+            got += "; linear acceleration has gravity removed: record the raw (total) accelerometer, or gravity with it"
+        raise RecordingError(f"{path}: expected tables of an accelerometer and a gyroscope, got {got}")
     about = next(iter(_rows(there, "metadata", "platform", "device name", "recording time")), {})
     sign = acc_sign or _sign(acc, about, path)
     starts = _starts(there) if acc.app == _PHYPHOX else None

@@ -141,10 +141,7 @@ class TimeKind(NamedTuple):
 
 
 def time_kind(table: Table, column: int, unit: str) -> TimeKind:
-    """Return how to read the time in `column`; without a `unit` the size of the numbers tells it.
-
-    Raises RecordingError where the cells are not times.
-    """
+    """Return how to read the time in `column`, by `unit` or the numbers' size; raise RecordingError for no times."""
     cells = [row[column].strip() for row in table.cells if column < len(row) and row[column].strip()]
     if cells and _ISO.match(cells[0]):
         return TimeKind("U40", 0)
@@ -211,29 +208,24 @@ def read(table: Table, plan: Plan) -> Iterator[Samples]:
             if not text.endswith("\n"):
                 text += file.readline(_LONGEST_LINE)
                 if not text.endswith("\n") and file.read(1):
-                    at = f"{table.member.where}:{line + text.count(chr(10))}"
-                    raise RecordingError(
-                        f"{at}: expected a line of at most {_LONGEST_LINE} characters, got a longer one"
-                    )
+                    at = f"{table.member.where}:{line + text.count(chr(10))}: expected a line of at most"
+                    raise RecordingError(f"{at} {_LONGEST_LINE} characters, got a longer one")
             cut = text.rfind("\n") + 1
             body, last = text[:cut], text[cut:]
-            if not body.isspace() and (
-                rows := _by_numpy(table, plan, dtype, body) or _by_cell(table, plan, dtype, body, line)
-            ):
+            if not body.isspace() and (rows := _by_numpy(table, plan, dtype, body, line)):
                 yield rows
             line += text.count("\n")
             if last and (rows := _last_line(table, plan, dtype, body, last, line)):
                 yield rows
 
 
-def _by_numpy(table: Table, plan: Plan, dtype: np.dtype[Any], text: str) -> Samples | None:
-    """Return the rows of whole lines, or None where one of them needs a closer look."""
-    if table.line_end:
-        text = text.replace(table.line_end + "\n", "\n")
+def _by_numpy(table: Table, plan: Plan, dtype: np.dtype[Any], body: str, line: int) -> Samples | None:
+    """Return the rows of whole lines; where one of them needs a closer look, cell by cell."""
+    text = body.replace(table.line_end + "\n", "\n") if table.line_end else body
     if table.decimal_comma:
         # A dot beside decimal commas groups thousands; taken for a decimal point it would be a wrong number.
         if "." in text:
-            return None
+            return _by_cell(table, plan, dtype, body, line)
         text = text.replace(",", ".")
     quote = '"' if '"' in text else None
     try:
@@ -242,7 +234,7 @@ def _by_numpy(table: Table, plan: Plan, dtype: np.dtype[Any], text: str) -> Samp
             array = np.loadtxt(io.StringIO(text), dtype, delimiter=table.delimiter, quotechar=quote, ndmin=1)
             return _samples(plan, array)
     except (ValueError, OverflowError, Warning):
-        return None
+        return _by_cell(table, plan, dtype, body, line)
 
 
 def _by_cell(table: Table, plan: Plan, dtype: np.dtype[Any], text: str, line: int) -> Samples | None:

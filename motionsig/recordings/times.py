@@ -47,10 +47,7 @@ def likely_ns(times: NDArray[Any]) -> int:
 
 
 def to_ns(times: NDArray[Any], per_unit: int) -> NDArray[np.int64]:
-    """Return numbers of `per_unit` nanoseconds each as nanoseconds.
-
-    Raises ValueError for one that is missing or beyond the years that fit.
-    """
+    """Return numbers of `per_unit` nanoseconds as nanoseconds; raise ValueError for a missing or too large one."""
     if not (np.abs(times.astype(np.float64)) < LARGEST_NS / per_unit).all():
         raise ValueError("expected a time, got NaN or a number beyond the year 2255")
     if times.dtype.kind in "iu":
