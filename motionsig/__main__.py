@@ -2,6 +2,6 @@
 
 import sys
 
-from motionsig.cli import main
+from motionsig.cli.entry import main
 
 sys.exit(main())

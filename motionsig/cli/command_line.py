@@ -12,12 +12,12 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from motionsig.errors import ConfigError, InputError, MotionsigError
 
-FAILED, USAGE = 1, 2
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 COMMANDS = (
     "run", "status", "record", "replay", "collect", "export", "models", "compile", "sensors", "calibrate", "doctor",
@@ -61,7 +61,17 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return "".join(f"; did you mean {like}?" for like in difflib.get_close_matches(word, known, n=1))
 
 
-def parse(arguments: Sequence[str], began_s: float) -> argparse.Namespace:
+def run(arguments: Sequence[str], began_s: float, *, imported: Callable[[], None] = lambda: None) -> int:
+    """Run one command; return its exit code. `imported` is called before the command itself begins."""
+    try:
+        options = _parse(arguments, began_s)
+        imported()
+        return _execute(options)
+    except KeyboardInterrupt:
+        return _fail("interrupted", INTERRUPTED)
+
+
+def _parse(arguments: Sequence[str], began_s: float) -> argparse.Namespace:
     """Return what was asked for: `command`, which takes this namespace, and its options.
 
     Imports only that command's module: the sensors take about as long as numpy, and a replay needs none.
@@ -87,7 +97,7 @@ def parse(arguments: Sequence[str], began_s: float) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def execute(options: argparse.Namespace) -> int:
+def _execute(options: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="motionsig: %(message)s")
     try:

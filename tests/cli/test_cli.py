@@ -136,7 +136,7 @@ def test_the_installed_command_runs(module):
     assert command("--version", module=module).stdout.startswith("motionsig ")
 
 
-COMMAND = "import os, signal, sys, time\nfrom motionsig.cli import main\nsys.argv[1:] = sys.argv[2:]\n"
+COMMAND = "import os, signal, sys, time\nfrom motionsig.cli.entry import main\nsys.argv[1:] = sys.argv[2:]\n"
 
 
 def interrupted(tmp_path, code, *words, ignore=False, numpy=None):
@@ -171,6 +171,11 @@ SWALLOWING = """
     except KeyboardInterrupt:
         raise ImportError("numpy's own words for a half import")
 """
+
+
+def test_ctrl_c_while_the_launcher_prepares_ends_in_one_line(tmp_path):
+    launcher = "print('now', flush=True); time.sleep(30)"
+    assert interrupted(tmp_path, launcher) == (130, "motionsig: interrupted\n")
 
 
 def test_ctrl_c_while_a_command_imports_ends_in_one_line(tmp_path):

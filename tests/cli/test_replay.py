@@ -126,7 +126,7 @@ def test_the_time_is_the_commands_own_from_its_start_to_its_end(log, tmp_path, c
 def test_what_the_command_imports_is_part_of_its_time(log, tmp_path):
     slow = """
         import sys, time
-        from motionsig.cli import main
+        from motionsig.cli.entry import main
 
         class Slow:
             def find_spec(name, *_):
