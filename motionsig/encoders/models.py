@@ -13,8 +13,9 @@ import os
 import re
 from pathlib import Path
 
-from motionsig.encoders.host import Encoder, HostEncoder, Network
-from motionsig.errors import InputError, ModelError
+from motionsig.encoders.host import Encoder, HostEncoder, Network, golden_distance
+from motionsig.encoders.trial import one_line, report
+from motionsig.errors import InputError, MissingExtraError, ModelError, MotionsigError
 from motionsig.model_card import CARD_NAME, ModelCard, load_card
 
 DEFAULT_MODEL = "motion64"
@@ -141,3 +142,15 @@ def _network(card: ModelCard, device: str, which: str) -> Network:
 
     # A model that is not compiled has no choice; where an Edge TPU is idle because of that, AutoNetwork says so.
     return AutoNetwork(card, cpu) if card.compiled or edgetpus() else cpu
+
+
+def report_golden(device: str, model: str | None = None) -> None:
+    """Run a model's golden windows on a device and report how far the codes are off: all that a child does."""
+    try:
+        with open_encoder(model, device=device) as encoder:
+            worst, tolerance = golden_distance(encoder)
+            report(device=encoder.device, worst=worst, tolerance=tolerance)
+    except MissingExtraError as error:
+        report(missing=str(error).partition(";")[0])
+    except (MotionsigError, OSError) as error:
+        report(failed=f"{model or 'the shipped model'} does not run: {one_line(str(error), 400)}")

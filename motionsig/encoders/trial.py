@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from motionsig.encoders.tflite import printable
-from motionsig.errors import MissingExtraError, MotionsigError
 
 DEADLINE_S = 60.0
 """For the child's imports and its few windows, which take a second on slow machines."""
@@ -30,7 +29,7 @@ def run_trial(what: str, call: str, path: Iterable[str], deadline_s: float) -> d
     """Return all that a child reported before it ended; how it ended badly, too, under "died" or "failed".
 
     what: the subject of that sentence. call: of a function that reports, as in
-    "motionsig.encoders.trial.report_golden('cpu')". path: where the child imports from.
+    "motionsig.encoders.models.report_golden('cpu')". path: where the child imports from.
     """
     try:
         child = subprocess.run(
@@ -66,21 +65,6 @@ def one_line(text: str, most: int = 200) -> str:
 def report(**found: Any) -> None:
     """Report something to the parent, at once: the next step may be the last."""
     print(f"\n{_REPORT.decode()}{json.dumps(found)}", flush=True)
-
-
-def report_golden(device: str, model: str | None = None) -> None:
-    """Run a model's golden windows on a device and report how far the codes are off: all that a child does."""
-    from motionsig.encoders.host import golden_distance
-    from motionsig.encoders.models import open_encoder
-
-    try:
-        with open_encoder(model, device=device) as encoder:
-            worst, tolerance = golden_distance(encoder)
-            report(device=encoder.device, worst=worst, tolerance=tolerance)
-    except MissingExtraError as error:
-        report(missing=str(error).partition(";")[0])
-    except (MotionsigError, OSError) as error:
-        report(failed=f"{model or 'the shipped model'} does not run: {one_line(str(error), 400)}")
 
 
 def _code(call: str) -> str:

@@ -96,7 +96,7 @@ def compiled(
         found = f"{card.name} is compiled for runtime {least}, and the Edge TPU library is {runs[1]}"
         yield wrong(found, f"{compile_it} --min-runtime {runs[1]}")
     elif "fits" in reported:
-        call = f'motionsig.encoders.trial.report_golden("edgetpu", {model!r})'
+        call = f'motionsig.encoders.models.report_golden("edgetpu", {model!r})'
         # The encoder itself refuses an Edge TPU whose codes are off.
         ran = run_trial("the model on the Edge TPU", call, path, deadline_s)
         if trouble := ran.get("died") or ran.get("missing") or ran.get("failed"):

@@ -16,7 +16,7 @@ from motionsig.cli.doctor.findings import Finding, is_raspberry_pi, note, ok, te
 from motionsig.encoders.trial import DEADLINE_S, command, run_trial
 from motionsig.hints import REFERENCE, RUNTIMES, architecture, install_hint, runtime_hint
 
-GOLDEN = 'motionsig.encoders.trial.report_golden("cpu")'
+GOLDEN = 'motionsig.encoders.models.report_golden("cpu")'
 
 
 @dataclass(frozen=True)

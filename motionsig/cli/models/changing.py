@@ -76,7 +76,7 @@ def _signer(package: installing.Package, keys: Path) -> Path:
 
 def _try(folder: Path) -> None:
     """Run the golden windows through the model in `folder`, in a child process with a deadline."""
-    call = f"motionsig.encoders.trial.report_golden('cpu', {str(folder)!r})"
+    call = f"motionsig.encoders.models.report_golden('cpu', {str(folder)!r})"
     reported = run_trial("the model", call, sys.path, DEADLINE_S)
     if "missing" in reported:
         raise MissingExtraError(reported["missing"])

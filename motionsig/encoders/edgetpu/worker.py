@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from motionsig.encoders.edgetpu.child import ASKED, Layout
-from motionsig.encoders.host import Codes, TensorSpec, check_network, network_input
+from motionsig.encoders.host import EDGE_TPU_STEPS, Codes, TensorSpec, check_network, network_input
 from motionsig.encoders.tflite import EDGETPU_OPERATOR, read_graph
 from motionsig.encoders.trial import child_environment
 from motionsig.errors import EncoderError, ModelError
@@ -35,10 +35,6 @@ logger = logging.getLogger(__name__)
 
 LIBRARY = "libedgetpu.so.1"
 
-MOST_OFF = 8
-"""Steps by which an Edge TPU's golden codes may be off. The CPU's own kernels differ by up to 3; no Edge TPU has been
-measured; noise in place of an answer is off by dozens. A child has to give them at each start; codes that go wrong
-later, without an error, are not noticed."""
 
 _CHILD = "from motionsig.encoders.edgetpu.child import main; main()"
 _GRACE_S = 1.0
@@ -239,8 +235,8 @@ class Worker:
         made = np.empty_like(job.golden_codes)
         self.run(job.golden_inputs, made, self._start_by)
         off = int(np.abs(made.astype(int) - job.golden_codes).max(initial=0))
-        if off > MOST_OFF:
-            raise self._lost(f"its codes for the golden windows are off by {off}, where {MOST_OFF} is allowed")
+        if off > EDGE_TPU_STEPS:
+            raise self._lost(f"its codes for the golden windows are off by {off}, where {EDGE_TPU_STEPS} is allowed")
 
     def _how_it_ended(self) -> str:
         try:
