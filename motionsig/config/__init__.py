@@ -42,7 +42,7 @@ class Config:
     files: in the order they were read. instance: NAME of motionsig@NAME. name: of the device. sensor: keywords of
     `open_sensor`. model, device: arguments of `open_encoder`; hop: grid samples, None for the model's. sink_url,
     sink_options: arguments of `open_sink`, with the content of the credentials; a relative path is one in the state
-    folder. home_assistant: prefix of discovery. prometheus: port on this machine. None: off. values, origins: by key
+    folder. home_assistant: prefix, prometheus: port on this machine, None for off. values, origins: by key
     ("sensor.rate_hz"), and the file of each. digests: SHA-256 of the certificates and the key that keys name.
     """
 
