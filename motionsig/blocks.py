@@ -323,16 +323,17 @@ class SourceInfo:
 class Source(Closing, Protocol):
     """An iterable of SampleBlock, opened and closed as a context manager.
 
-    A class of your own inherits from this one, or just has the same members; `run` and `signatures` use `rate_hz` and
-    the iteration alone. What is open during the iteration only needs no `close`.
+    rate_hz: samples per second, nominal: a sensor's clock may be off by 5 %. info: what the source knows of itself. A
+    class of your own inherits from this one, or just has the same members; `run` and `signatures` use `rate_hz` and the
+    iteration alone. A source that holds nothing open between iterations needs no `close`.
     """
 
-    @property
-    def rate_hz(self) -> float:
-        """Samples per second, nominal: a sensor's clock may be off by 5 %."""
-        ...
+    if TYPE_CHECKING:
+        # Not there at run time, where a property of this class would keep others from setting an attribute.
+        @property
+        def rate_hz(self) -> float: ...
 
-    @property
-    def info(self) -> SourceInfo: ...
+        @property
+        def info(self) -> SourceInfo: ...
 
     def __iter__(self) -> Iterator[SampleBlock]: ...

@@ -53,10 +53,8 @@ def test_what_is_missing_is_named_with_a_command_that_installs_it(module, librar
 class Ready(motionsig.Source):
     """The least that a source of one's own has."""
 
-    rate_hz = 100.0
-    info = motionsig.SourceInfo("ready", "test", 1)
-
     def __init__(self, data):
+        self.rate_hz, self.info = 100.0, motionsig.SourceInfo("ready", "test", 1)
         self.data = data
 
     def __iter__(self):
