@@ -1,6 +1,6 @@
 """What flows through the pipeline: samples, windows, signatures; and the Source they come from.
 
-`sample_block` checks arrays from outside. Inside the pipeline each stage trusts the one before it and checks nothing
+`sample_block` checks arrays from outside. Inside the pipeline each step trusts the one before it and checks nothing
 again.
 """
 
@@ -176,17 +176,17 @@ class SignatureBatch:
 
     def __getitem__(self, rows: int | slice | ArrayLike) -> SignatureBatch:
         """Return a batch of the rows chosen; of one for an integer. Raises IndexError as an array does."""
-        if not isinstance(rows, slice | np.ndarray | list):
+        if not isinstance(rows, slice | list | np.ndarray) or (isinstance(rows, np.ndarray) and not rows.ndim):
             try:
-                row = operator.index(rows)  # type: ignore[arg-type]
+                index = operator.index(rows)  # type: ignore[arg-type]
             except TypeError as error:
                 raise TypeError(
                     "signatures: expected an integer, a slice, a mask or a list of integers as index, got "
                     f"{type(rows).__name__}; single codes are in .codes"
                 ) from error
-            row += len(self) if row < 0 else 0
+            row = index + len(self) if index < 0 else index
             if not 0 <= row < len(self):
-                raise IndexError(f"signatures: expected an index below {len(self)}, got {row}")
+                raise IndexError(f"signatures: expected an index of {len(self)} signatures, got {index}")
             rows = slice(row, row + 1)
         return replace(self, start_ns=self.start_ns[rows], codes=self.codes[rows], quality=self.quality[rows])
 

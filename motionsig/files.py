@@ -48,7 +48,8 @@ def write_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Create a file and have its content on the disk; its name is only there for sure after `sync_folder`."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
-        os.fchmod(fd, mode)
+        with contextlib.suppress(PermissionError):  # a FAT disk has no modes
+            os.fchmod(fd, mode)
         write_all(fd, content)
         os.fsync(fd)
     except OSError:

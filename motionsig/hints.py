@@ -66,6 +66,8 @@ def architecture(machine: str = "", bits: int = 0) -> str:
 def runtime_hint(architecture: str) -> str:
     """Return what to do where there is no inference runtime."""
     library = RUNTIMES.get(architecture)
+    if library == "tflite-runtime" and sys.version_info >= (3, 12):
+        library = None  # its last wheels are for Python 3.11
     return f"{install_hint(library)}  # or: {REFERENCE}" if library else REFERENCE
 
 

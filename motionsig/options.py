@@ -65,6 +65,8 @@ def renamed_keywords(**new_names: str) -> Callable[[Callable[P, T]], Callable[P,
                 warnings.warn(
                     f"{function.__qualname__}: {old}= is called {new_names[old]}=", DeprecationWarning, stacklevel=2
                 )
+                if new_names[old] in kwargs:
+                    raise InputError(f"{function.__qualname__}: expected {new_names[old]}= or {old}=, got both")
                 kwargs[new_names[old]] = kwargs.pop(old)
             return function(*args, **kwargs)
 

@@ -97,7 +97,7 @@ def run(
     The sink, too, is opened and closed by the caller; what was published before an error stays published.
     """
     _require(sink, "publish", "a Sink, as open_sink(url) returns, or a function", callable(sink))
-    publish = sink if callable(sink) else sink.publish
+    publish = sink.publish if hasattr(sink, "publish") else sink
     loop = _Loop(source, encoder, hop)
     began = time.monotonic()
     count = on_edgetpu = 0
@@ -144,7 +144,7 @@ class _Loop:
 def _require(given: object, member: str, expected: str, also: bool = False) -> None:
     if not also and not hasattr(given, member):
         got = repr(given) if isinstance(given, str | None) else type(given).__name__
-        raise InputError(f"run: expected {expected}, got {got}")
+        raise InputError(f"expected {expected}, got {got}")
 
 
 def _windower(card: ModelCard, hop: int | None) -> Windower:
@@ -226,6 +226,8 @@ def extract(
         start_ns = operator.index(start_ns)
     except TypeError as error:
         raise InputError(f"start_ns: expected an integer, Unix nanoseconds, got {start_ns!r}") from error
+    if encoder is not None:
+        _require(encoder, "card", "an Encoder, as open_encoder() returns")
     if encoder is not None and model is not None:
         raise InputError(f"encoder: expected either an open encoder or a model, got both, {model!r} as model")
     with open_encoder(model, device) if encoder is None else nullcontext(encoder) as opened:

@@ -72,7 +72,7 @@ class Signatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             chosen = self._chosen(encoder.card)
             if self._are_windows(X, encoder.card):
                 made = extract(X, rate_hz=self.rate_hz, encoder=encoder, check_units=self.check_units)
-                return np.asarray((made.codes if self.output == "codes" else made.values)[:, chosen])
+                return np.array((made.codes if self.output == "codes" else made.values)[:, chosen])
             rows = [self._mean(i, recording, encoder)[chosen] for i, recording in enumerate(_recordings(X))]
         return np.stack(rows)
 

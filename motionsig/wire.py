@@ -144,6 +144,9 @@ def decode(data: bytes) -> Message:
         raise WireError(f"message: expected CBOR of this format, got: {error}") from error
     if not isinstance(fields, dict):
         raise WireError(f"message: expected a map, got {type(fields).__name__}")
+    # A damaged key may become bytes that have the beginning of the next message in them.
+    if other := [key for key in fields if type(key) is not int]:
+        raise WireError(f"message: expected integers as keys, got {other[0]!r:.40}")
     if type(fields.get(0)) is not int or fields[0] != VERSION:
         raise WireError(f"message: expected format version {VERSION}, got {fields.get(0)!r}")
     try:

@@ -59,12 +59,14 @@ def test_concatenate_keeps_order_and_refuses_other_encoders():
 def test_an_index_gives_a_batch_of_one_and_iteration_gives_those():
     whole = batch(3)
     assert whole[1].codes.tolist() == whole.codes[1:2].tolist() and len(whole[np.int64(-1)]) == 1
-    assert [one.start_ns.tolist() for one in whole] == [[0], [10], [20]]
+    assert [one.start_ns.tolist() for one in whole] == [[0], [10], [20]] and whole[np.array(1)] == whole[1]
     assert concatenate(list(whole)) == whole and next(reversed(whole)) == whole[2]
     wrong = {IndexError: (3, -4), TypeError: ("a", 1.0, (0, 1), None)}
     for error, index in ((error, index) for error, indices in wrong.items() for index in indices):
         with pytest.raises(error, match="signatures: expected an i"):
             whole[index]
+    with pytest.raises(IndexError, match="of 3 signatures, got -4"):
+        whole[-4]
 
 
 def test_slices_masks_and_lists_give_batches():

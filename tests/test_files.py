@@ -81,6 +81,15 @@ def test_the_content_is_on_the_disk_before_the_name_and_the_name_before_the_retu
     assert done == ["file on the disk", "renamed", "folder on the disk"]
 
 
+def test_a_disk_without_modes_takes_files(tmp_path, monkeypatch):
+    def refuses(*_):
+        raise PermissionError(errno.EPERM, "no modes here")  # a FAT disk that root has mounted
+
+    monkeypatch.setattr(os, "fchmod", refuses)
+    replace_file(tmp_path / "f", b"1")
+    assert (tmp_path / "f").read_bytes() == b"1"
+
+
 def test_a_new_file_replaces_nothing(tmp_path):
     write_file(tmp_path / "f", b"1")
     with pytest.raises(FileExistsError):

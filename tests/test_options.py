@@ -18,6 +18,11 @@ def test_a_keyword_keeps_its_old_name_for_one_version_with_a_warning():
         assert function(old=2) == 2  # type: ignore[call-arg]
 
 
+def test_a_keyword_under_both_its_names_is_refused():
+    with pytest.warns(DeprecationWarning), pytest.raises(InputError, match="expected new= or old=, got both"):
+        function(old=1, new=2)  # type: ignore[call-arg]
+
+
 def test_a_sink_still_takes_epoch(tmp_path):
     with pytest.warns(DeprecationWarning, match="epoch= is called stream_id="):
         open_sink(f"store:{tmp_path}/s.db", device="d", epoch=1).close()

@@ -125,6 +125,10 @@ def test_signatures_come_as_they_are_made(motion, encoder):
             r"expected an Encoder, as open_encoder\(\) returns, got None",
         ),
         (lambda encoder: motionsig.run(Ready([]), encoder, "store:x.db"), r"expected a Sink, as open_sink\(url\)"),
+        (
+            lambda encoder: motionsig.extract(np.ones((9, 6)), rate_hz=50, encoder="motion64"),
+            "an Encoder.* got 'motion64'",
+        ),
         (lambda encoder: motionsig.signatures(Ready([]), encoder, hop=0.5), "expected integers as length and hop"),
     ],
 )

@@ -40,7 +40,7 @@ def windows(motion):
 def test_a_window_gives_its_signature(windows):
     whole = motionsig.extract(windows, rate_hz=50)
     made = Signatures().fit_transform(windows)
-    assert made.dtype == np.int8 and (made == whole.codes).all()
+    assert made.dtype == np.int8 and (made == whole.codes).all() and made.flags.writeable
     assert (Signatures(part="motion").fit_transform(windows) == whole.motion).all()
     assert (Signatures(part="posture").fit_transform(windows) == whole.posture).all()
     assert (Signatures(output="values").fit_transform(windows) == whole.values).all()

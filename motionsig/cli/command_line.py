@@ -39,7 +39,9 @@ class _Parser(argparse.ArgumentParser):
             if word == "--" or (self._subparsers and not word.startswith("-")):
                 break  # what follows is no option, or one of the subcommand
             name = word.partition("=")[0]
-            if re.fullmatch(r"--?[A-Za-z][\w-]+", name) and not any(option.startswith(name) for option in known):
+            if re.fullmatch(r"--?[A-Za-z][\w-]+", name) and not any(
+                option.startswith(name) or (len(option) == 2 and name.startswith(option)) for option in known
+            ):
                 shown = [option for option, is_shown in known.items() if is_shown]
                 self.error(f"expected an option, got {name}{did_you_mean(name, shown)}")
         return super().parse_known_args(args, namespace)

@@ -58,7 +58,8 @@ def _word(status: dict[str, Any]) -> str:
 
 def _lines(status: dict[str, Any]) -> list[str]:
     sensor, model, sink, error = (status[key] for key in ("sensor", "model", "sink", "last_error"))
-    trial = f", on trial for {model['trial_windows_left']} windows more" if model["trial_windows_left"] else ""
+    left = model.get("trial_windows_left")  # absent where the daemon that runs is of an earlier version
+    trial = f", on trial for {left} windows more" if left else ""
     quality = "how many come without a loss is not known yet"
     if status["signal_quality"] is not None:
         quality = f"{status['signal_quality']:.0%} windows without a loss, of the last 5 minutes"

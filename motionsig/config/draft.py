@@ -55,7 +55,12 @@ class Draft:
         try:
             yield
         except OSError as error:
-            self.note(key, error if isinstance(error, MotionsigError) else f"{error.filename}: {why(error)}")
+            self.note(
+                key,
+                error
+                if isinstance(error, MotionsigError)
+                else f"{error.filename}: expected a file to read, got: {why(error)}",
+            )
         except ValueError as error:
             self.note(key, error)
 

@@ -24,7 +24,8 @@ SETTLED = ("rate_hz", "accel_range_g", "gyro_range_dps")  # a chip has certain s
 
 def named_chip(name: str) -> Chip | None:
     """Return the chip of a sensor's name, None where that is only known once it is opened."""
-    return CHIPS[SIMULATED_CHIP] if name in ("simulated", f"simulated:{SIMULATED_CHIP}") else CHIPS.get(name)
+    simulated = ("simulated", "simulated:", f"simulated:{SIMULATED_CHIP}")
+    return CHIPS[SIMULATED_CHIP] if name in simulated else CHIPS.get(name)
 
 
 def check_sensor(draft: Draft) -> None:

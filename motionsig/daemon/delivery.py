@@ -88,8 +88,9 @@ class Delivered:
 class Delivery:
     """A Sink that does not fail: what cannot be published now is held, and published later.
 
-    sink: None while it cannot be used; last_error: why nothing is published then. clock_steps: how often the wall clock
-    was set. bridged: signatures of windows with a bridged gap. signature_bytes: of one in a spool, 0 before the first.
+    sink: None while it cannot be used; last_error: why nothing is published at present. clock_steps: how often the wall
+    clock was set. bridged: signatures of windows with a bridged gap. signature_bytes: of one in a spool, 0 before the
+    first.
     """
 
     def __init__(self, opener: Callable[[int], Sink], encoder: SwitchingEncoder) -> None:

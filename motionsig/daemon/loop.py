@@ -246,10 +246,12 @@ class Daemon:
         if now_s - self._delivery.heartbeat_s > _SENDER_S:
             log.error("no heartbeat of the sender for %.0f s; the watchdog is not notified", _SENDER_S)
         elif self._state.ready:
-            # READY is sent each time, because a datagram may be lost.
-            fields |= {"READY": 1, "WATCHDOG": 1}
+            fields["WATCHDOG"] = 1
         else:
             fields["EXTEND_TIMEOUT_USEC"] = _EXTEND_S * 1_000_000
+        if self._state.ready:
+            # Each time, because a datagram may be lost; also at the end of a reload.
+            fields["READY"] = 1
         notify(**fields)
 
     def _read_again(self) -> None:

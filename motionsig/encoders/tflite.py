@@ -136,7 +136,7 @@ class Operator:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Mapping[str, int]
-    custom_options: bytes
+    custom_options: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +205,7 @@ def read_model_file(path: Path) -> bytes:
     try:
         return files.read_file(path, MAX_FILE_BYTES)[0]
     except OSError as error:
-        got = {errno.EINVAL: "a pipe or device", errno.EFBIG: error.strerror}.get(error.errno or 0)
+        got = {errno.EINVAL: "a folder, pipe or device", errno.EFBIG: error.strerror}.get(error.errno or 0)
         if got is None:
             raise
         raise ModelError(f"{path}: expected a file of at most {MAX_FILE_BYTES >> 20} MiB, got {got}") from error
@@ -282,7 +282,7 @@ def _operator(index: int, table: Table, codes: Sequence[tuple[str, bool, int]], 
     stated = table.table(4) if known else None
     inputs, outputs = _indices(table, 1, tensors, -1), _indices(table, 2, tensors, 0)
     options = {option: stated.number(*place) if stated else (*place, 0)[2] for option, place in known.items()}
-    return Operator(index, name, custom, version, inputs, outputs, options, table.data(5))
+    return Operator(index, name, custom, version, inputs, outputs, options, table.array(5, "u1"))
 
 
 def _indices(table: Table, field: int, tensors: int, lowest: int) -> tuple[int, ...]:

@@ -74,10 +74,10 @@ def open_sink(url: str, *, device: str | None = None, stream_id: int | None = No
     device = os.uname().nodename if device is None else device
     stream_id = time.time_ns() if stream_id is None else stream_id
     wire.check_origin(device, stream_id)
-    given = {**query, **options}
     if scheme in ("mqtt", "mqtts"):
-        given = renamed_options(given, {"stage": "buffer"}, where=f"{scheme}:")
-    keywords = parse_options(given, sink_options(scheme), where=f"{scheme}:", lowest=0)
+        # Each by itself, as a keyword under either name overrides the query.
+        query, options = (renamed_options(it, {"stage": "buffer"}, where=f"{scheme}:") for it in (query, options))
+    keywords = parse_options({**query, **options}, sink_options(scheme), where=f"{scheme}:", lowest=0)
     sink: Sink = _sink_class(scheme)(location, device=device, stream_id=stream_id, **keywords)
     return sink
 

@@ -36,7 +36,7 @@ def _sound(fd: int, at: int, size: int) -> Iterator[tuple[int, int, wire.Message
             end = wire.item_end(data)
             message = wire.decode(data[:end])
         except WireError:
-            if data.startswith(wire.MAGIC) and len(data) < min(size - at, wire.MAX_MESSAGE_BYTES):
+            if data.startswith(wire.MAGIC) and window < min(size - at, wire.MAX_MESSAGE_BYTES):
                 # Perhaps the window cut it short, not the end of the file.
                 window = min(window * 8, wire.MAX_MESSAGE_BYTES)
                 continue

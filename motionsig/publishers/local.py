@@ -34,8 +34,8 @@ class LocalSink(Closing):
 
     def __repr__(self) -> str:
         where = self._where if len(self._where) <= 60 else f"...{self._where[-57:]}"
-        device = self._device if len(self._device) <= 40 else f"{self._device[:37]}..."
-        return f"<{type(self).__name__} {where}, {device!r}, stream {self._stream_id}: {self._accepted} signatures>"
+        text = f"<{type(self).__name__} {where}, stream {self._stream_id}, {self._accepted} taken of {self._device!r}>"
+        return text if len(text) <= 200 else f"{text[:196]}...>"
 
     @property
     def counts(self) -> SinkCounts:

@@ -1,6 +1,7 @@
 """Records in segments, in the order in which they were written: where each is, and how far it got.
 
-Frames (`frames`) are appended to segment files, each in one write(2), which survives kill -9. With a write-ahead buffer
+Frames (`frames`) are appended to segment files, each in one write(2), which survives kill -9;
+what a full disk cuts short is cut off. With a write-ahead buffer
 they are first appended to a file of the same name on a tmpfs, so a segment is its part on the disk and, behind that,
 what the buffer holds. Only whole segments are deleted, so nothing is rewritten in place. How far the receiver got is in
 memory only: after a restart all that is still there is sent again, and the receiver drops what it has.
@@ -97,7 +98,7 @@ class Log:
             self._locks[folder] = lock_file(folder / "lock")
         except BlockingIOError as error:
             raise SinkError(
-                f"{folder}: another publisher ({error.strerror}) has this spool open; "
+                f"{folder}: another publisher ({str(error.strerror).removeprefix('held by ')}) has this spool open; "
                 "stop it or choose another with spool=PATH and buffer=PATH"
             ) from error
         return True

@@ -42,7 +42,7 @@ FULL_TIMEOUT_S = 60.0  # how long `publish` waits for free space in a full spool
 
 
 class MqttSink(Closing):
-    """A spool and the threads that empty it and fsync it; call every method but `counts` from the same thread."""
+    """A spool and the threads that empty it and fsync it; call its methods from one thread; properties from any."""
 
     Options = MqttOptions
 

@@ -122,6 +122,8 @@ class LiveSource(Closing):
         pause_s, most_s = self.pauses_s
         while not self._closed:
             yield from self._sign_of_life()
+            if self._closed:  # while the consumer had the block
+                return
             try:
                 self._restart()
             except (OSError, InputError) as error:

@@ -58,7 +58,7 @@ def train(folder: Path, out: Path, own: list[Path], *, seed: int, steps: int, sa
         "not_trained_on": [name for name, facts in data.SETS.items() if not facts.trains],
     }
     describe.write(out, describe.new_card(out, training))
-    for device in ("cpu", "reference"):  # both hold the network against the card, the second each operation too
+    for device in ("cpu", "reference"):  # both check the network against the card, the second each operation too
         open_encoder(out, device)
     checkpoint.unlink()
     say(f"written: {out}, {len(model_bytes)} bytes, {', '.join(dict.fromkeys(operations))}")

@@ -94,7 +94,9 @@ def test_for_what_only_root_may_read_root_is_asked(etc: Path) -> None:
         (secret,) = problems(path)
     finally:
         os.seteuid(0)
-    assert secret.endswith(f"password_credential: {file}: Permission denied; sudo motionsig run --check")
+    assert secret.endswith(
+        f"password_credential: {file}: expected a file to read, got: Permission denied; sudo motionsig run --check"
+    )
     path.chmod(0o600)
     os.seteuid(65534)
     try:

@@ -91,7 +91,7 @@ def test_every_scheme_has_its_keys() -> None:
         (MQTT + "[spool]\npath = 'x'", ["spool.path: expected a folder's path from / on"]),
         (MQTT + "cert = '/x'", ["sink.url: expected cert and key_credential together"]),
         (MQTT + "ca = 'ca.pem'", ['sink.ca: expected a path from / on, got "ca.pem"']),
-        (MQTT + "ca = '/nowhere.pem'", ["sink.ca: /nowhere.pem: No such file or directory"]),
+        (MQTT + "ca = '/nowhere.pem'", ["sink.ca: /nowhere.pem: expected a file to read, got: No such file"]),
         ("[sink]\nurl = 'mqtt://h'\nca = '/x'", ["sink.url: expected mqtts:// with ca, got mqtt://"]),
         ("name = 'a#'\n" + MQTT, ["name: expected 1 to 1024 bytes of UTF-8 without"]),
         ("name = 'hall/pi'\n" + MQTT, ["name: expected 1 to 1024 bytes of UTF-8 without /, +"]),

@@ -75,7 +75,7 @@ def test_it_reads_what_the_reference_network_does_not_take():
     graph = read_graph(made.file())
     lstm, custom, slicing = graph.operators
     assert (lstm.name, lstm.version, lstm.custom) == ("UNIDIRECTIONAL_SEQUENCE_LSTM", 3, False)
-    assert (custom.name, custom.custom, custom.custom_options) == ("myself", True, b"abc")
+    assert (custom.name, custom.custom, custom.custom_options.tobytes()) == ("myself", True, b"abc")
     assert slicing.options == {"EllipsisMask": 1, "NewAxisMask": 2}
     main, other = graph.subgraphs
     assert main.given(lstm) == [main.tensors[0], main.tensors[1]] and not other.operators

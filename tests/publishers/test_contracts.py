@@ -201,7 +201,10 @@ def test_the_old_name_of_an_option_is_still_taken(tmp_path: Path, caplog: pytest
         assert list((tmp_path / "ram").glob("*.segment"))
     assert "option 'stage' is called 'buffer'" in caplog.text
     with pytest.raises(InputError, match="got both"):
-        open_sink(f"mqtt://127.0.0.1:9?{query}", device="d", stream_id=1, buffer=str(tmp_path))
+        open_sink(f"mqtt://127.0.0.1:9?{query}&buffer={tmp_path}", device="d", stream_id=1)
+    with open_sink(f"mqtt://127.0.0.1:9?{query}", device="d", stream_id=1, buffer=str(tmp_path / "other")) as sink:
+        sink.publish(numbered(1))
+        assert list((tmp_path / "other").glob("*.segment")), "a keyword wins"
     with pytest.raises(InputError, match="got 'stage'"):
         open_sink(f"store:{tmp_path / 's'}?stage=x", device="d", stream_id=1)
 

@@ -14,9 +14,8 @@ from motionsig.cli.doctor.machine import supply
 from motionsig.encoders.edgetpu.presence import USB_IDS, EdgeTpu
 
 REPLUG = "unplug the Edge TPU and plug it in"
-DRIVER = (
-    "https://github.com/feranick/gasket-driver/releases"  # Google's gasket-dkms does not compile for recent kernels
-)
+# Google's gasket-dkms does not compile for recent kernels.
+DRIVER = "https://github.com/feranick/gasket-driver/releases"
 FULL_SPEED_MBIT_S = 5000  # USB 3
 HUB_SELF_POWERED = 0x40  # bmAttributes of a configuration (USB 2.0 specification, table 9-10)
 # No sensor shows less: a device that has left the bus reads as -88 to -90 (google-coral/edgetpu#741, #843).

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import struct
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -60,7 +61,9 @@ def runtime(interpreter: Interpreter, path: Sequence[str], deadline_s: float = D
     library = RUNTIMES.get(interpreter.architecture)
     result = run_trial("the inference runtime", GOLDEN, path, deadline_s)
     if "died" in result:
-        again = install_hint(library or "tflite-runtime", options="--force-reinstall --no-deps ")
+        again = f"{sys.executable} -m pip uninstall tflite-runtime"
+        if library:
+            again = install_hint(library, options="--force-reinstall --no-deps ")
         return wrong(result["died"], f"{again}; until then {REFERENCE}")
     if "missing" in result:
         return (wrong if library else note)(result["missing"], runtime_hint(interpreter.architecture))

@@ -43,8 +43,8 @@ class ModelFile:
 def open_model(model: str | Path) -> ModelFile:
     """Return a named model, a folder's, or a .tflite file with its folder's card if that names it. ModelError else."""
     path = Path(model)
-    named, carded = str(model) in model_names() or path.is_dir(), (path.parent / CARD_NAME).is_file()
-    if named or (path.name == MODEL_NAME and carded):
+    named = str(model) in model_names() or path.is_dir()
+    if named or (path.name == MODEL_NAME and (path.parent / CARD_NAME).is_file()):
         card = find_model(model) if named else load_card(path.parent)
         return ModelFile(card.path / MODEL_NAME, card.model_bytes(), card)
     try:

@@ -39,7 +39,7 @@ class Program:
 def read_program(operator: Operator) -> Program | None:
     """Return what an edgetpu-custom-op holds, or None where it is not as the Edge TPU runtime's source has it."""
     try:
-        content = _string_of_map(FlatBuffer(operator.custom_options), _EXECUTABLE)
+        content = _string_of_map(FlatBuffer(operator.custom_options.tobytes()), _EXECUTABLE)
         if content[4:8] != _IDENTIFIER:
             return None
         program = FlatBuffer(content).root()
@@ -47,7 +47,9 @@ def read_program(operator: Operator) -> Program | None:
         inside = FlatBuffer(program.data(1))
         for string in inside.root().tables(0) if inside.content else ():
             # Unlike a table, a string has its length at its place.
-            executable = FlatBuffer(inside.array(string.place, "u1").tobytes()).root()
+            content = inside.array(string.place, "u1").tobytes()
+            inside.spend(len(content))
+            executable = FlatBuffer(content).root()
             size = len(executable.array(6, "u1"))
             if executable.number(13, "h") == _PARAMETER_CACHING:
                 cached += size
