@@ -65,9 +65,11 @@ def test_auto_survives_a_child_that_is_killed(control, model, root, data, twin):
             wait_for(lambda: encoder.encode(batch(data[:1])).quality[0] & Quality.EDGE_TPU, "the return")
             (child,) = children()
             os.kill(child, signal.SIGKILL)
-            made = encoder.encode(batch(data))
-            assert made.codes.tobytes() == twin.codes.tobytes()
+            # One window at first: over all of them the next child may be there before anybody asks for the reason.
+            made = encoder.encode(batch(data[:1]))
             assert "signal 9 (Killed)" in encoder.device
+            assert made.codes.tobytes() == twin.codes[:1].tobytes()
+            assert encoder.encode(batch(data)).codes.tobytes() == twin.codes.tobytes()
 
 
 def test_auto_survives_a_child_that_is_killed_at_any_moment(control, model, root, data, twin):
