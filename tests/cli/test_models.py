@@ -115,7 +115,7 @@ def test_what_is_no_file_is_refused(tmp_path, capsys):
     os.mkfifo(tmp_path / "pipe.tflite")
     for path in (tmp_path / "pipe.tflite", "/dev/zero"):
         assert main(["models", str(path)]) == 1
-        assert "got a pipe or device" in capsys.readouterr().err
+        assert "got a folder, pipe or device" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", [CARD_NAME, MODEL_NAME])
