@@ -129,6 +129,10 @@ def test_signatures_come_as_they_are_made(motion, encoder):
             lambda encoder: motionsig.extract(np.ones((9, 6)), rate_hz=50, encoder="motion64"),
             "an Encoder.* got 'motion64'",
         ),
+        (
+            lambda encoder: encoder.encode(np.zeros((1, 128, 6))),
+            "expected a WindowBatch, got ndarray; motionsig.extract",
+        ),
         (lambda encoder: motionsig.signatures(Ready([]), encoder, hop=0.5), "expected integers as length and hop"),
     ],
 )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from motionsig.blocks import Quality, SignatureBatch, WindowBatch
 from motionsig.closing import Closing
-from motionsig.errors import EncoderError, ModelError
+from motionsig.errors import EncoderError, InputError, ModelError
 from motionsig.frontend import CHUNK
 from motionsig.model_card import ModelCard
 
@@ -87,6 +87,9 @@ class HostEncoder(Closing):
 
     def encode(self, windows: WindowBatch) -> SignatureBatch:
         """Return one signature per window; none for none. Raises EncoderError if the device fails or was closed."""
+        if not isinstance(windows, WindowBatch):
+            kind = type(windows).__name__
+            raise InputError(f"encode: expected a WindowBatch, got {kind}; motionsig.extract takes arrays")
         card, posture = self.card, self.card.posture
         codes, quality = np.empty((len(windows), card.dim), np.int8), windows.quality.copy()
         for first in range(0, len(windows), CHUNK):
