@@ -73,11 +73,15 @@ ZEROS = """
 """
 
 
+# The last wheels of tflite-runtime are for Python 3.11.
+OF_32_BITS = "'tflite-runtime>=" if sys.version_info < (3, 12) else "--device reference"
+
+
 @pytest.mark.parametrize(
     ("litert", "interpreter", "mark", "found", "advice"),
     [
         (ABSENT, INTERPRETER, Mark.WRONG, "no inference runtime", "pip install 'ai-edge-litert>="),
-        (ABSENT, replace(INTERPRETER, bits=32), Mark.WRONG, "no inference runtime", "'tflite-runtime>="),
+        (ABSENT, replace(INTERPRETER, bits=32), Mark.WRONG, "no inference runtime", OF_32_BITS),
         (ABSENT, replace(INTERPRETER, machine="armv6l"), Mark.NOTE, "no inference runtime", "--device reference"),
         (
             "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
