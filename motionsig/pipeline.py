@@ -96,7 +96,8 @@ def run(
 
     The sink, too, is opened and closed by the caller; what was published before an error stays published.
     """
-    _require(sink, "publish", "a Sink, as open_sink(url) returns, or a function", callable(sink))
+    if not callable(sink):
+        _require(sink, "publish", "a Sink, as open_sink(url) returns, or a function")
     publish = sink.publish if hasattr(sink, "publish") else sink
     loop = _Loop(source, encoder, hop)
     began = time.monotonic()
@@ -141,8 +142,8 @@ class _Loop:
                 yield self._encoder.encode(windows)
 
 
-def _require(given: object, member: str, expected: str, also: bool = False) -> None:
-    if not also and not hasattr(given, member):
+def _require(given: object, member: str, expected: str) -> None:
+    if not hasattr(given, member):
         got = repr(given) if isinstance(given, str | None) else type(given).__name__
         raise InputError(f"expected {expected}, got {got}")
 
@@ -228,8 +229,8 @@ def extract(
         raise InputError(f"start_ns: expected an integer, Unix nanoseconds, got {start_ns!r}") from error
     if encoder is not None:
         _require(encoder, "card", "an Encoder, as open_encoder() returns")
-    if encoder is not None and model is not None:
-        raise InputError(f"encoder: expected either an open encoder or a model, got both, {model!r} as model")
+        if model is not None:
+            raise InputError(f"encoder: expected either an open encoder or a model, got both, {model!r} as model")
     with open_encoder(model, device) if encoder is None else nullcontext(encoder) as opened:
         if samples.ndim == 3:
             windows = _cut(samples, rate_hz, start_ns, opened.card, hop)
