@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from motionsig.closing import Closing
-from motionsig.conventions import CHANNELS, NS_PER_S
+from motionsig.conventions import CHANNELS, MAX_LABEL_CHARS, NS_PER_S
 from motionsig.errors import InputError, MissingExtraError
 from motionsig.hints import install_hint
 from motionsig.quantization import Quantization
@@ -44,19 +44,22 @@ class SampleBlock:
     data: (n, 6) float32, m/s² and rad/s, sensor frame, channels as in `conventions.CHANNELS`.
     gap: samples were lost just before the first one.
     quality: (n,) uint8 of `Quality`, or None where all are clear; the Resampler sets it, a source leaves it None.
+    label: what was done meanwhile, where a recording says so. A block has one label: a reader cuts where it changes.
     """
 
     time_ns: NDArray[np.int64]
     data: NDArray[np.float32]
     gap: bool = False
     quality: NDArray[np.uint8] | None = None
+    label: str = ""
 
     def __len__(self) -> int:
         return len(self.time_ns)
 
     def __repr__(self) -> str:
         until = f" to {_instant(self.time_ns[-1])}" if len(self) else ""
-        return f"SampleBlock({_counted(self.time_ns, 'sample')}{until}{', after a gap' if self.gap else ''})"
+        after, label = ", after a gap" if self.gap else "", f", {self.label[:32]!r}" if self.label else ""
+        return f"SampleBlock({_counted(self.time_ns, 'sample')}{until}{after}{label})"
 
 
 def _counted(time_ns: NDArray[np.int64], noun: str) -> str:
@@ -68,11 +71,11 @@ def _instant(time_ns: np.int64) -> str:
     return f"{np.datetime64(int(time_ns), 'ns').astype('datetime64[ms]')}Z"
 
 
-def sample_block(time_ns: ArrayLike, data: ArrayLike, *, gap: bool = False) -> SampleBlock:
+def sample_block(time_ns: ArrayLike, data: ArrayLike, *, gap: bool = False, label: str = "") -> SampleBlock:
     """Return a SampleBlock of arrays that come from outside, checked.
 
-    Raises InputError for another shape than (n,) and (n, 6), or times that do not increase. NaN is let through: the
-    Resampler counts such samples as lost.
+    Raises InputError for another shape than (n,) and (n, 6), times that do not increase, or a label of more than
+    MAX_LABEL_CHARS. NaN is let through: the Resampler counts such samples as lost.
     """
     times = np.asarray(time_ns)
     values = np.asarray(data, dtype=np.float32)
@@ -90,7 +93,9 @@ def sample_block(time_ns: ArrayLike, data: ArrayLike, *, gap: bool = False) -> S
         raise InputError(
             f"time_ns: expected strictly increasing times, got {times[row]} after {times[row - 1]} at sample {row}"
         )
-    return SampleBlock(times, values, gap)
+    if len(label) > MAX_LABEL_CHARS:
+        raise InputError(f"label: expected at most {MAX_LABEL_CHARS} characters, got {len(label)}: {label[:40]!r}...")
+    return SampleBlock(times, values, gap, label=label)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +147,8 @@ class SignatureBatch:
     start_ns: (k,) int64. codes: (k, dim) int8. quality: (k,) uint8 of `Quality`. hop_ns: the stride between windows
     where nothing was lost. The arrays are read-only. An index, a slice, a mask or a list of indices gives a batch, and
     so does iteration, one signature at a time; `np.asarray(batch)` is the codes. Two batches are equal where their
-    content and spec are.
+    content and spec are. labels: (k,) text, what the recording says was done in the middle of each window, "" where it
+    says nothing; None where it never does.
     """
 
     start_ns: NDArray[np.int64]
@@ -150,13 +156,14 @@ class SignatureBatch:
     quality: NDArray[np.uint8]
     hop_ns: int
     spec: SignatureSpec
+    labels: NDArray[np.str_] | None = None
 
     def __len__(self) -> int:
         return len(self.start_ns)
 
     def __post_init__(self) -> None:
         """Make the arrays read-only: whoever holds a batch relies on it, and its slices share its memory."""
-        for name in ("start_ns", "codes", "quality"):
+        for name in ("start_ns", "codes", "quality", *(() if self.labels is None else ("labels",))):
             array = getattr(self, name).view()
             array.flags.writeable = False
             object.__setattr__(self, name, array)
@@ -188,7 +195,9 @@ class SignatureBatch:
             if not 0 <= row < len(self):
                 raise IndexError(f"signatures: expected an index of {len(self)} signatures, got {index}")
             rows = slice(row, row + 1)
-        return replace(self, start_ns=self.start_ns[rows], codes=self.codes[rows], quality=self.quality[rows])
+        labels = None if self.labels is None else self.labels[rows]
+        start_ns, codes, quality = self.start_ns[rows], self.codes[rows], self.quality[rows]
+        return replace(self, start_ns=start_ns, codes=codes, quality=quality, labels=labels)
 
     def __iter__(self) -> Iterator[SignatureBatch]:
         return (self[row] for row in range(len(self)))
@@ -201,6 +210,8 @@ class SignatureBatch:
             and np.array_equal(self.start_ns, other.start_ns)
             and np.array_equal(self.codes, other.codes)
             and np.array_equal(self.quality, other.quality)
+            and (self.labels is None) == (other.labels is None)
+            and (self.labels is None or np.array_equal(self.labels, other.labels))  # type: ignore[arg-type]
         )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
@@ -237,7 +248,7 @@ class SignatureBatch:
     def to_pandas(self) -> pd.DataFrame:
         """Return a DataFrame: start (UTC), quality and one int8 column a code; spec and hop as text in its `attrs`.
 
-        Raises MissingExtraError without pandas.
+        Where there are labels, so is a column `label`. Raises MissingExtraError without pandas.
         """
         try:
             import pandas as pd
@@ -245,6 +256,8 @@ class SignatureBatch:
             raise MissingExtraError(f"to_pandas needs pandas: {install_hint('pandas')}") from error
         frame = pd.DataFrame(self.codes, columns=self.names)
         frame.insert(0, "quality", self.quality)
+        if self.labels is not None:
+            frame.insert(0, "label", self.labels.astype(object))
         frame.insert(0, "start", pd.to_datetime(self.start_ns, utc=True))
         frame.attrs.update(self._about())
         return frame
@@ -252,7 +265,7 @@ class SignatureBatch:
     def to_arrow(self) -> pa.Table:
         """Return a pyarrow Table: start (UTC), quality and codes, a list of fixed size; metadata as `to_pandas` has.
 
-        Raises MissingExtraError without pyarrow.
+        Where there are labels, so is a column `label`. Raises MissingExtraError without pyarrow.
         """
         try:
             import pyarrow as pa
@@ -260,6 +273,7 @@ class SignatureBatch:
             raise MissingExtraError(f"to_arrow needs pyarrow: {install_hint('pyarrow')}") from error
         columns = {
             "start": pa.array(self.start_ns, pa.timestamp("ns", tz="UTC")),
+            **({} if self.labels is None else {"label": pa.array(self.labels.tolist(), pa.string())}),
             "quality": pa.array(self.quality),
             "codes": pa.FixedSizeListArray.from_arrays(pa.array(self.codes.ravel()), self.codes.shape[1]),
         }
@@ -289,11 +303,16 @@ def concatenate(batches: Sequence[SignatureBatch]) -> SignatureBatch:
                 f"got some of {batch.spec.fingerprint.hex()} every {batch.hop_ns} ns; vectors of different encoders or "
                 "hops must not be mixed"
             )
+    labels = None
+    if any(batch.labels is not None for batch in batches):
+        none = (np.zeros(len(batch), "U1") if batch.labels is None else batch.labels for batch in batches)
+        labels = np.concatenate(list(none))
     return replace(
         first,
         start_ns=np.concatenate([batch.start_ns for batch in batches]),
         codes=np.concatenate([batch.codes for batch in batches]),
         quality=np.concatenate([batch.quality for batch in batches]),
+        labels=labels,
     )
 
 

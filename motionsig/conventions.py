@@ -15,6 +15,7 @@ gap                    samples were lost here; a short one is bridged by a strai
 segment                samples between two gaps
 grid                   the uniform times of a model: `rate_hz` of its card, 50 Hz for motion64
 window                 `length` neighbouring samples of the grid, 2.56 s for motion64; the next starts `hop` later
+label                  what a recording says was done at a time, as text; for a window, at its middle
 signature              what an encoder makes of a window: `dim` codes, int8; first motion, then posture
 motion, posture        what the body did, whichever way the device was turned; how the device was worn and held
 code, value            the int8 that is stored and sent; the number it stands for, through the card's quantization
@@ -48,6 +49,8 @@ STANDARD_GRAVITY = 9.80665
 """m/s² in one g (CGPM 1901), and so the factor from g to SI."""
 
 NS_PER_S = 1_000_000_000
+
+MAX_LABEL_CHARS = 128
 
 RAW_BYTES_PER_SAMPLE = 12
 """Six int16 counts: the least a device would send of a raw sample without compressing it."""

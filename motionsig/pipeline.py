@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import operator
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,10 +137,56 @@ class _Loop:
         self._source, self._encoder = source, encoder
 
     def __iter__(self) -> Iterator[SignatureBatch]:
-        for block in _grid(self._source, self.resampler):
+        labels = _Labels()
+        for block in _grid(labels.read(self._source), self._source.rate_hz, self.resampler):
             windows = self.windower.push(block)
             if len(windows):
-                yield self._encoder.encode(windows)
+                yield labels.put_on(self._encoder.encode(windows))
+
+
+class _Span(NamedTuple):
+    """Samples in a row under one label, from the first one's time to the last one's."""
+
+    start_ns: int
+    end_ns: int
+    label: str
+
+
+class _Labels:
+    """Remembers which label held when, until the windows of that time have come."""
+
+    def __init__(self) -> None:
+        self._spans = deque[_Span]()
+        self._any = False
+        self._middle_ns = -(1 << 63)
+
+    def read(self, source: Source) -> Iterator[SampleBlock]:
+        """Pass the blocks on."""
+        spans = self._spans
+        for block in source:
+            self._any |= block.label != ""
+            if len(block):
+                start_ns, end_ns = int(block.time_ns[0]), int(block.time_ns[-1])
+                if spans and spans[-1].label == block.label and start_ns > spans[-1].end_ns:
+                    start_ns = spans.pop().start_ns
+                spans.append(_Span(start_ns, end_ns, block.label))
+            yield block
+
+    def put_on(self, made: SignatureBatch) -> SignatureBatch:
+        """Return the signatures with the label at the middle of each window; unchanged before the first label."""
+        if not self._any:
+            return made
+        spans = self._spans
+        labels = list[str]()
+        for middle_ns in (made.start_ns + made.spec.length_ns // 2).tolist():
+            # In order, unless the clock was set back: then the window is of a span that begins before the last one ends.
+            back = middle_ns < self._middle_ns
+            while len(spans) > 1 and (back or not spans[0].start_ns <= middle_ns <= spans[0].end_ns):
+                left = spans.popleft()
+                back = back and spans[0].start_ns > left.end_ns
+            self._middle_ns = middle_ns
+            labels.append(spans[0].label)
+        return replace(made, labels=np.array(labels, np.str_))
 
 
 def _require(given: object, member: str, expected: str) -> None:
@@ -152,13 +199,13 @@ def _windower(card: ModelCard, hop: int | None) -> Windower:
     return Windower(length=card.length, hop=card.hop if hop is None else hop, grid_hz=card.rate_hz)
 
 
-def _grid(source: Source, resampler: Resampler) -> Iterator[SampleBlock]:
+def _grid(blocks: Iterable[SampleBlock], rate_hz: float, resampler: Resampler) -> Iterator[SampleBlock]:
     turns, still = False, 0  # whether an angular rate was seen, and how many samples came without one
-    for block in source:
+    for block in blocks:
         if not turns:
             turns = bool(np.isfinite(block.data[:, 3:]).any())
             still += int(np.isfinite(block.data[:, :3]).all(axis=1).sum())
-            _require_gyroscope(turns or still < _PATIENCE_S * source.rate_hz)
+            _require_gyroscope(turns or still < _PATIENCE_S * rate_hz)
         # However much a source delivers at once, memory holds the windows of a few thousand samples.
         for first in range(0, max(len(block), 1), _BLOCK):
             part = slice(first, first + _BLOCK)

@@ -8,23 +8,25 @@ has, each within the bytes present. So no tag can start work of its own and no l
 
 from __future__ import annotations
 
+import itertools
 import json
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.blocks import Quality, SignatureBatch, SignatureSpec
-from motionsig.conventions import NS_PER_S
+from motionsig.conventions import MAX_LABEL_CHARS, NS_PER_S
 from motionsig.errors import InputError, WireError
 from motionsig.quantization import Quantization
 
 VERSION = 1
 MAX_MESSAGE_BYTES = 1 << 20
 MAX_DEVICE_CHARS = 128
+MAX_NAME_CHARS = 256
 _MAX_CODES = 1 << 22
 _MAX_DIM = 256
 _MAX_DEPTH = 8
@@ -50,9 +52,13 @@ message = #6.55799({
   9 => [+ run],                ; start times
   (10 => codes // 11 => packed),
   ? 12 => #6.64(bstr),         ; one byte of flags per signature; absent when all are 0
+  ? 13 => recording,           ; of what was recorded before, not of a live sensor
+  ? 14 => [+ labelled],        ; what was done in each window, where the recording says so
 })
 group = [size: uint, scale: float, zero_point: int]         ; value = (code - zero_point) * scale; int8
 run = [count: uint, start_ns: int]                          ; Unix time of the first sample of the run's first window
+recording = [name: tstr, start_ns: int]                     ; 1 to 256 characters; Unix time of its first sample
+labelled = [count: uint, label: tstr]                       ; so many signatures, at most 128 characters, "" for none
 codes = #6.40([[signatures: uint, dim: uint], #6.72(bstr)]) ; int8, row-major
 packed = [1, bstr]             ; raw deflate of the codes' differences from one signature to the next, modulo 256,
                                ; all of code 0 first, then all of code 1, and so on
@@ -60,14 +66,25 @@ uint63 = 0..9223372036854775807
 """
 
 
+class Recording(NamedTuple):
+    """Where signatures of a log come from: its name, and the time of its first sample in Unix ns."""
+
+    name: str
+    start_ns: int
+
+
 @dataclass(frozen=True, eq=False)
 class Message:
-    """Signatures of one device and stream id; `seq` numbers the first, the others follow without a hole."""
+    """Signatures of one device and stream id; `seq` numbers the first, the others follow without a hole.
+
+    recording: which log they come from; None for a live sensor's.
+    """
 
     device: str
     stream_id: int
     seq: int
     signatures: SignatureBatch
+    recording: Recording | None = None
 
 
 def check_origin(device: str, stream_id: int, seq: int = 0) -> None:
@@ -78,6 +95,14 @@ def check_origin(device: str, stream_id: int, seq: int = 0) -> None:
         raise InputError(f"stream_id: expected an integer from 0 to 2^63 - 1, got {stream_id!r}")
     if not 0 <= seq < _TOO_LARGE:
         raise InputError(f"seq: expected an integer from 0 to 2^63 - 1, got {seq!r}")
+
+
+def check_recording(recording: Recording | None) -> None:
+    """Raise InputError for a name or a start of a recording that no message could carry."""
+    if recording is not None and not 1 <= len(recording.name) <= MAX_NAME_CHARS:
+        raise InputError(f"recording: expected a name of 1 to {MAX_NAME_CHARS} characters, got {recording.name!r}")
+    if recording is not None and not -_TOO_LARGE <= recording.start_ns < _TOO_LARGE:
+        raise InputError(f"recording: expected a start in Unix ns of 64 bits, got {recording.start_ns!r}")
 
 
 def encode(message: Message, *, compress: bool = False) -> bytes:
@@ -91,6 +116,7 @@ def encode(message: Message, *, compress: bool = False) -> bytes:
     signatures, spec = message.signatures, message.signatures.spec
     count, dim = signatures.codes.shape
     check_origin(message.device, message.stream_id)
+    check_recording(message.recording)
     if not count:
         raise InputError("message: expected at least one signature, got none")
     if not 0 <= message.seq <= _TOO_LARGE - count:
@@ -123,6 +149,10 @@ def encode(message: Message, *, compress: bool = False) -> bytes:
         fields[10] = cbor2.CBORTag(_ARRAY_ROW_MAJOR, [[count, dim], cbor2.CBORTag(_ARRAY_SINT8, codes)])
     if signatures.quality.any():
         fields[12] = cbor2.CBORTag(_ARRAY_UINT8, signatures.quality.tobytes())
+    if message.recording is not None:
+        fields[13] = list(message.recording)
+    if signatures.labels is not None:
+        fields[14] = _label_runs(signatures.labels)
     # Canonical: shortest numbers, keys in order, so equal content is equal bytes in every version of the library.
     data = MAGIC + cbor2.dumps(fields, canonical=True)
     if len(data) > MAX_MESSAGE_BYTES:
@@ -180,9 +210,12 @@ def _message(fields: dict[Any, Any]) -> Message:
     else:
         codes = np.frombuffer(_codes(fields, count, dim), np.int8).reshape(count, dim)
     flags = _array(fields[12], _ARRAY_UINT8, count) if 12 in fields else bytes(count)
+    recording = Recording(*_row(fields[13], (str, int), "a recording")) if 13 in fields else None
+    check_recording(recording)
+    labels = _labels(_field(fields, 14, list), count) if 14 in fields else None
     spec = SignatureSpec(fingerprint, quantization, motion_dim, length_ns)
-    signatures = SignatureBatch(start_ns, codes, np.frombuffer(flags, np.uint8), hop_ns, spec)
-    return Message(device, stream_id, seq, signatures)
+    signatures = SignatureBatch(start_ns, codes, np.frombuffer(flags, np.uint8), hop_ns, spec, labels)
+    return Message(device, stream_id, seq, signatures, recording)
 
 
 def _field(fields: dict[Any, Any], key: int, kind: type) -> Any:
@@ -224,6 +257,21 @@ def _array(tag: Any, number: int, size: int) -> bytes:
     if getattr(tag, "tag", None) != number or type(content) is not bytes or len(content) != size:
         raise WireError(f"message: expected an RFC 8746 array with tag {number} of {size} bytes")
     return content
+
+
+def _label_runs(labels: NDArray[np.str_]) -> list[list[Any]]:
+    runs = [[len(list(same)), label] for label, same in itertools.groupby(labels.tolist())]
+    for _, label in runs:
+        if len(label) > MAX_LABEL_CHARS:
+            raise InputError(f"label: expected at most {MAX_LABEL_CHARS} characters, got {len(label)}: {label[:40]!r}")
+    return runs
+
+
+def _labels(rows: list[Any], count: int) -> NDArray[np.str_]:
+    runs = [_row(row, (int, str), "labels") for row in rows]
+    if any(rows < 1 or len(label) > MAX_LABEL_CHARS for rows, label in runs) or sum(rows for rows, _ in runs) != count:
+        raise WireError(f"message: expected labels of {count} signatures, {MAX_LABEL_CHARS} characters at most")
+    return np.repeat(np.array([label for _, label in runs], np.str_), [rows for rows, _ in runs])
 
 
 def _pack(codes: NDArray[np.int8]) -> bytes:
@@ -285,11 +333,14 @@ def to_json(message: Message) -> str:
     listed = []
     for seq, (start_ns, quality, codes) in enumerate(rows, message.seq):
         flags = [flag.name for flag in Quality if flag & quality]
-        listed.append({"seq": seq, "start": iso_time(start_ns), "quality": flags, "codes": codes})
+        label = {} if signatures.labels is None else {"label": str(signatures.labels[seq - message.seq])}
+        listed.append({"seq": seq, "start": iso_time(start_ns), **label, "quality": flags, "codes": codes})
+    recording = message.recording and {"name": message.recording.name, "start": iso_time(message.recording.start_ns)}
     content = {
         "version": VERSION,
         "device": message.device,
         "stream_id": message.stream_id,
+        **({"recording": recording} if recording else {}),
         "fingerprint": spec.fingerprint.hex(),
         "quantization": [group._asdict() for group in spec.quantization.groups],
         "motion_dim": spec.motion_dim,

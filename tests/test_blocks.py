@@ -1,5 +1,6 @@
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,29 @@ def test_sample_block_converts_and_keeps():
 def test_sample_block_refuses_what_is_not_samples(time_ns, data, message):
     with pytest.raises(InputError, match=message):
         sample_block(time_ns, data)
+
+
+def test_a_label_goes_with_its_samples():
+    assert (
+        sample_block([1], np.zeros((1, 6)), label="walk").label == "walk"
+        and sample_block([1], np.zeros((1, 6))).label == ""
+    )
+    assert repr(sample_block([0], np.zeros((1, 6)), label="walk")).endswith("000Z, 'walk')")
+    with pytest.raises(InputError, match="label: expected at most 128 characters, got 129"):
+        sample_block([1], np.zeros((1, 6)), label="x" * 129)
+
+
+def test_labels_follow_their_signatures():
+    whole = replace(batch(3), labels=np.array(["", "walk", "run"]))
+    assert whole[1:].labels.tolist() == ["walk", "run"] and whole[-1].labels.tolist() == ["run"]
+    assert whole != batch(3) and whole == replace(batch(3), labels=np.array(["", "walk", "run"]))
+    assert whole != replace(whole, labels=np.array(["", "walk", "rest"]))
+    with pytest.raises(ValueError, match="read-only"):
+        whole.labels[0] = "x"
+    joined = concatenate([whole[2:], batch(1), whole[1:2]])
+    assert joined.labels.tolist() == ["run", "", "walk"] and concatenate([batch(1)] * 2).labels is None
+    assert whole.to_pandas()["label"].tolist() == whole.to_arrow()["label"].to_pylist() == ["", "walk", "run"]
+    assert "label" not in batch(1).to_pandas() and "label" not in batch(1).to_arrow().column_names
 
 
 def test_motion_and_posture_are_views_of_the_codes():

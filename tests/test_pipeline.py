@@ -1,3 +1,4 @@
+import itertools
 import tracemalloc
 from dataclasses import replace
 
@@ -91,6 +92,40 @@ def test_a_gap_that_only_the_source_knows_of_is_before_its_block_alone(motion):
 def test_the_times_of_an_array_are_computed_from_the_index():
     array = _Array(np.zeros((10_000, 6), np.float32), 30.0, 10**18)
     assert np.concatenate([block.time_ns for block in array]).tolist() == times(10_000, 30).tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(changes=st.lists(st.integers(0, 1500), max_size=6), cuts=st.lists(st.integers(0, 1500), max_size=10))
+def test_a_window_has_the_label_at_its_middle_however_the_input_is_cut(motion, changes, cuts):
+    time_ns, data = times(1500, 50), motion(0, 50, count=1500)
+    labels, places = np.zeros(1500, "U2"), sorted({0, *changes})
+    for number, place in enumerate(places):
+        labels[place:] = "" if number % 3 == 0 else f"l{number % 2}"
+
+    def blocks():
+        edges = sorted({0, 1500, *places, *cuts})
+        for first, last in itertools.pairwise(edges):
+            yield SampleBlock(time_ns[first:last], data[first:last], label=str(labels[first]))
+
+    source = type("Blocks", (), {"rate_hz": 50.0, "__iter__": lambda self: blocks()})()
+    made = concatenate(list(motionsig.signatures(source, ENCODER)))
+    if made.labels is None:
+        assert not labels.any()
+    else:
+        assert made.labels.tolist() == labels[64::64][: len(made)].tolist()
+
+
+def test_labels_hold_where_the_clock_was_set_back_and_over_a_gap(motion):
+    data = motion(30, 50)
+    begins_ns = (10**18, 10**18 + 60 * 10**9, 10**18 + 5 * 10**9)
+    blocks = [
+        SampleBlock(begin_ns + np.arange(500) * 20_000_000, data[:500], bool(number), label=label)
+        for number, (begin_ns, label) in enumerate(zip(begins_ns, ("walk", "walk", "run"), strict=True))
+    ]
+    source = type("Blocks", (), {"rate_hz": 50.0, "__iter__": lambda self: iter(blocks)})()
+    made = concatenate(list(motionsig.signatures(source, ENCODER)))
+    each = len(made) // 3
+    assert made.labels.tolist() == ["walk"] * 2 * each + ["run"] * each
 
 
 def test_one_sample_at_a_time_gives_the_same_wire_bytes(motion):

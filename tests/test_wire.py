@@ -35,8 +35,8 @@ def message(count, *, seq=7, gaps=(), smooth=False, quality=0, seed=0):
 def same(a, b):
     assert (a.device, a.stream_id, a.seq) == (b.device, b.stream_id, b.seq)
     assert a.signatures.spec == b.signatures.spec and a.signatures.hop_ns == b.signatures.hop_ns
+    assert a.recording == b.recording and a.signatures == b.signatures
     for name in ("start_ns", "codes", "quality"):
-        assert np.array_equal(getattr(a.signatures, name), getattr(b.signatures, name)), name
         assert getattr(a.signatures, name).dtype == getattr(b.signatures, name).dtype
 
 
@@ -61,6 +61,24 @@ def test_exact_bytes():
         " 0c d840 42 0001"
     )
     assert wire.encode(wire.Message("pi", 42, 256, batch)) == bytes.fromhex(expected)
+    # Of a recording, with labels: two keys more.
+    labelled = dataclasses.replace(batch, labels=np.array(["", "walk"]))
+    more = " 0d 82 64 61 2f 62 63 20 0e 82 82 01 60 82 01 64 77616c6b"
+    data = wire.encode(wire.Message("pi", 42, 256, labelled, wire.Recording("a/bc", -1)))
+    assert data == bytes.fromhex(expected.replace("d9d9f7 ac", "d9d9f7 ae") + more)
+
+
+@pytest.mark.parametrize("labels", [["walk"], ["", "run", "run", "", "läuft"], ["x" * 128] * 3])
+def test_labels_and_the_recording_s_name_travel_along(labels):
+    sent = message(len(labels))
+    signatures = dataclasses.replace(sent.signatures, labels=np.array(labels))
+    sent = dataclasses.replace(sent, signatures=signatures, recording=wire.Recording("A/walk.csv", 10**18))
+    data = wire.encode(sent)
+    same(wire.decode(data), sent)
+    pycddl.Schema(wire.WIRE_CDDL).validate_cbor(data)
+    text = json.loads(wire.to_json(sent))
+    assert [row["label"] for row in text["signatures"]] == labels
+    assert text["recording"] == {"name": "A/walk.csv", "start": "2001-09-09T01:46:40.000000000Z"}
 
 
 @pytest.mark.parametrize("compress", [False, True])
@@ -119,6 +137,12 @@ def test_encode_refuses_what_no_receiver_could_take(change, what):
         wire.encode(message(17_000))
     with pytest.raises(InputError, match="a hop of 1 ns"):
         wire.encode(wire.Message("pi", 1, 1, dataclasses.replace(sent.signatures, hop_ns=2**63)))
+    with pytest.raises(InputError, match="label: expected at most 128 characters, got 129"):
+        labels = np.array(["x" * 129] * 2)
+        wire.encode(wire.Message("pi", 1, 1, dataclasses.replace(sent.signatures, labels=labels)))
+    for recording in (wire.Recording("", 0), wire.Recording("x" * 257, 0), wire.Recording("x", 2**63)):
+        with pytest.raises(InputError, match=r"recording: expected a (name|start)"):
+            wire.encode(dataclasses.replace(sent, recording=recording))
     with pytest.raises(InputError, match="at least one signature"):
         wire.encode(wire.Message("pi", 1, 1, sent.signatures[:0]))
 
@@ -174,6 +198,15 @@ def altered(**fields):
         (altered(field_10=None, field_11=[2, b""]), "packing method 1, got 2"),
         (altered(field_10=None, field_11=[1, b"junk"]), "message: expected"),
         (altered(field_12=cbor2.CBORTag(64, b"\0")), "tag 64 of 2 bytes"),
+        (altered(field_13="walk.csv"), "expected a recording of str, int, got 'walk.csv'"),
+        (altered(field_13=["", 0]), "recording: expected a name of 1 to 256"),
+        (altered(field_13=["x", 2**63]), "recording: expected a start"),
+        (altered(field_14="walk"), "expected list under key 14, got str"),
+        (altered(field_14=[]), "expected labels of 2 signatures"),
+        (altered(field_14=[[2**60, "walk"]]), "expected labels of 2 signatures"),
+        (altered(field_14=[[3, "walk"], [-1, "run"]]), "expected labels of 2 signatures"),
+        (altered(field_14=[[2, "x" * 129]]), "128 characters at most"),
+        (altered(field_14=[[2, 5]]), "expected labels of int, str"),
     ],
 )
 def test_what_is_not_a_message_gives_one_error(data, what):

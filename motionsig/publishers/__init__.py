@@ -49,8 +49,11 @@ class Sink(Closing, Protocol):
     def heartbeat_s(self) -> float:
         """time.monotonic() at the last heartbeat of what delivers in the background; now, where nothing does."""
 
-    def begin(self, stream_id: int, seq: int) -> None:
-        """Number what is published from here on from `seq` within `stream_id`; raise InputError for what cannot be."""
+    def begin(self, stream_id: int, seq: int, recording: wire.Recording | None = None) -> None:
+        """Number what is published from here on from `seq` within `stream_id`; raise InputError for what cannot be.
+
+        recording: which log it is made of, where it is no live sensor's.
+        """
 
     def publish(self, signatures: SignatureBatch) -> None:
         """Take a batch; once this returns, the end of the process does not lose it. Empty is harmless."""

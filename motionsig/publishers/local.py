@@ -30,6 +30,7 @@ class LocalSink(Closing):
         self._max_message_bytes = max_message_bytes
         self._compress = compress
         self._seq = 0
+        self._recording: wire.Recording | None = None
         self._accepted = 0
 
     def __repr__(self) -> str:
@@ -46,14 +47,15 @@ class LocalSink(Closing):
         """Now: there is no thread that could hang."""
         return time.monotonic()
 
-    def begin(self, stream_id: int, seq: int) -> None:
-        """Number what is published from here on from `seq` within `stream_id`."""
+    def begin(self, stream_id: int, seq: int, recording: wire.Recording | None = None) -> None:
+        """Number what is published from here on from `seq` within `stream_id`; it comes from that recording."""
         wire.check_origin(self._device, stream_id, seq)
-        self._stream_id, self._seq = stream_id, seq
+        wire.check_recording(recording)
+        self._stream_id, self._seq, self._recording = stream_id, seq, recording
 
     def publish(self, signatures: SignatureBatch) -> None:
         """Store a batch in one go. Raises SinkError, and has then stored none of it."""
-        message = wire.Message(self._device, self._stream_id, self._seq, signatures)
+        message = wire.Message(self._device, self._stream_id, self._seq, signatures, self._recording)
         packed = pack(message, max_message_bytes=self._max_message_bytes, compress=self._compress)
         data = b"".join(part.data for part in packed)
         self._put(message, data)

@@ -83,6 +83,7 @@ class MqttSink(Closing):
         )
         self._device = device
         self._seq = 0
+        self._recording: wire.Recording | None = None
         self._accepted = 0
         self._warned_dropped = 0
         self._warned_s = -math.inf
@@ -123,11 +124,15 @@ class MqttSink(Closing):
             spool_limit_bytes=self._spool.limit_bytes,
         )
 
-    def begin(self, stream_id: int, seq: int) -> None:
-        """Number what is published from here on from `seq` within `stream_id`. Raises SinkError after `close`."""
+    def begin(self, stream_id: int, seq: int, recording: wire.Recording | None = None) -> None:
+        """Number what is published from here on from `seq` within `stream_id`; it comes from that recording.
+
+        Raises SinkError after `close`.
+        """
         wire.check_origin(self._device, stream_id, seq)
+        wire.check_recording(recording)
         self._check_usable()
-        self._sender.stream_id, self._seq = stream_id, seq
+        self._sender.stream_id, self._seq, self._recording = stream_id, seq, recording
         self._sender.wake()
 
     def report(self, state: Mapping[str, object]) -> None:
@@ -145,7 +150,7 @@ class MqttSink(Closing):
         """
         self._check_usable()
         chosen = self._options
-        message = wire.Message(self._device, self._sender.stream_id, self._seq, signatures)
+        message = wire.Message(self._device, self._sender.stream_id, self._seq, signatures, self._recording)
         for part in pack(message, max_message_bytes=chosen.max_message_bytes, compress=chosen.compress):
             self._take(part)
         if chosen.strict:

@@ -261,4 +261,4 @@ class Outbox:
 
 
 def _stream(message: wire.Message) -> tuple[Any, ...]:
-    return message.device, message.stream_id, message.signatures.hop_ns, message.signatures.spec
+    return message.device, message.stream_id, message.recording, message.signatures.hop_ns, message.signatures.spec

@@ -11,6 +11,7 @@ import pytest
 from broker import PERSISTENT, Broker
 from made import assert_same, numbered, wait_until
 
+from motionsig import wire
 from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.collector import collect
 from motionsig.errors import InputError, SinkError
@@ -178,6 +179,9 @@ def test_begin_numbers_what_follows(url_and_reader: tuple[str, Reader]) -> None:
         for stream_id, seq in ((-1, 0), (1 << 63, 0), (1, -1), (1, 1 << 63)):
             with pytest.raises(InputError):
                 sink.begin(stream_id, seq)
+        for recording in (wire.Recording("", 0), wire.Recording("x" * 257, 0)):
+            with pytest.raises(InputError, match="recording: expected a name"):
+                sink.begin(1, 0, recording)
         assert sink.counts.accepted == 8
     assert_same(read(5), concatenate([numbered(2), numbered(3, 100)]))
 
