@@ -179,7 +179,7 @@ class _Labels:
         spans = self._spans
         labels = list[str]()
         for middle_ns in (made.start_ns + made.spec.length_ns // 2).tolist():
-            # In order, unless the clock was set back: then the window is of a span that begins before the last one ends.
+            # In order, unless the clock was set back: then in a span that begins before the last one ends.
             back = middle_ns < self._middle_ns
             while len(spans) > 1 and (back or not spans[0].start_ns <= middle_ns <= spans[0].end_ns):
                 left = spans.popleft()
