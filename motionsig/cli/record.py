@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from motionsig.cli.option import option
 from motionsig.cli.sensor_options import add_sensor_options, open_chosen
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError
+from motionsig.recordings.labels import check_label
 from motionsig.recordings.native import Recorder
 from motionsig.sensors import IioSource, SensorReader
 
@@ -30,6 +32,7 @@ def add_to(commands: Any) -> None:
     option(parser, "--mount MATRIX", 'how it is mounted: "0, 1, 0; -1, 0, 0; 0, 0, 1"')
     option(parser, "--calibration {none}", "leave out what `motionsig calibrate` stored", choices=["none"])
     option(parser, "--seconds S", "end after S seconds; by default when interrupted", type=float)
+    option(parser, "--label TEXT", "what is done meanwhile; it is stored with every sample", default="")
     option(parser, "--out FILE", "the log, which must not exist yet", type=Path, required=True)
     parser.set_defaults(command=_record)
 
@@ -37,6 +40,7 @@ def add_to(commands: Any) -> None:
 def _record(options: argparse.Namespace) -> int:
     if options.seconds is not None and not 0 < options.seconds < math.inf:
         raise InputError(f"--seconds: expected a number above 0, got {options.seconds}")
+    check_label(options.label, "--label")
     # A service manager sends SIGTERM and a lost ssh connection SIGHUP: both end the recording as an interrupt does.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
@@ -52,7 +56,7 @@ def _record(options: argparse.Namespace) -> int:
     ):
         if _on_terminal():
             print(f"recording {sensor.info.name} at {sensor.rate_hz:g} Hz; ^C ends it", file=sys.stderr)
-        silent_s = _copy(sensor, log, options.seconds)
+        silent_s = _copy(sensor, log, options.seconds, options.label)
     if _on_terminal():
         print(file=sys.stderr)
     counts = sensor.counts
@@ -72,14 +76,14 @@ def _record(options: argparse.Namespace) -> int:
     return 0
 
 
-def _copy(sensor: SensorReader | IioSource, log: Recorder, seconds: float | None) -> float:
+def _copy(sensor: SensorReader | IioSource, log: Recorder, seconds: float | None, label: str) -> float:
     """Record until it is time to end; return for how many seconds nothing had come then."""
     began = shown = heard = time.monotonic()
     first_ns: int | None = None
     # Without --seconds, an interrupt is the normal end.
     with suppress(KeyboardInterrupt):
         for block in sensor:
-            log.write(block)
+            log.write(replace(block, label=label))
             now = time.monotonic()
             # A sensor that is away is not waited for much longer.
             recorded_s = now - began - _GRACE_S

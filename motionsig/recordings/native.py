@@ -9,9 +9,11 @@ tag 24, and the second its crc32. Each further item is a record of at most a nom
 
 `samples` is n x 6 row-major: a byte string of little-endian int16 counts (times the header's scale: SI units), or,
 under tag 85 (RFC 8746), little-endian float32 where counts would not give the very same numbers. Sample i was taken at
-start + (i * duration + (n - 1) // 2) // (n - 1), plus jitter[i]: deflated differences of int64, empty for none. crc32
-(zlib's) is over the record's bytes before it. Numbers have a fixed width, so that equal records have equal sizes and
-the reader takes a run of them at once. A torn or damaged record is passed over; what follows it comes after a gap.
+start + (i * duration + (n - 1) // 2) // (n - 1), plus jitter[i]: deflated differences of int64, empty for none. Where
+the samples have a label, its UTF-8 follows the end of the deflate stream in the same byte string: a motionsig that
+knows no labels reads all but the label. Each record has its own label, so damage to one takes nothing from the next.
+crc32 (zlib's) is over the record's bytes before it. Numbers have a fixed width, so that equal records have equal sizes
+and the reader takes a run of them at once. A torn or damaged record is passed over; what follows it comes after a gap.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import struct
 import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +36,11 @@ from numpy.typing import NDArray
 
 from motionsig.blocks import SampleBlock, SourceInfo
 from motionsig.closing import Closing
-from motionsig.conventions import CHANNELS
+from motionsig.conventions import CHANNELS, MAX_LABEL_CHARS
 from motionsig.errors import RecordingError
 from motionsig.files import sync_folder, write_all
 from motionsig.options import renamed_keywords
+from motionsig.recordings.labels import check_label
 from motionsig.recordings.samples import Reader
 
 FORMAT = "motionsig-log"
@@ -120,16 +124,21 @@ class Recorder(Closing):
     def write(self, block: SampleBlock) -> None:
         """Take the next samples.
 
-        Raises RecordingError if the file cannot grow: what was written stays whole; what was waiting, a second at most,
-        is lost together with `block`, and what comes next is marked as after a gap.
+        Raises RecordingError for a label that no log can hold, and if the file cannot grow: what was written stays
+        whole; what was waiting, a second at most, is lost together with `block`, and what comes next is marked as after
+        a gap.
         """
+        check_label(block.label, str(self.path))
         waiting = self._waiting
-        if block.gap or (len(waiting) and len(block) and block.time_ns[0] <= waiting.time_ns[-1]):
+        both = len(waiting) and len(block)
+        if block.gap or (both and (block.time_ns[0] <= waiting.time_ns[-1] or block.label != waiting.label)):
             self._flush(len(waiting))
             self._gap |= block.gap
             waiting = self._waiting
         self._waiting = SampleBlock(
-            np.concatenate([waiting.time_ns, block.time_ns]), np.concatenate([waiting.data, block.data])
+            np.concatenate([waiting.time_ns, block.time_ns]),
+            np.concatenate([waiting.data, block.data]),
+            label=block.label if len(block) else waiting.label,
         )
         while len(self._waiting) >= self._rows:
             self._flush(self._rows)
@@ -151,22 +160,24 @@ class Recorder(Closing):
         if not count:
             return
         waiting, self._waiting = self._waiting, _none()
-        record = self._record(waiting.time_ns[:count], waiting.data[:count])
+        record = self._record(waiting.time_ns[:count], waiting.data[:count], waiting.label)
         self._gap = True
         self._append(record)
         self._gap = False
-        self._waiting = SampleBlock(waiting.time_ns[count:], waiting.data[count:])
+        self._waiting = SampleBlock(waiting.time_ns[count:], waiting.data[count:], label=waiting.label)
 
-    def _record(self, time_ns: NDArray[np.int64], data: NDArray[np.float32]) -> bytes:
+    def _record(self, time_ns: NDArray[np.int64], data: NDArray[np.float32], label: str) -> bytes:
         start, duration = int(time_ns[0]), int(time_ns[-1] - time_ns[0])
         jitter = time_ns - _times(time_ns[:1], time_ns[-1:] - time_ns[:1], len(time_ns))[0]
         counts = self._counts(data)
-        plain = start >= 0 and duration < 1 << 32 and not self._gap and not jitter.any()
+        plain = start >= 0 and duration < 1 << 32 and not (self._gap or label or jitter.any())
         if counts is not None and plain:
             array, integer, short, text = _PLAIN_HEADS
             body = _PLAIN.pack(array, integer, start, short, duration, text, len(counts)) + counts
         else:
-            packed = zlib.compress(np.diff(jitter, prepend=0).astype("<i8").tobytes()) if jitter.any() else b""
+            packed = b""
+            if label or jitter.any():
+                packed = zlib.compress(np.diff(jitter, prepend=0).astype("<i8").tobytes()) + label.encode()
             integer, magnitude = (0x1B, start) if start >= 0 else (0x3B, -1 - start)
             gap = _TRUE if self._gap else _FALSE
             body = _FULL.pack(0x86, integer, magnitude, 0x1B, duration, gap, _BYTES32, len(packed)) + packed
@@ -239,9 +250,10 @@ class Recording(Closing):
         return f"Recording({self.rate_hz:g} Hz, {self.info!r})"
 
     def __iter__(self) -> Iterator[SampleBlock]:
-        """Yield the samples in order, a few seconds at a time."""
+        """Yield the samples in order, some thousand at a time: a block for each record would be slow further on."""
         self.damaged_bytes = 0
         lost = False
+        held: list[SampleBlock] = []
         with open(self.path, "rb") as file:
             file.seek(self._first_record)
             buffer, position, more = b"", 0, True
@@ -250,17 +262,25 @@ class Recording(Closing):
                 found = self._take_plain(buffer, position) if plain else self._take_full(buffer, position)
                 if found:
                     block, position = found
-                    yield SampleBlock(block.time_ns, block.data, block.gap or lost)
+                    if held and not _continues(held, block):
+                        yield _joined(held)
+                        held = []
+                    held.append(replace(block, gap=block.gap or lost))
                     lost = False
                 elif found is None and more:
                     got = file.read(_READ_BYTES)
                     buffer, position, more = buffer[position:] + got, 0, bool(got)
                 else:
+                    if held:
+                        yield _joined(held)
+                        held = []
                     following = _RECORD_START.search(buffer, position + 1)
                     # Without one, the last byte may be the first of the next record's two.
                     end = following.start() if following else max(position + 1, len(buffer) - more)
                     self.damaged_bytes += end - position
                     position, lost = end, True
+        if held:
+            yield _joined(held)
         if self.damaged_bytes:
             log.warning("%s: passed over %d bytes of torn or damaged records", self.path, self.damaged_bytes)
 
@@ -327,17 +347,31 @@ class Recording(Closing):
                 return ()
             data = data * self._scale
         start = magnitude if sign == 0x1B else -1 - magnitude
-        times = _times(np.array([start]), np.array([duration]), count)[0]
+        times, label = _times(np.array([start]), np.array([duration]), count)[0], ""
         if size:
-            # One byte more than wanted shows a stream that is too long without inflating the rest of it.
+            stream = zlib.decompressobj()
             try:
-                jitter = zlib.decompressobj().decompress(buffer[position + _FULL.size : after_jitter], 8 * count + 1)
-            except zlib.error:
+                # One byte more than wanted shows a stream that is too long without inflating the rest of it.
+                jitter = stream.decompress(buffer[position + _FULL.size : after_jitter], 8 * count + 1)
+                label = stream.unused_data.decode()
+            except (zlib.error, UnicodeDecodeError):
                 return ()
-            if len(jitter) != 8 * count:
+            if len(jitter) != 8 * count or len(label) > MAX_LABEL_CHARS:
                 return ()
             times = times + np.cumsum(np.frombuffer(jitter, "<i8"))
-        return SampleBlock(times, data, gap == _TRUE), end
+        return SampleBlock(times, data, gap == _TRUE, label=label), end
+
+
+def _continues(held: list[SampleBlock], block: SampleBlock) -> bool:
+    """Return whether `block` can go into one block with those that are held."""
+    last = held[-1]
+    many = sum(map(len, held)) + len(block) > _BLOCK_ROWS
+    return not (block.gap or many or block.label != last.label or block.time_ns[0] <= last.time_ns[-1])
+
+
+def _joined(held: list[SampleBlock]) -> SampleBlock:
+    times, data = (np.concatenate(list(it)) for it in zip(*((it.time_ns, it.data) for it in held), strict=True))
+    return SampleBlock(times, data, held[0].gap, label=held[0].label)
 
 
 def _none() -> SampleBlock:

@@ -39,6 +39,16 @@ def test_a_recording_holds_what_the_sensor_gave(tmp_path: Path, capsys: pytest.C
     assert "Hz (nominal 52); 0 gaps, 0 samples lost" in text
 
 
+def test_every_sample_gets_the_label(tmp_path: Path) -> None:
+    out = tmp_path / "walk.msig"
+    options = ["--sensor", "simulated", "--rate-hz", "50", "--seconds", "1", "--label", "stairs, up"]
+    assert main(["record", *options, "--out", str(out)]) == 0
+    with open_recording(out) as log:
+        blocks = list(log)
+    assert sum(map(len, blocks)) >= 52
+    assert {block.label for block in blocks} == {"stairs, up"}
+
+
 def test_the_stored_calibration_is_applied_and_named_unless_it_is_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,6 +70,7 @@ def test_the_stored_calibration_is_applied_and_named_unless_it_is_left_out(
     [
         (["--seconds", "0"], 2, "--seconds: expected a number above 0, got 0.0"),
         (["--seconds", "nan"], 2, "--seconds: expected a number above 0, got nan"),
+        (["--label", "x" * 129], 1, "--label: expected a label of at most 128 characters, got 129"),
         (["--sensor", "simulated:mpu6500"], 2, "simulated chip: expected lsm6dso"),
         (["--rate-hz", "99999"], 2, "rate_hz: expected at most 1666 Hz"),
         (["--mount", "0, 1, 0"], 2, "mount: expected 3 x 3"),

@@ -88,6 +88,69 @@ def test_gaps_and_steps_back_in_time_stay_what_they_were(tmp_path):
     assert [len(block) for block in out] == [200, 100]
 
 
+def labelled(path):
+    """Return (label, samples) of each run of blocks under one label."""
+    runs = []
+    for block in Recording(path):
+        if runs and runs[-1][0] == block.label:
+            runs[-1][1] += len(block)
+        else:
+            runs.append([block.label, len(block)])
+    return [tuple(run) for run in runs]
+
+
+@pytest.mark.parametrize("jitter_ns", [0, 1000])
+@pytest.mark.parametrize("scale", [SCALE, None])
+def test_labels_come_back_with_the_very_same_samples(tmp_path, scale, jitter_ns):
+    time_ns, data = samples(1000, 100)
+    time_ns += np.random.default_rng(1).integers(0, jitter_ns + 1, 1000)
+    runs = [("", 130), ("walk", 250), ("läuft" * 25, 1), ("", 319), ("run", 300)]
+    blocks, at = [], 0
+    for label, count in runs:
+        for first in range(at, at + count, 33):
+            rows = slice(first, min(first + 33, at + count))
+            blocks.append(SampleBlock(time_ns[rows], data[rows], label=label))
+            blocks.append(SampleBlock(time_ns[:0], data[:0]))  # of a sensor that is away for a moment
+        at += count
+    path = write(tmp_path / "log", blocks, scale=scale)
+    got_ns, got, out = read(path)
+    assert got_ns.tobytes() == time_ns.tobytes() and got.tobytes() == data.tobytes()
+    assert not any(block.gap for block in out)
+    assert labelled(path) == runs
+    # Up to two records more for each label, and a label costs 32 bytes a second and its own length.
+    assert path.stat().st_size < 1.1 * (12 if scale else 24) * 1000 + 1500 + 10 * jitter_ns
+
+
+def test_a_label_beyond_what_a_log_can_hold_is_refused_and_nothing_written(tmp_path):
+    time_ns, data = samples(300, 100)
+    with Recorder(tmp_path / "log", rate_hz=100, stream_id=5, scale=SCALE) as recorder:
+        recorder.write(SampleBlock(time_ns[:50], data[:50], label="x" * 128))
+        for label, why in (("x" * 129, "at most 128 characters, got 129"), ("\udcff", "in Unicode")):
+            with pytest.raises(RecordingError, match=why):
+                recorder.write(SampleBlock(time_ns[50:100], data[50:100], label=label))
+        recorder.write(SampleBlock(time_ns[50:], data[50:], label="x" * 128))
+    assert labelled(tmp_path / "log") == [("x" * 128, 300)]
+
+
+def test_a_reader_that_knows_no_labels_gets_all_the_rest(tmp_path):
+    time_ns, data = samples(100, 100)
+    path = write(tmp_path / "log", [SampleBlock(time_ns, data, label="walk")])
+    with open(path, "rb") as file:
+        cbor2.load(file), cbor2.load(file)
+        start_ns, duration_ns, gap, jitter, counts, _ = cbor2.load(file)
+    assert (start_ns, duration_ns, gap) == (time_ns[0], time_ns[-1] - time_ns[0], False)
+    assert np.frombuffer(counts, "<i2").size == data.size
+    # What it always did with this byte string: inflate at most one byte more than it wants, and look no further.
+    assert zlib.decompressobj().decompress(jitter, 8 * 100 + 1) == bytes(8 * 100)
+
+
+def test_a_log_without_labels_has_the_bytes_it_always_had(tmp_path):
+    time_ns, data = samples(230, 100)
+    blocks = [SampleBlock(time_ns[:150], data[:150]), SampleBlock(time_ns[200:], data[200:], gap=True)]
+    content = write(tmp_path / "log", blocks).read_bytes()
+    assert (len(content), zlib.crc32(content)) == (2454, 1816767377)
+
+
 def test_any_cbor_tool_can_read_it(tmp_path):
     time_ns, data = samples(100, 100)
     path = write(tmp_path / "log", [SampleBlock(time_ns, data)])
@@ -139,7 +202,11 @@ def test_kill_loses_at_most_the_last_second(tmp_path):
 @pytest.fixture(scope="module")
 def log(tmp_path_factory):
     time_ns, data = samples(900, 100)
-    blocks = [SampleBlock(time_ns[:400], data[:400]), SampleBlock(time_ns[450:], data[450:], gap=True)]
+    blocks = [
+        SampleBlock(time_ns[:400], data[:400], label="walk"),
+        SampleBlock(time_ns[450:600], data[450:600], gap=True),
+        SampleBlock(time_ns[600:], data[600:], label="run"),
+    ]
     return write(tmp_path_factory.mktemp("native") / "log", blocks), time_ns, data
 
 
@@ -168,10 +235,11 @@ def test_damage_anywhere_never_gives_a_wrong_sample(tmp_path, log, damage, caplo
         source = Recording(damaged)
     except RecordingError:
         return
-    known = {int(t): row.tobytes() for t, row in zip(time_ns, data, strict=True)}
+    labels = ["walk"] * 400 + [""] * 200 + ["run"] * 300
+    known = {int(t): (row.tobytes(), label) for t, row, label in zip(time_ns, data, labels, strict=True)}
     for block in source:
         for t, row in zip(block.time_ns.tolist(), block.data, strict=True):
-            assert known[t] == row.tobytes()
+            assert known[t] == (row.tobytes(), block.label)
 
 
 def test_a_damaged_header_is_never_believed(tmp_path, log):
@@ -190,7 +258,7 @@ def test_a_torn_tail_is_counted_and_what_follows_damage_is_a_gap(tmp_path, log, 
     torn = tmp_path / "torn"
     torn.write_bytes(content[:-20])
     source = Recording(torn)
-    assert sum(len(block) for block in source) == 900 - 50 - 50
+    assert sum(len(block) for block in source) == 900 - 50 - 100
     assert source.damaged_bytes > 0 and "torn or damaged" in caplog.text
     content[len(content) // 3] ^= 1
     torn.write_bytes(content)
