@@ -25,42 +25,17 @@ from numpy.typing import NDArray
 from motionsig import wire
 from motionsig.blocks import Quality, SignatureBatch, SignatureSpec
 from motionsig.errors import SinkError
+from motionsig.publishers import replayed as ledger
 from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.local import LocalSink, check_encoders
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
+from motionsig.publishers.schema import check_ours, complete, is_complete, reporting
 from motionsig.quantization import Group, Quantization
 
 if TYPE_CHECKING:
     import sqlite3
 
 logger = logging.getLogger(__name__)
-
-APPLICATION_ID = 0x6D536967  # marks an SQLite file as ours: "mSig"
-VERSION = 1
-
-_SCHEMA = f"""
-CREATE TABLE encoders (
-    id INTEGER PRIMARY KEY,
-    fingerprint BLOB NOT NULL,
-    quantization TEXT NOT NULL,
-    motion_dim INTEGER NOT NULL,
-    length_ns INTEGER NOT NULL,
-    hop_ns INTEGER NOT NULL,
-    UNIQUE (fingerprint, hop_ns)
-);
-CREATE TABLE signatures (
-    device TEXT NOT NULL,
-    epoch INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    encoder INTEGER NOT NULL REFERENCES encoders (id),
-    start_ns INTEGER NOT NULL,
-    quality INTEGER NOT NULL,
-    codes BLOB NOT NULL,
-    PRIMARY KEY (device, epoch, seq)
-) WITHOUT ROWID;
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {VERSION};
-"""
 
 
 class Added(NamedTuple):
@@ -69,33 +44,6 @@ class Added(NamedTuple):
     stored: int
     duplicates: int
     conflicts: int
-
-
-@contextmanager
-def _reporting(path: Path, action: str) -> Iterator[None]:
-    import sqlite3
-
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise SinkError(f"store:{path}: {action}: {error}") from error
-
-
-def _check_ours(connection: sqlite3.Connection, path: Path) -> bool:
-    """Return whether the database is already a store, False for an empty one; raise SinkError for any other."""
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if application == 0 and version == 0 and tables == 0:
-        return False
-    if application != APPLICATION_ID:
-        raise SinkError(f"store:{path}: expected a motionsig store, got an SQLite database of something else")
-    if version != VERSION:
-        raise SinkError(
-            f"store:{path}: expected a store of version {VERSION}, got version {version}; "
-            "a newer motionsig wrote it, so read it with that one"
-        )
-    return True
 
 
 def _content(encoder: int, start_ns: int, quality: int, codes: bytes) -> tuple[int, int, int, bytes]:
@@ -111,20 +59,15 @@ class Store:
 
         self.path = path
         self._encoders: dict[tuple[SignatureSpec, int], int] = {}
-        with _reporting(path, "cannot be opened"):
+        with reporting(path, "cannot be opened"):
             # isolation_level=None: transactions begin where this file says so.
             connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
         try:
-            with _reporting(path, "cannot be used as a store"):
-                ours = _check_ours(connection, path)
+            with reporting(path, "cannot be used as a store"):
+                ours = check_ours(connection, path)
                 connection.execute("PRAGMA journal_mode = WAL")
-                if not ours:
-                    with connection:
-                        connection.execute("BEGIN IMMEDIATE")
-                        # Another process may have created it while this one waited for the lock.
-                        if not _check_ours(connection, path):
-                            for statement in _SCHEMA.strip().removesuffix(";").split(";\n"):
-                                connection.execute(statement)
+                if not (ours and is_complete(connection)):
+                    complete(connection, path)
                 connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         except BaseException:
             connection.close()
@@ -137,16 +80,23 @@ class Store:
         state = "closed" if self._connection is None else "durable" if self._durable else "open"
         return f"<Store {path}, {state}>"
 
-    def add(self, message: wire.Message) -> Added:
-        """Store the signatures of a message that are not there yet; all of them, or none and a SinkError."""
+    @contextmanager
+    def open_connection(self, action: str) -> Iterator[sqlite3.Connection]:
+        """Give the connection to what does `action`; raise SinkError for a closed store, or what SQLite refuses."""
         if self._connection is None:
             raise SinkError(f"store:{self.path}: this store is closed")
+        with reporting(self.path, action):
+            yield self._connection
+
+    def add(self, message: wire.Message) -> Added:
+        """Store the signatures of a message that are not there yet; all of them, or none and a SinkError."""
         signatures = message.signatures
-        if not len(signatures):
-            return Added(0, 0, 0)
-        with _reporting(self.path, f"{len(signatures)} signatures could not be stored"), self._connection:
-            self._connection.execute("BEGIN IMMEDIATE")
-            added = self._insert(self._connection, message)
+        with self.open_connection(f"{len(signatures)} signatures could not be stored") as connection:
+            if not len(signatures):
+                return Added(0, 0, 0)
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                added = self._insert(connection, message)
         if added.conflicts:
             text = "store:%s: %d signatures of %s, stream %d, from seq %d differ from what is stored under the same key"
             logger.warning(text, self.path, added.conflicts, message.device, message.stream_id, message.seq)
@@ -201,7 +151,7 @@ class Store:
     def close(self) -> None:
         if self._connection is not None:
             connection, self._connection = self._connection, None
-            with _reporting(self.path, "could not be closed"):
+            with reporting(self.path, "could not be closed"):
                 connection.close()
 
 
@@ -230,6 +180,16 @@ class StoreSink(LocalSink):
     def counts(self) -> SinkCounts:
         stored, duplicates, conflicts = self._added
         return SinkCounts(self._accepted, stored + duplicates, duplicates=duplicates, conflicts=conflicts)
+
+    def replayed(self, how: str) -> dict[str, tuple[str, int]]:
+        """Return (stamp, number of signatures) by path for the logs that were replayed completely as `how` says."""
+        with self._store.open_connection("what was replayed could not be read") as connection:
+            return ledger.replayed(connection, how)
+
+    def note_replayed(self, path: str, how: str, stamp: str, stream_id: int, signatures: int) -> None:
+        """Note that all signatures of the log at `path` are stored; replaces what was noted for this path and how."""
+        with self._store.open_connection(f"the replay of {path} could not be noted") as connection:
+            ledger.note_replayed(connection, path, how, stamp, self._device, stream_id, signatures)
 
     def _put(self, message: wire.Message, data: bytes) -> None:
         self._added = Added(*map(sum, zip(self._added, self._store.add(message), strict=True)))
@@ -268,10 +228,10 @@ def iter_store(
     file = Path(path)
     if not file.exists():
         raise SinkError(f"store:{path}: no such file")
-    with _reporting(file, "cannot be read"):
+    with reporting(file, "cannot be read"):
         connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
         with closing(connection):
-            if not _check_ours(connection, file):
+            if not check_ours(connection, file):
                 raise SinkError(f"store:{path}: expected a motionsig store, got an empty database")
             encoders = _select(connection, file, device, fingerprint)
             cursor = connection.execute(

@@ -1,0 +1,34 @@
+"""The ledger of a store: which logs were replayed into it completely, and how.
+
+`how` stands for everything that decides what a log becomes (model, hop, options, device name, version) and `stamp` for
+the state of the log's file; both are texts of the caller's making. An entry goes when a signature of its stream is
+deleted from the store (`schema`), so what it says stands in the store is there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+
+
+def replayed(connection: sqlite3.Connection, how: str) -> dict[str, tuple[str, int]]:
+    """Return (stamp, number of signatures) by path for what was replayed completely in this way."""
+    rows = connection.execute(
+        "SELECT path, stamp, signatures FROM replayed WHERE how = (SELECT id FROM texts WHERE text = ?)", (how,)
+    )
+    return {path: (stamp, signatures) for path, stamp, signatures in rows}
+
+
+def note_replayed(
+    connection: sqlite3.Connection, path: str, how: str, stamp: str, device: str, stream_id: int, signatures: int
+) -> None:
+    """Note that all signatures of the log at `path` are stored; replaces the entry of this path and how."""
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("INSERT OR IGNORE INTO texts (text) VALUES (?)", (how,))
+        connection.execute(
+            "INSERT OR REPLACE INTO replayed SELECT id, ?, ?, ?, ?, ? FROM texts WHERE text = ?",
+            (path, stamp, device, stream_id, signatures, how),
+        )
