@@ -327,7 +327,7 @@ def item_end(data: bytes) -> int:
 
 
 def to_json(message: Message) -> str:
-    """Return the message as JSON for people: names for keys, ISO times in UTC, codes as numbers."""
+    """Return the message as JSON for people, without spaces: names for keys, ISO times in UTC, codes as numbers."""
     signatures, spec = message.signatures, message.signatures.spec
     rows = zip(signatures.start_ns.tolist(), signatures.quality.tolist(), signatures.codes.tolist(), strict=True)
     listed = []
@@ -348,7 +348,7 @@ def to_json(message: Message) -> str:
         "hop_s": signatures.hop_ns / NS_PER_S,
         "signatures": listed,
     }
-    return json.dumps(content)
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
 def iso_time(time_ns: int) -> str:

@@ -118,6 +118,11 @@ def test_json_is_for_people():
     assert text["signatures"][0]["quality"] == ["BRIDGED"]
 
 
+def test_json_wastes_no_bytes():
+    text = wire.to_json(dataclasses.replace(message(2), device="Küche"))
+    assert " " not in text and '"device":"Küche"' in text
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [

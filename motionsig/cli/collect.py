@@ -48,6 +48,12 @@ def _collect(options: argparse.Namespace) -> int:
         f"from {counts.messages:,} messages; {counts.duplicates:,} duplicates dropped, "
         f"{counts.conflicts:,} conflicts, {counts.junk:,} messages not ours"
     )
+    if not counts.messages + counts.junk:
+        print(
+            "motionsig: no message came: the device's prefix must be the collector's, and what a device sends with "
+            "format=json is not collected",
+            file=sys.stderr,
+        )
     if options.count is not None and counts.stored < options.count:
         print(f"motionsig: expected {options.count} signatures, got {counts.stored}", file=sys.stderr)
         return 1

@@ -19,7 +19,7 @@ from motionsig.publishers.messages import check_max_message_bytes
 from motionsig.publishers.mqtt_options import MqttOptions
 
 _BROKERS = ("mqtt", "mqtts")
-_PAUSES = ("retry_s", "max_retry_s")
+_CHECKED_WITH = {"retry_s": "max_retry_s", "max_retry_s": "retry_s", "compress": "format"}
 _MAX_PEM_BYTES = 1024 * 1024
 _MOST_KEEPALIVE_S = 65535  # two bytes (MQTT 3.1.1, 3.1.2.10)
 
@@ -86,8 +86,8 @@ def _check_mqtt(draft: Draft, options: dict[str, Any]) -> None:
     if "password" in options and not options.get("username"):
         draft.note("sink.password_credential", "expected a username with it, got none")
     for option in options:
-        # One by one, to know which one is refused; but the two pauses are checked together.
-        together = _PAUSES if option in _PAUSES else (option,)
+        # One by one, to know which one is refused; but what some may be depends on another one.
+        together = {option, _CHECKED_WITH.get(option, option)}
         with draft.noting(sink_key(option)):
             MqttOptions(**{each: options[each] for each in together if each in options})
     if options.get("keepalive_s", 0) > _MOST_KEEPALIVE_S:

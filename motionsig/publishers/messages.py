@@ -1,9 +1,9 @@
-"""Cutting signatures into wire messages that a broker will take."""
+"""Cutting signatures into wire messages that a broker will take, and the forms in which they go to it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from motionsig import wire
@@ -13,6 +13,26 @@ DEFAULT_MAX_MESSAGE_BYTES = 4000  # cloud brokers meter by 5 kB, so this leaves 
 MIN_MAX_MESSAGE_BYTES = 128
 MAX_MAX_MESSAGE_BYTES = 256 * 1024
 MAX_ROWS = 4096  # signatures in one message, however well they compress: a receiver has to hold them all
+
+
+@dataclass(frozen=True)
+class Form:
+    """How messages go to a broker: as the bytes that `encode` makes of one, to PREFIX/DEVICE/`topic`."""
+
+    topic: str
+    encode: Callable[..., bytes]
+
+
+def encode_json(message: wire.Message) -> bytes:
+    """Return the message's JSON form in UTF-8."""
+    return wire.to_json(message).encode("utf-8")
+
+
+# Another topic than that of CBOR: the collector subscribes to that one, and would count what is not CBOR as junk.
+FORMS: Mapping[str, Form] = {
+    "cbor": Form("signatures", wire.encode),
+    "json": Form("signatures/json", encode_json),
+}
 
 
 class Packed(NamedTuple):

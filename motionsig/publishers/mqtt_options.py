@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from motionsig.errors import InputError
 from motionsig.publishers.connection import check_topic_part
-from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, check_max_message_bytes
+from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, FORMS, Form, check_max_message_bytes
 from motionsig.publishers.spool import DEFAULT_MAX_BYTES, check_limits
 
 
@@ -17,15 +17,18 @@ class MqttOptions:
     ca, cert, key: PEM files for mqtts; without ca the system's authorities count. client_id: by default always the same
     for this device, machine and spool, so that the broker ends a connection it has not yet given up before it takes the
     next one.
-    prefix: messages go to PREFIX/DEVICE/signatures. availability: keep at PREFIX/DEVICE/availability whether the device
-    is there. home_assistant: the prefix ("homeassistant") under which Home Assistant discovers the device; includes
-    availability.
+    prefix: messages go to PREFIX/DEVICE/signatures. format: "cbor", or "json" for programs that read UTF-8 only; JSON
+    goes to PREFIX/DEVICE/signatures/json, and `collect` does not read it. availability: keep whether the device is
+    there at PREFIX/DEVICE/availability. home_assistant: the prefix ("homeassistant") under which Home Assistant
+    discovers the device; includes availability.
     spool: directory of the queue, one publisher each. buffer: directory in RAM where signatures wait before that, by
     default one in $RUNTIME_DIRECTORY if that is set. max_bytes, full: size of the queue and what happens beyond it:
     "oldest" or "newest" are dropped, or "wait" for free space. strict: publish survives a power cut, at the price of a
     disk write each and without a buffer; otherwise a power cut costs the last 10 s at most.
     delay_s: how long signatures wait to travel together, 0 sends each at once; more than 6 has them written to disk
-    first. max_message_bytes: a full message leaves earlier. compress: pack the codes where that makes them smaller.
+    first. max_message_bytes: a full message leaves earlier, and what was spooled with a larger limit or for another
+    format is cut; only a single signature may be larger. compress: pack the codes where that makes them smaller (CBOR
+    only).
     in_flight: messages on their way at most. ack_timeout_s: after so long without an acknowledgement the connection is
     given up. hold_s: how long an acknowledged message is kept to be sent again should the broker have lost it.
     retry_s, max_retry_s: pauses between attempts are random, up to a bound that doubles from one to the other.
@@ -39,6 +42,7 @@ class MqttOptions:
     key: str | None = None
     client_id: str | None = None
     prefix: str = "motionsig"
+    format: str = "cbor"
     availability: bool = False
     home_assistant: str | None = None
     spool: str | None = None
@@ -62,6 +66,10 @@ class MqttOptions:
         for name, value in (("prefix", self.prefix), ("home_assistant", self.home_assistant)):
             for part in value.split("/") if value is not None else []:
                 check_topic_part(name, part)
+        if self.format not in FORMS:
+            raise InputError(f"format: expected one of {', '.join(FORMS)}, got {self.format!r}")
+        if self.compress and self.format != "cbor":
+            raise InputError(f"compress: expected format cbor with it, got {self.format}: only CBOR can be packed")
         check_max_message_bytes(self.max_message_bytes)
         check_limits(self.max_bytes, self.full)
         least_s = min(self.retry_s, self.ack_timeout_s)
@@ -70,3 +78,8 @@ class MqttOptions:
                 "mqtt: expected in_flight and keepalive_s from 1 up, 0 < retry_s <= max_retry_s and 0 < ack_timeout_s, "
                 f"got {self.in_flight}, {self.keepalive_s}, {self.retry_s}, {self.max_retry_s} and {self.ack_timeout_s}"
             )
+
+    @property
+    def form(self) -> Form:
+        """How messages go to the broker."""
+        return FORMS[self.format]

@@ -10,8 +10,9 @@ import itertools
 import logging
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from motionsig import wire
@@ -29,7 +30,11 @@ _DECODE_ROWS = 64  # records decoded at once: the live lane waits no longer than
 
 
 class _Waiting(NamedTuple):
-    """A spooled record, decoded and not yet sent. since_s: when it was first seen."""
+    """A spooled record, decoded and not yet sent, or a part of one. since_s: when it was first seen.
+
+    record: of the last part of a record. An earlier part has one that ends where it starts and counts no signatures, as
+    a record has arrived when all of it has.
+    """
 
     record: Record
     message: wire.Message
@@ -68,11 +73,16 @@ class Lane:
     _records: deque[Record] = field(default_factory=deque)
     _waiting: deque[_Waiting] = field(default_factory=deque)
     _held: deque[Outgoing] = field(default_factory=deque)
-    _head: tuple[wire.Message, int] | None = None
-    _shrink: float = 1.0
+    _measured: tuple[Any, ...] = ()
+    _head_bytes: int = 0
+    _row_bytes: float = 0.0
 
     def __post_init__(self) -> None:
         self._read = self.first
+        encode = self.options.form.encode
+        self._encode: Callable[[wire.Message], bytes] = (
+            partial(encode, compress=True) if self.options.compress else encode
+        )
 
     def _fetch(self, now_s: float) -> bool:
         """Read on in the spool; return whether there was anything."""
@@ -109,8 +119,9 @@ class Lane:
             self._waiting.popleft()
             self.spool.note_sent(one.record.end)
         records = [(one.record.end, one.record.rows) for one in taken]
-        new_rows = sum(one.record.rows for one in taken if not one.record.again)
-        new_bytes = round(len(payload) * new_rows / sum(rows for _, rows in records))
+        rows = sum(len(one.message.signatures) for one in taken)
+        new_rows = sum(len(one.message.signatures) for one in taken if not one.record.again)
+        new_bytes = round(len(payload) * new_rows / rows)
         outgoing = Outgoing(taken[0].message.device, payload, records, now_s, new_bytes)
         self.on_way.append(outgoing)
         return outgoing
@@ -132,46 +143,51 @@ class Lane:
         """Return how many of the records that wait can leave as one message, by estimate."""
         if not self._waiting:
             return 0
-        first = self._waiting[0]
-        head = self._head_bytes(first.message)
-        size = len(first.record.payload) - head
-        previous = first.message
+        previous = self._waiting[0].message
+        most_rows = min(MAX_ROWS, self._rows_that_fit(previous))
         rows = len(previous.signatures)
         for count in range(1, len(self._waiting)):
-            candidate = self._waiting[count]
-            size += max(1, len(candidate.record.payload) - head)
-            rows += len(candidate.message.signatures)
-            too_large = head + size * self._shrink > self.options.max_message_bytes or rows > MAX_ROWS
-            follows = candidate.message.seq == previous.seq + len(previous.signatures)
-            if too_large or not (follows and _stream(previous) == _stream(candidate.message)):
+            candidate = self._waiting[count].message
+            rows += len(candidate.signatures)
+            follows = candidate.seq == previous.seq + len(previous.signatures)
+            if rows > most_rows or not (follows and _stream(previous) == _stream(candidate)):
                 return count
-            previous = candidate.message
+            previous = candidate
         return len(self._waiting)
 
-    def _head_bytes(self, message: wire.Message) -> int:
-        """Return what a message costs beside its codes: what joining two of them saves."""
-        if self._head is None or _stream(self._head[0]) != _stream(message):
-            alone = replace(message, signatures=message.signatures[:1])
-            self._head = (alone, len(wire.encode(alone)) - alone.signatures.codes.shape[1])
-        return self._head[1]
+    def _rows_that_fit(self, message: wire.Message) -> int:
+        """Return how many signatures of this stream fit into a message, by what the last one took for each."""
+        if self._measured != _stream(message):
+            one = message.signatures[:1]
+            two = concatenate([one, replace(one, start_ns=one.start_ns + one.hop_ns)])
+            encode = self.options.form.encode
+            alone, pair = (len(encode(replace(message, signatures=it))) for it in (one, two))
+            self._measured, self._head_bytes, self._row_bytes = _stream(message), 2 * alone - pair, pair - alone
+        return max(1, int((self.options.max_message_bytes - self._head_bytes) / self._row_bytes))
 
     def _compose(self, count: int) -> tuple[list[_Waiting], bytes]:
-        limit = self.options.max_message_bytes
+        """Return the next message and what it is made of: up to `count` records, or a part of one too large."""
         while True:
             taken = list(itertools.islice(self._waiting, count))
-            if count == 1:
-                return taken, taken[0].record.payload
-            first = taken[0].message
-            joined = replace(first, signatures=concatenate([one.message.signatures for one in taken]))
-            payload = wire.encode(joined, compress=self.options.compress)
-            if self.options.compress:
-                # Joined signatures compress better than each alone; remember by how much.
-                head = self._head_bytes(first)
-                apart = sum(len(one.record.payload) - head for one in taken)
-                self._shrink = min(1.0, max(0.05, (len(payload) - head) / max(1, apart)))
-            if len(payload) <= limit:
+            signatures = concatenate([one.message.signatures for one in taken])
+            rows = len(signatures)
+            payload = self._encode(replace(taken[0].message, signatures=signatures))
+            if rows > 1:
+                self._row_bytes = max(1.0, (len(payload) - self._head_bytes) / rows)
+            if rows == 1 or len(payload) <= self.options.max_message_bytes:
                 return taken, payload
-            count = min(count - 1, max(1, count * limit // len(payload)))
+            if count > 1:
+                count = min(count - 1, self._fitting())
+            else:
+                self._cut_first(min(rows - 1, self._rows_that_fit(taken[0].message)))
+
+    def _cut_first(self, rows: int) -> None:
+        """Divide the first record that waits into a part of so many signatures and the rest."""
+        record, message, since_s = self._waiting.popleft()
+        part = replace(message, signatures=message.signatures[:rows])
+        rest = replace(message, seq=message.seq + rows, signatures=message.signatures[rows:])
+        self._waiting.appendleft(_Waiting(record, rest, since_s))
+        self._waiting.appendleft(_Waiting(record._replace(rows=0, end=record.start), part, since_s))
 
     def settle(self, heard_s: float) -> int:
         """Work through the messages marked as acknowledged, in order; return how many signatures that delivered."""

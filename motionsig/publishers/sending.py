@@ -205,7 +205,7 @@ class Sender:
             self._announce(connection, self.announcer.due(now_s, self.stream_id), now_s)
             flush_to = self.spool.end if self._closed else self._flush_to
             while (outgoing := self.outbox.next(now_s, flush_to)) is not None:
-                topic = f"{self.options.prefix}/{outgoing.device}/signatures"
+                topic = f"{self.options.prefix}/{outgoing.device}/{self.options.form.topic}"
                 on_way[connection.publish(topic, outgoing.payload)] = outgoing
                 # To be sent again it is read from the spool again, so no copy of it stays in memory.
                 outgoing.payload = b""

@@ -1,4 +1,4 @@
-"""Bytes per signature on real logs, by how many travel together, packed or not; and the raw samples' own.
+"""Bytes per signature on real logs, by how many travel together, packed or not, and as JSON; and the raw samples' own.
 
 Some ten seconds for the recordings of scripts/demo.
 """
@@ -6,11 +6,13 @@ Some ten seconds for the recordings of scripts/demo.
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from motionsig import SignatureBatch, concatenate, open_encoder, open_recording, wire
 from motionsig.conventions import RAW_BYTES_PER_SAMPLE
 from motionsig.pipeline import run
+from motionsig.publishers.messages import encode_json
 from motionsig.raw_size import RawSize
 
 BATCHES = (1, 10, 60)
@@ -40,13 +42,14 @@ def main(logs: list[Path]) -> None:
         for batch in BATCHES:
             scheme, lossless = min(rivals[batch].sizes().items(), key=lambda pair: pair[1])
             sizes = []
-            for compress in (False, True):
+            for encode in (wire.encode, partial(wire.encode, compress=True), encode_json):
                 parts = (signatures[first : first + batch] for first in range(0, len(signatures), batch))
-                sizes.append(sum(len(wire.encode(wire.Message("bench", 1, 0, it), compress=compress)) for it in parts))
-            plain, packed = (size * per for size in sizes)
+                sizes.append(sum(len(encode(wire.Message("bench", 1, 0, it))) for it in parts))
+            plain, packed, as_json = (size * per for size in sizes)
             print(
-                f"    batch {batch:2d}: {plain:6.1f} B, packed {packed:6.1f} B; raw in batches of the same delay, "
-                f"losslessly, {lossless * per:6.1f} B, {lossless * per / plain:.1f} x as much ({scheme})"
+                f"    batch {batch:2d}: {plain:6.1f} B, packed {packed:6.1f} B, JSON {as_json:6.1f} B; "
+                f"raw in batches of the same delay, losslessly, {lossless * per:6.1f} B, "
+                f"{lossless * per / plain:.1f} x as much ({scheme})"
             )
 
 

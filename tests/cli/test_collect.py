@@ -64,3 +64,12 @@ def test_too_few_in_time_is_a_failure(broker, tmp_path):
     with collector(broker, tmp_path / "cloud", "--count", "5", "--timeout", "1") as cloud:
         _, error = cloud.communicate(timeout=10)
     assert cloud.returncode == 1 and "expected 5 signatures, got 0" in error
+
+
+def test_json_is_not_collected_and_the_end_says_so(broker, log, tmp_path):
+    with collector(broker, tmp_path / "cloud") as cloud:
+        assert main(["replay", str(log), "--to", f"{broker.url}/?format=json&spool={tmp_path / 'spool'}"]) == 0
+        cloud.send_signal(signal.SIGINT)
+        out, error = cloud.communicate(timeout=10)
+    assert cloud.returncode == 0 and "from 0 messages" in out and "0 messages not ours" in out
+    assert "motionsig: no message came: " in error and "format=json is not collected" in error

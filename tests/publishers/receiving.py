@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 from made import wait_until
 
 from motionsig import wire
+from motionsig.blocks import Quality, SignatureBatch, SignatureSpec
 from motionsig.errors import SinkError
 from motionsig.publishers import open_sink
 from motionsig.publishers.connection import Connection, parse_broker
 from motionsig.publishers.mqtt import MqttSink
+from motionsig.quantization import Group, Quantization
 
 QUICK = {"retry_s": 0.05, "max_retry_s": 0.3, "delay_s": 0.05, "close_timeout_s": 5, "keepalive_s": 5}
 
@@ -25,13 +31,41 @@ def mqtt(url: str, spool: Path, **options: Any) -> MqttSink:
     return sink
 
 
+def from_json(payload: bytes) -> wire.Message:
+    """Return the message of a JSON form, as a stranger would who knows nothing but the form."""
+    said = json.loads(payload.decode("utf-8"))
+    quantization = Quantization(tuple(Group(**group) for group in said["quantization"]))
+    length_ns, hop_ns = (round(said[key] * 1e9) for key in ("length_s", "hop_s"))
+    spec = SignatureSpec(bytes.fromhex(said["fingerprint"]), quantization, said["motion_dim"], length_ns)
+    rows = said["signatures"]
+    assert [row["seq"] for row in rows] == list(range(rows[0]["seq"], rows[0]["seq"] + len(rows)))
+    # Python's times end at microseconds.
+    starts = [round(datetime.fromisoformat(row["start"][:19] + "+00:00").timestamp()) for row in rows]
+    nanoseconds = [int(row["start"][20:29]) for row in rows]
+    signatures = SignatureBatch(
+        start_ns=np.array(starts, np.int64) * 10**9 + np.array(nanoseconds, np.int64),
+        codes=np.array([row["codes"] for row in rows], np.int8),
+        quality=np.array([sum(Quality[name] for name in row["quality"]) for row in rows], np.uint8),
+        hop_ns=hop_ns,
+        spec=spec,
+    )
+    return wire.Message(said["device"], said["stream_id"], rows[0]["seq"], signatures)
+
+
 class Receiver:
     """A plain subscriber with a persistent session, reconnecting for as long as it is open."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        topic: str = "motionsig/+/signatures",
+        read: Callable[[bytes], wire.Message] = wire.decode,
+    ) -> None:
         self.messages: list[wire.Message] = []
         self.sizes: list[int] = []
         self.subscriptions = 0
+        self._topic = topic
+        self._decode = read
         self._broker = parse_broker(url)
         self._open = True
         self._thread = threading.Thread(target=self._run)
@@ -39,7 +73,7 @@ class Receiver:
         wait_until(lambda: self.subscriptions > 0)
 
     def _take(self, message: Any) -> None:
-        self.messages.append(wire.decode(bytes(message.payload)))
+        self.messages.append(self._decode(bytes(message.payload)))
         self.sizes.append(len(message.payload))
 
     def _run(self) -> None:
@@ -49,7 +83,7 @@ class Receiver:
             )
             try:
                 connection.open(5, lambda: not self._open)
-                connection.subscribe("motionsig/+/signatures", 5)
+                connection.subscribe(self._topic, 5)
                 self.subscriptions += 1
                 while self._open:
                     connection.loop(0.05)

@@ -124,6 +124,8 @@ def test_unknown_options_are_refused_by_name(scheme: str, tmp_path: Path) -> Non
         ("mqtt://h?retry_s=0", "0 < retry_s"),
         ("mqtt://h?ack_timeout_s=0", "0 < ack_timeout_s"),
         ("mqtt://h?full=both", "oldest, newest, wait"),
+        ("mqtt://h?format=xml", "format: expected one of cbor, json, got 'xml'"),
+        ("mqtt://h?format=json&compress=true", "compress: expected format cbor with it, got json"),
         ("mqtt://h?home_assistant=a%2F%2Fb", "home_assistant: expected 1 to"),
         ("mqtt://[", "broker URL: expected mqtt://HOST"),
     ],

@@ -10,6 +10,7 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import SPEC, assert_same, numbered
+from receiving import from_json
 
 from motionsig import wire
 from motionsig.publishers.log import Position
@@ -26,7 +27,7 @@ def put(spool: Spool, count: int, *, stream_id: int = 1, seq: int = 0, size: int
             assert spool.append(message.data, message.rows)
 
 
-def connected(spool: Spool, **options: float) -> Outbox:
+def connected(spool: Spool, **options: float | str) -> Outbox:
     chosen: dict[str, Any] = {"max_message_bytes": 4000, "delay_s": 0.0, "hold_s": 0.0, **options}
     outbox = Outbox(spool, MqttOptions(**chosen), now_s=0.0)
     outbox.connect()
@@ -145,6 +146,50 @@ def test_the_live_lane_finds_space_in_a_window_that_the_backlog_fills(tmp_path: 
     spool.close()
 
 
+def test_a_record_too_large_for_a_message_has_arrived_when_all_its_parts_have(tmp_path: Path) -> None:
+    """Spooled with a larger limit, or as CBOR for what is JSON now."""
+    spool = Spool(tmp_path)
+    put(spool, 50, size=50)
+    put(spool, 2, seq=50, size=2)
+    outbox = connected(spool, max_message_bytes=1000)
+    parts = []
+    while (outgoing := outbox.next(0.0)) is not None:
+        parts.append(outgoing)
+    messages = [wire.decode(part.payload) for part in parts]
+    rows = [len(message.signatures) for message in messages]
+    assert sum(rows) == 52 and len(rows) == 4 and min(rows[:-1]) == max(rows[:-1])
+    for message in messages:
+        assert_same(message.signatures, numbered(len(message.signatures), message.seq))
+    assert outbox.payload_bytes == sum(len(part.payload) for part in parts)
+    assert 900 < max(len(part.payload) for part in parts) <= 1000
+    for part in parts[:-1]:
+        part.acknowledged = True
+        outbox.settle(1.0)
+        assert (outbox.delivered, spool.pending) == (0, 52)
+    outbox.disconnect(2.0)
+    outbox.connect()
+    assert sent(outbox)[0] == 0, "a part that was lost brings the record back"
+    while outbox.next(3.0):
+        pass
+    for lane in outbox._lanes:
+        for outgoing in lane.on_way:
+            outgoing.acknowledged = True
+    outbox.settle(4.0)
+    assert (outbox.delivered, spool.pending, spool.used_bytes) == (52, 0, 0)
+    spool.close()
+
+
+def test_a_limit_below_one_signature_s_json_sends_each_alone(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    put(spool, 4, size=4)
+    outbox = connected(spool, max_message_bytes=128, format="json")
+    found = []
+    while (outgoing := outbox.next(0.0)) is not None:
+        found.append(from_json(outgoing.payload))
+    assert [(message.seq, len(message.signatures)) for message in found] == [(row, 1) for row in range(4)]
+    spool.close()
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_whatever_happens_everything_arrives_in_order_and_counts_add_up(data: st.DataObject) -> None:
@@ -155,20 +200,23 @@ def test_whatever_happens_everything_arrives_in_order_and_counts_add_up(data: st
         small = data.draw(st.sampled_from([0, 700, SMALL_BACKLOG_BYTES]))
         stack.enter_context(patch("motionsig.publishers.outbox.SMALL_BACKLOG_BYTES", small))
         limit = data.draw(st.sampled_from([300, 900, 4000]))
-        outbox = connected(spool, max_message_bytes=limit, delay_s=5, hold_s=3)
+        form = data.draw(st.sampled_from(["cbor", "json"]))
+        read = {"cbor": wire.decode, "json": from_json}[form]
+        outbox = connected(spool, max_message_bytes=limit, delay_s=5, hold_s=3, format=form)
         published, now = 0, 0.0
         received: list[int] = []
         on_way = []
 
         def arrive(payload: bytes) -> None:
-            message = wire.decode(payload)
+            message = read(payload)
+            assert len(payload) <= limit or len(message.signatures) == 1
             assert_same(message.signatures, numbered(len(message.signatures), message.seq))
             received.extend(range(message.seq, message.seq + len(message.signatures)))
 
         for step in data.draw(st.lists(st.sampled_from("pppssaal"), max_size=40)) + list("f"):
             now += 1.0
             if step == "p":
-                rows = data.draw(st.integers(1, 9))
+                rows = data.draw(st.integers(1, 30))
                 put(spool, rows, seq=published, size=rows)
                 published += rows
             elif step == "s" and (outgoing := outbox.next(now)):
@@ -186,12 +234,17 @@ def test_whatever_happens_everything_arrives_in_order_and_counts_add_up(data: st
                 outbox.disconnect(now)
                 outbox.connect()
             elif step == "f":
-                while outgoing := outbox.next(now, spool.end):
-                    on_way.append((outgoing, outgoing.payload))
-                for outgoing, payload in on_way:
-                    arrive(payload)
-                    outgoing.acknowledged = True
-                outbox.settle(now)
+                # Again and again, as no more than the window is on its way at once.
+                while True:
+                    while outgoing := outbox.next(now, spool.end):
+                        on_way.append((outgoing, outgoing.payload))
+                    if not on_way:
+                        break
+                    for outgoing, payload in on_way:
+                        arrive(payload)
+                        outgoing.acknowledged = True
+                    on_way.clear()
+                    outbox.settle(now)
             assert outbox.delivered + spool.pending == published
         firsts = list(dict.fromkeys(received))
         assert sorted(firsts) == list(range(published))
