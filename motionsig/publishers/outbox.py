@@ -172,8 +172,7 @@ class Lane:
             signatures = concatenate([one.message.signatures for one in taken])
             rows = len(signatures)
             payload = self._encode(replace(taken[0].message, signatures=signatures))
-            if rows > 1:
-                self._row_bytes = max(1.0, (len(payload) - self._head_bytes) / rows)
+            self._row_bytes = max(1.0, (len(payload) - self._head_bytes) / rows)
             if rows == 1 or len(payload) <= self.options.max_message_bytes:
                 return taken, payload
             if count > 1:

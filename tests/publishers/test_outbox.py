@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import SPEC, assert_same, numbered
@@ -176,6 +177,17 @@ def test_a_record_too_large_for_a_message_has_arrived_when_all_its_parts_have(tm
             outgoing.acknowledged = True
     outbox.settle(4.0)
     assert (outbox.delivered, spool.pending, spool.used_bytes) == (52, 0, 0)
+    spool.close()
+
+
+def test_no_message_holds_more_than_a_receiver_has_to_take_however_well_it_compresses(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    many = dataclasses.replace(numbered(10_000), codes=np.zeros((10_000, 64), np.int8))
+    for first in range(0, 10_000, 500):
+        part = wire.Message("d", 1, first, many[first : first + 500])
+        assert spool.append(wire.encode(part, compress=True), 500)
+    outbox = connected(spool, max_message_bytes=256 * 1024, compress=True)
+    assert [sent(outbox) for _ in range(3)] == [(0, 4000), (4000, 4000), (8000, 2000)]
     spool.close()
 
 
