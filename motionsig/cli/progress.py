@@ -8,9 +8,11 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Takes how much was done since the last call."""
+    """Takes how much was done since the last call, and a text that stands at its end."""
 
-    def update(self, n: int) -> object: ...
+    def update(self, n: float) -> object: ...
+
+    def set_postfix_str(self, s: str) -> object: ...
 
 
 def progress(name: str, total: int | None, unit: str) -> AbstractContextManager[Progress]:
@@ -18,7 +20,7 @@ def progress(name: str, total: int | None, unit: str) -> AbstractContextManager[
     try:
         from tqdm import tqdm
     except ImportError:
-        return nullcontext(SimpleNamespace(update=lambda n: None))
+        return nullcontext(SimpleNamespace(update=lambda n: None, set_postfix_str=lambda s: None))
     how = {"desc": name, "total": total, "unit": unit, "unit_scale": True, "disable": None, "leave": False}
     bar: AbstractContextManager[Progress] = tqdm(**how)
     return bar

@@ -7,6 +7,8 @@ one. Which Reader opens a file is decided by what the file holds.
 from __future__ import annotations
 
 import logging
+import sys
+from functools import cache
 from importlib.metadata import entry_points
 from os import PathLike
 from pathlib import Path
@@ -37,14 +39,8 @@ def open_recording(path: str | PathLike[str], **options: object) -> Source:
     if not head and not path.is_dir():
         raise RecordingError(f"{path}: expected a recording, got an empty file")
     readers = _readers()
-    sure = {it.name: it.recognises(path, head) for it in readers}
-    for name, sureness in sure.items():
-        if not isinstance(sureness, int):
-            # A broken reader must not stop the others.
-            log.warning("reader %r: expected recognises to return 0 to 3, got %r", name, sureness)
-            sure[name] = 0
-    reader = max(readers, key=lambda it: sure[it.name], default=None)
-    if reader is None or not sure[reader.name]:
+    reader, sure = _surest(readers, path, head)
+    if not sure:
         names = ", ".join(it.name for it in readers)
         found = f"a file that begins with {head[:16]!r}"
         if path.is_dir():
@@ -54,8 +50,32 @@ def open_recording(path: str | PathLike[str], **options: object) -> Source:
     return reader.open(path, **parse_options(options, keyword_options(reader.open), where=f"{reader.name} reader:"))
 
 
+def sureness(path: Path) -> int:
+    """Return how sure the surest Reader is of the file or folder; raise RecordingError for what cannot be read."""
+    head = b"" if path.is_dir() else single(path).head()
+    return _surest(_readers(), path, head)[1] if head or path.is_dir() else 0
+
+
+def _surest(readers: list[Reader], path: Path, head: bytes) -> tuple[Reader, int]:
+    """Return the reader that is surest that the content is of its format, and how sure it is."""
+    sure = {it.name: it.recognises(path, head) for it in readers}
+    for name, sureness in sure.items():
+        if not isinstance(sureness, int):
+            # A broken reader must not stop the others.
+            log.warning("reader %r: expected recognises to return 0 to 3, got %r", name, sureness)
+            sure[name] = 0
+    reader = max(readers, key=lambda it: sure[it.name])
+    return reader, sure[reader.name]
+
+
 def _readers() -> list[Reader]:
     """Return all installed readers, sorted by the name of their entry point."""
+    return _readers_on(tuple(sys.path))
+
+
+@cache
+def _readers_on(_: tuple[str, ...]) -> list[Reader]:
+    """Look for them once for each search path: it takes as long as opening a small log."""
     readers = []
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
         try:

@@ -60,6 +60,9 @@ class Table:
         return len(self.names) or len(self.cells[0])
 
 
+_NOT_SHOWN = dict.fromkeys(map(ord, "\t\r\n\f\0"))
+
+
 def decode(head: bytes) -> tuple[str, str] | None:
     """Return the encoding and text of a file's first bytes, or None where they are not text."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -72,7 +75,9 @@ def decode(head: bytes) -> tuple[str, str] | None:
         encoding, text = "utf-8-sig", whole.decode("utf-8-sig")
     except UnicodeDecodeError:
         encoding, text = "latin-1", whole.decode("latin-1")
-    odd = sum(not (char.isprintable() or char in "\t\r\n\f\0") for char in text)
+    shown = text.translate(_NOT_SHOWN)
+    # Nearly always all is printable, which is a hundred times quicker to know than how much is not.
+    odd = 0 if shown.isprintable() else sum(not char.isprintable() for char in shown)
     return (encoding, text) if odd * 50 <= len(text) else None
 
 

@@ -1,0 +1,218 @@
+"""One log to signatures, in this process or in one of several."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from motionsig import wire
+from motionsig.blocks import SampleBlock, SignatureBatch, Source, SourceInfo
+from motionsig.cli.picture import Picture
+from motionsig.cli.replay.logs import Log
+from motionsig.closing import Closing
+from motionsig.conventions import NS_PER_S
+from motionsig.encoders import Encoder, open_encoder
+from motionsig.errors import EncoderError, RecordingError
+from motionsig.pipeline import Summary, run, signature_stream_id
+from motionsig.raw_size import RawSize
+from motionsig.recordings import open_recording
+
+_PACED_S = 0.1  # at --speed 1 samples arrive in blocks this long, as a sensor's FIFO delivers them
+_AHEAD = 2  # logs in work or done for each process: what comes back is taken in order
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How every log of a replay is made. hop: grid samples. options: of the reader. batch_s: see `RawSize`."""
+
+    model: str | None
+    device: str
+    hop: int
+    speed: float
+    options: dict[str, str]
+    folder_labels: bool
+    batch_s: float
+
+
+class Origin(NamedTuple):
+    """Where signatures come from: who recorded them, their stream, the log; device is None where the log is silent."""
+
+    device: str | None
+    stream_id: int
+    recording: wire.Recording
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of one log. raw_sizes: bytes of its samples by scheme, `compressed` of them truly compressed."""
+
+    log: Log
+    stream_id: int
+    summary: Summary
+    raw_sizes: dict[str, int]
+    compressed: int
+    signatures: list[tuple[Origin, SignatureBatch]] = field(default_factory=list, repr=False)
+
+
+Take = Callable[[Origin, SignatureBatch], object]
+Update = Callable[[float], object]
+"""Is told how many bytes were read since it was told last."""
+
+
+def make(
+    log: Log, plan: Plan, encoder: Encoder, take: Take, *, picture: Picture | None, update: Update
+) -> Made | RecordingError:
+    """Hand the signatures of a log to `take`; return what came of it, or why it cannot be read."""
+    try:
+        return _make(log, plan, encoder, take, picture, update)
+    except RecordingError as error:
+        return error
+
+
+def _make(log: Log, plan: Plan, encoder: Encoder, take: Take, picture: Picture | None, update: Update) -> Made:
+    with open_recording(log.path, **plan.options) as source:
+        info = source.info
+        if picture:
+            picture.begin(replace(info, name=log.name), source.rate_hz)
+        stream_id = signature_stream_id(info.stream_id, encoder.card, plan.hop)
+        rival = RawSize(source.rate_hz, batch_s=plan.batch_s, scale=info.scale)
+        watched = _Watched(source, log, plan, rival, picture, update)
+
+        def deliver(signatures: SignatureBatch) -> None:
+            take(Origin(info.device, stream_id, wire.Recording(log.name, watched.start_ns)), signatures)
+            if picture:
+                picture.add_signatures(signatures)
+
+        summary = run(watched, encoder, deliver, hop=plan.hop)
+    update(log.size - watched.read_bytes)
+    return Made(log, stream_id, summary, rival.sizes(), rival.compressed_samples)
+
+
+class _Watched(Closing):
+    """The source at the plan's speed, with its labels; its blocks pass the progress bar, the rival and the picture."""
+
+    def __init__(
+        self,
+        source: Source,
+        log: Log,
+        plan: Plan,
+        rival: RawSize,
+        picture: Picture | None,
+        update: Update,
+    ) -> None:
+        self.rate_hz, self.info = source.rate_hz, source.info
+        self.start_ns, self.read_bytes = 0, 0.0
+        self._blocks = source if plan.speed == math.inf else _paced(source, plan.speed)
+        self._label = log.folder if plan.folder_labels else None
+        self._rival, self._picture, self._update = rival, picture, update
+        self._sample_bytes = _sample_bytes(log, source.info)
+
+    def __iter__(self) -> Iterator[SampleBlock]:
+        begun = False
+        for block in self._blocks:
+            if len(block) and not begun:
+                self.start_ns, begun = int(block.time_ns[0]), True
+            labelled = block if self._label is None else replace(block, label=self._label)
+            self._rival.push(labelled)
+            if self._picture:
+                self._picture.add_samples(labelled)
+            self.read_bytes += len(block) * self._sample_bytes
+            self._update(len(block) * self._sample_bytes)
+            yield labelled
+
+
+def _sample_bytes(log: Log, info: SourceInfo) -> float:
+    return log.size / info.samples if info.samples else 0.0
+
+
+def _paced(source: Source, speed: float) -> Iterator[SampleBlock]:
+    """Yield the samples at the pace of their time stamps; a gap takes its time, a step back takes none."""
+    rows = max(1, round(source.rate_hz * _PACED_S))
+    last_ns, due = None, time.monotonic()
+    for block in source:
+        if not len(block):
+            yield block
+        for first in range(0, len(block), rows):
+            part = slice(first, first + rows)
+            end_ns = int(block.time_ns[part][-1])
+            due += max(0, end_ns - last_ns) / NS_PER_S / speed if last_ns is not None else 0.0
+            last_ns = end_ns
+            time.sleep(max(0.0, due - time.monotonic()))
+            yield SampleBlock(block.time_ns[part], block.data[part], block.gap and first == 0, label=block.label)
+
+
+def open_quietly(plan: Plan) -> Encoder:
+    """Open the plan's encoder; standard error is for errors, and not for how a C++ runtime starts."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            return open_encoder(plan.model, plan.device)
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            said.seek(0)
+            os.write(2, b"".join(line for line in said if not line.startswith(b"INFO: ")))
+
+
+def make_all(logs: Sequence[Log], plan: Plan, jobs: int, update: Update) -> Iterator[Made | RecordingError]:
+    """Yield what comes of each log, in their order, made by `jobs` processes that have an encoder each.
+
+    A log's signatures come back all at once. Raises EncoderError where a process ends before its work.
+    """
+    # A fork would share the threads of a runtime that is loaded here, which do not survive it.
+    context = multiprocessing.get_context("spawn")
+    with ExitStack() as stack:
+        pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(plan,))
+        stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+        waiting = deque[tuple[Log, Future[Made | RecordingError]]]()
+        left = iter(logs)
+        while True:
+            while len(waiting) < _AHEAD * jobs and (log := next(left, None)) is not None:
+                waiting.append((log, pool.submit(_make_apart, log)))
+            if not waiting:
+                return
+            log, future = waiting.popleft()
+            try:
+                made = future.result()
+            except BrokenProcessPool as error:
+                raise EncoderError(
+                    f"{log.name}: expected a process to make its signatures, got one that ended; was there too little "
+                    "memory? take fewer --jobs"
+                ) from error
+            update(log.size)
+            yield made
+
+
+_worker: dict[str, Any] = {}
+"""In a process of `make_all`: its plan and its encoder."""
+
+
+def _begin(plan: Plan) -> None:
+    # Ctrl-C reaches all processes of a terminal: the first one ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _worker.update(plan=plan, encoder=open_quietly(plan))
+
+
+def _make_apart(log: Log) -> Made | RecordingError:
+    signatures = list[tuple[Origin, SignatureBatch]]()
+
+    def take(origin: Origin, batch: SignatureBatch) -> None:
+        signatures.append((origin, batch))
+
+    made = make(log, _worker["plan"], _worker["encoder"], take, picture=None, update=lambda done: None)
+    return replace(made, signatures=signatures) if isinstance(made, Made) else made

@@ -1,0 +1,248 @@
+"""Many logs at once: folders, names, labels, what is stored before, several processes."""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import motionsig
+from motionsig.blocks import SampleBlock
+from motionsig.cli import main
+from motionsig.cli.replay.logs import find_logs
+from motionsig.recordings.native import Recorder
+
+HEADER = "time[s],acc_x[m/s^2],acc_y[m/s^2],acc_z[m/s^2],gyr_x[rad/s],gyr_y[rad/s],gyr_z[rad/s]"
+
+
+@pytest.fixture
+def folder(motion, tmp_path, monkeypatch):
+    """Two people's walks of 10 s under one name, a run in a folder of a folder, and what is no recording."""
+    monkeypatch.chdir(tmp_path)
+    for seed, path in enumerate(("data/A/walk.csv", "data/B/walk.csv", "data/B/late/run.csv")):
+        rows = np.column_stack([1.79e9 + 100 * seed + np.arange(500) / 50, motion(10, 50, seed=seed)])
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        np.savetxt(path, rows, delimiter=",", header=HEADER, comments="", fmt="%.6f")
+    for path, content in (
+        ("data/picture.png", b"\x89PNG\r\n\x1a\n\0\0"),
+        ("data/A/.hidden.csv", b""),
+        ("data/A/none", b""),
+    ):
+        (tmp_path / path).write_bytes(content)
+    (tmp_path / "data/A/round").symlink_to(tmp_path / "data")
+    return tmp_path / "data"
+
+
+NAMES = ["data/A/walk.csv", "data/B/walk.csv", "data/B/late/run.csv"]
+
+
+def replay(capsys, *arguments):
+    assert main(["replay", *map(str, arguments), "--json"]) == 0
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_a_folder_stands_for_the_recordings_in_it(folder, capsys):
+    summary = replay(capsys, "data", "--to", "store:db")
+    assert [log["log"] for log in summary["logs"]] == NAMES and summary["signatures"] == 18
+    assert summary["left_out"] == ["data/picture.png", "data/A/none"][::-1] or summary["left_out"] == [
+        "data/picture.png", "data/A/none",
+    ]  # fmt: skip
+    assert summary["stored_before"] == []
+
+
+def test_each_path_is_replayed_once_however_it_is_named(folder, capsys):
+    found = find_logs(["./data/A/walk.csv", "data", "data/B/../A/walk.csv"], {})
+    assert [log.name for log in found.logs] == NAMES
+
+
+def test_a_recording_that_is_a_folder_is_one_log(motion, tmp_path, capsys):
+    phone = tmp_path / "phone"
+    phone.mkdir()
+    time_ns = 1_790_000_000_000_000_000 + np.arange(500) * 20_000_000
+    for name, columns in (("TotalAcceleration", slice(0, 3)), ("Gyroscope", slice(3, 6))):
+        rows = [
+            f"{t},{i / 50},{z},{y},{x}"
+            for i, (t, (x, y, z)) in enumerate(zip(time_ns, motion(10, 50)[:, columns], strict=True))
+        ]
+        (phone / f"{name}.csv").write_text("time,seconds_elapsed,z,y,x\n" + "\n".join(rows) + "\n")
+    assert [log.name for log in find_logs([str(tmp_path)], {}).logs] == [str(phone)]
+    before = find_logs([str(phone)], {}).logs[0]
+    assert find_logs([str(tmp_path)], {before.key: before.stamp}).stored == [before]
+    (phone / "Gyroscope.csv").write_text("other")
+    assert find_logs([str(phone)], {before.key: before.stamp}).logs[0].stamp != before.stamp
+
+
+def test_a_folder_without_recordings_is_said(tmp_path, capsys):
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
+    assert main(["replay", str(tmp_path), "--to", f"store:{tmp_path / 'db'}"]) == 2
+    assert "expected a recording, got 1 files of which none is one" in capsys.readouterr().err
+
+
+def test_what_is_stored_is_not_made_again_until_something_changed(folder, capsys):
+    url = "store:db"
+    assert replay(capsys, "data", "--to", url)["signatures"] == 18
+    again = replay(capsys, "data", "--to", url)
+    assert (again["stored_before"], again["logs"], again["signatures"]) == (NAMES, [], 0)
+    # Another log, another hop, another label, another name, a change of the file: each is made, and nothing else.
+    shutil.copy("data/A/walk.csv", "data/C.csv")
+    assert [log["log"] for log in replay(capsys, "data", "--to", url)["logs"]] == ["data/C.csv"]
+    for change in (
+        ("--hop", "32"),
+        ("--labels", "folder"),
+        ("--name", "wrist"),
+        ("--again",),
+        ("--option", "acc_sign=-1"),
+    ):
+        assert len(replay(capsys, "data", "--to", url, *change, "--option", "check_units=False")["logs"]) == 4, change
+    os.utime("data/A/walk.csv", ns=(0, 0))
+    assert [log["log"] for log in replay(capsys, "data", "--to", url)["logs"]] == ["data/A/walk.csv"]
+    # A sink that cannot say what it has takes all of it each time.
+    for _ in range(2):
+        assert replay(capsys, "data", "--to", "file:out")["signatures"] == 24
+
+
+def test_another_model_makes_all_again(folder, monkeypatch, capsys):
+    replay(capsys, "data", "--to", "store:db")
+    card = json.loads((motionsig.open_encoder().card.path / "card.json").read_text())
+    shutil.copytree(motionsig.open_encoder().card.path, "other")
+    (folder.parent / "other/card.json").write_text(
+        json.dumps(card | {"front_end": card["front_end"] | {"acc_knee": 5.0}})
+    )
+    assert replay(capsys, "data", "--to", "store:db", "--model", "other")["stored_before"] == []
+
+
+def test_a_log_that_stopped_half_way_is_not_stored(folder, monkeypatch, capsys):
+    calls = []
+
+    def publish(sink, signatures):
+        calls.append(len(signatures))
+        raise motionsig.SinkError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("motionsig.publishers.local.LocalSink.publish", publish)
+        assert main(["replay", "data", "--to", "store:db"]) == 1
+    assert calls and replay(capsys, "data", "--to", "store:db")["signatures"] == 18
+
+
+def test_what_differs_from_the_store_is_said_each_time(motion, tmp_path, capsys):
+    for name, seed in (("one", 0), ("other", 5)):
+        with Recorder(tmp_path / name, rate_hz=50, stream_id=3, device="wrist") as recorder:
+            recorder.write(SampleBlock(10**18 + np.arange(500) * 20_000_000, motion(10, 50, seed=seed)))
+    replay(capsys, tmp_path / "one", "--to", f"store:{tmp_path / 'db'}")
+    for _ in range(2):
+        assert main(["replay", str(tmp_path / "other"), "--to", f"store:{tmp_path / 'db'}"]) == 1
+        assert "6 that differ from what is there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_labels_and_names_come_out_in_the_store(folder, jobs, capsys):
+    replay(capsys, "data", "--to", "store:db", "--labels", "folder", "--jobs", jobs)
+    stored = motionsig.read_signatures("store:db")
+    assert sorted(set(stored.labels.tolist())) == ["A", "B", "late"]
+    with motionsig.open_recording("data/A/walk.csv") as log:
+        plain = motionsig.signatures(log, motionsig.open_encoder())
+        expected = motionsig.concatenate(list(plain))
+    assert stored[stored.labels == "A"].codes.tobytes() == expected.codes.tobytes()
+
+
+def test_labels_of_a_column_are_asked_for_by_name(motion, tmp_path, capsys):
+    path = tmp_path / "log.csv"
+    rows = [
+        f"{i / 50},{','.join(map(str, row))},{'walk' if i < 250 else 'run'}" for i, row in enumerate(motion(10, 50))
+    ]
+    path.write_text(f"{HEADER},exercise\n" + "\n".join(rows))
+    for where, expected in (("exercise", {"walk", "run"}), ("none", None)):
+        replay(capsys, path, "--to", f"store:{tmp_path / where}", "--labels", where)
+        labels = motionsig.read_signatures(f"store:{tmp_path / where}").labels
+        assert (set(labels.tolist()) if labels is not None else None) == expected
+
+
+def test_several_processes_write_what_one_writes(folder, capsys):
+    one, two = replay(capsys, "data", "--to", "file:one"), replay(capsys, "data", "--to", "file:two", "--jobs", 2)
+    assert (folder.parent / "one").read_bytes() == (folder.parent / "two").read_bytes()
+    for left_out in ("elapsed_s", "realtime_factor"):
+        one.pop(left_out), two.pop(left_out)
+    assert one == two
+
+
+def test_one_bad_log_among_several_processes_costs_itself_alone(folder, capsys):
+    (folder / "bad.csv").write_text("acc_x[g],acc_y[g]\n1,2\n")
+    assert main(["replay", "data", "--to", "store:db", "--jobs", "2"]) == 1
+    shown = capsys.readouterr()
+    assert shown.err.count("\n") == 1 and "data/bad.csv:1: expected columns for acc_z" in shown.err
+    assert len(motionsig.read_signatures("store:db")) == 18
+
+
+@pytest.mark.parametrize(
+    "given", [("--jobs", "0"), ("--jobs", "2", "--device", "edgetpu"), ("--jobs", "2", "--speed", "1")]
+)
+def test_what_several_processes_cannot_do_is_refused(folder, given, capsys):
+    assert main(["replay", "data", "--to", "store:db", *given]) == 2
+    assert "--jobs: expected" in capsys.readouterr().err and not os.path.exists("db")
+
+
+def _children(process):
+    """The processes that make signatures; multiprocessing has one more, which only counts what they share."""
+    pids = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [int(pid) for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def _long_logs(motion, count):
+    data = motion(600, 50)
+    for number in range(count):
+        with Recorder(f"log{number}", rate_hz=50, stream_id=number) as recorder:
+            recorder.write(SampleBlock(10**18 + np.arange(len(data)) * 20_000_000, data))
+
+
+def _started(folder):
+    """A replay of long logs by two processes, when the first of them is stored."""
+    command = [sys.executable, "-m", "motionsig", "replay", str(folder), "--to", "store:db", "--jobs", "2"]
+    default = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=default, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with suppress(sqlite3.Error), closing(sqlite3.connect("file:db?mode=ro", uri=True)) as store:
+            if store.execute("SELECT count(*) FROM replayed").fetchone()[0]:
+                return process
+        time.sleep(0.05)
+    process.kill()
+    raise AssertionError(f"expected signatures, got none: {process.communicate()}")
+
+
+def test_ctrl_c_ends_all_processes_and_the_next_run_goes_on(motion, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "logs").mkdir()
+    monkeypatch.chdir(tmp_path / "logs")
+    _long_logs(motion, 12)
+    monkeypatch.chdir(tmp_path)
+    process = _started("logs")
+    workers = _children(process)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=60)[1] == "motionsig: interrupted\n" and process.returncode == 130
+    deadline = time.monotonic() + 20
+    while any(os.path.exists(f"/proc/{pid}") for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert workers and not any(os.path.exists(f"/proc/{pid}") for pid in workers)
+    rest = replay(capsys, "logs", "--to", "store:db")
+    assert 0 < len(rest["stored_before"]) < 12 and len(rest["logs"]) == 12 - len(rest["stored_before"])
+    assert len(motionsig.read_signatures("store:db")) == 12 * 467
+
+
+def test_a_process_that_is_killed_is_one_error(motion, tmp_path, monkeypatch):
+    (tmp_path / "logs").mkdir()
+    monkeypatch.chdir(tmp_path / "logs")
+    _long_logs(motion, 12)
+    monkeypatch.chdir(tmp_path)
+    process = _started("logs")
+    for pid in _children(process):
+        os.kill(pid, signal.SIGKILL)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 1 and said.count("\n") == 1 and "got one that ended" in said and "--jobs" in said
