@@ -1,10 +1,32 @@
 """Motion-sensor data to int8 motion signatures.
 
-    signatures = motionsig.extract(data, rate_hz=100)   # data (n, 6): m/s² and rad/s
-    signatures.codes                                    # (k, 64) int8
+These names are the public surface:
 
-The names below are the public surface. Each is imported when it is first used, so that `import motionsig` costs nearly
-nothing.
+* From samples in memory: `extract`; in scikit-learn's pipelines `Signatures`.
+* From a log or a sensor: `open_recording` and `open_sensor` open a `Source`, which says in a `SourceInfo` what it is.
+  `Recorder` writes a log. A source of your own is a `Source`, too; a file format of your own is a `Reader`.
+* The loop: `run` reads a source, encodes it, and hands the signatures to a sink; it returns a `Summary`. `signatures`
+  is the same loop as an iterator. Both take an `Encoder`, which `open_encoder` opens; its `ModelCard` says what the
+  model takes and makes.
+* The steps of the loop, for a loop of your own: `SampleBlock` (`sample_block` makes one of arrays) goes into
+  `Resampler`, then into `Windower`, which makes a `WindowBatch`, and `Encoder.encode` makes a `SignatureBatch` of it.
+* What comes out: `SignatureBatch`; `Quality` says what happened to a signature; `concatenate` joins batches.
+* Where it goes: `open_sink` opens a `Sink`, `read_signatures` reads a store or a file again, `signature_stream_id`
+  gives a recording's signatures the same name each time, so that a second run stores nothing twice.
+* Errors: each is a `MotionsigError`. The text of each says what was expected, what was got, and where.
+
+`motionsig.conventions` has the units, the axes and the words. Each name is imported when it is first used, so that
+`import motionsig` costs nearly nothing.
+
+Every name has an example, which starts in an empty folder, after these lines:
+
+>>> import numpy as np
+>>> import motionsig
+>>> data = np.random.default_rng(0).normal(0, 1, (1000, 6)) + [0, 0, 9.81, 0, 0, 0]  # 10 s at 100 Hz: m/s², rad/s
+>>> np.savez("walk.npz", acc=data[:, :3], gyr=data[:, 3:], rate_hz=100)
+>>> signatures = motionsig.extract(data, rate_hz=100)
+>>> signatures
+SignatureBatch(6 signatures from 1970-01-01T00:00:00.000Z, 48 motion + 16 posture codes every 1.28 s, encoder ...)
 """
 
 from __future__ import annotations

@@ -27,24 +27,34 @@ if TYPE_CHECKING:
 
 
 class Quality(IntFlag):
-    """What a consumer should know about how a signature came to be."""
+    """Flags that say how a signature came to be.
+
+    >>> data[250] = np.nan  # a lost sample
+    >>> signatures = motionsig.extract(data, rate_hz=100)
+    >>> [bool(flags & motionsig.Quality.BRIDGED) for flags in signatures.quality]
+    [True, True, False, False, False, False]
+    """
 
     CLEAR = 0
     BRIDGED = 1
-    """Lost samples, few enough for the model's card, were filled in by a straight line."""
+    """Lost samples were filled in by a straight line: a loss that the model's card allows (`max_gap_s`)."""
     EDGE_TPU = 2
     """An Edge TPU ran the network; without this flag a CPU did. Their codes may differ in the last bits."""
 
 
 @dataclass(frozen=True, eq=False)
 class SampleBlock:
-    """Consecutive samples as delivered.
+    """Consecutive samples as delivered. `sample_block` makes one of arrays and checks them.
 
-    time_ns: (n,) int64, Unix nanoseconds, strictly increasing.
-    data: (n, 6) float32, m/s² and rad/s, sensor frame, channels as in `conventions.CHANNELS`.
-    gap: samples were lost just before the first one.
-    quality: (n,) uint8 of `Quality`, or None where all are clear; the Resampler sets it, a source leaves it None.
-    label: what was done meanwhile, where a recording says so. A block has one label: a reader cuts where it changes.
+    >>> with motionsig.open_recording("walk.npz") as source:
+    ...     print(next(iter(source)))
+    SampleBlock(1000 samples from 1970-01-01T00:00:00.000Z to 1970-01-01T00:00:09.990Z)
+
+    * `time_ns`: (n,) int64, Unix nanoseconds, strictly increasing.
+    * `data`: (n, 6) float32, acc_x, acc_y, acc_z in m/s² and gyr_x, gyr_y, gyr_z in rad/s, sensor frame.
+    * `gap`: samples were lost just before the first one.
+    * `quality`: (n,) uint8 of `Quality`, or None where all are clear; the Resampler sets it, a source leaves it None.
+    * `label`: what was done meanwhile, where a recording says so. A block has one label: readers cut where it changes.
     """
 
     time_ns: NDArray[np.int64]
@@ -74,8 +84,12 @@ def _instant(time_ns: np.int64) -> str:
 def sample_block(time_ns: ArrayLike, data: ArrayLike, *, gap: bool = False, label: str = "") -> SampleBlock:
     """Return a SampleBlock of arrays that come from outside, checked.
 
-    Raises InputError for another shape than (n,) and (n, 6), times that do not increase, or a label of more than
-    MAX_LABEL_CHARS. NaN is let through: the Resampler counts such samples as lost.
+    >>> motionsig.sample_block(np.arange(1000) * 10_000_000, data, label="walking")
+    SampleBlock(1000 samples from 1970-01-01T00:00:00.000Z to 1970-01-01T00:00:09.990Z, 'walking')
+
+    time_ns: (n,) integers, Unix ns. data: (n, 6), m/s² and rad/s; NaN is let through, and the Resampler counts such
+    samples as lost. Raises InputError for other shapes, times that do not increase, or a label of more than 128
+    characters.
     """
     times = np.asarray(time_ns)
     values = np.asarray(data, dtype=np.float32)
@@ -100,10 +114,15 @@ def sample_block(time_ns: ArrayLike, data: ArrayLike, *, gap: bool = False, labe
 
 @dataclass(frozen=True, eq=False)
 class WindowBatch:
-    """k complete windows on the model's grid.
+    """k complete windows on the model's grid, as `Windower` returns them and an `Encoder` takes them.
 
-    start_ns: (k,) int64, time of each window's first sample. data: (k, length, 6) float32, often a view.
-    quality: (k,) uint8, the `Quality` of all samples in the window together.
+    >>> grid = motionsig.sample_block(np.arange(300) * 20_000_000, data[:300])  # 6 s at 50 Hz
+    >>> motionsig.Windower(length=128, hop=64).push(grid)
+    WindowBatch(3 windows from 1970-01-01T00:00:00.000Z, of 128 samples, every 1.28 s)
+
+    * `start_ns`: (k,) int64, Unix time of each window's first sample. `hop_ns`: from one window to the next.
+    * `data`: (k, length, 6) float32, m/s² and rad/s, often a view.
+    * `quality`: (k,) uint8, the `Quality` of all samples in the window together.
     """
 
     start_ns: NDArray[np.int64]
@@ -144,11 +163,23 @@ class SignatureSpec:
 class SignatureBatch:
     """What leaves the device: k signatures.
 
-    start_ns: (k,) int64. codes: (k, dim) int8. quality: (k,) uint8 of `Quality`. hop_ns: the stride between windows
-    where nothing was lost. The arrays are read-only. An index, a slice, a mask or a list of indices gives a batch, and
-    so does iteration, one signature at a time; `np.asarray(batch)` is the codes. Two batches are equal where their
-    content and spec are. labels: (k,) text, what the recording says was done in the middle of each window, "" where it
-    says nothing; None where it never does.
+    >>> signatures.codes.shape, signatures.motion.shape, signatures.posture.shape
+    ((6, 64), (6, 48), (6, 16))
+    >>> values = signatures.values
+    >>> likeness = values @ values[0]  # the more alike the motion, the larger
+    >>> len(signatures[-1]), len(signatures[2:]), len(signatures[signatures.quality == motionsig.Quality.CLEAR])
+    (1, 4, 6)
+
+    * `start_ns`: (k,) int64, Unix time of each window's first sample. `hop_ns`: from one window to the next, where
+      nothing was lost.
+    * `codes`: (k, dim) int8. `quality`: (k,) uint8 of `Quality`.
+    * `spec`: `fingerprint` (8 bytes that stand for the encoder), `quantization`, `motion_dim`, and `length_ns`, the
+      time that a signature covers. Signatures of different specs do not compare.
+    * `labels`: (k,) text, what the recording says was done in the middle of each window, "" where it says nothing; None
+      where it never does.
+
+    The arrays are read-only. An index, a slice, a mask or a list of indices gives a batch, and iteration gives batches
+    of one; `np.asarray(batch)` is the codes. Two batches are equal where their content and spec are.
     """
 
     start_ns: NDArray[np.int64]
@@ -232,7 +263,7 @@ class SignatureBatch:
 
     @property
     def motion(self) -> NDArray[np.int8]:
-        """(k, motion_dim) int8: what the body did, whichever way the device was turned."""
+        """(k, motion_dim) int8: what the body did, whichever way the device was turned on it."""
         return self.codes[:, : self.spec.motion_dim]
 
     @property
@@ -246,7 +277,10 @@ class SignatureBatch:
         return [f"code_{i}" for i in range(self.codes.shape[1])]
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a DataFrame: start (UTC), quality and one int8 column a code; spec and hop as text in its `attrs`.
+        """Return a DataFrame: start (UTC), quality and one int8 column per code; spec and hop as text in its `attrs`.
+
+        >>> signatures.to_pandas().shape
+        (6, 66)
 
         Where there are labels, so is a column `label`. Raises MissingExtraError without pandas.
         """
@@ -264,6 +298,9 @@ class SignatureBatch:
 
     def to_arrow(self) -> pa.Table:
         """Return a pyarrow Table: start (UTC), quality and codes, a list of fixed size; metadata as `to_pandas` has.
+
+        >>> signatures.to_arrow().column_names
+        ['start', 'quality', 'codes']
 
         Where there are labels, so is a column `label`. Raises MissingExtraError without pyarrow.
         """
@@ -289,7 +326,10 @@ class SignatureBatch:
 
 
 def concatenate(batches: Sequence[SignatureBatch]) -> SignatureBatch:
-    """Return one batch of all rows in order.
+    """Return one batch of all signatures in order.
+
+    >>> motionsig.concatenate([signatures[:2], signatures[2:]]) == signatures
+    True
 
     Raises InputError for an empty sequence and for batches of different encoders or hops: their vectors do not compare.
     """
@@ -320,10 +360,14 @@ def concatenate(batches: Sequence[SignatureBatch]) -> SignatureBatch:
 class SourceInfo:
     """What a source knows of itself before the first sample.
 
-    name: for people (a file name, a sensor). format: which reader or driver. stream_id: identifies this stream of
-    samples, so that the same recording replayed twice is stored once. samples: about how many will come, where known.
-    scale: (6,) SI units per int16 count where every sample is a whole number of counts. device: who recorded it, where
-    known.
+    >>> with motionsig.open_recording("walk.npz") as source:
+    ...     print(source.info)
+    SourceInfo('walk.npz', npz, 1000 samples, stream ...)
+
+    * `name`: for people (a file name, a sensor). `format`: which reader or driver.
+    * `stream_id`: names this stream of samples, 0 to 2^63 - 1, so that a recording replayed twice is stored once.
+    * `samples`: about how many will come, where known. `device`: who recorded it, where known.
+    * `scale`: (6,) SI units per int16 count, where every sample is a whole number of counts.
     """
 
     name: str
@@ -340,10 +384,21 @@ class SourceInfo:
 
 
 class Source(Closing, Protocol):
-    """An iterable of SampleBlock, opened and closed as a context manager.
+    """An iterable of SampleBlock with a rate; `open_recording` and `open_sensor` open one. A context manager.
 
-    rate_hz: samples per second, nominal: a sensor's clock may be off by 5 %. info: what the source knows of itself. A
-    class of your own inherits from this one, or just has the same members; `run` and `signatures` use `rate_hz` and the
+    >>> class Mine(motionsig.Source):
+    ...     rate_hz, info = 100.0, motionsig.SourceInfo("mine", "array", stream_id=1)
+    ...     def __iter__(self):
+    ...         yield motionsig.sample_block(np.arange(1000) * 10_000_000, data)
+    >>> with motionsig.open_encoder() as encoder:
+    ...     print(motionsig.run(Mine(), encoder, print).signatures)
+    SignatureBatch(6 signatures ...)
+    6
+
+    * `rate_hz`: samples per second, nominal: a sensor's clock may be off by 5 %.
+    * `info`: a `SourceInfo`.
+
+    A class of your own inherits from this one, or has the same members; `run` and `signatures` use `rate_hz` and the
     iteration alone. A source that holds nothing open between iterations needs no `close`.
     """
 

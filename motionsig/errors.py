@@ -1,23 +1,48 @@
-"""What can go wrong, each class also the builtin a caller would have caught anyway.
+"""What can go wrong. Each class is also the built-in exception that a caller would have caught anyway.
 
-Every message names what was expected, what was got and where (file and line, key, address).
+Every message says what was expected, what was got and where (file and line, key, address).
 """
 
 
 class MotionsigError(Exception):
-    """Anything motionsig raises on purpose."""
+    """Whatever motionsig raises on purpose: the base of all other errors here.
+
+    >>> try:
+    ...     motionsig.open_recording("run.csv")
+    ... except motionsig.MotionsigError as error:
+    ...     print(type(error).__name__, "in", error)
+    RecordingError in run.csv: expected a readable recording, got: No such file or directory
+    """
 
 
 class InputError(MotionsigError, ValueError):
-    """An array, option or URL that cannot mean what the caller hoped."""
+    """An array, an option or a URL that a function cannot use; also a ValueError.
+
+    >>> try:
+    ...     motionsig.extract(data / 9.81, rate_hz=100)
+    ... except motionsig.InputError as error:
+    ...     print(error)
+    data: expected |acc| near 9.81 m/s², got ... m/s² on average; this looks like g: multiply acc by 9.80665 ...
+    """
 
 
 class ConfigError(MotionsigError, ValueError):
-    """A configuration that cannot be used; one argument for each problem in it, and one line for each in its text."""
+    """A configuration of the service that cannot be used; its text has a line for each problem. Also a ValueError.
+
+    >>> from pathlib import Path
+    >>> from motionsig.config import load_config
+    >>> file = Path("config.toml")
+    >>> _ = file.write_text('sink.url = "s3://mine"')
+    >>> try:
+    ...     load_config(file)
+    ... except motionsig.ConfigError as error:
+    ...     print(error)
+    config.toml: sink.url: expected mqtt://HOST[:PORT], mqtts://HOST[:PORT], store:PATH or file:PATH, got something else
+    """
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong: file, key, expected, got."""
+        """The problems, one text each: file, key, what was expected, what was got."""
         return self.args
 
     def __str__(self) -> str:
@@ -25,28 +50,84 @@ class ConfigError(MotionsigError, ValueError):
 
 
 class RecordingError(MotionsigError, ValueError):
-    """A recording that cannot be read, or that would be read wrongly."""
+    """A recording that cannot be read, or that would be read wrongly; also a ValueError.
+
+    >>> np.savetxt("walk.csv", data, delimiter=",")
+    >>> try:
+    ...     motionsig.open_recording("walk.csv")
+    ... except motionsig.RecordingError as error:
+    ...     print(error)
+    walk.csv:1: expected a header that names acc_x, acc_y, acc_z, gyr_x, gyr_y, gyr_z and their units, ...
+    """
 
 
 class SensorError(MotionsigError, OSError):
-    """A sensor that cannot be found, configured or read."""
+    """A sensor that cannot be found, configured or read; also an OSError.
+
+    >>> try:
+    ...     motionsig.open_sensor("lsm6dsox", bus=99)
+    ... except motionsig.SensorError as error:
+    ...     print(error)
+    /dev/i2c-99: expected to open it, got: No such file or directory; see `motionsig doctor`
+    """
 
 
 class ModelError(MotionsigError, ValueError):
-    """A model whose files, card and use do not agree."""
+    """A model that is not there, or whose files, card and use do not agree; also a ValueError.
+
+    >>> try:
+    ...     motionsig.open_encoder("motion65")
+    ... except motionsig.ModelError as error:
+    ...     print(error)
+    model: expected one of motion64... or a folder with a card.json, got 'motion65'
+    """
 
 
 class EncoderError(MotionsigError, RuntimeError):
-    """The inference runtime refused or failed."""
+    """A device or runtime that cannot run the network, or an encoder that was closed; also a RuntimeError.
+
+    >>> encoder = motionsig.open_encoder()
+    >>> encoder.close()
+    >>> try:
+    ...     motionsig.extract(data, rate_hz=100, encoder=encoder)
+    ... except motionsig.EncoderError as error:
+    ...     print(error)
+    motion64: expected an open encoder, got one that was closed
+    """
 
 
 class WireError(MotionsigError, ValueError):
-    """Bytes that are not a motionsig message."""
+    """Bytes that are not a message of signatures, from `motionsig.wire.decode`; also a ValueError.
+
+    >>> from motionsig import wire
+    >>> try:
+    ...     wire.decode(b"hello")
+    ... except motionsig.WireError as error:
+    ...     print(error)
+    message: expected to begin with d9d9f7, got 68656c
+    """
 
 
 class SinkError(MotionsigError, OSError):
-    """A sink that cannot take, keep or deliver signatures."""
+    """A sink that cannot be opened, take, keep or deliver signatures, or a store that cannot be read; also an OSError.
+
+    >>> try:
+    ...     motionsig.read_signatures("store:mine.db")
+    ... except motionsig.SinkError as error:
+    ...     print(error)
+    store:mine.db: no such file
+    """
 
 
 class MissingExtraError(MotionsigError, ImportError):
-    """An optional dependency is not installed; the message names the extra."""
+    """A library that only this call needs is not installed; the text has the command that installs it.
+
+    Also an ImportError.
+
+    >>> try:
+    ...     table = signatures.to_pandas()
+    ... except motionsig.MissingExtraError as error:
+    ...     table = signatures.codes  # without pandas, the codes alone
+    >>> len(table)
+    6
+    """

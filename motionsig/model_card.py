@@ -59,14 +59,25 @@ class Golden(NamedTuple):
 
 @dataclass(frozen=True)
 class ModelCard:
-    """One model's card, checked.
+    """What a model takes, what it makes, and what is known of it: its card, read and checked.
 
-    rate_hz, length, hop: the grid and the windows, in samples. max_gap_s: the longest loss that may be bridged.
-    input, quantization: how features become the network's int8, and what the signature's codes stand for. motion_dim:
-    how many leading codes are motion. sha256: of the model file. compiled: the same model compiled for the Edge TPU, if
-    there is one. version: among models of one name the higher is the later; 0 where the card states none. fingerprint:
-    8 bytes over all that decides a signature. The compiled model has the same fingerprint: its codes differ in the last
-    bits only, as those of different CPUs do. text: the whole card as read.
+    >>> with motionsig.open_encoder() as encoder:
+    ...     card = encoder.card
+    >>> card.name, card.length, card.rate_hz, card.dim, card.motion_dim
+    ('motion64', 128, 50.0, 64, 48)
+    >>> card.text["licence"]
+    'Apache-2.0'
+
+    * `path`: the model's folder.
+    * `name`, `version`: among models of one name the higher version is the later; 0 where the card states none.
+    * `rate_hz`: of the grid, in samples per second. `length`, `hop`: of a window and from one window to the next, in
+      samples of the grid. `max_gap_s`: the longest loss that is bridged, in seconds.
+    * `front_end`, `input`: how the host turns a window into the network's int8 input.
+    * `quantization`, `motion_dim`: which numbers the codes stand for; the first `motion_dim` codes are motion.
+    * `sha256`: of the model file, in hexadecimal digits. `compiled`: the same model compiled for the Edge TPU, if any.
+    * `fingerprint`: 8 bytes over all that decides a signature. The compiled model has the same: its codes differ in the
+      last bits only, as those of different CPUs do.
+    * `text`: the whole card as read.
     """
 
     path: Path
@@ -94,12 +105,12 @@ class ModelCard:
 
     @property
     def motion(self) -> Quantization:
-        """Of the motion codes alone: one scale and zero point, because they come out of the network in one tensor."""
+        """The quantization of the motion codes: one scale and zero point, as they are one tensor of the network."""
         return Quantization(self.quantization.groups[:1])
 
     @property
     def posture(self) -> Quantization:
-        """Of the posture codes alone."""
+        """The quantization of the posture codes."""
         return Quantization(self.quantization.groups[1:])
 
     @property
@@ -109,21 +120,21 @@ class ModelCard:
 
     @property
     def spec(self) -> SignatureSpec:
-        """What travels beside every signature this model makes."""
+        """What each signature of this model carries: fingerprint, quantization, `motion_dim`, and `length_ns`."""
         length_ns = round(self.length * NS_PER_S / self.rate_hz)
         return SignatureSpec(self.fingerprint, self.quantization, self.motion_dim, length_ns)
 
     def model_bytes(self) -> bytes:
-        """Return the model file's bytes, which are those the card was written for.
+        """Return the bytes of the model file, which are those that the card was written for.
 
-        Raises ModelError if they are missing or others: damaged models often run and give wrong numbers.
+        Raises ModelError if the file is missing or has other bytes: damaged models often run and give wrong numbers.
         """
         return self._checked(MODEL_NAME, self.sha256)
 
     def compiled_bytes(self) -> bytes:
-        """Return the bytes of the file compiled for the Edge TPU, as the card was written for them.
+        """Return the bytes of the file compiled for the Edge TPU, which are those that the card names.
 
-        Raises ModelError if the card names none, or they are missing or others.
+        Raises ModelError if the card names no such file, or the file is missing or has other bytes.
         """
         if self.compiled is None:
             raise ModelError(
@@ -133,9 +144,10 @@ class ModelCard:
         return self._checked(self.compiled.file, self.compiled.sha256)
 
     def golden(self) -> Golden:
-        """Return the golden windows, by which a device is tried before it is trusted.
+        """Return (windows, codes, tolerance): golden windows, on which a device is tried before it is trusted.
 
-        Raises ModelError if they are missing, others than the card was written for, or not of its shapes.
+        windows: (k, length, 6) float32. codes: (k, dim) int8, those of the reference. tolerance: by how many steps the
+        codes of a device may differ. Raises ModelError if they are missing, damaged, or not of the card's shapes.
         """
         file = self.path / GOLDEN_NAME
         try:

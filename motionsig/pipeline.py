@@ -53,12 +53,19 @@ _PATIENCE_S = 10.0
 
 @dataclass(frozen=True)
 class Summary:
-    """What one run saw and made.
+    """What a run read and made; `run` returns it.
 
-    samples: pushed by the source; not_finite: of those, lost because not a number. bridged: short losses filled in.
-    gaps: losses that ended a segment. windows, signatures: encoded and handed to the sink. covered_s: sensor time on
-    the grid. elapsed_s: how long the run took. model, device: what encoded, at the end. on_edgetpu: how many of the
-    signatures an Edge TPU made.
+    >>> with motionsig.open_recording("walk.npz") as source, motionsig.open_encoder() as encoder:
+    ...     summary = motionsig.run(source, encoder, print)
+    SignatureBatch(6 signatures ...)
+    >>> summary.samples, summary.gaps, summary.windows, summary.signatures, summary.covered_s
+    (1000, 0, 6, 6, 10.0)
+
+    * `samples`: what the source delivered. `not_finite`: how many of them were lost, as they held NaN or infinity.
+    * `bridged`: short losses that were filled in. `gaps`: longer losses; no window spans one.
+    * `windows`, `signatures`: how many were encoded, and handed to the sink.
+    * `covered_s`: seconds of the sensor's time on the grid. `elapsed_s`: seconds that the run took.
+    * `model`, `device`: what made the last signatures. `on_edgetpu`: how many signatures an Edge TPU made.
     """
 
     samples: int
@@ -83,9 +90,14 @@ class Summary:
 def signatures(source: Source, encoder: Encoder, *, hop: int | None = None) -> Iterator[SignatureBatch]:
     """Yield the signatures of `source` as they are made, a few windows at a time, to its end.
 
-    `hop` in grid samples overrides the model's. Source and encoder are opened and closed by the caller; what they raise
-    passes through. Raises InputError for a rate or hop that cannot be, and for a source without a gyroscope: every
-    model needs one.
+    >>> with motionsig.open_recording("walk.npz") as source, motionsig.open_encoder() as encoder:
+    ...     for made in motionsig.signatures(source, encoder):
+    ...         print(made.time[0], made.codes.shape)
+    1970-01-01T00:00:00.000000000 (6, 64)
+
+    `hop`: samples of the grid from one window to the next, in place of the model's own. The caller opens and closes
+    source and encoder; what they raise passes through. Raises InputError for a rate or a hop that cannot be, and for a
+    source without a gyroscope: every model needs one.
     """
     return iter(_Loop(source, encoder, hop))
 
@@ -95,7 +107,14 @@ def run(
 ) -> Summary:
     """Hand the `signatures` of `source` to `sink`, or to any function of one SignatureBatch, until the source ends.
 
-    The sink, too, is opened and closed by the caller; what was published before an error stays published.
+    >>> with motionsig.open_recording("walk.npz") as source, motionsig.open_encoder() as encoder:
+    ...     with motionsig.open_sink("store:mine.db", device="wrist") as sink:
+    ...         print(motionsig.run(source, encoder, sink))
+    Summary(signatures=6, windows=6, samples=1000, gaps=0, covered_s=10.00, elapsed_s=..., motion64 on cpu (...))
+
+    `hop`: samples of the grid from one window to the next, in place of the model's own. The caller opens and closes
+    source, encoder and sink; what they raise passes through, and what was published before an error stays published.
+    Raises InputError as `signatures` does, and for a `sink` that is neither.
     """
     if not callable(sink):
         _require(sink, "publish", "a Sink, as open_sink(url) returns, or a function")
@@ -225,8 +244,17 @@ def _require_gyroscope(there: bool) -> None:
 def signature_stream_id(source_stream_id: int, card: ModelCard, hop: int) -> int:
     """Return the stream id under which signatures of a stream of samples are published, 0 to 2^63 - 1.
 
-    The same samples through the same encoder at the same hop give the same id: replayed twice they are stored once, and
-    a replay of what a device recorded repeats what it published. Another model or hop never collides.
+    The same samples through the same encoder at the same hop (in samples of the grid) give the same id: replayed twice
+    they are stored once, and a replay of what a device recorded repeats what it published. Another model or another hop
+    gives another id.
+
+    >>> with motionsig.open_recording("walk.npz") as source, motionsig.open_encoder() as encoder:
+    ...     stream_id = motionsig.signature_stream_id(source.info.stream_id, encoder.card, encoder.card.hop)
+    ...     for _ in range(2):
+    ...         with motionsig.open_sink("store:mine.db", device="wrist", stream_id=stream_id) as sink:
+    ...             print(motionsig.run(source, encoder, sink).signatures, "made,", sink.counts.duplicates, "known")
+    6 made, 0 known
+    6 made, 6 known
     """
     digest = hashlib.sha256(f"{source_stream_id} {hop} ".encode() + card.fingerprint).digest()
     return int.from_bytes(digest[:8], "big") >> 1
@@ -261,13 +289,23 @@ def extract(
 ) -> SignatureBatch:
     """Return the signatures of one continuous recording, or of windows that are cut already.
 
-    data: (n, 6), acc in m/s², gyr in rad/s, sensor frame; a table whose columns have the names of
-    `conventions.CHANNELS` (a DataFrame); or windows (k, length, 6) of the model's length and rate: one signature each.
-    A recording gives exactly what `run` makes of it; samples that are not finite are losses; less than one window gives
-    an empty batch. hop: grid samples from window to window; windows (k, length, 6) are stamped one length apart without
-    it. encoder: an open one, in place of `model` and `device`, for many recordings. check_units: refuse what cannot be
-    m/s² and rad/s with gravity, as recordings do.
-    Raises InputError for other data, a rate outside 10 to 8,000 Hz or a hop that is no whole number from 1 up.
+    >>> motionsig.extract(data, rate_hz=100).codes.shape
+    (6, 64)
+    >>> windows = data[:640].reshape(5, 128, 6)  # of the model's length and rate
+    >>> motionsig.extract(windows, rate_hz=50).codes.shape
+    (5, 64)
+
+    * `data`: samples (n, 6), columns acc_x, acc_y, acc_z in m/s² and gyr_x, gyr_y, gyr_z in rad/s, sensor frame; or a
+      table that has columns of these names (a DataFrame); or windows (k, length, 6). A recording gives exactly what
+      `run` makes of it. Samples that are not finite count as lost. Less than one window gives an empty batch.
+    * `rate_hz`: samples per second, 10 to 8,000; windows are at the model's own rate.
+    * `start_ns`: Unix time of the first sample, in ns.
+    * `model`, `device`: as for `open_encoder`. `encoder`: an open one in their place, for many recordings.
+    * `hop`: samples of the grid from one window to the next, in place of the model's own. Windows that are cut already
+      get times one length apart without it.
+    * `check_units`: refuse what cannot be m/s² and rad/s with gravity, as `open_recording` does.
+
+    Raises InputError for other data, another rate, or a hop that is no whole number from 1 up; else as `open_encoder`.
     """
     samples = as_samples(data)
     try:

@@ -91,14 +91,20 @@ def _filter_bank(rate_hz: float, grid_hz: float, interpolate: bool) -> NDArray[n
 
 
 class Resampler:
-    """Pure state machine from SampleBlocks at the nominal `rate_hz` to SampleBlocks on a grid of `grid_hz`.
+    """From SampleBlocks at the nominal `rate_hz` to SampleBlocks on a uniform grid of `grid_hz` samples per second.
 
-    A loss of at most `max_gap_s` is bridged by a straight line and flagged; a longer one, or a step back in time, ends
-    the segment. Samples that are not finite are losses. Copy or pickle it to stop and resume.
+    >>> resampler = motionsig.Resampler(100, grid_hz=50)
+    >>> grid = resampler.push(motionsig.sample_block(np.arange(1000) * 10_000_000, data)) + resampler.flush()
+    >>> sum(len(block) for block in grid), resampler.counts.gaps
+    (500, 0)
+
+    A loss of at most `max_gap_s` seconds is bridged by a straight line and flagged; a longer one, or a step back in
+    time, ends the segment. Samples that are not finite count as lost. `counts`: samples, not_finite, bridged and gaps
+    so far. It holds no clock and no file: copy or pickle it to stop and resume.
     """
 
     def __init__(self, rate_hz: float, *, grid_hz: float = 50.0, max_gap_s: float = 0.05) -> None:
-        """Raise InputError for a rate that no motion sensor has."""
+        """Raise InputError for a `rate_hz` outside 10 to 8,000, which no motion sensor has."""
         try:
             known = RATES_HZ[0] <= rate_hz <= RATES_HZ[1]
         except TypeError:
@@ -126,7 +132,7 @@ class Resampler:
         return f"Resampler({self._rate_hz:g} Hz to {self._grid_hz:g} Hz: {self.counts})"
 
     def push(self, block: SampleBlock) -> list[SampleBlock]:
-        """Take the next samples; return the blocks that no later input can change, one per segment at most."""
+        """Take the next samples; return the blocks that no later sample can change, at most one per segment."""
         self.counts.samples += len(block)
         self._loss_reported |= block.gap
         time_ns, data = block.time_ns, block.data
@@ -162,7 +168,7 @@ class Resampler:
         return out
 
     def flush(self) -> list[SampleBlock]:
-        """End the segment; return what was left of it. The next sample pushed starts a new one."""
+        """End the segment; return the blocks that are left of it. The next sample starts a new segment."""
         if self._segment is None:
             return []
         out = self._emit(final=True)

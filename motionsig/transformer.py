@@ -29,17 +29,27 @@ _OUTPUTS = ("codes", "values")
 
 
 class Signatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Turn recordings or windows into signatures, one row each.
+    """Turn recordings or windows into signatures, one row each, as a transformer of scikit-learn.
 
-    X of `transform`: (k, length, 6), windows of the model's length and rate (128 samples at 50 Hz for motion64), or a
-    sequence of k recordings (n, 6) of any length, each an array or a DataFrame as for `motionsig.extract`. A window
-    gives its signature; a recording the mean of its signatures.
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from sklearn.pipeline import make_pipeline
+    >>> windows = data[:768].reshape(6, 128, 6)  # windows of 128 samples at 50 Hz, what motion64 takes
+    >>> model = make_pipeline(motionsig.Signatures(part="motion"), KNeighborsClassifier(n_neighbors=1))
+    >>> model.fit(windows, ["walk", "run", "walk", "run", "walk", "run"]).predict(windows[:2]).tolist()
+    ['walk', 'run']
 
-    rate_hz: of all of X. model, device: as for `open_encoder`. part: "both", "motion" or "posture". output: "codes" as
-    they leave a device (int8; the mean of a recording's is float32) or "values" (float32), what the codes stand for.
-    hop: grid samples between a recording's windows. check_units: refuse what cannot be m/s² and rad/s with gravity.
+    X of `transform` is windows (k, length, 6) of the model's length and rate, or a sequence of k recordings (n, 6) of
+    any length, each an array or a DataFrame as for `extract`. A window gives its signature; a recording gives the mean
+    of its signatures.
 
-    Nothing is learned by `fit`. Every method raises InputError, which is a ValueError, for data that do not fit.
+    * `rate_hz`: of all of X, in samples per second. `model`, `device`: as for `open_encoder`.
+    * `part`: "both", "motion" or "posture".
+    * `output`: "codes" as they leave a device (int8; the mean of a recording's is float32), or "values" (float32), the
+      numbers that the codes stand for.
+    * `hop`: samples of the grid from one window of a recording to the next, in place of the model's own.
+    * `check_units`: refuse what cannot be m/s² and rad/s with gravity.
+
+    `fit` learns nothing. Every method raises InputError, which is a ValueError, for data that do not fit.
     """
 
     def __init__(
@@ -67,7 +77,7 @@ class Signatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, X: Any) -> NDArray[Any]:
-        """Return (k, codes) for k windows or recordings."""
+        """Return an array (k, codes) for k windows or recordings, int8 or float32."""
         with open_encoder(self.model, self.device) as encoder:
             chosen = self._chosen(encoder.card)
             if self._are_windows(X, encoder.card):
@@ -77,7 +87,7 @@ class Signatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.stack(rows)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Return the names of the columns, as in a SignatureBatch: code_0 and so on."""
+        """Return the names of the columns, as `SignatureBatch.names` has them: code_0 and so on."""
         card = self._card()
         return np.array([f"code_{i}" for i in range(card.dim)], object)[self._chosen(card)]
 

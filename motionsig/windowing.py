@@ -16,14 +16,22 @@ _MOST = 1_000_000
 
 
 class Windower:
-    """Pure state machine from grid samples to windows of `length` samples, `hop` samples apart.
+    """From samples on the grid to windows of `length` samples; each window starts `hop` samples after the one before.
 
-    The first window of a segment starts at its first sample; no window spans a gap. samples, windows: pushed and
-    returned so far. Copy or pickle it to stop and resume.
+    >>> windower = motionsig.Windower(length=128, hop=64)
+    >>> times = np.arange(200) * 20_000_000  # 50 Hz
+    >>> len(windower.push(motionsig.sample_block(times[:100], data[:100])))
+    0
+    >>> windower.push(motionsig.sample_block(times[100:], data[100:200])).data.shape
+    (2, 128, 6)
+
+    `grid_hz`: samples per second. The first window of a segment starts at its first sample; no window spans a gap.
+    `samples`, `windows`: how many it took and returned so far. It holds no clock and no file: copy or pickle it to stop
+    and resume.
     """
 
     def __init__(self, *, length: int, hop: int, grid_hz: float = 50.0) -> None:
-        """Raise InputError for a length or hop that is no integer, below 1 or absurdly large."""
+        """Raise InputError for a length or a hop that is no integer from 1 to 1,000,000."""
         try:
             length, hop = operator.index(length), operator.index(hop)
         except TypeError as error:
@@ -49,7 +57,7 @@ class Windower:
         )
 
     def push(self, block: SampleBlock) -> WindowBatch:
-        """Take the next samples of the grid; return the windows they complete, an empty batch if none yet."""
+        """Take the next samples of the grid; return the windows that they complete, an empty batch if there is none."""
         self.samples += len(block)
         if block.gap:
             self._forget()

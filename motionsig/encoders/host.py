@@ -23,18 +23,29 @@ later, without an error, are not noticed."""
 
 
 class Encoder(Closing, Protocol):
-    """Stateless: each signature depends on its own window alone. `device` says what runs the network now.
+    """Makes signatures of windows; `open_encoder` opens one. A context manager.
 
-    A context manager; left unclosed, it lets go of its device when it is no longer referred to.
+    Each signature depends on its own window alone, so one encoder serves any number of recordings and threads:
+
+    >>> with motionsig.open_encoder() as encoder:
+    ...     for recording in (data, data[:500]):
+    ...         print(motionsig.extract(recording, rate_hz=100, encoder=encoder).codes.shape)
+    (6, 64)
+    (2, 64)
+
+    An encoder that is not closed lets go of its device when nothing refers to it any more.
     """
 
     @property
-    def card(self) -> ModelCard: ...
+    def card(self) -> ModelCard:
+        """The model's card: what the encoder takes and makes."""
 
     @property
-    def device(self) -> str: ...
+    def device(self) -> str:
+        """What runs the network at present, as text."""
 
-    def encode(self, windows: WindowBatch) -> SignatureBatch: ...
+    def encode(self, windows: WindowBatch) -> SignatureBatch:
+        """Return one signature per window; none for none. Raises EncoderError if the device fails or was closed."""
 
 
 class Network(Protocol):

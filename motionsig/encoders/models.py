@@ -100,15 +100,20 @@ def find_model(model: str | Path | None = None) -> ModelCard:
 
 
 def open_encoder(model: str | Path | None = None, device: str = "auto") -> Encoder:
-    """Return an encoder for `model` (a name, a folder, None for the default) on `device`.
+    """Return an encoder for `model` (a name, a folder, None for motion64) on `device`.
 
-    cpu: an installed runtime. reference: numpy alone, without the last-bit freedom of runtimes. edgetpu: an Edge TPU,
-    or an error; :usb, :pci and a number choose among several. auto: whichever of Edge TPU and cpu is faster here, and
-    the cpu while there is no Edge TPU.
+    >>> with motionsig.open_encoder("motion64", device="reference") as encoder:
+    ...     print(encoder)
+    HostEncoder(motion64 version 1, ..., on reference (numpy))
 
-    Raises InputError for another device, ModelError for a model that does not match its card or, with edgetpu, is not
-    compiled for it, EncoderError for an Edge TPU that is not there or does not make of it what the card says,
-    MissingExtraError without a runtime.
+    * `"cpu"`: LiteRT or another TFLite runtime that is installed.
+    * `"reference"`: numpy alone; slower, but the network gives the same bits on every machine.
+    * `"edgetpu"`: an Edge TPU, or an error; `"edgetpu:usb"`, `"edgetpu:pci"` and `"edgetpu:1"` choose among several.
+    * `"auto"`: the faster one of Edge TPU and cpu, and the cpu while there is no Edge TPU.
+
+    Raises InputError for another device; ModelError for a model that is not there, does not match its card or, with
+    edgetpu, is not compiled for it; EncoderError for an Edge TPU that is not there or gives other codes than the card's
+    golden windows; MissingExtraError without a runtime.
     """
     which = check_device(device)
     card = find_model(model)

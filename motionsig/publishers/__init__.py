@@ -31,45 +31,63 @@ SCHEMES = tuple(_SINKS)
 
 
 class Sink(Closing, Protocol):
-    """Takes signatures; a context manager. Using one after `close` raises SinkError; closing twice is harmless."""
+    """Stores or sends signatures; `open_sink` opens one. A context manager.
+
+    >>> with motionsig.open_sink("store:mine.db", device="wrist") as sink:
+    ...     sink.publish(signatures)
+    ...     print(sink.counts, "in", sink.payload_bytes, "bytes")
+    SinkCounts(accepted=6, delivered=6) in ... bytes
+
+    A sink of your own for `run` needs nothing but `publish`, or is a function of one SignatureBatch. Using a sink after
+    `close` raises SinkError; closing it again is harmless.
+    """
 
     @property
     def payload_bytes(self) -> int:
-        """Bytes of wire messages so far, each signature once: retransmissions do not count."""
+        """Bytes of messages so far, each signature once: retransmissions do not count."""
 
     @property
     def counts(self) -> SinkCounts:
-        """What became of the signatures so far; readable after `close`, too."""
+        """What became of the signatures so far: accepted, delivered, pending, dropped, ... Readable after `close`."""
 
     @property
     def last_error(self) -> str | None:
-        """Why nothing is delivered at present; None while all is well."""
+        """Why nothing is delivered at present, as text; None while all is well."""
 
     @property
     def heartbeat_s(self) -> float:
-        """time.monotonic() at the last heartbeat of what delivers in the background; now, where nothing does."""
+        """time.monotonic(), in seconds, when the thread that delivers last went on; now, where there is none."""
 
     def begin(self, stream_id: int, seq: int, recording: wire.Recording | None = None) -> None:
-        """Number what is published from here on from `seq` within `stream_id`; raise InputError for what cannot be.
+        """Number the signatures from here on from `seq` up, within `stream_id`.
 
-        recording: which log it is made of, where it is no live sensor's.
+        recording: the name and the start of the log that they are made of; None for a live sensor's. Raises InputError
+        for a number that cannot be.
         """
 
     def publish(self, signatures: SignatureBatch) -> None:
-        """Take a batch; once this returns, the end of the process does not lose it. Empty is harmless."""
+        """Take a batch, which the end of the process does not lose once this returns. An empty batch is harmless."""
 
     def close(self) -> None:
-        """Finish within a bounded time."""
+        """Deliver what is possible in a bounded time, and close."""
 
 
 @renamed_keywords(epoch="stream_id")
 def open_sink(url: str, *, device: str | None = None, stream_id: int | None = None, **options: Any) -> Sink:
-    """Open the sink a URL names: mqtt://host, mqtts://host, store:PATH or file:PATH.
+    """Open the sink that a URL names: mqtt://HOST, mqtts://HOST, store:PATH or file:PATH.
 
-    device: who measured, by default this host's name. stream_id: names this stream of signatures, by default the time
-    in ns; give the recording's own to replay it without storing it twice. Options (`sink_options`): in the URL's query
-    or as keywords; a keyword wins.
-    Raises InputError for a scheme, option or value that does not exist, SinkError where the sink cannot be used.
+    >>> with motionsig.open_sink("file:walk.cbor", device="wrist") as sink:
+    ...     sink.publish(signatures)
+    >>> len(motionsig.read_signatures("file:walk.cbor"))
+    6
+
+    * `device`: who measured; this host's name by default.
+    * `stream_id`: names this stream of signatures; the time in ns by default. With that of `signature_stream_id`, a
+      recording that is replayed is not stored twice.
+    * `options`: those of the sink, in the URL's query (`store:mine.db?name=value`) or as keywords; a keyword wins.
+
+    Raises InputError for a scheme, an option or a value that does not exist; SinkError where the sink cannot be used;
+    MissingExtraError for a broker without paho-mqtt.
     """
     scheme, location, query = split_url(url)
     if scheme not in SCHEMES:
@@ -161,10 +179,16 @@ def iter_signatures(
 def read_signatures(
     url: str, *, device: str | None = None, fingerprint: bytes | str | None = None, stream_id: int | None = None
 ) -> SignatureBatch:
-    """Return the signatures of a store: or file:, ordered by (device, stream_id, seq).
+    """Return the signatures in store:PATH or file:PATH, ordered by (device, stream_id, seq).
 
-    device, stream_id, fingerprint (8 bytes, or the digits that `motionsig models` shows) choose among several. Raises
-    what `iter_signatures` does, and InputError where none match or the encoder was run with different hops.
+    >>> with motionsig.open_sink("store:mine.db", device="wrist") as sink:
+    ...     sink.publish(signatures)
+    >>> motionsig.read_signatures("store:mine.db", device="wrist") == signatures
+    True
+
+    device, stream_id, fingerprint (8 bytes, or the digits that `motionsig models` shows): only those signatures. Raises
+    InputError where none match, where they are of several encoders and none was chosen, or where their hops differ;
+    SinkError for a file that is not there or not ours.
     """
     chosen = fingerprint_bytes(fingerprint) if isinstance(fingerprint, str) else fingerprint
     parts = [batch for *_, batch in iter_signatures(url, device=device, fingerprint=chosen, stream_id=stream_id)]

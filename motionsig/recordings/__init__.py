@@ -29,9 +29,20 @@ GROUP = "motionsig.readers"
 def open_recording(path: str | PathLike[str], **options: object) -> Source:
     """Return the recording at `path` (a file, or a folder of files) as a Source.
 
-    The Reader that is surest of its format opens it; among equals the first by name. Options are that Reader's, see
-    `motionsig.recordings.samples.open_table` and the readers. Text is turned into the type an option has.
-    Raises RecordingError where no Reader recognises the content or the recording is rejected, and InputError for an
+    >>> with motionsig.open_recording("walk.npz") as source:
+    ...     print(source.rate_hz, [len(block) for block in source])
+    100.0 [1000]
+
+    The Reader that is surest of its format opens it; among equals the first by name. `options` are that Reader's; text
+    is turned into the type that an option has. motionsig's own log has none. The other formats have:
+
+    * `acc_unit`: "m/s^2", "g" or "mg". `gyr_unit`: "rad/s", "deg/s" or "mdps". `acc_sign`: -1 for raw data of iOS.
+    * `check_units`: False takes data that cannot be m/s² and rad/s with gravity.
+    * CSV, Parquet and npz only: `rate_hz`, where the rows are evenly spaced at so many samples per second. `start_ns`:
+      Unix time of the first row, in ns, where the recording has none. `time_unit`: "s", "ms", "us" or "ns".
+    * CSV and Parquet only: `columns`, which column is which, by name or by number, as in `{"time": 0, "acc_x": "ax"}`.
+
+    Raises RecordingError where no Reader recognises the content or the recording cannot be right, and InputError for an
     option that the Reader does not have.
     """
     path = Path(path)

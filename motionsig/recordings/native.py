@@ -73,7 +73,20 @@ def _times(start_ns: NDArray[np.int64], duration_ns: NDArray[np.int64], count: i
 
 
 class Recorder(Closing):
-    """Appends SampleBlocks to a new log: a kill loses at most the last nominal second, a power cut the last 10 s."""
+    """Writes SampleBlocks to a new log, which `open_recording` reads. A context manager.
+
+    >>> with motionsig.Recorder("walk.msig", rate_hz=100, stream_id=1) as recorder:
+    ...     recorder.write(motionsig.sample_block(np.arange(1000) * 10_000_000, data))
+    >>> with motionsig.open_recording("walk.msig") as source:
+    ...     print(sum(len(block) for block in source))
+    1000
+
+    A kill loses at most the last second of samples, a power cut at most the last 10 s.
+
+    * `rate_hz`: nominal, in samples per second. `stream_id`: names the stream of samples, as in `SourceInfo`.
+    * `scale`: (6,), SI units per int16 count of the sensor, where every sample is a whole number of counts: then a
+      sample takes 12 bytes in place of 24. `device`: who recorded it.
+    """
 
     @renamed_keywords(epoch="stream_id")
     def __init__(
@@ -85,7 +98,7 @@ class Recorder(Closing):
         scale: tuple[float, ...] | None = None,
         device: str | None = None,
     ) -> None:
-        """Raise RecordingError if `path` exists or cannot be written. `scale`: SI units per int16 count, (6,)."""
+        """Raise RecordingError if `path` exists or cannot be written."""
         import cbor2
 
         self.path = Path(path)
@@ -124,9 +137,9 @@ class Recorder(Closing):
     def write(self, block: SampleBlock) -> None:
         """Take the next samples.
 
-        Raises RecordingError for a label that no log can hold, and if the file cannot grow: what was written stays
-        whole; what was waiting, a second at most, is lost together with `block`, and what comes next is marked as after
-        a gap.
+        Raises RecordingError for a label that no log can hold, and if the file cannot grow. What was written stays
+        whole. `block` is lost, together with at most a second of samples that waited, and the next block is marked as
+        after a gap.
         """
         check_label(block.label, str(self.path))
         waiting = self._waiting
@@ -147,7 +160,7 @@ class Recorder(Closing):
             self._synced = time.monotonic()
 
     def close(self) -> None:
-        """Write what is waiting, sync and close; again is harmless."""
+        """Write the samples that wait, sync and close; closing again is harmless."""
         if self._file.closed:
             return
         try:

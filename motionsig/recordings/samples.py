@@ -36,12 +36,27 @@ _RATES_HZ = (0.5, 50_000)
 class Reader:
     """A format of recordings; an entry point of the group `motionsig.readers` names one.
 
-    name: of the format, for messages. recognises(path, head): how sure it is that the file or folder at `path` has this
-    format; `head` is a file's first 64 KiB, b"" for a folder. 0: it has not; 1: the general shape fits, as of any table
-    of numbers; 2: the layout of one application; 3: a signature that no other format has. It must not raise for bytes
-    it does not know. open(path, **options): return the recording as a Source; raise RecordingError. Its keyword-only
-    parameters are the options that `open_recording` takes for this format; text from a command line becomes the type
-    that a parameter is annotated with (str, int, float, bool, Mapping).
+    >>> import zlib
+    >>> from pathlib import Path
+    >>> class Floats(motionsig.Source):  # a file of float32, six for each sample, at 100 Hz
+    ...     def __init__(self, path):
+    ...         self.path, self.rate_hz = path, 100.0
+    ...         self.info = motionsig.SourceInfo(path.name, "floats", stream_id=zlib.crc32(path.read_bytes()))
+    ...     def __iter__(self):
+    ...         data = np.fromfile(self.path, np.float32).reshape(-1, 6)
+    ...         yield motionsig.sample_block(np.arange(len(data)) * 10_000_000, data)
+    >>> READER = motionsig.Reader("floats", lambda path, head: int(path.suffix == ".floats"), Floats)
+    >>> data.astype(np.float32).tofile("walk.floats")
+    >>> READER.recognises(Path("walk.floats"), b""), [len(block) for block in READER.open(Path("walk.floats"))]
+    (1, [1000])
+
+    * `name`: of the format, for messages.
+    * `recognises(path, head)`: how sure it is that the file or folder at `path` has this format. `head` is the first
+      64 KiB of a file, b"" for a folder. 0: it has not; 1: the general shape fits, as of any table of numbers; 2: it is
+      the layout of one application; 3: it begins as no other format does. It must not raise for bytes it does not know.
+    * `open(path, **options)`: returns the recording as a Source; raises RecordingError. Its keyword-only parameters are
+      the options that `open_recording` takes for this format; text from a command line becomes the type that the
+      parameter is annotated with (str, int, float, bool, Mapping).
     """
 
     name: str

@@ -96,15 +96,25 @@ def open_sensor(
 ) -> SensorReader | IioSource:
     """Open a motion sensor as an endless Source.
 
-    name: a chip ("lsm6dsox"; see `CHIPS`), "iio" or "iio:NAME" for one that the kernel drives, "auto" for the kernel's
-    if it drives one and else the first chip on a bus, "simulated" for a model of one. bus: number of /dev/i2c-N, by
-    default each in turn; or any Bus, such as a SimulatedBus. rate_hz and the ranges: the chip takes its lowest that
-    hold what is asked. mount: rotation (3, 3) from the sensor's axes to the device's, or text as the kernel has it.
-    calibration: "none", or another than the one `motionsig calibrate` stored for this sensor. bus_clock_hz: where the
-    kernel does not know it.
+    >>> with motionsig.open_sensor("simulated", rate_hz=208) as sensor:  # on a Raspberry Pi: "auto", or "lsm6dsox"
+    ...     for block in sensor:
+    ...         if len(block):  # an empty block comes once a second while the sensor gives nothing
+    ...             break
+    >>> sensor.rate_hz, block.data.shape[1]
+    (208.0, 6)
 
-    Raises SensorError where no such sensor answers or it does not start, InputError for a setting it does not have or
-    that the bus cannot carry.
+    * `name`: a chip ("lsm6dsox"; `motionsig sensors` lists them), "iio" or "iio:NAME" for a sensor that the kernel
+      drives, "auto" for the kernel's if it drives one and else the first chip on a bus, "simulated" for a model of one.
+    * `bus`: number of /dev/i2c-N, by default each in turn; or any Bus, such as a SimulatedBus. `address`: on the bus.
+    * `rate_hz` (samples per second), `accel_range_g` and `gyro_range_dps` (°/s): of the settings that the chip has, the
+      lowest that is at least this one is set. The `rate_hz` of the Source is what was set.
+    * `mount`: rotation (3, 3) from the sensor's axes to the device's, or text as the kernel writes it.
+    * `calibration`: "none", or another one than `motionsig calibrate` stored for this sensor.
+    * `bus_clock_hz`: of the bus, where the kernel does not know it. `clock`: another one than the system's, for tests.
+
+    Any thread may `close` the source: its iteration then ends. `true_rate_hz` and `counts` say what was measured.
+    Raises SensorError where no such sensor answers or it does not start; InputError for a setting that it does not have
+    or that the bus cannot carry; MissingExtraError for a bus without smbus2.
     """
     numbers: dict[str, Any] = {"rate_hz": rate_hz, "accel_range_g": accel_range_g, "gyro_range_dps": gyro_range_dps}
     parse_options(numbers, dict.fromkeys(numbers, "float"), where="sensor:", lowest=0)
