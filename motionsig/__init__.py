@@ -2,18 +2,18 @@
 
 These names are the public surface:
 
-* From samples in memory: `extract`; in scikit-learn's pipelines `Signatures`.
-* From a log or a sensor: `open_recording` and `open_sensor` open a `Source`, which says in a `SourceInfo` what it is.
-  `Recorder` writes a log. A source of your own is a `Source`, too; a file format of your own is a `Reader`.
-* The loop: `run` reads a source, encodes it, and hands the signatures to a sink; it returns a `Summary`. `signatures`
-  is the same loop as an iterator. Both take an `Encoder`, which `open_encoder` opens; its `ModelCard` says what the
-  model takes and makes.
-* The steps of the loop, for a loop of your own: `SampleBlock` (`sample_block` makes one of arrays) goes into
-  `Resampler`, then into `Windower`, which makes a `WindowBatch`, and `Encoder.encode` makes a `SignatureBatch` of it.
-* What comes out: `SignatureBatch`; `Quality` says what happened to a signature; `concatenate` joins batches.
-* Where it goes: `open_sink` opens a `Sink`, `read_signatures` reads a store or a file again, `signature_stream_id`
-  gives a recording's signatures the same name each time, so that a second run stores nothing twice.
-* Errors: each is a `MotionsigError`. The text of each says what was expected, what was got, and where.
+* `extract` makes signatures of samples in memory; `Signatures` does so in a pipeline of scikit-learn.
+* `open_recording` and `open_sensor` open a `Source`; its `SourceInfo` says what it is. `Recorder` writes a log. A class
+  of your own can be a `Source`, too, and a `Reader` opens a file format of your own.
+* `run` reads a source, encodes it and hands the signatures to a sink; it returns a `Summary`. `signatures` is the same
+  loop as an iterator. Both take an `Encoder`, which `open_encoder` opens; its `ModelCard` says what the model takes and
+  makes.
+* A loop of your own has the same steps: `sample_block` makes a `SampleBlock` of arrays, a `Resampler` puts it on the
+  model's grid, a `Windower` makes a `WindowBatch` of that, and `Encoder.encode` makes a `SignatureBatch`.
+* A `SignatureBatch` holds signatures; `Quality` says how each came to be; `concatenate` joins batches.
+* `open_sink` opens a `Sink`, which stores or sends signatures; `read_signatures` reads a store or a file again. With
+  `signature_stream_id`, a second run of the same recording stores nothing twice.
+* Every error is a `MotionsigError`; its text says what was expected, what was got, and where.
 
 `motionsig.conventions` has the units, the axes and the words. Each name is imported when it is first used, so that
 `import motionsig` costs nearly nothing.

@@ -263,7 +263,7 @@ class SignatureBatch:
 
     @property
     def motion(self) -> NDArray[np.int8]:
-        """(k, motion_dim) int8: what the body did, whichever way the device was turned on it."""
+        """(k, motion_dim) int8: what the body did, whichever way the device was turned."""
         return self.codes[:, : self.spec.motion_dim]
 
     @property
@@ -282,7 +282,7 @@ class SignatureBatch:
         >>> signatures.to_pandas().shape
         (6, 66)
 
-        Where there are labels, so is a column `label`. Raises MissingExtraError without pandas.
+        With labels there is a column `label`, too. Raises MissingExtraError without pandas.
         """
         try:
             import pandas as pd
@@ -302,7 +302,7 @@ class SignatureBatch:
         >>> signatures.to_arrow().column_names
         ['start', 'quality', 'codes']
 
-        Where there are labels, so is a column `label`. Raises MissingExtraError without pyarrow.
+        With labels there is a column `label`, too. Raises MissingExtraError without pyarrow.
         """
         try:
             import pyarrow as pa
@@ -399,7 +399,7 @@ class Source(Closing, Protocol):
     * `info`: a `SourceInfo`.
 
     A class of your own inherits from this one, or has the same members; `run` and `signatures` use `rate_hz` and the
-    iteration alone. A source that holds nothing open between iterations needs no `close`.
+    iteration alone. A source that holds nothing open between iterations needs no close method.
     """
 
     if TYPE_CHECKING:

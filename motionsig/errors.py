@@ -120,9 +120,7 @@ class SinkError(MotionsigError, OSError):
 
 
 class MissingExtraError(MotionsigError, ImportError):
-    """A library that only this call needs is not installed; the text has the command that installs it.
-
-    Also an ImportError.
+    """A library that only this call needs is not installed; the text says how to install it. Also an ImportError.
 
     >>> try:
     ...     table = signatures.to_pandas()

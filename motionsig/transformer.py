@@ -35,7 +35,7 @@ class Signatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     >>> from sklearn.pipeline import make_pipeline
     >>> windows = data[:768].reshape(6, 128, 6)  # windows of 128 samples at 50 Hz, what motion64 takes
     >>> model = make_pipeline(motionsig.Signatures(part="motion"), KNeighborsClassifier(n_neighbors=1))
-    >>> model.fit(windows, ["walk", "run", "walk", "run", "walk", "run"]).predict(windows[:2]).tolist()
+    >>> model.fit(windows, ["walk", "run"] * 3).predict(windows[:2]).tolist()
     ['walk', 'run']
 
     X of `transform` is windows (k, length, 6) of the model's length and rate, or a sequence of k recordings (n, 6) of

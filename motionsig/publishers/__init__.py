@@ -66,7 +66,7 @@ class Sink(Closing, Protocol):
         """
 
     def publish(self, signatures: SignatureBatch) -> None:
-        """Take a batch, which the end of the process does not lose once this returns. An empty batch is harmless."""
+        """Take a batch. Once this returns, the end of the process does not lose it. An empty batch is harmless."""
 
     def close(self) -> None:
         """Deliver what is possible in a bounded time, and close."""
@@ -84,7 +84,7 @@ def open_sink(url: str, *, device: str | None = None, stream_id: int | None = No
     * `device`: who measured; this host's name by default.
     * `stream_id`: names this stream of signatures; the time in ns by default. With that of `signature_stream_id`, a
       recording that is replayed is not stored twice.
-    * `options`: those of the sink, in the URL's query (`store:mine.db?name=value`) or as keywords; a keyword wins.
+    * `options`: those of the sink, in the URL's query (`mqtt://broker?delay_s=2`) or as keywords; a keyword wins.
 
     Raises InputError for a scheme, an option or a value that does not exist; SinkError where the sink cannot be used;
     MissingExtraError for a broker without paho-mqtt.
