@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from motionsig.blocks import SignatureBatch
 from motionsig.cli.option import option
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError, MissingExtraError
 from motionsig.hints import install_hint
 from motionsig.options import renamed_options
 from motionsig.publishers import fingerprint_bytes, iter_signatures
+from motionsig.publishers.local import Stored
 from motionsig.wire import iso_time
 
-Rows = Iterator[tuple[str, int, NDArray[np.int64], SignatureBatch]]
+Rows = Iterator[Stored]
+
+_MS_NS = 1_000_000
 
 
 def add_to(commands: Any) -> None:
@@ -29,6 +32,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="a file ending in .csv, .npz or .parquet")
     option(parser, "--device NAME", "only what this device published")
     option(parser, "--fingerprint HEX", "only what this encoder made; needed if there are several")
+    option(parser, "--recording NAME", "only the log of this name, as replay shows it")
     option(parser, "--stream-id N", "only this stream: one log, as replay shows it", type=int)
     parser.add_argument("--epoch", type=int, help=argparse.SUPPRESS)  # its name until version 0.2
     parser.set_defaults(command=_export)
@@ -42,7 +46,8 @@ def _export(options: argparse.Namespace) -> int:
     stream = {name: vars(options)[name] for name in ("stream_id", "epoch") if vars(options)[name] is not None}
     stream = renamed_options(stream, {"epoch": "stream_id"}, where="export:")
     counts: list[int] = []
-    rows = _one_hop(counts, iter_signatures(options.source, device=options.device, fingerprint=fingerprint, **stream))
+    chosen = {"device": options.device, "recording": options.recording, "fingerprint": fingerprint, **stream}
+    rows = _one_hop(counts, iter_signatures(options.source, **chosen))
     # Written beside OUT and renamed once complete: a failed export leaves OUT as it was.
     part = options.out.with_name(options.out.name + ".part")
     try:
@@ -55,10 +60,10 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _one_hop(counts: list[int], rows: Rows) -> Rows:
-    """Pass the rows on and count them; raise InputError if their hops differ or there are no rows."""
+    """Pass the rows on and count them; raise InputError if their hops differ."""
     first = None
     for part in rows:
-        batch = part[3]
+        batch = part.signatures
         first = first or batch
         if batch.hop_ns != first.hop_ns:
             all_s, got_s = first.hop_ns / NS_PER_S, batch.hop_ns / NS_PER_S
@@ -66,36 +71,61 @@ def _one_hop(counts: list[int], rows: Rows) -> Rows:
             raise InputError(f"{every}; choose a log with --stream-id")
         counts.append(len(batch.codes))
         yield part
-    if first is None:
-        raise InputError("expected signatures to export, got none of that stream")
+
+
+def _seconds(part: Stored) -> NDArray[np.float64]:
+    """Return when each window starts (k,), in seconds since the recording's first sample, to the millisecond.
+
+    NaN where there is no recording.
+    """
+    if part.recording is None:
+        return np.full(len(part.seq), np.nan)
+    since_ns = part.signatures.start_ns - part.recording.start_ns
+    return np.rint(since_ns / _MS_NS) / 1000
+
+
+def _labels(part: Stored) -> NDArray[np.str_]:
+    labels = part.signatures.labels
+    return np.zeros(len(part.seq), "U1") if labels is None else labels
+
+
+def _name(part: Stored) -> str:
+    return part.recording.name if part.recording else ""
 
 
 def _write_csv(rows: Rows, out: Path) -> None:
-    names = ["device", "stream_id", "seq", "start_ns", "start_utc", "quality", "fingerprint"]
+    names = ["device", "recording", "stream_id", "seq", "second", "start_ns", "start_utc", "label", "quality"]
     with open(out, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        for device, stream_id, seq, batch in rows:
+        for part in rows:
+            batch = part.signatures
             if names:
-                table.writerow(names + [f"code_{i}" for i in range(batch.codes.shape[1])])
+                table.writerow([*names, "fingerprint", *(f"code_{i}" for i in range(batch.codes.shape[1]))])
                 names = []
-            fingerprint = batch.spec.fingerprint.hex()
-            columns = (column.tolist() for column in (seq, batch.start_ns, batch.quality, batch.codes))
-            for number, start_ns, quality, values in zip(*columns, strict=True):
-                table.writerow([device, stream_id, number, start_ns, iso_time(start_ns), quality, fingerprint, *values])
+            name, fingerprint = _name(part), batch.spec.fingerprint.hex()
+            seconds = ["" if math.isnan(second) else f"{second:.3f}" for second in _seconds(part).tolist()]
+            columns = (it.tolist() for it in (part.seq, batch.start_ns, _labels(part), batch.quality, batch.codes))
+            for second, seq, start_ns, label, quality, codes in zip(seconds, *columns, strict=True):
+                start = [part.device, name, part.stream_id, seq, second, start_ns, iso_time(start_ns)]
+                table.writerow([*start, label, quality, fingerprint, *codes])
 
 
 def _write_npz(rows: Rows, out: Path) -> None:
     """One array per field, all of the same length; and what reads the codes: scale, zero_point, motion_dim."""
-    devices, stream_ids, seqs, batches = zip(*rows, strict=True)
-    spec, counts = batches[0].spec, [len(seq) for seq in seqs]
+    parts = list(rows)
+    batches, counts = [part.signatures for part in parts], [len(part.seq) for part in parts]
+    spec = batches[0].spec
     groups = spec.quantization.groups
     with open(out, "wb") as file:
         np.savez_compressed(
             file,
-            device=np.repeat(devices, counts),
-            stream_id=np.repeat(np.array(stream_ids, np.int64), counts),
-            seq=np.concatenate(seqs),
+            device=np.repeat([part.device for part in parts], counts),
+            recording=np.repeat([_name(part) for part in parts], counts),
+            stream_id=np.repeat(np.array([part.stream_id for part in parts], np.int64), counts),
+            seq=np.concatenate([part.seq for part in parts]),
+            second=np.concatenate([_seconds(part) for part in parts]),
             start_ns=np.concatenate([batch.start_ns for batch in batches]),
+            label=np.concatenate([_labels(part) for part in parts]),
             quality=np.concatenate([batch.quality for batch in batches]),
             codes=np.concatenate([batch.codes for batch in batches]),
             scale=np.repeat([group.scale for group in groups], [group.size for group in groups]),
@@ -107,6 +137,7 @@ def _write_npz(rows: Rows, out: Path) -> None:
 
 
 def _write_parquet(rows: Rows, out: Path) -> None:
+    """As in CSV; what is empty there is null here."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -114,13 +145,17 @@ def _write_parquet(rows: Rows, out: Path) -> None:
         raise MissingExtraError(f"Parquet needs pyarrow: {install_hint('pyarrow')}") from error
     table = None
     try:
-        for device, stream_id, seq, batch in rows:
+        for part in rows:
+            batch = part.signatures
             count, dim = batch.codes.shape
             columns = {
-                "device": pa.array([device] * count),
-                "stream_id": pa.array(np.full(count, stream_id, np.int64)),
-                "seq": pa.array(seq),
+                "device": pa.array([part.device] * count),
+                "recording": pa.array([_name(part) or None] * count, pa.string()),
+                "stream_id": pa.array(np.full(count, part.stream_id, np.int64)),
+                "seq": pa.array(part.seq),
+                "second": pa.array(_seconds(part), from_pandas=True),
                 "start": pa.array(batch.start_ns, pa.timestamp("ns", tz="UTC")),
+                "label": pa.array([label or None for label in _labels(part).tolist()], pa.string()),
                 "quality": pa.array(batch.quality),
                 "fingerprint": pa.array([batch.spec.fingerprint.hex()] * count),
                 "codes": pa.FixedSizeListArray.from_arrays(pa.array(batch.codes.ravel()), dim),

@@ -14,15 +14,13 @@ from importlib import import_module
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
-import numpy as np
-from numpy.typing import NDArray
-
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.closing import Closing
 from motionsig.errors import InputError
 from motionsig.options import keyword_options, parse_options, renamed_keywords, renamed_options
 from motionsig.publishers.counts import SinkCounts
+from motionsig.publishers.local import Stored, Wanted
 
 _SINKS = {"mqtt": "mqtt:MqttSink", "mqtts": "mqtt:MqttSink", "store": "store:StoreSink", "file": "file:FileSink"}
 """Module and class by scheme, imported when asked for."""
@@ -151,11 +149,13 @@ def iter_signatures(
     device: str | None = None,
     fingerprint: bytes | None = None,
     stream_id: int | None = None,
+    recording: str | None = None,
     rows: int = 4096,
-) -> Iterator[tuple[str, int, NDArray[np.int64], SignatureBatch]]:
-    """Yield (device, stream_id, seq (k,) int64, signatures (k,)) from a store: or file:, at most `rows` at a time.
+) -> Iterator[Stored]:
+    """Yield what is stored in a store: or file:, with at most `rows` signatures at a time.
 
-    device, fingerprint, stream_id: only what was published by that device, made by that encoder, in that stream.
+    device, fingerprint, stream_id, recording: only what was published by that device, made by that encoder, in that
+    stream, of the recording of that name. Signatures have `labels` where any of those that come together has one.
     Ordered by (device, stream_id, seq), each signature once. Memory does not grow with a store, and with a file by one
     small entry per message. Raises InputError where nothing matches, or more than one encoder does and none was chosen;
     SinkError for a file that is not ours.
@@ -164,20 +164,24 @@ def iter_signatures(
     if query:
         raise InputError(f"{url!r}: expected no options, got {', '.join(query)}")
     if scheme == "store":
-        from motionsig.publishers.store import iter_store as iter_stored
+        from motionsig.publishers.reading import iter_store as iter_stored
     elif scheme == "file":
         from motionsig.publishers.file import iter_file as iter_stored
     else:
         raise InputError(
             f"{url!r}: expected store:PATH or file:PATH to read signatures from, got {scheme or 'no scheme'}"
         )
-    found = iter_stored(location, device=device, fingerprint=fingerprint, rows=rows)
-    return (part for part in found if stream_id is None or part[1] == stream_id)
+    return iter_stored(location, Wanted(device, fingerprint, stream_id, recording), rows=rows)
 
 
 @renamed_keywords(epoch="stream_id")
 def read_signatures(
-    url: str, *, device: str | None = None, fingerprint: bytes | str | None = None, stream_id: int | None = None
+    url: str,
+    *,
+    device: str | None = None,
+    fingerprint: bytes | str | None = None,
+    stream_id: int | None = None,
+    recording: str | None = None,
 ) -> SignatureBatch:
     """Return the signatures in store:PATH or file:PATH, ordered by (device, stream_id, seq).
 
@@ -186,15 +190,14 @@ def read_signatures(
     >>> motionsig.read_signatures("store:mine.db", device="wrist") == signatures
     True
 
-    device, stream_id, fingerprint (8 bytes, or the digits that `motionsig models` shows): only those signatures. Raises
-    InputError where none match, where they are of several encoders and none was chosen, or where their hops differ;
-    SinkError for a file that is not there or not ours.
+    device, stream_id, recording (the name of a log), fingerprint (8 bytes, or the digits that `motionsig models`
+    shows): only those signatures. They have labels where any of them has one. Raises InputError where none match, where
+    they are of several encoders and none was chosen, or where their hops differ; SinkError for a file that is not there
+    or not ours.
     """
     chosen = fingerprint_bytes(fingerprint) if isinstance(fingerprint, str) else fingerprint
-    parts = [batch for *_, batch in iter_signatures(url, device=device, fingerprint=chosen, stream_id=stream_id)]
-    if not parts:
-        raise InputError(f"{url}: expected signatures of stream {stream_id}, got none")
-    return concatenate(parts)
+    parts = iter_signatures(url, device=device, fingerprint=chosen, stream_id=stream_id, recording=recording)
+    return concatenate([part.signatures for part in parts])
 
 
 def fingerprint_bytes(text: str) -> bytes:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import bisect
 import fcntl
-import itertools
 import logging
 import os
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +21,8 @@ from numpy.typing import NDArray
 
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, concatenate
-from motionsig.errors import SinkError, WireError
-from motionsig.publishers.local import LocalSink, check_encoders
+from motionsig.errors import InputError, SinkError, WireError
+from motionsig.publishers.local import LocalSink, Stored, Wanted, check_encoders
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
 
 logger = logging.getLogger(__name__)
@@ -144,15 +146,23 @@ class FileSink(LocalSink):
 
 
 class _Piece(NamedTuple):
-    """Rows `skip` to `skip + rows` of the message at start:end, kept in memory instead of the message itself."""
+    """Signatures `seq` to `seq + rows`: those from number `skip` on of the message at start:end, which is not kept."""
 
-    device: str
-    stream_id: int
     seq: int
     rows: int
     skip: int
     start: int
     end: int
+
+
+@dataclass
+class _Stream:
+    """What a file has of one stream: messages are sorted in by the first of their kind, labels by the newest."""
+
+    pieces: list[_Piece] = field(default_factory=list)
+    labels: list[_Piece] = field(default_factory=list)
+    recording: wire.Recording | None = None
+    fingerprints: set[bytes] = field(default_factory=set)
 
 
 def _not_covered(covered: list[tuple[int, int]], begin: int, end: int) -> list[tuple[int, int]]:
@@ -165,52 +175,91 @@ def _not_covered(covered: list[tuple[int, int]], begin: int, end: int) -> list[t
     return [gap for gap in zip([begin, *lasts], [*firsts, end], strict=True) if gap[0] < gap[1]]
 
 
-def _pieces(fd: int, path: str, device: str | None, fingerprint: bytes | None) -> list[_Piece]:
-    """Return what to read, sorted by (device, stream_id, seq), each signature once."""
-    pieces: list[_Piece] = []
-    covered: dict[tuple[str, int], list[tuple[int, int]]] = {}
-    fingerprints = set()
+def _once(pieces: Iterable[_Piece]) -> list[_Piece]:
+    """Return the pieces by number, each signature once: of several under one number, the first of them."""
+    covered: list[tuple[int, int]] = []
+    kept = []
+    for piece in pieces:
+        for first, last in _not_covered(covered, piece.seq, piece.seq + piece.rows):
+            kept.append(piece._replace(seq=first, rows=last - first, skip=first - piece.seq))
+    return sorted(kept)
+
+
+def _streams(fd: int, path: str, wanted: Wanted) -> dict[tuple[str, int], _Stream]:
+    """Return what to read, by (device, stream_id) in order."""
+    streams = defaultdict[tuple[str, int], _Stream](_Stream)
     for start, end, message in _scan(fd, path):
-        if device is not None and message.device != device:
+        if wanted.device not in (None, message.device) or wanted.stream_id not in (None, message.stream_id):
             continue
-        fingerprints.add(message.signatures.spec.fingerprint)
-        if fingerprint is not None and message.signatures.spec.fingerprint != fingerprint:
-            continue
-        ranges = covered.setdefault((message.device, message.stream_id), [])
-        for first, last in _not_covered(ranges, message.seq, message.seq + len(message.signatures)):
-            rows, skip = last - first, first - message.seq
-            pieces.append(_Piece(message.device, message.stream_id, first, rows, skip, start, end))
-    check_encoders(f"file:{path}", fingerprints, device, fingerprint)
-    return sorted(pieces)
+        stream = streams[message.device, message.stream_id]
+        signatures = message.signatures
+        stream.fingerprints.add(signatures.spec.fingerprint)
+        stream.recording = message.recording or stream.recording
+        if wanted.fingerprint in (None, signatures.spec.fingerprint):
+            piece = _Piece(message.seq, len(signatures), 0, start, end)
+            stream.pieces.append(piece)
+            if signatures.labels is not None:
+                stream.labels.append(piece)
+    chosen: dict[tuple[str, int], _Stream] = streams
+    if wanted.recording is not None:
+        named = {key: stream.recording.name for key, stream in streams.items() if stream.recording}
+        chosen = {key: streams[key] for key, name in named.items() if name == wanted.recording}
+        if not chosen:
+            raise InputError(f"file:{path}: {wanted.missing(sorted(set(named.values())))}")
+    check_encoders(f"file:{path}", set().union(*(stream.fingerprints for stream in chosen.values())), wanted)
+    return {key: chosen[key] for key in sorted(chosen) if chosen[key].pieces}
 
 
-def iter_file(
-    path: str, *, device: str | None, fingerprint: bytes | None, rows: int
-) -> Iterator[tuple[str, int, NDArray[np.int64], SignatureBatch]]:
-    """Yield (device, stream_id, seq (k,), signatures (k,)) with k <= rows, ordered by those three, each one once.
+_Read = Callable[[int, int], SignatureBatch]
+"""From a message's start and end to its signatures."""
 
-    Of two signatures under the same key the one nearer the start of the file is kept. Raises InputError where nothing
-    matches, or more than one encoder does; SinkError for a file that is not ours.
+
+def _labels(read: _Read, pieces: list[_Piece], first: int, count: int) -> NDArray[np.str_] | None:
+    """Return the labels of the signatures `first` to `first + count` (count,); None where none of them has one."""
+    texts = [""] * count
+    at = bisect.bisect_right(pieces, first, key=lambda piece: piece.seq + piece.rows)
+    while at < len(pieces) and pieces[at].seq < first + count:
+        piece = pieces[at]
+        begin, end = max(first, piece.seq), min(first + count, piece.seq + piece.rows)
+        rows = slice(begin - piece.seq + piece.skip, end - piece.seq + piece.skip)
+        texts[begin - first : end - first] = read(piece.start, piece.end)[rows].labels.tolist()  # type: ignore[union-attr]
+        at += 1
+    return np.array(texts, np.str_) if any(texts) else None
+
+
+def iter_file(path: str, wanted: Wanted, *, rows: int) -> Iterator[Stored]:
+    """Yield what is wanted with at most `rows` signatures at a time, ordered by (device, stream_id, seq), each once.
+
+    Of two signatures under the same key the one nearer the start of the file is kept; of their labels and the names of
+    their recording, the last. Raises InputError where nothing matches, or more than one encoder does; SinkError for a
+    file that is not ours.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise SinkError(f"file:{path}: cannot be read: {error}") from error
+
+    @lru_cache(2)  # a message is wanted for its signatures and, most often at once, for its labels
+    def read(start: int, end: int) -> SignatureBatch:
+        return wire.decode(os.pread(fd, end - start, start)).signatures
+
     try:
-        pieces = _pieces(fd, path, device, fingerprint)
-        for (name, stream_id), group in itertools.groupby(pieces, key=lambda piece: piece[:2]):
+        for (device, stream_id), stream in _streams(fd, path, wanted).items():
+            labelled = _once(reversed(stream.labels))
             numbers: list[NDArray[np.int64]] = []
             batches: list[SignatureBatch] = []
-            for piece in group:
-                signatures = wire.decode(os.pread(fd, piece.end - piece.start, piece.start)).signatures
+            for piece in _once(stream.pieces):
+                signatures = read(piece.start, piece.end)
                 for row in range(piece.skip, piece.skip + piece.rows, rows):
+                    first = piece.seq + row - piece.skip
                     batch = signatures[row : min(row + rows, piece.skip + piece.rows)]
+                    batch = replace(batch, labels=_labels(read, labelled, first, len(batch)))
                     full = sum(map(len, batches)) + len(batch) > rows
                     if batches and (full or (batch.spec, batch.hop_ns) != (batches[0].spec, batches[0].hop_ns)):
-                        yield name, stream_id, np.concatenate(numbers), concatenate(batches)
+                        yield Stored(device, stream_id, np.concatenate(numbers), concatenate(batches), stream.recording)
                         numbers, batches = [], []
-                    numbers.append(np.arange(len(batch), dtype=np.int64) + (piece.seq + row - piece.skip))
+                    numbers.append(np.arange(first, first + len(batch), dtype=np.int64))
                     batches.append(batch)
-            yield name, stream_id, np.concatenate(numbers), concatenate(batches)
+            yield Stored(device, stream_id, np.concatenate(numbers), concatenate(batches), stream.recording)
     finally:
         os.close(fd)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from motionsig import wire
 from motionsig.blocks import SignatureBatch
@@ -11,6 +16,34 @@ from motionsig.closing import Closing
 from motionsig.errors import InputError
 from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.messages import check_max_message_bytes, pack
+
+
+class Stored(NamedTuple):
+    """Signatures as they are read back: seq (k,) int64 numbers them; recording is None for a live sensor's."""
+
+    device: str
+    stream_id: int
+    seq: NDArray[np.int64]
+    signatures: SignatureBatch
+    recording: wire.Recording | None
+
+
+class Wanted(NamedTuple):
+    """Which signatures to read; None where any will do."""
+
+    device: str | None
+    fingerprint: bytes | None
+    stream_id: int | None
+    recording: str | None
+
+    def missing(self, known: Sequence[str]) -> str:
+        """Return what to say where there are none; known: what there is in place of it, of which six are named."""
+        text = f" of encoder {self.fingerprint.hex()}" if self.fingerprint is not None else ""
+        text += f" of recording {self.recording!r}" if self.recording is not None else ""
+        text += f" of stream {self.stream_id}" if self.stream_id is not None else ""
+        text += f" of device {self.device!r}" if self.device is not None else ""
+        got = ", ".join(known[:6]) + (", ..." if len(known) > 6 else "") if known else "none"
+        return f"expected signatures{text}, got {got}"
 
 
 class LocalSink(Closing):
@@ -68,17 +101,15 @@ class LocalSink(Closing):
         """Store all signatures of a message, or raise SinkError. data: the wire messages that hold them."""
 
 
-def check_encoders(where: str, found: set[bytes], device: str | None, fingerprint: bytes | None) -> None:
-    """Raise InputError where what was asked for is not among the fingerprints found, or none was chosen of several.
+def check_encoders(where: str, found: set[bytes], wanted: Wanted) -> None:
+    """Raise InputError where what is wanted is not among the fingerprints found, or none was chosen of several.
 
     Vectors of different encoders do not compare.
     """
-    known = ", ".join(sorted(one.hex() for one in found))
-    if not found or (fingerprint is not None and fingerprint not in found):
-        wanted = f" of encoder {fingerprint.hex()}" if fingerprint is not None else ""
-        wanted += f" of device {device!r}" if device is not None else ""
-        raise InputError(f"{where}: expected signatures{wanted}, got {known or 'none at all'}")
-    if fingerprint is None and len(found) > 1:
+    known = sorted(one.hex() for one in found)
+    if not found or (wanted.fingerprint is not None and wanted.fingerprint not in found):
+        raise InputError(f"{where}: {wanted.missing(known)}")
+    if wanted.fingerprint is None and len(found) > 1:
         raise InputError(
-            f"{where}: vectors of different encoders do not compare; choose one with fingerprint=: {known}"
+            f"{where}: vectors of different encoders do not compare; choose one with fingerprint=: {', '.join(known)}"
         )

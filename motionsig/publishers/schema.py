@@ -122,3 +122,14 @@ def complete(connection: sqlite3.Connection, path: Path) -> None:
         # Another process may have created it while this one waited for the lock.
         for statement in _ADDED if check_ours(connection, path) else _FIRST + _ADDED:
             connection.execute(statement)
+
+
+def labels_between(
+    connection: sqlite3.Connection, device: str, stream_id: int, first: int, last: int
+) -> dict[int, str]:
+    """Return the labels of the signatures numbered `first` to `last`, by number; those that have one."""
+    rows = connection.execute(
+        "SELECT seq, text FROM labels JOIN texts ON label = id WHERE device = ? AND epoch = ? AND seq BETWEEN ? AND ?",
+        (device, stream_id, first, last),
+    )
+    return dict(rows.fetchall())

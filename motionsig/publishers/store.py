@@ -3,7 +3,8 @@
 (device, stream_id, seq) is the primary key, so a signature that arrives twice is stored once. (The column of the stream
 id is called epoch, as in the stores of version 0.1.) Other content under a key that is taken is a conflict: what is
 there is kept, the other counted and logged. (Whether an Edge TPU ran the network is no content: a replay may do without
-one.) Encoders are rows of their own: a signature costs little more than its codes, and encoders are not mixed up.
+one.) Encoders are rows of their own: a signature costs little more than its codes, and encoders are not mixed up. What
+a message says of its recording and of labels is no content either: it is kept beside the signatures, the newest wins.
 
 Every `publish` is one transaction in a write-ahead log, which survives kill -9; with durable=True, which whoever
 promises storage to others needs, it is also fsynced and survives a power cut.
@@ -11,26 +12,21 @@ promises storage to others needs, it is also fsynced and survives a power cut.
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from motionsig import wire
 from motionsig.blocks import Quality, SignatureBatch, SignatureSpec
 from motionsig.errors import SinkError
 from motionsig.publishers import replayed as ledger
 from motionsig.publishers.counts import SinkCounts
-from motionsig.publishers.local import LocalSink, check_encoders
+from motionsig.publishers.local import LocalSink
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
-from motionsig.publishers.schema import check_ours, complete, is_complete, reporting
-from motionsig.quantization import Group, Quantization
+from motionsig.publishers.schema import check_ours, complete, is_complete, labels_between, reporting
 
 if TYPE_CHECKING:
     import sqlite3
@@ -119,10 +115,35 @@ class Store:
             )
         }
         conflicts = sum(_content(*row) != _content(*arriving[seq - message.seq]) for seq, row in stored.items())
+        self._note_source(connection, message)
         numbered = ((message.device, message.stream_id, seq, *row) for seq, row in enumerate(arriving, message.seq))
         new = (row for row in numbered if row[2] not in stored)
         connection.executemany("INSERT INTO signatures VALUES (?, ?, ?, ?, ?, ?, ?)", new)
         return Added(count - len(stored), len(stored) - conflicts, conflicts)
+
+    def _note_source(self, connection: sqlite3.Connection, message: wire.Message) -> None:
+        """Store where the signatures come from, as far as the message says so; the newest name and labels win."""
+        stream = message.device, message.stream_id
+        if message.recording is not None:
+            connection.execute(
+                "INSERT INTO recordings VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET name = excluded.name, "
+                "start_ns = excluded.start_ns WHERE (name, start_ns) != (excluded.name, excluded.start_ns)",
+                (*stream, *message.recording),
+            )
+        if message.signatures.labels is None:
+            return
+        labels = dict(enumerate(message.signatures.labels.tolist(), message.seq))
+        stored = labels_between(connection, *stream, message.seq, message.seq + len(labels) - 1)
+        changed = {seq: text for seq, text in labels.items() if text != stored.get(seq, "")}
+        connection.executemany("INSERT OR IGNORE INTO texts (text) VALUES (?)", {(text,) for text in changed.values()})
+        connection.executemany(
+            "INSERT OR REPLACE INTO labels SELECT ?, ?, ?, id FROM texts WHERE text = ?",
+            ((*stream, seq, text) for seq, text in changed.items() if text),
+        )
+        connection.executemany(
+            "DELETE FROM labels WHERE device = ? AND epoch = ? AND seq = ?",
+            ((*stream, seq) for seq, text in changed.items() if not text),
+        )
 
     def _encoder(self, connection: sqlite3.Connection, signatures: SignatureBatch) -> int | None:
         """Return the encoder's row, None where another one with the same fingerprint is described differently."""
@@ -196,55 +217,3 @@ class StoreSink(LocalSink):
 
     def close(self) -> None:
         self._store.close()
-
-
-def _select(
-    connection: sqlite3.Connection, path: Path, device: str | None, fingerprint: bytes | None
-) -> dict[int, tuple[int, SignatureSpec]]:
-    """Return (hop_ns, spec) of the one encoder that is asked for, by row: one row per hop."""
-    rows = connection.execute(
-        "SELECT id, fingerprint, quantization, motion_dim, length_ns, hop_ns FROM encoders WHERE id IN "
-        "(SELECT DISTINCT encoder FROM signatures WHERE :device IS NULL OR device = :device)",
-        {"device": device},
-    ).fetchall()
-    check_encoders(f"store:{path}", {row[1] for row in rows}, device, fingerprint)
-    encoders = {}
-    for number, found, groups, motion_dim, length_ns, hop_ns in rows:
-        if fingerprint in (None, found):
-            quantization = Quantization(tuple(Group(*group) for group in json.loads(groups)))
-            encoders[int(number)] = int(hop_ns), SignatureSpec(bytes(found), quantization, motion_dim, length_ns)
-    return encoders
-
-
-def iter_store(
-    path: str, *, device: str | None, fingerprint: bytes | None, rows: int
-) -> Iterator[tuple[str, int, NDArray[np.int64], SignatureBatch]]:
-    """Yield (device, stream_id, seq (k,), signatures (k,)) with k <= rows, ordered by (device, stream_id, seq).
-
-    Raises InputError where nothing matches, or more than one encoder does; SinkError for a file that is not a store.
-    """
-    import sqlite3
-
-    file = Path(path)
-    if not file.exists():
-        raise SinkError(f"store:{path}: no such file")
-    with reporting(file, "cannot be read"):
-        connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-        with closing(connection):
-            if not check_ours(connection, file):
-                raise SinkError(f"store:{path}: expected a motionsig store, got an empty database")
-            encoders = _select(connection, file, device, fingerprint)
-            cursor = connection.execute(
-                "SELECT device, epoch, encoder, seq, start_ns, quality, codes FROM signatures "
-                f"WHERE (:device IS NULL OR device = :device) AND encoder IN ({', '.join(map(str, encoders))}) "
-                "ORDER BY device, epoch, seq",
-                {"device": device},
-            )
-            while chunk := cursor.fetchmany(rows):
-                for (name, stream_id, encoder), group in itertools.groupby(chunk, key=lambda row: row[:3]):
-                    *_, seq, start_ns, quality, codes = zip(*group, strict=True)
-                    hop_ns, spec = encoders[encoder]
-                    matrix = np.frombuffer(b"".join(codes), np.int8).reshape(len(seq), spec.quantization.dim)
-                    flags = np.array(quality, np.uint8)
-                    batch = SignatureBatch(np.array(start_ns, np.int64), matrix, flags, hop_ns, spec)
-                    yield name, stream_id, np.array(seq, np.int64), batch

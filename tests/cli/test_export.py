@@ -1,10 +1,12 @@
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
 
 import motionsig
 from motionsig.cli import main
+from motionsig.wire import Recording
 
 
 def fill(motion, path, stream_id, hop):
@@ -44,6 +46,64 @@ def test_export(kind, store, tmp_path, capsys):
         starts = table["start"].cast("int64").to_pylist()
     assert codes == signatures.codes.tolist() and starts == signatures.start_ns.tolist()
     assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.fixture
+def of_two_logs(motion, tmp_path):
+    """Return a store with a live sensor's signatures and those of two logs, one of them labelled; and their number."""
+    signatures = motionsig.extract(motion(20, 50), rate_hz=50, start_ns=10**18)
+    labels = np.array(["", *["stairs, up"] * (len(signatures) - 1)])
+    with motionsig.open_sink(f"store:{tmp_path / 'db'}", device="wrist", stream_id=1) as sink:
+        sink.publish(signatures)
+        sink.begin(2, 0, Recording("A/walk.csv", 10**18 - 12_345_678))
+        sink.publish(dataclasses.replace(signatures, labels=labels))
+        sink.begin(3, 0, Recording("B/walk.csv", 10**18))
+        sink.publish(signatures)
+    return f"store:{tmp_path / 'db'}", len(signatures)
+
+
+def table(path):
+    """Return the columns recording, second and label of an exported table; None for what is empty."""
+    names = ("recording", "second", "label")
+    if path.suffix == ".csv":
+        with open(path, newline="") as file:
+            rows = [[row[name] or None for name in names] for row in csv.DictReader(file)]
+        return [[name, second and float(second), label] for name, second, label in rows]
+    if path.suffix == ".npz":
+        with np.load(path) as arrays:
+            rows = zip(*(arrays[name].tolist() for name in names), strict=True)
+            return [[name or None, None if second != second else second, label or None] for name, second, label in rows]
+    import pyarrow.parquet as pq
+
+    return [[row[name] for name in names] for row in pq.read_table(path).to_pylist()]
+
+
+@pytest.mark.parametrize("kind", ["csv", "npz", "parquet"])
+def test_each_row_says_which_log_and_which_second_it_is_from(kind, of_two_logs, tmp_path, capsys):
+    store, count = of_two_logs
+    out = tmp_path / f"out.{kind}"
+    assert main(["export", store, str(out)]) == 0
+    seconds = [round(1.28 * number, 3) for number in range(count)]
+    labels = [None, *["stairs, up"] * (count - 1)]
+    first = [["A/walk.csv", round(second + 0.012, 3), label] for second, label in zip(seconds, labels, strict=True)]
+    rows = [[None, None, None]] * count + first + [["B/walk.csv", second, None] for second in seconds]
+    assert table(out) == rows
+    assert main(["export", store, str(out), "--recording", "B/walk.csv"]) == 0
+    assert table(out) == rows[-count:]
+    assert main(["export", store, str(out), "--recording", "walk.csv"]) == 2
+    assert "of recording 'walk.csv', got A/walk.csv, B/walk.csv" in capsys.readouterr().err
+
+
+def test_a_csv_has_these_columns(of_two_logs, tmp_path):
+    store, _ = of_two_logs
+    assert main(["export", store, str(tmp_path / "out.csv")]) == 0
+    with open(tmp_path / "out.csv", newline="") as file:
+        names, _, *rows = csv.reader(file)
+    assert names[:10] == [
+        *("device", "recording", "stream_id", "seq", "second", "start_ns", "start_utc", "label", "quality"),
+        "fingerprint",
+    ]
+    assert [row[4] for row in rows if row[1] == "B/walk.csv"][:2] == ["0.000", "1.280"]
 
 
 @pytest.mark.parametrize("kind", ["csv", "npz", "parquet"])

@@ -33,9 +33,9 @@ def _publish(made, encoder, batch, *, lost=0):
 def _stored(url):
     """Return {stream_id: (numbers, signatures)} of all that is there."""
     found = {}
-    for _, stream_id, seq, batch in iter_signatures(url):
-        assert stream_id not in found
-        found[stream_id] = (seq.tolist(), batch)
+    for part in iter_signatures(url):
+        assert part.stream_id not in found
+        found[part.stream_id] = (part.seq.tolist(), part.signatures)
     return found
 
 

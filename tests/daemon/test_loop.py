@@ -66,11 +66,11 @@ def test_a_model_with_other_windows_takes_over_under_another_stream_id(tmp_path,
         wait_until(lambda: daemon.status["model"]["trial_windows_left"] not in (None, 500))
         card = daemon._encoder.card
     found = list(iter_signatures(url, fingerprint=bytes.fromhex(daemon.status["model"]["fingerprint"])))
-    (stream_id,) = {stream_id for _, stream_id, *_ in found}
+    (stream_id,) = {part.stream_id for part in found}
     assert stream_id == daemon.status["stream_id"]
     assert daemon.status["windows_lost"] == 0
     assert daemon.status["sink"]["accepted"] == daemon.status["windows"]
-    assert found[0][2][0] >= 3, "numbers go on"
+    assert found[0].seq[0] >= 3, "numbers go on"
     # One run over the whole stream with this model would make other windows; so they have another stream id.
     assert stream_id != signature_stream_id(sensor.info.stream_id, card, 32)
 

@@ -31,9 +31,9 @@ class _Live(Closing):
 
 def _stored(url):
     found = [
-        (stream_id, int(number), int(start_ns), codes.tobytes())
-        for _, stream_id, seq, batch in iter_signatures(url)
-        for number, start_ns, codes in zip(seq, batch.start_ns, batch.codes, strict=True)
+        (part.stream_id, int(number), int(start_ns), codes.tobytes())
+        for part in iter_signatures(url)
+        for number, start_ns, codes in zip(part.seq, part.signatures.start_ns, part.signatures.codes, strict=True)
     ]
     assert found
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import signal
 import subprocess
 import time
@@ -36,12 +37,19 @@ def numbered(count: int, first: int = 0, *, spec: SignatureSpec = SPEC) -> Signa
     )
 
 
+def labelled(batch: SignatureBatch, *labels: str) -> SignatureBatch:
+    """Return the batch with these labels, one for each signature or one for all."""
+    return dataclasses.replace(batch, labels=np.array(labels * (len(batch) // len(labels)), np.str_))
+
+
 def assert_same(one: SignatureBatch, other: SignatureBatch) -> None:
     """Fail unless both batches say the same."""
     assert (one.spec, one.hop_ns) == (other.spec, other.hop_ns)
     np.testing.assert_array_equal(one.start_ns, other.start_ns)
     np.testing.assert_array_equal(one.codes, other.codes)
     np.testing.assert_array_equal(one.quality, other.quality)
+    labels, others = (None if it.labels is None else it.labels.tolist() for it in (one, other))
+    assert labels == others
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 from broker import PERSISTENT, Broker
-from made import assert_same, numbered, wait_until
+from made import assert_same, labelled, numbered, wait_until
 
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.collector import collect
 from motionsig.errors import InputError, SinkError
-from motionsig.publishers import SCHEMES, Sink, open_sink, read_signatures, sink_options
+from motionsig.publishers import SCHEMES, Sink, iter_signatures, open_sink, read_signatures, sink_options
 from motionsig.publishers.counts import SinkCounts
+from motionsig.publishers.local import Stored
 
-Reader = Callable[[int], SignatureBatch]
+Reader = Callable[[int], list[Stored]]
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +30,10 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 @pytest.fixture(params=["store", "file", "mqtt"])
 def url_and_reader(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Reader]]:
-    """A fresh sink's URL, and how to get back the first so many signatures that reached its far end."""
+    """A fresh sink's URL, and how to get back what its far end has once so many more signatures have reached it."""
     if request.param != "mqtt":
         url = f"{request.param}:{tmp_path / 'signatures'}"
-        yield url, lambda count: read_signatures(url)
+        yield url, lambda count: list(iter_signatures(url))
         return
     broker: Broker = request.getfixturevalue("broker")
     into = f"store:{tmp_path / 'collected'}"
@@ -41,11 +42,15 @@ def url_and_reader(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[t
     # From here on the broker keeps what is published for this session, connected or not.
     collect(broker.url, into, timeout_s=0.3, **session)
 
-    def read(count: int) -> SignatureBatch:
+    def read(count: int) -> list[Stored]:
         collect(broker.url, into, count=count, timeout_s=5, **session)
-        return read_signatures(into)
+        return list(iter_signatures(into))
 
     yield f"{broker.url}?prefix={prefix}&spool={tmp_path / 'spool'}&retry_s=0.1", read
+
+
+def together(parts: list[Stored]) -> SignatureBatch:
+    return concatenate([part.signatures for part in parts])
 
 
 def test_what_was_published_is_read_back(url_and_reader: tuple[str, Reader]) -> None:
@@ -57,7 +62,7 @@ def test_what_was_published_is_read_back(url_and_reader: tuple[str, Reader]) -> 
         sink.publish(numbered(250, 1))
         sink.publish(numbered(3, 251))
         assert sink.counts.accepted == 254
-    assert_same(read(254), numbered(254))
+    assert_same(together(read(254)), numbered(254))
     assert sink.counts.delivered == 254
     assert (sink.counts.pending, sink.counts.dropped, sink.counts.conflicts) == (0, 0, 0)
     assert 254 * 64 < sink.payload_bytes < 254 * 71 + 4 * 150
@@ -70,7 +75,7 @@ def test_the_same_stream_id_published_twice_is_there_once(url_and_reader: tuple[
             sink.publish(numbered(100))
     with open_sink(url, device="d", stream_id=10) as sink:
         sink.publish(numbered(1, 100))
-    assert_same(read(101), numbered(101))
+    assert_same(together(read(101)), numbered(101))
 
 
 def test_closing_twice_is_harmless_and_use_after_close_is_an_error(
@@ -185,7 +190,55 @@ def test_begin_numbers_what_follows(url_and_reader: tuple[str, Reader]) -> None:
             with pytest.raises(InputError, match="recording: expected a name"):
                 sink.begin(1, 0, recording)
         assert sink.counts.accepted == 8
-    assert_same(read(5), concatenate([numbered(2), numbered(3, 100)]))
+    assert_same(together(read(5)), concatenate([numbered(2), numbered(3, 100)]))
+
+
+def test_labels_and_the_name_of_the_recording_survive(url_and_reader: tuple[str, Reader]) -> None:
+    url, read = url_and_reader
+    walk, run = wire.Recording("A/walk.csv", 10**18), wire.Recording("B/läuft.csv", -5)
+    with open_sink(url, device="d", stream_id=1) as sink:
+        sink.publish(numbered(2))
+        sink.begin(2, 0, walk)
+        sink.publish(labelled(numbered(150), "", "läuft", "x" * 128))
+        sink.publish(numbered(1, 150))
+        sink.begin(3, 7, run)
+        sink.publish(numbered(3, 7))
+        sink.begin(4, 0)
+        sink.publish(labelled(numbered(2), "sits"))
+    found = read(158)
+    assert [(part.device, part.stream_id, part.recording) for part in found] == [
+        ("d", 1, None),
+        ("d", 2, walk),
+        ("d", 3, run),
+        ("d", 4, None),
+    ]
+    assert found[2].seq.tolist() == [7, 8, 9]
+    signatures = [part.signatures for part in found]
+    assert_same(signatures[0], numbered(2))
+    assert_same(signatures[1], labelled(numbered(151), *["", "läuft", "x" * 128] * 50, ""))
+    assert_same(signatures[2], numbered(3, 7))
+    assert_same(signatures[3], labelled(numbered(2), "sits"))
+
+
+def test_of_labels_and_names_the_newest_win_and_are_no_conflict(url_and_reader: tuple[str, Reader]) -> None:
+    url, read = url_and_reader
+    first, second = wire.Recording("walk.csv", 10**18), wire.Recording("A/walk.csv", 10**18)
+    with open_sink(url, device="d", stream_id=1) as sink:
+        sink.begin(1, 0, first)
+        sink.publish(labelled(numbered(6), "walk"))
+        sink.begin(1, 2, second)
+        sink.publish(labelled(numbered(3, 2), "run", "", "run"))
+        # What says nothing of labels and names takes nothing away.
+        sink.begin(1, 0)
+        sink.publish(numbered(6))
+        # As the last, so that everything before it has arrived once this has.
+        sink.begin(2, 0)
+        sink.publish(numbered(1))
+    assert sink.counts.conflicts == 0
+    named, live = read(7)
+    assert (named.recording, live.recording) == (second, None)
+    assert_same(named.signatures, labelled(numbered(6), "walk", "walk", "run", "", "run", "walk"))
+    assert_same(live.signatures, numbered(1))
 
 
 def test_a_sink_says_how_it_fares(url_and_reader: tuple[str, Reader]) -> None:

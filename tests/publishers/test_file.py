@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from made import SPEC, assert_same, numbered
+from made import SPEC, assert_same, labelled, numbered
 
 from motionsig import wire
 from motionsig.blocks import concatenate
@@ -170,15 +170,42 @@ def test_order_overlap_and_encoders(tmp_path: Path, caplog: pytest.LogCaptureFix
     with pytest.raises(InputError, match=f"{SPEC.fingerprint.hex()}, {OTHER.fingerprint.hex()}"):
         read_signatures(url)
     read = list(iter_signatures(url, fingerprint=SPEC.fingerprint, rows=5))
-    assert [(device, stream_id) for device, stream_id, *_ in read] == [("c", 9)] + [("d", 1)] * (len(read) - 1)
-    assert max(len(seq) for _, _, seq, _ in read) <= 5
-    assert np.concatenate([seq for _, _, seq, _ in read[1:]]).tolist() == list(range(17))
+    assert [part[:2] for part in read] == [("c", 9)] + [("d", 1)] * (len(read) - 1)
+    assert max(len(part.seq) for part in read) <= 5
+    assert np.concatenate([part.seq for part in read[1:]]).tolist() == list(range(17))
     expected = concatenate([numbered(4), changed[1:], numbered(10, 7)])
-    assert_same(concatenate([batch for *_, batch in read[1:]]), expected)
+    assert_same(concatenate([part.signatures for part in read[1:]]), expected)
     assert_same(read_signatures(url, device="c"), numbered(3))
     with pytest.raises(InputError, match="of device 'x', got none"):
         read_signatures(url, device="x")
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_the_newest_labels_and_names_and_only_one_recording(tmp_path: Path) -> None:
+    path, url = tmp_path / "f", f"file:{tmp_path / 'f'}"
+    zeros = dataclasses.replace(numbered(8, 2), codes=np.zeros((8, 64), np.int8))
+    messages = [
+        wire.Message("d", 1, 0, labelled(numbered(4), "a", "b", "c", "d")),
+        wire.Message("d", 1, 2, labelled(zeros, "e"), wire.Recording("old", 1)),
+        wire.Message("d", 1, 1, labelled(numbered(2, 1), "", "f"), wire.Recording("new", 2)),
+        wire.Message("d", 1, 10, numbered(2, 10)),
+        wire.Message("d", 2, 0, numbered(3)),
+        wire.Message("e", 3, 0, numbered(3, spec=OTHER), wire.Recording("other", 3)),
+    ]
+    path.write_bytes(b"".join(wire.encode(message) for message in messages))
+    for rows in (1, 5, 100):
+        parts = list(iter_signatures(url, fingerprint=SPEC.fingerprint, rows=rows))
+        assert {part[:2] + part[4:] for part in parts} == {("d", 1, wire.Recording("new", 2)), ("d", 2, None)}
+        signatures = concatenate([part.signatures for part in parts if part.stream_id == 1])
+        labels = ["a", "", "f", *["e"] * 7, "", ""]
+        assert_same(signatures, labelled(concatenate([numbered(4), zeros[2:], numbered(2, 10)]), *labels))
+    assert_same(read_signatures(url, stream_id=2), numbered(3))
+    assert_same(read_signatures(url, recording="other"), numbered(3, spec=OTHER))
+    assert len(read_signatures(url, recording="new")) == 12
+    with pytest.raises(InputError, match="of recording 'old', got new, other"):
+        read_signatures(url, recording="old")
+    with pytest.raises(InputError, match="of stream 9, got none"):
+        read_signatures(url, stream_id=9)
 
 
 def test_one_writer_at_a_time(tmp_path: Path) -> None:
@@ -191,7 +218,7 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
 FULL = """
 import resource, sys
 sys.path.insert(0, sys.argv[2])
-from made import numbered
+from made import labelled, numbered
 from motionsig.errors import SinkError
 from motionsig.publishers import open_sink
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))

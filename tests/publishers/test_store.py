@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made import SPEC, assert_same, lines_until_killed, numbered
+from made import SPEC, assert_same, labelled, lines_until_killed, numbered
 
 from motionsig.blocks import Quality, SignatureBatch, concatenate
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers import iter_signatures, open_sink, read_signatures
 from motionsig.publishers.store import Added, Store
-from motionsig.wire import Message
+from motionsig.wire import Message, Recording
 
 OTHER = dataclasses.replace(SPEC, fingerprint=b"another!")
 
@@ -47,21 +47,21 @@ def test_duplicates_and_conflicts_are_told_apart_and_the_first_is_kept(
     assert added == [(10, 0, 0), (5, 5, 0), (0, 7, 3), (10, 0, 0), (10, 0, 0), (0, 0, 0)]
     assert "3 signatures of d, stream 1" in caplog.text
     read = list(iter_signatures(f"store:{tmp_path / 's'}"))
-    assert [(device, stream_id, seq.tolist()) for device, stream_id, seq, _ in read] == [
+    assert [(part.device, part.stream_id, part.seq.tolist()) for part in read] == [
         ("d", 1, list(range(15))),
         ("d", 2, list(range(10))),
         ("e", 1, list(range(10))),
     ]
-    assert_same(read[0][3], numbered(15))
+    assert_same(read[0].signatures, numbered(15))
 
 
 def test_rows_come_in_order_and_few_at_a_time(tmp_path: Path) -> None:
     put(tmp_path / "s", *(Message("d", 1, seq, numbered(10, seq)) for seq in (40, 0, 20, 30)))
     read = list(iter_signatures(f"store:{tmp_path / 's'}", rows=7))
-    assert max(len(seq) for _, _, seq, _ in read) == 7
-    seq = np.concatenate([seq for _, _, seq, _ in read])
+    assert max(len(part.seq) for part in read) == 7
+    seq = np.concatenate([part.seq for part in read])
     assert seq.tolist() == [*range(10), *range(20, 50)]
-    assert_same(concatenate([batch for *_, batch in read]), concatenate([numbered(10), numbered(30, 20)]))
+    assert_same(concatenate([part.signatures for part in read]), concatenate([numbered(10), numbered(30, 20)]))
 
 
 def test_vectors_of_different_encoders_are_never_mixed(tmp_path: Path) -> None:
@@ -86,14 +86,14 @@ def test_an_encoder_that_says_something_else_of_itself_is_a_conflict(tmp_path: P
 def test_one_encoder_with_two_hops(tmp_path: Path) -> None:
     double = dataclasses.replace(numbered(4), hop_ns=2 * numbered(1).hop_ns)
     put(tmp_path / "s", Message("d", 1, 0, numbered(3)), Message("d", 1, 3, double))
-    hops = [batch.hop_ns for *_, batch in iter_signatures(f"store:{tmp_path / 's'}")]
+    hops = [part.signatures.hop_ns for part in iter_signatures(f"store:{tmp_path / 's'}")]
     assert hops == [numbered(1).hop_ns, double.hop_ns]
 
 
 def test_the_largest_numbers(tmp_path: Path) -> None:
     last = (1 << 63) - 1
     put(tmp_path / "s", Message("d", last, last - 2, numbered(3)))
-    ((_, stream_id, seq, _),) = iter_signatures(f"store:{tmp_path / 's'}")
+    ((_, stream_id, seq, *_),) = iter_signatures(f"store:{tmp_path / 's'}")
     assert (stream_id, seq[-1]) == (last, last)
 
 
@@ -171,18 +171,20 @@ def test_publishing_a_recording_again_stores_nothing_twice(tmp_path: Path) -> No
 
 
 def test_a_message_that_fails_halfway_leaves_nothing_behind(tmp_path: Path) -> None:
-    """Neither its first signatures, nor its encoder, nor a lock."""
-    store, message = Store(tmp_path / "s"), Message("d", 1, 0, numbered(5))
+    """Neither its first signatures, nor its encoder, its name and labels, nor a lock."""
+    store = Store(tmp_path / "s")
+    message = Message("d", 1, 0, labelled(numbered(5), "walk"), Recording("walk.csv", 0))
     other = sqlite3.connect(tmp_path / "s", timeout=0)
     other.execute("CREATE TRIGGER t BEFORE INSERT ON signatures WHEN new.seq = 3 BEGIN SELECT RAISE(ABORT, 'no'); END")
     with pytest.raises(SinkError, match="5 signatures could not be stored: no"):
         store.add(message)
-    assert other.execute("SELECT count(*) FROM signatures").fetchone() == (0,)
+    for table in ("signatures", "encoders", "recordings", "texts", "labels"):
+        assert other.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
     other.execute("DROP TRIGGER t")
     other.close()
     assert store.add(message) == Added(5, 0, 0)
     store.close()
-    assert_same(read_signatures(f"store:{tmp_path / 's'}"), numbered(5))
+    assert_same(read_signatures(f"store:{tmp_path / 's'}"), labelled(numbered(5), "walk"))
 
 
 def test_who_ran_the_network_is_no_content_and_a_bridged_loss_is(tmp_path: Path) -> None:
@@ -191,6 +193,107 @@ def test_who_ran_the_network_is_no_content_and_a_bridged_loss_is(tmp_path: Path)
     )
     found = put(tmp_path / "s", *(Message("d", 1, 0, batch) for batch in (numbered(2), by_tpu, bridged)))
     assert found == [Added(2, 0, 0), Added(0, 2, 0), Added(0, 1, 1)]
+
+
+_OF_VERSION_0_1 = """
+CREATE TABLE encoders (id INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL, quantization TEXT NOT NULL,
+    motion_dim INTEGER NOT NULL, length_ns INTEGER NOT NULL, hop_ns INTEGER NOT NULL, UNIQUE (fingerprint, hop_ns));
+CREATE TABLE signatures (device TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+    encoder INTEGER NOT NULL REFERENCES encoders (id), start_ns INTEGER NOT NULL, quality INTEGER NOT NULL,
+    codes BLOB NOT NULL, PRIMARY KEY (device, epoch, seq)) WITHOUT ROWID;
+PRAGMA application_id = 1834183015;
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_store_of_version_0_1_is_read_as_it_is_and_completed_when_written(tmp_path: Path) -> None:
+    path, url = tmp_path / "s", f"store:{tmp_path / 's'}"
+    put(tmp_path / "new", Message("d", 1, 0, numbered(5)))
+    with sqlite3.connect(path) as old:
+        old.executescript(_OF_VERSION_0_1)
+        old.execute("ATTACH ? AS new", (str(tmp_path / "new"),))
+        old.execute("INSERT INTO encoders SELECT * FROM new.encoders")
+        old.execute("INSERT INTO signatures SELECT * FROM new.signatures")
+    old.close()
+    path.chmod(0o444)
+    before = path.read_bytes()
+    (stored,) = iter_signatures(url)
+    assert (stored.recording, stored.signatures.labels, path.read_bytes()) == (None, None, before)
+    with pytest.raises(InputError, match="of recording 'walk', got none"):
+        read_signatures(url, recording="walk")
+    path.chmod(0o644)
+    recording = Recording("walk", 10**18)
+    assert put(path, Message("d", 1, 0, labelled(numbered(6), "walk"), recording)) == [(1, 5, 0)]
+    (stored,) = iter_signatures(url, recording="walk")
+    assert stored.recording == recording
+    assert_same(stored.signatures, labelled(numbered(6), "walk"))
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    # What an older motionsig does with a store, word for word.
+    connection.execute("INSERT INTO signatures VALUES (?, ?, ?, ?, ?, ?, ?)", ("d", 1, 6, 1, 0, 0, bytes(64)))
+    query = "SELECT seq, encoder, start_ns, quality, codes FROM signatures WHERE device = ? AND epoch = ?"
+    assert len(connection.execute(query, ("d", 1)).fetchall()) == 7
+    connection.close()
+
+
+def test_only_one_recording_device_or_stream(tmp_path: Path) -> None:
+    url = f"store:{tmp_path / 's'}"
+    put(
+        tmp_path / "s",
+        Message("d", 1, 0, numbered(2), Recording("A/walk.csv", 0)),
+        Message("d", 2, 0, numbered(3), Recording("B/walk.csv", 0)),
+        Message("e", 3, 0, numbered(4), Recording("A/walk.csv", 9)),
+        Message("e", 4, 0, numbered(5, spec=OTHER)),
+    )
+    assert [part[:2] for part in iter_signatures(url, recording="A/walk.csv")] == [("d", 1), ("e", 3)]
+    assert_same(read_signatures(url, recording="A/walk.csv", device="e"), numbered(4))
+    assert_same(read_signatures(url, stream_id=2), numbered(3))
+    assert_same(read_signatures(url, stream_id=4), numbered(5, spec=OTHER))
+    for chosen, message in (
+        ({"recording": "walk.csv"}, "of recording 'walk.csv', got A/walk.csv, B/walk.csv"),
+        ({"recording": "A/walk.csv", "stream_id": 2}, "of recording 'A/walk.csv' of stream 2, got A/walk.csv, B/"),
+        ({"stream_id": 5}, "expected signatures of stream 5, got none"),
+        ({"stream_id": 4, "fingerprint": SPEC.fingerprint}, f"of stream 4, got {OTHER.fingerprint.hex()}"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read_signatures(url, **chosen)  # type: ignore[arg-type]
+
+
+def test_labels_come_a_few_at_a_time_and_go_with_their_signatures(tmp_path: Path) -> None:
+    path, url = tmp_path / "s", f"store:{tmp_path / 's'}"
+    labels = ["walk" if number % 3 else "" for number in range(20)]
+    put(path, Message("d", 1, 0, labelled(numbered(20), *labels)), Message("d", 1, 20, numbered(10, 20)))
+    parts = list(iter_signatures(url, rows=8))
+    found = [None if part.signatures.labels is None else part.signatures.labels.tolist() for part in parts]
+    assert found == [labels[:8], labels[8:16], [*labels[16:], "", "", "", ""], None]
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM signatures WHERE seq < 10")
+        assert connection.execute("SELECT count(*) FROM labels").fetchone() == (7,)
+    connection.close()
+    assert put(path, Message("d", 1, 0, numbered(20))) == [(10, 10, 0)]
+    assert_same(read_signatures(url), labelled(numbered(30), *[""] * 10, *labels[10:], *[""] * 10))
+
+
+def test_the_same_labels_again_write_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s")
+    message = Message("d", 1, 0, labelled(numbered(5), "walk"), Recording("walk.csv", 0))
+    store.add(message)
+    assert store._connection is not None
+    before = store._connection.total_changes
+    assert store.add(message) == (0, 5, 0)
+    assert store._connection.total_changes == before
+    store.close()
+
+
+def test_what_is_read_is_the_store_of_one_moment(tmp_path: Path) -> None:
+    recording = Recording("walk.csv", 0)
+    put(tmp_path / "s", *(Message("d", stream_id, 0, numbered(3), recording) for stream_id in (1, 2)))
+    reading = iter_signatures(f"store:{tmp_path / 's'}", recording="walk.csv")
+    parts = [next(reading)]
+    put(tmp_path / "s", Message("d", 2, 0, labelled(numbered(5), "walk"), Recording("another.csv", 0)))
+    parts += reading
+    assert [(part.stream_id, part.recording) for part in parts] == [(1, recording), (2, recording)]
+    assert_same(parts[1].signatures, numbered(3))
 
 
 KILLED = """
