@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,8 +10,9 @@ from motionsig.blocks import SourceInfo
 from motionsig.conventions import CHANNELS
 from motionsig.errors import RecordingError
 from motionsig.recordings.columns import Columns, Layout, find
+from motionsig.recordings.labels import LabelColumn
 from motionsig.recordings.members import Member, content_id, members, single
-from motionsig.recordings.samples import Prepared, Reader, open_table
+from motionsig.recordings.samples import Prepare, Prepared, Reader, open_table
 from motionsig.recordings.text import Plan, decode, first_ns, read, sniff, sniff_bare, time_kind
 
 
@@ -34,7 +35,7 @@ def _score(names: Sequence[str], columns: Columns | None) -> int:
     return sum(role in found for role in (*CHANNELS, "linear_x", "time"))
 
 
-def _look(path: Path, columns: Columns | None) -> tuple[Sequence[str], str, Callable[..., Prepared]]:
+def _look(path: Path, columns: Columns | None) -> tuple[Sequence[str], str, Prepare]:
     member = _member(path) or single(path)
     head = member.head()
     by_number = any(isinstance(it, int) for it in (columns or {}).values())
@@ -47,12 +48,14 @@ def _look(path: Path, columns: Columns | None) -> tuple[Sequence[str], str, Call
         )
     where = f"{member.where}:{table.skip or 1}"
 
-    def prepare(layout: Layout, rate_hz: float | None, start_ns: int) -> Prepared:
+    def prepare(layout: Layout, label: LabelColumn | None, rate_hz: float | None, start_ns: int) -> Prepared:
         if not table.cells:
             raise RecordingError(f"{where}: expected samples below the header, got none")
-        plan = Plan(layout.channels)
+        column = None if label is None else label.number
+        plan = Plan(layout.channels, label=column)
         if rate_hz is None and layout.time is not None:
-            plan = Plan(layout.channels, layout.time, time_kind(table, layout.time, layout.time_unit))
+            kind = time_kind(table, layout.time, layout.time_unit)
+            plan = Plan(layout.channels, layout.time, kind, label=column)
         elif layout.time is not None:
             found = first_ns(table, layout.time, layout.time_unit)
             start_ns = start_ns if found is None else found

@@ -40,7 +40,7 @@ from motionsig.conventions import CHANNELS, MAX_LABEL_CHARS
 from motionsig.errors import RecordingError
 from motionsig.files import sync_folder, write_all
 from motionsig.options import renamed_keywords
-from motionsig.recordings.labels import check_label
+from motionsig.recordings.labels import check_label, refuse_choice
 from motionsig.recordings.samples import Reader
 
 FORMAT = "motionsig-log"
@@ -227,11 +227,13 @@ _Taken = tuple[SampleBlock, int] | tuple[()] | None
 class Recording(Closing):
     """A native log as a Source; `damaged_bytes` counts what the last pass over it had to skip."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the header alone; raise RecordingError if it is not one of this version."""
+    def __init__(self, path: Path, *, label: str | None = None) -> None:
+        """Read the header alone; raise RecordingError if it is not one of this version. label: "none" leaves it out."""
         import cbor2
 
+        refuse_choice(label, str(path), "this log has one label for each sample, not columns")
         self.path = path
+        self._labelled = label is None
         self.damaged_bytes = 0
         with open(path, "rb") as file:
             start = file.read(len(_MAGIC) + 2)
@@ -366,11 +368,12 @@ class Recording(Closing):
             try:
                 # One byte more than wanted shows a stream that is too long without inflating the rest of it.
                 jitter = stream.decompress(buffer[position + _FULL.size : after_jitter], 8 * count + 1)
-                label = stream.unused_data.decode()
+                found = stream.unused_data.decode()
             except (zlib.error, UnicodeDecodeError):
                 return ()
-            if len(jitter) != 8 * count or len(label) > MAX_LABEL_CHARS:
+            if len(jitter) != 8 * count or len(found) > MAX_LABEL_CHARS:
                 return ()
+            label = found if self._labelled else ""
             times = times + np.cumsum(np.frombuffer(jitter, "<i8"))
         return SampleBlock(times, data, gap == _TRUE, label=label), end
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from motionsig.blocks import Source, SourceInfo
 from motionsig.errors import RecordingError
 from motionsig.recordings import columns as spelling
-from motionsig.recordings.members import content_id, members, single
+from motionsig.recordings.labels import NONE, find_label, refuse_choice
+from motionsig.recordings.members import Member, content_id, members, single
 from motionsig.recordings.samples import Reader, Samples, recorded
 from motionsig.recordings.times import check_rate, likely_ns, numbered, to_ns
 
@@ -39,20 +40,24 @@ def open_npz(
     start_ns: int = 0,
     acc_sign: int = 1,
     recording: int | None = None,
+    label: str | None = None,
     check_units: bool = True,
 ) -> Source:
     """Return the arrays at `path` as a Source.
 
     acc_unit, gyr_unit: m/s² and rad/s if neither is given; otherwise both are needed. time_unit: of a time array, by
     default as the size of its numbers shows. rate_hz: wins over time and rate in the file. start_ns: Unix time of the
-    first sample where there is no time array. recording: which one, of a training set that holds many. acc_sign,
-    check_units: as for CSV. Raises RecordingError.
+    first sample where there is no time array. recording: which one, of a training set that holds many. label: the array
+    (n,), or of one text for all samples, that says what was done; by default and otherwise as for CSV, as are acc_sign
+    and check_units. Raises RecordingError.
     """
     check_rate(rate_hz)
     spelling.check_sign(acc_sign)
     arrays = _load(path)
+    labels: NDArray[Any] | None = None
     scale: tuple[float, ...] | None = None
     if "acc_q" in arrays:
+        refuse_choice(label, str(path), "a training set has none for its samples")
         acc, gyr, rate, scale = _one_of_many(path, arrays, recording)
         rate_hz = rate_hz or rate
         time_ns = numbered(0, len(acc), rate_hz, start_ns)
@@ -69,24 +74,54 @@ def open_npz(
         if rate_hz is None and not any(name in arrays for name in _TIME):
             rate_hz = _rate_hz(path, arrays)
         time_ns = numbered(0, len(acc), rate_hz, start_ns) if rate_hz else _time_ns(path, arrays, len(acc), time_unit)
+        labels = _labels(path, label, len(acc))
     data = np.concatenate([acc * acc_sign, gyr], axis=1)
-    samples = [Samples(time_ns, data)] if len(data) else []
+    samples = [Samples(time_ns, data, labels)] if len(data) else []
     stream_id = content_id((single(path),), acc_unit, gyr_unit, time_unit, rate_hz, start_ns, acc_sign, recording)
     info = SourceInfo(path.name, "npz", stream_id, len(data), scale)
-    return recorded(lambda: iter(samples), str(path), info, rate_hz=rate_hz, check_units=check_units)
+    return recorded(
+        lambda: iter(samples),
+        str(path),
+        info,
+        rate_hz=rate_hz,
+        check_units=check_units,
+        label_chosen=label not in (None, NONE),
+    )
 
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:
     wanted = {*_ACC, *_GYR, *_TIME, *_RATE, *_SET}
-    arrays = {}
-    for member in members(path):
-        if (name := member.name.removesuffix(".npy")) in wanted:
-            with member.open() as file:
-                try:
-                    arrays[name] = np.asarray(np.lib.format.read_array(file, allow_pickle=False))
-                except (ValueError, MemoryError, OverflowError, TypeError) as error:
-                    raise RecordingError(f"{member.where}: expected a numpy array of numbers, got: {error}") from error
-    return arrays
+    return {name: _array(member) for member in members(path) if (name := _name(member)) in wanted}
+
+
+def _name(member: Member) -> str:
+    return member.name.removesuffix(".npy")
+
+
+def _array(member: Member) -> NDArray[Any]:
+    with member.open() as file:
+        try:
+            return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
+        except (ValueError, MemoryError, OverflowError, TypeError) as error:
+            raise RecordingError(f"{member.where}: expected a numpy array of numbers or text, got: {error}") from error
+
+
+def _labels(path: Path, label: str | None, count: int) -> NDArray[Any] | None:
+    inside = members(path)
+    taken = [index for index, member in enumerate(inside) if _name(member) in (*_ACC, *_GYR, *_TIME, *_RATE)]
+    column = find_label([_name(member) for member in inside], label, taken, str(path))
+    if column is None:
+        return None
+    try:
+        array = _array(inside[column.number])
+        if array.shape not in ((), (count,), (count, 1), (1, count)) or array.dtype.kind not in "UiufbS":
+            got = f"{array.dtype} {array.shape}"
+            raise RecordingError(f"{inside[column.number].where}: expected {count} labels or one for all, got {got}")
+    except RecordingError:
+        if column.chosen:
+            raise
+        return None
+    return np.broadcast_to(array, (count,)) if array.ndim == 0 else array.reshape(-1)
 
 
 def _matrix(path: Path, arrays: dict[str, NDArray[Any]], names: tuple[str, ...]) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,14 +13,15 @@ from motionsig.blocks import SourceInfo
 from motionsig.errors import MissingExtraError, RecordingError
 from motionsig.hints import install_hint
 from motionsig.recordings.columns import TIME_UNITS, Columns, Layout
+from motionsig.recordings.labels import LabelColumn
 from motionsig.recordings.members import content_id, single
-from motionsig.recordings.samples import Prepared, Reader, Samples, open_table
+from motionsig.recordings.samples import Prepare, Prepared, Reader, Samples, open_table
 from motionsig.recordings.times import likely_ns, to_ns
 
 _BATCH = 65_536
 
 
-def _look(path: Path, _: Columns | None) -> tuple[Sequence[str], str, Callable[..., Prepared]]:
+def _look(path: Path, _: Columns | None) -> tuple[Sequence[str], str, Prepare]:
     """Raise RecordingError for damage, MissingExtraError without pyarrow."""
     try:
         import pyarrow as pa
@@ -41,18 +42,25 @@ def _look(path: Path, _: Columns | None) -> tuple[Sequence[str], str, Callable[.
     with intact(), pq.ParquetFile(path) as file:
         names, types, count = file.schema_arrow.names, file.schema_arrow.types, file.metadata.num_rows
 
-    def prepare(layout: Layout, rate_hz: float | None, start_ns: int) -> Prepared:
+    def prepare(layout: Layout, label: LabelColumn | None, rate_hz: float | None, start_ns: int) -> Prepared:
+        if label is not None and pa.types.is_nested(types[label.number]):
+            if label.chosen:
+                kind = types[label.number]
+                raise RecordingError(f"{path}: expected text or numbers in column {names[label.number]!r}, got {kind}")
+            label = None
         wanted = [*layout.channels, *([] if layout.time is None else [layout.time])]
         for index in wanted:
             stamp = index == layout.time and pa.types.is_timestamp(types[index])
             if not (stamp or pa.types.is_integer(types[index]) or pa.types.is_floating(types[index])):
                 raise RecordingError(f"{path}: expected numbers in column {names[index]!r}, got {types[index]}")
 
+        read = [names[index] for index in (*wanted, *(() if label is None else (label.number,)))]
+
         def rows() -> Iterator[Samples]:
             done, per_unit = 0, TIME_UNITS.get(layout.time_unit, 0)
             with intact(), pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(_BATCH, columns=[names[index] for index in wanted], use_threads=False):
-                    found = [batch.column(names[index]) for index in wanted]
+                for batch in file.iter_batches(_BATCH, columns=read, use_threads=False):
+                    found = [batch.column(name) for name in read]
                     # Casting makes a null a NaN, which is what a lost value is.
                     data = np.stack([it.cast(pa.float64()).to_numpy(zero_copy_only=False) for it in found[:6]], axis=1)
                     times = np.empty(0, np.int64)
@@ -67,7 +75,8 @@ def _look(path: Path, _: Columns | None) -> tuple[Sequence[str], str, Callable[.
                             raise RecordingError(f"{path}: expected a unit for {name!r}; pass time_unit='s' (say)")
                         times = to_ns(clock, per_unit) if per_unit else times
                     done += len(data)
-                    yield Samples(times, data)
+                    labels = None if label is None else found[-1].to_numpy(zero_copy_only=False)
+                    yield Samples(times, data, labels)
 
         info = SourceInfo(path.name, "parquet", content_id((single(path),), layout, rate_hz, start_ns), count)
         return info, start_ns, rows

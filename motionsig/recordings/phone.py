@@ -25,6 +25,7 @@ from motionsig.conventions import NS_PER_S
 from motionsig.errors import RecordingError
 from motionsig.recordings import columns as spelling
 from motionsig.recordings.clocks import onto
+from motionsig.recordings.labels import refuse_choice
 from motionsig.recordings.members import Member, content_id, members, single
 from motionsig.recordings.samples import Reader, Samples, recorded
 from motionsig.recordings.text import Plan, Table, read, sniff, sniff_bare, time_kind
@@ -59,14 +60,16 @@ def open_phone(
     acc_unit: str | None = None,
     gyr_unit: str | None = None,
     acc_sign: int | None = None,
+    label: str | None = None,
     check_units: bool = True,
 ) -> Source:
     """Return the folder or zip at `path`, or the tables beside the file `path`, as a Source.
 
     acc_unit, gyr_unit: win over the header; m/s^2 and rad/s where it says nothing. acc_sign: -1 turns iOS's
-    acceleration into everybody else's; None asks Sensor Logger's Metadata.csv. check_units: as for CSV. Raises
-    RecordingError.
+    acceleration into everybody else's; None asks Sensor Logger's Metadata.csv. label: only "none", as tables of single
+    sensors have no labels. check_units: as for CSV. Raises RecordingError.
     """
+    refuse_choice(label, str(path), "tables of single sensors have none")
     spelling.check_sign(acc_sign)
     inside = members(path)
     there = inside or members(path.parent)

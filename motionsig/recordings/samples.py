@@ -22,6 +22,7 @@ from motionsig.conventions import NS_PER_S
 from motionsig.errors import RecordingError
 from motionsig.plausibility import check_plausible
 from motionsig.recordings.columns import Columns, Layout, find_layout
+from motionsig.recordings.labels import LabelColumn, LabelCutter, find_label
 from motionsig.recordings.times import check_rate, numbered
 
 log = logging.getLogger(__name__)
@@ -65,31 +66,41 @@ class Reader:
 
 
 class Samples(NamedTuple):
-    """Rows of a log: time_ns (n,) int64 in the file's order, data (n, k), here in SI units and k = 6."""
+    """Rows of a log: time_ns (n,) int64 in the file's order, data (n, k), here in SI units and k = 6.
+
+    labels: (n,) text or numbers; None where there are none.
+    """
 
     time_ns: NDArray[np.int64]
     data: NDArray[Any]
+    labels: NDArray[Any] | None = None
 
 
 Prepared = tuple[SourceInfo, int, Callable[[], Iterator[Samples]]]
 """Info, start_ns, and what yields a table's rows: in the file's units, without times where nobody needs them."""
-Look = Callable[[Path, Columns | None], tuple[Sequence[str], str, Callable[[Layout, float | None, int], Prepared]]]
-"""From path and columns to a table's names, its place, and what prepares to read it by layout, rate_hz and start_ns."""
+Prepare = Callable[[Layout, LabelColumn | None, float | None, int], Prepared]
+"""Prepares to read a table by layout, the column of the label, rate_hz and start_ns."""
+Look = Callable[[Path, Columns | None], tuple[Sequence[str], str, Prepare]]
+"""From path and columns to a table's names, its place, and what prepares to read it."""
 
 
 @dataclass(frozen=True)
 class RecordedSource(Closing):
-    """A Source over `rows`, which opens the recording anew for each iteration."""
+    """A Source over `rows`, which opens the recording anew for each iteration.
+
+    label_chosen: the caller named the column of the label.
+    """
 
     info: SourceInfo
     rate_hz: float
     rows: Callable[[], Iterator[Samples]]
+    label_chosen: bool = False
 
     def __repr__(self) -> str:
         return f"RecordedSource({self.rate_hz:g} Hz, {self.info!r})"
 
     def __iter__(self) -> Iterator[SampleBlock]:
-        return _blocks(self.rows(), self.info.name)
+        return _blocks(self.rows(), self.info.name, label_chosen=self.label_chosen)
 
 
 def recorded(
@@ -99,15 +110,17 @@ def recorded(
     *,
     rate_hz: float | None = None,
     check_units: bool = True,
+    label_chosen: bool = False,
 ) -> Source:
-    """Return the Source of `rows`. check_units: refuse what no body-worn sensor reports.
+    """Return the Source of `rows`. check_units: refuse what no body-worn sensor reports. label_chosen: see LabelCutter.
 
     Raises RecordingError for a recording with fewer than two samples and for one that would be read wrongly.
     """
     head: list[Samples] = []
     count = 0
     for part in rows():
-        head.append(part)
+        # Without labels: pieces of one label may be too short to show a rate.
+        head.append(part._replace(labels=None))
         count += len(part.time_ns)
         if count >= _HEAD_ROWS or part.time_ns[-1] - head[0].time_ns[0] >= _HEAD_NS:
             break
@@ -118,7 +131,7 @@ def recorded(
     rate = rate_hz or _rate_hz(blocks, where)
     if check_units:
         check_plausible(np.concatenate([block.data for block in blocks]), rate, where, error=RecordingError)
-    return RecordedSource(info, rate, rows)
+    return RecordedSource(info, rate, rows, label_chosen)
 
 
 def _rate_hz(blocks: list[SampleBlock], where: str) -> float:
@@ -136,15 +149,17 @@ def _rate_hz(blocks: list[SampleBlock], where: str) -> float:
     return rate
 
 
-def _blocks(rows: Iterator[Samples], where: str) -> Iterator[SampleBlock]:
+def _blocks(rows: Iterator[Samples], where: str, *, label_chosen: bool = False) -> Iterator[SampleBlock]:
+    cutter = LabelCutter(where, chosen=label_chosen)
     last: int | None = None
     count = repeated = 0
     for part in rows:
-        times, data = part
+        times, data, labels = part
         steps = np.diff(times, prepend=times[0] - 1 if last is None else last)
         if (steps == 0).any():
             repeated += int((steps == 0).sum())
             times, data = times[steps != 0], data[steps != 0]
+            labels = None if labels is None else labels[steps != 0]
             steps = steps[steps != 0]
         count += len(part.time_ns)
         if repeated > 1 + count // 100:
@@ -157,11 +172,18 @@ def _blocks(rows: Iterator[Samples], where: str) -> Iterator[SampleBlock]:
         backwards = np.flatnonzero(steps < 0).tolist()
         for start, stop in zip([0, *backwards], [*backwards, len(times)], strict=True):
             for at in range(start, stop, _BLOCK):
-                block = slice(at, min(at + _BLOCK, stop))
-                yield SampleBlock(times[block], values[block], gap=at == start and at in backwards)
+                end = min(at + _BLOCK, stop)
+                gap = at == start and at in backwards
+                if labels is None:
+                    yield SampleBlock(times[at:end], values[at:end], gap)
+                    continue
+                for first, after, label in cutter.runs(labels[at:end]):
+                    run = slice(at + first, at + after)
+                    yield SampleBlock(times[run], values[run], gap and first == 0, label=label)
         last = int(part.time_ns[-1])
     if repeated:
         log.warning("%s: dropped %d rows that had the time of the row before", where, repeated)
+    cutter.report()
 
 
 def open_table(
@@ -175,6 +197,7 @@ def open_table(
     rate_hz: float | None = None,
     start_ns: int = 0,
     acc_sign: int = 1,
+    label: str | None = None,
     check_units: bool = True,
 ) -> Source:
     """Return the table at `path` as a Source.
@@ -183,8 +206,9 @@ def open_table(
     does not say; {"time": None} ignores a time column. acc_unit ("g", "mg", "m/s^2"), gyr_unit ("deg/s", "rad/s",
     "mdps"), time_unit ("s", "ms", "us", "ns"): win over the header. rate_hz: the rows are evenly spaced at this rate; a
     time column then gives the first row's time only. start_ns: Unix time of the first row where there is no time
-    column. acc_sign: -1 for raw iOS data, whose sign is opposite to every chip's. check_units: refuse data without
-    gravity or in impossible units.
+    column. acc_sign: -1 for raw iOS data, whose sign is opposite to every chip's. label: the column that says what was
+    done, by default one called label, labels, activity or class; "none" reads no labels. check_units: refuse data
+    without gravity or in impossible units.
     Raises RecordingError with file and, in a text, line.
     """
     check_rate(rate_hz)
@@ -194,17 +218,19 @@ def open_table(
     )
     if rate_hz is None and layout.time is None:
         raise RecordingError(f"{where}: expected a time column, got none; pass the rate instead, as in rate_hz=50")
-    info, start_ns, read = prepare(layout, rate_hz, start_ns)
+    label_column = find_label(names, label, (layout.time, *layout.channels), where)
+    info, start_ns, read = prepare(layout, label_column, rate_hz, start_ns)
     factors = np.array(layout.factors)
 
     def rows() -> Iterator[Samples]:
         done, first_ns = 0, start_ns
-        for times, data in read():
+        for times, data, labels in read():
             if rate_hz is not None:
                 first_ns = int(times[0]) if len(times) else first_ns
                 times = numbered(done, len(data), rate_hz, first_ns)
             done += len(data)
             if len(data):
-                yield Samples(times, data * factors)
+                yield Samples(times, data * factors, labels)
 
-    return recorded(rows, str(path), info, rate_hz=rate_hz, check_units=check_units)
+    chosen = label_column is not None and label_column.chosen
+    return recorded(rows, str(path), info, rate_hz=rate_hz, check_units=check_units, label_chosen=chosen)

@@ -13,12 +13,13 @@ import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from motionsig.conventions import MAX_LABEL_CHARS
 from motionsig.errors import RecordingError
 from motionsig.recordings.columns import TIME_UNITS, is_unit
 from motionsig.recordings.members import HEAD_BYTES, Member
@@ -29,11 +30,13 @@ log = logging.getLogger(__name__)
 
 _CHUNK = 1 << 20
 _LONGEST_LINE = 1 << 16
+_LABEL = f"U{MAX_LABEL_CHARS + 1}"  # shows one that is too long
 _PREAMBLE = 200  # lines of comments and settings that may stand before the header
 _MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 _COMMA = re.compile(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*")
 _ISO = re.compile(r"\s*\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+_COMMENT = re.compile(r"^#.*\n?", re.MULTILINE)
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 
 
@@ -186,15 +189,20 @@ def first_ns(table: Table, column: int, unit: str) -> int | None:
 
 @dataclass(frozen=True)
 class Plan:
-    """Which columns to read: `channels` as numbers, in that order; `time` as `kind`, or None where there is no time."""
+    """Which columns to read: `channels` as numbers, in that order; `time` as `kind`, or None where there is no time.
+
+    label: the column of the labels; it is no part of what a stream id is made of.
+    """
 
     channels: tuple[int, ...]
     time: int | None = None
     kind: TimeKind = _PLAIN
+    label: int | None = field(default=None, repr=False)
 
     def dtype(self, width: int) -> np.dtype[Any]:
         """Return one field per column; those that nobody wants keep a single character."""
-        types = {**dict.fromkeys(self.channels, "f8"), **({} if self.time is None else {self.time: self.kind.dtype})}
+        types: dict[int | None, str] = {self.time: self.kind.dtype, self.label: _LABEL}
+        types.update(dict.fromkeys(self.channels, "f8"))
         return np.dtype([(f"c{index}", types.get(index, "U1")) for index in range(width)])
 
 
@@ -233,13 +241,20 @@ def _by_numpy(table: Table, plan: Plan, dtype: np.dtype[Any], body: str, line: i
             return _by_cell(table, plan, dtype, body, line)
         text = text.replace(",", ".")
     quote = '"' if '"' in text else None
-    try:
-        with warnings.catch_warnings():
+    tries: tuple[tuple[str, str | None], ...] = ((text, "#"),)
+    if plan.label is not None and "#" in text:
+        # A label may have the mark of a comment in it.
+        tries = ((_COMMENT.sub("", text), None), *tries)
+    for rows, comments in tries:
+        with contextlib.suppress(ValueError, OverflowError, Warning), warnings.catch_warnings():
             warnings.simplefilter("error")
-            array = np.loadtxt(io.StringIO(text), dtype, delimiter=table.delimiter, quotechar=quote, ndmin=1)
+            options: dict[str, Any] = {"delimiter": table.delimiter, "quotechar": quote, "comments": comments}
+            array = np.loadtxt(io.StringIO(rows), dtype, ndmin=1, **options)
+            if plan.label is not None and table.decimal_comma:
+                name = f"c{plan.label}"
+                array[name] = np.char.replace(array[name], ".", ",")  # no dot was there before
             return _samples(plan, array)
-    except (ValueError, OverflowError, Warning):
-        return _by_cell(table, plan, dtype, body, line)
+    return _by_cell(table, plan, dtype, body, line)
 
 
 def _by_cell(table: Table, plan: Plan, dtype: np.dtype[Any], text: str, line: int) -> Samples | None:
@@ -283,6 +298,8 @@ def _detail(table: Table, line: str) -> tuple[bool, int]:
 def _value(table: Table, plan: Plan, cell: str, index: int) -> object:
     """Return one cell as its column's type; raise ValueError where it is not that."""
     kind = plan.kind if index == plan.time else _PLAIN
+    if index == plan.label:
+        return cell
     if index != plan.time and index not in plan.channels:
         return ""
     cell = cell.strip()
@@ -310,4 +327,5 @@ def _samples(plan: Plan, array: NDArray[Any]) -> Samples:
     if plan.time is not None:
         found = array[f"c{plan.time}"]
         times = to_ns(found, plan.kind.ns) if plan.kind.ns else iso_ns(found)
-    return Samples(times, np.stack([array[f"c{index}"] for index in plan.channels], axis=1))
+    data = np.stack([array[f"c{index}"] for index in plan.channels], axis=1)
+    return Samples(times, data, None if plan.label is None else array[f"c{plan.label}"])

@@ -117,6 +117,9 @@ def test_labels_come_back_with_the_very_same_samples(tmp_path, scale, jitter_ns)
     assert got_ns.tobytes() == time_ns.tobytes() and got.tobytes() == data.tobytes()
     assert not any(block.gap for block in out)
     assert labelled(path) == runs
+    assert {block.label for block in open_recording(path, label="none")} == {""}
+    with pytest.raises(RecordingError, match="got label='activity': this log has one label for each sample"):
+        open_recording(path, label="activity")
     # Up to two records more for each label, and a label costs 32 bytes a second and its own length.
     assert path.stat().st_size < 1.1 * (12 if scale else 24) * 1000 + 1500 + 10 * jitter_ns
 

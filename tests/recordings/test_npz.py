@@ -98,6 +98,8 @@ def test_a_training_set_holds_many(tmp_path: Path) -> None:
     for wanted in (None, -1, 2):
         with pytest.raises(RecordingError, match=f"expected recording=0 to 1, as it holds 2, got {wanted}"):
             open_recording(path, recording=wanted)
+    with pytest.raises(RecordingError, match="label='labels': a training set has none for its samples"):
+        open_recording(path, recording=0, label="labels")
     first, second = open_recording(path, recording=0), open_recording(path, recording=1)
     assert (first.rate_hz, second.rate_hz) == (100, 50)
     assert first.info.stream_id != second.info.stream_id
