@@ -28,6 +28,8 @@ The words, each for one idea, in code, documents, messages and commands alike:
 | golden windows     | windows that come with a model, and the codes that must come of them on any device |
 | source, sink       | where samples come from; where signatures go |
 | recording, reader  | a log of samples on a disk, which is a source; what opens one format of them |
+| name               | of a recording: which log signatures come from, as `replay` shows it and `export` chooses it |
+| ledger             | what a store notes of the logs that were replayed into it completely |
 | device             | who measured, in a message or a store; what runs a network, for an encoder |
 | stream, stream id  | samples or signatures in one unbroken numbering; the 63-bit number that names it |
 | sequence number    | which signature of its stream, from 0; written `seq` |

@@ -198,7 +198,8 @@ def _streams(fd: int, path: str, wanted: Wanted) -> dict[tuple[str, int], _Strea
         if wanted.fingerprint in (None, signatures.spec.fingerprint):
             piece = _Piece(message.seq, len(signatures), 0, start, end)
             stream.pieces.append(piece)
-            if signatures.labels is not None:
+            # A message of a recording without labels says that there are none, a live sensor's says nothing of them.
+            if signatures.labels is not None or message.recording is not None:
                 stream.labels.append(piece)
     chosen: dict[tuple[str, int], _Stream] = streams
     if wanted.recording is not None:
@@ -222,7 +223,9 @@ def _labels(read: _Read, pieces: list[_Piece], first: int, count: int) -> NDArra
         piece = pieces[at]
         begin, end = max(first, piece.seq), min(first + count, piece.seq + piece.rows)
         rows = slice(begin - piece.seq + piece.skip, end - piece.seq + piece.skip)
-        texts[begin - first : end - first] = read(piece.start, piece.end)[rows].labels.tolist()  # type: ignore[union-attr]
+        found = read(piece.start, piece.end)[rows].labels
+        if found is not None:
+            texts[begin - first : end - first] = found.tolist()
         at += 1
     return np.array(texts, np.str_) if any(texts) else None
 

@@ -122,7 +122,10 @@ class Store:
         return Added(count - len(stored), len(stored) - conflicts, conflicts)
 
     def _note_source(self, connection: sqlite3.Connection, message: wire.Message) -> None:
-        """Store where the signatures come from, as far as the message says so; the newest name and labels win."""
+        """Store the recording's name and the labels; the newest win.
+
+        A message of a recording without labels says that there are none, a live sensor's says nothing of them.
+        """
         stream = message.device, message.stream_id
         if message.recording is not None:
             connection.execute(
@@ -130,9 +133,11 @@ class Store:
                 "start_ns = excluded.start_ns WHERE (name, start_ns) != (excluded.name, excluded.start_ns)",
                 (*stream, *message.recording),
             )
-        if message.signatures.labels is None:
+        elif message.signatures.labels is None:
             return
-        labels = dict(enumerate(message.signatures.labels.tolist(), message.seq))
+        given = message.signatures.labels
+        texts = [""] * len(message.signatures) if given is None else given.tolist()
+        labels = dict(enumerate(texts, message.seq))
         stored = labels_between(connection, *stream, message.seq, message.seq + len(labels) - 1)
         changed = {seq: text for seq, text in labels.items() if text != stored.get(seq, "")}
         connection.executemany("INSERT OR IGNORE INTO texts (text) VALUES (?)", {(text,) for text in changed.values()})
@@ -208,7 +213,7 @@ class StoreSink(LocalSink):
             return ledger.replayed(connection, how)
 
     def note_replayed(self, path: str, how: str, stamp: str, stream_id: int, signatures: int) -> None:
-        """Note that all signatures of the log at `path` are stored; replaces what was noted for this path and how."""
+        """Note that all signatures of the log at `path` are stored; replaces entries of this path and how or stream."""
         with self._store.open_connection(f"the replay of {path} could not be noted") as connection:
             ledger.note_replayed(connection, path, how, stamp, self._device, stream_id, signatures)
 

@@ -228,16 +228,18 @@ def test_of_labels_and_names_the_newest_win_and_are_no_conflict(url_and_reader: 
         sink.publish(labelled(numbered(6), "walk"))
         sink.begin(1, 2, second)
         sink.publish(labelled(numbered(3, 2), "run", "", "run"))
-        # What says nothing of labels and names takes nothing away.
+        # A live sensor says nothing of labels and names, so it takes nothing away; a recording does.
         sink.begin(1, 0)
         sink.publish(numbered(6))
+        sink.begin(1, 5, second)
+        sink.publish(numbered(1, 5))
         # As the last, so that everything before it has arrived once this has.
         sink.begin(2, 0)
         sink.publish(numbered(1))
     assert sink.counts.conflicts == 0
     named, live = read(7)
     assert (named.recording, live.recording) == (second, None)
-    assert_same(named.signatures, labelled(numbered(6), "walk", "walk", "run", "", "run", "walk"))
+    assert_same(named.signatures, labelled(numbered(6), "walk", "walk", "run", "", "run", ""))
     assert_same(live.signatures, numbered(1))
 
 

@@ -41,6 +41,15 @@ def test_what_was_noted_is_there_by_path_and_how(tmp_path: Path) -> None:
         sink.note_replayed("A/walk.csv", "motion64", "11 B", 4, 6)
 
 
+def test_a_replay_into_the_same_stream_in_another_way_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    with opened(tmp_path / "s") as sink:
+        sink.note_replayed("A/walk.csv", "labels of the folder", "10 B", 1, 5)
+        sink.note_replayed("copy/walk.csv", "labels of the folder", "10 B", 1, 5)
+        sink.note_replayed("A/walk.csv", "labels of a column", "10 B", 1, 5)
+        assert set(sink.replayed("labels of the folder")) == {"copy/walk.csv"}
+        assert set(sink.replayed("labels of a column")) == {"A/walk.csv"}
+
+
 @pytest.mark.parametrize(
     ("deleted", "left"),
     [("device = 'd' AND epoch = 2 AND seq = 1", {"1"}), ("device = 'e'", {"1", "2"}), ("1", set())],
