@@ -31,7 +31,7 @@ def contents(wheel):
 
 def expected(tree):
     modules = {path for path in (tree / "motionsig").rglob("*") if path.suffix in (".py", ".typed")}
-    models = {path for path in (tree / "firmware_models").rglob("*") if path.name in OF_A_MODEL}
+    models = {path for path in (tree / "firmware_models").glob("*/*") if path.name in OF_A_MODEL}
     code = {path.relative_to(tree).as_posix() for path in modules}
     data = {f"motionsig/{path.relative_to(tree).as_posix()}" for path in models}
     return code | data | {"motionsig/firmware_models/__init__.py"}
