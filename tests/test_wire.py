@@ -92,7 +92,7 @@ def test_round_trip_and_grammar(count, options, compress):
 
 
 def test_the_readme_shows_the_grammar_that_holds():
-    readme = Path(__file__).parents[1] / "README.md"
+    readme = Path(__file__).parents[1] / "motionsig" / "publishers" / "README.md"
     assert f"```cddl\n{wire.WIRE_CDDL}```" in readme.read_text(encoding="utf-8")
 
 

@@ -59,7 +59,7 @@ def test_the_files_of_a_model_are_those_that_are_listed():
 
 
 def test_the_golden_windows_are_as_many_as_stated():
-    count = int(re.search(r"(\d+) windows, the codes", MODELS)[1])
+    count = int(re.search(r"windows \((\d+) in motion64\), the codes", MODELS)[1])
     assert len(open_encoder(device="reference").card.golden().windows) == count
 
 

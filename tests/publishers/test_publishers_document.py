@@ -1,0 +1,152 @@
+"""What motionsig/publishers/README.md says: options, promises, how to read a message, a broker's settings."""
+
+import json
+import re
+import sqlite3
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+from inspect import signature
+from pathlib import Path
+
+import numpy as np
+import pytest
+from broker import Broker
+from made import numbered, wait_until
+from receiving import mqtt
+
+from motionsig import collector, wire
+from motionsig.blocks import SignatureBatch
+from motionsig.encoders import find_model
+from motionsig.publishers import open_sink
+from motionsig.publishers.durable import FSYNC_AFTER_S
+from motionsig.publishers.mqtt_options import MqttOptions
+from motionsig.publishers.outbox import SMALL_BACKLOG_BYTES
+from motionsig.publishers.spool import BUFFER_BYTES_AT_LEAST
+from motionsig.publishers.store import StoreSink
+
+DOCUMENT = (Path(__file__).parents[2] / "motionsig" / "publishers" / "README.md").read_text(encoding="utf-8")
+
+
+def shown(value):
+    """Return a default as the document writes it."""
+    if value is None or isinstance(value, bool):
+        return {None: "none", False: "no", True: "yes"}[value]
+    if isinstance(value, int) and value >= 1 << 20 and value % (1 << 20) == 0:
+        return f"{value >> 20} MiB"
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def test_the_table_has_every_option_of_a_broker_and_its_default():
+    section = DOCUMENT.split("\n## Options of a broker\n", 1)[1].split("\n## ", 1)[0]
+    stated = {}
+    for row in section.strip().splitlines()[2:]:
+        names, defaults, *_ = (cell.strip() for cell in row.strip("|").split(" | "))
+        stated |= dict(zip(re.findall("`(.+?)`", names), defaults.replace("`", "").split(", "), strict=True))
+    assert stated == {option.name: shown(option.default) for option in fields(MqttOptions)}
+
+
+@pytest.mark.parametrize(("url", "sink"), [("store:PATH", StoreSink), ("file:PATH", "FileSink")])
+def test_the_table_has_every_option_of_a_local_sink_and_its_default(url, sink):
+    if sink == "FileSink":
+        from motionsig.publishers.file import FileSink as sink
+    options = re.search(rf"^\| `{url}` \|.*\| (.+?) \|$", DOCUMENT, re.M)[1]
+    known = {name: shown(it.default) for name, it in signature(sink).parameters.items() if it.default is not it.empty}
+    assert dict(re.findall(r"`(\w+)`: (\w+)", options)) == known
+
+
+def test_the_document_has_every_option_of_the_collector():
+    section = DOCUMENT.split("\n## The collector\n", 1)[1].split("\n## ", 1)[0]
+    listed = re.search(r"Its\s+URL\s+takes\s(.*?)\.", section, re.S)[1]
+    assert set(re.findall("`(.+?)`", listed)) == collector.collect_options().keys()
+    known = signature(collector._collect).parameters
+    for name, default in re.findall(r"`(\w+)`\s\((\d+)\)", listed):
+        assert shown(known[name].default) == default
+
+
+def test_the_settings_in_the_text_are_those_of_the_code():
+    assert f"within {FSYNC_AFTER_S:g} s" in DOCUMENT
+    assert f"{BUFFER_BYTES_AT_LEAST >> 20} MiB of RAM" in DOCUMENT
+    assert f"more than {SMALL_BACKLOG_BYTES >> 10} KiB" in DOCUMENT
+
+
+def test_the_json_is_what_a_device_publishes_and_as_large_as_stated():
+    (block,) = re.findall(r"```json\n(.*?)```", DOCUMENT, re.S)
+    shown = json.loads(block)
+    (row,) = shown["signatures"]
+    groups = tuple(tuple(group.values()) for group in shown["quantization"])
+    length_ns, hop_ns = (round(shown[name] * 1e9) for name in ("length_s", "hop_s"))
+    card = find_model("motion64")
+    assert (groups, length_ns) == (card.quantization.groups, card.spec.length_ns)
+    start_ns = np.array([np.datetime64(row["start"].removesuffix("Z"), "ns").astype(np.int64)])
+    signatures = SignatureBatch(start_ns, np.array([row["codes"]], np.int8), np.zeros(1, np.uint8), hop_ns, card.spec)
+    message = wire.Message(shown["device"], shown["stream_id"], row["seq"], signatures)
+    published = wire.to_json(message)
+    assert re.sub(r"\n *", "", block) == published
+    sizes = re.search(r"In bytes, without line breaks: (\d+); as CBOR: (\d+);", DOCUMENT)
+    assert [int(size) for size in sizes.groups()] == [len(published.encode()), len(wire.encode(message))]
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_the_example_reads_a_message(packed, tmp_path, monkeypatch, capsys):
+    (block,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.S)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(block if packed else block.replace("compress=True", "compress=False"), names)
+    sent = wire.decode((tmp_path / "messages.cbor").read_bytes())
+    assert (11 in names["message"]) == packed
+    assert np.array_equal(np.reshape(names["codes"], (-1, names["dim"])), sent.signatures.codes)
+    assert names["starts"] == sent.signatures.start_ns.tolist()
+    assert capsys.readouterr().out == (
+        f"{sent.device} 0 {sent.signatures.start_ns[0]} {sent.signatures.codes[0].tolist()}\n"
+    )
+
+
+def test_a_broker_acknowledges_what_it_denies(tmp_path: Path) -> None:
+    access = tmp_path / "acl"
+    access.write_text("topic write elsewhere/#\n")
+    with_access = Broker(tmp_path / "broker", settings=f"allow_anonymous true\nacl_file {access}\n").start()
+    try:
+        with mqtt(with_access.url, tmp_path / "spool", delay_s=0) as sink:
+            sink.publish(numbered(3))
+            wait_until(lambda: sink.counts.delivered == 3)
+        assert "Denied PUBLISH" in with_access.log
+    finally:
+        with_access.kill()
+
+
+def test_the_query_counts_the_holes_of_each_stream(tmp_path: Path) -> None:
+    query = " ".join(re.search(r"`(SELECT .+?)`", DOCUMENT, re.S)[1].split())
+    path = tmp_path / "cloud.db"
+    with open_sink(f"store:{path}", device="wrist", stream_id=7) as sink:
+        for stream_id, seq in ((7, 3), (7, 10), (8, 0)):
+            sink.begin(stream_id, seq)
+            sink.publish(numbered(4))
+    assert sqlite3.connect(path).execute(query).fetchall() == [("wrist", 7, 3), ("wrist", 8, 0)]
+
+
+def test_mosquitto_takes_the_settings_and_the_access_list(tmp_path: Path) -> None:
+    section = DOCUMENT.split("\n## Mosquitto\n", 1)[1]
+    (block,) = re.findall(r"```\n(.*?)```", section, re.S)
+    access, passwords = tmp_path / "acl", tmp_path / "passwords"
+    rules = re.findall(r"`((?:pattern|user|topic) .+?)`", section)
+    assert len(rules) == 3
+    access.write_text("\n".join(rules) + "\n")
+    passwords.touch(0o600)
+    for user in ("wrist-7", "collector"):
+        subprocess.run(["mosquitto_passwd", "-b", passwords, user, f"of {user}"], check=True)
+    logins = f"allow_anonymous false\npassword_file {passwords}\nacl_file {access}\n"
+    running = Broker(tmp_path / "broker", settings=block + logins).start()
+    try:
+        account = {"username": "collector", "password": "of collector"}
+        with ThreadPoolExecutor() as threads:
+            stored = threads.submit(
+                collector.collect, running.url, f"store:{tmp_path / 'cloud.db'}", count=3, timeout_s=20, **account
+            )
+            wait_until(lambda: "motionsig/+/signatures (QoS 1)" in running.log)
+            with mqtt(running.url, tmp_path / "spool", username="wrist-7", password="of wrist-7") as sink:
+                sink.publish(numbered(3))
+            assert stored.result().stored == 3
+        assert "Denied" not in running.log
+    finally:
+        running.kill()
