@@ -36,7 +36,7 @@ def test_the_deadlines_are_those_of_the_code():
     limits = Limits()
     plain = " ".join(ENCODERS.split())
     assert f"takes more than {limits.call_s:g} s," in plain
-    assert f"{limits.starts} starts within {limits.per_s / 60:g} minutes are an error" in plain
+    assert f"after {limits.starts} starts within {limits.per_s / 60:g} minutes there is an error" in plain
     assert f"tries it for {TRIAL_WINDOWS} windows" in plain
 
 
