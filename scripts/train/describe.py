@@ -12,8 +12,6 @@ from motionsig import frontend
 from motionsig.conventions import CHANNELS
 from motionsig.frontend import POSTURE_DIM
 from motionsig.model_card import GOLDEN_NAME, MODEL_NAME, load_card
-from scripts.train import data, network, sensors
-from scripts.train.material import FRONT_END, POSTURE_SCALE
 
 FLOAT_NAME = "encoder_float.tflite"
 
@@ -65,6 +63,10 @@ CITATIONS = {
 
 def new_card(folder: Path, training: dict[str, Any]) -> dict[str, Any]:
     """Return the card of the files in `folder`, which nobody has measured yet."""
+    # They bring TensorFlow, which whoever only describes a card has not.
+    from scripts.train import data, network, sensors
+    from scripts.train.material import FRONT_END, POSTURE_SCALE
+
     return {
         "card_version": 1,
         # Raised by whoever ships an update of it: `motionsig models install` never goes back.
@@ -106,7 +108,7 @@ def new_card(folder: Path, training: dict[str, Any]) -> dict[str, Any]:
 def write(folder: Path, card: dict[str, Any]) -> None:
     """Write card.json and README.md beside the files already in `folder`."""
     (folder / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(_readme(card, load_card(folder).fingerprint.hex()), encoding="utf-8")
+    (folder / "README.md").write_text(readme(folder), encoding="utf-8")
 
 
 def _file(path: Path) -> dict[str, Any]:
@@ -154,12 +156,14 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _readme(card: dict[str, Any], fingerprint: str) -> str:
+def readme(folder: Path) -> str:
+    """Return the README of the model in `folder`, from its card.json and the templates beside this file alone."""
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     training, front_end = card["training"], card["front_end"]
     template = (Path(__file__).parent / "model_readme.md").read_text(encoding="utf-8")
     return string.Template(template).substitute(
         name=card["name"],
-        fingerprint=fingerprint,
+        fingerprint=load_card(folder).fingerprint.hex(),
         summary=card["summary"][0].upper() + card["summary"][1:],
         length=card["length"],
         rate_hz=f"{card['rate_hz']:g}",
