@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[2]
 # The chips' models, the broker, the daemon's process and the machine with a chip, which the tests use.
-sys.path[:0] = [str(ROOT / "tests" / part) for part in ("", "daemon", "publishers", "encoders", "sensors")]
+TESTS = ("", "daemon", "publishers", "encoders", "sensors")
+sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / part) for part in TESTS)]
 
 from broker import Broker, make_certificates  # noqa: E402
 from chips import chip_model  # noqa: E402
@@ -37,6 +38,7 @@ from motionsig.publishers.connection import Connection, parse_broker  # noqa: E4
 from motionsig.raw_size import RawSize  # noqa: E402
 from motionsig.sensors.clock import SystemClock  # noqa: E402
 from motionsig.sensors.simulated import SimulatedBus  # noqa: E402
+from scripts.benchmarks import figures  # noqa: E402
 
 DAY_S = 86400
 HOP_S, LAST_SAMPLE_S = 1.28, 2.54
@@ -45,6 +47,7 @@ HOP_S, LAST_SAMPLE_S = 1.28, 2.54
 DELAY_S = 6.0
 """The default, which lets about five signatures travel together."""
 
+SIMULATED = "the real service, a simulated sensor"
 SPEED = 60.0
 RESPONSE_S, SHARE_S = 60.0, 30.0
 STARTS = 5
@@ -117,8 +120,9 @@ def processor_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def response(folder: Path) -> None:
-    """Print how long after its last sample a signature is at a subscriber."""
+def response(folder: Path) -> figures.Table:
+    """Print and return how long after its last sample a signature is at a subscriber."""
+    rows = dict[str, figures.Row]()
     with Broker(folder / "broker") as broker, Listener(broker.url) as listener:
         # A window each 0.16 s, so that a minute gives enough of them.
         for name, delay in (("at once", "delay_s = 0\n"), (f"default, delay_s = {DELAY_S:g}", "")):
@@ -128,14 +132,20 @@ def response(folder: Path) -> None:
                 time.sleep(RESPONSE_S)
             heard = np.array(listener.heard)[:, :2]
             late_s = (heard[:, 1] - heard[:, 0]) / 1e9
-            print(
-                f"    {name}: p50 {np.percentile(late_s, 50):.3f} s, p99 {np.percentile(late_s, 99):.3f} s, of "
-                f"{len(late_s)} signatures"
-            )
+            p50, p99 = (float(np.percentile(late_s, part)) for part in (50, 99))
+            print(f"    {name}: p50 {p50:.3f} s, p99 {p99:.3f} s, of {len(late_s)} signatures")
+            rows[name] = {"p50": p50, "p99": p99, "signatures": len(late_s), "on": SIMULATED}
+    return figures.Table(
+        what="the time from the last sample of a window to its signature at a subscriber, at 104 Hz, with a broker on "
+        "the same machine",
+        against="the time stamp of that sample",
+        units={"p50": "s", "p99": "s", "signatures": ""},
+        rows=rows,
+    )
 
 
-def start_and_memory(folder: Path) -> None:
-    """Print when the first signature is there, and what memory is then held, with and without MQTT."""
+def start_and_memory(folder: Path) -> figures.Table:
+    """Print and return when the first signature is there, and what memory is then held, with and without MQTT."""
     bare_s = []
     for _ in range(15):
         began_s = time.monotonic()
@@ -147,6 +157,7 @@ def start_and_memory(folder: Path) -> None:
         capture_output=True, text=True, check=True,
     ).stdout) / 1024  # fmt: skip
     print(f"    a bare interpreter: {1000 * bare:.0f} ms, {resident:.0f} MiB")
+    rows: dict[str, figures.Row] = {"a bare interpreter": {"own": bare, "memory": resident, "on": figures.REAL}}
     with Broker(folder / "broker") as broker:
         for name, sink in (("into a store", f"store:{folder}/start.db"), ("over MQTT", broker.url)):
             firsts, held = [], 0.0
@@ -164,10 +175,20 @@ def start_and_memory(folder: Path) -> None:
                 f"    {name}: first signature after {first:.2f} s; without the {LAST_SAMPLE_S} s of its samples "
                 f"{own:.2f} s, {own / bare:.0f} x a bare interpreter; {held:.0f} MiB half a minute later"
             )
+            rows[name] = {"first": first, "own": own, "ratio": own / bare, "memory": held, "on": SIMULATED}
+    return figures.Table(
+        what="the time from the start of the process to its first signature, with and without the "
+        f"{LAST_SAMPLE_S} s in which its samples come, the median of {STARTS}; and the resident memory "
+        f"{SHARE_S:.0f} s later",
+        against="a bare interpreter that ends at once, the best of 15",
+        units={"first": "s", "own": "s", "ratio": "x", "memory": "MiB"},
+        rows=rows,
+    )
 
 
-def processor_share(folder: Path) -> None:
-    """Print the share of one processor that the daemon takes, MQTT included; the chip's model is another process."""
+def processor_share(folder: Path) -> figures.Table:
+    """Print and return the share of a core that the daemon takes, with MQTT; the chip's model is another process."""
+    rows = dict[str, figures.Row]()
     with Broker(folder / "broker") as broker:
         for name, chip_name, rate_hz in (("100 Hz", "lsm6dso", 100), ("1 kHz", "icm42688p", 1000)):
             clock = SystemClock()
@@ -186,10 +207,20 @@ def processor_share(folder: Path) -> None:
                     share = (processor_s(running.process.pid) - before) / (time.monotonic() - began_s)
                     rate = running.status()["sensor"]["true_rate_hz"]
             print(f"    {name} ({chip_name} at {rate:.0f} Hz, smbus2 on umockdev's bus): {100 * share:.1f} %")
+            rows[f"{chip_name} at {rate:.0f} Hz"] = {
+                "share": 100 * share,
+                "on": "the real service, a model of the chip, real smbus2 on umockdev's bus",
+            }
+    return figures.Table(
+        what="the processor time of the service, MQTT included",
+        against=f"one core, over {SHARE_S:.0f} s",
+        units={"share": "% of one core"},
+        rows=rows,
+    )
 
 
-def backlog(folder: Path) -> None:
-    """Print how long a day's signatures take that waited for the broker, and what the live ones notice of it."""
+def backlog(folder: Path) -> figures.Table:
+    """Print and return how long a day's signatures take that waited for the broker, and what the live ones notice."""
     card, random = find_model("motion64"), np.random.default_rng(0)
     count, hop_ns = round(DAY_S / HOP_S), round(HOP_S * NS_PER_S)
     spool = folder / "spool"
@@ -214,15 +245,31 @@ def backlog(folder: Path) -> None:
         drained_s = (max(old) - min(old)) / 1e9
         print(f"    {count:,} signatures that waited: {drained_s:.1f} s, {count / drained_s:,.0f} a second, the first "
               f"{(min(old) - began_ns) / 1e9:.1f} s after the start of the process")  # fmt: skip
+        row: figures.Row = {
+            "waited": count,
+            "took": drained_s,
+            "speed": count / drained_s,
+            "start": (min(old) - began_ns) / 1e9,
+            "on": "the real service, random codes",
+        }
         for name, part in (
             ("meanwhile", [came - last for last, came in live if came <= max(old)]),
             ("afterwards", [came - last for last, came in live if came > max(old)]),
         ):
             if part:
-                print(f"    live ones {name}: p50 {np.percentile(part, 50) / 1e9:.3f} s, p99 "
-                      f"{np.percentile(part, 99) / 1e9:.3f} s, of {len(part)}")  # fmt: skip
+                p50, p99 = (float(np.percentile(part, share)) / 1e9 for share in (50, 99))
+                print(f"    live ones {name}: p50 {p50:.3f} s, p99 {p99:.3f} s, of {len(part)}")
+                row |= {f"{name}_p50": p50, f"{name}_p99": p99}
             else:
                 print(f"    live ones {name}: none")
+    times = (f"{name}_{part}" for name in ("meanwhile", "afterwards") for part in ("p50", "p99"))
+    return figures.Table(
+        what="the time in which a day's signatures that waited for the broker come to a subscriber; and how late "
+        "signatures of a simulated sensor come meanwhile and afterwards",
+        against="the first of them, on the loopback interface",
+        units={"waited": "", "took": "s", "speed": "a second", "start": "s", **dict.fromkeys(times, "s")},
+        rows={"a day": row},
+    )
 
 
 def _one(start_ns: int, codes: NDArray[np.int8], hop_ns: int, spec: Any) -> Any:
@@ -231,8 +278,8 @@ def _one(start_ns: int, codes: NDArray[np.int8], hop_ns: int, spec: Any) -> Any:
     return SignatureBatch(np.array([start_ns], np.int64), codes, np.zeros(1, np.uint8), hop_ns, spec)
 
 
-def on_wire(folder: Path, recording: Path) -> None:
-    """Print a day's bytes on the interface, both ways with all headers, against the raw samples' own.
+def on_wire(folder: Path, recording: Path) -> figures.Table:
+    """Print and return a day's bytes on the interface, both ways with all headers, against the raw samples' own.
 
     In a network of its own (unshare), where nobody else sends; a recording is played at `SPEED` times its pace, with
     a delay shorter by as much.
@@ -243,6 +290,8 @@ def on_wire(folder: Path, recording: Path) -> None:
     tls = f"cafile {certificates}/ca.pem\ncertfile {certificates}/server.pem\nkeyfile {certificates}/server.key\n"
     log = open_recording(recording)
     covered_s, rivals = _raw(log)
+    lossless = min(rivals.values())
+    rows = dict[str, figures.Row]()
     for name, listener, scheme, host, options in (
         ("without TLS", "", "mqtt", "127.0.0.1", ""),
         ("with TLS", tls, "mqtts", "localhost", f'ca = "{certificates}/ca.pem"\n'),
@@ -263,9 +312,31 @@ def on_wire(folder: Path, recording: Path) -> None:
         print(f"    {name}: {carried * day / 1e6:.2f} MB a day for {signatures * day:,.0f} signatures: "
               f"{carried / signatures:.1f} B each in {messages} messages of {signatures / messages:.1f}; "
               f"{over:.0f} B a message are not payload")  # fmt: skip
-        raw = min(rivals.values()) + over * covered_s / (DELAY_S + HOP_S / 2)
+        raw = lossless + over * covered_s / (DELAY_S + HOP_S / 2)
         print(f"      the same day of raw samples, losslessly, in batches of the same delay and with the same bytes "
               f"around each: {raw * day / 1e6:.2f} MB, {raw / carried:.1f} x as much")  # fmt: skip
+        rows[name] = {
+            "day": carried * day / 1e6,
+            "each": carried / signatures,
+            "together": signatures / messages,
+            "over": over,
+            "raw_day": raw * day / 1e6,
+            "ratio": raw / carried,
+            "payload": payload / signatures,
+            "raw_payload": lossless / signatures,
+            "payload_ratio": lossless / payload,
+            "on": "the real service, a recording played",
+        }
+    return figures.Table(
+        what="a day's bytes on the interface, both ways with all headers, at 50 Hz and the default delay",
+        against="the raw samples of the same time, compressed without loss by the best of several schemes, in batches "
+        "of the same delay and with the same bytes around each batch",
+        units=dict.fromkeys(("day", "raw_day"), "MB")
+        | dict.fromkeys(("each", "over", "payload", "raw_payload"), "B")
+        | dict.fromkeys(("ratio", "payload_ratio"), "x as much")
+        | {"together": ""},
+        rows=rows,
+    )
 
 
 def _raw(log: Any) -> tuple[float, dict[str, int]]:
@@ -290,7 +361,8 @@ def main(recording: str, *parts: str) -> None:
     """Print these parts, by default all; recording: what is played for `wire`, whose parent makes it a network."""
     with tempfile.TemporaryDirectory(prefix="motionsig-bench-") as folder:
         if parts == ("wire-alone",):
-            on_wire(Path(folder), Path(recording))
+            began_s = time.monotonic()
+            figures.write("daemon", {"wire": on_wire(Path(folder), Path(recording))}, began_s=began_s)
             return
         for name in parts or (*PARTS, "wire"):
             print(f"  {name}", flush=True)
@@ -299,7 +371,9 @@ def main(recording: str, *parts: str) -> None:
                 subprocess.run(["unshare", "--net", *alone], check=True)
             else:
                 (Path(folder) / name).mkdir()
-                PARTS[name](Path(folder) / name)
+                began_s = time.monotonic()
+                table = PARTS[name](Path(folder) / name)
+                figures.write("daemon", {name: table}, began_s=began_s)
 
 
 if __name__ == "__main__":

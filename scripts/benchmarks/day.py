@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import resource
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -21,6 +22,9 @@ from motionsig.encoders.litert import load_runtime
 from motionsig.pipeline import run
 from motionsig.raw_size import RawSize
 from motionsig.recordings.native import Recorder
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from scripts.benchmarks import figures
 
 BATCH = 60
 
@@ -67,8 +71,8 @@ def rss_peak_kib() -> int:
     return int(next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line).split()[1])
 
 
-def measure(log: Path, rounds: int) -> None:
-    """Print the figures of one log."""
+def measure(log: Path, rounds: int) -> figures.Row:
+    """Print and return the figures of one log."""
     encoder = open_encoder(device="cpu")
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here (proc(5))
     before = rss_peak_kib()
@@ -90,6 +94,18 @@ def measure(log: Path, rounds: int) -> None:
     )
     raw_s = min(counting_raw(log, BATCH * encoder.card.hop / encoder.card.rate_hz) for _ in range(rounds))
     print(f"        counting raw bytes, beside that: {raw_s:.3f} s, {raw_s / best_s:.2f} x as long")
+    return {
+        "windows": windows,
+        "took": best_s,
+        "speed": summary.covered_s / best_s,
+        "bare": bare_s,
+        "bare_window": 1e6 * bare_s / windows,
+        "ratio": best_s / bare_s,
+        "peak": grown,
+        "raw": raw_s,
+        "raw_ratio": raw_s / best_s,
+        "on": figures.REAL,
+    }
 
 
 def counting_raw(log: Path, batch_s: float) -> float:
@@ -123,11 +139,32 @@ def bare_calls(card: ModelCard, windows: int) -> float:
 
 def main(recording: Path) -> None:
     """Measure an hour and a day made of `recording`."""
+    began_s = time.monotonic()
+    rows = dict[str, figures.Row]()
     with tempfile.TemporaryDirectory() as folder:
         for hours, rounds in ((1, 5), (24, 3)):
             log = Path(folder) / f"{hours}h"
             write_log(recording, log, hours)
-            measure(log, rounds)
+            rows[f"{hours} h"] = measure(log, rounds)
+    table = figures.Table(
+        what="the time of the whole way from the native log to the wire's bytes on one core, the best of several "
+        f"rounds, in messages of {BATCH}; the peak of memory above what the process had before; and what `motionsig "
+        "replay` takes to count the bytes of raw samples",
+        against="as many calls of a bare interpreter on the same network, and the time that was recorded",
+        units={
+            "windows": "",
+            "took": "s",
+            "speed": "x real time",
+            "bare": "s",
+            "bare_window": "µs",
+            "ratio": "x",
+            "peak": "MiB",
+            "raw": "s",
+            "raw_ratio": "x",
+        },
+        rows=rows,
+    )
+    figures.write("day", {"day": table}, began_s=began_s)
     print(f"  whole process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB at its peak")
 
 

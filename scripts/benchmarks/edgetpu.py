@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[2]
 # The double that the tests use.
-sys.path.insert(0, str(ROOT / "tests" / "encoders"))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "encoders")]
 
 import fake_edgetpu  # noqa: E402
 
@@ -41,11 +41,21 @@ from motionsig.encoders.edgetpu.worker import Job, Limits, Worker  # noqa: E402
 from motionsig.encoders.host import HostEncoder  # noqa: E402
 from motionsig.encoders.litert import LiteRtNetwork, load_runtime  # noqa: E402
 from motionsig.model_card import ModelCard, load_card  # noqa: E402
+from scripts.benchmarks import figures  # noqa: E402
 
 WINDOWS, EVERY, HOP = 10_000, 100, 64
+DOUBLE = "a double of the Edge TPU's library"
 LIVE_S = 0.005
 """Between two windows of `auto`: quicker than any live sensor, and slow enough for a child to start meanwhile."""
 
+FAULTS = {
+    "err": "error of a call",
+    "abort": "abort",
+    "segfault": "segmentation fault",
+    "exit": "exit",
+    "kill -9": "kill -9",
+    "hang": "hang",
+}
 LIMITS = Limits(starts=10_000, retry_s=0.0)
 MIXED = [f"hang every {10 * EVERY}", f"exit every {5 * EVERY}", f"segfault every {3 * EVERY}"]
 MIXED += [f"abort every {2 * EVERY}", f"err every {EVERY}"]
@@ -90,8 +100,8 @@ class Kept(Closing):
         self.signatures.append(signatures)
 
 
-def cost(card: ModelCard, library: Path, inputs: NDArray[np.int8]) -> None:
-    """Print what a window takes in a child and in this process, one at a time and 64 together."""
+def cost(card: ModelCard, library: Path, inputs: NDArray[np.int8]) -> figures.Table:
+    """Print and return what a window takes in a child and in this process, one at a time and 64 together."""
     _, interpreter_class, load_delegate = load_runtime()
     interpreter = interpreter_class(
         model_content=card.compiled_bytes(), experimental_delegates=[load_delegate(str(library))], num_threads=1
@@ -113,6 +123,7 @@ def cost(card: ModelCard, library: Path, inputs: NDArray[np.int8]) -> None:
             worker.run(windows[first : first + 32], codes[first : first + 32])
 
     print(f"{'us a window, median (p99)':28s} {'in process':>16s} {'in a child':>16s} {'more':>8s}")
+    rows = dict[str, figures.Row]()
     for together, rounds in ((1, 8000), (64, 400)):
         times = {here: np.empty(rounds), there: np.empty(rounds)}
         codes = np.empty((together, card.motion_dim), np.int8)
@@ -125,7 +136,16 @@ def cost(card: ModelCard, library: Path, inputs: NDArray[np.int8]) -> None:
         medians = [np.median(spent) for spent in times.values()]
         texts = [f"{np.median(spent):.1f} ({np.percentile(spent, 99):.1f})" for spent in times.values()]
         print(f"{f'{together} at a time':28s} {texts[0]:>16s} {texts[1]:>16s} {medians[1] - medians[0]:8.1f}")
+        for name, way in (("in a child", there), ("in this process", here)):
+            median, most = (float(np.percentile(times[way], part)) for part in (50, 99))
+            rows[f"{together} at a time, {name}"] = {"median": median, "p99": most, "on": DOUBLE}
     worker.close()
+    return figures.Table(
+        what="the time of a window in the child process, without the front end",
+        against="the same interpreter with the same delegate in the process that asks, in the same rounds",
+        units={"median": "µs", "p99": "µs"},
+        rows=rows,
+    )
 
 
 @dataclass(frozen=True)
@@ -176,10 +196,11 @@ class Bench:
             self.control.write(f"{fault} {self.control.counts().calls + 1}")
 
 
-def recovery(bench: Bench) -> None:
-    """Print how long each fault keeps a window waiting, and how long until the Edge TPU is back at work."""
+def recovery(bench: Bench) -> figures.Table:
+    """Print and return how long each fault keeps a window waiting, and how long until the Edge TPU is back at work."""
     print(f"{'fault, ms':12s} {'edgetpu: window late by':>24s} {'auto: window late by':>22s} {'auto: back after':>18s}")
-    for fault in ("err", "abort", "segfault", "exit", "kill -9", "hang"):
+    rows = dict[str, figures.Row]()
+    for fault, words in FAULTS.items():
         late, lates, backs = list[float](), list[float](), list[float]()
         for _ in range(5):
             bench.control.write()
@@ -191,6 +212,7 @@ def recovery(bench: Bench) -> None:
                 lates.append(ms(partial(bench.on_edgetpu, encoder)))
                 backs.append(lates[-1] + bench.ms_until_back(encoder))
         print(f"{fault:12s} {np.median(late):24.0f} {np.median(lates):22.1f} {np.median(backs):18.0f}")
+        rows[words] = {**_medians(edgetpu=late, auto=lates, back=backs), "on": DOUBLE}
     bench.control.write()
     with bench.auto() as encoder:
         lates, backs = [], []
@@ -204,24 +226,49 @@ def recovery(bench: Bench) -> None:
             bench.plug()
             backs.append(bench.ms_until_back(encoder))
         print(f"{'pulled':12s} {'':24s} {np.median(lates):22.1f} {np.median(backs):18.0f} after it was put back")
+        rows["pulled (back: after it was put back)"] = {**_medians(auto=lates, back=backs), "on": DOUBLE}
+    return figures.Table(
+        what="how late a window is whose call fails, and when the Edge TPU is at work again: medians of five, with the "
+        "default deadlines and no pause between starts",
+        against="the moment at which the call begins",
+        units=dict.fromkeys(("edgetpu", "auto", "back"), "ms"),
+        rows=rows,
+    )
 
 
-def starts(bench: Bench, folder: Path) -> None:
-    """Print how long it takes to know that there is no Edge TPU to be had."""
+def _medians(**times: list[float]) -> figures.Row:
+    return {name: float(np.median(spent)) for name, spent in times.items()}
+
+
+def starts(bench: Bench, folder: Path) -> figures.Table:
+    """Print and return how long it takes to know that there is no Edge TPU to be had."""
     print(f"{'from the start, ms':22s} {'edgetpu: an error after':>24s} {'auto: on the CPU after':>24s}")
     before = os.environ["LD_LIBRARY_PATH"]
+    rows = dict[str, figures.Row]()
+
+    def note(trouble: str) -> None:
+        strict, auto = ms(lambda: refused(bench)), ms(lambda: bench.auto().close())
+        rows[trouble] = {"edgetpu": strict, "auto": auto, "on": DOUBLE}
+        print(f"{trouble:22s} {strict:24.0f} {auto:24.0f}")
+
     for trouble, flags in (("no library", None), ("a wrong one", "-DNO_PLUGIN"), ("its ABI an old one", "-DOLD_ABI")):
         place = folder / trouble
         place.mkdir()
         if flags:
             fake_edgetpu.build(place, flags)
         os.environ["LD_LIBRARY_PATH"] = str(place)
-        print(f"{trouble:22s} {ms(lambda: refused(bench)):24.0f} {ms(lambda: bench.auto().close()):24.0f}")
+        note(trouble)
     os.environ["LD_LIBRARY_PATH"] = before
-    for trouble in ("absent", "wrong every 1"):
+    for trouble, words in (("absent", "no device"), ("wrong every 1", "wrong codes")):
         bench.control.write(trouble)
-        print(f"{trouble:22s} {ms(lambda: refused(bench)):24.0f} {ms(lambda: bench.auto().close()):24.0f}")
+        note(words)
     bench.control.write()
+    return figures.Table(
+        what="how soon it is known from the start that there is no Edge TPU to be had",
+        against="the call that opens the encoder",
+        units={"edgetpu": "ms", "auto": "ms"},
+        rows=rows,
+    )
 
 
 def refused(bench: Bench) -> None:
@@ -242,27 +289,36 @@ def batch(windows: NDArray[np.float32]) -> WindowBatch:
     return WindowBatch(np.arange(len(windows)), windows, np.zeros(len(windows), np.uint8), 1)
 
 
-def endurance(name: str, encoder: HostEncoder, twin: Kept, pause_s: float) -> None:
-    """Print what came of WINDOWS windows with a fault at every hundredth call of the library."""
+def endurance(name: str, encoder: HostEncoder, twin: Kept, pause_s: float) -> figures.Row:
+    """Print and return what came of WINDOWS windows with a fault at every hundredth call of the library."""
     kept = Kept(encoder)
     summary = run(Walk(pause_s), kept, kept.publish, hop=HOP)
     expected = np.concatenate([made.start_ns for made in twin.signatures])
     times = np.concatenate([made.start_ns for made in kept.signatures])
     lost, doubled = len(np.setdiff1d(expected, times)), len(times) - len(np.unique(times))
-    codes = np.concatenate([made.codes for made in kept.signatures])
-    same = codes.tobytes() == np.concatenate([made.codes for made in twin.signatures]).tobytes()
+    codes, right = (np.concatenate([made.codes for made in it.signatures]) for it in (kept, twin))
+    wrong = int((codes != right).any(axis=1).sum()) if len(codes) == len(right) else len(right)
     print(
-        f"{name:8s} {summary.windows:8,d} windows, {lost} lost, {doubled} doubled, bytes {'as' if same else 'NOT as'} "
-        f"the CPU's; {summary.on_edgetpu:,d} by the double, {summary.windows - summary.on_edgetpu:,d} by the CPU, "
-        f"{summary.elapsed_s:.0f} s"
+        f"{name:8s} {summary.windows:8,d} windows, {lost} lost, {doubled} doubled, {wrong} with other "
+        f"bytes than the CPU's; {summary.on_edgetpu:,d} by the double, "
+        f"{summary.windows - summary.on_edgetpu:,d} by the CPU, {summary.elapsed_s:.0f} s"
     )
-    if lost or doubled or not same:
+    if lost or doubled or wrong:
         sys.exit(1)
+    return {
+        "windows": summary.windows,
+        "lost": lost,
+        "doubled": doubled,
+        "wrong": wrong,
+        "edgetpu": summary.on_edgetpu,
+        "cpu": summary.windows - summary.on_edgetpu,
+        "on": DOUBLE,
+    }
 
 
 def main() -> None:
     """Print it all."""
-    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
+    began_s = time.monotonic()
     logging.basicConfig(level=logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -278,14 +334,25 @@ def main() -> None:
         # The double would lose to the CPU, which needs no socket.
         conditions = choice.conditions(card, LiteRtNetwork(card).device, edgetpus(machine))
         choice.remember(card, conditions, choice.Choice(1.0, 2.0, "2026-01-01"))
-        cost(card, library, fake_edgetpu.input_codes(card, windows[:4000]))
-        recovery(bench)
-        starts(bench, place)
+        tables = {
+            "cost": cost(card, library, fake_edgetpu.input_codes(card, windows[:4000])),
+            "recovery": recovery(bench),
+            "starts": starts(bench, place),
+        }
+        rows = dict[str, figures.Row]()
         for name, opened, pause_s in (("edgetpu", bench.strict, 0.0), ("auto", bench.auto, LIVE_S)):
             with opened() as encoder:
                 control.write(*MIXED)
-                endurance(name, encoder, twin, pause_s)
+                rows[name] = endurance(name, encoder, twin, pause_s)
                 control.write()
+    tables["endurance"] = figures.Table(
+        what=f"what becomes of {WINDOWS:,} windows with a fault at every {EVERY}th call: error, abort, segmentation "
+        "fault, exit and hang, mixed",
+        against="the same windows on the CPU, byte by byte",
+        units=dict.fromkeys(("windows", "lost", "doubled", "wrong", "edgetpu", "cpu"), ""),
+        rows=rows,
+    )
+    figures.write("edgetpu", tables, began_s=began_s)
 
 
 if __name__ == "__main__":

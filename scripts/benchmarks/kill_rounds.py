@@ -24,10 +24,12 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 # The broker that the tests start, and their made-up signatures.
-sys.path.insert(0, str(ROOT / "tests" / "publishers"))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "publishers")]
 
 from broker import PERSISTENT, Broker  # noqa: E402
 from made import numbered  # noqa: E402
+
+from scripts.benchmarks import figures  # noqa: E402
 
 DEBIAN = "persistence true\n"
 DEVICE = "bench"
@@ -162,17 +164,28 @@ def _count(log: Path, store: str, collected: dict[str, int]) -> dict[str, int]:
     }
 
 
-def main(rounds: int = 20, seed: int = 1) -> dict[str, Any]:
-    """Return the counts by configuration, and print them as a table."""
+def main(rounds: int, seed: int) -> None:
+    """Print the counts by configuration as a table."""
+    began_s = time.monotonic()
     results = {}
-    for name, settings in (("saves every change", PERSISTENT), ("Debian's default", DEBIAN)):
+    for name, settings in (("every change", PERSISTENT), ("at an orderly end", DEBIAN)):
         with tempfile.TemporaryDirectory(prefix="motionsig-kill-") as folder:
             results[name] = _one_configuration(Path(folder), settings, rounds, random.Random(seed))
     columns = ("rounds", "accepted", "lost", "duplicates_received", "stored", "stored_twice", "stored_wrong")
-    print(f"{'kill -9, broker':20}" + "".join(f"{column.replace('_', ' '):>21}" for column in columns))
+    print(f"{'kill -9, broker saves':22}" + "".join(f"{column.replace('_', ' '):>21}" for column in columns))
     for name, result in results.items():
-        print(f"{name:20}" + "".join(f"{result[column]:21}" for column in columns))
-    return results
+        print(f"{name:22}" + "".join(f"{result[column]:21}" for column in columns))
+    table = figures.Table(
+        what=f"{rounds} rounds of kill -9, at random of the publisher, the broker or both: what was accepted, and what "
+        "became of it",
+        against="what the publisher had noted as accepted in a file of its own",
+        units=dict.fromkeys(columns, ""),
+        rows={
+            f"broker that saves {name}": {column: result[column] for column in columns} | {"on": figures.REAL}
+            for name, result in results.items()
+        },
+    )
+    figures.write("kill_rounds", {"kill_rounds": table}, began_s=began_s)
 
 
 if __name__ == "__main__":

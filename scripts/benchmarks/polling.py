@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[2]
 # The chips' models and the machine with a bus, which the tests use.
-sys.path[:0] = [str(ROOT / "tests" / part) for part in ("", "sensors")]
+sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / part) for part in ("", "sensors"))]
 
 from chips import chip_model  # noqa: E402
 from chips.trial import Coded  # noqa: E402
@@ -41,10 +41,12 @@ from i2c_machine import I2C_RDWR, I2C_SMBUS, I2cMachine  # noqa: E402
 from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY  # noqa: E402
 from motionsig.sensors.clock import SystemClock  # noqa: E402
 from motionsig.sensors.simulated import Oscillator, SimulatedBus, SimulatedChip  # noqa: E402
+from scripts.benchmarks import figures  # noqa: E402
 
 SIGNAL = Coded(8, 1000)
 ADDRESS, DATA = 0x68, 0x3B
 SECONDS = 6.0
+MODEL = "a model of an MPU-6500, real smbus2 on umockdev's bus"
 
 EMULATION_S = 0.4e-3
 """What umockdev takes for a transaction, about. The wire takes 0.39 ms for 14 bytes."""
@@ -228,6 +230,8 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 def main() -> None:
     """Print the table."""
+    began_s = time.monotonic()
+    samples, ioctls = dict[str, figures.Row](), dict[str, figures.Row]()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         heads = ("ioctls", "us CPU", "outside", "missed", "reported", "doubled", "time, rms")
@@ -240,11 +244,36 @@ def main() -> None:
                     f"{it.missed:10.2%}{it.reported:10.2%}{it.doubled:10.2%}{1e3 * it.error_s:7.2f} ms",
                     flush=True,
                 )
+                samples[f"{'motionsig' if way == 'fifo' else way}, {rate_hz:.0f} Hz"] = {
+                    "ioctls": it.ioctls,
+                    "spent": 1e6 * it.spent_s,
+                    "outside": 1e6 * it.outside_s,
+                    "missed": 100 * it.missed,
+                    "reported": 100 * it.reported,
+                    "doubled": 100 * it.doubled,
+                    "rms": 1e3 * it.error_s,
+                    "on": MODEL,
+                }
         machine, _ = _machine(folder)
         with machine:
             _end(machine.start(__file__, "--measure", "empty", "300", "costs.json"))
         for what, (spent, took) in json.loads((folder / "costs.json").read_text()).items():
             print(f"  one ioctl under umockdev, {what:9s}{1e6 * spent:7.1f} us CPU, {1e3 * took:.2f} ms")
+            ioctls[what] = {"spent": 1e6 * spent, "took": 1e3 * took, "on": "umockdev's bus"}
+    share = dict.fromkeys(("missed", "reported", "doubled"), "%")
+    per_sample = figures.Table(
+        what=f"what a sample costs and how well it is read, over {SECONDS:g} s",
+        against="asking for each sample with smbus2's read_i2c_block_data, as the common libraries do, in the same run",
+        units={"ioctls": "", "spent": "µs", "outside": "µs", "rms": "ms"} | share,
+        rows=samples,
+    )
+    per_ioctl = figures.Table(
+        what="the processor's time and the whole time of one ioctl",
+        against="an ioctl that does nothing",
+        units={"spent": "µs", "took": "ms"},
+        rows=ioctls,
+    )
+    figures.write("polling", {"samples": per_sample, "ioctls": per_ioctl}, began_s=began_s)
 
 
 if __name__ == "__main__":

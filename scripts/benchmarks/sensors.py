@@ -14,11 +14,13 @@ import time
 from pathlib import Path
 
 # The chips' models, which the tests use.
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from chips.trial import FAULTS, bench, mishaps, recovery_s, trial
+from chips.trial import FAULTS, bench, mishaps, recovery_s, trial  # noqa: E402
 
-from motionsig.sensors.simulated import Oscillator
+from motionsig.sensors.simulated import Oscillator  # noqa: E402
+from scripts.benchmarks import figures  # noqa: E402
 
 FAMILIES = {
     "mpu6050": 1000,
@@ -35,11 +37,12 @@ FAMILIES = {
 }
 """A chip of each, and its rate next to 1 kHz."""
 
+MODEL = "the chip's model"
 OSCILLATOR = Oscillator(skew=0.03, drift=300e-6)
 
 
-def endure(name: str, rate_hz: float, samples: int) -> None:
-    """Print what became of so many samples."""
+def endure(name: str, rate_hz: float, samples: int) -> figures.Row:
+    """Print and return what became of so many samples."""
     began = time.process_time()
     it = bench(name, rate_hz=rate_hz, oscillator=OSCILLATOR)
     seconds = samples / it.setting.rate_hz
@@ -52,30 +55,58 @@ def endure(name: str, rate_hz: float, samples: int) -> None:
         f"{1e3 * account.rms_error_s:9.3f}{1e3 * account.max_error_s:7.2f} ms{time.process_time() - began:7.0f} s",
         flush=True,
     )
+    return {
+        "rate": it.setting.rate_hz,
+        "delivered": account.delivered,
+        "wrong": account.wrong,
+        "lost": account.lost,
+        "reported": counts.lost,
+        "unreported": account.unreported,
+        "gaps": account.gaps,
+        "off": account.most_off,
+        "rms": 1e3 * account.rms_error_s,
+        "most": 1e3 * account.max_error_s,
+        "on": MODEL,
+    }
 
 
-def recover(name: str) -> None:
-    """Print milliseconds from the end of each fault to the first good sample delivered, at 100 Hz."""
-    cells = []
+def recover(name: str) -> figures.Row:
+    """Print and return milliseconds from the end of each fault to the first good sample delivered, at 100 Hz."""
+    row: figures.Row = {}
     for fault in FAULTS:
         after_s, account = recovery_s(bench(name), fault)
-        cells.append(f"{1e3 * after_s:11.0f}" if account.gaps else f"{'no loss':>11s}")
-    print(f"  {name:10s}{''.join(cells)}", flush=True)
+        row[fault] = 1e3 * after_s if account.gaps else "no loss"
+    cells = (value if isinstance(value, str) else f"{value:.0f}" for value in row.values())
+    print(f"  {name:10s}{''.join(f'{cell:>11s}' for cell in cells)}", flush=True)
+    return row | {"on": MODEL}
 
 
 def main(samples: int) -> None:
     """Print both tables."""
+    began_s = time.monotonic()
     logging.disable()
     print(
         "  chip          rate  delivered  wrong       lost   reported  unreported   gaps   off"
         " time rms     max      took"
     )
-    for name, rate_hz in FAMILIES.items():
-        endure(name, rate_hz, samples)
+    endured = {name: endure(name, rate_hz, samples) for name, rate_hz in FAMILIES.items()}
     print("  back again after the end of a fault, ms at 100 Hz, the chip's own start-up included")
     print(f"  {'chip':10s}{''.join(f'{fault:>11s}' for fault in FAULTS)}")
-    for name in FAMILIES:
-        recover(name)
+    recovered = {name: recover(name) for name in FAMILIES}
+    counts = dict.fromkeys(("delivered", "wrong", "lost", "reported", "unreported", "gaps", "off"), "")
+    endurance = figures.Table(
+        what=f"{samples:,} samples of each chip family with faults: what was delivered and what was reported lost",
+        against="what the chip's model took, sample by sample, and when",
+        units=counts | {"rate": "Hz", "rms": "ms", "most": "ms"},
+        rows=endured,
+    )
+    recovery = figures.Table(
+        what="the time from the end of a fault to the first good sample delivered, at 100 Hz",
+        against="the end of the fault, as the chip's model knows it; the chip's own start-up is in it",
+        units=dict.fromkeys(FAULTS, "ms"),
+        rows=recovered,
+    )
+    figures.write("sensors", {"endurance": endurance, "recovery": recovery}, began_s=began_s)
 
 
 if __name__ == "__main__":

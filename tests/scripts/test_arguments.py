@@ -84,7 +84,8 @@ def test_a_shell_script_refuses_an_unknown_option_in_a_line(tree, name):
         ("build_deb", ["one", "two"], "two"),
         ("build_deb", ["one", "--two"], "--two"),
         ("test", ["-k", "wire"], "-k"),
-        ("bench", ["no-such-log"], "no-such-log, which cannot be read"),
+        ("bench", ["no-such-part"], "no-such-part"),
+        ("bench", ["sizes", "no-such-part"], "no-such-part"),
         ("compile_edgetpu", ["motion64"], "1 arguments"),
     ],
 )

@@ -1,0 +1,315 @@
+"""Write scripts/benchmarks/README.md from the files in scripts/benchmarks/figures alone, in less than a second."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import string
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from scripts.benchmarks import figures
+
+HERE = Path(__file__).resolve().parent
+Columns = dict[str, str]
+"""By a column's head, the figure's key and its format, as in "took:.1f"; the unit comes from the file."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """The tables of a part that a section shows."""
+
+    part: str
+    tables: dict[str, Columns]
+
+
+SECTIONS = {
+    "imports": Section(
+        "imports",
+        {
+            "imports": {
+                "process": "",
+                "time": "took:.0f",
+                "more than a bare interpreter": "more:z.0f",
+                "of what numpy adds": "ratio:z.2f",
+                "memory": "peak:.0f",
+            }
+        },
+    ),
+    "day": Section(
+        "day",
+        {
+            "day": {
+                "recorded": "",
+                "windows": "windows:,",
+                "time": "took:.2f",
+                "speed": "speed:,.0f",
+                "bare calls": "bare:.2f",
+                "one of them": "bare_window:.0f",
+                "time of the bare calls": "ratio:z.2f",
+                "more memory": "peak:.1f",
+                "to count raw bytes": "raw:.2f",
+            }
+        },
+    ),
+    "sizes": Section(
+        "sizes",
+        {
+            "sizes": {
+                "signatures": "",
+                "CBOR": "plain:.1f",
+                "CBOR, packed": "packed:.1f",
+                "JSON": "json:.0f",
+                "raw, int16": "raw:.0f",
+                "raw, compressed without loss": "lossless:.0f",
+                "that is": "ratio:.1f",
+                "scheme": "scheme",
+            }
+        },
+    ),
+    "wire": Section(
+        "daemon",
+        {
+            "wire": {
+                "": "",
+                "a day": "day:.2f",
+                "a signature": "each:.0f",
+                "in a message": "together:.1f",
+                "not payload, a message": "over:.0f",
+                "a day of raw": "raw_day:.1f",
+                "raw to signatures": "ratio:.1f",
+                "payload of a signature": "payload:.1f",
+                "payload of its raw": "raw_payload:.0f",
+                "payload, raw to signatures": "payload_ratio:.1f",
+            }
+        },
+    ),
+    "kill_rounds": Section(
+        "kill_rounds",
+        {
+            "kill_rounds": {
+                "": "",
+                "rounds": "rounds",
+                "accepted": "accepted:,",
+                "lost": "lost:,",
+                "duplicates received": "duplicates_received:,",
+                "stored twice": "stored_twice:,",
+                "stored wrong": "stored_wrong:,",
+            }
+        },
+    ),
+    "flash": Section("flash", {"flash": {"spool": "", "written per signature": "written:,.0f"}}),
+    "service": Section(
+        "daemon",
+        {
+            "response": {"sent": "", "p50": "p50:.2f", "p99": "p99:.2f", "signatures": "signatures:,"},
+            "start": {
+                "": "",
+                "first signature": "first:.2f",
+                "without its samples": "own:.2f",
+                "a bare interpreter's time": "ratio:.0f",
+                "memory": "memory:.0f",
+            },
+            "processor": {"chip": "", "processor": "share:.1f"},
+            "backlog": {
+                "": "",
+                "signatures": "waited:,",
+                "time": "took:.1f",
+                "speed": "speed:,.0f",
+                "the first after": "start:.1f",
+                "live meanwhile, p50": "meanwhile_p50:.2f",
+                "p99": "meanwhile_p99:.2f",
+                "afterwards, p50": "afterwards_p50:.2f",
+                "p99 afterwards": "afterwards_p99:.2f",
+            },
+        },
+    ),
+    "trials": Section(
+        "trials",
+        {
+            "trials": {
+                "fault": "fault",
+                "signatures taken": "taken:,",
+                "windows lost": "windows_lost:,",
+                "signatures lost": "lost:,",
+                "of these dropped and counted": "dropped:,",
+                "stored twice": "twice:,",
+                "well after, median": "median:.1f",
+                "worst": "worst:.1f",
+                "also": "also",
+            }
+        },
+    ),
+    "edgetpu": Section(
+        "edgetpu",
+        {
+            "cost": {"windows": "", "median": "median:.1f", "p99": "p99:.1f"},
+            "recovery": {
+                "fault": "",
+                "`edgetpu`: window late by": "edgetpu:,.0f",
+                "`auto`: window late by": "auto:,.1f",
+                "`auto`: at work again after": "back:,.0f",
+            },
+            "starts": {
+                "from the start": "",
+                "`edgetpu`: an error after": "edgetpu:.0f",
+                "`auto`: on the CPU after": "auto:.0f",
+            },
+            "endurance": {
+                "device": "",
+                "windows": "windows:,",
+                "lost": "lost:,",
+                "doubled": "doubled:,",
+                "other bytes": "wrong:,",
+                "by the double": "edgetpu:,",
+                "by the CPU": "cpu:,",
+            },
+        },
+    ),
+    "sensors": Section(
+        "sensors",
+        {
+            "endurance": {
+                "chip": "",
+                "at": "rate:.0f",
+                "delivered": "delivered:,",
+                "wrong": "wrong:,",
+                "lost": "lost:,",
+                "reported lost": "reported:,",
+                "unreported": "unreported:,",
+                "gaps": "gaps:,",
+                "off by": "off:,",
+                "time, rms": "rms:.2f",
+                "time, most": "most:.2f",
+            },
+            "recovery": {
+                "chip": "",
+                "power cut": "power cut:.0f",
+                "reset": "reset:.0f",
+                "bit flipped": "register:.0f",
+                "bus stuck": "stuck bus:.0f",
+                "reader kept": "stall:.0f",
+            },
+        },
+    ),
+    "time_error": Section(
+        "time_error",
+        {
+            "stamps": {"way": "", "rms": "rms:.3f", "most": "most:.2f"},
+            "rate": {"way": "", "rate off by": "off:.0f"},
+        },
+    ),
+    "polling": Section(
+        "polling",
+        {
+            "samples": {
+                "a sample": "",
+                "ioctls": "ioctls:.2f",
+                "processor": "spent:.0f",
+                "outside ioctls": "outside:.0f",
+                "missed": "missed:.2f",
+                "reported": "reported:.2f",
+                "doubled": "doubled:.2f",
+                "time, rms": "rms:.2f",
+            },
+            "ioctls": {"an ioctl": "", "processor": "spent:.1f", "time": "took:.2f"},
+        },
+    ),
+}
+"""By the name that the template has for it."""
+
+
+def text(folder: Path = figures.FOLDER) -> str:
+    """Return the README of the figures in a folder. FiguresError: one is missing or damaged."""
+    held = {part: figures.read(part, folder) for part in dict.fromkeys(each.part for each in SECTIONS.values())}
+    for part, file in held.items():
+        shown = {name for section in SECTIONS.values() if section.part == part for name in section.tables}
+        if shown != file["tables"].keys():
+            got, place = ", ".join(file["tables"]) or "none", folder / f"{part}.json"
+            raise figures.FiguresError(f"{place}: expected the tables {', '.join(sorted(shown))}, got {got}")
+    places = list[dict[str, Any]]()
+    for file in held.values():
+        places += [run["where"] for run in file["runs"].values() if run["where"] not in places]
+    template = (HERE / "readme_template.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.+)$", template, re.MULTILINE)
+    return string.Template(template).substitute(
+        {name: _section(section, held[section.part], places) for name, section in SECTIONS.items()},
+        contents="\n".join(f"* [{heading}](#{_anchor(heading)})" for heading in headings),
+        machines=_machines(places),
+    )
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def _machines(places: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            str(number),
+            place["processor"],
+            str(place["cores"]),
+            place["kernel"],
+            place["python"],
+            ", ".join(f"{name} {version}" for name, version in sorted(place["packages"].items())),
+        ]
+        for number, place in enumerate(places, 1)
+    ]
+    return _table(["machine", "processor", "cores", "kernel", "Python", "versions"], rows)
+
+
+def _section(section: Section, file: dict[str, Any], places: list[dict[str, Any]]) -> str:
+    blocks, runs = list[str](), list[str]()
+    for name, columns in section.tables.items():
+        table = file["tables"][name]
+        rows = [_row(row, each, columns, table["units"]) for row, each in table["rows"].items()]
+        what = f"{table['what'][0].upper()}{table['what'][1:]}"
+        blocks += [f"**Measured:** {what}.\n**Against:** {table['against']}.", _table([*columns, "on"], rows)]
+        runs += [row["run"] for row in table["rows"].values() if row["run"] not in runs]
+    abouts = [_run(file["runs"][run], places) for run in sorted(runs)]
+    return "\n\n".join([*blocks, f"Repeat: `{figures.command(section.part)}`. Measured {'; '.join(abouts)}."])
+
+
+def _run(run: dict[str, Any], places: list[dict[str, Any]]) -> str:
+    who, when = run["who"], run["when"]
+    minutes, seconds = divmod(round(when["took_s"]), 60)
+    took = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    machine = places.index(run["where"]) + 1
+    date = when["date"].replace("T", " ").removesuffix("+00:00")
+    return f"{date} UTC by `{who['command']}` in {took}, motionsig as of commit {who['commit']}, machine {machine}"
+
+
+def _row(name: str, row: dict[str, Any], columns: Columns, units: dict[str, str]) -> list[str]:
+    if "failed" in row:
+        return [row["fault"], f"FAILED: {row['failed']}", *[""] * (len(columns) - 2), row["on"]]
+    return [*(_cell(name, row, column, units) for column in columns.values()), row["on"]]
+
+
+def _cell(name: str, row: dict[str, Any], column: str, units: dict[str, str]) -> str:
+    key, _, form = column.partition(":")
+    value = row.get(key, "") if key else name
+    if isinstance(value, str):
+        return value
+    return f"{value:{form}} {units[key]}".rstrip()
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *rows])
+
+
+def main() -> None:
+    """Write it; a missing or damaged file is one line."""
+    try:
+        written = text()
+    except figures.FiguresError as error:
+        sys.exit(str(error))
+    (HERE / "README.md").write_text(written, encoding="utf-8")
+    print(f"wrote {HERE / 'README.md'}")
+
+
+if __name__ == "__main__":
+    argparse.ArgumentParser(usage=argparse.SUPPRESS, description=__doc__).parse_args()
+    main()
