@@ -360,20 +360,24 @@ PARTS = {"response": response, "start": start_and_memory, "processor": processor
 def main(recording: str, *parts: str) -> None:
     """Print these parts, by default all; recording: what is played for `wire`, whose parent makes it a network."""
     with tempfile.TemporaryDirectory(prefix="motionsig-bench-") as folder:
+        began_s = time.monotonic()
         if parts == ("wire-alone",):
-            began_s = time.monotonic()
             figures.write("daemon", {"wire": on_wire(Path(folder), Path(recording))}, began_s=began_s)
             return
-        for name in parts or (*PARTS, "wire"):
-            print(f"  {name}", flush=True)
-            if name == "wire":
-                alone = [sys.executable, __file__, recording, "wire-alone"]
-                subprocess.run(["unshare", "--net", *alone], check=True)
-            else:
-                (Path(folder) / name).mkdir()
-                began_s = time.monotonic()
-                table = PARTS[name](Path(folder) / name)
-                figures.write("daemon", {name: table}, began_s=began_s)
+        names, tables = parts or (*PARTS, "wire"), dict[str, figures.Table]()
+        try:
+            for name in names:
+                if name != "wire":
+                    print(f"  {name}", flush=True)
+                    (Path(folder) / name).mkdir()
+                    tables[name] = PARTS[name](Path(folder) / name)
+        finally:
+            if tables:
+                figures.write("daemon", tables, began_s=began_s)
+        if "wire" in names:
+            print("  wire", flush=True)
+            alone = [sys.executable, __file__, recording, "wire-alone"]
+            subprocess.run(["unshare", "--net", *alone], check=True)
 
 
 if __name__ == "__main__":

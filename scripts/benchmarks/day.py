@@ -150,7 +150,7 @@ def main(recording: Path) -> None:
         what="the time of the whole way from the native log to the wire's bytes on one core, the best of several "
         f"rounds, in messages of {BATCH}; the peak of memory above what the process had before; and what `motionsig "
         "replay` takes to count the bytes of raw samples",
-        against="as many calls of a bare interpreter on the same network, and the time that was recorded",
+        against="as many calls of the runtime's interpreter alone on the same network, and the time that was recorded",
         units={
             "windows": "",
             "took": "s",

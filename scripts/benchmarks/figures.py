@@ -2,8 +2,8 @@
 
 A file holds tables and runs. A table says what it measures and against what, has the unit of each figure by its key,
 and has rows by name; a row says on what it was measured (the real thing, a model of a chip, a double) and in which run.
-A run says who measured (the command, and the commit that last changed motionsig), when (the date, and the seconds it
-took) and where (the machine and the versions). A part that is run again replaces its tables.
+A run says who measured (the command, and the commit that last changed motionsig), when (the date, the seconds it took
+and the load average at its end) and where (the machine and the versions). A part that is run again replaces its tables.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ABOUT = {
     "when": {"date", "took_s"},
     "where": {"processor", "cores", "kernel", "python", "packages"},
 }
-"""What each run says."""
+"""What each run says at least."""
 
 Row = dict[str, str | int | float]
 
@@ -73,7 +73,7 @@ def write(
         held["tables"][name] = {"what": table.what, "against": table.against, "units": dict(table.units), "rows": rows}
     held["runs"][date] = {
         "who": {"command": by or command(part), "commit": _commit()},
-        "when": {"date": date, "took_s": round(time.monotonic() - began_s, 1)},
+        "when": {"date": date, "took_s": round(time.monotonic() - began_s, 1), "load": round(os.getloadavg()[0], 1)},
         "where": _where(),
     }
     used = {row["run"] for table in held["tables"].values() for row in table["rows"].values()}
@@ -89,7 +89,7 @@ def read(part: str, folder: Path = FOLDER) -> dict[str, Any]:
         held: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         for run in held["runs"].values():
             for field, keys in ABOUT.items():
-                if run[field].keys() != keys:
+                if not keys <= run[field].keys():
                     raise ValueError(f"expected {', '.join(sorted(keys))} in {field}, got {', '.join(run[field])}")
         for name, table in held["tables"].items():
             for row, figures in table["rows"].items():

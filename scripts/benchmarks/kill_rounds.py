@@ -181,7 +181,7 @@ def main(rounds: int, seed: int) -> None:
         against="what the publisher had noted as accepted in a file of its own",
         units=dict.fromkeys(columns, ""),
         rows={
-            f"broker that saves {name}": {column: result[column] for column in columns} | {"on": figures.REAL}
+            name: {column: result[column] for column in columns} | {"on": figures.REAL}
             for name, result in results.items()
         },
     )

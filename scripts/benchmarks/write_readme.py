@@ -6,6 +6,7 @@ import argparse
 import re
 import string
 import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,9 @@ SECTIONS = {
                 "windows": "windows:,",
                 "time": "took:.2f",
                 "speed": "speed:,.0f",
-                "bare calls": "bare:.2f",
+                "calls alone": "bare:.2f",
                 "one of them": "bare_window:.0f",
-                "time of the bare calls": "ratio:z.2f",
+                "time of the calls alone": "ratio:.2f",
                 "more memory": "peak:.1f",
                 "to count raw bytes": "raw:.2f",
             }
@@ -74,7 +75,7 @@ SECTIONS = {
         "daemon",
         {
             "wire": {
-                "": "",
+                "connection": "",
                 "a day": "day:.2f",
                 "a signature": "each:.0f",
                 "in a message": "together:.1f",
@@ -91,7 +92,7 @@ SECTIONS = {
         "kill_rounds",
         {
             "kill_rounds": {
-                "": "",
+                "broker that saves": "",
                 "rounds": "rounds",
                 "accepted": "accepted:,",
                 "lost": "lost:,",
@@ -107,7 +108,7 @@ SECTIONS = {
         {
             "response": {"sent": "", "p50": "p50:.2f", "p99": "p99:.2f", "signatures": "signatures:,"},
             "start": {
-                "": "",
+                "process": "",
                 "first signature": "first:.2f",
                 "without its samples": "own:.2f",
                 "a bare interpreter's time": "ratio:.0f",
@@ -115,15 +116,15 @@ SECTIONS = {
             },
             "processor": {"chip": "", "processor": "share:.1f"},
             "backlog": {
-                "": "",
+                "waited": "",
                 "signatures": "waited:,",
                 "time": "took:.1f",
                 "speed": "speed:,.0f",
                 "the first after": "start:.1f",
                 "live meanwhile, p50": "meanwhile_p50:.2f",
-                "p99": "meanwhile_p99:.2f",
+                "meanwhile, p99": "meanwhile_p99:.2f",
                 "afterwards, p50": "afterwards_p50:.2f",
-                "p99 afterwards": "afterwards_p99:.2f",
+                "afterwards, p99": "afterwards_p99:.2f",
             },
         },
     ),
@@ -198,7 +199,7 @@ SECTIONS = {
     "time_error": Section(
         "time_error",
         {
-            "stamps": {"way": "", "rms": "rms:.3f", "most": "most:.2f"},
+            "stamps": {"way": "", "rms": "rms:.3g", "most": "most:.3g"},
             "rate": {"way": "", "rate off by": "off:.0f"},
         },
     ),
@@ -262,15 +263,19 @@ def _machines(places: list[dict[str, Any]]) -> str:
 
 
 def _section(section: Section, file: dict[str, Any], places: list[dict[str, Any]]) -> str:
-    blocks, runs = list[str](), list[str]()
+    blocks, runs = list[str](), set[str]()
     for name, columns in section.tables.items():
         table = file["tables"][name]
         rows = [_row(row, each, columns, table["units"]) for row, each in table["rows"].items()]
-        what = f"{table['what'][0].upper()}{table['what'][1:]}"
-        blocks += [f"**Measured:** {what}.\n**Against:** {table['against']}.", _table([*columns, "on"], rows)]
-        runs += [row["run"] for row in table["rows"].values() if row["run"] not in runs]
+        what = f"**Measured:** {table['what']}.", f"**Against:** {table['against']}."
+        blocks += ["\n".join(map(_wrapped, what)), _table([*columns, "on"], rows)]
+        runs |= {row["run"] for row in table["rows"].values()}
     abouts = [_run(file["runs"][run], places) for run in sorted(runs)]
-    return "\n\n".join([*blocks, f"Repeat: `{figures.command(section.part)}`. Measured {'; '.join(abouts)}."])
+    return "\n\n".join([*blocks, _wrapped(f"Repeat: `{figures.command(section.part)}`. Measured {'; '.join(abouts)}.")])
+
+
+def _wrapped(words: str) -> str:
+    return textwrap.fill(words, 140, break_long_words=False, break_on_hyphens=False)
 
 
 def _run(run: dict[str, Any], places: list[dict[str, Any]]) -> str:
@@ -279,7 +284,10 @@ def _run(run: dict[str, Any], places: list[dict[str, Any]]) -> str:
     took = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
     machine = places.index(run["where"]) + 1
     date = when["date"].replace("T", " ").removesuffix("+00:00")
-    return f"{date} UTC by `{who['command']}` in {took}, motionsig as of commit {who['commit']}, machine {machine}"
+    load = f" (load average {when['load']})" if "load" in when else ""
+    return (
+        f"{date} UTC by `{who['command']}` in {took}, motionsig as of commit {who['commit']}, machine {machine}{load}"
+    )
 
 
 def _row(name: str, row: dict[str, Any], columns: Columns, units: dict[str, str]) -> list[str]:

@@ -79,7 +79,7 @@ def main() -> int:
             error = done.exception()
             row: figures.Row = {"failed": " ".join(str(error).split())[:2000]} if error else done.result()
             rows[name] = {"fault": TRIALS[name].words, **row, "on": f"the real service, {ON.get(name, SIMULATED)}"}
-            print(f"{time.monotonic() - began_s:5.0f} s  {name:20s}{_said(row)}", flush=True)
+            print(f"{time.monotonic() - began_s:5.0f} s  {name:24s}{_said(row)}", flush=True)
     table = figures.Table(
         what="the real service, a real Mosquitto and a real collector through a fault: what was lost or stored twice, "
         "and the time from the end of the fault until all that was taken is stored and the next signature, too",
