@@ -66,7 +66,7 @@ SECTIONS = {
                 "JSON": "json:.0f",
                 "raw, int16": "raw:.0f",
                 "raw, compressed without loss": "lossless:.0f",
-                "that is": "ratio:.1f",
+                "raw to CBOR": "ratio:.1f",
                 "scheme": "scheme",
             }
         },
