@@ -192,7 +192,7 @@ SECTIONS = {
                 "reset": "reset:.0f",
                 "bit flipped": "register:.0f",
                 "bus stuck": "stuck bus:.0f",
-                "reader kept": "stall:.0f",
+                "reader delayed": "stall:.0f",
             },
         },
     ),
@@ -268,7 +268,7 @@ def _section(section: Section, file: dict[str, Any], places: list[dict[str, Any]
         table = file["tables"][name]
         rows = [_row(row, each, columns, table["units"]) for row, each in table["rows"].items()]
         what = f"**Measured:** {table['what']}.", f"**Against:** {table['against']}."
-        blocks += ["\n".join(map(_wrapped, what)), _table([*columns, "on"], rows)]
+        blocks += ["\n".join(map(_wrapped, what)), _table([*columns, "measured on"], rows)]
         runs |= {row["run"] for row in table["rows"].values()}
     abouts = [_run(file["runs"][run], places) for run in sorted(runs)]
     return "\n\n".join([*blocks, _wrapped(f"Repeat: `{figures.command(section.part)}`. Measured {'; '.join(abouts)}.")])
