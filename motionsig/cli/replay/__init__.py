@@ -18,11 +18,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from motionsig.blocks import SignatureBatch
+from motionsig.cli.alike import Kept
 from motionsig.cli.option import option
 from motionsig.cli.picture import Picture, empty_figure
 from motionsig.cli.progress import progress
 from motionsig.cli.replay.logs import Log, find_logs
-from motionsig.cli.replay.making import Made, Plan, make, make_all, open_quietly
+from motionsig.cli.replay.making import Made, Origin, Plan, Take, make, make_all, open_quietly
 from motionsig.cli.replay.outlet import Outlet, stored_before, without_login
 from motionsig.cli.replay.summary import Totals, table
 from motionsig.encoders import DEVICES
@@ -66,8 +68,15 @@ def _replay(options: argparse.Namespace) -> int:
     if picture and len(found.logs) != 1:
         raise InputError(f"--plot: expected one log for one picture, got {len(found.logs)}")
     totals, failed = Totals(found, batch_s=plan.batch_s), 0
+    kept = Kept() if len(found.logs) == 1 else None
     with Outlet(options.to, options.name) as outlet:
-        for made in _made(found.logs, plan, options.jobs, outlet, picture) if found.logs else ():
+
+        def take(origin: Origin, signatures: SignatureBatch) -> None:
+            outlet.take(origin, signatures)
+            if kept:
+                kept.add(signatures)
+
+        for made in _made(found.logs, plan, options.jobs, take, picture) if found.logs else ():
             if isinstance(made, RecordingError):
                 # One bad log must not keep the others from being replayed.
                 hint = " (here: --option NAME=VALUE)" if "=" in str(made) else ""
@@ -75,13 +84,14 @@ def _replay(options: argparse.Namespace) -> int:
                 failed += 1
                 continue
             for origin, signatures in made.signatures:
-                outlet.take(origin, signatures)
+                take(origin, signatures)
             outlet.note(made, how)
             totals.add(made)
-    if picture and not failed:
-        picture.save(options.plot)
+    if picture and kept and not failed:
+        picture.save(options.plot, kept.signatures, kept.groups)
         print(f"picture: {options.plot}", file=sys.stderr)
-    said = totals.end(outlet, elapsed_s=time.monotonic() - options.began_s)
+    answer = kept.answer() if kept and not found.stored else None
+    said = totals.end(outlet, answer, elapsed_s=time.monotonic() - options.began_s)
     if said["logs"] or said["stored_before"]:
         print(table(said, without_login(options.to)))
         if options.json:
@@ -128,16 +138,16 @@ def _how(plan: Plan, card: ModelCard, name: str | None) -> str:
 
 
 def _made(
-    logs: Sequence[Log], plan: Plan, jobs: int, outlet: Outlet, picture: Picture | None
+    logs: Sequence[Log], plan: Plan, jobs: int, take: Take, picture: Picture | None
 ) -> Iterator[Made | RecordingError]:
-    """Yield what comes of each log; what this process makes itself is in the outlet by then."""
+    """Yield what comes of each log; what this process makes itself was handed to `take` by then."""
     with ExitStack() as stack:
         encoder = stack.enter_context(open_quietly(plan))
         bar = stack.enter_context(progress("", sum(log.size for log in logs), "B"))
         if jobs > 1 and len(logs) > 1:
             outcomes = make_all(logs, plan, min(jobs, len(logs)), bar.update)
         else:
-            outcomes = (make(log, plan, encoder, outlet.take, picture=picture, update=bar.update) for log in logs)
+            outcomes = (make(log, plan, encoder, take, picture=picture, update=bar.update) for log in logs)
         for number, made in enumerate(outcomes, 1):
             bar.set_postfix_str(f"{number:,} of {len(logs):,} logs")
             yield made

@@ -92,8 +92,6 @@ def _make(log: Log, plan: Plan, encoder: Encoder, take: Take, picture: Picture |
 
         def deliver(signatures: SignatureBatch) -> None:
             take(Origin(info.device, stream_id, wire.Recording(log.name, watched.start_ns)), signatures)
-            if picture:
-                picture.add_signatures(signatures)
 
         summary = run(watched, encoder, deliver, hop=plan.hop)
     update(log.size - watched.read_bytes)

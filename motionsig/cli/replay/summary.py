@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
+from motionsig.cli.alike import Answer
 from motionsig.cli.replay.logs import Found
 from motionsig.cli.replay.making import Made
 from motionsig.cli.replay.outlet import Outlet
@@ -14,10 +16,11 @@ _FIELDS = (
     "samples", "not_finite", "gaps", "bridged", "windows", "signatures", "raw_bytes", "raw_lossless_bytes",
     "raw_lossless_scheme", "raw_lossless_share", "payload_bytes", "covered_s", "elapsed_s", "realtime_factor",
     "duplicates", "conflicts", "model", "device", "on_edgetpu", "raw_batch_s", "logs", "stored_before", "left_out",
+    "alike",
 )  # fmt: skip
 """The summary over all logs, as --json shows it. raw_lossless_share: of the samples, those that were compressed; the
 size of the others is estimated from them. stored_before: logs that the store had already. left_out: files in folders
-that are no recordings."""
+that are no recordings. alike: `Answer` about the only log; null for several, and for one of few windows."""
 
 _SUMMED = ("samples", "not_finite", "gaps", "bridged", "windows", "signatures", "covered_s", "on_edgetpu")
 _LISTED = 20  # logs, of more only how many they are
@@ -48,7 +51,7 @@ class Totals:
         self._raw_sizes.update(made.raw_sizes)
         self._compressed += made.compressed
 
-    def end(self, outlet: Outlet, *, elapsed_s: float) -> dict[str, Any]:
+    def end(self, outlet: Outlet, answer: Answer | None, *, elapsed_s: float) -> dict[str, Any]:
         """Return the whole summary."""
         values = self._values
         if self._raw_sizes:
@@ -58,6 +61,7 @@ class Totals:
         values["raw_lossless_share"] = round(self._compressed / measured, 4) if measured else 1.0
         values["payload_bytes"] = outlet.payload_bytes
         values["duplicates"], values["conflicts"] = outlet.counts.duplicates, outlet.counts.conflicts
+        values["alike"] = answer and asdict(answer)
         values["elapsed_s"] = elapsed_s
         values["realtime_factor"] = round(values["covered_s"] / elapsed_s, 1)
         return values
@@ -92,6 +96,7 @@ def table(totals: dict[str, Any], place: str) -> str:
         f"bridged, {totals['not_finite']} samples not a number",
         f"windows            {windows:14,d}{none}",
         f"signatures         {totals['signatures']:14,d}    to {place}{stored}",
+        *([f"alike              {Answer(**totals['alike'])}"] if totals["alike"] else []),
         f"payload            {payload:14,d} B",
         f"raw int16          {size(totals['raw_bytes'])}",
         f"raw, lossless      {size(totals['raw_lossless_bytes'])}; {totals['raw_lossless_scheme']}, in batches of "
