@@ -1,0 +1,32 @@
+"""Say in words what `motionsig replay --json` found in a recording with labels; under a second.
+
+demo_answer.py OUTPUT        a file with what the command printed, of which the last line is read
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+
+def answer(output: str) -> str:
+    """Return the answer to what the command printed."""
+    summary = json.loads(output.splitlines()[-1])
+    alike, payload = summary["alike"], summary["payload_bytes"]
+    raw, lossless = summary["raw_bytes"], summary["raw_lossless_bytes"]
+    return (
+        f"The recording has {alike['labels']} movements. The motion codes alone tell {alike['kinds']} apart.\n"
+        f"For {alike['same_label']:,} of {alike['asked']:,} windows the nearest neighbour by motion codes is the same "
+        "movement (the two have no samples in common).\n"
+        f"Sent: {payload:,} bytes. The samples are {raw:,} bytes ({raw / payload:.1f} times as much); "
+        f"compressed without loss, {lossless:,} ({lossless / payload:.1f} times as much)."
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        usage=argparse.SUPPRESS, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("output", type=Path)
+    print(answer(parser.parse_args().output.read_text()))
