@@ -111,7 +111,8 @@ def evaluate(folder: Path, model: Path, say: Say, *, left_out: bool = True) -> N
         "mean_lsb": round(float(moved.mean()), 3),
         "largest_lsb": int(moved.max()),
     }
-    picture.draw_map(model / picture.MAP, kept[SIGNATURE][test], kept_turned[SIGNATURE][:, MOTION], hapt.activity[test])
+    mapped = kept[SIGNATURE][test], kept_turned[SIGNATURE][:, MOTION], hapt.activity[test]
+    picture.draw_map(model / picture.MAP, *mapped, seconds=encoder.card.length / encoder.card.rate_hz)
     say(f"map of signatures: {model / picture.MAP}")
     if "left_out" in card["quality"]:
         quality["left_out"] = card["quality"]["left_out"]
