@@ -62,8 +62,8 @@ def test_posture_and_the_strength_of_the_codes_do_not_count():
 def test_it_is_the_values_that_are_compared_not_the_codes():
     spec = SignatureSpec(bytes(8), Quantization((Group(64, 1 / 32, 100),)), 48, 2 * HOP_NS)
     codes = np.full((3, 64), 100, np.int8)
-    codes[0, :24], codes[1, :24], codes[2, :24] = 110, 90, 127
-    assert nearest(batch(codes, np.arange(3) * 10 * NS_PER_S, spec=spec))[0].tolist() == [2, 0, 0]
+    codes[0, :24], codes[1, :24], codes[2, :24], codes[2, 24:48] = 110, 90, 127, 60
+    assert nearest(batch(codes, np.arange(3) * 10 * NS_PER_S, spec=spec))[0].tolist() == [2, 2, 0]
 
 
 def test_who_has_no_neighbour():

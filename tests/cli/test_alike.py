@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -126,6 +127,9 @@ def test_a_replay_answers_as_text_and_as_json(tmp_path, capsys):
     assert answer.kinds == 2
     assert json.loads(last)["alike"] == asdict(answer)
     assert f"alike              {answer}" in lines
-    assert main(["replay", str(log), str(log), *to]) == 0  # of two logs nothing is said
-    *lines, last = capsys.readouterr().out.splitlines()
-    assert json.loads(last)["alike"] is None and not any(line.startswith("alike") for line in lines)
+    other = shutil.copy(log, tmp_path / "other.msig")
+    # Of two logs nothing is said, be one of them complete in the store before or not.
+    for again in ([], ["--again"]):
+        assert main(["replay", str(log), str(other), *again, *to]) == 0
+        *lines, last = capsys.readouterr().out.splitlines()
+        assert json.loads(last)["alike"] is None and not any(line.startswith("alike") for line in lines)

@@ -142,8 +142,8 @@ def test_a_name_is_written_in_two_lines_or_shortened_or_left_out(tmp_path):
 
 
 def test_a_name_is_no_formula_and_no_second_line(tmp_path):
-    panels, _ = drawn([("$x^", 10), ("two\n lines", 20)], tmp_path / "out.svg")
-    assert names(panels["label"]) == ["$x^", "two lines"]
+    panels, _ = drawn([("$x^$", 10), ("two\n lines", 20)], tmp_path / "out.svg")
+    assert names(panels["label"]) == ["$x^$", "two lines"]
 
 
 def test_a_label_goes_on_over_blocks_and_ends_at_a_gap(tmp_path):
@@ -157,6 +157,8 @@ def test_a_label_goes_on_over_blocks_and_ends_at_a_gap(tmp_path):
     steps = np.where(np.arange(len(walk)) < 100, 0, 3 * NS_PER_S) + 10**11
     picture.add_samples(SampleBlock(walk.time_ns + steps, walk.data, label="walk"))
     assert [(span[1] - span[0]) / NS_PER_S for span in picture._labels[2:]] == pytest.approx([2, 8], abs=0.1)
+    picture.add_samples(walk)  # the clock was set back
+    assert [span[2] for span in picture._labels] == ["walk"] * 5
 
 
 def test_many_gaps_and_labels_keep_the_longest_and_their_number(tmp_path):
