@@ -35,7 +35,7 @@ _GROUPS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F
 _DARK = ("#0072B2", "#009E73", "#D55E00")
 _HATCHES = ("", "///", "...", "xxx")  # of the second seven groups, the third, ...
 _LEGEND = "\nSame letter: windows that are alike, by their motion codes. Grey: windows like few others."
-_NO_GROUP, _GAP, _LABEL = "0.85", "0.82", ("0.93", "0.86")
+_NO_GROUP, _GAP, _LABEL = "0.91", "0.82", ("0.93", "0.86")
 _CODES = {"cmap": "RdBu_r", "vmin": -128, "vmax": 128, "rasterized": True}
 # Large enough to be read where the picture is shown at half its size.
 _DPI = 110
