@@ -12,8 +12,8 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, closing, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -69,14 +69,16 @@ def _replay(options: argparse.Namespace) -> int:
         raise InputError(f"--plot: expected one log for one picture, got {len(found.logs)}")
     totals, failed = Totals(found, batch_s=plan.batch_s), 0
     kept = Kept() if len(found.logs) == 1 else None
-    with Outlet(options.to, options.name) as outlet:
+    outlet = Outlet(options.to, options.name)
 
-        def take(origin: Origin, signatures: SignatureBatch) -> None:
-            outlet.take(origin, signatures)
-            if kept:
-                kept.add(signatures)
+    def take(origin: Origin, signatures: SignatureBatch) -> None:
+        outlet.take(origin, signatures)
+        if kept:
+            kept.add(signatures)
 
-        for made in _made(found.logs, plan, options.jobs, take, picture) if found.logs else ():
+    # Closed, however the loop ends: its processes end with it.
+    with outlet, closing(_made(found.logs, plan, options.jobs, take, picture)) as outcomes:
+        for made in outcomes:
             if isinstance(made, RecordingError):
                 # One bad log must not keep the others from being replayed.
                 hint = " (here: --option NAME=VALUE)" if "=" in str(made) else ""
@@ -139,8 +141,10 @@ def _how(plan: Plan, card: ModelCard, name: str | None) -> str:
 
 def _made(
     logs: Sequence[Log], plan: Plan, jobs: int, take: Take, picture: Picture | None
-) -> Iterator[Made | RecordingError]:
+) -> Generator[Made | RecordingError, None, None]:
     """Yield what comes of each log; what this process makes itself was handed to `take` by then."""
+    if not logs:
+        return
     with ExitStack() as stack:
         encoder = stack.enter_context(open_quietly(plan))
         bar = stack.enter_context(progress("", sum(log.size for log in logs), "B"))

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -177,11 +177,13 @@ def make_all(logs: Sequence[Log], plan: Plan, jobs: int, update: Update) -> Iter
     with ExitStack() as stack:
         pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(plan,))
         stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+        stack.push(_terminate)
         waiting = deque[tuple[Log, Future[Made | RecordingError]]]()
         left = iter(logs)
         while True:
             while len(waiting) < _AHEAD * jobs and (log := next(left, None)) is not None:
-                waiting.append((log, pool.submit(_make_apart, log)))
+                with _without_interrupts():
+                    waiting.append((log, pool.submit(_make_apart, log)))
             if not waiting:
                 return
             log, future = waiting.popleft()
@@ -196,13 +198,27 @@ def make_all(logs: Sequence[Log], plan: Plan, jobs: int, update: Update) -> Iter
             yield made
 
 
+def _terminate(error: type[BaseException] | None, *_: object) -> None:
+    """After an error or Ctrl-C do not wait for what the processes are at."""
+    for process in multiprocessing.active_children() if error else ():
+        process.terminate()
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Keep Ctrl-C, which a terminal sends to all, from processes that are started meanwhile: this one ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 _worker: dict[str, Any] = {}
 """In a process of `make_all`: its plan and its encoder."""
 
 
 def _begin(plan: Plan) -> None:
-    # Ctrl-C reaches all processes of a terminal: the first one ends the others.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _worker.update(plan=plan, encoder=open_quietly(plan))
 
 
