@@ -115,8 +115,9 @@ def ask(name: str | None = None) -> dict[str, Any]:
         # Folders that systemd preserves for a dynamic user are in one that only root may enter.
         raise NotLetInError(f"{path}: expected to be let in, got: {error.strerror}; sudo motionsig status") from error
     except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise NotRunningError(
-            f"{path}: expected a running daemon, got: {error}; start it: sudo systemctl start {unit}, or see "
+            f"{path}: expected a running daemon, got: {reason}; start it: sudo systemctl start {unit}, or see "
             f"journalctl -u {unit}"
         ) from error
     if not isinstance(status, dict):

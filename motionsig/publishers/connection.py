@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 HANDSHAKE_TIMEOUT_S = 10.0
 LOOP_S = 1.0  # paho has to run this often to send its pings and to notice missing answers
+_LOGIN_REFUSED = (4, 5, 134, 135)
+"""Bad user name or password, not authorised (MQTT 3.1.1, 3.2.2.3); paho 2 gives them MQTT 5's numbers."""
 _TOPIC_PART = re.compile(r"[^/+#\0\ud800-\udfff]+")
 
 
@@ -173,7 +175,9 @@ class Connection:
     def _on_connect(self, client: Any, userdata: Any, flags: Any, code: Any, properties: Any = None) -> None:
         self._accepted = not (code if isinstance(code, int) else code.is_failure)
         if not self._accepted:
-            self._refused = self._mqtt.connack_string(code) if isinstance(code, int) else str(code)
+            said = self._mqtt.connack_string(code).rstrip(".") if isinstance(code, int) else str(code)
+            hint = "; are user name and password right?" if getattr(code, "value", code) in _LOGIN_REFUSED else ""
+            self._refused = f"the broker refused the connection: {said}{hint}"
 
     def _on_subscribe(self, client: Any, userdata: Any, mid: int, granted: Any, properties: Any = None) -> None:
         code = getattr(granted[0], "value", granted[0])

@@ -164,8 +164,8 @@ def _find(name: str, bus: int | Bus | None, address: int | None, buses: Iterator
     where = "any I2C bus" if bus is None else f"/dev/i2c-{bus}" if isinstance(bus, int) else bus.name
     raise SensorError(
         f"sensor {name!r}: expected it to answer on {where}"
-        f"{'' if address is None else f' at 0x{address:02x}'}, got {'; '.join(seen) or 'nothing there'}; check wiring "
-        "and power, and see `motionsig doctor`"
+        f"{'' if address is None else f' at 0x{address:02x}'}, got {'; '.join(seen) or 'nothing there'}; "
+        f"{'see `motionsig sensors`' if seen else 'check wiring and power, and see `motionsig doctor`'}"
     )
 
 

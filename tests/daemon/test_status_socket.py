@@ -56,7 +56,7 @@ def test_a_dead_ones_is_taken_over(path):
     path.parent.mkdir()
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
-    with pytest.raises(NotRunningError):
+    with pytest.raises(NotRunningError, match="got: Connection refused; start it"):
         ask()
     listener = StatusSocket(path, {"pid": 2})
     assert ask() == {"pid": 2}

@@ -80,6 +80,7 @@ def test_a_password_is_needed_and_never_told(
             with mqtt(wrong, tmp_path / "spool", close_timeout_s=0.3) as sink:
                 sink.publish(numbered(1))
                 wait_until(lambda: sink.last_error is not None and "uthori" in sink.last_error)
+                assert str(sink.last_error).endswith("; are user name and password right?")
     assert "word" not in caplog.text.replace("password", "").replace("passwords", "")
     assert "p@ss" not in caplog.text + repr(sink.broker)
 

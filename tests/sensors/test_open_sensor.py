@@ -76,7 +76,8 @@ def test_rate_and_ranges_are_the_next_ones_up() -> None:
 
 def test_what_is_there_instead_is_said() -> None:
     bus, clock = bus_with("mpu6500")
-    with pytest.raises(SensorError, match=r"'mpu6050': expected it to answer on simulated, got mpu6500 .* at 0x68"):
+    expected = r"'mpu6050': expected it to answer on simulated, got mpu6500 .* at 0x68; see `motionsig sensors`$"
+    with pytest.raises(SensorError, match=expected):
         open_sensor("mpu6050", bus=bus, clock=clock)
     with pytest.raises(SensorError, match="at 0x69, got nothing there; check wiring"):
         open_sensor("mpu6500", bus=bus, clock=clock, address=0x69)
