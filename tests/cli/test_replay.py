@@ -206,6 +206,32 @@ def test_one_bad_log_does_not_cost_the_others_their_turn(log, tmp_path, capsys):
     assert "walk.msig: " in shown.out and len(motionsig.read_signatures(f"store:{tmp_path / 'db'}")) > 0
 
 
+@pytest.mark.parametrize(
+    ("rate_hz", "channels", "problem"),
+    [
+        (5, 6, "slow.msig: rate_hz: expected 10 to 8000"),
+        (50, 3, "slow.msig: samples: expected acceleration and angular"),
+    ],
+)
+def test_a_log_without_any_signature_does_not_cost_the_others_their_turn(
+    rate_hz, channels, problem, log, motion, tmp_path, capsys
+):
+    data = motion(10, rate_hz).astype(np.float32)
+    data[:, channels:] = np.nan
+    with Recorder(tmp_path / "slow.msig", rate_hz=rate_hz, stream_id=4) as recorder:
+        recorder.write(SampleBlock(10**18 + np.arange(len(data)) * (10**9 // rate_hz), data))
+    store = f"store:{tmp_path / 'db'}"
+    assert main(["replay", str(tmp_path / "slow.msig"), str(log), "--to", store]) == 1
+    shown = capsys.readouterr()
+    assert problem in shown.err and shown.err.count("\n") == 1
+    assert len(motionsig.read_signatures(store)) > 0
+
+
+def test_a_hop_that_no_log_can_have_is_wrong_usage(log, tmp_path, capsys):
+    assert main(["replay", str(log), "--to", f"store:{tmp_path / 'db'}", "--hop", "0"]) == 2
+    assert "hop of 1 to" in capsys.readouterr().err and not (tmp_path / "db").exists()
+
+
 def test_reader_options_are_text_on_the_command_line(motion, tmp_path, capsys):
     path = tmp_path / "log.csv"
     rows = "\n".join(",".join(map(str, row)) for row in motion(10, 50) / 9.80665)

@@ -31,6 +31,7 @@ from motionsig.encoders import DEVICES
 from motionsig.encoders.models import find_model
 from motionsig.errors import InputError, RecordingError
 from motionsig.model_card import ModelCard
+from motionsig.windowing import Windower
 
 MESSAGE_SIGNATURES = 60  # per message of a replay at full speed: as many as fit into 4,000 bytes
 DELAY_S = 6.0  # how long a live sensor's signatures wait by default, to be sent together
@@ -120,6 +121,7 @@ def _plan(options: argparse.Namespace, card: ModelCard) -> Plan:
             raise InputError("--jobs: expected one process for an Edge TPU, a picture or a pace, got several")
         device = "cpu" if device == "auto" else device
     hop = card.hop if options.hop is None else options.hop
+    Windower(length=card.length, hop=hop, grid_hz=card.rate_hz)  # refuses a hop once, not for each log
     batch_s = MESSAGE_SIGNATURES * hop / card.rate_hz
     return Plan(
         model=options.model,

@@ -24,7 +24,7 @@ from motionsig.cli.replay.logs import Log
 from motionsig.closing import Closing
 from motionsig.conventions import NS_PER_S
 from motionsig.encoders import Encoder, open_encoder
-from motionsig.errors import EncoderError, RecordingError
+from motionsig.errors import EncoderError, InputError, RecordingError
 from motionsig.pipeline import Summary, run, signature_stream_id
 from motionsig.raw_size import RawSize
 from motionsig.recordings import open_recording
@@ -93,7 +93,11 @@ def _make(log: Log, plan: Plan, encoder: Encoder, take: Take, picture: Picture |
         def deliver(signatures: SignatureBatch) -> None:
             take(Origin(info.device, stream_id, wire.Recording(log.name, watched.start_ns)), signatures)
 
-        summary = run(watched, encoder, deliver, hop=plan.hop)
+        try:
+            summary = run(watched, encoder, deliver, hop=plan.hop)
+        except InputError as error:
+            # Too few samples a second, or no gyroscope: there are no signatures of this log, and some of others.
+            raise RecordingError(f"{log.name}: {error}") from error
     update(log.size - watched.read_bytes)
     return Made(log, stream_id, summary, rival.sizes(), rival.compressed_samples)
 
