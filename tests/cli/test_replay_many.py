@@ -52,15 +52,31 @@ def replay(capsys, *arguments):
 def test_a_folder_stands_for_the_recordings_in_it(folder, capsys):
     summary = replay(capsys, "data", "--to", "store:db")
     assert [log["log"] for log in summary["logs"]] == NAMES and summary["signatures"] == 18
-    assert summary["left_out"] == ["data/picture.png", "data/A/none"][::-1] or summary["left_out"] == [
-        "data/picture.png", "data/A/none",
-    ]  # fmt: skip
+    assert summary["left_out"] == ["data/picture.png", "data/A/none"]
     assert summary["stored_before"] == []
 
 
 def test_each_path_is_replayed_once_however_it_is_named(folder, capsys):
-    found = find_logs(["./data/A/walk.csv", "data", "data/B/../A/walk.csv"], {})
+    found = find_logs(["./data/A/walk.csv", "data", "data/B/../A/walk.csv"], {}, {})
     assert [log.name for log in found.logs] == NAMES
+
+
+def test_notes_beside_logs_are_left_out_and_a_table_that_cannot_be_read_is_not(folder, capsys):
+    (folder / "notes.txt").write_text("walked, and ran\n")
+    (folder / "setup.json").write_text('{"rate": 50}')
+    shutil.copy("data/A/walk.csv", "data/walk.txt")
+    shutil.copy("data/A/walk.csv", "data/walk")
+    (folder / "short.csv").write_text("time[s],acc_x[g]\n1,2\n")
+    found = find_logs(["data"], {}, {})
+    assert [log.name for log in found.logs] == ["data/short.csv", "data/walk", "data/walk.txt", *NAMES]
+    assert [path.name for path in found.others] == ["notes.txt", "picture.png", "setup.json", "none"]
+
+
+def test_a_text_that_needs_the_reader_s_options_is_tried_with_them(motion, tmp_path):
+    np.savetxt(tmp_path / "log.txt", motion(10, 50), delimiter=",", header="ax,ay,az,gx,gy,gz", comments="")
+    assert not find_logs([str(tmp_path)], {}, {}).logs
+    options = {"rate_hz": "50", "acc_unit": "m/s^2", "gyr_unit": "rad/s"}
+    assert len(find_logs([str(tmp_path)], {}, options).logs) == 1
 
 
 def test_a_recording_that_is_a_folder_is_one_log(motion, tmp_path, capsys):
@@ -73,11 +89,11 @@ def test_a_recording_that_is_a_folder_is_one_log(motion, tmp_path, capsys):
             for i, (t, (x, y, z)) in enumerate(zip(time_ns, motion(10, 50)[:, columns], strict=True))
         ]
         (phone / f"{name}.csv").write_text("time,seconds_elapsed,z,y,x\n" + "\n".join(rows) + "\n")
-    assert [log.name for log in find_logs([str(tmp_path)], {}).logs] == [str(phone)]
-    before = find_logs([str(phone)], {}).logs[0]
-    assert find_logs([str(tmp_path)], {before.key: before.stamp}).stored == [before]
+    assert [log.name for log in find_logs([str(tmp_path)], {}, {}).logs] == [str(phone)]
+    before = find_logs([str(phone)], {}, {}).logs[0]
+    assert find_logs([str(tmp_path)], {before.key: before.stamp}, {}).stored == [before]
     (phone / "Gyroscope.csv").write_text("other")
-    assert find_logs([str(phone)], {before.key: before.stamp}).logs[0].stamp != before.stamp
+    assert find_logs([str(phone)], {before.key: before.stamp}, {}).logs[0].stamp != before.stamp
 
 
 def test_a_folder_without_recordings_is_said(tmp_path, capsys):

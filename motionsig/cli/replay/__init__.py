@@ -65,7 +65,7 @@ def _replay(options: argparse.Namespace) -> int:
     picture = Picture(empty_figure(options.plot), card) if options.plot else None
     # A picture needs the samples, and who asks for a pace wants to see it.
     anew = options.again or picture or plan.speed != math.inf
-    found = find_logs(options.logs, {} if anew else stored_before(options.to, how))
+    found = find_logs(options.logs, {} if anew else stored_before(options.to, how), plan.options)
     if picture and len(found.logs) != 1:
         raise InputError(f"--plot: expected one log for one picture, got {len(found.logs)}")
     totals, failed = Totals(found, batch_s=plan.batch_s), 0

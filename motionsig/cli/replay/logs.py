@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from motionsig.errors import RecordingError
-from motionsig.recordings import sureness
+from motionsig.errors import InputError, RecordingError
+from motionsig.recordings import open_recording, sureness
 from motionsig.wire import MAX_NAME_CHARS
 
 _LAYOUT_OF_AN_APP = 2  # see `Reader`
+_TABLES = (".csv", ".tsv")  # a file of such a name that cannot be read deserves an error of its own
 
 
 @dataclass(frozen=True)
@@ -44,15 +45,16 @@ class Found:
     others: list[Path] = field(default_factory=list)
 
 
-def find_logs(given: Sequence[str], stored: Mapping[str, str]) -> Found:
+def find_logs(given: Sequence[str], stored: Mapping[str, str], options: Mapping[str, str]) -> Found:
     """Return the logs named and those in folders, sorted by name within each folder, each path once.
 
     stored: by `Log.key`, the stamp of what a store has already: such a log is not opened, nor asked for its format.
+    options: of the reader, with which a text that may be a recording is tried.
     """
     found, seen = Found(), set[str]()
     for text in given:
         path = Path(text)
-        for each in _inside(path, stored, found.others) if path.is_dir() else (path,):
+        for each in _inside(path, stored, options, found.others) if path.is_dir() else (path,):
             log = _log(each)
             if log.key not in seen:
                 seen.add(log.key)
@@ -60,7 +62,7 @@ def find_logs(given: Sequence[str], stored: Mapping[str, str]) -> Found:
     return found
 
 
-def _inside(folder: Path, stored: Mapping[str, str], others: list[Path]) -> Iterator[Path]:
+def _inside(folder: Path, stored: Mapping[str, str], options: Mapping[str, str], others: list[Path]) -> Iterator[Path]:
     """Yield the recordings in a folder and in those below it; the folder itself where an app made one recording of it.
 
     What is hidden is left out, and links to folders are not followed: they may lead round in a circle.
@@ -69,27 +71,37 @@ def _inside(folder: Path, stored: Mapping[str, str], others: list[Path]) -> Iter
         inside = sorted((it for it in entries if not it.name.startswith(".")), key=lambda it: it.name)
     files = [folder / it.name for it in inside if it.is_file()]
     plain = any(os.path.abspath(file) in stored for file in files)
-    if os.path.abspath(folder) in stored or (files and not plain and _is_recording(folder)):
+    if os.path.abspath(folder) in stored or (files and not plain and _is_recording(folder, options)):
         yield folder
         return
     for file in files:
-        if os.path.abspath(file) in stored or _is_recording(file):
+        if os.path.abspath(file) in stored or _is_recording(file, options):
             yield file
         else:
             others.append(file)
     for it in inside:
         if it.is_dir(follow_symlinks=False):
-            yield from _inside(folder / it.name, stored, others)
+            yield from _inside(folder / it.name, stored, options, others)
 
 
-def _is_recording(path: Path) -> bool:
+def _is_recording(path: Path, options: Mapping[str, str]) -> bool:
     folder = path.is_dir()
     try:
-        # One table alone in a folder would be a recording, too, until a second one is put beside it.
-        return sureness(path) >= (_LAYOUT_OF_AN_APP if folder else 1)
+        sure = sureness(path)
     except RecordingError:
         # A damaged file: opening it will say so. A folder is judged by its files.
         return not folder
+    if folder or sure >= _LAYOUT_OF_AN_APP:
+        # One table alone in a folder would be a recording, too, until a second one is put beside it.
+        return sure >= _LAYOUT_OF_AN_APP
+    if not sure or path.suffix.lower() in _TABLES:
+        return bool(sure)
+    try:
+        # Any text may be a table, and most in a folder are notes.
+        open_recording(path, **options).close()
+    except (RecordingError, InputError):
+        return False
+    return True
 
 
 def _log(path: Path) -> Log:
