@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from unittest import mock
 
 from documents import ROOT
@@ -30,10 +31,11 @@ from motionsig.publishers import SCHEMES, sink_options, split_url
 from motionsig.sensors import CHIPS
 from motionsig.sensors.chips import SIMULATED_CHIP
 
-PROGRAMS = frozenset(
-    "motionsig python python3 pip systemctl journalctl sh bash git apt apt-get cat cd cp scp ssh tee umask openssl nano "
-    "raspi-config i2cdetect mosquitto_sub mosquitto_passwd docker . source mkdir echo reboot pipx curl".split()
-)
+PROGRAMS = frozenset((
+    "motionsig", "python", "python3", "pip", "pipx", "systemctl", "journalctl", "sh", "bash", "git", "apt", "apt-get",
+    "cat", "cd", "cp", "scp", "ssh", "tee", "umask", "openssl", "nano", "raspi-config", "i2cdetect", "mosquitto_sub",
+    "mosquitto_passwd", "docker", ".", "source", "mkdir", "echo", "reboot", "curl",
+))  # fmt: skip
 """The programs that documents may show."""
 
 _FOREIGN_UNITS = {"mosquitto"}
@@ -70,8 +72,8 @@ class _Refused(Exception):
 def problems_of_command(command: Command, made: set[str], *, whole: bool = True) -> Iterator[str]:
     """Yield what is wrong with a command.
 
-    made: the models' folders that commands of the same document make. whole: False for one in a sentence, which need not
-    show all that it takes.
+    made: the models' folders that commands of the same document make. whole: False for one in a sentence, which need
+    not show all that it takes.
     """
     program, *words = command.words
     name = program.rpartition("/")[2]
@@ -262,7 +264,7 @@ def _problems_of_pip(words: list[str]) -> Iterator[str]:
 
 def _problems_of_units(program: str, words: list[str]) -> Iterator[str]:
     if program == "journalctl":
-        units = [unit for flag, unit in zip(words, words[1:], strict=False) if flag in ("-u", "--unit")]
+        units = [unit for flag, unit in pairwise(words) if flag in ("-u", "--unit")]
         units += [word.removeprefix("-u") for word in words if re.fullmatch(r"-u.+", word)]
     else:
         units = [word for word in words if not word.startswith("-")][1:]

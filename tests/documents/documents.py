@@ -102,7 +102,7 @@ class Document:
         return f"{self.path}:{line}"
 
     def section(self, anchor: str) -> str | None:
-        """Return the text below a heading, up to the next of its level or above; None where there is no such heading."""
+        """Return the text below a heading, up to the next of its level or above; None without such a heading."""
         lines = self.text.splitlines()
         for place, heading in enumerate(self.headings):
             if heading.anchor == anchor:

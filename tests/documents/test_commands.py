@@ -194,12 +194,14 @@ def test_a_drawing_and_what_a_console_shows_are_no_commands():
 @pytest.mark.parametrize(
     "code",
     [
-        "motionsig replay", "sudo motionsig status --name NAME", "motionsig models [NAME|PATH]", "replay --plot",
-        "motionsig replay LOG... --to URL [--option KEY=VALUE]", "run --check", "run", "--device", "--hop N", "-o",
-        "scripts/test FILE... -- OPTION...", "scripts/bench [LOG...]", "scripts/check --fix", "systemctl reload motionsig",
+        "motionsig replay", "sudo motionsig status --name NAME", "motionsig models [NAME|PATH]", "replay --plot", "run",
+        "motionsig replay LOG... --to URL [--option KEY=VALUE]", "run --check", "--device", "--hop N", "-o", "9 x",
+        "scripts/test FILE... -- OPTION...", "scripts/bench [LOG...]", "scripts/check --fix",
+        "systemctl reload motionsig",
         "mqtt://HOST?delay_s=0", "mqtts://...?ca=FILE&cert=FILE&key=FILE", "store:PATH", "?client_id=NAME", "edgetpu:N",
-        "motionsig/pipeline.py", "firmware_models/NAME", "tests/chips", "motionsig@hall.service", "motionsig.wire.decode(data)",
-        "motionsig.readers", "motionsig.Reader", "pip install -e '.[all]'", "python -m scripts.train --data FOLDER", "9 x",
+        "motionsig/pipeline.py", "firmware_models/NAME", "tests/chips", "motionsig@hall.service", "motionsig.readers",
+        "motionsig.wire.decode(data)", "motionsig.Reader", "pip install -e '.[all]'", "scripts/train/data.py",
+        "python -m scripts.train --data FOLDER", "mqtt://[user:password@]HOST[:PORT]",
     ],
 )  # fmt: skip
 def test_code_in_a_sentence_that_there_is_has_no_problem(code):

@@ -47,10 +47,12 @@ def problems_of_form(document: Document, most_lines: int) -> list[str]:
     if len(lines) > SCREEN_LINES and document.path != TOP:
         first = chapters[1].line if len(chapters) > 1 else len(lines)
         contents = [link.target for link in document.links if link.line < first and link.target.startswith("#")]
-        for chapter in chapters:
+        found += [
+            f"{document.at(chapter.line)}: expected {chapter.text!r} in the table of contents"
+            for chapter in chapters
             # The heading above the table itself need not stand in it.
-            if f"#{chapter.anchor}" not in contents and chapter.anchor != "contents":
-                found.append(f"{document.at(chapter.line)}: expected {chapter.text!r} in the table of contents")
+            if f"#{chapter.anchor}" not in contents and chapter.anchor != "contents"
+        ]
     return found
 
 
