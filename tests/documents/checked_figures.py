@@ -25,9 +25,8 @@ _THING = (
 )
 _NUMBERS = rf"{_NUMBER}(?:\s?(?:to|or|and|-|/|…)\s?{_NUMBER})*"
 FIGURE = re.compile(
-    rf"(?<![\w.,/:-])(?:{_NUMBERS}[\s-]?(?:{_MEASURE}|{_THING})|\.\d{{2,}}|(?:{_WORD})[\s-](?:{_TIME}|{_THING}))"
-    r"(?![\w/]|-\w)",
-    re.IGNORECASE,
+    rf"(?<![\w.,/:-])(?:{_NUMBERS}[\s-]?(?:{_MEASURE}|{_THING})|\.\d{{2,}}|(?i:{_WORD})[\s-](?:{_TIME}|{_THING}))"
+    r"(?![\w/]|-\w)"
 )
 """A number with its unit or with what is counted, or a share such as .972. A bare number is none: it may be a version,
 a port or a pin."""

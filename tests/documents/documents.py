@@ -40,12 +40,13 @@ _HTML_LINK = re.compile(r"""<(a|img|source)\b[^>]*?\b(?:href|src|srcset)=["']([^
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a passage. kind: text, code, link or image; target: of a link or an image."""
+    """A part of a passage. kind: text, code, link or image; target: of a link or an image; bold: as it is shown."""
 
     kind: str
     text: str
     line: int
     target: str = ""
+    bold: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def read_document(path: str, text: str) -> Document:
 
 def _pieces(token: Token, line: int) -> Iterator[Piece]:
     """Yield the parts of an inline token that begins in `line`; what stands in a link is one part."""
-    target, inside, began = "", None, line
+    target, inside, began, bold = "", None, line, False
     for child in token.children or []:
         text = {"softbreak": " ", "hardbreak": " "}.get(child.type, child.content)
         line += child.type in ("softbreak", "hardbreak")
@@ -167,8 +168,10 @@ def _pieces(token: Token, line: int) -> Iterator[Piece]:
             yield from _html_links(child.content, line)
         elif inside is not None:
             inside.append(text)
+        elif child.type in ("strong_open", "strong_close"):
+            bold = child.type == "strong_open"
         elif text:
-            yield Piece("code" if child.type == "code_inline" else "text", text, line)
+            yield Piece("code" if child.type == "code_inline" else "text", text, line, bold=bold)
 
 
 def _html_links(content: str, line: int) -> Iterator[Piece]:

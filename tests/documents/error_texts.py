@@ -1,4 +1,4 @@
-"""The texts that the product can say, as its source has them, and those that a document says it says."""
+"""The texts that the product can say, as its source has them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import functools
 import re
 from collections.abc import Iterable, Iterator
 
-from documents import ROOT, Document
+from documents import ROOT
 
 HOLE = "\0"
 """Stands in a text of the source where a value comes, which is not known before."""
@@ -15,8 +15,12 @@ HOLE = "\0"
 _LEAST_KNOWN = 12  # characters; what is shorter is found somewhere by chance
 
 
+Texts = tuple[str, ...]
+"""What one function can say, or one statement outside of functions."""
+
+
 @functools.cache
-def texts_of_source() -> tuple[str, ...]:
+def texts_of_source() -> tuple[Texts, ...]:
     """Return every text of the package and of the scripts that people install with."""
     files = sorted((ROOT / "motionsig").rglob("*.py"))
     texts = [text for file in files for text in texts_of_python(file.read_text(encoding="utf-8"))]
@@ -25,13 +29,23 @@ def texts_of_source() -> tuple[str, ...]:
     return tuple(texts)
 
 
-def texts_of_python(source: str) -> Iterator[str]:
+def texts_of_python(source: str) -> Iterator[Texts]:
     """Yield the texts of a module, each expression as one, with holes for its values; no docstrings."""
+    ahead: list[ast.AST] = [ast.parse(source)]
+    while ahead:
+        node = ahead.pop()
+        if isinstance(node, ast.Module | ast.ClassDef):
+            ahead += node.body
+        elif texts := tuple(_texts_of_node(node)):
+            yield texts
+
+
+def _texts_of_node(top: ast.AST) -> Iterator[str]:
     taken: set[ast.AST] = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(top):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             taken.add(node.value)
-        elif node not in taken and (text := _text(node, taken)) is not None:
+        elif node not in taken and (text := _text(node, taken)):
             yield text
 
 
@@ -50,38 +64,18 @@ def _text(node: ast.AST, taken: set[ast.AST]) -> str | None:
     return text
 
 
-def _texts_of_shell(source: str) -> Iterator[str]:
+def _texts_of_shell(source: str) -> Iterator[Texts]:
     for line in source.splitlines():
         if re.search(r"\b(refuse|fail|echo)\b", line):
-            yield re.sub(r"\$(\{.*?\}|\(.*?\)|\w+|[*?#@])", HOLE, line)
+            yield (re.sub(r"\$(\{.*?\}|\(.*?\)|\w+|[*?#@])", HOLE, line),)
 
 
-def said(text: str, texts: Iterable[str]) -> bool:
-    """Return whether one of the source's texts has the parts of `text`, which "..." keeps apart, in their order."""
+def said(text: str, texts: Iterable[Texts]) -> bool:
+    """Return whether one function of the source has all parts of `text`, which "..." keeps apart.
+
+    Their order is not asked for, as one part may be in a value of the other.
+    """
     parts = [part for part in re.split(r"\s*(?:\.\.\.|…)\s*", text) if part]
     if sum(map(len, parts)) < _LEAST_KNOWN:
         return False
-    wanted = re.compile("(?s:.*)".join(re.escape(part) for part in parts))
-    return any(wanted.search(" ".join(known.split())) for known in texts)
-
-
-def quoted(document: Document, heading: str) -> Iterator[tuple[int, str]]:
-    """Yield line and text of every message that a document quotes below `heading`.
-
-    A message is code in the first cell of a row, in a heading, or at the beginning of a paragraph or an item.
-    """
-    lines = [each for each in document.headings if each.anchor == heading]
-    if not lines:
-        return
-    later = (each.line for each in document.headings if each.line > lines[0].line and each.level <= lines[0].level)
-    end = next(later, len(document.text.splitlines()) + 1)
-    for passage in document.passages:
-        for piece in passage.pieces:
-            if not lines[0].line < piece.line < end:
-                break
-            if passage.kind == "row" and piece.kind == "text" and " | " in piece.text:
-                break
-            if piece.kind == "code":
-                yield piece.line, piece.text
-            elif passage.kind == "paragraph":
-                break
+    return any(all(any(part in " ".join(one.split()) for one in function) for part in parts) for function in texts)

@@ -60,7 +60,7 @@ def problems_of_code(text: str) -> Iterator[str]:
     elif (option := re.match(r"--?[a-z][\w-]*", text)) is not None:
         if option[0] not in all_options():
             yield f"expected an option of a command or script, got {option[0]}"
-    elif re.match(rf"(?:{'|'.join(SCHEMES)}):", text):
+    elif re.match(rf"(?:{'|'.join(SCHEMES)}):.", text):
         if (problem := problem_of_sink(re.sub(r"\[.*?\]", "", text))) and "client_id" not in text:
             yield problem
     elif text.startswith("?"):
@@ -198,7 +198,8 @@ def test_a_drawing_and_what_a_console_shows_are_no_commands():
         "motionsig replay LOG... --to URL [--option KEY=VALUE]", "run --check", "--device", "--hop N", "-o", "9 x",
         "scripts/test FILE... -- OPTION...", "scripts/bench [LOG...]", "scripts/check --fix",
         "systemctl reload motionsig",
-        "mqtt://HOST?delay_s=0", "mqtts://...?ca=FILE&cert=FILE&key=FILE", "store:PATH", "?client_id=NAME", "edgetpu:N",
+        "mqtt://HOST?delay_s=0", "mqtts://...?ca=FILE&cert=FILE&key=FILE", "store:PATH", "store:", "?client_id=NAME",
+        "edgetpu:N",
         "motionsig/pipeline.py", "firmware_models/NAME", "tests/chips", "motionsig@hall.service", "motionsig.readers",
         "motionsig.wire.decode(data)", "motionsig.Reader", "pip install -e '.[all]'", "scripts/train/data.py",
         "python -m scripts.train --data FOLDER", "mqtt://[user:password@]HOST[:PORT]",

@@ -9,7 +9,7 @@ WRITTEN = sorted(DOCUMENTS.keys() - GENERATED)
 SAMPLE = """# One `two` & three -- four
 
 A paragraph whose [link is
-broken](a/b.md#c "title") and whose `code` is not; ![a picture](p.svg).
+broken](a/b.md#c "title") and whose **`code`** is not; ![a picture](p.svg).
 
 ## Same
 ## Same
@@ -70,7 +70,9 @@ def test_a_document_is_read_as_it_is_shown():
         ("python", "x = 1\n", 14), ("", "indented\n", 17),
     ]  # fmt: skip
     assert [it.text for it in document.passages if it.kind == "row"] == ["head | of | ", "x | 3 s | "]
-    assert [(it.text, it.line) for it in document.pieces if it.kind == "code"] == [("two", 1), ("code", 4), ("x", 11)]
+    assert [(it.text, it.line, it.bold) for it in document.pieces if it.kind == "code"] == [
+        ("two", 1, False), ("code", 4, True), ("x", 11, False),
+    ]  # fmt: skip
 
 
 def test_a_section_ends_where_the_next_of_its_level_begins():
