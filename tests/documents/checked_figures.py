@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from documents import GENERATED, Document, Passage
@@ -16,11 +16,11 @@ _WORD = (
 )
 _TIME = "seconds?|minutes?|hours?|days?|weeks?|months?|years?"
 _MEASURE = (
-    f"ns|µs|us|ms|s|min|h|{_TIME}|m?Hz|kHz|MHz|k?B|KB|MB|GB|KiB|MiB|GiB|bytes?|bits?|%|x|times|per cent|ppm|mg|g|m|mm|"
+    f"ns|µs|us|ms|s|min|h|{_TIME}|m?Hz|kHz|MHz|k?B|KB|MB|GB|KiB|MiB|GiB|bytes?|%|x|times|per cent|ppm|mg|g|m|mm|"
     "cm|m/s²|rad/s|deg/s|dps|°C|m?V|m?A|W"
 )
 _THING = (
-    "chips?|families|formats?|commands?|codes?|numbers?|signatures?|windows?|samples?|axes|people|cores?|parameters|"
+    "chips?|families|formats?|codes?|signatures?|windows?|samples?|people|cores?|parameters|"
     "floats?|messages?|characters|starts?|tests?|lines?"
 )
 _NUMBERS = rf"{_NUMBER}(?:\s?(?:to|or|and|-|/|…)\s?{_NUMBER})*"
@@ -57,6 +57,16 @@ def figures_of(passage: Passage) -> Iterator[tuple[int, str]]:
     for piece in passage.pieces:
         if piece.kind == "text" or (piece.kind == "link" and not _holder(piece.target)):
             yield from ((piece.line, " ".join(found[0].split())) for found in FIGURE.finditer(piece.text))
+
+
+def used(known: Setting | Fact, documents: Iterable[Document]) -> bool:
+    """Return whether a known figure stands in some document."""
+    figure = known.figure if isinstance(known, Fact) else known.figure()
+    return any(
+        any(figure == each for _, each in figures_of(passage)) and re.search(known.near, passage.text, re.IGNORECASE)
+        for document in documents
+        for passage in document.passages
+    )
 
 
 def problems_of_figures(document: Document, settings: Sequence[Setting], facts: Sequence[Fact]) -> Iterator[str]:

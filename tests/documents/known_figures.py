@@ -1,14 +1,43 @@
-"""The figures that documents may name without a link: what the product's code and files set, and facts from outside."""
+"""The figures that documents may name without a link: what the product's code and files set, and facts from outside.
+
+`near` is a pattern of the passage that the figure stands in. A promise that only a test holds names that test.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from dataclasses import replace
 
 from checked_figures import FIGURE, Fact, Setting
 from documents import ROOT
 
+from motionsig.cli.status import STARTING_S
+from motionsig.daemon.switching import TRIAL_WINDOWS
+from motionsig.encoders import DEFAULT_MODEL, shipped_models
+from motionsig.encoders.edgetpu.worker import Limits
+from motionsig.model_card import CARD_NAME, load_card
+from motionsig.publishers.durable import FSYNC_AFTER_S
+from motionsig.publishers.mqtt_options import MqttOptions
+from motionsig.publishers.outbox import SMALL_BACKLOG_BYTES
+from motionsig.publishers.spool import BUFFER_BYTES_AT_LEAST
+from motionsig.sensors import CHIPS
+from motionsig.sensors.bus import DEFAULT_CLOCK_HZ
+from motionsig.sensors.calibration.fit import GOOD_RESIDUAL
+from motionsig.sensors.calibration.rest import REST_S
+from motionsig.sensors.chips import settle
+from motionsig.sensors.fifo import MOST_LOAD, bus_load
+from motionsig.sensors.reader import SensorReader
+
 SCRIPTS = sorted(path.name for path in (ROOT / "scripts").iterdir() if path.is_file() and os.access(path, os.X_OK))
+
+CARD = load_card(shipped_models()[DEFAULT_MODEL])
+BROKER = MqttOptions()
+EDGETPU = Limits()
+FASTER_BUS_HZ = 400_000
+LIMITS = " ".join(json.loads((CARD.path / CARD_NAME).read_text(encoding="utf-8"))["limits"])
+_WORDS = dict(enumerate(["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], 2))
 
 
 def head_of(script: str) -> str:
@@ -29,6 +58,77 @@ def _scripts_own() -> list[Setting]:
     ]
 
 
-SETTINGS: tuple[Setting, ...] = (*_scripts_own(),)
+def tested(figure: str, test: str, line: str) -> str:
+    """Return the figure as long as a test has the line that holds it."""
+    return figure if line in (ROOT / "tests" / test).read_text(encoding="utf-8") else f"nothing: {test} lacks {line}"
 
-FACTS: tuple[Fact, ...] = ()
+
+def stated(pattern: str, text: str) -> str:
+    """Return what the group of a pattern finds in a text of the product."""
+    found = re.search(pattern, text)
+    return found[1] if found else f"nothing: {pattern} is not there any more"
+
+
+def of_unit(key: str) -> str:
+    """Return a time of the service's unit."""
+    return stated(rf"(?m)^{key}=(\d+)$", (ROOT / "systemd/motionsig.service").read_text(encoding="utf-8")) + " s"
+
+
+def next_rate(chip: str) -> str:
+    """Return the rate of a chip for the 100 Hz that are asked for by default."""
+    return f"{settle(CHIPS[chip], rate_hz=100.0, accel_range_g=8.0, gyro_range_dps=1000.0).rate_hz:g} Hz"
+
+
+def most_rate(clock_hz: int) -> str:
+    """Return the highest rate of six axes that a bus carries, on a chip whose rates are a thousand's parts."""
+    chip = CHIPS["mpu6500"]
+    setting = settle(chip, rate_hz=100.0, accel_range_g=8.0, gyro_range_dps=1000.0)
+    rates = [rate for rate in chip.rates if bus_load(chip, replace(setting, rate_hz=rate), clock_hz) <= MOST_LOAD]
+    return f"{max(rates) / 1000:g} kHz" if max(rates) >= 1000 else f"{max(rates):g} Hz"
+
+
+SETTINGS: tuple[Setting, ...] = (
+    # The model.
+    Setting("signature|window", lambda: f"{CARD.hop / CARD.rate_hz:g} s"),
+    Setting("signature|window|motion", lambda: f"{CARD.length / CARD.rate_hz:g} s"),
+    Setting("grid", lambda: f"{CARD.rate_hz:g} Hz"),
+    Setting("windows of", lambda: f"{CARD.length} samples"),
+    Setting("loss|missing|lost", lambda: f"{CARD.max_gap_s * 1000:g} ms"),
+    Setting("motion above", lambda: stated(r"motion above (\d+ Hz)", LIMITS)),
+    Setting("tries it|trial", lambda: f"{TRIAL_WINDOWS} windows"),
+    # The Edge TPU's child process.
+    Setting("ends that child", lambda: f"{EDGETPU.call_s:g} s"),
+    Setting("an error", lambda: f"{EDGETPU.starts} starts"),
+    Setting("starts within", lambda: f"{EDGETPU.per_s / 60:g} minutes"),
+    # A broker.
+    Setting("delay_s", lambda: f"{BROKER.delay_s:g} s"),
+    Setting("max_bytes|queue", lambda: f"{BROKER.max_bytes >> 20} MiB"),
+    Setting("acknowledged", lambda: f"{FSYNC_AFTER_S:g} s"),
+    Setting("of RAM", lambda: f"{BUFFER_BYTES_AT_LEAST >> 20} MiB"),
+    Setting("between attempts", lambda: f"{BROKER.max_retry_s / 60:g} minutes"),
+    Setting("backlog", lambda: f"{SMALL_BACKLOG_BYTES >> 10} KiB"),
+    Setting("power cut", lambda: stated(r"a power cut costs the last (\d+ s)", " ".join(MqttOptions.__doc__.split()))),
+    # Sensors.
+    Setting("LSM6DSO", lambda: next_rate("lsm6dso")),
+    Setting("LSM9DS1", lambda: next_rate("lsm9ds1")),
+    Setting("bus", lambda: f"{DEFAULT_CLOCK_HZ // 1000} kHz"),
+    Setting(f"baudrate={FASTER_BUS_HZ}", lambda: most_rate(FASTER_BUS_HZ)),
+    Setting("bus", lambda: f"{MOST_LOAD:.0%}".replace("%", " %")),
+    Setting("still", lambda: f"{_WORDS[REST_S]} seconds"),
+    Setting(r"\|acc\|", lambda: f"{GOOD_RESIDUAL:g} m/s²"),
+    Setting("while it is away", lambda: f"{SensorReader.pauses_s[-1] * 1000:g} ms"),
+    Setting("gives each sample its time", lambda: tested("1 ms", "test_timebase.py", "errors_ns()).max() <= 1 * MS")),
+    Setting("the chip's clock is", lambda: tested("5 %", "test_timebase.py", "st.floats(-0.05, 0.05)")),
+    Setting("true_rate_hz", lambda: tested("50 ppm", "test_timebase.py", "rate_errors(20)).max() <= 50e-6")),
+    Setting("true_rate_hz", lambda: tested("20 s", "test_timebase.py", "rate_errors(20)).max() <= 50e-6")),
+    # The service.
+    Setting("watchdog", lambda: of_unit("WatchdogSec")),
+    Setting("SIGTERM", lambda: tested("5 s", "daemon/test_daemon.py", 'assert life["stop_s"] < 5')),
+    Setting("starting", lambda: f"{STARTING_S:g} s"),
+)
+
+TIMES_OF_SCRIPTS: tuple[Setting, ...] = (*_scripts_own(),)
+
+FACTS: tuple[Fact, ...] = (
+    Fact("header", "5 V", "Raspberry Pi documentation, GPIO: pins 2 and 4 of the 40-pin header carry 5 V"),
+)

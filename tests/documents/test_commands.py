@@ -18,10 +18,13 @@ from shell_lines import Command, commands_of, split_words
 
 from motionsig.cli.command_line import COMMANDS
 from motionsig.collector import collect_options
+from motionsig.config import known_keys
+from motionsig.config.keys import TABLES
 from motionsig.publishers import SCHEMES, sink_options
 from motionsig.recordings import GROUP
 
 TREE = re.compile(r"(?:scripts|systemd|tests|motionsig|firmware_models|\.github|\.ci)/[\w./@-]*")
+KEYS = {key.rpartition(".")[2] for key in known_keys()}
 SENTENCE = re.compile(
     r"(?:sudo )?(?:motionsig |scripts/|systemctl |journalctl |pip )|python3? -m (?:scripts|motionsig)"
     rf"|(?:{'|'.join(COMMANDS)}) -"
@@ -57,7 +60,7 @@ def problems_of_code(text: str) -> Iterator[str]:
     """Yield what is wrong with one piece of code in a sentence."""
     if SENTENCE.match(text) and not TREE.fullmatch(text):
         yield from _problems_of_synopsis(text)
-    elif (option := re.match(r"--?[a-z][\w-]*", text)) is not None:
+    elif (option := re.match(r"--[a-z][\w-]*|-[a-z](?![\w-])", text)) is not None:
         if option[0] not in all_options():
             yield f"expected an option of a command or script, got {option[0]}"
     elif re.match(rf"(?:{'|'.join(SCHEMES)}):.", text):
@@ -68,6 +71,12 @@ def problems_of_code(text: str) -> Iterator[str]:
         for name in re.findall(r"[?&](\w+)", text):
             if name not in known:
                 yield f"expected an option of a sink, got {name}"
+    elif (key := re.match(r"""([a-z_]+) = (?!"\w+:\w+")""", text)) is not None:
+        if key[1] not in KEYS:
+            yield f"expected a key of the configuration, got {key[1]}"
+    elif (table := re.fullmatch(r"\[([a-z]+)\]", text)) is not None:
+        if table[1] not in TABLES:
+            yield f"expected a table of the configuration, got {text}"
     elif re.fullmatch(r"edgetpu(:\w+)*", text):
         if problem := problem_of_device(text):
             yield problem
@@ -203,6 +212,7 @@ def test_a_drawing_and_what_a_console_shows_are_no_commands():
         "motionsig/pipeline.py", "firmware_models/NAME", "tests/chips", "motionsig@hall.service", "motionsig.readers",
         "motionsig.wire.decode(data)", "motionsig.Reader", "pip install -e '.[all]'", "scripts/train/data.py",
         "python -m scripts.train --data FOLDER", "mqtt://[user:password@]HOST[:PORT]",
+        "-ankle", "home_assistant = true", "[sink]", "persistence true", 'bleep = "bleep_reader:READER"',
     ],
 )  # fmt: skip
 def test_code_in_a_sentence_that_there_is_has_no_problem(code):
@@ -217,6 +227,7 @@ def test_code_in_a_sentence_that_there_is_has_no_problem(code):
         "mqtts://...?cas=FILE", "?client=NAME", "edgetpu:isa", "motionsig/pipelines.py", "tests/chip",
         "motionsig-x.service", "motionsig.wire.decoded(data)", "motionsig.Readers", "pip install -e '.[al]'",
         "python -m scripts.train --date FOLDER", "motionsig export [--fingerprints HEX]",
+        "homeassistant = true", "[sinks]",
     ],
 )  # fmt: skip
 def test_code_in_a_sentence_that_there_is_not_is_named(code):

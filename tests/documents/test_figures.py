@@ -1,9 +1,9 @@
 """Every figure in a document agrees with what measured it, or with the code that sets it."""
 
 import pytest
-from checked_figures import FIGURE, Fact, Setting, figures_of, holds, problems_of_figures, problems_of_linked
+from checked_figures import FIGURE, Fact, Setting, figures_of, holds, problems_of_figures, problems_of_linked, used
 from documents import DOCUMENTS, GENERATED, read_document
-from known_figures import FACTS, SETTINGS
+from known_figures import FACTS, SETTINGS, TIMES_OF_SCRIPTS
 
 WRITTEN = sorted(DOCUMENTS.keys() - GENERATED)
 
@@ -80,6 +80,11 @@ def test_a_figure_that_no_longer_agrees_is_named(text, anchor, problems):
     assert found == [expected] * problems
 
 
+def test_a_known_figure_that_no_document_has_is_found():
+    document = read_document("a/README.md", "The watchdog (30 s).\n\nIn `16 MiB` of the queue.\n")
+    assert [used(known, [document]) for known in (*KNOWN, Fact("watchdog", "20 s", "x"))] == [True, False, False]
+
+
 def test_a_figure_is_held_whole():
     assert holds("1.5 kB", "1.5 kB") and holds("(0.5 s).", "0.5 s") and holds("a **3 x**, b", "3 x")
     assert not any(holds(text, "20") for text in ("1,204", "3.20", "20.5", "x20", "205"))
@@ -87,9 +92,14 @@ def test_a_figure_is_held_whole():
 
 @pytest.mark.parametrize("path", WRITTEN)
 def test_every_figure_is_measured_set_or_sourced(path):
-    assert list(problems_of_figures(DOCUMENTS[path], SETTINGS, FACTS)) == []
+    assert list(problems_of_figures(DOCUMENTS[path], (*SETTINGS, *TIMES_OF_SCRIPTS), FACTS)) == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_every_linked_figure_agrees_with_what_measured_it(path):
     assert list(problems_of_linked(DOCUMENTS[path], DOCUMENTS)) == []
+
+
+@pytest.mark.parametrize("known", [*SETTINGS, *FACTS], ids=lambda known: known.near)
+def test_no_known_figure_is_left_over(known):
+    assert used(known, DOCUMENTS.values())
