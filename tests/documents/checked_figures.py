@@ -24,8 +24,9 @@ _THING = (
     "floats?|messages?|characters|starts?|tests?|lines?"
 )
 _NUMBERS = rf"{_NUMBER}(?:\s?(?:to|or|and|-|/|…)\s?{_NUMBER})*"
+_COUNTED = rf"(?<![Tt]wo )(?:{_THING})"  # two of something is mostly no figure
 FIGURE = re.compile(
-    rf"(?<![\w.,/:-])(?:{_NUMBERS}[\s-]?(?:{_MEASURE}|{_THING})|\.\d{{2,}}|(?i:{_WORD})[\s-](?:{_TIME}|{_THING}))"
+    rf"(?<![\w.,/:-])(?:{_NUMBERS}[\s-]?(?:{_MEASURE}|{_THING})|\.\d{{2,}}|(?i:{_WORD})[\s-](?:{_TIME}|{_COUNTED}))"
     r"(?![\w/]|-\w)"
 )
 """A number with its unit or with what is counted, or a share such as .972. A bare number is none: it may be a version,

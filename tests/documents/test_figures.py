@@ -23,7 +23,7 @@ MEASURED = read_document(
         ("a 3.9 x as much (50 %)", ["3.9 x", "50 %"]),
         ("a 30-second watchdog", ["30-second"]),
         ("probe .972 [.941, .992]", [".972", ".941", ".992"]),
-        ("eighteen chips, and ten minutes", ["eighteen chips", "ten minutes"]),
+        ("eighteen chips, between two windows, ten or two minutes", ["eighteen chips", "two minutes"]),
         ("4 GB or 5,250 windows.", ["4 GB", "5,250 windows"]),
         ("Python 3.11, Debian 12, port 1883, pin 3 and 3V3, RFC 8610, version 0.1, two of them, QoS 1, numpy 1.24", []),
         ("/dev/i2c-1, 2026-09-21T14:13:20.25Z, 192.168.1.10, 104 sensors", []),

@@ -26,7 +26,7 @@ def problem_of(link: Piece, document: Document, documents: Mapping[str, Document
     path, anchor = place_of(document, link.target)
     where = f"{document.at(link.line)}: {link.target}"
     is_folder = not path or any(file.startswith(f"{path}/") for file in files)
-    if link.target.startswith("/") or not (path in files or (is_folder and link.kind == "link")):
+    if not (path in files or (is_folder and link.kind == "link")):
         return f"{where}: expected a file of the tree, got none"
     if anchor and path not in documents:
         return f"{where}: expected a heading of a document, got a file that is none"

@@ -115,7 +115,7 @@ def test_a_block_without_an_import_goes_on_with_the_one_before():
     "content",
     [
         "x = undefined\n", "import motionsig\nmotionsig.extrct\n", "import sys; print('x', file=sys.stderr)\n",
-        "import warnings; warnings.warn('old')\n", "open('none.csv')\n",
+        "import warnings; warnings.warn('old', PendingDeprecationWarning)\n", "open('none.csv')\n",
     ],
 )  # fmt: skip
 def test_a_block_that_does_not_run_fails(content, tmp_path):
