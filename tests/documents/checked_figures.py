@@ -57,7 +57,10 @@ def figures_of(passage: Passage) -> Iterator[tuple[int, str]]:
     """Yield line and text of the figures in a passage that are neither in code nor in a link to a figure."""
     for piece in passage.pieces:
         if piece.kind == "text" or (piece.kind == "link" and not _holder(piece.target)):
-            yield from ((piece.line, " ".join(found[0].split())) for found in FIGURE.finditer(piece.text))
+            for found in FIGURE.finditer(piece.text):
+                figure = " ".join(found[0].split())
+                # A sentence may begin with one.
+                yield piece.line, figure[0].lower() + figure[1:]
 
 
 def used(known: Setting | Fact, documents: Iterable[Document]) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import replace
 
 from checked_figures import FIGURE, Fact, Setting
 from documents import ROOT
@@ -23,11 +22,10 @@ from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.outbox import SMALL_BACKLOG_BYTES
 from motionsig.publishers.spool import BUFFER_BYTES_AT_LEAST
 from motionsig.sensors import CHIPS
-from motionsig.sensors.bus import DEFAULT_CLOCK_HZ
 from motionsig.sensors.calibration.fit import GOOD_RESIDUAL
 from motionsig.sensors.calibration.rest import REST_S
 from motionsig.sensors.chips import settle
-from motionsig.sensors.fifo import MOST_LOAD, bus_load
+from motionsig.sensors.fifo import MOST_LOAD
 from motionsig.sensors.reader import SensorReader
 
 SCRIPTS = sorted(path.name for path in (ROOT / "scripts").iterdir() if path.is_file() and os.access(path, os.X_OK))
@@ -35,9 +33,9 @@ SCRIPTS = sorted(path.name for path in (ROOT / "scripts").iterdir() if path.is_f
 CARD = load_card(shipped_models()[DEFAULT_MODEL])
 BROKER = MqttOptions()
 EDGETPU = Limits()
-FASTER_BUS_HZ = 400_000
 LIMITS = " ".join(json.loads((CARD.path / CARD_NAME).read_text(encoding="utf-8"))["limits"])
-_WORDS = dict(enumerate(["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], 2))
+MODEL_README = (CARD.path / "README.md").read_text(encoding="utf-8")
+_WORDS = {2: "two", 18: "eighteen"}
 
 
 def head_of(script: str) -> str:
@@ -79,20 +77,13 @@ def next_rate(chip: str) -> str:
     return f"{settle(CHIPS[chip], rate_hz=100.0, accel_range_g=8.0, gyro_range_dps=1000.0).rate_hz:g} Hz"
 
 
-def most_rate(clock_hz: int) -> str:
-    """Return the highest rate of six axes that a bus carries, on a chip whose rates are a thousand's parts."""
-    chip = CHIPS["mpu6500"]
-    setting = settle(chip, rate_hz=100.0, accel_range_g=8.0, gyro_range_dps=1000.0)
-    rates = [rate for rate in chip.rates if bus_load(chip, replace(setting, rate_hz=rate), clock_hz) <= MOST_LOAD]
-    return f"{max(rates) / 1000:g} kHz" if max(rates) >= 1000 else f"{max(rates):g} Hz"
-
-
 SETTINGS: tuple[Setting, ...] = (
     # The model.
+    Setting("signature", lambda: f"{CARD.dim} bytes"),
+    Setting("vibration above", lambda: f"{CARD.rate_hz / 2:g} Hz"),
+    Setting("needs an accelerometer", lambda: stated(r"delivered it \((\d+) to \d+ Hz", MODEL_README) + " Hz"),
     Setting("signature|window", lambda: f"{CARD.hop / CARD.rate_hz:g} s"),
     Setting("signature|window|motion", lambda: f"{CARD.length / CARD.rate_hz:g} s"),
-    Setting("grid", lambda: f"{CARD.rate_hz:g} Hz"),
-    Setting("windows of", lambda: f"{CARD.length} samples"),
     Setting("loss|missing|lost", lambda: f"{CARD.max_gap_s * 1000:g} ms"),
     Setting("motion above", lambda: stated(r"motion above (\d+ Hz)", LIMITS)),
     Setting("tries it|trial", lambda: f"{TRIAL_WINDOWS} windows"),
@@ -109,10 +100,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("backlog", lambda: f"{SMALL_BACKLOG_BYTES >> 10} KiB"),
     Setting("power cut", lambda: stated(r"a power cut costs the last (\d+ s)", " ".join(MqttOptions.__doc__.split()))),
     # Sensors.
+    Setting("I2C", lambda: f"{_WORDS[len(CHIPS)]} chips"),
     Setting("LSM6DSO", lambda: next_rate("lsm6dso")),
     Setting("LSM9DS1", lambda: next_rate("lsm9ds1")),
-    Setting("bus", lambda: f"{DEFAULT_CLOCK_HZ // 1000} kHz"),
-    Setting(f"baudrate={FASTER_BUS_HZ}", lambda: most_rate(FASTER_BUS_HZ)),
     Setting("bus", lambda: f"{MOST_LOAD:.0%}".replace("%", " %")),
     Setting("still", lambda: f"{_WORDS[REST_S]} seconds"),
     Setting(r"\|acc\|", lambda: f"{GOOD_RESIDUAL:g} m/s²"),

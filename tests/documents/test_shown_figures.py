@@ -34,9 +34,9 @@ def test_a_figure_is_a_number_with_its_unit(text, figures):
 
 
 def test_figures_in_code_and_links_to_what_measured_them_are_left_out():
-    text = "in `5 s`, [7 s](x.md) or\n[3.9 x](../scripts/benchmarks/README.md#a), 8 s\n\n```\n9 s\n```\n"
+    text = "Ten minutes in `5 s`, [7 s](x.md) or\n[3.9 x](../scripts/benchmarks/README.md#a), 8 s\n\n```\n9 s\n```\n"
     (passage,) = read_document("a/README.md", text).passages
-    assert list(figures_of(passage)) == [(1, "7 s"), (2, "8 s")]
+    assert list(figures_of(passage)) == [(1, "ten minutes"), (1, "7 s"), (2, "8 s")]
 
 
 KNOWN = [Setting("watchdog", lambda: "30 s"), Setting("queue", lambda: "16 MiB")]
