@@ -66,10 +66,15 @@ def test_every_part_runs_once_and_the_kernel_last(tree):
     many = f"-n 3 --dist loadfile --ignore {KERNEL}"
     once = ("packaging", "scripts", "test_hints.py", "daemon/test_trial_machine.py", "daemon/test_trial_network.py")
     twice = ("sensors/test_every_chip.py", "encoders/test_edgetpu_auto.py", "cli/test_doctor_edgetpu.py")
-    oldest = " ".join([many, *(f"--ignore tests/{each}" for each in once)])
+    documents = "tests/documents/test_[!p]*"
+    oldest = " ".join([many, *(f"--ignore tests/{each}" for each in once), f"--ignore-glob {documents}"])
     python313 = " ".join([oldest, *(f"--ignore tests/{each}" for each in twice)])
     assert called == ["check", f".venv {many}", f".venv-oldest {oldest}", f".venv-3.13 {python313}", f".venv {KERNEL}"]
     assert all((ROOT / "tests" / each).exists() for each in (*once, *twice))
+    left = {path.name for path in (ROOT / "tests/documents").glob("test_*.py")} - {
+        path.name for path in ROOT.glob(documents)
+    }
+    assert left == {"test_python_blocks.py"}
     assert said[-6:] == [
         "scripts/check              well",
         "newest dependencies        well: 5 passed, 1 skipped in 1.23s ",
