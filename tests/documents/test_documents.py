@@ -41,6 +41,7 @@ def problems_of_form(document: Document, most_lines: int) -> list[str]:
         # A row of a table cannot be broken.
         if len(line) > WIDEST and at not in code and not line.startswith("|")
     ]
+    found += [f"{document.at(at)}: expected it done" for at, line in enumerate(lines, 1) if "TODO" in line]
     if len(lines) > most_lines:
         found.append(f"{document.path}: expected at most {most_lines} lines, got {len(lines)}")
     chapters = [heading for heading in document.headings if heading.level == 2]
@@ -85,6 +86,7 @@ def test_a_section_ends_where_the_next_of_its_level_begins():
     ("text", "problem"),
     [
         ("x" * 141, "a/README.md:1: expected at most 140 characters, got 141"),
+        ("x\nTODO\n", "a/README.md:2: expected it done"),
         ("x\n" * 61, "a/README.md: expected at most 60 lines, got 61"),
         ("## Here\n" + "x\n" * 45, "a/README.md:1: expected 'Here' in the table of contents"),
         ("## Here\nx\n## There\n[Here](#here) [There](#there)\n" + "x\n" * 45, "a/README.md:1: expected 'Here' in"),
