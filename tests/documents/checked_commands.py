@@ -106,7 +106,8 @@ def problems_of_command(command: Command, made: set[str], *, whole: bool = True)
 
 
 def is_placeholder(word: str) -> bool:
-    """Return whether a word stands for something that the reader puts there."""
+    """Return whether a word, but for its ending, stands for something that the reader puts there."""
+    word = re.sub(r"\.[a-z]+$", "", word)
     return _PLACEHOLDER.search(word) is not None and _PLACEHOLDER.sub("", word).strip(".:/-_|") == ""
 
 

@@ -35,7 +35,6 @@ BROKER = MqttOptions()
 EDGETPU = Limits()
 LIMITS = " ".join(json.loads((CARD.path / CARD_NAME).read_text(encoding="utf-8"))["limits"])
 MODEL_README = (CARD.path / "README.md").read_text(encoding="utf-8")
-_WORDS = {2: "two", 18: "eighteen"}
 
 
 def head_of(script: str) -> str:
@@ -72,6 +71,11 @@ def of_unit(key: str) -> str:
     return stated(rf"(?m)^{key}=(\d+)$", (ROOT / "systemd/motionsig.service").read_text(encoding="utf-8")) + " s"
 
 
+def in_words(number: float) -> str:
+    """Return a number as sentences have it."""
+    return {2: "two", 18: "eighteen"}.get(number, f"{number:g}")
+
+
 def next_rate(chip: str) -> str:
     """Return the rate of a chip for the 100 Hz that are asked for by default."""
     return f"{settle(CHIPS[chip], rate_hz=100.0, accel_range_g=8.0, gyro_range_dps=1000.0).rate_hz:g} Hz"
@@ -100,11 +104,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("backlog", lambda: f"{SMALL_BACKLOG_BYTES >> 10} KiB"),
     Setting("power cut", lambda: stated(r"a power cut costs the last (\d+ s)", " ".join(MqttOptions.__doc__.split()))),
     # Sensors.
-    Setting("I2C", lambda: f"{_WORDS[len(CHIPS)]} chips"),
+    Setting("I2C", lambda: f"{in_words(len(CHIPS))} chips"),
     Setting("LSM6DSO", lambda: next_rate("lsm6dso")),
     Setting("LSM9DS1", lambda: next_rate("lsm9ds1")),
     Setting("bus", lambda: f"{MOST_LOAD:.0%}".replace("%", " %")),
-    Setting("still", lambda: f"{_WORDS[REST_S]} seconds"),
+    Setting("still", lambda: f"{in_words(REST_S)} seconds"),
     Setting(r"\|acc\|", lambda: f"{GOOD_RESIDUAL:g} m/s²"),
     Setting("while it is away", lambda: f"{SensorReader.pauses_s[-1] * 1000:g} ms"),
     Setting("gives each sample its time", lambda: tested("1 ms", "test_timebase.py", "errors_ns()).max() <= 1 * MS")),
