@@ -241,21 +241,22 @@ def _require_gyroscope(there: bool) -> None:
         )
 
 
-def signature_stream_id(source_stream_id: int, card: ModelCard, hop: int) -> int:
+def signature_stream_id(source_stream_id: int, card: ModelCard, hop: int | None = None) -> int:
     """Return the stream id under which signatures of a stream of samples are published, 0 to 2^63 - 1.
 
-    The same samples through the same encoder at the same hop (in samples of the grid) give the same id: replayed twice
-    they are stored once, and a replay of what a device recorded repeats what it published. Another model or another hop
-    gives another id.
+    The same samples through the same encoder at the same hop give the same id: replayed twice they are stored once, and
+    a replay of what a device recorded repeats what it published. Another model or another hop gives another id.
+    hop: samples of the grid; the card's own for None.
 
     >>> with motionsig.open_recording("walk.npz") as source, motionsig.open_encoder() as encoder:
-    ...     stream_id = motionsig.signature_stream_id(source.info.stream_id, encoder.card, encoder.card.hop)
+    ...     stream_id = motionsig.signature_stream_id(source.info.stream_id, encoder.card)
     ...     for _ in range(2):
     ...         with motionsig.open_sink("store:mine.db", device="wrist", stream_id=stream_id) as sink:
     ...             print(motionsig.run(source, encoder, sink).signatures, "made,", sink.counts.duplicates, "known")
     6 made, 0 known
     6 made, 6 known
     """
+    hop = card.hop if hop is None else hop
     digest = hashlib.sha256(f"{source_stream_id} {hop} ".encode() + card.fingerprint).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 

@@ -343,3 +343,4 @@ def test_a_stream_id_names_samples_encoder_and_hop():
     given = ((1, card, 64), (2, card, 64), (1, card, 32), (1, other, 64))
     assert len({signature_stream_id(*each) for each in given}) == 4
     assert 0 <= signature_stream_id(1, card, 64) < 2**63
+    assert signature_stream_id(1, card) == signature_stream_id(1, card, card.hop)

@@ -139,7 +139,7 @@ class Delivery:
         """The stream id of what was published last."""
         card = self._encoder.maker
         stream = (self._source_stream_id + self._branch) % _STREAM_IDS
-        return signature_stream_id(stream, card, card.hop if self._hop is None else self._hop)
+        return signature_stream_id(stream, card, self._hop)
 
     def _open(self) -> Sink:
         try:
