@@ -16,7 +16,8 @@ def answer(output: str) -> str:
     alike, payload = summary["alike"], summary["payload_bytes"]
     raw, lossless = summary["raw_bytes"], summary["raw_lossless_bytes"]
     return (
-        f"The recording has {alike['labels']} movements. The motion codes alone tell {alike['kinds']} apart.\n"
+        f"The recording has {alike['labels']} movements, of the right arm and then of the left. By the motion codes "
+        f"alone, its windows form {alike['kinds']} groups, the letters of the picture.\n"
         f"For {alike['same_label']:,} of {alike['asked']:,} windows the nearest neighbour by motion codes is the same "
         "movement (the two have no samples in common).\n"
         f"Sent: {payload:,} bytes. The samples are {raw:,} bytes ({raw / payload:.1f} times as much); "

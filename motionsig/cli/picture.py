@@ -301,7 +301,7 @@ class Picture:
         ends_ns = (int(self._time_ns[0]), int(self._last_ns or 0)) if len(self._time_ns) else (0, 0)
         time = _time_axis(*ends_ns)
         upright = _upright(self._labels, max(1, ends_ns[1] - ends_ns[0]))
-        ratios = {"label": 0.6 if upright else 0.26, "acc": 1.0, "gyr": 1.0, "codes": 1.3, "groups": 0.16}
+        ratios = {"label": 0.85 if upright else 0.26, "acc": 1.0, "gyr": 1.0, "codes": 1.3, "groups": 0.16}
         if not self._labels:
             del ratios["label"]
         if signatures is None:
