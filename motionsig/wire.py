@@ -1,6 +1,6 @@
 """SignatureBatch to bytes and back: the one message format of every sink.
 
-A message is one CBOR map that carries all that a stranger needs to read it; WIRE_CDDL is its grammar (RFC 8610).
+A message is one CBOR map that carries all that a receiver needs to read it; WIRE_CDDL is its grammar (RFC 8610).
 
 Decoding trusts nothing: before the CBOR library sees a message, a scan admits only the few kinds of item the format
 has, each within the bytes present. So no tag can start work of its own and no length can reserve memory.
@@ -42,23 +42,23 @@ WIRE_CDDL = """\
 message = #6.55799({
   0 => 1,                      ; version of this format
   1 => tstr,                   ; device, 1 to 128 characters
-  2 => uint63,                 ; stream id: one stream of samples through one encoder
+  2 => uint63,                 ; stream id, of one stream of samples through one encoder
   3 => uint63,                 ; sequence number of the first signature; the others follow
-  4 => bstr .size 8,           ; fingerprint of the encoder: compare only equals
+  4 => bstr .size 8,           ; fingerprint of the encoder: compare only signatures with the same one
   5 => [+ group],              ; quantization, in the order of the codes
-  6 => uint,                   ; the first so many codes are motion, the rest posture
+  6 => uint,                   ; number of motion codes, which come first; the rest are posture codes
   7 => uint63,                 ; ns of motion in one signature
   8 => uint63,                 ; ns between neighbouring signatures of a run
   9 => [+ run],                ; start times
   (10 => codes // 11 => packed),
   ? 12 => #6.64(bstr),         ; one byte of flags per signature; absent when all are 0
-  ? 13 => recording,           ; of what was recorded before, not of a live sensor
-  ? 14 => [+ labelled],        ; what was done in each window, where the recording says so
+  ? 13 => recording,           ; the recording that was replayed; absent for a live sensor
+  ? 14 => [+ labelled],        ; what was done in each window; absent where the recording has no labels
 })
 group = [size: uint, scale: float, zero_point: int]         ; value = (code - zero_point) * scale; int8
 run = [count: uint, start_ns: int]                          ; Unix time of the first sample of the run's first window
 recording = [name: tstr, start_ns: int]                     ; 1 to 256 characters; Unix time of its first sample
-labelled = [count: uint, label: tstr]                       ; so many signatures, at most 128 characters, "" for none
+labelled = [count: uint, label: tstr]                       ; number of signatures; at most 128 characters, "" for no label
 codes = #6.40([[signatures: uint, dim: uint], #6.72(bstr)]) ; int8, row-major
 packed = [1, bstr]             ; raw deflate of the codes' differences from one signature to the next, modulo 256,
                                ; all of code 0 first, then all of code 1, and so on

@@ -34,7 +34,7 @@ from motionsig.sensors.chips import SIMULATED_CHIP
 PROGRAMS = frozenset((
     "motionsig", "python", "python3", "pip", "pipx", "systemctl", "journalctl", "sh", "bash", "git", "apt", "apt-get",
     "cat", "cd", "cp", "scp", "ssh", "tee", "umask", "openssl", "nano", "raspi-config", "i2cdetect", "mosquitto_sub",
-    "mosquitto_passwd", "docker", ".", "source", "mkdir", "echo", "reboot", "curl",
+    "mosquitto_passwd", "docker", ".", "source", "mkdir", "echo", "reboot", "curl", "chown",
 ))  # fmt: skip
 """The programs that documents may show."""
 

@@ -19,13 +19,16 @@ from motionsig import collector, wire
 from motionsig.blocks import SignatureBatch
 from motionsig.encoders import find_model
 from motionsig.publishers import open_sink
+from motionsig.publishers.connection import Connection, parse_broker
 from motionsig.publishers.durable import FSYNC_AFTER_S
 from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.outbox import SMALL_BACKLOG_BYTES
 from motionsig.publishers.spool import BUFFER_BYTES_AT_LEAST
 from motionsig.publishers.store import StoreSink
 
-DOCUMENT = (Path(__file__).parents[2] / "motionsig" / "publishers" / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+DOCUMENT = (ROOT / "motionsig" / "publishers" / "README.md").read_text(encoding="utf-8")
+MOSQUITTO = ROOT / "systemd" / "mosquitto"
 
 
 def shown(value):
@@ -93,7 +96,7 @@ def test_the_example_reads_a_message(packed, tmp_path, monkeypatch, capsys):
     (block,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.S)
     monkeypatch.chdir(tmp_path)
     names = {}
-    exec(block if packed else block.replace("compress=True", "compress=False"), names)
+    exec(block.replace("compress=False", f"compress={packed}"), names)
     sent = wire.decode((tmp_path / "messages.cbor").read_bytes())
     assert (11 in names["message"]) == packed
     assert np.array_equal(np.reshape(names["codes"], (-1, names["dim"])), sent.signatures.codes)
@@ -127,27 +130,38 @@ def test_the_query_counts_the_holes_of_each_stream(tmp_path: Path) -> None:
 
 
 def test_mosquitto_takes_the_settings_and_the_access_list(tmp_path: Path) -> None:
+    settings, rules = ((MOSQUITTO / f"motionsig.{kind}").read_text("utf-8") for kind in ("conf", "acl"))
     section = DOCUMENT.split("\n## Mosquitto\n", 1)[1]
-    (block,) = re.findall(r"```\n(.*?)```", section, re.S)
-    access, passwords = tmp_path / "acl", tmp_path / "passwords"
-    rules = re.findall(r"`((?:pattern|user|topic) .+?)`", section)
-    assert len(rules) == 3
-    access.write_text("\n".join(rules) + "\n")
+    named = re.findall(r"`((?:persistence|autosave|max_queued)\w* \w+)`", section)
+    assert len(named) == 4 and set(named) <= set(settings.splitlines())
+    users = re.findall(r"mosquitto_passwd (?:-c )?/etc/mosquitto/motionsig.passwords (\w+)", section)
+    passwords = tmp_path / "motionsig.passwords"
+    (tmp_path / "motionsig.acl").write_text(rules)
     passwords.touch(0o600)
-    for user in ("wrist-7", "collector"):
+    for user in users:
         subprocess.run(["mosquitto_passwd", "-b", passwords, user, f"of {user}"], check=True)
-    logins = f"allow_anonymous false\npassword_file {passwords}\nacl_file {access}\n"
-    running = Broker(tmp_path / "broker", settings=block + logins).start()
+    settings = settings.replace("/etc/mosquitto", str(tmp_path)).replace("listener 1883\n", "")
+    device, collects, reads = ({"username": user, "password": f"of {user}"} for user in users)
+    running = Broker(tmp_path / "broker", settings=settings).start()
     try:
-        account = {"username": "collector", "password": "of collector"}
         with ThreadPoolExecutor() as threads:
             stored = threads.submit(
-                collector.collect, running.url, f"store:{tmp_path / 'cloud.db'}", count=3, timeout_s=20, **account
+                collector.collect, running.url, f"store:{tmp_path / 'cloud.db'}", count=3, timeout_s=20, **collects
             )
             wait_until(lambda: "motionsig/+/signatures (QoS 1)" in running.log)
-            with mqtt(running.url, tmp_path / "spool", username="wrist-7", password="of wrist-7") as sink:
+            announced = {"device": device["username"], "stream_id": 3, "home_assistant": "homeassistant", "delay_s": 0}
+            with open_sink(running.url, spool=str(tmp_path / "spool"), **announced, **device) as sink:
                 sink.publish(numbered(3))
             assert stored.result().stored == 3
+        seen: list[str] = []
+        reader = Connection(
+            parse_broker(running.url, **reads), client_id="reader", clean_session=True, keepalive_s=5,
+            on_message=lambda message: seen.append(message.topic.split("/")[0]),
+        )  # fmt: skip
+        reader.open(10, lambda: False)
+        reader.subscribe("#", 10)
+        wait_until(lambda: reader.loop(0.05) or {"motionsig", "homeassistant"} <= set(seen))
+        reader.close()
         assert "Denied" not in running.log
     finally:
         running.kill()
