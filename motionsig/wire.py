@@ -58,7 +58,7 @@ message = #6.55799({
 group = [size: uint, scale: float, zero_point: int]         ; value = (code - zero_point) * scale; int8
 run = [count: uint, start_ns: int]                          ; Unix time of the first sample of the run's first window
 recording = [name: tstr, start_ns: int]                     ; 1 to 256 characters; Unix time of its first sample
-labelled = [count: uint, label: tstr]                       ; number of signatures; at most 128 characters, "" for no label
+labelled = [count: uint, label: tstr]                       ; number of signatures; at most 128 characters, "" for none
 codes = #6.40([[signatures: uint, dim: uint], #6.72(bstr)]) ; int8, row-major
 packed = [1, bstr]             ; raw deflate of the codes' differences from one signature to the next, modulo 256,
                                ; all of code 0 first, then all of code 1, and so on

@@ -103,6 +103,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("between attempts", lambda: f"{BROKER.max_retry_s / 60:g} minutes"),
     Setting("backlog", lambda: f"{SMALL_BACKLOG_BYTES >> 10} KiB"),
     Setting("power cut", lambda: stated(r"a power cut costs the last (\d+ s)", " ".join(MqttOptions.__doc__.split()))),
+    Setting("store grows", lambda: tested("8 MB", "publishers/test_store.py", "* 10 / 1e6) == 8")),
     # Sensors.
     Setting("I2C", lambda: f"{in_words(len(CHIPS))} chips"),
     Setting("LSM6DSO", lambda: next_rate("lsm6dso")),

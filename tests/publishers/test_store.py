@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made import SPEC, assert_same, labelled, lines_until_killed, numbered
+from made import HOP_NS, SPEC, assert_same, labelled, lines_until_killed, numbered
 
 from motionsig.blocks import Quality, SignatureBatch, concatenate
 from motionsig.errors import InputError, SinkError
@@ -325,3 +325,10 @@ def test_two_stores_of_one_file(tmp_path: Path) -> None:
             two.publish(numbered(2, first))
     signatures: SignatureBatch = read_signatures(f"store:{tmp_path / 's'}", device="a")
     assert_same(signatures, numbered(20))
+
+
+def test_a_store_grows_in_a_day_by_as_much_as_the_document_says(tmp_path: Path) -> None:
+    # A tenth of a day, in messages of several signatures, under a stream id as large as the daemon's.
+    tenth = 86_400_000_000_000 // HOP_NS // 10
+    put(tmp_path / "s", *(Message("hall", 1 << 62, seq, numbered(50, seq)) for seq in range(0, tenth, 50)))
+    assert round((tmp_path / "s").stat().st_size * 10 / 1e6) == 8
