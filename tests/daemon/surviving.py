@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -168,10 +168,17 @@ class Site(Closing):
 
     def end(self, timeout_s: float = 20.0) -> Result:
         """Stop the daemon, wait until nothing more arrives, and count."""
+        # One that has just started may deliver what waited before it answers; the socket is of the one that was killed.
+        wait_for(self._answers, "the daemon to answer", timeout_s, lambda: self.daemon.log[-3000:])
         status = self.daemon.status()
         self.daemon.stop()
         self.settle(timeout_s)
         return self.result(status["sink"]["dropped"])
+
+    def _answers(self) -> bool:
+        with suppress(ConnectionRefusedError, FileNotFoundError):
+            return bool(self.daemon.status())
+        return False
 
     def settle(self, timeout_s: float = 20.0) -> None:
         """Wait until all is stored that was taken, or until nothing has come for three seconds."""
