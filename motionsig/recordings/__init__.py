@@ -61,6 +61,12 @@ def open_recording(path: str | PathLike[str], **options: object) -> Source:
     return reader.open(path, **parse_options(options, keyword_options(reader.open), where=f"{reader.name} reader:"))
 
 
+def reader_versions() -> dict[str, str]:
+    """Return for each installed Reader where it is from, with the version of its package."""
+    entries = entry_points(group=GROUP)
+    return {it.name: f"{it.value} {it.dist.version if it.dist else ''}" for it in entries}
+
+
 def sureness(path: Path) -> int:
     """Return how sure the surest Reader is of the file or folder; raise RecordingError for what cannot be read."""
     head = b"" if path.is_dir() else single(path).head()

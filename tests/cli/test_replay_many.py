@@ -69,7 +69,7 @@ def test_notes_beside_logs_are_left_out_and_a_table_that_cannot_be_read_is_not(f
     (folder / "short.csv").write_text("time[s],acc_x[g]\n1,2\n")
     found = find_logs(["data"], {}, {})
     assert [log.name for log in found.logs] == ["data/short.csv", "data/walk", "data/walk.txt", *NAMES]
-    assert [path.name for path in found.others] == ["notes.txt", "picture.png", "setup.json", "none"]
+    assert found.others == ["data/notes.txt", "data/picture.png", "data/setup.json", "data/A/none"]
 
 
 def test_a_text_that_needs_the_reader_s_options_is_tried_with_them(motion, tmp_path):
@@ -94,6 +94,73 @@ def test_a_recording_that_is_a_folder_is_one_log(motion, tmp_path, capsys):
     assert find_logs([str(tmp_path)], {before.key: before.stamp}, {}).stored == [before]
     (phone / "Gyroscope.csv").write_text("other")
     assert find_logs([str(phone)], {before.key: before.stamp}, {}).logs[0].stamp != before.stamp
+
+
+def test_other_logs_beside_an_app_s_tables_and_below_them_are_logs_too(folder, motion):
+    for name, columns in (("TotalAcceleration", slice(0, 3)), ("Gyroscope", slice(3, 6))):
+        rows = [f"{i * 20_000_000},{i / 50},{z},{y},{x}" for i, (x, y, z) in enumerate(motion(10, 50)[:, columns])]
+        (folder / f"{name}.csv").write_text("time,seconds_elapsed,z,y,x\n" + "\n".join(rows) + "\n")
+    (folder / "Annotation.csv").write_text("time,text\n1,lift\n")
+    shutil.copy("data/A/walk.csv", "data/walk.csv")
+    found = find_logs(["data"], {}, {})
+    assert [log.name for log in found.logs] == ["data", "data/walk.csv", *NAMES] and found.others == ["data/A/none"]
+
+
+def test_names_that_are_no_utf_8_are_names_too(folder, capsys):
+    odd = os.fsdecode(b"data/caf\xe9")
+    os.mkdir(odd)
+    shutil.copy("data/A/walk.csv", odd + "/caf\udce9.csv")
+    for stored in ([], ["data/caf\\xe9/caf\\xe9.csv"]):
+        summary = replay(capsys, odd, "--to", "store:db", "--labels", "folder")
+        assert (summary["stored_before"], len(summary["logs"])) == (stored, 0 if stored else 1)
+    assert set(motionsig.read_signatures("store:db").labels.tolist()) == {"caf\\xe9"}
+
+
+def test_what_cannot_be_listed_costs_itself_alone(folder, monkeypatch, capsys):
+    (folder / "itself").symlink_to(folder / "itself")
+    scandir = os.scandir
+
+    def closed(path):
+        if str(path).endswith("late"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    assert main(["replay", "data", "--to", "store:db", "--json"]) == 1
+    shown = capsys.readouterr()
+    assert shown.err == "motionsig: data/B/late: expected a readable folder, got: Permission denied\n"
+    assert [log["log"] for log in json.loads(shown.out.splitlines()[-1])["logs"]] == NAMES[:2]
+
+
+def test_an_empty_name_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["replay", "", "--to", "store:db"]) == 2
+    assert "LOG: expected a file or a folder, got an empty name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_log_that_ends_in_a_bad_line_gives_what_came_before_it(folder, motion, jobs, capsys):
+    with open("data/A/walk.csv") as log:
+        lines = log.read().splitlines()
+    body = [f"{1.79e9 + i / 50:.2f},{line.partition(',')[2]}" for i, line in enumerate(lines[1:] * 40)]
+    (folder / "A/walk.csv").write_text("\n".join([lines[0], *body, "1.79e9,oops,1,1,1,1,1"]) + "\n")
+    assert main(["replay", "data", "--to", "store:db", "--jobs", jobs]) == 1
+    assert "number in" in capsys.readouterr().err
+    assert len(motionsig.read_signatures("store:db", recording="data/A/walk.csv")) > 100
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_an_option_or_a_label_that_one_log_cannot_have_costs_no_other(folder, motion, jobs, capsys):
+    with Recorder(folder / "native", rate_hz=50, stream_id=3) as recorder:
+        recorder.write(SampleBlock(10**18 + np.arange(500) * 20_000_000, motion(10, 50)))
+    assert main(["replay", "data", "--to", "store:db", "--jobs", jobs, "--option", "time_unit=s"]) == 1
+    assert "expected one of the options" in capsys.readouterr().err
+    assert len(motionsig.read_signatures("store:db")) == 18
+    (folder / ("x" * 129)).mkdir()
+    shutil.copy("data/A/walk.csv", folder / ("x" * 129))
+    assert main(["replay", "data", "--to", "store:other", "--jobs", jobs, "--labels", "folder"]) == 1
+    assert "expected a label of at most 128 characters" in capsys.readouterr().err
+    assert len(motionsig.read_signatures("store:other")) == 24
 
 
 def test_a_folder_without_recordings_is_said(tmp_path, capsys):
@@ -265,3 +332,18 @@ def test_a_process_that_is_killed_is_one_error(motion, tmp_path, monkeypatch):
         os.kill(pid, signal.SIGKILL)
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 1 and said.count("\n") == 1 and "got one that ended" in said and "--jobs" in said
+
+
+def test_processes_end_with_the_one_that_asked(motion, tmp_path, monkeypatch):
+    (tmp_path / "logs").mkdir()
+    monkeypatch.chdir(tmp_path / "logs")
+    _long_logs(motion, 12)
+    monkeypatch.chdir(tmp_path)
+    process = _started("logs")
+    workers = _children(process)
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 20
+    while any(os.path.exists(f"/proc/{pid}") for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert workers and not any(os.path.exists(f"/proc/{pid}") for pid in workers)

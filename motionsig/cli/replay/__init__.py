@@ -10,6 +10,7 @@ import argparse
 import json
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import Generator, Sequence
@@ -24,13 +25,14 @@ from motionsig.cli.option import option
 from motionsig.cli.picture import Picture, empty_figure
 from motionsig.cli.progress import progress
 from motionsig.cli.replay.logs import Log, find_logs
-from motionsig.cli.replay.making import Made, Origin, Plan, Take, make, make_all, open_quietly
+from motionsig.cli.replay.making import Made, Origin, Outcome, Plan, Take, make, make_all, open_quietly
 from motionsig.cli.replay.outlet import Outlet, stored_before, without_login
 from motionsig.cli.replay.summary import Totals, table
 from motionsig.encoders import DEVICES
 from motionsig.encoders.models import find_model
-from motionsig.errors import InputError, RecordingError
+from motionsig.errors import InputError
 from motionsig.model_card import ModelCard
+from motionsig.recordings import reader_versions
 from motionsig.windowing import Windower
 
 MESSAGE_SIGNATURES = 60  # per message of a replay at full speed: as many as fit into 4,000 bytes
@@ -68,7 +70,9 @@ def _replay(options: argparse.Namespace) -> int:
     found = find_logs(options.logs, {} if anew else stored_before(options.to, how), plan.options)
     if picture and len(found.logs) != 1:
         raise InputError(f"--plot: expected one log for one picture, got {len(found.logs)}")
-    totals, failed = Totals(found, batch_s=plan.batch_s), 0
+    totals, failed = Totals(found, batch_s=plan.batch_s), len(found.closed)
+    for error in found.closed:
+        _complain(error)
     kept = Kept() if len(found.logs) == 1 else None
     outlet = Outlet(options.to, options.name)
 
@@ -79,17 +83,18 @@ def _replay(options: argparse.Namespace) -> int:
 
     # Closed, however the loop ends: its processes end with it.
     with outlet, closing(_made(found.logs, plan, options.jobs, take, picture)) as outcomes:
-        for made in outcomes:
-            if isinstance(made, RecordingError):
+        for made, signatures in outcomes:
+            for origin, batch in signatures:
+                take(origin, batch)
+            if isinstance(made, Made):
+                outlet.note(made, how)
+                totals.add(made)
+            elif isinstance(made, InputError) and len(found.logs) == 1:
+                raise made
+            else:
                 # One bad log must not keep the others from being replayed.
-                hint = " (here: --option NAME=VALUE)" if "=" in str(made) else ""
-                print(f"motionsig: {made}{hint}", file=sys.stderr)
                 failed += 1
-                continue
-            for origin, signatures in made.signatures:
-                take(origin, signatures)
-            outlet.note(made, how)
-            totals.add(made)
+                _complain(made)
     if picture and kept and not failed:
         picture.save(options.plot, kept.signatures, kept.groups)
         print(f"picture: {options.plot}", file=sys.stderr)
@@ -97,11 +102,11 @@ def _replay(options: argparse.Namespace) -> int:
     said = totals.end(outlet, answer, elapsed_s=time.monotonic() - options.began_s)
     if said["logs"] or said["stored_before"]:
         print(table(said, without_login(options.to)))
-        if options.json:
-            print(json.dumps(said))
     elif not failed:
         given = ", ".join(options.logs)
         raise InputError(f"{given}: expected a recording, got {len(found.others)} files of which none is one")
+    if options.json:
+        print(json.dumps(said))
     outlet.check()
     return 1 if failed else 0
 
@@ -138,25 +143,33 @@ def _how(plan: Plan, card: ModelCard, name: str | None) -> str:
     """Return a text that is another one where a replay would store other signatures, names or labels."""
     device = os.uname().nodename if name is None else name
     made = {"fingerprint": card.fingerprint.hex(), "hop": plan.hop, "motionsig": version("motionsig")}
-    return json.dumps({**made, "device": device, "labels": plan.folder_labels, **plan.options}, sort_keys=True)
+    more = {"device": device, "labels": plan.folder_labels, "options": plan.options, "readers": reader_versions()}
+    return json.dumps(made | more, sort_keys=True)
+
+
+def _complain(error: Exception) -> None:
+    said = " ".join(str(error).split())
+    hint = " (here: --option NAME=VALUE)" if re.search(r"[a-z]=", said.partition(": ")[2]) else ""
+    print(f"motionsig: {said}{hint}", file=sys.stderr)
 
 
 def _made(
     logs: Sequence[Log], plan: Plan, jobs: int, take: Take, picture: Picture | None
-) -> Generator[Made | RecordingError, None, None]:
+) -> Generator[Outcome, None, None]:
     """Yield what comes of each log; what this process makes itself was handed to `take` by then."""
     if not logs:
         return
     with ExitStack() as stack:
+        # With several processes, too: what is wrong with the model or its device is said here.
         encoder = stack.enter_context(open_quietly(plan))
         bar = stack.enter_context(progress("", sum(log.size for log in logs), "B"))
         if jobs > 1 and len(logs) > 1:
             outcomes = make_all(logs, plan, min(jobs, len(logs)), bar.update)
         else:
             outcomes = (make(log, plan, encoder, take, picture=picture, update=bar.update) for log in logs)
-        for number, made in enumerate(outcomes, 1):
+        for number, outcome in enumerate(outcomes, 1):
             bar.set_postfix_str(f"{number:,} of {len(logs):,} logs")
-            yield made
+            yield outcome
 
 
 def _speed(text: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from motionsig.recordings import open_recording, sureness
 from motionsig.wire import MAX_NAME_CHARS
 
 _LAYOUT_OF_AN_APP = 2  # see `Reader`
+_MOST_FILES_OF_AN_APP = 100  # to ask of each file whether it is one of an app's tables takes milliseconds
 _TABLES = (".csv", ".tsv")  # a file of such a name that cannot be read deserves an error of its own
 
 
@@ -28,7 +30,7 @@ class Log:
     @property
     def key(self) -> str:
         """The path by which a store remembers it."""
-        return os.path.abspath(self.path)
+        return _key(self.path)
 
     @property
     def folder(self) -> str:
@@ -36,25 +38,40 @@ class Log:
         return os.path.basename(os.path.dirname(self.key))
 
 
+def _text(path: str | Path) -> str:
+    """Return a path as text that a store and a message can hold, also where its bytes are no UTF-8."""
+    return os.fsencode(path).decode("utf-8", errors="backslashreplace")
+
+
+def _key(path: Path) -> str:
+    return _text(os.path.abspath(path))
+
+
 @dataclass(frozen=True)
 class Found:
-    """logs: to be replayed. stored: complete in the store before. others: files in folders that are no recordings."""
+    """logs: to be replayed. stored: complete in the store before. others: files in folders that are no recordings.
+
+    closed: folders that cannot be read, and why.
+    """
 
     logs: list[Log] = field(default_factory=list)
     stored: list[Log] = field(default_factory=list)
-    others: list[Path] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    closed: list[RecordingError] = field(default_factory=list)
 
 
 def find_logs(given: Sequence[str], stored: Mapping[str, str], options: Mapping[str, str]) -> Found:
     """Return the logs named and those in folders, sorted by name within each folder, each path once.
 
     stored: by `Log.key`, the stamp of what a store has already: such a log is not opened, nor asked for its format.
-    options: of the reader, with which a text that may be a recording is tried.
+    options: of the reader, with which a text that may be a recording is tried. Raises InputError for an empty name.
     """
     found, seen = Found(), set[str]()
     for text in given:
+        if not text:
+            raise InputError("LOG: expected a file or a folder, got an empty name")
         path = Path(text)
-        for each in _inside(path, stored, options, found.others) if path.is_dir() else (path,):
+        for each in _inside(path, stored, options, found) if path.is_dir() else (path,):
             log = _log(each)
             if log.key not in seen:
                 seen.add(log.key)
@@ -62,60 +79,82 @@ def find_logs(given: Sequence[str], stored: Mapping[str, str], options: Mapping[
     return found
 
 
-def _inside(folder: Path, stored: Mapping[str, str], options: Mapping[str, str], others: list[Path]) -> Iterator[Path]:
+def _inside(folder: Path, stored: Mapping[str, str], options: Mapping[str, str], found: Found) -> Iterator[Path]:
     """Yield the recordings in a folder and in those below it; the folder itself where an app made one recording of it.
 
     What is hidden is left out, and links to folders are not followed: they may lead round in a circle.
     """
-    with os.scandir(folder) as entries:
-        inside = sorted((it for it in entries if not it.name.startswith(".")), key=lambda it: it.name)
-    files = [folder / it.name for it in inside if it.is_file()]
-    plain = any(os.path.abspath(file) in stored for file in files)
-    if os.path.abspath(folder) in stored or (files and not plain and _is_recording(folder, options)):
-        yield folder
-        return
-    for file in files:
-        if os.path.abspath(file) in stored or _is_recording(file, options):
-            yield file
-        else:
-            others.append(file)
-    for it in inside:
-        if it.is_dir(follow_symlinks=False):
-            yield from _inside(folder / it.name, stored, options, others)
-
-
-def _is_recording(path: Path, options: Mapping[str, str]) -> bool:
-    folder = path.is_dir()
     try:
-        sure = sureness(path)
+        with os.scandir(folder) as entries:
+            inside = sorted((it for it in entries if not it.name.startswith(".")), key=lambda it: it.name)
+    except OSError as error:
+        found.closed.append(RecordingError(f"{_text(folder)}: expected a readable folder, got: {error.strerror}"))
+        return
+    files = [folder / it.name for it in inside if _is_file(it)]
+    whole = _key(folder) in stored or (
+        0 < len(files) <= _MOST_FILES_OF_AN_APP
+        and not any(_key(file) in stored for file in files)
+        and _is_whole(folder)
+    )
+    if whole:
+        yield folder
+    for file in files:
+        if _key(file) in stored or _is_recording(file, options, in_one=whole):
+            yield file
+        elif not whole:
+            found.others.append(_text(file))
+    for it in inside:
+        if it.is_dir(follow_symlinks=False) and not (whole and it.name == "meta"):
+            yield from _inside(folder / it.name, stored, options, found)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False  # a link that leads to itself
+
+
+def _is_whole(folder: Path) -> bool:
+    """Tell whether an app made one recording of a folder; a table that is alone in one today may not be tomorrow."""
+    try:
+        return sureness(folder) >= _LAYOUT_OF_AN_APP
     except RecordingError:
-        # A damaged file: opening it will say so. A folder is judged by its files.
-        return not folder
-    if folder or sure >= _LAYOUT_OF_AN_APP:
-        # One table alone in a folder would be a recording, too, until a second one is put beside it.
-        return sure >= _LAYOUT_OF_AN_APP
-    if not sure or path.suffix.lower() in _TABLES:
+        return False  # a damaged file in it: opening that will say so
+
+
+def _is_recording(file: Path, options: Mapping[str, str], *, in_one: bool) -> bool:
+    """Tell whether a file is a recording by itself. in_one: it lies in a folder that is one."""
+    try:
+        sure = sureness(file)
+    except RecordingError:
+        return not in_one  # a damaged file: opening it will say so
+    if sure >= _LAYOUT_OF_AN_APP:
+        return sure > _LAYOUT_OF_AN_APP or not in_one
+    if not sure or (file.suffix.lower() in _TABLES and not in_one):
         return bool(sure)
     try:
-        # Any text may be a table, and most in a folder are notes.
-        open_recording(path, **options).close()
-    except (RecordingError, InputError):
+        # Any text may be a table, and most in a folder are notes, or other tables of an app.
+        open_recording(file, **options).close()
+    except RecordingError:
         return False
     return True
 
 
 def _log(path: Path) -> Log:
-    name = os.path.normpath(path)
+    name = _text(os.path.normpath(path))
     if len(name) > MAX_NAME_CHARS:
         name = f"...{name[3 - MAX_NAME_CHARS :]}"
     # The files right inside, and those of `meta`, are all that a recording in a folder can consist of.
-    files = sorted(it for it in (*path.glob("*"), *path.glob("meta/*")) if it.is_file()) if path.is_dir() else [path]
+    inside = sorted((*path.glob("*"), *path.glob("meta/*"))) if path.is_dir() else [path]
     size, digest = 0, hashlib.sha256()
-    for file in files:
+    for file in inside:
         try:
             state = file.stat()
         except OSError:
             continue  # opening the log will say what is wrong
-        size += state.st_size
-        digest.update(f"{file.name}\0{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}\n".encode())
+        if file == path or (stat.S_ISREG(state.st_mode) and not file.name.startswith(".")):
+            size += state.st_size
+            digest.update(os.fsencode(file.name))
+            digest.update(f"\0{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}\n".encode())
     return Log(path, name, size, digest.hexdigest()[:16])

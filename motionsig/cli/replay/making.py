@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import multiprocessing.process
 import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from motionsig import wire
@@ -22,9 +25,9 @@ from motionsig.blocks import SampleBlock, SignatureBatch, Source, SourceInfo
 from motionsig.cli.picture import Picture
 from motionsig.cli.replay.logs import Log
 from motionsig.closing import Closing
-from motionsig.conventions import NS_PER_S
+from motionsig.conventions import MAX_LABEL_CHARS, NS_PER_S
 from motionsig.encoders import Encoder, open_encoder
-from motionsig.errors import EncoderError, InputError, RecordingError
+from motionsig.errors import EncoderError, InputError, RecordingError, SinkError
 from motionsig.pipeline import Summary, run, signature_stream_id
 from motionsig.raw_size import RawSize
 from motionsig.recordings import open_recording
@@ -63,7 +66,13 @@ class Made:
     summary: Summary
     raw_sizes: dict[str, int]
     compressed: int
-    signatures: list[tuple[Origin, SignatureBatch]] = field(default_factory=list, repr=False)
+
+
+class Outcome(NamedTuple):
+    """One log, done; or what is wrong with it. signatures: those that `take` was not given."""
+
+    made: Made | RecordingError | InputError
+    signatures: Sequence[tuple[Origin, SignatureBatch]] = ()
 
 
 Take = Callable[[Origin, SignatureBatch], object]
@@ -71,17 +80,18 @@ Update = Callable[[float], object]
 """Is told how many bytes were read since it was told last."""
 
 
-def make(
-    log: Log, plan: Plan, encoder: Encoder, take: Take, *, picture: Picture | None, update: Update
-) -> Made | RecordingError:
+def make(log: Log, plan: Plan, encoder: Encoder, take: Take, *, picture: Picture | None, update: Update) -> Outcome:
     """Hand the signatures of a log to `take`; return what came of it, or why it cannot be read."""
     try:
-        return _make(log, plan, encoder, take, picture, update)
-    except RecordingError as error:
-        return error
+        return Outcome(_make(log, plan, encoder, take, picture, update))
+    except (RecordingError, InputError) as error:
+        return Outcome(error)
 
 
 def _make(log: Log, plan: Plan, encoder: Encoder, take: Take, picture: Picture | None, update: Update) -> Made:
+    if plan.folder_labels and len(log.folder) > MAX_LABEL_CHARS:
+        got = f"got a folder whose name has {len(log.folder)}"
+        raise RecordingError(f"{log.name}: expected a label of at most {MAX_LABEL_CHARS} characters, {got}")
     with open_recording(log.path, **plan.options) as source:
         info = source.info
         if picture:
@@ -91,7 +101,11 @@ def _make(log: Log, plan: Plan, encoder: Encoder, take: Take, picture: Picture |
         watched = _Watched(source, log, plan, rival, picture, update)
 
         def deliver(signatures: SignatureBatch) -> None:
-            take(Origin(info.device, stream_id, wire.Recording(log.name, watched.start_ns)), signatures)
+            try:
+                take(Origin(info.device, stream_id, wire.Recording(log.name, watched.start_ns)), signatures)
+            except InputError as error:
+                # The sink's complaint, which another log would meet, too.
+                raise SinkError(str(error)) from error
 
         try:
             summary = run(watched, encoder, deliver, hop=plan.hop)
@@ -171,41 +185,45 @@ def open_quietly(plan: Plan) -> Encoder:
             os.write(2, b"".join(line for line in said if not line.startswith(b"INFO: ")))
 
 
-def make_all(logs: Sequence[Log], plan: Plan, jobs: int, update: Update) -> Iterator[Made | RecordingError]:
+def make_all(logs: Sequence[Log], plan: Plan, jobs: int, update: Update) -> Iterator[Outcome]:
     """Yield what comes of each log, in their order, made by `jobs` processes that have an encoder each.
 
     A log's signatures come back all at once. Raises EncoderError where a process ends before its work.
     """
+    others = multiprocessing.active_children()
     # A fork would share the threads of a runtime that is loaded here, which do not survive it.
     context = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
         pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(plan,))
         stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-        stack.push(_terminate)
-        waiting = deque[tuple[Log, Future[Made | RecordingError]]]()
+        stack.push(partial(_terminate, others))
+        waiting = deque[tuple[Log, Future[Outcome]]]()
         left = iter(logs)
         while True:
-            while len(waiting) < _AHEAD * jobs and (log := next(left, None)) is not None:
-                with _without_interrupts():
-                    waiting.append((log, pool.submit(_make_apart, log)))
-            if not waiting:
-                return
-            log, future = waiting.popleft()
             try:
-                made = future.result()
+                while len(waiting) < _AHEAD * jobs and (log := next(left, None)) is not None:
+                    with _without_interrupts():
+                        waiting.append((log, pool.submit(_make_apart, log)))
+                if not waiting:
+                    return
+                log, future = waiting.popleft()
+                outcome = future.result()
             except BrokenProcessPool as error:
                 raise EncoderError(
-                    f"{log.name}: expected a process to make its signatures, got one that ended; was there too little "
-                    "memory? take fewer --jobs"
+                    "--jobs: expected every process to make signatures, got one that ended; was there too little "
+                    "memory? take fewer"
                 ) from error
             update(log.size)
-            yield made
+            yield outcome
 
 
-def _terminate(error: type[BaseException] | None, *_: object) -> None:
+def _terminate(
+    others: list[multiprocessing.process.BaseProcess], error: type[BaseException] | None, *_: object
+) -> None:
     """After an error or Ctrl-C do not wait for what the processes are at."""
     for process in multiprocessing.active_children() if error else ():
-        process.terminate()
+        if process not in others:
+            process.terminate()
 
 
 @contextmanager
@@ -223,14 +241,22 @@ _worker: dict[str, Any] = {}
 
 
 def _begin(plan: Plan) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker.update(plan=plan, encoder=open_quietly(plan))
 
 
-def _make_apart(log: Log) -> Made | RecordingError:
+def _end_with_parent() -> None:
+    """End where the process that asked ends without a word, as by kill -9: there is nobody to take the signatures."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
+
+
+def _make_apart(log: Log) -> Outcome:
     signatures = list[tuple[Origin, SignatureBatch]]()
 
     def take(origin: Origin, batch: SignatureBatch) -> None:
         signatures.append((origin, batch))
 
-    made = make(log, _worker["plan"], _worker["encoder"], take, picture=None, update=lambda done: None)
-    return replace(made, signatures=signatures) if isinstance(made, Made) else made
+    outcome = make(log, _worker["plan"], _worker["encoder"], take, picture=None, update=lambda done: None)
+    return Outcome(outcome.made, signatures)

@@ -96,7 +96,8 @@ class Outlet(Closing):
             raise SinkError(
                 f"{without_login(self._url)}: expected {left.accepted} signatures stored, got "
                 f"{left.conflicts} that differ from what is there under the same device, stream id and number; what "
-                "is there was kept. Another processor rounds otherwise: give its replay another --name"
+                "is there was kept. A log that has grown has another end, and another processor rounds otherwise: give "
+                "such a replay another --name"
             )
 
 

@@ -33,7 +33,7 @@ class Totals:
         self._values: dict[str, Any] = dict.fromkeys(_FIELDS, 0) | {
             "logs": [],
             "stored_before": [log.name for log in found.stored],
-            "left_out": list(map(str, found.others)),
+            "left_out": found.others,
             "raw_batch_s": batch_s,
         }
         self._raw_sizes = Counter[str]()
