@@ -76,7 +76,7 @@ def test_the_answer_is_what_the_replay_found(package, tmp_path, capsys):
         "has 7 movements",
         f"its windows form {summary['alike']['kinds']} groups",
         f"For {summary['alike']['same_label']} of 84 windows",
-        f"Sent: {summary['payload_bytes']:,} bytes. The samples are 84,000 bytes "
+        f"The signatures are {summary['payload_bytes']:,} bytes as messages. The samples are 84,000 bytes "
         f"({84_000 / summary['payload_bytes']:.1f} times as much)",
         f"without loss, {summary['raw_lossless_bytes']:,} (",
     ):
@@ -114,7 +114,7 @@ def test_the_demo_ends_with_the_answer_and_a_command_that_does_the_same_with_a_l
     lines = subprocess.run(["scripts/demo"], cwd=tree, capture_output=True, text=True, check=True).stdout.splitlines()
     assert not any(line.startswith("{") for line in lines)  # the JSON is for the answer
     assert any(line.startswith("signatures ") for line in lines)
-    assert [line.split(" ")[0] for line in lines[-7:]] == ["", "The", "For", "Sent:", "", "The", ""]
+    assert [line.split(" ")[0] for line in lines[-8:]] == ["", "The", "For", "The", "(The", "", "The", ""]
     assert (tree / "demo/shoulder.png").stat().st_size > 20_000
     (tree / "mine.msig").symlink_to("demo/shoulder.msig")
     subprocess.run(lines[-1].replace("LOG", "mine.msig").split(), cwd=tree, capture_output=True, check=True)
