@@ -20,8 +20,8 @@ def answer(output: str) -> str:
         f"alone, its windows form {alike['kinds']} groups, the letters of the picture.\n"
         f"For {alike['same_label']:,} of {alike['asked']:,} windows the nearest neighbour by motion codes is the same "
         "movement (the two have no samples in common).\n"
-        f"The signatures are {payload:,} bytes as messages. The samples are {raw:,} bytes ({raw / payload:.1f} times as "
-        f"much); compressed without loss, {lossless:,} ({lossless / payload:.1f} times as much).\n"
+        f"The signatures are {payload:,} bytes as messages. The samples are {raw:,} bytes ({raw / payload:.1f} times "
+        f"as much); compressed without loss, {lossless:,} ({lossless / payload:.1f} times as much).\n"
         "(The encoder was trained on this set, with these labels, and this person comes out better than most: expect "
         "less of a log of your own. firmware_models/motion64/README.md has figures for people it has never seen.)"
     )

@@ -5,6 +5,7 @@ import re
 import sqlite3
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import fields
 from inspect import signature
 from pathlib import Path
@@ -126,7 +127,8 @@ def test_the_query_counts_the_holes_of_each_stream(tmp_path: Path) -> None:
         for stream_id, seq in ((7, 3), (7, 10), (8, 0)):
             sink.begin(stream_id, seq)
             sink.publish(numbered(4))
-    assert sqlite3.connect(path).execute(query).fetchall() == [("wrist", 7, 3), ("wrist", 8, 0)]
+    with closing(sqlite3.connect(path)) as store:
+        assert store.execute(query).fetchall() == [("wrist", 7, 3), ("wrist", 8, 0)]
 
 
 def test_mosquitto_takes_the_settings_and_the_access_list(tmp_path: Path) -> None:
