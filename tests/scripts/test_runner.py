@@ -64,10 +64,15 @@ def run(tree, *arguments, fails=""):
 def test_every_part_runs_once_and_the_kernel_last(tree):
     code, called, said = run(tree)
     many = f"-n 3 --dist loadfile --ignore {KERNEL}"
-    once = ("packaging", "scripts", "test_hints.py", "daemon/test_trial_machine.py", "daemon/test_trial_network.py")
+    once = (
+        "packaging", "scripts", "test_hints.py", "daemon/test_trial_machine.py", "daemon/test_trial_network.py",
+        "test_architecture.py",
+    )  # fmt: skip
     twice = ("sensors/test_every_chip.py", "encoders/test_edgetpu_auto.py", "cli/test_doctor_edgetpu.py")
     documents = "tests/documents/test_[!p]*"
-    oldest = " ".join([many, *(f"--ignore tests/{each}" for each in once), f"--ignore-glob {documents}"])
+    rooms = "tests/*/test_*_document.py"
+    globs = [f"--ignore-glob {rooms}", f"--ignore-glob {documents}"]
+    oldest = " ".join([many, *(f"--ignore tests/{each}" for each in once), *globs])
     python313 = " ".join([oldest, *(f"--ignore tests/{each}" for each in twice)])
     assert called == ["check", f".venv {many}", f".venv-oldest {oldest}", f".venv-3.13 {python313}", f".venv {KERNEL}"]
     assert all((ROOT / "tests" / each).exists() for each in (*once, *twice))
@@ -75,6 +80,7 @@ def test_every_part_runs_once_and_the_kernel_last(tree):
         path.name for path in ROOT.glob(documents)
     }
     assert left == {"test_python_blocks.py"}
+    assert len(list(ROOT.glob(rooms))) == 4  # of encoders, recordings, publishers, and the scripts' own
     assert said[-6:] == [
         "scripts/check              well",
         "newest dependencies        well: 5 passed, 1 skipped in 1.23s ",
