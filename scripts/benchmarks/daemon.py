@@ -360,7 +360,7 @@ PARTS = {"response": response, "start": start_and_memory, "processor": processor
 def main(recording: str, *parts: str) -> None:
     """Print these parts, by default all; recording: what is played for `wire`, whose parent makes it a network."""
     with tempfile.TemporaryDirectory(prefix="motionsig-bench-") as folder:
-        began_s = time.monotonic()
+        began_s = figures.begin("daemon")
         if parts == ("wire-alone",):
             figures.write("daemon", {"wire": on_wire(Path(folder), Path(recording))}, began_s=began_s)
             return

@@ -139,7 +139,7 @@ def bare_calls(card: ModelCard, windows: int) -> float:
 
 def main(recording: Path) -> None:
     """Measure an hour and a day made of `recording`."""
-    began_s = time.monotonic()
+    began_s = figures.begin("day")
     rows = dict[str, figures.Row]()
     with tempfile.TemporaryDirectory() as folder:
         for hours, rounds in ((1, 5), (24, 3)):

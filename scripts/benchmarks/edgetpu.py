@@ -1,7 +1,7 @@
 """The Edge TPU's child process: what it costs a window, and what happens to windows when it fails.
 
 There is no Edge TPU here: tests/encoders/fake_edgetpu.c stands for its library, answers from a table of the CPU's codes
-in about 2 us, and fails when told to. So what is measured is ours: the way to the child and back, and the recovery.
+at once, and fails when told to. So what is measured is ours: the way to the child and back, and the recovery.
 The same interpreter with the same delegate runs in this process for comparison, in the same rounds.
 Some four minutes.
 """
@@ -318,7 +318,7 @@ def endurance(name: str, encoder: HostEncoder, twin: Kept, pause_s: float) -> fi
 
 def main() -> None:
     """Print it all."""
-    began_s = time.monotonic()
+    began_s = figures.begin("edgetpu")
     logging.basicConfig(level=logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)

@@ -2,8 +2,8 @@
 
 A file holds tables and runs. A table says what it measures and against what, has the unit of each figure by its key,
 and has rows by name; a row says on what it was measured (the real thing, a model of a chip, a double) and in which run.
-A run says who measured (the command, and the commit that last changed motionsig), when (the date, the seconds it took
-and the load average at its end) and where (the machine and the versions). A part that is run again replaces its tables.
+A run says who measured (the command, and the repository's commit), when (the date, the seconds it took and the load
+average at its end) and where (the machine and the versions). A part that is run again replaces its tables.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).resolve().parent / "figures"
 PACKAGES = ("ai-edge-litert", "cbor2", "numpy", "paho-mqtt", "smbus2")
+WRITTEN = ("scripts/benchmarks/figures", "scripts/benchmarks/README.md")
 REAL = "the real thing"
 ABOUT = {
     "who": {"command", "commit"},
@@ -49,6 +51,16 @@ class Table:
     rows: Mapping[str, Row]
 
 
+def begin(part: str, folder: Path = FOLDER) -> float:
+    """Return when a run begins, by time.monotonic(); a damaged file ends the process before minutes are spent."""
+    if (folder / f"{part}.json").exists():
+        try:
+            read(part, folder)
+        except FiguresError as error:
+            sys.exit(str(error))
+    return time.monotonic()
+
+
 def write(
     part: str,
     tables: Mapping[str, Table],
@@ -60,7 +72,7 @@ def write(
 ) -> None:
     """Replace these tables of a part's file; the others stay.
 
-    began_s: when the run began, by time.monotonic(). by: the command, where it measured a part of the part. keep_rows:
+    began_s: what `begin` returned. by: the command, where it measured a part of the part. keep_rows:
     rows of these tables that were not measured now stay, too.
     """
     date = datetime.now(UTC).isoformat(timespec="seconds")
@@ -116,11 +128,11 @@ def _short(row: Row) -> Row:
 
 
 def _commit() -> str:
-    """Return the commit that last changed what is measured, "+" behind it where there are changes since."""
-    measured = ("--", "motionsig", "firmware_models")
+    """Return the repository's commit, "+" behind it where files differ from it, except those that the runs write."""
     if not (ROOT / ".git").exists() or not shutil.which("git"):
         return "unknown"
-    return _git("log", "-1", "--format=%h", *measured) + ("+" if _git("status", "--porcelain", *measured) else "")
+    changed = _git("status", "--porcelain", "--", ".", *(f":(exclude){path}" for path in WRITTEN))
+    return _git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
 
 
 def _git(*arguments: str) -> str:

@@ -166,7 +166,7 @@ def _count(log: Path, store: str, collected: dict[str, int]) -> dict[str, int]:
 
 def main(rounds: int, seed: int) -> None:
     """Print the counts by configuration as a table."""
-    began_s = time.monotonic()
+    began_s = figures.begin("kill_rounds")
     results = {}
     for name, settings in (("every change", PERSISTENT), ("at an orderly end", DEBIAN)):
         with tempfile.TemporaryDirectory(prefix="motionsig-kill-") as folder:

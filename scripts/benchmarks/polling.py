@@ -230,7 +230,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 def main() -> None:
     """Print the table."""
-    began_s = time.monotonic()
+    began_s = figures.begin("polling")
     samples, ioctls = dict[str, figures.Row](), dict[str, figures.Row]()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -83,7 +83,7 @@ def recover(name: str) -> figures.Row:
 
 def main(samples: int) -> None:
     """Print both tables."""
-    began_s = time.monotonic()
+    began_s = figures.begin("sensors")
     logging.disable()
     print(
         "  chip          rate  delivered  wrong       lost   reported  unreported   gaps   off"

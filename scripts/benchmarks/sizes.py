@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +24,7 @@ BATCHES = (1, 10, 60)
 
 def main(log: Path) -> None:
     """Print a line per batch size."""
-    began_s = time.monotonic()
+    began_s = figures.begin("sizes")
     encoder = open_encoder(device="cpu")
     batches = list[SignatureBatch]()
     with open_recording(log) as source:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +44,7 @@ def least_squares(reader: Reader, drain_ns: np.ndarray, counts: np.ndarray) -> t
 
 def main() -> None:
     """Print root mean square and greatest error in ms, and the rate's error from 20 s on in ppm."""
-    began_s = time.monotonic()
+    began_s = figures.begin("time_error")
     rms, most = dict.fromkeys(WAYS, 0.0), dict.fromkeys(WAYS, 0.0)
     base_ppm = line_ppm = 0.0
     print(

@@ -1,8 +1,12 @@
-"""Write scripts/benchmarks/README.md from the files in scripts/benchmarks/figures alone, in less than a second."""
+"""Write scripts/benchmarks/README.md from the files in scripts/benchmarks/figures, in less than a second.
+
+Only how fast a recording is played comes from elsewhere: from the code that plays it.
+"""
 
 from __future__ import annotations
 
 import argparse
+import ast
 import re
 import string
 import sys
@@ -53,6 +57,7 @@ SECTIONS = {
                 "time of the calls alone": "ratio:.2f",
                 "more memory": "peak:.1f",
                 "to count raw bytes": "raw:.2f",
+                "counting / time": "raw_ratio:.2f",
             }
         },
     ),
@@ -97,6 +102,7 @@ SECTIONS = {
                 "accepted": "accepted:,",
                 "lost": "lost:,",
                 "duplicates received": "duplicates_received:,",
+                "stored": "stored:,",
                 "stored twice": "stored_twice:,",
                 "stored wrong": "stored_wrong:,",
             }
@@ -222,6 +228,12 @@ SECTIONS = {
 }
 """By the name that the template has for it."""
 
+VALUES = {
+    "together": ("daemon", "wire", "without TLS", "together:.1f"),
+    "double": ("edgetpu", "cost", "1 at a time, in this process", "median:.1f"),
+}
+"""Single figures in the template's sentences, by name: part, table, row, and the figure's key and format."""
+
 
 def text(folder: Path = figures.FOLDER) -> str:
     """Return the README of the figures in a folder. FiguresError: one is missing or damaged."""
@@ -237,9 +249,31 @@ def text(folder: Path = figures.FOLDER) -> str:
     template = (HERE / "readme_template.md").read_text(encoding="utf-8")
     headings = re.findall(r"^## (.+)$", template, re.MULTILINE)
     return string.Template(template).substitute(
-        {name: _section(section, held[section.part], places) for name, section in SECTIONS.items()},
+        {name: _section(section, held[section.part], places) for name, section in SECTIONS.items()}
+        | {
+            name: _value(folder / f"{part}.json", held[part]["tables"][table], row, column)
+            for name, (part, table, row, column) in VALUES.items()
+        },
         contents="\n".join(f"* [{heading}](#{_anchor(heading)})" for heading in headings),
         machines=_machines(places),
+        speed=f"{_constant('daemon', 'SPEED'):g}",
+    )
+
+
+def _value(place: Path, table: dict[str, Any], row: str, column: str) -> str:
+    key = column.partition(":")[0]
+    if key not in table["rows"].get(row, {}):
+        raise figures.FiguresError(f"{place}: expected {key} in the row {row}, got {', '.join(table['rows'])}")
+    return _cell(row, table["rows"][row], column, table["units"])
+
+
+def _constant(part: str, name: str) -> float:
+    """Return a number that a part's code assigns; importing the part would need the tests' doubles."""
+    body = ast.parse((HERE / f"{part}.py").read_text(encoding="utf-8")).body
+    return next(
+        float(ast.literal_eval(line.value))
+        for line in body
+        if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == name
     )
 
 

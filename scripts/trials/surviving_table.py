@@ -1,7 +1,7 @@
 """Run trials, three at a time in processes of their own, and print and note what each cost.
 
-A quarter of an hour for all. The figures go to scripts/benchmarks/figures/trials.json; of a run in part, only the rows
-of its faults are replaced there.
+A quarter of an hour for all. The figures go to scripts/benchmarks/figures/trials.json, and from there into
+scripts/benchmarks/README.md; of a run in part, only the rows of its faults are replaced there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / part) for part in ("daemon", "
 
 from trials import TRIALS  # noqa: E402
 
-from scripts.benchmarks import figures  # noqa: E402
+from scripts.benchmarks import figures, write_readme  # noqa: E402
 
 SIMULATED = "a simulated sensor"
 CHIP = "a chip's model, real smbus2 on umockdev's bus"
@@ -71,7 +71,7 @@ def main() -> int:
         parser.error(f"expected some of {', '.join(TRIALS)}, got {', '.join(sorted(unknown))}")
     names = options.faults or list(TRIALS)
     rows = dict[str, figures.Row]()
-    began_s = time.monotonic()
+    began_s = figures.begin("trials")
     with ProcessPoolExecutor(options.jobs) as pool:
         running = {pool.submit(measure, name): name for name in names}
         for done in as_completed(running):
@@ -89,6 +89,7 @@ def main() -> int:
     )
     by = " ".join(["scripts/trial", *options.faults])
     figures.write("trials", {"trials": table}, began_s=began_s, by=by, keep_rows=bool(options.faults))
+    write_readme.main()
     return 1 if any("failed" in row for row in rows.values()) else 0
 
 

@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from trials import TRIALS
 
 from scripts.benchmarks import figures, write_readme
+from scripts.trials import surviving_table
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "scripts/benchmarks"
@@ -165,6 +167,113 @@ def test_a_missing_file_is_one_line_of_the_command(tmp_path):
     done = subprocess.run([sys.executable, tree / "write_readme.py"], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tree / "README.md").read_text("utf-8") == README
+
+
+def test_the_sentences_have_the_figures_of_the_files_and_the_speed_of_the_code(copy, monkeypatch):
+    for part, *place, value in (
+        ("daemon", "wire", "without TLS", "together", 7.77),
+        ("edgetpu", "cost", "1 at a time, in this process", "median", 3.33),
+    ):
+        file = copy / f"{part}.json"
+        held = json.loads(file.read_text("utf-8"))
+        held["tables"][place[0]]["rows"][place[1]][place[2]] = value
+        file.write_text(json.dumps(held), "utf-8")
+    shutil.copy(BENCHMARKS / "readme_template.md", copy.parent)
+    code = (BENCHMARKS / "daemon.py").read_text("utf-8")
+    (copy.parent / "daemon.py").write_text(code.replace("\nSPEED = 60.0\n", "\nSPEED = 45.0\n"), "utf-8")
+    monkeypatch.setattr(write_readme, "HERE", copy.parent)
+    said = " ".join(write_readme.text(copy).split())
+    assert "a message held 7.8 signatures on average" in said
+    assert "without a child process, takes 3.3 µs." in said
+    assert "played at 45 times its speed, with a delay 45 times shorter" in said
+
+
+def test_a_figure_that_a_sentence_needs_and_the_file_lacks_is_one_clear_error(copy):
+    file = copy / "daemon.json"
+    held = json.loads(file.read_text("utf-8"))
+    del held["tables"]["wire"]["rows"]["without TLS"]
+    file.write_text(json.dumps(held), "utf-8")
+    with pytest.raises(figures.FiguresError) as error:
+        write_readme.text(copy)
+    assert str(error.value) == f"{file}: expected together in the row without TLS, got with TLS"
+
+
+def test_every_figure_in_the_files_is_shown():
+    for section in write_readme.SECTIONS.values():
+        held = figures.read(section.part)["tables"]
+        for name, columns in section.tables.items():
+            shown = {column.partition(":")[0] for column in columns.values()}
+            # Why a trial failed is shown in place of its figures.
+            assert held[name]["units"].keys() - {"failed"} == shown - {""}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_begins_with_a_look_at_its_file(part):
+    assert f'began_s = figures.begin("{part}")\n' in (BENCHMARKS / f"{part}.py").read_text("utf-8")
+
+
+def test_a_damaged_file_ends_a_run_in_a_line_before_anything_is_measured(tmp_path):
+    tree = tmp_path / "scripts/benchmarks"
+    shutil.copytree(BENCHMARKS, tree)
+    file = tree / "figures/sizes.json"
+    file.write_text(f"<<<<<<< HEAD\n{file.read_text('utf-8')}", "utf-8")
+    command = [sys.executable, tree / "sizes.py", tmp_path / "no-such-log"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith(f"{file}: expected what scripts/bench sizes writes, got damaged figures (")
+
+
+def test_a_run_begins_without_a_file_and_with_a_sound_one(tmp_path):
+    for _ in range(2):
+        before = time.monotonic()
+        assert before <= figures.begin("part", tmp_path) <= time.monotonic()
+        write(tmp_path)
+
+
+def test_the_trials_write_the_page_after_a_measurement_alone(monkeypatch, capsys):
+    done = []
+    monkeypatch.setattr(surviving_table, "ProcessPoolExecutor", ThreadPoolExecutor)
+    monkeypatch.setattr(surviving_table, "measure", lambda name: {"failed": name})
+    monkeypatch.setattr(surviving_table.figures, "begin", lambda part: done.append(f"begin {part}") or 0.0)
+    monkeypatch.setattr(surviving_table.figures, "write", lambda part, tables, **_: done.append(f"figures of {part}"))
+    monkeypatch.setattr(surviving_table.write_readme, "main", lambda: done.append("page"))
+    monkeypatch.setattr(sys, "argv", ["surviving_table.py", "--list"])
+    assert surviving_table.main() == 0 and done == []
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(TRIALS)
+    monkeypatch.setattr(sys, "argv", ["surviving_table.py", "killed"])
+    assert surviving_table.main() == 1
+    assert done == ["begin trials", "figures of trials", "page"]
+    # The shell script leaves the page to it.
+    assert (ROOT / "scripts/trial").read_text("utf-8").splitlines()[-1].endswith('surviving_table.py "$@"')
+
+
+def test_the_commit_has_a_plus_where_any_file_differs_except_what_the_runs_write(tmp_path, monkeypatch):
+    def git(*arguments):
+        who = ("-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false")
+        done = subprocess.run(["git", *who, *arguments], cwd=tmp_path, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    monkeypatch.setattr(figures, "ROOT", tmp_path)
+    assert figures._commit() == "unknown"
+    written = ["scripts/benchmarks/figures/day.json", "scripts/benchmarks/README.md"]
+    measured = ["motionsig/wire.py", "scripts/benchmarks/day.py", "scripts/trials/table.py", "tests/daemon/trials.py"]
+    for path in [*written, *measured]:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("1", "utf-8")
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "--message=m")
+    head = git("rev-parse", "--short", "HEAD")
+    for path in written:
+        (tmp_path / path).write_text("2", "utf-8")
+    (tmp_path / "scripts/benchmarks/figures/new.json").write_text("1", "utf-8")
+    assert figures._commit() == head
+    for path in measured:
+        (tmp_path / path).write_text("2", "utf-8")
+        assert figures._commit() == f"{head}+"
+        git("checkout", "--quiet", path)
+    (tmp_path / "tests/daemon/double.py").write_text("1", "utf-8")
+    assert figures._commit() == f"{head}+"
 
 
 def test_a_run_replaces_its_table_and_leaves_the_others(tmp_path):
