@@ -45,22 +45,21 @@ def _export(options: argparse.Namespace) -> int:
     fingerprint = None if options.fingerprint is None else fingerprint_bytes(options.fingerprint)
     stream = {name: vars(options)[name] for name in ("stream_id", "epoch") if vars(options)[name] is not None}
     stream = renamed_options(stream, {"epoch": "stream_id"}, where="export:")
-    counts: list[int] = []
     chosen = {"device": options.device, "recording": options.recording, "fingerprint": fingerprint, **stream}
-    rows = _one_hop(counts, iter_signatures(options.source, **chosen))
+    rows = _one_hop(iter_signatures(options.source, **chosen))
     # Written beside OUT and renamed once complete: a failed export leaves OUT as it was.
     part = options.out.with_name(options.out.name + ".part")
     try:
-        writer(rows, part)
+        count = writer(rows, part)
         part.replace(options.out)
     finally:
         part.unlink(missing_ok=True)
-    print(f"{sum(counts):,} signatures to {options.out}")
+    print(f"{count:,} signatures to {options.out}")
     return 0
 
 
-def _one_hop(counts: list[int], rows: Rows) -> Rows:
-    """Pass the rows on and count them; raise InputError if their hops differ."""
+def _one_hop(rows: Rows) -> Rows:
+    """Pass the rows on; raise InputError if their hops differ."""
     first = None
     for part in rows:
         batch = part.signatures
@@ -69,7 +68,6 @@ def _one_hop(counts: list[int], rows: Rows) -> Rows:
             all_s, got_s = first.hop_ns / NS_PER_S, batch.hop_ns / NS_PER_S
             every = f"expected signatures every {all_s:g} s, got some every {got_s:g} s"
             raise InputError(f"{every}; choose a log with --stream-id")
-        counts.append(len(batch.codes))
         yield part
 
 
@@ -93,7 +91,9 @@ def _name(part: Stored) -> str:
     return part.recording.name if part.recording else ""
 
 
-def _write_csv(rows: Rows, out: Path) -> None:
+def _write_csv(rows: Rows, out: Path) -> int:
+    """Write one row per signature; return their number."""
+    count = 0
     names = ["device", "recording", "stream_id", "seq", "second", "start_ns", "start_utc", "label", "quality"]
     with open(out, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
@@ -108,10 +108,15 @@ def _write_csv(rows: Rows, out: Path) -> None:
             for second, seq, start_ns, label, quality, codes in zip(seconds, *columns, strict=True):
                 start = [part.device, name, part.stream_id, seq, second, start_ns, iso_time(start_ns)]
                 table.writerow([*start, label, quality, fingerprint, *codes])
+            count += len(batch)
+    return count
 
 
-def _write_npz(rows: Rows, out: Path) -> None:
-    """One array per field, all of the same length; and what reads the codes: scale, zero_point, motion_dim."""
+def _write_npz(rows: Rows, out: Path) -> int:
+    """Write one array per field, all of the same length, and what reads the codes: scale, zero_point, motion_dim.
+
+    Returns the number of signatures.
+    """
     parts = list(rows)
     batches, counts = [part.signatures for part in parts], [len(part.seq) for part in parts]
     spec = batches[0].spec
@@ -134,16 +139,17 @@ def _write_npz(rows: Rows, out: Path) -> None:
             length_ns=spec.length_ns,
             fingerprint=spec.fingerprint.hex(),
         )
+    return sum(counts)
 
 
-def _write_parquet(rows: Rows, out: Path) -> None:
-    """As in CSV; what is empty there is null here."""
+def _write_parquet(rows: Rows, out: Path) -> int:
+    """Write what CSV has; what is empty there is null here. Returns the number of signatures."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
         raise MissingExtraError(f"Parquet needs pyarrow: {install_hint('pyarrow')}") from error
-    table = None
+    table, total = None, 0
     try:
         for part in rows:
             batch = part.signatures
@@ -163,9 +169,11 @@ def _write_parquet(rows: Rows, out: Path) -> None:
             block = pa.table(columns)
             table = table or pq.ParquetWriter(out, block.schema)
             table.write_table(block)
+            total += count
     finally:
         if table:
             table.close()
+    return total
 
 
 _WRITERS = {".csv": _write_csv, ".npz": _write_npz, ".parquet": _write_parquet}

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from motionsig import wire
 from motionsig.blocks import Quality, SignatureBatch, SignatureSpec
 from motionsig.errors import SinkError
-from motionsig.publishers import replayed as ledger
+from motionsig.publishers import ledger
 from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.local import LocalSink
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
@@ -215,7 +215,7 @@ class StoreSink(LocalSink):
     def note_replayed(self, path: str, how: str, stamp: str, stream_id: int, signatures: int) -> None:
         """Note that all signatures of the log at `path` are stored; replaces entries of this path and how or stream."""
         with self._store.open_connection(f"the replay of {path} could not be noted") as connection:
-            ledger.note_replayed(connection, path, how, stamp, self._device, stream_id, signatures)
+            ledger.note(connection, path, how, stamp, self._device, stream_id, signatures)
 
     def _put(self, message: wire.Message, data: bytes) -> None:
         self._added = Added(*map(sum, zip(self._added, self._store.add(message), strict=True)))

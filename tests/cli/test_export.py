@@ -83,6 +83,7 @@ def test_each_row_says_which_log_and_which_second_it_is_from(kind, of_two_logs, 
     store, count = of_two_logs
     out = tmp_path / f"out.{kind}"
     assert main(["export", store, str(out)]) == 0
+    assert f"{3 * count} signatures to" in capsys.readouterr().out
     seconds = [round(1.28 * number, 3) for number in range(count)]
     labels = [None, *["stairs, up"] * (count - 1)]
     first = [["A/walk.csv", round(second + 0.012, 3), label] for second, label in zip(seconds, labels, strict=True)]

@@ -22,7 +22,7 @@ def replayed(connection: sqlite3.Connection, how: str) -> dict[str, tuple[str, i
     return {path: (stamp, signatures) for path, stamp, signatures in rows}
 
 
-def note_replayed(
+def note(
     connection: sqlite3.Connection, path: str, how: str, stamp: str, device: str, stream_id: int, signatures: int
 ) -> None:
     """Note that all signatures of the log at `path` are stored; replaces the entries of this path and how or stream."""
