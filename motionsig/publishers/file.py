@@ -11,7 +11,7 @@ import fcntl
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig import wire
-from motionsig.blocks import SignatureBatch, concatenate
+from motionsig.blocks import Quality, SignatureBatch, concatenate
 from motionsig.errors import InputError, SinkError, WireError
 from motionsig.publishers.local import LocalSink, Stored, Wanted, check_encoders
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
@@ -157,9 +157,13 @@ class _Piece(NamedTuple):
 
 @dataclass
 class _Stream:
-    """What a file has of one stream: messages are sorted in by the first of their kind, labels by the newest."""
+    """What a file has of one stream: signatures are taken from the first that have their number, labels from the last.
+
+    pieces: sorted, each number once. covered: the ranges of their numbers.
+    """
 
     pieces: list[_Piece] = field(default_factory=list)
+    covered: list[tuple[int, int]] = field(default_factory=list)
     labels: list[_Piece] = field(default_factory=list)
     recording: wire.Recording | None = None
     fingerprints: set[bytes] = field(default_factory=set)
@@ -175,17 +179,46 @@ def _not_covered(covered: list[tuple[int, int]], begin: int, end: int) -> list[t
     return [gap for gap in zip([begin, *lasts], [*firsts, end], strict=True) if gap[0] < gap[1]]
 
 
-def _once(pieces: Iterable[_Piece]) -> list[_Piece]:
-    """Return the pieces by number, each signature once: of several under one number, the first of them."""
-    covered: list[tuple[int, int]] = []
-    kept = []
-    for piece in pieces:
-        for first, last in _not_covered(covered, piece.seq, piece.seq + piece.rows):
-            kept.append(piece._replace(seq=first, rows=last - first, skip=first - piece.seq))
-    return sorted(kept)
+def _keep(kept: list[_Piece], covered: list[tuple[int, int]], piece: _Piece) -> None:
+    """Sort in the parts of a piece whose numbers are not covered yet."""
+    for first, last in _not_covered(covered, piece.seq, piece.seq + piece.rows):
+        skip = piece.skip + first - piece.seq
+        bisect.insort(kept, piece._replace(seq=first, rows=last - first, skip=skip))
 
 
-def _streams(fd: int, path: str, wanted: Wanted) -> dict[tuple[str, int], _Stream]:
+def _within(pieces: list[_Piece], first: int, count: int) -> Iterator[_Piece]:
+    """Yield the parts of the pieces (sorted, each number once) numbered `first` to `first + count`."""
+    at = bisect.bisect_right(pieces, first, key=lambda piece: piece.seq + piece.rows)
+    while at < len(pieces) and pieces[at].seq < first + count:
+        piece = pieces[at]
+        begin, end = max(first, piece.seq), min(first + count, piece.seq + piece.rows)
+        yield piece._replace(seq=begin, rows=end - begin, skip=piece.skip + begin - piece.seq)
+        at += 1
+
+
+_Read = Callable[[int, int], SignatureBatch]
+"""From a message's start and end to its signatures."""
+
+
+def _without_conflicts(read: _Read, kept: list[_Piece], piece: _Piece, signatures: SignatureBatch) -> list[_Piece]:
+    """Return the parts of a message's piece that do not differ from what is kept under the same numbers."""
+    agree = np.ones(len(signatures), bool)
+    for part in _within(kept, piece.seq, piece.rows):
+        there = read(part.start, part.end)[part.skip : part.skip + part.rows]
+        here = signatures[part.seq - piece.seq : part.seq - piece.seq + part.rows]
+        if (there.spec, there.hop_ns) != (here.spec, here.hop_ns):
+            same = np.zeros(part.rows, bool)
+        else:
+            # As in a store: who ran the network is no content.
+            same = (there.start_ns == here.start_ns) & (there.codes == here.codes).all(axis=1)
+            same &= (there.quality ^ here.quality) & ~np.uint8(Quality.EDGE_TPU) == 0
+        agree[part.seq - piece.seq : part.seq - piece.seq + part.rows] = same
+    edges = np.flatnonzero(np.diff(agree, prepend=False, append=False)).tolist()
+    runs = zip(edges[::2], edges[1::2], strict=True)
+    return [piece._replace(seq=piece.seq + first, rows=last - first, skip=first) for first, last in runs]
+
+
+def _streams(fd: int, path: str, wanted: Wanted, read: _Read) -> dict[tuple[str, int], _Stream]:
     """Return what to read, by (device, stream_id) in order."""
     streams = defaultdict[tuple[str, int], _Stream](_Stream)
     for start, end, message in _scan(fd, path):
@@ -194,13 +227,15 @@ def _streams(fd: int, path: str, wanted: Wanted) -> dict[tuple[str, int], _Strea
         stream = streams[message.device, message.stream_id]
         signatures = message.signatures
         stream.fingerprints.add(signatures.spec.fingerprint)
-        stream.recording = message.recording or stream.recording
+        piece = _Piece(message.seq, len(signatures), 0, start, end)
+        sound = _without_conflicts(read, stream.pieces, piece, signatures)
+        if sum(part.rows for part in sound) == piece.rows:
+            stream.recording = message.recording or stream.recording
         if wanted.fingerprint in (None, signatures.spec.fingerprint):
-            piece = _Piece(message.seq, len(signatures), 0, start, end)
-            stream.pieces.append(piece)
+            _keep(stream.pieces, stream.covered, piece)
             # A message of a recording without labels says that there are none, a live sensor's says nothing of them.
             if signatures.labels is not None or message.recording is not None:
-                stream.labels.append(piece)
+                stream.labels += sound
     chosen: dict[tuple[str, int], _Stream] = streams
     if wanted.recording is not None:
         named = {key: stream.recording.name for key, stream in streams.items() if stream.recording}
@@ -211,31 +246,22 @@ def _streams(fd: int, path: str, wanted: Wanted) -> dict[tuple[str, int], _Strea
     return {key: chosen[key] for key in sorted(chosen) if chosen[key].pieces}
 
 
-_Read = Callable[[int, int], SignatureBatch]
-"""From a message's start and end to its signatures."""
-
-
 def _labels(read: _Read, pieces: list[_Piece], first: int, count: int) -> NDArray[np.str_] | None:
     """Return the labels of the signatures `first` to `first + count` (count,); None where none of them has one."""
     texts = [""] * count
-    at = bisect.bisect_right(pieces, first, key=lambda piece: piece.seq + piece.rows)
-    while at < len(pieces) and pieces[at].seq < first + count:
-        piece = pieces[at]
-        begin, end = max(first, piece.seq), min(first + count, piece.seq + piece.rows)
-        rows = slice(begin - piece.seq + piece.skip, end - piece.seq + piece.skip)
-        found = read(piece.start, piece.end)[rows].labels
+    for piece in _within(pieces, first, count):
+        found = read(piece.start, piece.end)[piece.skip : piece.skip + piece.rows].labels
         if found is not None:
-            texts[begin - first : end - first] = found.tolist()
-        at += 1
+            texts[piece.seq - first : piece.seq - first + piece.rows] = found.tolist()
     return np.array(texts, np.str_) if any(texts) else None
 
 
 def iter_file(path: str, wanted: Wanted, *, rows: int) -> Iterator[Stored]:
     """Yield what is wanted with at most `rows` signatures at a time, ordered by (device, stream_id, seq), each once.
 
-    Of two signatures under the same key the one nearer the start of the file is kept; of their labels and the names of
-    their recording, the last. Raises InputError where nothing matches, or more than one encoder does; SinkError for a
-    file that is not ours.
+    Of two signatures under the same key the one nearer the start of the file is kept. Its label and the name of its
+    recording are the last that came without a conflict (see `store`). Raises InputError where nothing matches, or more
+    than one encoder does; SinkError for a file that is not ours.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -247,11 +273,14 @@ def iter_file(path: str, wanted: Wanted, *, rows: int) -> Iterator[Stored]:
         return wire.decode(os.pread(fd, end - start, start)).signatures
 
     try:
-        for (device, stream_id), stream in _streams(fd, path, wanted).items():
-            labelled = _once(reversed(stream.labels))
+        for (device, stream_id), stream in _streams(fd, path, wanted, read).items():
+            labelled: list[_Piece] = []
+            covered: list[tuple[int, int]] = []
+            for piece in reversed(stream.labels):
+                _keep(labelled, covered, piece)
             numbers: list[NDArray[np.int64]] = []
             batches: list[SignatureBatch] = []
-            for piece in _once(stream.pieces):
+            for piece in stream.pieces:
                 signatures = read(piece.start, piece.end)
                 for row in range(piece.skip, piece.skip + piece.rows, rows):
                     first = piece.seq + row - piece.skip

@@ -5,6 +5,7 @@ id is called epoch, as in the stores of version 0.1.) Other content under a key 
 there is kept, the other counted and logged. (Whether an Edge TPU ran the network is no content: a replay may do without
 one.) Encoders are rows of their own: a signature costs little more than its codes, and encoders are not mixed up. What
 a message says of its recording and of labels is no content either: it is kept beside the signatures, the newest wins.
+A conflict brings no label, and a message with one in it no name: it is of another recording than what is stored.
 
 Every `publish` is one transaction in a write-ahead log, which survives kill -9; with durable=True, which whoever
 promises storage to others needs, it is also fsynced and survives a power cut.
@@ -114,32 +115,32 @@ class Store:
                 (message.device, message.stream_id, message.seq, message.seq + count - 1),
             )
         }
-        conflicts = sum(_content(*row) != _content(*arriving[seq - message.seq]) for seq, row in stored.items())
-        self._note_source(connection, message)
+        conflicts = {seq for seq, row in stored.items() if _content(*row) != _content(*arriving[seq - message.seq])}
+        self._note_source(connection, message, conflicts)
         numbered = ((message.device, message.stream_id, seq, *row) for seq, row in enumerate(arriving, message.seq))
         new = (row for row in numbered if row[2] not in stored)
         connection.executemany("INSERT INTO signatures VALUES (?, ?, ?, ?, ?, ?, ?)", new)
-        return Added(count - len(stored), len(stored) - conflicts, conflicts)
+        return Added(count - len(stored), len(stored) - len(conflicts), len(conflicts))
 
-    def _note_source(self, connection: sqlite3.Connection, message: wire.Message) -> None:
-        """Store the recording's name and the labels; the newest win.
+    def _note_source(self, connection: sqlite3.Connection, message: wire.Message, conflicts: set[int]) -> None:
+        """Store the recording's name, unless there are conflicts, and the labels of what is none; the newest win.
 
         A message of a recording without labels says that there are none, a live sensor's says nothing of them.
         """
         stream = message.device, message.stream_id
-        if message.recording is not None:
+        if message.recording is not None and not conflicts:
             connection.execute(
                 "INSERT INTO recordings VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET name = excluded.name, "
                 "start_ns = excluded.start_ns WHERE (name, start_ns) != (excluded.name, excluded.start_ns)",
                 (*stream, *message.recording),
             )
-        elif message.signatures.labels is None:
-            return
         given = message.signatures.labels
+        if message.recording is None and given is None:
+            return
         texts = [""] * len(message.signatures) if given is None else given.tolist()
         labels = dict(enumerate(texts, message.seq))
         stored = labels_between(connection, *stream, message.seq, message.seq + len(labels) - 1)
-        changed = {seq: text for seq, text in labels.items() if text != stored.get(seq, "")}
+        changed = {seq: text for seq, text in labels.items() if seq not in conflicts and text != stored.get(seq, "")}
         connection.executemany("INSERT OR IGNORE INTO texts (text) VALUES (?)", {(text,) for text in changed.values()})
         connection.executemany(
             "INSERT OR REPLACE INTO labels SELECT ?, ?, ?, id FROM texts WHERE text = ?",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from broker import PERSISTENT, Broker
 from made import assert_same, labelled, numbered, wait_until
 
 from motionsig import wire
-from motionsig.blocks import SignatureBatch, concatenate
+from motionsig.blocks import Quality, SignatureBatch, concatenate
 from motionsig.collector import collect
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers import SCHEMES, Sink, iter_signatures, open_sink, read_signatures, sink_options
@@ -241,6 +243,29 @@ def test_of_labels_and_names_the_newest_win_and_are_no_conflict(url_and_reader: 
     assert (named.recording, live.recording) == (second, None)
     assert_same(named.signatures, labelled(numbered(6), "walk", "walk", "run", "", "run", ""))
     assert_same(live.signatures, numbered(1))
+
+
+def test_what_is_in_conflict_brings_no_name_and_no_label(url_and_reader: tuple[str, Reader]) -> None:
+    url, read = url_and_reader
+    one, other = wire.Recording("one.csv", 10**18), wire.Recording("other.csv", 0)
+    changed = dataclasses.replace(numbered(6), start_ns=numbered(6).start_ns + np.array([0, 9, 9, 0, 9, 0]))
+    by_tpu = dataclasses.replace(numbered(6), quality=numbered(6).quality | np.uint8(Quality.EDGE_TPU))
+    with open_sink(url, device="d", stream_id=1) as sink:
+        for stream_id in (1, 2):
+            sink.begin(stream_id, 0, one)
+            sink.publish(labelled(numbered(4), "walk"))
+        sink.begin(1, 0, other)
+        sink.publish(labelled(changed, "run"))
+        # Who ran the network is no content.
+        sink.begin(2, 0, other)
+        sink.publish(labelled(by_tpu, "run"))
+        sink.begin(3, 0)
+        sink.publish(numbered(1))
+    first, second, _ = read(13)
+    assert (first.recording, second.recording) == (one, other)
+    kept = concatenate([numbered(4), changed[4:]])
+    assert_same(first.signatures, labelled(kept, "run", "walk", "walk", "run", "run", "run"))
+    assert second.signatures.labels is not None and second.signatures.labels.tolist() == ["run"] * 6
 
 
 def test_a_sink_says_how_it_fares(url_and_reader: tuple[str, Reader]) -> None:

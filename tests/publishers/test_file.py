@@ -197,7 +197,7 @@ def test_the_newest_labels_and_names_and_only_one_recording(tmp_path: Path) -> N
         parts = list(iter_signatures(url, fingerprint=SPEC.fingerprint, rows=rows))
         assert {part[:2] + part[4:] for part in parts} == {("d", 1, wire.Recording("new", 2)), ("d", 2, None)}
         signatures = concatenate([part.signatures for part in parts if part.stream_id == 1])
-        labels = ["a", "", "f", *["e"] * 7, "", ""]
+        labels = ["a", "", "f", "d", *["e"] * 6, "", ""]
         assert_same(signatures, labelled(concatenate([numbered(4), zeros[2:], numbered(2, 10)]), *labels))
     assert_same(read_signatures(url, stream_id=2), numbered(3))
     assert_same(read_signatures(url, recording="other"), numbered(3, spec=OTHER))
