@@ -1,9 +1,10 @@
 """The ledger of a store: which logs were replayed into it completely, and how.
 
 `how` stands for everything that decides what a log becomes (model, hop, options, device name, version) and `stamp` for
-the state of the log's file; both are texts of the caller's making. An entry goes when a signature of its stream is
-deleted from the store (`schema`), and when the log is replayed into the same stream in another way, which may have
-brought other labels: so what an entry says of the store is true.
+the state of the log's file; both are texts of the caller's making. What an entry says of the store stays true: it goes
+when a signature of its stream is deleted (a trigger of `schema`), when a label in its stream changes (`forget`), and
+when the log is replayed into the same stream in another way. So of two copies of one log with different labels one is
+replayed each time. The name is not part of this: a stream has the name under which it was replayed last.
 """
 
 from __future__ import annotations
@@ -22,17 +23,29 @@ def replayed(connection: sqlite3.Connection, how: str) -> dict[str, tuple[str, i
     return {path: (stamp, signatures) for path, stamp, signatures in rows}
 
 
+def forget(connection: sqlite3.Connection, device: str, stream_id: int) -> None:
+    """Delete the entries of a stream, within the caller's transaction."""
+    connection.execute("DELETE FROM replayed WHERE device = ? AND epoch = ?", (device, stream_id))
+
+
 def note(
     connection: sqlite3.Connection, path: str, how: str, stamp: str, device: str, stream_id: int, signatures: int
-) -> None:
-    """Note that all signatures of the log at `path` are stored; replaces the entries of this path and how or stream."""
+) -> bool:
+    """Note that the signatures of the log at `path` are stored, numbered from 0; replace entries of its how or stream.
+
+    Returns whether it was noted, which it is not where some of the signatures are not there.
+    """
+    stream = device, stream_id
     with connection:
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute(
-            "DELETE FROM replayed WHERE device = ? AND epoch = ? AND path = ?", (device, stream_id, path)
-        )
+        count = "SELECT count(*) FROM signatures WHERE device = ? AND epoch = ? AND seq < ?"
+        # Somebody may have deleted some while the rest was made, when there was no entry yet that could go with them.
+        if connection.execute(count, (*stream, signatures)).fetchone()[0] < signatures:
+            return False
+        connection.execute("DELETE FROM replayed WHERE device = ? AND epoch = ? AND path = ?", (*stream, path))
         connection.execute("INSERT OR IGNORE INTO texts (text) VALUES (?)", (how,))
         connection.execute(
             "INSERT OR REPLACE INTO replayed SELECT id, ?, ?, ?, ?, ? FROM texts WHERE text = ?",
-            (path, stamp, device, stream_id, signatures, how),
+            (path, stamp, *stream, signatures, how),
         )
+    return True

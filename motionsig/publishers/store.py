@@ -125,7 +125,8 @@ class Store:
     def _note_source(self, connection: sqlite3.Connection, message: wire.Message, conflicts: set[int]) -> None:
         """Store the recording's name, unless there are conflicts, and the labels of what is none; the newest win.
 
-        A message of a recording without labels says that there are none, a live sensor's says nothing of them.
+        A message of a recording without labels says that there are none, a live sensor's says nothing of them. Where a
+        label changes, nothing counts as replayed into this stream any more: the replay may have brought another.
         """
         stream = message.device, message.stream_id
         if message.recording is not None and not conflicts:
@@ -141,6 +142,8 @@ class Store:
         labels = dict(enumerate(texts, message.seq))
         stored = labels_between(connection, *stream, message.seq, message.seq + len(labels) - 1)
         changed = {seq: text for seq, text in labels.items() if seq not in conflicts and text != stored.get(seq, "")}
+        if changed:
+            ledger.forget(connection, *stream)
         connection.executemany("INSERT OR IGNORE INTO texts (text) VALUES (?)", {(text,) for text in changed.values()})
         connection.executemany(
             "INSERT OR REPLACE INTO labels SELECT ?, ?, ?, id FROM texts WHERE text = ?",
@@ -214,9 +217,15 @@ class StoreSink(LocalSink):
             return ledger.replayed(connection, how)
 
     def note_replayed(self, path: str, how: str, stamp: str, stream_id: int, signatures: int) -> None:
-        """Note that all signatures of the log at `path` are stored; replaces entries of this path and how or stream."""
+        """Note that all signatures of the log at `path` are stored; replaces entries of this path and how or stream.
+
+        Where signatures were deleted meanwhile, nothing is noted and the next replay makes them again.
+        """
         with self._store.open_connection(f"the replay of {path} could not be noted") as connection:
-            ledger.note(connection, path, how, stamp, self._device, stream_id, signatures)
+            noted = ledger.note(connection, path, how, stamp, self._device, stream_id, signatures)
+        if not noted:
+            text = "%s: expected %d signatures of %s, got fewer: some were deleted meanwhile; replay it again"
+            logger.warning(text, self._where, signatures, path)
 
     def _put(self, message: wire.Message, data: bytes) -> None:
         self._added = Added(*map(sum, zip(self._added, self._store.add(message), strict=True)))

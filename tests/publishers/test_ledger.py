@@ -7,14 +7,16 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from made import numbered
+from made import START_NS, labelled, numbered
 
 from motionsig.errors import SinkError
 from motionsig.publishers import open_sink
 from motionsig.publishers.store import StoreSink
+from motionsig.wire import Recording
 
 
 def opened(path: Path, device: str = "d") -> StoreSink:
@@ -23,15 +25,24 @@ def opened(path: Path, device: str = "d") -> StoreSink:
     return sink
 
 
+def put(sink: StoreSink, stream_id: int, count: int, label: str = "", name: str = "walk.csv") -> None:
+    """Publish signatures 0 to `count` of a recording, all with one label."""
+    sink.begin(stream_id, 0, Recording(name, START_NS))
+    sink.publish(labelled(numbered(count), label))
+
+
 def test_what_was_noted_is_there_by_path_and_how(tmp_path: Path) -> None:
     with opened(tmp_path / "s") as sink:
         assert sink.replayed("motion64, hop 64") == {}
+        put(sink, 1, 5)
         sink.note_replayed("A/walk.csv", "motion64, hop 64", "10 B", 1, 5)
         sink.note_replayed("B/walk.csv", "motion64, hop 64", "20 B", 2, 0)
+        put(sink, 3, 9)
         sink.note_replayed("A/walk.csv", "motion64, hop 32", "10 B", 3, 9)
     with opened(tmp_path / "s", "another") as sink:
         assert sink.replayed("motion64, hop 64") == {"A/walk.csv": ("10 B", 5), "B/walk.csv": ("20 B", 0)}
         assert sink.replayed("motion64, hop 32") == {"A/walk.csv": ("10 B", 9)}
+        put(sink, 4, 6)
         sink.note_replayed("A/walk.csv", "motion64, hop 64", "11 B", 4, 6)
         assert sink.replayed("motion64, hop 64") == {"A/walk.csv": ("11 B", 6), "B/walk.csv": ("20 B", 0)}
         assert sink.replayed("motion64") == {}
@@ -43,11 +54,42 @@ def test_what_was_noted_is_there_by_path_and_how(tmp_path: Path) -> None:
 
 def test_a_replay_into_the_same_stream_in_another_way_takes_the_place_of_the_first(tmp_path: Path) -> None:
     with opened(tmp_path / "s") as sink:
-        sink.note_replayed("A/walk.csv", "labels of the folder", "10 B", 1, 5)
-        sink.note_replayed("copy/walk.csv", "labels of the folder", "10 B", 1, 5)
-        sink.note_replayed("A/walk.csv", "labels of a column", "10 B", 1, 5)
-        assert set(sink.replayed("labels of the folder")) == {"copy/walk.csv"}
-        assert set(sink.replayed("labels of a column")) == {"A/walk.csv"}
+        put(sink, 1, 5)
+        for path, how in (("A/walk.csv", "CPU"), ("copy/walk.csv", "CPU"), ("A/walk.csv", "Edge TPU")):
+            sink.note_replayed(path, how, "10 B", 1, 5)
+        assert set(sink.replayed("CPU")) == {"copy/walk.csv"}
+        assert set(sink.replayed("Edge TPU")) == {"A/walk.csv"}
+
+
+@pytest.mark.parametrize(("before", "after"), [("", "A"), ("A", ""), ("A", "B")])
+def test_another_label_in_a_stream_ends_what_was_noted_of_it(tmp_path: Path, before: str, after: str) -> None:
+    with opened(tmp_path / "s") as sink:
+        for stream_id in (1, 2):
+            put(sink, stream_id, 5, before)
+            sink.note_replayed(f"{stream_id}", "how", "10 B", stream_id, 5)
+        # The same labels, under another name: two copies of a log are both there.
+        put(sink, 1, 5, before, "copy.csv")
+        sink.note_replayed("copy", "how", "10 B", 1, 5)
+        assert set(sink.replayed("how")) == {"1", "2", "copy"}
+        # A replay that ends before it is noted.
+        put(sink, 1, 2, after)
+        assert set(sink.replayed("how")) == {"2"}
+
+
+def test_signatures_deleted_during_a_replay_are_missed_when_it_is_noted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened(tmp_path / "s") as sink:
+        # More are stored than the log has: a live sensor went on.
+        put(sink, 1, 9)
+        with closing(sqlite3.connect(tmp_path / "s")) as other, other:
+            other.execute("DELETE FROM signatures WHERE seq = 1")
+        sink.note_replayed("walk.csv", "how", "10 B", 1, 5)
+        assert sink.replayed("how") == {}
+        assert "expected 5 signatures of walk.csv, got fewer" in caplog.text
+        put(sink, 1, 5)
+        sink.note_replayed("walk.csv", "how", "10 B", 1, 5)
+        assert sink.replayed("how") == {"walk.csv": ("10 B", 5)}
 
 
 @pytest.mark.parametrize(
@@ -99,12 +141,12 @@ def test_kill_9_never_leaves_an_entry_without_its_signatures(tmp_path: Path) -> 
 
 def test_a_hundred_thousand_logs_are_one_quick_query(tmp_path: Path) -> None:
     with opened(tmp_path / "s") as sink:
-        sink.note_replayed("x", "how", "stamp", 1, 1)
+        sink.note_replayed("x", "how", "stamp", 1, 0)
         connection = sink._store._connection
         assert connection is not None
         connection.execute("BEGIN")
-        rows = ((f"/somewhere/{number:06d}.csv", f"{number}", number) for number in range(100_000))
-        connection.executemany("INSERT INTO replayed SELECT id, ?, ?, 'd', ?, 5 FROM texts", rows)
+        logs = ((f"/somewhere/{number:06d}.csv", f"{number}", number) for number in range(100_000))
+        connection.executemany("INSERT INTO replayed SELECT id, ?, ?, 'd', ?, 5 FROM texts", logs)
         connection.execute("COMMIT")
         before_s = time.process_time()
         found = sink.replayed("how")
