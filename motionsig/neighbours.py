@@ -1,12 +1,17 @@
 """Which windows of one stream are alike: each one's nearest neighbour, and groups of windows of the same kind.
 
-Alike means the cosine of the motion codes, so how the device was turned does not count. Windows that overlap share
-samples and are alike for that alone, so they are never compared.
+Alike means the cosine of the motion codes, so how the device was turned does not count.
+
+Windows that overlap share samples and are alike for that alone, so `nearest` never compares them. `alike` does, because
+windows of one movement belong into one group whether they overlap or not. It takes the mean of each window and those
+right before and after it, where they overlap.
 
 Groups are made by average linkage: two groups are joined while the mean cosine over all pairs of their windows is large
-enough. How large, the stream says itself: a window and the next one that does not overlap it are nearly always the same
-movement, so their cosines show how much one movement varies. The bounds of that threshold were chosen on labelled
-recordings of the encoder motion64.
+enough. How large, the stream says itself, if windows come less than two lengths apart: a window and the next one that
+does not overlap it are nearly always the same movement, so their cosines show how much one movement varies. Otherwise
+the threshold is the least one, _LEAST. tests/test_neighbours.py holds what the bounds of the threshold are for: one
+movement is one group however much it varies, random codes make no group, two movements that are .5 alike are two groups
+however much they vary, and two that are .875 alike are one group however little they vary.
 """
 
 from __future__ import annotations
@@ -20,7 +25,8 @@ _CHUNK = 256  # rows that are compared with all others at once
 _LINKED = 512  # windows that groups are made of; each of the others joins the nearest group
 _SPREAD = 2.5  # how much less alike than two windows in a row the windows of a group may be
 _LEAST, _MOST = 0.65, 0.85
-_LENGTHS, _SHARE = 2, 0.01  # a group lasts at least so many lengths of a window, and this part of all windows
+# A group lasts at least so many lengths of a window, so many windows, and this part of all windows.
+_LENGTHS, _FEWEST, _SHARE = 2, 4, 0.01
 MOST_GROUPS = 26
 _TIE = 1e-6  # above what float32 makes of equal cosines
 
@@ -55,7 +61,9 @@ def alike(signatures: SignatureBatch) -> NDArray[np.intp]:
     if not len(order):
         return np.empty(0, np.intp)
     least = _least(start_ns, _unit(motion), signatures.spec.length_ns)
-    unit = _unit(_smoothed(motion, np.abs(np.diff(start_ns) - signatures.hop_ns) < signatures.hop_ns / 2))
+    near = np.abs(np.diff(start_ns) - signatures.hop_ns) < signatures.hop_ns / 2
+    # The means of windows that share no samples would be alike although the windows are not.
+    unit = _unit(_smoothed(motion, near & (signatures.hop_ns < signatures.spec.length_ns)))
     sample = unit[:: -(-len(unit) // _LINKED)]
     linked = _linked(sample, least)
     means = np.stack([sample[linked == group].mean(axis=0) for group in np.unique(linked)])
@@ -65,7 +73,7 @@ def alike(signatures: SignatureBatch) -> NDArray[np.intp]:
         best = cosine.argmax(axis=1)
         joined[begin : begin + _CHUNK] = np.where(cosine[np.arange(len(best)), best] >= least, best, -1)
     counts = np.bincount(joined[joined >= 0], minlength=len(means))
-    enough = max(_LENGTHS * signatures.spec.length_ns / signatures.hop_ns, _SHARE * len(order))
+    enough = max(_LENGTHS * signatures.spec.length_ns / signatures.hop_ns, _FEWEST, _SHARE * len(order))
     kept = [group for group in np.argsort(-counts, kind="stable")[:MOST_GROUPS] if counts[group] >= enough]
     groups = np.full(len(order), -1)
     for number, group in enumerate(sorted(kept, key=lambda group: int((joined == group).argmax()))):

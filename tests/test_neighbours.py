@@ -103,8 +103,13 @@ def test_one_movement_is_one_group_however_much_it_varies(spread):
     assert groups.max() == 0 and (groups == 0).mean() > 0.98
 
 
-def test_where_nothing_is_alike_there_is_no_group():
-    assert (alike(batch(np.random.default_rng(5).integers(-128, 128, (500, 64)))) == -1).all()
+@pytest.mark.parametrize("hop_ns", [HOP_NS // 2, HOP_NS, HOP_NS * 3 // 2, 2 * HOP_NS, 4 * HOP_NS, 40 * HOP_NS])
+@pytest.mark.parametrize("count", [8, 40, 500])
+def test_where_nothing_is_alike_there_is_no_group(hop_ns, count):
+    assert (alike(batch(np.random.default_rng(5).integers(-128, 128, (count, 64)), hop_ns=hop_ns)) == -1).all()
+
+
+def test_of_no_window_and_of_one_there_is_no_group():
     assert alike(batch(np.empty((0, 64)))).tolist() == []
     assert alike(batch(np.ones((1, 64)))).tolist() == [-1]
 
@@ -117,6 +122,30 @@ def test_how_alike_is_alike_enough_is_learnt_from_windows_in_a_row():
     for spread, kinds in ((4, 2), (38, 1)):
         codes = np.repeat([base, other], 60, axis=0) + rng.normal(scale=spread, size=(120, 64))
         assert alike(batch(np.clip(codes, -128, 127))).max() + 1 == kinds, spread
+
+
+def test_four_windows_are_the_fewest_of_a_group_however_long_they_last():
+    codes, _ = movements([(0, 3), (1, 4)])
+    assert alike(batch(codes, hop_ns=8 * HOP_NS)).tolist() == [-1] * 3 + [0] * 4
+
+
+@pytest.mark.parametrize(("cosine", "kinds"), [(0.5, 2), (0.875, 1)])
+@pytest.mark.parametrize("spread", [0, 4, 38])
+def test_how_alike_is_alike_enough_has_bounds(cosine, kinds, spread):
+    rng = np.random.default_rng(7)
+    base = rng.choice([-60, 60], 64)
+    other = np.where(np.arange(64) % 16 < 8 * (1 - cosine), -base, base)
+    codes = np.repeat([base, other], 60, axis=0) + rng.normal(scale=spread, size=(120, 64))
+    assert alike(batch(np.clip(codes, -128, 127))).max() + 1 == kinds
+
+
+def test_windows_that_overlap_are_blended_and_those_that_do_not_are_not():
+    # Every second window is of one movement, the others of another one.
+    assert alike(batch(movements([(0, 1), (1, 1)] * 20)[0], hop_ns=2 * HOP_NS)).tolist() == [0, 1] * 20
+    # Two windows of this movement are too little alike, two means of three windows are not.
+    varied, _ = movements([(0, 60)], spread=70)
+    assert (alike(batch(varied)) == 0).all()
+    assert (alike(batch(varied, hop_ns=2 * HOP_NS)) == -1).all()
 
 
 def test_groups_of_a_long_log_are_made_of_a_sample_and_every_window_joins_one(monkeypatch):
