@@ -103,13 +103,16 @@ def _least(start_ns: NDArray[np.int64], unit: NDArray[np.float32], length_ns: in
 
 
 def _smoothed(motion: NDArray[np.float32], in_a_row: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return the mean of each window with those right before and after it, where they are there."""
-    total, count = motion.copy(), np.ones((len(motion), 1), np.float32)
-    total[1:][in_a_row] += motion[:-1][in_a_row]
-    total[:-1][in_a_row] += motion[1:][in_a_row]
-    count[1:, 0] += in_a_row
-    count[:-1, 0] += in_a_row
-    return total / count
+    """Return the mean of each window, the one right before it and the one right after it.
+
+    The window itself counts in place of one that is not there, so it is always the larger part: the mean of only two
+    windows on the border between two movements would be like neither.
+    """
+    before, after = motion.copy(), motion.copy()
+    before[1:][in_a_row] = motion[:-1][in_a_row]
+    after[:-1][in_a_row] = motion[1:][in_a_row]
+    mean: NDArray[np.float32] = np.divide(before + motion + after, 3, dtype=np.float32)
+    return mean
 
 
 def _linked(unit: NDArray[np.float32], least: float) -> NDArray[np.intp]:

@@ -144,7 +144,7 @@ def test_windows_that_overlap_are_blended_and_those_that_do_not_are_not():
     assert alike(batch(movements([(0, 1), (1, 1)] * 20)[0], hop_ns=2 * HOP_NS)).tolist() == [0, 1] * 20
     # Two windows of this movement are too little alike, two means of three windows are not.
     varied, _ = movements([(0, 60)], spread=70)
-    assert (alike(batch(varied)) == 0).all()
+    assert (alike(batch(varied))[1:-1] == 0).all()
     assert (alike(batch(varied, hop_ns=2 * HOP_NS)) == -1).all()
 
 

@@ -1,15 +1,17 @@
 import json
 import shutil
+import weakref
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from made import HOP_NS, numbered
+from made import HOP_NS, SPEC, numbered
 
 import motionsig
 from motionsig.blocks import SampleBlock, concatenate
 from motionsig.cli import main
 from motionsig.cli.alike import _ASKED, _KEPT, Answer, Kept, letter
+from motionsig.conventions import NS_PER_S
 from motionsig.recordings.native import Recorder
 
 
@@ -35,18 +37,76 @@ def test_of_a_short_log_every_signature_is_kept():
     assert Kept().signatures is None and Kept().groups.tolist() == [] and Kept().answer() is None
 
 
+def long(count, hop_ns=HOP_NS, codes=None):
+    """So many signatures, all alike where no codes are given."""
+    codes = np.zeros((count, 64), np.int8) if codes is None else codes
+    start_ns, quality = np.arange(count) * hop_ns, np.zeros(count, np.uint8)
+    return replace(numbered(1), start_ns=start_ns, codes=codes, quality=quality, hop_ns=hop_ns)
+
+
 @pytest.mark.parametrize("cut", [1, 60, 7777, 40_000])
-def test_a_long_log_is_thinned_evenly_whatever_the_batches(cut):
-    signatures = replace(numbered(1), codes=np.zeros((1, 64), np.int8))
-    starts = np.arange(40_000) * HOP_NS
-    whole = replace(
-        signatures, start_ns=starts, codes=np.tile(signatures.codes, (40_000, 1)), quality=np.zeros(40_000, np.uint8)
-    )
-    kept = kept_of(whole, cut) if cut > 1 else kept_of(whole[:20_000], cut)
-    found = kept.signatures
-    assert _KEPT <= len(found) <= 2 * _KEPT
-    assert found.hop_ns in (4 * HOP_NS, 8 * HOP_NS)
-    assert set(np.diff(found.start_ns)) == {found.hop_ns} and found.start_ns[0] == 0
+def test_a_long_log_is_thinned_in_runs_of_four_whatever_the_batches(cut):
+    count, every = (40_000, 8) if cut > 1 else (20_000, 4)
+    kept = kept_of(long(count), cut)
+    found, drawn = kept.signatures, kept.drawn
+    assert _KEPT <= len(found) <= 2 * _KEPT and found.hop_ns == HOP_NS
+    assert (found.start_ns // HOP_NS).tolist() == [row for row in range(count) if row // 4 % every == 0]
+    # In the picture there is no hole between two runs.
+    assert set(np.diff(drawn.start_ns)) == {every * HOP_NS} == {drawn.hop_ns} and drawn.start_ns[0] == 0
+    assert np.array_equal(drawn.codes, found.codes)
+
+
+@pytest.mark.parametrize("cut", [17, 80_000])
+def test_windows_that_overlap_much_are_thinned_evenly_first(cut):
+    hop_ns = SPEC.length_ns * 3 // 40
+    found = kept_of(long(80_000, hop_ns), cut).signatures
+    assert found.hop_ns == 8 * hop_ns
+    assert (found.start_ns // hop_ns).tolist() == [row for row in range(0, 80_000, 8) if row // 32 % 2 == 0]
+
+
+def test_of_a_short_log_all_is_drawn_where_it_is():
+    kept = kept_of(numbered(500))
+    assert kept.drawn == kept.signatures and Kept().drawn is None
+
+
+@pytest.mark.parametrize("hours", [2, 14, 25])
+def test_movements_are_told_apart_however_long_the_log(hours):
+    count = int(hours * 3600 * NS_PER_S / HOP_NS)
+    rng = np.random.default_rng(7)
+    base = rng.choice([-60, 60], 64)
+    # Of two movements that are .75 alike, one takes the first half; two that are unlike come by turns of 30 s.
+    similar, other = np.where(np.arange(64) % 8 == 0, -base, base), rng.choice([-60, 60], 64)
+    half = np.arange(count) >= count / 2
+    turn = np.arange(count) * HOP_NS // (30 * NS_PER_S) % 2 == 1
+    for second, which in ((similar, half), (other, turn)):
+        centres = np.stack([base, second])[which.astype(int)]
+        codes = np.clip(np.rint(centres + rng.normal(scale=4, size=centres.shape)), -128, 127).astype(np.int8)
+        answer = kept_of(long(count, codes=codes), 600).answer()
+        assert (answer.windows, answer.kinds) == (count, 2)
+        assert answer.longest_s == pytest.approx(hours * 1800, rel=0.1)
+
+
+def test_the_batches_are_let_go_of_and_those_of_which_nothing_is_kept_are_none():
+    kept, given = Kept(), []
+    for first in range(0, 60_000, 6):
+        codes = np.zeros((6, 64), np.int8)
+        given.append(weakref.ref(codes))
+        kept.add(replace(numbered(0), start_ns=first + np.arange(6), codes=codes, quality=np.zeros(6, np.uint8)))
+    del codes
+    assert not any(reference() is not None for reference in given)
+    assert len(kept._batches) <= len(kept.signatures) <= 2 * _KEPT and all(map(len, kept._batches))
+
+
+def test_a_brief_label_of_a_long_log_is_counted():
+    signatures = replace(long(40_000), labels=np.full(40_000, "walk"))
+    assert kept_of(signatures).answer().labels is None
+    labels = np.full(40_000, "walk")
+    labels[[30_004, 30_005]] = "fall"
+    kept = kept_of(replace(signatures, labels=labels))
+    assert "fall" not in kept.signatures.labels and kept.answer().labels == 2
+    # Where no window with a label was kept, no neighbour can be asked for.
+    labels[:], labels[[30_004, 30_005]] = "", ["fall", "rise"]
+    assert kept_of(replace(signatures, labels=labels)).answer().labels is None
 
 
 def test_with_labels_it_says_how_often_the_nearest_neighbour_has_the_same():
@@ -90,7 +150,9 @@ def test_without_different_labels_it_says_how_many_kinds_there_are(labels):
 
 def test_in_words():
     assert str(Answer(60, 1, "A", 76.8)) == "1 kind of movement, 77 s"
-    assert str(kept_of(numbered(60)).answer()) == "no kind of movement: no two windows in a row are alike"
+    assert str(kept_of(numbered(60)).answer()) == "no kind of movement lasted long enough"
+    brief = labelled([str(row // 3) for row in range(90)])  # windows in a row that are alike, but few of them
+    assert str(kept_of(replace(brief, labels=None)).answer()) == "no kind of movement lasted long enough"
     assert [letter(0), letter(25)] == ["A", "Z"]
 
 

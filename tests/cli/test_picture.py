@@ -91,7 +91,7 @@ def drawn(spans, path, gap_s=0.0):
     picture = Picture(figure, encoder.card)
     picture.begin(SourceInfo("a $1 log_of $2", "made", 1), 50)
     motionsig.run(Made(list(blocks(spans, gap_s)), picture), encoder, kept.add)
-    picture.save(path, kept.signatures, kept.groups)
+    picture.save(path, kept.drawn, kept.groups)
     assert path.stat().st_size > 5000
     return {panel_name(axis): axis for axis in figure.axes}, kept
 

@@ -96,7 +96,7 @@ def _replay(options: argparse.Namespace) -> int:
                 failed += 1
                 _complain(made)
     if picture and kept and not failed:
-        picture.save(options.plot, kept.signatures, kept.groups)
+        picture.save(options.plot, kept.drawn, kept.groups)
         print(f"picture: {options.plot}", file=sys.stderr)
     answer = kept.answer() if kept and not found.stored else None
     said = totals.end(outlet, answer, elapsed_s=time.monotonic() - options.began_s)
