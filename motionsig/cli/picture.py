@@ -75,12 +75,17 @@ def empty_figure(path: Path) -> Any:
     except ImportError as error:
         raise MissingExtraError(f"--plot needs matplotlib: {install_hint('matplotlib')}") from error
     figure = Figure(figsize=(12, 7.5), dpi=_DPI, layout="constrained")
-    known = figure.canvas.get_supported_filetypes()
+    known = sorted(set(figure.canvas.get_supported_filetypes()) - {"pgf"})  # pgf needs a TeX installation
     if path.suffix.lstrip(".").lower() not in known:
         raise InputError(f"--plot: expected a file name ending in one of {', '.join(known)}, got {str(path)!r}")
     if path.is_dir() or not path.parent.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
         raise InputError(f"--plot: expected a file that can be written, got {str(path)!r}")
     return figure
+
+
+def _plain(text: str) -> str:
+    """Return a text in one line without what cannot be printed, such as control characters, which no SVG may hold."""
+    return "".join(filter(str.isprintable, " ".join(text.split())))
 
 
 def _time_axis(first_ns: int, last_ns: int) -> _Time:
@@ -230,6 +235,8 @@ class Picture:
         self._gaps, self._gap_count = list[_Span](), 0
         self._labels = list[_Span]()
         self._last_ns: int | None = None
+        self._ends_ns: tuple[int, int] | None = None  # the earliest and the latest, for the clock may be set back
+        self._set_back = False
         self._stride = 1  # samples per kept pair of extremes
         self._waiting = SampleBlock(np.empty(0, np.int64), np.empty((0, len(CHANNELS)), np.float32))
         self._time_ns = np.empty(0, np.int64)
@@ -237,7 +244,7 @@ class Picture:
 
     def begin(self, info: SourceInfo, rate_hz: float) -> None:
         """Take the title, and the time step from which on lost samples are drawn as a gap."""
-        self._title = f"{info.name} ({info.format})"
+        self._title = _plain(f"{info.name} ({info.format})")
         self._longest_ns = round(NS_PER_S * (1 / rate_hz + self._max_gap_s))
 
     def add_samples(self, block: SampleBlock) -> None:
@@ -247,17 +254,20 @@ class Picture:
         if not len(block):
             return
         steps = np.diff(block.time_ns, prepend=block.time_ns[0] if self._last_ns is None else self._last_ns)
-        gaps = np.flatnonzero((steps > self._longest_ns) | (steps < 0))
+        gaps = np.flatnonzero(steps > self._longest_ns)
         self._gap_count += len(gaps)
         ends_ns = block.time_ns[gaps].tolist()
         starts_ns = (block.time_ns[gaps] - steps[gaps]).tolist()
         self._gaps = _longest(self._gaps + [_Span(*span) for span in zip(starts_ns, ends_ns, strict=True)])
-        self._add_label(block, [0, *gaps.tolist()])
+        self._add_label(block, [0, *np.flatnonzero((steps > self._longest_ns) | (steps < 0)).tolist()])
+        self._set_back |= bool((steps < 0).any())
         self._last_ns = int(block.time_ns[-1])
+        first_ns, last_ns = self._ends_ns or (self._last_ns, self._last_ns)
+        self._ends_ns = min(first_ns, int(block.time_ns.min())), max(last_ns, int(block.time_ns.max()))
         self._add_extremes(block)
 
     def _add_label(self, block: SampleBlock, firsts: list[int]) -> None:
-        name = " ".join(block.label.split())
+        name = _plain(block.label)
         for first, last in zip(firsts, [*firsts[1:], len(block)], strict=True):
             if not name or first == last:
                 continue
@@ -292,13 +302,13 @@ class Picture:
         import matplotlib as mpl
 
         with mpl.rc_context(_STYLE), warnings.catch_warnings():
-            # A name in a script that the font does not have.
-            warnings.filterwarnings("ignore", "Glyph .* missing from")
+            # A name in a script that the font does not have. Some versions of matplotlib warn of it in two ways.
+            warnings.filterwarnings("ignore", "Glyph .* missing from|Matplotlib currently does not support .* natively")
             self._draw(signatures, groups)
             self._figure.savefig(path, dpi=_DPI)
 
     def _draw(self, signatures: SignatureBatch | None, groups: NDArray[np.intp]) -> None:
-        ends_ns = (int(self._time_ns[0]), int(self._last_ns or 0)) if len(self._time_ns) else (0, 0)
+        ends_ns = self._ends_ns or (0, 0)
         time = _time_axis(*ends_ns)
         upright = _upright(self._labels, max(1, ends_ns[1] - ends_ns[0]))
         ratios = {"label": 0.85 if upright else 0.26, "acc": 1.0, "gyr": 1.0, "codes": 1.3, "groups": 0.16}
@@ -327,7 +337,8 @@ class Picture:
             # Over the curves, which would bridge the gap with a straight line.
             _bars(axes[name], gaps, facecolor=_GAP, edgecolor=_GAP, linewidth=0.3, zorder=3)
         counted = f", {self._gap_count} gap{'s' if self._gap_count > 1 else ''} in grey" if self._gap_count else ""
-        drawn[0].set_title(self._title + counted)
+        set_back = ", the clock was set back" if self._set_back else ""
+        drawn[0].set_title(self._title + counted + set_back)
         drawn[-1].set_xlabel(f"time since the first sample, {time.unit}" + ("" if signatures is None else _LEGEND))
         drawn[-1].set_xlim(0, time(ends_ns[1]) or 1)
         # Only now it is known how much room there is for names.
@@ -336,11 +347,14 @@ class Picture:
             write()
 
     def _draw_samples(self, axis: Any, time: _Time, channels: range, quantity: str) -> None:
-        x = time(self._time_ns)
+        # No line from the last sample before the clock was set back to the first one after it.
+        back = np.flatnonzero(np.diff(self._time_ns) < 0) + 1
+        x = np.insert(time(self._time_ns), back, np.nan)
         for channel, colour in zip(channels, COLOURS, strict=True):
-            low, look = self._low[:, channel], {"color": colour, "linewidth": 0.9, "label": CHANNELS[channel][-1]}
+            low, high = (np.insert(values[:, channel], back, np.nan) for values in (self._low, self._high))
+            look = {"color": colour, "linewidth": 0.9, "label": CHANNELS[channel][-1]}
             if self._stride > 1:
-                axis.fill_between(x, low, self._high[:, channel], alpha=0.8, **look)
+                axis.fill_between(x, low, high, alpha=0.8, **look)
             else:
                 axis.plot(x, low, **look)
         axis.set_ylabel(quantity)

@@ -2,7 +2,9 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -15,12 +17,23 @@ from motionsig.conventions import NS_PER_S
 from motionsig.neighbours import MOST_GROUPS
 
 
-@pytest.mark.parametrize("name", ["out.doc", "out", "no/folder/out.png", "folder.png", "a file/out.png"])
+@pytest.mark.parametrize("name", ["out.doc", "out", "out.pgf", "no/folder/out.png", "folder.png", "a file/out.png"])
 def test_a_picture_that_cannot_be_written_is_refused_before_there_is_one(tmp_path, name):
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "a file").touch()
     with pytest.raises(motionsig.InputError, match="--plot: expected a file"):
         empty_figure(tmp_path / name)
+
+
+def test_each_format_that_is_offered_can_be_written(tmp_path):
+    with pytest.raises(motionsig.InputError, match="ending in one of ") as refused:
+        empty_figure(tmp_path / "out")
+    offered = re.search("one of (.*), got", str(refused.value))[1].split(", ")
+    assert {"png", "svg", "pdf"} <= set(offered)
+    for name in offered:
+        path = tmp_path / f"out.{name}"
+        empty_figure(path).savefig(path)
+        assert path.stat().st_size > 0
 
 
 def test_a_place_where_this_user_may_not_write_is_refused(tmp_path, monkeypatch):
@@ -144,6 +157,66 @@ def test_a_name_is_written_in_two_lines_or_shortened_or_left_out(tmp_path):
 def test_a_name_is_no_formula_and_no_second_line(tmp_path):
     panels, _ = drawn([("$x^$", 10), ("two\n lines", 20)], tmp_path / "out.svg")
     assert names(panels["label"]) == ["$x^$", "two lines"]
+
+
+def test_what_cannot_be_printed_is_left_out_of_names(tmp_path):
+    path = tmp_path / "out.svg"
+    picture = Picture(empty_figure(path), motionsig.open_encoder().card)
+    picture.begin(SourceInfo("a\x00 \x07file\udcff", "made", 1), 50)
+    for block in blocks([("wa\x00lk\ufffe", 10), ("\x07", 10)]):
+        picture.add_samples(block)
+    picture.save(path, None, np.empty(0, np.intp))
+    assert "a file (made)" in path.read_text() and ElementTree.parse(path).getroot().tag.endswith("svg")
+    assert [span.name for span in picture._labels] == ["walk"]
+
+
+def test_a_script_that_the_font_does_not_have_is_no_warning(tmp_path, monkeypatch):
+    # matplotlib 3.6 says both, 3.11 only the first.
+    said = ["Glyph 2330 (x) missing from current font.", "Matplotlib currently does not support Devanagari natively."]
+    path = tmp_path / "out.png"
+    figure = empty_figure(path)
+    picture = Picture(figure, motionsig.open_encoder().card)
+    saved = []
+
+    def savefig(path, dpi):
+        for text in said:
+            warnings.warn(text, stacklevel=1)
+        saved.append(path)
+
+    monkeypatch.setattr(figure, "savefig", savefig)
+    picture.begin(SourceInfo("", "made", 1), 50)
+    for block in blocks([("\u091a\u0932\u0928\u093e", 10)]):
+        picture.add_samples(block)
+    picture.save(path, None, np.empty(0, np.intp))
+    assert saved == [path]
+
+
+def set_back(path, seconds, back_s):
+    """Return the panels of the picture of a log whose clock was set back in its middle."""
+    figure, kept = empty_figure(path), Kept()
+    encoder = motionsig.open_encoder(device="cpu")
+    picture = Picture(figure, encoder.card)
+    picture.begin(SourceInfo("log", "made", 1), 50)
+    first, last = blocks([("walk", seconds), ("run", seconds)])
+    last = replace(last, time_ns=last.time_ns - back_s * NS_PER_S, gap=True)
+    motionsig.run(Made([first, last], picture), encoder, kept.add)
+    picture.save(path, kept.drawn, kept.groups)
+    return {panel_name(axis): axis for axis in figure.axes}
+
+
+@pytest.mark.parametrize(("back_s", "ends"), [(90, (-30, 60)), (130, (-70, 60)), (20, (0, 100))])
+def test_a_clock_that_was_set_back_moves_no_curve_out_of_the_picture_and_is_no_gap(back_s, ends, tmp_path):
+    panels = set_back(tmp_path / "out.png", 60, back_s)
+    axis = panels["acceleration"]
+    width = ends[1] - ends[0]
+    assert axis.get_xlim() == pytest.approx((0, width), abs=0.1)
+    drawn = np.concatenate([line.get_xdata() for line in axis.lines])
+    assert np.nanmin(drawn) == pytest.approx(0, abs=0.1) and np.nanmax(drawn) == pytest.approx(width, abs=0.1)
+    assert not axis.collections or not axis.collections[-1].get_paths()  # nothing in grey
+    assert len(names(panels["label"])) == 2 and set(names(panels["alike"])) == {"A", "B"}
+    assert panels["label"].get_title(loc="left") == "log (made), the clock was set back"
+    (x, *_) = (line.get_xdata() for line in axis.lines)
+    assert not (np.diff(x) < 0).any() and np.isnan(x).sum() == 1  # no line leads back
 
 
 def test_a_label_goes_on_over_blocks_and_ends_at_a_gap(tmp_path):
