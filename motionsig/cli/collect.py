@@ -50,8 +50,8 @@ def _collect(options: argparse.Namespace) -> int:
     )
     if not counts.messages + counts.junk:
         print(
-            "motionsig: no message came: the device's prefix must be the collector's, and what a device sends with "
-            "format=json is not collected",
+            "motionsig: no message came; if devices send, compare their prefix with the collector's; what they send "
+            "with format=json is not collected",
             file=sys.stderr,
         )
     if options.count is not None and counts.stored < options.count:
