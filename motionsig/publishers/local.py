@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -61,7 +62,7 @@ class LocalSink(Closing):
         self._device = device
         self._stream_id = stream_id
         self._max_message_bytes = max_message_bytes
-        self._compress = compress
+        self._encode = partial(wire.encode, compress=compress)
         self._seq = 0
         self._recording: wire.Recording | None = None
         self._accepted = 0
@@ -89,7 +90,7 @@ class LocalSink(Closing):
     def publish(self, signatures: SignatureBatch) -> None:
         """Store a batch in one go. Raises SinkError, and has then stored none of it."""
         message = wire.Message(self._device, self._stream_id, self._seq, signatures, self._recording)
-        packed = pack(message, max_message_bytes=self._max_message_bytes, compress=self._compress)
+        packed = pack(message, max_message_bytes=self._max_message_bytes, encode=self._encode)
         data = b"".join(part.data for part in packed)
         self._put(message, data)
         self.payload_bytes += len(data)

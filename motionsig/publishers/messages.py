@@ -12,7 +12,7 @@ from motionsig.errors import InputError
 DEFAULT_MAX_MESSAGE_BYTES = 4000  # cloud brokers meter by 5 kB, so this leaves space for the topic and the protocol
 MIN_MAX_MESSAGE_BYTES = 128
 MAX_MAX_MESSAGE_BYTES = 256 * 1024
-MAX_ROWS = 4096  # signatures in one message, however well they compress: a receiver has to hold them all
+MAX_ROWS = 1024  # signatures in one message, however well they compress: wire takes them with the longest labels, too
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Form:
     """How messages go to a broker: as the bytes that `encode` makes of one, to PREFIX/DEVICE/`topic`."""
 
     topic: str
-    encode: Callable[..., bytes]
+    encode: Callable[[wire.Message], bytes]
 
 
 def encode_json(message: wire.Message) -> bytes:
@@ -36,11 +36,14 @@ FORMS: Mapping[str, Form] = {
 
 
 class Packed(NamedTuple):
-    """An encoded message, the sequence number of its first signature, and how many it holds."""
+    """A message and what `encode` made of it."""
 
+    message: wire.Message
     data: bytes
-    seq: int
-    rows: int
+
+    @property
+    def rows(self) -> int:
+        return len(self.message.signatures)
 
 
 def check_max_message_bytes(max_message_bytes: int) -> None:
@@ -52,23 +55,25 @@ def check_max_message_bytes(max_message_bytes: int) -> None:
 
 
 def pack(
-    message: wire.Message, *, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES, compress: bool = False
+    message: wire.Message,
+    *,
+    max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+    encode: Callable[[wire.Message], bytes] = wire.encode,
 ) -> Iterator[Packed]:
-    """Yield a message that may be of any length, or empty, in parts of at most `max_message_bytes`.
+    """Yield a message that may be of any length, or empty, in parts that `encode` makes `max_message_bytes` at most.
 
     A single signature that is larger than that travels alone all the same.
     """
-    signatures, row = message.signatures, 0
-    rows = max(1, max_message_bytes // max(1, signatures.codes.shape[1]))
+    signatures, row, rows = message.signatures, 0, MAX_ROWS
     while row < len(signatures):
         rows = min(rows, MAX_ROWS, len(signatures) - row)
         part = replace(message, seq=message.seq + row, signatures=signatures[row : row + rows])
-        data = wire.encode(part, compress=compress)
+        data = encode(part)
         # The next guess comes from this message's bytes per signature, a little low because the head is in it.
         guess = max(1, max_message_bytes * rows // len(data))
         if len(data) > max_message_bytes and rows > 1:
             rows = min(guess, rows - 1)
             continue
-        yield Packed(data, part.seq, rows)
+        yield Packed(part, data)
         row += rows
         rows = max(rows, guess)

@@ -27,7 +27,7 @@ from motionsig.publishers.announcing import Announcer
 from motionsig.publishers.connection import Broker, check_topic_part, import_paho, parse_broker, tls_context
 from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.identity import stable_client_id
-from motionsig.publishers.messages import Packed, pack
+from motionsig.publishers.messages import pack
 from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.outbox import Outbox
 from motionsig.publishers.sending import Sender
@@ -151,17 +151,18 @@ class MqttSink(Closing):
         self._check_usable()
         chosen = self._options
         message = wire.Message(self._device, self._sender.stream_id, self._seq, signatures, self._recording)
-        for part in pack(message, max_message_bytes=chosen.max_message_bytes, compress=chosen.compress):
-            self._take(part)
+        # Each record fits into one message of the chosen form; the record itself is CBOR whatever that is.
+        for part in pack(message, max_message_bytes=chosen.max_message_bytes, encode=chosen.form.encode):
+            self._take(part.data if chosen.format == "cbor" else wire.encode(part.message), part.rows)
         if chosen.strict:
             self._spool.sync()
         self._warn_of_drops()
 
-    def _take(self, message: Packed) -> None:
+    def _take(self, record: bytes, rows: int) -> None:
         waited_from_s = time.monotonic()
-        while not self._spool.append(message.data, message.rows):
+        while not self._spool.append(record, rows):
             if self._spool.full != "wait":
-                self._seq += message.rows
+                self._seq += rows
                 if self._options.strict and self._spool.failure is not None:
                     raise SinkError(f"{self.broker}: {self._spool.failure}")
                 return
@@ -177,8 +178,8 @@ class MqttSink(Closing):
                     f"{self.last_error or 'the broker does not acknowledge'}"
                 )
         # A dropped signature keeps its number: the hole tells the receiver that something is missing.
-        self._seq += message.rows
-        self._accepted += message.rows
+        self._seq += rows
+        self._accepted += rows
         self._sender.wake()
 
     def _check_usable(self) -> None:

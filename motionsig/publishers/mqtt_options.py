@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
+from motionsig import wire
 from motionsig.errors import InputError
 from motionsig.publishers.connection import check_topic_part
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, FORMS, Form, check_max_message_bytes
@@ -82,4 +84,5 @@ class MqttOptions:
     @property
     def form(self) -> Form:
         """How messages go to the broker."""
-        return FORMS[self.format]
+        form = FORMS[self.format]
+        return replace(form, encode=partial(wire.encode, compress=True)) if self.compress else form

@@ -10,7 +10,7 @@ import itertools
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,21 +19,21 @@ from motionsig import wire
 from motionsig.blocks import concatenate
 from motionsig.errors import WireError
 from motionsig.publishers.log import Position, Record
-from motionsig.publishers.messages import MAX_ROWS
+from motionsig.publishers.messages import MAX_ROWS, pack
 from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.spool import Spool
 
 logger = logging.getLogger(__name__)
 
 SMALL_BACKLOG_BYTES = 64 * 1024  # a backlog up to this is sent in the lane of live signatures: it takes about a window
-_DECODE_ROWS = 64  # records decoded at once: the live lane waits no longer than that takes
+_DECODE_ROWS = 64  # signatures decoded at once, or one record: the live lane waits no longer than that takes
 
 
 class _Waiting(NamedTuple):
     """A spooled record, decoded and not yet sent, or a part of one. since_s: when it was first seen.
 
-    record: of the last part of a record. An earlier part has one that ends where it starts and counts no signatures, as
-    a record has arrived when all of it has.
+    Only a record that was spooled for another form or limit is larger than a message and so has parts. record: that of
+    a part before the last ends where it starts and counts no signatures, as a record has arrived when all of it has.
     """
 
     record: Record
@@ -43,11 +43,16 @@ class _Waiting(NamedTuple):
 
 @dataclass(slots=True)
 class Outgoing:
-    """A message on its way, or arrived and held. records: end and count of signatures of each record in it."""
+    """A message on its way, or arrived and held.
+
+    records: end and count of signatures of each record in it. parts: of those before the last of a record, the record's
+    start and the number after their last signature.
+    """
 
     device: str
     payload: bytes
     records: list[tuple[Position, int]]
+    parts: dict[Position, int]
     sent_s: float
     new_bytes: int
     acknowledged: bool = False
@@ -58,8 +63,9 @@ class Outgoing:
 class Lane:
     """Joins the records of one range of the spool into messages and follows each until it is forgotten.
 
-    until: the position where the range ends. What lies before `early` has been waiting since `early_s`. on_way: sent
-    and not yet acknowledged, and those behind them. progress_s: when the last message was acknowledged.
+    until: the position where the range ends. What lies before `early` has been waiting since `early_s`. sent, arrived:
+    `Outgoing.parts` of all that was sent, and that need not be sent again, in any connection. on_way: sent and not yet
+    acknowledged, and those behind them. progress_s: when the last message was acknowledged.
     """
 
     spool: Spool
@@ -68,6 +74,8 @@ class Lane:
     until: Position | None
     early: Position
     early_s: float
+    sent: dict[Position, int]
+    arrived: dict[Position, int]
     on_way: deque[Outgoing] = field(default_factory=deque)
     progress_s: float = -math.inf
     _records: deque[Record] = field(default_factory=deque)
@@ -79,10 +87,7 @@ class Lane:
 
     def __post_init__(self) -> None:
         self._read = self.first
-        encode = self.options.form.encode
-        self._encode: Callable[[wire.Message], bytes] = (
-            partial(encode, compress=True) if self.options.compress else encode
-        )
+        self._encode = self.options.form.encode
 
     def _fetch(self, now_s: float) -> bool:
         """Read on in the spool; return whether there was anything."""
@@ -91,19 +96,37 @@ class Lane:
             if not self._records:
                 return False
             self._read = self._records[-1].end
-        given_up, why = 0, ""
-        for _ in range(min(_DECODE_ROWS, len(self._records))):
+        rows, given_up, why = 0, 0, ""
+        while self._records and rows < _DECODE_ROWS:
             record = self._records.popleft()
+            rows += record.rows
             try:
                 message = wire.decode(record.payload)
             except WireError as error:
                 given_up += record.rows if self.spool.give_up(record) else 0
                 why = str(error)
                 continue
-            self._waiting.append(_Waiting(record, message, self.early_s if record.start < self.early else now_s))
+            since_s = self.early_s if record.start < self.early else now_s
+            self._waiting.extend(_Waiting(*part, since_s) for part in self._parts(record, message))
         if given_up:
             logger.warning("%s: %d signatures cannot be sent and are dropped: %s", self.spool.path, given_up, why)
         return True
+
+    def _parts(self, record: Record, message: wire.Message) -> Iterator[tuple[Record, wire.Message]]:
+        """Yield what is still to be sent of a record, in parts that fit into a message."""
+        if len(message.signatures) == 1:
+            # Most are such, and a signature travels whatever its size: measuring it would take as long as decoding it.
+            yield record, message
+            return
+        done = max(0, self.arrived.get(record.start, 0) - message.seq)
+        rest = replace(message, seq=message.seq + done, signatures=message.signatures[done:])
+        *parts, last = (
+            part.message for part in pack(rest, max_message_bytes=self.options.max_message_bytes, encode=self._encode)
+        )
+        for part in parts:
+            again = record.again or part.seq < self.sent.get(record.start, 0)
+            yield record._replace(rows=0, end=record.start, again=again), part
+        yield record, last
 
     def next(self, now_s: float, flush_to: Position | None = None) -> Outgoing | None:
         """Return the next message that is full, has waited long enough, or starts before `flush_to`."""
@@ -122,7 +145,13 @@ class Lane:
         rows = sum(len(one.message.signatures) for one in taken)
         new_rows = sum(len(one.message.signatures) for one in taken if not one.record.again)
         new_bytes = round(len(payload) * new_rows / rows)
-        outgoing = Outgoing(taken[0].message.device, payload, records, now_s, new_bytes)
+        parts = {
+            one.record.start: one.message.seq + len(one.message.signatures)
+            for one in taken
+            if one.record.end == one.record.start
+        }
+        self.sent.update(parts)
+        outgoing = Outgoing(taken[0].message.device, payload, records, parts, now_s, new_bytes)
         self.on_way.append(outgoing)
         return outgoing
 
@@ -160,33 +189,20 @@ class Lane:
         if self._measured != _stream(message):
             one = message.signatures[:1]
             two = concatenate([one, replace(one, start_ns=one.start_ns + one.hop_ns)])
-            encode = self.options.form.encode
-            alone, pair = (len(encode(replace(message, signatures=it))) for it in (one, two))
+            alone, pair = (len(self._encode(replace(message, signatures=it))) for it in (one, two))
             self._measured, self._head_bytes, self._row_bytes = _stream(message), 2 * alone - pair, pair - alone
-        return max(1, int((self.options.max_message_bytes - self._head_bytes) / self._row_bytes))
+        return max(1, int((self.options.max_message_bytes - self._head_bytes) / max(1.0, self._row_bytes)))
 
     def _compose(self, count: int) -> tuple[list[_Waiting], bytes]:
-        """Return the next message and what it is made of: up to `count` records, or a part of one too large."""
+        """Return the next message and what it is made of: up to `count` of what waits."""
         while True:
             taken = list(itertools.islice(self._waiting, count))
             signatures = concatenate([one.message.signatures for one in taken])
-            rows = len(signatures)
             payload = self._encode(replace(taken[0].message, signatures=signatures))
-            self._row_bytes = max(1.0, (len(payload) - self._head_bytes) / rows)
-            if rows == 1 or len(payload) <= self.options.max_message_bytes:
+            self._row_bytes = (len(payload) - self._head_bytes) / len(signatures)
+            if count == 1 or len(payload) <= self.options.max_message_bytes:
                 return taken, payload
-            if count > 1:
-                count = min(count - 1, self._fitting())
-            else:
-                self._cut_first(min(rows - 1, self._rows_that_fit(taken[0].message)))
-
-    def _cut_first(self, rows: int) -> None:
-        """Divide the first record that waits into a part of so many signatures and the rest."""
-        record, message, since_s = self._waiting.popleft()
-        part = replace(message, signatures=message.signatures[:rows])
-        rest = replace(message, seq=message.seq + rows, signatures=message.signatures[rows:])
-        self._waiting.appendleft(_Waiting(record, rest, since_s))
-        self._waiting.appendleft(_Waiting(record._replace(rows=0, end=record.start), part, since_s))
+            count = min(count - 1, self._fitting())
 
     def settle(self, heard_s: float) -> int:
         """Work through the messages marked as acknowledged, in order; return how many signatures that delivered."""
@@ -203,7 +219,9 @@ class Lane:
     def forget(self, until_s: float) -> None:
         """Forget what was acknowledged until then."""
         while self._held and self._held[0].acknowledged_s <= until_s:
-            self.spool.forget(self.first, self._held.popleft().records[-1][0])
+            outgoing = self._held.popleft()
+            self.arrived.update(outgoing.parts)
+            self.spool.forget(self.first, outgoing.records[-1][0])
 
     def stalled_s(self, now_s: float) -> float:
         """Return how long the oldest message on its way has been the oldest."""
@@ -225,13 +243,18 @@ class Outbox:
         self._options = options
         self._lost_s = now_s
         self._lanes: tuple[Lane, ...] = ()
+        # Of a record in parts, those that arrived and were held long enough are not sent again, so that connections
+        # that end early make progress. No longer than the list of records that an earlier process left.
+        self._sent: dict[Position, int] = {}
+        self._arrived: dict[Position, int] = {}
 
     def connect(self) -> None:
         """Begin with everything that is still to be delivered, what is there already as the backlog."""
         split = self._spool.backlog_end(SMALL_BACKLOG_BYTES)
         first, end = self._spool.first, self._spool.end
-        live = Lane(self._spool, self._options, first=split, until=None, early=end, early_s=self._lost_s)
-        backlog = Lane(self._spool, self._options, first=first, until=split, early=end, early_s=-math.inf)
+        lane = partial(Lane, self._spool, self._options, early=end, sent=self._sent, arrived=self._arrived)
+        live = lane(first=split, until=None, early_s=self._lost_s)
+        backlog = lane(first=first, until=split, early_s=-math.inf)
         self._lanes = (live, backlog)
 
     def next(self, now_s: float, flush_to: Position | None = None) -> Outgoing | None:

@@ -39,17 +39,24 @@ def from_json(payload: bytes) -> wire.Message:
     spec = SignatureSpec(bytes.fromhex(said["fingerprint"]), quantization, said["motion_dim"], length_ns)
     rows = said["signatures"]
     assert [row["seq"] for row in rows] == list(range(rows[0]["seq"], rows[0]["seq"] + len(rows)))
-    # Python's times end at microseconds.
-    starts = [round(datetime.fromisoformat(row["start"][:19] + "+00:00").timestamp()) for row in rows]
-    nanoseconds = [int(row["start"][20:29]) for row in rows]
     signatures = SignatureBatch(
-        start_ns=np.array(starts, np.int64) * 10**9 + np.array(nanoseconds, np.int64),
+        start_ns=np.array([_unix_ns(row["start"]) for row in rows], np.int64),
         codes=np.array([row["codes"] for row in rows], np.int8),
         quality=np.array([sum(Quality[name] for name in row["quality"]) for row in rows], np.uint8),
         hop_ns=hop_ns,
         spec=spec,
+        labels=np.array([row["label"] for row in rows]) if "label" in rows[0] else None,
     )
-    return wire.Message(said["device"], said["stream_id"], rows[0]["seq"], signatures)
+    recording = (
+        wire.Recording(said["recording"]["name"], _unix_ns(said["recording"]["start"])) if "recording" in said else None
+    )
+    return wire.Message(said["device"], said["stream_id"], rows[0]["seq"], signatures, recording)
+
+
+def _unix_ns(iso_time: str) -> int:
+    # Python's times end at microseconds.
+    seconds = round(datetime.fromisoformat(iso_time[:19] + "+00:00").timestamp())
+    return seconds * 10**9 + int(iso_time[20:29])
 
 
 class Receiver:

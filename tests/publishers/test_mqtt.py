@@ -79,6 +79,15 @@ def test_compressed_signatures_fill_messages(broker: Broker, receiver: Receiver,
     assert sink.payload_bytes == sum(receiver.sizes) < 3000 * 30
 
 
+def test_what_is_compressed_takes_less_space_in_the_spool_too(tmp_path: Path) -> None:
+    absent = Broker(tmp_path / "absent")
+    constant = dataclasses.replace(numbered(1000), codes=np.zeros((1000, 64), np.int8))
+    with mqtt(absent.url, tmp_path / "spool", compress=True, close_timeout_s=0.1) as sink:
+        sink.publish(constant)
+        assert sink.counts.pending == 1000
+        assert sink.counts.spool_bytes < 1000 * 10
+
+
 def test_what_is_left_at_close_is_said_and_sent_next_time(
     broker: Broker, receiver: Receiver, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

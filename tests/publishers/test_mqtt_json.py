@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 from broker import Broker
-from made import assert_same, numbered, wait_until
+from made import assert_same, labelled, numbered, wait_until
 from receiving import Receiver, from_json, mqtt
 
 from motionsig import wire
 from motionsig.publishers import open_sink
 from motionsig.publishers.connection import Connection, parse_broker
+from motionsig.publishers.spool import Spool
 
 TOPIC = "motionsig/+/signatures/json"
+RECORDING = wire.Recording("Küche, 3. Mai", 1_699_999_999_123_456_789)
 
 
 def test_signatures_arrive_as_json_at_a_topic_of_their_own(broker: Broker, tmp_path: Path) -> None:
@@ -65,6 +67,38 @@ def test_what_was_spooled_for_cbor_goes_as_json_that_the_broker_takes(tmp_path: 
     assert not list((tmp_path / "spool").glob("*.segment"))
 
 
+def test_each_record_in_the_spool_is_one_message(tmp_path: Path) -> None:
+    """Else a connection that ends early would have to bring many messages before any of them counts."""
+    absent = Broker(tmp_path / "absent")
+    rows = labelled(numbered(200), *(f"läuft {row}" for row in range(200)))
+    with mqtt(absent.url, tmp_path / "spool", format="json", close_timeout_s=0.1) as sink:
+        sink.begin(3, 0, RECORDING)
+        sink.publish(rows)
+        sink.publish(numbered(1))
+        assert sink.counts.accepted == 201
+    spool = Spool(tmp_path / "spool")
+    messages = [wire.decode(record.payload) for record in spool.read(spool.first)]
+    sizes = [len(wire.to_json(message).encode()) for message in messages]
+    assert max(sizes) <= 4000 and min(sizes[:-2]) > 3500
+    assert [message.seq + row for message in messages for row in range(len(message.signatures))] == list(range(201))
+    for message in messages[:-1]:
+        assert_same(message.signatures, rows[message.seq : message.seq + len(message.signatures)])
+    spool.close()
+
+
+def test_labels_and_the_recording_reach_a_reader_of_json(broker: Broker, tmp_path: Path) -> None:
+    rows = labelled(numbered(30), *["geht"] * 10, *[""] * 5, *["läuft"] * 15)
+    with Receiver(broker.url, TOPIC, from_json) as receiver:
+        with mqtt(broker.url, tmp_path / "spool", format="json") as sink:
+            sink.begin(3, 0, RECORDING)
+            sink.publish(rows)
+        wait_until(lambda: len(receiver.seqs) == 30)
+    assert len(receiver.messages) > 1
+    for message in receiver.messages:
+        assert message.recording == RECORDING
+        assert_same(message.signatures, rows[message.seq : message.seq + len(message.signatures)])
+
+
 def retained(broker: Broker, topic: str) -> bytes:
     heard: list[bytes] = []
     connection = Connection(
@@ -83,9 +117,7 @@ def retained(broker: Broker, topic: str) -> bytes:
 
 
 @pytest.mark.parametrize("device", ["wrist-7", "Küche 2"])
-def test_home_assistant_s_templates_and_javascript_reach_every_part(
-    broker: Broker, tmp_path: Path, device: str
-) -> None:
+def test_home_assistant_s_templates_reach_every_part(broker: Broker, tmp_path: Path, device: str) -> None:
     payloads: list[bytes] = []
 
     def read(payload: bytes) -> wire.Message:
