@@ -157,7 +157,7 @@ class _Loop:
 
     def __iter__(self) -> Iterator[SignatureBatch]:
         labels = _Labels()
-        for block in _grid(labels.read(self._source), self._source.rate_hz, self.resampler):
+        for block in _grid(self._source, self._source.rate_hz, self.resampler, labels):
             windows = self.windower.push(block)
             if len(windows):
                 yield labels.put_on(self._encoder.encode(windows))
@@ -172,38 +172,44 @@ class _Span(NamedTuple):
 
 
 class _Labels:
-    """Remembers which label held when, until the windows of that time have come."""
+    """Remembers which label held when, in one run of samples, until the windows of that time have come.
+
+    In a run the time only grows: where a clock is set back a new run begins.
+    """
 
     def __init__(self) -> None:
         self._spans = deque[_Span]()
         self._any = False
-        self._middle_ns = -(1 << 63)
 
-    def read(self, source: Source) -> Iterator[SampleBlock]:
-        """Pass the blocks on."""
-        spans = self._spans
-        for block in source:
-            self._any |= block.label != ""
-            if len(block):
-                start_ns, end_ns = int(block.time_ns[0]), int(block.time_ns[-1])
-                if spans and spans[-1].label == block.label and start_ns > spans[-1].end_ns:
-                    start_ns = spans.pop().start_ns
-                spans.append(_Span(start_ns, end_ns, block.label))
-            yield block
+    def runs_back(self, time_ns: NDArray[np.int64]) -> bool:
+        """Tell whether the next samples, taken at `time_ns`, are no later than the last one of the run."""
+        return bool(self._spans and len(time_ns) and time_ns[0] <= self._spans[-1].end_ns)
+
+    def begin_run(self) -> None:
+        """Forget the run so far: all its windows have come."""
+        self._spans.clear()
+
+    def add(self, time_ns: NDArray[np.int64], label: str) -> None:
+        """Take the next samples of the run."""
+        self._any |= label != ""
+        if len(time_ns):
+            start_ns, end_ns = int(time_ns[0]), int(time_ns[-1])
+            if self._spans and self._spans[-1].label == label:
+                start_ns = self._spans.pop().start_ns
+            self._spans.append(_Span(start_ns, end_ns, label))
 
     def put_on(self, made: SignatureBatch) -> SignatureBatch:
-        """Return the signatures with the label at the middle of each window; unchanged before the first label."""
+        """Return signatures of the run with the label of the sample nearest to the middle of each window.
+
+        Unchanged before the first label.
+        """
         if not self._any:
             return made
         spans = self._spans
         labels = list[str]()
         for middle_ns in (made.start_ns + made.spec.length_ns // 2).tolist():
-            # In order, unless the clock was set back: then in a span that begins before the last one ends.
-            back = middle_ns < self._middle_ns
-            while len(spans) > 1 and (back or not spans[0].start_ns <= middle_ns <= spans[0].end_ns):
-                left = spans.popleft()
-                back = back and spans[0].start_ns > left.end_ns
-            self._middle_ns = middle_ns
+            while len(spans) > 1 and spans[1].start_ns - middle_ns < middle_ns - spans[0].end_ns:
+                spans.popleft()
             labels.append(spans[0].label)
         return replace(made, labels=np.array(labels, np.str_))
 
@@ -218,13 +224,23 @@ def _windower(card: ModelCard, hop: int | None) -> Windower:
     return Windower(length=card.length, hop=card.hop if hop is None else hop, grid_hz=card.rate_hz)
 
 
-def _grid(blocks: Iterable[SampleBlock], rate_hz: float, resampler: Resampler) -> Iterator[SampleBlock]:
+def _grid(
+    blocks: Iterable[SampleBlock], rate_hz: float, resampler: Resampler, labels: _Labels
+) -> Iterator[SampleBlock]:
     turns, still = False, 0  # whether an angular rate was seen, and how many samples came without one
     for block in blocks:
         if not turns:
             turns = bool(np.isfinite(block.data[:, 3:]).any())
             still += int(np.isfinite(block.data[:, :3]).all(axis=1).sum())
             _require_gyroscope(turns or still < _PATIENCE_S * rate_hz)
+        # As in the resampler, a sample that is not finite is lost, and its time counts for nothing.
+        time_ns = block.time_ns[np.isfinite(block.data).all(axis=1)]
+        if labels.runs_back(time_ns):
+            # The times that follow may be in the run before, too, so its last windows leave before they are known.
+            yield from resampler.flush()
+            resampler.counts.gaps += 1
+            labels.begin_run()
+        labels.add(time_ns, block.label)
         # However much a source delivers at once, memory holds the windows of a few thousand samples.
         for first in range(0, max(len(block), 1), _BLOCK):
             part = slice(first, first + _BLOCK)

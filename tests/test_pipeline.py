@@ -115,17 +115,72 @@ def test_a_window_has_the_label_at_its_middle_however_the_input_is_cut(motion, c
         assert made.labels.tolist() == labels[64::64][: len(made)].tolist()
 
 
-def test_labels_hold_where_the_clock_was_set_back_and_over_a_gap(motion):
-    data = motion(30, 50)
-    begins_ns = (10**18, 10**18 + 60 * 10**9, 10**18 + 5 * 10**9)
+def blocks_of(rate_hz, blocks):
+    return type("Blocks", (), {"rate_hz": float(rate_hz), "__iter__": lambda self: iter(blocks)})()
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    rate_hz=st.sampled_from([20, 50, 60, 100, 400]),
+    steps=st.lists(st.tuples(st.floats(0, 1), st.sampled_from([0.0, 0.001, 0.02, 0.5, 2.0, 6.0, 60.0])), max_size=12),
+    gaps=st.lists(st.tuples(st.floats(0, 1), st.sampled_from([0.04, 0.3, 5.0])), max_size=3),
+    changes=st.lists(st.tuples(st.floats(0, 1), st.integers(1, 40)), max_size=20),
+    lost=st.lists(st.tuples(st.floats(0, 1), st.integers(1, 30)), max_size=3),
+    cuts=st.lists(st.floats(0, 1), max_size=8),
+    seed=st.integers(0, 99),
+)
+def test_a_window_has_the_label_of_the_sample_of_its_run_that_is_nearest_to_its_middle(
+    motion, rate_hz, steps, gaps, changes, lost, cuts, seed
+):
+    """However often and far the clock is set back (60 s: to 0), and however short a label holds."""
+    random = np.random.default_rng(seed)
+    count = round(random.uniform(3, 15) * rate_hz)
+    time_ns = 5 * 10**9 + np.rint((np.arange(count) + random.uniform(-0.2, 0.2, count)) * 1e9 / rate_hz).astype(int)
+    data, labels = motion(0, rate_hz, count=count, seed=seed), np.full(count, "first")
+    for place, seconds in gaps:
+        time_ns[int(place * count) :] += int(seconds * 1e9)
+    for place, seconds in sorted(steps):
+        row = int(place * (count - 2)) + 1
+        last_ns = time_ns[row - 1]
+        time_ns[row:] += min(last_ns, max(0, last_ns - round(seconds * 1e9))) - time_ns[row]
+    for number, (place, rows) in enumerate(changes):
+        labels[int(place * count) :][:rows] = f"l{number}"
+    for place, rows in lost:
+        data[int(place * count) :][:rows] = np.nan
+    finite = np.isfinite(data).all(axis=1)
+    backwards, relabelled = np.flatnonzero(np.diff(time_ns) <= 0) + 1, np.flatnonzero(labels[1:] != labels[:-1]) + 1
+    edges = sorted({0, count, *backwards, *relabelled, *(int(cut * count) for cut in cuts)})
     blocks = [
-        SampleBlock(begin_ns + np.arange(500) * 20_000_000, data[:500], bool(number), label=label)
-        for number, (begin_ns, label) in enumerate(zip(begins_ns, ("walk", "walk", "run"), strict=True))
+        SampleBlock(time_ns[first:last], data[first:last], label=str(labels[first]))
+        for first, last in itertools.pairwise(edges)
     ]
-    source = type("Blocks", (), {"rate_hz": 50.0, "__iter__": lambda self: iter(blocks)})()
-    made = concatenate(list(motionsig.signatures(source, ENCODER)))
-    each = len(made) // 3
-    assert made.labels.tolist() == ["walk"] * 2 * each + ["run"] * each
+    kept_ns, kept_labels = time_ns[finite], labels[finite]
+    runs = np.split(np.arange(len(kept_ns)), np.flatnonzero(np.diff(kept_ns) <= 0) + 1)
+    expected = []
+    for rows in filter(len, runs):
+        alone = [SampleBlock(kept_ns[rows], data[finite][rows])]
+        for made in motionsig.signatures(blocks_of(rate_hz, alone), ENCODER):
+            middles_ns = made.start_ns + made.spec.length_ns // 2
+            nearest = np.abs(kept_ns[rows][:, None] - middles_ns).argmin(axis=0)
+            expected += zip(made.start_ns.tolist(), kept_labels[rows][nearest].tolist(), strict=True)
+    found = []
+    for made in motionsig.signatures(blocks_of(rate_hz, blocks), ENCODER):
+        found += zip(made.start_ns.tolist(), made.labels.tolist(), strict=True)
+    assert found == expected
+
+
+@pytest.mark.parametrize("starts_s", [(0, 0, 0, 0), (0, -0.5, 0, 2.9), (10, 60, 5, 5)])
+def test_the_trials_of_one_log_keep_their_own_labels(motion, starts_s):
+    """Each lasts 3 s, one window, and may begin at any time; they are as many segments as there are trials."""
+    data, what = motion(3, 50), ("walk", "run", "jump", "sit")
+    blocks = [
+        SampleBlock(round(start_s * 1e9) + np.arange(150) * 20_000_000, data, label=label)
+        for start_s, label in zip(starts_s, what, strict=True)
+    ]
+    batches = []
+    summary = run(blocks_of(50, blocks), ENCODER, batches.append)
+    assert concatenate(batches).labels.tolist() == list(what)
+    assert (summary.gaps, summary.windows) == (3, 4)
 
 
 def test_one_sample_at_a_time_gives_the_same_wire_bytes(motion):
