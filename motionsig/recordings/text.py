@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import itertools
 import logging
 import re
 import warnings
@@ -32,6 +33,7 @@ _CHUNK = 1 << 20
 _LONGEST_LINE = 1 << 16
 _LABEL = f"U{MAX_LABEL_CHARS + 1}"  # shows one that is too long
 _PREAMBLE = 200  # lines of comments and settings that may stand before the header
+_MARKS = 16  # of comments, tried in a row
 _MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 _COMMA = re.compile(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*")
@@ -243,8 +245,8 @@ def _by_numpy(table: Table, plan: Plan, dtype: np.dtype[Any], body: str, line: i
     quote = '"' if '"' in text else None
     tries: tuple[tuple[str, str | None], ...] = ((text, "#"),)
     if plan.label is not None and "#" in text:
-        # A label may have the mark of a comment in it.
-        tries = ((_COMMENT.sub("", text), None), *tries)
+        # A label may have the mark of a comment in it. In the last cell numpy would cut it off and find enough cells.
+        tries = ((_COMMENT.sub("", text), None), *tries[: plan.label < table.width - 1])
     for rows, comments in tries:
         with contextlib.suppress(ValueError, OverflowError, Warning), warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -261,15 +263,31 @@ def _by_cell(table: Table, plan: Plan, dtype: np.dtype[Any], text: str, line: in
     # A Python loop over cells, because only a chunk that numpy has refused comes here.
     rows = []
     for offset, row in enumerate(text.split("\n")):
-        cells = _split(row.rstrip(" ").removesuffix(table.line_end), table.delimiter)
-        if any(cell.strip() for cell in cells) and not row.startswith("#"):
+        if row.startswith("#"):
+            continue
+        errors = []
+        for whole in _without_comment(row):
+            cells = _split(whole.rstrip(" ").removesuffix(table.line_end), table.delimiter)
+            if not any(cell.strip() for cell in cells):
+                break
             try:
                 if len(cells) != table.width:
                     raise ValueError(f"expected {table.width} cells, got {len(cells)}")
                 rows.append(tuple(_value(table, plan, cells[index], index) for index in range(table.width)))
+                break
             except ValueError as error:
-                raise RecordingError(f"{table.member.where}:{line + offset}: {error}") from None
+                errors.append(error)
+        else:
+            raise RecordingError(f"{table.member.where}:{line + offset}: {errors[0]}")
     return _samples(plan, np.array(rows, dtype)) if rows else None
+
+
+def _without_comment(row: str) -> Iterator[str]:
+    """Yield the row, and then what is left of it where the last "#" begins a comment, or the one before, and so on."""
+    yield row
+    for mark in reversed(list(itertools.islice(re.finditer("#+", row), _MARKS))):
+        if row.count('"', 0, mark.start()) % 2 == 0:
+            yield row[: mark.start()]
 
 
 def _last_line(table: Table, plan: Plan, dtype: np.dtype[Any], body: str, last: str, line: int) -> Samples | None:

@@ -200,6 +200,43 @@ def test_comments_behind_numbers_are_still_comments(tmp_path: Path) -> None:
     assert set(labels_of(open_recording(path))) == {"walk"}
 
 
+@pytest.mark.parametrize(
+    ("odd", "label"),
+    [
+        ("set 1 # note, moved", "set 1"),
+        ("set #1 # note, moved", "set #1"),
+        ('"set #1" # note, moved', "set #1"),
+        ("set 1 ## note, moved", "set 1"),
+        ("set #9", "set #9"),
+    ],
+)
+def test_a_comment_with_a_comma_in_it_leaves_other_labels_alone(tmp_path: Path, odd: str, label: str) -> None:
+    texts = np.repeat(["set #1", "set #2"], 200).tolist()
+    path = write_csv(tmp_path, {"label": np.array([*texts[:50], odd, *texts[51:]])})
+    assert labels_of(open_recording(path)) == [*texts[:50], label, *texts[51:]]
+
+
+def test_a_row_with_a_cell_too_many_is_named_with_or_without_a_mark(tmp_path: Path) -> None:
+    for odd in ('"set #1",more', "set 1,more", "set 1,more #2"):
+        path = write_csv(tmp_path, {"label": np.array([*["walk"] * 50, odd, *["walk"] * 349])})
+        with pytest.raises(RecordingError, match=r"log\.csv:52: expected 8 cells, got 9"):
+            list(open_recording(path))
+
+
+def test_a_comment_may_stand_in_a_chunk_that_is_read_cell_by_cell(tmp_path: Path) -> None:
+    header, *lines = made_logs.text().split("\n")[:-1]
+    path = tmp_path / "log.csv"
+    for start, names in (("", ""), ("set #1,", "label,")):
+        rows = [f"{start}{line}" for line in lines]
+        rows[7] = rows[7].rpartition(",")[0] + ","  # an empty cell, which numpy refuses
+        rows[9] += " # moved, see #3"
+        rows[10:10] = ["  # a break"]
+        path.write_text("\n".join([names + header, *rows, ""]))
+        blocks = check_blocks(open_recording(path))
+        assert sum(map(len, blocks)) == COUNT
+        assert {block.label for block in blocks} == {start.rstrip(",")}
+
+
 def test_a_decimal_comma_leaves_the_commas_of_labels_alone(tmp_path: Path) -> None:
     header = HEADER.replace(",", ";")
     lines = made_logs.text(header, separator=";").replace(".", ",").split("\n")[:-1]
