@@ -34,10 +34,13 @@ def open_recording(path: str | PathLike[str], **options: object) -> Source:
     100.0 [1000]
 
     The Reader that is surest of its format opens it; among equals the first by name. `options` are that Reader's; text
-    is turned into the type that an option has. motionsig's own log has none. The other formats have:
+    is turned into the type that an option has.
 
-    * `acc_unit`: "m/s^2", "g" or "mg". `gyr_unit`: "rad/s", "deg/s" or "mdps". `acc_sign`: -1 for raw data of iOS.
-    * `check_units`: False takes data that cannot be m/s² and rad/s with gravity.
+    * All formats: `label="none"` reads no labels. motionsig's own log has no other option.
+    * CSV, Parquet and npz only: `label`, the column or array that says what was done, in place of one called label,
+      labels, activity or class.
+    * All but motionsig's own log: `acc_unit`: "m/s^2", "g" or "mg". `gyr_unit`: "rad/s", "deg/s" or "mdps".
+      `acc_sign`: -1 for raw data of iOS. `check_units`: False takes data that cannot be m/s² and rad/s with gravity.
     * CSV, Parquet and npz only: `rate_hz`, where the rows are evenly spaced at so many samples per second. `start_ns`:
       Unix time of the first row, in ns, where the recording has none. `time_unit`: "s", "ms", "us" or "ns".
     * CSV and Parquet only: `columns`, which column is which, by name or by number, as in `{"time": 0, "acc_x": "ax"}`.
@@ -51,8 +54,8 @@ def open_recording(path: str | PathLike[str], **options: object) -> Source:
         raise RecordingError(f"{path}: expected a recording, got an empty file")
     readers = _readers()
     reader, sure = _surest(readers, path, head)
-    if not sure:
-        names = ", ".join(it.name for it in readers)
+    if not reader or not sure:
+        names = ", ".join(it.name for it in readers) or "(none is installed)"
         found = f"a file that begins with {head[:16]!r}"
         if path.is_dir():
             inside = sorted(it.name for it in path.iterdir())
@@ -73,16 +76,16 @@ def sureness(path: Path) -> int:
     return _surest(_readers(), path, head)[1] if head or path.is_dir() else 0
 
 
-def _surest(readers: list[Reader], path: Path, head: bytes) -> tuple[Reader, int]:
-    """Return the reader that is surest that the content is of its format, and how sure it is."""
+def _surest(readers: list[Reader], path: Path, head: bytes) -> tuple[Reader | None, int]:
+    """Return the reader that is surest that the content is of its format, and how sure it is; (None, 0) without any."""
     sure = {it.name: it.recognises(path, head) for it in readers}
     for name, sureness in sure.items():
         if not isinstance(sureness, int):
             # A broken reader must not stop the others.
             log.warning("reader %r: expected recognises to return 0 to 3, got %r", name, sureness)
             sure[name] = 0
-    reader = max(readers, key=lambda it: sure[it.name])
-    return reader, sure[reader.name]
+    reader = max(readers, key=lambda it: sure[it.name], default=None)
+    return reader, sure[reader.name] if reader else 0
 
 
 def _readers() -> list[Reader]:

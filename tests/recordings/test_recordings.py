@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from motionsig.blocks import SampleBlock, Source
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import InputError, RecordingError
-from motionsig.recordings import open_recording
+from motionsig.recordings import open_recording, sureness
 
 
 def samples(source: Source) -> tuple[np.ndarray, np.ndarray, list[int]]:
@@ -259,6 +259,17 @@ def test_the_surest_reader_wins_then_the_first_by_name(plugin: Path, tmp_path: P
     else:
         with pytest.raises(RecordingError, match=r"walk:\d+: expected"):
             open_recording(path)
+
+
+def test_without_any_reader_a_recording_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "walk.csv"
+    path.write_text(made_logs.text())
+    monkeypatch.setattr("motionsig.recordings._readers", list)
+    with pytest.raises(
+        RecordingError, match=r"walk\.csv: expected one of the formats \(none is installed\); got a file"
+    ):
+        open_recording(path)
+    assert sureness(path) == 0
 
 
 _KEPT: dict[str, tuple[Path, list[Path]]] = {}
