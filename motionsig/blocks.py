@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from motionsig.closing import Closing
 from motionsig.conventions import CHANNELS, MAX_LABEL_CHARS, NS_PER_S
-from motionsig.errors import InputError, MissingExtraError
+from motionsig.errors import InputError, MissingExtraError, MotionsigError
 from motionsig.hints import install_hint
 from motionsig.quantization import Quantization
 
@@ -88,8 +88,8 @@ def sample_block(time_ns: ArrayLike, data: ArrayLike, *, gap: bool = False, labe
     SampleBlock(1000 samples from 1970-01-01T00:00:00.000Z to 1970-01-01T00:00:09.990Z, 'walking')
 
     time_ns: (n,) integers, Unix ns. data: (n, 6), m/s² and rad/s; NaN is let through, and the Resampler counts such
-    samples as lost. Raises InputError for other shapes, times that do not increase, or a label of more than 128
-    characters.
+    samples as lost. Raises InputError for other shapes, times that do not increase, or a label that is longer than
+    128 characters or no Unicode.
     """
     times = np.asarray(time_ns)
     values = np.asarray(data, dtype=np.float32)
@@ -107,9 +107,20 @@ def sample_block(time_ns: ArrayLike, data: ArrayLike, *, gap: bool = False, labe
         raise InputError(
             f"time_ns: expected strictly increasing times, got {times[row]} after {times[row - 1]} at sample {row}"
         )
-    if len(label) > MAX_LABEL_CHARS:
-        raise InputError(f"label: expected at most {MAX_LABEL_CHARS} characters, got {len(label)}: {label[:40]!r}...")
+    check_label(label, "label")
     return SampleBlock(times, values, gap, label=label)
+
+
+def check_label(label: str, where: str, error: type[MotionsigError] = InputError) -> None:
+    """Raise `error` for a label that is too long, or that UTF-8 cannot hold."""
+    if len(label) > MAX_LABEL_CHARS:
+        raise error(
+            f"{where}: expected a label of at most {MAX_LABEL_CHARS} characters, got {len(label)}: {label[:40]!r}..."
+        )
+    try:
+        label.encode()
+    except UnicodeEncodeError:
+        raise error(f"{where}: expected a label in Unicode, got {label[:40]!r}") from None
 
 
 @dataclass(frozen=True, eq=False)

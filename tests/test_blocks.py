@@ -43,8 +43,10 @@ def test_a_label_goes_with_its_samples():
         and sample_block([1], np.zeros((1, 6))).label == ""
     )
     assert repr(sample_block([0], np.zeros((1, 6)), label="walk")).endswith("000Z, 'walk')")
-    with pytest.raises(InputError, match="label: expected at most 128 characters, got 129"):
+    with pytest.raises(InputError, match="label: expected a label of at most 128 characters, got 129"):
         sample_block([1], np.zeros((1, 6)), label="x" * 129)
+    with pytest.raises(InputError, match="label: expected a label in Unicode"):
+        sample_block([1], np.zeros((1, 6)), label="\udcff")
 
 
 def test_labels_follow_their_signatures():

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from motionsig.blocks import SampleBlock
+from motionsig.blocks import SampleBlock, check_label
 from motionsig.cli.option import option
 from motionsig.cli.sensor_options import add_sensor_options, open_chosen
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError
-from motionsig.recordings.labels import check_label
 from motionsig.recordings.native import Recorder
 from motionsig.sensors import IioSource, SensorReader
 

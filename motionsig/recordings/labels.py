@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from motionsig.blocks import check_label
 from motionsig.conventions import MAX_LABEL_CHARS
 from motionsig.errors import RecordingError
 
@@ -35,18 +36,6 @@ class LabelColumn(NamedTuple):
 
     number: int
     chosen: bool
-
-
-def check_label(label: str, where: str) -> None:
-    """Raise RecordingError for a label that is too long, or that UTF-8 cannot hold."""
-    if len(label) > MAX_LABEL_CHARS:
-        raise RecordingError(
-            f"{where}: expected a label of at most {MAX_LABEL_CHARS} characters, got {len(label)}: {label[:40]!r}..."
-        )
-    try:
-        label.encode()
-    except UnicodeEncodeError:
-        raise RecordingError(f"{where}: expected a label in Unicode, got {label[:40]!r}") from None
 
 
 def find_label(
@@ -112,7 +101,7 @@ class LabelCutter:
         if len(text) > MAX_LABEL_CHARS and not self._chosen:
             self._passed_over += 1
             return ""
-        check_label(text, self._where)
+        check_label(text, self._where, RecordingError)
         return text
 
     def report(self) -> None:

@@ -34,13 +34,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from motionsig.blocks import SampleBlock, SourceInfo
+from motionsig.blocks import SampleBlock, SourceInfo, check_label
 from motionsig.closing import Closing
 from motionsig.conventions import CHANNELS, MAX_LABEL_CHARS
 from motionsig.errors import RecordingError
 from motionsig.files import sync_folder, write_all
 from motionsig.options import renamed_keywords
-from motionsig.recordings.labels import check_label, refuse_choice
+from motionsig.recordings.labels import refuse_choice
 from motionsig.recordings.samples import Reader
 
 FORMAT = "motionsig-log"
@@ -141,7 +141,7 @@ class Recorder(Closing):
         whole. `block` is lost, together with at most a second of samples that waited, and the next block is marked as
         after a gap.
         """
-        check_label(block.label, str(self.path))
+        check_label(block.label, str(self.path), RecordingError)
         waiting = self._waiting
         both = len(waiting) and len(block)
         if block.gap or (both and (block.time_ns[0] <= waiting.time_ns[-1] or block.label != waiting.label)):
