@@ -3,7 +3,8 @@
 A message is one CBOR map that carries all that a receiver needs to read it; WIRE_CDDL is its grammar (RFC 8610).
 
 Decoding trusts nothing: before the CBOR library sees a message, a scan admits only the few kinds of item the format
-has, each within the bytes present. So no tag can start work of its own and no length can reserve memory.
+has, each within the bytes present. So no tag can start work of its own and no length can reserve memory. What a short
+message may stand for (packed codes, runs of times and labels) is bounded, too: some tens of MB.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from motionsig.blocks import Quality, SignatureBatch, SignatureSpec
-from motionsig.conventions import MAX_LABEL_CHARS, NS_PER_S
+from motionsig.blocks import Quality, SignatureBatch, SignatureSpec, check_label
+from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError, WireError
 from motionsig.quantization import Quantization
 
@@ -27,7 +28,9 @@ VERSION = 1
 MAX_MESSAGE_BYTES = 1 << 20
 MAX_DEVICE_CHARS = 128
 MAX_NAME_CHARS = 256
-_MAX_CODES = 1 << 22
+_MAX_ROWS = 1 << 16
+_MAX_CODES = 1 << 22  # of all signatures
+_MAX_CHARS = 1 << 22  # signatures times the longest label: numpy holds each label in as many characters
 _MAX_DIM = 256
 _MAX_DEPTH = 8
 _TOO_LARGE = 1 << 63  # int64 arithmetic does not overflow with numbers below this
@@ -109,7 +112,7 @@ def encode(message: Message, *, compress: bool = False) -> bytes:
     """Return the message's bytes, the same for the same content.
 
     compress: pack the codes where that makes them smaller; those bytes depend on the zlib at hand.
-    Raises InputError for a message without signatures, a device name or a number out of range.
+    Raises InputError for what `decode` would refuse: no or too many signatures, a name, label or number out of range.
     """
     import cbor2
 
@@ -126,6 +129,8 @@ def encode(message: Message, *, compress: bool = False) -> bytes:
             f"message: expected 1 to {_MAX_DIM} codes per signature and a hop of 1 ns to 2^63 ns, got {dim} and "
             f"{signatures.hop_ns}"
         )
+    if count > _most_rows(dim):
+        raise InputError(f"message: expected at most {_most_rows(dim)} signatures of {dim} codes, got {count}")
     breaks = np.flatnonzero(np.diff(signatures.start_ns) != signatures.hop_ns) + 1
     firsts = np.array([0, *breaks])
     runs = np.stack([np.diff(firsts, append=count), signatures.start_ns[firsts]], axis=1)
@@ -198,7 +203,7 @@ def _message(fields: dict[Any, Any]) -> Message:
     if not 1 <= dim <= _MAX_DIM or not 0 <= motion_dim <= dim:
         raise WireError(f"message: expected 1 to {_MAX_DIM} codes, motion among them, got {dim} and {motion_dim}")
     length_ns, hop_ns = _field(fields, 7, int), _field(fields, 8, int)
-    start_ns = _start_times(_field(fields, 9, list), hop_ns, _MAX_CODES // dim)
+    start_ns = _start_times(_field(fields, 9, list), hop_ns, _most_rows(dim))
     count = len(start_ns)
     if not (0 <= length_ns < _TOO_LARGE and 0 <= seq <= _TOO_LARGE - count):
         raise WireError(f"message: expected length and sequence within 63 bits, got {length_ns} ns and {seq}")
@@ -216,6 +221,10 @@ def _message(fields: dict[Any, Any]) -> Message:
     spec = SignatureSpec(fingerprint, quantization, motion_dim, length_ns)
     signatures = SignatureBatch(start_ns, codes, np.frombuffer(flags, np.uint8), hop_ns, spec, labels)
     return Message(device, stream_id, seq, signatures, recording)
+
+
+def _most_rows(dim: int) -> int:
+    return min(_MAX_ROWS, _MAX_CODES // dim)
 
 
 def _field(fields: dict[Any, Any], key: int, kind: type) -> Any:
@@ -261,17 +270,28 @@ def _array(tag: Any, number: int, size: int) -> bytes:
 
 def _label_runs(labels: NDArray[np.str_]) -> list[list[Any]]:
     runs = [[len(list(same)), label] for label, same in itertools.groupby(labels.tolist())]
-    for _, label in runs:
-        if len(label) > MAX_LABEL_CHARS:
-            raise InputError(f"label: expected at most {MAX_LABEL_CHARS} characters, got {len(label)}: {label[:40]!r}")
+    _check_labels([label for _, label in runs], len(labels))
     return runs
 
 
 def _labels(rows: list[Any], count: int) -> NDArray[np.str_]:
     runs = [_row(row, (int, str), "labels") for row in rows]
-    if any(rows < 1 or len(label) > MAX_LABEL_CHARS for rows, label in runs) or sum(rows for rows, _ in runs) != count:
-        raise WireError(f"message: expected labels of {count} signatures, {MAX_LABEL_CHARS} characters at most")
-    return np.repeat(np.array([label for _, label in runs], np.str_), [rows for rows, _ in runs])
+    counts, labels = [it for it, _ in runs], [label for _, label in runs]
+    if any(it < 1 for it in counts) or sum(counts) != count:
+        raise WireError(f"message: expected labels of {count} signatures")
+    _check_labels(labels, count)
+    return np.repeat(np.array(labels, np.str_), counts)
+
+
+def _check_labels(labels: list[str], count: int) -> None:
+    for label in labels:
+        check_label(label, "label")
+    longest = max(map(len, labels))
+    if count * longest > _MAX_CHARS:
+        raise InputError(
+            f"labels: expected at most {_MAX_CHARS // longest} signatures where one has {longest} characters, "
+            f"got {count}"
+        )
 
 
 def _pack(codes: NDArray[np.int8]) -> bytes:

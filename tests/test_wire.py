@@ -32,6 +32,20 @@ def message(count, *, seq=7, gaps=(), smooth=False, quality=0, seed=0):
     return wire.Message("pi", 1_790_000_000, seq, SignatureBatch(start_ns, codes.astype(np.int8), flags, HOP_NS, SPEC))
 
 
+def labelled(sent, label):
+    signatures = dataclasses.replace(sent.signatures, labels=np.full(len(sent.signatures), label))
+    return dataclasses.replace(sent, signatures=signatures)
+
+
+def still(count, dim, label=None):
+    """Return a message of `count` signatures that are all alike: a few hundred bytes when packed."""
+    spec = SignatureSpec(bytes(8), Quantization(((dim, 0.5, 0),)), dim, 2_560_000_000)
+    start_ns = np.arange(count) * HOP_NS
+    batch = SignatureBatch(start_ns, np.zeros((count, dim), np.int8), np.zeros(count, np.uint8), HOP_NS, spec)
+    sent = wire.Message("pi", 1, 0, batch)
+    return sent if label is None else labelled(sent, label)
+
+
 def same(a, b):
     assert (a.device, a.stream_id, a.seq) == (b.device, b.stream_id, b.seq)
     assert a.signatures.spec == b.signatures.spec and a.signatures.hop_ns == b.signatures.hop_ns
@@ -142,9 +156,9 @@ def test_encode_refuses_what_no_receiver_could_take(change, what):
         wire.encode(message(17_000))
     with pytest.raises(InputError, match="a hop of 1 ns"):
         wire.encode(wire.Message("pi", 1, 1, dataclasses.replace(sent.signatures, hop_ns=2**63)))
-    with pytest.raises(InputError, match="label: expected at most 128 characters, got 129"):
-        labels = np.array(["x" * 129] * 2)
-        wire.encode(wire.Message("pi", 1, 1, dataclasses.replace(sent.signatures, labels=labels)))
+    for label, why in (("x" * 129, "of at most 128 characters, got 129"), ("\udcff", "in Unicode")):
+        with pytest.raises(InputError, match=f"label: expected a label {why}"):
+            wire.encode(labelled(sent, label))
     for recording in (wire.Recording("", 0), wire.Recording("x" * 257, 0), wire.Recording("x", 2**63)):
         with pytest.raises(InputError, match=r"recording: expected a (name|start)"):
             wire.encode(dataclasses.replace(sent, recording=recording))
@@ -210,7 +224,7 @@ def altered(**fields):
         (altered(field_14=[]), "expected labels of 2 signatures"),
         (altered(field_14=[[2**60, "walk"]]), "expected labels of 2 signatures"),
         (altered(field_14=[[3, "walk"], [-1, "run"]]), "expected labels of 2 signatures"),
-        (altered(field_14=[[2, "x" * 129]]), "128 characters at most"),
+        (altered(field_14=[[2, "x" * 129]]), "label: expected a label of at most 128 characters"),
         (altered(field_14=[[2, 5]]), "expected labels of int, str"),
     ],
 )
@@ -228,6 +242,57 @@ def test_a_packed_bomb_is_not_inflated():
         with pytest.raises(WireError, match="expected 128 packed codes"):
             wire.decode(content)
         assert tracemalloc.get_traced_memory()[1] < 4 * len(content)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("count", "dim", "label"),
+    [
+        (4096, 64, "x" * 128),
+        (4096, 256, "\U0001f6b6" * 128),
+        (1 << 16, 1, "x" * 64),
+        (1 << 15, 128, "x" * 128),
+        (1 << 14, 256, None),
+    ],
+)
+def test_what_a_message_may_hold_can_be_sent_and_takes_some_tens_of_megabytes(count, dim, label):
+    sent = still(count, dim, label)
+    data = wire.encode(sent, compress=True)
+    assert len(data) < 10_000
+    tracemalloc.start()
+    try:
+        decoded = wire.decode(data)
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
+    same(decoded, sent)
+
+
+@pytest.mark.parametrize(
+    ("count", "dim", "label", "what"),
+    [
+        (1 << 17, 1, "x" * 128, "expected at most 65536 signatures of 1 codes, got 131072"),
+        ((1 << 16) + 1, 1, None, "expected at most 65536 signatures of 1 codes, got 65537"),
+        ((1 << 14) + 1, 256, None, "expected at most 16384 signatures of 256 codes, got 16385"),
+        ((1 << 15) + 1, 1, "x" * 128, "expected at most 32768 signatures where one has 128 characters, got 32769"),
+        (1 << 16, 1, "x" * 65, "expected at most 64527 signatures where one has 65 characters, got 65536"),
+    ],
+)
+def test_a_short_message_that_stands_for_too_much_is_neither_sent_nor_taken(monkeypatch, count, dim, label, what):
+    sent = still(count, dim, label)
+    with pytest.raises(InputError, match=what):
+        wire.encode(sent, compress=True)
+    with monkeypatch.context() as patch:
+        for limit in ("_MAX_ROWS", "_MAX_CODES", "_MAX_CHARS"):
+            patch.setattr(wire, limit, 1 << 40)
+        data = wire.encode(sent, compress=True)
+    assert len(data) < 10_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(WireError, match=r"runs of 1 to|where one has"):
+            wire.decode(data)
+        assert tracemalloc.get_traced_memory()[1] < 10e6
     finally:
         tracemalloc.stop()
 
