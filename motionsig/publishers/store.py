@@ -223,7 +223,11 @@ class StoreSink(LocalSink):
         """
         with self._store.open_connection(f"the replay of {path} could not be noted") as connection:
             noted = ledger.note(connection, path, how, stamp, self._device, stream_id, signatures)
-        if not noted:
+        if noted.before:
+            # Kept: another recording under the name of an old one must not cost the old one.
+            text = "%s: %s has changed; what it was stays in the store: device %s, stream %d, beside stream %d"
+            logger.warning(text, self._where, path, *noted.before, stream_id)
+        if not noted.complete:
             text = "%s: expected %d signatures of %s, got fewer: some were deleted meanwhile; replay it again"
             logger.warning(text, self._where, signatures, path)
 

@@ -14,7 +14,7 @@ import pytest
 from made import START_NS, labelled, numbered
 
 from motionsig.errors import SinkError
-from motionsig.publishers import open_sink
+from motionsig.publishers import open_sink, read_signatures
 from motionsig.publishers.store import StoreSink
 from motionsig.wire import Recording
 
@@ -74,6 +74,21 @@ def test_another_label_in_a_stream_ends_what_was_noted_of_it(tmp_path: Path, bef
         # A replay that ends before it is noted.
         put(sink, 1, 2, after)
         assert set(sink.replayed("how")) == {"2"}
+
+
+def test_what_a_log_was_before_stays_and_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with opened(tmp_path / "s") as sink:
+        put(sink, 1, 5)
+        sink.note_replayed("walk.csv", "how", "10 B", 1, 5)
+        sink.note_replayed("walk.csv", "how", "12 B", 1, 5)
+        assert not caplog.records
+        put(sink, 2, 6)
+        sink.note_replayed("walk.csv", "how", "11 B", 2, 6)
+        assert (
+            "walk.csv has changed; what it was stays in the store: device d, stream 1, beside stream 2" in caplog.text
+        )
+        assert sink.replayed("how") == {"walk.csv": ("11 B", 6)}
+    assert len(read_signatures(f"store:{tmp_path / 's'}")) == 11
 
 
 def test_signatures_deleted_during_a_replay_are_missed_when_it_is_noted(
