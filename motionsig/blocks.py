@@ -94,19 +94,16 @@ def sample_block(time_ns: ArrayLike, data: ArrayLike, *, gap: bool = False, labe
     times = np.asarray(time_ns)
     values = np.asarray(data, dtype=np.float32)
     if times.ndim != 1 or values.shape != (len(times), len(CHANNELS)):
-        raise InputError(
-            f"samples: expected time_ns (n,) and data (n, {len(CHANNELS)}) with columns {', '.join(CHANNELS)}, "
-            f"got {times.shape} and {values.shape}"
-        )
+        wanted = f"time_ns (n,) and data (n, {len(CHANNELS)}) with columns {', '.join(CHANNELS)}"
+        raise InputError(f"samples: expected {wanted}, got {times.shape} and {values.shape}")
     if times.dtype.kind not in "iu":
         raise InputError(f"time_ns: expected integer nanoseconds, got {times.dtype}")
     times = times.astype(np.int64, copy=False)
     backwards = np.flatnonzero(times[1:] <= times[:-1])
     if len(backwards):
         row = int(backwards[0]) + 1
-        raise InputError(
-            f"time_ns: expected strictly increasing times, got {times[row]} after {times[row - 1]} at sample {row}"
-        )
+        got = f"got {times[row]} after {times[row - 1]} at sample {row}"
+        raise InputError(f"time_ns: expected strictly increasing times, {got}")
     check_label(label, "label")
     return SampleBlock(times, values, gap, label=label)
 
@@ -114,9 +111,8 @@ def sample_block(time_ns: ArrayLike, data: ArrayLike, *, gap: bool = False, labe
 def check_label(label: str, where: str, error: type[MotionsigError] = InputError) -> None:
     """Raise `error` for a label that is too long, or that UTF-8 cannot hold."""
     if len(label) > MAX_LABEL_CHARS:
-        raise error(
-            f"{where}: expected a label of at most {MAX_LABEL_CHARS} characters, got {len(label)}: {label[:40]!r}..."
-        )
+        got = f"got {len(label)}: {label[:40]!r}..."
+        raise error(f"{where}: expected a label of at most {MAX_LABEL_CHARS} characters, {got}")
     try:
         label.encode()
     except UnicodeEncodeError:

@@ -1,6 +1,6 @@
 """Measure a model beside what people would take instead, and write the figures into its card.
 
-    python -m scripts.evaluate --data ../shared/data --model firmware_models/motion64
+    python -m scripts.evaluate --data FOLDER --model firmware_models/motion64
 
 Half an hour on two cores; two thirds of it train a network with each set left out in turn, which --no-left-out skips.
 Needs scripts/train/requirements.txt.

@@ -1,6 +1,6 @@
 """Train the motion encoder and write a finished model folder: weights, golden vectors, card and README.
 
-    python -m scripts.train --data ../shared/data --out firmware_models/motion64
+    python -m scripts.train --data FOLDER --out firmware_models/motion64
 
 About ten minutes on two cores, then half an hour of measuring (scripts.evaluate). Needs scripts/train/requirements.txt.
 Interrupted, the same command goes on where it was.
