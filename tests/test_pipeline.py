@@ -123,27 +123,25 @@ def blocks_of(rate_hz, blocks):
     rate_hz=st.sampled_from([20, 50, 60, 100, 400]),
     steps=st.lists(st.tuples(st.floats(0, 1), st.sampled_from([0.0, 0.001, 0.02, 0.5, 2.0, 6.0, 60.0])), max_size=12),
     gaps=st.lists(st.tuples(st.floats(0, 1), st.sampled_from([0.04, 0.3, 5.0])), max_size=3),
-    changes=st.lists(st.tuples(st.floats(0, 1), st.integers(1, 40)), max_size=20),
+    held=st.sampled_from([1, 3, 40, 1000]),
     lost=st.lists(st.tuples(st.floats(0, 1), st.integers(1, 30)), max_size=3),
     cuts=st.lists(st.floats(0, 1), max_size=8),
     seed=st.integers(0, 99),
 )
 def test_a_window_has_the_label_of_the_sample_of_its_run_that_is_nearest_to_its_middle(
-    motion, rate_hz, steps, gaps, changes, lost, cuts, seed
+    motion, rate_hz, steps, gaps, held, lost, cuts, seed
 ):
     """However often and far the clock is set back (60 s: to 0), and however short a label holds."""
     random = np.random.default_rng(seed)
     count = round(random.uniform(3, 15) * rate_hz)
     time_ns = 5 * 10**9 + np.rint((np.arange(count) + random.uniform(-0.2, 0.2, count)) * 1e9 / rate_hz).astype(int)
-    data, labels = motion(0, rate_hz, count=count, seed=seed), np.full(count, "first")
+    data, labels = motion(0, rate_hz, count=count, seed=seed), (1 + np.arange(count) // held).astype(str)
     for place, seconds in gaps:
         time_ns[int(place * count) :] += int(seconds * 1e9)
     for place, seconds in sorted(steps):
         row = int(place * (count - 2)) + 1
         last_ns = time_ns[row - 1]
         time_ns[row:] += min(last_ns, max(0, last_ns - round(seconds * 1e9))) - time_ns[row]
-    for number, (place, rows) in enumerate(changes):
-        labels[int(place * count) :][:rows] = f"l{number}"
     for place, rows in lost:
         data[int(place * count) :][:rows] = np.nan
     finite = np.isfinite(data).all(axis=1)
