@@ -66,9 +66,12 @@ def test_every_part_runs_once_and_the_kernel_last(tree):
     many = f"-n 3 --dist loadfile --ignore {KERNEL}"
     once = (
         "packaging", "scripts", "test_hints.py", "daemon/test_trial_machine.py", "daemon/test_trial_network.py",
-        "test_architecture.py",
+        "test_architecture.py", "cli/test_picture.py",
     )  # fmt: skip
-    twice = ("sensors/test_every_chip.py", "encoders/test_edgetpu_auto.py", "cli/test_doctor_edgetpu.py")
+    twice = (
+        "sensors/test_every_chip.py", "encoders/test_edgetpu_auto.py", "cli/test_doctor_edgetpu.py",
+        "cli/test_replay_many.py",
+    )  # fmt: skip
     documents = "tests/documents/test_[!p]*"
     rooms = "tests/*/test_*_document.py"
     globs = [f"--ignore-glob {rooms}", f"--ignore-glob {documents}"]
