@@ -281,16 +281,24 @@ def _children(process):
     return [int(pid) for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
-def _long_logs(motion, count):
+def _ended(workers):
+    """Whether there were such processes, and none is left within a while."""
+    deadline = time.monotonic() + 20
+    while any(os.path.exists(f"/proc/{pid}") for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return bool(workers) and not any(os.path.exists(f"/proc/{pid}") for pid in workers)
+
+
+@pytest.fixture
+def started(motion, tmp_path, monkeypatch):
+    """A replay of twelve long logs by two processes, when the first of them is stored."""
+    monkeypatch.chdir(tmp_path)
+    os.mkdir("logs")
     data = motion(600, 50)
-    for number in range(count):
-        with Recorder(f"log{number}", rate_hz=50, stream_id=number) as recorder:
+    for number in range(12):
+        with Recorder(f"logs/log{number}", rate_hz=50, stream_id=number) as recorder:
             recorder.write(SampleBlock(10**18 + np.arange(len(data)) * 20_000_000, data))
-
-
-def _started(folder):
-    """A replay of long logs by two processes, when the first of them is stored."""
-    command = [sys.executable, "-m", "motionsig", "replay", str(folder), "--to", "store:db", "--jobs", "2"]
+    command = [sys.executable, "-m", "motionsig", "replay", "logs", "--to", "store:db", "--jobs", "2"]
     default = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=default, start_new_session=True)
     deadline = time.monotonic() + 60
@@ -303,47 +311,25 @@ def _started(folder):
     raise AssertionError(f"expected signatures, got none: {process.communicate()}")
 
 
-def test_ctrl_c_ends_all_processes_and_the_next_run_goes_on(motion, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "logs").mkdir()
-    monkeypatch.chdir(tmp_path / "logs")
-    _long_logs(motion, 12)
-    monkeypatch.chdir(tmp_path)
-    process = _started("logs")
-    workers = _children(process)
-    os.killpg(process.pid, signal.SIGINT)
-    assert process.communicate(timeout=60)[1] == "motionsig: interrupted\n" and process.returncode == 130
-    deadline = time.monotonic() + 20
-    while any(os.path.exists(f"/proc/{pid}") for pid in workers) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert workers and not any(os.path.exists(f"/proc/{pid}") for pid in workers)
+def test_ctrl_c_ends_all_processes_and_the_next_run_goes_on(started, capsys):
+    workers = _children(started)
+    os.killpg(started.pid, signal.SIGINT)
+    assert started.communicate(timeout=60)[1] == "motionsig: interrupted\n" and started.returncode == 130
+    assert _ended(workers)
     rest = replay(capsys, "logs", "--to", "store:db")
     assert 0 < len(rest["stored_before"]) < 12 and len(rest["logs"]) == 12 - len(rest["stored_before"])
     assert len(motionsig.read_signatures("store:db")) == 12 * 467
 
 
-def test_a_process_that_is_killed_is_one_error(motion, tmp_path, monkeypatch):
-    (tmp_path / "logs").mkdir()
-    monkeypatch.chdir(tmp_path / "logs")
-    _long_logs(motion, 12)
-    monkeypatch.chdir(tmp_path)
-    process = _started("logs")
-    for pid in _children(process):
+def test_a_process_that_is_killed_is_one_error(started):
+    for pid in _children(started):
         os.kill(pid, signal.SIGKILL)
-    said = process.communicate(timeout=60)[1]
-    assert process.returncode == 1 and said.count("\n") == 1 and "got one that ended" in said and "--jobs" in said
+    said = started.communicate(timeout=60)[1]
+    assert started.returncode == 1 and said.count("\n") == 1 and "got one that ended" in said and "--jobs" in said
 
 
-def test_processes_end_with_the_one_that_asked(motion, tmp_path, monkeypatch):
-    (tmp_path / "logs").mkdir()
-    monkeypatch.chdir(tmp_path / "logs")
-    _long_logs(motion, 12)
-    monkeypatch.chdir(tmp_path)
-    process = _started("logs")
-    workers = _children(process)
-    process.kill()
-    process.communicate()
-    deadline = time.monotonic() + 20
-    while any(os.path.exists(f"/proc/{pid}") for pid in workers) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert workers and not any(os.path.exists(f"/proc/{pid}") for pid in workers)
+def test_processes_end_with_the_one_that_asked(started):
+    workers = _children(started)
+    started.kill()
+    started.communicate()
+    assert _ended(workers)

@@ -13,7 +13,6 @@ from motionsig.closing import Closing
 from motionsig.errors import SinkError
 from motionsig.publishers import Sink, open_sink, split_url
 from motionsig.publishers.counts import SinkCounts
-from motionsig.wire import Recording
 
 DAY_S = 86400.0
 
@@ -45,7 +44,9 @@ class Outlet(Closing):
     def take(self, origin: Origin, signatures: SignatureBatch) -> None:
         """Publish a batch."""
         if origin != self._origin or self._sink is None:
-            self._sink = self._sink_for(origin)
+            same = self._device is not None or (self._origin is not None and self._origin.device == origin.device)
+            if self._sink is None or not same:
+                self._sink = self._open(origin.device, origin.stream_id)
             self._sink.begin(origin.stream_id, 0, origin.recording)
             self._origin = origin
         self._sink.publish(signatures)
@@ -53,25 +54,22 @@ class Outlet(Closing):
     def note(self, made: Made, how: str) -> None:
         """Have a store remember that all of a log is in it; for another sink do nothing."""
         if split_url(self._url)[0] == "store":
-            sink: Any = self._sink or self._sink_for(Origin(None, 0, Recording(made.log.name, 0)))
+            sink: Any = self._sink or self._open(None, made.stream_id)
             self._sink = sink
             before, self._conflicts = self._conflicts, sink.counts.conflicts
             if self._conflicts > before:
                 return  # not all of it is there, and the next run shall say so again
             sink.note_replayed(made.log.key, how, made.log.stamp, made.stream_id, made.summary.signatures)
 
-    def _sink_for(self, origin: Origin) -> Sink:
-        """Return the open sink, or a new one where the device is another."""
-        same = self._device is not None or (self._origin is not None and self._origin.device == origin.device)
-        if self._sink is not None and same:
-            return self._sink
+    def _open(self, recorded_by: str | None, stream_id: int) -> Sink:
+        """Close the sink that is open, and return the next one."""
         self.close()
         scheme, _, given = split_url(self._url)
         # Unlike a live sensor, a replay can wait until the broker keeps up.
         wait: dict[str, Any] = {"full": "wait", "close_limit_s": DAY_S} if scheme in ("mqtt", "mqtts") else {}
         how = {name: value for name, value in wait.items() if name not in given}
-        device = origin.device if self._device is None else self._device
-        return open_sink(self._url, device=device, stream_id=origin.stream_id, **how)
+        device = recorded_by if self._device is None else self._device
+        return open_sink(self._url, device=device, stream_id=stream_id, **how)
 
     def close(self) -> None:
         """Deliver what is left; `counts` say what could not be."""
