@@ -16,6 +16,7 @@ from motionsig.cli.status import STARTING_S
 from motionsig.daemon.switching import TRIAL_WINDOWS
 from motionsig.encoders import DEFAULT_MODEL, shipped_models
 from motionsig.encoders.edgetpu.worker import Limits
+from motionsig.filter_bank import HALF_WIDTH_S
 from motionsig.model_card import CARD_NAME, load_card
 from motionsig.publishers.durable import FSYNC_AFTER_S
 from motionsig.publishers.mqtt_options import MqttOptions
@@ -91,6 +92,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("loss|missing|lost", lambda: f"{CARD.max_gap_s * 1000:g} ms"),
     Setting("motion above", lambda: stated(r"motion above (\d+ Hz)", LIMITS)),
     Setting("tries it|trial", lambda: f"{TRIAL_WINDOWS} windows"),
+    Setting("resampler", lambda: f"{HALF_WIDTH_S * 1000:g} ms"),
     # The Edge TPU's child process.
     Setting("ends that child", lambda: f"{EDGETPU.call_s:g} s"),
     Setting("an error", lambda: f"{EDGETPU.starts} starts"),
