@@ -55,6 +55,9 @@ class SampleBlock:
     * `gap`: samples were lost just before the first one.
     * `quality`: (n,) uint8 of `Quality`, or None where all are clear; the Resampler sets it, a source leaves it None.
     * `label`: what was done meanwhile, where a recording says so. A block has one label: readers cut where it changes.
+    * `above`: (n, 2) float32, set by the Resampler: mean square of what its low-pass took away around each grid point,
+      of acceleration, (m/s²)², and of angular rate, (rad/s)², summed over the axes. Only its mean over many points
+      means something: single ones may be negative. None where the source is no faster than the grid.
     """
 
     time_ns: NDArray[np.int64]
@@ -62,6 +65,7 @@ class SampleBlock:
     gap: bool = False
     quality: NDArray[np.uint8] | None = None
     label: str = ""
+    above: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.time_ns)

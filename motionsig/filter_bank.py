@@ -39,6 +39,8 @@ class FilterBank:
     behind: the most samples before a grid point that have a tap.
     ahead: the fewest samples after it that have one; a row has at most one more.
     places: (), a float: an array, as numpy multiplies by one in half the time of a number.
+    cell: the columns of the samples that are less than a period of the grid away from a grid point.
+    shares: (rows, columns of the cell + 1), the weight of each in a mean around the grid point; the last one is -1.
     """
 
     taps: NDArray[np.float32]
@@ -46,6 +48,8 @@ class FilterBank:
     behind: int
     ahead: int
     places: NDArray[np.float64]
+    cell: slice
+    shares: NDArray[np.float64]
 
 
 @lru_cache(maxsize=8)
@@ -63,7 +67,18 @@ def filter_bank(rate_hz: float, grid_hz: float, *, interpolate: bool) -> FilterB
     taps = np.sinc(2 * cutoff * distance) * np.i0(KAISER_BETA * np.sqrt(inside)) * (inside > 0)
     # Constant input gives constant output at every place: gravity is the largest thing in the signal.
     taps /= taps.sum(axis=1, keepdims=True)
+    # Every sample has the same weight in all grid points together.
+    shares = np.clip(1 - np.abs(distance) / max(1, rate_hz / grid_hz), 0, None)
+    within = np.flatnonzero(shares.any(axis=0))
+    cell = slice(int(within[0]), int(within[-1]) + 1)
+    shares = shares[:, cell] / shares[:, cell].sum(axis=1, keepdims=True)
     behind = 1 - int(first[0, 0])
     return FilterBank(
-        np.asarray(taps, np.float32), first[:, 0] - 1, behind, width - behind, np.array(places, np.float64)
+        taps=np.asarray(taps, np.float32),
+        first=first[:, 0] - 1,
+        behind=behind,
+        ahead=width - behind,
+        places=np.array(places, np.float64),
+        cell=cell,
+        shares=np.pad(shares, ((0, 0), (0, 1)), constant_values=-1),
     )

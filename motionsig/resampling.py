@@ -48,6 +48,8 @@ _CHUNK = 1 << 17
 
 _BEFORE_AND_AFTER = np.array([[-1], [0]])
 
+_Emitted = tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float32] | None]
+
 
 @dataclass
 class ResamplerCounts:
@@ -249,31 +251,29 @@ class Resampler:
             return []
         begin_ns, end_ns = start_ns + segment.emitted * step_ns, start_ns + points * step_ns
         grid_ns = np.arange(begin_ns, end_ns, step_ns, dtype=np.int64)
-        right, data = (self._interpolated if self._interpolates else self._filtered)(segment, grid_ns)
+        right, data, above = (self._interpolated if self._interpolates else self._filtered)(segment, grid_ns)
         count = len(right)
         if not count:
             return []
         grid_ns = grid_ns[:count]
-        block = SampleBlock(grid_ns, data, self._gap_before, self._quality(segment, grid_ns))
+        block = SampleBlock(grid_ns, data, self._gap_before, self._quality(segment, grid_ns), above=above)
         self._gap_before = False
         segment.emitted += count
         if segment.padded:
             _drop(segment, right.item(-1) - bank.behind)
         return [block]
 
-    def _filtered(self, segment: _Segment, grid_ns: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-        """Return, for the grid points that are settled, the first sample (k,) after each, and the data (k, 6)."""
+    def _filtered(self, segment: _Segment, grid_ns: NDArray[np.int64]) -> _Emitted:
+        """Return what is settled: the first sample (k,) after each grid point, its data (k, 6) and `above` (k, 2)."""
         right = segment.time_ns.searchsorted(grid_ns, "right")
         row, first = self._place(segment, grid_ns, right)
         most = len(segment.time_ns) - self._bank.taps.shape[1]
         if first.item(-1) > most:
             count = int(first.searchsorted(most, "right"))
             right, row, first = right[:count], row[:count], first[:count]
-        return right, self._apply(segment, row, first)
+        return right, *self._apply(segment, row, first)
 
-    def _interpolated(
-        self, segment: _Segment, grid_ns: NDArray[np.int64]
-    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    def _interpolated(self, segment: _Segment, grid_ns: NDArray[np.int64]) -> _Emitted:
         """Return the same where the source is no faster than the grid: a grid point at a sample is that sample."""
         held = len(segment.time_ns)
         right = segment.time_ns.searchsorted(grid_ns + self._snap_ns, "right")
@@ -285,8 +285,8 @@ class Resampler:
             right, between = right[: between[settled]], between[:settled]
         data = np.ascontiguousarray(segment.data[:, right - 1].T)
         if settled:
-            data[between] = self._apply(segment, row[:settled], first[:settled])
-        return right, data
+            data[between], _ = self._apply(segment, row[:settled], first[:settled])
+        return right, data, None
 
     def _place(
         self, segment: _Segment, grid_ns: NDArray[np.int64], right: NDArray[np.intp]
@@ -297,16 +297,38 @@ class Resampler:
         row = np.rint(place * self._bank.places).astype(np.intp)
         return row, self._bank.first.take(row) + right
 
-    def _apply(self, segment: _Segment, row: NDArray[np.intp], first: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Return (k, 6): each row of taps applied to the samples from `first`."""
+    def _apply(
+        self, segment: _Segment, row: NDArray[np.intp], first: NDArray[np.intp]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return data (k, 6) and `above` (k, 2): each row of taps applied to the samples from `first`."""
         taps, samples = self._bank.taps, np.ascontiguousarray(segment.data)
         (channels, count), width = samples.shape, taps.shape[1]
         # [first] is (channels, width). sliding_window_view takes longer than all the rest for a few samples.
         windows = np.ndarray((count - width + 1, channels, width), np.float32, samples, 0, (4, 4 * count, 4))
         most = _CHUNK // (channels * width)
         parts = [slice(begin, begin + most) for begin in range(0, max(len(row), 1), most)]
-        sums = [np.einsum("kt,kct->kc", taps.take(row[part], 0), windows[first[part]]) for part in parts]
-        return sums[0] if len(sums) == 1 else np.concatenate(sums)
+        made = [self._sums(row[part], windows[first[part]]) for part in parts]
+        if len(made) == 1:
+            return made[0]
+        data, above = zip(*made, strict=True)
+        return np.concatenate(data), np.concatenate(above)
+
+    def _sums(
+        self, row: NDArray[np.intp], around: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return data (k, 6) and `above` (k, 2) of the samples (k, 6, width) around each grid point.
+
+        `above` is empty where there is no low-pass.
+        """
+        bank = self._bank
+        data = np.einsum("kt,kct->kc", bank.taps.take(row, 0), around)
+        if self._interpolates:
+            return data, data[:0, :2]
+        # As doubles, for gravity's square is large.
+        squares = np.concatenate([around[:, :, bank.cell], data[:, :, None]], axis=2, dtype=np.float64)
+        np.square(squares, out=squares)
+        squares = squares.reshape(len(row), 2, 3, squares.shape[2])
+        return data, np.einsum("ksat,kt->ks", squares, bank.shares.take(row, 0)).astype(np.float32)
 
     def _quality(self, segment: _Segment, grid_ns: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return (k,): what is flagged at a grid point's samples or between it and the grid point before."""

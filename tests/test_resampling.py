@@ -18,7 +18,10 @@ def times(count, rate_hz, start_ns=0):
 
 
 def resample(resampler, time_ns, data, cuts=(), *, flagged=False):
-    """Push the samples cut at `cuts`; return the grid's times, data, quality and which point begins a segment."""
+    """Push the samples cut at `cuts`; return the grid's times, data, quality and which point begins a segment.
+
+    Where there is `above`, it stands beside the data, in columns 6 and 7.
+    """
     out = []
     for number, (first, last) in enumerate(zip((0, *cuts), (*cuts, len(time_ns)), strict=True)):
         out += resampler.push(SampleBlock(time_ns[first:last], data[first:last], gap=flagged and number > 0))
@@ -28,10 +31,14 @@ def resample(resampler, time_ns, data, cuts=(), *, flagged=False):
     begins = np.cumsum([0] + [len(block) for block in out[:-1]])[[block.gap for block in out]]
     return (
         np.concatenate([block.time_ns for block in out]),
-        np.concatenate([block.data for block in out]),
+        np.concatenate([columns(block) for block in out]),
         np.concatenate([block.quality for block in out]),
         begins.tolist(),
     )
+
+
+def columns(block):
+    return block.data if block.above is None else np.concatenate([block.data, block.above], axis=1)
 
 
 def tones(time_ns, frequencies):
@@ -73,7 +80,7 @@ def test_what_the_grid_can_carry_survives(rate_hz):
     time_ns, data, *_ = resample(Resampler(rate_hz), time_in, tones(time_in, frequencies))
     middle = slice(50, -50)
     wanted = tones(time_ns, frequencies)[middle]
-    noise = ((data[middle] - wanted) ** 2).mean(axis=0)
+    noise = ((data[middle, :6] - wanted) ** 2).mean(axis=0)
     assert (10 * np.log10((wanted**2).mean(axis=0) / noise) > [60, 60, 60, 60, 50, 20]).all()
 
 
@@ -96,7 +103,7 @@ def test_what_the_grid_cannot_carry_does_not_fold_in(rate_hz):
     ):
         time_in = times(30 * rate_hz, rate_hz)
         _, data, *_ = resample(Resampler(rate_hz), time_in, tones(time_in, np.array(frequencies)))
-        assert (20 * np.log10(np.abs(data[50:-50]).max(axis=0)) < most_db).all()
+        assert (20 * np.log10(np.abs(data[50:-50, :6]).max(axis=0)) < most_db).all()
 
 
 @pytest.mark.parametrize("rate_hz", RATES)
@@ -111,10 +118,35 @@ def test_a_grid_point_waits_for_180_ms_of_samples(rate_hz):
         assert upcoming_ns + 180_000_000 >= sample_ns or sample_ns < 250_000_000
 
 
+@pytest.mark.parametrize("rate_hz", [52, 60, 100, 104, 208, 285.7, 1000])
+def test_what_the_low_pass_took_away_is_said(rate_hz):
+    # 3 g beside gravity, as a motor's imbalance has it: at rest, within the pass band, half taken away, and gone.
+    time_in = times(round(30 * rate_hz), rate_hz)
+    for frequency_hz, share in ((0, 0), (5, 0), (10, 0), (18, 0), (22, 0.53), (25, 1), (28, 1), (45, 1), (120, 1)):
+        if frequency_hz < rate_hz / 2:
+            data = np.outer(tones(time_in, [frequency_hz])[:, 0], [0, 18, 24, 0, 3, 4])
+            data[:, 2] += 9.81
+            grid = Resampler(rate_hz).push(SampleBlock(time_in, data.astype(np.float32)))
+            above = np.concatenate([block.above for block in grid])[50:-50]
+            assert above.dtype == np.float32 and above.shape[1] == 2
+            means = np.stack([above[first : first + 128].mean(axis=0) for first in range(0, len(above) - 128, 64)])
+            assert np.abs(means / [450, 12.5] - share).max() < 0.05
+            if not frequency_hz:
+                assert np.abs(means).max() < 1e-4
+
+
+@pytest.mark.parametrize("rate_hz", [20, 25, 50, 50.04])
+def test_a_source_no_faster_than_the_grid_has_nothing_above_it(rate_hz):
+    resampler = Resampler(rate_hz)
+    time_in = times(200, rate_hz + 0.01)
+    out = resampler.push(SampleBlock(time_in, np.ones((200, 6), np.float32))) + resampler.flush()
+    assert out and all(block.above is None for block in out)
+
+
 def test_gravity_stays_itself_at_the_edges():
     data = np.full((300, 6), 9.81, np.float32)
     *_, data, _, _ = resample(Resampler(104), times(300, 104), data)
-    assert np.abs(data - 9.81).max() < 1e-4
+    assert np.abs(data[:, :6] - 9.81).max() < 1e-4
 
 
 def test_short_losses_are_bridged_and_flagged_long_ones_end_the_segment():
@@ -296,7 +328,7 @@ def test_any_cutting_gives_the_same_bytes_and_so_does_stop_and_resume(
     assert pieces.counts == whole.counts
     if out:
         assert np.concatenate([block.time_ns for block in out]).tobytes() == expected[0].tobytes()
-        assert np.concatenate([block.data for block in out]).tobytes() == expected[1].tobytes()
+        assert np.concatenate([columns(block) for block in out]).tobytes() == expected[1].tobytes()
         assert np.concatenate([block.quality for block in out]).tobytes() == expected[2].tobytes()
         starts = np.cumsum([0] + [len(block) for block in out[:-1]])
         assert starts[[block.gap for block in out]].tolist() == expected[3]
