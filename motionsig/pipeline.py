@@ -10,7 +10,7 @@ import hashlib
 import operator
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -143,7 +143,11 @@ def run(
 
 
 class _Loop:
-    """One pass of a source through resampler, windower and encoder."""
+    """One pass of a source through resampler, windower and encoder.
+
+    A small block costs what the calls for it cost, whatever it holds: so those of a live sensor wait until the next
+    window can come of them.
+    """
 
     def __init__(self, source: Source, encoder: Encoder, hop: int | None) -> None:
         _require(
@@ -154,13 +158,63 @@ class _Loop:
         self.resampler = Resampler(source.rate_hz, grid_hz=card.rate_hz, max_gap_s=card.max_gap_s)
         self.windower = _windower(card, hop)
         self._source, self._encoder = source, encoder
+        self._due_ns = 0  # of samples before, no window comes
 
     def __iter__(self) -> Iterator[SignatureBatch]:
-        labels = _Labels()
-        for block in _grid(self._source, self._source.rate_hz, self.resampler, labels):
-            windows = self.windower.push(block)
+        labels, windower = _Labels(), self.windower
+        length, hop, step_ns = windower.length, windower.hop, windower.hop_ns // windower.hop
+        count = 0  # grid points since the last gap
+        for block in self._grid(labels):
+            windows = windower.push(block)
+            count = len(block) + (0 if block.gap else count)
+            missing = length - count if count < length else hop - (count - length) % hop
+            # A gap may come before the next window, which then needs a whole length.
+            self._due_ns = int(block.time_ns[-1]) + min(missing, length) * step_ns + self.resampler.wait_ns
             if len(windows):
                 yield labels.put_on(self._encoder.encode(windows))
+
+    def _grid(self, labels: _Labels) -> Iterator[SampleBlock]:
+        turns, still = False, 0  # whether an angular rate was seen, and how many samples came without one
+        waiting = list[SampleBlock]()
+        for block in self._source:
+            if not turns:
+                turns = bool(np.isfinite(block.data[:, 3:]).any())
+                still += int(np.isfinite(block.data[:, :3]).all(axis=1).sum())
+                _require_gyroscope(turns or still < _PATIENCE_S * self._source.rate_hz)
+            # As in the resampler, a sample that is not finite is lost, and its time counts for nothing.
+            time_ns = block.time_ns[np.isfinite(block.data).all(axis=1)]
+            runs_back = labels.runs_back(time_ns)
+            if runs_back or block.gap:
+                yield from self._resampled(waiting)
+            if runs_back:
+                # The times that follow may be in the run before, too, so its last windows leave before they are known.
+                yield from self.resampler.flush()
+                self.resampler.counts.gaps += 1
+                labels.begin_run()
+            labels.add(time_ns, block.label)
+            waiting.append(block)
+            if len(block) and block.time_ns[-1] >= self._due_ns:
+                yield from self._resampled(waiting)
+            else:
+                # A source may use its arrays again.
+                waiting[-1] = SampleBlock(block.time_ns.copy(), block.data.copy(), block.gap)
+        _require_gyroscope(turns or not still)
+        yield from self._resampled(waiting)
+        yield from self.resampler.flush()
+
+    def _resampled(self, waiting: list[SampleBlock]) -> Iterator[SampleBlock]:
+        """Yield what comes of blocks that follow one another, and empty the list."""
+        if not waiting:
+            return
+        gap, time_ns, data = waiting[0].gap, waiting[0].time_ns, waiting[0].data
+        if len(waiting) > 1:
+            time_ns = np.concatenate([block.time_ns for block in waiting])
+            data = np.concatenate([block.data for block in waiting])
+        waiting.clear()
+        # However much a source delivers at once, memory holds the windows of a few thousand samples.
+        for first in range(0, max(len(time_ns), 1), _BLOCK):
+            part = slice(first, first + _BLOCK)
+            yield from self.resampler.push(SampleBlock(time_ns[part], data[part], gap and not first))
 
 
 class _Span(NamedTuple):
@@ -222,31 +276,6 @@ def _require(given: object, member: str, expected: str) -> None:
 
 def _windower(card: ModelCard, hop: int | None) -> Windower:
     return Windower(length=card.length, hop=card.hop if hop is None else hop, grid_hz=card.rate_hz)
-
-
-def _grid(
-    blocks: Iterable[SampleBlock], rate_hz: float, resampler: Resampler, labels: _Labels
-) -> Iterator[SampleBlock]:
-    turns, still = False, 0  # whether an angular rate was seen, and how many samples came without one
-    for block in blocks:
-        if not turns:
-            turns = bool(np.isfinite(block.data[:, 3:]).any())
-            still += int(np.isfinite(block.data[:, :3]).all(axis=1).sum())
-            _require_gyroscope(turns or still < _PATIENCE_S * rate_hz)
-        # As in the resampler, a sample that is not finite is lost, and its time counts for nothing.
-        time_ns = block.time_ns[np.isfinite(block.data).all(axis=1)]
-        if labels.runs_back(time_ns):
-            # The times that follow may be in the run before, too, so its last windows leave before they are known.
-            yield from resampler.flush()
-            resampler.counts.gaps += 1
-            labels.begin_run()
-        labels.add(time_ns, block.label)
-        # However much a source delivers at once, memory holds the windows of a few thousand samples.
-        for first in range(0, max(len(block), 1), _BLOCK):
-            part = slice(first, first + _BLOCK)
-            yield from resampler.push(SampleBlock(block.time_ns[part], block.data[part], block.gap and not first))
-    _require_gyroscope(turns or not still)
-    yield from resampler.flush()
 
 
 def _require_gyroscope(there: bool) -> None:

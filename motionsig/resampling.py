@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from motionsig.blocks import Quality, SampleBlock
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError
-from motionsig.filter_bank import filter_bank
+from motionsig.filter_bank import HALF_WIDTH_S, filter_bank
 
 # Like the front end, these constants decide every signature. Whoever changes one raises frontend.VERSION, so that the
 # fingerprints differ, and writes the measured change into the changelog under "Signal changes".
@@ -87,8 +87,8 @@ class Resampler:
 
     A loss of at most `max_gap_s` seconds is bridged by a straight line and flagged; a longer one, or a step back in
     time, ends the segment. Samples that are not finite count as lost. `counts`: samples, not_finite, bridged and gaps
-    so far. A grid point comes out with the first sample that is 0.18 s later. It holds no clock and no file: copy or
-    pickle it to stop and resume.
+    so far. A grid point comes out with the first sample that is 0.18 s later, and never before `wait_ns` later, however
+    fast the sensor's clock. It holds no clock and no file: copy or pickle it to stop and resume.
     """
 
     def __init__(self, rate_hz: float, *, grid_hz: float = 50.0, max_gap_s: float = 0.05) -> None:
@@ -109,6 +109,7 @@ class Resampler:
         self._break_ns = max(self._loss_ns, round(self._period_ns + max_gap_s * NS_PER_S))
         self._snap_ns = round(SNAP * self._period_ns)
         self._interpolates = rate_hz <= grid_hz * 1.001
+        self.wait_ns = 0 if self._interpolates else round(0.9 * HALF_WIDTH_S * NS_PER_S - self._period_ns)
         self._bank = filter_bank(self._rate_hz, grid_hz, interpolate=self._interpolates)
         self._segment: _Segment | None = None
         self._loss_reported = False  # by the source, and not yet attached to a sample
