@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from motionsig.blocks import (
-        Quality,
         SampleBlock,
         SignatureBatch,
         Source,
@@ -61,6 +60,7 @@ if TYPE_CHECKING:
     from motionsig.model_card import ModelCard
     from motionsig.pipeline import Summary, extract, run, signature_stream_id, signatures
     from motionsig.publishers import Sink, open_sink, read_signatures
+    from motionsig.quality import Quality
     from motionsig.recordings import Reader, open_recording
     from motionsig.recordings.native import Recorder
     from motionsig.resampling import Resampler
@@ -111,8 +111,7 @@ __all__ = [
 
 _HOME = {
     "motionsig.blocks": (
-        "Quality", "SampleBlock", "SignatureBatch", "Source", "SourceInfo", "WindowBatch", "concatenate",
-        "sample_block",
+        "SampleBlock", "SignatureBatch", "Source", "SourceInfo", "WindowBatch", "concatenate", "sample_block",
     ),
     "motionsig.encoders": ("Encoder", "open_encoder"),
     "motionsig.errors": (
@@ -122,6 +121,7 @@ _HOME = {
     "motionsig.model_card": ("ModelCard",),
     "motionsig.pipeline": ("Summary", "extract", "run", "signature_stream_id", "signatures"),
     "motionsig.publishers": ("Sink", "open_sink", "read_signatures"),
+    "motionsig.quality": ("Quality",),
     "motionsig.recordings": ("Reader", "open_recording"),
     "motionsig.recordings.native": ("Recorder",),
     "motionsig.resampling": ("Resampler",),

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from motionsig.arrays import as_samples
 from motionsig.blocks import (
-    Quality,
     SampleBlock,
     SignatureBatch,
     Source,
@@ -36,6 +35,7 @@ from motionsig.encoders import Encoder, open_encoder
 from motionsig.errors import InputError
 from motionsig.model_card import ModelCard
 from motionsig.plausibility import FACTORS, check_plausible
+from motionsig.quality import Quality
 from motionsig.resampling import Resampler
 from motionsig.windowing import Windower
 

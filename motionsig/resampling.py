@@ -25,10 +25,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from motionsig.blocks import Quality, SampleBlock
+from motionsig.blocks import SampleBlock
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError
 from motionsig.filter_bank import HALF_WIDTH_S, filter_bank
+from motionsig.quality import Quality
 
 # Like the front end, these constants decide every signature. Whoever changes one raises frontend.VERSION, so that the
 # fingerprints differ, and writes the measured change into the changelog under "Signal changes".

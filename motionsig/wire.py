@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from motionsig.blocks import Quality, SignatureBatch, SignatureSpec, check_label
+from motionsig.blocks import SignatureBatch, SignatureSpec, check_label
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError, WireError
+from motionsig.quality import Quality
 from motionsig.quantization import Quantization
 
 VERSION = 1

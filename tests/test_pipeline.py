@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 import motionsig
 from motionsig import wire
-from motionsig.blocks import Quality, SampleBlock, concatenate
+from motionsig.blocks import SampleBlock, concatenate
 from motionsig.errors import InputError
 from motionsig.pipeline import _Array, run, signature_stream_id
+from motionsig.quality import Quality
 from motionsig.recordings.native import Recorder
 from motionsig.sensors.simulated import Oscillator
 

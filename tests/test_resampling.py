@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motionsig.blocks import Quality, SampleBlock
+from motionsig.blocks import SampleBlock
 from motionsig.errors import InputError
+from motionsig.quality import Quality
 from motionsig.resampling import Resampler
 
 RATES = (20, 25, 26, 50, 51.3, 52, 100, 102.5, 104, 200, 208, 285.7, 400, 416, 1000)

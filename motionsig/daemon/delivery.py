@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from motionsig import wire
-from motionsig.blocks import Quality, SignatureBatch, concatenate
+from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.config import Config
 from motionsig.conventions import NS_PER_S
 from motionsig.daemon.status_socket import runtime_folder
@@ -30,6 +30,7 @@ from motionsig.errors import MotionsigError, SinkError
 from motionsig.pipeline import signature_stream_id
 from motionsig.publishers import Sink, open_sink, split_url
 from motionsig.publishers.counts import SinkCounts
+from motionsig.quality import Quality
 from motionsig.state import state_folder
 
 log = logging.getLogger(__name__)

@@ -17,12 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from motionsig.blocks import Quality, SignatureBatch, WindowBatch
+from motionsig.blocks import SignatureBatch, WindowBatch
 from motionsig.closing import Closing
 from motionsig.daemon.trial_results import TrialResults, installation, is_installed
 from motionsig.encoders import Encoder, find_model, golden_distance, model_folders, open_encoder, shipped_models
 from motionsig.errors import EncoderError, InputError, MissingExtraError, ModelError
 from motionsig.model_card import ModelCard
+from motionsig.quality import Quality
 from motionsig.state import state_path
 
 log = logging.getLogger(__name__)

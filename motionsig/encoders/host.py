@@ -8,11 +8,12 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from motionsig.blocks import Quality, SignatureBatch, WindowBatch
+from motionsig.blocks import SignatureBatch, WindowBatch
 from motionsig.closing import Closing
 from motionsig.errors import EncoderError, InputError, ModelError
 from motionsig.frontend import CHUNK
 from motionsig.model_card import ModelCard
+from motionsig.quality import Quality
 
 Codes = NDArray[np.int8]
 

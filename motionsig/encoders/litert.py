@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from motionsig.blocks import Quality
 from motionsig.encoders.host import Codes, Network, TensorSpec, check_network
 from motionsig.encoders.tflite import EDGETPU_OPERATOR
 from motionsig.errors import EncoderError, MissingExtraError, ModelError
 from motionsig.hints import architecture, install_hint, runtime_hint
 from motionsig.model_card import MODEL_NAME, ModelCard
+from motionsig.quality import Quality
 
 
 class LiteRtNetwork(Network):

@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from motionsig.blocks import Quality
 from motionsig.encoders.host import Network, TensorSpec, check_network
 from motionsig.encoders.kernels import KERNELS, MAX_ELEMENTS, Codes, Kernel, Node, check_activation
 from motionsig.encoders.tflite import Graph, Tensor, read_graph
 from motionsig.errors import ModelError
 from motionsig.model_card import MODEL_NAME, ModelCard
+from motionsig.quality import Quality
 
 _MAX_RANK = 4
 _TYPES = (2, 9)

@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig import wire
-from motionsig.blocks import Quality, SignatureBatch, concatenate
+from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.errors import InputError, SinkError, WireError
 from motionsig.publishers.local import LocalSink, Stored, Wanted, check_encoders
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
+from motionsig.quality import Quality
 
 logger = logging.getLogger(__name__)
 

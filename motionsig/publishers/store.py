@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from motionsig import wire
-from motionsig.blocks import Quality, SignatureBatch, SignatureSpec
+from motionsig.blocks import SignatureBatch, SignatureSpec
 from motionsig.errors import SinkError
 from motionsig.publishers import ledger
 from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.local import LocalSink
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
 from motionsig.publishers.schema import check_ours, complete, is_complete, labels_between, reporting
+from motionsig.quality import Quality
 
 if TYPE_CHECKING:
     import sqlite3

@@ -32,7 +32,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "encoders")]
 import fake_edgetpu  # noqa: E402
 
 from motionsig import EncoderError, SampleBlock, SignatureBatch, WindowBatch, run  # noqa: E402
-from motionsig.blocks import Quality, Source, SourceInfo  # noqa: E402
+from motionsig.blocks import Source, SourceInfo  # noqa: E402
 from motionsig.closing import Closing  # noqa: E402
 from motionsig.conventions import NS_PER_S  # noqa: E402
 from motionsig.encoders.edgetpu import AutoNetwork, EdgeTpuNetwork, choice  # noqa: E402
@@ -41,6 +41,7 @@ from motionsig.encoders.edgetpu.worker import Job, Limits, Worker  # noqa: E402
 from motionsig.encoders.host import HostEncoder  # noqa: E402
 from motionsig.encoders.litert import LiteRtNetwork, load_runtime  # noqa: E402
 from motionsig.model_card import ModelCard, load_card  # noqa: E402
+from motionsig.quality import Quality  # noqa: E402
 from scripts.benchmarks import figures  # noqa: E402
 
 WINDOWS, EVERY, HOP = 10_000, 100, 64

@@ -14,11 +14,12 @@ from broker import Broker
 
 import motionsig
 from motionsig import wire
-from motionsig.blocks import Quality, SampleBlock
+from motionsig.blocks import SampleBlock
 from motionsig.cli import main
 from motionsig.encoders.edgetpu import choice
 from motionsig.encoders.edgetpu.presence import EdgeTpu
 from motionsig.model_card import load_card
+from motionsig.quality import Quality
 from motionsig.raw_size import EXACT_SAMPLES, PREDICTION, SHUFFLE, RawSize
 from motionsig.recordings.native import Recorder
 

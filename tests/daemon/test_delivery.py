@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from made import HOP_NS, START_NS, assert_same, numbered
 
-from motionsig.blocks import Quality
 from motionsig.daemon import delivery
 from motionsig.daemon.delivery import Delivery
 from motionsig.encoders import find_model
 from motionsig.errors import InputError, SinkError
 from motionsig.pipeline import signature_stream_id
 from motionsig.publishers import iter_signatures, open_sink
+from motionsig.quality import Quality
 
 HOUR_NS = 3600 * 10**9
 

@@ -18,9 +18,9 @@ from edgetpu_runs import (
     strict,
 )
 
-from motionsig.blocks import Quality
 from motionsig.encoders.edgetpu import Limits
 from motionsig.errors import EncoderError
+from motionsig.quality import Quality
 
 
 def test_every_window_is_the_twins_and_flagged(control, model, data, twin):

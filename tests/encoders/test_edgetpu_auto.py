@@ -22,8 +22,8 @@ from edgetpu_runs import (
     wait_for,
 )
 
-from motionsig.blocks import Quality
 from motionsig.encoders.edgetpu import Limits
+from motionsig.quality import Quality
 
 
 @pytest.mark.parametrize("trouble", ["none", "NO_PLUGIN", "OLD_ABI", "absent", "hang prepare", "wrong every 1"])

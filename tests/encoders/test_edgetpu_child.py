@@ -20,7 +20,7 @@ from edgetpu_runs import (
     wait_for,
 )
 
-from motionsig.blocks import Quality
+from motionsig.quality import Quality
 
 
 def test_a_lot_of_words_does_not_stop_it(control, model, data, twin, tmp_path, monkeypatch):

@@ -17,13 +17,13 @@ from edgetpu_runs import (
     unplug,
 )
 
-from motionsig.blocks import Quality
 from motionsig.encoders.edgetpu import AutoNetwork, Limits, choice
 from motionsig.encoders.edgetpu.choice import Choice
 from motionsig.encoders.edgetpu.presence import edgetpus
 from motionsig.encoders.host import HostEncoder
 from motionsig.errors import EncoderError
 from motionsig.model_card import load_card
+from motionsig.quality import Quality
 
 
 def test_auto_measures_both_and_remembers(control, model, root, tmp_path, data):

@@ -15,11 +15,12 @@ import numpy as np
 from made import wait_until
 
 from motionsig import wire
-from motionsig.blocks import Quality, SignatureBatch, SignatureSpec
+from motionsig.blocks import SignatureBatch, SignatureSpec
 from motionsig.errors import SinkError
 from motionsig.publishers import open_sink
 from motionsig.publishers.connection import Connection, parse_broker
 from motionsig.publishers.mqtt import MqttSink
+from motionsig.quality import Quality
 from motionsig.quantization import Group, Quantization
 
 QUICK = {"retry_s": 0.05, "max_retry_s": 0.3, "delay_s": 0.05, "close_timeout_s": 5, "keepalive_s": 5}

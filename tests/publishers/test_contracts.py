@@ -14,12 +14,13 @@ from broker import PERSISTENT, Broker
 from made import assert_same, labelled, numbered, wait_until
 
 from motionsig import wire
-from motionsig.blocks import Quality, SignatureBatch, concatenate
+from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.collector import collect
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers import SCHEMES, Sink, iter_signatures, open_sink, read_signatures, sink_options
 from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.local import Stored
+from motionsig.quality import Quality
 
 Reader = Callable[[int], list[Stored]]
 

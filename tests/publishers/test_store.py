@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from made import HOP_NS, SPEC, assert_same, labelled, lines_until_killed, numbered
 
-from motionsig.blocks import Quality, SignatureBatch, concatenate
+from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers import iter_signatures, open_sink, read_signatures
 from motionsig.publishers.store import Added, Store
+from motionsig.quality import Quality
 from motionsig.wire import Message, Recording
 
 OTHER = dataclasses.replace(SPEC, fingerprint=b"another!")

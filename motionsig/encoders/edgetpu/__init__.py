@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from motionsig.blocks import Quality
 from motionsig.encoders.edgetpu import choice
 from motionsig.encoders.edgetpu.choice import Choice
 from motionsig.encoders.edgetpu.presence import edgetpus
@@ -26,6 +25,7 @@ from motionsig.encoders.edgetpu.worker import Fault, Job, Limits, Worker
 from motionsig.encoders.host import Codes, Network
 from motionsig.errors import EncoderError, ModelError
 from motionsig.model_card import ModelCard
+from motionsig.quality import Quality
 
 logger = logging.getLogger(__name__)
 
