@@ -116,7 +116,7 @@ class WindowBatch:
 
     * `start_ns`: (k,) int64, Unix time of each window's first sample. `hop_ns`: from one window to the next.
     * `data`: (k, length, 6) float32, m/s² and rad/s, often a view.
-    * `quality`: (k,) uint8, the `Quality` of all samples in the window together.
+    * `quality`: (k,) uint8, the `Quality` of all samples in the window together, and what the window itself tells.
     """
 
     start_ns: NDArray[np.int64]

@@ -20,7 +20,9 @@ The words, each for one idea, in code, documents, messages and commands alike:
 | signature          | what an encoder makes of a window: `dim` codes, int8; first motion, then posture |
 | motion, posture    | what the body did, whichever way the device was turned; how the device was worn and held |
 | code, value        | the int8 that is stored and sent; the number it stands for, through the card's quantization |
-| quality            | flags of a signature: how it came to be |
+| quality            | flags of a signature: how it came to be, and what it cannot show |
+| at rest            | of a window: its samples spread no more than a sensor's noise |
+| above the grid     | faster than half the grid's rate, 25 Hz for motion64, so that no signature shows it |
 | encoder            | a model on a device: front end, network, quantization |
 | front end          | what numpy computes of a window before the network: the network's input, and posture |
 | model, model card  | a folder with a network; the JSON beside it that says all about it |

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import operator
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ from motionsig.encoders import Encoder, open_encoder
 from motionsig.errors import InputError
 from motionsig.model_card import ModelCard
 from motionsig.plausibility import FACTORS, check_plausible
-from motionsig.quality import Quality
+from motionsig.quality import Quality, counted, flags_of
 from motionsig.resampling import Resampler
 from motionsig.windowing import Windower
 
@@ -66,6 +66,7 @@ class Summary:
     * `windows`, `signatures`: how many were encoded, and handed to the sink.
     * `covered_s`: seconds of the sensor's time on the grid. `elapsed_s`: seconds that the run took.
     * `model`, `device`: what made the last signatures. `on_edgetpu`: how many signatures an Edge TPU made.
+    * `at_rest`, `above_grid`: how many signatures have these flags of `Quality`.
     """
 
     samples: int
@@ -79,11 +80,16 @@ class Summary:
     model: str
     device: str
     on_edgetpu: int
+    at_rest: int
+    above_grid: int
 
     def __repr__(self) -> str:
+        flagged = f"at_rest={self.at_rest}, " if self.at_rest else ""
+        flagged += f"above_grid={self.above_grid}, " if self.above_grid else ""
         return (
             f"Summary(signatures={self.signatures}, windows={self.windows}, samples={self.samples}, gaps={self.gaps}, "
-            f"covered_s={self.covered_s:.2f}, elapsed_s={self.elapsed_s:.2f}, {self.model[:32]} on {self.device[:32]})"
+            f"{flagged}covered_s={self.covered_s:.2f}, elapsed_s={self.elapsed_s:.2f}, "
+            f"{self.model[:32]} on {self.device[:32]})"
         )
 
 
@@ -121,11 +127,11 @@ def run(
     publish = sink.publish if hasattr(sink, "publish") else sink
     loop = _Loop(source, encoder, hop)
     began = time.monotonic()
-    count = on_edgetpu = 0
+    count, flagged = 0, Counter[Quality]()
     for made in loop:
         publish(made)
         count += len(made)
-        on_edgetpu += int(np.count_nonzero(made.quality & Quality.EDGE_TPU))
+        flagged.update(counted(made.quality))
     counts = loop.resampler.counts
     return Summary(
         samples=counts.samples,
@@ -138,7 +144,9 @@ def run(
         elapsed_s=time.monotonic() - began,
         model=encoder.card.name,
         device=encoder.device,
-        on_edgetpu=on_edgetpu,
+        on_edgetpu=flagged[Quality.EDGE_TPU],
+        at_rest=flagged[Quality.AT_REST],
+        above_grid=flagged[Quality.ABOVE_GRID],
     )
 
 
@@ -388,7 +396,7 @@ def _cut(windows: NDArray[np.float32], rate_hz: float, start_ns: int, card: Mode
         )
     hop_ns = _windower(card, card.length if hop is None else hop).hop_ns
     start = start_ns + np.arange(len(windows), dtype=np.int64) * hop_ns
-    return WindowBatch(start, windows, np.zeros(len(windows), np.uint8), hop_ns)
+    return WindowBatch(start, windows, flags_of(windows), hop_ns)
 
 
 def _check_units(samples: NDArray[np.float32], rate_hz: float) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import operator
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from motionsig.blocks import SampleBlock, WindowBatch
 from motionsig.conventions import CHANNELS, NS_PER_S
 from motionsig.errors import InputError
+from motionsig.quality import flags_of
 
 _MOST = 1_000_000
 """Samples; five and a half hours at 50 Hz, so that no time computed from a hop can overflow."""
@@ -49,6 +52,7 @@ class Windower:
         self._time_ns = np.empty(0, np.int64)
         self._data = np.empty((0, len(CHANNELS)), np.float32)
         self._quality = np.empty(0, np.uint8)
+        self._above = np.empty((0, 2), np.float32)
         self._skip = 0  # samples to pass over before the next window, where hop > length
 
     def __repr__(self) -> str:
@@ -65,16 +69,24 @@ class Windower:
         data = np.concatenate([self._data, block.data])[self._skip :]
         flags = np.zeros(len(block), np.uint8) if block.quality is None else block.quality
         flags = np.concatenate([self._quality, flags])[self._skip :]
+        above = np.zeros((len(block), 2), np.float32) if block.above is None else block.above
+        above = np.concatenate([self._above, above])[self._skip :]
         skip = max(0, self._skip - len(self._data) - len(block))
 
         count = max(0, (len(data) - self.length) // self.hop + 1)
         self.windows += count
         used = count * self.hop
         self._skip = skip + max(0, used - len(data))
-        self._time_ns, self._data, self._quality = time_ns[used:], data[used:], flags[used:]
+        self._time_ns, self._data = time_ns[used:], data[used:]
+        self._quality, self._above = flags[used:], above[used:]
         if not count:
             none = np.empty((0, self.length, len(CHANNELS)), np.float32)
             return WindowBatch(time_ns[:0], none, flags[:0], self.hop_ns)
-        windows = sliding_window_view(data, self.length, axis=0)[: used : self.hop].transpose(0, 2, 1)
-        quality = np.bitwise_or.reduce(sliding_window_view(flags, self.length)[: used : self.hop], axis=1)
+        windows = self._cut(data, used).transpose(0, 2, 1)
+        quality = np.bitwise_or.reduce(self._cut(flags, used), axis=1)
+        quality |= flags_of(windows, self._cut(above, used).transpose(0, 2, 1) if above.any() else None)
         return WindowBatch(time_ns[: used : self.hop], windows, quality, self.hop_ns)
+
+    def _cut(self, array: NDArray[Any], used: int) -> NDArray[Any]:
+        """Return a view of the windows that begin in the first `used` rows, time last."""
+        return sliding_window_view(array, self.length, axis=0)[: used : self.hop]

@@ -379,6 +379,21 @@ def test_a_start_is_whole_nanoseconds(motion, start_ns):
         motionsig.extract(motion(3, 50), rate_hz=50, start_ns=start_ns)
 
 
+def test_a_summary_counts_the_windows_at_rest_and_extract_flags_them(motion):
+    data = motion(20, 50)
+    data[300:] = data[300]
+    batches = []
+    summary = run(Cut(50, times(1000, 50), data), ENCODER, batches.append)
+    resting = concatenate(batches).quality == Quality.AT_REST
+    assert resting.tolist() == [start >= 300 for start in range(0, 1000 - 127, 64)]
+    assert (summary.at_rest, summary.above_grid) == (resting.sum(), 0)
+    assert f"gaps=0, at_rest={resting.sum()}, covered_s" in repr(summary)
+    # Windows that are cut already have the same flags.
+    windows = np.stack([data[start : start + 128] for start in range(0, 1000 - 127, 64)])
+    assert motionsig.extract(windows, rate_hz=50).quality.tolist() == concatenate(batches).quality.tolist()
+    assert "at_rest" not in repr(run(Cut(50, times(200, 50), data), ENCODER, batches.append))
+
+
 def test_nothing_and_only_nan_make_nothing():
     assert motionsig.extract(np.empty((0, 6)), rate_hz=50).codes.shape == (0, ENCODER.card.dim)
     assert len(motionsig.extract(np.full((1000, 6), np.nan), rate_hz=50)) == 0

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from motionsig.blocks import SampleBlock
 from motionsig.errors import InputError
+from motionsig.quality import ABOVE_NOISE, NOISE, Quality
 from motionsig.windowing import Windower
 
 STEP_NS = 20_000_000
@@ -42,7 +43,21 @@ def test_quality_of_a_window_is_that_of_all_its_samples():
     quality = np.zeros(8, np.uint8)
     quality[4] = 1
     windows = Windower(length=3, hop=1).push(SampleBlock(block.time_ns, block.data, quality=quality))
-    assert windows.quality.tolist() == [0, 0, 1, 1, 1, 0]
+    assert (windows.quality & Quality.BRIDGED).tolist() == [0, 0, 1, 1, 1, 0]
+
+
+def test_energy_above_the_grid_is_flagged_in_the_windows_that_have_most_of_theirs_there():
+    samples = np.zeros((12, 6), np.float32)
+    samples[::2, 0] = 1  # 0.25 (m/s²)² in each window of 4
+    above = np.zeros((12, 2), np.float32)
+    above[4:8, 0] = [-1, 9, 0, 0]
+    time_ns = np.arange(12) * STEP_NS
+    windower = Windower(length=4, hop=2)
+    first = windower.push(SampleBlock(time_ns[:4], samples[:4]))  # such as a segment's start: nothing is known of it
+    rest = windower.push(SampleBlock(time_ns[4:], samples[4:], above=above[4:]))
+    assert first.quality.tolist() == [0]
+    assert (rest.quality == Quality.ABOVE_GRID).tolist() == [True, True, False, False]
+    assert Windower(length=4, hop=2).push(SampleBlock(time_ns, samples * 0)).quality.tolist() == [Quality.AT_REST] * 5
 
 
 @given(
@@ -50,17 +65,32 @@ def test_quality_of_a_window_is_that_of_all_its_samples():
     hop=st.integers(1, 20),
     count=st.integers(0, 80),
     cuts=st.lists(st.integers(0, 80), max_size=6),
+    seed=st.integers(0, 99),
 )
-def test_any_cutting_gives_the_same_windows(length, hop, count, cuts):
-    whole = Windower(length=length, hop=hop).push(grid(count))
+def test_any_cutting_gives_the_same_windows(length, hop, count, cuts, seed):
+    """Ten samples each are about at rest or are not; a few points have energy above the grid, or a loss."""
+    random = np.random.default_rng(seed)
+    noise = np.repeat(NOISE, 3) * np.repeat(random.choice([0.4, 0.5, 3], (8, 1)), 10, axis=0)[:count]
+    block = SampleBlock(
+        np.arange(count) * STEP_NS,
+        (random.normal(size=(count, 6)) * noise + 9.8).astype(np.float32),
+        quality=random.choice(20 * [0] + [1], count).astype(np.uint8),
+        above=(random.choice(20 * [0] + [-1, 9], (count, 2)) * ABOVE_NOISE**2).astype(np.float32),
+    )
+    whole = Windower(length=length, hop=hop).push(block)
     assert len(whole) == max(0, (count - length) // hop + 1)
-    windower, pieces, block = Windower(length=length, hop=hop), [], grid(count)
+    windower, pieces = Windower(length=length, hop=hop), []
     cuts = sorted(min(cut, count) for cut in cuts)
     for first, last in zip((0, *cuts), (*cuts, count), strict=True):
-        pieces.append(windower.push(SampleBlock(block.time_ns[first:last], block.data[first:last])))
+        part = slice(first, last)
+        pieces.append(
+            windower.push(
+                SampleBlock(block.time_ns[part], block.data[part], quality=block.quality[part], above=block.above[part])
+            )
+        )
         windower = pickle.loads(pickle.dumps(windower))
-    assert np.concatenate([piece.data for piece in pieces]).tolist() == whole.data.tolist()
-    assert np.concatenate([piece.start_ns for piece in pieces]).tolist() == whole.start_ns.tolist()
+    for name in ("data", "start_ns", "quality"):
+        assert np.concatenate([getattr(piece, name) for piece in pieces]).tolist() == getattr(whole, name).tolist()
 
 
 @pytest.mark.parametrize(("length", "hop"), [(0, 1), (1, 0), (4, -1), (1, 10**12)])
