@@ -71,11 +71,16 @@ def _lines(status: dict[str, Any]) -> list[str]:
         f"sensor       {_sensor(sensor)}",
         f"model        {model['name']} {model['fingerprint']} in {model['folder']}{trial}",
         f"device       {status['device']}",
-        f"windows      {status['windows']:,}, {status['windows_lost']:,} lost; {quality}",
+        f"windows      {status['windows']:,}, {status['windows_lost']:,} lost, {status.get('at_rest', 0):,} at rest; "
+        f"{quality}",
         f"signatures   {sink['accepted']:,} since the start, to {sink['url']}: {sink['delivered']:,} delivered"
         f"{earlier}, {sink['pending']:,} waiting, {sink['dropped']:,} dropped",
         f"sent         {sink['bytes_today']:,} B today, {sink['payload_bytes']:,} B since the start",
     ]
+    if above := status.get("above_grid"):
+        from motionsig.quality import ABOVE_GRID_ADVICE  # not before: with numpy, it takes longer than to ask
+
+        lines.append(f"above grid   {above:,} windows {ABOVE_GRID_ADVICE}")
     if sink["outage_fits_s"] is not None:
         used = f"{sink['spool_bytes']:,} of {sink['spool_limit_bytes']:,} B"
         lines.append(f"spool        {used}; an outage of {_span(sink['outage_fits_s'])} fits")

@@ -38,6 +38,8 @@ _COUNTERS = (
     ("sensor_recoveries", "starts of the sensor after the first", "sensor.recoveries"),
     ("windows", "windows handed to the encoder", "windows"),
     ("lost_windows", "windows that the device failed on", "windows_lost"),
+    ("at_rest_windows", "windows whose samples spread no more than a sensor's noise", "at_rest"),
+    ("above_grid_windows", "windows with most energy above half the model's rate: no signature shows it", "above_grid"),
     ("signatures", "signatures the sink accepted", "sink.accepted"),
     ("delivered_signatures", "signatures known to have arrived", "sink.delivered"),
     ("dropped_signatures", "signatures given up", "sink.dropped"),

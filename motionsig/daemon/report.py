@@ -13,6 +13,7 @@ from typing import Any
 from motionsig.config import Config
 from motionsig.daemon.delivery import Delivery
 from motionsig.daemon.switching import SwitchingEncoder
+from motionsig.quality import Quality
 from motionsig.sensors.live import LiveSource
 
 VERSION = version("motionsig")
@@ -115,7 +116,9 @@ class Report:
             "device": encoder.device,
             "windows": encoder.windows,
             "windows_lost": encoder.windows_lost,
-            "on_edgetpu": encoder.on_edgetpu,
+            "on_edgetpu": encoder.flagged[Quality.EDGE_TPU],
+            "at_rest": encoder.flagged[Quality.AT_REST],
+            "above_grid": encoder.flagged[Quality.ABOVE_GRID],
             "stream_id": delivery.stream_id,
             "clock_steps": delivery.clock_steps,
             "sink": {

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from motionsig.daemon.trial_results import TrialResults, installation, is_instal
 from motionsig.encoders import Encoder, find_model, golden_distance, model_folders, open_encoder, shipped_models
 from motionsig.errors import EncoderError, InputError, MissingExtraError, ModelError
 from motionsig.model_card import ModelCard
-from motionsig.quality import Quality
+from motionsig.quality import Quality, counted
 from motionsig.state import state_path
 
 log = logging.getLogger(__name__)
@@ -68,9 +69,9 @@ class _Trial:
 class SwitchingEncoder(Closing):
     """An Encoder that stays when its model goes.
 
-    windows: given to it so far; windows_lost: those that the device failed on; on_edgetpu: those that an Edge TPU
-    encoded. maker: the card of the model that made the last signatures, which may be closed by now. last_error: why
-    windows are lost at present, or why the last model was rejected.
+    windows: given to it so far; windows_lost: those that the device failed on; flagged: how many of the others have
+    each flag of `Quality`. maker: the card of the model that made the last signatures, which may be closed by now.
+    last_error: why windows are lost at present, or why the last model was rejected.
     """
 
     def __init__(self, requested: RequestedModel, *, hop: int | None = None, results: Path | None = None) -> None:
@@ -80,7 +81,8 @@ class SwitchingEncoder(Closing):
         """
         self._requested, self._hop = requested, hop
         self._results = TrialResults(results or state_path("models", "verdicts.json"))
-        self.windows = self.windows_lost = self.on_edgetpu = 0
+        self.windows = self.windows_lost = 0
+        self.flagged = Counter[Quality]()
         self.last_error: str | None = None
         self._encoding = False
         self._trial: _Trial | None = None
@@ -309,7 +311,7 @@ class SwitchingEncoder(Closing):
 
     def _note_maker(self, made: SignatureBatch) -> SignatureBatch:
         self.maker = self.card
-        self.on_edgetpu += int(np.count_nonzero(made.quality & Quality.EDGE_TPU))
+        self.flagged.update(counted(made.quality))
         return made
 
     def _encode_by_former(self, windows: WindowBatch, error: Exception) -> SignatureBatch:

@@ -6,6 +6,7 @@ import sys
 import textwrap
 import threading
 import time
+from dataclasses import replace
 
 import fake_edgetpu
 import numpy as np
@@ -22,6 +23,7 @@ from motionsig.model_card import load_card
 from motionsig.quality import Quality
 from motionsig.raw_size import EXACT_SAMPLES, PREDICTION, SHUFFLE, RawSize
 from motionsig.recordings.native import Recorder
+from motionsig.resampling import Resampler
 
 SCALE = (0.0024,) * 3 + (0.001,) * 3
 
@@ -54,6 +56,29 @@ def test_the_summary_counts_what_happened(log, tmp_path, capsys):
     assert summary["covered_s"] == 59.0 and summary["elapsed_s"] > 0
     assert summary["realtime_factor"] == pytest.approx(59 / summary["elapsed_s"], rel=0.01)
     assert summary["model"] == "motion64" and summary["device"].startswith("cpu")
+
+
+def test_windows_at_rest_and_above_the_grid_are_counted_and_said(motion, tmp_path, capsys, monkeypatch):
+    """A log of a device that lies still for twenty seconds, and shakes faster than the grid for twenty more."""
+    above = np.repeat(np.array([[0, 0], [100, 0]], np.float32), 1000, axis=0)
+    monkeypatch.setattr(
+        Resampler, "push", lambda self, block: [replace(block, above=above[: len(block)])] if len(block) else []
+    )
+    data = np.tile(np.array([0, 0, 9.81, 0, 0, 0], np.float32), (2000, 1))
+    with Recorder(tmp_path / "log", rate_hz=50, stream_id=3) as recorder:
+        recorder.write(SampleBlock(np.arange(2000) * 20_000_000, data))
+    summary = replay(capsys, tmp_path / "log", "--to", f"store:{tmp_path / 'db'}")
+    assert (summary["windows"], summary["at_rest"], summary["above_grid"]) == (30, 14, 16)
+    quality = motionsig.read_signatures(f"store:{tmp_path / 'db'}").quality
+    assert quality.tolist() == [Quality.AT_REST] * 14 + [Quality.ABOVE_GRID] * 16
+    assert main(["replay", str(tmp_path / "log"), "--to", f"file:{tmp_path / 'out'}"]) == 0
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    said = {name: text.split(maxsplit=3) for name, text in lines if name in ("windows", "above")}
+    assert said["windows"] == ["30", "14", "at", "rest"]
+    assert said["above"][:3] == ["the", "grid", "16"]
+    assert said["above"][3].startswith(
+        "windows have most of their energy above half the model's rate (motion64: 25 Hz)"
+    )
 
 
 def test_what_was_replayed_can_be_read_back(log, tmp_path, capsys):

@@ -30,6 +30,8 @@ STATUS = {
     "device": "cpu",
     "windows": 30,
     "windows_lost": 0,
+    "at_rest": 12,
+    "above_grid": 0,
     "clock_steps": 0,
     "sink": {
         "url": "mqtts://b",
@@ -77,10 +79,10 @@ def test_all_is_well(said):
     code, lines = said()
     assert code == 0
     assert lines["well"] == "hall, since then (1 d 8 h), motionsig 0.1"
-    assert lines["windows"] == "30, 0 lost; 98% windows without a loss, of the last 5 minutes"
+    assert lines["windows"] == "30, 0 lost, 12 at rest; 98% windows without a loss, of the last 5 minutes"
     assert lines["signatures"] == "29 since the start, to mqtts://b: 29 delivered, 0 waiting, 0 dropped"
     assert "an outage of 1 d 0 h fits" in lines["spool"]
-    assert not {"trouble", "sink", "last"} & set(lines)
+    assert not {"trouble", "sink", "last", "above"} & set(lines)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +106,15 @@ def test_at_first_there_is_no_signature(said):
     assert code == 1
     assert lines["starting"] == "hall, since then (14 s), motionsig 0.1"
     assert "not known yet" in lines["windows"]
+
+
+def test_windows_whose_energy_is_above_the_grid_are_told_with_what_to_do(said):
+    code, lines = said(above_grid=7)
+    assert code == 0
+    assert lines["above"].startswith(
+        "grid   7 windows have most of their energy above half the model's rate (motion64:"
+    )
+    assert lines["above"].endswith("damp the sensor's mount, or measure such vibration by other means")
 
 
 def test_what_an_earlier_run_left_is_told_apart(said):

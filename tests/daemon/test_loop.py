@@ -98,6 +98,22 @@ def test_windows_with_a_loss_lower_the_signal_quality(tmp_path, motion):
         assert daemon.status["signal_quality"] < 0.2
 
 
+def test_windows_at_rest_are_counted(tmp_path, motion):
+    """The sensor is put down every ten seconds, and there are four windows in which it stays still."""
+
+    def put_down(seconds, rate_hz):
+        data = motion(seconds, rate_hz)
+        data[: round(10 * rate_hz)] = data[0]
+        return data
+
+    text = f'[sink]\nurl = "store:{tmp_path}/s.db"\n'
+    with running(tmp_path, text, MadeSensor(put_down)) as daemon:
+        wait_until(lambda: daemon.status["windows"] > 100)
+        status = daemon.status
+    assert 0.3 < status["at_rest"] / status["windows"] < 0.5
+    assert status["above_grid"] == status["on_edgetpu"] == 0
+
+
 def test_an_outage_fits_as_long_as_the_spool_has_space(tmp_path, sensor):
     text = f'[sink]\nurl = "mqtt://127.0.0.1:{free_port()}"\n[spool]\nmax_bytes = 1000000\n'
     with running(tmp_path, text, sensor) as daemon:

@@ -13,7 +13,7 @@ from motionsig.daemon.metrics import Metrics
 from motionsig.daemon.report import SignalQuality
 
 PORT = free_port()
-STATUS = {"uptime_s": 3, "sensor": {"samples": 7}, "signal_quality": None}
+STATUS = {"uptime_s": 3, "sensor": {"samples": 7}, "signal_quality": None, "at_rest": 5, "above_grid": 2}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,6 +38,7 @@ def test_what_is_not_known_yet_is_left_out():
     text = _ask()
     assert "motionsig_up_seconds 3.0" in text
     assert "motionsig_samples_total 7.0" in text
+    assert "motionsig_at_rest_windows_total 5.0" in text and "motionsig_above_grid_windows_total 2.0" in text
     assert "signal_quality" not in text and "backlog" not in text
 
 

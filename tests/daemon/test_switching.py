@@ -4,6 +4,7 @@ import shutil
 import threading
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from installing import REQUESTED, Failing, install, wait_opened, windows
 from made import wait_until
@@ -12,6 +13,7 @@ from motionsig.daemon import switching
 from motionsig.daemon.switching import RequestedModel, SwitchingEncoder
 from motionsig.encoders import shipped_models
 from motionsig.errors import EncoderError, ModelError
+from motionsig.quality import Quality
 
 
 def test_an_installed_model_takes_over_at_a_windows_edge(models):
@@ -30,6 +32,17 @@ def test_an_installed_model_takes_over_at_a_windows_edge(models):
         )
         encoder.look_for_model()
         assert encoder._opening is None
+
+
+def test_it_counts_the_flags_of_what_was_encoded(models):
+    flags = [Quality.CLEAR, Quality.AT_REST, Quality.AT_REST | Quality.BRIDGED, Quality.ABOVE_GRID]
+    with SwitchingEncoder(REQUESTED) as encoder:
+        for _ in range(2):
+            encoder.encode(replace(windows(4), quality=np.array(flags, np.uint8)))
+        encoder._now.encoder.close()
+        encoder.encode(windows(4))
+        assert (encoder.windows, encoder.windows_lost) == (12, 4)
+        assert encoder.flagged == {Quality.AT_REST: 4, Quality.BRIDGED: 2, Quality.ABOVE_GRID: 2, Quality.EDGE_TPU: 0}
 
 
 def test_a_damaged_model_at_the_start_is_passed_over_for_the_one_before(models):

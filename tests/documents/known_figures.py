@@ -85,7 +85,7 @@ def next_rate(chip: str) -> str:
 SETTINGS: tuple[Setting, ...] = (
     # The model.
     Setting("signature", lambda: f"{CARD.dim} bytes"),
-    Setting("vibration above", lambda: f"{CARD.rate_hz / 2:g} Hz"),
+    Setting("vibration above|energy is above", lambda: f"{CARD.rate_hz / 2:g} Hz"),
     Setting("needs an accelerometer", lambda: stated(r"delivered it \((\d+) to \d+ Hz", MODEL_README) + " Hz"),
     Setting("signature|window", lambda: f"{CARD.hop / CARD.rate_hz:g} s"),
     Setting("signature|window|motion", lambda: f"{CARD.length / CARD.rate_hz:g} s"),

@@ -11,18 +11,22 @@ from motionsig.cli.replay.logs import Found
 from motionsig.cli.replay.making import Made
 from motionsig.cli.replay.outlet import Outlet
 from motionsig.conventions import RAW_BYTES_PER_SAMPLE
+from motionsig.quality import ABOVE_GRID_ADVICE
 
 _FIELDS = (
     "samples", "not_finite", "gaps", "bridged", "windows", "signatures", "raw_bytes", "raw_lossless_bytes",
     "raw_lossless_scheme", "raw_lossless_share", "payload_bytes", "covered_s", "elapsed_s", "realtime_factor",
-    "duplicates", "conflicts", "model", "device", "on_edgetpu", "raw_batch_s", "logs", "stored_before", "left_out",
-    "alike",
+    "duplicates", "conflicts", "model", "device", "on_edgetpu", "at_rest", "above_grid", "raw_batch_s",
+    "logs", "stored_before", "left_out", "alike",
 )  # fmt: skip
 """The summary over all logs, as --json shows it. raw_lossless_share: of the samples, those that were compressed; the
 size of the others is estimated from them. stored_before: logs that the store had already. left_out: files in folders
 that are no recordings. alike: `Answer` about the only log; null for several, and for one of few windows."""
 
-_SUMMED = ("samples", "not_finite", "gaps", "bridged", "windows", "signatures", "covered_s", "on_edgetpu")
+_SUMMED = (
+    "samples", "not_finite", "gaps", "bridged", "windows", "signatures", "covered_s", "on_edgetpu", "at_rest",
+    "above_grid",
+)  # fmt: skip
 _LISTED = 20  # logs, of more only how many they are
 
 
@@ -90,11 +94,13 @@ def table(totals: dict[str, Any], place: str) -> str:
     stored = f", {totals['duplicates']} of them already there" if totals["duplicates"] else ""
     share = totals["raw_lossless_share"]
     known = "" if share == 1 else f", estimated from {share:.0%} of the samples"
-    none = "" if windows else "    none: a signature needs 2.56 s without a gap"
+    at_rest, above_grid = totals["at_rest"], totals["above_grid"]
+    what = f"    {at_rest:,} at rest" if windows else "    none: a signature needs 2.56 s without a gap"
     lines += [
         f"samples            {totals['samples']:14,d}    {totals['gaps']} gaps, {totals['bridged']} short losses "
         f"bridged, {totals['not_finite']} samples not a number",
-        f"windows            {windows:14,d}{none}",
+        f"windows            {windows:14,d}{what}",
+        *([f"above the grid     {above_grid:14,d}    windows {ABOVE_GRID_ADVICE}"] if above_grid else []),
         f"signatures         {totals['signatures']:14,d}    to {place}{stored}",
         *([f"alike              {Answer(**totals['alike'])}"] if totals["alike"] else []),
         f"payload            {payload:14,d} B",
