@@ -31,6 +31,8 @@ a second has 0.29 m/s² there, an L3GD20 at 760 0.018 rad/s."""
 ABOVE_SHARE = 0.75
 """Of a sensor's energy in a window: with more of it above the grid's band, the signature shows the lesser part."""
 
+_QUIET, _SLOW, _LOST = NOISE**2, SLOW_SHARE * NOISE**2, ABOVE_NOISE**2
+
 ABOVE_GRID_ADVICE = (
     "have most of their energy above half the model's rate (motion64: 25 Hz), and their signatures do not show it: "
     "damp the sensor's mount, or measure such vibration by other means"
@@ -77,15 +79,15 @@ def flags_of(windows: NDArray[np.float32], above: NDArray[np.float32] | None = N
         spread = _channel_first(windows[rows])
         spread -= _mean(spread)[:, :, None]
         within = _mean_product(spread, spread, length)
-        resting = (within <= NOISE**2).all(axis=1)
+        resting = (within <= _QUIET).all(axis=1)
         if above is not None:
             lost = _mean(_channel_first(above[rows]))
-            unseen = ((lost > ABOVE_NOISE**2) & (lost > ABOVE_SHARE * (lost + within))).any(axis=1)
+            unseen = ((lost > _LOST) & (lost > ABOVE_SHARE * (lost + within))).any(axis=1)
             flags[rows][unseen] = Quality.ABOVE_GRID
-            resting &= (lost <= ABOVE_NOISE**2).all(axis=1)
+            resting &= (lost <= _LOST).all(axis=1)
         if resting.any():
             slow = _mean_product(spread[:, :, LAG:], spread[:, :, :-LAG], length)
-            resting &= (slow <= SLOW_SHARE * NOISE**2).all(axis=1)
+            resting &= (slow <= _SLOW).all(axis=1)
             flags[rows][resting] = Quality.AT_REST
     return flags
 
