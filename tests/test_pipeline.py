@@ -13,7 +13,7 @@ from motionsig import wire
 from motionsig.blocks import SampleBlock, concatenate
 from motionsig.errors import InputError
 from motionsig.pipeline import _Array, run, signature_stream_id
-from motionsig.quality import Quality
+from motionsig.quality import NOISE, Quality
 from motionsig.recordings.native import Recorder
 from motionsig.sensors.simulated import Oscillator
 
@@ -61,11 +61,15 @@ def times(count, rate_hz):
     losses=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.3)), max_size=4),
     cuts=st.lists(st.floats(0, 1), max_size=10),
     hop=st.sampled_from([1, 16, 64, 200]),
+    noise=st.sampled_from([0, 0.5, 1, 4, 30]),
     seed=st.integers(0, 99),
 )
-def test_any_cutting_of_the_input_gives_the_same_wire_bytes(motion, rate_hz, skew, losses, cuts, hop, seed):
-    count = round(np.random.default_rng(seed).uniform(0, 12) * rate_hz)
+def test_any_cutting_of_the_input_gives_the_same_wire_bytes(motion, rate_hz, skew, losses, cuts, hop, noise, seed):
+    """The device lies still in the second half, but for noise: of a sensor, or such as vibration above the grid."""
+    random = np.random.default_rng(seed)
+    count = round(random.uniform(0, 12) * rate_hz)
     time_ns, data = times(count, rate_hz * (1 + skew)), motion(0, rate_hz, count=count, seed=seed)
+    data[count // 2 :] = random.normal(size=(count - count // 2, 6)) * np.repeat(noise * NOISE / 2, 3) + 5
     kept = np.ones(count, bool)
     for place, seconds in losses:
         kept[int(place * count) :][: round(seconds * rate_hz)] = False
@@ -377,6 +381,27 @@ def test_an_open_encoder_is_used_and_left_open(motion):
 def test_a_start_is_whole_nanoseconds(motion, start_ns):
     with pytest.raises(InputError, match="start_ns: expected an integer"):
         motionsig.extract(motion(3, 50), rate_hz=50, start_ns=start_ns)
+
+
+@pytest.mark.parametrize("rate_hz", [416, 1000])
+def test_what_the_grid_cannot_carry_is_said(motion, rate_hz):
+    """3 g at 120 Hz look like rest to the network, and are none; a sensor's noise at such a rate is."""
+    time_s = np.arange(20 * rate_hz) / rate_hz
+    noise = np.random.default_rng(0).normal(size=(len(time_s), 6)) * np.r_[[0.1] * 3, [0.005] * 3]
+    still = np.r_[0, 0, 9.81, 0, 0, 0] + noise
+    shaken, turned = still.copy(), still.copy()
+    shaken[:, 0] += 3 * 9.81 * np.sin(2 * np.pi * 120 * time_s)
+    turned[:, 4] += 0.5 * np.sin(2 * np.pi * 120 * time_s)
+    for data, flag in (
+        (still, Quality.AT_REST),
+        (shaken, Quality.ABOVE_GRID),
+        (turned, Quality.ABOVE_GRID),
+        (motion(20, rate_hz), Quality.CLEAR),
+        (motion(20, rate_hz) + noise, Quality.CLEAR),
+    ):
+        summary = run(Cut(rate_hz, times(len(data), rate_hz), data.astype(np.float32)), ENCODER, Wired())
+        expected = {Quality.AT_REST: (14, 0), Quality.ABOVE_GRID: (0, 14), Quality.CLEAR: (0, 0)}[flag]
+        assert (summary.windows, summary.at_rest, summary.above_grid) == (14, *expected)
 
 
 def test_a_summary_counts_the_windows_at_rest_and_extract_flags_them(motion):

@@ -6,7 +6,6 @@ import sys
 import textwrap
 import threading
 import time
-from dataclasses import replace
 
 import fake_edgetpu
 import numpy as np
@@ -23,7 +22,6 @@ from motionsig.model_card import load_card
 from motionsig.quality import Quality
 from motionsig.raw_size import EXACT_SAMPLES, PREDICTION, SHUFFLE, RawSize
 from motionsig.recordings.native import Recorder
-from motionsig.resampling import Resampler
 
 SCALE = (0.0024,) * 3 + (0.001,) * 3
 
@@ -58,15 +56,13 @@ def test_the_summary_counts_what_happened(log, tmp_path, capsys):
     assert summary["model"] == "motion64" and summary["device"].startswith("cpu")
 
 
-def test_windows_at_rest_and_above_the_grid_are_counted_and_said(motion, tmp_path, capsys, monkeypatch):
-    """A log of a device that lies still for twenty seconds, and shakes faster than the grid for twenty more."""
-    above = np.repeat(np.array([[0, 0], [100, 0]], np.float32), 1000, axis=0)
-    monkeypatch.setattr(
-        Resampler, "push", lambda self, block: [replace(block, above=above[: len(block)])] if len(block) else []
-    )
-    data = np.tile(np.array([0, 0, 9.81, 0, 0, 0], np.float32), (2000, 1))
-    with Recorder(tmp_path / "log", rate_hz=50, stream_id=3) as recorder:
-        recorder.write(SampleBlock(np.arange(2000) * 20_000_000, data))
+def test_windows_at_rest_and_above_the_grid_are_counted_and_said(tmp_path, capsys):
+    """A device lies still for 20 s, and shakes with 3 g at 120 Hz for 20 s more: no signature shows that."""
+    data = np.tile(np.array([0, 0, 9.81, 0, 0, 0], np.float32), (40 * 416, 1))
+    shaken_s = np.arange(20 * 416) / 416
+    data[20 * 416 :, 0] = 3 * 9.81 * np.sin(2 * np.pi * 120 * shaken_s)
+    with Recorder(tmp_path / "log", rate_hz=416, stream_id=3) as recorder:
+        recorder.write(SampleBlock(np.rint(np.arange(len(data)) * (1e9 / 416)).astype(np.int64), data))
     summary = replay(capsys, tmp_path / "log", "--to", f"store:{tmp_path / 'db'}")
     assert (summary["windows"], summary["at_rest"], summary["above_grid"]) == (30, 14, 16)
     quality = motionsig.read_signatures(f"store:{tmp_path / 'db'}").quality
