@@ -76,6 +76,7 @@ def test_each_sensor_has_its_noise(sensor, factor, flag):
         (ABOVE_SHARE + 0.02, 3, Quality.ABOVE_GRID),
         (ABOVE_SHARE - 0.02, 3, Quality.CLEAR),
         (0.999, 1.02, Quality.ABOVE_GRID),
+        (0.8, 0.98, Quality.CLEAR),
         (0.999, 0.98, Quality.AT_REST),  # a noisy chip at rest has nearly all of its noise above the grid
         (0.999, -3, Quality.AT_REST),  # an estimate below nothing is nothing
     ],
