@@ -7,8 +7,10 @@ the clock, and still show every person, activity and sensor they have.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import csv
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,8 @@ class SetFacts:
     """How a set is read. acc_sign: -1 for the iOS sign. stretch_s: what is taken of each recording at most.
 
     pieces: recordings are labelled pieces of longer ones, and the id ends in the first sample; joined: windows may run
-    on from one piece into the next. people: whether the set says who moved.
+    on from one piece into the next. people: whether the set says who moved. late_s: by how much the gyroscope runs
+    behind the accelerometer, where the set's own time stamps are wrong.
     """
 
     licence: str
@@ -45,17 +48,25 @@ class SetFacts:
     people: bool = True
     pieces: bool = False
     joined: bool = False
+    late_s: float = 0.0
 
 
 NOT_SEEN = "CC BY 4.0 as UCI lists it; the licence's text was not seen"
 SETS = {
-    "wisdm2019": SetFacts(NOT_SEEN, stretch_s=45),
+    "wisdm2019": SetFacts(NOT_SEEN, stretch_s=45, late_s=0.05),
     "dsads": SetFacts(NOT_SEEN, stretch_s=60),
     "motionsense": SetFacts("MIT", acc_sign=-1.0),
     "geotec_spsw": SetFacts("CC BY 4.0", hop=32, pieces=True, joined=True),
     "seglearn_watch": SetFacts("BSD-3-Clause", hop=32),
     "st_mlc_6axis": SetFacts("BSD-3-Clause", hop=32, stretch_s=90, people=False),
-    "android_digits": SetFacts("MIT", hop=32, people=False),
+    "android_digits": SetFacts("MIT", hop=32, people=False, late_s=0.13),
+    "boreal": SetFacts("CC0", people=False),
+    "quadrotor": SetFacts("CC BY 4.0", people=False),
+    "car_road": SetFacts("MIT", hop=32, people=False),
+    "body_lab": SetFacts("MIT, BSD-2-Clause, Apache-2.0", hop=32),
+    "rocket": SetFacts("MIT", hop=16, people=False),
+    "nicla_transport": SetFacts("MIT", hop=16, people=False),
+    "misc_unlabelled": SetFacts("MIT, BSD-3-Clause", labelled=False, people=False),
     "broad": SetFacts("CC BY 4.0", labelled=False, people=False),
     # Its README forbids commercial use, so it only measures models.
     "hapt": SetFacts("conflicting; evaluation only", trains=False, pieces=True),
@@ -98,7 +109,7 @@ def read(data: Path, name: str, rng: np.random.Generator, sensor: DrawSensor = a
         arrays = {key: stored[key] for key in stored.files if key != "meta"}
     acc = arrays["acc_q"].T * np.float32(arrays["acc_scale"] * facts.acc_sign)
     gyr = arrays["gyr_q"].T * np.float32(arrays["gyr_scale"])
-    samples = np.concatenate([acc, gyr], axis=1, dtype=np.float32)
+    samples = np.concatenate([acc, _in_time(gyr, arrays, _lateness(data, name))], axis=1, dtype=np.float32)
     parts = []
     for first, last in _streams(arrays, joined=facts.joined):
         offsets = arrays["offsets"][first : last + 1]
@@ -160,6 +171,32 @@ def turned(windows: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np
     rotation[:, 2] = np.stack([2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)], axis=1)
     turn = rotation.transpose(0, 2, 1)
     return np.concatenate([windows[:, :, :3] @ turn, windows[:, :, 3:] @ turn], axis=2)
+
+
+def _lateness(data: Path, name: str) -> Callable[[str, str], float]:
+    """Return by how many seconds the gyroscope of a recording, given by its subject and id, is late.
+
+    NAME_lag.csv, where there is one, lists the recordings that differ from the set's rule: subject, rec_id, lag_s, which
+    is negative where the gyroscope is late.
+    """
+    own = {}
+    if (table := data / f"{name}_lag.csv").exists():
+        with table.open(encoding="utf-8", newline="") as rows:
+            own = {(row["subject"], row["rec_id"]): -float(row["lag_s"]) for row in csv.DictReader(rows)}
+    return lambda subject, rec_id: own.get((subject, rec_id), SETS[name].late_s)
+
+
+def _in_time(
+    gyr: NDArray[np.float32], arrays: dict[str, Any], late_s: Callable[[str, str], float]
+) -> NDArray[np.float32]:
+    """Return the angular rates (n, 3) of all recordings moved forward by what they are late; ends are repeated."""
+    moved = gyr
+    for row, (first, last) in enumerate(pairwise(arrays["offsets"])):
+        late = round(late_s(str(arrays["subject"][row]), str(arrays["rec_id"][row])) * float(arrays["fs_hz"][row]))
+        if late:
+            moved = gyr.copy() if moved is gyr else moved
+            moved[first:last] = gyr[np.clip(np.arange(first, last) + late, first, last - 1)]
+    return moved
 
 
 def _streams(arrays: dict[str, Any], *, joined: bool) -> Iterator[tuple[int, int]]:
