@@ -10,7 +10,8 @@ gyroscope that reads exactly zero) the last four channels turn with the device.
 Posture is what only the sensor's own axes tell: where gravity points, about which axis the device turns on average, and
 how the movement is spread over the axes.
 
-Features are companded by x / (knee + |x|): one int8 scale then holds a resting hand and a fall, and nothing clips.
+Features are companded by a logarithm: linear below a knee, and above it equal ratios are equal steps. So one int8 scale
+holds a resting hand and a fall, as the mu-law holds a whisper and a shout in eight bits (ITU-T G.711).
 """
 
 from __future__ import annotations
@@ -22,14 +23,17 @@ from numpy.typing import NDArray
 
 from motionsig.conventions import STANDARD_GRAVITY
 
-NAME = "gravity-softsign"
-VERSION = 2
+NAME = "gravity-log"
+VERSION = 3
 POSTURE_DIM = 16
 FEATURE_CHANNELS = 12
 
 CHUNK = 32
 """Windows computed at a time. Their arrays stay in the cache and below 128 KiB; glibc's malloc maps larger arrays anew
 each time, with their page faults. With 64 windows the time per window was twice as long."""
+
+_IS_ACCELERATION = np.repeat([True, False, True, False], (3, 3, 4, 2))
+"""Which channels are accelerations; the others are angular rates."""
 
 _TURNING = np.float32(0.05)
 """rad/s of angular rate below which its direction means less and less."""
@@ -43,13 +47,42 @@ _CONTRASTS = np.array([[1, -1, 0], [1, 1, -2]], np.float32) / np.sqrt(np.array([
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """acc_knee (m/s²) and gyr_knee (rad/s) are where companding turns from linear to saturating."""
+    """How the channels are companded: linear below the knees, logarithmic above, 1 at full scale.
+
+    acc_knee, acc_full: m/s². gyr_knee, gyr_full: rad/s.
+    """
 
     acc_knee: float
     gyr_knee: float
+    acc_full: float
+    gyr_full: float
+
+    def compand(self, channels: NDArray[np.float32]) -> None:
+        """Turn channels (k, 12, length) in m/s² and rad/s into features, in place."""
+        size = np.abs(channels)
+        size *= self._of_channel(1 / self.acc_knee, 1 / self.gyr_knee)
+        # The logarithm of 1 + x: numpy computes it no slower than log1p, and on every machine by vector instructions.
+        size += np.float32(1)
+        np.log(size, out=size)
+        size *= self._of_channel(
+            1 / np.log1p(self.acc_full / self.acc_knee), 1 / np.log1p(self.gyr_full / self.gyr_knee)
+        )
+        np.copysign(size, channels, out=channels)
+
+    def expand(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the channels (k, 12, length) in m/s² and rad/s that `features` (k, 12, length) stand for."""
+        knee = self._of_channel(self.acc_knee, self.gyr_knee)
+        full = self._of_channel(np.log1p(self.acc_full / self.acc_knee), np.log1p(self.gyr_full / self.gyr_knee))
+        return np.asarray(np.copysign(np.expm1(np.abs(features) * full) * knee, features), np.float32)
+
+    def _of_channel(self, acc: float, gyr: float) -> NDArray[np.float32]:
+        """Return (12, 1): which of two numbers goes with each channel."""
+        return np.where(_IS_ACCELERATION, np.float32(acc), np.float32(gyr))[:, None]
 
     def apply(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return features (k, length, 12) in (-1, 1) and posture (k, 16) for windows (k, length, 6) in SI units.
+        """Return features (k, length, 12) and posture (k, 16) for windows (k, length, 6) in SI units.
+
+        Features are within -1 and 1, up to full scale.
 
         Each row depends on its own window alone, to the last bit.
         """
@@ -63,46 +96,44 @@ class FrontEnd:
             mean = np.einsum("kct->kc", samples) / np.float32(length)
             strength = np.sqrt(np.square(mean[:, :3]).sum(axis=1))
             up = mean[:, :3] / np.maximum(strength, 1e-6)[:, None]
-            self._features(samples, up, strength, features[rows])
+            _channels(samples, up, strength, features[rows])
+            self.compand(features[rows])
             _posture(samples - mean[:, :, None], mean, up, strength, posture[rows])
         return features.transpose(0, 2, 1), posture
 
-    def _features(
-        self,
-        samples: NDArray[np.float32],
-        up: NDArray[np.float32],
-        strength: NDArray[np.float32],
-        out: NDArray[np.float32],
-    ) -> None:
-        """Write (k, 12, length).
 
-        For each sensor the component along `up`, the length across it, the magnitude (channels 0-5). Of the vectors
-        across `up`: the acceleration along the angular rate and perpendicular to it (6, 7); acceleration (8, 9) and
-        angular rate (10, 11) along the swing axis and perpendicular to it.
-        """
-        # Both sensors at once, (k, 2, 3, length), and in place where it can be: this is on the path of every sample.
-        vectors = samples.reshape(len(samples), 2, 3, -1)
-        components = _frame(up)[:, None] @ vectors
-        along, one, two = components[:, :, 0], components[:, :, 1], components[:, :, 2]
-        each = out[:, :6].reshape(vectors.shape)
-        rest = np.zeros((len(samples), 2, 1), np.float32)
-        rest[:, 0, 0] = strength
-        np.subtract(along, rest, out=each[:, :, 0])
-        squared = np.square(one)
-        squared += np.square(two)
-        np.sqrt(squared, out=each[:, :, 1])
-        squared += np.square(along)
-        np.subtract(np.sqrt(squared), rest, out=each[:, :, 2])
-        turning = each[:, 1, 1] + _TURNING
-        np.divide(one[:, 0] * one[:, 1] + two[:, 0] * two[:, 1], turning, out=out[:, 6])
-        np.divide(one[:, 0] * two[:, 1] - two[:, 0] * one[:, 1], turning, out=out[:, 7])
-        cosine, sine = _swing_axis(one[:, 1], two[:, 1])
-        heading = out[:, 8:].reshape(len(samples), 2, 2, -1)
-        np.add(cosine * one, sine * two, out=heading[:, :, 0])
-        np.subtract(cosine * two, sine * one, out=heading[:, :, 1])
-        divisor = np.abs(out)
-        divisor += np.repeat(np.array([self.acc_knee, self.gyr_knee] * 2, np.float32), (3, 3, 4, 2))[:, None]
-        out /= divisor
+def _channels(
+    samples: NDArray[np.float32],
+    up: NDArray[np.float32],
+    strength: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """Write the channels (k, 12, length) in m/s² and rad/s.
+
+    For each sensor the component along `up`, the length across it, the magnitude (channels 0-5). Of the vectors
+    across `up`: the acceleration along the angular rate and perpendicular to it (6, 7); acceleration (8, 9) and
+    angular rate (10, 11) along the swing axis and perpendicular to it.
+    """
+    # Both sensors at once, (k, 2, 3, length), and in place where it can be: this is on the path of every sample.
+    vectors = samples.reshape(len(samples), 2, 3, -1)
+    components = _frame(up)[:, None] @ vectors
+    along, one, two = components[:, :, 0], components[:, :, 1], components[:, :, 2]
+    each = out[:, :6].reshape(vectors.shape)
+    rest = np.zeros((len(samples), 2, 1), np.float32)
+    rest[:, 0, 0] = strength
+    np.subtract(along, rest, out=each[:, :, 0])
+    squared = np.square(one)
+    squared += np.square(two)
+    np.sqrt(squared, out=each[:, :, 1])
+    squared += np.square(along)
+    np.subtract(np.sqrt(squared), rest, out=each[:, :, 2])
+    turning = each[:, 1, 1] + _TURNING
+    np.divide(one[:, 0] * one[:, 1] + two[:, 0] * two[:, 1], turning, out=out[:, 6])
+    np.divide(one[:, 0] * two[:, 1] - two[:, 0] * one[:, 1], turning, out=out[:, 7])
+    cosine, sine = _swing_axis(one[:, 1], two[:, 1])
+    heading = out[:, 8:].reshape(len(samples), 2, 2, -1)
+    np.add(cosine * one, sine * two, out=heading[:, :, 0])
+    np.subtract(cosine * two, sine * one, out=heading[:, :, 1])
 
 
 def _frame(up: NDArray[np.float32]) -> NDArray[np.float32]:

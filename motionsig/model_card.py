@@ -256,7 +256,7 @@ def _card(folder: Path, text: dict[str, Any]) -> ModelCard:
         length=length,
         hop=int(text["hop"]),
         max_gap_s=float(text["max_gap_s"]),
-        front_end=FrontEnd(float(stated["acc_knee"]), float(stated["gyr_knee"])),
+        front_end=FrontEnd(*(float(stated[key]) for key in ("acc_knee", "gyr_knee", "acc_full", "gyr_full"))),
         input=Quantization(
             (Group(frontend.FEATURE_CHANNELS, float(text["input"]["scale"]), int(text["input"]["zero_point"])),)
         ),

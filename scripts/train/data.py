@@ -51,6 +51,9 @@ class SetFacts:
     late_s: float = 0.0
 
 
+UNLABELLED = "unlabelled"
+"""What sets call a stretch whose activity they do not know."""
+
 NOT_SEEN = "CC BY 4.0 as UCI lists it; the licence's text was not seen"
 SETS = {
     "wisdm2019": SetFacts(NOT_SEEN, stretch_s=45, late_s=0.05),
@@ -176,8 +179,8 @@ def turned(windows: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np
 def _lateness(data: Path, name: str) -> Callable[[str, str], float]:
     """Return by how many seconds the gyroscope of a recording, given by its subject and id, is late.
 
-    NAME_lag.csv, where there is one, lists the recordings that differ from the set's rule: subject, rec_id, lag_s, which
-    is negative where the gyroscope is late.
+    NAME_lag.csv, where there is one, lists the recordings that differ from the set's rule: subject, rec_id, and lag_s,
+    which is negative where the gyroscope is late.
     """
     own = {}
     if (table := data / f"{name}_lag.csv").exists():

@@ -85,6 +85,8 @@ def new_card(folder: Path, training: dict[str, Any]) -> dict[str, Any]:
             "version": frontend.VERSION,
             "acc_knee": FRONT_END.acc_knee,
             "gyr_knee": FRONT_END.gyr_knee,
+            "acc_full": FRONT_END.acc_full,
+            "gyr_full": FRONT_END.gyr_full,
         },
         "input": {
             "shape": [1, *network.INPUT_SHAPE],

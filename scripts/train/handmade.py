@@ -1,9 +1,8 @@
-"""Hand-made statistics of a window: the network's second training target, and what it is compared with.
+"""Hand-made statistics of a window, with which the network is compared.
 
-27 numbers a signal: time domain, spectrum in ten bands, autocorrelation. Over eight channels of the front end they
-are the targets that the motion codes must predict. Over the raw axes and two magnitudes they are the 216 plain
-statistics that a careful user would take instead of a network; over six signals about gravity, those of a very careful
-user.
+27 numbers a signal: time domain, spectrum in ten bands, autocorrelation. Over the raw axes and two magnitudes they are
+the 216 plain statistics that a careful user would take instead of a network; over six signals about gravity, those of a
+very careful user.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from motionsig.frontend import FrontEnd
 from scripts.train.data import GRID_HZ
 
 LAGS = (5, 10, 20, 40)
@@ -42,13 +40,6 @@ def gravity_statistics(windows: NDArray[np.float32]) -> NDArray[np.float32]:
         across = np.linalg.norm(vector - along[:, :, None] * up, axis=2)
         signals += [along - rest, across, np.linalg.norm(vector, axis=2) - rest]
     return _of_signals(signals)
-
-
-def channel_statistics(features: NDArray[np.float32], front_end: FrontEnd) -> NDArray[np.float32]:
-    """Return (k, 216) float32 of the first eight channels the front end made (k, length, 12), companding undone."""
-    knees = [front_end.acc_knee] * 3 + [front_end.gyr_knee] * 3 + [front_end.acc_knee] * 2
-    channels = np.moveaxis(features[:, :, : len(knees)], 2, 0)
-    return _of_signals([knee * x / (1 - np.abs(x)) for knee, x in zip(knees, channels, strict=True)])
 
 
 def _magnitudes(windows: NDArray[np.float32]) -> list[NDArray[np.float32]]:

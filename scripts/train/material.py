@@ -1,8 +1,8 @@
-"""What the network learns from: windows through motionsig's own front end, statistics to predict, labels."""
+"""What the network learns from: windows of every set and their labels; and the front end it sees them through."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,18 +12,16 @@ from numpy.typing import NDArray
 
 from motionsig.frontend import FEATURE_CHANNELS, POSTURE_DIM, FrontEnd
 from motionsig.quantization import Group, Quantization
-from scripts.train import data, handmade, network, sensors
+from scripts.train import data, network
 
-FRONT_END = FrontEnd(acc_knee=0.5, gyr_knee=0.12)
-"""Low knees, because ways of keeping still differ by a few hundredths of a m/s²."""
+FRONT_END = FrontEnd(acc_knee=0.15, gyr_knee=0.04, acc_full=160, gyr_full=35)
+"""Knees at what cheap sensors make of rest, because ways of keeping still differ by little more; full scale of 16 g
+(156.9 m/s²) and of 2,000 degrees/s (34.9 rad/s)."""
 
 INPUT = Quantization((Group(FEATURE_CHANNELS, network.INPUT_SCALE, network.ZERO_POINT),))
 POSTURE_SCALE = 1 / 32
 """The front end scales posture to a spread of about 1, so the motion codes' scale fits it too."""
 POSTURE = Quantization((Group(POSTURE_DIM, POSTURE_SCALE, 0),))
-
-TARGETS = 96
-"""Principal components of the statistics that the motion codes must predict."""
 
 OWN = data.SetFacts("the owner's")
 """What is known of a user's own logs."""
@@ -31,41 +29,59 @@ OWN = data.SetFacts("the owner's")
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """Windows of one set in the form training takes them: network input (n, 128, 12) int8, statistics (n, 216), labels.
+    """Windows (n, 128, 6) float32 of one set and what is known of them.
 
     rival: whose classes a window is judged among; label: its class, "" where the set has none.
     """
 
     name: str
-    codes: NDArray[np.int8]
-    statistics: NDArray[np.float32]
+    windows: NDArray[np.float32]
     rival: NDArray[np.str_]
     label: NDArray[np.str_]
 
 
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """What the network is taught from.
+
+    windows: (n, 128, 6) float32. label: (n,) column in `classes`, -1 where there is none. classes: (c,) the group of
+    each class. group: (n,) the group whose classes a window is judged among. set_index: (n,) which set it came from.
+    """
+
+    windows: NDArray[np.float32]
+    label: NDArray[np.int32]
+    classes: NDArray[np.int32]
+    group: NDArray[np.int32]
+    set_index: NDArray[np.int32]
+
+
+def quantised(windows: NDArray[np.float32]) -> NDArray[np.int8]:
+    """Return what the front end makes of windows (k, 128, 6) for the network, (k, 128, 12) int8."""
+    return np.concatenate([INPUT.quantize(FRONT_END.apply(part)[0]) for part in _in_parts(windows)])
+
+
+def _in_parts(windows: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    yield from (windows[row : row + 4096] for row in range(0, max(1, len(windows)), 4096))
+
+
 def material_of(windows: data.WindowSet, *, labelled: bool) -> Material:
     """Return what can be learned from `windows`."""
-    codes, statistics = [], []
-    for row in range(0, len(windows), 4096):
-        features, _ = FRONT_END.apply(windows.windows[row : row + 4096])
-        codes.append(INPUT.quantize(features))
-        statistics.append(handmade.channel_statistics(features, FRONT_END))
     # st_mlc holds several small sets, named before the slash; classes of different ones are not compared.
     rival = [f"{windows.name}/{label.split('/')[0]}" if "/" in label else windows.name for label in windows.activity]
-    label = [f"{windows.name}:{label}" if labelled else "" for label in windows.activity]
-    return Material(windows.name, np.concatenate(codes), np.concatenate(statistics), np.array(rival), np.array(label))
+    known = [label if labelled and label != data.UNLABELLED else "" for label in windows.activity]
+    label = [f"{windows.name}:{label}" if label else "" for label in known]
+    return Material(windows.name, windows.windows, np.array(rival), np.array(label))
 
 
-def lessons_of(material: list[Material]) -> network.Lessons:
-    """Return what the network is taught: inputs, whitened statistics, and the labels in groups of rivals."""
+def lessons_of(material: list[Material]) -> Lessons:
+    """Return what the network is taught: windows, and the labels in groups of rivals."""
     sets = [part.name for part in material]
-    _, set_index = np.unique(np.repeat(sets, [len(part.codes) for part in material]), return_inverse=True)
+    _, set_index = np.unique(np.repeat(sets, [len(part.windows) for part in material]), return_inverse=True)
     _, group = np.unique(np.concatenate([part.rival for part in material]), return_inverse=True)
     labels = np.concatenate([part.label for part in material])
     _, first, label = np.unique(labels, return_index=True, return_inverse=True)
-    return network.Lessons(
-        codes=np.concatenate([part.codes for part in material]),
-        targets=whitened(np.concatenate([part.statistics for part in material])),
+    return Lessons(
+        windows=np.concatenate([part.windows for part in material]),
         label=np.where(labels == "", -1, label).astype(np.int32),
         classes=group[first].astype(np.int32),
         group=group.astype(np.int32),
@@ -73,20 +89,10 @@ def lessons_of(material: list[Material]) -> network.Lessons:
     )
 
 
-def whitened(statistics: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the first TARGETS principal components of standardised statistics (n, s), each of unit variance."""
-    spread = statistics.std(axis=0)
-    standard = np.clip((statistics - statistics.mean(axis=0)) / np.maximum(spread, 1e-6), -6, 6).astype(np.float64)
-    standard -= standard.mean(axis=0)
-    variance, axes = np.linalg.eigh(standard.T @ standard / len(standard))
-    kept = np.argsort(variance)[::-1][:TARGETS]
-    return np.asarray(standard @ (axes[:, kept] / np.sqrt(variance[kept])), np.float32)
-
-
 def read_material(
     folder: Path, own: list[Path], seed: int, say: Callable[[str], None]
 ) -> tuple[list[Material], list[dict[str, object]]]:
-    """Return all training sets and their facts; each set once as recorded and once as from other sensors."""
+    """Return all training sets and their facts."""
     material, facts = [], []
     names = [path.resolve().name for path in own]
     if len(set(names)) < len(names):
@@ -104,10 +110,7 @@ def read_material(
             )
         facts.append(set_facts(windows, about))
         material.append(material_of(windows, labelled=about.labelled))
-        elsewhere = read(np.random.default_rng(seed), sensors.any_sensor)
-        if len(elsewhere):
-            material.append(material_of(elsewhere, labelled=about.labelled))
-        say(f"{name}: {len(windows)} windows, and {len(elsewhere)} as other sensors would have delivered them")
+        say(f"{name}: {len(windows)} windows")
     return material, facts
 
 

@@ -1,7 +1,7 @@
 """What another sensor would have delivered of the same motion: slower, coarser, clipped, noisier, with losses.
 
-Training reads every set a second time through sensors drawn at random, so that the signature survives them by
-construction; evaluation puts one at a time in front of recordings the probe knows undamaged.
+Evaluation puts one such sensor at a time in front of recordings that the probe knows undamaged. What training does to
+each window is in `variations`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ GYRO_RANGE_OF_G = {2: 4.36, 4: 8.73, 8: 17.5, 16: 34.9}
 MAX_GAP_S = 0.05
 """The longest loss that may be bridged: 50 ms are tolerable, 100 ms are not."""
 
-RATES_HZ = (20, 25, 26, 50, 52, 100, 104, 200)
-
 
 @dataclass(frozen=True)
 class Sensor:
@@ -37,18 +35,6 @@ class Sensor:
     bits: int = 16
     noise: tuple[float, float] = (0.0, 0.0)
     loss: float = 0.0
-
-
-def any_sensor(rng: np.random.Generator) -> Sensor:
-    """Return a sensor such as may be met in the field."""
-    strength = rng.exponential(1.0)
-    return Sensor(
-        rate_hz=float(rng.choice(RATES_HZ)) if rng.random() < 0.7 else None,
-        range_g=int(rng.choice([2, 4, 8, 16])),
-        bits=int(rng.choice([12, 14, 16])),
-        noise=(0.03 * strength, 0.004 * strength),
-        loss=float(rng.choice([0, 0, 0.03, 0.1])),
-    )
 
 
 def as_recorded(rng: np.random.Generator) -> Sensor:

@@ -16,7 +16,8 @@ from motionsig.encoders.compiling.lint import lint
 from motionsig.encoders.tflite import read_graph
 from motionsig.model_card import GOLDEN_NAME, MODEL_NAME
 from scripts.train import data, describe, golden, network
-from scripts.train.material import lessons_of, read_material
+from scripts.train.course import Course
+from scripts.train.material import lessons_of, quantised, read_material
 
 CALIBRATION_WINDOWS = 500
 
@@ -31,10 +32,10 @@ def train(folder: Path, out: Path, own: list[Path], *, seed: int, steps: int, sa
     model = network.build()
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / "training.npz"
-    course = network.Course(model, lessons, steps=steps, rng=rng)
+    course = Course(model, lessons, steps=steps, rng=rng)
     figures = course.run(checkpoint)
-    calibration = lessons.codes[rng.choice(len(lessons.codes), CALIBRATION_WINDOWS, replace=False)]
-    model_bytes = network.to_int8(model, calibration)
+    calibration = lessons.windows[rng.choice(len(lessons.windows), CALIBRATION_WINDOWS, replace=False)]
+    model_bytes = network.to_int8(model, quantised(calibration))
     graph = read_graph(model_bytes)
     if wrong := [str(finding) for finding in lint(graph) if finding.mark != "note"]:
         raise ValueError(f"network: expected one that the Edge TPU takes, got {'; '.join(wrong)}")
