@@ -1,27 +1,29 @@
-"""What turns windows into vectors: the shipped encoder, its float twin and an untrained one."""
+"""The shipped encoder and its float twin, as what turns windows into vectors. Neither needs TensorFlow."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
-import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from motionsig import WindowBatch
 from motionsig.conventions import NS_PER_S
 from motionsig.encoders import Encoder
-from scripts.evaluate.peers import Transform
-from scripts.train import network
+from motionsig.model_card import MODEL_NAME
+from scripts.evaluate.transform import Transform
 from scripts.train.describe import FLOAT_NAME
-from scripts.train.material import FRONT_END, INPUT, POSTURE
-
-MOTION = slice(0, network.MOTION_DIM)
 
 SIGNATURE = "signature"
+MOTION_ALONE = f"{SIGNATURE}_motion"
 FLOAT_TWIN = "float_twin"
 RANDOM_WEIGHTS = "random_weights"
 WITH_MOTION = (SIGNATURE, FLOAT_TWIN, RANDOM_WEIGHTS)
 """Those whose first codes are motion, so that they can be measured without posture."""
+
+STATISTICS = ("plain_statistics_216", "gravity_statistics_162")
+"""The peers that stand beside the signature where only a few are shown."""
 
 
 def batch_of(windows: NDArray[np.float32], encoder: Encoder) -> WindowBatch:
@@ -41,9 +43,7 @@ def float_twin(encoder: Encoder) -> Transform:
     file = encoder.card.path / FLOAT_NAME
     if not file.exists():
         raise SystemExit(f"{file}: expected the float twin that scripts/train writes beside the model, found none")
-    interpreter = Interpreter(model_path=str(file), num_threads=1)
-    interpreter.allocate_tensors()
-    (given,), (made,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter, given, made = _opened(file)
 
     def transform(windows: NDArray[np.float32]) -> NDArray[np.float32]:
         features, posture = encoder.card.front_end.apply(windows)
@@ -57,22 +57,27 @@ def float_twin(encoder: Encoder) -> Transform:
     return transform
 
 
-def untaught(windows: NDArray[np.float32], seed: int) -> Transform:
-    """Return the same network with random weights, its batch norms set on `windows`."""
-    network.seed(seed)
-    model = network.build()
-    rows = np.random.default_rng(seed).integers(len(windows), size=network.SETTLING * network.BATCH)
-    network.settle(model, INPUT.quantize(FRONT_END.apply(windows)[0])[rows])
-    return of_model(model)
+def bare_network(encoder: Encoder) -> Transform:
+    """Return the int8 network alone in the bare interpreter: no front end, the same input for every window.
 
-
-def of_model(model: tf.keras.Model) -> Transform:
-    """Return the vectors of a network in training, with codes rounded like the int8 network's."""
+    How long it takes is what encoding costs at least.
+    """
+    interpreter, given, made = _opened(encoder.card.path / MODEL_NAME)
+    features = np.zeros(given["shape"], given["dtype"])
 
     def transform(windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        features, posture = FRONT_END.apply(windows)
-        motion = network.values_of(model, INPUT.quantize(features))
-        rounded = np.clip(np.rint(motion / network.OUTPUT_SCALE), -128, 127) * np.float32(network.OUTPUT_SCALE)
-        return np.concatenate([rounded, POSTURE.dequantize(POSTURE.quantize(posture))], axis=1)
+        for _ in windows:
+            interpreter.set_tensor(given["index"], features)
+            interpreter.invoke()
+        return np.asarray(interpreter.get_tensor(made["index"]), np.float32)
 
     return transform
+
+
+def _opened(file: Path) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(file), num_threads=1)
+    interpreter.allocate_tensors()
+    (given,), (made,) = interpreter.get_input_details(), interpreter.get_output_details()
+    return interpreter, given, made

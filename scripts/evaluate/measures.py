@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
@@ -44,16 +43,21 @@ class Score:
 
 
 def folds(person: Labels) -> list[Rows]:
-    """Return FOLDS disjoint sets of test rows that together are all; nobody is in two of them."""
+    """Return FOLDS disjoint sets of test rows that together are all; nobody is in two of them.
+
+    Of fewer people than that, each has a fold.
+    """
     people = np.random.default_rng(SEED).permutation(np.unique(person))
-    return [np.isin(person, people[fold::FOLDS]) for fold in range(FOLDS)]
+    count = min(FOLDS, len(people))
+    return [np.isin(person, people[fold::count]) for fold in range(count)]
 
 
 def probe(vectors: Vectors, activity: Labels) -> Callable[[Vectors], Labels]:
     """Return a linear probe that has learned `activity` from `vectors`: standardised logistic regression."""
-    learned = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
     # Plain statistics of a turned window lie far outside what the scaler saw; with float64 the solver still converges.
-    learned.fit(vectors.astype(np.float64), activity)
+    learned = _fit(
+        make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)), vectors.astype(np.float64), activity
+    )
     return lambda asked: np.asarray(learned.predict(asked.astype(np.float64)))
 
 
@@ -66,7 +70,17 @@ def probed(guessed: Labels, activity: Labels, person: Labels) -> Score:
     if not known.all():
         raise ValueError(f"guessed: expected some of {classes}, got {np.unique(guessed[~known])}")
     _count(table, row_person, classes, activity, guessed)
-    return _over_people(table, macro_f1)
+    return over_people(table, macro_f1)
+
+
+def lost(clean: Labels, worse: Labels, activity: Labels, person: Labels) -> Score:
+    """Return by how much the macro-F1 falls from the guesses `clean` to those of the same windows made worse."""
+    classes = np.unique(activity)
+    _, row_person = np.unique(person, return_inverse=True)
+    tables = np.zeros((2, row_person.max() + 1, len(classes), len(classes)))
+    for table, guessed in zip(tables, (clean, worse), strict=True):
+        _count(table, row_person, classes, activity, guessed)
+    return over_people(tables.swapaxes(0, 1), lambda sums: macro_f1(sums[0]) - macro_f1(sums[1]))
 
 
 def z_scored(vectors: Vectors) -> Vectors:
@@ -106,23 +120,37 @@ def novelty(vectors: Vectors, activity: Labels, person: Labels, tests: Sequence[
         for row, left_out in enumerate(classes):
             known = ~test & (activity != left_out)  # the scaling must not see it either
             shape = _directions(vectors, known)
-            means = _unit(
+            means = unit(
                 np.stack([shape[known & (activity == name)].mean(axis=0) for name in np.unique(activity[known])])
             )
-            scores[row, test] = 1 - (_unit(shape[test]) @ means.T).max(axis=1)
+            scores[row, test] = 1 - (unit(shape[test]) @ means.T).max(axis=1)
     asked = np.any(tests, axis=0)
     person, activity, scores = person[asked], activity[asked], scores[:, asked]
+    people, row_person = np.unique(person, return_inverse=True)
     rng = np.random.default_rng(SEED)
-    rows_of = [np.flatnonzero(person == name) for name in np.unique(person)]
-    found = np.empty((BOOTSTRAPS // 5 + 1, len(classes)))
-    for number in range(len(found)):
-        chosen = rng.integers(len(rows_of), size=len(rows_of)) if number else np.arange(len(rows_of))
-        rows = np.concatenate([rows_of[one] for one in chosen])
-        for column, left_out in enumerate(classes):
-            new = activity[rows] == left_out
-            found[number, column] = roc_auc_score(new, scores[column, rows]) if 0 < new.sum() < len(new) else np.nan
+    drawn = [rng.integers(len(people), size=len(people)) for _ in range(BOOTSTRAPS // 5)]
+    times = np.stack([np.bincount(chosen, minlength=len(people)) for chosen in [np.arange(len(people)), *drawn]])
+    found = np.stack(
+        [auroc(activity == left_out, scores[column], times[:, row_person]) for column, left_out in enumerate(classes)],
+        axis=1,
+    )
     table = {str(name): _interval(found[:, column]) for column, name in enumerate(classes)}
     return {"mean": _interval(found.mean(axis=1)), **table}
+
+
+def auroc(new: Rows, scores: NDArray[np.float64], times: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return (b,) the AUROC of `scores` (n,) for `new` (n,), with each row counted as often as times (b, n) says.
+
+    NaN where all or none of the counted are new. Sorting once for all b is what makes the bootstrap quick.
+    """
+    _, value = np.unique(scores, return_inverse=True)
+    found = np.full(len(times), np.nan)
+    for row, count in enumerate(times):
+        is_new = np.bincount(value, count * new)
+        old = np.bincount(value, count * ~new)
+        if is_new.any() and old.any():
+            found[row] = (is_new * (old.cumsum() - old / 2)).sum() / (is_new.sum() * old.sum())
+    return found
 
 
 def recognised(vectors: Vectors, person: Labels, wearing: Labels) -> tuple[Score, Score]:
@@ -152,7 +180,7 @@ def recognised(vectors: Vectors, person: Labels, wearing: Labels) -> tuple[Score
             names, votes = np.unique(named[rows], return_counts=True)
             owner = row_person[rows][0]
             by_wearing[owner] += (names[votes.argmax()] == people[owner], 1)
-        share = [_over_people(counts, lambda sums: float(sums[0] / sums[1])) for counts in (by_window, by_wearing)]
+        share = [over_people(counts, lambda sums: float(sums[0] / sums[1])) for counts in (by_window, by_wearing)]
         found.append((share[0], share[1]))
     return max(found, key=lambda scores: scores[0].value)
 
@@ -180,13 +208,18 @@ def waveform_returned(vectors: Vectors, windows: NDArray[np.float32], person: La
         per_person = np.array(
             [[missed[person[test] == p].sum(), whole[person[test] == p].sum()] for p in np.unique(person[test])]
         )
-        found[name] = _over_people(per_person, lambda sums: float(1 - sums[0] / sums[1]))
+        found[name] = over_people(per_person, lambda sums: float(1 - sums[0] / sums[1]))
     return found
 
 
 def cosines(a: Vectors, b: Vectors) -> Vectors:
     """Return the cosine of each row of `a` with the same row of `b`."""
-    return np.asarray((_unit(a) * _unit(b)).sum(axis=1), np.float32)
+    return np.asarray((unit(a) * unit(b)).sum(axis=1), np.float32)
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Return vectors (n, d), each scaled to length 1."""
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9), np.float32)
 
 
 def neighbours_kept(a: Vectors, b: Vectors) -> float:
@@ -211,6 +244,15 @@ def balanced_accuracy(table: NDArray[np.float64]) -> float:
     return float((np.diag(table)[present] / table.sum(axis=1)[present]).mean())
 
 
+def over_people(per_person: NDArray[np.float64], figure: Callable[[NDArray[np.float64]], float]) -> Score:
+    """Return the figure of the sum of what `per_person` (people, ...) holds, and its interval."""
+    per_person = per_person[per_person.reshape(len(per_person), -1).sum(axis=1) > 0]
+    rng = np.random.default_rng(SEED)
+    count = len(per_person)
+    drawn = [figure(per_person[rng.integers(count, size=count)].sum(axis=0)) for _ in range(BOOTSTRAPS)]
+    return _interval(np.array([figure(per_person.sum(axis=0)), *drawn]))
+
+
 def _enrolment(
     vectors: Vectors, activity: Labels, person: Labels, asked: Sequence[tuple[Rows, Rows]], shots: int
 ) -> Score:
@@ -222,12 +264,12 @@ def _enrolment(
     for known, test in asked:
         there = np.intersect1d(activity[known], activity[test])
         rows_of = [np.flatnonzero(known & (activity == name)) for name in there]
-        unit = _unit(vectors[test])
+        directions = unit(vectors[test])
         for _ in range(DRAWS):
             enrolled = [rng.choice(rows, min(shots, len(rows)), replace=False) for rows in rows_of]
-            means = _unit(np.stack([vectors[rows].mean(axis=0) for rows in enrolled]))
-            _count(table, row_person[test], classes, activity[test], there[(unit @ means.T).argmax(axis=1)])
-    return _over_people(table, balanced_accuracy)
+            means = unit(np.stack([vectors[rows].mean(axis=0) for rows in enrolled]))
+            _count(table, row_person[test], classes, activity[test], there[(directions @ means.T).argmax(axis=1)])
+    return over_people(table, balanced_accuracy)
 
 
 def _fit(learner: Any, vectors: NDArray[np.floating[Any]], aim: NDArray[Any]) -> Any:
@@ -242,24 +284,11 @@ def _directions(vectors: Vectors, pool: Rows) -> Vectors:
     return np.asarray((vectors - mean) / np.maximum(spread, 1e-6), np.float32)
 
 
-def _unit(vectors: Vectors) -> Vectors:
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9), np.float32)
-
-
 def _count(
     table: NDArray[np.float64], person: NDArray[np.intp], classes: Labels, true: Labels, guessed: Labels
 ) -> None:
     """Add to `table` (people, classes, classes)."""
     np.add.at(table, (person, np.searchsorted(classes, true), np.searchsorted(classes, guessed)), 1)
-
-
-def _over_people(per_person: NDArray[np.float64], figure: Callable[[NDArray[np.float64]], float]) -> Score:
-    """Return the figure of the sum of what `per_person` (people, ...) holds, and its interval."""
-    per_person = per_person[per_person.reshape(len(per_person), -1).sum(axis=1) > 0]
-    rng = np.random.default_rng(SEED)
-    count = len(per_person)
-    drawn = [figure(per_person[rng.integers(count, size=count)].sum(axis=0)) for _ in range(BOOTSTRAPS)]
-    return _interval(np.array([figure(per_person.sum(axis=0)), *drawn]))
 
 
 def _interval(found: NDArray[np.float64]) -> Score:

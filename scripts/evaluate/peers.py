@@ -1,4 +1,4 @@
-"""What a careful user would take instead of the encoder, and how long each takes.
+"""What a careful user would take instead of the encoder.
 
 Every peer is used the way its users use it: on windows in SI units, through its own package, with that package's
 defaults unless a comment says why not. What must see data first (the biases of MiniRocket's kernels, no labels) is
@@ -7,22 +7,15 @@ given windows to fit on: a peer is a function of those windows that returns the 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pycatch22
 from aeon.transformations.collection.convolution_based import MiniRocket
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
+from scripts.evaluate.transform import Peer, Transform
 from scripts.train.handmade import gravity_statistics, plain_statistics
-
-Transform = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""Windows (k, 128, 6) in m/s² and rad/s to features (k, d); each row depends on its own window alone."""
-
-Peer = Callable[[NDArray[np.float32]], Transform]
-"""Windows to fit on (n, 128, 6) to the fitted transform."""
 
 MINIROCKET_KERNELS = 1000
 MINIROCKET_NUMBERS = MINIROCKET_KERNELS // 84 * 84
@@ -58,27 +51,8 @@ def catch24(windows: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.nan_to_num(np.array(features, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def microseconds_per_window(transform: Transform, windows: NDArray[np.float32], *, batch: int = 1) -> float:
-    """Return the median time of one window on one thread, over calls with `batch` windows each.
-
-    One window at a time is a device's way, a large batch a research script's. Raises ValueError if `windows` are fewer
-    than one batch.
-    """
-    batches = [windows[begin : begin + batch] for begin in range(0, len(windows) - batch + 1, batch)]
-    if not batches:
-        raise ValueError(f"expected at least one batch of {batch} windows, got {len(windows)}")
-    taken = []
-    with threadpool_limits(1):
-        transform(batches[0])  # not timed: numba compiles here
-        for part in batches:
-            begun = time.perf_counter()
-            transform(part)
-            taken.append(time.perf_counter() - begun)
-    return float(np.median(taken) * 1e6 / batch)
-
-
-def _unfitted(transform: Transform) -> Peer:
-    return lambda windows: transform
+def _unfitted(transform: Transform, windows: NDArray[np.float32]) -> Transform:
+    return transform
 
 
 def _channels_first(windows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -87,8 +61,8 @@ def _channels_first(windows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 PEERS: dict[str, Peer] = {
-    "plain_statistics_216": _unfitted(plain_statistics),
-    "gravity_statistics_162": _unfitted(gravity_statistics),
+    "plain_statistics_216": partial(_unfitted, plain_statistics),
+    "gravity_statistics_162": partial(_unfitted, gravity_statistics),
     "minirocket_924": minirocket,
-    "catch24_144": _unfitted(catch24),
+    "catch24_144": partial(_unfitted, catch24),
 }

@@ -2,7 +2,7 @@
 
     python -m scripts.train --data FOLDER --out firmware_models/motion64
 
-About ten minutes on two cores, then half an hour of measuring (scripts.evaluate). Needs scripts/train/requirements.txt.
+About ten minutes on two cores, then 40 minutes of measuring (scripts.evaluate). Needs scripts/train/requirements.txt.
 Interrupted, the same command goes on where it was.
 """
 
@@ -43,6 +43,9 @@ def main() -> None:
 
         if not options.no_evaluation:
             from scripts.evaluate.evaluation import evaluate
+            from scripts.evaluate.rivals import all_rivals
+
+            rivals = all_rivals()
     except ModuleNotFoundError as error:
         parser.error(f"expected {error.name}, which is not installed: pip install -r scripts/train/requirements.txt")
     clock = Clock()
@@ -52,7 +55,7 @@ def main() -> None:
         clock.say(f"not measured; this command measures: {again}")
     else:
         clock.say(f"measuring; if this is interrupted, this command measures without training: {again}")
-        evaluate(options.data, options.out.resolve(), clock.say)
+        evaluate(options.data, options.out.resolve(), rivals, clock.say)
 
 
 if __name__ == "__main__":

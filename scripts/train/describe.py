@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import string
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from motionsig import frontend
 from motionsig.conventions import CHANNELS
 from motionsig.frontend import POSTURE_DIM
 from motionsig.model_card import GOLDEN_NAME, MODEL_NAME, load_card
+from scripts.train import tables
 
 FLOAT_NAME = "encoder_float.tflite"
 
@@ -118,44 +121,7 @@ def _file(path: Path) -> dict[str, Any]:
     return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
-ROWS = {
-    "signature": "**the signature**",
-    "signature_motion": "**its motion part alone**",
-    "float_twin": "its float twin",
-    "float_twin_motion": "its float twin, motion alone",
-    "random_weights": "the same network, random weights",
-    "random_weights_motion": "the same, motion alone",
-    "plain_statistics_216": "plain statistics and spectrum",
-    "gravity_statistics_162": "statistics about gravity",
-    "minirocket_924": "MiniRocket (aeon)",
-    "catch24_144": "catch24 (pycatch22)",
-}
-WORTH = {
-    "probe": "linear probe",
-    "probe_turned": "probe, turned",
-    "novelty_mean": "novelty, mean",
-    "novelty_worst": "novelty, worst",
-    "recognised": "named from a window (lower is better)",
-    "recognised_wearing": "named from a wearing (lower is better)",
-}
-ENROLMENT = {
-    f"enrolment_{who}_{shots}": f"{text}, {shots}"
-    for who, text in (("worn_again", "worn again"), ("across", "other people"))
-    for shots in (1, 3, 5)
-} | {"enrolment_across_5_bare": "other people, 5, bare numbers"}
-LEFT_OUT = {
-    "probe": "probe",
-    "probe_turned": "turned",
-    "enrolment_across_1": "enrolled, 1",
-    "enrolment_across_5": "enrolled, 5",
-    "novelty_mean": "novelty",
-}
-NOT_MEASURED = "Not measured yet: run `python -m scripts.evaluate`.\n"
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+NOT_MEASURED = "Not measured yet ({}): run `python -m scripts.evaluate`."
 
 
 def readme(folder: Path) -> str:
@@ -179,7 +145,7 @@ def readme(folder: Path) -> str:
         operations=", ".join(dict.fromkeys(training["operations"])),
         motion_dim=card["motion_dim"],
         posture_dim=POSTURE_DIM,
-        measured=_measured(card["quality"]) if card["quality"] else NOT_MEASURED,
+        measured=measured(card["quality"]),
         kernels_apart=training["kernels_apart_lsb"],
         limits="\n".join(f"* {limit[0].upper()}{limit[1:]}." for limit in card["limits"]),
         tried="\n".join(f"* {line[0].upper()}{line[1:]}" for line in card["tried"][1:]),
@@ -191,82 +157,75 @@ def readme(folder: Path) -> str:
     )
 
 
-def _measured(quality: dict[str, Any]) -> str:
+def measured(quality: dict[str, Any]) -> str:
+    """Return the page of figures; a part whose figures are not there is named at its end."""
     template = (Path(__file__).parent / "model_measured.md").read_text(encoding="utf-8")
-    hapt, turned = quality["hapt"], quality["turned_against_unturned_codes"]
-    return string.Template(template).substitute(
-        quality["int8_against_float"],
-        worth=_scores(hapt, WORTH),
-        enrolment=_scores(hapt, ENROLMENT),
-        time=_times(hapt),
-        sensors=_sensors(quality["sensors"]),
-        privacy=_privacy(quality["privacy"]),
-        waveform_linear=_score(quality["waveform_returned"]["linear"]),
-        waveform_network=_score(quality["waveform_returned"]["network"]),
-        turned_mean=turned["mean_lsb"],
-        turned_most=turned["largest_lsb"],
-        **{key: f"{quality[key]:,}" for key in ("draws", "folds", "left_out_batches", "left_out_windows")},
-        test_windows=quality["windows"]["hapt_test"],
-        train_windows=quality["windows"]["hapt_train"],
-        left_out=_left_out(quality["left_out"]) if "left_out" in quality else NOT_MEASURED,
-    )
+    _, *sections = re.split(r"^<!-- needs: (.*) -->$", template, flags=re.MULTILINE)
+    page, missing = [], []
+    for needs, text in zip(sections[::2], sections[1::2], strict=True):
+        keys = needs.split()
+        if all(key in quality for key in keys):
+            figures = {name: _figure(name, quality) for name in re.findall(r"\$(\w+)", text)}
+            page.append(string.Template(text.strip()).substitute(figures))
+        else:
+            missing.append(keys[0])
+    if missing:
+        page.append(NOT_MEASURED.format(", ".join(missing)))
+    return "\n\n".join(page) + "\n"
 
 
-def _number(value: float) -> str:
-    return f"{value:.3f}".removeprefix("0")
+def _figure(name: str, quality: dict[str, Any]) -> str:
+    if name in FIGURES:
+        return str(FIGURES[name](quality))
+    found = quality[name] if name in quality else quality["int8_against_float"][name]
+    return f"{found:,}" if isinstance(found, int) else str(found)
 
 
-def _score(score: list[float]) -> str:
-    value, low, high = map(_number, score)
-    return f"{value} [{low}, {high}]"
+def _left_out_groups(quality: dict[str, Any]) -> str:
+    if "left_out_groups" not in quality:
+        return ", each by itself"
+    groups = "; ".join(", ".join(group) for group in quality["left_out_groups"] if group)
+    return f", in groups, which is stricter than each by itself: each training lacked all of a group ({groups})"
 
 
-def _scores(table: dict[str, Any], columns: dict[str, str]) -> str:
-    rows = [
-        [title, str(table[key]["numbers"]), *(_score(table[key][column]) for column in columns)]
-        for key, title in ROWS.items()
-    ]
-    return _table(["vector", "numbers", *columns.values()], rows)
+def _left_out_never(quality: dict[str, Any]) -> str:
+    never = quality.get("left_out_never", {})
+    told = "; ".join(f"{name}: {why}" for name, why in never.items())
+    why = "because what is learned from a part of them could not be asked of the rest"
+    return f" These were only trained on, {why}: {told}." if never else ""
 
 
-def _times(table: dict[str, Any]) -> str:
-    columns = {"microseconds_alone": "one window at a time, µs", "microseconds_in_a_batch": "in a batch of 256, µs"}
-    rows = [
-        [title, *(f"{table[key][column]:.1f}" for column in columns)]
-        for key, title in ROWS.items()
-        if "microseconds_alone" in table[key]
-    ]
-    return _table(["vector", *columns.values()], rows)
-
-
-def _sensors(table: dict[str, Any]) -> str:
-    columns = ["signature", "signature_motion", "plain_statistics_216", "gravity_statistics_162"]
-    rows = [
-        [title, _number(row["windows_kept"]), *(_score(row[column]) for column in columns)]
-        for title, row in table.items()
-    ]
-    return _table(["behind", "windows kept", "signature", "motion alone", "plain statistics", "about gravity"], rows)
-
-
-def _privacy(table: dict[str, Any]) -> str:
-    columns = {
-        "recognised": "named from a window",
-        "recognised_wearing": "from a wearing",
-        "probe": "linear probe",
-        "enrolment_across_5": "enrolled across people, 5",
-    }
-    rows = [[title, *(_score(row[column]) for column in columns)] for title, row in table.items()]
-    return _table(["what is sent", *columns.values()], rows)
-
-
-def _left_out(table: dict[str, Any]) -> str:
-    rows = []
-    for rival in next(iter(table.values())):
-        mean = [_number(sum(row[rival][column][0] for row in table.values()) / len(table)) for column in LEFT_OUT]
-        rows.append(["**mean**", ROWS[rival], *(f"**{value}**" for value in mean)])
-    for name, row in table.items():
-        rows += [[name, ROWS[rival], *(_score(row[rival][column]) for column in LEFT_OUT)] for rival in row]
-    return _table(["left out", "vector", *LEFT_OUT.values()], rows)
+FIGURES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "train_windows": lambda quality: quality["windows"]["hapt_train"],
+    "test_windows": lambda quality: quality["windows"]["hapt_test"],
+    "worth": lambda quality: tables.scores(quality["hapt"], tables.WORTH),
+    "enrolment": lambda quality: tables.scores(quality["hapt"], tables.ENROLMENT),
+    "time": lambda quality: tables.times(quality["hapt"]),
+    "sensors": lambda quality: tables.sensors(quality["sensors"]),
+    "privacy": lambda quality: tables.privacy(quality["privacy"]),
+    "prefixes": lambda quality: tables.prefixes(quality["prefixes"], quality.get("left_out_prefixes", {})),
+    "gait_noise": lambda quality: tables.gait_noise(quality["gait_noise"] | quality.get("left_out_gait_noise", {})),
+    "chips": lambda quality: tables.chips(quality["chips"]),
+    "waveform_linear": lambda quality: tables.score(quality["waveform_returned"]["linear"]),
+    "waveform_network": lambda quality: tables.score(quality["waveform_returned"]["network"]),
+    "turned_mean": lambda quality: quality["turned_against_unturned_codes"]["mean_lsb"],
+    "turned_most": lambda quality: quality["turned_against_unturned_codes"]["largest_lsb"],
+    "bare": lambda quality: quality["bare_interpreter"]["microseconds_alone"],
+    "bare_times": lambda quality: "{:.2f}".format(
+        quality["hapt"]["signature"]["microseconds_alone"] / quality["bare_interpreter"]["microseconds_alone"]
+    ),
+    "life_hours": lambda quality: quality["few_shot"]["hours"],
+    "life_people": lambda quality: quality["few_shot"]["people"],
+    "few_shot": lambda quality: tables.few_shot(quality["few_shot"]),
+    "few_shot_sets": lambda quality: "\n".join(
+        f"* {name}: {facts['how']}." for name, facts in quality["few_shot"]["sets"].items()
+    ),
+    "margins": lambda quality: tables.margins(quality["left_out"]),
+    "left_out": lambda quality: tables.left_out(quality["left_out"]),
+    "left_out_groups": _left_out_groups,
+    "left_out_never": _left_out_never,
+}
+"""What the names in model_measured.md stand for that are no key of the quality, nor of its int8_against_float."""
 
 
 def _sets(sets: list[dict[str, Any]]) -> str:
@@ -281,4 +240,4 @@ def _sets(sets: list[dict[str, Any]]) -> str:
         ]
         for facts in sets
     ]
-    return _table(["set", "people", "hours", "windows", "licence", "source"], rows)
+    return tables.table(["set", "people", "hours", "windows", "licence", "source"], rows)
