@@ -75,6 +75,8 @@ def found(movements: Movements, life: Life, draws: int) -> dict[str, Any]:
     for name in np.unique(movements.unit):
         mine = movements.where(movements.unit == name)
         known = np.intersect1d(mine.activity[mine.example], mine.activity[mine.occasion >= 0])
+        if not len(known):
+            continue
         asked = mine.where((mine.occasion >= 0) & np.isin(mine.activity, known))
         for _ in range(draws):
             for shots in SHOTS:

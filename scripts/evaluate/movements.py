@@ -26,6 +26,9 @@ OCCASION = 2 * data.LENGTH
 
 LIFE = "wisdm2019"
 
+KNOWN_RECORDINGS = 25
+"""How many recordings of each digit may give examples; the others are asked."""
+
 
 @dataclass(frozen=True, eq=False)
 class Recording:
@@ -70,13 +73,13 @@ class Own:
 def _halves(recording: Recording, windows: Windows) -> tuple[Rows, NDArray[np.intp]]:
     """Examples lie wholly in the first half of the recording, occasions in the second."""
     start = np.arange(len(windows)) * HOP
-    half = (int(start[-1]) + data.LENGTH) // 2
+    half = (int(start[-1]) + data.LENGTH) // (2 * HOP) * HOP
     return start + data.LENGTH <= half, np.where(start >= half, _occasions(start - half), -1)
 
 
-def _first_25(recording: Recording, windows: Windows) -> tuple[Rows, NDArray[np.intp]]:
-    """The window that turns most in each of the first 25 recordings is an example, each later one is an occasion."""
-    known = recording.number < 25
+def _recordings_apart(recording: Recording, windows: Windows) -> tuple[Rows, NDArray[np.intp]]:
+    """The window that turns most in each of the known recordings is an example, each later recording an occasion."""
+    known = recording.number < KNOWN_RECORDINGS
     turns = (windows[:, :, 3:] ** 2).sum(axis=(1, 2))
     return known & (np.arange(len(windows)) == turns.argmax()), np.full(len(windows), -1 if known else 0)
 
@@ -89,8 +92,10 @@ def _wearings(recording: Recording, windows: Windows) -> tuple[Rows, NDArray[np.
 
 
 def _occasions(start: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the number of the occasion that a window, by its first sample, lies in wholly; -1 for one in none."""
-    return np.where(start % OCCASION + data.LENGTH <= OCCASION, start // OCCASION, -1)
+    """Return the number of the whole occasion that each window, by its first sample, lies in wholly; -1 if in none."""
+    number = start // OCCASION
+    whole = (number + 1) * OCCASION < start[-1] + data.LENGTH + HOP
+    return np.where(whole & (start + data.LENGTH <= (number + 1) * OCCASION), number, -1)
 
 
 OWN = {
@@ -100,8 +105,8 @@ OWN = {
         unit=lambda recording: f"{recording.person} {recording.position}",
     ),
     "android_digits": Own(
-        "digits drawn in the air by one person; 25 recordings of each give the examples, 25 are asked",
-        _first_25,
+        f"digits one person drew in the air; {KNOWN_RECORDINGS} recordings of each give examples, the rest is asked",
+        _recordings_apart,
         person=lambda recording: recording.name,
         draws=20,
     ),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from scripts.evaluate import measures
 
@@ -69,6 +70,30 @@ def test_an_enrolment_of_ones_own_beats_others_where_people_differ(labels):
     got, tests = vectors(3, person, activity), measures.folds(person)
     own = measures.enrolment_worn_again(got, activity, person, wearing, 5)
     assert own.value > 0.95 > 0.5 > measures.enrolment_across(got, activity, person, tests, 5).value
+
+
+def test_two_people_have_a_fold_each():
+    tests = measures.folds(np.array(["ann", "bob", "ann"]))
+    assert sorted(test.tolist() for test in tests) == [[False, True, False], [True, False, True]]
+
+
+def test_what_noise_takes_away_is_the_difference_over_the_same_people(labels):
+    person, activity, _ = labels
+    worse = np.where(person < "p3", "a0", activity)
+    score = measures.lost(activity, worse, activity, person)
+    assert score.value == pytest.approx(1 - measures.probed(worse, activity, person).value, abs=2e-4)
+    assert score.low < score.value < score.high
+    assert measures.lost(worse, worse, activity, person).value == 0
+
+
+def test_the_auroc_is_that_of_scikit_learn_however_often_a_row_counts():
+    rng = np.random.default_rng(2)
+    new, scores = rng.random(200) < 0.3, rng.integers(20, size=200) / 20  # with ties
+    times = np.stack([np.ones(200, int), rng.integers(3, size=200), np.where(new, 0, 1)])
+    found = measures.auroc(new, scores, times)
+    for count, area in zip(times[:2], found, strict=False):
+        assert area == pytest.approx(roc_auc_score(np.repeat(new, count), np.repeat(scores, count)))
+    assert np.isnan(found[2])  # nothing new counts
 
 
 def test_novelty_is_seen_where_it_is_and_only_there(labels):
