@@ -28,7 +28,7 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    source = parser.add_mutually_exclusive_group(required=True)
+    source = parser.add_mutually_exclusive_group()
     source.add_argument("--data", type=Path, help="folder of the recorded sets (NAME.npz)")
     source.add_argument("--own", type=Path, metavar="LOGS", help="folder of own logs, as ACTIVITY/PERSON/LOG")
     parser.add_argument("--model", type=Path, default=Path("firmware_models/motion64"), help="model folder")
@@ -46,10 +46,16 @@ def main() -> None:
         "--quick", action="store_true", help="measure on a tenth, with short trainings, and write nothing"
     )
     options = parser.parse_args()
+    if not options.data and not options.own:
+        parser.error("the following arguments are required: --data or --own")
     if options.data:
         if options.out:
             parser.error("--out: expected --own with it; the figures of --data go into the model folder")
         data.check_folder(options.data)
+    elif options.part or options.quick or options.seeds != 1:
+        parser.error("--part, --seeds, --quick: expected --data with them, got --own")
+    elif options.out and not options.out.resolve().parent.is_dir():
+        parser.error(f"--out: expected a file in a folder that there is, got {options.out}")
     # After the arguments: TensorFlow takes seconds to import, and may be missing.
     try:
         if options.own:

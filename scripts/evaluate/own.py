@@ -95,5 +95,5 @@ def measurable(folder: Path, windows: data.WindowSet) -> tuple[data.WindowSet, l
                 f"{(FEWEST + 1) * data.HOP / data.GRID_HZ:.0f} s or more"
             )
     chosen = np.isin(windows.activity, common)
-    dropped = f"Not measured, because too few people did them: {', '.join(others)}." if others else ""
+    dropped = f" Not measured, because too few people did them: {', '.join(others)}." if others else ""
     return windows.where(chosen), [test[chosen] for test in tests], dropped
