@@ -185,12 +185,13 @@ class _Loop:
         turns, still = False, 0  # whether an angular rate was seen, and how many samples came without one
         waiting = list[SampleBlock]()
         for block in self._source:
+            finite = np.isfinite(block.data)
             if not turns:
-                turns = bool(np.isfinite(block.data[:, 3:]).any())
-                still += int(np.isfinite(block.data[:, :3]).all(axis=1).sum())
+                turns = bool(finite[:, 3:].any())
+                still += int(finite[:, :3].all(axis=1).sum())
                 _require_gyroscope(turns or still < _PATIENCE_S * self._source.rate_hz)
             # As in the resampler, a sample that is not finite is lost, and its time counts for nothing.
-            time_ns = block.time_ns[np.isfinite(block.data).all(axis=1)]
+            time_ns = block.time_ns if finite.all() else block.time_ns[finite.all(axis=1)]
             runs_back = labels.runs_back(time_ns)
             if runs_back or block.gap:
                 yield from self._resampled(waiting)

@@ -58,7 +58,15 @@ SECTIONS = {
                 "more memory": "peak:.1f",
                 "to count raw bytes": "raw:.2f",
                 "counting / time": "raw_ratio:.2f",
-            }
+            },
+            "parts": {
+                "samples": "",
+                "recorded": "hours:.0f",
+                "a window": "whole:,.0f",
+                "resampling": "resample:.0f",
+                "front end and network": "encode:,.0f",
+                "resampling / front end and network": "ratio:.2f",
+            },
         },
     ),
     "sizes": Section(
