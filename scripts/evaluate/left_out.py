@@ -43,8 +43,6 @@ ONLY_TRAIN = {
 STANDS_FOR_A_PERSON: dict[str, Callable[[str], str]] = {"quadrotor": lambda recording: recording.split("_")[0]}
 """Where no person is named, recordings stand for people. Here the four recordings of a flight stand for one."""
 
-NO_LABEL = "unlabelled"
-
 
 def check_groups() -> None:
     """Raise ValueError unless every labelled training set is left out in one group or has a reason not to be."""
@@ -119,7 +117,7 @@ def sample(windows: data.WindowSet, most: int) -> tuple[data.WindowSet, list[Row
 
     Their activities are those that every fold can learn from the others; no label is none.
     """
-    windows = windows.where(windows.activity != NO_LABEL)
+    windows = windows.where(windows.activity != data.UNLABELLED)
     if windows.name in STANDS_FOR_A_PERSON:
         person = np.array([STANDS_FOR_A_PERSON[windows.name](str(worn)) for worn in windows.wearing])
         windows = replace(windows, person=person)

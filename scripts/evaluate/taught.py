@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scripts.evaluate.transform import Teach, Transform
 from scripts.train import network
 from scripts.train.clock import Say
+from scripts.train.course import Course
 from scripts.train.material import FRONT_END, INPUT, POSTURE, lessons_of, read_material
 
 SEED = 1
@@ -34,7 +35,7 @@ def teacher(folder: Path, say: Say) -> Teach:
         network.seed(seed)
         model = network.build()
         lessons = lessons_of([part for part in material if part.name not in left_out])
-        network.Course(model, lessons, steps=steps, rng=np.random.default_rng(seed)).run()
+        Course(model, lessons, steps=steps, rng=np.random.default_rng(seed)).run()
         return _of_model(model)
 
     return teach

@@ -82,7 +82,7 @@ def _classes(standard: Matrix, label: NDArray[np.int32], set_index: NDArray[np.i
 
 
 def _share(scatter: Matrix) -> Matrix:
-    return scatter / np.trace(scatter)
+    return np.asarray(scatter / np.trace(scatter))
 
 
 def _leading(numerator: Matrix, denominator: Matrix) -> Matrix:
