@@ -3,7 +3,7 @@ import pytest
 
 from motionsig.frontend import FEATURE_CHANNELS, POSTURE_DIM, FrontEnd
 
-FRONT_END = FrontEnd(acc_knee=3.0, gyr_knee=1.0)
+FRONT_END = FrontEnd(acc_knee=3.0, gyr_knee=1.0, acc_full=160.0, gyr_full=35.0)
 
 
 def windows(motion, count):
@@ -39,10 +39,10 @@ def test_features_tell_how_the_two_sensors_move_together():
     data[2, :, 1] = -data[2, :, 3]
     features, _ = FRONT_END.apply(data)
     same, square = features[:, :, 6], features[:, :, 7]
-    assert same[0].max() > 0.2 and np.abs(same[1:]).max() < 1e-5
+    assert same[0].max() > 0.05 and np.abs(same[1:]).max() < 1e-5
     assert np.abs(square[0]).max() < 1e-5
     np.testing.assert_allclose(square[1], -square[2], atol=1e-6)
-    assert np.ptp(square[1]) > 0.2
+    assert np.ptp(square[1]) > 0.05
 
 
 def test_features_follow_the_axis_the_device_swings_about():
@@ -57,7 +57,8 @@ def test_features_follow_the_axis_the_device_swings_about():
         data[0, :, 0:2] = (swing - swing.mean())[:, None] * square
         features, _ = FRONT_END.apply(data)
         acc_along, acc_square, gyr_along, gyr_square = features[0, :, 8:].T
-        np.testing.assert_allclose(gyr_along, swing / (1 + np.abs(swing)), atol=1e-4)
+        expected = np.copysign(np.log1p(np.abs(swing)) / np.log1p(35), swing)
+        np.testing.assert_allclose(gyr_along, expected, atol=1e-4)
         assert np.abs(gyr_square).max() < 1e-4 and np.abs(acc_along).max() < 1e-4
         assert np.corrcoef(acc_square, swing)[0, 1] > 0.95
 
@@ -91,9 +92,22 @@ def test_without_any_angular_rate_the_first_eight_still_do_not_change(motion):
     for rotation in rotations(10):
         again, _ = FRONT_END.apply(turned(data, rotation))
         assert np.abs(again - features)[:, :, :8].max() < 1e-4
-        across, length = again[:, :, 8:10], again[:, :, 1]
-        expanded = 3 * across / (1 - np.abs(across))
-        np.testing.assert_allclose(np.linalg.norm(expanded, axis=2), 3 * length / (1 - length), rtol=1e-3, atol=1e-3)
+        channels = FRONT_END.expand(again.transpose(0, 2, 1))
+        length = np.linalg.norm(channels[:, 8:10], axis=1)
+        np.testing.assert_allclose(length, channels[:, 1], rtol=1e-3, atol=1e-3)
+
+
+def test_equal_ratios_are_equal_steps_and_full_scale_is_one():
+    acc = np.array([0.0, 0.03, 0.06, 20, 40, 80, 160], np.float32)
+    channels = np.zeros((1, FEATURE_CHANNELS, len(acc)), np.float32)
+    channels[0, 0], channels[0, 3] = acc, -acc / 160 * 35
+    features = channels.copy()
+    FRONT_END.compand(features)
+    small, large = features[0, 0, :3], features[0, 0, 3:]
+    assert np.ptp(np.diff(small)) < 1e-4, "linear below the knee"
+    assert np.ptp(np.diff(large)) < 0.03 and np.diff(large).min() > 0.15, "as far from 20 to 40 as from 40 to 80"
+    np.testing.assert_allclose([features[0, 0, -1], features[0, 3, -1]], [1, -1], rtol=1e-6)
+    np.testing.assert_allclose(FRONT_END.expand(features), channels, rtol=1e-4, atol=1e-4)
 
 
 def test_posture_tells_which_way_is_up(motion):
@@ -111,13 +125,14 @@ def test_a_device_at_rest_has_no_motion():
     assert posture[0, :3].tolist() == [0, -3, 0]
 
 
-def test_nothing_clips_and_nothing_breaks():
-    data = np.zeros((3, 128, 6), np.float32)
+def test_nothing_within_full_scale_clips_and_nothing_breaks():
+    data = np.zeros((4, 128, 6), np.float32)
+    data[3] = 150 * np.sin(np.arange(128))[:, None] * np.array([1, 0, 0, 0.2, 0, 0])  # all that a range of 16 g holds
     data[0] = 1e4 * np.random.default_rng(0).normal(size=(128, 6))  # a violent knock
     data[1] = 0  # free fall: no direction of gravity
     data[2, :, 0] = 1e-20
     features, posture = FRONT_END.apply(data)
-    assert np.isfinite(features).all() and np.isfinite(posture).all() and np.abs(features).max() < 1
+    assert np.isfinite(features).all() and np.isfinite(posture).all() and np.abs(features[1:]).max() < 1
 
 
 @pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 200])

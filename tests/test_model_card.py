@@ -63,7 +63,7 @@ def test_a_damaged_model_never_reaches_the_runtime(model, place):
         ({"quality": None}, "expected the keys quality"),
         ({"channels": ["acc_x"]}, "channels: expected"),
         ({"units": ["g"] * 3 + ["rad/s"] * 3}, "units: expected m/s"),
-        ({"front_end__version": 1}, "front_end: expected gravity-softsign version 2, got gravity-softsign version 1"),
+        ({"front_end__version": 1}, "front_end: expected gravity-log version 3, got gravity-log version 1"),
         ({"length": 64}, r"input.shape: expected \[1, 1, 64, 12\], got \[1, 1, 128, 12\]"),
         ({"quantization": [[48, 0.03125, 0]]}, "quantization: expected a group of 48 motion codes, then 16 of posture"),
         ({"quantization": [[48, 0, 0], [16, 1, 0]]}, "quantization group: expected"),

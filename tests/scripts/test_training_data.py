@@ -1,5 +1,7 @@
 """What the encoder may learn from, and how it is read. Training itself needs TensorFlow and is not in this suite."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -106,7 +108,7 @@ def test_own_logs_too_short_for_a_window_give_none(tmp_path, stream):
 
 
 def test_sets_that_are_not_there_are_named(folder):
-    with pytest.raises(SystemExit, match="wisdm2019, dsads, seglearn_watch, android_digits, broad not found"):
+    with pytest.raises(SystemExit, match="; wisdm2019, dsads, seglearn_watch, android_digits, boreal, .* misc_unlabelled, broad not found"):
         data.check_folder(folder)
 
 
@@ -152,12 +154,12 @@ def test_loss_and_noise(stream):
     assert 0.4 < error[:, :3].std() < 0.6 and not error[:, 3:].any()
 
 
-def test_sensors_met_in_the_field_can_all_be_drawn(stream):
-    rng = np.random.default_rng(0)
-    drawn = [sensors.any_sensor(rng) for _ in range(200)]
-    assert {sensor.range_g for sensor in drawn} == {2, 4, 8, 16} and {sensor.rate_hz for sensor in drawn} >= {
-        20.0,
-        200.0,
-    }
-    for sensor in drawn[:20]:
-        assert np.isfinite(delivered(*stream, RATE_HZ, sensor, rng)[1]).all()
+def test_a_gyroscope_that_is_late_is_put_in_time(folder, stream, monkeypatch):
+    monkeypatch.setitem(data.SETS, "hapt", replace(data.SETS["hapt"], late_s=0.1))
+    (folder / "hapt_lag.csv").write_text("subject,rec_id,lag_s\na,one_375,0.04\n")
+    got = read(folder, "hapt")
+    _, samples = stream
+    np.testing.assert_allclose(got.windows[0], np.hstack([samples[:128, :3], samples[5:133, 3:]]), atol=6e-4)
+    second = got.windows[np.flatnonzero((got.person == "a") & (got.activity == "sit"))[0]]
+    np.testing.assert_allclose(second[2:, :3], samples[377:503, :3], atol=6e-4)
+    np.testing.assert_allclose(second[2:, 3:], samples[375:501, 3:], atol=6e-4)  # early by two samples
