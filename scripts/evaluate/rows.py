@@ -93,5 +93,7 @@ def plain(row: dict[str, Any]) -> dict[str, Any]:
 
 def shown(row: dict[str, Any]) -> str:
     """Return the row's figures in a line, without their intervals."""
+    if all(isinstance(value, dict) for value in row.values()):
+        return "; ".join(f"{name}: {shown(value)}" for name, value in row.items())
     figures = {name: value for name, value in row.items() if not isinstance(value, dict)}
     return "  ".join(f"{name} {value[0] if isinstance(value, list) else value}" for name, value in figures.items())

@@ -61,6 +61,13 @@ CITATIONS = {
     "st_mlc_6axis": "STMicroelectronics st-mems-machine-learning-core",
     "android_digits": "computersniper/Android-IMU-Digits-Gesture-Dataset",
     "broad": "Laidig et al. 2021 (BROAD)",
+    "boreal": "LaRocque et al. 2024 (BorealTC)",
+    "quadrotor": "Hurwitz & Klein (Quadrotor Dead Reckoning with Multiple Inertial Sensors)",
+    "car_road": "Meszaros 2020 (road-surface-quality)",
+    "body_lab": "gaitmap, x-io Gait-Tracking, OpenShoe ZUPT-aided-INS, UC Riverside Constrained-ZUPT-FGO, qmt, mobgap",
+    "rocket": "NCSU High-Powered Rocketry Club (AirbrakesV2)",
+    "nicla_transport": "Ergül (TinyML Motion Classification and Anomaly Detection Dataset)",
+    "misc_unlabelled": "Schafer et al. 2018 (comma2k19), x-io Fusion, PX4 pyulog, robot_localization",
 }
 
 
