@@ -193,59 +193,6 @@ def test_one_sample_at_a_time_gives_the_same_wire_bytes(motion):
     assert whole.messages() == single.messages() != b""
 
 
-class Watched(Cut):
-    """A source that says how far it has come."""
-
-    def __iter__(self):
-        for block in super().__iter__():
-            self.now_ns = int(block.time_ns[-1])
-            yield block
-        self.now_ns = None
-
-
-@pytest.mark.parametrize("size", [1, 10])
-@pytest.mark.parametrize("hop", [16, 64, 300])
-@pytest.mark.parametrize("skew", [-0.05, 0, 0.05])
-@pytest.mark.parametrize("rate_hz", [20, 50, 52, 104, 416])
-def test_blocks_that_wait_delay_no_signature(motion, rate_hz, skew, hop, size):
-    count = round(12 * rate_hz)
-    source = Watched(rate_hz, times(count, rate_hz * (1 + skew)), motion(12, rate_hz), range(size, count, size))
-    resampler, windower = motionsig.Resampler(rate_hz), motionsig.Windower(length=128, hop=hop)
-    at_once, made = [], []
-    for block in source:
-        at_once += [source.now_ns] * sum(len(windower.push(grid)) for grid in resampler.push(block))
-    run(source, ENCODER, lambda signatures: made.extend([source.now_ns] * len(signatures)), hop=hop)
-    # What comes at the end of the source comes late either way.
-    assert at_once and [now_ns for now_ns in made if now_ns] == at_once
-
-
-def test_small_blocks_wait_for_the_next_window(motion, monkeypatch):
-    pushed = []
-    push = motionsig.Resampler.push
-    monkeypatch.setattr(motionsig.Resampler, "push", lambda self, block: pushed.append(len(block)) or push(self, block))
-    summary = run(Cut(104, times(6240, 104), motion(60, 104), range(10, 6240, 10)), ENCODER, print)
-    assert sum(pushed) == 6240 and len(pushed) < 3 * summary.windows
-
-
-def test_a_source_may_use_its_arrays_again(motion):
-    samples = motion(30, 100)
-
-    class Reused:
-        rate_hz = 100.0
-
-        def __iter__(self):
-            time_ns, data = times(10, 100), np.empty((10, 6), np.float32)
-            for first in range(0, 3000, 10):
-                data[:] = samples[first : first + 10]
-                yield SampleBlock(time_ns, data)
-                time_ns += 100_000_000
-
-    whole, reused = Wired(), Wired()
-    run(Cut(100, times(3000, 100), samples), ENCODER, whole)
-    run(Reused(), ENCODER, reused)
-    assert reused.messages() == whole.messages()
-
-
 def test_a_source_may_deliver_an_hour_at_once(motion):
     data, blocks = motion(3600, 50), []
     tracemalloc.start()
