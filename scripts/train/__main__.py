@@ -14,7 +14,7 @@ from pathlib import Path
 from scripts.train import data
 from scripts.train.clock import Clock
 
-STEPS = 10_000
+STEPS = 6_000
 
 
 def main() -> None:

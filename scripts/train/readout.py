@@ -20,11 +20,11 @@ SAMPLE = 24_000
 """Windows whose activations decide the readout."""
 SEEN = 6_000
 """Of these, windows that are seen through other sensors."""
-CLASSES_SHARE = 0.25
+CLASSES_SHARE = 0.1
 """How much the classes count beside the variance."""
 SENSORS = 1.0
 """How much what sensors change counts, in units of the whole variance."""
-RIDGE = 0.1
+RIDGE = 0.4
 """Share of the denominator that is the same in all directions: none is kept for being quiet alone."""
 ENOUGH = 50
 """Labelled windows of a set below which it says nothing of its classes."""

@@ -18,8 +18,8 @@ from scripts.train.handmade import BAND_EDGES_HZ, LAGS
 
 CHANNELS = 8
 """The front end's first channels. The others depend on the end of the swing axis, which is exchanged at random."""
-FLOOR = np.repeat([0.08, 0.005, 0.08], (3, 3, 2))
-"""m/s² or rad/s of each channel: the noise of a poor sensor at rest."""
+FLOOR = np.repeat([0.03, 0.002, 0.03], (3, 3, 2))
+"""m/s² or rad/s of each channel: the noise of a cheap sensor at rest."""
 QUANTILES = (0, 13, 32, 95, 114, 127)
 """Ranks among a window's 128 sorted samples."""
 COMPONENTS = 96

@@ -22,10 +22,10 @@ SLOW_HZ = (9.0, 11.5, 17.0)
 """What is left of the bandwidth behind sensors of 20, 25 and 40 Hz."""
 SLOW_SHARE = 0.07
 """The share of the windows that each of these gets."""
-QUIET_NOISE = ((0.005, 0.12), (0.0005, 0.008))
+QUIET_NOISE = ((0.003, 0.06), (0.0003, 0.004))
 LOUD_NOISE = ((0.1, 0.4), (0.005, 0.04))
 """m/s² and rad/s rms, from and to: from the chips people buy, and from a loose mount or a shaken board."""
-LOUD_SHARE = 0.15
+LOUD_SHARE = 0.1
 BIAS = (0.15, 0.01)
 """m/s² and rad/s: spread of a sensor's zero."""
 LOSSY_SHARE, LOST = 0.2, 0.06
@@ -68,7 +68,7 @@ def other_sensors(windows: NDArray[np.float32], rng: np.random.Generator) -> NDA
     seen += rng.standard_normal(seen.shape, dtype=np.float32) * _per_axis(*noise)
     seen += rng.standard_normal((count, 1, 6), dtype=np.float32) * _per_axis(*np.array(BIAS)[:, None])
     range_g = rng.choice(tuple(GYRO_RANGE_OF_G), count)
-    bits = rng.choice((10, 12, 14, 16), count)
+    bits = rng.choice((12, 14, 16, 16), count)
     full = _per_axis(range_g * STANDARD_GRAVITY, np.array([GYRO_RANGE_OF_G[int(one)] for one in range_g]))
     step = full / np.float32(2) ** (bits[:, None, None] - 1).astype(np.float32)
     seen = np.clip(np.rint(seen / step) * step, -full, full - step)
