@@ -199,6 +199,10 @@ def _figure(name: str, quality: dict[str, Any]) -> str:
     return f"{found:,}" if isinstance(found, int) else str(found)
 
 
+def _times_bare(quality: dict[str, Any], how: str) -> str:
+    return f"{quality['hapt']['signature'][how] / quality['bare_interpreter'][how]:.1f}"
+
+
 def _left_out_groups(quality: dict[str, Any]) -> str:
     if "left_out_groups" not in quality:
         return ", each by itself"
@@ -228,10 +232,9 @@ FIGURES: dict[str, Callable[[dict[str, Any]], object]] = {
     "waveform_network": lambda quality: tables.score(quality["waveform_returned"]["network"]),
     "turned_mean": lambda quality: quality["turned_against_unturned_codes"]["mean_lsb"],
     "turned_most": lambda quality: quality["turned_against_unturned_codes"]["largest_lsb"],
-    "bare": lambda quality: quality["bare_interpreter"]["microseconds_alone"],
-    "bare_times": lambda quality: "{:.2f}".format(
-        quality["hapt"]["signature"]["microseconds_alone"] / quality["bare_interpreter"]["microseconds_alone"]
-    ),
+    "bare": lambda quality: quality["bare_interpreter"]["microseconds_in_a_batch"],
+    "bare_times_alone": lambda quality: _times_bare(quality, "microseconds_alone"),
+    "bare_times_in_a_batch": lambda quality: _times_bare(quality, "microseconds_in_a_batch"),
     "life_hours": lambda quality: quality["few_shot"]["hours"],
     "life_people": lambda quality: quality["few_shot"]["people"],
     "few_shot": lambda quality: tables.few_shot(quality["few_shot"]),
