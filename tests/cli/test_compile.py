@@ -40,7 +40,7 @@ def test_a_check_says_what_is_taken_and_how_much_it_needs(capsys):
     assert taken[0] == "ok     5 x CONV_2D version 3" and all(line.startswith("ok     ") for line in taken)
     assert (
         "nothing found that the Edge TPU would not take" in verdict
-        and "268 KiB of parameters" in verdict
+        and "232 KiB of parameters" in verdict
         and "7,782 KiB" in verdict
     )
 

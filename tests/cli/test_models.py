@@ -19,11 +19,11 @@ def shown(capsys, *arguments):
 def test_a_shipped_model_is_shown_with_its_network(capsys):
     text = shown(capsys, "motion64")
     assert "5 x CONV_2D v3" in text and "fingerprint" in text and "compiled     no; TFLite 1.14.0 or newer" in text
-    assert "int8 [1, 1, 128, 12], scale 0.0078125, zero point 0" in text and "parameters   272,128" in text
+    assert "int8 [1, 1, 128, 12], scale 0.0078125, zero point 0" in text and "parameters   235,616" in text
     about = json.loads(shown(capsys, "motion64", "--json"))
     (network,) = about["networks"]
     assert network["inputs"][0]["shape"] == [1, 1, 128, 12] and network["outputs"][0]["zero_point"] == [0]
-    assert {"name": "FULLY_CONNECTED", "version": 4, "count": 2} in network["operators"]
+    assert {"name": "FULLY_CONNECTED", "version": 4, "count": 1} in network["operators"]
     assert not network["compiled"] and about["fingerprint"] and about["quality"]
 
 

@@ -10,7 +10,9 @@ from made_models import compiled_from, program, sensor_network
 
 from motionsig.cli import main
 from motionsig.encoders import models, shipped_models
-from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME
+from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME, load_card
+
+VERSION = load_card(shipped_models()["motion64"]).version
 
 
 @pytest.fixture
@@ -74,7 +76,7 @@ def test_a_signed_model_is_installed_listed_and_rolled_back(model, store, keys, 
     private, pinned = keys
     assert ran(capsys, "install", model, "--keys", pinned)[0] == 1 and not store.exists()
     code, out, _ = ran(capsys, "sign", model, "--key", private)
-    assert code == 0 and out == f"signed     {model}/card.json.sig, for version 1 of motion64\n"
+    assert code == 0 and out == f"signed     {model}/card.json.sig, for version {VERSION} of motion64\n"
     assert sorted(path.name for path in model.iterdir() if path.name.startswith(".")) == []
 
     code, out, err = ran(capsys, "install", model, "--keys", pinned)
@@ -85,18 +87,18 @@ def test_a_signed_model_is_installed_listed_and_rolled_back(model, store, keys, 
     assert "way back   sudo motionsig models rollback motion64\n" in out
 
     out = ran(capsys)[1]
-    assert out.index("1, current, signed by owner.pem, in use") < out.index("1, shipped\n")
+    assert out.index(f"{VERSION}, current, signed by owner.pem, in use") < out.index(f"{VERSION}, shipped\n")
     assert f"network: {folder / MODEL_NAME}" in ran(capsys, "motion64")[1]
     listed = json.loads(ran(capsys, "--json")[1])
     assert [(card["where"], card["in_use"], card["version"]) for card in listed] == [
-        ("current", True, 1),
-        ("shipped", False, 1),
+        ("current", True, VERSION),
+        ("shipped", False, VERSION),
     ]
     assert listed[0]["signed_by"] == "owner.pem"
 
     assert ran(capsys, "rollback", "motion64")[1].startswith("current    the shipped motion64\n")
     out = ran(capsys)[1]
-    assert out.index("1, shipped, in use") < out.index("1, previous, signed by owner.pem\n")
+    assert out.index(f"{VERSION}, shipped, in use") < out.index(f"{VERSION}, previous, signed by owner.pem\n")
     assert ran(capsys, "rollback", "motion64")[1].startswith(f"current    {folder}\n")
 
 
@@ -118,7 +120,7 @@ def test_an_unsigned_one_only_on_demand_and_loudly(model, store, keys, capsys):
     assert code == 1 and "--unsigned installs without" in err and not store.exists()
     code, out, err = ran(capsys, "install", *files, "--unsigned", "--into", store)
     assert code == 0 and "signature  NOT CHECKED" in out and "WARNING: UNSIGNED" in err
-    assert "1, current, UNSIGNED, in use" in ran(capsys)[1] and json.loads(ran(capsys, "--json")[1])[0]["in_use"]
+    assert f"{VERSION}, current, UNSIGNED, in use" in ran(capsys)[1] and json.loads(ran(capsys, "--json")[1])[0]["in_use"]
 
 
 def test_a_signature_by_nobody_pinned_comes_before_anything_is_written(model, store, keys, tmp_path, capsys):
@@ -132,8 +134,9 @@ def test_a_signature_by_nobody_pinned_comes_before_anything_is_written(model, st
     (model / CARD_NAME).write_bytes((model / CARD_NAME).read_bytes() + b" ")
     assert "was changed after it was signed" in ran(capsys, "install", model, "--keys", keys[1])[2]
     # What the card says of its files is looked at first.
+    whole = (model / MODEL_NAME).stat().st_size
     (model / MODEL_NAME).write_bytes(b"x")
-    assert "293,664 B" in ran(capsys, "install", model, "--keys", keys[1])[2]
+    assert f"{whole:,} B" in ran(capsys, "install", model, "--keys", keys[1])[2]
     assert ran(capsys, "sign", model, "--key", keys[0])[0] == 1
     assert not store.exists()
 
@@ -176,7 +179,7 @@ def test_a_model_that_hangs_is_given_up(model, store, dead_runtime, capsys, monk
 
 def test_a_network_that_is_not_the_cards_is_refused(model, store, capsys):
     restate(model, MODEL_NAME, sensor_network().file())
-    change = json.loads((model / CARD_NAME).read_text()) | {"version": 2}
+    change = json.loads((model / CARD_NAME).read_text()) | {"version": VERSION + 1}
     (model / CARD_NAME).write_text(json.dumps(change))
     code, _, err = ran(capsys, "install", model, "--unsigned")
     assert code == 1 and "expected input int8 [1, 1, 128, 12]" in err
@@ -199,7 +202,7 @@ def test_a_damaged_model_is_listed_as_such(model, store, capsys):
     assert ran(capsys, "install", model, "--unsigned")[0] == 0
     (models.current("motion64") / MODEL_NAME).write_bytes(b"x")
     code, out, err = ran(capsys)
-    assert code == 1 and "1, shipped\n" in out and "current" not in out and "expected sha256" in err
+    assert code == 1 and f"{VERSION}, shipped\n" in out and "current" not in out and "expected sha256" in err
     assert ran(capsys, "install", model, "--unsigned")[0] == 0 and ran(capsys)[0] == 0
 
 

@@ -67,7 +67,7 @@ def golden_junk(folder, text):
 
 
 REJECTED = {
-    not_compiled: "expected a model compiled for the Edge TPU, with an operator edgetpu-custom-op, got 11 others",
+    not_compiled: "expected a model compiled for the Edge TPU, with an operator edgetpu-custom-op, got 10 others",
     damaged: "fake_compiled.tflite: expected sha256 .* as in card.json, got",
     missing: "fake_compiled.tflite: expected the file that card.json describes, got: No such file",
     golden_missing: "golden.npz: expected the file that card.json describes, got: No such file",
