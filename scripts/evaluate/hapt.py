@@ -89,8 +89,11 @@ def measured(hapt: Hapt, encoder: Encoder, extent: Extent, say: Say) -> dict[str
         {name: partial(_seen, vectors, windows, test) for name, vectors in _sent(hapt).items()},
         lambda name, row: say(f"privacy, {name}: {rows.shown(row)}"),
     )
-    waveform = measures.waveform_returned(signature, windows.windows, windows.person, test)
-    say(f"waveform a decoder gets back: {rows.shown(rows.plain(waveform))}")
+    others: dict[str, Any] = {
+        "waveform_returned": partial(_waveform, signature, windows, test),
+        "prefixes": partial(rows.prefixes, signature[:, : hapt.motion], windows, [test]),
+    }
+    told = spread(others, lambda name, row: say(f"{name}: {rows.shown(row)}"))
     moved = np.abs(signature_turned - signature[test])[:, : hapt.motion] / hapt.step
     return {
         "windows": {"hapt_train": int((~test).sum()), "hapt_test": int(test.sum())},
@@ -98,8 +101,7 @@ def measured(hapt: Hapt, encoder: Encoder, extent: Extent, say: Say) -> dict[str
         "bare_interpreter": times["bare_interpreter"],
         "int8_against_float": _int8_against_float(hapt, table),
         "privacy": privacy,
-        "prefixes": rows.prefixes(signature[:, : hapt.motion], windows, [test]),
-        "waveform_returned": rows.plain(waveform),
+        **told,
         "turned_against_unturned_codes": {
             "mean_lsb": round(float(moved.mean()), 3),
             "largest_lsb": round(float(moved.max())),
@@ -161,6 +163,11 @@ def _sent(hapt: Hapt) -> dict[str, Vectors]:
         unit = np.float32(multiple * hapt.step)
         sent[f"codes rounded to multiples of {multiple}"] = np.rint(vectors / unit) * unit
     return sent | {f"codes with noise of spread {wide}": vectors + wide * noise for wide in NOISIER}
+
+
+def _waveform(vectors: Vectors, windows: data.WindowSet, test: Rows) -> dict[str, Any]:
+    """Return how much of the samples decoders get back."""
+    return rows.plain(measures.waveform_returned(vectors, windows.windows, windows.person, test))
 
 
 def _seen(vectors: Vectors, windows: data.WindowSet, test: Rows) -> dict[str, Any]:
