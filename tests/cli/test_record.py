@@ -106,7 +106,10 @@ def test_however_it_ends_the_log_is_whole(tmp_path: Path, number: int) -> None:
         while not (out.exists() and out.stat().st_size > 2 * 200 * 12) and time.monotonic() < deadline:
             time.sleep(0.05)
         os.kill(process.pid, number)
-        said = process.communicate(timeout=60)[0]
+        try:
+            said = process.communicate(timeout=60)[0]
+        finally:
+            process.kill()  # or the test would wait for one that does not end
     assert process.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 0)
     with open_recording(out) as log:
         samples = sum(map(len, log))

@@ -200,5 +200,6 @@ def test_what_is_printed_is_short_whatever_the_trouble(control, model, root):
     with auto(model, root) as encoder:
         assert len(encoder.device) > 90 and "motion64" in repr(encoder) and len(repr(encoder)) <= 200
         assert (
-            repr(encoder._network).startswith("AutoNetwork(motion64 version 1, ") and len(repr(encoder._network)) <= 200
+            repr(encoder._network).startswith(f"AutoNetwork(motion64 version {encoder.card.version}, ")
+            and len(repr(encoder._network)) <= 200
         )

@@ -85,7 +85,7 @@ def test_a_closed_encoder_says_so(device):
 
 def test_what_is_printed_of_an_encoder_says_what_it_is(device):
     encoder = open_encoder(device=device)
-    about = f"motion64 version 1, {encoder.card.fingerprint.hex()}, on {encoder.device}"
+    about = f"motion64 version {encoder.card.version}, {encoder.card.fingerprint.hex()}, on {encoder.device}"
     assert repr(encoder) == f"HostEncoder({about})"
     assert repr(encoder._network).endswith(f"Network({about})")
     encoder.close()

@@ -14,6 +14,8 @@ from motionsig.encoders import find_model, installing, models, shipped_models
 from motionsig.errors import ModelError
 from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME, load_card
 
+SHIPPED = load_card(shipped_models()["motion64"]).version
+
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
@@ -26,8 +28,8 @@ def test_the_current_model_goes_before_the_shipped_one(tmp_path, store):
     name = "motion64"
     shipped = shipped_models()[name]
     assert models.current(name) is None and models.installed_names() == [] and find_model(name).path == shipped
-    folder = install(make(tmp_path / "a", 2, name=name))
-    assert folder == models.current(name) == store / name / f"2-{load_card(folder).fingerprint.hex()}"
+    folder = install(make(tmp_path / "a", SHIPPED + 1, name=name))
+    assert folder == models.current(name) == store / name / f"{SHIPPED + 1}-{load_card(folder).fingerprint.hex()}"
     assert find_model(name).path == find_model().path == folder and find_model(shipped).path == shipped
     assert models.installed_names() == [name] and models.previous(name) is None
     assert installing.signed_by(folder) == "key.pem"
@@ -64,14 +66,14 @@ def test_two_are_kept_and_change_places(tmp_path, store):
 
 
 def test_going_back_ends_at_the_shipped_model(tmp_path, store):
-    folder = install(make(tmp_path / "a", 2, name="motion64"))
+    folder = install(make(tmp_path / "a", SHIPPED + 1, name="motion64"))
     assert installing.rollback("motion64") is None
     assert models.current("motion64") is None and models.previous("motion64") == folder
     assert models.installed_names() == ["motion64"] and find_model().path == shipped_models()["motion64"]
     assert installing.rollback("motion64") == folder == find_model().path and models.previous("motion64") is None
     # From the shipped one on, what is installed next has that behind it.
     installing.rollback("motion64")
-    install(make(tmp_path / "b", 3, b"b", name="motion64"))
+    install(make(tmp_path / "b", SHIPPED + 2, b"b", name="motion64"))
     assert not folder.exists() and installing.rollback("motion64") is None
     with pytest.raises(ModelError, match="expected a previous or a shipped model, got neither"):
         install(make(tmp_path / "c")) and installing.rollback("m")
@@ -106,8 +108,8 @@ def test_versions_only_rise(tmp_path, store):
     install(tmp_path / "d")
     with pytest.raises(ModelError, match="as the shipped model has it, got 0"):
         install(make(tmp_path / "f", 0, name="motion64"))
-    with pytest.raises(ModelError, match="expected another version than 1, which the shipped model"):
-        install(make(tmp_path / "g", 1, name="motion64"))
+    with pytest.raises(ModelError, match=f"expected another version than {SHIPPED}, which the shipped model"):
+        install(make(tmp_path / "g", SHIPPED, name="motion64"))
 
 
 def test_a_card_without_a_version_counts_as_0(tmp_path, store):
@@ -271,7 +273,7 @@ def test_killed_at_any_moment_a_whole_model_is_current_and_a_second_try_works(tm
 
 
 def test_cut_off_between_two_links_there_is_nothing_to_go_back_to(tmp_path, store):
-    folder = install(make(tmp_path / "a", name="motion64", version=2))
+    folder = install(make(tmp_path / "a", name="motion64", version=SHIPPED + 1))
     (store / "motion64" / "previous").symlink_to(folder.name)
     assert models.previous("motion64") is None
     with pytest.raises(ModelError, match="no previous model"):
