@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -57,11 +57,8 @@ class Lessons:
 
 def quantised(windows: NDArray[np.float32]) -> NDArray[np.int8]:
     """Return what the front end makes of windows (k, 128, 6) for the network, (k, 128, 12) int8."""
-    return np.concatenate([INPUT.quantize(FRONT_END.apply(part)[0]) for part in _in_parts(windows)])
-
-
-def _in_parts(windows: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-    yield from (windows[row : row + 4096] for row in range(0, max(1, len(windows)), 4096))
+    parts = (windows[row : row + 4096] for row in range(0, max(1, len(windows)), 4096))
+    return np.concatenate([INPUT.quantize(FRONT_END.apply(part)[0]) for part in parts])
 
 
 def material_of(windows: data.WindowSet, *, labelled: bool) -> Material:
