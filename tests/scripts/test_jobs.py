@@ -1,6 +1,10 @@
 """Jobs run in other processes or in this one, with the same result."""
 
+import subprocess
+import sys
+import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -21,3 +25,22 @@ def test_an_error_of_a_job_is_raised_and_the_next_jobs_still_run(workers):
     with pytest.raises(ZeroDivisionError):
         spread({"bad": partial(divmod, 1, 0)}, lambda name, result: None, workers=workers)
     assert spread({"two": partial(pow, 2, 3)}, lambda name, result: None, workers=workers) == {"two": 8}
+
+
+def test_no_process_outlives_an_evaluation_that_is_killed():
+    asked = (
+        "import os; from functools import partial; from scripts.evaluate.jobs import spread\n"
+        "if __name__ == '__main__':\n"
+        "    say = lambda name, pid: print(pid, flush=True)\n"
+        "    spread({'pid': os.getpid}, say, workers=2)\n"
+        "    import time; spread({'long': partial(time.sleep, 600)}, say, workers=2)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", asked], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        worker = Path("/proc") / process.stdout.readline().strip()
+        assert worker.is_dir() and worker.name != str(process.pid)
+        process.kill()
+    until = time.monotonic() + 20
+    while worker.exists():
+        assert time.monotonic() < until, "the worker went on alone"
+        time.sleep(0.05)
