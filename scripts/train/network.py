@@ -1,7 +1,7 @@
 """The motion encoder: a small convolutional network and its int8 twin. How it is taught is in `course`.
 
 A trunk of convolutions ends in 256 pooled activations. One linear layer reads the 48 motion codes out of them; it is
-not trained but computed (`readout`). Every code has unit variance, so one scale fits all: code = round(32 value).
+not trained but computed (`readout`). The codes' mean square is one, so one scale fits all: code = round(32 value).
 
 All layers are two-dimensional with height 1, which the converter turns into plain operations that every runtime and
 the Edge TPU know.

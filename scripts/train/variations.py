@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.conventions import STANDARD_GRAVITY
-from scripts.train.data import GRID_HZ
+from scripts.train.data import GRID_HZ, LENGTH
 from scripts.train.sensors import GYRO_RANGE_OF_G
 
 WARP = 0.15
@@ -77,6 +77,21 @@ def other_sensors(windows: NDArray[np.float32], rng: np.random.Generator) -> NDA
     lost[:, [0, -1]] = False
     between = (np.roll(seen, 1, axis=1) + np.roll(seen, -1, axis=1)) / 2
     return np.asarray(np.where(lost[:, :, None], between, seen), np.float32)
+
+
+def at_rest(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return windows (count, LENGTH, 6) of a device that lies still, turned any way, behind a perfect sensor."""
+    up = rng.standard_normal((count, 1, 3))
+    up *= STANDARD_GRAVITY / np.linalg.norm(up, axis=2, keepdims=True)
+    windows = np.zeros((count, LENGTH, 6), np.float32)
+    windows[:, :, :3] = up
+    return windows
+
+
+def quiet_sensors(windows: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return windows (k, length, 6) with the noise of a chip that people buy, another for each."""
+    noise = [_log_uniform(little, len(windows), rng) for little in QUIET_NOISE]
+    return windows + rng.standard_normal(windows.shape, dtype=np.float32) * _per_axis(*noise)
 
 
 def _slowed(windows: NDArray[np.float32], cutoff_hz: float) -> NDArray[np.float32]:

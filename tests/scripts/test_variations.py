@@ -5,7 +5,7 @@ import pytest
 
 from motionsig.conventions import STANDARD_GRAVITY
 from scripts.train.targets import COMPONENTS, statistics, whitening
-from scripts.train.variations import GAIN, WARP, other_people, other_sensors
+from scripts.train.variations import GAIN, QUIET_NOISE, WARP, at_rest, other_people, other_sensors, quiet_sensors
 
 SECONDS = np.arange(128) / 50
 
@@ -51,8 +51,21 @@ def test_another_sensor_ends_at_its_range():
         assert (np.abs(most - range_g * STANDARD_GRAVITY) < 0.2).sum() > 20
 
 
+def test_at_rest_gravity_points_anywhere_and_only_a_chips_noise_is_left():
+    rng = np.random.default_rng(0)
+    resting = at_rest(2000, rng)
+    gravity = resting.mean(axis=1)
+    np.testing.assert_allclose(np.linalg.norm(gravity[:, :3], axis=1), STANDARD_GRAVITY, rtol=1e-5)
+    assert np.abs(gravity[:, :3].mean(axis=0)).max() < 0.5 and not resting[:, :, 3:].any()
+    noise = quiet_sensors(resting, rng) - resting
+    for sensor, (low, high) in zip((noise[:, :, :3], noise[:, :, 3:]), QUIET_NOISE, strict=True):
+        spread = sensor.std(axis=(1, 2))
+        assert 0.8 * low < spread.min() < 1.2 * low and 0.8 * high < spread.max() < 1.2 * high
+        assert np.median(spread) == pytest.approx(np.sqrt(low * high), rel=0.2), "as many above as below, in ratios"
+
+
 def test_one_generator_gives_one_result(swings):
-    for vary in (other_people, other_sensors):
+    for vary in (other_people, other_sensors, quiet_sensors):
         one, same = (vary(swings, np.random.default_rng(5)) for _ in range(2))
         assert one.tobytes() == same.tobytes()
 
