@@ -104,7 +104,7 @@ def open_encoder(model: str | Path | None = None, device: str = "auto") -> Encod
 
     >>> with motionsig.open_encoder("motion64", device="reference") as encoder:
     ...     print(encoder)
-    HostEncoder(motion64 version 2, ..., on reference (numpy))
+    HostEncoder(motion64 version 3, ..., on reference (numpy))
 
     * `"cpu"`: LiteRT or another TFLite runtime that is installed.
     * `"reference"`: numpy alone; slower, but the network gives the same bits on every machine.
