@@ -2,9 +2,12 @@
 
 A direction is worth keeping for how much of the training windows' variance it holds, and for how far it tells
 activities of one set apart. It is worth less for how much windows of one activity differ along it, and for how much it
-moves under changes that mean nothing. The codes are the leading solutions of that quotient (Fisher 1936, with the whole
-variance beside the classes'). They come in the order of what they carry: a consumer may keep the first ones. In a
-cosine, too, those that carry more count more.
+moves under changes that mean nothing. The leading solutions of that quotient (Fisher 1936, with the whole variance
+beside the classes') span what the codes tell.
+
+A consumer may keep the first codes only, so they tell what carries most by itself: a part of that span in which the
+variance leads. In each of the two parts the codes come in the order of what they carry, and in a cosine those that
+carry more count more.
 """
 
 from __future__ import annotations
@@ -15,13 +18,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-CLASSES_SHARE = 0.25
-"""How much the classes count beside the variance."""
+CLASSES = 0.25
+"""How much the classes count beside the variance. Pairs that are hard to tell apart count more than others."""
+FIRST = 16
+"""How many codes make a vector of their own, for whoever keeps no more."""
+FIRST_CLASSES = 0.1
+"""How much the classes count in these; all pairs count alike."""
 OWN_SHARE = 0.5
 """How much of the variance is taken within sets: whoever uses the codes has one set, and sees none of the rest."""
 CHANGES = 1.0
 """How much each kind of change that means nothing counts, in units of the whole variance."""
-RIDGE = 0.2
+RIDGE, FIRST_RIDGE = 0.2, 0.4
 """Share of the denominator that is the same in all directions: none is kept for being quiet alone."""
 PAIRS_RIDGE = 0.05
 """The same, where it is asked how far two classes are apart."""
@@ -45,15 +52,24 @@ def directions(
     """
     mean, spread = pooled.mean(axis=0), pooled.std(axis=0) + 1e-3
     standard = (pooled - mean) / spread
-    within, between = _classes(standard, label, set_index)
+    within, between, hard = _classes(standard, label, set_index)
     total = _scatter(standard)
     variance = OWN_SHARE * _share(_within_sets(standard, set_index)) + (1 - OWN_SHARE) * _share(total)
-    changed = sum(_scatter(apart / spread) for apart in changes) / np.trace(total)
-    weights, quotient = _leading(
-        CLASSES_SHARE * _share(between) + (1 - CLASSES_SHARE) * variance,
-        CLASSES_SHARE * _share(within) + CHANGES * changed + RIDGE * np.eye(len(total)) / len(total),
-        codes,
+    changed = CHANGES * sum(_scatter(apart / spread) for apart in changes) / np.trace(total)
+    alike = np.eye(len(total)) / len(total)
+    worth = CLASSES * _share(hard) + (1 - CLASSES) * variance
+    price = CLASSES * _share(within) + changed + RIDGE * alike
+    span, _ = _leading(worth, price, np.eye(len(total)), codes)
+    first, _ = _leading(
+        FIRST_CLASSES * _share(between) + (1 - FIRST_CLASSES) * _share(total),
+        FIRST_CLASSES * _share(within) + changed + FIRST_RIDGE * alike,
+        span,
+        min(FIRST, codes),
     )
+    # What the first leave of the span, at right angles in the sense of the price.
+    rest = span @ np.linalg.svd(first.T @ price @ span)[2][first.shape[1] :].T
+    parts = [_leading(worth, price, part, part.shape[1]) for part in (first, rest)]
+    weights, quotient = (np.concatenate(each, axis=-1) for each in zip(*parts, strict=True))
     carries = np.sqrt(quotient)
     carries = np.minimum(carries / carries.mean(), LARGEST)
     # Together they are as large as if each had a spread of one, which is what the posture codes have.
@@ -61,11 +77,12 @@ def directions(
     return weights / spread[:, None], mean
 
 
-def _classes(standard: Matrix, label: NDArray[np.int32], set_index: NDArray[np.int32]) -> tuple[Matrix, Matrix]:
-    """Return the scatter within and between classes, (p, p) each, as means over the sets.
+def _classes(standard: Matrix, label: NDArray[np.int32], set_index: NDArray[np.int32]) -> tuple[Matrix, Matrix, Matrix]:
+    """Return the scatter within classes, between them, and between hard pairs of them, (p, p) each.
 
-    What sets differ in counts for neither: classes of one set are compared. Between them a pair that is hard to tell
-    apart counts more than one that is far apart anyway (Loog, Duin & Haeb-Umbach 2001, weighted pairwise criteria).
+    They are means over the sets, and what sets differ in counts for none: classes of one set are compared. For the last
+    a pair that is hard to tell apart counts more than one that is far apart anyway (Loog, Duin & Haeb-Umbach 2001,
+    weighted pairwise criteria).
     """
     size = standard.shape[1]
     within, pairs, whole = np.zeros((size, size)), [], 0.0
@@ -87,12 +104,13 @@ def _classes(standard: Matrix, label: NDArray[np.int32], set_index: NDArray[np.i
     within /= whole
     variance, axes = np.linalg.eigh(within + PAIRS_RIDGE * np.trace(within) / size * np.eye(size))
     white = axes / np.sqrt(variance)
-    between = np.zeros((size, size))
+    between, hard = np.zeros((size, size)), np.zeros((size, size))
     for weight, apart in pairs:
         distance = np.linalg.norm(apart @ white, axis=1)
-        hard = np.array([math.erf(far / math.sqrt(8)) for far in distance]) / (2 * distance**2)
-        between += weight * _scatter(apart * np.sqrt(hard)[:, None])
-    return within, between
+        confused = np.array([math.erf(far / math.sqrt(8)) for far in distance]) / (2 * distance**2)
+        between += weight * _scatter(apart)
+        hard += weight * _scatter(apart * np.sqrt(confused)[:, None])
+    return within, between, hard
 
 
 def _within_sets(standard: Matrix, set_index: NDArray[np.int32]) -> Matrix:
@@ -111,10 +129,10 @@ def _share(scatter: Matrix) -> Matrix:
     return np.asarray(scatter / np.trace(scatter))
 
 
-def _leading(numerator: Matrix, denominator: Matrix, count: int) -> tuple[Matrix, Matrix]:
-    """Return the directions (p, count) of the largest quotients, largest first, and the quotients (count,)."""
-    variance, axes = np.linalg.eigh(denominator)
-    white = axes / np.sqrt(variance)
+def _leading(numerator: Matrix, denominator: Matrix, span: Matrix, count: int) -> tuple[Matrix, Matrix]:
+    """Return the directions (p, count) of the largest quotients within `span` (p, s), largest first, and these."""
+    variance, axes = np.linalg.eigh(span.T @ denominator @ span)
+    white = span @ axes / np.sqrt(variance)
     quotient, turned = np.linalg.eigh(white.T @ numerator @ white)
     leading = slice(None, -count - 1, -1)
     return white @ turned[:, leading], quotient[leading]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scripts.train import discriminant
-from scripts.train.discriminant import CHANGES, CLASSES_SHARE, LARGEST, PAIRS_RIDGE, RIDGE, directions
+from scripts.train.discriminant import CHANGES, CLASSES, LARGEST, PAIRS_RIDGE, RIDGE, directions
 
 WIDTH = 12
 
@@ -85,8 +85,8 @@ def test_the_spread_of_a_code_is_the_root_of_its_quotient(rng, monkeypatch):
         far = np.sqrt((apart**2 / (within + ridge)).sum())
         between += apart**2 * math.erf(far / 2 / math.sqrt(2)) / (2 * far**2)
     changed = np.eye(WIDTH)[0] / WIDTH
-    expected = (CLASSES_SHARE * between / between.sum() + (1 - CLASSES_SHARE) / WIDTH) / (
-        CLASSES_SHARE * within / within.sum() + CHANGES * changed + RIDGE / WIDTH
+    expected = (CLASSES * between / between.sum() + (1 - CLASSES) / WIDTH) / (
+        CLASSES * within / within.sum() + CHANGES * changed + RIDGE / WIDTH
     )
     assert np.argsort(-expected)[:2].tolist() == [7, 9], "the hard pair lifts its axis above the other nine"
     for column, axis in ((0, 7), (1, 9), (-1, 0)):
@@ -94,6 +94,22 @@ def test_the_spread_of_a_code_is_the_root_of_its_quotient(rng, monkeypatch):
     spread = codes.std(axis=0)
     wanted = np.sqrt(np.sort(expected)[::-1])
     np.testing.assert_allclose(spread / spread.mean(), wanted / wanted.mean(), rtol=0.03)
+
+
+def test_the_first_codes_are_a_vector_of_their_own_in_which_the_variance_leads(pooled, sets, nothing, rng, monkeypatch):
+    """Axes 0 to 3 move together; axis 7 tells one class of five from the others, which look alike."""
+    together = 2 * rng.normal(size=3000)
+    pooled[:, :4] = together[:, None] + 0.1 * rng.normal(size=(3000, 4))
+    label = labels(rng, sets, classes=2)
+    pooled[:, 7] = 3 * (label % 10) + rng.normal(size=3000)
+    common = lambda column: abs(np.corrcoef(pooled @ column, together)[0, 1])  # noqa: E731
+    one = directions(pooled, label, sets, nothing, 4)[0]
+    assert kept(one[:, :1], 7) > 0.9 > 0.5 > common(one[:, 0])
+    monkeypatch.setattr(discriminant, "FIRST", 1)
+    monkeypatch.setattr(discriminant, "FIRST_CLASSES", 0.0)
+    other = directions(pooled, label, sets, nothing, 4)[0]
+    assert common(other[:, 0]) > 0.9 and kept(other[:, 1:2], 7) > 0.9
+    assert kept(other, 7) == pytest.approx(kept(one, 7), abs=1e-3), "together they tell the same"
 
 
 def test_no_code_is_so_large_that_it_saturates(pooled, sets, nothing, rng):
