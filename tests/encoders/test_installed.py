@@ -161,9 +161,11 @@ def test_a_second_installation_at_the_same_time_is_refused(tmp_path, store):
 
 def test_a_full_disk_changes_nothing(tmp_path, store):
     install(make(tmp_path / "a"))
-    package, before = installing.read_package([make(tmp_path / "b", 2, b"b" * 5000)]), tree(store)
+    network = b"b" * 50_000
+    package, before = installing.read_package([make(tmp_path / "b", 2, network)]), tree(store)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    for room in (0, 10, len(package.files[CARD_NAME]), 4999):
+    assert len(package.files[CARD_NAME]) < len(network)
+    for room in (0, 10, len(package.files[CARD_NAME]), len(network) - 1):
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
         try:
             with pytest.raises(ModelError, match="expected to install a model there, got: File too large"):
