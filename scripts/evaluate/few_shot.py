@@ -22,7 +22,7 @@ from scripts.evaluate import measures, rows
 from scripts.evaluate.extent import Extent
 from scripts.evaluate.jobs import spread
 from scripts.evaluate.measures import Labels, Vectors, unit
-from scripts.evaluate.movements import HOP, OWN, Life, Movements, other_life, own_movements
+from scripts.evaluate.movements import HOP, OWN, Life, Movements, other_life, own_movements, where
 from scripts.evaluate.rows import SHOTS
 from scripts.evaluate.transform import Transform
 from scripts.train import data
@@ -44,14 +44,14 @@ def measured(folder: Path, transform: Transform, motion: int, extent: Extent, sa
     table: dict[str, Any] = {}
     for name, own in OWN.items():
         movements = own_movements(folder, name, transform)
-        negative = life.where(~np.isin(life.activity, own.not_life))
+        negative = where(life, ~np.isin(life.activity, own.not_life))
         jobs = {}
         for vector, part in {"motion": slice(0, motion), "all": slice(None)}.items():
             mine = replace(movements, vectors=unit(movements.vectors[:, part]))
             other = replace(negative, vectors=unit(negative.vectors[:, part]))
             for every in EVERY:
                 # Examples are the same windows at each hop.
-                got = mine.where(mine.example | (mine.phase % every == 0)), other.where(other.phase % every == 0)
+                got = where(mine, mine.example | (mine.phase % every == 0)), where(other, other.phase % every == 0)
                 title = f"{vector}, {every * HOP / data.GRID_HZ:g} s"
                 jobs[title] = partial(found, *got, max(1, round(own.draws * extent.share)))
         table[name] = {"how": own.how, "rows": spread(jobs, partial(_tell, say, name))}
@@ -65,7 +65,7 @@ def found(movements: Movements, life: Life, draws: int) -> dict[str, Any]:
     """
     rng = np.random.default_rng(SEED)
     half, others = _halves(life)
-    set_on, counted_on = life.where(np.isin(life.person, half)), life.where(np.isin(life.person, others))
+    set_on, counted_on = where(life, np.isin(life.person, half)), where(life, np.isin(life.person, others))
     hours_set, hours = float(set_on.hours_of(half).sum()), counted_on.hours_of(others)
     owner = np.searchsorted(others, counted_on.person[_begins(counted_on)])
     people = np.unique(movements.person)
@@ -73,11 +73,11 @@ def found(movements: Movements, life: Life, draws: int) -> dict[str, Any]:
     hits = {key: np.zeros((len(people), 2)) for key in keys}
     alarms = {key: np.zeros((len(others), 2)) for key in keys}
     for name in np.unique(movements.unit):
-        mine = movements.where(movements.unit == name)
+        mine = where(movements, movements.unit == name)
         known = np.intersect1d(mine.activity[mine.example], mine.activity[mine.occasion >= 0])
         if not len(known):
             continue
-        asked = mine.where((mine.occasion >= 0) & np.isin(mine.activity, known))
+        asked = where(mine, (mine.occasion >= 0) & np.isin(mine.activity, known))
         for _ in range(draws):
             for shots in SHOTS:
                 prototypes = _prototypes(mine, known, shots, rng)

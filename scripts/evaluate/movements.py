@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,10 +137,6 @@ class Movements:
     occasion: NDArray[np.intp]
     phase: NDArray[np.intp]
 
-    def where(self, chosen: Rows) -> Movements:
-        """Return the windows for which `chosen` (n,) holds."""
-        return Movements(*(getattr(self, field.name)[chosen] for field in fields(self)))
-
 
 @dataclass(frozen=True, eq=False)
 class Life:
@@ -155,14 +152,23 @@ class Life:
     slot: NDArray[np.intp]
     phase: NDArray[np.intp]
 
-    def where(self, chosen: Rows) -> Life:
-        """Return the windows for which `chosen` (n,) holds."""
-        return Life(*(getattr(self, field.name)[chosen] for field in fields(self)))
-
     def hours_of(self, people: Labels) -> NDArray[np.float64]:
         """Return the hours of each of `people` that the slots cover."""
         first = np.flatnonzero(np.diff(self.slot, prepend=-1))
         return np.array([(self.person[first] == name).sum() for name in people]) * ALARM_S / 3600
+
+
+Table = TypeVar("Table", Movements, Life)
+
+
+def where(table: Table, chosen: Rows) -> Table:
+    """Return the windows for which `chosen` (n,) holds."""
+    return type(table)(*(getattr(table, field.name)[chosen] for field in fields(table)))
+
+
+def _joined(parts: Sequence[Table]) -> Table:
+    columns = ([getattr(part, field.name) for part in parts] for field in fields(parts[0]))
+    return type(parts[0])(*(np.concatenate(column) for column in columns))
 
 
 def own_movements(folder: Path, name: str, transform: Transform) -> Movements:
@@ -183,9 +189,7 @@ def own_movements(folder: Path, name: str, transform: Transform) -> Movements:
         occasions = max(occasions, int(occasion.max()) + 1)
         phase = np.arange(count)
         parts.append(Movements(transform(windows), unit, person, activity, example, occasion, phase))
-    return Movements(
-        **{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Movements)}
-    )
+    return _joined(parts)
 
 
 def other_life(folder: Path, transform: Transform, share: float) -> Life:
@@ -203,7 +207,7 @@ def other_life(folder: Path, transform: Transform, share: float) -> Life:
         slot = slots + (phase * (HOP / data.GRID_HZ) // ALARM_S).astype(np.intp)
         slots = int(slot[-1]) + 1
         parts.append(Life(transform(windows), person, activity, slot, phase))
-    return Life(**{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Life)})
+    return _joined(parts)
 
 
 def _recordings(folder: Path, name: str) -> Iterator[Recording]:

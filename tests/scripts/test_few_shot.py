@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scripts.evaluate import few_shot, measures, movements
-from scripts.evaluate.movements import HOP, Life, Movements, Recording
+from scripts.evaluate.movements import HOP, Life, Movements, Recording, where
 
 DIM, PEOPLE = 24, 20
 
@@ -74,7 +74,7 @@ def test_alarms_in_ten_seconds_are_one():
 def test_the_right_movement_counts_alone():
     rng = np.random.default_rng(1)
     mine = own(rng, 6)
-    swapped = mine.where(np.ones(len(mine.phase), bool))
+    swapped = where(mine, np.ones(len(mine.phase), bool))
     asked = swapped.occasion >= 0
     swapped.activity[asked] = np.array([{"a0": "a1", "a1": "a2", "a2": "a0"}[a] for a in mine.activity[asked]])
     assert few_shot.found(swapped, life(rng), draws=1)["1"]["5"]["found"][0] < 0.05
