@@ -64,7 +64,7 @@ def _begin() -> None:
 
 
 def _end_with_parent() -> None:
-    """End where the process that asked ends without a word, as by kill -9: there is nobody to tell."""
+    """End this worker when its parent has ended, even by kill -9: otherwise it would wait for work for ever."""
     if parent := multiprocessing.parent_process():
         parent.join()
         os._exit(1)

@@ -158,15 +158,15 @@ class Life:
         return np.array([(self.person[first] == name).sum() for name in people]) * ALARM_S / 3600
 
 
-Table = TypeVar("Table", Movements, Life)
+Windowed = TypeVar("Windowed", Movements, Life)
 
 
-def where(table: Table, chosen: Rows) -> Table:
+def where(windows: Windowed, chosen: Rows) -> Windowed:
     """Return the windows for which `chosen` (n,) holds."""
-    return type(table)(*(getattr(table, field.name)[chosen] for field in fields(table)))
+    return type(windows)(*(getattr(windows, field.name)[chosen] for field in fields(windows)))
 
 
-def _joined(parts: Sequence[Table]) -> Table:
+def _joined(parts: Sequence[Windowed]) -> Windowed:
     columns = ([getattr(part, field.name) for part in parts] for field in fields(parts[0]))
     return type(parts[0])(*(np.concatenate(column) for column in columns))
 

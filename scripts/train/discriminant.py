@@ -5,9 +5,9 @@ activities of one set apart. It is worth less for how much windows of one activi
 moves under changes that mean nothing. The leading solutions of that quotient (Fisher 1936, with the whole variance
 beside the classes') span what the codes tell.
 
-A consumer may keep the first codes only, so they tell what carries most by itself: a part of that span in which the
-variance leads. In each of the two parts the codes come in the order of what they carry, and in a cosine those that
-carry more count more.
+A consumer may keep the first codes only. The first FIRST are therefore chosen within that span by a quotient of their
+own, in which the variance counts more; the others tell the rest of the span. In each of the two parts the codes are in
+the order of the first quotient. The larger its quotient, the larger the code, so it counts more in a cosine.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ CLASSES = 0.25
 FIRST = 16
 """How many codes make a vector of their own, for whoever keeps no more."""
 FIRST_CLASSES = 0.1
-"""How much the classes count in these; all pairs count alike."""
+"""How much the classes count where the first codes are chosen; all pairs of classes count alike there."""
 OWN_SHARE = 0.5
-"""How much of the variance is taken within sets: whoever uses the codes has one set, and sees none of the rest."""
+"""How much of the variance is taken within sets, because a user has one set. The first codes are chosen by the whole
+variance."""
 CHANGES = 1.0
 """How much each kind of change that means nothing counts, in units of the whole variance."""
 RIDGE, FIRST_RIDGE = 0.2, 0.4
@@ -37,7 +38,7 @@ ENOUGH = 50
 ENOUGH_OF_CLASS = 8
 """Windows of a class below which its mean is compared with no other."""
 LARGEST = 1.5
-"""Spread of a code at most, in units of the mean one: a code that saturates says nothing."""
+"""Spread of a code at most, in units of the mean one before this limit: a code that saturates says nothing."""
 
 Matrix = NDArray[np.float64]
 
@@ -66,7 +67,7 @@ def directions(
         span,
         min(FIRST, codes),
     )
-    # What the first leave of the span, at right angles in the sense of the price.
+    # The directions of the span that are at right angles to the first, where the price is the inner product.
     rest = span @ np.linalg.svd(first.T @ price @ span)[2][first.shape[1] :].T
     parts = [_leading(worth, price, part, part.shape[1]) for part in (first, rest)]
     weights, quotient = (np.concatenate(each, axis=-1) for each in zip(*parts, strict=True))
@@ -80,9 +81,9 @@ def directions(
 def _classes(standard: Matrix, label: NDArray[np.int32], set_index: NDArray[np.int32]) -> tuple[Matrix, Matrix, Matrix]:
     """Return the scatter within classes, between them, and between hard pairs of them, (p, p) each.
 
-    They are means over the sets, and what sets differ in counts for none: classes of one set are compared. For the last
-    a pair that is hard to tell apart counts more than one that is far apart anyway (Loog, Duin & Haeb-Umbach 2001,
-    weighted pairwise criteria).
+    Only classes of one set are compared. Each set counts by the root of its labelled windows. In the last, a pair of
+    classes that is hard to tell apart counts more than one that is far apart (Loog, Duin & Haeb-Umbach 2001, weighted
+    pairwise criteria).
     """
     size = standard.shape[1]
     within, pairs, whole = np.zeros((size, size)), [], 0.0
@@ -101,6 +102,11 @@ def _classes(standard: Matrix, label: NDArray[np.int32], set_index: NDArray[np.i
         first, second = np.triu_indices(len(known), 1)
         if len(first):
             pairs.append((weight, known[first] - known[second]))
+    if not pairs:
+        raise ValueError(
+            f"expected a set with {ENOUGH} labelled windows and two classes of {ENOUGH_OF_CLASS}, got none among "
+            f"{len(np.unique(set_index))} sets"
+        )
     within /= whole
     variance, axes = np.linalg.eigh(within + PAIRS_RIDGE * np.trace(within) / size * np.eye(size))
     white = axes / np.sqrt(variance)
@@ -114,7 +120,7 @@ def _classes(standard: Matrix, label: NDArray[np.int32], set_index: NDArray[np.i
 
 
 def _within_sets(standard: Matrix, set_index: NDArray[np.int32]) -> Matrix:
-    """Return the scatter about each set's own mean, (p, p), as a mean over the sets."""
+    """Return the scatter about each set's own mean, (p, p); each set counts by the root of its windows."""
     parts = [standard[set_index == one] for one in np.unique(set_index)]
     weights = np.sqrt([len(part) for part in parts])
     scatter = sum(weight * _scatter(part - part.mean(axis=0)) for part, weight in zip(parts, weights, strict=True))

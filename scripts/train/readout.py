@@ -19,7 +19,7 @@ SAMPLE = 24_000
 SEEN = 6_000
 """Of these, windows that are seen through other sensors."""
 RESTING = 2_000
-"""Windows of a device at rest that are seen through other sensors."""
+"""Windows of a device at rest, each with the noise of two chips."""
 
 
 def compute(model: tf.keras.Model, lessons: Lessons, draw: Draw, rng: np.random.Generator) -> None:

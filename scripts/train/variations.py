@@ -89,7 +89,7 @@ def at_rest(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def quiet_sensors(windows: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return windows (k, length, 6) with the noise of a chip that people buy, another for each."""
+    """Return the windows (k, length, 6) with the noise of chips that people buy; how much is drawn for each window."""
     noise = [_log_uniform(little, len(windows), rng) for little in QUIET_NOISE]
     return windows + rng.standard_normal(windows.shape, dtype=np.float32) * _per_axis(*noise)
 
