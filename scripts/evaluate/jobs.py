@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
+
+from motionsig.workers import end_with_parent
 
 T = TypeVar("T")
 
@@ -56,18 +57,7 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
     They are spawned, because a fork of a process in which TensorFlow has threads may hang.
     """
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
-
-
-def _begin() -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this worker when its parent has ended, even by kill -9: otherwise it would wait for work for ever."""
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os._exit(1)
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent)
 
 
 def _alone(job: Callable[[], T]) -> T:

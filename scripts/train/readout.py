@@ -24,11 +24,11 @@ RESTING = 2_000
 
 def compute(model: tf.keras.Model, lessons: Lessons, draw: Draw, rng: np.random.Generator) -> None:
     """Set the readout of `model` from windows drawn from the lessons."""
+    trunk = network.trunk_of(model)
 
     def pooled(windows: NDArray[np.float32]) -> NDArray[np.float64]:
         return np.asarray(network.values_of(trunk, quantised(windows)), np.float64)
 
-    trunk = network.trunk_of(model)
     rows = draw(SAMPLE, rng)
     moved = variations.other_people(lessons.windows[rows[:SEEN]], rng)
     plain = pooled(moved)

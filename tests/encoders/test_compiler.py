@@ -11,6 +11,7 @@ from compiler_logs import BAD_FORMS, GOOD, GOOD_FORMS, ON_CPU, ON_CPU_BY_TABLE, 
 from hypothesis import given
 from hypothesis import strategies as st
 from made_models import FAKE, compiled_from, program, sensor_network
+from processes import is_running
 
 from motionsig.encoders.compiling.compiler import COMPILER, check_twin, compile_model, find_compiler, read_log
 from motionsig.errors import EncoderError, InputError, MissingExtraError, ModelError
@@ -206,14 +207,6 @@ def test_a_runtime_newer_than_wanted_is_refused(compiler):
 
 def test_streamed_bytes_are_reported(compiler):
     assert compile_model(TWIN, compiler(STREAMED, COMPILED)).log.streamed_bytes == round(126.81 * 1024)
-
-
-def is_running(process_id):
-    try:
-        # A killed orphan may be waiting for whoever takes its exit code.
-        return Path(f"/proc/{process_id}/stat").read_text().split(")")[-1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_a_compiler_that_does_not_end_is_ended_with_its_children(compiler):

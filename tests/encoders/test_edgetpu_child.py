@@ -19,6 +19,7 @@ from edgetpu_runs import (
     strict,
     wait_for,
 )
+from processes import is_running
 
 from motionsig.quality import Quality
 
@@ -77,14 +78,7 @@ def test_it_ends_with_its_parent(control, model, moment):
             wait_for(lambda: control.counts().calls > GOLDEN, "the call that hangs")
         (child,) = children(parent.pid)
         parent.kill()
-    wait_for(lambda: ended(child), "the end of the child")
-
-
-def ended(process):
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
+    wait_for(lambda: not is_running(child), "the end of the child")
 
 
 def test_it_ends_at_its_deadline_though_its_parent_does_not_look(control, model):
@@ -94,7 +88,7 @@ def test_it_ends_at_its_deadline_though_its_parent_does_not_look(control, model)
         assert parent.stdout.readline() == b"started\n"
         wait_for(lambda: children(parent.pid), "the child")
         (child,) = children(parent.pid)
-        wait_for(lambda: ended(child), "the end of the child", 30)
+        wait_for(lambda: not is_running(child), "the end of the child", 30)
         assert parent.poll() is None
         parent.kill()
 
@@ -108,8 +102,8 @@ def test_it_ends_with_its_parent_though_a_forked_process_lives_on(control, model
         (other,) = forked(parent.pid)
         parent.kill()
         try:
-            wait_for(lambda: ended(child), "the end of the child")
-            assert not ended(other)
+            wait_for(lambda: not is_running(child), "the end of the child")
+            assert is_running(other)
         finally:
             os.kill(other, signal.SIGKILL)
 

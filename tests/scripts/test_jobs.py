@@ -4,9 +4,9 @@ import subprocess
 import sys
 import time
 from functools import partial
-from pathlib import Path
 
 import pytest
+from processes import is_running
 
 from scripts.evaluate.jobs import spread
 
@@ -41,13 +41,6 @@ def test_a_worker_ends_when_the_evaluation_is_killed():
         assert pid and pid != str(process.pid)
         process.kill()
     until = time.monotonic() + 20
-    while _runs(pid):
+    while is_running(pid):
         assert time.monotonic() < until, "the worker went on alone"
         time.sleep(0.05)
-
-
-def _runs(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False

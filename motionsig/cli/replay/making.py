@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 import tempfile
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +30,7 @@ from motionsig.errors import EncoderError, InputError, RecordingError, SinkError
 from motionsig.pipeline import Summary, run, signature_stream_id
 from motionsig.raw_size import RawSize
 from motionsig.recordings import open_recording
+from motionsig.workers import end_with_parent
 
 _PACED_S = 0.1  # at --speed 1 samples arrive in blocks this long, as a sensor's FIFO delivers them
 _AHEAD = 2  # logs in work or done for each process: what comes back is taken in order
@@ -241,15 +241,8 @@ _worker: dict[str, Any] = {}
 
 
 def _begin(plan: Plan) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     _worker.update(plan=plan, encoder=open_quietly(plan))
-
-
-def _end_with_parent() -> None:
-    """End where the process that asked ends without a word, as by kill -9: there is nobody to take the signatures."""
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os._exit(1)
 
 
 def _make_apart(log: Log) -> Outcome:
