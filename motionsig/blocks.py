@@ -117,12 +117,14 @@ class WindowBatch:
     * `start_ns`: (k,) int64, Unix time of each window's first sample. `hop_ns`: from one window to the next.
     * `data`: (k, length, 6) float32, m/s² and rad/s, often a view.
     * `quality`: (k,) uint8, the `Quality` of all samples in the window together, and what the window itself tells.
+    * `number`: of the first window since the last gap, from 0; the others follow.
     """
 
     start_ns: NDArray[np.int64]
     data: NDArray[np.float32]
     quality: NDArray[np.uint8]
     hop_ns: int
+    number: int = 0
 
     def __len__(self) -> int:
         return len(self.start_ns)

@@ -83,6 +83,19 @@ class ModelError(MotionsigError, ValueError):
     """
 
 
+class HeadError(MotionsigError, ValueError):
+    """A head that is not there, whose files are damaged or no head's, or that belongs to another encoder.
+
+    Also a ValueError.
+
+    >>> try:
+    ...     motionsig.open_head("sleepwalking")
+    ... except motionsig.HeadError as error:
+    ...     print(error)
+    head: expected one of ... or a folder with a head.json, got 'sleepwalking'
+    """
+
+
 class EncoderError(MotionsigError, RuntimeError):
     """A device or runtime that cannot run the network, or an encoder that was closed; also a RuntimeError.
 

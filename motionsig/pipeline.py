@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from motionsig.closing import Closing
 from motionsig.conventions import NS_PER_S
 from motionsig.encoders import Encoder, open_encoder
 from motionsig.errors import InputError
+from motionsig.events import Event
 from motionsig.model_card import ModelCard
 from motionsig.plausibility import FACTORS, check_plausible
 from motionsig.quality import Quality, counted, flags_of
@@ -67,6 +68,7 @@ class Summary:
     * `covered_s`: seconds of the sensor's time on the grid. `elapsed_s`: seconds that the run took.
     * `model`, `device`: what made the last signatures. `on_edgetpu`: how many signatures an Edge TPU made.
     * `at_rest`, `above_grid`: how many signatures have these flags of `Quality`.
+    * `events`: what heads found.
     """
 
     samples: int
@@ -82,10 +84,12 @@ class Summary:
     on_edgetpu: int
     at_rest: int
     above_grid: int
+    events: int = 0
 
     def __repr__(self) -> str:
         flagged = f"at_rest={self.at_rest}, " if self.at_rest else ""
         flagged += f"above_grid={self.above_grid}, " if self.above_grid else ""
+        flagged += f"events={self.events}, " if self.events else ""
         return (
             f"Summary(signatures={self.signatures}, windows={self.windows}, samples={self.samples}, gaps={self.gaps}, "
             f"{flagged}covered_s={self.covered_s:.2f}, elapsed_s={self.elapsed_s:.2f}, "
@@ -105,11 +109,25 @@ def signatures(source: Source, encoder: Encoder, *, hop: int | None = None) -> I
     source and encoder; what they raise passes through. Raises InputError for a rate or a hop that cannot be, and for a
     source without a gyroscope: every model needs one.
     """
-    return iter(_Loop(source, encoder, hop))
+    return (made.signatures for made in _Loop(source, encoder, hop))
+
+
+class Judging(Protocol):
+    """What `run` needs of heads: a `Head`, or many in a `motionsig.heads.Judge`."""
+
+    def judge(self, signatures: SignatureBatch) -> list[Event]: ...
+
+    def flush(self) -> list[Event]: ...
 
 
 def run(
-    source: Source, encoder: Encoder, sink: Sink | Callable[[SignatureBatch], object], *, hop: int | None = None
+    source: Source,
+    encoder: Encoder,
+    sink: Sink | Callable[[SignatureBatch], object],
+    *,
+    hop: int | None = None,
+    heads: Judging | None = None,
+    heads_hop: int | None = None,
 ) -> Summary:
     """Hand the `signatures` of `source` to `sink`, or to any function of one SignatureBatch, until the source ends.
 
@@ -118,20 +136,36 @@ def run(
     ...         print(motionsig.run(source, encoder, sink))
     Summary(signatures=6, windows=6, samples=1000, gaps=0, covered_s=10.00, elapsed_s=..., motion64 on cpu (...))
 
-    `hop`: samples of the grid from one window to the next, in place of the model's own. The caller opens and closes
-    source, encoder and sink; what they raise passes through, and what was published before an error stays published.
-    Raises InputError as `signatures` does, and for a `sink` that is neither.
+    `hop`: samples of the grid from one window to the next, in place of the model's own. `heads`: what judges the
+    signatures; its events go to the sink's `publish_events`. `heads_hop`: samples between two windows that heads judge,
+    of which `hop` is a multiple; then windows are made so often, and the sink gets those that it would get without
+    heads. The caller opens and closes source, encoder and sink; what they raise passes through, and what was published
+    before an error stays published. Raises InputError as `signatures` does, for a `sink` that is neither, for one that
+    takes no events where there are heads, and for hops that do not go together.
     """
     if not callable(sink):
         _require(sink, "publish", "a Sink, as open_sink(url) returns, or a function")
     publish = sink.publish if hasattr(sink, "publish") else sink
-    loop = _Loop(source, encoder, hop)
+    if heads is not None:
+        _require(sink, "publish_events", "a Sink that takes events, as open_sink(url) returns")
+    every = _every(encoder, hop, heads_hop)
+    loop = _Loop(source, encoder, hop, every)
     began = time.monotonic()
-    count, flagged = 0, Counter[Quality]()
+    count, found, flagged = 0, 0, Counter[Quality]()
     for made in loop:
-        publish(made)
-        count += len(made)
-        flagged.update(counted(made.quality))
+        if heads is not None and (events := heads.judge(made.signatures)):
+            sink.publish_events(events)  # type: ignore[union-attr]
+            found += len(events)
+        kept = made.signatures
+        if every > 1:
+            kept = replace(kept[made.kept], hop_ns=every * kept.hop_ns)
+        if len(kept):
+            publish(kept)
+            count += len(kept)
+            flagged.update(counted(kept.quality))
+    if heads is not None and (events := heads.flush()):
+        sink.publish_events(events)  # type: ignore[union-attr]
+        found += len(events)
     counts = loop.resampler.counts
     return Summary(
         samples=counts.samples,
@@ -147,7 +181,28 @@ def run(
         on_edgetpu=flagged[Quality.EDGE_TPU],
         at_rest=flagged[Quality.AT_REST],
         above_grid=flagged[Quality.ABOVE_GRID],
+        events=found,
     )
+
+
+def _every(encoder: Encoder, hop: int | None, heads_hop: int | None) -> int:
+    """Return how many windows are made for each one that the sink gets."""
+    _require(encoder, "card", "an Encoder, as open_encoder() returns")
+    if heads_hop is None:
+        return 1
+    whole = _windower(encoder.card, hop).hop
+    if _windower(encoder.card, heads_hop).hop > encoder.card.length or whole % heads_hop:
+        raise InputError(
+            f"heads_hop: expected a part of the hop of {whole} samples, at most {encoder.card.length}, got {heads_hop}"
+        )
+    return whole // heads_hop
+
+
+class _Made(NamedTuple):
+    """Signatures, and which of them the sink gets."""
+
+    signatures: SignatureBatch
+    kept: slice
 
 
 class _Loop:
@@ -157,18 +212,20 @@ class _Loop:
     window can come of them.
     """
 
-    def __init__(self, source: Source, encoder: Encoder, hop: int | None) -> None:
+    def __init__(self, source: Source, encoder: Encoder, hop: int | None, every: int = 1) -> None:
+        """hop: of the signatures that the sink gets, each `every`-th of those that are made."""
         _require(
             source, "rate_hz", "a Source, as open_recording(path) and open_sensor(name) return; extract takes arrays"
         )
         _require(encoder, "card", "an Encoder, as open_encoder() returns")
         card = encoder.card
         self.resampler = Resampler(source.rate_hz, grid_hz=card.rate_hz, max_gap_s=card.max_gap_s)
-        self.windower = _windower(card, hop)
+        self.windower = _windower(card, (card.hop if hop is None else hop) // every if every > 1 else hop)
+        self._every = every
         self._source, self._encoder = source, encoder
         self._due_ns = 0  # of samples before, no window comes
 
-    def __iter__(self) -> Iterator[SignatureBatch]:
+    def __iter__(self) -> Iterator[_Made]:
         labels, windower = _Labels(), self.windower
         length, hop, step_ns = windower.length, windower.hop, windower.hop_ns // windower.hop
         count = 0  # grid points since the last gap
@@ -179,7 +236,8 @@ class _Loop:
             # A gap may come before the next window, which then needs a whole length.
             self._due_ns = int(block.time_ns[-1]) + min(missing, length) * step_ns + self.resampler.wait_ns
             if len(windows):
-                yield labels.put_on(self._encoder.encode(windows))
+                kept = slice(-windows.number % self._every, None, self._every)
+                yield _Made(labels.put_on(self._encoder.encode(windows)), kept)
 
     def _grid(self, labels: _Labels) -> Iterator[SampleBlock]:
         turns, still = False, 0  # whether an angular rate was seen, and how many samples came without one
@@ -380,7 +438,7 @@ def extract(
         loop = _Loop(_Array(samples, rate_hz, start_ns), opened, hop) if samples.ndim == 2 else ()
         if check_units:
             _check_units(samples.reshape(-1, samples.shape[-1]), rate_hz)
-        return concatenate([opened.encode(windows), *loop])
+        return concatenate([opened.encode(windows), *(made.signatures for made in loop)])
 
 
 def _cut(windows: NDArray[np.float32], rate_hz: float, start_ns: int, card: ModelCard, hop: int | None) -> WindowBatch:

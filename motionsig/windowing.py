@@ -54,6 +54,7 @@ class Windower:
         self._quality = np.empty(0, np.uint8)
         self._above = np.empty((0, 2), np.float32)
         self._skip = 0  # samples to pass over before the next window, where hop > length
+        self._number = 0  # of the next window since the last gap
 
     def __repr__(self) -> str:
         return (
@@ -75,17 +76,18 @@ class Windower:
 
         count = max(0, (len(data) - self.length) // self.hop + 1)
         self.windows += count
+        number, self._number = self._number, self._number + count
         used = count * self.hop
         self._skip = skip + max(0, used - len(data))
         self._time_ns, self._data = time_ns[used:], data[used:]
         self._quality, self._above = flags[used:], above[used:]
         if not count:
             none = np.empty((0, self.length, len(CHANNELS)), np.float32)
-            return WindowBatch(time_ns[:0], none, flags[:0], self.hop_ns)
+            return WindowBatch(time_ns[:0], none, flags[:0], self.hop_ns, number)
         windows = self._cut(data, used).transpose(0, 2, 1)
         quality = np.bitwise_or.reduce(self._cut(flags, used), axis=1)
         quality |= flags_of(windows, self._cut(above, used).transpose(0, 2, 1) if above.any() else None)
-        return WindowBatch(time_ns[: used : self.hop], windows, quality, self.hop_ns)
+        return WindowBatch(time_ns[: used : self.hop], windows, quality, self.hop_ns, number)
 
     def _cut(self, array: NDArray[Any], used: int) -> NDArray[Any]:
         """Return a view of the windows that begin in the first `used` rows, time last."""

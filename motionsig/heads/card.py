@@ -1,0 +1,367 @@
+"""A head's folder: what it judges by, what it was made from, and how often it was wrong; read, checked and written.
+
+    head.json        the settings, the other file's name and SHA-256, and in `digest` that of all this
+    head-HASH.npz    the numbers: rows of weights, and the signatures that it was taught with; HASH begins its SHA-256
+    head.json.sig    who made it, where it is signed, as a model's card is
+
+Nothing in it can run: JSON, and an npz that is never unpickled. `digest` is no protection against anybody who means
+harm, for whom there are signatures; it makes sure that no damaged bit changes an answer silently.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig.errors import HeadError
+from motionsig.events import HEAD_NAME
+from motionsig.files import read_file
+
+CARD_NAME, SIGNATURE_NAME = "head.json", "head.json.sig"
+ARRAYS_NAME = re.compile(r"head-([0-9a-f]{16})\.npz")
+VERSION = 1
+MOST_CARD_BYTES = 64 << 10
+MOST_ARRAYS_BYTES = 1 << 20
+_MOST_UNPACKED = 4 << 20
+_MOST_ROWS, _MOST_DIM = 4096, 256
+_MOST_S = 7 * 86400.0
+_MOST_TEXT = 2000
+
+PROTOTYPES, LINEAR, NOVELTY, STATE = "prototypes", "linear", "novelty", "state"
+KINDS = (PROTOTYPES, LINEAR, NOVELTY, STATE)
+SCORED, LOWEST, HIGHEST = "scored", "lowest", "highest"
+AT_REST = (SCORED, LOWEST, HIGHEST)
+
+
+class After(NamedTuple):
+    """Only after an event of another head, whose end is at most `within_s` seconds before the start."""
+
+    head: str
+    within_s: float
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When scores become an event; seconds.
+
+    * It begins with a score of at least `on`, and goes on with scores of at least `off` (at most `on`).
+    * It is told when it has gone on for `least_s`; 0: at once. With `most_s` it is told at its
+      end, if it was no longer.
+    * It ends when no score was at least `off` for `hold_s`.
+    * After an event none begins for `refractory_s`.
+    """
+
+    on: float
+    off: float
+    least_s: float = 0.0
+    most_s: float | None = None
+    hold_s: float = 0.0
+    refractory_s: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Rows by which signatures are scored; integers, so that every machine computes the same.
+
+    rows: (m, d) int8. scale, offset: (m,) float64. The score of a signature with the chosen codes c, less their zero
+    points, is the largest of `rows @ c / |c| * scale + offset`; of a novelty it is 1 less that.
+    """
+
+    rows: NDArray[np.int8]
+    scale: NDArray[np.float64]
+    offset: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Taught:
+    """What a head was taught with, kept so that one more example makes it better.
+
+    examples: (n, dim) int8, whole signatures; performance: (n,) uint16, of which performance each is. against: (p, dim)
+    int8, signatures of what it is not.
+    """
+
+    examples: NDArray[np.int8]
+    performance: NDArray[np.uint16]
+    against: NDArray[np.int8]
+
+
+@dataclass(frozen=True, eq=False)
+class HeadCard:
+    """All that is known of a head.
+
+    * `name`, `kind`; `is_state`: whether it tells that something began and ended, and not only that it happened.
+    * `encoder`: fingerprint of the encoder of its signatures. `codes`: the first of those it looks at, and the one
+      after the last. `hop_ns`: of the signatures that it was tried on.
+    * `at_rest`: what a signature of a sensor at rest gets: its own score, the lowest or the highest.
+    * `timing`, `while_head` (a state that has to hold meanwhile), `after`.
+    * `weights`, `taught`.
+    * `measured`: what is known of its mistakes, as JSON; shown to people and used for nothing else.
+    """
+
+    name: str
+    kind: str
+    is_state: bool
+    encoder: bytes
+    codes: tuple[int, int]
+    hop_ns: int
+    at_rest: str
+    timing: Timing
+    weights: Weights
+    taught: Taught
+    while_head: str | None = None
+    after: After | None = None
+    measured: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The heads that it depends on."""
+        return tuple(name for name in (self.while_head, self.after and self.after.head) if name)
+
+    @property
+    def fingerprint(self) -> bytes:
+        """8 bytes that stand for this very head: the beginning of its digest."""
+        return bytes.fromhex(_stated(self, arrays_of(self))["digest"])[:8]
+
+    def __repr__(self) -> str:
+        what = "state" if self.is_state else "event"
+        return f"HeadCard({self.name!r}: {what} by {self.kind}, encoder {self.encoder.hex()})"
+
+
+def arrays_of(card: HeadCard) -> bytes:
+    """Return the bytes of a head's npz, the same for the same head."""
+    file = io.BytesIO()
+    weights, taught = card.weights, card.taught
+    np.savez(
+        file,
+        rows=weights.rows,
+        scale=weights.scale,
+        offset=weights.offset,
+        examples=taught.examples,
+        performance=taught.performance,
+        against=taught.against,
+    )
+    return file.getvalue()
+
+
+def files_of(card: HeadCard) -> dict[str, bytes]:
+    """Return the content of a head's files by name."""
+    arrays = arrays_of(card)
+    stated = _stated(card, arrays)
+    text = json.dumps(stated, indent=2, ensure_ascii=False)
+    return {stated["arrays"]["file"]: arrays, CARD_NAME: f"{text}\n".encode()}
+
+
+def _stated(card: HeadCard, arrays: bytes) -> dict[str, Any]:
+    timing, sha256 = card.timing, hashlib.sha256(arrays).hexdigest()
+    text = {
+        "head_version": VERSION,
+        "name": card.name,
+        "kind": card.kind,
+        "gives": "state" if card.is_state else "event",
+        "encoder": card.encoder.hex(),
+        "codes": list(card.codes),
+        "hop_ns": card.hop_ns,
+        "at_rest": card.at_rest,
+        "on": timing.on,
+        "off": timing.off,
+        "least_s": timing.least_s,
+        "most_s": timing.most_s,
+        "hold_s": timing.hold_s,
+        "refractory_s": timing.refractory_s,
+        "while": card.while_head,
+        "after": card.after and card.after._asdict(),
+        "measured": dict(card.measured),
+        "arrays": {"file": f"head-{sha256[:16]}.npz", "sha256": sha256},
+    }
+    return {**text, "digest": _digest(text)}
+
+
+def _digest(text: Mapping[str, Any]) -> str:
+    plain = json.dumps(text, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def load_head(folder: Path) -> HeadCard:
+    """Return the head in `folder`, or raise HeadError naming the file, the key, what was expected and what was got."""
+
+    def read(name: str, most_bytes: int) -> bytes:
+        try:
+            return read_file(folder / name, most_bytes, follow_links=False)[0]
+        except OSError as error:
+            raise HeadError(f"{folder / name}: expected a head's file, got: {error.strerror}") from error
+
+    return parse_head(read, str(folder))
+
+
+def parse_head(read: Callable[[str, int], bytes], where: str) -> HeadCard:
+    """Return the head whose files `read` gives by their name and the most bytes of each.
+
+    Raises HeadError as `load_head` does; where: what it names as folder.
+    """
+    file = f"{where}/{CARD_NAME}"
+    try:
+        text = json.loads(
+            read(CARD_NAME, MOST_CARD_BYTES).decode(), parse_constant=_no_number, object_pairs_hook=_without_doubles
+        )
+        if not isinstance(text, dict) or text.get("head_version") != VERSION:
+            got = text.get("head_version") if isinstance(text, dict) else type(text).__name__
+            raise HeadError(f"{file}: expected head_version {VERSION}, got {_plain(repr(got))}")
+        agrees = text.pop("digest", None) == _digest(text)
+    except HeadError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise HeadError(f"{file}: expected JSON, got: {_plain(error)}") from error
+    if not agrees:
+        raise HeadError(f"{file}: expected content with its digest, got another: it is damaged, or was edited by hand")
+    try:
+        return _card(text, read, where)
+    except _OtherError as error:
+        raise HeadError(f"{file}: {_plain(error)}") from error
+
+
+class _OtherError(Exception):
+    """A value that no head has; turned into a HeadError that names the file."""
+
+
+def _card(text: dict[str, Any], read: Callable[[str, int], bytes], where: str) -> HeadCard:
+    def get(key: str, kind: Any, *, none: bool = False) -> Any:
+        value: Any = text.pop(key, None)
+        if value is None and none:
+            return None
+        if type(value) is not kind and not (kind is float and type(value) is int):
+            raise _OtherError(f"{key}: expected {kind.__name__}, got {value!r:.80}")
+        return float(value) if kind is float else value
+
+    def choose(key: str, known: tuple[str, ...]) -> str:
+        value: str = get(key, str)
+        if value not in known:
+            raise _OtherError(f"{key}: expected one of {', '.join(known)}, got {value!r:.80}")
+        return value
+
+    get("head_version", int)
+    name = _name(get("name", str), "name")
+    kind, gives = choose("kind", KINDS), choose("gives", ("event", "state"))
+    encoder = get("encoder", str)
+    if len(encoder) != 16 or not set(encoder) <= set("0123456789abcdef"):
+        raise _OtherError(f"encoder: expected a fingerprint of 16 hexadecimal digits, got {encoder!r:.80}")
+    codes = get("codes", list)
+    if [type(it) for it in codes] != [int, int] or not 0 <= codes[0] < codes[1] <= _MOST_DIM:
+        raise _OtherError(
+            f"codes: expected a first one and the one after the last, up to {_MOST_DIM}, got {codes!r:.80}"
+        )
+    hop_ns = get("hop_ns", int)
+    if not 1 <= hop_ns <= _MOST_S * 1e9:
+        raise _OtherError(f"hop_ns: expected 1 up to a week, got {hop_ns}")
+    at_rest = choose("at_rest", AT_REST)
+    timing = _timing({key: get(key, float, none=key == "most_s") for key in Timing.__annotations__}, gives)
+    while_head, after = get("while", str, none=True), get("after", dict, none=True)
+    if while_head is not None:
+        _name(while_head, "while")
+    if after is not None:
+        if set(after) != {"head", "within_s"} or type(after["head"]) is not str:
+            raise _OtherError(f"after: expected head and within_s, got {after!r:.80}")
+        after = After(_name(after["head"], "after.head"), _seconds(after["within_s"], "after.within_s"))
+    measured, stated = get("measured", dict), get("arrays", dict)
+    file, sha256 = stated.get("file"), stated.get("sha256")
+    if set(stated) != {"file", "sha256"} or type(file) is not str or not ARRAYS_NAME.fullmatch(file):
+        raise _OtherError(f"arrays: expected a file and its sha256, got {stated!r:.80}")
+    if text:
+        raise _OtherError(f"expected no other keys, got {', '.join(sorted(text))!r:.80}")
+    arrays = read(file, MOST_ARRAYS_BYTES)
+    if sha256 != hashlib.sha256(arrays).hexdigest():
+        raise _OtherError(f"arrays: expected {file} as stated, got another: it is damaged or another head's")
+    weights, taught = _arrays(arrays, codes[1] - codes[0], f"{where}/{file}")
+    if (kind == STATE) == bool(len(weights.rows)):
+        raise _OtherError(f"{file}: expected rows for every kind but {STATE}, got {len(weights.rows)} for {kind}")
+    if kind == STATE and at_rest == SCORED:
+        raise _OtherError(f"at_rest: expected {LOWEST} or {HIGHEST} for a {STATE}, got {SCORED}")
+    return HeadCard(
+        name, kind, gives == "state", bytes.fromhex(encoder), (codes[0], codes[1]), hop_ns, at_rest, timing,
+        weights, taught, while_head, after, measured,
+    )  # fmt: skip
+
+
+def _name(name: str, key: str) -> str:
+    if not HEAD_NAME.fullmatch(name):
+        raise _OtherError(f"{key}: expected 1 to 64 of A-Z, a-z, 0-9, _ and -, got {name!r:.80}")
+    return name
+
+
+def _seconds(value: Any, key: str) -> float:
+    if type(value) not in (int, float) or not 0 <= value <= _MOST_S:
+        raise _OtherError(f"{key}: expected seconds from 0 to a week, got {value!r:.80}")
+    return float(value)
+
+
+def _timing(values: dict[str, Any], gives: str) -> Timing:
+    for key, value in values.items():
+        if key.endswith("_s") and value is not None:
+            _seconds(value, key)
+    timing = Timing(**values)
+    if not (math.isfinite(timing.on) and math.isfinite(timing.off) and timing.off <= timing.on):
+        raise _OtherError(f"off: expected a level of at most on, got {timing.off!r} and {timing.on!r}")
+    if timing.most_s is not None and (gives == "state" or timing.most_s < timing.least_s):
+        raise _OtherError(f"most_s: expected none for a state, else at least least_s, got {timing.most_s!r}")
+    return timing
+
+
+def _arrays(content: bytes, width: int, where: str) -> tuple[Weights, Taught]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > _MOST_UNPACKED:
+            raise _OtherError(f"{where}: expected at most {_MOST_UNPACKED:,} B unpacked, got {unpacked:,}")
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except (ValueError, LookupError, EOFError, OSError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        raise _OtherError(f"{where}: expected arrays, got: {error}") from error
+    m, n = len(np.atleast_1d(arrays.get("rows", 0))), len(np.atleast_1d(arrays.get("examples", 0)))
+    dim = arrays["examples"].shape[-1] if "examples" in arrays and arrays["examples"].ndim == 2 else width
+    p = len(np.atleast_1d(arrays.get("against", 0)))
+    expected = {
+        "rows": (np.int8, (m, width)),
+        "scale": (np.float64, (m,)),
+        "offset": (np.float64, (m,)),
+        "examples": (np.int8, (n, dim)),
+        "performance": (np.uint16, (n,)),
+        "against": (np.int8, (p, dim)),
+    }
+    got = {name: (array.dtype.type, array.shape) for name, array in arrays.items()}
+    if got != expected or max(m, n, p) > _MOST_ROWS or dim > _MOST_DIM:
+        shapes = {name: (array.dtype.name, array.shape) for name, array in arrays.items()}
+        raise _OtherError(
+            f"{where}: expected the arrays of a head, at most {_MOST_ROWS} rows each, got {shapes!r:.300}"
+        )
+    if not all(np.isfinite(arrays[name]).all() for name in ("scale", "offset")):
+        raise _OtherError(f"{where}: expected finite numbers as scale and offset")
+    if m and max(np.abs(arrays["scale"]).max(), np.abs(arrays["offset"]).max()) > 1e6:
+        raise _OtherError(f"{where}: expected a scale and offset of at most 1e6")
+    weights = Weights(arrays["rows"], arrays["scale"], arrays["offset"])
+    return weights, Taught(arrays["examples"], arrays["performance"], arrays["against"])
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"expected a number, got {word}")
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(values := dict(pairs)) < len(pairs):
+        raise ValueError("expected each key once, got one twice")
+    return values
+
+
+def _plain(said: object) -> str:
+    """Return text that may be anybody's as a terminal can show it."""
+    return "".join(char if char.isprintable() else "?" for char in str(said))[:_MOST_TEXT]

@@ -1,0 +1,110 @@
+"""Which heads there are, by name: those of the owner, and those that came with motionsig.
+
+A head's folder is `heads_folder()/NAME`. A head that is taught again takes the place of the former in one step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+from motionsig.encoders import shipped_models
+from motionsig.errors import HeadError
+from motionsig.events import HEAD_NAME
+from motionsig.files import replace_file, sync_folder
+from motionsig.heads.card import ARRAYS_NAME, CARD_NAME, SIGNATURE_NAME, HeadCard, files_of, load_head
+from motionsig.state import state_folder
+
+_SERVICES = Path("/var/lib/motionsig-heads")
+
+
+def heads_folder() -> Path:
+    """Return where the owner's heads are: $MOTIONSIG_HEADS, root's in /var/lib/motionsig-heads, else in the state."""
+    if given := os.environ.get("MOTIONSIG_HEADS"):
+        return Path(given)
+    return _SERVICES if os.geteuid() == 0 or "STATE_DIRECTORY" in os.environ else state_folder() / "heads"
+
+
+def shipped_heads() -> dict[str, Path]:
+    """Return the folders of the heads that came with motionsig's models, by name."""
+    found = (card.parent for model in shipped_models().values() for card in sorted(model.glob(f"heads/*/{CARD_NAME}")))
+    return {folder.name: folder for folder in found}
+
+
+def owned_heads() -> dict[str, Path]:
+    """Return the folders of the owner's heads, by name."""
+    found = (card.parent for card in sorted(heads_folder().glob(f"*/{CARD_NAME}")))
+    return {folder.name: folder for folder in found if HEAD_NAME.fullmatch(folder.name)}
+
+
+def find_head(head: str | Path) -> HeadCard:
+    """Return a head: by name the owner's or else the shipped one, by path a folder's. Raises HeadError."""
+    known = {**shipped_heads(), **owned_heads()}
+    folder = known.get(head) if isinstance(head, str) else None
+    if folder is None and (Path(head) / CARD_NAME).exists():
+        folder = Path(head)
+    if folder is None:
+        names = ", ".join(sorted(known)) or "none, as there is none yet"
+        raise HeadError(f"head: expected one of {names} or a folder with a {CARD_NAME}, got {str(head)!r:.200}")
+    card = load_head(folder)
+    if folder == known.get(head if isinstance(head, str) else "") and card.name != folder.name:
+        raise HeadError(f"{folder / CARD_NAME}: expected the head {folder.name}, got one called {card.name}")
+    return card
+
+
+def with_needed(cards: list[HeadCard]) -> list[HeadCard]:
+    """Return heads together with those that they need, which are found by name. Raises HeadError."""
+    known = {card.name: card for card in cards}
+    waiting = list(cards)
+    while waiting:
+        for name in waiting.pop().needs:
+            if name not in known:
+                known[name] = find_head(name)
+                waiting.append(known[name])
+    return list(known.values())
+
+
+def write_head(card: HeadCard, folder: Path, *, signature: bytes | None = None) -> None:
+    """Write a head's files into `folder`, over those of a head that was there; a kill leaves one of the two, whole.
+
+    signature: the content of head.json.sig. Raises HeadError where that cannot be done, or where `folder` is something
+    else than a head.
+    """
+    files = files_of(card)
+    content = files.pop(CARD_NAME)
+    try:
+        if os.path.lexists(folder) and not (folder / CARD_NAME).is_file() and any(folder.iterdir()):
+            raise HeadError(f"{folder}: expected a new folder or that of a head, got another one, with files in it")
+        folder.mkdir(parents=True, exist_ok=True)
+        # The card names its file of arrays, so there are two whole heads until the one replaces the other.
+        for name, arrays in files.items():
+            replace_file(folder / name, arrays)
+        (folder / SIGNATURE_NAME).unlink(missing_ok=True)
+        replace_file(folder / CARD_NAME, content)
+        if signature is not None:
+            replace_file(folder / SIGNATURE_NAME, signature)
+        for left in folder.iterdir():
+            if ARRAYS_NAME.fullmatch(left.name) and left.name not in files:
+                left.unlink()
+        sync_folder(folder.parent)
+    except OSError as error:
+        raise HeadError(f"{folder}: expected to write a head, got: {error.strerror}") from error
+
+
+def remove_head(name: str) -> Path:
+    """Delete one of the owner's heads, its examples too; return its folder. Raises HeadError where there is none."""
+    folder = owned_heads().get(name)
+    if folder is None:
+        raise HeadError(f"head: expected one of {', '.join(owned_heads()) or 'none'} of yours, got {name!r:.200}")
+    gone = folder.with_name(f".{name}.{secrets.token_hex(4)}")
+    try:
+        folder.rename(gone)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(gone)
+        sync_folder(folder.parent)
+    except OSError as error:
+        raise HeadError(f"{folder}: expected to delete a head, got: {error.strerror}") from error
+    return folder
