@@ -13,6 +13,7 @@ These names are the public surface:
 * A `SignatureBatch` holds signatures; `Quality` says how each came to be; `concatenate` joins batches.
 * `open_sink` opens a `Sink`, which stores or sends signatures; `read_signatures` reads a store or a file again. With
   `signature_stream_id`, a second run of the same recording stores nothing twice.
+* A `Head` turns signatures into events; `open_head` opens one. `watch` does so with a sensor, a log or what is stored.
 * Every error is a `MotionsigError`; its text says what was expected, what was got, and where.
 
 `motionsig.conventions` has the units, the axes and the words. Each name is imported when it is first used, so that
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from motionsig.errors import (
         ConfigError,
         EncoderError,
+        HeadError,
         InputError,
         MissingExtraError,
         ModelError,
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
         SinkError,
         WireError,
     )
+    from motionsig.heads import Head, open_head
     from motionsig.model_card import ModelCard
     from motionsig.pipeline import Summary, extract, run, signature_stream_id, signatures
     from motionsig.publishers import Sink, open_sink, read_signatures
@@ -66,6 +69,7 @@ if TYPE_CHECKING:
     from motionsig.resampling import Resampler
     from motionsig.sensors import open_sensor
     from motionsig.transformer import Signatures
+    from motionsig.watching import watch
     from motionsig.windowing import Windower
 
     __version__: str
@@ -74,6 +78,8 @@ __all__ = [
     "ConfigError",
     "Encoder",
     "EncoderError",
+    "Head",
+    "HeadError",
     "InputError",
     "MissingExtraError",
     "ModelCard",
@@ -99,6 +105,7 @@ __all__ = [
     "concatenate",
     "extract",
     "open_encoder",
+    "open_head",
     "open_recording",
     "open_sensor",
     "open_sink",
@@ -107,6 +114,7 @@ __all__ = [
     "sample_block",
     "signature_stream_id",
     "signatures",
+    "watch",
 ]
 
 _HOME = {
@@ -115,9 +123,10 @@ _HOME = {
     ),
     "motionsig.encoders": ("Encoder", "open_encoder"),
     "motionsig.errors": (
-        "ConfigError", "EncoderError", "InputError", "MissingExtraError", "ModelError", "MotionsigError",
+        "ConfigError", "EncoderError", "HeadError", "InputError", "MissingExtraError", "ModelError", "MotionsigError",
         "RecordingError", "SensorError", "SinkError", "WireError",
     ),
+    "motionsig.heads": ("Head", "open_head"),
     "motionsig.model_card": ("ModelCard",),
     "motionsig.pipeline": ("Summary", "extract", "run", "signature_stream_id", "signatures"),
     "motionsig.publishers": ("Sink", "open_sink", "read_signatures"),
@@ -127,6 +136,7 @@ _HOME = {
     "motionsig.resampling": ("Resampler",),
     "motionsig.sensors": ("open_sensor",),
     "motionsig.transformer": ("Signatures",),
+    "motionsig.watching": ("watch",),
     "motionsig.windowing": ("Windower",),
 }  # fmt: skip
 
