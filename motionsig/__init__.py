@@ -13,6 +13,7 @@ These names are the public surface:
 * A `SignatureBatch` holds signatures; `Quality` says how each came to be; `concatenate` joins batches.
 * `open_sink` opens a `Sink`, which stores or sends signatures; `read_signatures` reads a store or a file again. With
   `signature_stream_id`, a second run of the same recording stores nothing twice.
+* An `Event` is what a head found in signatures; a sink takes events, too, and `read_events` reads them again.
 * A `Head` turns signatures into events; `open_head` opens one. `watch` does so with a sensor, a log or what is stored.
 * Every error is a `MotionsigError`; its text says what was expected, what was got, and where.
 
@@ -59,10 +60,11 @@ if TYPE_CHECKING:
         SinkError,
         WireError,
     )
+    from motionsig.events import Event
     from motionsig.heads import Head, open_head
     from motionsig.model_card import ModelCard
     from motionsig.pipeline import Summary, extract, run, signature_stream_id, signatures
-    from motionsig.publishers import Sink, open_sink, read_signatures
+    from motionsig.publishers import Sink, open_sink, read_events, read_signatures
     from motionsig.quality import Quality
     from motionsig.recordings import Reader, open_recording
     from motionsig.recordings.native import Recorder
@@ -78,6 +80,7 @@ __all__ = [
     "ConfigError",
     "Encoder",
     "EncoderError",
+    "Event",
     "Head",
     "HeadError",
     "InputError",
@@ -109,6 +112,7 @@ __all__ = [
     "open_recording",
     "open_sensor",
     "open_sink",
+    "read_events",
     "read_signatures",
     "run",
     "sample_block",
@@ -126,10 +130,11 @@ _HOME = {
         "ConfigError", "EncoderError", "HeadError", "InputError", "MissingExtraError", "ModelError", "MotionsigError",
         "RecordingError", "SensorError", "SinkError", "WireError",
     ),
+    "motionsig.events": ("Event",),
     "motionsig.heads": ("Head", "open_head"),
     "motionsig.model_card": ("ModelCard",),
     "motionsig.pipeline": ("Summary", "extract", "run", "signature_stream_id", "signatures"),
-    "motionsig.publishers": ("Sink", "open_sink", "read_signatures"),
+    "motionsig.publishers": ("Sink", "open_sink", "read_events", "read_signatures"),
     "motionsig.quality": ("Quality",),
     "motionsig.recordings": ("Reader", "open_recording"),
     "motionsig.recordings.native": ("Recorder",),
