@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from difflib import get_close_matches
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -96,9 +95,10 @@ def watch(
     card = find_model(model) if encoder is None else encoder.card
     check_encoder(asked.cards[0], card.spec)
     hop = hop_of(card) if hop is None else hop
-    opener: Callable[[], AbstractContextManager[Encoder]] = partial(open_encoder, model, device)
-    if encoder is not None:
-        opener = partial(nullcontext[Encoder], encoder)
+
+    def opener() -> AbstractContextManager[Encoder]:
+        return open_encoder(model, device) if encoder is None else nullcontext(encoder)
+
     return _watch_source(source, kind, asked, hop, name, opener, options)
 
 

@@ -170,7 +170,7 @@ def arrays_of(card: HeadCard) -> bytes:
 
 
 def files_of(card: HeadCard) -> dict[str, bytes]:
-    """Return the content of a head's files by name. Raises HeadError where `measured` is no JSON."""
+    """Return the content of a head's files by name. Raises HeadError for values that JSON has not."""
     arrays = arrays_of(card)
     stated = _stated(card, arrays)
     text = json.dumps(stated, indent=2, ensure_ascii=False)
@@ -202,13 +202,11 @@ def _stated(card: HeadCard, arrays: bytes) -> dict[str, Any]:
     try:
         return {**text, "digest": _digest(text)}
     except (ValueError, TypeError, RecursionError) as error:
-        raise HeadError(
-            f"head {card.name}: measured: expected JSON with finite numbers, got: {_plain(error)}"
-        ) from error
+        raise HeadError(f"head {card.name}: expected values that JSON has, got: {_plain(error)}") from error
 
 
 def _digest(text: Mapping[str, Any]) -> str:
-    plain = json.dumps(text, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    plain = json.dumps(text, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(plain.encode()).hexdigest()
 
 

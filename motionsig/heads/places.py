@@ -56,8 +56,8 @@ def all_heads() -> dict[str, HeadCard | HeadError]:
     return found
 
 
-def find_head(head: str | Path) -> HeadCard:
-    """Return a head: by name the owner's or else the shipped one, by path a folder's. Raises HeadError."""
+def folder_of(head: str | Path) -> Path:
+    """Return a head's folder: by name the owner's or else the shipped one, by path itself. Raises HeadError."""
     known = {**shipped_heads(), **owned_heads()}
     folder = known.get(head) if isinstance(head, str) else None
     if folder is None and os.path.exists(Path(head) / CARD_NAME):  # Path.exists raises for a name that is too long
@@ -65,8 +65,15 @@ def find_head(head: str | Path) -> HeadCard:
     if folder is None:
         names = ", ".join(sorted(known)) or "none, as there is none yet"
         raise HeadError(f"head: expected one of {names} or a folder with a {CARD_NAME}, got {str(head)!r:.200}")
+    return folder
+
+
+def find_head(head: str | Path) -> HeadCard:
+    """Return a head: by name the owner's or else the shipped one, by path a folder's. Raises HeadError."""
+    folder = folder_of(head)
     card = load_head(folder)
-    if folder == known.get(head if isinstance(head, str) else "") and card.name != folder.name:
+    # By its name a head is what the folder says, and another one must not come in its place.
+    if folder != Path(head) and card.name != folder.name:
         raise HeadError(f"{folder / CARD_NAME}: expected the head {folder.name}, got one called {card.name}")
     return card
 
