@@ -39,6 +39,7 @@ _MOST_ROWS, _MOST_DIM = 4096, 256
 _MOST_S = 7 * 86400.0
 _MOST_NUMBER = 1e9
 _MOST_TEXT = 2000
+_MOST_MEASURED = 4096  # characters of JSON, which may take ten times as much where it is written for people
 _TRIES = 5
 _MOST_DEPTH = 8  # of what is known of its mistakes: whoever shows it must not run out of stack
 
@@ -188,14 +189,10 @@ def _stated(card: HeadCard, arrays: bytes) -> dict[str, Any]:
         "codes": list(card.codes),
         "hop_ns": card.hop_ns,
         "at_rest": card.at_rest,
-        "on": timing.on,
-        "off": timing.off,
-        "least_s": timing.least_s,
-        "most_s": timing.most_s,
-        "hold_s": timing.hold_s,
-        "refractory_s": timing.refractory_s,
+        # 1 and 1.0 are the same number and not the same text.
+        **{key: value if value is None else float(value) for key, value in vars(timing).items()},
         "while": card.while_head,
-        "after": card.after and card.after._asdict(),
+        "after": card.after and {"head": card.after.head, "within_s": float(card.after.within_s)},
         "measured": dict(card.measured),
         "arrays": {"file": f"head-{sha256[:16]}.npz", "sha256": sha256},
     }
@@ -326,6 +323,8 @@ def _card(text: dict[str, Any], read: Callable[[str, int], bytes], where: str) -
             raise _OtherError(f"after: expected head and within_s, got {after!r:.80}")
         after = After(_name(after["head"], "after.head"), _seconds(after["within_s"], "after.within_s"))
     measured, stated = get("measured", dict), get("arrays", dict)
+    if (size := len(json.dumps(measured, ensure_ascii=False))) > _MOST_MEASURED:
+        raise _OtherError(f"measured: expected at most {_MOST_MEASURED:,} characters, got {size:,}")
     file, sha256 = stated.get("file"), stated.get("sha256")
     if set(stated) != {"file", "sha256"} or type(file) is not str or not ARRAYS_NAME.fullmatch(file):
         raise _OtherError(f"arrays: expected a file and its sha256, got {stated!r:.80}")
