@@ -31,6 +31,7 @@ _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _DAY_S = 86400
 _HALF_NS = 1800 * NS_PER_S
 _MOST_DAYS = 31
+_INT64 = 1 << 63
 _ROWS = 16384  # of a store at a time
 
 
@@ -82,13 +83,15 @@ def _moment(text: str | None, what: str, now_s: float) -> int | None:
     """Return a moment in Unix ns: so long ago, or a date and time, which are local where they name no zone."""
     if text is None:
         return None
-    if ago := re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)([smhdw])", text):
-        return round((now_s - float(ago[1]) * _UNITS_S[ago[2]]) * NS_PER_S)
     try:
-        moment = datetime.datetime.fromisoformat(text)
-        return round(moment.timestamp() * NS_PER_S)
+        if ago := re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)([smhdw])", text):
+            moment_s = now_s - float(ago[1]) * _UNITS_S[ago[2]]
+        else:
+            moment_s = datetime.datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError) as error:
         raise InputError(f"{what}: expected a time such as 12h, 7d or 2026-11-01, got {text!r:.80}") from error
+    # Before and after what 64 bits of ns hold, nothing is stored.
+    return max(-_INT64, min(round(moment_s * NS_PER_S), _INT64 - 1))
 
 
 class _Searched:
