@@ -47,7 +47,7 @@ def intensity(data: NDArray[np.float32], rate_hz: float) -> NDArray[np.float64]:
     samples = data.astype(np.float64)
     samples[:, :3] -= _averaged(samples[:, :3], round(_GRAVITY_S * rate_hz))
     squares = (samples**2).reshape(len(data), 2, 3).sum(axis=2) / NOISE.astype(np.float64) ** 2
-    return np.sqrt(_averaged(squares, round(_SMOOTH_S * rate_hz)).sum(axis=1))
+    return np.asarray(np.sqrt(_averaged(squares, round(_SMOOTH_S * rate_hz)).sum(axis=1)))
 
 
 def find_performances(data: NDArray[np.float32], rate_hz: float) -> list[Performance]:

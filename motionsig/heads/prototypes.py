@@ -20,7 +20,7 @@ def unit(codes: NDArray[np.int8]) -> NDArray[np.float64]:
     """Return codes (n, d) as vectors of length 1, as heads score them; a vector of zeros stays one."""
     values = codes.astype(np.float64)
     length = np.sqrt((values**2).sum(axis=1))
-    return values / np.maximum(length, 1.0)[:, None]
+    return np.asarray(values / np.maximum(length, 1.0)[:, None])
 
 
 def prototypes(examples: NDArray[np.int8], others: NDArray[np.int8]) -> Weights:

@@ -41,7 +41,7 @@ def weigh(codes: NDArray[np.float32], rows: Rows) -> NDArray[np.float64]:
     # A product of one row takes another way through the library, and gives the same integers.
     dots = (codes @ rows.columns).astype(np.float64)
     length = np.sqrt(np.einsum("nd,nd->n", codes, codes).astype(np.float64))
-    return dots / np.maximum(length, 1.0)[:, None] * rows.scale + rows.offset
+    return np.asarray(dots / np.maximum(length, 1.0)[:, None] * rows.scale + rows.offset)
 
 
 class _Part(NamedTuple):
