@@ -32,10 +32,14 @@ _OVER_OF_PEAK = 0.05  # a motion is over with so little of the strongest one: av
 
 
 class Performance(NamedTuple):
-    """One performance: its first sample and the one after its last. whole: it begins and ends with a rest."""
+    """One performance: its first sample, the one after its last, and the one in the middle of what moves.
+
+    whole: it begins and ends with a rest.
+    """
 
     begin: int
     end: int
+    middle: int
     whole: bool
 
 
@@ -69,7 +73,9 @@ def find_performances(data: NDArray[np.float32], rate_hz: float) -> list[Perform
     for begin, end in _runs(moves > over, round(REST_S * rate_hz)):
         peaks = np.flatnonzero(moves[begin:end] > level)
         if len(peaks) and peaks[-1] + 1 - peaks[0] >= SHORTEST_S * rate_hz:
-            found.append(Performance(begin, end, begin >= edge and len(data) - end >= edge))
+            energy = moves[begin:end] ** 2
+            middle = begin + round(float(energy @ np.arange(len(energy)) / energy.sum()))
+            found.append(Performance(begin, end, middle, begin >= edge and len(data) - end >= edge))
     return found
 
 

@@ -2,24 +2,9 @@
 
 import numpy as np
 import pytest
+from made_lessons import RATE_HZ, lesson
 
 from motionsig.performances import EDGE_S, REST_S, find_performances
-
-RATE_HZ = 50.0
-
-
-def lesson(*parts, noise=1.0, seed=0):
-    """Return samples of a lesson: seconds of rest as numbers, motions as (seconds, angular rate in rad/s)."""
-    rng = np.random.default_rng(seed)
-    pieces = []
-    for part in parts:
-        seconds, rate = part if isinstance(part, tuple) else (part, 0.0)
-        count = round(seconds * RATE_HZ)
-        piece = rng.normal(0, 1, (count, 6)) * noise * np.repeat([0.1, 0.005], 3)
-        piece[:, 3] += rate * np.sin(2 * np.pi * 2 * np.arange(count) / RATE_HZ + 1)
-        piece[:, 0] += rate * np.cos(2 * np.pi * 2 * np.arange(count) / RATE_HZ)
-        pieces.append(piece + np.array([0, 0, 9.81, 0, 0, 0]))
-    return np.concatenate(pieces).astype(np.float32)
 
 
 def seconds(found):
@@ -33,6 +18,7 @@ def test_each_motion_between_rests_is_found(noise, rate):
     expected = [(2, 3), (4.5, 5), (6, 9)]
     assert np.abs(np.array(seconds(found)) - expected).max() < 0.25
     assert all(one.whole for one in found)
+    assert np.abs([one.middle / RATE_HZ - sum(at) / 2 for one, at in zip(found, expected, strict=True)]).max() < 0.1
 
 
 def test_a_weak_motion_of_a_quiet_sensor_is_found():
