@@ -43,7 +43,7 @@ class Lesson:
     """
 
     def __init__(self, card: ModelCard, rate_hz: float) -> None:
-        """card: of the model that the windows are for. Raises InputError for a rate that no signature can be made of."""
+        """card: of the windows' model. Raises InputError for a rate that no signature can be made of."""
         self._card = card
         self._resampler = Resampler(rate_hz, grid_hz=card.rate_hz, max_gap_s=card.max_gap_s)
         self._data = np.empty((0, 6), np.float32)
