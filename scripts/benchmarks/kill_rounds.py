@@ -70,9 +70,11 @@ def _phase(seq: int) -> str:
 
 
 def collect_all(url: str, into: str, counts_file: str) -> None:
-    """Collect until interrupted, then note the counts."""
+    """Collect until SIGTERM, then note the counts."""
     from motionsig.collector import CollectCounts, collect
 
+    # SIGINT is ignored by what a shell started in the background.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     counts = CollectCounts()
 
     def note(now: CollectCounts) -> None:
@@ -121,7 +123,7 @@ def _one_configuration(folder: Path, settings: str, rounds: int, chance: random.
             recovered = sink.counts.recovered
         left = sink.counts
         _until_quiet(store)
-        collector.send_signal(signal.SIGINT)
+        collector.terminate()
         collector.wait(10)
     finally:
         for process in (publisher, collector):
