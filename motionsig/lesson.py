@@ -6,7 +6,7 @@ performance, so that wherever a window lies later, it is like one of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -118,7 +118,7 @@ class Lesson:
         return Performed(*when, WindowBatch(start_ns, data, flags, self._step * round(NS_PER_S / rate_hz)))
 
 
-def samples_between(blocks: Iterable[SampleBlock], begin_s: float, end_s: float) -> Iterable[SampleBlock]:
+def samples_between(blocks: Iterable[SampleBlock], begin_s: float, end_s: float) -> Iterator[SampleBlock]:
     """Yield the samples between two seconds after the first one."""
     first_ns: int | None = None
     for block in blocks:

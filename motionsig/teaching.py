@@ -9,7 +9,9 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +28,7 @@ from motionsig.heads.teaching import (
     Wish,
     of_normal_life,
     of_performances,
+    of_rest,
     unlike_the_others,
 )
 from motionsig.lesson import Lesson, Performed, samples_between
@@ -40,6 +43,7 @@ Example = str | os.PathLike[str] | SignatureBatch
 
 _MARGIN_S = 2.0  # of a part of a log: rest before and after it, and whole windows about a performance at its edge
 _COUNTER_HOP = 16
+_STEADY_S = 10.0  # so long a state has to go on, and a pause does not end it
 
 
 class _Part(Closing):
@@ -66,6 +70,7 @@ def teach(
     *,
     against: Sequence[Example] | Example = (),
     normal: Sequence[Example] | Example = (),
+    state: str | None = None,
     better: Head | HeadCard | None = None,
     most_an_hour: float = 0.1,
     least_s: float | None = None,
@@ -73,7 +78,7 @@ def teach(
     hold_s: float | None = None,
     while_head: str | None = None,
     after: tuple[str, float] | None = None,
-    model: str | os.PathLike[str] | None = None,
+    model: str | Path | None = None,
     encoder: Encoder | None = None,
     refused: list[Refused] | None = None,
 ) -> Head:
@@ -96,6 +101,8 @@ def teach(
     * `against`: what the head must not take for it.
     * `normal`: logs, stores or signatures of the owner's days. With examples, they join the other people's life that
       tells how often the head is wrong; they must not hold what is taught.
+    * `state`: "moving" or "still", with no examples: of a thing that moves or lies at rest by itself, such as a washing
+      machine. Nothing is learned then: it is what the flag `Quality.AT_REST` says, held for `hold_s`.
     * `better`: a head that was taught before; its examples and counter-examples are used, too.
     * `most_an_hour`: false alarms that its level may allow. `least_s`, `most_s`, `hold_s`: how long an event lasts, and
       what pause does not end it. `while_head`: a state that has to hold. `after`: (name, seconds), an event before.
@@ -116,15 +123,27 @@ def teach(
     with open_encoder(model, device="cpu") if encoder is None else nullcontext(encoder) as opened:
         days = [batch for one in _listed(normal) for batch in _days(one, opened)]
         if not _listed(examples) and better is None:
+            steady = replace(
+                chosen,
+                hold_s=_STEADY_S if hold_s is None else hold_s,
+                least_s=_STEADY_S if least_s is None else least_s,
+            )
+            if state is not None:
+                return Head(_state(name, state, opened.card.spec, steady))
             if not days:
-                raise InputError(f"head {name}: expected examples of it, or normal life, got neither")
-            steady = Wish(hold_s=10.0 if hold_s is None else hold_s, least_s=10.0 if least_s is None else least_s)
-            return Head(of_normal_life(name, days, wish=_with(chosen, steady)))
+                raise InputError(f"head {name}: expected examples of it, normal life, or a state, got none of them")
+            return Head(of_normal_life(name, days, wish=steady))
         performances, wrong = _known(better, opened.card.spec)
         for example in _listed(examples):
             performances += _performances(example, opened, refused)
         wrong += [_moving(batch).codes for one in _listed(against) for batch in _batches(one, opened, _COUNTER_HOP)]
         return Head(head_of(name, performances, wrong, opened.card, days, chosen, refused))
+
+
+def _state(name: str, state: str, spec: SignatureSpec, wish: Wish) -> HeadCard:
+    if state not in ("moving", "still"):
+        raise InputError(f"state: expected moving or still, got {state!r}")
+    return of_rest(name, spec, moving=state == "moving", wish=wish)
 
 
 def head_of(
@@ -159,10 +178,6 @@ def other_life(card: ModelCard, days: Sequence[SignatureBatch]) -> Background:
             "how often a head is wrong: give hours of normal life (normal=, --normal)"
         )
     return life
-
-
-def _with(wish: Wish, steady: Wish) -> Wish:
-    return Wish(wish.most_an_hour, steady.least_s, None, steady.hold_s, wish.while_head, wish.after, wish.hop_ns)
 
 
 def _listed(given: Sequence[Example] | Example) -> Sequence[Example]:

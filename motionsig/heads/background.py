@@ -24,7 +24,7 @@ from motionsig.model_card import ModelCard
 from motionsig.quality import Quality
 
 BACKGROUND_NAME = "background.npz"
-OWNER = "your own days"
+OTHERS, OWNER = "other people and things", "your own days"
 _MOST_BYTES = 8 << 20
 _MOST_UNPACKED = 64 << 20
 _MOST_LABELS = 256
@@ -115,8 +115,7 @@ def load_background(card: ModelCard) -> Background | None:
         raise ModelError(f"{file}: expected signatures of other life, got: {error}") from error
     if background.codes.dtype != np.int8 or background.codes.shape != (len(background.seconds), card.dim):
         raise ModelError(f"{file}: expected {card.dim} int8 codes each, got {background.codes.shape}")
-    name = f"{background.people} other people"
-    return replace(background, sources=((name, background.hours),))
+    return replace(background, sources=((OTHERS, background.hours),))
 
 
 def with_own(background: Background | None, days: Sequence[SignatureBatch]) -> Background | None:

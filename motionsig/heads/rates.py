@@ -1,7 +1,7 @@
 """How often a head fires in other people's life: a level for a wished rate, and a rate for a level.
 
-The background holds single signatures, each of which stands for some seconds of somebody's life, and a head gives each a
-score. From these scores follow, in this order:
+The background holds single signatures, each of which stands for some seconds of somebody's life, and a head gives each
+a score. From these scores follow, in this order:
 
 1. *Seconds above the level in an hour*, y. Down to the score of the tail's first signature it is the sum of what the
    signatures above stand for. Beyond the rarest scores, y falls as the size of a cap of a sphere does: with
@@ -12,9 +12,11 @@ score. From these scores follow, in this order:
    and at its lower end from how far the level lies beyond what the background shows. There may be no alarms at all.
 4. *One person's range*: people differ by a gamma factor, few of them get most of the rare alarms.
 
-The constants were fitted to 800 made-up heads in the life of the training sets' people. They were tried on 434 heads of
-gestures and movements that nothing was fitted to, taught with a background of one half of the people, by counting
-alarms in the other half's life: the README of the model's heads has the figures.
+The constants were fitted to 400 heads made of random windows of the background's own sets. Tried on 434 heads of
+gestures and movements of 21 sets, with a background of one half of the people, by counting alarms in the other half's
+life, 67 hours a head: the count lay in the interval, give or take one alarm, for 97.0 % of heads at a stated .1 an hour
+and for 98.6 % at 1. The rates counted were 1.25 times those stated. It holds for the background's own mix of people
+and places: on wrists alone, or in another set, there were twice as many and the interval held for 91 to 94 %.
 """
 
 from __future__ import annotations
@@ -34,10 +36,10 @@ LEAST = 300
 
 _TAIL_SHARE, _LEAST_IN_TAIL, _MOST_IN_TAIL = 0.01, 30, 400
 _Z = 1.96  # standard deviations on either side of 95 % of a normal distribution
-_LASTS_S = 11.4  # seconds above the level in one alarm, where there is one an hour
-_GROWTH = 0.36  # exponent with which they grow with the rate
-_MIXING = 0.8  # exponent with which they fall with the number of people and activities in the tail
-_LASTING = 0.456  # standard deviation of log D between heads
+_LASTS_S = 6.8  # seconds above the level in one alarm, where there is one an hour
+_GROWTH = 0.32  # exponent with which they grow with the rate
+_MIXING = 0.6  # exponent with which they fall with the number of people and activities in the tail
+_LASTING = 0.455  # standard deviation of log D between heads
 _EXTENDING = 0.3  # by which the lower end's standard deviation grows for each factor of e beyond the tail's first score
 _ALIKE = 0.197  # shape of the gamma distribution of the rates of people, where there is one alarm an hour
 _SPREAD = 0.366  # exponent with which that shape grows with the rate

@@ -87,8 +87,8 @@ class Scoring:
     def __call__(self, signatures: SignatureBatch) -> NDArray[np.float64]:
         """Return (k, heads) scores; NEVER where a signature cannot be what a head looks for.
 
-        It cannot where a sensor is at rest, where a counter-example is nearer, and where another of several motions that
-        were taught by performing them is.
+        It cannot where a sensor is at rest, where a counter-example is nearer, and where another one of the motions
+        that were taught by performing them is.
         """
         codes = signatures.codes.astype(np.float32)
         first = 0

@@ -21,7 +21,7 @@ from motionsig.heads.background import Background
 from motionsig.heads.card import HIGHEST, LOWEST, NOVELTY, PROTOTYPES, STATE, After, HeadCard, Taught, Timing, Weights
 from motionsig.heads.judging import Judge
 from motionsig.heads.prototypes import prototypes
-from motionsig.heads.rates import Rates
+from motionsig.heads.rates import Rate, Rates
 from motionsig.heads.scoring import rows_of, weigh
 
 Codes = NDArray[np.int8]
@@ -95,7 +95,7 @@ def of_performances(
     measured: dict[str, Any] = {
         "given": len(performances),
         "found": int((own >= level).sum()) if len(own) else None,
-        "false_alarms_an_hour": _figures(rate.an_hour, rate.low, rate.high),
+        "false_alarms_an_hour": _stated(rate, life.hours),
         "one_person_an_hour_at_most": _figure(rate.person_high),
         "hours": round(life.hours, 1),
         "from": str(life),
@@ -244,6 +244,13 @@ def _labels_above(life: Background, scores: NDArray[np.float64], level: float) -
     above = (scores >= level) & ~life.at_rest
     seconds = np.bincount(life.label[above], life.seconds[above], minlength=len(life.labels))
     return [life.labels[at] for at in np.argsort(-seconds, kind="stable")[:_SHOWN] if seconds[at]]
+
+
+def _stated(rate: Rate, hours: float) -> list[float]:
+    """Return the rate and its interval as they are told: no more than can be known from so many hours."""
+    # Below one alarm in all of that life, none was seen; and where none was, there may be three (95 %).
+    low = rate.low if rate.low * hours >= 1 else 0.0
+    return _figures(rate.an_hour, low, max(rate.high, 3 / hours))
 
 
 def _figures(*values: float) -> list[float]:

@@ -22,6 +22,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +31,11 @@ from motionsig import Encoder, Quality, Resampler, Windower, open_encoder
 from motionsig.blocks import WindowBatch, sample_block
 from motionsig.conventions import NS_PER_S
 from motionsig.files import replace_file
-from scripts.train import data
+from motionsig.heads.background import BACKGROUND_NAME
+from scripts.train import data, describe
 from scripts.train.clock import Clock
 from scripts.train.sensors import MAX_GAP_S
 
-NAME = "background.npz"
 SEED = 1
 EVERY_S = 23
 """Seconds of a recording that a signature stands for; about 20,000 signatures of all the sets."""
@@ -110,12 +111,13 @@ def main() -> None:
         arrays = bank(options.data, encoder, options.every, clock)
     packed = io.BytesIO()
     np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
-    replace_file(options.model / NAME, packed.getvalue())
+    replace_file(options.model / BACKGROUND_NAME, packed.getvalue())
+    describe.add_background(options.model, about(arrays))
     size = packed.getbuffer().nbytes / 1e6
     clock.say(f"{len(arrays['codes'])} signatures, {arrays['hours'].sum():.1f} hours, {size:.2f} MB")
 
 
-def bank(folder: Path, encoder: Encoder, every_s: float, clock: Clock) -> dict[str, NDArray[np.generic]]:
+def bank(folder: Path, encoder: Encoder, every_s: float, clock: Clock) -> dict[str, NDArray[Any]]:
     """Return the arrays of the bank, by name."""
     rng = np.random.default_rng(SEED)
     codes, quality, seconds = [], [], []
@@ -155,6 +157,22 @@ def bank(folder: Path, encoder: Encoder, every_s: float, clock: Clock) -> dict[s
         "sets": np.array([[name, data.SETS[name].licence] for name in SETS]),
         "fingerprint": np.frombuffer(encoder.card.fingerprint, np.uint8),
     }
+
+
+def about(arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    """Return for each set how many people, places, hours and signatures of it are in the bank, and its licence."""
+    groups, licences = arrays["groups"], dict(arrays["sets"].tolist())
+    told = {}
+    for name in licences:
+        of_set = groups[:, 0] == name
+        told[name] = {
+            "people": len(np.unique(groups[of_set, 1])),
+            "places": len(np.unique(groups[of_set, 2])),
+            "hours": round(float(arrays["hours"][of_set].sum()), 1),
+            "signatures": int(of_set[arrays["group"]].sum()),
+            "licence": licences[name],
+        }
+    return told
 
 
 def moments(folder: Path, name: str, every_s: float, rng: np.random.Generator) -> Iterator[Taken]:
