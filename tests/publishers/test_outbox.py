@@ -419,15 +419,18 @@ def test_an_event_that_a_full_spool_dropped_holds_up_nothing(tmp_path: Path) -> 
     spool.close()
 
 
-def test_events_of_an_earlier_process_are_found_in_either_place(tmp_path: Path) -> None:
-    """On the disk, in the buffer, and where both have a part of one segment."""
+@pytest.mark.parametrize("moved", [0, 1, 3])
+def test_events_of_an_earlier_process_are_found_in_either_place(tmp_path: Path, moved: int) -> None:
+    """In the buffer, on the disk, or where both have a part of one segment. moved: how many are on the disk."""
     spool = Spool(tmp_path / "disk", buffer=tmp_path / "buffer")
     put(spool, 2)
-    spool.append(to_json(happened(0)), 1)
-    spool.sync()
-    spool.append(to_json(happened(1)), 1)
-    put(spool, 2, seq=2)
-    spool.append(to_json(happened(2)), 1)
+    for seq in range(3):
+        if seq == moved:
+            spool.sync()
+        spool.append(to_json(happened(seq)), 1)
+        put(spool, 1, seq=2 + seq)
+    if moved == 3:
+        spool.sync()
     spool.close()
     spool = Spool(tmp_path / "disk", buffer=tmp_path / "buffer")
     outbox = connected(spool)
