@@ -13,6 +13,7 @@ These names are the public surface:
 * A `SignatureBatch` holds signatures; `Quality` says how each came to be; `concatenate` joins batches.
 * `open_sink` opens a `Sink`, which stores or sends signatures; `read_signatures` reads a store or a file again. With
   `signature_stream_id`, a second run of the same recording stores nothing twice.
+* An `Event` is what a head found in signatures; a sink takes events, too, and `read_events` reads them again.
 * Every error is a `MotionsigError`; its text says what was expected, what was got, and where.
 
 `motionsig.conventions` has the units, the axes and the words. Each name is imported when it is first used, so that
@@ -57,9 +58,10 @@ if TYPE_CHECKING:
         SinkError,
         WireError,
     )
+    from motionsig.events import Event
     from motionsig.model_card import ModelCard
     from motionsig.pipeline import Summary, extract, run, signature_stream_id, signatures
-    from motionsig.publishers import Sink, open_sink, read_signatures
+    from motionsig.publishers import Sink, open_sink, read_events, read_signatures
     from motionsig.quality import Quality
     from motionsig.recordings import Reader, open_recording
     from motionsig.recordings.native import Recorder
@@ -74,6 +76,7 @@ __all__ = [
     "ConfigError",
     "Encoder",
     "EncoderError",
+    "Event",
     "InputError",
     "MissingExtraError",
     "ModelCard",
@@ -102,6 +105,7 @@ __all__ = [
     "open_recording",
     "open_sensor",
     "open_sink",
+    "read_events",
     "read_signatures",
     "run",
     "sample_block",
@@ -118,9 +122,10 @@ _HOME = {
         "ConfigError", "EncoderError", "InputError", "MissingExtraError", "ModelError", "MotionsigError",
         "RecordingError", "SensorError", "SinkError", "WireError",
     ),
+    "motionsig.events": ("Event",),
     "motionsig.model_card": ("ModelCard",),
     "motionsig.pipeline": ("Summary", "extract", "run", "signature_stream_id", "signatures"),
-    "motionsig.publishers": ("Sink", "open_sink", "read_signatures"),
+    "motionsig.publishers": ("Sink", "open_sink", "read_events", "read_signatures"),
     "motionsig.quality": ("Quality",),
     "motionsig.recordings": ("Reader", "open_recording"),
     "motionsig.recordings.native": ("Recorder",),

@@ -56,9 +56,15 @@ class EventKey(NamedTuple):
     phase: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Event:
     """What a head found in a stream of signatures.
+
+    >>> knock = motionsig.Event("hall", 7, 12, "knock", bytes(8), "once", 0, 2_560_000_000, score=0.93)
+    >>> knock.duration_s, knock.key
+    (2.56, EventKey(device='hall', stream_id=7, head='knock', seq=12, phase='once'))
+    >>> print(knock)
+    1970-01-01T00:00:00.000Z knock, 2.6 s, score 0.93
 
     * `device`, `stream_id`: of the signatures. `seq`: the number of the last signature that the event rests on.
     * `head`: its name. `fingerprint`: 8 bytes that stand for that very head, so that one taught anew is told apart.
@@ -104,6 +110,12 @@ class Event:
     def duration_s(self) -> float:
         """Seconds from start to end; of a state that began: until it was noticed."""
         return (self.end_ns - self.start_ns) / NS_PER_S
+
+    def __repr__(self) -> str:
+        return (
+            f"Event({self.head[:24]!r} {self.phase}, {wire.iso_time(self.start_ns)}, {self.duration_s:g} s, score "
+            f"{self.score:g}, of {self.device[:24]!r:.32}, stream {self.stream_id}, seq {self.seq})"
+        )
 
     def __str__(self) -> str:
         """Return a line for people: when, which head, how long, how sure."""

@@ -104,6 +104,16 @@ def test_a_line_for_people_names_the_phase_of_a_state():
     assert str(Event(**walk | {"phase": "ended"})) == "2025-11-29T07:06:40.123Z walking ended, 2.6 s, score 0.93"
 
 
+def test_it_shows_itself_in_one_short_line():
+    largest = 2**63 - 1
+    long = KNOCK | {"device": "\n" * 128, "head": "h" * 64, "phase": "began", "start_ns": -largest, "end_ns": largest}
+    shown = repr(Event(**long | {"stream_id": largest, "seq": largest, "score": -1e300 / 3}))
+    assert len(shown) <= 200 and "\n" not in shown
+    assert repr(Event(**KNOCK)) == (
+        "Event('knock' once, 2025-11-29T07:06:40.123456789Z, 2.56 s, score 0.93, of 'hall', stream 7, seq 12)"
+    )
+
+
 def test_its_key_names_it_for_good():
     once = Event(**KNOCK)
     assert once.key == ("hall", 7, "knock", 12, "once")

@@ -1,14 +1,14 @@
-"""Where signatures go, by URL: a broker (mqtt://, mqtts://), a local database (store:) or a file (file:).
+"""Where signatures and events go, by URL: a broker (mqtt://, mqtts://), a local database (store:) or a file (file:).
 
-A sink is handed signatures only; nothing here can reach a sample. It numbers them from 0 within its stream, and
-(device, stream_id, seq) names a signature for good: whoever gets one twice may drop it.
+A sink is handed these only; nothing here can reach a sample. It numbers signatures from 0 within its stream, and
+(device, stream_id, seq) names one for good: whoever gets one twice may drop it. An event brings its own names.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, Protocol
@@ -18,9 +18,10 @@ from motionsig import wire
 from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.closing import Closing
 from motionsig.errors import InputError
+from motionsig.events import Event
 from motionsig.options import keyword_options, parse_options, renamed_keywords, renamed_options
 from motionsig.publishers.counts import SinkCounts
-from motionsig.publishers.local import Stored, Wanted
+from motionsig.publishers.local import Stored, Wanted, WantedEvents
 
 _SINKS = {"mqtt": "mqtt:MqttSink", "mqtts": "mqtt:MqttSink", "store": "store:StoreSink", "file": "file:FileSink"}
 """Module and class by scheme, imported when asked for."""
@@ -29,7 +30,7 @@ SCHEMES = tuple(_SINKS)
 
 
 class Sink(Closing, Protocol):
-    """Stores or sends signatures; `open_sink` opens one. A context manager.
+    """Stores or sends signatures and events; `open_sink` opens one. A context manager.
 
     >>> with motionsig.open_sink("store:mine.db", device="wrist") as sink:
     ...     sink.publish(signatures)
@@ -65,6 +66,9 @@ class Sink(Closing, Protocol):
 
     def publish(self, signatures: SignatureBatch) -> None:
         """Take a batch. Once this returns, the end of the process does not lose it. An empty batch is harmless."""
+
+    def publish_events(self, events: Sequence[Event]) -> None:
+        """Take events. Once this returns, the end of the process does not lose them. None is harmless."""
 
     def close(self) -> None:
         """Deliver what is possible in a bounded time, and close."""
@@ -150,28 +154,26 @@ def iter_signatures(
     fingerprint: bytes | None = None,
     stream_id: int | None = None,
     recording: str | None = None,
+    since_ns: int | None = None,
+    until_ns: int | None = None,
     rows: int = 4096,
 ) -> Iterator[Stored]:
     """Yield what is stored in a store: or file:, with at most `rows` signatures at a time.
 
     device, fingerprint, stream_id, recording: only what was published by that device, made by that encoder, in that
-    stream, of the recording of that name. Signatures have `labels` where any of those that come together has one.
-    Ordered by (device, stream_id, seq), each signature once. Memory does not grow with a store, and with a file by one
-    small entry per message. Raises InputError where nothing matches, or more than one encoder does and none was chosen;
-    SinkError for a file that is not ours.
+    stream, of the recording of that name. since_ns, until_ns: only what begins at or after the one, and before the
+    other, in Unix ns; there is no index of it, so this passes over all else. Signatures have `labels` where any of
+    those that come together has one. Ordered by (device, stream_id, seq), each signature once. Memory grows by one
+    small entry per stream of a store, and per message of a file. Raises InputError where nothing matches, or more than
+    one encoder does and none was chosen; SinkError for a file that is not ours.
     """
-    scheme, location, query = split_url(url)
-    if query:
-        raise InputError(f"{url!r}: expected no options, got {', '.join(query)}")
+    scheme, location = _at_rest(url)
     if scheme == "store":
         from motionsig.publishers.reading import iter_store as iter_stored
-    elif scheme == "file":
-        from motionsig.publishers.file import iter_file as iter_stored
     else:
-        raise InputError(
-            f"{url!r}: expected store:PATH or file:PATH to read signatures from, got {scheme or 'no scheme'}"
-        )
-    return iter_stored(location, Wanted(device, fingerprint, stream_id, recording), rows=rows)
+        from motionsig.publishers.file import iter_file as iter_stored
+    wanted = Wanted(device, fingerprint, stream_id, recording, since_ns, until_ns)
+    return iter_stored(location, wanted, rows=rows)
 
 
 @renamed_keywords(epoch="stream_id")
@@ -182,6 +184,8 @@ def read_signatures(
     fingerprint: bytes | str | None = None,
     stream_id: int | None = None,
     recording: str | None = None,
+    since_ns: int | None = None,
+    until_ns: int | None = None,
 ) -> SignatureBatch:
     """Return the signatures in store:PATH or file:PATH, ordered by (device, stream_id, seq).
 
@@ -190,14 +194,76 @@ def read_signatures(
     >>> motionsig.read_signatures("store:mine.db", device="wrist") == signatures
     True
 
-    device, stream_id, recording (the name of a log), fingerprint (8 bytes, or the digits that `motionsig models`
-    shows): only those signatures. They have labels where any of them has one. Raises InputError where none match, where
-    they are of several encoders and none was chosen, or where their hops differ; SinkError for a file that is not there
-    or not ours.
+    * device, stream_id, recording (the name of a log), fingerprint (8 bytes, or the digits that `motionsig models`
+      shows): only those signatures.
+    * since_ns, until_ns: only what begins at or after the one, and before the other, in Unix ns.
+
+    They have labels where any of them has one. Raises InputError where none match, where they are of several encoders
+    and none was chosen, or where their hops differ; SinkError for a file that is not there or not ours.
     """
-    chosen = fingerprint_bytes(fingerprint) if isinstance(fingerprint, str) else fingerprint
-    parts = iter_signatures(url, device=device, fingerprint=chosen, stream_id=stream_id, recording=recording)
+    parts = iter_signatures(
+        url,
+        device=device,
+        fingerprint=fingerprint_bytes(fingerprint) if isinstance(fingerprint, str) else fingerprint,
+        stream_id=stream_id,
+        recording=recording,
+        since_ns=since_ns,
+        until_ns=until_ns,
+    )
     return concatenate([part.signatures for part in parts])
+
+
+def iter_events(
+    url: str,
+    *,
+    device: str | None = None,
+    stream_id: int | None = None,
+    head: str | None = None,
+    since_ns: int | None = None,
+    until_ns: int | None = None,
+) -> Iterator[Event]:
+    """Yield what `read_events` returns; memory does not grow with a store."""
+    scheme, location = _at_rest(url)
+    if scheme == "store":
+        from motionsig.publishers.reading import iter_store_events as iter_stored
+    else:
+        from motionsig.publishers.file import iter_file_events as iter_stored
+    return iter_stored(location, WantedEvents(device, stream_id, head, since_ns, until_ns))
+
+
+def read_events(
+    url: str,
+    *,
+    device: str | None = None,
+    stream_id: int | None = None,
+    head: str | None = None,
+    since_ns: int | None = None,
+    until_ns: int | None = None,
+) -> list[Event]:
+    """Return the events in store:PATH or file:PATH, each once, ordered by start_ns, then key.
+
+    >>> knock = motionsig.Event("wrist", 7, 12, "knock", bytes(8), "once", 0, 2_560_000_000, score=0.93)
+    >>> with motionsig.open_sink("store:mine.db") as sink:
+    ...     sink.publish_events([knock])
+    >>> motionsig.read_events("store:mine.db", head="knock") == [knock]
+    True
+
+    device, stream_id, head: only those events. since_ns, until_ns: only what begins at or after the one, and before the
+    other, in Unix ns. Of two with the same key the first that came is there. Raises InputError for another URL,
+    SinkError for a file that is not there or not ours.
+    """
+    found = iter_events(url, device=device, stream_id=stream_id, head=head, since_ns=since_ns, until_ns=until_ns)
+    return list(found)
+
+
+def _at_rest(url: str) -> tuple[str, str]:
+    """Return (scheme, path) of a URL to read from; raise InputError for one that is neither a store's nor a file's."""
+    scheme, location, query = split_url(url)
+    if query:
+        raise InputError(f"{url!r}: expected no options, got {', '.join(query)}")
+    if scheme not in ("store", "file"):
+        raise InputError(f"{url!r}: expected store:PATH or file:PATH to read from, got {scheme or 'no scheme'}")
+    return scheme, location
 
 
 def fingerprint_bytes(text: str) -> bytes:

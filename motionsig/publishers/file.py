@@ -2,6 +2,9 @@
 
 Each `publish` is one write(2) at the end, so kill -9 loses nothing that was accepted. What a power cut leaves of a
 message at the end is cut off on the next opening; a damaged message elsewhere is skipped and said in the log.
+
+An event is an item among the messages: a text, its JSON, behind the same mark. A motionsig that knows of no events
+skips it as damage when it reads, and cuts off the last ones of a file to which it writes.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ import fcntl
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -22,7 +26,8 @@ from numpy.typing import NDArray
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.errors import InputError, SinkError, WireError
-from motionsig.publishers.local import LocalSink, Stored, Wanted, check_encoders
+from motionsig.events import Event, EventKey, from_json, to_json
+from motionsig.publishers.local import LocalSink, Stored, Wanted, WantedEvents, check_encoders
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
 from motionsig.quality import Quality
 
@@ -31,13 +36,33 @@ logger = logging.getLogger(__name__)
 _WINDOW_BYTES = 16 * 1024
 
 
-def _sound(fd: int, at: int, size: int) -> Iterator[tuple[int, int, wire.Message]]:
-    """Yield (start, end, message) of every sound message from offset `at` on."""
+_TEXT = 3
+"""The kind of a CBOR item that is text; a message is a map."""
+
+
+def _encode_event(event: Event) -> bytes:
+    import cbor2
+
+    return wire.MAGIC + cbor2.dumps(to_json(event).decode())
+
+
+def _decode(item: bytes) -> wire.Message | Event:
+    """Return what an item, as `wire.item_end` found it, is; raise WireError if it is neither."""
+    first = item[len(wire.MAGIC)]
+    if first >> 5 != _TEXT:
+        return wire.decode(item)
+    # As in any CBOR item, a length of 24 or more stands in 1, 2, 4 or 8 bytes of its own.
+    length_bytes = 1 << (first & 31) - 24 if first & 31 >= 24 else 0
+    return from_json(item[len(wire.MAGIC) + 1 + length_bytes :])
+
+
+def _sound(fd: int, at: int, size: int) -> Iterator[tuple[int, int, wire.Message | Event]]:
+    """Yield (start, end, content) of every sound item from offset `at` on."""
     window = _WINDOW_BYTES
     while at < size and (data := os.pread(fd, min(window, size - at), at)):
         try:
             end = wire.item_end(data)
-            message = wire.decode(data[:end])
+            content = _decode(data[:end])
         except WireError:
             if data.startswith(wire.MAGIC) and window < min(size - at, wire.MAX_MESSAGE_BYTES):
                 # Perhaps the window cut it short, not the end of the file.
@@ -47,7 +72,7 @@ def _sound(fd: int, at: int, size: int) -> Iterator[tuple[int, int, wire.Message
             # The next mark may lie across the edge of the window.
             at += found if found > 0 else max(1, len(data) - len(wire.MAGIC) + 1)
         else:
-            yield at, at + end, message
+            yield at, at + end, content
             at += end
         window = _WINDOW_BYTES
 
@@ -59,19 +84,19 @@ def _check_head(fd: int, path: str) -> None:
         raise SinkError(f"file:{path}: expected motionsig messages, got a file that begins with {head.hex()}")
 
 
-def _scan(fd: int, path: str) -> Iterator[tuple[int, int, wire.Message]]:
+def _scan(fd: int, path: str) -> Iterator[tuple[int, int, wire.Message | Event]]:
     """Yield what `_sound` does and log how much is damaged; raise SinkError for a file that is not ours."""
     _check_head(fd, path)
     damaged = size = os.fstat(fd).st_size
-    for start, end, message in _sound(fd, 0, size):
-        yield start, end, message
+    for start, end, content in _sound(fd, 0, size):
+        yield start, end, content
         damaged -= end - start
     if damaged:
         logger.warning("file:%s: %d damaged bytes skipped", path, damaged)
 
 
 def _find_tail(fd: int, path: str) -> int:
-    """Return the end of the last sound message, 0 if there is none; raise SinkError for a file that is not ours.
+    """Return the end of the last sound item, 0 if there is none; raise SinkError for a file that is not ours.
 
     Only the file's end is read, as far back as it takes: a file of years opens as quickly as a new one.
     """
@@ -87,7 +112,7 @@ def _find_tail(fd: int, path: str) -> int:
 
 
 class FileSink(LocalSink):
-    """Signatures appended to a file, which is created where it does not exist.
+    """Signatures and events appended to a file, which is created where it does not exist.
 
     max_message_bytes: where a batch is cut into messages. compress: pack the codes where that makes them smaller.
     """
@@ -126,15 +151,20 @@ class FileSink(LocalSink):
             logger.warning("%s: a torn message of %d bytes at the end cut off", self._where, size - self._size)
             os.ftruncate(self._fd, self._size)
 
+    def publish_events(self, events: Sequence[Event]) -> None:
+        """Append events in one go. Raises SinkError, and has then stored none of them."""
+        self._append(b"".join(map(_encode_event, events)), f"{len(events)} events")
+
     def _put(self, message: wire.Message, data: bytes) -> None:
+        self._append(data, f"{len(message.signatures)} signatures")
+
+    def _append(self, data: bytes, what: str) -> None:
         if self._fd < 0:
             raise SinkError(f"{self._where}: this sink is closed")
         try:
             written = os.write(self._fd, data)
         except OSError as error:
-            raise SinkError(
-                f"{self._where}: {len(message.signatures)} signatures could not be written: {error}"
-            ) from error
+            raise SinkError(f"{self._where}: {what} could not be written: {error}") from error
         if written < len(data):
             os.ftruncate(self._fd, self._size)
             raise SinkError(f"{self._where}: only {written} of {len(data)} bytes could be written")
@@ -201,6 +231,12 @@ _Read = Callable[[int, int], SignatureBatch]
 """From a message's start and end to its signatures."""
 
 
+def _runs(chosen: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return where each run of chosen rows begins and ends."""
+    edges = np.flatnonzero(np.diff(chosen, prepend=False, append=False)).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
 def _without_conflicts(read: _Read, kept: list[_Piece], piece: _Piece, signatures: SignatureBatch) -> list[_Piece]:
     """Return the parts of a message's piece that do not differ from what is kept under the same numbers."""
     agree = np.ones(len(signatures), bool)
@@ -214,20 +250,21 @@ def _without_conflicts(read: _Read, kept: list[_Piece], piece: _Piece, signature
             same = (there.start_ns == here.start_ns) & (there.codes == here.codes).all(axis=1)
             same &= (there.quality ^ here.quality) & ~np.uint8(Quality.EDGE_TPU) == 0
         agree[part.seq - piece.seq : part.seq - piece.seq + part.rows] = same
-    edges = np.flatnonzero(np.diff(agree, prepend=False, append=False)).tolist()
-    runs = zip(edges[::2], edges[1::2], strict=True)
-    return [piece._replace(seq=piece.seq + first, rows=last - first, skip=first) for first, last in runs]
+    return [piece._replace(seq=piece.seq + first, rows=last - first, skip=first) for first, last in _runs(agree)]
 
 
 def _streams(fd: int, path: str, wanted: Wanted, read: _Read) -> dict[tuple[str, int], _Stream]:
     """Return what to read, by (device, stream_id) in order."""
     streams = defaultdict[tuple[str, int], _Stream](_Stream)
     for start, end, message in _scan(fd, path):
+        if isinstance(message, Event):
+            continue
         if wanted.device not in (None, message.device) or wanted.stream_id not in (None, message.stream_id):
             continue
         stream = streams[message.device, message.stream_id]
         signatures = message.signatures
-        stream.fingerprints.add(signatures.spec.fingerprint)
+        if wanted.within(signatures.start_ns).any():
+            stream.fingerprints.add(signatures.spec.fingerprint)
         piece = _Piece(message.seq, len(signatures), 0, start, end)
         sound = _without_conflicts(read, stream.pieces, piece, signatures)
         if sum(part.rows for part in sound) == piece.rows:
@@ -257,6 +294,31 @@ def _labels(read: _Read, pieces: list[_Piece], first: int, count: int) -> NDArra
     return np.array(texts, np.str_) if any(texts) else None
 
 
+@contextmanager
+def _opened(path: str) -> Iterator[int]:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise SinkError(f"file:{path}: cannot be read: {error}") from error
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def iter_file_events(path: str, wanted: WantedEvents) -> Iterator[Event]:
+    """Yield the events that are wanted, ordered by start_ns, then key; of two under one key the first in the file.
+
+    Raises SinkError for a file that is not ours.
+    """
+    first: dict[EventKey, Event] = {}
+    with _opened(path) as fd:
+        for _, _, event in _scan(fd, path):
+            if isinstance(event, Event):
+                first.setdefault(event.key, event)
+    yield from sorted(filter(wanted.chooses, first.values()), key=lambda event: (event.start_ns, event.key))
+
+
 def iter_file(path: str, wanted: Wanted, *, rows: int) -> Iterator[Stored]:
     """Yield what is wanted with at most `rows` signatures at a time, ordered by (device, stream_id, seq), each once.
 
@@ -264,16 +326,13 @@ def iter_file(path: str, wanted: Wanted, *, rows: int) -> Iterator[Stored]:
     recording are the last that came without a conflict (see `store`). Raises InputError where nothing matches, or more
     than one encoder does; SinkError for a file that is not ours.
     """
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise SinkError(f"file:{path}: cannot be read: {error}") from error
+    with _opened(path) as fd:
 
-    @lru_cache(2)  # a message is wanted for its signatures and, most often at once, for its labels
-    def read(start: int, end: int) -> SignatureBatch:
-        return wire.decode(os.pread(fd, end - start, start)).signatures
+        @lru_cache(2)  # a message is wanted for its signatures and, most often at once, for its labels
+        def read(start: int, end: int) -> SignatureBatch:
+            return wire.decode(os.pread(fd, end - start, start)).signatures
 
-    try:
+        found = False
         for (device, stream_id), stream in _streams(fd, path, wanted, read).items():
             labelled: list[_Piece] = []
             covered: list[tuple[int, int]] = []
@@ -283,9 +342,11 @@ def iter_file(path: str, wanted: Wanted, *, rows: int) -> Iterator[Stored]:
             batches: list[SignatureBatch] = []
             for piece in stream.pieces:
                 signatures = read(piece.start, piece.end)
-                for row in range(piece.skip, piece.skip + piece.rows, rows):
-                    first = piece.seq + row - piece.skip
-                    batch = signatures[row : min(row + rows, piece.skip + piece.rows)]
+                within = _runs(wanted.within(signatures.start_ns[piece.skip : piece.skip + piece.rows]))
+                cuts = [(row, min(row + rows, end)) for begin, end in within for row in range(begin, end, rows)]
+                for row, end in cuts:
+                    first = piece.seq + row
+                    batch = signatures[piece.skip + row : piece.skip + end]
                     batch = replace(batch, labels=_labels(read, labelled, first, len(batch)))
                     full = sum(map(len, batches)) + len(batch) > rows
                     if batches and (full or (batch.spec, batch.hop_ns) != (batches[0].spec, batches[0].hop_ns)):
@@ -293,6 +354,9 @@ def iter_file(path: str, wanted: Wanted, *, rows: int) -> Iterator[Stored]:
                         numbers, batches = [], []
                     numbers.append(np.arange(first, first + len(batch), dtype=np.int64))
                     batches.append(batch)
-            yield Stored(device, stream_id, np.concatenate(numbers), concatenate(batches), stream.recording)
-    finally:
-        os.close(fd)
+            if batches:
+                found = True
+                yield Stored(device, stream_id, np.concatenate(numbers), concatenate(batches), stream.recording)
+        if not found:
+            # Only copies that differ from what is kept begin when they should.
+            raise InputError(f"file:{path}: {wanted.missing([])}")

@@ -15,6 +15,7 @@ from motionsig import wire
 from motionsig.blocks import SignatureBatch
 from motionsig.closing import Closing
 from motionsig.errors import InputError
+from motionsig.events import Event
 from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.messages import check_max_message_bytes, pack
 
@@ -36,6 +37,17 @@ class Wanted(NamedTuple):
     fingerprint: bytes | None
     stream_id: int | None
     recording: str | None
+    since_ns: int | None = None
+    until_ns: int | None = None
+
+    def within(self, start_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of these starts (k,) are from since_ns on and before until_ns."""
+        chosen = np.ones(len(start_ns), bool)
+        if self.since_ns is not None:
+            chosen &= start_ns >= self.since_ns
+        if self.until_ns is not None:
+            chosen &= start_ns < self.until_ns
+        return chosen
 
     def missing(self, known: Sequence[str]) -> str:
         """Return what to say where there are none; known: what there is in place of it, of which six are named."""
@@ -43,8 +55,29 @@ class Wanted(NamedTuple):
         text += f" of recording {self.recording!r}" if self.recording is not None else ""
         text += f" of stream {self.stream_id}" if self.stream_id is not None else ""
         text += f" of device {self.device!r}" if self.device is not None else ""
+        text += f" from {self.since_ns} ns on" if self.since_ns is not None else ""
+        text += f" before {self.until_ns} ns" if self.until_ns is not None else ""
         got = ", ".join(known[:6]) + (", ..." if len(known) > 6 else "") if known else "none"
         return f"expected signatures{text}, got {got}"
+
+
+class WantedEvents(NamedTuple):
+    """Which events to read, by where they come from and when they begin; None where any will do."""
+
+    device: str | None
+    stream_id: int | None
+    head: str | None
+    since_ns: int | None
+    until_ns: int | None
+
+    def chooses(self, event: Event) -> bool:
+        return (
+            self.device in (None, event.device)
+            and self.stream_id in (None, event.stream_id)
+            and self.head in (None, event.head)
+            and (self.since_ns is None or event.start_ns >= self.since_ns)
+            and (self.until_ns is None or event.start_ns < self.until_ns)
+        )
 
 
 class LocalSink(Closing):
@@ -96,6 +129,10 @@ class LocalSink(Closing):
         self.payload_bytes += len(data)
         self._seq += len(signatures)
         self._accepted += len(signatures)
+
+    @abstractmethod
+    def publish_events(self, events: Sequence[Event]) -> None:
+        """Store events in one go. Raises SinkError, and has then stored none of them."""
 
     @abstractmethod
     def _put(self, message: wire.Message, data: bytes) -> None:

@@ -1,7 +1,8 @@
 """The tables of a store, and whether an SQLite file is one.
 
 The first two tables are those of version 0.1, and `user_version` has stayed 1: that version reads and writes a store of
-today, whose other tables it does not see. A store of version 0.1 gets them when it is next opened for writing.
+today, whose other tables it does not see. A store of an older version gets what it lacks when it is next opened for
+writing.
 """
 
 from __future__ import annotations
@@ -77,8 +78,20 @@ _ADDED = (
     DELETE FROM labels WHERE device = old.device AND epoch = old.epoch AND seq = old.seq;
     DELETE FROM replayed WHERE device = old.device AND epoch = old.epoch;
 END""",
+    """CREATE TABLE IF NOT EXISTS events (
+    device TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    head TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    phase TEXT NOT NULL,
+    start_ns INTEGER NOT NULL,
+    end_ns INTEGER NOT NULL,
+    score REAL NOT NULL,
+    fingerprint BLOB NOT NULL,
+    PRIMARY KEY (device, epoch, head, seq, phase)
+) WITHOUT ROWID""",
 )
-_LAST_ADDED = "signature_deleted"
+LAST_ADDED = "events"
 
 
 @contextmanager
@@ -109,10 +122,9 @@ def check_ours(connection: sqlite3.Connection, path: Path) -> bool:
     return True
 
 
-def is_complete(connection: sqlite3.Connection) -> bool:
-    """Return whether a store has the tables that version 0.1 did not make."""
-    found = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (_LAST_ADDED,))
-    return bool(found.fetchone()[0])
+def has_table(connection: sqlite3.Connection, name: str) -> bool:
+    """Return whether a store has this table; each later version of motionsig adds some."""
+    return bool(connection.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (name,)).fetchone()[0])
 
 
 def complete(connection: sqlite3.Connection, path: Path) -> None:

@@ -1,11 +1,12 @@
-"""A local SQLite database of signatures: a sink of its own, and what the collector fills.
+"""A local SQLite database of signatures and events: a sink of its own, and what the collector fills.
 
 (device, stream_id, seq) is the primary key, so a signature that arrives twice is stored once. (The column of the stream
 id is called epoch, as in the stores of version 0.1.) Other content under a key that is taken is a conflict: what is
 there is kept, the other counted and logged. (Whether an Edge TPU ran the network is no content: a replay may do without
-one.) Encoders are rows of their own: a signature costs little more than its codes, and encoders are not mixed up. What
-a message says of its recording and of labels is no content either: it is kept beside the signatures, the newest wins.
-A conflict brings no label, and a message with one in it no name: it is of another recording than what is stored.
+one.) So it is with events, whose key has two more parts. Encoders are rows of their own: a signature costs little more
+than its codes, and encoders are not mixed up. What a message says of its recording and of labels is no content either:
+it is kept beside the signatures, the newest wins. A conflict brings no label, and a message with one in it no name: it
+is of another recording than what is stored.
 
 Every `publish` is one transaction in a write-ahead log, which survives kill -9; with durable=True, which whoever
 promises storage to others needs, it is also fsynced and survives a power cut.
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,11 +24,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, SignatureSpec
 from motionsig.errors import SinkError
+from motionsig.events import Event
 from motionsig.publishers import ledger
 from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.local import LocalSink
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
-from motionsig.publishers.schema import check_ours, complete, is_complete, labels_between, reporting
+from motionsig.publishers.schema import LAST_ADDED, check_ours, complete, has_table, labels_between, reporting
 from motionsig.quality import Quality
 
 if TYPE_CHECKING:
@@ -36,8 +38,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+_EVENT = ("device", "epoch", "head", "seq", "phase", "start_ns", "end_ns", "score", "fingerprint")
+_INSERT_EVENT = (
+    f"INSERT INTO events ({', '.join(_EVENT)}) VALUES ({', '.join('?' * len(_EVENT))}) ON CONFLICT DO NOTHING"
+)
+_SAME_EVENT = f"SELECT 1 FROM events WHERE {' AND '.join(f'{column} = ?' for column in _EVENT)}"
+
+
 class Added(NamedTuple):
-    """What became of the signatures of one message. conflicts: other content is stored under their key, and is kept."""
+    """What became of signatures or events. conflicts: other content is stored under their key, and is kept."""
 
     stored: int
     duplicates: int
@@ -64,7 +73,7 @@ class Store:
             with reporting(path, "cannot be used as a store"):
                 ours = check_ours(connection, path)
                 connection.execute("PRAGMA journal_mode = WAL")
-                if not (ours and is_complete(connection)):
+                if not (ours and has_table(connection, LAST_ADDED)):
                     complete(connection, path)
                 connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         except BaseException:
@@ -99,6 +108,26 @@ class Store:
             text = "store:%s: %d signatures of %s, stream %d, from seq %d differ from what is stored under the same key"
             logger.warning(text, self.path, added.conflicts, message.device, message.stream_id, message.seq)
         return added
+
+    def add_events(self, events: Sequence[Event]) -> Added:
+        """Store the events that are not there yet; all of them, or none and a SinkError."""
+        stored, conflicts = 0, list[Event]()
+        with self.open_connection(f"{len(events)} events could not be stored") as connection:
+            if not events:
+                return Added(0, 0, 0)
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                for event in events:
+                    row = *event.key, event.start_ns, event.end_ns, float(event.score), event.fingerprint
+                    if connection.execute(_INSERT_EVENT, row).rowcount:
+                        stored += 1
+                    elif connection.execute(_SAME_EVENT, row).fetchone() is None:
+                        conflicts.append(event)
+        if conflicts:
+            text = "store:%s: %d events differ from what is stored under the same key, the first: %s of %s, stream %d"
+            first = conflicts[0]
+            logger.warning(text, self.path, len(conflicts), first.head, first.device, first.stream_id)
+        return Added(stored, len(events) - stored - len(conflicts), len(conflicts))
 
     def _insert(self, connection: sqlite3.Connection, message: wire.Message) -> Added:
         signatures = message.signatures
@@ -187,7 +216,7 @@ class Store:
 
 
 class StoreSink(LocalSink):
-    """Signatures into a local store, which is created where it does not exist.
+    """Signatures and events into a local store, which is created where it does not exist.
 
     durable: every publish survives a power cut. busy_timeout_s: how long to wait for another writer.
     max_message_bytes: only for counting `payload_bytes`.
@@ -231,6 +260,10 @@ class StoreSink(LocalSink):
         if not noted.complete:
             text = "%s: expected %d signatures of %s, got fewer: some were deleted meanwhile; replay it again"
             logger.warning(text, self._where, signatures, path)
+
+    def publish_events(self, events: Sequence[Event]) -> None:
+        """Store the events that are not there yet; they do not count in `counts`."""
+        self._store.add_events(events)
 
     def _put(self, message: wire.Message, data: bytes) -> None:
         self._added = Added(*map(sum, zip(self._added, self._store.add(message), strict=True)))

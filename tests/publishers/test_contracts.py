@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,13 +12,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from broker import PERSISTENT, Broker
-from made import assert_same, labelled, numbered, wait_until
+from made import HOP_NS, START_NS, assert_same, event, labelled, lines_until_killed, numbered, wait_until
 
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.collector import collect
 from motionsig.errors import InputError, SinkError
-from motionsig.publishers import SCHEMES, Sink, iter_signatures, open_sink, read_signatures, sink_options
+from motionsig.publishers import (
+    SCHEMES,
+    Sink,
+    iter_events,
+    iter_signatures,
+    open_sink,
+    read_events,
+    read_signatures,
+    sink_options,
+)
 from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.local import Stored
 from motionsig.quality import Quality
@@ -312,3 +322,129 @@ def test_what_a_sink_shows(url_and_reader: tuple[str, Reader], tmp_path: Path, l
         assert counts.startswith("SinkCounts(accepted=3, ") and "conflicts" not in counts
     assert len(repr(SinkCounts(*range(10**12, 10**12 + 10)))) <= 200
     assert ("closed" in repr(sink)) == url.startswith("mqtt")
+
+
+@pytest.fixture(params=["store", "file"])
+def local_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"{request.param}:{tmp_path / 'here'}"
+
+
+def test_events_are_read_back_in_order_beside_signatures(local_url: str) -> None:
+    # The same start for all: then the order is that of their keys.
+    began, ended = (event(9, head="walking", phase=phase) for phase in ("began", "ended"))
+    others = [event(9, device="ankle \0é"), event(9, stream_id=(1 << 63) - 1), event(9, head="Knock")]
+    with open_sink(local_url, device="someone", stream_id=1) as sink:
+        sink.publish(numbered(3))
+        sink.publish_events([event(20), ended, event(9)])
+        sink.publish_events([])
+        sink.publish(numbered(2, 3))
+        sink.publish_events([began, *others, event(10, start_ns=event(9).start_ns), event(8)])
+        assert sink.counts.accepted == sink.counts.delivered == 5
+    last_but_one = event(10, start_ns=event(9).start_ns)
+    expected = [event(8), others[0], others[2], event(9), last_but_one, began, ended, others[1], event(20)]
+    assert read_events(local_url) == expected
+    assert next(iter_events(local_url)) == event(8)
+    assert_same(read_signatures(local_url), numbered(5))
+
+
+def test_only_the_events_of_a_device_a_stream_a_head_or_a_time(local_url: str) -> None:
+    events = [event(1), event(2, device="ankle"), event(3, stream_id=8), event(4, head="walking", phase="began")]
+    with open_sink(local_url, device="d", stream_id=1) as sink:
+        sink.publish_events(events)
+    since, until = event(2).start_ns, event(4).start_ns
+    assert read_events(local_url, device="ankle") == [events[1]]
+    assert read_events(local_url, stream_id=8) == [events[2]]
+    assert read_events(local_url, head="walking") == [events[3]]
+    assert read_events(local_url, since_ns=since) == events[1:]
+    assert read_events(local_url, until_ns=until) == events[:3]
+    assert read_events(local_url, since_ns=since, until_ns=until, device="wrist") == [events[2]]
+    assert read_events(local_url, head="walk") == []
+
+
+def test_an_event_that_comes_again_is_there_once_and_as_it_came_first(local_url: str) -> None:
+    for again in ([event(1), event(2)], [event(2), event(1), event(3), event(3)], [event(1, score=0.5), event(4)]):
+        with open_sink(local_url, device="d", stream_id=1) as sink:
+            sink.publish_events(again)
+    assert read_events(local_url) == [event(1), event(2), event(3), event(4)]
+
+
+def test_where_there_are_only_signatures_there_are_no_events_and_the_other_way_round(local_url: str) -> None:
+    with open_sink(local_url, device="d", stream_id=1) as sink:
+        sink.publish_events([event(1)])
+    with pytest.raises(InputError, match="expected signatures, got none"):
+        read_signatures(local_url)
+    with open_sink(f"{local_url}2", device="d", stream_id=1) as sink:
+        sink.publish(numbered(1))
+    assert read_events(f"{local_url}2") == []
+
+
+def test_a_closed_sink_takes_no_events_and_what_is_not_at_rest_has_none(local_url: str, tmp_path: Path) -> None:
+    sink = open_sink(local_url, device="d", stream_id=1)
+    sink.close()
+    with pytest.raises(SinkError, match="closed"):
+        sink.publish_events([event(1)])
+    with pytest.raises(InputError, match="store:PATH or file:PATH to read from, got mqtt"):
+        read_events("mqtt://host")
+    with pytest.raises(InputError, match="expected no options"):
+        read_events(f"{local_url}?durable=1")
+    with pytest.raises(SinkError, match=r"no such file|cannot be read"):
+        read_events(f"{local_url}-nowhere")
+    (tmp_path / "notes").write_text("these are notes, and long enough to have a header" * 20)
+    with pytest.raises(SinkError, match=r"not a database|expected motionsig messages"):
+        read_events(f"{local_url.partition(':')[0]}:{tmp_path / 'notes'}")
+
+
+KILLED = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from made import event
+from motionsig.publishers import open_sink
+sink = open_sink(sys.argv[1], device="d", stream_id=1)
+number = 0
+while True:
+    sink.publish_events([event(number), event(number + 1)])
+    number += 2
+    print(number, flush=True)
+"""
+
+
+def test_kill_9_loses_no_event_that_was_published(local_url: str) -> None:
+    lines = lines_until_killed(sys.executable, "-c", KILLED, local_url, str(Path(__file__).parent), after=100)
+    read = read_events(local_url)
+    assert len(read) >= int(lines[-1])
+    assert read == [event(number) for number in range(len(read))]
+
+
+def test_signatures_of_a_time(local_url: str) -> None:
+    later = dataclasses.replace(numbered(6, 10), start_ns=numbered(6).start_ns)
+    other = dataclasses.replace(numbered(2).spec, fingerprint=b"another!")
+    with open_sink(local_url, device="d", stream_id=1) as sink:
+        sink.publish(labelled(numbered(10), *["walk"] * 4, *[""] * 6))
+        # A clock may go back within a stream.
+        sink.publish(later)
+        sink.begin(2, 0)
+        sink.publish(numbered(2, 40, spec=other))
+        # In conflict with what is there: this is not stored, so nothing begins then.
+        sink.begin(1, 0)
+        sink.publish(dataclasses.replace(numbered(1), start_ns=np.array([START_NS - HOP_NS])))
+    since, until = START_NS + 3 * HOP_NS, START_NS + 8 * HOP_NS
+    expected = concatenate([labelled(numbered(5, 3), "walk", "", "", "", ""), later[3:]])
+    assert_same(read_signatures(local_url, since_ns=since, until_ns=until), expected)
+    for rows in (2, 3, 100):
+        parts = list(iter_signatures(local_url, since_ns=since, until_ns=until, rows=rows))
+        assert np.concatenate([part.seq for part in parts]).tolist() == [3, 4, 5, 6, 7, 13, 14, 15]
+        assert_same(together(parts), expected)
+    assert_same(read_signatures(local_url, since_ns=until, until_ns=START_NS + 10 * HOP_NS), numbered(2, 8))
+    # Vectors of two encoders are there, but not in this time: nothing is mixed.
+    assert_same(read_signatures(local_url, since_ns=START_NS + 40 * HOP_NS), numbered(2, 40, spec=other))
+    with pytest.raises(InputError, match="do not compare"):
+        read_signatures(local_url, since_ns=since)
+    assert len(read_signatures(local_url, since_ns=since, fingerprint=other.fingerprint)) == 2
+    for chosen, message in (
+        ({"until_ns": START_NS}, f"expected signatures before {START_NS} ns, got none"),
+        ({"since_ns": until, "until_ns": until}, f"from {until} ns on before {until} ns, got none"),
+        ({"device": "e", "since_ns": since}, f"of device 'e' from {since} ns on, got none"),
+        ({"until_ns": until, "fingerprint": other.fingerprint}, f"ns, got {numbered(1).spec.fingerprint.hex()}"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read_signatures(local_url, **chosen)  # type: ignore[arg-type]

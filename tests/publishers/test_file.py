@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from made import SPEC, assert_same, labelled, numbered
+from made import SPEC, assert_same, event, labelled, numbered
 
 from motionsig import wire
 from motionsig.blocks import concatenate
-from motionsig.errors import InputError, SinkError
-from motionsig.publishers import iter_signatures, open_sink, read_signatures
+from motionsig.errors import InputError, SinkError, WireError
+from motionsig.events import to_json
+from motionsig.publishers import iter_signatures, open_sink, read_events, read_signatures
 from motionsig.publishers.file import _scan
 
 OTHER = dataclasses.replace(SPEC, fingerprint=b"another!")
@@ -132,6 +133,75 @@ def test_damage_in_the_middle_costs_at_most_the_message_it_hits_and_the_next(at:
         assert path.read_bytes() == before, "damage in the middle is no torn tail"
 
 
+EVENT = (
+    b"\xd9\xd9\xf7\x79\x01\x1e"
+    b'{"version":1,"device":"wrist","stream_id":7,"seq":3,"head":"knock","fingerprint":"00686561646564ff",'
+    b'"phase":"once","start":"2023-11-14T22:13:23.840000000Z","end":"2023-11-14T22:13:26.400000000Z",'
+    b'"start_ns":1700000003840000000,"end_ns":1700000006400000000,"duration_s":2.56,"score":0.75}'
+)
+
+
+def test_an_event_among_the_messages_is_one_item_of_text(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path, url = tmp_path / "f", f"file:{tmp_path / 'f'}"
+    with open_sink(url, device="d", stream_id=1) as sink:
+        sink.publish(numbered(2))
+        sink.publish_events([event(3)])
+        sink.publish(numbered(2, 2))
+    data = path.read_bytes()
+    assert data == MESSAGES[0] + EVENT + MESSAGES[1]
+    assert sink.payload_bytes == len(MESSAGES[0] + MESSAGES[1])
+    assert cbor2.loads(EVENT).encode() == to_json(event(3))
+    # An older motionsig takes it for damage, and finds the message behind it.
+    assert wire.item_end(EVENT + MESSAGES[1]) == len(EVENT)
+    with pytest.raises(WireError, match="expected a map, got str"):
+        wire.decode(EVENT)
+    assert wire.MAGIC not in EVENT[1:]
+    assert_same(read_signatures(url), numbered(4))
+    assert read_events(url) == [event(3)]
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("length", [b"\x7a" + (286).to_bytes(4, "big"), b"\x7b" + (286).to_bytes(8, "big")])
+def test_an_event_of_another_writer_may_have_a_longer_length(length: bytes, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(wire.MAGIC + length + EVENT[6:])
+    assert read_events(f"file:{tmp_path / 'f'}") == [event(3)]
+
+
+@pytest.mark.parametrize("length", [0, 1, 4, 6, 200, len(EVENT) - 1])
+def test_a_torn_event_is_cut_off_as_a_message_is(tmp_path: Path, length: int, caplog: pytest.LogCaptureFixture) -> None:
+    path, url = tmp_path / "f", f"file:{tmp_path / 'f'}"
+    path.write_bytes(EVENT + MESSAGES[0] + EVENT[:length])
+    assert read_events(url) == [event(3)]
+    with open_sink(url, device="d", stream_id=2) as sink:
+        sink.publish_events([event(4)])
+    assert path.read_bytes().startswith(EVENT + MESSAGES[0] + wire.MAGIC)
+    assert (f"torn message of {length} bytes" in caplog.text) == bool(length)
+    assert read_events(url) == [event(3), event(4)]
+    # An event may be the last that is whole, too.
+    path.write_bytes(EVENT + EVENT[:length])
+    open_sink(url, device="d", stream_id=2).close()
+    assert path.read_bytes() == EVENT
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        wire.MAGIC + cbor2.dumps("hello"),
+        wire.MAGIC + cbor2.dumps(""),
+        wire.MAGIC + b"\x62\xff\xff",
+        wire.MAGIC + cbor2.dumps(EVENT[6:].decode().replace('"version":1', '"version":2')),
+        wire.MAGIC + cbor2.dumps("[" * 5000),
+        EVENT.replace(b"seq", b"sea"),
+    ],
+)
+def test_a_text_that_is_no_event_is_damage(junk: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(EVENT + junk + MESSAGES[0] + EVENT)
+    assert read_events(f"file:{path}") == [event(3)]
+    assert f"{len(junk)} damaged bytes skipped" in caplog.text
+    assert_same(read_signatures(f"file:{path}"), numbered(2))
+
+
 def test_what_is_skipped_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "f"
     path.write_bytes(MESSAGES[0] + b"junk" + MESSAGES[1] + MESSAGES[2][:50])
@@ -230,6 +300,11 @@ for attempt in range(2):
         print("taken")
     except SinkError as error:
         print(error)
+from made import event
+try:
+    sink.publish_events([event(number) for number in range(5)])
+except SinkError as error:
+    print(error)
 sink.publish(numbered(1, 5))
 sink.close()
 """
@@ -239,5 +314,6 @@ def test_a_write_cut_short_leaves_nothing_behind(tmp_path: Path) -> None:
     arguments = [sys.executable, "-W", "error", "-c", FULL, str(tmp_path / "f"), str(Path(__file__).parent)]
     child = subprocess.run(arguments, capture_output=True, text=True, env=os.environ)
     assert child.returncode == 0, child.stderr
-    assert child.stdout.count("could be written") == 2
+    assert child.stdout.count("could be written") == 3
     assert_same(read_signatures(f"file:{tmp_path / 'f'}"), numbered(6))
+    assert read_events(f"file:{tmp_path / 'f'}") == []

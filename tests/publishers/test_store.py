@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made import HOP_NS, SPEC, assert_same, labelled, lines_until_killed, numbered
+from made import HOP_NS, SPEC, assert_same, event, labelled, lines_until_killed, numbered
 
 from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.errors import InputError, SinkError
-from motionsig.publishers import iter_signatures, open_sink, read_signatures
+from motionsig.publishers import iter_signatures, open_sink, read_events, read_signatures
 from motionsig.publishers.store import Added, Store
 from motionsig.quality import Quality
 from motionsig.wire import Message, Recording
@@ -234,6 +234,99 @@ def test_a_store_of_version_0_1_is_read_as_it_is_and_completed_when_written(tmp_
     connection.execute("INSERT INTO signatures VALUES (?, ?, ?, ?, ?, ?, ?)", ("d", 1, 6, 1, 0, 0, bytes(64)))
     query = "SELECT seq, encoder, start_ns, quality, codes FROM signatures WHERE device = ? AND epoch = ?"
     assert len(connection.execute(query, ("d", 1)).fetchall()) == 7
+    connection.close()
+
+
+def test_a_store_from_before_there_were_events_is_read_as_it_is_and_completed_when_written(tmp_path: Path) -> None:
+    path, url = tmp_path / "s", f"store:{tmp_path / 's'}"
+    message = Message("d", 1, 0, labelled(numbered(5), "walk"), Recording("walk", 10**18))
+    put(path, message)
+    with sqlite3.connect(path) as old:
+        old.execute("DROP TABLE events")
+    old.close()
+    before = path.read_bytes()
+    assert read_events(url) == []
+    (stored,) = iter_signatures(url, recording="walk")
+    assert_same(stored.signatures, labelled(numbered(5), "walk"))
+    assert path.read_bytes() == before
+    with open_sink(url, device="d", stream_id=1) as sink:
+        sink.publish_events([event(1)])
+    assert read_events(url) == [event(1)]
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    connection.close()
+
+
+def test_events_that_are_there_and_those_that_differ_are_told_apart(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(tmp_path / "s")
+    changed = [
+        event(1, start_ns=event(1).start_ns + 1),
+        event(1, end_ns=event(1).end_ns + 1),
+        event(1, score=0.5),
+        event(1, fingerprint=bytes(8)),
+    ]
+    others = [
+        event(1, phase="began"),
+        event(1, phase="ended"),
+        event(1, head="walking"),
+        event(1, device="ankle"),
+        event(1, stream_id=8),
+    ]
+    assert store.add_events([]) == Added(0, 0, 0)
+    assert store.add_events([event(1), event(2), event(1)]) == Added(2, 1, 0)
+    assert store.add_events([event(2), *others, event(2)]) == Added(5, 2, 0)
+    assert not caplog.records
+    assert store.add_events([event(1), *changed, event(3)]) == Added(1, 1, 4)
+    assert "4 events differ from what is stored under the same key, the first: knock of wrist, stream 7" in caplog.text
+    store.close()
+    assert sorted(read_events(f"store:{tmp_path / 's'}"), key=lambda it: it.key) == sorted(
+        [event(1), event(2), event(3), *others], key=lambda it: it.key
+    )
+
+
+def test_events_are_stored_together_or_not_at_all(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s")
+    other = sqlite3.connect(tmp_path / "s", timeout=0)
+    other.execute("CREATE TRIGGER t BEFORE INSERT ON events WHEN new.seq = 3 BEGIN SELECT RAISE(ABORT, 'no'); END")
+    with pytest.raises(SinkError, match="2 events could not be stored: no"):
+        store.add_events([event(2), event(3)])
+    assert read_events(f"store:{tmp_path / 's'}") == []
+    other.execute("DROP TRIGGER t")
+    other.close()
+    assert store.add_events([event(2), event(3)]) == Added(2, 0, 0)
+    store.close()
+
+
+def test_signatures_of_two_hops_lie_among_each_other(tmp_path: Path) -> None:
+    double = dataclasses.replace(numbered(8), hop_ns=2 * HOP_NS)
+    batches = zip(range(0, 8, 2), [numbered(8), double] * 2, strict=True)
+    put(tmp_path / "s", *(Message("d", 1, seq, batch[seq : seq + 2]) for seq, batch in batches))
+    parts = list(iter_signatures(f"store:{tmp_path / 's'}"))
+    assert [(part.seq.tolist(), part.signatures.hop_ns // HOP_NS) for part in parts] == [
+        ([0, 1], 1),
+        ([2, 3], 2),
+        ([4, 5], 1),
+        ([6, 7], 2),
+    ]
+    assert_same(parts[3].signatures, double[6:])
+
+
+def test_a_stream_is_found_without_reading_those_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    streams = [("a", 0), ("a", 1), ("a", (1 << 63) - 1), ("b", 0), ("b b", 5)]
+    put(path, *(Message(*stream, 0, numbered(3)) for stream in reversed(streams)))
+    assert [part[:2] for part in iter_signatures(f"store:{path}")] == streams
+    assert [part[:2] for part in iter_signatures(f"store:{path}", device="a")] == streams[:3]
+    assert [part[:2] for part in iter_signatures(f"store:{path}", stream_id=0)] == [("a", 0), ("b", 0)]
+    with sqlite3.connect(path) as connection:
+        for query in (
+            "SELECT min(device) FROM signatures WHERE device > 'a'",
+            "SELECT min(epoch) FROM signatures WHERE device = 'a' AND epoch > 1",
+        ):
+            plan = " ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}"))
+            assert "SEARCH" in plan and "SCAN" not in plan
     connection.close()
 
 
