@@ -1,4 +1,4 @@
-"""Signatures made up for tests, each with its number in it, ways to compare them, and children that end."""
+"""Signatures and events made up for tests, each with its number in it, ways to compare them, and children that end."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from motionsig.blocks import SignatureBatch, SignatureSpec
+from motionsig.events import Event
 from motionsig.quantization import Group, Quantization
 
 SPEC = SignatureSpec(
@@ -35,6 +36,13 @@ def numbered(count: int, first: int = 0, *, spec: SignatureSpec = SPEC) -> Signa
         hop_ns=HOP_NS,
         spec=spec,
     )
+
+
+def event(number: int = 0, **changed: object) -> Event:
+    """Return the event that ends with signature `number`, of head "knock" unless told otherwise."""
+    start_ns = START_NS + number * HOP_NS
+    made = Event("wrist", 7, number, "knock", b"\x00headed\xff", "once", start_ns, start_ns + SPEC.length_ns, 0.75)
+    return dataclasses.replace(made, **changed)  # type: ignore[arg-type]
 
 
 def labelled(batch: SignatureBatch, *labels: str) -> SignatureBatch:
