@@ -149,8 +149,8 @@ def run(
     of which `hop` is a multiple; then windows are made so often, and the sink gets those that it would get without
     heads. A function is asked again and again, so that heads may come and go while the source goes on (None: as often
     as for the sink). The caller opens and closes source, encoder and sink; what they raise passes through, and what was
-    published before an error stays published. Raises InputError as `signatures` does, for a `sink` that is neither, for one that
-    takes no events where there are heads, and for hops that do not go together.
+    published before an error stays published. Raises InputError as `signatures` does, for a `sink` that is neither, for
+    one that takes no events where there are heads, and for hops that do not go together.
     """
     if not callable(sink):
         _require(sink, "publish", "a Sink, as open_sink(url) returns, or a function")
