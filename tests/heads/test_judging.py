@@ -11,7 +11,8 @@ from made_heads import HOP_NS, SPEC, START_NS, head, signatures
 from motionsig.blocks import SignatureBatch
 from motionsig.errors import HeadError, InputError
 from motionsig.heads.card import HIGHEST, NOVELTY, SCORED, STATE, After, Timing, Weights
-from motionsig.heads.judging import Judge, Scoring
+from motionsig.heads.judging import Judge
+from motionsig.heads.scoring import Scoring
 
 LENGTH_NS = SPEC.length_ns
 
