@@ -73,10 +73,12 @@ def _lines(status: dict[str, Any]) -> list[str]:
         f"device       {status['device']}",
         f"windows      {status['windows']:,}, {status['windows_lost']:,} lost, {status.get('at_rest', 0):,} at rest; "
         f"{quality}",
-        f"signatures   {sink['accepted']:,} {'with events ' if status.get('heads') else ''}since the start, to {sink['url']}: {sink['delivered']:,} delivered"
+        f"signatures   {sink['accepted']:,} since the start, to {sink['url']}: {sink['delivered']:,} delivered"
         f"{earlier}, {sink['pending']:,} waiting, {sink['dropped']:,} dropped",
         f"sent         {sink['bytes_today']:,} B today, {sink['payload_bytes']:,} B since the start",
     ]
+    if status.get("heads") and sink["url"].startswith("mqtt"):
+        lines[-2] += " (events with them)"
     lines += map(_head, status.get("heads", ()))
     if status.get("heads_error"):
         lines.append(f"heads        {status['heads_error']}")

@@ -43,7 +43,7 @@ class Config:
 
     files: in the order they were read. instance: NAME of motionsig@NAME. name: of the device. sensor: keywords of
     `open_sensor`. model, device: arguments of `open_encoder`; hop: grid samples, None for the model's. heads: those
-    named and those that they need; heads_hop: grid samples. programs: the command for each head and phase;
+    named, head_names, and those that they need; heads_hop: grid samples. programs: the command for each head and phase;
     exec_limit_s: how long one may run. sink_url, sink_options: arguments of `open_sink`, with the content of the
     credentials; a relative path is one in the state folder. home_assistant: prefix, prometheus: port on this machine,
     None for off. values, origins: by key ("sensor.rate_hz"), and the file of each. digests: SHA-256 of what keys name:
@@ -58,6 +58,7 @@ class Config:
     device: str
     hop: int | None
     heads: tuple[HeadCard, ...]
+    head_names: tuple[str, ...]
     heads_hop: int
     programs: Mapping[tuple[str, str], tuple[str, ...]]
     exec_limit_s: float
@@ -91,8 +92,8 @@ def load_config(path: Path = DEFAULT_PATH, *, name: str | None = None) -> Config
     device_name = check_name(draft, scheme, name)
     check_sensor(draft)
     cards = check_model(draft)
-    heads = check_heads(draft, cards[0] if cards else None)
-    programs = check_programs(draft, heads)
+    heads, head_names = check_heads(draft, cards[0] if cards else None)
+    programs = check_programs(draft, [head for head in heads if head.name in head_names])
     options = check_sink(draft, scheme)
     home_assistant = check_status(draft, scheme)
     if draft.problems:
@@ -106,6 +107,7 @@ def load_config(path: Path = DEFAULT_PATH, *, name: str | None = None) -> Config
         device=draft.value("model.device"),
         hop=draft.value("model.hop"),
         heads=heads,
+        head_names=head_names,
         heads_hop=draft.value("heads.hop"),
         programs=programs,
         exec_limit_s=draft.value("heads.exec_limit_s"),

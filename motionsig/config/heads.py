@@ -24,10 +24,10 @@ from motionsig.windowing import check_heads_hop
 _MOST_LIMIT_S = 3600.0
 
 
-def check_heads(draft: Draft, model: ModelCard | None) -> tuple[HeadCard, ...]:
-    """Return the heads and those that they need, in the order in which they are judged; note what is wrong with them.
+def check_heads(draft: Draft, model: ModelCard | None) -> tuple[tuple[HeadCard, ...], tuple[str, ...]]:
+    """Return the heads and those that they need, in the order in which they are judged, and the names of the former.
 
-    model: of whose windows the hop is checked, where there is one.
+    Notes what is wrong with them. model: of whose windows the hop is checked, where there is one.
     """
     cards: dict[str, HeadCard] = {}
     names: list[str] = draft.value("heads.names")
@@ -58,7 +58,7 @@ def check_heads(draft: Draft, model: ModelCard | None) -> tuple[HeadCard, ...]:
     limit_s = draft.value("heads.exec_limit_s")
     if not 0 < limit_s <= _MOST_LIMIT_S:
         draft.note("heads.exec_limit_s", f"expected more than 0 and at most {_MOST_LIMIT_S:g} s, got {limit_s:g}")
-    return tuple(ordered)
+    return tuple(ordered), tuple(cards)
 
 
 def check_programs(draft: Draft, heads: Sequence[HeadCard]) -> dict[tuple[str, str], tuple[str, ...]]:

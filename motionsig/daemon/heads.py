@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,6 +47,7 @@ class Heads:
     def __init__(
         self,
         cards: Sequence[HeadCard],
+        names: Collection[str],
         encoder: SwitchingEncoder,
         delivery: Delivery,
         programs: Programs,
@@ -55,25 +56,30 @@ class Heads:
         hop: int | None,
         heads_hop: int,
     ) -> None:
-        """cards: each after those that it needs. device: in whose name. hop: of the sink; None for the model's."""
+        """cards, names: as `use` takes them. device: in whose name. hop: of the sink; None for the model's."""
         self._encoder, self._delivery, self._programs = encoder, delivery, programs
         self._device, self._hop, self._heads_hop = device, hop, heads_hop
         self._first_window = 0
         self._judge = Judge([])
         self._model: ModelCard | None = None
         self._clocks_ns: dict[int, int] = {}
+        self._told: dict[str, HeadCard] = {}
         self._found: dict[str, _Found] = {}
         self._judged_s = time.monotonic()
         self.last_error: str | None = None
-        self.use(cards)
+        self.use(cards, names)
 
-    def use(self, cards: Sequence[HeadCard]) -> None:
-        """Judge with other heads from here on; those that stay go on, and states of the others end."""
+    def use(self, cards: Sequence[HeadCard], names: Collection[str]) -> None:
+        """Judge with other heads from here on; those that stay go on, and states of the others end.
+
+        cards: each after those that it needs. names: of those whose events are told; the others are only needed.
+        """
         self._cards = cards
-        self._fingerprints = {card.name: card.fingerprint.hex() for card in cards}
         self._delivery.publish_events(self._tell(self._choose(self._encoder.maker)))
-        self._found = {name: self._found.get(name, _Found()) for name in self._fingerprints}
-        self._delivery.announce({card.name: card.is_state for card in cards})
+        self._told = {card.name: card for card in cards if card.name in names}
+        self._fingerprints = {name: card.fingerprint.hex() for name, card in self._told.items()}
+        self._found = {name: self._found.get(name, _Found()) for name in self._told}
+        self._delivery.announce({name: card.is_state for name, card in self._told.items()})
 
     def follow(self) -> None:
         """Number the windows of a new stream of samples from 0."""
@@ -142,9 +148,11 @@ class Heads:
         """Return events in the time of the clock; count them, and start their programs."""
         told = []
         for event in events:
+            if event.head not in self._told:
+                continue
             correction_ns = self._clocks_ns.get(event.stream_id, self._delivery.correction_ns)
             event = replace(event, start_ns=event.start_ns + correction_ns, end_ns=event.end_ns + correction_ns)
-            found = self._found.setdefault(event.head, _Found())
+            found = self._found[event.head]
             found.events += 1
             found.holds, found.last = event.phase == BEGAN, event
             self._programs.start(event)
@@ -155,8 +163,8 @@ class Heads:
         """Return what `motionsig status` shows of each head."""
         judging = {card.name for card in self._judge.cards}
         status = []
-        for card in self._cards:
-            found = self._found[card.name]
+        for name, card in self._told.items():
+            found = self._found[name]
             last = found.last and {
                 "when": wire.iso_time(found.last.start_ns),
                 "phase": found.last.phase,
@@ -164,9 +172,9 @@ class Heads:
             }
             status.append(
                 {
-                    "name": card.name,
-                    "fingerprint": self._fingerprints[card.name],
-                    "judges": card.name in judging,
+                    "name": name,
+                    "fingerprint": self._fingerprints[name],
+                    "judges": name in judging,
                     "holds": found.holds if card.is_state else None,
                     "events": found.events,
                     "last": last,

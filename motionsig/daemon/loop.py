@@ -105,7 +105,15 @@ class Daemon:
             self._encoder = resources.enter_context(SwitchingEncoder(requested, **hops))
             self._delivery = Delivery(lambda stream_id: open_configured_sink(config, stream_id), self._encoder)
             self._programs = Programs(config.programs, config.exec_limit_s)
-            self._heads = Heads(config.heads, self._encoder, self._delivery, self._programs, device=config.name, **hops)
+            self._heads = Heads(
+                config.heads,
+                config.head_names,
+                self._encoder,
+                self._delivery,
+                self._programs,
+                device=config.name,
+                **hops,
+            )
             self._report = Report(self._state, self._encoder, self._delivery, self._heads, self._programs)
             self.status: dict[str, Any] = self._report.status()
             self._socket = self._listen(status_path, resources)
@@ -285,7 +293,7 @@ class Daemon:
             state.needs_restart = differences(state.config, config).restart
             self._encoder.request(RequestedModel(config.model, config.device))
             self._programs.use(config.programs, config.exec_limit_s)
-            self._heads.use(config.heads)
+            self._heads.use(config.heads, config.head_names)
             self._config = config
             changed = ", ".join(applied) or "nothing"
             restart = f"restart for {', '.join(state.needs_restart)}" if state.needs_restart else "no restart needed"
