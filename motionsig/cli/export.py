@@ -1,11 +1,12 @@
-"""`motionsig export`: stored signatures as a table for other tools."""
+"""`motionsig export`: stored signatures, or events, as a table for other tools."""
 
 from __future__ import annotations
 
 import argparse
 import csv
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,46 +16,58 @@ from numpy.typing import NDArray
 from motionsig.cli.option import option
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError, MissingExtraError
+from motionsig.events import Event
 from motionsig.hints import install_hint
 from motionsig.options import renamed_options
-from motionsig.publishers import fingerprint_bytes, iter_signatures
+from motionsig.publishers import fingerprint_bytes, iter_signatures, read_events
 from motionsig.publishers.local import Stored
 from motionsig.wire import iso_time
 
 Rows = Iterator[Stored]
+Columns = dict[str, Any]  # arrays; mypy would take them for other keywords of savez_compressed
 
 _MS_NS = 1_000_000
 
 
 def add_to(commands: Any) -> None:
-    parser = commands.add_parser("export", help="signatures as CSV, npz or Parquet", description=__doc__)
+    parser = commands.add_parser("export", help="signatures or events as CSV, npz or Parquet", description=__doc__)
     parser.add_argument("source", metavar="URL", help="store:PATH or file:PATH")
     parser.add_argument("out", type=Path, metavar="OUT", help="a file ending in .csv, .npz or .parquet")
     option(parser, "--device NAME", "only what this device published")
     option(parser, "--fingerprint HEX", "only what this encoder made; needed if there are several")
     option(parser, "--recording NAME", "only the log of this name, as replay shows it")
     option(parser, "--stream-id N", "only this stream: one log, as replay shows it", type=int)
+    option(parser, "--events", "the events in place of the signatures")
+    option(parser, "--head NAME", "only the events of this head")
     parser.add_argument("--epoch", type=int, help=argparse.SUPPRESS)  # its name until version 0.2
     parser.set_defaults(command=_export)
 
 
 def _export(options: argparse.Namespace) -> int:
-    writer = _WRITERS.get(options.out.suffix.lower())
-    if writer is None:
+    writers = _WRITERS.get(options.out.suffix.lower())
+    if writers is None:
         raise InputError(f"OUT: expected a name ending in {', '.join(_WRITERS)}, got {str(options.out)!r}")
+    for name in ("fingerprint", "recording") if options.events else ("head",):
+        if vars(options)[name] is not None:
+            raise InputError(f"--{name}: expected it {'without' if options.events else 'with'} --events")
     fingerprint = None if options.fingerprint is None else fingerprint_bytes(options.fingerprint)
     stream = {name: vars(options)[name] for name in ("stream_id", "epoch") if vars(options)[name] is not None}
     stream = renamed_options(stream, {"epoch": "stream_id"}, where="export:")
-    chosen = {"device": options.device, "recording": options.recording, "fingerprint": fingerprint, **stream}
-    rows = _one_hop(iter_signatures(options.source, **chosen))
+    chosen = {"device": options.device, **stream}
+    write_signatures, write_events = writers
+    if options.events:
+        write = partial(write_events, _columns(read_events(options.source, head=options.head, **chosen)))
+    else:
+        rows = iter_signatures(options.source, recording=options.recording, fingerprint=fingerprint, **chosen)
+        write = partial(write_signatures, _one_hop(rows))
     # Written beside OUT and renamed once complete: a failed export leaves OUT as it was.
     part = options.out.with_name(options.out.name + ".part")
     try:
-        count = writer(rows, part)
+        count = write(part)
         part.replace(options.out)
     finally:
         part.unlink(missing_ok=True)
-    print(f"{count:,} signatures to {options.out}")
+    print(f"{count:,} {'events' if options.events else 'signatures'} to {options.out}")
     return 0
 
 
@@ -144,11 +157,7 @@ def _write_npz(rows: Rows, out: Path) -> int:
 
 def _write_parquet(rows: Rows, out: Path) -> int:
     """Write what CSV has; what is empty there is null here. Returns the number of signatures."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise MissingExtraError(f"Parquet needs pyarrow: {install_hint('pyarrow')}") from error
+    pa, pq = _pyarrow()
     table, total = None, 0
     try:
         for part in rows:
@@ -176,4 +185,59 @@ def _write_parquet(rows: Rows, out: Path) -> int:
     return total
 
 
-_WRITERS = {".csv": _write_csv, ".npz": _write_npz, ".parquet": _write_parquet}
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingExtraError(f"Parquet needs pyarrow: {install_hint('pyarrow')}") from error
+    return pyarrow, pyarrow.parquet
+
+
+def _columns(events: Sequence[Event]) -> Columns:
+    """Return the columns of a table of events, by name, each of the same length."""
+    return {
+        "device": np.array([event.device for event in events], np.str_),
+        "stream_id": np.array([event.stream_id for event in events], np.int64),
+        "head": np.array([event.head for event in events], np.str_),
+        "seq": np.array([event.seq for event in events], np.int64),
+        "phase": np.array([event.phase for event in events], np.str_),
+        "start": np.array([iso_time(event.start_ns) for event in events], np.str_),
+        "start_ns": np.array([event.start_ns for event in events], np.int64),
+        "end_ns": np.array([event.end_ns for event in events], np.int64),
+        "duration_s": np.array([event.duration_s for event in events], np.float64),
+        "score": np.array([event.score for event in events], np.float64),
+        "fingerprint": np.array([event.fingerprint.hex() for event in events], np.str_),
+    }
+
+
+def _write_events_csv(columns: Columns, out: Path) -> int:
+    """Write one row per event; return their number."""
+    with open(out, "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(columns)
+        table.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+    return len(columns["seq"])
+
+
+def _write_events_npz(columns: Columns, out: Path) -> int:
+    """Write one array per column; return the number of events."""
+    with open(out, "wb") as file:
+        np.savez_compressed(file, **columns)
+    return len(columns["seq"])
+
+
+def _write_events_parquet(columns: Columns, out: Path) -> int:
+    """Write what CSV has, with start as a time; return the number of events."""
+    pa, pq = _pyarrow()
+    start = pa.array(columns["start_ns"], pa.timestamp("ns", tz="UTC"))
+    pq.write_table(pa.table({**{name: pa.array(column) for name, column in columns.items()}, "start": start}), out)
+    return len(columns["seq"])
+
+
+_WRITERS = {
+    ".csv": (_write_csv, _write_events_csv),
+    ".npz": (_write_npz, _write_events_npz),
+    ".parquet": (_write_parquet, _write_events_parquet),
+}
+"""What writes signatures, and what writes events, by the ending of the file's name."""

@@ -1,11 +1,13 @@
 import csv
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
 
 import motionsig
 from motionsig.cli import main
+from motionsig.events import Event
 from motionsig.wire import Recording
 
 
@@ -143,3 +145,102 @@ def test_only_what_one_device_or_one_encoder_made(store, motion, tmp_path, capsy
     assert main(["export", store, str(out), "--fingerprint", signatures.spec.fingerprint.hex()]) == 0
     assert main(["export", store, str(out), "--fingerprint", "00" * 8]) == 2
     assert "expected signatures of encoder 0000000000000000" in capsys.readouterr().err
+
+
+KNOCK = Event("wrist", 3, 12, "knock", b"\0headed\xff", "once", 10**18, 10**18 + 2_560_000_000, 0.1)
+WALK = Event("ankle, left", (1 << 63) - 1, 5, "walking", bytes(8), "began", 10**18 + 1, 10**18 + 1_280_000_001, -2.0)
+EVENTS = [
+    {
+        "device": "wrist",
+        "stream_id": 3,
+        "head": "knock",
+        "seq": 12,
+        "phase": "once",
+        "start": "2001-09-09T01:46:40.000000000Z",
+        "start_ns": 10**18,
+        "end_ns": 10**18 + 2_560_000_000,
+        "duration_s": 2.56,
+        "score": 0.1,
+        "fingerprint": "00686561646564ff",
+    },
+    {
+        "device": "ankle, left",
+        "stream_id": (1 << 63) - 1,
+        "head": "walking",
+        "seq": 5,
+        "phase": "began",
+        "start": "2001-09-09T01:46:40.000000001Z",
+        "start_ns": 10**18 + 1,
+        "end_ns": 10**18 + 1_280_000_001,
+        "duration_s": 1.28,
+        "score": -2.0,
+        "fingerprint": "00" * 8,
+    },
+]
+
+
+@pytest.fixture(params=["store", "file"])
+def of_two_heads(request, motion, tmp_path):
+    url = f"{request.param}:{tmp_path / 'stored'}"
+    with motionsig.open_sink(url, device="wrist", stream_id=3) as sink:
+        sink.publish(motionsig.extract(motion(20, 50), rate_hz=50, start_ns=10**18))
+        sink.publish_events([WALK, KNOCK])
+    return url
+
+
+def event_table(path):
+    """Return the names of an exported table of events, and its rows as in EVENTS."""
+    if path.suffix == ".csv":
+        with open(path, newline="") as file:
+            names, *rows = csv.reader(file)
+        kinds = [type(value) for value in EVENTS[0].values()]
+        rows = [[kind(value) for kind, value in zip(kinds, row, strict=True)] for row in rows]
+    elif path.suffix == ".npz":
+        with np.load(path) as arrays:
+            names, rows = arrays.files, list(zip(*(arrays[name].tolist() for name in arrays.files), strict=True))
+    else:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        read = pq.read_table(path)
+        assert read.schema.field("start").type == pa.timestamp("ns", tz="UTC")
+        starts = [f"{np.datetime64(it, 'ns')}Z" for it in read["start"].cast("int64").to_pylist()]
+        read = read.set_column(read.column_names.index("start"), "start", pa.array(starts, pa.string()))
+        names, rows = read.column_names, [list(row.values()) for row in read.to_pylist()]
+    return names, [dict(zip(names, row, strict=True)) for row in rows]
+
+
+@pytest.mark.parametrize("kind", ["csv", "npz", "parquet"])
+def test_events_are_exported(kind, of_two_heads, tmp_path, capsys):
+    out = tmp_path / f"out.{kind}"
+    assert main(["export", of_two_heads, str(out), "--events"]) == 0
+    assert capsys.readouterr().out == f"2 events to {out}\n"
+    assert event_table(out) == (list(EVENTS[0]), EVENTS)
+    for chosen, rows in (
+        (["--head", "walking"], EVENTS[1:]),
+        (["--device", "wrist"], EVENTS[:1]),
+        (["--stream-id", "3"], EVENTS[:1]),
+        (["--head", "clapping"], []),
+    ):
+        assert main(["export", of_two_heads, str(out), "--events", *chosen]) == 0
+        assert event_table(out) == (list(EVENTS[0]), rows)
+    assert capsys.readouterr().out.endswith(f"0 events to {out}\n") and not list(tmp_path.glob("*.part"))
+    assert main(["export", of_two_heads, str(out)]) == 0
+    assert "signatures to" in capsys.readouterr().out
+
+
+def test_what_chooses_signatures_does_not_choose_events(store, tmp_path, capsys):
+    out = str(tmp_path / "out.csv")
+    for more, said in (
+        (["--events", "--recording", "walk"], "--recording: expected it without --events"),
+        (["--events", "--fingerprint", "00" * 8], "--fingerprint: expected it without --events"),
+        (["--head", "knock"], "--head: expected it with --events"),
+    ):
+        assert main(["export", store, out, *more]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_events_as_parquet_need_pyarrow(store, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert main(["export", store, str(tmp_path / "out.parquet"), "--events"]) == 1
+    assert "Parquet needs pyarrow: " in capsys.readouterr().err and not list(tmp_path.glob("out*"))

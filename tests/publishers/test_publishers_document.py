@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from broker import Broker
-from made import numbered, wait_until
+from made import event, numbered, wait_until
 from receiving import mqtt
 
 from motionsig import collector, wire
 from motionsig.blocks import SignatureBatch
 from motionsig.encoders import find_model
+from motionsig.events import PHASES
 from motionsig.publishers import open_sink
 from motionsig.publishers.connection import Connection, parse_broker
 from motionsig.publishers.durable import FSYNC_AFTER_S
@@ -129,6 +130,23 @@ def test_the_query_counts_the_holes_of_each_stream(tmp_path: Path) -> None:
             sink.publish(numbered(4))
     with closing(sqlite3.connect(path)) as store:
         assert store.execute(query).fetchall() == [("wrist", 7, 3), ("wrist", 8, 0)]
+
+
+def test_the_query_counts_the_events_of_each_head(tmp_path: Path) -> None:
+    section = DOCUMENT.split("\n## Events in a store\n", 1)[1].split("\n## ", 1)[0]
+    (query,) = re.findall(r"```sql\n(.*?)```", section, re.S)
+    walks = [event(number, head="walking", phase=phase) for number in (5, 9) for phase in ("began", "ended")]
+    with open_sink(f"store:{tmp_path / 'mine.db'}", device="wrist") as sink:
+        sink.publish_events([event(2), *walks])
+    with closing(sqlite3.connect(tmp_path / "mine.db")) as store:
+        assert store.execute(query).fetchall() == [
+            ("wrist", "knock", 1, 2.56, "2023-11-14 22:13:25"),
+            ("wrist", "walking", 2, 5.12, "2023-11-14 22:13:34"),
+        ]
+        columns = {name: place for _, name, _, _, _, place in store.execute("PRAGMA table_info(events)")}
+    stated = re.sub(r"\(.*?\)", "", re.search(r"The key is .*?\)\. ", " ".join(section.split()))[0])
+    assert re.findall(r"`(\w+)`", stated) == [name for name, place in columns.items() if place]
+    assert {*columns, *PHASES} <= set(re.findall(r"`(\w+)`", section))
 
 
 def test_mosquitto_takes_the_settings_and_the_access_list(tmp_path: Path) -> None:
