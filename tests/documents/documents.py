@@ -22,7 +22,7 @@ MOST_LINES = {
     "motionsig/README.md": 80,
     "motionsig/sensors/README.md": 160,
     "motionsig/recordings/README.md": 100,
-    "motionsig/publishers/README.md": 180,
+    "motionsig/publishers/README.md": 205,
     "motionsig/encoders/README.md": 140,
     "motionsig/cli/README.md": 140,
     "firmware_models/README.md": 60,

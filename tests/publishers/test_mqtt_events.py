@@ -6,6 +6,7 @@ import random
 import re
 import sys
 import time
+from collections.abc import Set
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from receiving import Listener, happened, mqtt, retained
 
 from motionsig.errors import InputError, SinkError
 from motionsig.events import BEGAN, ENDED, from_json, to_json
+from motionsig.publishers import announced
 from motionsig.publishers.mqtt import MqttSink
 
 WAVE = "motionsig/wrist-7/events/wave"
@@ -264,6 +266,27 @@ def test_kill_9_right_after_the_announcement_forgets_nothing(broker: Broker, tmp
     with home(broker.url, tmp_path / "spool") as sink:
         sink.announce_heads({})
         wait_until(lambda: configs(broker) == set())
+
+
+def test_what_is_announced_is_noted_before_it_is_sent(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[bool] = []
+
+    def store(folders: list[Path], topics: Set[str]) -> None:
+        time.sleep(0.3)
+        sent.append("/head_" in broker.log)
+        real(folders, topics)
+
+    real = announced.store
+    monkeypatch.setattr(announced, "store", store)
+    with home(broker.url, tmp_path / "spool") as sink:
+        sink.announce_heads(HEADS)
+        wait_until(lambda: configs(broker) == {EVENT, STATE})
+        assert announced.load([tmp_path / "spool"]) == {EVENT, STATE, WALKING}
+        sink.announce_heads(dict(reversed(HEADS.items())))
+        time.sleep(0.2)
+    assert sent == [False], "and the flash is written only when something changes"
 
 
 def test_a_removal_that_a_killed_broker_may_have_lost_is_repeated(broker: Broker, tmp_path: Path) -> None:

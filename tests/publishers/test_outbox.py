@@ -325,6 +325,9 @@ def test_an_event_overtakes_signatures_that_wait_and_its_record_is_acknowledged_
     assert sent(outbox, 12.0) == (3, 2)
     outbox.settle(12.0)
     assert (outbox.delivered, spool.pending, spool.used_bytes) == (6, 0, 0)
+    assert not any(segment.events for segment in spool._segments.values()), (
+        "a list that never ends would fill the memory"
+    )
     spool.close()
 
 
