@@ -53,6 +53,7 @@ def test_live_and_replayed(motion, tmp_path, monkeypatch, breaks, heads_hop):
         data = motion(60.37, 100)
         data[1200:2000] = data[4000:5000] = data[0]
         time_ns = 1_700_000_000_000_000_000 + np.arange(6037) * 10_000_000
+        time_ns[3000:] += 1_000_000_000
         for first in range(0, len(data), 250):
             part = slice(first, first + 250)
             recorder.write(motionsig.sample_block(time_ns[part], data[part], gap=first == 3000))
