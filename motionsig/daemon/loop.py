@@ -292,8 +292,9 @@ class Daemon:
             applied = differences(self._config, config).live
             state.needs_restart = differences(state.config, config).restart
             self._encoder.request(RequestedModel(config.model, config.device))
-            self._programs.use(config.programs, config.exec_limit_s)
+            # First the heads: what ends with a head that goes may have a program.
             self._heads.use(config.heads, config.head_names)
+            self._programs.use(config.programs, config.exec_limit_s)
             self._config = config
             changed = ", ".join(applied) or "nothing"
             restart = f"restart for {', '.join(state.needs_restart)}" if state.needs_restart else "no restart needed"
