@@ -6,7 +6,7 @@ performance, so that wherever a window lies later, it is like one of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +43,7 @@ class Lesson:
     """
 
     def __init__(self, card: ModelCard, rate_hz: float) -> None:
-        """card: of the model that the windows are for. Raises InputError for a rate that no signature can be made of."""
+        """card: of the windows' model. Raises InputError for a rate that no signature can be made of."""
         self._card = card
         self._resampler = Resampler(rate_hz, grid_hz=card.rate_hz, max_gap_s=card.max_gap_s)
         self._data = np.empty((0, 6), np.float32)
@@ -118,7 +118,7 @@ class Lesson:
         return Performed(*when, WindowBatch(start_ns, data, flags, self._step * round(NS_PER_S / rate_hz)))
 
 
-def samples_between(blocks: Iterable[SampleBlock], begin_s: float, end_s: float) -> Iterable[SampleBlock]:
+def samples_between(blocks: Iterable[SampleBlock], begin_s: float, end_s: float) -> Iterator[SampleBlock]:
     """Yield the samples between two seconds after the first one."""
     first_ns: int | None = None
     for block in blocks:

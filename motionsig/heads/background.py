@@ -24,9 +24,10 @@ from motionsig.model_card import ModelCard
 from motionsig.quality import Quality
 
 BACKGROUND_NAME = "background.npz"
-OWNER = "your own days"
+OTHERS, OWNER = "other people and things", "your own days"
 _MOST_BYTES = 8 << 20
 _MOST_UNPACKED = 64 << 20
+_MOST_LABELS = 256
 _MOST_OWN = 20_000  # signatures of the owner's days; more are thinned evenly
 
 
@@ -35,7 +36,8 @@ class Background:
     """Single signatures, and what each stands for.
 
     codes: (n, dim) int8. at_rest: (n,) bool, nothing moved. seconds: (n,) float64, the recorded time that each stands
-    for. person: (n,) whose it is, a number. label: (n,) what was done, a number in `labels`.
+    for. person: (n,) whose it is, a number. cell: (n,) a number for each person, place and activity. label: (n,) what
+    was done, a number in `labels`.
     sources: how it is called, part by part, with the hours of each.
     """
 
@@ -43,6 +45,7 @@ class Background:
     at_rest: NDArray[np.bool_]
     seconds: NDArray[np.float64]
     person: NDArray[np.intp]
+    cell: NDArray[np.intp]
     label: NDArray[np.intp]
     labels: tuple[str, ...]
     sources: tuple[tuple[str, float], ...]
@@ -73,6 +76,7 @@ class Background:
             at_rest=self.at_rest[left],
             seconds=self.seconds[left],
             person=self.person[left],
+            cell=self.cell[left],
             label=self.label[left],
         )
 
@@ -102,6 +106,7 @@ def load_background(card: ModelCard) -> Background | None:
                 at_rest=(arrays["quality"] & np.uint8(Quality.AT_REST)) != 0,
                 seconds=arrays["seconds"].astype(np.float64),
                 person=whose[arrays["group"]].astype(np.intp),
+                cell=arrays["group"].astype(np.intp) * _MOST_LABELS + arrays["label"],
                 label=arrays["label"].astype(np.intp),
                 labels=tuple(arrays["labels"].tolist()),
                 sources=(),
@@ -110,8 +115,7 @@ def load_background(card: ModelCard) -> Background | None:
         raise ModelError(f"{file}: expected signatures of other life, got: {error}") from error
     if background.codes.dtype != np.int8 or background.codes.shape != (len(background.seconds), card.dim):
         raise ModelError(f"{file}: expected {card.dim} int8 codes each, got {background.codes.shape}")
-    name = f"{background.people} other people"
-    return replace(background, sources=((name, background.hours),))
+    return replace(background, sources=((OTHERS, background.hours),))
 
 
 def with_own(background: Background | None, days: Sequence[SignatureBatch]) -> Background | None:
@@ -131,6 +135,8 @@ def with_own(background: Background | None, days: Sequence[SignatureBatch]) -> B
         (quality & np.uint8(Quality.AT_REST)) != 0,
         hop_s,
         np.zeros(len(codes), np.intp),
+        # Of the owner's days nobody says what was done: each hour counts as a cell.
+        np.concatenate([day.start_ns for day in days])[::step] // (3600 * NS_PER_S),
         np.zeros(len(codes), np.intp),
         (OWNER,),
         ((OWNER, hours),),
@@ -142,6 +148,7 @@ def with_own(background: Background | None, days: Sequence[SignatureBatch]) -> B
         np.concatenate([background.at_rest, own.at_rest]),
         np.concatenate([background.seconds, own.seconds]),
         np.concatenate([background.person, own.person + background.person.max() + 1]),
+        np.concatenate([background.cell, -1 - np.abs(own.cell)]),
         np.concatenate([background.label, own.label + len(background.labels)]),
         (*background.labels, OWNER),
         (*background.sources, *own.sources),

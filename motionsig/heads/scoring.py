@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.blocks import SignatureBatch
-from motionsig.heads.card import HIGHEST, LOWEST, NOVELTY, HeadCard, Weights
+from motionsig.heads.card import HIGHEST, LOWEST, NOVELTY, PROTOTYPES, HeadCard, Weights
+from motionsig.heads.prototypes import prototypes
 from motionsig.quality import Quality
 
 NEVER = -math.inf
@@ -45,15 +46,17 @@ def weigh(codes: NDArray[np.float32], rows: Rows) -> NDArray[np.float64]:
 
 
 class _Part(NamedTuple):
-    """The rows of all heads that look at the same codes. heads: which column of the scores each head has.
+    """The rows of all heads that look at the same codes.
 
-    begins: the first row of each head.
+    heads: which column of the scores each head has. begins: the first row of each head, and then of the
+    counter-examples of each of `rivals`, columns among `heads`.
     """
 
     codes: slice
     rows: Rows
     heads: list[int]
     begins: list[int]
+    rivals: list[int]
 
 
 class Scoring:
@@ -61,34 +64,53 @@ class Scoring:
 
     def __init__(self, cards: Sequence[HeadCard]) -> None:
         self._count = len(cards)
+        weighed = [(at, card) for at, card in enumerate(cards) if len(card.weights.rows)]
         self._parts = []
-        for codes in dict.fromkeys(card.codes for card in cards if len(card.weights.rows)):
-            heads = [at for at, card in enumerate(cards) if card.codes == codes and len(card.weights.rows)]
-            weights = [cards[at].weights for at in heads]
-            ends = np.cumsum([len(one.rows) for one in weights])
-            self._parts.append(_Part(slice(*codes), rows_of(weights), heads, [0, *ends[:-1].tolist()]))
+        for codes in dict.fromkeys(card.codes for _, card in weighed):
+            chosen = [(at, card) for at, card in weighed if card.codes == codes]
+            # What a head was taught against competes with its own rows.
+            rivals = [
+                row for row, (_, card) in enumerate(chosen) if card.kind == PROTOTYPES and len(card.taught.against)
+            ]
+            weights = [card.weights for _, card in chosen]
+            weights += [prototypes(chosen[row][1].taught.against[:, slice(*codes)]) for row in rivals]
+            begins = np.cumsum([0, *(len(one.rows) for one in weights[:-1])]).tolist()
+            self._parts.append(_Part(slice(*codes), rows_of(weights), [at for at, _ in chosen], begins, rivals))
         # By the column of the scores: those that rest decides alone, those where it decides, those that are 1 less.
         self._resting = [(at, card.at_rest == HIGHEST) for at, card in enumerate(cards) if not len(card.weights.rows)]
-        weighed = [(at, card) for at, card in enumerate(cards) if len(card.weights.rows)]
         self._lowest = [at for at, card in weighed if card.at_rest == LOWEST]
         self._highest = [(at, card.timing.on) for at, card in weighed if card.at_rest == HIGHEST]
         self._novel = [at for at, card in weighed if card.kind == NOVELTY]
+        taught = [at for at, card in weighed if card.kind == PROTOTYPES and not card.is_state]
+        self._competing = taught if len(taught) > 1 else []
 
     def __call__(self, signatures: SignatureBatch) -> NDArray[np.float64]:
-        """Return (k, heads) scores; -inf where a sensor at rest cannot be what a head looks for."""
+        """Return (k, heads) scores; NEVER where a signature cannot be what a head looks for.
+
+        It cannot where a sensor is at rest, where a counter-example is nearer, and where another one of the motions
+        that were taught by performing them is.
+        """
         codes = signatures.codes.astype(np.float32)
         first = 0
         for group in signatures.spec.quantization.groups:
-            codes[:, first : first + group.size] -= group.zero_point
+            if group.zero_point:
+                codes[:, first : first + group.size] -= group.zero_point
             first += group.size
         scores = np.zeros((len(codes), self._count))
         for part in self._parts:
             values = weigh(codes[:, part.codes], part.rows)
             if len(part.begins) < values.shape[1]:
                 values = np.maximum.reduceat(values, part.begins, axis=1)
-            scores[:, part.heads] = values
+            own = values[:, : len(part.heads)]
+            for column, row in enumerate(part.rivals, len(part.heads)):
+                own[values[:, column] > own[:, row], row] = NEVER
+            scores[:, part.heads] = own
         if self._novel:
             scores[:, self._novel] = 1.0 - scores[:, self._novel]
+        if self._competing:
+            among = scores[:, self._competing]
+            among[among < among.max(axis=1, keepdims=True)] = NEVER
+            scores[:, self._competing] = among
         if self._resting or self._lowest or self._highest:
             at_rest = (signatures.quality & np.uint8(Quality.AT_REST)) != 0
             for at, is_high in self._resting:

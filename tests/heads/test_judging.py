@@ -11,7 +11,7 @@ from made_heads import HOP_NS, SPEC, START_NS, head, signatures
 from motionsig.blocks import SignatureBatch
 from motionsig.errors import HeadError, InputError
 from motionsig.events import ENDED
-from motionsig.heads.card import HIGHEST, NOVELTY, SCORED, STATE, After, Timing, Weights
+from motionsig.heads.card import HIGHEST, NOVELTY, SCORED, STATE, After, Taught, Timing, Weights
 from motionsig.heads.judging import Judge
 from motionsig.heads.scoring import Scoring
 
@@ -207,16 +207,31 @@ def test_the_streams_of_the_property_bring_events_of_every_head():
 
 
 def test_scores_are_those_of_exact_integers():
-    cards, made = many(), stream(3)
-    scores = Scoring(cards)(made)
-    for at, card in enumerate(cards[:4]):
+    made = stream(3)
+    for card in many()[:4]:
+        scores = Scoring([card])(made)[:, 0]
         for row in range(len(made)):
             codes = [int(it) for it in made.codes[row, :6]]
             length = np.sqrt(float(sum(it * it for it in codes)) or 1.0)
             dots = [sum(w * c for w, c in zip(map(int, one), codes, strict=True)) for one in card.weights.rows]
             best = max(dot / length * scale for dot, scale in zip(dots, card.weights.scale.tolist(), strict=True))
             expected = 1 - best if card.kind == NOVELTY else best
-            assert scores[row, at] == (expected if card.at_rest == SCORED or not made.quality[row] else -np.inf)
+            assert scores[row] == (expected if card.at_rest == SCORED or not made.quality[row] else -np.inf)
+
+
+def test_what_is_nearer_to_a_counter_example_is_not_taken():
+    against = np.array([[0, 100, 0, 0, 0, 0, 3, 3]], np.int8)
+    plain, warned = head(), head(taught=Taught(np.zeros((0, 8), np.int8), np.zeros(0, np.uint16), against))
+    made = signatures([0.95, 0.8, 0.6])
+    assert Scoring([plain])(made)[:, 0] == pytest.approx([0.95, 0.8, 0.6], abs=0.01)
+    assert Scoring([warned])(made)[:, 0] == pytest.approx([0.95, 0.8, -np.inf], abs=0.01)
+
+
+def test_of_several_taught_motions_the_nearest_one_is_meant():
+    one, other = head("one"), head("other", rows=((0, 127, 0, 0, 0, 0),))
+    state = head("state", rows=((0, 127, 0, 0, 0, 0),), is_state=True)
+    scores = Scoring([one, other, state])(signatures([0.95, 0.6]))
+    assert scores == pytest.approx(np.array([[0.95, -np.inf, 0.31], [-np.inf, 0.8, 0.8]]), abs=0.01)
 
 
 def test_a_head_for_posture_leaves_out_the_zero_point():
