@@ -216,6 +216,7 @@ def test_heads_come_to_home_assistant_and_go_with_what_the_broker_kept_of_them(b
         wait_until(lambda: configs(broker) == {EVENT} and WALKING not in retained(broker))
         gone = [topic for topic, payload, _ in listener.heard if not payload]
         assert gone == [STATE, WALKING], "the entity goes before its state"
+        wait_until(lambda: announced.load([tmp_path / "spool"]) == {EVENT})
         sink.publish_events([happened(2, ENDED, head="walking")])
         wait_until(lambda: sink.counts.delivered == 2)
         assert WALKING not in retained(broker), "what was under way is not kept of a head that is gone"
