@@ -124,14 +124,8 @@ class Heads:
         able: dict[str, HeadCard] = {}
         off: dict[str, str] = {}
         for card in self._cards:
-            try:
-                check_encoder(card, model.spec)
-                hop = model.hop if self._hop is None else self._hop
-                check_heads_hop(self._heads_hop, hop=hop, length=model.length)
-                if needed := [name for name in card.needs if name in off]:
-                    raise InputError(f"head {card.name} needs {needed[0]}, which is off")
-            except InputError as error:
-                off[card.name] = f"{error}, or install heads of this model"
+            if problem := self._problem(card, model, off):
+                off[card.name] = problem
             else:
                 able[card.name] = card
         judge, former = Judge(list(able.values())), self._judge
@@ -143,6 +137,20 @@ class Heads:
         elif error_before and not off:
             log.info("all heads judge again")
         return ended
+
+    def _problem(self, card: HeadCard, model: ModelCard, off: Collection[str]) -> str:
+        """Return why a head cannot judge what a model makes, and what to do; empty if it can. off: that cannot."""
+        hop = model.hop if self._hop is None else self._hop
+        try:
+            check_heads_hop(self._heads_hop, hop=hop, length=model.length)
+        except InputError as error:
+            return str(error).replace("heads_hop", "heads.hop")
+        try:
+            check_encoder(card, model.spec)
+        except InputError as error:
+            return f"{error}, or install heads of this model"
+        needed = [name for name in card.needs if name in off]
+        return f"head {card.name} needs {needed[0]}, which is off" if needed else ""
 
     def _tell(self, events: list[Event]) -> list[Event]:
         """Return events in the time of the clock; count them, and start their programs."""

@@ -4,15 +4,17 @@ import time
 
 import numpy as np
 import pytest
+from broker import Broker
 from in_process import MadeSensor, running
 from installing import install
 from made import wait_until
 from made_heads import by_rest
+from receiving import Listener, retained
 
 from motionsig.blocks import concatenate
 from motionsig.daemon import delivery, heads, loop
 from motionsig.encoders import find_model, open_encoder
-from motionsig.events import BEGAN, ENDED
+from motionsig.events import BEGAN, ENDED, from_json
 from motionsig.heads.card import Timing
 from motionsig.heads.places import remove_head, write_head
 from motionsig.pipeline import run, signature_stream_id
@@ -184,7 +186,7 @@ def test_a_hop_that_the_model_does_not_have_switches_heads_off(tmp_path, sensor,
         wait_until(lambda: daemon.status["model"]["trial_windows_left"] not in (None, 500))
         (tmp_path / "config.toml").write_text(_text(tmp_path, ["moving"], "hop = 4\n"))
         daemon.reload()
-        wait_until(lambda: "heads_hop: expected a part of the hop of 20" in (daemon.status["heads_error"] or ""))
+        wait_until(lambda: "heads.hop: expected a part of the hop of 20" in (daemon.status["heads_error"] or ""))
         assert daemon.status["needs_restart"] == ("heads.hop",)
         windows = daemon.status["windows"]
         wait_until(lambda: daemon.status["windows"] > windows + 5)
@@ -289,3 +291,20 @@ def test_only_heads_that_are_named_tell(tmp_path, sensor, put):
         wait_until(lambda: _head(daemon, "late")["events"] >= 2)
         assert [head["name"] for head in daemon.status["heads"]] == ["late"]
     assert {event.head for event in read_events(f"store:{tmp_path}/s.db")} == {"late"}
+
+
+def test_a_broker_gets_events_and_forgets_heads_that_are_gone(tmp_path, sensor, put):
+    put("moving")
+    put("still", moves=False, is_state=False)
+    with Broker(tmp_path / "broker") as broker, Listener(broker.url) as listener:
+        text = _text(tmp_path, ["moving", "still"]).replace(f"store:{tmp_path}/s.db", broker.url)
+        text = text.replace("[heads]", "[status]\nhome_assistant = true\n[heads]")
+        topic = "motionsig/pi/events/moving"
+        with running(tmp_path, text, sensor) as daemon:
+            wait_until(lambda: len(listener.said(topic)) >= 4)
+            wait_until(lambda: any(name.endswith("head_moving/config") for name in retained(broker)))
+            _reload(daemon, tmp_path, text.replace('"moving", ', ""))
+            wait_until(lambda: not any("moving" in name for name in retained(broker)))
+        # The last message, an empty one, lets the broker forget.
+        phases = [from_json(payload).phase for heard, payload, _ in listener.heard if heard == topic and payload]
+        assert phases == [BEGAN, ENDED] * (len(phases) // 2)
