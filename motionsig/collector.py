@@ -15,11 +15,13 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motionsig import wire
 from motionsig.errors import InputError, SinkError, WireError
+from motionsig.events import from_json
 from motionsig.options import keyword_options, parse_options
 from motionsig.publishers import split_url
 from motionsig.publishers.connection import LOOP_S, Connection, check_topic_part, parse_broker, tls_context
@@ -36,10 +38,14 @@ WARN_EVERY_S = 60.0
 
 @dataclass(frozen=True)
 class CollectCounts:
-    """What arrived. messages: of ours; junk: all others. stored, duplicates, conflicts: signatures, as in `Added`."""
+    """What arrived. messages: of ours; junk: all others.
+
+    stored: signatures that are new; events: those that are; duplicates, conflicts: both together, as in `Added`.
+    """
 
     messages: int = 0
     stored: int = 0
+    events: int = 0
     duplicates: int = 0
     conflicts: int = 0
     junk: int = 0
@@ -61,22 +67,34 @@ class _Inbox:
         return CollectCounts(**self._tally)
 
     def take(self, received: MQTTMessage) -> None:
+        payload = bytes(received.payload)
         try:
             # The property decodes, and a stranger's topic need not be UTF-8.
             topic = received.topic
-            message = wire.decode(bytes(received.payload))
+            if topic.removeprefix(f"{self._prefix}/").count("/") == 2:
+                if not payload:
+                    # What the broker kept of a head was removed.
+                    return
+                event = from_json(payload)
+                what, expected = "events", f"{self._prefix}/{event.device}/events/{event.head}"
+                add = partial(self._store.add_events, [event])
+            else:
+                message = wire.decode(payload)
+                what, expected = "stored", f"{self._prefix}/{message.device}/signatures"
+                add = partial(self._store.add, message)
         except (WireError, UnicodeDecodeError) as error:
             self._junk(str(error))
             return
-        if topic != f"{self._prefix}/{message.device}/signatures":
-            self._junk(f"expected device {message.device!r} in the topic, got {topic!r}")
+        if topic != expected:
+            self._junk(f"expected topic {expected!r} for what is in the message, got {topic!r}")
             return
         try:
-            added = self._store.add(message)
+            added = add()
         except SinkError as error:
             self.failure = error
             raise
-        self._tally.update(messages=1, stored=added.stored, duplicates=added.duplicates, conflicts=added.conflicts)
+        self._tally.update({"messages": 1, what: added.stored})
+        self._tally.update(duplicates=added.duplicates, conflicts=added.conflicts)
         if self._on_progress is not None:
             self._on_progress(self.counts)
 
@@ -96,7 +114,7 @@ def collect(
     on_progress: Callable[[CollectCounts], None] | None = None,
     **options: Any,
 ) -> CollectCounts:
-    """Store what arrives from a broker until `count` new signatures are stored or `timeout_s` are over.
+    """Store the signatures and events that arrive until `count` new signatures are stored or `timeout_s` are over.
 
     source_url: mqtt://[user[:password]@]host[:port] or mqtts://…; into: store:PATH. Options (`collect_options`) are in
     the source URL's query or keywords; a keyword wins. on_progress: called after every stored message.
@@ -160,7 +178,8 @@ def _collect(
         try:
             connection.open(min(CONNECT_TIMEOUT_S, end_s - time.monotonic()), done)
             # Again after every reconnect: a broker that was killed may have forgotten the session.
-            connection.subscribe(f"{prefix}/+/signatures", min(CONNECT_TIMEOUT_S, end_s - time.monotonic()))
+            for topic in ("signatures", "events/+"):
+                connection.subscribe(f"{prefix}/+/{topic}", min(CONNECT_TIMEOUT_S, end_s - time.monotonic()))
             logger.info("%s: collecting", broker)
             ever_connected, attempt, last_error = True, 0, ""
             while not done():

@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 from broker import PERSISTENT, Broker, make_certificates
 from made import SPEC, assert_same, numbered, running, wait_until
+from receiving import happened
 
 from motionsig import wire
 from motionsig.collector import CollectCounts, collect, collect_options
 from motionsig.errors import InputError, SinkError
+from motionsig.events import BEGAN, ENDED, Event, to_json
 from motionsig.publishers import iter_signatures, open_sink, read_signatures
 from motionsig.publishers.connection import Connection, parse_broker
 from motionsig.publishers.store import Store
@@ -35,11 +37,11 @@ def subscribe(broker: Broker, tmp_path: Path) -> None:
     collect(broker.url, f"store:{tmp_path / 's'}", timeout_s=1.0)
 
 
-def put(broker: Broker, *messages: tuple[str, bytes]) -> None:
+def put(broker: Broker, *messages: tuple[str, bytes], retain: bool = False) -> None:
     """Publish bytes under topics, as anybody on the network can."""
     connection = Connection(parse_broker(broker.url), client_id="anybody", clean_session=True, keepalive_s=10)
     connection.open(5, lambda: False)
-    waiting = {connection.publish(topic, payload) for topic, payload in messages}
+    waiting = {connection.publish(topic, payload, retain=retain) for topic, payload in messages}
     while waiting:
         connection.loop(0.1)
         waiting -= set(connection.acknowledged)
@@ -263,3 +265,94 @@ def test_another_encoder_of_the_same_name_is_a_conflict(broker: Broker, tmp_path
     )
     counts = collect(broker.url, f"store:{tmp_path / 's'}", count=3, timeout_s=10)
     assert (counts.stored, counts.conflicts) == (3, 3)
+
+
+def of_event(what: Event) -> tuple[str, bytes]:
+    return f"motionsig/{what.device}/events/{what.head}", to_json(what)
+
+
+def event_rows(path: Path) -> list[tuple[Any, ...]]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return connection.execute(
+            "SELECT device, epoch, head, seq, phase FROM events ORDER BY 1, 2, 3, 4, 5"
+        ).fetchall()
+
+
+def test_events_from_sink_to_store(broker: Broker, tmp_path: Path) -> None:
+    subscribe(broker, tmp_path)
+    events = [
+        happened(3),
+        happened(4, BEGAN, head="walking"),
+        happened(9, ENDED, head="walking"),
+        happened(3, device="another"),
+    ]
+    with open_sink(broker.url, device="wrist-7", stream_id=3, spool=str(tmp_path / "spool"), delay_s=0) as sink:
+        sink.publish_events(events)
+        sink.publish(numbered(5))
+    seen: list[CollectCounts] = []
+    counts = collect(broker.url, f"store:{tmp_path / 's'}", count=5, timeout_s=10, on_progress=seen.append)
+    assert counts == seen[-1]
+    assert (counts.stored, counts.events, counts.duplicates, counts.junk) == (5, 4, 0, 0)
+    assert event_rows(tmp_path / "s") == sorted(it.key for it in events)
+
+
+def test_a_state_that_the_broker_keeps_is_stored_once_however_often_it_is_seen(broker: Broker, tmp_path: Path) -> None:
+    subscribe(broker, tmp_path)
+    put(broker, of_event(happened(4, BEGAN, head="walking")), retain=True)
+    into = f"store:{tmp_path / 's'}"
+    first = collect(broker.url, into, timeout_s=1.0)
+    again = collect(broker.url, into, timeout_s=1.0, client_id="another")
+    assert (first.events, again.events) == (1, 0)
+    assert again.duplicates >= 1
+    # An empty payload removes it, and is passed on.
+    put(broker, ("motionsig/wrist-7/events/walking", b""), ("motionsig/wrist-7/events/wave", b""), retain=True)
+    assert collect(broker.url, into, timeout_s=1.0) == CollectCounts()
+    assert len(event_rows(tmp_path / "s")) == 1
+
+
+def test_events_that_are_none_are_junk_and_harm_nothing(broker: Broker, tmp_path: Path) -> None:
+    subscribe(broker, tmp_path)
+    topic, payload = of_event(happened(4))
+    other = dataclasses.replace(happened(4), score=0.5)
+    junk = [
+        ("motionsig/another/events/wave", payload),
+        ("motionsig/wrist-7/events/clap", payload),
+        (topic, payload.replace(b"0.75", b"NaN")),
+        (topic, bytes(range(256))),
+        (topic, message("wrist-7", 0, 1)[1]),
+        (topic, b"[" * 5000),
+        (topic, payload[:-1]),
+        ("motionsig/wrist-7/signatures", payload),
+        ("motionsig/events/signatures", message("wrist-7", 0, 1)[1]),
+    ]
+    put(broker, *junk, (topic, payload), (topic, payload), of_event(other), message("events", 0, 1))
+    counts = collect(broker.url, f"store:{tmp_path / 's'}", count=1, timeout_s=10)
+    assert counts == CollectCounts(messages=4, stored=1, events=1, duplicates=1, conflicts=1, junk=len(junk))
+    assert event_rows(tmp_path / "s") == [happened(4).key]
+
+
+def test_an_event_that_cannot_be_stored_is_not_acknowledged(broker: Broker, tmp_path: Path) -> None:
+    subscribe(broker, tmp_path)
+    put(broker, of_event(happened(0)))
+    with contextlib.closing(sqlite3.connect(tmp_path / "s", isolation_level=None)) as lock:
+        lock.execute("BEGIN IMMEDIATE")
+        with pytest.raises(SinkError, match=r"^store:.*database is locked"):
+            collect(broker.url, f"store:{tmp_path / 's'}?busy_timeout_s=0.05", timeout_s=10)
+        lock.execute("ROLLBACK")
+    assert collect(broker.url, f"store:{tmp_path / 's'}", timeout_s=1.0).events == 1
+
+
+def test_kill_9_of_the_collector_loses_no_event(broker: Broker, tmp_path: Path) -> None:
+    into = f"store:{tmp_path / 's'}"
+    subscribe(broker, tmp_path)
+    with open_sink(broker.url, device="wrist-7", stream_id=3, spool=str(tmp_path / "spool"), delay_s=6) as sink:
+        for first in range(0, 300, 100):
+            with running(sys.executable, "-c", KILLED, broker.url, into) as child:
+                assert child.stdout is not None
+                child.stdout.readline()
+                for seq in range(first, first + 100):
+                    sink.publish_events([happened(seq)])
+                    time.sleep(0.001)
+                time.sleep(0.2)
+    collect(broker.url, into, timeout_s=1.5)
+    assert [seq for *_, seq, _ in event_rows(tmp_path / "s")] == list(range(300))

@@ -1,4 +1,4 @@
-"""`motionsig collect`: the cloud's end, from a broker into a store, each signature once."""
+"""`motionsig collect`: the cloud's end, from a broker into a store, each signature and event once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from motionsig.errors import InputError
 
 
 def add_to(commands: Any) -> None:
-    parser = commands.add_parser("collect", help="signatures from a broker into a store", description=__doc__)
+    parser = commands.add_parser(
+        "collect", help="signatures and events from a broker into a store", description=__doc__
+    )
     option(parser, "--from URL", "mqtt://HOST or mqtts://HOST", dest="broker", required=True)
     option(parser, "--into URL", "store:PATH", dest="store", required=True)
     option(parser, "--count N", "end after N signatures newly stored", type=int)
@@ -44,9 +46,9 @@ def _collect(options: argparse.Namespace) -> int:
         with suppress(KeyboardInterrupt):
             collect(options.broker, options.store, count=options.count, timeout_s=options.timeout, on_progress=show)
     print(
-        f"{counts.stored:,} signatures to {options.store} in {time.monotonic() - began:.1f} s, "
-        f"from {counts.messages:,} messages; {counts.duplicates:,} duplicates dropped, "
-        f"{counts.conflicts:,} conflicts, {counts.junk:,} messages not ours"
+        f"{counts.stored:,} signatures and {counts.events:,} events to {options.store} "
+        f"in {time.monotonic() - began:.1f} s, from {counts.messages:,} messages; "
+        f"{counts.duplicates:,} duplicates dropped, {counts.conflicts:,} conflicts, {counts.junk:,} messages not ours"
     )
     if not counts.messages + counts.junk:
         print(

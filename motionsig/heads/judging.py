@@ -1,8 +1,6 @@
 """From signatures to events: scores for many heads at once, then a few numbers of state for each head.
 
-The same signatures give the same events on every machine and however they are cut into batches. Therefore scores are
-computed from integers: products of int8 weights and codes add up to less than 2^24, which a float32 holds exactly in
-whatever order a library of linear algebra adds them; what follows is done number by number in float64.
+The same signatures give the same events however they are cut into batches: what a head remembers is a few numbers.
 
 A head is *under way* from a score of at least `on` until no score was at least `off` for `hold_s`. Nearly always none
 of the heads is, and a window then costs one product of matrices for all of them.
@@ -11,7 +9,6 @@ of the heads is, and a window then costs one product of matrices for all of them
 from __future__ import annotations
 
 import bisect
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -23,10 +20,8 @@ from motionsig.blocks import SignatureBatch, SignatureSpec
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import HeadError, InputError
 from motionsig.events import BEGAN, ENDED, ONCE, Event
-from motionsig.heads.card import HIGHEST, LOWEST, NOVELTY, HeadCard
-from motionsig.quality import Quality
-
-_NEVER = -math.inf
+from motionsig.heads.card import HeadCard
+from motionsig.heads.scoring import NEVER, Scoring
 
 
 def in_order(cards: Sequence[HeadCard]) -> list[HeadCard]:
@@ -57,72 +52,6 @@ def in_order(cards: Sequence[HeadCard]) -> list[HeadCard]:
     return list(ordered.values())
 
 
-class _Part(NamedTuple):
-    """The rows of all heads that look at the same codes. heads: which column of the scores each head has.
-
-    begins: the first row of each head.
-    """
-
-    codes: slice
-    rows: NDArray[np.float32]
-    scale: NDArray[np.float64]
-    offset: NDArray[np.float64]
-    heads: list[int]
-    begins: list[int]
-
-
-class Scoring:
-    """Scores of signatures by many heads of one encoder at once."""
-
-    def __init__(self, cards: Sequence[HeadCard]) -> None:
-        self._count = len(cards)
-        self._parts = []
-        for codes in dict.fromkeys(card.codes for card in cards if len(card.weights.rows)):
-            heads = [at for at, card in enumerate(cards) if card.codes == codes and len(card.weights.rows)]
-            weights = [cards[at].weights for at in heads]
-            ends = np.cumsum([len(one.rows) for one in weights])
-            rows = np.concatenate([one.rows for one in weights]).T.astype(np.float32)
-            scale, offset = (np.concatenate([getattr(one, name) for one in weights]) for name in ("scale", "offset"))
-            begins = [0, *ends[:-1].tolist()]
-            self._parts.append(_Part(slice(*codes), np.ascontiguousarray(rows), scale, offset, heads, begins))
-        # By the column of the scores: those that rest decides alone, those where it decides, those that are 1 less.
-        self._resting = [(at, card.at_rest == HIGHEST) for at, card in enumerate(cards) if not len(card.weights.rows)]
-        weighed = [(at, card) for at, card in enumerate(cards) if len(card.weights.rows)]
-        self._lowest = [at for at, card in weighed if card.at_rest == LOWEST]
-        self._highest = [(at, card.timing.on) for at, card in weighed if card.at_rest == HIGHEST]
-        self._novel = [at for at, card in weighed if card.kind == NOVELTY]
-
-    def __call__(self, signatures: SignatureBatch) -> NDArray[np.float64]:
-        """Return (k, heads) scores; -inf where a sensor at rest cannot be what a head looks for."""
-        codes = signatures.codes.astype(np.float32)
-        first = 0
-        for group in signatures.spec.quantization.groups:
-            codes[:, first : first + group.size] -= group.zero_point
-            first += group.size
-        scores = np.zeros((len(codes), self._count))
-        for part in self._parts:
-            chosen = codes[:, part.codes]
-            # A product of one row takes another way through the library, and gives the same integers.
-            dots = (chosen @ part.rows).astype(np.float64)
-            length = np.sqrt(np.einsum("kd,kd->k", chosen, chosen).astype(np.float64))
-            np.maximum(length, 1.0, out=length)
-            values = dots / length[:, None] * part.scale + part.offset
-            if len(part.begins) < len(part.scale):
-                values = np.maximum.reduceat(values, part.begins, axis=1)
-            scores[:, part.heads] = values
-        if self._novel:
-            scores[:, self._novel] = 1.0 - scores[:, self._novel]
-        if self._resting or self._lowest or self._highest:
-            at_rest = (signatures.quality & np.uint8(Quality.AT_REST)) != 0
-            for at, is_high in self._resting:
-                scores[:, at] = at_rest == is_high
-            if self._lowest and at_rest.any():
-                scores[np.ix_(at_rest, self._lowest)] = _NEVER
-            for at, on in self._highest:
-                np.maximum(scores[:, at], on, out=scores[:, at], where=at_rest)
-        return scores
-
-
 class _Name(NamedTuple):
     """What names a signature for good."""
 
@@ -145,7 +74,7 @@ class _Course:
     begun_ns: int | None = None
     last_ns: int = 0
     last: _Name = _NOTHING
-    peak: float = _NEVER
+    peak: float = NEVER
     told: bool = False
     holds: bool = False
     free_ns: int | None = None
@@ -200,6 +129,24 @@ class Judge:
         """
         self._device, self._stream_id, self._seq = device, stream_id, seq
 
+    def follow_on(self, former: Judge) -> list[Event]:
+        """Go on where `former` is, which is not used again; return the events that end with heads that are no more.
+
+        A head stays if the very same one is among both; one that was taught anew begins anew.
+        """
+        left = dict(zip(former._fingerprints.items(), former._courses, strict=True))
+        self._courses = [left.pop(same, _Course()) for same in self._fingerprints.items()]
+        gone = {name for name, _ in left}
+        self._ends_ns = {name: end_ns for name, end_ns in former._ends_ns.items() if name not in gone}
+        self._length_ns = former._length_ns
+        self.begin(former._stream_id, former._seq, device=former._device)
+        ended = (
+            former._end(card, left[name])
+            for card, name in zip(former.cards, former._fingerprints.items(), strict=True)
+            if name in left
+        )
+        return [event for event in ended if event is not None]
+
     def judge(self, signatures: SignatureBatch) -> list[Event]:
         """Return the events that these signatures, which follow the last ones, bring about, in order.
 
@@ -237,7 +184,7 @@ class Judge:
         timing, said = card.timing, list[_Said]()
         if card.while_head:
             gate = batch.holds.get(card.while_head, np.zeros(len(above), bool))
-            scores, above = np.where(gate, scores, _NEVER), above & gate
+            scores, above = np.where(gate, scores, NEVER), above & gate
         starts, values, begins = batch.start_ns, scores.tolist(), np.flatnonzero(above).tolist()
         hold_ns, least_ns = round(timing.hold_s * NS_PER_S), round(timing.least_s * NS_PER_S)
         holds = None
@@ -275,7 +222,7 @@ class Judge:
         refractory_ns = round(card.timing.refractory_s * NS_PER_S)
         too_early = course.free_ns is not None and 0 < course.free_ns - start_ns <= refractory_ns
         course.begun_ns = course.last_ns = start_ns
-        course.peak, course.told, course.holds = _NEVER, too_early, False
+        course.peak, course.told, course.holds = NEVER, too_early, False
 
     def _may_follow(self, card: HeadCard, course: _Course, row: int | None, batch: _Batch | None) -> bool:
         """Tell whether the event is one that comes after another, where it has to."""

@@ -4,10 +4,12 @@
                                             N is the stream id, in the will that of when the connection began
     PREFIX/DEVICE/state                     what the owner reports
     DISCOVERY/COMPONENT/NODE/KEY/config     for Home Assistant: one entity each, all of one device
+    PREFIX/DEVICE/events/HEAD               empty, where a head that gave a state is gone: its last event goes, too
 
 Only one message is read: "online" at DISCOVERY/status, by which Home Assistant says that it has started. It causes the
 same announcements once more, rarely, and not from a whole fleet at once.
-Formats: https://www.home-assistant.io/integrations/mqtt/ (discovery, availability, birth message).
+Formats: https://www.home-assistant.io/integrations/mqtt/ (discovery, availability, birth message), event.mqtt/ and
+binary_sensor.mqtt/ beside it.
 """
 
 from __future__ import annotations
@@ -20,10 +22,12 @@ import re
 from collections.abc import Mapping
 
 from motionsig.errors import InputError
+from motionsig.events import BEGAN, ENDED, HEAD_NAME
 
 STATE_EVERY_S = 30.0
 AGAIN_AFTER_S = 10.0
 AGAIN_JITTER_S = 5.0
+MOST_HEADS = 256
 
 # fmt: off
 _ENTITIES: tuple[tuple[str, str, str, dict[str, str]], ...] = (
@@ -44,15 +48,26 @@ class Announcer:
     """Decides what to announce and when; the caller provides time and network.
 
     availability, home_assistant: what to announce at all; the latter is the discovery prefix and needs the former.
-    status_topic: where Home Assistant says that it has started, None without it.
+    status_topic: where Home Assistant says that it has started, None without it. remembered: the topics at which the
+    broker may keep something of a head; the caller keeps it for the next process, before it sends what is `due`.
+    hold_s: how long a removal that was acknowledged may still be lost with the broker.
     """
 
     def __init__(
-        self, *, prefix: str, device: str, availability: bool, home_assistant: str | None, version: str
+        self,
+        *,
+        prefix: str,
+        device: str,
+        availability: bool,
+        home_assistant: str | None,
+        version: str,
+        remembered: frozenset[str] = frozenset(),
+        hold_s: float = 0.0,
     ) -> None:
         self._topic = f"{prefix}/{device}"
         self._availability = availability or home_assistant is not None
-        self._discovery = _discovery(prefix, device, home_assistant, version) if home_assistant is not None else []
+        self._home_assistant = _HomeAssistant(prefix, device, home_assistant, version) if home_assistant else None
+        self._discovery = self._home_assistant.service() if self._home_assistant is not None else []
         self.status_topic = f"{home_assistant}/status" if home_assistant is not None else None
         self._state = b""
         self._state_sent = b""
@@ -60,6 +75,27 @@ class Announcer:
         self._stream_id_sent: int | None = None
         self._all_sent_s = -math.inf
         self._again_s = math.inf
+        self.remembered = remembered
+        self._hold_s = hold_s
+        self._heads: Mapping[str, bool] | None = None
+        self._heads_sent: Mapping[str, bool] | None = None
+        self._kept: frozenset[str] = frozenset()
+        self._removed: dict[str, float] = {}
+
+    def announce_heads(self, heads: Mapping[str, bool]) -> None:
+        """Take the heads that there are, each with whether it gives a state; raise InputError for what is no name."""
+        for name in heads:
+            if not HEAD_NAME.fullmatch(name):
+                raise InputError(f"head: expected 1 to 64 of A-Z, a-z, 0-9, _ and -, got {name!r:.80}")
+        if len(heads) > MOST_HEADS:
+            raise InputError(f"heads: expected at most {MOST_HEADS}, got {len(heads)}")
+        # Replaced whole: the sending thread reads it.
+        self._heads = dict(heads)
+
+    def keeps(self, head: str) -> bool:
+        """Return whether the broker is to keep the newest state of this head: not of one that is known to be gone."""
+        heads = self._heads
+        return heads is None or heads.get(head, False)
 
     def report(self, state: Mapping[str, object]) -> None:
         """Keep the newest state, NaN and infinity as null; raise InputError for what JSON does not know."""
@@ -80,6 +116,7 @@ class Announcer:
     def connected(self, now_s: float) -> None:
         """Begin a connection: everything is announced."""
         self._again_s = now_s
+        self._removed.clear()
 
     def heard(self, topic: str, payload: bytes, now_s: float) -> None:
         """Take a message from the network: after "online" from Home Assistant everything is announced again soon."""
@@ -93,6 +130,10 @@ class Announcer:
         if everything:
             self._again_s, self._all_sent_s = math.inf, now_s
             said += self._discovery
+        heads = self._heads
+        if heads is not None and (everything or heads is not self._heads_sent):
+            self._heads_sent = heads
+            said += self._of_heads(heads)
         if everything or stream_id != self._stream_id_sent:
             self._stream_id_sent = stream_id
             said += self.availability("online", stream_id)
@@ -103,28 +144,81 @@ class Announcer:
             said.append((f"{self._topic}/state", state))
         return said
 
+    def _of_heads(self, heads: Mapping[str, bool]) -> list[tuple[str, bytes]]:
+        """Return what describes the heads, and what removes all that is remembered of others."""
+        described = self._home_assistant.heads(heads) if self._home_assistant is not None else []
+        states = {f"{self._topic}/events/{name}" for name, is_state in heads.items() if is_state}
+        self._kept = frozenset(topic for topic, _ in described) | states
+        self.remembered |= self._kept
+        self._removed = {topic: s for topic, s in self._removed.items() if topic not in self._kept}
+        # Home Assistant forgets an entity before the state goes that it would not understand.
+        gone = sorted(self.remembered - self._kept, key=lambda topic: (topic.split("/")[-2] == "events", topic))
+        return [*described, *((topic, b"") for topic in gone)]
 
-def _discovery(prefix: str, device: str, discovery: str, version: str) -> list[tuple[str, bytes]]:
-    named = f"{prefix}/{device}"
-    node = re.sub(r"[^A-Za-z0-9-]", "_", named)[:64]
-    if node.replace("_", "/") != named:
-        # Two names that differ only in what was replaced must not share their entities.
-        node += "-" + hashlib.sha256(named.encode("utf-8")).hexdigest()[:8]
-    online = "{{ value_json.state }}"
-    machine = {"identifiers": [node], "name": device, "manufacturer": "motionsig", "sw_version": version}
-    origin = {"name": "motionsig", "sw_version": version}
-    topics = {"state_topic": f"{named}/state", "availability_topic": f"{named}/availability"}
-    states = {"value_template": online, "payload_on": "online", "payload_off": "offline"}
-    connectivity = {"name": "Connection", "device_class": "connectivity", "state_topic": topics["availability_topic"]}
-    entities = [("binary_sensor", "connection", {**connectivity, **states})]
-    for key, name, value, more in _ENTITIES:
-        shown = {"availability_template": online, "name": name, "value_template": f"{{{{ {value} }}}}"}
-        entities.append(("sensor", key, {**topics, **shown, **more}))
-    said = []
-    for component, key, entity in entities:
-        common = {"unique_id": f"{node}_{key}", "entity_category": "diagnostic", "device": machine, "origin": origin}
-        said.append((f"{discovery}/{component}/{node}/{key}/config", _json({**entity, **common})))
-    return said
+    def acknowledged(self, topic: str, payload: bytes, heard_s: float) -> None:
+        """Take the broker's word that it has what was `due`."""
+        if not payload and topic not in self._kept:
+            self._removed[topic] = heard_s
+
+    def forget(self, heard_s: float) -> None:
+        """Forget topics whose removal was acknowledged long enough before `heard_s`, when the broker last spoke."""
+        sure = {topic for topic, acknowledged_s in self._removed.items() if acknowledged_s <= heard_s - self._hold_s}
+        if sure:
+            self.remembered -= sure
+            self._removed = {topic: s for topic, s in self._removed.items() if topic not in sure}
+
+
+class _HomeAssistant:
+    """What Home Assistant is told of a device: topic and content of the configuration of each entity."""
+
+    def __init__(self, prefix: str, device: str, discovery: str, version: str) -> None:
+        self._named = named = f"{prefix}/{device}"
+        node = re.sub(r"[^A-Za-z0-9-]", "_", named)[:64]
+        if node.replace("_", "/") != named:
+            # Two names that differ only in what was replaced must not share their entities.
+            node += "-" + hashlib.sha256(named.encode("utf-8")).hexdigest()[:8]
+        self._node = node
+        self._discovery = discovery
+        self._common = {
+            "device": {"identifiers": [node], "name": device, "manufacturer": "motionsig", "sw_version": version},
+            "origin": {"name": "motionsig", "sw_version": version},
+        }
+        self._availability = {
+            "availability_topic": f"{named}/availability",
+            "availability_template": "{{ value_json.state }}",
+        }
+
+    def service(self) -> list[tuple[str, bytes]]:
+        """Return the entities that show how the service does."""
+        diagnostic = {"entity_category": "diagnostic"}
+        online = {"value_template": "{{ value_json.state }}", "payload_on": "online", "payload_off": "offline"}
+        connectivity = {"name": "Connection", "device_class": "connectivity"}
+        where = {"state_topic": f"{self._named}/availability"}
+        said = [self._entity("binary_sensor", "connection", {**where, **connectivity, **online, **diagnostic})]
+        where = {"state_topic": f"{self._named}/state", **self._availability}
+        for key, name, value, more in _ENTITIES:
+            shown = {"name": name, "value_template": f"{{{{ {value} }}}}"}
+            said.append(self._entity("sensor", key, {**where, **shown, **more, **diagnostic}))
+        return said
+
+    def heads(self, heads: Mapping[str, bool]) -> list[tuple[str, bytes]]:
+        """Return an entity for each head, by name: a binary sensor where it gives a state, else an event."""
+        said = []
+        for name, is_state in heads.items():
+            where = {"name": name, "state_topic": f"{self._named}/events/{name}", **self._availability}
+            if is_state:
+                states = {"value_template": "{{ value_json.phase }}", "payload_on": BEGAN, "payload_off": ENDED}
+                said.append(self._entity("binary_sensor", f"head_{name}", {**where, **states}))
+            else:
+                shown = "".join(f", '{key}': value_json.{key}" for key in ("start", "end", "duration_s", "score"))
+                template = f"{{{{ {{'event_type': '{name}'{shown}}} | tojson }}}}"
+                event = {"event_types": [name], "value_template": template}
+                said.append(self._entity("event", f"head_{name}", {**where, **event}))
+        return said
+
+    def _entity(self, component: str, key: str, content: Mapping[str, object]) -> tuple[str, bytes]:
+        topic = f"{self._discovery}/{component}/{self._node}/{key}/config"
+        return topic, _json({**content, "unique_id": f"{self._node}_{key}", **self._common})
 
 
 def _json(content: Mapping[str, object]) -> bytes:

@@ -1,4 +1,4 @@
-"""What became of the signatures that a sink was given."""
+"""What became of the signatures and events that a sink was given."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, repr=False)
 class SinkCounts:
-    """Numbers of signatures, and bytes of the spool; zero where a sink has no such thing.
+    """Numbers of signatures, at a broker of events, too, and bytes of the spool; zero where there is no such thing.
 
-    accepted: taken by `publish`. delivered: known to have arrived, also those left over from an earlier run. pending:
-    accepted, not yet known to have arrived. dropped: given up because the spool was full or its disk failed; with
-    full="oldest" after being accepted. duplicates: stored before, counted as delivered. conflicts: other content than
-    what is stored under the same key. recovered: left over from an earlier run. damaged_bytes: of the spool,
-    unreadable. spool_bytes, spool_limit_bytes: what it takes up, and may at present.
+    accepted: taken by `publish`, and at a broker by `publish_events`. delivered: known to have arrived, also those left
+    over from an earlier run. pending: accepted, not yet known to have arrived. dropped: given up because the spool was
+    full or its disk failed; with full="oldest" after being accepted. duplicates: stored before, counted as delivered.
+    conflicts: other content than what is stored under the same key. recovered: left over from an earlier run.
+    damaged_bytes: of the spool, unreadable. spool_bytes, spool_limit_bytes: what it takes up, and may at present.
     """
 
     accepted: int = 0

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 
 MAX_PAYLOAD_BYTES = 1024 * 1024
+EVENT_MARK = b"{"  # what the payload of an event begins with: JSON; that of signatures begins with wire.MAGIC
 OLDER_MARK = b"\xf7mS\x01"  # what a file of an earlier format begins with: not ours to read, nor to delete
 
 _MARK = b"\xf7mS\x02"

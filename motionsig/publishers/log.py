@@ -20,12 +20,13 @@ import os
 import re
 import threading
 import time
+from bisect import bisect_left
 from pathlib import Path
 from typing import NamedTuple
 
 from motionsig.errors import SinkError
 from motionsig.files import lock_file, write_all
-from motionsig.publishers.frames import scan
+from motionsig.publishers.frames import EVENT_MARK, HEADER_BYTES, scan
 from motionsig.publishers.segments import Segment, read_parts
 
 logger = logging.getLogger(__name__)
@@ -42,13 +43,17 @@ class Position(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One payload of `rows` signatures, from `start` to `end` in the spool; again: it was sent before."""
+    """One payload, of `rows` signatures or one event, from `start` to `end` in the spool; again: it was sent before."""
 
     payload: bytes
     rows: int
     start: Position
     end: Position
     again: bool
+
+    @property
+    def is_event(self) -> bool:
+        return self.payload.startswith(EVENT_MARK)
 
 
 class Log:
@@ -176,6 +181,8 @@ class Log:
             self._buffer_failed = True
             self._seal()
             segment = self._put(framed, on_disk=True)
+        if framed.startswith(EVENT_MARK, HEADER_BYTES):
+            segment.events.append(segment.end)
         segment.end += len(framed)
         if segment.buffered is None:
             segment.mid = segment.end
@@ -282,6 +289,17 @@ class Log:
                 return number, start, segment
         return None
 
+    def next_event(self, position: Position) -> Position | None:
+        """Return where the first event from `position` on starts, None where there is none that is to be sent."""
+        with self._lock:
+            for number, segment in self._segments.items():
+                if number >= position.segment and segment.events:
+                    least = max(segment.forgotten, position.offset if number == position.segment else 0)
+                    at = bisect_left(segment.events, least)
+                    if at < len(segment.events):
+                        return Position(number, segment.events[at])
+        return None
+
     def holds(self, position: Position) -> bool:
         """Return whether the segment of a record is still here."""
         with self._lock:
@@ -353,6 +371,7 @@ class Log:
         segment.base = segment.mid = segment.buffer_from = segment.end
         segment.hopeless.clear()
         segment.fresh.clear()
+        segment.events.clear()
         return True
 
     def close(self) -> None:

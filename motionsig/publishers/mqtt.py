@@ -1,8 +1,8 @@
-"""Signatures to an MQTT broker, through a spool, at least once.
+"""Signatures and events to an MQTT broker, through a spool, at least once.
 
-`publish` only writes to the spool and wakes the sending thread (`sending`), so no broker delays the measurement, and
-kill -9 loses nothing that `publish` took: what is in the spool at the next start is sent again under the same (device,
-stream_id, seq), and the receiver drops what it has. Against power cuts a second thread fsyncs what nobody has
+`publish` and `publish_events` only write to the spool and wake the sending thread (`sending`), so no broker delays the
+measurement, and kill -9 loses nothing that they took: what is in the spool at the next start is sent again under the
+same name, and the receiver drops what it has. Against power cuts a second thread fsyncs what nobody has
 acknowledged before it is ten seconds old, even while the sending thread hangs.
 """
 
@@ -14,7 +14,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from motionsig import wire
 from motionsig.blocks import SignatureBatch
 from motionsig.closing import Closing
 from motionsig.errors import SinkError
+from motionsig.events import Event, to_json
+from motionsig.publishers import announced
 from motionsig.publishers.announcing import Announcer
 from motionsig.publishers.connection import Broker, check_topic_part, import_paho, parse_broker, tls_context
 from motionsig.publishers.counts import SinkCounts
@@ -76,6 +78,8 @@ class MqttSink(Closing):
             availability=chosen.availability,
             home_assistant=chosen.home_assistant,
             version=version("motionsig"),
+            remembered=announced.load(self._spool.folders),
+            hold_s=chosen.hold_s,
         )
         client_id = chosen.client_id or stable_client_id(device, self._spool.folders)
         self._sender = Sender(
@@ -108,7 +112,7 @@ class MqttSink(Closing):
 
     @property
     def payload_bytes(self) -> int:
-        """Bytes of the messages sent so far, each signature once; what no connection took yet is not in it."""
+        """Bytes of the messages sent so far, each signature and event once; without what no connection took yet."""
         return self._outbox.payload_bytes
 
     @property
@@ -153,16 +157,44 @@ class MqttSink(Closing):
         message = wire.Message(self._device, self._sender.stream_id, self._seq, signatures, self._recording)
         # Each record fits into one message of the chosen form; the record itself is CBOR whatever that is.
         for part in pack(message, max_message_bytes=chosen.max_message_bytes, encode=chosen.form.encode):
-            self._take(part.data if chosen.format == "cbor" else wire.encode(part.message), part.rows)
+            record = part.data if chosen.format == "cbor" else wire.encode(part.message)
+            self._take(record, part.rows, numbered=part.rows)
         if chosen.strict:
             self._spool.sync()
         self._warn_of_drops()
 
-    def _take(self, record: bytes, rows: int) -> None:
+    def publish_events(self, events: Sequence[Event]) -> None:
+        """Take events into the spool, or count what a full one dropped; each leaves at once, as JSON.
+
+        Raises InputError, before it takes any, for a device that cannot be part of a topic; SinkError as `publish`.
+        Events that were taken before it may be published again: their key tells them.
+        """
+        self._check_usable()
+        for event in events:
+            check_topic_part("device", event.device)
+        for event in events:
+            self._take(to_json(event), 1, numbered=0)
+        if self._options.strict:
+            self._spool.sync()
+        self._warn_of_drops()
+
+    def announce_heads(self, heads: Mapping[str, bool]) -> None:
+        """Say which heads there are, by name, and whether each gives a state; call it before their first event.
+
+        With `home_assistant`, each becomes an entity there. What the broker keeps of a head that is no longer among
+        them, be it an earlier process's, is removed. Raises InputError for a name that none can have, SinkError after
+        `close`.
+        """
+        self._check_usable()
+        self._announcer.announce_heads(heads)
+        self._sender.wake()
+
+    def _take(self, record: bytes, rows: int, *, numbered: int) -> None:
+        """Take a record of so many signatures or events, of which `numbered` take a number of this stream each."""
         waited_from_s = time.monotonic()
         while not self._spool.append(record, rows):
             if self._spool.full != "wait":
-                self._seq += rows
+                self._seq += numbered
                 if self._options.strict and self._spool.failure is not None:
                     raise SinkError(f"{self.broker}: {self._spool.failure}")
                 return
@@ -178,7 +210,7 @@ class MqttSink(Closing):
                     f"{self.last_error or 'the broker does not acknowledge'}"
                 )
         # A dropped signature keeps its number: the hole tells the receiver that something is missing.
-        self._seq += rows
+        self._seq += numbered
         self._accepted += rows
         self._sender.wake()
 
@@ -194,7 +226,7 @@ class MqttSink(Closing):
         dropped, now_s = self._spool.dropped, time.monotonic()
         if dropped > self._warned_dropped and (last or now_s - self._warned_s >= WARN_EVERY_S):
             why = f"the spool is full or its disk fails ({self.last_error or 'connected'})"
-            logger.warning("%s: %d signatures dropped so far: %s", self.broker, dropped, why)
+            logger.warning("%s: %d signatures and events dropped so far: %s", self.broker, dropped, why)
             self._warned_dropped, self._warned_s = dropped, now_s
 
     def flush(self) -> None:
@@ -217,7 +249,7 @@ class MqttSink(Closing):
         self._spool.close()
         self._warn_of_drops(last=True)
         if self._spool.pending:
-            text = "%s: %d signatures are not acknowledged and wait in %s for next time: %s"
+            text = "%s: %d signatures and events are not acknowledged and wait in %s for next time: %s"
             why = self.last_error or "the broker did not acknowledge them in time"
             logger.warning(text, self.broker, self._spool.pending, self._spool.path, why)
 

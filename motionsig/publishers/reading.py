@@ -41,7 +41,7 @@ def iter_store(path: str, wanted: Wanted, *, rows: int) -> Iterator[Stored]:
         encoders = _encoders(connection)
         if wanted.fingerprint is None and len({spec.fingerprint for _, spec in encoders.values()}) > 1:
             check_encoders(f"store:{path}", _used(connection, encoders, wanted, streams), wanted)
-        chosen = {id: it for id, it in encoders.items() if wanted.fingerprint in (None, it[1].fingerprint)}
+        chosen = {row: it for row, it in encoders.items() if wanted.fingerprint in (None, it[1].fingerprint)}
         found = False
         for stream in streams:
             for part in _read(connection, stream, chosen, wanted, rows, described):
@@ -159,7 +159,7 @@ def _used(
         condition, values = _of_stream(stream, wanted)
         query = f"SELECT DISTINCT encoder FROM signatures WHERE {condition}"
         numbers.update(number for (number,) in connection.execute(query, values))
-    return {encoders[number][1].fingerprint for number in numbers}
+    return {encoders[number][1].fingerprint for number in numbers & encoders.keys()}
 
 
 def _read(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from motionsig.publishers.frames import HEADER_BYTES, MAX_PAYLOAD_BYTES, OLDER_MARK, scan
+from motionsig.publishers.frames import EVENT_MARK, HEADER_BYTES, MAX_PAYLOAD_BYTES, OLDER_MARK, scan
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ class Segment:
 
     sent, settled, forgotten: how far its records were sent, acknowledged, and need not be sent again. fresh: end and
     time of each record that a power cut would cost. hopeless: start and end of each record that can never be sent.
+    events: where the records start that hold an event, in order; those that need not be sent again may be among them.
     """
 
     path: Path
@@ -53,6 +54,7 @@ class Segment:
     unacknowledged: int = 0
     hopeless: dict[int, int] = field(default_factory=dict)
     fresh: deque[tuple[int, float]] = field(default_factory=deque)
+    events: list[int] = field(default_factory=list)
     # Whether its name in the directory survives a power cut, too.
     named: bool = False
     # Linux reports a failed write only once (fsync(2)), so what it lost has to be written again.
@@ -121,6 +123,10 @@ class Segment:
         if not waiting or not buffered[done:].startswith(on_disk[self.mid :]):
             damaged += torn
         self.unacknowledged = sum(count for *_, count, _ in found + waiting)
+        both = ((0, found), (self.buffer_from, waiting))
+        self.events = [
+            offset + start for offset, frames in both for start, *_, payload in frames if payload[:1] == EVENT_MARK
+        ]
         self.sent = self.end
         if self.size:
             self.fresh.append((self.end, -math.inf))

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from motionsig.errors import SinkError
+from motionsig.publishers import announced
 from motionsig.publishers.announcing import Announcer
 from motionsig.publishers.connection import LOOP_S, Broker, Connection
 from motionsig.publishers.log import Position
@@ -58,13 +59,15 @@ class Sender:
     heartbeat_s: float = field(default_factory=time.monotonic)
     progress: threading.Event = field(default_factory=threading.Event)
     died: BaseException | None = None
-    _announced: dict[int, float] = field(default_factory=dict)
+    _announced: dict[int, tuple[float, str, bytes]] = field(default_factory=dict)
+    _stored: frozenset[str] = frozenset()
     _reported: tuple[str, float] = ("", -math.inf)
     _flush_to: Position | None = None
     _closed: bool = False
     _closing_s: float = math.inf
 
     def __post_init__(self) -> None:
+        self._stored = self.announcer.remembered
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         # A daemon thread: if it hangs in a name look-up the process may end all the same, and the spool has it all.
         self._thread = threading.Thread(target=self._run, name="motionsig-mqtt", daemon=True)
@@ -195,7 +198,8 @@ class Sender:
             self._take_acknowledgements(connection, on_way)
             self.outbox.settle(connection.heard_s)
             now_s = time.monotonic()
-            oldest_s = next(iter(self._announced.values()), now_s)
+            self.announcer.forget(connection.heard_s)
+            oldest_s = next((since_s for since_s, *_ in self._announced.values()), now_s)
             if max(self.outbox.stalled_s(now_s), now_s - oldest_s) > self.options.ack_timeout_s:
                 raise SinkError(f"{self.broker}: no acknowledgement for {self.options.ack_timeout_s:g} s")
             if self._done():
@@ -205,8 +209,10 @@ class Sender:
             self._announce(connection, self.announcer.due(now_s, self.stream_id), now_s)
             flush_to = self.spool.end if self._closed else self._flush_to
             while (outgoing := self.outbox.next(now_s, flush_to)) is not None:
-                topic = f"{self.options.prefix}/{outgoing.device}/{self.options.form.topic}"
-                on_way[connection.publish(topic, outgoing.payload)] = outgoing
+                topic = f"{self.options.prefix}/{outgoing.topic}"
+                # The newest state of a head is kept, so that who comes later knows it.
+                retain = outgoing.state_of is not None and self.announcer.keeps(outgoing.state_of)
+                on_way[connection.publish(topic, outgoing.payload, retain=retain)] = outgoing
                 # To be sent again it is read from the spool again, so no copy of it stays in memory.
                 outgoing.payload = b""
             timeout_s = min(LOOP_S, self.options.ack_timeout_s / 4, self.outbox.due_in_s(now_s))
@@ -216,15 +222,22 @@ class Sender:
 
     def _take_acknowledgements(self, connection: Connection, on_way: dict[int, Outgoing]) -> None:
         for mid in connection.acknowledged:
-            self._announced.pop(mid, None)
+            if mid in self._announced:
+                _, topic, payload = self._announced.pop(mid)
+                self.announcer.acknowledged(topic, payload, connection.heard_s)
             if mid in on_way:
                 on_way.pop(mid).acknowledged = True
                 self.progress.set()
         connection.acknowledged.clear()
 
     def _announce(self, connection: Connection, said: list[tuple[str, bytes]], now_s: float) -> None:
+        remembered = self.announcer.remembered
+        if remembered != self._stored:
+            # Noted before it is sent; a disk that refuses is asked again only when something else is announced.
+            announced.store(self.spool.folders, remembered)
+            self._stored = remembered
         for topic, payload in said:
-            self._announced[connection.publish(topic, payload, retain=True)] = now_s
+            self._announced[connection.publish(topic, payload, retain=True)] = now_s, topic, payload
 
     def _say_goodbye(self, connection: Connection) -> bool:
         """Announce that the device is offline, where that is wanted; return whether the broker acknowledged it."""

@@ -1,15 +1,16 @@
 """Kill the publisher, the broker or both with -9, at random; count what was accepted, lost and stored twice.
 
-A publisher process publishes numbered signatures through the MQTT sink and notes each in an append-only file right
-after `publish` has returned. A collector process stores what arrives. The publisher's spool, the broker's folder and
-the collector's session outlive the kills. Two configurations of the broker: one that saves after every change
-(persistence true, autosave_on_changes true, autosave_interval 1), and Debian's default (persistence true), which saves
-every 30 minutes and at an orderly end.
+A publisher process publishes numbered signatures and events through the MQTT sink and notes each in an append-only file
+right after `publish` or `publish_events` has returned. A collector process stores what arrives. The publisher's spool,
+the broker's folder and the collector's session outlive the kills. Two configurations of the broker: one that saves
+after every change (persistence true, autosave_on_changes true, autosave_interval 1), and Debian's default (persistence
+true), which saves every 30 minutes and at an orderly end.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -27,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "publishers")]
 
 from broker import PERSISTENT, Broker  # noqa: E402
-from made import numbered  # noqa: E402
+from made import event, numbered  # noqa: E402
 
 from scripts.benchmarks import figures  # noqa: E402
 
@@ -35,14 +36,15 @@ DEBIAN = "persistence true\n"
 DEVICE = "bench"
 ROUND_S = (0.3, 1.1)
 WHAT = ("publisher", "broker", "both")
+HEAD = "walking"
 
 
 def publish(url: str, spool: str, log: str, stream_id: str) -> None:
-    """Publish until killed; a line of the log is one accepted batch."""
-    from motionsig.publishers import open_sink
+    """Publish until killed; a line of the log is what was accepted: signatures, or an event."""
+    from motionsig.publishers.mqtt import MqttSink
 
     noted = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    sink = open_sink(
+    sink = MqttSink(
         url,
         device=DEVICE,
         stream_id=int(stream_id),
@@ -55,23 +57,32 @@ def publish(url: str, spool: str, log: str, stream_id: str) -> None:
     seq = 0
     while True:
         sink.publish(numbered(2, seq))
-        os.write(noted, f"{stream_id} {seq} {seq + 2} {sink.counts.dropped}\n".encode("ascii"))
+        os.write(noted, f"signatures {stream_id} {seq} {seq + 2} {sink.counts.dropped}\n".encode("ascii"))
+        sink.publish_events([event(seq, device=DEVICE, stream_id=int(stream_id), head=HEAD, phase=_phase(seq))])
+        os.write(noted, f"events {stream_id} {seq} {seq + 1} {sink.counts.dropped}\n".encode("ascii"))
         seq += 2
         time.sleep(0.004)
 
 
+def _phase(seq: int) -> str:
+    """Return the phase of the event of signature `seq`, an even number: a state begins and ends in turn."""
+    return "ended" if seq % 4 else "began"
+
+
 def collect_all(url: str, into: str, counts_file: str) -> None:
-    """Collect until killed, noting the counts so far."""
+    """Collect until SIGTERM, then note the counts."""
     from motionsig.collector import CollectCounts, collect
 
-    noted = [0.0]
+    # SIGINT is ignored by what a shell started in the background.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    counts = CollectCounts()
 
-    def note(counts: CollectCounts) -> None:
-        if time.monotonic() - noted[0] > 0.05:
-            noted[0] = time.monotonic()
-            Path(counts_file).write_text(json.dumps(vars(counts)))
+    def note(now: CollectCounts) -> None:
+        nonlocal counts
+        counts = now
 
-    counts = collect(url, into, retry_s=0.02, max_retry_s=0.1, on_progress=note, timeout_s=float(sys.argv[-1]))
+    with contextlib.suppress(KeyboardInterrupt):
+        collect(url, into, retry_s=0.02, max_retry_s=0.1, on_progress=note)
     Path(counts_file).write_text(json.dumps(vars(counts)))
 
 
@@ -84,10 +95,8 @@ def _one_configuration(folder: Path, settings: str, rounds: int, chance: random.
 
     broker = Broker(folder / "broker", settings=f"allow_anonymous true\n{settings}").start()
     spool, log, store, counts_file = (str(folder / name) for name in ("spool", "accepted", "store", "counts"))
-    # The collector ends by itself, so that its last counts are complete.
-    limit_s = rounds * (ROUND_S[1] + 0.6) + 8
-    began = time.monotonic()
-    collector = _spawn("--collect", broker.url, f"store:{store}", counts_file, str(limit_s))
+    collector = _spawn("--collect", broker.url, f"store:{store}", counts_file)
+    began_s = time.monotonic()
     publisher = None
     kills = dict.fromkeys(WHAT, 0)
     try:
@@ -106,14 +115,17 @@ def _one_configuration(folder: Path, settings: str, rounds: int, chance: random.
             time.sleep(chance.uniform(0.0, 0.3))
             if what != "publisher":
                 broker.start()
+        minutes = (time.monotonic() - began_s) / 60
         if publisher is not None:
             publisher.send_signal(signal.SIGKILL)
             publisher.wait()
-        with open_sink(broker.url, device=DEVICE, stream_id=rounds, spool=spool, close_timeout_s=20) as sink:
+        patience = {"close_timeout_s": 20, "close_limit_s": 600}
+        with open_sink(broker.url, device=DEVICE, stream_id=rounds, spool=spool, **patience) as sink:
             recovered = sink.counts.recovered
         left = sink.counts
         _until_quiet(store)
-        collector.wait(max(1.0, began + limit_s + 10 - time.monotonic()))
+        collector.terminate()
+        collector.wait(10)
     finally:
         for process in (publisher, collector):
             if process is not None and process.poll() is None:
@@ -122,6 +134,7 @@ def _one_configuration(folder: Path, settings: str, rounds: int, chance: random.
         broker.stop()
     return {
         "rounds": rounds,
+        "rounds_a_minute": rounds / minutes,
         "kills": kills,
         **_count(Path(log), store, json.loads(Path(counts_file).read_text())),
         "recovered_last": recovered,
@@ -132,34 +145,36 @@ def _one_configuration(folder: Path, settings: str, rounds: int, chance: random.
 
 def _until_quiet(store: str) -> None:
     before = -1
-    while (now := len(_rows(store))) != before:
+    while (now := len(_rows(store, "codes", "signatures")) + len(_rows(store, "phase", "events"))) != before:
         before = now
         time.sleep(1.0)
 
 
-def _rows(store: str) -> list[tuple[int, int, bytes]]:
-    connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
-    try:
-        return connection.execute("SELECT epoch, seq, codes FROM signatures").fetchall()
-    finally:
-        connection.close()
+def _rows(store: str, column: str, table: str) -> list[tuple[int, int, Any]]:
+    with contextlib.closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
+        return connection.execute(f"SELECT epoch, seq, {column} FROM {table}").fetchall()
 
 
 def _count(log: Path, store: str, collected: dict[str, int]) -> dict[str, int]:
-    accepted = set()
+    accepted: dict[str, set[tuple[int, int]]] = {"signatures": set(), "events": set()}
     for line in log.read_text("ascii").splitlines():
-        stream_id, first, last, dropped = map(int, line.split())
+        what, *numbers = line.split()
+        stream_id, first, last, dropped = map(int, numbers)
         assert dropped == 0, "the spool was too small for this bench"
-        accepted |= {(stream_id, seq) for seq in range(first, last)}
-    rows = _rows(store)
-    keys = [(stream_id, seq) for stream_id, seq, _ in rows]
+        accepted[what] |= {(stream_id, seq) for seq in range(first, last)}
+    rows, event_rows = _rows(store, "codes", "signatures"), _rows(store, "phase", "events")
+    keys, event_keys = ([(stream_id, seq) for stream_id, seq, _ in found] for found in (rows, event_rows))
     wrong = sum(codes != numbered(1, seq).codes.tobytes() for _, seq, codes in rows)
+    wrong += sum(phase != _phase(seq) for _, seq, phase in event_rows)
     return {
-        "accepted": len(accepted),
-        "lost": len(accepted - set(keys)),
+        "accepted": len(accepted["signatures"]),
+        "lost": len(accepted["signatures"] - set(keys)),
+        "events_accepted": len(accepted["events"]),
+        "events_lost": len(accepted["events"] - set(event_keys)),
         "duplicates_received": collected["duplicates"],
         "stored": len(keys),
-        "stored_twice": len(keys) - len(set(keys)),
+        "events_stored": len(event_keys),
+        "stored_twice": len(keys) - len(set(keys)) + len(event_keys) - len(set(event_keys)),
         "stored_wrong": wrong + collected["conflicts"],
     }
 
@@ -171,10 +186,11 @@ def main(rounds: int, seed: int) -> None:
     for name, settings in (("every change", PERSISTENT), ("at an orderly end", DEBIAN)):
         with tempfile.TemporaryDirectory(prefix="motionsig-kill-") as folder:
             results[name] = _one_configuration(Path(folder), settings, rounds, random.Random(seed))
-    columns = ("rounds", "accepted", "lost", "duplicates_received", "stored", "stored_twice", "stored_wrong")
+    columns = ("rounds", "rounds_a_minute", "accepted", "lost", "events_accepted", "events_lost", "duplicates_received",
+               "stored", "events_stored", "stored_twice", "stored_wrong")  # fmt: skip
     print(f"{'kill -9, broker saves':22}" + "".join(f"{column.replace('_', ' '):>21}" for column in columns))
     for name, result in results.items():
-        print(f"{name:22}" + "".join(f"{result[column]:21}" for column in columns))
+        print(f"{name:22}" + "".join(f"{result[column]:21.0f}" for column in columns))
     table = figures.Table(
         what=f"{rounds} rounds of kill -9, at random of the publisher, the broker or both: what was accepted, and what "
         "became of it",

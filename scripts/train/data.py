@@ -105,30 +105,66 @@ def together(parts: Sequence[WindowSet]) -> WindowSet:
     return WindowSet(parts[0].name, *(np.concatenate([getattr(part, column) for part in parts]) for column in columns))
 
 
-def read(data: Path, name: str, rng: np.random.Generator, sensor: DrawSensor = as_recorded) -> WindowSet:
-    """Return the windows of one set, each recording as the sensor `sensor` draws for it would have delivered it."""
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """Samples (n, 6) of one device without a gap, in m/s² and rad/s, at rate_hz, of one or more labelled pieces.
+
+    Piece i is samples offsets[i]:offsets[i + 1]; activity, person: (p,) of the pieces.
+    """
+
+    samples: NDArray[np.float32]
+    rate_hz: float
+    offsets: NDArray[np.int64]
+    activity: NDArray[np.str_]
+    person: NDArray[np.str_]
+    position: str
+    wearing: str
+
+    def piece_at(self, seconds: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Return which piece the stream is in, at times after its first sample."""
+        piece = np.searchsorted(self.offsets, seconds * self.rate_hz, side="right") - 1
+        return np.clip(piece, 0, len(self.activity) - 1)
+
+
+def streams(data: Path, name: str) -> Iterator[Stream]:
+    """Yield all that one set recorded, with its sign and its late gyroscope put right."""
     facts = SETS[name]
     with np.load(data / f"{name}.npz") as stored:
         arrays = {key: stored[key] for key in stored.files if key != "meta"}
     acc = arrays["acc_q"].T * np.float32(arrays["acc_scale"] * facts.acc_sign)
     gyr = arrays["gyr_q"].T * np.float32(arrays["gyr_scale"])
     samples = np.concatenate([acc, _in_time(gyr, arrays, _lateness(data, name))], axis=1, dtype=np.float32)
-    parts = []
     for first, last in _streams(arrays, joined=facts.joined):
         offsets = arrays["offsets"][first : last + 1]
-        rate_hz = float(arrays["fs_hz"][first])
-        stretch = int(min(facts.stretch_s * rate_hz, offsets[-1] - offsets[0]))
-        begin = int(rng.integers(offsets[0], offsets[-1] - stretch + 1))
-        time_ns = np.rint(np.arange(stretch) * (NS_PER_S / rate_hz)).astype(np.int64)
-        got = delivered(time_ns, samples[begin : begin + stretch], rate_hz, sensor(rng), rng)
-        windows, middle_s = _windows(*got, facts.hop)
-        piece = np.searchsorted(offsets, begin + middle_s * rate_hz, side="right") - 1
-        piece = first + np.clip(piece, 0, last - first - 1)
         worn = str(arrays["rec_id"][first])
-        wearing = np.full(len(windows), worn.rsplit("_", 1)[0] if facts.pieces else worn)
+        wearing = worn.rsplit("_", 1)[0] if facts.pieces else worn
         # Where no person is named, each wearing counts as a person.
-        person = arrays["subject"][piece] if facts.people else wearing
-        parts.append(WindowSet(name, windows, arrays["activity"][piece], person, wearing))
+        person = arrays["subject"][first:last] if facts.people else np.full(last - first, wearing)
+        yield Stream(
+            samples[offsets[0] : offsets[-1]],
+            float(arrays["fs_hz"][first]),
+            offsets - offsets[0],
+            arrays["activity"][first:last],
+            person,
+            str(arrays["position"][first]),
+            wearing,
+        )
+
+
+def read(data: Path, name: str, rng: np.random.Generator, sensor: DrawSensor = as_recorded) -> WindowSet:
+    """Return the windows of one set, each recording as the sensor `sensor` draws for it would have delivered it."""
+    facts = SETS[name]
+    parts = []
+    for stream in streams(data, name):
+        rate_hz, count = stream.rate_hz, len(stream.samples)
+        stretch = int(min(facts.stretch_s * rate_hz, count))
+        begin = int(rng.integers(0, count - stretch + 1))
+        time_ns = np.rint(np.arange(stretch) * (NS_PER_S / rate_hz)).astype(np.int64)
+        got = delivered(time_ns, stream.samples[begin : begin + stretch], rate_hz, sensor(rng), rng)
+        windows, middle_s = _windows(*got, facts.hop)
+        piece = stream.piece_at(begin / rate_hz + middle_s)
+        wearing = np.full(len(windows), stream.wearing)
+        parts.append(WindowSet(name, windows, stream.activity[piece], stream.person[piece], wearing))
     return together(parts)
 
 

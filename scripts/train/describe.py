@@ -13,6 +13,7 @@ from typing import Any
 from motionsig import frontend
 from motionsig.conventions import CHANNELS
 from motionsig.frontend import POSTURE_DIM
+from motionsig.heads.background import BACKGROUND_NAME
 from motionsig.model_card import GOLDEN_NAME, MODEL_NAME, load_card
 from scripts.train import tables
 
@@ -198,8 +199,31 @@ def readme(folder: Path) -> str:
         tried_how=card["tried"][0],
         sets=_sets(training["sets"]),
         seed=training["seed"],
+        background=_background(card),
         batches=f"{training['batches']:,}",
         minutes=round(training["seconds"] / 60),
+    )
+
+
+def add_background(folder: Path, sets: dict[str, Any]) -> None:
+    """Enter the background bank, which is in `folder` already, into the card; sets: what is in it, set by set."""
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    card["files"][BACKGROUND_NAME] = _file(folder / BACKGROUND_NAME)
+    card["background"] = sets
+    write(folder, card)
+
+
+def _background(card: dict[str, Any]) -> str:
+    """Return what the README says of the bank of other life; nothing where there is none."""
+    sets = card.get("background")
+    if sets is None:
+        return ""
+    count, hours = (sum(one[key] for one in sets.values()) for key in ("signatures", "hours"))
+    of_each = "; ".join(f"{name} ({one['licence']}) {one['hours']:.1f} h" for name, one in sets.items())
+    return (
+        f"`{BACKGROUND_NAME}` holds {count:,} signatures of other life, which tell how often a head that is taught\n"
+        f"would be wrong: single ones that stand for {hours:.1f} hours of people, machines and vehicles, and what\n"
+        f"was done. From {of_each}.\nHalf of it is exercise in a gym, and none of it a real day.\n"
     )
 
 

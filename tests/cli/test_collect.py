@@ -57,7 +57,7 @@ def test_an_interrupt_is_an_orderly_end(broker, tmp_path, sent):
         time.sleep(0.3)
         cloud.send_signal(sent)
         out, error = cloud.communicate(timeout=10)
-    assert cloud.returncode == 0 and "0 signatures to" in out and "Traceback" not in error
+    assert cloud.returncode == 0 and "0 signatures and 0 events to" in out and "Traceback" not in error
 
 
 def test_too_few_in_time_is_a_failure(broker, tmp_path):

@@ -10,8 +10,10 @@ from made_heads import HOP_NS, SPEC, START_NS, head, signatures
 
 from motionsig.blocks import SignatureBatch
 from motionsig.errors import HeadError, InputError
-from motionsig.heads.card import HIGHEST, NOVELTY, SCORED, STATE, After, Timing, Weights
-from motionsig.heads.judging import Judge, Scoring
+from motionsig.events import ENDED
+from motionsig.heads.card import HIGHEST, NOVELTY, SCORED, STATE, After, Taught, Timing, Weights
+from motionsig.heads.judging import Judge
+from motionsig.heads.scoring import Scoring
 
 LENGTH_NS = SPEC.length_ns
 
@@ -205,16 +207,31 @@ def test_the_streams_of_the_property_bring_events_of_every_head():
 
 
 def test_scores_are_those_of_exact_integers():
-    cards, made = many(), stream(3)
-    scores = Scoring(cards)(made)
-    for at, card in enumerate(cards[:4]):
+    made = stream(3)
+    for card in many()[:4]:
+        scores = Scoring([card])(made)[:, 0]
         for row in range(len(made)):
             codes = [int(it) for it in made.codes[row, :6]]
             length = np.sqrt(float(sum(it * it for it in codes)) or 1.0)
             dots = [sum(w * c for w, c in zip(map(int, one), codes, strict=True)) for one in card.weights.rows]
             best = max(dot / length * scale for dot, scale in zip(dots, card.weights.scale.tolist(), strict=True))
             expected = 1 - best if card.kind == NOVELTY else best
-            assert scores[row, at] == (expected if card.at_rest == SCORED or not made.quality[row] else -np.inf)
+            assert scores[row] == (expected if card.at_rest == SCORED or not made.quality[row] else -np.inf)
+
+
+def test_what_is_nearer_to_a_counter_example_is_not_taken():
+    against = np.array([[0, 100, 0, 0, 0, 0, 3, 3]], np.int8)
+    plain, warned = head(), head(taught=Taught(np.zeros((0, 8), np.int8), np.zeros(0, np.uint16), against))
+    made = signatures([0.95, 0.8, 0.6])
+    assert Scoring([plain])(made)[:, 0] == pytest.approx([0.95, 0.8, 0.6], abs=0.01)
+    assert Scoring([warned])(made)[:, 0] == pytest.approx([0.95, 0.8, -np.inf], abs=0.01)
+
+
+def test_of_several_taught_motions_the_nearest_one_is_meant():
+    one, other = head("one"), head("other", rows=((0, 127, 0, 0, 0, 0),))
+    state = head("state", rows=((0, 127, 0, 0, 0, 0),), is_state=True)
+    scores = Scoring([one, other, state])(signatures([0.95, 0.6]))
+    assert scores == pytest.approx(np.array([[0.95, -np.inf, 0.31], [-np.inf, 0.8, 0.8]]), abs=0.01)
 
 
 def test_a_head_for_posture_leaves_out_the_zero_point():
@@ -231,3 +248,24 @@ def test_no_signature_gives_no_event():
     assert Judge([head()]).judge(signatures([])) == []
     assert Judge([]).judge(signatures([0.95])) == []
     assert Judge([head()]).flush() == []
+
+
+def test_heads_that_stay_go_on_and_those_that_go_end():
+    walking, knock = head("walking", is_state=True), head("knock")
+    after = head("after", after=After("knock", 5.0), rows=((0, 127, 0, 0, 0, 0),))
+    made = signatures([0.95, 0.95, 0.0, 0.0, 0.95])
+    alone, former = Judge([walking]), Judge([walking, knock, after])
+    expected = alone.judge(made)
+    got = [event for event in former.judge(made[:1]) if event.head == "walking"]
+    judge = Judge([after, knock, walking])
+    assert judge.follow_on(former) == []
+    rest = judge.judge(made[1:])
+    assert got + [event for event in rest if event.head == "walking"] == expected
+    assert any(event.head == "after" for event in rest), "the knock came before the change"
+    # Taught anew, it is another head; its state ends, as does that of one which is gone.
+    for others in ([head("walking", is_state=True, timing=Timing(0.9, 0.7))], []):
+        judge, following = Judge([walking]), Judge(others)
+        (began,) = judge.judge(made[:1])
+        (ended,) = following.follow_on(judge)
+        assert (ended.phase, ended.fingerprint, ended.start_ns) == (ENDED, began.fingerprint, began.start_ns)
+        assert following.flush() == []

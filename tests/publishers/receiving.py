@@ -1,8 +1,9 @@
-"""An MQTT sink that hurries, and a subscriber that notes what arrives."""
+"""An MQTT sink that hurries, subscribers that note what arrives, and what a broker keeps."""
 
 from __future__ import annotations
 
 import json
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -12,11 +13,13 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from made import wait_until
+from broker import Broker
+from made import event, wait_until
 
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, SignatureSpec
 from motionsig.errors import SinkError
+from motionsig.events import ONCE, Event
 from motionsig.publishers import open_sink
 from motionsig.publishers.connection import Connection, parse_broker
 from motionsig.publishers.mqtt import MqttSink
@@ -30,6 +33,11 @@ def mqtt(url: str, spool: Path, **options: Any) -> MqttSink:
     sink = open_sink(url, device="wrist-7", stream_id=3, spool=str(spool), **{**QUICK, **options})
     assert isinstance(sink, MqttSink)
     return sink
+
+
+def happened(number: int, phase: str = ONCE, **changed: object) -> Event:
+    """Return an event of the device and stream of `mqtt`, of head "wave" unless told otherwise."""
+    return event(number, phase=phase, **{"device": "wrist-7", "stream_id": 3, "head": "wave", **changed})
 
 
 def from_json(payload: bytes) -> wire.Message:
@@ -116,3 +124,45 @@ class Receiver:
     ) -> None:
         self._open = False
         self._thread.join()
+
+
+class Listener:
+    """Hears every topic; retained first, as a newcomer would."""
+
+    def __init__(self, url: str) -> None:
+        self.heard: list[tuple[str, bytes, bool]] = []
+        self._open = True
+        self._connection = Connection(
+            parse_broker(url), client_id=secrets.token_hex(8), clean_session=True, keepalive_s=5, on_message=self._take
+        )
+        self._connection.open(5, lambda: False)
+        self._connection.subscribe("#", 5)
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _take(self, message: Any) -> None:
+        self.heard.append((message.topic, bytes(message.payload), message.retain))
+
+    def _run(self) -> None:
+        while self._open:
+            self._connection.loop(0.02)
+        self._connection.close()
+
+    def said(self, topic: str) -> list[Any]:
+        return [json.loads(payload) for heard, payload, _ in list(self.heard) if heard == topic]
+
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open = False
+        self._thread.join()
+
+
+def retained(broker: Broker) -> dict[str, bytes]:
+    """Return what the broker keeps."""
+    with Listener(broker.url) as listener:
+        time.sleep(0.15)
+    return {topic: payload for topic, payload, kept in listener.heard if kept and payload}

@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import math
 import re
-import secrets
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pytest
 from broker import Broker, Proxy
 from made import numbered, running, wait_until
+from receiving import Listener, happened, retained
 
 from motionsig.errors import InputError, SinkError
+from motionsig.events import BEGAN, ENDED, ONCE, to_json
 from motionsig.publishers import announcing, open_sink
 from motionsig.publishers.announcing import Announcer
 from motionsig.publishers.connection import Connection, parse_broker
@@ -33,48 +32,6 @@ def mqtt(url: str, spool: Path, **options: Any) -> MqttSink:
     sink = open_sink(url, device="wrist", stream_id=3, spool=str(spool), **{**QUICK, **options})
     assert isinstance(sink, MqttSink)
     return sink
-
-
-class Listener:
-    """Hears every topic; retained first, as a newcomer would."""
-
-    def __init__(self, url: str) -> None:
-        self.heard: list[tuple[str, bytes, bool]] = []
-        self._open = True
-        self._connection = Connection(
-            parse_broker(url), client_id=secrets.token_hex(8), clean_session=True, keepalive_s=5, on_message=self._take
-        )
-        self._connection.open(5, lambda: False)
-        self._connection.subscribe("#", 5)
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _take(self, message: Any) -> None:
-        self.heard.append((message.topic, bytes(message.payload), message.retain))
-
-    def _run(self) -> None:
-        while self._open:
-            self._connection.loop(0.02)
-        self._connection.close()
-
-    def said(self, topic: str) -> list[Any]:
-        return [json.loads(payload) for heard, payload, _ in list(self.heard) if heard == topic]
-
-    def __enter__(self) -> Listener:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._open = False
-        self._thread.join()
-
-
-def retained(broker: Broker) -> dict[str, bytes]:
-    """Return what the broker keeps."""
-    with Listener(broker.url) as listener:
-        time.sleep(0.15)
-    return {topic: payload for topic, payload, kept in listener.heard if kept and payload}
 
 
 @pytest.fixture
@@ -323,3 +280,130 @@ def test_devices_of_odd_names_share_no_entities() -> None:
         assert all(topic.isascii() and " " not in topic and topic.count("/") == 4 for topic in topics)
         seen |= set(topics)
     assert len(seen) == 40
+
+
+def announcer_of(**options: Any) -> Announcer:
+    return Announcer(
+        **{"prefix": "p", "device": "d", "availability": True, "home_assistant": "ha", "version": "1", **options}
+    )
+
+
+COMMON = {
+    "availability_topic": "p/d/availability",
+    "availability_template": "{{ value_json.state }}",
+    "device": {"identifiers": ["p_d"], "name": "d", "manufacturer": "motionsig", "sw_version": "1"},
+    "origin": {"name": "motionsig", "sw_version": "1"},
+}
+GOLDEN = {
+    "ha/event/p_d/head_wave/config": {
+        "name": "wave",
+        "state_topic": "p/d/events/wave",
+        "event_types": ["wave"],
+        "value_template": "{{ {'event_type': 'wave', 'start': value_json.start, 'end': value_json.end, "
+        "'duration_s': value_json.duration_s, 'score': value_json.score} | tojson }}",
+        "unique_id": "p_d_head_wave",
+        **COMMON,
+    },
+    "ha/binary_sensor/p_d/head_walking/config": {
+        "name": "walking",
+        "state_topic": "p/d/events/walking",
+        "value_template": "{{ value_json.phase }}",
+        "payload_on": "began",
+        "payload_off": "ended",
+        "unique_id": "p_d_head_walking",
+        **COMMON,
+    },
+}
+HEADS = {"wave": False, "walking": True}
+
+
+def heads_of(said: list[tuple[str, bytes]]) -> dict[str, Any]:
+    return {
+        topic: json.loads(payload or b"null") for topic, payload in said if "/head_" in topic or "/events/" in topic
+    }
+
+
+def test_home_assistant_is_told_of_heads() -> None:
+    announcer = announcer_of()
+    announcer.connected(0.0)
+    assert heads_of(announcer.due(0.0, 1)) == {}
+    announcer.announce_heads(HEADS)
+    assert heads_of(announcer.due(1.0, 1)) == GOLDEN
+    assert announcer.due(2.0, 1) == [], "once"
+    announcer.heard("ha/status", b"online", 100.0)
+    assert heads_of(announcer.due(200.0, 1)) == GOLDEN, "and when Home Assistant has started"
+    announcer.connected(300.0)
+    assert heads_of(announcer.due(300.0, 1)) == GOLDEN, "and with each connection"
+
+
+def test_home_assistant_makes_of_an_event_what_it_expects() -> None:
+    """https://www.home-assistant.io/integrations/event.mqtt/: JSON with an event_type that is among event_types."""
+    jinja2 = pytest.importorskip("jinja2")
+    for phase, config in ((ONCE, GOLDEN["ha/event/p_d/head_wave/config"]),
+                          (BEGAN, GOLDEN["ha/binary_sensor/p_d/head_walking/config"]),
+                          (ENDED, GOLDEN["ha/binary_sensor/p_d/head_walking/config"])):  # fmt: skip
+        value = jinja2.Template(config["value_template"]).render(value_json=json.loads(to_json(happened(3, phase))))
+        if phase == ONCE:
+            said = json.loads(value)
+            assert said.pop("event_type") in config["event_types"]
+            assert said.keys() == {"start", "end", "duration_s", "score"}
+            assert (said["duration_s"], said["score"]) == (2.56, 0.75)
+        else:
+            assert value == config[{BEGAN: "payload_on", ENDED: "payload_off"}[phase]]
+
+
+def test_without_home_assistant_only_what_the_broker_keeps_is_removed() -> None:
+    announcer = announcer_of(availability=False, home_assistant=None)
+    announcer.announce_heads(HEADS)
+    announcer.connected(0.0)
+    assert announcer.due(0.0, 1) == []
+    assert announcer.remembered == {"p/d/events/walking"}
+    announcer.announce_heads({"wave": False})
+    assert announcer.due(1.0, 1) == [("p/d/events/walking", b"")]
+
+
+def test_a_topic_is_remembered_until_its_removal_was_held_long_enough() -> None:
+    state, config = "p/d/events/walking", "ha/binary_sensor/p_d/head_walking/config"
+    announcer = announcer_of(remembered=frozenset({state, config, "old/d/events/x"}), hold_s=10)
+    announcer.connected(0.0)
+    assert heads_of(announcer.due(0.0, 1)) == {}, "nobody said yet which heads there are"
+    announcer.announce_heads({})
+    gone = [(config, b""), ("old/d/events/x", b""), (state, b"")]
+    assert announcer.due(1.0, 1) == gone
+    announcer.acknowledged(*gone[0], 2.0)
+    announcer.acknowledged(*gone[1], 5.0)
+    announcer.forget(11.9)
+    assert announcer.remembered == {state, config, "old/d/events/x"}
+    announcer.forget(12.0)
+    assert announcer.remembered == {state, "old/d/events/x"}
+    announcer.connected(13.0)
+    assert [one for one in announcer.due(13.0, 1) if not one[1]] == gone[1:], "a killed broker may have lost it"
+    announcer.forget(100.0)
+    assert announcer.remembered == {state, "old/d/events/x"}, (
+        "what was acknowledged over another connection does not count"
+    )
+
+
+def test_a_head_that_comes_back_while_its_removal_is_under_way_stays() -> None:
+    announcer = announcer_of()
+    announcer.announce_heads(HEADS)
+    announcer.connected(0.0)
+    announcer.due(0.0, 1)
+    announcer.announce_heads({})
+    gone = announcer.due(1.0, 1)
+    assert len(gone) == 3
+    announcer.acknowledged(*gone[0], 2.0)
+    announcer.announce_heads(HEADS)
+    announcer.due(3.0, 1)
+    for one in gone[1:]:
+        announcer.acknowledged(*one, 4.0)
+    announcer.forget(5.0)
+    assert announcer.remembered == {*GOLDEN, "p/d/events/walking"}
+    assert announcer.due(6.0, 1) == []
+
+
+def test_the_state_of_a_head_that_is_known_to_be_gone_is_not_kept() -> None:
+    announcer = announcer_of()
+    assert announcer.keeps("walking"), "nobody said yet which heads there are"
+    announcer.announce_heads(HEADS)
+    assert [announcer.keeps(name) for name in ("walking", "wave", "lying")] == [True, False, False]

@@ -448,3 +448,10 @@ def test_signatures_of_a_time(local_url: str) -> None:
     ):
         with pytest.raises(InputError, match=message):
             read_signatures(local_url, **chosen)  # type: ignore[arg-type]
+
+
+def test_signatures_of_a_time_have_no_labels_where_only_others_between_them_have(local_url: str) -> None:
+    start_ns = numbered(3).start_ns + np.array([0, 9 * HOP_NS, 0])
+    with open_sink(local_url, device="d", stream_id=1) as sink:
+        sink.publish(labelled(dataclasses.replace(numbered(3), start_ns=start_ns), "", "run", ""))
+    assert_same(read_signatures(local_url, until_ns=START_NS + 9 * HOP_NS), numbered(3)[[0, 2]])

@@ -97,7 +97,7 @@ def test_what_is_left_at_close_is_said_and_sent_next_time(
         sink.publish(numbered(70))
     assert time.monotonic() - began < 3
     assert sink.counts.pending == 70
-    assert "70 signatures are not acknowledged and wait in" in caplog.text
+    assert "70 signatures and events are not acknowledged and wait in" in caplog.text
     assert "connection refused" in caplog.text
     with mqtt(broker.url, tmp_path / "spool") as sink:
         assert sink.counts.recovered == 70

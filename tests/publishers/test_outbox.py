@@ -12,13 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import SPEC, assert_same, labelled, numbered
-from receiving import from_json
+from receiving import from_json, happened
 
 from motionsig import wire
+from motionsig.events import BEGAN, ENDED, to_json
+from motionsig.events import from_json as event_from_json
 from motionsig.publishers.log import Position
 from motionsig.publishers.messages import FORMS, Form, encode_json, pack
 from motionsig.publishers.mqtt_options import MqttOptions
-from motionsig.publishers.outbox import SMALL_BACKLOG_BYTES, Outbox
+from motionsig.publishers.outbox import SMALL_BACKLOG_BYTES, Outbox, Outgoing
 from motionsig.publishers.spool import Spool
 
 
@@ -295,10 +297,167 @@ def test_a_limit_below_one_signature_s_json_sends_each_alone(tmp_path: Path) -> 
     spool.close()
 
 
+def sent_event(outbox: Outbox, now_s: float = 0.0) -> Outgoing:
+    outgoing = outbox.next(now_s)
+    assert outgoing is not None and "/events/" in outgoing.topic
+    return outgoing
+
+
+def test_an_event_overtakes_signatures_which_travel_together_as_if_there_were_none(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    outbox = connected(spool, delay_s=10)
+    put(spool, 3)
+    assert outbox.next(0.0) is None
+    spool.append(to_json(happened(2)), 1)
+    first = sent_event(outbox)
+    assert (first.topic, first.payload, first.state_of) == ("wrist-7/events/wave", to_json(happened(2)), None)
+    put(spool, 2, seq=3)
+    assert outbox.next(0.0) is None
+    first.acknowledged = True
+    outbox.settle(1.0)
+    assert outbox.next(1.0) is None
+    assert (outbox.delivered, spool.pending) == (0, 6), "its record is acknowledged in its turn"
+    assert sent(outbox, 10.0) == (0, 5)
+    outbox.settle(11.0)
+    assert (outbox.delivered, spool.pending, spool.used_bytes) == (6, 0, 0)
+    assert not any(segment.events for segment in spool._segments.values()), (
+        "a list that never ends would fill the memory"
+    )
+    spool.close()
+
+
+def test_the_record_of_an_event_is_acknowledged_when_it_has_arrived_and_not_before(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    put(spool, 3)
+    spool.append(to_json(happened(2)), 1)
+    put(spool, 2, seq=3)
+    outbox = connected(spool)
+    event = sent_event(outbox)
+    assert sent(outbox) == (0, 3)
+    assert outbox.next(0.0) is None, "what lies behind it is not read yet"
+    outbox.settle(1.0)
+    assert (outbox.delivered, spool.pending) == (3, 3)
+    event.acknowledged = True
+    outbox.settle(2.0)
+    assert sent(outbox) == (3, 2)
+    assert outbox.due_in_s(2.0) == 0.0, "nobody will wake it for the event"
+    outbox.settle(2.0)
+    assert (outbox.delivered, spool.pending, spool.used_bytes) == (6, 0, 0)
+    spool.close()
+
+
+def test_events_of_an_outage_come_first_and_before_those_of_now(tmp_path: Path) -> None:
+    """The backlog is far larger than what is sent as live: an old "began" must not be the last word on a state."""
+    spool = Spool(tmp_path)
+    put(spool, 1000)
+    spool.append(to_json(happened(999, BEGAN)), 1)
+    put(spool, 1000, seq=1000)
+    outbox = connected(spool, in_flight=2)
+    spool.append(to_json(happened(1999, ENDED)), 1)
+    spool.append(to_json(happened(2000)), 1)
+    sent_first = [sent_event(outbox), sent_event(outbox)]
+    found = [event_from_json(one.payload) for one in sent_first]
+    assert [(it.seq, it.phase) for it in found] == [(999, BEGAN), (1999, ENDED)]
+    assert [one.state_of for one in sent_first] == ["wave", "wave"]
+    assert sent(outbox)[0] == 0, "no more than the window, but signatures go on"
+    sent_first[0].acknowledged = True
+    outbox.settle(1.0)
+    assert event_from_json(sent_event(outbox).payload).seq == 2000
+    spool.close()
+
+
+def test_events_that_arrived_and_were_held_do_not_come_again_with_each_connection(tmp_path: Path) -> None:
+    """Their records wait behind a backlog for longer than a bad connection lasts."""
+    spool = Spool(tmp_path)
+    put(spool, 2000)
+    spool.append(to_json(happened(0)), 1)
+    spool.append(to_json(happened(1)), 1)
+    outbox = connected(spool, hold_s=10.0)
+    for seq in (0, 1):
+        outgoing = sent_event(outbox)
+        assert event_from_json(outgoing.payload).seq == seq
+        counted = outbox.payload_bytes
+        outgoing.acknowledged = True
+        outbox.settle(9.0 * seq)
+    outbox.settle(12.0)
+    outbox.disconnect(12.0)
+    outbox.connect()
+    assert event_from_json(sent_event(outbox).payload).seq == 1, "a killed broker might have lost it"
+    assert outbox.payload_bytes == counted, "and it is counted once"
+    while spool.pending:
+        while (outgoing := outbox.next(20.0)) is not None:
+            assert "/events/" not in outgoing.topic
+            outgoing.acknowledged = True
+        for outgoing in outbox._express.on_way:
+            outgoing.acknowledged = True
+        outbox.settle(20.0)
+    assert outbox.delivered == 2002
+    spool.close()
+
+
+def test_an_event_that_cannot_be_sent_is_dropped_and_counted(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    for payload in (
+        b"{",
+        to_json(happened(0, device="a/b")),
+        to_json(happened(1)).replace(b"0.75", b"NaN"),
+        to_json(happened(2)),
+    ):
+        spool.append(payload, 1)
+    put(spool, 1)
+    outbox = connected(spool)
+    outgoing = sent_event(outbox)
+    assert event_from_json(outgoing.payload).seq == 2
+    assert outbox.next(0.0) is None
+    outgoing.acknowledged = True
+    outbox.settle(0.0)
+    assert sent(outbox) == (0, 1)
+    outbox.settle(1.0)
+    assert (spool.dropped, spool.pending, outbox.delivered, spool.used_bytes) == (3, 0, 2, 0)
+    spool.close()
+
+
+def test_an_event_that_a_full_spool_dropped_holds_up_nothing(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, max_bytes=65536)
+    for seq in range(3):
+        spool.append(to_json(happened(seq)), 1)
+    outbox = connected(spool, in_flight=1)
+    sent_event(outbox)
+    assert outbox.next(0.0) is None
+    put(spool, 2000)
+    assert spool.dropped > 3
+    while (outgoing := outbox.next(2.0)) is not None:
+        assert "/events/" not in outgoing.topic
+        outgoing.acknowledged = True
+        outbox.settle(2.0)
+    assert spool.pending == 0
+    spool.close()
+
+
+@pytest.mark.parametrize("moved", [0, 1, 3])
+def test_events_of_an_earlier_process_are_found_in_either_place(tmp_path: Path, moved: int) -> None:
+    """In the buffer, on the disk, or where both have a part of one segment. moved: how many are on the disk."""
+    spool = Spool(tmp_path / "disk", buffer=tmp_path / "buffer")
+    put(spool, 2)
+    for seq in range(3):
+        if seq == moved:
+            spool.sync()
+        spool.append(to_json(happened(seq)), 1)
+        put(spool, 1, seq=2 + seq)
+    if moved == 3:
+        spool.sync()
+    spool.close()
+    spool = Spool(tmp_path / "disk", buffer=tmp_path / "buffer")
+    outbox = connected(spool)
+    assert [event_from_json(sent_event(outbox).payload).seq for _ in range(3)] == [0, 1, 2]
+    assert outbox.payload_bytes == 0, "sent by another, for all that is known"
+    spool.close()
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_whatever_happens_everything_arrives_in_order_and_counts_add_up(data: st.DataObject) -> None:
-    """Any mix of publishing, sending, losing and acknowledging; the receiver is a list."""
+    """Any mix of publishing, sending, losing and acknowledging signatures and events; the receiver is a list."""
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         spool = Spool(Path(folder))
@@ -310,31 +469,39 @@ def test_whatever_happens_everything_arrives_in_order_and_counts_add_up(data: st
         outbox = connected(spool, max_message_bytes=limit, delay_s=5, hold_s=3, format=form)
         published, now = 0, 0.0
         received: list[int] = []
+        occurred = 0
+        events: list[int] = []
         on_way = []
 
-        def arrive(payload: bytes) -> None:
+        def arrive(outgoing: Outgoing, payload: bytes) -> None:
+            if outgoing.topic == "wrist-7/events/wave":
+                events.append(event_from_json(payload).seq)
+                return
             message = read(payload)
             assert len(payload) <= limit or len(message.signatures) == 1
             assert_same(message.signatures, numbered(len(message.signatures), message.seq))
             received.extend(range(message.seq, message.seq + len(message.signatures)))
 
-        for step in data.draw(st.lists(st.sampled_from("pppssaal"), max_size=40)) + list("f"):
+        for step in data.draw(st.lists(st.sampled_from("pppeessaal"), max_size=40)) + list("f"):
             now += 1.0
             if step == "p":
                 rows = data.draw(st.integers(1, 30))
                 put(spool, rows, seq=published, size=rows)
                 published += rows
+            elif step == "e":
+                assert spool.append(to_json(happened(occurred)), 1)
+                occurred += 1
             elif step == "s" and (outgoing := outbox.next(now)):
                 on_way.append((outgoing, outgoing.payload))
             elif step == "a" and on_way:
                 outgoing, payload = on_way.pop(0)
-                arrive(payload)
+                arrive(outgoing, payload)
                 outgoing.acknowledged = True
                 outbox.settle(now)
             elif step == "l":
                 # Lost connection: what was on its way may or may not have arrived.
-                for _, payload in on_way[: data.draw(st.integers(0, len(on_way)))]:
-                    arrive(payload)
+                for outgoing, payload in on_way[: data.draw(st.integers(0, len(on_way)))]:
+                    arrive(outgoing, payload)
                 on_way.clear()
                 outbox.disconnect(now)
                 outbox.connect()
@@ -343,18 +510,22 @@ def test_whatever_happens_everything_arrives_in_order_and_counts_add_up(data: st
                 while True:
                     while outgoing := outbox.next(now, spool.end):
                         on_way.append((outgoing, outgoing.payload))
-                    if not on_way:
+                    if not on_way and outbox.due_in_s(now) != 0.0:
                         break
                     for outgoing, payload in on_way:
-                        arrive(payload)
+                        arrive(outgoing, payload)
                         outgoing.acknowledged = True
                     on_way.clear()
                     outbox.settle(now)
-            assert outbox.delivered + spool.pending == published
+            assert outbox.delivered + spool.pending == published + occurred
         firsts = list(dict.fromkeys(received))
         assert sorted(firsts) == list(range(published))
         assert firsts == sorted(firsts) or small < SMALL_BACKLOG_BYTES
-        assert (outbox.delivered, spool.pending, spool.dropped) == (published, 0, 0)
+        assert list(dict.fromkeys(events)) == list(range(occurred)), (
+            "events keep their order, whatever lane they are in"
+        )
+        assert not events or events[-1] == occurred - 1, "the newest event is the last word"
+        assert (outbox.delivered, spool.pending, spool.dropped) == (published + occurred, 0, 0)
         outbox.settle(now + 3)
         assert spool.used_bytes == 0
         assert spool.read(Position(0, 0)) == []

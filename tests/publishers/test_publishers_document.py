@@ -19,7 +19,7 @@ from receiving import mqtt
 from motionsig import collector, wire
 from motionsig.blocks import SignatureBatch
 from motionsig.encoders import find_model
-from motionsig.events import PHASES
+from motionsig.events import PHASES, from_json, to_json
 from motionsig.publishers import open_sink
 from motionsig.publishers.connection import Connection, parse_broker
 from motionsig.publishers.durable import FSYNC_AFTER_S
@@ -77,7 +77,7 @@ def test_the_settings_in_the_text_are_those_of_the_code():
 
 
 def test_the_json_is_what_a_device_publishes_and_as_large_as_stated():
-    (block,) = re.findall(r"```json\n(.*?)```", DOCUMENT, re.S)
+    _, block = re.findall(r"```json\n(.*?)```", DOCUMENT, re.S)
     shown = json.loads(block)
     (row,) = shown["signatures"]
     groups = tuple(tuple(group.values()) for group in shown["quantization"])
@@ -91,6 +91,12 @@ def test_the_json_is_what_a_device_publishes_and_as_large_as_stated():
     assert re.sub(r"\n *", "", block) == published
     sizes = re.search(r"In bytes, without line breaks: (\d+); as CBOR: (\d+);", DOCUMENT)
     assert [int(size) for size in sizes.groups()] == [len(published.encode()), len(wire.encode(message))]
+
+
+def test_the_event_is_what_a_device_publishes():
+    block, _ = re.findall(r"```json\n(.*?)```", DOCUMENT, re.S)
+    message = re.sub(r"\n *", "", block).encode()
+    assert to_json(from_json(message)) == message
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -168,11 +174,13 @@ def test_mosquitto_takes_the_settings_and_the_access_list(tmp_path: Path) -> Non
             stored = threads.submit(
                 collector.collect, running.url, f"store:{tmp_path / 'cloud.db'}", count=3, timeout_s=20, **collects
             )
-            wait_until(lambda: "motionsig/+/signatures (QoS 1)" in running.log)
+            wait_until(lambda: "motionsig/+/events/+ (QoS 1)" in running.log)
             announced = {"device": device["username"], "stream_id": 3, "home_assistant": "homeassistant", "delay_s": 0}
             with open_sink(running.url, spool=str(tmp_path / "spool"), **announced, **device) as sink:
+                sink.announce_heads({"knock": True})
+                sink.publish_events([event(2, device=device["username"], phase="began")])
                 sink.publish(numbered(3))
-            assert stored.result().stored == 3
+            assert (stored.result().stored, stored.result().events) == (3, 1)
         seen: list[str] = []
         reader = Connection(
             parse_broker(running.url, **reads), client_id="reader", clean_session=True, keepalive_s=5,

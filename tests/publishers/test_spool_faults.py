@@ -296,7 +296,7 @@ def test_what_can_never_be_sent_is_said_once_and_takes_no_space(
         outbox.next(1.0)
         if _ < 2:
             outbox.disconnect(2.0)
-    assert [record.getMessage().count("3 signatures cannot be sent") for record in caplog.records] == [1]
+    assert [record.getMessage().count("3 signatures or events cannot be sent") for record in caplog.records] == [1]
     outgoing.acknowledged = True
     outbox.settle(3.0)
     assert (spool.used_bytes, spool.pending, spool.dropped) == (0, 0, 3)

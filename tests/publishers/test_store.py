@@ -138,6 +138,9 @@ def test_a_locked_store_is_an_error_after_the_time_allowed(tmp_path: Path) -> No
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(SinkError, match="3 signatures could not be stored: database is locked"):
         sink.publish(numbered(3, 2))
+    with pytest.raises(SinkError, match="1 events could not be stored: database is locked"):
+        sink.publish_events([event(1)])
+    sink.publish_events([])
     assert_same(read_signatures(url), numbered(2))
     other.execute("ROLLBACK")
     other.close()

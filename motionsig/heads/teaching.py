@@ -1,0 +1,262 @@
+"""Heads made of signatures: of a few performances, of normal life, or of rest alone (`linear` makes those of labels).
+
+Everything here is closed form and takes a few tens of milliseconds. What a head gets wrong is not guessed: its level
+and its rate of false alarms come from other life, and each performance is asked of a head that was made without it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig.blocks import SignatureBatch, SignatureSpec, concatenate
+from motionsig.conventions import NS_PER_S
+from motionsig.errors import InputError
+from motionsig.heads.background import Background
+from motionsig.heads.card import HIGHEST, LOWEST, NOVELTY, PROTOTYPES, STATE, After, HeadCard, Taught, Timing, Weights
+from motionsig.heads.judging import Judge
+from motionsig.heads.prototypes import prototypes
+from motionsig.heads.rates import Rate, Rates
+from motionsig.heads.scoring import rows_of, weigh
+
+Codes = NDArray[np.int8]
+
+HOP_NS = 160_000_000
+"""From one signature to the next where heads judge live, by default."""
+LEAST_LIKE = 0.75
+"""The least cosine to an example that counts as another performance, however rare it is in other life. On gestures of
+eight public sets, with three performances, .70 finds .988 of a person's own and takes .23 of the other gestures of that
+person for it; .75 finds .983 and takes .15; .80 finds .972 and takes .08."""
+MOST_LIKE = 0.97
+"""A level that a second performance still reaches."""
+OFF_SHARE = 0.9
+"""Of the level at which an event begins, the level below which it is over."""
+REFRACTORY_S = 2.56
+"""One performance is one event: it is seen for as long as a window."""
+UNLIKE = 0.2
+"""A performance whose likeness to the others is so much less than is usual among them is another motion."""
+NORMAL_ROWS = 512
+"""Signatures of normal life that a novelty compares with."""
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a head shall be like.
+
+    most_an_hour: false alarms that its level may allow. least_s, most_s, hold_s: as in `Timing`. while_head, after:
+    what it needs. hop_ns: from one signature to the next, where it will be used.
+    """
+
+    most_an_hour: float = 0.1
+    least_s: float = 0.0
+    most_s: float | None = None
+    hold_s: float = 0.0
+    while_head: str | None = None
+    after: After | None = None
+    hop_ns: int = HOP_NS
+
+
+def of_performances(
+    name: str,
+    performances: Sequence[Codes],
+    spec: SignatureSpec,
+    life: Background,
+    *,
+    against: Codes | None = None,
+    wish: Wish | None = None,
+) -> HeadCard:
+    """Return a head that finds more performances like these, wherever they are in a stream.
+
+    performances: (k, dim) codes of the windows of each. against: (p, dim) codes of what it is not. life: what it must
+    not fire at. Raises InputError where there is no performance or too little life.
+    """
+    wish, hop_s = wish or Wish(), (wish or Wish()).hop_ns / NS_PER_S
+    if not performances or not all(map(len, performances)):
+        raise InputError(f"head {name}: expected performances, got none")
+    examples = np.concatenate(performances)
+    number = np.repeat(np.arange(len(performances)), list(map(len, performances))).astype(np.uint16)
+    wrong = np.zeros((0, examples.shape[1]), np.int8) if against is None else against
+    weights = prototypes(examples)
+    rates = Rates(np.where(life.at_rest, -1.0, likeness(life.codes, examples)), life)
+    level = max(LEAST_LIKE, rates.level_for(wish.most_an_hour, hop_s))
+    own = asked_of_the_others(performances)
+    if len(wrong):
+        # "Not this" is never it; and what is as like it hardly ever is.
+        nearest = float(likeness(wrong, examples).max())
+        level = max(level, min(nearest, (nearest + float(np.median(own))) / 2) if len(own) else nearest)
+    level = min(level, MOST_LIKE)
+    rate = rates.at(level, hop_s)
+    measured: dict[str, Any] = {
+        "given": len(performances),
+        "found": int((own >= level).sum()) if len(own) else None,
+        "false_alarms_an_hour": _stated(rate, life.hours),
+        "one_person_an_hour_at_most": _figure(rate.person_high),
+        "hours": round(life.hours, 1),
+        "from": str(life),
+        "would_fire_at": _labels_above(life, likeness(life.codes, examples), level),
+        "hop_s": hop_s,
+    }
+    timing = Timing(level, OFF_SHARE * level, wish.least_s, wish.most_s, wish.hold_s, REFRACTORY_S)
+    return HeadCard(
+        name, PROTOTYPES, False, spec.fingerprint, (0, examples.shape[1]), wish.hop_ns, LOWEST, timing, weights,
+        Taught(examples, number, wrong), wish.while_head, wish.after, measured,
+    )  # fmt: skip
+
+
+def likeness(codes: Codes, examples: Codes) -> NDArray[np.float64]:
+    """Return (n,) the cosine of codes (n, dim) to the nearest of examples (m, dim)."""
+    return np.asarray(weigh(codes.astype(np.float32), rows_of([prototypes(examples)])).max(axis=1))
+
+
+def asked_of_the_others(performances: Sequence[Codes]) -> NDArray[np.float64]:
+    """Return (p,) the best likeness of each performance to the examples of all others; empty for a single one."""
+    if len(performances) < 2:
+        return np.zeros(0)
+    return np.array(
+        [
+            likeness(one, np.concatenate([*performances[:at], *performances[at + 1 :]])).max()
+            for at, one in enumerate(performances)
+        ]
+    )
+
+
+class Unlike(NamedTuple):
+    """A performance that is not like the others: its number, its likeness to them, and what is usual among them."""
+
+    number: int
+    likeness: float
+    usual: float
+
+
+def unlike_the_others(performances: Sequence[Codes]) -> list[Unlike]:
+    """Return the performances, of three or more, that the others do not agree with."""
+    if len(performances) < 3:
+        return []
+    own = asked_of_the_others(performances)
+    found = []
+    for at in range(len(own)):
+        # What is usual is told without the one in doubt, as it takes part in the others' figures, too.
+        rest = asked_of_the_others([one for row, one in enumerate(performances) if row != at])
+        if own[at] < min(LEAST_LIKE, float(np.median(rest)) - UNLIKE):
+            found.append(Unlike(at, float(own[at]), float(np.median(rest))))
+    return found
+
+
+def of_normal_life(name: str, days: Sequence[SignatureBatch], *, wish: Wish | None = None) -> HeadCard:
+    """Return a head whose state is that something is unlike all of normal life.
+
+    days: signatures of normal life, in order of time; every second hour is compared with, the other ones say how often
+    it is wrong. Raises InputError for less than two hours in which something moves.
+    """
+    wish = wish or Wish(least_s=10.0, hold_s=10.0)
+    days = [day[(day.quality & 4) == 0] for day in days if len(day)]
+    total = sum(map(len, days))
+    hop_s = days[0].hop_ns / NS_PER_S if days else 0.0
+    if total * hop_s < 2 * 3600:
+        raise InputError(f"head {name}: expected two hours or more of normal life, got {total * hop_s / 3600:.1f} h")
+    whole = concatenate(days)
+    hour = whole.start_ns // (3600 * NS_PER_S)
+    apart = (np.unique(hour, return_inverse=True)[1] % 2).astype(bool)
+    rows = _spread_out(whole.codes[~apart], NORMAL_ROWS)
+    nothing = np.zeros((0, whole.codes.shape[1]), np.int8)
+    taught = Taught(nothing, np.zeros(0, np.uint16), nothing)
+
+    def card(level: float, measured: dict[str, Any]) -> HeadCard:
+        timing = Timing(level, OFF_SHARE * level, wish.least_s, None, wish.hold_s)
+        return HeadCard(
+            name, NOVELTY, True, whole.spec.fingerprint, (0, whole.codes.shape[1]), whole.hop_ns, LOWEST, timing,
+            prototypes(rows), taught, wish.while_head, wish.after, measured,
+        )  # fmt: skip
+
+    asked = whole[apart]
+    hours = len(asked) * hop_s / 3600
+    level, alarms = _level_on(asked, card, rows, wish.most_an_hour * hours)
+    low, high = poisson_interval(alarms)
+    measured = {
+        "false_alarms_an_hour": _figures(alarms / hours, low / hours, high / hours),
+        "hours": round(hours, 1),
+        "from": f"{hours:.1f} h of your own days",
+        "hop_s": hop_s,
+    }
+    return card(level, measured)
+
+
+def _level_on(asked: SignatureBatch, card: Any, rows: Codes, most: float) -> tuple[float, int]:
+    """Return the lowest level at which a novelty is told at most `most` times, and how often it is."""
+    novelty = 1.0 - likeness(asked.codes, rows)
+    levels = np.quantile(novelty, np.linspace(0.5, 1.0, 60))
+    low, high = 0, len(levels) - 1
+    begun = 0
+    while low < high:
+        middle = (low + high) // 2
+        begun = _begun(asked, card(max(float(levels[middle]), 1e-6), {}))
+        low, high = (low, middle) if begun <= most else (middle + 1, high)
+    level = max(float(levels[low]), 1e-6)
+    # Above everything that was seen where even the highest level is told too often.
+    level = level if _begun(asked, card(level, {})) <= most else float(np.nextafter(novelty.max(), 2.0))
+    return level, _begun(asked, card(level, {}))
+
+
+def _begun(asked: SignatureBatch, card: HeadCard) -> int:
+    return sum(event.phase == "began" for event in Judge([card]).judge(asked))
+
+
+def _spread_out(codes: Codes, most: int) -> Codes:
+    """Return at most so many of codes (n, dim), each as far from those before as can be (Gonzalez 1985)."""
+    codes = np.unique(codes, axis=0)
+    nearest = np.full(len(codes), -np.inf)
+    chosen = [0]
+    while len(chosen) < min(most, len(codes)):
+        nearest = np.maximum(nearest, likeness(codes, codes[chosen[-1:]]))
+        chosen.append(int(nearest.argmin()))
+    return codes[chosen]
+
+
+def of_rest(name: str, spec: SignatureSpec, *, moving: bool, wish: Wish | None = None) -> HeadCard:
+    """Return a head whose state is that a thing moves, or that it lies still, by the flag AT_REST alone."""
+    wish = wish or Wish(hold_s=10.0)
+    nothing = np.zeros((0, spec.quantization.dim), np.int8)
+    weights = Weights(nothing, np.zeros(0), np.zeros(0))
+    timing = Timing(0.5, 0.5, wish.least_s, None, wish.hold_s)
+    return HeadCard(
+        name, STATE, True, spec.fingerprint, (0, spec.quantization.dim), wish.hop_ns, LOWEST if moving else HIGHEST,
+        timing, weights, Taught(nothing, np.zeros(0, np.uint16), nothing), wish.while_head, wish.after,
+    )  # fmt: skip
+
+
+def poisson_interval(count: int) -> tuple[float, float]:
+    """Return the 95 % interval of the mean of a Poisson variable that was `count` (Wilson & Hilferty 1931)."""
+
+    def bound(n: float, z: float) -> float:
+        return n * (1 - 1 / (9 * n) + z / (3 * math.sqrt(n))) ** 3
+
+    return (bound(count, -1.96) if count else 0.0), bound(count + 1.0, 1.96)
+
+
+def _labels_above(life: Background, scores: NDArray[np.float64], level: float) -> list[str]:
+    """Return what was done where other life is above the level, the most frequent first."""
+    above = (scores >= level) & ~life.at_rest
+    seconds = np.bincount(life.label[above], life.seconds[above], minlength=len(life.labels))
+    return [life.labels[at] for at in np.argsort(-seconds, kind="stable")[:_SHOWN] if seconds[at]]
+
+
+def _stated(rate: Rate, hours: float) -> list[float]:
+    """Return the rate and its interval as they are told: no more than can be known from so many hours."""
+    # Below one alarm in all of that life, none was seen; and where none was, there may be three (95 %).
+    low = rate.low if rate.low * hours >= 1 else 0.0
+    return _figures(rate.an_hour, low, max(rate.high, 3 / hours))
+
+
+def _figures(*values: float) -> list[float]:
+    return [_figure(value) for value in values]
+
+
+def _figure(value: float) -> float:
+    """Return two significant digits: more would say more than is known."""
+    return float(f"{value:.2g}")

@@ -1,0 +1,281 @@
+"""From examples to a head: logs, stored signatures and labels in, a head out.
+
+What is taught with is found here; how a head is made of it stands in `motionsig.heads`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from motionsig.blocks import SampleBlock, SignatureBatch, SignatureSpec, Source
+from motionsig.closing import Closing
+from motionsig.encoders import Encoder, open_encoder
+from motionsig.errors import InputError
+from motionsig.heads import Head
+from motionsig.heads.background import Background, load_background, with_own
+from motionsig.heads.card import After, HeadCard
+from motionsig.heads.teaching import (
+    Codes,
+    Wish,
+    of_normal_life,
+    of_performances,
+    of_rest,
+    unlike_the_others,
+)
+from motionsig.lesson import Lesson, Performed, samples_between
+from motionsig.model_card import ModelCard
+from motionsig.pipeline import signatures
+from motionsig.publishers import SCHEMES, iter_signatures
+from motionsig.quality import Quality
+from motionsig.recordings import open_recording
+
+Example = str | os.PathLike[str] | SignatureBatch
+"""A log, or a part of it as LOG@START-END in seconds; signatures; for normal life also store:PATH or file:PATH."""
+
+_MARGIN_S = 2.0  # of a part of a log: rest before and after it, and whole windows about a performance at its edge
+_COUNTER_HOP = 16
+_STEADY_S = 10.0  # so long a state has to go on, and a pause does not end it
+
+
+class _Part(Closing):
+    """The samples of a log between two seconds, as a Source."""
+
+    def __init__(self, log: Source, begin_s: float, end_s: float) -> None:
+        self.rate_hz, self.info = log.rate_hz, log.info
+        self._log, self._between_s = log, (begin_s, end_s)
+
+    def __iter__(self) -> Iterator[SampleBlock]:
+        return iter(samples_between(self._log, *self._between_s))
+
+
+class Refused(NamedTuple):
+    """A performance that the head is not taught with. where: which one, in words."""
+
+    where: str
+    why: str
+
+
+def teach(
+    name: str,
+    examples: Sequence[Example] | Example = (),
+    *,
+    against: Sequence[Example] | Example = (),
+    normal: Sequence[Example] | Example = (),
+    state: str | None = None,
+    better: Head | HeadCard | None = None,
+    most_an_hour: float = 0.1,
+    least_s: float | None = None,
+    most_s: float | None = None,
+    hold_s: float | None = None,
+    while_head: str | None = None,
+    after: tuple[str, float] | None = None,
+    model: str | Path | None = None,
+    encoder: Encoder | None = None,
+    refused: list[Refused] | None = None,
+) -> Head:
+    """Return a head that finds more of what the examples show; `save` keeps it.
+
+    >>> rng = np.random.default_rng(1)
+    >>> lesson = rng.normal(0, 0.02, (2000, 6)) + [0, 0, 9.81, 0, 0, 0]  # 20 s at 100 Hz, at rest but for three turns
+    >>> for begin in (400, 900, 1400):
+    ...     lesson[begin : begin + 100, 3] += 4 * np.sin(np.arange(100) / 8)
+    >>> np.savez("lesson.npz", acc=lesson[:, :3], gyr=lesson[:, 3:], rate_hz=100)
+    >>> head = motionsig.teach("turn", "lesson.npz")
+    >>> head.card.measured["found"], head.card.measured["given"]
+    (3, 3)
+    >>> head.save("turn")
+    PosixPath('turn')
+
+    * `examples`: logs of lessons, in which the performances are found by themselves: rest for a second before and after
+      each. "LOG@START-END" is the part of a log between two seconds. A SignatureBatch is one performance. With none of
+      them, and `normal`, the head is a novelty: a state that is told while something is unlike all of normal life.
+    * `against`: what the head must not take for it.
+    * `normal`: logs, stores or signatures of the owner's days. With examples, they join the other people's life that
+      tells how often the head is wrong; they must not hold what is taught.
+    * `state`: "moving" or "still", with no examples: of a thing that moves or lies at rest by itself, such as a washing
+      machine. Nothing is learned then: it is what the flag `Quality.AT_REST` says, held for `hold_s`.
+    * `better`: a head that was taught before; its examples and counter-examples are used, too.
+    * `most_an_hour`: false alarms that its level may allow. `least_s`, `most_s`, `hold_s`: how long an event lasts, and
+      what pause does not end it. `while_head`: a state that has to hold. `after`: (name, seconds), an event before.
+    * `model`, `encoder`: as for `extract`. `refused`: a list that gets what looked like a performance and was not used.
+
+    `head.card.measured` says what to expect. Raises InputError where nothing can be learned, saying why, and what
+    opening a log, a store or a model raises.
+    """
+    refused = [] if refused is None else refused
+    chosen = Wish(
+        most_an_hour=most_an_hour,
+        least_s=least_s or 0.0,
+        most_s=most_s,
+        hold_s=hold_s or 0.0,
+        while_head=while_head,
+        after=After(*after) if after else None,
+    )
+    with open_encoder(model, device="cpu") if encoder is None else nullcontext(encoder) as opened:
+        days = [batch for one in _listed(normal) for batch in _days(one, opened)]
+        if not _listed(examples) and better is None:
+            steady = replace(
+                chosen,
+                hold_s=_STEADY_S if hold_s is None else hold_s,
+                least_s=_STEADY_S if least_s is None else least_s,
+            )
+            if state is not None:
+                return Head(_state(name, state, opened.card.spec, steady))
+            if not days:
+                raise InputError(f"head {name}: expected examples of it, normal life, or a state, got none of them")
+            return Head(of_normal_life(name, days, wish=steady))
+        performances, wrong = _known(better, opened.card.spec)
+        for example in _listed(examples):
+            performances += _performances(example, opened, refused)
+        wrong += [_moving(batch).codes for one in _listed(against) for batch in _batches(one, opened, _COUNTER_HOP)]
+        return Head(head_of(name, performances, wrong, opened.card, days, chosen, refused))
+
+
+def _state(name: str, state: str, spec: SignatureSpec, wish: Wish) -> HeadCard:
+    if state not in ("moving", "still"):
+        raise InputError(f"state: expected moving or still, got {state!r}")
+    return of_rest(name, spec, moving=state == "moving", wish=wish)
+
+
+def head_of(
+    name: str,
+    performances: list[Codes],
+    wrong: list[Codes],
+    card: ModelCard,
+    days: Sequence[SignatureBatch],
+    wish: Wish,
+    refused: list[Refused],
+) -> HeadCard:
+    """Return a head of performances; those that are unlike the others are left out, and said in `refused`."""
+    for odd in reversed(unlike_the_others(performances)):
+        why = f"it is unlike the others: {odd.likeness:.2f}, where {odd.usual:.2f} is usual among them"
+        refused.append(Refused(f"performance {odd.number + 1}", why))
+        del performances[odd.number]
+    if not performances:
+        said = "; ".join(f"{one.where}: {one.why}" for one in refused[:3]) or "no motion between two rests"
+        raise InputError(f"head {name}: expected at least one performance, got none ({said})")
+    life = other_life(card, days)
+    return of_performances(
+        name, performances, card.spec, life, against=np.concatenate(wrong) if wrong else None, wish=wish
+    )
+
+
+def other_life(card: ModelCard, days: Sequence[SignatureBatch]) -> Background:
+    """Return the model's background, joined by the owner's days. Raises InputError where there is neither."""
+    life = with_own(load_background(card), days)
+    if life is None:
+        raise InputError(
+            f"model {card.name}: expected a background of other life in its folder, got none; without it nobody knows "
+            "how often a head is wrong: give hours of normal life (normal=, --normal)"
+        )
+    return life
+
+
+def _listed(given: Sequence[Example] | Example) -> Sequence[Example]:
+    return [given] if isinstance(given, str | os.PathLike | SignatureBatch) else given
+
+
+def _known(better: Head | HeadCard | None, spec: SignatureSpec) -> tuple[list[Codes], list[Codes]]:
+    """Return the performances and the counter-examples of a head that was taught before."""
+    if better is None:
+        return [], []
+    card = better.card if isinstance(better, Head) else better
+    if card.encoder != spec.fingerprint:
+        raise InputError(
+            f"head {card.name}: expected one of encoder {spec.fingerprint.hex()}, got one of {card.encoder.hex()}: its "
+            "examples do not compare; teach it anew"
+        )
+    taught = card.taught
+    performances = [taught.examples[taught.performance == number] for number in np.unique(taught.performance)]
+    if not performances:
+        raise InputError(f"head {card.name}: expected one taught by performances, got a {card.kind} head")
+    return performances, [taught.against] if len(taught.against) else []
+
+
+def _performances(example: Example, encoder: Encoder, refused: list[Refused]) -> list[Codes]:
+    if isinstance(example, SignatureBatch):
+        return [_of_encoder(example, encoder).codes] if len(example) else []
+    path, begin_s, end_s = part_of_log(example)
+    codes = []
+    for one in performed(path, encoder.card, begin_s, end_s):
+        if one.windows is None:
+            refused.append(Refused(f"{path} at {one.begin_s:.1f} s", one.why))
+        else:
+            codes.append(encoder.encode(one.windows).codes)
+    return codes
+
+
+def performed(path: str, card: ModelCard, begin_s: float = 0.0, end_s: float | None = None) -> list[Performed]:
+    """Return the performances in a log, or in a part of it, which without a rest is one performance itself."""
+    with open_recording(path) as log:
+        lesson = Lesson(card, log.rate_hz)
+        blocks = iter(log)
+        margin_s = min(begin_s, _MARGIN_S) if end_s is not None else 0.0
+        offset_s = begin_s - margin_s
+        if end_s is not None:
+            blocks = samples_between(blocks, offset_s, end_s + _MARGIN_S)
+        found = [*chain.from_iterable(map(lesson.push, blocks)), *lesson.flush()]
+        if end_s is None:
+            return found
+        if not lesson.seconds:
+            raise InputError(f"{path}: expected samples from {begin_s:g} to {end_s:g} s, got none")
+        inside = [one for one in found if margin_s <= (one.begin_s + one.end_s) / 2 <= end_s - offset_s]
+        inside = inside or [lesson.stretch(margin_s, end_s - offset_s)]
+        return [one._replace(begin_s=one.begin_s + offset_s, end_s=one.end_s + offset_s) for one in inside]
+
+
+def part_of_log(example: str | os.PathLike[str]) -> tuple[str, float, float | None]:
+    """Return path, begin and end of LOG@START-END; the end is None for a whole log."""
+    text = os.fspath(example)
+    found = re.fullmatch(r"(.+)@([0-9.]+)-([0-9.]+)", text)
+    if found is None or os.path.exists(text):
+        return text, 0.0, None
+    try:
+        begin_s, end_s = float(found[2]), float(found[3])
+    except ValueError:
+        raise InputError(f"{text}: expected LOG@START-END in seconds, got {found[2]!r} and {found[3]!r}") from None
+    if not begin_s < end_s:
+        raise InputError(f"{text}: expected an end after the start, got {begin_s:g} and {end_s:g} s")
+    return found[1], begin_s, end_s
+
+
+def _batches(example: Example, encoder: Encoder, hop: int | None) -> Iterator[SignatureBatch]:
+    """Yield the signatures of a log, or of a part of it, `hop` samples apart; or those that are there already."""
+    if isinstance(example, SignatureBatch):
+        yield _of_encoder(example, encoder)
+        return
+    path, begin_s, end_s = part_of_log(example)
+    with open_recording(path) as log:
+        source = log if end_s is None else _Part(log, begin_s, end_s)
+        yield from signatures(source, encoder, hop=hop)
+
+
+def _days(example: Example, encoder: Encoder) -> Iterator[SignatureBatch]:
+    """Yield signatures of normal life: of a log, a store or a file, or those that are there already."""
+    if isinstance(example, str) and example.partition(":")[0].lower() in SCHEMES:
+        for stored in iter_signatures(example, fingerprint=encoder.card.fingerprint):
+            yield stored.signatures
+    else:
+        yield from _batches(example, encoder, None)
+
+
+def _moving(batch: SignatureBatch) -> SignatureBatch:
+    return batch[(batch.quality & np.uint8(Quality.AT_REST)) == 0]
+
+
+def _of_encoder(batch: SignatureBatch, encoder: Encoder) -> SignatureBatch:
+    if batch.spec.fingerprint != encoder.card.fingerprint:
+        raise InputError(
+            f"examples: expected signatures of encoder {encoder.card.fingerprint.hex()}, got those of "
+            f"{batch.spec.fingerprint.hex()}: vectors of different encoders do not compare"
+        )
+    return batch
