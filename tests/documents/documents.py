@@ -17,7 +17,7 @@ TOP = "README.md"
 OTHERS = (".github/CONTRIBUTING.md", ".github/SECURITY.md")
 
 MOST_LINES = {
-    TOP: 150,
+    TOP: 165,
     "systemd/README.md": 185,
     "motionsig/README.md": 90,
     "motionsig/sensors/README.md": 160,
