@@ -184,9 +184,8 @@ def test_a_hop_that_the_model_does_not_have_switches_heads_off(tmp_path, sensor,
         folder = install(models, 2, hop=20)
         put("moving", encoder=find_model(folder).fingerprint)
         wait_until(lambda: daemon.status["model"]["trial_windows_left"] not in (None, 500))
-        (tmp_path / "config.toml").write_text(_text(tmp_path, ["moving"], "hop = 4\n"))
-        daemon.reload()
-        wait_until(lambda: "heads.hop: expected a part of the hop of 20" in (daemon.status["heads_error"] or ""))
+        _reload(daemon, tmp_path, _text(tmp_path, ["moving"], "hop = 4\n"))
+        assert "heads.hop: expected a part of the hop of 20 samples" in daemon.status["heads_error"]
         assert daemon.status["needs_restart"] == ("heads.hop",)
         windows = daemon.status["windows"]
         wait_until(lambda: daemon.status["windows"] > windows + 5)
