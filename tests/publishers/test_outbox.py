@@ -303,7 +303,7 @@ def sent_event(outbox: Outbox, now_s: float = 0.0) -> Outgoing:
     return outgoing
 
 
-def test_an_event_overtakes_signatures_that_wait_and_its_record_is_acknowledged_in_its_turn(tmp_path: Path) -> None:
+def test_an_event_overtakes_signatures_which_travel_together_as_if_there_were_none(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     outbox = connected(spool, delay_s=10)
     put(spool, 3)
@@ -311,23 +311,38 @@ def test_an_event_overtakes_signatures_that_wait_and_its_record_is_acknowledged_
     spool.append(to_json(happened(2)), 1)
     first = sent_event(outbox)
     assert (first.topic, first.payload, first.state_of) == ("wrist-7/events/wave", to_json(happened(2)), None)
-    assert sent(outbox) == (0, 3), "what lies before it no longer waits"
     put(spool, 2, seq=3)
     assert outbox.next(0.0) is None
-    outbox.settle(1.0)
-    assert (outbox.delivered, spool.pending) == (3, 3), "not before the event has arrived"
     first.acknowledged = True
-    outbox.settle(2.0)
-    assert outbox.next(2.0) is None, "what lies behind it waits for its own time"
-    assert outbox.due_in_s(2.0) == 0.0
-    outbox.settle(2.0)
-    assert (outbox.delivered, spool.pending) == (4, 2)
-    assert sent(outbox, 12.0) == (3, 2)
-    outbox.settle(12.0)
+    outbox.settle(1.0)
+    assert outbox.next(1.0) is None
+    assert (outbox.delivered, spool.pending) == (0, 6), "its record is acknowledged in its turn"
+    assert sent(outbox, 10.0) == (0, 5)
+    outbox.settle(11.0)
     assert (outbox.delivered, spool.pending, spool.used_bytes) == (6, 0, 0)
     assert not any(segment.events for segment in spool._segments.values()), (
         "a list that never ends would fill the memory"
     )
+    spool.close()
+
+
+def test_the_record_of_an_event_is_acknowledged_when_it_has_arrived_and_not_before(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    put(spool, 3)
+    spool.append(to_json(happened(2)), 1)
+    put(spool, 2, seq=3)
+    outbox = connected(spool)
+    event = sent_event(outbox)
+    assert sent(outbox) == (0, 3)
+    assert outbox.next(0.0) is None, "what lies behind it is not read yet"
+    outbox.settle(1.0)
+    assert (outbox.delivered, spool.pending) == (3, 3)
+    event.acknowledged = True
+    outbox.settle(2.0)
+    assert sent(outbox) == (3, 2)
+    assert outbox.due_in_s(2.0) == 0.0, "nobody will wake it for the event"
+    outbox.settle(2.0)
+    assert (outbox.delivered, spool.pending, spool.used_bytes) == (6, 0, 0)
     spool.close()
 
 
