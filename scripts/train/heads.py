@@ -241,11 +241,12 @@ def head_of(name: str, aim: Aim, life: Sequence[Life], more: dict[str, Signature
             "recall": _rounded(sum(by_set[one].recall() for one in long) / len(long)),
             "recall_over": long,
             "false_alarms_an_hour": together.an_hour(),
-            "interval": together.an_hour_interval(),
             "hours": round(together.hours(), 1),
             "from": f"{len(by_set)} sets, each left out of what was learned and chosen; signatures every "
             f"{HOP / data.GRID_HZ:g} s; intervals are 95 % over people",
+            "would_fire_at": list(together.most()),
             "taken_for_it": together.most(),
+            "hop_s": HOP / data.GRID_HZ,
             "sets_left_out": {known: by_set[known].stated() for known in sorted(by_set)},
             "sets_left_out_every_1.28_s": {known: by_set_slow[known].stated() for known in sorted(by_set_slow)},
             "people_left_out": {known: people[known].stated() for known in sorted(people)},
@@ -341,11 +342,10 @@ class Tally:
     def hours(self) -> float:
         return float(sum(counts[4] for counts in self.people.values()))
 
-    def an_hour(self) -> float:
-        return _rounded(self._an_hour(np.stack(list(self.people.values())).sum(axis=0)))
-
-    def an_hour_interval(self) -> list[float]:
-        return self._interval(4, self._an_hour)
+    def an_hour(self) -> list[float]:
+        """Return the false alarms in an hour, and their interval."""
+        rows = np.stack(list(self.people.values()))
+        return [_rounded(self._an_hour(rows.sum(axis=0))), *self._interval(4, self._an_hour)]
 
     def most(self) -> dict[str, int]:
         return dict(sorted(self.taken.most_common(_SHOWN), key=lambda one: (-one[1], one[0])))
@@ -358,7 +358,7 @@ class Tally:
             told["labelled_hours"] = round(counts[1], 2)
             told["recall"] = [_rounded(self.recall()), *self._interval(1, lambda total: total[0] / total[1])]
         if counts[4]:
-            told["false_alarms_an_hour"] = [self.an_hour(), *self.an_hour_interval()]
+            told["false_alarms_an_hour"] = self.an_hour()
             told["false_alarms"] = int(counts[2])
             told["held_of_other_life"] = _rounded(counts[3] / counts[4])
             told["hours"] = round(counts[4], 2)

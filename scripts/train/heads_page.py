@@ -20,7 +20,8 @@ so that it does not matter how a device is turned. Each learned from all labelle
 is a state that begins while the label says something else. *Left out*: nothing of the head was learned or chosen with
 that set, or with those people; the encoder, though, was trained on all sets but hapt. *Told after*: what has to go on
 for so long is told as an event. In brackets are 95 % intervals over people. In the first table recall is the mean over
-the sets left out with at least half an hour of the activity, and false alarms are those of all sets left out."""
+the sets left out with at least half an hour of the activity, and false alarms are those of all sets left out.
+Where a label says that a sensor at rest moves, or walks, that counts for neither."""
 
 WINDOWS = """\
 Sets that nobody trained on, as windows in no order: which share scores high enough for the state to begin, and to go
@@ -45,7 +46,7 @@ def page(folder: Path) -> str:
             [
                 f"`{name}`",
                 number(found["recall"]),
-                f"{found['false_alarms_an_hour']:.2f} [{found['interval'][0]:.2f}, {found['interval'][1]:.2f}]",
+                "{:.2f} [{:.2f}, {:.2f}]".format(*found["false_alarms_an_hour"]),
                 f"{found['hours']:.1f}",
                 f"{text['least_s']:g} s",
                 f"{text['hold_s']:g} s",
