@@ -43,6 +43,15 @@ _ENTITIES: tuple[tuple[str, str, str, dict[str, str]], ...] = (
 # fmt: on
 """Sensors by the key of the reported state that they show: key, name, Jinja expression, what else describes it."""
 
+_SHOWN = ("start", "end", "duration_s", "score", "stream_id", "seq")
+"""What of an event Home Assistant shows; of an event that comes twice it knows by the last two that it had it."""
+
+_NOTHING_NEW = (
+    "value_json is not defined or "
+    "this.attributes.get('stream_id') == value_json.stream_id and this.attributes.get('seq', -1) >= value_json.seq"
+)
+"""Whether a message is empty, as where a state was removed, or tells an event that an entity has shown or passed."""
+
 
 class Announcer:
     """Decides what to announce and when; the caller provides time and network.
@@ -207,11 +216,12 @@ class _HomeAssistant:
         for name, is_state in heads.items():
             where = {"name": name, "state_topic": f"{self._named}/events/{name}", **self._availability}
             if is_state:
-                states = {"value_template": "{{ value_json.phase }}", "payload_on": BEGAN, "payload_off": ENDED}
+                phase = "{{ value_json.phase if value_json is defined else '' }}"
+                states = {"value_template": phase, "payload_on": BEGAN, "payload_off": ENDED}
                 said.append(self._entity("binary_sensor", f"head_{name}", {**where, **states}))
             else:
-                shown = "".join(f", '{key}': value_json.{key}" for key in ("start", "end", "duration_s", "score"))
-                template = f"{{{{ {{'event_type': '{name}'{shown}}} | tojson }}}}"
+                shown = "".join(f", '{key}': value_json.{key}" for key in _SHOWN)
+                template = f"{{{{ '' if {_NOTHING_NEW} else {{'event_type': '{name}'{shown}}} | tojson }}}}"
                 event = {"event_types": [name], "value_template": template}
                 said.append(self._entity("event", f"head_{name}", {**where, **event}))
         return said
