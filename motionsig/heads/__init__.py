@@ -1,8 +1,8 @@
 """From signatures to events: heads, which judge them.
 
 A head is a folder (`card`), found by its name (`places`), taught from examples (`teaching`) with a bank of other
-people's motion (`background`), and judged with others in one go (`judging`). Nothing here reads a sensor, a clock or a
-sample.
+people's motion (`background`) or from labels (`labelled`), and judged with others in one go (`judging`). Nothing here
+reads a sensor, a clock or a sample.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import sqlite3
@@ -130,7 +129,10 @@ def served(toml, data, count, tmp_path):
     text = f'name = "pi"\n[sink]\nurl = "{url}"\n' + toml.replace("/usr/bin/curl", str(program))
 
     def stored():
-        return motionsig.read_events(url) if os.path.exists(tmp_path / "served.db") else []
+        try:
+            return motionsig.read_events(url)
+        except motionsig.SinkError:
+            return []  # it is not made yet
 
     with running(tmp_path, text, Played(data)) as daemon:
         wait_until(lambda: len(stored()) >= count)
@@ -150,7 +152,7 @@ def test_the_washing_machine_is_done_once_and_its_longest_pause_is_shown(hz, cap
     printed, toml = follow("the-washing-machine-is-done", capsys, wash=wash)
     pauses = lines_of(printed["watch wash.msig --head ./pauses"])
     (lasted,) = (float(line.split()[2]) for line in pauses if "ended" in line)
-    assert abs(lasted - 100) < 2
+    assert abs(lasted - 100) < 3
     assert [line.split()[1] for line in lines_of(printed["watch wash.msig --head washing"])] == ["began", "ended"]
     # What the service tells when it is stopped: the hold is longer than this test.
     events, started = served(toml, wash, 1, tmp_path)
