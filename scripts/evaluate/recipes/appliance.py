@@ -22,7 +22,8 @@ RATE_HZ = 9.6
 """As the time stamps of those that have some give it."""
 COUNTS_IN_G = 16384.0
 HOLDS_S = (10, 60, 300, 600, 1200)
-LEAST_S = 60.0
+LEAST_S = 900.0
+"""Longer than somebody takes to load or to unload it."""
 OFF_S = 1800.0
 """The last seconds, at rest, are repeated for so long: the logs end five minutes after the programme."""
 
