@@ -14,6 +14,8 @@ These names are the public surface:
 * `open_sink` opens a `Sink`, which stores or sends signatures; `read_signatures` reads a store or a file again. With
   `signature_stream_id`, a second run of the same recording stores nothing twice.
 * An `Event` is what a head found in signatures; a sink takes events, too, and `read_events` reads them again.
+* A `Head` turns signatures into events; `teach` makes one from a few performances, and `open_head` opens it. `watch`
+  does so with a sensor, a log or what is stored.
 * Every error is a `MotionsigError`; its text says what was expected, what was got, and where.
 
 `motionsig.conventions` has the units, the axes and the words. Each name is imported when it is first used, so that
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from motionsig.errors import (
         ConfigError,
         EncoderError,
+        HeadError,
         InputError,
         MissingExtraError,
         ModelError,
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
         WireError,
     )
     from motionsig.events import Event
+    from motionsig.heads import Head, open_head
     from motionsig.model_card import ModelCard
     from motionsig.pipeline import Summary, extract, run, signature_stream_id, signatures
     from motionsig.publishers import Sink, open_sink, read_events, read_signatures
@@ -67,7 +71,9 @@ if TYPE_CHECKING:
     from motionsig.recordings.native import Recorder
     from motionsig.resampling import Resampler
     from motionsig.sensors import open_sensor
+    from motionsig.teaching import teach
     from motionsig.transformer import Signatures
+    from motionsig.watching import watch
     from motionsig.windowing import Windower
 
     __version__: str
@@ -77,6 +83,8 @@ __all__ = [
     "Encoder",
     "EncoderError",
     "Event",
+    "Head",
+    "HeadError",
     "InputError",
     "MissingExtraError",
     "ModelCard",
@@ -102,6 +110,7 @@ __all__ = [
     "concatenate",
     "extract",
     "open_encoder",
+    "open_head",
     "open_recording",
     "open_sensor",
     "open_sink",
@@ -111,6 +120,8 @@ __all__ = [
     "sample_block",
     "signature_stream_id",
     "signatures",
+    "teach",
+    "watch",
 ]
 
 _HOME = {
@@ -119,10 +130,11 @@ _HOME = {
     ),
     "motionsig.encoders": ("Encoder", "open_encoder"),
     "motionsig.errors": (
-        "ConfigError", "EncoderError", "InputError", "MissingExtraError", "ModelError", "MotionsigError",
+        "ConfigError", "EncoderError", "HeadError", "InputError", "MissingExtraError", "ModelError", "MotionsigError",
         "RecordingError", "SensorError", "SinkError", "WireError",
     ),
     "motionsig.events": ("Event",),
+    "motionsig.heads": ("Head", "open_head"),
     "motionsig.model_card": ("ModelCard",),
     "motionsig.pipeline": ("Summary", "extract", "run", "signature_stream_id", "signatures"),
     "motionsig.publishers": ("Sink", "open_sink", "read_events", "read_signatures"),
@@ -131,7 +143,9 @@ _HOME = {
     "motionsig.recordings.native": ("Recorder",),
     "motionsig.resampling": ("Resampler",),
     "motionsig.sensors": ("open_sensor",),
+    "motionsig.teaching": ("teach",),
     "motionsig.transformer": ("Signatures",),
+    "motionsig.watching": ("watch",),
     "motionsig.windowing": ("Windower",),
 }  # fmt: skip
 

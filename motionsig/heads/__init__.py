@@ -10,9 +10,18 @@ from __future__ import annotations
 from motionsig.heads.card import HeadCard, load_head
 from motionsig.heads.head import Head, open_head
 from motionsig.heads.judging import Judge
-from motionsig.heads.places import find_head, heads_folder, owned_heads, remove_head, shipped_heads, with_needed
+from motionsig.heads.places import (
+    all_heads,
+    find_head,
+    heads_folder,
+    owned_heads,
+    remove_head,
+    shipped_heads,
+    with_needed,
+)
 
 __all__ = [
     "Head", "HeadCard", "Judge",
-    "find_head", "heads_folder", "load_head", "open_head", "owned_heads", "remove_head", "shipped_heads", "with_needed",
+    "all_heads", "find_head", "heads_folder", "load_head", "open_head", "owned_heads", "remove_head", "shipped_heads",
+    "with_needed",
 ]  # fmt: skip

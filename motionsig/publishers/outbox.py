@@ -151,8 +151,8 @@ class Express:
 class Lane:
     """Joins the records of one range of the spool into messages and follows each until it is forgotten.
 
-    The record of an event waits until it has arrived by the express, and is then as good as sent and acknowledged: what
-    lies before it leaves without waiting to travel with what lies behind it, which leaves once the event has arrived.
+    The record of an event is as good as sent and acknowledged once the express has brought it there; until then, some
+    milliseconds, nothing behind it is read. So signatures travel together as if there were no events between them.
 
     express: sends the events. until: the position where the range ends. What lies before `early` has been waiting since
     `early_s`. sent, arrived: `Outgoing.parts` of all that was sent, and that need not be sent again, in any connection.
@@ -197,7 +197,7 @@ class Lane:
                 if record.is_event:
                     _event(record)
                     self._events.append(record)
-                    continue
+                    break
                 message = wire.decode(record.payload)
             except WireError as error:
                 given_up += record.rows if self.spool.give_up(record) else 0
@@ -233,7 +233,7 @@ class Lane:
             self._waiting.popleft()
         self._pass_events(now_s)
         count = self._fitting()
-        while count == len(self._waiting) and not self._events and self._fetch(now_s):
+        while count == len(self._waiting) and not self._awaits_event() and self._fetch(now_s):
             self._pass_events(now_s)
             count = self._fitting()
         if not count or (count == len(self._waiting) and self._due_s(flush_to) > now_s):
@@ -243,6 +243,11 @@ class Lane:
             self._waiting.popleft()
             self.spool.note_sent(one.record.end)
         records = [(one.record.end, one.record.rows) for one in taken]
+        while self._events and self._events[0].start < taken[-1].record.start:
+            event = self._events.popleft()
+            records.append((event.end, event.rows))
+        # In the order of the spool; an event may end where a part of a record, without signatures of its own, does.
+        records.sort(key=lambda each: (each[0], -each[1]))
         rows = sum(len(one.message.signatures) for one in taken)
         new_rows = sum(len(one.message.signatures) for one in taken if not one.record.again)
         new_bytes = round(len(payload) * new_rows / rows)
@@ -258,27 +263,26 @@ class Lane:
         return outgoing
 
     def _pass_events(self, now_s: float) -> None:
-        """Settle the records of events whose turn it is and that have arrived, behind what is on its way already."""
-        while self._events:
-            record = self._events[0]
-            if self.spool.holds(record.start):
-                if self._before_event(0) or record.start >= self.express.arrived:
-                    return
-                self.spool.note_sent(record.end)
-                self.on_way.append(Outgoing("", b"", [(record.end, record.rows)], {}, now_s, 0, acknowledged=True))
-            self._events.popleft()
+        """Settle the records of events before all that waits, if they arrived, behind what is on its way already."""
+        while self._events and not (self._waiting and self._waiting[0].record.start < self._events[0].start):
+            if len(self._events) == 1 and self._awaits_event():
+                return
+            record = self._events.popleft()
+            if not self.spool.holds(record.start):
+                continue
+            self.spool.note_sent(record.end)
+            self.on_way.append(Outgoing("", b"", [(record.end, record.rows)], {}, now_s, 0, acknowledged=True))
 
-    def _before_event(self, row: int) -> bool:
-        """Return whether that one of the records that wait is there and lies before the first event that does."""
-        return row < len(self._waiting) and not (
-            self._events and self._events[0].start < self._waiting[row].record.start
-        )
+    def _awaits_event(self) -> bool:
+        """Return whether the event that was read last is still to arrive; one that was dropped never will."""
+        if not self._events:
+            return False
+        start = self._events[-1].start
+        return start >= self.express.arrived and self.spool.holds(start)
 
     def _due_s(self, flush_to: Position | None) -> float:
-        if not self._before_event(0):
+        if not self._waiting:
             return math.inf
-        if self._events:
-            return -math.inf
         # What was sent before, here or by an earlier process, has waited already.
         oldest = self._waiting[0]
         if oldest.record.again or (flush_to is not None and oldest.record.start < flush_to):
@@ -291,7 +295,7 @@ class Lane:
 
     def _fitting(self) -> int:
         """Return how many of the records that wait can leave as one message, by estimate."""
-        if not self._before_event(0):
+        if not self._waiting:
             return 0
         previous = self._waiting[0].message
         most_rows = min(MAX_ROWS, self._rows_that_fit(previous))
@@ -300,8 +304,7 @@ class Lane:
             candidate = self._waiting[count].message
             rows += len(candidate.signatures)
             follows = candidate.seq == previous.seq + len(previous.signatures)
-            alike = follows and _stream(previous) == _stream(candidate)
-            if rows > most_rows or not alike or not self._before_event(count):
+            if rows > most_rows or not (follows and _stream(previous) == _stream(candidate)):
                 return count
             previous = candidate
         return len(self._waiting)

@@ -119,7 +119,8 @@ def _one_configuration(folder: Path, settings: str, rounds: int, chance: random.
         if publisher is not None:
             publisher.send_signal(signal.SIGKILL)
             publisher.wait()
-        with open_sink(broker.url, device=DEVICE, stream_id=rounds, spool=spool, close_timeout_s=20) as sink:
+        patience = {"close_timeout_s": 20, "close_limit_s": 600}
+        with open_sink(broker.url, device=DEVICE, stream_id=rounds, spool=spool, **patience) as sink:
             recovered = sink.counts.recovered
         left = sink.counts
         _until_quiet(store)

@@ -109,6 +109,8 @@ SECTIONS = {
                 "rounds": "rounds",
                 "accepted": "accepted:,",
                 "lost": "lost:,",
+                "events accepted": "events_accepted:,",
+                "events lost": "events_lost:,",
                 "duplicates received": "duplicates_received:,",
                 "stored": "stored:,",
                 "stored twice": "stored_twice:,",

@@ -17,14 +17,15 @@ TOP = "README.md"
 OTHERS = (".github/CONTRIBUTING.md", ".github/SECURITY.md")
 
 MOST_LINES = {
-    TOP: 150,
-    "systemd/README.md": 160,
-    "motionsig/README.md": 80,
+    TOP: 165,
+    "systemd/README.md": 185,
+    "motionsig/README.md": 90,
     "motionsig/sensors/README.md": 160,
     "motionsig/recordings/README.md": 100,
     "motionsig/publishers/README.md": 205,
     "motionsig/encoders/README.md": 140,
-    "motionsig/cli/README.md": 140,
+    "motionsig/heads/README.md": 110,
+    "motionsig/cli/README.md": 170,
     "firmware_models/README.md": 60,
     "scripts/README.md": 60,
     "tests/README.md": 60,
