@@ -14,6 +14,7 @@ These names are the public surface:
 * `open_sink` opens a `Sink`, which stores or sends signatures; `read_signatures` reads a store or a file again. With
   `signature_stream_id`, a second run of the same recording stores nothing twice.
 * An `Event` is what a head found in signatures; a sink takes events, too, and `read_events` reads them again.
+* A `Head` turns signatures into events; `open_head` opens one. `watch` does so with a sensor, a log or what is stored.
 * Every error is a `MotionsigError`; its text says what was expected, what was got, and where.
 
 `motionsig.conventions` has the units, the axes and the words. Each name is imported when it is first used, so that
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from motionsig.errors import (
         ConfigError,
         EncoderError,
+        HeadError,
         InputError,
         MissingExtraError,
         ModelError,
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
         WireError,
     )
     from motionsig.events import Event
+    from motionsig.heads import Head, open_head
     from motionsig.model_card import ModelCard
     from motionsig.pipeline import Summary, extract, run, signature_stream_id, signatures
     from motionsig.publishers import Sink, open_sink, read_events, read_signatures
@@ -68,6 +71,7 @@ if TYPE_CHECKING:
     from motionsig.resampling import Resampler
     from motionsig.sensors import open_sensor
     from motionsig.transformer import Signatures
+    from motionsig.watching import watch
     from motionsig.windowing import Windower
 
     __version__: str
@@ -77,6 +81,8 @@ __all__ = [
     "Encoder",
     "EncoderError",
     "Event",
+    "Head",
+    "HeadError",
     "InputError",
     "MissingExtraError",
     "ModelCard",
@@ -102,6 +108,7 @@ __all__ = [
     "concatenate",
     "extract",
     "open_encoder",
+    "open_head",
     "open_recording",
     "open_sensor",
     "open_sink",
@@ -111,6 +118,7 @@ __all__ = [
     "sample_block",
     "signature_stream_id",
     "signatures",
+    "watch",
 ]
 
 _HOME = {
@@ -119,10 +127,11 @@ _HOME = {
     ),
     "motionsig.encoders": ("Encoder", "open_encoder"),
     "motionsig.errors": (
-        "ConfigError", "EncoderError", "InputError", "MissingExtraError", "ModelError", "MotionsigError",
+        "ConfigError", "EncoderError", "HeadError", "InputError", "MissingExtraError", "ModelError", "MotionsigError",
         "RecordingError", "SensorError", "SinkError", "WireError",
     ),
     "motionsig.events": ("Event",),
+    "motionsig.heads": ("Head", "open_head"),
     "motionsig.model_card": ("ModelCard",),
     "motionsig.pipeline": ("Summary", "extract", "run", "signature_stream_id", "signatures"),
     "motionsig.publishers": ("Sink", "open_sink", "read_events", "read_signatures"),
@@ -132,6 +141,7 @@ _HOME = {
     "motionsig.resampling": ("Resampler",),
     "motionsig.sensors": ("open_sensor",),
     "motionsig.transformer": ("Signatures",),
+    "motionsig.watching": ("watch",),
     "motionsig.windowing": ("Windower",),
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ import hashlib
 import operator
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,7 +38,7 @@ from motionsig.model_card import ModelCard
 from motionsig.plausibility import FACTORS, check_plausible, require_gyroscope
 from motionsig.quality import Quality, counted, flags_of
 from motionsig.resampling import Resampler
-from motionsig.windowing import Windower
+from motionsig.windowing import Windower, check_heads_hop
 
 if TYPE_CHECKING:
     from motionsig.publishers import Sink
@@ -120,14 +120,22 @@ class Judging(Protocol):
     def flush(self) -> list[Event]: ...
 
 
+class Taking(Protocol):
+    """What `run` needs of a sink where there are heads."""
+
+    def publish(self, signatures: SignatureBatch) -> None: ...
+
+    def publish_events(self, events: Sequence[Event]) -> None: ...
+
+
 def run(
     source: Source,
     encoder: Encoder,
-    sink: Sink | Callable[[SignatureBatch], object],
+    sink: Sink | Taking | Callable[[SignatureBatch], object],
     *,
     hop: int | None = None,
     heads: Judging | None = None,
-    heads_hop: int | None = None,
+    heads_hop: int | Callable[[], int | None] | None = None,
 ) -> Summary:
     """Hand the `signatures` of `source` to `sink`, or to any function of one SignatureBatch, until the source ends.
 
@@ -139,17 +147,17 @@ def run(
     `hop`: samples of the grid from one window to the next, in place of the model's own. `heads`: what judges the
     signatures; its events go to the sink's `publish_events`. `heads_hop`: samples between two windows that heads judge,
     of which `hop` is a multiple; then windows are made so often, and the sink gets those that it would get without
-    heads. The caller opens and closes source, encoder and sink; what they raise passes through, and what was published
-    before an error stays published. Raises InputError as `signatures` does, for a `sink` that is neither, for one that
-    takes no events where there are heads, and for hops that do not go together.
+    heads. A function is asked again and again, so that heads may come and go while the source goes on (None: as often
+    as for the sink). The caller opens and closes source, encoder and sink; what they raise passes through, and what was
+    published before an error stays published. Raises InputError as `signatures` does, for a `sink` that is neither, for
+    one that takes no events where there are heads, and for hops that do not go together.
     """
     if not callable(sink):
         _require(sink, "publish", "a Sink, as open_sink(url) returns, or a function")
     publish = sink.publish if hasattr(sink, "publish") else sink
     if heads is not None:
         _require(sink, "publish_events", "a Sink that takes events, as open_sink(url) returns")
-    every = _every(encoder, hop, heads_hop)
-    loop = _Loop(source, encoder, hop, every)
+    loop = _Loop(source, encoder, hop, heads_hop if callable(heads_hop) else lambda: heads_hop)
     began = time.monotonic()
     count, found, flagged = 0, 0, Counter[Quality]()
     for made in loop:
@@ -157,8 +165,8 @@ def run(
             sink.publish_events(events)  # type: ignore[union-attr]
             found += len(events)
         kept = made.signatures
-        if every > 1:
-            kept = replace(kept[made.kept], hop_ns=every * kept.hop_ns)
+        if made.every > 1:
+            kept = replace(kept[made.first :: made.every], hop_ns=made.every * kept.hop_ns)
         if len(kept):
             publish(kept)
             count += len(kept)
@@ -185,24 +193,12 @@ def run(
     )
 
 
-def _every(encoder: Encoder, hop: int | None, heads_hop: int | None) -> int:
-    """Return how many windows are made for each one that the sink gets."""
-    _require(encoder, "card", "an Encoder, as open_encoder() returns")
-    if heads_hop is None:
-        return 1
-    whole = _windower(encoder.card, hop).hop
-    if _windower(encoder.card, heads_hop).hop > encoder.card.length or whole % heads_hop:
-        raise InputError(
-            f"heads_hop: expected a part of the hop of {whole} samples, at most {encoder.card.length}, got {heads_hop}"
-        )
-    return whole // heads_hop
-
-
 class _Made(NamedTuple):
-    """Signatures, and which of them the sink gets."""
+    """Signatures, of which the sink gets the one at `first` and each `every`-th after it."""
 
     signatures: SignatureBatch
-    kept: slice
+    first: int
+    every: int
 
 
 class _Loop:
@@ -212,32 +208,45 @@ class _Loop:
     window can come of them.
     """
 
-    def __init__(self, source: Source, encoder: Encoder, hop: int | None, every: int = 1) -> None:
-        """hop: of the signatures that the sink gets, each `every`-th of those that are made."""
+    def __init__(
+        self, source: Source, encoder: Encoder, hop: int | None, heads_hop: Callable[[], int | None] = lambda: None
+    ) -> None:
+        """hop: of what the sink gets, None for the card's. heads_hop: gives that of what is made, None for the same."""
         _require(
             source, "rate_hz", "a Source, as open_recording(path) and open_sensor(name) return; extract takes arrays"
         )
         _require(encoder, "card", "an Encoder, as open_encoder() returns")
         card = encoder.card
         self.resampler = Resampler(source.rate_hz, grid_hz=card.rate_hz, max_gap_s=card.max_gap_s)
-        self.windower = _windower(card, (card.hop if hop is None else hop) // every if every > 1 else hop)
-        self._every = every
+        self.windower = _windower(card, hop)
+        self._hop, self._heads_hop = self.windower.hop, heads_hop
         self._source, self._encoder = source, encoder
         self._due_ns = 0  # of samples before, no window comes
+        self._set_hop()
+
+    def _set_hop(self) -> None:
+        hop = self._heads_hop()
+        if hop is not None:
+            check_heads_hop(hop, hop=self._hop, length=self.windower.length)
+        if (wanted := self._hop if hop is None else hop) != self.windower.hop:
+            # By way of the sink's hop, of which each is a part.
+            self.windower.set_hop(self._hop)
+            self.windower.set_hop(wanted)
 
     def __iter__(self) -> Iterator[_Made]:
         labels, windower = _Labels(), self.windower
-        length, hop, step_ns = windower.length, windower.hop, windower.hop_ns // windower.hop
+        length, step_ns = windower.length, windower.hop_ns // windower.hop
         count = 0  # grid points since the last gap
         for block in self._grid(labels):
+            self._set_hop()
+            hop, every = windower.hop, self._hop // windower.hop
             windows = windower.push(block)
             count = len(block) + (0 if block.gap else count)
             missing = length - count if count < length else hop - (count - length) % hop
             # A gap may come before the next window, which then needs a whole length.
             self._due_ns = int(block.time_ns[-1]) + min(missing, length) * step_ns + self.resampler.wait_ns
             if len(windows):
-                kept = slice(-windows.number % self._every, None, self._every)
-                yield _Made(labels.put_on(self._encoder.encode(windows)), kept)
+                yield _Made(labels.put_on(self._encoder.encode(windows)), -windows.number % every, every)
 
     def _grid(self, labels: _Labels) -> Iterator[SampleBlock]:
         turns, still = False, 0  # whether an angular rate was seen, and how many samples came without one

@@ -35,17 +35,10 @@ class Windower:
 
     def __init__(self, *, length: int, hop: int, grid_hz: float = 50.0) -> None:
         """Raise InputError for a length or a hop that is no integer from 1 to 1,000,000."""
-        try:
-            length, hop = operator.index(length), operator.index(hop)
-        except TypeError as error:
-            raise InputError(f"windower: expected integers as length and hop, got {length!r} and {hop!r}") from error
-        if not 1 <= length <= _MOST or not 1 <= hop <= _MOST:
-            raise InputError(f"windower: expected length and hop of 1 to {_MOST} samples, got {length} and {hop}")
-        self.length = length
-        self.hop = hop
+        self.length, self.hop = _checked(length, hop)
         self.samples = 0
         self.windows = 0
-        self.hop_ns = hop * round(NS_PER_S / grid_hz)
+        self._step_ns = round(NS_PER_S / grid_hz)
         self._forget()
 
     def _forget(self) -> None:
@@ -55,6 +48,24 @@ class Windower:
         self._above = np.empty((0, 2), np.float32)
         self._skip = 0  # samples to pass over before the next window, where hop > length
         self._number = 0  # of the next window since the last gap
+
+    @property
+    def hop_ns(self) -> int:
+        """The hop as a time."""
+        return self.hop * self._step_ns
+
+    def set_hop(self, hop: int) -> None:
+        """Let windows start `hop` samples apart from the next one on that both hops have: no sample is lost.
+
+        Raises InputError for a hop that is no multiple and no part of the former.
+        """
+        _, hop = _checked(self.length, hop)
+        if hop % self.hop and self.hop % hop:
+            raise InputError(f"windower: expected a multiple or a part of the hop of {self.hop} samples, got {hop}")
+        first = self._number * self.hop  # of the next window, in samples since the last gap
+        self._number = -(-first // hop)
+        self._skip += self._number * hop - first
+        self.hop = hop
 
     def __repr__(self) -> str:
         return (
@@ -92,3 +103,20 @@ class Windower:
     def _cut(self, array: NDArray[Any], used: int) -> NDArray[Any]:
         """Return a view of the windows that begin in the first `used` rows, time last."""
         return sliding_window_view(array, self.length, axis=0)[: used : self.hop]
+
+
+def _checked(length: int, hop: int) -> tuple[int, int]:
+    try:
+        length, hop = operator.index(length), operator.index(hop)
+    except TypeError as error:
+        raise InputError(f"windower: expected integers as length and hop, got {length!r} and {hop!r}") from error
+    if not 1 <= length <= _MOST or not 1 <= hop <= _MOST:
+        raise InputError(f"windower: expected length and hop of 1 to {_MOST} samples, got {length} and {hop}")
+    return length, hop
+
+
+def check_heads_hop(heads_hop: int, *, hop: int, length: int) -> None:
+    """Raise InputError where heads cannot judge at `heads_hop` the windows that are made for a sink at `hop`."""
+    _, heads_hop = _checked(length, heads_hop)
+    if heads_hop > length or hop % heads_hop:
+        raise InputError(f"heads_hop: expected a part of the hop of {hop} samples, at most {length}, got {heads_hop}")

@@ -79,3 +79,23 @@ def test_a_hop_of_heads_is_a_part_of_the_hop(encoder, heads_hop):
 def test_heads_need_a_sink_that_takes_events(encoder):
     with pytest.raises(InputError, match="expected a Sink that takes events"):
         run(Blocks([]), encoder, print, heads=Everything())
+
+
+def test_heads_come_and_go_between_two_windows(encoder):
+    rng = np.random.default_rng(1)
+    samples = rng.normal(0, 1, (4000, 6)).astype(np.float32) + np.float32([0, 0, 9.81, 0, 0, 0])
+    samples[1700:1720] = np.nan
+    times = np.arange(4000) * 10_000_000
+    parts = [sample_block(times[first : first + 50], samples[first : first + 50]) for first in range(0, 4000, 50)]
+    hops = [None, 8, 64, None, 16, 32, 8, 8]
+    plain, kept, heads, given = Kept(), Kept(), Everything(), []
+
+    def blocks():
+        for part in parts:
+            given.append(part)
+            yield part
+
+    run(Blocks(parts), encoder, plain)
+    run(Blocks(blocks()), encoder, kept, heads=heads, heads_hop=lambda: hops[len(given) // 11])
+    assert concatenate(list(kept)) == concatenate(list(plain))
+    assert {made.hop_ns for made in heads.judged} == {20_000_000 * hop for hop in (8, 16, 32, 64)}

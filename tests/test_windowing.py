@@ -97,3 +97,25 @@ def test_any_cutting_gives_the_same_windows(length, hop, count, cuts, seed):
 def test_no_length_or_hop_that_cannot_be(length, hop):
     with pytest.raises(InputError, match="expected length and hop of 1 to 1000000"):
         Windower(length=length, hop=hop)
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.booleans(), st.sampled_from([1, 2, 3, 6])), max_size=30))
+def test_another_hop_leaves_the_windows_that_both_have_as_they_are(pieces):
+    fixed, changing, start = Windower(length=4, hop=6), Windower(length=4, hop=6), 0
+    expected, got = [], []
+    for count, gap, hop in pieces:
+        changing.set_hop(6)
+        changing.set_hop(hop)
+        block = grid(count, gap=gap, start=start)
+        start += count
+        every = 6 // hop
+        windows = changing.push(block)
+        expected += fixed.push(block).data[:, :, 0].tolist()
+        got += windows.data[-windows.number % every :: every, :, 0].tolist()
+        assert windows.hop_ns == hop * STEP_NS
+    assert got == expected
+
+
+def test_another_hop_has_to_fit():
+    with pytest.raises(InputError, match="multiple or a part"):
+        Windower(length=4, hop=6).set_hop(4)

@@ -20,8 +20,8 @@ from motionsig.errors import ConfigError, InputError, MotionsigError
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 COMMANDS = (
-    "run", "status", "record", "replay", "teach", "collect", "export", "models", "compile", "sensors", "calibrate",
-    "doctor",
+    "run", "status", "record", "replay", "teach", "watch", "lookback", "heads", "collect", "export", "models",
+    "compile", "sensors", "calibrate", "doctor",
 )  # fmt: skip
 
 

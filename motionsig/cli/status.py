@@ -77,6 +77,17 @@ def _lines(status: dict[str, Any]) -> list[str]:
         f"{earlier}, {sink['pending']:,} waiting, {sink['dropped']:,} dropped",
         f"sent         {sink['bytes_today']:,} B today, {sink['payload_bytes']:,} B since the start",
     ]
+    if status.get("heads") and sink["url"].startswith("mqtt"):
+        lines[-2] += " (events with them)"
+    lines += map(_head, status.get("heads", ()))
+    if status.get("heads_error"):
+        lines.append(f"heads        {status['heads_error']}")
+    programs = status.get("exec", {})
+    if any(programs.values()):
+        lines.append(
+            f"programs     {programs['started']:,} started by events, {programs['failed']:,} failed, "
+            f"{programs['skipped']:,} skipped"
+        )
     if above := status.get("above_grid"):
         from motionsig.quality import ABOVE_GRID_ADVICE  # not before: with numpy, it takes longer than to ask
 
@@ -93,6 +104,12 @@ def _lines(status: dict[str, Any]) -> list[str]:
     if error:
         lines.append(f"last error   {error['when']}{' (over)' if error.get('over') else ''}: {error['text']}")
     return lines
+
+
+def _head(head: dict[str, Any]) -> str:
+    does = "off" if not head["judges"] else {True: "holds", False: "does not hold", None: "listens"}[head["holds"]]
+    last = head["last"] and f", the last at {head['last']['when'][:19]}Z"
+    return f"head         {head['name']} {head['fingerprint']}: {does}, {head['events']:,} events{last or ''}"
 
 
 def _sensor(sensor: dict[str, Any]) -> str:

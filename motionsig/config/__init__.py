@@ -15,11 +15,13 @@ from typing import Any, NamedTuple
 
 from motionsig.config.draft import Draft
 from motionsig.config.files import DEFAULT_PATH, MAX_FILE_BYTES, read_files
+from motionsig.config.heads import check_heads, check_programs, folders_of, program_key, unfit_heads, unfit_programs
 from motionsig.config.keys import CREDENTIALS, TABLES, known_keys, sink_key
 from motionsig.config.sink import check_name, check_sink, check_status, check_url
 from motionsig.config.tables import SETTLED, check_model, check_sensor, named_chip
 from motionsig.encoders import find_model
 from motionsig.errors import ConfigError, MotionsigError
+from motionsig.heads import HeadCard
 from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME, ModelCard
 from motionsig.publishers import split_url
 from motionsig.sensors.chips import settle
@@ -28,8 +30,8 @@ from motionsig.state import state_folder
 __all__ = ["DEFAULT_PATH", "MAX_FILE_BYTES", "Config", "check_config", "differences", "known_keys", "load_config"]
 
 _FILES = ("store", "file")  # sinks with a path
-_LIVE_KEYS = {"model.name", "model.device", "status.prometheus"}
-"""Keys that a running daemon applies without losing a window; the others need a restart."""
+_LIVE_KEYS = {"model.name", "model.device", "heads.names", "heads.exec_limit_s", "status.prometheus"}
+"""Keys that a running daemon applies without losing a window, with those of [exec]; the others need a restart."""
 
 _HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))
 """What motionsig.service does not see: it has ProtectHome= and PrivateTmp=."""
@@ -40,10 +42,12 @@ class Config:
     """A configuration that passed every check.
 
     files: in the order they were read. instance: NAME of motionsig@NAME. name: of the device. sensor: keywords of
-    `open_sensor`. model, device: arguments of `open_encoder`; hop: grid samples, None for the model's. sink_url,
-    sink_options: arguments of `open_sink`, with the content of the credentials; a relative path is one in the state
-    folder. home_assistant: prefix, prometheus: port on this machine, None for off. values, origins: by key
-    ("sensor.rate_hz"), and the file of each. digests: SHA-256 of the certificates and the key that keys name.
+    `open_sensor`. model, device: arguments of `open_encoder`; hop: grid samples, None for the model's. heads: those
+    named, head_names, and those that they need; heads_hop: grid samples. programs: the command for each head and phase;
+    exec_limit_s: how long one may run. sink_url, sink_options: arguments of `open_sink`, with the content of the
+    credentials; a relative path is one in the state folder. home_assistant: prefix, prometheus: port on this machine,
+    None for off. values, origins: by key ("sensor.rate_hz"), and the file of each. digests: SHA-256 of what keys name:
+    the certificates, the key, the heads.
     """
 
     files: tuple[Path, ...]
@@ -53,6 +57,11 @@ class Config:
     model: str
     device: str
     hop: int | None
+    heads: tuple[HeadCard, ...]
+    head_names: tuple[str, ...]
+    heads_hop: int
+    programs: Mapping[tuple[str, str], tuple[str, ...]]
+    exec_limit_s: float
     sink_url: str
     sink_options: Mapping[str, Any] = field(repr=False)
     home_assistant: str | None
@@ -72,7 +81,7 @@ class Differences(NamedTuple):
 def load_config(path: Path = DEFAULT_PATH, *, name: str | None = None) -> Config:
     """Read and check `path`, conf.d/*.toml beside it and, for the instance `name`, NAME.toml beside it.
 
-    Opens only those files, the credentials and certificates they name, and the model's card.
+    Opens only those files, the credentials and certificates they name, the model's card and the heads.
     Raises ConfigError with all that is wrong.
     """
     documents = read_files(path, name)
@@ -82,7 +91,9 @@ def load_config(path: Path = DEFAULT_PATH, *, name: str | None = None) -> Config
     draft.check_keys(scheme)
     device_name = check_name(draft, scheme, name)
     check_sensor(draft)
-    check_model(draft)
+    cards = check_model(draft)
+    heads, head_names = check_heads(draft, cards[0] if cards else None)
+    programs = check_programs(draft, [head for head in heads if head.name in head_names])
     options = check_sink(draft, scheme)
     home_assistant = check_status(draft, scheme)
     if draft.problems:
@@ -95,6 +106,11 @@ def load_config(path: Path = DEFAULT_PATH, *, name: str | None = None) -> Config
         model=draft.value("model.name"),
         device=draft.value("model.device"),
         hop=draft.value("model.hop"),
+        heads=heads,
+        head_names=head_names,
+        heads_hop=draft.value("heads.hop"),
+        programs=programs,
+        exec_limit_s=draft.value("heads.exec_limit_s"),
         sink_url=draft.value("sink.url"),
         sink_options=options,
         home_assistant=home_assistant,
@@ -109,7 +125,8 @@ def check_config(config: Config) -> list[str]:
     """Return the whole configuration as lines of TOML, with the file of each value that is not a default.
 
     Opens neither sensor nor sink, and writes nothing. Raises ConfigError where a file of the model differs from its
-    card, and, for the service's own configuration, where the service may not read or write what it names.
+    card, where a head is not of this model (the daemon goes on without it), where a program is not there, and, for the
+    service's own configuration, where the service may not read or write what it names.
     """
     try:
         card = find_model(config.model)
@@ -120,7 +137,12 @@ def check_config(config: Config) -> list[str]:
     except MotionsigError as error:
         raise ConfigError(f"{config.origins.get('model.name', config.files[0])}: model.name: {error}") from error
     is_services = config.files[0].absolute().parent == DEFAULT_PATH.parent
-    if is_services and (problems := list(_refused(config, card))):
+    unfit = [("heads.names", text) for text in unfit_heads(config.heads, card)]
+    unfit += unfit_programs(config.programs)
+    problems = [f"{config.origins[key]}: {key}: {text}" for key, text in unfit]
+    if is_services:
+        problems += _refused(config, card)
+    if problems:
         raise ConfigError(*problems)
     lines = [f"# read: {', '.join(map(str, config.files))}"]
     effective = _effective(config)
@@ -129,6 +151,10 @@ def check_config(config: Config) -> list[str]:
             origin = f"  # {config.origins[key]}" if key in config.origins else ""
             lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}{origin}")
     lines.append(f"# model: {card.name}, fingerprint {card.fingerprint.hex()}, in {card.path}")
+    lines += [
+        f"# head: {head.name}, {'a state' if head.is_state else 'events'}, fingerprint {head.fingerprint.hex()}"
+        for head in config.heads
+    ]
     scheme, location, _ = split_url(config.sink_url)
     if scheme in _FILES and not Path(location).is_absolute():
         lines.append(f"# sink: {location} in {_service_state(config) if is_services else state_folder()}")
@@ -152,7 +178,8 @@ def differences(old: Config, new: Config) -> Differences:
     for option in CREDENTIALS:
         if old.sink_options.get(option) != new.sink_options.get(option):
             changed.add(sink_key(option))
-    return Differences(tuple(sorted(changed & _LIVE_KEYS)), tuple(sorted(changed - _LIVE_KEYS)))
+    live = {key for key in changed if key in _LIVE_KEYS or key.startswith("exec.")}
+    return Differences(tuple(sorted(live)), tuple(sorted(changed - live)))
 
 
 def _refused(config: Config, card: ModelCard) -> Iterator[str]:
@@ -165,8 +192,14 @@ def _refused(config: Config, card: ModelCard) -> Iterator[str]:
     if "/" in config.model:
         names = (CARD_NAME, MODEL_NAME, GOLDEN_NAME, *([card.compiled.file] if card.compiled else []))
         named += [("model.name", card.path / name) for name in names]
+    for folder in folders_of(config.values.get("heads.names", ())):
+        named += [("heads.names", path) for path in sorted(folder.iterdir()) if path.name.startswith("head")]
     for key, path in named:
         if problem := _unreadable(path):
+            yield f"{config.origins[key]}: {key}: {problem}"
+    for (head, phase), (program, *_) in config.programs.items():
+        if problem := _unreadable(Path(program), 0o001, "x"):
+            key = program_key(head, phase)
             yield f"{config.origins[key]}: {key}: {problem}"
     scheme, location, _ = split_url(config.sink_url)
     state = _service_state(config)
@@ -180,14 +213,14 @@ def _service_state(config: Config) -> Path:
     return Path("/var/lib", "motionsig" if config.instance is None else f"motionsig-{config.instance}")
 
 
-def _unreadable(path: Path) -> str:
-    """Return why the service cannot read a file, or list a folder, and what to do; empty if it can."""
+def _unreadable(path: Path, bits_of_file: int = 0o004, rights_to_file: str = "r") -> str:
+    """Return why the service cannot read (or run) a file, or list a folder, and what to do; empty if it can."""
     path = path.resolve()
     for hidden in _HIDDEN:
         if path.is_relative_to(hidden):
             return f"{path}: the service sees nothing of {hidden}; move it to /etc/motionsig"
     needed = [(folder, 0o001, "x") for folder in reversed(path.parents)]
-    for each, bits, rights in (*needed, (path, 0o005, "rx") if path.is_dir() else (path, 0o004, "r")):
+    for each, bits, rights in (*needed, (path, 0o005, "rx") if path.is_dir() else (path, bits_of_file, rights_to_file)):
         if each.stat().st_mode & bits != bits:
             return f"{path}: the service cannot read it; sudo chmod a+{rights} {each}"
     return ""
@@ -197,4 +230,5 @@ def _effective(config: Config) -> dict[str, Any]:
     """Return the value of every key, given or not, table by table."""
     keys = known_keys(split_url(config.sink_url)[0])
     values = {key: config.values.get(key, known.default) for key, known in keys.items()} | {"name": config.name}
+    values |= {key: value for key, value in config.values.items() if key.startswith("exec.")}
     return dict(sorted(values.items(), key=lambda item: ("name", *TABLES).index(item[0].partition(".")[0])))

@@ -34,7 +34,7 @@ class Draft:
                 if name not in TABLES:
                     given = {_spelt(name): value}
                 elif isinstance(value, dict):
-                    given = {f"{name}.{_spelt(key)}": one for key, one in value.items()}
+                    given = {f"{name}.{key}": one for key, one in _flat(name, value)}
                 else:
                     self.note(name, f"expected one table, [{name}], got {shown(value)}", file)
                     continue
@@ -83,6 +83,15 @@ class Draft:
     def table(self, name: str) -> dict[str, Any]:
         """Return the values of a table."""
         return {key.partition(".")[2]: value for key, value in self.values.items() if key.startswith(f"{name}.")}
+
+
+def _flat(table: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the keys of a table, as TOML spells them, and their values; those of [exec] may have two parts."""
+    for key, value in values.items():
+        if table == "exec" and isinstance(value, dict):
+            yield from ((f"{_spelt(key)}.{_spelt(phase)}", one) for phase, one in value.items())
+        else:
+            yield _spelt(key), value
 
 
 def _spelt(name: str) -> str:

@@ -20,7 +20,7 @@ from motionsig.options import keyword_options
 from motionsig.publishers import SCHEMES, takes_options
 from motionsig.sensors import open_sensor
 
-TABLES = ("sensor", "model", "sink", "spool", "status")
+TABLES = ("sensor", "model", "heads", "exec", "sink", "spool", "status")
 CREDENTIALS = ("password", "key")  # options of a sink that are secret: their keys name a credential instead
 _PLACES = {option: f"sink.{option}_credential" for option in CREDENTIALS}
 _PLACES |= {"spool": "spool.path", "max_bytes": "spool.max_bytes", "full": "spool.full", "strict": "spool.strict"}
@@ -38,12 +38,13 @@ _KINDS = {
     "float": "a number",
     "str": "text in quotes",
     "matrix": "three rows of three numbers",
+    "texts": "a list of texts in quotes",
 }
 
 
 @dataclass(frozen=True)
 class Key:
-    """What a key may hold. kinds: of bool, int, float, str and matrix."""
+    """What a key may hold. kinds: of bool, int, float, str, matrix and texts."""
 
     kinds: tuple[str, ...]
     default: Any = None
@@ -55,11 +56,18 @@ OWN_KEYS = {
     "model.name": Key(("str",), DEFAULT_MODEL),
     "model.device": Key(("str",), "auto"),
     "model.hop": Key(("int",)),
+    "heads.names": Key(("texts",), []),
+    "heads.hop": Key(("int",), 8),
+    "heads.exec_limit_s": Key(("float",), 10.0),
     "sink.url": Key(("str",)),
     "status.home_assistant": Key(("bool", "str"), False),
     "status.prometheus": Key(("int",), 0),
 }
 """Keys that are no options of a function."""
+
+
+PROGRAM = Key(("texts",))
+"""What every key of [exec] may hold; its keys are names of heads."""
 
 
 def known_keys(scheme: str | None = None) -> dict[str, Key]:
@@ -105,6 +113,8 @@ def checked_value(key: str, value: Any, scheme: str) -> Any:
     scheme: of the sink, "" where it is not known; then the keys of every sink exist.
     """
     known = known_keys(scheme or None)
+    if key.startswith("exec."):
+        return _typed(value, PROGRAM)
     if key in known:
         return _typed(value, known[key])
     if key not in known_keys():
@@ -153,6 +163,10 @@ def _typed(value: Any, key: Key) -> Any:
             if kind == "str" and not value.isprintable():
                 raise InputError(f"expected {wanted} without control characters, got {shown(value)}")
             return float(value) if kind == "float" else value
+        if kind == "texts" and isinstance(value, list) and all(isinstance(text, str) for text in value):
+            if not all(text.isprintable() for text in value):
+                raise InputError(f"expected {wanted} without control characters, got {shown(value)}")
+            return value
         if kind == "matrix" and isinstance(value, list) and all(isinstance(row, list) for row in value):
             numbers = [number for row in value for number in row]
             if all(type(number) in (int, float) and abs(number) < 1 << 63 for number in numbers):

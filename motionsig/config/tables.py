@@ -66,8 +66,8 @@ def check_sensor(draft: Draft) -> None:
             choose_calibration(options["calibration"], None, "")
 
 
-def check_model(draft: Draft) -> None:
-    """Note a model that does not exist, and a device or a hop that it cannot have."""
+def check_model(draft: Draft) -> list[ModelCard]:
+    """Note a model that does not exist, and a device or a hop that it cannot have; return what its name may mean."""
     name, device, hop = (draft.value(f"model.{key}") for key in ("name", "device", "hop"))
     cards: list[ModelCard] = []
     with draft.noting("model.name"):
@@ -81,6 +81,7 @@ def check_model(draft: Draft) -> None:
     if cards and hop is not None:
         with draft.noting("model.hop"):
             Windower(length=cards[0].length, hop=hop)
+    return cards
 
 
 def _cards(name: str) -> list[ModelCard]:

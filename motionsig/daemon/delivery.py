@@ -1,4 +1,4 @@
-"""The daemon's sink: numbered, in the right time, opened again after a failure.
+"""The daemon's sink: signatures numbered and in the right time, and events; opened again after a failure.
 
 A signature has the number of its window, counted over the life of the sensor's stream: so no two get one number. Its
 stream id identifies stream, model, hop and clock. Samples are stamped by the monotonic clock: when the wall clock is
@@ -13,7 +13,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +27,7 @@ from motionsig.conventions import NS_PER_S
 from motionsig.daemon.status_socket import runtime_folder
 from motionsig.daemon.switching import SwitchingEncoder
 from motionsig.errors import MotionsigError, SinkError
+from motionsig.events import Event
 from motionsig.pipeline import signature_stream_id
 from motionsig.publishers import Sink, open_sink, split_url
 from motionsig.publishers.counts import SinkCounts
@@ -36,6 +37,7 @@ from motionsig.state import state_folder
 log = logging.getLogger(__name__)
 
 MOST_HELD = 4096  # signatures kept in memory while the sink cannot be used: an hour and a half
+MOST_EVENTS_HELD = 1024
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 1.0, 60.0
 _STEP_NS = NS_PER_S // 10  # with a larger difference, the wall clock was set: slewing changes the monotonic clock, too
 _STREAM_IDS = 1 << 63
@@ -77,7 +79,7 @@ class _Numbered(NamedTuple):
 
 @dataclass
 class Delivered:
-    """What became of the signatures, over all sinks so far. dropped: also here, while no sink could be used."""
+    """What became of signatures and events, over all sinks so far. dropped: also here, while no sink could be used."""
 
     accepted: int = 0
     delivered: int = 0
@@ -90,8 +92,8 @@ class Delivery:
     """A Sink that does not fail: what cannot be published now is held, and published later.
 
     sink: None while it cannot be used; last_error: why nothing is published at present. clock_steps: how often the wall
-    clock was set. bridged: signatures of windows with a bridged gap. signature_bytes: of one in a spool, 0 before the
-    first.
+    clock was set; correction_ns: what that adds to the times of the stream. bridged: signatures of windows with a
+    bridged gap. signature_bytes: of one in a spool, 0 before the first.
     """
 
     def __init__(self, opener: Callable[[int], Sink], encoder: SwitchingEncoder) -> None:
@@ -101,13 +103,16 @@ class Delivery:
         self._opened_once = False
         self._held: deque[_Numbered] = deque()
         self._held_rows = 0
+        self._held_events: deque[Event] = deque()
+        self._heads: Mapping[str, bool] = {}
+        self._announced = False
         self._next: tuple[int, int] | None = None  # the stream id and number that the sink would give by itself
         self._retry_s, self._pause_s = 0.0, _FIRST_PAUSE_S
         self._past = Delivered()
         self._trouble: str | None = None
         # Until there is a stream nothing is published, but the sink is open and announces a stream id.
         self._source_stream_id = int.from_bytes(os.urandom(8), "big") >> 1
-        self._branch = self._first_window = self._correction_ns = 0
+        self._branch = self._first_window = self.correction_ns = 0
         self._hop: int | None = None
         self._source_offset_ns: int | None = None
         self.clock_steps = 0
@@ -117,7 +122,7 @@ class Delivery:
     def follow(self, source_stream_id: int, offset_ns: int, hop: int | None) -> None:
         """Number from 0 the signatures of a new stream of samples, stamped `offset_ns` after monotonic time."""
         self._source_stream_id, self._source_offset_ns, self._hop = source_stream_id, offset_ns, hop
-        self._branch, self._first_window, self._correction_ns = 0, self._encoder.windows, 0
+        self._branch, self._first_window, self.correction_ns = 0, self._encoder.windows, 0
 
     def branch(self) -> None:
         """Go on under another stream id: from here on, one run over the whole stream would make other windows."""
@@ -127,9 +132,9 @@ class Delivery:
         """Hear how far Unix time is ahead of monotonic time now."""
         if self._source_offset_ns is None:
             return
-        step_ns = offset_ns - self._source_offset_ns - self._correction_ns
+        step_ns = offset_ns - self._source_offset_ns - self.correction_ns
         if abs(step_ns) > _STEP_NS:
-            self._correction_ns += step_ns
+            self.correction_ns += step_ns
             self.clock_steps += 1
             self.branch()
             what = "windows go on, and from now on signatures have its time, as stream id"
@@ -138,9 +143,12 @@ class Delivery:
     @property
     def stream_id(self) -> int:
         """The stream id of what was published last."""
-        card = self._encoder.maker
+        return self.stream_id_at(self._hop)
+
+    def stream_id_at(self, hop: int | None) -> int:
+        """Return the stream id of signatures made at another hop, as heads judge them."""
         stream = (self._source_stream_id + self._branch) % _STREAM_IDS
-        return signature_stream_id(stream, card, self._hop)
+        return signature_stream_id(stream, self._encoder.maker, hop)
 
     def _open(self) -> Sink:
         try:
@@ -158,10 +166,27 @@ class Delivery:
         if not len(signatures):
             return
         self.bridged += int(np.count_nonzero(signatures.quality & Quality.BRIDGED))
-        corrected = replace(signatures, start_ns=signatures.start_ns + self._correction_ns)
+        corrected = replace(signatures, start_ns=signatures.start_ns + self.correction_ns)
         # All windows of this batch were counted just now; the numbers of windows that failed before it stay unused.
         self._hold(_Numbered(self.stream_id, self._encoder.windows - self._first_window - len(corrected), corrected))
         self.deliver()
+
+    def publish_events(self, events: Sequence[Event]) -> None:
+        """Take events, which bring their own names; they are in the sink now, or held until there is one again."""
+        if not events:
+            return
+        self._held_events.extend(events)
+        while len(self._held_events) > MOST_EVENTS_HELD:
+            dropped = self._held_events.popleft()
+            self._past.dropped += 1
+            log.warning("the event %s is dropped: %s", dropped, self._trouble)
+        self.deliver()
+
+    def announce(self, heads: Mapping[str, bool]) -> None:
+        """Let the sink know which heads there are, each with whether it gives a state."""
+        self._heads, self._announced = dict(heads), False
+        if self.sink is not None:
+            self.deliver()
 
     def _hold(self, numbered: _Numbered) -> None:
         one = wire.Message("x" * 16, numbered.stream_id, numbered.seq, numbered.signatures[:1])
@@ -185,6 +210,17 @@ class Delivery:
                 if time.monotonic() < self._retry_s:
                     return
                 self.sink = self._open()
+                self._announced = False
+            if not self._announced:
+                # Only a broker wants to know.
+                if (announce := getattr(self.sink, "announce_heads", None)) is not None:
+                    announce(self._heads)
+                self._announced = True
+            while self._held_events and time.monotonic() < until_s:
+                joined = list(itertools.islice(self._held_events, _JOINED))
+                self.sink.publish_events(joined)
+                for _ in joined:
+                    self._held_events.popleft()
             while self._held and time.monotonic() < until_s:
                 self._publish_oldest(self.sink)
         except SinkError as error:
@@ -213,7 +249,7 @@ class Delivery:
 
     def _fail(self, error: SinkError) -> None:
         if str(error) != self._trouble:
-            log.error("%s; up to %d signatures are kept, trying again", error, MOST_HELD)
+            log.error("%s; up to %d signatures are kept, and events, trying again", error, MOST_HELD)
         self._trouble = str(error)
         self._retry_s = time.monotonic() + self._pause_s
         self._pause_s = min(self._pause_s * 2, _MOST_PAUSE_S)
@@ -247,7 +283,7 @@ class Delivery:
     def totals(self) -> Delivered:
         """Over all sinks so far."""
         totals = self._with(self.sink) if self.sink else self._past
-        return replace(totals, pending=totals.pending + self._held_rows)
+        return replace(totals, pending=totals.pending + self._held_rows + len(self._held_events))
 
     def _with(self, sink: Sink) -> Delivered:
         """Return the totals of the sinks before together with those of `sink`, which sends what waits in a spool."""
@@ -267,3 +303,5 @@ class Delivery:
         self._let_go()
         if self._held_rows:
             log.error("%d signatures could not be published and are lost: %s", self._held_rows, self._trouble)
+        if self._held_events:
+            log.error("%d events could not be published and are lost: %s", len(self._held_events), self._trouble)

@@ -15,8 +15,10 @@ from motionsig.blocks import SampleBlock
 from motionsig.closing import Closing
 from motionsig.config import Config, differences
 from motionsig.daemon.delivery import Delivery, open_configured_sink
+from motionsig.daemon.heads import Heads
 from motionsig.daemon.journal import ALWAYS, Repeats
 from motionsig.daemon.metrics import Metrics
+from motionsig.daemon.programs import Programs
 from motionsig.daemon.report import VERSION, Report, State, home_automation_state, status_line
 from motionsig.daemon.status_socket import StatusSocket
 from motionsig.daemon.switching import RequestedModel, SwitchingEncoder
@@ -99,9 +101,20 @@ class Daemon:
         self._state = State(config, config.files, started_s=now_s, heard_s=now_s)
         with contextlib.ExitStack() as resources:
             requested = RequestedModel(config.model, config.device)
-            self._encoder = resources.enter_context(SwitchingEncoder(requested, hop=config.hop))
+            hops: dict[str, Any] = {"hop": config.hop, "heads_hop": config.heads_hop}
+            self._encoder = resources.enter_context(SwitchingEncoder(requested, **hops))
             self._delivery = Delivery(lambda stream_id: open_configured_sink(config, stream_id), self._encoder)
-            self._report = Report(self._state, self._encoder, self._delivery)
+            self._programs = Programs(config.programs, config.exec_limit_s)
+            self._heads = Heads(
+                config.heads,
+                config.head_names,
+                self._encoder,
+                self._delivery,
+                self._programs,
+                device=config.name,
+                **hops,
+            )
+            self._report = Report(self._state, self._encoder, self._delivery, self._heads, self._programs)
             self.status: dict[str, Any] = self._report.status()
             self._socket = self._listen(status_path, resources)
             self._metrics = self._open_metrics(config)
@@ -148,6 +161,7 @@ class Daemon:
             finally:
                 notify(STOPPING=1, STATUS="sending what is left")
                 self._delivery.close()
+                self._programs.close()
                 if self._metrics is not None:
                     self._metrics.close()
                 self.status = self._report.status()
@@ -180,13 +194,14 @@ class Daemon:
         state = self._state
         hop = state.config.hop
         self._delivery.follow(sensor.info.stream_id, sensor.unix_offset_ns, hop)
+        self._heads.follow()
         try:
             blocks = iter(sensor)
         except SensorError:
             return  # `stop` has closed it
         while not self._stopping and not self._ended:
             source = _BeatingSource(sensor, blocks, self._passed)
-            run(source, self._encoder, self._delivery.publish, hop=hop)
+            run(source, self._encoder, self._delivery, hop=hop, heads=self._heads, heads_hop=self._heads.hop)
             if source.broken is not None:
                 log.error("%s; opening it again", source.broken)
                 state.sensor, state.sensor_error = None, str(source.broken)
@@ -212,6 +227,7 @@ class Daemon:
         self._heartbeat_s = now_s
         self._delivery.set_clock(unix_offset_ns(SystemClock()))
         self._delivery.deliver()
+        self._heads.look_for_silence()
         if self._reload_asked:
             self._reload_asked = False
             self._read_again()
@@ -276,6 +292,9 @@ class Daemon:
             applied = differences(self._config, config).live
             state.needs_restart = differences(state.config, config).restart
             self._encoder.request(RequestedModel(config.model, config.device))
+            # First the heads: what ends with a head that goes may have a program.
+            self._heads.use(config.heads, config.head_names)
+            self._programs.use(config.programs, config.exec_limit_s)
             self._config = config
             changed = ", ".join(applied) or "nothing"
             restart = f"restart for {', '.join(state.needs_restart)}" if state.needs_restart else "no restart needed"

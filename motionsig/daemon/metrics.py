@@ -46,6 +46,9 @@ _COUNTERS = (
     ("edgetpu_signatures", "signatures an Edge TPU made", "on_edgetpu"),
     ("payload_bytes", "bytes of messages, each signature once", "sink.payload_bytes"),
     ("clock_steps", "times the wall clock was set", "clock_steps"),
+    ("programs", "programs that events started", "exec.started"),
+    ("failed_programs", "programs of events that did not end well or in time", "exec.failed"),
+    ("skipped_programs", "programs of events that were not started, as too many ran", "exec.skipped"),
 )
 
 
@@ -123,6 +126,16 @@ class Metrics:
                     value = value.get(key) if isinstance(value, dict) else None
                 if value is not None:
                     yield family(f"motionsig_{name}", about, value=float(value))
+        if heads := status.get("heads"):
+            events = CounterMetricFamily("motionsig_events", "events of a head", labels=["head"])
+            holds = GaugeMetricFamily("motionsig_head_holds", "1 while a head's state holds", labels=["head"])
+            judges = GaugeMetricFamily("motionsig_head_judges", "1 while the model is the head's", labels=["head"])
+            for head in heads:
+                events.add_metric([head["name"]], head["events"])
+                judges.add_metric([head["name"]], head["judges"])
+                if head["holds"] is not None:
+                    holds.add_metric([head["name"]], head["holds"])
+            yield from (events, holds, judges)
 
     def close(self) -> None:
         if self._server is not None:

@@ -12,6 +12,8 @@ from typing import Any
 
 from motionsig.config import Config
 from motionsig.daemon.delivery import Delivery
+from motionsig.daemon.heads import Heads
+from motionsig.daemon.programs import Programs
 from motionsig.daemon.switching import SwitchingEncoder
 from motionsig.quality import Quality
 from motionsig.sensors.live import LiveSource
@@ -66,8 +68,11 @@ class SignalQuality:
 class Report:
     """Makes the status; `note` is for each heartbeat."""
 
-    def __init__(self, state: State, encoder: SwitchingEncoder, delivery: Delivery) -> None:
+    def __init__(
+        self, state: State, encoder: SwitchingEncoder, delivery: Delivery, heads: Heads, programs: Programs
+    ) -> None:
         self._state, self._encoder, self._delivery = state, encoder, delivery
+        self._heads, self._programs = heads, programs
         self._quality = SignalQuality()
         self._errors: list[str] = []
         self._last_error: dict[str, Any] | None = None
@@ -77,7 +82,8 @@ class Report:
         """Note the windows until now, and the newest error, which is told also after it is over."""
         state, encoder, delivery = self._state, self._encoder, self._delivery
         self._quality.note(now_s, encoder.windows - encoder.windows_lost - delivery.bridged)
-        sources = (state.reload_error, state.metrics_error, state.sensor_error, encoder.last_error, delivery.last_error)
+        here = (state.reload_error, state.metrics_error, state.sensor_error)
+        sources = (*here, encoder.last_error, self._heads.last_error, delivery.last_error)
         errors = [text for text in sources if text]
         for text in errors:
             if text not in self._errors:
@@ -131,6 +137,13 @@ class Report:
                 "spool_bytes": counts.spool_bytes,
                 "spool_limit_bytes": counts.spool_limit_bytes,
                 "outage_fits_s": fits_s,
+            },
+            "heads": self._heads.status(),
+            "heads_error": self._heads.last_error,
+            "exec": {
+                "started": self._programs.started,
+                "failed": self._programs.failed,
+                "skipped": self._programs.skipped,
             },
             "last_error": self._last_error,
         }

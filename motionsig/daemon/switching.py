@@ -20,6 +20,7 @@ import numpy as np
 
 from motionsig.blocks import SignatureBatch, WindowBatch
 from motionsig.closing import Closing
+from motionsig.conventions import NS_PER_S
 from motionsig.daemon.trial_results import TrialResults, installation, is_installed
 from motionsig.encoders import Encoder, find_model, golden_distance, model_folders, open_encoder, shipped_models
 from motionsig.errors import EncoderError, InputError, MissingExtraError, ModelError
@@ -57,31 +58,52 @@ class _OpenModel:
 
 @dataclass
 class _Trial:
-    """The first windows of an installed model. left: until the model is kept. deadline_s: for each of them."""
+    """The first windows of an installed model. left: until the model is kept."""
 
     folder: Path
     left: int
-    deadline_s: float
     late: int = 0
     faults: int = 0
+
+
+class WindowCount:
+    """Counts the windows that there are at one hop, while they are made at another, a part or a multiple of it."""
+
+    def __init__(self) -> None:
+        self.total = self._before = 0  # of all, and of all up to the last gap
+
+    def count(self, windows: WindowBatch, hop_ns: int) -> int:
+        """Count a batch; return how many windows at a hop of `hop_ns` it adds."""
+        former = self.total
+        if not windows.number:
+            self._before = former
+        last = (windows.number + len(windows) - 1) * windows.hop_ns // hop_ns
+        # Where heads come late, windows of theirs that nobody made may be missing, but none has two numbers.
+        self.total = max(former, self._before + last + 1)
+        return self.total - former
 
 
 class SwitchingEncoder(Closing):
     """An Encoder that stays when its model goes.
 
-    windows: given to it so far; windows_lost: those that the device failed on; flagged: how many of the others have
-    each flag of `Quality`. maker: the card of the model that made the last signatures, which may be closed by now.
-    last_error: why windows are lost at present, or why the last model was rejected.
+    Where heads judge more windows than the sink gets, only the sink's count here. windows_lost: those that the device
+    failed on; flagged: how many of the others have each flag of `Quality`. maker: the card of the model that made the
+    last signatures, which may be closed by now. last_error: why windows are lost at present, or why the last model was
+    rejected.
     """
 
-    def __init__(self, requested: RequestedModel, *, hop: int | None = None, results: Path | None = None) -> None:
+    def __init__(
+        self, requested: RequestedModel, *, hop: int | None = None, heads_hop: int = 1, results: Path | None = None
+    ) -> None:
         """Open the requested model or, where that is installed and rejected, the one before it.
 
+        hop: from one window of the sink to the next, in grid samples; heads_hop: from one of the heads to the next.
         results: the file with the results of trials. Raises what `open_encoder` does where no model is left.
         """
-        self._requested, self._hop = requested, hop
+        self._requested, self._hop, self._heads_hop = requested, hop, heads_hop
         self._results = TrialResults(results or state_path("models", "verdicts.json"))
-        self.windows = self.windows_lost = 0
+        self._windows, self._head_windows = WindowCount(), WindowCount()
+        self.windows_lost = 0
         self.flagged = Counter[Quality]()
         self.last_error: str | None = None
         self._encoding = False
@@ -104,6 +126,16 @@ class SwitchingEncoder(Closing):
     @property
     def device(self) -> str:
         return self._now.encoder.device
+
+    @property
+    def windows(self) -> int:
+        """How many windows were given to it so far."""
+        return self._windows.total
+
+    @property
+    def head_windows(self) -> int:
+        """How many windows there were so far for heads, had heads judged all the time."""
+        return self._head_windows.total
 
     @property
     def folder(self) -> Path:
@@ -279,8 +311,7 @@ class SwitchingEncoder(Closing):
             former.encoder.close()
 
     def _begin_trial(self, former: _OpenModel | None) -> None:
-        hop_s = (self.card.hop if self._hop is None else self._hop) / self.card.rate_hz
-        self._trial, self._former = _Trial(self.folder, TRIAL_WINDOWS, hop_s / 2), former
+        self._trial, self._former = _Trial(self.folder, TRIAL_WINDOWS), former
 
     def interrupt(self) -> None:
         """Take the windows away from a device that keeps them; for a signal handler in the thread of `encode`."""
@@ -291,7 +322,12 @@ class SwitchingEncoder(Closing):
         """Return one signature per window; none for those that the device failed on, which are counted."""
         if self._next is not None and not self.needs_other_windows:
             self.take_over()
-        self.windows += len(windows)
+        step_ns = round(NS_PER_S / self.card.rate_hz)
+        hop_ns = step_ns * (self.card.hop if self._hop is None else self._hop)
+        count = self._windows.count(windows, hop_ns)
+        self._head_windows.count(windows, step_ns * self._heads_hop)
+        every = max(1, hop_ns // windows.hop_ns)
+        sinks = slice(-windows.number % every, None, every)
         began_s = time.monotonic()
         try:
             try:
@@ -300,39 +336,40 @@ class SwitchingEncoder(Closing):
             finally:
                 self._encoding = False
         except InterruptedEncodeError as error:
-            return self._lose(windows, error)
+            return self._lose(windows, count, error)
         # Whatever a model makes the runtime raise: another one may work, and windows go on coming.
         except Exception as error:
-            return self._encode_by_former(windows, error)
-        made = self._note_maker(made)
+            return self._encode_by_former(windows, count, sinks, error)
+        made = self._note_maker(made, sinks)
         if self._trial is not None:
-            self._count_windows(self._trial, len(windows), time.monotonic() - began_s)
+            late = time.monotonic() - began_s > len(windows) * windows.hop_ns / NS_PER_S / 2
+            self._count_windows(self._trial, count, late, windows.hop_ns / NS_PER_S / 2)
         return made
 
-    def _note_maker(self, made: SignatureBatch) -> SignatureBatch:
+    def _note_maker(self, made: SignatureBatch, sinks: slice) -> SignatureBatch:
         self.maker = self.card
-        self.flagged.update(counted(made.quality))
+        self.flagged.update(counted(made.quality[sinks]))
         return made
 
-    def _encode_by_former(self, windows: WindowBatch, error: Exception) -> SignatureBatch:
+    def _encode_by_former(self, windows: WindowBatch, count: int, sinks: slice, error: Exception) -> SignatureBatch:
         """Encode by the former model what the one on trial failed on, or count it as lost."""
         trial = self._trial
         if trial is None:
-            return self._lose(windows, error)
+            return self._lose(windows, count, error)
         trial.faults += 1
         by_device = self._now.requested.device.startswith("edgetpu") and trial.faults <= _MOST_FAULTS
         if by_device or not self._go_back(trial, str(error)):
-            return self._lose(windows, error)
+            return self._lose(windows, count, error)
         try:
-            return self._note_maker(self._now.encoder.encode(windows))
+            return self._note_maker(self._now.encoder.encode(windows), sinks)
         except EncoderError as also:
-            return self._lose(windows, also)
+            return self._lose(windows, count, also)
 
-    def _count_windows(self, trial: _Trial, windows: int, took_s: float) -> None:
+    def _count_windows(self, trial: _Trial, windows: int, late: bool, deadline_s: float) -> None:
         trial.left -= windows
-        trial.late += took_s > trial.deadline_s * windows
+        trial.late += late
         if trial.late > _MOST_LATE:
-            self._go_back(trial, f"{trial.late} times a window took longer than {trial.deadline_s:.2f} s")
+            self._go_back(trial, f"{trial.late} times a window took longer than {deadline_s:.2f} s")
         elif trial.left <= 0:
             log.info("model %s: kept after %d windows on trial", trial.folder, TRIAL_WINDOWS)
             self._results.keep(trial.folder)
@@ -352,9 +389,9 @@ class SwitchingEncoder(Closing):
         log.warning("back to model %s", self.folder)
         return True
 
-    def _lose(self, windows: WindowBatch, error: Exception) -> SignatureBatch:
+    def _lose(self, windows: WindowBatch, count: int, error: Exception) -> SignatureBatch:
         """Count windows without a signature, and have the device opened again in the background."""
-        self.windows_lost += len(windows)
+        self.windows_lost += count
         self._set_error(f"{error}; windows are lost until there is another device or model")
         # Whatever is opened next is taken, the same model included.
         self._now = replace(self._now, requested=RequestedModel("", ""))

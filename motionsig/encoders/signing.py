@@ -1,4 +1,4 @@
-"""Who made a model: an ed25519 signature over its card's bytes, which contain the hashes of all its other files.
+"""Who made a model or a head: an ed25519 signature over its card's bytes, which have the hashes of all its other files.
 
 A signature is a file of one line, the base64 of 64 bytes. Keys are PEM files as OpenSSL 3 makes them:
 
@@ -29,10 +29,11 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OTHERS_ANYTHING = stat.S_IRWXG | stat.S_IRWXO
 
 
-def signer(content: bytes, signature: bytes, keys: Path) -> Path:
+def signer(content: bytes, signature: bytes, keys: Path, *, name: str = SIGNATURE_NAME) -> Path:
     """Return which of the pinned keys, the *.pem files in `keys`, signed `content`.
 
-    Raises ModelError if none did, or if others than the owner may write them; MissingExtraError.
+    name: of the file that `signature` was read from. Raises ModelError if none did, or if others than the owner may
+    write them; MissingExtraError.
     """
     try:
         from cryptography.exceptions import InvalidSignature
@@ -43,7 +44,7 @@ def signer(content: bytes, signature: bytes, keys: Path) -> Path:
     try:
         raw = base64.b64decode(signature.removesuffix(b"\n"), validate=True)
     except ValueError as error:
-        raise ModelError(f"{SIGNATURE_NAME}: expected one line of base64, got: {error}") from error
+        raise ModelError(f"{name}: expected one line of base64, got: {error}") from error
     pinned = {file: _key(file, _OTHERS_WRITE, load, Key, "a public") for file in _pinned(keys)}
     for file, key in pinned.items():
         try:
@@ -52,7 +53,7 @@ def signer(content: bytes, signature: bytes, keys: Path) -> Path:
         except InvalidSignature:
             pass
     raise ModelError(
-        f"{SIGNATURE_NAME}: expected a signature of this very card by {' or '.join(map(str, pinned))}, got another; "
+        f"{name}: expected a signature of this very card by {' or '.join(map(str, pinned))}, got another; "
         "the card was changed after it was signed, or somebody else signed it"
     )
 
@@ -95,7 +96,7 @@ def _pinned(keys: Path) -> list[Path]:
         raise ModelError(f"{keys}: expected a folder of keys, got: {error.strerror}") from error
     if not found:
         raise ModelError(
-            f"{keys}: expected the public keys of whoever may sign models, as *.pem, got none; "
+            f"{keys}: expected the public keys of whoever may sign, as *.pem, got none; "
             f"sudo cp PUBLIC.pem {keys}/, which openssl pkey -in PRIVATE.pem -pubout -out PUBLIC.pem makes"
         )
     return found
@@ -126,4 +127,4 @@ def _check_mode(path: Path, mode: int, forbidden: int) -> None:
 
 
 def _missing() -> MissingExtraError:
-    return MissingExtraError(f"signatures of models need cryptography: {install_hint('cryptography')}")
+    return MissingExtraError(f"keys and signatures need cryptography: {install_hint('cryptography')}")

@@ -14,9 +14,8 @@ import hashlib
 import io
 import json
 import math
+import os
 import re
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,19 +24,40 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from motionsig.encoders.tflite import printable
 from motionsig.errors import HeadError
 from motionsig.events import HEAD_NAME
 from motionsig.files import read_file
+from motionsig.heads.archives import pack, unpack
 
 CARD_NAME, SIGNATURE_NAME = "head.json", "head.json.sig"
 ARRAYS_NAME = re.compile(r"head-([0-9a-f]{16})\.npz")
 VERSION = 1
 MOST_CARD_BYTES = 64 << 10
 MOST_ARRAYS_BYTES = 1 << 20
-_MOST_UNPACKED = 4 << 20
 _MOST_ROWS, _MOST_DIM = 4096, 256
 _MOST_S = 7 * 86400.0
+_MOST_NUMBER = 1e9
 _MOST_TEXT = 2000
+_MOST_MEASURED = 4096  # characters of JSON, which may take ten times as much where it is written for people
+_TRIES = 5
+_MOST_DEPTH = 8  # of what is known of its mistakes: whoever shows it must not run out of stack
+
+# As numpy writes it. The rest of its format has no place in a head: objects, which run code when they are read, and
+# sizes that nothing follows.
+_ARRAY = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '([|<](?:i1|f8|u2))', 'fortran_order': False, "
+    rb"'shape': \((\d{1,5}),(?: (\d{1,5}))?\), \} *\n",
+    re.DOTALL,
+)
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "rows": np.dtype("|i1"),
+    "scale": np.dtype("<f8"),
+    "offset": np.dtype("<f8"),
+    "examples": np.dtype("|i1"),
+    "performance": np.dtype("<u2"),
+    "against": np.dtype("|i1"),
+}
 
 PROTOTYPES, LINEAR, NOVELTY, STATE = "prototypes", "linear", "novelty", "state"
 KINDS = (PROTOTYPES, LINEAR, NOVELTY, STATE)
@@ -141,22 +161,17 @@ class HeadCard:
 
 def arrays_of(card: HeadCard) -> bytes:
     """Return the bytes of a head's npz, the same for the same head."""
-    file = io.BytesIO()
-    weights, taught = card.weights, card.taught
-    np.savez(
-        file,
-        rows=weights.rows,
-        scale=weights.scale,
-        offset=weights.offset,
-        examples=taught.examples,
-        performance=taught.performance,
-        against=taught.against,
-    )
-    return file.getvalue()
+    files = dict[str, bytes]()
+    for name, dtype in _DTYPES.items():
+        file = io.BytesIO()
+        part = card.taught if hasattr(card.taught, name) else card.weights
+        np.lib.format.write_array(file, np.ascontiguousarray(getattr(part, name), dtype), version=(1, 0))
+        files[f"{name}.npy"] = file.getvalue()
+    return pack(files)
 
 
 def files_of(card: HeadCard) -> dict[str, bytes]:
-    """Return the content of a head's files by name."""
+    """Return the content of a head's files by name. Raises HeadError for values that JSON has not."""
     arrays = arrays_of(card)
     stated = _stated(card, arrays)
     text = json.dumps(stated, indent=2, ensure_ascii=False)
@@ -174,28 +189,46 @@ def _stated(card: HeadCard, arrays: bytes) -> dict[str, Any]:
         "codes": list(card.codes),
         "hop_ns": card.hop_ns,
         "at_rest": card.at_rest,
-        "on": timing.on,
-        "off": timing.off,
-        "least_s": timing.least_s,
-        "most_s": timing.most_s,
-        "hold_s": timing.hold_s,
-        "refractory_s": timing.refractory_s,
+        # 1 and 1.0 are the same number and not the same text.
+        **{key: value if value is None else float(value) for key, value in vars(timing).items()},
         "while": card.while_head,
-        "after": card.after and card.after._asdict(),
+        "after": card.after and {"head": card.after.head, "within_s": float(card.after.within_s)},
         "measured": dict(card.measured),
         "arrays": {"file": f"head-{sha256[:16]}.npz", "sha256": sha256},
     }
-    return {**text, "digest": _digest(text)}
+    try:
+        return {**text, "digest": _digest(text)}
+    except (ValueError, TypeError, RecursionError) as error:
+        raise HeadError(f"head {card.name}: expected values that JSON has, got: {_plain(error)}") from error
 
 
 def _digest(text: Mapping[str, Any]) -> str:
-    plain = json.dumps(text, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    plain = json.dumps(text, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(plain.encode()).hexdigest()
 
 
 def load_head(folder: Path) -> HeadCard:
     """Return the head in `folder`, or raise HeadError naming the file, the key, what was expected and what was got."""
+    for _ in range(_TRIES - 1):
+        before = _stamp(folder)
+        try:
+            return _load_head(folder)
+        except HeadError:
+            # Between its two files the head may have been replaced.
+            if _stamp(folder) == before:
+                raise
+    return _load_head(folder)
 
+
+def _stamp(folder: Path) -> object:
+    try:
+        status = os.stat(folder / CARD_NAME)
+    except (OSError, ValueError):
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _load_head(folder: Path) -> HeadCard:
     def read(name: str, most_bytes: int) -> bytes:
         try:
             return read_file(folder / name, most_bytes, follow_links=False)[0]
@@ -203,6 +236,19 @@ def load_head(folder: Path) -> HeadCard:
             raise HeadError(f"{folder / name}: expected a head's file, got: {error.strerror}") from error
 
     return parse_head(read, str(folder))
+
+
+def reader_of(files: Mapping[str, bytes], where: str) -> Callable[[str, int], bytes]:
+    """Return what `parse_head` reads files in memory with."""
+
+    def read(name: str, most_bytes: int) -> bytes:
+        if name not in files:
+            raise HeadError(f"{where}/{name}: expected a head's file, got none")
+        if len(files[name]) > most_bytes:
+            raise HeadError(f"{where}/{name}: expected at most {most_bytes:,} B, got {len(files[name]):,}")
+        return files[name]
+
+    return read
 
 
 def parse_head(read: Callable[[str, int], bytes], where: str) -> HeadCard:
@@ -218,6 +264,7 @@ def parse_head(read: Callable[[str, int], bytes], where: str) -> HeadCard:
         if not isinstance(text, dict) or text.get("head_version") != VERSION:
             got = text.get("head_version") if isinstance(text, dict) else type(text).__name__
             raise HeadError(f"{file}: expected head_version {VERSION}, got {_plain(repr(got))}")
+        _check_depth(text)
         agrees = text.pop("digest", None) == _digest(text)
     except HeadError:
         raise
@@ -242,6 +289,8 @@ def _card(text: dict[str, Any], read: Callable[[str, int], bytes], where: str) -
             return None
         if type(value) is not kind and not (kind is float and type(value) is int):
             raise _OtherError(f"{key}: expected {kind.__name__}, got {value!r:.80}")
+        if kind is float and abs(value) > _MOST_NUMBER:
+            raise _OtherError(f"{key}: expected a number of at most {_MOST_NUMBER:g}, got {value!r:.80}")
         return float(value) if kind is float else value
 
     def choose(key: str, known: tuple[str, ...]) -> str:
@@ -274,6 +323,8 @@ def _card(text: dict[str, Any], read: Callable[[str, int], bytes], where: str) -
             raise _OtherError(f"after: expected head and within_s, got {after!r:.80}")
         after = After(_name(after["head"], "after.head"), _seconds(after["within_s"], "after.within_s"))
     measured, stated = get("measured", dict), get("arrays", dict)
+    if (size := len(json.dumps(measured, ensure_ascii=False))) > _MOST_MEASURED:
+        raise _OtherError(f"measured: expected at most {_MOST_MEASURED:,} characters, got {size:,}")
     file, sha256 = stated.get("file"), stated.get("sha256")
     if set(stated) != {"file", "sha256"} or type(file) is not str or not ARRAYS_NAME.fullmatch(file):
         raise _OtherError(f"arrays: expected a file and its sha256, got {stated!r:.80}")
@@ -319,30 +370,21 @@ def _timing(values: dict[str, Any], gives: str) -> Timing:
 
 def _arrays(content: bytes, width: int, where: str) -> tuple[Weights, Taught]:
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-        if unpacked > _MOST_UNPACKED:
-            raise _OtherError(f"{where}: expected at most {_MOST_UNPACKED:,} B unpacked, got {unpacked:,}")
-        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (ValueError, LookupError, EOFError, OSError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        files = unpack(content, lambda name: MOST_ARRAYS_BYTES * (name.removesuffix(".npy") in _DTYPES))
+    except ValueError as error:
         raise _OtherError(f"{where}: expected arrays, got: {error}") from error
-    m, n = len(np.atleast_1d(arrays.get("rows", 0))), len(np.atleast_1d(arrays.get("examples", 0)))
-    dim = arrays["examples"].shape[-1] if "examples" in arrays and arrays["examples"].ndim == 2 else width
-    p = len(np.atleast_1d(arrays.get("against", 0)))
+    if missing := [name for name in _DTYPES if f"{name}.npy" not in files]:
+        raise _OtherError(f"{where}: expected the arrays of a head, got none called {' or '.join(missing)}")
+    arrays = {name: _array(files[f"{name}.npy"], name, where) for name in _DTYPES}
+    m, (n, dim), p = len(arrays["rows"]), arrays["examples"].shape, len(arrays["against"])
     expected = {
-        "rows": (np.int8, (m, width)),
-        "scale": (np.float64, (m,)),
-        "offset": (np.float64, (m,)),
-        "examples": (np.int8, (n, dim)),
-        "performance": (np.uint16, (n,)),
-        "against": (np.int8, (p, dim)),
-    }
-    got = {name: (array.dtype.type, array.shape) for name, array in arrays.items()}
-    if got != expected or max(m, n, p) > _MOST_ROWS or dim > _MOST_DIM:
-        shapes = {name: (array.dtype.name, array.shape) for name, array in arrays.items()}
+        "rows": (m, width), "scale": (m,), "offset": (m,),
+        "examples": (n, dim), "performance": (n,), "against": (p, dim),
+    }  # fmt: skip
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if shapes != expected or max(m, n, p) > _MOST_ROWS or not width <= dim <= _MOST_DIM:
         raise _OtherError(
-            f"{where}: expected the arrays of a head, at most {_MOST_ROWS} rows each, got {shapes!r:.300}"
+            f"{where}: expected arrays that fit, of {width} codes and at most {_MOST_ROWS} rows, got {shapes!r}"
         )
     if not all(np.isfinite(arrays[name]).all() for name in ("scale", "offset")):
         raise _OtherError(f"{where}: expected finite numbers as scale and offset")
@@ -350,6 +392,29 @@ def _arrays(content: bytes, width: int, where: str) -> tuple[Weights, Taught]:
         raise _OtherError(f"{where}: expected a scale and offset of at most 1e6")
     weights = Weights(arrays["rows"], arrays["scale"], arrays["offset"])
     return weights, Taught(arrays["examples"], arrays["performance"], arrays["against"])
+
+
+def _array(content: bytes, name: str, where: str) -> NDArray[Any]:
+    """Return an array as numpy stores it; of any other, and of one that is not as long as it says, nothing is made."""
+    dtype, matrix = _DTYPES[name], name in ("rows", "examples", "against")
+    head = _ARRAY.match(content)
+    if head is None or head[1] != dtype.str.encode() or matrix != (head[3] is not None):
+        raise _OtherError(f"{where}: expected {name} of {dtype.name}, got {content[:128]!r}")
+    shape = tuple(int(size) for size in head.groups()[1:] if size is not None)
+    body = content[head.end() :]
+    if len(body) != math.prod(shape) * dtype.itemsize:
+        raise _OtherError(f"{where}: expected {name} of shape {shape}, got {len(body):,} bytes")
+    return np.frombuffer(body, dtype).reshape(shape)
+
+
+def _check_depth(value: object) -> None:
+    """Raise ValueError for lists in lists in lists."""
+    level = [value]
+    for _ in range(_MOST_DEPTH):
+        inner = (it.values() if isinstance(it, dict) else it for it in level if isinstance(it, dict | list))
+        level = [each for several in inner for each in several]
+    if any(isinstance(it, dict | list) for it in level):
+        raise ValueError(f"expected values at most {_MOST_DEPTH} deep, got deeper ones")
 
 
 def _no_number(word: str) -> None:
@@ -364,4 +429,4 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _plain(said: object) -> str:
     """Return text that may be anybody's as a terminal can show it."""
-    return "".join(char if char.isprintable() else "?" for char in str(said))[:_MOST_TEXT]
+    return printable(" ".join(str(said).split()))[:_MOST_TEXT]

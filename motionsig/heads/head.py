@@ -65,7 +65,7 @@ def open_head(head: str | Path) -> Head:
     """Open a head by its name (one of the owner's, or one that came with motionsig) or by its folder.
 
     >>> motionsig.open_head("walking")
-    Head('walking', state by linear, encoder ...)
+    Head('walking', state by ..., encoder ...)
 
     Raises HeadError for one that is not there, that is damaged, or that needs one which is not there.
     """

@@ -129,6 +129,24 @@ class Judge:
         """
         self._device, self._stream_id, self._seq = device, stream_id, seq
 
+    def follow_on(self, former: Judge) -> list[Event]:
+        """Go on where `former` is, which is not used again; return the events that end with heads that are no more.
+
+        A head stays if the very same one is among both; one that was taught anew begins anew.
+        """
+        left = dict(zip(former._fingerprints.items(), former._courses, strict=True))
+        self._courses = [left.pop(same, _Course()) for same in self._fingerprints.items()]
+        gone = {name for name, _ in left}
+        self._ends_ns = {name: end_ns for name, end_ns in former._ends_ns.items() if name not in gone}
+        self._length_ns = former._length_ns
+        self.begin(former._stream_id, former._seq, device=former._device)
+        ended = (
+            former._end(card, left[name])
+            for card, name in zip(former.cards, former._fingerprints.items(), strict=True)
+            if name in left
+        )
+        return [event for event in ended if event is not None]
+
     def judge(self, signatures: SignatureBatch) -> list[Event]:
         """Return the events that these signatures, which follow the last ones, bring about, in order.
 

@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from motionsig.encoders import shipped_models
 from motionsig.errors import HeadError
 from motionsig.events import HEAD_NAME
-from motionsig.files import replace_file, sync_folder
-from motionsig.heads.card import ARRAYS_NAME, CARD_NAME, SIGNATURE_NAME, HeadCard, files_of, load_head
+from motionsig.files import locked_folder, replace_file, sync_folder
+from motionsig.heads.card import CARD_NAME, SIGNATURE_NAME, HeadCard, files_of, load_head, parse_head, reader_of
 from motionsig.state import state_folder
 
 _SERVICES = Path("/var/lib/motionsig-heads")
+
+# Also what a kill left behind: arrays without a card, and files that had not their name yet.
+_OURS = re.compile(r"head\.json(\.sig)?|head-[0-9a-f]{16}\.npz|\.head[-.][0-9a-z.]{1,24}\.[0-9a-f]{8}")
 
 
 def heads_folder() -> Path:
@@ -40,25 +45,49 @@ def owned_heads() -> dict[str, Path]:
     return {folder.name: folder for folder in found if HEAD_NAME.fullmatch(folder.name)}
 
 
-def find_head(head: str | Path) -> HeadCard:
-    """Return a head: by name the owner's or else the shipped one, by path a folder's. Raises HeadError."""
+def all_heads() -> dict[str, HeadCard | HeadError]:
+    """Return all heads by name, the owner's in place of shipped ones; of a damaged one what is wrong with it."""
+    found: dict[str, HeadCard | HeadError] = {}
+    for name in sorted({**shipped_heads(), **owned_heads()}):
+        try:
+            found[name] = find_head(name)
+        except HeadError as error:
+            found[name] = error
+    return found
+
+
+def folder_of(head: str | Path) -> Path:
+    """Return a head's folder: by name the owner's or else the shipped one, by path itself. Raises HeadError."""
     known = {**shipped_heads(), **owned_heads()}
     folder = known.get(head) if isinstance(head, str) else None
-    if folder is None and (Path(head) / CARD_NAME).exists():
+    if folder is None and os.path.exists(Path(head) / CARD_NAME):  # Path.exists raises for a name that is too long
         folder = Path(head)
     if folder is None:
         names = ", ".join(sorted(known)) or "none, as there is none yet"
         raise HeadError(f"head: expected one of {names} or a folder with a {CARD_NAME}, got {str(head)!r:.200}")
+    return folder
+
+
+def find_head(head: str | Path) -> HeadCard:
+    """Return a head: by name the owner's or else the shipped one, by path a folder's. Raises HeadError."""
+    folder = folder_of(head)
     card = load_head(folder)
-    if folder == known.get(head if isinstance(head, str) else "") and card.name != folder.name:
+    # By its name a head is what the folder says, and another one must not come in its place.
+    if folder != Path(head) and card.name != folder.name:
         raise HeadError(f"{folder / CARD_NAME}: expected the head {folder.name}, got one called {card.name}")
     return card
 
 
 def with_needed(cards: list[HeadCard]) -> list[HeadCard]:
-    """Return heads together with those that they need, which are found by name. Raises HeadError."""
-    known = {card.name: card for card in cards}
-    waiting = list(cards)
+    """Return heads, each once, together with those that they need, which are found by name.
+
+    Raises HeadError where one is missing, or for two heads of one name.
+    """
+    known: dict[str, HeadCard] = {}
+    for card in cards:
+        if known.setdefault(card.name, card).fingerprint != card.fingerprint:
+            raise HeadError(f"heads: expected one of each name, got two called {card.name!r}")
+    waiting = list(known.values())
     while waiting:
         for name in waiting.pop().needs:
             if name not in known:
@@ -70,26 +99,34 @@ def with_needed(cards: list[HeadCard]) -> list[HeadCard]:
 def write_head(card: HeadCard, folder: Path, *, signature: bytes | None = None) -> None:
     """Write a head's files into `folder`, over those of a head that was there; a kill leaves one of the two, whole.
 
-    signature: the content of head.json.sig. Raises HeadError where that cannot be done, or where `folder` is something
-    else than a head.
+    signature: the content of head.json.sig. Raises HeadError for a head that could not be read again, where it cannot
+    be written, or where `folder` is something else than a head.
     """
     files = files_of(card)
-    content = files.pop(CARD_NAME)
+    if signature is not None:
+        files[SIGNATURE_NAME] = signature
+    write_files(files, folder)
+
+
+def write_files(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write a head's files by name as they are, as `write_head` does those of a card."""
+    parse_head(reader_of(files, str(folder)), str(folder))
     try:
-        if os.path.lexists(folder) and not (folder / CARD_NAME).is_file() and any(folder.iterdir()):
+        if os.path.lexists(folder) and not all(_OURS.fullmatch(path.name) for path in folder.iterdir()):
             raise HeadError(f"{folder}: expected a new folder or that of a head, got another one, with files in it")
         folder.mkdir(parents=True, exist_ok=True)
-        # The card names its file of arrays, so there are two whole heads until the one replaces the other.
-        for name, arrays in files.items():
-            replace_file(folder / name, arrays)
-        (folder / SIGNATURE_NAME).unlink(missing_ok=True)
-        replace_file(folder / CARD_NAME, content)
-        if signature is not None:
-            replace_file(folder / SIGNATURE_NAME, signature)
-        for left in folder.iterdir():
-            if ARRAYS_NAME.fullmatch(left.name) and left.name not in files:
-                left.unlink()
-        sync_folder(folder.parent)
+        with locked_folder(folder, wait=True):
+            # The card names its file of arrays, so there are two whole heads until the one replaces the other.
+            for name in files.keys() - {CARD_NAME, SIGNATURE_NAME}:
+                replace_file(folder / name, files[name])
+            (folder / SIGNATURE_NAME).unlink(missing_ok=True)
+            replace_file(folder / CARD_NAME, files[CARD_NAME])
+            if SIGNATURE_NAME in files:
+                replace_file(folder / SIGNATURE_NAME, files[SIGNATURE_NAME])
+            for left in folder.iterdir():
+                if left.name not in files:
+                    left.unlink()
+            sync_folder(folder.parent)
     except OSError as error:
         raise HeadError(f"{folder}: expected to write a head, got: {error.strerror}") from error
 
@@ -99,11 +136,12 @@ def remove_head(name: str) -> Path:
     folder = owned_heads().get(name)
     if folder is None:
         raise HeadError(f"head: expected one of {', '.join(owned_heads()) or 'none'} of yours, got {name!r:.200}")
-    gone = folder.with_name(f".{name}.{secrets.token_hex(4)}")
     try:
-        folder.rename(gone)
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(gone)
+        folder.rename(folder.with_name(f".{name}.{secrets.token_hex(4)}"))
+        # Those that a kill left, too: nobody's examples stay where nobody looks.
+        for gone in folder.parent.glob(f".{name}.*"):
+            with contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(gone)
         sync_folder(folder.parent)
     except OSError as error:
         raise HeadError(f"{folder}: expected to delete a head, got: {error.strerror}") from error

@@ -141,3 +141,27 @@ def test_where_nothing_answers_it_is_said_why(folder, capsys):
         said = capsys.readouterr().err
         assert f"{unit} is not running, as its configuration is wrong: {folder}/config.toml: " in said
         assert said.endswith(f"all that is: sudo motionsig {check}\n")
+
+
+def test_heads_are_shown(folder, capsys):
+    head = {"name": "knock", "fingerprint": "0a", "judges": True, "holds": None, "events": 0, "last": None}
+    last = {"when": "2026-11-29T09:07:40.500000Z", "phase": "began", "score": 0.9}
+    walking = {"name": "walking", "fingerprint": "0b", "judges": True, "holds": True, "events": 1200, "last": last}
+    heads = [head, walking, {**walking, "holds": False}, {**head, "judges": False}]
+    more = {"heads": heads, "heads_error": "heads off: x", "exec": {"started": 1200, "failed": 2, "skipped": 0}}
+    listener = StatusSocket(folder / SOCKET_NAME, STATUS | more)
+    try:
+        assert main(["status"]) == 0
+    finally:
+        listener.close()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[13:] for line in lines if line.startswith("head  ")] == [
+        "knock 0a: listens, 0 events",
+        "walking 0b: holds, 1,200 events, the last at 2026-11-29T09:07:40Z",
+        "walking 0b: does not hold, 1,200 events, the last at 2026-11-29T09:07:40Z",
+        "knock 0a: off, 0 events",
+    ]
+    assert "heads        heads off: x" in lines
+    assert "programs     1,200 started by events, 2 failed, 0 skipped" in lines
+    (signatures,) = [line for line in lines if line.startswith("signatures ")]
+    assert signatures.endswith("(events with them)")

@@ -38,7 +38,7 @@ def test_every_scheme_has_its_keys() -> None:
         ("nmae = 'x'\n" + STORE, ["nmae: no such key; did you mean name?"]),
         ("[sensor]\nnam = 'x'\n" + STORE, ["sensor.nam: no such key; did you mean sensor.name?"]),
         ("[sensors]\nname = 'x'\n" + STORE, ["sensors: no such table; did you mean [sensor]?"]),
-        ("[mqtt]\n" + STORE, ["mqtt: no such table; expected one of [sensor], [model], [sink], [spool], [status]"]),
+        ("[mqtt]\n" + STORE, ["mqtt: no such table; expected one of [sensor], [model], [heads], [exec], [sink], [spo"]),
         ("[sink]\nulr = 'x'", ["sink.ulr: no such key; did you mean sink.url?"]),
         ("[snk]\nurl = 'x'", ["snk: no such table; did you mean [sink]?"]),
         ("rate_hz = 1\n" + STORE, ["rate_hz: no such key; did you mean sensor.rate_hz?"]),

@@ -42,6 +42,20 @@ def test_what_is_not_known_yet_is_left_out():
     assert "signal_quality" not in text and "backlog" not in text
 
 
+def test_heads_have_labels(monkeypatch):
+    heads = [
+        {"name": "knock", "judges": True, "holds": None, "events": 3},
+        {"name": "walking", "judges": False, "holds": True, "events": 4},
+    ]
+    monkeypatch.setitem(STATUS, "heads", heads)
+    text = _ask()
+    assert 'motionsig_events_total{head="knock"} 3.0' in text
+    assert 'motionsig_events_total{head="walking"} 4.0' in text
+    assert 'motionsig_head_judges{head="walking"} 0.0' in text
+    assert 'motionsig_head_holds{head="walking"} 1.0' in text
+    assert 'motionsig_head_holds{head="knock"}' not in text
+
+
 def test_what_fails_is_one_line(monkeypatch, capfd, caplog):
     monkeypatch.setitem(STATUS, "uptime_s", "x")
     with pytest.raises(http.client.RemoteDisconnected):

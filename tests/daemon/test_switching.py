@@ -196,3 +196,15 @@ def test_a_model_that_an_edge_tpu_does_not_take_may_do_on_another_device(models,
         wait_opened(encoder)
         encoder.encode(windows())
         assert encoder.folder == folder
+
+
+def test_windows_of_the_sink_are_counted_whatever_the_hop(models):
+    with SwitchingEncoder(REQUESTED, hop=64, heads_hop=8) as encoder:
+        encoder.encode(replace(windows(11), hop_ns=160_000_000))  # numbers 0 to 10, of which the sink gets two
+        assert (encoder.windows, encoder.head_windows, sum(encoder.flagged.values())) == (2, 11, 0)
+        encoder.encode(replace(windows(1), hop_ns=1_280_000_000, number=2))  # without heads: 16 at their hop
+        assert (encoder.windows, encoder.head_windows) == (3, 17)
+        encoder.encode(replace(windows(3), hop_ns=160_000_000, number=24))
+        assert (encoder.windows, encoder.head_windows) == (4, 27)
+        encoder.encode(replace(windows(1), hop_ns=160_000_000))  # after a gap
+        assert (encoder.windows, encoder.head_windows, encoder.windows_lost) == (5, 28, 0)

@@ -1,8 +1,9 @@
 """The real daemon, with a record of what its sink took: `python witness.py FILE SPEED run --config ...`.
 
 FILE gets 16 bytes for each signature once `publish` has returned: when its window began, and when that was in monotonic
-ns; it survives kill -9, as the spool has to. SPEED above 0 puts a walk in the place of the sensor, so many times faster
-than real time, because a week would take a week; or, with PLAYED in the environment, the recording of that name, once.
+ns; it survives kill -9, as the spool has to. FILE.events gets the messages of the events that were taken. SPEED above 0
+puts a walk in the place of the sensor, so many times faster than real time, because a week would take a week; or, with
+PLAYED in the environment, the recording of that name, once.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from motionsig.cli import main
 from motionsig.closing import Closing
 from motionsig.conventions import NS_PER_S
 from motionsig.daemon import delivery, loop
+from motionsig.events import to_json
 from motionsig.recordings import open_recording
 from motionsig.sensors.clock import SystemClock, unix_offset_ns
 from motionsig.sensors.live import SensorCounts
@@ -91,7 +93,7 @@ class Played(Closing):
         self._log = ()
 
 
-def _with_witness(open_sink, note):
+def _with_witness(open_sink, note, note_events):
     def opened(*arguments, **options):
         opened_sink = open_sink(*arguments, **options)
         publish = opened_sink.publish
@@ -101,7 +103,13 @@ def _with_witness(open_sink, note):
             now_ns = np.full(len(signatures), time.monotonic_ns())
             os.write(note, np.column_stack([signatures.start_ns, now_ns]).tobytes())
 
-        opened_sink.publish = noted
+        publish_events = opened_sink.publish_events
+
+        def noted_events(events):
+            publish_events(events)
+            os.write(note_events, b"".join(to_json(event) + b"\n" for event in events))
+
+        opened_sink.publish, opened_sink.publish_events = noted, noted_events
         return opened_sink
 
     return opened
@@ -109,8 +117,8 @@ def _with_witness(open_sink, note):
 
 if __name__ == "__main__":
     file, speed, *arguments = sys.argv[1:]
-    note = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
-    delivery.open_sink = _with_witness(delivery.open_sink, note)
+    notes = [os.open(each, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC) for each in (file, f"{file}.events")]
+    delivery.open_sink = _with_witness(delivery.open_sink, *notes)
     if played := os.environ.get("PLAYED"):
         loop.open_sensor = lambda **_: Played(played, float(speed))
     elif float(speed):

@@ -18,7 +18,7 @@ OTHERS = (".github/CONTRIBUTING.md", ".github/SECURITY.md")
 
 MOST_LINES = {
     TOP: 150,
-    "systemd/README.md": 160,
+    "systemd/README.md": 185,
     "motionsig/README.md": 80,
     "motionsig/sensors/README.md": 160,
     "motionsig/recordings/README.md": 100,
@@ -32,7 +32,11 @@ MOST_LINES = {
 }
 """The documents that people write; each must exist."""
 
-GENERATED = ("scripts/benchmarks/README.md", "firmware_models/motion64/README.md")
+GENERATED = (
+    "scripts/benchmarks/README.md",
+    "firmware_models/motion64/README.md",
+    "firmware_models/motion64/heads/README.md",
+)
 """Those that programs write: they hold the figures that the others link to."""
 
 _HTML_LINK = re.compile(r"""<(a|img|source)\b[^>]*?\b(?:href|src|srcset)=["']([^"'\s]+)""")

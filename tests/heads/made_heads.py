@@ -3,7 +3,7 @@
 import numpy as np
 
 from motionsig.blocks import SignatureBatch, SignatureSpec
-from motionsig.heads.card import LOWEST, HeadCard, Taught, Timing, Weights
+from motionsig.heads.card import HIGHEST, LOWEST, STATE, HeadCard, Taught, Timing, Weights
 from motionsig.quality import Quality
 from motionsig.quantization import Group, Quantization
 
@@ -35,3 +35,9 @@ def signatures(scores, *, start_ns=START_NS, hop_ns=HOP_NS, missing=(), at_rest=
     times = start_ns + np.arange(len(scores)) * hop_ns
     there = [row for row in range(len(scores)) if row not in missing]
     return SignatureBatch(times[there], codes[there], quality[there], hop_ns, SPEC)
+
+
+def by_rest(name="moving", *, encoder, moves=True, is_state=True, timing=None, **more):
+    """Return a head of a real encoder that rest alone decides: of a sensor that moves, or of one that does not."""
+    settings = {"encoder": encoder, "at_rest": LOWEST if moves else HIGHEST, "timing": timing or Timing(1.0, 1.0)}
+    return head(name, rows=(), kind=STATE, is_state=is_state, **settings | more)

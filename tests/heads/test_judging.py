@@ -10,6 +10,7 @@ from made_heads import HOP_NS, SPEC, START_NS, head, signatures
 
 from motionsig.blocks import SignatureBatch
 from motionsig.errors import HeadError, InputError
+from motionsig.events import ENDED
 from motionsig.heads.card import HIGHEST, NOVELTY, SCORED, STATE, After, Taught, Timing, Weights
 from motionsig.heads.judging import Judge
 from motionsig.heads.scoring import Scoring
@@ -247,3 +248,24 @@ def test_no_signature_gives_no_event():
     assert Judge([head()]).judge(signatures([])) == []
     assert Judge([]).judge(signatures([0.95])) == []
     assert Judge([head()]).flush() == []
+
+
+def test_heads_that_stay_go_on_and_those_that_go_end():
+    walking, knock = head("walking", is_state=True), head("knock")
+    after = head("after", after=After("knock", 5.0), rows=((0, 127, 0, 0, 0, 0),))
+    made = signatures([0.95, 0.95, 0.0, 0.0, 0.95])
+    alone, former = Judge([walking]), Judge([walking, knock, after])
+    expected = alone.judge(made)
+    got = [event for event in former.judge(made[:1]) if event.head == "walking"]
+    judge = Judge([after, knock, walking])
+    assert judge.follow_on(former) == []
+    rest = judge.judge(made[1:])
+    assert got + [event for event in rest if event.head == "walking"] == expected
+    assert any(event.head == "after" for event in rest), "the knock came before the change"
+    # Taught anew, it is another head; its state ends, as does that of one which is gone.
+    for others in ([head("walking", is_state=True, timing=Timing(0.9, 0.7))], []):
+        judge, following = Judge([walking]), Judge(others)
+        (began,) = judge.judge(made[:1])
+        (ended,) = following.follow_on(judge)
+        assert (ended.phase, ended.fingerprint, ended.start_ns) == (ENDED, began.fingerprint, began.start_ns)
+        assert following.flush() == []

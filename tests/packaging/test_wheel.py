@@ -11,8 +11,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("motionsig", "firmware_models", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
-OF_A_MODEL = ("README.md", "card.json", "encoder_int8.tflite", "encoder_int8_edgetpu.tflite", "golden.npz")
+OF_A_MODEL = (
+    "README.md", "card.json", "encoder_int8.tflite", "encoder_int8_edgetpu.tflite", "golden.npz", "background.npz",
+)  # fmt: skip
+OF_HEADS = ("heads/README.md", "heads/*/head.json", "heads/*/head-*.npz")
 # Without the start-up files of the test's own environment, which lead to this tree and not to the wheel.
+OPEN_HEAD = "import motionsig.heads as heads; print(heads.open_head('walking'), heads.shipped_heads()['walking'])"
 OPEN = "import motionsig; encoder = motionsig.open_encoder(device='reference'); print(encoder.card.path)"
 
 
@@ -32,6 +36,7 @@ def contents(wheel):
 def expected(tree):
     modules = {path for path in (tree / "motionsig").rglob("*") if path.suffix in (".py", ".typed")}
     models = {path for path in (tree / "firmware_models").glob("*/*") if path.name in OF_A_MODEL}
+    models |= {path for name in OF_HEADS for path in (tree / "firmware_models").glob(f"*/{name}")}
     code = {path.relative_to(tree).as_posix() for path in modules}
     data = {f"motionsig/{path.relative_to(tree).as_posix()}" for path in models}
     return code | data | {"motionsig/firmware_models/__init__.py"}
@@ -60,13 +65,18 @@ def test_python_started_in_a_clone_opens_the_clones_models(clone, tmp_path):
         archive.extractall(tmp_path)
     path = os.pathsep.join([str(tmp_path), *(each for each in sys.path if "-packages" in each)])
 
-    def opened(folder):
-        command = [sys.executable, "-S", "-c", OPEN]
+    def opened(folder, code=OPEN):
+        command = [sys.executable, "-S", "-c", code]
         env = dict(os.environ, PYTHONPATH=path)
         return subprocess.run(command, cwd=folder, env=env, check=True, capture_output=True, text=True).stdout.strip()
 
     assert opened(clone) == str(clone / "firmware_models" / "motion64")
     assert opened("/") == str(tmp_path / "motionsig" / "firmware_models" / "motion64")
+    for folder, models in ((clone, clone), ("/", tmp_path / "motionsig")):
+        said = opened(folder, OPEN_HEAD)
+        assert said.startswith("Head('walking'") and said.endswith(
+            str(models / "firmware_models/motion64/heads/walking")
+        )
 
 
 def test_a_second_wheel_leaves_out_what_the_first_had(clone, tmp_path):

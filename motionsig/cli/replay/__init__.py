@@ -161,7 +161,7 @@ def _made(
         return
     with ExitStack() as stack:
         # With several processes, too: what is wrong with the model or its device is said here.
-        encoder = stack.enter_context(open_quietly(plan))
+        encoder = stack.enter_context(open_quietly(plan.model, plan.device))
         bar = stack.enter_context(progress("", sum(log.size for log in logs), "B"))
         if jobs > 1 and len(logs) > 1:
             outcomes = make_all(logs, plan, min(jobs, len(logs)), bar.update)

@@ -169,14 +169,14 @@ def _paced(source: Source, speed: float) -> Iterator[SampleBlock]:
             yield SampleBlock(block.time_ns[part], block.data[part], block.gap and first == 0, label=block.label)
 
 
-def open_quietly(plan: Plan) -> Encoder:
-    """Open the plan's encoder; standard error is for errors, and not for how a C++ runtime starts."""
+def open_quietly(model: str | None, device: str) -> Encoder:
+    """Open an encoder; standard error is for errors, and not for how a C++ runtime starts."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)
         try:
-            return open_encoder(plan.model, plan.device)
+            return open_encoder(model, device)
         finally:
             sys.stderr.flush()
             os.dup2(kept, 2)
@@ -242,7 +242,7 @@ _worker: dict[str, Any] = {}
 
 def _begin(plan: Plan) -> None:
     end_with_parent()
-    _worker.update(plan=plan, encoder=open_quietly(plan))
+    _worker.update(plan=plan, encoder=open_quietly(plan.model, plan.device))
 
 
 def _make_apart(log: Log) -> Outcome:

@@ -37,13 +37,29 @@ __all__ = [
 
 
 def walking(serials: NDArray[np.int64], times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return (n, 6) m/s² and rad/s, noisy, of somebody who walks two uneven steps a second, the device at the waist."""
+    """Return (n, 6) m/s² and rad/s, noisy, of somebody who walks 1.84 uneven steps a second, the device at the waist.
+
+    Like a real gait it has overtones of the step, as feet strike the ground, and odd ones of both steps together.
+    """
     t = times_ns % (3600 * NS_PER_S) / NS_PER_S
-    step = 4 * np.pi * t + 0.6 * np.sin(0.9 * t) + 0.3 * np.sin(2.3 * t)
-    force = 1 + 0.2 * np.sin(1.3 * t) + 0.1 * np.sin(3.1 * t + 1)
-    acc = [1.5 * np.sin(step + 1), 3 * np.sin(step) + np.sin(2 * step), 0.8 * np.sin(step / 2)]
-    gyr = [0.3 * np.sin(step / 2), 0.6 * np.sin(step / 2 + 0.5), 0.2 * np.sin(step)]
-    motion = force[:, None] * np.stack(acc + gyr, axis=1)
+    step = 3.68 * np.pi * t + 0.6 * np.sin(0.9 * t) + 0.3 * np.sin(2.3 * t)
+    force = 1 + 0.1 * np.sin(1.3 * t) + 0.05 * np.sin(3.1 * t + 1)
+
+    def swing(*terms: tuple[float, float, float]) -> NDArray[np.float64]:
+        """terms: amplitude, how many times in a step, and phase."""
+        return np.asarray(sum(size * np.sin(times * step + phase) for size, times, phase in terms))
+
+    motion = force[:, None] * np.stack(
+        [
+            swing((1.5, 1, 1), (0.6, 2, 2.1), (0.4, 3, 3.2), (0.2, 4, 4.3)),
+            swing((3, 1, 0), (1, 2, 0.7), (0.5, 3, 1.4), (0.3, 4, 2.1)),
+            swing((0.8, 0.5, 0), (0.5, 1.5, 0.8), (0.3, 2.5, 1.6)),
+            swing((0.45, 0.5, 0), (0.45, 1.5, 1)),
+            swing((0.9, 0.5, 0.5), (0.75, 1, 0), (0.6, 2, 0.3)),
+            swing((0.3, 1, 0), (0.3, 2, 0), (0.3, 3, 0)),
+        ],
+        axis=1,
+    )
     motion[:, 1] += STANDARD_GRAVITY
     # The fractional part of a fast-growing multiple: even over -1 to 1, and the same whenever it is asked for.
     noise = (serials[:, None] * 0.754877666 + np.arange(1, 7) * (serials[:, None] % 1009) * 0.569840291) % 1 * 2 - 1

@@ -1,0 +1,220 @@
+"""`motionsig watch`: what heads find in a live sensor, in logs or in stored signatures, as it happens.
+
+A folder stands for the recordings in it. Without --head, all heads of the model are judged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+from motionsig.blocks import SampleBlock, Source
+from motionsig.cli.option import option
+from motionsig.cli.progress import progress
+from motionsig.cli.replay.logs import find_logs
+from motionsig.cli.replay.making import open_quietly
+from motionsig.cli.shown_events import duration, event_line
+from motionsig.closing import Closing
+from motionsig.conventions import NS_PER_S
+from motionsig.encoders import DEVICES, Encoder
+from motionsig.encoders.models import find_model
+from motionsig.encoders.tflite import printable
+from motionsig.errors import HeadError, InputError, RecordingError
+from motionsig.events import Event, to_json
+from motionsig.heads import HeadCard, all_heads
+from motionsig.options import parse_options
+from motionsig.publishers import iter_signatures
+from motionsig.publishers.local import Stored
+from motionsig.recordings import open_recording
+from motionsig.sensors import open_sensor
+from motionsig.watching import Asked, kind_of, watch, watch_stored
+
+_SENSOR_OPTIONS = {
+    "bus": "int", "address": "int", "rate_hz": "float", "accel_range_g": "float", "gyro_range_dps": "float",
+}  # fmt: skip
+_SILENT_BLOCKS = 3  # an empty block comes once a second while a sensor gives nothing
+
+
+def add_to(commands: Any) -> None:
+    parser = commands.add_parser("watch", help="what heads find, live or in logs", description=__doc__)
+    sources = "a sensor (auto, iio, simulated or a chip), logs and folders of logs, or store:PATH"
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", help=sources)
+    heads = "a head's name or folder; more than once for several. Without it: all of this model"
+    option(parser, "--head NAME", heads, action="append", dest="heads")
+    option(parser, "--json", "one JSON object a line, as a broker gets it")
+    option(parser, "--hop N", "grid samples between windows; by default those of .16 s", type=int)
+    option(parser, "--model NAME", "a shipped model or a model folder")
+    option(parser, "--device DEVICE", f"what runs the network: {DEVICES}; auto by default", default="auto")
+    option(parser, "--name DEVICE", "device in the events; by default who recorded the log, else this host")
+    option(
+        parser,
+        "--option KEY=VALUE",
+        "an option of the sensor or reader, such as rate_hz=100",
+        action="append",
+        default=[],
+    )
+    parser.set_defaults(command=_watch)
+
+
+def _watch(options: argparse.Namespace) -> int:
+    kinds = {kind_of(source) for source in options.sources}
+    if len(options.sources) > 1 and kinds != {"log"}:
+        raise InputError(f"SOURCE: expected several of logs only, got {', '.join(options.sources)}")
+    card = find_model(options.model)
+    asked = Asked(options.heads or _all_of(card.fingerprint))
+    # A service manager sends SIGTERM and a lost ssh connection SIGHUP: both end it as an interrupt does.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    said, failed = _Said(as_json=options.json), 0
+    try:
+        if kinds == {"sensor"}:
+            _live(options, asked, said)
+        elif kinds == {"stored"}:
+            parts = iter_signatures(options.sources[0], fingerprint=asked.encoder)
+            said.take_all(watch_stored(said.counting(parts), asked, name=options.name))
+        else:
+            failed = _logs(options, asked, said)
+    except KeyboardInterrupt:
+        said.end()
+        raise
+    said.end()
+    return min(failed, 1)
+
+
+def _all_of(encoder: bytes) -> list[HeadCard]:
+    """Return all heads of an encoder, of those that can be judged; say why others cannot."""
+    cards = list[HeadCard]()
+    for head in all_heads().values():
+        try:
+            if isinstance(head, HeadError):
+                raise head
+            if head.encoder == encoder:
+                cards += Asked(head).cards
+        except HeadError as error:
+            _complain(error)
+    if not cards:
+        raise HeadError(f"heads: expected heads of encoder {encoder.hex()}, got none; `motionsig heads` lists all")
+    return cards
+
+
+def _live(options: argparse.Namespace, asked: Asked, said: _Said) -> None:
+    given = parse_options(_given(options.option), _SENSOR_OPTIONS, where="--option:", lowest=0)
+    with open_sensor(options.sources[0], **given) as sensor, open_quietly(options.model, options.device) as encoder:
+        names = ", ".join(card.name for card in asked.cards)
+        print(
+            f"watching {printable(sensor.info.name)} at {sensor.rate_hz:g} Hz for {names}; ^C ends it", file=sys.stderr
+        )
+        _through(sensor, encoder, options, asked, said, lambda samples: None)
+
+
+def _logs(options: argparse.Namespace, asked: Asked, said: _Said) -> int:
+    """Go through logs; return how many could not be read."""
+    given = _given(options.option)
+    found = find_logs(options.sources, {}, given)
+    failed = len(found.closed)
+    for error in found.closed:
+        _complain(error)
+    if not found.logs and not failed:
+        listed = ", ".join(options.sources)
+        raise InputError(f"{listed}: expected a recording, got {len(found.others)} files of which none is one")
+    total = sum(log.size for log in found.logs)
+    with open_quietly(options.model, options.device) as encoder, progress("", total, "B") as bar:
+        for log in found.logs:
+            read_bytes = 0.0
+            said.begin(bar.write, log.name if len(found.logs) > 1 else "")
+            try:
+                with open_recording(log.path, **given) as source:
+                    sample_bytes = log.size / source.info.samples if source.info.samples else 0.0
+
+                    def update(samples: int, sample_bytes: float = sample_bytes) -> None:
+                        nonlocal read_bytes
+                        read_bytes += samples * sample_bytes
+                        bar.update(samples * sample_bytes)
+
+                    _through(source, encoder, options, asked, said, update)
+            except (RecordingError, InputError) as error:
+                if len(found.logs) == 1:
+                    raise
+                # One bad log must not keep the others from being watched.
+                failed += 1
+                _complain(error)
+            bar.update(log.size - read_bytes)
+    return failed
+
+
+def _through(
+    source: Source,
+    encoder: Encoder,
+    options: argparse.Namespace,
+    asked: Asked,
+    said: _Said,
+    update: Callable[[int], object],
+) -> None:
+    counted = _Counted(source, said, update)
+    # Closed, however the loop ends: so nothing is read any more when the sensor is.
+    with closing(watch(counted, asked.cards, encoder=encoder, hop=options.hop, name=options.name)) as events:  # type: ignore[type-var]
+        said.take_all(events)
+
+
+class _Said:
+    """Prints events, and counts them and the time that was looked through."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.covered_s = 0.0
+        self._as_json, self._events = as_json, 0
+        self.begin(print, "")
+
+    def begin(self, write: Callable[[str], object], where: str) -> None:
+        """Print with `write`, and behind each line for people `where` its event is from."""
+        self._write, self._where = write, f"  {printable(where)}" if where else ""
+
+    def take_all(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._events += 1
+            self._write(to_json(event).decode() if self._as_json else f"{event_line(event)}{self._where}")
+            sys.stdout.flush()
+
+    def counting(self, parts: Iterable[Stored]) -> Iterator[Stored]:
+        """Pass stored signatures on, and count their time."""
+        for part in parts:
+            self.begin(print, part.device)
+            self.covered_s += len(part.seq) * part.signatures.hop_ns / NS_PER_S
+            yield part
+
+    def end(self) -> None:
+        """Say on standard error how many there were, as no line says it where there were none."""
+        count = f"{self._events:,} event{'s' * (self._events != 1)}" if self._events else "no events"
+        print(f"{count} in {duration(self.covered_s)}", file=sys.stderr)
+
+
+class _Counted(Closing):
+    """A source, whose samples are counted as they pass; where they stay away it is said once."""
+
+    def __init__(self, source: Source, said: _Said, update: Callable[[int], object]) -> None:
+        self.rate_hz, self.info = source.rate_hz, source.info
+        self._source, self._said, self._update = source, said, update
+
+    def __iter__(self) -> Iterator[SampleBlock]:
+        empty = 0
+        for block in self._source:
+            empty = 0 if len(block) else empty + 1
+            if empty == _SILENT_BLOCKS:
+                print("motionsig: the sensor does not answer; trying again", file=sys.stderr)
+            self._said.covered_s += len(block) / self.rate_hz
+            self._update(len(block))
+            yield block
+
+
+def _given(texts: Sequence[str]) -> dict[str, str]:
+    for text in texts:
+        if "=" not in text:
+            raise InputError(f"--option: expected KEY=VALUE, got {text!r}")
+    return dict(text.split("=", 1) for text in texts)
+
+
+def _complain(error: Exception) -> None:
+    print("motionsig:", printable(" ".join(str(error).split())), file=sys.stderr)

@@ -1,0 +1,191 @@
+"""The daemon's heads: as many as can judge what the model in use makes; exchanged between two windows.
+
+They judge windows that are made more often than the sink's, in the times of the sensor's stream: so no step of the
+clock tears a motion apart. An event is named by its signature at the heads' hop, and gets its time from the clock that
+held when that signature was made, as signatures do.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from motionsig import wire
+from motionsig.blocks import SignatureBatch
+from motionsig.conventions import NS_PER_S
+from motionsig.daemon.delivery import Delivery
+from motionsig.daemon.programs import Programs
+from motionsig.daemon.switching import SwitchingEncoder
+from motionsig.errors import InputError
+from motionsig.events import BEGAN, Event
+from motionsig.heads import HeadCard, Judge
+from motionsig.heads.judging import check_encoder
+from motionsig.model_card import ModelCard
+from motionsig.windowing import check_heads_hop
+
+log = logging.getLogger(__name__)
+
+_SILENT_S = 10.0  # without a signature for so long, and as long as a state may hold without one, it has ended
+_MOST_CLOCKS = 16  # stream ids whose time is remembered for events that are told later
+
+
+@dataclass
+class _Found:
+    """What a head has found since the start. holds: of a state, whether it holds now."""
+
+    events: int = 0
+    holds: bool = False
+    last: Event | None = None
+
+
+class Heads:
+    """What `run` needs of heads, in a daemon. last_error: which heads are off at present, and why."""
+
+    def __init__(
+        self,
+        cards: Sequence[HeadCard],
+        names: Collection[str],
+        encoder: SwitchingEncoder,
+        delivery: Delivery,
+        programs: Programs,
+        *,
+        device: str,
+        hop: int | None,
+        heads_hop: int,
+    ) -> None:
+        """cards, names: as `use` takes them. device: in whose name. hop: of the sink; None for the model's."""
+        self._encoder, self._delivery, self._programs = encoder, delivery, programs
+        self._device, self._hop, self._heads_hop = device, hop, heads_hop
+        self._first_window = 0
+        self._judge = Judge([])
+        self._model: ModelCard | None = None
+        self._clocks_ns: dict[int, int] = {}
+        self._told: dict[str, HeadCard] = {}
+        self._found: dict[str, _Found] = {}
+        self._judged_s = time.monotonic()
+        self.last_error: str | None = None
+        self.use(cards, names)
+
+    def use(self, cards: Sequence[HeadCard], names: Collection[str]) -> None:
+        """Judge with other heads from here on; those that stay go on, and states of the others end.
+
+        cards: each after those that it needs. names: of those whose events are told; the others are only needed.
+        """
+        self._cards = cards
+        self._delivery.publish_events(self._tell(self._choose(self._encoder.maker)))
+        self._told = {card.name: card for card in cards if card.name in names}
+        self._fingerprints = {name: card.fingerprint.hex() for name, card in self._told.items()}
+        self._found = {name: self._found.get(name, _Found()) for name in self._told}
+        self._delivery.announce({name: card.is_state for name, card in self._told.items()})
+
+    def follow(self) -> None:
+        """Number the windows of a new stream of samples from 0."""
+        self._first_window = self._encoder.head_windows
+
+    def hop(self) -> int | None:
+        """Return from how many samples of the grid to the next heads need a window; None where none judges."""
+        # A model that has just come makes signatures first, which show whether there are heads for it.
+        return self._heads_hop if self._judge.cards and self._encoder.card is self._model else None
+
+    def judge(self, signatures: SignatureBatch) -> list[Event]:
+        """Return the events that these signatures bring about; none for those of a model without heads."""
+        if not len(signatures):
+            return []
+        model = self._encoder.maker
+        ended = self._choose(model) if model is not self._model else []
+        if not self._judge.cards or signatures.hop_ns != self._heads_hop * round(NS_PER_S / model.rate_hz):
+            return self._tell(ended)
+        self._judged_s = time.monotonic()
+        stream_id = self._delivery.stream_id_at(self._heads_hop)
+        self._clocks_ns[stream_id] = self._delivery.correction_ns
+        if len(self._clocks_ns) > _MOST_CLOCKS:
+            del self._clocks_ns[next(iter(self._clocks_ns))]
+        seq = self._encoder.head_windows - self._first_window - len(signatures)
+        self._judge.begin(stream_id, seq, device=self._device)
+        return self._tell(ended + self._judge.judge(signatures))
+
+    def flush(self) -> list[Event]:
+        """Return the events that end because the stream does."""
+        return self._tell(self._judge.flush())
+
+    def look_for_silence(self) -> None:
+        """End states of which nothing was heard for long; call it about once a second."""
+        if any(found.holds for found in self._found.values()):
+            hold_s = max(card.timing.hold_s for card in self._judge.cards)
+            if time.monotonic() - self._judged_s > hold_s + _SILENT_S:
+                self._delivery.publish_events(self.flush())
+
+    def _choose(self, model: ModelCard) -> list[Event]:
+        """Judge with the heads that can judge what a model makes; return what ends because others cannot."""
+        self._model = model
+        able: dict[str, HeadCard] = {}
+        off: dict[str, str] = {}
+        for card in self._cards:
+            if problem := self._problem(card, model, off):
+                off[card.name] = problem
+            else:
+                able[card.name] = card
+        judge, former = Judge(list(able.values())), self._judge
+        ended, self._judge = judge.follow_on(former), judge
+        error_before = self.last_error
+        self.last_error = f"heads off: {', '.join(off)}: {next(iter(off.values()))}" if off else None
+        if self.last_error not in (None, error_before):
+            log.error("%s; signatures go on", self.last_error)
+        elif error_before and not off:
+            log.info("all heads judge again")
+        return ended
+
+    def _problem(self, card: HeadCard, model: ModelCard, off: Collection[str]) -> str:
+        """Return why a head cannot judge what a model makes, and what to do; empty if it can. off: that cannot."""
+        hop = model.hop if self._hop is None else self._hop
+        try:
+            check_heads_hop(self._heads_hop, hop=hop, length=model.length)
+        except InputError as error:
+            return str(error).replace("heads_hop", "heads.hop")
+        try:
+            check_encoder(card, model.spec)
+        except InputError as error:
+            return f"{error}, or install heads of this model"
+        needed = [name for name in card.needs if name in off]
+        return f"head {card.name} needs {needed[0]}, which is off" if needed else ""
+
+    def _tell(self, events: list[Event]) -> list[Event]:
+        """Return events in the time of the clock; count them, and start their programs."""
+        told = []
+        for event in events:
+            if event.head not in self._told:
+                continue
+            correction_ns = self._clocks_ns.get(event.stream_id, self._delivery.correction_ns)
+            event = replace(event, start_ns=event.start_ns + correction_ns, end_ns=event.end_ns + correction_ns)
+            found = self._found[event.head]
+            found.events += 1
+            found.holds, found.last = event.phase == BEGAN, event
+            self._programs.start(event)
+            told.append(event)
+        return told
+
+    def status(self) -> list[dict[str, Any]]:
+        """Return what `motionsig status` shows of each head."""
+        judging = {card.name for card in self._judge.cards}
+        status = []
+        for name, card in self._told.items():
+            found = self._found[name]
+            last = found.last and {
+                "when": wire.iso_time(found.last.start_ns),
+                "phase": found.last.phase,
+                "score": round(found.last.score, 3),
+            }
+            status.append(
+                {
+                    "name": name,
+                    "fingerprint": self._fingerprints[name],
+                    "judges": name in judging,
+                    "holds": found.holds if card.is_state else None,
+                    "events": found.events,
+                    "last": last,
+                }
+            )
+        return status
