@@ -14,7 +14,8 @@ These names are the public surface:
 * `open_sink` opens a `Sink`, which stores or sends signatures; `read_signatures` reads a store or a file again. With
   `signature_stream_id`, a second run of the same recording stores nothing twice.
 * An `Event` is what a head found in signatures; a sink takes events, too, and `read_events` reads them again.
-* A `Head` turns signatures into events; `open_head` opens one. `watch` does so with a sensor, a log or what is stored.
+* A `Head` turns signatures into events; `teach` makes one from a few performances, and `open_head` opens it. `watch`
+  does so with a sensor, a log or what is stored.
 * Every error is a `MotionsigError`; its text says what was expected, what was got, and where.
 
 `motionsig.conventions` has the units, the axes and the words. Each name is imported when it is first used, so that
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from motionsig.recordings.native import Recorder
     from motionsig.resampling import Resampler
     from motionsig.sensors import open_sensor
+    from motionsig.teaching import teach
     from motionsig.transformer import Signatures
     from motionsig.watching import watch
     from motionsig.windowing import Windower
@@ -118,6 +120,7 @@ __all__ = [
     "sample_block",
     "signature_stream_id",
     "signatures",
+    "teach",
     "watch",
 ]
 
@@ -140,6 +143,7 @@ _HOME = {
     "motionsig.recordings.native": ("Recorder",),
     "motionsig.resampling": ("Resampler",),
     "motionsig.sensors": ("open_sensor",),
+    "motionsig.teaching": ("teach",),
     "motionsig.transformer": ("Signatures",),
     "motionsig.watching": ("watch",),
     "motionsig.windowing": ("Windower",),

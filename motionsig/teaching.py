@@ -109,8 +109,8 @@ def teach(
     * `against`: what the head must not take for it.
     * `normal`: logs, stores or signatures of the owner's days. With examples, they join the other people's life that
       tells how often the head is wrong; they must not hold what is taught.
-    * `state`: "moving" or "still", with nothing to learn from: of a thing that moves or lies at rest by itself, such as a
-      washing machine. It is what the flag `Quality.AT_REST` says, held for `hold_s`.
+    * `state`: "moving" or "still", with nothing to learn from: of a thing that moves or lies at rest by itself, such as
+      a washing machine. It is what the flag `Quality.AT_REST` says, held for `hold_s`.
     * `better`: a head that was taught before; its examples and counter-examples are used, too, and its settings, where
       no others are given.
     * `most_an_hour`: false alarms that its level may allow. `least_s`, `most_s`, `hold_s`: how long an event lasts, and

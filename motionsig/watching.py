@@ -167,7 +167,7 @@ def _kind(source: object) -> str:
         return kind_of(source)
     if isinstance(source, os.PathLike):
         return "log"
-    if hasattr(source, "rate_hz"):
+    if hasattr(source, "rate_hz") and hasattr(source, "info"):  # which names its events
         return "source"
     if isinstance(source, Iterable) and not isinstance(source, np.ndarray):
         return "batches"

@@ -182,6 +182,7 @@ def test_the_kind_of_a_text():
         (lambda: watch("none.csv", ["still"]), InputError, "a log that is there, got 'none.csv'$"),
         (lambda: watch(np.zeros((9, 6)), ["still"]), InputError, "source: .*extract makes of arrays, got ndarray"),
         (lambda: watch(None, ["still"]), InputError, "source: .* got NoneType"),
+        (lambda: watch(type("Mine", (), {"rate_hz": 50})(), ["still"]), InputError, "source: .* got Mine"),
         (lambda: list(watch([7], ["still"])), InputError, "expected each a SignatureBatch, got int"),
         (lambda: watch("store:x.db", ["still"], device="wrist"), InputError, "device: expected none for signatures"),
         (lambda: watch([], ["still"], hop=8), InputError, "hop: expected none for signatures.* got 8"),

@@ -123,7 +123,8 @@ def _logs(options: argparse.Namespace, asked: Asked, said: _Said) -> int:
         raise InputError(f"{listed}: expected a recording, got {len(found.others)} files of which none is one")
     total = sum(log.size for log in found.logs)
     with open_quietly(options.model, options.device) as encoder, progress("", total, "B") as bar:
-        for log in found.logs:
+        for number, log in enumerate(found.logs, 1):
+            bar.set_postfix_str(f"{number:,} of {len(found.logs):,} logs")
             read_bytes = 0.0
             said.begin(bar.write, log.name if len(found.logs) > 1 else "")
             try:
