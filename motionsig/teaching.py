@@ -9,13 +9,14 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from motionsig.blocks import SampleBlock, SignatureBatch, SignatureSpec, Source
+from motionsig.blocks import SampleBlock, SignatureBatch, SignatureSpec, Source, concatenate
 from motionsig.closing import Closing
 from motionsig.encoders import Encoder, open_encoder
 from motionsig.errors import HeadError, InputError
@@ -23,6 +24,7 @@ from motionsig.events import HEAD_NAME
 from motionsig.heads import Head, find_head
 from motionsig.heads.background import Background, load_background, with_own
 from motionsig.heads.card import After, HeadCard, Timing
+from motionsig.heads.labelled import WISHED_AN_HOUR, of_labels
 from motionsig.heads.teaching import (
     Codes,
     Wish,
@@ -43,6 +45,8 @@ Example = str | os.PathLike[str] | SignatureBatch
 
 _MARGIN_S = 2.0  # of a part of a log: rest before and after it, and whole windows about a performance at its edge
 _COUNTER_HOP = 16
+MOST_AN_HOUR = 0.1
+"""False alarms that a level may allow, unless somebody says otherwise."""
 _STEADY_S = 10.0  # so long a state has to go on, and a pause does not end it
 
 
@@ -78,8 +82,10 @@ def teach(
     against: Sequence[Example] | Example = (),
     normal: Sequence[Example] | Example = (),
     state: str | None = None,
+    labels: str | None = None,
+    label: str | Sequence[str] | None = None,
     better: Head | HeadCard | None = None,
-    most_an_hour: float = 0.1,
+    most_an_hour: float | None = None,
     least_s: float | None = None,
     most_s: float | None = None,
     hold_s: float | None = None,
@@ -111,10 +117,13 @@ def teach(
       tells how often the head is wrong; they must not hold what is taught.
     * `state`: "moving" or "still", with nothing to learn from: of a thing that moves or lies at rest by itself, such as
       a washing machine. It is what the flag `Quality.AT_REST` says, held for `hold_s`.
+    * `labels`: the column of the example logs that says what was done, or "folder" for the name of each log's folder.
+      The head is then a state, of all that has the `label`, one or several; by default that is its name.
     * `better`: a head that was taught before; its examples and counter-examples are used, too, and its settings, where
       no others are given.
-    * `most_an_hour`: false alarms that its level may allow. `least_s`, `most_s`, `hold_s`: how long an event lasts, and
-      what pause does not end it. `while_head`: a state that has to hold. `after`: (name, seconds), an event before.
+    * `most_an_hour`: false alarms that its level may allow: .1, with labels 1. `least_s`, `most_s`, `hold_s`: how long
+      an event lasts, and what pause does not end it. `while_head`: a state that has to hold. `after`: (name, seconds),
+      an event before.
     * `model`, `encoder`: as for `extract`. `options`: for `open_recording`, as in {"acc_unit": "g"}. `refused`: a list
       that gets what looked like a performance and was not used.
 
@@ -124,18 +133,26 @@ def teach(
     refused = [] if refused is None else refused
     shown, wrong_ones, life = _listed(examples), _listed(against), _listed(normal)
     before = better.card if isinstance(better, Head) else better
-    by_performances = bool(shown) or before is not None
+    by_performances = (bool(shown) and labels is None) or before is not None
     wish = wish_of(
         name,
         before,
         is_state=not by_performances,
-        most_an_hour=most_an_hour,
+        most_an_hour=(MOST_AN_HOUR if labels is None else WISHED_AN_HOUR) if most_an_hour is None else most_an_hour,
         least_s=least_s,
         most_s=most_s,
         hold_s=hold_s,
         while_head=while_head,
         after=after,
     )
+    if labels is not None:
+        if before or wrong_ones or life or state or not shown or (least_s, hold_s) != (None, None):
+            raise InputError(f"head {name}: expected labels with examples alone, and times that come from them")
+        with open_encoder(model, device="cpu") if encoder is None else nullcontext(encoder) as opened:
+            logs = _Logs(opened, {**(options or {}), **({} if labels == "folder" else {"label": labels})})
+            batches = [logs.labelled(one, by_folder=labels == "folder") for one in shown]
+            card = of_labels(name, batches, name if label is None else label, opened.card.spec, wish=wish.most_an_hour)
+            return Head(replace(card, while_head=wish.while_head, after=wish.after))
     if state is not None and (by_performances or wrong_ones or life):
         raise InputError(
             f"head {name}: expected a state alone, as nothing is learned for it, got examples or life, too"
@@ -175,7 +192,7 @@ def wish_of(
     before: HeadCard | None = None,
     *,
     is_state: bool = False,
-    most_an_hour: float = 0.1,
+    most_an_hour: float = MOST_AN_HOUR,
     least_s: float | None = None,
     most_s: float | None = None,
     hold_s: float | None = None,
@@ -289,6 +306,17 @@ class _Logs:
             raise InputError(f"against: expected {2 * margin_s:g} s or more of motion, got none in {what}")
         return np.concatenate(made)
 
+    def labelled(self, example: Example, *, by_folder: bool) -> SignatureBatch:
+        """Return all signatures of an example as one stream, with its labels."""
+        made = list(self._batches(example, None, 0.0))
+        if not made:
+            raise InputError(f"{example}: expected 2.56 s of samples without a gap, got less")
+        whole = concatenate(made)
+        if by_folder and not isinstance(example, SignatureBatch):
+            folder = Path(os.path.abspath(part_of_log(example)[0])).parent.name
+            whole = replace(whole, labels=np.full(len(whole), folder))
+        return whole
+
     def days(self, example: Example) -> Iterator[SignatureBatch]:
         """Yield signatures of normal life: of a log, a store or a file, or those that are there already."""
         if isinstance(example, str) and example.partition(":")[0].lower() in SCHEMES:
@@ -321,6 +349,9 @@ def performed(
             blocks = samples_between(blocks, offset_s, end_s + _MARGIN_S)
         found = [*chain.from_iterable(map(lesson.push, blocks)), *lesson.flush()]
         if end_s is None:
+            if not found and lesson.seconds < card.length / card.rate_hz:
+                why = f"expected {card.length / card.rate_hz:g} s of samples without a gap, got {lesson.seconds:.2f}"
+                found = [Performed(0.0, lesson.seconds, None, why)]
             return found
         if lesson.seconds <= margin_s:
             raise InputError(f"{path}: expected samples from {begin_s:g} to {end_s:g} s, got none")
