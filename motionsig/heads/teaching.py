@@ -308,5 +308,5 @@ def _figures(*values: float) -> list[float]:
 
 
 def _figure(value: float) -> float:
-    """Return two significant digits: more would say more than is known."""
-    return float(f"{value:.2g}")
+    """Return two significant digits: more would say more than is known. What never happens is 0."""
+    return float(f"{value:.2g}") if value >= 1e-6 else 0.0
