@@ -111,7 +111,7 @@ def test_the_scores_order_does_not_matter_and_the_same_gives_the_same():
 
 
 def test_what_is_counted_in_a_made_up_life_lies_in_the_interval():
-    """Each hop of this life is a signature, and the bank holds one of 144. A motion lasts for seconds, as in any life."""
+    """Each hop of this life is a signature, and the bank holds one of 144. A motion lasts for seconds."""
     rng = np.random.default_rng(2)
     hops = np.repeat(codes_of_people(40_000, people=100, dim=16, seed=1), 1 + rng.geometric(1 / 18, 40_000), axis=0)
     hours = len(hops) * HOP_S / 3600

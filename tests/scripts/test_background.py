@@ -28,6 +28,7 @@ def folder(tmp_path_factory):
         "offsets": np.arange(5) * count,
         "subject": np.array(["ann", "ann", "bob", "bob"]),
         "activity": np.array(["ups", "lying_down", "ups", "lying_down"]),
+        "position": np.full(4, "wrist"),
         "fs_hz": np.full(4, RATE_HZ, np.float32),
         "rec_id": np.array(["one_0", "one_1", "two_0", "two_1"]),
     }

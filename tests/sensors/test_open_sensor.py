@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import ExitStack
 
+import numpy as np
 import pytest
 from chips import chip_model
 
