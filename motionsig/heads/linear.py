@@ -2,7 +2,7 @@
 
 It is Fisher's linear discriminant on unit vectors: the difference of the two means, times the inverse of how signatures
 spread within the sides. It is scaled so that the mean of the positive side scores 1, and that of the others 0. On sets
-left out it did as well as logistic regression and better than ridge regression, in a tenth of the time of the former;
+left out it did as well as logistic regression and better than ridge regression, in a fifth of the time of the former;
 several directions, one for each kind of positive signatures, did worse (scripts/train/heads.py).
 """
 

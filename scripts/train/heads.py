@@ -36,7 +36,7 @@ from motionsig.heads.scoring import Scoring
 from motionsig.quality import Quality, flags_of
 from scripts.train import data
 from scripts.train.clock import Clock, Say
-from scripts.train.heads_page import page
+from scripts.train.heads_page import OTHERS, page
 
 HOP = 8
 SLOW = 8
@@ -97,6 +97,8 @@ AIMS = {
             ("wisdm2019", "wrist"): frozenset(SITTING),
             # Its labels do not say when the body rests between two movements.
             ("broad", ""): frozenset({"*"}),
+            # Its people move their arms while they do nothing.
+            ("cg4002_laser5", ""): frozenset({"idle"}),
         },
     ),
     "walking": Aim(
@@ -231,29 +233,44 @@ def head_of(name: str, aim: Aim, life: Sequence[Life], more: dict[str, Signature
         for known, tally in judged(without, aim, [one for one in learned if half[one.person] == side]).items():
             people[known] = people[known] + tally if known in people else tally
         say(f"{name}: without half of the people")
-    unseen = [one for one in life if one.set == UNSEEN]
+    unseen = judged(card, aim, [one for one in life if one.set == UNSEEN])
     together = sum(by_set.values(), Tally())
     long = [one for one in sorted(right) if by_set[one].labelled_hours() >= ENOUGH_HOURS]
+    # A card has room for some thousand characters.
     return replace(
         card,
         measured={
             "says": aim.says,
-            "recall": _rounded(sum(by_set[one].recall() for one in long) / len(long)),
+            "recall": mean_recall(by_set, long),
             "recall_over": long,
             "false_alarms_an_hour": together.an_hour(),
             "hours": round(together.hours(), 1),
-            "from": f"{len(by_set)} sets, each left out of what was learned and chosen; signatures every "
-            f"{HOP / data.GRID_HZ:g} s; intervals are 95 % over people",
+            "from": f"{len(by_set)} sets, each left out of what was learned and chosen",
             "would_fire_at": list(together.most()),
             "taken_for_it": together.most(),
             "hop_s": HOP / data.GRID_HZ,
-            "sets_left_out": {known: by_set[known].stated() for known in sorted(by_set)},
-            "sets_left_out_every_1.28_s": {known: by_set_slow[known].stated() for known in sorted(by_set_slow)},
-            "people_left_out": {known: people[known].stated() for known in sorted(people)},
-            "never_seen": {known: tally.stated() for known, tally in judged(card, aim, unseen).items()},
-            "windows_never_seen": {known: windows_above(card, aim, batch) for known, batch in more.items()},
+            "every_1.28_s": {
+                "recall": mean_recall(by_set_slow, long),
+                "false_alarms_an_hour": sum(by_set_slow.values(), Tally()).an_hour(),
+            },
+            "sets_left_out": by_set_stated(by_set, right),
+            "people_left_out": by_set_stated(people, right),
+            "never_seen": {known: tally.stated() for known, tally in unseen.items()},
+            "windows_never_seen": windows_above(card, aim, more),
         },
     )
+
+
+def mean_recall(found: dict[str, Tally], names: Sequence[str]) -> float:
+    """Return the mean of the recalls on some sets."""
+    return _rounded(sum(found[name].recall() for name in names) / len(names))
+
+
+def by_set_stated(found: dict[str, Tally], right: set[str]) -> dict[str, Any]:
+    """Return what a card says of each set that has the activity, and under OTHERS of all others together."""
+    others = sum((tally for name, tally in found.items() if name not in right), Tally())
+    stated = {name: found[name].stated() for name in sorted(right)}
+    return stated | ({OTHERS: others.stated()} if others.people else {})
 
 
 def taught(name: str, aim: Aim, life: Sequence[Life]) -> HeadCard:
@@ -274,12 +291,13 @@ def said(aim: Aim, one: Life, label: str) -> str:
 
 def side_of(aim: Aim, name: str, place: str, label: str) -> str:
     """Return "yes" for what a head looks for, "no" for other life, "" for what is neither taught nor counted."""
-    either = aim.either_at.get((name, place)) or aim.either_at.get((name, "")) or frozenset()
-    # Poses are named after their set.
-    poses = aim.at_rest == HIGHEST and label.startswith("yoga")
+    there = aim.either_at.get((name, place)) or aim.either_at.get((name, "")) or frozenset()
+    if label in {"", data.UNLABELLED} | there or "*" in there:
+        return ""
     if label in aim.yes:
         return "yes"
-    return "" if label in ("", data.UNLABELLED) or label in aim.either | either or "*" in either or poses else "no"
+    # Poses are named after their set.
+    return "" if label in aim.either or (aim.at_rest == HIGHEST and label.startswith("yoga")) else "no"
 
 
 def sides(aim: Aim, one: Life) -> set[str]:
@@ -352,17 +370,13 @@ class Tally:
 
     def stated(self) -> dict[str, Any]:
         """Return what a card says of it: figures with their intervals over people, of what there is."""
-        counts = np.stack(list(self.people.values())).sum(axis=0)
         told: dict[str, Any] = {"people": len(self.people)}
-        if counts[1]:
-            told["labelled_hours"] = round(counts[1], 2)
-            told["recall"] = [_rounded(self.recall()), *self._interval(1, lambda total: total[0] / total[1])]
-        if counts[4]:
-            told["false_alarms_an_hour"] = self.an_hour()
-            told["false_alarms"] = int(counts[2])
-            told["held_of_other_life"] = _rounded(counts[3] / counts[4])
-            told["hours"] = round(counts[4], 2)
-        return told | ({"taken_for_it": self.most()} if self.taken else {})
+        if of_it := self.labelled_hours():
+            interval = self._interval(1, lambda total: total[0] / total[1])
+            told |= {"hours_of_it": round(of_it, 2), "recall": [_rounded(self.recall()), *interval]}
+        if hours := self.hours():
+            told |= {"hours": round(hours, 1), "false_alarms_an_hour": self.an_hour()}
+        return told
 
     def _an_hour(self, total: NDArray[np.float64]) -> float:
         return float(total[2] / total[4]) if total[4] else 0.0
@@ -407,20 +421,26 @@ def judged(card: HeadCard, aim: Aim, life: Sequence[Life], every: int = 1) -> di
     return found
 
 
-def windows_above(card: HeadCard, aim: Aim, batch: SignatureBatch) -> dict[str, Any]:
-    """Return which shares of windows, in no order, score at least `on` and at least `off`.
+def windows_above(card: HeadCard, aim: Aim, more: dict[str, SignatureBatch]) -> dict[str, Any]:
+    """Return [people, windows, share that scores at least `on`, at least `off`] of what a head looks for, by set.
 
-    Both of what the head looks for and of the rest; batch: labelled PERSON/ACTIVITY.
+    more: windows in no order, labelled PERSON/ACTIVITY. Under OTHERS the same of the windows of all other activities.
     """
-    scores = Scoring([card])(batch)[:, 0]
-    who, labels = np.array([label.split("/", 1) for label in _labels(batch).tolist()]).T
-    side = np.array([side_of(aim, "", "", label) for label in labels.tolist()])
-    told: dict[str, Any] = {"people": len(np.unique(who))}
-    for key, rows in (("right", scores[side == "yes"]), ("other", scores[side == "no"])):
-        if len(rows):
-            shares = [_rounded((rows >= level).mean()) for level in (card.timing.on, card.timing.off)]
-            told[key] = {"windows": len(rows), "on": shares[0], "off": shares[1]}
-    return told
+    found: dict[str, Any] = {}
+    people, other = 0, [np.empty(0)]
+    for name, batch in more.items():
+        scores = Scoring([card])(batch)[:, 0]
+        who, labels = np.array([label.split("/", 1) for label in _labels(batch).tolist()]).T
+        side = np.array([side_of(aim, name, "", label) for label in labels.tolist()])
+        if (side == "yes").any():
+            found[name] = [len(np.unique(who[side == "yes"])), *_shares(card, scores[side == "yes"])]
+        people += len(np.unique(who[side == "no"]))
+        other.append(scores[side == "no"])
+    return found | ({OTHERS: [people, *_shares(card, np.concatenate(other))]} if people else {})
+
+
+def _shares(card: HeadCard, scores: NDArray[np.float64]) -> list[float]:
+    return [len(scores), *(_rounded((scores >= level).mean()) for level in (card.timing.on, card.timing.off))]
 
 
 def _rounded(value: float) -> float:

@@ -27,12 +27,8 @@ WINDOWS = """\
 Sets that nobody trained on, as windows in no order: which share scores high enough for the state to begin, and to go
 on."""
 
-WINDOWS_OF = {
-    ("right", "on"): "its windows: begin",
-    ("right", "off"): "go on",
-    ("other", "on"): "others: begin",
-    ("other", "off"): "go on",
-}
+OTHERS = "others"
+"""What other sets or activities are called, all together."""
 
 
 def page(folder: Path) -> str:
@@ -41,64 +37,56 @@ def page(folder: Path) -> str:
     heads = {text["name"]: text for text in texts}
     lines = []
     for name, text in heads.items():
-        found = text["measured"]
+        found, slow = text["measured"], text["measured"]["every_1.28_s"]
         lines.append(
             [
                 f"`{name}`",
                 number(found["recall"]),
-                "{:.2f} [{:.2f}, {:.2f}]".format(*found["false_alarms_an_hour"]),
+                _an_hour(found),
                 f"{found['hours']:.1f}",
                 f"{text['least_s']:g} s",
                 f"{text['hold_s']:g} s",
-                _taken(found),
+                number(slow["recall"]),
+                _an_hour(slow),
             ]
         )
-    head = ["head", "recall", "false alarms an hour", "in hours", "told after", "ended after", "most false alarms in"]
-    parts = [INTRODUCTION, table(head, lines)]
+    head = ["head", "recall", "false alarms an hour", "in hours", "told after", "ended after"]
+    parts = [INTRODUCTION, table([*head, "every 1.28 s: recall", "false alarms an hour"], lines)]
     for name, text in heads.items():
         found = text["measured"]
-        parts += [f"## {name}", found["says"], _judged_table(found)]
-        if found["windows_never_seen"]:
-            parts += [WINDOWS, _windows_table(found["windows_never_seen"])]
+        taken = ", ".join(f"{label} ({times})" for label, times in found["taken_for_it"].items())
+        parts += [f"## {name}", f"{found['says']} Most false alarms on sets left out were in: {taken or 'none'}."]
+        lines = [
+            [f"{_called(one)}, {how}", *_figures(row)]
+            for kind, how in KINDS.items()
+            for one, row in found[kind].items()
+        ]
+        parts.append(table(["on", "people", "hours of it", "recall", "other hours", "false alarms an hour"], lines))
+        if windows := found["windows_never_seen"]:
+            lines = [
+                [_called(one, "other activities"), str(people), str(count), number(on), number(off)]
+                for one, (people, count, on, off) in windows.items()
+            ]
+            parts += [WINDOWS, table(["on", "people", "windows", "begins", "goes on"], lines)]
     return "\n\n".join(parts) + "\n"
 
 
-def _judged_table(found: dict[str, Any]) -> str:
-    lines = []
-    for how, kind in (("left out", "sets_left_out"), ("people left out", "people_left_out"), ("", "never_seen")):
-        slow = found["sets_left_out_every_1.28_s"] if kind == "sets_left_out" else {}
-        others = []
-        for name, row in found[kind].items():
-            if "recall" not in row:
-                others.append(row)
-                continue
-            cells = [f"{name}, {how}" if how else f"**{name}**", str(row["people"]), f"{row['labelled_hours']:.1f}"]
-            lines.append([*cells, *_figures(row), *_figures(slow.get(name, {}))[::2], _taken(row)])
-        hours = sum(row["hours"] for row in others)
-        if hours:
-            alarms = sum(row["false_alarms"] for row in others) / hours
-            counted = [str(sum(row["people"] for row in others)), "", "", f"{hours:.1f}", f"{alarms:.2f}"]
-            lines.append([f"{len(others)} sets without it, {how}", *counted, "", ""])
-    head = ["on", "people", "hours of it", "recall", "hours of other life", "false alarms an hour"]
-    return table([*head, "recall, every 1.28 s", "most false alarms in"], lines)
+KINDS = {"sets_left_out": "left out", "people_left_out": "people left out", "never_seen": "never seen"}
+
+
+def _called(name: str, others: str = "all sets without it") -> str:
+    return others if name == OTHERS else name
 
 
 def _figures(row: dict[str, Any]) -> list[str]:
-    recall, alarms = row.get("recall"), row.get("false_alarms_an_hour")
     return [
-        score(recall) if recall else "",
-        f"{row['hours']:.1f}" if alarms else "",
-        "{:.2f} [{:.2f}, {:.2f}]".format(*alarms) if alarms else "",
+        str(row["people"]),
+        f"{row['hours_of_it']:.2f}" if "hours_of_it" in row else "",
+        score(row["recall"]) if "recall" in row else "",
+        f"{row['hours']:.1f}" if "hours" in row else "",
+        _an_hour(row) if "hours" in row else "",
     ]
 
 
-def _windows_table(found: dict[str, Any]) -> str:
-    lines = [
-        [name, str(row["people"]), *(number(row[side][level]) if side in row else "" for side, level in WINDOWS_OF)]
-        for name, row in found.items()
-    ]
-    return table(["on", "people", *WINDOWS_OF.values()], lines)
-
-
-def _taken(row: dict[str, Any]) -> str:
-    return ", ".join(f"{label} {times}" for label, times in row.get("taken_for_it", {}).items())
+def _an_hour(found: dict[str, Any]) -> str:
+    return "{:.2f} [{:.2f}, {:.2f}]".format(*found["false_alarms_an_hour"])

@@ -22,7 +22,7 @@ def heads(tmp_path, monkeypatch):
     monkeypatch.setattr("motionsig.heads.places.shipped_heads", dict)
     monkeypatch.setattr("motionsig.cli.heads.showing.shipped_heads", dict)
     monkeypatch.chdir(tmp_path)
-    measured = {"false_alarms_per_hour": [0.125, 0.0, 1], "found": [9, 10]}
+    measured = {"false_alarms_an_hour": [0.125, 0.0, 1], "found": 9, "given": 10}
     write_head(moving(measured=measured), tmp_path / "heads" / "moving")
     write_head(KNOCK, tmp_path / "heads" / "knock")
     return tmp_path / "heads"
@@ -75,7 +75,11 @@ def test_without_heads_it_is_said_where_they_go(capsys, heads):
 
 @pytest.mark.parametrize(
     "measured",
-    [{"found": "a\x1b[31m\nb"}, {"false_alarms_per_hour": [1, 2]}, {"found": [1, 2, 3], "x": {"y": ["\u202e"]}}],
+    [
+        {"found": "a\x1b[31m\nb"},
+        {"false_alarms_an_hour": [1, 2], "found": None, "given": 3},
+        {"found": [1, 2, 3], "x": {"y": ["\u202e"]}},
+    ],
 )
 def test_whatever_was_measured_is_shown_printable(measured, capsys, heads):
     write_head(moving(measured=measured), heads / "moving")

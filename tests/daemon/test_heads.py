@@ -1,6 +1,7 @@
 """The daemon's heads, in this process: exchanged by a reload, off with another model, and told in the right time."""
 
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,14 +12,16 @@ from made import wait_until
 from made_heads import by_rest
 from receiving import Listener, retained
 
-from motionsig.blocks import concatenate
+from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.daemon import delivery, heads, loop
+from motionsig.daemon.programs import Programs
 from motionsig.encoders import find_model, open_encoder
 from motionsig.events import BEGAN, ENDED, from_json
 from motionsig.heads.card import Timing
 from motionsig.heads.places import remove_head, write_head
 from motionsig.pipeline import run, signature_stream_id
 from motionsig.publishers import iter_signatures, read_events
+from motionsig.quality import Quality
 
 CARD = find_model("motion64")
 
@@ -184,9 +187,8 @@ def test_a_hop_that_the_model_does_not_have_switches_heads_off(tmp_path, sensor,
         folder = install(models, 2, hop=20)
         put("moving", encoder=find_model(folder).fingerprint)
         wait_until(lambda: daemon.status["model"]["trial_windows_left"] not in (None, 500))
-        (tmp_path / "config.toml").write_text(_text(tmp_path, ["moving"], "hop = 4\n"))
-        daemon.reload()
-        wait_until(lambda: "heads.hop: expected a part of the hop of 20" in (daemon.status["heads_error"] or ""))
+        _reload(daemon, tmp_path, _text(tmp_path, ["moving"], "hop = 4\n"))
+        assert "heads.hop: expected a part of the hop of 20 samples" in daemon.status["heads_error"]
         assert daemon.status["needs_restart"] == ("heads.hop",)
         windows = daemon.status["windows"]
         wait_until(lambda: daemon.status["windows"] > windows + 5)
@@ -308,3 +310,23 @@ def test_a_broker_gets_events_and_forgets_heads_that_are_gone(tmp_path, sensor, 
         # The last message, an empty one, lets the broker forget.
         phases = [from_json(payload).phase for heard, payload, _ in listener.heard if heard == topic and payload]
         assert phases == [BEGAN, ENDED] * (len(phases) // 2)
+
+
+def test_an_event_that_is_told_after_a_step_has_the_time_of_its_signature():
+    """The state holds for half a second without a signature, in which the clock is set."""
+    sink = SimpleNamespace(correction_ns=0, publish_events=lambda events: None, announce=lambda heads: None)
+    sink.stream_id_at = lambda hop: 100 + sink.correction_ns // 10**9
+    encoder = SimpleNamespace(maker=CARD, card=CARD, head_windows=0)
+    card = by_rest("moving", encoder=CARD.fingerprint, timing=Timing(1.0, 1.0, hold_s=0.5))
+
+    options = {"device": "pi", "hop": None, "heads_hop": 8}
+    judging = heads.Heads([card], ["moving"], encoder, sink, Programs({}, 1.0), **options)
+    told = []
+    for row in range(8):
+        sink.correction_ns = 3600 * 10**9 * (row >= 3)
+        encoder.head_windows += 1
+        quality = np.array([Quality.AT_REST * (row >= 2)], np.uint8)
+        codes, start_ns = np.zeros((1, CARD.dim), np.int8), np.array([row * 160_000_000])
+        told += judging.judge(SignatureBatch(start_ns, codes, quality, 160_000_000, CARD.spec))
+    assert [(event.phase, event.stream_id, event.seq) for event in told] == [(BEGAN, 100, 0), (ENDED, 100, 1)]
+    assert [event.end_ns for event in told] == [2_560_000_000, 2_720_000_000]

@@ -17,10 +17,10 @@ TOP = "README.md"
 OTHERS = (".github/CONTRIBUTING.md", ".github/SECURITY.md")
 
 MOST_LINES = {
-    TOP: 150,
+    TOP: 165,
     "systemd/README.md": 185,
     "motionsig/README.md": 90,
-    "motionsig/sensors/README.md": 160,
+    "motionsig/sensors/README.md": 165,
     "motionsig/recordings/README.md": 100,
     "motionsig/publishers/README.md": 205,
     "motionsig/encoders/README.md": 140,

@@ -172,7 +172,7 @@ def _hostile_value(random_: random.Random, files: Files) -> Files:
         place = random_.choice(sorted(text))
         value = random_.choice(HOSTILE_VALUES)
         if place == "measured" and random_.random() < 0.5:
-            value = {"false_alarms_per_hour": value}
+            value = {"false_alarms_an_hour": value}
         text[random_.choice((place, place, place, "another"))] = value
 
     made = restated(files, change)

@@ -83,10 +83,8 @@ def test_a_judge_counts_by_person_and_names_what_is_taken_for_it():
     assert found.recall() > 0.95 and sorted(found.people) == ["c/x", "c/z"]
     assert found.most() == {"sitting": 1}
     stated = found.stated()
-    assert stated["hours"] == pytest.approx(960 / 3600, abs=0.01)
-    assert stated["false_alarms"] == 1
+    assert found.hours() == pytest.approx(960 / 3600, abs=0.01) and stated["hours"] == 0.3
     assert stated["false_alarms_an_hour"][0] == pytest.approx(3600 / 960, rel=0.02)
-    assert stated["held_of_other_life"] == pytest.approx(900 / 960, abs=0.02)
     slow = judged(card, aim, [lived("c", "x", "walking", 60)], 8)["c"]
     assert slow.recall() > 0.9
 
@@ -116,7 +114,7 @@ def test_heads_and_page_are_the_same_when_made_again(tmp_path, monkeypatch):
         and measured["false_alarms_an_hour"] == [0, 0, 0]
     )
     assert set(measured["sets_left_out"]) == {"a", "b"} and set(measured["never_seen"]) == {"hapt"}
-    assert measured["windows_never_seen"]["far"]["right"]["on"] > 0.9
+    assert measured["windows_never_seen"]["far"][2] > 0.9
     assert page(tmp_path / "one") == (tmp_path / "one" / "README.md").read_text("utf-8")
 
 

@@ -82,7 +82,7 @@ def _row(about: dict[str, Any]) -> tuple[str, ...]:
     model = about["model"] or f"unknown ({about['encoder']})"
     return (
         about["name"], about["kind"], about["gives"], printable(model), about["where"],
-        _interval(measured.get("false_alarms_per_hour")), _of_given(measured.get("found")),
+        _interval(measured.get("false_alarms_an_hour")), _of_given(measured.get("found"), measured.get("given")),
     )  # fmt: skip
 
 
@@ -96,9 +96,9 @@ def _interval(value: Any) -> str:
     return "not measured"
 
 
-def _of_given(value: Any) -> str:
-    match value:
-        case [int() as found, int() as given]:
+def _of_given(found: Any, given: Any) -> str:
+    match found, given:
+        case int(), int():
             return f"{found:,} of {given:,}"
     return "not measured"
 
