@@ -4,11 +4,8 @@ import doctest
 from importlib.util import find_spec
 
 import pytest
-from real_heads import still
 
 import motionsig
-from motionsig.heads import shipped_heads
-from motionsig.heads.places import write_head
 
 NEEDS = {"Signatures": "sklearn", "SignatureBatch.to_arrow": "pyarrow", "SignatureBatch.to_pandas": "pandas"}
 """The library that examples need beside those that are always there."""
@@ -23,20 +20,11 @@ def run(example, names):
     assert outcome.attempted and not outcome.failed, "".join(said)
 
 
-@pytest.fixture
-def heads(tmp_path, monkeypatch):
-    """The heads that examples open, where none of that name is shipped yet."""
-    monkeypatch.setenv("MOTIONSIG_HEADS", str(tmp_path / "heads"))
-    for name in {"still", "walking", "running"} - shipped_heads().keys():
-        # On the spot: a state that holds while nothing moves, as nothing does in an example.
-        write_head(still(name), tmp_path / "heads" / name)
-
-
-@pytest.mark.usefixtures("heads")
 @pytest.mark.parametrize("name", motionsig.__all__)
 def test_a_public_name_has_an_example_and_all_of_its_examples_hold(name, tmp_path, monkeypatch):
     if name in NEEDS:
         pytest.importorskip(NEEDS[name])
+    monkeypatch.setenv("MOTIONSIG_HEADS", str(tmp_path / "heads"))
     found = [each for each in doctest.DocTestFinder().find(getattr(motionsig, name), name) if each.examples]
     assert name in [each.name for each in found], f"{name}: expected an example in its docstring, got none"
     for each in found:

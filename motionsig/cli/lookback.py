@@ -154,8 +154,10 @@ class _Searched:
 
 def _lines(summary: dict[str, Any], several: bool) -> list[str]:
     events = summary["events"]
+    # Of less than a day, what a whole one would bring is a guess.
+    per_day = f", {summary['per_day']:g} a day," if summary["searched_s"] >= _DAY_S else ""
     lines = [
-        f"{events:,} event{'s' * (events != 1)}, {summary['per_day']:g} a day, in {duration(summary['searched_s'])} of "
+        f"{events:,} event{'s' * (events != 1)}{per_day} in {duration(summary['searched_s'])} of "
         f"signatures from {local_time(summary['first_ns'])} to {local_time(summary['last_ns'])}"
     ]
     if summary["largest_gap_s"]:

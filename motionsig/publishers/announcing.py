@@ -4,7 +4,8 @@
                                             N is the stream id, in the will that of when the connection began
     PREFIX/DEVICE/state                     what the owner reports
     DISCOVERY/COMPONENT/NODE/KEY/config     for Home Assistant: one entity each, all of one device
-    PREFIX/DEVICE/events/HEAD               empty, where a head that gave a state is gone: its last event goes, too
+    PREFIX/DEVICE/events/HEAD               empty, where a head that gave a state is gone, or where a process begins
+                                            that does not know the state that another one left: its last event goes
 
 Only one message is read: "online" at DISCOVERY/status, by which Home Assistant says that it has started. It causes the
 same announcements once more, rarely, and not from a whole fleet at once.
@@ -42,6 +43,15 @@ _ENTITIES: tuple[tuple[str, str, str, dict[str, str]], ...] = (
 )
 # fmt: on
 """Sensors by the key of the reported state that they show: key, name, Jinja expression, what else describes it."""
+
+_SHOWN = ("start", "end", "duration_s", "score", "stream_id", "seq")
+"""What of an event Home Assistant shows; of an event that comes twice it knows by the last two that it had it."""
+
+_NOTHING_NEW = (
+    "value_json is not defined or "
+    "this.attributes.get('stream_id') == value_json.stream_id and this.attributes.get('seq', -1) >= value_json.seq"
+)
+"""Whether a message is empty, as where a state was removed, or tells an event that an entity has shown or passed."""
 
 
 class Announcer:
@@ -81,6 +91,8 @@ class Announcer:
         self._heads_sent: Mapping[str, bool] | None = None
         self._kept: frozenset[str] = frozenset()
         self._removed: dict[str, float] = {}
+        # A process that was killed told nobody that a state ended, and this one does not know whether it did.
+        self._stale = {topic for topic in remembered if topic.startswith(f"{self._topic}/events/")}
 
     def announce_heads(self, heads: Mapping[str, bool]) -> None:
         """Take the heads that there are, each with whether it gives a state; raise InputError for what is no name."""
@@ -93,7 +105,8 @@ class Announcer:
         self._heads = dict(heads)
 
     def keeps(self, head: str) -> bool:
-        """Return whether the broker is to keep the newest state of this head: not of one that is known to be gone."""
+        """Return whether the broker is to keep the state of this head that is sent now: not of one known to be gone."""
+        self._stale.discard(f"{self._topic}/events/{head}")
         heads = self._heads
         return heads is None or heads.get(head, False)
 
@@ -153,11 +166,15 @@ class Announcer:
         self._removed = {topic: s for topic, s in self._removed.items() if topic not in self._kept}
         # Home Assistant forgets an entity before the state goes that it would not understand.
         gone = sorted(self.remembered - self._kept, key=lambda topic: (topic.split("/")[-2] == "events", topic))
-        return [*described, *((topic, b"") for topic in gone)]
+        unknown = sorted(self._stale & states)
+        return [*described, *((topic, b"") for topic in (*unknown, *gone))]
 
     def acknowledged(self, topic: str, payload: bytes, heard_s: float) -> None:
         """Take the broker's word that it has what was `due`."""
-        if not payload and topic not in self._kept:
+        if payload:
+            return
+        self._stale.discard(topic)
+        if topic not in self._kept:
             self._removed[topic] = heard_s
 
     def forget(self, heard_s: float) -> None:
@@ -207,11 +224,13 @@ class _HomeAssistant:
         for name, is_state in heads.items():
             where = {"name": name, "state_topic": f"{self._named}/events/{name}", **self._availability}
             if is_state:
-                states = {"value_template": "{{ value_json.phase }}", "payload_on": BEGAN, "payload_off": ENDED}
+                # "None" is what Home Assistant takes for unknown.
+                phase = "{{ value_json.phase if value_json is defined else 'None' }}"
+                states = {"value_template": phase, "payload_on": BEGAN, "payload_off": ENDED}
                 said.append(self._entity("binary_sensor", f"head_{name}", {**where, **states}))
             else:
-                shown = "".join(f", '{key}': value_json.{key}" for key in ("start", "end", "duration_s", "score"))
-                template = f"{{{{ {{'event_type': '{name}'{shown}}} | tojson }}}}"
+                shown = "".join(f", '{key}': value_json.{key}" for key in _SHOWN)
+                template = f"{{{{ '' if {_NOTHING_NEW} else {{'event_type': '{name}'{shown}}} | tojson }}}}"
                 event = {"event_types": [name], "value_template": template}
                 said.append(self._entity("event", f"head_{name}", {**where, **event}))
         return said

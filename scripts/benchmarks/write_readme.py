@@ -107,12 +107,14 @@ SECTIONS = {
             "kill_rounds": {
                 "broker that saves": "",
                 "rounds": "rounds",
+                "a minute": "rounds_a_minute:.0f",
                 "accepted": "accepted:,",
                 "lost": "lost:,",
                 "events accepted": "events_accepted:,",
                 "events lost": "events_lost:,",
                 "duplicates received": "duplicates_received:,",
                 "stored": "stored:,",
+                "events stored": "events_stored:,",
                 "stored twice": "stored_twice:,",
                 "stored wrong": "stored_wrong:,",
             }

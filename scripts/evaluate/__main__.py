@@ -3,8 +3,10 @@
     python -m scripts.evaluate --data FOLDER --model firmware_models/motion64
     python -m scripts.evaluate --own LOGS
 
-The first measures on the recorded sets: 40 minutes on two cores. --part measures only a part, --quick tries all on
-little. The second measures on your own labelled logs, LOGS/ACTIVITY/PERSON/LOG: a minute or two. It writes no card.
+The first measures on the recorded sets: 45 minutes on two cores. --part measures only a part, --quick tries all on
+little. --gestures adds a folder of motions to those that heads are taught with: gestures.py says what it holds. Without
+it, they are taught on three of the recorded sets, two of which the encoder was trained on. The second measures on your
+own labelled logs, LOGS/ACTIVITY/PERSON/LOG: a minute or two. It writes no card.
 Needs scripts/train/requirements.txt.
 """
 
@@ -15,7 +17,7 @@ import sys
 from pathlib import Path
 
 from motionsig import ModelError, open_encoder
-from scripts.evaluate.extent import FULL, PARTS, QUICK
+from scripts.evaluate.extent import BESIDE_RIVALS, FULL, PARTS, QUICK
 from scripts.train import data
 from scripts.train.clock import Clock
 
@@ -40,6 +42,12 @@ def main() -> None:
         help=f"measure only this and keep the card's other figures; repeatable ({_parts()})",
     )
     parser.add_argument(
+        "--gestures",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of further motions that heads are taught with",
+    )
+    parser.add_argument(
         "--seeds", type=int, choices=(1, 2), default=1, help="networks trained without each group of sets (1)"
     )
     parser.add_argument(
@@ -52,8 +60,10 @@ def main() -> None:
         if options.out:
             parser.error("--out: expected --own with it; the figures of --data go into the model folder")
         data.check_folder(options.data)
-    elif options.part or options.quick or options.seeds != 1:
-        parser.error("--part, --seeds, --quick: expected --data with them, got --own")
+        if options.gestures and not any(options.gestures.glob("*.npz")):
+            parser.error(f"--gestures: expected a folder with NAME.npz, got {options.gestures}")
+    elif options.part or options.quick or options.seeds != 1 or options.gestures:
+        parser.error("--part, --seeds, --quick, --gestures: expected --data with them, got --own")
     elif options.out and not options.out.resolve().parent.is_dir():
         parser.error(f"--out: expected a file in a folder that there is, got {options.out}")
     # After the arguments: TensorFlow takes seconds to import, and may be missing.
@@ -65,7 +75,7 @@ def main() -> None:
             from scripts.evaluate.evaluation import evaluate
             from scripts.evaluate.rivals import all_rivals
 
-            rivals = all_rivals()
+            rivals = all_rivals() if BESIDE_RIVALS & set(options.part or PARTS) else None
     except ModuleNotFoundError as error:
         parser.error(f"expected {error.name}, which is not installed: pip install -r scripts/train/requirements.txt")
     clock = Clock(sys.stderr if options.own else sys.stdout)
@@ -78,6 +88,7 @@ def main() -> None:
                 options.model,
                 rivals,
                 clock.say,
+                gestures=options.gestures,
                 parts=options.part or tuple(PARTS),
                 seeds=options.seeds,
                 extent=QUICK if options.quick else FULL,

@@ -13,10 +13,11 @@ from typing import Any
 
 from motionsig import open_encoder
 from motionsig.encoders import Encoder
+from motionsig.heads.background import BACKGROUND_NAME
 from motionsig.model_card import CARD_NAME
-from scripts.evaluate import few_shot, hapt, left_out, measures, noise
+from scripts.evaluate import few_shot, hapt, heads, left_out, measures, noise
 from scripts.evaluate.contestants import SIGNATURE, shipped
-from scripts.evaluate.extent import FULL, PARTS, Extent
+from scripts.evaluate.extent import BESIDE_RIVALS, FULL, PARTS, Extent
 from scripts.evaluate.hapt import Hapt
 from scripts.evaluate.rivals import Rivals
 from scripts.train import describe
@@ -26,16 +27,19 @@ from scripts.train.clock import Say
 def evaluate(
     folder: Path,
     model: Path,
-    rivals: Rivals,
+    rivals: Rivals | None,
     say: Say,
     *,
+    gestures: Path | None = None,
     parts: Sequence[str] = tuple(PARTS),
     seeds: int = 1,
     extent: Extent = FULL,
 ) -> None:
     """Measure the model in folder `model` on the sets in `folder`; write its card's quality, its README, its map.
 
-    parts: of PARTS; of the others, what the card has stays. seeds: how many networks are trained without each group.
+    rivals: None only where no part is one of BESIDE_RIVALS. gestures: a folder of motions that were not trained on, for
+    the heads. parts: of PARTS; of the others, what the card has stays. seeds: how many networks are trained without
+    each group.
     With another extent than FULL, nothing is written, and the page of figures is printed.
     """
     left_out.check_groups()
@@ -48,7 +52,7 @@ def evaluate(
         "folds": measures.FOLDS,
     }
     kept = card["quality"] if extent is FULL else {}
-    for got in _parts(folder, model, encoder, rivals, say, parts, seeds, extent):
+    for got in _parts(folder, model, encoder, rivals, say, gestures, parts, seeds, extent):
         quality = kept | quality | got
         if extent is FULL:
             card["quality"] = quality
@@ -64,14 +68,17 @@ def _parts(
     folder: Path,
     model: Path,
     encoder: Encoder,
-    rivals: Rivals,
+    rivals: Rivals | None,
     say: Say,
+    gestures: Path | None,
     parts: Sequence[str],
     seeds: int,
     extent: Extent,
 ) -> Iterator[dict[str, Any]]:
     motion = encoder.card.motion_dim
-    if "hapt" in parts:
+    if rivals is None and BESIDE_RIVALS & set(parts):
+        raise ValueError(f"rivals: expected them for {', '.join(sorted(BESIDE_RIVALS & set(parts)))}, got None")
+    if "hapt" in parts and rivals:
         on_hapt = hapt.read(folder, encoder, rivals, extent, say)
         yield hapt.measured(on_hapt, encoder, extent, say)
         if extent is FULL:
@@ -79,7 +86,12 @@ def _parts(
         yield noise.measured(folder, encoder, on_hapt, extent, say)
     if "few_shot" in parts:
         yield {"few_shot": few_shot.measured(folder, shipped(encoder), motion, extent, say)}
-    if "left_out" in parts:
+    if "heads" in parts:
+        if BACKGROUND_NAME in encoder.card.text["files"]:
+            yield {"heads": heads.measured(folder, gestures, encoder, extent, say)}
+        else:
+            say("heads: not measured, as a model without a background teaches none: python -m scripts.train.background")
+    if "left_out" in parts and rivals:
         teach = rivals.teacher(folder, say)
         yield left_out.measured(folder, teach, rivals.peers, motion, seeds, extent, say)
 

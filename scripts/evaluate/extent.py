@@ -10,9 +10,13 @@ from scripts.train.data import WindowSet
 
 SEED = 1
 
+BESIDE_RIVALS = frozenset({"hapt", "left_out"})
+"""Parts that measure others beside the model: they need the others' packages, and TensorFlow."""
+
 PARTS = {
     "hapt": "every contestant on hapt, privacy, time",
     "few_shot": "a person's own movements from a few examples, and false alarms",
+    "heads": "heads taught by performing a motion",
     "left_out": "sets left out of training",
 }
 
@@ -21,7 +25,8 @@ PARTS = {
 class Extent:
     """batches: of each training without some sets. left_out_windows: of each set left out, at most.
 
-    share: of hapt's windows, of the people whose other life is searched for false alarms, of draws and batches timed.
+    share: of hapt's windows, of the people whose other life is searched for false alarms, of those whose motions are
+    taught, of draws and batches timed.
     """
 
     batches: int = 1500

@@ -176,7 +176,7 @@ def own_movements(folder: Path, name: str, transform: Transform) -> Movements:
     own = OWN[name]
     parts = []
     occasions = 0
-    for recording in _recordings(folder, name):
+    for recording in recordings(folder, name):
         windows = _windows(recording)
         if not len(windows) or (own.activities and recording.activity not in own.activities):
             continue
@@ -194,12 +194,12 @@ def own_movements(folder: Path, name: str, transform: Transform) -> Movements:
 
 def other_life(folder: Path, transform: Transform, share: float) -> Life:
     """Return what `transform` makes of all recordings of a share of LIFE's people, two at least."""
-    recordings = list(_recordings(folder, LIFE))
-    people = sorted({recording.person for recording in recordings})
+    lives = list(recordings(folder, LIFE))
+    people = sorted({recording.person for recording in lives})
     people = people[: max(2, round(len(people) * share))]
     parts = []
     slots = 0
-    for recording in recordings:
+    for recording in lives:
         if recording.person not in people or not len(windows := _windows(recording)):
             continue
         person, activity = (np.full(len(windows), text) for text in (recording.person, recording.activity))
@@ -210,7 +210,8 @@ def other_life(folder: Path, transform: Transform, share: float) -> Life:
     return _joined(parts)
 
 
-def _recordings(folder: Path, name: str) -> Iterator[Recording]:
+def recordings(folder: Path, name: str) -> Iterator[Recording]:
+    """Yield the recordings of one set, with its sign put right."""
     with np.load(folder / f"{name}.npz") as stored:
         arrays = {key: stored[key] for key in stored.files if key != "meta"}
     facts = data.SETS[name]

@@ -2,7 +2,7 @@
 
     python -m scripts.train --data FOLDER --out firmware_models/motion64
 
-About ten minutes on two cores, then 40 minutes of measuring (scripts.evaluate). Needs scripts/train/requirements.txt.
+About ten minutes on two cores, then 45 minutes of measuring (scripts.evaluate). Needs scripts/train/requirements.txt.
 Interrupted, the same command goes on where it was.
 """
 

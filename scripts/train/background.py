@@ -180,7 +180,7 @@ def moments(folder: Path, name: str, every_s: float, rng: np.random.Generator) -
     hop_s = HOP / data.GRID_HZ
     passed = float(rng.random())
     for stream in data.streams(folder, name):
-        batches = list(_windows(stream))
+        batches = list(windows_of(stream.samples, stream.rate_hz))
         if not batches:
             continue
         kept, seconds, whose, label = [], [], [], []
@@ -208,14 +208,14 @@ def moments(folder: Path, name: str, every_s: float, rng: np.random.Generator) -
         yield Taken(windows, np.rint(np.concatenate(seconds)).astype(np.uint16), whose, label, hours)
 
 
-def _windows(stream: data.Stream) -> Iterator[WindowBatch]:
-    """Yield all windows of a stream, HOP apart, by the same path as on a device."""
-    resampler = Resampler(stream.rate_hz, grid_hz=data.GRID_HZ, max_gap_s=MAX_GAP_S)
+def windows_of(samples: NDArray[np.float32], rate_hz: float) -> Iterator[WindowBatch]:
+    """Yield all windows of samples (n, 6) without a gap, HOP apart, by the same path as on a device."""
+    resampler = Resampler(rate_hz, grid_hz=data.GRID_HZ, max_gap_s=MAX_GAP_S)
     windower = Windower(length=data.LENGTH, hop=HOP, grid_hz=data.GRID_HZ)
-    time_ns = np.rint(np.arange(len(stream.samples)) * (NS_PER_S / stream.rate_hz)).astype(np.int64)
+    time_ns = np.rint(np.arange(len(samples)) * (NS_PER_S / rate_hz)).astype(np.int64)
     for first in range(0, len(time_ns), _BATCH):
         part = slice(first, first + _BATCH)
-        for block in resampler.push(sample_block(time_ns[part], stream.samples[part])):
+        for block in resampler.push(sample_block(time_ns[part], samples[part])):
             if len(windows := windower.push(block)):
                 yield windows
     for block in resampler.flush():

@@ -293,6 +293,17 @@ FIGURES: dict[str, Callable[[dict[str, Any]], object]] = {
     "few_shot_sets": lambda quality: "\n".join(
         f"* {name}: {facts['how']}." for name, facts in quality["few_shot"]["sets"].items()
     ),
+    "heads_aims": lambda quality: tables.heads_aims(quality["heads"]),
+    "heads": lambda quality: tables.heads(quality["heads"]),
+    "heads_at_once": lambda quality: tables.heads_at_once(quality["heads"]),
+    "heads_sets": lambda quality: "\n".join(
+        f"* {name}: {facts['how']}." for name, facts in quality["heads"]["sets"].items() if "," not in name
+    ),
+    "heads_pooled": lambda quality: ", ".join(quality["heads"]["pooled"]["sets"]),
+    "heads_hours": lambda quality: quality["heads"]["life"]["hours"],
+    "heads_people": lambda quality: quality["heads"]["life"]["people"],
+    "heads_count": lambda quality: quality["heads"]["life"]["heads"],
+    "heads_on": lambda quality: quality["heads"]["cost"]["on"],
     "margins": lambda quality: tables.margins(quality["left_out"]),
     "left_out": lambda quality: tables.left_out(quality["left_out"]),
     "left_out_groups": _left_out_groups,

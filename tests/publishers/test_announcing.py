@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -299,15 +300,17 @@ GOLDEN = {
         "name": "wave",
         "state_topic": "p/d/events/wave",
         "event_types": ["wave"],
-        "value_template": "{{ {'event_type': 'wave', 'start': value_json.start, 'end': value_json.end, "
-        "'duration_s': value_json.duration_s, 'score': value_json.score} | tojson }}",
+        "value_template": "{{ '' if value_json is not defined or this.attributes.get('stream_id') == "
+        "value_json.stream_id and this.attributes.get('seq', -1) >= value_json.seq else {'event_type': 'wave', "
+        "'start': value_json.start, 'end': value_json.end, 'duration_s': value_json.duration_s, "
+        "'score': value_json.score, 'stream_id': value_json.stream_id, 'seq': value_json.seq} | tojson }}",
         "unique_id": "p_d_head_wave",
         **COMMON,
     },
     "ha/binary_sensor/p_d/head_walking/config": {
         "name": "walking",
         "state_topic": "p/d/events/walking",
-        "value_template": "{{ value_json.phase }}",
+        "value_template": "{{ value_json.phase if value_json is defined else 'None' }}",
         "payload_on": "began",
         "payload_off": "ended",
         "unique_id": "p_d_head_walking",
@@ -336,20 +339,36 @@ def test_home_assistant_is_told_of_heads() -> None:
     assert heads_of(announcer.due(300.0, 1)) == GOLDEN, "and with each connection"
 
 
+def rendered(config: dict[str, Any], shown: dict[str, Any], **values: Any) -> str:
+    """Return what Home Assistant makes of a message while the entity's attributes are `shown`."""
+    jinja2 = pytest.importorskip("jinja2")
+    template = jinja2.Template(config["value_template"], undefined=jinja2.StrictUndefined)
+    return str(template.render(this=SimpleNamespace(attributes=shown), **values))
+
+
 def test_home_assistant_makes_of_an_event_what_it_expects() -> None:
     """https://www.home-assistant.io/integrations/event.mqtt/: JSON with an event_type that is among event_types."""
-    jinja2 = pytest.importorskip("jinja2")
     for phase, config in ((ONCE, GOLDEN["ha/event/p_d/head_wave/config"]),
                           (BEGAN, GOLDEN["ha/binary_sensor/p_d/head_walking/config"]),
                           (ENDED, GOLDEN["ha/binary_sensor/p_d/head_walking/config"])):  # fmt: skip
-        value = jinja2.Template(config["value_template"]).render(value_json=json.loads(to_json(happened(3, phase))))
+        value = rendered(config, {}, value_json=json.loads(to_json(happened(3, phase))))
         if phase == ONCE:
             said = json.loads(value)
             assert said.pop("event_type") in config["event_types"]
-            assert said.keys() == {"start", "end", "duration_s", "score"}
+            assert said.keys() == {"start", "end", "duration_s", "score", "stream_id", "seq"}
             assert (said["duration_s"], said["score"]) == (2.56, 0.75)
         else:
             assert value == config[{BEGAN: "payload_on", ENDED: "payload_off"}[phase]]
+
+
+def test_home_assistant_shows_an_event_that_comes_twice_once_and_ignores_an_empty_message() -> None:
+    config = GOLDEN["ha/event/p_d/head_wave/config"]
+    shown = json.loads(rendered(config, {}, value_json=json.loads(to_json(happened(3)))))
+    for number, stream_id, new in ((2, 3, False), (3, 3, False), (4, 3, True), (3, 2, True), (0, (1 << 63) - 1, True)):
+        said = json.loads(to_json(happened(number, stream_id=stream_id)))
+        assert bool(rendered(config, shown, value_json=said)) == new, (number, stream_id)
+    # Home Assistant finds no JSON in an empty message; None is its word for a state that is unknown.
+    assert [rendered(config, shown) for config in GOLDEN.values()] == ["", "None"]
 
 
 def test_without_home_assistant_only_what_the_broker_keeps_is_removed() -> None:
@@ -382,6 +401,24 @@ def test_a_topic_is_remembered_until_its_removal_was_held_long_enough() -> None:
     assert announcer.remembered == {state, "old/d/events/x"}, (
         "what was acknowledged over another connection does not count"
     )
+
+
+def test_a_state_that_an_earlier_process_left_is_unknown_until_this_one_tells_of_it() -> None:
+    state = "p/d/events/walking"
+    for told in (False, True):
+        announcer = announcer_of(remembered=frozenset({state, "p/d/events/still"}))
+        announcer.announce_heads({**HEADS, "still": True})
+        announcer.connected(0.0)
+        if told:
+            # What it left in the spool is sent first.
+            assert announcer.keeps("walking")
+        empty = [topic for topic, payload in announcer.due(0.0, 1) if not payload]
+        assert empty == ["p/d/events/still", *([] if told else [state])]
+        announcer.acknowledged("p/d/events/still", b"", 1.0)
+        announcer.keeps("walking")
+        announcer.connected(2.0)
+        assert [topic for topic, payload in announcer.due(2.0, 1) if not payload] == []
+        assert state in announcer.remembered
 
 
 def test_a_head_that_comes_back_while_its_removal_is_under_way_stays() -> None:

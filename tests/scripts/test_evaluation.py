@@ -12,7 +12,7 @@ pytest.importorskip("ai_edge_litert", reason="measures the float twin in LiteRT"
 
 from motionsig import open_encoder
 from motionsig.encoders import shipped_models
-from scripts.evaluate import few_shot, left_out, measures, movements, noise
+from scripts.evaluate import few_shot, gestures, heads_cost, left_out, measures, movements, noise
 from scripts.evaluate.contestants import shipped
 from scripts.evaluate.evaluation import evaluate
 from scripts.evaluate.extent import Extent
@@ -27,6 +27,7 @@ TINY = Extent(batches=1, left_out_windows=300, share=0.999)
 PARTS = {
     "hapt": ("hapt", "bare_interpreter", "privacy", "prefixes", "chips", "gait_noise", "sensors"),
     "few_shot": ("few_shot",),
+    "heads": ("heads",),
     "left_out": ("left_out", "left_out_prefixes", "left_out_gait_noise", "left_out_groups"),
 }
 
@@ -94,6 +95,9 @@ def model(tmp_path, monkeypatch):
     monkeypatch.setattr(measures, "DRAWS", 2)
     monkeypatch.setattr(few_shot, "EVERY", (1,))
     monkeypatch.setattr(movements, "KNOWN_RECORDINGS", 4)
+    monkeypatch.setattr(gestures, "KNOWN_RECORDINGS", 4)
+    monkeypatch.setattr(gestures, "OCCASION", 150)
+    monkeypatch.setattr(heads_cost, "WEEK", 500)
     return shutil.copytree(MODEL, tmp_path / "motion64")
 
 
@@ -123,3 +127,14 @@ def test_little_is_measured_for_a_try_and_nothing_is_written(folder, model, riva
     evaluate(folder, model, rivals, lambda line: None, parts=["left_out"], extent=TINY)
     assert {file.name: file.read_bytes() for file in model.iterdir()} == before
     assert "| mean over | measure | ours |" in capsys.readouterr().out
+
+
+def test_a_model_without_a_background_is_measured_without_heads(folder, model, rivals):
+    card = json.loads((model / "card.json").read_text("utf-8"))
+    del card["files"]["background.npz"]
+    (model / "card.json").write_text(json.dumps(card), "utf-8")
+    said = []
+    evaluate(folder, model, None, said.append, parts=["heads"], extent=TINY)
+    assert said[0].startswith("heads: not measured")
+    with pytest.raises(ValueError, match="rivals: expected them for hapt"):
+        evaluate(folder, model, None, said.append, parts=["hapt", "heads"], extent=TINY)

@@ -82,7 +82,7 @@ def _row(about: dict[str, Any]) -> tuple[str, ...]:
     model = about["model"] or f"unknown ({about['encoder']})"
     return (
         about["name"], about["kind"], about["gives"], printable(model), about["where"],
-        _interval(measured.get("false_alarms_an_hour")), _of_given(measured.get("found"), measured.get("given")),
+        _interval(measured.get("false_alarms_an_hour")), _finds(measured),
     )  # fmt: skip
 
 
@@ -96,10 +96,13 @@ def _interval(value: Any) -> str:
     return "not measured"
 
 
-def _of_given(found: Any, given: Any) -> str:
-    match found, given:
-        case int(), int():
+def _finds(measured: dict[str, Any]) -> str:
+    """Return how much of what it looks for it finds: of the performances given, or of the time in which it goes on."""
+    match measured.get("found"), measured.get("given"), measured.get("recall"):
+        case int() as found, int() as given, _:
             return f"{found:,} of {given:,}"
+        case _, _, float() as recall:
+            return f"{recall:.1%} of the time"
     return "not measured"
 
 
