@@ -13,6 +13,7 @@ from typing import Any
 from motionsig.blocks import SignatureBatch
 from motionsig.cli.option import option
 from motionsig.cli.sensor_options import add_sensor_options, open_chosen
+from motionsig.cli.shown_events import duration
 from motionsig.encoders import Encoder, open_encoder
 from motionsig.encoders.tflite import printable
 from motionsig.errors import HeadError, InputError
@@ -246,4 +247,7 @@ def expectation(card: HeadCard) -> list[str]:
         lines.append(f"it would fire at: {', '.join(map(printable, fires))}")
     if not lines:
         lines.append(f"{card.name}: a {card.kind}, of which nothing has to be learned")
+    if card.is_state:
+        least, hold = duration(card.timing.least_s), duration(card.timing.hold_s)
+        lines.append(f"it is told to have begun after {least} of it, and to have ended after {hold} without")
     return lines

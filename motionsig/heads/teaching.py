@@ -45,6 +45,7 @@ NORMAL_ROWS = 512
 """Signatures of normal life that a novelty compares with."""
 MOST_EXAMPLES, MOST_AGAINST = 3000, 1024
 """Signatures that a head keeps: a head's file has a limit."""
+_LEVELS = 60  # that are tried for a novelty
 _SHOWN = 3
 _MOST_S = 7 * 86400.0
 _AT_ONCE = 1 << 22  # cosines
@@ -238,19 +239,18 @@ def of_normal_life(name: str, days: Sequence[SignatureBatch], *, wish: Wish | No
 
 
 def _level_on(asked: SignatureBatch, card: Any, rows: Codes, most: float) -> tuple[float, int]:
-    """Return the lowest level at which a novelty is told at most `most` times, and how often it is."""
+    """Return the lowest level from which on a novelty is told at most `most` times, and how often it is."""
     novelty = 1.0 - likeness(asked.codes, rows)
-    levels = np.quantile(novelty, np.linspace(0.5, 1.0, 60))
-    low, high = 0, len(levels) - 1
-    begun = 0
-    while low < high:
-        middle = (low + high) // 2
-        begun = _begun(asked, card(max(float(levels[middle]), 1e-6), {}))
-        low, high = (low, middle) if begun <= most else (middle + 1, high)
-    level = max(float(levels[low]), 1e-6)
-    # Above everything that was seen where even the highest level is told too often.
-    level = level if _begun(asked, card(level, {})) <= most else float(np.nextafter(novelty.max(), 2.0))
-    return level, _begun(asked, card(level, {}))
+    # From the highest downwards: far below, one event goes on for hours, and few events are no sign of a good level.
+    # Most levels are among the rare high ones, where the next one may be twice as high.
+    shares = np.geomspace(1 / len(novelty), 0.5, _LEVELS)
+    level, begun = float(np.nextafter(novelty.max(), 2.0)), 0
+    for lower in np.quantile(novelty, 1.0 - shares).tolist():
+        there = _begun(asked, card(max(lower, 1e-6), {}))
+        if there > most:
+            break
+        level, begun = max(lower, 1e-6), there
+    return level, begun
 
 
 def _begun(asked: SignatureBatch, card: HeadCard) -> int:

@@ -126,15 +126,15 @@ class Stream:
         return np.clip(piece, 0, len(self.activity) - 1)
 
 
-def streams(data: Path, name: str) -> Iterator[Stream]:
-    """Yield all that one set recorded, with its sign and its late gyroscope put right."""
+def streams(data: Path, name: str, *, joined: bool | None = None) -> Iterator[Stream]:
+    """Yield all that one set recorded, with its sign and its late gyroscope put right; joined: as in SetFacts."""
     facts = SETS[name]
     with np.load(data / f"{name}.npz") as stored:
         arrays = {key: stored[key] for key in stored.files if key != "meta"}
     acc = arrays["acc_q"].T * np.float32(arrays["acc_scale"] * facts.acc_sign)
     gyr = arrays["gyr_q"].T * np.float32(arrays["gyr_scale"])
     samples = np.concatenate([acc, _in_time(gyr, arrays, _lateness(data, name))], axis=1, dtype=np.float32)
-    for first, last in _streams(arrays, joined=facts.joined):
+    for first, last in _streams(arrays, joined=facts.joined if joined is None else joined):
         offsets = arrays["offsets"][first : last + 1]
         worn = str(arrays["rec_id"][first])
         wearing = worn.rsplit("_", 1)[0] if facts.pieces else worn

@@ -6,10 +6,13 @@ import tomllib
 import pytest
 from checked_commands import PROGRAMS
 from documents import DOCUMENTS, ROOT, Document, read_document
+from made_heads import by_rest
 from shell_lines import commands_of
 
 from motionsig.config import load_config
+from motionsig.encoders import find_model
 from motionsig.errors import ConfigError
+from motionsig.heads.places import heads_folder, shipped_heads, write_head
 from motionsig.recordings import GROUP
 
 OF_OWNERS = ("sink.ca: ", "sink.cert: ")
@@ -25,6 +28,20 @@ def tomls_of(document: Document) -> list[tuple[int, str]]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def heads(tmp_path, monkeypatch):
+    """The folder of an owner's heads, which holds none."""
+    monkeypatch.setenv("MOTIONSIG_HEADS", str(tmp_path / "heads"))
+
+
+def make_heads(given) -> None:
+    """Make the heads that a configuration names: states where programs wait for their beginning or end."""
+    programs = given.get("exec", {})
+    for name in set(given.get("heads", {}).get("names", [])) - shipped_heads().keys():
+        head = by_rest(name, encoder=find_model().fingerprint, is_state=isinstance(programs.get(name), dict))
+        write_head(head, heads_folder() / name)
+
+
 def problems_of_toml(content: str, folder) -> list[str]:
     """Return what motionsig says is wrong with a piece of configuration, read after the one that is shipped."""
     try:
@@ -35,6 +52,7 @@ def problems_of_toml(content: str, folder) -> list[str]:
         # Not ours, but of a package that adds a reader.
         groups = set(given["project"].get("entry-points", {}))
         return [] if groups <= {GROUP} else [f"expected the entry points {GROUP}, got {', '.join(groups)}"]
+    make_heads(given)
     (folder / "conf.d").mkdir()
     (folder / "credentials").mkdir()
     (folder / "config.toml").write_bytes((ROOT / "systemd/config.toml").read_bytes())

@@ -1,0 +1,131 @@
+"""An appliance that is done: how long a real washing machine seems to rest before it is, and what other machines do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig import Encoder, teach
+from motionsig.blocks import SignatureBatch
+from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
+from motionsig.events import BEGAN, ENDED
+from motionsig.quality import Quality, flags_of
+from scripts.evaluate.recipes.signed import Watching, pieces
+from scripts.train.clock import Say
+
+PROGRAMMES = {"2018-10-16-0": 2072.0, "2018-12-29-2": 2051.0, "2018-12-29-4": 2004.0}
+"""Logs of a whole programme, and the second after which the machine is off, read from how much it shakes."""
+RATE_HZ = 9.6
+"""As the time stamps of those that have some give it."""
+COUNTS_IN_G = 16384.0
+HOLDS_S = (10, 60, 300, 600, 1200)
+LEAST_S = 900.0
+"""Longer than somebody takes to load or to unload it."""
+OFF_S = 1800.0
+"""The last seconds, at rest, are repeated for so long: the logs end five minutes after the programme."""
+
+MACHINES = {
+    "nicla_transport": ("lift", "maritime", "terrestrial"),
+    "boreal": ("asphalt", "flooring", "ice", "sandy_loam", "snow"),
+    "quadrotor": ("horizontal_periodic", "vertical_periodic", "straight_line"),
+    "car_road": ("road_quality_1", "road_quality_2", "road_quality_3"),
+    "st_mlc_6axis": ("vehicle_stationary_detection/vehicle_motion_mod",),
+}
+OFF = {"nicla_transport": ("idle",)}
+
+
+def measured(folder: Path, washing: Path, encoder: Encoder, say: Say) -> dict[str, Any]:
+    """Return what a head of the state moving tells of a washing machine, and the rest that machines seem to have."""
+    found: dict[str, Any] = {"machines": _machines(folder, encoder)}
+    say(f"machines: {found['machines']}")
+    found["washing"] = _washing(washing, encoder)
+    say(f"washing machine: {found['washing']}")
+    return found
+
+
+def _machines(folder: Path, encoder: Encoder) -> dict[str, Any]:
+    """Return for each set the share of windows at rest while a machine runs, and while it is off."""
+    found = {}
+    for name, running in MACHINES.items():
+        there = pieces(folder, name, encoder)
+        row: dict[str, Any] = {}
+        for key, chosen in (("running", running), ("off", OFF.get(name, ()))):
+            batches = [piece.signatures for piece in there if piece.activity in chosen]
+            if batches:
+                rests = np.concatenate([batch.quality for batch in batches]) & np.uint8(Quality.AT_REST) != 0
+                longest = max(_longest_s(batch) for batch in batches)
+                row[key] = {
+                    "hours": round(sum(p.seconds for p in there if p.activity in chosen) / 3600, 2),
+                    "at_rest": round(float(rests.mean()), 3),
+                    "longest_rest_s": round(longest, 1),
+                }
+        found[name] = row
+    return found
+
+
+def _longest_s(batch: SignatureBatch) -> float:
+    """Return how long the longest row of windows at rest goes on."""
+    rests = (batch.quality & np.uint8(Quality.AT_REST)) != 0
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], rests, [0]]).astype(int)))
+    runs = edges[1::2] - edges[::2]
+    return float(runs.max() * batch.hop_ns / NS_PER_S) if len(runs) else 0.0
+
+
+def _washing(folder: Path, encoder: Encoder) -> dict[str, Any]:
+    """Return for each hold_s what is told of each programme: how often it seems done too early, and how late it is.
+
+    The logs have 9.6 samples of acceleration a second and no angular rate. So this is the rule of rest alone, on all
+    that the accelerometer saw of the vibration, without the network.
+    """
+    rows: dict[str, Any] = {str(hold): {"programmes": 0, "right": 0, "too_early": 0} for hold in HOLDS_S}
+    pauses = []
+    for name, off_s in PROGRAMMES.items():
+        batch = _signatures(_acceleration(folder / f"{name}.wd"), encoder)
+        while_on = batch[batch.start_ns < off_s * NS_PER_S]
+        pauses.append(round(_longest_s(while_on)))
+        for hold_s in HOLDS_S:
+            head = teach("washing", state="moving", least_s=LEAST_S, hold_s=hold_s, encoder=encoder)
+            watching = Watching([head])
+            events = watching.told(batch)
+            done_s = [event.end_ns / NS_PER_S for event in events if event.phase == ENDED]
+            early = sum(end_s < off_s - 60 for end_s in done_s)
+            row = rows[str(hold_s)]
+            row["programmes"] += 1
+            row["too_early"] += early
+            row["right"] += sum(event.phase == BEGAN for event in events) == 1 and len(done_s) == 1 and not early
+    return {"longest_pause_s": pauses, "least_s": LEAST_S, "by_hold_s": rows}
+
+
+def _acceleration(file: Path) -> NDArray[np.float32]:
+    """Return (n, 3) m/s² of a log of github.com/mab9/wumbler-story: with or without a time, in counts or in g."""
+    rows = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        parts = line.split(",")
+        if len(parts) >= 3 and parts[-1].strip().lstrip("-")[:1].isdigit():
+            rows.append([float(part) for part in parts[-3:]])
+    samples = np.array(rows)
+    in_g = samples / COUNTS_IN_G if np.abs(samples).max() > 100 else samples
+    return (in_g * STANDARD_GRAVITY).astype(np.float32)
+
+
+def _signatures(acceleration: NDArray[np.float32], encoder: Encoder) -> SignatureBatch:
+    """Return signatures of a machine, of which only the flags mean something, and its last rest for long."""
+    length = round(encoder.card.length / encoder.card.rate_hz * RATE_HZ)
+    hop = length // 2
+    rest = acceleration[-round(300 * RATE_HZ) :]
+    acceleration = np.concatenate([acceleration, *[rest] * round(OFF_S / 300)])
+    windows = np.zeros(((len(acceleration) - length) // hop + 1, length, 6), np.float32)
+    for at in range(len(windows)):
+        windows[at, :, :3] = acceleration[at * hop : at * hop + length]
+    hop_ns = round(hop / RATE_HZ * NS_PER_S)
+    spec = encoder.card.spec
+    return SignatureBatch(
+        start_ns=np.arange(len(windows), dtype=np.int64) * hop_ns,
+        codes=np.zeros((len(windows), spec.quantization.dim), np.int8),
+        quality=flags_of(windows),
+        hop_ns=hop_ns,
+        spec=spec,
+    )
