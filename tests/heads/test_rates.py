@@ -124,3 +124,10 @@ def test_what_is_counted_in_a_made_up_life_lies_in_the_interval():
         counted = int((np.diff((likeness(hops, row) >= level).astype(int), prepend=0) > 0).sum())
         held += rate.low * hours - 1 <= counted <= rate.high * hours + 1
     assert held >= 27
+
+
+def test_equal_scores_are_above_a_level_together():
+    rates = rates_of(np.r_[np.full(500, 0.9), np.full(500, 0.1)])
+    apart = rates_of(np.r_[np.full(500, 0.9) + np.arange(500) * 1e-9, np.full(500, 0.1)])
+    assert rates.at(0.9, HOP_S).an_hour == pytest.approx(apart.at(0.9, HOP_S).an_hour, rel=0.01)
+    assert rates.at(0.1, HOP_S).an_hour > 1.2 * rates.at(0.9, HOP_S).an_hour
