@@ -294,5 +294,5 @@ def test_two_at_once_leave_one_whole_head(log):
 def test_what_to_expect_in_words(measured, expected):
     from types import SimpleNamespace
 
-    said = expectation(SimpleNamespace(name="turn", kind="state", measured=measured))
+    said = expectation(SimpleNamespace(name="turn", kind="state", is_state=False, measured=measured))
     assert [line.replace("\\x1b", "?") for line in said] == expected
