@@ -35,7 +35,7 @@ from motionsig.encoders import Encoder, open_encoder
 from motionsig.errors import InputError
 from motionsig.events import Event
 from motionsig.model_card import ModelCard
-from motionsig.plausibility import FACTORS, check_plausible
+from motionsig.plausibility import FACTORS, check_plausible, require_gyroscope
 from motionsig.quality import Quality, counted, flags_of
 from motionsig.resampling import Resampler
 from motionsig.windowing import Windower, check_heads_hop
@@ -256,7 +256,7 @@ class _Loop:
             if not turns:
                 turns = bool(finite[:, 3:].any())
                 still += int(finite[:, :3].all(axis=1).sum())
-                _require_gyroscope(turns or still < _PATIENCE_S * self._source.rate_hz)
+                require_gyroscope(turns or still < _PATIENCE_S * self._source.rate_hz)
             # As in the resampler, a sample that is not finite is lost, and its time counts for nothing.
             time_ns = block.time_ns if finite.all() else block.time_ns[finite.all(axis=1)]
             runs_back = labels.runs_back(time_ns)
@@ -274,7 +274,7 @@ class _Loop:
             else:
                 # A source may use its arrays again.
                 waiting[-1] = SampleBlock(block.time_ns.copy(), block.data.copy(), block.gap)
-        _require_gyroscope(turns or not still)
+        require_gyroscope(turns or not still)
         yield from self._resampled(waiting)
         yield from self.resampler.flush()
 
@@ -352,14 +352,6 @@ def _require(given: object, member: str, expected: str) -> None:
 
 def _windower(card: ModelCard, hop: int | None) -> Windower:
     return Windower(length=card.length, hop=card.hop if hop is None else hop, grid_hz=card.rate_hz)
-
-
-def _require_gyroscope(there: bool) -> None:
-    if not there:
-        raise InputError(
-            "samples: expected acceleration and angular rate, got NaN for every angular rate; a signature needs a "
-            "sensor that has a gyroscope, too"
-        )
 
 
 def signature_stream_id(source_stream_id: int, card: ModelCard, hop: int | None = None) -> int:

@@ -89,3 +89,12 @@ def check_plausible(
             f"{where}: expected |gyr| below {_LARGEST_GYR:.0f} rad/s, got {fast:.0f} at the 99th percentile; "
             f"this looks like deg/s: {remedies.gyr} ({as_it_is})"
         )
+
+
+def require_gyroscope(there: bool) -> None:
+    """Raise InputError where no angular rate was seen."""
+    if not there:
+        raise InputError(
+            "samples: expected acceleration and angular rate, got NaN for every angular rate; a signature needs a "
+            "sensor that has a gyroscope, too"
+        )

@@ -11,7 +11,7 @@ _NAMES = ("bus", "address", "rate_hz", "accel_range_g", "gyro_range_dps", "bus_c
 
 
 def add_sensor_options(parser: argparse.ArgumentParser) -> None:
-    names = "a chip (see `motionsig sensors --chips`), auto (the default), iio:NAME or simulated"
+    names = "a chip (see `motionsig sensors --chips`), auto (the default), iio:NAME, simulated or simulated:lesson"
     option(parser, "--sensor NAME", names, default="auto")
     option(parser, "--bus N", "/dev/i2c-N; by default each in turn", type=int)
     option(parser, "--address A", "on the bus, such as 0x6a", type=_address)

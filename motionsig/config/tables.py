@@ -16,7 +16,7 @@ from motionsig.resampling import Resampler
 from motionsig.sensors import CHIPS
 from motionsig.sensors.calibration.model import parse_mount
 from motionsig.sensors.calibration.storage import choose_calibration
-from motionsig.sensors.chips import SIMULATED_CHIP, Chip, settle
+from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, Chip, settle
 from motionsig.windowing import Windower
 
 SETTLED = ("rate_hz", "accel_range_g", "gyro_range_dps")  # a chip has certain settings and gets the next one up
@@ -24,7 +24,7 @@ SETTLED = ("rate_hz", "accel_range_g", "gyro_range_dps")  # a chip has certain s
 
 def named_chip(name: str) -> Chip | None:
     """Return the chip of a sensor's name, None where that is only known once it is opened."""
-    simulated = ("simulated", "simulated:", f"simulated:{SIMULATED_CHIP}")
+    simulated = ("simulated", "simulated:", f"simulated:{SIMULATED_CHIP}", f"simulated:{SIMULATED_LESSON}")
     return CHIPS[SIMULATED_CHIP] if name in simulated else CHIPS.get(name)
 
 

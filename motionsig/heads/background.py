@@ -82,7 +82,10 @@ class Background:
 
 
 def load_background(card: ModelCard) -> Background | None:
-    """Return the bank of a model; None where its card names none. Raises ModelError for one that is not the card's."""
+    """Return the bank of a model; None where its card names none.
+
+    Raises ModelError for one that is damaged or was made with another encoder: its codes would not compare.
+    """
     stated = card.text["files"].get(BACKGROUND_NAME)
     if stated is None:
         return None
@@ -99,6 +102,7 @@ def load_background(card: ModelCard) -> Background | None:
         if unpacked > _MOST_UNPACKED:
             raise ModelError(f"{file}: expected at most {_MOST_UNPACKED:,} B unpacked, got {unpacked:,}")
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            of_encoder = arrays["fingerprint"].tobytes()
             groups = arrays["groups"]
             whose = np.unique([" ".join(row) for row in groups[:, :2].tolist()], return_inverse=True)[1]
             background = Background(
@@ -113,6 +117,11 @@ def load_background(card: ModelCard) -> Background | None:
             )
     except (ValueError, LookupError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise ModelError(f"{file}: expected signatures of other life, got: {error}") from error
+    if of_encoder != card.fingerprint:
+        raise ModelError(
+            f"{file}: expected signatures of encoder {card.fingerprint.hex()}, got those of {of_encoder.hex():.16}; "
+            "make it again with scripts.train.background"
+        )
     if background.codes.dtype != np.int8 or background.codes.shape != (len(background.seconds), card.dim):
         raise ModelError(f"{file}: expected {card.dim} int8 codes each, got {background.codes.shape}")
     return replace(background, sources=((OTHERS, background.hours),))

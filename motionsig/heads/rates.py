@@ -44,6 +44,8 @@ _EXTENDING = 0.3  # by which the lower end's standard deviation grows for each f
 _ALIKE = 0.197  # shape of the gamma distribution of the rates of people, where there is one alarm an hour
 _SPREAD = 0.366  # exponent with which that shape grows with the rate
 _DRAWS, _ROUNDS = 4000, 40
+_STEEPEST = 1e3  # shape where the tail's scores are all alike; that of codes is about their number
+_WIDEST = 20.0  # standard deviation of log y where nothing can be known; more would overflow
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,14 @@ class Rates:
         self._highest = highest
         self._scores = np.asarray(scores, np.float64)[order]
         seconds = life.seconds[order]
-        self._above = np.cumsum(seconds) / (seconds.sum() / 3600)  # seconds an hour at each score and above
+        above = np.cumsum(seconds) / (seconds.sum() / 3600)
+        # Seconds an hour at each score and above, equal scores included.
+        self._above = above[np.searchsorted(-self._scores, -self._scores, side="right") - 1]
         count = min(max(round(_TAIL_SHARE * len(scores)), _LEAST_IN_TAIL), _MOST_IN_TAIL)
         depth = self._depth(self._scores[: count + 1])
         self._edge, seconds, excess = float(depth[count]), seconds[:count], depth[:count] - depth[count]
-        self._level = float(self._above[count - 1])
-        total = max(float(seconds @ excess), 1e-9)
+        self._level, self._count = float(above[count - 1]), count
+        total = max(float(seconds @ excess), float(seconds.sum()) / _STEEPEST)
         self._shape = float(seconds.sum()) / total
         owners = np.unique(life.person[order][:count], return_inverse=True)[1]
         # Each person's part of the seconds above the edge, and of the sum of excesses.
@@ -91,19 +95,22 @@ class Rates:
         return np.asarray(-0.5 * np.log1p(-share * share))
 
     def level_for(self, an_hour: float, hop_s: float) -> float:
-        """Return the level at which so many alarms an hour are expected, with signatures hop_s apart."""
+        """Return the level at which at most so many alarms an hour are expected, with signatures hop_s apart."""
         wanted = an_hour * self._lasts_s(an_hour, hop_s)
-        if wanted >= self._level:
-            return float(self._scores[min(int(np.searchsorted(self._above, wanted)), len(self._scores) - 1)])
-        depth = self._edge + np.log(self._level / wanted) / self._shape
-        return float(self._highest * np.sqrt(-np.expm1(-2 * depth)))
+        last = int(np.searchsorted(self._above, wanted, side="right")) - 1
+        if last >= self._count:
+            return float(self._scores[last])
+        depth = self._edge + np.log(max(self._level / wanted, 1.0)) / self._shape
+        # Of equal scores at the edge, none is above the level.
+        above_edge = np.nextafter(self._scores[self._count], np.inf)
+        return float(max(self._highest * np.sqrt(-np.expm1(-2 * depth)), above_edge))
 
     def at(self, level: float, hop_s: float) -> Rate:
         """Return what is to be expected of a level, with signatures hop_s apart."""
         beyond = self._shape * (float(self._depth(level)) - self._edge)  # factors of e from the edge
         if beyond <= 0:
-            rank = max(int(np.searchsorted(-self._scores, -level, side="right")), 1)
-            seconds, beyond = float(self._above[rank - 1]), 0.0
+            rank = int(np.searchsorted(-self._scores, -level, side="right"))
+            seconds, beyond = float(self._above[rank - 1]) if rank else 0.0, 0.0
         else:
             seconds = self._level * float(np.exp(-beyond))
         rate = seconds / hop_s
@@ -115,7 +122,7 @@ class Rates:
         mean = change.sum() / self._people
         absent = self._people - len(change)
         scatter = (((change - mean) ** 2).sum() + absent * mean**2) * self._people / (self._people - 1)
-        upper = float(np.sqrt(scatter + _LASTING**2))
+        upper = min(float(np.sqrt(scatter + _LASTING**2)), _WIDEST)
         lower = float(np.sqrt(upper**2 + (_EXTENDING * beyond) ** 2))
         # The same for the same head: teaching it twice gives the same bytes.
         draws = np.random.default_rng(0)

@@ -23,6 +23,7 @@ from motionsig.heads.judging import Judge
 from motionsig.heads.prototypes import prototypes
 from motionsig.heads.rates import Rate, Rates
 from motionsig.heads.scoring import rows_of, weigh
+from motionsig.quality import Quality
 
 Codes = NDArray[np.int8]
 
@@ -42,9 +43,14 @@ UNLIKE = 0.2
 """A performance whose likeness to the others is so much less than is usual among them is another motion."""
 NORMAL_ROWS = 512
 """Signatures of normal life that a novelty compares with."""
+MOST_EXAMPLES, MOST_AGAINST = 3000, 1024
+"""Signatures that a head keeps: a head's file has a limit."""
 _LEVELS = 30  # that are tried for a novelty
 _MOST_UNLIKE = 0.1  # so much of normal life is above its level, if so much may be told
 _SHOWN = 3
+_MOST_S = 7 * 86400.0
+_AT_ONCE = 1 << 22  # cosines
+_MOST_NORMAL = 20_000  # signatures of normal life that rows are chosen from
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,8 @@ class Wish:
     """What a head shall be like.
 
     most_an_hour: false alarms that its level may allow. least_s, most_s, hold_s: as in `Timing`. while_head, after:
-    what it needs. hop_ns: from one signature to the next, where it will be used.
+    what it needs. hop_ns: from one signature to the next, where it will be used. Raises InputError for numbers that
+    cannot be.
     """
 
     most_an_hour: float = 0.1
@@ -62,6 +69,18 @@ class Wish:
     while_head: str | None = None
     after: After | None = None
     hop_ns: int = HOP_NS
+
+    def __post_init__(self) -> None:
+        if not 0 < self.most_an_hour < math.inf:
+            raise InputError(f"most_an_hour: expected a number above 0, got {self.most_an_hour}")
+        within_s = self.after.within_s if self.after else 0.0
+        for what, seconds in (
+            ("least_s", self.least_s), ("most_s", self.most_s or 0.0), ("hold_s", self.hold_s), ("after", within_s),
+        ):  # fmt: skip
+            if not 0 <= seconds <= _MOST_S:
+                raise InputError(f"{what}: expected seconds from 0 to a week, got {seconds}")
+        if self.most_s is not None and self.most_s < self.least_s:
+            raise InputError(f"most_s: expected at least least_s, {self.least_s:g} s, got {self.most_s:g}")
 
 
 def of_performances(
@@ -75,22 +94,29 @@ def of_performances(
 ) -> HeadCard:
     """Return a head that finds more performances like these, wherever they are in a stream.
 
-    performances: (k, dim) codes of the windows of each. against: (p, dim) codes of what it is not. life: what it must
-    not fire at. Raises InputError where there is no performance or too little life.
+    performances: (k, dim) codes of the windows of each. against: (p, dim) codes of what it is not, of which those most
+    like a performance are kept. life: what it must not fire at. Raises InputError where there is no performance, for
+    too many, and for too little life.
     """
     wish, hop_s = wish or Wish(), (wish or Wish()).hop_ns / NS_PER_S
     if not performances or not all(map(len, performances)):
         raise InputError(f"head {name}: expected performances, got none")
+    _require_no_zero_points(name, spec)
     examples = np.concatenate(performances)
+    if len(examples) > MOST_EXAMPLES:
+        raise InputError(f"head {name}: expected performances of {MOST_EXAMPLES:,} signatures, got {len(examples):,}")
     number = np.repeat(np.arange(len(performances)), list(map(len, performances))).astype(np.uint16)
     wrong = np.zeros((0, examples.shape[1]), np.int8) if against is None else against
     weights = prototypes(examples)
-    rates = Rates(np.where(life.at_rest, -1.0, likeness(life.codes, examples)), life)
+    likely = likeness(life.codes, examples)
+    rates = Rates(np.where(life.at_rest, -1.0, likely), life)
     level = max(LEAST_LIKE, rates.level_for(wish.most_an_hour, hop_s))
-    own = asked_of_the_others(performances)
+    own = asked_of_the_others(performances, wrong)
     if len(wrong):
+        nearness = likeness(wrong, examples)
+        wrong = wrong[np.sort(np.argsort(-nearness, kind="stable")[:MOST_AGAINST])]
         # "Not this" is never it; and what is as like it hardly ever is.
-        nearest = float(likeness(wrong, examples).max())
+        nearest = float(nearness.max())
         level = max(level, min(nearest, (nearest + float(np.median(own))) / 2) if len(own) else nearest)
     level = min(level, MOST_LIKE)
     rate = rates.at(level, hop_s)
@@ -101,7 +127,7 @@ def of_performances(
         "one_person_an_hour_at_most": _figure(rate.person_high),
         "hours": round(life.hours, 1),
         "from": str(life),
-        "would_fire_at": _labels_above(life, likeness(life.codes, examples), level),
+        "would_fire_at": _labels_above(life, likely, level),
         "hop_s": hop_s,
     }
     timing = Timing(level, OFF_SHARE * level, wish.least_s, wish.most_s, wish.hold_s, REFRACTORY_S)
@@ -111,21 +137,41 @@ def of_performances(
     )  # fmt: skip
 
 
+def _require_no_zero_points(name: str, spec: SignatureSpec) -> None:
+    # Codes less their zero points need not fit into the int8 of a head's rows.
+    if any(group.zero_point for group in spec.quantization.groups):
+        raise InputError(f"head {name}: expected an encoder whose codes have zero points of 0, got {spec.quantization}")
+
+
 def likeness(codes: Codes, examples: Codes) -> NDArray[np.float64]:
     """Return (n,) the cosine of codes (n, dim) to the nearest of examples (m, dim)."""
-    return np.asarray(weigh(codes.astype(np.float32), rows_of([prototypes(examples)])).max(axis=1))
+    rows, step = rows_of([prototypes(examples)]), max(1, _AT_ONCE // len(examples))
+    parts = [weigh(codes[at : at + step].astype(np.float32), rows).max(axis=1) for at in range(0, len(codes), step)]
+    return np.concatenate([np.zeros(0), *parts])
 
 
-def asked_of_the_others(performances: Sequence[Codes]) -> NDArray[np.float64]:
-    """Return (p,) the best likeness of each performance to the examples of all others; empty for a single one."""
+def asked_of_the_others(performances: Sequence[Codes], wrong: Codes | None = None) -> NDArray[np.float64]:
+    """Return (p,) the best likeness of each performance to the examples of all others; empty for a single one.
+
+    What is nearer to one of wrong (n, dim), the counter-examples, is -1, as a head never takes it.
+    """
     if len(performances) < 2:
         return np.zeros(0)
-    return np.array(
-        [
-            likeness(one, np.concatenate([*performances[:at], *performances[at + 1 :]])).max()
-            for at, one in enumerate(performances)
-        ]
-    )
+    return np.asarray(_of_windows(performances, wrong).max(axis=1))
+
+
+def _of_windows(performances: Sequence[Codes], wrong: Codes | None = None) -> NDArray[np.float64]:
+    """Return (p, p) the best likeness of a window of each performance to each performance; -1 to itself."""
+    examples = np.concatenate(performances)
+    begins = np.cumsum([0, *map(len, performances[:-1])])
+    rows, found = rows_of([prototypes(examples)]), []
+    for at, one in enumerate(performances):
+        each = np.maximum.reduceat(weigh(one.astype(np.float32), rows), begins, axis=1)
+        each[:, at] = -1.0
+        if wrong is not None and len(wrong):
+            each[likeness(one, wrong) > each.max(axis=1)] = -1.0
+        found.append(each.max(axis=0))
+    return np.stack(found)
 
 
 class Unlike(NamedTuple):
@@ -140,13 +186,13 @@ def unlike_the_others(performances: Sequence[Codes]) -> list[Unlike]:
     """Return the performances, of three or more, that the others do not agree with."""
     if len(performances) < 3:
         return []
-    own = asked_of_the_others(performances)
+    likenesses = _of_windows(performances)
     found = []
-    for at in range(len(own)):
+    for at, own in enumerate(likenesses.max(axis=1).tolist()):
         # What is usual is told without the one in doubt, as it takes part in the others' figures, too.
-        rest = asked_of_the_others([one for row, one in enumerate(performances) if row != at])
-        if own[at] < min(LEAST_LIKE, float(np.median(rest)) - UNLIKE):
-            found.append(Unlike(at, float(own[at]), float(np.median(rest))))
+        usual = float(np.median(np.delete(np.delete(likenesses, at, axis=0), at, axis=1).max(axis=1)))
+        if own < min(LEAST_LIKE, usual - UNLIKE):
+            found.append(Unlike(at, own, usual))
     return found
 
 
@@ -157,14 +203,18 @@ def of_normal_life(name: str, days: Sequence[SignatureBatch], *, wish: Wish | No
     it is wrong. Raises InputError for less than two hours in which something moves.
     """
     wish = wish or Wish(least_s=10.0, hold_s=10.0)
-    days = [day[(day.quality & 4) == 0] for day in days if len(day)]
+    days = [day[(day.quality & np.uint8(Quality.AT_REST)) == 0] for day in days]
     total = sum(map(len, days))
     hop_s = days[0].hop_ns / NS_PER_S if days else 0.0
     if total * hop_s < 2 * 3600:
-        raise InputError(f"head {name}: expected two hours or more of normal life, got {total * hop_s / 3600:.1f} h")
+        raise InputError(
+            f"head {name}: expected two hours or more of normal life in which something moves, got "
+            f"{total * hop_s / 3600:.1f} h"
+        )
     whole = concatenate(days)
-    hour = whole.start_ns // (3600 * NS_PER_S)
-    apart = (np.unique(hour, return_inverse=True)[1] % 2).astype(bool)
+    _require_no_zero_points(name, whole.spec)
+    # By what moves and not by the clock, which may say anything: so there is an hour and more on either side.
+    apart = (np.arange(total) * whole.hop_ns // (3600 * NS_PER_S) % 2).astype(bool)
     rows = _spread_out(whole.codes[~apart], NORMAL_ROWS)
     nothing = np.zeros((0, whole.codes.shape[1]), np.int8)
     taught = Taught(nothing, np.zeros(0, np.uint16), nothing)
@@ -210,7 +260,7 @@ def _begun(asked: SignatureBatch, card: HeadCard) -> int:
 
 def _spread_out(codes: Codes, most: int) -> Codes:
     """Return at most so many of codes (n, dim), each as far from those before as can be (Gonzalez 1985)."""
-    codes = np.unique(codes, axis=0)
+    codes = np.unique(codes[:: -(-len(codes) // _MOST_NORMAL)], axis=0)
     nearest = np.full(len(codes), -np.inf)
     chosen = [0]
     while len(chosen) < min(most, len(codes)):
@@ -259,5 +309,5 @@ def _figures(*values: float) -> list[float]:
 
 
 def _figure(value: float) -> float:
-    """Return two significant digits: more would say more than is known."""
-    return float(f"{value:.2g}")
+    """Return two significant digits: more would say more than is known. What never happens is 0."""
+    return float(f"{value:.2g}") if value >= 1e-6 else 0.0

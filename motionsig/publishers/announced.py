@@ -2,7 +2,8 @@
 
 What is retained outlives the process that published it, and only who knows its topic can remove it: a head that is no
 longer configured after a restart would stay in Home Assistant for good. So a topic is noted before anything is retained
-at it, and until its removal is sure to have arrived.
+at it, and until its removal is sure to have arrived. A mark beside them says that a process tells of states and has
+not ended in order: whoever finds it does not know which of them still hold.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 MOST_TOPICS = 1024
 _MOST_BYTES = 1024 * 1024
-_NAME = "retained"
+_NAME, _MARK = "retained", "telling"
 _TOPIC = re.compile(
     rf"[^+#\0\ud800-\udfff]{{1,4096}}/"
     rf"(?:events/{HEAD_NAME.pattern}|(?:event|binary_sensor)/[A-Za-z0-9_-]+/head_{HEAD_NAME.pattern}/config)"
@@ -57,3 +58,23 @@ def store(folders: list[Path], topics: Set[str]) -> None:
             with contextlib.suppress(OSError):
                 (other / _NAME).unlink()
         return
+
+
+def begin_telling(folders: list[Path]) -> None:
+    """Leave the mark in the first folder that takes it."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            replace_file(folder / _MARK, b"", mode=0o600)
+            return
+
+
+def end_telling(folders: list[Path]) -> None:
+    """Take the mark away: all that was told has arrived, the end of each state with it."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            (folder / _MARK).unlink(missing_ok=True)
+
+
+def was_cut_off(folders: list[Path]) -> bool:
+    """Return whether an earlier process told of states and did not end in order."""
+    return any((folder / _MARK).exists() for folder in folders)

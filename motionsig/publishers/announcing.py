@@ -60,7 +60,8 @@ class Announcer:
     availability, home_assistant: what to announce at all; the latter is the discovery prefix and needs the former.
     status_topic: where Home Assistant says that it has started, None without it. remembered: the topics at which the
     broker may keep something of a head; the caller keeps it for the next process, before it sends what is `due`.
-    hold_s: how long a removal that was acknowledged may still be lost with the broker.
+    cut_off: the last process did not end in order. hold_s: how long a removal that was acknowledged may still be lost
+    with the broker.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Announcer:
         home_assistant: str | None,
         version: str,
         remembered: frozenset[str] = frozenset(),
+        cut_off: bool = False,
         hold_s: float = 0.0,
     ) -> None:
         self._topic = f"{prefix}/{device}"
@@ -92,7 +94,7 @@ class Announcer:
         self._kept: frozenset[str] = frozenset()
         self._removed: dict[str, float] = {}
         # A process that was killed told nobody that a state ended, and this one does not know whether it did.
-        self._stale = {topic for topic in remembered if topic.startswith(f"{self._topic}/events/")}
+        self._stale = {topic for topic in remembered if cut_off and topic.startswith(f"{self._topic}/events/")}
 
     def announce_heads(self, heads: Mapping[str, bool]) -> None:
         """Take the heads that there are, each with whether it gives a state; raise InputError for what is no name."""

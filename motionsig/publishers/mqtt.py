@@ -79,6 +79,7 @@ class MqttSink(Closing):
             home_assistant=chosen.home_assistant,
             version=version("motionsig"),
             remembered=announced.load(self._spool.folders),
+            cut_off=announced.was_cut_off(self._spool.folders),
             hold_s=chosen.hold_s,
         )
         client_id = chosen.client_id or stable_client_id(device, self._spool.folders)
@@ -187,6 +188,8 @@ class MqttSink(Closing):
         """
         self._check_usable()
         self._announcer.announce_heads(heads)
+        if any(heads.values()):
+            announced.begin_telling(self._spool.folders)
         self._sender.wake()
 
     def _take(self, record: bytes, rows: int, *, numbered: int) -> None:
@@ -246,6 +249,8 @@ class MqttSink(Closing):
         self._ended.set()
         # An SD card may take so long.
         self._fsync_thread.join(2.0)
+        if not self._spool.pending:
+            announced.end_telling(self._spool.folders)
         self._spool.close()
         self._warn_of_drops(last=True)
         if self._spool.pending:

@@ -13,7 +13,7 @@ from motionsig.options import parse_options
 from motionsig.sensors.bus import Bus, BusError, I2cBus, bus_numbers, holder
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.calibration.storage import choose_calibration
-from motionsig.sensors.chips import SIMULATED_CHIP, Chip, settle
+from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, Chip, settle
 from motionsig.sensors.clock import Clock, SystemClock
 from motionsig.sensors.families import adxl345, bmi160, icm20948, icm42600, lis3dh, lsm6ds3, lsm6dso, lsm9ds1, mpu6000
 from motionsig.sensors.fifo import ChipFifo, require_bus
@@ -104,7 +104,8 @@ def open_sensor(
     (208.0, 6)
 
     * `name`: a chip ("lsm6dsox"; `motionsig sensors` lists them), "iio" or "iio:NAME" for a sensor that the kernel
-      drives, "auto" for the kernel's if it drives one and else the first chip on a bus, "simulated" for a model of one.
+      drives, "auto" for the kernel's if it drives one and else the first chip on a bus, "simulated" for a model of one
+      on somebody who walks, "simulated:lesson" for one that rests and turns by turns.
     * `bus`: number of /dev/i2c-N, by default each in turn; or any Bus, such as a SimulatedBus. `address`: on the bus.
     * `rate_hz` (samples per second), `accel_range_g` and `gyro_range_dps` (°/s): of the settings that the chip has, the
       lowest that is at least this one is set. The `rate_hz` of the Source is what was set.
@@ -128,10 +129,11 @@ def open_sensor(
     if kind == "iio" or (name == "auto" and bus is None and list_iio()):
         return open_iio(rest or "auto", **numbers, mount=mount, calibration=calibration)
     if kind == "simulated":
-        from motionsig.sensors.simulated import SimulatedBus, simulated_chip
+        from motionsig.sensors.simulated import SimulatedBus, performing, simulated_chip, walking
 
+        signal, rest = (performing, "") if rest == SIMULATED_LESSON else (walking, rest)
         name = rest or SIMULATED_CHIP
-        bus = SimulatedBus([simulated_chip(name, clock=clock)], clock=clock)
+        bus = SimulatedBus([simulated_chip(name, clock=clock, signal=signal)], clock=clock)
     if name != "auto" and name not in CHIPS:
         near = get_close_matches(name.lower(), CHIPS, n=1)
         raise InputError(

@@ -20,6 +20,8 @@ CLOCK_TOLERANCE = 0.05
 """How far a chip's clock may be off: the most that the data sheets leave open."""
 SIMULATED_CHIP = "lsm6dso"
 """The chip whose model is shipped: what "simulated" opens."""
+SIMULATED_LESSON = "lesson"
+"""Behind "simulated:", the same chip at rest and in motion by turns."""
 
 
 @dataclass(frozen=True)

@@ -254,7 +254,7 @@ def asked_of(
             motion_alone, bare = without_posture(shown, encoder), without_posture_in(life, encoder)
             apart = [_taught(motion_alone, at, taken, bare, encoder) for at, taken in enumerate(given)]
             for one, figures in zip(mine_at_once, at_once(apart, motions, motion_alone, left), strict=True):
-                one.figures["right_motion"] = figures["right"]
+                one.figures.update({f"{key}_motion": value for key, value in figures.items()})
     return found
 
 
@@ -289,13 +289,14 @@ def events_in(cards: Sequence[HeadCard], shown: Performances, among: Rows) -> Ro
 def at_once(
     cards: Sequence[HeadCard], motions: Sequence[str], shown: Performances, among: Rows
 ) -> list[dict[str, float]]:
-    """Return for each motion the share of its gestures with an event of its own head, and that with one of another."""
+    """Return for each motion the shares of its gestures with an event of its head, of another, and of its head only."""
     told = events_in(cards, shown, among)
     found = []
     for at, motion in enumerate(motions):
         mine = among & (shown.motion == motion)
         others = np.asarray(np.delete(told, at, axis=0).any(axis=0))
-        found.append({"right": _share(told[at], mine), "wrong": _share(others, mine)})
+        only = told[at] & ~others
+        found.append({"right": _share(told[at], mine), "wrong": _share(others, mine), "only": _share(only, mine)})
     return found
 
 

@@ -185,7 +185,11 @@ def problem_of_sensor(name: str) -> str:
     """Return what is wrong with a sensor's name."""
     kind, _, rest = name.partition(":")
     known = {"auto", "iio", *CHIPS} if not rest else {"iio"}
-    well = kind in known or name in ("simulated", f"simulated:{SIMULATED_CHIP}") or is_placeholder(name)
+    well = (
+        kind in known
+        or name in ("simulated", f"simulated:{SIMULATED_CHIP}", "simulated:lesson")
+        or is_placeholder(name)
+    )
     return "" if well else f"expected a sensor, got {name}"
 
 

@@ -35,8 +35,8 @@ def valid_heads() -> list[HeadCard]:
         head("knock", rows=rows, taught=taught, timing=Timing(0.9, 0.8, 0.1, 2.0, 0.0, 1.0)),
         head("walking", rows=rows[:1], kind="linear", is_state=True, timing=Timing(0.9, 0.8, hold_s=1.5)),
         head("odd", rows=rows[:2], kind=NOVELTY, at_rest=HIGHEST, measured={"found": [9, 10], "by": "größe"}),
-        head("still", rows=(), kind=STATE, is_state=True, at_rest=HIGHEST, timing=Timing(0.5, 0.5, least_s=10)),
-        head("nod", while_head="still", after=After("knock", 4.0), taught=taught, measured={"a": {"b": [1.5, "c"]}}),
+        head("resting", rows=(), kind=STATE, is_state=True, at_rest=HIGHEST, timing=Timing(0.5, 0.5, least_s=10)),
+        head("nod", while_head="resting", after=After("knock", 4.0), taught=taught, measured={"a": {"b": [1.5, "c"]}}),
     ]
 
 

@@ -18,6 +18,19 @@ TOPICS = frozenset(
 )
 
 
+def test_a_process_that_ends_in_order_leaves_no_mark(tmp_path: Path) -> None:
+    first, second = tmp_path / "absent", tmp_path / "there"
+    second.mkdir()
+    (tmp_path / "absent").write_bytes(b"a file, in which there can be no other")
+    assert not announced.was_cut_off([first, second])
+    announced.begin_telling([first, second])
+    announced.begin_telling([first, second])
+    assert announced.was_cut_off([first, second])
+    announced.end_telling([first, second])
+    assert not announced.was_cut_off([first, second])
+    announced.end_telling([first, second])
+
+
 def test_what_is_stored_is_loaded(tmp_path: Path) -> None:
     assert announced.load([tmp_path, tmp_path / "absent"]) == frozenset()
     announced.store([tmp_path], TOPICS)

@@ -406,7 +406,7 @@ def test_a_topic_is_remembered_until_its_removal_was_held_long_enough() -> None:
 def test_a_state_that_an_earlier_process_left_is_unknown_until_this_one_tells_of_it() -> None:
     state = "p/d/events/walking"
     for told in (False, True):
-        announcer = announcer_of(remembered=frozenset({state, "p/d/events/still"}))
+        announcer = announcer_of(remembered=frozenset({state, "p/d/events/still"}), cut_off=True)
         announcer.announce_heads({**HEADS, "still": True})
         announcer.connected(0.0)
         if told:
@@ -419,6 +419,10 @@ def test_a_state_that_an_earlier_process_left_is_unknown_until_this_one_tells_of
         announcer.connected(2.0)
         assert [topic for topic, payload in announcer.due(2.0, 1) if not payload] == []
         assert state in announcer.remembered
+    orderly = announcer_of(remembered=frozenset({state}))
+    orderly.announce_heads(HEADS)
+    orderly.connected(0.0)
+    assert all(payload for _, payload in orderly.due(0.0, 1)), "the last process said what ended"
 
 
 def test_a_head_that_comes_back_while_its_removal_is_under_way_stays() -> None:

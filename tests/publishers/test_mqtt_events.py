@@ -269,6 +269,24 @@ def test_kill_9_right_after_the_announcement_forgets_nothing(broker: Broker, tmp
         wait_until(lambda: configs(broker) == set())
 
 
+def test_after_kill_9_nobody_believes_a_state_that_was_left(broker: Broker, tmp_path: Path) -> None:
+    with home(broker.url, tmp_path / "spool", hold_s=0) as sink:
+        sink.announce_heads(HEADS)
+        sink.publish_events([happened(1, BEGAN, head="walking")])
+        wait_until(lambda: WALKING in retained(broker))
+    command = [sys.executable, "-c", KILLED, broker.url, str(tmp_path / "spool")]
+    with running(*command) as child:
+        wait_until(lambda: announced.was_cut_off([tmp_path / "spool"]))
+        wait_until(lambda: "motionsig/wrist-7/availability" in retained(broker))
+        assert WALKING in retained(broker), "the one before ended in order, and had said all that it knew"
+        child.kill()
+    with home(broker.url, tmp_path / "spool", hold_s=0) as sink:
+        sink.announce_heads(HEADS)
+        wait_until(lambda: WALKING not in retained(broker))
+        sink.publish_events([happened(5, BEGAN, head="walking")])
+        wait_until(lambda: WALKING in retained(broker))
+
+
 def test_what_is_announced_is_noted_before_it_is_sent(
     broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,7 +59,7 @@ def test_at_once_counts_right_and_wrong_events():
     shown = performances([0.95], [0.6], [0.0], [0.95], motion=["knock", "knock", "turn", "turn"])
     cards = [head("knock"), head("turn", rows=TURN)]
     got = heads.at_once(cards, ["knock", "turn"], shown, np.ones(4, bool))
-    assert got == [{"right": 0.5, "wrong": 0.0}, {"right": 0.5, "wrong": 0.5}]
+    assert got == [{"right": 0.5, "wrong": 0.0, "only": 0.5}, {"right": 0.5, "wrong": 0.5, "only": 0.5}]
 
 
 def test_a_share_of_nothing_is_not_told():
@@ -261,4 +261,4 @@ def test_the_tables_say_what_was_measured():
     assert "| up to twelve heads at once: a wrong one | at most .01 | - |" in aims
     assert "| a stored week (472,500 signatures) searched, s | at most 1 | 0.80 |" in aims
     assert tables.heads(found).splitlines()[-1].startswith("| hapt | 2 | 5 | .900 [.800, 1.000] |")
-    assert tables.heads_at_once(found).splitlines()[-1] == "| hapt | - | - | - | - | - |"
+    assert tables.heads_at_once(found).splitlines()[-1] == "| hapt | - | - | - | - | - | - | - | - |"

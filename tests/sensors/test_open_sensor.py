@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import ExitStack
 
+import numpy as np
 import pytest
 from chips import chip_model
 
@@ -129,3 +130,21 @@ def test_options_that_mean_nothing_are_refused() -> None:
             open_sensor(name, bus=1)
     with pytest.raises(InputError, match="bus_clock_hz: expected a number above 0, got -1"):
         open_sensor("mpu6050", bus=1, bus_clock_hz=-1)
+
+
+def test_the_simulated_lesson_rests_and_turns_by_turns():
+    clock = VirtualClock()
+    time_ns, data = [], []
+    with open_sensor("simulated:lesson", clock=clock) as sensor:
+        assert sensor.device_id == "lsm6dso-simulated-6a"
+        for block in sensor:
+            time_ns, data = [*time_ns, *block.time_ns], [*data, *block.data]
+            if len(data) > 8 * sensor.rate_hz:
+                break
+    data = np.array(data)
+    turning = np.abs(data[:, 3]) > 1
+    assert 0.15 < turning.mean() < 0.3 and np.abs(data[~turning, 3]).max() < 1.01
+    assert np.linalg.norm(data[:, :3], axis=1) == pytest.approx(9.81, abs=0.3)
+    edges = np.flatnonzero(np.diff(turning.astype(int)) > 0)
+    rests = np.diff(np.array(time_ns)[edges]) / 1e9
+    assert rests.max() == pytest.approx(3, abs=0.3)

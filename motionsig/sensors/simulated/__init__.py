@@ -1,7 +1,8 @@
 """A chip without hardware: a register-level model on a bus that is as slow, and can fail, as a real one.
 
-`open_sensor("simulated")` reads the one model that is shipped, an LSM6DSO, on the system's clock. Any other model, of
-the chips in tests/chips or of your own, goes on a SimulatedBus, which open_sensor takes like a real bus:
+`open_sensor("simulated")` reads the one model that is shipped, an LSM6DSO on somebody who walks, on the system's clock;
+with "simulated:lesson" it rests for three seconds and turns for one, again and again, to try a lesson. Any other model,
+of the chips in tests/chips or of your own, goes on a SimulatedBus, which open_sensor takes like a real bus:
 
     clock = VirtualClock()
     bus = SimulatedBus([Mpu6500(clock, walking)], clock=clock)
@@ -31,6 +32,7 @@ __all__ = [
     "SimulatedBus",
     "SimulatedChip",
     "VirtualClock",
+    "performing",
     "simulated_chip",
     "walking",
 ]
@@ -61,9 +63,24 @@ def walking(serials: NDArray[np.int64], times_ns: NDArray[np.int64]) -> NDArray[
         axis=1,
     )
     motion[:, 1] += STANDARD_GRAVITY
+    return motion + _noise(serials)
+
+
+def performing(serials: NDArray[np.int64], times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return (n, 6) m/s² and rad/s, noisy, of a device that rests for 3 s and is turned and turned back for 1 s."""
+    t = times_ns % (4 * NS_PER_S) / NS_PER_S - 3
+    turning = t >= 0
+    angle = np.where(turning, 0.5 * (1 - np.cos(4 * np.pi * t)), 0)
+    motion = np.zeros((len(t), 6))
+    motion[:, 1], motion[:, 2] = STANDARD_GRAVITY * np.sin(angle), STANDARD_GRAVITY * np.cos(angle)
+    motion[:, 3] = np.where(turning, 2 * np.pi * np.sin(4 * np.pi * t), 0)
+    return motion + _noise(serials)
+
+
+def _noise(serials: NDArray[np.int64]) -> NDArray[np.float64]:
     # The fractional part of a fast-growing multiple: even over -1 to 1, and the same whenever it is asked for.
     noise = (serials[:, None] * 0.754877666 + np.arange(1, 7) * (serials[:, None] % 1009) * 0.569840291) % 1 * 2 - 1
-    return np.asarray(motion + noise * [0.05, 0.05, 0.05, 0.003, 0.003, 0.003])
+    return np.asarray(noise * [0.05, 0.05, 0.05, 0.003, 0.003, 0.003])
 
 
 def simulated_chip(
