@@ -1,11 +1,12 @@
 """The level of a novelty: as low as normal life allows, however rare what is odd in it."""
 
 import numpy as np
-from made_heads import SPEC
 
-from motionsig.blocks import SignatureBatch
+from motionsig.blocks import SignatureBatch, SignatureSpec
 from motionsig.heads.teaching import Wish, likeness, of_normal_life
+from motionsig.quantization import Group, Quantization
 
+SPEC = SignatureSpec(bytes(8), Quantization((Group(8, 0.5, 0),)), 6, 2_560_000_000)
 HOP_NS = 1_280_000_000
 HOURS = 8
 
