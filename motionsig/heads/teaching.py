@@ -45,7 +45,8 @@ NORMAL_ROWS = 512
 """Signatures of normal life that a novelty compares with."""
 MOST_EXAMPLES, MOST_AGAINST = 3000, 1024
 """Signatures that a head keeps: a head's file has a limit."""
-_LEVELS = 60  # that are tried for a novelty
+_LEVELS = 30  # that are tried for a novelty
+_MOST_UNLIKE = 0.1  # so much of normal life is above its level, if so much may be told
 _SHOWN = 3
 _MOST_S = 7 * 86400.0
 _AT_ONCE = 1 << 22  # cosines
@@ -243,7 +244,7 @@ def _level_on(asked: SignatureBatch, card: Any, rows: Codes, most: float) -> tup
     novelty = 1.0 - likeness(asked.codes, rows)
     # From the highest downwards: far below, one event goes on for hours, and few events are no sign of a good level.
     # Most levels are among the rare high ones, where the next one may be twice as high.
-    shares = np.geomspace(1 / len(novelty), 0.5, _LEVELS)
+    shares = np.geomspace(1 / len(novelty), _MOST_UNLIKE, _LEVELS)
     level, begun = float(np.nextafter(novelty.max(), 2.0)), 0
     for lower in np.quantile(novelty, 1.0 - shares).tolist():
         there = _begun(asked, card(max(lower, 1e-6), {}))

@@ -19,7 +19,7 @@ OTHERS = (".github/CONTRIBUTING.md", ".github/SECURITY.md")
 MOST_LINES = {
     TOP: 165,
     "systemd/README.md": 185,
-    "systemd/recipes/README.md": 180,
+    "systemd/recipes/README.md": 190,
     "motionsig/README.md": 90,
     "motionsig/sensors/README.md": 165,
     "motionsig/recordings/README.md": 100,

@@ -51,7 +51,8 @@ def main() -> None:
         for part in options.part or PARTS:
             figures[part] = measures[part]()
             replace_file(file, (json.dumps(figures, indent=1) + "\n").encode())
-    replace_file(options.out / "README.md", page(figures).encode())
+    if figures.keys() >= set(PARTS):
+        replace_file(options.out / "README.md", page(figures).encode())
 
 
 if __name__ == "__main__":

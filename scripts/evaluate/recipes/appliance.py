@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from motionsig import Encoder, teach
 from motionsig.blocks import SignatureBatch
 from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
-from motionsig.events import BEGAN, ENDED
+from motionsig.events import ENDED
 from motionsig.quality import Quality, flags_of
 from scripts.evaluate.recipes.signed import Watching, pieces
 from scripts.train.clock import Say
@@ -21,11 +22,12 @@ PROGRAMMES = {"2018-10-16-0": 2072.0, "2018-12-29-2": 2051.0, "2018-12-29-4": 20
 RATE_HZ = 9.6
 """As the time stamps of those that have some give it."""
 COUNTS_IN_G = 16384.0
+LEASTS_S = (60, 900)
+"""The second one is longer than somebody takes to load or to unload it."""
 HOLDS_S = (10, 60, 300, 600, 1200)
-LEAST_S = 900.0
-"""Longer than somebody takes to load or to unload it."""
 OFF_S = 1800.0
-"""The last seconds, at rest, are repeated for so long: the logs end five minutes after the programme."""
+"""The logs end five minutes after the programme. In place of their last half a minute, in which somebody comes and ends
+the log, there are so many seconds of rest."""
 
 MACHINES = {
     "nicla_transport": ("lift", "maritime", "terrestrial"),
@@ -75,28 +77,27 @@ def _longest_s(batch: SignatureBatch) -> float:
 
 
 def _washing(folder: Path, encoder: Encoder) -> dict[str, Any]:
-    """Return for each hold_s what is told of each programme: how often it seems done too early, and how late it is.
+    """Return for each least_s and hold_s how many programmes are told to be done once and rightly, and what is not.
 
     The logs have 9.6 samples of acceleration a second and no angular rate. So this is the rule of rest alone, on all
     that the accelerometer saw of the vibration, without the network.
     """
-    rows: dict[str, Any] = {str(hold): {"programmes": 0, "right": 0, "too_early": 0} for hold in HOLDS_S}
-    pauses = []
-    for name, off_s in PROGRAMMES.items():
-        batch = _signatures(_acceleration(folder / f"{name}.wd"), encoder)
-        while_on = batch[batch.start_ns < off_s * NS_PER_S]
-        pauses.append(round(_longest_s(while_on)))
-        for hold_s in HOLDS_S:
-            head = teach("washing", state="moving", least_s=LEAST_S, hold_s=hold_s, encoder=encoder)
-            watching = Watching([head])
-            events = watching.told(batch)
-            done_s = [event.end_ns / NS_PER_S for event in events if event.phase == ENDED]
-            early = sum(end_s < off_s - 60 for end_s in done_s)
-            row = rows[str(hold_s)]
-            row["programmes"] += 1
-            row["too_early"] += early
-            row["right"] += sum(event.phase == BEGAN for event in events) == 1 and len(done_s) == 1 and not early
-    return {"longest_pause_s": pauses, "least_s": LEAST_S, "by_hold_s": rows}
+    batches = [_signatures(_acceleration(folder / f"{name}.wd"), encoder) for name in PROGRAMMES]
+    rows = []
+    for least_s, hold_s in product(LEASTS_S, HOLDS_S):
+        head = teach("washing", state="moving", least_s=least_s, hold_s=hold_s, encoder=encoder)
+        watching, right, too_early = Watching([head]), 0, 0
+        for batch, off_s in zip(batches, PROGRAMMES.values(), strict=True):
+            ended_s = [event.end_ns / NS_PER_S for event in watching.told(batch) if event.phase == ENDED]
+            early = sum(end_s < off_s - 60 for end_s in ended_s)
+            too_early += early
+            right += len(ended_s) == 1 and not early
+        rows.append({"least_s": least_s, "hold_s": hold_s, "right": right, "too_early": too_early})
+    pauses = [
+        round(_longest_s(batch[batch.start_ns < off_s * NS_PER_S]))
+        for batch, off_s in zip(batches, PROGRAMMES.values(), strict=True)
+    ]
+    return {"programmes": len(batches), "longest_pause_s": pauses, "rows": rows}
 
 
 def _acceleration(file: Path) -> NDArray[np.float32]:
@@ -115,17 +116,17 @@ def _signatures(acceleration: NDArray[np.float32], encoder: Encoder) -> Signatur
     """Return signatures of a machine, of which only the flags mean something, and its last rest for long."""
     length = round(encoder.card.length / encoder.card.rate_hz * RATE_HZ)
     hop = length // 2
-    rest = acceleration[-round(300 * RATE_HZ) :]
-    acceleration = np.concatenate([acceleration, *[rest] * round(OFF_S / 300)])
+    acceleration = acceleration[: -round(30 * RATE_HZ)]
     windows = np.zeros(((len(acceleration) - length) // hop + 1, length, 6), np.float32)
     for at in range(len(windows)):
         windows[at, :, :3] = acceleration[at * hop : at * hop + length]
     hop_ns = round(hop / RATE_HZ * NS_PER_S)
-    spec = encoder.card.spec
+    rest = np.full(round(OFF_S * NS_PER_S / hop_ns), Quality.AT_REST, np.uint8)
+    quality, spec = np.concatenate([flags_of(windows), rest]), encoder.card.spec
     return SignatureBatch(
-        start_ns=np.arange(len(windows), dtype=np.int64) * hop_ns,
-        codes=np.zeros((len(windows), spec.quantization.dim), np.int8),
-        quality=flags_of(windows),
+        start_ns=np.arange(len(quality), dtype=np.int64) * hop_ns,
+        codes=np.zeros((len(quality), spec.quantization.dim), np.int8),
+        quality=quality,
         hop_ns=hop_ns,
         spec=spec,
     )

@@ -36,12 +36,12 @@ def page(figures: Counts) -> str:
     washing, walking, unlike = appliance["washing"], figures["walking"], figures["unlike"]
     return string.Template(template).substitute(
         pauses=", ".join(f"{seconds / 60:.1f} min" for seconds in washing["longest_pause_s"]),
-        least_s=f"{washing['least_s']:g} s",
+        programmes=washing["programmes"],
         washing=_table(
-            ("hold_s", "programmes", "one began, one ended", "ended too early, in all programmes"),
+            ("`--least-s`", "`--hold-s`", "told to be done once, at the end", "told to be done too early, in all"),
             (
-                (f"{hold} s", row["programmes"], row["right"], row["too_early"])
-                for hold, row in washing["by_hold_s"].items()
+                (row["least_s"], f"{row['hold_s']} s", f"{row['right']} of {washing['programmes']}", row["too_early"])
+                for row in washing["rows"]
             ),
         ),
         machines=_table(
