@@ -174,7 +174,7 @@ def test_the_kind_of_a_text():
     ("call", "error", "message"),
     [
         (lambda: watch("auto", []), HeadError, "heads: expected at least one, got none"),
-        (lambda: watch("auto", ["runing"]), HeadError, "expected one of moving, still.* got 'runing'"),
+        (lambda: watch("auto", ["runing"]), HeadError, "expected one of moving, running, still.* got 'runing'"),
         (lambda: watch("auto", [7]), HeadError, "expected names, folders, Head or HeadCard, got int"),
         (lambda: watch("auto", ["still", still("still", hop_ns=1)]), HeadError, "got two called 'still'"),
         (lambda: watch("lsm6dsx", ["still"]), InputError, "^source: expected a sensor .* did you mean lsm6dso"),

@@ -21,6 +21,7 @@ from motionsig.conventions import NS_PER_S
 from motionsig.errors import HeadError, InputError
 from motionsig.events import BEGAN, ENDED, ONCE, Event
 from motionsig.heads.card import HeadCard
+from motionsig.heads.contest import NOTHING, Contest, Name, Won, competes
 from motionsig.heads.scoring import NEVER, Scoring
 
 
@@ -52,17 +53,6 @@ def in_order(cards: Sequence[HeadCard]) -> list[HeadCard]:
     return list(ordered.values())
 
 
-class _Name(NamedTuple):
-    """What names a signature for good."""
-
-    device: str
-    stream_id: int
-    seq: int
-
-
-_NOTHING = _Name("", 0, 0)
-
-
 @dataclass(slots=True)
 class _Course:
     """How far one head is. begun_ns: start of its first signature, None while it is not under way.
@@ -73,7 +63,7 @@ class _Course:
 
     begun_ns: int | None = None
     last_ns: int = 0
-    last: _Name = _NOTHING
+    last: Name = NOTHING
     peak: float = NEVER
     told: bool = False
     holds: bool = False
@@ -116,6 +106,9 @@ class Judge:
         self._on = np.array([card.timing.on for card in self.cards])
         self._fingerprints = {card.name: card.fingerprint for card in self.cards}
         self._courses = [_Course() for _ in self.cards]
+        rivals = [at for at, card in enumerate(self.cards) if competes(card)]
+        self._rivals = rivals if len(rivals) > 1 else []
+        self._contest = Contest([self.cards[at] for at in self._rivals])
         self._asked = {card.while_head for card in self.cards}
         self._awaited = {card.after.head for card in self.cards if card.after}
         self._ends_ns: dict[str, int] = {}  # of the last event of each head that another one awaits
@@ -138,6 +131,8 @@ class Judge:
         self._courses = [left.pop(same, _Course()) for same in self._fingerprints.items()]
         gone = {name for name, _ in left}
         self._ends_ns = {name: end_ns for name, end_ns in former._ends_ns.items() if name not in gone}
+        if [card.fingerprint for card in self._contest.cards] == [card.fingerprint for card in former._contest.cards]:
+            self._contest = former._contest
         self._length_ns = former._length_ns
         self.begin(former._stream_id, former._seq, device=former._device)
         ended = (
@@ -161,7 +156,15 @@ class Judge:
         any_above = np.asarray(above.any(axis=0))
         batch = _Batch(signatures.start_ns.tolist(), signatures.hop_ns, {}, {})
         said: list[_Said] = []
+        if self._rivals and (self._contest.begun_ns is not None or any_above[self._rivals].any()):
+            first = Name(self._device, self._stream_id, self._seq)
+            for one in self._contest.follow(batch.start_ns, scores[:, self._rivals], batch.hop_ns, first):
+                said.append(_Said(one.row, self._won(one)))
+                if said[-1].event.head in self._awaited:
+                    batch.said.setdefault(said[-1].event.head, []).append(said[-1])
         for at, card in enumerate(self.cards):
+            if at in self._rivals:
+                continue
             if any_above[at] or self._courses[at].begun_ns is not None:
                 here = self._follow(card, self._courses[at], scores[:, at], above[:, at], batch)
                 said += here
@@ -175,7 +178,7 @@ class Judge:
     def flush(self) -> list[Event]:
         """Return the events that end because the signatures do; what comes next begins anew."""
         ended = (self._end(card, course) for card, course in zip(self.cards, self._courses, strict=True))
-        return [event for event in ended if event is not None]
+        return [*map(self._won, self._contest.end()), *(event for event in ended if event is not None)]
 
     def _follow(
         self, card: HeadCard, course: _Course, scores: NDArray[np.float64], above: NDArray[np.bool_], batch: _Batch
@@ -206,7 +209,7 @@ class Judge:
                 continue
             if values[row] >= timing.off:
                 course.last_ns = starts[row]
-                course.last = _Name(self._device, self._stream_id, self._seq + row)
+                course.last = Name(self._device, self._stream_id, self._seq + row)
                 course.peak = max(course.peak, values[row])
                 due = timing.most_s is None and course.last_ns - course.begun_ns >= least_ns  # type: ignore[operator]
                 if due and not course.told and self._may_follow(card, course, row, batch):
@@ -251,6 +254,18 @@ class Judge:
                 event = self._tell(card, course, ONCE)
         course.begun_ns, course.holds = None, False
         return event
+
+    def _won(self, won: Won) -> Event:
+        card = self._contest.cards[won.head]
+        return Event(
+            *won.last,
+            head=card.name,
+            fingerprint=self._fingerprints[card.name],
+            phase=ONCE,
+            start_ns=won.begun_ns,
+            end_ns=won.last_ns + self._length_ns,
+            score=won.score,
+        )
 
     def _tell(self, card: HeadCard, course: _Course, phase: str) -> Event:
         course.told, course.holds = True, phase == BEGAN

@@ -81,14 +81,11 @@ class Scoring:
         self._lowest = [at for at, card in weighed if card.at_rest == LOWEST]
         self._highest = [(at, card.timing.on) for at, card in weighed if card.at_rest == HIGHEST]
         self._novel = [at for at, card in weighed if card.kind == NOVELTY]
-        taught = [at for at, card in weighed if card.kind == PROTOTYPES and not card.is_state]
-        self._competing = taught if len(taught) > 1 else []
 
     def __call__(self, signatures: SignatureBatch) -> NDArray[np.float64]:
         """Return (k, heads) scores; NEVER where a signature cannot be what a head looks for.
 
-        It cannot where a sensor is at rest, where a counter-example is nearer, and where another one of the motions
-        that were taught by performing them is.
+        It cannot where a sensor is at rest, or where a counter-example is nearer.
         """
         codes = signatures.codes.astype(np.float32)
         first = 0
@@ -107,10 +104,6 @@ class Scoring:
             scores[:, part.heads] = own
         if self._novel:
             scores[:, self._novel] = 1.0 - scores[:, self._novel]
-        if self._competing:
-            among = scores[:, self._competing]
-            among[among < among.max(axis=1, keepdims=True)] = NEVER
-            scores[:, self._competing] = among
         if self._resting or self._lowest or self._highest:
             at_rest = (signatures.quality & np.uint8(Quality.AT_REST)) != 0
             for at, is_high in self._resting:

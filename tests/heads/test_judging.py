@@ -174,6 +174,8 @@ def many():
         head("n", kind=NOVELTY, rows=rows, timing=Timing(0.5, 0.4, hold_s=1), is_state=True),
         head("m", kind=STATE, rows=(), at_rest="lowest", is_state=True, timing=Timing(0.5, 0.5, hold_s=0.3)),
         head("p", rows=(), kind=STATE, at_rest=HIGHEST, is_state=True, timing=Timing(0.5, 0.5), codes=(0, 6)),
+        head("d", rows=rows[:1], timing=Timing(0.5, 0.4, refractory_s=0.5)),
+        head("e", rows=rows[1:2], timing=Timing(0.5, 0.4), at_rest=SCORED),
     ]
 
 
@@ -227,11 +229,66 @@ def test_what_is_nearer_to_a_counter_example_is_not_taken():
     assert Scoring([warned])(made)[:, 0] == pytest.approx([0.95, 0.8, -np.inf], abs=0.01)
 
 
-def test_of_several_taught_motions_the_nearest_one_is_meant():
-    one, other = head("one"), head("other", rows=((0, 127, 0, 0, 0, 0),))
+ONE, OTHER = head("one"), head("other", rows=((0, 127, 0, 0, 0, 0),))
+
+
+def contest(scores, *cards):
+    """Return head, first and last signature of what is told; `other` scores the root of 1 less the square of each."""
+    judge = Judge(cards or (ONE, OTHER))
+    events = judge.judge(signatures(scores)) + judge.flush()
+    return [(event.head, rows[1], rows[2], event.seq) for event, rows in zip(events, rows_of(events), strict=True)]
+
+
+def test_of_several_taught_motions_the_nearest_one_is_told_once():
+    # First the other one is nearest (.3 gives it .95), then the one is nearer still.
+    assert contest([0.7, 0.3, 0.3, 0.98, 0.99, 0.99, 0.99, 0.99, 0.7]) == [("one", 1, 5, 5)]
+    # .64 s are four signatures; what comes later in the same motion does not count.
+    assert contest([0.7, 0.3, 0.3, 0.3, 0.3, 0.3, 0.99, 0.99, 0.7]) == [("other", 1, 5, 5)]
+
+
+def test_what_is_over_before_is_told_at_its_end():
+    assert contest([0.7, 0.3, 0.98, 0.7, 0.7]) == [("one", 1, 2, 2)]
+    assert contest([0.7, 0.3]) == [("other", 1, 1, 1)]
+    assert contest([0.99]) == [("one", 0, 0, 0)]
+
+
+def test_the_nearest_one_has_its_own_level():
+    strict = head("one", timing=Timing(0.999, 0.9))
+    assert contest([0.98, 0.7], strict, OTHER) == []
+    assert contest([0.7, 0.3, 0.98, 0.98, 0.7], strict, OTHER) == []
+    assert contest([0.7, 0.3, 0.98, 0.98, 0.7], ONE, OTHER) == [("one", 1, 3, 3)]
+
+
+def test_a_head_that_competes_with_none_does_not_wait():
+    assert contest([0.7, 0.99, 0.7], ONE) == [("one", 1, 1, 1)]
     state = head("state", rows=((0, 127, 0, 0, 0, 0),), is_state=True)
-    scores = Scoring([one, other, state])(signatures([0.95, 0.6]))
-    assert scores == pytest.approx(np.array([[0.95, -np.inf, 0.31], [-np.inf, 0.8, 0.8]]), abs=0.01)
+    timed = head("timed", rows=((0, 127, 0, 0, 0, 0),), timing=Timing(0.9, 0.8, least_s=0.1))
+    assert contest([0.7, 0.99, 0.7], ONE, state, timed) == [("one", 1, 1, 1)]
+
+
+def test_after_a_motion_none_of_them_begins_for_a_while():
+    patient = [
+        head(card.name, rows=card.weights.rows, timing=Timing(0.9, 0.8, refractory_s=1)) for card in (ONE, OTHER)
+    ]
+    scores = [0.99, 0.7, 0.7, 0.3, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.3, 0.7]
+    assert contest(scores, *patient) == [("one", 0, 0, 0), ("other", 10, 10, 10)]
+    assert [one[0] for one in contest(scores)] == ["one", "other", "other"]
+
+
+def test_a_gap_ends_a_contest():
+    events = found_by([ONE, OTHER], [0.99, 0.99, 0.3, 0.3], missing=(1,))
+    assert [(event.head, event.seq) for event in events] == [("one", 0), ("other", 2)]
+
+
+def found_by(cards, scores, **more):
+    judge = Judge(cards)
+    return judge.judge(signatures(scores, **more)) + judge.flush()
+
+
+def test_an_event_may_come_after_one_of_a_contest():
+    later = head("later", rows=((0, 0, 127, 0, 0, 0),), timing=Timing(-1, -1, least_s=0.3), after=After("other", 5))
+    events = found_by([ONE, OTHER, later], [0.7, 0.3, 0.7, 0.7, 0.7])
+    assert [event.head for event in events] == ["other", "later"]
 
 
 def test_a_head_for_posture_leaves_out_the_zero_point():
