@@ -17,6 +17,7 @@ from motionsig.daemon.switching import TRIAL_WINDOWS
 from motionsig.encoders import DEFAULT_MODEL, shipped_models
 from motionsig.encoders.edgetpu.worker import Limits
 from motionsig.filter_bank import HALF_WIDTH_S
+from motionsig.heads.contest import SETTLE_S
 from motionsig.model_card import CARD_NAME, load_card
 from motionsig.publishers.durable import FSYNC_AFTER_S
 from motionsig.publishers.mqtt_options import MqttOptions
@@ -84,6 +85,7 @@ def next_rate(chip: str) -> str:
 
 SETTINGS: tuple[Setting, ...] = (
     # The model.
+    Setting("first that could be told", lambda: f"{SETTLE_S:g} s"),
     Setting("signature", lambda: f"{CARD.dim} bytes"),
     Setting("vibration above|energy is above", lambda: f"{CARD.rate_hz / 2:g} Hz"),
     Setting("needs an accelerometer", lambda: stated(r"delivered it \((\d+) to \d+ Hz", MODEL_README) + " Hz"),
