@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_packages import GOLDEN, SHIPPED, change, make, with_golden
 
-from motionsig.encoders import installing, signing
+from motionsig.encoders import find_model, installing, signing
 from motionsig.errors import ModelError
 from motionsig.model_card import BACKGROUND_NAME, CARD_NAME, GOLDEN_NAME, MODEL_NAME
 
@@ -34,9 +34,9 @@ def test_the_files_of_a_model_may_be_given_one_by_one(tmp_path):
 
 
 def test_the_background_of_other_life_comes_along_where_there_is_one(tmp_path):
-    shipped = installing.read_package([SHIPPED])
-    assert shipped.files[BACKGROUND_NAME] == (SHIPPED / BACKGROUND_NAME).read_bytes()
-    without = installing.read_package([SHIPPED / name for name in (CARD_NAME, MODEL_NAME, GOLDEN_NAME)])
+    shipped = installing.read_package([find_model().path])
+    assert shipped.files[BACKGROUND_NAME] == (find_model().path / BACKGROUND_NAME).read_bytes()
+    without = installing.read_package([find_model().path / name for name in (CARD_NAME, MODEL_NAME, GOLDEN_NAME)])
     assert BACKGROUND_NAME not in without.files
 
 
