@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -68,6 +69,8 @@ def _export(options: argparse.Namespace) -> int:
     finally:
         part.unlink(missing_ok=True)
     print(f"{count:,} {'events' if options.events else 'signatures'} to {options.out}")
+    if options.events and not count and options.head is None:
+        print("a service with heads stores events, or collect; motionsig lookback searches signatures", file=sys.stderr)
     return 0
 
 

@@ -109,7 +109,8 @@ def _lines(status: dict[str, Any]) -> list[str]:
 def _head(head: dict[str, Any]) -> str:
     does = "off" if not head["judges"] else {True: "holds", False: "does not hold", None: "listens"}[head["holds"]]
     last = head["last"] and f", the last at {head['last']['when'][:19]}Z"
-    return f"head         {head['name']} {head['fingerprint']}: {does}, {head['events']:,} events{last or ''}"
+    events = f"{head['events']:,} event{'s' * (head['events'] != 1)}"
+    return f"head         {head['name']} {head['fingerprint']}: {does}, {events}{last or ''}"
 
 
 def _sensor(sensor: dict[str, Any]) -> str:

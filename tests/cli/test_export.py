@@ -224,9 +224,19 @@ def test_events_are_exported(kind, of_two_heads, tmp_path, capsys):
     ):
         assert main(["export", of_two_heads, str(out), "--events", *chosen]) == 0
         assert event_table(out) == (list(EVENTS[0]), rows)
-    assert capsys.readouterr().out.endswith(f"0 events to {out}\n") and not list(tmp_path.glob("*.part"))
+    said = capsys.readouterr()
+    assert said.out.endswith(f"0 events to {out}\n") and not said.err and not list(tmp_path.glob("*.part"))
     assert main(["export", of_two_heads, str(out)]) == 0
     assert "signatures to" in capsys.readouterr().out
+
+
+def test_where_no_events_are_stored_it_is_said_who_stores_them(motion, tmp_path, capsys):
+    url = f"store:{tmp_path / 'stored'}"
+    with motionsig.open_sink(url, device="wrist", stream_id=3) as sink:
+        sink.publish(motionsig.extract(motion(20, 50), rate_hz=50, start_ns=10**18))
+    assert main(["export", url, str(tmp_path / "out.csv"), "--events"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("0 events to ") and "motionsig lookback" in said.err
 
 
 def test_what_chooses_signatures_does_not_choose_events(store, tmp_path, capsys):

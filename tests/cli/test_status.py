@@ -147,7 +147,7 @@ def test_heads_are_shown(folder, capsys):
     head = {"name": "knock", "fingerprint": "0a", "judges": True, "holds": None, "events": 0, "last": None}
     last = {"when": "2026-11-29T09:07:40.500000Z", "phase": "began", "score": 0.9}
     walking = {"name": "walking", "fingerprint": "0b", "judges": True, "holds": True, "events": 1200, "last": last}
-    heads = [head, walking, {**walking, "holds": False}, {**head, "judges": False}]
+    heads = [head, walking, {**walking, "holds": False}, {**head, "judges": False, "events": 1}]
     more = {"heads": heads, "heads_error": "heads off: x", "exec": {"started": 1200, "failed": 2, "skipped": 0}}
     listener = StatusSocket(folder / SOCKET_NAME, STATUS | more)
     try:
@@ -159,7 +159,7 @@ def test_heads_are_shown(folder, capsys):
         "knock 0a: listens, 0 events",
         "walking 0b: holds, 1,200 events, the last at 2026-11-29T09:07:40Z",
         "walking 0b: does not hold, 1,200 events, the last at 2026-11-29T09:07:40Z",
-        "knock 0a: off, 0 events",
+        "knock 0a: off, 1 event",
     ]
     assert "heads        heads off: x" in lines
     assert "programs     1,200 started by events, 2 failed, 0 skipped" in lines
