@@ -60,9 +60,9 @@ NOTHING = Name("", 0, 0)
 class Contest:
     """How far a motion is that one of the heads may tell of.
 
-    cards: those that compete. begun_ns: start of the first signature, None while there is no motion. last_ns, last:
-    start and name of the last one. peaks: the highest score of each head since then. told: one was told, or none will
-    be. free_ns: no motion begins before.
+    cards: those that compete, or the only one that would. begun_ns: start of the first signature, None while there is
+    no motion. last_ns, last: start and name of the last one. peaks: the highest score of each head since then. told:
+    one was told, or none will be. free_ns: no motion begins before.
     """
 
     cards: Sequence[HeadCard]
@@ -79,6 +79,7 @@ class Contest:
         off = np.array([card.timing.off for card in self.cards])
         goes_on = np.asarray((scores >= off).any(axis=1)).tolist()
         begins = np.flatnonzero((scores >= on).any(axis=1)).tolist()
+        settle_ns = round(SETTLE_S * NS_PER_S) if len(self.cards) > 1 else 0
         won, row = list[Won](), 0
         while row < len(starts):
             if self.begun_ns is None:
@@ -94,16 +95,28 @@ class Contest:
             if goes_on[row]:
                 self.last_ns, self.last = starts[row], first._replace(seq=first.seq + row)
                 self.peaks = [max(pair) for pair in zip(self.peaks, scores[row].tolist(), strict=True)]
-                if not self.told and self.last_ns - (self.begun_ns or 0) >= SETTLE_S * NS_PER_S:
+                if not self.told and self.last_ns - (self.begun_ns or 0) >= settle_ns:
                     won += self._tell(row)
             else:
                 won += self._end(row)
             row += 1
         return won
 
+    def follow_on(self, former: Contest) -> list[Won]:
+        """Go on where `former` is, whose heads were others; return what it still had to tell, of which it decides now.
+
+        So no change of heads takes a motion away, nor lets it be told twice.
+        """
+        won = former._decide(-1)
+        self.begun_ns, self.last_ns, self.last = former.begun_ns, former.last_ns, former.last
+        self.peaks, self.told, self.free_ns = [NEVER] * len(self.cards), former.told, former.free_ns
+        return won
+
     def end(self) -> list[Won]:
-        """Return what is still to be told where the signatures end."""
-        return self._end(-1)
+        """Return what is still to be told where the signatures end; what comes next has nothing to do with it."""
+        won = self._end(-1)
+        self.free_ns = None
+        return won
 
     def _begin(self, start_ns: int) -> None:
         wait_ns = max(round(card.timing.refractory_s * NS_PER_S) for card in self.cards)
@@ -120,7 +133,10 @@ class Contest:
         self.free_ns = self.last_ns + round(timing.refractory_s * NS_PER_S)
         return [Won(row, best, self.begun_ns, self.last_ns, self.last, self.peaks[best])]
 
+    def _decide(self, row: int) -> list[Won]:
+        return [] if self.told or self.begun_ns is None else self._tell(row)
+
     def _end(self, row: int) -> list[Won]:
-        won = [] if self.told or self.begun_ns is None else self._tell(row)
+        won = self._decide(row)
         self.begun_ns = None
         return won

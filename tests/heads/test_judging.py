@@ -280,6 +280,45 @@ def test_a_gap_ends_a_contest():
     assert [(event.head, event.seq) for event in events] == [("one", 0), ("other", 2)]
 
 
+@pytest.mark.parametrize("others", [[ONE], [OTHER], [OTHER, ONE], [ONE, OTHER, head("third", rows=((-127,) * 6,))], []])
+def test_heads_that_are_exchanged_within_a_motion_take_it_away_from_nobody_and_tell_it_once(others):
+    made = signatures([0.7, 0.99, 0.99, 0.99, 0.99, 0.99, 0.99, 0.99, 0.7])
+    for cut in range(2, 9):
+        former, following = Judge([ONE, OTHER]), Judge(others)
+        events = former.judge(made[:cut]) + following.follow_on(former)
+        events += following.judge(made[cut:]) + following.flush()
+        assert [event.head for event in events] == ["one"], cut
+
+
+@pytest.mark.parametrize("more", [[], [OTHER]])
+def test_a_head_that_competes_alone_goes_on_when_others_join_it(more):
+    patient = head("one", timing=Timing(0.9, 0.8, refractory_s=1))
+    made = signatures([0.99, 0.7, 0.7, 0.99, 0.7])
+    former, following = Judge([patient]), Judge([patient, *more])
+    assert len(former.judge(made[:2])) == 1
+    assert following.follow_on(former) == []
+    assert following.judge(made[2:]) + following.flush() == [], "within the second after the first one"
+
+
+@pytest.mark.parametrize("cards", [[ONE], [ONE, OTHER]])
+def test_after_a_flush_what_comes_begins_anew(cards):
+    cards = [head(one.name, rows=one.weights.rows, timing=Timing(0.9, 0.8, refractory_s=2.56)) for one in cards]
+    judge, clip = Judge(cards), signatures([0.99, 0.7], start_ns=0)
+    # As extract makes of one array after the other, unless it is told when each began.
+    for _ in range(3):
+        assert [event.head for event in judge.judge(clip) + judge.flush()] == ["one"]
+
+
+def test_after_a_flush_no_event_is_one_after_those_before():
+    knock, later = head("knock"), head("later", rows=((0, 127, 0, 0, 0, 0),), after=After("knock", 5.0))
+    for flushed in (False, True):
+        judge = Judge([knock, later])
+        events = judge.judge(signatures([0.95, 0.7]))
+        events += judge.flush() if flushed else []
+        events += judge.judge(signatures([0.0], start_ns=START_NS + 2 * HOP_NS))
+        assert [event.head for event in events] == ["knock", *([] if flushed else ["later"])]
+
+
 def found_by(cards, scores, **more):
     judge = Judge(cards)
     return judge.judge(signatures(scores, **more)) + judge.flush()
