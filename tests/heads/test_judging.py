@@ -243,7 +243,10 @@ def test_of_several_taught_motions_the_nearest_one_is_told_once():
     # First the other one is nearest (.3 gives it .95), then the one is nearer still.
     assert contest([0.7, 0.3, 0.3, 0.98, 0.99, 0.99, 0.99, 0.99, 0.7]) == [("one", 1, 5, 5)]
     # .64 s are four signatures; what comes later in the same motion does not count.
-    assert contest([0.7, 0.3, 0.3, 0.3, 0.3, 0.3, 0.99, 0.99, 0.7]) == [("other", 1, 5, 5)]
+    patient = [
+        head(card.name, rows=card.weights.rows, timing=Timing(0.9, 0.8, refractory_s=1)) for card in (ONE, OTHER)
+    ]
+    assert contest([0.7, 0.3, 0.3, 0.3, 0.3, 0.3, 0.99, 0.99, 0.7], *patient) == [("other", 1, 5, 5)]
 
 
 def test_what_is_over_before_is_told_at_its_end():
@@ -273,6 +276,19 @@ def test_after_a_motion_none_of_them_begins_for_a_while():
     scores = [0.99, 0.7, 0.7, 0.3, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.3, 0.7]
     assert contest(scores, *patient) == [("one", 0, 0, 0), ("other", 10, 10, 10)]
     assert [one[0] for one in contest(scores)] == ["one", "other", "other"]
+
+
+def test_what_goes_on_does_not_hide_what_begins_later():
+    # Both at .7071: the one began, and goes on at its `off`; the other one begins when the second is over.
+    timing = Timing(0.75, 0.6, refractory_s=1)
+    lasting = [head(card.name, rows=card.weights.rows, timing=timing) for card in (ONE, OTHER)]
+    goes_on = [0.8, *[0.78] * 10]
+    assert contest([*goes_on, 0.62, 0.62, 0.78, 0.78, 0.7], *lasting) == [("one", 0, 4, 4), ("other", 11, 15, 15)]
+    assert contest([*goes_on, *[0.7] * 30], *lasting) == [("one", 0, 4, 4)]
+    # It is told once, also where another one begins and is less near; within the second, nothing begins.
+    wide = [lasting[0], head("other", rows=OTHER.weights.rows, timing=Timing(0.65, 0.64, refractory_s=1))]
+    assert contest([0.8, *[0.78] * 10, 0.75, 0.75, 0.75, 0.9], *wide) == [("one", 0, 4, 4)]
+    assert contest([0.8, 0.78, 0.78, 0.78, 0.78, 0.78, *[0.62] * 10], *lasting) == [("one", 0, 4, 4)]
 
 
 def test_a_gap_ends_a_contest():
