@@ -279,7 +279,8 @@ def events_in(cards: Sequence[HeadCard], shown: Performances, among: Rows) -> Ro
     """Return whether each head (m), all judged together, told of each gesture (k); an event has to overlap it."""
     stream, told = shown.stream(among), np.zeros((len(cards), len(among)), bool)
     column = {card.name: at for at, card in enumerate(cards)}
-    for event in Judge(cards).judge(stream):
+    judge = Judge(cards)
+    for event in judge.judge(stream) + judge.flush():
         gesture = shown.gesture[np.searchsorted(shown.signatures.start_ns, event.start_ns)]
         if event.start_ns <= shown.end_ns[gesture] and event.end_ns >= shown.begin_ns[gesture]:
             told[column[event.head], gesture] = True

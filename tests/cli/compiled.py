@@ -22,7 +22,7 @@ COMPILED, OTHER = compiled_twin(), compiled_twin(program(13))
 
 
 def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @contextlib.contextmanager

@@ -110,7 +110,7 @@ def test_a_damaged_head_does_not_stop_the_others(capsys, tmp_path):
     [
         (["walkk.npz"], 2, "source: expected a sensor"),
         (["simulated", "walk.npz"], 2, "SOURCE: expected several of logs only, got simulated, walk.npz"),
-        (["walk.npz", "--head", "stil"], 1, "head: expected one of moving, still"),
+        (["walk.npz", "--head", "stil"], 1, "head: expected one of moving, running, still"),
         (["walk.npz", "--option", "rate"], 2, "--option: expected KEY=VALUE, got 'rate'"),
         (["simulated", "--option", "rate=5"], 2, "--option: expected one of the options accel_range_g"),
         (["."], 2, ".: expected a recording, got 1 files of which none is one"),
@@ -138,7 +138,7 @@ def test_a_sensor_is_watched_until_it_is_interrupted():
         out, err = child.communicate(timeout=30)
     assert child.returncode == 130 and out == ""
     assert re.fullmatch(
-        r"watching lsm6dso\S* at 104 Hz for moving, still; \^C ends it\n1 event in \d+\.\d s\nmotionsig: interrupted\n",
+        r"watching lsm6dso\S* at 104 Hz for moving, running, still, walking; \^C ends it\n1 event in \d+\.\d s\nmotionsig: interrupted\n",
         err,
     ), err
 

@@ -67,7 +67,7 @@ def page(figures: Counts) -> str:
             (
                 (name, OTHER_LIFE[life], f"{row['head_hours']:,}", row["events"],
                  f"{row['events'] / row['head_hours']:.2f}")
-                for name, both in gestures.items() for life, row in both["apart"]["life"].items()
+                for name, both in gestures.items() for life, row in both["alone"]["life"].items()
             ),
         ),
         door=_table(
