@@ -143,7 +143,8 @@ def test_a_sensor_is_watched_until_it_is_interrupted():
         out, err = child.communicate(timeout=30)
     assert child.returncode == 130 and out == ""
     assert re.fullmatch(
-        r"watching lsm6dso\S* at 104 Hz for moving, running, still, walking; \^C ends it\n1 event in \d+\.\d s\nmotionsig: interrupted\n",
+        r"watching lsm6dso\S* at 104 Hz for moving, running, still, walking; \^C ends it\n"
+        r"1 event in \d+\.\d s\nmotionsig: interrupted\n",
         err,
     ), err
 
