@@ -24,6 +24,7 @@ from motionsig.quantization import Group, Quantization
 CARD_NAME = "card.json"
 MODEL_NAME = "encoder_int8.tflite"
 GOLDEN_NAME = "golden.npz"
+BACKGROUND_NAME = "background.npz"
 CARD_VERSION = 1
 MOST_VERSION = 999_999_999
 MOST_CARD_BYTES = 4 << 20

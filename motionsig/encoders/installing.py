@@ -27,7 +27,15 @@ from motionsig.encoders.models import CURRENT, PLAIN_NAME, PREVIOUS, linked, mod
 from motionsig.encoders.signing import SIGNATURE_NAME, read_plain
 from motionsig.errors import ModelError
 from motionsig.files import locked_folder, sync_folder, write_file
-from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME, MOST_CARD_BYTES, MOST_FILE_BYTES, ModelCard
+from motionsig.model_card import (
+    BACKGROUND_NAME,
+    CARD_NAME,
+    GOLDEN_NAME,
+    MODEL_NAME,
+    MOST_CARD_BYTES,
+    MOST_FILE_BYTES,
+    ModelCard,
+)
 
 NOTE_NAME = "installed.json"
 
@@ -61,7 +69,9 @@ def read_package(given: Sequence[Path]) -> Package:
     card = model_card.parse_card(content, paths[CARD_NAME].parent)
     stated, needed = _stated(card), [MODEL_NAME, GOLDEN_NAME, *([card.compiled.file] if card.compiled else [])]
     if folder is not None:
-        paths |= {name: folder / name for name in (*needed, SIGNATURE_NAME) if os.path.lexists(folder / name)}
+        # Without a background heads can be judged, but none can be taught.
+        taken = [*needed, SIGNATURE_NAME, *([BACKGROUND_NAME] if BACKGROUND_NAME in stated else [])]
+        paths |= {name: folder / name for name in taken if os.path.lexists(folder / name)}
     if missing := [name for name in needed if name not in paths or name not in stated]:
         are = "is" if len(missing) == 1 else "are"
         raise ModelError(f"{card.path}: {' and '.join(missing)} {are} missing, beside {CARD_NAME} or in it")

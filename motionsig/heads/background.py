@@ -20,10 +20,9 @@ from motionsig.blocks import SignatureBatch
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import ModelError
 from motionsig.files import read_file
-from motionsig.model_card import ModelCard
+from motionsig.model_card import BACKGROUND_NAME, ModelCard
 from motionsig.quality import Quality
 
-BACKGROUND_NAME = "background.npz"
 OTHERS, OWNER = "other people and things", "your own days"
 _MOST_BYTES = 8 << 20
 _MOST_UNPACKED = 64 << 20

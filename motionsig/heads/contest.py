@@ -2,12 +2,13 @@
 
 A window that holds only a part of a motion may be nearest to another one. So the heads wait: from the first score that
 one of them would tell of, SETTLE_S pass before the one with the highest score is told, or less where the motion is over
-before. A head that competes with none does not wait. On the gestures of eight public sets, up to twelve heads of one
-person at once and three performances of each, no wait told .971 of them rightly and .172 also of a wrong one; .64 s
-told .948 and .045, 1.28 s .961 and .030.
+before. A head that competes with none does not wait. Measured on the gestures of eight public sets, with up to twelve
+heads of one person at once and three performances of each: without a wait a right event for .969 of them and a wrong
+one for .176, with this wait .934 and .044.
 
 A motion may go on for long: walking that is somewhat like a taught one keeps that head under way, and must not hide
-what is performed meanwhile. So a head that begins later, and not within `refractory_s`, begins another motion.
+what is performed meanwhile. So a head that begins later, and not within `refractory_s`, begins another motion. The
+figures above were measured before that; on 18 people of four of the sets it added 0 to .011 to either share.
 """
 
 from __future__ import annotations

@@ -13,8 +13,7 @@ from typing import Any
 
 from motionsig import open_encoder
 from motionsig.encoders import Encoder
-from motionsig.heads.background import BACKGROUND_NAME
-from motionsig.model_card import CARD_NAME
+from motionsig.model_card import BACKGROUND_NAME, CARD_NAME
 from scripts.evaluate import few_shot, hapt, heads, left_out, measures, noise
 from scripts.evaluate.contestants import SIGNATURE, shipped
 from scripts.evaluate.extent import BESIDE_RIVALS, FULL, PARTS, Extent

@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 from motionsig import Encoder, SignatureBatch
 from motionsig.blocks import concatenate
 from motionsig.conventions import NS_PER_S
-from motionsig.heads.background import BACKGROUND_NAME, Background, load_background
+from motionsig.heads.background import Background, load_background
 from motionsig.heads.card import HeadCard
 from motionsig.heads.judging import Judge
 from motionsig.heads.scoring import rows_of, weigh
 from motionsig.heads.teaching import Codes, of_performances
+from motionsig.model_card import BACKGROUND_NAME
 from motionsig.quality import Quality
 from scripts.evaluate import heads_cost, measures, rows
 from scripts.evaluate.extent import Extent

@@ -31,7 +31,7 @@ from motionsig import Encoder, Quality, Resampler, Windower, open_encoder
 from motionsig.blocks import WindowBatch, sample_block
 from motionsig.conventions import NS_PER_S
 from motionsig.files import replace_file
-from motionsig.heads.background import BACKGROUND_NAME
+from motionsig.model_card import BACKGROUND_NAME
 from scripts.train import data, describe
 from scripts.train.clock import Clock
 from scripts.train.sensors import MAX_GAP_S

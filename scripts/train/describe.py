@@ -13,8 +13,7 @@ from typing import Any
 from motionsig import frontend
 from motionsig.conventions import CHANNELS
 from motionsig.frontend import POSTURE_DIM
-from motionsig.heads.background import BACKGROUND_NAME
-from motionsig.model_card import GOLDEN_NAME, MODEL_NAME, load_card
+from motionsig.model_card import BACKGROUND_NAME, GOLDEN_NAME, MODEL_NAME, load_card
 from scripts.train import tables
 
 FLOAT_NAME = "encoder_float.tflite"

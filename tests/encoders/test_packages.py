@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_packages import GOLDEN, SHIPPED, change, make, with_golden
 
-from motionsig.encoders import installing, signing
+from motionsig.encoders import find_model, installing, signing
 from motionsig.errors import ModelError
-from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME
+from motionsig.model_card import BACKGROUND_NAME, CARD_NAME, GOLDEN_NAME, MODEL_NAME
 
 
 def test_the_files_of_a_model_may_be_given_one_by_one(tmp_path):
@@ -31,6 +31,13 @@ def test_the_files_of_a_model_may_be_given_one_by_one(tmp_path):
             installing.read_package([folder / name for name in names])
     with pytest.raises(ModelError, match=r"expected card.json among the files, got m.tar"):
         installing.read_package([tmp_path / "m.tar"])
+
+
+def test_the_background_of_other_life_comes_along_where_there_is_one(tmp_path):
+    shipped = installing.read_package([find_model().path])
+    assert shipped.files[BACKGROUND_NAME] == (find_model().path / BACKGROUND_NAME).read_bytes()
+    without = installing.read_package([find_model().path / name for name in (CARD_NAME, MODEL_NAME, GOLDEN_NAME)])
+    assert BACKGROUND_NAME not in without.files
 
 
 def test_a_compiled_file_that_the_card_names_is_needed(tmp_path):

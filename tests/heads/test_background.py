@@ -12,7 +12,8 @@ from made_life import background
 
 from motionsig.encoders import find_model
 from motionsig.errors import ModelError
-from motionsig.heads.background import BACKGROUND_NAME, OTHERS, OWNER, load_background, with_own
+from motionsig.heads.background import OTHERS, OWNER, load_background, with_own
+from motionsig.model_card import BACKGROUND_NAME
 from motionsig.quality import Quality
 
 CARD = find_model()

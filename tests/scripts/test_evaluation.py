@@ -123,9 +123,9 @@ def test_a_part_is_measured_and_written_and_the_others_stay(folder, model, rival
 
 
 def test_little_is_measured_for_a_try_and_nothing_is_written(folder, model, rivals, capsys):
-    before = {file.name: file.read_bytes() for file in model.iterdir()}
+    before = {file: file.read_bytes() for file in model.rglob("*") if file.is_file()}
     evaluate(folder, model, rivals, lambda line: None, parts=["left_out"], extent=TINY)
-    assert {file.name: file.read_bytes() for file in model.iterdir()} == before
+    assert {file: file.read_bytes() for file in model.rglob("*") if file.is_file()} == before
     assert "| mean over | measure | ours |" in capsys.readouterr().out
 
 

@@ -32,6 +32,7 @@ def folder(tmp_path, stream):
         "subject": np.array(["a", "a", "b", "b"]),
         "activity": np.array(["walk", "sit", "walk", "sit"]),
         "fs_hz": np.full(4, RATE_HZ, np.float32),
+        "position": np.array(["wrist"] * 4),
         "rec_id": np.array(["one_0", "one_375", "two_0", "two_375"]),
     }
     for name in ("motionsense", "geotec_spsw", "st_mlc_6axis", "hapt"):
