@@ -75,7 +75,7 @@ def _watch(options: argparse.Namespace) -> int:
             _live(options, asked, said)
         elif kinds == {"stored"}:
             parts = iter_signatures(options.sources[0], fingerprint=asked.encoder)
-            said.take_all(watch_stored(said.counting(parts), asked, name=options.name))
+            said.take_all(watch_stored(said.counting(parts), asked, name=options.name), of_devices=True)
         else:
             failed = _logs(options, asked, said)
     except KeyboardInterrupt:
@@ -173,16 +173,17 @@ class _Said:
         """Print with `write`, and behind each line for people `where` its event is from."""
         self._write, self._where = write, f"  {printable(where)}" if where else ""
 
-    def take_all(self, events: Iterable[Event]) -> None:
+    def take_all(self, events: Iterable[Event], *, of_devices: bool = False) -> None:
+        """Print events. of_devices: behind each line for people stands its device."""
         for event in events:
             self._events += 1
-            self._write(to_json(event).decode() if self._as_json else f"{event_line(event)}{self._where}")
+            where = f"  {printable(event.device)}" if of_devices else self._where
+            self._write(to_json(event).decode() if self._as_json else f"{event_line(event)}{where}")
             sys.stdout.flush()
 
     def counting(self, parts: Iterable[Stored]) -> Iterator[Stored]:
         """Pass stored signatures on, and count their time."""
         for part in parts:
-            self.begin(print, part.device)
             self.covered_s += len(part.seq) * part.signatures.hop_ns / NS_PER_S
             yield part
 

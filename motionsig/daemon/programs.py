@@ -122,6 +122,6 @@ class Programs:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a program and what it has started."""
-    with contextlib.suppress(ProcessLookupError):
+    """Kill a program and what it has started, but for what has become another user's, where this is not root."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

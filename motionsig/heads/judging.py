@@ -106,8 +106,7 @@ class Judge:
         self._on = np.array([card.timing.on for card in self.cards])
         self._fingerprints = {card.name: card.fingerprint for card in self.cards}
         self._courses = [_Course() for _ in self.cards]
-        rivals = [at for at, card in enumerate(self.cards) if competes(card)]
-        self._rivals = rivals if len(rivals) > 1 else []
+        self._rivals = [at for at, card in enumerate(self.cards) if competes(card)]
         self._contest = Contest([self.cards[at] for at in self._rivals])
         self._asked = {card.while_head for card in self.cards}
         self._awaited = {card.after.head for card in self.cards if card.after}
@@ -125,14 +124,18 @@ class Judge:
     def follow_on(self, former: Judge) -> list[Event]:
         """Go on where `former` is, which is not used again; return the events that end with heads that are no more.
 
-        A head stays if the very same one is among both; one that was taught anew begins anew.
+        A head stays if the very same one is among both; one that was taught anew begins anew. Where other heads compete
+        from here on, the motion that is under way is decided now.
         """
         left = dict(zip(former._fingerprints.items(), former._courses, strict=True))
         self._courses = [left.pop(same, _Course()) for same in self._fingerprints.items()]
         gone = {name for name, _ in left}
         self._ends_ns = {name: end_ns for name, end_ns in former._ends_ns.items() if name not in gone}
         if [card.fingerprint for card in self._contest.cards] == [card.fingerprint for card in former._contest.cards]:
-            self._contest = former._contest
+            self._contest, won = former._contest, []
+        else:
+            won = [former._won(one) for one in self._contest.follow_on(former._contest)]
+        self._ends_ns |= {event.head: event.end_ns for event in won if event.head in self._awaited}
         self._length_ns = former._length_ns
         self.begin(former._stream_id, former._seq, device=former._device)
         ended = (
@@ -140,7 +143,7 @@ class Judge:
             for card, name in zip(former.cards, former._fingerprints.items(), strict=True)
             if name in left
         )
-        return [event for event in ended if event is not None]
+        return [*won, *(event for event in ended if event is not None)]
 
     def judge(self, signatures: SignatureBatch) -> list[Event]:
         """Return the events that these signatures, which follow the last ones, bring about, in order.
@@ -177,8 +180,10 @@ class Judge:
 
     def flush(self) -> list[Event]:
         """Return the events that end because the signatures do; what comes next begins anew."""
-        ended = (self._end(card, course) for card, course in zip(self.cards, self._courses, strict=True))
-        return [*map(self._won, self._contest.end()), *(event for event in ended if event is not None)]
+        won = map(self._won, self._contest.end())
+        ended = [self._end(card, course) for card, course in zip(self.cards, self._courses, strict=True)]
+        self._courses, self._ends_ns = [_Course() for _ in self.cards], {}
+        return [*won, *(event for event in ended if event is not None)]
 
     def _follow(
         self, card: HeadCard, course: _Course, scores: NDArray[np.float64], above: NDArray[np.bool_], batch: _Batch

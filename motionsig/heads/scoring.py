@@ -49,14 +49,14 @@ class _Part(NamedTuple):
     """The rows of all heads that look at the same codes.
 
     heads: which column of the scores each head has. begins: the first row of each head, and then of the
-    counter-examples of each of `rivals`, columns among `heads`.
+    counter-examples of each of `warned`, columns among `heads`.
     """
 
     codes: slice
     rows: Rows
     heads: list[int]
     begins: list[int]
-    rivals: list[int]
+    warned: list[int]
 
 
 class Scoring:
@@ -68,14 +68,14 @@ class Scoring:
         self._parts = []
         for codes in dict.fromkeys(card.codes for _, card in weighed):
             chosen = [(at, card) for at, card in weighed if card.codes == codes]
-            # What a head was taught against competes with its own rows.
-            rivals = [
+            # A head does not take what is nearer to a counter-example than to its own rows.
+            warned = [
                 row for row, (_, card) in enumerate(chosen) if card.kind == PROTOTYPES and len(card.taught.against)
             ]
             weights = [card.weights for _, card in chosen]
-            weights += [prototypes(chosen[row][1].taught.against[:, slice(*codes)]) for row in rivals]
+            weights += [prototypes(chosen[row][1].taught.against[:, slice(*codes)]) for row in warned]
             begins = np.cumsum([0, *(len(one.rows) for one in weights[:-1])]).tolist()
-            self._parts.append(_Part(slice(*codes), rows_of(weights), [at for at, _ in chosen], begins, rivals))
+            self._parts.append(_Part(slice(*codes), rows_of(weights), [at for at, _ in chosen], begins, warned))
         # By the column of the scores: those that rest decides alone, those where it decides, those that are 1 less.
         self._resting = [(at, card.at_rest == HIGHEST) for at, card in enumerate(cards) if not len(card.weights.rows)]
         self._lowest = [at for at, card in weighed if card.at_rest == LOWEST]
@@ -99,7 +99,7 @@ class Scoring:
             if len(part.begins) < values.shape[1]:
                 values = np.maximum.reduceat(values, part.begins, axis=1)
             own = values[:, : len(part.heads)]
-            for column, row in enumerate(part.rivals, len(part.heads)):
+            for column, row in enumerate(part.warned, len(part.heads)):
                 own[values[:, column] > own[:, row], row] = NEVER
             scores[:, part.heads] = own
         if self._novel:

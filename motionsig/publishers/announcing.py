@@ -94,7 +94,9 @@ class Announcer:
         self._kept: frozenset[str] = frozenset()
         self._removed: dict[str, float] = {}
         # A process that was killed told nobody that a state ended, and this one does not know whether it did.
+        self._cut_off = cut_off
         self._stale = {topic for topic in remembered if cut_off and topic.startswith(f"{self._topic}/events/")}
+        self._doubtful: set[str] = set()
 
     def announce_heads(self, heads: Mapping[str, bool]) -> None:
         """Take the heads that there are, each with whether it gives a state; raise InputError for what is no name."""
@@ -106,9 +108,17 @@ class Announcer:
         # Replaced whole: the sending thread reads it.
         self._heads = dict(heads)
 
-    def keeps(self, head: str) -> bool:
-        """Return whether the broker is to keep the state of this head that is sent now: not of one known to be gone."""
-        self._stale.discard(f"{self._topic}/events/{head}")
+    def keeps(self, head: str, *, left: bool = False) -> bool:
+        """Return whether the broker is to keep the state of this head that is sent now: not of one known to be gone.
+
+        left: that it began, and an earlier process says so, which may have been cut off; then it is unknown thereafter.
+        """
+        topic = f"{self._topic}/events/{head}"
+        if left and self._cut_off:
+            self._doubtful.add(topic)
+            return False
+        self._stale.discard(topic)
+        self._doubtful.discard(topic)
         heads = self._heads
         return heads is None or heads.get(head, False)
 
@@ -149,6 +159,8 @@ class Announcer:
         if heads is not None and (everything or heads is not self._heads_sent):
             self._heads_sent = heads
             said += self._of_heads(heads)
+        said += [(topic, b"") for topic in sorted(self._doubtful)]
+        self._doubtful.clear()
         if everything or stream_id != self._stream_id_sent:
             self._stream_id_sent = stream_id
             said += self.availability("online", stream_id)

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from motionsig import wire
 from motionsig.blocks import concatenate
 from motionsig.errors import InputError, WireError
-from motionsig.events import ONCE, Event, from_json
+from motionsig.events import BEGAN, ONCE, Event, from_json
 from motionsig.publishers.connection import check_topic_part
 from motionsig.publishers.log import Position, Record
 from motionsig.publishers.messages import MAX_ROWS, pack
@@ -56,7 +56,7 @@ class Outgoing:
 
     topic: without the prefix. records: end and count of signatures of each record in it. parts: of those before the
     last of a record, the record's start and the number after their last signature. state_of: the head whose state it
-    tells, for the broker to keep; None for all else.
+    tells, for the broker to keep; None for all else. began: it tells that this state began.
     """
 
     topic: str
@@ -66,6 +66,7 @@ class Outgoing:
     sent_s: float
     new_bytes: int
     state_of: str | None = None
+    began: bool = False
     acknowledged: bool = False
     acknowledged_s: float = math.inf
 
@@ -113,6 +114,7 @@ class Express:
                 sent_s=now_s,
                 new_bytes=0 if again else len(record.payload),
                 state_of=event.head if event.phase != ONCE else None,
+                began=event.phase == BEGAN,
             )
             self._sent = max(self._sent, record.end)
             self.on_way.append(outgoing)

@@ -68,6 +68,7 @@ class Sender:
 
     def __post_init__(self) -> None:
         self._stored = self.announcer.remembered
+        self._left_to = self.spool.end
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         # A daemon thread: if it hangs in a name look-up the process may end all the same, and the spool has it all.
         self._thread = threading.Thread(target=self._run, name="motionsig-mqtt", daemon=True)
@@ -211,7 +212,8 @@ class Sender:
             while (outgoing := self.outbox.next(now_s, flush_to)) is not None:
                 topic = f"{self.options.prefix}/{outgoing.topic}"
                 # The newest state of a head is kept, so that who comes later knows it.
-                retain = outgoing.state_of is not None and self.announcer.keeps(outgoing.state_of)
+                left = outgoing.began and outgoing.records[-1][0] <= self._left_to
+                retain = outgoing.state_of is not None and self.announcer.keeps(outgoing.state_of, left=left)
                 on_way[connection.publish(topic, outgoing.payload, retain=retain)] = outgoing
                 # To be sent again it is read from the spool again, so no copy of it stays in memory.
                 outgoing.payload = b""

@@ -93,6 +93,11 @@ def test_a_store_is_watched_without_an_encoder(capsys):
     capsys.readouterr()
     code, lines, err = watched(capsys, "store:s.db", "--head", "still")
     assert code == 0 and len(lines) == 2 and lines[0].endswith("  wrist") and err == "2 events in 38.4 s\n"
+    # A state that holds to the end of a device's signatures is that device's.
+    assert main(["replay", "walk.npz", "--to", "store:s.db", "--name", "ankle", "--device", "cpu"]) == 0
+    capsys.readouterr()
+    code, lines, err = watched(capsys, "store:s.db", "--head", "still")
+    assert [line.rpartition("  ")[2] for line in lines] == ["ankle", "ankle", "wrist", "wrist"]
 
 
 @pytest.mark.usefixtures("log")

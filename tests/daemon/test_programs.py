@@ -160,3 +160,19 @@ def test_the_end_waits_a_moment_and_kills(script, programs, tmp_path):
     wait_until(lambda: not started._running)
     started.start(EVENT)
     assert started.started == 2
+
+
+def test_what_may_not_be_killed_is_left(script, programs, monkeypatch, caplog):
+    def refuse(group, number):
+        raise PermissionError(1, "Operation not permitted")
+
+    started = programs({("knock", ONCE): (script("exit 0"),), ("knock", BEGAN): (script("sleep 1", "b"),)})
+    with monkeypatch.context() as patch:
+        patch.setattr("os.killpg", refuse)
+        started.start(EVENT)
+        _ended(started, 1)
+        assert (started.failed, caplog.text) == (0, "")
+        started.start(Event("pi", 7, 12, "knock", bytes(8), BEGAN, 0, 1, score=1.0))
+        wait_until(lambda: all(started._running.values()) and started._running)
+        started.close()
+    wait_until(lambda: not started._running)

@@ -243,7 +243,10 @@ def test_of_several_taught_motions_the_nearest_one_is_told_once():
     # First the other one is nearest (.3 gives it .95), then the one is nearer still.
     assert contest([0.7, 0.3, 0.3, 0.98, 0.99, 0.99, 0.99, 0.99, 0.7]) == [("one", 1, 5, 5)]
     # .64 s are four signatures; what comes later in the same motion does not count.
-    assert contest([0.7, 0.3, 0.3, 0.3, 0.3, 0.3, 0.99, 0.99, 0.7]) == [("other", 1, 5, 5)]
+    patient = [
+        head(card.name, rows=card.weights.rows, timing=Timing(0.9, 0.8, refractory_s=1)) for card in (ONE, OTHER)
+    ]
+    assert contest([0.7, 0.3, 0.3, 0.3, 0.3, 0.3, 0.99, 0.99, 0.7], *patient) == [("other", 1, 5, 5)]
 
 
 def test_what_is_over_before_is_told_at_its_end():
@@ -275,9 +278,61 @@ def test_after_a_motion_none_of_them_begins_for_a_while():
     assert [one[0] for one in contest(scores)] == ["one", "other", "other"]
 
 
+def test_what_goes_on_does_not_hide_what_begins_later():
+    # Both at .7071: the one began, and goes on at its `off`; the other one begins when the second is over.
+    timing = Timing(0.75, 0.6, refractory_s=1)
+    lasting = [head(card.name, rows=card.weights.rows, timing=timing) for card in (ONE, OTHER)]
+    goes_on = [0.8, *[0.78] * 10]
+    assert contest([*goes_on, 0.62, 0.62, 0.78, 0.78, 0.7], *lasting) == [("one", 0, 4, 4), ("other", 11, 15, 15)]
+    assert contest([*goes_on, *[0.7] * 30], *lasting) == [("one", 0, 4, 4)]
+    # It is told once, also where another one begins and is less near; within the second, nothing begins.
+    wide = [lasting[0], head("other", rows=OTHER.weights.rows, timing=Timing(0.65, 0.64, refractory_s=1))]
+    assert contest([0.8, *[0.78] * 10, 0.75, 0.75, 0.75, 0.9], *wide) == [("one", 0, 4, 4)]
+    assert contest([0.8, 0.78, 0.78, 0.78, 0.78, 0.78, *[0.62] * 10], *lasting) == [("one", 0, 4, 4)]
+
+
 def test_a_gap_ends_a_contest():
     events = found_by([ONE, OTHER], [0.99, 0.99, 0.3, 0.3], missing=(1,))
     assert [(event.head, event.seq) for event in events] == [("one", 0), ("other", 2)]
+
+
+@pytest.mark.parametrize("others", [[ONE], [OTHER], [OTHER, ONE], [ONE, OTHER, head("third", rows=((-127,) * 6,))], []])
+def test_heads_that_are_exchanged_within_a_motion_take_it_away_from_nobody_and_tell_it_once(others):
+    made = signatures([0.7, 0.99, 0.99, 0.99, 0.99, 0.99, 0.99, 0.99, 0.7])
+    for cut in range(2, 9):
+        former, following = Judge([ONE, OTHER]), Judge(others)
+        events = former.judge(made[:cut]) + following.follow_on(former)
+        events += following.judge(made[cut:]) + following.flush()
+        assert [event.head for event in events] == ["one"], cut
+
+
+@pytest.mark.parametrize("more", [[], [OTHER]])
+def test_a_head_that_competes_alone_goes_on_when_others_join_it(more):
+    patient = head("one", timing=Timing(0.9, 0.8, refractory_s=1))
+    made = signatures([0.99, 0.7, 0.7, 0.99, 0.7])
+    former, following = Judge([patient]), Judge([patient, *more])
+    assert len(former.judge(made[:2])) == 1
+    assert following.follow_on(former) == []
+    assert following.judge(made[2:]) + following.flush() == [], "within the second after the first one"
+
+
+@pytest.mark.parametrize("cards", [[ONE], [ONE, OTHER]])
+def test_after_a_flush_what_comes_begins_anew(cards):
+    cards = [head(one.name, rows=one.weights.rows, timing=Timing(0.9, 0.8, refractory_s=2.56)) for one in cards]
+    judge, clip = Judge(cards), signatures([0.99, 0.7], start_ns=0)
+    # As extract makes of one array after the other, unless it is told when each began.
+    for _ in range(3):
+        assert [event.head for event in judge.judge(clip) + judge.flush()] == ["one"]
+
+
+def test_after_a_flush_no_event_is_one_after_those_before():
+    knock, later = head("knock"), head("later", rows=((0, 127, 0, 0, 0, 0),), after=After("knock", 5.0))
+    for flushed in (False, True):
+        judge = Judge([knock, later])
+        events = judge.judge(signatures([0.95, 0.7]))
+        events += judge.flush() if flushed else []
+        events += judge.judge(signatures([0.0], start_ns=START_NS + 2 * HOP_NS))
+        assert [event.head for event in events] == ["knock", *([] if flushed else ["later"])]
 
 
 def found_by(cards, scores, **more):

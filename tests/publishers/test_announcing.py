@@ -410,7 +410,7 @@ def test_a_state_that_an_earlier_process_left_is_unknown_until_this_one_tells_of
         announcer.announce_heads({**HEADS, "still": True})
         announcer.connected(0.0)
         if told:
-            # What it left in the spool is sent first.
+            # What it left in the spool is sent first, and says that the state ended.
             assert announcer.keeps("walking")
         empty = [topic for topic, payload in announcer.due(0.0, 1) if not payload]
         assert empty == ["p/d/events/still", *([] if told else [state])]
@@ -423,6 +423,23 @@ def test_a_state_that_an_earlier_process_left_is_unknown_until_this_one_tells_of
     orderly.announce_heads(HEADS)
     orderly.connected(0.0)
     assert all(payload for _, payload in orderly.due(0.0, 1)), "the last process said what ended"
+
+
+def test_what_an_earlier_process_left_to_be_sent_is_believed_only_where_it_says_that_a_state_ended() -> None:
+    state = "p/d/events/walking"
+    for cut_off in (False, True):
+        announcer = announcer_of(remembered=frozenset({state}), cut_off=cut_off)
+        announcer.announce_heads(HEADS)
+        announcer.connected(0.0)
+        announcer.due(0.0, 1)
+        assert announcer.keeps("walking", left=True) == (not cut_off)
+        announcer.acknowledged(state, b"", 1.0)  # of what was said before it
+        assert announcer.due(1.0, 1) == ([(state, b"")] if cut_off else [])
+        assert announcer.due(1.0, 1) == []
+        # That it began, and then that it ended, or that it began now.
+        announcer.keeps("walking", left=True)
+        assert announcer.keeps("walking")
+        assert announcer.due(2.0, 1) == []
 
 
 def test_a_head_that_comes_back_while_its_removal_is_under_way_stays() -> None:

@@ -287,6 +287,39 @@ def test_after_kill_9_nobody_believes_a_state_that_was_left(broker: Broker, tmp_
         wait_until(lambda: WALKING in retained(broker))
 
 
+BEGAN_THERE = f"""
+from motionsig.events import from_json
+sink.publish_events([from_json({to_json(happened(1, BEGAN, head="walking"))})])
+print(flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_nor_a_state_that_was_left_in_the_spool(broker: Broker, tmp_path: Path, arrived: bool) -> None:
+    with home(broker.url, tmp_path / "spool") as sink:
+        sink.announce_heads(HEADS)
+        wait_until(lambda: configs(broker) == {EVENT, STATE})
+    command = [sys.executable, "-c", KILLED.replace("time.sleep(60)", BEGAN_THERE), broker.url, str(tmp_path / "spool")]
+    if not arrived:
+        broker.kill()
+    with running(*command) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        wait_until(lambda: not arrived or WALKING in retained(broker))
+        child.kill()
+    if not arrived:
+        broker.start()
+    with Listener(broker.url) as listener, home(broker.url, tmp_path / "spool") as sink:
+        sink.announce_heads(HEADS)
+        # What the broker had kept, if anything, comes before what the process had left.
+        wait_until(lambda: seqs(listener, WALKING) == [1, 1][: 1 + arrived])
+        wait_until(lambda: [payload for topic, payload, _ in listener.heard if topic == WALKING][-1] == b"")
+        assert WALKING not in retained(broker)
+        sink.publish_events([happened(5, BEGAN, head="walking")])
+        wait_until(lambda: WALKING in retained(broker))
+
+
 def test_what_is_announced_is_noted_before_it_is_sent(
     broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
