@@ -43,8 +43,9 @@ class Config:
 
     files: in the order they were read. instance: NAME of motionsig@NAME. name: of the device. sensor: keywords of
     `open_sensor`. model, device: arguments of `open_encoder`; hop: grid samples, None for the model's. heads: those
-    named, head_names, and those that they need; heads_hop: grid samples. programs: the command for each head and phase;
-    exec_limit_s: how long one may run. sink_url, sink_options: arguments of `open_sink`, with the content of the
+    named, head_names, and those that they need; missing_heads: the others that are named, each with why it cannot be
+    opened; a daemon that starts goes without them; heads_hop: grid samples. programs: the command for each head and
+    phase; exec_limit_s: how long one may run. sink_url, sink_options: arguments of `open_sink`, with the content of the
     credentials; a relative path is one in the state folder. home_assistant: prefix, prometheus: port on this machine,
     None for off. values, origins: by key ("sensor.rate_hz"), and the file of each. digests: SHA-256 of what keys name:
     the certificates, the key, the heads.
@@ -59,6 +60,7 @@ class Config:
     hop: int | None
     heads: tuple[HeadCard, ...]
     head_names: tuple[str, ...]
+    missing_heads: Mapping[str, str]
     heads_hop: int
     programs: Mapping[tuple[str, str], tuple[str, ...]]
     exec_limit_s: float
@@ -92,8 +94,8 @@ def load_config(path: Path = DEFAULT_PATH, *, name: str | None = None) -> Config
     device_name = check_name(draft, scheme, name)
     check_sensor(draft)
     cards = check_model(draft)
-    heads, head_names = check_heads(draft, cards[0] if cards else None)
-    programs = check_programs(draft, [head for head in heads if head.name in head_names])
+    chosen = check_heads(draft, cards[0] if cards else None)
+    programs = check_programs(draft, chosen)
     options = check_sink(draft, scheme)
     home_assistant = check_status(draft, scheme)
     if draft.problems:
@@ -106,8 +108,9 @@ def load_config(path: Path = DEFAULT_PATH, *, name: str | None = None) -> Config
         model=draft.value("model.name"),
         device=draft.value("model.device"),
         hop=draft.value("model.hop"),
-        heads=heads,
-        head_names=head_names,
+        heads=chosen.heads,
+        head_names=chosen.names,
+        missing_heads=chosen.missing,
         heads_hop=draft.value("heads.hop"),
         programs=programs,
         exec_limit_s=draft.value("heads.exec_limit_s"),
@@ -125,7 +128,8 @@ def check_config(config: Config) -> list[str]:
     """Return the whole configuration as lines of TOML, with the file of each value that is not a default.
 
     Opens neither sensor nor sink, and writes nothing. Raises ConfigError where a file of the model differs from its
-    card, where a head is not of this model (the daemon goes on without it), where a program is not there, and, for the
+    card, where a head is not there or not of this model (the daemon goes on without it), where a program is not there,
+    and, for the
     service's own configuration, where the service may not read or write what it names.
     """
     try:
@@ -137,7 +141,7 @@ def check_config(config: Config) -> list[str]:
     except MotionsigError as error:
         raise ConfigError(f"{config.origins.get('model.name', config.files[0])}: model.name: {error}") from error
     is_services = config.files[0].absolute().parent == DEFAULT_PATH.parent
-    unfit = [("heads.names", text) for text in unfit_heads(config.heads, card)]
+    unfit = [("heads.names", text) for text in (*config.missing_heads.values(), *unfit_heads(config.heads, card))]
     unfit += unfit_programs(config.programs)
     problems = [f"{config.origins[key]}: {key}: {text}" for key, text in unfit]
     if is_services:

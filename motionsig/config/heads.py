@@ -1,19 +1,20 @@
 """[heads] and [exec]: which heads judge the signatures, and which programs their events start.
 
-Heads are read by the code that opens them later. Whether they are of the model in use is not for here: a device whose
-model was updated goes on without them, also after a restart, and says so.
+Heads are read by the code that opens them later. A head that is not there, is damaged or is not of the model in use
+keeps no service from starting: a device that nobody visits goes on without it, and says so.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from motionsig.config.draft import Draft
 from motionsig.config.keys import shown
-from motionsig.errors import InputError
+from motionsig.errors import HeadError, InputError
 from motionsig.events import BEGAN, ENDED, ONCE
 from motionsig.heads import HeadCard, find_head, owned_heads, with_needed
 from motionsig.heads.judging import check_encoder, in_order
@@ -24,23 +25,37 @@ from motionsig.windowing import check_heads_hop
 _MOST_LIMIT_S = 3600.0
 
 
-def check_heads(draft: Draft, model: ModelCard | None) -> tuple[tuple[HeadCard, ...], tuple[str, ...]]:
-    """Return the heads and those that they need, in the order in which they are judged, and the names of the former.
+class Chosen(NamedTuple):
+    """The heads that can be opened, each after those that it needs, and the names of those that were asked for.
 
-    Notes what is wrong with them. model: of whose windows the hop is checked, where there is one.
+    missing: why each of the others cannot, by its name in the configuration.
     """
+
+    heads: tuple[HeadCard, ...]
+    names: tuple[str, ...]
+    missing: Mapping[str, str]
+
+
+def check_heads(draft: Draft, model: ModelCard | None) -> Chosen:
+    """Return the heads; note what is wrong with their keys. model: of whose windows the hop is checked, if any."""
     cards: dict[str, HeadCard] = {}
+    missing: dict[str, str] = {}
     names: list[str] = draft.value("heads.names")
     for name in names:
         with draft.noting("heads.names"):
             if "/" in name and not name.startswith("/"):
                 raise InputError(f"expected a head's name, or its folder's path from / on, got {shown(name)}")
-            card = find_head(Path(name) if "/" in name else name)
+            try:
+                card = find_head(Path(name) if "/" in name else name)
+                with_needed([card])
+            except HeadError as error:
+                missing[name] = str(error)
+                continue
             if card.name in cards:
                 raise InputError(f"expected each head once, got {card.name} twice")
             cards[card.name] = card
     ordered: list[HeadCard] = []
-    if len(cards) == len(names):
+    if len(cards) + len(missing) == len(names):
         with draft.noting("heads.names"):
             ordered = in_order(with_needed(list(cards.values())))
             if len(ordered) > MOST_HEADS:
@@ -58,15 +73,17 @@ def check_heads(draft: Draft, model: ModelCard | None) -> tuple[tuple[HeadCard, 
     limit_s = draft.value("heads.exec_limit_s")
     if not 0 < limit_s <= _MOST_LIMIT_S:
         draft.note("heads.exec_limit_s", f"expected more than 0 and at most {_MOST_LIMIT_S:g} s, got {limit_s:g}")
-    return tuple(ordered), tuple(cards)
+    return Chosen(tuple(ordered), tuple(cards), missing)
 
 
-def check_programs(draft: Draft, heads: Sequence[HeadCard]) -> dict[tuple[str, str], tuple[str, ...]]:
+def check_programs(draft: Draft, chosen: Chosen) -> dict[tuple[str, str], tuple[str, ...]]:
     """Return the command for each head and phase; note what cannot be one."""
-    gives_state = {card.name: card.is_state for card in heads}
+    gives_state = {card.name: card.is_state for card in chosen.heads if card.name in chosen.names}
     programs = {}
     for key, command in draft.table("exec").items():
         head, _, phase = key.partition(".")
+        if head in chosen.missing:
+            continue
         with draft.noting(f"exec.{key}"):
             if head not in gives_state:
                 known = ", ".join(gives_state) or "none, as heads.names names none"

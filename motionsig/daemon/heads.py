@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,6 +48,7 @@ class Heads:
         self,
         cards: Sequence[HeadCard],
         names: Collection[str],
+        missing: Mapping[str, str],
         encoder: SwitchingEncoder,
         delivery: Delivery,
         programs: Programs,
@@ -56,7 +57,7 @@ class Heads:
         hop: int | None,
         heads_hop: int,
     ) -> None:
-        """cards, names: as `use` takes them. device: in whose name. hop: of the sink; None for the model's."""
+        """cards, names, missing: as `use` takes them. device: in whose name. hop: of the sink; None for the model's."""
         self._encoder, self._delivery, self._programs = encoder, delivery, programs
         self._device, self._hop, self._heads_hop = device, hop, heads_hop
         self._first_window = 0
@@ -67,14 +68,15 @@ class Heads:
         self._found: dict[str, _Found] = {}
         self._judged_s = time.monotonic()
         self.last_error: str | None = None
-        self.use(cards, names)
+        self.use(cards, names, missing)
 
-    def use(self, cards: Sequence[HeadCard], names: Collection[str]) -> None:
+    def use(self, cards: Sequence[HeadCard], names: Collection[str], missing: Mapping[str, str]) -> None:
         """Judge with other heads from here on; those that stay go on, and states of the others end.
 
         cards: each after those that it needs. names: of those whose events are told; the others are only needed.
+        missing: heads that are configured and cannot be opened, each with the reason.
         """
-        self._cards = cards
+        self._cards, self._missing = cards, missing
         self._delivery.publish_events(self._tell(self._choose(self._encoder.maker)))
         self._told = {card.name: card for card in cards if card.name in names}
         self._fingerprints = {name: card.fingerprint.hex() for name, card in self._told.items()}
@@ -122,7 +124,7 @@ class Heads:
         """Judge with the heads that can judge what a model makes; return what ends because others cannot."""
         self._model = model
         able: dict[str, HeadCard] = {}
-        off: dict[str, str] = {}
+        off = dict(self._missing)
         for card in self._cards:
             if problem := self._problem(card, model, off):
                 off[card.name] = problem

@@ -22,7 +22,7 @@ from motionsig.daemon.programs import Programs
 from motionsig.daemon.report import VERSION, Report, State, home_automation_state, status_line
 from motionsig.daemon.status_socket import StatusSocket
 from motionsig.daemon.switching import RequestedModel, SwitchingEncoder
-from motionsig.errors import MotionsigError, SensorError
+from motionsig.errors import ConfigError, MotionsigError, SensorError
 from motionsig.pipeline import run
 from motionsig.sensors import open_sensor
 from motionsig.sensors.clock import SystemClock, unix_offset_ns
@@ -108,6 +108,7 @@ class Daemon:
             self._heads = Heads(
                 config.heads,
                 config.head_names,
+                config.missing_heads,
                 self._encoder,
                 self._delivery,
                 self._programs,
@@ -279,6 +280,9 @@ class Daemon:
         state = self._state
         try:
             config = self._load()
+            if config.missing_heads:
+                # Whoever reloads is there to mend it, and the heads that judge now may be the better ones.
+                raise ConfigError(*(f"heads.names: {why}" for why in config.missing_heads.values()))
             if config.prometheus != self._config.prometheus:
                 if self._metrics is not None:
                     self._metrics.close()
@@ -293,7 +297,7 @@ class Daemon:
             state.needs_restart = differences(state.config, config).restart
             self._encoder.request(RequestedModel(config.model, config.device))
             # First the heads: what ends with a head that goes may have a program.
-            self._heads.use(config.heads, config.head_names)
+            self._heads.use(config.heads, config.head_names, config.missing_heads)
             self._programs.use(config.programs, config.exec_limit_s)
             self._config = config
             changed = ", ".join(applied) or "nothing"

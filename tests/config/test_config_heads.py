@@ -57,12 +57,9 @@ def test_heads_come_with_those_that_they_need(write: Write, put: Put, tmp_path: 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (_text('["kock"]'), ['heads.names: head: expected one of ', "or a folder with a head.json, got 'kock'"]),
         (_text('["walking", "walking"]'), ["heads.names: expected each head once, got walking twice"]),
         (_text('["./walking"]'), ["heads.names: expected a head's name, or its folder's path from / on"]),
-        (_text('["needy"]'), ["heads.names: head: expected one of ", "got 'absent'"]),
         (_text('["ring"]'), ["heads.names: expected none that waits for itself, got ring for gnir for ring"]),
-        (_text('["damaged"]'), ["heads.names: ", "it is damaged"]),
         (_text("walking"), ["expected TOML"]),
         (_text('"walking"'), ["heads.names: expected a list of texts in quotes"]),
         (_text("[1]"), ["heads.names: expected a list of texts in quotes, got [1]"]),
@@ -85,19 +82,32 @@ def test_heads_come_with_those_that_they_need(write: Write, put: Put, tmp_path: 
 def test_what_is_wrong_is_told_in_one_line(write: Write, put: Put, tmp_path: Path, text: str, said: list[str]) -> None:
     put("walking")
     put("stop", is_state=False)
-    put("needy", while_head="absent")
     put("ring", while_head="gnir")
     put("gnir", while_head="ring")
-    put("damaged")
-    card = tmp_path / "heads" / "damaged" / "head.json"
-    card.write_text(card.read_text().replace('"hold_s": 0.0', '"hold_s": 1.0'))
     (found,) = problems(write(text))
     assert found.startswith("config.toml: ")
     assert all(part in found for part in said), found
 
 
-def test_each_head_that_is_wrong_has_its_line(write: Write, put: Put) -> None:
-    assert len(problems(write(_text('["one", "two"]')))) == 2
+def test_a_head_that_cannot_be_opened_keeps_no_daemon_from_starting_and_is_told_by_the_check(
+    write: Write, put: Put, tmp_path: Path
+) -> None:
+    put("walking")
+    put("needy", while_head="absent")
+    put("damaged")
+    card = tmp_path / "heads" / "damaged" / "head.json"
+    card.write_text(card.read_text().replace('"hold_s": 0.0', '"hold_s": 1.0'))
+    more = "[exec]\nkock = ['/bin/true']\nwalking.began = ['/bin/true']\n"
+    path = write(_text('["kock", "walking", "needy", "damaged"]', more))
+    config = load_config(path)
+    assert ([card.name for card in config.heads], config.head_names) == (["walking"], ("walking",))
+    assert list(config.missing_heads) == ["kock", "needy", "damaged"]
+    assert list(config.programs) == [("walking", "began")]
+    with pytest.raises(ConfigError) as caught:
+        check_config(config)
+    told = caught.value.problems
+    assert all(line.startswith(f"{path}: heads.names: ") for line in told)
+    assert ["'kock'" in told[0], "'absent'" in told[1], "it is damaged" in told[2]] == [True] * 3
 
 
 def test_a_head_of_another_encoder_is_told_by_the_check_and_keeps_no_daemon_from_starting(

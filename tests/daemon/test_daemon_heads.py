@@ -140,6 +140,13 @@ def test_a_head_that_cannot_be_opened_leaves_the_former_ones(tmp_path, sensor, p
     _as_without_heads(tmp_path, sensor)
 
 
+def test_a_head_that_cannot_be_opened_keeps_no_daemon_from_starting(tmp_path, sensor, put):
+    put("moving")
+    with running(tmp_path, _text(tmp_path, ["gone", "moving"]), sensor) as daemon:
+        wait_until(lambda: _head(daemon)["events"] >= 1)
+        assert daemon.status["heads_error"].startswith("heads off: gone: head: expected one of moving, ")
+
+
 def test_heads_are_off_while_another_model_is_in_use(tmp_path, sensor, put, models):
     put("moving")
     with running(tmp_path, _text(tmp_path, ["moving"]), sensor) as daemon:
@@ -320,7 +327,7 @@ def test_an_event_that_is_told_after_a_step_has_the_time_of_its_signature():
     card = by_rest("moving", encoder=CARD.fingerprint, timing=Timing(1.0, 1.0, hold_s=0.5))
 
     options = {"device": "pi", "hop": None, "heads_hop": 8}
-    judging = heads.Heads([card], ["moving"], encoder, sink, Programs({}, 1.0), **options)
+    judging = heads.Heads([card], ["moving"], {}, encoder, sink, Programs({}, 1.0), **options)
     told = []
     for row in range(8):
         sink.correction_ns = 3600 * 10**9 * (row >= 3)
