@@ -17,7 +17,7 @@ TOP = "README.md"
 OTHERS = (".github/CONTRIBUTING.md", ".github/SECURITY.md")
 
 MOST_LINES = {
-    TOP: 165,
+    TOP: 150,
     "systemd/README.md": 185,
     "systemd/recipes/README.md": 190,
     "motionsig/README.md": 90,
