@@ -107,6 +107,7 @@ class Judge:
         self._fingerprints = {card.name: card.fingerprint for card in self.cards}
         self._courses = [_Course() for _ in self.cards]
         self._rivals = [at for at, card in enumerate(self.cards) if competes(card)]
+        self._alone = [at for at, card in enumerate(self.cards) if not competes(card)]
         self._contest = Contest([self.cards[at] for at in self._rivals])
         self._asked = {card.while_head for card in self.cards}
         self._awaited = {card.after.head for card in self.cards if card.after}
@@ -165,9 +166,8 @@ class Judge:
                 said.append(_Said(one.row, self._won(one)))
                 if said[-1].event.head in self._awaited:
                     batch.said.setdefault(said[-1].event.head, []).append(said[-1])
-        for at, card in enumerate(self.cards):
-            if at in self._rivals:
-                continue
+        for at in self._alone:
+            card = self.cards[at]
             if any_above[at] or self._courses[at].begun_ns is not None:
                 here = self._follow(card, self._courses[at], scores[:, at], above[:, at], batch)
                 said += here
@@ -261,28 +261,24 @@ class Judge:
         return event
 
     def _won(self, won: Won) -> Event:
-        card = self._contest.cards[won.head]
-        return Event(
-            *won.last,
-            head=card.name,
-            fingerprint=self._fingerprints[card.name],
-            phase=ONCE,
-            start_ns=won.begun_ns,
-            end_ns=won.last_ns + self._length_ns,
-            score=won.score,
-        )
+        name = self._contest.cards[won.head].name
+        return self._event(name, ONCE, won.last, won.begun_ns, won.last_ns, won.score)
 
     def _tell(self, card: HeadCard, course: _Course, phase: str) -> Event:
         course.told, course.holds = True, phase == BEGAN
         course.free_ns = course.last_ns + round(card.timing.refractory_s * NS_PER_S)
+        begun_ns = course.last_ns if course.begun_ns is None else course.begun_ns
+        return self._event(card.name, phase, course.last, begun_ns, course.last_ns, course.peak)
+
+    def _event(self, head: str, phase: str, last: Name, begun_ns: int, last_ns: int, score: float) -> Event:
         return Event(
-            *course.last,
-            head=card.name,
-            fingerprint=self._fingerprints[card.name],
+            *last,
+            head=head,
+            fingerprint=self._fingerprints[head],
             phase=phase,
-            start_ns=course.last_ns if course.begun_ns is None else course.begun_ns,
-            end_ns=course.last_ns + self._length_ns,
-            score=course.peak,
+            start_ns=begun_ns,
+            end_ns=last_ns + self._length_ns,
+            score=score,
         )
 
 
