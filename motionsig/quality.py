@@ -106,6 +106,11 @@ def _mean(windows: NDArray[np.float32]) -> NDArray[np.float32]:
     return means
 
 
+def is_at_rest(quality: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return (k,) which of `quality` (k,) have AT_REST."""
+    return np.asarray((quality & np.uint8(Quality.AT_REST)) != 0)
+
+
 def counted(quality: NDArray[np.uint8]) -> dict[Quality, int]:
     """Return how many of `quality` (k,) have each flag."""
     return {flag: int(np.count_nonzero(quality & flag.value)) for flag in Quality}

@@ -37,7 +37,7 @@ from motionsig.lesson import Lesson, Performed, samples_between
 from motionsig.model_card import ModelCard
 from motionsig.pipeline import signatures
 from motionsig.publishers import SCHEMES, iter_signatures
-from motionsig.quality import Quality
+from motionsig.quality import is_at_rest
 from motionsig.recordings import open_recording
 
 Example = str | os.PathLike[str] | SignatureBatch
@@ -256,11 +256,10 @@ def _listed(given: Sequence[Example] | Example) -> Sequence[Example]:
     return [given] if isinstance(given, str | os.PathLike | SignatureBatch) else given
 
 
-def _known(better: Head | HeadCard | None, spec: SignatureSpec) -> tuple[list[Codes], list[Codes]]:
+def _known(card: HeadCard | None, spec: SignatureSpec) -> tuple[list[Codes], list[Codes]]:
     """Return the performances and the counter-examples of a head that was taught before."""
-    if better is None:
+    if card is None:
         return [], []
-    card = better.card if isinstance(better, Head) else better
     if card.encoder != spec.fingerprint:
         raise InputError(
             f"head {card.name}: expected one of encoder {spec.fingerprint.hex()}, got one of {card.encoder.hex()}: its "
@@ -377,7 +376,7 @@ def part_of_log(example: str | os.PathLike[str]) -> tuple[str, float, float | No
 
 
 def _moving(batch: SignatureBatch) -> SignatureBatch:
-    return batch[(batch.quality & np.uint8(Quality.AT_REST)) == 0]
+    return batch[~is_at_rest(batch.quality)]
 
 
 def _of_encoder(batch: SignatureBatch, encoder: Encoder) -> SignatureBatch:

@@ -18,11 +18,13 @@ import numpy as np
 
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, Source, check_label
+from motionsig.conventions import NS_PER_S
 from motionsig.encoders import Encoder, find_model, open_encoder
 from motionsig.errors import HeadError, InputError
 from motionsig.events import Event
 from motionsig.heads import Head, HeadCard, Judge, find_head, with_needed
 from motionsig.heads.judging import check_encoder
+from motionsig.heads.teaching import HOP_NS
 from motionsig.model_card import ModelCard
 from motionsig.pipeline import signature_stream_id, signatures
 from motionsig.publishers import iter_signatures
@@ -30,7 +32,7 @@ from motionsig.publishers.local import Stored
 
 AnyHead = str | Path | Head | HeadCard
 
-HOP_S = 0.16
+HOP_S = HOP_NS / NS_PER_S
 """So far apart are windows for heads: an event is told at most so much later than it could be."""
 
 _SENSORS = ("auto", "iio", "simulated")

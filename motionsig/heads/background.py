@@ -21,7 +21,7 @@ from motionsig.conventions import NS_PER_S
 from motionsig.errors import ModelError
 from motionsig.files import read_file
 from motionsig.model_card import BACKGROUND_NAME, ModelCard
-from motionsig.quality import Quality
+from motionsig.quality import is_at_rest
 
 OTHERS, OWNER = "other people and things", "your own days"
 _MOST_BYTES = 8 << 20
@@ -106,7 +106,7 @@ def load_background(card: ModelCard) -> Background | None:
             whose = np.unique([" ".join(row) for row in groups[:, :2].tolist()], return_inverse=True)[1]
             background = Background(
                 codes=arrays["codes"],
-                at_rest=(arrays["quality"] & np.uint8(Quality.AT_REST)) != 0,
+                at_rest=is_at_rest(arrays["quality"]),
                 seconds=arrays["seconds"].astype(np.float64),
                 person=whose[arrays["group"]].astype(np.intp),
                 cell=arrays["group"].astype(np.intp) * _MOST_LABELS + arrays["label"],
@@ -140,7 +140,7 @@ def with_own(background: Background | None, days: Sequence[SignatureBatch]) -> B
     hours = float(hop_s.sum()) / 3600
     own = Background(
         codes,
-        (quality & np.uint8(Quality.AT_REST)) != 0,
+        is_at_rest(quality),
         hop_s,
         np.zeros(len(codes), np.intp),
         # Of the owner's days nobody says what was done: each hour counts as a cell.

@@ -18,6 +18,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,7 +37,8 @@ VERSION = 1
 MOST_CARD_BYTES = 64 << 10
 MOST_ARRAYS_BYTES = 1 << 20
 _MOST_ROWS, _MOST_DIM = 4096, 256
-_MOST_S = 7 * 86400.0
+MOST_S = 7 * 86400.0
+"""Of any time of a head: a week."""
 _MOST_NUMBER = 1e9
 _MOST_TEXT = 2000
 _MOST_MEASURED = 4096  # characters of JSON, which may take ten times as much where it is written for people
@@ -149,7 +151,7 @@ class HeadCard:
         """The heads that it depends on."""
         return tuple(name for name in (self.while_head, self.after and self.after.head) if name)
 
-    @property
+    @cached_property
     def fingerprint(self) -> bytes:
         """8 bytes that stand for this very head: the beginning of its digest."""
         return bytes.fromhex(_stated(self, arrays_of(self))["digest"])[:8]
@@ -228,14 +230,16 @@ def _stamp(folder: Path) -> object:
     return status.st_ino, status.st_mtime_ns
 
 
-def _load_head(folder: Path) -> HeadCard:
-    def read(name: str, most_bytes: int) -> bytes:
-        try:
-            return read_file(folder / name, most_bytes, follow_links=False)[0]
-        except OSError as error:
-            raise HeadError(f"{folder / name}: expected a head's file, got: {error.strerror}") from error
+def read_head_file(file: Path, most_bytes: int) -> bytes:
+    """Return the bytes of one file of a head. Raises HeadError for a link, a large one, and one that cannot be read."""
+    try:
+        return read_file(file, most_bytes, follow_links=False)[0]
+    except OSError as error:
+        raise HeadError(f"{file}: expected a head's file, got: {error.strerror}") from error
 
-    return parse_head(read, str(folder))
+
+def _load_head(folder: Path) -> HeadCard:
+    return parse_head(lambda name, most_bytes: read_head_file(folder / name, most_bytes), str(folder))
 
 
 def reader_of(files: Mapping[str, bytes], where: str) -> Callable[[str, int], bytes]:
@@ -311,7 +315,7 @@ def _card(text: dict[str, Any], read: Callable[[str, int], bytes], where: str) -
             f"codes: expected a first one and the one after the last, up to {_MOST_DIM}, got {codes!r:.80}"
         )
     hop_ns = get("hop_ns", int)
-    if not 1 <= hop_ns <= _MOST_S * 1e9:
+    if not 1 <= hop_ns <= MOST_S * 1e9:
         raise _OtherError(f"hop_ns: expected 1 up to a week, got {hop_ns}")
     at_rest = choose("at_rest", AT_REST)
     timing = _timing({key: get(key, float, none=key == "most_s") for key in Timing.__annotations__}, gives)
@@ -351,7 +355,7 @@ def _name(name: str, key: str) -> str:
 
 
 def _seconds(value: Any, key: str) -> float:
-    if type(value) not in (int, float) or not 0 <= value <= _MOST_S:
+    if type(value) not in (int, float) or not 0 <= value <= MOST_S:
         raise _OtherError(f"{key}: expected seconds from 0 to a week, got {value!r:.80}")
     return float(value)
 

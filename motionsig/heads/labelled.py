@@ -20,7 +20,7 @@ from motionsig.heads.card import HIGHEST, LINEAR, SCORED, HeadCard, Taught, Timi
 from motionsig.heads.linear import balanced, linear
 from motionsig.heads.scoring import NEVER, rows_of, weigh
 from motionsig.heads.teaching import poisson_interval
-from motionsig.quality import Quality
+from motionsig.quality import is_at_rest
 
 FEWEST = 20
 """Signatures of either side; of fewer nothing is learned that holds elsewhere."""
@@ -222,7 +222,7 @@ def _joined(
     _, owner = np.unique([person for _, person in kept], return_inverse=True)
     return Labelled(
         codes=np.concatenate([batch.codes[:, slice(*codes)] for batch, _ in kept]) - zeros.astype(np.int16),
-        at_rest=np.concatenate([(batch.quality & np.uint8(Quality.AT_REST)) != 0 for batch, _ in kept]),
+        at_rest=np.concatenate([is_at_rest(batch.quality) for batch, _ in kept]),
         side=side_of[labels],
         label=labels,
         names=names,

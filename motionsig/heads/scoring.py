@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from motionsig.blocks import SignatureBatch
 from motionsig.heads.card import HIGHEST, LOWEST, NOVELTY, PROTOTYPES, HeadCard, Weights
 from motionsig.heads.prototypes import prototypes
-from motionsig.quality import Quality
+from motionsig.quality import is_at_rest
 
 NEVER = -math.inf
 """The score of what cannot be what a head looks for."""
@@ -105,11 +105,11 @@ class Scoring:
         if self._novel:
             scores[:, self._novel] = 1.0 - scores[:, self._novel]
         if self._resting or self._lowest or self._highest:
-            at_rest = (signatures.quality & np.uint8(Quality.AT_REST)) != 0
+            at_rest = is_at_rest(signatures.quality)
             for at, is_high in self._resting:
                 scores[:, at] = at_rest == is_high
             if self._lowest and at_rest.any():
-                scores[np.ix_(at_rest, self._lowest)] = NEVER
+                scores[np.ix_(np.flatnonzero(at_rest), np.array(self._lowest))] = NEVER
             for at, on in self._highest:
                 np.maximum(scores[:, at], on, out=scores[:, at], where=at_rest)
         return scores

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from motionsig.errors import HeadError
-from motionsig.files import read_file
 from motionsig.heads.archives import pack, unpack
 from motionsig.heads.card import (
     ARRAYS_NAME,
@@ -17,6 +16,7 @@ from motionsig.heads.card import (
     SIGNATURE_NAME,
     HeadCard,
     parse_head,
+    read_head_file,
     reader_of,
 )
 
@@ -42,14 +42,14 @@ def read_files(given: Path) -> Sent:
     if given.is_dir():
 
         def read(name: str, most_bytes: int) -> bytes:
-            files[name] = _read(given / name, most_bytes)
+            files[name] = read_head_file(given / name, most_bytes)
             return files[name]
 
         card = parse_head(read, str(given))
         if (given / SIGNATURE_NAME).exists():
             read(SIGNATURE_NAME, _MOST_SIGNATURE_BYTES)
         return Sent(card, files)
-    content = _read(given, _MOST_ZIP_BYTES)
+    content = read_head_file(given, _MOST_ZIP_BYTES)
     try:
         files = unpack(content, _most_bytes)
     except ValueError as error:
@@ -63,13 +63,6 @@ def read_files(given: Path) -> Sent:
 def zipped(files: Mapping[str, bytes]) -> bytes:
     """Return the zip file of a head's files, the same for the same files."""
     return pack(dict(sorted(files.items())))
-
-
-def _read(file: Path, most_bytes: int) -> bytes:
-    try:
-        return read_file(file, most_bytes, follow_links=False)[0]
-    except OSError as error:
-        raise HeadError(f"{file}: expected a head's file, got: {error.strerror}") from error
 
 
 def _most_bytes(name: str) -> int:

@@ -18,12 +18,24 @@ from motionsig.blocks import SignatureBatch, SignatureSpec, concatenate
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError
 from motionsig.heads.background import Background
-from motionsig.heads.card import HIGHEST, LOWEST, NOVELTY, PROTOTYPES, STATE, After, HeadCard, Taught, Timing, Weights
+from motionsig.heads.card import (
+    HIGHEST,
+    LOWEST,
+    MOST_S,
+    NOVELTY,
+    PROTOTYPES,
+    STATE,
+    After,
+    HeadCard,
+    Taught,
+    Timing,
+    Weights,
+)
 from motionsig.heads.judging import Judge
 from motionsig.heads.prototypes import prototypes
 from motionsig.heads.rates import Rate, Rates
 from motionsig.heads.scoring import rows_of, weigh
-from motionsig.quality import Quality
+from motionsig.quality import is_at_rest
 
 Codes = NDArray[np.int8]
 
@@ -48,7 +60,6 @@ MOST_EXAMPLES, MOST_AGAINST = 3000, 1024
 _LEVELS = 30  # that are tried for a novelty
 _MOST_UNLIKE = 0.1  # so much of normal life is above its level, if so much may be told
 _SHOWN = 3
-_MOST_S = 7 * 86400.0
 _AT_ONCE = 1 << 22  # cosines
 _MOST_NORMAL = 20_000  # signatures of normal life that rows are chosen from
 
@@ -77,7 +88,7 @@ class Wish:
         for what, seconds in (
             ("least_s", self.least_s), ("most_s", self.most_s or 0.0), ("hold_s", self.hold_s), ("after", within_s),
         ):  # fmt: skip
-            if not 0 <= seconds <= _MOST_S:
+            if not 0 <= seconds <= MOST_S:
                 raise InputError(f"{what}: expected seconds from 0 to a week, got {seconds}")
         if self.most_s is not None and self.most_s < self.least_s:
             raise InputError(f"most_s: expected at least least_s, {self.least_s:g} s, got {self.most_s:g}")
@@ -203,7 +214,7 @@ def of_normal_life(name: str, days: Sequence[SignatureBatch], *, wish: Wish | No
     it is wrong. Raises InputError for less than two hours in which something moves.
     """
     wish = wish or Wish(least_s=10.0, hold_s=10.0)
-    days = [day[(day.quality & np.uint8(Quality.AT_REST)) == 0] for day in days]
+    days = [day[~is_at_rest(day.quality)] for day in days]
     total = sum(map(len, days))
     hop_s = days[0].hop_ns / NS_PER_S if days else 0.0
     if total * hop_s < 2 * 3600:

@@ -32,7 +32,7 @@ from motionsig.blocks import concatenate, sample_block
 from motionsig.conventions import NS_PER_S
 from motionsig.heads.teaching import Codes
 from motionsig.lesson import Lesson
-from motionsig.quality import Quality
+from motionsig.quality import is_at_rest
 from scripts.evaluate.measures import Labels, Rows
 from scripts.evaluate.movements import KNOWN_RECORDINGS, OCCASION, OWN, Recording, recordings
 from scripts.train import data
@@ -182,4 +182,4 @@ def _examples(gesture: Gesture, encoder: Encoder) -> Codes:
 def counter_examples(shown: Performances, gesture: int) -> Codes:
     """Return the codes that `motionsig teach --not` takes of a gesture: of windows .32 s apart, those that move."""
     stream = shown.signatures[shown.gesture == gesture][::2]
-    return stream[(stream.quality & np.uint8(Quality.AT_REST)) == 0].codes
+    return stream[~is_at_rest(stream.quality)].codes

@@ -28,7 +28,7 @@ from motionsig.heads.judging import Judge
 from motionsig.heads.scoring import rows_of, weigh
 from motionsig.heads.teaching import Codes, of_performances
 from motionsig.model_card import BACKGROUND_NAME
-from motionsig.quality import Quality
+from motionsig.quality import is_at_rest
 from scripts.evaluate import heads_cost, measures, rows
 from scripts.evaluate.extent import Extent
 from scripts.evaluate.gestures import APART_NS, Performances, counter_examples, how_made, of_file, of_set, performances
@@ -172,7 +172,7 @@ def everyday_life(folder: Path, encoder: Encoder, share: float) -> Lived:
             made = encoder.encode(windows)
             hours[person] += len(made) * made.hop_ns / NS_PER_S / 3600
             made = replace(made, start_ns=made.start_ns + now_ns)
-            parts.append(made[(made.quality & np.uint8(Quality.AT_REST)) == 0])
+            parts.append(made[~is_at_rest(made.quality)])
             whose.append(np.full(len(parts[-1]), person))
             last_ns = int(made.start_ns[-1])
         now_ns = last_ns + APART_NS

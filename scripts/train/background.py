@@ -27,11 +27,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from motionsig import Encoder, Quality, Resampler, Windower, open_encoder
+from motionsig import Encoder, Resampler, Windower, open_encoder
 from motionsig.blocks import WindowBatch, sample_block
 from motionsig.conventions import NS_PER_S
 from motionsig.files import replace_file
 from motionsig.model_card import BACKGROUND_NAME
+from motionsig.quality import is_at_rest
 from scripts.train import data, describe
 from scripts.train.clock import Clock
 from scripts.train.sensors import MAX_GAP_S
@@ -186,7 +187,7 @@ def moments(folder: Path, name: str, every_s: float, rng: np.random.Generator) -
         kept, seconds, whose, label = [], [], [], []
         hours: dict[tuple[str, str, str], float] = {}
         for batch in batches:
-            rests = (batch.quality & Quality.AT_REST.value) > 0
+            rests = is_at_rest(batch.quality)
             step_s = np.where(rests, AT_REST * every_s, every_s)
             steps = passed + np.cumsum(hop_s / step_s)
             rows = np.flatnonzero(np.diff(np.floor(steps), prepend=np.floor(passed)) > 0)

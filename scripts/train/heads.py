@@ -33,7 +33,7 @@ from motionsig.heads.judging import Judge
 from motionsig.heads.labelled import of_labels
 from motionsig.heads.places import write_head
 from motionsig.heads.scoring import Scoring
-from motionsig.quality import Quality, flags_of
+from motionsig.quality import flags_of, is_at_rest
 from scripts.train import data
 from scripts.train.clock import Clock, Say
 from scripts.train.heads_page import OTHERS, page
@@ -307,7 +307,7 @@ def sides(aim: Aim, one: Life) -> set[str]:
 
 def at_rest_apart(aim: Aim, batch: SignatureBatch) -> SignatureBatch:
     """Return a batch in which a sensor at rest is of no side where the label says the other: there it rested."""
-    rests = (batch.quality & np.uint8(Quality.AT_REST)) != 0
+    rests = is_at_rest(batch.quality)
     wrong = "no " if aim.at_rest == HIGHEST else "yes "
     labels = _labels(batch)
     apart = rests & np.char.startswith(labels, wrong)

@@ -13,7 +13,7 @@ from motionsig import Encoder, teach
 from motionsig.blocks import SignatureBatch
 from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
 from motionsig.events import ENDED
-from motionsig.quality import Quality, flags_of
+from motionsig.quality import Quality, flags_of, is_at_rest
 from scripts.evaluate.recipes.signed import Watching, pieces
 from scripts.train.clock import Say
 
@@ -57,7 +57,7 @@ def _machines(folder: Path, encoder: Encoder) -> dict[str, Any]:
         for key, chosen in (("running", running), ("off", OFF.get(name, ()))):
             batches = [piece.signatures for piece in there if piece.activity in chosen]
             if batches:
-                rests = np.concatenate([batch.quality for batch in batches]) & np.uint8(Quality.AT_REST) != 0
+                rests = is_at_rest(np.concatenate([batch.quality for batch in batches]))
                 longest = max(_longest_s(batch) for batch in batches)
                 row[key] = {
                     "hours": round(sum(p.seconds for p in there if p.activity in chosen) / 3600, 2),
@@ -70,7 +70,7 @@ def _machines(folder: Path, encoder: Encoder) -> dict[str, Any]:
 
 def _longest_s(batch: SignatureBatch) -> float:
     """Return how long the longest row of windows at rest goes on."""
-    rests = (batch.quality & np.uint8(Quality.AT_REST)) != 0
+    rests = is_at_rest(batch.quality)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], rests, [0]]).astype(int)))
     runs = edges[1::2] - edges[::2]
     return float(runs.max() * batch.hop_ns / NS_PER_S) if len(runs) else 0.0
