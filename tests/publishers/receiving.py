@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from broker import Broker
@@ -68,7 +68,28 @@ def _unix_ns(iso_time: str) -> int:
     return seconds * 10**9 + int(iso_time[20:29])
 
 
-class Receiver:
+class _Hearing:
+    """Hears in a thread of its own until its block ends; `_run` does so while `_open`."""
+
+    def _start(self) -> None:
+        self._open = True
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open = False
+        self._thread.join()
+
+
+class Receiver(_Hearing):
     """A plain subscriber with a persistent session, reconnecting for as long as it is open."""
 
     def __init__(
@@ -83,9 +104,7 @@ class Receiver:
         self._topic = topic
         self._decode = read
         self._broker = parse_broker(url)
-        self._open = True
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
+        self._start()
         wait_until(lambda: self.subscriptions > 0)
 
     def _take(self, message: Any) -> None:
@@ -116,29 +135,18 @@ class Receiver:
         """Return every sequence number when it came for the first time."""
         return list(dict.fromkeys(self.seqs))
 
-    def __enter__(self) -> Receiver:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._open = False
-        self._thread.join()
-
-
-class Listener:
+class Listener(_Hearing):
     """Hears every topic; retained first, as a newcomer would."""
 
     def __init__(self, url: str) -> None:
         self.heard: list[tuple[str, bytes, bool]] = []
-        self._open = True
         self._connection = Connection(
             parse_broker(url), client_id=secrets.token_hex(8), clean_session=True, keepalive_s=5, on_message=self._take
         )
         self._connection.open(5, lambda: False)
         self._connection.subscribe("#", 5)
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
+        self._start()
 
     def _take(self, message: Any) -> None:
         self.heard.append((message.topic, bytes(message.payload), message.retain))
@@ -150,15 +158,6 @@ class Listener:
 
     def said(self, topic: str) -> list[Any]:
         return [json.loads(payload) for heard, payload, _ in list(self.heard) if heard == topic]
-
-    def __enter__(self) -> Listener:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._open = False
-        self._thread.join()
 
 
 def retained(broker: Broker) -> dict[str, bytes]:
