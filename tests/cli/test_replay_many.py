@@ -300,15 +300,23 @@ def started(motion, tmp_path, monkeypatch):
             recorder.write(SampleBlock(10**18 + np.arange(len(data)) * 20_000_000, data))
     command = [sys.executable, "-m", "motionsig", "replay", "logs", "--to", "store:db", "--jobs", "2"]
     default = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=default, start_new_session=True)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with suppress(sqlite3.Error), closing(sqlite3.connect("file:db?mode=ro", uri=True)) as store:
-            if store.execute("SELECT count(*) FROM replayed").fetchone()[0]:
-                return process
-        time.sleep(0.05)
-    process.kill()
-    raise AssertionError(f"expected signatures, got none: {process.communicate()}")
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, preexec_fn=default, start_new_session=True
+    ) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while not _stored() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert _stored()
+            yield process
+        finally:
+            process.kill()
+
+
+def _stored():
+    with suppress(sqlite3.Error), closing(sqlite3.connect("file:db?mode=ro", uri=True)) as store:
+        return store.execute("SELECT count(*) FROM replayed").fetchone()[0]
+    return 0
 
 
 def test_ctrl_c_ends_all_processes_and_the_next_run_goes_on(started, capsys):

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 import multiprocessing
-import multiprocessing.process
 import os
 import signal
 import sys
 import tempfile
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, NamedTuple
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import NamedTuple, cast
 
 from motionsig import wire
 from motionsig.blocks import SampleBlock, SignatureBatch, Source, SourceInfo
@@ -26,7 +24,7 @@ from motionsig.cli.replay.logs import Log
 from motionsig.closing import Closing
 from motionsig.conventions import MAX_LABEL_CHARS, NS_PER_S
 from motionsig.encoders import Encoder, open_encoder
-from motionsig.errors import EncoderError, InputError, RecordingError, SinkError
+from motionsig.errors import EncoderError, InputError, MotionsigError, RecordingError, SinkError
 from motionsig.pipeline import Summary, run, signature_stream_id
 from motionsig.raw_size import RawSize
 from motionsig.recordings import open_recording
@@ -190,40 +188,59 @@ def make_all(logs: Sequence[Log], plan: Plan, jobs: int, update: Update) -> Iter
 
     A log's signatures come back all at once. Raises EncoderError where a process ends before its work.
     """
-    others = multiprocessing.active_children()
+    with _processes(jobs, plan) as idle:
+        at, done, given = dict[Connection, int](), dict[int, Outcome](), 0
+        for turn, log in enumerate(logs):
+            while turn not in done:
+                try:
+                    while idle and given < min(len(logs), turn + _AHEAD * jobs):
+                        idle[-1].send(logs[given])
+                        at[idle.pop()], given = given, given + 1
+                    for process in cast("list[Connection]", wait(list(at))):
+                        outcome = process.recv()
+                        if isinstance(outcome, MotionsigError):
+                            raise outcome
+                        done[at.pop(process)] = outcome
+                        idle.append(process)
+                except (EOFError, OSError) as error:
+                    raise EncoderError(
+                        "--jobs: expected every process to make signatures, got one that ended; was there too little "
+                        "memory? take fewer"
+                    ) from error
+            update(log.size)
+            yield done.pop(turn)
+
+
+@contextmanager
+def _processes(jobs: int, plan: Plan) -> Iterator[list[Connection]]:
+    """Start processes; after an error or Ctrl-C they are ended, whatever they are at.
+
+    Each has a connection of its own, so one that is killed, even halfway through its answer, is the end of that
+    connection at once. (With an executor's queue, whose writing end all share, half an answer is waited for for ever.)
+    """
     # A fork would share the threads of a runtime that is loaded here, which do not survive it.
     context = multiprocessing.get_context("spawn")
-    with ExitStack() as stack:
-        pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(plan,))
-        stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-        stack.push(partial(_terminate, others))
-        waiting = deque[tuple[Log, Future[Outcome]]]()
-        left = iter(logs)
-        while True:
-            try:
-                while len(waiting) < _AHEAD * jobs and (log := next(left, None)) is not None:
-                    with _without_interrupts():
-                        waiting.append((log, pool.submit(_make_apart, log)))
-                if not waiting:
-                    return
-                log, future = waiting.popleft()
-                outcome = future.result()
-            except BrokenProcessPool as error:
-                raise EncoderError(
-                    "--jobs: expected every process to make signatures, got one that ended; was there too little "
-                    "memory? take fewer"
-                ) from error
-            update(log.size)
-            yield outcome
-
-
-def _terminate(
-    others: list[multiprocessing.process.BaseProcess], error: type[BaseException] | None, *_: object
-) -> None:
-    """After an error or Ctrl-C do not wait for what the processes are at."""
-    for process in multiprocessing.active_children() if error else ():
-        if process not in others:
+    resource_tracker.ensure_running()  # which lets interrupts through again when it starts
+    connections, processes = list[Connection](), list[SpawnProcess]()
+    try:
+        with _without_interrupts():
+            for _ in range(jobs):
+                here, there = context.Pipe()
+                process = context.Process(target=_work, args=(there, plan))
+                process.start()
+                there.close()
+                connections.append(here)
+                processes.append(process)
+        yield connections.copy()
+    except BaseException:
+        for process in processes:
             process.terminate()
+        raise
+    finally:
+        for connection in connections:
+            connection.close()
+        for process in processes:
+            process.join()
 
 
 @contextmanager
@@ -236,20 +253,25 @@ def _without_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-_worker: dict[str, Any] = {}
-"""In a process of `make_all`: its plan and its encoder."""
-
-
-def _begin(plan: Plan) -> None:
+def _work(logs: Connection, plan: Plan) -> None:
+    """One process: answer each log with its outcome, or with why none can be made, until nobody asks."""
     end_with_parent()
-    _worker.update(plan=plan, encoder=open_quietly(plan.model, plan.device))
+    encoder: Encoder | None = None
+    with suppress(EOFError, ConnectionError):
+        while True:
+            log = logs.recv()
+            try:
+                encoder = encoder or open_quietly(plan.model, plan.device)
+                logs.send(_make_apart(log, plan, encoder))
+            except MotionsigError as error:
+                logs.send(error)
 
 
-def _make_apart(log: Log) -> Outcome:
+def _make_apart(log: Log, plan: Plan, encoder: Encoder) -> Outcome:
     signatures = list[tuple[Origin, SignatureBatch]]()
 
     def take(origin: Origin, batch: SignatureBatch) -> None:
         signatures.append((origin, batch))
 
-    outcome = make(log, _worker["plan"], _worker["encoder"], take, picture=None, update=lambda done: None)
+    outcome = make(log, plan, encoder, take, picture=None, update=lambda done: None)
     return Outcome(outcome.made, signatures)
