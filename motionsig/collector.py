@@ -16,7 +16,6 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motionsig import wire
@@ -25,7 +24,7 @@ from motionsig.events import from_json
 from motionsig.options import keyword_options, parse_options
 from motionsig.publishers import split_url
 from motionsig.publishers.connection import LOOP_S, Connection, check_topic_part, parse_broker, tls_context
-from motionsig.publishers.store import Store
+from motionsig.publishers.stores import STORE_SCHEMES, SignatureStore, open_store
 
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage
@@ -54,7 +53,7 @@ class CollectCounts:
 class _Inbox:
     """Turns messages into rows; `failure` is what the store raised, to tell it from a failing connection."""
 
-    def __init__(self, store: Store, prefix: str, on_progress: Callable[[CollectCounts], None] | None) -> None:
+    def __init__(self, store: SignatureStore, prefix: str, on_progress: Callable[[CollectCounts], None] | None) -> None:
         self.failure: SinkError | None = None
         self._store = store
         self._prefix = prefix
@@ -76,12 +75,12 @@ class _Inbox:
                     # What the broker kept of a head was removed.
                     return
                 event = from_json(payload)
-                what, expected = "events", f"{self._prefix}/{event.device}/events/{event.head}"
-                add = partial(self._store.add_events, [event])
+                expected = f"{self._prefix}/{event.device}/events/{event.head}"
+                add = partial(self._store.add_all, [], [event])
             else:
                 message = wire.decode(payload)
-                what, expected = "stored", f"{self._prefix}/{message.device}/signatures"
-                add = partial(self._store.add, message)
+                expected = f"{self._prefix}/{message.device}/signatures"
+                add = partial(self._store.add_all, [message])
         except (WireError, UnicodeDecodeError) as error:
             self._junk(str(error))
             return
@@ -93,8 +92,7 @@ class _Inbox:
         except SinkError as error:
             self.failure = error
             raise
-        self._tally.update({"messages": 1, what: added.stored})
-        self._tally.update(duplicates=added.duplicates, conflicts=added.conflicts)
+        self._tally.update(messages=1, **added._asdict())
         if self._on_progress is not None:
             self._on_progress(self.counts)
 
@@ -124,10 +122,10 @@ def collect(
     _, location, query = split_url(source_url)
     keywords = parse_options({**query, **options}, collect_options(), where="collect:", lowest=0)
     scheme, path, store_query = split_url(into)
-    if scheme != "store":
+    if scheme not in STORE_SCHEMES:
         raise InputError(f"{into!r}: expected store:PATH to collect into, got {scheme or 'no scheme'}")
     store_options = parse_options(store_query, {"busy_timeout_s": "float"}, where="store:", lowest=0)
-    with closing(Store(Path(path), durable=True, **store_options)) as store:
+    with closing(open_store(scheme, path, durable=True, **store_options)) as store:
         return _collect(location, store, count=count, timeout_s=timeout_s, on_progress=on_progress, **keywords)
 
 
@@ -138,7 +136,7 @@ def collect_options() -> dict[str, str]:
 
 def _collect(
     source_url: str,
-    store: Store,
+    store: SignatureStore,
     *,
     count: int | None,
     timeout_s: float | None,

@@ -124,7 +124,7 @@ def test_a_message_is_on_the_disk_before_it_is_acknowledged(
             super().__init__(path, **options)
             opened.append(self)
 
-    monkeypatch.setattr("motionsig.collector.Store", Noted)
+    monkeypatch.setattr("motionsig.publishers.store.Store", Noted)
     subscribe(broker, tmp_path)
     put(broker, message("a", 0, 5))
     found: list[tuple[int, bool]] = []

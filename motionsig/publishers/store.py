@@ -19,7 +19,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, SignatureSpec
@@ -30,6 +30,7 @@ from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.local import LocalSink
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
 from motionsig.publishers.schema import LAST_ADDED, check_ours, complete, has_table, labels_between, reporting
+from motionsig.publishers.stores import Added
 from motionsig.quality import Quality
 
 if TYPE_CHECKING:
@@ -45,14 +46,6 @@ _INSERT_EVENT = (
 _SAME_EVENT = f"SELECT 1 FROM events WHERE {' AND '.join(f'{column} = ?' for column in _EVENT)}"
 
 
-class Added(NamedTuple):
-    """What became of signatures or events. conflicts: other content is stored under their key, and is kept."""
-
-    stored: int
-    duplicates: int
-    conflicts: int
-
-
 def _content(encoder: int, start_ns: int, quality: int, codes: bytes) -> tuple[int, int, int, bytes]:
     """Return what must be equal in two signatures of the same key."""
     return encoder, start_ns, quality & ~Quality.EDGE_TPU, codes
@@ -61,10 +54,10 @@ def _content(encoder: int, start_ns: int, quality: int, codes: bytes) -> tuple[i
 class Store:
     """An open store; not for use by two threads at the same time. Raises SinkError for whatever SQLite refuses."""
 
-    def __init__(self, path: Path, *, durable: bool = False, busy_timeout_s: float = 10.0) -> None:
+    def __init__(self, path: str | Path, *, durable: bool = False, busy_timeout_s: float = 10.0) -> None:
         import sqlite3
 
-        self.path = path
+        self.path = path = Path(path)
         self._encoders: dict[tuple[SignatureSpec, int], int] = {}
         with reporting(path, "cannot be opened"):
             # isolation_level=None: transactions begin where this file says so.
@@ -97,37 +90,40 @@ class Store:
 
     def add(self, message: wire.Message) -> Added:
         """Store the signatures of a message that are not there yet; all of them, or none and a SinkError."""
-        signatures = message.signatures
-        with self.open_connection(f"{len(signatures)} signatures could not be stored") as connection:
-            if not len(signatures):
-                return Added(0, 0, 0)
-            with connection:
-                connection.execute("BEGIN IMMEDIATE")
-                added = self._insert(connection, message)
-        if added.conflicts:
-            text = "store:%s: %d signatures of %s, stream %d, from seq %d differ from what is stored under the same key"
-            logger.warning(text, self.path, added.conflicts, message.device, message.stream_id, message.seq)
-        return added
+        return self.add_all([message])
 
-    def add_events(self, events: Sequence[Event]) -> Added:
-        """Store the events that are not there yet; all of them, or none and a SinkError."""
-        stored, conflicts = 0, list[Event]()
-        with self.open_connection(f"{len(events)} events could not be stored") as connection:
-            if not events:
-                return Added(0, 0, 0)
+    def add_all(self, messages: Sequence[wire.Message], events: Sequence[Event] = ()) -> Added:
+        """Store the signatures and events that are not there yet, in one transaction; all, or none and a SinkError."""
+        rows = sum(len(message.signatures) for message in messages)
+        what = " and ".join([f"{rows} signatures"] * bool(messages) + [f"{len(events)} events"] * bool(events))
+        with self.open_connection(f"{what or 'nothing'} could not be stored") as connection:
+            if not rows and not events:
+                return Added()
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
-                for event in events:
-                    row = *event.key, event.start_ns, event.end_ns, float(event.score), event.fingerprint
-                    if connection.execute(_INSERT_EVENT, row).rowcount:
-                        stored += 1
-                    elif connection.execute(_SAME_EVENT, row).fetchone() is None:
-                        conflicts.append(event)
+                added = [self._insert(connection, message) for message in messages if len(message.signatures)]
+                of_events = self._insert_events(connection, events)
+        for message, one in zip((message for message in messages if len(message.signatures)), added, strict=True):
+            if one.conflicts:
+                text = (
+                    "store:%s: %d signatures of %s, stream %d, from seq %d differ from what is stored under their key"
+                )
+                logger.warning(text, self.path, one.conflicts, message.device, message.stream_id, message.seq)
+        return Added(*map(sum, zip(*added, of_events, strict=True)))
+
+    def _insert_events(self, connection: sqlite3.Connection, events: Sequence[Event]) -> Added:
+        stored, conflicts = 0, list[Event]()
+        for event in events:
+            row = *event.key, event.start_ns, event.end_ns, float(event.score), event.fingerprint
+            if connection.execute(_INSERT_EVENT, row).rowcount:
+                stored += 1
+            elif connection.execute(_SAME_EVENT, row).fetchone() is None:
+                conflicts.append(event)
         if conflicts:
             text = "store:%s: %d events differ from what is stored under the same key, the first: %s of %s, stream %d"
             first = conflicts[0]
             logger.warning(text, self.path, len(conflicts), first.head, first.device, first.stream_id)
-        return Added(stored, len(events) - stored - len(conflicts), len(conflicts))
+        return Added(duplicates=len(events) - stored - len(conflicts), conflicts=len(conflicts), events=stored)
 
     def _insert(self, connection: sqlite3.Connection, message: wire.Message) -> Added:
         signatures = message.signatures
@@ -233,12 +229,12 @@ class StoreSink(LocalSink):
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     ) -> None:
         super().__init__(f"store:{path}", device=device, stream_id=stream_id, max_message_bytes=max_message_bytes)
-        self._store = Store(Path(path), durable=durable, busy_timeout_s=busy_timeout_s)
-        self._added = Added(0, 0, 0)
+        self._store = Store(path, durable=durable, busy_timeout_s=busy_timeout_s)
+        self._added = Added()
 
     @property
     def counts(self) -> SinkCounts:
-        stored, duplicates, conflicts = self._added
+        stored, duplicates, conflicts, _ = self._added
         return SinkCounts(self._accepted, stored + duplicates, duplicates=duplicates, conflicts=conflicts)
 
     def replayed(self, how: str) -> dict[str, tuple[str, int]]:
@@ -263,7 +259,7 @@ class StoreSink(LocalSink):
 
     def publish_events(self, events: Sequence[Event]) -> None:
         """Store the events that are not there yet; they do not count in `counts`."""
-        self._store.add_events(events)
+        self._store.add_all([], events)
 
     def _put(self, message: wire.Message, data: bytes) -> None:
         self._added = Added(*map(sum, zip(self._added, self._store.add(message), strict=True)))

@@ -12,7 +12,8 @@ from made import HOP_NS, SPEC, assert_same, event, labelled, lines_until_killed,
 from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers import iter_signatures, open_sink, read_events, read_signatures
-from motionsig.publishers.store import Added, Store
+from motionsig.publishers.store import Store
+from motionsig.publishers.stores import Added
 from motionsig.quality import Quality
 from motionsig.wire import Message, Recording
 
@@ -45,7 +46,7 @@ def test_duplicates_and_conflicts_are_told_apart_and_the_first_is_kept(
         Message("e", 1, 0, numbered(10)),
         Message("e", 1, 0, numbered(0)),
     )
-    assert added == [(10, 0, 0), (5, 5, 0), (0, 7, 3), (10, 0, 0), (10, 0, 0), (0, 0, 0)]
+    assert [each[:3] for each in added] == [(10, 0, 0), (5, 5, 0), (0, 7, 3), (10, 0, 0), (10, 0, 0), (0, 0, 0)]
     assert "3 signatures of d, stream 1" in caplog.text
     read = list(iter_signatures(f"store:{tmp_path / 's'}"))
     assert [(part.device, part.stream_id, part.seq.tolist()) for part in read] == [
@@ -81,7 +82,7 @@ def test_vectors_of_different_encoders_are_never_mixed(tmp_path: Path) -> None:
 def test_an_encoder_that_says_something_else_of_itself_is_a_conflict(tmp_path: Path) -> None:
     liar = dataclasses.replace(SPEC, motion_dim=10)
     added = put(tmp_path / "s", Message("d", 1, 0, numbered(3)), Message("d", 1, 3, numbered(3, 3, spec=liar)))
-    assert added == [(3, 0, 0), (0, 0, 3)]
+    assert added == [Added(3), Added(conflicts=3)]
 
 
 def test_one_encoder_with_two_hops(tmp_path: Path) -> None:
@@ -127,7 +128,7 @@ def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
     (tmp_path / "s").touch()
     with pytest.raises(SinkError, match="empty database"):
         read_signatures(f"store:{tmp_path / 's'}")
-    assert put(tmp_path / "s", Message("d", 1, 0, numbered(1))) == [(1, 0, 0)]
+    assert put(tmp_path / "s", Message("d", 1, 0, numbered(1))) == [Added(1)]
 
 
 def test_a_locked_store_is_an_error_after_the_time_allowed(tmp_path: Path) -> None:
@@ -227,7 +228,7 @@ def test_a_store_of_version_0_1_is_read_as_it_is_and_completed_when_written(tmp_
         read_signatures(url, recording="walk")
     path.chmod(0o644)
     recording = Recording("walk", 10**18)
-    assert put(path, Message("d", 1, 0, labelled(numbered(6), "walk"), recording)) == [(1, 5, 0)]
+    assert put(path, Message("d", 1, 0, labelled(numbered(6), "walk"), recording)) == [Added(1, 5)]
     (stored,) = iter_signatures(url, recording="walk")
     assert stored.recording == recording
     assert_same(stored.signatures, labelled(numbered(6), "walk"))
@@ -277,11 +278,11 @@ def test_events_that_are_there_and_those_that_differ_are_told_apart(
         event(1, device="ankle"),
         event(1, stream_id=8),
     ]
-    assert store.add_events([]) == Added(0, 0, 0)
-    assert store.add_events([event(1), event(2), event(1)]) == Added(2, 1, 0)
-    assert store.add_events([event(2), *others, event(2)]) == Added(5, 2, 0)
+    assert store.add_all([], []) == Added(0, 0, 0, 0)
+    assert store.add_all([], [event(1), event(2), event(1)]) == Added(0, 1, 0, 2)
+    assert store.add_all([], [event(2), *others, event(2)]) == Added(0, 2, 0, 5)
     assert not caplog.records
-    assert store.add_events([event(1), *changed, event(3)]) == Added(1, 1, 4)
+    assert store.add_all([], [event(1), *changed, event(3)]) == Added(0, 1, 4, 1)
     assert "4 events differ from what is stored under the same key, the first: knock of wrist, stream 7" in caplog.text
     store.close()
     assert sorted(read_events(f"store:{tmp_path / 's'}"), key=lambda it: it.key) == sorted(
@@ -294,11 +295,11 @@ def test_events_are_stored_together_or_not_at_all(tmp_path: Path) -> None:
     other = sqlite3.connect(tmp_path / "s", timeout=0)
     other.execute("CREATE TRIGGER t BEFORE INSERT ON events WHEN new.seq = 3 BEGIN SELECT RAISE(ABORT, 'no'); END")
     with pytest.raises(SinkError, match="2 events could not be stored: no"):
-        store.add_events([event(2), event(3)])
+        store.add_all([], [event(2), event(3)])
     assert read_events(f"store:{tmp_path / 's'}") == []
     other.execute("DROP TRIGGER t")
     other.close()
-    assert store.add_events([event(2), event(3)]) == Added(2, 0, 0)
+    assert store.add_all([], [event(2), event(3)]) == Added(0, 0, 0, 2)
     store.close()
 
 
@@ -367,7 +368,7 @@ def test_labels_come_a_few_at_a_time_and_go_with_their_signatures(tmp_path: Path
         connection.execute("DELETE FROM signatures WHERE seq < 10")
         assert connection.execute("SELECT count(*) FROM labels").fetchone() == (7,)
     connection.close()
-    assert put(path, Message("d", 1, 0, numbered(20))) == [(10, 10, 0)]
+    assert put(path, Message("d", 1, 0, numbered(20))) == [Added(10, 10)]
     assert_same(read_signatures(url), labelled(numbered(30), *[""] * 10, *labels[10:], *[""] * 10))
 
 
@@ -377,7 +378,7 @@ def test_the_same_labels_again_write_nothing(tmp_path: Path) -> None:
     store.add(message)
     assert store._connection is not None
     before = store._connection.total_changes
-    assert store.add(message) == (0, 5, 0)
+    assert store.add(message) == Added(0, 5)
     assert store._connection.total_changes == before
     store.close()
 
