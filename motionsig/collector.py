@@ -23,9 +23,10 @@ from motionsig.errors import InputError, SinkError, WireError
 from motionsig.events import from_json
 from motionsig.options import keyword_options, parse_options
 from motionsig.publishers import split_url
-from motionsig.publishers.brokers import check_topic_part, parse_broker, tls_context
+from motionsig.publishers.brokers import check_topic_part, parse_broker
 from motionsig.publishers.connection import LOOP_S, Connection
 from motionsig.publishers.stores import STORE_SCHEMES, SignatureStore, open_store
+from motionsig.publishers.transport import check_files
 
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage
@@ -115,7 +116,7 @@ def collect(
 ) -> CollectCounts:
     """Store the signatures and events that arrive until `count` new signatures are stored or `timeout_s` are over.
 
-    source_url: mqtt://[user[:password]@]host[:port] or mqtts://…; into: store:PATH. Options (`collect_options`) are in
+    source_url: a broker's (`publishers.brokers`); into: store:PATH. Options (`collect_options`) are in
     the source URL's query or keywords; a keyword wins. on_progress: called after every stored message.
     Raises SinkError where the store fails or no connection was made within `timeout_s`, InputError for URLs and options
     that cannot be meant.
@@ -144,9 +145,12 @@ def _collect(
     on_progress: Callable[[CollectCounts], None] | None,
     username: str | None = None,
     password: str | None = None,
+    password_file: str | None = None,
     ca: str | None = None,
     cert: str | None = None,
     key: str | None = None,
+    alpn: str | None = None,
+    proxy: str | None = None,
     prefix: str = "motionsig",
     client_id: str | None = None,
     keepalive_s: int = 30,
@@ -154,10 +158,11 @@ def _collect(
     max_retry_s: float = 30.0,
 ) -> CollectCounts:
     """Collect into an open store; client_id names the persistent session, one collector at a time."""
-    broker = parse_broker(source_url, username=username, password=password, ca=ca, cert=cert, key=key)
+    login = {"username": username, "password": password, "password_file": password_file}
+    broker = parse_broker(source_url, **login, ca=ca, cert=cert, key=key, alpn=alpn, proxy=proxy)
     for part in prefix.split("/"):
         check_topic_part("prefix", part)
-    context = tls_context(broker)
+    check_files(broker)
     inbox = _Inbox(store, prefix, on_progress)
     end_s = float("inf") if timeout_s is None else time.monotonic() + timeout_s
     ever_connected, attempt, last_error = False, 0, ""
@@ -171,7 +176,6 @@ def _collect(
             client_id=client_id or f"motionsig-collect-{socket.gethostname()}",
             clean_session=False,
             keepalive_s=keepalive_s,
-            context=context,
             on_message=inbox.take,
         )
         try:

@@ -7,19 +7,23 @@ Both paho-mqtt 2 and 1.6 work; Debian Bookworm has 1.6, so its branch can go in 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
 import select
+import socket
 import ssl
 import struct
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from motionsig.errors import MissingExtraError, SinkError
+from motionsig.errors import InputError, MissingExtraError, SinkError
 from motionsig.hints import install_hint
-from motionsig.publishers.brokers import Broker
+from motionsig.publishers.brokers import SCHEMES, Broker
+from motionsig.publishers.transport import HANDSHAKE_TIMEOUT_S, dial, password_of
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
@@ -56,7 +60,6 @@ class Connection:
         client_id: str,
         clean_session: bool,
         keepalive_s: int,
-        context: ssl.SSLContext | None = None,
         on_message: Callable[[MQTTMessage], None] | None = None,
         will: tuple[str, bytes] | None = None,
     ) -> None:
@@ -67,14 +70,18 @@ class Connection:
         self._refused: str | None = None
         self._subscribed: int | None = None
         self._listening: int | None = None
+        self._socket: socket.socket | None = None
         self.acknowledged: list[int] = []
         self.heard_s = 0.0
         arguments = (self._mqtt.CallbackAPIVersion.VERSION2,) if hasattr(self._mqtt, "CallbackAPIVersion") else ()
-        self._client: Client = self._mqtt.Client(*arguments, client_id=client_id, clean_session=clean_session)
-        if broker.username is not None:
-            self._client.username_pw_set(broker.username, broker.password)
-        if context is not None:
-            self._client.tls_set_context(context)
+        transport = "websockets" if broker.websockets else "tcp"
+        self._client: Client = self._mqtt.Client(
+            *arguments, client_id=client_id, clean_session=clean_session, transport=transport
+        )
+        if broker.websockets:
+            self._client.ws_set_options(path=broker.path, headers=self._of_websocket)
+        # Both versions call this for TCP and WebSockets; neither has another way to be given a socket.
+        self._client._create_socket_connection = self._dial
         if will is not None:
             self._client.will_set(*will, qos=1, retain=True)
         self._client.on_connect = self._on_connect
@@ -103,13 +110,25 @@ class Connection:
     def open(self, timeout_s: float, give_up: Callable[[], bool]) -> None:
         """Connect and wait until the broker has let us in; `give_up` is asked now and then whether to stop."""
         deadline = time.monotonic() + timeout_s
+        # paho reads a WebSocket's answer byte by byte, and each may take as long as it likes.
+        cut_off = threading.Timer(HANDSHAKE_TIMEOUT_S, self._cut_off)
         try:
-            self._client.connect(self._broker.host, self._broker.port, self._keepalive_s)
+            if self._broker.username is not None:
+                self._client.username_pw_set(self._broker.username, password_of(self._broker))
+            if self._broker.websockets:
+                cut_off.start()
+            # To paho the port is only a number above 0.
+            self._client.connect(self._broker.host, self._broker.port or 1, self._keepalive_s)
+        except InputError as error:
+            raise SinkError(str(error)) from error
         except (OSError, ValueError) as error:
+            self.drop()
             odd = self._broker.tls and isinstance(error, ssl.SSLError | ConnectionResetError)
             known = isinstance(error, ssl.SSLCertVerificationError)
             hint = "; does the broker speak TLS on this port?" if odd and not known else ""
             raise SinkError(f"{self._broker}: {_reason(error)}{hint}") from error
+        finally:
+            cut_off.cancel()
         while not self._accepted:
             if time.monotonic() > deadline or give_up():
                 raise SinkError(f"{self._broker}: connected, but no answer; is it an MQTT broker?")
@@ -120,6 +139,23 @@ class Connection:
                     raise
                 wanted = "a client certificate (cert=, key=)" if self._broker.tls else "mqtts://"
                 raise SinkError(f"{error} before the broker let us in; does it want {wanted}?") from error
+
+    def _dial(self) -> socket.socket:
+        self._socket = dial(self._broker)
+        return self._socket
+
+    def _cut_off(self) -> None:
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                # That of TLS would also forget its keys, which the other thread is using.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def _of_websocket(self, headers: dict[str, str]) -> dict[str, str]:
+        """Return the headers as they have to be with TLS, of which paho knows nothing here."""
+        host = f"[{self._broker.host}]" if ":" in self._broker.host else self._broker.host
+        if self._broker.port != SCHEMES[self._broker.scheme].port:
+            host += f":{self._broker.port}"
+        return {**headers, "Host": host, "Origin": f"{'https' if self._broker.tls else 'http'}://{host}"}
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
         """Send at QoS 1; return the number that will appear in `acknowledged`."""
@@ -152,7 +188,7 @@ class Connection:
         if wake_fd is not None:
             poll.register(wake_fd, select.POLLIN)
         # TLS may already hold decrypted bytes that the kernel does not know of.
-        buffered = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        buffered = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
         events = dict(poll.poll(0 if buffered else max(0.0, timeout_s) * 1000))
         if wake_fd is not None and wake_fd in events:
             os.read(wake_fd, 4096)
@@ -182,9 +218,8 @@ class Connection:
 
     def drop(self) -> None:
         """Close the socket without DISCONNECT, as after a failure."""
-        sock = self._client.socket()
-        if sock is not None:
-            sock.close()
+        if self._socket is not None:
+            self._socket.close()
 
 
 def _reason(error: Exception) -> str:

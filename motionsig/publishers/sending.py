@@ -14,7 +14,6 @@ import math
 import os
 import random
 import select
-import ssl
 import threading
 import time
 from dataclasses import dataclass, field
@@ -49,7 +48,6 @@ class Sender:
     """
 
     broker: Broker
-    context: ssl.SSLContext | None
     spool: Spool
     outbox: Outbox
     announcer: Announcer
@@ -128,7 +126,6 @@ class Sender:
                 client_id=self.client_id,
                 clean_session=True,
                 keepalive_s=self.options.keepalive_s,
-                context=self.context,
                 on_message=self._hear,
                 will=next(iter(self.announcer.availability("offline", self.stream_id)), None),
             )
