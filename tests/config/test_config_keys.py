@@ -32,7 +32,7 @@ def test_every_scheme_has_its_keys() -> None:
     [
         (
             "[sink]\nurl = \"mqtt://a\\u0000\"\nca = '/x'",
-            ["sink.url: expected text in quotes", "sink.ca: /x: expected a file"],
+            ["sink.url: broker URL: expected mqtt:", "sink.url: expected text in quotes", "sink.url: expected mqtts"],
         ),
         ("", ["sink.url: expected where signatures go, such as mqtts://HOST or store:PATH, got nothing"]),
         ("nmae = 'x'\n" + STORE, ["nmae: no such key; did you mean name?"]),
@@ -100,7 +100,11 @@ def test_every_scheme_has_its_keys() -> None:
         ("[sink]\nurl = 'wss://h'\nalpn = 'mqtt'", ["sink.alpn: expected mqtts:// with it, got wss:"]),
         (MQTT + "proxy = 'http://u:s3cret@p'", ["sink.proxy: expected no user in it"]),
         (MQTT + "proxy = 'ftp://p'", ["sink.proxy: expected http://"]),
-        ("[sink]\nurl = 'mqtt+unix:/run/m.sock'\nproxy = 'http://p'", ["sink.proxy: expected no proxy with mqtt+unix:"]),
+        ("[sink]\nurl = 'mqtt+unix:/m'\nproxy = 'http://p'", ["sink.proxy: expected no proxy with mqtt+unix:"]),
+        (
+            MQTT + "username = 'u'\npassword_file = '/x'\npassword_credential = 'p'",
+            ["sink.password_credential: expected this or sink.password_file, got both", "a file", "a readable file /x"],
+        ),
         ("[sink]\nurl = 'mqtt+unix:m.sock'", ["sink.url: broker URL: expected mqtt+unix:/path of a socket"]),
         (MQTT + "username = 'u'\npassword_file = 'x'", ['sink.password_file: expected a path from / on, got "x"']),
         (MQTT + "username = 'u'\npassword_file = '/x'", ["sink.password_file: expected a readable file /x, got: No"]),
