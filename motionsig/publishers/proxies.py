@@ -72,7 +72,7 @@ def pass_through(sock: socket.socket, proxy: Proxy, host: str, port: int, deadli
 
 @dataclass(frozen=True)
 class _Exchange:
-    """Sends and reads exactly so much until a deadline; raises ConnectionError for an end before that."""
+    """Sends and reads exactly so much until a deadline; raises OSError for an end before that, or for none by then."""
 
     sock: socket.socket
     proxy: Proxy
@@ -86,7 +86,10 @@ class _Exchange:
         data = b""
         while len(data) < size:
             self._limit()
-            more = self.sock.recv(size - len(data))
+            try:
+                more = self.sock.recv(size - len(data))
+            except TimeoutError:
+                continue
             if not more:
                 raise ConnectionError(f"{self.proxy}: it ended the connection in place of an answer")
             data += more

@@ -95,7 +95,7 @@ def _connected(broker: Broker) -> socket.socket:
         except OSError as error:
             if broker.proxy is None:
                 raise
-            raise ConnectionError(f"{broker.proxy}: {error.strerror or error}") from error
+            raise ConnectionError(f"{broker.proxy}: {(error.strerror or str(error)).lower()}") from error
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.settimeout(CONNECT_TIMEOUT_S)

@@ -19,7 +19,7 @@ from receiving import Receiver, mqtt
 
 from motionsig import wire
 from motionsig.errors import SinkError
-from motionsig.publishers import open_sink, sending
+from motionsig.publishers import open_sink, sending, transport
 from motionsig.publishers.messages import pack
 from motionsig.publishers.spool import Spool
 
