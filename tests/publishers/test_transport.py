@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def everywhere(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iterator[dict[str, str]]:
-    """Yield the URLs of one broker that listens in all ways, by scheme."""
+def everywhere(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iterator[dict[str, Any]]:
+    """Yield the URLs of one broker that listens in all ways, by scheme, and the file of its log."""
     folder = tmp_path_factory.mktemp("everywhere")
     ports = {scheme: free_port() for scheme in ("mqtts", "ws", "wss")}
     tls = f"certfile {certificates}/server.pem\nkeyfile {certificates}/server.key\n"
@@ -49,30 +50,30 @@ def everywhere(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> 
         urls = {scheme: f"{scheme}://localhost:{port}" for scheme, port in ports.items()}
         for scheme in ("mqtts", "wss"):
             urls[scheme] += f"?ca={certificates}/ca.pem"
-        yield {"mqtt": f"mqtt://localhost:{broker.port}", "mqtt+unix": f"mqtt+unix:{folder}/socket", **urls}
+        urls |= {"mqtt": f"mqtt://localhost:{broker.port}", "mqtt+unix": f"mqtt+unix:{folder}/socket"}
+        yield {"log": folder / "log", **urls}
 
 
 @pytest.mark.parametrize("scheme", ["mqtts", "ws", "wss", "mqtt+unix"])
-def test_what_is_published_is_collected(everywhere: dict[str, str], tmp_path: Path, scheme: str) -> None:
+def test_what_is_published_is_collected(everywhere: dict[str, Any], tmp_path: Path, scheme: str) -> None:
     url, prefix = everywhere[scheme], {"prefix": scheme.replace("+", "-")}
     into = f"store:{tmp_path}/a.db"
-    # So that the broker knows the collector, and keeps what is to come.
-    collect(url, into, timeout_s=0.3, client_id=scheme, **prefix)
-    with mqtt(url, tmp_path / "spool", delay_s=0, **prefix) as sink:
-        for number in range(6):
-            sink.publish(numbered(100, 100 * number))
-    assert (sink.counts.delivered, sink.counts.pending) == (600, 0)
-    # What came together with other packets in one record of TLS is read, too: it does not wait for the next.
-    began_s = time.monotonic()
-    assert collect(url, into, count=600, timeout_s=10, client_id=scheme, **prefix).stored == 600
-    assert time.monotonic() - began_s < 5
+    with ThreadPoolExecutor(1) as pool:
+        collected = pool.submit(collect, url, into, count=600, timeout_s=15, client_id=f"{scheme}-collector", **prefix)
+        wait_until(lambda: everywhere["log"].read_text("utf-8", "replace").count(f"SUBACK to {scheme}-collector") == 2)
+        with mqtt(url, tmp_path / "spool", delay_s=0, **prefix) as sink:
+            for number in range(6):
+                sink.publish(numbered(100, 100 * number))
+        assert (sink.counts.delivered, sink.counts.pending) == (600, 0)
+        # What came together with other packets in one record of TLS is read, too: it does not wait for the next.
+        assert collected.result().stored == 600
 
 
 @pytest.mark.parametrize("through", ["http", "socks5"])
 @pytest.mark.parametrize("login", [None, ("us er", "p:ss/word")])
 @pytest.mark.parametrize("scheme", ["mqtt", "wss"])
 def test_a_proxy_takes_us_there(
-    everywhere: dict[str, str], tmp_path: Path, through: str, login: tuple[str, str] | None, scheme: str
+    everywhere: dict[str, Any], tmp_path: Path, through: str, login: tuple[str, str] | None, scheme: str
 ) -> None:
     user = "" if login is None else "us%20er:p%3Ass%2Fword@"
     with Tunnel(through, login) as tunnel:
