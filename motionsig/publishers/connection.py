@@ -341,9 +341,9 @@ class Connection:
                 raise SinkError(f"{self._broker}: no answer to the subscription within {timeout_s:g} s")
             self.loop(LOOP_S)
 
-    def listen(self, topic: str) -> None:
+    def listen(self, *topics: str) -> None:
         """Subscribe without waiting, and without minding if the broker does not consent."""
-        code, self._listening = self._client.subscribe(topic, qos=0)
+        code, self._listening = self._client.subscribe([(topic, 0) for topic in topics])
         self._check(code)
 
     def loop(self, timeout_s: float, wake_fd: int | None = None) -> None:

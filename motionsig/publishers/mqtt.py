@@ -82,6 +82,8 @@ class MqttSink(Closing):
             remembered=announced.load(self._spool.folders),
             cut_off=announced.was_cut_off(self._spool.folders),
             hold_s=chosen.hold_s,
+            # A broker gives up a silent connection after one and a half intervals.
+            late_s=1.5 * chosen.keepalive_s,
         )
         client_id = chosen.client_id or stable_client_id(device, self._spool.folders)
         self._sender = Sender(self.broker, self._spool, self._outbox, self._announcer, chosen, client_id, stream_id)
