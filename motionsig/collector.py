@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from motionsig import wire
 from motionsig.errors import InputError, SinkError, WireError
+from motionsig.escaping import own_logger
 from motionsig.events import from_json
 from motionsig.options import keyword_options, parse_options
 from motionsig.publishers import split_url
@@ -31,7 +32,7 @@ from motionsig.publishers.transport import check_files
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 CONNECT_TIMEOUT_S = 10.0
 WARN_EVERY_S = 60.0

@@ -20,7 +20,9 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "collect", help="signatures and events from a broker into a store", description=__doc__
     )
-    option(parser, "--from URL", "mqtt://HOST or mqtts://HOST", dest="broker", required=True)
+    option(
+        parser, "--from URL", "a broker: mqtt(s)://HOST, ws(s)://HOST or mqtt+unix:PATH", dest="broker", required=True
+    )
     option(parser, "--into URL", "store:PATH", dest="store", required=True)
     option(parser, "--count N", "end after N signatures newly stored", type=int)
     option(parser, "--timeout S", "end after S seconds", type=float)

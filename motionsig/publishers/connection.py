@@ -9,7 +9,6 @@ Both paho-mqtt 2 and 1.6 work; Debian Bookworm has 1.6, so its branches can go i
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import re
 import select
@@ -23,6 +22,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from motionsig.errors import InputError, MissingExtraError, SinkError
+from motionsig.escaping import own_logger
 from motionsig.hints import install_hint
 from motionsig.publishers import reasons
 from motionsig.publishers.brokers import SCHEMES, Broker
@@ -33,7 +33,7 @@ from motionsig.publishers.transport import HANDSHAKE_TIMEOUT_S, dial, password_o
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 LOOP_S = 1.0  # paho has to run this often to send its pings and to notice missing answers
 FOR_EVER_S = 0xFFFFFFFF  # a session that never expires (MQTT 5, 3.1.2.11.2)

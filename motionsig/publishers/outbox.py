@@ -13,7 +13,6 @@ there after a kill.
 from __future__ import annotations
 
 import itertools
-import logging
 import math
 from collections import deque
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from typing import Any, NamedTuple
 from motionsig import wire
 from motionsig.blocks import concatenate
 from motionsig.errors import InputError, WireError
+from motionsig.escaping import own_logger
 from motionsig.events import BEGAN, ONCE, Event, from_json
 from motionsig.publishers.brokers import check_topic_part
 from motionsig.publishers.log import Position, Record
@@ -31,7 +31,7 @@ from motionsig.publishers.messages import MAX_ROWS, pack
 from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.spool import Spool
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 SMALL_BACKLOG_BYTES = 64 * 1024  # a backlog up to this is sent in the lane of live signatures: it takes about a window
 _BEGINNING = Position(0, 0)
@@ -200,7 +200,7 @@ class Lane:
                     _event(record)
                     self._events.append(record)
                     break
-                message = wire.decode(record.payload)
+                message = wire.decode(record.payload, stored=True)
             except WireError as error:
                 given_up += record.rows if self.spool.give_up(record) else 0
                 why = str(error)
@@ -439,7 +439,7 @@ class Outbox:
 
 def _event(record: Record) -> Event:
     """Return the event in a record; raise WireError where there is none, or none that has a topic."""
-    event = from_json(record.payload)
+    event = from_json(record.payload, stored=True)
     try:
         check_topic_part("device", event.device)
     except InputError as error:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from motionsig.errors import SinkError
+from motionsig.escaping import own_logger
 from motionsig.publishers import announced
 from motionsig.publishers.announcing import Announcer
 from motionsig.publishers.brokers import Broker
@@ -33,7 +34,7 @@ from motionsig.publishers.spool import Spool
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 CONNECT_TIMEOUT_S = 10.0
 GOODBYE_S = 0.5  # how long the broker may take to acknowledge that the device goes offline; the will says the same
