@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from motionsig import wire
 from motionsig.closing import Closing
@@ -35,6 +35,14 @@ class SignatureStore(Closing, Protocol):
 
     def close(self) -> None:
         """Close it; using it afterwards raises SinkError, closing it again is harmless."""
+
+
+@runtime_checkable
+class Numbered(Protocol):
+    """A store that can say which sequence numbers it has."""
+
+    def newest_numbers(self, device: str, stream_id: int, first: int, last: int, most: int) -> list[int]:
+        """Return the newest `most` numbers that are stored from `first` to `last`, both included, newest first."""
 
 
 _STORES = {"store": "store:Store"}
