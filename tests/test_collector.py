@@ -22,7 +22,8 @@ from motionsig.collector import CollectCounts, collect, collect_options
 from motionsig.errors import InputError, SinkError
 from motionsig.events import BEGAN, ENDED, Event, to_json
 from motionsig.publishers import iter_signatures, open_sink, read_signatures
-from motionsig.publishers.connection import Connection, parse_broker
+from motionsig.publishers.brokers import parse_broker
+from motionsig.publishers.connection import Connection
 from motionsig.publishers.store import Store
 
 

@@ -23,7 +23,8 @@ from motionsig.errors import InputError, SinkError, WireError
 from motionsig.events import from_json
 from motionsig.options import keyword_options, parse_options
 from motionsig.publishers import split_url
-from motionsig.publishers.connection import LOOP_S, Connection, check_topic_part, parse_broker, tls_context
+from motionsig.publishers.brokers import check_topic_part, parse_broker, tls_context
+from motionsig.publishers.connection import LOOP_S, Connection
 from motionsig.publishers.stores import STORE_SCHEMES, SignatureStore, open_store
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 from motionsig.errors import SinkError
 from motionsig.publishers import announced
 from motionsig.publishers.announcing import Announcer
-from motionsig.publishers.connection import LOOP_S, Broker, Connection
+from motionsig.publishers.brokers import Broker
+from motionsig.publishers.connection import LOOP_S, Connection
 from motionsig.publishers.log import Position
 from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.outbox import Outbox, Outgoing
