@@ -33,7 +33,7 @@ Newest = Callable[[str, int, int, int, int], list[int]]
 
 @dataclass(slots=True)
 class _Hole:
-    """Numbers `first` to `last` that did not arrive; since_s: when that was noticed. start: before all that was heard."""
+    """Numbers `first` to `last` that did not arrive. since_s: when it was noticed; start: before all that was heard."""
 
     first: int
     last: int
@@ -130,7 +130,7 @@ class Holes:
             if not self._due or self._due[0][0] > now_s:
                 break
             _, device, stream_id = self._due.popleft()
-            stream = self._devices.get(device, {}).get(stream_id)
+            stream = self._devices.get(device, OrderedDict()).get(stream_id)
             if stream is not None:
                 self._judge(device, stream_id, stream, now_s)
         if (self._unsaid_holes or self._unsaid_filled) and now_s - self._said_s >= _SAY_EVERY_S:
@@ -183,11 +183,12 @@ class Holes:
     def _say(self) -> None:
         if self._unsaid_holes:
             examples = "; ".join(
-                f"{first} to {last} of {device!r}, stream {stream_id}" for device, stream_id, first, last in self._unsaid
+                f"{first} to {last} of {device!r}, stream {stream_id}"
+                for device, stream_id, first, last in self._unsaid
             )
             logger.warning(
-                "%d holes: %d signatures have not arrived within %g s: %s%s; a device may still send them, or it or the "
-                "broker has dropped them: see `motionsig status` on the device and the broker's log",
+                "%d holes: %d signatures have not arrived within %g s: %s%s; the device may still send them, or it or "
+                "the broker has dropped them: see `motionsig status` on the device and the broker's log",
                 self._unsaid_holes,
                 self._unsaid_signatures,
                 self._after_s,

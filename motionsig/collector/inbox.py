@@ -48,9 +48,9 @@ class CollectCounts:
 
 
 class _Arrived(NamedTuple):
-    """One message: what to store of it, nothing if it is junk, and the number that its acknowledgement needs."""
+    """One message as it came, without its payload, and what to store of it: nothing if it is junk."""
 
-    mid: int
+    received: MQTTMessage
     what: wire.Message | Event | None
 
 
@@ -72,7 +72,8 @@ class Inbox:
         self.failure: SinkError | None = None
         self.broker_dropped: int | None = None
         self.last_stored_s: float | None = None
-        self._store, self._prefix, self._holes, self._on_progress = store, prefix, holes, on_progress
+        self.holes = holes
+        self._store, self._prefix, self._on_progress = store, prefix, on_progress
         self._tally: Counter[str] = Counter()
         self._arrived: list[_Arrived] = []
         self._bytes = 0
@@ -113,13 +114,14 @@ class Inbox:
         except (WireError, UnicodeDecodeError) as error:
             what = None
             self._junk(str(error))
-        self._arrived.append(_Arrived(received.mid, what))
+        received.payload = b""
+        self._arrived.append(_Arrived(received, what))
         if isinstance(what, wire.Message):
             arrays = what.signatures.codes, what.signatures.start_ns, what.signatures.labels
             self._bytes += sum(array.nbytes for array in arrays if array is not None)
 
-    def store(self) -> list[int]:
-        """Store what has arrived in one transaction; return the numbers to acknowledge, in the order of arrival.
+    def store(self) -> list[MQTTMessage]:
+        """Store what has arrived in one transaction; return what to acknowledge, in the order of arrival.
 
         Raises SinkError, and then nothing may be acknowledged: the broker sends it again.
         """
@@ -133,11 +135,20 @@ class Inbox:
             self.last_stored_s = time.monotonic()
             if self._on_progress is not None:
                 self._on_progress(self.counts)
-        return [each.mid for each in arrived]
+        return [each.received for each in arrived]
 
     def forget(self) -> None:
         """Forget what is not stored: after a lost connection the broker sends it again."""
         self._arrived, self._bytes = [], 0
+
+    def look_for_holes(self, now_s: float) -> None:
+        """Report holes that are old enough; raise SinkError where the store cannot be asked."""
+        if self.holes is not None:
+            try:
+                self.holes.look(now_s)
+            except SinkError as error:
+                self.failure = error
+                raise
 
     def _add(self, what: list[wire.Message | Event]) -> None:
         messages = [each for each in what if isinstance(each, wire.Message)]
@@ -148,8 +159,8 @@ class Inbox:
             signatures = message.signatures
             end_ns = int(signatures.start_ns[-1]) + signatures.spec.length_ns
             self._lags_s.append((now_ns - end_ns) / 1e9)
-            if self._holes is not None:
-                self._holes.note(message.device, message.stream_id, message.seq, len(signatures), now_s)
+            if self.holes is not None:
+                self.holes.note(message.device, message.stream_id, message.seq, len(signatures), now_s)
 
     def _add_one_by_one(self, what: list[wire.Message | Event], error: SinkError) -> None:
         """Store each message in a transaction of its own: one that the store refuses must not cost the others.
@@ -180,8 +191,8 @@ class Inbox:
             now_s = time.monotonic()
             if now_s - self._told_s >= _WARN_EVERY_S:
                 logger.warning(
-                    "the broker has dropped %d messages more, %d since its start: a client's queue was full (Mosquitto: "
-                    "max_queued_messages); if it was this receiver's, it is too slow, or was away for too long",
+                    "the broker has dropped %d messages more, %d since its start: a client's queue was full "
+                    "(Mosquitto: max_queued_messages); if it was this receiver's, it is too slow, or was away too long",
                     dropped - self.broker_dropped,
                     dropped,
                 )

@@ -1,107 +1,53 @@
-"""The cloud end: subscribe, check, store once.
-
-A message is in the store and on the disk before the broker has its acknowledgement: paho sends that after its callback
-has returned, and none after one that raised, so the broker sends the message again. A persistent session also keeps
-what arrives while the collector is away. The store drops what comes twice; what is no message of ours is only counted.
-"""
+"""`collect`: from a broker into a store, over as many connections as it takes."""
 
 from __future__ import annotations
 
-import logging
-import random
-import socket
 import time
-from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from motionsig import wire
-from motionsig.errors import InputError, SinkError, WireError
-from motionsig.events import from_json
+from motionsig.collector.holes import Holes
+from motionsig.collector.inbox import CollectCounts, Inbox
+from motionsig.collector.receiver import Receiver
+from motionsig.collector.session import session_id
+from motionsig.errors import InputError, SinkError
 from motionsig.options import keyword_options, parse_options
 from motionsig.publishers import split_url
 from motionsig.publishers.brokers import check_topic_part, parse_broker, tls_context
-from motionsig.publishers.connection import LOOP_S, Connection
-from motionsig.publishers.stores import STORE_SCHEMES, SignatureStore, open_store
+from motionsig.publishers.connection import Connection
+from motionsig.publishers.protocol import Spoken, check_protocol
+from motionsig.publishers.stores import FILE_SCHEMES, STORE_SCHEMES, Numbered, SignatureStore, open_store, store_options
 
-if TYPE_CHECKING:
-    from paho.mqtt.client import MQTTMessage
-
-logger = logging.getLogger(__name__)
-
-CONNECT_TIMEOUT_S = 10.0
-WARN_EVERY_S = 60.0
+RECEIVE_MAXIMUM = 65535
+"""Messages that the broker may send before it has an acknowledgement. Only a receiver that reads on needs a limit; this
+one reads no more than it can store at once, and what is on its way is not in the broker's queue, which is short."""
+MAX_PACKET_BYTES = wire.MAX_MESSAGE_BYTES + (1 << 16) + 64  # with the longest topic, and the packet's own fields
+HOLES_S = 30.0
+_SHARE = "$share"
 
 
 @dataclass(frozen=True)
-class CollectCounts:
-    """What arrived. messages: of ours; junk: all others.
+class _Subscription:
+    """Where messages come from. prefix: of their topics; subscribed: what is put before the rest of a subscription."""
 
-    stored: signatures that are new; events: those that are; duplicates, conflicts: both together, as in `Added`.
-    """
-
-    messages: int = 0
-    stored: int = 0
-    events: int = 0
-    duplicates: int = 0
-    conflicts: int = 0
-    junk: int = 0
-
-
-class _Inbox:
-    """Turns messages into rows; `failure` is what the store raised, to tell it from a failing connection."""
-
-    def __init__(self, store: SignatureStore, prefix: str, on_progress: Callable[[CollectCounts], None] | None) -> None:
-        self.failure: SinkError | None = None
-        self._store = store
-        self._prefix = prefix
-        self._on_progress = on_progress
-        self._tally: Counter[str] = Counter()
-        self._warned_s = float("-inf")
+    prefix: str
+    subscribed: str
 
     @property
-    def counts(self) -> CollectCounts:
-        return CollectCounts(**self._tally)
+    def shared(self) -> bool:
+        return self.subscribed != self.prefix
 
-    def take(self, received: MQTTMessage) -> None:
-        payload = bytes(received.payload)
-        try:
-            # The property decodes, and a stranger's topic need not be UTF-8.
-            topic = received.topic
-            if topic.removeprefix(f"{self._prefix}/").count("/") == 2:
-                if not payload:
-                    # What the broker kept of a head was removed.
-                    return
-                event = from_json(payload)
-                expected = f"{self._prefix}/{event.device}/events/{event.head}"
-                add = partial(self._store.add_all, [], [event])
-            else:
-                message = wire.decode(payload)
-                expected = f"{self._prefix}/{message.device}/signatures"
-                add = partial(self._store.add_all, [message])
-        except (WireError, UnicodeDecodeError) as error:
-            self._junk(str(error))
-            return
-        if topic != expected:
-            self._junk(f"expected topic {expected!r} for what is in the message, got {topic!r}")
-            return
-        try:
-            added = add()
-        except SinkError as error:
-            self.failure = error
-            raise
-        self._tally.update(messages=1, **added._asdict())
-        if self._on_progress is not None:
-            self._on_progress(self.counts)
 
-    def _junk(self, reason: str) -> None:
-        self._tally["junk"] += 1
-        if time.monotonic() - self._warned_s >= WARN_EVERY_S:
-            logger.warning("%d messages so far that are not ours, the last: %s", self._tally["junk"], reason)
-            self._warned_s = time.monotonic()
+def _parse_prefix(prefix: str) -> _Subscription:
+    """Return the subscription of PREFIX or $share/GROUP/PREFIX; raise InputError for any other text."""
+    shared, _, rest = prefix.partition("/")
+    topics = rest.partition("/")[2] if shared == _SHARE else prefix
+    for part in topics.split("/") if shared != _SHARE else [rest.partition("/")[0], *topics.split("/")]:
+        check_topic_part("prefix", part)
+    return _Subscription(topics, prefix)
 
 
 def collect(
@@ -111,12 +57,14 @@ def collect(
     count: int | None = None,
     timeout_s: float | None = None,
     on_progress: Callable[[CollectCounts], None] | None = None,
+    on_status: Callable[[dict[str, Any]], None] | None = None,
     **options: Any,
 ) -> CollectCounts:
     """Store the signatures and events that arrive until `count` new signatures are stored or `timeout_s` are over.
 
-    source_url: mqtt://[user[:password]@]host[:port] or mqtts://…; into: store:PATH. Options (`collect_options`) are in
-    the source URL's query or keywords; a keyword wins. on_progress: called after every stored message.
+    source_url: a broker's (`publishers.brokers`); into: store:PATH. Options (`collect_options`) are in the source URL's
+    query or keywords; a keyword wins. on_progress: called after every transaction; the last one may store more than
+    `count`. on_status: called about once a second, also without a connection, with what the status shows.
     Raises SinkError where the store fails or no connection was made within `timeout_s`, InputError for URLs and options
     that cannot be meant.
     """
@@ -125,23 +73,36 @@ def collect(
     scheme, path, store_query = split_url(into)
     if scheme not in STORE_SCHEMES:
         raise InputError(f"{into!r}: expected store:PATH to collect into, got {scheme or 'no scheme'}")
-    store_options = parse_options(store_query, {"busy_timeout_s": "float"}, where="store:", lowest=0)
-    with closing(open_store(scheme, path, durable=True, **store_options)) as store:
-        return _collect(location, store, count=count, timeout_s=timeout_s, on_progress=on_progress, **keywords)
+    store_keywords = parse_options(store_query, store_options(scheme), where=f"{scheme}:", lowest=0)
+    with closing(open_store(scheme, path, durable=True, **store_keywords)) as store:
+        return _collect(
+            location,
+            store,
+            scheme,
+            path,
+            count=count,
+            timeout_s=timeout_s,
+            on_progress=on_progress,
+            on_status=on_status,
+            **keywords,
+        )
 
 
 def collect_options() -> dict[str, str]:
     """Return the options of `collect` that a URL's query may hold, with the type as written in the signature."""
-    return keyword_options(_collect, leave_out=("count", "timeout_s", "on_progress"))
+    return keyword_options(_collect, leave_out=("count", "timeout_s", "on_progress", "on_status"))
 
 
 def _collect(
     source_url: str,
     store: SignatureStore,
+    scheme: str,
+    path: str,
     *,
     count: int | None,
     timeout_s: float | None,
     on_progress: Callable[[CollectCounts], None] | None,
+    on_status: Callable[[dict[str, Any]], None] | None,
     username: str | None = None,
     password: str | None = None,
     ca: str | None = None,
@@ -149,53 +110,57 @@ def _collect(
     key: str | None = None,
     prefix: str = "motionsig",
     client_id: str | None = None,
+    protocol: str = "auto",
     keepalive_s: int = 30,
     retry_s: float = 1.0,
     max_retry_s: float = 30.0,
+    holes_s: float | None = None,
 ) -> CollectCounts:
-    """Collect into an open store; client_id names the persistent session, one collector at a time."""
+    """Collect into an open store. client_id names the persistent session, of one receiver at a time.
+
+    holes_s: how old a hole is when it is reported, 0 for never. By default 30, but never where a group's receivers
+    store into files: each has only a part of every stream.
+    """
     broker = parse_broker(source_url, username=username, password=password, ca=ca, cert=cert, key=key)
-    for part in prefix.split("/"):
-        check_topic_part("prefix", part)
-    context = tls_context(broker)
-    inbox = _Inbox(store, prefix, on_progress)
-    end_s = float("inf") if timeout_s is None else time.monotonic() + timeout_s
-    ever_connected, attempt, last_error = False, 0, ""
+    subscription = _parse_prefix(prefix)
+    check_protocol(protocol)
+    if holes_s is None:
+        holes_s = 0.0 if subscription.shared and scheme in FILE_SCHEMES else HOLES_S
+    holes = None
+    if holes_s:
+        newest = store.newest_numbers if isinstance(store, Numbered) else None
+        holes = Holes(newest, report_after_s=holes_s, ask_again=subscription.shared)
+    inbox = Inbox(store, subscription.prefix, holes=holes, on_progress=on_progress)
+    with ExitStack() as resources:
+        if client_id is None:
+            client_id = resources.enter_context(session_id(scheme, path, f"{broker}\n{prefix}"))
+        spoken, context, name = Spoken(), tls_context(broker), client_id
 
-    def done() -> bool:
-        return (count is not None and inbox.counts.stored >= count) or time.monotonic() >= end_s
+        def connect() -> Connection:
+            return Connection(
+                broker,
+                client_id=name,
+                clean_session=False,
+                keepalive_s=keepalive_s,
+                context=context,
+                on_message=inbox.take,
+                protocol=protocol,
+                spoken=spoken,
+                receive_maximum=RECEIVE_MAXIMUM,
+                max_packet_bytes=MAX_PACKET_BYTES,
+                manual_ack=True,
+            )
 
-    while not done():
-        connection = Connection(
-            broker,
-            client_id=client_id or f"motionsig-collect-{socket.gethostname()}",
-            clean_session=False,
-            keepalive_s=keepalive_s,
-            context=context,
-            on_message=inbox.take,
+        receiver = Receiver(
+            connect,
+            inbox,
+            topics=[f"{prefix}/+/{topic}" for topic in ("signatures", "events/+")],
+            about={"broker": str(broker), "prefix": prefix, "client_id": client_id, "store": f"{scheme}:{path}"},
+            on_status=on_status,
         )
-        try:
-            connection.open(min(CONNECT_TIMEOUT_S, end_s - time.monotonic()), done)
-            # Again after every reconnect: a broker that was killed may have forgotten the session.
-            for topic in ("signatures", "events/+"):
-                connection.subscribe(f"{prefix}/+/{topic}", min(CONNECT_TIMEOUT_S, end_s - time.monotonic()))
-            logger.info("%s: collecting", broker)
-            ever_connected, attempt, last_error = True, 0, ""
-            while not done():
-                connection.loop(max(0.0, min(LOOP_S, end_s - time.monotonic())))
-            connection.close()
-        except SinkError as error:
-            connection.drop()
-            if inbox.failure is not None:
-                raise
-            if last_error and done():
-                # The end of the time cut it short, so the error before says more.
-                break
-            logger.log(logging.DEBUG if str(error) == last_error else logging.WARNING, "%s", error)
-            last_error = str(error)
-            pause_s = random.uniform(0, min(max_retry_s, retry_s * 2 ** min(attempt, 16)))
-            attempt += 1
-            time.sleep(max(0.0, min(pause_s, end_s - time.monotonic())))
-    if not ever_connected and time.monotonic() >= end_s:
-        raise SinkError(f"nothing collected: {last_error or f'{broker}: no connection'} (after {timeout_s:g} s)")
+        end_s = float("inf") if timeout_s is None else time.monotonic() + timeout_s
+        receiver.run(count=count, end_s=end_s, retry_s=retry_s, max_retry_s=max_retry_s)
+    if receiver.last_connected_s is None and time.monotonic() >= end_s:
+        why = receiver.last_error or f"{broker}: no connection"
+        raise SinkError(f"nothing collected: {why} (after {timeout_s:g} s)")
     return inbox.counts

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from motionsig import wire
 from motionsig.closing import Closing
 from motionsig.events import Event
+from motionsig.options import keyword_options
 
 
 class Added(NamedTuple):
@@ -49,10 +50,21 @@ _STORES = {"store": "store:Store"}
 """Module and class by scheme, imported when asked for."""
 
 STORE_SCHEMES = tuple(_STORES)
+FILE_SCHEMES = ("store", "parquet")
+"""Stores that are files of this machine."""
+
+
+def store_options(scheme: str) -> dict[str, str]:
+    """Return the options of a store that its URL may hold, with the type as written in the signature."""
+    return keyword_options(_store_class(scheme), leave_out=("durable",))
 
 
 def open_store(scheme: str, location: str, **options: Any) -> SignatureStore:
     """Open the store at a location, as `split_url` gives both; raise SinkError where it cannot be used."""
-    module, _, name = _STORES[scheme].partition(":")
-    store: SignatureStore = getattr(import_module(f"motionsig.publishers.{module}"), name)(location, **options)
+    store: SignatureStore = _store_class(scheme)(location, **options)
     return store
+
+
+def _store_class(scheme: str) -> Any:
+    module, _, name = _STORES[scheme].partition(":")
+    return getattr(import_module(f"motionsig.publishers.{module}"), name)
