@@ -28,6 +28,7 @@ from motionsig.publishers.connection import LOOP_S, Connection
 from motionsig.publishers.log import Position
 from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.outbox import Outbox, Outgoing
+from motionsig.publishers.reasons import PUBACK
 from motionsig.publishers.spool import Spool
 
 if TYPE_CHECKING:
@@ -224,7 +225,9 @@ class Sender:
             connection.loop(timeout_s, self._wake_read)
 
     def _take_acknowledgements(self, connection: Connection, on_way: dict[int, Outgoing]) -> None:
-        for mid in connection.acknowledged:
+        for mid, reason in connection.acknowledged:
+            if reason.refused:
+                raise SinkError(f"{self.broker}: refused: {reason.advise(PUBACK)}")
             if mid in self._announced:
                 _, topic, payload = self._announced.pop(mid)
                 self.announcer.acknowledged(topic, payload, connection.heard_s)
