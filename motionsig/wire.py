@@ -314,36 +314,41 @@ def item_end(data: bytes) -> int:
     """Return where the first item of `data` ends; raise WireError if it is cut short or of a kind no message has."""
     if not data.startswith(MAGIC):
         raise WireError(f"message: expected to begin with {MAGIC.hex()}, got {data[: len(MAGIC)].hex() or 'nothing'}")
-    position, items = len(MAGIC), 0
+    position, end = len(MAGIC), len(data)
     open_items = [1]  # how many items are still to come, in each container around this place
-    while open_items:
-        if not open_items[-1]:
+    for _ in range(_MAX_ITEMS + 1):
+        while not open_items[-1]:
             open_items.pop()
-            continue
+            if not open_items:
+                if position > end:
+                    raise WireError(f"message: expected {position} bytes, got {end}: it is cut short")
+                return position
         open_items[-1] -= 1
-        items += 1
-        if items > _MAX_ITEMS:
-            raise WireError(f"message: expected at most {_MAX_ITEMS} items, got more")
-        if position >= len(data):
-            raise WireError(f"message: expected more after {len(data)} bytes: it is cut short")
+        if position >= end:
+            raise WireError(f"message: expected more after {end} bytes: it is cut short")
         first = position
         kind, info = data[first] >> 5, data[first] & 31
-        size = 1 << (info - 24) if 24 <= info <= 27 else 0
-        value = int.from_bytes(data[first + 1 : first + 1 + size], "big") if size else info
-        position += 1 + size
-        if kind in (2, 3):
+        position += 1
+        value, size = info, 0
+        if 24 <= info <= 27:
+            size = 1 << (info - 24)
+            value = int.from_bytes(data[position : position + size], "big")
+            position += size
+        # Most items are integers, of which nothing more is to be seen.
+        if kind < 2 and info <= 27:
+            continue
+        if kind == 4 or kind == 5:
+            open_items.append(value * (kind - 3))
+        elif kind == 6:
+            open_items.append(1)
+        elif kind < 4:
             position += value
-        elif 4 <= kind <= 6:
-            open_items.append({4: value, 5: 2 * value, 6: 1}[kind])
         indefinite = info > 27
         unknown = (kind == 6 and value not in _TAGS) or (kind == 7 and size < 2)
-        too_long = value > _MOST[kind]
-        too_many = open_items[-1] > len(data) or len(open_items) > _MAX_DEPTH
-        if indefinite or unknown or too_long or too_many:
+        too_many = open_items[-1] > end or len(open_items) > _MAX_DEPTH
+        if indefinite or unknown or value > _MOST[kind] or too_many:
             raise WireError(f"message: expected no such item as 0x{data[first]:02x} at byte {first}")
-    if position > len(data):
-        raise WireError(f"message: expected {position} bytes, got {len(data)}: it is cut short")
-    return position
+    raise WireError(f"message: expected at most {_MAX_ITEMS} items, got more")
 
 
 def to_json(message: Message) -> str:

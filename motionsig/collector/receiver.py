@@ -8,11 +8,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from motionsig.collector.inbox import DROPPED_TOPIC, Inbox
 from motionsig.errors import SinkError
 from motionsig.publishers.connection import LOOP_S, Connection
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import MQTTMessage
 
 logger = logging.getLogger(__name__)
 
@@ -27,13 +30,14 @@ _VERSIONS = {5: "5", 4: "3.1.1"}
 class Receiver:
     """Fills an inbox from one connection after the other.
 
-    connect: makes a connection that is not open yet. topics: what it subscribes to. about: goes into the status as it
-    is. last_connected_s: time.monotonic() when a subscription was last accepted. last_error: why there is none.
+    connect: makes a connection that is not open yet, from what takes its messages. topics: what it subscribes to.
+    about: goes into the status as it is. last_connected_s: time.monotonic() when the subscriptions were last accepted.
+    last_error: why there is no connection.
     """
 
     def __init__(
         self,
-        connect: Callable[[], Connection],
+        connect: Callable[[Callable[[MQTTMessage], None]], Connection],
         inbox: Inbox,
         *,
         topics: Sequence[str],
@@ -63,24 +67,24 @@ class Receiver:
         attempt = short = 0
         said: str | None = None
         while not done():
-            connection = self._connect()
-            connected_s: float | None = None
+            self._connection = connection = self._connect(self._take)
             try:
                 connection.open(min(CONNECT_TIMEOUT_S, end_s - time.monotonic()), done)
                 # Again after every reconnect: a broker that was killed may have forgotten the session.
-                for topic in self._topics:
-                    connection.subscribe(topic, min(CONNECT_TIMEOUT_S, end_s - time.monotonic()))
+                asked = {connection.request(topic) for topic in self._topics}
                 connection.listen(DROPPED_TOPIC)
-                self.last_connected_s = connected_s = time.monotonic()
-                self._connected, self._version = True, _VERSIONS[connection.version]
-                logger.info(
-                    "%s: collecting as %s, MQTT %s", self._about["broker"], self._about["client_id"], self._version
-                )
-                attempt, self.last_error, said = 0, None, None
                 while not done():
                     self._receive(connection, min(_TICK_S, LOOP_S, end_s - time.monotonic()))
+                    if not self._connected and asked <= connection.consented:
+                        self._begin(connection)
+                        attempt, said = 0, None
+                    elif not self._connected and time.monotonic() > connection.heard_s + CONNECT_TIMEOUT_S:
+                        raise SinkError(
+                            f"{self._about['broker']}: no answer to the subscription within {CONNECT_TIMEOUT_S:g} s"
+                        )
                 connection.close()
             except SinkError as error:
+                lived_s = time.monotonic() - self.last_connected_s if self._connected and self.last_connected_s else 0.0
                 self._connected = False
                 connection.drop()
                 self._inbox.forget()
@@ -90,8 +94,7 @@ class Receiver:
                     # The end of the time cut it short, so the error before says more.
                     break
                 text = str(error)
-                lived = connected_s is not None and time.monotonic() - connected_s < _SHORT_S
-                short = short + 1 if lived else 0
+                short = short + 1 if 0 < lived_s < _SHORT_S else 0
                 if short >= _SHORT_TIMES and connection.ended is None:
                     text += f"; does another receiver use the client ID {self._about['client_id']!r}?"
                 logger.log(logging.DEBUG if text == said else logging.WARNING, "%s", text)
@@ -105,16 +108,32 @@ class Receiver:
         self._connected = False
         self._tick(last=True)
 
+    def _begin(self, connection: Connection) -> None:
+        """Note that the broker has accepted connection and subscriptions."""
+        self.last_connected_s, self.last_error = time.monotonic(), None
+        self._connected, self._version = True, _VERSIONS[connection.version]
+        logger.info("%s: collecting as %s, MQTT %s", self._about["broker"], self._about["client_id"], self._version)
+
+    def _take(self, message: MQTTMessage) -> None:
+        self._inbox.take(message)
+        if self._inbox.full:
+            self._store()
+
+    def _store(self) -> None:
+        """Store what has arrived, then acknowledge it."""
+        for message in self._inbox.store():
+            self._connection.acknowledge(message)
+        self._tick()
+
     def _receive(self, connection: Connection, timeout_s: float) -> None:
         """Wait for messages, store those that are there, and acknowledge them."""
         connection.loop(max(0.0, timeout_s))
         before = -1
-        while before < self._inbox.waiting and not self._inbox.full:
+        while before < self._inbox.waiting:
             before = self._inbox.waiting
             if before:
                 connection.loop(0)
-        for message in self._inbox.store():
-            connection.acknowledge(message)
+        self._store()
 
     def _tick(self, *, last: bool = False) -> None:
         now_s = time.monotonic()

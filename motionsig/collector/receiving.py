@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from motionsig import wire
 from motionsig.collector.holes import Holes
@@ -20,6 +20,9 @@ from motionsig.publishers.brokers import check_topic_part, parse_broker, tls_con
 from motionsig.publishers.connection import Connection
 from motionsig.publishers.protocol import Spoken, check_protocol
 from motionsig.publishers.stores import FILE_SCHEMES, STORE_SCHEMES, Numbered, SignatureStore, open_store, store_options
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import MQTTMessage
 
 RECEIVE_MAXIMUM = 65535
 """Messages that the broker may send before it has an acknowledgement. Only a receiver that reads on needs a limit; this
@@ -136,14 +139,14 @@ def _collect(
             client_id = resources.enter_context(session_id(scheme, path, f"{broker}\n{prefix}"))
         spoken, context, name = Spoken(), tls_context(broker), client_id
 
-        def connect() -> Connection:
+        def connect(take: Callable[[MQTTMessage], None]) -> Connection:
             return Connection(
                 broker,
                 client_id=name,
                 clean_session=False,
                 keepalive_s=keepalive_s,
                 context=context,
-                on_message=inbox.take,
+                on_message=take,
                 protocol=protocol,
                 spoken=spoken,
                 receive_maximum=RECEIVE_MAXIMUM,
