@@ -16,10 +16,11 @@ from motionsig.collector.session import session_id
 from motionsig.errors import InputError, SinkError
 from motionsig.options import keyword_options, parse_options
 from motionsig.publishers import split_url
-from motionsig.publishers.brokers import check_topic_part, parse_broker, tls_context
+from motionsig.publishers.brokers import check_topic_part, parse_broker
 from motionsig.publishers.connection import Connection
 from motionsig.publishers.protocol import Spoken, check_protocol
 from motionsig.publishers.stores import FILE_SCHEMES, STORE_SCHEMES, Numbered, SignatureStore, open_store, store_options
+from motionsig.publishers.transport import check_files
 
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage
@@ -108,9 +109,12 @@ def _collect(
     on_status: Callable[[dict[str, Any]], None] | None,
     username: str | None = None,
     password: str | None = None,
+    password_file: str | None = None,
     ca: str | None = None,
     cert: str | None = None,
     key: str | None = None,
+    alpn: str | None = None,
+    proxy: str | None = None,
     prefix: str = "motionsig",
     client_id: str | None = None,
     protocol: str = "auto",
@@ -124,7 +128,9 @@ def _collect(
     holes_s: how old a hole is when it is reported, 0 for never. By default 30, but never where a group's receivers
     store into files: each has only a part of every stream.
     """
-    broker = parse_broker(source_url, username=username, password=password, ca=ca, cert=cert, key=key)
+    login = {"username": username, "password": password, "password_file": password_file}
+    broker = parse_broker(source_url, **login, ca=ca, cert=cert, key=key, alpn=alpn, proxy=proxy)
+    check_files(broker)
     subscription = _parse_prefix(prefix)
     check_protocol(protocol)
     if holes_s is None:
@@ -137,7 +143,7 @@ def _collect(
     with ExitStack() as resources:
         if client_id is None:
             client_id = resources.enter_context(session_id(scheme, path, f"{broker}\n{prefix}"))
-        spoken, context, name = Spoken(), tls_context(broker), client_id
+        spoken, name = Spoken(), client_id
 
         def connect(take: Callable[[MQTTMessage], None]) -> Connection:
             return Connection(
@@ -145,7 +151,6 @@ def _collect(
                 client_id=name,
                 clean_session=False,
                 keepalive_s=keepalive_s,
-                context=context,
                 on_message=take,
                 protocol=protocol,
                 spoken=spoken,
