@@ -22,9 +22,9 @@ from motionsig import wire
 from motionsig.errors import InputError, SinkError, WireError
 from motionsig.events import from_json
 from motionsig.options import keyword_options, parse_options
-from motionsig.publishers import split_url
+from motionsig.publishers import split_url, without_login
 from motionsig.publishers.connection import LOOP_S, Connection, check_topic_part, parse_broker, tls_context
-from motionsig.publishers.stores import STORE_SCHEMES, SignatureStore, open_store
+from motionsig.publishers.stores import STORE_SCHEMES, SignatureStore, open_store, store_options
 
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage
@@ -123,9 +123,10 @@ def collect(
     keywords = parse_options({**query, **options}, collect_options(), where="collect:", lowest=0)
     scheme, path, store_query = split_url(into)
     if scheme not in STORE_SCHEMES:
-        raise InputError(f"{into!r}: expected store:PATH to collect into, got {scheme or 'no scheme'}")
-    store_options = parse_options(store_query, {"busy_timeout_s": "float"}, where="store:", lowest=0)
-    with closing(open_store(scheme, path, durable=True, **store_options)) as store:
+        expected = ", ".join(f"{known}:" for known in STORE_SCHEMES)
+        raise InputError(f"{without_login(into)!r}: expected {expected} to collect into, got {scheme or 'no scheme'}")
+    settings = parse_options(store_query, store_options(scheme), where=f"{scheme}:", lowest=0)
+    with closing(open_store(scheme, path, durable=True, **settings)) as store:
         return _collect(location, store, count=count, timeout_s=timeout_s, on_progress=on_progress, **keywords)
 
 

@@ -10,10 +10,10 @@ from typing import Any
 from motionsig import wire
 from motionsig.config.credentials import key_file, password
 from motionsig.config.draft import Draft
-from motionsig.config.keys import known_keys, meant, shown, sink_key, sink_options
+from motionsig.config.keys import SCHEMES, known_keys, meant, shown, sink_key, sink_options
 from motionsig.errors import InputError
 from motionsig.files import read_file
-from motionsig.publishers import SCHEMES, split_url
+from motionsig.publishers import split_url
 from motionsig.publishers.connection import Broker, check_topic_part, parse_broker, tls_context
 from motionsig.publishers.messages import check_max_message_bytes
 from motionsig.publishers.mqtt_options import MqttOptions
