@@ -183,7 +183,11 @@ def split_url(url: str) -> tuple[str, str, dict[str, str]]:
 
 def without_login(url: str) -> str:
     """Return the URL as it may be shown: options can hold a password as well as the place before the host can."""
-    return re.sub(r"//.*@", "//", url.partition("?")[0])
+    shown, _, query = url.partition("?")
+    if "@" in query and "@" not in shown:
+        # The ? may be one in a password, and what is before it a part of it.
+        shown = re.sub(r"(//[^/:]*):.*", r"\1", shown)
+    return re.sub(r"//.*@", "//", shown)
 
 
 def iter_signatures(

@@ -1,0 +1,409 @@
+"""One transaction: what is new of a batch of messages and events goes into the tables, the rest is compared.
+
+Rows go by COPY into a temporary table, then by INSERT ... ON CONFLICT DO NOTHING into the partitions, in the order of
+their keys, so that two writers of the same rows wait for each other and never in a circle. What was there already is
+compared afterwards: the same is a duplicate, anything else a conflict, which is counted and not stored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig import wire
+from motionsig.blocks import SignatureSpec
+from motionsig.events import Event
+from motionsig.publishers.postgresql.rows import Rows, copied, rows_of
+from motionsig.publishers.postgresql.tables import BLOCK_BITS
+from motionsig.publishers.stores import Added
+from motionsig.quality import Quality
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+_Stream = tuple[str, int]
+_Encoder = tuple[str, SignatureSpec, int]
+"""Device, what it says of its encoder, hop in ns."""
+
+_INCOMING = (
+    "CREATE TEMPORARY TABLE incoming (place integer, stream bigint, seq bigint, encoder integer, start_ns bigint, "
+    "quality smallint, codes {codes}, label text) ON COMMIT DELETE ROWS"
+)
+_INSERT = (
+    "INSERT INTO motionsig.signatures SELECT DISTINCT ON (stream, seq) stream, seq, encoder, start_ns, quality, codes, "
+    "nullif(label, '') FROM pg_temp.incoming ORDER BY stream, seq, place ON CONFLICT DO NOTHING"
+)
+_KEYS = "s.stream = i.stream AND s.seq = i.seq AND s.start_ns BETWEEN %(first)s AND %(last)s"
+_SAME = " AND ".join(
+    f"s.{column} = i.{column}" for column in ("encoder", "start_ns", f"quality & ~{int(Quality.EDGE_TPU)}", "codes")
+)
+_DIFFERENT = f"SELECT i.place FROM pg_temp.incoming i JOIN motionsig.signatures s ON {_KEYS} WHERE NOT ({_SAME})"
+_ELSEWHERE = (
+    f"DELETE FROM pg_temp.incoming i USING motionsig.signatures s WHERE {_KEYS} "
+    "AND NOT i.start_ns BETWEEN %(first)s AND %(last)s RETURNING i.place"
+)
+_NEW_LABELS = (
+    "(SELECT DISTINCT ON (i.stream, i.seq) i.stream, i.seq, s.start_ns, s.label AS old, nullif(i.label, '') AS new "
+    f"FROM pg_temp.incoming i JOIN motionsig.signatures s ON {_KEYS} WHERE {_SAME} AND i.label IS NOT NULL "
+    "ORDER BY i.stream, i.seq, i.place DESC)"
+)
+_COUNT_LABELS = f"SELECT count(*) FROM {_NEW_LABELS} AS n WHERE old IS DISTINCT FROM new"
+_RELABEL = (
+    f"UPDATE motionsig.signatures s SET label = i.new FROM {_NEW_LABELS} AS i WHERE s.stream = i.stream "
+    "AND s.seq = i.seq AND s.start_ns = i.start_ns AND i.old IS DISTINCT FROM i.new"
+)
+_EVENT = {
+    "device": "text",
+    "stream_id": "bigint",
+    "head": "text",
+    "seq": "bigint",
+    "phase": "text",
+    "start_ns": "bigint",
+    "end_ns": "bigint",
+    "score": "float8",
+    "fingerprint": "bytea",
+}
+_EVENT_KEY = list(_EVENT)[:5]
+_EVENT_ROWS = (
+    f"unnest({', '.join(f'%({name})s::{kind}[]' for name, kind in _EVENT.items())}) "
+    f"WITH ORDINALITY AS i ({', '.join(_EVENT)}, place)"
+)
+_INSERT_EVENTS = (
+    f"INSERT INTO motionsig.events SELECT DISTINCT ON ({', '.join(_EVENT_KEY)}) {', '.join(_EVENT)} FROM {_EVENT_ROWS} "
+    f"ORDER BY {', '.join(_EVENT_KEY)}, place ON CONFLICT DO NOTHING"
+)
+_SAME_EVENTS = (
+    f"SELECT place FROM {_EVENT_ROWS} JOIN motionsig.events s ON {' AND '.join(f's.{it} = i.{it}' for it in _EVENT)}"
+)
+
+
+@dataclass
+class Known:
+    """What the database is known to hold, so that it need not be asked for each batch.
+
+    partitions: (first, last start in Unix ns, both included) of each, in order. may_change: labels and names of
+    recordings that are stored may be replaced by newer ones.
+    """
+
+    as_halfvec: bool
+    may_change: bool
+    streams: dict[_Stream, int] = field(default_factory=dict)
+    encoders: dict[_Encoder, int] = field(default_factory=dict)
+    partitions: list[tuple[int, int]] = field(default_factory=list)
+
+
+class Written(NamedTuple):
+    """What a transaction will have done once it is committed. warnings: what to tell of it."""
+
+    added: Added
+    warnings: list[str]
+    streams: dict[_Stream, int]
+    encoders: dict[_Encoder, int]
+    partitions: list[tuple[int, int]]
+
+
+class NewsError(Exception):
+    """The batch needs more than rows of signatures and events: it has to be written under the exclusive lock."""
+
+
+def prepare(connection: Connection, codes: str) -> None:
+    """Make what a session needs to write; codes: the type of the column."""
+    connection.execute(_INCOMING.format(codes=codes).encode())
+
+
+def write(
+    connection: Connection, known: Known, messages: Sequence[wire.Message], events: Sequence[Event], *, exclusive: bool
+) -> Written:
+    """Write a batch, within the caller's transaction; raise NewsError where that has to be exclusive and is not."""
+    writing = _Writing(connection, known, exclusive)
+    added = [writing.add_messages(messages)] if messages else []
+    added += [writing.add_events(events)] if events else []
+    return Written(
+        Added(*map(sum, zip(*added, strict=True))),
+        writing.warnings,
+        writing.streams,
+        writing.encoders,
+        writing.partitions,
+    )
+
+
+class _Writing:
+    """The state of one transaction."""
+
+    def __init__(self, connection: Connection, known: Known, exclusive: bool) -> None:
+        self._connection, self._known, self._exclusive = connection, known, exclusive
+        self.warnings: list[str] = []
+        self.streams: dict[_Stream, int] = {}
+        self.encoders: dict[_Encoder, int] = {}
+        self.partitions = known.partitions
+
+    def add_messages(self, messages: Sequence[wire.Message]) -> Added:
+        conflicts = Counter[int]()  # by the index of the message
+        storable = [index for index, message in enumerate(messages) if _storable(*_texts(message))]
+        for index in set(range(len(messages))) - set(storable):
+            message = messages[index]
+            conflicts[index] = len(message.signatures)
+            self.warnings.append(
+                f"{conflicts[index]} signatures of {message.device!r}, stream {message.stream_id} are not stored: "
+                "expected texts without the character NUL, which PostgreSQL cannot hold"
+            )
+        self._find_streams([(messages[index].device, messages[index].stream_id) for index in storable])
+        self._find_encoders([messages[index] for index in storable])
+        chosen = []
+        for index in storable:
+            message = messages[index]
+            if _encoder(message) in self.encoders:
+                chosen.append(index)
+            else:
+                conflicts[index] = len(message.signatures)
+        stored = duplicates = 0
+        if chosen:
+            used = [messages[index] for index in chosen]
+            rows = rows_of(
+                used, [self.streams[_stream(it)] for it in used], [self.encoders[_encoder(it)] for it in used]
+            )
+            stored, different = self._insert(rows)
+            duplicates = len(rows) - stored - len(different)
+            conflicts.update(chosen[number] for number in rows.message[different].tolist())
+            self._note_recordings(
+                [message for index, message in zip(chosen, used, strict=True) if not conflicts[index]]
+            )
+        for index in sorted(index for index in storable if conflicts[index]):
+            message = messages[index]
+            self.warnings.append(
+                f"{conflicts[index]} signatures of {message.device}, stream {message.stream_id}, from seq "
+                f"{message.seq} differ from what is stored under their key"
+            )
+        return Added(stored, duplicates, conflicts.total())
+
+    def _find_streams(self, wanted: Iterable[_Stream]) -> None:
+        """Have the number of each stream; new ones get one."""
+        wanted = dict.fromkeys(wanted)
+        known = self._known.streams
+        self.streams = {stream: known[stream] for stream in wanted if stream in known}
+        if unknown := sorted(stream for stream in wanted if stream not in known):
+            arrays = [[device for device, _ in unknown], _array(number for _, number in unknown)]
+            rows = self._connection.execute(
+                "SELECT device, stream_id, id FROM motionsig.streams "
+                "JOIN unnest(%s::text[], %s::bigint[]) AS i (device, stream_id) USING (device, stream_id)",
+                arrays,
+            )
+            self.streams |= {(device, number): row for device, number, row in rows}
+        if new := [stream for stream in unknown if stream not in self.streams]:
+            self._must_be_exclusive()
+            arrays = [[device for device, _ in new], _array(number for _, number in new)]
+            rows = self._connection.execute(
+                "INSERT INTO motionsig.streams (device, stream_id) SELECT * FROM unnest(%s::text[], %s::bigint[]) "
+                "RETURNING device, stream_id, id",
+                arrays,
+            )
+            self.streams |= {(device, number): row for device, number, row in rows}
+
+    def _find_encoders(self, messages: Sequence[wire.Message]) -> None:
+        """Have the number of each encoder, but of none that the same device described differently before."""
+        known = self._known.encoders
+        wanted = dict.fromkeys(_encoder(message) for message in messages)
+        self.encoders = {encoder: known[encoder] for encoder in wanted if encoder in known}
+        unknown = [encoder for encoder in wanted if encoder not in known]
+        if not unknown:
+            return
+        described: dict[tuple[str, bytes], list[tuple[Any, ...]]] = {}
+        rows = self._connection.execute(
+            "SELECT device, fingerprint, quantization, motion_dim, length_ns, hop_ns, id FROM motionsig.encoders "
+            "WHERE device = ANY(%s)",
+            [sorted({device for device, _, _ in unknown})],
+        )
+        for device, fingerprint, *described_as, hop_ns, number in rows:
+            described.setdefault((device, bytes(fingerprint)), []).append((*described_as, hop_ns, number))
+        for device, spec, hop_ns in unknown:
+            says = json.dumps([list(group) for group in spec.quantization.groups]), spec.motion_dim, spec.length_ns
+            others = described.setdefault((device, spec.fingerprint), [])
+            if any(tuple(other[:3]) != says for other in others):
+                continue
+            number = next((number for *_, hop, number in others if hop == hop_ns), None)
+            if number is None:
+                self._must_be_exclusive()
+                row = self._connection.execute(
+                    "INSERT INTO motionsig.encoders (device, fingerprint, quantization, motion_dim, length_ns, hop_ns) "
+                    "VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
+                    [device, spec.fingerprint, *says, hop_ns],
+                ).fetchone()
+                number = row and row[0]
+                others.append((*says, hop_ns, number))
+            self.encoders[device, spec, hop_ns] = number
+
+    def _insert(self, rows: Rows) -> tuple[int, list[int]]:
+        """Return how many rows are new, and the indices of those that differ from what is stored."""
+        self._find_partitions(rows)
+        elsewhere = self._find_places(rows)
+        with (
+            self._connection.cursor() as cursor,
+            cursor.copy(b"COPY pg_temp.incoming FROM STDIN (FORMAT binary)") as copy,
+        ):
+            copy.write(copied(rows, as_halfvec=self._known.as_halfvec))
+        different = [
+            place
+            for first, last in elsewhere
+            for (place,) in self._connection.execute(_ELSEWHERE.encode(), {"first": first, "last": last})
+        ]
+        stored = self._connection.execute(_INSERT.encode()).rowcount
+        if stored < len(rows) - len(different):
+            of_rows = np.unique(self._partition_of(rows.start_ns))
+            times = {"first": self.partitions[of_rows[0]][0], "last": self.partitions[of_rows[-1]][1]}
+            different += [place for (place,) in self._connection.execute(_DIFFERENT.encode(), times)]
+            if rows.label is not None and self._known.may_change:
+                self._connection.execute(_RELABEL.encode(), times)
+            elif rows.label is not None:
+                row = self._connection.execute(_COUNT_LABELS.encode(), times).fetchone()
+                self._not_changed(f"the labels of {row and row[0]} signatures", row != (0,))
+        return stored, different
+
+    def _find_partitions(self, rows: Rows) -> None:
+        """Have a partition for each row."""
+        if not len(missing := rows.start_ns[self._partition_of(rows.start_ns) < 0]):
+            return
+        self._load_partitions()
+        while len(missing := missing[self._partition_of(missing) < 0]):
+            self._must_be_exclusive()
+            self._connection.execute("SELECT motionsig.make_partition(%s)", [int(missing[0])])
+            self._load_partitions()
+
+    def _load_partitions(self) -> None:
+        rows = self._connection.execute("SELECT first_ns, last_ns FROM motionsig.partitions ORDER BY first_ns")
+        self.partitions = [(first, last) for first, last in rows]
+
+    def _partition_of(self, start_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the index of each row's partition (n,), -1 where it has none."""
+        first, last = np.array([*self.partitions], np.int64).reshape(-1, 2).T
+        index = np.searchsorted(first, start_ns, "right") - 1
+        index[index >= 0] = np.where(start_ns[index >= 0] <= last[index[index >= 0]], index[index >= 0], -1)
+        return index
+
+    def _find_places(self, rows: Rows) -> list[tuple[int, int]]:
+        """Have a place for each row; return the partitions in which numbers of the same blocks may be, too.
+
+        Where a block has several, only the newest may grow under the shared lock: what is in the others stays as it is
+        while this looks into them.
+        """
+        columns = rows.stream, rows.seq >> BLOCK_BITS, self._partition_of(rows.start_ns)
+        changes = np.ones(len(rows), bool)
+        changes[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
+        wanted = set(zip(*(column[changes].tolist() for column in columns), strict=True))
+        keys = sorted({(stream, block) for stream, block, _ in wanted})
+        number = {first: index for index, (first, _) in enumerate(self.partitions)}
+        found = self._connection.execute(
+            "SELECT stream, block, first_ns FROM motionsig.places "
+            "JOIN unnest(%s::bigint[], %s::bigint[]) AS i (stream, block) USING (stream, block)",
+            [_array(stream for stream, _ in keys), _array(block for _, block in keys)],
+        )
+        # A partition that was dropped has no number any more.
+        places = {(stream, block, number[first]) for stream, block, first in found if first in number}
+        if new := sorted(wanted - places):
+            self._must_be_exclusive()
+            self._connection.execute(
+                "INSERT INTO motionsig.places SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[])",
+                [
+                    _array(stream for stream, *_ in new),
+                    _array(block for _, block, _ in new),
+                    _array(self.partitions[partition][0] for *_, partition in new),
+                ],
+            )
+        of_block: dict[tuple[int, int], set[int]] = {}
+        for stream, block, partition in places | wanted:
+            of_block.setdefault((stream, block), set()).add(partition)
+        several = {key: partitions for key, partitions in of_block.items() if len(partitions) > 1}
+        if any(
+            (stream, block) in several and partition < max(several[stream, block])
+            for stream, block, partition in wanted
+        ):
+            self._must_be_exclusive()
+        return [self.partitions[index] for index in sorted(set().union(*several.values()))]
+
+    def _note_recordings(self, messages: Sequence[wire.Message]) -> None:
+        """Store the name of each message's recording; the newest wins."""
+        wanted = {self.streams[_stream(message)]: message.recording for message in messages if message.recording}
+        if not wanted:
+            return
+        query = "SELECT stream, name, start_ns FROM motionsig.recordings WHERE stream = ANY(%s::bigint[])"
+        stored = {stream: tuple(row) for stream, *row in self._connection.execute(query, [_array(sorted(wanted))])}
+        for stream, recording in sorted(wanted.items()):
+            if stream not in stored:
+                self._connection.execute(
+                    "INSERT INTO motionsig.recordings VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", [stream, *recording]
+                )
+            elif stored[stream] != recording and self._known.may_change:
+                self._connection.execute(
+                    "UPDATE motionsig.recordings SET name = %s, start_ns = %s WHERE stream = %s", [*recording, stream]
+                )
+            else:
+                self._not_changed(f"the name of recording {stored[stream][0]!r}", stored[stream] != recording)
+
+    def add_events(self, events: Sequence[Event]) -> Added:
+        storable = [event for event in events if _storable(event.device, event.head, event.phase)]
+        refused = [event for event in events if not _storable(event.device, event.head, event.phase)]
+        if refused:
+            self.warnings.append(
+                f"{len(refused)} events are not stored, the first of {refused[0].device!r}: expected texts without the "
+                "character NUL, which PostgreSQL cannot hold"
+            )
+        columns: dict[str, Any] = {name: [getattr(event, name) for event in storable] for name in _EVENT}
+        columns["score"] = [float(score) for score in columns["score"]]
+        stored = self._connection.execute(_INSERT_EVENTS.encode(), columns).rowcount
+        different: list[Event] = []
+        if stored < len(storable):
+            same = {place for (place,) in self._connection.execute(_SAME_EVENTS.encode(), columns)}
+            different = [event for place, event in enumerate(storable, 1) if place not in same]
+        if different:
+            first = different[0]
+            self.warnings.append(
+                f"{len(different)} events differ from what is stored under the same key, the first: {first.head} of "
+                f"{first.device}, stream {first.stream_id}"
+            )
+        return Added(
+            duplicates=len(storable) - stored - len(different),
+            conflicts=len(different) + len(refused),
+            events=stored,
+        )
+
+    def _must_be_exclusive(self) -> None:
+        if not self._exclusive:
+            raise NewsError
+
+    def _not_changed(self, what: str, differs: bool) -> None:
+        if differs:
+            self.warnings.append(f"{what} stay as they are: this role may only insert, a newer one needs UPDATE")
+
+
+def _stream(message: wire.Message) -> _Stream:
+    return message.device, message.stream_id
+
+
+def _encoder(message: wire.Message) -> _Encoder:
+    return message.device, message.signatures.spec, message.signatures.hop_ns
+
+
+def _texts(message: wire.Message) -> list[str]:
+    labels = message.signatures.labels
+    names = [message.device] if message.recording is None else [message.device, message.recording.name]
+    return names if labels is None else names + list(set(labels.tolist()))
+
+
+def _storable(*texts: str) -> bool:
+    """Return whether PostgreSQL can hold these: what is UTF-8, without NUL."""
+    try:
+        return b"\0" not in "".join(texts).encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _array(numbers: Iterable[int]) -> str:
+    """Return numbers as the text of an array: the driver would look at each for its type."""
+    return f"{{{','.join(map(str, numbers))}}}"
