@@ -55,8 +55,8 @@ def parse_address(url: str, options: Collection[str] = ()) -> Address:
     scheme = url.partition(":")[0]
     # libpq's own errors repeat the URL, so they are neither shown nor chained.
     unclear = InputError(
-        f"{scheme}: expected {scheme}://[USER[:PASSWORD]@]HOST[:PORT]/DB[?NAME=VALUE&...], in user and password %40 for @, "
-        "%3A for :, %2F for / and %3F for ?; got another URL"
+        f"expected {scheme}://[USER[:PASSWORD]@]HOST[:PORT]/DB[?NAME=VALUE&...], in user and password %40 for "
+        "@, %3A for :, %2F for / and %3F for ?; got another URL"
     )
     try:
         parameters: dict[str, str] = psycopg.conninfo.conninfo_to_dict(url)

@@ -48,7 +48,7 @@ def check_owner(connection: Connection, shown: str) -> None:
     ).fetchone()
     if row != (True,):
         raise SinkError(
-            f"{shown}: keep_days and keep_bytes: expected the role that made the tables and may drop partitions, got another"
+            f"{shown}: keep_days, keep_bytes: expected the role that made the tables, which may drop them, got another"
         )
 
 

@@ -1,7 +1,7 @@
 """A store in a PostgreSQL database, which several processes may fill at once, and the sink in front of it.
 
-A transaction that failed because the server went away, or another one was in its way, is done again as a whole. Where it
-is not known whether it was committed, the server is asked, so that what it stored is not counted as duplicates.
+A transaction that failed because the server went away, or another one was in its way, is done again as a whole. Where
+it is not known whether it was committed, the server is asked, so that what it stored is not counted as duplicates.
 """
 
 from __future__ import annotations

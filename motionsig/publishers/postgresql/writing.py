@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,15 +23,19 @@ from motionsig.publishers.postgresql.rows import Rows, copied, rows_of
 from motionsig.publishers.postgresql.tables import BLOCK_BITS
 from motionsig.publishers.stores import Added
 from motionsig.quality import Quality
+from motionsig.quantization import Group, Quantization
 
 if TYPE_CHECKING:
     import psycopg
 
     Connection = psycopg.Connection[tuple[Any, ...]]
+    Cursor = psycopg.Cursor[tuple[Any, ...]]
 
 _Stream = tuple[str, int]
-_Encoder = tuple[str, SignatureSpec, int]
-"""Device, what it says of its encoder, hop in ns."""
+_Encoder = tuple[str, bytes, int]
+"""Device, fingerprint, hop in ns."""
+_Place = tuple[int, int, int]
+"""Stream, block, index of the partition."""
 
 _INCOMING = (
     "CREATE TEMPORARY TABLE incoming (place integer, stream bigint, seq bigint, encoder integer, start_ns bigint, "
@@ -96,7 +100,7 @@ class Known:
     as_halfvec: bool
     may_change: bool
     streams: dict[_Stream, int] = field(default_factory=dict)
-    encoders: dict[_Encoder, int] = field(default_factory=dict)
+    encoders: dict[_Encoder, tuple[SignatureSpec, int]] = field(default_factory=dict)
     partitions: list[tuple[int, int]] = field(default_factory=list)
 
 
@@ -106,7 +110,7 @@ class Written(NamedTuple):
     added: Added
     warnings: list[str]
     streams: dict[_Stream, int]
-    encoders: dict[_Encoder, int]
+    encoders: dict[_Encoder, tuple[SignatureSpec, int]]
     partitions: list[tuple[int, int]]
 
 
@@ -142,7 +146,7 @@ class _Writing:
         self._connection, self._known, self._exclusive = connection, known, exclusive
         self.warnings: list[str] = []
         self.streams: dict[_Stream, int] = {}
-        self.encoders: dict[_Encoder, int] = {}
+        self.encoders: dict[_Encoder, tuple[SignatureSpec, int]] = {}
         self.partitions = known.partitions
 
     def add_messages(self, messages: Sequence[wire.Message]) -> Added:
@@ -155,27 +159,21 @@ class _Writing:
                 f"{conflicts[index]} signatures of {message.device!r}, stream {message.stream_id} are not stored: "
                 "expected texts without the character NUL, which PostgreSQL cannot hold"
             )
-        self._find_streams([(messages[index].device, messages[index].stream_id) for index in storable])
-        self._find_encoders([messages[index] for index in storable])
-        chosen = []
-        for index in storable:
-            message = messages[index]
-            if _encoder(message) in self.encoders:
-                chosen.append(index)
+        used, streams, encoders = [], self._find_streams([messages[index] for index in storable]), []
+        for index, encoder in zip(storable, self._find_encoders([messages[index] for index in storable]), strict=True):
+            if encoder is None:
+                conflicts[index] = len(messages[index].signatures)
             else:
-                conflicts[index] = len(message.signatures)
+                used.append(index)
+                encoders.append(encoder)
         stored = duplicates = 0
-        if chosen:
-            used = [messages[index] for index in chosen]
-            rows = rows_of(
-                used, [self.streams[_stream(it)] for it in used], [self.encoders[_encoder(it)] for it in used]
-            )
+        if used:
+            kept = [messages[index] for index in used]
+            rows = rows_of(kept, [streams[_stream(message)] for message in kept], encoders)
             stored, different = self._insert(rows)
             duplicates = len(rows) - stored - len(different)
-            conflicts.update(chosen[number] for number in rows.message[different].tolist())
-            self._note_recordings(
-                [message for index, message in zip(chosen, used, strict=True) if not conflicts[index]]
-            )
+            conflicts.update(used[number] for number in rows.message[different].tolist())
+            self._note_recordings([messages[index] for index in used if not conflicts[index]], streams)
         for index in sorted(index for index in storable if conflicts[index]):
             message = messages[index]
             self.warnings.append(
@@ -184,61 +182,73 @@ class _Writing:
             )
         return Added(stored, duplicates, conflicts.total())
 
-    def _find_streams(self, wanted: Iterable[_Stream]) -> None:
-        """Have the number of each stream; new ones get one."""
-        wanted = dict.fromkeys(wanted)
-        known = self._known.streams
-        self.streams = {stream: known[stream] for stream in wanted if stream in known}
-        if unknown := sorted(stream for stream in wanted if stream not in known):
-            arrays = [[device for device, _ in unknown], _array(number for _, number in unknown)]
-            rows = self._connection.execute(
-                "SELECT device, stream_id, id FROM motionsig.streams "
-                "JOIN unnest(%s::text[], %s::bigint[]) AS i (device, stream_id) USING (device, stream_id)",
-                arrays,
-            )
-            self.streams |= {(device, number): row for device, number, row in rows}
-        if new := [stream for stream in unknown if stream not in self.streams]:
-            self._must_be_exclusive()
-            arrays = [[device for device, _ in new], _array(number for _, number in new)]
-            rows = self._connection.execute(
-                "INSERT INTO motionsig.streams (device, stream_id) SELECT * FROM unnest(%s::text[], %s::bigint[]) "
-                "RETURNING device, stream_id, id",
-                arrays,
-            )
-            self.streams |= {(device, number): row for device, number, row in rows}
-
-    def _find_encoders(self, messages: Sequence[wire.Message]) -> None:
-        """Have the number of each encoder, but of none that the same device described differently before."""
-        known = self._known.encoders
-        wanted = dict.fromkeys(_encoder(message) for message in messages)
-        self.encoders = {encoder: known[encoder] for encoder in wanted if encoder in known}
-        unknown = [encoder for encoder in wanted if encoder not in known]
-        if not unknown:
-            return
-        described: dict[tuple[str, bytes], list[tuple[Any, ...]]] = {}
-        rows = self._connection.execute(
-            "SELECT device, fingerprint, quantization, motion_dim, length_ns, hop_ns, id FROM motionsig.encoders "
-            "WHERE device = ANY(%s)",
-            [sorted({device for device, _, _ in unknown})],
-        )
-        for device, fingerprint, *described_as, hop_ns, number in rows:
-            described.setdefault((device, bytes(fingerprint)), []).append((*described_as, hop_ns, number))
-        for device, spec, hop_ns in unknown:
-            says = json.dumps([list(group) for group in spec.quantization.groups]), spec.motion_dim, spec.length_ns
-            others = described.setdefault((device, spec.fingerprint), [])
-            if any(tuple(other[:3]) != says for other in others):
-                continue
-            number = next((number for *_, hop, number in others if hop == hop_ns), None)
-            if number is None:
+    def _find_streams(self, messages: Sequence[wire.Message]) -> dict[_Stream, int]:
+        """Return the number of each stream; new ones get one."""
+        wanted = dict.fromkeys(_stream(message) for message in messages)
+        streams = {stream: number for stream in wanted if (number := self._known.streams.get(stream)) is not None}
+        for query in (
+            "SELECT device, stream_id, id FROM motionsig.streams JOIN {} USING (device, stream_id)",
+            "INSERT INTO motionsig.streams (device, stream_id) SELECT * FROM {} RETURNING device, stream_id, id",
+        ):
+            if not (unknown := sorted(wanted.keys() - streams.keys())):
+                break
+            if query.startswith("INSERT"):
                 self._must_be_exclusive()
-                row = self._connection.execute(
-                    "INSERT INTO motionsig.encoders (device, fingerprint, quantization, motion_dim, length_ns, hop_ns) "
-                    "VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
-                    [device, spec.fingerprint, *says, hop_ns],
-                ).fetchone()
-                number = row and row[0]
-                others.append((*says, hop_ns, number))
-            self.encoders[device, spec, hop_ns] = number
+            asked = "unnest(%s::text[], %s::bigint[]) AS i (device, stream_id)"
+            given = [[device for device, _ in unknown], _array(number for _, number in unknown)]
+            for device, stream_id, number in self._connection.execute(query.format(asked).encode(), given):
+                streams[device, stream_id] = number
+        self.streams = streams
+        return streams
+
+    def _find_encoders(self, messages: Sequence[wire.Message]) -> list[int | None]:
+        """Return the number of each message's encoder, None where that device has described it differently before."""
+        encoders = self._known.encoders
+        unknown = [it for it in messages if (known := encoders.get(_encoder(it))) is None or known[0] != _spec(it)]
+        if unknown:
+            encoders = encoders | self._look_up_encoders(unknown)
+        found = (encoders.get(_encoder(message)) for message in messages)
+        return [
+            known[1] if known is not None and known[0] == _spec(message) else None
+            for known, message in zip(found, messages, strict=True)
+        ]
+
+    def _look_up_encoders(self, messages: Sequence[wire.Message]) -> dict[_Encoder, tuple[SignatureSpec, int]]:
+        """Return what is stored of the encoders of these messages' devices; store what is not, and fits to the rest."""
+        rows = self._connection.execute(
+            "SELECT device, fingerprint, hop_ns, quantization, motion_dim, length_ns, id FROM motionsig.encoders "
+            "WHERE device = ANY(%s)",
+            [sorted({message.device for message in messages})],
+        )
+        specs: dict[tuple[str, bytes], SignatureSpec] = {}
+        for device, fingerprint, hop_ns, groups, motion_dim, length_ns, number in rows:
+            quantization = Quantization(tuple(Group(*group) for group in json.loads(groups)))
+            spec = SignatureSpec(bytes(fingerprint), quantization, motion_dim, length_ns)
+            specs[device, spec.fingerprint] = spec
+            self.encoders[device, spec.fingerprint, hop_ns] = spec, number
+        new: dict[_Encoder, SignatureSpec] = {}
+        for message in messages:
+            spec, key = _spec(message), _encoder(message)
+            # Another description, be it under another hop, is not this encoder.
+            if key not in self.encoders and specs.setdefault(key[:2], spec) == spec:
+                new[key] = spec
+        if new:
+            self._must_be_exclusive()
+            groups = [json.dumps([list(group) for group in spec.quantization.groups]) for spec in new.values()]
+            rows = self._connection.execute(
+                "INSERT INTO motionsig.encoders (device, fingerprint, hop_ns, quantization, motion_dim, length_ns) "
+                "SELECT * FROM unnest(%s::text[], %s::bytea[], %s::bigint[], %s::text[], %s::int[], %s::bigint[]) "
+                "RETURNING device, fingerprint, hop_ns, id",
+                [
+                    *map(list, zip(*new, strict=True)),
+                    groups,
+                    _array(spec.motion_dim for spec in new.values()),
+                    _array(spec.length_ns for spec in new.values()),
+                ],
+            )
+            for device, fingerprint, hop_ns, number in rows:
+                self.encoders[device, fingerprint, hop_ns] = new[device, fingerprint, hop_ns], number
+        return self.encoders
 
     def _insert(self, rows: Rows) -> tuple[int, list[int]]:
         """Return how many rows are new, and the indices of those that differ from what is stored."""
@@ -297,39 +307,41 @@ class _Writing:
         changes = np.ones(len(rows), bool)
         changes[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
         wanted = set(zip(*(column[changes].tolist() for column in columns), strict=True))
-        keys = sorted({(stream, block) for stream, block, _ in wanted})
+        # As a rule every block is in the one place where it is wanted, and then this gives nothing.
+        query = "SELECT i.stream, i.block {} WHERE p.first_ns IS DISTINCT FROM i.first_ns"
+        odd = {(stream, block) for stream, block in self._ask_places(query, wanted)}
+        if not odd:
+            return []
         number = {first: index for index, (first, _) in enumerate(self.partitions)}
-        found = self._connection.execute(
-            "SELECT stream, block, first_ns FROM motionsig.places "
-            "JOIN unnest(%s::bigint[], %s::bigint[]) AS i (stream, block) USING (stream, block)",
-            [_array(stream for stream, _ in keys), _array(block for _, block in keys)],
-        )
+        of_odd = {place for place in wanted if place[:2] in odd}
+        found = self._ask_places("SELECT p.stream, p.block, p.first_ns {} WHERE p.stream IS NOT NULL", of_odd)
         # A partition that was dropped has no number any more.
         places = {(stream, block, number[first]) for stream, block, first in found if first in number}
-        if new := sorted(wanted - places):
+        if new := of_odd - places:
             self._must_be_exclusive()
-            self._connection.execute(
-                "INSERT INTO motionsig.places SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[])",
-                [
-                    _array(stream for stream, *_ in new),
-                    _array(block for _, block, _ in new),
-                    _array(self.partitions[partition][0] for *_, partition in new),
-                ],
-            )
+            self._ask_places("INSERT INTO motionsig.places SELECT DISTINCT i.stream, i.block, i.first_ns {}", new)
         of_block: dict[tuple[int, int], set[int]] = {}
-        for stream, block, partition in places | wanted:
+        for stream, block, partition in places | of_odd:
             of_block.setdefault((stream, block), set()).add(partition)
         several = {key: partitions for key, partitions in of_block.items() if len(partitions) > 1}
-        if any(
-            (stream, block) in several and partition < max(several[stream, block])
-            for stream, block, partition in wanted
-        ):
+        if any(partition < max(of_block[stream, block]) for stream, block, partition in of_odd):
             self._must_be_exclusive()
         return [self.partitions[index] for index in sorted(set().union(*several.values()))]
 
-    def _note_recordings(self, messages: Sequence[wire.Message]) -> None:
+    def _ask_places(self, query: str, places: Collection[_Place]) -> Cursor:
+        """Run a query of i, these places, and p, what is stored of their blocks."""
+        rows = sorted((stream, block, self.partitions[partition][0]) for stream, block, partition in places)
+        asked = (
+            "FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS i (stream, block, first_ns) "
+            "LEFT JOIN motionsig.places p ON p.stream = i.stream AND p.block = i.block"
+        )
+        return self._connection.execute(
+            query.format(asked).encode(), [_array(column) for column in zip(*rows, strict=True)]
+        )
+
+    def _note_recordings(self, messages: Sequence[wire.Message], streams: dict[_Stream, int]) -> None:
         """Store the name of each message's recording; the newest wins."""
-        wanted = {self.streams[_stream(message)]: message.recording for message in messages if message.recording}
+        wanted = {streams[_stream(message)]: message.recording for message in messages if message.recording}
         if not wanted:
             return
         query = "SELECT stream, name, start_ns FROM motionsig.recordings WHERE stream = ANY(%s::bigint[])"
@@ -387,7 +399,11 @@ def _stream(message: wire.Message) -> _Stream:
 
 
 def _encoder(message: wire.Message) -> _Encoder:
-    return message.device, message.signatures.spec, message.signatures.hop_ns
+    return message.device, message.signatures.spec.fingerprint, message.signatures.hop_ns
+
+
+def _spec(message: wire.Message) -> SignatureSpec:
+    return message.signatures.spec
 
 
 def _texts(message: wire.Message) -> list[str]:
