@@ -26,6 +26,7 @@ from motionsig.escaping import own_logger
 from motionsig.hints import install_hint
 from motionsig.publishers import reasons
 from motionsig.publishers.brokers import SCHEMES, Broker
+from motionsig.publishers.cutting import cut_packets
 from motionsig.publishers.protocol import MQTT_3, MQTT_5, PROTOCOLS, Limits, Spoken, limits_of
 from motionsig.publishers.reasons import Reason, connack_reason
 from motionsig.publishers.transport import HANDSHAKE_TIMEOUT_S, dial, password_of
@@ -65,11 +66,13 @@ class Connection:
     will: a topic and what the broker shall publish there, retained, should the connection end without a DISCONNECT.
     protocol: one of PROTOCOLS. spoken: what is known of the broker; the owner keeps it for the next connection.
     With MQTT 5, and ignored without it: session_expiry_s: how long the broker keeps a session that is not clean;
-    receive_maximum, max_packet_bytes: how many messages it may send without an acknowledgement, and how large a packet.
+    receive_maximum, max_packet_bytes: how many messages it may send without an acknowledgement, and how large a packet;
+    with MQTT 3.1.1, too, no more of a packet is kept.
     manual_ack: a message is acknowledged by `acknowledge`, and not when `on_message` returns.
 
-    acknowledged: answers to messages; the owner clears it. heard_s: time.monotonic() of the last packet. accepted_s: of
-    the broker's consent. version: MQTT_5 or MQTT_3. limits: of the broker. ended: the reason of its DISCONNECT, if any.
+    acknowledged: answers to messages; the owner clears it. consented: numbers of subscriptions that are answered.
+    heard_s: time.monotonic() of the last packet. accepted_s: of the broker's consent. version: MQTT_5 or MQTT_3.
+    limits: of the broker. ended: the reason of its DISCONNECT, if any.
     """
 
     def __init__(
@@ -105,12 +108,12 @@ class Connection:
         self._refused: str | None = None
         self._broke = False
         self._connack = Reason()
-        self._subscribed: int | None = None
         self._listening: int | None = None
         self._socket: socket.socket | None = None
         self._aliases: dict[str, int] = {}
         self._unretained = False
         self.acknowledged: list[Acknowledgement] = []
+        self.consented: set[int] = set()
         self.heard_s = 0.0
         self.accepted_s: float | None = None
         self.limits = Limits()
@@ -142,6 +145,8 @@ class Connection:
         else:
             # 1.6 does not pass on the reason, and without one it takes a DISCONNECT for nothing.
             client._handle_disconnect = self._end_of_old_paho  # type: ignore[method-assign,assignment]
+        if (most_bytes := self._asked["MaximumPacketSize"]) is not None:
+            cut_packets(client, most_bytes)
         if self._manual_ack and new:
             client.manual_ack_set(True)
         elif self._manual_ack:
@@ -180,7 +185,7 @@ class Connection:
             logger.warning(
                 "%s: the broker sends without acknowledgements (QoS 0), so messages may be lost", self._broker
             )
-        self._subscribed = mid
+        self.consented.add(mid)
 
     def _on_disconnect(self, client: Any, userdata: Any, flags: Any, code: Any, properties: Any = None) -> None:
         if flags.is_disconnect_packet_from_server:
@@ -328,15 +333,21 @@ class Connection:
             code = self._client._send_command_with_mid(0x40, message.mid, False)
         self._check(code)
 
-    def subscribe(self, topic: str, timeout_s: float) -> None:
-        """Subscribe at QoS 1 and wait for the broker's consent; messages may arrive meanwhile."""
-        deadline = time.monotonic() + timeout_s
+    def request(self, topic: str) -> int:
+        """Ask for a subscription at QoS 1; return the number that appears in `consented`. A refusal ends the loop."""
         for what, missing in (("$share/", not self.limits.shared), ("+", not self.limits.wildcard)):
             if missing and what in topic:
                 raise SinkError(f"{self._broker}: the broker supports no {what} in a subscription, got {topic!r}")
         code, mid = self._client.subscribe(topic, qos=1)
         self._check(code)
-        while self._subscribed != mid:
+        assert mid is not None  # only after an error
+        return mid
+
+    def subscribe(self, topic: str, timeout_s: float) -> None:
+        """Subscribe at QoS 1 and wait for the broker's consent; messages may arrive meanwhile."""
+        deadline = time.monotonic() + timeout_s
+        mid = self.request(topic)
+        while mid not in self.consented:
             if time.monotonic() > deadline:
                 raise SinkError(f"{self._broker}: no answer to the subscription within {timeout_s:g} s")
             self.loop(LOOP_S)
