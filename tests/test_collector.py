@@ -45,7 +45,7 @@ def put(broker: Broker, *messages: tuple[str, bytes], retain: bool = False) -> N
     waiting = {connection.publish(topic, payload, retain=retain) for topic, payload in messages}
     while waiting:
         connection.loop(0.1)
-        waiting -= set(connection.acknowledged)
+        waiting -= {answer.mid for answer in connection.acknowledged}
     connection.close()
 
 
