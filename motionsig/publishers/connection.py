@@ -72,7 +72,8 @@ class Connection:
 
     acknowledged: answers to messages; the owner clears it. consented: numbers of subscriptions that are answered.
     heard_s: time.monotonic() of the last packet. accepted_s: of the broker's consent. version: MQTT_5 or MQTT_3.
-    limits: of the broker. ended: the reason of its DISCONNECT, if any.
+    limits: of the broker. ended: the reason of its DISCONNECT, if any. lost: the broker closed the connection
+    without one.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class Connection:
         self.accepted_s: float | None = None
         self.limits = Limits()
         self.ended: Reason | None = None
+        self.lost = False
         self.version = self._spoken.version if self._spoken.version in self._versions else self._versions[0]
         self._client = self._make_client()
 
@@ -382,6 +384,7 @@ class Connection:
             raise
         # paho 1.6 asserts that it knows a reason code.
         except (OSError, ValueError, LookupError, AssertionError, struct.error, self._mqtt_error) as error:
+            self.lost = isinstance(error, ConnectionError)
             raise SinkError(f"{self._broker}: {_reason(error)}") from error
 
     def _read(self, sock: Any) -> None:
@@ -398,6 +401,7 @@ class Connection:
         if self._refused is not None:
             raise SinkError(f"{self._broker}: {self._refused}")
         if code != 0:
+            self.lost = code == self._mqtt.MQTT_ERR_CONN_LOST
             raise SinkError(f"{self._broker}: {_sentence(self._mqtt.error_string(code))}")
 
     def close(self) -> None:

@@ -74,7 +74,7 @@ class MqttSink(Closing):
             max_bytes=chosen.max_bytes,
             full=chosen.full,
         )
-        self._outbox = Outbox(self._spool, chosen, now_s=time.monotonic())
+        self._outbox = Outbox(self._spool, chosen, now_s=time.monotonic(), device=device)
         self._announcer = Announcer(
             prefix=chosen.prefix,
             device=device,
@@ -107,8 +107,8 @@ class MqttSink(Closing):
 
     @property
     def last_error(self) -> str | None:
-        """Why there is no connection at present, and why the disk takes nothing; None while all is well."""
-        return "; ".join(filter(None, (self._sender.last_error, self._spool.failure))) or None
+        """Why there is no connection, what the broker refuses, and why the disk takes nothing; None if all is well."""
+        return "; ".join(filter(None, (self._sender.last_error, self._outbox.refusal, self._spool.failure))) or None
 
     @property
     def heartbeat_s(self) -> float:
@@ -126,6 +126,7 @@ class MqttSink(Closing):
             delivered=self._outbox.delivered,
             pending=self._spool.pending,
             dropped=self._spool.dropped,
+            unheard=self._outbox.unheard,
             recovered=self._spool.recovered,
             damaged_bytes=self._spool.damaged_bytes,
             spool_bytes=self._spool.used_bytes,
