@@ -12,7 +12,8 @@ from typing import Any
 
 from motionsig.cli.option import option
 from motionsig.cli.progress import progress
-from motionsig.collector import CollectCounts, collect
+from motionsig.collector import CollectCounts
+from motionsig.daemon.receiving import receive
 from motionsig.errors import InputError
 
 
@@ -22,12 +23,15 @@ def add_to(commands: Any) -> None:
     )
     option(parser, "--from URL", "mqtt://HOST or mqtts://HOST", dest="broker", required=True)
     option(parser, "--into URL", "store:PATH", dest="store", required=True)
+    option(parser, "--prometheus PORT", "metrics on this port of this machine", type=int)
     option(parser, "--count N", "end after N signatures newly stored", type=int)
     option(parser, "--timeout S", "end after S seconds", type=float)
     parser.set_defaults(command=_collect)
 
 
 def _collect(options: argparse.Namespace) -> int:
+    if options.prometheus is not None and not 0 < options.prometheus < 65536:
+        raise InputError(f"--prometheus: expected a port from 1 to 65535, got {options.prometheus}")
     for name, value in (("--count", options.count), ("--timeout", options.timeout)):
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"{name}: expected a number above 0, got {value}")
@@ -44,7 +48,14 @@ def _collect(options: argparse.Namespace) -> int:
 
         # Without --count or --timeout an interrupt is how it is meant to end.
         with suppress(KeyboardInterrupt):
-            collect(options.broker, options.store, count=options.count, timeout_s=options.timeout, on_progress=show)
+            receive(
+                options.broker,
+                options.store,
+                prometheus=options.prometheus,
+                count=options.count,
+                timeout_s=options.timeout,
+                on_progress=show,
+            )
     print(
         f"{counts.stored:,} signatures and {counts.events:,} events to {options.store} "
         f"in {time.monotonic() - began:.1f} s, from {counts.messages:,} messages; "
