@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from motionsig.cli.option import option
@@ -16,6 +17,8 @@ from motionsig.collector import CollectCounts
 from motionsig.daemon.receiving import receive
 from motionsig.errors import InputError
 
+CREDENTIALS = Path("/etc/motionsig/credentials")
+
 
 def add_to(commands: Any) -> None:
     parser = commands.add_parser(
@@ -23,6 +26,7 @@ def add_to(commands: Any) -> None:
     )
     option(parser, "--from URL", "mqtt://HOST or mqtts://HOST", dest="broker", required=True)
     option(parser, "--into URL", "store:PATH", dest="store", required=True)
+    option(parser, "--password-credential NAME", f"the file with the password, in {CREDENTIALS}")
     option(parser, "--prometheus PORT", "metrics on this port of this machine", type=int)
     option(parser, "--count N", "end after N signatures newly stored", type=int)
     option(parser, "--timeout S", "end after S seconds", type=float)
@@ -35,6 +39,12 @@ def _collect(options: argparse.Namespace) -> int:
     for name, value in (("--count", options.count), ("--timeout", options.timeout)):
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"{name}: expected a number above 0, got {value}")
+    secret = None
+    if options.password_credential is not None:
+        # Imported only now: with the configuration, it takes longer than all else.
+        from motionsig.config.credentials import password
+
+        secret = password(CREDENTIALS, options.password_credential)
     # Whoever stops a service sends SIGTERM; it ends as orderly as an interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
@@ -52,6 +62,7 @@ def _collect(options: argparse.Namespace) -> int:
                 options.broker,
                 options.store,
                 prometheus=options.prometheus,
+                password=secret,
                 count=options.count,
                 timeout_s=options.timeout,
                 on_progress=show,
