@@ -319,7 +319,9 @@ LONGEST = wire.MAX_MESSAGE_BYTES - 2000
         pytest.param([1.0] * (LONGEST // 9), id="a list of numbers"),
         pytest.param([cbor2.CBORTag(40, 0)] * (LONGEST // 3), id="a list of tags"),
         pytest.param([1 << 63] * (LONGEST // 9), id="a list of large integers"),
-        pytest.param({**FULL, 9: [[1024, 0]], 10: None, 11: [1, zlib.compress(bytes(1 << 28), 9)[2:]]}, id="packed zeros"),
+        pytest.param(
+            {**FULL, 9: [[1024, 0]], 10: None, 11: [1, zlib.compress(bytes(1 << 28), 9)[2:]]}, id="packed zeros"
+        ),
     ],
 )
 def test_what_is_no_message_costs_little(fields):

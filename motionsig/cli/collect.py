@@ -16,6 +16,7 @@ from motionsig.cli.progress import progress
 from motionsig.collector import CollectCounts
 from motionsig.daemon.receiving import receive
 from motionsig.errors import InputError
+from motionsig.publishers import without_login
 
 CREDENTIALS = Path("/etc/motionsig/credentials")
 
@@ -25,7 +26,7 @@ def add_to(commands: Any) -> None:
         "collect", help="signatures and events from a broker into a store", description=__doc__
     )
     option(parser, "--from URL", "mqtt://HOST or mqtts://HOST", dest="broker", required=True)
-    option(parser, "--into URL", "store:PATH", dest="store", required=True)
+    option(parser, "--into URL", "store:PATH or postgresql://HOST/DB", dest="store", required=True)
     option(parser, "--password-credential NAME", f"the file with the password, in {CREDENTIALS}")
     option(parser, "--prometheus PORT", "metrics on this port of this machine", type=int)
     option(parser, "--count N", "end after N signatures newly stored", type=int)
@@ -42,9 +43,9 @@ def _collect(options: argparse.Namespace) -> int:
     secret = None
     if options.password_credential is not None:
         # Imported only now: with the configuration, it takes longer than all else.
-        from motionsig.config.credentials import password
+        from motionsig.config.credentials import key_file
 
-        secret = password(CREDENTIALS, options.password_credential)
+        secret = key_file(CREDENTIALS, options.password_credential)
     # Whoever stops a service sends SIGTERM; it ends as orderly as an interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
@@ -62,13 +63,13 @@ def _collect(options: argparse.Namespace) -> int:
                 options.broker,
                 options.store,
                 prometheus=options.prometheus,
-                password=secret,
+                password_file=secret,
                 count=options.count,
                 timeout_s=options.timeout,
                 on_progress=show,
             )
     print(
-        f"{counts.stored:,} signatures and {counts.events:,} events to {options.store} "
+        f"{counts.stored:,} signatures and {counts.events:,} events to {without_login(options.store)} "
         f"in {time.monotonic() - began:.1f} s, from {counts.messages:,} messages; "
         f"{counts.duplicates:,} duplicates dropped, {counts.conflicts:,} conflicts, {counts.junk:,} messages not ours"
     )
