@@ -14,7 +14,7 @@ from typing import Any
 from motionsig.cli.option import option
 from motionsig.cli.progress import progress
 from motionsig.collector import CollectCounts
-from motionsig.daemon.receiving import receive
+from motionsig.daemon.collecting import receive
 from motionsig.errors import InputError
 from motionsig.publishers import without_login
 
@@ -43,9 +43,9 @@ def _collect(options: argparse.Namespace) -> int:
     secret = None
     if options.password_credential is not None:
         # Imported only now: with the configuration, it takes longer than all else.
-        from motionsig.config.credentials import key_file
+        from motionsig.config.credentials import credential_path
 
-        secret = key_file(CREDENTIALS, options.password_credential)
+        secret = credential_path(CREDENTIALS, options.password_credential)
     # Whoever stops a service sends SIGTERM; it ends as orderly as an interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()

@@ -37,7 +37,7 @@ def _status(options: argparse.Namespace) -> int:
 
 def _of_receiver(*, as_json: bool) -> int:
     # Imported only now: with what a receiver needs, it takes longer than to ask.
-    from motionsig.daemon.receiving import NAME, is_well
+    from motionsig.daemon.collecting import NAME, is_well
 
     status = ask(NAME, unit=f"motionsig-{NAME}")
     print(json.dumps(status) if as_json else "\n".join(_lines_of_receiver(status, well=is_well(status))))
