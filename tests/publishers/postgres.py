@@ -18,8 +18,13 @@ from broker import free_port
 
 
 def programs() -> Path:
-    """Return the folder of the server's programs; skip the test where PostgreSQL or psycopg is not installed."""
+    """Return the folder of the server's programs; skip the test where PostgreSQL or psycopg is not installed.
+
+    MOTIONSIG_TEST_POSTGRESQL names another one, such as that of a server with pgvector.
+    """
     pytest.importorskip("psycopg", reason="psycopg is not installed (pip install psycopg)")
+    if chosen := os.environ.get("MOTIONSIG_TEST_POSTGRESQL"):
+        return Path(chosen)
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda it: int(it.parts[-3]))
     if not folders:
         pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
