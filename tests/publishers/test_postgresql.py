@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from made import HOP_NS, SPEC, START_NS, assert_same, event, labelled, lines_until_killed, numbered, wait_until
-from postgres import Server
+from postgres import WITH_PASSWORD, Server
 
 from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.errors import InputError, SinkError
@@ -28,13 +29,20 @@ OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid != pg
 
 
 @pytest.fixture
-def url(postgres: Server) -> str:
-    return postgres.new_database()
+def url(new_url: Callable[[str], str]) -> str:
+    return new_url("postgresql")
 
 
 def begun(batch: SignatureBatch, later_ns: int) -> SignatureBatch:
     """Return the batch so much later."""
     return dataclasses.replace(batch, start_ns=batch.start_ns + later_ns)
+
+
+def at_once(*calls: Callable[[], None]) -> None:
+    """Run the calls at the same time; an exception of one is raised."""
+    with ThreadPoolExecutor(len(calls)) as threads:
+        for done in [threads.submit(call) for call in calls]:
+            done.result(60)
 
 
 def partitions(server: Server, url: str) -> list[str]:
@@ -64,36 +72,41 @@ def test_the_parameters_of_libpq_arrive_and_its_deadlines_are_ours(postgres: Ser
 
 
 def test_passwords_are_taken_from_where_libpq_looks_and_never_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    postgres: Server, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with Server(hba="host all walker 127.0.0.1/32 scram-sha-256") as server:
-        database = server.new_database()
-        server.run(database, "CREATE ROLE walker LOGIN PASSWORD 's3cr:t/@?'", "GRANT ALL ON DATABASE test_1 TO walker")
-        bare = server.url("test_1", "walker")
-        passfile, services = tmp_path / "pgpass", tmp_path / "services"
-        passfile.write_text(r"127.0.0.1:*:test_1:walker:s3cr\:t/@?")
-        passfile.chmod(0o600)
-        services.write_text(
-            f"[fleet]\nhost=127.0.0.1\nport={server.port}\ndbname=test_1\nuser=walker\npassword=s3cr:t/@?"
-        )
-        with pytest.raises(SinkError, match=r"walker@127.0.0.1:\d+/test_1: cannot be reached: .*no password"):
-            PostgresStore(bare)
-        with pytest.raises(SinkError, match="password authentication failed") as caught:
-            PostgresStore(bare.replace("walker@", "walker:wr0ng@"))
-        assert "wr0ng" not in str(caught.value)
-        for given, variables in (
+    database = url.rpartition("/")[2]
+    postgres.run(
+        url,
+        f"DROP ROLE IF EXISTS {WITH_PASSWORD}",
+        f"CREATE ROLE {WITH_PASSWORD} LOGIN SUPERUSER PASSWORD 's3cr:t/@?'",
+    )
+    bare = postgres.url(database, WITH_PASSWORD)
+    passfile, services = tmp_path / "pgpass", tmp_path / "services"
+    passfile.write_text(rf"127.0.0.1:*:{database}:{WITH_PASSWORD}:s3cr\:t/@?")
+    passfile.chmod(0o600)
+    services.write_text(
+        f"[fleet]\nhost=127.0.0.1\nport={postgres.port}\ndbname={database}\nuser={WITH_PASSWORD}\npassword=s3cr:t/@?"
+    )
+    with pytest.raises(SinkError, match=r"walker@127.0.0.1:\d+/test_\d+: cannot be reached: .*no password"):
+        PostgresStore(bare)
+    with pytest.raises(SinkError, match="password authentication failed") as caught:
+        PostgresStore(bare.replace("walker@", "walker:wr0ng@"))
+    assert "wr0ng" not in str(caught.value)
+    for number, (given, variables) in enumerate(
+        (
             (bare.replace("walker@", "walker:s3cr%3At%2F%40%3F@"), {}),
             (bare, {"PGPASSWORD": "s3cr:t/@?"}),
             (bare, {"PGPASSFILE": str(passfile)}),
             ("postgresql:///?service=fleet", {"PGSERVICEFILE": str(services)}),
-        ):
-            with monkeypatch.context() as environment:
-                for name, value in variables.items():
-                    environment.setenv(name, value)
-                with open_sink(given, device="d", stream_id=1) as sink:
-                    sink.publish(numbered(2))
-                    assert "s3cr" not in repr(sink) + repr(sink._store)  # type: ignore[attr-defined]
-                assert_same(read_signatures(given), numbered(2))
+        )
+    ):
+        with monkeypatch.context() as environment:
+            for name, value in variables.items():
+                environment.setenv(name, value)
+            with open_sink(given, device="d", stream_id=number) as sink:
+                sink.publish(numbered(2))
+                assert "s3cr" not in repr(sink) + repr(sink._store)  # type: ignore[attr-defined]
+            assert_same(read_signatures(given, stream_id=number), numbered(2))
     assert "s3cr" not in caplog.text
 
 
@@ -301,7 +314,7 @@ def test_a_reader_is_in_the_way_of_dropping_for_two_seconds_only(
 def test_a_role_that_may_only_select_and_insert_fills_tables_that_are_there(
     postgres: Server, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    postgres.run(url, "DROP ROLE IF EXISTS receiver", "CREATE ROLE receiver LOGIN")
+    postgres.run(url, "CREATE ROLE receiver LOGIN")
     as_receiver = url.replace("postgres@", "receiver@")
     with pytest.raises(SinkError, match="cannot be used as a store: permission denied"):
         PostgresStore(as_receiver)
@@ -352,53 +365,36 @@ def test_durable_is_what_the_server_is_told(url: str) -> None:
             assert told == ("on" if durable else "off",)
 
 
-def fill(url: str, seed: int, results: multiprocessing.SimpleQueue[Added]) -> None:
-    """Store the same 40 batches as others do at the same time, each in another order."""
-    dice = np.random.default_rng(seed)
-    total = Added()
-    with PostgresStore(url) as store:
-        for batch in dice.permutation(40).tolist():
-            devices = dice.permutation(12).tolist()
-            # Half of them in a month of their own.
-            messages = [
-                Message(f"d{device}", 1, batch * 4, begun(numbered(4, batch * 4), (device % 2) * MONTH_NS))
-                for device in devices
-            ]
-            total = Added(*map(sum, zip(total, store.add_all(messages, [event(batch)]), strict=True)))
-    results.put(total)
-
-
 def test_several_writers_of_the_same_neither_stop_each_other_nor_count_twice(url: str) -> None:
-    context = multiprocessing.get_context("spawn")
-    results = context.SimpleQueue()
-    writers = [context.Process(target=fill, args=(url, seed, results)) for seed in range(3)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join(60)
-        assert writer.exitcode == 0
-    added = [results.get() for _ in writers]
-    rows = 40 * 4 * 12
-    assert Added(*map(sum, zip(*added, strict=True))) == Added(rows, 2 * (rows + 40), 0, 40)
-    assert [len(part.seq) for part in iter_signatures(url)] == [160] * 12
+    """Each stores the same batches in another order, half of the devices in a month of their own."""
+    results: list[Added] = []
+
+    def fill(seed: int) -> None:
+        dice = np.random.default_rng(seed)
+        with PostgresStore(url) as store:
+            for batch in dice.permutation(20).tolist():
+                messages = [
+                    Message(f"d{device}", 1, batch * 4, begun(numbered(4, batch * 4), (device % 2) * MONTH_NS))
+                    for device in dice.permutation(8).tolist()
+                ]
+                results.append(store.add_all(messages, [event(batch)]))
+
+    at_once(*(partial(fill, seed) for seed in range(3)))
+    rows = 20 * 4 * 8
+    assert Added(*map(sum, zip(*results, strict=True))) == Added(rows, 2 * (rows + 20), 0, 20)
+    assert [len(part.seq) for part in iter_signatures(url)] == [80] * 8
 
 
 def test_two_writers_of_one_signature_with_two_times_store_one(url: str) -> None:
     """Into two partitions at the same time, of which neither sees what the other is about to do."""
     results: list[Added] = []
 
-    def store(later_ns: int) -> None:
+    def fill(later_ns: int) -> None:
         with PostgresStore(url) as store:
-            start.wait(20)
             batches = [[Message("d", 1, seq, begun(numbered(1, seq), later_ns))] for seq in range(30)]
             results.extend([store.add_all(batch) for batch in batches])
 
-    start = threading.Barrier(2)
-    threads = [threading.Thread(target=store, args=(later_ns,)) for later_ns in (0, MONTH_NS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(partial(fill, 0), partial(fill, MONTH_NS))
     assert Added(*map(sum, zip(*results, strict=True))) == Added(30, 0, 30)
     assert len(read_signatures(url)) == 30
 
@@ -435,16 +431,9 @@ def test_kill_9_of_the_writer_loses_and_doubles_nothing(url: str) -> None:
     complete(url, lines)
 
 
-@pytest.fixture(scope="module")
-def durable_server() -> Iterator[Server]:
-    with Server(durable=True) as server:
-        yield server
-
-
 def test_kill_9_of_the_server_loses_and_doubles_nothing_and_the_writer_goes_on(
-    durable_server: Server, caplog: pytest.LogCaptureFixture
+    postgres: Server, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    url = durable_server.new_database()
     added: list[Added] = []
     stop = threading.Event()
 
@@ -458,10 +447,10 @@ def test_kill_9_of_the_server_loses_and_doubles_nothing_and_the_writer_goes_on(
     writer = threading.Thread(target=write)
     writer.start()
     for _ in range(3):
-        reached = len(added) + 4
+        reached = len(added) + 3
         wait_until(lambda: len(added) >= reached, 30)  # noqa: B023
-        durable_server.kill()
-        durable_server.start()
+        postgres.kill()
+        postgres.start()
     reached = len(added) + 2
     wait_until(lambda: len(added) >= reached, 30)
     stop.set()
@@ -496,20 +485,19 @@ def test_a_commit_whose_answer_is_lost_is_not_counted_as_duplicates(
     store.close()
 
 
-def test_a_server_that_stays_away_is_an_error_with_what_was_not_stored(url: str) -> None:
-    with Server() as server:
-        database = server.new_database()
-        store = PostgresStore(database, retry_for_s=0.5)
+def test_a_server_that_stays_away_is_an_error_with_what_was_not_stored(postgres: Server, url: str) -> None:
+    with PostgresStore(url, retry_for_s=0.5) as store:
         store.add_all([Message("d", 1, 0, numbered(1))])
-        server.kill()
-        began_s = time.monotonic()
-        with pytest.raises(SinkError, match=r"/test_1: (cannot be reached|5 signatures could not be stored)"):
-            store.add_all([Message("d", 1, 1, numbered(5, 1))])
-        assert 0.4 < time.monotonic() - began_s < 10
-        server.start()
+        postgres.kill()
+        try:
+            began_s = time.monotonic()
+            with pytest.raises(SinkError, match=r"/test_\d+: cannot be reached: .*refused"):
+                store.add_all([Message("d", 1, 1, numbered(5, 1))])
+            assert 0.4 < time.monotonic() - began_s < 10
+        finally:
+            postgres.start()
         assert store.add_all([Message("d", 1, 1, numbered(5, 1))]) == Added(5)
-        store.close()
-        assert_same(read_signatures(database), numbered(6))
+    assert_same(read_signatures(url), numbered(6))
 
 
 # Reading

@@ -278,9 +278,9 @@ class _Writing:
 
     def _find_partitions(self, rows: Rows) -> None:
         """Have a partition for each row."""
-        if not len(missing := rows.start_ns[self._partition_of(rows.start_ns) < 0]):
-            return
-        self._load_partitions()
+        missing = rows.start_ns
+        if self._exclusive or (self._partition_of(missing) < 0).any():
+            self._load_partitions()
         while len(missing := missing[self._partition_of(missing) < 0]):
             self._must_be_exclusive()
             self._connection.execute("SELECT motionsig.make_partition(%s)", [int(missing[0])])
@@ -319,6 +319,8 @@ class _Writing:
         self._load_partitions()
         last_ns = dict(self.partitions)
         places = {place for place in found if place[2] in last_ns}
+        if not {first for *_, first in of_odd} <= last_ns.keys():
+            self._must_be_exclusive()
         if new := of_odd - places:
             self._must_be_exclusive()
             self._ask_places("INSERT INTO motionsig.places SELECT DISTINCT i.stream, i.block, i.first_ns {}", new)
