@@ -1,0 +1,125 @@
+"""Checksums of a store's signatures, and what is known of each block of them: its span.
+
+A block is 1,024 sequence numbers of a stream. Its span says between which times its signatures begin, and how many
+there are. Times mostly rise with the number, so the spans lead a reader to an hour as an index over all signatures
+would, at a thousandth of its size; retention deletes whole blocks. A row's checksum shows that its content is what was
+stored; the number of rows shows that none is missing, which a damaged page of a tree does without any error of SQLite.
+
+No span says nothing: the signatures of a store of version 1 have neither span nor checksum until `cover` gives them
+both. So a signature with a checksum and without a span is a damage, too.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from motionsig.publishers.schema import labels_between
+
+if TYPE_CHECKING:
+    import sqlite3
+
+BLOCK_BITS = 10  # as in the trigger of `schema`
+_ROW = struct.Struct("<qqqq")
+_STREAM = struct.Struct("<q")
+
+ROW = ("seq", "encoder", "start_ns", "quality", "codes")
+"""The columns of a signature that its checksum is of, beside its stream and its label."""
+
+
+def block_of(seq: int) -> int:
+    return seq >> BLOCK_BITS
+
+
+def numbers_of(block: int) -> tuple[int, int]:
+    """Return the first and the last sequence number of a block."""
+    return block << BLOCK_BITS, ((block + 1) << BLOCK_BITS) - 1
+
+
+def row_checksums(
+    device: str, stream_id: int, rows: Sequence[tuple[int, int, int, int, bytes]], labels: Mapping[int, str]
+) -> list[int]:
+    """Return the checksum of each row of a stream, its columns as in `ROW`; labels by sequence number."""
+    stream = zlib.crc32(_STREAM.pack(stream_id), zlib.crc32(device.encode()))
+    pack, crc32 = _ROW.pack, zlib.crc32
+    sums = [crc32(codes, crc32(pack(*numbers), stream)) for *numbers, codes in rows]
+    if labels:
+        texts = (labels.get(row[0]) for row in rows)
+        sums = [crc32(text.encode(), one) if text else one for one, text in zip(sums, texts, strict=True)]
+    return sums
+
+
+class Span(NamedTuple):
+    """What a block holds: signatures that begin from first_ns to last_ns, `rows` of them."""
+
+    block: int
+    first_ns: int
+    last_ns: int
+    rows: int
+
+
+def _checksum(device: str, stream_id: int, block: int, first_ns: int, last_ns: int) -> int:
+    # Not of the number of rows, which a trigger counts; whoever reads compares that with the rows themselves.
+    return zlib.crc32(_ROW.pack(stream_id, block, first_ns, last_ns), zlib.crc32(device.encode()))
+
+
+def spans_of(connection: sqlite3.Connection, device: str, stream_id: int) -> tuple[list[Span], int | None]:
+    """Return the spans of a stream, in order, and the first block whose span is damaged."""
+    spans, last = list[Span](), -1
+    query = "SELECT block, first_ns, last_ns, rows, crc FROM spans WHERE device = ? AND epoch = ? ORDER BY block"
+    for *values, crc in connection.execute(query, (device, stream_id)):
+        block, first_ns, last_ns, rows = values
+        if not all(isinstance(value, int) for value in values):
+            return spans, last + 1
+        if block <= last or rows < 0 or _checksum(device, stream_id, block, first_ns, last_ns) != crc:
+            return spans, block
+        spans.append(Span(block, first_ns, last_ns, rows))
+        last = block
+    return spans, None
+
+
+def note_rows(
+    connection: sqlite3.Connection, device: str, stream_id: int, block: int, start_ns: Sequence[int], *, new: int
+) -> None:
+    """Have the span of a block include these starts of signatures that were just stored; `new` of them are new rows.
+
+    Within the caller's transaction.
+    """
+    key = device, stream_id, block
+    query = "SELECT first_ns, last_ns, rows FROM spans WHERE device = ? AND epoch = ? AND block = ?"
+    before = connection.execute(query, key).fetchone()
+    if before is None:
+        cover(connection, *key)
+    else:
+        put_span(connection, *key, min(before[0], min(start_ns)), max(before[1], max(start_ns)), before[2] + new)
+
+
+def put_span(
+    connection: sqlite3.Connection, device: str, stream_id: int, block: int, first_ns: int, last_ns: int, rows: int
+) -> None:
+    crc = _checksum(device, stream_id, block, first_ns, last_ns)
+    connection.execute(
+        "INSERT OR REPLACE INTO spans VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (device, stream_id, block, first_ns, last_ns, rows, crc),
+    )
+
+
+def cover(connection: sqlite3.Connection, device: str, stream_id: int, block: int) -> None:
+    """Make the span of a block that has signatures, and the checksums of those that have none.
+
+    Within the caller's transaction.
+    """
+    block_key = device, stream_id, *numbers_of(block)
+    within = "FROM signatures WHERE device = ? AND epoch = ? AND seq BETWEEN ? AND ?"
+    span = connection.execute(f"SELECT min(start_ns), max(start_ns), count(*), count(crc) {within}", block_key)
+    first_ns, last_ns, rows, checked = span.fetchone()
+    if checked < rows:
+        old = connection.execute(f"SELECT {', '.join(ROW)} {within} AND crc IS NULL", block_key).fetchall()
+        sums = row_checksums(device, stream_id, old, labels_between(connection, *block_key))
+        connection.executemany(
+            "UPDATE signatures SET crc = ? WHERE device = ? AND epoch = ? AND seq = ?",
+            ((crc, device, stream_id, row[0]) for crc, row in zip(sums, old, strict=True)),
+        )
+    put_span(connection, device, stream_id, block, first_ns, last_ns, rows)

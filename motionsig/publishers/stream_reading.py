@@ -1,0 +1,184 @@
+"""The signatures of one stream of a store as batches; each row is compared with its checksum, each block with its span.
+
+A damaged row, and one that is missing, is an error that names it, and never a wrong vector. Of a store of version 1
+there is nothing to compare with.
+"""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig import wire
+from motionsig.blocks import SignatureBatch, SignatureSpec
+from motionsig.publishers.local import Stored, Wanted
+from motionsig.publishers.schema import damaged, labels_between
+from motionsig.publishers.snapshot import Snapshot, check_row
+from motionsig.publishers.spans import BLOCK_BITS, Span, block_of, numbers_of, row_checksums, spans_of
+
+Stream = tuple[str, int]
+"""Device and stream id."""
+
+
+class Encoder(NamedTuple):
+    """A row of the table of encoders: of one device, or of all where that is ''; one row per hop."""
+
+    device: str
+    hop_ns: int
+    spec: SignatureSpec
+
+
+Encoders = dict[int, Encoder]
+
+
+def known_spans(store: Snapshot, stream: Stream) -> list[Span]:
+    spans, wrong = spans_of(store.connection, *stream) if store.version > 1 else ([], None)
+    if wrong is not None:
+        raise damaged(store.path, f"expected the span of block {wrong} of {stream}, got another")
+    return spans
+
+
+def runs(spans: Sequence[Span], wanted: Wanted) -> Iterator[tuple[int, int]]:
+    """Yield the first and last numbers of all but those blocks that surely have nothing of the time that is wanted."""
+    since_ns = -(1 << 63) if wanted.since_ns is None else wanted.since_ns
+    until_ns = 1 << 63 if wanted.until_ns is None else wanted.until_ns
+    begin = 0
+    for block, first_ns, last_ns, _ in spans:
+        if last_ns < since_ns or first_ns >= until_ns:
+            first, last = numbers_of(block)
+            if begin < first:
+                yield begin, first - 1
+            begin = last + 1
+    if begin < 1 << 63:
+        yield begin, (1 << 63) - 1
+
+
+def read_stream(store: Snapshot, stream: Stream, encoders: Encoders, wanted: Wanted, rows: int) -> Iterator[Stored]:
+    """Yield what is wanted of a stream, at most `rows` at a time; encoders: all that its device may have."""
+    spans = known_spans(store, stream)
+    blocks = {span.block: span.rows for span in spans}
+    recording = _recording(store, stream) if store.described else None
+    found, last = Counter[int](), -1
+    for run in runs(spans, wanted):
+        for row in _rows(store, stream, run, encoders, rows):
+            if not (row.seq[0] > last and np.all(np.diff(row.seq) > 0)):
+                raise damaged(store.path, f"expected signatures of {stream} in order, got others after {row.seq[0]}")
+            last = row.seq[-1]
+            numbers, counts = np.unique(row.seq >> BLOCK_BITS, return_counts=True)
+            found.update(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
+            _check(store, stream, row, blocks)
+            yield from _batches(store, stream, row, encoders, wanted, recording)
+        for block in blocks:
+            if run[0] <= numbers_of(block)[0] <= run[1] and found[block] != blocks[block]:
+                first, last_of_block = numbers_of(block)
+                raise damaged(
+                    store.path,
+                    f"expected {blocks[block]} signatures of {stream} from seq {first} to {last_of_block}, "
+                    f"got {found[block]}",
+                )
+
+
+class _Rows(NamedTuple):
+    """Rows of a stream; encoder: None where it can only be one. labels: of those that have one, by number."""
+
+    seq: NDArray[np.int64]
+    encoder: list[int]
+    start_ns: list[int]
+    quality: list[int]
+    codes: list[bytes]
+    crc: list[int | None]
+    labels: dict[int, str]
+
+
+def _rows(store: Snapshot, stream: Stream, run: tuple[int, int], encoders: Encoders, rows: int) -> Iterator[_Rows]:
+    # The encoder only where there are several: a column takes a tenth of the time. A checksum is of it all the same.
+    only = next(iter(encoders)) if len(encoders) == 1 else None
+    columns = ["seq", "start_ns", "quality", "codes", "crc" if store.version > 1 else "NULL"]
+    columns += ["encoder"] if only is None else []
+    cursor = store.connection.execute(
+        f"SELECT {', '.join(columns)} FROM signatures WHERE device = ? AND epoch = ? AND seq BETWEEN ? AND ? "
+        "ORDER BY seq",
+        (*stream, *run),
+    )
+    # Flat, as Python's garbage collector looks again and again at thousands of tuples that are there at once.
+    while flat := list(itertools.chain.from_iterable(itertools.islice(cursor, rows))):
+        seq, start_ns, quality, codes, crc, *more = (flat[column :: len(columns)] for column in range(len(columns)))
+        try:
+            numbers = np.array(seq, np.int64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise damaged(store.path, f"expected a number of each signature of {stream}, got {error}") from error
+        labels = labels_between(store.connection, *stream, seq[0], seq[-1]) if store.labelled else {}
+        yield _Rows(numbers, more[0] if only is None else [only] * len(seq), start_ns, quality, codes, crc, labels)
+
+
+def _check(store: Snapshot, stream: Stream, rows: _Rows, blocks: dict[int, int]) -> None:
+    """Raise SinkError for a row that is not what was stored; blocks: those that have spans."""
+    if store.version == 1:
+        return
+    columns = rows.seq.tolist(), rows.encoder, rows.start_ns, rows.quality, rows.codes
+    try:
+        sums = row_checksums(*stream, list(zip(*columns, strict=True)), rows.labels)
+    except (struct.error, TypeError, AttributeError) as error:
+        raise damaged(store.path, f"expected signatures of {stream} near seq {rows.seq[0]}, got {error}") from error
+    if sums == rows.crc:
+        return
+    for seq, expected, crc in zip(rows.seq.tolist(), sums, rows.crc, strict=True):
+        # What version 1 stored has no checksum until its block gets a span.
+        if crc != expected and (crc is not None or block_of(seq) in blocks):
+            device, stream_id = stream
+            raise damaged(
+                store.path,
+                f"expected signature {seq} of stream {stream_id} of {device!r} with its checksum, got other content",
+            )
+
+
+def _batches(
+    store: Snapshot,
+    stream: Stream,
+    rows: _Rows,
+    encoders: Encoders,
+    wanted: Wanted,
+    recording: wire.Recording | None,
+) -> Iterator[Stored]:
+    start_ns = np.array(rows.start_ns, np.int64)
+    chosen = wanted.within(start_ns)
+    encoder = np.array(rows.encoder, np.int64)
+    for number in np.unique(encoder).tolist():
+        if number not in encoders:
+            raise damaged(store.path, f"expected the encoder of signatures of {stream}, got none with number {number}")
+        if wanted.fingerprint not in (None, encoders[number].spec.fingerprint):
+            chosen &= encoder != number
+    places = np.flatnonzero(chosen)
+    if not len(places):
+        return
+    texts = np.array([rows.labels.get(seq, "") for seq in rows.seq.tolist()], np.str_) if rows.labels else None
+    changes = (np.flatnonzero(np.diff(encoder[places])) + 1).tolist()
+    for first, last in itertools.pairwise([0, *changes, len(places)]):
+        part = places[first:last]
+        _, hop_ns, spec = encoders[int(encoder[part[0]])]
+        codes = b"".join(rows.codes[place] for place in part.tolist())
+        if len(codes) != len(part) * spec.quantization.dim:
+            raise damaged(store.path, f"expected {spec.quantization.dim} codes of each signature of {stream}")
+        matrix = np.frombuffer(codes, np.int8).reshape(-1, spec.quantization.dim)
+        labels = texts[part] if texts is not None and np.any(texts[part] != "") else None
+        quality = np.array(rows.quality, np.uint8)[part]
+        yield Stored(
+            *stream, rows.seq[part], SignatureBatch(start_ns[part], matrix, quality, hop_ns, spec, labels), recording
+        )
+
+
+def _recording(store: Snapshot, stream: Stream) -> wire.Recording | None:
+    crc = "crc" if store.version > 1 else "NULL"
+    query = f"SELECT device, epoch, name, start_ns, {crc} FROM recordings WHERE device = ? AND epoch = ?"
+    found = store.connection.execute(query, stream).fetchone()
+    if found is None:
+        return None
+    *row, of_row = found
+    check_row(store, "recordings", row, of_row)
+    return wire.Recording(*row[2:])
