@@ -30,7 +30,7 @@ RUN_S = 0.25
 _CHECK_S = 60.0
 _ROWS = 4096
 _CLOCK_SET_NS = 1_577_836_800 * NS_PER_S  # 2020
-_MOST_LOG_BYTES = 4 << 20
+_MOST_LOG_BYTES = 16 << 20
 _SHARED_MEMORY_BYTES = 64 << 10  # of the -shm
 _LOG_EVERY_S = 3600.0
 _ROW_BYTES = 100
@@ -55,7 +55,7 @@ class Limits:
     @property
     def log_bytes(self) -> int:
         """The part of keep_bytes that is for the write-ahead log."""
-        return min(_MOST_LOG_BYTES, (self.keep_bytes or 32 * _MOST_LOG_BYTES) // 8)
+        return min(_MOST_LOG_BYTES, (self.keep_bytes or 8 * _MOST_LOG_BYTES) // 8)
 
 
 class Retention:

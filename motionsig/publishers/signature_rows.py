@@ -7,8 +7,8 @@ otherwise later is a conflict. No other device is bound by that, so none can spo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, SignatureSpec
@@ -27,19 +27,22 @@ _IN_STREAM = "device = ? AND epoch = ? AND seq BETWEEN ? AND ?"
 _Row = tuple[int, int, int, int, bytes]
 """The columns of `ROW`."""
 
+_RowsOf = tuple[str, int, Sequence[_Row], Mapping[int, str]]
+"""Device, stream id, rows, and labels by number."""
+
 
 class EncoderRows:
     """The rows of encoders that a connection knows: each binds one device, those of version 1 none."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, int, SignatureSpec], int] = {}
+        self._known: dict[tuple[str, int, bytes], tuple[SignatureSpec, int]] = {}
 
     def row(self, connection: sqlite3.Connection, device: str, signatures: SignatureBatch) -> int | None:
         """Return the encoder's row, None where this device has described it differently."""
         spec = signatures.spec
-        key = (device, signatures.hop_ns, spec)
-        if (known := self._known.get(key)) is not None:
-            return known
+        key = (device, signatures.hop_ns, spec.fingerprint)
+        if (known := self._known.get(key)) is not None and known[0] == spec:
+            return known[1]
         described = json.dumps([list(group) for group in spec.quantization.groups]), spec.motion_dim, spec.length_ns
         others = connection.execute(
             "SELECT device, id, hop_ns, quantization, motion_dim, length_ns FROM encoders "
@@ -52,7 +55,7 @@ class EncoderRows:
             if hop_ns == signatures.hop_ns and tuple(other) == described:
                 if len(self._known) >= _MOST_ENCODERS:
                     self._known.clear()
-                self._known[key] = number
+                self._known[key] = spec, int(number)
                 return int(number)
         quantization, *lengths = described
         number = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM encoders").fetchone()[0]
@@ -62,38 +65,71 @@ class EncoderRows:
         return int(number)
 
 
-def insert_message(connection: sqlite3.Connection, message: wire.Message, encoder: int) -> Added:
-    """Store what is not there yet of a message; encoder: its row."""
-    device, stream_id, first, signatures = message.device, message.stream_id, message.seq, message.signatures
-    count = len(signatures)
-    arriving = list(_rows(signatures, encoder, first))
+def insert_messages(
+    connection: sqlite3.Connection, messages: Sequence[wire.Message], encoders: EncoderRows
+) -> list[Added]:
+    """Store what is not there yet; return what became of each message. None may be empty.
+
+    Nearly always all is new, and is inserted at once; else every message is compared with what is there.
+    """
+    import sqlite3
+
+    numbers = [encoders.row(connection, message.device, message.signatures) for message in messages]
+    plain = all(message.recording is None and message.signatures.labels is None for message in messages)
+    new: list[_RowsOf] = [
+        (message.device, message.stream_id, list(_rows(message, number)), {})
+        for message, number in zip(messages, numbers, strict=True)
+        if plain and number is not None
+    ]
+    added = list[Added]()
+    if len(new) == len(messages):
+        connection.execute("SAVEPOINT all_new")
+        try:
+            _insert_rows(connection, new)
+            added = [Added(stored=len(message.signatures)) for message in messages]
+        except sqlite3.IntegrityError:
+            connection.execute("ROLLBACK TO all_new")
+        connection.execute("RELEASE all_new")
+    return added or [
+        Added(conflicts=len(message.signatures)) if number is None else _insert_message(connection, message, number)
+        for message, number in zip(messages, numbers, strict=True)
+    ]
+
+
+def _insert_message(connection: sqlite3.Connection, message: wire.Message, encoder: int) -> Added:
+    stream, last = (message.device, message.stream_id), message.seq + len(message.signatures) - 1
+    arriving = list(_rows(message, encoder))
     there = connection.execute(
-        f"SELECT {', '.join(ROW)} FROM signatures WHERE {_IN_STREAM}", (device, stream_id, first, first + count - 1)
+        f"SELECT {', '.join(ROW)} FROM signatures WHERE {_IN_STREAM}", (*stream, message.seq, last)
     )
     stored: dict[int, _Row] = {row[0]: row for row in there}
     conflicts = {row[0] for row in arriving if row[0] in stored and _content(*stored[row[0]]) != _content(*row)}
     labels = dict[int, str]()
-    if message.recording is not None or signatures.labels is not None:
+    if message.recording is not None or message.signatures.labels is not None:
         labels = _note_source(connection, message, conflicts, stored)
-    new = [row for row in arriving if row[0] not in stored] if stored else arriving
-    sums = row_checksums(device, stream_id, new, labels)
-    connection.executemany(
-        "INSERT INTO signatures VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [(device, stream_id, *row, crc) for row, crc in zip(new, sums, strict=True)],
-    )
-    starts: dict[int, list[int]] = {}
-    for seq, _, start_ns, *_ in new:
-        starts.setdefault(block_of(seq), []).append(start_ns)
-    for block, in_block in starts.items():
-        note_rows(connection, device, stream_id, block, in_block, new=len(in_block))
-    return Added(count - len(stored), len(stored) - len(conflicts), len(conflicts))
+    _insert_rows(connection, [(*stream, [row for row in arriving if row[0] not in stored], labels)])
+    return Added(len(arriving) - len(stored), len(stored) - len(conflicts), len(conflicts))
 
 
-def _rows(signatures: SignatureBatch, encoder: int, first: int) -> Iterator[_Row]:
+def _insert_rows(connection: sqlite3.Connection, rows_of: Sequence[_RowsOf]) -> None:
+    """Insert new rows of streams, with their checksums."""
+    inserted = list[tuple[Any, ...]]()
+    starts: dict[tuple[str, int, int], list[int]] = {}
+    for device, stream_id, rows, labels in rows_of:
+        sums = row_checksums(device, stream_id, rows, labels)
+        inserted += [(device, stream_id, *row, crc) for row, crc in zip(rows, sums, strict=True)]
+        for seq, _, start_ns, _, _ in rows:
+            starts.setdefault((device, stream_id, block_of(seq)), []).append(start_ns)
+    connection.executemany("INSERT INTO signatures VALUES (?, ?, ?, ?, ?, ?, ?, ?)", inserted)
+    note_rows(connection, starts)
+
+
+def _rows(message: wire.Message, encoder: int) -> Iterator[_Row]:
+    signatures = message.signatures
     codes, dim = signatures.codes.tobytes(), signatures.codes.shape[1]
     columns = zip(signatures.start_ns.tolist(), signatures.quality.tolist(), strict=True)
     for row, (start_ns, quality) in enumerate(columns):
-        yield first + row, encoder, start_ns, quality, codes[row * dim : (row + 1) * dim]
+        yield message.seq + row, encoder, start_ns, quality, codes[row * dim : (row + 1) * dim]
 
 
 def _content(seq: int, encoder: int, start_ns: int, quality: int, codes: bytes) -> tuple[int, int, int, int, bytes]:

@@ -80,29 +80,28 @@ def spans_of(connection: sqlite3.Connection, device: str, stream_id: int) -> tup
     return spans, None
 
 
-def note_rows(
-    connection: sqlite3.Connection, device: str, stream_id: int, block: int, start_ns: Sequence[int], *, new: int
-) -> None:
-    """Have the span of a block include these starts of signatures that were just stored; `new` of them are new rows.
-
-    Within the caller's transaction.
-    """
-    key = device, stream_id, block
-    query = "SELECT first_ns, last_ns, rows FROM spans WHERE device = ? AND epoch = ? AND block = ?"
-    before = connection.execute(query, key).fetchone()
-    if before is None:
-        cover(connection, *key)
-    else:
-        put_span(connection, *key, min(before[0], min(start_ns)), max(before[1], max(start_ns)), before[2] + new)
+BlockKey = tuple[str, int, int]
+"""Device, stream id and block."""
 
 
-def put_span(
-    connection: sqlite3.Connection, device: str, stream_id: int, block: int, first_ns: int, last_ns: int, rows: int
-) -> None:
-    crc = _checksum(device, stream_id, block, first_ns, last_ns)
-    connection.execute(
-        "INSERT OR REPLACE INTO spans VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (device, stream_id, block, first_ns, last_ns, rows, crc),
+def note_rows(connection: sqlite3.Connection, starts: Mapping[BlockKey, Sequence[int]]) -> None:
+    """Have spans include signatures that were just inserted, by when they begin; within the caller's transaction."""
+    if connection.execute("SELECT EXISTS (SELECT 1 FROM progress)").fetchone()[0]:
+        there = "SELECT 1 FROM spans WHERE device = ? AND epoch = ? AND block = ?"
+        missing = [key for key in starts if connection.execute(there, key).fetchone() is None]
+        for key in missing:
+            cover(connection, *key)
+        starts = {key: in_block for key, in_block in starts.items() if key not in missing}
+    connection.create_function("span_checksum", 5, _checksum, deterministic=True)
+    connection.executemany(
+        "INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+        "first_ns = min(first_ns, excluded.first_ns), last_ns = max(last_ns, excluded.last_ns), "
+        "rows = rows + excluded.rows, crc = span_checksum(device, epoch, block, min(first_ns, excluded.first_ns), "
+        "max(last_ns, excluded.last_ns))",
+        [
+            (*key, min(in_block), max(in_block), len(in_block), _checksum(*key, min(in_block), max(in_block)))
+            for key, in_block in starts.items()
+        ],
     )
 
 
@@ -113,8 +112,8 @@ def cover(connection: sqlite3.Connection, device: str, stream_id: int, block: in
     """
     block_key = device, stream_id, *numbers_of(block)
     within = "FROM signatures WHERE device = ? AND epoch = ? AND seq BETWEEN ? AND ?"
-    span = connection.execute(f"SELECT min(start_ns), max(start_ns), count(*), count(crc) {within}", block_key)
-    first_ns, last_ns, rows, checked = span.fetchone()
+    found = connection.execute(f"SELECT min(start_ns), max(start_ns), count(*), count(crc) {within}", block_key)
+    first_ns, last_ns, rows, checked = found.fetchone()
     if checked < rows:
         old = connection.execute(f"SELECT {', '.join(ROW)} {within} AND crc IS NULL", block_key).fetchall()
         sums = row_checksums(device, stream_id, old, labels_between(connection, *block_key))
@@ -122,4 +121,6 @@ def cover(connection: sqlite3.Connection, device: str, stream_id: int, block: in
             "UPDATE signatures SET crc = ? WHERE device = ? AND epoch = ? AND seq = ?",
             ((crc, device, stream_id, row[0]) for crc, row in zip(sums, old, strict=True)),
         )
-    put_span(connection, device, stream_id, block, first_ns, last_ns, rows)
+    crc = _checksum(device, stream_id, block, first_ns, last_ns)
+    span = device, stream_id, block, first_ns, last_ns, rows, crc
+    connection.execute("INSERT OR REPLACE INTO spans VALUES (?, ?, ?, ?, ?, ?, ?)", span)

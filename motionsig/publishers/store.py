@@ -32,7 +32,7 @@ from motionsig.publishers.local import LocalSink
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
 from motionsig.publishers.retention import Limits, Retention
 from motionsig.publishers.schema import CHECKED, VERSION, DamagedStoreError, check_ours, checksum, complete, reporting
-from motionsig.publishers.signature_rows import EncoderRows, insert_message
+from motionsig.publishers.signature_rows import EncoderRows, insert_messages
 from motionsig.publishers.stores import Added
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ class Store:
                 if version < VERSION:
                     complete(connection, self.path)
                 connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
+                # A receiver writes to the newest page of each of many streams.
+                connection.execute(f"PRAGMA cache_size = -{16384 if self._durable else 2048}")
                 self._retention.prepare(connection)
         except BaseException:
             connection.close()
@@ -147,7 +149,7 @@ class Store:
                 return Added()
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
-                added = [self._insert(connection, message) for message in messages]
+                added = insert_messages(connection, messages, self._encoders)
                 of_events = self._insert_events(connection, events)
         for message, one in zip(messages, added, strict=True):
             if one.conflicts:
@@ -164,12 +166,6 @@ class Store:
         except SinkError as error:  # another process writes, or the disk is full: what arrived is stored
             logger.warning("%s", error)
         return Added(*map(sum, zip(*added, of_events, strict=True)))
-
-    def _insert(self, connection: sqlite3.Connection, message: wire.Message) -> Added:
-        encoder = self._encoders.row(connection, message.device, message.signatures)
-        if encoder is None:
-            return Added(conflicts=len(message.signatures))
-        return insert_message(connection, message, encoder)
 
     def _insert_events(self, connection: sqlite3.Connection, events: Sequence[Event]) -> Added:
         stored, conflicts = 0, list[Event]()
