@@ -12,7 +12,7 @@ from pathlib import Path
 
 from motionsig.errors import SinkError
 from motionsig.files import locked_folder
-from motionsig.publishers.schema import APPLICATION_ID
+from motionsig.publishers.schema import is_nearly_ours
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +53,8 @@ def put_aside(path: Path, opened: tuple[int, int] | None, why: str) -> None:
         if isinstance(error, SinkError):
             raise
         raise SinkError(f"{why}; expected to rename it, got: {error.strerror or error}") from error
-    text = "%s; the damaged file is %s now, and a new store begins; `sqlite3 %s .recover | sqlite3 NEW` saves the rest"
-    logger.error(text, why, target, target)
+    text = "%s; the damaged file is %s now, and a new store begins; `python -m motionsig.publishers.salvage %s NEW` "
+    logger.error(text + "saves what is readable", why, target, target)
 
 
 def _is_ours(path: Path) -> bool:
@@ -62,8 +62,7 @@ def _is_ours(path: Path) -> bool:
         header = file.read(_HEADER_BYTES)
     if not any(header):
         return True
-    marks = zip(header[68:72], APPLICATION_ID.to_bytes(4, "big"), strict=False)
-    return sum(one == other for one, other in marks) >= 3
+    return len(header) == _HEADER_BYTES and is_nearly_ours(int.from_bytes(header[68:72], "big"))
 
 
 def _free_name(path: Path) -> Path:

@@ -27,6 +27,8 @@ def iter_store(path: str, wanted: Wanted, *, rows: int) -> Iterator[Stored]:
     SinkError for a file that is not a store, and for one that is damaged.
     """
     with snapshot(path) as store:
+        if store.described:
+            check_number(store, "recordings")
         streams = _streams(store, wanted)
         encoders = _encoders(store, wanted)
         if wanted.fingerprint is None and len(_fingerprints(encoders)) > 1:

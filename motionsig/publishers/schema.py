@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 APPLICATION_ID = 0x6D536967  # marks an SQLite file as ours: "mSig"
 VERSION = 2
+BLOCK_BITS = 8  # of a sequence number: a block is 256 of them, see `spans`
 _MOST_VERSIONS = 1000  # a higher number is no version but damage
 
 _FIRST = (
@@ -113,8 +114,9 @@ _SINCE_1 = (
     "ALTER TABLE recordings ADD COLUMN crc INTEGER",
     "ALTER TABLE events ADD COLUMN crc INTEGER",
     "DROP TRIGGER IF EXISTS signature_deleted",
-    """CREATE TRIGGER signature_deleted AFTER DELETE ON signatures BEGIN
-    UPDATE spans SET rows = rows - 1 WHERE device = old.device AND epoch = old.epoch AND block = old.seq >> 10;
+    f"""CREATE TRIGGER signature_deleted AFTER DELETE ON signatures BEGIN
+    UPDATE spans SET rows = rows - 1
+        WHERE device = old.device AND epoch = old.epoch AND block = old.seq >> {BLOCK_BITS};
     DELETE FROM labels WHERE device = old.device AND epoch = old.epoch AND seq = old.seq;
     DELETE FROM replayed WHERE device = old.device AND epoch = old.epoch;
 END""",
@@ -162,11 +164,12 @@ def checksum(values: Sequence[Any]) -> int:
 
 
 def damaged(path: str | Path, what: str) -> DamagedStoreError:
-    """Return the error for a reader of a damaged store."""
-    return DamagedStoreError(
-        f"store:{path}: {what}; the file is damaged; `sqlite3 {path} .recover | sqlite3 NEW` saves what is readable, "
-        "and `motionsig export store:NEW` reads that"
-    )
+    return DamagedStoreError(f"store:{path}: {what}")
+
+
+def is_nearly_ours(application: int) -> bool:
+    """Return whether an SQLite file's application id is ours, or has been: at most one of its bytes differs."""
+    return sum((application ^ APPLICATION_ID) >> shift & 0xFF == 0 for shift in (0, 8, 16, 24)) >= 3
 
 
 @contextmanager
@@ -205,6 +208,8 @@ def check_ours(connection: sqlite3.Connection, path: Path) -> int:
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if application == 0 and version == 0 and tables == 0:
         return 0
+    if application != APPLICATION_ID and is_nearly_ours(application):
+        raise damaged(path, f"expected the application id {APPLICATION_ID}, got {application}")
     if application != APPLICATION_ID:
         raise SinkError(f"store:{path}: expected a motionsig store, got an SQLite database of something else")
     if not 1 <= version < _MOST_VERSIONS or (version <= VERSION and has_table(connection, "spans") != (version > 1)):

@@ -46,12 +46,10 @@ def snapshot(path: str) -> Iterator[Snapshot]:
                 connection.execute("BEGIN")
                 described = has_table(connection, "recordings")
                 labelled = described and connection.execute("SELECT 1 FROM labels LIMIT 1").fetchone() is not None
-                store = Snapshot(connection, path, version, described, labelled)
-                if described:
-                    check_number(store, "recordings")
-                yield store
+                yield Snapshot(connection, path, version, described, labelled)
     except DamagedStoreError as error:
-        raise (error if error.__cause__ is None else damaged(path, f"cannot be read: {error.__cause__}")) from error
+        hint = f"`python -m motionsig.publishers.salvage {path} NEW` saves what is readable to a new store"
+        raise DamagedStoreError(f"{error}; the file is damaged: {hint}") from error
 
 
 def check_number(store: Snapshot, table: str) -> None:

@@ -1,8 +1,8 @@
 """Checksums of a store's signatures, and what is known of each block of them: its span.
 
-A block is 1,024 sequence numbers of a stream. Its span says between which times its signatures begin, and how many
+A block is 256 sequence numbers of a stream. Its span says between which times its signatures begin, and how many
 there are. Times mostly rise with the number, so the spans lead a reader to an hour as an index over all signatures
-would, at a thousandth of its size; retention deletes whole blocks. A row's checksum shows that its content is what was
+would, at a hundredth of its size; retention deletes whole blocks. A row's checksum shows that its content is what was
 stored; the number of rows shows that none is missing, which a damaged page of a tree does without any error of SQLite.
 
 No span says nothing: the signatures of a store of version 1 have neither span nor checksum until `cover` gives them
@@ -16,12 +16,11 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from motionsig.publishers.schema import labels_between
+from motionsig.publishers.schema import BLOCK_BITS, labels_between
 
 if TYPE_CHECKING:
     import sqlite3
 
-BLOCK_BITS = 10  # as in the trigger of `schema`
 _ROW = struct.Struct("<qqqq")
 _STREAM = struct.Struct("<q")
 

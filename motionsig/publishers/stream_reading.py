@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, SignatureSpec
 from motionsig.publishers.local import Stored, Wanted
-from motionsig.publishers.schema import damaged, labels_between
+from motionsig.publishers.schema import BLOCK_BITS, damaged, labels_between
 from motionsig.publishers.snapshot import Snapshot, check_row
-from motionsig.publishers.spans import BLOCK_BITS, Span, block_of, numbers_of, row_checksums, spans_of
+from motionsig.publishers.spans import Span, block_of, numbers_of, row_checksums, spans_of
 
 Stream = tuple[str, int]
 """Device and stream id."""
@@ -63,7 +63,6 @@ def read_stream(store: Snapshot, stream: Stream, encoders: Encoders, wanted: Wan
     """Yield what is wanted of a stream, at most `rows` at a time; encoders: all that its device may have."""
     spans = known_spans(store, stream)
     blocks = {span.block: span.rows for span in spans}
-    recording = _recording(store, stream) if store.described else None
     found, last = Counter[int](), -1
     for run in runs(spans, wanted):
         for row in _rows(store, stream, run, encoders, rows):
@@ -73,7 +72,7 @@ def read_stream(store: Snapshot, stream: Stream, encoders: Encoders, wanted: Wan
             numbers, counts = np.unique(row.seq >> BLOCK_BITS, return_counts=True)
             found.update(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
             _check(store, stream, row, blocks)
-            yield from _batches(store, stream, row, encoders, wanted, recording)
+            yield from _batches(store, stream, row, encoders, wanted)
         for block in blocks:
             if run[0] <= numbers_of(block)[0] <= run[1] and found[block] != blocks[block]:
                 first, last_of_block = numbers_of(block)
@@ -121,6 +120,11 @@ def _check(store: Snapshot, stream: Stream, rows: _Rows, blocks: dict[int, int])
     """Raise SinkError for a row that is not what was stored; blocks: those that have spans."""
     if store.version == 1:
         return
+    lost = set(np.unique(rows.seq >> BLOCK_BITS).tolist()) - blocks.keys()
+    if lost and any(
+        crc is not None and block_of(seq) in lost for seq, crc in zip(rows.seq.tolist(), rows.crc, strict=True)
+    ):
+        raise damaged(store.path, f"expected the span of block {min(lost)} of {stream}, got none")
     columns = rows.seq.tolist(), rows.encoder, rows.start_ns, rows.quality, rows.codes
     try:
         sums = row_checksums(*stream, list(zip(*columns, strict=True)), rows.labels)
@@ -144,7 +148,6 @@ def _batches(
     rows: _Rows,
     encoders: Encoders,
     wanted: Wanted,
-    recording: wire.Recording | None,
 ) -> Iterator[Stored]:
     start_ns = np.array(rows.start_ns, np.int64)
     chosen = wanted.within(start_ns)
@@ -157,6 +160,7 @@ def _batches(
     places = np.flatnonzero(chosen)
     if not len(places):
         return
+    recording = _recording(store, stream)
     texts = np.array([rows.labels.get(seq, "") for seq in rows.seq.tolist()], np.str_) if rows.labels else None
     changes = (np.flatnonzero(np.diff(encoder[places])) + 1).tolist()
     for first, last in itertools.pairwise([0, *changes, len(places)]):
@@ -174,6 +178,8 @@ def _batches(
 
 
 def _recording(store: Snapshot, stream: Stream) -> wire.Recording | None:
+    if not store.described:
+        return None
     crc = "crc" if store.version > 1 else "NULL"
     query = f"SELECT device, epoch, name, start_ns, {crc} FROM recordings WHERE device = ? AND epoch = ?"
     found = store.connection.execute(query, stream).fetchone()
