@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LEAST_BYTES = 1 << 20
+_MOST_DAYS = 36_500
 RUN_S = 0.25
 _CHECK_S = 60.0
 _ROWS = 4096
@@ -41,16 +42,19 @@ _VACUUMED = 1024  # pages in one transaction
 
 @dataclass(frozen=True)
 class Limits:
-    """keep_days: from a signature's time on. keep_bytes: of the database and its write-ahead log together."""
+    """keep_days: from a signature's time on. keep_bytes: of the database and its write-ahead log together.
 
-    keep_days: float | None = None
-    keep_bytes: int | None = None
+    0: no limit.
+    """
+
+    keep_days: float = 0.0
+    keep_bytes: int = 0
 
     def __post_init__(self) -> None:
-        if self.keep_days is not None and not self.keep_days > 0:
-            raise InputError(f"keep_days: expected a number above 0, got {self.keep_days!r}")
-        if self.keep_bytes is not None and self.keep_bytes < LEAST_BYTES:
-            raise InputError(f"keep_bytes: expected at least {LEAST_BYTES} bytes, got {self.keep_bytes!r}")
+        if self.keep_days and not 0 < self.keep_days < _MOST_DAYS:
+            raise InputError(f"keep_days: expected up to {_MOST_DAYS}, or 0 for no limit, got {self.keep_days!r}")
+        if self.keep_bytes and not LEAST_BYTES <= self.keep_bytes < 1 << 63:
+            raise InputError(f"keep_bytes: expected at least {LEAST_BYTES}, or 0 for no limit, got {self.keep_bytes!r}")
 
     @property
     def log_bytes(self) -> int:
@@ -80,20 +84,20 @@ class Retention:
     def run(self, connection: sqlite3.Connection, arrived_ns: int | None = None) -> None:
         """Delete what is beyond the limits, for RUN_S at most; arrived_ns: when what was just stored begins."""
         keep_days, keep_bytes = self._limits.keep_days, self._limits.keep_bytes
-        if keep_days is None and keep_bytes is None:
+        if not keep_days and not keep_bytes:
             return
         end_s = time.monotonic() + RUN_S
         if self._unfinished and not _cover_old(connection, end_s):
             return
-        if keep_days is not None:
+        if keep_days:
             before_ns = time.time_ns() - round(keep_days * 86400 * NS_PER_S)
             due = time.monotonic() >= self._check_s + _CHECK_S
             if due or self._unfinished or (arrived_ns is not None and arrived_ns < before_ns):
                 self._check_s = time.monotonic()
                 self._unfinished = not self._keep_days(connection, before_ns, end_s)
-        if keep_bytes is not None:
+        if keep_bytes:
             self._unfinished = not self._keep_bytes(connection, keep_bytes, end_s) or (
-                self._unfinished and keep_days is not None
+                self._unfinished and bool(keep_days)
             )
         self._say()
 
@@ -168,7 +172,7 @@ class Retention:
 
     def _say(self) -> None:
         if (self._signatures or self._events) and time.monotonic() >= self._log_s + _LOG_EVERY_S:
-            limits = ", ".join(f"{name} = {value}" for name, value in vars(self._limits).items() if value is not None)
+            limits = ", ".join(f"{name} = {value}" for name, value in vars(self._limits).items() if value)
             text = "store:%s: %d signatures and %d events, the oldest, were deleted (%s)"
             logger.info(text, self._path, self._signatures, self._events, limits)
             self._signatures = self._events = 0

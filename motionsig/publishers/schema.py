@@ -154,6 +154,19 @@ CHECKED = {
 """The columns that a row's checksum is of, by table; those of signatures and spans are in `spans`."""
 
 
+_COLUMNS = {
+    "encoders": (*CHECKED["encoders"], "crc"),
+    "signatures": ("device", "epoch", "seq", "encoder", "start_ns", "quality", "codes", "crc"),
+    "spans": ("device", "epoch", "block", "first_ns", "last_ns", "rows", "crc"),
+    "labels": ("device", "epoch", "seq", "label"),
+    "texts": ("id", "text"),
+    "recordings": (*CHECKED["recordings"], "crc"),
+    "events": (*CHECKED["events"], "crc"),
+    "numbers": ("of", "rows"),
+    "progress": ("device", "epoch", "seq"),
+}
+
+
 class DamagedStoreError(SinkError):
     """The file is a store of ours, and damaged."""
 
@@ -219,6 +232,10 @@ def check_ours(connection: sqlite3.Connection, path: Path) -> int:
             f"store:{path}: expected a store of version {VERSION}, got version {version}; "
             "a newer motionsig wrote it, so read it with that one"
         )
+    if version == VERSION:
+        for table, columns in _COLUMNS.items():
+            # SQLite says it if the text of the schema is damaged; inserting names no column.
+            connection.execute(f"SELECT {', '.join(columns)} FROM {table} LIMIT 0")
     return version
 
 

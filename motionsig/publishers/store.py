@@ -59,8 +59,8 @@ class Store:
         *,
         durable: bool = False,
         busy_timeout_s: float = 10.0,
-        keep_days: float | None = None,
-        keep_bytes: int | None = None,
+        keep_days: float = 0.0,
+        keep_bytes: int = 0,
     ) -> None:
         self.path = Path(path)
         self._durable, self._busy_timeout_s = durable, busy_timeout_s
@@ -202,7 +202,7 @@ class StoreSink(LocalSink):
 
     durable: every publish survives a power cut. busy_timeout_s: how long to wait for another writer. keep_days,
     keep_bytes: how long signatures and events are kept, after their time, and until the files have that size; for ever
-    by default. max_message_bytes: only for counting `payload_bytes`.
+    with 0. max_message_bytes: only for counting `payload_bytes`.
     """
 
     def __init__(
@@ -213,8 +213,8 @@ class StoreSink(LocalSink):
         stream_id: int,
         durable: bool = False,
         busy_timeout_s: float = 10.0,
-        keep_days: float | None = None,
-        keep_bytes: int | None = None,
+        keep_days: float = 0.0,
+        keep_bytes: int = 0,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     ) -> None:
         super().__init__(f"store:{path}", device=device, stream_id=stream_id, max_message_bytes=max_message_bytes)

@@ -304,16 +304,21 @@ def test_what_is_readable_is_saved_and_nothing_else(good: Path, tmp_path: Path) 
     assert sorted(shares)[4] > 0.9
 
 
-def test_the_command_saves_a_store_of_version_1_too(good: Path, tmp_path: Path) -> None:
+def test_a_store_of_version_1_is_saved_too(tmp_path: Path) -> None:
     put(tmp_path / "new", *MESSAGES[:12])
     with closing(Store(tmp_path / "new")) as store:
         store.add_all([], EVENTS)
     make_version_1(tmp_path / "old", tmp_path / "new")
-    for path, rows, events in ((good, 680, 20), (tmp_path / "old", 600, 20)):
-        saved = tmp_path / f"saved {rows}"
-        command = [sys.executable, "-m", "motionsig.publishers.salvage", path, saved]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert done.stdout == f"{saved}: {rows} signatures and {events} events; 0 signatures were damaged\n"
-        assert rows_of(saved) == rows_of(path)
-        again = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert "expected a file that does not exist yet" in again.stderr
+    with closing(Store(tmp_path / "saved")) as into:
+        assert salvage(tmp_path / "old", into) == {"signatures": 600, "events": 20, "unreadable": 0}
+    assert rows_of(tmp_path / "saved") == rows_of(tmp_path / "new")
+
+
+def test_the_command_that_errors_name(good: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "saved"
+    command = [sys.executable, "-m", "motionsig.publishers.salvage", good, saved]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{saved}: 680 signatures and 20 events; 0 signatures were damaged\n"
+    assert rows_of(saved) == rows_of(good)
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "expected a file that does not exist yet" in again.stderr
