@@ -1,4 +1,4 @@
-"""Where signatures and events go, by URL: a broker (mqtt://, mqtts://), a local database (store:) or a file (file:).
+"""Where signatures and events go, by URL: a broker, a local database (store:) or a file (file:).
 
 A sink is handed these only; nothing here can reach a sample. It numbers signatures from 0 within its stream, and
 (device, stream_id, seq) names one for good: whoever gets one twice may drop it. An event brings its own names.
@@ -23,7 +23,8 @@ from motionsig.options import keyword_options, parse_options, renamed_keywords, 
 from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.local import Stored, Wanted, WantedEvents, int64
 
-_SINKS = {"mqtt": "mqtt:MqttSink", "mqtts": "mqtt:MqttSink", "store": "store:StoreSink", "file": "file:FileSink"}
+BROKER_SCHEMES = ("mqtt", "mqtts", "ws", "wss", "mqtt+unix")
+_SINKS = dict.fromkeys(BROKER_SCHEMES, "mqtt:MqttSink") | {"store": "store:StoreSink", "file": "file:FileSink"}
 """Module and class by scheme, imported when asked for."""
 
 SCHEMES = tuple(_SINKS)
@@ -76,7 +77,7 @@ class Sink(Closing, Protocol):
 
 @renamed_keywords(epoch="stream_id")
 def open_sink(url: str, *, device: str | None = None, stream_id: int | None = None, **options: Any) -> Sink:
-    """Open the sink that a URL names: mqtt://HOST, mqtts://HOST, store:PATH or file:PATH.
+    """Open the sink that a URL names: a broker (mqtt, mqtts, ws, wss://HOST, mqtt+unix:PATH), store:PATH or file:PATH.
 
     >>> with motionsig.open_sink("file:walk.cbor", device="wrist") as sink:
     ...     sink.publish(signatures)
@@ -137,13 +138,14 @@ def split_url(url: str) -> tuple[str, str, dict[str, str]]:
             parts = urlsplit(url)
         except ValueError as error:
             # Without the URL, which may hold a password.
-            raise InputError(f"broker URL: expected {scheme}://HOST, got one that is none: {error}") from error
+            raise InputError(f"broker URL: expected {scheme}://HOST, got one that is none") from error
         query = parts.query
         location = parts._replace(query="", fragment="").geturl()
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True) if query else []
     except ValueError as error:
-        raise InputError(f"{url!r}: expected options as ?name=value&name=value, got {query!r}") from error
+        # Without the URL, as above.
+        raise InputError(f"{scheme}: URL: expected options as ?name=value&name=value behind it, got others") from error
     return scheme, location, dict(pairs)
 
 
@@ -263,9 +265,10 @@ def _at_rest(url: str) -> tuple[str, str]:
     """Return (scheme, path) of a URL to read from; raise InputError for one that is neither a store's nor a file's."""
     scheme, location, query = split_url(url)
     if query:
-        raise InputError(f"{url!r}: expected no options, got {', '.join(query)}")
+        raise InputError(f"{scheme}: URL: expected no options to read from it, got {', '.join(query)}")
     if scheme not in ("store", "file"):
-        raise InputError(f"{url!r}: expected store:PATH or file:PATH to read from, got {scheme or 'no scheme'}")
+        # Without the URL, which may hold a password.
+        raise InputError(f"URL: expected store:PATH or file:PATH to read from, got {scheme or 'no scheme'}")
     return scheme, location
 
 
