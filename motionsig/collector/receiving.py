@@ -15,7 +15,7 @@ from motionsig.collector.receiver import Receiver
 from motionsig.collector.session import session_id
 from motionsig.errors import InputError, SinkError
 from motionsig.options import keyword_options, parse_options
-from motionsig.publishers import split_url
+from motionsig.publishers import split_url, without_login
 from motionsig.publishers.brokers import check_topic_part, parse_broker
 from motionsig.publishers.connection import Connection
 from motionsig.publishers.protocol import Spoken, check_protocol
@@ -76,7 +76,8 @@ def collect(
     keywords = parse_options({**query, **options}, collect_options(), where="collect:", lowest=0)
     scheme, path, store_query = split_url(into)
     if scheme not in STORE_SCHEMES:
-        raise InputError(f"{into!r}: expected store:PATH to collect into, got {scheme or 'no scheme'}")
+        expected = ", ".join(f"{known}:" for known in STORE_SCHEMES)
+        raise InputError(f"{without_login(into)!r}: expected {expected} to collect into, got {scheme or 'no scheme'}")
     store_keywords = parse_options(store_query, store_options(scheme), where=f"{scheme}:", lowest=0)
     with closing(open_store(scheme, path, durable=True, **store_keywords)) as store:
         return _collect(
@@ -84,6 +85,7 @@ def collect(
             store,
             scheme,
             path,
+            shown=without_login(into.partition("?")[0]),
             count=count,
             timeout_s=timeout_s,
             on_progress=on_progress,
@@ -94,7 +96,7 @@ def collect(
 
 def collect_options() -> dict[str, str]:
     """Return the options of `collect` that a URL's query may hold, with the type as written in the signature."""
-    return keyword_options(_collect, leave_out=("count", "timeout_s", "on_progress", "on_status"))
+    return keyword_options(_collect, leave_out=("shown", "count", "timeout_s", "on_progress", "on_status"))
 
 
 def _collect(
@@ -103,6 +105,7 @@ def _collect(
     scheme: str,
     path: str,
     *,
+    shown: str,
     count: int | None,
     timeout_s: float | None,
     on_progress: Callable[[CollectCounts], None] | None,
@@ -163,7 +166,12 @@ def _collect(
             connect,
             inbox,
             topics=[f"{prefix}/+/{topic}" for topic in ("signatures", "events/+")],
-            about={"broker": str(broker), "prefix": prefix, "client_id": client_id, "store": f"{scheme}:{path}"},
+            about={
+                "broker": str(broker),
+                "prefix": prefix,
+                "client_id": client_id,
+                "store": without_login(f"{scheme}:{path}"),
+            },
             on_status=on_status,
         )
         end_s = float("inf") if timeout_s is None else time.monotonic() + timeout_s

@@ -17,7 +17,7 @@ from typing import Any
 from motionsig.encoders import DEFAULT_MODEL
 from motionsig.errors import InputError
 from motionsig.options import keyword_options
-from motionsig.publishers import BROKER_SCHEMES, SCHEMES, takes_options
+from motionsig.publishers import BROKER_SCHEMES, takes_options
 from motionsig.sensors import open_sensor
 
 TABLES = ("sensor", "model", "heads", "exec", "sink", "spool", "status")
@@ -71,6 +71,9 @@ OWN_KEYS = {
 }
 """Keys that are no options of a function."""
 
+
+SCHEMES = (*BROKER_SCHEMES, "store", "file")
+"""Sinks that a device may have: the measurement does not wait for the server of a database."""
 
 PROGRAM = Key(("texts",))
 """What every key of [exec] may hold; its keys are names of heads."""

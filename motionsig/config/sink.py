@@ -9,10 +9,10 @@ from typing import Any
 from motionsig import wire
 from motionsig.config.credentials import credential_path
 from motionsig.config.draft import Draft
-from motionsig.config.keys import known_keys, meant, shown, sink_key, sink_options
+from motionsig.config.keys import SCHEMES, known_keys, meant, shown, sink_key, sink_options
 from motionsig.errors import InputError
 from motionsig.files import read_file
-from motionsig.publishers import BROKER_SCHEMES, SCHEMES, split_url
+from motionsig.publishers import BROKER_SCHEMES, split_url
 from motionsig.publishers.brokers import UNIX, Broker, check_alpn, check_topic_part, parse_broker
 from motionsig.publishers.messages import check_max_message_bytes
 from motionsig.publishers.mqtt_options import MqttOptions

@@ -19,20 +19,21 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from motionsig import wire
+from motionsig.closing import Closing
 from motionsig.errors import SinkError
 from motionsig.events import Event
 from motionsig.publishers import ledger
 from motionsig.publishers.aside import identity, put_aside
-from motionsig.publishers.counts import SinkCounts
-from motionsig.publishers.local import LocalSink
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
 from motionsig.publishers.retention import Limits, Retention
 from motionsig.publishers.schema import CHECKED, VERSION, DamagedStoreError, check_ours, checksum, complete, reporting
 from motionsig.publishers.signature_rows import EncoderRows, insert_messages
+from motionsig.publishers.store_sink import SinkOfStore
 from motionsig.publishers.stores import Added
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ _INSERT_EVENT = (
 _SAME_EVENT = f"SELECT 1 FROM events WHERE {' AND '.join(f'{column} = ?' for column in _EVENT)}"
 
 
-class Store:
+class Store(Closing):
     """An open store; not for use by two threads at the same time. Raises SinkError for whatever SQLite refuses.
 
     durable, busy_timeout_s, keep_days, keep_bytes: as for `StoreSink`.
@@ -207,7 +208,7 @@ class Store:
                 connection.close()
 
 
-class StoreSink(LocalSink):
+class StoreSink(SinkOfStore[Store]):
     """Signatures and events into a local store, which is created where it does not exist.
 
     durable: every publish survives a power cut. busy_timeout_s: how long to wait for another writer. keep_days,
@@ -227,16 +228,20 @@ class StoreSink(LocalSink):
         keep_bytes: int = 0,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     ) -> None:
-        super().__init__(f"store:{path}", device=device, stream_id=stream_id, max_message_bytes=max_message_bytes)
-        self._store = Store(
-            path, durable=durable, busy_timeout_s=busy_timeout_s, keep_days=keep_days, keep_bytes=keep_bytes
+        super().__init__(
+            f"store:{path}",
+            partial(
+                Store,
+                path,
+                durable=durable,
+                busy_timeout_s=busy_timeout_s,
+                keep_days=keep_days,
+                keep_bytes=keep_bytes,
+            ),
+            device=device,
+            stream_id=stream_id,
+            max_message_bytes=max_message_bytes,
         )
-        self._added = Added()
-
-    @property
-    def counts(self) -> SinkCounts:
-        stored, duplicates, conflicts, _ = self._added
-        return SinkCounts(self._accepted, stored + duplicates, duplicates=duplicates, conflicts=conflicts)
 
     def replayed(self, how: str) -> dict[str, tuple[str, int]]:
         """Return (stamp, number of signatures) by path for the logs that were replayed completely as `how` says."""
@@ -257,13 +262,3 @@ class StoreSink(LocalSink):
         if not noted.complete:
             text = "%s: expected %d signatures of %s, got fewer: some were deleted meanwhile; replay it again"
             logger.warning(text, self._where, signatures, path)
-
-    def publish_events(self, events: Sequence[Event]) -> None:
-        """Store the events that are not there yet; they do not count in `counts`."""
-        self._store.add_all([], events)
-
-    def _put(self, message: wire.Message, data: bytes) -> None:
-        self._added = Added(*map(sum, zip(self._added, self._store.add(message), strict=True)))
-
-    def close(self) -> None:
-        self._store.close()

@@ -242,7 +242,7 @@ def test_over_tls_with_a_client_certificate(tmp_path: Path) -> None:
 
 def test_options_and_urls(tmp_path: Path) -> None:
     store = f"store:{tmp_path / 's'}"
-    with pytest.raises(InputError, match="store:PATH to collect into, got file"):
+    with pytest.raises(InputError, match=r"expected store:.* to collect into, got file"):
         collect("mqtt://h", "file:x")
     with pytest.raises(InputError, match=r"client_id.*got 'speed'"):
         collect("mqtt://h?speed=1", store)

@@ -6,7 +6,7 @@ import pytest
 from configurations import MQTT, STORE, Write, problems
 
 from motionsig.config import known_keys
-from motionsig.publishers import SCHEMES
+from motionsig.config.keys import SCHEMES
 
 
 def test_every_option_of_sensor_and_sinks_is_a_key_or_the_daemons() -> None:
