@@ -59,7 +59,8 @@ class Span(NamedTuple):
     rows: int
 
 
-def _checksum(device: str, stream_id: int, block: int, first_ns: int, last_ns: int) -> int:
+def span_checksum(device: str, stream_id: int, block: int, first_ns: int, last_ns: int) -> int:
+    """Return the checksum of a span; an open store has this as an SQL function, for `note_rows`."""
     # Not of the number of rows, which a trigger counts; whoever reads compares that with the rows themselves.
     return zlib.crc32(_ROW.pack(stream_id, block, first_ns, last_ns), zlib.crc32(device.encode()))
 
@@ -72,7 +73,7 @@ def spans_of(connection: sqlite3.Connection, device: str, stream_id: int) -> tup
         block, first_ns, last_ns, rows = values
         if not all(isinstance(value, int) for value in values):
             return spans, last + 1
-        if block <= last or rows < 0 or _checksum(device, stream_id, block, first_ns, last_ns) != crc:
+        if block <= last or rows < 0 or span_checksum(device, stream_id, block, first_ns, last_ns) != crc:
             return spans, block
         spans.append(Span(block, first_ns, last_ns, rows))
         last = block
@@ -91,14 +92,13 @@ def note_rows(connection: sqlite3.Connection, starts: Mapping[BlockKey, Sequence
         for key in missing:
             cover(connection, *key)
         starts = {key: in_block for key, in_block in starts.items() if key not in missing}
-    connection.create_function("span_checksum", 5, _checksum, deterministic=True)
     connection.executemany(
         "INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
         "first_ns = min(first_ns, excluded.first_ns), last_ns = max(last_ns, excluded.last_ns), "
         "rows = rows + excluded.rows, crc = span_checksum(device, epoch, block, min(first_ns, excluded.first_ns), "
         "max(last_ns, excluded.last_ns))",
         [
-            (*key, min(in_block), max(in_block), len(in_block), _checksum(*key, min(in_block), max(in_block)))
+            (*key, min(in_block), max(in_block), len(in_block), span_checksum(*key, min(in_block), max(in_block)))
             for key, in_block in starts.items()
         ],
     )
@@ -120,6 +120,6 @@ def cover(connection: sqlite3.Connection, device: str, stream_id: int, block: in
             "UPDATE signatures SET crc = ? WHERE device = ? AND epoch = ? AND seq = ?",
             ((crc, device, stream_id, row[0]) for crc, row in zip(sums, old, strict=True)),
         )
-    crc = _checksum(device, stream_id, block, first_ns, last_ns)
+    crc = span_checksum(device, stream_id, block, first_ns, last_ns)
     span = device, stream_id, block, first_ns, last_ns, rows, crc
     connection.execute("INSERT OR REPLACE INTO spans VALUES (?, ?, ?, ?, ?, ?, ?)", span)

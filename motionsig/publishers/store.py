@@ -33,6 +33,7 @@ from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
 from motionsig.publishers.retention import Limits, Retention
 from motionsig.publishers.schema import CHECKED, VERSION, DamagedStoreError, check_ours, checksum, complete, reporting
 from motionsig.publishers.signature_rows import EncoderRows, insert_messages
+from motionsig.publishers.spans import span_checksum
 from motionsig.publishers.store_sink import SinkOfStore
 from motionsig.publishers.stores import Added
 
@@ -97,6 +98,7 @@ class Store(Closing):
                 connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
                 # A receiver writes to the newest page of each of many streams.
                 connection.execute(f"PRAGMA cache_size = -{16384 if self._durable else 2048}")
+                connection.create_function("span_checksum", 5, span_checksum, deterministic=True)
                 self._retention.prepare(connection)
         except BaseException:
             connection.close()
