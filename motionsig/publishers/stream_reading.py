@@ -7,7 +7,6 @@ there is nothing to compare with.
 from __future__ import annotations
 
 import itertools
-import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -20,7 +19,7 @@ from motionsig.blocks import SignatureBatch, SignatureSpec
 from motionsig.publishers.local import Stored, Wanted
 from motionsig.publishers.schema import BLOCK_BITS, damaged, labels_between
 from motionsig.publishers.snapshot import Snapshot, check_row
-from motionsig.publishers.spans import Span, block_of, numbers_of, row_checksums, spans_of
+from motionsig.publishers.spans import Span, block_of, matrix_checksums, numbers_of, row_checksums, spans_of
 
 Stream = tuple[str, int]
 """Device and stream id."""
@@ -84,15 +83,16 @@ def read_stream(store: Snapshot, stream: Stream, encoders: Encoders, wanted: Wan
 
 
 class _Rows(NamedTuple):
-    """Rows of a stream; encoder: None where it can only be one. labels: of those that have one, by number."""
+    """Rows of a stream. numbers (k, 4): the columns of `ROW` without codes. labels: those there are, by number."""
 
-    seq: NDArray[np.int64]
-    encoder: list[int]
-    start_ns: list[int]
-    quality: list[int]
+    numbers: NDArray[np.int64]
     codes: list[bytes]
     crc: list[int | None]
     labels: dict[int, str]
+
+    @property
+    def seq(self) -> NDArray[np.int64]:
+        return self.numbers[:, 0]
 
 
 def _rows(store: Snapshot, stream: Stream, run: tuple[int, int], encoders: Encoders, rows: int) -> Iterator[_Rows]:
@@ -108,50 +108,44 @@ def _rows(store: Snapshot, stream: Stream, run: tuple[int, int], encoders: Encod
     # Flat, as Python's garbage collector looks again and again at thousands of tuples that are there at once.
     while flat := list(itertools.chain.from_iterable(itertools.islice(cursor, rows))):
         seq, start_ns, quality, codes, crc, *more = (flat[column :: len(columns)] for column in range(len(columns)))
+        numbers = np.empty((len(seq), 4), np.int64)
         try:
-            numbers = np.array(seq, np.int64)
+            for column, values in enumerate((seq, more[0] if only is None else only, start_ns, quality)):
+                numbers[:, column] = values
+            b"".join(codes)
         except (TypeError, ValueError, OverflowError) as error:
-            raise damaged(store.path, f"expected a number of each signature of {stream}, got {error}") from error
+            raise damaged(store.path, f"expected signatures of {stream} from seq {seq[0]} on, got {error}") from error
         labels = labels_between(store.connection, *stream, seq[0], seq[-1]) if store.labelled else {}
-        yield _Rows(numbers, more[0] if only is None else [only] * len(seq), start_ns, quality, codes, crc, labels)
+        yield _Rows(numbers, codes, crc, labels)
 
 
 def _check(store: Snapshot, stream: Stream, rows: _Rows, blocks: dict[int, int]) -> None:
     """Raise SinkError for a row that is not what was stored; blocks: those that have spans."""
     if store.version == 1:
         return
+    seq = rows.seq.tolist()
     lost = set(np.unique(rows.seq >> BLOCK_BITS).tolist()) - blocks.keys()
-    if lost and any(
-        crc is not None and block_of(seq) in lost for seq, crc in zip(rows.seq.tolist(), rows.crc, strict=True)
-    ):
+    if lost and any(crc is not None and block_of(number) in lost for number, crc in zip(seq, rows.crc, strict=True)):
         raise damaged(store.path, f"expected the span of block {min(lost)} of {stream}, got none")
-    columns = rows.seq.tolist(), rows.encoder, rows.start_ns, rows.quality, rows.codes
-    try:
-        sums = row_checksums(*stream, list(zip(*columns, strict=True)), rows.labels)
-    except (struct.error, TypeError, AttributeError) as error:
-        raise damaged(store.path, f"expected signatures of {stream} near seq {rows.seq[0]}, got {error}") from error
-    if sums == rows.crc:
+    codes = b"".join(rows.codes)
+    alike = not rows.labels and len(codes) == len(seq) * len(rows.codes[0])
+    if alike and matrix_checksums(*stream, rows.numbers, codes) == rows.crc:
         return
-    for seq, expected, crc in zip(rows.seq.tolist(), sums, rows.crc, strict=True):
+    columns = [(*row, one) for row, one in zip(rows.numbers.tolist(), rows.codes, strict=True)]
+    sums = row_checksums(*stream, columns, rows.labels)
+    for number, expected, crc in zip(seq, sums, rows.crc, strict=True):
         # What version 1 stored has no checksum until its block gets a span.
-        if crc != expected and (crc is not None or block_of(seq) in blocks):
+        if crc != expected and (crc is not None or block_of(number) in blocks):
             device, stream_id = stream
             raise damaged(
                 store.path,
-                f"expected signature {seq} of stream {stream_id} of {device!r} with its checksum, got other content",
+                f"expected signature {number} of stream {stream_id} of {device!r} with its checksum, got other content",
             )
 
 
-def _batches(
-    store: Snapshot,
-    stream: Stream,
-    rows: _Rows,
-    encoders: Encoders,
-    wanted: Wanted,
-) -> Iterator[Stored]:
-    start_ns = np.array(rows.start_ns, np.int64)
+def _batches(store: Snapshot, stream: Stream, rows: _Rows, encoders: Encoders, wanted: Wanted) -> Iterator[Stored]:
+    seq, encoder, start_ns, quality = rows.numbers.T
     chosen = wanted.within(start_ns)
-    encoder = np.array(rows.encoder, np.int64)
     for number in np.unique(encoder).tolist():
         if number not in encoders:
             raise damaged(store.path, f"expected the encoder of signatures of {stream}, got none with number {number}")
@@ -161,20 +155,18 @@ def _batches(
     if not len(places):
         return
     recording = _recording(store, stream)
-    texts = np.array([rows.labels.get(seq, "") for seq in rows.seq.tolist()], np.str_) if rows.labels else None
+    texts = np.array([rows.labels.get(number, "") for number in seq.tolist()], np.str_) if rows.labels else None
     changes = (np.flatnonzero(np.diff(encoder[places])) + 1).tolist()
     for first, last in itertools.pairwise([0, *changes, len(places)]):
         part = places[first:last]
         _, hop_ns, spec = encoders[int(encoder[part[0]])]
-        codes = b"".join(rows.codes[place] for place in part.tolist())
+        codes = b"".join(rows.codes if len(part) == len(seq) else [rows.codes[place] for place in part.tolist()])
         if len(codes) != len(part) * spec.quantization.dim:
             raise damaged(store.path, f"expected {spec.quantization.dim} codes of each signature of {stream}")
         matrix = np.frombuffer(codes, np.int8).reshape(-1, spec.quantization.dim)
         labels = texts[part] if texts is not None and np.any(texts[part] != "") else None
-        quality = np.array(rows.quality, np.uint8)[part]
-        yield Stored(
-            *stream, rows.seq[part], SignatureBatch(start_ns[part], matrix, quality, hop_ns, spec, labels), recording
-        )
+        batch = SignatureBatch(start_ns[part], matrix, quality[part].astype(np.uint8), hop_ns, spec, labels)
+        yield Stored(*stream, seq[part], batch, recording)
 
 
 def _recording(store: Snapshot, stream: Stream) -> wire.Recording | None:
