@@ -207,7 +207,7 @@ def iter_signatures(
     stream, of the recording of that name. since_ns, until_ns: only what begins at or after the one, and before the
     other, in Unix ns; a file: is read as a whole for it. Signatures have `labels` where any of those that come
     together has one. Ordered by (device, stream_id, seq), each signature once. Memory grows by one small entry per
-    stream and per 256 signatures of a stream of a store, and per message of a file. Raises InputError where
+    stream of a store, and per message of a file. Raises InputError where
     nothing matches, where more than one encoder does and none was chosen, or where devices describe one differently;
     SinkError for a file that is not ours or is damaged.
     """

@@ -16,7 +16,7 @@ from motionsig.events import Event
 from motionsig.publishers.local import Stored, Wanted, WantedEvents, check_encoders
 from motionsig.publishers.schema import CHECKED, damaged, has_table
 from motionsig.publishers.snapshot import Snapshot, check_number, check_row, snapshot
-from motionsig.publishers.stream_reading import Encoder, Encoders, Stream, known_spans, read_stream, runs
+from motionsig.publishers.stream_reading import Encoder, Encoders, Stream, read_stream, runs
 from motionsig.quantization import Group, Quantization
 
 
@@ -183,7 +183,7 @@ def _used(store: Snapshot, encoders: Encoders, wanted: Wanted, streams: Sequence
     numbers = set[int]()
     terms = {"start_ns >=": wanted.since_ns, "start_ns <": wanted.until_ns}
     for device, stream_id in streams:
-        for first, last in runs(known_spans(store, (device, stream_id)), wanted):
+        for first, last, _ in runs(store, (device, stream_id), wanted):
             condition, values = _condition(
                 {"device =": device, "epoch =": stream_id, "seq >=": first, "seq <=": last, **terms}
             )

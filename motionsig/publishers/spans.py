@@ -78,21 +78,6 @@ def span_checksum(device: str, stream_id: int, block: int, first_ns: int, last_n
     return zlib.crc32(_ROW.pack(stream_id, block, first_ns, last_ns), zlib.crc32(device.encode()))
 
 
-def spans_of(connection: sqlite3.Connection, device: str, stream_id: int) -> tuple[list[Span], int | None]:
-    """Return the spans of a stream, in order, and the first block whose span is damaged."""
-    spans, last = list[Span](), -1
-    query = "SELECT block, first_ns, last_ns, rows, crc FROM spans WHERE device = ? AND epoch = ? ORDER BY block"
-    for *values, crc in connection.execute(query, (device, stream_id)):
-        block, first_ns, last_ns, rows = values
-        if not all(isinstance(value, int) for value in values):
-            return spans, last + 1
-        if block <= last or rows < 0 or span_checksum(device, stream_id, block, first_ns, last_ns) != crc:
-            return spans, block
-        spans.append(Span(block, first_ns, last_ns, rows))
-        last = block
-    return spans, None
-
-
 BlockKey = tuple[str, int, int]
 """Device, stream id and block."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +19,9 @@ from motionsig.blocks import SignatureBatch, SignatureSpec
 from motionsig.publishers.local import Stored, Wanted
 from motionsig.publishers.schema import BLOCK_BITS, damaged, labels_between
 from motionsig.publishers.snapshot import Snapshot, check_row
-from motionsig.publishers.spans import Span, block_of, matrix_checksums, numbers_of, row_checksums, spans_of
+from motionsig.publishers.spans import Span, block_of, matrix_checksums, numbers_of, row_checksums, span_checksum
+
+_MOST_BLOCKS = 1024  # in a run: memory does not grow with a stream
 
 Stream = tuple[str, int]
 """Device and stream id."""
@@ -36,50 +38,58 @@ class Encoder(NamedTuple):
 Encoders = dict[int, Encoder]
 
 
-def known_spans(store: Snapshot, stream: Stream) -> list[Span]:
-    spans, wrong = spans_of(store.connection, *stream) if store.version > 1 else ([], None)
-    if wrong is not None:
-        raise damaged(store.path, f"expected the span of block {wrong} of {stream}, got another")
-    return spans
+def _spans(store: Snapshot, stream: Stream) -> Iterator[Span]:
+    """Yield the spans of a stream, in order; raise SinkError for a damaged one."""
+    if store.version == 1:
+        return
+    query = "SELECT block, first_ns, last_ns, rows, crc FROM spans WHERE device = ? AND epoch = ? ORDER BY block"
+    before = -1
+    for *values, crc in store.connection.execute(query, stream):
+        whole = all(type(value) is int for value in values) and span_checksum(*stream, *values[:3]) == crc
+        if not (whole and values[0] > before):
+            raise damaged(store.path, f"expected a span of {stream} after block {before}, got {tuple(values)}")
+        before = values[0]
+        yield Span(*values)
 
 
-def runs(spans: Sequence[Span], wanted: Wanted) -> Iterator[tuple[int, int]]:
-    """Yield the first and last numbers of all but those blocks that surely have nothing of the time that is wanted."""
+def runs(store: Snapshot, stream: Stream, wanted: Wanted) -> Iterator[tuple[int, int, dict[int, int]]]:
+    """Yield numbers of signatures that may be of the time that is wanted: all but those of blocks that surely are not.
+
+    That is the first and the last number of a run, and how many signatures each of its blocks has that has a span.
+    """
     since_ns = -(1 << 63) if wanted.since_ns is None else wanted.since_ns
     until_ns = 1 << 63 if wanted.until_ns is None else wanted.until_ns
-    begin = 0
-    for block, first_ns, last_ns, _ in spans:
-        if last_ns < since_ns or first_ns >= until_ns:
-            first, last = numbers_of(block)
+    begin, blocks = 0, dict[int, int]()
+    for block, first_ns, last_ns, rows in _spans(store, stream):
+        outside = last_ns < since_ns or first_ns >= until_ns
+        first, last = numbers_of(block)
+        if outside or len(blocks) == _MOST_BLOCKS:
             if begin < first:
-                yield begin, first - 1
-            begin = last + 1
+                yield begin, first - 1, blocks
+            begin, blocks = last + 1 if outside else first, {}
+        if not outside:
+            blocks[block] = rows
     if begin < 1 << 63:
-        yield begin, (1 << 63) - 1
+        yield begin, (1 << 63) - 1, blocks
 
 
 def read_stream(store: Snapshot, stream: Stream, encoders: Encoders, wanted: Wanted, rows: int) -> Iterator[Stored]:
     """Yield what is wanted of a stream, at most `rows` at a time; encoders: all that its device may have."""
-    spans = known_spans(store, stream)
-    blocks = {span.block: span.rows for span in spans}
-    found, last = Counter[int](), -1
-    for run in runs(spans, wanted):
-        for row in _rows(store, stream, run, encoders, rows):
-            if not (row.seq[0] > last and np.all(np.diff(row.seq) > 0)):
-                raise damaged(store.path, f"expected signatures of {stream} in order, got others after {row.seq[0]}")
-            last = row.seq[-1]
-            numbers, counts = np.unique(row.seq >> BLOCK_BITS, return_counts=True)
+    before = -1
+    for first, last, blocks in runs(store, stream, wanted):
+        found = Counter[int]()
+        for some in _rows(store, stream, (first, last), encoders, rows):
+            if not (some.seq[0] > before and np.all(np.diff(some.seq) > 0)):
+                raise damaged(store.path, f"expected signatures of {stream} in order, got {some.seq[0]} after {before}")
+            before = int(some.seq[-1])
+            numbers, counts = np.unique(some.seq >> BLOCK_BITS, return_counts=True)
             found.update(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
-            _check(store, stream, row, blocks)
-            yield from _batches(store, stream, row, encoders, wanted)
-        for block in blocks:
-            if run[0] <= numbers_of(block)[0] <= run[1] and found[block] != blocks[block]:
-                first, last_of_block = numbers_of(block)
-                raise damaged(
-                    store.path,
-                    f"expected {blocks[block]} signatures of {stream} from seq {first} to {last_of_block}, "
-                    f"got {found[block]}",
-                )
+            _check(store, stream, some, blocks)
+            yield from _batches(store, stream, some, encoders, wanted)
+        for block, expected in blocks.items():
+            if found[block] != expected:
+                what = f"{expected} signatures of {stream} from seq {numbers_of(block)[0]} to {numbers_of(block)[1]}"
+                raise damaged(store.path, f"expected {what}, got {found[block]}")
 
 
 class _Rows(NamedTuple):
