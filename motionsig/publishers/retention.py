@@ -69,7 +69,7 @@ class Retention:
         self._path, self._limits = path, limits
         self._check_s = self._log_s = float("-inf")
         self._unfinished = True
-        self._incremental = True
+        self._said_size = False
         self._signatures = self._events = 0
 
     def prepare(self, connection: sqlite3.Connection) -> None:
@@ -78,7 +78,6 @@ class Retention:
         connection.execute(f"PRAGMA journal_size_limit = {self._limits.log_bytes}")
         page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]
         connection.execute(f"PRAGMA wal_autocheckpoint = {max(8, self._limits.log_bytes // 2 // page_bytes)}")
-        self._incremental = connection.execute("PRAGMA auto_vacuum").fetchone()[0] == 2
         self.run(connection)
 
     def run(self, connection: sqlite3.Connection, arrived_ns: int | None = None) -> None:
@@ -121,14 +120,16 @@ class Retention:
                 break
             if time.monotonic() >= end_s:
                 return False
-        while (beyond := _pages(connection) - most) > 0 and self._incremental and _pages(connection, "freelist"):
-            connection.execute(f"PRAGMA incremental_vacuum({min(beyond, _VACUUMED)})").fetchall()
+        while (pages := _pages(connection)) > most and _pages(connection, "freelist"):
+            connection.execute(f"PRAGMA incremental_vacuum({min(pages - most, _VACUUMED)})").fetchall()
+            if _pages(connection) == pages:  # it was not made for that: by version 1
+                if not self._said_size:
+                    text = "store:%s: the file stays larger than keep_bytes, new rows use its free pages; VACUUM shrinks it"
+                    logger.warning(text, self._path)
+                self._said_size = True
+                break
             if time.monotonic() >= end_s:
                 return False
-        if beyond > 0 and not self._incremental:
-            text = "store:%s: the file stays larger than keep_bytes, and new rows use its free pages; VACUUM shrinks it"
-            logger.warning(text, self._path)
-            self._incremental = True
         return True
 
     def _delete_blocks(self, connection: sqlite3.Connection, rows: int, from_ns: int, before_ns: int) -> int:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 import resource
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -19,7 +17,7 @@ from stored import make_version_1, put
 from motionsig.errors import InputError, SinkError
 from motionsig.events import Event
 from motionsig.publishers import iter_events, iter_signatures, open_sink, read_events, read_signatures
-from motionsig.publishers.salvage import salvage
+from motionsig.publishers.salvage import main, salvage
 from motionsig.publishers.store import Store
 from motionsig.publishers.stores import Added
 from motionsig.wire import Message, Recording
@@ -289,7 +287,7 @@ def test_two_writers_put_one_file_aside_once(good: Path, tmp_path: Path) -> None
 
 def test_what_is_readable_is_saved_and_nothing_else(good: Path, tmp_path: Path) -> None:
     data, rng, truth, shares = good.read_bytes(), random.Random(3), rows_of(good), list[float]()
-    for number in range(12):
+    for number in range(8):
         (tmp_path / "damaged").write_bytes(damaged_data(data, rng))
         with closing(Store(tmp_path / f"{number}")) as into:
             counts = salvage(tmp_path / "damaged", into)
@@ -301,7 +299,7 @@ def test_what_is_readable_is_saved_and_nothing_else(good: Path, tmp_path: Path) 
             assert {(*row[:2], *row[3:8], str(row[8])) for row in saved} <= bare
             assert len(saved) == counts["signatures"]
         shares.append(counts["signatures"] / len(truth))
-    assert sorted(shares)[4] > 0.9
+    assert sorted(shares)[3] > 0.9
 
 
 def test_a_store_of_version_1_is_saved_too(tmp_path: Path) -> None:
@@ -314,11 +312,13 @@ def test_a_store_of_version_1_is_saved_too(tmp_path: Path) -> None:
     assert rows_of(tmp_path / "saved") == rows_of(tmp_path / "new")
 
 
-def test_the_command_that_errors_name(good: Path, tmp_path: Path) -> None:
+def test_the_command_that_errors_name(
+    good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     saved = tmp_path / "saved"
-    command = [sys.executable, "-m", "motionsig.publishers.salvage", good, saved]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == f"{saved}: 680 signatures and 20 events; 0 signatures were damaged\n"
+    monkeypatch.setattr("sys.argv", ["salvage", str(good), str(saved)])
+    main()
+    assert capsys.readouterr().out == f"{saved}: 680 signatures and 20 events; 0 signatures were damaged\n"
     assert rows_of(saved) == rows_of(good)
-    again = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert "expected a file that does not exist yet" in again.stderr
+    with pytest.raises(SystemExit, match="expected a file that does not exist yet"):
+        main()
