@@ -6,15 +6,15 @@ Worn flash damages again and again: three such files are kept, the largest and t
 
 from __future__ import annotations
 
-import logging
 import time
 from pathlib import Path
 
 from motionsig.errors import SinkError
+from motionsig.escaping import own_logger
 from motionsig.files import locked_folder
 from motionsig.publishers.schema import is_nearly_ours
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 MOST_ASIDE = 3
 _HEADER_BYTES = 100  # https://www.sqlite.org/fileformat.html, 1.3; the application id is at 68

@@ -10,7 +10,6 @@ of bytes deletes those, first of all.
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +17,13 @@ from typing import TYPE_CHECKING
 
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError
+from motionsig.escaping import own_logger
 from motionsig.publishers.spans import block_of, cover, numbers_of
 
 if TYPE_CHECKING:
     import sqlite3
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 LEAST_BYTES = 1 << 20
 _MOST_DAYS = 36_500
@@ -124,7 +124,7 @@ class Retention:
             connection.execute(f"PRAGMA incremental_vacuum({min(pages - most, _VACUUMED)})").fetchall()
             if _pages(connection) == pages:  # it was not made for that: by version 1
                 if not self._said_size:
-                    text = "store:%s: the file stays larger than keep_bytes, new rows use its free pages; VACUUM shrinks it"
+                    text = "store:%s: the file stays larger than keep_bytes, its free pages are used; VACUUM shrinks it"
                     logger.warning(text, self._path)
                 self._said_size = True
                 break

@@ -15,7 +15,6 @@ begun, here, where signatures arrive that somebody has to keep; who only reads g
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -26,6 +25,7 @@ from typing import TYPE_CHECKING
 from motionsig import wire
 from motionsig.closing import Closing
 from motionsig.errors import SinkError
+from motionsig.escaping import own_logger
 from motionsig.events import Event
 from motionsig.publishers import ledger
 from motionsig.publishers.aside import identity, put_aside
@@ -40,7 +40,7 @@ from motionsig.publishers.stores import Added
 if TYPE_CHECKING:
     import sqlite3
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 _EVENT = CHECKED["events"]
 _INSERT_EVENT = (

@@ -143,7 +143,7 @@ def test_what_version_1_stored_gets_its_spans_first(
         assert time.monotonic() - began_s < 30, "it gives up what cannot be done"
         for seq in range(3):
             store.add(Message("d", 2, seq, dataclasses.replace(random_batch(1, 0), start_ns=np.array([2 * 10**18]))))
-    assert caplog.text.count("stays larger than keep_bytes, new rows use its free pages; VACUUM shrinks it") == 1
+    assert caplog.text.count("stays larger than keep_bytes, its free pages are used; VACUUM shrinks it") == 1
     kept = read_signatures(f"store:{path}", stream_id=1)
     assert 1000 < len(kept) < 15_000
     assert_same(
