@@ -24,7 +24,7 @@ from motionsig.wire import Message, Recording
 OTHER = dataclasses.replace(SPEC, fingerprint=b"another!")
 
 
-@pytest.fixture(params=["store", "postgresql"])
+@pytest.fixture(params=["store", "parquet"])
 def url(request: pytest.FixtureRequest, new_url: Callable[[str], str]) -> str:
     return new_url(request.param)
 
