@@ -42,6 +42,8 @@ def reporting(root: Path, action: str) -> Iterator[None]:
     pa, _ = pyarrow()
     try:
         yield
+    except SinkError:
+        raise
     except (OSError, pa.ArrowException, sqlite3.Error) as error:
         raise SinkError(f"parquet:{root}: {action}: {error}") from error
 

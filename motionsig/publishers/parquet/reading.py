@@ -147,8 +147,7 @@ def merged(sources: Sequence[Iterator[Stored]]) -> Iterator[Stored]:
             if other[:2] == part[:2] and (twice := np.isin(other.seq, part.seq)).any():
                 heads[number : number + 1] = _head(_rows(other, ~twice), more)
         others = [other for number, (other, _) in enumerate(heads) if number != at and other[:2] == part[:2]]
-        first = min((int(other.seq[0]) for other in others), default=int(part.seq[-1]) + 1)
-        end = int(np.searchsorted(part.seq, first))
+        end = min((int(np.searchsorted(part.seq, other.seq[0])) for other in others), default=len(part.seq))
         yield _rows(part, slice(end))
         heads[at : at + 1] = _head(_rows(part, slice(end, None)), rest)
 

@@ -19,7 +19,7 @@ from motionsig.events import Event
 from motionsig.files import lock_file
 from motionsig.publishers.local import Stored, Wanted
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
-from motionsig.publishers.parquet.comparing import Found, compared, cut
+from motionsig.publishers.parquet.comparing import Found, compared, cut, with_labels
 from motionsig.publishers.parquet.encoders import read_encoders
 from motionsig.publishers.parquet.files import reporting
 from motionsig.publishers.parquet.index import Range, open_index
@@ -69,6 +69,7 @@ class ParquetStore(Closing):
         self._timer: threading.Timer | None = None
         self._rows = 0
         self._groups, self._pieces = Groups(), dict[int, dict[Stream, list[Piece]]]()
+        self._replaced = dict[Stream, set[int]]()
         self._lock = self._claim()
         try:
             with reporting(layout.root, "cannot be used as a store"):
@@ -165,7 +166,13 @@ class ParquetStore(Closing):
             if bound is not None and self._encoders[bound].spec != message.signatures.spec:
                 found = np.full(count, Found.CONFLICT, np.uint8)
             elif known:
-                found = compared(message, self._stored(message, known))
+                found, signatures = compared(message, self._stored(message, known))
+                message = replace(message, signatures=signatures)
+                # What the tail has of it is newer than what files have.
+                replaced = self._replaced.setdefault((message.device, message.stream_id), set())
+                numbers = range(message.seq, message.seq + count)
+                found[(found == Found.SAME) & [seq in replaced for seq in numbers]] = Found.AGAIN
+                replaced |= {seq for seq, what in zip(numbers, found.tolist(), strict=True) if what == Found.AGAIN}
             else:
                 new.append(message)
                 continue
@@ -173,9 +180,10 @@ class ParquetStore(Closing):
             duplicates += int((found == Found.SAME).sum())
             conflicts += differ
             # A message with a conflict in it is of another recording than what is stored.
-            named = message if not differ else replace(message, recording=None)
-            new += cut(named, found == Found.NEW)
-            again += cut(named, found == Found.AGAIN)
+            if differ and message.recording is not None:
+                message = replace(message, recording=None, signatures=with_labels(message.signatures))
+            new += cut(message, found == Found.NEW)
+            again += cut(message, found == Found.AGAIN)
             if differ:
                 text = "parquet:%s: %d signatures of %s, stream %d, from seq %d differ from what is stored"
                 logger.warning(text, self._layout.root, differ, message.device, message.stream_id, message.seq)
@@ -244,7 +252,7 @@ class ParquetStore(Closing):
             logger.warning("%s; this is tried again", error)
             self._start_timer()
             return
-        before, self._tail = self._tail, following
+        before, self._tail, self._replaced = self._tail, following, {}
         self._number += 1
         try:
             with reporting(self._layout.root, "the old tail could not be deleted"):
