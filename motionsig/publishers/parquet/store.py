@@ -16,7 +16,7 @@ from motionsig import wire
 from motionsig.closing import Closing
 from motionsig.errors import InputError, SinkError
 from motionsig.events import Event
-from motionsig.files import lock_file
+from motionsig.files import lock_file, sync_folder
 from motionsig.publishers.local import Stored, Wanted
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
 from motionsig.publishers.parquet.comparing import Found, compared, cut, with_labels
@@ -114,9 +114,13 @@ class ParquetStore(Closing):
 
     def _open_tail(self, number: int) -> Store:
         path = self._layout.tail(number)
-        tail = Store(path, durable=self._durable)
-        path.chmod(self._layout.root.stat().st_mode & 0o666)
-        return tail
+        # Under another name until it has its tables: a reader takes every tail for a whole one.
+        new = self._layout.own / f"new-{path.name}"
+        Store(new).close()
+        new.chmod(self._layout.root.stat().st_mode & 0o666)
+        new.replace(path)
+        sync_folder(path.parent)
+        return Store(path, durable=self._durable)
 
     def _delete_tail(self, number: int) -> None:
         path = self._layout.tail(number)
