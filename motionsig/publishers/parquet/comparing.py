@@ -14,7 +14,6 @@ from motionsig.blocks import SignatureBatch
 from motionsig.publishers.local import Stored
 from motionsig.quality import Quality
 
-
 UNSET_CLOCK = 16
 """The flag `Quality.UNSET_CLOCK`: the wall clock that told the time was not known to be right."""
 

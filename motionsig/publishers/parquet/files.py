@@ -111,12 +111,11 @@ def signature_table(parts: Sequence[Stored], encoders: Sequence[int]) -> Any:
     dims = np.repeat([batch.codes.shape[1] for batch in batches], counts)
     offsets = np.concatenate([[0], np.cumsum(dims)]).astype(np.int32)
     codes = pa.array(np.concatenate([batch.codes.ravel() for batch in batches]))
-    labels = [
-        pa.nulls(len(batch), pa.string())
-        if batch.labels is None
-        else pa.array([label or None for label in batch.labels.tolist()], pa.string())
-        for batch in batches
-    ]
+    if any(batch.labels is not None for batch in batches):
+        given = [[""] * len(batch) if batch.labels is None else batch.labels.tolist() for batch in batches]
+        labels = pa.array([label or None for texts in given for label in texts], pa.string())
+    else:
+        labels = pa.nulls(len(start_ns), pa.string())
     recordings = [part.recording for part in parts]
     of_parts = np.repeat(np.arange(len(parts)), counts)
     table = pa.table(
@@ -128,7 +127,7 @@ def signature_table(parts: Sequence[Stored], encoders: Sequence[int]) -> Any:
             pa.array(np.concatenate([part.seq for part in parts])),
             pa.array(start_ns // _UTC_US, pa.timestamp("us", tz="UTC")),
             pa.array(start_ns),
-            pa.chunked_array(labels, pa.string()),
+            labels,
             pa.array(np.concatenate([batch.quality for batch in batches])),
             _repeated([batch.spec.fingerprint.hex() for batch in batches], counts),
             pa.array(np.repeat(np.array(encoders, np.int32), counts)),

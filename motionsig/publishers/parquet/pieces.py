@@ -43,28 +43,107 @@ class Piece(NamedTuple):
     seq_last: int
 
 
+class _Rows(NamedTuple):
+    """Signatures of files as arrays (k,). encoder: its number. codes: (k, m), of which each encoder has its own number.
+
+    label, recording: "" where there is none; None where no row has one.
+    """
+
+    seq: NDArray[np.int64]
+    start_ns: NDArray[np.int64]
+    quality: NDArray[np.uint8]
+    encoder: NDArray[np.int32]
+    codes: NDArray[np.int8]
+    label: NDArray[Any] | None
+    recording: NDArray[Any] | None
+    recording_start_ns: NDArray[np.int64]
+
+    def take(self, rows: slice | NDArray[np.int64]) -> _Rows:
+        return _Rows(*(None if column is None else column[rows] for column in self))  # type: ignore[arg-type]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(column.nbytes for column in self if column is not None)
+
+
+def _rows_of_table(table: Any) -> _Rows:
+    columns = {name: _one_chunk(table[name]) for name in _CONTENT}
+    arrays = {name: columns[name].to_numpy() for name in ("seq", "start_ns", "quality", "encoder")}
+    return _Rows(
+        **arrays,
+        codes=_matrix(columns["codes"]),
+        label=_texts(columns["label"]),
+        recording=_texts(columns["recording"]),
+        recording_start_ns=columns["recording_start_ns"].fill_null(0).to_numpy(),
+    )
+
+
+def _one_chunk(column: Any) -> Any:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _matrix(lists: Any) -> NDArray[np.int8]:
+    """Return lists of int8 (k,) as (k, m), filled up with 0 to the longest of them."""
+    offsets, values = lists.offsets.to_numpy(), lists.values.to_numpy()
+    lengths = np.diff(offsets)
+    if (lengths == lengths[0]).all():
+        matrix: NDArray[np.int8] = values[offsets[0] : offsets[-1]].reshape(-1, lengths[0])
+        return matrix
+    matrix = np.zeros((len(lengths), lengths.max()), np.int8)
+    for length in np.unique(lengths).tolist():
+        of = lengths == length
+        matrix[of, :length] = values[offsets[:-1][of, None] + np.arange(length)]
+    return matrix
+
+
+def _texts(column: Any) -> NDArray[Any] | None:
+    """Return a column of texts (n,), "" where there is none; None where there is none at all."""
+    if column.null_count == len(column):
+        return None
+    return np.array([text or "" for text in column.to_pylist()], object)
+
+
+def _joined(parts: Sequence[_Rows]) -> _Rows:
+    """Return the rows of all parts in the order of their numbers."""
+    if len(parts) == 1:
+        return parts[0]
+    width = max(part.codes.shape[1] for part in parts)
+    parts = [part._replace(codes=np.pad(part.codes, ((0, 0), (0, width - part.codes.shape[1])))) for part in parts]
+    counts = [len(part.seq) for part in parts]
+
+    def together(name: str) -> Any:
+        columns = [getattr(part, name) for part in parts]
+        if all(column is None for column in columns):
+            return None
+        none = (np.full(count, "", object) for count in counts)
+        return np.concatenate([fill if it is None else it for it, fill in zip(columns, none, strict=True)])
+
+    rows = _Rows(*map(together, _Rows._fields))
+    return rows.take(np.argsort(rows.seq))
+
+
 class Groups:
     """Row groups of files, read once as long as there is space."""
 
     def __init__(self) -> None:
-        self._tables: OrderedDict[tuple[Path, int], Any] = OrderedDict()
+        self._rows: OrderedDict[tuple[Path, int], _Rows] = OrderedDict()
         self._bytes = 0
 
-    def table(self, path: Path, group: int) -> Any:
-        """Return all that is content in a row group."""
-        key = path, group
-        if key in self._tables:
-            self._tables.move_to_end(key)
-            return self._tables[key]
-        _, pq = pyarrow()
-        with pq.ParquetFile(path) as file:
-            table = file.read_row_group(group, columns=list(_CONTENT), use_threads=False).combine_chunks()
-        self._tables[key] = table
-        self._bytes += table.nbytes
-        while self._bytes > _MOST_BYTES and len(self._tables) > 1:
-            _, dropped = self._tables.popitem(last=False)
-            self._bytes -= dropped.nbytes
-        return table
+    def rows(self, piece: Piece) -> _Rows:
+        """Return what a piece holds."""
+        key = piece.path, piece.group
+        if key in self._rows:
+            self._rows.move_to_end(key)
+        else:
+            _, pq = pyarrow()
+            with pq.ParquetFile(piece.path) as file:
+                table = file.read_row_group(piece.group, columns=list(_CONTENT), use_threads=False)
+            self._rows[key] = _rows_of_table(table)
+            self._bytes += self._rows[key].nbytes
+            while self._bytes > _MOST_BYTES and len(self._rows) > 1:
+                _, dropped = self._rows.popitem(last=False)
+                self._bytes -= dropped.nbytes
+        return self._rows[key].take(slice(piece.first, piece.end))
 
 
 def pieces(files: Iterable[Path], wanted: Wanted) -> dict[Stream, list[Piece]]:
@@ -125,14 +204,9 @@ def rows_of(
     groups: Groups, stream: Stream, found: Sequence[Piece], encoders: Sequence[Made], wanted: Wanted, rows: int
 ) -> Iterator[Stored]:
     """Yield what is wanted of a stream's pieces in the order of its numbers, with at most `rows` at a time."""
-    pa, _ = pyarrow()
     for chain in _chains(found):
-        tables = [groups.table(it.path, it.group).slice(it.first, it.end - it.first) for it in chain]
-        table = tables[0]
-        if len(tables) > 1:
-            # Late ones lie between others of another file.
-            table = pa.concat_tables(tables).sort_by("seq")
-        yield from _stored(stream, table.combine_chunks(), encoders, wanted, rows)
+        # Late ones lie between others of another file.
+        yield from _stored(stream, _joined([groups.rows(piece) for piece in chain]), encoders, wanted, rows)
 
 
 def _chains(found: Sequence[Piece]) -> Iterator[list[Piece]]:
@@ -149,39 +223,32 @@ def _chains(found: Sequence[Piece]) -> Iterator[list[Piece]]:
         yield chain
 
 
-def _stored(stream: Stream, table: Any, encoders: Sequence[Made], wanted: Wanted, rows: int) -> Iterator[Stored]:
-    start_ns = table["start_ns"].to_numpy()
-    seq, quality, encoder = (table[name].to_numpy() for name in ("seq", "quality", "encoder"))
-    chosen = wanted.within(start_ns)
+def _stored(stream: Stream, found: _Rows, encoders: Sequence[Made], wanted: Wanted, rows: int) -> Iterator[Stored]:
+    chosen = wanted.within(found.start_ns)
     if wanted.fingerprint is not None:
         of = [number for number, made in enumerate(encoders) if made.spec.fingerprint == wanted.fingerprint]
-        chosen &= np.isin(encoder, of)
-    names = _texts(table["recording"])
+        chosen &= np.isin(found.encoder, of)
     if wanted.recording is not None:
-        chosen &= np.zeros(len(seq), bool) if names is None else names == wanted.recording
-    labels, since = _texts(table["label"]), table["recording_start_ns"].to_numpy(zero_copy_only=False)
-    lists = table["codes"].combine_chunks() if table["codes"].num_chunks != 1 else table["codes"].chunk(0)
-    offsets = lists.offsets.to_numpy()
-    codes = lists.values.to_numpy(zero_copy_only=False)
-    changes = np.diff(encoder) != 0
-    if names is not None:
-        changes |= (names[1:] != names[:-1]) | (np.diff(since) != 0)
-    cuts = [0, *(np.flatnonzero(changes) + 1).tolist(), len(seq)]
-    for first, last in itertools.pairwise(cuts):
-        made = encoders[encoder[first]]
-        recording = None if names is None or not names[first] else wire.Recording(names[first], int(since[first]))
-        matrix = codes[offsets[first] : offsets[last]].reshape(last - first, made.spec.quantization.dim)
-        taken = np.flatnonzero(chosen[first:last])
-        for at in range(0, len(taken), rows):
-            of_part = taken[at : at + rows]
-            here = first + of_part
-            label = None if labels is None or not any(labels[here]) else labels[here].astype(np.str_)
-            batch = SignatureBatch(start_ns[here], matrix[of_part], quality[here], made.hop_ns, made.spec, label)
-            yield Stored(*stream, seq[here], batch, recording)
+        chosen &= False if found.recording is None else found.recording == wanted.recording
+    if not chosen.all():
+        found = found.take(np.flatnonzero(chosen))
+    changes = np.diff(found.encoder) != 0
+    if (names := found.recording) is not None:
+        changes |= (names[1:] != names[:-1]) | (np.diff(found.recording_start_ns) != 0)
+    for first, last in itertools.pairwise([0, *(np.flatnonzero(changes) + 1).tolist(), len(found.seq)]):
+        for at in range(first, last, rows):
+            yield _part(stream, found.take(slice(at, min(at + rows, last))), encoders)
 
 
-def _texts(column: Any) -> NDArray[Any] | None:
-    """Return a column of texts (n,), "" where there is none; None where there is none at all."""
-    if column.null_count == len(column):
-        return None
-    return np.array([text or "" for text in column.to_pylist()], object)
+def _part(stream: Stream, rows: _Rows, encoders: Sequence[Made]) -> Stored:
+    """Return rows that are of one encoder and of one recording."""
+    spec, hop_ns = encoders[rows.encoder[0]]
+    name = "" if rows.recording is None else rows.recording[0]
+    labels = rows.label.astype(np.str_) if rows.label is not None and any(rows.label) else None
+    codes = rows.codes[:, : spec.quantization.dim]
+    return Stored(
+        *stream,
+        rows.seq,
+        SignatureBatch(rows.start_ns, codes, rows.quality, hop_ns, spec, labels),
+        wire.Recording(name, int(rows.recording_start_ns[0])) if name else None,
+    )

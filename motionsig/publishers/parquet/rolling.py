@@ -75,16 +75,18 @@ def roll(layout: Layout, index: Index, encoders: list[Made], number: int) -> Non
         write_table(layout.encoders, layout.own, table_of([*encoders, *new]))
         encoders += new
     numbers = {each: at for at, each in enumerate(encoders)}
-    for day, parts in by_day.items():
-        of = [numbers[_made(part)] for part in parts]
-        write_table(layout.signatures / day_name(day) / _file_name(number), layout.own, signature_table(parts, of))
-    for day, events in events_by_day.items():
-        write_table(layout.events / day_name(day) / _file_name(number), layout.own, event_table(events))
     bound = {
         (part.device, part.signatures.spec.fingerprint.hex(), numbers[_made(part)])
         for parts in by_day.values()
         for part in parts
     }
+    for day in list(by_day):
+        parts = by_day.pop(day)
+        table = signature_table(parts, [numbers[_made(part)] for part in parts])
+        del parts  # half of the memory, while the other half is written
+        write_table(layout.signatures / day_name(day) / _file_name(number), layout.own, table)
+    for day, events in events_by_day.items():
+        write_table(layout.events / day_name(day) / _file_name(number), layout.own, event_table(events))
     index.note(number, Rolled(runs, bound, [event for events in events_by_day.values() for event in events]))
 
 
