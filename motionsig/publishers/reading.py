@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, SignatureSpec
-from motionsig.errors import SinkError
+from motionsig.errors import InputError, SinkError
 from motionsig.events import Event
-from motionsig.publishers.local import NoneStoredError, Stored, Wanted, WantedEvents, check_encoders
+from motionsig.publishers.local import Stored, Wanted, WantedEvents, check_encoders
 from motionsig.publishers.schema import check_ours, has_table, labels_between, reporting
 from motionsig.quantization import Group, Quantization
 
@@ -123,7 +123,7 @@ def _streams(connection: sqlite3.Connection, where: str, wanted: Wanted, describ
         found = connection.execute(query, values).fetchall()
         names = connection.execute("SELECT DISTINCT name FROM recordings ORDER BY name LIMIT 6").fetchall()
     if not found:
-        raise NoneStoredError(f"{where}: {wanted.missing([name for (name,) in names])}")
+        raise InputError(f"{where}: {wanted.missing([name for (name,) in names])}")
     return found
 
 

@@ -185,7 +185,8 @@ def replacing(path: Path, own: Path) -> Iterator[Any]:
     own: the folder of files that are not finished. Folders and files get the rights that the dataset's folder has.
     """
     mode = own.parent.stat().st_mode & 0o777
-    path.parent.mkdir(mode=mode, parents=True, exist_ok=True)
+    for folder in (path.parent.parent, path.parent):
+        folder.mkdir(mode=mode, exist_ok=True)
     new = own / f"new-{path.parent.name}-{path.name}"
     new.unlink(missing_ok=True)
     try:

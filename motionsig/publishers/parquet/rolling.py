@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from motionsig.errors import SinkError
+from motionsig.errors import InputError, SinkError
 from motionsig.events import Event
 from motionsig.files import sync_folder
 from motionsig.publishers.local import NoneStoredError, Stored, Wanted, WantedEvents
@@ -40,9 +40,33 @@ def count(tail: Path) -> int:
 def iter_tail(tail: Path, wanted: Wanted, rows: int) -> Iterator[Stored]:
     """Yield what is wanted of one encoder as `iter_store` does, and nothing where there is none."""
     try:
-        yield from iter_store(str(tail), wanted, rows=rows)
+        for part in iter_store(str(tail), wanted._replace(recording=None), rows=rows):
+            if wanted.recording is None or (part.recording is not None and part.recording.name == wanted.recording):
+                yield part
     except NoneStoredError:
         return
+
+
+def _whole_tail(tail: Path) -> Iterator[Stored]:
+    """Yield all that a tail has, in no order."""
+    with closing(sqlite3.connect(f"{tail.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        (expected,) = connection.execute("SELECT count(*) FROM signatures").fetchone()
+        devices = (device for (device,) in connection.execute("SELECT DISTINCT device FROM signatures").fetchall())
+    got = 0
+    for fingerprint in fingerprints(tail):
+        of_encoder = Wanted(None, fingerprint, None, None)
+        try:
+            for part in iter_tail(tail, of_encoder, 4096):
+                got += len(part.seq)
+                yield part
+        except InputError:
+            # Devices describe this encoder differently.
+            for device in devices:
+                for part in iter_tail(tail, of_encoder._replace(device=device), 4096):
+                    got += len(part.seq)
+                    yield part
+    if got != expected:
+        raise SinkError(f"store:{tail}: expected {expected} signatures, {got} could be read")
 
 
 def roll(layout: Layout, index: Index, encoders: list[Made], number: int) -> None:
@@ -53,16 +77,12 @@ def roll(layout: Layout, index: Index, encoders: list[Made], number: int) -> Non
     """
     tail = layout.tail(number)
     by_day: dict[int, list[Stored]] = defaultdict(list)
-    expected = count(tail)
-    for fingerprint in fingerprints(tail):
-        for part in iter_tail(tail, Wanted(None, fingerprint, None, None), rows=4096):
-            for day, rows in _by_day(part):
-                by_day[day].append(rows)
+    for part in _whole_tail(tail):
+        for day, rows in _by_day(part):
+            by_day[day].append(rows)
     events_by_day: dict[int, list[Event]] = defaultdict(list)
     for event in iter_store_events(str(tail), WantedEvents(None, None, None, None, None)):
         events_by_day[event.start_ns // DAY_NS].append(event)
-    if (got := sum(len(part.seq) for parts in by_day.values() for part in parts)) != expected:
-        raise SinkError(f"parquet:{layout.root}: {tail.name}: expected {expected} signatures, {got} could be read")
     runs = [run for day, parts in by_day.items() for part in parts for run in runs_of(*part[:3], day)]
     _take_out(layout, number, _replaced(index, runs))
     # Those of an earlier attempt, of rows that have another time by now.

@@ -44,7 +44,7 @@ class ParquetStore(Closing):
 
     durable: what `add_all` took survives a power cut. roll_rows, roll_s: with so many signatures and events, or so many
     seconds after the first of them, the tail becomes files; and when the store is opened or closed. keep_days: days
-    that ended longer ago are deleted; 0 keeps all.
+    that ended longer ago are deleted; by default none.
     """
 
     def __init__(
@@ -54,14 +54,14 @@ class ParquetStore(Closing):
         durable: bool = False,
         roll_rows: int = ROLL_ROWS,
         roll_s: float = ROLL_S,
-        keep_days: int = 0,
+        keep_days: float | None = None,
     ) -> None:
         if not 1 <= roll_rows <= MOST_ROLL_ROWS:
             raise InputError(f"roll_rows: expected 1 to {MOST_ROLL_ROWS}, got {roll_rows}")
         if not 0 < roll_s <= threading.TIMEOUT_MAX:
             raise InputError(f"roll_s: expected a number of seconds above 0, got {roll_s}")
-        if keep_days < 0:
-            raise InputError(f"keep_days: expected 0 or more, got {keep_days}")
+        if keep_days is not None and not 0 < keep_days < 100_000:
+            raise InputError(f"keep_days: expected a number above 0, got {keep_days}")
         self._layout = layout = Layout(Path(path))
         self._durable, self._roll_rows, self._roll_s, self._keep_days = durable, roll_rows, roll_s, keep_days
         # The thread of the timer rolls, too.
@@ -131,7 +131,7 @@ class ParquetStore(Closing):
         """Delete old days and merge small files; where that fails, say so."""
         try:
             with reporting(self._layout.root, "could not be tidied"):
-                tidy(self._layout, self._index, most_rows=self._roll_rows, keep_days=self._keep_days)
+                tidy(self._layout, self._index, most_rows=max(self._roll_rows, ROLL_ROWS), keep_days=self._keep_days)
         except SinkError as error:
             logger.warning("%s; this is tried again", error)
 
@@ -299,7 +299,7 @@ class ParquetSink(SinkOfStore[ParquetStore]):
         durable: bool = False,
         roll_rows: int = ROLL_ROWS,
         roll_s: float = ROLL_S,
-        keep_days: int = 0,
+        keep_days: float | None = None,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     ) -> None:
         super().__init__(

@@ -35,17 +35,16 @@ def remove_remains(layout: Layout) -> None:
             path.unlink()
 
 
-def tidy(layout: Layout, index: Index, *, most_rows: int, keep_days: int) -> None:
-    """Delete days that ended more than `keep_days` days ago (0: none), and merge files of fewer than `most_rows` rows.
+def tidy(layout: Layout, index: Index, *, most_rows: int, keep_days: float | None) -> None:
+    """Delete days that ended more than `keep_days` days ago, and merge files of fewer than `most_rows` rows.
 
     Does nothing while somebody reads.
     """
     with reading(layout, alone=True) as alone:
         if not alone:
             return
-        if keep_days:
-            first_day = time.time_ns() // DAY_NS - keep_days
-            _forget(layout, index, first_day)
+        if keep_days is not None:
+            _forget(layout, index, int((time.time_ns() - keep_days * DAY_NS) // DAY_NS))
         for folder, keys in ((layout.signatures, KEYS), (layout.events, _EVENT_KEYS)):
             for day in days_of(folder).values():
                 if len(files_of(day)) >= MERGED_FROM:
