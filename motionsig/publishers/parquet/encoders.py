@@ -38,7 +38,8 @@ def read_encoders(path: Path) -> list[Made]:
 def table_of(encoders: list[Made]) -> Any:
     """Return the table of encoders, one row each.
 
-    scale, zero_point: one for each code; value = (code - zero_point) * scale.
+    scale, zero_point: one for each code; value = (code - zero_point) * scale. A difference of two int8 may need more
+    bits, so zero_point has them: engines compute with the wider type.
     """
     import pyarrow as pa
 
@@ -64,7 +65,7 @@ def table_of(encoders: list[Made]) -> Any:
         ("length_ns", pa.int64()),
         ("hop_ns", pa.int64()),
         ("scale", pa.list_(pa.float64())),
-        ("zero_point", pa.list_(pa.int8())),
+        ("zero_point", pa.list_(pa.int32())),
         ("group_sizes", pa.list_(pa.int32())),
     ]
     return pa.Table.from_pylist(rows, pa.schema(columns))
