@@ -1,4 +1,4 @@
-"""Where signatures and events go, by URL: a broker (mqtt://, mqtts://), a database (store:, postgresql://) or a file.
+"""Where signatures and events go, by URL: a broker, a database (store:, postgresql://) or a file (file:).
 
 A sink is handed these only; nothing here can reach a sample. It numbers signatures from 0 within its stream, and
 (device, stream_id, seq) names one for good: whoever gets one twice may drop it. An event brings its own names.
@@ -24,9 +24,9 @@ from motionsig.options import keyword_options, parse_options, renamed_keywords, 
 from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.local import Stored, Wanted, WantedEvents
 
+BROKER_SCHEMES = ("mqtt", "mqtts", "ws", "wss", "mqtt+unix")
 _SINKS = {
-    "mqtt": "mqtt:MqttSink",
-    "mqtts": "mqtt:MqttSink",
+    **dict.fromkeys(BROKER_SCHEMES, "mqtt:MqttSink"),
     "store": "store:StoreSink",
     "file": "file:FileSink",
     "postgresql": "postgresql.store:PostgresSink",
@@ -97,7 +97,7 @@ class Sink(Closing, Protocol):
 
 @renamed_keywords(epoch="stream_id")
 def open_sink(url: str, *, device: str | None = None, stream_id: int | None = None, **options: Any) -> Sink:
-    """Open the sink that a URL names: mqtt://HOST, mqtts://HOST, store:PATH or file:PATH.
+    """Open the sink that a URL names: a broker (mqtt, mqtts, ws, wss://HOST, mqtt+unix:PATH), store:PATH or file:PATH.
 
     >>> with motionsig.open_sink("file:walk.cbor", device="wrist") as sink:
     ...     sink.publish(signatures)
@@ -173,7 +173,7 @@ def split_url(url: str) -> tuple[str, str, dict[str, str]]:
             parts = urlsplit(url)
         except ValueError as error:
             # Without the URL, which may hold a password.
-            raise InputError(f"broker URL: expected {scheme}://HOST, got one that is none: {error}") from error
+            raise InputError(f"broker URL: expected {scheme}://HOST, got one that is none") from error
         query = parts.query
         location = parts._replace(query="", fragment="").geturl()
     try:
@@ -185,7 +185,11 @@ def split_url(url: str) -> tuple[str, str, dict[str, str]]:
 
 def without_login(url: str) -> str:
     """Return the URL as it may be shown: options can hold a password as well as the place before the host can."""
-    return re.sub(r"//.*@", "//", url.partition("?")[0])
+    shown, _, query = url.partition("?")
+    if "@" in query and "@" not in shown:
+        # The ? may be one in a password, and what is before it a part of it.
+        shown = re.sub(r"(//[^/:]*):.*", r"\1", shown)
+    return re.sub(r"//.*@", "//", shown)
 
 
 def iter_signatures(

@@ -25,7 +25,7 @@ from motionsig import wire
 from motionsig.blocks import concatenate
 from motionsig.errors import InputError, WireError
 from motionsig.events import BEGAN, ONCE, Event, from_json
-from motionsig.publishers.connection import check_topic_part
+from motionsig.publishers.brokers import check_topic_part
 from motionsig.publishers.log import Position, Record
 from motionsig.publishers.messages import MAX_ROWS, pack
 from motionsig.publishers.mqtt_options import MqttOptions

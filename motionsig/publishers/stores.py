@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from motionsig import wire
 from motionsig.closing import Closing
@@ -38,6 +38,14 @@ class SignatureStore(Closing, Protocol):
         """Close it; using it afterwards raises SinkError, closing it again is harmless."""
 
 
+@runtime_checkable
+class Numbered(Protocol):
+    """A store that can say which sequence numbers it has."""
+
+    def newest_numbers(self, device: str, stream_id: int, first: int, last: int, most: int) -> list[int]:
+        """Return the newest `most` numbers that are stored from `first` to `last`, both included, newest first."""
+
+
 _STORES = {
     "store": "store:Store",
     "postgresql": "postgresql.store:PostgresStore",
@@ -47,6 +55,8 @@ _STORES = {
 """Module and class by scheme, imported when asked for."""
 
 STORE_SCHEMES = tuple(_STORES)
+FILE_SCHEMES = ("store", "parquet")
+"""Stores that are files of this machine."""
 
 
 def store_options(scheme: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from motionsig.blocks import SignatureBatch
 from motionsig.cli.replay.making import Made, Origin
 from motionsig.closing import Closing
 from motionsig.errors import SinkError
-from motionsig.publishers import Sink, open_sink, split_url, without_login
+from motionsig.publishers import BROKER_SCHEMES, Sink, open_sink, split_url, without_login
 from motionsig.publishers.counts import SinkCounts
 
 DAY_S = 86400.0
@@ -65,7 +65,7 @@ class Outlet(Closing):
         self.close()
         scheme, _, given = split_url(self._url)
         # Unlike a live sensor, a replay can wait until the broker keeps up.
-        wait: dict[str, Any] = {"full": "wait", "close_limit_s": DAY_S} if scheme in ("mqtt", "mqtts") else {}
+        wait: dict[str, Any] = {"full": "wait", "close_limit_s": DAY_S} if scheme in BROKER_SCHEMES else {}
         how = {name: value for name, value in wait.items() if name not in given}
         device = recorded_by if self._device is None else self._device
         return open_sink(self._url, device=device, stream_id=stream_id, **how)

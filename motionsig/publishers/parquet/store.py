@@ -222,6 +222,23 @@ class ParquetStore(Closing):
             logger.warning(text, self._layout.root, len(conflicts), first.head, first.device, first.stream_id)
         return new, Added(duplicates=len(events) - len(new) - len(conflicts), conflicts=len(conflicts))
 
+    def newest_numbers(self, device: str, stream_id: int, first: int, last: int, most: int) -> list[int]:
+        """Return the newest `most` numbers that are stored from `first` to `last`, both included, newest first."""
+        with self._mutex:
+            if self._tail is None:
+                raise SinkError(f"parquet:{self._layout.root}: this store is closed")
+            found = set(self._tail.newest_numbers(device, stream_id, first, last, most))
+            with reporting(self._layout.root, "which signatures are there could not be read"):
+                known = self._index.known(device, stream_id, first, last)
+        in_files = 0
+        for run in reversed(known):
+            newest = range(max(first, run.first), min(last, run.last) + 1)[-most:]
+            found.update(newest)
+            in_files += len(newest)
+            if in_files >= most:
+                break
+        return sorted(found, reverse=True)[:most]
+
     def _start_timer(self) -> None:
         self._timer = timer = threading.Timer(self._roll_s, self._due)
         timer.daemon = True
