@@ -180,7 +180,8 @@ class Index:
 
 def open_index(layout: Layout) -> Index:
     """Return the index of a dataset; it is made from the files where it is missing, or damaged and thus put aside."""
-    made_before = layout.index_file.exists()
+    made_before, mode = layout.index_file.exists(), layout.root.stat().st_mode & 0o666
+    layout.index_file.touch(mode)
     try:
         index = Index(layout.index_file)
     except sqlite3.DatabaseError as error:
@@ -189,6 +190,7 @@ def open_index(layout: Layout) -> Index:
         logger.warning("parquet:%s: %s; it is made again from the files", layout.root, error)
         layout.index_file.replace(layout.index_file.with_name("index.damaged"))
         layout.index_file.with_name("index.db-journal").unlink(missing_ok=True)
+        layout.index_file.touch(mode)
         made_before, index = False, Index(layout.index_file)
     if not made_before:
         try:

@@ -161,6 +161,6 @@ def _head(part: Stored | None, source: Iterator[Stored]) -> list[tuple[Stored, I
 
 def _rows(part: Stored, rows: NDArray[np.bool_] | slice) -> Stored:
     signatures = part.signatures[rows]
-    if signatures.labels is not None and not signatures.labels.any():
+    if signatures.labels is not None and not (signatures.labels != "").any():
         signatures = replace(signatures, labels=None)
     return part._replace(seq=part.seq[rows], signatures=signatures)

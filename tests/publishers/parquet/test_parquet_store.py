@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from made import HOP_NS, SPEC, START_NS, assert_same, event, labelled, numbered, wait_until
 
@@ -318,6 +319,70 @@ def test_a_roll_that_fails_loses_nothing_and_is_tried_again(tmp_path: Path, capl
     assert_same(read_signatures(f"parquet:{path}"), numbered(9))
 
 
+def test_other_engines_get_numbers_times_and_texts(tmp_path: Path) -> None:
+    path = tmp_path / "p"
+    batch = labelled(on_days(10), "walk", "")
+    with ParquetStore(path) as store:
+        store.add_all([Message("d", 1, 0, batch, Recording("a.csv", 7)), Message("c", 3, 5, numbered(2))], [event(1)])
+    rows = pl.scan_parquet(path / "signatures/*/*.parquet", hive_partitioning=True)
+    encoders = pl.scan_parquet(path / "encoders/*.parquet").select("encoder", "scale", "zero_point", "hop_ns")
+    table = rows.join(encoders, on="encoder").sort("device", "seq").collect()
+    assert table["device"].to_list() == ["c"] * 2 + ["d"] * 10
+    of_d = table.filter(device="d")
+    codes = of_d.select("codes", "zero_point", "scale").explode("codes", "zero_point", "scale")
+    values = codes.select(value=(pl.col("codes") - pl.col("zero_point")) * pl.col("scale"))["value"].to_numpy()
+    np.testing.assert_allclose(values.reshape(10, -1), batch.values, rtol=1e-6)
+    np.testing.assert_array_equal(of_d["start_ns"].to_numpy(), batch.start_ns)
+    np.testing.assert_array_equal(of_d["start"].dt.epoch("us").to_numpy(), batch.start_ns // 1000)
+    assert of_d["label"].to_list() == ["walk", None] * 5
+    assert of_d["day"].unique().sort().cast(str).to_list() == ["2023-11-14", "2023-11-15"]
+    shown = {name: of_d[name][0] for name in ("recording", "recording_start_ns", "stream_id", "fingerprint", "hop_ns")}
+    assert shown == {
+        "recording": "a.csv",
+        "recording_start_ns": 7,
+        "stream_id": 1,
+        "fingerprint": SPEC.fingerprint.hex(),
+        "hop_ns": HOP_NS,
+    }
+    assert table["recording"][0] is None
+    (found,) = pl.read_parquet(path / "events/*/*.parquet").to_dicts()
+    assert (found["head"], found["score"], found["start_ns"], found["phase"]) == (
+        "knock",
+        0.75,
+        event(1).start_ns,
+        "once",
+    )
+    assert found["duration_s"] == event(1).duration_s and found["fingerprint"] == event(1).fingerprint.hex()
+
+
+def test_it_says_which_numbers_it_has(tmp_path: Path) -> None:
+    with ParquetStore(tmp_path / "p") as store:
+        store.add_all([Message("d", 1, 0, on_days(8)), Message("d", 1, 20, on_days(3, 20))])
+    with ParquetStore(tmp_path / "p") as store:
+        store.add_all([Message("d", 1, 10, on_days(3, 10)), Message("d", 2, 0, numbered(2))])
+        assert store.newest_numbers("d", 1, 0, (1 << 63) - 1, 8) == [22, 21, 20, 12, 11, 10, 7, 6]
+        assert store.newest_numbers("d", 1, 3, 11, 3) == [11, 10, 7]
+        assert store.newest_numbers("d", 1, 13, 19, 3) == store.newest_numbers("e", 1, 0, 9, 3) == []
+
+
+def test_a_day_with_many_small_files_gets_one_in_their_place(tmp_path: Path) -> None:
+    path = tmp_path / "p"
+    for number in range(7):
+        with ParquetStore(path) as store:
+            store.add_all([Message("d", 6 - number, 0, numbered(3))], [event(number)])
+    assert (len(files(path)), len(files(path, "events"))) == (7, 7)
+    before = [(part[:2], part.seq.tolist()) for part in iter_signatures(f"parquet:{path}")]
+    with ParquetStore(path) as store:
+        store.add_all([Message("d", 7, 0, numbered(3))], [event(7)])
+    assert files(path) == files(path, "events")
+    assert len(files(path)) == 1
+    assert [(part[:2], part.seq.tolist()) for part in iter_signatures(f"parquet:{path}")][:-1] == before
+    assert pl.read_parquet(path / "signatures/*/*.parquet")["stream_id"].is_sorted()
+    assert read_events(f"parquet:{path}") == [event(number) for number in range(8)]
+    with ParquetStore(path) as store:
+        assert store.add_all([Message("d", 3, 0, numbered(3))], [event(3)]) == Added(duplicates=4)
+
+
 def test_the_files_alone_are_read_without_what_is_ours(tmp_path: Path) -> None:
     path = tmp_path / "p"
     with open_sink(f"parquet:{path}", device="d", stream_id=1) as sink:
@@ -337,7 +402,7 @@ def test_only_the_owner_reads_it_unless_the_folder_says_otherwise(tmp_path: Path
             path.chmod(mode)
         with ParquetStore(path) as store:
             store.add_all([Message("d", 1, 0, numbered(3))], [event(1)])
-        found = {each.stat().st_mode & 0o777 for each in path.rglob("*") if each.name not in ("lock", "index.db")}
+        found = {each.stat().st_mode & 0o777 for each in path.rglob("*") if each.name != "lock"}
         assert found == {mode, mode & 0o666}
 
 
