@@ -27,6 +27,7 @@ from motionsig import wire
 from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.errors import InputError, SinkError, WireError
 from motionsig.events import Event, EventKey, from_json, to_json
+from motionsig.fewer_bits import check_bits, coarser
 from motionsig.publishers.local import LocalSink, Stored, Wanted, WantedEvents, check_encoders
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
 from motionsig.quality import Quality
@@ -114,7 +115,8 @@ def _find_tail(fd: int, path: str) -> int:
 class FileSink(LocalSink):
     """Signatures and events appended to a file, which is created where it does not exist.
 
-    max_message_bytes: where a batch is cut into messages. compress: pack the codes where that makes them smaller.
+    max_message_bytes: where a batch is cut into messages. compress: one of wire.COMPRESS. bits: of a code, 8 or 4; codes
+    of 4 bits are those of another encoder, see `fewer_bits`.
     """
 
     def __init__(
@@ -124,11 +126,18 @@ class FileSink(LocalSink):
         device: str,
         stream_id: int,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
-        compress: bool = False,
+        compress: str = "no",
+        bits: int = 8,
     ) -> None:
+        check_bits(bits)
         super().__init__(
-            f"file:{path}", device=device, stream_id=stream_id, max_message_bytes=max_message_bytes, compress=compress
+            f"file:{path}",
+            device=device,
+            stream_id=stream_id,
+            max_message_bytes=max_message_bytes,
+            compress=wire.check_compress(compress),
         )
+        self._bits = bits
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except OSError as error:
@@ -150,6 +159,9 @@ class FileSink(LocalSink):
         if self._size < size:
             logger.warning("%s: a torn message of %d bytes at the end cut off", self._where, size - self._size)
             os.ftruncate(self._fd, self._size)
+
+    def publish(self, signatures: SignatureBatch) -> None:
+        super().publish(coarser(signatures, self._bits))
 
     def publish_events(self, events: Sequence[Event]) -> None:
         """Append events in one go. Raises SinkError, and has then stored none of them."""
