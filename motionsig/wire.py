@@ -356,10 +356,13 @@ def _packed(signatures: SignatureBatch, compress: str) -> list[Any] | None:
     """Return what key 11 holds, None where nothing is packed."""
     if compress == "no":
         return None
+    deflated: list[Any] = [1, _deflated(signatures.codes)]
     tables = packing.find_tables(signatures.spec.fingerprint) if compress == "trained" else None
     if tables is None or len(signatures) > packing.MAX_ROWS:
-        return [1, _deflated(signatures.codes)]
-    return [2, tables.name, packing.pack(tables, signatures.codes)]
+        return deflated
+    # Codes that hardly ever change, as of a sensor that is stuck, are unlike those of the training.
+    trained: list[Any] = [2, tables.name, packing.pack(tables, signatures.codes)]
+    return min(trained, deflated, key=lambda row: len(b"".join(row[1:])))
 
 
 def _unpacked(

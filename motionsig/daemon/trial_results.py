@@ -8,8 +8,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from motionsig.encoders.models import models_folder
 from motionsig.files import read_file, replace_file
+from motionsig.state import models_folder
 
 log = logging.getLogger(__name__)
 

@@ -1,14 +1,15 @@
 """Codes to bytes and back: each code's difference from its predicted mean, by a range coder (rANS).
 
 The coder is asymmetric numeral systems (Duda 2013, arXiv:1311.2540) with a state of 32 bits and words of 16 bits. The
-decoder reads forwards, so the encoder writes backwards. It begins with the state 65536, and a decoder that does not end
-there has read damaged bytes.
+decoder reads forwards, so the encoder writes backwards. It begins with the state 65536 plus 16 bits of a CRC of the
+codes. A decoder that ends in another state, or with other codes, has read damaged bytes.
 
 `unpack_all` decodes many messages in step, code by code: numpy then works on all of them at once.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -50,12 +51,17 @@ def pack(tables: Tables, codes: NDArray[np.int8]) -> bytes:
         tables.frequency[number, symbol], tables.cumulative[number, symbol], raw,
         residual & ((1 << raw) - 1), np.where(symbol == 0, high + 128, -1),
     )  # fmt: skip
-    return _written(list(zip(*(column.ravel().tolist() for column in columns), strict=True)))
+    return _written(_last_state(codes), list(zip(*(column.ravel().tolist() for column in columns), strict=True)))
 
 
-def _written(steps: list[tuple[int, int, int, int, int]]) -> bytes:
+def _last_state(codes: NDArray[np.int8]) -> int:
+    """Return where the encoder of codes (k, n) begins and their decoder ends."""
+    return _LOWEST + (zlib.crc32(codes.tobytes()) & 0xFFFF)
+
+
+def _written(state: int, steps: list[tuple[int, int, int, int, int]]) -> bytes:
     """Return the bytes of (frequency, cumulative, raw bits, their value, what comes apart or -1), written backwards."""
-    state, words = _LOWEST, list[int]()
+    words = list[int]()
     for frequency, cumulative, raw, low, apart in reversed(steps):
         if apart >= 0:
             if state >= 1 << (_STATE_BITS - _APART_BITS):
@@ -85,10 +91,11 @@ def unpack_all(tables: Tables, packed: Sequence[bytes], counts: Sequence[int]) -
     back = np.argsort(tables.order)
     while order:
         part, order = order[: _MOST_AT_ONCE // counts[order[0]]], order[_MOST_AT_ONCE // counts[order[0]] :]
-        codes, sound = _read_all(tables, [packed[i] for i in part], np.array([counts[i] for i in part]))
-        for i, rows, fits in zip(part, codes.astype(np.int8), sound.tolist(), strict=True):
-            if fits:
-                result[i] = rows[: counts[i], back]
+        codes, states = _read_all(tables, [packed[i] for i in part], np.array([counts[i] for i in part]))
+        for i, rows, state in zip(part, codes.astype(np.int8), states.tolist(), strict=True):
+            made = rows[: counts[i], back]
+            if state == _last_state(made):
+                result[i] = made
             else:
                 result[i] = WireError(f"message: expected {counts[i]} packed signatures, got damaged bytes")
     return result
@@ -207,8 +214,10 @@ class _Lanes:
         return np.array(rows, np.int64)
 
 
-def _read_all(tables: Tables, packed: Sequence[bytes], counts: NDArray[np.intp]) -> tuple[Rows, NDArray[np.bool_]]:
-    """Return the codes (k, most rows, n) in the order of coding, and which of the k messages end as they should.
+def _read_all(tables: Tables, packed: Sequence[bytes], counts: NDArray[np.intp]) -> tuple[Rows, NDArray[np.int64]]:
+    """Return the codes (k, most rows, n) in the order of coding, and in which state each of the k messages ends.
+
+    The state is 0 for a message that has bytes left, or too few.
 
     counts: falling, so that those which still have rows are always the first.
     """
@@ -235,5 +244,4 @@ def _read_all(tables: Tables, packed: Sequence[bytes], counts: NDArray[np.intp])
             sizes[:, group] = predicting.logarithm(PHASES * codes[:, group] - mean)
             within[:, number] = sizes[:, group].sum(axis=1) // (group.stop - group.start)
         residuals = sizes
-    sound &= (lanes.state == _LOWEST) & (lanes.at == lanes.end)
-    return found, sound
+    return found, np.where(sound & (lanes.at == lanes.end), lanes.state, 0)

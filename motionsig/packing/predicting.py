@@ -1,7 +1,7 @@
 """What is known of each code before it is coded: its mean and its scale, from the rows and the groups before it.
 
-All numbers are whole. Products run in float64, where BLAS is fast and whole numbers below 2^53 are exact in any order of
-summation: every machine gets the same. Means are in eighths of a step, logarithms in 1/32 of an octave.
+All numbers are whole. Products run in float64, where BLAS is fast. Whole numbers below 2^53 are exact in it, in any
+order of summation, so every machine gets the same. Means are in eighths of a step, logarithms in 1/32 of an octave.
 """
 
 from __future__ import annotations
@@ -34,14 +34,16 @@ def logarithm(eighths: Rows) -> Rows:
 
 def by_group(tables: Tables, rows: Rows) -> Rows:
     """Return (k, g): the mean of each group, rounded down."""
-    return np.add.reduceat(rows, tables.begins, axis=1) // tables.sizes
+    total: Rows = np.add.reduceat(rows, tables.begins, axis=1) // tables.sizes
+    return total
 
 
 def height(tables: Tables, codes: Rows) -> Rows:
     """Return (k,): the size of the direction's third component, from the first two."""
     rest = tables.length**2 - codes[:, 0] ** 2 - codes[:, 1] ** 2
     # Square roots are rounded correctly everywhere (IEEE 754), so their whole part is the same everywhere.
-    return np.sqrt(np.maximum(rest, 0).astype(np.float64)).astype(np.int64)
+    size: Rows = np.sqrt(np.maximum(rest, 0).astype(np.float64)).astype(np.int64)
+    return size
 
 
 def extras(tables: Tables, codes: Rows, last: Rows, group: slice) -> Rows | None:
@@ -68,7 +70,8 @@ def means_before(weights: Weights, last: Rows, last_but_one: Rows) -> NDArray[np
     """Return (k, n): what the rows before add to each mean."""
     n = last.shape[1]
     both = np.concatenate([last, last_but_one], axis=1).astype(np.float64)
-    return weights.before[0] + both @ weights.before[1 : 1 + 2 * n]
+    total: NDArray[np.float64] = weights.before[0] + both @ weights.before[1 : 1 + 2 * n]
+    return total
 
 
 def means(tables: Tables, weights: Weights, before: NDArray[np.float64], codes: Rows, last: Rows, group: slice) -> Rows:
@@ -78,7 +81,8 @@ def means(tables: Tables, weights: Weights, before: NDArray[np.float64], codes: 
     if told is not None:
         total = total + told.astype(np.float64) @ weights.extra[:, group]
     eighths = (total.astype(np.int64) + (1 << (MEAN_BITS - 4))) >> (MEAN_BITS - 3)
-    return np.minimum(np.maximum(eighths, -128 * PHASES), 127 * PHASES)
+    mean: Rows = np.minimum(np.maximum(eighths, -128 * PHASES), 127 * PHASES)
+    return mean
 
 
 def scales_before(tables: Tables, weights: Weights, residuals: Rows, steps: Rows) -> NDArray[np.float64]:
@@ -105,7 +109,9 @@ def scales(
     total = before[:, group] + within.astype(np.float64) @ weights.scale[4 + 2 * g : 4 + 2 * g + number, group]
     if tables.length and group.start == 2:
         total = total + logarithm(8 * height(tables, codes))[:, None] * weights.scale[3, group]
-    return np.minimum(np.maximum(((total.astype(np.int64) >> SCALE_BITS) + 4) >> 3, 0), SCALES - 1)
+    quarters = ((total.astype(np.int64) >> SCALE_BITS) + 4) >> 3
+    scale: Rows = np.minimum(np.maximum(quarters, 0), SCALES - 1)
+    return scale
 
 
 def table_numbers(scale: Rows, mean: Rows) -> Rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -103,8 +104,8 @@ def read_tables(data: bytes, where: str) -> dict[bytes, Tables]:
     """Return the tables in a file's bytes, by the fingerprint that they are for. Raises ModelError for other content.
 
     The file is an .npz without pickle. `sets` (s, 8) uint8: the fingerprints; the other names begin with the set's
-    number: 0_order, 0_ends, 0_direction (2,), 0_first (n,), 0_before, 0_within (2, n, n), 0_extra (2, 7, n), 0_scale (KINDS,
-    4 + 3 g, n), 0_frequency.
+    number: 0_order, 0_ends, 0_direction (2,), 0_first (n,), 0_before, 0_within (2, n, n), 0_extra (2, 7, n),
+    0_scale (KINDS, 4 + 3 g, n), 0_frequency.
     """
     name = hashlib.sha256(data).digest()[:NAME_BYTES]
     try:
@@ -112,7 +113,7 @@ def read_tables(data: bytes, where: str) -> dict[bytes, Tables]:
             found = [
                 _tables(name, fingerprint.tobytes(), dict(stored), i) for i, fingerprint in enumerate(stored["sets"])
             ]
-    except (BadZipFile, KeyError, ValueError, EOFError, OSError) as error:
+    except (BadZipFile, zlib.error, KeyError, ValueError, EOFError, OSError) as error:
         raise ModelError(f"{where}: expected tables for packing, got: {error}") from error
     return {tables.fingerprint: tables for tables in found}
 
@@ -124,8 +125,8 @@ def _tables(name: bytes, fingerprint: bytes, stored: dict[str, NDArray[np.int64]
     order, ends, frequency = part["order"].astype(np.intp), tuple(part["ends"].tolist()), part["frequency"]
     n, shapes = len(order), {key: values.shape for key, values in part.items()}
     wanted = {
-        "order": (n,), "ends": (len(ends),), "direction": (2,), "first": (n,), "before": (1 + 2 * n, n), "within": (2, n, n),
-        "extra": (2, 7, n), "scale": (KINDS, 4 + 3 * len(ends), n), "frequency": (TABLES, SYMBOLS),
+        "order": (n,), "ends": (len(ends),), "direction": (2,), "first": (n,), "before": (1 + 2 * n, n),
+        "within": (2, n, n), "extra": (2, 7, n), "scale": (KINDS, 4 + 3 * len(ends), n), "frequency": (TABLES, SYMBOLS),
     }  # fmt: skip
     if shapes != wanted or sorted(order.tolist()) != list(range(n)) or not len(fingerprint) == 8:
         raise ValueError(f"arrays of shape {wanted}, got {shapes}")

@@ -31,8 +31,8 @@ class MqttOptions:
     disk write each and without a buffer; otherwise a power cut costs the last 10 s at most.
     delay_s: how long signatures wait to travel together, 0 sends each at once; more than 6 has them written to disk
     first. max_message_bytes: a full message leaves earlier, and what was spooled with a larger limit or for another
-    format is cut; only a single signature may be larger. compress: one of wire.COMPRESS, by default "trained"; only "no" with JSON. bits:
-    of a code, 8 or 4; codes of 4 bits are those of another encoder, see `fewer_bits`.
+    format is cut; only a single signature may be larger. compress: one of wire.COMPRESS, by default "trained"; only
+    "no" with JSON. bits: of a code, 8 or 4; codes of 4 bits are those of another encoder, see `fewer_bits`.
     in_flight: messages on their way at most. ack_timeout_s: after so long without an acknowledgement the connection is
     given up. hold_s: how long an acknowledged message is kept to be sent again should the broker have lost it.
     retry_s, max_retry_s: pauses between attempts are random, up to a bound that doubles from one to the other.
@@ -93,7 +93,7 @@ class MqttOptions:
 
     @property
     def keep(self) -> Callable[[wire.Message], bytes]:
-        """What records of the spool are cut with. A record must be read without tables: these may be other ones then."""
+        """What records of the spool are cut with. They are read without tables: a later model may have other ones."""
         encode = FORMS[self.format].encode
         return partial(wire.encode, compress="deflate") if self._packing == "deflate" else encode
 
