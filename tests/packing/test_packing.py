@@ -92,7 +92,7 @@ def test_the_readme_s_decoder_needs_no_motionsig(walk, tmp_path, monkeypatch):
     strange = np.concatenate([walk.codes[:4], extremes(2), walk.codes[4:6]])
     for signatures in (batch(strange), coarser(walk[:5], 4)):
         data = wire.encode(wire.Message("d", 1, 0, signatures), compress="trained")
-        message = cbor2.loads(data)
+        message = dict(cbor2.loads(data))
         if message[11][0] == 1:
             message[11] = [2, EIGHT.name, packing.pack(EIGHT, signatures.codes)]
         assert names["unpack"](message, FILE.read_bytes()) == signatures.codes.tolist()
