@@ -16,7 +16,7 @@ from motionsig.model_card import BACKGROUND_NAME
 
 SPEC = find_model().spec
 with np.load(find_model().path / BACKGROUND_NAME) as _bank:
-    REAL = _bank["codes"][:2000]
+    REAL = _bank["codes"][10000:12000]
 
 
 def message(count: int, seq: int = 0, bits: int = 8) -> wire.Message:
@@ -27,7 +27,7 @@ def message(count: int, seq: int = 0, bits: int = 8) -> wire.Message:
 
 def packed(sent: wire.Message) -> bytes:
     data = wire.encode(sent, compress="trained")
-    assert cbor2.loads(data)[11][0] == 2
+    assert cbor2.loads(data)[11][0] == 2, "packed by tables"
     return data
 
 
@@ -57,8 +57,7 @@ def test_longer_messages_and_codes_that_never_change_are_deflated():
 
 def test_without_the_tables_the_error_says_which_are_missing():
     sent = message(3)
-    method, name, content = cbor2.loads(packed(sent))[11]
-    other = altered(sent, [method, b"none", content])
+    other = altered(sent, [2, b"none", cbor2.loads(packed(sent))[11][2]])
     with pytest.raises(wire.MissingTablesError, match=rf"got {b'none'.hex()} for encoder {SPEC.fingerprint.hex()}"):
         wire.decode(other)
     assert isinstance(wire.decode_all([other])[0], wire.MissingTablesError)
@@ -67,9 +66,10 @@ def test_without_the_tables_the_error_says_which_are_missing():
 @pytest.mark.parametrize(
     ("field", "what"),
     [
-        ([3, b"", b""], "expected packing method 1 or 2"), ([True, b""], "expected packing method 1 or 2"),
+        ([3, b"", b""], "expected packing method 1 or 2"), (["1", b""], "expected packing method 1 or 2"),
         ([], "expected packing method 1 or 2"), (5, "expected packing method 1 or 2"),
-        ([2, b""], "expected packed codes of int, bytes, bytes"), ([1, b"", b""], "expected packed codes of int, bytes"),
+        ([2, b""], "expected packed codes of int, bytes, bytes"),
+        ([1, b"", b""], "expected packed codes of int, bytes"),
     ],
 )  # fmt: skip
 def test_other_packing_gives_one_error(field, what):
@@ -84,7 +84,7 @@ def test_many_at_once_are_those_one_by_one():
     sent = [message(count, seq) for seq, count in enumerate([5, 1, 16, 5, 47, 3] * 8)]
     data = [packed(it) for it in sent]
     data[3], data[9] = wire.encode(sent[3]), wire.encode(sent[9], compress="deflate")
-    data[6], data[7] = b"junk", altered(sent[7], [2, cbor2.loads(data[7])[11][1], b"\0\1\0\0"])
+    data[6], data[7] = b"junk", altered(sent[7], [2, cbor2.loads(data[2])[11][1], b"\0\1\0\0"])
     data.append(packed(message(4, 3, bits=4)))
     found = wire.decode_all(data)
     for one, content in zip(found, data, strict=True):

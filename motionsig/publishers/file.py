@@ -138,7 +138,7 @@ class FileSink(LocalSink):
         device: str,
         stream_id: int,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
-        compress: str = "no",
+        compress: str | bool = "no",
         bits: int = 8,
     ) -> None:
         check_bits(bits)

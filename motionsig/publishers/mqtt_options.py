@@ -31,8 +31,8 @@ class MqttOptions:
     disk write each and without a buffer; otherwise a power cut costs the last 10 s at most.
     delay_s: how long signatures wait to travel together, 0 sends each at once; more than 6 has them written to disk
     first. max_message_bytes: a full message leaves earlier, and what was spooled with a larger limit or for another
-    format is cut; only a single signature may be larger. compress: one of wire.COMPRESS, by default "trained"; only
-    "no" with JSON. bits: of a code, 8 or 4; codes of 4 bits are those of another encoder, see `fewer_bits`.
+    format is cut; only a single signature may be larger. compress: one of wire.COMPRESS; JSON is never
+    packed. bits: of a code, 8 or 4; codes of 4 bits are those of another encoder, see `fewer_bits`.
     in_flight: messages on their way at most. ack_timeout_s: after so long without an acknowledgement the connection is
     given up. hold_s: how long an acknowledged message is kept to be sent again should the broker have lost it.
     retry_s, max_retry_s: pauses between attempts are random, up to a bound that doubles from one to the other.
@@ -56,7 +56,7 @@ class MqttOptions:
     strict: bool = False
     delay_s: float = 6.0
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
-    compress: str | None = None
+    compress: str | bool = "trained"
     bits: int = 8
     in_flight: int = 20
     ack_timeout_s: float = 20.0
@@ -73,7 +73,7 @@ class MqttOptions:
                 check_topic_part(name, part)
         if self.format not in FORMS:
             raise InputError(f"format: expected one of {', '.join(FORMS)}, got {self.format!r}")
-        if self.compress is not None and wire.check_compress(self.compress) != "no" and self.format != "cbor":
+        if wire.check_compress(self.compress) == "deflate" and self.format != "cbor":
             raise InputError(f"compress: expected format cbor with it, got {self.format}: only CBOR can be packed")
         check_bits(self.bits)
         check_max_message_bytes(self.max_message_bytes)
@@ -89,14 +89,11 @@ class MqttOptions:
     def form(self) -> Form:
         """How messages go to the broker."""
         form = FORMS[self.format]
-        return replace(form, encode=partial(wire.encode, compress=self._packing)) if self.format == "cbor" else form
+        packing = partial(wire.encode, compress=self.compress)
+        return replace(form, encode=packing) if self.format == "cbor" else form
 
     @property
     def keep(self) -> Callable[[wire.Message], bytes]:
         """What records of the spool are cut with. They are read without tables: a later model may have other ones."""
-        encode = FORMS[self.format].encode
-        return partial(wire.encode, compress="deflate") if self._packing == "deflate" else encode
-
-    @property
-    def _packing(self) -> str:
-        return "trained" if self.compress is None else wire.check_compress(self.compress)
+        deflate = wire.check_compress(self.compress) == "deflate"
+        return partial(wire.encode, compress="deflate") if deflate else FORMS[self.format].encode
