@@ -9,16 +9,22 @@ from functools import partial
 from motionsig import wire
 from motionsig.errors import InputError
 from motionsig.fewer_bits import check_bits
-from motionsig.publishers.connection import check_topic_part
+from motionsig.publishers.brokers import check_topic_part
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, FORMS, Form, check_max_message_bytes
+from motionsig.publishers.protocol import check_protocol
 from motionsig.publishers.spool import DEFAULT_MAX_BYTES, check_limits
+
+UNHEARD = ("forget", "keep")
 
 
 @dataclass(frozen=True, kw_only=True)
 class MqttOptions:
     """Options by their keyword; raises InputError for what cannot be meant.
 
-    ca, cert, key: PEM files for mqtts; without ca the system's authorities count. client_id: by default always the same
+    password_file: a file with the password, in place of it. ca, cert, key: PEM files for mqtts and wss; without ca the
+    system's authorities count. All of these files are read at each connection, so they may be renewed. alpn: the
+    protocol that TLS asks for, by default "mqtt" on port 443 and none on others. proxy: http:// or socks5:// URL of a
+    proxy. client_id: by default always the same
     for this device, machine and spool, so that the broker ends a connection it has not yet given up before it takes the
     next one.
     prefix: messages go to PREFIX/DEVICE/signatures. format: "cbor", or "json" for programs that read UTF-8 only; JSON
@@ -37,13 +43,19 @@ class MqttOptions:
     given up. hold_s: how long an acknowledged message is kept to be sent again should the broker have lost it.
     retry_s, max_retry_s: pauses between attempts are random, up to a bound that doubles from one to the other.
     close_timeout_s, close_limit_s: how long close waits without an acknowledgement, and altogether.
+    protocol: "auto" tries MQTT 5 and then 3.1.1, "5" and "3.1.1" only that one. unheard: what becomes of a message to
+    which nobody subscribes, as far as the broker says so (MQTT 5): "forget" counts it as delivered and says so, "keep"
+    sends it again until somebody subscribes.
     """
 
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    password_file: str | None = None
     ca: str | None = None
     cert: str | None = None
     key: str | None = None
+    alpn: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     client_id: str | None = None
     prefix: str = "motionsig"
     format: str = "cbor"
@@ -66,6 +78,8 @@ class MqttOptions:
     max_retry_s: float = 300.0
     close_timeout_s: float = 5.0
     close_limit_s: float = 30.0
+    protocol: str = "auto"
+    unheard: str = "forget"
 
     def __post_init__(self) -> None:
         for name, value in (("prefix", self.prefix), ("home_assistant", self.home_assistant)):
@@ -78,6 +92,9 @@ class MqttOptions:
         check_bits(self.bits)
         check_max_message_bytes(self.max_message_bytes)
         check_limits(self.max_bytes, self.full)
+        check_protocol(self.protocol)
+        if self.unheard not in UNHEARD:
+            raise InputError(f"unheard: expected one of {', '.join(UNHEARD)}, got {self.unheard!r}")
         least_s = min(self.retry_s, self.ack_timeout_s)
         if min(self.in_flight, self.keepalive_s) < 1 or least_s <= 0 or self.max_retry_s < self.retry_s:
             raise InputError(
