@@ -31,6 +31,7 @@ _SINKS = {
     "file": "file:FileSink",
     "postgresql": "postgresql.store:PostgresSink",
     "postgres": "postgresql.store:PostgresSink",
+    "parquet": "parquet.store:ParquetSink",
 }
 """Module and class by scheme, imported when asked for."""
 
@@ -39,12 +40,13 @@ _READERS = {
     "file": "file:iter_file",
     "postgresql": "postgresql.reading:iter_postgresql",
     "postgres": "postgresql.reading:iter_postgresql",
+    "parquet": "parquet.reading:iter_parquet",
 }
 """Module and function that reads signatures back, by scheme; the one for events has `_events` behind its name."""
 
 SCHEMES = tuple(_SINKS)
 AT_REST = tuple(_READERS)
-_PATHS = ("store", "file")  # schemes of a path on this machine
+_PATHS = ("store", "file", "parquet")  # schemes of a path on this machine
 _DATABASES = ("postgresql", "postgres")
 
 

@@ -21,6 +21,10 @@ from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.messages import check_max_message_bytes, pack
 
 
+class NoneStoredError(InputError):
+    """Nothing that is stored is what is wanted."""
+
+
 class Stored(NamedTuple):
     """Signatures as they are read back: seq (k,) int64 numbers them; recording is None for a live sensor's."""
 
@@ -98,7 +102,7 @@ class LocalSink(Closing):
     """`publish` raises what goes wrong."""
 
     def __init__(
-        self, where: str, *, device: str, stream_id: int, max_message_bytes: int, compress: bool = False
+        self, where: str, *, device: str, stream_id: int, max_message_bytes: int, compress: str = "no"
     ) -> None:
         check_max_message_bytes(max_message_bytes)
         self.payload_bytes = 0
@@ -157,7 +161,7 @@ def check_encoders(where: str, found: set[bytes], wanted: Wanted) -> None:
     """
     known = sorted(one.hex() for one in found)
     if not found or (wanted.fingerprint is not None and wanted.fingerprint not in found):
-        raise InputError(f"{where}: {wanted.missing(known)}")
+        raise NoneStoredError(f"{where}: {wanted.missing(known)}")
     if wanted.fingerprint is None and len(found) > 1:
         raise InputError(
             f"{where}: vectors of different encoders do not compare; choose one with fingerprint=: {', '.join(known)}"
