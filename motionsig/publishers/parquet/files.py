@@ -220,7 +220,7 @@ def write_tables(file: Any, tables: Iterable[Any]) -> int:
                 table.schema,
                 version="2.6",
                 compression="zstd",
-                use_dictionary=sorted(names - _EVEN - {"codes"}) + ["codes.list.element"],
+                use_dictionary=[*sorted(names - _EVEN - {"codes"}), "codes.list.element"],
                 column_encoding=dict.fromkeys(sorted(names & _EVEN), "DELTA_BINARY_PACKED"),
                 write_statistics=sorted(names - {"codes"}),
                 use_compliant_nested_type=True,
