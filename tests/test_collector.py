@@ -221,7 +221,7 @@ def test_a_subscription_that_is_not_allowed(tmp_path: Path) -> None:
 
         thread = threading.Thread(target=refuse)
         thread.start()
-        with pytest.raises(SinkError, match="refused the subscription: not authorised"):
+        with pytest.raises(SinkError, match="refused the subscription: unspecified error; is this user allowed"):
             collect(
                 f"mqtt://127.0.0.1:{server.getsockname()[1]}", f"store:{tmp_path / 's'}", timeout_s=2.0, retry_s=0.05
             )

@@ -245,7 +245,9 @@ class Lane:
     on_way: deque[Outgoing] = field(default_factory=deque)
     progress_s: float = -math.inf
     _records: deque[Record] = field(default_factory=deque)
+    # Ends of records of which a part was refused: another part that arrives does not settle them.
     _spoilt: set[Position] = field(default_factory=set)
+    _begins: bool = False
     _passed_rows: int = 0
     _waiting: deque[_Waiting] = field(default_factory=deque)
     _events: deque[Record] = field(default_factory=deque)
@@ -260,7 +262,12 @@ class Lane:
 
     def retry(self) -> None:
         """Begin again with all that was refused, once nothing of it is on its way."""
-        if not (self.on_way or self._waiting or self._records):
+        self._begins = self._begins or self.refused
+
+    def _begin(self) -> None:
+        if self._begins and not (self.on_way or self._waiting or self._records):
+            self._begins = False
+            self._spoilt.clear()
             sent = {end for outgoing in self._held for _, end in outgoing.spans}
             self._records.extend(record for record in _all_refused(self.spool) if record.end not in sent)
 
@@ -320,6 +327,7 @@ class Lane:
     def next(self, now_s: float, flush_to: Position | None = None) -> Outgoing | None:
         """Return the next message that is full, has waited long enough, or starts before `flush_to`."""
         self._passed_rows = 0
+        self._begin()
         self._skip(now_s)
         count = self._fitting()
         while count == len(self._waiting) and not self._awaits_event() and not self._pauses() and self._fetch(now_s):
@@ -334,7 +342,7 @@ class Lane:
         limit = self.terms.limit_bytes(topic)
         if limit is not None and len(payload) > limit:
             self.refusals.too_large(topic, len(payload), limit)
-            self._pass_refused()
+            self._pass_refused(now_s)
             return self.next(now_s, flush_to)
         for one in taken:
             self._waiting.popleft()
@@ -342,8 +350,7 @@ class Lane:
         records = [(one.record.end, one.record.rows) for one in taken]
         while self._events and self._events[0].start < taken[-1].record.start:
             event = self._events.popleft()
-            if not self.spool.is_refused(event.end):
-                records.append((event.end, event.rows))
+            records.append((event.end, 0 if self.spool.is_refused(event.end) else event.rows))
         # In the order of the spool; an event may end where a part of a record, without signatures of its own, does.
         records.sort(key=lambda each: (each[0], -each[1]))
         rows = sum(len(one.message.signatures) for one in taken)
@@ -372,15 +379,17 @@ class Lane:
             elif (self.refused or self._waiting[0].message.device != self.device) and self.refusals.closed_s(
                 topic, now_s
             ):
-                self._pass_refused()
+                self._pass_refused(now_s)
             else:
                 break
         self._pass_events(now_s)
 
-    def _pass_refused(self) -> None:
+    def _pass_refused(self, now_s: float) -> None:
         """Pass the next record: it stays in the spool, and others go on."""
         first = self._waiting[0]
         self.spool.refuse(first.record.start, first.end)
+        if not self.refused:
+            self._pass(first.end, 0, now_s)
         while self._waiting and self._waiting[0].end == first.end:
             self._passed_rows += len(self._waiting.popleft().message.signatures)
 
@@ -390,10 +399,13 @@ class Lane:
             if len(self._events) == 1 and self._awaits_event():
                 return
             record = self._events.popleft()
-            if not self.spool.holds(record.start) or self.spool.is_refused(record.end):
-                continue
-            self.spool.note_sent(record.end)
-            self.on_way.append(Outgoing("", b"", [(record.end, record.rows)], {}, now_s, 0, acknowledged=True))
+            if self.spool.holds(record.start):
+                self.spool.note_sent(record.end)
+                self._pass(record.end, 0 if self.spool.is_refused(record.end) else record.rows, now_s)
+
+    def _pass(self, end: Position, rows: int, now_s: float) -> None:
+        """Settle a record in its place; rows: those that arrived, 0 where it was refused and is settled elsewhere."""
+        self.on_way.append(Outgoing("", b"", [(end, rows)], {}, now_s, 0, acknowledged=True))
 
     def _awaits_event(self) -> bool:
         """Return whether the event that was read last is still to arrive; one that was dropped never will."""
@@ -466,6 +478,7 @@ class Lane:
             outgoing = self.on_way.popleft()
             outgoing.acknowledged_s = self.progress_s = heard_s
             if outgoing.refused:
+                outgoing.parts = {}
                 for start, end in outgoing.spans:
                     self.spool.refuse(start, end)
                     self._spoilt.add(end)
@@ -473,11 +486,11 @@ class Lane:
             arrived = sum(
                 count
                 for end, count in outgoing.records
-                if end not in self._spoilt and self.spool.acknowledge(end, count)
+                if count and end not in self._spoilt and self.spool.acknowledge(end, count)
             )
             delivered += arrived
             self.unheard += arrived if outgoing.unheard else 0
-            if not outgoing.refused:
+            if not (self.refused and outgoing.refused):
                 self._held.append(outgoing)
         self.forget(heard_s - self.options.hold_s)
         return delivered
@@ -489,6 +502,7 @@ class Lane:
             ends = {end for end, _ in outgoing.records}
             self.arrived.update(outgoing.parts)
             if not self.refused:
+                # What was refused in between keeps its place.
                 self.spool.forget(self.first, outgoing.records[-1][0])
                 continue
             for start, end in outgoing.spans:
@@ -539,7 +553,6 @@ class Outbox:
     def connect(self, limits: Limits | None = None) -> None:
         """Begin with everything that is still to be delivered, what is there already as the backlog."""
         self.terms.limits = limits or Limits()
-        self._refusals.reopen()
         split = self._spool.backlog_end(SMALL_BACKLOG_BYTES)
         first, end = self._spool.first, self._spool.end
         self._express.connect()
