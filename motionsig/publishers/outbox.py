@@ -245,8 +245,8 @@ class Lane:
     on_way: deque[Outgoing] = field(default_factory=deque)
     progress_s: float = -math.inf
     _records: deque[Record] = field(default_factory=deque)
-    # Ends of records of which a part was refused: another part that arrives does not settle them.
-    _spoilt: set[Position] = field(default_factory=set)
+    # End and start of records of which a part was refused: another part that arrives does not settle them.
+    _spoilt: dict[Position, Position] = field(default_factory=dict)
     _begins: bool = False
     _passed_rows: int = 0
     _waiting: deque[_Waiting] = field(default_factory=deque)
@@ -481,7 +481,7 @@ class Lane:
                 outgoing.parts = {}
                 for start, end in outgoing.spans:
                     self.spool.refuse(start, end)
-                    self._spoilt.add(end)
+                    self._spoilt[end] = start
             # A message that is sent again after a lost connection may hold records settled before.
             arrived = sum(
                 count
@@ -500,7 +500,8 @@ class Lane:
         while self._held and self._held[0].acknowledged_s <= until_s:
             outgoing = self._held.popleft()
             ends = {end for end, _ in outgoing.records}
-            self.arrived.update(outgoing.parts)
+            spoilt = set(self._spoilt.values())
+            self.arrived.update({start: seq for start, seq in outgoing.parts.items() if start not in spoilt})
             if not self.refused:
                 # What was refused in between keeps its place.
                 self.spool.forget(self.first, outgoing.records[-1][0])
