@@ -22,6 +22,7 @@ from motionsig.cli.shown_events import duration, local_time
 from motionsig.conventions import NS_PER_S
 from motionsig.encoders.tflite import printable
 from motionsig.errors import InputError
+from motionsig.escaping import escaped
 from motionsig.events import BEGAN, Event, to_json
 from motionsig.publishers import iter_signatures
 from motionsig.publishers.local import Stored
@@ -38,7 +39,7 @@ _ROWS = 16384  # of a store at a time
 def add_to(commands: Any) -> None:
     parser = commands.add_parser("lookback", help="what a head would have found in a store", description=__doc__)
     parser.add_argument("head", metavar="NAME", help="a head's name or folder")
-    parser.add_argument("store", metavar="STORE", help="store:PATH or file:PATH")
+    parser.add_argument("store", metavar="STORE", help="store:PATH, file:PATH or postgresql://HOST/DB")
     times = "12h or 7d ago (s, m, h, d, w), or a time such as 2026-11-01 or 2026-11-01T18:30"
     option(parser, "--since WHEN", f"only what was stored for later than this: {times}")
     option(parser, "--until WHEN", "only what was stored for before this")
@@ -75,7 +76,7 @@ def _lookback(options: argparse.Namespace) -> int:
         print(f"{local_time(event.start_ns)}  {duration(event.duration_s):>9}  score {event.score:.2f}{whose}")
     if found:
         print()
-    print("\n".join([*searched.timeline(found), *_lines(summary, several)]))
+    print("\n".join(map(escaped, [*searched.timeline(found), *_lines(summary, several)])))
     return 0
 
 

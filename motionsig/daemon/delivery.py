@@ -9,7 +9,6 @@ they are published, under another stream id.
 from __future__ import annotations
 
 import itertools
-import logging
 import os
 import time
 from collections import deque
@@ -27,14 +26,15 @@ from motionsig.conventions import NS_PER_S
 from motionsig.daemon.status_socket import runtime_folder
 from motionsig.daemon.switching import SwitchingEncoder
 from motionsig.errors import MotionsigError, SinkError
+from motionsig.escaping import own_logger
 from motionsig.events import Event
 from motionsig.pipeline import signature_stream_id
-from motionsig.publishers import Sink, open_sink, split_url
+from motionsig.publishers import BROKER_SCHEMES, Sink, open_sink, split_url
 from motionsig.publishers.counts import SinkCounts
 from motionsig.quality import Quality
 from motionsig.state import state_folder
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 MOST_HELD = 4096  # signatures kept in memory while the sink cannot be used: an hour and a half
 MOST_EVENTS_HELD = 1024
@@ -45,8 +45,7 @@ _FRAME_BYTES = 20  # a spool adds so much to each message
 _JOINED = 256  # signatures that were held and are published together: a store writes to the disk for each batch
 _PATIENCE_S = 0.5  # publishing what was held may take so long of the loop's time at once
 _DEADLINES: dict[str, dict[str, float]] = {
-    "mqtt": {"close_timeout_s": 1.5, "close_limit_s": 2.5},
-    "mqtts": {"close_timeout_s": 1.5, "close_limit_s": 2.5},
+    **{scheme: {"close_timeout_s": 1.5, "close_limit_s": 2.5} for scheme in BROKER_SCHEMES},
     "store": {"busy_timeout_s": 2.0},
 }
 """So that SIGTERM is obeyed within five seconds: what is not acknowledged by then waits in the spool, and a locked
@@ -57,7 +56,7 @@ def open_configured_sink(config: Config, stream_id: int) -> Sink:
     """Open the sink of a configuration; raise what `open_sink` does."""
     url, (scheme, location, _) = config.sink_url, split_url(config.sink_url)
     options = _DEADLINES.get(scheme, {}) | dict(config.sink_options)
-    if scheme in ("mqtt", "mqtts"):
+    if scheme in BROKER_SCHEMES:
         options |= {"availability": True, "home_assistant": config.home_assistant}
         # One queue whatever the broker: what waits for one goes to the next if the configuration names another.
         options.setdefault("spool", str(state_folder() / "spool"))

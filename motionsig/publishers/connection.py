@@ -8,28 +8,33 @@ Both paho-mqtt 2 and 1.6 work; Debian Bookworm has 1.6, so its branches can go i
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import os
 import re
 import select
+import socket
 import ssl
 import struct
+import threading
 import time
 from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from motionsig.errors import MissingExtraError, SinkError
+from motionsig.errors import InputError, MissingExtraError, SinkError
+from motionsig.escaping import own_logger
 from motionsig.hints import install_hint
 from motionsig.publishers import reasons
-from motionsig.publishers.brokers import Broker
+from motionsig.publishers.brokers import SCHEMES, Broker
+from motionsig.publishers.cutting import cut_packets
 from motionsig.publishers.protocol import MQTT_3, MQTT_5, PROTOCOLS, Limits, Spoken, limits_of
 from motionsig.publishers.reasons import Reason, connack_reason
+from motionsig.publishers.transport import HANDSHAKE_TIMEOUT_S, dial, password_of
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 LOOP_S = 1.0  # paho has to run this often to send its pings and to notice missing answers
 FOR_EVER_S = 0xFFFFFFFF  # a session that never expires (MQTT 5, 3.1.2.11.2)
@@ -61,12 +66,14 @@ class Connection:
     will: a topic and what the broker shall publish there, retained, should the connection end without a DISCONNECT.
     protocol: one of PROTOCOLS. spoken: what is known of the broker; the owner keeps it for the next connection.
     With MQTT 5, and ignored without it: session_expiry_s: how long the broker keeps a session that is not clean;
-    receive_maximum, max_packet_bytes: how many messages it may send without an acknowledgement, and how large a packet.
+    receive_maximum, max_packet_bytes: how many messages it may send without an acknowledgement, and how large a packet;
+    with MQTT 3.1.1, too, no more of a packet is kept.
     manual_ack: a message is acknowledged by `acknowledge`, and not when `on_message` returns.
 
-    acknowledged: answers to messages; the owner clears it. heard_s: time.monotonic() of the last packet. accepted_s: of
-    the broker's consent. version: MQTT_5 or MQTT_3. limits: of the broker. ended: the reason of its DISCONNECT, if any.
-    lost: the broker closed the connection without one.
+    acknowledged: answers to messages; the owner clears it. consented: numbers of subscriptions that are answered.
+    heard_s: time.monotonic() of the last packet. accepted_s: of the broker's consent. version: MQTT_5 or MQTT_3.
+    limits: of the broker. ended: the reason of its DISCONNECT, if any. lost: the broker closed the connection
+    without one.
     """
 
     def __init__(
@@ -76,7 +83,6 @@ class Connection:
         client_id: str,
         clean_session: bool,
         keepalive_s: int,
-        context: ssl.SSLContext | None = None,
         on_message: Callable[[MQTTMessage], None] | None = None,
         will: tuple[str, bytes] | None = None,
         protocol: str = "auto",
@@ -92,7 +98,6 @@ class Connection:
         self._client_id = client_id
         self._clean_session = clean_session
         self._keepalive_s = keepalive_s
-        self._context = context
         self._on_message = on_message
         self._will = will
         self._versions = PROTOCOLS[protocol]
@@ -104,11 +109,12 @@ class Connection:
         self._refused: str | None = None
         self._broke = False
         self._connack = Reason()
-        self._subscribed: int | None = None
         self._listening: int | None = None
+        self._socket: socket.socket | None = None
         self._aliases: dict[str, int] = {}
         self._unretained = False
         self.acknowledged: list[Acknowledgement] = []
+        self.consented: set[int] = set()
         self.heard_s = 0.0
         self.accepted_s: float | None = None
         self.limits = Limits()
@@ -120,14 +126,15 @@ class Connection:
     def _make_client(self) -> Client:
         new = hasattr(self._mqtt, "CallbackAPIVersion")
         arguments = (self._mqtt.CallbackAPIVersion.VERSION2,) if new else ()
+        transport = "websockets" if self._broker.websockets else "tcp"
         clean = self._clean_session if self.version == MQTT_3 else None
         client: Client = self._mqtt.Client(
-            *arguments, client_id=self._client_id, clean_session=clean, protocol=self.version
+            *arguments, client_id=self._client_id, clean_session=clean, protocol=self.version, transport=transport
         )
-        if self._broker.username is not None:
-            client.username_pw_set(self._broker.username, self._broker.password)
-        if self._context is not None:
-            client.tls_set_context(self._context)
+        if self._broker.websockets:
+            client.ws_set_options(path=self._broker.path, headers=self._of_websocket)
+        # Both versions call this for TCP and WebSockets; neither has another way to be given a socket.
+        client._create_socket_connection = self._dial  # type: ignore[method-assign]
         if self._will is not None:
             client.will_set(*self._will, qos=1, retain=self._spoken.retain)
         client.on_connect = self._on_connect
@@ -140,6 +147,8 @@ class Connection:
         else:
             # 1.6 does not pass on the reason, and without one it takes a DISCONNECT for nothing.
             client._handle_disconnect = self._end_of_old_paho  # type: ignore[method-assign,assignment]
+        if (most_bytes := self._asked["MaximumPacketSize"]) is not None:
+            cut_packets(client, most_bytes)
         if self._manual_ack and new:
             client.manual_ack_set(True)
         elif self._manual_ack:
@@ -178,7 +187,7 @@ class Connection:
             logger.warning(
                 "%s: the broker sends without acknowledgements (QoS 0), so messages may be lost", self._broker
             )
-        self._subscribed = mid
+        self.consented.add(mid)
 
     def _on_disconnect(self, client: Any, userdata: Any, flags: Any, code: Any, properties: Any = None) -> None:
         if flags.is_disconnect_packet_from_server:
@@ -203,15 +212,17 @@ class Connection:
         told = closed = False
         while True:
             try:
-                self._attempt(deadline, give_up)
+                # Some that do not speak MQTT 5 wait for more of what they misread.
+                other = self.version == MQTT_5 and MQTT_3 in self._versions
+                self._attempt((time.monotonic() + deadline) / 2 if other else deadline, give_up)
                 break
             except SinkError:
                 told = self._connack.code == reasons.UNSUPPORTED_PROTOCOL
-                # Closed, or answered with what is no CONNACK of MQTT 5.
+                # Closed, silent, or answered with what is no CONNACK of MQTT 5.
                 closed = self._broke
                 if self._connack.code == reasons.NO_RETAIN and self._spoken.retain:
                     self._spoken.retain = False
-                elif (told or closed) and self.version == MQTT_5 and MQTT_3 in self._versions and not give_up():
+                elif (told or closed) and other and not give_up():
                     self.version = MQTT_3
                 else:
                     raise
@@ -224,12 +235,14 @@ class Connection:
         try:
             self._connect()
         except (OSError, ValueError) as error:
+            self.drop()
             odd = self._broker.tls and isinstance(error, ssl.SSLError | ConnectionResetError)
             known = isinstance(error, ssl.SSLCertVerificationError)
             hint = "; does the broker speak TLS on this port?" if odd and not known else ""
             raise SinkError(f"{self._broker}: {_reason(error)}{hint}") from error
         while self.accepted_s is None:
             if time.monotonic() > deadline or give_up():
+                self._broke = True
                 raise SinkError(f"{self._broker}: connected, but no answer; is it an MQTT broker?")
             try:
                 self.loop(min(LOOP_S / 4, deadline - time.monotonic()))
@@ -240,12 +253,41 @@ class Connection:
                 wanted = "a client certificate (cert=, key=)" if self._broker.tls else "mqtts://"
                 raise SinkError(f"{error} before the broker let us in; does it want {wanted}?") from error
 
+    def _dial(self) -> socket.socket:
+        self._socket = dial(self._broker)
+        return self._socket
+
+    def _cut_off(self) -> None:
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                # That of TLS would also forget its keys, which the other thread is using.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def _of_websocket(self, headers: dict[str, str]) -> dict[str, str]:
+        """Return the headers as they have to be with TLS, of which paho knows nothing here."""
+        host = f"[{self._broker.host}]" if ":" in self._broker.host else self._broker.host
+        if self._broker.port != SCHEMES[self._broker.scheme].port:
+            host += f":{self._broker.port}"
+        return {**headers, "Host": host, "Origin": f"{'https' if self._broker.tls else 'http'}://{host}"}
+
     def _connect(self) -> None:
         # What MQTT 3.1.1 does not know must not be given to it.
         more: dict[str, Any] = {}
         if self.version == MQTT_5:
             more = {"clean_start": self._clean_session, "properties": self._properties("CONNECT", **self._asked)}
-        self._client.connect(self._broker.host, self._broker.port, self._keepalive_s, **more)
+        # paho reads a WebSocket's answer byte by byte, and each may take as long as it likes.
+        cut_off = threading.Timer(HANDSHAKE_TIMEOUT_S, self._cut_off)
+        try:
+            if self._broker.username is not None:
+                self._client.username_pw_set(self._broker.username, password_of(self._broker))
+            if self._broker.websockets:
+                cut_off.start()
+            # To paho the port is only a number above 0.
+            self._client.connect(self._broker.host, self._broker.port or 1, self._keepalive_s, **more)
+        except InputError as error:
+            raise SinkError(str(error)) from error
+        finally:
+            cut_off.cancel()
 
     def _properties(self, packet: str, **values: int | None) -> Any:
         from paho.mqtt.packettypes import PacketTypes
@@ -296,22 +338,28 @@ class Connection:
             code = self._client._send_command_with_mid(0x40, message.mid, False)
         self._check(code)
 
-    def subscribe(self, topic: str, timeout_s: float) -> None:
-        """Subscribe at QoS 1 and wait for the broker's consent; messages may arrive meanwhile."""
-        deadline = time.monotonic() + timeout_s
+    def request(self, topic: str) -> int:
+        """Ask for a subscription at QoS 1; return the number that appears in `consented`. A refusal ends the loop."""
         for what, missing in (("$share/", not self.limits.shared), ("+", not self.limits.wildcard)):
             if missing and what in topic:
                 raise SinkError(f"{self._broker}: the broker supports no {what} in a subscription, got {topic!r}")
         code, mid = self._client.subscribe(topic, qos=1)
         self._check(code)
-        while self._subscribed != mid:
+        assert mid is not None  # only after an error
+        return mid
+
+    def subscribe(self, topic: str, timeout_s: float) -> None:
+        """Subscribe at QoS 1 and wait for the broker's consent; messages may arrive meanwhile."""
+        deadline = time.monotonic() + timeout_s
+        mid = self.request(topic)
+        while mid not in self.consented:
             if time.monotonic() > deadline:
                 raise SinkError(f"{self._broker}: no answer to the subscription within {timeout_s:g} s")
             self.loop(LOOP_S)
 
-    def listen(self, topic: str) -> None:
+    def listen(self, *topics: str) -> None:
         """Subscribe without waiting, and without minding if the broker does not consent."""
-        code, self._listening = self._client.subscribe(topic, qos=0)
+        code, self._listening = self._client.subscribe([(topic, 0) for topic in topics])
         self._check(code)
 
     def loop(self, timeout_s: float, wake_fd: int | None = None) -> None:
@@ -324,7 +372,7 @@ class Connection:
         if wake_fd is not None:
             poll.register(wake_fd, select.POLLIN)
         # TLS may already hold decrypted bytes that the kernel does not know of.
-        buffered = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        buffered = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
         events = dict(poll.poll(0 if buffered else max(0.0, timeout_s) * 1000))
         if wake_fd is not None and wake_fd in events:
             os.read(wake_fd, 4096)
@@ -348,7 +396,7 @@ class Connection:
         for _ in range(_PACKETS_AT_ONCE):
             self._check(self._client.loop_read())
             self.heard_s = time.monotonic()
-            more = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+            more = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
             if self._client.socket() is None or not (more or poll.poll(0)):
                 return
 
@@ -366,9 +414,8 @@ class Connection:
 
     def drop(self) -> None:
         """Close the socket without DISCONNECT, as after a failure."""
-        sock = self._client.socket()
-        if sock is not None:
-            sock.close()
+        if self._socket is not None:
+            self._socket.close()
 
 
 def _text(properties: Any) -> str:

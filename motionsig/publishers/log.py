@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import os
 import re
 import threading
@@ -25,12 +24,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from motionsig.errors import SinkError
+from motionsig.escaping import own_logger
 from motionsig.files import lock_file, write_all
 from motionsig.publishers.frames import EVENT_MARK, HEADER_BYTES, scan
 from motionsig.publishers.refused import Refused
 from motionsig.publishers.segments import Segment, read_parts
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 SEGMENT_NAME = re.compile(r"(\d{12,18})\.segment")
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)

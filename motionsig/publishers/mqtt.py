@@ -9,7 +9,6 @@ acknowledged before it is ten seconds old, even while the sending thread hangs.
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
 import os
 import threading
@@ -23,10 +22,11 @@ from motionsig import wire
 from motionsig.blocks import SignatureBatch
 from motionsig.closing import Closing
 from motionsig.errors import SinkError
+from motionsig.escaping import own_logger
 from motionsig.events import Event, to_json
 from motionsig.publishers import announced
 from motionsig.publishers.announcing import Announcer
-from motionsig.publishers.brokers import Broker, check_topic_part, parse_broker, tls_context
+from motionsig.publishers.brokers import BROKER_OPTIONS, Broker, check_topic_part, parse_broker
 from motionsig.publishers.connection import import_paho
 from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.identity import stable_client_id
@@ -35,9 +35,10 @@ from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.outbox import Outbox
 from motionsig.publishers.sending import Sender
 from motionsig.publishers.spool import Spool
+from motionsig.publishers.transport import check_files
 from motionsig.state import state_path
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 WARN_EVERY_S = 60.0
 FSYNC_PAUSE_S = 0.01
@@ -50,18 +51,19 @@ class MqttSink(Closing):
     Options = MqttOptions
 
     def __init__(self, url: str, *, device: str, stream_id: int, **options: Any) -> None:
-        """Open a sink for mqtt://[user[:password]@]host[:port] or mqtts://…; the broker need not be there yet.
+        """Open a sink for a broker's URL (`brokers`); the broker need not be there yet.
 
         options: those of `MqttOptions`. Raises InputError for what cannot be meant, SinkError for a spool that cannot
         be used, MissingExtraError without paho-mqtt.
         """
         import_paho()
         self._options = chosen = MqttOptions(**options)
-        user = {"username": chosen.username, "password": chosen.password}
-        self.broker = parse_broker(url, **user, ca=chosen.ca, cert=chosen.cert, key=chosen.key)
+        self.broker = parse_broker(url, **{option: getattr(chosen, option) for option in BROKER_OPTIONS})
         check_topic_part("device", device)
-        context = tls_context(self.broker)
+        check_files(self.broker)
         folder = default_spool(self.broker, device)
+        if not chosen.spool and not folder.exists():
+            _ask_of_rename(self.broker, device, folder)
         buffer = chosen.buffer
         if not buffer and (runtime := os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]):
             # That of a service is in RAM.
@@ -82,11 +84,11 @@ class MqttSink(Closing):
             remembered=announced.load(self._spool.folders),
             cut_off=announced.was_cut_off(self._spool.folders),
             hold_s=chosen.hold_s,
+            # A broker gives up a silent connection after one and a half intervals.
+            late_s=1.5 * chosen.keepalive_s,
         )
         client_id = chosen.client_id or stable_client_id(device, self._spool.folders)
-        self._sender = Sender(
-            self.broker, context, self._spool, self._outbox, self._announcer, chosen, client_id, stream_id
-        )
+        self._sender = Sender(self.broker, self._spool, self._outbox, self._announcer, chosen, client_id, stream_id)
         self._device = device
         self._seq = 0
         self._recording: wire.Recording | None = None
@@ -169,11 +171,13 @@ class MqttSink(Closing):
     def publish_events(self, events: Sequence[Event]) -> None:
         """Take events into the spool, or count what a full one dropped; each leaves at once, as JSON.
 
-        Raises InputError, before it takes any, for a device that cannot be part of a topic; SinkError as `publish`.
+        Raises InputError, before it takes any, for a device that cannot be one or not be part of a topic; SinkError as
+        `publish`.
         Events that were taken before it may be published again: their key tells them.
         """
         self._check_usable()
         for event in events:
+            wire.check_origin(event.device, event.stream_id, event.seq)
             check_topic_part("device", event.device)
         for event in events:
             self._take(to_json(event), 1, numbered=0)
@@ -268,6 +272,17 @@ class MqttSink(Closing):
                     self._spool.sync()
         with contextlib.suppress(SinkError):
             self._spool.sync()
+
+
+def _ask_of_rename(broker: Broker, device: str, folder: Path) -> None:
+    """Log which folders know of other devices' announcements: only a person knows whether this is one of them."""
+    same_broker = default_spool(broker, "").name
+    for other in sorted(folder.parent.glob(f"{same_broker}*")):
+        if announced.load([other]):
+            text = (
+                "%s: %s is new; if it had another name before, open it once with spool=%s, to remove what was announced"
+            )
+            logger.warning(text, broker, device, other)
 
 
 def default_spool(broker: Broker, device: str) -> Path:

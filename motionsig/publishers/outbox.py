@@ -16,7 +16,6 @@ them again when a pause is over and after each connect; for events the express d
 from __future__ import annotations
 
 import itertools
-import logging
 import math
 from collections import deque
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from typing import Any, NamedTuple
 from motionsig import wire
 from motionsig.blocks import concatenate
 from motionsig.errors import InputError, WireError
+from motionsig.escaping import own_logger
 from motionsig.events import BEGAN, ONCE, Event, from_json
 from motionsig.publishers.brokers import check_topic_part
 from motionsig.publishers.log import Position, Record
@@ -38,7 +38,7 @@ from motionsig.publishers.refusals import Refusals
 from motionsig.publishers.spool import Spool
 from motionsig.publishers.terms import Terms
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 SMALL_BACKLOG_BYTES = 64 * 1024  # a backlog up to this is sent in the lane of live signatures: it takes about a window
 _BEGINNING = Position(0, 0)
@@ -292,7 +292,7 @@ class Lane:
                         self._events.append(record)
                         break
                     continue
-                message = wire.decode(record.payload)
+                message = wire.decode(record.payload, stored=True)
             except WireError as error:
                 given_up += record.rows if self.spool.give_up(record) else 0
                 why = str(error)
@@ -662,7 +662,7 @@ def _all_refused(spool: Spool) -> list[Record]:
 
 def _event(record: Record) -> Event:
     """Return the event in a record; raise WireError where there is none, or none that has a topic."""
-    event = from_json(record.payload)
+    event = from_json(record.payload, stored=True)
     try:
         check_topic_part("device", event.device)
     except InputError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-import logging
 import math
 import os
 import stat
@@ -14,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from motionsig.escaping import own_logger
 from motionsig.publishers.frames import EVENT_MARK, HEADER_BYTES, MAX_PAYLOAD_BYTES, OLDER_MARK, scan
 from motionsig.publishers.refused import Refused
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 SEGMENT_BYTES = 256 * 1024
 PAGE_BYTES = 4096

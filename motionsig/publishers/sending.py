@@ -14,14 +14,14 @@ import math
 import os
 import random
 import select
-import ssl
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from motionsig.errors import SinkError
+from motionsig.escaping import own_logger
 from motionsig.publishers import announced
 from motionsig.publishers.announcing import Announcer
 from motionsig.publishers.brokers import Broker
@@ -36,7 +36,7 @@ from motionsig.publishers.spool import Spool
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 CONNECT_TIMEOUT_S = 10.0
 GOODBYE_S = 0.5  # how long the broker may take to acknowledge that the device goes offline; the will says the same
@@ -55,7 +55,6 @@ class Sender:
     """
 
     broker: Broker
-    context: ssl.SSLContext | None
     spool: Spool
     outbox: Outbox
     announcer: Announcer
@@ -80,7 +79,7 @@ class Sender:
     _closing_s: float = math.inf
 
     def __post_init__(self) -> None:
-        self._stored = self.announcer.remembered
+        self._stored = self.announcer.noted
         self._left_to = self.spool.end
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         # A daemon thread: if it hangs in a name look-up the process may end all the same, and the spool has it all.
@@ -135,12 +134,13 @@ class Sender:
     def _send(self) -> None:
         attempt = 0
         while not self._done():
+            # The will is kept, too.
+            self._note()
             connection = Connection(
                 self.broker,
                 client_id=self.client_id,
                 clean_session=True,
                 keepalive_s=self.options.keepalive_s,
-                context=self.context,
                 on_message=self._hear,
                 protocol=self.options.protocol,
                 spoken=self._spoken,
@@ -250,8 +250,8 @@ class Sender:
         self._announced.clear()
         self._to_announce.clear()
         self.announcer.connected(time.monotonic())
-        if self.announcer.status_topic is not None:
-            connection.listen(self.announcer.status_topic)
+        if self.announcer.listened:
+            connection.listen(*self.announcer.listened)
         self.outbox.connect(connection.limits)
         on_way = self._on_way
         on_way.clear()
@@ -276,8 +276,10 @@ class Sender:
                     break
                 topic = f"{self.options.prefix}/{outgoing.topic}"
                 # The newest state of a head is kept, so that who comes later knows it.
-                left = outgoing.began and outgoing.records[-1][0] <= self._left_to
-                retain = outgoing.state_of is not None and self.announcer.keeps(outgoing.state_of, left=left)
+                earlier = outgoing.records[-1][0] <= self._left_to
+                how: dict[str, Any] = {"topic": topic, "earlier": earlier, "left": outgoing.began and earlier}
+                retain = outgoing.state_of is not None and self.announcer.keeps(outgoing.state_of, **how)
+                self._note()
                 on_way[connection.publish(topic, outgoing.payload, retain=retain)] = outgoing
                 # To be sent again it is read from the spool again, so no copy of it stays in memory.
                 outgoing.payload = b""
@@ -291,9 +293,14 @@ class Sender:
             if mid in self._announced:
                 _, topic, payload = self._announced.pop(mid)
                 if reason.refused:
-                    # Signatures arrive without it, so the sink is well. It is not tried again at each connect, as some
-                    # brokers end the connection for it.
+                    # Not at each connect: some brokers end the connection for it.
                     self._silenced[topic] = time.monotonic() + REPORT_EVERY_S
+                if reason.refused and not payload:
+                    # Of another name, which need not be ours any more.
+                    self.announcer.refused(topic, time.monotonic())
+                    logger.info("%s: the broker does not let us remove what it keeps at %s", self.broker, topic)
+                elif reason.refused:
+                    # Signatures arrive without it, so it is no trouble of the sink.
                     self._say(f"the broker refuses {topic}: {reason.advise(PUBACK)}")
                 else:
                     self.announcer.acknowledged(topic, payload, connection.heard_s)
@@ -308,12 +315,16 @@ class Sender:
                 self.progress.set()
         connection.acknowledged.clear()
 
-    def _announce(self, connection: Connection, said: list[tuple[str, bytes]], now_s: float) -> None:
+    def _note(self) -> None:
+        """Note for the next process what the broker may keep, before it is sent."""
         remembered = self.announcer.remembered
         if remembered != self._stored:
-            # Noted before it is sent; a disk that refuses is asked again only when something else is announced.
+            # A disk that refuses is asked again only when something else is announced.
             announced.store(self.spool.folders, remembered)
             self._stored = remembered
+
+    def _announce(self, connection: Connection, said: list[tuple[str, bytes]], now_s: float) -> None:
+        self._note()
         self._to_announce.extend(said)
         most = connection.limits.receive_maximum
         while self._to_announce and len(self._on_way) + len(self._announced) < most:

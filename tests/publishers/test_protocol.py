@@ -12,16 +12,20 @@ from scripted import Publish, Scripted, acknowledgement, connack
 
 from motionsig import wire
 from motionsig.errors import InputError
+from motionsig.publishers import sending
 
 OLD = b"\x20\x02\0\0"  # a CONNACK of MQTT 3.1.1: accepted
 
 
 @pytest.mark.parametrize(
     "answer",
-    [b"\x20\x02\0\x01", b"\x20\x03\0\x84\0", None, OLD],
-    ids=["3.1.1 says so", "5 says so", "closes", "answers as 3.1.1 does"],
+    [b"\x20\x02\0\x01", b"\x20\x03\0\x84\0", None, OLD, b""],
+    ids=["3.1.1 says so", "5 says so", "closes", "answers as 3.1.1 does", "waits"],
 )
-def test_a_broker_without_mqtt_5_gets_3_1_1_and_is_remembered(tmp_path: Path, answer: bytes | None) -> None:
+def test_a_broker_without_mqtt_5_gets_3_1_1_and_is_remembered(
+    tmp_path: Path, answer: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "CONNECT_TIMEOUT_S", 0.8)
     with Scripted(connack=lambda version: answer if version == 5 else OLD) as broker:
         with mqtt(broker.url, tmp_path / "spool", delay_s=0) as sink:
             sink.publish(numbered(3))

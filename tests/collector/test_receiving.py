@@ -45,7 +45,7 @@ def put(broker: Broker, *messages: tuple[str, bytes], retain: bool = False) -> N
     waiting = {connection.publish(topic, payload, retain=retain) for topic, payload in messages}
     while waiting:
         connection.loop(0.1)
-        waiting -= {answer.mid for answer in connection.acknowledged}
+        waiting -= {each.mid for each in connection.acknowledged}
     connection.close()
 
 
@@ -59,7 +59,7 @@ def test_from_sink_to_store(broker: Broker, tmp_path: Path) -> None:
         sink.publish(numbered(500))
     seen: list[CollectCounts] = []
     counts = collect(broker.url, f"store:{tmp_path / 's'}", count=500, timeout_s=10, on_progress=seen.append)
-    assert counts == seen[-1] == CollectCounts(messages=len(seen), stored=500)
+    assert counts == seen[-1] and (counts.stored, counts.duplicates, counts.junk) == (500, 0, 0)
     assert_same(read_signatures(f"store:{tmp_path / 's'}"), numbered(500))
     assert [part[:2] for part in iter_signatures(f"store:{tmp_path / 's'}")] == [("wrist", 7)]
 
@@ -136,7 +136,7 @@ def test_a_message_is_on_the_disk_before_it_is_acknowledged(
         found.append((connection.execute("PRAGMA synchronous").fetchone()[0], connection.in_transaction))
 
     assert collect(broker.url, f"store:{tmp_path / 's'}", count=5, timeout_s=10, on_progress=look).stored == 5
-    assert found == [(2, False)], "committed and fsynced when it is counted, which is before paho acknowledges it"
+    assert found == [(2, False)], "committed and fsynced when it is counted, which is before it is acknowledged"
 
 
 def test_broker_restarts_and_kills(broker: Broker, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_a_subscription_that_is_not_allowed(tmp_path: Path) -> None:
 
         thread = threading.Thread(target=refuse)
         thread.start()
-        with pytest.raises(SinkError, match="refused the subscription: unspecified error; is this user allowed"):
+        with pytest.raises(SinkError, match=r"refused the subscription: .*allowed to subscribe"):
             collect(
                 f"mqtt://127.0.0.1:{server.getsockname()[1]}", f"store:{tmp_path / 's'}", timeout_s=2.0, retry_s=0.05
             )
@@ -242,7 +242,7 @@ def test_over_tls_with_a_client_certificate(tmp_path: Path) -> None:
 
 def test_options_and_urls(tmp_path: Path) -> None:
     store = f"store:{tmp_path / 's'}"
-    with pytest.raises(InputError, match="store:PATH to collect into, got file"):
+    with pytest.raises(InputError, match=r"expected store:.* to collect into, got file"):
         collect("mqtt://h", "file:x")
     with pytest.raises(InputError, match=r"client_id.*got 'speed'"):
         collect("mqtt://h?speed=1", store)
@@ -293,7 +293,8 @@ def test_events_from_sink_to_store(broker: Broker, tmp_path: Path) -> None:
     seen: list[CollectCounts] = []
     counts = collect(broker.url, f"store:{tmp_path / 's'}", count=5, timeout_s=10, on_progress=seen.append)
     assert counts == seen[-1]
-    assert (counts.stored, counts.events, counts.duplicates, counts.junk) == (5, 4, 0, 0)
+    # The state that the broker keeps may come once more, in the same transaction.
+    assert (counts.stored, counts.events, counts.junk) == (5, 4, 0) and counts.duplicates <= 1
     assert event_rows(tmp_path / "s") == sorted(it.key for it in events)
 
 
