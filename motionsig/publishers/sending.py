@@ -28,7 +28,8 @@ from motionsig.publishers.brokers import Broker
 from motionsig.publishers.connection import LOOP_S, Connection
 from motionsig.publishers.log import Position
 from motionsig.publishers.mqtt_options import MqttOptions
-from motionsig.publishers.outbox import Outbox, Outgoing
+from motionsig.publishers.outbox import Outbox
+from motionsig.publishers.outgoing import Outgoing
 from motionsig.publishers.protocol import Spoken
 from motionsig.publishers.reasons import PUBACK, TOO_LARGE
 from motionsig.publishers.spool import Spool
