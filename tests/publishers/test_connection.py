@@ -13,6 +13,8 @@ from broker import Broker, make_certificates
 from made import numbered, wait_until
 from receiving import mqtt
 
+from motionsig.publishers import sending
+
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -85,7 +87,8 @@ def test_a_password_is_needed_and_never_told(
     assert "p@ss" not in caplog.text + repr(sink.broker)
 
 
-def test_something_that_is_no_broker(tmp_path: Path) -> None:
+def test_something_that_is_no_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "CONNECT_TIMEOUT_S", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
         sink = mqtt(f"mqtt://127.0.0.1:{server.getsockname()[1]}", tmp_path / "spool", close_timeout_s=0.2)
         client, _ = server.accept()
