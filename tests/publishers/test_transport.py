@@ -60,7 +60,7 @@ def test_what_is_published_is_collected(everywhere: dict[str, Any], tmp_path: Pa
     into = f"store:{tmp_path}/a.db"
     with ThreadPoolExecutor(1) as pool:
         collected = pool.submit(collect, url, into, count=600, timeout_s=15, client_id=f"{scheme}-collector", **prefix)
-        wait_until(lambda: everywhere["log"].read_text("utf-8", "replace").count(f"SUBACK to {scheme}-collector") == 2)
+        wait_until(lambda: everywhere["log"].read_text("utf-8", "replace").count(f"SUBACK to {scheme}-collector") >= 2)
         with mqtt(url, tmp_path / "spool", delay_s=0, **prefix) as sink:
             for number in range(6):
                 sink.publish(numbered(100, 100 * number))
