@@ -133,6 +133,12 @@ def _lines(status: dict[str, Any]) -> list[str]:
         from motionsig.quality import ABOVE_GRID_ADVICE  # not before: with numpy, it takes longer than to ask
 
         lines.append(f"above grid   {above:,} windows {ABOVE_GRID_ADVICE}")
+    if unheard := sink.get("unheard"):
+        # Absent where the daemon that runs is of an earlier version.
+        lines.append(
+            f"unheard      {unheard:,} of those delivered: nobody subscribed to them at the broker; start motionsig "
+            "collect once, or another subscriber"
+        )
     if sink["outage_fits_s"] is not None:
         used = f"{sink['spool_bytes']:,} of {sink['spool_limit_bytes']:,} B"
         lines.append(f"spool        {used}; an outage of {_span(sink['outage_fits_s'])} fits")

@@ -78,13 +78,17 @@ class _Numbered(NamedTuple):
 
 @dataclass
 class Delivered:
-    """What became of signatures and events, over all sinks so far. dropped: also here, while no sink could be used."""
+    """What became of signatures and events, over all sinks so far. dropped: also here, while no sink could be used.
+
+    unheard: of those delivered, those that nobody subscribes to.
+    """
 
     accepted: int = 0
     delivered: int = 0
     pending: int = 0
     dropped: int = 0
     payload_bytes: int = 0
+    unheard: int = 0
 
 
 class Delivery:
@@ -293,6 +297,7 @@ class Delivery:
             counts.pending,
             past.dropped + counts.dropped,
             past.payload_bytes + sink.payload_bytes,
+            past.unheard + counts.unheard,
         )
 
     def close(self) -> None:

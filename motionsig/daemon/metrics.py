@@ -45,6 +45,7 @@ _COUNTERS: Table = (
     ("signatures", "signatures the sink accepted", "sink.accepted"),
     ("delivered_signatures", "signatures known to have arrived", "sink.delivered"),
     ("dropped_signatures", "signatures given up", "sink.dropped"),
+    ("unheard_signatures", "signatures that reached the broker, and nobody subscribes to them", "sink.unheard"),
     ("edgetpu_signatures", "signatures an Edge TPU made", "on_edgetpu"),
     ("payload_bytes", "bytes of messages, each signature once", "sink.payload_bytes"),
     ("clock_steps", "times the wall clock was set", "clock_steps"),

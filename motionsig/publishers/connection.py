@@ -212,15 +212,17 @@ class Connection:
         told = closed = False
         while True:
             try:
-                self._attempt(deadline, give_up)
+                # Some that do not speak MQTT 5 wait for more of what they misread.
+                other = self.version == MQTT_5 and MQTT_3 in self._versions
+                self._attempt((time.monotonic() + deadline) / 2 if other else deadline, give_up)
                 break
             except SinkError:
                 told = self._connack.code == reasons.UNSUPPORTED_PROTOCOL
-                # Closed, or answered with what is no CONNACK of MQTT 5.
+                # Closed, silent, or answered with what is no CONNACK of MQTT 5.
                 closed = self._broke
                 if self._connack.code == reasons.NO_RETAIN and self._spoken.retain:
                     self._spoken.retain = False
-                elif (told or closed) and self.version == MQTT_5 and MQTT_3 in self._versions and not give_up():
+                elif (told or closed) and other and not give_up():
                     self.version = MQTT_3
                 else:
                     raise
@@ -240,6 +242,7 @@ class Connection:
             raise SinkError(f"{self._broker}: {_reason(error)}{hint}") from error
         while self.accepted_s is None:
             if time.monotonic() > deadline or give_up():
+                self._broke = True
                 raise SinkError(f"{self._broker}: connected, but no answer; is it an MQTT broker?")
             try:
                 self.loop(min(LOOP_S / 4, deadline - time.monotonic()))

@@ -19,13 +19,15 @@ class Refusals:
     """Topics are without the prefix. `now_s` is of the monotonic clock.
 
     A topic that is refused is closed: nothing is sent to it until a random pause is over, whose bound doubles each
-    time. Then one message goes there, and more once that is taken.
+    time. Then one message goes there, and more once that is taken. A new connection changes nothing about that: some
+    brokers end the connection at each refusal.
     """
 
     options: MqttOptions
     _until_s: dict[str, float] = field(default_factory=dict)
     _attempts: dict[str, int] = field(default_factory=dict)
     _why: dict[str, str] = field(default_factory=dict)
+    _reopened: bool = False
 
     def note(self, topic: str, reason: Reason, now_s: float) -> None:
         """Note that a message was refused."""
@@ -58,26 +60,20 @@ class Refusals:
         if topic in self._attempts:
             for held in (self._until_s, self._attempts, self._why):
                 held.pop(topic, None)
+            # Others may have been passed meanwhile.
+            self._reopened = True
 
     def again(self, now_s: float) -> bool:
-        """Return whether a pause is over, once for each."""
+        """Return whether to send again what was refused: once after each pause, and when a topic is taken again."""
         over = [key for key, until_s in self._until_s.items() if until_s <= now_s]
         for key in over:
             del self._until_s[key]
-        return bool(over)
+        reopened, self._reopened = self._reopened, False
+        return bool(over) or reopened
 
     def due_in_s(self, now_s: float) -> float:
         """Return how long until the next pause is over; infinite where there is none."""
         return max(0.0, min(self._until_s.values(), default=float("inf")) - now_s)
-
-    def reopen(self) -> None:
-        """Let each topic be tried at once, as over a new connection."""
-        self._until_s.clear()
-
-    def forget(self) -> None:
-        """Forget everything, where nothing that was refused is left."""
-        for held in (self._until_s, self._attempts, self._why):
-            held.clear()
 
     @property
     def why(self) -> str | None:

@@ -70,10 +70,16 @@ class Refused:
         if self.holds(end):
             self._done[end] = start
 
-    def settle(self, cleared: int) -> None:
-        """Take out what need not be sent again and lies before `cleared`, which all others have passed."""
-        for end in [end for end in self._done if end <= cleared]:
-            start = self._done.pop(end)
+    def settle(self, cleared: int) -> int:
+        """Take out what need not be sent again and has no other before it; return how far all is settled then.
+
+        cleared: how far that is, apart from what was refused.
+        """
+        for end, start in sorted(self._done.items()):
+            if start > cleared:
+                break
+            cleared = max(cleared, end)
+            del self._done[end]
             self._arrived.discard(end)
             at = bisect_left(self._ends, end)
             first, last = self._starts.pop(at), self._ends.pop(at)
@@ -81,3 +87,4 @@ class Refused:
                 if begin < finish:
                     self._starts.insert(at, begin)
                     self._ends.insert(at, finish)
+        return cleared

@@ -104,8 +104,7 @@ class Segment:
 
     def forget(self, offset: int) -> bool:
         """Forget what lies before `offset`, and what directly follows if it can never be sent; return whether all."""
-        self.cleared = max(self.base, self.cleared, offset)
-        self.refused.settle(self.cleared)
+        self.cleared = self.refused.settle(max(self.base, self.cleared, offset))
         self.forgotten = max(self.base, self.forgotten, min(self.cleared, self.refused.first))
         while self.forgotten in self.hopeless:
             self.forgotten = self.hopeless[self.forgotten]

@@ -28,7 +28,8 @@ from motionsig.publishers.brokers import Broker
 from motionsig.publishers.connection import LOOP_S, Connection
 from motionsig.publishers.log import Position
 from motionsig.publishers.mqtt_options import MqttOptions
-from motionsig.publishers.outbox import Outbox, Outgoing
+from motionsig.publishers.outbox import Outbox
+from motionsig.publishers.outgoing import Outgoing
 from motionsig.publishers.protocol import Spoken
 from motionsig.publishers.reasons import PUBACK, TOO_LARGE
 from motionsig.publishers.spool import Spool
@@ -72,6 +73,7 @@ class Sender:
     _spoken: Spoken = field(default_factory=Spoken)
     _ends: tuple[int, int] = (0, 0)
     _to_announce: deque[tuple[str, bytes]] = field(default_factory=deque)
+    _silenced: dict[str, float] = field(default_factory=dict)
     _on_way: dict[int, Outgoing] = field(default_factory=dict)
     _flush_to: Position | None = None
     _closed: bool = False
@@ -157,8 +159,11 @@ class Sender:
                     connection.drop()
             except SinkError as error:
                 # An attempt that `close` cut short says nothing about the broker.
+                # What it said last may be why it ended.
+                self._take_acknowledgements(connection, self._on_way)
+                self.outbox.settle(connection.heard_s)
                 if not self._done():
-                    self._report(self._explain(error, connection, next(reversed(self._on_way.values()), None)))
+                    self._report(str(error), self._explain(connection))
                 connection.drop()
                 self.outbox.disconnect(time.monotonic())
                 # Only a delivery proves that it works: a broker that accepts and then drops us is not tried faster.
@@ -176,41 +181,45 @@ class Sender:
             self._said = {text: said_s for text, said_s in self._said.items() if now_s - said_s < REPORT_EVERY_S}
             self._said[what] = now_s
 
-    def _report(self, reason: str) -> None:
+    def _report(self, reason: str, hint: str) -> None:
+        """Note why there is no connection; hint: what may be the cause, whose figures may differ each time."""
         now_s = time.monotonic()
-        repeated = reason == self._reported[0] and now_s - self._reported[1] < REPORT_EVERY_S
+        key = reason + hint.partition(":")[0]
+        repeated = key == self._reported[0] and now_s - self._reported[1] < REPORT_EVERY_S
         level = logging.DEBUG if repeated else logging.WARNING
-        logger.log(level, "%s; signatures wait in %s", reason, self.spool.path)
+        logger.log(level, "%s%s; signatures wait in %s", reason, hint, self.spool.path)
         if not repeated:
-            self._reported = reason, now_s
-        self.last_error = reason
+            self._reported = key, now_s
+        self.last_error = reason + hint
 
-    def _explain(self, error: SinkError, connection: Connection, outgoing: Outgoing | None) -> str:
-        """Return why a connection ended, as far as that can be known; outgoing: what was sent last and not answered."""
-        text, now_s = str(error), time.monotonic()
+    def _explain(self, connection: Connection) -> str:
+        """Return what may be the cause where a broker ended a connection; empty where nothing is known."""
+        now_s, (at_publish, idle) = time.monotonic(), self._ends
+        self._ends = 0, 0
         if connection.accepted_s is None or not (connection.lost or connection.ended is not None):
-            self._ends = 0, 0
-            return text
-        at_publish, idle = self._ends
-        if outgoing is not None and now_s - outgoing.sent_s < SOON_S:
-            at_publish, idle = at_publish + 1, 0
+            return ""
+        code = connection.ended.code if connection.ended is not None else 0
+        outgoing = next(reversed(self._on_way.values()), None)
+        if outgoing is not None and now_s - outgoing.sent_s < SOON_S and self.outbox.refusal is None:
+            self._ends = at_publish + 1, 0
             what = f"{outgoing.size} bytes to {self.options.prefix}/{outgoing.topic}"
-            if connection.ended is not None and connection.ended.code:
-                text += f" (right after {what})"
-            elif at_publish >= 2:
-                text += f", {at_publish} times right after we published, the last time {what}: {_PERHAPS}"
-            too_large = connection.ended is not None and connection.ended.code == TOO_LARGE
-            if (too_large or at_publish >= 2) and self.outbox.suspect():
-                text += f"; from now on messages have at most {self.outbox.terms.learned_bytes} bytes"
-        elif now_s - connection.accepted_s < BRIEF_S:
-            at_publish, idle = 0, idle + 1
-            if idle >= 3 and connection.ended is None:
-                text += f", {idle} times in a row soon after it was accepted: is another program using the client ID "
-                text += f"{self.client_id!r}? Give each its own with client_id="
-        else:
-            at_publish = idle = 0
-        self._ends = at_publish, idle
-        return text
+            if not code and at_publish == 0:
+                return ""
+            shrunk = (code == TOO_LARGE or not code) and self.outbox.suspect()
+            hint = "" if code else f"; {_PERHAPS}"
+            hint += f"; messages now have at most {self.outbox.terms.learned_bytes} bytes" if shrunk else ""
+            return f" right after we published: {what}{hint}"
+        refused = self.outbox.refusal is not None or any(
+            until_s > connection.accepted_s + REPORT_EVERY_S for until_s in self._silenced.values()
+        )
+        if not code and not refused and outgoing is None and now_s - connection.accepted_s < BRIEF_S:
+            self._ends = 0, idle + 1
+            if idle >= 2:
+                return (
+                    " several times soon after it was accepted: is another program using the client ID "
+                    f"{self.client_id!r}? Give each its own with client_id="
+                )
+        return ""
 
     def _done(self) -> bool:
         self.heartbeat_s = now_s = time.monotonic()
@@ -284,6 +293,9 @@ class Sender:
         for mid, reason in connection.acknowledged:
             if mid in self._announced:
                 _, topic, payload = self._announced.pop(mid)
+                if reason.refused:
+                    # Not at each connect: some brokers end the connection for it.
+                    self._silenced[topic] = time.monotonic() + REPORT_EVERY_S
                 if reason.refused and not payload:
                     # Of another name, which need not be ours any more.
                     self.announcer.refused(topic, time.monotonic())
@@ -318,6 +330,8 @@ class Sender:
         most = connection.limits.receive_maximum
         while self._to_announce and len(self._on_way) + len(self._announced) < most:
             topic, payload = self._to_announce.popleft()
+            if time.monotonic() < self._silenced.get(topic, 0.0):
+                continue
             self._announced[connection.publish(topic, payload, retain=True)] = now_s, topic, payload
 
     def _say_goodbye(self, connection: Connection) -> bool:

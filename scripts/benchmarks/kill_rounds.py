@@ -39,7 +39,7 @@ WHAT = ("publisher", "broker", "both")
 HEAD = "walking"
 
 
-def publish(url: str, spool: str, log: str, stream_id: str) -> None:
+def publish(url: str, spool: str, log: str, stream_id: str, protocol: str) -> None:
     """Publish until killed; a line of the log is what was accepted: signatures, or an event."""
     from motionsig.publishers.mqtt import MqttSink
 
@@ -53,6 +53,7 @@ def publish(url: str, spool: str, log: str, stream_id: str) -> None:
         retry_s=0.05,
         max_retry_s=0.5,
         ack_timeout_s=5,
+        protocol=protocol,
     )
     seq = 0
     while True:
@@ -90,7 +91,9 @@ def _spawn(*arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, __file__, *arguments])
 
 
-def _one_configuration(folder: Path, settings: str, rounds: int, chance: random.Random) -> dict[str, Any]:
+def _one_configuration(
+    folder: Path, settings: str, rounds: int, chance: random.Random, protocol: str
+) -> dict[str, Any]:
     from motionsig.publishers import open_sink
 
     broker = Broker(folder / "broker", settings=f"allow_anonymous true\n{settings}").start()
@@ -102,7 +105,7 @@ def _one_configuration(folder: Path, settings: str, rounds: int, chance: random.
     try:
         for stream_id in range(rounds):
             if publisher is None:
-                publisher = _spawn("--publish", broker.url, spool, log, str(stream_id))
+                publisher = _spawn("--publish", broker.url, spool, log, str(stream_id), protocol)
             time.sleep(chance.uniform(*ROUND_S))
             what = chance.choice(WHAT)
             kills[what] += 1
@@ -179,13 +182,13 @@ def _count(log: Path, store: str, collected: dict[str, int]) -> dict[str, int]:
     }
 
 
-def main(rounds: int, seed: int) -> None:
+def main(rounds: int, seed: int, protocol: str) -> None:
     """Print the counts by configuration as a table."""
     began_s = figures.begin("kill_rounds")
     results = {}
     for name, settings in (("every change", PERSISTENT), ("at an orderly end", DEBIAN)):
         with tempfile.TemporaryDirectory(prefix="motionsig-kill-") as folder:
-            results[name] = _one_configuration(Path(folder), settings, rounds, random.Random(seed))
+            results[name] = _one_configuration(Path(folder), settings, rounds, random.Random(seed), protocol)
     columns = ("rounds", "rounds_a_minute", "accepted", "lost", "events_accepted", "events_lost", "duplicates_received",
                "stored", "events_stored", "stored_twice", "stored_wrong")  # fmt: skip
     print(f"{'kill -9, broker saves':22}" + "".join(f"{column.replace('_', ' '):>21}" for column in columns))
@@ -206,12 +209,13 @@ def main(rounds: int, seed: int) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--publish"]:
-        publish(*sys.argv[2:6])
+        publish(*sys.argv[2:7])
     elif sys.argv[1:2] == ["--collect"]:
         collect_all(*sys.argv[2:5])
     else:
         parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, description=__doc__)
         parser.add_argument("--rounds", type=int, default=20)
         parser.add_argument("--seed", type=int, default=1)
+        parser.add_argument("--protocol", default="auto", help="of the publisher: auto, 5 or 3.1.1")
         given = parser.parse_args()
-        main(given.rounds, given.seed)
+        main(given.rounds, given.seed, given.protocol)

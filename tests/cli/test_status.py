@@ -75,6 +75,14 @@ def said(folder, capsys):
     return said
 
 
+def test_what_nobody_subscribes_to_is_said(said):
+    code, lines = said({"unheard": 1200})
+    assert code == 0
+    assert lines["unheard"].startswith(
+        "1,200 of those delivered: nobody subscribed to them at the broker; start motionsig"
+    )
+
+
 def test_all_is_well(said):
     code, lines = said()
     assert code == 0
@@ -82,7 +90,7 @@ def test_all_is_well(said):
     assert lines["windows"] == "30, 0 lost, 12 at rest; 98% windows without a loss, of the last 5 minutes"
     assert lines["signatures"] == "29 since the start, to mqtts://b: 29 delivered, 0 waiting, 0 dropped"
     assert "an outage of 1 d 0 h fits" in lines["spool"]
-    assert not {"trouble", "sink", "last", "above"} & set(lines)
+    assert not {"trouble", "sink", "last", "above", "unheard"} & set(lines)
 
 
 @pytest.mark.parametrize(

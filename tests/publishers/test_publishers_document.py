@@ -115,12 +115,12 @@ def test_the_example_reads_a_message(packed, tmp_path, monkeypatch, capsys):
     )
 
 
-def test_a_broker_acknowledges_what_it_denies(tmp_path: Path) -> None:
+def test_a_broker_of_mqtt_3_acknowledges_what_it_denies(tmp_path: Path) -> None:
     access = tmp_path / "acl"
     access.write_text("topic write elsewhere/#\n")
     with_access = Broker(tmp_path / "broker", settings=f"allow_anonymous true\nacl_file {access}\n").start()
     try:
-        with mqtt(with_access.url, tmp_path / "spool", delay_s=0) as sink:
+        with mqtt(with_access.url, tmp_path / "spool", delay_s=0, protocol="3.1.1") as sink:
             sink.publish(numbered(3))
             wait_until(lambda: sink.counts.delivered == 3)
         assert "Denied PUBLISH" in with_access.log
