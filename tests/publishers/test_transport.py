@@ -65,7 +65,6 @@ def test_what_is_published_is_collected(everywhere: dict[str, Any], tmp_path: Pa
             for number in range(6):
                 sink.publish(numbered(100, 100 * number))
         assert (sink.counts.delivered, sink.counts.pending) == (600, 0)
-        # What came together with other packets in one record of TLS is read, too: it does not wait for the next.
         assert collected.result().stored == 600
 
 
