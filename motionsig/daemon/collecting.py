@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import logging
 import os
 import time
 from importlib.metadata import version
@@ -16,8 +15,9 @@ from motionsig.daemon.journal import log_to_journal
 from motionsig.daemon.metrics import Metrics
 from motionsig.daemon.notifying import notify
 from motionsig.daemon.status_socket import SOCKET_NAME, StatusSocket
+from motionsig.escaping import own_logger
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 NAME = "collect"
 """The service is motionsig-collect, and its runtime folder is that of this name."""

@@ -38,7 +38,7 @@ def test_a_configuration_that_cannot_work(root):
 
 
 def test_where_signatures_for_a_broker_wait(root):
-    (root / "etc/motionsig/config.toml").write_text('[sink]\nurl = "mqtt://b"\n')
+    (root / "etc/motionsig/config.toml").write_text('[sink]\nurl = "wss://b"\n')
     assert f"wait in {root}/var/lib/motionsig/spool, where " in _said(root)[1][1]
     (root / "etc/motionsig/conf.d").mkdir()
     (root / "etc/motionsig/conf.d/a.toml").write_text(f'[spool]\npath = "/s"\nmax_bytes = {1 << 60}\n')

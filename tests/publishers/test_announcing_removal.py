@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -184,3 +185,13 @@ def test_a_removal_that_ends_the_connection_twice_is_tried_an_hour_later() -> No
     announcer.acknowledged("motionsig/hall/availability", b"", 7222.0)
     announcer.forget(7222.0)
     assert "motionsig/hall/availability" not in announcer.remembered
+
+
+def test_where_a_will_would_be_kept_is_noted_before_the_connection(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"mqtt://127.0.0.1:{server.getsockname()[1]}"
+        with open_sink(url, device="hall", spool=str(tmp_path), availability=True, close_timeout_s=0.1) as sink:
+            client, _ = server.accept()
+            assert sink.last_error == "no connection yet"
+            wait_until(lambda: announced.load([tmp_path]) == {"motionsig/hall/availability"}, 2)
+            client.close()

@@ -75,7 +75,7 @@ def test_what_an_earlier_version_stored_is_read_and_exported(
 def test_a_hostile_client_gets_no_line_of_its_own_into_the_collectors_log(
     broker: Broker, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("motionsig.collector.WARN_EVERY_S", 0.0)
+    monkeypatch.setattr("motionsig.collector.inbox._WARN_EVERY_S", 0.0)
     sent = {
         "motionsig/x/signatures": wire.encode(MESSAGE),
         "motionsig/x/events/wave": to_json(EVENT),
@@ -88,7 +88,7 @@ def test_a_hostile_client_gets_no_line_of_its_own_into_the_collectors_log(
         target=lambda: counts.append(collect(broker.url, f"store:{tmp_path}/a.db", count=2, timeout_s=10))
     )
     collecting.start()
-    wait_until(lambda: broker.log.count("Sending SUBACK") == 2)
+    wait_until(lambda: broker.log.count("Sending SUBACK") >= 2)
     hostile = Connection(parse_broker(broker.url), client_id="hostile", clean_session=True, keepalive_s=5)
     hostile.open(5, lambda: False)
     for topic, payload in sent.items():

@@ -60,12 +60,11 @@ def test_what_is_published_is_collected(everywhere: dict[str, Any], tmp_path: Pa
     into = f"store:{tmp_path}/a.db"
     with ThreadPoolExecutor(1) as pool:
         collected = pool.submit(collect, url, into, count=600, timeout_s=15, client_id=f"{scheme}-collector", **prefix)
-        wait_until(lambda: everywhere["log"].read_text("utf-8", "replace").count(f"SUBACK to {scheme}-collector") == 2)
+        wait_until(lambda: everywhere["log"].read_text("utf-8", "replace").count(f"SUBACK to {scheme}-collector") >= 2)
         with mqtt(url, tmp_path / "spool", delay_s=0, **prefix) as sink:
             for number in range(6):
                 sink.publish(numbered(100, 100 * number))
         assert (sink.counts.delivered, sink.counts.pending) == (600, 0)
-        # What came together with other packets in one record of TLS is read, too: it does not wait for the next.
         assert collected.result().stored == 600
 
 

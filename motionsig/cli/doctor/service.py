@@ -11,6 +11,7 @@ from motionsig.cli.status import STARTING_S
 from motionsig.config import check_config, load_config
 from motionsig.daemon.status_socket import NotLetInError, NotRunningError, ask
 from motionsig.errors import ConfigError
+from motionsig.publishers import BROKER_SCHEMES, split_url
 from motionsig.publishers.spool import DEFAULT_MAX_BYTES
 
 _PATH = "etc/motionsig/config.toml"
@@ -34,7 +35,7 @@ def service(root: Path) -> Iterator[Finding]:
         yield wrong(f"configuration: {error.problems[0]}{more}", "sudo motionsig run --check")
         return
     yield ok(f"configuration: {path}, {config.sensor.get('name', 'auto')} to {config.sink_url}")
-    if config.sink_url.startswith("mqtt"):
+    if split_url(config.sink_url)[0] in BROKER_SCHEMES:
         spool = config.values.get("spool.path", _SPOOL)
         yield free_space(root / spool.lstrip("/"), config.values.get("spool.max_bytes", DEFAULT_MAX_BYTES))
     try:
