@@ -25,7 +25,9 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "collect", help="signatures and events from a broker into a store", description=__doc__
     )
-    option(parser, "--from URL", "mqtt://HOST or mqtts://HOST", dest="broker", required=True)
+    option(
+        parser, "--from URL", "a broker: mqtt(s)://HOST, ws(s)://HOST or mqtt+unix:PATH", dest="broker", required=True
+    )
     option(parser, "--into URL", "store:PATH or postgresql://HOST/DB", dest="store", required=True)
     option(parser, "--password-credential NAME", f"the file with the password, in {CREDENTIALS}")
     option(parser, "--prometheus PORT", "metrics on this port of this machine", type=int)

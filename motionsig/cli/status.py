@@ -10,6 +10,7 @@ from typing import Any
 from motionsig.cli.option import option
 from motionsig.daemon.status_socket import NotRunningError, ask
 from motionsig.errors import ConfigError
+from motionsig.escaping import escaped
 
 STARTING_S = 15.0  # the first window of a sensor takes less
 
@@ -31,7 +32,7 @@ def _status(options: argparse.Namespace) -> int:
     except NotRunningError as error:
         _check_configuration(options.name, error)
         raise
-    print(json.dumps(status) if options.json else "\n".join(_lines(status)))
+    print(json.dumps(status) if options.json else "\n".join(map(escaped, _lines(status))))
     return 0 if _word(status) == "well" else 1
 
 
@@ -117,7 +118,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
         f"{earlier}, {sink['pending']:,} waiting, {sink['dropped']:,} dropped",
         f"sent         {sink['bytes_today']:,} B today, {sink['payload_bytes']:,} B since the start",
     ]
-    if status.get("heads") and sink["url"].startswith("mqtt"):
+    if status.get("heads") and sink["url"].startswith(("mqtt", "ws")):
         lines[-2] += " (events with them)"
     lines += map(_head, status.get("heads", ()))
     if status.get("heads_error"):

@@ -11,13 +11,14 @@ fleet the newest are kept. A stream that was forgotten counts as new when it is 
 
 from __future__ import annotations
 
-import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-logger = logging.getLogger(__name__)
+from motionsig.escaping import own_logger
+
+logger = own_logger(__name__)
 
 MOST_DEVICES = 1 << 16
 MOST_STREAMS = 16  # of one device; each start of a device begins a stream

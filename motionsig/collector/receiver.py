@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from motionsig.collector.inbox import DROPPED_TOPIC, Inbox
 from motionsig.errors import SinkError
+from motionsig.escaping import own_logger
 from motionsig.publishers.connection import LOOP_S, Connection
 
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 CONNECT_TIMEOUT_S = 10.0
 _TICK_S = 1.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,12 +21,13 @@ from motionsig.daemon.report import VERSION, Report, State, home_automation_stat
 from motionsig.daemon.status_socket import StatusSocket
 from motionsig.daemon.switching import RequestedModel, SwitchingEncoder
 from motionsig.errors import ConfigError, MotionsigError, SensorError
+from motionsig.escaping import own_logger
 from motionsig.pipeline import run
 from motionsig.sensors import open_sensor
 from motionsig.sensors.clock import SystemClock, unix_offset_ns
 from motionsig.sensors.live import LiveSource
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 _HEARTBEAT_S = 1.0
 _SLEEP_S = 0.2
@@ -272,8 +272,9 @@ class Daemon:
                     self._metrics = None
                 self._metrics = self._open_metrics(config)
         except MotionsigError as error:
-            state.reload_error = str(error)
-            log.error("the configuration stays as it was: %s", error, extra=ALWAYS)
+            # That of a configuration has a line for each problem.
+            state.reload_error = "; ".join(str(error).splitlines())
+            log.error("the configuration stays as it was: %s", state.reload_error, extra=ALWAYS)
         else:
             state.reload_error, state.files = None, config.files
             applied = differences(self._config, config).live

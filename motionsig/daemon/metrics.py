@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socketserver
 import sys
 import threading
@@ -11,9 +10,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from motionsig.errors import MissingExtraError
+from motionsig.escaping import own_logger
 from motionsig.hints import install_hint
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 _PAUSE_S = 10.0  # between two attempts to listen
 _TIMEOUT_S = 5.0  # a client that sends nothing for so long is dropped
