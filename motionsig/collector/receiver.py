@@ -74,11 +74,14 @@ class Receiver:
             try:
                 connection.open(min(CONNECT_TIMEOUT_S, end_s - time.monotonic()), done)
                 # Again after every reconnect: a broker that was killed may have forgotten the session.
-                asked = {connection.request(topic) for topic in self._topics}
-                connection.listen(DROPPED_TOPIC)
+                # One after the other: a broker that refuses one may close the connection at once.
+                ask = [*self._topics]
+                asked = connection.request(ask.pop(0))
                 while not done():
                     self._receive(connection, min(_TICK_S, LOOP_S, end_s - time.monotonic()))
-                    if not self._connected and asked <= connection.consented:
+                    if asked in connection.consented and ask:
+                        asked = connection.request(ask.pop(0))
+                    elif not self._connected and asked in connection.consented:
                         self._begin(connection)
                         attempt, said = 0, None
                     elif not self._connected and time.monotonic() > connection.heard_s + CONNECT_TIMEOUT_S:
@@ -113,6 +116,7 @@ class Receiver:
 
     def _begin(self, connection: Connection) -> None:
         """Note that the broker has accepted connection and subscriptions."""
+        connection.listen(DROPPED_TOPIC)
         self.last_connected_s, self.last_error = time.monotonic(), None
         self._connected, self._version = True, _VERSIONS[connection.version]
         logger.info("%s: collecting as %s, MQTT %s", self._about["broker"], self._about["client_id"], self._version)
@@ -135,8 +139,7 @@ class Receiver:
 
     def _store(self) -> None:
         """Store what has arrived, then acknowledge it."""
-        for message in self._inbox.store():
-            self._connection.acknowledge(message)
+        self._connection.acknowledge(self._inbox.store())
         self._tick()
 
     def _receive(self, connection: Connection, timeout_s: float) -> None:

@@ -101,6 +101,24 @@ SECTIONS = {
             }
         },
     ),
+    "fleet": Section(
+        "fleet",
+        {
+            "fleet": {
+                "messages": "",
+                "sent": "sent:,",
+                "a second": "rate:,.0f",
+                "processor": "cpu:.0f",
+                "peak of memory": "peak:.0f",
+                "signatures lost": "lost:,",
+                "age, p50": "p50:.2f",
+                "p99": "p99:.2f",
+                "holes made": "made",
+                "reported": "found",
+                "the last after": "slowest:.0f",
+            }
+        },
+    ),
     "kill_rounds": Section(
         "kill_rounds",
         {

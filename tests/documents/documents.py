@@ -24,6 +24,7 @@ MOST_LINES = {
     "motionsig/sensors/README.md": 165,
     "motionsig/recordings/README.md": 100,
     "motionsig/publishers/README.md": 240,
+    "motionsig/collector/README.md": 90,
     "motionsig/publishers/parquet/README.md": 80,
     "motionsig/packing/README.md": 125,
     "motionsig/encoders/README.md": 140,

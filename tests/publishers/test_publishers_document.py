@@ -64,15 +64,6 @@ def test_the_table_has_every_option_of_a_local_sink_and_its_default(url, sink):
     assert dict(re.findall(r"`(\w+)`: (\w+)", options)) == known
 
 
-def test_the_document_has_every_option_of_the_collector():
-    section = DOCUMENT.split("\n## The collector\n", 1)[1].split("\n## ", 1)[0]
-    listed = re.search(r"Its\s+URL\s+takes\s(.*?)\.", section, re.S)[1]
-    assert set(re.findall("`(.+?)`", listed)) == collector.collect_options().keys()
-    known = signature(collector._collect).parameters
-    for name, default in re.findall(r"`(\w+)`\s\((\d+)\)", listed):
-        assert shown(known[name].default) == default
-
-
 def test_the_settings_in_the_text_are_those_of_the_code():
     text = " ".join(DOCUMENT.split())
     assert f"within {FSYNC_AFTER_S:g} s" in text
@@ -129,17 +120,6 @@ def test_a_broker_of_mqtt_3_acknowledges_what_it_denies(tmp_path: Path) -> None:
         assert "Denied PUBLISH" in with_access.log
     finally:
         with_access.kill()
-
-
-def test_the_query_counts_the_holes_of_each_stream(tmp_path: Path) -> None:
-    query = " ".join(re.search(r"`(SELECT .+?)`", DOCUMENT, re.S)[1].split())
-    path = tmp_path / "cloud.db"
-    with open_sink(f"store:{path}", device="wrist", stream_id=7) as sink:
-        for stream_id, seq in ((7, 3), (7, 10), (8, 0)):
-            sink.begin(stream_id, seq)
-            sink.publish(numbered(4))
-    with closing(sqlite3.connect(path)) as store:
-        assert store.execute(query).fetchall() == [("wrist", 7, 3), ("wrist", 8, 0)]
 
 
 def test_the_query_counts_the_events_of_each_head(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ BENCHMARKS = ROOT / "scripts/benchmarks"
 README = (BENCHMARKS / "README.md").read_text("utf-8")
 PARTS = re.search(r"^parts=\((.+)\)$", (ROOT / "scripts/bench").read_text("utf-8"), re.MULTILINE)[1].split()
 ANCHORS = (
-    *("import", "a-recorded-day", "bytes-per-signature", "on-the-wire", "kill--9", "flash"),
+    *("import", "a-recorded-day", "bytes-per-signature", "on-the-wire", "kill--9", "a-fleet", "flash"),
     *("the-service", "trials", "edge-tpu", "sensors", "time-stamps", "polling"),
 )
 FIRST = {"a": {"took": 1.23456789, "on": figures.REAL}, "b": {"took": 2, "on": "a model"}}

@@ -70,31 +70,34 @@ def _messages(connection: Connection, heard: dict[str, MQTTMessage], prefix: str
     connection.subscribe(test, _WAIT_S)
     connection.listen(DROPPED_TOPIC)
     yield ok(f"subscription: the broker accepts {topics}/+/signatures")
-    mid = connection.publish(test, b"heard?")
     try:
-        answers = _wait(connection, lambda: [each for each in connection.acknowledged if each.mid == mid])
+        yield _test_message(connection, heard, test)
+        _wait(connection, lambda: DROPPED_TOPIC in heard)
     except SinkError as error:
         # Mosquitto 2.0.11 ends the connection after a message that its access list denies; others may do so, too.
         yield note(f"test message: may this user send one? The broker ended the connection: {error}")
         return
-    if not answers:
-        yield wrong(f"test message: no acknowledgement within {_WAIT_S:g} s", "read the broker's log")
-    elif answers[0].reason.refused:
-        yield note("test message: this user may not send one, so whether messages arrive is not known")
-    elif _wait(connection, lambda: test in heard):
-        yield ok("test message: it has arrived")
-    else:
-        yield note(
-            "test message: acknowledged, but it did not arrive: the access list may allow less than the broker says",
-            "read the broker's log for Denied",
-        )
-    _wait(connection, lambda: DROPPED_TOPIC in heard)
     if DROPPED_TOPIC not in heard:
         yield note(f"dropped: the broker does not say, or this user may not read {DROPPED_TOPIC}")
     elif (dropped := bytes(heard[DROPPED_TOPIC].payload)[:20].decode("ascii", "replace")) != "0":
         yield note(f"dropped: the broker has dropped {dropped} messages since its start", "max_queued_messages 0")
     else:
         yield ok("dropped: the broker has dropped no message since its start")
+
+
+def _test_message(connection: Connection, heard: dict[str, MQTTMessage], topic: str) -> Finding:
+    mid = connection.publish(topic, b"heard?")
+    answers = _wait(connection, lambda: [each for each in connection.acknowledged if each.mid == mid])
+    if not answers:
+        return wrong(f"test message: no acknowledgement within {_WAIT_S:g} s", "read the broker's log")
+    if answers[0].reason.refused:
+        return note("test message: this user may not send one, so whether messages arrive is not known")
+    if _wait(connection, lambda: topic in heard):
+        return ok("test message: it has arrived")
+    return note(
+        "test message: acknowledged, but it did not arrive: the access list may allow less than the broker says",
+        "read the broker's log for Denied",
+    )
 
 
 def _wait(connection: Connection, what: Any) -> Any:
