@@ -24,6 +24,7 @@ MOST_LINES = {
     "motionsig/sensors/README.md": 165,
     "motionsig/recordings/README.md": 100,
     "motionsig/publishers/README.md": 210,
+    "motionsig/publishers/postgresql/README.md": 80,
     "motionsig/encoders/README.md": 140,
     "motionsig/heads/README.md": 125,
     "motionsig/cli/README.md": 180,
