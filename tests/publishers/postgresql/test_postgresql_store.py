@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from broker import Broker
 from made import (
     MONTH_NS,
     assert_same,
@@ -23,8 +24,9 @@ from made import (
 )
 from postgres import Server
 
+from motionsig.collector import collect
 from motionsig.errors import SinkError
-from motionsig.publishers import iter_signatures, read_events, read_signatures
+from motionsig.publishers import iter_signatures, open_sink, read_events, read_signatures
 from motionsig.publishers.postgresql.store import PostgresStore
 from motionsig.publishers.stores import Added
 from motionsig.wire import Message
@@ -188,3 +190,14 @@ def test_a_server_that_stays_away_is_an_error_with_what_was_not_stored(postgres:
             postgres.start()
         assert store.add_all([Message("d", 1, 1, numbered(5, 1))]) == Added(5)
     assert_same(read_signatures(url), numbered(6))
+
+
+def test_what_a_receiver_collects_is_in_the_database(broker: Broker, url: str) -> None:
+    session = {"client_id": "here", "timeout_s": 20}
+    with ThreadPoolExecutor() as threads:
+        collected = threads.submit(collect, broker.url, f"{url}?partition=day", count=5, **session)
+        wait_until(lambda: "motionsig/+/signatures (QoS 1)" in broker.log)
+        with open_sink(broker.url, device="d", stream_id=1, spool=str(broker.folder / "spool"), delay_s=0) as sink:
+            sink.publish(numbered(5))
+        assert collected.result().stored == 5
+    assert_same(read_signatures(url), numbered(5))

@@ -98,7 +98,8 @@ def test_the_document_has_every_table_and_column(postgres: Server, url: str) -> 
     columns = postgres.run(
         url,
         "SELECT relname::text, string_agg(attname, ' ' ORDER BY attnum) "
-        "FROM pg_class JOIN pg_attribute ON oid = attrelid WHERE relnamespace = 'motionsig'::regnamespace AND relkind IN ('r', 'p') AND attnum > 0 GROUP BY relname",
+        "FROM pg_class JOIN pg_attribute ON oid = attrelid WHERE relnamespace = 'motionsig'::regnamespace "
+        "AND relkind IN ('r', 'p') AND attnum > 0 GROUP BY relname",
     )
     rows = re.findall(r"^\| `(\w+)` \| .+? \| (.+?) \|$", DOCUMENT, re.M)
     stated = {(name, " ".join(re.findall(r"`(\w+)`", listed))) for name, listed in rows}
