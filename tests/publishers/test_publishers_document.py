@@ -27,6 +27,7 @@ from motionsig.publishers.durable import FSYNC_AFTER_S
 from motionsig.publishers.file import FileSink
 from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.outbox import SMALL_BACKLOG_BYTES
+from motionsig.publishers.parquet.store import ParquetSink
 from motionsig.publishers.postgresql.store import PostgresSink
 from motionsig.publishers.spool import BUFFER_BYTES_AT_LEAST
 from motionsig.publishers.store import StoreSink
@@ -55,7 +56,13 @@ def test_the_table_has_every_option_of_a_broker_and_its_default():
 
 
 @pytest.mark.parametrize(
-    ("url", "sink"), [("store:PATH", StoreSink), ("file:PATH", FileSink), ("postgresql://[USER@]HOST/DB", PostgresSink)]
+    ("url", "sink"),
+    [
+        ("store:PATH", StoreSink),
+        ("parquet:DIR", ParquetSink),
+        ("postgresql://[USER@]HOST/DB", PostgresSink),
+        ("file:PATH", FileSink),
+    ],
 )
 def test_the_table_has_every_option_of_a_local_sink_and_its_default(url, sink):
     options = re.search(rf"^\| `{re.escape(url)}` \|.*\| (.+?) \|$", DOCUMENT, re.M)[1]
