@@ -133,6 +133,7 @@ def test_with_pgvector_codes_are_half_precision_vectors_that_hold_them_exactly(
         assert store.add_all([Message("d", 1, 0, batch), Message("d", 1, 0, batch)]) == Added(24, 24)
         assert store.add_all([Message("d", 1, 0, changed)]) == Added(0, 0, 24)
     assert_same(read_signatures(vector_url), batch)
+    assert_same(read_signatures(vector_url, since_ns=START_NS), batch)
     kind = "SELECT pg_typeof(codes)::text, codes::text FROM motionsig.signatures WHERE seq = 0"
     assert postgres.run(vector_url, kind) == [("extras.halfvec", str(codes[0].tolist()).replace(" ", ""))]
     nearest = NEAREST.replace("<->", "OPERATOR(extras.<->)")
