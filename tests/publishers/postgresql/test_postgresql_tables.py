@@ -11,6 +11,7 @@ import pytest
 from made import (
     DAY_NS,
     MONTH_NS,
+    START_NS,
     assert_same,
     begun,
     event,
