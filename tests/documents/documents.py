@@ -26,6 +26,7 @@ MOST_LINES = {
     "motionsig/publishers/README.md": 240,
     "motionsig/collector/README.md": 90,
     "motionsig/publishers/parquet/README.md": 80,
+    "motionsig/publishers/postgresql/README.md": 80,
     "motionsig/packing/README.md": 125,
     "motionsig/encoders/README.md": 140,
     "motionsig/heads/README.md": 125,

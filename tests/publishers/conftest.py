@@ -46,3 +46,9 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable
         if url.startswith("postgresql:"):
             server: Server = request.getfixturevalue("postgres")
             server.give_back(url)
+
+
+@pytest.fixture
+def url(new_url: Callable[[str], str]) -> str:
+    """An empty database of PostgreSQL; a test file may have another fixture of this name."""
+    return new_url("postgresql")

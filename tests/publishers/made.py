@@ -23,6 +23,8 @@ SPEC = SignatureSpec(
 )
 START_NS = 1_700_000_000_000_000_000
 HOP_NS = 1_280_000_000
+DAY_NS = 86_400 * 10**9
+MONTH_NS = 31 * DAY_NS
 
 
 def numbered(count: int, first: int = 0, *, spec: SignatureSpec = SPEC) -> SignatureBatch:
@@ -36,6 +38,11 @@ def numbered(count: int, first: int = 0, *, spec: SignatureSpec = SPEC) -> Signa
         hop_ns=HOP_NS,
         spec=spec,
     )
+
+
+def begun(batch: SignatureBatch, later_ns: int) -> SignatureBatch:
+    """Return the batch so much later."""
+    return dataclasses.replace(batch, start_ns=batch.start_ns + later_ns)
 
 
 def event(number: int = 0, **changed: object) -> Event:

@@ -24,9 +24,11 @@ from motionsig.publishers import open_sink
 from motionsig.publishers.brokers import parse_broker
 from motionsig.publishers.connection import Connection
 from motionsig.publishers.durable import FSYNC_AFTER_S
+from motionsig.publishers.file import FileSink
 from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.outbox import SMALL_BACKLOG_BYTES
 from motionsig.publishers.parquet.store import ParquetSink
+from motionsig.publishers.postgresql.store import PostgresSink
 from motionsig.publishers.spool import BUFFER_BYTES_AT_LEAST
 from motionsig.publishers.store import StoreSink
 
@@ -54,12 +56,16 @@ def test_the_table_has_every_option_of_a_broker_and_its_default():
 
 
 @pytest.mark.parametrize(
-    ("url", "sink"), [("store:PATH", StoreSink), ("parquet:DIR", ParquetSink), ("file:PATH", "FileSink")]
+    ("url", "sink"),
+    [
+        ("store:PATH", StoreSink),
+        ("parquet:DIR", ParquetSink),
+        ("postgresql://[USER@]HOST/DB", PostgresSink),
+        ("file:PATH", FileSink),
+    ],
 )
 def test_the_table_has_every_option_of_a_local_sink_and_its_default(url, sink):
-    if sink == "FileSink":
-        from motionsig.publishers.file import FileSink as sink
-    options = re.search(rf"^\| `{url}` \|.*\| (.+?) \|$", DOCUMENT, re.M)[1]
+    options = re.search(rf"^\| `{re.escape(url)}` \|.*\| (.+?) \|$", DOCUMENT, re.M)[1]
     known = {name: shown(it.default) for name, it in signature(sink).parameters.items() if it.default is not it.empty}
     assert dict(re.findall(r"`(\w+)`: (\w+)", options)) == known
 

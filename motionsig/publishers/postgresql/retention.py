@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from motionsig.conventions import NS_PER_S
-from motionsig.errors import InputError, SinkError
+from motionsig.errors import SinkError
 from motionsig.escaping import own_logger
 from motionsig.publishers.postgresql.tables import WRITERS
 
@@ -32,13 +32,6 @@ class Keep(NamedTuple):
     @property
     def limited(self) -> bool:
         return self != (None, None)
-
-
-def check_keep(keep: Keep) -> None:
-    """Raise InputError for limits that cannot be meant."""
-    for name, value in (("keep_days", keep.days), ("keep_bytes", keep.bytes)):
-        if value is not None and value <= 0:
-            raise InputError(f"{name}: expected a number above 0, got {value:g}")
 
 
 def check_owner(connection: Connection, shown: str) -> None:

@@ -20,7 +20,7 @@ from motionsig.events import Event
 from motionsig.options import keyword_options
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
 from motionsig.publishers.postgresql.address import connect, one_line, parse_address, require_psycopg
-from motionsig.publishers.postgresql.retention import Keep, check_keep, check_owner, drop_old
+from motionsig.publishers.postgresql.retention import Keep, check_owner, drop_old
 from motionsig.publishers.postgresql.tables import PARTITIONS, WRITERS, complete
 from motionsig.publishers.postgresql.writing import Known, NewsError, Written, prepare, write
 from motionsig.publishers.store_sink import SinkOfStore
@@ -44,9 +44,9 @@ class PostgresStore(Closing):
     """An open store in a database; not for use by two threads at the same time.
 
     durable: the server has it on its disk when `add_all` returns. keep_days, keep_bytes: partitions of which all is
-    older than so many days, and the oldest while all together are larger, are dropped, every hour. retry_for_s: how
-    long a batch is tried again while the server is away. partition: day, week or month, for tables that are made; None
-    for month, or as they are.
+    older than so many days, and the oldest while all together are larger, are dropped every hour; all is kept for 0 and
+    None. retry_for_s: how long a batch is tried again while the server is away. partition: day, week or month, for
+    tables that are made; None for month, or as they are.
     """
 
     def __init__(
@@ -60,8 +60,7 @@ class PostgresStore(Closing):
         partition: str | None = None,
     ) -> None:
         self._address = parse_address(url, keyword_options(PostgresSink, leave_out=("device", "stream_id")))
-        self._keep = Keep(keep_days, keep_bytes)
-        check_keep(self._keep)
+        self._keep = Keep(keep_days or None, keep_bytes or None)
         if partition not in (None, *PARTITIONS):
             raise InputError(f"partition: expected one of {', '.join(PARTITIONS)}, got {partition!r}")
         self._durable, self._retry_for_s, self._partition = durable, retry_for_s, partition
