@@ -5,12 +5,12 @@ It can be made again from the files, which are the truth. `open_index` does so w
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from motionsig.escaping import own_logger
 from motionsig.events import Event
 from motionsig.publishers.local import Wanted
 from motionsig.publishers.parquet.encoders import read_encoders
@@ -18,7 +18,7 @@ from motionsig.publishers.parquet.files import events_of, pyarrow
 from motionsig.publishers.parquet.layout import DAY_NS, Layout, days_of, files_of, number_of
 from motionsig.publishers.parquet.pieces import Groups, pieces, rows_of
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 _APPLICATION_ID = 0x6D536978  # "mSix"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ import numpy as np
 from motionsig import wire
 from motionsig.closing import Closing
 from motionsig.errors import InputError, SinkError
+from motionsig.escaping import own_logger
 from motionsig.events import Event
 from motionsig.files import lock_file, sync_folder
 from motionsig.publishers.local import Stored, Wanted
@@ -31,7 +31,7 @@ from motionsig.publishers.store import Store
 from motionsig.publishers.store_sink import SinkOfStore
 from motionsig.publishers.stores import Added
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 ROLL_ROWS, ROLL_S = 262_144, 300.0
 MOST_ROLL_ROWS = 4_194_304

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import logging
 import os
 import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from motionsig.escaping import own_logger
 from motionsig.files import sync_folder
 from motionsig.publishers.parquet.files import pyarrow, replacing, write_tables
 from motionsig.publishers.parquet.index import Index
 from motionsig.publishers.parquet.layout import DAY_NS, Layout, days_of, files_of, number_of, reading
 from motionsig.publishers.parquet.pieces import KEYS
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 MERGED_FROM = 8
 """So many small files of a day become one."""
