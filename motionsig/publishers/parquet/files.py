@@ -23,6 +23,7 @@ GROUP_ROWS = 8192
 
 _UTC_US = 1000
 _EVEN = {"seq", "start", "start_ns", "end_ns"}
+"""Columns of integers whose differences are small."""
 
 
 def pyarrow() -> tuple[Any, Any]:
@@ -220,7 +221,7 @@ def write_tables(file: Any, tables: Iterable[Any]) -> int:
                 table.schema,
                 version="2.6",
                 compression="zstd",
-                use_dictionary=sorted(names - _EVEN - {"codes"}) + ["codes.list.element"],
+                use_dictionary=[*sorted(names - _EVEN - {"codes"}), "codes.list.element"],
                 column_encoding=dict.fromkeys(sorted(names & _EVEN), "DELTA_BINARY_PACKED"),
                 write_statistics=sorted(names - {"codes"}),
                 use_compliant_nested_type=True,

@@ -308,15 +308,17 @@ def test_a_roll_that_fails_loses_nothing_and_is_tried_again(tmp_path: Path, capl
     (path / "signatures").write_text("in the way")
     for first in range(0, 8, 2):
         assert store.add_all([Message("d", 1, first, numbered(2, first))]) == Added(2)
-    assert caplog.text.count("no file of them could be written") == 2
+    assert caplog.text.count("no file of new rows could be written") == 2
     assert_same(read_signatures(f"parquet:{path}"), numbered(8))
     store.close()
     assert_same(read_signatures(f"parquet:{path}"), numbered(8))
+    with ParquetStore(path) as store:
+        assert store.add_all([Message("d", 1, 6, numbered(3, 6))]) == Added(1, 2)
     (path / "signatures").unlink()
     with ParquetStore(path, roll_rows=4) as store:
         assert len(files(path)) == 1
-        assert store.add_all([Message("d", 1, 0, numbered(9))]) == Added(1, 8)
-    assert_same(read_signatures(f"parquet:{path}"), numbered(9))
+        assert store.add_all([Message("d", 1, 0, numbered(10))]) == Added(1, 9)
+    assert_same(read_signatures(f"parquet:{path}"), numbered(10))
 
 
 def test_other_engines_get_numbers_times_and_texts(tmp_path: Path) -> None:
