@@ -102,7 +102,7 @@ class LocalSink(Closing):
     """`publish` raises what goes wrong."""
 
     def __init__(
-        self, where: str, *, device: str, stream_id: int, max_message_bytes: int, compress: bool = False
+        self, where: str, *, device: str, stream_id: int, max_message_bytes: int, compress: str = "no"
     ) -> None:
         check_max_message_bytes(max_message_bytes)
         self.payload_bytes = 0

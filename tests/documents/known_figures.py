@@ -20,6 +20,7 @@ from motionsig.encoders.edgetpu.worker import Limits
 from motionsig.filter_bank import HALF_WIDTH_S
 from motionsig.heads.contest import SETTLE_S
 from motionsig.model_card import CARD_NAME, load_card
+from motionsig.packing.tables import NAME_BYTES
 from motionsig.publishers.durable import FSYNC_AFTER_S
 from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.outbox import SMALL_BACKLOG_BYTES
@@ -100,6 +101,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("ends that child", lambda: f"{EDGETPU.call_s:g} s"),
     Setting("an error", lambda: f"{EDGETPU.starts} starts"),
     Setting("starts within", lambda: f"{EDGETPU.per_s / 60:g} minutes"),
+    # Packing.
+    Setting("SHA-256", lambda: f"{NAME_BYTES} bytes"),
+    Setting("SHA-256", lambda: f"{len(CARD.fingerprint)} bytes"),
     # A broker.
     Setting("delay_s", lambda: f"{BROKER.delay_s:g} s"),
     Setting("keep_bytes", lambda: f"{known_keys('store')['sink.keep_bytes'].default >> 30} GiB"),
