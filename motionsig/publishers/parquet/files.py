@@ -23,6 +23,7 @@ GROUP_ROWS = 8192
 
 _UTC_US = 1000
 _EVEN = {"seq", "start", "start_ns", "end_ns"}
+"""Columns of integers whose differences are small."""
 
 
 def pyarrow() -> tuple[Any, Any]:

@@ -75,7 +75,7 @@ class Index:
 
     def __init__(self, path: Path) -> None:
         """Raise sqlite3.Error for a file that cannot be used."""
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._connection = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
         self._bound: dict[tuple[str, str], int] = {}
         try:
             application = self._connection.execute("PRAGMA application_id").fetchone()[0]

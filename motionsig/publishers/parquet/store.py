@@ -100,26 +100,28 @@ class ParquetStore(Closing):
                 raise SinkError(f"parquet:{root}: {text}; give each receiver a folder of its own") from error
 
     def _begin(self) -> None:
-        """Roll what an earlier process left, and open the next tail."""
-        layout = self._layout
-        for number in layout.tails():
-            if number > self._index.done:
-                # An earlier process may have died before SQLite's own recovery could run; this opens it for writing.
-                Store(layout.tail(number)).close()
-                roll(layout, self._index, self._encoders, number)
+        """Open the tail that an earlier process left, and roll it; or a new one."""
+        done, tails = self._index.done, self._layout.tails()
+        waiting = [number for number in tails if number > done]
+        # One that is not done is complete, and what follows it is empty: a roll had begun.
+        for number in {*tails} - {*waiting[:1]}:
             self._delete_tail(number)
-        self._number = self._index.done + 1
+        self._number = waiting[0] if waiting else done + 1
         self._tail = self._open_tail(self._number)
-        self._tidy()
+        if waiting:
+            self._try_to_roll()
+        else:
+            self._tidy()
 
     def _open_tail(self, number: int) -> Store:
         path = self._layout.tail(number)
-        # Under another name until it has its tables: a reader takes every tail for a whole one.
-        new = self._layout.own / f"new-{path.name}"
-        Store(new).close()
-        new.chmod(self._layout.root.stat().st_mode & 0o666)
-        new.replace(path)
-        sync_folder(path.parent)
+        if not path.exists():
+            # Under another name until it has its tables: a reader takes every tail for a whole one.
+            new = self._layout.own / f"new-{path.name}"
+            Store(new).close()
+            new.chmod(self._layout.root.stat().st_mode & 0o666)
+            new.replace(path)
+            sync_folder(path.parent)
         return Store(path, durable=self._durable)
 
     def _delete_tail(self, number: int) -> None:
@@ -257,10 +259,10 @@ class ParquetStore(Closing):
     def _try_to_roll(self) -> None:
         """Roll the tail, and begin the next; where that fails, say so and go on with this one, which has it all."""
         self._stop_timer()
-        rows, self._rows = self._rows, 0
+        self._rows = 0
         self._groups, self._pieces = Groups(), {}
         try:
-            with reporting(self._layout.root, f"{rows} new rows stay in the tail, no file of them could be written"):
+            with reporting(self._layout.root, "no file of new rows could be written, they stay in the tail"):
                 # Before the roll: once it has ended, nothing may go into the old tail.
                 following = self._open_tail(self._number + 1)
                 try:

@@ -10,6 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -308,15 +309,33 @@ def test_a_roll_that_fails_loses_nothing_and_is_tried_again(tmp_path: Path, capl
     (path / "signatures").write_text("in the way")
     for first in range(0, 8, 2):
         assert store.add_all([Message("d", 1, first, numbered(2, first))]) == Added(2)
-    assert caplog.text.count("no file of them could be written") == 2
+    assert caplog.text.count("no file of new rows could be written") == 2
     assert_same(read_signatures(f"parquet:{path}"), numbered(8))
     store.close()
     assert_same(read_signatures(f"parquet:{path}"), numbered(8))
+    with ParquetStore(path) as store:
+        assert store.add_all([Message("d", 1, 6, numbered(3, 6))]) == Added(1, 2)
     (path / "signatures").unlink()
     with ParquetStore(path, roll_rows=4) as store:
         assert len(files(path)) == 1
-        assert store.add_all([Message("d", 1, 0, numbered(9))]) == Added(1, 8)
-    assert_same(read_signatures(f"parquet:{path}"), numbered(9))
+        assert store.add_all([Message("d", 1, 0, numbered(10))]) == Added(1, 9)
+    assert_same(read_signatures(f"parquet:{path}"), numbered(10))
+
+
+def test_files_of_a_roll_that_could_not_end_are_not_read_beside_the_tail(tmp_path: Path) -> None:
+    path = tmp_path / "p"
+    with ParquetStore(path, roll_rows=4) as store:
+        with closing(sqlite3.connect(path / "_motionsig" / "index.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert store.add_all([Message("d", 1, 0, numbered(4))], [event(1)]) == Added(4, events=1)
+            assert (len(files(path)), len(files(path, "events")), tails(path)) == (1, 1, ["tail-00000000.db"])
+            assert_same(read_signatures(f"parquet:{path}"), numbered(4))
+            assert read_events(f"parquet:{path}") == [event(1)]
+            other.execute("ROLLBACK")
+        assert store.add_all([Message("d", 1, 4, numbered(4, 4))], [event(2)]) == Added(4, events=1)
+        assert (len(files(path)), tails(path)) == (1, ["tail-00000001.db"])
+    assert_same(read_signatures(f"parquet:{path}"), numbered(8))
+    assert read_events(f"parquet:{path}") == [event(1), event(2)]
 
 
 def test_other_engines_get_numbers_times_and_texts(tmp_path: Path) -> None:
