@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +15,7 @@ from motionsig.daemon.delivery import Delivery, open_configured_sink
 from motionsig.daemon.heads import Heads
 from motionsig.daemon.journal import ALWAYS, Repeats
 from motionsig.daemon.metrics import Metrics
+from motionsig.daemon.notifying import notify
 from motionsig.daemon.programs import Programs
 from motionsig.daemon.report import VERSION, Report, State, home_automation_state, status_line
 from motionsig.daemon.status_socket import StatusSocket
@@ -36,22 +35,6 @@ _FIRST_PAUSE_S, _MOST_PAUSE_S = 1.0, 30.0  # between two attempts to open a sens
 _SENDER_S = 120.0  # a sender without a heartbeat for so long hangs; a name look-up may take half a minute
 _EXTEND_S = 60  # until the first window, each heartbeat asks systemd for so much more time to start
 _DAY_S = 86400.0
-
-
-def notify(**fields: object) -> None:
-    """Send systemd fields such as READY=1 or STATUS="..." (sd_notify(3)); do nothing where it does not listen.
-
-    The manual page says to write this oneself; the packages are abandoned (sdnotify) or need systemd's headers.
-    """
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    text = "\n".join(f"{name}={str(value).replace(chr(10), ' ')}" for name, value in fields.items())
-    # A manager that restarts must not end the daemon; it gets the next message.
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-        sock.setblocking(False)
-        # A leading @ stands for the NUL of Linux's abstract namespace.
-        sock.sendto(text.encode(), f"\0{address[1:]}" if address.startswith("@") else address)
 
 
 class _BeatingSource(Closing):

@@ -151,7 +151,7 @@ class FileSink(LocalSink):
         )
         self._bits = bits
         try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise SinkError(f"{self._where}: cannot be opened: {error}") from error
         try:
