@@ -13,7 +13,7 @@ from motionsig.files import sync_folder, write_all
 from motionsig.state import state_path
 
 _MOST_BYTES = 64 << 20
-_IN_FILES = ("store", "parquet")  # the schemes of stores that are files here
+_IN_FILES = ("store", "parquet")  # the schemes of stores that are files here, as in `session`
 
 
 def unread_file(scheme: str, location: str) -> Path:
