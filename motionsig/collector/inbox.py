@@ -10,10 +10,12 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from motionsig import wire
 from motionsig.collector.holes import Holes
+from motionsig.collector.unread import keep
 from motionsig.errors import SinkError, WireError
 from motionsig.escaping import own_logger
 from motionsig.events import Event, from_json
@@ -58,7 +60,8 @@ class Inbox:
     """Takes messages from a connection and puts them into a store.
 
     failure: what the store raised, to tell it from a failing connection. broker_dropped: messages that the broker says
-    it has dropped, of all its clients since its start; None where it does not say.
+    it has dropped, of all its clients since its start; None where it does not say. unread: the file that keeps messages
+    whose tables for packing this machine lacks; None: they count as junk.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Inbox:
         prefix: str,
         *,
         holes: Holes | None = None,
+        unread: Path | None = None,
         on_progress: Callable[[CollectCounts], None] | None = None,
     ) -> None:
         self.failure: SinkError | None = None
@@ -76,9 +80,10 @@ class Inbox:
         self._store, self._prefix, self._on_progress = store, prefix, on_progress
         self._tally: Counter[str] = Counter()
         self._arrived: list[_Arrived] = []
+        self._unread_file, self._unread = unread, list[bytes]()
         self._bytes = 0
         self._lags_s: deque[float] = deque(maxlen=_LAGS)
-        self._warned_s = self._told_s = float("-inf")
+        self._warned_s = self._told_s = self._lacking_s = float("-inf")
 
     @property
     def counts(self) -> CollectCounts:
@@ -111,6 +116,9 @@ class Inbox:
                 self._note_dropped(received.payload)
                 return
             what = _read(topic, received.payload, self._prefix)
+        except wire.MissingTablesError as error:
+            what = None
+            self._lacking(bytes(received.payload), str(error))
         except (WireError, UnicodeDecodeError) as error:
             what = None
             self._junk(str(error))
@@ -127,6 +135,7 @@ class Inbox:
         Raises SinkError, and then nothing may be acknowledged: the broker sends it again.
         """
         arrived, self._arrived, self._bytes = self._arrived, [], 0
+        self._keep_unread()
         what = self._unpacked([each.what for each in arrived if each.what is not None])
         if what:
             try:
@@ -150,9 +159,29 @@ class Inbox:
                 whole.append(found)
         return whole
 
+    def _lacking(self, payload: bytes, why: str) -> None:
+        if self._unread_file is None:
+            self._junk(why)
+            return
+        self._unread.append(payload)
+        self._bytes += len(payload)
+        if time.monotonic() - self._lacking_s >= _WARN_EVERY_S:
+            logger.warning("kept in %s until it can be read: %.300s", self._unread_file, why)
+            self._lacking_s = time.monotonic()
+
+    def _keep_unread(self) -> None:
+        unread, self._unread = self._unread, []
+        try:
+            if unread and self._unread_file is not None and not keep(self._unread_file, unread):
+                for _ in unread:
+                    self._junk(f"{self._unread_file} is full of messages that lack tables for packing")
+        except SinkError as error:
+            self.failure = error
+            raise
+
     def forget(self) -> None:
         """Forget what is not stored: after a lost connection the broker sends it again."""
-        self._arrived, self._bytes = [], 0
+        self._arrived, self._unread, self._bytes = [], [], 0
 
     def look_for_holes(self, now_s: float) -> None:
         """Report holes that are old enough; raise SinkError where the store cannot be asked."""

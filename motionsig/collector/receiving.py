@@ -13,6 +13,7 @@ from motionsig.collector.holes import Holes
 from motionsig.collector.inbox import CollectCounts, Inbox
 from motionsig.collector.receiver import Receiver
 from motionsig.collector.session import session_id
+from motionsig.collector.unread import unread_file
 from motionsig.errors import InputError, SinkError
 from motionsig.options import keyword_options, parse_options
 from motionsig.publishers import split_url, without_login
@@ -142,7 +143,7 @@ def _collect(
     if holes_s:
         newest = store.newest_numbers if isinstance(store, Numbered) else None
         holes = Holes(newest, report_after_s=holes_s, ask_again=subscription.shared)
-    inbox = Inbox(store, subscription.prefix, holes=holes, on_progress=on_progress)
+    inbox = Inbox(store, subscription.prefix, holes=holes, unread=unread_file(scheme, path), on_progress=on_progress)
     with ExitStack() as resources:
         if client_id is None:
             client_id = resources.enter_context(session_id(scheme, path, f"{broker}\n{prefix}"))
