@@ -64,6 +64,8 @@ class Quality(IntFlag):
     """Nothing moved: the samples spread no more than a sensor's noise, which is what the motion codes show."""
     ABOVE_GRID = 8
     """Most of a sensor's energy is above half the grid's rate, 25 Hz for motion64: the signature does not show it."""
+    UNSET_CLOCK = 16
+    """The time is that of a wall clock that neither a time server nor a clock with a battery had set: it may be wrong."""
 
 
 def flags_of(windows: NDArray[np.float32], above: NDArray[np.float32] | None = None) -> NDArray[np.uint8]:

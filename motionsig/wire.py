@@ -58,6 +58,7 @@ message = #6.55799({
   ? 12 => #6.64(bstr),         ; one byte of flags per signature; absent when all are 0
   ? 13 => recording,           ; the recording that was replayed; absent for a live sensor
   ? 14 => [+ labelled],        ; what was done in each window; absent where the recording has no labels
+  ? 15 => clock,               ; the clock that gave the start times; absent where they need no correction
 })
 group = [size: uint, scale: float, zero_point: int]         ; value = (code - zero_point) * scale; int8
 run = [count: uint, start_ns: int]                          ; Unix time of the first sample of the run's first window
@@ -66,6 +67,7 @@ labelled = [count: uint, label: tstr]                       ; number of signatur
 codes = #6.40([[signatures: uint, dim: uint], #6.72(bstr)]) ; int8, row-major
 packed = [1, bstr]             ; raw deflate of the codes' differences from one signature to the next, modulo 256,
                                ; all of code 0 first, then all of code 1, and so on
+clock = [boot: bstr .size 16, offset_ns: int]               ; start of the device's system; Unix time less that since then
 uint63 = 0..9223372036854775807
 """
 
@@ -77,11 +79,25 @@ class Recording(NamedTuple):
     start_ns: int
 
 
+class Clock(NamedTuple):
+    """The wall clock of a device at some time.
+
+    boot: 16 bytes that name one run of its system, from boot to power-off. offset_ns: Unix time less the time since
+    that boot, as the clock showed it. is_set: whether that is known to be right; in a message, no signature then has
+    the flag UNSET_CLOCK.
+    """
+
+    boot: bytes
+    offset_ns: int
+    is_set: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Message:
     """Signatures of one device and stream id; `seq` numbers the first, the others follow without a hole.
 
-    recording: which log they come from; None for a live sensor's.
+    recording: which log they come from; None for a live sensor's. clock: what the times were told by, where that is of
+    use: the signatures have the flag UNSET_CLOCK, or others of the same boot that were sent before may have it.
     """
 
     device: str
@@ -89,6 +105,7 @@ class Message:
     seq: int
     signatures: SignatureBatch
     recording: Recording | None = None
+    clock: Clock | None = None
 
 
 def check_origin(device: str, stream_id: int, seq: int = 0) -> None:
@@ -109,6 +126,14 @@ def check_recording(recording: Recording | None) -> None:
         raise InputError(f"recording: expected a start in Unix ns of 64 bits, got {recording.start_ns!r}")
 
 
+def check_clock(clock: Clock | None) -> None:
+    """Raise InputError for the name of a boot or an offset that no message could carry."""
+    if clock is not None and len(clock.boot) != 16:
+        raise InputError(f"clock: expected a boot of 16 bytes, got {len(clock.boot)}")
+    if clock is not None and not -_TOO_LARGE <= clock.offset_ns < _TOO_LARGE:
+        raise InputError(f"clock: expected an offset in ns of 64 bits, got {clock.offset_ns!r}")
+
+
 def encode(message: Message, *, compress: bool = False) -> bytes:
     """Return the message's bytes, the same for the same content.
 
@@ -121,6 +146,7 @@ def encode(message: Message, *, compress: bool = False) -> bytes:
     count, dim = signatures.codes.shape
     check_origin(message.device, message.stream_id)
     check_recording(message.recording)
+    check_clock(message.clock)
     if not count:
         raise InputError("message: expected at least one signature, got none")
     if not 0 <= message.seq <= _TOO_LARGE - count:
@@ -159,6 +185,8 @@ def encode(message: Message, *, compress: bool = False) -> bytes:
         fields[13] = list(message.recording)
     if signatures.labels is not None:
         fields[14] = _label_runs(signatures.labels)
+    if message.clock is not None:
+        fields[15] = [message.clock.boot, message.clock.offset_ns]
     # Canonical: shortest numbers, keys in order, so equal content is equal bytes in every version of the library.
     data = MAGIC + cbor2.dumps(fields, canonical=True)
     if len(data) > MAX_MESSAGE_BYTES:
@@ -220,8 +248,14 @@ def _message(fields: dict[Any, Any]) -> Message:
     check_recording(recording)
     labels = _labels(_field(fields, 14, list), count) if 14 in fields else None
     spec = SignatureSpec(fingerprint, quantization, motion_dim, length_ns)
-    signatures = SignatureBatch(start_ns, codes, np.frombuffer(flags, np.uint8), hop_ns, spec, labels)
-    return Message(device, stream_id, seq, signatures, recording)
+    quality = np.frombuffer(flags, np.uint8)
+    clock = None
+    if 15 in fields:
+        boot, offset_ns = _row(fields[15], (bytes, int), "a clock")
+        clock = Clock(boot, offset_ns, is_set=not (quality & Quality.UNSET_CLOCK).any())
+        check_clock(clock)
+    signatures = SignatureBatch(start_ns, codes, quality, hop_ns, spec, labels)
+    return Message(device, stream_id, seq, signatures, recording, clock)
 
 
 def _most_rows(dim: int) -> int:
@@ -367,9 +401,15 @@ def to_json(message: Message) -> str:
         "motion_dim": spec.motion_dim,
         "length_s": spec.length_ns / NS_PER_S,
         "hop_s": signatures.hop_ns / NS_PER_S,
+        **({"clock": clock_to_json(message.clock)} if message.clock else {}),
         "signatures": listed,
     }
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+
+
+def clock_to_json(clock: Clock) -> dict[str, Any]:
+    """Return a clock as JSON holds it, in messages and in events."""
+    return {"boot": clock.boot.hex(), "offset_ns": clock.offset_ns}
 
 
 def iso_time(time_ns: int) -> str:

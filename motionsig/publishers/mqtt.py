@@ -26,6 +26,7 @@ from motionsig.errors import SinkError
 from motionsig.events import Event, to_json
 from motionsig.publishers import announced
 from motionsig.publishers.announcing import Announcer
+from motionsig.publishers.clocks import Told
 from motionsig.publishers.connection import Broker, check_topic_part, import_paho, parse_broker, tls_context
 from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.identity import stable_client_id
@@ -89,6 +90,7 @@ class MqttSink(Closing):
         self._device = device
         self._seq = 0
         self._recording: wire.Recording | None = None
+        self._clock = Told()
         self._accepted = 0
         self._warned_dropped = 0
         self._warned_s = -math.inf
@@ -140,6 +142,16 @@ class MqttSink(Closing):
         self._sender.stream_id, self._seq, self._recording = stream_id, seq, recording
         self._sender.wake()
 
+    def set_clock(self, clock: wire.Clock) -> None:
+        """Hear of the wall clock that gives times from here on; call it before `publish`, and again when it is set.
+
+        What waits from this boot, be it an earlier process's, has its times put right as it leaves.
+        """
+        self._clock.set(clock)
+        self._outbox.set_clock(clock)
+        self._sender.clock_told.set()
+        self._sender.wake()
+
     def report(self, state: Mapping[str, object]) -> None:
         """Keep the newest state, for Home Assistant: signal_quality (%), backlog, device, last_error.
 
@@ -155,7 +167,8 @@ class MqttSink(Closing):
         """
         self._check_usable()
         chosen = self._options
-        message = wire.Message(self._device, self._sender.stream_id, self._seq, signatures, self._recording)
+        clock = self._clock.for_message()
+        message = wire.Message(self._device, self._sender.stream_id, self._seq, signatures, self._recording, clock)
         # Each record fits into one message of the chosen form; the record itself is CBOR whatever that is.
         for part in pack(message, max_message_bytes=chosen.max_message_bytes, encode=chosen.form.encode):
             record = part.data if chosen.format == "cbor" else wire.encode(part.message)

@@ -24,7 +24,8 @@ from typing import Any, NamedTuple
 from motionsig import wire
 from motionsig.blocks import concatenate
 from motionsig.errors import InputError, WireError
-from motionsig.events import BEGAN, ONCE, Event, from_json
+from motionsig.events import BEGAN, ONCE, Event, from_json, to_json
+from motionsig.publishers.clocks import put_right, put_right_event
 from motionsig.publishers.connection import check_topic_part
 from motionsig.publishers.log import Position, Record
 from motionsig.publishers.messages import MAX_ROWS, pack
@@ -76,11 +77,12 @@ class Express:
     """Sends events ahead of the lanes, in the order of the spool, each as a message of its own.
 
     on_way: sent and not yet acknowledged. progress_s: when the last was acknowledged. arrived: all events that can be
-    sent and start before it have arrived, over this connection or for good.
+    sent and start before it have arrived, over this connection or for good. clock: the wall clock at present.
     """
 
     spool: Spool
     options: MqttOptions
+    clock: wire.Clock | None = None
     on_way: deque[Outgoing] = field(default_factory=deque)
     progress_s: float = -math.inf
     arrived: Position = _BEGINNING
@@ -106,13 +108,15 @@ class Express:
                 # The lane that comes to it gives it up.
                 continue
             again = record.again or record.end <= self._sent
+            righted = put_right_event(event, self.clock)
+            payload = record.payload if righted is event else to_json(righted)
             outgoing = Outgoing(
                 topic=f"{event.device}/events/{event.head}",
-                payload=record.payload,
+                payload=payload,
                 records=[(record.end, record.rows)],
                 parts={},
                 sent_s=now_s,
-                new_bytes=0 if again else len(record.payload),
+                new_bytes=0 if again else len(payload),
                 state_of=event.head if event.phase != ONCE else None,
                 began=event.phase == BEGAN,
             )
@@ -159,6 +163,7 @@ class Lane:
     express: sends the events. until: the position where the range ends. What lies before `early` has been waiting since
     `early_s`. sent, arrived: `Outgoing.parts` of all that was sent, and that need not be sent again, in any connection.
     on_way: sent and not yet acknowledged, and those behind them. progress_s: when the last message was acknowledged.
+    What waits is in the time of `express.clock`; in the spool it stays as it was written.
     """
 
     spool: Spool
@@ -176,6 +181,7 @@ class Lane:
     _waiting: deque[_Waiting] = field(default_factory=deque)
     _events: deque[Record] = field(default_factory=deque)
     _held: deque[Outgoing] = field(default_factory=deque)
+    _clock: wire.Clock | None = None
     _measured: tuple[Any, ...] = ()
     _head_bytes: int = 0
     _row_bytes: float = 0.0
@@ -206,6 +212,7 @@ class Lane:
                 why = str(error)
                 continue
             since_s = self.early_s if record.start < self.early else now_s
+            message = put_right(message, self._clock)
             self._waiting.extend(_Waiting(*part, since_s) for part in self._parts(record, message))
         if given_up:
             logger.warning(
@@ -233,6 +240,7 @@ class Lane:
         """Return the next message that is full, has waited long enough, or starts before `flush_to`."""
         while self._waiting and not self.spool.holds(self._waiting[0].record.start):
             self._waiting.popleft()
+        self._follow_clock()
         self._pass_events(now_s)
         count = self._fitting()
         while count == len(self._waiting) and not self._awaits_event() and self._fetch(now_s):
@@ -263,6 +271,13 @@ class Lane:
         outgoing = Outgoing(topic, payload, records, parts, now_s, new_bytes)
         self.on_way.append(outgoing)
         return outgoing
+
+    def _follow_clock(self) -> None:
+        """Put right what waits, if the wall clock was set since it was read."""
+        if self._clock != self.express.clock:
+            self._clock = self.express.clock
+            for at, one in enumerate(self._waiting):
+                self._waiting[at] = one._replace(message=put_right(one.message, self._clock))
 
     def _pass_events(self, now_s: float) -> None:
         """Settle the records of events before all that waits, if they arrived, behind what is on its way already."""
@@ -377,6 +392,10 @@ class Outbox:
         self._arrived: dict[Position, int] = {}
         self._express = Express(spool, options)
 
+    def set_clock(self, clock: wire.Clock) -> None:
+        """Put right by this clock what leaves from now on; may be called from any thread."""
+        self._express.clock = clock
+
     def connect(self) -> None:
         """Begin with everything that is still to be delivered, what is there already as the backlog."""
         split = self._spool.backlog_end(SMALL_BACKLOG_BYTES)
@@ -448,4 +467,5 @@ def _event(record: Record) -> Event:
 
 
 def _stream(message: wire.Message) -> tuple[Any, ...]:
-    return message.device, message.stream_id, message.recording, message.signatures.hop_ns, message.signatures.spec
+    signatures = message.signatures
+    return message.device, message.stream_id, message.recording, message.clock, signatures.hop_ns, signatures.spec

@@ -90,8 +90,26 @@ END""",
     fingerprint BLOB NOT NULL,
     PRIMARY KEY (device, epoch, head, seq, phase)
 ) WITHOUT ROWID""",
+    # By which clock the times of a stream's signatures with UNSET_CLOCK were told, and those of events.
+    """CREATE TABLE IF NOT EXISTS clocks (
+    device TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    boot BLOB NOT NULL,
+    offset_ns INTEGER NOT NULL,
+    PRIMARY KEY (device, epoch)
+) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS event_clocks (
+    device TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    head TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    phase TEXT NOT NULL,
+    boot BLOB NOT NULL,
+    offset_ns INTEGER NOT NULL,
+    PRIMARY KEY (device, epoch, head, seq, phase)
+) WITHOUT ROWID""",
 )
-LAST_ADDED = "events"
+LAST_ADDED = "event_clocks"
 
 
 @contextmanager

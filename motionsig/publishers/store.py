@@ -3,7 +3,7 @@
 (device, stream_id, seq) is the primary key, so a signature that arrives twice is stored once. (The column of the stream
 id is called epoch, as in the stores of version 0.1.) Other content under a key that is taken is a conflict: what is
 there is kept, the other counted and logged. (Whether an Edge TPU ran the network is no content: a replay may do without
-one.) So it is with events, whose key has two more parts. Encoders are rows of their own: a signature costs little more
+one; and a time that may be wrong gives way to another, see `clock_rows`.) So it is with events, whose key has two more parts. Encoders are rows of their own: a signature costs little more
 than its codes, and encoders are not mixed up. What a message says of its recording and of labels is no content either:
 it is kept beside the signatures, the newest wins. A conflict brings no label, and a message with one in it no name: it
 is of another recording than what is stored.
@@ -25,13 +25,12 @@ from motionsig import wire
 from motionsig.blocks import SignatureBatch, SignatureSpec
 from motionsig.errors import SinkError
 from motionsig.events import Event
-from motionsig.publishers import ledger
+from motionsig.publishers import clock_rows, ledger
 from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.local import LocalSink
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
 from motionsig.publishers.schema import LAST_ADDED, check_ours, complete, has_table, labels_between, reporting
 from motionsig.publishers.stores import Added
-from motionsig.quality import Quality
 
 if TYPE_CHECKING:
     import sqlite3
@@ -44,11 +43,6 @@ _INSERT_EVENT = (
     f"INSERT INTO events ({', '.join(_EVENT)}) VALUES ({', '.join('?' * len(_EVENT))}) ON CONFLICT DO NOTHING"
 )
 _SAME_EVENT = f"SELECT 1 FROM events WHERE {' AND '.join(f'{column} = ?' for column in _EVENT)}"
-
-
-def _content(encoder: int, start_ns: int, quality: int, codes: bytes) -> tuple[int, int, int, bytes]:
-    """Return what must be equal in two signatures of the same key."""
-    return encoder, start_ns, quality & ~Quality.EDGE_TPU, codes
 
 
 class Store:
@@ -117,7 +111,12 @@ class Store:
             row = *event.key, event.start_ns, event.end_ns, float(event.score), event.fingerprint
             if connection.execute(_INSERT_EVENT, row).rowcount:
                 stored += 1
-            elif connection.execute(_SAME_EVENT, row).fetchone() is None:
+                if event.clock is not None:
+                    clock_rows.note_event(connection, event)
+            elif connection.execute(_SAME_EVENT, row).fetchone() is not None:
+                if event.clock is None:
+                    clock_rows.note_event(connection, event)
+            elif not clock_rows.settle_event(connection, event):
                 conflicts.append(event)
         if conflicts:
             text = "store:%s: %d events differ from what is stored under the same key, the first: %s of %s, stream %d"
@@ -131,17 +130,20 @@ class Store:
         encoder = self._encoder(connection, signatures)
         if encoder is None:
             return Added(0, 0, count)
+        clock_rows.follow_clock(connection, message)
         columns = zip(signatures.start_ns.tolist(), signatures.quality.tolist(), signatures.codes, strict=True)
         arriving = [(encoder, start_ns, quality, codes.tobytes()) for start_ns, quality, codes in columns]
         stored = {
-            seq: row
+            seq: (row[0], row[1], row[2], row[3])
             for seq, *row in connection.execute(
                 "SELECT seq, encoder, start_ns, quality, codes FROM signatures "
                 "WHERE device = ? AND epoch = ? AND seq BETWEEN ? AND ?",
                 (message.device, message.stream_id, message.seq, message.seq + count - 1),
             )
         }
-        conflicts = {seq for seq, row in stored.items() if _content(*row) != _content(*arriving[seq - message.seq])}
+        conflicts = {seq for seq, row in stored.items() if not clock_rows.agrees(row, arriving[seq - message.seq])}
+        agreeing = {seq: row for seq, row in stored.items() if seq not in conflicts}
+        clock_rows.replace_times(connection, message, agreeing, arriving)
         self._note_source(connection, message, conflicts)
         numbered = ((message.device, message.stream_id, seq, *row) for seq, row in enumerate(arriving, message.seq))
         new = (row for row in numbered if row[2] not in stored)

@@ -246,7 +246,8 @@ def test_a_store_from_before_there_were_events_is_read_as_it_is_and_completed_wh
     message = Message("d", 1, 0, labelled(numbered(5), "walk"), Recording("walk", 10**18))
     put(path, message)
     with sqlite3.connect(path) as old:
-        old.execute("DROP TABLE events")
+        for table in ("events", "clocks", "event_clocks"):
+            old.execute(f"DROP TABLE {table}")
     old.close()
     before = path.read_bytes()
     assert read_events(url) == []
