@@ -31,6 +31,8 @@ class MqttOptions:
     first. max_message_bytes: a full message leaves earlier, and what was spooled with a larger limit or for another
     format is cut; only a single signature may be larger. compress: pack the codes where that makes them smaller (CBOR
     only).
+    rest: signatures at rest get the codes of the first of their run, see `resting`, and wait up to `rest_delay_s`, or
+    until something moves. Then they are in RAM for as long, and a power cut costs those. Packs codes as `compress` does.
     in_flight: messages on their way at most. ack_timeout_s: after so long without an acknowledgement the connection is
     given up. hold_s: how long an acknowledged message is kept to be sent again should the broker have lost it.
     retry_s, max_retry_s: pauses between attempts are random, up to a bound that doubles from one to the other.
@@ -55,6 +57,8 @@ class MqttOptions:
     delay_s: float = 6.0
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
     compress: bool = False
+    rest: bool = False
+    rest_delay_s: float = 300.0
     in_flight: int = 20
     ack_timeout_s: float = 20.0
     hold_s: float = 10.0
@@ -72,6 +76,10 @@ class MqttOptions:
             raise InputError(f"format: expected one of {', '.join(FORMS)}, got {self.format!r}")
         if self.compress and self.format != "cbor":
             raise InputError(f"compress: expected format cbor with it, got {self.format}: only CBOR can be packed")
+        if self.rest and self.format != "cbor":
+            raise InputError(f"rest: expected format cbor with it, got {self.format}: only packed codes become smaller")
+        if self.rest and self.rest_delay_s < self.delay_s:
+            raise InputError(f"rest_delay_s: expected delay_s or more, {self.delay_s:g}, got {self.rest_delay_s:g}")
         check_max_message_bytes(self.max_message_bytes)
         check_limits(self.max_bytes, self.full)
         least_s = min(self.retry_s, self.ack_timeout_s)
@@ -85,4 +93,4 @@ class MqttOptions:
     def form(self) -> Form:
         """How messages go to the broker."""
         form = FORMS[self.format]
-        return replace(form, encode=partial(wire.encode, compress=True)) if self.compress else form
+        return replace(form, encode=partial(wire.encode, compress=True)) if self.compress or self.rest else form

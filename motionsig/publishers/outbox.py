@@ -31,6 +31,7 @@ from motionsig.publishers.log import Position, Record
 from motionsig.publishers.messages import MAX_ROWS, pack
 from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.spool import Spool
+from motionsig.quality import is_at_rest
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ _DECODE_ROWS = 64  # signatures decoded at once, or one record: the live lane wa
 class _Waiting(NamedTuple):
     """A spooled record of signatures, decoded and not yet sent, or a part of one. since_s: when it was first seen.
 
+    resting: all of its signatures are at rest, and may wait longer.
     Only a record that was spooled for another form or limit is larger than a message and so has parts. record: that of
     a part before the last ends where it starts and counts no signatures, as a record has arrived when all of it has.
     """
@@ -49,6 +51,7 @@ class _Waiting(NamedTuple):
     record: Record
     message: wire.Message
     since_s: float
+    resting: bool
 
 
 @dataclass(slots=True)
@@ -213,7 +216,8 @@ class Lane:
                 continue
             since_s = self.early_s if record.start < self.early else now_s
             message = put_right(message, self._clock)
-            self._waiting.extend(_Waiting(*part, since_s) for part in self._parts(record, message))
+            resting = self.options.rest and bool(is_at_rest(message.signatures.quality).all())
+            self._waiting.extend(_Waiting(*part, since_s, resting) for part in self._parts(record, message))
         if given_up:
             logger.warning(
                 "%s: %d signatures or events cannot be sent and are dropped: %s", self.spool.path, given_up, why
@@ -304,7 +308,11 @@ class Lane:
         oldest = self._waiting[0]
         if oldest.record.again or (flush_to is not None and oldest.record.start < flush_to):
             return -math.inf
-        return oldest.since_s + self.options.delay_s
+        if not oldest.resting:
+            return oldest.since_s + self.options.delay_s
+        # What rests leaves with the first that moves.
+        moving_s = next((one.since_s for one in self._waiting if not one.resting), math.inf)
+        return min(oldest.since_s + self.options.rest_delay_s, moving_s + self.options.delay_s)
 
     def due_in_s(self, now_s: float) -> float:
         """Return how long until what waits has to leave; infinite when nothing waits."""
