@@ -34,6 +34,7 @@ _MAX_CODES = 1 << 22  # of all signatures
 _MAX_CHARS = 1 << 22  # signatures times the longest label: numpy holds each label in as many characters
 _MAX_DIM = 256
 _MAX_DEPTH = 8
+_RUN_BYTES = 6  # of a run of flags, at most
 _TOO_LARGE = 1 << 63  # int64 arithmetic does not overflow with numbers below this
 
 MAGIC = b"\xd9\xd9\xf7"  # the tag 55799 that marks what follows as CBOR (RFC 8949, 3.4.6)
@@ -55,7 +56,7 @@ message = #6.55799({
   8 => uint63,                 ; ns between neighbouring signatures of a run
   9 => [+ run],                ; start times
   (10 => codes // 11 => packed),
-  ? 12 => #6.64(bstr),         ; one byte of flags per signature; absent when all are 0
+  ? 12 => flags,               ; of each signature; absent when all are 0
   ? 13 => recording,           ; the recording that was replayed; absent for a live sensor
   ? 14 => [+ labelled],        ; what was done in each window; absent where the recording has no labels
   ? 15 => clock,               ; the clock that gave the start times; absent where they need no correction
@@ -67,6 +68,7 @@ labelled = [count: uint, label: tstr]                       ; number of signatur
 codes = #6.40([[signatures: uint, dim: uint], #6.72(bstr)]) ; int8, row-major
 packed = [1, bstr]             ; raw deflate of the codes' differences from one signature to the next, modulo 256,
                                ; all of code 0 first, then all of code 1, and so on
+flags = #6.64(bstr) / [+ [count: uint, uint]]               ; one byte per signature; or, where packed, runs of equal ones
 clock = [boot: bstr .size 16, offset_ns: int]               ; start of the device's system; Unix time less that since then
 uint63 = 0..9223372036854775807
 """
@@ -180,7 +182,9 @@ def encode(message: Message, *, compress: bool = False) -> bytes:
     else:
         fields[10] = cbor2.CBORTag(_ARRAY_ROW_MAJOR, [[count, dim], cbor2.CBORTag(_ARRAY_SINT8, codes)])
     if signatures.quality.any():
-        fields[12] = cbor2.CBORTag(_ARRAY_UINT8, signatures.quality.tobytes())
+        equal = _flag_runs(signatures.quality)
+        shorter = compress and _RUN_BYTES * len(equal) < count
+        fields[12] = equal if shorter else cbor2.CBORTag(_ARRAY_UINT8, signatures.quality.tobytes())
     if message.recording is not None:
         fields[13] = list(message.recording)
     if signatures.labels is not None:
@@ -243,12 +247,11 @@ def _message(fields: dict[Any, Any]) -> Message:
         codes = _unpack(packed, count, dim)
     else:
         codes = np.frombuffer(_codes(fields, count, dim), np.int8).reshape(count, dim)
-    flags = _array(fields[12], _ARRAY_UINT8, count) if 12 in fields else bytes(count)
+    quality = _flags(fields[12], count) if 12 in fields else np.zeros(count, np.uint8)
     recording = Recording(*_row(fields[13], (str, int), "a recording")) if 13 in fields else None
     check_recording(recording)
     labels = _labels(_field(fields, 14, list), count) if 14 in fields else None
     spec = SignatureSpec(fingerprint, quantization, motion_dim, length_ns)
-    quality = np.frombuffer(flags, np.uint8)
     clock = None
     if 15 in fields:
         boot, offset_ns = _row(fields[15], (bytes, int), "a clock")
@@ -301,6 +304,19 @@ def _array(tag: Any, number: int, size: int) -> bytes:
     if getattr(tag, "tag", None) != number or type(content) is not bytes or len(content) != size:
         raise WireError(f"message: expected an RFC 8746 array with tag {number} of {size} bytes")
     return content
+
+
+def _flag_runs(quality: NDArray[np.uint8]) -> list[list[int]]:
+    return [[len(list(same)), flags] for flags, same in itertools.groupby(quality.tolist())]
+
+
+def _flags(content: Any, count: int) -> NDArray[np.uint8]:
+    if type(content) is not list:
+        return np.frombuffer(_array(content, _ARRAY_UINT8, count), np.uint8)
+    runs = [_row(row, (int, int), "flags") for row in content]
+    if any(rows < 1 or not 0 <= flags <= 255 for rows, flags in runs) or sum(rows for rows, _ in runs) != count:
+        raise WireError(f"message: expected flags from 0 to 255 of {count} signatures, got {runs!r:.80}")
+    return np.repeat(np.array([flags for _, flags in runs], np.uint8), [rows for rows, _ in runs])
 
 
 def _label_runs(labels: NDArray[np.str_]) -> list[list[Any]]:

@@ -3,7 +3,7 @@
 `publish` and `publish_events` only write to the spool and wake the sending thread (`sending`), so no broker delays the
 measurement, and kill -9 loses nothing that they took: what is in the spool at the next start is sent again under the
 same name, and the receiver drops what it has. Against power cuts a second thread fsyncs what nobody has
-acknowledged before it is ten seconds old, even while the sending thread hangs.
+acknowledged before it is 16 seconds old, even while the sending thread hangs.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ class MqttOptions:
     spool: directory of the queue, one publisher each. buffer: directory in RAM where signatures wait before that, by
     default one in $RUNTIME_DIRECTORY if that is set. max_bytes, full: size of the queue and what happens beyond it:
     "oldest" or "newest" are dropped, or "wait" for free space. strict: publish survives a power cut, at the price of a
-    disk write each and without a buffer; otherwise a power cut costs the last 10 s at most.
-    delay_s: how long signatures wait to travel together, 0 sends each at once; more than 6 has them written to disk
+    disk write each and without a buffer; otherwise a power cut costs the last 16 s at most.
+    delay_s: how long signatures wait to travel together, 0 sends each at once; more than 12 has them written to disk
     first. max_message_bytes: a full message leaves earlier, and what was spooled with a larger limit or for another
     format is cut; only a single signature may be larger. compress: pack the codes where that makes them smaller (CBOR
     only).
@@ -54,11 +54,11 @@ class MqttOptions:
     max_bytes: int = DEFAULT_MAX_BYTES
     full: str = "oldest"
     strict: bool = False
-    delay_s: float = 6.0
+    delay_s: float = 12.0
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
     compress: bool = False
     rest: bool = False
-    rest_delay_s: float = 300.0
+    rest_delay_s: float = 600.0
     in_flight: int = 20
     ack_timeout_s: float = 20.0
     hold_s: float = 10.0

@@ -28,7 +28,7 @@ from scripts.benchmarks import figures  # noqa: E402
 
 HOP_S = 1.28
 SIGNATURES = 60
-WAIT_S = 11.0
+WAIT_S = 17.0
 
 
 def written_bytes(device: str) -> int:
