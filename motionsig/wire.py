@@ -68,8 +68,8 @@ labelled = [count: uint, label: tstr]                       ; number of signatur
 codes = #6.40([[signatures: uint, dim: uint], #6.72(bstr)]) ; int8, row-major
 packed = [1, bstr]             ; raw deflate of the codes' differences from one signature to the next, modulo 256,
                                ; all of code 0 first, then all of code 1, and so on
-flags = #6.64(bstr) / [+ [count: uint, uint]]               ; one byte per signature; or, where packed, runs of equal ones
-clock = [boot: bstr .size 16, offset_ns: int]               ; start of the device's system; Unix time less that since then
+flags = #6.64(bstr) / [+ [count: uint, uint]]               ; one byte per signature; or, if packed, runs of equal ones
+clock = [boot: bstr .size 16, offset_ns: int]               ; one run of the system; Unix time less time since its boot
 uint63 = 0..9223372036854775807
 """
 

@@ -342,10 +342,12 @@ def test_runs_of_flags_that_do_not_fit_are_refused(runs):
         wire.decode(wire.MAGIC + cbor2.dumps(fields | {12: runs}))
 
 
-@pytest.mark.parametrize("clock", [[b"short", 1], [bytes(16), 1 << 63], [bytes(16)], [bytes(16), 1.5], ["x" * 16, 1], 7])
+@pytest.mark.parametrize(
+    "clock", [[b"short", 1], [bytes(16), 1 << 63], [bytes(16)], [bytes(16), 1.5], ["x" * 16, 1], 7]
+)
 def test_a_clock_that_cannot_be_is_refused(clock):
     fields = cbor2.loads(wire.encode(message(4))[3:])
-    with pytest.raises(WireError, match="clock|integer"):
+    with pytest.raises(WireError, match="clock"):
         wire.decode(wire.MAGIC + cbor2.dumps(fields | {15: clock}))
 
 

@@ -37,7 +37,7 @@ class Told:
     def for_message(self) -> wire.Clock | None:
         """Return what the next message has to say of the clock.
 
-        While it is not set each message says it. Afterwards one does, for receivers that have earlier ones of this boot.
+        While it is not set each message says it. Afterwards one does, for receivers that have others of this boot.
         """
         if self._clock is not None and self._clock.is_set and self._said:
             return None

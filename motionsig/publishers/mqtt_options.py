@@ -32,7 +32,7 @@ class MqttOptions:
     format is cut; only a single signature may be larger. compress: pack the codes where that makes them smaller (CBOR
     only).
     rest: signatures at rest get the codes of the first of their run, see `resting`, and wait up to `rest_delay_s`, or
-    until something moves. Then they are in RAM for as long, and a power cut costs those. Packs codes as `compress` does.
+    until something moves. They are in RAM for as long, and a power cut costs them. Packs codes as `compress` does.
     in_flight: messages on their way at most. ack_timeout_s: after so long without an acknowledgement the connection is
     given up. hold_s: how long an acknowledged message is kept to be sent again should the broker have lost it.
     retry_s, max_retry_s: pauses between attempts are random, up to a bound that doubles from one to the other.

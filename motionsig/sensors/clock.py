@@ -92,7 +92,7 @@ def _adjtimex() -> tuple[Any, Any]:
     import ctypes
 
     class Timex(ctypes.Structure):
-        _fields_ = [  # noqa: RUF012 (ctypes reads it)
+        _fields_ = [
             ("modes", ctypes.c_int),
             *((name, ctypes.c_long) for name in ("offset", "freq", "maxerror", "esterror")),
             ("status", ctypes.c_int),

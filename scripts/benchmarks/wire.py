@@ -41,7 +41,7 @@ from motionsig.pipeline import run  # noqa: E402
 from motionsig.publishers.connection import Connection, parse_broker  # noqa: E402
 from motionsig.publishers.mqtt_options import MqttOptions  # noqa: E402
 from motionsig.publishers.outbox import Outbox  # noqa: E402
-from motionsig.publishers.resting import Rest, split_by_rest  # noqa: E402
+from motionsig.publishers.resting import Rest  # noqa: E402
 from motionsig.publishers.spool import Spool  # noqa: E402
 from motionsig.raw_size import RawSize  # noqa: E402
 from scripts.benchmarks import figures  # noqa: E402
@@ -228,7 +228,9 @@ def main(recording: Path) -> None:
     """Measure all ways in a network of one's own."""
     if os.environ.get("MOTIONSIG_BENCH_ALONE") != "1":
         alone = [sys.executable, __file__, str(recording)]
-        sys.exit(subprocess.run(["unshare", "--net", *alone], env=os.environ | {"MOTIONSIG_BENCH_ALONE": "1"}).returncode)
+        sys.exit(
+            subprocess.run(["unshare", "--net", *alone], env=os.environ | {"MOTIONSIG_BENCH_ALONE": "1"}).returncode
+        )
     began_s = figures.begin("wire")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     with tempfile.TemporaryDirectory(prefix="motionsig-bench-") as folder, Broker(Path(folder) / "broker") as broker:

@@ -102,7 +102,9 @@ def test_what_may_wait_is_written_to_the_disk_late_unless_what_may_not_comes_beh
     spool.close()
 
 
-def test_a_receiver_gets_each_signature_at_rest_as_any_other(broker: Broker, receiver: Receiver, tmp_path: Path) -> None:
+def test_a_receiver_gets_each_signature_at_rest_as_any_other(
+    broker: Broker, receiver: Receiver, tmp_path: Path
+) -> None:
     batch = marked("mmrrrrm")
     with mqtt(broker.url, tmp_path / "spool", rest=True, delay_s=0.05, rest_delay_s=60) as sink:
         sink.publish(batch[:2])
