@@ -3,8 +3,9 @@
 A message is one CBOR map that carries all that a receiver needs to read it; WIRE_CDDL is its grammar (RFC 8610).
 
 Decoding trusts nothing: before the CBOR library sees a message, a scan admits only the few kinds of item the format
-has, each within the bytes present. So no tag can start work of its own and no length can reserve memory. What a short
-message may stand for (packed codes, runs of times and labels) is bounded, too: some tens of MB.
+has, each within the bytes present, and no more of them than the largest message has. So no tag can start work of its
+own, no length can reserve memory, and a megabyte of tiny items is refused after the first thousands. What a short
+message may stand for is bounded by MAX_ROWS. Together: a few ms and a few MB for whatever arrives.
 """
 
 from __future__ import annotations
@@ -26,14 +27,15 @@ from motionsig.quality import Quality
 from motionsig.quantization import Quantization
 
 VERSION = 1
-MAX_MESSAGE_BYTES = 1 << 20
+MAX_MESSAGE_BYTES = 1 << 20  # MAX_ROWS signatures with the longest labels have less
 MAX_DEVICE_CHARS = 128
 MAX_NAME_CHARS = 256
-_MAX_ROWS = 1 << 16
-_MAX_CODES = 1 << 22  # of all signatures
-_MAX_CHARS = 1 << 22  # signatures times the longest label: numpy holds each label in as many characters
+MAX_ROWS = 1024  # signatures in one message
 _MAX_DIM = 256
 _MAX_DEPTH = 8
+_MAX_ITEMS = 8192  # a run and a label of each signature, and a group of each code, have 3 items and their list each
+_MAX_PAIRS = 64  # of a map: a dict of integers that were chosen to collide takes quadratic time
+_MOST = tuple({3: 4 * MAX_NAME_CHARS, 5: _MAX_PAIRS}.get(kind, 1 << 64) for kind in range(8))  # by the kind of an item
 _RUN_BYTES = 6  # of a run of flags, at most
 _TOO_LARGE = 1 << 63  # int64 arithmetic does not overflow with numbers below this
 
@@ -158,8 +160,8 @@ def encode(message: Message, *, compress: bool = False) -> bytes:
             f"message: expected 1 to {_MAX_DIM} codes per signature and a hop of 1 ns to 2^63 ns, got {dim} and "
             f"{signatures.hop_ns}"
         )
-    if count > _most_rows(dim):
-        raise InputError(f"message: expected at most {_most_rows(dim)} signatures of {dim} codes, got {count}")
+    if count > MAX_ROWS:
+        raise InputError(f"message: expected at most {MAX_ROWS} signatures, got {count}")
     breaks = np.flatnonzero(np.diff(signatures.start_ns) != signatures.hop_ns) + 1
     firsts = np.array([0, *breaks])
     runs = np.stack([np.diff(firsts, append=count), signatures.start_ns[firsts]], axis=1)
@@ -192,10 +194,7 @@ def encode(message: Message, *, compress: bool = False) -> bytes:
     if message.clock is not None:
         fields[15] = [message.clock.boot, message.clock.offset_ns]
     # Canonical: shortest numbers, keys in order, so equal content is equal bytes in every version of the library.
-    data = MAGIC + cbor2.dumps(fields, canonical=True)
-    if len(data) > MAX_MESSAGE_BYTES:
-        raise InputError(f"message: expected at most {MAX_MESSAGE_BYTES} bytes, got {len(data)}: send fewer at once")
-    return data
+    return MAGIC + cbor2.dumps(fields, canonical=True)
 
 
 def decode(data: bytes) -> Message:
@@ -214,9 +213,9 @@ def decode(data: bytes) -> Message:
         raise WireError(f"message: expected a map, got {type(fields).__name__}")
     # A damaged key may become bytes that have the beginning of the next message in them.
     if other := [key for key in fields if type(key) is not int]:
-        raise WireError(f"message: expected integers as keys, got {other[0]!r:.40}")
+        raise WireError(f"message: expected integers as keys, got {_shown(other[0])}")
     if type(fields.get(0)) is not int or fields[0] != VERSION:
-        raise WireError(f"message: expected format version {VERSION}, got {fields.get(0)!r}")
+        raise WireError(f"message: expected format version {VERSION}, got {_shown(fields.get(0))}")
     try:
         return _message(fields)
     except InputError as error:
@@ -236,7 +235,7 @@ def _message(fields: dict[Any, Any]) -> Message:
     if not 1 <= dim <= _MAX_DIM or not 0 <= motion_dim <= dim:
         raise WireError(f"message: expected 1 to {_MAX_DIM} codes, motion among them, got {dim} and {motion_dim}")
     length_ns, hop_ns = _field(fields, 7, int), _field(fields, 8, int)
-    start_ns = _start_times(_field(fields, 9, list), hop_ns, _most_rows(dim))
+    start_ns = _start_times(_field(fields, 9, list), hop_ns)
     count = len(start_ns)
     if not (0 <= length_ns < _TOO_LARGE and 0 <= seq <= _TOO_LARGE - count):
         raise WireError(f"message: expected length and sequence within 63 bits, got {length_ns} ns and {seq}")
@@ -261,8 +260,9 @@ def _message(fields: dict[Any, Any]) -> Message:
     return Message(device, stream_id, seq, signatures, recording, clock)
 
 
-def _most_rows(dim: int) -> int:
-    return min(_MAX_ROWS, _MAX_CODES // dim)
+def _shown(value: Any) -> str:
+    """Return a value for an error. What has a length may be a megabyte, whose repr has four: its type must do."""
+    return repr(value)[:80] if value is None or isinstance(value, int | float | str) else type(value).__name__
 
 
 def _field(fields: dict[Any, Any], key: int, kind: type) -> Any:
@@ -274,14 +274,15 @@ def _field(fields: dict[Any, Any], key: int, kind: type) -> Any:
 
 def _row(row: Any, kinds: tuple[type, ...], name: str) -> tuple[Any, ...]:
     if type(row) is not list or tuple(map(type, row)) != kinds:
-        raise WireError(f"message: expected {name} of {', '.join(kind.__name__ for kind in kinds)}, got {row!r:.80}")
+        got = ", ".join(map(_shown, row[:4])) if type(row) is list else _shown(row)
+        raise WireError(f"message: expected {name} of {', '.join(kind.__name__ for kind in kinds)}, got {got}")
     return tuple(row)
 
 
-def _start_times(rows: list[Any], hop_ns: int, most: int) -> NDArray[np.int64]:
+def _start_times(rows: list[Any], hop_ns: int) -> NDArray[np.int64]:
     runs = [_row(row, (int, int), "runs") for row in rows]
-    if not runs or any(count < 1 for count, _ in runs) or sum(count for count, _ in runs) > most:
-        raise WireError(f"message: expected runs of 1 to {most} signatures altogether, got {len(runs)} runs")
+    if not runs or any(count < 1 for count, _ in runs) or sum(count for count, _ in runs) > MAX_ROWS:
+        raise WireError(f"message: expected runs of 1 to {MAX_ROWS} signatures altogether, got {len(runs)} runs")
     outside = (not -_TOO_LARGE <= start < _TOO_LARGE - count * hop_ns for count, start in runs)
     if not 1 <= hop_ns < _TOO_LARGE or any(outside):
         raise WireError("message: expected a hop above 0 and times within 64 bits")
@@ -295,7 +296,7 @@ def _codes(fields: dict[Any, Any], count: int, dim: int) -> bytes:
     if getattr(tag, "tag", None) != _ARRAY_ROW_MAJOR or not isinstance(content, list | tuple) or len(content) != 2:
         raise WireError("message: expected codes as an RFC 8746 row-major array under key 10")
     if not isinstance(content[0], list | tuple) or list(content[0]) != [count, dim]:
-        raise WireError(f"message: expected codes of shape {[count, dim]}, got {content[0]!r:.80}")
+        raise WireError(f"message: expected codes of shape {[count, dim]}, got {_shown(content[0])}")
     return _array(content[1], _ARRAY_SINT8, count * dim)
 
 
@@ -315,13 +316,13 @@ def _flags(content: Any, count: int) -> NDArray[np.uint8]:
         return np.frombuffer(_array(content, _ARRAY_UINT8, count), np.uint8)
     runs = [_row(row, (int, int), "flags") for row in content]
     if any(rows < 1 or not 0 <= flags <= 255 for rows, flags in runs) or sum(rows for rows, _ in runs) != count:
-        raise WireError(f"message: expected flags from 0 to 255 of {count} signatures, got {runs!r:.80}")
+        raise WireError(f"message: expected flags from 0 to 255 of {count} signatures, got {_shown(content)}")
     return np.repeat(np.array([flags for _, flags in runs], np.uint8), [rows for rows, _ in runs])
 
 
 def _label_runs(labels: NDArray[np.str_]) -> list[list[Any]]:
     runs = [[len(list(same)), label] for label, same in itertools.groupby(labels.tolist())]
-    _check_labels([label for _, label in runs], len(labels))
+    _check_labels([label for _, label in runs])
     return runs
 
 
@@ -330,19 +331,13 @@ def _labels(rows: list[Any], count: int) -> NDArray[np.str_]:
     counts, labels = [it for it, _ in runs], [label for _, label in runs]
     if any(it < 1 for it in counts) or sum(counts) != count:
         raise WireError(f"message: expected labels of {count} signatures")
-    _check_labels(labels, count)
+    _check_labels(labels)
     return np.repeat(np.array(labels, np.str_), counts)
 
 
-def _check_labels(labels: list[str], count: int) -> None:
+def _check_labels(labels: list[str]) -> None:
     for label in labels:
         check_label(label, "label")
-    longest = max(map(len, labels))
-    if count * longest > _MAX_CHARS:
-        raise InputError(
-            f"labels: expected at most {_MAX_CHARS // longest} signatures where one has {longest} characters, "
-            f"got {count}"
-        )
 
 
 def _pack(codes: NDArray[np.int8]) -> bytes:
@@ -369,32 +364,41 @@ def item_end(data: bytes) -> int:
     """Return where the first item of `data` ends; raise WireError if it is cut short or of a kind no message has."""
     if not data.startswith(MAGIC):
         raise WireError(f"message: expected to begin with {MAGIC.hex()}, got {data[: len(MAGIC)].hex() or 'nothing'}")
-    position = len(MAGIC)
+    position, end = len(MAGIC), len(data)
     open_items = [1]  # how many items are still to come, in each container around this place
-    while open_items:
-        if not open_items[-1]:
+    for _ in range(_MAX_ITEMS + 1):
+        while not open_items[-1]:
             open_items.pop()
-            continue
+            if not open_items:
+                if position > end:
+                    raise WireError(f"message: expected {position} bytes, got {end}: it is cut short")
+                return position
         open_items[-1] -= 1
-        if position >= len(data):
-            raise WireError(f"message: expected more after {len(data)} bytes: it is cut short")
+        if position >= end:
+            raise WireError(f"message: expected more after {end} bytes: it is cut short")
         first = position
         kind, info = data[first] >> 5, data[first] & 31
-        size = 1 << (info - 24) if 24 <= info <= 27 else 0
-        value = int.from_bytes(data[first + 1 : first + 1 + size], "big") if size else info
-        position += 1 + size
-        if kind in (2, 3):
+        position += 1
+        value, size = info, 0
+        if 24 <= info <= 27:
+            size = 1 << (info - 24)
+            value = int.from_bytes(data[position : position + size], "big")
+            position += size
+        # Most items are integers, of which nothing more is to be seen.
+        if kind < 2 and info <= 27:
+            continue
+        if kind == 4 or kind == 5:
+            open_items.append(value * (kind - 3))
+        elif kind == 6:
+            open_items.append(1)
+        elif kind < 4:
             position += value
-        elif 4 <= kind <= 6:
-            open_items.append({4: value, 5: 2 * value, 6: 1}[kind])
         indefinite = info > 27
         unknown = (kind == 6 and value not in _TAGS) or (kind == 7 and size < 2)
-        too_many = open_items[-1] > len(data) or len(open_items) > _MAX_DEPTH
-        if indefinite or unknown or too_many:
+        too_many = open_items[-1] > end or len(open_items) > _MAX_DEPTH
+        if indefinite or unknown or value > _MOST[kind] or too_many:
             raise WireError(f"message: expected no such item as 0x{data[first]:02x} at byte {first}")
-    if position > len(data):
-        raise WireError(f"message: expected {position} bytes, got {len(data)}: it is cut short")
-    return position
+    raise WireError(f"message: expected at most {_MAX_ITEMS} items, got more")
 
 
 def to_json(message: Message) -> str:

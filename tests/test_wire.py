@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import time
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -152,7 +153,7 @@ def test_encode_refuses_what_no_receiver_could_take(change, what):
     fields = {"device": sent.device, "stream_id": sent.stream_id, "seq": sent.seq} | change
     with pytest.raises(InputError, match=what):
         wire.encode(wire.Message(signatures=sent.signatures, **fields))
-    with pytest.raises(InputError, match="at most 1048576 bytes"):
+    with pytest.raises(InputError, match="at most 1024 signatures"):
         wire.encode(message(17_000))
     with pytest.raises(InputError, match="a hop of 1 ns"):
         wire.encode(wire.Message("pi", 1, 1, dataclasses.replace(sent.signatures, hop_ns=2**63)))
@@ -246,55 +247,103 @@ def test_a_packed_bomb_is_not_inflated():
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize(
-    ("count", "dim", "label"),
-    [
-        (4096, 64, "x" * 128),
-        (4096, 256, "\U0001f6b6" * 128),
-        (1 << 16, 1, "x" * 64),
-        (1 << 15, 128, "x" * 128),
-        (1 << 14, 256, None),
-    ],
-)
-def test_what_a_message_may_hold_can_be_sent_and_takes_some_tens_of_megabytes(count, dim, label):
-    sent = still(count, dim, label)
-    data = wire.encode(sent, compress=True)
-    assert len(data) < 10_000
+def cost(data):
+    """Return the error of a message that is none, with the seconds of CPU and the bytes that refusing it took."""
     tracemalloc.start()
     try:
-        decoded = wire.decode(data)
-        assert tracemalloc.get_traced_memory()[1] < 50e6
+        with pytest.raises(WireError) as raised:
+            wire.decode(data)
+        memory = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    same(decoded, sent)
+    times = []
+    for _ in range(5):
+        began = time.thread_time()
+        with pytest.raises(WireError):
+            wire.decode(data)
+        times.append(time.thread_time() - began)
+    return str(raised.value), min(times), memory
+
+
+def test_the_largest_messages_are_taken_whole():
+    for sent in (still(1024, 64, "x" * 128), still(1024, 256, "\U0001f6b6" * 128), still(1024, 256)):
+        for compress in (False, True):
+            data = wire.encode(sent, compress=compress)
+            tracemalloc.start()
+            try:
+                decoded = wire.decode(data)
+                assert tracemalloc.get_traced_memory()[1] < 8e6
+            finally:
+                tracemalloc.stop()
+            same(decoded, sent)
+
+
+def test_as_many_runs_labels_and_groups_as_there_can_be_are_taken():
+    """The limit on items must not refuse what `encode` makes."""
+    sent = still(1024, 256)
+    spec = dataclasses.replace(sent.signatures.spec, quantization=Quantization(((1, 0.5, 0),) * 256))
+    start_ns = np.arange(1024, dtype=np.int64) * (HOP_NS + 1) * 10**6
+    labels = np.array([f"{number:0>120}" for number in range(1024)])
+    batch = dataclasses.replace(sent.signatures, start_ns=start_ns, spec=spec, labels=labels)
+    sent = dataclasses.replace(sent, signatures=batch, recording=wire.Recording("\U0001f6b6" * 256, 0))
+    same(wire.decode(wire.encode(sent)), sent)
+
+
+FULL = {key: value for key, value in cbor2.loads(wire.encode(message(10))[3:]).items() if key != 9}
+LONGEST = wire.MAX_MESSAGE_BYTES - 2000
 
 
 @pytest.mark.parametrize(
-    ("count", "dim", "label", "what"),
+    "fields",
     [
-        (1 << 17, 1, "x" * 128, "expected at most 65536 signatures of 1 codes, got 131072"),
-        ((1 << 16) + 1, 1, None, "expected at most 65536 signatures of 1 codes, got 65537"),
-        ((1 << 14) + 1, 256, None, "expected at most 16384 signatures of 256 codes, got 16385"),
-        ((1 << 15) + 1, 1, "x" * 128, "expected at most 32768 signatures where one has 128 characters, got 32769"),
-        (1 << 16, 1, "x" * 65, "expected at most 64527 signatures where one has 65 characters, got 65536"),
+        pytest.param({**FULL, 9: [[1, 0]] * 100_000}, id="runs"),
+        pytest.param({**FULL, 9: [[1, 0]] * 2_000}, id="a few runs too many"),
+        pytest.param({**FULL, 9: [[1 << 63, 0]] * 1_000}, id="runs of too many"),
+        pytest.param({**FULL, 9: [[10, 0]], 14: [[1, "x"]] * 100_000}, id="labels"),
+        pytest.param({**FULL, 9: [[10, 0]], 14: [[1, "x" * 1000]] * 1_000}, id="long labels"),
+        pytest.param({**FULL, 9: [[10, 0]], 14: "\U0001f6b6" * (LONGEST // 4)}, id="a label"),
+        pytest.param({**FULL, 9: [[10, 0]], 5: [[1, 0.5, 0]] * 80_000}, id="groups"),
+        pytest.param({**FULL, 9: bytes(LONGEST)}, id="bytes for runs"),
+        pytest.param({**FULL, 9: [bytes(LONGEST)]}, id="bytes for a run"),
+        pytest.param({**FULL, 0: bytes(LONGEST)}, id="bytes for the version"),
+        pytest.param({**FULL, 9: [[10, 0]], 11: [bytes(LONGEST), 1]}, id="bytes for the packing"),
+        pytest.param({bytes(LONGEST): 1}, id="bytes for a key"),
+        pytest.param({"\U0001f6b6" * (LONGEST // 4): 1}, id="text for a key"),
+        pytest.param({number: number for number in range(100_000)}, id="a map"),
+        pytest.param({(1 << 61) * number - number: number for number in range(-4, 4)} | {0: 1}, id="keys that collide"),
+        pytest.param([0] * (LONGEST - 10), id="a list"),
+        pytest.param([[] for _ in range(LONGEST - 10)], id="a list of lists"),
+        pytest.param([{}] * (LONGEST - 10), id="a list of maps"),
+        pytest.param([[[[[0]]]]] * (LONGEST // 6), id="lists of lists"),
+        pytest.param([""] * (LONGEST - 10), id="a list of texts"),
+        pytest.param([1.0] * (LONGEST // 9), id="a list of numbers"),
+        pytest.param([cbor2.CBORTag(40, 0)] * (LONGEST // 3), id="a list of tags"),
+        pytest.param([1 << 63] * (LONGEST // 9), id="a list of large integers"),
+        pytest.param(
+            {**FULL, 9: [[1024, 0]], 10: None, 11: [1, zlib.compress(bytes(1 << 28), 9)[2:]]}, id="packed zeros"
+        ),
     ],
 )
-def test_a_short_message_that_stands_for_too_much_is_neither_sent_nor_taken(monkeypatch, count, dim, label, what):
+def test_what_is_no_message_costs_little(fields):
+    """Of whatever a stranger sends in a megabyte: a tenth of a second at most, and 8 MiB."""
+    data = wire.MAGIC + cbor2.dumps(fields)
+    assert len(data) <= wire.MAX_MESSAGE_BYTES
+    said, seconds, memory = cost(data)
+    assert len(said) < 400
+    assert seconds < 0.1 and memory < 8 << 20, (said, seconds, memory)
+
+
+@pytest.mark.parametrize(("count", "dim", "label"), [(1025, 1, None), (1025, 64, "x" * 128), (1 << 16, 1, "x")])
+def test_a_short_message_that_stands_for_too_much_is_neither_sent_nor_taken(monkeypatch, count, dim, label):
     sent = still(count, dim, label)
-    with pytest.raises(InputError, match=what):
+    with pytest.raises(InputError, match=f"at most 1024 signatures, got {count}"):
         wire.encode(sent, compress=True)
     with monkeypatch.context() as patch:
-        for limit in ("_MAX_ROWS", "_MAX_CODES", "_MAX_CHARS"):
-            patch.setattr(wire, limit, 1 << 40)
+        patch.setattr(wire, "MAX_ROWS", 1 << 40)
         data = wire.encode(sent, compress=True)
     assert len(data) < 10_000
-    tracemalloc.start()
-    try:
-        with pytest.raises(WireError, match=r"runs of 1 to|where one has"):
-            wire.decode(data)
-        assert tracemalloc.get_traced_memory()[1] < 10e6
-    finally:
-        tracemalloc.stop()
+    said, _, memory = cost(data)
+    assert "runs of 1 to 1024 signatures" in said and memory < 1e6
 
 
 @settings(max_examples=500, deadline=5000)

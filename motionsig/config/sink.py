@@ -14,7 +14,7 @@ from motionsig.config.keys import known_keys, meant, shown, sink_key, sink_optio
 from motionsig.errors import InputError
 from motionsig.files import read_file
 from motionsig.publishers import SCHEMES, split_url
-from motionsig.publishers.connection import Broker, check_topic_part, parse_broker, tls_context
+from motionsig.publishers.brokers import Broker, check_topic_part, parse_broker, tls_context
 from motionsig.publishers.messages import check_max_message_bytes
 from motionsig.publishers.mqtt_options import MqttOptions
 

@@ -2,7 +2,8 @@
 
 paho's own threads are not used. Its client is called from one thread, and no callback takes a lock: paho holds its own
 meanwhile, and the two would deadlock. A connection is opened once; after a failure a new one with a new client follows.
-Both paho-mqtt 2 and 1.6 work; Debian Bookworm has 1.6, so its branch can go in June 2028, with that.
+MQTT 5 is tried first: only there a broker says why it refuses a message. A broker that does not speak it gets 3.1.1.
+Both paho-mqtt 2 and 1.6 work; Debian Bookworm has 1.6, so its branches can go in June 2028, with that.
 """
 
 from __future__ import annotations
@@ -15,79 +16,26 @@ import ssl
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from motionsig.errors import InputError, MissingExtraError, SinkError
+from motionsig.errors import MissingExtraError, SinkError
 from motionsig.hints import install_hint
+from motionsig.publishers import reasons
+from motionsig.publishers.brokers import Broker
+from motionsig.publishers.cutting import cut_packets
+from motionsig.publishers.protocol import MQTT_3, MQTT_5, PROTOCOLS, Limits, Spoken, limits_of
+from motionsig.publishers.reasons import Reason, connack_reason
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
-HANDSHAKE_TIMEOUT_S = 10.0
 LOOP_S = 1.0  # paho has to run this often to send its pings and to notice missing answers
-_LOGIN_REFUSED = (4, 5, 134, 135)
-"""Bad user name or password, not authorised (MQTT 3.1.1, 3.2.2.3); paho 2 gives them MQTT 5's numbers."""
-_TOPIC_PART = re.compile(r"[^/+#\0\ud800-\udfff]+")
-
-
-@dataclass(frozen=True)
-class Broker:
-    """Where a broker is and how to be let in; `str` shows no password. ca, cert, key: paths of PEM files."""
-
-    host: str
-    port: int
-    tls: bool = False
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    ca: str | None = None
-    cert: str | None = None
-    key: str | None = None
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
-
-
-def parse_broker(url: str, *, username: str | None = None, password: str | None = None, **pem: str | None) -> Broker:
-    """Return the broker of mqtt://[user[:password]@]host[:port] or mqtts://…; raise InputError for any other URL.
-
-    pem: ca, cert and key of the broker, which need mqtts.
-    """
-    parts = urlsplit(url)
-    # The URL may hold a password, so no message may repeat it.
-    expected = "expected mqtt://[user[:password]@]host[:port] or the same with mqtts://"
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise InputError(f"broker URL: {expected}, got one without a valid host and port: {error}") from error
-    if parts.scheme not in DEFAULT_PORTS or not host:
-        raise InputError(f"broker URL: {expected}, got scheme {parts.scheme!r} and host {host or ''!r}")
-    if parts.path not in ("", "/"):
-        raise InputError(f"broker URL: {expected}, got path {parts.path!r} behind it; topics begin with prefix=NAME")
-    tls = parts.scheme == "mqtts"
-    if not tls and any(pem.values()):
-        raise InputError("broker URL: ca, cert and key need mqtts://")
-    if pem.get("key") and not pem.get("cert"):
-        raise InputError("broker URL: key needs cert, the certificate it belongs to")
-    return Broker(
-        host=host,
-        port=DEFAULT_PORTS[parts.scheme] if port is None else port,
-        tls=tls,
-        username=unquote(parts.username) if username is None and parts.username else username,
-        password=unquote(parts.password) if password is None and parts.password else password,
-        **pem,
-    )
-
-
-def check_topic_part(name: str, value: str) -> None:
-    """Raise InputError for what cannot be one level of a topic (MQTT 3.1.1, 4.7)."""
-    if not _TOPIC_PART.fullmatch(value) or len(value.encode("utf-8")) > 1024:
-        raise InputError(f"{name}: expected 1 to 1024 bytes of UTF-8 without /, +, # and NUL, got {value!r}")
+FOR_EVER_S = 0xFFFFFFFF  # a session that never expires (MQTT 5, 3.1.2.11.2)
+PUBLISH_BYTES = 16  # of a PUBLISH at most, beside topic and payload: header, lengths, number, topic alias
+_PACKETS_AT_ONCE = 64  # read before the owner has its turn: each turn costs as much as a packet
 
 
 def import_paho() -> Any:
@@ -101,39 +49,26 @@ def import_paho() -> Any:
     return paho.mqtt.client
 
 
-class _ClosingSocket(ssl.SSLSocket):
-    """Closes itself when the handshake fails: paho (1.6.1 and 2.2.0) leaves that to the garbage collector."""
+class Acknowledgement(NamedTuple):
+    """What the broker answered to a message: its number, and why it was refused, if it was."""
 
-    def do_handshake(self, block: bool = False) -> None:
-        try:
-            # paho 1.6.1 waits as long as the keep-alive, and 2.2.0 half as long as this.
-            self.settimeout(HANDSHAKE_TIMEOUT_S)
-            super().do_handshake(block)
-        except OSError:
-            self.close()
-            raise
-
-
-def tls_context(broker: Broker) -> ssl.SSLContext | None:
-    """Return what checks the broker's certificate and name, None without TLS; raise InputError for unreadable files."""
-    if not broker.tls:
-        return None
-    try:
-        context = ssl.create_default_context(cafile=broker.ca)
-        context.sslsocket_class = _ClosingSocket
-        if broker.cert is not None:
-            context.load_cert_chain(broker.cert, broker.key)
-    except (OSError, ssl.SSLError) as error:
-        given = ", ".join(path for path in (broker.ca, broker.cert, broker.key) if path)
-        raise InputError(f"{broker}: expected readable PEM files, got {given}: {error}") from error
-    return context
+    mid: int
+    reason: Reason
 
 
 class Connection:
     """A connection from its first packet to its end; every failure is a SinkError and ends it.
 
     will: a topic and what the broker shall publish there, retained, should the connection end without a DISCONNECT.
-    acknowledged: numbers of acknowledged messages; the owner clears it. heard_s: time.monotonic() of the last packet.
+    protocol: one of PROTOCOLS. spoken: what is known of the broker; the owner keeps it for the next connection.
+    With MQTT 5, and ignored without it: session_expiry_s: how long the broker keeps a session that is not clean;
+    receive_maximum, max_packet_bytes: how many messages it may send without an acknowledgement, and how large a packet;
+    with MQTT 3.1.1, too, no more of a packet is kept.
+    manual_ack: a message is acknowledged by `acknowledge`, and not when `on_message` returns.
+
+    acknowledged: answers to messages; the owner clears it. consented: numbers of subscriptions that are answered.
+    heard_s: time.monotonic() of the last packet. accepted_s: of the broker's consent. version: MQTT_5 or MQTT_3.
+    limits: of the broker. ended: the reason of its DISCONNECT, if any.
     """
 
     def __init__(
@@ -146,58 +81,157 @@ class Connection:
         context: ssl.SSLContext | None = None,
         on_message: Callable[[MQTTMessage], None] | None = None,
         will: tuple[str, bytes] | None = None,
+        protocol: str = "auto",
+        spoken: Spoken | None = None,
+        session_expiry_s: int = FOR_EVER_S,
+        receive_maximum: int | None = None,
+        max_packet_bytes: int | None = None,
+        manual_ack: bool = False,
     ) -> None:
         self._broker = broker
         self._mqtt = import_paho()
+        self._mqtt_error: type[Exception] = import_module("paho.mqtt").MQTTException
+        self._client_id = client_id
+        self._clean_session = clean_session
         self._keepalive_s = keepalive_s
-        self._accepted = False
+        self._context = context
+        self._on_message = on_message
+        self._will = will
+        self._versions = PROTOCOLS[protocol]
+        self._spoken = Spoken() if spoken is None else spoken
+        self._asked = {"ReceiveMaximum": receive_maximum, "MaximumPacketSize": max_packet_bytes}
+        if not clean_session:
+            self._asked["SessionExpiryInterval"] = session_expiry_s
+        self._manual_ack = manual_ack
         self._refused: str | None = None
-        self._subscribed: int | None = None
+        self._broke = False
+        self._connack = Reason()
         self._listening: int | None = None
-        self.acknowledged: list[int] = []
+        self._aliases: dict[str, int] = {}
+        self._unretained = False
+        self.acknowledged: list[Acknowledgement] = []
+        self.consented: set[int] = set()
         self.heard_s = 0.0
-        arguments = (self._mqtt.CallbackAPIVersion.VERSION2,) if hasattr(self._mqtt, "CallbackAPIVersion") else ()
-        self._client: Client = self._mqtt.Client(*arguments, client_id=client_id, clean_session=clean_session)
-        if broker.username is not None:
-            self._client.username_pw_set(broker.username, broker.password)
-        if context is not None:
-            self._client.tls_set_context(context)
-        if will is not None:
-            self._client.will_set(*will, qos=1, retain=True)
-        self._client.on_connect = self._on_connect
-        self._client.on_publish = lambda client, userdata, mid, *rest: self.acknowledged.append(mid)
-        self._client.on_subscribe = self._on_subscribe
-        if on_message is not None:
-            self._client.on_message = lambda client, userdata, message: on_message(message)
+        self.accepted_s: float | None = None
+        self.limits = Limits()
+        self.ended: Reason | None = None
+        self.version = self._spoken.version if self._spoken.version in self._versions else self._versions[0]
+        self._client = self._make_client()
+
+    def _make_client(self) -> Client:
+        new = hasattr(self._mqtt, "CallbackAPIVersion")
+        arguments = (self._mqtt.CallbackAPIVersion.VERSION2,) if new else ()
+        clean = self._clean_session if self.version == MQTT_3 else None
+        client: Client = self._mqtt.Client(
+            *arguments, client_id=self._client_id, clean_session=clean, protocol=self.version
+        )
+        if self._broker.username is not None:
+            client.username_pw_set(self._broker.username, self._broker.password)
+        if self._context is not None:
+            client.tls_set_context(self._context)
+        if self._will is not None:
+            client.will_set(*self._will, qos=1, retain=self._spoken.retain)
+        client.on_connect = self._on_connect
+        client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
+        if (on_message := self._on_message) is not None:
+            client.on_message = lambda client, userdata, message: on_message(message)
+        if new:
+            client.on_disconnect = self._on_disconnect
+        else:
+            # 1.6 does not pass on the reason, and without one it takes a DISCONNECT for nothing.
+            client._handle_disconnect = self._end_of_old_paho  # type: ignore[method-assign,assignment]
+        if (most_bytes := self._asked["MaximumPacketSize"]) is not None:
+            cut_packets(client, most_bytes)
+        if self._manual_ack and new:
+            client.manual_ack_set(True)
+        elif self._manual_ack:
+            client._send_puback = lambda mid: 0  # type: ignore[method-assign,assignment,return-value]
         # The owner limits what is on its way; a queue of paho's own would be lost with the process.
-        self._client.max_inflight_messages_set(65535)
+        client.max_inflight_messages_set(65535)
+        return client
 
     def _on_connect(self, client: Any, userdata: Any, flags: Any, code: Any, properties: Any = None) -> None:
-        self._accepted = not (code if isinstance(code, int) else code.is_failure)
-        if not self._accepted:
-            said = self._mqtt.connack_string(code).rstrip(".") if isinstance(code, int) else str(code)
-            hint = "; are user name and password right?" if getattr(code, "value", code) in _LOGIN_REFUSED else ""
-            self._refused = f"the broker refused the connection: {said}{hint}"
+        self._connack = connack_reason(code if isinstance(code, int) else code.value)._replace(text=_text(properties))
+        if not self._connack.refused:
+            self.accepted_s = time.monotonic()
+            self.limits = limits_of(properties)
+            if (keepalive_s := getattr(properties, "ServerKeepAlive", None)) is not None:
+                # paho 1.6 does not obey it.
+                client._keepalive = keepalive_s
+            return
+        self._refused = f"the broker refused the connection: {self._connack.advise(reasons.CONNACK)}"
+
+    def _on_publish(self, client: Any, userdata: Any, mid: int, code: Any = None, properties: Any = None) -> None:
+        if code is not None:
+            reason = Reason(code.value, _text(properties))
+        else:
+            # 1.6 reads the reason and keeps it to itself: it is the byte behind the number.
+            packet = client._in_packet["packet"]
+            reason = Reason(packet[2] if len(packet) > 2 else 0)
+        self.acknowledged.append(Acknowledgement(mid, reason))
 
     def _on_subscribe(self, client: Any, userdata: Any, mid: int, granted: Any, properties: Any = None) -> None:
-        code = getattr(granted[0], "value", granted[0])
-        if code >= 128 and mid == self._listening:
+        reason = Reason(getattr(granted[0], "value", granted[0]), _text(properties))
+        if reason.refused and mid == self._listening:
             logger.warning("%s: the broker refused a subscription that can be done without", self._broker)
-        elif code >= 128:
-            self._refused = "the broker refused the subscription: not authorised"
-        self._subscribed = mid
+        elif reason.refused:
+            self._refused = f"the broker refused the subscription: {reason.advise(reasons.SUBACK)}"
+        elif reason.code == 0 and mid != self._listening:
+            logger.warning(
+                "%s: the broker sends without acknowledgements (QoS 0), so messages may be lost", self._broker
+            )
+        self.consented.add(mid)
+
+    def _on_disconnect(self, client: Any, userdata: Any, flags: Any, code: Any, properties: Any = None) -> None:
+        if flags.is_disconnect_packet_from_server:
+            self._note_end(Reason(getattr(code, "value", 0), _text(properties)))
+
+    def _end_of_old_paho(self) -> int:
+        packet = self._client._in_packet["packet"]
+        self._note_end(Reason(packet[0] if packet else 0))
+        return 0
+
+    def _note_end(self, reason: Reason) -> None:
+        self.ended = reason
+        said = reason.advise(reasons.DISCONNECT, client_id=self._client_id) if reason.code else "without a reason"
+        self._refused = f"the broker ended the connection: {said}"
 
     def open(self, timeout_s: float, give_up: Callable[[], bool]) -> None:
-        """Connect and wait until the broker has let us in; `give_up` is asked now and then whether to stop."""
+        """Connect and wait until the broker has let us in; `give_up` is asked now and then whether to stop.
+
+        A broker that does not speak MQTT 5, or does not keep messages, is asked again in the way it can.
+        """
         deadline = time.monotonic() + timeout_s
+        told = closed = False
+        while True:
+            try:
+                self._attempt(deadline, give_up)
+                break
+            except SinkError:
+                told = self._connack.code == reasons.UNSUPPORTED_PROTOCOL
+                # Closed, or answered with what is no CONNACK of MQTT 5.
+                closed = self._broke
+                if self._connack.code == reasons.NO_RETAIN and self._spoken.retain:
+                    self._spoken.retain = False
+                elif (told or closed) and self.version == MQTT_5 and MQTT_3 in self._versions and not give_up():
+                    self.version = MQTT_3
+                else:
+                    raise
+                self.drop()
+                self._refused, self._connack, self._client = None, Reason(), self._make_client()
+        self._spoken.note(self.version, told=told, closed=closed)
+
+    def _attempt(self, deadline: float, give_up: Callable[[], bool]) -> None:
+        self._broke = False
         try:
-            self._client.connect(self._broker.host, self._broker.port, self._keepalive_s)
+            self._connect()
         except (OSError, ValueError) as error:
             odd = self._broker.tls and isinstance(error, ssl.SSLError | ConnectionResetError)
             known = isinstance(error, ssl.SSLCertVerificationError)
             hint = "; does the broker speak TLS on this port?" if odd and not known else ""
             raise SinkError(f"{self._broker}: {_reason(error)}{hint}") from error
-        while not self._accepted:
+        while self.accepted_s is None:
             if time.monotonic() > deadline or give_up():
                 raise SinkError(f"{self._broker}: connected, but no answer; is it an MQTT broker?")
             try:
@@ -205,21 +239,81 @@ class Connection:
             except SinkError as error:
                 if self._refused is not None:
                     raise
+                self._broke = True
                 wanted = "a client certificate (cert=, key=)" if self._broker.tls else "mqtts://"
                 raise SinkError(f"{error} before the broker let us in; does it want {wanted}?") from error
 
+    def _connect(self) -> None:
+        # What MQTT 3.1.1 does not know must not be given to it.
+        more: dict[str, Any] = {}
+        if self.version == MQTT_5:
+            more = {"clean_start": self._clean_session, "properties": self._properties("CONNECT", **self._asked)}
+        self._client.connect(self._broker.host, self._broker.port, self._keepalive_s, **more)
+
+    def _properties(self, packet: str, **values: int | None) -> Any:
+        from paho.mqtt.packettypes import PacketTypes
+        from paho.mqtt.properties import Properties
+
+        properties: Any = Properties(getattr(PacketTypes, packet))  # type: ignore[no-untyped-call]
+        for name, value in values.items():
+            if value is not None:
+                setattr(properties, name, value)
+        return properties
+
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
         """Send at QoS 1; return the number that will appear in `acknowledged`."""
-        info = self._client.publish(topic, payload, qos=1, retain=retain)
+        if self.limits.max_qos < 1:
+            raise SinkError(
+                f"{self._broker}: expected a broker that acknowledges messages (QoS 1), got one that takes only QoS 0; "
+                "choose another broker"
+            )
+        if retain and not self.limits.retain:
+            if not self._unretained:
+                logger.warning(
+                    "%s: the broker keeps no messages (retain), so who subscribes later misses them", self._broker
+                )
+            self._unretained, retain = True, False
+        # What is kept is rarely sent twice in a connection, so it needs no alias.
+        name, alias = (topic, None) if retain else self._alias(topic)
+        more = {"properties": self._properties("PUBLISH", TopicAlias=alias)} if alias is not None else {}
+        info = self._client.publish(name, payload, qos=1, retain=retain, **more)
         self._check(info.rc)
         return info.mid
+
+    def _alias(self, topic: str) -> tuple[str, int | None]:
+        """Return what stands for a topic in this message: its name, its alias, or both for the first time."""
+        if topic in self._aliases:
+            return "", self._aliases[topic]
+        if len(self._aliases) >= self.limits.topic_alias_maximum:
+            return topic, None
+        self._aliases[topic] = len(self._aliases) + 1
+        return topic, self._aliases[topic]
+
+    def acknowledge(self, message: MQTTMessage) -> None:
+        """Acknowledge a message that `on_message` was given; each once, in the order in which they came (4.6)."""
+        if message.qos == 0:
+            return
+        if hasattr(self._client, "ack"):
+            code = self._client.ack(message.mid, 1)
+        else:
+            code = self._client._send_command_with_mid(0x40, message.mid, False)
+        self._check(code)
+
+    def request(self, topic: str) -> int:
+        """Ask for a subscription at QoS 1; return the number that appears in `consented`. A refusal ends the loop."""
+        for what, missing in (("$share/", not self.limits.shared), ("+", not self.limits.wildcard)):
+            if missing and what in topic:
+                raise SinkError(f"{self._broker}: the broker supports no {what} in a subscription, got {topic!r}")
+        code, mid = self._client.subscribe(topic, qos=1)
+        self._check(code)
+        assert mid is not None  # only after an error
+        return mid
 
     def subscribe(self, topic: str, timeout_s: float) -> None:
         """Subscribe at QoS 1 and wait for the broker's consent; messages may arrive meanwhile."""
         deadline = time.monotonic() + timeout_s
-        code, mid = self._client.subscribe(topic, qos=1)
-        self._check(code)
-        while self._subscribed != mid:
+        mid = self.request(topic)
+        while mid not in self.consented:
             if time.monotonic() > deadline:
                 raise SinkError(f"{self._broker}: no answer to the subscription within {timeout_s:g} s")
             self.loop(LOOP_S)
@@ -246,15 +340,25 @@ class Connection:
         mask = events.get(sock.fileno(), 0)
         try:
             if buffered or mask & ~select.POLLOUT:
-                self._check(self._client.loop_read())
-                self.heard_s = time.monotonic()
+                self._read(sock)
             if mask & select.POLLOUT and self._client.socket() is not None:
                 self._check(self._client.loop_write())
             self._check(self._client.loop_misc())
         except SinkError:
             raise
-        except (OSError, ValueError, IndexError, struct.error) as error:
+        # paho 1.6 asserts that it knows a reason code.
+        except (OSError, ValueError, LookupError, AssertionError, struct.error, self._mqtt_error) as error:
             raise SinkError(f"{self._broker}: {_reason(error)}") from error
+
+    def _read(self, sock: Any) -> None:
+        poll = select.poll()
+        poll.register(sock.fileno(), select.POLLIN)
+        for _ in range(_PACKETS_AT_ONCE):
+            self._check(self._client.loop_read())
+            self.heard_s = time.monotonic()
+            more = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+            if self._client.socket() is None or not (more or poll.poll(0)):
+                return
 
     def _check(self, code: int) -> None:
         if self._refused is not None:
@@ -272,6 +376,11 @@ class Connection:
         sock = self._client.socket()
         if sock is not None:
             sock.close()
+
+
+def _text(properties: Any) -> str:
+    """Return the reason in the broker's own words, empty without one."""
+    return str(getattr(properties, "ReasonString", ""))
 
 
 def _reason(error: Exception) -> str:

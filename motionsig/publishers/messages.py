@@ -12,7 +12,7 @@ from motionsig.errors import InputError
 DEFAULT_MAX_MESSAGE_BYTES = 4000  # cloud brokers meter by 5 kB, so this leaves space for the topic and the protocol
 MIN_MAX_MESSAGE_BYTES = 128
 MAX_MAX_MESSAGE_BYTES = 256 * 1024
-MAX_ROWS = 1024  # signatures in one message, however well they compress: wire takes them with the longest labels, too
+MAX_ROWS = wire.MAX_ROWS
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,9 @@ from motionsig.errors import SinkError
 from motionsig.events import Event, to_json
 from motionsig.publishers import announced
 from motionsig.publishers.announcing import Announcer
+from motionsig.publishers.brokers import Broker, check_topic_part, parse_broker, tls_context
 from motionsig.publishers.clocks import Told
-from motionsig.publishers.connection import Broker, check_topic_part, import_paho, parse_broker, tls_context
+from motionsig.publishers.connection import import_paho
 from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.identity import stable_client_id
 from motionsig.publishers.messages import pack

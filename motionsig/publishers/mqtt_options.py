@@ -7,7 +7,7 @@ from functools import partial
 
 from motionsig import wire
 from motionsig.errors import InputError
-from motionsig.publishers.connection import check_topic_part
+from motionsig.publishers.brokers import check_topic_part
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, FORMS, Form, check_max_message_bytes
 from motionsig.publishers.spool import DEFAULT_MAX_BYTES, check_limits
 

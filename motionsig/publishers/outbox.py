@@ -25,8 +25,8 @@ from motionsig import wire
 from motionsig.blocks import concatenate
 from motionsig.errors import InputError, WireError
 from motionsig.events import BEGAN, ONCE, Event, from_json, to_json
+from motionsig.publishers.brokers import check_topic_part
 from motionsig.publishers.clocks import put_right, put_right_event
-from motionsig.publishers.connection import check_topic_part
 from motionsig.publishers.log import Position, Record
 from motionsig.publishers.messages import MAX_ROWS, pack
 from motionsig.publishers.mqtt_options import MqttOptions

@@ -23,10 +23,12 @@ from typing import TYPE_CHECKING
 from motionsig.errors import SinkError
 from motionsig.publishers import announced
 from motionsig.publishers.announcing import Announcer
-from motionsig.publishers.connection import LOOP_S, Broker, Connection
+from motionsig.publishers.brokers import Broker
+from motionsig.publishers.connection import LOOP_S, Connection
 from motionsig.publishers.log import Position
 from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.outbox import Outbox, Outgoing
+from motionsig.publishers.reasons import PUBACK
 from motionsig.publishers.spool import Spool
 
 if TYPE_CHECKING:
@@ -228,7 +230,9 @@ class Sender:
             connection.loop(timeout_s, self._wake_read)
 
     def _take_acknowledgements(self, connection: Connection, on_way: dict[int, Outgoing]) -> None:
-        for mid in connection.acknowledged:
+        for mid, reason in connection.acknowledged:
+            if reason.refused:
+                raise SinkError(f"{self.broker}: refused: {reason.advise(PUBACK)}")
             if mid in self._announced:
                 _, topic, payload = self._announced.pop(mid)
                 self.announcer.acknowledged(topic, payload, connection.heard_s)

@@ -206,6 +206,16 @@ class Store:
         # Not remembered yet: the transaction may still be rolled back.
         return connection.execute(insert, row).lastrowid
 
+    def newest_numbers(self, device: str, stream_id: int, first: int, last: int, most: int) -> list[int]:
+        """Return the newest `most` numbers that are stored from `first` to `last`, both included, newest first."""
+        with self.open_connection("which signatures are there could not be read") as connection:
+            rows = connection.execute(
+                "SELECT seq FROM signatures WHERE device = ? AND epoch = ? AND seq BETWEEN ? AND ? "
+                "ORDER BY seq DESC LIMIT ?",
+                (device, stream_id, first, last, most),
+            )
+            return [seq for (seq,) in rows]
+
     def close(self) -> None:
         if self._connection is not None:
             connection, self._connection = self._connection, None

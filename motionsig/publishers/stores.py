@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from motionsig import wire
 from motionsig.closing import Closing
 from motionsig.events import Event
+from motionsig.options import keyword_options
 
 
 class Added(NamedTuple):
@@ -37,14 +38,33 @@ class SignatureStore(Closing, Protocol):
         """Close it; using it afterwards raises SinkError, closing it again is harmless."""
 
 
+@runtime_checkable
+class Numbered(Protocol):
+    """A store that can say which sequence numbers it has."""
+
+    def newest_numbers(self, device: str, stream_id: int, first: int, last: int, most: int) -> list[int]:
+        """Return the newest `most` numbers that are stored from `first` to `last`, both included, newest first."""
+
+
 _STORES = {"store": "store:Store"}
 """Module and class by scheme, imported when asked for."""
 
 STORE_SCHEMES = tuple(_STORES)
+FILE_SCHEMES = ("store", "parquet")
+"""Stores that are files of this machine."""
+
+
+def store_options(scheme: str) -> dict[str, str]:
+    """Return the options of a store that its URL may hold, with the type as written in the signature."""
+    return keyword_options(_store_class(scheme), leave_out=("durable",))
 
 
 def open_store(scheme: str, location: str, **options: Any) -> SignatureStore:
     """Open the store at a location, as `split_url` gives both; raise SinkError where it cannot be used."""
-    module, _, name = _STORES[scheme].partition(":")
-    store: SignatureStore = getattr(import_module(f"motionsig.publishers.{module}"), name)(location, **options)
+    store: SignatureStore = _store_class(scheme)(location, **options)
     return store
+
+
+def _store_class(scheme: str) -> Any:
+    module, _, name = _STORES[scheme].partition(":")
+    return getattr(import_module(f"motionsig.publishers.{module}"), name)

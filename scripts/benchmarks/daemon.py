@@ -34,7 +34,8 @@ from surviving import Witnessed  # noqa: E402
 from motionsig import open_recording, open_sink, wire  # noqa: E402
 from motionsig.conventions import NS_PER_S  # noqa: E402
 from motionsig.encoders import find_model  # noqa: E402
-from motionsig.publishers.connection import Connection, parse_broker  # noqa: E402
+from motionsig.publishers.brokers import parse_broker  # noqa: E402
+from motionsig.publishers.connection import Connection  # noqa: E402
 from motionsig.raw_size import RawSize  # noqa: E402
 from motionsig.sensors.clock import SystemClock  # noqa: E402
 from motionsig.sensors.simulated import SimulatedBus  # noqa: E402

@@ -38,7 +38,8 @@ from motionsig import (  # noqa: E402
 )
 from motionsig.conventions import NS_PER_S  # noqa: E402
 from motionsig.pipeline import run  # noqa: E402
-from motionsig.publishers.connection import Connection, parse_broker  # noqa: E402
+from motionsig.publishers.brokers import parse_broker  # noqa: E402
+from motionsig.publishers.connection import Connection  # noqa: E402
 from motionsig.publishers.mqtt_options import MqttOptions  # noqa: E402
 from motionsig.publishers.outbox import Outbox  # noqa: E402
 from motionsig.publishers.resting import Rest  # noqa: E402
@@ -113,13 +114,15 @@ class Interface:
     def __init__(self, url: str) -> None:
         self._connection = Connection(parse_broker(url), client_id="bench", clean_session=True, keepalive_s=600)
         self._connection.open(5, lambda: False)
+        # The first one of a connection names its topic, which the others need not.
+        self.carried(b"first")
 
     def carried(self, payload: bytes) -> int:
         """Return the bytes on the interface, both ways, of a message with its acknowledgements."""
         before = _carried()
         mid = self._connection.publish(TOPIC, payload)
         until_s = time.monotonic() + APART_S
-        while time.monotonic() < until_s or mid not in self._connection.acknowledged:
+        while time.monotonic() < until_s or mid not in {answer.mid for answer in self._connection.acknowledged}:
             self._connection.loop(0.01)
         self._connection.acknowledged.clear()
         return _carried() - before
@@ -134,7 +137,7 @@ def ping_bytes(broker: Broker) -> float:
         connection.loop(0.1)
     carried = _carried() - before
     connection.close()
-    return carried / broker.log.count("Received PINGREQ from idle")
+    return carried / int(broker.log.count("Received PINGREQ from idle"))
 
 
 def _carried() -> int:
@@ -158,7 +161,7 @@ def resting_samples() -> np.ndarray[Any, Any]:
     count = RESTING_S * 50
     data = np.random.default_rng(3).normal(0, 1, (count, 6)) * np.repeat(NOISE, 3)
     data[:, 1:3] += (3.0, 9.34)
-    return data.astype(np.float32)
+    return np.asarray(data, np.float32)
 
 
 def a_day(moving: SignatureBatch, still: SignatureBatch) -> SignatureBatch:
@@ -181,7 +184,7 @@ def raw_a_second(interface: Interface, blocks: Iterable[SampleBlock], log: Any, 
     covered_s = samples / log.rate_hz
     count = max(1, round(covered_s / period_s))
     each = bytes(round(min(rival.sizes().values()) / count))
-    return total(interface, Sent([each] * count, 0)) / covered_s
+    return float(total(interface, Sent([each] * count, 0)) / covered_s)
 
 
 def measure(recording: Path, folder: Path, broker: Broker) -> figures.Table:

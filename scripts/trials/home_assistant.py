@@ -34,7 +34,8 @@ from broker import PERSISTENT, Broker, free_port  # noqa: E402
 
 from motionsig import Event  # noqa: E402
 from motionsig.publishers import open_sink  # noqa: E402
-from motionsig.publishers.connection import Connection, parse_broker  # noqa: E402
+from motionsig.publishers.brokers import parse_broker  # noqa: E402
+from motionsig.publishers.connection import Connection  # noqa: E402
 from motionsig.publishers.mqtt import MqttSink  # noqa: E402
 
 DEVICE = "trial-hall"

@@ -21,7 +21,8 @@ from motionsig.blocks import SignatureBatch, SignatureSpec
 from motionsig.errors import SinkError
 from motionsig.events import ONCE, Event
 from motionsig.publishers import open_sink
-from motionsig.publishers.connection import Connection, parse_broker
+from motionsig.publishers.brokers import parse_broker
+from motionsig.publishers.connection import Connection
 from motionsig.publishers.mqtt import MqttSink
 from motionsig.quality import Quality
 from motionsig.quantization import Group, Quantization

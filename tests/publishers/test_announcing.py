@@ -21,7 +21,8 @@ from motionsig.errors import InputError, SinkError
 from motionsig.events import BEGAN, ENDED, ONCE, to_json
 from motionsig.publishers import announcing, open_sink
 from motionsig.publishers.announcing import Announcer
-from motionsig.publishers.connection import Connection, parse_broker
+from motionsig.publishers.brokers import parse_broker
+from motionsig.publishers.connection import Connection
 from motionsig.publishers.identity import stable_client_id
 from motionsig.publishers.mqtt import MqttSink
 

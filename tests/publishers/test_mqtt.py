@@ -14,7 +14,7 @@ from receiving import Receiver, mqtt
 
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers import open_sink
-from motionsig.publishers.connection import parse_broker
+from motionsig.publishers.brokers import parse_broker
 from motionsig.publishers.mqtt import default_spool
 
 

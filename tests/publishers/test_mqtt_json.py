@@ -12,7 +12,8 @@ from receiving import Receiver, from_json, mqtt
 
 from motionsig import wire
 from motionsig.publishers import open_sink
-from motionsig.publishers.connection import Connection, parse_broker
+from motionsig.publishers.brokers import parse_broker
+from motionsig.publishers.connection import Connection
 from motionsig.publishers.spool import Spool
 
 TOPIC = "motionsig/+/signatures/json"

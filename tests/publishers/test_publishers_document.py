@@ -21,7 +21,8 @@ from motionsig.blocks import SignatureBatch
 from motionsig.encoders import find_model
 from motionsig.events import PHASES, from_json, to_json
 from motionsig.publishers import open_sink
-from motionsig.publishers.connection import Connection, parse_broker
+from motionsig.publishers.brokers import parse_broker
+from motionsig.publishers.connection import Connection
 from motionsig.publishers.durable import FSYNC_AFTER_S
 from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.outbox import SMALL_BACKLOG_BYTES

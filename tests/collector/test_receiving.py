@@ -22,7 +22,8 @@ from motionsig.collector import CollectCounts, collect, collect_options
 from motionsig.errors import InputError, SinkError
 from motionsig.events import BEGAN, ENDED, Event, to_json
 from motionsig.publishers import iter_signatures, open_sink, read_signatures
-from motionsig.publishers.connection import Connection, parse_broker
+from motionsig.publishers.brokers import parse_broker
+from motionsig.publishers.connection import Connection
 from motionsig.publishers.store import Store
 
 
@@ -44,7 +45,7 @@ def put(broker: Broker, *messages: tuple[str, bytes], retain: bool = False) -> N
     waiting = {connection.publish(topic, payload, retain=retain) for topic, payload in messages}
     while waiting:
         connection.loop(0.1)
-        waiting -= set(connection.acknowledged)
+        waiting -= {each.mid for each in connection.acknowledged}
     connection.close()
 
 
@@ -58,7 +59,7 @@ def test_from_sink_to_store(broker: Broker, tmp_path: Path) -> None:
         sink.publish(numbered(500))
     seen: list[CollectCounts] = []
     counts = collect(broker.url, f"store:{tmp_path / 's'}", count=500, timeout_s=10, on_progress=seen.append)
-    assert counts == seen[-1] == CollectCounts(messages=len(seen), stored=500)
+    assert counts == seen[-1] and (counts.stored, counts.duplicates, counts.junk) == (500, 0, 0)
     assert_same(read_signatures(f"store:{tmp_path / 's'}"), numbered(500))
     assert [part[:2] for part in iter_signatures(f"store:{tmp_path / 's'}")] == [("wrist", 7)]
 
@@ -135,7 +136,7 @@ def test_a_message_is_on_the_disk_before_it_is_acknowledged(
         found.append((connection.execute("PRAGMA synchronous").fetchone()[0], connection.in_transaction))
 
     assert collect(broker.url, f"store:{tmp_path / 's'}", count=5, timeout_s=10, on_progress=look).stored == 5
-    assert found == [(2, False)], "committed and fsynced when it is counted, which is before paho acknowledges it"
+    assert found == [(2, False)], "committed and fsynced when it is counted, which is before it is acknowledged"
 
 
 def test_broker_restarts_and_kills(broker: Broker, tmp_path: Path) -> None:
@@ -220,7 +221,7 @@ def test_a_subscription_that_is_not_allowed(tmp_path: Path) -> None:
 
         thread = threading.Thread(target=refuse)
         thread.start()
-        with pytest.raises(SinkError, match="refused the subscription: not authorised"):
+        with pytest.raises(SinkError, match="refused the subscription: .*allowed to subscribe"):
             collect(
                 f"mqtt://127.0.0.1:{server.getsockname()[1]}", f"store:{tmp_path / 's'}", timeout_s=2.0, retry_s=0.05
             )
@@ -292,7 +293,8 @@ def test_events_from_sink_to_store(broker: Broker, tmp_path: Path) -> None:
     seen: list[CollectCounts] = []
     counts = collect(broker.url, f"store:{tmp_path / 's'}", count=5, timeout_s=10, on_progress=seen.append)
     assert counts == seen[-1]
-    assert (counts.stored, counts.events, counts.duplicates, counts.junk) == (5, 4, 0, 0)
+    # The state that the broker keeps may come once more, in the same transaction.
+    assert (counts.stored, counts.events, counts.junk) == (5, 4, 0) and counts.duplicates <= 1
     assert event_rows(tmp_path / "s") == sorted(it.key for it in events)
 
 
