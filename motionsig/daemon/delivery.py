@@ -136,10 +136,10 @@ class Delivery:
         """Go on under another stream id: from here on, one run over the whole stream would make other windows."""
         self._branch += 1
 
-    def set_clock(self, offset_ns: int, *, is_set: bool = True) -> None:
+    def set_clock(self, offset_ns: int, *, is_set: bool = False) -> None:
         """Hear how far Unix time is ahead of monotonic time now, and whether that is known to be right.
 
-        Once it was, it stays so: a time server that is away for some hours does not make the clock wrong.
+        Once it was, it stays so until the clock is set: a time server that is away for some hours makes no clock wrong.
         """
         self.clock_is_set |= is_set
         if self._source_offset_ns is not None:
@@ -147,6 +147,7 @@ class Delivery:
             if abs(step_ns) > STEP_NS:
                 self.correction_ns += step_ns
                 self.clock_steps += 1
+                self.clock_is_set = is_set
                 self.branch()
                 what = "windows go on, and from now on signatures have its time, as stream id"
                 log.warning("the wall clock was set by %+.1f s; %s %d", step_ns / NS_PER_S, what, self.stream_id)

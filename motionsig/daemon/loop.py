@@ -261,16 +261,16 @@ class Daemon:
 
     def _look_at_clock(self) -> None:
         """Tell the sink what time it is, and people whether that is known to be right."""
-        delivery, was_set = self._delivery, self._delivery.clock_is_set
-        delivery.set_clock(unix_offset_ns(SystemClock()), is_set=was_set or clock_is_set())
+        delivery = self._delivery
+        delivery.set_clock(unix_offset_ns(SystemClock()), is_set=clock_is_set())
         if delivery.clock_is_set and self._clock_doubted:
             self._clock_doubted = False
             log.info("the wall clock is set; what has not left yet has its time now, and no flag UNSET_CLOCK")
         elif not delivery.clock_is_set and not self._clock_doubted:
             self._clock_doubted = True
             log.warning(
-                "neither a time server nor a clock with a battery has set the wall clock since the boot: signatures "
-                "have the flag UNSET_CLOCK until one does; install systemd-timesyncd or chrony, or wait for the network"
+                "neither a time server nor a clock with a battery has set the wall clock: signatures have the flag "
+                "UNSET_CLOCK until one does; install systemd-timesyncd or chrony, or wait for the network"
             )
 
     def _notify_manager(self, now_s: float) -> None:

@@ -23,7 +23,7 @@ def _delivery(url):
     encoder = SimpleNamespace(windows=0, maker=find_model("motion64"))
     made = Delivery(lambda stream_id: open_sink(url, device="pi", stream_id=stream_id), encoder)
     made.follow(7, 1_000, None)
-    made.set_clock(1_000)
+    made.set_clock(1_000, is_set=True)
     return made, encoder
 
 
@@ -68,10 +68,10 @@ def test_a_clock_that_is_set_moves_what_comes_and_nothing_else(tmp_path):
     made, encoder = _delivery(url)
     _publish(made, encoder, numbered(2))
     before = made.stream_id
-    made.set_clock(1_000 + HOUR_NS)
-    made.set_clock(1_000 + HOUR_NS + 20_000_000)  # slewing is no step
+    made.set_clock(1_000 + HOUR_NS, is_set=True)
+    made.set_clock(1_000 + HOUR_NS + 20_000_000, is_set=True)  # slewing is no step
     _publish(made, encoder, numbered(2, 2))
-    made.set_clock(1_000)  # and back
+    made.set_clock(1_000, is_set=True)  # and back
     _publish(made, encoder, numbered(2, 4))
     made.close()
     assert made.clock_steps == 2
@@ -234,7 +234,7 @@ def test_what_is_held_while_the_clock_is_wrong_leaves_with_the_right_time():
     _publish(made, encoder, numbered(1))
     made.publish_events([event(0)])
     assert not made.clock_is_set
-    made.set_clock(1_000 + HOUR_NS)
+    made.set_clock(1_000 + HOUR_NS, is_set=True)
     made.set_clock(1_000 + HOUR_NS, is_set=False)  # what was right once stays so
     there.append(sink)
     made._retry_s = 0.0
@@ -258,10 +258,12 @@ def test_a_sink_hears_of_each_clock_once_and_of_one_that_nobody_set_signatures_s
     now_ns = delivery.since_boot_ns
     monkeypatch.setattr(delivery, "since_boot_ns", lambda: now_ns() + slept_ns)
     made.set_clock(1_000 + slept_ns, is_set=False)  # who sleeps sets no clock
-    made.set_clock(1_000 + slept_ns)
+    made.set_clock(1_000 + slept_ns, is_set=True)
     clocks = [it for it in sink.heard if isinstance(it, wire.Clock)]
     assert [it.is_set for it in clocks] == [False, True]
     assert clocks[0][:2] == clocks[1][:2]
     assert (START_NS, Quality.UNSET_CLOCK) in sink.heard
     made.publish_events([event(1)])
     assert sink.heard[-1] == (event(1).start_ns, event(1).end_ns, None)
+    made.set_clock(1_000 + slept_ns + HOUR_NS, is_set=False)  # by hand
+    assert not made.clock_is_set
