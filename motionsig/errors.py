@@ -37,7 +37,7 @@ class ConfigError(MotionsigError, ValueError):
     ...     load_config(file)
     ... except motionsig.ConfigError as error:
     ...     print(error)
-    config.toml: sink.url: expected mqtt://HOST[:PORT], mqtts://HOST[:PORT], store:PATH or file:PATH, got something else
+    config.toml: sink.url: expected mqtt://HOST[:PORT], the same with mqtts, ws or wss, mqtt+unix:/PATH, ...
     """
 
     @property

@@ -27,7 +27,7 @@ from motionsig.heads.judging import check_encoder
 from motionsig.heads.teaching import HOP_NS
 from motionsig.model_card import ModelCard
 from motionsig.pipeline import signature_stream_id, signatures
-from motionsig.publishers import iter_signatures
+from motionsig.publishers import AT_REST, iter_signatures
 from motionsig.publishers.local import Stored
 
 AnyHead = str | Path | Head | HeadCard
@@ -147,7 +147,7 @@ def kind_of(text: str) -> str:
     scheme, colon, _ = text.partition(":")
     if text in (*_SENSORS, *(chips := _chips())) or (colon and scheme in ("iio", "simulated")):
         return "sensor"
-    if colon and scheme.lower() in ("store", "file"):
+    if colon and scheme.lower() in AT_REST:
         return "stored"
     if not os.path.exists(text):
         near = get_close_matches(text.lower(), [*_SENSORS, *chips], n=1)

@@ -14,6 +14,7 @@ from motionsig.cli.option import option
 from motionsig.cli.progress import progress
 from motionsig.collector import CollectCounts, collect
 from motionsig.errors import InputError
+from motionsig.publishers import without_login
 
 
 def add_to(commands: Any) -> None:
@@ -21,7 +22,7 @@ def add_to(commands: Any) -> None:
         "collect", help="signatures and events from a broker into a store", description=__doc__
     )
     option(parser, "--from URL", "mqtt://HOST or mqtts://HOST", dest="broker", required=True)
-    option(parser, "--into URL", "store:PATH", dest="store", required=True)
+    option(parser, "--into URL", "store:PATH or postgresql://HOST/DB", dest="store", required=True)
     option(parser, "--count N", "end after N signatures newly stored", type=int)
     option(parser, "--timeout S", "end after S seconds", type=float)
     parser.set_defaults(command=_collect)
@@ -46,7 +47,7 @@ def _collect(options: argparse.Namespace) -> int:
         with suppress(KeyboardInterrupt):
             collect(options.broker, options.store, count=options.count, timeout_s=options.timeout, on_progress=show)
     print(
-        f"{counts.stored:,} signatures and {counts.events:,} events to {options.store} "
+        f"{counts.stored:,} signatures and {counts.events:,} events to {without_login(options.store)} "
         f"in {time.monotonic() - began:.1f} s, from {counts.messages:,} messages; "
         f"{counts.duplicates:,} duplicates dropped, {counts.conflicts:,} conflicts, {counts.junk:,} messages not ours"
     )

@@ -15,11 +15,12 @@ from motionsig.collector.receiver import Receiver
 from motionsig.collector.session import session_id
 from motionsig.errors import InputError, SinkError
 from motionsig.options import keyword_options, parse_options
-from motionsig.publishers import split_url
-from motionsig.publishers.brokers import check_topic_part, parse_broker, tls_context
+from motionsig.publishers import split_url, without_login
+from motionsig.publishers.brokers import check_topic_part, parse_broker
 from motionsig.publishers.connection import Connection
 from motionsig.publishers.protocol import Spoken, check_protocol
 from motionsig.publishers.stores import FILE_SCHEMES, STORE_SCHEMES, Numbered, SignatureStore, open_store, store_options
+from motionsig.publishers.transport import check_files
 
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage
@@ -75,7 +76,8 @@ def collect(
     keywords = parse_options({**query, **options}, collect_options(), where="collect:", lowest=0)
     scheme, path, store_query = split_url(into)
     if scheme not in STORE_SCHEMES:
-        raise InputError(f"{into!r}: expected store:PATH to collect into, got {scheme or 'no scheme'}")
+        expected = ", ".join(f"{known}:" for known in STORE_SCHEMES)
+        raise InputError(f"{without_login(into)!r}: expected {expected} to collect into, got {scheme or 'no scheme'}")
     store_keywords = parse_options(store_query, store_options(scheme), where=f"{scheme}:", lowest=0)
     with closing(open_store(scheme, path, durable=True, **store_keywords)) as store:
         return _collect(
@@ -83,6 +85,7 @@ def collect(
             store,
             scheme,
             path,
+            shown=without_login(into.partition("?")[0]),
             count=count,
             timeout_s=timeout_s,
             on_progress=on_progress,
@@ -93,7 +96,7 @@ def collect(
 
 def collect_options() -> dict[str, str]:
     """Return the options of `collect` that a URL's query may hold, with the type as written in the signature."""
-    return keyword_options(_collect, leave_out=("count", "timeout_s", "on_progress", "on_status"))
+    return keyword_options(_collect, leave_out=("shown", "count", "timeout_s", "on_progress", "on_status"))
 
 
 def _collect(
@@ -102,15 +105,19 @@ def _collect(
     scheme: str,
     path: str,
     *,
+    shown: str,
     count: int | None,
     timeout_s: float | None,
     on_progress: Callable[[CollectCounts], None] | None,
     on_status: Callable[[dict[str, Any]], None] | None,
     username: str | None = None,
     password: str | None = None,
+    password_file: str | None = None,
     ca: str | None = None,
     cert: str | None = None,
     key: str | None = None,
+    alpn: str | None = None,
+    proxy: str | None = None,
     prefix: str = "motionsig",
     client_id: str | None = None,
     protocol: str = "auto",
@@ -124,7 +131,9 @@ def _collect(
     holes_s: how old a hole is when it is reported, 0 for never. By default 30, but never where a group's receivers
     store into files: each has only a part of every stream.
     """
-    broker = parse_broker(source_url, username=username, password=password, ca=ca, cert=cert, key=key)
+    login = {"username": username, "password": password, "password_file": password_file}
+    broker = parse_broker(source_url, **login, ca=ca, cert=cert, key=key, alpn=alpn, proxy=proxy)
+    check_files(broker)
     subscription = _parse_prefix(prefix)
     check_protocol(protocol)
     if holes_s is None:
@@ -137,7 +146,7 @@ def _collect(
     with ExitStack() as resources:
         if client_id is None:
             client_id = resources.enter_context(session_id(scheme, path, f"{broker}\n{prefix}"))
-        spoken, context, name = Spoken(), tls_context(broker), client_id
+        spoken, name = Spoken(), client_id
 
         def connect(take: Callable[[MQTTMessage], None]) -> Connection:
             return Connection(
@@ -145,7 +154,6 @@ def _collect(
                 client_id=name,
                 clean_session=False,
                 keepalive_s=keepalive_s,
-                context=context,
                 on_message=take,
                 protocol=protocol,
                 spoken=spoken,
@@ -158,7 +166,12 @@ def _collect(
             connect,
             inbox,
             topics=[f"{prefix}/+/{topic}" for topic in ("signatures", "events/+")],
-            about={"broker": str(broker), "prefix": prefix, "client_id": client_id, "store": f"{scheme}:{path}"},
+            about={
+                "broker": str(broker),
+                "prefix": prefix,
+                "client_id": client_id,
+                "store": without_login(f"{scheme}:{path}"),
+            },
             on_status=on_status,
         )
         end_s = float("inf") if timeout_s is None else time.monotonic() + timeout_s

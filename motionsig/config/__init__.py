@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from motionsig.config.draft import Draft
 from motionsig.config.files import DEFAULT_PATH, MAX_FILE_BYTES, read_files
 from motionsig.config.heads import check_heads, check_programs, folders_of, program_key, unfit_heads, unfit_programs
-from motionsig.config.keys import CREDENTIALS, TABLES, known_keys, sink_key
+from motionsig.config.keys import TABLES, known_keys
 from motionsig.config.sink import check_name, check_sink, check_status, check_url
 from motionsig.config.tables import SETTLED, check_model, check_sensor, named_chip
 from motionsig.encoders import find_model
@@ -172,16 +172,19 @@ def check_config(config: Config) -> list[str]:
 
 
 def differences(old: Config, new: Config) -> Differences:
-    """Return the keys whose effective values differ, or whose credentials or certificates have another content."""
+    """Return the keys whose effective values differ, or whose heads have another content.
+
+    Passwords, certificates and their keys are not compared: each connection reads them again.
+    """
     changed = {
         key
         for before, after in ((_effective(old), _effective(new)), (old.digests, new.digests))
         for key in {*before, *after}
         if before.get(key) != after.get(key)
     }
-    for option in CREDENTIALS:
-        if old.sink_options.get(option) != new.sink_options.get(option):
-            changed.add(sink_key(option))
+    if old.sink_options.get("proxy") != new.sink_options.get("proxy"):
+        # A credential has it where it holds a password.
+        changed.add("sink.proxy_credential" if "sink.proxy_credential" in new.values else "sink.proxy")
     live = {key for key in changed if key in _LIVE_KEYS or key.startswith("exec.")}
     return Differences(tuple(sorted(live)), tuple(sorted(changed - live)))
 

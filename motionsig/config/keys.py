@@ -17,12 +17,14 @@ from typing import Any
 from motionsig.encoders import DEFAULT_MODEL
 from motionsig.errors import InputError
 from motionsig.options import keyword_options
-from motionsig.publishers import SCHEMES, takes_options
+from motionsig.publishers import BROKER_SCHEMES, takes_options
 from motionsig.sensors import open_sensor
 
 TABLES = ("sensor", "model", "heads", "exec", "sink", "spool", "status")
 CREDENTIALS = ("password", "key")  # options of a sink that are secret: their keys name a credential instead
 _PLACES = {option: f"sink.{option}_credential" for option in CREDENTIALS}
+FILES = ("proxy_credential", "key_file")
+"""Keys of [sink] for a broker that are no options: the files with its options `proxy` and `key`."""
 _PLACES |= {"spool": "spool.path", "max_bytes": "spool.max_bytes", "full": "spool.full", "strict": "spool.strict"}
 """Options of a sink whose key is not sink.OPTION."""
 
@@ -66,6 +68,9 @@ OWN_KEYS = {
 """Keys that are no options of a function."""
 
 
+SCHEMES = (*BROKER_SCHEMES, "store", "file")
+"""Sinks that a device may have: the measurement does not wait for the server of a database."""
+
 PROGRAM = Key(("texts",))
 """What every key of [exec] may hold; its keys are names of heads."""
 
@@ -76,6 +81,8 @@ def known_keys(scheme: str | None = None) -> dict[str, Key]:
     for each in SCHEMES if scheme is None else (scheme,):
         options = _option_keys(takes_options(each))
         keys |= {sink_key(option): key for option, key in options.items() if option not in _NOT_KEYS}
+        if each in BROKER_SCHEMES:
+            keys |= {f"sink.{name}": Key(("str",)) for name in FILES}
     return keys
 
 

@@ -30,7 +30,7 @@ from motionsig.daemon.switching import SwitchingEncoder
 from motionsig.errors import MotionsigError, SinkError
 from motionsig.events import Event
 from motionsig.pipeline import signature_stream_id
-from motionsig.publishers import Sink, open_sink, split_url
+from motionsig.publishers import BROKER_SCHEMES, Sink, open_sink, split_url
 from motionsig.publishers.clocks import STEP_NS, put_right, put_right_event
 from motionsig.publishers.counts import SinkCounts
 from motionsig.quality import Quality
@@ -47,8 +47,7 @@ _FRAME_BYTES = 20  # a spool adds so much to each message
 _JOINED = 256  # signatures that were held and are published together: a store writes to the disk for each batch
 _PATIENCE_S = 0.5  # publishing what was held may take so long of the loop's time at once
 _DEADLINES: dict[str, dict[str, float]] = {
-    "mqtt": {"close_timeout_s": 1.5, "close_limit_s": 2.5},
-    "mqtts": {"close_timeout_s": 1.5, "close_limit_s": 2.5},
+    **{scheme: {"close_timeout_s": 1.5, "close_limit_s": 2.5} for scheme in BROKER_SCHEMES},
     "store": {"busy_timeout_s": 2.0},
 }
 """So that SIGTERM is obeyed within five seconds: what is not acknowledged by then waits in the spool, and a locked
@@ -59,7 +58,7 @@ def open_configured_sink(config: Config, stream_id: int) -> Sink:
     """Open the sink of a configuration; raise what `open_sink` does."""
     url, (scheme, location, _) = config.sink_url, split_url(config.sink_url)
     options = _DEADLINES.get(scheme, {}) | dict(config.sink_options)
-    if scheme in ("mqtt", "mqtts"):
+    if scheme in BROKER_SCHEMES:
         options |= {"availability": True, "home_assistant": config.home_assistant}
         # One queue whatever the broker: what waits for one goes to the next if the configuration names another.
         options.setdefault("spool", str(state_folder() / "spool"))

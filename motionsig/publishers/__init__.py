@@ -1,4 +1,4 @@
-"""Where signatures and events go, by URL: a broker (mqtt://, mqtts://), a local database (store:) or a file (file:).
+"""Where signatures and events go, by URL: a broker, a database (store:, postgresql://) or a file (file:).
 
 A sink is handed these only; nothing here can reach a sample. It numbers signatures from 0 within its stream, and
 (device, stream_id, seq) names one for good: whoever gets one twice may drop it. An event brings its own names.
@@ -7,6 +7,7 @@ A sink is handed these only; nothing here can reach a sample. It numbers signatu
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -23,10 +24,28 @@ from motionsig.options import keyword_options, parse_options, renamed_keywords, 
 from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.local import Stored, Wanted, WantedEvents
 
-_SINKS = {"mqtt": "mqtt:MqttSink", "mqtts": "mqtt:MqttSink", "store": "store:StoreSink", "file": "file:FileSink"}
+BROKER_SCHEMES = ("mqtt", "mqtts", "ws", "wss", "mqtt+unix")
+_SINKS = {
+    **dict.fromkeys(BROKER_SCHEMES, "mqtt:MqttSink"),
+    "store": "store:StoreSink",
+    "file": "file:FileSink",
+    "postgresql": "postgresql.store:PostgresSink",
+    "postgres": "postgresql.store:PostgresSink",
+}
 """Module and class by scheme, imported when asked for."""
 
+_READERS = {
+    "store": "reading:iter_store",
+    "file": "file:iter_file",
+    "postgresql": "postgresql.reading:iter_postgresql",
+    "postgres": "postgresql.reading:iter_postgresql",
+}
+"""Module and function that reads signatures back, by scheme; the one for events has `_events` behind its name."""
+
 SCHEMES = tuple(_SINKS)
+AT_REST = tuple(_READERS)
+_PATHS = ("store", "file")  # schemes of a path on this machine
+_DATABASES = ("postgresql", "postgres")
 
 
 class Sink(Closing, Protocol):
@@ -76,7 +95,7 @@ class Sink(Closing, Protocol):
 
 @renamed_keywords(epoch="stream_id")
 def open_sink(url: str, *, device: str | None = None, stream_id: int | None = None, **options: Any) -> Sink:
-    """Open the sink that a URL names: mqtt://HOST, mqtts://HOST, store:PATH or file:PATH.
+    """Open the sink that a URL names: a broker (mqtt, mqtts, ws, wss://HOST, mqtt+unix:PATH), store:PATH or file:PATH.
 
     >>> with motionsig.open_sink("file:walk.cbor", device="wrist") as sink:
     ...     sink.publish(signatures)
@@ -93,7 +112,8 @@ def open_sink(url: str, *, device: str | None = None, stream_id: int | None = No
     """
     scheme, location, query = split_url(url)
     if scheme not in SCHEMES:
-        raise InputError(f"{url!r}: expected {', '.join(known + ':' for known in SCHEMES)} got {scheme or 'no scheme'}")
+        expected = ", ".join(f"{known}:" for known in SCHEMES)
+        raise InputError(f"{without_login(url)!r}: expected {expected} got {scheme or 'no scheme'}")
     device = os.uname().nodename if device is None else device
     stream_id = time.time_ns() if stream_id is None else stream_id
     wire.check_origin(device, stream_id)
@@ -106,7 +126,11 @@ def open_sink(url: str, *, device: str | None = None, stream_id: int | None = No
 
 
 def _sink_class(scheme: str) -> Any:
-    module, _, name = _SINKS[scheme].partition(":")
+    return _named(_SINKS[scheme])
+
+
+def _named(place: str) -> Any:
+    module, _, name = place.partition(":")
     return getattr(import_module(f"motionsig.publishers.{module}"), name)
 
 
@@ -122,29 +146,48 @@ def sink_options(scheme: str) -> dict[str, str]:
 
 
 def split_url(url: str) -> tuple[str, str, dict[str, str]]:
-    """Return (scheme, location, query) of a URL; the location of a broker is the URL itself without its query."""
+    """Return (scheme, location, query) of a URL; query: the options of ours in it, by name.
+
+    The location is a path, for a broker the URL without its query, for PostgreSQL the URL without options of ours:
+    all others are libpq's. No error repeats what may hold a password.
+    """
     scheme, colon, rest = url.partition(":")
     if not colon:
         return "", url, {}
     scheme = scheme.lower()
-    if scheme in ("store", "file"):
+    if scheme in _PATHS:
         path, _, query = rest.partition("?")
         location = path.removeprefix("//")
         if not location:
             raise InputError(f"{url!r}: expected {scheme}:PATH, got no path")
+    elif scheme in _DATABASES:
+        address, _, query = rest.partition("?")
+        pieces, ours = query.split("&") if query else [], sink_options(scheme)
+        libpq = "&".join(piece for piece in pieces if piece.partition("=")[0] not in ours)
+        query = "&".join(piece for piece in pieces if piece.partition("=")[0] in ours)
+        location = f"{scheme}:{address}" + (f"?{libpq}" if libpq else "")
     else:
         try:
             parts = urlsplit(url)
         except ValueError as error:
             # Without the URL, which may hold a password.
-            raise InputError(f"broker URL: expected {scheme}://HOST, got one that is none: {error}") from error
+            raise InputError(f"broker URL: expected {scheme}://HOST, got one that is none") from error
         query = parts.query
         location = parts._replace(query="", fragment="").geturl()
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True) if query else []
     except ValueError as error:
-        raise InputError(f"{url!r}: expected options as ?name=value&name=value, got {query!r}") from error
+        raise InputError(f"{without_login(url)}: expected options as ?name=value&name=value, got {query!r}") from error
     return scheme, location, dict(pairs)
+
+
+def without_login(url: str) -> str:
+    """Return the URL as it may be shown: options can hold a password as well as the place before the host can."""
+    shown, _, query = url.partition("?")
+    if "@" in query and "@" not in shown:
+        # The ? may be one in a password, and what is before it a part of it.
+        shown = re.sub(r"(//[^/:]*):.*", r"\1", shown)
+    return re.sub(r"//.*@", "//", shown)
 
 
 def iter_signatures(
@@ -168,12 +211,9 @@ def iter_signatures(
     one encoder does and none was chosen; SinkError for a file that is not ours.
     """
     scheme, location = _at_rest(url)
-    if scheme == "store":
-        from motionsig.publishers.reading import iter_store as iter_stored
-    else:
-        from motionsig.publishers.file import iter_file as iter_stored
     wanted = Wanted(device, fingerprint, stream_id, recording, since_ns, until_ns)
-    return iter_stored(location, wanted, rows=rows)
+    stored: Iterator[Stored] = _named(_READERS[scheme])(location, wanted, rows=rows)
+    return stored
 
 
 @renamed_keywords(epoch="stream_id")
@@ -224,11 +264,9 @@ def iter_events(
 ) -> Iterator[Event]:
     """Yield what `read_events` returns; memory does not grow with a store."""
     scheme, location = _at_rest(url)
-    if scheme == "store":
-        from motionsig.publishers.reading import iter_store_events as iter_stored
-    else:
-        from motionsig.publishers.file import iter_file_events as iter_stored
-    return iter_stored(location, WantedEvents(device, stream_id, head, since_ns, until_ns))
+    wanted = WantedEvents(device, stream_id, head, since_ns, until_ns)
+    events: Iterator[Event] = _named(f"{_READERS[scheme]}_events")(location, wanted)
+    return events
 
 
 def read_events(
@@ -257,12 +295,13 @@ def read_events(
 
 
 def _at_rest(url: str) -> tuple[str, str]:
-    """Return (scheme, path) of a URL to read from; raise InputError for one that is neither a store's nor a file's."""
+    """Return (scheme, location) of a URL to read from; raise InputError for one that nothing can be read from."""
     scheme, location, query = split_url(url)
+    if scheme not in AT_REST:
+        expected = ", ".join(f"{known}:" for known in AT_REST)
+        raise InputError(f"{without_login(url)!r}: expected {expected} to read from, got {scheme or 'no scheme'}")
     if query:
-        raise InputError(f"{url!r}: expected no options, got {', '.join(query)}")
-    if scheme not in ("store", "file"):
-        raise InputError(f"{url!r}: expected store:PATH or file:PATH to read from, got {scheme or 'no scheme'}")
+        raise InputError(f"{without_login(url)!r}: expected no options, got {', '.join(query)}")
     return scheme, location
 
 

@@ -1,8 +1,9 @@
-"""Which topics the broker may keep for us on behalf of heads, remembered beside the spool's identity.
+"""Which topics the broker may keep for us, remembered beside the spool's identity.
 
 What is retained outlives the process that published it, and only who knows its topic can remove it: a head that is no
-longer configured after a restart would stay in Home Assistant for good. So a topic is noted before anything is retained
-at it, and until its removal is sure to have arrived. A mark beside them says that a process tells of states and has
+longer configured, a device that has another name or prefix now, or one that Home Assistant is no longer told of, would
+stay there for good. So a topic is noted before anything is retained at it, and until its removal is sure to have
+arrived. A mark beside them says that a process tells of states and has
 not ended in order: whoever finds it does not know which of them still hold.
 """
 
@@ -25,12 +26,13 @@ _MOST_BYTES = 1024 * 1024
 _NAME, _MARK = "retained", "telling"
 _TOPIC = re.compile(
     rf"[^+#\0\ud800-\udfff]{{1,4096}}/"
-    rf"(?:events/{HEAD_NAME.pattern}|(?:event|binary_sensor)/[A-Za-z0-9_-]+/head_{HEAD_NAME.pattern}/config)"
+    rf"(?:events/{HEAD_NAME.pattern}|availability|state|(?:event|binary_sensor|sensor)/[A-Za-z0-9_-]+/[a-z_]+"
+    rf"/config|(?:event|binary_sensor)/[A-Za-z0-9_-]+/head_{HEAD_NAME.pattern}/config)"
 )
 
 
 def load(folders: list[Path]) -> frozenset[str]:
-    """Return the topics that any of the folders remembers; what is damaged is skipped, as are topics of no head."""
+    """Return the topics that any of the folders remembers; what is damaged is skipped, as are topics of others."""
     topics: set[str] = set()
     for folder in folders:
         try:

@@ -7,8 +7,13 @@
     PREFIX/DEVICE/events/HEAD               empty, where a head that gave a state is gone, or where a process begins
                                             that does not know the state that another one left: its last event goes
 
-Only one message is read: "online" at DISCOVERY/status, by which Home Assistant says that it has started. It causes the
-same announcements once more, rarely, and not from a whole fleet at once.
+What the broker keeps of us and no longer holds is removed by an empty message: topics of another name or prefix, of a
+discovery that was switched off, of heads that are gone. That must not block anything. Where a broker refuses it, or
+ends the connection twice, it is tried again an hour later. The old name may be another device's by now: so each device
+listens to one topic of its own, and announces everything again when somebody has emptied it.
+
+Two messages are read: that, and "online" at DISCOVERY/status, by which Home Assistant says that it has started. Both
+cause the same announcements once more, rarely, and not from a whole fleet at once.
 Formats: https://www.home-assistant.io/integrations/mqtt/ (discovery, availability, birth message), event.mqtt/ and
 binary_sensor.mqtt/ beside it.
 """
@@ -28,6 +33,8 @@ from motionsig.events import BEGAN, ENDED, HEAD_NAME
 STATE_EVERY_S = 30.0
 AGAIN_AFTER_S = 10.0
 AGAIN_JITTER_S = 5.0
+REMOVED_BY_OTHER_S = 1.0  # who empties one topic of ours is about to empty the others
+REFUSED_S = 3600.0
 MOST_HEADS = 256
 
 # fmt: off
@@ -54,14 +61,19 @@ _NOTHING_NEW = (
 """Whether a message is empty, as where a state was removed, or tells an event that an entity has shown or passed."""
 
 
+_WILLED = ("/availability", "/connection/config")
+"""How the topic of a will ends, and that by which another device that has the name by now notices the removal."""
+
+
 class Announcer:
     """Decides what to announce and when; the caller provides time and network.
 
     availability, home_assistant: what to announce at all; the latter is the discovery prefix and needs the former.
-    status_topic: where Home Assistant says that it has started, None without it. remembered: the topics at which the
-    broker may keep something of a head; the caller keeps it for the next process, before it sends what is `due`.
-    cut_off: the last process did not end in order. hold_s: how long a removal that was acknowledged may still be lost
-    with the broker.
+    listened: topics whose messages the caller passes to `heard`. remembered: the topics at which the broker may keep
+    something of ours; `noted`: those that the caller has noted for the next process, which it does before it sends
+    what is `due`. cut_off: the last process did not end in order. hold_s: how long a removal that was acknowledged may
+    still be lost with the broker. late_s: for how long a connection under an old name may still be open, whose will
+    then says "offline" there; what it concerns is removed once more thereafter. 0: no connection can be.
     """
 
     def __init__(
@@ -75,24 +87,38 @@ class Announcer:
         remembered: frozenset[str] = frozenset(),
         cut_off: bool = False,
         hold_s: float = 0.0,
+        late_s: float = 0.0,
     ) -> None:
         self._topic = f"{prefix}/{device}"
         self._availability = availability or home_assistant is not None
         self._home_assistant = _HomeAssistant(prefix, device, home_assistant, version) if home_assistant else None
         self._discovery = self._home_assistant.service() if self._home_assistant is not None else []
-        self.status_topic = f"{home_assistant}/status" if home_assistant is not None else None
+        self._status_topic = f"{home_assistant}/status" if home_assistant is not None else None
+        self._guarded = next((topic for topic, _ in self._discovery), None)
+        self.listened = tuple(topic for topic in (self._status_topic, self._guarded) if topic is not None)
         self._state = b""
         self._state_sent = b""
         self._state_sent_s = -math.inf
         self._stream_id_sent: int | None = None
         self._all_sent_s = -math.inf
         self._again_s = math.inf
-        self.remembered = remembered
-        self._hold_s = hold_s
+        self._always = frozenset(
+            [topic for topic, _ in self._discovery]
+            + [f"{self._topic}/availability"] * self._availability
+            + [f"{self._topic}/state"] * bool(self._discovery)
+        )
+        self.noted = remembered
+        self.remembered = remembered | self._always
+        self._hold_s, self._late_s = hold_s, late_s
         self._heads: Mapping[str, bool] | None = None
         self._heads_sent: Mapping[str, bool] | None = None
         self._kept: frozenset[str] = frozenset()
         self._removed: dict[str, float] = {}
+        self._asked: set[str] = set()
+        self._unanswered: dict[str, int] = {}
+        self._refused: dict[str, float] = {}
+        self._once: dict[str, float] = {}
+        self._twice: set[str] = set()
         # A process that was killed told nobody that a state ended, and this one does not know whether it did.
         self._cut_off = cut_off
         self._stale = {topic for topic in remembered if cut_off and topic.startswith(f"{self._topic}/events/")}
@@ -108,19 +134,28 @@ class Announcer:
         # Replaced whole: the sending thread reads it.
         self._heads = dict(heads)
 
-    def keeps(self, head: str, *, left: bool = False) -> bool:
+    def keeps(self, head: str, *, topic: str | None = None, earlier: bool = False, left: bool = False) -> bool:
         """Return whether the broker is to keep the state of this head that is sent now: not of one known to be gone.
 
-        left: that it began, and an earlier process says so, which may have been cut off; then it is unknown thereafter.
+        topic: where it goes, by default to this device's. earlier: an earlier process took it; then the topic of
+        another device may be that of our old name, and nothing is kept there. left: that it began, and an earlier
+        process says so, which may have been cut off; then it is unknown thereafter.
         """
-        topic = f"{self._topic}/events/{head}"
+        own = f"{self._topic}/events/{head}"
+        if topic is not None and topic != own:
+            heads = self._heads
+            return not earlier and topic not in self.remembered and (heads is None or heads.get(head, False))
+        topic = own
         if left and self._cut_off:
             self._doubtful.add(topic)
             return False
         self._stale.discard(topic)
         self._doubtful.discard(topic)
         heads = self._heads
-        return heads is None or heads.get(head, False)
+        kept = heads is None or heads.get(head, False)
+        if kept:
+            self.remembered |= {topic}
+        return kept
 
     def report(self, state: Mapping[str, object]) -> None:
         """Keep the newest state, NaN and infinity as null; raise InputError for what JSON does not know."""
@@ -141,12 +176,20 @@ class Announcer:
     def connected(self, now_s: float) -> None:
         """Begin a connection: everything is announced."""
         self._again_s = now_s
-        self._removed.clear()
+        # A broker may end the connection in place of a refusal, and a network at any time: once is no refusal.
+        for topic in self._asked:
+            self._unanswered[topic] = self._unanswered.get(topic, 0) + 1
+            if self._unanswered[topic] > 1:
+                self._refused[topic] = now_s
+        for each in (self._asked, self._removed, self._once, self._twice):
+            each.clear()
 
     def heard(self, topic: str, payload: bytes, now_s: float) -> None:
-        """Take a message from the network: after "online" from Home Assistant everything is announced again soon."""
-        if topic == self.status_topic and payload == b"online" and self._again_s == math.inf:
-            self._again_s = max(now_s, self._all_sent_s + AGAIN_AFTER_S) + random.uniform(0, AGAIN_JITTER_S)
+        """Take a message from the network; after some, everything is announced again soon."""
+        emptied = topic == self._guarded and not payload
+        if self._again_s == math.inf and (emptied or (topic == self._status_topic and payload == b"online")):
+            earliest_s = max(now_s + REMOVED_BY_OTHER_S * emptied, self._all_sent_s + AGAIN_AFTER_S)
+            self._again_s = earliest_s + random.uniform(0, AGAIN_JITTER_S)
 
     def due(self, now_s: float, stream_id: int) -> list[tuple[str, bytes]]:
         """Return topic and payload of what to announce now; the caller sends it, for the broker to keep."""
@@ -156,9 +199,19 @@ class Announcer:
             self._again_s, self._all_sent_s = math.inf, now_s
             said += self._discovery
         heads = self._heads
-        if heads is not None and (everything or heads is not self._heads_sent):
+        others = heads is not None and (everything or heads is not self._heads_sent)
+        if heads is not None and others:
             self._heads_sent = heads
             said += self._of_heads(heads)
+        allowed = {topic for topic, refused_s in self._refused.items() if now_s >= refused_s + REFUSED_S}
+        self._refused = {topic: s for topic, s in self._refused.items() if topic not in allowed}
+        if everything or others or allowed:
+            said += self._gone()
+        late = [topic for topic, s in self._once.items() if now_s >= s + self._late_s]
+        for topic in late:
+            del self._once[topic]
+        said += [(topic, b"") for topic in late]
+        self._asked |= {topic for topic, payload in said if not payload and topic not in self._kept}
         said += [(topic, b"") for topic in sorted(self._doubtful)]
         self._doubtful.clear()
         if everything or stream_id != self._stream_id_sent:
@@ -172,24 +225,44 @@ class Announcer:
         return said
 
     def _of_heads(self, heads: Mapping[str, bool]) -> list[tuple[str, bytes]]:
-        """Return what describes the heads, and what removes all that is remembered of others."""
+        """Return what describes the heads, and what removes the states that nobody knows any more."""
         described = self._home_assistant.heads(heads) if self._home_assistant is not None else []
         states = {f"{self._topic}/events/{name}" for name, is_state in heads.items() if is_state}
         self._kept = frozenset(topic for topic, _ in described) | states
         self.remembered |= self._kept
         self._removed = {topic: s for topic, s in self._removed.items() if topic not in self._kept}
+        return [*described, *((topic, b"") for topic in sorted(self._stale & states))]
+
+    def _gone(self) -> list[tuple[str, bytes]]:
+        """Return what removes all that is remembered and no longer holds."""
+        gone = self.remembered - self._always - self._kept - self._refused.keys()
+        if self._heads is None:
+            # Nobody said yet which heads there are.
+            gone -= {topic for topic in gone if topic.startswith(f"{self._topic}/events/")}
+            if self._home_assistant is not None:
+                gone -= {topic for topic in gone if self._home_assistant.is_of_head(topic)}
         # Home Assistant forgets an entity before the state goes that it would not understand.
-        gone = sorted(self.remembered - self._kept, key=lambda topic: (topic.split("/")[-2] == "events", topic))
-        unknown = sorted(self._stale & states)
-        return [*described, *((topic, b"") for topic in (*unknown, *gone))]
+        return [(topic, b"") for topic in sorted(gone, key=lambda topic: (not topic.endswith("/config"), topic))]
 
     def acknowledged(self, topic: str, payload: bytes, heard_s: float) -> None:
         """Take the broker's word that it has what was `due`."""
         if payload:
             return
         self._stale.discard(topic)
-        if topic not in self._kept:
+        self._asked.discard(topic)
+        self._unanswered.pop(topic, None)
+        if topic in self._kept:
+            return
+        if self._late_s and topic not in self._twice and topic.endswith(_WILLED):
+            self._twice.add(topic)
+            self._once[topic] = heard_s
+        else:
             self._removed[topic] = heard_s
+
+    def refused(self, topic: str, now_s: float) -> None:
+        """Take the broker's word that it does not let us remove what was `due`."""
+        self._asked.discard(topic)
+        self._refused[topic] = now_s
 
     def forget(self, heard_s: float) -> None:
         """Forget topics whose removal was acknowledged long enough before `heard_s`, when the broker last spoke."""
@@ -231,6 +304,10 @@ class _HomeAssistant:
             shown = {"name": name, "value_template": f"{{{{ {value} }}}}"}
             said.append(self._entity("sensor", key, {**where, **shown, **more, **diagnostic}))
         return said
+
+    def is_of_head(self, topic: str) -> bool:
+        """Return whether a topic is that of an entity of a head of this device."""
+        return topic.startswith(f"{self._discovery}/") and f"/{self._node}/head_" in topic
 
     def heads(self, heads: Mapping[str, bool]) -> list[tuple[str, bytes]]:
         """Return an entity for each head, by name: a binary sensor where it gives a state, else an event."""

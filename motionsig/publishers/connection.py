@@ -8,24 +8,28 @@ Both paho-mqtt 2 and 1.6 work; Debian Bookworm has 1.6, so its branches can go i
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
 import select
+import socket
 import ssl
 import struct
+import threading
 import time
 from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from motionsig.errors import MissingExtraError, SinkError
+from motionsig.errors import InputError, MissingExtraError, SinkError
 from motionsig.hints import install_hint
 from motionsig.publishers import reasons
-from motionsig.publishers.brokers import Broker
+from motionsig.publishers.brokers import SCHEMES, Broker
 from motionsig.publishers.cutting import cut_packets
 from motionsig.publishers.protocol import MQTT_3, MQTT_5, PROTOCOLS, Limits, Spoken, limits_of
 from motionsig.publishers.reasons import Reason, connack_reason
+from motionsig.publishers.transport import HANDSHAKE_TIMEOUT_S, dial, password_of
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
@@ -78,7 +82,6 @@ class Connection:
         client_id: str,
         clean_session: bool,
         keepalive_s: int,
-        context: ssl.SSLContext | None = None,
         on_message: Callable[[MQTTMessage], None] | None = None,
         will: tuple[str, bytes] | None = None,
         protocol: str = "auto",
@@ -94,7 +97,6 @@ class Connection:
         self._client_id = client_id
         self._clean_session = clean_session
         self._keepalive_s = keepalive_s
-        self._context = context
         self._on_message = on_message
         self._will = will
         self._versions = PROTOCOLS[protocol]
@@ -107,6 +109,7 @@ class Connection:
         self._broke = False
         self._connack = Reason()
         self._listening: int | None = None
+        self._socket: socket.socket | None = None
         self._aliases: dict[str, int] = {}
         self._unretained = False
         self.acknowledged: list[Acknowledgement] = []
@@ -121,14 +124,15 @@ class Connection:
     def _make_client(self) -> Client:
         new = hasattr(self._mqtt, "CallbackAPIVersion")
         arguments = (self._mqtt.CallbackAPIVersion.VERSION2,) if new else ()
+        transport = "websockets" if self._broker.websockets else "tcp"
         clean = self._clean_session if self.version == MQTT_3 else None
         client: Client = self._mqtt.Client(
-            *arguments, client_id=self._client_id, clean_session=clean, protocol=self.version
+            *arguments, client_id=self._client_id, clean_session=clean, protocol=self.version, transport=transport
         )
-        if self._broker.username is not None:
-            client.username_pw_set(self._broker.username, self._broker.password)
-        if self._context is not None:
-            client.tls_set_context(self._context)
+        if self._broker.websockets:
+            client.ws_set_options(path=self._broker.path, headers=self._of_websocket)
+        # Both versions call this for TCP and WebSockets; neither has another way to be given a socket.
+        client._create_socket_connection = self._dial  # type: ignore[method-assign]
         if self._will is not None:
             client.will_set(*self._will, qos=1, retain=self._spoken.retain)
         client.on_connect = self._on_connect
@@ -227,6 +231,7 @@ class Connection:
         try:
             self._connect()
         except (OSError, ValueError) as error:
+            self.drop()
             odd = self._broker.tls and isinstance(error, ssl.SSLError | ConnectionResetError)
             known = isinstance(error, ssl.SSLCertVerificationError)
             hint = "; does the broker speak TLS on this port?" if odd and not known else ""
@@ -243,12 +248,41 @@ class Connection:
                 wanted = "a client certificate (cert=, key=)" if self._broker.tls else "mqtts://"
                 raise SinkError(f"{error} before the broker let us in; does it want {wanted}?") from error
 
+    def _dial(self) -> socket.socket:
+        self._socket = dial(self._broker)
+        return self._socket
+
+    def _cut_off(self) -> None:
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                # That of TLS would also forget its keys, which the other thread is using.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def _of_websocket(self, headers: dict[str, str]) -> dict[str, str]:
+        """Return the headers as they have to be with TLS, of which paho knows nothing here."""
+        host = f"[{self._broker.host}]" if ":" in self._broker.host else self._broker.host
+        if self._broker.port != SCHEMES[self._broker.scheme].port:
+            host += f":{self._broker.port}"
+        return {**headers, "Host": host, "Origin": f"{'https' if self._broker.tls else 'http'}://{host}"}
+
     def _connect(self) -> None:
         # What MQTT 3.1.1 does not know must not be given to it.
         more: dict[str, Any] = {}
         if self.version == MQTT_5:
             more = {"clean_start": self._clean_session, "properties": self._properties("CONNECT", **self._asked)}
-        self._client.connect(self._broker.host, self._broker.port, self._keepalive_s, **more)
+        # paho reads a WebSocket's answer byte by byte, and each may take as long as it likes.
+        cut_off = threading.Timer(HANDSHAKE_TIMEOUT_S, self._cut_off)
+        try:
+            if self._broker.username is not None:
+                self._client.username_pw_set(self._broker.username, password_of(self._broker))
+            if self._broker.websockets:
+                cut_off.start()
+            # To paho the port is only a number above 0.
+            self._client.connect(self._broker.host, self._broker.port or 1, self._keepalive_s, **more)
+        except InputError as error:
+            raise SinkError(str(error)) from error
+        finally:
+            cut_off.cancel()
 
     def _properties(self, packet: str, **values: int | None) -> Any:
         from paho.mqtt.packettypes import PacketTypes
@@ -318,9 +352,9 @@ class Connection:
                 raise SinkError(f"{self._broker}: no answer to the subscription within {timeout_s:g} s")
             self.loop(LOOP_S)
 
-    def listen(self, topic: str) -> None:
+    def listen(self, *topics: str) -> None:
         """Subscribe without waiting, and without minding if the broker does not consent."""
-        code, self._listening = self._client.subscribe(topic, qos=0)
+        code, self._listening = self._client.subscribe([(topic, 0) for topic in topics])
         self._check(code)
 
     def loop(self, timeout_s: float, wake_fd: int | None = None) -> None:
@@ -333,7 +367,7 @@ class Connection:
         if wake_fd is not None:
             poll.register(wake_fd, select.POLLIN)
         # TLS may already hold decrypted bytes that the kernel does not know of.
-        buffered = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        buffered = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
         events = dict(poll.poll(0 if buffered else max(0.0, timeout_s) * 1000))
         if wake_fd is not None and wake_fd in events:
             os.read(wake_fd, 4096)
@@ -356,7 +390,7 @@ class Connection:
         for _ in range(_PACKETS_AT_ONCE):
             self._check(self._client.loop_read())
             self.heard_s = time.monotonic()
-            more = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+            more = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
             if self._client.socket() is None or not (more or poll.poll(0)):
                 return
 
@@ -373,9 +407,8 @@ class Connection:
 
     def drop(self) -> None:
         """Close the socket without DISCONNECT, as after a failure."""
-        sock = self._client.socket()
-        if sock is not None:
-            sock.close()
+        if self._socket is not None:
+            self._socket.close()
 
 
 def _text(properties: Any) -> str:

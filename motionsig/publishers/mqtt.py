@@ -26,7 +26,7 @@ from motionsig.errors import SinkError
 from motionsig.events import Event, to_json
 from motionsig.publishers import announced
 from motionsig.publishers.announcing import Announcer
-from motionsig.publishers.brokers import Broker, check_topic_part, parse_broker, tls_context
+from motionsig.publishers.brokers import BROKER_OPTIONS, Broker, check_topic_part, parse_broker
 from motionsig.publishers.clocks import Told
 from motionsig.publishers.connection import import_paho
 from motionsig.publishers.counts import SinkCounts
@@ -37,6 +37,7 @@ from motionsig.publishers.outbox import Outbox
 from motionsig.publishers.resting import Rest, split_by_rest
 from motionsig.publishers.sending import Sender
 from motionsig.publishers.spool import Spool
+from motionsig.publishers.transport import check_files
 from motionsig.quality import is_at_rest
 from motionsig.state import state_path
 
@@ -53,17 +54,16 @@ class MqttSink(Closing):
     Options = MqttOptions
 
     def __init__(self, url: str, *, device: str, stream_id: int, **options: Any) -> None:
-        """Open a sink for mqtt://[user[:password]@]host[:port] or mqtts://…; the broker need not be there yet.
+        """Open a sink for a broker's URL (`brokers`); the broker need not be there yet.
 
         options: those of `MqttOptions`. Raises InputError for what cannot be meant, SinkError for a spool that cannot
         be used, MissingExtraError without paho-mqtt.
         """
         import_paho()
         self._options = chosen = MqttOptions(**options)
-        user = {"username": chosen.username, "password": chosen.password}
-        self.broker = parse_broker(url, **user, ca=chosen.ca, cert=chosen.cert, key=chosen.key)
+        self.broker = parse_broker(url, **{option: getattr(chosen, option) for option in BROKER_OPTIONS})
         check_topic_part("device", device)
-        context = tls_context(self.broker)
+        check_files(self.broker)
         folder = default_spool(self.broker, device)
         buffer = chosen.buffer
         if not buffer and (runtime := os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]):
@@ -85,11 +85,11 @@ class MqttSink(Closing):
             remembered=announced.load(self._spool.folders),
             cut_off=announced.was_cut_off(self._spool.folders),
             hold_s=chosen.hold_s,
+            # A broker gives up a silent connection after one and a half intervals.
+            late_s=1.5 * chosen.keepalive_s,
         )
         client_id = chosen.client_id or stable_client_id(device, self._spool.folders)
-        self._sender = Sender(
-            self.broker, context, self._spool, self._outbox, self._announcer, chosen, client_id, stream_id
-        )
+        self._sender = Sender(self.broker, self._spool, self._outbox, self._announcer, chosen, client_id, stream_id)
         self._device = device
         self._seq = 0
         self._recording: wire.Recording | None = None

@@ -16,7 +16,10 @@ from motionsig.publishers.spool import DEFAULT_MAX_BYTES, check_limits
 class MqttOptions:
     """Options by their keyword; raises InputError for what cannot be meant.
 
-    ca, cert, key: PEM files for mqtts; without ca the system's authorities count. client_id: by default always the same
+    password_file: a file with the password, in place of it. ca, cert, key: PEM files for mqtts and wss; without ca the
+    system's authorities count. All of these files are read at each connection, so they may be renewed. alpn: the
+    protocol that TLS asks for, by default "mqtt" on port 443 and none on others. proxy: http:// or socks5:// URL of a
+    proxy. client_id: by default always the same
     for this device, machine and spool, so that the broker ends a connection it has not yet given up before it takes the
     next one.
     prefix: messages go to PREFIX/DEVICE/signatures. format: "cbor", or "json" for programs that read UTF-8 only; JSON
@@ -41,9 +44,12 @@ class MqttOptions:
 
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    password_file: str | None = None
     ca: str | None = None
     cert: str | None = None
     key: str | None = None
+    alpn: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     client_id: str | None = None
     prefix: str = "motionsig"
     format: str = "cbor"

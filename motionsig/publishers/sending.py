@@ -14,11 +14,10 @@ import math
 import os
 import random
 import select
-import ssl
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from motionsig.errors import SinkError
 from motionsig.publishers import announced
@@ -52,7 +51,6 @@ class Sender:
     """
 
     broker: Broker
-    context: ssl.SSLContext | None
     spool: Spool
     outbox: Outbox
     announcer: Announcer
@@ -72,7 +70,7 @@ class Sender:
     _closing_s: float = math.inf
 
     def __post_init__(self) -> None:
-        self._stored = self.announcer.remembered
+        self._stored = self.announcer.noted
         self._left_to = self.spool.end
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         # A daemon thread: if it hangs in a name look-up the process may end all the same, and the spool has it all.
@@ -129,12 +127,13 @@ class Sender:
         if self.spool.recovered:
             self.clock_told.wait(CLOCK_S)
         while not self._done():
+            # The will is kept, too.
+            self._note()
             connection = Connection(
                 self.broker,
                 client_id=self.client_id,
                 clean_session=True,
                 keepalive_s=self.options.keepalive_s,
-                context=self.context,
                 on_message=self._hear,
                 will=next(iter(self.announcer.availability("offline", self.stream_id)), None),
             )
@@ -198,8 +197,8 @@ class Sender:
         """Deliver until all is done; return whether the device is announced as offline. Raises SinkError on failure."""
         self._announced.clear()
         self.announcer.connected(time.monotonic())
-        if self.announcer.status_topic is not None:
-            connection.listen(self.announcer.status_topic)
+        if self.announcer.listened:
+            connection.listen(*self.announcer.listened)
         self.outbox.connect()
         on_way: dict[int, Outgoing] = {}
         while True:
@@ -219,8 +218,10 @@ class Sender:
             while (outgoing := self.outbox.next(now_s, flush_to)) is not None:
                 topic = f"{self.options.prefix}/{outgoing.topic}"
                 # The newest state of a head is kept, so that who comes later knows it.
-                left = outgoing.began and outgoing.records[-1][0] <= self._left_to
-                retain = outgoing.state_of is not None and self.announcer.keeps(outgoing.state_of, left=left)
+                earlier = outgoing.records[-1][0] <= self._left_to
+                how: dict[str, Any] = {"topic": topic, "earlier": earlier, "left": outgoing.began and earlier}
+                retain = outgoing.state_of is not None and self.announcer.keeps(outgoing.state_of, **how)
+                self._note()
                 on_way[connection.publish(topic, outgoing.payload, retain=retain)] = outgoing
                 # To be sent again it is read from the spool again, so no copy of it stays in memory.
                 outgoing.payload = b""
@@ -231,6 +232,12 @@ class Sender:
 
     def _take_acknowledgements(self, connection: Connection, on_way: dict[int, Outgoing]) -> None:
         for mid, reason in connection.acknowledged:
+            if reason.refused and mid in self._announced and not self._announced[mid][2]:
+                # Of another name, which is not ours any more: it must not end the connection.
+                _, topic, _ = self._announced.pop(mid)
+                self.announcer.refused(topic, time.monotonic())
+                logger.info("%s: the broker does not let us remove what it keeps at %s", self.broker, topic)
+                continue
             if reason.refused:
                 raise SinkError(f"{self.broker}: refused: {reason.advise(PUBACK)}")
             if mid in self._announced:
@@ -241,12 +248,16 @@ class Sender:
                 self.progress.set()
         connection.acknowledged.clear()
 
-    def _announce(self, connection: Connection, said: list[tuple[str, bytes]], now_s: float) -> None:
+    def _note(self) -> None:
+        """Note for the next process what the broker may keep, before it is sent."""
         remembered = self.announcer.remembered
         if remembered != self._stored:
-            # Noted before it is sent; a disk that refuses is asked again only when something else is announced.
+            # A disk that refuses is asked again only when something else is announced.
             announced.store(self.spool.folders, remembered)
             self._stored = remembered
+
+    def _announce(self, connection: Connection, said: list[tuple[str, bytes]], now_s: float) -> None:
+        self._note()
         for topic, payload in said:
             self._announced[connection.publish(topic, payload, retain=True)] = now_s, topic, payload
 

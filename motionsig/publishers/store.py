@@ -18,18 +18,19 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, SignatureSpec
+from motionsig.closing import Closing
 from motionsig.errors import SinkError
 from motionsig.events import Event
 from motionsig.publishers import clock_rows, ledger
-from motionsig.publishers.counts import SinkCounts
-from motionsig.publishers.local import LocalSink
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
 from motionsig.publishers.schema import LAST_ADDED, check_ours, complete, has_table, labels_between, reporting
+from motionsig.publishers.store_sink import SinkOfStore
 from motionsig.publishers.stores import Added
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ _INSERT_EVENT = (
 _SAME_EVENT = f"SELECT 1 FROM events WHERE {' AND '.join(f'{column} = ?' for column in _EVENT)}"
 
 
-class Store:
+class Store(Closing):
     """An open store; not for use by two threads at the same time. Raises SinkError for whatever SQLite refuses."""
 
     def __init__(self, path: str | Path, *, durable: bool = False, busy_timeout_s: float = 10.0) -> None:
@@ -223,7 +224,7 @@ class Store:
                 connection.close()
 
 
-class StoreSink(LocalSink):
+class StoreSink(SinkOfStore[Store]):
     """Signatures and events into a local store, which is created where it does not exist.
 
     durable: every publish survives a power cut. busy_timeout_s: how long to wait for another writer.
@@ -240,14 +241,13 @@ class StoreSink(LocalSink):
         busy_timeout_s: float = 10.0,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     ) -> None:
-        super().__init__(f"store:{path}", device=device, stream_id=stream_id, max_message_bytes=max_message_bytes)
-        self._store = Store(path, durable=durable, busy_timeout_s=busy_timeout_s)
-        self._added = Added()
-
-    @property
-    def counts(self) -> SinkCounts:
-        stored, duplicates, conflicts, _ = self._added
-        return SinkCounts(self._accepted, stored + duplicates, duplicates=duplicates, conflicts=conflicts)
+        super().__init__(
+            f"store:{path}",
+            partial(Store, path, durable=durable, busy_timeout_s=busy_timeout_s),
+            device=device,
+            stream_id=stream_id,
+            max_message_bytes=max_message_bytes,
+        )
 
     def replayed(self, how: str) -> dict[str, tuple[str, int]]:
         """Return (stamp, number of signatures) by path for the logs that were replayed completely as `how` says."""
@@ -268,13 +268,3 @@ class StoreSink(LocalSink):
         if not noted.complete:
             text = "%s: expected %d signatures of %s, got fewer: some were deleted meanwhile; replay it again"
             logger.warning(text, self._where, signatures, path)
-
-    def publish_events(self, events: Sequence[Event]) -> None:
-        """Store the events that are not there yet; they do not count in `counts`."""
-        self._store.add_all([], events)
-
-    def _put(self, message: wire.Message, data: bytes) -> None:
-        self._added = Added(*map(sum, zip(self._added, self._store.add(message), strict=True)))
-
-    def close(self) -> None:
-        self._store.close()

@@ -46,7 +46,11 @@ class Numbered(Protocol):
         """Return the newest `most` numbers that are stored from `first` to `last`, both included, newest first."""
 
 
-_STORES = {"store": "store:Store"}
+_STORES = {
+    "store": "store:Store",
+    "postgresql": "postgresql.store:PostgresStore",
+    "postgres": "postgresql.store:PostgresStore",
+}
 """Module and class by scheme, imported when asked for."""
 
 STORE_SCHEMES = tuple(_STORES)
@@ -55,7 +59,7 @@ FILE_SCHEMES = ("store", "parquet")
 
 
 def store_options(scheme: str) -> dict[str, str]:
-    """Return the options of a store that its URL may hold, with the type as written in the signature."""
+    """Return the options of a scheme's stores but `durable`, name by name, with the type as written in the class."""
     return keyword_options(_store_class(scheme), leave_out=("durable",))
 
 

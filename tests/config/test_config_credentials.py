@@ -9,6 +9,7 @@ from broker import make_certificates
 from configurations import MQTT, Write, credential, problems
 
 from motionsig.config import check_config, load_config
+from motionsig.publishers.transport import read_secret
 
 
 def test_a_secret_is_a_file_that_only_root_reads(write: Write) -> None:
@@ -16,7 +17,8 @@ def test_a_secret_is_a_file_that_only_root_reads(write: Write) -> None:
     assert "sink.password_credential: expected a file" in problems(path)[0]
     file = credential(path, "mqtt-password", b" s3cret \n")
     config = load_config(path)
-    assert (config.sink_options["username"], config.sink_options["password"]) == ("hall", " s3cret ")
+    assert config.sink_options == {"username": "hall", "password_file": str(file)}
+    assert read_secret(config.sink_options["password_file"]) == " s3cret "
     assert "s3cret" not in repr(config) + "".join(check_config(config))
     for mode in (0o640, 0o604, 0o620):
         file.chmod(mode)
@@ -38,7 +40,7 @@ def test_a_service_gets_its_secrets_from_systemd(write: Write, tmp_path: Path, m
     (given / "motionsig_mqtt-password").write_text("s3cret")
     # What systemd 254 and later show of a file that an access list gives to the service.
     (given / "motionsig_mqtt-password").chmod(0o440)
-    assert load_config(path).sink_options["password"] == "s3cret"
+    assert read_secret(load_config(path).sink_options["password_file"]) == "s3cret"
     source = credential(path, "mqtt-password", b"s3cret", 0o644)
     (line,) = problems(path)
     assert line.endswith(f"; sudo chmod 600 {source}")
@@ -55,6 +57,7 @@ def test_a_service_gets_its_secrets_from_systemd(write: Write, tmp_path: Path, m
         (MQTT + "passwrd = 's3cret'", "sink.passwrd: "),
         (MQTT + "username = 'x'\npassword_credential = 's3cret!'", "sink.password_credential: expected the name of"),
         (MQTT + "username = 'x'\npassword_credential = '../s3cret'", "sink.password_credential: expected the name of"),
+        (MQTT + "proxy = 'socks5://x:s3cret@h'", "sink.proxy: expected no user in it"),
         ("[sink]\nurl = 'mqtt://u:s3cret@h'", "sink.url: expected no user in it"),
         ("[sink]\nurl = 'mqtt://h?password=s3cret'", "sink.url: expected no options in it"),
         ("[sink]\nurl = 'mqt://u:s3cret@h'", "sink.url: expected mqtt://HOST"),

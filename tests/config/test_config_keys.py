@@ -6,7 +6,7 @@ import pytest
 from configurations import MQTT, STORE, Write, problems
 
 from motionsig.config import known_keys
-from motionsig.publishers import SCHEMES
+from motionsig.config.keys import SCHEMES
 
 
 def test_every_option_of_sensor_and_sinks_is_a_key_or_the_daemons() -> None:
@@ -32,7 +32,7 @@ def test_every_scheme_has_its_keys() -> None:
     [
         (
             "[sink]\nurl = \"mqtt://a\\u0000\"\nca = '/x'",
-            ["sink.url: expected text in quotes", "sink.url: expected mqtts"],
+            ["sink.url: broker URL: expected mqtt:", "sink.url: expected text in quotes", "sink.url: expected mqtts"],
         ),
         ("", ["sink.url: expected where signatures go, such as mqtts://HOST or store:PATH, got nothing"]),
         ("nmae = 'x'\n" + STORE, ["nmae: no such key; did you mean name?"]),
@@ -71,8 +71,8 @@ def test_every_scheme_has_its_keys() -> None:
         ("[model]\ndevice = 'gpu'\n" + STORE, ["model.device: expected auto, cpu, edgetpu"]),
         ("[model]\ndevice = 'edgetpu:usb'\n" + STORE, ["model.device: "]),
         ("[model]\nhop = 0\n" + STORE, ["model.hop: windower: expected length and hop of 1 to"]),
-        ("[sink]\nurl = 'http://x'", ["sink.url: expected mqtt://HOST[:PORT], mqtts://HOST[:PORT], store:PATH"]),
-        ("[sink]\nurl = 'mqtt://h/x'", ["sink.url: broker URL: expected mqtt://"]),
+        ("[sink]\nurl = 'http://x'", ["sink.url: expected mqtt://HOST[:PORT], the same with mqtts, ws"]),
+        ("[sink]\nurl = 'mqtt://h/x'", ["sink.url: broker URL: expected no path behind mqtt://"]),
         ("[sink]\nurl = 'mqtt://['", ["sink.url: "]),
         ("[sink]\nurl = 'store:'", ["sink.url: 'store:': expected store:PATH, got no path"]),
         ("[sink]\nurl = 'file:a/../x'", ['sink.url: expected file:PATH without .., from / on or in the state folder']),
@@ -92,10 +92,24 @@ def test_every_scheme_has_its_keys() -> None:
         (MQTT + "[spool]\nfull = 'wait'", ["spool.full: expected oldest or newest, got wait"]),
         (MQTT + "[spool]\nmax_bytes = 1", ["spool.max_bytes: expected at least 65536, got 1"]),
         (MQTT + "[spool]\npath = 'x'", ["spool.path: expected a folder's path from / on"]),
-        (MQTT + "cert = '/x'", ["sink.url: expected cert and key_credential together"]),
+        (MQTT + "cert = '/x'", ["sink.url: expected cert and key_credential (or key_file) together"]),
         (MQTT + "ca = 'ca.pem'", ['sink.ca: expected a path from / on, got "ca.pem"']),
         (MQTT + "ca = '/nowhere.pem'", ["sink.ca: /nowhere.pem: expected a file to read, got: No such file"]),
-        ("[sink]\nurl = 'mqtt://h'\nca = '/x'", ["sink.url: expected mqtts:// with ca, got mqtt://"]),
+        ("[sink]\nurl = 'mqtt://h'\nca = '/x'", ["sink.url: expected mqtts:// or wss:// with ca, got mqtt://"]),
+        (MQTT + "alpn = 'é'", ["sink.alpn: expected at most 255 characters of ASCII"]),
+        ("[sink]\nurl = 'wss://h'\nalpn = 'mqtt'", ["sink.alpn: expected mqtts:// with it, got wss:"]),
+        (MQTT + "proxy = 'http://u:s3cret@p'", ["sink.proxy: expected no user in it"]),
+        (MQTT + "proxy = 'ftp://p'", ["sink.proxy: expected http://"]),
+        ("[sink]\nurl = 'mqtt+unix:/m'\nproxy = 'http://p'", ["sink.proxy: expected no proxy with mqtt+unix:"]),
+        (
+            MQTT + "username = 'u'\npassword_file = '/x'\npassword_credential = 'p'",
+            ["sink.password_credential: expected this or sink.password_file, got both", "a file", "a readable file /x"],
+        ),
+        ("[sink]\nurl = 'mqtt+unix:m.sock'", ["sink.url: broker URL: expected mqtt+unix:/path of a socket"]),
+        (MQTT + "username = 'u'\npassword_file = 'x'", ['sink.password_file: expected a path from / on, got "x"']),
+        (MQTT + "username = 'u'\npassword_file = '/x'", ["sink.password_file: expected a readable file /x, got: No"]),
+        (MQTT + "password_file = '/dev/null'", ["_file: expected a username", "/dev/null, got: a folder, pipe"]),
+        (STORE + "key_file = '/x'", ["sink.key_file: expected one of the options of store:, got one of another sink"]),
         ("name = 'a#'\n" + MQTT, ["name: expected 1 to 1024 bytes of UTF-8 without"]),
         ("name = 'hall/pi'\n" + MQTT, ["name: expected 1 to 1024 bytes of UTF-8 without /, +"]),
         ("name = ''\n" + STORE, ["name: device: expected a name of 1 to 128 characters"]),

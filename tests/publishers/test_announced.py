@@ -14,6 +14,9 @@ TOPICS = frozenset(
         "a/b/event/motionsig_wrist-7/head_wave/config",
         "homeassistant/binary_sensor/motionsig_wrist/head_walking/config",
         "motionsig/wrist-ü/events/walking",
+        "motionsig/wrist/availability",
+        "a/b/c/state",
+        "homeassistant/sensor/n/backlog/config",
     }
 )
 
@@ -46,11 +49,12 @@ def test_damage_is_nothing_remembered(tmp_path: Path, content: bytes) -> None:
     assert announced.load([tmp_path]) == frozenset()
 
 
-def test_only_topics_of_heads_are_read_whatever_the_file_says(tmp_path: Path) -> None:
+def test_only_topics_of_ours_are_read_whatever_the_file_says(tmp_path: Path) -> None:
     """Each of them is published to, and paho raises for what is no topic."""
     odd = ["#", "motionsig/+/events/wave", "motionsig/a/events/#", "motionsig/a/signatures", "x/\0/events/wave",
-           "events/wave", "homeassistant/sensor/n/backlog/config", "homeassistant/event/n/head_a b/config",
-           "\ud800/events/a", "x" * 5000 + "/events/a", "motionsig/a/availability", "a/events/a\n"]  # fmt: skip
+           "events/wave", "homeassistant/light/n/backlog/config", "homeassistant/event/n/head_a b/config",
+           "\ud800/events/a", "x" * 5000 + "/events/a", "availability", "/state", "a/availability/b", "a/events/a\n",
+           "a/state\n", "homeassistant/sensor/n/Backlog/config", "homeassistant/sensor/config"]  # fmt: skip
     (tmp_path / "retained").write_text(json.dumps([*odd, *TOPICS]))
     assert announced.load([tmp_path]) == TOPICS
 

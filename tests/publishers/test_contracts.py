@@ -41,11 +41,13 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         yield running
 
 
-@pytest.fixture(params=["store", "file", "mqtt"])
-def url_and_reader(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Reader]]:
+@pytest.fixture(params=["store", "postgresql", "file", "mqtt"])
+def url_and_reader(
+    request: pytest.FixtureRequest, new_url: Callable[[str], str], tmp_path: Path
+) -> Iterator[tuple[str, Reader]]:
     """A fresh sink's URL, and how to get back what its far end has once so many more signatures have reached it."""
     if request.param != "mqtt":
-        url = f"{request.param}:{tmp_path / 'signatures'}"
+        url = new_url(request.param)
         yield url, lambda count: list(iter_signatures(url))
         return
     broker: Broker = request.getfixturevalue("broker")
@@ -107,7 +109,9 @@ def test_closing_twice_is_harmless_and_use_after_close_is_an_error(
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_unknown_options_are_refused_by_name(scheme: str, tmp_path: Path) -> None:
-    location = f"//127.0.0.1?spool={tmp_path}&" if scheme.startswith("mqtt") else f"{tmp_path / 'x'}?"
+    location = f"{tmp_path / 'x'}?"
+    if scheme.startswith(("mqtt", "postgres")):
+        location = f"//127.0.0.1?spool={tmp_path}&" if scheme.startswith("mqtt") else "//127.0.0.1/x?"
     with pytest.raises(InputError, match=r"max_message_bytes.*got 'speed'"):
         open_sink(f"{scheme}:{location}speed=9")
     with pytest.raises(InputError, match="got 'speed'"):
@@ -161,9 +165,16 @@ def test_no_error_repeats_a_password(tmp_path: Path) -> None:
         "mqtt://me:secret@[",
         "mqtt://me:secret@host/path",
         "mqtts://me:secret@h?ca=/nowhere.pem",
+        "mqtx://me:secret@h",
+        "postgresql://me:1/secret@h/x",
+        "postgresql://me:secret@[",
+        "postgresql://me:secret@h:0x5/x",
+        "postgresql://me:1@secret@h/x",
+        "postgresql://me@h/x?password=secret&port=x",
     ):
+        options = {"spool": str(tmp_path)} if url.startswith("mqtt") else {}
         with pytest.raises(InputError) as caught:
-            open_sink(url, device="d", stream_id=1, spool=str(tmp_path))
+            open_sink(url, device="d", stream_id=1, **options)
         assert "secret" not in str(caught.value)
 
 
@@ -181,7 +192,7 @@ def test_defaults_name_this_host_and_a_new_stream_id(tmp_path: Path) -> None:
 
 
 def test_only_what_is_at_rest_can_be_read() -> None:
-    with pytest.raises(InputError, match="store:PATH or file:PATH"):
+    with pytest.raises(InputError, match=r"expected store:.* to read from"):
         read_signatures("mqtt://host")
     with pytest.raises(InputError, match="expected no options"):
         read_signatures("store:x?durable=1")
@@ -324,16 +335,21 @@ def test_what_a_sink_shows(url_and_reader: tuple[str, Reader], tmp_path: Path, l
     assert ("closed" in repr(sink)) == url.startswith("mqtt")
 
 
+@pytest.fixture(params=["store", "postgresql", "file"])
+def at_rest(request: pytest.FixtureRequest, new_url: Callable[[str], str]) -> str:
+    return new_url(request.param)
+
+
 @pytest.fixture(params=["store", "file"])
-def local_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return f"{request.param}:{tmp_path / 'here'}"
+def local_url(request: pytest.FixtureRequest, new_url: Callable[[str], str]) -> str:
+    return new_url(request.param)
 
 
-def test_events_are_read_back_in_order_beside_signatures(local_url: str) -> None:
+def test_events_are_read_back_in_order_beside_signatures(at_rest: str) -> None:
     # The same start for all: then the order is that of their keys.
     began, ended = (event(9, head="walking", phase=phase) for phase in ("began", "ended"))
-    others = [event(9, device="ankle \0é"), event(9, stream_id=(1 << 63) - 1), event(9, head="Knock")]
-    with open_sink(local_url, device="someone", stream_id=1) as sink:
+    others = [event(9, device="ankle é"), event(9, stream_id=(1 << 63) - 1), event(9, head="Knock")]
+    with open_sink(at_rest, device="someone", stream_id=1) as sink:
         sink.publish(numbered(3))
         sink.publish_events([event(20), ended, event(9)])
         sink.publish_events([])
@@ -342,40 +358,51 @@ def test_events_are_read_back_in_order_beside_signatures(local_url: str) -> None
         assert sink.counts.accepted == sink.counts.delivered == 5
     last_but_one = event(10, start_ns=event(9).start_ns)
     expected = [event(8), others[0], others[2], event(9), last_but_one, began, ended, others[1], event(20)]
-    assert read_events(local_url) == expected
-    assert next(iter_events(local_url)) == event(8)
-    assert_same(read_signatures(local_url), numbered(5))
+    assert read_events(at_rest) == expected
+    assert next(iter_events(at_rest)) == event(8)
+    assert_same(read_signatures(at_rest), numbered(5))
 
 
-def test_only_the_events_of_a_device_a_stream_a_head_or_a_time(local_url: str) -> None:
+def test_only_the_events_of_a_device_a_stream_a_head_or_a_time(at_rest: str) -> None:
     events = [event(1), event(2, device="ankle"), event(3, stream_id=8), event(4, head="walking", phase="began")]
-    with open_sink(local_url, device="d", stream_id=1) as sink:
+    with open_sink(at_rest, device="d", stream_id=1) as sink:
         sink.publish_events(events)
     since, until = event(2).start_ns, event(4).start_ns
-    assert read_events(local_url, device="ankle") == [events[1]]
-    assert read_events(local_url, stream_id=8) == [events[2]]
-    assert read_events(local_url, head="walking") == [events[3]]
-    assert read_events(local_url, since_ns=since) == events[1:]
-    assert read_events(local_url, until_ns=until) == events[:3]
-    assert read_events(local_url, since_ns=since, until_ns=until, device="wrist") == [events[2]]
-    assert read_events(local_url, head="walk") == []
+    assert read_events(at_rest, device="ankle") == [events[1]]
+    assert read_events(at_rest, stream_id=8) == [events[2]]
+    assert read_events(at_rest, head="walking") == [events[3]]
+    assert read_events(at_rest, since_ns=since) == events[1:]
+    assert read_events(at_rest, until_ns=until) == events[:3]
+    assert read_events(at_rest, since_ns=since, until_ns=until, device="wrist") == [events[2]]
+    assert read_events(at_rest, head="walk") == []
 
 
-def test_an_event_that_comes_again_is_there_once_and_as_it_came_first(local_url: str) -> None:
+def test_an_event_that_comes_again_is_there_once_and_as_it_came_first(at_rest: str) -> None:
     for again in ([event(1), event(2)], [event(2), event(1), event(3), event(3)], [event(1, score=0.5), event(4)]):
-        with open_sink(local_url, device="d", stream_id=1) as sink:
+        with open_sink(at_rest, device="d", stream_id=1) as sink:
             sink.publish_events(again)
-    assert read_events(local_url) == [event(1), event(2), event(3), event(4)]
+    assert read_events(at_rest) == [event(1), event(2), event(3), event(4)]
 
 
-def test_where_there_are_only_signatures_there_are_no_events_and_the_other_way_round(local_url: str) -> None:
-    with open_sink(local_url, device="d", stream_id=1) as sink:
+def test_where_there_are_only_signatures_there_are_no_events_and_the_other_way_round(
+    at_rest: str, new_url: Callable[[str], str]
+) -> None:
+    with open_sink(at_rest, device="d", stream_id=1) as sink:
         sink.publish_events([event(1)])
     with pytest.raises(InputError, match="expected signatures, got none"):
-        read_signatures(local_url)
-    with open_sink(f"{local_url}2", device="d", stream_id=1) as sink:
+        read_signatures(at_rest)
+    other = new_url(at_rest.partition(":")[0])
+    with open_sink(other, device="d", stream_id=1) as sink:
         sink.publish(numbered(1))
-    assert read_events(f"{local_url}2") == []
+    assert read_events(other) == []
+
+
+def test_a_null_character_in_a_text_is_kept(local_url: str) -> None:
+    odd = event(9, device="ankle \0é")
+    with open_sink(local_url, device="wrist \0", stream_id=1) as sink:
+        sink.publish(numbered(1))
+        sink.publish_events([odd])
+    assert (read_events(local_url), len(read_signatures(local_url, device="wrist \0"))) == ([odd], 1)
 
 
 def test_a_closed_sink_takes_no_events_and_what_is_not_at_rest_has_none(local_url: str, tmp_path: Path) -> None:
@@ -383,7 +410,7 @@ def test_a_closed_sink_takes_no_events_and_what_is_not_at_rest_has_none(local_ur
     sink.close()
     with pytest.raises(SinkError, match="closed"):
         sink.publish_events([event(1)])
-    with pytest.raises(InputError, match="store:PATH or file:PATH to read from, got mqtt"):
+    with pytest.raises(InputError, match=r"expected store:.* to read from, got mqtt"):
         read_events("mqtt://host")
     with pytest.raises(InputError, match="expected no options"):
         read_events(f"{local_url}?durable=1")
@@ -408,17 +435,17 @@ while True:
 """
 
 
-def test_kill_9_loses_no_event_that_was_published(local_url: str) -> None:
-    lines = lines_until_killed(sys.executable, "-c", KILLED, local_url, str(Path(__file__).parent), after=100)
-    read = read_events(local_url)
+def test_kill_9_loses_no_event_that_was_published(at_rest: str) -> None:
+    lines = lines_until_killed(sys.executable, "-c", KILLED, at_rest, str(Path(__file__).parent), after=100)
+    read = read_events(at_rest)
     assert len(read) >= int(lines[-1])
     assert read == [event(number) for number in range(len(read))]
 
 
-def test_signatures_of_a_time(local_url: str) -> None:
+def test_signatures_of_a_time(at_rest: str) -> None:
     later = dataclasses.replace(numbered(6, 10), start_ns=numbered(6).start_ns)
     other = dataclasses.replace(numbered(2).spec, fingerprint=b"another!")
-    with open_sink(local_url, device="d", stream_id=1) as sink:
+    with open_sink(at_rest, device="d", stream_id=1) as sink:
         sink.publish(labelled(numbered(10), *["walk"] * 4, *[""] * 6))
         # A clock may go back within a stream.
         sink.publish(later)
@@ -429,17 +456,17 @@ def test_signatures_of_a_time(local_url: str) -> None:
         sink.publish(dataclasses.replace(numbered(1), start_ns=np.array([START_NS - HOP_NS])))
     since, until = START_NS + 3 * HOP_NS, START_NS + 8 * HOP_NS
     expected = concatenate([labelled(numbered(5, 3), "walk", "", "", "", ""), later[3:]])
-    assert_same(read_signatures(local_url, since_ns=since, until_ns=until), expected)
+    assert_same(read_signatures(at_rest, since_ns=since, until_ns=until), expected)
     for rows in (2, 3, 100):
-        parts = list(iter_signatures(local_url, since_ns=since, until_ns=until, rows=rows))
+        parts = list(iter_signatures(at_rest, since_ns=since, until_ns=until, rows=rows))
         assert np.concatenate([part.seq for part in parts]).tolist() == [3, 4, 5, 6, 7, 13, 14, 15]
         assert_same(together(parts), expected)
-    assert_same(read_signatures(local_url, since_ns=until, until_ns=START_NS + 10 * HOP_NS), numbered(2, 8))
+    assert_same(read_signatures(at_rest, since_ns=until, until_ns=START_NS + 10 * HOP_NS), numbered(2, 8))
     # Vectors of two encoders are there, but not in this time: nothing is mixed.
-    assert_same(read_signatures(local_url, since_ns=START_NS + 40 * HOP_NS), numbered(2, 40, spec=other))
+    assert_same(read_signatures(at_rest, since_ns=START_NS + 40 * HOP_NS), numbered(2, 40, spec=other))
     with pytest.raises(InputError, match="do not compare"):
-        read_signatures(local_url, since_ns=since)
-    assert len(read_signatures(local_url, since_ns=since, fingerprint=other.fingerprint)) == 2
+        read_signatures(at_rest, since_ns=since)
+    assert len(read_signatures(at_rest, since_ns=since, fingerprint=other.fingerprint)) == 2
     for chosen, message in (
         ({"until_ns": START_NS}, f"expected signatures before {START_NS} ns, got none"),
         ({"since_ns": until, "until_ns": until}, f"from {until} ns on before {until} ns, got none"),
@@ -447,11 +474,11 @@ def test_signatures_of_a_time(local_url: str) -> None:
         ({"until_ns": until, "fingerprint": other.fingerprint}, f"ns, got {numbered(1).spec.fingerprint.hex()}"),
     ):
         with pytest.raises(InputError, match=message):
-            read_signatures(local_url, **chosen)  # type: ignore[arg-type]
+            read_signatures(at_rest, **chosen)  # type: ignore[arg-type]
 
 
-def test_signatures_of_a_time_have_no_labels_where_only_others_between_them_have(local_url: str) -> None:
+def test_signatures_of_a_time_have_no_labels_where_only_others_between_them_have(at_rest: str) -> None:
     start_ns = numbered(3).start_ns + np.array([0, 9 * HOP_NS, 0])
-    with open_sink(local_url, device="d", stream_id=1) as sink:
+    with open_sink(at_rest, device="d", stream_id=1) as sink:
         sink.publish(labelled(dataclasses.replace(numbered(3), start_ns=start_ns), "", "run", ""))
-    assert_same(read_signatures(local_url, until_ns=START_NS + 9 * HOP_NS), numbered(3)[[0, 2]])
+    assert_same(read_signatures(at_rest, until_ns=START_NS + 9 * HOP_NS), numbered(3)[[0, 2]])

@@ -216,7 +216,8 @@ def test_heads_come_to_home_assistant_and_go_with_what_the_broker_kept_of_them(b
         wait_until(lambda: configs(broker) == {EVENT} and WALKING not in retained(broker))
         gone = [topic for topic, payload, _ in listener.heard if not payload]
         assert gone == [STATE, WALKING], "the entity goes before its state"
-        wait_until(lambda: announced.load([tmp_path / "spool"]) == {EVENT})
+        wait_until(lambda: {each for each in announced.load([tmp_path / "spool"]) if "head_" in each} == {EVENT})
+        assert WALKING not in announced.load([tmp_path / "spool"])
         sink.publish_events([happened(2, ENDED, head="walking")])
         wait_until(lambda: sink.counts.delivered == 2)
         assert WALKING not in retained(broker), "what was under way is not kept of a head that is gone"
@@ -231,12 +232,12 @@ def test_what_an_earlier_process_announced_is_removed_by_the_next_one(broker: Br
         sink.publish_events([happened(1, BEGAN, head="walking")])
         wait_until(lambda: len(configs(broker)) == 2)
     assert "old/wrist-7/events/walking" in retained(broker)
-    # Another prefix, without Home Assistant.
-    with mqtt(broker.url, tmp_path / "spool") as sink:
+    with home(broker.url, tmp_path / "spool", prefix="old") as sink:
         wait_until(lambda: sink.last_error is None)
         assert len(configs(broker)) == 2, "as long as nobody says which heads there are"
-        sink.announce_heads(HEADS)
-        wait_until(lambda: not configs(broker) and "old/wrist-7/events/walking" not in retained(broker))
+    # Another prefix, without Home Assistant.
+    with mqtt(broker.url, tmp_path / "spool") as sink:
+        wait_until(lambda: retained(broker) == {})
 
 
 def test_heads_that_stay_keep_their_state_across_a_restart(broker: Broker, tmp_path: Path) -> None:
@@ -335,10 +336,12 @@ def test_what_is_announced_is_noted_before_it_is_sent(
     with home(broker.url, tmp_path / "spool") as sink:
         sink.announce_heads(HEADS)
         wait_until(lambda: configs(broker) == {EVENT, STATE})
-        assert announced.load([tmp_path / "spool"]) == {EVENT, STATE, WALKING}
+        assert announced.load([tmp_path / "spool"]) > {EVENT, STATE, WALKING}
+        written = len(sent)
         sink.announce_heads(dict(reversed(HEADS.items())))
         time.sleep(0.2)
-    assert sent == [False], "and the flash is written only when something changes"
+    assert not any(sent)
+    assert len(sent) == written <= 2, "and the flash is written only when something changes"
 
 
 def test_a_removal_that_a_killed_broker_may_have_lost_is_repeated(broker: Broker, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from receiving import Receiver, mqtt
 
 from motionsig import wire
 from motionsig.errors import SinkError
-from motionsig.publishers import connection, open_sink, sending
+from motionsig.publishers import open_sink, sending, transport
 from motionsig.publishers.messages import pack
 from motionsig.publishers.spool import Spool
 
@@ -235,7 +235,7 @@ def test_a_dead_thread_is_not_hidden(broker: Broker, tmp_path: Path, monkeypatch
 
 
 def test_a_sink_closed_on_a_hung_thread_leaves_no_descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "HANDSHAKE_TIMEOUT_S", 0.8)
+    monkeypatch.setattr(transport, "HANDSHAKE_TIMEOUT_S", 0.8)
     monkeypatch.setattr(sending, "GOODBYE_S", 0.05)
     # What a thread that died in an earlier test had open goes with its traceback.
     gc.collect()

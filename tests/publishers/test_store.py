@@ -2,19 +2,15 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from made import HOP_NS, SPEC, assert_same, event, labelled, lines_until_killed, numbered
+from made import HOP_NS, SPEC, assert_same, event, labelled, numbered
 
-from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers import iter_signatures, open_sink, read_events, read_signatures
 from motionsig.publishers.store import Store
 from motionsig.publishers.stores import Added
-from motionsig.quality import Quality
 from motionsig.wire import Message, Recording
 
 OTHER = dataclasses.replace(SPEC, fingerprint=b"another!")
@@ -26,44 +22,6 @@ def put(path: Path, *messages: Message) -> list[Added]:
         return [store.add(message) for message in messages]
     finally:
         store.close()
-
-
-def test_duplicates_and_conflicts_are_told_apart_and_the_first_is_kept(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    ten = numbered(10)
-    codes, start_ns, quality = ten.codes.copy(), ten.start_ns.copy(), ten.quality.copy()
-    codes[4, 0] ^= 1
-    start_ns[5] += 1
-    quality[6] ^= 1
-    changed = dataclasses.replace(ten, codes=codes, start_ns=start_ns, quality=quality)
-    added = put(
-        tmp_path / "s",
-        Message("d", 1, 0, numbered(10)),
-        Message("d", 1, 5, numbered(10, 5)),
-        Message("d", 1, 0, changed),
-        Message("d", 2, 0, numbered(10)),
-        Message("e", 1, 0, numbered(10)),
-        Message("e", 1, 0, numbered(0)),
-    )
-    assert [each[:3] for each in added] == [(10, 0, 0), (5, 5, 0), (0, 7, 3), (10, 0, 0), (10, 0, 0), (0, 0, 0)]
-    assert "3 signatures of d, stream 1" in caplog.text
-    read = list(iter_signatures(f"store:{tmp_path / 's'}"))
-    assert [(part.device, part.stream_id, part.seq.tolist()) for part in read] == [
-        ("d", 1, list(range(15))),
-        ("d", 2, list(range(10))),
-        ("e", 1, list(range(10))),
-    ]
-    assert_same(read[0].signatures, numbered(15))
-
-
-def test_rows_come_in_order_and_few_at_a_time(tmp_path: Path) -> None:
-    put(tmp_path / "s", *(Message("d", 1, seq, numbered(10, seq)) for seq in (40, 0, 20, 30)))
-    read = list(iter_signatures(f"store:{tmp_path / 's'}", rows=7))
-    assert max(len(part.seq) for part in read) == 7
-    seq = np.concatenate([part.seq for part in read])
-    assert seq.tolist() == [*range(10), *range(20, 50)]
-    assert_same(concatenate([part.signatures for part in read]), concatenate([numbered(10), numbered(30, 20)]))
 
 
 def test_vectors_of_different_encoders_are_never_mixed(tmp_path: Path) -> None:
@@ -83,20 +41,6 @@ def test_an_encoder_that_says_something_else_of_itself_is_a_conflict(tmp_path: P
     liar = dataclasses.replace(SPEC, motion_dim=10)
     added = put(tmp_path / "s", Message("d", 1, 0, numbered(3)), Message("d", 1, 3, numbered(3, 3, spec=liar)))
     assert added == [Added(3), Added(conflicts=3)]
-
-
-def test_one_encoder_with_two_hops(tmp_path: Path) -> None:
-    double = dataclasses.replace(numbered(4), hop_ns=2 * numbered(1).hop_ns)
-    put(tmp_path / "s", Message("d", 1, 0, numbered(3)), Message("d", 1, 3, double))
-    hops = [part.signatures.hop_ns for part in iter_signatures(f"store:{tmp_path / 's'}")]
-    assert hops == [numbered(1).hop_ns, double.hop_ns]
-
-
-def test_the_largest_numbers(tmp_path: Path) -> None:
-    last = (1 << 63) - 1
-    put(tmp_path / "s", Message("d", last, last - 2, numbered(3)))
-    ((_, stream_id, seq, *_),) = iter_signatures(f"store:{tmp_path / 's'}")
-    assert (stream_id, seq[-1]) == (last, last)
 
 
 def test_files_that_are_not_ours_stay_as_they_are(tmp_path: Path) -> None:
@@ -167,14 +111,6 @@ def test_the_options_of_a_sink_reach_the_database(tmp_path: Path) -> None:
             assert tuple(found) == wanted
 
 
-def test_publishing_a_recording_again_stores_nothing_twice(tmp_path: Path) -> None:
-    for stored in (7, 0):
-        with open_sink(f"store:{tmp_path / 's'}", device="d", stream_id=1) as sink:
-            sink.publish(numbered(7))
-        assert sink.counts.delivered == 7
-        assert sink.counts.duplicates == 7 - stored
-
-
 def test_a_message_that_fails_halfway_leaves_nothing_behind(tmp_path: Path) -> None:
     """Neither its first signatures, nor its encoder, its name and labels, nor a lock."""
     store = Store(tmp_path / "s")
@@ -190,14 +126,6 @@ def test_a_message_that_fails_halfway_leaves_nothing_behind(tmp_path: Path) -> N
     assert store.add(message) == Added(5, 0, 0)
     store.close()
     assert_same(read_signatures(f"store:{tmp_path / 's'}"), labelled(numbered(5), "walk"))
-
-
-def test_who_ran_the_network_is_no_content_and_a_bridged_loss_is(tmp_path: Path) -> None:
-    by_tpu, bridged = (
-        dataclasses.replace(numbered(2), quality=np.array([flag, flag | 1], np.uint8)) for flag in (Quality.EDGE_TPU, 1)
-    )
-    found = put(tmp_path / "s", *(Message("d", 1, 0, batch) for batch in (numbered(2), by_tpu, bridged)))
-    assert found == [Added(2, 0, 0), Added(0, 2, 0), Added(0, 1, 1)]
 
 
 _OF_VERSION_0_1 = """
@@ -262,35 +190,6 @@ def test_a_store_from_before_there_were_events_is_read_as_it_is_and_completed_wh
     connection.close()
 
 
-def test_events_that_are_there_and_those_that_differ_are_told_apart(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    store = Store(tmp_path / "s")
-    changed = [
-        event(1, start_ns=event(1).start_ns + 1),
-        event(1, end_ns=event(1).end_ns + 1),
-        event(1, score=0.5),
-        event(1, fingerprint=bytes(8)),
-    ]
-    others = [
-        event(1, phase="began"),
-        event(1, phase="ended"),
-        event(1, head="walking"),
-        event(1, device="ankle"),
-        event(1, stream_id=8),
-    ]
-    assert store.add_all([], []) == Added(0, 0, 0, 0)
-    assert store.add_all([], [event(1), event(2), event(1)]) == Added(0, 1, 0, 2)
-    assert store.add_all([], [event(2), *others, event(2)]) == Added(0, 2, 0, 5)
-    assert not caplog.records
-    assert store.add_all([], [event(1), *changed, event(3)]) == Added(0, 1, 4, 1)
-    assert "4 events differ from what is stored under the same key, the first: knock of wrist, stream 7" in caplog.text
-    store.close()
-    assert sorted(read_events(f"store:{tmp_path / 's'}"), key=lambda it: it.key) == sorted(
-        [event(1), event(2), event(3), *others], key=lambda it: it.key
-    )
-
-
 def test_events_are_stored_together_or_not_at_all(tmp_path: Path) -> None:
     store = Store(tmp_path / "s")
     other = sqlite3.connect(tmp_path / "s", timeout=0)
@@ -302,20 +201,6 @@ def test_events_are_stored_together_or_not_at_all(tmp_path: Path) -> None:
     other.close()
     assert store.add_all([], [event(2), event(3)]) == Added(0, 0, 0, 2)
     store.close()
-
-
-def test_signatures_of_two_hops_lie_among_each_other(tmp_path: Path) -> None:
-    double = dataclasses.replace(numbered(8), hop_ns=2 * HOP_NS)
-    batches = zip(range(0, 8, 2), [numbered(8), double] * 2, strict=True)
-    put(tmp_path / "s", *(Message("d", 1, seq, batch[seq : seq + 2]) for seq, batch in batches))
-    parts = list(iter_signatures(f"store:{tmp_path / 's'}"))
-    assert [(part.seq.tolist(), part.signatures.hop_ns // HOP_NS) for part in parts] == [
-        ([0, 1], 1),
-        ([2, 3], 2),
-        ([4, 5], 1),
-        ([6, 7], 2),
-    ]
-    assert_same(parts[3].signatures, double[6:])
 
 
 def test_a_stream_is_found_without_reading_those_before_it(tmp_path: Path) -> None:
@@ -333,29 +218,6 @@ def test_a_stream_is_found_without_reading_those_before_it(tmp_path: Path) -> No
             plan = " ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}"))
             assert "SEARCH" in plan and "SCAN" not in plan
     connection.close()
-
-
-def test_only_one_recording_device_or_stream(tmp_path: Path) -> None:
-    url = f"store:{tmp_path / 's'}"
-    put(
-        tmp_path / "s",
-        Message("d", 1, 0, numbered(2), Recording("A/walk.csv", 0)),
-        Message("d", 2, 0, numbered(3), Recording("B/walk.csv", 0)),
-        Message("e", 3, 0, numbered(4), Recording("A/walk.csv", 9)),
-        Message("e", 4, 0, numbered(5, spec=OTHER)),
-    )
-    assert [part[:2] for part in iter_signatures(url, recording="A/walk.csv")] == [("d", 1), ("e", 3)]
-    assert_same(read_signatures(url, recording="A/walk.csv", device="e"), numbered(4))
-    assert_same(read_signatures(url, stream_id=2), numbered(3))
-    assert_same(read_signatures(url, stream_id=4), numbered(5, spec=OTHER))
-    for chosen, message in (
-        ({"recording": "walk.csv"}, "of recording 'walk.csv', got A/walk.csv, B/walk.csv"),
-        ({"recording": "A/walk.csv", "stream_id": 2}, "of recording 'A/walk.csv' of stream 2, got A/walk.csv, B/"),
-        ({"stream_id": 5}, "expected signatures of stream 5, got none"),
-        ({"stream_id": 4, "fingerprint": SPEC.fingerprint}, f"of stream 4, got {OTHER.fingerprint.hex()}"),
-    ):
-        with pytest.raises(InputError, match=message):
-            read_signatures(url, **chosen)  # type: ignore[arg-type]
 
 
 def test_labels_come_a_few_at_a_time_and_go_with_their_signatures(tmp_path: Path) -> None:
@@ -382,48 +244,6 @@ def test_the_same_labels_again_write_nothing(tmp_path: Path) -> None:
     assert store.add(message) == Added(0, 5)
     assert store._connection.total_changes == before
     store.close()
-
-
-def test_what_is_read_is_the_store_of_one_moment(tmp_path: Path) -> None:
-    recording = Recording("walk.csv", 0)
-    put(tmp_path / "s", *(Message("d", stream_id, 0, numbered(3), recording) for stream_id in (1, 2)))
-    reading = iter_signatures(f"store:{tmp_path / 's'}", recording="walk.csv")
-    parts = [next(reading)]
-    put(tmp_path / "s", Message("d", 2, 0, labelled(numbered(5), "walk"), Recording("another.csv", 0)))
-    parts += reading
-    assert [(part.stream_id, part.recording) for part in parts] == [(1, recording), (2, recording)]
-    assert_same(parts[1].signatures, numbered(3))
-
-
-KILLED = """
-import sys
-sys.path.insert(0, sys.argv[2])
-from made import numbered
-from motionsig.publishers import open_sink
-sink = open_sink("store:" + sys.argv[1], device="d", stream_id=1)
-number = 0
-while True:
-    sink.publish(numbered(3, number))
-    number += 3
-    print(number, flush=True)
-"""
-
-
-def test_kill_9_loses_nothing_that_was_published(tmp_path: Path) -> None:
-    lines = lines_until_killed(sys.executable, "-c", KILLED, str(tmp_path / "s"), str(Path(__file__).parent), after=100)
-    read = read_signatures(f"store:{tmp_path / 's'}")
-    assert len(read) >= int(lines[-1])
-    assert_same(read, numbered(len(read)))
-
-
-def test_two_stores_of_one_file(tmp_path: Path) -> None:
-    url = f"store:{tmp_path / 's'}"
-    with open_sink(url, device="a", stream_id=1) as one, open_sink(url, device="b", stream_id=1) as two:
-        for first in range(0, 20, 2):
-            one.publish(numbered(2, first))
-            two.publish(numbered(2, first))
-    signatures: SignatureBatch = read_signatures(f"store:{tmp_path / 's'}", device="a")
-    assert_same(signatures, numbered(20))
 
 
 def test_a_store_grows_in_a_day_by_as_much_as_the_document_says(tmp_path: Path) -> None:

@@ -26,12 +26,13 @@ from motionsig.cli.picture import Picture, empty_figure
 from motionsig.cli.progress import progress
 from motionsig.cli.replay.logs import Log, find_logs
 from motionsig.cli.replay.making import Made, Origin, Outcome, Plan, Take, make, make_all, open_quietly
-from motionsig.cli.replay.outlet import Outlet, stored_before, without_login
+from motionsig.cli.replay.outlet import Outlet, stored_before
 from motionsig.cli.replay.summary import Totals, table
 from motionsig.encoders import DEVICES
 from motionsig.encoders.models import find_model
 from motionsig.errors import InputError
 from motionsig.model_card import ModelCard
+from motionsig.publishers import without_login
 from motionsig.recordings import reader_versions
 from motionsig.windowing import Windower
 
@@ -43,7 +44,7 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser("replay", help="recorded logs to signatures", description=__doc__)
     logs = "a recording (motionsig's own, CSV, a phone app's, npz, Parquet), or a folder with recordings"
     parser.add_argument("logs", nargs="+", metavar="LOG", help=logs)
-    to = "mqtt://HOST, mqtts://HOST, store:PATH or file:PATH, with ?option=value"
+    to = "mqtt://HOST, mqtts://HOST, store:PATH, file:PATH or postgresql://HOST/DB, with ?option=value"
     option(parser, "--to URL", to, required=True)
     option(parser, "--model NAME", "a shipped model or a model folder")
     option(parser, "--device DEVICE", f"what runs the network: {DEVICES}; auto by default", default="auto")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from motionsig.blocks import SignatureBatch
 from motionsig.cli.replay.making import Made, Origin
 from motionsig.closing import Closing
 from motionsig.errors import SinkError
-from motionsig.publishers import Sink, open_sink, split_url
+from motionsig.publishers import BROKER_SCHEMES, Sink, open_sink, split_url, without_login
 from motionsig.publishers.counts import SinkCounts
 
 DAY_S = 86400.0
@@ -66,7 +65,7 @@ class Outlet(Closing):
         self.close()
         scheme, _, given = split_url(self._url)
         # Unlike a live sensor, a replay can wait until the broker keeps up.
-        wait: dict[str, Any] = {"full": "wait", "close_limit_s": DAY_S} if scheme in ("mqtt", "mqtts") else {}
+        wait: dict[str, Any] = {"full": "wait", "close_limit_s": DAY_S} if scheme in BROKER_SCHEMES else {}
         how = {name: value for name, value in wait.items() if name not in given}
         device = recorded_by if self._device is None else self._device
         return open_sink(self._url, device=device, stream_id=stream_id, **how)
@@ -97,8 +96,3 @@ class Outlet(Closing):
                 "is there was kept. A log that has grown has another end, and another processor rounds otherwise: give "
                 "such a replay another --name"
             )
-
-
-def without_login(url: str) -> str:
-    """Return the URL as it may be shown: options can hold a password as well as the place before the host can."""
-    return re.sub(r"//.*@", "//", url.partition("?")[0])
