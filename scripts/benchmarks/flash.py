@@ -90,7 +90,11 @@ def main() -> None:
         here, away = f"mqtt://127.0.0.1:{broker.port}", "mqtt://127.0.0.1:9"
         cases: list[tuple[str, str, dict[str, object]]] = [
             ("buffer in RAM, broker there", here, {"buffer": f"{ram}/there"}),
-            ("buffer in RAM, broker there, at rest", here, {"buffer": f"{ram}/rest", "rest": True, "rest_delay_s": REST_S}),
+            (
+                "buffer in RAM, broker there, at rest",
+                here,
+                {"buffer": f"{ram}/rest", "rest": True, "rest_delay_s": REST_S},
+            ),
             ("buffer in RAM, broker away", away, {"buffer": f"{ram}/away"}),
             ("no buffer, broker there", here, {}),
             ("no buffer, broker away", away, {}),
