@@ -90,7 +90,8 @@ class Event:
 
     def __post_init__(self) -> None:
         """Check what the message would not carry, once and here."""
-        wire.check_origin(self.device, self.stream_id, self.seq)
+        # A name is refused where it comes in: what is stored may be of a version that took every one.
+        wire.check_origin(self.device, self.stream_id, self.seq, stored=True)
         check_label(self.device, "device")
         if not HEAD_NAME.fullmatch(self.head):
             raise InputError(f"head: expected 1 to 64 of A-Z, a-z, 0-9, _ and -, got {self.head!r:.80}")
@@ -148,8 +149,11 @@ def to_json(event: Event) -> bytes:
     return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def from_json(data: bytes) -> Event:
-    """Return the event in `data`, or raise WireError saying what was expected and what was got."""
+def from_json(data: bytes, *, stored: bool = False) -> Event:
+    """Return the event in `data`, or raise WireError saying what was expected and what was got.
+
+    stored: take a device name as `wire.check_origin` does.
+    """
     if len(data) > MOST_EVENT_BYTES:
         raise WireError(f"event: expected at most {MOST_EVENT_BYTES} bytes, got {len(data)}")
     try:
@@ -169,6 +173,7 @@ def from_json(data: bytes) -> Event:
     if not re.fullmatch("[0-9a-f]{16}", values["fingerprint"]):
         raise WireError(f"event: expected a fingerprint of 16 hexadecimal digits, got {values['fingerprint']!r:.80}")
     try:
+        wire.check_origin(values["device"], values["stream_id"], values["seq"], stored=stored)
         return Event(
             device=values["device"],
             stream_id=values["stream_id"],

@@ -9,7 +9,6 @@ import ast
 import functools
 import inspect
 import json
-import logging
 import math
 import operator
 import warnings
@@ -17,8 +16,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 from motionsig.errors import InputError
+from motionsig.escaping import own_logger
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from motionsig.blocks import SignatureBatch, SignatureSpec, check_label
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError, WireError
+from motionsig.escaping import forges
 from motionsig.quality import Quality
 from motionsig.quantization import Quantization
 
@@ -112,10 +113,15 @@ class Message:
     clock: Clock | None = None
 
 
-def check_origin(device: str, stream_id: int, seq: int = 0) -> None:
-    """Raise InputError for a device name, a stream id or a number of a signature that no message could carry."""
+def check_origin(device: str, stream_id: int, seq: int = 0, *, stored: bool = False) -> None:
+    """Raise InputError for a device name, a stream id or a number of a signature that no message could carry.
+
+    stored: it is at rest here already, from a version that took every name.
+    """
     if not 1 <= len(device) <= MAX_DEVICE_CHARS:
         raise InputError(f"device: expected a name of 1 to {MAX_DEVICE_CHARS} characters, got {device!r}")
+    if not stored and forges(device):
+        raise InputError(f"device: expected a name without control characters, got {device!r}")
     if not 0 <= stream_id < _TOO_LARGE:
         raise InputError(f"stream_id: expected an integer from 0 to 2^63 - 1, got {stream_id!r}")
     if not 0 <= seq < _TOO_LARGE:
@@ -148,7 +154,8 @@ def encode(message: Message, *, compress: bool = False) -> bytes:
 
     signatures, spec = message.signatures, message.signatures.spec
     count, dim = signatures.codes.shape
-    check_origin(message.device, message.stream_id)
+    # A spool may hold messages of a version that took every name, and they are to leave it.
+    check_origin(message.device, message.stream_id, stored=True)
     check_recording(message.recording)
     check_clock(message.clock)
     if not count:
@@ -197,8 +204,11 @@ def encode(message: Message, *, compress: bool = False) -> bytes:
     return MAGIC + cbor2.dumps(fields, canonical=True)
 
 
-def decode(data: bytes) -> Message:
-    """Return the message in `data`, or raise WireError saying what was expected and what was got."""
+def decode(data: bytes, *, stored: bool = False) -> Message:
+    """Return the message in `data`, or raise WireError saying what was expected and what was got.
+
+    stored: take a device name as `check_origin` does.
+    """
     if len(data) > MAX_MESSAGE_BYTES:
         raise WireError(f"message: expected at most {MAX_MESSAGE_BYTES} bytes, got {len(data)}")
     if item_end(data) != len(data):
@@ -217,15 +227,15 @@ def decode(data: bytes) -> Message:
     if type(fields.get(0)) is not int or fields[0] != VERSION:
         raise WireError(f"message: expected format version {VERSION}, got {_shown(fields.get(0))}")
     try:
-        return _message(fields)
+        return _message(fields, stored)
     except InputError as error:
         raise WireError(f"message: {error}") from error
 
 
-def _message(fields: dict[Any, Any]) -> Message:
+def _message(fields: dict[Any, Any], stored: bool) -> Message:
     device = _field(fields, 1, str)
     stream_id, seq = _field(fields, 2, int), _field(fields, 3, int)
-    check_origin(device, stream_id)
+    check_origin(device, stream_id, stored=stored)
     fingerprint = _field(fields, 4, bytes)
     if len(fingerprint) != 8:
         raise WireError(f"message: expected a fingerprint of 8 bytes, got {len(fingerprint)}")

@@ -8,30 +8,46 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from motionsig.cli.option import option
 from motionsig.cli.progress import progress
-from motionsig.collector import CollectCounts, collect
+from motionsig.collector import CollectCounts
+from motionsig.daemon.collecting import receive
 from motionsig.errors import InputError
 from motionsig.publishers import without_login
+
+CREDENTIALS = Path("/etc/motionsig/credentials")
 
 
 def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "collect", help="signatures and events from a broker into a store", description=__doc__
     )
-    option(parser, "--from URL", "mqtt://HOST or mqtts://HOST", dest="broker", required=True)
+    option(
+        parser, "--from URL", "a broker: mqtt(s)://HOST, ws(s)://HOST or mqtt+unix:PATH", dest="broker", required=True
+    )
     option(parser, "--into URL", "store:PATH or postgresql://HOST/DB", dest="store", required=True)
+    option(parser, "--password-credential NAME", f"the file with the password, in {CREDENTIALS}")
+    option(parser, "--prometheus PORT", "metrics on this port of this machine", type=int)
     option(parser, "--count N", "end after N signatures newly stored", type=int)
     option(parser, "--timeout S", "end after S seconds", type=float)
     parser.set_defaults(command=_collect)
 
 
 def _collect(options: argparse.Namespace) -> int:
+    if options.prometheus is not None and not 0 < options.prometheus < 65536:
+        raise InputError(f"--prometheus: expected a port from 1 to 65535, got {options.prometheus}")
     for name, value in (("--count", options.count), ("--timeout", options.timeout)):
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"{name}: expected a number above 0, got {value}")
+    secret = None
+    if options.password_credential is not None:
+        # Imported only now: with the configuration, it takes longer than all else.
+        from motionsig.config.credentials import credential_path
+
+        secret = credential_path(CREDENTIALS, options.password_credential)
     # Whoever stops a service sends SIGTERM; it ends as orderly as an interrupt.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
@@ -45,7 +61,15 @@ def _collect(options: argparse.Namespace) -> int:
 
         # Without --count or --timeout an interrupt is how it is meant to end.
         with suppress(KeyboardInterrupt):
-            collect(options.broker, options.store, count=options.count, timeout_s=options.timeout, on_progress=show)
+            receive(
+                options.broker,
+                options.store,
+                prometheus=options.prometheus,
+                password_file=secret,
+                count=options.count,
+                timeout_s=options.timeout,
+                on_progress=show,
+            )
     print(
         f"{counts.stored:,} signatures and {counts.events:,} events to {without_login(options.store)} "
         f"in {time.monotonic() - began:.1f} s, from {counts.messages:,} messages; "

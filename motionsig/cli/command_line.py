@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from motionsig.errors import ConfigError, InputError, MotionsigError
+from motionsig.escaping import OneLine, escaped
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -102,7 +103,9 @@ def _parse(arguments: Sequence[str], began_s: float) -> argparse.Namespace:
 
 def _execute(options: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
-    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="motionsig: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(OneLine("motionsig: %(message)s"))
+    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, handlers=[handler])
     try:
         code: int = options.command(options)
         if sys.stdout is not None:
@@ -121,5 +124,5 @@ def _execute(options: argparse.Namespace) -> int:
 
 
 def _fail(reason: object, code: int) -> int:
-    print("motionsig:", " ".join(str(reason).split()), file=sys.stderr)
+    print("motionsig:", escaped(" ".join(str(reason).split())), file=sys.stderr)
     return code

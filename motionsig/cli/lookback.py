@@ -22,6 +22,7 @@ from motionsig.cli.shown_events import duration, local_time
 from motionsig.conventions import NS_PER_S
 from motionsig.encoders.tflite import printable
 from motionsig.errors import InputError
+from motionsig.escaping import escaped
 from motionsig.events import BEGAN, Event, to_json
 from motionsig.publishers import iter_signatures
 from motionsig.publishers.local import Stored
@@ -75,7 +76,7 @@ def _lookback(options: argparse.Namespace) -> int:
         print(f"{local_time(event.start_ns)}  {duration(event.duration_s):>9}  score {event.score:.2f}{whose}")
     if found:
         print()
-    print("\n".join([*searched.timeline(found), *_lines(summary, several)]))
+    print("\n".join(map(escaped, [*searched.timeline(found), *_lines(summary, several)])))
     return 0
 
 

@@ -19,6 +19,7 @@ from motionsig.cli.option import option
 from motionsig.cli.sensor_options import add_sensor_options, open_chosen
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError
+from motionsig.escaping import escaped
 from motionsig.recordings.native import Recorder
 from motionsig.sensors import IioSource, SensorReader
 
@@ -54,7 +55,7 @@ def _record(options: argparse.Namespace) -> int:
         ) as log,
     ):
         if _on_terminal():
-            print(f"recording {sensor.info.name} at {sensor.rate_hz:g} Hz; ^C ends it", file=sys.stderr)
+            print(f"recording {escaped(sensor.info.name)} at {sensor.rate_hz:g} Hz; ^C ends it", file=sys.stderr)
         silent_s = _copy(sensor, log, options.seconds, options.label)
     if _on_terminal():
         print(file=sys.stderr)

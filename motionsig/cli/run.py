@@ -16,6 +16,7 @@ from typing import Any
 from motionsig.cli.option import option
 from motionsig.config import DEFAULT_PATH, check_config, load_config
 from motionsig.errors import MotionsigError
+from motionsig.escaping import escaped
 
 _PACE_S = 30.0  # between two starts that fail: systemd 252 has no growing pause
 
@@ -31,7 +32,7 @@ def add_to(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     if options.check:
-        print("\n".join(check_config(load_config(options.config, name=options.name))))
+        print("\n".join(map(escaped, check_config(load_config(options.config, name=options.name)))))
         return 0
     # The default action would end a daemon that has not read its configuration yet.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""`motionsig status`: what the running daemon does, and whether all is well."""
+"""`motionsig status`: what the running daemon or receiver does, and whether all is well."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from motionsig.cli.option import option
 from motionsig.daemon.status_socket import NotRunningError, ask
 from motionsig.errors import ConfigError
+from motionsig.escaping import escaped
 
 STARTING_S = 15.0  # the first window of a sensor takes less
 
@@ -18,18 +19,58 @@ def add_to(commands: Any) -> None:
     about = "what the running daemon does, and whether all is well"
     parser = commands.add_parser("status", help=about, description=__doc__)
     option(parser, "--name NAME", "of motionsig@NAME")
+    option(parser, "--collect", "of the receiver, motionsig-collect")
     option(parser, "--json", "the same as one JSON object")
     parser.set_defaults(command=_status)
 
 
 def _status(options: argparse.Namespace) -> int:
+    if options.collect:
+        return _of_receiver(as_json=options.json)
     try:
         status = ask(options.name)
     except NotRunningError as error:
         _check_configuration(options.name, error)
         raise
-    print(json.dumps(status) if options.json else "\n".join(_lines(status)))
+    print(json.dumps(status) if options.json else "\n".join(map(escaped, _lines(status))))
     return 0 if _word(status) == "well" else 1
+
+
+def _of_receiver(*, as_json: bool) -> int:
+    # Imported only now: with what a receiver needs, it takes longer than to ask.
+    from motionsig.daemon.collecting import NAME, is_well
+
+    status = ask(NAME, unit=f"motionsig-{NAME}")
+    print(json.dumps(status) if as_json else "\n".join(_lines_of_receiver(status, well=is_well(status))))
+    return 0 if is_well(status) else 1
+
+
+def _lines_of_receiver(status: dict[str, Any], *, well: bool) -> list[str]:
+    lag, holes = status["lag_s"], status["holes"]
+    connected = f"MQTT {status['protocol']}, as {status['client_id']}" if status["connected"] else status["last_error"]
+    lines = [
+        f"{'well' if well else 'trouble':<12} since {status['since']} ({_span(status['uptime_s'])}), "
+        f"motionsig {status['version']}",
+        f"broker       {status['broker']}, prefix {status['prefix']}: {connected or 'not connected yet'}",
+        f"stored       {status['stored']:,} signatures and {status['events']:,} events of {status['messages']:,} "
+        f"messages, to {status['store']}; {status['messages_per_s'] or 0:,.1f} messages a second",
+        f"not stored   {status['duplicates']:,} duplicates, {status['conflicts']:,} conflicts, {status['junk']:,} "
+        "messages not ours",
+    ]
+    if lag is not None:
+        median, most = _span(lag["p50"]), _span(lag["most"])
+        lines.append(f"lag          {median} at the median, {_span(lag['p99'])} for 99 %, {most} at most")
+    lines.append(
+        "holes        not looked for: see holes_s"
+        if holes is None
+        else f"holes        {holes['open']:,} open, {holes['missing']:,} signatures of {holes['devices']:,} devices "
+        f"missing; {holes['found']:,} reported since the start, {holes['filled']:,} of them filled"
+    )
+    if status["broker_dropped"]:
+        lines.append(
+            f"dropped      {status['broker_dropped']:,} messages by the broker since its start, of all clients"
+        )
+    return lines
 
 
 def _check_configuration(name: str | None, error: NotRunningError) -> None:
@@ -77,7 +118,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
         f"{earlier}, {sink['pending']:,} waiting, {sink['dropped']:,} dropped",
         f"sent         {sink['bytes_today']:,} B today, {sink['payload_bytes']:,} B since the start",
     ]
-    if status.get("heads") and sink["url"].startswith("mqtt"):
+    if status.get("heads") and sink["url"].startswith(("mqtt", "ws")):
         lines[-2] += " (events with them)"
     lines += map(_head, status.get("heads", ()))
     if status.get("heads_error"):

@@ -11,13 +11,14 @@ fleet the newest are kept. A stream that was forgotten counts as new when it is 
 
 from __future__ import annotations
 
-import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-logger = logging.getLogger(__name__)
+from motionsig.escaping import own_logger
+
+logger = own_logger(__name__)
 
 MOST_DEVICES = 1 << 16
 MOST_STREAMS = 16  # of one device; each start of a device begins a stream
@@ -103,12 +104,20 @@ class Holes:
             stream.holes.append(_Hole(stream.next, first - 1, now_s, start=not stream.next))
             self._due.append((now_s + self._after_s, device, stream_id))
             if len(stream.holes) > MOST_HOLES:
-                forgotten = stream.holes.pop(0)
-                if not forgotten.reported and not forgotten.start:
-                    self._report(device, stream_id, forgotten)
+                self._forget_oldest(device, stream_id, stream)
         elif first < stream.next and stream.holes:
             self._fill(stream, first, first + count - 1)
         stream.next = max(stream.next, first + count)
+
+    def _forget_oldest(self, device: str, stream_id: int, stream: _Stream) -> None:
+        oldest = stream.holes.pop(0)
+        if oldest.reported or oldest.start:
+            return
+        if self._newest is None or stream.holes[0].reported:
+            self._report(device, stream_id, oldest)
+        else:
+            # One hole with the next: the store will say which numbers of it are there.
+            stream.holes[0] = replace(stream.holes[0], first=oldest.first, since_s=oldest.since_s)
 
     def _fill(self, stream: _Stream, first: int, last: int) -> None:
         kept = list[_Hole]()

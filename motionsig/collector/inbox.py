@@ -6,7 +6,6 @@ is no message of ours is counted and acknowledged, or the broker would send it f
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -16,13 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from motionsig import wire
 from motionsig.collector.holes import Holes
 from motionsig.errors import SinkError, WireError
+from motionsig.escaping import own_logger
 from motionsig.events import Event, from_json
 from motionsig.publishers.stores import Added, SignatureStore
 
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 MOST_MESSAGES = 1000
 MOST_BYTES = 8 << 20  # as arrays: a message of 10 kB may stand for half a megabyte of labels

@@ -7,20 +7,23 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from motionsig.collector.inbox import DROPPED_TOPIC, Inbox
 from motionsig.errors import SinkError
+from motionsig.escaping import own_logger
 from motionsig.publishers.connection import LOOP_S, Connection
 
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 CONNECT_TIMEOUT_S = 10.0
 _TICK_S = 1.0
+_CLOSE_S = 1.0
 _RATE_S = 60
 _SHORT_S = 10.0
 _SHORT_TIMES = 3
@@ -46,7 +49,7 @@ class Receiver:
     ) -> None:
         self._connect, self._inbox = connect, inbox
         self._topics, self._about, self._on_status = topics, about, on_status
-        self._connected = False
+        self._connected = self._ended = False
         self._version: str | None = None
         self._tick_s = float("-inf")
         self._started_s = time.monotonic()
@@ -82,7 +85,7 @@ class Receiver:
                         raise SinkError(
                             f"{self._about['broker']}: no answer to the subscription within {CONNECT_TIMEOUT_S:g} s"
                         )
-                connection.close()
+                self._end(connection)
             except SinkError as error:
                 lived_s = time.monotonic() - self.last_connected_s if self._connected and self.last_connected_s else 0.0
                 self._connected = False
@@ -114,7 +117,18 @@ class Receiver:
         self._connected, self._version = True, _VERSIONS[connection.version]
         logger.info("%s: collecting as %s, MQTT %s", self._about["broker"], self._about["client_id"], self._version)
 
+    def _end(self, connection: Connection) -> None:
+        """Disconnect, and let the broker close: closing with unread bytes would discard the last acknowledgements."""
+        connection.close()
+        self._ended = True
+        until_s = time.monotonic() + _CLOSE_S
+        with suppress(SinkError):
+            while (left_s := until_s - time.monotonic()) > 0:
+                connection.loop(left_s)
+
     def _take(self, message: MQTTMessage) -> None:
+        if self._ended:
+            return
         self._inbox.take(message)
         if self._inbox.full:
             self._store()

@@ -10,7 +10,6 @@ they are published, under another stream id. What was made before and has not le
 from __future__ import annotations
 
 import itertools
-import logging
 import os
 import time
 from collections import deque
@@ -28,6 +27,7 @@ from motionsig.conventions import NS_PER_S
 from motionsig.daemon.status_socket import runtime_folder
 from motionsig.daemon.switching import SwitchingEncoder
 from motionsig.errors import MotionsigError, SinkError
+from motionsig.escaping import own_logger
 from motionsig.events import Event
 from motionsig.pipeline import signature_stream_id
 from motionsig.publishers import BROKER_SCHEMES, Sink, open_sink, split_url
@@ -37,7 +37,7 @@ from motionsig.quality import Quality
 from motionsig.sensors.clock import boot_id, since_boot_ns
 from motionsig.state import state_folder
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 MOST_HELD = 4096  # signatures kept in memory while the sink cannot be used: an hour and a half
 MOST_EVENTS_HELD = 1024

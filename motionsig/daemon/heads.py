@@ -7,7 +7,6 @@ held when that signature was made, as signatures do.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from motionsig.daemon.delivery import Delivery
 from motionsig.daemon.programs import Programs
 from motionsig.daemon.switching import SwitchingEncoder
 from motionsig.errors import InputError
+from motionsig.escaping import own_logger
 from motionsig.events import BEGAN, Event
 from motionsig.heads import HeadCard, Judge
 from motionsig.heads.judging import check_encoder
@@ -27,7 +27,7 @@ from motionsig.model_card import ModelCard
 from motionsig.publishers.clocks import put_right_event
 from motionsig.windowing import check_heads_hop
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 _SILENT_S = 10.0  # without a signature for so long, and as long as a state may hold without one, it has ended
 _MOST_CLOCKS = 16  # stream ids whose time is remembered for events that are told later

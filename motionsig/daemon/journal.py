@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from motionsig.escaping import OneLine
+
 _PER_S = 3600.0
 _AT_MOST = 6  # so many lines of one kind within an hour
 ALWAYS = {"always": True}  # the `extra` of a line that answers a request, and is never left out
@@ -64,7 +66,7 @@ class Repeats(logging.Filter):
         return lines
 
 
-class _Priority(logging.Formatter):
+class _Priority(OneLine):
     def format(self, record: logging.LogRecord) -> str:
         priority = next(number for level, number in _PRIORITIES if record.levelno >= level)
         return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
@@ -74,7 +76,7 @@ def log_to_journal(level: int = logging.INFO) -> Repeats:
     """Send all of motionsig's log to standard error, with priorities where systemd's journal reads it."""
     repeats = Repeats()
     handler = logging.StreamHandler(sys.stderr)
-    formatter = _Priority if "JOURNAL_STREAM" in os.environ else logging.Formatter
+    formatter = _Priority if "JOURNAL_STREAM" in os.environ else OneLine
     handler.setFormatter(formatter("%(message)s"))
     handler.addFilter(repeats)
     logging.basicConfig(level=level, handlers=[handler], force=True)

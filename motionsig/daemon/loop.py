@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
-import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,17 +15,19 @@ from motionsig.daemon.delivery import Delivery, open_configured_sink
 from motionsig.daemon.heads import Heads
 from motionsig.daemon.journal import ALWAYS, Repeats
 from motionsig.daemon.metrics import Metrics
+from motionsig.daemon.notifying import notify
 from motionsig.daemon.programs import Programs
 from motionsig.daemon.report import VERSION, Report, State, home_automation_state, status_line
 from motionsig.daemon.status_socket import StatusSocket
 from motionsig.daemon.switching import RequestedModel, SwitchingEncoder
 from motionsig.errors import ConfigError, MotionsigError, SensorError
+from motionsig.escaping import own_logger
 from motionsig.pipeline import run
 from motionsig.sensors import open_sensor
 from motionsig.sensors.clock import SystemClock, clock_is_set, unix_offset_ns
 from motionsig.sensors.live import LiveSource
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 _HEARTBEAT_S = 1.0
 _SLEEP_S = 0.2
@@ -36,22 +35,6 @@ _FIRST_PAUSE_S, _MOST_PAUSE_S = 1.0, 30.0  # between two attempts to open a sens
 _SENDER_S = 120.0  # a sender without a heartbeat for so long hangs; a name look-up may take half a minute
 _EXTEND_S = 60  # until the first window, each heartbeat asks systemd for so much more time to start
 _DAY_S = 86400.0
-
-
-def notify(**fields: object) -> None:
-    """Send systemd fields such as READY=1 or STATUS="..." (sd_notify(3)); do nothing where it does not listen.
-
-    The manual page says to write this oneself; the packages are abandoned (sdnotify) or need systemd's headers.
-    """
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    text = "\n".join(f"{name}={str(value).replace(chr(10), ' ')}" for name, value in fields.items())
-    # A manager that restarts must not end the daemon; it gets the next message.
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-        sock.setblocking(False)
-        # A leading @ stands for the NUL of Linux's abstract namespace.
-        sock.sendto(text.encode(), f"\0{address[1:]}" if address.startswith("@") else address)
 
 
 class _BeatingSource(Closing):
@@ -305,8 +288,9 @@ class Daemon:
                     self._metrics = None
                 self._metrics = self._open_metrics(config)
         except MotionsigError as error:
-            state.reload_error = str(error)
-            log.error("the configuration stays as it was: %s", error, extra=ALWAYS)
+            # That of a configuration has a line for each problem.
+            state.reload_error = "; ".join(str(error).splitlines())
+            log.error("the configuration stays as it was: %s", state.reload_error, extra=ALWAYS)
         else:
             state.reload_error, state.files = None, config.files
             applied = differences(self._config, config).live

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socketserver
 import sys
 import threading
@@ -11,14 +10,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from motionsig.errors import MissingExtraError
+from motionsig.escaping import own_logger
 from motionsig.hints import install_hint
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 _PAUSE_S = 10.0  # between two attempts to listen
 _TIMEOUT_S = 5.0  # a client that sends nothing for so long is dropped
 _AT_ONCE = 4  # clients answered at the same time, with a thread each; more are turned away
-_GAUGES = (
+Table = tuple[tuple[str, str, str], ...]
+"""Of metrics: the name without "motionsig_", what it is, and the status's key, with a dot between keys."""
+_GAUGES: Table = (
     ("up_seconds", "time since the daemon started", "uptime_s"),
     ("sample_rate_hertz", "the sensor's rate as measured", "sensor.true_rate_hz"),
     ("sensor_silent_seconds", "time since the last sample", "sensor.silent_s"),
@@ -31,7 +33,7 @@ _GAUGES = (
     ("outage_fits_seconds", "how long an outage may last until signatures are dropped", "sink.outage_fits_s"),
     ("connected", "1 while what is published arrives", "sink.well"),
 )
-_COUNTERS = (
+_COUNTERS: Table = (
     ("samples", "samples the sensor delivered", "sensor.samples"),
     ("lost_samples", "samples that were due by the sensor's clock and never came", "sensor.lost"),
     ("gaps", "gaps between samples, in which those were lost", "sensor.gaps"),
@@ -80,8 +82,18 @@ class _Server(socketserver.ThreadingTCPServer):
 class Metrics:
     """A loopback HTTP port that Prometheus may read. last_error: why it does not listen, None while it does."""
 
-    def __init__(self, port: int, status: Callable[[], dict[str, Any]]) -> None:
-        """Listen if the port is free, else log that it is not. Raises MissingExtraError without prometheus-client."""
+    def __init__(
+        self,
+        port: int,
+        status: Callable[[], dict[str, Any]],
+        *,
+        tables: tuple[Table, Table] = (_GAUGES, _COUNTERS),
+        where: str = "status.prometheus",
+    ) -> None:
+        """Listen if the port is free, else log that it is not. Raises MissingExtraError without prometheus-client.
+
+        tables: gauges and counters; where: the option that names the port.
+        """
         try:
             from prometheus_client import CollectorRegistry, MetricsHandler
         except ImportError as error:
@@ -89,7 +101,7 @@ class Metrics:
                 f"prometheus: expected prometheus-client, which is not installed; {install_hint('prometheus-client')}",
                 name="prometheus_client",
             ) from error
-        self._port, self._status = port, status
+        self._port, self._status, self._tables, self._where = port, status, tables, where
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self)
         self._handler = type("Handler", (MetricsHandler,), {"registry": registry, "timeout": _TIMEOUT_S})
@@ -107,7 +119,7 @@ class Metrics:
         except OSError as error:
             self._retry_s = time.monotonic() + _PAUSE_S
             if self.last_error is None:
-                self.last_error = f"status.prometheus: expected a free port, got {self._port}: {error.strerror}"
+                self.last_error = f"{self._where}: expected a free port, got {self._port}: {error.strerror}"
                 log.warning("%s; trying again", self.last_error)
             return
         self.last_error = None
@@ -119,7 +131,7 @@ class Metrics:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         status = self._status()
-        for family, table in ((GaugeMetricFamily, _GAUGES), (CounterMetricFamily, _COUNTERS)):
+        for family, table in zip((GaugeMetricFamily, CounterMetricFamily), self._tables, strict=True):
             for name, about, path in table:
                 value: Any = status
                 for key in path.split("."):

@@ -8,7 +8,6 @@ which it is killed together with what it has started.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
 import subprocess
@@ -16,9 +15,10 @@ import threading
 import time
 from collections.abc import Mapping
 
+from motionsig.escaping import own_logger
 from motionsig.events import Event, to_json
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 _AT_ONCE = 4  # programs that run at the same time; what would start further ones is skipped
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ")

@@ -101,10 +101,13 @@ def _connected(path: Path) -> Iterator[socket.socket]:
         yield sock
 
 
-def ask(name: str | None = None) -> dict[str, Any]:
-    """Return the running daemon's status; raise NotRunningError where there is none, NotLetInError for this user."""
+def ask(name: str | None = None, *, unit: str | None = None) -> dict[str, Any]:
+    """Return the running daemon's status; raise NotRunningError where there is none, NotLetInError for this user.
+
+    unit: of systemd, where it is not that of the name.
+    """
     path = runtime_folder(name) / SOCKET_NAME
-    unit = "motionsig" if name is None else f"motionsig@{name}"
+    unit = unit or ("motionsig" if name is None else f"motionsig@{name}")
     try:
         with _connected(path) as sock:
             answer = b""

@@ -9,7 +9,6 @@ again until it is installed anew. An Edge TPU may fail by itself, which says not
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import Counter
@@ -24,11 +23,12 @@ from motionsig.conventions import NS_PER_S
 from motionsig.daemon.trial_results import TrialResults, installation, is_installed
 from motionsig.encoders import Encoder, find_model, golden_distance, model_folders, open_encoder, shipped_models
 from motionsig.errors import EncoderError, InputError, MissingExtraError, ModelError
+from motionsig.escaping import own_logger
 from motionsig.model_card import ModelCard
 from motionsig.quality import Quality, counted
 from motionsig.state import state_path
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 _SLOW_S = 120.0  # opening a model takes an Edge TPU half a minute at most
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 1.0, 60.0

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from motionsig.encoders.models import models_folder
+from motionsig.escaping import own_logger
 from motionsig.files import read_file, replace_file
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 _MOST_BYTES = 1 << 20
 _MOST_RESULTS = 32

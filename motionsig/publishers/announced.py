@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import re
 from collections.abc import Set
 from pathlib import Path
 
+from motionsig.escaping import own_logger
 from motionsig.events import HEAD_NAME
 from motionsig.files import read_file, replace_file
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 MOST_TOPICS = 1024
 _MOST_BYTES = 1024 * 1024

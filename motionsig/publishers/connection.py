@@ -9,7 +9,6 @@ Both paho-mqtt 2 and 1.6 work; Debian Bookworm has 1.6, so its branches can go i
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import re
 import select
@@ -23,6 +22,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from motionsig.errors import InputError, MissingExtraError, SinkError
+from motionsig.escaping import own_logger
 from motionsig.hints import install_hint
 from motionsig.publishers import reasons
 from motionsig.publishers.brokers import SCHEMES, Broker
@@ -34,7 +34,7 @@ from motionsig.publishers.transport import HANDSHAKE_TIMEOUT_S, dial, password_o
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 LOOP_S = 1.0  # paho has to run this often to send its pings and to notice missing answers
 FOR_EVER_S = 0xFFFFFFFF  # a session that never expires (MQTT 5, 3.1.2.11.2)
@@ -72,7 +72,8 @@ class Connection:
 
     acknowledged: answers to messages; the owner clears it. consented: numbers of subscriptions that are answered.
     heard_s: time.monotonic() of the last packet. accepted_s: of the broker's consent. version: MQTT_5 or MQTT_3.
-    limits: of the broker. ended: the reason of its DISCONNECT, if any.
+    limits: of the broker. ended: the reason of its DISCONNECT, if any. lost: the broker closed the connection
+    without one.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class Connection:
         self.accepted_s: float | None = None
         self.limits = Limits()
         self.ended: Reason | None = None
+        self.lost = False
         self.version = self._spoken.version if self._spoken.version in self._versions else self._versions[0]
         self._client = self._make_client()
 
@@ -382,6 +384,7 @@ class Connection:
             raise
         # paho 1.6 asserts that it knows a reason code.
         except (OSError, ValueError, LookupError, AssertionError, struct.error, self._mqtt_error) as error:
+            self.lost = isinstance(error, ConnectionError)
             raise SinkError(f"{self._broker}: {_reason(error)}") from error
 
     def _read(self, sock: Any) -> None:
@@ -398,6 +401,7 @@ class Connection:
         if self._refused is not None:
             raise SinkError(f"{self._broker}: {self._refused}")
         if code != 0:
+            self.lost = code == self._mqtt.MQTT_ERR_CONN_LOST
             raise SinkError(f"{self._broker}: {_sentence(self._mqtt.error_string(code))}")
 
     def close(self) -> None:

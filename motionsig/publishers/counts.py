@@ -12,6 +12,7 @@ class SinkCounts:
     accepted: taken by `publish`, and at a broker by `publish_events`. delivered: known to have arrived, also those left
     over from an earlier run. pending: accepted, not yet known to have arrived. dropped: given up because the spool was
     full or its disk failed; with full="oldest" after being accepted. duplicates: stored before, counted as delivered.
+    unheard: of those delivered to a broker, those that nobody subscribes to, as far as it says so (MQTT 5).
     conflicts: other content than what is stored under the same key. recovered: left over from an earlier run.
     damaged_bytes: of the spool, unreadable. spool_bytes, spool_limit_bytes: what it takes up, and may at present.
     """
@@ -26,6 +27,7 @@ class SinkCounts:
     damaged_bytes: int = 0
     spool_bytes: int = 0
     spool_limit_bytes: int = 0
+    unheard: int = 0
 
     def __repr__(self) -> str:
         """Show what is not zero."""

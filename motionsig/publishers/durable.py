@@ -8,7 +8,6 @@ fsynced. Whoever owns the queue calls `sync` when `due_in_s` says so.
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
 import os
 import threading
@@ -17,11 +16,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from motionsig.errors import SinkError
+from motionsig.escaping import own_logger
 from motionsig.files import sync_folder, write_all
 from motionsig.publishers.log import SEGMENT_NAME, Log
 from motionsig.publishers.segments import Segment, read_parts
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 FSYNC_AFTER_S = 13.0  # age of a record that nobody acknowledged; the rest of the promised 16 is there to fsync it
 

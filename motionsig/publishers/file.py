@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import bisect
 import fcntl
-import logging
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -26,12 +25,13 @@ from numpy.typing import NDArray
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.errors import InputError, SinkError, WireError
+from motionsig.escaping import own_logger
 from motionsig.events import Event, EventKey, from_json, to_json
 from motionsig.publishers.local import LocalSink, Stored, Wanted, WantedEvents, check_encoders
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
 from motionsig.quality import Quality
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 _WINDOW_BYTES = 16 * 1024
 
@@ -50,10 +50,10 @@ def _decode(item: bytes) -> wire.Message | Event:
     """Return what an item, as `wire.item_end` found it, is; raise WireError if it is neither."""
     first = item[len(wire.MAGIC)]
     if first >> 5 != _TEXT:
-        return wire.decode(item)
+        return wire.decode(item, stored=True)
     # As in any CBOR item, a length of 24 or more stands in 1, 2, 4 or 8 bytes of its own.
     length_bytes = 1 << (first & 31) - 24 if first & 31 >= 24 else 0
-    return from_json(item[len(wire.MAGIC) + 1 + length_bytes :])
+    return from_json(item[len(wire.MAGIC) + 1 + length_bytes :], stored=True)
 
 
 def _sound(fd: int, at: int, size: int) -> Iterator[tuple[int, int, wire.Message | Event]]:
@@ -330,7 +330,7 @@ def iter_file(path: str, wanted: Wanted, *, rows: int) -> Iterator[Stored]:
 
         @lru_cache(2)  # a message is wanted for its signatures and, most often at once, for its labels
         def read(start: int, end: int) -> SignatureBatch:
-            return wire.decode(os.pread(fd, end - start, start)).signatures
+            return wire.decode(os.pread(fd, end - start, start), stored=True).signatures
 
         found = False
         for (device, stream_id), stream in _streams(fd, path, wanted, read).items():

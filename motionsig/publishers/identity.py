@@ -8,14 +8,14 @@ out for ever, and SD cards are copied: so what is stored with the spool is mixed
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 import secrets
 from pathlib import Path
 
+from motionsig.escaping import own_logger
 from motionsig.files import replace_file
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 _STORED = re.compile(r"[0-9a-f]{32}")
 

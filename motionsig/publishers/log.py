@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import os
 import re
 import threading
@@ -25,11 +24,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from motionsig.errors import SinkError
+from motionsig.escaping import own_logger
 from motionsig.files import lock_file, write_all
 from motionsig.publishers.frames import EVENT_MARK, HEADER_BYTES, scan
+from motionsig.publishers.refused import Refused
 from motionsig.publishers.segments import Segment, read_parts
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 SEGMENT_NAME = re.compile(r"(\d{12,18})\.segment")
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
@@ -236,28 +237,35 @@ class Log:
     def _opened(self, number: int) -> int | None:
         return self._active_fd if number == self._active else None
 
-    def read(self, position: Position, until: Position | None = None) -> list[Record]:
+    def read(self, position: Position, until: Position | None = None, *, refused: bool = False) -> list[Record]:
         """Return the records from `position` on, up to the end of one segment; empty at the end of the spool.
 
-        until: a position between two segments to stop at.
+        until: a position between two segments to stop at. refused: those that were refused, instead of all others.
         """
-        while (found := self._stored(position, until)) is not None:
+        while (found := self._stored(position, until, refused=refused)) is not None:
             number, start, sent, data = found
-            frames = ((start + begin, start + end, count, payload) for begin, end, count, payload in scan(data))
+            frames = [(start + begin, start + end, count, payload) for begin, end, count, payload in scan(data)]
+            with self._lock:
+                segment = self._segments.get(number)
+                # One that was deleted meanwhile may be sent all the same: whoever counts it asks whether it is here.
+                wanted = [segment is None or segment.to_be_sent(end, refused=refused) for _, end, *_ in frames]
             records = [
                 Record(payload, count, Position(number, begin), Position(number, end), end <= sent)
-                for begin, end, count, payload in frames
+                for (begin, end, count, payload), one in zip(frames, wanted, strict=True)
+                if one
             ]
             if records:
                 return records
             position = Position(number + 1, 0)
         return []
 
-    def _stored(self, position: Position, until: Position | None) -> tuple[int, int, int, bytes] | None:
+    def _stored(
+        self, position: Position, until: Position | None, *, refused: bool
+    ) -> tuple[int, int, int, bytes] | None:
         """Return the next segment to read: its number, from where on, how far it was sent, and what it holds there."""
         try:
             with self._lock:
-                found = self._readable(position, until)
+                found = self._readable(position, until, refused=refused)
                 if found is None:
                     return None
                 number, start, segment = found
@@ -275,17 +283,20 @@ class Log:
                 self.dropped += segment.unacknowledged
                 segment.unacknowledged = 0
                 segment.settled = segment.forgotten = segment.end
+                segment.refused = Refused()
                 segment.fresh.clear()
             return number, start, segment.sent, b""
 
-    def _readable(self, position: Position, until: Position | None) -> tuple[int, int, Segment] | None:
+    def _readable(
+        self, position: Position, until: Position | None, *, refused: bool
+    ) -> tuple[int, int, Segment] | None:
         if self._closed:
             return None
         for number, segment in self._segments.items():
             if until is not None and number >= until.segment:
                 return None
             start = max(segment.base, segment.forgotten, position.offset if number == position.segment else 0)
-            if number >= position.segment and start < segment.end:
+            if number >= position.segment and start < segment.end and (segment.refused or not refused):
                 return number, start, segment
         return None
 
@@ -314,16 +325,40 @@ class Log:
     def acknowledge(self, end: Position, count: int) -> bool:
         """Note that the receiver has the `count` signatures of the record that ends here; return whether that is new.
 
-        The records of one segment are acknowledged in order. Dropping them from here on loses nothing.
+        The records of one segment are acknowledged in order, except those that were refused before. Dropping them from
+        here on loses nothing.
         """
         with self._lock:
             segment = self._segments.get(end.segment)
-            if segment is None or end.offset <= segment.settled:
-                return False
-            segment.settled = end.offset
-            segment.unacknowledged -= count
-            segment.fsynced(end.offset)
-            return True
+            return segment is not None and segment.acknowledge(end.offset, count)
+
+    def refuse(self, start: Position, end: Position) -> None:
+        """Note that the receiver refused a record: it is kept in its place while others pass it."""
+        with self._lock:
+            if (segment := self._segments.get(start.segment)) is not None:
+                segment.refuse(start.offset, end.offset)
+
+    def is_refused(self, end: Position) -> bool:
+        """Return whether the record that ends here was refused."""
+        with self._lock:
+            segment = self._segments.get(end.segment)
+            return segment is not None and segment.refused.holds(end.offset)
+
+    @property
+    def refused(self) -> bool:
+        """Whether anything was refused that has not arrived since."""
+        with self._lock:
+            return any(one.refused.left for one in self._segments.values())
+
+    def forget_refused(self, start: Position, end: Position) -> None:
+        """Forget a record that was refused at first and has arrived."""
+        with self._lock:
+            segment = self._segments.get(start.segment)
+            if self._closed or segment is None:
+                return
+            segment.refused.finish(start.offset, end.offset)
+            if segment.forget(segment.cleared):
+                self._release(start.segment)
 
     def give_up(self, record: Record) -> bool:
         """Drop and count a record that can never be sent, forget it with those before; return whether that is new."""
@@ -335,7 +370,7 @@ class Log:
             segment.hopeless[start] = record.end.offset
             segment.unacknowledged -= record.rows
             self.dropped += record.rows
-            if segment.forget(segment.forgotten):
+            if segment.forget(segment.cleared):
                 self._release(number)
             return True
 
@@ -347,9 +382,8 @@ class Log:
                 return
             for number in [number for number in self._segments if first.segment <= number <= position.segment]:
                 segment = self._segments[number]
-                if number == position.segment and not segment.forget(position.offset):
-                    return
-                self._release(number)
+                if segment.forget(position.offset if number == position.segment else segment.end):
+                    self._release(number)
 
     def _release(self, number: int) -> None:
         segment = self._segments[number]
@@ -372,6 +406,7 @@ class Log:
         segment.hopeless.clear()
         segment.fresh.clear()
         segment.events.clear()
+        segment.refused = Refused()
         return True
 
     def close(self) -> None:

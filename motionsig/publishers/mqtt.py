@@ -9,7 +9,6 @@ acknowledged before it is 16 seconds old, even while the sending thread hangs.
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
 import os
 import threading
@@ -23,6 +22,7 @@ from motionsig import wire
 from motionsig.blocks import SignatureBatch
 from motionsig.closing import Closing
 from motionsig.errors import SinkError
+from motionsig.escaping import own_logger
 from motionsig.events import Event, to_json
 from motionsig.publishers import announced
 from motionsig.publishers.announcing import Announcer
@@ -41,7 +41,7 @@ from motionsig.publishers.transport import check_files
 from motionsig.quality import is_at_rest
 from motionsig.state import state_path
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 WARN_EVERY_S = 60.0
 FSYNC_PAUSE_S = 0.01
@@ -65,6 +65,8 @@ class MqttSink(Closing):
         check_topic_part("device", device)
         check_files(self.broker)
         folder = default_spool(self.broker, device)
+        if not chosen.spool and not folder.exists():
+            _ask_of_rename(self.broker, device, folder)
         buffer = chosen.buffer
         if not buffer and (runtime := os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]):
             # That of a service is in RAM.
@@ -75,7 +77,7 @@ class MqttSink(Closing):
             max_bytes=chosen.max_bytes,
             full=chosen.full,
         )
-        self._outbox = Outbox(self._spool, chosen, now_s=time.monotonic())
+        self._outbox = Outbox(self._spool, chosen, now_s=time.monotonic(), device=device)
         self._announcer = Announcer(
             prefix=chosen.prefix,
             device=device,
@@ -110,8 +112,8 @@ class MqttSink(Closing):
 
     @property
     def last_error(self) -> str | None:
-        """Why there is no connection at present, and why the disk takes nothing; None while all is well."""
-        return "; ".join(filter(None, (self._sender.last_error, self._spool.failure))) or None
+        """Why there is no connection, what the broker refuses, and why the disk takes nothing; None if all is well."""
+        return "; ".join(filter(None, (self._sender.last_error, self._outbox.refusal, self._spool.failure))) or None
 
     @property
     def heartbeat_s(self) -> float:
@@ -129,6 +131,7 @@ class MqttSink(Closing):
             delivered=self._outbox.delivered,
             pending=self._spool.pending,
             dropped=self._spool.dropped,
+            unheard=self._outbox.unheard,
             recovered=self._spool.recovered,
             damaged_bytes=self._spool.damaged_bytes,
             spool_bytes=self._spool.used_bytes,
@@ -197,11 +200,13 @@ class MqttSink(Closing):
     def publish_events(self, events: Sequence[Event]) -> None:
         """Take events into the spool, or count what a full one dropped; each leaves at once, as JSON.
 
-        Raises InputError, before it takes any, for a device that cannot be part of a topic; SinkError as `publish`.
+        Raises InputError, before it takes any, for a device that cannot be one or not be part of a topic; SinkError as
+        `publish`.
         Events that were taken before it may be published again: their key tells them.
         """
         self._check_usable()
         for event in events:
+            wire.check_origin(event.device, event.stream_id, event.seq)
             check_topic_part("device", event.device)
         for event in events:
             self._take(to_json(event), 1, numbered=0)
@@ -296,6 +301,17 @@ class MqttSink(Closing):
                     self._spool.sync()
         with contextlib.suppress(SinkError):
             self._spool.sync()
+
+
+def _ask_of_rename(broker: Broker, device: str, folder: Path) -> None:
+    """Log which folders know of other devices' announcements: only a person knows whether this is one of them."""
+    same_broker = default_spool(broker, "").name
+    for other in sorted(folder.parent.glob(f"{same_broker}*")):
+        if announced.load([other]):
+            text = (
+                "%s: %s is new; if it had another name before, open it once with spool=%s, to remove what was announced"
+            )
+            logger.warning(text, broker, device, other)
 
 
 def default_spool(broker: Broker, device: str) -> Path:

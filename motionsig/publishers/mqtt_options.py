@@ -9,7 +9,10 @@ from motionsig import wire
 from motionsig.errors import InputError
 from motionsig.publishers.brokers import check_topic_part
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, FORMS, Form, check_max_message_bytes
+from motionsig.publishers.protocol import check_protocol
 from motionsig.publishers.spool import DEFAULT_MAX_BYTES, check_limits
+
+UNHEARD = ("forget", "keep")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,9 @@ class MqttOptions:
     given up. hold_s: how long an acknowledged message is kept to be sent again should the broker have lost it.
     retry_s, max_retry_s: pauses between attempts are random, up to a bound that doubles from one to the other.
     close_timeout_s, close_limit_s: how long close waits without an acknowledgement, and altogether.
+    protocol: "auto" tries MQTT 5 and then 3.1.1, "5" and "3.1.1" only that one. unheard: what becomes of a message to
+    which nobody subscribes, as far as the broker says so (MQTT 5): "forget" counts it as delivered and says so, "keep"
+    sends it again until somebody subscribes.
     """
 
     username: str | None = None
@@ -73,6 +79,8 @@ class MqttOptions:
     max_retry_s: float = 300.0
     close_timeout_s: float = 5.0
     close_limit_s: float = 30.0
+    protocol: str = "auto"
+    unheard: str = "forget"
 
     def __post_init__(self) -> None:
         for name, value in (("prefix", self.prefix), ("home_assistant", self.home_assistant)):
@@ -88,6 +96,9 @@ class MqttOptions:
             raise InputError(f"rest_delay_s: expected delay_s or more, {self.delay_s:g}, got {self.rest_delay_s:g}")
         check_max_message_bytes(self.max_message_bytes)
         check_limits(self.max_bytes, self.full)
+        check_protocol(self.protocol)
+        if self.unheard not in UNHEARD:
+            raise InputError(f"unheard: expected one of {', '.join(UNHEARD)}, got {self.unheard!r}")
         least_s = min(self.retry_s, self.ack_timeout_s)
         if min(self.in_flight, self.keepalive_s) < 1 or least_s <= 0 or self.max_retry_s < self.retry_s:
             raise InputError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-import logging
 import math
 import os
 import stat
@@ -14,9 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from motionsig.escaping import own_logger
 from motionsig.publishers.frames import EVENT_MARK, HEADER_BYTES, MAX_PAYLOAD_BYTES, OLDER_MARK, scan
+from motionsig.publishers.refused import Refused
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 SEGMENT_BYTES = 256 * 1024
 PAGE_BYTES = 4096
@@ -37,7 +38,9 @@ class Segment:
 
     sent, settled, forgotten: how far its records were sent, acknowledged, and need not be sent again. fresh: end and
     time of each record that a power cut would cost. hopeless: start and end of each record that can never be sent.
-    events: where the records start that hold an event, in order; those that need not be sent again may be among them.
+    refused: what the receiver refused and others have passed. cleared: what lies before it and was not refused need not
+    be sent again. events: where the records start that hold an event, in order; those that need not be sent again may
+    be among them.
     """
 
     path: Path
@@ -51,7 +54,9 @@ class Segment:
     sent: int = 0
     settled: int = 0
     forgotten: int = 0
+    cleared: int = 0
     unacknowledged: int = 0
+    refused: Refused = field(default_factory=Refused)
     hopeless: dict[int, int] = field(default_factory=dict)
     fresh: deque[tuple[int, float]] = field(default_factory=deque)
     events: list[int] = field(default_factory=list)
@@ -86,9 +91,33 @@ class Segment:
         while self.fresh and self.fresh[0][0] <= offset:
             self.fresh.popleft()
 
+    def acknowledge(self, end: int, count: int) -> bool:
+        """Note that the `count` signatures of the record that ends here arrived; return whether that is new."""
+        refused = self.refused.holds(end)
+        if not (self.refused.arrive(end) if refused else end > self.settled):
+            return False
+        self.unacknowledged -= count
+        if refused:
+            return True
+        self.settled = end
+        # What was refused before it is not delivered, so the segment goes to the disk with it.
+        if not self.refused:
+            self.fsynced(end)
+        return True
+
+    def refuse(self, start: int, end: int) -> None:
+        """Note that the receiver refused a record."""
+        self.refused.add(start, end, arrived=end <= self.settled)
+
+    def to_be_sent(self, end: int, *, refused: bool) -> bool:
+        """Return whether a record that ends here is one of the refused, or else one that was not sent for good."""
+        return self.refused.waits(end) if refused else end > self.cleared and not self.refused.holds(end)
+
     def forget(self, offset: int) -> bool:
         """Forget what lies before `offset`, and what directly follows if it can never be sent; return whether all."""
-        self.forgotten = max(self.base, self.forgotten, offset)
+        self.cleared = max(self.base, self.cleared, offset)
+        self.refused.settle(self.cleared)
+        self.forgotten = max(self.base, self.forgotten, min(self.cleared, self.refused.first))
         while self.forgotten in self.hopeless:
             self.forgotten = self.hopeless[self.forgotten]
         return self.forgotten >= self.end

@@ -16,10 +16,12 @@ import random
 import select
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from motionsig.errors import SinkError
+from motionsig.escaping import own_logger
 from motionsig.publishers import announced
 from motionsig.publishers.announcing import Announcer
 from motionsig.publishers.brokers import Broker
@@ -27,18 +29,22 @@ from motionsig.publishers.connection import LOOP_S, Connection
 from motionsig.publishers.log import Position
 from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.outbox import Outbox, Outgoing
-from motionsig.publishers.reasons import PUBACK
+from motionsig.publishers.protocol import Spoken
+from motionsig.publishers.reasons import PUBACK, TOO_LARGE
 from motionsig.publishers.spool import Spool
 
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 CONNECT_TIMEOUT_S = 10.0
 GOODBYE_S = 0.5  # how long the broker may take to acknowledge that the device goes offline; the will says the same
 CLOCK_S = 0.2  # how long what an earlier process left waits for whoever opened the sink to tell the clock
 REPORT_EVERY_S = 600.0  # the same failure of the connection is a warning no more often than this
+SOON_S = 1.0  # a broker that closes the connection so soon after a message may have done so because of it
+BRIEF_S = 60.0  # two programs with one client ID end each other's connections sooner than this
+_PERHAPS = "does the broker's access list allow that, and does its limit allow a message of that size?"
 
 
 @dataclass(eq=False)
@@ -65,6 +71,11 @@ class Sender:
     _announced: dict[int, tuple[float, str, bytes]] = field(default_factory=dict)
     _stored: frozenset[str] = frozenset()
     _reported: tuple[str, float] = ("", -math.inf)
+    _said: dict[str, float] = field(default_factory=dict)
+    _spoken: Spoken = field(default_factory=Spoken)
+    _ends: tuple[int, int] = (0, 0)
+    _to_announce: deque[tuple[str, bytes]] = field(default_factory=deque)
+    _on_way: dict[int, Outgoing] = field(default_factory=dict)
     _flush_to: Position | None = None
     _closed: bool = False
     _closing_s: float = math.inf
@@ -135,6 +146,8 @@ class Sender:
                 clean_session=True,
                 keepalive_s=self.options.keepalive_s,
                 on_message=self._hear,
+                protocol=self.options.protocol,
+                spoken=self._spoken,
                 will=next(iter(self.announcer.availability("offline", self.stream_id)), None),
             )
             delivered = self.outbox.delivered
@@ -150,7 +163,7 @@ class Sender:
             except SinkError as error:
                 # An attempt that `close` cut short says nothing about the broker.
                 if not self._done():
-                    self._report(str(error))
+                    self._report(self._explain(error, connection, next(reversed(self._on_way.values()), None)))
                 connection.drop()
                 self.outbox.disconnect(time.monotonic())
                 # Only a delivery proves that it works: a broker that accepts and then drops us is not tried faster.
@@ -158,6 +171,15 @@ class Sender:
                 # Full jitter, so that a fleet does not return to a restarted broker all at once.
                 bound_s = min(self.options.max_retry_s, self.options.retry_s * 2 ** min(attempt, 16))
                 self._rest(random.uniform(0, bound_s))
+
+    def _say(self, what: str) -> None:
+        """Log a warning, the same one no more often than REPORT_EVERY_S."""
+        now_s = time.monotonic()
+        repeated = now_s - self._said.get(what, -math.inf) < REPORT_EVERY_S
+        logger.log(logging.DEBUG if repeated else logging.WARNING, "%s: %s", self.broker, what)
+        if not repeated:
+            self._said = {text: said_s for text, said_s in self._said.items() if now_s - said_s < REPORT_EVERY_S}
+            self._said[what] = now_s
 
     def _report(self, reason: str) -> None:
         now_s = time.monotonic()
@@ -167,6 +189,33 @@ class Sender:
         if not repeated:
             self._reported = reason, now_s
         self.last_error = reason
+
+    def _explain(self, error: SinkError, connection: Connection, outgoing: Outgoing | None) -> str:
+        """Return why a connection ended, as far as that can be known; outgoing: what was sent last and not answered."""
+        text, now_s = str(error), time.monotonic()
+        if connection.accepted_s is None or not (connection.lost or connection.ended is not None):
+            self._ends = 0, 0
+            return text
+        at_publish, idle = self._ends
+        if outgoing is not None and now_s - outgoing.sent_s < SOON_S:
+            at_publish, idle = at_publish + 1, 0
+            what = f"{outgoing.size} bytes to {self.options.prefix}/{outgoing.topic}"
+            if connection.ended is not None and connection.ended.code:
+                text += f" (right after {what})"
+            elif at_publish >= 2:
+                text += f", {at_publish} times right after we published, the last time {what}: {_PERHAPS}"
+            too_large = connection.ended is not None and connection.ended.code == TOO_LARGE
+            if (too_large or at_publish >= 2) and self.outbox.suspect():
+                text += f"; from now on messages have at most {self.outbox.terms.learned_bytes} bytes"
+        elif now_s - connection.accepted_s < BRIEF_S:
+            at_publish, idle = 0, idle + 1
+            if idle >= 3 and connection.ended is None:
+                text += f", {idle} times in a row soon after it was accepted: is another program using the client ID "
+                text += f"{self.client_id!r}? Give each its own with client_id="
+        else:
+            at_publish = idle = 0
+        self._ends = at_publish, idle
+        return text
 
     def _done(self) -> bool:
         self.heartbeat_s = now_s = time.monotonic()
@@ -196,11 +245,13 @@ class Sender:
     def _serve(self, connection: Connection) -> bool:
         """Deliver until all is done; return whether the device is announced as offline. Raises SinkError on failure."""
         self._announced.clear()
+        self._to_announce.clear()
         self.announcer.connected(time.monotonic())
         if self.announcer.listened:
             connection.listen(*self.announcer.listened)
-        self.outbox.connect()
-        on_way: dict[int, Outgoing] = {}
+        self.outbox.connect(connection.limits)
+        on_way = self._on_way
+        on_way.clear()
         while True:
             self._take_acknowledgements(connection, on_way)
             self.outbox.settle(connection.heard_s)
@@ -215,7 +266,11 @@ class Sender:
                 return self._say_goodbye(connection)
             self._announce(connection, self.announcer.due(now_s, self.stream_id), now_s)
             flush_to = self.spool.end if self._closed else self._flush_to
-            while (outgoing := self.outbox.next(now_s, flush_to)) is not None:
+            most = connection.limits.receive_maximum
+            while len(on_way) + len(self._announced) < most:
+                outgoing = self.outbox.next(now_s, flush_to)
+                if outgoing is None:
+                    break
                 topic = f"{self.options.prefix}/{outgoing.topic}"
                 # The newest state of a head is kept, so that who comes later knows it.
                 earlier = outgoing.records[-1][0] <= self._left_to
@@ -232,19 +287,25 @@ class Sender:
 
     def _take_acknowledgements(self, connection: Connection, on_way: dict[int, Outgoing]) -> None:
         for mid, reason in connection.acknowledged:
-            if reason.refused and mid in self._announced and not self._announced[mid][2]:
-                # Of another name, which is not ours any more: it must not end the connection.
-                _, topic, _ = self._announced.pop(mid)
-                self.announcer.refused(topic, time.monotonic())
-                logger.info("%s: the broker does not let us remove what it keeps at %s", self.broker, topic)
-                continue
-            if reason.refused:
-                raise SinkError(f"{self.broker}: refused: {reason.advise(PUBACK)}")
             if mid in self._announced:
                 _, topic, payload = self._announced.pop(mid)
-                self.announcer.acknowledged(topic, payload, connection.heard_s)
+                if reason.refused and not payload:
+                    # Of another name, which need not be ours any more.
+                    self.announcer.refused(topic, time.monotonic())
+                    logger.info("%s: the broker does not let us remove what it keeps at %s", self.broker, topic)
+                elif reason.refused:
+                    # Signatures arrive without it, so it is no trouble of the sink.
+                    self._say(f"the broker refuses {topic}: {reason.advise(PUBACK)}")
+                else:
+                    self.announcer.acknowledged(topic, payload, connection.heard_s)
             if mid in on_way:
-                on_way.pop(mid).acknowledged = True
+                outgoing = on_way.pop(mid)
+                refusal = self.outbox.answer(outgoing, reason, time.monotonic())
+                if refusal is not None:
+                    self._say(f"{refusal}; what is refused waits in {self.spool.path}")
+                    continue
+                if outgoing.unheard:
+                    self._say(f"nobody gets {self.options.prefix}/{outgoing.topic}: {reason.advise(PUBACK)}")
                 self.progress.set()
         connection.acknowledged.clear()
 
@@ -258,7 +319,10 @@ class Sender:
 
     def _announce(self, connection: Connection, said: list[tuple[str, bytes]], now_s: float) -> None:
         self._note()
-        for topic, payload in said:
+        self._to_announce.extend(said)
+        most = connection.limits.receive_maximum
+        while self._to_announce and len(self._on_way) + len(self._announced) < most:
+            topic, payload = self._to_announce.popleft()
             self._announced[connection.publish(topic, payload, retain=True)] = now_s, topic, payload
 
     def _say_goodbye(self, connection: Connection) -> bool:
@@ -266,9 +330,10 @@ class Sender:
         said = self.announcer.availability("offline", self.stream_id)
         until_s = time.monotonic() + GOODBYE_S
         self._announce(connection, said, until_s)
-        while said and self._announced:
+        while said and (self._announced or self._to_announce):
             if time.monotonic() > until_s:
                 return False
             connection.loop(GOODBYE_S / 10)
             self._take_acknowledgements(connection, {})
+            self._announce(connection, [], until_s)
         return True

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import math
 import time
 from pathlib import Path
 
 from motionsig.errors import InputError, SinkError
+from motionsig.escaping import own_logger
 from motionsig.publishers.durable import FSYNC_AFTER_S, DurableLog
 from motionsig.publishers.frames import frame
 from motionsig.publishers.segments import PAGE_BYTES, SEGMENT_BYTES
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 DEFAULT_MAX_BYTES = 16 * 1024 * 1024
 MIN_MAX_BYTES = 64 * 1024

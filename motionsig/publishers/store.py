@@ -15,7 +15,6 @@ promises storage to others needs, it is also fsynced and survives a power cut.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -26,6 +25,7 @@ from motionsig import wire
 from motionsig.blocks import SignatureBatch, SignatureSpec
 from motionsig.closing import Closing
 from motionsig.errors import SinkError
+from motionsig.escaping import own_logger
 from motionsig.events import Event
 from motionsig.publishers import clock_rows, ledger
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
@@ -36,7 +36,7 @@ from motionsig.publishers.stores import Added
 if TYPE_CHECKING:
     import sqlite3
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 
 _EVENT = ("device", "epoch", "head", "seq", "phase", "start_ns", "end_ns", "score", "fingerprint")

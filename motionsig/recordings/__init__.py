@@ -6,7 +6,6 @@ one. Which Reader opens a file is decided by what the file holds.
 
 from __future__ import annotations
 
-import logging
 import sys
 from functools import cache
 from importlib.metadata import entry_points
@@ -15,13 +14,14 @@ from pathlib import Path
 
 from motionsig.blocks import Source
 from motionsig.errors import RecordingError
+from motionsig.escaping import own_logger
 from motionsig.options import keyword_options, parse_options
 from motionsig.recordings.members import single
 from motionsig.recordings.samples import Reader
 
 __all__ = ["Reader", "open_recording"]
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 GROUP = "motionsig.readers"
 

@@ -6,7 +6,6 @@ other meanings), so what cannot be a label is passed over in the first case, and
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -17,8 +16,9 @@ from numpy.typing import NDArray
 from motionsig.blocks import check_label
 from motionsig.conventions import MAX_LABEL_CHARS
 from motionsig.errors import RecordingError
+from motionsig.escaping import own_logger
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 NAMES = ("label", "labels", "activity", "class")
 """Whatever their case; of several, the first of this list. With a unit it is a quantity: `activity [counts]`."""

@@ -19,7 +19,6 @@ and the reader takes a run of them at once. A torn or damaged record is passed o
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
 import os
 import re
@@ -38,6 +37,7 @@ from motionsig.blocks import SampleBlock, SourceInfo, check_label
 from motionsig.closing import Closing
 from motionsig.conventions import CHANNELS, MAX_LABEL_CHARS
 from motionsig.errors import RecordingError
+from motionsig.escaping import own_logger
 from motionsig.files import sync_folder, write_all
 from motionsig.options import renamed_keywords
 from motionsig.recordings.labels import refuse_choice
@@ -60,7 +60,7 @@ _READ_BYTES = 1 << 20
 _BLOCK_ROWS = 4096
 _SYNC_S = 10.0
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 
 def _times(start_ns: NDArray[np.int64], duration_ns: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -12,7 +12,6 @@ was, and when it paused; on iOS it turns the sign itself (kG = -9.81 in its Expe
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from motionsig.blocks import Source, SourceInfo
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import RecordingError
+from motionsig.escaping import own_logger
 from motionsig.recordings import columns as spelling
 from motionsig.recordings.clocks import onto
 from motionsig.recordings.labels import refuse_choice
@@ -30,7 +30,7 @@ from motionsig.recordings.members import Member, content_id, members, single
 from motionsig.recordings.samples import Reader, Samples, recorded
 from motionsig.recordings.text import Plan, Table, read, sniff, sniff_bare, time_kind
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 _SENSOR_LOGGER, _PHYPHOX, _ANDROID = "sensor logger", "phyphox", "android"
 _NAMES = {"acc": "accelerometer", "gyr": "gyroscope", "linear": "linear acceleration", "gravity": "gravity"}

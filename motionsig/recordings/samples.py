@@ -7,7 +7,6 @@ is dropped, one whose time runs backwards comes after a gap; lost samples are pa
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +19,13 @@ from motionsig.blocks import SampleBlock, Source, SourceInfo
 from motionsig.closing import Closing
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import RecordingError
+from motionsig.escaping import own_logger
 from motionsig.plausibility import check_plausible
 from motionsig.recordings.columns import Columns, Layout, find_layout
 from motionsig.recordings.labels import LabelColumn, LabelCutter, find_label
 from motionsig.recordings.times import check_rate, numbered
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 _BLOCK = 4096
 _HEAD_NS = 60 * NS_PER_S

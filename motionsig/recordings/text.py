@@ -10,7 +10,6 @@ import contextlib
 import csv
 import io
 import itertools
-import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -22,12 +21,13 @@ from numpy.typing import NDArray
 
 from motionsig.conventions import MAX_LABEL_CHARS
 from motionsig.errors import RecordingError
+from motionsig.escaping import own_logger
 from motionsig.recordings.columns import TIME_UNITS, is_unit
 from motionsig.recordings.members import HEAD_BYTES, Member
 from motionsig.recordings.samples import Samples
 from motionsig.recordings.times import LARGEST_NS, iso_ns, likely_ns, to_ns
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 _CHUNK = 1 << 20
 _LONGEST_LINE = 1 << 16

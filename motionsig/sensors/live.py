@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import os
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -14,10 +13,11 @@ from motionsig.blocks import SampleBlock, SourceInfo
 from motionsig.closing import Closing
 from motionsig.conventions import CHANNELS, NS_PER_S
 from motionsig.errors import InputError, SensorError
+from motionsig.escaping import own_logger
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.clock import Clock, unix_offset_ns
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 _QUIET_S = 1.0
 """While a sensor gives nothing, an empty block is yielded this often."""

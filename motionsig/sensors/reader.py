@@ -11,7 +11,6 @@ cannot be trusted is emptied out of the FIFO, never repaired; how much was lost 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from motionsig.blocks import SampleBlock, SourceInfo
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import SensorError
+from motionsig.escaping import own_logger
 from motionsig.sensors.bus import BusError
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.chips import CLOCK_TOLERANCE
@@ -30,7 +30,7 @@ from motionsig.sensors.live import LiveSource
 from motionsig.sensors.registers import RegisterError
 from motionsig.timebase import SETTLED_NS, TimeBase
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 _FIRST_PAUSE_S = 0.001
 

@@ -154,6 +154,7 @@ def run(folder: Path, seconds: float, rate: float) -> figures.Row:
         return {
             "sent": sent,
             "rate": sent / seconds,
+            "cpu": (seen[-1]["cpu_s"] - seen[0]["cpu_s"]) / sent * 1e6,
             "lost": sent * EACH - stored(store),
             "p50": seen[-1]["lag_s"]["p50"],
             "p99": seen[-1]["lag_s"]["p99"],
@@ -188,10 +189,11 @@ def peak(folder: Path) -> figures.Row:
         seen = statuses(status)
         begun = next(index for index, each in enumerate(seen) if each["messages"]) - 1
         ended = next(index for index, each in enumerate(seen) if each["messages"] >= sent)
-        took_s = seen[ended]["at_s"] - seen[max(begun, 0)]["at_s"]
+        first, last = seen[max(begun, 0)], seen[ended]
         return {
             "sent": sent,
-            "rate": sent / took_s,
+            "rate": sent / (last["at_s"] - first["at_s"]),
+            "cpu": (last["cpu_s"] - first["cpu_s"]) / sent * 1e6,
             "lost": sent * EACH - stored(store),
             "peak": seen[-1]["peak"] / MIB,
             "on": "the real receiver and Mosquitto",
@@ -213,10 +215,20 @@ def main(folder: Path | None, seconds: float, rate: float) -> None:
             print(name, rows[name], flush=True)
     what = (
         f"messages of {EACH} signatures from a broker with Debian's settings into SQLite: how many a second, how many "
-        "signatures are lost, how old they are when they are stored, the receiver's peak of memory, and how long after "
-        "the next message of its device a hole that was made on purpose is reported"
+        "signatures are lost, how old they are when they are stored, the receiver's processor time for a message and "
+        "its peak of memory, and how long after the next message of its device a hole made on purpose is reported"
     )
-    units = {"sent": "", "rate": "/s", "lost": "", "p50": "s", "p99": "s", "peak": "MiB", "made": "", "found": ""}
+    units = {
+        "sent": "",
+        "rate": "/s",
+        "cpu": "µs",
+        "lost": "",
+        "p50": "s",
+        "p99": "s",
+        "peak": "MiB",
+        "made": "",
+        "found": "",
+    }
     table = figures.Table(what, "what was sent", {**units, "slowest": "s"}, rows)
     figures.write("fleet", {"fleet": table}, began_s=began_s)
 

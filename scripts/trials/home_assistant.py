@@ -39,6 +39,7 @@ from motionsig.publishers.connection import Connection  # noqa: E402
 from motionsig.publishers.mqtt import MqttSink  # noqa: E402
 
 DEVICE = "trial-hall"
+RENAMED = "trial-kitchen"
 TIMEOUT_S = 30.0
 NAMES = {
     "binary_sensor": {"Connection", "walking"},
@@ -47,7 +48,7 @@ NAMES = {
 }
 """The entities of the device by their kind, each by its name without the device's."""
 
-MINE = re.compile(rf"{DEVICE}|{DEVICE.replace('-', '_')}|mqtt|value_json", re.IGNORECASE)
+MINE = re.compile(r"trial.hall|trial.kitchen|mqtt|value_json", re.IGNORECASE)
 """What a line of the log has that is about the device, its messages or their templates."""
 
 
@@ -85,10 +86,10 @@ class HomeAssistant:
         except (OSError, ValueError):
             return False
 
-    def states(self) -> dict[str, dict[str, Any]]:
-        """Return the device's entities, by kind and name without the device's, as "event knock"."""
+    def states(self, device: str = DEVICE) -> dict[str, dict[str, Any]]:
+        """Return a device's entities, by kind and name without the device's, as "event knock"."""
         ids = json.loads(
-            self.render(f"{{{{ (device_entities(device_id('{DEVICE}')) if device_id('{DEVICE}') else []) | tojson }}}}")
+            self.render(f"{{{{ (device_entities(device_id('{device}')) if device_id('{device}') else []) | tojson }}}}")
         )
         every = {state["entity_id"]: state for state in self.ask("/api/states")}
         found = [every[entity] for entity in ids if entity in every]
@@ -180,7 +181,7 @@ class OwnHomeAssistant(HomeAssistant):
 
 def short(state: dict[str, Any]) -> str:
     """Return an entity's name without that of its device."""
-    return str(state["attributes"].get("friendly_name", "")).removeprefix(f"{DEVICE} ")
+    return str(state["attributes"].get("friendly_name", "")).removeprefix(f"{DEVICE} ").removeprefix(f"{RENAMED} ")
 
 
 def warnings_in(log: str) -> list[str]:
@@ -218,10 +219,10 @@ class Trial:
         seen = self.home.say(what)
         self.note(check, f"{what}: {seen}", seen == wanted)
 
-    def sink(self) -> MqttSink:
+    def sink(self, device: str = DEVICE, home_assistant: str | None = "homeassistant") -> MqttSink:
         sink = open_sink(
-            self.broker, device=DEVICE, stream_id=self.stream_id, spool=str(self.spool), retry_s=0.2, max_retry_s=1,
-            home_assistant="homeassistant",
+            self.broker, device=device, stream_id=self.stream_id, spool=str(self.spool), retry_s=0.2, max_retry_s=1,
+            home_assistant=home_assistant, availability=True,
         )  # fmt: skip
         assert isinstance(sink, MqttSink)
         return sink
@@ -254,6 +255,9 @@ class Trial:
             if self.restart is not None:
                 self.restarted(sink)
             self.removed(sink)
+            sink.announce_heads({"knock": False, "walking": True})
+            until(lambda: len(self.home.states()) == 7)
+        self.renamed()
 
     def entities(self) -> None:
         wanted = {f"{kind} {name}" for kind, names in NAMES.items() for name in names}
@@ -388,6 +392,21 @@ class Trial:
         states = sorted(self.home.states())
         self.note("without heads", f"{len(states)} entities", len(states) == 5 and "event knock" not in states)
 
+    def renamed(self) -> None:
+        with self.sink(RENAMED) as sink:
+            sink.announce_heads({"knock": False, "walking": True})
+            until(lambda: not self.home.states() and len(self.home.states(RENAMED)) == 7)
+            seen = len(self.home.states()), len(self.home.states(RENAMED))
+            self.note("with another name: entities of the old one, of the new one", seen, seen == (0, 7))
+        with self.sink(RENAMED, None):
+            until(lambda: not self.home.states(RENAMED))
+            left = self.home.states(RENAMED)
+            self.note("Home Assistant is switched off: entities", len(left), not left)
+            kept = retained_of(self.broker)
+            self.note(
+                "what the broker keeps then", ", ".join(sorted(kept)), kept == {f"motionsig/{RENAMED}/availability"}
+            )
+
     def log(self, before: list[str] | None) -> None:
         lines = self.home.log()
         if lines is None:
@@ -400,24 +419,36 @@ class Trial:
             print(f"    {line}")
 
 
+def retained_of(broker: str) -> set[str]:
+    """Return where the broker keeps something of the device, under either name."""
+    with contextlib.closing(_hearing(broker, kept := set[str]())):
+        return kept
+
+
 def clear(broker: str) -> None:
     """Remove what the broker keeps of the device."""
-    kept = set()
+    connection = _hearing(broker, kept := set[str]())
+    # What describes an entity goes before what it would read.
+    sent = {connection.publish(topic, b"", retain=True) for topic in sorted(kept)}
+    while not sent <= {each.mid for each in connection.acknowledged}:
+        connection.loop(0.5)
+    connection.close()
+
+
+def _hearing(broker: str, kept: set[str]) -> Connection:
+    """Return a connection that has put into `kept` where the broker keeps something of the device."""
     connection = Connection(
         parse_broker(broker), client_id="motionsig-trial", clean_session=True, keepalive_s=10,
         on_message=lambda message: kept.add(str(message.topic)) if message.retain and message.payload else None,
     )  # fmt: skip
     connection.open(10, lambda: False)
-    connection.subscribe(f"motionsig/{DEVICE}/#", 5)
-    connection.subscribe(f"homeassistant/+/motionsig_{DEVICE}/#", 5)
+    for device in (DEVICE, RENAMED):
+        connection.subscribe(f"motionsig/{device}/#", 5)
+        connection.subscribe(f"homeassistant/+/motionsig_{device}/#", 5)
     deadline_s = time.monotonic() + 1
     while time.monotonic() < deadline_s:
         connection.loop(0.1)
-    # What describes an entity goes before what it would read.
-    sent = {connection.publish(topic, b"", retain=True) for topic in sorted(kept)}
-    while not sent <= set(connection.acknowledged):
-        connection.loop(0.5)
-    connection.close()
+    return connection
 
 
 @contextlib.contextmanager

@@ -166,3 +166,17 @@ def test_heads_are_shown(folder, capsys):
     assert "programs     1,200 started by events, 2 failed, 0 skipped" in lines
     (signatures,) = [line for line in lines if line.startswith("signatures ")]
     assert signatures.endswith("(events with them)")
+
+
+def test_nothing_that_the_daemon_passes_on_makes_a_line_of_its_own(folder, capsys):
+    forged = "x\nwell         forged \x1b[2J"
+    sink = {**STATUS["sink"], "well": False, "last_error": f"the broker said {forged}"}
+    listener = StatusSocket(folder / SOCKET_NAME, STATUS | {"name": forged, "sink": sink})
+    try:
+        assert main(["status"]) == 1
+    finally:
+        listener.close()
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert [line for line in out.splitlines() if line.startswith("well")] == []
+    assert r"the broker said x\nwell" in out

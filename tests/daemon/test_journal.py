@@ -62,4 +62,4 @@ def test_the_journal_gets_priorities(capsys, monkeypatch):
         root.handlers[:] = before
         root.setLevel(level)
         logging.raiseExceptions = raises
-    assert capsys.readouterr().err == "<4>two\n<4>lines\n<3>bad\n"
+    assert capsys.readouterr().err == "<4>two\\nlines\n<3>bad\n"

@@ -11,6 +11,7 @@ import pytest
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 UNITS = ("motionsig.service", "motionsig@.service")
+RECEIVER = "motionsig-collect.service"
 MOST_EXPOSED = 1.5
 
 OPEN = {
@@ -84,7 +85,7 @@ def complaints(tmp_path, name, text):
     return analyze("verify", "--man=no", str(tmp_path / name)).stderr
 
 
-@pytest.mark.parametrize("name", UNITS)
+@pytest.mark.parametrize("name", [*UNITS, RECEIVER])
 def test_exposure(name):
     assert exposure(SYSTEMD / name) <= MOST_EXPOSED
 
@@ -113,7 +114,7 @@ def test_what_others_count_on_is_there(name):
         assert modules <= {each for line in lines if line.startswith(key) for each in line.removeprefix(key).split()}
 
 
-@pytest.mark.parametrize("name", UNITS)
+@pytest.mark.parametrize("name", [*UNITS, RECEIVER])
 def test_every_line_is_understood(name, tmp_path):
     assert complaints(tmp_path, name, (SYSTEMD / name).read_text()) == ""
 
@@ -146,3 +147,29 @@ def test_an_instance_differs_only_by_its_name():
         "NoExecPaths=-/tmp -/var/tmp -/dev/shm -/var/lib/private/motionsig-%i -/run/private/motionsig-%i",
     }
     assert [line.replace(" %i", "").replace("-%i", "").replace(" --name", "") for line in many] == one
+
+
+def test_the_receiver_s_sandbox_lacks_nothing_but_the_network():
+    said = analyze("security", "--offline=true", "--json=short", str(SYSTEMD / RECEIVER)).stdout
+    network = {"PrivateNetwork=", "IPAddressDeny=", "RestrictAddressFamilies=~AF_UNIX"}
+    # DeviceAllow: PrivateDevices= leaves /dev/null and the like.
+    expected = network | {"DeviceAllow=", "RootDirectory=/RootImage=", "RestrictAddressFamilies=~AF_(INET|INET6)"}
+    assert {check["name"] for check in json.loads(said) if not check["set"]} == expected
+
+
+def test_the_receiver_starts_as_its_unit_and_its_settings_say(tmp_path, monkeypatch):
+    """The unit's command with the shipped settings, as systemd splits them, is one that the command line takes."""
+    from motionsig.cli.command_line import _parse
+
+    settings = dict(
+        re.fullmatch(r'(\w+)="(.*)"', line).groups()
+        for line in (SYSTEMD / "collect.env").read_text().splitlines()
+        if not line.startswith("#")
+    )
+    line = next(each for each in (SYSTEMD / RECEIVER).read_text().splitlines() if each.startswith("ExecStart="))
+    words = line.split()[1:]
+    assert words[-1] == "$OPTIONS"
+    words = [re.sub(r"\$\{(\w+)\}", lambda found: settings[found[1]], word) for word in words[:-1]]
+    given = _parse([*words, *settings["OPTIONS"].split()], 0.0)
+    assert (given.broker, given.store) == (settings["FROM"], settings["INTO"])
+    assert given.password_credential == "collector-password" and given.prometheus == 9108

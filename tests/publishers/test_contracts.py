@@ -127,7 +127,7 @@ def test_unknown_options_are_refused_by_name(scheme: str, tmp_path: Path) -> Non
     ("url", "message"),
     [
         ("", "no scheme"),
-        ("plain-path", "expected mqtt:, mqtts:, store:, file:"),
+        ("plain-path", "expected mqtt:, mqtts:, ws:, wss:, mqtt+unix:, store:, file:"),
         ("http://host", "got http"),
         ("store:", "no path"),
         ("file://", "no path"),
@@ -139,7 +139,7 @@ def test_unknown_options_are_refused_by_name(scheme: str, tmp_path: Path) -> Non
         ("mqtt://h:99999", "port"),
         ("mqtt://h/path", "prefix=NAME"),
         ("mqtt://h?ca=x", "need mqtts"),
-        ("mqtts://h?ca=/nowhere.pem", "readable PEM files, got /nowhere.pem"),
+        ("mqtts://h?ca=/nowhere.pem", "readable PEM files that fit, got /nowhere.pem"),
         ("mqtts://h?key=x", "key needs cert"),
         ("mqtt://h?prefix=a%2F%23", "without"),
         ("mqtt://h?in_flight=0", "in_flight"),

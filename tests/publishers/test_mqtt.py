@@ -180,3 +180,16 @@ def test_devices_that_cannot_be_a_topic(device: str, tmp_path: Path) -> None:
 def test_a_client_id_of_ones_own(broker: Broker, tmp_path: Path) -> None:
     with mqtt(broker.url, tmp_path / "spool", client_id="hall-7"):
         wait_until(lambda: " as hall-7 " in broker.log)
+
+
+def test_who_may_have_another_name_now_is_told_where_the_old_one_left_its_announcements(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    for device, lines in (("hall", 0), ("kitchen", 1), ("kitchen", 0)):
+        caplog.clear()
+        with open_sink(broker.url, device=device, availability=True) as sink:
+            wait_until(lambda: sink.last_error is None)
+        told = [record.getMessage() for record in caplog.records if "another name before" in record.getMessage()]
+        assert len(told) == lines
+        assert all(f"spool={tmp_path}/spool/127.0.0.1-{broker.port}-hall" in line for line in told)

@@ -19,6 +19,7 @@ from motionsig.cli.progress import Progress, progress
 from motionsig.cli.sensor_options import add_sensor_options, open_chosen
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import InputError, RecordingError, SensorError
+from motionsig.escaping import escaped
 from motionsig.recordings import open_recording
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.calibration.poses import face_of
@@ -69,7 +70,7 @@ def _calibrate(options: argparse.Namespace) -> int:
         result = fit(options.what, rests, old, gravity=options.gravity)
     except InputError as error:
         # Poses that are missing are no wrong usage: another try may have them.
-        print(f"motionsig: {error}; nothing was stored", file=sys.stderr)
+        print(f"motionsig: {escaped(str(error))}; nothing was stored", file=sys.stderr)
         return 1
     print("\n".join(result.lines))
     if result.failure:
@@ -91,7 +92,7 @@ def _stored(device: str) -> Calibration:
     try:
         return load_calibration(device) or Calibration()
     except SensorError as error:
-        print(f"motionsig: {error}; beginning anew", file=sys.stderr)
+        print(f"motionsig: {escaped(str(error))}; beginning anew", file=sys.stderr)
         return Calibration()
 
 
@@ -105,7 +106,7 @@ def _rests_in(log: str) -> list[Rest]:
                 reason = str(step)
     if not rests:
         raise RecordingError(f"{log}: expected a rest of {REST_S:g} s, got none; at its end: {reason}")
-    print(f"{log}: {', '.join(face_of(rest.mean[:3]) for rest in rests)}", file=sys.stderr)
+    print(f"{escaped(log)}: {', '.join(face_of(rest.mean[:3]) for rest in rests)}", file=sys.stderr)
     return rests
 
 

@@ -1,7 +1,7 @@
 """`motionsig doctor`: what keeps this machine from making signatures, and what to do about it.
 
 One line per finding: ok, note or wrong, what was found, and a command to paste where one helps. It changes nothing and
-uses no network.
+uses no network, except with --broker.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from motionsig.state import state_path
 def add_to(commands: Any) -> None:
     parser = commands.add_parser("doctor", help="what this machine lacks, and what to do", description=__doc__)
     option(parser, "--model NAME", "the model to try on an Edge TPU, or its folder")
+    option(parser, "--broker URL", "only this broker, as collect --from takes it")
     option(parser, "--json", "the findings as a JSON array")
     parser.set_defaults(command=_doctor)
 
@@ -56,7 +57,14 @@ def _scan(number: int) -> list[tuple[str, int]]:
 
 def _doctor(options: argparse.Namespace) -> int:
     findings = []
-    for finding in examine(Path("/"), options.model):
+    if options.broker is None:
+        found = examine(Path("/"), options.model)
+    else:
+        # Imported only now: nothing else here needs the receiver.
+        from motionsig.cli.doctor.broker import broker
+
+        found = broker(options.broker)
+    for finding in found:
         findings.append(finding)
         if not options.json:
             advice = f" -> {finding.advice}" if finding.advice else ""

@@ -31,6 +31,7 @@ from motionsig.cli.replay.summary import Totals, table
 from motionsig.encoders import DEVICES
 from motionsig.encoders.models import find_model
 from motionsig.errors import InputError
+from motionsig.escaping import escaped
 from motionsig.model_card import ModelCard
 from motionsig.publishers import without_login
 from motionsig.recordings import reader_versions
@@ -151,7 +152,7 @@ def _how(plan: Plan, card: ModelCard, name: str | None) -> str:
 def _complain(error: Exception) -> None:
     said = " ".join(str(error).split())
     hint = " (here: --option NAME=VALUE)" if re.search(r"[a-z]=", said.partition(": ")[2]) else ""
-    print(f"motionsig: {said}{hint}", file=sys.stderr)
+    print(f"motionsig: {escaped(said)}{hint}", file=sys.stderr)
 
 
 def _made(

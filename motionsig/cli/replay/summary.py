@@ -11,6 +11,7 @@ from motionsig.cli.replay.logs import Found
 from motionsig.cli.replay.making import Made
 from motionsig.cli.replay.outlet import Outlet
 from motionsig.conventions import RAW_BYTES_PER_SAMPLE
+from motionsig.escaping import escaped
 from motionsig.quality import ABOVE_GRID_ADVICE
 
 _FIELDS = (
@@ -90,7 +91,7 @@ def table(totals: dict[str, Any], place: str) -> str:
             title = name.replace("_", " ")
             lines.append(f"{title:18} {len(left):14,d}    " + said.format(place=place, first=left[0]))
     if not logs:
-        return "\n".join([*lines, f"time               {totals['elapsed_s']:.2f} s"])
+        return "\n".join(map(escaped, [*lines, f"time               {totals['elapsed_s']:.2f} s"]))
     stored = f", {totals['duplicates']} of them already there" if totals["duplicates"] else ""
     share = totals["raw_lossless_share"]
     known = "" if share == 1 else f", estimated from {share:.0%} of the samples"
@@ -113,4 +114,4 @@ def table(totals: dict[str, Any], place: str) -> str:
     ]
     if totals["on_edgetpu"]:
         lines.append(f"on the Edge TPU    {totals['on_edgetpu']:14,d}")
-    return "\n".join(lines)
+    return "\n".join(map(escaped, lines))

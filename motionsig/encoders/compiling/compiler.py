@@ -7,7 +7,6 @@ log, from 2.0 to 16.0, are those in the issues of google-coral/edgetpu; none was
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import re
 import select
@@ -23,8 +22,9 @@ from pathlib import Path
 from motionsig.encoders.compiling.program import Program, read_program
 from motionsig.encoders.tflite import Tensor, printable, read_graph, read_model_file
 from motionsig.errors import EncoderError, InputError, MissingExtraError, ModelError
+from motionsig.escaping import own_logger
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 COMPILER = "edgetpu_compiler"
 

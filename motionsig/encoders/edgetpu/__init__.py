@@ -24,10 +24,11 @@ from motionsig.encoders.edgetpu.presence import edgetpus
 from motionsig.encoders.edgetpu.worker import Fault, Job, Limits, Worker
 from motionsig.encoders.host import Codes, Network
 from motionsig.errors import EncoderError, ModelError
+from motionsig.escaping import own_logger
 from motionsig.model_card import ModelCard
 from motionsig.quality import Quality
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 _LOOK_S = 1.0
 """How often to look whether an Edge TPU is back."""

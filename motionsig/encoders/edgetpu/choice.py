@@ -6,7 +6,6 @@ A USB call costs a quarter of a millisecond, whatever the model, so a small netw
 from __future__ import annotations
 
 import json
-import logging
 import math
 import os
 import platform
@@ -20,11 +19,12 @@ from typing import Any
 
 from motionsig.encoders.edgetpu.presence import EdgeTpu
 from motionsig.encoders.host import Codes
+from motionsig.escaping import own_logger
 from motionsig.files import read_file, replace_file
 from motionsig.model_card import ModelCard
 from motionsig.state import state_path
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 _WINDOWS = 100
 _MOST_S = 1.0

@@ -7,7 +7,6 @@ anonymous file, which is gone when both are. Each child has its own, so that one
 from __future__ import annotations
 
 import json
-import logging
 import math
 import os
 import select
@@ -28,10 +27,11 @@ from motionsig.encoders.host import EDGE_TPU_STEPS, Codes, TensorSpec, check_net
 from motionsig.encoders.tflite import EDGETPU_OPERATOR, read_graph
 from motionsig.encoders.trial import child_environment
 from motionsig.errors import EncoderError, ModelError
+from motionsig.escaping import own_logger
 from motionsig.frontend import CHUNK
 from motionsig.model_card import ModelCard
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 LIBRARY = "libedgetpu.so.1"
 

@@ -5,12 +5,12 @@ So signatures stay for up to a partition longer than asked. Events have no parti
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError, SinkError
+from motionsig.escaping import own_logger
 from motionsig.publishers.postgresql.tables import WRITERS
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 _DAY_NS = 86_400 * NS_PER_S
 

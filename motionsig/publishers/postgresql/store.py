@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from motionsig import wire
 from motionsig.closing import Closing
 from motionsig.errors import SinkError
+from motionsig.escaping import own_logger
 from motionsig.events import Event
 from motionsig.options import keyword_options
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
-logger = logging.getLogger(__name__)
+logger = own_logger(__name__)
 
 _DROP_EVERY_S = 3600.0
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 0.1, 2.0

@@ -9,7 +9,6 @@ times, and is logged as a warning.
 
 from __future__ import annotations
 
-import logging
 import select
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from numpy.typing import ArrayLike
 from motionsig.blocks import SampleBlock, SourceInfo
 from motionsig.conventions import CHANNELS, NS_PER_S
 from motionsig.errors import InputError, SensorError
+from motionsig.escaping import own_logger
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.calibration.storage import choose_calibration
 from motionsig.sensors.clock import SystemClock
@@ -32,7 +32,7 @@ from motionsig.sensors.iio.port import WATERMARK_S, NoTriggerError, Port, Reques
 from motionsig.sensors.iio.stamps import Joiner, Samples
 from motionsig.sensors.live import LiveSource
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 _SILENT_S, _SILENT_WATERMARKS = 1.0, 5
 """A device that gives nothing for the longer of these two is set up again."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import math
 import os
 from collections.abc import Iterator
@@ -20,9 +19,10 @@ from numpy.typing import NDArray
 
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import InputError, SensorError
+from motionsig.escaping import own_logger
 from motionsig.sensors.iio.channels import Channel, parse_type
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 ACCEL, GYRO = "accel", "anglvel"
 _AXES = "xyz"

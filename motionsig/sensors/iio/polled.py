@@ -5,7 +5,6 @@ The axes are taken at different times, a read may wait for a conversion, and not
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from pathlib import Path
@@ -14,12 +13,13 @@ import numpy as np
 
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import SensorError
+from motionsig.escaping import own_logger
 from motionsig.sensors.iio.channels import ScanType
 from motionsig.sensors.iio.device import Device, Settings, open_device, refused
 from motionsig.sensors.iio.port import DEFAULT_RATE_HZ, WATERMARK_S, Conversion, Request
 from motionsig.sensors.iio.stamps import Samples, Stamps
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 _SHARE = 0.8
 """Of the time between two samples, for reading one."""

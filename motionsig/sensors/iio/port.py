@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import SensorError
+from motionsig.escaping import own_logger
 from motionsig.sensors.iio.channels import ScanType, decode, scan_dtype
 from motionsig.sensors.iio.device import Device, Settings, open_device, read, write
 from motionsig.sensors.iio.stamps import Samples, Stamps, Unstamped
 
-log = logging.getLogger(__name__)
+log = own_logger(__name__)
 
 
 class NoTriggerError(SensorError):
