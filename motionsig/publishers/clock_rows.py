@@ -7,11 +7,14 @@ notes by which offset the times of a stream were told, as long as any of its sig
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from motionsig import wire
 from motionsig.events import Event
 from motionsig.publishers.clocks import step_ns
+from motionsig.publishers.schema import CHECKED, checksum, labels_between
+from motionsig.publishers.spans import ROW, Row, block_of, cover, row_checksums
 from motionsig.quality import Quality
 
 if TYPE_CHECKING:
@@ -21,30 +24,36 @@ _UNSET = int(Quality.UNSET_CLOCK)
 _NO_CONTENT = int(Quality.EDGE_TPU | Quality.UNSET_CLOCK)
 _EVENT_KEY = "device = ? AND epoch = ? AND head = ? AND seq = ? AND phase = ?"
 
-Row = tuple[int, int, int, bytes]
-"""encoder, start_ns, quality and codes of a signature."""
+_AT_ONCE = 4096
 
 
 def agrees(stored: Row, arriving: Row) -> bool:
     """Return whether two signatures of one key are the same, apart from a time that may be wrong."""
-    (encoder, start_ns, quality, codes), (other, other_ns, flags, others) = stored, arriving
+    (_, encoder, start_ns, quality, codes), (_, other, other_ns, flags, others) = stored, arriving
     same = (encoder, codes, quality & ~_NO_CONTENT) == (other, others, flags & ~_NO_CONTENT)
     return same and (start_ns == other_ns or bool((quality | flags) & _UNSET))
 
 
 def replace_times(
-    connection: sqlite3.Connection, message: wire.Message, stored: dict[int, Row], arriving: list[Row]
+    connection: sqlite3.Connection, device: str, stream_id: int, pairs: Sequence[tuple[Row, Row]]
 ) -> None:
-    """Give stored signatures whose time may be wrong the time that arrived. stored: those that agree, by number."""
-    better = (
-        (start_ns, quality, message.device, message.stream_id, seq)
-        for seq, row in stored.items()
-        for _, start_ns, quality, _ in [arriving[seq - message.seq]]
-        if row[2] & _UNSET and (start_ns, quality) != (row[1], row[2])
-    )
+    """Give signatures whose time may be wrong the time that arrived; pairs: stored and arriving, which agree."""
+    better = [arriving for stored, arriving in pairs if stored[3] & _UNSET and stored[2:4] != arriving[2:4]]
+    _rewrite(connection, device, stream_id, better)
+
+
+def _rewrite(connection: sqlite3.Connection, device: str, stream_id: int, rows: Sequence[Row]) -> None:
+    """Store other times and flags of signatures, in order of their numbers, with checksums and spans."""
+    if not rows:
+        return
+    labels = labels_between(connection, device, stream_id, rows[0][0], rows[-1][0])
+    sums = row_checksums(device, stream_id, rows, labels)
     connection.executemany(
-        "UPDATE signatures SET start_ns = ?, quality = ? WHERE device = ? AND epoch = ? AND seq = ?", better
+        "UPDATE signatures SET start_ns = ?, quality = ?, crc = ? WHERE device = ? AND epoch = ? AND seq = ?",
+        ((row[2], row[3], crc, device, stream_id, row[0]) for row, crc in zip(rows, sums, strict=True)),
     )
+    for block in sorted({block_of(row[0]) for row in rows}):
+        cover(connection, device, stream_id, block)
 
 
 def follow_clock(connection: sqlite3.Connection, message: wire.Message) -> None:
@@ -68,19 +77,26 @@ def follow_clock(connection: sqlite3.Connection, message: wire.Message) -> None:
 
 
 def _shift(connection: sqlite3.Connection, device: str, stream_id: int, step: int, kept: int) -> None:
-    connection.execute(
-        "UPDATE signatures SET start_ns = start_ns + ?, quality = quality & ? "
-        "WHERE device = ? AND epoch = ? AND quality & ?",
-        (step, kept, device, stream_id, _UNSET),
+    query = (
+        f"SELECT {', '.join(ROW)} FROM signatures "
+        "WHERE device = ? AND epoch = ? AND seq > ? AND quality & ? ORDER BY seq LIMIT ?"
     )
+    last = -1
+    while rows := connection.execute(query, (device, stream_id, last, _UNSET, _AT_ONCE)).fetchall():
+        last = rows[-1][0]
+        shifted = [
+            (seq, encoder, start_ns + step, quality & kept, codes) for seq, encoder, start_ns, quality, codes in rows
+        ]
+        _rewrite(connection, device, stream_id, shifted)
 
 
 def _follow_with_events(connection: sqlite3.Connection, device: str, clock: wire.Clock) -> None:
     noted = "SELECT epoch, head, seq, phase, offset_ns FROM event_clocks WHERE device = ? AND boot = ?"
     for *key, offset_ns in connection.execute(noted, (device, clock.boot)).fetchall():
         step = step_ns(offset_ns, clock.offset_ns)
-        shift = f"UPDATE events SET start_ns = start_ns + ?, end_ns = end_ns + ? WHERE {_EVENT_KEY}"
-        connection.execute(shift, (step, step, device, *key))
+        times = f"SELECT start_ns, end_ns FROM events WHERE {_EVENT_KEY}"
+        for start_ns, end_ns in connection.execute(times, (device, *key)).fetchall():
+            _retime_event(connection, (device, *key), start_ns + step, end_ns + step)
     connection.execute("DELETE FROM event_clocks WHERE device = ? AND boot = ?", (device, clock.boot))
 
 
@@ -100,7 +116,14 @@ def settle_event(connection: sqlite3.Connection, event: Event) -> bool:
         return False
     if connection.execute(f"SELECT 1 FROM event_clocks WHERE {_EVENT_KEY}", event.key).fetchone() is None:
         return event.clock is not None
-    replace = f"UPDATE events SET start_ns = ?, end_ns = ? WHERE {_EVENT_KEY}"
-    connection.execute(replace, (event.start_ns, event.end_ns, *event.key))
+    _retime_event(connection, event.key, event.start_ns, event.end_ns)
     note_event(connection, event)
     return True
+
+
+def _retime_event(connection: sqlite3.Connection, key: Sequence[object], start_ns: int, end_ns: int) -> None:
+    times = f"UPDATE events SET start_ns = ?, end_ns = ? WHERE {_EVENT_KEY}"
+    connection.execute(times, (start_ns, end_ns, *key))
+    columns = f"SELECT {', '.join(CHECKED['events'])} FROM events WHERE {_EVENT_KEY}"
+    (row,) = connection.execute(columns, key).fetchall()
+    connection.execute(f"UPDATE events SET crc = ? WHERE {_EVENT_KEY}", (checksum(row), *key))

@@ -130,7 +130,7 @@ class FileSink(LocalSink):
             f"file:{path}", device=device, stream_id=stream_id, max_message_bytes=max_message_bytes, compress=compress
         )
         try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise SinkError(f"{self._where}: cannot be opened: {error}") from error
         try:

@@ -13,6 +13,7 @@ from checked_figures import FIGURE, Fact, Setting
 from documents import ROOT
 
 from motionsig.cli.status import STARTING_S
+from motionsig.config.keys import known_keys
 from motionsig.daemon.switching import TRIAL_WINDOWS
 from motionsig.encoders import DEFAULT_MODEL, shipped_models
 from motionsig.encoders.edgetpu.worker import Limits
@@ -101,6 +102,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("starts within", lambda: f"{EDGETPU.per_s / 60:g} minutes"),
     # A broker.
     Setting("delay_s", lambda: f"{BROKER.delay_s:g} s"),
+    Setting("keep_bytes", lambda: f"{known_keys('store')['sink.keep_bytes'].default >> 30} GiB"),
     Setting("max_bytes|queue", lambda: f"{BROKER.max_bytes >> 20} MiB"),
     Setting("acknowledged", lambda: f"{FSYNC_AFTER_S:g} s"),
     Setting("of RAM", lambda: f"{BUFFER_BYTES_AT_LEAST >> 20} MiB"),

@@ -278,6 +278,20 @@ def test_the_newest_labels_and_names_and_only_one_recording(tmp_path: Path) -> N
         read_signatures(url, stream_id=9)
 
 
+def test_its_owner_alone_can_read_a_new_file(tmp_path: Path) -> None:
+    path, before = tmp_path / "f", os.umask(0)
+    try:
+        with open_sink(f"file:{path}", device="d", stream_id=1) as sink:
+            sink.publish(numbered(1))
+        assert path.stat().st_mode & 0o777 == 0o600
+        path.chmod(0o644)
+        with open_sink(f"file:{path}", device="d", stream_id=1) as sink:
+            sink.publish(numbered(1))
+        assert path.stat().st_mode & 0o777 == 0o644
+    finally:
+        os.umask(before)
+
+
 def test_one_writer_at_a_time(tmp_path: Path) -> None:
     with open_sink(f"file:{tmp_path / 'f'}", device="d", stream_id=1), pytest.raises(SinkError, match="is writing"):
         open_sink(f"file:{tmp_path / 'f'}", device="d", stream_id=2)
