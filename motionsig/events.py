@@ -72,6 +72,7 @@ class Event:
     * `start_ns`, `end_ns`: Unix ns of the first sample of the first of its signatures, and of the end of the last one.
       What began goes on after its end_ns.
     * `score`: the highest of its signatures; what it means is the head's, and `on` of the head is the least.
+    * `clock`: the wall clock that gave its times, while that is not known to be right; None where it is.
 
     Raises InputError for what no message could carry.
     """
@@ -85,6 +86,7 @@ class Event:
     start_ns: int
     end_ns: int
     score: float
+    clock: wire.Clock | None = None
 
     def __post_init__(self) -> None:
         """Check what the message would not carry, once and here."""
@@ -101,6 +103,7 @@ class Event:
             raise InputError(f"event: expected a start and a later end of 64 bits, got {self.start_ns}, {self.end_ns}")
         if not math.isfinite(self.score):
             raise InputError(f"score: expected a number, got {self.score!r}")
+        wire.check_clock(self.clock)
 
     @property
     def key(self) -> EventKey:
@@ -141,6 +144,7 @@ def to_json(event: Event) -> bytes:
         "end_ns": event.end_ns,
         "duration_s": event.duration_s,
         "score": float(event.score),
+        **({"clock": wire.clock_to_json(event.clock)} if event.clock else {}),
     }
     return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -180,9 +184,17 @@ def from_json(data: bytes, *, stored: bool = False) -> Event:
             start_ns=values["start_ns"],
             end_ns=values["end_ns"],
             score=float(values["score"]),
+            clock=_clock(values["clock"]) if "clock" in values else None,
         )
     except InputError as error:
         raise WireError(f"event: {error}") from error
+
+
+def _clock(value: Any) -> wire.Clock:
+    boot, offset_ns = (value.get(key) for key in ("boot", "offset_ns")) if isinstance(value, dict) else (None, None)
+    if not isinstance(boot, str) or not re.fullmatch("[0-9a-f]{32}", boot) or type(offset_ns) is not int:
+        raise WireError(f"event: expected a clock of boot, 32 hexadecimal digits, and offset_ns, got {value!r:.80}")
+    return wire.Clock(bytes.fromhex(boot), offset_ns, is_set=False)
 
 
 def _refuse(word: str) -> None:

@@ -64,6 +64,8 @@ class Quality(IntFlag):
     """Nothing moved: the samples spread no more than a sensor's noise, which is what the motion codes show."""
     ABOVE_GRID = 8
     """Most of a sensor's energy is above half the grid's rate, 25 Hz for motion64: the signature does not show it."""
+    UNSET_CLOCK = 16
+    """The time may be wrong: neither a time server nor a clock with a battery had set the clock that gave it."""
 
 
 def flags_of(windows: NDArray[np.float32], above: NDArray[np.float32] | None = None) -> NDArray[np.uint8]:

@@ -40,6 +40,7 @@ _MAX_DEPTH = 8
 _MAX_ITEMS = 8192  # a run and a label of each signature, and a group of each code, have 3 items and their list each
 _MAX_PAIRS = 64  # of a map: a dict of integers that were chosen to collide takes quadratic time
 _MOST = tuple({3: 4 * MAX_NAME_CHARS, 5: _MAX_PAIRS}.get(kind, 1 << 64) for kind in range(8))  # by the kind of an item
+_RUN_BYTES = 6  # of a run of flags, at most
 _TOO_LARGE = 1 << 63  # int64 arithmetic does not overflow with numbers below this
 
 MAGIC = b"\xd9\xd9\xf7"  # the tag 55799 that marks what follows as CBOR (RFC 8949, 3.4.6)
@@ -61,9 +62,10 @@ message = #6.55799({
   8 => uint63,                 ; ns between neighbouring signatures of a run
   9 => [+ run],                ; start times
   (10 => codes // 11 => packed),
-  ? 12 => #6.64(bstr),         ; one byte of flags per signature; absent when all are 0
+  ? 12 => flags,               ; of each signature; absent when all are 0
   ? 13 => recording,           ; the recording that was replayed; absent for a live sensor
   ? 14 => [+ labelled],        ; what was done in each window; absent where the recording has no labels
+  ? 15 => clock,               ; the clock that gave the start times; absent where they need no correction
 })
 group = [size: uint, scale: float, zero_point: int]         ; value = (code - zero_point) * scale; int8
 run = [count: uint, start_ns: int]                          ; Unix time of the first sample of the run's first window
@@ -73,6 +75,8 @@ codes = #6.40([[signatures: uint, dim: uint], #6.72(bstr)]) ; int8, row-major
 packed = [1, bstr]             ; raw deflate of the codes' differences from one signature to the next, modulo 256,
                                ; all of code 0 first, then all of code 1, and so on
        / [2, bstr .size 4, bstr] ; by trained tables: the first bytes of their file's SHA-256, and what the coder wrote
+flags = #6.64(bstr) / [+ [count: uint, uint]]               ; one byte per signature; or, if packed, runs of equal ones
+clock = [boot: bstr .size 16, offset_ns: int]               ; one run of the system; Unix time less time since its boot
 uint63 = 0..9223372036854775807
 """
 
@@ -96,11 +100,25 @@ class Recording(NamedTuple):
     start_ns: int
 
 
+class Clock(NamedTuple):
+    """The wall clock of a device at some time.
+
+    boot: 16 bytes that name one run of its system, from boot to power-off. offset_ns: Unix time less the time since
+    that boot, as the clock showed it. is_set: whether that is known to be right; in a message, no signature then has
+    the flag UNSET_CLOCK.
+    """
+
+    boot: bytes
+    offset_ns: int
+    is_set: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Message:
     """Signatures of one device and stream id; `seq` numbers the first, the others follow without a hole.
 
-    recording: which log they come from; None for a live sensor's.
+    recording: which log they come from; None for a live sensor's. clock: what the times were told by, where that is of
+    use: the signatures have the flag UNSET_CLOCK, or others of the same boot that were sent before may have it.
     """
 
     device: str
@@ -108,6 +126,7 @@ class Message:
     seq: int
     signatures: SignatureBatch
     recording: Recording | None = None
+    clock: Clock | None = None
 
 
 def check_origin(device: str, stream_id: int, seq: int = 0, *, stored: bool = False) -> None:
@@ -142,6 +161,14 @@ def check_compress(compress: str | bool) -> str:
     return word
 
 
+def check_clock(clock: Clock | None) -> None:
+    """Raise InputError for the name of a boot or an offset that no message could carry."""
+    if clock is not None and len(clock.boot) != 16:
+        raise InputError(f"clock: expected a boot of 16 bytes, got {len(clock.boot)}")
+    if clock is not None and not -_TOO_LARGE <= clock.offset_ns < _TOO_LARGE:
+        raise InputError(f"clock: expected an offset in ns of 64 bits, got {clock.offset_ns!r}")
+
+
 def encode(message: Message, *, compress: str | bool = "no") -> bytes:
     """Return the message's bytes, the same for the same content.
 
@@ -155,6 +182,7 @@ def encode(message: Message, *, compress: str | bool = "no") -> bytes:
     # A spool may hold messages of a version that took every name, and they are to leave it.
     check_origin(message.device, message.stream_id, stored=True)
     check_recording(message.recording)
+    check_clock(message.clock)
     if not count:
         raise InputError("message: expected at least one signature, got none")
     if not 0 <= message.seq <= _TOO_LARGE - count:
@@ -182,17 +210,22 @@ def encode(message: Message, *, compress: str | bool = "no") -> bytes:
         9: runs.tolist(),
     }
     codes = signatures.codes.tobytes()
-    packed = _packed(signatures, check_compress(compress))
+    how = check_compress(compress)
+    packed = _packed(signatures, how)
     if packed is not None and len(packed[-1]) < len(codes):
         fields[11] = packed
     else:
         fields[10] = cbor2.CBORTag(_ARRAY_ROW_MAJOR, [[count, dim], cbor2.CBORTag(_ARRAY_SINT8, codes)])
     if signatures.quality.any():
-        fields[12] = cbor2.CBORTag(_ARRAY_UINT8, signatures.quality.tobytes())
+        equal = _flag_runs(signatures.quality)
+        shorter = how != "no" and _RUN_BYTES * len(equal) < count
+        fields[12] = equal if shorter else cbor2.CBORTag(_ARRAY_UINT8, signatures.quality.tobytes())
     if message.recording is not None:
         fields[13] = list(message.recording)
     if signatures.labels is not None:
         fields[14] = _label_runs(signatures.labels)
+    if message.clock is not None:
+        fields[15] = [message.clock.boot, message.clock.offset_ns]
     # Canonical: shortest numbers, keys in order, so equal content is equal bytes in every version of the library.
     return MAGIC + cbor2.dumps(fields, canonical=True)
 
@@ -320,13 +353,18 @@ def _message(fields: dict[Any, Any], stored: bool, unpack: _Unpack) -> Message:
         codes = _unpacked(fields[11], fingerprint, count, dim, unpack)
     else:
         codes = np.frombuffer(_codes(fields, count, dim), np.int8).reshape(count, dim)
-    flags = _array(fields[12], _ARRAY_UINT8, count) if 12 in fields else bytes(count)
+    quality = _flags(fields[12], count) if 12 in fields else np.zeros(count, np.uint8)
     recording = Recording(*_row(fields[13], (str, int), "a recording")) if 13 in fields else None
     check_recording(recording)
     labels = _labels(_field(fields, 14, list), count) if 14 in fields else None
     spec = SignatureSpec(fingerprint, quantization, motion_dim, length_ns)
-    signatures = SignatureBatch(start_ns, codes, np.frombuffer(flags, np.uint8), hop_ns, spec, labels)
-    return Message(device, stream_id, seq, signatures, recording)
+    clock = None
+    if 15 in fields:
+        boot, offset_ns = _row(fields[15], (bytes, int), "a clock")
+        clock = Clock(boot, offset_ns, is_set=not (quality & Quality.UNSET_CLOCK).any())
+        check_clock(clock)
+    signatures = SignatureBatch(start_ns, codes, quality, hop_ns, spec, labels)
+    return Message(device, stream_id, seq, signatures, recording, clock)
 
 
 def _shown(value: Any) -> str:
@@ -374,6 +412,19 @@ def _array(tag: Any, number: int, size: int) -> bytes:
     if getattr(tag, "tag", None) != number or type(content) is not bytes or len(content) != size:
         raise WireError(f"message: expected an RFC 8746 array with tag {number} of {size} bytes")
     return content
+
+
+def _flag_runs(quality: NDArray[np.uint8]) -> list[list[int]]:
+    return [[len(list(same)), flags] for flags, same in itertools.groupby(quality.tolist())]
+
+
+def _flags(content: Any, count: int) -> NDArray[np.uint8]:
+    if type(content) is not list:
+        return np.frombuffer(_array(content, _ARRAY_UINT8, count), np.uint8)
+    runs = [_row(row, (int, int), "flags") for row in content]
+    if any(rows < 1 or not 0 <= flags <= 255 for rows, flags in runs) or sum(rows for rows, _ in runs) != count:
+        raise WireError(f"message: expected flags from 0 to 255 of {count} signatures, got {_shown(content)}")
+    return np.repeat(np.array([flags for _, flags in runs], np.uint8), [rows for rows, _ in runs])
 
 
 def _label_runs(labels: NDArray[np.str_]) -> list[list[Any]]:
@@ -515,9 +566,15 @@ def to_json(message: Message) -> str:
         "motion_dim": spec.motion_dim,
         "length_s": spec.length_ns / NS_PER_S,
         "hop_s": signatures.hop_ns / NS_PER_S,
+        **({"clock": clock_to_json(message.clock)} if message.clock else {}),
         "signatures": listed,
     }
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+
+
+def clock_to_json(clock: Clock) -> dict[str, Any]:
+    """Return a clock as JSON holds it, in messages and in events."""
+    return {"boot": clock.boot.hex(), "offset_ns": clock.offset_ns}
 
 
 def iso_time(time_ns: int) -> str:

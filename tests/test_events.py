@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motionsig import events
+from motionsig import events, wire
 from motionsig.errors import InputError, WireError
 from motionsig.events import Event
 
@@ -118,3 +118,14 @@ def test_its_key_names_it_for_good():
     once = Event(**KNOCK)
     assert once.key == ("hall", 7, "knock", 12, "once")
     assert Event(**KNOCK | {"score": 0.5, "end_ns": KNOCK["end_ns"] + 1}).key == once.key
+
+
+def test_an_event_whose_clock_nobody_set_says_so():
+    clock = wire.Clock(bytes(range(16)), -5, is_set=False)
+    told = Event(**KNOCK, clock=clock)
+    data = events.to_json(told)
+    assert json.loads(data)["clock"] == {"boot": bytes(range(16)).hex(), "offset_ns": -5}
+    assert events.from_json(data) == told
+    for wrong in ({}, None, {"boot": "00", "offset_ns": 1}, {"boot": "0" * 32, "offset_ns": 1.5}, {"boot": "0" * 32}):
+        with pytest.raises(WireError, match="clock"):
+            events.from_json(json.dumps(json.loads(data) | {"clock": wrong}).encode())

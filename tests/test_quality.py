@@ -125,4 +125,5 @@ def test_flags_are_counted_each_by_itself():
         Quality.EDGE_TPU: 0,
         Quality.AT_REST: 3,
         Quality.ABOVE_GRID: 1,
+        Quality.UNSET_CLOCK: 0,
     }

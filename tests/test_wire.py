@@ -369,3 +369,39 @@ def test_junk_and_damage_give_one_error_and_never_hang(junk, damage):
         else:
             # What is accepted is a message: it can be sent on.
             same(wire.decode(wire.encode(decoded)), decoded)
+
+
+def test_flags_are_runs_where_codes_are_packed_and_that_is_shorter():
+    flags = np.repeat(np.array([0, 4, 0], np.uint8), [50, 100, 50])
+    calm = message(200)
+    calm = dataclasses.replace(calm, signatures=dataclasses.replace(calm.signatures, quality=flags))
+    plain, packed = (cbor2.loads(wire.encode(calm, compress=it)[3:]) for it in (False, True))
+    assert plain[12].value == flags.tobytes()
+    assert packed[12] == [[50, 0], [100, 4], [50, 0]]
+    assert wire.decode(wire.encode(calm, compress=True)).signatures == calm.signatures
+    changing = dataclasses.replace(calm.signatures, quality=(np.arange(200) % 2).astype(np.uint8))
+    packed = cbor2.loads(wire.encode(dataclasses.replace(calm, signatures=changing), compress=True)[3:])
+    assert packed[12].value == changing.quality.tobytes()
+
+
+@pytest.mark.parametrize("runs", [[], [[3, 0]], [[5, 0]], [[4, 256]], [[4, -1]], [[0, 1], [4, 0]], [[4, 1, 1]], [4, 0]])
+def test_runs_of_flags_that_do_not_fit_are_refused(runs):
+    fields = cbor2.loads(wire.encode(message(4))[3:])
+    with pytest.raises(WireError, match="flags"):
+        wire.decode(wire.MAGIC + cbor2.dumps(fields | {12: runs}))
+
+
+@pytest.mark.parametrize(
+    "clock", [[b"short", 1], [bytes(16), 1 << 63], [bytes(16)], [bytes(16), 1.5], ["x" * 16, 1], 7]
+)
+def test_a_clock_that_cannot_be_is_refused(clock):
+    fields = cbor2.loads(wire.encode(message(4))[3:])
+    with pytest.raises(WireError, match="clock"):
+        wire.decode(wire.MAGIC + cbor2.dumps(fields | {15: clock}))
+
+
+def test_a_message_with_a_clock_and_runs_of_flags_is_of_the_grammar():
+    told = dataclasses.replace(message(30, quality=16), clock=wire.Clock(bytes(16), -5, is_set=False))
+    data = wire.encode(told, compress=True)
+    pycddl.Schema(wire.WIRE_CDDL).validate_cbor(data)
+    assert wire.decode(data).clock == told.clock

@@ -146,6 +146,8 @@ def _lines(status: dict[str, Any]) -> list[str]:
         lines.append(f"sink         {sink['last_error']}")
     if status["clock_steps"]:
         lines.append(f"clock        set {status['clock_steps']} times since the start")
+    if not status.get("clock_is_set", True):
+        lines.append("clock        set by no time server and no battery: signatures have the flag UNSET_CLOCK")
     if status["needs_restart"]:
         lines.append(f"restart      needed for {', '.join(status['needs_restart'])}")
     if error:

@@ -3,7 +3,8 @@
 A signature has the number of its window, counted over the life of the sensor's stream: so no two get one number. Its
 stream id identifies stream, model, hop and clock. Samples are stamped by the monotonic clock: when the wall clock is
 set (a machine without a battery boots in the past), the windows go on, and from then on their times are corrected when
-they are published, under another stream id.
+they are published, under another stream id. What was made before and has not left yet is put right (see
+`publishers.clocks`).
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ from motionsig.escaping import own_logger
 from motionsig.events import Event
 from motionsig.pipeline import signature_stream_id
 from motionsig.publishers import BROKER_SCHEMES, Sink, open_sink, split_url
+from motionsig.publishers.clocks import STEP_NS, put_right, put_right_event
 from motionsig.publishers.counts import SinkCounts
 from motionsig.quality import Quality
+from motionsig.sensors.clock import boot_id, since_boot_ns
 from motionsig.state import state_folder
 
 log = own_logger(__name__)
@@ -39,7 +42,6 @@ log = own_logger(__name__)
 MOST_HELD = 4096  # signatures kept in memory while the sink cannot be used: an hour and a half
 MOST_EVENTS_HELD = 1024
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 1.0, 60.0
-_STEP_NS = NS_PER_S // 10  # with a larger difference, the wall clock was set: slewing changes the monotonic clock, too
 _STREAM_IDS = 1 << 63
 _FRAME_BYTES = 20  # a spool adds so much to each message
 _JOINED = 256  # signatures that were held and are published together: a store writes to the disk for each batch
@@ -74,6 +76,7 @@ class _Numbered(NamedTuple):
     stream_id: int
     seq: int
     signatures: SignatureBatch
+    clock: wire.Clock | None
 
 
 @dataclass
@@ -95,7 +98,8 @@ class Delivery:
     """A Sink that does not fail: what cannot be published now is held, and published later.
 
     sink: None while it cannot be used; last_error: why nothing is published at present. clock_steps: how often the wall
-    clock was set; correction_ns: what that adds to the times of the stream. bridged: signatures of windows with a
+    clock was set; correction_ns: what that adds to the times of the stream; clock: that wall clock, None where the
+    kernel does not name the boot; clock_is_set: whether it is known to be right. bridged: signatures of windows with a
     bridged gap. signature_bytes: of one in a spool, 0 before the first.
     """
 
@@ -119,6 +123,9 @@ class Delivery:
         self._hop: int | None = None
         self._source_offset_ns: int | None = None
         self.clock_steps = 0
+        self.clock_is_set = False
+        self.clock: wire.Clock | None = None
+        self._boot, self._slept_ns = boot_id(), 0
         self.bridged = 0
         self.signature_bytes = 0
 
@@ -126,22 +133,50 @@ class Delivery:
         """Number from 0 the signatures of a new stream of samples, stamped `offset_ns` after monotonic time."""
         self._source_stream_id, self._source_offset_ns, self._hop = source_stream_id, offset_ns, hop
         self._branch, self._first_window, self.correction_ns = 0, self._encoder.windows, 0
+        self._tell_clock(offset_ns)
 
     def branch(self) -> None:
         """Go on under another stream id: from here on, one run over the whole stream would make other windows."""
         self._branch += 1
 
-    def set_clock(self, offset_ns: int) -> None:
-        """Hear how far Unix time is ahead of monotonic time now."""
-        if self._source_offset_ns is None:
+    def set_clock(self, offset_ns: int, *, is_set: bool = False) -> None:
+        """Hear how far Unix time is ahead of monotonic time now, and whether that is known to be right.
+
+        Once it was, it stays so until the clock is set: a time server that is away for some hours makes no clock wrong.
+        """
+        self.clock_is_set |= is_set
+        if self._source_offset_ns is not None:
+            step_ns = offset_ns - self._source_offset_ns - self.correction_ns
+            if abs(step_ns) > STEP_NS:
+                self.correction_ns += step_ns
+                self.clock_steps += 1
+                self.clock_is_set = is_set
+                self.branch()
+                what = "windows go on, and from now on signatures have its time, as stream id"
+                log.warning("the wall clock was set by %+.1f s; %s %d", step_ns / NS_PER_S, what, self.stream_id)
+        self._tell_clock(offset_ns)
+
+    def _tell_clock(self, offset_ns: int) -> None:
+        """Let the sink know the wall clock, where that is another one now."""
+        if self._boot is None:
             return
-        step_ns = offset_ns - self._source_offset_ns - self.correction_ns
-        if abs(step_ns) > _STEP_NS:
-            self.correction_ns += step_ns
-            self.clock_steps += 1
-            self.branch()
-            what = "windows go on, and from now on signatures have its time, as stream id"
-            log.warning("the wall clock was set by %+.1f s; %s %d", step_ns / NS_PER_S, what, self.stream_id)
+        # Sleep stops monotonic time and sets no clock. What two readings in a row differ by is no sleep.
+        slept_ns = since_boot_ns() - time.monotonic_ns()
+        if abs(slept_ns - self._slept_ns) > STEP_NS:
+            self._slept_ns = slept_ns
+        offset_ns -= self._slept_ns
+        known = self.clock
+        if known is not None and abs(offset_ns - known.offset_ns) <= STEP_NS:
+            offset_ns = known.offset_ns
+        clock = wire.Clock(self._boot, offset_ns, self.clock_is_set)
+        if clock != known:
+            self.clock = clock
+            self._announce_clock()
+
+    def _announce_clock(self) -> None:
+        # A sink of one's own need not want to know.
+        if self.clock is not None and (announce := getattr(self.sink, "set_clock", None)) is not None:
+            announce(self.clock)
 
     @property
     def stream_id(self) -> int:
@@ -169,15 +204,23 @@ class Delivery:
         if not len(signatures):
             return
         self.bridged += int(np.count_nonzero(signatures.quality & Quality.BRIDGED))
-        corrected = replace(signatures, start_ns=signatures.start_ns + self.correction_ns)
+        flag = Quality.CLEAR if self.clock_is_set else Quality.UNSET_CLOCK
+        corrected = replace(
+            signatures,
+            start_ns=signatures.start_ns + self.correction_ns,
+            quality=signatures.quality | np.uint8(flag),
+        )
         # All windows of this batch were counted just now; the numbers of windows that failed before it stay unused.
-        self._hold(_Numbered(self.stream_id, self._encoder.windows - self._first_window - len(corrected), corrected))
+        seq = self._encoder.windows - self._first_window - len(corrected)
+        self._hold(_Numbered(self.stream_id, seq, corrected, self.clock))
         self.deliver()
 
     def publish_events(self, events: Sequence[Event]) -> None:
         """Take events, which bring their own names; they are in the sink now, or held until there is one again."""
         if not events:
             return
+        if not self.clock_is_set:
+            events = [event if event.clock else replace(event, clock=self.clock) for event in events]
         self._held_events.extend(events)
         while len(self._held_events) > MOST_EVENTS_HELD:
             dropped = self._held_events.popleft()
@@ -214,6 +257,7 @@ class Delivery:
                     return
                 self.sink = self._open()
                 self._announced = False
+                self._announce_clock()
             if not self._announced:
                 # Only a broker wants to know.
                 if (announce := getattr(self.sink, "announce_heads", None)) is not None:
@@ -221,7 +265,7 @@ class Delivery:
                 self._announced = True
             while self._held_events and time.monotonic() < until_s:
                 joined = list(itertools.islice(self._held_events, _JOINED))
-                self.sink.publish_events(joined)
+                self.sink.publish_events([put_right_event(event, self.clock) for event in joined])
                 for _ in joined:
                     self._held_events.popleft()
             while self._held and time.monotonic() < until_s:
@@ -234,17 +278,18 @@ class Delivery:
         self._trouble, self._pause_s = None, _FIRST_PAUSE_S
 
     def _publish_oldest(self, sink: Sink) -> None:
-        stream_id, seq, signatures = self._held[0]
+        stream_id, seq, signatures, clock = self._held[0]
         joined, rows = [signatures], len(signatures)
-        for other_id, other_seq, other in itertools.islice(self._held, 1, None):
-            same = (other.spec, other.hop_ns) == (signatures.spec, signatures.hop_ns)
+        for other_id, other_seq, other, other_clock in itertools.islice(self._held, 1, None):
+            same = (other.spec, other.hop_ns, other_clock) == (signatures.spec, signatures.hop_ns, clock)
             if not same or (other_id, other_seq) != (stream_id, seq + rows) or rows + len(other) > _JOINED:
                 break
             joined.append(other)
             rows += len(other)
         if self._next != (stream_id, seq):
             sink.begin(stream_id, seq)
-        sink.publish(concatenate(joined))
+        message = wire.Message("", stream_id, seq, concatenate(joined), clock=clock)
+        sink.publish(put_right(message, self.clock).signatures)
         self._next = (stream_id, seq + rows)
         for _ in joined:
             self._held.popleft()

@@ -24,6 +24,7 @@ from motionsig.events import BEGAN, Event
 from motionsig.heads import HeadCard, Judge
 from motionsig.heads.judging import check_encoder
 from motionsig.model_card import ModelCard
+from motionsig.publishers.clocks import put_right_event
 from motionsig.windowing import check_heads_hop
 
 log = own_logger(__name__)
@@ -63,7 +64,7 @@ class Heads:
         self._first_window = 0
         self._judge = Judge([])
         self._model: ModelCard | None = None
-        self._clocks_ns: dict[int, int] = {}
+        self._clocks: dict[int, tuple[int, wire.Clock | None]] = {}
         self._told: dict[str, HeadCard] = {}
         self._found: dict[str, _Found] = {}
         self._judged_s = time.monotonic()
@@ -102,9 +103,9 @@ class Heads:
             return self._tell(ended)
         self._judged_s = time.monotonic()
         stream_id = self._delivery.stream_id_at(self._heads_hop)
-        self._clocks_ns[stream_id] = self._delivery.correction_ns
-        if len(self._clocks_ns) > _MOST_CLOCKS:
-            del self._clocks_ns[next(iter(self._clocks_ns))]
+        self._clocks[stream_id] = self._clock()
+        if len(self._clocks) > _MOST_CLOCKS:
+            del self._clocks[next(iter(self._clocks))]
         seq = self._encoder.head_windows - self._first_window - len(signatures)
         self._judge.begin(stream_id, seq, device=self._device)
         return self._tell(ended + self._judge.judge(signatures))
@@ -160,14 +161,21 @@ class Heads:
         for event in events:
             if event.head not in self._told:
                 continue
-            correction_ns = self._clocks_ns.get(event.stream_id, self._delivery.correction_ns)
-            event = replace(event, start_ns=event.start_ns + correction_ns, end_ns=event.end_ns + correction_ns)
+            correction_ns, clock = self._clocks.get(event.stream_id) or self._clock()
+            start_ns, end_ns = event.start_ns + correction_ns, event.end_ns + correction_ns
+            event = replace(event, start_ns=start_ns, end_ns=end_ns, clock=clock)
+            event = put_right_event(event, self._delivery.clock)
             found = self._found[event.head]
             found.events += 1
             found.holds, found.last = event.phase == BEGAN, event
             self._programs.start(event)
             told.append(event)
         return told
+
+    def _clock(self) -> tuple[int, wire.Clock | None]:
+        """Return what the times of the stream need at present, and the clock that says so if it may be wrong."""
+        delivery = self._delivery
+        return delivery.correction_ns, None if delivery.clock_is_set else delivery.clock
 
     def status(self) -> list[dict[str, Any]]:
         """Return what `motionsig status` shows of each head."""

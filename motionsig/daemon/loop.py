@@ -24,7 +24,7 @@ from motionsig.errors import ConfigError, MotionsigError, SensorError
 from motionsig.escaping import own_logger
 from motionsig.pipeline import run
 from motionsig.sensors import open_sensor
-from motionsig.sensors.clock import SystemClock, unix_offset_ns
+from motionsig.sensors.clock import SystemClock, clock_is_set, unix_offset_ns
 from motionsig.sensors.live import LiveSource
 
 log = own_logger(__name__)
@@ -80,6 +80,7 @@ class Daemon:
         self._stopping = self._reload_asked = self._ended = False
         now_s = time.monotonic()
         self._heartbeat_s: float | None = None
+        self._clock_doubted = False
         self._daily_line_s = now_s
         self._state = State(config, config.files, started_s=now_s, heard_s=now_s)
         with contextlib.ExitStack() as resources:
@@ -137,6 +138,7 @@ class Daemon:
         log.info("motionsig %s: %s", VERSION, ", ".join(map(str, self._config.files)))
         with self._resources:
             try:
+                self._look_at_clock()
                 # What an earlier run left in the spool is sent even while there is no sensor.
                 self._delivery.deliver()
                 while not self._ended and (sensor := self._open()) is not None:
@@ -209,7 +211,7 @@ class Daemon:
         if self._heartbeat_s is not None and now_s - self._heartbeat_s < _HEARTBEAT_S:
             return
         self._heartbeat_s = now_s
-        self._delivery.set_clock(unix_offset_ns(SystemClock()))
+        self._look_at_clock()
         self._delivery.deliver()
         self._heads.look_for_silence()
         if self._reload_asked:
@@ -239,6 +241,20 @@ class Daemon:
             log.info("%s", status_line(self.status))
         for level, line in self._repeats.overdue():
             log.log(level, "%s", line, extra=ALWAYS)
+
+    def _look_at_clock(self) -> None:
+        """Tell the sink what time it is, and people whether that is known to be right."""
+        delivery = self._delivery
+        delivery.set_clock(unix_offset_ns(SystemClock()), is_set=clock_is_set())
+        if delivery.clock_is_set and self._clock_doubted:
+            self._clock_doubted = False
+            log.info("the wall clock is set; what has not left yet has its time now, and no flag UNSET_CLOCK")
+        elif not delivery.clock_is_set and not self._clock_doubted:
+            self._clock_doubted = True
+            log.warning(
+                "neither a time server nor a clock with a battery has set the wall clock: signatures have the flag "
+                "UNSET_CLOCK until one does; install systemd-timesyncd or chrony, or wait for the network"
+            )
 
     def _notify_manager(self, now_s: float) -> None:
         """Send systemd the status and, unless the sender hangs, the heartbeat."""

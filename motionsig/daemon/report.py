@@ -127,6 +127,7 @@ class Report:
             "above_grid": encoder.flagged[Quality.ABOVE_GRID],
             "stream_id": delivery.stream_id,
             "clock_steps": delivery.clock_steps,
+            "clock_is_set": delivery.clock_is_set,
             "sink": {
                 "url": config.sink_url,
                 "well": delivery.last_error is None,

@@ -23,7 +23,7 @@ from motionsig.publishers.segments import Segment, read_parts
 
 logger = own_logger(__name__)
 
-FSYNC_AFTER_S = 7.0  # age of a record that nobody acknowledged; the rest of the promised ten is there to fsync it
+FSYNC_AFTER_S = 13.0  # age of a record that nobody acknowledged; the rest of the promised 16 is there to fsync it
 
 
 class DurableLog(Log):

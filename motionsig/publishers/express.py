@@ -6,8 +6,10 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
+from motionsig import wire
 from motionsig.errors import WireError
-from motionsig.events import BEGAN, ONCE
+from motionsig.events import BEGAN, ONCE, to_json
+from motionsig.publishers.clocks import put_right_event
 from motionsig.publishers.log import Position, Record
 from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.outgoing import Outgoing, all_refused, event_of
@@ -24,7 +26,7 @@ class Express:
 
     on_way: sent and not yet acknowledged. progress_s: when the last was acknowledged. arrived: all events that can be
     sent and start before it have arrived, over this connection or for good, or were refused. unheard: how many arrived
-    where nobody subscribes.
+    where nobody subscribes. clock: the wall clock at present.
     """
 
     spool: Spool
@@ -32,6 +34,7 @@ class Express:
     refusals: Refusals
     terms: Terms
     unheard: int = 0
+    clock: wire.Clock | None = None
     on_way: deque[Outgoing] = field(default_factory=deque)
     progress_s: float = -math.inf
     arrived: Position = _BEGINNING
@@ -65,12 +68,14 @@ class Express:
                 # The lane that comes to it gives it up.
                 continue
             again = record.again or record.end <= self._sent
+            righted = put_right_event(event, self.clock)
+            payload = record.payload if righted is event else to_json(righted)
             topic = f"{event.device}/events/{event.head}"
             most = self.terms.limit_bytes(topic)
             closed = self.refusals.closed_s(topic, now_s) > 0
-            if closed or (most is not None and len(record.payload) > most):
+            if closed or (most is not None and len(payload) > most):
                 if not closed and most is not None:
-                    self.refusals.too_large(topic, len(record.payload), most)
+                    self.refusals.too_large(topic, len(payload), most)
                 spans, records = [(record.start, record.end)], [(record.end, record.rows)]
                 passed = Outgoing("", b"", records, {}, now_s, 0, spans, acknowledged=True, refused=True)
                 self.on_way.append(passed)
@@ -81,11 +86,11 @@ class Express:
                 return None
             outgoing = Outgoing(
                 topic=topic,
-                payload=record.payload,
+                payload=payload,
                 records=[(record.end, record.rows)],
                 parts={},
                 sent_s=now_s,
-                new_bytes=0 if again else len(record.payload),
+                new_bytes=0 if again else len(payload),
                 spans=[(record.start, record.end)],
                 state_of=event.head if event.phase != ONCE else None,
                 began=event.phase == BEGAN,

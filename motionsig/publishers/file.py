@@ -270,9 +270,9 @@ def _without_conflicts(read: _Read, kept: list[_Piece], piece: _Piece, signature
         if (there.spec, there.hop_ns) != (here.spec, here.hop_ns):
             same = np.zeros(part.rows, bool)
         else:
-            # As in a store: who ran the network is no content.
+            # As in a store: who ran the network is no content, nor whether the clock was set.
             same = (there.start_ns == here.start_ns) & (there.codes == here.codes).all(axis=1)
-            same &= (there.quality ^ here.quality) & ~np.uint8(Quality.EDGE_TPU) == 0
+            same &= (there.quality ^ here.quality) & ~np.uint8(Quality.EDGE_TPU | Quality.UNSET_CLOCK) == 0
         agree[part.seq - piece.seq : part.seq - piece.seq + part.rows] = same
     return [piece._replace(seq=piece.seq + first, rows=last - first, skip=first) for first, last in _runs(agree)]
 

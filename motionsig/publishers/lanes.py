@@ -13,6 +13,7 @@ from motionsig import wire
 from motionsig.blocks import concatenate
 from motionsig.errors import WireError
 from motionsig.escaping import own_logger
+from motionsig.publishers.clocks import put_right
 from motionsig.publishers.express import Express
 from motionsig.publishers.log import Position, Record
 from motionsig.publishers.messages import MAX_ROWS, pack
@@ -21,6 +22,7 @@ from motionsig.publishers.outgoing import Outgoing, all_refused, event_of
 from motionsig.publishers.refusals import Refusals
 from motionsig.publishers.spool import Spool
 from motionsig.publishers.terms import Terms
+from motionsig.quality import is_at_rest
 
 logger = own_logger(__name__)
 
@@ -30,7 +32,7 @@ _DECODE_ROWS = 64  # signatures decoded at once, or one record: the live lane wa
 class _Waiting(NamedTuple):
     """A spooled record of signatures, decoded and not yet sent, or a part of one. since_s: when it was first seen.
 
-    end: of the record.
+    end: of the record. resting: all of its signatures are at rest, and may wait longer.
     Only a record that was spooled for another form or limit is larger than a message and so has parts. record: that of
     a part before the last ends where it starts and counts no signatures, as a record has arrived when all of it has.
     """
@@ -39,6 +41,7 @@ class _Waiting(NamedTuple):
     message: wire.Message
     since_s: float
     end: Position
+    resting: bool
 
 
 @dataclass(eq=False)
@@ -53,7 +56,7 @@ class Lane:
     on_way: sent and not yet answered, and those behind them. progress_s: when the last message was answered.
     refused: the range is what was refused, instead of all else. device: while its topic is refused the lane waits;
     records of others, as of a device before it was renamed, are passed. unheard: signatures that arrived where nobody
-    subscribes.
+    subscribes. What waits is in the time of `express.clock`; in the spool it stays as it was written.
     """
 
     spool: Spool
@@ -80,6 +83,7 @@ class Lane:
     _waiting: deque[_Waiting] = field(default_factory=deque)
     _events: deque[Record] = field(default_factory=deque)
     _held: deque[Outgoing] = field(default_factory=deque)
+    _clock: wire.Clock | None = None
     _measured: tuple[Any, ...] = ()
     _head_bytes: int = 0
     _row_bytes: float = 0.0
@@ -126,7 +130,9 @@ class Lane:
                 why = str(error)
                 continue
             since_s = self.early_s if record.start < self.early else now_s
-            self._waiting.extend(_Waiting(*part, since_s, record.end) for part in self._parts(record, message))
+            message = put_right(message, self._clock)
+            resting = self.options.rest and bool(is_at_rest(message.signatures.quality).all())
+            self._waiting.extend(_Waiting(*part, since_s, record.end, resting) for part in self._parts(record, message))
         if given_up:
             logger.warning(
                 "%s: %d signatures or events cannot be sent and are dropped: %s", self.spool.path, given_up, why
@@ -154,6 +160,7 @@ class Lane:
 
     def next(self, now_s: float, flush_to: Position | None = None) -> Outgoing | None:
         """Return the next message that is full, has waited long enough, or starts before `flush_to`."""
+        self._follow_clock()
         self._passed_rows = 0
         self._begin()
         self._skip(now_s)
@@ -194,6 +201,13 @@ class Lane:
         outgoing = Outgoing(topic, payload, records, parts, now_s, new_bytes, spans)
         self.on_way.append(outgoing)
         return outgoing
+
+    def _follow_clock(self) -> None:
+        """Put right what waits, if the wall clock was set since it was read."""
+        if self._clock != self.express.clock:
+            self._clock = self.express.clock
+            for at, one in enumerate(self._waiting):
+                self._waiting[at] = one._replace(message=put_right(one.message, self._clock))
 
     def _pauses(self) -> bool:
         return self._passed_rows >= _DECODE_ROWS
@@ -249,7 +263,11 @@ class Lane:
         oldest = self._waiting[0]
         if oldest.record.again or (flush_to is not None and oldest.record.start < flush_to):
             return -math.inf
-        return oldest.since_s + self.options.delay_s
+        if not oldest.resting:
+            return oldest.since_s + self.options.delay_s
+        # What rests leaves with the first that moves.
+        moving_s = next((one.since_s for one in self._waiting if not one.resting), math.inf)
+        return min(oldest.since_s + self.options.rest_delay_s, moving_s + self.options.delay_s)
 
     def due_in_s(self, now_s: float) -> float:
         """Return how long until what waits has to leave; infinite when nothing waits."""
@@ -344,4 +362,5 @@ class Lane:
 
 
 def _stream(message: wire.Message) -> tuple[Any, ...]:
-    return message.device, message.stream_id, message.recording, message.signatures.hop_ns, message.signatures.spec
+    signatures = message.signatures
+    return message.device, message.stream_id, message.recording, message.clock, signatures.hop_ns, signatures.spec

@@ -17,6 +17,7 @@ from motionsig.blocks import SignatureBatch
 from motionsig.closing import Closing
 from motionsig.errors import InputError
 from motionsig.events import Event
+from motionsig.publishers.clocks import Told
 from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.messages import check_max_message_bytes, pack
 
@@ -113,6 +114,7 @@ class LocalSink(Closing):
         self._encode = partial(wire.encode, compress=compress)
         self._seq = 0
         self._recording: wire.Recording | None = None
+        self._clock = Told()
         self._accepted = 0
 
     def __repr__(self) -> str:
@@ -135,9 +137,14 @@ class LocalSink(Closing):
         wire.check_recording(recording)
         self._stream_id, self._seq, self._recording = stream_id, seq, recording
 
+    def set_clock(self, clock: wire.Clock) -> None:
+        """Hear of the wall clock that gives times from here on; call it before `publish`, and again when it is set."""
+        self._clock.set(clock)
+
     def publish(self, signatures: SignatureBatch) -> None:
         """Store a batch in one go. Raises SinkError, and has then stored none of it."""
-        message = wire.Message(self._device, self._stream_id, self._seq, signatures, self._recording)
+        clock = self._clock.for_message()
+        message = wire.Message(self._device, self._stream_id, self._seq, signatures, self._recording, clock)
         packed = pack(message, max_message_bytes=self._max_message_bytes, encode=self._encode)
         data = b"".join(part.data for part in packed)
         self._put(message, data)

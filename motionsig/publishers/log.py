@@ -169,7 +169,7 @@ class Log:
         with self._lock:
             return sum(segment.size for segment in self._segments.values())
 
-    def _write(self, framed: bytes, count: int) -> None:
+    def _write(self, framed: bytes, count: int, may_wait_s: float = 0.0) -> None:
         if self._active is not None and self._segments[self._active].size >= self._segment_bytes:
             self._seal()
         try:
@@ -188,7 +188,7 @@ class Log:
         if segment.buffered is None:
             segment.mid = segment.end
         segment.unacknowledged += count
-        segment.fresh.append((segment.end, time.monotonic()))
+        segment.taken(time.monotonic() + may_wait_s)
 
     def _put(self, framed: bytes, *, on_disk: bool) -> Segment:
         """Write at the end of the active segment, or of a new one where there is none, and return it."""

@@ -3,7 +3,7 @@
 `publish` and `publish_events` only write to the spool and wake the sending thread (`sending`), so no broker delays the
 measurement, and kill -9 loses nothing that they took: what is in the spool at the next start is sent again under the
 same name, and the receiver drops what it has. Against power cuts a second thread fsyncs what nobody has
-acknowledged before it is ten seconds old, even while the sending thread hangs.
+acknowledged before it is 16 seconds old, even while the sending thread hangs.
 """
 
 from __future__ import annotations
@@ -28,15 +28,18 @@ from motionsig.fewer_bits import coarser
 from motionsig.publishers import announced
 from motionsig.publishers.announcing import Announcer
 from motionsig.publishers.brokers import BROKER_OPTIONS, Broker, check_topic_part, parse_broker
+from motionsig.publishers.clocks import Told
 from motionsig.publishers.connection import import_paho
 from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.identity import stable_client_id
 from motionsig.publishers.messages import pack
 from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.outbox import Outbox
+from motionsig.publishers.resting import Rest, split_by_rest
 from motionsig.publishers.sending import Sender
 from motionsig.publishers.spool import Spool
 from motionsig.publishers.transport import check_files
+from motionsig.quality import is_at_rest
 from motionsig.state import state_path
 
 logger = own_logger(__name__)
@@ -93,6 +96,8 @@ class MqttSink(Closing):
         self._device = device
         self._seq = 0
         self._recording: wire.Recording | None = None
+        self._clock = Told()
+        self._rest = Rest()
         self._accepted = 0
         self._warned_dropped = 0
         self._warned_s = -math.inf
@@ -142,7 +147,19 @@ class MqttSink(Closing):
         wire.check_origin(self._device, stream_id, seq)
         wire.check_recording(recording)
         self._check_usable()
+        if stream_id != self._sender.stream_id:
+            self._rest.end()
         self._sender.stream_id, self._seq, self._recording = stream_id, seq, recording
+        self._sender.wake()
+
+    def set_clock(self, clock: wire.Clock) -> None:
+        """Hear of the wall clock that gives times from here on; call it before `publish`, and again when it is set.
+
+        What waits from this boot, be it an earlier process's, has its times put right as it leaves.
+        """
+        self._clock.set(clock)
+        self._outbox.set_clock(clock)
+        self._sender.clock_told.set()
         self._sender.wake()
 
     def report(self, state: Mapping[str, object]) -> None:
@@ -161,14 +178,26 @@ class MqttSink(Closing):
         self._check_usable()
         chosen = self._options
         signatures = coarser(signatures, chosen.bits)
-        message = wire.Message(self._device, self._sender.stream_id, self._seq, signatures, self._recording)
-        # Each record fits into one message of the chosen form; the record itself is CBOR whatever that is.
-        for part in pack(message, max_message_bytes=chosen.max_message_bytes, encode=chosen.keep):
-            record = part.data if chosen.format == "cbor" else wire.encode(part.message)
-            self._take(record, part.rows, numbered=part.rows)
+        if chosen.rest:
+            # Two kinds apart, as only one of them may wait long.
+            signatures = self._rest.repeat(signatures)
+            for part in split_by_rest(signatures):
+                self._publish(part, chosen.rest_delay_s if is_at_rest(part.quality).all() else 0.0)
+        else:
+            self._publish(signatures, 0.0)
         if chosen.strict:
             self._spool.sync()
         self._warn_of_drops()
+
+    def _publish(self, signatures: SignatureBatch, may_wait_s: float) -> None:
+        """Take signatures into the spool that may wait so long before they are brought to the disk."""
+        chosen = self._options
+        clock = self._clock.for_message()
+        message = wire.Message(self._device, self._sender.stream_id, self._seq, signatures, self._recording, clock)
+        # Each record fits into one message of the chosen form; the record itself is CBOR whatever that is.
+        for part in pack(message, max_message_bytes=chosen.max_message_bytes, encode=chosen.form.encode):
+            record = part.data if chosen.format == "cbor" else wire.encode(part.message)
+            self._take(record, part.rows, numbered=part.rows, may_wait_s=may_wait_s)
 
     def publish_events(self, events: Sequence[Event]) -> None:
         """Take events into the spool, or count what a full one dropped; each leaves at once, as JSON.
@@ -200,10 +229,10 @@ class MqttSink(Closing):
             announced.begin_telling(self._spool.folders)
         self._sender.wake()
 
-    def _take(self, record: bytes, rows: int, *, numbered: int) -> None:
+    def _take(self, record: bytes, rows: int, *, numbered: int, may_wait_s: float = 0.0) -> None:
         """Take a record of so many signatures or events, of which `numbered` take a number of this stream each."""
         waited_from_s = time.monotonic()
-        while not self._spool.append(record, rows):
+        while not self._spool.append(record, rows, may_wait_s=may_wait_s):
             if self._spool.full != "wait":
                 self._seq += numbered
                 if self._options.strict and self._spool.failure is not None:

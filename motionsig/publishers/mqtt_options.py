@@ -34,11 +34,13 @@ class MqttOptions:
     spool: directory of the queue, one publisher each. buffer: directory in RAM where signatures wait before that, by
     default one in $RUNTIME_DIRECTORY if that is set. max_bytes, full: size of the queue and what happens beyond it:
     "oldest" or "newest" are dropped, or "wait" for free space. strict: publish survives a power cut, at the price of a
-    disk write each and without a buffer; otherwise a power cut costs the last 10 s at most.
-    delay_s: how long signatures wait to travel together, 0 sends each at once; more than 6 has them written to disk
+    disk write each and without a buffer; otherwise a power cut costs the last 16 s at most.
+    delay_s: how long signatures wait to travel together, 0 sends each at once; more than 12 has them written to disk
     first. max_message_bytes: a full message leaves earlier, and what was spooled with a larger limit or for another
     format is cut; only a single signature may be larger. compress: one of wire.COMPRESS; JSON is never
     packed. bits: of a code, 8 or 4; codes of 4 bits are those of another encoder, see `fewer_bits`.
+    rest: signatures at rest get the codes of the first of their run, see `resting`, and wait up to `rest_delay_s`, or
+    until something moves. They are in RAM for as long, and a power cut costs them. Only with packed codes.
     in_flight: messages on their way at most. ack_timeout_s: after so long without an acknowledgement the connection is
     given up. hold_s: how long an acknowledged message is kept to be sent again should the broker have lost it.
     retry_s, max_retry_s: pauses between attempts are random, up to a bound that doubles from one to the other.
@@ -66,10 +68,12 @@ class MqttOptions:
     max_bytes: int = DEFAULT_MAX_BYTES
     full: str = "oldest"
     strict: bool = False
-    delay_s: float = 6.0
+    delay_s: float = 12.0
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
     compress: str | bool = "trained"
     bits: int = 8
+    rest: bool = False
+    rest_delay_s: float = 600.0
     in_flight: int = 20
     ack_timeout_s: float = 20.0
     hold_s: float = 10.0
@@ -90,6 +94,12 @@ class MqttOptions:
         if wire.check_compress(self.compress) == "deflate" and self.format != "cbor":
             raise InputError(f"compress: expected format cbor with it, got {self.format}: only CBOR can be packed")
         check_bits(self.bits)
+        if self.rest and (self.format != "cbor" or wire.check_compress(self.compress) == "no"):
+            raise InputError(
+                "rest: expected format cbor, and not compress=no with it: only packed codes become smaller"
+            )
+        if self.rest and self.rest_delay_s < self.delay_s:
+            raise InputError(f"rest_delay_s: expected delay_s or more, {self.delay_s:g}, got {self.rest_delay_s:g}")
         check_max_message_bytes(self.max_message_bytes)
         check_limits(self.max_bytes, self.full)
         check_protocol(self.protocol)

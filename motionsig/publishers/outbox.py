@@ -19,6 +19,7 @@ import math
 from collections.abc import Iterator
 from functools import partial
 
+from motionsig import wire
 from motionsig.publishers.express import Express
 from motionsig.publishers.lanes import Lane
 from motionsig.publishers.log import Position
@@ -59,6 +60,10 @@ class Outbox:
         self._sent: dict[Position, int] = {}
         self._arrived: dict[Position, int] = {}
         self._express = Express(spool, options, self._refusals, self.terms)
+
+    def set_clock(self, clock: wire.Clock) -> None:
+        """Put right by this clock what leaves from now on; may be called from any thread."""
+        self._express.clock = clock
 
     @property
     def unheard(self) -> int:

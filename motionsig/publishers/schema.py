@@ -93,6 +93,24 @@ _SINCE_0_1 = (
     fingerprint BLOB NOT NULL,
     PRIMARY KEY (device, epoch, head, seq, phase)
 ) WITHOUT ROWID""",
+    # By which clock the times of a stream's signatures with UNSET_CLOCK were told, and those of events.
+    """CREATE TABLE IF NOT EXISTS clocks (
+    device TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    boot BLOB NOT NULL,
+    offset_ns INTEGER NOT NULL,
+    PRIMARY KEY (device, epoch)
+) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS event_clocks (
+    device TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    head TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    phase TEXT NOT NULL,
+    boot BLOB NOT NULL,
+    offset_ns INTEGER NOT NULL,
+    PRIMARY KEY (device, epoch, head, seq, phase)
+) WITHOUT ROWID""",
 )
 
 # From version 1 to 2. `progress` says up to which signature those of version 1 have their spans; it is empty when all

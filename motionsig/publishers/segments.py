@@ -75,6 +75,17 @@ class Segment:
         """Bytes in the buffer, with those that were moved and not cut off yet."""
         return self.end - self.buffer_from if self.buffered is not None else 0
 
+    def taken(self, taken_s: float) -> None:
+        """Note that the record that ends here may be brought to the disk as if it had come then.
+
+        What lies before it goes with it, and does not wait longer.
+        """
+        for at in range(len(self.fresh) - 1, -1, -1):
+            if self.fresh[at][1] <= taken_s:
+                break
+            self.fresh[at] = self.fresh[at][0], taken_s
+        self.fresh.append((self.end, taken_s))
+
     def fsynced(self, offset: int) -> None:
         """Note that no power cut can cost what lies before `offset`."""
         while self.fresh and self.fresh[0][0] <= offset:

@@ -41,6 +41,7 @@ logger = own_logger(__name__)
 
 CONNECT_TIMEOUT_S = 10.0
 GOODBYE_S = 0.5  # how long the broker may take to acknowledge that the device goes offline; the will says the same
+CLOCK_S = 0.2  # how long what an earlier process left waits for whoever opened the sink to tell the clock
 REPORT_EVERY_S = 600.0  # the same failure of the connection is a warning no more often than this
 SOON_S = 1.0  # a broker that closes the connection so soon after a message may have done so because of it
 BRIEF_S = 60.0  # two programs with one client ID end each other's connections sooner than this
@@ -52,7 +53,8 @@ class Sender:
     """Delivers what is in the spool until it is closed; its public methods may be called from another thread.
 
     stream_id: what is announced. last_error: why there is no connection, None while there is one. heartbeat_s:
-    time.monotonic() at the thread's last heartbeat. progress: set at each acknowledgement. died: what ended it.
+    time.monotonic() at the thread's last heartbeat. progress: set at each acknowledgement. clock_told: set once the
+    outbox knows the wall clock. died: what ended it.
     """
 
     broker: Broker
@@ -65,6 +67,7 @@ class Sender:
     last_error: str | None = "no connection yet"
     heartbeat_s: float = field(default_factory=time.monotonic)
     progress: threading.Event = field(default_factory=threading.Event)
+    clock_told: threading.Event = field(default_factory=threading.Event)
     died: BaseException | None = None
     _announced: dict[int, tuple[float, str, bytes]] = field(default_factory=dict)
     _stored: frozenset[str] = frozenset()
@@ -134,6 +137,8 @@ class Sender:
 
     def _send(self) -> None:
         attempt = 0
+        if self.spool.recovered:
+            self.clock_told.wait(CLOCK_S)
         while not self._done():
             # The will is kept, too.
             self._note()

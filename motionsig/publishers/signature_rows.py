@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, SignatureSpec
-from motionsig.publishers import ledger
+from motionsig.publishers import clock_rows, ledger
 from motionsig.publishers.schema import checksum, labels_between
-from motionsig.publishers.spans import ROW, block_of, note_rows, row_checksums
+from motionsig.publishers.spans import ROW, Row, block_of, note_rows, row_checksums
 from motionsig.publishers.stores import Added
-from motionsig.quality import Quality
 
 if TYPE_CHECKING:
     import sqlite3
@@ -24,10 +23,7 @@ if TYPE_CHECKING:
 _MOST_ENCODERS = 1 << 16
 _IN_STREAM = "device = ? AND epoch = ? AND seq BETWEEN ? AND ?"
 
-_Row = tuple[int, int, int, int, bytes]
-"""The columns of `ROW`."""
-
-_RowsOf = tuple[str, int, Sequence[_Row], Mapping[int, str]]
+_RowsOf = tuple[str, int, Sequence[Row], Mapping[int, str]]
 """Device, stream id, rows, and labels by number."""
 
 
@@ -75,6 +71,8 @@ def insert_messages(
     import sqlite3
 
     numbers = [encoders.row(connection, message.device, message.signatures) for message in messages]
+    for message in messages:
+        clock_rows.follow_clock(connection, message)
     plain = all(message.recording is None and message.signatures.labels is None for message in messages)
     new: list[_RowsOf] = [
         (message.device, message.stream_id, list(_rows(message, number)), {})
@@ -102,8 +100,10 @@ def _insert_message(connection: sqlite3.Connection, message: wire.Message, encod
     there = connection.execute(
         f"SELECT {', '.join(ROW)} FROM signatures WHERE {_IN_STREAM}", (*stream, message.seq, last)
     )
-    stored: dict[int, _Row] = {row[0]: row for row in there}
-    conflicts = {row[0] for row in arriving if row[0] in stored and _content(*stored[row[0]]) != _content(*row)}
+    stored: dict[int, Row] = {row[0]: row for row in there}
+    again = [(stored[row[0]], row) for row in arriving if row[0] in stored]
+    conflicts = {row[0] for there_is, row in again if not clock_rows.agrees(there_is, row)}
+    clock_rows.replace_times(connection, *stream, [pair for pair in again if pair[1][0] not in conflicts])
     labels = dict[int, str]()
     if message.recording is not None or message.signatures.labels is not None:
         labels = _note_source(connection, message, conflicts, stored)
@@ -124,7 +124,7 @@ def _insert_rows(connection: sqlite3.Connection, rows_of: Sequence[_RowsOf]) -> 
     note_rows(connection, starts)
 
 
-def _rows(message: wire.Message, encoder: int) -> Iterator[_Row]:
+def _rows(message: wire.Message, encoder: int) -> Iterator[Row]:
     signatures = message.signatures
     codes, dim = signatures.codes.tobytes(), signatures.codes.shape[1]
     columns = zip(signatures.start_ns.tolist(), signatures.quality.tolist(), strict=True)
@@ -132,13 +132,8 @@ def _rows(message: wire.Message, encoder: int) -> Iterator[_Row]:
         yield message.seq + row, encoder, start_ns, quality, codes[row * dim : (row + 1) * dim]
 
 
-def _content(seq: int, encoder: int, start_ns: int, quality: int, codes: bytes) -> tuple[int, int, int, int, bytes]:
-    """Return what must be equal in two signatures of the same key."""
-    return seq, encoder, start_ns, quality & ~Quality.EDGE_TPU, codes
-
-
 def _note_source(
-    connection: sqlite3.Connection, message: wire.Message, conflicts: set[int], stored: dict[int, _Row]
+    connection: sqlite3.Connection, message: wire.Message, conflicts: set[int], stored: dict[int, Row]
 ) -> dict[int, str]:
     """Store the recording's name, unless there are conflicts, and the labels of what is none; the newest win.
 

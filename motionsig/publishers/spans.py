@@ -31,6 +31,10 @@ ROW = ("seq", "encoder", "start_ns", "quality", "codes")
 """The columns of a signature that its checksum is of, beside its stream and its label."""
 
 
+Row = tuple[int, int, int, int, bytes]
+"""The columns of `ROW`."""
+
+
 def block_of(seq: int) -> int:
     return seq >> BLOCK_BITS
 

@@ -96,9 +96,10 @@ class Spool(DurableLog):
     def _buffer_takes(self, more_bytes: int) -> bool:
         return sum(segment.buffer_bytes for segment in self._segments.values()) + more_bytes <= self._buffer_limit
 
-    def append(self, payload: bytes, count: int) -> bool:
+    def append(self, payload: bytes, count: int, *, may_wait_s: float = 0.0) -> bool:
         """Take a payload of `count` signatures; return whether it is now safe from the end of this process.
 
+        may_wait_s: it may be brought to the disk so much later than others, unless one comes behind it that may not.
         False counts it as dropped, unless the spool was told to "wait". A write that fails is cut off again. Waits for
         the disk only where the buffer is full and no other thread calls `sync`. Raises SinkError after `close`.
         """
@@ -116,7 +117,7 @@ class Spool(DurableLog):
             self._check_open()
             while fits:
                 try:
-                    self._write(framed, count)
+                    self._write(framed, count, may_wait_s)
                     return True
                 except OSError as error:
                     if error.errno not in _DISK_FULL:

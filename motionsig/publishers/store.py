@@ -3,10 +3,10 @@
 (device, stream_id, seq) is the primary key, so a signature that arrives twice is stored once. (The column of the stream
 id is called epoch, as in the stores of version 0.1.) Other content under a key that is taken is a conflict: what is
 there is kept, the other counted and logged. (Whether an Edge TPU ran the network is no content: a replay may do without
-one.) So it is with events, whose key has two more parts. Encoders are rows of their own: a signature costs little more
-than its codes, and encoders are not mixed up. What a message says of its recording and of labels is no content either:
-it is kept beside the signatures, the newest wins. A conflict brings no label, and a message with one in it no name: it
-is of another recording than what is stored.
+one; and a time that may be wrong gives way to another, see `clock_rows`.) So it is with events, whose key has two more
+parts. Encoders are rows of their own: a signature costs little more than its codes, and encoders are not mixed up. What
+a message says of its recording and of labels is no content either: it is kept beside the signatures, the newest wins. A
+conflict brings no label, and a message with one in it no name: it is of another recording than what is stored.
 
 Every `publish` is one transaction in a write-ahead log, which survives kill -9; with durable=True, which whoever
 promises storage to others needs, it is also fsynced and survives a power cut. A damaged file is put aside and a new one
@@ -27,7 +27,7 @@ from motionsig.closing import Closing
 from motionsig.errors import SinkError
 from motionsig.escaping import own_logger
 from motionsig.events import Event
-from motionsig.publishers import ledger
+from motionsig.publishers import clock_rows, ledger
 from motionsig.publishers.aside import identity, put_aside
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
 from motionsig.publishers.retention import Limits, Retention
@@ -176,7 +176,12 @@ class Store(Closing):
             row = *event.key, event.start_ns, event.end_ns, float(event.score), event.fingerprint
             if connection.execute(_INSERT_EVENT, (*row, checksum(row))).rowcount:
                 stored += 1
-            elif connection.execute(_SAME_EVENT, row).fetchone() is None:
+                if event.clock is not None:
+                    clock_rows.note_event(connection, event)
+            elif connection.execute(_SAME_EVENT, row).fetchone() is not None:
+                if event.clock is None:
+                    clock_rows.note_event(connection, event)
+            elif not clock_rows.settle_event(connection, event):
                 conflicts.append(event)
         if conflicts:
             text = "store:%s: %d events differ from what is stored under the same key, the first: %s of %s, stream %d"

@@ -45,8 +45,8 @@ DAY_S = 86400
 HOP_S, LAST_SAMPLE_S = 1.28, 2.54
 """From the first sample of a window to that of the next one, and to its own last one."""
 
-DELAY_S = 6.0
-"""The default, which lets about five signatures travel together."""
+DELAY_S = 12.0
+"""The default, which lets about ten signatures travel together."""
 
 SIMULATED = "the real service, a simulated sensor"
 SPEED = 60.0

@@ -24,11 +24,13 @@ from broker import Broker  # noqa: E402
 
 from motionsig import open_encoder, open_sink  # noqa: E402
 from motionsig.blocks import SignatureBatch  # noqa: E402
+from motionsig.quality import Quality  # noqa: E402
 from scripts.benchmarks import figures  # noqa: E402
 
 HOP_S = 1.28
 SIGNATURES = 60
-WAIT_S = 11.0
+WAIT_S = 17.0
+REST_S = 40.0  # signatures at rest wait so long here: longer than others may before they are written to the disk
 
 
 def written_bytes(device: str) -> int:
@@ -48,7 +50,8 @@ def publish(url: str, spool: Path, device: str, **options: object) -> float:
         for number in range(SIGNATURES):
             codes = random.integers(-128, 128, (1, card.dim)).astype(np.int8)
             start_ns = np.array([number * hop_ns], np.int64)
-            sink.publish(SignatureBatch(start_ns, codes, np.zeros(1, np.uint8), hop_ns, card.spec))
+            quality = np.full(1, Quality.AT_REST if options.get("rest") else Quality.CLEAR, np.uint8)
+            sink.publish(SignatureBatch(start_ns, codes, quality, hop_ns, card.spec))
             time.sleep(max(0.0, began + (number + 1) * HOP_S - time.monotonic()))
         # What still waits is delivered or fsynced by now.
         time.sleep(WAIT_S)
@@ -87,6 +90,11 @@ def main() -> None:
         here, away = f"mqtt://127.0.0.1:{broker.port}", "mqtt://127.0.0.1:9"
         cases: list[tuple[str, str, dict[str, object]]] = [
             ("buffer in RAM, broker there", here, {"buffer": f"{ram}/there"}),
+            (
+                "buffer in RAM, broker there, at rest",
+                here,
+                {"buffer": f"{ram}/rest", "rest": True, "rest_delay_s": REST_S},
+            ),
             ("buffer in RAM, broker away", away, {"buffer": f"{ram}/away"}),
             ("no buffer, broker there", here, {}),
             ("no buffer, broker away", away, {}),

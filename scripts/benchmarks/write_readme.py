@@ -84,6 +84,19 @@ SECTIONS = {
             }
         },
     ),
+    "sent": Section(
+        "wire",
+        {
+            "wire": {
+                "sent": "",
+                "a signature": "each:.1f",
+                "payload": "payload:.1f",
+                "in a message": "together:.1f",
+                "raw": "raw:.0f",
+                "raw to signatures": "ratio:.1f",
+            }
+        },
+    ),
     "wire": Section(
         "daemon",
         {

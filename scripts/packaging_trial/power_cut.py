@@ -11,7 +11,7 @@ from scripts.packaging_trial.machines import Container, Guest
 from scripts.packaging_trial.service import PORT, START_BROKER, await_, status
 
 OUTAGE_S = 40.0
-WINDOW_S, HOP_S, BUFFER_S = 2.56, 1.28, 10.0
+WINDOW_S, HOP_S, BUFFER_S = 2.56, 1.28, 16.0
 
 SETTINGS = f"""
 name = "cut"
@@ -89,7 +89,7 @@ def try_power_cut(guest: Guest, broker: Container, checks: Checks) -> None:
         lost_s = cut_s - (last_ns / 1e9 + WINDOW_S)
         # The write-ahead buffer, the window that was being made, and a second, as the processor is emulated.
         checks(
-            "lost: at most the last 10 s of the outage",
+            "lost: at most the last 16 s of the outage",
             lost_s < BUFFER_S + HOP_S + 1,
             f"the last to arrive ended {lost_s:.1f} s before the cut",
         )

@@ -33,6 +33,7 @@ STATUS = {
     "at_rest": 12,
     "above_grid": 0,
     "clock_steps": 0,
+    "clock_is_set": True,
     "sink": {
         "url": "mqtts://b",
         "well": True,

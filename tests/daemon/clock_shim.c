@@ -1,4 +1,5 @@
 /* Shifts the wall clock of one process by as many ns as the file $CLOCK_OFFSET holds, from one reading to the next.
+   A second number in that file says whether the kernel calls the clock unsynchronised: adjtimex(2).
 
    LD_PRELOAD. Only what is read is shifted, and CLOCK_REALTIME alone: CLOCK_MONOTONIC and the kernel's timers are the
    machine's. gcc -shared -fPIC -O1 clock_shim.c -o clock_shim.so -ldl */
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/time.h>
+#include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,7 +24,7 @@ __attribute__((constructor)) static void begin(void) {
     int file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (file < 0)
         return;
-    void *at = mmap(NULL, sizeof *offset_ns, PROT_READ, MAP_SHARED, file, 0);
+    void *at = mmap(NULL, 2 * sizeof *offset_ns, PROT_READ, MAP_SHARED, file, 0);
     if (at != MAP_FAILED)
         offset_ns = at;
     close(file);
@@ -48,6 +50,13 @@ int gettimeofday(struct timeval *restrict now, void *restrict zone) {
     now->tv_sec = precise.tv_sec;
     now->tv_usec = precise.tv_nsec / 1000;
     return 0;
+}
+
+int adjtimex(struct timex *state) {
+    if (!kernels)
+        begin();
+    state->status = offset_ns && offset_ns[1] ? STA_UNSYNC : 0;
+    return state->status ? TIME_ERROR : TIME_OK;
 }
 
 time_t time(time_t *seconds) {

@@ -126,16 +126,21 @@ def can_mount() -> bool:
 
 
 @contextlib.contextmanager
-def clock_site(folder: Path, *, tls: bool = False, **more: Any) -> Iterator[Site]:
-    """The daemon's wall clock is ahead of the machine's by as many ns as the control was last called with."""
+def clock_site(
+    folder: Path, *, tls: bool = False, ahead_ns: int = 0, synchronised: bool = True, **more: Any
+) -> Iterator[Site]:
+    """The daemon's wall clock is ahead of the machine's by as many ns as the control was last called with.
+
+    A second argument says whether the kernel knows that it is right. ahead_ns, synchronised: at the beginning.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     shim, offset = folder / "clock_shim.so", folder / "offset"
     subprocess.run(["gcc", "-shared", "-fPIC", "-O1", str(_HERE / "clock_shim.c"), "-o", str(shim), "-ldl"], check=True)
-    offset.write_bytes(struct.pack("=q", 0))
+    offset.write_bytes(struct.pack("=qq", ahead_ns, not synchronised))
 
-    def set_clock(ahead_ns: int) -> None:
+    def set_clock(ahead_ns: int, synchronised: bool = True) -> None:
         with offset.open("r+b") as file:
-            file.write(struct.pack("=q", ahead_ns))
+            file.write(struct.pack("=qq", ahead_ns, not synchronised))
 
     environment = {"LD_PRELOAD": str(shim), "CLOCK_OFFSET": str(offset)}
     with (tls_site if tls else site)(folder, environment=environment, **more) as made:

@@ -171,13 +171,14 @@ class Site(Closing):
     def end(self, timeout_s: float = 20.0) -> Result:
         """Stop the daemon, wait until nothing more arrives, and count."""
         # One that has just started may deliver what waited before it answers; the socket is of the one that was killed.
-        wait_for(self._answers, "the daemon to answer", timeout_s, lambda: self.daemon.log[-3000:])
+        wait_for(self.answers, "the daemon to answer", timeout_s, lambda: self.daemon.log[-3000:])
         status = self.daemon.status()
         self.daemon.stop()
         self.settle(timeout_s)
         return self.result(status["sink"]["dropped"])
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Return whether the daemon tells its status."""
         with suppress(ConnectionRefusedError, FileNotFoundError):
             return bool(self.daemon.status())
         return False

@@ -322,6 +322,7 @@ def test_a_broker_gets_events_and_forgets_heads_that_are_gone(tmp_path, sensor, 
 def test_an_event_that_is_told_after_a_step_has_the_time_of_its_signature():
     """The state holds for half a second without a signature, in which the clock is set."""
     sink = SimpleNamespace(correction_ns=0, publish_events=lambda events: None, announce=lambda heads: None)
+    sink.clock_is_set, sink.clock = True, None
     sink.stream_id_at = lambda hop: 100 + sink.correction_ns // 10**9
     encoder = SimpleNamespace(maker=CARD, card=CARD, head_windows=0)
     card = by_rest("moving", encoder=CARD.fingerprint, timing=Timing(1.0, 1.0, hold_s=0.5))

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from made import HOP_NS, START_NS, assert_same, numbered
+from made import HOP_NS, START_NS, assert_same, event, numbered
 
+from motionsig import wire
 from motionsig.daemon import delivery
 from motionsig.daemon.delivery import Delivery
 from motionsig.encoders import find_model
@@ -22,6 +23,7 @@ def _delivery(url):
     encoder = SimpleNamespace(windows=0, maker=find_model("motion64"))
     made = Delivery(lambda stream_id: open_sink(url, device="pi", stream_id=stream_id), encoder)
     made.follow(7, 1_000, None)
+    made.set_clock(1_000, is_set=True)
     return made, encoder
 
 
@@ -66,10 +68,10 @@ def test_a_clock_that_is_set_moves_what_comes_and_nothing_else(tmp_path):
     made, encoder = _delivery(url)
     _publish(made, encoder, numbered(2))
     before = made.stream_id
-    made.set_clock(1_000 + HOUR_NS)
-    made.set_clock(1_000 + HOUR_NS + 20_000_000)  # slewing is no step
+    made.set_clock(1_000 + HOUR_NS, is_set=True)
+    made.set_clock(1_000 + HOUR_NS + 20_000_000, is_set=True)  # slewing is no step
     _publish(made, encoder, numbered(2, 2))
-    made.set_clock(1_000)  # and back
+    made.set_clock(1_000, is_set=True)  # and back
     _publish(made, encoder, numbered(2, 4))
     made.close()
     assert made.clock_steps == 2
@@ -196,3 +198,72 @@ def test_what_was_held_goes_out_in_batches_and_keeps_the_loop_for_a_moment_only(
     made.close()
     assert (made.totals.accepted, made.totals.payload_bytes) == (300, payload_bytes)
     assert payload_bytes > 300 * 64
+
+
+class _Hearing:
+    """A sink of one's own that hears of the clock."""
+
+    def __init__(self):
+        self.heard = []
+
+    def set_clock(self, clock):
+        self.heard.append(clock)
+
+    def begin(self, stream_id, seq):
+        self.heard.append(seq)
+
+    def publish(self, signatures):
+        self.heard += [(int(it.start_ns[0]), int(it.quality[0]) & Quality.UNSET_CLOCK) for it in signatures]
+
+    def publish_events(self, events):
+        self.heard += [(it.start_ns, it.end_ns, it.clock) for it in events]
+
+
+def test_what_is_held_while_the_clock_is_wrong_leaves_with_the_right_time():
+    sink, encoder = _Hearing(), SimpleNamespace(windows=0, maker=find_model("motion64"))
+    there = []
+
+    def opens(stream_id):
+        if not there:
+            raise SinkError("not yet")
+        return sink
+
+    made = Delivery(opens, encoder)
+    made.follow(7, 1_000, None)
+    made.set_clock(1_000, is_set=False)
+    _publish(made, encoder, numbered(1))
+    made.publish_events([event(0)])
+    assert not made.clock_is_set
+    made.set_clock(1_000 + HOUR_NS, is_set=True)
+    made.set_clock(1_000 + HOUR_NS, is_set=False)  # what was right once stays so
+    there.append(sink)
+    made._retry_s = 0.0
+    made.deliver()
+    start_ns, end_ns = event(0).start_ns + HOUR_NS, event(0).end_ns + HOUR_NS
+    clock, told, *signatures = sink.heard
+    assert (clock.is_set, clock.boot) == (True, made.clock.boot)
+    assert told == (start_ns, end_ns, None)
+    assert signatures == [0, (START_NS + HOUR_NS, 0)]
+
+
+def test_a_sink_hears_of_each_clock_once_and_of_one_that_nobody_set_signatures_say_so(monkeypatch):
+    sink, encoder = _Hearing(), SimpleNamespace(windows=0, maker=find_model("motion64"))
+    made = Delivery(lambda stream_id: sink, encoder)
+    made.deliver()
+    made.follow(7, 1_000, None)
+    made.set_clock(1_000, is_set=False)
+    _publish(made, encoder, numbered(1))
+    made.set_clock(1_000 + 50_000_000, is_set=False)
+    slept_ns = 60 * 10**9
+    now_ns = delivery.since_boot_ns
+    monkeypatch.setattr(delivery, "since_boot_ns", lambda: now_ns() + slept_ns)
+    made.set_clock(1_000 + slept_ns, is_set=False)  # who sleeps sets no clock
+    made.set_clock(1_000 + slept_ns, is_set=True)
+    clocks = [it for it in sink.heard if isinstance(it, wire.Clock)]
+    assert [it.is_set for it in clocks] == [False, True]
+    assert clocks[0][:2] == clocks[1][:2]
+    assert (START_NS, Quality.UNSET_CLOCK) in sink.heard
+    made.publish_events([event(1)])
+    assert sink.heard[-1] == (event(1).start_ns, event(1).end_ns, None)
+    made.set_clock(1_000 + slept_ns + HOUR_NS, is_set=False)  # by hand
+    assert not made.clock_is_set

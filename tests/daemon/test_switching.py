@@ -42,7 +42,8 @@ def test_it_counts_the_flags_of_what_was_encoded(models):
         encoder._now.encoder.close()
         encoder.encode(windows(4))
         assert (encoder.windows, encoder.windows_lost) == (12, 4)
-        assert encoder.flagged == {Quality.AT_REST: 4, Quality.BRIDGED: 2, Quality.ABOVE_GRID: 2, Quality.EDGE_TPU: 0}
+        flagged = {flag: count for flag, count in encoder.flagged.items() if count}
+        assert flagged == {Quality.AT_REST: 4, Quality.BRIDGED: 2, Quality.ABOVE_GRID: 2}
 
 
 def test_a_damaged_model_at_the_start_is_passed_over_for_the_one_before(models):

@@ -1,12 +1,14 @@
 """The real daemon through the faults of `scripts/trial`, in short: of disk, clock, sensor, device, and its own end."""
 
+import sqlite3
+import time
 from functools import partial
 
 import machine_faults as faults
 import pytest
 import sites
 from sites import FAST, HOUR_NS, TEN_YEARS_NS
-from surviving import through
+from surviving import through, wait_for
 
 site = partial(sites.site, speed=FAST)
 needs_mount = pytest.mark.skipif(not sites.can_mount(), reason="needs root, to mount disks that fail")
@@ -36,6 +38,34 @@ def test_a_clock_that_is_set(tmp_path):
         windows_lost=None,
     )
     assert noticed == "3 steps noticed"
+
+
+def test_a_boot_in_the_past_with_kill_9_before_the_time_comes(tmp_path):
+    """One part is delivered with the wrong time, one waits through kill -9, and one is made by the second process."""
+    made = sites.clock_site(tmp_path, speed=FAST, ahead_ns=-TEN_YEARS_NS, synchronised=False)
+    with made as site:
+
+        def times_and_flags():
+            rows = sqlite3.connect(f"file:{site.store}?mode=ro", uri=True).execute(
+                "SELECT start_ns, quality & 16 FROM signatures"
+            )
+            return [(abs(start_ns / 1e9 - time.time()) < 3600, flag) for start_ns, flag in rows]
+
+        wait_for(lambda: len(times_and_flags()) > 3, "some to be stored")
+        assert set(times_and_flags()) == {(False, 16)}
+        site.broker.stop()
+        before = len(site.daemon.taken())
+        wait_for(lambda: len(site.daemon.taken()) > before + 4, "some to wait")
+        site.kill()
+        site.daemon.start(**site.environment)
+        wait_for(site.answers, "the second process to answer")
+        assert not site.status()["clock_is_set"]
+        site.control(0)
+        site.broker.start()
+        taken = len(site.daemon.taken())
+        wait_for(lambda: len(times_and_flags()) > taken, "all to be stored", told=lambda: site.daemon.log[-3000:])
+        wait_for(lambda: set(times_and_flags()) == {(True, 0)}, "all to be put right")
+        assert site.status()["clock_is_set"]
 
 
 def test_a_sensor_that_is_pulled(tmp_path):

@@ -18,7 +18,7 @@ OTHERS = (".github/CONTRIBUTING.md", ".github/SECURITY.md")
 
 MOST_LINES = {
     TOP: 150,
-    "systemd/README.md": 185,
+    "systemd/README.md": 187,
     "systemd/recipes/README.md": 190,
     "motionsig/README.md": 90,
     "motionsig/sensors/README.md": 165,
