@@ -13,13 +13,16 @@ from __future__ import annotations
 import itertools
 import json
 import zlib
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from motionsig import packing
 from motionsig.blocks import SignatureBatch, SignatureSpec, check_label
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError, WireError
@@ -69,8 +72,21 @@ labelled = [count: uint, label: tstr]                       ; number of signatur
 codes = #6.40([[signatures: uint, dim: uint], #6.72(bstr)]) ; int8, row-major
 packed = [1, bstr]             ; raw deflate of the codes' differences from one signature to the next, modulo 256,
                                ; all of code 0 first, then all of code 1, and so on
+       / [2, bstr .size 4, bstr] ; by trained tables: the first bytes of their file's SHA-256, and what the coder wrote
 uint63 = 0..9223372036854775807
 """
+
+
+COMPRESS = ("no", "deflate", "trained")
+"""How codes travel: as they are, deflated, or by the tables trained for their encoder, where this machine has some.
+
+Each of the last two only where it makes the codes smaller."""
+_COMPRESS_WORDS = dict.fromkeys(("false", "off", "0"), "no") | dict.fromkeys(("true", "yes", "on", "1"), "deflate")
+"""What said it while deflate was the only way."""
+
+
+class MissingTablesError(WireError):
+    """A message may be sound, but was packed by tables that this machine lacks: keep its bytes until it has them."""
 
 
 class Recording(NamedTuple):
@@ -117,10 +133,19 @@ def check_recording(recording: Recording | None) -> None:
         raise InputError(f"recording: expected a start in Unix ns of 64 bits, got {recording.start_ns!r}")
 
 
-def encode(message: Message, *, compress: bool = False) -> bytes:
+def check_compress(compress: str | bool) -> str:
+    """Return one of COMPRESS; raise InputError for another word. Yes stands for deflate, as in version 0.1."""
+    word = str(compress).lower()
+    word = _COMPRESS_WORDS.get(word, word)
+    if word not in COMPRESS:
+        raise InputError(f"compress: expected one of {', '.join(COMPRESS)}, got {compress!r}")
+    return word
+
+
+def encode(message: Message, *, compress: str | bool = "no") -> bytes:
     """Return the message's bytes, the same for the same content.
 
-    compress: pack the codes where that makes them smaller; those bytes depend on the zlib at hand.
+    compress: one of COMPRESS; the bytes of deflate depend on the zlib at hand, those of trained tables do not.
     Raises InputError for what `decode` would refuse: no or too many signatures, a name, label or number out of range.
     """
     import cbor2
@@ -157,9 +182,9 @@ def encode(message: Message, *, compress: bool = False) -> bytes:
         9: runs.tolist(),
     }
     codes = signatures.codes.tobytes()
-    packed = _pack(signatures.codes) if compress else codes
-    if len(packed) < len(codes):
-        fields[11] = [1, packed]
+    packed = _packed(signatures, check_compress(compress))
+    if packed is not None and len(packed[-1]) < len(codes):
+        fields[11] = packed
     else:
         fields[10] = cbor2.CBORTag(_ARRAY_ROW_MAJOR, [[count, dim], cbor2.CBORTag(_ARRAY_SINT8, codes)])
     if signatures.quality.any():
@@ -172,11 +197,88 @@ def encode(message: Message, *, compress: bool = False) -> bytes:
     return MAGIC + cbor2.dumps(fields, canonical=True)
 
 
+_Unpack = Callable[[packing.Tables, bytes, int], NDArray[np.int8]]
+"""From tables, packed codes and how many signatures they are to codes (count, dim)."""
+
+
 def decode(data: bytes, *, stored: bool = False) -> Message:
     """Return the message in `data`, or raise WireError saying what was expected and what was got.
 
-    stored: take a device name as `check_origin` does.
+    stored: take a device name as `check_origin` does. Raises MissingTablesError for a message that was packed by tables
+    which this machine lacks.
     """
+    fields = _fields(data)
+    try:
+        return _message(fields, stored, packing.unpack)
+    except WireError:
+        raise
+    except InputError as error:
+        raise WireError(f"message: {error}") from error
+
+
+class Packed(NamedTuple):
+    """A message whose codes are still packed: those of `message` stand for nothing yet."""
+
+    message: Message
+    tables: packing.Tables
+    packed: bytes
+
+
+def decode_all(messages: Sequence[bytes]) -> list[Message | WireError]:
+    """Return what `decode` returns or raises for each message: many at once are unpacked many times as fast."""
+    return unpack_all([_begun(data) for data in messages])
+
+
+def begin(data: bytes) -> Message | Packed:
+    """Decode all but what trained tables packed, which `unpack_all` does for many messages at once.
+
+    Raises as `decode` does.
+    """
+    waiting = list[tuple[packing.Tables, bytes]]()
+
+    def later(tables: packing.Tables, packed: bytes, count: int) -> NDArray[np.int8]:
+        waiting.append((tables, packed))
+        return np.zeros((count, len(tables.order)), np.int8)
+
+    try:
+        message = _message(_fields(data), False, later)
+    except WireError:
+        raise
+    except InputError as error:
+        raise WireError(f"message: {error}") from error
+    return Packed(message, *waiting[0]) if waiting else message
+
+
+def _begun(data: bytes) -> Message | Packed | WireError:
+    try:
+        return begin(data)
+    except WireError as error:
+        return error
+
+
+def unpack_all(begun: Sequence[Message | Packed | WireError]) -> list[Message | WireError]:
+    """Return the messages, each `Packed` one unpacked or the WireError that it gives, all others as they are."""
+    found = [each.message if isinstance(each, Packed) else each for each in begun]
+    waiting = defaultdict[packing.Tables, list[int]](list)
+    for number, each in enumerate(begun):
+        if isinstance(each, Packed):
+            waiting[each.tables].append(number)
+    for tables, numbers in waiting.items():
+        these = [each for each in map(begun.__getitem__, numbers) if isinstance(each, Packed)]
+        counts = [len(each.message.signatures) for each in these]
+        for number, each, codes in zip(
+            numbers, these, packing.unpack_all(tables, [each.packed for each in these], counts), strict=True
+        ):
+            message = each.message
+            found[number] = (
+                codes
+                if isinstance(codes, WireError)
+                else replace(message, signatures=replace(message.signatures, codes=codes))
+            )
+    return found
+
+
+def _fields(data: bytes) -> dict[Any, Any]:
     if len(data) > MAX_MESSAGE_BYTES:
         raise WireError(f"message: expected at most {MAX_MESSAGE_BYTES} bytes, got {len(data)}")
     if item_end(data) != len(data):
@@ -194,13 +296,10 @@ def decode(data: bytes, *, stored: bool = False) -> Message:
         raise WireError(f"message: expected integers as keys, got {_shown(other[0])}")
     if type(fields.get(0)) is not int or fields[0] != VERSION:
         raise WireError(f"message: expected format version {VERSION}, got {_shown(fields.get(0))}")
-    try:
-        return _message(fields, stored)
-    except InputError as error:
-        raise WireError(f"message: {error}") from error
+    return fields
 
 
-def _message(fields: dict[Any, Any], stored: bool) -> Message:
+def _message(fields: dict[Any, Any], stored: bool, unpack: _Unpack) -> Message:
     device = _field(fields, 1, str)
     stream_id, seq = _field(fields, 2, int), _field(fields, 3, int)
     check_origin(device, stream_id, stored=stored)
@@ -218,10 +317,7 @@ def _message(fields: dict[Any, Any], stored: bool) -> Message:
     if not (0 <= length_ns < _TOO_LARGE and 0 <= seq <= _TOO_LARGE - count):
         raise WireError(f"message: expected length and sequence within 63 bits, got {length_ns} ns and {seq}")
     if 11 in fields:
-        method, packed = _row(fields[11], (int, bytes), "packed codes")
-        if method != 1:
-            raise WireError(f"message: expected packing method 1, got {method}")
-        codes = _unpack(packed, count, dim)
+        codes = _unpacked(fields[11], fingerprint, count, dim, unpack)
     else:
         codes = np.frombuffer(_codes(fields, count, dim), np.int8).reshape(count, dim)
     flags = _array(fields[12], _ARRAY_UINT8, count) if 12 in fields else bytes(count)
@@ -300,14 +396,52 @@ def _check_labels(labels: list[str]) -> None:
         check_label(label, "label")
 
 
-def _pack(codes: NDArray[np.int8]) -> bytes:
+def _packed(signatures: SignatureBatch, compress: str) -> list[Any] | None:
+    """Return what key 11 holds, None where nothing is packed."""
+    if compress == "no":
+        return None
+    deflated: list[Any] = [1, _deflated(signatures.codes)]
+    tables = packing.find_tables(signatures.spec.fingerprint) if compress == "trained" else None
+    if tables is None or len(signatures) > packing.MAX_ROWS:
+        return deflated
+    # Codes that hardly ever change, as of a sensor that is stuck, are unlike those of the training.
+    trained: list[Any] = [2, tables.name, packing.pack(tables, signatures.codes)]
+    return min(trained, deflated, key=lambda row: len(b"".join(row[1:])))
+
+
+def _unpacked(
+    row: Any,
+    fingerprint: bytes,
+    count: int,
+    dim: int,
+    unpack: _Unpack,
+) -> NDArray[np.int8]:
+    """Return the codes (count, dim) of what key 11 holds."""
+    method = row[0] if type(row) is list and row and type(row[0]) is int else None
+    if method == 1:
+        return _inflated(_row(row, (int, bytes), "packed codes")[1], count, dim)
+    if method != 2:
+        raise WireError(f"message: expected packing method 1 or 2, got {_shown(row)}")
+    _, name, packed = _row(row, (int, bytes, bytes), "packed codes")
+    tables = packing.find_tables(fingerprint, name)
+    if tables is None:
+        raise MissingTablesError(
+            f"message: expected tables for packing that this machine has, got {name.hex()} for encoder "
+            f"{fingerprint.hex()}: install the model that has them, or a later motionsig"
+        )
+    if len(tables.order) != dim:
+        raise WireError(f"message: expected {len(tables.order)} codes a signature of this encoder, got {dim}")
+    return unpack(tables, packed, count)
+
+
+def _deflated(codes: NDArray[np.int8]) -> bytes:
     rows = codes.view(np.uint8)
     differences = np.diff(rows, axis=0, prepend=np.zeros((1, rows.shape[1]), np.uint8))
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
     return deflate.compress(differences.T.tobytes()) + deflate.flush()
 
 
-def _unpack(packed: bytes, count: int, dim: int) -> NDArray[np.int8]:
+def _inflated(packed: bytes, count: int, dim: int) -> NDArray[np.int8]:
     inflate = zlib.decompressobj(-15)
     try:
         # One byte more than wanted shows too long a stream without inflating the rest of it.

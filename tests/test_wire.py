@@ -215,7 +215,7 @@ def altered(**fields):
         (altered(field_10=cbor2.CBORTag(40, [[2, 64], cbor2.CBORTag(72, b"few")])), "tag 72 of 128 bytes"),
         (altered(field_10=cbor2.CBORTag(40, [2, cbor2.CBORTag(72, bytes(128))])), r"shape \[2, 64\], got 2"),
         (altered(field_10=cbor2.CBORTag(40, [[2, 64], cbor2.CBORTag(64, bytes(128))])), "tag 72 of 128 bytes"),
-        (altered(field_10=None, field_11=[2, b""]), "packing method 1, got 2"),
+        (altered(field_10=None, field_11=[2, b""]), "expected packed codes of int, bytes, bytes"),
         (altered(field_10=None, field_11=[1, b"junk"]), "message: expected"),
         (altered(field_12=cbor2.CBORTag(64, b"\0")), "tag 64 of 2 bytes"),
         (altered(field_13="walk.csv"), "expected a recording of str, int, got 'walk.csv'"),

@@ -1,4 +1,4 @@
-"""What has arrived and is not stored yet: decoded at once, stored together, then acknowledged together.
+"""What has arrived and is not stored yet: decoded at once, unpacked and stored together, then acknowledged together.
 
 A commit on a disk takes milliseconds however much is in it, so all that has arrived meanwhile is one transaction. What
 is no message of ours is counted and acknowledged, or the broker would send it for ever.
@@ -51,7 +51,7 @@ class _Arrived(NamedTuple):
     """One message as it came, without its payload, and what to store of it: nothing if it is junk."""
 
     received: MQTTMessage
-    what: wire.Message | Event | None
+    what: wire.Message | wire.Packed | Event | None
 
 
 class Inbox:
@@ -116,8 +116,9 @@ class Inbox:
             self._junk(str(error))
         received.payload = b""
         self._arrived.append(_Arrived(received, what))
-        if isinstance(what, wire.Message):
-            arrays = what.signatures.codes, what.signatures.start_ns, what.signatures.labels
+        message = what.message if isinstance(what, wire.Packed) else what
+        if isinstance(message, wire.Message):
+            arrays = message.signatures.codes, message.signatures.start_ns, message.signatures.labels
             self._bytes += sum(array.nbytes for array in arrays if array is not None)
 
     def store(self) -> list[MQTTMessage]:
@@ -126,7 +127,7 @@ class Inbox:
         Raises SinkError, and then nothing may be acknowledged: the broker sends it again.
         """
         arrived, self._arrived, self._bytes = self._arrived, [], 0
-        what = [each.what for each in arrived if each.what is not None]
+        what = self._unpacked([each.what for each in arrived if each.what is not None])
         if what:
             try:
                 self._add(what)
@@ -136,6 +137,18 @@ class Inbox:
             if self._on_progress is not None:
                 self._on_progress(self.counts)
         return [each.received for each in arrived]
+
+    def _unpacked(self, what: list[wire.Message | wire.Packed | Event]) -> list[wire.Message | Event]:
+        """Return what arrived, with all codes; what was damaged is counted as junk."""
+        unpacked = iter(wire.unpack_all([each for each in what if not isinstance(each, Event)]))
+        whole = list[wire.Message | Event]()
+        for each in what:
+            found = each if isinstance(each, Event) else next(unpacked)
+            if isinstance(found, WireError):
+                self._junk(str(found))
+            else:
+                whole.append(found)
+        return whole
 
     def forget(self) -> None:
         """Forget what is not stored: after a lost connection the broker sends it again."""
@@ -206,17 +219,18 @@ class Inbox:
             self._warned_s = time.monotonic()
 
 
-def _read(topic: str, payload: Any, prefix: str) -> wire.Message | Event | None:
+def _read(topic: str, payload: Any, prefix: str) -> wire.Message | wire.Packed | Event | None:
     """Return what a message holds, None for an empty one that removes what the broker kept of a head."""
-    what: wire.Message | Event
+    what: wire.Message | wire.Packed | Event
     if topic.removeprefix(f"{prefix}/").count("/") == 2:
         if not payload:
             return None
         what = from_json(bytes(payload))
         expected = f"{prefix}/{what.device}/events/{what.head}"
     else:
-        what = wire.decode(bytes(payload))
-        expected = f"{prefix}/{what.device}/signatures"
+        what = wire.begin(bytes(payload))
+        message = what.message if isinstance(what, wire.Packed) else what
+        expected = f"{prefix}/{message.device}/signatures"
     if topic != expected:
         raise WireError(f"expected topic {expected!r} for what is in the message, got {topic!r:.300}")
     return what

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
@@ -33,6 +33,10 @@ _NOT_KEYS = (
     *("busy_timeout_s", "close_timeout_s", "close_limit_s"),
 )
 """Options of a sink that the daemon sets itself: names, folders, what other keys say, and how long it may wait."""
+
+_DEFAULTS = {"sink.keep_bytes": 1 << 30}
+"""Where the service has another default than the function. What nobody looks after must not fill the disk: this is four
+months at the default hop, and leaves room on the smallest cards, of 8 GB."""
 
 _KINDS = {
     "bool": "true or false",
@@ -83,7 +87,7 @@ def known_keys(scheme: str | None = None) -> dict[str, Key]:
         keys |= {sink_key(option): key for option, key in options.items() if option not in _NOT_KEYS}
         if each in BROKER_SCHEMES:
             keys |= {f"sink.{name}": Key(("str",)) for name in FILES}
-    return keys
+    return {name: replace(key, default=_DEFAULTS.get(name, key.default)) for name, key in keys.items()}
 
 
 @cache

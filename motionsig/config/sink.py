@@ -17,6 +17,7 @@ from motionsig.publishers.brokers import UNIX, Broker, check_alpn, check_topic_p
 from motionsig.publishers.messages import check_max_message_bytes
 from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.proxies import parse_proxy
+from motionsig.publishers.retention import Limits
 from motionsig.publishers.transport import read_secret, tls_context
 
 _CHECKED_WITH = {"retry_s": "max_retry_s", "max_retry_s": "retry_s", "compress": "format"}
@@ -67,6 +68,11 @@ def check_name(draft: Draft, scheme: str, instance: str | None) -> str:
 def check_sink(draft: Draft, scheme: str) -> dict[str, Any]:
     """Return the options of the sink, with the files of the credentials."""
     options = sink_options(draft.values)
+    if scheme == "store":
+        options.setdefault("keep_bytes", known_keys("store")["sink.keep_bytes"].default)
+        for option in ("keep_days", "keep_bytes"):
+            with draft.noting(sink_key(option)):
+                Limits(**{option: options.get(option, 0)})
     if scheme not in BROKER_SCHEMES:
         if "max_message_bytes" in options:
             with draft.noting("sink.max_message_bytes"):

@@ -7,9 +7,9 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from motionsig.encoders.models import models_folder
 from motionsig.escaping import own_logger
 from motionsig.files import read_file, replace_file
+from motionsig.state import models_folder
 
 log = own_logger(__name__)
 

@@ -22,8 +22,8 @@ from itertools import count
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
-from motionsig import model_card
-from motionsig.encoders.models import CURRENT, PLAIN_NAME, PREVIOUS, linked, models_folder, shipped_models
+from motionsig import model_card, packing
+from motionsig.encoders.models import CURRENT, PLAIN_NAME, PREVIOUS, linked, shipped_models
 from motionsig.encoders.signing import SIGNATURE_NAME, read_plain
 from motionsig.errors import ModelError
 from motionsig.files import locked_folder, sync_folder, write_file
@@ -36,6 +36,7 @@ from motionsig.model_card import (
     MOST_FILE_BYTES,
     ModelCard,
 )
+from motionsig.state import models_folder
 
 NOTE_NAME = "installed.json"
 
@@ -69,8 +70,8 @@ def read_package(given: Sequence[Path]) -> Package:
     card = model_card.parse_card(content, paths[CARD_NAME].parent)
     stated, needed = _stated(card), [MODEL_NAME, GOLDEN_NAME, *([card.compiled.file] if card.compiled else [])]
     if folder is not None:
-        # Without a background heads can be judged, but none can be taught.
-        taken = [*needed, SIGNATURE_NAME, *([BACKGROUND_NAME] if BACKGROUND_NAME in stated else [])]
+        # Without a background heads can be judged, but none can be taught; without tables codes are deflated.
+        taken = [*needed, SIGNATURE_NAME, *(name for name in (BACKGROUND_NAME, packing.FILE_NAME) if name in stated)]
         paths |= {name: folder / name for name in taken if os.path.lexists(folder / name)}
     if missing := [name for name in needed if name not in paths or name not in stated]:
         are = "is" if len(missing) == 1 else "are"

@@ -17,6 +17,7 @@ from motionsig.encoders.host import Encoder, HostEncoder, Network, golden_distan
 from motionsig.encoders.trial import one_line, report
 from motionsig.errors import InputError, MissingExtraError, ModelError, MotionsigError
 from motionsig.model_card import CARD_NAME, ModelCard, load_card
+from motionsig.state import models_folder, shipped_folder
 
 DEFAULT_MODEL = "motion64"
 DEVICES = "auto, cpu, edgetpu[:usb|:pci][:N] or reference"
@@ -25,11 +26,6 @@ CURRENT, PREVIOUS = "current", "previous"
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """What may become a folder or file here: one part of a path, not hidden, without surprises on a terminal."""
-
-
-def models_folder() -> Path:
-    """Return the folder of the installed models; $MOTIONSIG_MODELS names another."""
-    return Path(os.environ.get("MOTIONSIG_MODELS") or "/var/lib/motionsig-models")
 
 
 def current(name: str) -> Path | None:
@@ -58,11 +54,7 @@ def linked(root: Path, name: str, which: str) -> Path | None:
 
 def shipped_models() -> dict[str, Path]:
     """Return the folders of the models that came with motionsig, by name."""
-    package = Path(__file__).resolve().parents[1]
-    # In a source tree they lie beside the package, also where Python was started in it and motionsig is installed.
-    in_package, in_tree = package / "firmware_models", package.parent / "firmware_models"
-    folder = in_package if in_package.is_dir() else in_tree
-    return {card.parent.name: card.parent for card in sorted(folder.glob(f"*/{CARD_NAME}"))}
+    return {card.parent.name: card.parent for card in sorted(shipped_folder().glob(f"*/{CARD_NAME}"))}
 
 
 def installed_names() -> list[str]:

@@ -22,7 +22,7 @@ from motionsig.errors import InputError
 from motionsig.events import Event
 from motionsig.options import keyword_options, parse_options, renamed_keywords, renamed_options
 from motionsig.publishers.counts import SinkCounts
-from motionsig.publishers.local import Stored, Wanted, WantedEvents
+from motionsig.publishers.local import Stored, Wanted, WantedEvents, int64
 
 BROKER_SCHEMES = ("mqtt", "mqtts", "ws", "wss", "mqtt+unix")
 _SINKS = {
@@ -31,6 +31,7 @@ _SINKS = {
     "file": "file:FileSink",
     "postgresql": "postgresql.store:PostgresSink",
     "postgres": "postgresql.store:PostgresSink",
+    "parquet": "parquet.store:ParquetSink",
 }
 """Module and class by scheme, imported when asked for."""
 
@@ -39,12 +40,13 @@ _READERS = {
     "file": "file:iter_file",
     "postgresql": "postgresql.reading:iter_postgresql",
     "postgres": "postgresql.reading:iter_postgresql",
+    "parquet": "parquet.reading:iter_parquet",
 }
 """Module and function that reads signatures back, by scheme; the one for events has `_events` behind its name."""
 
 SCHEMES = tuple(_SINKS)
 AT_REST = tuple(_READERS)
-_PATHS = ("store", "file")  # schemes of a path on this machine
+_PATHS = ("store", "file", "parquet")  # schemes of a path on this machine
 _DATABASES = ("postgresql", "postgres")
 
 
@@ -205,13 +207,15 @@ def iter_signatures(
 
     device, fingerprint, stream_id, recording: only what was published by that device, made by that encoder, in that
     stream, of the recording of that name. since_ns, until_ns: only what begins at or after the one, and before the
-    other, in Unix ns; there is no index of it, so this passes over all else. Signatures have `labels` where any of
-    those that come together has one. Ordered by (device, stream_id, seq), each signature once. Memory grows by one
-    small entry per stream of a store, and per message of a file. Raises InputError where nothing matches, or more than
-    one encoder does and none was chosen; SinkError for a file that is not ours.
+    other, in Unix ns; a file: is read as a whole for it. Signatures have `labels` where any of those that come
+    together has one. Ordered by (device, stream_id, seq), each signature once. Memory grows by one small entry per
+    stream of a store, and per message of a file. Raises InputError where
+    nothing matches, where more than one encoder does and none was chosen, or where devices describe one differently;
+    SinkError for a file that is not ours or is damaged.
     """
     scheme, location = _at_rest(url)
-    wanted = Wanted(device, fingerprint, stream_id, recording, since_ns, until_ns)
+    numbers = int64(stream_id=stream_id, since_ns=since_ns, until_ns=until_ns)
+    wanted = Wanted(device, fingerprint, recording=recording, **numbers)
     stored: Iterator[Stored] = _named(_READERS[scheme])(location, wanted, rows=rows)
     return stored
 
@@ -264,7 +268,8 @@ def iter_events(
 ) -> Iterator[Event]:
     """Yield what `read_events` returns; memory does not grow with a store."""
     scheme, location = _at_rest(url)
-    wanted = WantedEvents(device, stream_id, head, since_ns, until_ns)
+    numbers = int64(stream_id=stream_id, since_ns=since_ns, until_ns=until_ns)
+    wanted = WantedEvents(device, head=head, **numbers)
     events: Iterator[Event] = _named(f"{_READERS[scheme]}_events")(location, wanted)
     return events
 

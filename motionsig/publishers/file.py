@@ -27,6 +27,7 @@ from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.errors import InputError, SinkError, WireError
 from motionsig.escaping import own_logger
 from motionsig.events import Event, EventKey, from_json, to_json
+from motionsig.fewer_bits import check_bits, coarser
 from motionsig.publishers.local import LocalSink, Stored, Wanted, WantedEvents, check_encoders
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
 from motionsig.quality import Quality
@@ -56,13 +57,19 @@ def _decode(item: bytes) -> wire.Message | Event:
     return from_json(item[len(wire.MAGIC) + 1 + length_bytes :], stored=True)
 
 
-def _sound(fd: int, at: int, size: int) -> Iterator[tuple[int, int, wire.Message | Event]]:
-    """Yield (start, end, content) of every sound item from offset `at` on."""
+def _sound(fd: int, at: int, size: int) -> Iterator[tuple[int, int, wire.Message | Event | wire.MissingTablesError]]:
+    """Yield (start, end, content) of every sound item from offset `at` on.
+
+    A message that this machine lacks the tables for is an error among them: it is not damaged, and must not be cut off.
+    """
     window = _WINDOW_BYTES
     while at < size and (data := os.pread(fd, min(window, size - at), at)):
         try:
             end = wire.item_end(data)
-            content = _decode(data[:end])
+            try:
+                content: wire.Message | Event | wire.MissingTablesError = _decode(data[:end])
+            except wire.MissingTablesError as error:
+                content = error
         except WireError:
             if data.startswith(wire.MAGIC) and window < min(size - at, wire.MAX_MESSAGE_BYTES):
                 # Perhaps the window cut it short, not the end of the file.
@@ -88,9 +95,15 @@ def _scan(fd: int, path: str) -> Iterator[tuple[int, int, wire.Message | Event]]
     """Yield what `_sound` does and log how much is damaged; raise SinkError for a file that is not ours."""
     _check_head(fd, path)
     damaged = size = os.fstat(fd).st_size
+    lacking = list[wire.MissingTablesError]()
     for start, end, content in _sound(fd, 0, size):
-        yield start, end, content
+        if isinstance(content, wire.MissingTablesError):
+            lacking.append(content)
+        else:
+            yield start, end, content
         damaged -= end - start
+    if lacking:
+        logger.warning("file:%s: %d messages cannot be read here and are left out: %s", path, len(lacking), lacking[0])
     if damaged:
         logger.warning("file:%s: %d damaged bytes skipped", path, damaged)
 
@@ -114,7 +127,8 @@ def _find_tail(fd: int, path: str) -> int:
 class FileSink(LocalSink):
     """Signatures and events appended to a file, which is created where it does not exist.
 
-    max_message_bytes: where a batch is cut into messages. compress: pack the codes where that makes them smaller.
+    max_message_bytes: where a batch is cut into messages. compress: one of wire.COMPRESS. bits: of a code, 8 or 4;
+    codes of 4 bits are those of another encoder, see `fewer_bits`.
     """
 
     def __init__(
@@ -124,13 +138,20 @@ class FileSink(LocalSink):
         device: str,
         stream_id: int,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
-        compress: bool = False,
+        compress: str | bool = "no",
+        bits: int = 8,
     ) -> None:
+        check_bits(bits)
         super().__init__(
-            f"file:{path}", device=device, stream_id=stream_id, max_message_bytes=max_message_bytes, compress=compress
+            f"file:{path}",
+            device=device,
+            stream_id=stream_id,
+            max_message_bytes=max_message_bytes,
+            compress=wire.check_compress(compress),
         )
+        self._bits = bits
         try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise SinkError(f"{self._where}: cannot be opened: {error}") from error
         try:
@@ -150,6 +171,9 @@ class FileSink(LocalSink):
         if self._size < size:
             logger.warning("%s: a torn message of %d bytes at the end cut off", self._where, size - self._size)
             os.ftruncate(self._fd, self._size)
+
+    def publish(self, signatures: SignatureBatch) -> None:
+        super().publish(coarser(signatures, self._bits))
 
     def publish_events(self, events: Sequence[Event]) -> None:
         """Append events in one go. Raises SinkError, and has then stored none of them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -18,6 +19,10 @@ from motionsig.errors import InputError
 from motionsig.events import Event
 from motionsig.publishers.counts import SinkCounts
 from motionsig.publishers.messages import check_max_message_bytes, pack
+
+
+class NoneStoredError(InputError):
+    """Nothing that is stored is what is wanted."""
 
 
 class Stored(NamedTuple):
@@ -61,6 +66,16 @@ class Wanted(NamedTuple):
         return f"expected signatures{text}, got {got}"
 
 
+def int64(**numbers: int | None) -> dict[str, int | None]:
+    """Return the numbers, some None, as Python's own; raise InputError for what no 64 bits can hold."""
+    for name, number in numbers.items():
+        if number is not None:
+            if not hasattr(number, "__index__") or not -(1 << 63) <= number < 1 << 63:
+                raise InputError(f"{name}: expected an integer of 64 bits, got {number!r}")
+            numbers[name] = operator.index(number)
+    return numbers
+
+
 class WantedEvents(NamedTuple):
     """Which events to read, by where they come from and when they begin; None where any will do."""
 
@@ -87,7 +102,7 @@ class LocalSink(Closing):
     """`publish` raises what goes wrong."""
 
     def __init__(
-        self, where: str, *, device: str, stream_id: int, max_message_bytes: int, compress: bool = False
+        self, where: str, *, device: str, stream_id: int, max_message_bytes: int, compress: str = "no"
     ) -> None:
         check_max_message_bytes(max_message_bytes)
         self.payload_bytes = 0
@@ -146,7 +161,7 @@ def check_encoders(where: str, found: set[bytes], wanted: Wanted) -> None:
     """
     known = sorted(one.hex() for one in found)
     if not found or (wanted.fingerprint is not None and wanted.fingerprint not in found):
-        raise InputError(f"{where}: {wanted.missing(known)}")
+        raise NoneStoredError(f"{where}: {wanted.missing(known)}")
     if wanted.fingerprint is None and len(found) > 1:
         raise InputError(
             f"{where}: vectors of different encoders do not compare; choose one with fingerprint=: {', '.join(known)}"

@@ -24,6 +24,7 @@ from motionsig.closing import Closing
 from motionsig.errors import SinkError
 from motionsig.escaping import own_logger
 from motionsig.events import Event, to_json
+from motionsig.fewer_bits import coarser
 from motionsig.publishers import announced
 from motionsig.publishers.announcing import Announcer
 from motionsig.publishers.brokers import BROKER_OPTIONS, Broker, check_topic_part, parse_broker
@@ -159,9 +160,10 @@ class MqttSink(Closing):
         """
         self._check_usable()
         chosen = self._options
+        signatures = coarser(signatures, chosen.bits)
         message = wire.Message(self._device, self._sender.stream_id, self._seq, signatures, self._recording)
         # Each record fits into one message of the chosen form; the record itself is CBOR whatever that is.
-        for part in pack(message, max_message_bytes=chosen.max_message_bytes, encode=chosen.form.encode):
+        for part in pack(message, max_message_bytes=chosen.max_message_bytes, encode=chosen.keep):
             record = part.data if chosen.format == "cbor" else wire.encode(part.message)
             self._take(record, part.rows, numbered=part.rows)
         if chosen.strict:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from motionsig import wire
 from motionsig.errors import InputError
+from motionsig.fewer_bits import check_bits
 from motionsig.publishers.brokers import check_topic_part
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES, FORMS, Form, check_max_message_bytes
 from motionsig.publishers.protocol import check_protocol
@@ -35,8 +37,8 @@ class MqttOptions:
     disk write each and without a buffer; otherwise a power cut costs the last 10 s at most.
     delay_s: how long signatures wait to travel together, 0 sends each at once; more than 6 has them written to disk
     first. max_message_bytes: a full message leaves earlier, and what was spooled with a larger limit or for another
-    format is cut; only a single signature may be larger. compress: pack the codes where that makes them smaller (CBOR
-    only).
+    format is cut; only a single signature may be larger. compress: one of wire.COMPRESS; JSON is never
+    packed. bits: of a code, 8 or 4; codes of 4 bits are those of another encoder, see `fewer_bits`.
     in_flight: messages on their way at most. ack_timeout_s: after so long without an acknowledgement the connection is
     given up. hold_s: how long an acknowledged message is kept to be sent again should the broker have lost it.
     retry_s, max_retry_s: pauses between attempts are random, up to a bound that doubles from one to the other.
@@ -66,7 +68,8 @@ class MqttOptions:
     strict: bool = False
     delay_s: float = 6.0
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
-    compress: bool = False
+    compress: str | bool = "trained"
+    bits: int = 8
     in_flight: int = 20
     ack_timeout_s: float = 20.0
     hold_s: float = 10.0
@@ -84,8 +87,9 @@ class MqttOptions:
                 check_topic_part(name, part)
         if self.format not in FORMS:
             raise InputError(f"format: expected one of {', '.join(FORMS)}, got {self.format!r}")
-        if self.compress and self.format != "cbor":
+        if wire.check_compress(self.compress) == "deflate" and self.format != "cbor":
             raise InputError(f"compress: expected format cbor with it, got {self.format}: only CBOR can be packed")
+        check_bits(self.bits)
         check_max_message_bytes(self.max_message_bytes)
         check_limits(self.max_bytes, self.full)
         check_protocol(self.protocol)
@@ -102,4 +106,11 @@ class MqttOptions:
     def form(self) -> Form:
         """How messages go to the broker."""
         form = FORMS[self.format]
-        return replace(form, encode=partial(wire.encode, compress=True)) if self.compress else form
+        packing = partial(wire.encode, compress=self.compress)
+        return replace(form, encode=packing) if self.format == "cbor" else form
+
+    @property
+    def keep(self) -> Callable[[wire.Message], bytes]:
+        """What records of the spool are cut with. They are read without tables: a later model may have other ones."""
+        deflate = wire.check_compress(self.compress) == "deflate"
+        return partial(wire.encode, compress="deflate") if deflate else FORMS[self.format].encode

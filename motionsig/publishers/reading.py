@@ -1,61 +1,80 @@
-"""Reading a store back, without changing it: one snapshot, a few thousand rows at a time."""
+"""Reading a store back, without changing it: one snapshot, a few thousand rows at a time.
+
+What is read is compared with spans and checksums (`stream_reading`); the spans of a stream's blocks lead to what begins
+within a time. Each stream is found by a seek, so that one device costs its own rows.
+"""
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from motionsig import wire
-from motionsig.blocks import SignatureBatch, SignatureSpec
-from motionsig.errors import InputError, SinkError
+from motionsig.blocks import SignatureSpec
+from motionsig.errors import InputError
 from motionsig.events import Event
 from motionsig.publishers.local import Stored, Wanted, WantedEvents, check_encoders
-from motionsig.publishers.schema import check_ours, has_table, labels_between, reporting
+from motionsig.publishers.schema import CHECKED, damaged, has_table
+from motionsig.publishers.snapshot import Snapshot, check_number, check_row, snapshot
+from motionsig.publishers.stream_reading import Encoder, Encoders, Stream, read_stream, runs
 from motionsig.quantization import Group, Quantization
-
-if TYPE_CHECKING:
-    import sqlite3
-
-_Stream = tuple[str, int]
-"""Device and stream id."""
-
-_Encoders = dict[int, tuple[int, SignatureSpec]]
-"""(hop_ns, spec) by row of the table of encoders: one row per hop."""
 
 
 def iter_store(path: str, wanted: Wanted, *, rows: int) -> Iterator[Stored]:
     """Yield what is wanted with at most `rows` signatures at a time, ordered by (device, stream_id, seq).
 
-    Raises InputError where nothing matches, or more than one encoder does; SinkError for a file that is not a store.
+    Raises InputError where nothing matches, more than one encoder does, or devices describe one encoder differently;
+    SinkError for a file that is not a store, and for one that is damaged.
     """
-    with _snapshot(path) as connection:
-        described = has_table(connection, "recordings")
-        streams = _streams(connection, f"store:{path}", wanted, described)
-        encoders = _encoders(connection)
-        if wanted.fingerprint is None and len({spec.fingerprint for _, spec in encoders.values()}) > 1:
-            check_encoders(f"store:{path}", _used(connection, encoders, wanted, streams), wanted)
-        chosen = {row: it for row, it in encoders.items() if wanted.fingerprint in (None, it[1].fingerprint)}
+    with snapshot(path) as store:
+        if store.described:
+            check_number(store, "recordings")
+        streams = _streams(store, wanted)
+        encoders = _encoders(store, wanted)
+        if wanted.fingerprint is None and len(_fingerprints(encoders)) > 1:
+            used = _used(store, encoders, wanted, streams)
+            check_encoders(f"store:{path}", _fingerprints(used), wanted)
+            wanted = wanted._replace(fingerprint=_fingerprints(used).pop())
+        chosen = {row: it for row, it in encoders.items() if wanted.fingerprint in (None, it.spec.fingerprint)}
+        if len({it.spec for it in chosen.values()}) > 1:
+            _check_agreement(path, _used(store, chosen, wanted, streams))
+        of_device: dict[str, Encoders] = {}
+        for row, it in encoders.items():
+            of_device.setdefault(it.device, {})[row] = it
         found = False
         for stream in streams:
-            for part in _read(connection, stream, chosen, wanted, rows, described):
+            own = of_device.get("", {}) | of_device.get(stream[0], {})
+            for part in read_stream(store, stream, own, wanted, rows):
                 found = True
                 yield part
         if not found:
-            check_encoders(f"store:{path}", _used(connection, encoders, wanted, streams), wanted)
+            used = _used(store, encoders, wanted, streams)
+            check_encoders(f"store:{path}", _fingerprints(used), wanted)
+
+
+def _fingerprints(encoders: Encoders) -> set[bytes]:
+    return {it.spec.fingerprint for it in encoders.values()}
+
+
+def _check_agreement(path: str, used: Encoders) -> None:
+    """Raise InputError where devices say different things of one encoder: their vectors have different scales."""
+    specs: dict[SignatureSpec, set[str]] = {}
+    for device, _, spec in used.values():
+        specs.setdefault(spec, set()).add(device or "what version 0.1 stored")
+    if len(specs) > 1:
+        told = [", ".join(sorted(devices)[:6]) + (", ..." if len(devices) > 6 else "") for devices in specs.values()]
+        raise InputError(
+            f"store:{path}: devices describe encoder {next(iter(specs)).fingerprint.hex()} differently, so that their "
+            f"vectors do not compare; choose with device=: {' / '.join(told)}"
+        )
 
 
 def iter_store_events(path: str, wanted: WantedEvents) -> Iterator[Event]:
     """Yield the events that are wanted, ordered by start_ns, then key; raise SinkError for a file that is no store."""
-    with _snapshot(path) as connection:
-        if not has_table(connection, "events"):
+    with snapshot(path) as store:
+        if not has_table(store.connection, "events"):
             return
+        check_number(store, "events")
         condition, values = _condition(
             {
                 "device =": wanted.device,
@@ -65,32 +84,15 @@ def iter_store_events(path: str, wanted: WantedEvents) -> Iterator[Event]:
                 "start_ns <": wanted.until_ns,
             }
         )
-        yield from itertools.starmap(
-            Event,
-            connection.execute(
-                "SELECT device, epoch, seq, head, fingerprint, phase, start_ns, end_ns, score FROM events "
-                f"WHERE {condition} ORDER BY start_ns, device, epoch, head, seq, phase",
-                values,
-            ),
-        )
-
-
-@contextmanager
-def _snapshot(path: str) -> Iterator[sqlite3.Connection]:
-    """Give a connection to the store as it is now; raise SinkError for a file that is not one, or cannot be read."""
-    import sqlite3
-
-    file = Path(path)
-    if not file.exists():
-        raise SinkError(f"store:{path}: no such file")
-    with reporting(file, "cannot be read"):
-        connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-        with closing(connection):
-            if not check_ours(connection, file):
-                raise SinkError(f"store:{path}: expected a motionsig store, got an empty database")
-            # One transaction, so that all queries see the same.
-            connection.execute("BEGIN")
-            yield connection
+        crc = "crc" if store.version > 1 else "NULL"
+        for *row, of_row in store.connection.execute(
+            f"SELECT {', '.join(CHECKED['events'])}, {crc} FROM events "
+            f"WHERE {condition} ORDER BY start_ns, device, epoch, head, seq, phase",
+            values,
+        ):
+            check_row(store, "events", row, of_row)
+            device, stream_id, head, seq, phase, start_ns, end_ns, score, fingerprint = row
+            yield Event(device, stream_id, seq, head, fingerprint, phase, start_ns, end_ns, score)
 
 
 def _condition(terms: dict[str, Any]) -> tuple[str, list[Any]]:
@@ -99,102 +101,92 @@ def _condition(terms: dict[str, Any]) -> tuple[str, list[Any]]:
     return " AND ".join(f"{term} ?" for term in chosen) or "TRUE", list(chosen.values())
 
 
-def _streams(connection: sqlite3.Connection, where: str, wanted: Wanted, described: bool) -> Sequence[_Stream]:
-    """Return the streams that may hold what is wanted, in order.
-
-    Each is found by a seek from the one before: SELECT DISTINCT would read the whole store.
-    """
+def _streams(store: Snapshot, wanted: Wanted) -> Sequence[Stream]:
+    """Return the streams that may hold what is wanted, in order."""
+    connection, where = store.connection, f"store:{store.path}"
     if wanted.recording is None:
-        devices = (
-            _steps(connection, "SELECT min(device) FROM signatures WHERE device > ?", "")
-            if wanted.device is None
-            else [wanted.device]
-        )
-        if wanted.stream_id is not None:
-            return [(device, wanted.stream_id) for device in devices]
-        query = "SELECT min(epoch) FROM signatures WHERE device = ? AND epoch > ?"
-        return [(device, number) for device in devices for number in _steps(connection, query, device, -1)]
-    found, names = [], []
-    if described:
+        found = set(_streams_in(store, "signatures", wanted))
+        if store.version > 1:
+            # Both, as a damaged tree may not lead to all that it has.
+            found |= set(_streams_in(store, "spans", wanted))
+        return sorted(found, key=lambda stream: (_order(stream[0]), stream[1]))
+    named, names = [], []
+    if store.described:
         condition, values = _condition(
             {"device =": wanted.device, "epoch =": wanted.stream_id, "name =": wanted.recording}
         )
         query = f"SELECT device, epoch FROM recordings WHERE {condition} ORDER BY device, epoch"
-        found = connection.execute(query, values).fetchall()
+        named = connection.execute(query, values).fetchall()
         names = connection.execute("SELECT DISTINCT name FROM recordings ORDER BY name LIMIT 6").fetchall()
-    if not found:
+    if not named:
         raise InputError(f"{where}: {wanted.missing([name for (name,) in names])}")
-    return found
+    return named
 
 
-def _steps(connection: sqlite3.Connection, query: str, *values: Any) -> Iterator[Any]:
+def _streams_in(store: Snapshot, table: str, wanted: Wanted) -> Iterator[Stream]:
+    """Yield the streams of a table, each found by a seek from the one before: DISTINCT would read the whole table."""
+    devices = (
+        _steps(store, f"SELECT min(device) FROM {table} WHERE device > ?", "")
+        if wanted.device is None
+        else [wanted.device]
+    )
+    for device in devices:
+        if wanted.stream_id is not None:
+            yield device, wanted.stream_id
+            continue
+        query = f"SELECT min(epoch) FROM {table} WHERE device = ? AND epoch > ?"
+        yield from ((device, number) for number in _steps(store, query, device, -1))
+
+
+def _steps(store: Snapshot, query: str, *values: Any) -> Iterator[Any]:
     """Yield what the query finds, each time with what it found before as its last value, until it finds nothing."""
     *fixed, last = values
-    while (last := connection.execute(query, (*fixed, last)).fetchone()[0]) is not None:
+    while (found := store.connection.execute(query, (*fixed, last)).fetchone()[0]) is not None:
+        # Else a damaged tree could lead in circles.
+        if type(found) is not type(last) or _order(found) <= _order(last):
+            raise damaged(store.path, f"expected a device or stream after {last!r}, got {found!r}")
+        last = found
         yield last
 
 
-def _encoders(connection: sqlite3.Connection) -> _Encoders:
+def _order(value: str | int) -> tuple[bytes, int]:
+    """Return what compares as SQLite compares two texts or two integers."""
+    return (value.encode(), 0) if isinstance(value, str) else (b"", value)
+
+
+def _encoders(store: Snapshot, wanted: Wanted) -> Encoders:
+    """Return the encoders that what is wanted may have."""
     encoders = {}
-    query = "SELECT id, fingerprint, quantization, motion_dim, length_ns, hop_ns FROM encoders"
-    for number, fingerprint, groups, motion_dim, length_ns, hop_ns in connection.execute(query):
-        quantization = Quantization(tuple(Group(*group) for group in json.loads(groups)))
-        encoders[int(number)] = int(hop_ns), SignatureSpec(bytes(fingerprint), quantization, motion_dim, length_ns)
+    device, crc = ("device", "crc") if store.version > 1 else ("''", "NULL")
+    query = (
+        f"SELECT id, {device}, fingerprint, quantization, motion_dim, length_ns, hop_ns, {crc} FROM encoders "
+        f"WHERE ? IS NULL OR {device} IN (?, '')"
+    )
+    specs: dict[Any, SignatureSpec] = {}
+    for *row, of_row in store.connection.execute(query, (wanted.device, wanted.device)):
+        check_row(store, "encoders", row, of_row)
+        number, owner, *described, hop_ns = row
+        if (spec := specs.get(tuple(described))) is None:
+            fingerprint, groups, motion_dim, length_ns = described
+            try:
+                quantization = Quantization(tuple(Group(*group) for group in json.loads(groups)))
+                spec = SignatureSpec(bytes(fingerprint), quantization, int(motion_dim), int(length_ns))
+            except (TypeError, ValueError) as error:
+                raise damaged(store.path, f"expected encoder {number}, got {error}") from error
+            specs[tuple(described)] = spec
+        encoders[number] = Encoder(owner, hop_ns, spec)
     return encoders
 
 
-def _of_stream(stream: _Stream, wanted: Wanted) -> tuple[str, list[Any]]:
-    """Return the SQL condition for the signatures of a stream that begin when they should, and its values."""
-    device, stream_id = stream
-    terms = {"start_ns >=": wanted.since_ns, "start_ns <": wanted.until_ns}
-    return _condition({"device =": device, "epoch =": stream_id, **terms})
-
-
-def _used(
-    connection: sqlite3.Connection, encoders: _Encoders, wanted: Wanted, streams: Sequence[_Stream]
-) -> set[bytes]:
-    """Return the fingerprints of what is wanted, whichever of them is; this reads all of it."""
+def _used(store: Snapshot, encoders: Encoders, wanted: Wanted, streams: Sequence[Stream]) -> Encoders:
+    """Return the encoders of what is wanted, whichever of them is; this reads all of it."""
     numbers = set[int]()
-    for stream in streams:
-        condition, values = _of_stream(stream, wanted)
-        query = f"SELECT DISTINCT encoder FROM signatures WHERE {condition}"
-        numbers.update(number for (number,) in connection.execute(query, values))
-    return {encoders[number][1].fingerprint for number in numbers & encoders.keys()}
-
-
-def _read(
-    connection: sqlite3.Connection, stream: _Stream, encoders: _Encoders, wanted: Wanted, rows: int, described: bool
-) -> Iterator[Stored]:
-    condition, values = _of_stream(stream, wanted)
-    # The encoder only where there are several, one for each hop: a column takes a tenth of the time.
-    names = ["seq", "start_ns", "quality", "codes", *(["encoder"] if len(encoders) > 1 else [])]
-    cursor = connection.execute(
-        f"SELECT {', '.join(names)} FROM signatures "
-        f"WHERE {condition} AND encoder IN ({', '.join(map(str, encoders))}) ORDER BY seq",
-        values,
-    )
-    recording = _recording(connection, stream) if described else None
-    # Flat, as Python's garbage collector looks again and again at thousands of tuples that are there at once.
-    while flat := list(itertools.chain.from_iterable(itertools.islice(cursor, rows))):
-        seq, start_ns, quality, codes, *encoder = (flat[column :: len(names)] for column in range(len(names)))
-        changes = (np.flatnonzero(np.diff(encoder[0])) + 1).tolist() if encoder else []
-        for first, last in itertools.pairwise([0, *changes, len(seq)]):
-            hop_ns, spec = encoders[encoder[0][first] if encoder else next(iter(encoders))]
-            part = slice(first, last)
-            labels = _labels(connection, stream, seq[part]) if described else None
-            matrix = np.frombuffer(b"".join(codes[part]), np.int8).reshape(-1, spec.quantization.dim)
-            times, flags = np.array(start_ns[part], np.int64), np.array(quality[part], np.uint8)
-            batch = SignatureBatch(times, matrix, flags, hop_ns, spec, labels)
-            yield Stored(*stream, np.array(seq[part], np.int64), batch, recording)
-
-
-def _recording(connection: sqlite3.Connection, stream: _Stream) -> wire.Recording | None:
-    query = "SELECT name, start_ns FROM recordings WHERE device = ? AND epoch = ?"
-    row = connection.execute(query, stream).fetchone()
-    return row and wire.Recording(*row)
-
-
-def _labels(connection: sqlite3.Connection, stream: _Stream, seq: Sequence[int]) -> NDArray[np.str_] | None:
-    texts = labels_between(connection, *stream, seq[0], seq[-1])
-    labels = [texts.get(number, "") for number in seq] if texts else []
-    return np.array(labels, np.str_) if any(labels) else None
+    terms = {"start_ns >=": wanted.since_ns, "start_ns <": wanted.until_ns}
+    for device, stream_id in streams:
+        for first, last, _ in runs(store, (device, stream_id), wanted):
+            condition, values = _condition(
+                {"device =": device, "epoch =": stream_id, "seq >=": first, "seq <=": last, **terms}
+            )
+            query = f"SELECT DISTINCT encoder FROM signatures WHERE {condition}"
+            numbers.update(number for (number,) in store.connection.execute(query, values))
+    return {number: encoders[number] for number in numbers & encoders.keys()}

@@ -9,72 +9,107 @@ it is kept beside the signatures, the newest wins. A conflict brings no label, a
 is of another recording than what is stored.
 
 Every `publish` is one transaction in a write-ahead log, which survives kill -9; with durable=True, which whoever
-promises storage to others needs, it is also fsynced and survives a power cut.
+promises storage to others needs, it is also fsynced and survives a power cut. A damaged file is put aside and a new one
+begun, here, where signatures arrive that somebody has to keep; who only reads gets an error.
 """
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from motionsig import wire
-from motionsig.blocks import SignatureBatch, SignatureSpec
 from motionsig.closing import Closing
 from motionsig.errors import SinkError
 from motionsig.escaping import own_logger
 from motionsig.events import Event
 from motionsig.publishers import ledger
+from motionsig.publishers.aside import identity, put_aside
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
-from motionsig.publishers.schema import LAST_ADDED, check_ours, complete, has_table, labels_between, reporting
+from motionsig.publishers.retention import Limits, Retention
+from motionsig.publishers.schema import CHECKED, VERSION, DamagedStoreError, check_ours, checksum, complete, reporting
+from motionsig.publishers.signature_rows import EncoderRows, insert_messages
+from motionsig.publishers.spans import span_checksum
 from motionsig.publishers.store_sink import SinkOfStore
 from motionsig.publishers.stores import Added
-from motionsig.quality import Quality
 
 if TYPE_CHECKING:
     import sqlite3
 
 logger = own_logger(__name__)
 
-
-_EVENT = ("device", "epoch", "head", "seq", "phase", "start_ns", "end_ns", "score", "fingerprint")
+_EVENT = CHECKED["events"]
 _INSERT_EVENT = (
-    f"INSERT INTO events ({', '.join(_EVENT)}) VALUES ({', '.join('?' * len(_EVENT))}) ON CONFLICT DO NOTHING"
+    f"INSERT INTO events ({', '.join(_EVENT)}, crc) VALUES ({', '.join('?' * len(_EVENT))}, ?) ON CONFLICT DO NOTHING"
 )
 _SAME_EVENT = f"SELECT 1 FROM events WHERE {' AND '.join(f'{column} = ?' for column in _EVENT)}"
 
 
-def _content(encoder: int, start_ns: int, quality: int, codes: bytes) -> tuple[int, int, int, bytes]:
-    """Return what must be equal in two signatures of the same key."""
-    return encoder, start_ns, quality & ~Quality.EDGE_TPU, codes
-
-
 class Store(Closing):
-    """An open store; not for use by two threads at the same time. Raises SinkError for whatever SQLite refuses."""
+    """An open store; not for use by two threads at the same time. Raises SinkError for whatever SQLite refuses.
 
-    def __init__(self, path: str | Path, *, durable: bool = False, busy_timeout_s: float = 10.0) -> None:
+    durable, busy_timeout_s, keep_days, keep_bytes: as for `StoreSink`.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        durable: bool = False,
+        busy_timeout_s: float = 10.0,
+        keep_days: float = 0.0,
+        keep_bytes: int = 0,
+    ) -> None:
+        self.path = Path(path)
+        self._durable, self._busy_timeout_s = durable, busy_timeout_s
+        self._limits = Limits(keep_days, keep_bytes)
+        self._connection: sqlite3.Connection | None = None
+        try:
+            self._open()
+        except DamagedStoreError as error:
+            self._replace(error)
+
+    def _open(self) -> None:
+        """Open the file as it is now, or a new one that its owner alone may read; raise SinkError."""
         import sqlite3
 
-        self.path = path = Path(path)
-        self._encoders: dict[tuple[SignatureSpec, int], int] = {}
-        with reporting(path, "cannot be opened"):
+        with suppress(OSError):  # SQLite says what it is; its -wal and -shm get the mode of the database
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        self._encoders = EncoderRows()
+        self._retention = Retention(self.path, self._limits)
+        self._identity = identity(self.path)
+        with reporting(self.path, "cannot be opened"):
             # isolation_level=None: transactions begin where this file says so.
-            connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(
+                self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
+            )
         try:
-            with reporting(path, "cannot be used as a store"):
-                ours = check_ours(connection, path)
+            with reporting(self.path, "cannot be used as a store"):
+                version = check_ours(connection, self.path)
+                if not version:
+                    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 connection.execute("PRAGMA journal_mode = WAL")
-                if not (ours and has_table(connection, LAST_ADDED)):
-                    complete(connection, path)
-                connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                if version < VERSION:
+                    complete(connection, self.path)
+                connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
+                # A receiver writes to the newest page of each of many streams.
+                connection.execute(f"PRAGMA cache_size = -{16384 if self._durable else 2048}")
+                connection.create_function("span_checksum", 5, span_checksum, deterministic=True)
+                self._retention.prepare(connection)
         except BaseException:
             connection.close()
             raise
-        self._connection: sqlite3.Connection | None = connection
-        self._durable = durable
+        self._connection = connection
+
+    def _replace(self, damage: SinkError) -> None:
+        """Put a damaged file aside and begin a new one; a file that has its name meanwhile is opened."""
+        self._let_go()
+        put_aside(self.path, self._identity, str(damage))
+        self._open()
 
     def __repr__(self) -> str:
         path = str(self.path) if len(str(self.path)) <= 120 else f"...{str(self.path)[-117:]}"
@@ -94,7 +129,22 @@ class Store(Closing):
         return self.add_all([message])
 
     def add_all(self, messages: Sequence[wire.Message], events: Sequence[Event] = ()) -> Added:
-        """Store the signatures and events that are not there yet, in one transaction; all, or none and a SinkError."""
+        """Store the signatures and events that are not there yet, in one transaction; all, or none and a SinkError.
+
+        A damaged file is put aside first, and so is one that was moved away or removed while it was open.
+        """
+        if self._connection is not None and identity(self.path) != self._identity:
+            logger.warning("store:%s: the file was moved or removed; a new one begins", self.path)
+            self._let_go()
+            self._open()
+        try:
+            return self._add_all(messages, events)
+        except DamagedStoreError as error:
+            self._replace(error)
+        return self._add_all(messages, events)
+
+    def _add_all(self, messages: Sequence[wire.Message], events: Sequence[Event]) -> Added:
+        messages = [message for message in messages if len(message.signatures)]
         rows = sum(len(message.signatures) for message in messages)
         what = " and ".join([f"{rows} signatures"] * bool(messages) + [f"{len(events)} events"] * bool(events))
         with self.open_connection(f"{what or 'nothing'} could not be stored") as connection:
@@ -102,21 +152,29 @@ class Store(Closing):
                 return Added()
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
-                added = [self._insert(connection, message) for message in messages if len(message.signatures)]
+                added = insert_messages(connection, messages, self._encoders)
                 of_events = self._insert_events(connection, events)
-        for message, one in zip((message for message in messages if len(message.signatures)), added, strict=True):
+        for message, one in zip(messages, added, strict=True):
             if one.conflicts:
                 text = (
                     "store:%s: %d signatures of %s, stream %d, from seq %d differ from what is stored under their key"
                 )
                 logger.warning(text, self.path, one.conflicts, message.device, message.stream_id, message.seq)
+        arrived_ns = min((int(message.signatures.start_ns[0]) for message in messages), default=None)
+        try:
+            with self.open_connection("the oldest signatures could not be deleted") as connection:
+                self._retention.run(connection, arrived_ns)
+        except DamagedStoreError:
+            raise
+        except SinkError as error:  # another process writes, or the disk is full: what arrived is stored
+            logger.warning("%s", error)
         return Added(*map(sum, zip(*added, of_events, strict=True)))
 
     def _insert_events(self, connection: sqlite3.Connection, events: Sequence[Event]) -> Added:
         stored, conflicts = 0, list[Event]()
         for event in events:
             row = *event.key, event.start_ns, event.end_ns, float(event.score), event.fingerprint
-            if connection.execute(_INSERT_EVENT, row).rowcount:
+            if connection.execute(_INSERT_EVENT, (*row, checksum(row))).rowcount:
                 stored += 1
             elif connection.execute(_SAME_EVENT, row).fetchone() is None:
                 conflicts.append(event)
@@ -126,84 +184,14 @@ class Store(Closing):
             logger.warning(text, self.path, len(conflicts), first.head, first.device, first.stream_id)
         return Added(duplicates=len(events) - stored - len(conflicts), conflicts=len(conflicts), events=stored)
 
-    def _insert(self, connection: sqlite3.Connection, message: wire.Message) -> Added:
-        signatures = message.signatures
-        count = len(signatures)
-        encoder = self._encoder(connection, signatures)
-        if encoder is None:
-            return Added(0, 0, count)
-        columns = zip(signatures.start_ns.tolist(), signatures.quality.tolist(), signatures.codes, strict=True)
-        arriving = [(encoder, start_ns, quality, codes.tobytes()) for start_ns, quality, codes in columns]
-        stored = {
-            seq: row
-            for seq, *row in connection.execute(
-                "SELECT seq, encoder, start_ns, quality, codes FROM signatures "
-                "WHERE device = ? AND epoch = ? AND seq BETWEEN ? AND ?",
-                (message.device, message.stream_id, message.seq, message.seq + count - 1),
-            )
-        }
-        conflicts = {seq for seq, row in stored.items() if _content(*row) != _content(*arriving[seq - message.seq])}
-        self._note_source(connection, message, conflicts)
-        numbered = ((message.device, message.stream_id, seq, *row) for seq, row in enumerate(arriving, message.seq))
-        new = (row for row in numbered if row[2] not in stored)
-        connection.executemany("INSERT INTO signatures VALUES (?, ?, ?, ?, ?, ?, ?)", new)
-        return Added(count - len(stored), len(stored) - len(conflicts), len(conflicts))
+    def _let_go(self) -> None:
+        """Close the connection to a file that is of no use any more."""
+        import sqlite3
 
-    def _note_source(self, connection: sqlite3.Connection, message: wire.Message, conflicts: set[int]) -> None:
-        """Store the recording's name, unless there are conflicts, and the labels of what is none; the newest win.
-
-        A message of a recording without labels says that there are none, a live sensor's says nothing of them. Where a
-        label changes, nothing counts as replayed into this stream any more: the replay may have brought another.
-        """
-        stream = message.device, message.stream_id
-        if message.recording is not None and not conflicts:
-            connection.execute(
-                "INSERT INTO recordings VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET name = excluded.name, "
-                "start_ns = excluded.start_ns WHERE (name, start_ns) != (excluded.name, excluded.start_ns)",
-                (*stream, *message.recording),
-            )
-        given = message.signatures.labels
-        if message.recording is None and given is None:
-            return
-        texts = [""] * len(message.signatures) if given is None else given.tolist()
-        labels = dict(enumerate(texts, message.seq))
-        stored = labels_between(connection, *stream, message.seq, message.seq + len(labels) - 1)
-        changed = {seq: text for seq, text in labels.items() if seq not in conflicts and text != stored.get(seq, "")}
-        if changed:
-            ledger.forget(connection, *stream)
-        connection.executemany("INSERT OR IGNORE INTO texts (text) VALUES (?)", {(text,) for text in changed.values()})
-        connection.executemany(
-            "INSERT OR REPLACE INTO labels SELECT ?, ?, ?, id FROM texts WHERE text = ?",
-            ((*stream, seq, text) for seq, text in changed.items() if text),
-        )
-        connection.executemany(
-            "DELETE FROM labels WHERE device = ? AND epoch = ? AND seq = ?",
-            ((*stream, seq) for seq, text in changed.items() if not text),
-        )
-
-    def _encoder(self, connection: sqlite3.Connection, signatures: SignatureBatch) -> int | None:
-        """Return the encoder's row, None where another one with the same fingerprint is described differently."""
-        spec = signatures.spec
-        key = (spec, signatures.hop_ns)
-        if key in self._encoders:
-            return self._encoders[key]
-        quantization = json.dumps([list(group) for group in spec.quantization.groups])
-        others = connection.execute(
-            "SELECT id, hop_ns, quantization, motion_dim, length_ns FROM encoders WHERE fingerprint = ?",
-            (spec.fingerprint,),
-        ).fetchall()
-        if any(other[2:] != (quantization, spec.motion_dim, spec.length_ns) for other in others):
-            return None
-        for number, hop_ns, *_ in others:
-            if hop_ns == signatures.hop_ns:
-                self._encoders[key] = int(number)
-                return int(number)
-        insert = (
-            "INSERT INTO encoders (fingerprint, quantization, motion_dim, length_ns, hop_ns) VALUES (?, ?, ?, ?, ?)"
-        )
-        row = (spec.fingerprint, quantization, spec.motion_dim, spec.length_ns, signatures.hop_ns)
-        # Not remembered yet: the transaction may still be rolled back.
-        return connection.execute(insert, row).lastrowid
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            with suppress(sqlite3.Error, UnicodeDecodeError):
+                connection.close()
 
     def newest_numbers(self, device: str, stream_id: int, first: int, last: int, most: int) -> list[int]:
         """Return the newest `most` numbers that are stored from `first` to `last`, both included, newest first."""
@@ -225,8 +213,9 @@ class Store(Closing):
 class StoreSink(SinkOfStore[Store]):
     """Signatures and events into a local store, which is created where it does not exist.
 
-    durable: every publish survives a power cut. busy_timeout_s: how long to wait for another writer.
-    max_message_bytes: only for counting `payload_bytes`.
+    durable: every publish survives a power cut. busy_timeout_s: how long to wait for another writer. keep_days,
+    keep_bytes: how long signatures and events are kept, after their time, and until the files have that size; for ever
+    with 0. max_message_bytes: only for counting `payload_bytes`.
     """
 
     def __init__(
@@ -237,11 +226,20 @@ class StoreSink(SinkOfStore[Store]):
         stream_id: int,
         durable: bool = False,
         busy_timeout_s: float = 10.0,
+        keep_days: float = 0.0,
+        keep_bytes: int = 0,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     ) -> None:
         super().__init__(
             f"store:{path}",
-            partial(Store, path, durable=durable, busy_timeout_s=busy_timeout_s),
+            partial(
+                Store,
+                path,
+                durable=durable,
+                busy_timeout_s=busy_timeout_s,
+                keep_days=keep_days,
+                keep_bytes=keep_bytes,
+            ),
             device=device,
             stream_id=stream_id,
             max_message_bytes=max_message_bytes,

@@ -50,6 +50,7 @@ _STORES = {
     "store": "store:Store",
     "postgresql": "postgresql.store:PostgresStore",
     "postgres": "postgresql.store:PostgresStore",
+    "parquet": "parquet.store:ParquetStore",
 }
 """Module and class by scheme, imported when asked for."""
 

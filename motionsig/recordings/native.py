@@ -117,7 +117,9 @@ class Recorder(Closing):
             "scale": None if self._scale is None else self._scale.tolist(),
         }
         try:
-            self._file = open(self.path, "xb", buffering=0)  # noqa: SIM115  (open until close)
+            # Samples say more of a person than signatures: only the owner may read them.
+            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            self._file = open(fd, "wb", buffering=0)  # noqa: SIM115  (open until close)
         except OSError as error:
             raise RecordingError(f"{self.path}: expected to create a new recording, got: {error.strerror}") from error
         text = cbor2.dumps(header)

@@ -120,6 +120,25 @@ SECTIONS = {
             }
         },
     ),
+    "sqlite": Section(
+        "sqlite",
+        {
+            "into": {
+                "signatures": "",
+                "messages stored": "rate:,.0f",
+                "bare SQLite": "bare:,.0f",
+                "time / bare": "ratio:.2f",
+                "a signature on the disk": "size:.0f",
+            },
+            "out": {
+                "read": "",
+                "signatures": "found:,",
+                "time": "took:.3f",
+                "bare SQLite": "bare:.3f",
+                "time / bare": "ratio:.2f",
+            },
+        },
+    ),
     "flash": Section("flash", {"flash": {"spool": "", "written per signature": "written:,.0f"}}),
     "service": Section(
         "daemon",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from motionsig import frontend
+from motionsig import frontend, packing
 from motionsig.conventions import CHANNELS
 from motionsig.frontend import POSTURE_DIM
 from motionsig.model_card import BACKGROUND_NAME, GOLDEN_NAME, MODEL_NAME, load_card
@@ -199,6 +199,7 @@ def readme(folder: Path) -> str:
         sets=_sets(training["sets"]),
         seed=training["seed"],
         background=_background(card),
+        packing=_packing(card),
         batches=f"{training['batches']:,}",
         minutes=round(training["seconds"] / 60),
     )
@@ -210,6 +211,38 @@ def add_background(folder: Path, sets: dict[str, Any]) -> None:
     card["files"][BACKGROUND_NAME] = _file(folder / BACKGROUND_NAME)
     card["background"] = sets
     write(folder, card)
+
+
+def add_packing(folder: Path, told: dict[str, Any]) -> None:
+    """Enter the tables for packing, which are in `folder` already, into the card; told: as `packing` measured them."""
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    card["files"][packing.FILE_NAME] = _file(folder / packing.FILE_NAME)
+    card["packing"] = told
+    write(folder, card)
+
+
+def _packing(card: dict[str, Any]) -> str:
+    """Return what the README says of the tables for packing; nothing where there are none."""
+    told = card.get("packing")
+    if told is None:
+        return ""
+    many, of_each = told["messages_of"], "; ".join(f"{name} ({licence})" for name, licence in told["sets"].items())
+    rows = [
+        f"| {name} | {one['bits']} | {one['method']} | {' | '.join(f'{size:.1f}' for size in one['bytes'])} |"
+        for name, sizes in told["bytes"].items()
+        for one in sizes
+    ]
+    probes = ", ".join(f"{tables.score(score)} with {bits} bits" for bits, score in told["probe"].items())
+    return "\n".join([
+        f"`{packing.FILE_NAME}` holds tables that pack the codes, see [packing](../../motionsig/packing/README.md): "
+        "bytes of a signature's codes,\nwithout the rest of a message, on sets that the tables never saw. From the "
+        f"sets {of_each}.\n",
+        f"| set | bits | method | {' | '.join(f'{it} in a message' for it in many)} |",
+        f"| --- | --- | --- |{' --- |' * len(many)}",
+        *rows,
+        f"\nThe linear probe of hapt reaches {probes}. Fewer bits are one of the options of "
+        "[publishers](../../motionsig/publishers/README.md#fewer-bits).\n",
+    ])  # fmt: skip
 
 
 def _background(card: dict[str, Any]) -> str:

@@ -249,7 +249,7 @@ def test_options_and_urls(tmp_path: Path) -> None:
         collect("mqtt://h", "file:x")
     with pytest.raises(InputError, match=r"client_id.*got 'speed'"):
         collect("mqtt://h?speed=1", store)
-    with pytest.raises(InputError, match="busy_timeout_s, got 'durable'"):
+    with pytest.raises(InputError, match="busy_timeout_s, keep_bytes, keep_days, got 'durable'"):
         collect("mqtt://h", f"{store}?durable=0")
     with pytest.raises(InputError, match="broker URL"):
         collect("store:x", store)

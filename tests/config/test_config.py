@@ -23,7 +23,7 @@ def test_a_sink_is_enough(write: Write) -> None:
     config = load_config(write())
     assert config.name == os.uname().nodename
     assert (config.sensor, config.model, config.device, config.hop) == ({}, "motion64", "auto", None)
-    assert (config.sink_url, config.sink_options) == ("store:signatures.db", {})
+    assert (config.sink_url, config.sink_options) == ("store:signatures.db", {"keep_bytes": 1 << 30})
     assert (config.home_assistant, config.prometheus) == (None, None)
 
 

@@ -27,7 +27,8 @@ from motionsig.encoders import shipped_models
 from motionsig.encoders.models import check_device
 from motionsig.errors import InputError
 from motionsig.options import keyword_options, parse_options
-from motionsig.publishers import SCHEMES, sink_options, split_url
+from motionsig.publishers import AT_REST, SCHEMES, sink_options, split_url
+from motionsig.publishers.stores import STORE_SCHEMES, store_options
 from motionsig.sensors import CHIPS
 from motionsig.sensors.chips import SIMULATED_CHIP
 
@@ -159,7 +160,7 @@ def problem_of_sink(url: str) -> str:
 
 
 def _problem_of_stored(url: str) -> str:
-    return _problem_of_url(url, ("store", "file"), lambda _: {"busy_timeout_s": "float"})
+    return _problem_of_url(url, AT_REST, lambda scheme: store_options(scheme) if scheme in STORE_SCHEMES else {})
 
 
 def _problem_of_broker(url: str) -> str:

@@ -13,12 +13,14 @@ from checked_figures import FIGURE, Fact, Setting
 from documents import ROOT
 
 from motionsig.cli.status import STARTING_S
+from motionsig.config.keys import known_keys
 from motionsig.daemon.switching import TRIAL_WINDOWS
 from motionsig.encoders import DEFAULT_MODEL, shipped_models
 from motionsig.encoders.edgetpu.worker import Limits
 from motionsig.filter_bank import HALF_WIDTH_S
 from motionsig.heads.contest import SETTLE_S
 from motionsig.model_card import CARD_NAME, load_card
+from motionsig.packing.tables import NAME_BYTES
 from motionsig.publishers.durable import FSYNC_AFTER_S
 from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.outbox import SMALL_BACKLOG_BYTES
@@ -99,8 +101,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("ends that child", lambda: f"{EDGETPU.call_s:g} s"),
     Setting("an error", lambda: f"{EDGETPU.starts} starts"),
     Setting("starts within", lambda: f"{EDGETPU.per_s / 60:g} minutes"),
+    # Packing.
+    Setting("SHA-256", lambda: f"{NAME_BYTES} bytes"),
+    Setting("SHA-256", lambda: f"{len(CARD.fingerprint)} bytes"),
     # A broker.
     Setting("delay_s", lambda: f"{BROKER.delay_s:g} s"),
+    Setting("keep_bytes", lambda: f"{known_keys('store')['sink.keep_bytes'].default >> 30} GiB"),
     Setting("max_bytes|queue", lambda: f"{BROKER.max_bytes >> 20} MiB"),
     Setting("acknowledged", lambda: f"{FSYNC_AFTER_S:g} s"),
     Setting("of RAM", lambda: f"{BUFFER_BYTES_AT_LEAST >> 20} MiB"),

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("motionsig", "firmware_models", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 OF_A_MODEL = (
     "README.md", "card.json", "encoder_int8.tflite", "encoder_int8_edgetpu.tflite", "golden.npz", "background.npz",
+    "packing.npz",
 )  # fmt: skip
 OF_HEADS = ("heads/README.md", "heads/*/head.json", "heads/*/head-*.npz")
 # Without the start-up files of the test's own environment, which lead to this tree and not to the wheel.

@@ -25,22 +25,24 @@ def receiver(broker: Broker) -> Iterator[Receiver]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
-    """One server for all tests; each takes a database of its own."""
+    """One server for all tests; each gets an empty database."""
     with Server() as running:
         yield running
 
 
 @pytest.fixture
-def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], str]]:
     """What gives the URL of a place of this scheme where nothing is yet."""
-    count = 0
+    made: list[str] = []
 
     def make(scheme: str) -> str:
-        nonlocal count
-        count += 1
-        if scheme == "postgresql":
-            server: Server = request.getfixturevalue("postgres")
-            return server.new_database()
-        return f"{scheme}:{tmp_path / f'here{count}'}"
+        is_server = scheme == "postgresql"
+        place = f"{scheme}:{tmp_path / f'here{len(made)}'}"
+        made.append(request.getfixturevalue("postgres").new_database() if is_server else place)
+        return made[-1]
 
-    return make
+    yield make
+    for url in made:
+        if url.startswith("postgresql:"):
+            server: Server = request.getfixturevalue("postgres")
+            server.give_back(url)

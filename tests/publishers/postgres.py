@@ -1,4 +1,4 @@
-"""A real PostgreSQL server in a folder of its own, to be killed and started again, with a database for each test."""
+"""A real PostgreSQL server in a folder of its own, to be killed and started again, with empty databases for tests."""
 
 from __future__ import annotations
 
@@ -16,10 +16,17 @@ from types import TracebackType
 import pytest
 from broker import free_port
 
+WITH_PASSWORD = "walker"
+
 
 def programs() -> Path:
-    """Return the folder of the server's programs; skip the test where PostgreSQL or psycopg is not installed."""
+    """Return the folder of the server's programs; skip the test where PostgreSQL or psycopg is not installed.
+
+    MOTIONSIG_TEST_POSTGRESQL names another one, such as that of a server with pgvector.
+    """
     pytest.importorskip("psycopg", reason="psycopg is not installed (pip install psycopg)")
+    if chosen := os.environ.get("MOTIONSIG_TEST_POSTGRESQL"):
+        return Path(chosen)
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda it: int(it.parts[-3]))
     if not folders:
         pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
@@ -27,17 +34,19 @@ def programs() -> Path:
 
 
 class Server:
-    """Listens on a port of 127.0.0.1 and on a socket in `folder`; its superuser is `postgres`, who needs no password.
+    """Listens on a port of 127.0.0.1 and on a socket in `folder`.
 
-    durable: with fsync. settings: lines of postgresql.conf; hba: first lines of pg_hba.conf.
+    Only the role WITH_PASSWORD needs a password, and not the superuser, `postgres`. durable: with fsync, which kill -9
+    does without: what was written is in the kernel. settings: lines of postgresql.conf.
     """
 
-    def __init__(self, *, durable: bool = False, settings: str = "", hba: str = "") -> None:
+    def __init__(self, *, durable: bool = False, settings: str = "") -> None:
         self._programs = programs()
         # Not pytest's folder, which its owner alone may enter: the server refuses to run as root.
         self.folder = Path(tempfile.mkdtemp(prefix="motionsig-postgres-"))
         self.port = free_port()
         self._made = 0
+        self._empty: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._as_user: list[str] = []
         if os.getuid() == 0:
@@ -55,7 +64,7 @@ class Server:
                 f"fsync = {'on' if durable else 'off'}\nshared_buffers = 64MB\nlog_min_messages = warning\n{settings}"
             )
         rules = self._data / "pg_hba.conf"
-        rules.write_text(f"{hba}\n{rules.read_text()}")
+        rules.write_text(f"host all {WITH_PASSWORD} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
 
     def start(self) -> Server:
         with (self.folder / "log").open("ab") as log:
@@ -74,11 +83,24 @@ class Server:
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 
     def new_database(self, options: str = "") -> str:
-        """Make an empty database and return its URL."""
+        """Return the URL of an empty database; options: of one that is made for it."""
+        if self._empty and not options:
+            return self._empty.pop()
         self._made += 1
         name = f"test_{self._made}"
         self.run("postgres", f"CREATE DATABASE {name} {options}")
         return self.url(name)
+
+    def give_back(self, url: str) -> None:
+        """Empty a database, for the next test: to make another one takes longer than most tests."""
+        self.run(
+            url,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid != pg_backend_pid()",
+            "DROP SCHEMA IF EXISTS motionsig CASCADE",
+            "DROP SCHEMA IF EXISTS extras CASCADE",
+        )
+        self._empty.append(url)
 
     def run(self, database: str, *statements: str) -> list[tuple[object, ...]]:
         """Run statements as the superuser, each by itself; return the rows of the last."""

@@ -41,7 +41,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         yield running
 
 
-@pytest.fixture(params=["store", "postgresql", "file", "mqtt"])
+@pytest.fixture(params=["store", "postgresql", "parquet", "file", "mqtt"])
 def url_and_reader(
     request: pytest.FixtureRequest, new_url: Callable[[str], str], tmp_path: Path
 ) -> Iterator[tuple[str, Reader]]:
@@ -335,7 +335,7 @@ def test_what_a_sink_shows(url_and_reader: tuple[str, Reader], tmp_path: Path, l
     assert ("closed" in repr(sink)) == url.startswith("mqtt")
 
 
-@pytest.fixture(params=["store", "postgresql", "file"])
+@pytest.fixture(params=["store", "postgresql", "parquet", "file"])
 def at_rest(request: pytest.FixtureRequest, new_url: Callable[[str], str]) -> str:
     return new_url(request.param)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import logging
 import os
@@ -18,8 +19,11 @@ from made import SPEC, assert_same, event, labelled, numbered
 
 from motionsig import wire
 from motionsig.blocks import concatenate
+from motionsig.encoders import find_model
 from motionsig.errors import InputError, SinkError, WireError
 from motionsig.events import to_json
+from motionsig.fewer_bits import coarser
+from motionsig.model_card import BACKGROUND_NAME
 from motionsig.publishers import iter_signatures, open_sink, read_events, read_signatures
 from motionsig.publishers.file import _scan
 
@@ -278,6 +282,20 @@ def test_the_newest_labels_and_names_and_only_one_recording(tmp_path: Path) -> N
         read_signatures(url, stream_id=9)
 
 
+def test_its_owner_alone_can_read_a_new_file(tmp_path: Path) -> None:
+    path, before = tmp_path / "f", os.umask(0)
+    try:
+        with open_sink(f"file:{path}", device="d", stream_id=1) as sink:
+            sink.publish(numbered(1))
+        assert path.stat().st_mode & 0o777 == 0o600
+        path.chmod(0o644)
+        with open_sink(f"file:{path}", device="d", stream_id=1) as sink:
+            sink.publish(numbered(1))
+        assert path.stat().st_mode & 0o777 == 0o644
+    finally:
+        os.umask(before)
+
+
 def test_one_writer_at_a_time(tmp_path: Path) -> None:
     with open_sink(f"file:{tmp_path / 'f'}", device="d", stream_id=1), pytest.raises(SinkError, match="is writing"):
         open_sink(f"file:{tmp_path / 'f'}", device="d", stream_id=2)
@@ -317,3 +335,34 @@ def test_a_write_cut_short_leaves_nothing_behind(tmp_path: Path) -> None:
     assert child.stdout.count("could be written") == 3
     assert_same(read_signatures(f"file:{tmp_path / 'f'}"), numbered(6))
     assert read_events(f"file:{tmp_path / 'f'}") == []
+
+
+def test_messages_without_their_tables_here_are_left_out_and_never_cut_off(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, card = tmp_path / "f", find_model()
+    with np.load(card.path / BACKGROUND_NAME) as bank:
+        packed = dataclasses.replace(numbered(5), codes=bank["codes"][:5], spec=card.spec)
+    with open_sink(f"file:{path}?compress=trained", device="d", stream_id=1) as sink:
+        sink.publish(packed)
+    assert_same(read_signatures(f"file:{path}"), packed)
+    content = path.read_bytes()
+    name = hashlib.sha256((card.path / "packing.npz").read_bytes()).digest()[:4]
+    assert content.count(name) == 1
+    path.write_bytes(MESSAGES[0] + content.replace(name, b"none"))
+    with caplog.at_level(logging.WARNING):
+        assert len(read_signatures(f"file:{path}")) == 2
+        assert "1 messages cannot be read here and are left out: message: expected tables" in caplog.text
+        caplog.clear()
+        with open_sink(f"file:{path}", device="d", stream_id=2) as sink:
+            sink.publish(numbered(1))
+        assert caplog.text == ""
+    assert path.read_bytes().count(b"none") == 1
+
+
+def test_fewer_bits_are_another_encoder_s(tmp_path: Path) -> None:
+    with open_sink(f"file:{tmp_path / 'f'}?bits=4", device="d", stream_id=1) as sink:
+        sink.publish(numbered(3))
+    assert_same(read_signatures(f"file:{tmp_path / 'f'}"), coarser(numbered(3), 4))
+    with pytest.raises(InputError, match="bits: expected one of 4, 8, got 5"):
+        open_sink(f"file:{tmp_path / 'f'}?bits=5", device="d", stream_id=1)

@@ -12,7 +12,10 @@ from broker import Broker
 from made import assert_same, numbered, wait_until
 from receiving import Receiver, mqtt
 
+from motionsig.encoders import find_model
 from motionsig.errors import InputError, SinkError
+from motionsig.fewer_bits import coarser
+from motionsig.model_card import BACKGROUND_NAME
 from motionsig.publishers import open_sink
 from motionsig.publishers.brokers import parse_broker
 from motionsig.publishers.mqtt import default_spool
@@ -86,6 +89,23 @@ def test_what_is_compressed_takes_less_space_in_the_spool_too(tmp_path: Path) ->
         sink.publish(constant)
         assert sink.counts.pending == 1000
         assert sink.counts.spool_bytes < 1000 * 10
+
+
+@pytest.mark.parametrize(("bits", "bytes_each"), [(8, 50), (4, 30)])
+def test_by_default_codes_are_packed_by_trained_tables(
+    broker: Broker, receiver: Receiver, tmp_path: Path, bits: int, bytes_each: float
+) -> None:
+    card = find_model()
+    with np.load(card.path / BACKGROUND_NAME) as bank:
+        real = dataclasses.replace(numbered(47), codes=bank["codes"][10000:10047], spec=card.spec)
+    with mqtt(broker.url, tmp_path / "spool", bits=bits, delay_s=30) as sink:
+        sink.publish(real)
+        # Tables may change while records wait, so none is packed by them.
+        assert sink.counts.spool_bytes > 47 * 64
+    wait_until(lambda: len(receiver.seqs) == 47)
+    (message,) = receiver.messages
+    assert_same(message.signatures, coarser(real, bits))
+    assert receiver.sizes[0] / 47 < bytes_each
 
 
 def test_what_is_left_at_close_is_said_and_sent_next_time(

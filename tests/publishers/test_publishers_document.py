@@ -26,6 +26,7 @@ from motionsig.publishers.connection import Connection
 from motionsig.publishers.durable import FSYNC_AFTER_S
 from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.outbox import SMALL_BACKLOG_BYTES
+from motionsig.publishers.parquet.store import ParquetSink
 from motionsig.publishers.spool import BUFFER_BYTES_AT_LEAST
 from motionsig.publishers.store import StoreSink
 
@@ -52,7 +53,9 @@ def test_the_table_has_every_option_of_a_broker_and_its_default():
     assert stated == {option.name: shown(option.default) for option in fields(MqttOptions)}
 
 
-@pytest.mark.parametrize(("url", "sink"), [("store:PATH", StoreSink), ("file:PATH", "FileSink")])
+@pytest.mark.parametrize(
+    ("url", "sink"), [("store:PATH", StoreSink), ("parquet:DIR", ParquetSink), ("file:PATH", "FileSink")]
+)
 def test_the_table_has_every_option_of_a_local_sink_and_its_default(url, sink):
     if sink == "FileSink":
         from motionsig.publishers.file import FileSink as sink

@@ -1,27 +1,24 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
-from made import HOP_NS, SPEC, assert_same, event, labelled, numbered
+from made import HOP_NS, SPEC, START_NS, assert_same, event, labelled, numbered
+from stored import put
 
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers import iter_signatures, open_sink, read_events, read_signatures
 from motionsig.publishers.store import Store
 from motionsig.publishers.stores import Added
+from motionsig.quantization import Group, Quantization
 from motionsig.wire import Message, Recording
 
 OTHER = dataclasses.replace(SPEC, fingerprint=b"another!")
-
-
-def put(path: Path, *messages: Message) -> list[Added]:
-    store = Store(path)
-    try:
-        return [store.add(message) for message in messages]
-    finally:
-        store.close()
 
 
 def test_vectors_of_different_encoders_are_never_mixed(tmp_path: Path) -> None:
@@ -43,6 +40,104 @@ def test_an_encoder_that_says_something_else_of_itself_is_a_conflict(tmp_path: P
     assert added == [Added(3), Added(conflicts=3)]
 
 
+def test_what_one_device_says_of_an_encoder_binds_that_device_alone(tmp_path: Path) -> None:
+    url = f"store:{tmp_path / 's'}"
+    liar = dataclasses.replace(SPEC, quantization=Quantization((Group(48, 9.0, 0), Group(16, 0.02, 0))))
+    added = put(
+        tmp_path / "s",
+        Message("evil", 1, 0, numbered(3, spec=liar)),
+        Message("honest", 1, 0, numbered(50)),
+        Message("evil", 1, 3, numbered(3, 3)),
+        Message("honest", 1, 50, numbered(5, 50, spec=liar)),
+        Message("evil", 1, 3, numbered(2, 3, spec=liar)),
+    )
+    assert added == [Added(3), Added(50), Added(conflicts=3), Added(conflicts=5), Added(2)]
+    assert_same(read_signatures(url, device="honest"), numbered(50))
+    assert_same(read_signatures(url, device="evil"), numbered(5, spec=liar))
+    message = f"devices describe encoder {SPEC.fingerprint.hex()} differently.*device=: evil / honest"
+    for chosen in ({}, {"fingerprint": SPEC.fingerprint}):
+        with pytest.raises(InputError, match=message):
+            read_signatures(url, **chosen)
+    # Where only one of them is in what is wanted, there is nothing to choose.
+    assert_same(read_signatures(url, since_ns=numbered(1, 10).start_ns[0]), numbered(40, 10))
+
+
+def test_one_transaction_stores_all_messages_or_none(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s")
+    messages = [Message(f"d{number}", 1, 0, numbered(3)) for number in range(20)]
+    twice = Message("d3", 1, 1, numbered(4, 1))
+    assert store.add_all(messages) == Added(60)
+    assert store.add_all([*messages[:3], twice, twice, Message("e", 1, 0, numbered(0))], [event(1)]) == Added(
+        2, 15, 0, 1
+    )
+    with sqlite3.connect(tmp_path / "s") as other:
+        other.execute(
+            "CREATE TRIGGER t BEFORE INSERT ON signatures WHEN new.seq = 9 BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+    other.close()
+    with pytest.raises(SinkError, match="12 signatures and 1 events could not be stored: no"):
+        store.add_all([Message("f", 1, 0, numbered(2)), Message("g", 1, 0, numbered(10))], [event(5)])
+    store.close()
+    url = f"store:{tmp_path / 's'}"
+    assert sum(len(part.seq) for part in iter_signatures(url)) == 62
+    assert read_events(url) == [event(1)]
+
+
+def test_a_file_that_was_moved_away_is_left_alone_and_a_new_one_begins(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(tmp_path / "s")
+    store.add(Message("d", 1, 0, numbered(3)))
+    for ending in ("", "-wal", "-shm"):
+        (tmp_path / f"s{ending}").rename(tmp_path / f"old{ending}")
+    assert store.add(Message("d", 1, 0, numbered(5))) == Added(5)
+    assert "was moved or removed; a new one begins" in caplog.text
+    store.close()
+    assert_same(read_signatures(f"store:{tmp_path / 's'}"), numbered(5))
+    assert_same(read_signatures(f"store:{tmp_path / 'old'}"), numbered(3))
+
+
+def test_its_owner_alone_can_read_a_new_store(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with closing(Store(tmp_path / "s")) as store:
+            store.add(Message("d", 1, 0, numbered(3)))
+            modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+            assert modes == dict.fromkeys(("s", "s-wal", "s-shm"), 0o600)
+        (tmp_path / "s").chmod(0o640)
+        put(tmp_path / "s", Message("d", 1, 3, numbered(3, 3)))
+        assert (tmp_path / "s").stat().st_mode & 0o777 == 0o640
+    finally:
+        os.umask(before)
+
+
+def test_texts_may_hold_a_nul(tmp_path: Path) -> None:
+    """CBOR can carry one, and SQLite's own functions of texts end there."""
+    url = f"store:{tmp_path / 's'}"
+    messages = [
+        Message(device, 1, 0, labelled(numbered(3), f"walk{device}"), Recording(device, 0))
+        for device in ("a", "a\0", "a\0b", "b")
+    ]
+    assert put(tmp_path / "s", *messages, *messages) == [Added(3)] * 4 + [Added(duplicates=3)] * 4
+    read = list(iter_signatures(url))
+    assert [(part.device, part.recording) for part in read] == [(it.device, it.recording) for it in messages]
+    for part in read:
+        assert_same(part.signatures, labelled(numbered(3), f"walk{part.device}"))
+        assert_same(read_signatures(url, device=part.device), part.signatures)
+
+
+def test_numbers_beyond_64_bits_are_no_numbers_to_look_for(tmp_path: Path) -> None:
+    url = f"store:{tmp_path / 's'}"
+    put(tmp_path / "s", Message("d", 1, 0, numbered(3)))
+    for name in ("since_ns", "until_ns", "stream_id"):
+        for value in (1 << 63, -(1 << 63) - 1, 1e300):
+            for read in (read_signatures, read_events):
+                with pytest.raises(InputError, match=f"{name}: expected an integer of 64 bits"):
+                    read(url, **{name: value})
+    assert_same(read_signatures(url, since_ns=-(1 << 63), until_ns=(1 << 63) - 1), numbered(3))
+    assert_same(read_signatures(url, since_ns=np.int64(START_NS)), numbered(3))
+
+
 def test_files_that_are_not_ours_stay_as_they_are(tmp_path: Path) -> None:
     text = tmp_path / "text"
     text.write_text("these are notes, not a database, and long enough to have a header" * 20)
@@ -53,9 +148,9 @@ def test_files_that_are_not_ours_stay_as_they_are(tmp_path: Path) -> None:
     newer = tmp_path / "newer"
     put(newer)
     with sqlite3.connect(newer) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
     connection.close()
-    for path, message in ((text, "not a database"), (foreign, "of something else"), (newer, "got version 2")):
+    for path, message in ((text, "not a database"), (foreign, "of something else"), (newer, "got version 3")):
         before = path.read_bytes()
         with pytest.raises(SinkError, match=message):
             Store(path)
@@ -128,67 +223,6 @@ def test_a_message_that_fails_halfway_leaves_nothing_behind(tmp_path: Path) -> N
     assert_same(read_signatures(f"store:{tmp_path / 's'}"), labelled(numbered(5), "walk"))
 
 
-_OF_VERSION_0_1 = """
-CREATE TABLE encoders (id INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL, quantization TEXT NOT NULL,
-    motion_dim INTEGER NOT NULL, length_ns INTEGER NOT NULL, hop_ns INTEGER NOT NULL, UNIQUE (fingerprint, hop_ns));
-CREATE TABLE signatures (device TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
-    encoder INTEGER NOT NULL REFERENCES encoders (id), start_ns INTEGER NOT NULL, quality INTEGER NOT NULL,
-    codes BLOB NOT NULL, PRIMARY KEY (device, epoch, seq)) WITHOUT ROWID;
-PRAGMA application_id = 1834183015;
-PRAGMA user_version = 1;
-"""
-
-
-def test_a_store_of_version_0_1_is_read_as_it_is_and_completed_when_written(tmp_path: Path) -> None:
-    path, url = tmp_path / "s", f"store:{tmp_path / 's'}"
-    put(tmp_path / "new", Message("d", 1, 0, numbered(5)))
-    with sqlite3.connect(path) as old:
-        old.executescript(_OF_VERSION_0_1)
-        old.execute("ATTACH ? AS new", (str(tmp_path / "new"),))
-        old.execute("INSERT INTO encoders SELECT * FROM new.encoders")
-        old.execute("INSERT INTO signatures SELECT * FROM new.signatures")
-    old.close()
-    path.chmod(0o444)
-    before = path.read_bytes()
-    (stored,) = iter_signatures(url)
-    assert (stored.recording, stored.signatures.labels, path.read_bytes()) == (None, None, before)
-    with pytest.raises(InputError, match="of recording 'walk', got none"):
-        read_signatures(url, recording="walk")
-    path.chmod(0o644)
-    recording = Recording("walk", 10**18)
-    assert put(path, Message("d", 1, 0, labelled(numbered(6), "walk"), recording)) == [Added(1, 5)]
-    (stored,) = iter_signatures(url, recording="walk")
-    assert stored.recording == recording
-    assert_same(stored.signatures, labelled(numbered(6), "walk"))
-    connection = sqlite3.connect(path)
-    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
-    # What an older motionsig does with a store, word for word.
-    connection.execute("INSERT INTO signatures VALUES (?, ?, ?, ?, ?, ?, ?)", ("d", 1, 6, 1, 0, 0, bytes(64)))
-    query = "SELECT seq, encoder, start_ns, quality, codes FROM signatures WHERE device = ? AND epoch = ?"
-    assert len(connection.execute(query, ("d", 1)).fetchall()) == 7
-    connection.close()
-
-
-def test_a_store_from_before_there_were_events_is_read_as_it_is_and_completed_when_written(tmp_path: Path) -> None:
-    path, url = tmp_path / "s", f"store:{tmp_path / 's'}"
-    message = Message("d", 1, 0, labelled(numbered(5), "walk"), Recording("walk", 10**18))
-    put(path, message)
-    with sqlite3.connect(path) as old:
-        old.execute("DROP TABLE events")
-    old.close()
-    before = path.read_bytes()
-    assert read_events(url) == []
-    (stored,) = iter_signatures(url, recording="walk")
-    assert_same(stored.signatures, labelled(numbered(5), "walk"))
-    assert path.read_bytes() == before
-    with open_sink(url, device="d", stream_id=1) as sink:
-        sink.publish_events([event(1)])
-    assert read_events(url) == [event(1)]
-    with sqlite3.connect(path) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
-    connection.close()
-
-
 def test_events_are_stored_together_or_not_at_all(tmp_path: Path) -> None:
     store = Store(tmp_path / "s")
     other = sqlite3.connect(tmp_path / "s", timeout=0)
@@ -249,4 +283,6 @@ def test_a_store_grows_in_a_day_by_as_much_as_the_document_says(tmp_path: Path) 
     # A tenth of a day, in messages of several signatures, under a stream id as large as the daemon's.
     tenth = 86_400_000_000_000 // HOP_NS // 10
     put(tmp_path / "s", *(Message("hall", 1 << 62, seq, numbered(50, seq)) for seq in range(0, tenth, 50)))
-    assert round((tmp_path / "s").stat().st_size * 10 / 1e6) == 8
+    put(tmp_path / "empty")
+    size = (tmp_path / "s").stat().st_size - (tmp_path / "empty").stat().st_size
+    assert round(size * 10 / 1e6) == 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 import random
 import sys
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from motionsig.wire import Message, Recording
 OTHER = dataclasses.replace(SPEC, fingerprint=b"another!")
 
 
-@pytest.fixture(params=["store", "postgresql"])
+@pytest.fixture(params=["store", "postgresql", "parquet"])
 def url(request: pytest.FixtureRequest, new_url: Callable[[str], str]) -> str:
     return new_url(request.param)
 
@@ -218,6 +219,13 @@ def test_kill_9_loses_nothing_that_was_published(url: str) -> None:
 
 
 def test_two_writers_at_once(url: str) -> None:
+    if url.startswith("parquet:"):
+        with open_sink(url, device="a", stream_id=1) as one:
+            with pytest.raises(SinkError, match=rf"got this dataset held by process {os.getpid()}; give each receiver"):
+                open_sink(url, device="b", stream_id=1)
+            one.publish(numbered(20))
+        assert_same(read_signatures(url), numbered(20))
+        return
     with open_sink(url, device="a", stream_id=1) as one, open_sink(url, device="b", stream_id=1) as two:
         for first in range(0, 20, 2):
             one.publish(numbered(2, first))

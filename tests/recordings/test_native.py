@@ -287,6 +287,15 @@ def test_a_damaged_length_does_not_load_the_whole_log(tmp_path, at):
     assert count == 100 and peak < 10e6
 
 
+def test_its_owner_alone_can_read_a_new_log(tmp_path):
+    before = os.umask(0)
+    try:
+        with Recorder(tmp_path / "x.msig", rate_hz=50, device="d", stream_id=1):
+            assert (tmp_path / "x.msig").stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(before)
+
+
 def test_no_log_is_overwritten_and_no_newer_version_is_read(tmp_path, log):
     path, *_ = log
     with pytest.raises(RecordingError, match="expected to create a new recording, got: File exists"):

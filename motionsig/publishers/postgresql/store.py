@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from motionsig import wire
 from motionsig.closing import Closing
-from motionsig.errors import SinkError
+from motionsig.errors import InputError, SinkError
 from motionsig.escaping import own_logger
 from motionsig.events import Event
 from motionsig.options import keyword_options
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
 from motionsig.publishers.postgresql.address import connect, one_line, parse_address, require_psycopg
 from motionsig.publishers.postgresql.retention import Keep, check_keep, check_owner, drop_old
-from motionsig.publishers.postgresql.tables import WRITERS, complete
+from motionsig.publishers.postgresql.tables import PARTITIONS, WRITERS, complete
 from motionsig.publishers.postgresql.writing import Known, NewsError, Written, prepare, write
 from motionsig.publishers.store_sink import SinkOfStore
 from motionsig.publishers.stores import Added
@@ -62,6 +62,8 @@ class PostgresStore(Closing):
         self._address = parse_address(url, keyword_options(PostgresSink, leave_out=("device", "stream_id")))
         self._keep = Keep(keep_days, keep_bytes)
         check_keep(self._keep)
+        if partition not in (None, *PARTITIONS):
+            raise InputError(f"partition: expected one of {', '.join(PARTITIONS)}, got {partition!r}")
         self._durable, self._retry_for_s, self._partition = durable, retry_for_s, partition
         self._closed = False
         self._connection: Connection | None = None

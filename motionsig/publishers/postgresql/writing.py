@@ -35,7 +35,7 @@ _Stream = tuple[str, int]
 _Encoder = tuple[str, bytes, int]
 """Device, fingerprint, hop in ns."""
 _Place = tuple[int, int, int]
-"""Stream, block, index of the partition."""
+"""Stream, block, first start of the partition in Unix ns."""
 
 _INCOMING = (
     "CREATE TEMPORARY TABLE incoming (place integer, stream bigint, seq bigint, encoder integer, start_ns bigint, "
@@ -278,9 +278,9 @@ class _Writing:
 
     def _find_partitions(self, rows: Rows) -> None:
         """Have a partition for each row."""
-        if not len(missing := rows.start_ns[self._partition_of(rows.start_ns) < 0]):
-            return
-        self._load_partitions()
+        missing = rows.start_ns
+        if self._exclusive or (self._partition_of(missing) < 0).any():
+            self._load_partitions()
         while len(missing := missing[self._partition_of(missing) < 0]):
             self._must_be_exclusive()
             self._connection.execute("SELECT motionsig.make_partition(%s)", [int(missing[0])])
@@ -303,7 +303,8 @@ class _Writing:
         Where a block has several, only the newest may grow under the shared lock: what is in the others stays as it is
         while this looks into them.
         """
-        columns = rows.stream, rows.seq >> BLOCK_BITS, self._partition_of(rows.start_ns)
+        first_ns = np.array(self.partitions, np.int64)[self._partition_of(rows.start_ns), 0]
+        columns = rows.stream, rows.seq >> BLOCK_BITS, first_ns
         changes = np.ones(len(rows), bool)
         changes[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
         wanted = set(zip(*(column[changes].tolist() for column in columns), strict=True))
@@ -312,31 +313,32 @@ class _Writing:
         odd = {(stream, block) for stream, block in self._ask_places(query, wanted)}
         if not odd:
             return []
-        number = {first: index for index, (first, _) in enumerate(self.partitions)}
         of_odd = {place for place in wanted if place[:2] in odd}
         found = self._ask_places("SELECT p.stream, p.block, p.first_ns {} WHERE p.stream IS NOT NULL", of_odd)
-        # A partition that was dropped has no number any more.
-        places = {(stream, block, number[first]) for stream, block, first in found if first in number}
+        # Others may have made partitions since, and dropped some.
+        self._load_partitions()
+        last_ns = dict(self.partitions)
+        places = {place for place in found if place[2] in last_ns}
+        if not {first for *_, first in of_odd} <= last_ns.keys():
+            self._must_be_exclusive()
         if new := of_odd - places:
             self._must_be_exclusive()
             self._ask_places("INSERT INTO motionsig.places SELECT DISTINCT i.stream, i.block, i.first_ns {}", new)
         of_block: dict[tuple[int, int], set[int]] = {}
-        for stream, block, partition in places | of_odd:
-            of_block.setdefault((stream, block), set()).add(partition)
-        several = {key: partitions for key, partitions in of_block.items() if len(partitions) > 1}
-        if any(partition < max(of_block[stream, block]) for stream, block, partition in of_odd):
+        for stream, block, first in places | of_odd:
+            of_block.setdefault((stream, block), set()).add(first)
+        if any(first < max(of_block[stream, block]) for stream, block, first in of_odd):
             self._must_be_exclusive()
-        return [self.partitions[index] for index in sorted(set().union(*several.values()))]
+        return [(first, last_ns[first]) for first in set().union(*(it for it in of_block.values() if len(it) > 1))]
 
     def _ask_places(self, query: str, places: Collection[_Place]) -> Cursor:
         """Run a query of i, these places, and p, what is stored of their blocks."""
-        rows = sorted((stream, block, self.partitions[partition][0]) for stream, block, partition in places)
         asked = (
             "FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS i (stream, block, first_ns) "
             "LEFT JOIN motionsig.places p ON p.stream = i.stream AND p.block = i.block"
         )
         return self._connection.execute(
-            query.format(asked).encode(), [_array(column) for column in zip(*rows, strict=True)]
+            query.format(asked).encode(), [_array(column) for column in zip(*sorted(places), strict=True)]
         )
 
     def _note_recordings(self, messages: Sequence[wire.Message], streams: dict[_Stream, int]) -> None:

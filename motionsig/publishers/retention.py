@@ -1,0 +1,206 @@
+"""How long a store keeps its signatures: so many days, or as long as its files are no larger than so many bytes.
+
+Whole blocks of signatures (`spans`) are deleted, the oldest first, a few thousand in a transaction, and with each block
+its labels, its events and what the ledger says of its stream. A run is short and goes on after the next message, so
+nothing waits for it. New rows take the free pages; what is free beyond the limit goes back to the file system.
+
+By days, the time of a signature decides, and times before 2020, of clocks that were not set, are no times: only a limit
+of bytes deletes those, first of all.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from motionsig.conventions import NS_PER_S
+from motionsig.errors import InputError
+from motionsig.escaping import own_logger
+from motionsig.publishers.spans import block_of, cover, numbers_of
+
+if TYPE_CHECKING:
+    import sqlite3
+
+logger = own_logger(__name__)
+
+LEAST_BYTES = 1 << 20
+_MOST_DAYS = 36_500
+RUN_S = 0.25
+_CHECK_S = 60.0
+_ROWS = 4096
+_CLOCK_SET_NS = 1_577_836_800 * NS_PER_S  # 2020
+_MOST_LOG_BYTES = 16 << 20
+_SHARED_MEMORY_BYTES = 64 << 10  # of the -shm
+_LOG_EVERY_S = 3600.0
+_ROW_BYTES = 100
+_BLOCKS = 64
+_LEAST_MARGIN = 32  # pages
+_VACUUMED = 1024  # pages in one transaction
+
+
+@dataclass(frozen=True)
+class Limits:
+    """keep_days: from a signature's time on. keep_bytes: of the database and its write-ahead log together.
+
+    0: no limit.
+    """
+
+    keep_days: float = 0.0
+    keep_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        if self.keep_days and not 0 < self.keep_days < _MOST_DAYS:
+            raise InputError(f"keep_days: expected up to {_MOST_DAYS}, or 0 for no limit, got {self.keep_days!r}")
+        if self.keep_bytes and not LEAST_BYTES <= self.keep_bytes < 1 << 63:
+            raise InputError(f"keep_bytes: expected at least {LEAST_BYTES}, or 0 for no limit, got {self.keep_bytes!r}")
+
+    @property
+    def log_bytes(self) -> int:
+        """The part of keep_bytes that is for the write-ahead log."""
+        return min(_MOST_LOG_BYTES, (self.keep_bytes or 8 * _MOST_LOG_BYTES) // 8)
+
+
+class Retention:
+    """Keeps an open store within its limits; `prepare` it once, then `run` it after every transaction."""
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self._path, self._limits = path, limits
+        self._check_s = self._log_s = float("-inf")
+        self._unfinished = True
+        self._said_size = False
+        self._signatures = self._events = 0
+
+    def prepare(self, connection: sqlite3.Connection) -> None:
+        """Bound the write-ahead log, and begin."""
+        connection.execute("PRAGMA secure_delete = FAST")  # as Debian's SQLite writes zeros over all that is deleted
+        connection.execute(f"PRAGMA journal_size_limit = {self._limits.log_bytes}")
+        page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]
+        connection.execute(f"PRAGMA wal_autocheckpoint = {max(8, self._limits.log_bytes // 2 // page_bytes)}")
+        self.run(connection)
+
+    def run(self, connection: sqlite3.Connection, arrived_ns: int | None = None) -> None:
+        """Delete what is beyond the limits, for RUN_S at most; arrived_ns: when what was just stored begins."""
+        keep_days, keep_bytes = self._limits.keep_days, self._limits.keep_bytes
+        if not keep_days and not keep_bytes:
+            return
+        end_s = time.monotonic() + RUN_S
+        if self._unfinished and not _cover_old(connection, end_s):
+            return
+        if keep_days:
+            before_ns = time.time_ns() - round(keep_days * 86400 * NS_PER_S)
+            due = time.monotonic() >= self._check_s + _CHECK_S
+            if due or self._unfinished or (arrived_ns is not None and arrived_ns < before_ns):
+                self._check_s = time.monotonic()
+                self._unfinished = not self._keep_days(connection, before_ns, end_s)
+        if keep_bytes:
+            self._unfinished = not self._keep_bytes(connection, keep_bytes, end_s) or (
+                self._unfinished and bool(keep_days)
+            )
+        self._say()
+
+    def _keep_days(self, connection: sqlite3.Connection, before_ns: int, end_s: float) -> bool:
+        while self._delete_blocks(connection, _ROWS, _CLOCK_SET_NS, before_ns):
+            if time.monotonic() >= end_s:
+                return False
+        while self._delete_events(connection, _CLOCK_SET_NS, before_ns):
+            if time.monotonic() >= end_s:
+                return False
+        return True
+
+    def _keep_bytes(self, connection: sqlite3.Connection, keep_bytes: int, end_s: float) -> bool:
+        page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]
+        most = (keep_bytes - self._limits.log_bytes - _SHARED_MEMORY_BYTES) // page_bytes
+        enough = most - max(_LEAST_MARGIN, most // 64)
+        while (beyond := _pages(connection) - _pages(connection, "freelist") - enough) > 0:
+            rows = min(_ROWS, beyond * page_bytes // _ROW_BYTES)
+            anything = -(1 << 63), (1 << 63) - 1
+            if not (self._delete_blocks(connection, rows, *anything) or self._delete_events(connection, *anything)):
+                break
+            if time.monotonic() >= end_s:
+                return False
+        while (pages := _pages(connection)) > most and _pages(connection, "freelist"):
+            connection.execute(f"PRAGMA incremental_vacuum({min(pages - most, _VACUUMED)})").fetchall()
+            if _pages(connection) == pages:  # it was not made for that: by version 1
+                if not self._said_size:
+                    text = "store:%s: the file stays larger than keep_bytes, its free pages are used; VACUUM shrinks it"
+                    logger.warning(text, self._path)
+                self._said_size = True
+                break
+            if time.monotonic() >= end_s:
+                return False
+        return True
+
+    def _delete_blocks(self, connection: sqlite3.Connection, rows: int, from_ns: int, before_ns: int) -> int:
+        """Delete the oldest blocks until `rows` signatures are deleted; return how many."""
+        query = (
+            "SELECT device, epoch, block, rows FROM spans WHERE last_ns >= ? AND last_ns < ? ORDER BY last_ns LIMIT ?"
+        )
+        oldest = connection.execute(query, (from_ns, before_ns, _BLOCKS)).fetchall()
+        if not oldest:
+            return 0
+        deleted = 0
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for device, stream_id, block, in_block in oldest:
+                if deleted and deleted + in_block > rows:
+                    break
+                numbers = device, stream_id, *numbers_of(block)
+                where = "WHERE device = ? AND epoch = ? AND seq BETWEEN ? AND ?"
+                deleted += connection.execute(f"DELETE FROM signatures {where}", numbers).rowcount
+                self._events += connection.execute(f"DELETE FROM events {where}", numbers).rowcount
+                stream = device, stream_id
+                connection.execute("DELETE FROM spans WHERE device = ? AND epoch = ? AND block = ?", (*stream, block))
+                connection.execute(
+                    "DELETE FROM recordings WHERE device = ? AND epoch = ? AND NOT EXISTS "
+                    "(SELECT 1 FROM signatures WHERE device = ? AND epoch = ?)",
+                    (*stream, *stream),
+                )
+        self._signatures += deleted
+        return len(oldest)
+
+    def _delete_events(self, connection: sqlite3.Connection, from_ns: int, before_ns: int) -> int:
+        """Delete a few thousand of the oldest events; return how many."""
+        key = "device, epoch, head, seq, phase"
+        some = f"SELECT {key} FROM events WHERE end_ns >= ? AND end_ns < ? ORDER BY end_ns LIMIT ?"
+        if connection.execute(some, (from_ns, before_ns, 1)).fetchone() is None:
+            return 0
+        delete = f"DELETE FROM events WHERE ({key}) IN ({some})"
+        deleted = connection.execute(delete, (from_ns, before_ns, _ROWS)).rowcount
+        self._events += deleted
+        return deleted
+
+    def _say(self) -> None:
+        if (self._signatures or self._events) and time.monotonic() >= self._log_s + _LOG_EVERY_S:
+            limits = ", ".join(f"{name} = {value}" for name, value in vars(self._limits).items() if value)
+            text = "store:%s: %d signatures and %d events, the oldest, were deleted (%s)"
+            logger.info(text, self._path, self._signatures, self._events, limits)
+            self._signatures = self._events = 0
+            self._log_s = time.monotonic()
+
+
+def _pages(connection: sqlite3.Connection, which: str = "page") -> int:
+    return int(connection.execute(f"PRAGMA {which}_count").fetchone()[0])
+
+
+def _cover_old(connection: sqlite3.Connection, end_s: float) -> bool:
+    """Give their spans to signatures of version 1, which have none yet; return whether all have them."""
+    while (at := connection.execute("SELECT device, epoch, seq FROM progress").fetchone()) is not None:
+        if time.monotonic() >= end_s:
+            return False
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            following = (
+                "SELECT device, epoch, seq FROM signatures WHERE (device, epoch, seq) > (?, ?, ?) "
+                "ORDER BY device, epoch, seq LIMIT 1"
+            )
+            if (found := connection.execute(following, at).fetchone()) is None:
+                connection.execute("DELETE FROM progress")
+                continue
+            device, stream_id, seq = found
+            cover(connection, device, stream_id, block_of(seq))
+            connection.execute(
+                "UPDATE progress SET device = ?, epoch = ?, seq = ?", (device, stream_id, numbers_of(block_of(seq))[1])
+            )
+    return True

@@ -1,0 +1,181 @@
+"""A message's signatures as rows of a store: what is new is inserted, the rest compared; within a transaction.
+
+A device is bound by what it says first of an encoder (its scales, which codes are motion, its length): what it says
+otherwise later is a conflict. No other device is bound by that, so none can spoil another's signatures.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from motionsig import wire
+from motionsig.blocks import SignatureBatch, SignatureSpec
+from motionsig.publishers import ledger
+from motionsig.publishers.schema import checksum, labels_between
+from motionsig.publishers.spans import ROW, block_of, note_rows, row_checksums
+from motionsig.publishers.stores import Added
+from motionsig.quality import Quality
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_MOST_ENCODERS = 1 << 16
+_IN_STREAM = "device = ? AND epoch = ? AND seq BETWEEN ? AND ?"
+
+_Row = tuple[int, int, int, int, bytes]
+"""The columns of `ROW`."""
+
+_RowsOf = tuple[str, int, Sequence[_Row], Mapping[int, str]]
+"""Device, stream id, rows, and labels by number."""
+
+
+class EncoderRows:
+    """The rows of encoders that a connection knows: each binds one device, those of version 1 none."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int, bytes], tuple[SignatureSpec, int]] = {}
+
+    def row(self, connection: sqlite3.Connection, device: str, signatures: SignatureBatch) -> int | None:
+        """Return the encoder's row, None where this device has described it differently."""
+        spec = signatures.spec
+        key = (device, signatures.hop_ns, spec.fingerprint)
+        if (known := self._known.get(key)) is not None and known[0] == spec:
+            return known[1]
+        described = json.dumps([list(group) for group in spec.quantization.groups]), spec.motion_dim, spec.length_ns
+        others = connection.execute(
+            "SELECT device, id, hop_ns, quantization, motion_dim, length_ns FROM encoders "
+            "WHERE device IN (?, '') AND fingerprint = ? ORDER BY device DESC",
+            (device, spec.fingerprint),
+        ).fetchall()
+        if any(owner and tuple(other) != described for owner, _, _, *other in others):
+            return None
+        for _, number, hop_ns, *other in others:
+            if hop_ns == signatures.hop_ns and tuple(other) == described:
+                if len(self._known) >= _MOST_ENCODERS:
+                    self._known.clear()
+                self._known[key] = spec, int(number)
+                return int(number)
+        quantization, *lengths = described
+        number = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM encoders").fetchone()[0]
+        row = number, device, spec.fingerprint, quantization, *lengths, signatures.hop_ns
+        # Not remembered yet: the transaction may still be rolled back.
+        connection.execute("INSERT INTO encoders VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, checksum(row)))
+        return int(number)
+
+
+def insert_messages(
+    connection: sqlite3.Connection, messages: Sequence[wire.Message], encoders: EncoderRows
+) -> list[Added]:
+    """Store what is not there yet; return what became of each message. None may be empty.
+
+    Nearly always all is new, and is inserted at once; else every message is compared with what is there.
+    """
+    import sqlite3
+
+    numbers = [encoders.row(connection, message.device, message.signatures) for message in messages]
+    plain = all(message.recording is None and message.signatures.labels is None for message in messages)
+    new: list[_RowsOf] = [
+        (message.device, message.stream_id, list(_rows(message, number)), {})
+        for message, number in zip(messages, numbers, strict=True)
+        if plain and number is not None
+    ]
+    added = list[Added]()
+    if len(new) == len(messages):
+        connection.execute("SAVEPOINT all_new")
+        try:
+            _insert_rows(connection, new)
+            added = [Added(stored=len(message.signatures)) for message in messages]
+        except sqlite3.IntegrityError:
+            connection.execute("ROLLBACK TO all_new")
+        connection.execute("RELEASE all_new")
+    return added or [
+        Added(conflicts=len(message.signatures)) if number is None else _insert_message(connection, message, number)
+        for message, number in zip(messages, numbers, strict=True)
+    ]
+
+
+def _insert_message(connection: sqlite3.Connection, message: wire.Message, encoder: int) -> Added:
+    stream, last = (message.device, message.stream_id), message.seq + len(message.signatures) - 1
+    arriving = list(_rows(message, encoder))
+    there = connection.execute(
+        f"SELECT {', '.join(ROW)} FROM signatures WHERE {_IN_STREAM}", (*stream, message.seq, last)
+    )
+    stored: dict[int, _Row] = {row[0]: row for row in there}
+    conflicts = {row[0] for row in arriving if row[0] in stored and _content(*stored[row[0]]) != _content(*row)}
+    labels = dict[int, str]()
+    if message.recording is not None or message.signatures.labels is not None:
+        labels = _note_source(connection, message, conflicts, stored)
+    _insert_rows(connection, [(*stream, [row for row in arriving if row[0] not in stored], labels)])
+    return Added(len(arriving) - len(stored), len(stored) - len(conflicts), len(conflicts))
+
+
+def _insert_rows(connection: sqlite3.Connection, rows_of: Sequence[_RowsOf]) -> None:
+    """Insert new rows of streams, with their checksums."""
+    inserted = list[tuple[Any, ...]]()
+    starts: dict[tuple[str, int, int], list[int]] = {}
+    for device, stream_id, rows, labels in rows_of:
+        sums = row_checksums(device, stream_id, rows, labels)
+        inserted += [(device, stream_id, *row, crc) for row, crc in zip(rows, sums, strict=True)]
+        for seq, _, start_ns, _, _ in rows:
+            starts.setdefault((device, stream_id, block_of(seq)), []).append(start_ns)
+    connection.executemany("INSERT INTO signatures VALUES (?, ?, ?, ?, ?, ?, ?, ?)", inserted)
+    note_rows(connection, starts)
+
+
+def _rows(message: wire.Message, encoder: int) -> Iterator[_Row]:
+    signatures = message.signatures
+    codes, dim = signatures.codes.tobytes(), signatures.codes.shape[1]
+    columns = zip(signatures.start_ns.tolist(), signatures.quality.tolist(), strict=True)
+    for row, (start_ns, quality) in enumerate(columns):
+        yield message.seq + row, encoder, start_ns, quality, codes[row * dim : (row + 1) * dim]
+
+
+def _content(seq: int, encoder: int, start_ns: int, quality: int, codes: bytes) -> tuple[int, int, int, int, bytes]:
+    """Return what must be equal in two signatures of the same key."""
+    return seq, encoder, start_ns, quality & ~Quality.EDGE_TPU, codes
+
+
+def _note_source(
+    connection: sqlite3.Connection, message: wire.Message, conflicts: set[int], stored: dict[int, _Row]
+) -> dict[int, str]:
+    """Store the recording's name, unless there are conflicts, and the labels of what is none; the newest win.
+
+    Return the labels by number. A message of a recording without labels says that there are none, a live sensor's says
+    nothing of them. Where a label changes, nothing counts as replayed into this stream any more: the replay may have
+    brought another.
+    """
+    stream = message.device, message.stream_id
+    if message.recording is not None and not conflicts:
+        row = *stream, *message.recording
+        connection.execute(
+            "INSERT INTO recordings VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET name = excluded.name, "
+            "start_ns = excluded.start_ns, crc = excluded.crc "
+            "WHERE (name, start_ns) != (excluded.name, excluded.start_ns)",
+            (*row, checksum(row)),
+        )
+    given = message.signatures.labels
+    texts = [""] * len(message.signatures) if given is None else given.tolist()
+    labels = dict(enumerate(texts, message.seq))
+    before = labels_between(connection, *stream, message.seq, message.seq + len(labels) - 1)
+    changed = {seq: text for seq, text in labels.items() if seq not in conflicts and text != before.get(seq, "")}
+    if not changed:
+        return labels
+    ledger.forget(connection, *stream)
+    connection.executemany("INSERT OR IGNORE INTO texts (text) VALUES (?)", {(text,) for text in changed.values()})
+    connection.executemany(
+        "INSERT OR REPLACE INTO labels SELECT ?, ?, ?, id FROM texts WHERE text = ?",
+        ((*stream, seq, text) for seq, text in changed.items() if text),
+    )
+    connection.executemany(
+        "DELETE FROM labels WHERE device = ? AND epoch = ? AND seq = ?",
+        ((*stream, seq) for seq, text in changed.items() if not text),
+    )
+    relabelled = [stored[seq] for seq in changed if seq in stored]
+    sums = row_checksums(*stream, relabelled, changed)
+    connection.executemany(
+        "UPDATE signatures SET crc = ? WHERE device = ? AND epoch = ? AND seq = ? AND crc IS NOT NULL",
+        ((crc, *stream, row[0]) for crc, row in zip(sums, relabelled, strict=True)),
+    )
+    return labels
