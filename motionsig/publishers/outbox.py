@@ -74,9 +74,10 @@ class Outbox:
         """What the broker refuses, and what to do about it; None where nothing that it refused is left."""
         return self._refusals.why if self._spool.refused else None
 
-    def connect(self, limits: Limits | None = None) -> None:
+    def connect(self, limits: Limits | None = None, now_s: float = 0.0) -> None:
         """Begin with everything that is still to be delivered, what is there already as the backlog."""
         self.terms.limits = limits or Limits()
+        self._refusals.postpone(now_s)
         split = self._spool.backlog_end(SMALL_BACKLOG_BYTES)
         first, end = self._spool.first, self._spool.end
         self._express.connect()

@@ -71,6 +71,14 @@ class Refusals:
         reopened, self._reopened = self._reopened, False
         return bool(over) or reopened
 
+    def postpone(self, now_s: float) -> None:
+        """Try what was refused no sooner than `retry_s` into a connection that begins now.
+
+        A broker that ends the connection at each refusal would take nothing else otherwise.
+        """
+        for key in self._attempts:
+            self._until_s[key] = max(self._until_s.get(key, 0.0), now_s + self.options.retry_s)
+
     def due_in_s(self, now_s: float) -> float:
         """Return how long until the next pause is over; infinite where there is none."""
         return max(0.0, min(self._until_s.values(), default=float("inf")) - now_s)

@@ -258,7 +258,7 @@ class Sender:
         self.announcer.connected(time.monotonic())
         if self.announcer.listened:
             connection.listen(*self.announcer.listened)
-        self.outbox.connect(connection.limits)
+        self.outbox.connect(connection.limits, time.monotonic())
         on_way = self._on_way
         on_way.clear()
         while True:

@@ -37,6 +37,7 @@ from motionsig import (  # noqa: E402
     wire,
 )
 from motionsig.conventions import NS_PER_S  # noqa: E402
+from motionsig.fewer_bits import coarser  # noqa: E402
 from motionsig.pipeline import run  # noqa: E402
 from motionsig.publishers.brokers import parse_broker  # noqa: E402
 from motionsig.publishers.connection import Connection  # noqa: E402
@@ -86,6 +87,7 @@ def send(signatures: SignatureBatch, options: MqttOptions, folder: Path) -> Sent
         spool, rest = Spool(Path(place)), Rest()
         outbox = Outbox(spool, options, now_s=0.0)
         outbox.connect()
+        signatures = coarser(signatures, options.bits)
         if options.rest:
             signatures = rest.repeat(signatures)
         for seq in range(len(signatures)):
