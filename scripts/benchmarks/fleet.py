@@ -239,9 +239,9 @@ def main(folder: Path | None, seconds: float, rate: float) -> None:
             print(name, rows[name], flush=True)
     what = (
         f"messages of {EACH} signatures from a broker with Debian's settings into a store, SQLite where none is named: "
-        "how many a second, how many signatures are lost, how old they are when they are stored, the receiver's processor "
-        "time for a message and its peak of memory, what a signature takes up on the disk, and how long after the next "
-        "message of its device a hole made on purpose is reported"
+        "how many a second, how many signatures are lost, how old they are when they are stored, the receiver's "
+        "processor time for a message and its peak of memory, what a signature takes up on the disk, and how long "
+        "after the next message of its device a hole made on purpose is reported"
     )
     units = {
         "sent": "",

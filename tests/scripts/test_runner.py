@@ -86,7 +86,7 @@ def test_every_part_runs_once_and_the_kernel_last(tree):
         path.name for path in ROOT.glob(documents)
     }
     assert left == {"test_python_blocks.py"}
-    assert len(list(ROOT.glob(rooms))) == 4  # of encoders, recordings, publishers, and the scripts' own
+    assert len(list(ROOT.glob(rooms))) == 5  # of encoders, recordings, publishers, collector, and the scripts' own
     assert said[-6:] == [
         "scripts/check              well",
         "newest dependencies        well: 5 passed, 1 skipped in 1.23s ",
