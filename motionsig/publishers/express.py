@@ -56,8 +56,10 @@ class Express:
     def retry(self) -> None:
         """Send again what was refused, before all that is newer."""
         sent = {outgoing.records[-1][0] for outgoing in (*self.on_way, *self._held)}
-        refused = all_refused(self.spool) if self.spool.refused else []
-        self._again = deque(record for record in refused if record.is_event and record.end not in sent)
+        # Also what arrived since and was not held long enough, before a connection ended.
+        self._again = deque(
+            record for record in all_refused(self.spool) if record.is_event and record.end not in sent
+        )
 
     def next(self, now_s: float) -> Outgoing | None:
         """Return the next event to send; None where there is none, or enough is on its way."""
