@@ -109,10 +109,12 @@ class Lane:
     def _fetch(self, now_s: float) -> bool:
         """Read on in the spool; return whether there was anything."""
         if not self._records:
-            self._records.extend(self.spool.read(self._read, self.until, refused=self.refused))
-            if not self._records:
+            # What is refused meanwhile is not sent again before its pause is over.
+            found = [] if self.refused else self.spool.read(self._read, self.until)
+            if not found:
                 return False
-            self._read = self._records[-1].end
+            self._records.extend(found)
+            self._read = found[-1].end
         rows, given_up, why = 0, 0, ""
         while self._records and rows < _DECODE_ROWS:
             record = self._records.popleft()
@@ -198,7 +200,7 @@ class Lane:
         }
         self.sent.update(parts)
         spans = list(dict.fromkeys((one.record.start, one.end) for one in taken))
-        outgoing = Outgoing(topic, payload, records, parts, now_s, new_bytes, spans)
+        outgoing = Outgoing(topic, payload, records, parts, now_s, new_bytes, spans, rows)
         self.on_way.append(outgoing)
         return outgoing
 

@@ -27,7 +27,7 @@ from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.outgoing import Outgoing
 from motionsig.publishers.protocol import Limits
 from motionsig.publishers.reasons import NO_SUBSCRIBERS, TOO_LARGE, Reason
-from motionsig.publishers.refusals import Refusals
+from motionsig.publishers.refusals import SPARED, Refusals
 from motionsig.publishers.spool import Spool
 from motionsig.publishers.terms import Terms
 
@@ -122,14 +122,18 @@ class Outbox:
             self._refusals.taken(outgoing.topic)
             self.terms.taken(outgoing.size)
             return None
-        if reason.code == TOO_LARGE and len(outgoing.spans) > 1:
+        cut = reason.code == TOO_LARGE and outgoing.rows > 1
+        if cut:
             self.terms.suspect(outgoing.size)
-        self._refusals.note(outgoing.topic, reason, now_s)
+        # Smaller messages may be taken at once, other events not: they are alike, and must not pass this one.
+        spared = math.inf if cut else SPARED if outgoing.rows else 0
+        self._refusals.note(outgoing.topic, reason, now_s, spared=spared)
         return self._refusals.why
 
     def suspect(self) -> bool:
         """Take the largest message on its way for too large; return whether that says anything new."""
-        sizes = [outgoing.size for lane in self._lanes for outgoing in lane.on_way if not outgoing.acknowledged]
+        on_way = (outgoing for lane in self._lanes for outgoing in lane.on_way)
+        sizes = [outgoing.size for outgoing in on_way if outgoing.rows > 1 and not outgoing.acknowledged]
         return bool(sizes) and self.terms.suspect(max(sizes))
 
     def due_in_s(self, now_s: float) -> float:
