@@ -66,9 +66,7 @@ class Express:
 
     def next(self, now_s: float) -> Outgoing | None:
         """Return the next event to send; None where there is none, or enough is on its way."""
-        if self._incomplete:
-            if any(outgoing.refused for outgoing in self.on_way):
-                return None
+        if self._incomplete and not any(outgoing.refused for outgoing in self.on_way):
             self.retry()
         while len(self.on_way) < self.terms.in_flight and (record := self._fetch()) is not None:
             try:
