@@ -157,6 +157,9 @@ class Outbox:
         """Work through the answered messages; `heard_s` is when the broker last spoke."""
         self.delivered += self._express.settle(heard_s) + sum(lane.settle(heard_s) for lane in self._lanes)
         self.progress_s = max([self.progress_s, self._express.progress_s, *(lane.progress_s for lane in self._lanes)])
+        idle = not (self._express.on_way or any(lane.on_way for lane in self._lanes))
+        if idle and self._refusals.why is not None and not self._spool.refused:
+            self._refusals.forget()
 
     def stalled_s(self, now_s: float) -> float:
         """Return how long the oldest message on its way in a lane, or the oldest event, has been the oldest."""

@@ -85,6 +85,11 @@ class Refusals:
         for key in self._attempts:
             self._until_s[key] = max(self._until_s.get(key, 0.0), now_s + self.options.retry_s)
 
+    def forget(self) -> None:
+        """Begin anew, as nothing that was refused is left."""
+        for held in (self._until_s, self._attempts, self._in_a_row, self._why):
+            held.clear()
+
     def due_in_s(self, now_s: float) -> float:
         """Return how long until the next pause is over; infinite where there is none."""
         return max(0.0, min(self._until_s.values(), default=float("inf")) - now_s)
@@ -92,6 +97,6 @@ class Refusals:
     @property
     def why(self) -> str | None:
         """What is refused, and what to do about it; None where nothing is."""
-        shown = list(self._why.values())
+        shown = list(dict.fromkeys(self._why.values()))
         more = f"; and {len(shown) - _MOST_SHOWN} more" if len(shown) > _MOST_SHOWN else ""
         return "; ".join(shown[:_MOST_SHOWN]) + more or None

@@ -137,6 +137,31 @@ def test_a_broker_that_takes_no_payload_gets_a_few_and_not_the_whole_spool(tmp_p
     spool.close()
 
 
+def test_what_was_refused_and_has_arrived_is_not_said_again(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    outbox = outbox_of(spool)
+    for seq, reason in ((0, INVALID), (0, TAKEN), (1, QUOTA)):
+        if not spool.pending:
+            put(spool, 1, seq)
+        (outgoing,) = all_next(outbox, 10.0 * seq + 5.0 * (reason is TAKEN))
+        outbox.answer(outgoing, reason, 10.0 * seq)
+        outbox.settle(10.0 * seq)
+    assert outbox.refusal is not None and "quota exceeded" in outbox.refusal and "payload" not in outbox.refusal
+    spool.close()
+
+
+def test_a_refusal_is_said_once_whether_it_is_of_one_message_or_of_all(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    outbox = outbox_of(spool, max_message_bytes=128)
+    for seq in range(10):
+        put(spool, 1, seq)
+    for outgoing in all_next(outbox, 0.0):
+        outbox.answer(outgoing, INVALID, 0.0)
+    outbox.settle(0.0)
+    assert outbox.refusal is not None and outbox.refusal.count("payload format invalid") == 1
+    spool.close()
+
+
 def test_one_payload_that_is_refused_stops_no_other(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     outbox = outbox_of(spool, max_message_bytes=128, in_flight=30)
