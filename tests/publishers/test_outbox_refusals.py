@@ -137,6 +137,28 @@ def test_a_broker_that_takes_no_payload_gets_a_few_and_not_the_whole_spool(tmp_p
     spool.close()
 
 
+def test_a_backlog_of_signatures_that_are_all_too_large_is_passed_in_turns(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    for seq in range(1500):
+        put(spool, 1, seq)
+    outbox = outbox_of(spool)
+    outbox.connect(Limits(max_packet_bytes=100), 0.0)
+    turns = 0
+    while outbox.due_in_s(0.0) == 0.0 or not turns:
+        assert all_next(outbox, 0.0) == []
+        outbox.settle(0.0)
+        turns += 1
+    assert 15 < turns < 100, "the network has its turn in between"
+    assert (spool.pending, outbox.delivered) == (1500, 0)
+    outbox.connect(Limits(), 1.0)
+    while outgoings := all_next(outbox, 1.0):
+        for outgoing in outgoings:
+            outbox.answer(outgoing, TAKEN, 1.0)
+        outbox.settle(1.0)
+    assert (spool.pending, outbox.delivered, outbox.refusal) == (0, 1500, None)
+    spool.close()
+
+
 def test_what_was_refused_and_has_arrived_is_not_said_again(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     outbox = outbox_of(spool)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 from broker import Broker
 from made import numbered, wait_until
-from receiving import Receiver, mqtt
+from receiving import Receiver, happened, mqtt
 from scripted import Publish, Scripted, acknowledgement, connack
 
 from motionsig import wire
@@ -73,6 +74,27 @@ def test_no_more_is_on_its_way_than_the_broker_takes_and_the_topic_travels_once(
         assert (first.topic, first.alias) == ("motionsig/wrist-7/signatures", 1)
         assert {(message.topic, message.alias) for message in others} == {("", 1)}
         assert [wire.decode(message.payload).seq for message in (first, *others)] == list(range(5))
+
+
+def test_waiting_for_the_only_message_that_may_be_on_its_way_takes_no_time_of_the_processor(tmp_path: Path) -> None:
+    """Receive Maximum 1; the event is on its way, and signatures are due."""
+    held: list[Publish] = []
+    with Scripted(
+        connack=lambda version: connack(b"\x21\0\1"), puback=lambda message: (held.append(message), b"")[1]
+    ) as broker:
+        with mqtt(broker.url, tmp_path / "spool", delay_s=0.3) as sink:
+            wait_until(lambda: sink.last_error is None)
+            sink.publish(numbered(1))
+            time.sleep(0.1)
+            sink.publish_events([happened(0)])
+            wait_until(lambda: len(held) == 1)
+            time.sleep(0.3)
+            before_s = time.process_time()
+            time.sleep(0.6)
+            assert time.process_time() - before_s < 0.05
+            broker.puback = acknowledgement
+            broker._clients[-1].sendall(acknowledgement(held[0]))
+            wait_until(lambda: sink.counts.pending == 0)
 
 
 def test_a_broker_that_takes_only_qos_0_is_no_broker_for_us(tmp_path: Path) -> None:
