@@ -60,9 +60,7 @@ class Express:
         self._incomplete = any(outgoing.refused for outgoing in self.on_way)
         sent = {outgoing.records[-1][0] for outgoing in (*self.on_way, *self._held)}
         # Also what arrived since and was not held long enough, before a connection ended.
-        self._again = deque(
-            record for record in all_refused(self.spool) if record.is_event and record.end not in sent
-        )
+        self._again = deque(record for record in all_refused(self.spool) if record.is_event and record.end not in sent)
 
     def next(self, now_s: float) -> Outgoing | None:
         """Return the next event to send; None where there is none, or enough is on its way."""

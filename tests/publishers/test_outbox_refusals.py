@@ -1,4 +1,4 @@
-"""A broker that refuses some of it, told to the outbox directly: what is sent again, in which order, and how it counts."""
+"""A broker that refuses some of it, told to the outbox directly: what is sent again, in which order, how it counts."""
 
 from __future__ import annotations
 

@@ -81,20 +81,19 @@ def test_waiting_for_the_only_message_that_may_be_on_its_way_takes_no_time_of_th
     held: list[Publish] = []
     with Scripted(
         connack=lambda version: connack(b"\x21\0\1"), puback=lambda message: (held.append(message), b"")[1]
-    ) as broker:
-        with mqtt(broker.url, tmp_path / "spool", delay_s=0.3) as sink:
-            wait_until(lambda: sink.last_error is None)
-            sink.publish(numbered(1))
-            time.sleep(0.1)
-            sink.publish_events([happened(0)])
-            wait_until(lambda: len(held) == 1)
-            time.sleep(0.3)
-            before_s = time.process_time()
-            time.sleep(0.6)
-            assert time.process_time() - before_s < 0.05
-            broker.puback = acknowledgement
-            broker._clients[-1].sendall(acknowledgement(held[0]))
-            wait_until(lambda: sink.counts.pending == 0)
+    ) as broker, mqtt(broker.url, tmp_path / "spool", delay_s=0.3) as sink:
+        wait_until(lambda: sink.last_error is None)
+        sink.publish(numbered(1))
+        time.sleep(0.1)
+        sink.publish_events([happened(0)])
+        wait_until(lambda: len(held) == 1)
+        time.sleep(0.3)
+        before_s = time.process_time()
+        time.sleep(0.6)
+        assert time.process_time() - before_s < 0.05
+        broker.puback = acknowledgement
+        broker._clients[-1].sendall(acknowledgement(held[0]))
+        wait_until(lambda: sink.counts.pending == 0)
 
 
 def test_a_broker_that_takes_only_qos_0_is_no_broker_for_us(tmp_path: Path) -> None:
