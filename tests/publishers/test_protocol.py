@@ -10,6 +10,7 @@ from broker import Broker
 from made import numbered, wait_until
 from receiving import Receiver, happened, mqtt
 from scripted import Publish, Scripted, acknowledgement, connack
+from tunnel import Tunnel
 
 from motionsig import wire
 from motionsig.errors import InputError
@@ -38,6 +39,20 @@ def test_a_broker_without_mqtt_5_gets_3_1_1_and_is_remembered(
                 wait_until(lambda: len(broker.versions) > known and broker.versions[-1] == 4)  # noqa: B023
         certain = answer is not None and len(answer) and answer[3] in (1, 0x84)
         assert broker.versions == ([5, 4, 4, 4, 4] if certain else [5, 4, 5, 4, 4, 4])
+
+
+def test_a_network_that_takes_long_to_connect_leaves_the_broker_its_time(
+    tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with TLS over a slow radio: each of both attempts took longer than all of the time for the answer."""
+    monkeypatch.setattr(sending, "CONNECT_TIMEOUT_S", 0.4)
+    with (
+        Tunnel("http", delay_s=0.6) as tunnel,
+        mqtt(broker.url, tmp_path / "spool", proxy=f"http://127.0.0.1:{tunnel.port}", client_id="slow") as sink,
+    ):
+        sink.publish(numbered(1))
+        wait_until(lambda: sink.counts.pending == 0)
+    assert "as slow (p5" in broker.log
 
 
 def test_the_protocol_can_be_chosen(tmp_path: Path, broker: Broker, receiver: Receiver) -> None:
