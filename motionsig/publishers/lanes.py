@@ -172,7 +172,7 @@ class Lane:
             taken, payload = self._compose(count)
             limit = self.terms.limit_bytes(topic)
             if limit is None or len(payload) <= limit:
-                return self._sent(taken, topic, payload, now_s)
+                return self._leave_as(taken, topic, payload, now_s)
             self.refusals.too_large(topic, len(payload), limit)
             self._pass_refused(now_s)
             if self._pauses():
@@ -188,7 +188,7 @@ class Lane:
             count = self._fitting()
         return count if count < len(self._waiting) or self._due_s(flush_to) <= now_s else 0
 
-    def _sent(self, taken: list[_Waiting], topic: str, payload: bytes, now_s: float) -> Outgoing:
+    def _leave_as(self, taken: list[_Waiting], topic: str, payload: bytes, now_s: float) -> Outgoing:
         """Note that what waits first leaves as this message."""
         for one in taken:
             self._waiting.popleft()

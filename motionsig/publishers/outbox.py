@@ -4,7 +4,8 @@ Live signatures must not wait behind a day's backlog, so there are two lanes ove
 first, the backlog (all that was there when the connection began) in the rest of the window.
 
 Events overtake both: the express reads the spool ahead, for events alone, and sends each at once. Among each other they
-keep their order even after an outage, or an old "began" would be the last word on a state. But their records are
+keep their order even after an outage, or an old "began" would be the last word on a state: so of each state one event
+is on its way at a time. But their records are
 acknowledged and forgotten by the lanes, each in its place among the signatures, once the express says that the event
 has arrived: so the spool needs to know only how far each lane got, and a record that a lane has not come to is still
 there after a kill.

@@ -87,6 +87,8 @@ class Refusals:
 
     def forget(self) -> None:
         """Begin anew, as nothing that was refused is left."""
+        # What arrived before and was not held long enough may have been passed.
+        self._reopened = self._reopened or bool(self._until_s)
         for held in (self._until_s, self._attempts, self._in_a_row, self._why):
             held.clear()
 

@@ -121,6 +121,29 @@ def test_an_event_that_was_refused_is_sent_again_if_the_broker_may_have_lost_it(
     spool.close()
 
 
+def test_what_was_passed_is_sent_again_though_nothing_that_was_refused_is_left(tmp_path: Path) -> None:
+    """An event that arrived before the connection ended is passed over the new one, as its topic was closed again."""
+    spool = Spool(tmp_path)
+    outbox = outbox_of(spool, hold_s=30.0, in_flight=1)
+    put_state(spool, 0)
+    for now_s, reason in ((0.0, QUOTA), (10.0, TAKEN)):
+        (event,) = all_next(outbox, now_s)
+        outbox.answer(event, reason, now_s)
+        outbox.settle(now_s)
+    put_state(spool, 1)
+    (event,) = all_next(outbox, 10.0)
+    outbox.answer(event, QUOTA, 10.0)
+    outbox.disconnect(10.0)
+    outbox.connect(Limits(), 10.0)
+    for second in range(10, 60):
+        for event in all_next(outbox, float(second)):
+            outbox.answer(event, TAKEN, float(second))
+        outbox.settle(float(second))
+    outbox.settle(100.0)
+    assert (outbox.delivered, spool.pending, spool.used_bytes) == (2, 0, 0)
+    spool.close()
+
+
 def test_a_broker_that_takes_no_payload_gets_a_few_and_not_the_whole_spool(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     for number in range(500):
