@@ -152,8 +152,9 @@ class Store(Closing):
                 return Added()
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
-                added = insert_messages(connection, messages, self._encoders)
+                # Before the messages: what these say of a clock puts the events right, too.
                 of_events = self._insert_events(connection, events)
+                added = insert_messages(connection, messages, self._encoders)
         for message, one in zip(messages, added, strict=True):
             if one.conflicts:
                 text = (
@@ -163,7 +164,8 @@ class Store(Closing):
         arrived_ns = min((int(message.signatures.start_ns[0]) for message in messages), default=None)
         try:
             with self.open_connection("the oldest signatures could not be deleted") as connection:
-                self._retention.run(connection, arrived_ns)
+                if self._retention.run(connection, arrived_ns):
+                    self._encoders = EncoderRows()
         except DamagedStoreError:
             raise
         except SinkError as error:  # another process writes, or the disk is full: what arrived is stored
