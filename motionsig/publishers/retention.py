@@ -139,7 +139,7 @@ class Retention:
     def _delete_oldest(self, connection: sqlite3.Connection, rows: int, from_ns: int, until_ns: int) -> int:
         """Delete what ended from `from_ns` until `until_ns`, both included, the oldest first, and no more than needed.
 
-        Events that ended before all blocks, a few thousand; without any, blocks until `rows` signatures are deleted.
+        At most `rows` events that ended before all blocks; without any, blocks until `rows` signatures are deleted.
         Return how many events or blocks.
         """
         query = (
@@ -147,7 +147,7 @@ class Retention:
             "ORDER BY last_ns LIMIT ?"
         )
         oldest = connection.execute(query, (from_ns, until_ns, rows + 1)).fetchall()
-        if events := self._delete_events(connection, from_ns, oldest[0][0] - 1 if oldest else until_ns):
+        if events := self._delete_events(connection, rows, from_ns, oldest[0][0] - 1 if oldest else until_ns):
             return events
         if not oldest:
             return 0
@@ -189,11 +189,11 @@ class Retention:
         )
         self._texts = connection.execute(count).fetchone()[0]
 
-    def _delete_events(self, connection: sqlite3.Connection, from_ns: int, until_ns: int) -> int:
-        """Delete a few thousand of the oldest events; return how many."""
+    def _delete_events(self, connection: sqlite3.Connection, rows: int, from_ns: int, until_ns: int) -> int:
+        """Delete at most `rows` of the oldest events; return how many."""
         key = "device, epoch, head, seq, phase"
         some = f"SELECT {key} FROM events WHERE end_ns BETWEEN ? AND ? ORDER BY end_ns LIMIT ?"
-        oldest = connection.execute(some, (from_ns, until_ns, _ROWS)).fetchall()
+        oldest = connection.execute(some, (from_ns, until_ns, rows)).fetchall()
         if not oldest:
             return 0
         with connection:
