@@ -123,7 +123,7 @@ class Inbox:
             what = None
             self._junk(str(error))
         # Only the number is needed from here on; a stranger's topic may have 64 KiB.
-        received.payload = received.topic = b""  # type: ignore[assignment]
+        received.payload = received.topic = b""
         self._arrived.append(_Arrived(received, what))
         message = what.message if isinstance(what, wire.Packed) else what
         if isinstance(message, wire.Message):

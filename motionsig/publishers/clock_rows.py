@@ -93,7 +93,7 @@ def _shift(connection: sqlite3.Connection, device: str, stream_id: int, step: in
 
 
 def _is_time(time_ns: int) -> bool:
-    """Return whether a time can be stored; a stranger's clock may say what none can show, and then the old time stays."""
+    """Return whether a time can be stored; where a stranger's clock leads to one that cannot, the old time stays."""
     return -(1 << 63) <= time_ns < 1 << 63
 
 

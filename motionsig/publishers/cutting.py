@@ -51,7 +51,9 @@ def _bare(command: int, packet: bytearray) -> bytearray:
 
     A packet that ends before its properties do loses all that is behind its topic.
     """
-    at = 2 + int.from_bytes(packet[:2], "big") + 2 * bool(command & 6)  # behind the topic, and with QoS 1 and 2 a number
+    at = (
+        2 + int.from_bytes(packet[:2], "big") + 2 * bool(command & 6)
+    )  # behind the topic, and with QoS 1 and 2 a number
     size, behind = 0, at
     for digit, byte in enumerate(packet[at : at + 4]):
         size |= (byte & 127) << 7 * digit

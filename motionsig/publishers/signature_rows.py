@@ -104,8 +104,7 @@ def insert_messages(
             connection.execute("ROLLBACK TO all_new")
         connection.execute("RELEASE all_new")
     return added or [
-        _insert_message(connection, message, number)
-        for message, number in zip(messages, numbers, strict=True)
+        _insert_message(connection, message, number) for message, number in zip(messages, numbers, strict=True)
     ]
 
 

@@ -16,7 +16,7 @@ class Sparing:
         self._said: dict[str, tuple[float, int]] = {}  # when, and how many were left out since
 
     def warn(self, text: str, *values: object) -> None:
-        """Log a warning, its kind is `text`, or leave it out; the next line of this kind says how many were left out."""
+        """Log a warning, whose kind is `text`, or leave it out; the next line of its kind says how many were."""
         said_s, left_out = self._said.get(text, (float("-inf"), 0))
         if time.monotonic() - said_s < EVERY_S:
             self._said[text] = said_s, left_out + 1

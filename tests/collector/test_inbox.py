@@ -158,4 +158,6 @@ def test_who_sends_conflicts_without_end_does_not_fill_the_journal(
         monkeypatch.setattr("motionsig.publishers.sparing.EVERY_S", 0.0)
         inbox.take(conflicting("d4"))
         inbox.store()
-    assert len(caplog.messages) == 2 and caplog.messages[1].endswith("under their key; 299 more such lines were left out")
+    assert len(caplog.messages) == 2 and caplog.messages[1].endswith(
+        "under their key; 299 more such lines were left out"
+    )

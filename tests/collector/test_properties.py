@@ -52,7 +52,7 @@ def put_raw(broker: Broker, topic: str, properties: bytes, payload: bytes) -> No
 
 
 def test_a_megabyte_of_properties_costs_nothing_and_hides_nothing(broker: Broker, tmp_path: Path) -> None:
-    """paho takes a minute for them, and the broker would send them again to the next receiver."""
+    """Paho takes a minute for them, and the broker would send them again to the next receiver."""
     store = f"store:{tmp_path / 's'}"
     collect(broker.url, store, timeout_s=1.0)
     message = wire.encode(wire.Message("a", 1, 0, numbered(5)))

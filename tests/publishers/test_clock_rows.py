@@ -96,7 +96,11 @@ def test_what_arrives_together_is_put_right_as_what_arrives_one_by_one(tmp_path:
     store = Store(path)
     guess = UNSET._replace(offset_ns=UNSET.offset_ns + YEAR_NS)
     guessed = dataclasses.replace(early(1, 2), start_ns=early(1, 2).start_ns + YEAR_NS)
-    together = [message(2), wire.Message("d", 1, 2, guessed, None, guess), wire.Message("d", 1, 3, numbered(1, 3), None, SET)]
+    together = [
+        message(2),
+        wire.Message("d", 1, 2, guessed, None, guess),
+        wire.Message("d", 1, 3, numbered(1, 3), None, SET),
+    ]
     assert store.add_all(together, [dataclasses.replace(WRONG, device="d")]) == Added(4, 0, 0, 1)
     assert_same(read_signatures(url), numbered(4))
     assert read_events(url) == [event(1, device="d")]

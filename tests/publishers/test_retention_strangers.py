@@ -11,9 +11,8 @@ import pytest
 from made import START_NS, assert_same, begun, event, labelled, numbered
 
 from motionsig.blocks import SignatureBatch
-from motionsig.publishers import read_events, read_signatures
+from motionsig.publishers import read_events, read_signatures, signature_rows
 from motionsig.publishers import retention as retention_module
-from motionsig.publishers import signature_rows
 from motionsig.publishers.retention import LEAST_BYTES
 from motionsig.publishers.store import Store
 from motionsig.publishers.stores import Added
@@ -101,9 +100,7 @@ def test_an_encoder_that_was_deleted_is_described_again(tmp_path: Path, monkeypa
     assert_same(read_signatures(url, device="c"), begun(louder, LATER_NS * 100))
 
 
-def test_what_strangers_say_of_encoders_is_not_kept_in_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_strangers_say_of_encoders_is_not_kept_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signature_rows, "_MOST_SPECS", 8)
     with closing(Store(tmp_path / "s")) as store:
         for number in range(40):

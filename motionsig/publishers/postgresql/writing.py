@@ -386,7 +386,9 @@ class _Writing:
 
     def _not_changed(self, what: str, value: object, differs: bool) -> None:
         if differs:
-            self.warnings.append((f"{what} stay as they are: this role may only insert, a newer one needs UPDATE", value))
+            self.warnings.append(
+                (f"{what} stay as they are: this role may only insert, a newer one needs UPDATE", value)
+            )
 
 
 def _stream(message: wire.Message) -> _Stream:
