@@ -14,7 +14,7 @@ _LARGER_AFTER = 1000
 
 @dataclass
 class Terms:
-    """Kept for the life of the process. learned_bytes: after larger messages were refused, or ended connections; None before."""
+    """Kept for the life of the process. learned_bytes: set once larger messages were refused, or ended connections."""
 
     options: MqttOptions
     limits: Limits = field(default_factory=Limits)
