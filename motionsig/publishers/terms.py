@@ -14,7 +14,10 @@ _LARGER_AFTER = 1000
 
 @dataclass
 class Terms:
-    """Kept for the life of the process. learned_bytes: after larger messages were refused, or ended connections; None before."""
+    """Kept for the life of the process.
+
+    learned_bytes: after larger messages were refused, or connections ended at them; None before.
+    """
 
     options: MqttOptions
     limits: Limits = field(default_factory=Limits)

@@ -94,9 +94,12 @@ def test_no_more_is_on_its_way_than_the_broker_takes_and_the_topic_travels_once(
 def test_waiting_for_the_only_message_that_may_be_on_its_way_takes_no_time_of_the_processor(tmp_path: Path) -> None:
     """Receive Maximum 1; the event is on its way, and signatures are due."""
     held: list[Publish] = []
-    with Scripted(
-        connack=lambda version: connack(b"\x21\0\1"), puback=lambda message: (held.append(message), b"")[1]
-    ) as broker, mqtt(broker.url, tmp_path / "spool", delay_s=0.3) as sink:
+    with (
+        Scripted(
+            connack=lambda version: connack(b"\x21\0\1"), puback=lambda message: (held.append(message), b"")[1]
+        ) as broker,
+        mqtt(broker.url, tmp_path / "spool", delay_s=0.3) as sink,
+    ):
         wait_until(lambda: sink.last_error is None)
         sink.publish(numbered(1))
         time.sleep(0.1)

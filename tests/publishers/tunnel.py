@@ -19,7 +19,13 @@ class Tunnel:
     """
 
     def __init__(
-        self, scheme: str, login: tuple[str, str] | None = None, *, status: int = 200, refusal: int = 0, delay_s: float = 0.0
+        self,
+        scheme: str,
+        login: tuple[str, str] | None = None,
+        *,
+        status: int = 200,
+        refusal: int = 0,
+        delay_s: float = 0.0,
     ) -> None:
         self.asked: list[tuple[str, int]] = []
         self._login, self._status, self._refusal, self._delay_s = login, status, refusal, delay_s
