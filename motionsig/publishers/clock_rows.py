@@ -85,9 +85,16 @@ def _shift(connection: sqlite3.Connection, device: str, stream_id: int, step: in
     while rows := connection.execute(query, (device, stream_id, last, _UNSET, _AT_ONCE)).fetchall():
         last = rows[-1][0]
         shifted = [
-            (seq, encoder, start_ns + step, quality & kept, codes) for seq, encoder, start_ns, quality, codes in rows
+            (seq, encoder, start_ns + step, quality & kept, codes)
+            for seq, encoder, start_ns, quality, codes in rows
+            if _is_time(start_ns + step)
         ]
         _rewrite(connection, device, stream_id, shifted)
+
+
+def _is_time(time_ns: int) -> bool:
+    """Return whether a time can be stored; where a stranger's clock leads to one that cannot, the old time stays."""
+    return -(1 << 63) <= time_ns < 1 << 63
 
 
 def _follow_with_events(connection: sqlite3.Connection, device: str, clock: wire.Clock) -> None:
@@ -96,7 +103,8 @@ def _follow_with_events(connection: sqlite3.Connection, device: str, clock: wire
         step = step_ns(offset_ns, clock.offset_ns)
         times = f"SELECT start_ns, end_ns FROM events WHERE {_EVENT_KEY}"
         for start_ns, end_ns in connection.execute(times, (device, *key)).fetchall():
-            _retime_event(connection, (device, *key), start_ns + step, end_ns + step)
+            if _is_time(start_ns + step) and _is_time(end_ns + step):
+                _retime_event(connection, (device, *key), start_ns + step, end_ns + step)
     connection.execute("DELETE FROM event_clocks WHERE device = ? AND boot = ?", (device, clock.boot))
 
 

@@ -26,7 +26,7 @@ from motionsig.escaping import own_logger
 from motionsig.hints import install_hint
 from motionsig.publishers import reasons
 from motionsig.publishers.brokers import SCHEMES, Broker
-from motionsig.publishers.cutting import cut_packets
+from motionsig.publishers.cutting import cut_packets, drop_properties
 from motionsig.publishers.protocol import MQTT_3, MQTT_5, PROTOCOLS, Limits, Spoken, limits_of
 from motionsig.publishers.reasons import Reason, connack_reason
 from motionsig.publishers.transport import HANDSHAKE_TIMEOUT_S, dial, password_of
@@ -150,6 +150,8 @@ class Connection:
             client._handle_disconnect = self._end_of_old_paho  # type: ignore[method-assign,assignment]
         if (most_bytes := self._asked["MaximumPacketSize"]) is not None:
             cut_packets(client, most_bytes)
+        if self.version == MQTT_5:
+            drop_properties(client)
         if self._manual_ack and new:
             client.manual_ack_set(True)
         elif self._manual_ack:

@@ -89,3 +89,31 @@ def test_a_local_store_is_put_right_when_its_own_clock_is_set(tmp_path: Path) ->
         sink.publish(numbered(1))
         assert sink.counts.conflicts == 0
     assert_same(read_signatures(url, stream_id=1), numbered(3))
+
+
+def test_what_arrives_together_is_put_right_as_what_arrives_one_by_one(tmp_path: Path) -> None:
+    path, url = tmp_path / "s", f"store:{tmp_path / 's'}"
+    store = Store(path)
+    guess = UNSET._replace(offset_ns=UNSET.offset_ns + YEAR_NS)
+    guessed = dataclasses.replace(early(1, 2), start_ns=early(1, 2).start_ns + YEAR_NS)
+    together = [
+        message(2),
+        wire.Message("d", 1, 2, guessed, None, guess),
+        wire.Message("d", 1, 3, numbered(1, 3), None, SET),
+    ]
+    assert store.add_all(together, [dataclasses.replace(WRONG, device="d")]) == Added(4, 0, 0, 1)
+    assert_same(read_signatures(url), numbered(4))
+    assert read_events(url) == [event(1, device="d")]
+    store.close()
+
+
+def test_a_clock_that_no_time_can_have_moves_nothing_and_ends_nobody(tmp_path: Path) -> None:
+    store, url = Store(tmp_path / "s"), f"store:{tmp_path / 's'}"
+    first = UNSET._replace(offset_ns=-(1 << 63))
+    wrong = dataclasses.replace(WRONG, device="d", clock=first)
+    store.add_all([wire.Message("d", 1, 0, early(2), None, first)], [wrong])
+    last = SET._replace(offset_ns=(1 << 63) - 1)
+    assert store.add(wire.Message("d", 1, 2, numbered(1, 2), None, last)) == Added(1)
+    assert_same(read_signatures(url)[:2], early(2))
+    assert [it.start_ns for it in read_events(url)] == [wrong.start_ns]
+    store.close()
