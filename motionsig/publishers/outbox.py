@@ -5,10 +5,9 @@ first, the backlog (all that was there when the connection began) in the rest of
 
 Events overtake both: the express reads the spool ahead, for events alone, and sends each at once. Among each other they
 keep their order even after an outage, or an old "began" would be the last word on a state: so of each state one event
-is on its way at a time. But their records are
-acknowledged and forgotten by the lanes, each in its place among the signatures, once the express says that the event
-has arrived: so the spool needs to know only how far each lane got, and a record that a lane has not come to is still
-there after a kill.
+is on its way at a time. But their records are acknowledged and forgotten by the lanes, each in its place among the
+signatures, once the express says that the event has arrived: so the spool needs to know only how far each lane got, and
+a record that a lane has not come to is still there after a kill.
 
 What the broker refuses keeps its place in the spool while others pass it. A third lane, over these records alone, sends
 them again when a pause is over and after each connect; for events the express does that, before it sends newer ones.
