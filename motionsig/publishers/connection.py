@@ -209,15 +209,15 @@ class Connection:
     def open(self, timeout_s: float, give_up: Callable[[], bool]) -> None:
         """Connect and wait until the broker has let us in; `give_up` is asked now and then whether to stop.
 
+        timeout_s: for the broker's answer; `transport` limits what comes before, which takes long over a slow network.
         A broker that does not speak MQTT 5, or does not keep messages, is asked again in the way it can.
         """
-        deadline = time.monotonic() + timeout_s
         told = closed = False
         while True:
             try:
                 # Some that do not speak MQTT 5 wait for more of what they misread.
                 other = self.version == MQTT_5 and MQTT_3 in self._versions
-                self._attempt((time.monotonic() + deadline) / 2 if other else deadline, give_up)
+                self._attempt(timeout_s / 2 if other else timeout_s, give_up)
                 break
             except SinkError:
                 told = self._connack.code == reasons.UNSUPPORTED_PROTOCOL
@@ -233,7 +233,7 @@ class Connection:
                 self._refused, self._connack, self._client = None, Reason(), self._make_client()
         self._spoken.note(self.version, told=told, closed=closed)
 
-    def _attempt(self, deadline: float, give_up: Callable[[], bool]) -> None:
+    def _attempt(self, patience_s: float, give_up: Callable[[], bool]) -> None:
         self._broke = False
         try:
             self._connect()
@@ -243,6 +243,7 @@ class Connection:
             known = isinstance(error, ssl.SSLCertVerificationError)
             hint = "; does the broker speak TLS on this port?" if odd and not known else ""
             raise SinkError(f"{self._broker}: {_reason(error)}{hint}") from error
+        deadline = time.monotonic() + patience_s
         while self.accepted_s is None:
             if time.monotonic() > deadline or give_up():
                 self._broke = True
