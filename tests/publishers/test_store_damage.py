@@ -97,7 +97,8 @@ def test_no_damage_reads_wrongly_without_a_word(good: Path, tmp_path: Path) -> N
                 said[reading.__name__] += 1
             else:
                 assert read == truth, f"damage {number}, {reading.__name__}"
-    assert said["rows_of"] > 35
+    # The rest hit what no reading needs: empty tables, the index of events, free space.
+    assert said["rows_of"] > 30
 
 
 CHANGES = {
