@@ -154,6 +154,7 @@ class Store(Closing):
                 connection.execute("BEGIN IMMEDIATE")
                 added = insert_messages(connection, messages, self._encoders)
                 of_events = self._insert_events(connection, events)
+                clock_rows.follow_clocks(connection, messages)
         for message, one in zip(messages, added, strict=True):
             if one.conflicts:
                 text = (

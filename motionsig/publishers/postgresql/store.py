@@ -179,8 +179,8 @@ class PostgresStore(Closing):
             connection.execute("SELECT set_config(%s, %s, false)", [name, value])
         prepare(connection, layout.codes)
         row = connection.execute(
-            "SELECT has_table_privilege('motionsig.signatures', 'UPDATE') "
-            "AND has_table_privilege('motionsig.recordings', 'UPDATE')"
+            "SELECT bool_and(has_table_privilege('motionsig.' || name, 'UPDATE')) "
+            "FROM unnest(ARRAY['signatures', 'recordings', 'streams', 'events']) AS name"
         ).fetchone()
         return Known(layout.codes != "bytea", row == (True,))
 
