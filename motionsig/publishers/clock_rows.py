@@ -74,7 +74,7 @@ def note_clock(connection: sqlite3.Connection, message: wire.Message) -> None:
 
 
 def follow_clocks(connection: sqlite3.Connection, messages: Sequence[wire.Message]) -> None:
-    """Put right what is stored by the clocks that are set; call it when all of a batch is stored, which may have both."""
+    """Put right what is stored by the clocks that are set; call it when all of the batch is stored."""
     for message in messages:
         clock, device = message.clock, message.device
         if clock is None or not clock.is_set:

@@ -34,8 +34,8 @@ AGREES = f"({_LIKE} AND (s.start_ns = i.start_ns OR (s.quality | i.quality) & {_
 # Of several that arrive, the first right time is the best, else the last guess.
 _BEST_FIRST = "{unset}, CASE WHEN {unset} THEN -i.place ELSE i.place END"
 _BETTER = (
-    "(SELECT * FROM (SELECT DISTINCT ON (i.stream, i.seq) i.stream, i.seq, i.start_ns, i.quality, s.start_ns AS old_ns, "
-    f"s.quality AS old FROM pg_temp.incoming i JOIN motionsig.signatures s ON {KEYS} "
+    "(SELECT * FROM (SELECT DISTINCT ON (i.stream, i.seq) i.stream, i.seq, i.start_ns, i.quality, "
+    f"s.start_ns AS old_ns, s.quality AS old FROM pg_temp.incoming i JOIN motionsig.signatures s ON {KEYS} "
     f"WHERE {_LIKE} AND s.quality & {_UNSET} != 0 "
     f"ORDER BY i.stream, i.seq, {_BEST_FIRST.format(unset=f'i.quality & {_UNSET} != 0')}) AS best "
     "WHERE (start_ns, quality) != (old_ns, old))"
@@ -49,7 +49,7 @@ TAKE_STORED_TIMES = (
     "UPDATE pg_temp.incoming i SET start_ns = s.start_ns FROM motionsig.signatures s "
     f"WHERE {KEYS} AND {AGREES} AND NOT i.start_ns BETWEEN %(first)s AND %(last)s"
 )
-"""What arrives for another partition than the one in which it is stored goes there, where it is found as a duplicate."""
+"""What arrives for another partition than that of the same stored signature goes there, and is found as a duplicate."""
 
 _EVENT_KEY = ("device", "stream_id", "head", "seq", "phase")
 _SAME_EVENT = " AND ".join(f"s.{name} = i.{name}" for name in (*_EVENT_KEY, "score", "fingerprint"))
@@ -70,7 +70,7 @@ def replace_event_times(rows: str) -> str:
 
 
 def same_events(rows: str) -> str:
-    """Return the query of (place, is there a better time) of what agrees with what is stored; rows: what arrives, as i."""
+    """Return the query of (place, is its time better) of what agrees with what is stored; rows: what arrives, as i."""
     times = ", ".join(f"{{0}}.{name}" for name in _EVENT_TIMES)
     return (
         f"SELECT i.place, s.boot IS NOT NULL AND ({times.format('s')}) IS DISTINCT FROM ({times.format('i')}) "
@@ -82,9 +82,9 @@ def same_events(rows: str) -> str:
 def unset_clocks(
     connection: Connection, messages: Sequence[wire.Message], streams: Sequence[int]
 ) -> dict[int, tuple[wire.Clock, int]]:
-    """Return the clock by which a stream's times are given now, and by how much it was set, where the tables do not say so.
+    """Return by which clock the times of streams are given now, and by how much it was set since the tables noted it.
 
-    streams: the number of each message's stream.
+    streams: the number of each message's stream. Only streams of which the tables do not say so yet are returned.
     """
     clocks = {
         stream: message.clock
@@ -133,7 +133,8 @@ def follow_clock(connection: Connection, device: str, clock: wire.Clock, place: 
         step = step_ns(offset_ns, clock.offset_ns)
         if (within := shiftable_ns(step)) is not None:
             connection.execute(
-                "UPDATE motionsig.events SET start_ns = start_ns + %(step)s::numeric, end_ns = end_ns + %(step)s::numeric, "
+                "UPDATE motionsig.events "
+                "SET start_ns = start_ns + %(step)s::numeric, end_ns = end_ns + %(step)s::numeric, "
                 "boot = NULL, offset_ns = NULL WHERE device = %(device)s AND boot = %(boot)s AND offset_ns = %(noted)s "
                 "AND start_ns BETWEEN %(first)s AND %(last)s AND end_ns BETWEEN %(first)s AND %(last)s",
                 {"step": step, "device": device, "boot": clock.boot, "noted": offset_ns}
