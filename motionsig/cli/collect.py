@@ -28,7 +28,7 @@ def add_to(commands: Any) -> None:
     option(
         parser, "--from URL", "a broker: mqtt(s)://HOST, ws(s)://HOST or mqtt+unix:PATH", dest="broker", required=True
     )
-    option(parser, "--into URL", "store:PATH or postgresql://HOST/DB", dest="store", required=True)
+    option(parser, "--into URL", "store:PATH, parquet:DIR or postgresql://HOST/DB", dest="store", required=True)
     option(parser, "--password-credential NAME", f"the file with the password, in {CREDENTIALS}")
     option(parser, "--prometheus PORT", "metrics on this port of this machine", type=int)
     option(parser, "--count N", "end after N signatures newly stored", type=int)

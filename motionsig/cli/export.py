@@ -32,7 +32,7 @@ _MS_NS = 1_000_000
 
 def add_to(commands: Any) -> None:
     parser = commands.add_parser("export", help="signatures or events as CSV, npz or Parquet", description=__doc__)
-    parser.add_argument("source", metavar="URL", help="store:PATH, file:PATH or postgresql://HOST/DB")
+    parser.add_argument("source", metavar="URL", help="store:PATH, file:PATH, parquet:DIR or postgresql://HOST/DB")
     parser.add_argument("out", type=Path, metavar="OUT", help="a file ending in .csv, .npz or .parquet")
     option(parser, "--device NAME", "only what this device published")
     option(parser, "--fingerprint HEX", "only what this encoder made; needed if there are several")

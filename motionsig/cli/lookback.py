@@ -39,7 +39,7 @@ _ROWS = 16384  # of a store at a time
 def add_to(commands: Any) -> None:
     parser = commands.add_parser("lookback", help="what a head would have found in a store", description=__doc__)
     parser.add_argument("head", metavar="NAME", help="a head's name or folder")
-    parser.add_argument("store", metavar="STORE", help="store:PATH, file:PATH or postgresql://HOST/DB")
+    parser.add_argument("store", metavar="STORE", help="store:PATH, file:PATH, parquet:DIR or postgresql://HOST/DB")
     times = "12h or 7d ago (s, m, h, d, w), or a time such as 2026-11-01 or 2026-11-01T18:30"
     option(parser, "--since WHEN", f"only what was stored for later than this: {times}")
     option(parser, "--until WHEN", "only what was stored for before this")

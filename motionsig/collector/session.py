@@ -21,10 +21,10 @@ from pathlib import Path
 
 from motionsig.errors import SinkError
 from motionsig.files import sync_folder, write_all
+from motionsig.publishers.stores import FILE_SCHEMES
 from motionsig.state import state_path
 
 _STORED = re.compile(r"[0-9a-f]{16}")
-_IN_FILES = ("store", "parquet")  # the schemes of stores that are files here
 
 
 @contextmanager
@@ -33,10 +33,10 @@ def session_id(scheme: str, location: str, source: str) -> Iterator[str]:
 
     Raises SinkError where it cannot be kept.
     """
-    if scheme in _IN_FILES:
-        base = Path(f"{location.rstrip('/')}.receiver-{_digest(source)}")
+    if scheme in FILE_SCHEMES:
+        base = Path(f"{location.rstrip('/')}.receiver-{digest(source)}")
     else:
-        base = state_path("receivers", _digest(f"{location}\n{source}"))
+        base = state_path("receivers", digest(f"{location}\n{source}"))
     try:
         base.parent.mkdir(parents=True, exist_ok=True)
         lock, kept = next(each for each in map(_claim, _slots(base)) if each is not None)
@@ -50,7 +50,8 @@ def session_id(scheme: str, location: str, source: str) -> Iterator[str]:
         os.close(lock)
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
+    """Return a short name for a location that is no file name, or no business of who lists the folder."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 

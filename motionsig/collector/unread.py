@@ -8,19 +8,21 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from motionsig.collector.session import digest
 from motionsig.errors import SinkError
 from motionsig.files import sync_folder, write_all
+from motionsig.publishers.stores import FILE_SCHEMES
 from motionsig.state import state_path
 
 _MOST_BYTES = 64 << 20
-_IN_FILES = ("store", "parquet")  # the schemes of stores that are files here, as in `session`
 
 
 def unread_file(scheme: str, location: str) -> Path:
     """Return the file beside a store that is a file, or in the state's folder."""
-    if scheme in _IN_FILES:
+    if scheme in FILE_SCHEMES:
         return Path(f"{location.rstrip('/')}.unread")
-    return state_path("receivers", f"{location}.unread")
+    # A digest, as the URL may hold a password.
+    return state_path("receivers", f"{digest(location)}.unread")
 
 
 def keep(path: Path, messages: list[bytes]) -> bool:

@@ -84,7 +84,8 @@ def known_keys(scheme: str | None = None) -> dict[str, Key]:
     keys = OWN_KEYS | {f"sensor.{name}": key for name, key in _option_keys(open_sensor).items()}
     for each in SCHEMES if scheme is None else (scheme,):
         options = _option_keys(takes_options(each))
-        keys |= {sink_key(option): key for option, key in options.items() if option not in _NOT_KEYS}
+        # Where two kinds of sink have other defaults, the example shows that of the first, a broker.
+        keys = keys | {sink_key(name): key for name, key in options.items() if name not in _NOT_KEYS} | keys
         if each in BROKER_SCHEMES:
             keys |= {f"sink.{name}": Key(("str",)) for name in FILES}
     return {name: replace(key, default=_DEFAULTS.get(name, key.default)) for name, key in keys.items()}

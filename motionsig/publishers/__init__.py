@@ -97,7 +97,7 @@ class Sink(Closing, Protocol):
 
 @renamed_keywords(epoch="stream_id")
 def open_sink(url: str, *, device: str | None = None, stream_id: int | None = None, **options: Any) -> Sink:
-    """Open the sink that a URL names: a broker (mqtt, mqtts, ws, wss://HOST, mqtt+unix:PATH), store:PATH or file:PATH.
+    """Open the sink that a URL names: a broker, store:PATH, file:PATH, parquet:DIR or postgresql://HOST/DB.
 
     >>> with motionsig.open_sink("file:walk.cbor", device="wrist") as sink:
     ...     sink.publish(signatures)
@@ -203,7 +203,7 @@ def iter_signatures(
     until_ns: int | None = None,
     rows: int = 4096,
 ) -> Iterator[Stored]:
-    """Yield what is stored in a store: or file:, with at most `rows` signatures at a time.
+    """Yield what is stored, at any URL that can be read (`AT_REST`), with at most `rows` signatures at a time.
 
     device, fingerprint, stream_id, recording: only what was published by that device, made by that encoder, in that
     stream, of the recording of that name. since_ns, until_ns: only what begins at or after the one, and before the
@@ -231,7 +231,7 @@ def read_signatures(
     since_ns: int | None = None,
     until_ns: int | None = None,
 ) -> SignatureBatch:
-    """Return the signatures in store:PATH or file:PATH, ordered by (device, stream_id, seq).
+    """Return the signatures at store:PATH, file:PATH, parquet:DIR or postgresql://HOST/DB, by (device, stream_id, seq).
 
     >>> with motionsig.open_sink("store:mine.db", device="wrist") as sink:
     ...     sink.publish(signatures)
@@ -283,7 +283,7 @@ def read_events(
     since_ns: int | None = None,
     until_ns: int | None = None,
 ) -> list[Event]:
-    """Return the events in store:PATH or file:PATH, each once, ordered by start_ns, then key.
+    """Return the events at any URL that `read_signatures` takes, each once, ordered by start_ns, then key.
 
     >>> knock = motionsig.Event("wrist", 7, 12, "knock", bytes(8), "once", 0, 2_560_000_000, score=0.93)
     >>> with motionsig.open_sink("store:mine.db") as sink:

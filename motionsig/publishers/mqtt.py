@@ -195,7 +195,7 @@ class MqttSink(Closing):
         clock = self._clock.for_message()
         message = wire.Message(self._device, self._sender.stream_id, self._seq, signatures, self._recording, clock)
         # Each record fits into one message of the chosen form; the record itself is CBOR whatever that is.
-        for part in pack(message, max_message_bytes=chosen.max_message_bytes, encode=chosen.form.encode):
+        for part in pack(message, max_message_bytes=chosen.max_message_bytes, encode=chosen.keep):
             record = part.data if chosen.format == "cbor" else wire.encode(part.message)
             self._take(record, part.rows, numbered=part.rows, may_wait_s=may_wait_s)
 

@@ -1,8 +1,9 @@
 """A fleet into one receiver through a Mosquitto with Debian's defaults: what is stored, lost, late, reported missing.
 
 10,000 devices at the default delay send 1,667 messages of 5 signatures a second. A few messages are left out on
-purpose: the receiver has to say so within a minute. The peak is measured on messages that waited for the receiver. The
-store lies in a folder on a disk, because where /tmp is memory an fsync costs nothing. Twelve minutes.
+purpose: the receiver has to say so within a minute. The peak is measured on messages that waited for the receiver, for
+SQLite and for a PostgreSQL that is started for it. The stores lie in a folder on a disk, because where /tmp is memory
+an fsync costs nothing. Twelve minutes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sqlite3
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.context import SpawnProcess
@@ -26,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "publishers")]
 from broker import Broker  # noqa: E402
 from made import SPEC, numbered  # noqa: E402
+from postgres import Server  # noqa: E402
 
 from motionsig import wire  # noqa: E402
 from motionsig.blocks import SignatureBatch  # noqa: E402
@@ -121,8 +124,8 @@ def wait_for(path: Path, what: Any, limit_s: float) -> None:
         time.sleep(0.5)
 
 
-def start(resources: ExitStack, url: str, store: Path, status: Path) -> SpawnProcess:
-    receiver = multiprocessing.get_context("spawn").Process(target=receive, args=(url, f"store:{store}", str(status)))
+def start(resources: ExitStack, url: str, into: str, status: Path) -> SpawnProcess:
+    receiver = multiprocessing.get_context("spawn").Process(target=receive, args=(url, into, str(status)))
     receiver.start()
     resources.callback(receiver.kill)
     wait_for(status, lambda seen: seen["connected"], 20)
@@ -135,7 +138,7 @@ def run(folder: Path, seconds: float, rate: float) -> figures.Row:
         # "max_queued_messages 0" of the tests' broker comes first; Mosquitto takes the last value.
         broker = resources.enter_context(Broker(folder / "broker", settings=f"{DEBIAN}max_queued_messages 1000\n"))
         store, status = folder / "fleet.db", folder / "status"
-        receiver = start(resources, broker.url, store, status)
+        receiver = start(resources, broker.url, f"store:{store}", status)
         fleet = _Fleet(numbered(EACH), DEVICES, {})
         sent = send(broker.url, fleet, first=0, count=round(seconds * rate), rate=rate, leave_out=LEFT_OUT)
         # A hole can be seen once the next message of its device is there.
@@ -171,18 +174,36 @@ def _is_followed(key: tuple[str, int], count: int) -> bool:
     return (first // EACH + 1) * DEVICES + int(device[-5:]) < count
 
 
-def peak(folder: Path) -> figures.Row:
-    """Let messages wait for the receiver; return how fast it stores them."""
+def peak_of_sqlite(folder: Path) -> figures.Row:
+    path = folder / "peak.db"
+    return peak(folder, f"store:{path}", lambda: (stored(path), path.stat().st_size))
+
+
+def peak_of_postgresql(folder: Path) -> figures.Row:
+    with Server(durable=True) as server:
+        empty, into = (server.new_database() for _ in range(2))
+
+        def measure() -> tuple[int, int]:
+            size = "SELECT pg_database_size(current_database())"
+            count = server.run(into, "SELECT count(*) FROM motionsig.signatures")
+            sizes = [int(str(server.run(each, size)[0][0])) for each in (into, empty)]
+            return int(str(count[0][0])), sizes[0] - sizes[1]
+
+        return peak(folder, into, measure)
+
+
+def peak(folder: Path, into: str, measure: Callable[[], tuple[int, int]]) -> figures.Row:
+    """Let messages wait for the receiver; return how fast it stores them. measure: rows and bytes in the store."""
     with ExitStack() as resources:
         broker = resources.enter_context(Broker(folder / "broker", settings=DEBIAN))
-        store, status = folder / "peak.db", folder / "status"
-        receiver = start(resources, broker.url, store, status)
+        status = folder / "status"
+        receiver = start(resources, broker.url, into, status)
         receiver.terminate()
         receiver.join(20)
         fleet = _Fleet(numbered(EACH), DEVICES, {})
         sent = send(broker.url, fleet, first=0, count=WAITING, rate=float("inf"), leave_out=0)
         status.unlink()
-        receiver = start(resources, broker.url, store, status)
+        receiver = start(resources, broker.url, into, status)
         wait_for(status, lambda seen: seen["messages"] >= sent, 120)
         receiver.terminate()
         receiver.join(20)
@@ -190,12 +211,14 @@ def peak(folder: Path) -> figures.Row:
         begun = next(index for index, each in enumerate(seen) if each["messages"]) - 1
         ended = next(index for index, each in enumerate(seen) if each["messages"] >= sent)
         first, last = seen[max(begun, 0)], seen[ended]
+        rows, size = measure()
         return {
             "sent": sent,
             "rate": sent / (last["at_s"] - first["at_s"]),
             "cpu": (last["cpu_s"] - first["cpu_s"]) / sent * 1e6,
-            "lost": sent * EACH - stored(store),
+            "lost": sent * EACH - rows,
             "peak": seen[-1]["peak"] / MIB,
+            "disk": size / rows,
             "on": "the real receiver and Mosquitto",
         }
 
@@ -206,7 +229,8 @@ def main(folder: Path | None, seconds: float, rate: float) -> None:
         os.chmod(own, 0o755)
         rows = dict[str, figures.Row]()
         for name, measure in (
-            ("waiting for the receiver", peak),
+            ("waiting for the receiver, SQLite", peak_of_sqlite),
+            ("waiting for the receiver, PostgreSQL", peak_of_postgresql),
             (f"{DEVICES:,} devices, {seconds / 60:g} min", lambda place: run(place, seconds, rate)),
         ):
             place = Path(own, str(len(rows)))
@@ -214,9 +238,10 @@ def main(folder: Path | None, seconds: float, rate: float) -> None:
             rows[name] = measure(place)
             print(name, rows[name], flush=True)
     what = (
-        f"messages of {EACH} signatures from a broker with Debian's settings into SQLite: how many a second, how many "
-        "signatures are lost, how old they are when they are stored, the receiver's processor time for a message and "
-        "its peak of memory, and how long after the next message of its device a hole made on purpose is reported"
+        f"messages of {EACH} signatures from a broker with Debian's settings into a store, SQLite where none is named: "
+        "how many a second, how many signatures are lost, how old they are when they are stored, the receiver's "
+        "processor time for a message and its peak of memory, what a signature takes up on the disk, and how long "
+        "after the next message of its device a hole made on purpose is reported"
     )
     units = {
         "sent": "",
@@ -226,6 +251,7 @@ def main(folder: Path | None, seconds: float, rate: float) -> None:
         "p50": "s",
         "p99": "s",
         "peak": "MiB",
+        "disk": "B",
         "made": "",
         "found": "",
     }
@@ -234,7 +260,7 @@ def main(folder: Path | None, seconds: float, rate: float) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(usage=argparse.SUPPRESS, description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp"), help="on a disk (/var/tmp)")
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--rate", type=float, default=RATE, help="messages a second")

@@ -50,7 +50,7 @@ def main(log: Path) -> None:
         parts = [signatures[first : first + batch] for first in range(0, len(signatures), batch)]
         plain, packed, as_json = (
             per * sum(len(encode(wire.Message("bench", 1, 0, it))) for it in parts)
-            for encode in (wire.encode, partial(wire.encode, compress=True), encode_json)
+            for encode in (wire.encode, partial(wire.encode, compress="trained"), encode_json)
         )
         print(
             f"    batch {batch:2d}: {plain:6.1f} B, packed {packed:6.1f} B, JSON {as_json:6.1f} B; raw in batches of "

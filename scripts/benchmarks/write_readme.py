@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import math
 import re
 import string
 import sys
@@ -123,6 +124,7 @@ SECTIONS = {
                 "a second": "rate:,.0f",
                 "processor": "cpu:.0f",
                 "peak of memory": "peak:.0f",
+                "on the disk": "disk:.0f",
                 "signatures lost": "lost:,",
                 "age, p50": "p50:.2f",
                 "p99": "p99:.2f",
@@ -314,6 +316,29 @@ VALUES = {
 """Single figures in the template's sentences, by name: part, table, row, and the figure's key and format."""
 
 
+MILLION = 1_000_000
+EACH = 5  # signatures in a message of the fleet's receiver
+HOP_S = 1.28  # of the shipped model: held against its card by a test
+SPARE = 2  # so many times the work that is expected, for what waits after an outage
+
+
+def _million(held: dict[str, dict[str, Any]]) -> str:
+    """Return what a million devices need, by what they send, from the figures of one receiver and of the wire."""
+    fleet, wire = held["fleet"]["tables"]["fleet"]["rows"], held["wire"]["tables"]["wire"]["rows"]
+    a_second = MILLION / HOP_S
+    rows = list[list[str]]()
+    for sent in ("default settings", "60 s", "60 s, 4 bits", "a day with 22 h at rest"):
+        messages, traffic = a_second / wire[sent]["together"], a_second * wire[sent]["each"]
+        receivers = [
+            f"{math.ceil(SPARE * a_second / (fleet[f'waiting for the receiver, {store}']['rate'] * EACH)):,}"
+            for store in ("SQLite", "PostgreSQL")
+        ]
+        cells = [f"{messages:,.0f} /s", f"{traffic / 1e6:,.0f} MB/s", f"{traffic * 86400 / 1e12:,.1f} TB"]
+        rows.append([sent, *cells, f"{messages * 86400 / 1e6:,.0f} USD", *receivers])
+    head = ["devices send", "messages", "on the wire", "a day", "a day at 1 USD a million messages"]
+    return _table([*head, "receivers into SQLite", "into PostgreSQL"], rows)
+
+
 def text(folder: Path = figures.FOLDER) -> str:
     """Return the README of the figures in a folder. FiguresError: one is missing or damaged."""
     held = {part: figures.read(part, folder) for part in dict.fromkeys(each.part for each in SECTIONS.values())}
@@ -333,6 +358,7 @@ def text(folder: Path = figures.FOLDER) -> str:
             name: _value(folder / f"{part}.json", held[part]["tables"][table], row, column)
             for name, (part, table, row, column) in VALUES.items()
         },
+        million=_million(held),
         contents="\n".join(f"* [{heading}](#{_anchor(heading)})" for heading in headings),
         machines=_machines(places),
         speed=f"{_constant('daemon', 'SPEED'):g}",

@@ -116,7 +116,7 @@ def test_a_time_ago(capsys):
     ("arguments", "code", "message"),
     [
         (["moving", "store:none.db"], 1, "store:none.db: no such file"),
-        (["moving", "none.db"], 2, "expected store:PATH or file:PATH to read from"),
+        (["moving", "none.db"], 2, "expected store:, file:, postgresql:, postgres:, parquet: to read from"),
         (["movin", "store:s.db"], 1, "head: expected one of moving, running, still"),
         (["moving", "store:s.db", "--since", "yesterday"], 2, "--since: expected a time such as 12h, 7d or 2026-11-01"),
         (["moving", "store:s.db", "--until", "2026-13-01"], 2, "--until: expected a time"),

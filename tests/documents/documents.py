@@ -23,7 +23,7 @@ MOST_LINES = {
     "motionsig/README.md": 90,
     "motionsig/sensors/README.md": 165,
     "motionsig/recordings/README.md": 100,
-    "motionsig/publishers/README.md": 255,
+    "motionsig/publishers/README.md": 285,
     "motionsig/collector/README.md": 90,
     "motionsig/publishers/parquet/README.md": 80,
     "motionsig/publishers/postgresql/README.md": 80,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 from made import assert_same, event, labelled, numbered
-from test_clocks import SET, UNSET, YEAR_NS, early, message
+from test_publisher_clocks import SET, UNSET, YEAR_NS, early, message
 
 from motionsig import open_sink, read_events, read_signatures, wire
 from motionsig.publishers import split_url

@@ -26,6 +26,7 @@ from motionsig.fewer_bits import coarser
 from motionsig.model_card import BACKGROUND_NAME
 from motionsig.publishers import iter_signatures, open_sink, read_events, read_signatures
 from motionsig.publishers.file import _scan
+from motionsig.quantization import Group, Quantization
 
 OTHER = dataclasses.replace(SPEC, fingerprint=b"another!")
 MESSAGES = [wire.encode(wire.Message("d", 1, seq, numbered(2, seq))) for seq in range(0, 10, 2)]
@@ -108,7 +109,11 @@ def test_opening_reads_the_end_alone(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("length", [1, 20_000, 150_000])
 def test_a_torn_tail_longer_than_what_is_read_first_is_cut_off(tmp_path: Path, length: int) -> None:
     path = tmp_path / "f"
-    large = wire.encode(wire.Message("d", 1, 10, numbered(2500, 10)))
+    # 256 codes for a signature, as another encoder may have.
+    spec = dataclasses.replace(SPEC, quantization=Quantization((Group(256, 0.03125, 0),)), motion_dim=256)
+    many = numbered(1000, 10)
+    many = dataclasses.replace(many, codes=np.tile(many.codes, (1, 4)), spec=spec)
+    large = wire.encode(wire.Message("d", 1, 10, many))
     path.write_bytes(SEQUENCE * 20 + large + large[:length])
     with open_sink(f"file:{path}", device="d", stream_id=2) as sink:
         sink.publish(numbered(1))

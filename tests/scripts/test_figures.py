@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from trials import TRIALS
 
+from motionsig.encoders import find_model
 from scripts.benchmarks import figures, write_readme
 from scripts.trials import surviving_table
 
@@ -306,3 +307,19 @@ def test_a_run_in_part_keeps_the_other_rows_and_the_run_they_came_from(tmp_path,
 def test_what_cannot_be_a_figure_is_refused(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write(tmp_path, rows={"a": {"took": float("nan"), "on": "x"}})
+
+
+def test_a_million_devices_are_computed_from_the_fleet_and_the_wire():
+    held = {part: figures.read(part) for part in ("fleet", "wire")}
+    fleet, wire = (held[part]["tables"][part]["rows"] for part in ("fleet", "wire"))
+    for row in wire.values():
+        row |= {"together": 10.0, "each": 64.0}
+    for row in fleet.values():
+        row["rate"] = 2000.0
+    first = write_readme._million(held).splitlines()[2]
+    # 781,250 signatures a second; a receiver stores 10,000, half of which is planned.
+    cells = ["default settings", "78,125 /s", "50 MB/s", "4.3 TB", "6,750 USD", "157", "157"]
+    assert first == f"| {' | '.join(cells)} |"
+    card = find_model().card
+    assert card.hop / card.rate_hz == write_readme.HOP_S
+    assert f"EACH = {write_readme.EACH}  #" in (BENCHMARKS / "fleet.py").read_text("utf-8")

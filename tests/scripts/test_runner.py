@@ -68,22 +68,25 @@ def test_every_part_runs_once_and_the_kernel_last(tree):
         "packaging", "scripts", "test_hints.py", "daemon/test_trial_machine.py", "daemon/test_trial_network.py",
         "test_architecture.py", "cli/test_picture.py",
     )  # fmt: skip
+    chips = ("sensors/test_every_chip.py", "encoders/test_edgetpu_auto.py", "cli/test_doctor_edgetpu.py")
     twice = (
-        "sensors/test_every_chip.py", "encoders/test_edgetpu_auto.py", "cli/test_doctor_edgetpu.py",
-        "cli/test_replay_many.py",
+        "cli/test_replay_many.py", "recordings/test_recordings.py", "test_timebase.py", "encoders/test_edgetpu.py",
+        "cli/test_compile_files.py",
     )  # fmt: skip
     documents = "tests/documents/test_[!p]*"
     rooms = "tests/*/test_*_document.py"
     globs = [f"--ignore-glob {rooms}", f"--ignore-glob {documents}"]
-    oldest = " ".join([many, *(f"--ignore tests/{each}" for each in once), *globs])
+    oldest = " ".join(
+        [many, *(f"--ignore tests/{each}" for each in once), *globs, *(f"--ignore tests/{each}" for each in chips)]
+    )
     python313 = " ".join([oldest, *(f"--ignore tests/{each}" for each in twice)])
     assert called == ["check", f".venv {many}", f".venv-oldest {oldest}", f".venv-3.13 {python313}", f".venv {KERNEL}"]
-    assert all((ROOT / "tests" / each).exists() for each in (*once, *twice))
+    assert all((ROOT / "tests" / each).exists() for each in (*once, *chips, *twice))
     left = {path.name for path in (ROOT / "tests/documents").glob("test_*.py")} - {
         path.name for path in ROOT.glob(documents)
     }
     assert left == {"test_python_blocks.py"}
-    assert len(list(ROOT.glob(rooms))) == 4  # of encoders, recordings, publishers, and the scripts' own
+    assert len(list(ROOT.glob(rooms))) == 5  # of encoders, recordings, publishers, collector, and the scripts' own
     assert said[-6:] == [
         "scripts/check              well",
         "newest dependencies        well: 5 passed, 1 skipped in 1.23s ",

@@ -45,7 +45,7 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser("replay", help="recorded logs to signatures", description=__doc__)
     logs = "a recording (motionsig's own, CSV, a phone app's, npz, Parquet), or a folder with recordings"
     parser.add_argument("logs", nargs="+", metavar="LOG", help=logs)
-    to = "mqtt://HOST, mqtts://HOST, store:PATH, file:PATH or postgresql://HOST/DB, with ?option=value"
+    to = "mqtt://HOST, mqtts://HOST, store:PATH, file:PATH, parquet:DIR or postgresql://HOST/DB, with ?option=value"
     option(parser, "--to URL", to, required=True)
     option(parser, "--model NAME", "a shipped model or a model folder")
     option(parser, "--device DEVICE", f"what runs the network: {DEVICES}; auto by default", default="auto")

@@ -107,7 +107,7 @@ def test_what_waits_follows_the_clock_until_it_leaves(tmp_path: Path) -> None:
 _KILLED = """
 import sys, time
 sys.path[:0] = sys.argv[3:]
-from test_clocks import UNSET, early
+from test_publisher_clocks import UNSET, early
 from made import event
 import dataclasses
 from motionsig import open_sink
