@@ -20,6 +20,8 @@ from motionsig.quality import Quality
 
 STEP_NS = NS_PER_S // 10
 """With a larger difference the wall clock was set; smaller ones come of reading two clocks one after the other."""
+LEAST_NS = 1_577_836_800 * NS_PER_S
+"""2020. An earlier time is of a clock that was not set, and says nothing of a signature's age."""
 _FIRST_NS, _LAST_NS = -(1 << 63), (1 << 63) - 1
 
 

@@ -153,3 +153,14 @@ def test_a_local_store_is_put_right_when_its_own_clock_is_set(url: str) -> None:
         sink.publish(numbered(1))
         assert sink.counts.conflicts == 0
     assert_same(read_signatures(url, stream_id=1), numbered(3))
+
+
+def test_a_time_of_a_clock_that_was_not_set_is_no_age(url: str) -> None:
+    """1973 is not older than a day: who stores what was just measured would delete it at once."""
+    scheme, location, _ = split_url(url)
+    for _ in range(2):
+        with open_store(scheme, location, keep_days=1) as store:
+            store.add_all([message(2), wire.Message("d", 2, 0, numbered(2))], [WRONG, event(2)])
+    # What is too old by a right time goes.
+    assert_same(read_signatures(url), early(2))
+    assert [it.seq for it in read_events(url)] == [1]

@@ -19,7 +19,7 @@ from made import (
     numbered,
 )
 from postgres import Server
-from test_clocks import UNSET, message
+from test_publisher_clocks import UNSET, message
 
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers import read_signatures
