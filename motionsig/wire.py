@@ -90,7 +90,14 @@ _COMPRESS_WORDS = dict.fromkeys(("false", "off", "0"), "no") | dict.fromkeys(("t
 
 
 class MissingTablesError(WireError):
-    """A message may be sound, but was packed by tables that this machine lacks: keep its bytes until it has them."""
+    """A message may be sound, but was packed by tables that this machine lacks: keep its bytes until it has them.
+
+    device: whose message it says it is.
+    """
+
+    def __init__(self, text: str, device: str) -> None:
+        super().__init__(text)
+        self.device = device
 
 
 class Recording(NamedTuple):
@@ -350,7 +357,7 @@ def _message(fields: dict[Any, Any], stored: bool, unpack: _Unpack) -> Message:
     if not (0 <= length_ns < _TOO_LARGE and 0 <= seq <= _TOO_LARGE - count):
         raise WireError(f"message: expected length and sequence within 63 bits, got {length_ns} ns and {seq}")
     if 11 in fields:
-        codes = _unpacked(fields[11], fingerprint, count, dim, unpack)
+        codes = _unpacked(fields[11], device, fingerprint, count, dim, unpack)
     else:
         codes = np.frombuffer(_codes(fields, count, dim), np.int8).reshape(count, dim)
     quality = _flags(fields[12], count) if 12 in fields else np.zeros(count, np.uint8)
@@ -462,6 +469,7 @@ def _packed(signatures: SignatureBatch, compress: str) -> list[Any] | None:
 
 def _unpacked(
     row: Any,
+    device: str,
     fingerprint: bytes,
     count: int,
     dim: int,
@@ -478,7 +486,8 @@ def _unpacked(
     if tables is None:
         raise MissingTablesError(
             f"message: expected tables for packing that this machine has, got {name.hex()} for encoder "
-            f"{fingerprint.hex()}: install the model that has them, or a later motionsig"
+            f"{fingerprint.hex()}: install the model that has them, or a later motionsig",
+            device,
         )
     if len(tables.order) != dim:
         raise WireError(f"message: expected {len(tables.order)} codes a signature of this encoder, got {dim}")

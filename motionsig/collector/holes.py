@@ -6,7 +6,8 @@ numbers of a stream follow one another, so a number that is missing between othe
 After an outage a device sends what is new first and its backlog afterwards. So a hole is reported only when it is some
 time old, and it is withdrawn when it is filled. Before it is reported the store is asked: it also has what came before
 this receiver started, and what other receivers of the same group stored. Memory is bounded: of each stream, device and
-fleet the newest are kept. A stream that was forgotten counts as new when it is heard again.
+fleet the newest are kept. A stream that was forgotten counts as new when it is heard again, and the store then says
+what is missing of it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ logger = own_logger(__name__)
 MOST_DEVICES = 1 << 16
 MOST_STREAMS = 16  # of one device; each start of a device begins a stream
 MOST_HOLES = 32  # of one stream
+MOST_IN_ALL = 1 << 17  # streams and holes of all devices together, a hundred bytes or two each
 _MOST_DUE = 100_000
 _SAY_EVERY_S = 10.0
 _AGAIN_S = 60.0
@@ -78,7 +80,8 @@ class Holes:
         ask_again: others may fill what is reported, so ask the store again for it.
         """
         self._newest, self._after_s, self._ask_again = newest, report_after_s, ask_again
-        self._devices: OrderedDict[str, OrderedDict[int, _Stream]] = OrderedDict()
+        self._devices: OrderedDict[str, dict[int, _Stream]] = OrderedDict()
+        self._grown = 0  # at least as many as there are streams and holes
         self._due: deque[tuple[float, str, int]] = deque(maxlen=_MOST_DUE)
         self._found = self._filled = 0
         self._said_s = float("-inf")
@@ -89,7 +92,7 @@ class Holes:
         """Note that `count` signatures from `first` on have arrived."""
         streams = self._devices.get(device)
         if streams is None:
-            streams = self._devices[device] = OrderedDict()
+            streams = self._devices[device] = {}
             if len(self._devices) > MOST_DEVICES:
                 self._devices.popitem(last=False)
         else:
@@ -98,16 +101,30 @@ class Holes:
         if stream is None:
             # Until the store says more, everything before the first number is a hole.
             stream = streams[stream_id] = _Stream(0)
+            self._grown += 1
             if len(streams) > MOST_STREAMS:
-                streams.popitem(last=False)
+                del streams[next(iter(streams))]
         if first > stream.next:
             stream.holes.append(_Hole(stream.next, first - 1, now_s, start=not stream.next))
+            self._grown += 1
             self._due.append((now_s + self._after_s, device, stream_id))
             if len(stream.holes) > MOST_HOLES:
                 self._forget_oldest(device, stream_id, stream)
         elif first < stream.next and stream.holes:
             self._fill(stream, first, first + count - 1)
         stream.next = max(stream.next, first + count)
+        if self._grown > MOST_IN_ALL:
+            self._forget_silent()
+
+    def _forget_silent(self) -> None:
+        """Forget the devices that were silent for longest, until there is space for a quarter more."""
+        sizes = {device: sum(1 + len(it.holes) for it in streams.values()) for device, streams in self._devices.items()}
+        self._grown = sum(sizes.values())
+        for device, size in sizes.items():
+            if self._grown <= MOST_IN_ALL * 3 // 4:
+                break
+            del self._devices[device]
+            self._grown -= size
 
     def _forget_oldest(self, device: str, stream_id: int, stream: _Stream) -> None:
         oldest = stream.holes.pop(0)
@@ -139,7 +156,7 @@ class Holes:
             if not self._due or self._due[0][0] > now_s:
                 break
             _, device, stream_id = self._due.popleft()
-            stream = self._devices.get(device, OrderedDict()).get(stream_id)
+            stream = self._devices.get(device, {}).get(stream_id)
             if stream is not None:
                 self._judge(device, stream_id, stream, now_s)
         if (self._unsaid_holes or self._unsaid_filled) and now_s - self._said_s >= _SAY_EVERY_S:
@@ -212,14 +229,15 @@ class Holes:
     @property
     def counts(self) -> HoleCounts:
         """The holes at present, and since the start."""
-        here = [
-            [hole for stream in streams.values() for hole in stream.holes if hole.reported]
-            for streams in self._devices.values()
-        ]
+        here = dict[str, list[int]]()
+        for device, streams in self._devices.items():
+            for stream in streams.values():
+                if stream.holes and (sizes := [hole.size for hole in stream.holes if hole.reported]):
+                    here.setdefault(device, []).extend(sizes)
         return HoleCounts(
-            open=sum(map(len, here)),
-            missing=sum(hole.size for holes in here for hole in holes),
-            devices=sum(map(bool, here)),
+            open=sum(map(len, here.values())),
+            missing=sum(map(sum, here.values())),
+            devices=len(here),
             found=self._found,
             filled=self._filled,
         )

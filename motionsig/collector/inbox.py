@@ -30,7 +30,7 @@ MOST_MESSAGES = 1000
 MOST_BYTES = 8 << 20  # as arrays: a message of 10 kB may stand for half a megabyte of labels
 DROPPED_TOPIC = "$SYS/broker/publish/messages/dropped"
 _WARN_EVERY_S = 60.0
-_ALONE_S = 5.0  # so long a failed transaction's messages are tried one by one until one of them is stored
+_PARTS_S = 5.0  # so long parts of a failed transaction are tried until one of them is stored
 _LAGS = 4096
 
 
@@ -122,7 +122,8 @@ class Inbox:
         except (WireError, UnicodeDecodeError) as error:
             what = None
             self._junk(str(error))
-        received.payload = b""
+        # Only the number is needed from here on; a stranger's topic may have 64 KiB.
+        received.payload = received.topic = b""
         self._arrived.append(_Arrived(received, what))
         message = what.message if isinstance(what, wire.Packed) else what
         if isinstance(message, wire.Message):
@@ -141,7 +142,7 @@ class Inbox:
             try:
                 self._add(what)
             except SinkError as error:
-                self._add_one_by_one(what, error)
+                self._add_in_parts(what, error)
             self.last_stored_s = time.monotonic()
             if self._on_progress is not None:
                 self._on_progress(self.counts)
@@ -204,21 +205,28 @@ class Inbox:
             if self.holes is not None:
                 self.holes.note(message.device, message.stream_id, message.seq, len(signatures), now_s)
 
-    def _add_one_by_one(self, what: list[wire.Message | Event], error: SinkError) -> None:
-        """Store each message in a transaction of its own: one that the store refuses must not cost the others.
+    def _add_in_parts(self, what: list[wire.Message | Event], error: SinkError) -> None:
+        """Store each half in a transaction of its own, and so on: what the store refuses must not cost the others.
 
-        Where none is stored within some seconds, it is the store that fails: raise its error.
+        Where nothing is stored within some seconds, it is the store that fails: raise its error.
         """
-        began_s, refused = time.monotonic(), list[SinkError]()
-        for number, each in enumerate(what):
+        began_s, refused, stored = time.monotonic(), list[SinkError](), False
+        parts = [what]
+        while parts:
+            part = parts.pop()
             try:
-                if len(what) > 1:
-                    self._add([each])
+                if part is not what:
+                    self._add(part)
+                    stored = True
                     continue
             except SinkError as again:
                 error = again
-            refused.append(error)
-            if len(refused) == number + 1 and (number + 1 == len(what) or time.monotonic() - began_s > _ALONE_S):
+            middle = len(part) // 2
+            if middle:
+                parts += [part[middle:], part[:middle]]
+            else:
+                refused.append(error)
+            if not stored and (not parts or time.monotonic() - began_s > _PARTS_S):
                 self.failure = error
                 raise error
         for each_error in refused:
@@ -257,9 +265,18 @@ def _read(topic: str, payload: Any, prefix: str) -> wire.Message | wire.Packed |
         what = from_json(bytes(payload))
         expected = f"{prefix}/{what.device}/events/{what.head}"
     else:
-        what = wire.begin(bytes(payload))
+        try:
+            what = wire.begin(bytes(payload))
+        except wire.MissingTablesError as error:
+            _check_topic(topic, f"{prefix}/{error.device}/signatures")
+            raise
         message = what.message if isinstance(what, wire.Packed) else what
         expected = f"{prefix}/{message.device}/signatures"
+    _check_topic(topic, expected)
+    return what
+
+
+def _check_topic(topic: str, expected: str) -> None:
+    """Raise WireError unless they are the same: a broker's access list is of topics, so the topic says who sent it."""
     if topic != expected:
         raise WireError(f"expected topic {expected!r} for what is in the message, got {topic!r:.300}")
-    return what

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from motionsig import wire
 from motionsig.events import Event
-from motionsig.publishers.clocks import shiftable_ns, step_ns
+from motionsig.publishers.clocks import step_ns
 from motionsig.publishers.schema import CHECKED, checksum, labels_between
 from motionsig.publishers.spans import ROW, Row, block_of, cover, row_checksums
 from motionsig.quality import Quality
@@ -60,10 +60,17 @@ def _rewrite(connection: sqlite3.Connection, device: str, stream_id: int, rows: 
         cover(connection, device, stream_id, block)
 
 
-def note_clock(connection: sqlite3.Connection, message: wire.Message) -> None:
-    """Note by which clock a message's times, which may be wrong, were given; call it before they are stored."""
+def follow_clock(connection: sqlite3.Connection, message: wire.Message) -> None:
+    """Put right what is stored by what a message says of its clock; call it before its signatures are compared."""
     clock = message.clock
-    if clock is None or clock.is_set:
+    if clock is None:
+        return
+    if clock.is_set:
+        noted = "SELECT epoch, offset_ns FROM clocks WHERE device = ? AND boot = ?"
+        for stream_id, offset_ns in connection.execute(noted, (message.device, clock.boot)).fetchall():
+            _shift(connection, message.device, stream_id, step_ns(offset_ns, clock.offset_ns), ~_UNSET)
+        connection.execute("DELETE FROM clocks WHERE device = ? AND boot = ?", (message.device, clock.boot))
+        _follow_with_events(connection, message.device, clock)
         return
     stream = message.device, message.stream_id
     noted = "SELECT offset_ns FROM clocks WHERE device = ? AND epoch = ? AND boot = ?"
@@ -73,33 +80,25 @@ def note_clock(connection: sqlite3.Connection, message: wire.Message) -> None:
     connection.execute("INSERT OR REPLACE INTO clocks VALUES (?, ?, ?, ?)", (*stream, clock.boot, clock.offset_ns))
 
 
-def follow_clocks(connection: sqlite3.Connection, messages: Sequence[wire.Message]) -> None:
-    """Put right what is stored by the clocks that are set; call it when all of the batch is stored."""
-    for message in messages:
-        clock, device = message.clock, message.device
-        if clock is None or not clock.is_set:
-            continue
-        noted = "SELECT epoch, offset_ns FROM clocks WHERE device = ? AND boot = ?"
-        for stream_id, offset_ns in connection.execute(noted, (device, clock.boot)).fetchall():
-            _shift(connection, device, stream_id, step_ns(offset_ns, clock.offset_ns), ~_UNSET)
-        connection.execute("DELETE FROM clocks WHERE device = ? AND boot = ?", (device, clock.boot))
-        _follow_with_events(connection, device, clock)
-
-
 def _shift(connection: sqlite3.Connection, device: str, stream_id: int, step: int, kept: int) -> None:
     query = (
         f"SELECT {', '.join(ROW)} FROM signatures "
-        "WHERE device = ? AND epoch = ? AND seq > ? AND quality & ? AND start_ns BETWEEN ? AND ? ORDER BY seq LIMIT ?"
+        "WHERE device = ? AND epoch = ? AND seq > ? AND quality & ? ORDER BY seq LIMIT ?"
     )
-    if (within := shiftable_ns(step)) is None:
-        return
     last = -1
-    while rows := connection.execute(query, (device, stream_id, last, _UNSET, *within, _AT_ONCE)).fetchall():
+    while rows := connection.execute(query, (device, stream_id, last, _UNSET, _AT_ONCE)).fetchall():
         last = rows[-1][0]
         shifted = [
-            (seq, encoder, start_ns + step, quality & kept, codes) for seq, encoder, start_ns, quality, codes in rows
+            (seq, encoder, start_ns + step, quality & kept, codes)
+            for seq, encoder, start_ns, quality, codes in rows
+            if _is_time(start_ns + step)
         ]
         _rewrite(connection, device, stream_id, shifted)
+
+
+def _is_time(time_ns: int) -> bool:
+    """Return whether a time can be stored; where a stranger's clock leads to one that cannot, the old time stays."""
+    return -(1 << 63) <= time_ns < 1 << 63
 
 
 def _follow_with_events(connection: sqlite3.Connection, device: str, clock: wire.Clock) -> None:
@@ -108,9 +107,8 @@ def _follow_with_events(connection: sqlite3.Connection, device: str, clock: wire
         step = step_ns(offset_ns, clock.offset_ns)
         times = f"SELECT start_ns, end_ns FROM events WHERE {_EVENT_KEY}"
         for start_ns, end_ns in connection.execute(times, (device, *key)).fetchall():
-            if (within := shiftable_ns(step)) is None or not within[0] <= start_ns <= end_ns <= within[1]:
-                continue
-            _retime_event(connection, (device, *key), start_ns + step, end_ns + step)
+            if _is_time(start_ns + step) and _is_time(end_ns + step):
+                _retime_event(connection, (device, *key), start_ns + step, end_ns + step)
     connection.execute("DELETE FROM event_clocks WHERE device = ? AND boot = ?", (device, clock.boot))
 
 

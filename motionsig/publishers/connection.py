@@ -26,7 +26,7 @@ from motionsig.escaping import own_logger
 from motionsig.hints import install_hint
 from motionsig.publishers import reasons
 from motionsig.publishers.brokers import SCHEMES, Broker
-from motionsig.publishers.cutting import cut_packets
+from motionsig.publishers.cutting import cut_packets, drop_properties
 from motionsig.publishers.protocol import MQTT_3, MQTT_5, PROTOCOLS, Limits, Spoken, limits_of
 from motionsig.publishers.reasons import Reason, connack_reason
 from motionsig.publishers.transport import HANDSHAKE_TIMEOUT_S, dial, password_of
@@ -150,6 +150,8 @@ class Connection:
             client._handle_disconnect = self._end_of_old_paho  # type: ignore[method-assign,assignment]
         if (most_bytes := self._asked["MaximumPacketSize"]) is not None:
             cut_packets(client, most_bytes)
+        if self.version == MQTT_5:
+            drop_properties(client)
         if self._manual_ack and new:
             client.manual_ack_set(True)
         elif self._manual_ack:
@@ -207,15 +209,15 @@ class Connection:
     def open(self, timeout_s: float, give_up: Callable[[], bool]) -> None:
         """Connect and wait until the broker has let us in; `give_up` is asked now and then whether to stop.
 
+        timeout_s: for the broker's answer; `transport` limits what comes before, which takes long over a slow network.
         A broker that does not speak MQTT 5, or does not keep messages, is asked again in the way it can.
         """
-        deadline = time.monotonic() + timeout_s
         told = closed = False
         while True:
             try:
                 # Some that do not speak MQTT 5 wait for more of what they misread.
                 other = self.version == MQTT_5 and MQTT_3 in self._versions
-                self._attempt((time.monotonic() + deadline) / 2 if other else deadline, give_up)
+                self._attempt(timeout_s / 2 if other else timeout_s, give_up)
                 break
             except SinkError:
                 told = self._connack.code == reasons.UNSUPPORTED_PROTOCOL
@@ -231,7 +233,7 @@ class Connection:
                 self._refused, self._connack, self._client = None, Reason(), self._make_client()
         self._spoken.note(self.version, told=told, closed=closed)
 
-    def _attempt(self, deadline: float, give_up: Callable[[], bool]) -> None:
+    def _attempt(self, patience_s: float, give_up: Callable[[], bool]) -> None:
         self._broke = False
         try:
             self._connect()
@@ -241,6 +243,7 @@ class Connection:
             known = isinstance(error, ssl.SSLCertVerificationError)
             hint = "; does the broker speak TLS on this port?" if odd and not known else ""
             raise SinkError(f"{self._broker}: {_reason(error)}{hint}") from error
+        deadline = time.monotonic() + patience_s
         while self.accepted_s is None:
             if time.monotonic() > deadline or give_up():
                 self._broke = True

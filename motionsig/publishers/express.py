@@ -42,6 +42,7 @@ class Express:
     _again: deque[Record] = field(default_factory=deque)
     _held: deque[Outgoing] = field(default_factory=deque)
     _read: Position = _BEGINNING
+    _incomplete: bool = False
     # Over all connections: before these every event was sent, and need not be sent again.
     _sent: Position = _BEGINNING
     _kept: Position = _BEGINNING
@@ -55,12 +56,16 @@ class Express:
 
     def retry(self) -> None:
         """Send again what was refused, before all that is newer."""
+        # What was refused behind one that is not answered yet is noted in the spool only after that.
+        self._incomplete = any(outgoing.refused for outgoing in self.on_way)
         sent = {outgoing.records[-1][0] for outgoing in (*self.on_way, *self._held)}
-        refused = all_refused(self.spool) if self.spool.refused else []
-        self._again = deque(record for record in refused if record.is_event and record.end not in sent)
+        # Also what arrived since and was not held long enough, before a connection ended.
+        self._again = deque(record for record in all_refused(self.spool) if record.is_event and record.end not in sent)
 
     def next(self, now_s: float) -> Outgoing | None:
         """Return the next event to send; None where there is none, or enough is on its way."""
+        if self._incomplete and not any(outgoing.refused for outgoing in self.on_way):
+            self.retry()
         while len(self.on_way) < self.terms.in_flight and (record := self._fetch()) is not None:
             try:
                 event = event_of(record)
@@ -80,8 +85,10 @@ class Express:
                 passed = Outgoing("", b"", records, {}, now_s, 0, spans, acknowledged=True, refused=True)
                 self.on_way.append(passed)
                 continue
-            if self.refusals.doubtful(topic) and any(one.topic == topic for one in self.on_way):
-                # The first one shows whether the broker takes them now.
+            orderly = event.phase != ONCE or self.refusals.doubtful(topic)
+            if orderly and any(one.topic == topic for one in self.on_way):
+                # The first one shows whether the broker takes them now; and an older state must not be refused, sent
+                # again and kept by the broker after a newer one.
                 (self._again if self.spool.is_refused(record.end) else self._records).appendleft(record)
                 return None
             outgoing = Outgoing(

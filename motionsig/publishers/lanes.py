@@ -109,10 +109,12 @@ class Lane:
     def _fetch(self, now_s: float) -> bool:
         """Read on in the spool; return whether there was anything."""
         if not self._records:
-            self._records.extend(self.spool.read(self._read, self.until, refused=self.refused))
-            if not self._records:
+            # What is refused meanwhile is not sent again before its pause is over.
+            found = [] if self.refused else self.spool.read(self._read, self.until)
+            if not found:
                 return False
-            self._read = self._records[-1].end
+            self._records.extend(found)
+            self._read = found[-1].end
         rows, given_up, why = 0, 0, ""
         while self._records and rows < _DECODE_ROWS:
             record = self._records.popleft()
@@ -163,22 +165,31 @@ class Lane:
         self._follow_clock()
         self._passed_rows = 0
         self._begin()
+        while count := self._ready(now_s, flush_to):
+            topic = self._topic(self._waiting[0].message)
+            if self.refusals.closed_s(topic, now_s) or (self.refusals.doubtful(topic) and self.on_way):
+                return None
+            taken, payload = self._compose(count)
+            limit = self.terms.limit_bytes(topic)
+            if limit is None or len(payload) <= limit:
+                return self._leave_as(taken, topic, payload, now_s)
+            self.refusals.too_large(topic, len(payload), limit)
+            self._pass_refused(now_s)
+            if self._pauses():
+                return None
+        return None
+
+    def _ready(self, now_s: float, flush_to: Position | None) -> int:
+        """Read on as far as needed; return of how many that wait the next message is to be made, 0 for none yet."""
         self._skip(now_s)
         count = self._fitting()
         while count == len(self._waiting) and not self._awaits_event() and not self._pauses() and self._fetch(now_s):
             self._skip(now_s)
             count = self._fitting()
-        if not count or (count == len(self._waiting) and self._due_s(flush_to) > now_s):
-            return None
-        topic = self._topic(self._waiting[0].message)
-        if self.refusals.closed_s(topic, now_s) or (self.refusals.doubtful(topic) and self.on_way):
-            return None
-        taken, payload = self._compose(count)
-        limit = self.terms.limit_bytes(topic)
-        if limit is not None and len(payload) > limit:
-            self.refusals.too_large(topic, len(payload), limit)
-            self._pass_refused(now_s)
-            return self.next(now_s, flush_to)
+        return count if count < len(self._waiting) or self._due_s(flush_to) <= now_s else 0
+
+    def _leave_as(self, taken: list[_Waiting], topic: str, payload: bytes, now_s: float) -> Outgoing:
+        """Note that what waits first leaves as this message."""
         for one in taken:
             self._waiting.popleft()
             self.spool.note_sent(one.record.end)
@@ -198,7 +209,7 @@ class Lane:
         }
         self.sent.update(parts)
         spans = list(dict.fromkeys((one.record.start, one.end) for one in taken))
-        outgoing = Outgoing(topic, payload, records, parts, now_s, new_bytes, spans)
+        outgoing = Outgoing(topic, payload, records, parts, now_s, new_bytes, spans, rows)
         self.on_way.append(outgoing)
         return outgoing
 

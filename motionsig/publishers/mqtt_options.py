@@ -24,9 +24,8 @@ class MqttOptions:
     password_file: a file with the password, in place of it. ca, cert, key: PEM files for mqtts and wss; without ca the
     system's authorities count. All of these files are read at each connection, so they may be renewed. alpn: the
     protocol that TLS asks for, by default "mqtt" on port 443 and none on others. proxy: http:// or socks5:// URL of a
-    proxy. client_id: by default always the same
-    for this device, machine and spool, so that the broker ends a connection it has not yet given up before it takes the
-    next one.
+    proxy. client_id: by default always the same for this device, machine and spool, so that the broker ends a
+    connection it has not yet given up before it takes the next one.
     prefix: messages go to PREFIX/DEVICE/signatures. format: "cbor", or "json" for programs that read UTF-8 only; JSON
     goes to PREFIX/DEVICE/signatures/json, and `collect` does not read it. availability: keep whether the device is
     there at PREFIX/DEVICE/availability. home_assistant: the prefix ("homeassistant") under which Home Assistant

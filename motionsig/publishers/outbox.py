@@ -4,7 +4,8 @@ Live signatures must not wait behind a day's backlog, so there are two lanes ove
 first, the backlog (all that was there when the connection began) in the rest of the window.
 
 Events overtake both: the express reads the spool ahead, for events alone, and sends each at once. Among each other they
-keep their order even after an outage, or an old "began" would be the last word on a state. But their records are
+keep their order even after an outage, or an old "began" would be the last word on a state: so of each state one event
+is on its way at a time. But their records are
 acknowledged and forgotten by the lanes, each in its place among the signatures, once the express says that the event
 has arrived: so the spool needs to know only how far each lane got, and a record that a lane has not come to is still
 there after a kill.
@@ -27,7 +28,7 @@ from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.outgoing import Outgoing
 from motionsig.publishers.protocol import Limits
 from motionsig.publishers.reasons import NO_SUBSCRIBERS, TOO_LARGE, Reason
-from motionsig.publishers.refusals import Refusals
+from motionsig.publishers.refusals import SPARED, Refusals
 from motionsig.publishers.spool import Spool
 from motionsig.publishers.terms import Terms
 
@@ -122,14 +123,18 @@ class Outbox:
             self._refusals.taken(outgoing.topic)
             self.terms.taken(outgoing.size)
             return None
-        if reason.code == TOO_LARGE and len(outgoing.spans) > 1:
+        cut = reason.code == TOO_LARGE and outgoing.rows > 1
+        if cut:
             self.terms.suspect(outgoing.size)
-        self._refusals.note(outgoing.topic, reason, now_s)
+        # Smaller messages may be taken at once, other events not: they are alike, and must not pass this one.
+        spared = math.inf if cut else SPARED if outgoing.rows else 0
+        self._refusals.note(outgoing.topic, reason, now_s, spared=spared)
         return self._refusals.why
 
     def suspect(self) -> bool:
         """Take the largest message on its way for too large; return whether that says anything new."""
-        sizes = [outgoing.size for lane in self._lanes for outgoing in lane.on_way if not outgoing.acknowledged]
+        on_way = (outgoing for lane in self._lanes for outgoing in lane.on_way)
+        sizes = [outgoing.size for outgoing in on_way if outgoing.rows > 1 and not outgoing.acknowledged]
         return bool(sizes) and self.terms.suspect(max(sizes))
 
     def due_in_s(self, now_s: float) -> float:
@@ -153,6 +158,9 @@ class Outbox:
         """Work through the answered messages; `heard_s` is when the broker last spoke."""
         self.delivered += self._express.settle(heard_s) + sum(lane.settle(heard_s) for lane in self._lanes)
         self.progress_s = max([self.progress_s, self._express.progress_s, *(lane.progress_s for lane in self._lanes)])
+        idle = not (self._express.on_way or any(lane.on_way for lane in self._lanes))
+        if idle and self._refusals.why is not None and not self._spool.refused:
+            self._refusals.forget()
 
     def stalled_s(self, now_s: float) -> float:
         """Return how long the oldest message on its way in a lane, or the oldest event, has been the oldest."""

@@ -18,9 +18,9 @@ class Outgoing:
 
     topic: without the prefix. records: end and count of signatures of each record in it. parts: of those before the
     last of a record, the record's start and the number after their last signature. spans: start and end of each record
-    that it holds something of, without those of events that it passes. state_of: the head whose state it tells, for the
-    broker to keep; None for all else. began: it tells that this state began. refused: by the broker. unheard: nobody
-    subscribes to it.
+    that it holds something of, without those of events that it passes. rows: signatures in it, 0 in that of an event.
+    state_of: the head whose state it tells, for the broker to keep; None for all else. began: it tells that this state
+    began. refused: by the broker. unheard: nobody subscribes to it.
     """
 
     topic: str
@@ -30,6 +30,7 @@ class Outgoing:
     sent_s: float
     new_bytes: int
     spans: list[tuple[Position, Position]] = field(default_factory=list)
+    rows: int = 0
     size: int = 0
     state_of: str | None = None
     began: bool = False

@@ -158,12 +158,12 @@ def _encoders(store: Snapshot, wanted: Wanted) -> Encoders:
     """Return the encoders that what is wanted may have."""
     encoders = {}
     device, crc = ("device", "crc") if store.version > 1 else ("''", "NULL")
-    query = (
-        f"SELECT id, {device}, fingerprint, quantization, motion_dim, length_ns, hop_ns, {crc} FROM encoders "
-        f"WHERE ? IS NULL OR {device} IN (?, '')"
-    )
+    query = f"SELECT id, {device}, fingerprint, quantization, motion_dim, length_ns, hop_ns, {crc} FROM encoders"
+    values: list[str] = []
+    if wanted.device is not None:
+        query, values = f"{query} WHERE {device} IN (?, '')", [wanted.device]
     specs: dict[Any, SignatureSpec] = {}
-    for *row, of_row in store.connection.execute(query, (wanted.device, wanted.device)):
+    for *row, of_row in store.connection.execute(query, values):
         check_row(store, "encoders", row, of_row)
         number, owner, *described, hop_ns = row
         if (spec := specs.get(tuple(described))) is None:

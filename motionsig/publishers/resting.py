@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from motionsig.blocks import SignatureBatch
+from motionsig.blocks import SignatureBatch, SignatureSpec
 from motionsig.quality import is_at_rest
 
 TURNED = 8
@@ -35,7 +35,7 @@ class Rest:
     """What the run that goes on at present repeats; nothing between runs."""
 
     _first: NDArray[np.int8] | None = None
-    _motion_dim: int = 0
+    _spec: SignatureSpec | None = None
 
     def repeat(self, signatures: SignatureBatch) -> SignatureBatch:
         """Return the batch with the codes of each run at rest that its first has; any cutting gives the same codes."""
@@ -47,16 +47,17 @@ class Rest:
             elif (first := self._going_on(signatures, row)) is not None:
                 codes[row] = first
             else:
-                self._first, self._motion_dim = signatures.codes[row], signatures.spec.motion_dim
+                self._first, self._spec = signatures.codes[row], signatures.spec
         return replace(signatures, codes=codes)
 
     def end(self) -> None:
-        """Begin another run with the next signature at rest, as it is of another stream or encoder."""
+        """Begin another run with the next signature at rest, as it is of another stream."""
         self._first = None
 
     def _going_on(self, signatures: SignatureBatch, row: int) -> NDArray[np.int8] | None:
         first, here = self._first, signatures.codes[row]
-        if first is None or len(first) != len(here) or self._motion_dim != signatures.spec.motion_dim:
+        if first is None or self._spec != signatures.spec:
             return None
-        turned = np.abs(first[self._motion_dim :].astype(np.int16) - here[self._motion_dim :])
+        posture = slice(signatures.spec.motion_dim, None)
+        turned = np.abs(first[posture].astype(np.int16) - here[posture])
         return first if (turned <= TURNED).all() else None

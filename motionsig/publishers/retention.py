@@ -1,8 +1,10 @@
 """How long a store keeps its signatures: so many days, or as long as its files are no larger than so many bytes.
 
 Whole blocks of signatures (`spans`) are deleted, the oldest first, a few thousand in a transaction, and with each block
-its labels, its events and what the ledger says of its stream. A run is short and goes on after the next message, so
-nothing waits for it. New rows take the free pages; what is free beyond the limit goes back to the file system.
+its labels, its events and what the ledger says of its stream. With the last block of a stream or of a device goes what
+is stored of that: else strangers with a million names would fill the file for good. A run is short and goes on after
+the next message, so nothing waits for it. New rows take the free pages; what is free beyond the limit goes back to the
+file system.
 
 By days, the time of a signature decides, and times before 2020, of clocks that were not set, are no times: only a limit
 of bytes deletes those, first of all.
@@ -35,7 +37,7 @@ _MOST_LOG_BYTES = 16 << 20
 _SHARED_MEMORY_BYTES = 64 << 10  # of the -shm
 _LOG_EVERY_S = 3600.0
 _ROW_BYTES = 100
-_BLOCKS = 64
+_FEW_TEXTS = 4096
 _LEAST_MARGIN = 32  # pages
 _VACUUMED = 1024  # pages in one transaction
 
@@ -70,7 +72,8 @@ class Retention:
         self._check_s = self._log_s = float("-inf")
         self._unfinished = True
         self._said_size = False
-        self._signatures = self._events = 0
+        self._signatures = self._events = self._texts = 0
+        self._unbound = False
 
     def prepare(self, connection: sqlite3.Connection) -> None:
         """Bound the write-ahead log, and begin."""
@@ -80,14 +83,18 @@ class Retention:
         connection.execute(f"PRAGMA wal_autocheckpoint = {max(8, self._limits.log_bytes // 2 // page_bytes)}")
         self.run(connection)
 
-    def run(self, connection: sqlite3.Connection, arrived_ns: int | None = None) -> None:
-        """Delete what is beyond the limits, for RUN_S at most; arrived_ns: when what was just stored begins."""
+    def run(self, connection: sqlite3.Connection, arrived_ns: int | None = None) -> bool:
+        """Delete what is beyond the limits, for RUN_S at most; return whether encoders were deleted, too.
+
+        arrived_ns: when what was just stored begins.
+        """
         keep_days, keep_bytes = self._limits.keep_days, self._limits.keep_bytes
         if not keep_days and not keep_bytes:
-            return
+            return False
         end_s = time.monotonic() + RUN_S
         if self._unfinished and not _cover_old(connection, end_s):
-            return
+            return False
+        self._unbound = False
         if keep_days:
             before_ns = time.time_ns() - round(keep_days * 86400 * NS_PER_S)
             due = time.monotonic() >= self._check_s + _CHECK_S
@@ -99,12 +106,10 @@ class Retention:
                 self._unfinished and bool(keep_days)
             )
         self._say()
+        return self._unbound
 
     def _keep_days(self, connection: sqlite3.Connection, before_ns: int, end_s: float) -> bool:
-        while self._delete_blocks(connection, _ROWS, LEAST_NS, before_ns):
-            if time.monotonic() >= end_s:
-                return False
-        while self._delete_events(connection, LEAST_NS, before_ns):
+        while self._delete_oldest(connection, _ROWS, LEAST_NS, before_ns - 1):
             if time.monotonic() >= end_s:
                 return False
         return True
@@ -115,8 +120,7 @@ class Retention:
         enough = most - max(_LEAST_MARGIN, most // 64)
         while (beyond := _pages(connection) - _pages(connection, "freelist") - enough) > 0:
             rows = min(_ROWS, beyond * page_bytes // _ROW_BYTES)
-            anything = -(1 << 63), (1 << 63) - 1
-            if not (self._delete_blocks(connection, rows, *anything) or self._delete_events(connection, *anything)):
+            if not self._delete_oldest(connection, rows, -(1 << 63), (1 << 63) - 1):
                 break
             if time.monotonic() >= end_s:
                 return False
@@ -132,44 +136,74 @@ class Retention:
                 return False
         return True
 
-    def _delete_blocks(self, connection: sqlite3.Connection, rows: int, from_ns: int, before_ns: int) -> int:
-        """Delete the oldest blocks until `rows` signatures are deleted; return how many."""
+    def _delete_oldest(self, connection: sqlite3.Connection, rows: int, from_ns: int, until_ns: int) -> int:
+        """Delete what ended from `from_ns` until `until_ns`, both included, the oldest first, and no more than needed.
+
+        At most `rows` events that ended before all blocks; without any, blocks until `rows` signatures are deleted.
+        Return how many events or blocks.
+        """
         query = (
-            "SELECT device, epoch, block, rows FROM spans WHERE last_ns >= ? AND last_ns < ? ORDER BY last_ns LIMIT ?"
+            "SELECT last_ns, device, epoch, block, rows FROM spans WHERE last_ns BETWEEN ? AND ? "
+            "ORDER BY last_ns LIMIT ?"
         )
-        oldest = connection.execute(query, (from_ns, before_ns, _BLOCKS)).fetchall()
+        oldest = connection.execute(query, (from_ns, until_ns, rows + 1)).fetchall()
+        if events := self._delete_events(connection, rows, from_ns, oldest[0][0] - 1 if oldest else until_ns):
+            return events
         if not oldest:
             return 0
         deleted = 0
         with connection:
             connection.execute("BEGIN IMMEDIATE")
-            for device, stream_id, block, in_block in oldest:
+            for _, device, stream_id, block, in_block in oldest:
                 if deleted and deleted + in_block > rows:
                     break
                 numbers = device, stream_id, *numbers_of(block)
                 where = "WHERE device = ? AND epoch = ? AND seq BETWEEN ? AND ?"
                 deleted += connection.execute(f"DELETE FROM signatures {where}", numbers).rowcount
                 self._events += connection.execute(f"DELETE FROM events {where}", numbers).rowcount
-                stream = device, stream_id
-                connection.execute("DELETE FROM spans WHERE device = ? AND epoch = ? AND block = ?", (*stream, block))
-                connection.execute(
-                    "DELETE FROM recordings WHERE device = ? AND epoch = ? AND NOT EXISTS "
-                    "(SELECT 1 FROM signatures WHERE device = ? AND epoch = ?)",
-                    (*stream, *stream),
-                )
+                connection.execute(f"DELETE FROM event_clocks {where}", numbers)
+                key = device, stream_id, block
+                connection.execute("DELETE FROM spans WHERE device = ? AND epoch = ? AND block = ?", key)
+                self._forget_stream(connection, device, stream_id)
+            self._forget_texts(connection)
         self._signatures += deleted
         return len(oldest)
 
-    def _delete_events(self, connection: sqlite3.Connection, from_ns: int, before_ns: int) -> int:
-        """Delete a few thousand of the oldest events; return how many."""
+    def _forget_stream(self, connection: sqlite3.Connection, device: str, stream_id: int) -> None:
+        """Delete what is stored of a stream without signatures, and of a device without any."""
+        stream = "FROM signatures WHERE device = ? AND epoch = ?"
+        if connection.execute(f"SELECT EXISTS (SELECT 1 {stream})", (device, stream_id)).fetchone()[0]:
+            return
+        for table in ("recordings", "clocks"):
+            connection.execute(f"DELETE FROM {table} WHERE device = ? AND epoch = ?", (device, stream_id))
+        if not connection.execute("SELECT EXISTS (SELECT 1 FROM signatures WHERE device = ?)", (device,)).fetchone()[0]:
+            self._unbound |= connection.execute("DELETE FROM encoders WHERE device = ?", (device,)).rowcount > 0
+
+    def _forget_texts(self, connection: sqlite3.Connection) -> None:
+        """Delete texts that are no label any more, each time when there may be twice as many as there were."""
+        count = "SELECT count(*) FROM texts"
+        if connection.execute("SELECT coalesce(max(id), 0) FROM texts").fetchone()[0] <= 2 * self._texts + _FEW_TEXTS:
+            return
+        connection.execute(
+            "DELETE FROM texts WHERE id NOT IN (SELECT label FROM labels) AND id NOT IN (SELECT how FROM replayed)"
+        )
+        self._texts = connection.execute(count).fetchone()[0]
+
+    def _delete_events(self, connection: sqlite3.Connection, rows: int, from_ns: int, until_ns: int) -> int:
+        """Delete at most `rows` of the oldest events; return how many."""
         key = "device, epoch, head, seq, phase"
-        some = f"SELECT {key} FROM events WHERE end_ns >= ? AND end_ns < ? ORDER BY end_ns LIMIT ?"
-        if connection.execute(some, (from_ns, before_ns, 1)).fetchone() is None:
+        some = f"SELECT {key} FROM events WHERE end_ns BETWEEN ? AND ? ORDER BY end_ns LIMIT ?"
+        oldest = connection.execute(some, (from_ns, until_ns, rows)).fetchall()
+        if not oldest:
             return 0
-        delete = f"DELETE FROM events WHERE ({key}) IN ({some})"
-        deleted = connection.execute(delete, (from_ns, before_ns, _ROWS)).rowcount
-        self._events += deleted
-        return deleted
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for table in ("events", "event_clocks"):
+                connection.executemany(
+                    f"DELETE FROM {table} WHERE device = ? AND epoch = ? AND head = ? AND seq = ? AND phase = ?", oldest
+                )
+        self._events += len(oldest)
+        return len(oldest)
 
     def _say(self) -> None:
         if (self._signatures or self._events) and time.monotonic() >= self._log_s + _LOG_EVERY_S:

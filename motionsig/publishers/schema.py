@@ -127,6 +127,7 @@ _SINCE_1 = (
     crc INTEGER NOT NULL,
     PRIMARY KEY (device, epoch, block)
 ) WITHOUT ROWID""",
+    "CREATE INDEX events_ended ON events (end_ns)",
     "CREATE TABLE progress (device TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL)",
     "CREATE TABLE numbers (of TEXT PRIMARY KEY, rows INTEGER NOT NULL) WITHOUT ROWID",
     "ALTER TABLE recordings ADD COLUMN crc INTEGER",

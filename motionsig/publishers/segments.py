@@ -94,7 +94,8 @@ class Segment:
     def acknowledge(self, end: int, count: int) -> bool:
         """Note that the `count` signatures of the record that ends here arrived; return whether that is new."""
         refused = self.refused.holds(end)
-        if not (self.refused.arrive(end) if refused else end > self.settled):
+        # One that was refused, arrived and was forgotten is refused no more.
+        if not (self.refused.arrive(end) if refused else end > max(self.settled, self.cleared)):
             return False
         self.unacknowledged -= count
         if refused:

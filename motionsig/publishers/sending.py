@@ -289,7 +289,10 @@ class Sender:
                 on_way[connection.publish(topic, outgoing.payload, retain=retain)] = outgoing
                 # To be sent again it is read from the spool again, so no copy of it stays in memory.
                 outgoing.payload = b""
-            timeout_s = min(LOOP_S, self.options.ack_timeout_s / 4, self.outbox.due_in_s(now_s))
+            # With as much on its way as the broker takes, only an answer changes anything.
+            full = len(on_way) + len(self._announced) >= most
+            due_s = LOOP_S if full else self.outbox.due_in_s(now_s)
+            timeout_s = min(LOOP_S, self.options.ack_timeout_s / 4, due_s)
             if self._closed:
                 timeout_s = min(timeout_s, self.options.close_timeout_s / 4)
             connection.loop(timeout_s, self._wake_read)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 _MOST_ENCODERS = 1 << 16
+_MOST_SPECS = 256
 _IN_STREAM = "device = ? AND epoch = ? AND seq BETWEEN ? AND ?"
 
 _RowsOf = tuple[str, int, Sequence[Row], Mapping[int, str]]
@@ -32,6 +33,15 @@ class EncoderRows:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, int, bytes], tuple[SignatureSpec, int]] = {}
+        self._specs: dict[SignatureSpec, SignatureSpec] = {}
+        self._version: int | None = None
+
+    def refresh(self, connection: sqlite3.Connection) -> None:
+        """Forget what is known if another process has written: it may have deleted encoders. Within a transaction."""
+        (version,) = connection.execute("PRAGMA data_version").fetchone()
+        if version != self._version:
+            self._known.clear()
+            self._version = version
 
     def row(self, connection: sqlite3.Connection, device: str, signatures: SignatureBatch) -> int | None:
         """Return the encoder's row, None where this device has described it differently."""
@@ -40,18 +50,15 @@ class EncoderRows:
         if (known := self._known.get(key)) is not None and known[0] == spec:
             return known[1]
         described = json.dumps([list(group) for group in spec.quantization.groups]), spec.motion_dim, spec.length_ns
-        others = connection.execute(
-            "SELECT device, id, hop_ns, quantization, motion_dim, length_ns FROM encoders "
-            "WHERE device IN (?, '') AND fingerprint = ? ORDER BY device DESC",
-            (device, spec.fingerprint),
-        ).fetchall()
-        if any(owner and tuple(other) != described for owner, _, _, *other in others):
+        columns = "quantization, motion_dim, length_ns FROM encoders"
+        # One row will do: all of a device and a fingerprint are alike.
+        own = f"SELECT {columns} WHERE device = ? AND fingerprint = ? LIMIT 1"
+        if connection.execute(own, (device, spec.fingerprint)).fetchone() not in (None, described):
             return None
-        for _, number, hop_ns, *other in others:
-            if hop_ns == signatures.hop_ns and tuple(other) == described:
-                if len(self._known) >= _MOST_ENCODERS:
-                    self._known.clear()
-                self._known[key] = spec, int(number)
+        same = f"SELECT id, {columns} WHERE device IN (?, '') AND fingerprint = ? AND hop_ns = ? ORDER BY device DESC"
+        for number, *other in connection.execute(same, (device, spec.fingerprint, signatures.hop_ns)).fetchall():
+            if tuple(other) == described:
+                self._remember(key, spec, int(number))
                 return int(number)
         quantization, *lengths = described
         number = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM encoders").fetchone()[0]
@@ -59,6 +66,13 @@ class EncoderRows:
         # Not remembered yet: the transaction may still be rolled back.
         connection.execute("INSERT INTO encoders VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, checksum(row)))
         return int(number)
+
+    def _remember(self, key: tuple[str, int, bytes], spec: SignatureSpec, number: int) -> None:
+        """Bounded in both: a stranger's description has up to 256 groups, and each of its devices may have another."""
+        if len(self._known) >= _MOST_ENCODERS or len(self._specs) >= _MOST_SPECS:
+            self._known.clear()
+            self._specs.clear()
+        self._known[key] = self._specs.setdefault(spec, spec), number
 
 
 def insert_messages(
@@ -70,10 +84,11 @@ def insert_messages(
     """
     import sqlite3
 
+    encoders.refresh(connection)
     numbers = [encoders.row(connection, message.device, message.signatures) for message in messages]
-    for message in messages:
-        clock_rows.note_clock(connection, message)
     plain = all(message.recording is None and message.signatures.labels is None for message in messages)
+    # What a message says of its clock holds for those before it, too, and these have to be there by then.
+    plain = plain and all(message.clock is None for message in messages)
     new: list[_RowsOf] = [
         (message.device, message.stream_id, list(_rows(message, number)), {})
         for message, number in zip(messages, numbers, strict=True)
@@ -89,12 +104,14 @@ def insert_messages(
             connection.execute("ROLLBACK TO all_new")
         connection.execute("RELEASE all_new")
     return added or [
-        Added(conflicts=len(message.signatures)) if number is None else _insert_message(connection, message, number)
-        for message, number in zip(messages, numbers, strict=True)
+        _insert_message(connection, message, number) for message, number in zip(messages, numbers, strict=True)
     ]
 
 
-def _insert_message(connection: sqlite3.Connection, message: wire.Message, encoder: int) -> Added:
+def _insert_message(connection: sqlite3.Connection, message: wire.Message, encoder: int | None) -> Added:
+    clock_rows.follow_clock(connection, message)
+    if encoder is None:
+        return Added(conflicts=len(message.signatures))
     stream, last = (message.device, message.stream_id), message.seq + len(message.signatures) - 1
     arriving = list(_rows(message, encoder))
     there = connection.execute(

@@ -34,6 +34,7 @@ from motionsig.publishers.retention import Limits, Retention
 from motionsig.publishers.schema import CHECKED, VERSION, DamagedStoreError, check_ours, checksum, complete, reporting
 from motionsig.publishers.signature_rows import EncoderRows, insert_messages
 from motionsig.publishers.spans import span_checksum
+from motionsig.publishers.sparing import Sparing
 from motionsig.publishers.store_sink import SinkOfStore
 from motionsig.publishers.stores import Added
 
@@ -67,6 +68,7 @@ class Store(Closing):
         self.path = Path(path)
         self._durable, self._busy_timeout_s = durable, busy_timeout_s
         self._limits = Limits(keep_days, keep_bytes)
+        self._sparing = Sparing(logger)
         self._connection: sqlite3.Connection | None = None
         try:
             self._open()
@@ -152,19 +154,20 @@ class Store(Closing):
                 return Added()
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
-                added = insert_messages(connection, messages, self._encoders)
+                # Before the messages: what these say of a clock puts the events right, too.
                 of_events = self._insert_events(connection, events)
-                clock_rows.follow_clocks(connection, messages)
+                added = insert_messages(connection, messages, self._encoders)
         for message, one in zip(messages, added, strict=True):
             if one.conflicts:
                 text = (
                     "store:%s: %d signatures of %s, stream %d, from seq %d differ from what is stored under their key"
                 )
-                logger.warning(text, self.path, one.conflicts, message.device, message.stream_id, message.seq)
+                self._sparing.warn(text, self.path, one.conflicts, message.device, message.stream_id, message.seq)
         arrived_ns = min((int(message.signatures.start_ns[0]) for message in messages), default=None)
         try:
             with self.open_connection("the oldest signatures could not be deleted") as connection:
-                self._retention.run(connection, arrived_ns)
+                if self._retention.run(connection, arrived_ns):
+                    self._encoders = EncoderRows()
         except DamagedStoreError:
             raise
         except SinkError as error:  # another process writes, or the disk is full: what arrived is stored
@@ -187,7 +190,7 @@ class Store(Closing):
         if conflicts:
             text = "store:%s: %d events differ from what is stored under the same key, the first: %s of %s, stream %d"
             first = conflicts[0]
-            logger.warning(text, self.path, len(conflicts), first.head, first.device, first.stream_id)
+            self._sparing.warn(text, self.path, len(conflicts), first.head, first.device, first.stream_id)
         return Added(duplicates=len(events) - stored - len(conflicts), conflicts=len(conflicts), events=stored)
 
     def _let_go(self) -> None:

@@ -8,15 +8,19 @@ from motionsig.publishers.connection import PUBLISH_BYTES
 from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.protocol import Limits
 
+_LARGER_AFTER = 1000
+"""After so many messages were taken, larger ones are tried: it may not have been the size, or no longer be."""
+
 
 @dataclass
 class Terms:
-    """Kept for the life of the process. learned_bytes: after connections that ended at larger messages, None before."""
+    """Kept for the life of the process. learned_bytes: after larger messages were refused, or ended connections; None before."""
 
     options: MqttOptions
     limits: Limits = field(default_factory=Limits)
     learned_bytes: int | None = None
     _largest_taken: int = 0
+    _taken: int = 0
 
     @property
     def in_flight(self) -> int:
@@ -38,6 +42,9 @@ class Terms:
     def taken(self, size: int) -> None:
         """Note that the broker took a message of so many bytes."""
         self._largest_taken = max(self._largest_taken, size)
+        self._taken += 1
+        if self.learned_bytes is not None and self._taken >= _LARGER_AFTER:
+            self.learned_bytes, self._taken = self.learned_bytes * 2, 0
 
     def suspect(self, size: int) -> bool:
         """Take a message for too large, and half its size for right; return whether that says anything new.
@@ -49,5 +56,5 @@ class Terms:
         half = max(size // 2, self._largest_taken)
         if self.learned_bytes is not None and self.learned_bytes <= half:
             return False
-        self.learned_bytes = half
+        self.learned_bytes, self._taken = half, 0
         return True

@@ -135,3 +135,17 @@ def test_numbers_to_the_end_of_63_bits() -> None:
     seen.note("a", 1, 2**63 - 2, 1, 0.0)
     seen.look(31.0)
     assert seen.counts.missing == 2**63 - 3
+
+
+def test_streams_and_holes_of_all_devices_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("motionsig.collector.holes.MOST_IN_ALL", 1000)
+    seen = holes()
+    for number in range(300):
+        for first in range(5, 105, 5):
+            seen.note(f"stranger {number}", first % 10, first, 1, 0.0)
+            seen.note("honest", 1, first, 1, 0.0)
+    kept = [stream for streams in seen._devices.values() for stream in streams.values()]
+    assert sum(1 + len(stream.holes) for stream in kept) <= 1000
+    seen.look(31.0, most=10_000)
+    assert seen.counts.devices < 60, "those that were silent for longest were forgotten"
+    assert any(device == "honest" for device in seen._devices)

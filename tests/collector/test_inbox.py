@@ -22,6 +22,12 @@ def arrived(device: str, first: int, count: int = 1, *, mid: int = 1) -> Any:
     return SimpleNamespace(topic=f"motionsig/{device}/signatures", payload=payload, mid=mid)
 
 
+def conflicting(device: str) -> Any:
+    """Return what says something else of signature 0."""
+    payload = wire.encode(wire.Message(device, 1, 0, numbered(1, 1)))
+    return SimpleNamespace(topic=f"motionsig/{device}/signatures", payload=payload, mid=1)
+
+
 def refusing(path: Path, device: str) -> Store:
     """Return a store whose file refuses the signatures of a device, as a damaged page of its table would."""
     store = Store(path)
@@ -113,3 +119,45 @@ def test_the_lag_and_what_the_broker_dropped(tmp_path: Path, caplog: pytest.LogC
     assert [line.partition(":")[0] for line in caplog.messages] == [
         "the broker has dropped 7 messages more, 12 since its start"
     ]
+
+
+def test_what_a_store_refuses_is_found_by_halves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(refusing(tmp_path / "s", "bad")) as store:
+        tried = list[int]()
+        add_all = store.add_all
+        monkeypatch.setattr(store, "add_all", lambda messages, events: tried.append(1) or add_all(messages, events))
+        inbox = Inbox(store, "motionsig")
+        for number in range(256):
+            inbox.take(arrived("bad" if number == 77 else f"d{number}", 0))
+        inbox.store()
+        assert inbox.counts == CollectCounts(messages=255, stored=255, junk=1)
+        assert len(tried) == 1 + 2 * 8
+
+
+def test_a_topic_takes_no_memory_until_it_is_stored(tmp_path: Path) -> None:
+    with closing(Store(tmp_path / "s")) as store:
+        inbox = Inbox(store, "motionsig")
+        for number in range(900):
+            junk = SimpleNamespace(topic=f"motionsig/{number}{'x' * 60_000}/signatures", payload=b"junk", mid=1)
+            inbox.take(junk)
+            assert not junk.topic and not junk.payload
+        assert len(inbox.store()) == 900
+
+
+def test_who_sends_conflicts_without_end_does_not_fill_the_journal(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Store(tmp_path / "s")) as store:
+        inbox = Inbox(store, "motionsig")
+        for _ in range(3):
+            for number in range(100):
+                inbox.take(arrived(f"d{number % 5}", 0))
+                inbox.take(conflicting(f"d{number % 5}"))
+            inbox.store()
+        assert inbox.counts.conflicts == 300 and len(caplog.messages) == 1
+        monkeypatch.setattr("motionsig.publishers.sparing.EVERY_S", 0.0)
+        inbox.take(conflicting("d4"))
+        inbox.store()
+    assert len(caplog.messages) == 2 and caplog.messages[1].endswith(
+        "under their key; 299 more such lines were left out"
+    )

@@ -75,3 +75,17 @@ def test_what_cannot_be_kept_is_not_acknowledged(tmp_path: Path) -> None:
         with pytest.raises(SinkError, match=r"s\.unread: expected to keep messages there that lack tables"):
             inbox.store()
         assert inbox.failure is not None
+
+
+def test_a_message_that_lacks_tables_is_kept_only_from_the_device_that_it_names(tmp_path: Path) -> None:
+    """A broker lets a device publish below its own name alone: what it says of others must not be read back later."""
+    with closing(Store(tmp_path / "s")) as store:
+        inbox = Inbox(store, "motionsig", unread=tmp_path / "s.unread")
+        forged = arrived("victim", lacking)
+        forged.topic = "motionsig/forger/signatures"
+        inbox.take(forged)
+        inbox.store()
+        assert inbox.counts == CollectCounts(junk=1) and not (tmp_path / "s.unread").exists()
+        inbox.take(arrived("victim", lacking))
+        inbox.store()
+        assert inbox.counts == CollectCounts(junk=1) and (tmp_path / "s.unread").exists()

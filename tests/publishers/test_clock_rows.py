@@ -164,3 +164,15 @@ def test_a_time_of_a_clock_that_was_not_set_is_no_age(url: str) -> None:
     # What is too old by a right time goes.
     assert_same(read_signatures(url), early(2))
     assert [it.seq for it in read_events(url)] == [1]
+
+
+@following
+def test_what_arrives_together_is_put_right_as_what_arrives_one_by_one(url: str, store: SignatureStore) -> None:
+    together = [
+        message(2),
+        guessed(1, 2),
+        wire.Message("d", 1, 3, numbered(1, 3), None, SET),
+    ]
+    assert store.add_all(together, [dataclasses.replace(WRONG, device="d")]) == Added(4, 0, 0, 1)
+    assert_same(read_signatures(url), numbered(4))
+    assert read_events(url) == [event(1, device="d")]

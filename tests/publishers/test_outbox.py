@@ -15,7 +15,7 @@ from made import SPEC, assert_same, labelled, numbered
 from receiving import from_json, happened
 
 from motionsig import wire
-from motionsig.events import BEGAN, ENDED, to_json
+from motionsig.events import BEGAN, ENDED, ONCE, to_json
 from motionsig.events import from_json as event_from_json
 from motionsig.publishers.log import Position
 from motionsig.publishers.messages import FORMS, Form, encode_json, pack
@@ -403,15 +403,20 @@ def test_events_of_an_outage_come_first_and_before_those_of_now(tmp_path: Path) 
     put(spool, 1000, seq=1000)
     outbox = connected(spool, in_flight=2)
     spool.append(to_json(happened(1999, ENDED)), 1)
-    spool.append(to_json(happened(2000)), 1)
-    sent_first = [sent_event(outbox), sent_event(outbox)]
-    found = [event_from_json(one.payload) for one in sent_first]
-    assert [(it.seq, it.phase) for it in found] == [(999, BEGAN), (1999, ENDED)]
-    assert [one.state_of for one in sent_first] == ["wave", "wave"]
-    assert sent(outbox)[0] == 0, "no more than the window, but signatures go on"
-    sent_first[0].acknowledged = True
+    for seq in (2000, 2001):
+        spool.append(to_json(happened(seq, head="knock")), 1)
+    sent_first = sent_event(outbox)
+    assert sent(outbox)[0] == 0, "signatures go on, but no newer state before this one has arrived"
+    sent_first.acknowledged = True
     outbox.settle(1.0)
-    assert event_from_json(sent_event(outbox).payload).seq == 2000
+    sent_next = [sent_event(outbox), sent_event(outbox)]
+    assert sent(outbox)[0] > 0, "no more than the window"
+    found = [event_from_json(one.payload) for one in (sent_first, *sent_next)]
+    assert [(it.seq, it.phase) for it in found] == [(999, BEGAN), (1999, ENDED), (2000, ONCE)]
+    assert [one.state_of for one in (sent_first, *sent_next)] == ["wave", "wave", None]
+    sent_next[0].acknowledged = True
+    outbox.settle(2.0)
+    assert event_from_json(sent_event(outbox).payload).seq == 2001
     spool.close()
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 from broker import Broker
 from made import numbered, wait_until
-from receiving import Receiver, mqtt
+from receiving import Receiver, happened, mqtt
 from scripted import Publish, Scripted, acknowledgement, connack
+from tunnel import Tunnel
 
 from motionsig import wire
 from motionsig.errors import InputError
@@ -37,6 +39,20 @@ def test_a_broker_without_mqtt_5_gets_3_1_1_and_is_remembered(
                 wait_until(lambda: len(broker.versions) > known and broker.versions[-1] == 4)  # noqa: B023
         certain = answer is not None and len(answer) and answer[3] in (1, 0x84)
         assert broker.versions == ([5, 4, 4, 4, 4] if certain else [5, 4, 5, 4, 4, 4])
+
+
+def test_a_network_that_takes_long_to_connect_leaves_the_broker_its_time(
+    tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with TLS over a slow radio: each of both attempts took longer than all of the time for the answer."""
+    monkeypatch.setattr(sending, "CONNECT_TIMEOUT_S", 0.4)
+    with (
+        Tunnel("http", delay_s=0.6) as tunnel,
+        mqtt(broker.url, tmp_path / "spool", proxy=f"http://127.0.0.1:{tunnel.port}", client_id="slow") as sink,
+    ):
+        sink.publish(numbered(1))
+        wait_until(lambda: sink.counts.pending == 0)
+    assert "as slow (p5" in broker.log
 
 
 def test_the_protocol_can_be_chosen(tmp_path: Path, broker: Broker, receiver: Receiver) -> None:
@@ -73,6 +89,29 @@ def test_no_more_is_on_its_way_than_the_broker_takes_and_the_topic_travels_once(
         assert (first.topic, first.alias) == ("motionsig/wrist-7/signatures", 1)
         assert {(message.topic, message.alias) for message in others} == {("", 1)}
         assert [wire.decode(message.payload).seq for message in (first, *others)] == list(range(5))
+
+
+def test_waiting_for_the_only_message_that_may_be_on_its_way_takes_no_time_of_the_processor(tmp_path: Path) -> None:
+    """Receive Maximum 1; the event is on its way, and signatures are due."""
+    held: list[Publish] = []
+    with (
+        Scripted(
+            connack=lambda version: connack(b"\x21\0\1"), puback=lambda message: (held.append(message), b"")[1]
+        ) as broker,
+        mqtt(broker.url, tmp_path / "spool", delay_s=0.3) as sink,
+    ):
+        wait_until(lambda: sink.last_error is None)
+        sink.publish(numbered(1))
+        time.sleep(0.1)
+        sink.publish_events([happened(0)])
+        wait_until(lambda: len(held) == 1)
+        time.sleep(0.3)
+        before_s = time.process_time()
+        time.sleep(0.6)
+        assert time.process_time() - before_s < 0.05
+        broker.puback = acknowledgement
+        broker._clients[-1].sendall(acknowledgement(held[0]))
+        wait_until(lambda: sink.counts.pending == 0)
 
 
 def test_a_broker_that_takes_only_qos_0_is_no_broker_for_us(tmp_path: Path) -> None:

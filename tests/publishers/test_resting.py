@@ -46,6 +46,13 @@ def test_a_run_at_rest_repeats_its_first_until_something_moves_or_the_device_is_
     assert repeated("mrrrmmrrtrr") == [0, 1, 1, 1, 4, 5, 6, 6, 8, 8, 8]
 
 
+def test_no_signature_gets_the_codes_of_another_encoder() -> None:
+    batch, rest = marked("rr"), Rest()
+    other = dataclasses.replace(batch, spec=dataclasses.replace(batch.spec, fingerprint=b"\x02madeup\xff"))
+    rest.repeat(batch[:1])
+    assert_same(rest.repeat(other[1:]), other[1:])
+
+
 def test_time_flags_and_what_moves_stay_as_they_were() -> None:
     batch = marked("mrrm")
     got = Rest().repeat(batch)

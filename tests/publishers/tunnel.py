@@ -7,6 +7,7 @@ import contextlib
 import socket
 import struct
 import threading
+import time
 from types import TracebackType
 
 
@@ -14,13 +15,20 @@ class Tunnel:
     """Passes connections on to whatever port of the loopback interface a client names; `asked` are their hosts.
 
     login: user and password that it wants. status: of HTTP, in place of 200 or 407. refusal: of SOCKS5, in place of 0.
+    delay_s: how long it takes to connect.
     """
 
     def __init__(
-        self, scheme: str, login: tuple[str, str] | None = None, *, status: int = 200, refusal: int = 0
+        self,
+        scheme: str,
+        login: tuple[str, str] | None = None,
+        *,
+        status: int = 200,
+        refusal: int = 0,
+        delay_s: float = 0.0,
     ) -> None:
         self.asked: list[tuple[str, int]] = []
-        self._login, self._status, self._refusal = login, status, refusal
+        self._login, self._status, self._refusal, self._delay_s = login, status, refusal, delay_s
         self._speak = {"http": self._http, "socks5": self._socks5}[scheme]
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
@@ -38,6 +46,7 @@ class Tunnel:
 
     def _serve(self, client: socket.socket) -> None:
         with contextlib.suppress(OSError, EOFError):
+            time.sleep(self._delay_s)
             port = self._speak(client)
             if port is None:
                 client.shutdown(socket.SHUT_RDWR)

@@ -51,7 +51,7 @@ def _whole_tail(tail: Path) -> Iterator[Stored]:
     """Yield all that a tail has, in no order."""
     with closing(sqlite3.connect(f"{tail.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         (expected,) = connection.execute("SELECT count(*) FROM signatures").fetchone()
-        devices = (device for (device,) in connection.execute("SELECT DISTINCT device FROM signatures").fetchall())
+        devices = [device for (device,) in connection.execute("SELECT DISTINCT device FROM signatures")]
     got = 0
     for fingerprint in fingerprints(tail):
         of_encoder = Wanted(None, fingerprint, None, None)

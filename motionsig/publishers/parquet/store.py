@@ -27,6 +27,7 @@ from motionsig.publishers.parquet.layout import Layout, day_name, files_of
 from motionsig.publishers.parquet.pieces import Groups, Piece, Stream, pieces, rows_of
 from motionsig.publishers.parquet.rolling import roll
 from motionsig.publishers.parquet.tidying import remove_remains, tidy
+from motionsig.publishers.sparing import Sparing
 from motionsig.publishers.store import Store
 from motionsig.publishers.store_sink import SinkOfStore
 from motionsig.publishers.stores import Added
@@ -70,6 +71,7 @@ class ParquetStore(Closing):
         self._rows = 0
         self._groups, self._pieces = Groups(), dict[int, dict[Stream, list[Piece]]]()
         self._replaced = dict[Stream, set[int]]()
+        self._sparing = Sparing(logger)
         self._lock = self._claim()
         try:
             with reporting(layout.root, "cannot be used as a store"):
@@ -192,7 +194,7 @@ class ParquetStore(Closing):
             again += cut(message, found == Found.AGAIN)
             if differ:
                 text = "parquet:%s: %d signatures of %s, stream %d, from seq %d differ from what is stored"
-                logger.warning(text, self._layout.root, differ, message.device, message.stream_id, message.seq)
+                self._sparing.warn(text, self._layout.root, differ, message.device, message.stream_id, message.seq)
         return new, again, Added(duplicates=duplicates, conflicts=conflicts)
 
     def _stored(self, message: wire.Message, known: Sequence[Range]) -> Iterator[Stored]:
@@ -221,7 +223,7 @@ class ParquetStore(Closing):
         if conflicts:
             text = "parquet:%s: %d events differ from what is stored under the same key, the first: %s of %s, stream %d"
             first = conflicts[0]
-            logger.warning(text, self._layout.root, len(conflicts), first.head, first.device, first.stream_id)
+            self._sparing.warn(text, self._layout.root, len(conflicts), first.head, first.device, first.stream_id)
         return new, Added(duplicates=len(events) - len(new) - len(conflicts), conflicts=len(conflicts))
 
     def newest_numbers(self, device: str, stream_id: int, first: int, last: int, most: int) -> list[int]:

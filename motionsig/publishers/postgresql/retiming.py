@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from motionsig import wire
-from motionsig.publishers.clocks import shiftable_ns, step_ns
+from motionsig.publishers.clocks import put_right, shiftable_ns, step_ns
 from motionsig.quality import Quality
 
 if TYPE_CHECKING:
@@ -77,6 +77,19 @@ def same_events(rows: str) -> str:
         f"FROM {rows} JOIN motionsig.events s ON {_SAME_EVENT} AND (s.boot IS NOT NULL OR i.boot IS NOT NULL "
         "OR (s.start_ns, s.end_ns) = (i.start_ns, i.end_ns))"
     )
+
+
+def by_last_guess(messages: Sequence[wire.Message]) -> list[wire.Message]:
+    """Return messages with their times by the last clock of their stream, where those are not known to be right."""
+    last = {(it.device, it.stream_id): it.clock for it in messages if it.clock is not None and not it.clock.is_set}
+    moved = []
+    for message in messages:
+        clock, present = message.clock, last.get((message.device, message.stream_id))
+        step = step_ns(clock.offset_ns, present.offset_ns) if clock is not None and present is not None else 0
+        within, start_ns = shiftable_ns(step), message.signatures.start_ns
+        fits = within is not None and within[0] <= start_ns.min() and start_ns.max() <= within[1]
+        moved.append(put_right(message, present) if step and fits else message)
+    return moved
 
 
 def unset_clocks(

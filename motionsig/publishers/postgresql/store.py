@@ -23,6 +23,7 @@ from motionsig.publishers.postgresql.address import connect, one_line, parse_add
 from motionsig.publishers.postgresql.retention import Keep, check_owner, drop_old
 from motionsig.publishers.postgresql.tables import PARTITIONS, WRITERS, complete
 from motionsig.publishers.postgresql.writing import Known, NewsError, Written, prepare, write
+from motionsig.publishers.sparing import Sparing
 from motionsig.publishers.store_sink import SinkOfStore
 from motionsig.publishers.stores import Added
 
@@ -65,6 +66,7 @@ class PostgresStore(Closing):
             raise InputError(f"partition: expected one of {', '.join(PARTITIONS)}, got {partition!r}")
         self._durable, self._retry_for_s, self._partition = durable, retry_for_s, partition
         self._closed = False
+        self._sparing = Sparing(logger)
         self._connection: Connection | None = None
         self._known = Known(False, False)
         self._committing: tuple[str, Written] | None = None
@@ -110,8 +112,8 @@ class PostgresStore(Closing):
             logger.log(level, text, self._address.shown, what, left_s, one_line(failure))
             time.sleep(min(pause_s, left_s))
             pause_s = min(2 * pause_s, _MOST_PAUSE_S)
-        for warning in written.warnings:
-            logger.warning("%s: %s", self._address.shown, warning)
+        for text, *values in written.warnings:
+            self._sparing.warn(f"%s: {text}", self._address.shown, *values)
         if self._keep.limited and time.monotonic() - self._dropped_at_s >= _DROP_EVERY_S:
             self._drop_old()
         return written.added

@@ -25,6 +25,7 @@ from motionsig.publishers.postgresql.retiming import (
     KEYS,
     REPLACE_TIMES,
     TAKE_STORED_TIMES,
+    by_last_guess,
     follow_clock,
     is_followed,
     note_clock,
@@ -119,10 +120,10 @@ class Known:
 
 
 class Written(NamedTuple):
-    """What a transaction will have done once it is committed. warnings: what to tell of it."""
+    """What a transaction will have done once it is committed. warnings: what to tell of it, as text and values."""
 
     added: Added
-    warnings: list[str]
+    warnings: list[tuple[Any, ...]]
     streams: dict[_Stream, int]
     encoders: dict[_Encoder, tuple[SignatureSpec, int]]
     partitions: list[tuple[int, int]]
@@ -159,7 +160,7 @@ class _Writing:
 
     def __init__(self, connection: Connection, known: Known, exclusive: bool) -> None:
         self._connection, self._known, self._exclusive = connection, known, exclusive
-        self.warnings: list[str] = []
+        self.warnings: list[tuple[Any, ...]] = []
         self.streams: dict[_Stream, int] = {}
         self.encoders: dict[_Encoder, tuple[SignatureSpec, int]] = {}
         self.partitions = known.partitions
@@ -170,10 +171,10 @@ class _Writing:
         for index in set(range(len(messages))) - set(storable):
             message = messages[index]
             conflicts[index] = len(message.signatures)
-            self.warnings.append(
-                f"{conflicts[index]} signatures of {message.device!r}, stream {message.stream_id} are not stored: "
-                "expected texts without the character NUL, which PostgreSQL cannot hold"
-            )
+            text = "%d signatures of %s, stream %d are not stored: expected texts without the character NUL, which "
+            values = conflicts[index], repr(message.device), message.stream_id
+            self.warnings.append((text + "PostgreSQL cannot hold", *values))
+        messages = by_last_guess(messages)
         used, streams, encoders = [], self._find_streams([messages[index] for index in storable]), []
         for index, encoder in zip(storable, self._find_encoders([messages[index] for index in storable]), strict=True):
             if encoder is None:
@@ -192,10 +193,8 @@ class _Writing:
             self._note_recordings([messages[index] for index in used if not conflicts[index]], streams)
         for index in sorted(index for index in storable if conflicts[index]):
             message = messages[index]
-            self.warnings.append(
-                f"{conflicts[index]} signatures of {message.device}, stream {message.stream_id}, from seq "
-                f"{message.seq} differ from what is stored under their key"
-            )
+            text = "%d signatures of %s, stream %d, from seq %d differ from what is stored under their key"
+            self.warnings.append((text, conflicts[index], message.device, message.stream_id, message.seq))
         return Added(stored, duplicates, conflicts.total())
 
     def _find_streams(self, messages: Sequence[wire.Message]) -> dict[_Stream, int]:
@@ -297,7 +296,7 @@ class _Writing:
                 self._connection.execute(_RELABEL.encode(), times)
             elif rows.label is not None:
                 row = self._connection.execute(_COUNT_LABELS.encode(), times).fetchone()
-                self._not_changed(f"the labels of {row and row[0]} signatures", row != (0,))
+                self._not_changed("the labels of %d signatures", row[0] if row else 0, row != (0,))
         return stored, different
 
     def _replace_times(self, times: dict[str, int]) -> None:
@@ -306,7 +305,7 @@ class _Writing:
             self._connection.execute(REPLACE_TIMES.encode(), times)
         else:
             row = self._connection.execute(COUNT_BETTER.encode(), times).fetchone()
-            self._not_changed(f"the times of {row and row[0]} signatures", row != (0,))
+            self._not_changed("the times of %d signatures", row[0] if row else 0, row != (0,))
 
     def _find_partitions(self, start_ns: NDArray[np.int64]) -> None:
         """Have a partition for each time."""
@@ -391,16 +390,14 @@ class _Writing:
                     "UPDATE motionsig.recordings SET name = %s, start_ns = %s WHERE stream = %s", [*recording, stream]
                 )
             else:
-                self._not_changed(f"the name of recording {stored[stream][0]!r}", stored[stream] != recording)
+                self._not_changed("the name of recording %s", repr(stored[stream][0]), stored[stream] != recording)
 
     def add_events(self, events: Sequence[Event]) -> Added:
         storable = [event for event in events if _storable(event.device, event.head, event.phase)]
         refused = [event for event in events if not _storable(event.device, event.head, event.phase)]
         if refused:
-            self.warnings.append(
-                f"{len(refused)} events are not stored, the first of {refused[0].device!r}: expected texts without the "
-                "character NUL, which PostgreSQL cannot hold"
-            )
+            text = "%d events are not stored, the first of %s: expected texts without the character NUL, which "
+            self.warnings.append((text + "PostgreSQL cannot hold", len(refused), repr(refused[0].device)))
         columns: dict[str, Any] = {name: [getattr(event, name) for event in storable] for name in list(_EVENT)[:-2]}
         columns["boot"] = [event.clock and event.clock.boot for event in storable]
         columns["offset_ns"] = [event.clock and event.clock.offset_ns for event in storable]
@@ -413,14 +410,12 @@ class _Writing:
                 self._connection.execute(_REPLACE_EVENT_TIMES.encode(), columns)
                 same = dict(self._connection.execute(_SAME_EVENTS.encode(), columns).fetchall())
             else:
-                self._not_changed(f"the times of {better} events", better > 0)
+                self._not_changed("the times of %d events", better, better > 0)
             different = [event for place, event in enumerate(storable, 1) if place not in same]
         if different:
             first = different[0]
-            self.warnings.append(
-                f"{len(different)} events differ from what is stored under the same key, the first: {first.head} of "
-                f"{first.device}, stream {first.stream_id}"
-            )
+            text = "%d events differ from what is stored under the same key, the first: %s of %s, stream %d"
+            self.warnings.append((text, len(different), first.head, first.device, first.stream_id))
         return Added(
             duplicates=len(storable) - stored - len(different),
             conflicts=len(different) + len(refused),
@@ -455,9 +450,11 @@ class _Writing:
         if not self._exclusive:
             raise NewsError
 
-    def _not_changed(self, what: str, differs: bool) -> None:
+    def _not_changed(self, what: str, value: object, differs: bool) -> None:
         if differs:
-            self.warnings.append(f"{what} stay as they are: this role may only insert, a newer one needs UPDATE")
+            self.warnings.append(
+                (f"{what} stay as they are: this role may only insert, a newer one needs UPDATE", value)
+            )
 
 
 def _stream(message: wire.Message) -> _Stream:

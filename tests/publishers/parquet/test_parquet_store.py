@@ -449,3 +449,20 @@ def test_what_is_no_dataset_is_refused_and_stays_as_it_is(tmp_path: Path) -> Non
         with pytest.raises(SinkError, match="cannot be opened"):
             ParquetStore(tmp_path / name)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["empty", "file"]
+
+
+def test_devices_that_describe_several_encoders_differently_are_all_in_files(tmp_path: Path) -> None:
+    path, devices = tmp_path / "d", ("a", "b", "c")
+    batches = {}
+    with ParquetStore(path) as store:
+        for number in range(3):
+            for loud, device in enumerate(devices, 1):
+                quantization = Quantization(
+                    tuple(group._replace(scale=loud * group.scale) for group in SPEC.quantization.groups)
+                )
+                spec = dataclasses.replace(SPEC, fingerprint=bytes([number] * 8), quantization=quantization)
+                batches[device, number] = numbered(3, spec=spec)
+                store.add_all([Message(device, number, 0, batches[device, number])])
+    assert files(path)
+    for (device, number), batch in batches.items():
+        assert_same(read_signatures(f"parquet:{path}", device=device, stream_id=number), batch)
