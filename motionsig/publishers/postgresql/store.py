@@ -90,10 +90,16 @@ class PostgresStore(Closing):
         what = " and ".join([f"{rows} signatures"] * bool(messages) + [f"{len(events)} events"] * bool(events))
         psycopg = require_psycopg()
         self._committing = None
+        before: Written | None = None
         end_s, pause_s = time.monotonic() + self._retry_for_s, _FIRST_PAUSE_S
         while True:
             try:
-                written = self._committed() or self._write(messages, events)
+                before = self._committed() or before
+                written = self._write(messages, events)
+                # A server that was killed gives the number of a transaction that it lost to another one. So what was
+                # committed counts only if all of it is there.
+                if before is not None and not (written.added.stored or written.added.events):
+                    written = before
                 break
             except (psycopg.errors.CheckViolation, psycopg.errors.ForeignKeyViolation) as error:
                 # Somebody has dropped a partition or a stream since this saw it.
