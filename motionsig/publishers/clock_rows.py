@@ -36,10 +36,14 @@ def agrees(stored: Row, arriving: Row) -> bool:
 
 def replace_times(
     connection: sqlite3.Connection, device: str, stream_id: int, pairs: Sequence[tuple[Row, Row]]
-) -> None:
-    """Give signatures whose time may be wrong the time that arrived; pairs: stored and arriving, which agree."""
+) -> list[Row]:
+    """Give signatures whose time may be wrong the time that arrived, and return them as they are now.
+
+    pairs: stored and arriving, which agree.
+    """
     better = [arriving for stored, arriving in pairs if stored[3] & _UNSET and stored[2:4] != arriving[2:4]]
     _rewrite(connection, device, stream_id, better)
+    return better
 
 
 def _rewrite(connection: sqlite3.Connection, device: str, stream_id: int, rows: Sequence[Row]) -> None:

@@ -20,6 +20,9 @@ from motionsig.quality import Quality
 
 STEP_NS = NS_PER_S // 10
 """With a larger difference the wall clock was set; smaller ones come of reading two clocks one after the other."""
+LEAST_NS = 1_577_836_800 * NS_PER_S
+"""2020. An earlier time is of a clock that was not set, and says nothing of a signature's age."""
+_FIRST_NS, _LAST_NS = -(1 << 63), (1 << 63) - 1
 
 
 @dataclass
@@ -70,6 +73,12 @@ def put_right_event(event: Event, present: wire.Clock | None) -> Event:
 def step_ns(offset_ns: int, present_ns: int) -> int:
     """Return by how much a clock was set between two offsets of one boot, 0 where it was not."""
     return present_ns - offset_ns if abs(present_ns - offset_ns) > STEP_NS else 0
+
+
+def shiftable_ns(step: int) -> tuple[int, int] | None:
+    """Return the first and the last time that a step leaves within 64 bits, None where there is none."""
+    first, last = max(_FIRST_NS, _FIRST_NS - step), min(_LAST_NS, _LAST_NS - step)
+    return (first, last) if first <= last else None
 
 
 def _after(clock: wire.Clock, step: int, present: wire.Clock) -> wire.Clock | None:

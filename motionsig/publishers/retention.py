@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError
 from motionsig.escaping import own_logger
+from motionsig.publishers.clocks import LEAST_NS
 from motionsig.publishers.spans import block_of, cover, numbers_of
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ _MOST_DAYS = 36_500
 RUN_S = 0.25
 _CHECK_S = 60.0
 _ROWS = 4096
-_CLOCK_SET_NS = 1_577_836_800 * NS_PER_S  # 2020
 _MOST_LOG_BYTES = 16 << 20
 _SHARED_MEMORY_BYTES = 64 << 10  # of the -shm
 _LOG_EVERY_S = 3600.0
@@ -109,7 +109,7 @@ class Retention:
         return self._unbound
 
     def _keep_days(self, connection: sqlite3.Connection, before_ns: int, end_s: float) -> bool:
-        while self._delete_oldest(connection, _ROWS, _CLOCK_SET_NS, before_ns - 1):
+        while self._delete_oldest(connection, _ROWS, LEAST_NS, before_ns - 1):
             if time.monotonic() >= end_s:
                 return False
         return True

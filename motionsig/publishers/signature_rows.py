@@ -120,7 +120,8 @@ def _insert_message(connection: sqlite3.Connection, message: wire.Message, encod
     stored: dict[int, Row] = {row[0]: row for row in there}
     again = [(stored[row[0]], row) for row in arriving if row[0] in stored]
     conflicts = {row[0] for there_is, row in again if not clock_rows.agrees(there_is, row)}
-    clock_rows.replace_times(connection, *stream, [pair for pair in again if pair[1][0] not in conflicts])
+    agreeing = [pair for pair in again if pair[1][0] not in conflicts]
+    stored |= {row[0]: row for row in clock_rows.replace_times(connection, *stream, agreeing)}
     labels = dict[int, str]()
     if message.recording is not None or message.signatures.labels is not None:
         labels = _note_source(connection, message, conflicts, stored)

@@ -289,6 +289,8 @@ def test_any_batches_become_the_same_in_every_store(url: str, new_url: Callable[
                 if dice.random() < 0.3 and len(batch):
                     batch = labelled(batch, *(dice.choice(("", "walk", "run")) for _ in range(len(batch))))
                 recording = Recording(dice.choice("abc"), 0) if dice.random() < 0.3 else None
+                if dice.random() < 0.5 and recording is None and batch.labels is None:
+                    batch = dataclasses.replace(batch, quality=batch.quality | np.uint8(Quality.UNSET_CLOCK))
                 messages.append(Message(dice.choice("de"), dice.choice((1, 70_000)), first, batch, recording))
             events = [event(dice.randrange(9), score=dice.choice((0.5, 0.5, 0.25))) for _ in range(dice.randrange(4))]
             one_by_one = [other.add_all([message]) for message in messages] + [other.add_all([], events)]

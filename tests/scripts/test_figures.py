@@ -61,7 +61,7 @@ def test_a_file_says_who_when_where_and_against_what(part):
     held = figures.read(part)
     assert held["runs"] and held["tables"]
     for date, run in held["runs"].items():
-        assert re.fullmatch(r"scripts/(trial\b.*|bench \w+)", run["who"]["command"])
+        assert re.fullmatch(r"scripts/(trial\b.*|bench \w+|benchmarks/\w+\.py --.*)", run["who"]["command"])
         assert re.fullmatch(r"[0-9a-f]{7,}", run["who"]["commit"]), "measured with changes that nobody can see"
         assert re.fullmatch(r"20\d\d-\d\d-\d\dT[\d:]{8}\+00:00", date) and run["when"]["date"] == date
         assert run["when"]["took_s"] > 0

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from motionsig.escaping import own_logger
 from motionsig.events import Event
+from motionsig.publishers.clocks import LEAST_NS
 from motionsig.publishers.local import Wanted
 from motionsig.publishers.parquet.encoders import read_encoders
 from motionsig.publishers.parquet.files import events_of, pyarrow
@@ -168,11 +169,13 @@ class Index:
         )
 
     def forget_before(self, day: int) -> None:
-        """Forget the signatures and events of all days before this one."""
+        """Forget the signatures and events of the days before this one, but for those before 2020."""
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.execute("DELETE FROM ranges WHERE day < ?", (day,))
-            self._connection.execute("DELETE FROM events WHERE start_ns < ?", (day * DAY_NS,))
+            self._connection.execute("DELETE FROM ranges WHERE day >= ? AND day < ?", (LEAST_NS // DAY_NS, day))
+            self._connection.execute(
+                "DELETE FROM events WHERE start_ns >= ? AND start_ns < ?", (LEAST_NS, day * DAY_NS)
+            )
 
     def close(self) -> None:
         self._connection.close()

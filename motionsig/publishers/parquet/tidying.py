@@ -12,6 +12,7 @@ from pathlib import Path
 
 from motionsig.escaping import own_logger
 from motionsig.files import sync_folder
+from motionsig.publishers.clocks import LEAST_NS
 from motionsig.publishers.parquet.files import pyarrow, replacing, write_tables
 from motionsig.publishers.parquet.index import Index
 from motionsig.publishers.parquet.layout import DAY_NS, Layout, days_of, files_of, number_of, reading
@@ -52,10 +53,10 @@ def tidy(layout: Layout, index: Index, *, most_rows: int, keep_days: float | Non
 
 
 def _forget(layout: Layout, index: Index, first_day: int) -> None:
-    """Delete the days before this one."""
+    """Delete the days before this one, but for those before 2020: a clock that was not set tells no age."""
     old = [(day, path) for folder in (layout.signatures, layout.events) for day, path in days_of(folder).items()]
     for day, path in old:
-        if day < first_day:
+        if LEAST_NS // DAY_NS <= day < first_day:
             gone = layout.own / f"old-{path.parent.name}-{path.name}"
             # In one step, so that nobody sees half of a day.
             path.replace(gone)

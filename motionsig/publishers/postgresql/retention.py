@@ -1,6 +1,7 @@
 """What is too old goes by the partition: dropping a table takes no time and leaves no dead rows behind.
 
-So signatures stay for up to a partition longer than asked. Events have no partitions, and are deleted.
+So signatures stay for up to a partition longer than asked. Events have no partitions, and are deleted. Times before
+2020, of clocks that were not set, say nothing of an age: only a limit of bytes drops those.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import SinkError
 from motionsig.escaping import own_logger
+from motionsig.publishers.clocks import LEAST_NS
 from motionsig.publishers.postgresql.tables import WRITERS
 
 if TYPE_CHECKING:
@@ -63,8 +65,8 @@ def drop_old(connection: Connection, keep: Keep, shown: str) -> None:
         for name, last_ns, size in partitions:
             # The newest stays, however large it is: it is the one that grows.
             too_large = keep.bytes is not None and left > keep.bytes and name != partitions[-1][0]
-            if last_ns >= oldest_ns and not too_large:
-                break
+            if not LEAST_NS <= last_ns < oldest_ns and not too_large:
+                continue
             connection.execute(f'DROP TABLE motionsig."{name}"'.encode())
             dropped.append(name)
             left -= size
@@ -77,6 +79,8 @@ def drop_old(connection: Connection, keep: Keep, shown: str) -> None:
                 "DELETE FROM motionsig.streams WHERE NOT EXISTS (SELECT FROM motionsig.places WHERE stream = id)"
             )
         if keep.days is not None:
-            connection.execute("DELETE FROM motionsig.events WHERE start_ns < %s", [oldest_ns])
+            connection.execute(
+                "DELETE FROM motionsig.events WHERE start_ns >= %s AND start_ns < %s", [LEAST_NS, oldest_ns]
+            )
     if dropped:
         logger.info("%s: dropped %s", shown, ", ".join(dropped))

@@ -90,10 +90,16 @@ class PostgresStore(Closing):
         what = " and ".join([f"{rows} signatures"] * bool(messages) + [f"{len(events)} events"] * bool(events))
         psycopg = require_psycopg()
         self._committing = None
+        before: Written | None = None
         end_s, pause_s = time.monotonic() + self._retry_for_s, _FIRST_PAUSE_S
         while True:
             try:
-                written = self._committed() or self._write(messages, events)
+                before = self._committed() or before
+                written = self._write(messages, events)
+                # A server that was killed gives the number of a transaction that it lost to another one. So what was
+                # committed counts only if all of it is there.
+                if before is not None and not (written.added.stored or written.added.events):
+                    written = before
                 break
             except (psycopg.errors.CheckViolation, psycopg.errors.ForeignKeyViolation) as error:
                 # Somebody has dropped a partition or a stream since this saw it.
@@ -181,8 +187,8 @@ class PostgresStore(Closing):
             connection.execute("SELECT set_config(%s, %s, false)", [name, value])
         prepare(connection, layout.codes)
         row = connection.execute(
-            "SELECT has_table_privilege('motionsig.signatures', 'UPDATE') "
-            "AND has_table_privilege('motionsig.recordings', 'UPDATE')"
+            "SELECT bool_and(has_table_privilege('motionsig.' || name, 'UPDATE')) "
+            "FROM unnest(ARRAY['signatures', 'recordings', 'streams', 'events']) AS name"
         ).fetchone()
         return Known(layout.codes != "bytea", row == (True,))
 

@@ -42,6 +42,8 @@ CREATE TABLE motionsig.streams (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     device text COLLATE "C" NOT NULL,
     stream_id bigint NOT NULL,
+    boot bytea,
+    offset_ns bigint,
     UNIQUE (device, stream_id)
 );
 CREATE TABLE motionsig.recordings (
@@ -77,9 +79,12 @@ CREATE TABLE motionsig.events (
     end_ns bigint NOT NULL,
     score double precision NOT NULL,
     fingerprint bytea NOT NULL,
+    boot bytea,
+    offset_ns bigint,
     PRIMARY KEY (device, stream_id, head, seq, phase)
 );
 CREATE INDEX ON motionsig.events (start_ns);
+CREATE INDEX ON motionsig.events (device, boot) WHERE boot IS NOT NULL;
 """
 
 # It runs as the owner of the tables, so that a role that may only select and insert gets its partitions, and takes

@@ -19,6 +19,20 @@ from numpy.typing import NDArray
 from motionsig import wire
 from motionsig.blocks import SignatureSpec
 from motionsig.events import Event
+from motionsig.publishers.postgresql.retiming import (
+    AGREES,
+    COUNT_BETTER,
+    KEYS,
+    REPLACE_TIMES,
+    TAKE_STORED_TIMES,
+    by_last_guess,
+    follow_clock,
+    is_followed,
+    note_clock,
+    replace_event_times,
+    same_events,
+    unset_clocks,
+)
 from motionsig.publishers.postgresql.rows import Rows, copied, rows_of
 from motionsig.publishers.postgresql.tables import BLOCK_BITS
 from motionsig.publishers.stores import Added
@@ -45,18 +59,19 @@ _INSERT = (
     "INSERT INTO motionsig.signatures SELECT DISTINCT ON (stream, seq) stream, seq, encoder, start_ns, quality, codes, "
     "nullif(label, '') FROM pg_temp.incoming ORDER BY stream, seq, place ON CONFLICT DO NOTHING"
 )
-_KEYS = "s.stream = i.stream AND s.seq = i.seq AND s.start_ns BETWEEN %(first)s AND %(last)s"
 _SAME = " AND ".join(
     f"s.{column} = i.{column}" for column in ("encoder", "start_ns", f"quality & ~{int(Quality.EDGE_TPU)}", "codes")
 )
-_DIFFERENT = f"SELECT i.place FROM pg_temp.incoming i JOIN motionsig.signatures s ON {_KEYS} WHERE NOT ({_SAME})"
+_DIFFERENT = (
+    f"SELECT i.place, {AGREES} FROM pg_temp.incoming i JOIN motionsig.signatures s ON {KEYS} WHERE NOT ({_SAME})"
+)
 _ELSEWHERE = (
-    f"DELETE FROM pg_temp.incoming i USING motionsig.signatures s WHERE {_KEYS} "
+    f"DELETE FROM pg_temp.incoming i USING motionsig.signatures s WHERE {KEYS} "
     "AND NOT i.start_ns BETWEEN %(first)s AND %(last)s RETURNING i.place"
 )
 _NEW_LABELS = (
     "(SELECT DISTINCT ON (i.stream, i.seq) i.stream, i.seq, s.start_ns, s.label AS old, nullif(i.label, '') AS new "
-    f"FROM pg_temp.incoming i JOIN motionsig.signatures s ON {_KEYS} WHERE {_SAME} AND i.label IS NOT NULL "
+    f"FROM pg_temp.incoming i JOIN motionsig.signatures s ON {KEYS} WHERE {AGREES} AND i.label IS NOT NULL "
     "ORDER BY i.stream, i.seq, i.place DESC)"
 )
 _COUNT_LABELS = f"SELECT count(*) FROM {_NEW_LABELS} AS n WHERE old IS DISTINCT FROM new"
@@ -74,6 +89,8 @@ _EVENT = {
     "end_ns": "bigint",
     "score": "float8",
     "fingerprint": "bytea",
+    "boot": "bytea",
+    "offset_ns": "bigint",
 }
 _EVENT_KEY = list(_EVENT)[:5]
 _EVENT_ROWS = (
@@ -84,9 +101,7 @@ _INSERT_EVENTS = (
     f"INSERT INTO motionsig.events SELECT DISTINCT ON ({', '.join(_EVENT_KEY)}) {', '.join(_EVENT)} FROM {_EVENT_ROWS} "
     f"ORDER BY {', '.join(_EVENT_KEY)}, place ON CONFLICT DO NOTHING"
 )
-_SAME_EVENTS = (
-    f"SELECT place FROM {_EVENT_ROWS} JOIN motionsig.events s ON {' AND '.join(f's.{it} = i.{it}' for it in _EVENT)}"
-)
+_REPLACE_EVENT_TIMES, _SAME_EVENTS = replace_event_times(_EVENT_ROWS), same_events(_EVENT_ROWS)
 
 
 @dataclass
@@ -130,6 +145,7 @@ def write(
     writing = _Writing(connection, known, exclusive)
     added = [writing.add_messages(messages)] if messages else []
     added += [writing.add_events(events)] if events else []
+    writing.follow_clocks(messages)
     return Written(
         Added(*map(sum, zip(*added, strict=True))),
         writing.warnings,
@@ -158,6 +174,7 @@ class _Writing:
             text = "%d signatures of %s, stream %d are not stored: expected texts without the character NUL, which "
             values = conflicts[index], repr(message.device), message.stream_id
             self.warnings.append((text + "PostgreSQL cannot hold", *values))
+        messages = by_last_guess(messages)
         used, streams, encoders = [], self._find_streams([messages[index] for index in storable]), []
         for index, encoder in zip(storable, self._find_encoders([messages[index] for index in storable]), strict=True):
             if encoder is None:
@@ -165,6 +182,7 @@ class _Writing:
             else:
                 used.append(index)
                 encoders.append(encoder)
+        self._note_clocks([messages[index] for index in storable])
         stored = duplicates = 0
         if used:
             kept = [messages[index] for index in used]
@@ -249,23 +267,31 @@ class _Writing:
 
     def _insert(self, rows: Rows) -> tuple[int, list[int]]:
         """Return how many rows are new, and the indices of those that differ from what is stored."""
-        self._find_partitions(rows)
-        elsewhere = self._find_places(rows)
+        self._find_partitions(rows.start_ns)
+        elsewhere = [
+            {"first": first, "last": last} for first, last in self._find_places(rows.stream, rows.seq, rows.start_ns)
+        ]
         with (
             self._connection.cursor() as cursor,
             cursor.copy(b"COPY pg_temp.incoming FROM STDIN (FORMAT binary)") as copy,
         ):
             copy.write(copied(rows, as_halfvec=self._known.as_halfvec))
-        different = [
-            place
-            for first, last in elsewhere
-            for (place,) in self._connection.execute(_ELSEWHERE.encode(), {"first": first, "last": last})
-        ]
+        for times in elsewhere:
+            self._replace_times(times)
+        different = []
+        for times in elsewhere:
+            self._connection.execute(TAKE_STORED_TIMES.encode(), times)
+            different += [place for (place,) in self._connection.execute(_ELSEWHERE.encode(), times)]
         stored = self._connection.execute(_INSERT.encode()).rowcount
         if stored < len(rows) - len(different):
-            of_rows = np.unique(self._partition_of(rows.start_ns))
-            times = {"first": self.partitions[of_rows[0]][0], "last": self.partitions[of_rows[-1]][1]}
-            different += [place for (place,) in self._connection.execute(_DIFFERENT.encode(), times)]
+            partitions = [self.partitions[index] for index in np.unique(self._partition_of(rows.start_ns))]
+            partitions += [(times["first"], times["last"]) for times in elsewhere]
+            times = {"first": min(partitions)[0], "last": max(partitions)[1]}
+            found = self._connection.execute(_DIFFERENT.encode(), times).fetchall()
+            if any(agrees for _, agrees in found):
+                self._replace_times(times)
+                found = self._connection.execute(_DIFFERENT.encode(), times).fetchall()
+            different += [place for place, agrees in found if not agrees]
             if rows.label is not None and self._known.may_change:
                 self._connection.execute(_RELABEL.encode(), times)
             elif rows.label is not None:
@@ -273,14 +299,21 @@ class _Writing:
                 self._not_changed("the labels of %d signatures", row[0] if row else 0, row != (0,))
         return stored, different
 
-    def _find_partitions(self, rows: Rows) -> None:
-        """Have a partition for each row."""
-        missing = rows.start_ns
-        if self._exclusive or (self._partition_of(missing) < 0).any():
+    def _replace_times(self, times: dict[str, int]) -> None:
+        """Give stored signatures of these times, which may be wrong, the better ones that arrived."""
+        if self._known.may_change:
+            self._connection.execute(REPLACE_TIMES.encode(), times)
+        else:
+            row = self._connection.execute(COUNT_BETTER.encode(), times).fetchone()
+            self._not_changed("the times of %d signatures", row[0] if row else 0, row != (0,))
+
+    def _find_partitions(self, start_ns: NDArray[np.int64]) -> None:
+        """Have a partition for each time."""
+        if self._exclusive or (self._partition_of(start_ns) < 0).any():
             self._load_partitions()
-        while len(missing := missing[self._partition_of(missing) < 0]):
+        while len(start_ns := start_ns[self._partition_of(start_ns) < 0]):
             self._must_be_exclusive()
-            self._connection.execute("SELECT motionsig.make_partition(%s)", [int(missing[0])])
+            self._connection.execute("SELECT motionsig.make_partition(%s)", [int(start_ns[0])])
             self._load_partitions()
 
     def _load_partitions(self) -> None:
@@ -294,15 +327,17 @@ class _Writing:
         index[index >= 0] = np.where(start_ns[index >= 0] <= last[index[index >= 0]], index[index >= 0], -1)
         return index
 
-    def _find_places(self, rows: Rows) -> list[tuple[int, int]]:
+    def _find_places(
+        self, streams: NDArray[np.int64], numbers: NDArray[np.int64], start_ns: NDArray[np.int64]
+    ) -> list[tuple[int, int]]:
         """Have a place for each row; return the partitions in which numbers of the same blocks may be, too.
 
         Where a block has several, only the newest may grow under the shared lock: what is in the others stays as it is
         while this looks into them.
         """
-        first_ns = np.array(self.partitions, np.int64)[self._partition_of(rows.start_ns), 0]
-        columns = rows.stream, rows.seq >> BLOCK_BITS, first_ns
-        changes = np.ones(len(rows), bool)
+        first_ns = np.array(self.partitions, np.int64)[self._partition_of(start_ns), 0]
+        columns = streams, numbers >> BLOCK_BITS, first_ns
+        changes = np.ones(len(numbers), bool)
         changes[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
         wanted = set(zip(*(column[changes].tolist() for column in columns), strict=True))
         # As a rule every block is in the one place where it is wanted, and then this gives nothing.
@@ -363,12 +398,19 @@ class _Writing:
         if refused:
             text = "%d events are not stored, the first of %s: expected texts without the character NUL, which "
             self.warnings.append((text + "PostgreSQL cannot hold", len(refused), repr(refused[0].device)))
-        columns: dict[str, Any] = {name: [getattr(event, name) for event in storable] for name in _EVENT}
+        columns: dict[str, Any] = {name: [getattr(event, name) for event in storable] for name in list(_EVENT)[:-2]}
+        columns["boot"] = [event.clock and event.clock.boot for event in storable]
+        columns["offset_ns"] = [event.clock and event.clock.offset_ns for event in storable]
         columns["score"] = [float(score) for score in columns["score"]]
         stored = self._connection.execute(_INSERT_EVENTS.encode(), columns).rowcount
         different: list[Event] = []
         if stored < len(storable):
-            same = {place for (place,) in self._connection.execute(_SAME_EVENTS.encode(), columns)}
+            same: dict[int, bool] = dict(self._connection.execute(_SAME_EVENTS.encode(), columns).fetchall())
+            if (better := sum(same.values())) and self._known.may_change:
+                self._connection.execute(_REPLACE_EVENT_TIMES.encode(), columns)
+                same = dict(self._connection.execute(_SAME_EVENTS.encode(), columns).fetchall())
+            else:
+                self._not_changed("the times of %d events", better, better > 0)
             different = [event for place, event in enumerate(storable, 1) if place not in same]
         if different:
             first = different[0]
@@ -379,6 +421,30 @@ class _Writing:
             conflicts=len(different) + len(refused),
             events=stored,
         )
+
+    def _note_clocks(self, messages: Sequence[wire.Message]) -> None:
+        """Note by which clocks the times of these messages, which may be wrong, were given."""
+        if not self._known.may_change:
+            return
+        numbers = [self.streams[_stream(message)] for message in messages]
+        for stream, (clock, step) in unset_clocks(self._connection, messages, numbers).items():
+            self._must_be_exclusive()
+            note_clock(self._connection, stream, clock, step, self._place)
+
+    def follow_clocks(self, messages: Sequence[wire.Message]) -> None:
+        """Put right what is stored by the clocks that are set; call it last, since a batch may have both."""
+        for message in messages:
+            clock = message.clock
+            if clock is None or not clock.is_set or not self._known.may_change or not _storable(message.device):
+                continue
+            if is_followed(self._connection, message.device, clock):
+                self._must_be_exclusive()
+                follow_clock(self._connection, message.device, clock, self._place)
+
+    def _place(self, streams: Sequence[int], numbers: Sequence[int], times_ns: Sequence[int]) -> None:
+        start_ns = np.array(times_ns, np.int64)
+        self._find_partitions(start_ns)
+        self._find_places(np.array(streams, np.int64), np.array(numbers, np.int64), start_ns)
 
     def _must_be_exclusive(self) -> None:
         if not self._exclusive:

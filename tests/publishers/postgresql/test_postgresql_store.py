@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import threading
 import time
@@ -29,6 +30,7 @@ from motionsig.errors import SinkError
 from motionsig.publishers import iter_signatures, open_sink, read_events, read_signatures
 from motionsig.publishers.postgresql.store import PostgresStore
 from motionsig.publishers.stores import Added
+from motionsig.quality import Quality
 from motionsig.wire import Message
 
 
@@ -89,6 +91,24 @@ def test_two_writers_of_one_signature_with_two_times_store_one(url: str) -> None
     at_once(partial(fill, 0), partial(fill, MONTH_NS))
     assert Added(*map(sum, zip(*results, strict=True))) == Added(30, 0, 30)
     assert len(read_signatures(url)) == 30
+
+
+@pytest.mark.parametrize("later_ns", [5, MONTH_NS, -MONTH_NS])
+def test_two_writers_of_a_wrong_and_the_right_time_store_the_right_one(url: str, later_ns: int) -> None:
+    results: list[Added] = []
+
+    def fill(wrong: bool) -> None:
+        with PostgresStore(url) as store:
+            for seq in [*range(15), *range(15)]:
+                batch = numbered(1, seq)
+                if wrong:
+                    flagged = batch.quality | np.uint8(Quality.UNSET_CLOCK)
+                    batch = dataclasses.replace(begun(batch, later_ns), quality=flagged)
+                results.append(store.add_all([Message("d", 1, seq, batch)]))
+
+    at_once(partial(fill, True), partial(fill, False))
+    assert Added(*map(sum, zip(*results, strict=True))) == Added(15, 45)
+    assert_same(read_signatures(url), numbered(15))
 
 
 WRITER = """

@@ -19,6 +19,7 @@ from made import (
     numbered,
 )
 from postgres import Server
+from test_publisher_clocks import UNSET, message
 
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers import read_signatures
@@ -87,6 +88,13 @@ def test_a_role_that_may_only_select_and_insert_fills_tables_that_are_there(
         assert store.add_all([other]) == Added(0, 3)
         assert "the labels of 3 signatures stay as they are" in caplog.text
         assert "the name of recording 'walk.csv' stay" in caplog.text
+        # So would a better time.
+        wrong = dataclasses.replace(event(2), end_ns=event(2).end_ns + 1, clock=UNSET)
+        early_one = dataclasses.replace(message(3), stream_id=2)
+        assert store.add_all([early_one], [wrong]) == Added(3, 0, 0, 1)
+        assert store.add_all([Message("d", 2, 1, numbered(2, 1))], [event(2)]) == Added(0, 3)
+        assert "the times of 2 signatures stay as they are" in caplog.text
+        assert "the times of 1 events stay as they are" in caplog.text
     assert read_signatures(url, recording="walk.csv", device="d") == labelled(numbered(3), "walk")
     with pytest.raises(SinkError, match="keep_days, keep_bytes: expected the role that made the tables"):
         PostgresStore(as_receiver, keep_days=3)
