@@ -72,15 +72,16 @@ class Programs:
         """Run a program to its end or its limit, in a thread of its own."""
         problem = ""
         try:
-            problem = self._problem(command, to_json(event), limit_s)
-        except OSError as error:
-            problem = f"cannot be started: {error.strerror}"
+            try:
+                problem = self._problem(command, to_json(event), limit_s)
+            except OSError as error:
+                problem = f"cannot be started: {error.strerror}"
+            if problem:
+                log.warning("exec: %s for %s %s", command[0], event, problem)
         finally:
             with self._lock:
                 del self._running[threading.current_thread()]
                 self.failed += bool(problem)
-        if problem:
-            log.warning("exec: %s for %s %s", command[0], event, problem)
 
     def _problem(self, command: tuple[str, ...], message: bytes, limit_s: float) -> str:
         """Run a program; return what went wrong with it, empty for nothing."""

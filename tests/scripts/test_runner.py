@@ -68,10 +68,16 @@ def test_every_part_runs_once_and_the_kernel_last(tree):
         "packaging", "scripts", "test_hints.py", "daemon/test_trial_machine.py", "daemon/test_trial_network.py",
         "test_architecture.py", "cli/test_picture.py",
     )  # fmt: skip
-    chips = ("sensors/test_every_chip.py", "encoders/test_edgetpu_auto.py", "cli/test_doctor_edgetpu.py")
+    chips = (
+        "sensors/test_every_chip.py",
+        "encoders/test_edgetpu_auto.py",
+        "cli/test_doctor_edgetpu.py",
+        "publishers/postgresql",
+    )
     twice = (
         "cli/test_replay_many.py", "recordings/test_recordings.py", "test_timebase.py", "encoders/test_edgetpu.py",
-        "cli/test_compile_files.py",
+        "cli/test_compile_files.py", "publishers/parquet", "collector", "publishers/test_store_damage.py",
+        "sensors/test_process.py",
     )  # fmt: skip
     documents = "tests/documents/test_[!p]*"
     rooms = "tests/*/test_*_document.py"
