@@ -320,6 +320,6 @@ def test_a_million_devices_are_computed_from_the_fleet_and_the_wire():
     # 781,250 signatures a second; a receiver stores 10,000, half of which is planned.
     cells = ["default settings", "78,125 /s", "50 MB/s", "4.3 TB", "6,750 USD", "157", "157"]
     assert first == f"| {' | '.join(cells)} |"
-    card = find_model().card
+    card = find_model()
     assert card.hop / card.rate_hz == write_readme.HOP_S
     assert f"EACH = {write_readme.EACH}  #" in (BENCHMARKS / "fleet.py").read_text("utf-8")
