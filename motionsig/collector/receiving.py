@@ -171,7 +171,7 @@ def _collect(
                 "broker": str(broker),
                 "prefix": prefix,
                 "client_id": client_id,
-                "store": without_login(f"{scheme}:{path}"),
+                "store": shown,
             },
             on_status=on_status,
         )

@@ -27,7 +27,7 @@ from postgres import Server
 
 from motionsig.collector import collect
 from motionsig.errors import SinkError
-from motionsig.publishers import iter_signatures, open_sink, read_events, read_signatures
+from motionsig.publishers import iter_signatures, open_sink, read_events, read_signatures, without_login
 from motionsig.publishers.postgresql.store import PostgresStore
 from motionsig.publishers.stores import Added
 from motionsig.quality import Quality
@@ -213,7 +213,8 @@ def test_a_server_that_stays_away_is_an_error_with_what_was_not_stored(postgres:
 
 
 def test_what_a_receiver_collects_is_in_the_database(broker: Broker, url: str) -> None:
-    session = {"client_id": "here", "timeout_s": 20}
+    said: list[dict[str, object]] = []
+    session = {"client_id": "here", "timeout_s": 20, "on_status": said.append}
     with ThreadPoolExecutor() as threads:
         collected = threads.submit(collect, broker.url, f"{url}?partition=day", count=5, **session)
         wait_until(lambda: "motionsig/+/signatures (QoS 1)" in broker.log)
@@ -221,3 +222,4 @@ def test_what_a_receiver_collects_is_in_the_database(broker: Broker, url: str) -
             sink.publish(numbered(5))
         assert collected.result().stored == 5
     assert_same(read_signatures(url), numbered(5))
+    assert {each["store"] for each in said} == {without_login(url)}
