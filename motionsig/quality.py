@@ -68,6 +68,10 @@ class Quality(IntFlag):
     """The time may be wrong: neither a time server nor a clock with a battery had set the clock that gave it."""
 
 
+NO_CONTENT = Quality.EDGE_TPU | Quality.UNSET_CLOCK
+"""Flags in which the same signature may differ when it comes again: stores compare the others."""
+
+
 def flags_of(windows: NDArray[np.float32], above: NDArray[np.float32] | None = None) -> NDArray[np.uint8]:
     """Return (k,) the AT_REST and ABOVE_GRID of windows (k, length, 6) in SI units; each depends on its own row alone.
 

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 from motionsig import wire
 from motionsig.events import Event
-from motionsig.publishers.clocks import step_ns
+from motionsig.publishers.clocks import shiftable_ns, step_ns
 from motionsig.publishers.schema import CHECKED, checksum, labels_between
 from motionsig.publishers.spans import ROW, Row, block_of, cover, row_checksums
-from motionsig.quality import Quality
+from motionsig.quality import NO_CONTENT, Quality
 
 if TYPE_CHECKING:
     import sqlite3
 
 _UNSET = int(Quality.UNSET_CLOCK)
-_NO_CONTENT = int(Quality.EDGE_TPU | Quality.UNSET_CLOCK)
+_NO_CONTENT = int(NO_CONTENT)
 _EVENT_KEY = "device = ? AND epoch = ? AND head = ? AND seq = ? AND phase = ?"
 
 _AT_ONCE = 4096
@@ -81,6 +81,8 @@ def follow_clock(connection: sqlite3.Connection, message: wire.Message) -> None:
 
 
 def _shift(connection: sqlite3.Connection, device: str, stream_id: int, step: int, kept: int) -> None:
+    if (within := shiftable_ns(step)) is None:
+        return
     query = (
         f"SELECT {', '.join(ROW)} FROM signatures "
         "WHERE device = ? AND epoch = ? AND seq > ? AND quality & ? ORDER BY seq LIMIT ?"
@@ -91,23 +93,19 @@ def _shift(connection: sqlite3.Connection, device: str, stream_id: int, step: in
         shifted = [
             (seq, encoder, start_ns + step, quality & kept, codes)
             for seq, encoder, start_ns, quality, codes in rows
-            if _is_time(start_ns + step)
+            if within[0] <= start_ns <= within[1]
         ]
         _rewrite(connection, device, stream_id, shifted)
-
-
-def _is_time(time_ns: int) -> bool:
-    """Return whether a time can be stored; where a stranger's clock leads to one that cannot, the old time stays."""
-    return -(1 << 63) <= time_ns < 1 << 63
 
 
 def _follow_with_events(connection: sqlite3.Connection, device: str, clock: wire.Clock) -> None:
     noted = "SELECT epoch, head, seq, phase, offset_ns FROM event_clocks WHERE device = ? AND boot = ?"
     for *key, offset_ns in connection.execute(noted, (device, clock.boot)).fetchall():
         step = step_ns(offset_ns, clock.offset_ns)
+        within = shiftable_ns(step)
         times = f"SELECT start_ns, end_ns FROM events WHERE {_EVENT_KEY}"
         for start_ns, end_ns in connection.execute(times, (device, *key)).fetchall():
-            if _is_time(start_ns + step) and _is_time(end_ns + step):
+            if within and all(within[0] <= time_ns <= within[1] for time_ns in (start_ns, end_ns)):
                 _retime_event(connection, (device, *key), start_ns + step, end_ns + step)
     connection.execute("DELETE FROM event_clocks WHERE device = ? AND boot = ?", (device, clock.boot))
 

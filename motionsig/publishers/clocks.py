@@ -76,7 +76,10 @@ def step_ns(offset_ns: int, present_ns: int) -> int:
 
 
 def shiftable_ns(step: int) -> tuple[int, int] | None:
-    """Return the first and the last time that a step leaves within 64 bits, None where there is none."""
+    """Return the first and the last time that a step leaves within 64 bits, None where there is none.
+
+    Where a stranger's clock leads to a time that cannot be stored, the old one stays.
+    """
     first, last = max(_FIRST_NS, _FIRST_NS - step), min(_LAST_NS, _LAST_NS - step)
     return (first, last) if first <= last else None
 

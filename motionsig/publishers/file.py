@@ -30,7 +30,7 @@ from motionsig.events import Event, EventKey, from_json, to_json
 from motionsig.fewer_bits import check_bits, coarser
 from motionsig.publishers.local import LocalSink, Stored, Wanted, WantedEvents, check_encoders
 from motionsig.publishers.messages import DEFAULT_MAX_MESSAGE_BYTES
-from motionsig.quality import Quality
+from motionsig.quality import NO_CONTENT
 
 logger = own_logger(__name__)
 
@@ -272,7 +272,7 @@ def _without_conflicts(read: _Read, kept: list[_Piece], piece: _Piece, signature
         else:
             # As in a store: who ran the network is no content, nor whether the clock was set.
             same = (there.start_ns == here.start_ns) & (there.codes == here.codes).all(axis=1)
-            same &= (there.quality ^ here.quality) & ~np.uint8(Quality.EDGE_TPU | Quality.UNSET_CLOCK) == 0
+            same &= (there.quality ^ here.quality) & ~np.uint8(NO_CONTENT) == 0
         agree[part.seq - piece.seq : part.seq - piece.seq + part.rows] = same
     return [piece._replace(seq=piece.seq + first, rows=last - first, skip=first) for first, last in _runs(agree)]
 

@@ -12,10 +12,7 @@ from numpy.typing import NDArray
 from motionsig import wire
 from motionsig.blocks import SignatureBatch
 from motionsig.publishers.local import Stored
-from motionsig.quality import Quality
-
-UNSET_CLOCK = 16
-"""The flag `Quality.UNSET_CLOCK`: the wall clock that told the time was not known to be right."""
+from motionsig.quality import NO_CONTENT, Quality
 
 
 class Found(IntEnum):
@@ -43,9 +40,9 @@ def compared(message: wire.Message, stored: Iterable[Stored]) -> tuple[NDArray[n
         if (mine.spec, mine.hop_ns) != (theirs.spec, theirs.hop_ns):
             found[at] = Found.CONFLICT
             continue
-        flags = (mine.quality ^ theirs.quality) & ~np.uint8(Quality.EDGE_TPU | UNSET_CLOCK)
+        flags = (mine.quality ^ theirs.quality) & ~np.uint8(NO_CONTENT)
         like = (mine.codes == theirs.codes).all(axis=1) & (flags == 0)
-        unset, still_unset = theirs.quality & UNSET_CLOCK != 0, mine.quality & UNSET_CLOCK != 0
+        unset, still_unset = theirs.quality & Quality.UNSET_CLOCK != 0, mine.quality & Quality.UNSET_CLOCK != 0
         timed = mine.start_ns == theirs.start_ns
         better = unset & ~(still_unset & timed)
         told = message.recording not in (None, part.recording)

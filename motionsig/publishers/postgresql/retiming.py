@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from motionsig import wire
 from motionsig.publishers.clocks import put_right, shiftable_ns, step_ns
-from motionsig.quality import Quality
+from motionsig.quality import NO_CONTENT, Quality
 
 if TYPE_CHECKING:
     import psycopg
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     """What makes room for rows of these streams, numbers and times."""
 
 _UNSET = int(Quality.UNSET_CLOCK)
-_NO_CONTENT = int(Quality.EDGE_TPU | Quality.UNSET_CLOCK)
+_NO_CONTENT = int(NO_CONTENT)
 _DAY_NS = 86_400_000_000_000
 
 KEYS = "s.stream = i.stream AND s.seq = i.seq AND s.start_ns BETWEEN %(first)s AND %(last)s"

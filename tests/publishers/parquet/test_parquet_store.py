@@ -22,11 +22,11 @@ from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.errors import InputError, SinkError
 from motionsig.publishers import iter_signatures, open_sink, read_events, read_signatures
 from motionsig.publishers.local import Stored
-from motionsig.publishers.parquet.comparing import UNSET_CLOCK
 from motionsig.publishers.parquet.layout import DAY_NS
 from motionsig.publishers.parquet.store import ParquetStore
 from motionsig.publishers.store import Store
 from motionsig.publishers.stores import Added, SignatureStore
+from motionsig.quality import Quality
 from motionsig.quantization import Group, Quantization
 from motionsig.wire import Message, Recording
 
@@ -171,7 +171,7 @@ def test_a_time_of_a_clock_that_was_not_set_gives_way_to_the_right_one(tmp_path:
     path = tmp_path / "p"
     right = dataclasses.replace(numbered(4), quality=np.zeros(4, np.uint8))
     wrong = dataclasses.replace(
-        right, start_ns=right.start_ns - START_NS, quality=right.quality | np.uint8(UNSET_CLOCK)
+        right, start_ns=right.start_ns - START_NS, quality=right.quality | np.uint8(Quality.UNSET_CLOCK)
     )
     with ParquetStore(path, roll_rows=1) as store:
         assert store.add_all([Message("d", 1, 0, wrong)]) == Added(4)
