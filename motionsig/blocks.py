@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from motionsig.closing import Closing
 from motionsig.conventions import CHANNELS, MAX_LABEL_CHARS, NS_PER_S
 from motionsig.errors import InputError, MissingExtraError, MotionsigError
+from motionsig.facts import Fact
 from motionsig.hints import install_hint
 from motionsig.quantization import Quantization
 
@@ -364,6 +365,7 @@ class SourceInfo:
     * `stream_id`: names this stream of samples, 0 to 2^63 - 1, so that a recording replayed twice is stored once.
     * `samples`: about how many will come, where known. `device`: who recorded it, where known.
     * `scale`: (6,) SI units per int16 count, where every sample is a whole number of counts.
+    * `facts`: what was understood of a log and how it is known; what is only assumed is in `assumed`.
     """
 
     name: str
@@ -372,6 +374,12 @@ class SourceInfo:
     samples: int | None = None
     scale: tuple[float, ...] | None = None
     device: str | None = None
+    facts: tuple[Fact, ...] = ()
+
+    @property
+    def assumed(self) -> tuple[Fact, ...]:
+        """What neither the log's words nor its numbers nor an option say: it may be wrong."""
+        return tuple(fact for fact in self.facts if fact.how == "assumed")
 
     def __repr__(self) -> str:
         count = "" if self.samples is None else f", {self.samples} samples"
