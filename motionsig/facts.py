@@ -9,7 +9,7 @@ How = Literal["told", "written", "shown", "assumed"]
 
 
 class Fact(NamedTuple):
-    """One thing understood: what it is about ("angular rate", "time", "gravity"), its value in words, how it is known."""
+    """One thing understood: what it is about ("angular rate", "gravity"), its value in words, how it is known."""
 
     what: str
     value: str

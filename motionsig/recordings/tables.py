@@ -1,4 +1,4 @@
-"""A table of named columns, whatever file format it stood in: what every reader of tables makes, and one place reads."""
+"""A table of named columns, whatever format it stood in: what every reader of tables makes, read in one place."""
 
 from __future__ import annotations
 
