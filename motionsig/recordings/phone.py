@@ -24,7 +24,7 @@ from motionsig.conventions import NS_PER_S
 from motionsig.errors import RecordingError
 from motionsig.escaping import own_logger
 from motionsig.recordings import columns as spelling
-from motionsig.recordings.clocks import onto
+from motionsig.recordings.times import onto
 from motionsig.recordings.labels import refuse_choice
 from motionsig.recordings.members import Member, content_id, members, single
 from motionsig.recordings.samples import Reader, Samples, recorded
