@@ -47,7 +47,7 @@ _UNITS = tuple(Fraction(ns) for ns in (NS_PER_S, 10**6, 10**3, 1))
 _TICKS = (*_UNITS, Fraction(100), Fraction(10**5), Fraction(10**4), Fraction(NS_PER_S, 32768), Fraction(60 * NS_PER_S))
 _AGREE = 0.03
 _SAME_RATE = 0.05
-_BACK = 0.05  # so many steps may run back, where a log began anew
+_BACK, _BACKS = 0.01, 2  # so many steps may run back, where a log began anew
 _QUARTER_NS = 900 * NS_PER_S
 _ZONE_NS = 14 * 3600 * NS_PER_S
 
@@ -216,7 +216,7 @@ def _readings(
         if it.head.dtype.kind == "M":
             readings += [found for found in [of_stamps(it)] if found]
         elif it.head.dtype.kind in "iuf":
-            more, doubt = _of_numbers(it, unit)
+            more, doubt = _of_numbers(it, unit, zone)
             readings += more
             doubts += [doubt] if doubt else []
     coarse = [it for it in readings if it.pace and len(it.head_ns) and not (it.head_ns % NS_PER_S).any()]
@@ -237,7 +237,7 @@ def _is_text(candidate: Candidate) -> bool:
     return dates and (digits > 8 or candidate.said in ("date", "time", "datetime"))
 
 
-def _of_numbers(candidate: Candidate, told: Fraction | None) -> tuple[list[Reading], _Doubt | None]:
+def _of_numbers(candidate: Candidate, told: Fraction | None, zone: Zone) -> tuple[list[Reading], _Doubt | None]:
     """Return the sure readings of a column of numbers, or the doubt about its unit."""
     steps = np.diff(candidate.head.astype(np.float64))
     if not (steps > 0).any() or (steps < 0).mean() > 0.5 or candidate.said in ("step", "week", "nsecs"):
@@ -247,19 +247,19 @@ def _of_numbers(candidate: Candidate, told: Fraction | None) -> tuple[list[Readi
     written = told or (unit_ns(candidate.unit) if candidate.unit else None)
     how: How = "told" if told else "written"
     if written:
-        dated = [replace(it, how=how) for it in of_epochs(candidate, written)]
+        dated = [replace(it, how=how) for it in of_epochs(candidate, written, zone)]
         counted = [] if dated else [it for it in [of_count(candidate, written, how)] if it]
         sure = [it for it in (*dated, *counted) if _possible(it)]
         if sure or told:
             return sure, None
-        others = [it for it in of_epochs(candidate, None) if _possible(it)] or _guesses(candidate)
+        others = [it for it in of_epochs(candidate, None, zone) if _possible(it)] or _guesses(candidate)
         was = (dated or counted)[0].pace if dated or counted else None
         rate = f"{was.rate_hz:.3g}" if was else "no steady number of"
         why = f"the name says {candidate.unit}, which would be {rate} rows a second"
         return [], _Doubt(candidate, tuple(others), why)
     if candidate.said in ("year", "month", "day", "hour", "minute", "second"):
         return [], None
-    epochs = of_epochs(candidate, None)
+    epochs = of_epochs(candidate, None, zone)
     if sure := [it for it in epochs if _possible(it)]:
         return sure, None
     if slow := [it for it in epochs if it.pace and _SLOW_HZ <= it.pace.rate_hz < POSSIBLE_HZ[0]]:
@@ -285,16 +285,21 @@ def _possible(reading: Reading) -> bool:
     return _within(reading, POSSIBLE_HZ)
 
 
+def _runs_back(reading: Reading) -> bool:
+    steps = len(reading.head_ns) - 1
+    return reading.pace is not None and reading.pace.back * steps > max(_BACKS, _BACK * steps)
+
+
 def _checked(readings: list[Reading], doubts: list[_Doubt]) -> tuple[list[Reading], list[_Doubt]]:
     """Return the readings and those of doubtful columns that agree with one of them, and the doubts that are left."""
     left = []
-    sure = [it for it in readings if _possible(it) and it.pace and it.pace.back <= _BACK]
+    sure = [it for it in readings if _possible(it) and not _runs_back(it)]
     for doubt in doubts:
         found = None
         for known in sure if doubt.candidate.said else ():
             for unit in _TICKS if doubt.candidate.said != "counter" else ():
                 reading = of_count(doubt.candidate, unit, "shown")
-                if reading and reading.pace and reading.pace.back <= _BACK and _same_span(reading, known):
+                if reading and reading.pace and not _runs_back(reading) and _same_span(reading, known):
                     found = found or reading
         if found:
             readings = [*readings, found]
@@ -328,7 +333,7 @@ class _Choice:
         self.start_ns, self.zone, self.rate_hz = start_ns, zone, rate_hz
 
     def found(self) -> Found:
-        usable = [it for it in self.readings if _possible(it) and it.pace and it.pace.back <= _BACK]
+        usable = [it for it in self.readings if _possible(it) and not _runs_back(it)]
         if self.rate_hz is not None:
             best = self._spacing(usable) if usable else None
             spread = best is not None and best.pace is not None and best.pace.how in ("packets", "bursts", "coarse")
@@ -432,7 +437,7 @@ class _Choice:
 
     def _asked(self) -> Found:
         """Return what is to be asked where no reading is sure."""
-        if unsorted := [it for it in self.readings if _possible(it) and it.pace and it.pace.back > _BACK]:
+        if unsorted := [it for it in self.readings if _possible(it) and _runs_back(it)]:
             worst = min(unsorted, key=lambda it: it.pace.back if it.pace else 1.0)
             part = worst.pace.back if worst.pace else 0.0
             return Found(None, (), f"expected rows in the order of their times, got {part:.0%} of the steps in "

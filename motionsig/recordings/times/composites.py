@@ -89,8 +89,8 @@ def _weeks(week: Candidate, tow: Candidate) -> Reading | None:
     if unit is None:
         unit = Fraction(1_000_000 if float(np.nanmax(tow.head)) > 604_800 else NS_PER_S)
     weeks = of_number(week.column, Fraction(7 * DAY_NS))
-    leap = leap_ns(GPS_ZERO_S + float(np.nanmin(week.head)) * 604_800)
-    seconds = of_number(tow.column, unit, GPS_ZERO_S * NS_PER_S - leap)
+    zero_ns = GPS_ZERO_S * NS_PER_S - leap_ns(GPS_ZERO_S + float(np.nanmin(week.head)) * 604_800)
+    seconds = _sum(of_number(tow.column, unit), lambda values: np.full(len(values[tow.column]), zero_ns))
     return made((week, tow), _sum(weeks, seconds), "GPS week and time of week", 3)
 
 

@@ -40,22 +40,25 @@ class Candidate(NamedTuple):
 
 
 class Epoch(NamedTuple):
-    """A way to count time: its unit, the Unix time of its zero, which numbers are of this century, its name."""
+    """A way to count time: its unit, the number that is 1970, which numbers are of this century, whether in UTC."""
 
     name: str
     unit: Fraction
-    zero_ns: int
+    origin: int
     first: float
     last: float
+    utc: bool = True
 
 
 _FROM_S, _TO_S = 946_684_800, 2_840_140_800  # 2000 to 2060
+_LARGEST_NS = 9e18  # int64 ends at 9.22e18, in the year 2262
 _SOLE_FROM_S = 1_199_145_600  # 2008: smaller numbers are as likely no date
 
 
 def _epoch(name: str, unit_ns: int, zero_s: int, first_s: int = _FROM_S) -> Epoch:
     per = NS_PER_S / unit_ns
-    return Epoch(name, Fraction(unit_ns), zero_s * NS_PER_S, (first_s - zero_s) * per, (_TO_S - zero_s) * per)
+    origin = -zero_s * NS_PER_S // unit_ns
+    return Epoch(name, Fraction(unit_ns), origin, (first_s - zero_s) * per, (_TO_S - zero_s) * per, unit_ns != DAY_NS)
 
 
 EPOCHS = (
@@ -132,27 +135,30 @@ def made(
     return Reading(candidates, kinds, convert, name, dated, head_ns, pace(head_ns), **more)
 
 
-def of_number(column: int, unit: Fraction, zero_ns: int = 0) -> Callable[[Values], NDArray[np.int64]]:
-    """Return what makes ns of numbers of `unit` ns that count from `zero_ns`."""
+def of_number(
+    column: int, unit: Fraction, origin: int = 0, zone: Zone | None = None
+) -> Callable[[Values], NDArray[np.int64]]:
+    """Return what makes ns of numbers of `unit` ns, of which `origin` is 1970; zone: the numbers are of local time."""
 
     def convert(values: Values) -> NDArray[np.int64]:
         numbers = values[column]
-        if numbers.dtype.kind in "iu" and unit.denominator == 1:
-            size = int(unit)
-            if len(numbers) and max(abs(int(numbers.min())), abs(int(numbers.max()))) * size + abs(zero_ns) >= 2**63:
-                raise _bad(numbers, np.abs(numbers.astype(np.float64)) * size + abs(zero_ns) < 9.2e18)
-            return np.asarray(numbers.astype(np.int64) * size + zero_ns)
-        numbers = numbers.astype(np.float64)
-        size_ns = float(unit)
-        good = np.abs(numbers) * size_ns + abs(zero_ns) < 2 * 9.2e18
+        good = np.abs(numbers.astype(np.float64) - origin) * float(unit) < _LARGEST_NS
         if not good.all():
             raise _bad(numbers, good)
-        # The whole part apart, so that no digit of the fraction is lost where the number is large.
-        whole = np.floor(numbers)
-        rest = np.rint((numbers - whole) * size_ns).astype(np.int64)
+        if numbers.dtype.kind in "iu":
+            whole, rest = numbers.astype(np.int64) - origin, None
+        else:
+            # The whole part apart, so that no digit of the fraction is lost where the number is large.
+            floor = np.floor(numbers)
+            whole, rest = floor.astype(np.int64) - origin, (numbers - floor) * float(unit)
+        times: NDArray[np.int64]
         if unit.denominator == 1:
-            return np.asarray(whole.astype(np.int64) * int(unit) + zero_ns + rest)
-        return np.asarray(np.rint(whole * size_ns).astype(np.int64) + zero_ns + rest)
+            times = whole * int(unit)
+        else:
+            times = np.rint(whole * float(unit)).astype(np.int64)
+        if rest is not None and rest.any():
+            times = times + np.rint(rest).astype(np.int64)
+        return times if zone is None else zone.to_utc(times)
 
     return convert
 
@@ -162,7 +168,7 @@ def _bad(numbers: NDArray[Any], good: NDArray[np.bool_]) -> NoClockError:
     return NoClockError(row, str(numbers[row]))
 
 
-def of_epochs(candidate: Candidate, unit: Fraction | None) -> list[Reading]:
+def of_epochs(candidate: Candidate, unit: Fraction | None, zone: Zone) -> list[Reading]:
     """Return the readings of a number as a date, in `unit` where it is known."""
     head = candidate.head[np.isfinite(candidate.head)] if candidate.head.dtype.kind == "f" else candidate.head
     if not len(head):
@@ -173,9 +179,10 @@ def of_epochs(candidate: Candidate, unit: Fraction | None) -> list[Reading]:
         fits = [APPLE]
     found = []
     for epoch in fits:
-        convert = of_number(candidate.column, epoch.unit, epoch.zero_ns)
         how: How = "written" if unit else "shown"
-        found.append(made((candidate,), convert, epoch.name, 3, unit=epoch.unit, how=how))
+        convert = of_number(candidate.column, epoch.unit, epoch.origin, None if epoch.utc else zone)
+        dated = 3 if epoch.utc else 1
+        found.append(made((candidate,), convert, epoch.name, dated, unit=epoch.unit, how=how, zoned=epoch.utc))
     return [it for it in found if it]
 
 
@@ -205,6 +212,7 @@ def of_texts(clock: Candidate | None, date: Candidate | None, zone: Zone, start_
     """Return the reading of texts: date and time of day in one column, in two, or a time of day alone."""
     used = tuple(it for it in (date, clock) if it)
     readings = []
+    american = False
     first_dates: list[int] = []
     for order in ORDERS:
         try:
@@ -221,6 +229,7 @@ def of_texts(clock: Candidate | None, date: Candidate | None, zone: Zone, start_
         convert = _of_texts(tuple(it.column for it in used), order, zone)
         name = "date and time of day" if days is not None else "time of day"
         spans = [it for look in looks for it in look.layouts]
+        american = any(it.half for it in spans)
         if days is None and all("H" not in it.spans for it in spans):
             name, moduli = "minutes and seconds", (3600 * NS_PER_S,)
         else:
@@ -231,7 +240,8 @@ def of_texts(clock: Candidate | None, date: Candidate | None, zone: Zone, start_
         if not any("c" in it.spans for it in spans) or all(it.dotted for it in spans if "c" in it.spans):
             break
     if len(readings) > 1:
-        readings = _likely(readings, start_ns)
+        # Whoever counts twelve hours most often writes the month first.
+        readings = _likely(readings[1:2] + readings[:1] + readings[2:] if american else readings, start_ns)
         first_dates = sorted({int(it.head_ns[0]) for it in readings})
     if not readings:
         return []
