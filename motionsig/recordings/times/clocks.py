@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +25,7 @@ from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact, How, Question
 from motionsig.recordings.tables import Kind, Rows
 from motionsig.recordings.times.composites import composites
+from motionsig.recordings.times.notes import Start, written_rate, written_start
 from motionsig.recordings.times.packets import Spread
 from motionsig.recordings.times.paces import Pace, pace
 from motionsig.recordings.times.plain import check_rate, numbered
@@ -34,7 +37,7 @@ from motionsig.recordings.times.readings import (
     of_stamps,
     of_texts,
 )
-from motionsig.recordings.times.texts import NoClockError
+from motionsig.recordings.times.texts import DAY_NS, NoClockError
 from motionsig.recordings.times.units import unit_ns, unit_text
 from motionsig.recordings.times.unwrapping import Unwrapper
 from motionsig.recordings.times.zones import Zone
@@ -45,9 +48,12 @@ _RARE_HZ = (0.4, 9_000.0)
 _SLOW_HZ = 0.002  # of numbers that have the digits of a date
 _UNITS = tuple(Fraction(ns) for ns in (NS_PER_S, 10**6, 10**3, 1))
 _TICKS = (*_UNITS, Fraction(100), Fraction(10**5), Fraction(10**4), Fraction(NS_PER_S, 32768), Fraction(60 * NS_PER_S))
+_NAMED_TICKS = {"sampletimefine": (Fraction(10**3), Fraction(10**5))}  # Xsens' DOT and MTw
 _AGREE = 0.03
 _SAME_RATE = 0.05
+_REPEATS = 0.8  # so many of the rows that share a time also share all samples: no packets
 _BACK, _BACKS = 0.01, 2  # so many steps may run back, where a log began anew
+_NEAR_ZERO_NS = 60 * NS_PER_S
 _QUARTER_NS = 900 * NS_PER_S
 _ZONE_NS = 14 * 3600 * NS_PER_S
 
@@ -169,12 +175,16 @@ def find_clock(
     rate_hz: float | None = None,
     start_ns: int | None = None,
     zone: str | None = None,
+    log_hz: float | None = None,
+    notes: Mapping[str, str] = MappingProxyType({}),
+    repeats: NDArray[np.bool_] | None = None,
 ) -> Found:
     """Return the clock of a table, or the questions that it leaves open.
 
     candidates: all columns that may be times. named: the table has a header. told: the columns that the caller says
-    are the time, () for none. time_unit, rate_hz, start_ns, zone: as the caller says, None where they do not. Raises
-    InputError for an option that is none.
+    are the time, () for none. time_unit, rate_hz, start_ns, zone: as the caller says, None where they do not. log_hz:
+    the rate that the log's format says. notes: names and values of the lines above the table. repeats: (m,) for each of
+    the first rows, whether all its samples are those of the row before. Raises InputError for an option that is none.
     """
     check_rate(rate_hz)
     unit = None
@@ -185,12 +195,26 @@ def find_clock(
         candidates = [it._replace(said=it.said or "time") for it in candidates if it.column in told]
     elif not named:
         # Without names only the numbers can say it.
-        candidates = [it._replace(said=it.said or "time") if _rises(it) else it for it in candidates]
+        candidates = [it._replace(said="time" if _rises(it) or _is_text(it) else "") for it in candidates]
     candidates = [it for it in candidates if len(it.head)]
+    said = written_rate(notes)
+    log_hz = log_hz or (said[1] if said else None)
+    if unit is None and "tscale" in notes and (scale := unit_ns(f"{notes['tscale']} s")):
+        unit = scale  # of Gyroflow's logs
     readings, doubts = _readings(candidates, area, unit, start_ns)
-    readings, doubts = _checked(readings, doubts)
-    chosen = _Choice(readings, doubts, candidates, start_ns, zone, rate_hz)
+    if repeats is not None:
+        readings = [_without_repeats(it, repeats) for it in readings]
+    readings, doubts = _checked(readings, doubts, log_hz)
+    chosen = _Choice(readings, doubts, candidates, start_ns, area, rate_hz, log_hz, written_start(notes))
     return chosen.found()
+
+
+def _without_repeats(reading: Reading, repeats: NDArray[np.bool_]) -> Reading:
+    """Return `reading` with the pace of those rows that are not the row before, written once more."""
+    again = np.diff(reading.head_ns, prepend=reading.head_ns[:1] - 1) == 0
+    if len(repeats) != len(again) or not again.any() or repeats[again].mean() < _REPEATS:
+        return reading
+    return replace(reading, pace=pace(reading.head_ns[~again]))
 
 
 def _rises(candidate: Candidate) -> bool:
@@ -219,9 +243,19 @@ def _readings(
             more, doubt = _of_numbers(it, unit, zone)
             readings += more
             doubts += [doubt] if doubt else []
-    coarse = [it for it in readings if it.pace and len(it.head_ns) and not (it.head_ns % NS_PER_S).any()]
+    coarse = [it for it in readings if len(it.head_ns) and not (it.head_ns % NS_PER_S).any()]
+    coarse += [it for it in map(_whole_seconds, candidates) if it]
     readings += composites(candidates, coarse, zone)
     return [it for it in readings if it.pace], doubts
+
+
+def _whole_seconds(candidate: Candidate) -> Reading | None:
+    """Return the reading of numbers that stand still or go up by one as seconds."""
+    if candidate.head.dtype.kind not in "iu" or len(candidate.head) < 8 or candidate.said == "counter":
+        return None
+    steps = np.diff(candidate.head)
+    counts = ((steps == 0) | (steps == 1)).all() and (steps == 1).any() and (steps == 0).mean() > 0.5
+    return of_count(candidate, Fraction(NS_PER_S), "shown") if counts else None
 
 
 def _is_text(candidate: Candidate) -> bool:
@@ -246,12 +280,17 @@ def _of_numbers(candidate: Candidate, told: Fraction | None, zone: Zone) -> tupl
         return [], None
     written = told or (unit_ns(candidate.unit) if candidate.unit else None)
     how: How = "told" if told else "written"
+    plain = re.sub(r"[^a-z]", "", candidate.name.lower())
+    if not written and (units := _NAMED_TICKS.get(plain)):
+        found = [it for it in (of_count(candidate, unit, "shown") for unit in units) if it and _within(it, _USUAL_HZ)]
+        if len(found) == 1:
+            return found, None
     if written:
         dated = [replace(it, how=how) for it in of_epochs(candidate, written, zone)]
         counted = [] if dated else [it for it in [of_count(candidate, written, how)] if it]
         sure = [it for it in (*dated, *counted) if _possible(it)]
         if sure or told:
-            return sure, None
+            return [*dated, *counted], None
         others = [it for it in of_epochs(candidate, None, zone) if _possible(it)] or _guesses(candidate)
         was = (dated or counted)[0].pace if dated or counted else None
         rate = f"{was.rate_hz:.3g}" if was else "no steady number of"
@@ -263,8 +302,7 @@ def _of_numbers(candidate: Candidate, told: Fraction | None, zone: Zone) -> tupl
     if sure := [it for it in epochs if _possible(it)]:
         return sure, None
     if slow := [it for it in epochs if it.pace and _SLOW_HZ <= it.pace.rate_hz < POSSIBLE_HZ[0]]:
-        rate = slow[0].pace.rate_hz if slow[0].pace else 0.0
-        return [], _Doubt(candidate, tuple(slow), f"as {slow[0].name} they are {rate:.3g} rows a second")
+        return slow, None
     if not candidate.said or candidate.said == "counter":
         return [], _Doubt(candidate, tuple(_guesses(candidate)), "nothing says that it is a time")
     return [], _Doubt(candidate, tuple(_guesses(candidate)), "nothing says in which unit it counts")
@@ -290,8 +328,11 @@ def _runs_back(reading: Reading) -> bool:
     return reading.pace is not None and reading.pace.back * steps > max(_BACKS, _BACK * steps)
 
 
-def _checked(readings: list[Reading], doubts: list[_Doubt]) -> tuple[list[Reading], list[_Doubt]]:
-    """Return the readings and those of doubtful columns that agree with one of them, and the doubts that are left."""
+def _checked(readings: list[Reading], doubts: list[_Doubt], log_hz: float | None) -> tuple[list[Reading], list[_Doubt]]:
+    """Return the readings and those of doubtful columns that agree with one of them, and the doubts that are left.
+
+    log_hz: the rate that the log says, which shows a unit as well.
+    """
     left = []
     sure = [it for it in readings if _possible(it) and not _runs_back(it)]
     for doubt in doubts:
@@ -300,6 +341,11 @@ def _checked(readings: list[Reading], doubts: list[_Doubt]) -> tuple[list[Readin
             for unit in _TICKS if doubt.candidate.said != "counter" else ():
                 reading = of_count(doubt.candidate, unit, "shown")
                 if reading and reading.pace and not _runs_back(reading) and _same_span(reading, known):
+                    found = found or reading
+        if log_hz and not found and doubt.candidate.said not in ("", "counter"):
+            for unit in _TICKS:
+                reading = of_count(doubt.candidate, unit, "shown")
+                if reading and reading.pace and abs(reading.pace.rate_hz / log_hz - 1) < _SAME_RATE:
                     found = found or reading
         if found:
             readings = [*readings, found]
@@ -326,11 +372,13 @@ class _Choice:
         doubts: list[_Doubt],
         candidates: Sequence[Candidate],
         start_ns: int | None,
-        zone: str | None,
+        zone: Zone,
         rate_hz: float | None,
+        log_hz: float | None,
+        note: Start | None,
     ) -> None:
         self.readings, self.doubts, self.candidates = readings, doubts, candidates
-        self.start_ns, self.zone, self.rate_hz = start_ns, zone, rate_hz
+        self.start_ns, self.zone, self.rate_hz, self.log_hz, self.note = start_ns, zone, rate_hz, log_hz, note
 
     def found(self) -> Found:
         usable = [it for it in self.readings if _possible(it) and not _runs_back(it)]
@@ -339,7 +387,7 @@ class _Choice:
             spread = best is not None and best.pace is not None and best.pace.how in ("packets", "bursts", "coarse")
             if best and best.pace and spread and abs(best.pace.rate_hz / self.rate_hz - 1) < 0.15:
                 return self._made(best, usable, ())
-            return Found(self._by_number(usable))
+            return Found(self._by_number(self.rate_hz, "told", usable))
         if usable:
             return self._made(self._spacing(usable), usable, ())
         return self._asked()
@@ -354,7 +402,7 @@ class _Choice:
 
     def _made(self, best: Reading, usable: list[Reading], questions: tuple[Question, ...]) -> Found:
         assert best.pace is not None
-        dated = max((it for it in usable if it.dated), key=lambda it: (it.dated, _rank(it)), default=None)
+        dated = _best_date(usable)
         shift, facts = self._start(best, dated)
         questions += self._date_question(best, dated) + self._conflicts(best, usable)
         rate = self.rate_hz or best.pace.rate_hz
@@ -373,6 +421,10 @@ class _Choice:
         first = int(best.head_ns[0])
         if self.start_ns is not None:
             return self.start_ns - first, (Fact("start", _iso(self.start_ns), "told"),)
+        if dated is None and self.note and (shift := self._noted(best, self.note)) is not None:
+            zone = () if self.note.zoned else self._zone_of_text(())
+            said = Fact("date", f"from the log's own {self.note.name!r}", "written")
+            return shift, (Fact("start", _iso(first + shift), "written"), *zone, said)
         if dated is None:
             value = "the date is not known: times count from 1970"
             return 0, (Fact("start", value, "assumed"),)
@@ -385,12 +437,25 @@ class _Choice:
             facts = (*facts, Fact("date", f"from {_names(dated)}", "shown"))
         return shift, facts
 
+    def _noted(self, best: Reading, note: Start) -> int | None:
+        """Return what to add to the times of `best`, which have no date, by what the log says of its start."""
+        first = int(best.head_ns[0])
+        if best.name == "time of day":
+            # The first row may be after midnight, the start before it.
+            late = DAY_NS if note.time_ns is not None and first < note.time_ns - DAY_NS // 2 else 0
+            return note._replace(time_ns=None).unix_ns(self.zone, first) + late - first
+        if note.time_ns is None:
+            return None
+        # Times that begin near zero count from the start, others (since a boot) do not.
+        return note.unix_ns(self.zone) - (0 if abs(first) < _NEAR_ZERO_NS else first)
+
     def _zone(self, dated: Reading) -> tuple[Fact, ...]:
-        if dated.dated >= 2:
-            return ()
-        if self.zone is not None:
-            return (Fact("zone", self.zone, "told"),)
-        if any(it.zone == "utc" for it in dated.candidates):
+        return () if dated.dated >= 2 else self._zone_of_text(dated.candidates)
+
+    def _zone_of_text(self, candidates: Sequence[Candidate]) -> tuple[Fact, ...]:
+        if self.zone.name is not None:
+            return (Fact("zone", self.zone.name, "told"),)
+        if any(it.zone == "utc" for it in candidates):
             return (Fact("zone", "UTC", "written"),)
         return (Fact("zone", "UTC, as the text says none; zone='Europe/Berlin' (say) settles it", "assumed"),)
 
@@ -420,28 +485,47 @@ class _Choice:
                 return (Question("columns", guess, words),)
         return ()
 
-    def _by_number(self, usable: list[Reading]) -> Clock:
-        assert self.rate_hz is not None
-        dated = max(usable, key=lambda it: (it.dated, _rank(it)), default=None)
+    def _by_number(self, rate: float, how: How, usable: list[Reading]) -> Clock:
+        """Return the clock of rows that are numbered at `rate` Hz."""
+        dated = _best_date(usable) or max(usable, key=_rank, default=None)
         facts: tuple[Fact, ...]
         if dated is not None:
             start, facts = self._start(dated, dated if dated.dated else None)
             start += int(dated.head_ns[0])
         else:
             start = self.start_ns or 0
-            how: How = "told" if self.start_ns is not None else "assumed"
-            value = _iso(start) if self.start_ns is not None else "the date is not known: times count from 1970"
-            facts = (Fact("start", value, how),)
-        clock = Fact("clock", "rows numbered at the rate", "told")
-        return Clock({}, self.rate_hz, (clock, *facts, Fact("rate", f"{self.rate_hz:g} Hz", "told")), None, start)
+            if self.start_ns is not None:
+                facts = (Fact("start", _iso(start), "told"),)
+            elif self.note and self.note.time_ns is not None:
+                start = self.note.unix_ns(self.zone)
+                zone = () if self.note.zoned else self._zone_of_text(())
+                facts = (Fact("start", f"{_iso(start)}, from the log's own {self.note.name!r}", "written"), *zone)
+            else:
+                facts = (Fact("start", "the date is not known: times count from 1970", "assumed"),)
+        clock = Fact("clock", "rows numbered at the rate", how)
+        return Clock({}, rate, (clock, *facts, Fact("rate", f"{rate:g} Hz", how)), None, start)
 
     def _asked(self) -> Found:
         """Return what is to be asked where no reading is sure."""
         if unsorted := [it for it in self.readings if _possible(it) and _runs_back(it)]:
             worst = min(unsorted, key=lambda it: it.pace.back if it.pace else 1.0)
             part = worst.pace.back if worst.pace else 0.0
-            return Found(None, (), f"expected rows in the order of their times, got {part:.0%} of the steps in "
-                         f"{_names(worst)} that run back")
+            return Found(
+                None,
+                (),
+                f"expected rows in the order of their times, got {part:.0%} of the steps in "
+                f"{_names(worst)} that run back",
+            )
+        slow = [it for it in self.readings if it.pace and it.pace.rate_hz < POSSIBLE_HZ[0] and it.candidates[0].said]
+        if slow and slow[0].pace:
+            return Found(
+                None,
+                (),
+                f"expected at least {POSSIBLE_HZ[0]:g} samples a second, got "
+                f"{slow[0].pace.rate_hz:.3g} by {slow[0].name} in {_names(slow[0])}",
+            )
+        if self.log_hz:
+            return Found(self._by_number(self.log_hz, "written", []))
         named = [it for it in self.doubts if it.candidate.said not in ("", "counter")]
         for doubt in sorted(named, key=lambda it: (not it.readings, not _whole(it))):
             if not doubt.readings:
@@ -457,7 +541,9 @@ class _Choice:
             guess = json.dumps({"time": doubt.candidate.name or doubt.candidate.column})
             words = (
                 f"Which column is the time? {_names(best)} rises like a clock of {best.pace.rate_hz:.4g} Hz "
-                f"in {unit_text(best.unit)}." if best.pace else ""
+                f"in {unit_text(best.unit)}."
+                if best.pace
+                else ""
             )
             return self._made(best, [best], (Question("columns", guess, words),))
         return Found(self._numbered_guess(), (self._rate_question(),))
@@ -482,7 +568,7 @@ class _Choice:
         return Question("rate_hz", "50", words)
 
     def _numbered_guess(self) -> Clock:
-        return _Choice([], [], (), self.start_ns, self.zone, 50.0)._by_number([])
+        return self._by_number(50.0, "assumed", [])
 
 
 def _whole(doubt: _Doubt) -> bool:
@@ -491,6 +577,12 @@ def _whole(doubt: _Doubt) -> bool:
 
 def _unit_question(doubt: _Doubt, best: Reading) -> Question:
     assert best.pace is not None
+    if (np.diff(doubt.candidate.head) == 1).all():
+        words = (
+            f"How many samples a second? {doubt.candidate.name!r} goes up by one: it numbers the rows, or it counts "
+            f"{unit_text(best.unit)} (then pass time_unit={unit_text(best.unit)!r} instead)."
+        )
+        return Question("rate_hz", "50", words)
     others = [it for it in doubt.readings if it.pace and it.unit != best.unit]
     each = "".join(f", {unit_text(it.unit)} {it.pace.rate_hz:.4g} Hz" for it in others if it.pace)
     words = (
@@ -498,6 +590,12 @@ def _unit_question(doubt: _Doubt, best: Reading) -> Question:
         f"{unit_text(best.unit)} would be {best.pace.rate_hz:.4g} Hz{each}."
     )
     return Question("time_unit", unit_text(best.unit), words)
+
+
+def _best_date(usable: list[Reading]) -> Reading | None:
+    """Return the reading that tells the date best."""
+    found = [it for it in usable if it.dated]
+    return max(found, key=lambda it: (it.dated >= 2, _rank(it)[:2], it.dated, _rank(it)), default=None)
 
 
 def _rank(reading: Reading) -> tuple[object, ...]:
@@ -566,7 +664,9 @@ def _pace_facts(found: Pace, rate: float, how: How) -> tuple[Fact, ...]:
         facts.append(Fact("packets", f"of {size} samples, stamped on arrival: spread at the rate", "shown"))
     elif found.how == "coarse":
         step = f"{found.interval_ns / 1e6:.4g} ms"
-        facts.append(Fact("packets", f"{size} samples to each step of {step} of the clock: spread at the rate", "shown"))
+        facts.append(
+            Fact("packets", f"{size} samples to each step of {step} of the clock: spread at the rate", "shown")
+        )
     return tuple(facts)
 
 

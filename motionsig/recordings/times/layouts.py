@@ -111,7 +111,9 @@ def layout(shape: str) -> Layout | None:
             month = _MONTH.get(name)
             dotted = "a" in match.groupdict() and match["s"] == "."
             spans.update({field: match.span(field) for field in "ymdabc" if field in match.groupdict()})
-            whole = [match.span()] if not pattern.pattern.endswith("$") else [match.span(it) for it in ("name", "d", "y")]
+            whole = (
+                [match.span()] if not pattern.pattern.endswith("$") else [match.span(it) for it in ("name", "d", "y")]
+            )
             rest = _without(rest, whole)
             break
     tries = (_TIME, *(_TIMES_AFTER_A_DATE if spans else ()), *_SHORT_TIMES)

@@ -16,11 +16,13 @@ from motionsig.conventions import NS_PER_S
 How = Literal["single", "packets", "bursts", "coarse", "unsteady"]
 
 _FEW_REPEATS = 0.02
+_MANY_REPEATS = 0.5
 _STEADY = 0.7  # so many of the packets are alike
 _INSIDE = 0.3  # of the mean step; steps inside a packet are shorter than that
 _LONGEST_PACKET_NS = 1_500_000_000
 _FAST_HZ = 1000  # inside a longer burst; slower ones are a device that sleeps between
 _LEAST_PACKETS = 3
+_LINE = 0.05  # by which rates along a line may differ
 
 
 class Pace(NamedTuple):
@@ -56,8 +58,11 @@ def pace(time_ns: NDArray[np.int64]) -> Pace | None:
     if len(rising) < 2:
         return None
     back, repeated = float((steps < 0).mean()), float((steps == 0).mean())
-    if repeated > _FEW_REPEATS and (found := _grouped(time_ns, 0)):
-        return found._replace(back=back, repeated=repeated)
+    if repeated > _FEW_REPEATS:
+        if found := _grouped(time_ns, 0):
+            return found._replace(back=back, repeated=repeated)
+        if repeated > _MANY_REPEATS:
+            return None  # too few steps to tell
     if found := _bursts(time_ns, rising):
         return found._replace(back=back, repeated=repeated)
     # The mean of the steps near the median: robust against gaps, unbiased where a coarse clock knows only two steps.
@@ -107,7 +112,25 @@ def _grouped(time_ns: NDArray[np.int64], split_ns: int) -> Pace | None:
     how: How = "coarse" if _counts(time_ns, usual) else "packets"
     if steady < _STEADY or alike < _STEADY:
         how = "unsteady"
+        if line := _line(time_ns, starts, interval):
+            how, size, interval = "packets", line * interval / NS_PER_S, interval
     return Pace(NS_PER_S * size / interval, alike, how, size, interval, split_ns)
+
+
+def _line(time_ns: NDArray[np.int64], starts: NDArray[np.int64], interval: float) -> float | None:
+    """Return the rate in Hz of packets that are not steady but all near one line; None where they are not."""
+    ends = starts[1:] - 1  # the last row of a packet
+    if len(ends) < 8 or (np.diff(time_ns) < 0).any():
+        return None
+    times = (time_ns[ends] - time_ns[0]).astype(np.float64)
+    half = len(ends) // 2
+    slopes = [np.polyfit(ends[part], times[part], 1)[0] for part in (slice(half), slice(half, None), slice(None))]
+    period = float(slopes[2])
+    off = times - period * ends
+    # Lost packets would show as another rate in one half, or as a step.
+    steady = period > 0 and abs(slopes[0] - slopes[1]) < 2 * _LINE * period
+    near = float(np.ptp(off)) < max(4 * interval, 8 * period) and float(off.std()) < _LINE * float(np.ptp(times))
+    return NS_PER_S / period if steady and near else None
 
 
 def _counts(time_ns: NDArray[np.int64], step: float) -> bool:

@@ -35,7 +35,14 @@ def unit_ns(text: str) -> Fraction | None:
 
 def unit_text(ns: Fraction) -> str:
     """Return the unit of `ns` nanoseconds as `unit_ns` reads it."""
-    for word, size in (("s", 10**9), ("ms", 10**6), ("us", 10**3), ("ns", 1), ("min", 60 * 10**9), ("d", 86_400 * 10**9)):
+    for word, size in (
+        ("s", 10**9),
+        ("ms", 10**6),
+        ("us", 10**3),
+        ("ns", 1),
+        ("min", 60 * 10**9),
+        ("d", 86_400 * 10**9),
+    ):
         if ns == size:
             return word
     seconds = ns / 10**9

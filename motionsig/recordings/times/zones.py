@@ -56,5 +56,3 @@ class Zone:
 def _east_ns(info: dt.tzinfo, local_s: int) -> int:
     offset = (dt.datetime(1970, 1, 1) + dt.timedelta(seconds=local_s)).replace(tzinfo=info).utcoffset()
     return round(offset.total_seconds()) * NS_PER_S if offset else 0
-
-
