@@ -26,8 +26,8 @@ from motionsig.facts import Fact, How, Question
 from motionsig.recordings.tables import Kind, Rows
 from motionsig.recordings.times.composites import composites
 from motionsig.recordings.times.notes import Start, written_rate, written_start
-from motionsig.recordings.times.packets import Spread
 from motionsig.recordings.times.paces import Pace, pace
+from motionsig.recordings.times.packets import Spread
 from motionsig.recordings.times.plain import check_rate, numbered
 from motionsig.recordings.times.readings import (
     Candidate,
@@ -44,7 +44,7 @@ from motionsig.recordings.times.zones import Zone
 
 POSSIBLE_HZ = (0.5, 50_000.0)
 _USUAL_HZ = (10.0, 1_700.0)
-_RARE_HZ = (0.4, 9_000.0)
+_RARE_HZ = (0.9, 9_000.0)
 _SLOW_HZ = 0.002  # of numbers that have the digits of a date
 _UNITS = tuple(Fraction(ns) for ns in (NS_PER_S, 10**6, 10**3, 1))
 _TICKS = (*_UNITS, Fraction(100), Fraction(10**5), Fraction(10**4), Fraction(NS_PER_S, 32768), Fraction(60 * NS_PER_S))
@@ -99,7 +99,7 @@ class Clock:
         for part in rows:
             values = {column: part.columns[column] for column in reading.columns}
             try:
-                for column, cells in values.items():
+                for cells in values.values():
                     if cells.dtype.kind == "f" and not np.isfinite(cells).all():
                         raise NoClockError(int(np.argmin(np.isfinite(cells))), str(cells[~np.isfinite(cells)][0]))
                 times = reading.convert(values)

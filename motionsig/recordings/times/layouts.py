@@ -29,10 +29,74 @@ _MONTHS = (
 )
 _MONTH = {word: number for number, words in enumerate(_MONTHS, 1) for word in words.split()}
 _WEEKDAYS = frozenset(
-    "mon monday tue tues tuesday wed wednesday thu thur thurs thursday fri friday sat saturday sun sunday "
-    "mo montag di dienstag mi mittwoch do donnerstag fr freitag sa samstag so sonntag "
-    "lun lundi mar mardi mer mercredi jeu jeudi ven vendredi sam samedi dim dimanche "
-    "lunes mié mie miércoles jue jueves vie viernes sáb sab sábado dom domingo martes t at um den le à uhr".split()
+    [
+        "mon",
+        "monday",
+        "tue",
+        "tues",
+        "tuesday",
+        "wed",
+        "wednesday",
+        "thu",
+        "thur",
+        "thurs",
+        "thursday",
+        "fri",
+        "friday",
+        "sat",
+        "saturday",
+        "sun",
+        "sunday",
+        "mo",
+        "montag",
+        "di",
+        "dienstag",
+        "mi",
+        "mittwoch",
+        "do",
+        "donnerstag",
+        "fr",
+        "freitag",
+        "sa",
+        "samstag",
+        "so",
+        "sonntag",
+        "lun",
+        "lundi",
+        "mar",
+        "mardi",
+        "mer",
+        "mercredi",
+        "jeu",
+        "jeudi",
+        "ven",
+        "vendredi",
+        "sam",
+        "samedi",
+        "dim",
+        "dimanche",
+        "lunes",
+        "mié",
+        "mie",
+        "miércoles",
+        "jue",
+        "jueves",
+        "vie",
+        "viernes",
+        "sáb",
+        "sab",
+        "sábado",
+        "dom",
+        "domingo",
+        "martes",
+        "t",
+        "at",
+        "um",
+        "den",
+        "le",
+        "à",
+        "uhr",
+    ]
 )
 _ZONES = {
     **dict.fromkeys(("z", "utc", "gmt", "uct", "wet"), 0),
@@ -125,7 +189,7 @@ def layout(shape: str) -> Layout | None:
         if not {"y", "c"} & spans.keys() and (days := _DAYS.search(rest, 0, found.start())):
             spans["days"] = days.span("days")
             rest = _without(rest, [days.span()])
-    if not spans:
+    if not spans or shape[:1] in "-−":
         return None
     half, sign, zone = "", 0, None
     if match := _HALF.search(rest):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -152,10 +152,7 @@ def of_number(
             floor = np.floor(numbers)
             whole, rest = floor.astype(np.int64) - origin, (numbers - floor) * float(unit)
         times: NDArray[np.int64]
-        if unit.denominator == 1:
-            times = whole * int(unit)
-        else:
-            times = np.rint(whole * float(unit)).astype(np.int64)
+        times = whole * int(unit) if unit.denominator == 1 else np.rint(whole * float(unit)).astype(np.int64)
         if rest is not None and rest.any():
             times = times + np.rint(rest).astype(np.int64)
         return times if zone is None else zone.to_utc(times)
@@ -228,12 +225,11 @@ def of_texts(clock: Candidate | None, date: Candidate | None, zone: Zone, start_
         zoned = all(it.zoned for it in looks[-1].layouts)
         convert = _of_texts(tuple(it.column for it in used), order, zone)
         name = "date and time of day" if days is not None else "time of day"
+        moduli: tuple[int, ...] = () if days is not None else (DAY_NS,)
         spans = [it for look in looks for it in look.layouts]
         american = any(it.half for it in spans)
         if days is None and all("H" not in it.spans for it in spans):
             name, moduli = "minutes and seconds", (3600 * NS_PER_S,)
-        else:
-            moduli = () if days is not None else (DAY_NS,)
         dated = 0 if days is None else 2 if zoned else 1
         if reading := made(used, convert, name, dated, moduli=moduli, how="shown", zoned=zoned):
             readings.append(reading)
@@ -246,13 +242,7 @@ def of_texts(clock: Candidate | None, date: Candidate | None, zone: Zone, start_
     if not readings:
         return []
     best = readings[0]
-    return [best] if len(first_dates) < 2 else [_with(best, first_dates=tuple(first_dates))]
-
-
-def _with(reading: Reading, **changed: Any) -> Reading:
-    from dataclasses import replace
-
-    return replace(reading, **changed)
+    return [best] if len(first_dates) < 2 else [replace(best, first_dates=tuple(first_dates))]
 
 
 def _likely(readings: list[Reading], start_ns: int | None) -> list[Reading]:

@@ -156,10 +156,7 @@ class _Numbers:
         else:
             names = {"d": "d", "m": "m", "y": "y"}
         year, day = self._field(names["y"]), self._field(names["d"])
-        if known.month is None:
-            month = self._field(names["m"])
-        else:
-            month = np.full(self.count, known.month)
+        month = self._field(names["m"]) if known.month is None else np.full(self.count, known.month)
         start, stop = known.spans[names["y"]]
         if stop - start <= 2:
             year = np.where(year < 69, 2000, 1900) + year

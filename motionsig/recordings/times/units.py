@@ -15,13 +15,14 @@ _WORDS = {
     "d day days tag tage jour jours dia dias": 86_400_000_000_000,
 }
 _NS = {word: ns for words, ns in _WORDS.items() for word in words.split()}
+_LETTERS = str.maketrans("µμäí", "uuai")
 _UNIT = re.compile(r"(?P<factor>\d+(?:\.\d+)?(?:e-?\d+)?)?(?:/(?P<divisor>\d+(?:\.\d+)?))?[ *x·]*(?P<word>[a-z]+)")
 _RATE = re.compile(r"(?P<factor>\d+(?:\.\d+)?(?:e\d+)?)? *(?P<kilo>[km]?)hz(?: *ticks)?")
 
 
 def unit_ns(text: str) -> Fraction | None:
     """Return the nanoseconds in a unit such as "ms", "0.1 ms", "1/32768 s" or "10 kHz" (ticks); None for no such."""
-    plain = text.strip().lower().translate(str.maketrans({"µ": "u", "μ": "u", "ä": "a", "í": "i"}))
+    plain = text.strip().lower().translate(_LETTERS)
     if match := _RATE.fullmatch(plain):
         hertz = Fraction(match["factor"] or 1) * {"": 1, "k": 1000, "m": 1_000_000}[match["kilo"]]
         return Fraction(1_000_000_000) / hertz if hertz else None

@@ -28,7 +28,7 @@ class Zone:
 
     def _info(self) -> dt.tzinfo:
         if self.name is None or self.name.upper() in ("UTC", "GMT", "Z"):
-            return dt.timezone.utc
+            return dt.UTC
         if match := _OFFSET.fullmatch(self.name.strip()):
             minutes = int(match["hours"]) * 60 + int(match["minutes"] or 0)
             if minutes < 24 * 60:
@@ -45,7 +45,7 @@ class Zone:
     def to_utc(self, local_ns: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the Unix times of local times (n,), both ns; of an hour that comes twice, the first."""
         info = self._info()
-        if info is dt.timezone.utc:
+        if info is dt.UTC:
             return local_ns
         quarters = local_ns // _QUARTER_NS
         kinds, which = np.unique(quarters, return_inverse=True)
