@@ -27,7 +27,7 @@ class Candidate(NamedTuple):
     * `column`: its number. `name`: as found. `head`: (m,) int64, float64, str or datetime64.
     * `said`: what the name says: "time", "unix", "datetime", "date", "clock", "year" .. "second", "elapsed", "secs",
       "nsecs", "week", "tow", "counter", "ticks", "step"; "" where it says nothing of time.
-    * `unit`: as the name or the row of units says, "" else. `owner`: "device", "host" or "". `zone`: "utc", "local", "".
+    * `unit`: as the name or the row of units says. `owner`: "device", "host". `zone`: "utc", "local". All "" else.
     """
 
     column: int
@@ -82,7 +82,7 @@ class Reading:
     """One meaning of one or several columns.
 
     * `columns`: that it reads, and how. `convert`: of their values to ns (n,); raises NoClockError.
-    * `name`: in words, for a Fact. `dated`: 3 Unix time and its like, 2 a text with its zone, 1 a text without, 0 no date.
+    * `name`: in words. `dated`: 3 Unix time and its like, 2 a text with its zone, 1 a text without, 0 no date.
     * `unit`: ns, 0 for a text. `moduli`: at which it may begin anew, ns.
     * `head_ns`: (m,) of the first rows, unwrapped. `pace`: None where they do not rise.
     * `how`: the unit is known. `first_dates`: where a text's date can be read in two ways, the first row's, ns.
