@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -132,7 +133,9 @@ class _Choice:
             spread = best is not None and best.pace is not None and best.pace.how in ("packets", "bursts", "coarse")
             if best and best.pace and spread and abs(best.pace.rate_hz / self.rate_hz - 1) < 0.15:
                 return self._made(best, usable, ())
-            return Found(self._by_number(self.rate_hz, "told", usable))
+            dated = best_date(usable)
+            asked = self._date_question(dated)
+            return Found(self._by_number(self.rate_hz, "told", usable), asked)
         if usable:
             return self._made(self._spacing(usable), usable, ())
         return self._asked()
@@ -149,7 +152,7 @@ class _Choice:
         assert best.pace is not None
         dated = best_date(usable)
         shift, facts = self._start(best, dated)
-        questions += self._date_question(best, dated) + self._conflicts(best, usable)
+        questions += self._date_question(dated) + self._conflicts(best, usable)
         rate = self.rate_hz or best.pace.rate_hz
         spread = best.pace if best.pace.how in ("packets", "bursts", "coarse") else None
         facts = (_clock_fact(best), *facts, *_pace_facts(best.pace, rate, "told" if self.rate_hz else "shown"))
@@ -204,7 +207,7 @@ class _Choice:
             return (Fact("zone", "UTC", "written"),)
         return (Fact("zone", "UTC, as the text says none; zone='Europe/Berlin' (say) settles it", "assumed"),)
 
-    def _date_question(self, best: Reading, dated: Reading | None) -> tuple[Question, ...]:
+    def _date_question(self, dated: Reading | None) -> tuple[Question, ...]:
         if dated is None or len(dated.first_dates) < 2 or self.start_ns is not None:
             return ()
         starts = sorted(dated.first_dates, key=lambda it: it != int(dated.head_ns[0]))
@@ -310,7 +313,18 @@ class _Choice:
             words = f"How many samples a second? {odd[0].name!r} has no times that motionsig understands: {shown}, ..."
         else:
             words = "How many samples a second? There is no column of times."
-        return Question("rate_hz", "50", words)
+        return Question("rate_hz", self._rate_by_steps(), words)
+
+    def _rate_by_steps(self) -> str:
+        """Return the rate that a column of time differences shows, or else a usual one."""
+        for it in self.candidates:
+            if it.said == "step" and it.head.dtype.kind in "iuf":
+                step = float(np.nanmedian(it.head))
+                units = [unit_ns(it.unit)] if it.unit else [Fraction(ns) for ns in (NS_PER_S, 10**6, 10**3, 1)]
+                rates = [NS_PER_S / float(unit) / step for unit in units if unit and step > 0]
+                if likely := [rate for rate in rates if USUAL_HZ[0] <= rate <= USUAL_HZ[1]]:
+                    return f"{likely[0]:.4g}"
+        return "50"
 
     def _numbered_guess(self) -> Clock:
         return self._by_number(50.0, "assumed", [])

@@ -19,7 +19,7 @@ from motionsig.recordings.times.texts import NoClockError
 from motionsig.recordings.times.unwrapping import Unwrapper
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Clock:
     """How the rows of one table get their times.
 
@@ -42,7 +42,7 @@ class Clock:
         if self.reading is None:
             yield from self._numbered(rows)
             return
-        stamps = self._stamps(rows, self.reading, where)
+        stamps = self._stamps((part for part in rows if _count(part)), self.reading, where)
         if self.spread is None:
             yield from stamps
         else:

@@ -77,7 +77,7 @@ GPS_ZERO_S = 315_964_800
 _LEAP_S = ((2017, 18), (2015, 17), (2012, 16), (2009, 15), (2006, 14), (1999, 13))  # GPS is ahead of UTC
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reading:
     """One meaning of one or several columns.
 
