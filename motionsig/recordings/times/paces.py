@@ -65,10 +65,10 @@ def pace(time_ns: NDArray[np.int64]) -> Pace | None:
             return None  # too few steps to tell
     if found := _bursts(time_ns, rising):
         return found._replace(back=back, repeated=repeated)
-    # The mean of the steps near the median: robust against gaps, unbiased where a coarse clock knows only two steps.
+    # The mean of all steps in which nothing was lost: what jitter adds to one of them it takes from the next.
     median = float(np.median(rising))
     near = rising[(rising > 0.5 * median) & (rising < 1.5 * median)]
-    period = float(near.mean())
+    period = float(rising[rising < 1.75 * median].mean())
     even = float((np.abs(rising - period) <= 0.25 * period).mean())
     if len(near) < 0.5 * len(rising):
         # No step is like the others: all that is known is how many rows there are in a time without long pauses.
@@ -107,7 +107,7 @@ def _grouped(time_ns: NDArray[np.int64], split_ns: int) -> Pace | None:
         return None
     steady = float((np.abs(spans - usual) <= 0.25 * usual).mean()) if split_ns == 0 else float(whole.mean())
     alike = float((np.abs(sizes[whole] - np.median(sizes[whole])) <= max(1.0, 0.1 * size)).mean())
-    if np.median(sizes) == 1 and not _counts(time_ns, usual):
+    if np.median(sizes) == 1 and not (_counts(time_ns, usual) and _even(time_ns, starts, interval)):
         return None  # a row now and then with the time of the row before
     how: How = "coarse" if _counts(time_ns, usual) else "packets"
     if steady < _STEADY or alike < _STEADY:
@@ -131,6 +131,12 @@ def _line(time_ns: NDArray[np.int64], starts: NDArray[np.int64], interval: float
     steady = period > 0 and abs(slopes[0] - slopes[1]) < 2 * _LINE * period
     near = float(np.ptp(off)) < max(4 * interval, 8 * period) and float(off.std()) < _LINE * float(np.ptp(times))
     return NS_PER_S / period if steady and near else None
+
+
+def _even(time_ns: NDArray[np.int64], starts: NDArray[np.int64], interval: float) -> bool:
+    """Tell whether rows come as evenly as a sensor's do under a coarse clock."""
+    off = np.polyfit(starts, time_ns[starts] - time_ns[0], 1)
+    return float(np.ptp(time_ns[starts] - time_ns[0] - np.polyval(off, starts))) < 2 * interval
 
 
 def _counts(time_ns: NDArray[np.int64], step: float) -> bool:

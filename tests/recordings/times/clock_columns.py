@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -44,7 +45,7 @@ def times(found: Found, *columns: Candidate, cuts: Sequence[int] = (), breaks: S
     edges = [0, *cuts, len(columns[0].head)]
 
     def rows() -> Iterator[Rows]:
-        for start, stop in zip(edges, edges[1:], strict=False):
+        for start, stop in itertools.pairwise(edges):
             chunk = {number: it.head[start:stop] for number, it in enumerate(columns)}
             yield Rows(chunk, tuple(at - start for at in breaks if start <= at < stop), start + 1)
 
