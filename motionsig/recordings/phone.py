@@ -24,11 +24,11 @@ from motionsig.conventions import NS_PER_S
 from motionsig.errors import RecordingError
 from motionsig.escaping import own_logger
 from motionsig.recordings import columns as spelling
-from motionsig.recordings.times import onto
 from motionsig.recordings.labels import refuse_choice
 from motionsig.recordings.members import Member, content_id, members, single
 from motionsig.recordings.samples import Reader, Samples, recorded
 from motionsig.recordings.text import Plan, Table, read, sniff, sniff_bare, time_kind
+from motionsig.recordings.times import onto
 
 log = own_logger(__name__)
 

@@ -29,7 +29,7 @@ from motionsig.recordings.times.meanings import (
     rises,
     without_repeats,
 )
-from motionsig.recordings.times.notes import Start, written_rate, written_start
+from motionsig.recordings.times.notes import Start, named_rate, written_rate, written_start
 from motionsig.recordings.times.paces import Pace
 from motionsig.recordings.times.plain import check_rate
 from motionsig.recordings.times.ranks import (
@@ -83,8 +83,9 @@ def find_clock(
 
     candidates: all columns that may be times. named: the table has a header. told: the columns that the caller says
     are the time, () for none. time_unit, rate_hz, start_ns, zone: as the caller says, None where they do not. log_hz:
-    the rate that the log's format says. notes: names and values of the lines above the table. repeats: (m,) for each of
-    the first rows, whether all its samples are those of the row before. Raises InputError for an option that is none.
+    the rate that the log's format says. notes: names and values of the lines above the table, and of "file name".
+    repeats: (m,) for each of the first rows, whether all its samples are those of the row before.
+    Raises InputError for an option that is none.
     """
     check_rate(rate_hz)
     unit = None
@@ -105,7 +106,9 @@ def find_clock(
     if repeats is not None:
         readings = [without_repeats(it, repeats) for it in readings]
     readings, doubts = checked(readings, doubts, log_hz)
-    chosen = _Choice(readings, doubts, candidates, start_ns, area, rate_hz, log_hz, written_start(notes))
+    chosen = _Choice(
+        readings, doubts, candidates, start_ns, area, rate_hz, log_hz, written_start(notes), named_rate(notes)
+    )
     return chosen.found()
 
 
@@ -122,9 +125,11 @@ class _Choice:
         rate_hz: float | None,
         log_hz: float | None,
         note: Start | None,
+        hint_hz: float | None,
     ) -> None:
         self.readings, self.doubts, self.candidates = readings, doubts, candidates
         self.start_ns, self.zone, self.rate_hz, self.log_hz, self.note = start_ns, zone, rate_hz, log_hz, note
+        self.hint_hz = hint_hz
 
     def found(self) -> Found:
         usable = [it for it in self.readings if possible(it) and not runs_back(it)]
@@ -310,6 +315,8 @@ class _Choice:
         odd = [it for it in self.candidates if it.said not in ("", "counter", "step", "date")]
         if odd:
             shown = ", ".join(repr(str(it)) for it in odd[0].head[:2].tolist())
+            if len(odd[0].head) > 1 and (odd[0].head == odd[0].head[0]).all():
+                shown = f"all rows have {shown.split(',')[0]}"
             words = f"How many samples a second? {odd[0].name!r} has no times that motionsig understands: {shown}, ..."
         else:
             words = "How many samples a second? There is no column of times."
@@ -324,7 +331,7 @@ class _Choice:
                 rates = [NS_PER_S / float(unit) / step for unit in units if unit and step > 0]
                 if likely := [rate for rate in rates if USUAL_HZ[0] <= rate <= USUAL_HZ[1]]:
                     return f"{likely[0]:.4g}"
-        return "50"
+        return f"{self.hint_hz:g}" if self.hint_hz else "50"
 
     def _numbered_guess(self) -> Clock:
         return self._by_number(50.0, "assumed", [])

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,13 @@ from motionsig.recordings.times.ranks import POSSIBLE_HZ, possible, runs_back, w
 from motionsig.recordings.times.readings import (
     Candidate,
     Reading,
+    Values,
     of_count,
     of_epochs,
     of_stamps,
     of_texts,
 )
+from motionsig.recordings.times.texts import NoClockError, parse
 from motionsig.recordings.times.units import unit_ns
 from motionsig.recordings.times.zones import Zone
 
@@ -37,8 +39,11 @@ _SLOW_HZ = 0.002  # of numbers that have the digits of a date
 _UNITS = tuple(Fraction(ns) for ns in (NS_PER_S, 10**6, 10**3, 1))
 _TICKS = (*_UNITS, Fraction(100), Fraction(10**5), Fraction(10**4), Fraction(NS_PER_S, 32768), Fraction(60 * NS_PER_S))
 _NAMED_TICKS = {"sampletimefine": (Fraction(10**3), Fraction(10**5))}  # Xsens' DOT and MTw
+# Thousands and decimals by two marks, by the decimal one.
+_GROUPED = {".": re.compile(r"\d{1,3}(?:,\d{3})*\.\d*"), ",": re.compile(r"\d{1,3}(?:\.\d{3})*,\d*")}
 _AGREE = 0.03
 SAME_RATE = 0.05
+_DAY_2025, _DAYS_NEAR = 20_089, 12_800  # 1990 to 2060
 _REPEATS = 0.8  # so many of the rows that share a time also share all samples: no packets
 
 
@@ -58,7 +63,13 @@ def meanings(
     texts = [it for it in candidates if is_text(it)]
     for it in texts:
         readings += of_texts(it, None, zone, start_ns)
-    dates = [it for it in texts if not any(it in reading.candidates for reading in readings)]
+    for it in texts:
+        if not any(it.column in reading.columns for reading in readings) and (numbers := _grouped(it)):
+            more, doubt = _of_numbers(numbers[0], unit, zone)
+            readings += [_from_text(found, numbers[1]) for found in more]
+            if doubt:
+                doubts.append(doubt._replace(readings=tuple(_from_text(found, numbers[1]) for found in doubt.readings)))
+    dates = [it for it in texts if not any(it.column in reading.columns for reading in readings)]
     alone = [reading.candidates[0] for reading in readings if not reading.dated]
     readings += [two for date in dates for it in alone for two in of_texts(it, date, zone, start_ns)]
     for it in candidates:
@@ -74,6 +85,35 @@ def meanings(
     return [it for it in readings if it.pace], doubts
 
 
+def _grouped(candidate: Candidate) -> tuple[Candidate, str] | None:
+    """Return the numbers of texts such as "1.234,5", and their decimal mark; None where marks may be confused."""
+    if candidate.head.dtype.kind not in "SU":
+        return None
+    texts = [str(it) for it in candidate.head.astype(np.str_).tolist()]
+    for mark, form in _GROUPED.items():
+        if all(map(form.fullmatch, texts)) and any(("," if mark == "." else ".") in text for text in texts):
+            return candidate._replace(head=_ungrouped(candidate.head, mark)), mark
+    return None
+
+
+def _ungrouped(texts: NDArray[Any], mark: str) -> NDArray[np.float64]:
+    plain = np.char.replace(texts.astype(np.str_), "," if mark == "." else ".", "")
+    return np.asarray(np.char.replace(plain, mark, ".").astype(np.float64))
+
+
+def _from_text(reading: Reading, mark: str) -> Reading:
+    """Return `reading`, which is of numbers, for the texts that they stand in."""
+    column = reading.candidates[0].column
+
+    def convert(values: Values) -> NDArray[np.int64]:
+        good = [_GROUPED[mark].fullmatch(str(it)) is not None for it in values[column].astype(np.str_).tolist()]
+        if not all(good):
+            raise NoClockError(good.index(False), str(values[column][good.index(False)]))
+        return reading.convert({column: _ungrouped(values[column], mark)})
+
+    return replace(reading, columns={column: "text"}, convert=convert)
+
+
 def _whole_seconds(candidate: Candidate) -> Reading | None:
     """Return the reading of numbers that stand still or go up by one as seconds."""
     if candidate.head.dtype.kind not in "iu" or len(candidate.head) < 8 or candidate.said == "counter":
@@ -84,16 +124,20 @@ def _whole_seconds(candidate: Candidate) -> Reading | None:
 
 
 def is_text(candidate: Candidate) -> bool:
+    """Tell whether a column is of texts, or of numbers with the digits of a calendar, such as 20230501235950."""
     head = candidate.head
     if head.dtype.kind in "SU":
         return True
-    # 20230501, 20230501235950 and 20230501235950123: a calendar's digits.
-    if head.dtype.kind not in "iu":
+    if head.dtype.kind not in "iu" or not len(head) or candidate.unit:
         return False
-    low, high = int(head.min()), int(head.max())
-    digits = len(str(low))
-    dates = digits in (8, 14, 17) and len(str(high)) == digits and 1990 <= low // 10 ** (digits - 4) < 2060
-    return dates and (digits > 8 or candidate.said in ("date", "time", "datetime"))
+    digits = len(str(int(head.min())))
+    if digits not in (8, 14, 17) or (digits == 8 and candidate.said not in ("date", "time", "datetime")):
+        return False
+    try:
+        parsed = parse(np.char.mod("%d", head))
+    except NoClockError:
+        return False
+    return parsed.days is not None and bool((np.abs(parsed.days - _DAY_2025) < _DAYS_NEAR).all())
 
 
 def _of_numbers(candidate: Candidate, told: Fraction | None, zone: Zone) -> tuple[list[Reading], Doubt | None]:

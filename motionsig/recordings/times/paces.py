@@ -22,6 +22,8 @@ _INSIDE = 0.3  # of the mean step; steps inside a packet are shorter than that
 _LONGEST_PACKET_NS = 1_500_000_000
 _FAST_HZ = 1000  # inside a longer burst; slower ones are a device that sleeps between
 _LEAST_PACKETS = 3
+_EVEN = 0.9
+_SEVERAL = 8
 _LINE = 0.05  # by which rates along a line may differ
 
 
@@ -65,16 +67,33 @@ def pace(time_ns: NDArray[np.int64]) -> Pace | None:
             return None  # too few steps to tell
     if found := _bursts(time_ns, rising):
         return found._replace(back=back, repeated=repeated)
-    # The mean of all steps in which nothing was lost: what jitter adds to one of them it takes from the next.
+    # The mean of the steps near the median: robust against gaps, unbiased where a coarse clock knows only two steps.
     median = float(np.median(rising))
     near = rising[(rising > 0.5 * median) & (rising < 1.5 * median)]
-    period = float(rising[rising < 1.75 * median].mean())
+    period = float(near.mean())
     even = float((np.abs(rising - period) <= 0.25 * period).mean())
+    if even < _EVEN:
+        period = _over_several(time_ns, period)
+        starts = np.flatnonzero(steps > 0) + 1
+        if repeated > _FEW_REPEATS and (line := _line(time_ns, starts, period)):
+            size = len(time_ns) / (len(starts) + 1)
+            return Pace(line, even, "packets", size, size * NS_PER_S / line, back=back, repeated=repeated)
     if len(near) < 0.5 * len(rising):
         # No step is like the others: all that is known is how many rows there are in a time without long pauses.
         usual = rising[rising < 20 * rising.mean()]
         return Pace(NS_PER_S / float(usual.mean()), even, "unsteady", back=back, repeated=repeated)
     return Pace(NS_PER_S / period, even, back=back, repeated=repeated)
+
+
+def _over_several(time_ns: NDArray[np.int64], period: float) -> float:
+    """Return the period over several rows, which jitter bends less than one step."""
+    spans = (time_ns[_SEVERAL:] - time_ns[:-_SEVERAL]).astype(np.float64)
+    if len(spans) < 2 * _SEVERAL:
+        return period
+    median = float(np.median(spans))
+    near = spans[np.abs(spans - median) < 0.75 * median / _SEVERAL]
+    found = float(near.mean() if len(near) else median) / _SEVERAL
+    return found if found > 0 else period
 
 
 def _bursts(time_ns: NDArray[np.int64], rising: NDArray[np.float64]) -> Pace | None:

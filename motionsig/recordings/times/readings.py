@@ -225,7 +225,8 @@ def of_texts(clock: Candidate | None, date: Candidate | None, zone: Zone, start_
         zoned = all(it.zoned for it in looks[-1].layouts)
         convert = _of_texts(tuple(it.column for it in used), order, zone)
         name = "date and time of day" if days is not None else "time of day"
-        moduli: tuple[int, ...] = () if days is not None else (DAY_NS,)
+        # Local time goes back an hour where summer time ends.
+        moduli: tuple[int, ...] = () if zoned else (3600 * NS_PER_S,) if days is not None else (DAY_NS,)
         spans = [it for look in looks for it in look.layouts]
         american = any(it.half for it in spans)
         if days is None and all("H" not in it.spans for it in spans):

@@ -51,6 +51,7 @@ def utc_ns(moment: dt.datetime) -> int:
     return int(np.datetime64(moment, "ns").astype(np.int64))
 
 
+@settings(deadline=None)
 @given(
     date=st.sampled_from(sorted(DATES)),
     clock=st.sampled_from(sorted(CLOCKS)),
@@ -128,7 +129,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(cuts=st.lists(st.integers(0, 1000), max_size=4))
 def test_any_cutting_gives_the_same_times_over_midnight(form: str, cuts: list[int]) -> None:
     cells = column(moments(FORMS[form]))
@@ -200,8 +201,12 @@ def test_a_text_without_a_zone_is_utc_unless_told() -> None:
 def test_summer_time_ends_within_the_log() -> None:
     first = dt.datetime(2024, 10, 27, 1, 59, 55, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin"))
     texts = [f"{first + dt.timedelta(milliseconds=10 * row):%Y-%m-%d %H:%M:%S.%f}" for row in range(1000)]
-    _, found = clocked(column(texts), zone="Europe/Berlin")
-    np.testing.assert_array_equal(np.diff(found), 10_000_000)
+    back = [f"2024-10-27 02:59:{55 + row // 100}.{row % 100:02}" for row in range(500)]
+    back += [f"2024-10-27 02:00:{row // 100:02}.{row % 100:02}" for row in range(500)]
+    for cells in (texts, back):
+        for zone in ("Europe/Berlin", None):
+            _, found = clocked(column(cells), zone=zone)
+            np.testing.assert_array_equal(np.diff(found), 10_000_000)
 
 
 def test_a_text_that_is_no_time_is_named_with_its_row() -> None:

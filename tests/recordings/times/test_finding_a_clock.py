@@ -41,11 +41,11 @@ def test_numbers_that_are_a_date(cells: list[object], name: str) -> None:
     assert facts(search(numbers))["clock"] == (f"{name} in 'time'", "shown")
 
 
-@pytest.mark.parametrize(
-    ("unit", "step", "rate_hz"),
-    [("s", 0.01, 100), ("ms", 800, 1.25), ("us", 150, 6667), ("ns", 10**7, 100), ("0.1 ms", 100, 100)]
-    + [("100 ns", 100_000, 100), ("1/32768 s", 640, 51.2), ("10 kHz", 100, 100), ("min", 1 / 6000, 100)],
-)
+WRITTEN = [("s", 0.01, 100), ("ms", 800, 1.25), ("us", 150, 6667), ("ns", 10**7, 100), ("0.1 ms", 100, 100)]
+WRITTEN += [("100 ns", 100_000, 100), ("1/32768 s", 640, 51.2), ("10 kHz", 100, 100), ("min", 1 / 6000, 100)]
+
+
+@pytest.mark.parametrize(("unit", "step", "rate_hz"), WRITTEN)
 def test_a_unit_that_is_written_or_told_is_never_overruled(unit: str, step: float, rate_hz: float) -> None:
     cells = [40_134 + row * step for row in ROWS]
     for options, how in (({"unit": unit}, "written"), ({}, "told")):
@@ -180,7 +180,7 @@ def test_a_column_that_rises_like_a_clock() -> None:
         ("ticks", "0.1 ms", [(30_000 + row * 100 + 2**15) % 2**16 - 2**15 for row in ROWS]),
     ],
 )
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(cuts=st.lists(st.integers(0, COUNT), max_size=4))
 def test_a_counter_that_is_full_begins_anew(said: str, unit: str, cells: list[int], cuts: list[int]) -> None:
     numbers = column(cells, "t", said, unit=unit)
@@ -252,6 +252,54 @@ def test_what_stands_above_the_table() -> None:
     assert rate == pytest.approx(200)
 
 
+@pytest.mark.parametrize(
+    "notes",
+    [
+        {"Config": "data_rate = 100.0 Hz, filter = 42 Hz, acc_range = 4 g"},
+        {"Delta_X": "0.010000"},
+        {"interval_ms": "10"},
+        {"Sampling period": "10 ms"},
+        {"Abtastrate [Hz]": "100,0"},
+        {"Frequency": "0.1 kHz"},
+    ],
+)
+def test_a_rate_above_the_table(notes: dict[str, str]) -> None:
+    rate, _ = clocked(column(ROWS, "n", "counter"), notes=notes)
+    assert rate == pytest.approx(100)
+    assert facts(search(column(ROWS, "n", "counter"), notes=notes))["rate"] == ("100 Hz", "written")
+
+
+def test_a_rate_in_the_files_name_is_a_guess() -> None:
+    (question,) = search(column(ROWS, "n", "counter"), notes={"file name": "walk_subj3_100Hz.csv"}).questions
+    assert (question.option, question.guess) == ("rate_hz", "100")
+
+
+@pytest.mark.parametrize("cell", ["987.{0:03},0", "987,{0:03}.0", "1.987.{0:03},00"])
+def test_thousands_are_grouped_where_the_decimal_mark_shows_it(cell: str) -> None:
+    grouped = column([cell.format(row * 10 % 1000) for row in range(100)], "Zeit (ms)", unit="ms")
+    rate, found = clocked(grouped)
+    assert rate == pytest.approx(100)
+    np.testing.assert_array_equal(np.diff(found), 10_000_000)
+    broken = grouped._replace(head=grouped.head.copy())
+    broken.head[7] = "98,7654"
+    with pytest.raises(RecordingError, match=r"log\.csv:8: expected a time in 'Zeit \(ms\)', got '98,7654'"):
+        times(search(grouped), broken)
+
+
+def test_digits_of_a_date_that_count_something() -> None:
+    written = column([20_000_000 + row * 10_000 for row in ROWS], "time [us]", unit="us")
+    rate, found = clocked(written)
+    assert (rate, int(found[0])) == (pytest.approx(100), 20_000_000_000)
+    uptime = column([20_211_500_000_000 + row * 5_000_000 for row in ROWS], "", "")
+    rate, found = clocked(uptime, named=False)
+    assert (rate, int(found[0])) == (pytest.approx(200), 20_211_500_000_000)
+
+
+def test_a_time_that_stands_still_is_said() -> None:
+    (question,) = search(column(["1.61513E+12"] * COUNT, "timestamp")).questions
+    assert "all rows have '1615130000000.0'" in question.words
+
+
 def test_xsens_ticks_by_their_name() -> None:
     for step, rate_hz in ((16_666, 60), (100, 100)):
         cells = column([4_000_000_000 + row * step for row in ROWS], "SampleTimeFine", "ticks")
@@ -280,7 +328,7 @@ def test_a_table_s_own_times() -> None:
 
 
 def test_options_that_are_none() -> None:
-    with pytest.raises(InputError, match="time_unit: expected a unit such as 's', 'ms', 'us', 'ns'.*got 'fortnight'"):
+    with pytest.raises(InputError, match=r"time_unit: expected a unit such as 's', 'ms', 'us', 'ns'.*got 'fortnight'"):
         search(column(ROWS), time_unit="fortnight")
-    with pytest.raises(InputError, match="rate_hz: expected 0.1 to 100000, got 0"):
+    with pytest.raises(InputError, match=r"rate_hz: expected 0\.1 to 100000, got 0"):
         search(column(ROWS), rate_hz=0.0)

@@ -53,7 +53,7 @@ def test_a_coarse_clock_of_a_fast_sensor() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=10)
+@settings(max_examples=10, deadline=None)
 @given(cuts=st.lists(st.integers(0, 1000), max_size=5), lost=st.integers(20, 45), length=st.integers(1, 4))
 def test_any_cutting_gives_the_same_times(kind: str, cuts: list[int], lost: int, length: int) -> None:
     row = np.delete(np.arange(1400), np.arange(lost * 20, (lost + length) * 20))[:1000]
@@ -88,6 +88,18 @@ def test_arrivals_with_jitter_are_robust() -> None:
     off = found - true[kept]
     assert np.abs(off - np.median(off)).max() < 20 * MS
     assert len(np.flatnonzero(np.diff(found) > 100 * MS)) == len(np.flatnonzero(np.diff(np.flatnonzero(kept)) > 1))
+
+
+def test_stamps_of_arrival_that_bunch_are_put_on_a_line() -> None:
+    random = np.random.default_rng(2)
+    true = np.arange(4500) * 10 * MS
+    stamps = np.maximum.accumulate(true + random.exponential(8 * MS, 4500).astype(np.int64))
+    cells = column(stamps, "time_ns", unit="ns")
+    rate, found = clocked(cells._replace(head=cells.head[:1000]))
+    assert rate == pytest.approx(100, rel=0.01)
+    found = times(search(cells._replace(head=cells.head[:1000])), cells)
+    off = found - true
+    assert np.abs(off - np.median(off)).max() < 8 * MS
 
 
 def test_the_true_rate_is_followed() -> None:
