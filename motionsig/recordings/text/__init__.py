@@ -15,6 +15,7 @@ from motionsig.recordings.text.cells import typed
 from motionsig.recordings.text.decoding import decode
 from motionsig.recordings.text.dialects import DELIMITERS, Found, find_dialect
 from motionsig.recordings.text.headers import find_heading
+from motionsig.recordings.text.objects import json_tables
 from motionsig.recordings.text.reading import read
 
 __all__ = ["tables"]
@@ -31,6 +32,8 @@ def tables(member: Member) -> tuple[Table, ...]:
     if not (decoded := decode(head)):
         return ()
     encoding, text = decoded
+    if text.lstrip().startswith(("{", "[")) and (of_objects := json_tables(member, encoding, text)):
+        return of_objects
     found = find_dialect(encoding, text, whole=len(head) < HEAD_BYTES)
     return () if found is None else (_delimited(member, found),)
 

@@ -22,11 +22,20 @@ def decode(head: bytes) -> tuple[str, str] | None:
     try:
         encoding, text = "utf-8-sig", whole.decode("utf-8-sig")
     except UnicodeDecodeError:
-        encoding, text = "latin-1", whole.decode("latin-1")
+        encoding, text = _older(whole)
     shown = text.translate(_NOT_SHOWN)
     # Nearly always all is printable, which is a hundred times quicker to know than how much is not.
     odd = 0 if shown.isprintable() else sum(not char.isprintable() for char in shown)
     return (encoding, text) if odd * 50 <= len(text) else None
+
+
+def _older(content: bytes) -> tuple[str, str]:
+    """Return encoding and text of what is no UTF-8: Chinese where all that is not ASCII is, else Western European."""
+    try:
+        text = content.decode("gb2312")
+    except UnicodeDecodeError:
+        return "latin-1", content.decode("latin-1")
+    return "gb18030", text
 
 
 def as_utf8(file: IO[bytes], encoding: str, size: int) -> Iterator[bytes]:
@@ -46,8 +55,8 @@ def valid_utf8(lines: bytes, encoding: str) -> bytes:
     """Return whole lines of a text in `encoding` as valid UTF-8."""
     if lines.isascii():
         return lines
-    if encoding == "latin-1":
-        return lines.decode(encoding).encode()
+    if encoding in ("latin-1", "gb18030"):
+        return lines.decode(encoding, errors="replace").encode()
     try:
         lines.decode()
     except UnicodeDecodeError:

@@ -22,6 +22,7 @@ COMMENTS = ("#", "//", "%")
 
 _LOOKED_AT = 2000
 _ROWS = 4000
+_ABOVE = 4  # lines above the rows that can be their header
 _CHARS_OF_A_LINE = 1 << 14
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 
@@ -87,12 +88,8 @@ def find_dialect(encoding: str, text: str, *, whole: bool) -> Found | None:
     lines = lines_of(text)
     if len(lines) > 2 and (not whole or lines[-1].strip()):
         del lines[-1]  # cut off, by our looking at a part of it or by a crash
-    best: tuple[float, float, int] | None = None
-    found: _Rows | None = None
-    for order, delimiter in enumerate(DELIMITERS):
-        rows = _rows(lines, delimiter)
-        if rows and (best is None or (score := (rows.numbers, rows.share, -order)) > best):
-            best, found = (rows.numbers, rows.share, -order), rows
+    tried = [rows for delimiter in DELIMITERS if (rows := _rows(lines, delimiter))]
+    found = max(tried, key=lambda rows: (rows.numbers, -rows.texts), default=None)
     newline = b"\n" if "\n" in text else b"\r"
     if labelled := find_labelled(lines, rows_found=found.count if found else 0):
         start, kept = labelled.start, labelled.rows
@@ -101,7 +98,7 @@ def find_dialect(encoding: str, text: str, *, whole: bool) -> Found | None:
     if found is None:
         return None
     body = [line for line in lines[found.start :] if line.strip() and not is_comment(line)]
-    line_end = _line_end(body, found)
+    line_end = _line_end(lines[: found.start], body, found)
     dialect = Dialect(encoding, found.delimiter, False, line_end, newline, found.start, found.width)
     cells = [dialect.cells(line) for line in body[:_ROWS]]
     dialect = Dialect(
@@ -124,7 +121,7 @@ class _Rows(NamedTuple):
     start: int
     count: int
     numbers: int
-    share: float
+    texts: int
 
 
 def _rows(lines: Sequence[str], delimiter: str) -> _Rows | None:
@@ -133,6 +130,7 @@ def _rows(lines: Sequence[str], delimiter: str) -> _Rows | None:
         return None
     widths: list[tuple[int, int]] = []  # of each line that can be a row: line, width
     numbers: Counter[int] = Counter()
+    texts: Counter[int] = Counter()
     for index, line in enumerate(lines[:_LOOKED_AT]):
         if not line.strip() or len(line) > _CHARS_OF_A_LINE or is_comment(line):
             continue
@@ -142,6 +140,7 @@ def _rows(lines: Sequence[str], delimiter: str) -> _Rows | None:
         if good >= 2 and (good >= 3 or good + lost == len(cells)):
             widths.append((index, len(cells)))
             numbers[len(cells)] += good
+            texts[len(cells)] += len(cells) - good - lost
     if not numbers:
         return None
     width = numbers.most_common(1)[0][0]
@@ -149,21 +148,17 @@ def _rows(lines: Sequence[str], delimiter: str) -> _Rows | None:
     starts = [at for at, (index, other) in enumerate(widths) if other == width]
     # The first that another row follows: a line of the preamble may have as many cells by chance.
     first = next((at for at in starts if at + 1 < len(widths) and widths[at + 1][1] == width), starts[0])
-    return _Rows(
-        delimiter,
-        width,
-        widths[first][0],
-        len(good_lines),
-        numbers[width],
-        numbers[width] / (width * len(good_lines)),
-    )
+    return _Rows(delimiter, width, widths[first][0], len(good_lines), numbers[width], texts[width])
 
 
-def _line_end(body: Sequence[str], found: _Rows) -> str:
+def _line_end(above: Sequence[str], body: Sequence[str], found: _Rows) -> str:
     """Return what closes every row besides the newline."""
     whole = [line.rstrip(" \r") for line in body[:-1]] or [line.rstrip(" \r") for line in body]
     rows = [line for line in whole if any(char.isdigit() for char in line)]
+    headings = [split(line.rstrip(" \r"), found.delimiter) for line in above[-_ABOVE:]]
     for mark in (";", found.delimiter):
+        if mark == found.delimiter and any(len(cells) == found.width and cells[-1].strip() for cells in headings):
+            continue  # the last column has a name, and only happens to be empty
         if mark != " " and rows and sum(line.endswith(mark) for line in rows) > 0.98 * len(rows):
             return mark
     return ""

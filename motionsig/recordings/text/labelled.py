@@ -73,7 +73,9 @@ def find_labelled(lines: Sequence[str], *, rows_found: int) -> FoundLabelled | N
     if not between:
         return None
     texts, count = between.most_common(1)[0]
-    if count <= rows_found or count < 2 or not _LETTER.search("".join(texts)):
+    lettered = [bool(_LETTER.search(text)) for text in texts[:-1]]
+    group = lettered[0] and not any(lettered[1:]) and texts[0].rstrip().endswith(":")
+    if count < 2 or count < rows_found or not (sum(lettered) >= 3 or group):
         return None
     names, units, assumed = _names(texts)
     # Every two values have something between them that is no part of a number, so that there is one way to match.
@@ -96,6 +98,8 @@ def _names(texts: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], bool
         said = parts[-1].strip(" =:")
         if not said and len(parts) > 1 and not names:
             said = parts[0].strip(" =:")
+        if "=" in said:
+            said = said.rpartition(" ")[2]
         words = [word for word in re.split(r"[\s:=]+", said) if word]
         if len(words) > 1 and words[-1].lower() in _AXES:
             group, said = " ".join(words[:-1]), " ".join(words)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -171,7 +171,7 @@ class _Reading:
             if is_comment(text):
                 continue
             row = self._row(text)
-            if isinstance(row, tuple):
+            if not isinstance(row, _NoRow):
                 rows.append(row)
             elif row.blank:
                 if text.strip() or not self._dialect.blank_rows:
@@ -230,7 +230,7 @@ class _Reading:
         if not text.strip():
             return False
         row = self._row(text)
-        return not isinstance(row, tuple) and (row.blank or self._says(text, row))
+        return isinstance(row, _NoRow) and (row.blank or self._says(text, row))
 
     def _detail(self, line: str) -> tuple[bool, int]:
         cells = self._dialect.cells(line)
@@ -238,7 +238,8 @@ class _Reading:
         return "e" in cell.lower(), len(cell.replace(",", ".").partition(".")[2])
 
 
-class _NoRow(NamedTuple):
+@dataclass(frozen=True)
+class _NoRow:
     """Why a line is no row, how many cells it has, and whether that is only that it is empty or the header."""
 
     wrong: str
