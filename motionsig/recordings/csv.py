@@ -13,7 +13,7 @@ from motionsig.recordings.columns import Columns, Layout, find
 from motionsig.recordings.labels import LabelColumn
 from motionsig.recordings.members import Member, content_id, members, single
 from motionsig.recordings.samples import Prepare, Prepared, Reader, open_table
-from motionsig.recordings.text import Plan, decode, first_ns, read, sniff, sniff_bare, time_kind
+from motionsig.recordings.old_text import Plan, decode, first_ns, read, sniff, sniff_bare, time_kind
 
 
 def _recognises(path: Path, head: bytes) -> int:
