@@ -36,6 +36,7 @@ _BATCH = 8192
 _HEAD = 1000
 _DEEPEST, _MOST_CELLS = 4, 512
 _SENSORS = 64
+_SENSOR = "sensor"  # the key by which Sensor Logger's export and others say whose row it is
 _BETWEEN = re.compile(r"[\s,\x1e]*")
 _DAMAGE = (ValueError, RecursionError)
 
@@ -67,13 +68,24 @@ def json_tables(member: Member, encoding: str, text: str) -> tuple[Table, ...]:
         entries: Entries = partial(_of_document, found)
     else:
         entries = partial(_entries, member, encoding)
-    head = list(itertools.islice(entries(), _HEAD))
+    head = [entry.record for entry in itertools.islice(entries(), _HEAD)]
     if not head:
         return ()
+    heads = _heads(entries) if _SENSOR in head[0] else {"": head}
     return tuple(
-        _table(member, name, chosen, [entry.record for entry in head if chosen(entry.record)], entries, facts)
-        for name, chosen in _sensors([entry.record for entry in head])
+        _table(member, name, chosen, [record for record in heads.get(name, head) if chosen(record)], entries, facts)
+        for name, chosen in _sensors(list(itertools.chain(*heads.values())))
     )
+
+
+def _heads(entries: Entries) -> dict[str, list[Record]]:
+    """Return the first rows of each sensor of a log that says in each row which one it is, wherever they are in it."""
+    heads: dict[str, list[Record]] = {}
+    for entry in entries():
+        rows = heads.setdefault(str(entry.record.get(_SENSOR)), [])
+        if len(rows) < _HEAD and len(heads) <= _SENSORS:
+            rows.append(entry.record)
+    return heads
 
 
 def _is_stream(start: str) -> bool:
@@ -226,6 +238,8 @@ def _sensors(records: Sequence[Record]) -> list[tuple[str, Callable[[Record], bo
     keys = Counter(tuple(record) for record in records)
     shapes = [shape for shape, count in keys.items() if count * 50 >= len(records)]
     tellers = set.intersection(*(set(shape) for shape in shapes)) if shapes else set()
+    if _SENSOR in tellers and 1 < len(shown := {str(record.get(_SENSOR)) for record in records}) <= _SENSORS:
+        return [(name, partial(_says, _SENSOR, name)) for name in sorted(shown)]
     if len(shapes) > 1:
         for teller in sorted(tellers):
             shown = {str(record[teller]) for record in records if isinstance(record.get(teller), str)}
@@ -235,8 +249,6 @@ def _sensors(records: Sequence[Record]) -> list[tuple[str, Callable[[Record], bo
         own = [[key for key in shape if key not in tellers] for shape in shapes]
         if all(own) and all(not set(a) & set(b) for a, b in itertools.combinations(own, 2)):
             return [(keys[0].partition(".")[0], partial(_has, keys[0])) for keys in own]
-    elif "sensor" in tellers and 1 < len({str(record["sensor"]) for record in records}) <= _SENSORS:
-        return [(name, partial(_says, "sensor", name)) for name in sorted({str(it["sensor"]) for it in records})]
     return [("", lambda _: True)]
 
 
