@@ -21,7 +21,8 @@ from motionsig.recordings.tables import Kind, Rows
 from motionsig.recordings.text.cells import column, is_missing, is_number, value
 from motionsig.recordings.text.decoding import as_utf8, valid_utf8
 from motionsig.recordings.text.dialects import Dialect, is_comment
-from motionsig.recordings.text.fast import Columns, columns_of, plain
+from motionsig.recordings.text.fast import Columns, columns_of
+from motionsig.recordings.text.plain import lines_in, plain, without_comments
 
 log = own_logger(__name__)
 
@@ -31,7 +32,6 @@ _FEW = 48  # lines that are read cell by cell
 _AFTER = 1024  # bytes after a piece, which tell whether its last line was cut short by a restart
 _BEFORE = 1 << 17  # bytes before a last line without an end, whose decimals it is compared with
 _MARKS = 16  # of comments in a line, tried in a row
-_COMMENT_LINE = re.compile(rb"^[ \t]*(?:#|//|%)[^\n]*\n?", re.MULTILINE)
 _LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -94,6 +94,8 @@ class _Reading:
         self._again = again
         self._again_bytes = [line.encode() for line in again if len(line) > 3]
         self._no_cells = b"\n" + dialect.delimiter.encode() * (dialect.width - 1)
+        self._odd = np.zeros(256, bool)  # what a line begins with that may be no row
+        self._odd[list(b"#/%\n" + dialect.delimiter.encode())] = True
         self._begun = self._broken = False
         self._restarts: list[int] = []
 
@@ -147,16 +149,25 @@ class _Reading:
 
     def _at_once(self, piece: bytes) -> tuple[Columns, Sequence[int]] | None:
         """Return the columns of whole lines and where breaks are; None where they need a closer look."""
-        if b"\0" in piece or any(line in piece for line in self._again_bytes):
+        if b"\0" in piece or (text := plain(piece, self._dialect)) is None:
             return None
-        if b"#" in piece or b"//" in piece or b"%" in piece:
-            piece = _COMMENT_LINE.sub(b"", piece)
-        text = plain(piece, self._dialect)
-        if text is None or self._no_cells in text:
-            return None
-        breaks = _empty_lines(text) if not self._dialect.blank_rows else ()
-        if not text.strip():
-            return {}, breaks[:1]
+        for line in self._again_bytes:
+            if line in text and not self._dialect.blank_rows:
+                # An empty line in its place, which is a break, too.
+                text = text.removeprefix(line) if text.startswith(line + b"\n") else text
+                text = text.replace(b"\n" + line + b"\n", b"\n\n")
+            if line in text:
+                return None
+        lines = lines_in(text)
+        breaks: Sequence[int] = ()
+        if self._odd[lines.firsts].any():
+            text, lines = without_comments(text, lines)
+            if self._no_cells in text or text.startswith(self._no_cells[1:] + b"\n"):
+                return None
+            if not self._dialect.blank_rows:
+                breaks = lines.before_rows()
+            if not text.strip():
+                return {}, breaks[:1]
         columns = columns_of(text, self._dialect, self._kinds)
         return None if columns is None else (columns, breaks)
 
@@ -245,16 +256,6 @@ class _NoRow:
     wrong: str
     cells: int
     blank: bool = False
-
-
-def _empty_lines(text: bytes) -> Sequence[int]:
-    """Return the rows, counted from 0, before which empty lines stand; the number of rows for those at the end."""
-    if b"\n\n" not in text and not text.startswith(b"\n"):
-        return ()
-    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == 10)
-    empty = np.diff(ends, prepend=-1) == 1
-    rows: list[int] = np.unique(np.cumsum(~empty)[empty]).tolist()
-    return rows
 
 
 def _without_comment(row: str) -> Iterator[str]:
