@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -68,19 +69,25 @@ def plain(lines: bytes, dialect: Dialect) -> bytes | None:
         lines = lines.translate(None, b"\r")
     if dialect.labelled is not None:
         return dialect.labelled.unlabelled(lines)
-    if dialect.delimiter == " ":
-        return _single_spaces(lines)
+    if b'"' in lines and dialect.delimiter != " ":
+        # As a csv.reader does that skips spaces after a delimiter.
+        mark = dialect.delimiter.encode()
+        if mark + b" " in lines:
+            lines = re.sub(re.escape(mark) + b' +"', mark + b'"', lines)
     if dialect.line_end:
-        mark = dialect.line_end.encode()
-        if lines.count(mark) == lines.count(b"\n") and mark != dialect.delimiter.encode():
-            content = np.frombuffer(lines, np.uint8)
-            marks = np.flatnonzero(content == mark[0])
-            if (content[marks + 1] == _NEWLINE).all():
-                return lines.translate(None, mark)
-        while mark + b" \n" in lines:
-            lines = lines.replace(mark + b" \n", mark + b"\n")
-        lines = lines.replace(mark + b"\n", b"\n")
-    return lines
+        lines = _without_line_ends(lines, dialect.line_end.encode(), dialect.delimiter.encode())
+    return _single_spaces(lines) if dialect.delimiter == " " else lines
+
+
+def _without_line_ends(lines: bytes, mark: bytes, delimiter: bytes) -> bytes:
+    if mark != delimiter and lines.count(mark) == lines.count(b"\n"):
+        content = np.frombuffer(lines, np.uint8)
+        marks = np.flatnonzero(content == mark[0])
+        if (content[marks + 1] == _NEWLINE).all():
+            return lines.translate(None, mark)
+    if mark + b" " in lines:
+        lines = re.sub(re.escape(mark) + b" +\n", mark + b"\n", lines)
+    return lines.replace(mark + b"\n", b"\n")
 
 
 def _single_spaces(lines: bytes) -> bytes:
