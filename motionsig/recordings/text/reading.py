@@ -45,11 +45,12 @@ def read(
     """
     reading = _Reading(member.where, dialect, names, again, kinds)
     line, before, last = dialect.skip + 1, b"", b""
+    per_row = dialect.labelled.lines if dialect.labelled else 1
     for piece, after in _with_next(_whole_lines(member, dialect)):
         if piece.endswith(dialect.newline):
             yield from reading.rows(piece, line, after[:_AFTER])
             before = piece
-            line += piece.count(dialect.newline)
+            line += piece.count(dialect.newline) * per_row
         else:
             last = piece
     if last:
@@ -60,10 +61,14 @@ def read(
 def _whole_lines(member: Member, dialect: Dialect) -> Iterator[bytes]:
     """Yield the lines from the first row on, about a MiB of them at a time; a last one without an end by itself."""
     line, skip, rest, end = 1, dialect.skip, b"", dialect.newline
+    blocks = dialect.labelled if dialect.labelled and dialect.labelled.lines > 1 else None
+    begins = blocks.begins.encode() if blocks else b""
     with member.open() as file:
         for data in as_utf8(file, dialect.encoding, _CHUNK):
             lines = rest + data
             cut = lines.rfind(end) + 1
+            if begins:
+                cut = lines.rfind(end, 0, max(0, lines.rfind(begins))) + 1
             lines, rest = lines[:cut], lines[cut:]
             if len(rest) > _LONGEST_LINE and b"\0" * 64 not in rest:
                 line += lines.count(end)
@@ -74,9 +79,14 @@ def _whole_lines(member: Member, dialect: Dialect) -> Iterator[bytes]:
                 lines = lines[lines.find(end) + 1 :]
                 skip -= 1
             if lines:
-                yield valid_utf8(lines, dialect.encoding)
+                lines = valid_utf8(lines, dialect.encoding)
+                yield blocks.joined(lines) if blocks else lines
     if rest and not skip:
-        yield valid_utf8(rest, dialect.encoding)
+        rest = valid_utf8(rest, dialect.encoding)
+        if blocks:
+            ended = rest.endswith(end)
+            rest = blocks.joined(rest).removesuffix(b"" if ended else b"\n")
+        yield rest
 
 
 def _with_next(pieces: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -92,6 +102,7 @@ class _Reading:
     ) -> None:
         self._where, self._dialect, self._names, self._kinds = where, dialect, names, kinds
         self._again = again
+        self._per_row = dialect.labelled.lines if dialect.labelled else 1
         self._again_bytes = [line.encode() for line in again if len(line) > 3]
         self._no_cells = b"\n" + dialect.delimiter.encode() * (dialect.width - 1)
         self._odd = np.zeros(256, bool)  # what a line begins with that may be no row
@@ -111,7 +122,7 @@ class _Reading:
             yield from self._out(*self._closely(piece, line, after), line)
             return
         yield from self.rows(piece[:cut], line, piece[cut : cut + _AFTER])
-        yield from self.rows(piece[cut:], line + piece.count(end, 0, cut), after)
+        yield from self.rows(piece[cut:], line + piece.count(end, 0, cut) * self._per_row, after)
 
     def last_line(self, last: bytes, line: int, before: bytes) -> Iterator[Rows]:
         """Yield the row of a last line without a newline, unless it seems cut short.
@@ -188,10 +199,10 @@ class _Reading:
                 if text.strip() or not self._dialect.blank_rows:
                     breaks.append(len(rows))
             elif self._says(text, row) or self._begins(next(filter(str.strip, follows[at:]), "")):
-                self._restarts.append(line + at)
+                self._restarts.append(line + at * self._per_row)
                 breaks.append(len(rows))
             else:
-                raise RecordingError(f"{self._where}:{line + at}: {row.wrong}")
+                raise RecordingError(f"{self._where}:{line + at * self._per_row}: {row.wrong}")
         columns: Columns = {}
         if rows:
             each = zip(self._kinds.items(), zip(*rows, strict=True), strict=True)
