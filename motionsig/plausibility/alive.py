@@ -22,8 +22,8 @@ _LEAST_ROWS = 16
 """A shorter run is not looked for: eight aligned pairs lie in every run of this length."""
 _LEAST_S = (0.3, 0.5, 2.0)
 """How long all six axes, those of one sensor, a single one stand still before that is looked into."""
-_NOISY = 0.7
-"""An axis that changes so often from sample to sample has noise of a step and more."""
+_NOISY = 0.5
+"""An axis that changes so often from sample to sample has noise of about a step."""
 _USUAL = 6
 """How many times the usual length a run must have, where a sensor is read more often than it measures."""
 _REST_G = 0.15

@@ -25,6 +25,8 @@ _STILL_GYR = 0.1
 """Bounds of windows at rest, of the spread of acc by |mean acc|, and of gyr in rad/s."""
 _AT_REST_G = (0.7, 1.3)
 _MOVING_G = (0.5, 2.5)
+_TUMBLES = 0.7
+"""rad/s, root mean square over a window."""
 _OFF_S = 30.0
 """Longer without 1 g in any window: no fall, no rocket, no curve lasts so long."""
 _LARGEST_ACC = 100 * STANDARD_GRAVITY
@@ -38,10 +40,11 @@ _DAMAGED = 0.01
 _DEG = np.pi / 180
 _LEAST_TURN = 0.1
 """rad/s, root mean square over a window, below which nothing is to be seen of turns."""
-_TURN_WINDOWS = 4
-"""Of each chunk, those that turn most, are asked for the unit."""
+_TURN_WINDOWS = (16, 4)
+"""Of the first chunks and of each later one, those that turn most, are asked for the unit."""
+_FIRST_CHUNKS = 4
 _ENOUGH_VOTES = 64
-_UNIT_VOTES = 12
+_UNIT_VOTES = 8
 
 _REPEATED = 0.01
 """Of the rows: more that repeat the one before are worth a word."""
@@ -188,7 +191,10 @@ class Judge:
         moving = (spread > _REST_SPREAD) | (variance[3:].max(axis=0, initial=0) > _STILL_GYR)
         self._settled = self._rows
         if self._check and count:
-            self._gravity(size, spread, at, last=last)
+            # A body that tumbles has a mean of 0 within seconds; the size of its acceleration stays.
+            tumbles = gyr > _TUMBLES
+            least = np.where(tumbles, np.sqrt(size**2 + variance[:3].sum(axis=0)), size)
+            self._gravity(least, size, spread, at, last=last)
             self._sizes(gyr, at)
             self._presence(windows[3:], spread, at)
             self._units(columns, gyr, starts, at, time_ns if kept is None else time_ns[kept])
@@ -231,13 +237,14 @@ class Judge:
         return np.ascontiguousarray(columns[:, rows]), rows if kept is None else kept[rows]
 
     def _gravity(
-        self, size: NDArray[np.float32], spread: NDArray[np.float32], at: NDArray[np.int64], *, last: bool
+        self, least: NDArray[np.float32], size: NDArray[np.float32], spread: NDArray[np.float32],
+        at: NDArray[np.int64], *, last: bool,
     ) -> None:
         """Find windows that are not near 1 g for longer than can be."""
         rests = spread < _REST_SPREAD
         low = np.where(rests, _AT_REST_G[0], _MOVING_G[0]) * STANDARD_GRAVITY
         high = np.where(rests, _AT_REST_G[1], _MOVING_G[1]) * STANDARD_GRAVITY
-        off = (size < low) | (size > high)
+        off = (least < low) | (size > high)
         limit = round(_OFF_S / _WINDOW_S)
         if not off.any():
             self._off, self._off_windows = None, 0
@@ -290,7 +297,7 @@ class Judge:
             took = (int(time_ns[part][-1]) - int(time_ns[part][0])) / NS_PER_S * self._rate_hz / max(1, rows - 1)
             if abs(took - 1) < 0.2 and not any(abs(index - other) * self._window < rows for other, _ in chosen):
                 chosen.append((index, columns[:, part].T))
-            if len(chosen) == _TURN_WINDOWS:
+            if len(chosen) == _TURN_WINDOWS[self._chunks > _FIRST_CHUNKS]:
                 break
         if not chosen:
             return
