@@ -7,7 +7,7 @@ is dropped, one whose time runs backwards comes after a gap; lost samples are pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,9 +21,8 @@ from motionsig.conventions import NS_PER_S
 from motionsig.errors import RecordingError
 from motionsig.escaping import own_logger
 from motionsig.plausibility import check_plausible
-from motionsig.recordings.columns import Columns, Layout, find_layout
-from motionsig.recordings.labels import LabelColumn, LabelCutter, find_label
-from motionsig.recordings.times import check_rate, numbered
+from motionsig.recordings.labels import LabelCutter
+from motionsig.recordings.understanding import Understanding
 
 log = own_logger(__name__)
 
@@ -58,30 +57,29 @@ class Reader:
     * `open(path, **options)`: returns the recording as a Source; raises RecordingError. Its keyword-only parameters are
       the options that `open_recording` takes for this format; text from a command line becomes the type that the
       parameter is annotated with (str, int, float, bool, Mapping).
+    * `inspect(path, **options)`: returns what is understood of the recording, with the options of `open`; None where
+      opening it tells all that there is to know.
     """
 
     name: str
     recognises: Callable[[Path, bytes], int] = field(repr=False)
     open: Callable[..., Source] = field(repr=False)
+    inspect: Callable[..., Understanding] | None = field(default=None, repr=False)
 
 
 class Samples(NamedTuple):
     """Rows of a log: time_ns (n,) int64 in the file's order, data (n, k), here in SI units and k = 6.
 
-    labels: (n,) text or numbers; None where there are none.
+    * `labels`: (n,) text or numbers; None where there are none.
+    * `breaks`: the rows before which samples were lost, as the log itself says; rising.
+    * `first`: the line, or the row, of the first of them in the file, for messages; 0 where it has none.
     """
 
     time_ns: NDArray[np.int64]
     data: NDArray[Any]
     labels: NDArray[Any] | None = None
-
-
-Prepared = tuple[SourceInfo, int, Callable[[], Iterator[Samples]]]
-"""Info, start_ns, and what yields a table's rows: in the file's units, without times where nobody needs them."""
-Prepare = Callable[[Layout, LabelColumn | None, float | None, int], Prepared]
-"""Prepares to read a table by layout, the column of the label, rate_hz and start_ns."""
-Look = Callable[[Path, Columns | None], tuple[Sequence[str], str, Prepare]]
-"""From path and columns to a table's names, its place, and what prepares to read it."""
+    breaks: tuple[int, ...] = ()
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -101,6 +99,21 @@ class RecordedSource(Closing):
 
     def __iter__(self) -> Iterator[SampleBlock]:
         return _blocks(self.rows(), self.info.name, label_chosen=self.label_chosen)
+
+
+def head_of(rows: Iterator[Samples], where: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return the times (n,) and data (n, k) of the first minute, at most 65,536 rows; raise RecordingError for none."""
+    times, data = [], []
+    count = 0
+    for part in rows:
+        times.append(part.time_ns)
+        data.append(part.data)
+        count += len(part.time_ns)
+        if count >= _HEAD_ROWS or (count and part.time_ns[-1] - times[0][0] >= _HEAD_NS):
+            break
+    if count < 2:
+        raise RecordingError(f"{where}: expected samples, got {count}")
+    return np.concatenate(times)[:_HEAD_ROWS], np.concatenate(data)[:_HEAD_ROWS]
 
 
 def recorded(
@@ -154,7 +167,7 @@ def _blocks(rows: Iterator[Samples], where: str, *, label_chosen: bool = False) 
     last: int | None = None
     count = repeated = 0
     for part in rows:
-        times, data, labels = part
+        times, data, labels = part.time_ns, part.data, part.labels
         steps = np.diff(times, prepend=times[0] - 1 if last is None else last)
         if (steps == 0).any():
             repeated += int((steps == 0).sum())
@@ -184,53 +197,3 @@ def _blocks(rows: Iterator[Samples], where: str, *, label_chosen: bool = False) 
     if repeated:
         log.warning("%s: dropped %d rows that had the time of the row before", where, repeated)
     cutter.report()
-
-
-def open_table(
-    look: Look,
-    path: Path,
-    *,
-    columns: Mapping[str, str | int | None] | None = None,
-    acc_unit: str | None = None,
-    gyr_unit: str | None = None,
-    time_unit: str | None = None,
-    rate_hz: float | None = None,
-    start_ns: int = 0,
-    acc_sign: int = 1,
-    label: str | None = None,
-    check_units: bool = True,
-) -> Source:
-    """Return the table at `path` as a Source.
-
-    columns: names (or numbers from 0, also of a table without a header) for "time", "acc_x" .. "gyr_z" where the header
-    does not say; {"time": None} ignores a time column. acc_unit ("g", "mg", "m/s^2"), gyr_unit ("deg/s", "rad/s",
-    "mdps"), time_unit ("s", "ms", "us", "ns"): win over the header. rate_hz: the rows are evenly spaced at this rate; a
-    time column then gives the first row's time only. start_ns: Unix time of the first row where there is no time
-    column. acc_sign: -1 for raw iOS data, whose sign is opposite to every chip's. label: the column that says what was
-    done, by default one called label, labels, activity or class; "none" reads no labels. check_units: refuse data
-    without gravity or in impossible units.
-    Raises RecordingError with file and, in a text, line.
-    """
-    check_rate(rate_hz)
-    names, where, prepare = look(path, columns)
-    layout = find_layout(
-        names, where, columns=columns, acc_unit=acc_unit, gyr_unit=gyr_unit, time_unit=time_unit, acc_sign=acc_sign
-    )
-    if rate_hz is None and layout.time is None:
-        raise RecordingError(f"{where}: expected a time column, got none; pass the rate instead, as in rate_hz=50")
-    label_column = find_label(names, label, (layout.time, *layout.channels), where)
-    info, start_ns, read = prepare(layout, label_column, rate_hz, start_ns)
-    factors = np.array(layout.factors)
-
-    def rows() -> Iterator[Samples]:
-        done, first_ns = 0, start_ns
-        for times, data, labels in read():
-            if rate_hz is not None:
-                first_ns = int(times[0]) if len(times) else first_ns
-                times = numbered(done, len(data), rate_hz, first_ns)
-            done += len(data)
-            if len(data):
-                yield Samples(times, data * factors, labels)
-
-    chosen = label_column is not None and label_column.chosen
-    return recorded(rows, str(path), info, rate_hz=rate_hz, check_units=check_units, label_chosen=chosen)

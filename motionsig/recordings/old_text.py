@@ -1,4 +1,6 @@
-"""Delimited text into arrays, a chunk of lines at a time.
+"""Delimited text into arrays: what csv.py and phone.py read with until they take Tables (text/); then it goes.
+
+A chunk of lines at a time:
 
 numpy's own reader takes a chunk at once. Only what it refuses is read again cell by cell, to accept what is harmless
 (an empty cell is a lost value) and to name line and column of what is not. Nothing is repaired by guessing.
