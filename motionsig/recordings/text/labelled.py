@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from motionsig.recordings.columns import is_unit
+from motionsig.recordings.names import is_unit
 
 _NUMBER = r"[-+]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|nan|inf|ovf)"
 _VALUE = re.compile(rf"(?<![\w.^]){_NUMBER}(?![\w.])", re.ASCII)
