@@ -96,8 +96,8 @@ def find_dialect(encoding: str, text: str, *, whole: bool) -> Found | None:
         blank = how.lines == 1 and _blank_rows(lines[start:])
         dialect = Dialect(encoding, ",", False, "", newline, start, len(how.names), blank, how)
         return Found(dialect, lines[:start], labelled.rows)
-    if found is None:
-        return None
+    if found is None or (found.count == 1 and found.texts > found.numbers):
+        return None  # a single row of texts with some numbers among them is what an app says about itself
     body = [line for line in lines[found.start :] if line.strip() and not is_comment(line)]
     line_end = _line_end(lines[: found.start], body, found)
     dialect = Dialect(encoding, found.delimiter, False, line_end, newline, found.start, found.width)

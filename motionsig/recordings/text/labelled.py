@@ -157,7 +157,9 @@ def _found(lines: Sequence[str], texts: Sequence[str], start: int, per_sample: i
     escaped = [r"\s*".join(map(re.escape, each)) for each in words]
     # Every two values have something between them that is no part of a number, so that there is one way to match.
     joints = [rf"\s*{literal}\s*" if literal else r"\s+" for literal in escaped[1:-1]]
-    pattern = rf"{escaped[0]}\s*" + "".join(f"({_NUMBER}){joint}" for joint in [*joints, rf"\s*{escaped[-1]}"])
+    # Marks alone after the last value may be the frame of the next sample, which the last one does not have.
+    tail = rf"\s*{escaped[-1]}" if _LETTER.search(texts[-1]) else r"[^\w+\-.]*"
+    pattern = rf"{escaped[0]}\s*" + "".join(f"({_NUMBER}){joint}" for joint in [*joints, tail])
     names, units, assumed = _names(texts)
     literals = tuple("".join(each) for each in words)
     how = Labelled(names, units, assumed, texts[0].strip(), per_sample, literals, re.compile(pattern, re.ASCII))
