@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import InputError, RecordingError
+from motionsig.plausibility.acceleration import acc_scales
 
 # Bounds from nine public data sets, 2,127 recordings of phones, watches and body-worn sensors. In the quietest tenth of
 # their 2 s windows |mean acc| is 6.7 to 22 m/s², the upper end from sport without a pause; with gravity removed it
@@ -20,7 +21,6 @@ _REST_SPREAD = 0.1
 _LARGEST_ACC_G = 100.0
 _LARGEST_GYR = 40.0
 """rad/s at the 99th percentile; a hard throw reaches 40 for an instant, and MEMS gyroscopes end at 70."""
-_UNITS_SEEN = (("g", STANDARD_GRAVITY), ("mg", STANDARD_GRAVITY / 1000))
 
 
 class Remedies(NamedTuple):
@@ -73,9 +73,10 @@ def check_plausible(
         found = f"{gravity:.3g} m/s² {'at rest' if at_rest else 'on average'}"
         steady = gravity > 0.5 * float(np.median(size[quiet]))
         hint = remedies.unknown
-        seen = [(unit, si) for unit, si in _UNITS_SEEN if steady and low <= gravity * si <= high]
-        if seen:
-            hint = f"this looks like {seen[0][0]}: {remedies.acc.format(unit=seen[0][0], si=seen[0][1])}"
+        seen = acc_scales(acc, rate_hz)
+        known = seen.verdict == "decided" or seen.unit in {"g", "mg"}
+        if steady and known and low <= gravity * seen.si <= high:
+            hint = f"this looks like {seen.unit}: {remedies.acc.format(unit=seen.unit, si=seen.si)}"
         elif gravity < low:
             hint = "gravity seems removed (a phone's 'linear acceleration'): export the raw accelerometer"
         raise error(f"{where}: expected |acc| near {STANDARD_GRAVITY:.2f} m/s², got {found}; {hint} ({as_it_is})")
