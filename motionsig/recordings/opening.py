@@ -224,7 +224,7 @@ def _scaled(
     open_ = (*questions, *scale.questions, *turning.questions)
     known = (*facts, *scale.facts, *turning.facts, said)
     if not open_ and told.get("check_units", True):
-        check_plausible(head * factors, rate_hz, where, error=RecordingError)
+        check_plausible(head * factors, rate_hz, where, error=RecordingError, judged=True)
     return Plan(Stream(stream, known, open_, None if open_ else rate_hz), feeds, factors)
 
 

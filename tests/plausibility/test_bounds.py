@@ -64,6 +64,10 @@ def test_one_damaged_number_is_found() -> None:
     data[77, 0] = 101 * STANDARD_GRAVITY
     with pytest.raises(InputError, match="expected at most 100 g, got 101 g"):
         check_plausible(data, RATE_HZ, "here")
+    check_plausible(data, RATE_HZ, "here", judged=True)
+    data[70:77, 0] = 101 * STANDARD_GRAVITY
+    with pytest.raises(InputError, match="expected at most 100 g, got 101 g"):
+        check_plausible(data, RATE_HZ, "here", judged=True)
 
 
 def test_half_of_the_rows_may_be_missing() -> None:
