@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from motionsig.errors import MissingExtraError, RecordingError
 from motionsig.facts import Fact
 from motionsig.hints import install_hint
-from motionsig.recordings.times import onto
 from motionsig.recordings.formats.arrays import BATCH_ROWS, Part, intact, table
 from motionsig.recordings.opening import table_reader
 from motionsig.recordings.tables import Table
+from motionsig.recordings.times import onto
 
 _MAGIC = b"ULog\x01\x12\x35"
 _COMBINED, _IMU, _ACC, _GYR = "sensor_combined", "vehicle_imu", "sensor_accel", "sensor_gyro"
