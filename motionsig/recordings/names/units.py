@@ -45,8 +45,8 @@ FACTORS: Mapping[str, Mapping[str, float]] = {
 }
 """For each quantity its units, and m/s², rad/s or nanoseconds in one of each."""
 
-# A quantity, a unit of it, and its spellings as `plain` makes them. "other": what other columns have, so that it is known for
-# a unit, and for none of ours.
+# A quantity, a unit of it, and its spellings as `plain` makes them. "other": what other columns have, so that it is
+# known for a unit, and for none of ours.
 _SPELLINGS = """
 acc m/s^2: ms2 мс2 ms2s mss mps2 msec2 msq mssq mpss mpersec2 mpers2 mpersecsq msecsec meterpersecondsquared si
 acc m/s^2: meterspersecondsquared meterspersecond2 meterpersecond2 mpersecondsquared metersecond2 meters2 ms22
@@ -95,7 +95,8 @@ other Hz: hz khz bpm
 other lx: lx lux
 other db: db dbfs dbm
 """
-_UNITS: Mapping[str, dict[str, str]] = {quantity: {} for quantity in ("acc", "gyr", "time", "counts", "other")}
+_MEASURED: tuple[Measured, ...] = ("acc", "gyr", "time", "counts", "other")
+_UNITS: Mapping[str, dict[str, str]] = {quantity: {} for quantity in _MEASURED}
 for _line in _SPELLINGS.strip().splitlines():
     _key, _, _words = _line.partition(":")
     _quantity, _, _unit = _key.partition(" ")
@@ -146,7 +147,7 @@ def unit_of(text: str, *quantities: Measured) -> Unit | None:
     text = re.sub(r"^\s*(?:in|unit[s]?:?|en)\s+", "", text.strip(), flags=re.IGNORECASE)
     if not text or len(text) > 48:
         return None
-    wanted = quantities or tuple(_UNITS)
+    wanted = quantities or _MEASURED
     word = plain(text)
     for quantity in wanted:
         if unit := _UNITS[quantity].get(word):
