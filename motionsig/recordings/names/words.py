@@ -178,8 +178,8 @@ def _without_tail(text: str) -> tuple[Unit | None, str]:
     for match in _GLUED.finditer(text):
         if unit := unit_of(match[0], "acc", "gyr"):
             return unit, text[: match.start()] + " " + text[match.end() :]
-    if (match := _TAIL.fullmatch(text)) and (unit := unit_of(match["unit"], "acc", "gyr", "time")):
-        return unit, match["name"]
+    if (tail := _TAIL.fullmatch(text)) and (unit := unit_of(tail["unit"], "acc", "gyr", "time")):
+        return unit, tail["name"]
     return None, text
 
 
