@@ -1,0 +1,94 @@
+"""Cells: a line cut into them, and what each of them says."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig.recordings.tables import Kind
+
+LONGEST_TEXT = 256
+"""Characters of a cell that are kept of a text; more are no clock, no label and no name."""
+
+_WORDS = ("", "nan", "na", "n/a", "#n/a", "null", "none", "inf", "infinity", "ovf", "nan(ind)", "1.#qnan", "1.#ind", "?")
+MISSING = frozenset(sign + word for word in _WORDS for sign in ("", "-", "+"))
+"""What loggers write for a value that they do not have, in small letters; Arduino prints nan, inf and ovf."""
+
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+_WHOLE = re.compile(r"[-+]?\d{1,19}", re.ASCII)
+_LARGEST = (1 << 63) - 1
+
+
+def split(line: str, delimiter: str) -> list[str]:
+    """Return the cells of a line; the delimiter " " is any run of white space."""
+    if '"' in line:
+        with contextlib.suppress(csv.Error):
+            whole = line.strip() if delimiter == " " else line
+            return next(csv.reader([whole], delimiter=delimiter, skipinitialspace=True), [])
+    return line.split() if delimiter == " " else line.split(delimiter)
+
+
+def is_number(cell: str) -> bool:
+    """Tell whether a cell is a number with a decimal point or none."""
+    return _NUMBER.fullmatch(cell.strip()) is not None
+
+
+def is_comma_number(cell: str) -> bool:
+    """Tell whether a cell is a number with a decimal comma."""
+    return "," in cell and "." not in cell and is_number(cell.replace(",", ".", 1))
+
+
+def is_missing(cell: str) -> bool:
+    """Tell whether a cell stands for a value that is not there."""
+    return cell.strip().lower() in MISSING
+
+
+def number(cell: str, *, comma: bool) -> float:
+    """Return a cell as a number, NaN where it is missing; raise ValueError for anything else."""
+    text = cell.strip()
+    if comma:
+        # A dot beside decimal commas groups thousands; taken for a decimal point it would be a wrong number.
+        text = "." if "." in text else text.replace(",", ".", 1)
+    if _NUMBER.fullmatch(text) and math.isfinite(value := float(text)):
+        return value
+    if text.lower() in MISSING:
+        return math.nan
+    raise ValueError("a number")
+
+
+def whole(cell: str) -> int:
+    """Return a cell as a whole number of 64 bits; raise ValueError for anything else."""
+    text = cell.strip()
+    if _WHOLE.fullmatch(text) and -_LARGEST <= (value := int(text)) <= _LARGEST:
+        return value
+    raise ValueError("a whole number")
+
+
+def value(cell: str, kind: Kind, *, comma: bool) -> object:
+    """Return a cell as one value of its column's kind; raise ValueError, which says what was expected."""
+    if kind == "text":
+        return cell.strip()[:LONGEST_TEXT]
+    return whole(cell) if kind == "whole" else number(cell, comma=comma)
+
+
+def column(values: Sequence[object], kind: Kind) -> NDArray[Any]:
+    """Return values of one kind as an array."""
+    types: dict[Kind, type] = {"number": np.float64, "whole": np.int64, "text": np.str_}
+    return np.array(values, types[kind])
+
+
+def typed(cells: Sequence[str], *, comma: bool) -> NDArray[Any]:
+    """Return the cells of one column as whole numbers where all are, else numbers, else text."""
+    kinds: tuple[Kind, ...] = ("whole", "number")
+    if any(map(is_number, cells)) or any(map(is_comma_number, cells)):
+        for kind in kinds:
+            with contextlib.suppress(ValueError):
+                return column([value(cell, kind, comma=comma) for cell in cells], kind)
+    return column([value(cell, "text", comma=comma) for cell in cells], "text")
