@@ -1,4 +1,4 @@
-"""Axivity's CWA: sectors of 512 bytes, each with its own time, scales and checksum, read many at a time with numpy alone.
+"""Axivity's CWA: sectors of 512 bytes, each with its own time, scales and checksum, read many at a time with numpy.
 
 actfast reads it, too, but holds a whole log in memory, three times its size, and that of a week is 800 MB. A sector
 whose checksum is wrong is left out, and the next one comes after a gap. Format: Axivity's cwa.md.

@@ -1,4 +1,4 @@
-"""Samples out again as MCAP: messages of sensor_msgs/msg/Imu in CDR, which ROS 2, rosbags and Foxglove read. Needs mcap.
+"""Samples out as MCAP: messages of sensor_msgs/msg/Imu in CDR, which ROS 2, rosbags and Foxglove read. Needs mcap.
 
 All messages of a block are made at once. Gaps and labels are messages of topics beside it, so that our own reader gives
 the same samples, gaps and labels back: float64 holds a float32 exactly.

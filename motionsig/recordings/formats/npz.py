@@ -43,7 +43,7 @@ class _Header(NamedTuple):
 
 
 def tables(path: Path) -> tuple[Table, ...]:
-    """Return a Table for all arrays of one length; one number called fs or the like is the rate. Raises RecordingError."""
+    """Return a Table for all arrays of one length. One number called fs or the like is the rate."""
     inside = members(path) or (single(path),)
     headers = {member: _looked_at(member) for member in inside}
     rate_hz = rate_of({_name(it): _number(it, header) for it, header in headers.items() if _count(header) == 1})
