@@ -9,6 +9,7 @@
 from motionsig.plausibility.acceleration import acc_scales
 from motionsig.plausibility.bounds import FACTORS, OPTIONS, Remedies, check_plausible, require_gyroscope
 from motionsig.plausibility.evidence import Evidence
+from motionsig.plausibility.judge import Judge
 from motionsig.plausibility.rotation import gyr_scales
 from motionsig.plausibility.shapes import is_constant, is_gravity, is_quaternion
 
@@ -20,6 +21,7 @@ __all__ = [
     "acc_scales",
     "check_plausible",
     "gyr_scales",
+    "Judge",
     "is_constant",
     "is_gravity",
     "is_quaternion",

@@ -23,6 +23,8 @@ _NEAR_MOVING = 0.3
 _ALIKE = 0.1
 """Spread of |mean acc| over windows at rest, by its mean: each axis has its own error of scale and offset."""
 _MUCH = 0.4
+_SPREAD_MOVING = 0.5
+"""Of |mean acc|, in the steadiest windows: a slow arm without gravity has 1 m/s² for a while, and varies by more."""
 _UNITS = {"m/s^2": STANDARD_GRAVITY, "g": 1.0, "mg": 1000.0}
 _COUNTS = {f"1/{per} g": float(per) for per in (256, 512, 2048, 4096, 8192, 16384)}
 """1/1024 g is left out, as mg lies beside it."""
@@ -86,7 +88,7 @@ def acc_scales(acc: NDArray[np.floating], rate_hz: float) -> Evidence:
     near = abs(np.log(typical / units[unit])) < np.log(1 + _NEAR_MOVING)
     si = STANDARD_GRAVITY / units[unit]
     words = f"the steady part while it moves is {typical:.4g}, and 1 g is {units[unit]:.5g} {unit}"
-    if unit in _COUNTS or share < _STEADY or not near:
+    if unit in _COUNTS or share < _STEADY or not near or float(np.median(seen.spread[quiet])) > _SPREAD_MOVING:
         return Evidence("undecided", unit if near else "", si if near else np.nan, words)
     return Evidence("decided", unit, si, words)
 

@@ -11,7 +11,8 @@ from motionsig.recordings.names import sensor_of
 from motionsig.recordings.opening import table_reader
 from motionsig.recordings.streams import holds_one_sensor
 from motionsig.recordings.tables import Table
-from motionsig.recordings.text import decode, tables
+from motionsig.recordings.text import tables
+from motionsig.recordings.text.decoding import decode
 
 _ONE_OF_SEVERAL = 2
 

@@ -40,6 +40,7 @@ TablesOf = Callable[[Path], Sequence[Table]]
 _LOOKED_AT = 8
 """Of so many streams of one table the heads are read; the others have the same columns."""
 _FEW_ROWS = 16
+_CLOCK = ("time_unit", "rate_hz", "start_ns", "zone")
 _MEASURED = ("acc", "user", "gravity", "gyr")
 _MARKS = frozenset({"0", "1", "true", "false", "True", "False"})
 
@@ -271,16 +272,21 @@ def _clock(
             candidates.append(Candidate(at, name, head[keep], said.clock, said.unit, said.owner, said.zone))
     columns = told.get("columns") or {}
     named = None if "time" not in columns else _time_columns(table, columns["time"])
-    found = find_clock(
-        candidates,
-        named=bool(table.names),
-        told=named,
-        time_unit=told.get("time_unit"),
-        rate_hz=told.get("rate_hz") or table.rate_hz,
-        start_ns=told.get("start_ns"),
-        zone=told.get("zone"),
-    )
+    options = {name: told.get(name) for name in _CLOCK}
+    options["rate_hz"] = options["rate_hz"] or getattr(table, "rate_hz", None)
+    found = find_clock(candidates, named=bool(table.names), told=named, **options)
+    if found.clock is None and found.questions:
+        # As guessed, so that what else is open can be asked in the same breath.
+        guesses = {question.option: question.guess for question in found.questions}
+        options |= {name: _option(name, guesses[name]) for name in _CLOCK if name in guesses}
+        found = found._replace(clock=find_clock(candidates, named=bool(table.names), told=named, **options).clock)
+    if found.clock is None:
+        raise RecordingError(f"{table.where}: expected times of its rows, got none: {found.refusal}")
     return found.clock, found.questions
+
+
+def _option(name: str, guess: str) -> Any:
+    return float(guess) if name == "rate_hz" else int(guess) if name == "start_ns" else guess
 
 
 def _time_columns(table: Table, wanted: Any) -> tuple[int, ...]:
@@ -337,7 +343,7 @@ def _opened(path: Path, understanding: Understanding, plan: Plan, told: Mapping[
     inside = members(path) if path.is_dir() else members(path.parent) if len(feeds) > 1 and not zipfile.is_zipfile(path) else ()
     parts = tuple(member for member in inside if member.name in used) or (single(path),)
     meaning = [(feed.wanted, feed.channels, sorted(feed.clock.columns.items())) for feed in feeds]
-    clock = {key: told.get(key) for key in ("time_unit", "rate_hz", "start_ns", "zone")}
+    clock = {key: told.get(key) for key in _CLOCK}
     stream_id = content_id(parts, meaning, factors, clock)
     assert plan.stream.rate_hz is not None
     info = SourceInfo(

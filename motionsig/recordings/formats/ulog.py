@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from motionsig.errors import MissingExtraError, RecordingError
 from motionsig.facts import Fact
 from motionsig.hints import install_hint
-from motionsig.recordings.clocks import onto
+from motionsig.recordings.times import onto
 from motionsig.recordings.formats.arrays import BATCH_ROWS, Part, intact, table
 from motionsig.recordings.opening import table_reader
 from motionsig.recordings.tables import Table

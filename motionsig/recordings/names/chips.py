@@ -22,8 +22,8 @@ class Chip:
     """
 
     name: str
-    acc: Mapping[float, float]
-    gyr: Mapping[float, float]
+    acc: Mapping[int, float]
+    gyr: Mapping[int, float]
 
 
 _ACC_16_BIT = {2: 16384.0, 4: 8192.0, 8: 4096.0, 16: 2048.0}
@@ -72,7 +72,7 @@ _BY_NAME = {plain(chip.name): chip for chip in CHIPS}
 
 
 def find_chips(text: str) -> tuple[Chip, ...]:
-    """Return the chips that `text` names, as in `MPU-6050`, `icm42688p`, `ADXL345 + ITG3200`; raise InputError for none."""
+    """Return the chips that `text` names, as in `MPU-6050` or `ADXL345 + ITG3200`; raise InputError for none."""
     word = plain(text)
     found: dict[str, Chip] = {}
     for name in sorted(_BY_NAME, key=len, reverse=True):
@@ -86,7 +86,7 @@ def find_chips(text: str) -> tuple[Chip, ...]:
 
 
 def count_units(chip: str, acc_range_g: float | None = None, gyr_range_dps: float | None = None) -> tuple[str, str]:
-    """Return the units of a count of acceleration and of angular rate, as `factor` takes them: "1/16384 g", "1/131 deg/s".
+    """Return the unit of a count of acceleration and of angular rate, such as "1/16384 g" and "1/131 deg/s".
 
     Ranges are those after a reset where not given. "" for what no chip of the name has. Raises InputError.
     """
@@ -96,17 +96,18 @@ def count_units(chip: str, acc_range_g: float | None = None, gyr_range_dps: floa
     return acc, gyr
 
 
-def likely_chips(counts_per_g: float) -> tuple[tuple[Chip, float], ...]:
+def likely_chips(counts_per_g: float) -> tuple[tuple[Chip, int], ...]:
     """Return the chips and their ranges in g at which they give about so many counts (5 %) at rest, commonest first."""
     return tuple(
         (chip, size) for chip in CHIPS for size, counts in chip.acc.items() if abs(counts_per_g / counts - 1) < 0.05
     )
 
 
-def _per(option: str, name: str, ranges: Mapping[float, float], size: float | None, unit: str) -> str:
-    counts = ranges.get(next(iter(ranges)) if size is None else size)
+def _per(option: str, name: str, ranges: Mapping[int, float], size: float | None, unit: str) -> str:
+    wanted = next(iter(ranges)) if size is None else size
+    counts = next((counts for each, counts in ranges.items() if each == wanted), None)
     if counts is None:
         raise InputError(
-            f"{option}: expected a range of the {name}: {', '.join(f'{it:g}' for it in ranges)}, got {size:g}"
+            f"{option}: expected a range of the {name}: {', '.join(f'{it:g}' for it in ranges)}, got {wanted:g}"
         )
     return f"1/{counts:.10g} {unit}"

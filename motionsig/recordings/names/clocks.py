@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from motionsig.recordings.names.units import plain
@@ -10,214 +11,155 @@ from motionsig.recordings.names.words import Said
 
 
 class ClockWords(NamedTuple):
-    """`clock`: the kind, as in Column. `owner`: "device", "host" or "". `zone`: "utc", "local" or "". `unit`: or ""."""
+    """`clock`, `owner`, `zone`: as in Column. `unit`: of time, or "". `part`: the quantity whose time it is, or ""."""
 
     clock: str
-    owner: str
-    zone: str
-    unit: str
-    part: str
+    unit: str = ""
+    owner: str = ""
+    zone: str = ""
+    part: str = ""
 
 
-# Whole names, as `plain` makes them. The value is the kind, then the unit that the word itself says.
-_WHOLE: Mapping[str, tuple[str, str]] = {
-    name: (clock, unit)
-    for clock, unit, names in (
-        (
-            "counter",
-            "",
-            "sample samples sampleno samplenumber samplenr samplenum samplecount samplecounter sampleindex sampleid",
-        ),
-        (
-            "counter",
-            "",
-            "index idx i n no nr num number count counter cnt row rowid rownumber line lineno frame frameno",
-        ),
-        (
-            "counter",
-            "",
-            "framenumber frameindex framecount framecounter packet packetno packetnumber packetcounter packetid",
-        ),
-        ("counter", "", "packetnum seq seqno seqnum sequence sequencenumber sequencecounter headerseq msgcount msgid"),
-        (
-            "counter",
-            "",
-            "fieldheaderseq loggingsample logsamplenr unnamed0 level0 datapoint muestra numeroechantillon probe",
-        ),
-        (
-            "counter",
-            "",
-            "序号 pkt pktid pktcounter pktnum step stepno iteration iter loopiteration index0 rownum reading",
-        ),
-        ("ticks", "", "ticks tick sampletimefine timer cycles cputicks systick clockticks timerticks tickcount"),
-        (
-            "step",
-            "",
-            "dt deltat deltatime timedelta timediff timedifference dtime interval period diff timestep tdelta",
-        ),
-        ("step", "ms", "dtms deltams deltatms intervalms"),
-        ("step", "us", "dtus deltaus deltatus intervalus"),
-        ("step", "s", "dts deltas deltats intervals"),
-        ("week", "", "week gpsweek gwk wk weeknumber gpswk"),
-        ("tow", "", "tow itow gpstow timeofweek gms gpsms gpstime gpstimeofweek"),
-        ("date", "", "date day0 datum fecha datadia calendardate datestamp localdate utcdate recorddate 日期"),
-        ("clock", "", "timeofday clock clocktime uhrzeit hora heure hhmmss hms localtime0 timehms"),
-        ("year", "", "year utcyear yyyy yr jahr ano annee"),
-        ("month", "", "month utcmonth mo mon monat mes mois"),
-        ("day", "", "day utcday dd dayofmonth tag dia jour"),
-        ("hour", "", "hour hours utchour hh hr stunde"),
-        ("minute", "", "minute minutes utcminute min mins"),
-        ("second", "s", "second utcsecond ss"),
-        ("nsecs", "ns", "utcnano nsec nsecs nanosec nanosecs stampnsec stampnsecs stampnanosec headerstampnsecs"),
-        ("nsecs", "ns", "headerstampnanosec headerstampnsec timestampnsec timestampnanosec"),
-        ("secs", "s", "stampsec stampsecs headerstampsecs headerstampsec timestampsec0 utcsec"),
-        ("elapsed", "ms", "millis milliseconds millisecs msecs msec ms uptimems timebootms timemsboot"),
-        ("elapsed", "us", "micros microseconds microsecs usecs usec us"),
-        ("elapsed", "ns", "nanos nanoseconds ns"),
-        ("elapsed", "s", "secondselapsed seconds secs sec s segundos sekunden secondes elapsedseconds"),
-    )
-    for name in names.split()
-}
-_TIMES = frozenset(
-    ["time", "times", "timestamp", "timestamps", "ts", "t", "tstamp", "stamp", "datetime", "epoch", "unixtime", "utc", "gmt", "posixtime", "clock", "date", "zeit", "zeitstempel", "tiempo", "temps", "horodatage", "tempo", "millis", "micros", "nanos", "milliseconds", "microseconds", "nanoseconds", "seconds", "uptime", "elapsed", "datumzeit", "fechahora", "systime", "walltime", "sampletime", "sensortime", "hosttime", "boottime", "时间", "時間", "时间戳", "時刻", "시간"]
-)
-_JOINED = (
-    ("unix", ("unix", "epoch", "since1970", "posix", "unixtime", "unixtimestamp", "javatime", "epochtime")),
-    (
-        "datetime",
-        (
-            "datetime",
-            "fechahora",
-            "datumzeit",
-            "loggingtime",
-            "localtime",
-            "utctime",
-            "gmttime",
-            "walltime",
-            "wallclock",
-        ),
-    ),
-    (
-        "elapsed",
-        ("elapsed", "relative", "sincestart", "sincereboot", "sinceboot", "boot", "uptime", "running", "runtime"),
-    ),
-    (
-        "elapsed",
-        (
-            "experiment",
-            "session",
-            "fromstart",
-            "verstrichen",
-            "transcurrido",
-            "ecoule",
-            "reltime",
-            "trel",
-            "millis",
-            "micros",
-        ),
-    ),
-)
-_DEVICE = (
-    "device",
-    "sensor",
-    "imu",
-    "mcu",
-    "esp",
-    "arduino",
-    "chip",
-    "onboard",
-    "sampletime",
-    "hardware",
-    "hw",
-    "boot",
-    "片上",
-)
-_HOST = (
-    "phone",
-    "host",
-    "pc",
-    "arrival",
-    "arrive",
-    "received",
-    "receive",
-    "recv",
-    "rx",
-    "rosbag",
-    "log",
-    "logging",
-    "logger",
-)
-_HOST_TOO = ("system", "sys", "server", "computer", "laptop", "write", "record", "bag")
-_UNITS = {
-    "ms": ("ms", "msec", "msecs", "millis", "milliseconds", "millisecond", "milli"),
-    "us": ("us", "usec", "usecs", "micros", "microseconds", "microsecond", "micro"),
-    "ns": ("ns", "nsec", "nsecs", "nanos", "nanoseconds", "nanosecond", "nano", "nanosec"),
-    "s": ("s", "sec", "secs", "seconds", "second", "segundos", "sekunden", "secondes"),
-    "min": ("minutes",),
-}
-_BY_WORD = {word: unit for unit, words in _UNITS.items() for word in words}
+# Whole names: the kind of clock, and the unit that the name itself says.
+_NAMES = """
+counter: sample samples sampleno samplenumber samplenr samplenum samplecount samplecounter sampleindex sampleid
+counter: index idx i n no nr num number count counter cnt row rowid rownumber rownum line lineno frame frameno probe
+counter: framenumber frameindex framecount framecounter packet packetno packetnumber packetcounter packetid packetnum
+counter: seq seqno seqnum sequence sequencenumber sequencecounter headerseq fieldheaderseq msgcount msgid entryid
+counter: loggingsample logsamplenr unnamed0 level0 datapoint muestra pkt pktid pktcounter pktnum step stepno reading
+counter: iteration iter loopiteration index0 序号
+ticks: ticks tick sampletimefine timer cycles cputicks systick clockticks timerticks tickcount
+step: dt deltat deltatime timedelta timediff timedifference dtime interval period diff timestep tdelta
+step ms: dtms deltams deltatms intervalms
+step us: dtus deltaus deltatus intervalus
+step s: dts deltas deltats intervals
+week: week gpsweek gwk wk weeknumber gpswk
+tow: tow itow gpstow timeofweek gms gpsms gpstimeofweek
+tow s: sow gpssow secondofweek secondsofweek gpsseconds
+date: date datum fecha calendardate datestamp localdate utcdate recorddate rtcdate 日期
+clock: timeofday clock clocktime uhrzeit hora heure hhmmss hms timehms rtctime
+time us: utime
+time: datenum serialdatenum serialdate matlabtime filetime exceltime время
+datetime: createdat recordedat created
+year: year utcyear yyyy yr jahr ano annee
+month: month utcmonth mo mon monat mes mois
+day: day utcday dd dayofmonth dia jour
+hour: hour hours utchour hh hr stunde
+minute: minute minutes utcminute min mins
+second s: second utcsecond ss
+nsecs ns: utcnano nsec nsecs nanosec nanosecs stampnsec stampnsecs stampnanosec headerstampnsecs headerstampnanosec
+nsecs ns: headerstampnsec timestampnsec timestampnanosec
+secs s: stampsec stampsecs headerstampsecs headerstampsec utcsec
+elapsed ms: millis milliseconds millisecs msecs msec ms uptimems cts
+elapsed us: micros microseconds microsecs usecs usec us
+elapsed ns: nanos nanoseconds ns
+elapsed s: secondselapsed seconds secs sec s segundos sekunden secondes elapsedseconds
+"""
+# Words within a name that make it a time.
+_TIMES = """
+time times timestamp timestamps ts t tstamp stamp datetime epoch epoc unixtime utc gmt posixtime clock date zeit
+zeitstempel tiempo temps horodatage tempo millis micros nanos milliseconds microseconds nanoseconds seconds uptime
+elapsed datumzeit fechahora systime walltime sampletime sensortime hosttime boottime tijd czas zaman
+时间 時間 时间戳 時刻 시간 время
+"""
+# Parts of a name, joined, that tell the kind of clock; the first that is found counts.
+_KINDS = """
+unix: since1970 unix epoch epoc posix javatime
+datetime: datetime fechahora datumzeit loggingtime localtime utctime gmttime walltime wallclock formatted tsiso iso8601
+elapsed: elapsed relative sincestart sincereboot sinceboot boot uptime running runtime experiment session fromstart
+elapsed: verstrichen transcurrido ecoule reltime trel millis micros
+"""
+_OWNERS = """
+device: device sensor imu mcu esp arduino chip onboard sampletime hardware hw boot rtc 片上
+host: phone host pc arrival arrive received receive recv rx rosbag log logging logger system sys server computer laptop
+host: write record bag
+"""
+_UNITS = """
+ms: ms msec msecs millis milliseconds millisecond milli
+us: us usec usecs micros microseconds microsecond micro
+ns: ns nsec nsecs nanos nanoseconds nanosecond nano nanosec
+s: s sec secs seconds second segundos sekunden secondes timeinterval
+min: minutes
+"""
 
 
-def clock_words(name: str, said: Said) -> ClockWords | None:
-    """Return what a column's name says of a time; None where it says nothing of one."""
+def _lines(text: str) -> Iterable[tuple[str, list[str]]]:
+    return [(key, words.split()) for key, _, words in (line.partition(":") for line in text.strip().splitlines())]
+
+
+_BY_NAME = {name: key for key, names in _lines(_NAMES) for name in names}
+_TIME_WORDS = frozenset(_TIMES.split())
+_UNIT_WORDS = {word: unit for unit, words in _lines(_UNITS) for word in words}
+_WITHIN = ("timestamp", "datetime", "elapsed", "unixtime", "secondssince", "secondsfrom", "since1970", "createdat")
+_QUANTITIES = frozenset({"acc", "gyr", "mag", "user", "gravity", "orientation"})
+_DATE = re.compile(r"y{2,4}\W*m[mo]\W*dd|dd\W*mm\W*y{2,4}|mm\W*dd\W*y{2,4}", re.IGNORECASE)
+_OF_DAY = re.compile(r"hh\W*m[mi]", re.IGNORECASE)
+_ZONE = re.compile(r"\(([+-]?)(\d\d):?(\d\d)\)")
+
+
+def clock_words(name: str, said: Said, *, first: bool) -> ClockWords | None:
+    """Return what a column's name says of a time; None where it says nothing of one. first: of the table's columns."""
+    joined = plain("".join(said.tokens))
+    if not joined and not said.unit:
+        return ClockWords("counter") if first else None
+    if len(joined) > 60 or (said.unit and said.unit.quantity not in ("time", "counts")):
+        return None
     unit = said.unit.text if said.unit and said.unit.quantity == "time" else ""
-    if said.unit and said.unit.quantity not in ("time", "counts"):
-        return None
-    bare = plain("".join(said.tokens))
-    if len(name) > 200:
-        return None
-    whole = _WHOLE.get(bare)
-    owner = "device" if _any(said, _DEVICE) else "host" if _any(said, (*_HOST, *_HOST_TOO)) else ""
-    if bare.endswith("headerstamp"):
-        owner = "device"
-    if name.strip().lower() == "%time":
-        owner = "host"  # rostopic echo -p: when the message came
-    zone = "utc" if {"utc", "gmt", "zulu"} & set(said.tokens) else "local" if "local" in said.tokens else ""
-    if whole:
-        clock, own = whole
+    owner, zone = _owner(name, said, joined), _zone(name, said)
+    if key := _BY_NAME.get(joined):
+        clock, _, own = key.partition(" ")
         if clock == "counter" and unit:
             clock = "elapsed"
-        return ClockWords(clock, owner, zone, unit or own, "")
-    if not bare and not said.unit:
-        return ClockWords("counter", "", "", "", "")
-    if not (
-        _TIMES & set(said.tokens)
-        or any(
-            word in bare
-            for word in ("timestamp", "datetime", "elapsed", "unixtime", "secondsfrom", "secondssince", "secondsinto")
-        )
-    ):
+        return ClockWords(clock, unit or own, owner, zone)
+    if _DATE.search(name):
+        return ClockWords("datetime" if _OF_DAY.search(name) else "date", "", owner, zone)
+    if not _is_time(said, joined):
         return None
-    # A word of another sensor makes it that sensor's own time; "temperature time" is none.
-    ours = said.words & {"acc", "gyr", "mag", "user", "gravity", "orientation"}
-    if "other" in said.words and not ours and "time" not in bare:
-        return None
-    if ours and not any(word in bare for word in ("time", "stamp", "elapsed")):
-        return None
-    if said.axis in ("x", "y", "z") and not (said.tokens[-1] in "xyz" and "time" in bare):
-        return None
-    clock = next((clock for clock, words in _JOINED if any(word in bare for word in words)), "time")
-    if bare in ("utc", "utctimestamp") or (zone == "utc" and not unit and clock == "time"):
-        clock = "datetime" if bare.endswith("time") else "unix"
-    if "nsec" in said.tokens or "nsecs" in said.tokens or "nanosec" in said.tokens:
-        if "stamp" in said.tokens or "secs" in said.tokens:
-            clock = "nsecs"
-    if not unit:
-        last = said.tokens[-1]
-        # "Time (ms)" has its unit in brackets; here it is a word: time_ms, ts_us, TimeUS, seconds_elapsed.
-        candidates = [
-            word
-            for word in said.tokens
-            if word in _BY_WORD and (word not in ("s", "us", "ms", "ns") or word == last or "time" in said.tokens)
-        ]
-        unit = _BY_WORD[candidates[-1]] if candidates else ""
-        if last.isdigit() and not unit:
-            unit = ""
-    part = next(iter(sorted(ours)), "") if len(ours) == 1 else ""
-    return ClockWords(clock, owner, zone, unit, part)
+    clock = next((key for key, words in _lines(_KINDS) if any(word in joined for word in words)), "time")
+    if "date" in said.tokens:
+        clock = "datetime" if "time" in said.tokens else "date"
+    if clock == "time" and said.unit and said.unit.quantity == "counts":
+        clock = "ticks"
+    if clock == "time" and zone == "utc" and not unit:
+        clock = "datetime" if joined.endswith("time") else "unix"
+    if {"nsec", "nsecs", "nanosec"} & set(said.tokens) and {"stamp", "secs"} & set(said.tokens):
+        clock = "nsecs"
+    ours = said.words & _QUANTITIES
+    return ClockWords(clock, unit or _word_unit(said, joined), owner, zone, next(iter(ours)) if len(ours) == 1 else "")
 
 
-def _any(said: Said, words: tuple[str, ...]) -> bool:
-    return any(word in said.tokens for word in words) or any(
-        len(word) > 4 and word in token for word in words for token in said.tokens
-    )
+def _is_time(said: Said, joined: str) -> bool:
+    if not (_TIME_WORDS & set(said.tokens) or any(word in joined for word in _WITHIN)):
+        return False
+    spelled = any(word in joined for word in ("time", "stamp", "elapsed"))
+    if not spelled and (said.words & (_QUANTITIES | {"other"})):
+        return False
+    # time_x is what pandas makes of two tables' times.
+    return not (said.axis in ("x", "y", "z") and not (spelled and said.tokens[-1] == said.axis))
+
+
+def _owner(name: str, said: Said, joined: str) -> str:
+    if joined.endswith("headerstamp"):
+        return "device"
+    if name.strip().lower() == "%time":
+        return "host"  # rostopic echo -p: when the message came
+    for owner, words in _lines(_OWNERS):
+        if any(word in said.tokens or (len(word) > 4 and any(word in it for it in said.tokens)) for word in words):
+            return owner
+    return ""
+
+
+def _zone(name: str, said: Said) -> str:
+    if {"utc", "gmt", "zulu"} & set(said.tokens):
+        return "utc"
+    if match := _ZONE.search(name):
+        return f"{match[1] or '+'}{match[2]}:{match[3]}"
+    return "local" if "local" in said.tokens else ""
+
+
+def _word_unit(said: Said, joined: str) -> str:
+    """Return the unit that is written as a word: time_ms, TimeUS, ts_us, seconds_elapsed, timeIntervalSince1970."""
+    for word in reversed(said.tokens):
+        if word in _UNIT_WORDS and (len(word) > 2 or word == said.tokens[-1] or "time" in said.tokens):
+            return _UNIT_WORDS[word]
+    return "s" if "timeinterval" in joined else ""

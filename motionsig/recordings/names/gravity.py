@@ -20,11 +20,7 @@ from motionsig.recordings.names.words import Said
 def settle(columns: list[Column], names: Sequence[str], heard: Sequence[Said], stem: str) -> None:
     """Decide in place which columns "acc" and "user" are with gravity, where the table's other names tell."""
     words = [plain(name) for name in names]
-    kinds = {column.kind for column in columns}
-    if "gyr" in kinds and "acc" not in kinds and _ros(words):
-        for at, column in enumerate(columns):
-            if column.kind == "user" and "linearacceleration" in words[at]:
-                columns[at] = replace(column, kind="acc", convention="ros", sure=False)
+    _linear(columns, words)
     if any(said.words & {"whole", "total"} for said in heard):
         for at, column in enumerate(columns):
             if column.convention == "body":
@@ -39,9 +35,21 @@ def settle(columns: list[Column], names: Sequence[str], heard: Sequence[Said], s
 
 
 def _ros(words: Sequence[str]) -> bool:
-    message = any("angularvelocity" in word for word in words) and any("linearacceleration" in word for word in words)
-    phone = any("gravity" in word or "rotationrate" in word for word in words)
-    return message and not phone
+    """Tell whether the two are called as in sensor_msgs/Imu; phones have "rotation rate" and "gravity" beside."""
+    rates = any(rate in word for word in words for rate in ("angularvelocity", "angvel", "velang"))
+    return rates and not any("gravity" in word or "rotationrate" in word for word in words)
+
+
+def _linear(columns: list[Column], words: Sequence[str]) -> None:
+    """Leave it to the numbers whether a table's only acceleration is with gravity though it is called linear."""
+    kinds = {column.kind for column in columns}
+    alone = "gyr" in kinds and not kinds & {"acc", "gravity"}
+    for at, column in enumerate(columns):
+        if column.convention == "linear":
+            convention = "ros" if _ros(words) else "linear"
+            columns[at] = replace(column, convention="")
+            if alone:
+                columns[at] = replace(column, kind="acc", convention=convention, sure=False)
 
 
 def _sensor_logger(columns: list[Column], words: Sequence[str], stem: str) -> None:
@@ -67,10 +75,13 @@ def _physics_toolbox(columns: list[Column], names: Sequence[str]) -> None:
 
 def _core_motion(columns: list[Column], words: Sequence[str]) -> None:
     """Mark the names of iOS's motion data, in which a device on its back has -1 g along z."""
-    user = any("useracceleration" in word for word in words) and any("rotationrate" in word for word in words)
-    watch = "secondselapsed" in words and any("rotationrate" in word for word in words)
-    logger = any("accelerometeraccelerationx" in word for word in words)
-    if user or watch or logger:
+
+    def said(word: str) -> bool:
+        return any(word in each for each in words)
+
+    sure = said("rotationrate") and (said("useracc") or "secondselapsed" in words)
+    sure = sure or said("accelerometeraccelerationx")
+    if sure or said("timeintervalsince1970"):
         for at, column in enumerate(columns):
             if column.kind in ("acc", "user", "gravity") and not column.convention:
-                columns[at] = replace(column, convention="ios")
+                columns[at] = replace(column, convention="ios" if sure else "ios?")

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from motionsig.conventions import CHANNELS
 from motionsig.errors import InputError
 from motionsig.recordings.names.column import Column
-from motionsig.recordings.names.units import unit_of
+from motionsig.recordings.names.units import Measured, unit_of
 
-Told = Mapping[str, str | int | None | Sequence[str | int]]
+Told = Mapping[str, str | int | Sequence[str | int] | None]
 """The option `columns`: for "time" and the channels a column's name or number, None for no such column, or a list of
 columns of acceleration that are added."""
 
-_VARIANTS = frozenset(
-    ["motion", "raw", "rawdata", "cal", "calib", "calibrated", "calibration", "uncal", "uncalibrated", "corrected", "corr", "compensated", "comp", "filtered", "filt", "filter", "smooth", "smoothed", "lpf", "lp", "adc", "scaled", "unscaled", "fused", "dmp", "est", "ln", "wr", "wide", "low", "high", "range", "hg", "lg", "si", "phys", "physical", "3d", "data", "value", "values", "measurement", "output", "a", "g", "w", "r", "as"]
+NO_GRAVITY = (
+    "gravity: linear acceleration is without it, and no column of gravity or of the whole acceleration is there"
 )
+
+# Words that say how one sensor's numbers were treated, and so no place of another sensor.
+_TREATED = """
+motion raw rawdata cal calib calibrated calibration uncal uncalibrated corrected corr compensated comp filtered filt
+filter smooth smoothed lpf lp adc scaled unscaled fused dmp est ln wr wide low high range hg lg si phys physical 3d data value
+values measurement output
+"""
+_VARIANTS = frozenset(_TREATED.split())
 _WORST = ("raw", "rawdata", "uncal", "uncalibrated", "unscaled", "adc")
 _LIKE_ACC = ("acc", "user", "gravity")
 
@@ -28,7 +36,7 @@ class Triad:
 
     * `kind`: "acc", "user" (needs `gravity`), "gravity", "gyr", or "axis" where the names say only x, y and z.
     * `columns`: their numbers, x, y, z. `unit`: as `factor` takes it, "counts", or "" where nothing says it.
-    * `sure`: words or units say the kind; without it the numbers must.
+    * `sure`: words or units say the kind; without it the numbers must. `convention`: as in Column.
     * `gravity`: what must be added to a "user" part for the whole acceleration.
     """
 
@@ -47,7 +55,8 @@ class Part:
 
     * `name`: "" where the table has no other. `acc`: ways to its acceleration, the likeliest first: with gravity, or
       "user" with its gravity. `gyr`: candidates for its angular rate, the likeliest first.
-    * `alone`: accelerations without gravity where no column of gravity is beside them: not enough.
+    * `alone`: accelerations without gravity where no column of gravity is beside them: not enough. One that is called
+      linear, of the convention "linear", is in `acc`, too: the numbers may show that it is with gravity.
     * `bare`: three columns x, y, z of which no name says more.
     """
 
@@ -61,7 +70,7 @@ class Part:
     def lacks(self) -> str:
         """What a sample needs and no column may hold, in words; "" where there are candidates for all six."""
         if not self.acc and self.alone:
-            return "gravity: the acceleration is without it, and no column of gravity or of the total acceleration is beside"
+            return NO_GRAVITY
         missing = [word for word, there in (("an accelerometer", self.acc), ("a gyroscope", self.gyr)) if not there]
         return " and ".join(missing)
 
@@ -102,7 +111,8 @@ def told_part(names: Sequence[str], columns: Sequence[Column], told: Told) -> Pa
     left = [Column("other") if at in taken else column for at, column in enumerate(columns)]
     others = sensors_in(left)
     acc, gyr = (others[0].acc, others[0].gyr) if others else ((), ())
-    for quantity in ("acc", "gyr"):
+    both: tuple[Literal["acc", "gyr"], ...] = ("acc", "gyr")
+    for quantity in both:
         axes = [chosen.get(f"{quantity}_{axis}", ()) for axis in "xyz"]
         if not any(axes):
             continue
@@ -144,17 +154,19 @@ def _numbers(channel: str, wanted: object, names: Sequence[str]) -> tuple[int, .
     return tuple(found)
 
 
-def _told_triad(quantity: str, names: Sequence[str], columns: Sequence[Column], at: tuple[int, ...]) -> Triad:
+def _told_triad(
+    quantity: Literal["acc", "gyr"], names: Sequence[str], columns: Sequence[Column], at: tuple[int, ...]
+) -> Triad:
     said = [columns[number] if number < len(columns) else Column("other") for number in at]
     units = {
         _own_unit(quantity, column, names[number] if names else "") for column, number in zip(said, at, strict=True)
     }
     convention = said[0].convention if said[0].kind in _LIKE_ACC else ""
     kind = said[0].kind if quantity == "acc" and said[0].kind in ("user", "gravity") else quantity
-    return Triad(kind, (at[0], at[1], at[2]), units.pop() if len(units) == 1 else "", "", True, convention)  # type: ignore[arg-type]
+    return Triad(kind, (at[0], at[1], at[2]), units.pop() if len(units) == 1 else "", "", True, convention)
 
 
-def _own_unit(quantity: str, column: Column, name: str) -> str:
+def _own_unit(quantity: Measured, column: Column, name: str) -> str:
     unit = unit_of(column.unit, quantity, "counts") if column.unit else None
     if unit is None and (start := max(name.rfind("["), name.rfind("("))) >= 0:
         unit = unit_of(name[start:].strip("[()] "), quantity, "counts")
@@ -184,7 +196,7 @@ def _triads(columns: Sequence[Column]) -> list[Triad]:
 
 
 def _place(part: str) -> str:
-    return "_".join(word for word in part.split("_") if word not in _VARIANTS)
+    return "_".join(word for word in part.split("_") if word not in _VARIANTS and not word.startswith("("))
 
 
 def _join(places: dict[str, list[Triad]]) -> None:
@@ -218,7 +230,7 @@ def _part(place: str, found: Sequence[Triad]) -> Part:
             and any(it.unit not in ("", "counts") for it in found if it.kind == triad.kind),
             not triad.sure,
             any(word in _WORST for word in words),
-            words[-1] == "g",
+            words[-1] == "(g)",
             -max((int(word) for word in words if word.isdigit()), default=0),
         )
 
@@ -236,11 +248,17 @@ def _part(place: str, found: Sequence[Triad]) -> Part:
             alone.append(user)
     total, rates = of("acc"), of("gyr")
     # gx beside rx may be gravity, and then ax may be without it.
-    doubtful = [rate for rate in rates if rate.part.split("_")[-1] == "g" and not rate.sure]
+    doubtful = [rate for rate in rates if rate.part.split("_")[-1] == "(g)" and not rate.sure]
     if total and doubtful and len(rates) > 1:
         it, g = total[0], doubtful[0]
         gravities = Triad("gravity", g.columns, g.unit, g.part, False, g.convention)
         sums.append(Triad("user", it.columns, it.unit, it.part, False, it.convention, gravities))
+    if gravity and total and not of("user"):
+        # "acceleration" beside "gravity": with it, or without, as on a watch. The numbers tell.
+        first = total[0]
+        sums.append(Triad("user", first.columns, first.unit, first.part, False, first.convention, gravity[0]))
+        total = [replace(triad, sure=False) for triad in total]
+    alone += [triad for triad in total if triad.convention == "linear"]
     return Part(place, (*total, *sums), tuple(rates), tuple(alone))
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - units in other scripts have letters that look like Latin ones.
 """Units as people write them, by one plain spelling, and what one is in SI.
 
 A spelling is compared as `plain` makes it: lower case, letters and digits only, so that `m/s^2`, `m s-2` and `[M/S²]`
@@ -15,7 +16,7 @@ from typing import Literal, NamedTuple
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import InputError
 
-Quantity = Literal["acc", "gyr", "time"]
+Measured = Literal["acc", "gyr", "time", "counts", "other"]
 
 COUNTS = "counts"
 """The unit of numbers as a chip's registers hold them: nothing without a scale."""
@@ -44,65 +45,61 @@ FACTORS: Mapping[str, Mapping[str, float]] = {
 }
 """For each quantity its units, and m/s², rad/s or nanoseconds in one of each."""
 
-_SPELLINGS: Mapping[str, Mapping[str, str]] = {
-    "acc": {
-        "m/s^2": "ms2 ms2s mss mps2 msec2 msq mssq mpss mpersec2 mpers2 mpersecsq msecsec meterpersecondsquared si "
-        "meterspersecondsquared meterspersecond2 meterpersecond2 mpersecondsquared metersecond2 meters2 ms22 newtonkg",
-        "g": "g gs gn g0 gforce gee gees gravities gunits gunit standardgravity",
-        "mg": "mg mgs millig milligs mgn milligforce mgee milligal0",
-        "ug": "ug ugs microg micrograv",
-        "cm/s^2": "cms2 cmss gal cmpersec2",
-        "mm/s^2": "mms2 mmss mmpersec2",
-        "ft/s^2": "fts2 ftsec2 ftss feets2",
-    },
-    "gyr": {
-        "rad/s": "rads radsec radps rads1 radsec1 radianss radians1 radpersec radpers radianssec radiansec radianspersecond "
-        "radianpersecond radianspersec radss radpersecond radiansecond radianssecond rps0 si 弧度秒 弧度s",
-        "mrad/s": "mrads mradsec mradps mrads1 milliradianspersecond",
-        "deg/s": "degs degsec degps degs1 degsec1 degreess degreessec degreespersecond degreepersecond degpersec degpers "
-        "dps degreess1 degreesec degreespersec degpersecond degsecond degreessecond degreesecond gradoss gradseg "
-        "gradosseg grads degress os 度秒 度s",
-        "mdps": "mdps mdegs mdegsec millidps millidegs millidegreespersecond mdegps",
-        "udps": "udps udegs",
-        "rpm": "rpm revmin",
-        "rev/s": "revs revsec turnss",
-        "deg/h": "degh dph degreesperhour deghr",
-    },
-    "time": {
-        "s": "s sec secs second seconds segundo segundos seconde secondes sekunde sekunden sek seg 秒",
-        "ms": "ms msec msecs milli millis millisec millisecs millisecond milliseconds milisegundos millisekunden msek "
-        "milisec miliseconds 毫秒",
-        "us": "us usec usecs micro micros microsec microsecs microsecond microseconds mikrosekunden microsegundos 微秒",
-        "ns": "ns nsec nsecs nano nanos nanosec nanosecs nanosecond nanoseconds nanosegundos nanosekunden 纳秒",
-        "min": "min mins minute minutes minuten minutos",
-        "h": "h hr hrs hour hours stunden horas heures",
-        "d": "d day days tage dias jours",
-    },
-    "counts": {COUNTS: "counts count lsb lsbs adc raw adu bits digit digits ticks rawcounts rawadc 1"},
-    # What other columns have, so that it is known for a unit, and for none of ours.
-    "other": {
-        "uT": "ut microtesla microteslas utesla ʯt",
-        "nT": "nt",
-        "T": "tesla",
-        "gauss": "gauss gauß ga gs0",
-        "mgauss": "mgauss mga milligauss",
-        "deg": "deg degs0 degree degrees grad grados grade 度",
-        "rad": "rad radian radians radianes",
-        "degC": "degc celsius centigrade c",
-        "Pa": "pa hpa kpa mbar bar",
-        "m": "m cm mm km meter meters metre metres",
-        "m/s": "ms1 mps meterspersecond kmh",
-        "V": "v mv volt volts uv a ma",
-        "%": "percent pct",
-        "Hz": "hz khz bpm",
-        "lx": "lx lux",
-        "db": "db dbfs dbm",
-    },
-}
-_UNITS: Mapping[str, Mapping[str, str]] = {
-    quantity: {plain: unit for unit, plains in units.items() for plain in plains.split()}
-    for quantity, units in _SPELLINGS.items()
-}
+# A quantity, a unit of it, and its spellings as `plain` makes them. "other": what other columns have, so that it is known for
+# a unit, and for none of ours.
+_SPELLINGS = """
+acc m/s^2: ms2 мс2 ms2s mss mps2 msec2 msq mssq mpss mpersec2 mpers2 mpersecsq msecsec meterpersecondsquared si
+acc m/s^2: meterspersecondsquared meterspersecond2 meterpersecond2 mpersecondsquared metersecond2 meters2 ms22
+acc m/s^2: newtonkg
+acc g: g gs gn g0 gforce gee gees gravities gunits gunit standardgravity
+acc mg: mg mgs millig milligs mgn milligforce mgee milligal0
+acc ug: ug ugs microg micrograv
+acc cm/s^2: cms2 cmss gal cmpersec2
+acc mm/s^2: mms2 mmss mmpersec2
+acc ft/s^2: fts2 ftsec2 ftss feets2
+gyr rad/s: rads radsec radps rads1 radsec1 radianss radians1 radpersec radpers radianssec radiansec
+gyr rad/s: radianspersecond radianpersecond radianspersec radss radpersecond radiansecond radianssecond rps0 si
+gyr rad/s: радс 弧度秒 弧度s
+gyr mrad/s: mrads mradsec mradps mrads1 milliradianspersecond
+gyr deg/s: degs degsec degps degs1 degsec1 degreess degreessec degreespersecond degreepersecond degpersec degpers
+gyr deg/s: dps degreess1 degreesec degreespersec degpersecond degsecond degreessecond degreesecond gradoss gradseg
+gyr deg/s: gradosseg grads degress os ds degс градс 度秒 度s
+gyr mdps: mdps mdegs mdegsec millidps millidegs millidegreespersecond mdegps
+gyr udps: udps udegs
+gyr rpm: rpm revmin
+gyr rev/s: revs revsec turnss
+gyr deg/h: degh dph degreesperhour deghr
+time s: s sec secs second seconds segundo segundos seconde secondes sekunde sekunden sek seg с 秒
+time ms: ms msec msecs milli millis millisec millisecs millisecond milliseconds milisegundos millisekunden msek
+time ms: milisec miliseconds мс 毫秒
+time us: us usec usecs micro micros microsec microsecs microsecond microseconds mikrosekunden microsegundos 微秒
+time ns: ns nsec nsecs nano nanos nanosec nanosecs nanosecond nanoseconds nanosegundos nanosekunden 纳秒
+time min: min mins minute minutes minuten minutos
+time h: h hr hrs hour hours stunden horas heures
+time d: d day days tage dias jours
+counts counts: counts count lsb lsbs adc raw adu bits digit digits ticks rawcounts rawadc 1
+other uT: ut microtesla microteslas utesla ʯt
+other nT: nt
+other T: tesla
+other gauss: gauss gauß ga gs0
+other mgauss: mgauss mga milligauss
+other deg: deg degs0 degree degrees grad grados grade 度
+other rad: rad radian radians radianes
+other degC: degc celsius centigrade c
+other Pa: pa hpa kpa mbar bar
+other m: m cm mm km meter meters metre metres
+other m/s: ms1 mps meterspersecond kmh
+other V: v mv volt volts uv a ma
+other %: percent pct
+other Hz: hz khz bpm
+other lx: lx lux
+other db: db dbfs dbm
+"""
+_UNITS: Mapping[str, dict[str, str]] = {quantity: {} for quantity in ("acc", "gyr", "time", "counts", "other")}
+for _line in _SPELLINGS.strip().splitlines():
+    _key, _, _words = _line.partition(":")
+    _quantity, _, _unit = _key.partition(" ")
+    _UNITS[_quantity].update(dict.fromkeys(_words.split(), _unit))
 _SYMBOLS = {
     **dict.fromkeys(("²", "⁲"), "2"),
     **dict.fromkeys(("Â°", "°", "º", "˚", "∘", "ᵒ", "\ufffd", "ï¿½"), "deg"),
@@ -126,7 +123,7 @@ _COUNTS_PER = re.compile(
 class Unit(NamedTuple):
     """A unit: of "acc", "gyr", "time", "counts" or "other"; as `factor` takes it."""
 
-    quantity: str
+    quantity: Measured
     text: str
 
 
@@ -141,7 +138,7 @@ def plain(text: str) -> str:
     return "".join(each for each in spell(text).lower() if each.isalnum())
 
 
-def unit_of(text: str, *quantities: str) -> Unit | None:
+def unit_of(text: str, *quantities: Measured) -> Unit | None:
     """Return the unit that `text` is, of the first of `quantities` that has it; without them of any. None for no unit.
 
     A size such as `2 g` is a range in a name, and no unit; `0.1 ms`, `1/16384 g` and `0.061 mg/LSB` are units.
@@ -149,7 +146,7 @@ def unit_of(text: str, *quantities: str) -> Unit | None:
     text = re.sub(r"^\s*(?:in|unit[s]?:?|en)\s+", "", text.strip(), flags=re.IGNORECASE)
     if not text or len(text) > 48:
         return None
-    wanted = quantities or ("acc", "gyr", "time", "counts", "other")
+    wanted = quantities or tuple(_UNITS)
     word = plain(text)
     for quantity in wanted:
         if unit := _UNITS[quantity].get(word):
@@ -166,7 +163,7 @@ def unit_of(text: str, *quantities: str) -> Unit | None:
     return None
 
 
-def factor(quantity: str, text: str) -> float:
+def factor(quantity: Literal["acc", "gyr", "time"], text: str) -> float:
     """Return m/s², rad/s or ns in one `text` of "acc", "gyr" or "time"; raise InputError for what is no unit of it."""
     if (unit := _UNITS[quantity].get(plain(text))) and plain(text):
         return FACTORS[quantity][unit]
@@ -186,7 +183,7 @@ def is_unit(text: str) -> bool:
     return unit_of(text.strip().strip("[]()")) is not None
 
 
-def _scaled(quantity: str, text: str) -> tuple[float, str, bool] | None:
+def _scaled(quantity: Measured, text: str) -> tuple[float, str, bool] | None:
     """Return the factor, the unit and whether it is per count, of a unit of `quantity` with numbers before or below."""
     units, text = _UNITS[quantity], text.strip().strip("[]").lower()
     if len(text) > 48:

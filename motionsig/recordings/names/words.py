@@ -8,82 +8,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
 from motionsig.recordings.names.chips import CHIPS
-from motionsig.recordings.names.units import COUNTS, Unit, plain, spell, unit_of
+from motionsig.recordings.names.units import COUNTS, Measured, Unit, plain, spell, unit_of
+from motionsig.recordings.names.vocabulary import WORDS
 
-_MEANINGS: Mapping[str, str] = {
-    "acc": "acc ac accs acce accel accels accl acclr accelero accelerometer accelerometers accelerometre accelermeter "
-    "accelarometer acceleromter acceleration accelerations accelaration aceleracion acelerometro acel aceleracao "
-    "acelerometre beschleunigung beschleunigungen beschleunigungssensor beschl xl gforce gf specificforce adxl "
-    "加速度 加速度计 加速度計 加速 가속도",
-    "whole": "totalacc totalaccel totalaccelerometer totalacceleration totallinearacceleration",
-    "total": "total includinggravity withgravity inclgravity withg gesamt",
-    "user": "useracc useraccel useraccelerometer useracceleration linacc linaccel linaccelerometer linacceleration "
-    "linearacc linearaccel linearaccelerometer linearacceleration linearacceler freeacc freeaccel freeacceleration "
-    "dynamicacc dynamicacceleration netacc aareal areal lineal lineare lineaire aceleracionlineal userdynamic "
-    "linear lin withoutg withoutgravity withoutgrav nogravity nograv nog exclgravity excludinggravity minusgravity "
-    "gravityremoved gravityfree ohneg ohnegravitation sanspesanteur singravedad 线性加速度 线加速度",
-    "world": "aaworld aworld worldacc worldaccel worldacceleration earthacc earthacceleration globalacc",
-    "body": "bodyacc bodyaccel bodyacceleration",
-    "gyr": "gyr gy gyrs gyro gyros gyroscope gyroscopes gyrometer gyroscop gyroskop gyroskope rategyro rotationrate "
-    "rotrate rotationalrate rotationvelocity rotationalvelocity rotationspeed rotvel angularvelocity angularvel "
-    "angularrate angularspeed angvel angrate angv angularv velang velangular velocidadangular velocidadeangular "
-    "vitesseangulaire giroscopio giro gyroscopie drehrate drehraten drehratensensor winkelgeschwindigkeit winkelgeschw "
-    "drehgeschwindigkeit omega turnrate bodyrate bodyrates angleratevector anglespeed anglevelocity anglerate "
-    "angulargyro ars itg itg3200 l3g l3gd 角速度 陀螺仪 陀螺儀 자이로 각속도",
-    "rot": "rot rotation rotations rota",
-    "rollrate": "rollrate rollspeed rollvel rollvelocity",
-    "pitchrate": "pitchrate pitchspeed pitchvel pitchvelocity",
-    "yawrate": "yawrate yawspeed yawvel yawvelocity headingrate",
-    "mag": "mag magn magnet magneto magnetic magnetometer magnetometers magnetometre magnetometro magneticfield "
-    "magneticflux magfield compass kompass magnetfeld campomagnetico champmagnetique bfield mfield 磁场 磁場 磁力",
-    "gravity": "gravity grav gravitation gravityvector gravityvec gravvector gravedad gravite gravitational grv "
-    "schwerkraft erdbeschleunigung pesanteur 重力 重力加速度",
-    "orientation": "quat quats quaternion quaternions quaternio attitude att euler eul orientation ori orient "
-    "rotationvector rotvec rotvector rotationvec rv gamerotationvector grotvec gamerv rotationmatrix rotmat mat "
-    "angle angles angulo angulos winkel inclination incl tilt azimuth azimut heading lage pose ahrs orientierung "
-    "axisangle 角度 四元数 姿态 姿態",
-    "roll": "roll rol",
-    "pitch": "pitch nick pit",
-    "yaw": "yaw gier",
-    # A derived quantity, or one of another sensor: whatever else the name says, it is none of ours.
-    "other": "temp temperature temperatura temperatur pressure pres baro barometer altitude alt latitude longitude lat "
-    "lon lng speed velocity vel position pos displacement battery batt voltage volt current humidity light lux heart "
-    "heartrate hr bpm ppg ecg ekg emg eda gsr spo2 force torque jerk bias biases offset offsets std stdev mean var "
-    "variance min max median covariance cov rms norm magnitude energy entropy fft psd error err residual noise status "
-    "accuracy valid flag flags quality confidence setpoint target estimate prediction pred predicted delta deltas steps stepcount "
-    "pedometer rssi gps proximity sound microphone mic decibel weight height age checksum crc clipping gain scale "
-    "samplerate rate fs 温度 气压 电量 高度 経度",
-    "x": "xaxis axisx ejex xachse axex",
-    "y": "yaxis axisy ejey yachse axey",
-    "z": "zaxis axisz ejez zachse axez",
-    # Says nothing of which sensor it is, unless nothing else tells two columns apart.
-    "noise": "imu imus sensor sensors sensordata data value values val axis achse eje axe axes component direction "
-    "reading readings output measurement measured field msg message payload state vector device mpu icm lsm bmi bno "
-    "inertial inertialmeasurementunit channel ch of the in on and 3d triaxial tri calibration gx3 "
-    "smoothed smooth filtered filt filter lpf lp adc raw rawdata cal calib calibrated uncal uncalibrated corrected corr "
-    "compensated comp scaled unscaled fused est si phys physical unit units sample samples",
-}
-WORDS = {word: meaning for meaning, words in _MEANINGS.items() for word in words.split()}
+Quantity = Literal["acc", "gyr", "mag", "orientation", "other", ""]
 _CHIP = re.compile("|".join(sorted((plain(chip.name) for chip in CHIPS), key=len, reverse=True)))
 QUANTITIES = frozenset(
     {"acc", "whole", "total", "user", "world", "body", "gyr", "rot", "mag", "gravity", "orientation"}
 )
-LETTERS = {
+LETTERS: Mapping[str, Quantity] = {
     "a": "acc",
     "g": "gyr",
     "w": "gyr",
-    "r": "gyr",
     "ω": "gyr",
+    "r": "gyr",
+    "as": "gyr",
     "m": "mag",
     "h": "mag",
     "b": "mag",
     "q": "orientation",
+    "e": "orientation",
+    "v": "other",
+    "p": "other",
 }
-_LETTERS = {**LETTERS, "as": "gyr", "gf": "acc", "v": "other", "p": "other", "e": "orientation", "fs": "other"}
 AXES = frozenset("xyzw")
 _TOKEN = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-zω]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
 _BRACKETS = re.compile(r"\(((?:[^()]|\([^()]*\))*)\)?|\[((?:[^\[\]]|\[[^\[\]]*\])*)\]?|\{([^{}]*)\}|<([^<>]*)>")
@@ -104,16 +55,18 @@ _RUN = 5  # tokens that may be one unit
 class Said(NamedTuple):
     """What one name says.
 
-    * `words`: meanings of its whole words, as in `_MEANINGS`. `letter`: the meaning of its one-letter word.
-    * `axis`: x, y, z, w or "". `index`: the number in brackets or at the end where no axis is.
+    * `words`: meanings of its whole words, as in the vocabulary. `letter`: the meaning of its one-letter word; `behind`:
+      that letter stands behind the axis, as in x_a.
+    * `axis`: x, y, z, w or "". `number`: the one in brackets or at the end where no axis is.
     * `unit`: of its brackets or end, of whatever quantity.
     * `rest`: words without a meaning. `noise`: words that say nothing by themselves. `tokens`: all of them.
     """
 
     words: frozenset[str]
-    letter: str
+    letter: Quantity
+    behind: bool
     axis: str
-    index: int | None
+    number: int | None
     unit: Unit | None
     rest: tuple[str, ...]
     noise: tuple[str, ...]
@@ -159,11 +112,17 @@ def listen(name: str) -> Said:
     quantity = any(word in QUANTITIES for word in words)
     if unit is None:
         unit, left = _glued_unit(left, words)
-    letter = ""
+    letter: Quantity = ""
+    behind = False
     if not quantity and axes:
-        letter, left, axes = _letter(left, axes)
+        letter, behind, left, axes = _letter(left, axes)
     elif not quantity and len(left) == 2 and left[0][1] == "q" and left[1][1] in "0123":
         letter, left = "orientation", left[1:]
+    if quantity and axes:
+        # Sensor Ax of the accelerometer: the letter only repeats the word.
+        left = [
+            (at, it) for at, it in left if not (at == axes[-1][0] - 1 and LETTERS.get(it) in words and len(it) == 1)
+        ]
     axis = ""
     others = [(at, it) for at, it in axes if it != "w"] or axes
     if others:
@@ -176,11 +135,13 @@ def listen(name: str) -> Said:
     if index is None and not axis and left and left[-1][1].isdigit() and len(left[-1][1]) < 3:
         index = int(left[-1][1])
     rest = tuple(it for _, it in left)
-    return Said(frozenset(words), letter, axis, index, unit, rest, tuple(noise), tuple(tokens))
+    return Said(frozenset(words), letter, behind, axis, index, unit, rest, tuple(noise), tuple(tokens))
 
 
 def _tokens(text: str) -> list[str]:
     found = [token.lower() for token in _TOKEN.findall(text)]
+    if len(found) > 1 and found[-1] == "hz":
+        found[-1] = "rate"
     # GyX is the x of "gy", and not a y.
     whole = [token in WORDS and after in AXES for token, after in zip(found, [*found[1:], ""], strict=False)]
     return [part for token, it in zip(found, whole, strict=True) for part in ((token,) if it else _apart(token))]
@@ -229,7 +190,7 @@ def _without_tail(text: str) -> tuple[Unit | None, str]:
 
 def _glued_unit(left: list[tuple[int, str]], words: list[str]) -> tuple[Unit | None, list[tuple[int, str]]]:
     """Return the unit that is written as words among the rest, as in gyr_x_rad_s, and the rest without it."""
-    quantities = ("acc", "gyr", "counts")
+    quantities: tuple[Measured, ...] = ("acc", "gyr", "counts")
     for length in range(min(_RUN, len(left)), 0, -1):
         for first in range(len(left) - length, -1, -1):
             run = left[first : first + length]
@@ -253,28 +214,28 @@ def _glued_unit(left: list[tuple[int, str]], words: list[str]) -> tuple[Unit | N
 
 def _letter(
     left: list[tuple[int, str]], axes: list[tuple[int, str]]
-) -> tuple[str, list[tuple[int, str]], list[tuple[int, str]]]:
-    """Return the meaning of the one letter that stands for the quantity, and the rest and the axes without it."""
-    real = [at for at, it in axes if it != "w"] or [axes[-1][0]]
-    candidates = sorted([(at, it) for at, it in [*left, *axes] if it in _LETTERS and at != real[-1]])
-    if len(candidates) > 1 and (candidates[0][0], candidates[1][0]) == (0, 1):
-        if candidates[0][1] != "r":
-            return "other", left, axes  # b_w_RS_S_x: the bias of a gyroscope
-        del candidates[0]  # rax: the right one
-    for at, it in candidates:
-        if at == 0 or at == real[-1] - 1 or (at == real[-1] + 1 and len(it) == 1 and it in "agm"):
-            return (
-                _LETTERS[it] + ("?" if at > real[-1] else "") + ("r" if it == "r" else ""),
-                [each for each in left if each[0] != at],
-                [each for each in axes if each[0] != at],
-            )
-    return "", left, axes
+) -> tuple[Quantity, bool, list[tuple[int, str]], list[tuple[int, str]]]:
+    """Return the meaning of the letter that stands for the quantity, whether behind the axis, and what else is left."""
+    axis = next((at for at, it in reversed(axes) if it != "w"), axes[-1][0])
+    letters = sorted((at, it) for at, it in [*left, *axes] if it in LETTERS and at != axis)
+    if len(letters) > 1 and (letters[0][0], letters[1][0]) == (0, 1):
+        if letters[0][1] != "r":
+            return "other", False, left, axes  # b_w_RS_S_x: the bias of a gyroscope
+        del letters[0]  # rax: the right one
+    for at, it in letters:
+        behind = at == axis + 1 and it in ("a", "g", "m")
+        if it in ("h", "b") and at > 0:
+            continue  # output_Hz
+        if at in (0, axis - 1) or behind:
+            rest = [each for each in left if each[0] != at]
+            return LETTERS[it], behind, rest, [each for each in axes if each[0] != at]
+    return "", False, left, axes
 
 
-@cache
+@lru_cache(maxsize=4096)
 def _apart(token: str) -> tuple[str, ...]:
-    """Return the words that are glued into one token: accx, xgyro, useraccelerationx, ax; the token alone if it is none."""
-    if len(token) == 2 and token[1] in AXES and token[0] in _LETTERS:
+    """Return the words that are glued into one token: accx, xgyro, useraccelerationx, ax; else the token alone."""
+    if len(token) == 2 and token[1] in AXES and token[0] in LETTERS:
         return tuple(token)
     if len(token) == 3 and token[2] in "xyz":
         if token[:2] in ("ac", "gy", "as"):

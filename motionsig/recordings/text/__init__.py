@@ -11,14 +11,14 @@ from dataclasses import replace
 from motionsig.facts import Fact
 from motionsig.recordings.members import HEAD_BYTES, Member
 from motionsig.recordings.tables import Kind, Rows, Table
-from motionsig.recordings.text.cells import typed
+from motionsig.recordings.text.cells import split, typed
 from motionsig.recordings.text.decoding import decode
-from motionsig.recordings.text.dialects import DELIMITERS, Found, find_dialect
+from motionsig.recordings.text.dialects import DELIMITERS, Found, find_dialect, lines_of
 from motionsig.recordings.text.headers import find_heading
 from motionsig.recordings.text.objects import json_tables
 from motionsig.recordings.text.reading import read
 
-__all__ = ["tables"]
+__all__ = ["records", "tables"]
 
 _CALLED = {"\t": "a tab", ";": "';'", "|": "'|'", ",": "','", " ": "spaces"}
 
@@ -36,6 +36,24 @@ def tables(member: Member) -> tuple[Table, ...]:
         return of_objects
     found = find_dialect(encoding, text, whole=len(head) < HEAD_BYTES)
     return () if found is None else (_delimited(member, found),)
+
+
+def records(member: Member) -> list[dict[str, str]]:
+    """Return the rows of a small table of texts, such as an app's metadata, as dictionaries by the header's names.
+
+    Only the first 64 KiB are looked at; empty where it is no text with a header of at least two names.
+    """
+    if not (decoded := decode(member.head())):
+        return []
+    lines = [line for line in lines_of(decoded[1]) if line.strip()]
+    if not lines:
+        return []
+    delimiter = max((mark for mark in DELIMITERS if mark != " "), key=lambda mark: len(split(lines[0], mark)))
+    names = [name.strip() for name in split(lines[0], delimiter)]
+    if len(names) < 2:
+        return []
+    rows = [split(line, delimiter) for line in lines[1:]]
+    return [{name: cell.strip() for name, cell in zip(names, row, strict=False)} for row in rows]
 
 
 def _delimited(member: Member, found: Found) -> Table:

@@ -29,9 +29,9 @@ _LARGEST = (1 << 63) - 1
 def split(line: str, delimiter: str) -> list[str]:
     """Return the cells of a line; the delimiter " " is any run of white space."""
     if '"' in line:
-        spaced = delimiter == " "
         with contextlib.suppress(csv.Error):
-            return next(csv.reader([line.strip() if spaced else line], delimiter=delimiter, skipinitialspace=spaced), [])
+            whole = line.strip() if delimiter == " " else line
+            return next(csv.reader([whole], delimiter=delimiter, skipinitialspace=True), [])
     return line.split() if delimiter == " " else line.split(delimiter)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 from typing import IO
 
 from motionsig.recordings.members import HEAD_BYTES
 
+_ZEROS = re.compile(b"\0+")
+_CUTS = 3
 _NOT_SHOWN = dict.fromkeys(map(ord, "\t\r\n\f\0"))
 
 
@@ -15,8 +18,8 @@ def decode(head: bytes) -> tuple[str, str] | None:
     """Return the encoding and text of a file's first bytes, or None where they are not text."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16", head[: len(head) & ~1].decode("utf-16", errors="ignore")
-    # Zeros at the end are what a power cut leaves of a file's last page; anywhere else they mean binary.
-    if b"\0" in head.rstrip(b"\0") or not head.strip(b"\0 \t\r\n"):
+    # Zeros are what a power cut leaves of a file's last page. More of them than after a cut or two mean binary.
+    if not head.strip(b"\0 \t\r\n") or len(_ZEROS.findall(head.rstrip(b"\0"))) > _CUTS:
         return None
     whole = head[: head.rfind(b"\n") + 1 or None] if len(head) == HEAD_BYTES else head
     try:

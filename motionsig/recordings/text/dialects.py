@@ -92,11 +92,12 @@ def find_dialect(encoding: str, text: str, *, whole: bool) -> Found | None:
     found = max(tried, key=lambda rows: (rows.numbers, -rows.texts), default=None)
     newline = b"\n" if "\n" in text else b"\r"
     if labelled := find_labelled(lines, rows_found=found.count if found else 0):
-        start, kept = labelled.start, labelled.rows
-        dialect = Dialect(encoding, ",", False, "", newline, start, labelled.width, labelled=labelled.how)
-        return Found(dialect, lines[:start], kept)
-    if found is None:
-        return None
+        start, how = labelled.start, labelled.how
+        blank = how.lines == 1 and _blank_rows(lines[start:])
+        dialect = Dialect(encoding, ",", False, "", newline, start, len(how.names), blank, how)
+        return Found(dialect, lines[:start], labelled.rows)
+    if found is None or (found.count == 1 and found.texts > found.numbers):
+        return None  # a single row of texts with some numbers among them is what an app says about itself
     body = [line for line in lines[found.start :] if line.strip() and not is_comment(line)]
     line_end = _line_end(lines[: found.start], body, found)
     dialect = Dialect(encoding, found.delimiter, False, line_end, newline, found.start, found.width)

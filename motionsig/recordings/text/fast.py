@@ -30,55 +30,7 @@ def columns_of(text: bytes, dialect: Dialect, kinds: Mapping[int, Kind]) -> Colu
     for column, kind in kinds.items():
         if found is None or (kind == "number" and np.isinf(found[column]).any()):
             return None
-        if kind == "text" and _padded(text, dialect):
-            found[column] = np.char.strip(found[column])
     return found
-
-
-def plain(lines: bytes, dialect: Dialect) -> bytes | None:
-    """Return whole lines (valid UTF-8) with nothing but a delimiter between two cells, and "\\n" between two rows.
-
-    None where lines of labelled values need a closer look.
-    """
-    if dialect.newline == b"\r":
-        lines = lines.replace(b"\r", b"\n")
-    elif b"\r" in lines:
-        lines = lines.replace(b"\r\n", b"\n")
-    if dialect.labelled is not None:
-        return dialect.labelled.unlabelled(lines)
-    if dialect.delimiter == " ":
-        return _single_spaces(lines)
-    if dialect.line_end:
-        mark = dialect.line_end.encode()
-        while mark + b" \n" in lines:
-            lines = lines.replace(mark + b" \n", mark + b"\n")
-        lines = lines.replace(mark + b"\n", b"\n")
-    return lines
-
-
-_TO_SPACES = bytes.maketrans(b"\t\v\f", b"   ")
-
-
-def _single_spaces(lines: bytes) -> bytes:
-    """Return lines with one space for each run of them, and none at their ends."""
-    text = np.frombuffer(lines.translate(_TO_SPACES), np.uint8)
-    space = text == 32
-    # A space stays where the byte after it is neither a space nor the line's end, and the one before no line's end.
-    stays = ~space
-    stays[:-1] |= ~space[1:] & (text[1:] != 10)
-    begins = np.flatnonzero(space[1:] & (text[:-1] == 10)) + 1
-    if space[0] or len(begins):
-        # The last space of an indentation: the one that stays by the rule above.
-        leading = stays & space
-        ends = np.flatnonzero(leading)
-        starts = np.concatenate([[0] if space[0] else [], begins]).astype(np.int64)
-        stays[ends[np.searchsorted(ends, starts)[np.searchsorted(ends, starts) < len(ends)]]] = False
-    return text[stays].tobytes()
-
-
-def _padded(text: bytes, dialect: Dialect) -> bool:
-    mark = dialect.delimiter.encode()
-    return any(each in text for each in (mark + b" ", b" " + mark, b"\n ", b" \n")) or text.startswith(b" ")
 
 
 @cache
@@ -146,10 +98,11 @@ def _text(cells: Any) -> NDArray[np.str_]:
     content = np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]] if data else np.empty(0, np.uint8)
     lengths = np.diff(offsets)
     longest = int(lengths.max())
-    if longest > LONGEST_TEXT or (content > 127).any():
-        return np.array([cell[:LONGEST_TEXT] for cell in cells.to_pylist()], dtype=np.str_)
     if not longest:
         return np.zeros(count, "U1")
+    edges = np.concatenate([offsets[:-1], offsets[1:] - 1])[np.tile(lengths > 0, 2)] - offsets[0]
+    if longest > LONGEST_TEXT or content.max() > 127 or content[edges].min() <= 32:
+        return np.array([cell.strip()[:LONGEST_TEXT] for cell in cells.to_pylist()], dtype=np.str_)
     if (lengths == longest).all():
         square = content.reshape(count, longest)
     else:
@@ -176,7 +129,7 @@ def _by_numpy(text: bytes, dialect: Dialect, kinds: Mapping[int, Kind]) -> Colum
         for it, kind in kinds.items():
             cells = array[f"c{it}"]
             if kind == "text":
-                cells = np.array([cell[:LONGEST_TEXT] for cell in cells.tolist()], dtype=np.str_)
+                cells = np.array([cell.strip()[:LONGEST_TEXT] for cell in cells.tolist()], dtype=np.str_)
             elif kind == "number" and comma:
                 cells = _comma_numbers(cells.tolist())
             found[it] = np.ascontiguousarray(cells)

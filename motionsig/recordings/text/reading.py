@@ -21,7 +21,8 @@ from motionsig.recordings.tables import Kind, Rows
 from motionsig.recordings.text.cells import column, is_missing, is_number, value
 from motionsig.recordings.text.decoding import as_utf8, valid_utf8
 from motionsig.recordings.text.dialects import Dialect, is_comment
-from motionsig.recordings.text.fast import Columns, columns_of, plain
+from motionsig.recordings.text.fast import Columns, columns_of
+from motionsig.recordings.text.plain import lines_in, plain, without_comments
 
 log = own_logger(__name__)
 
@@ -31,7 +32,6 @@ _FEW = 48  # lines that are read cell by cell
 _AFTER = 1024  # bytes after a piece, which tell whether its last line was cut short by a restart
 _BEFORE = 1 << 17  # bytes before a last line without an end, whose decimals it is compared with
 _MARKS = 16  # of comments in a line, tried in a row
-_COMMENT_LINE = re.compile(rb"^[ \t]*(?:#|//|%)[^\n]*\n?", re.MULTILINE)
 _LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -45,11 +45,12 @@ def read(
     """
     reading = _Reading(member.where, dialect, names, again, kinds)
     line, before, last = dialect.skip + 1, b"", b""
+    per_row = dialect.labelled.lines if dialect.labelled else 1
     for piece, after in _with_next(_whole_lines(member, dialect)):
         if piece.endswith(dialect.newline):
             yield from reading.rows(piece, line, after[:_AFTER])
             before = piece
-            line += piece.count(dialect.newline)
+            line += piece.count(dialect.newline) * per_row
         else:
             last = piece
     if last:
@@ -60,10 +61,14 @@ def read(
 def _whole_lines(member: Member, dialect: Dialect) -> Iterator[bytes]:
     """Yield the lines from the first row on, about a MiB of them at a time; a last one without an end by itself."""
     line, skip, rest, end = 1, dialect.skip, b"", dialect.newline
+    blocks = dialect.labelled if dialect.labelled and dialect.labelled.lines > 1 else None
+    begins = blocks.begins.encode() if blocks else b""
     with member.open() as file:
         for data in as_utf8(file, dialect.encoding, _CHUNK):
             lines = rest + data
             cut = lines.rfind(end) + 1
+            if begins:
+                cut = lines.rfind(end, 0, max(0, lines.rfind(begins))) + 1
             lines, rest = lines[:cut], lines[cut:]
             if len(rest) > _LONGEST_LINE and b"\0" * 64 not in rest:
                 line += lines.count(end)
@@ -74,9 +79,14 @@ def _whole_lines(member: Member, dialect: Dialect) -> Iterator[bytes]:
                 lines = lines[lines.find(end) + 1 :]
                 skip -= 1
             if lines:
-                yield valid_utf8(lines, dialect.encoding)
+                lines = valid_utf8(lines, dialect.encoding)
+                yield blocks.joined(lines) if blocks else lines
     if rest and not skip:
-        yield valid_utf8(rest, dialect.encoding)
+        rest = valid_utf8(rest, dialect.encoding)
+        if blocks:
+            ended = rest.endswith(end)
+            rest = blocks.joined(rest).removesuffix(b"" if ended else b"\n")
+        yield rest
 
 
 def _with_next(pieces: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -92,8 +102,11 @@ class _Reading:
     ) -> None:
         self._where, self._dialect, self._names, self._kinds = where, dialect, names, kinds
         self._again = again
+        self._per_row = dialect.labelled.lines if dialect.labelled else 1
         self._again_bytes = [line.encode() for line in again if len(line) > 3]
         self._no_cells = b"\n" + dialect.delimiter.encode() * (dialect.width - 1)
+        self._odd = np.zeros(256, bool)  # what a line begins with that may be no row
+        self._odd[list(b"#/%\n" + dialect.delimiter.encode())] = True
         self._begun = self._broken = False
         self._restarts: list[int] = []
 
@@ -109,7 +122,7 @@ class _Reading:
             yield from self._out(*self._closely(piece, line, after), line)
             return
         yield from self.rows(piece[:cut], line, piece[cut : cut + _AFTER])
-        yield from self.rows(piece[cut:], line + piece.count(end, 0, cut), after)
+        yield from self.rows(piece[cut:], line + piece.count(end, 0, cut) * self._per_row, after)
 
     def last_line(self, last: bytes, line: int, before: bytes) -> Iterator[Rows]:
         """Yield the row of a last line without a newline, unless it seems cut short.
@@ -147,16 +160,25 @@ class _Reading:
 
     def _at_once(self, piece: bytes) -> tuple[Columns, Sequence[int]] | None:
         """Return the columns of whole lines and where breaks are; None where they need a closer look."""
-        if b"\0" in piece or any(line in piece for line in self._again_bytes):
+        if b"\0" in piece or (text := plain(piece, self._dialect)) is None:
             return None
-        if b"#" in piece or b"//" in piece or b"%" in piece:
-            piece = _COMMENT_LINE.sub(b"", piece)
-        text = plain(piece, self._dialect)
-        if text is None or self._no_cells in text:
-            return None
-        breaks = _empty_lines(text) if not self._dialect.blank_rows else ()
-        if not text.strip():
-            return {}, breaks[:1]
+        for line in self._again_bytes:
+            if line in text and not self._dialect.blank_rows:
+                # An empty line in its place, which is a break, too.
+                text = text.removeprefix(line) if text.startswith(line + b"\n") else text
+                text = text.replace(b"\n" + line + b"\n", b"\n\n")
+            if line in text:
+                return None
+        lines = lines_in(text)
+        breaks: Sequence[int] = ()
+        if self._odd[lines.firsts].any():
+            text, lines = without_comments(text, lines)
+            if self._no_cells in text or text.startswith(self._no_cells[1:] + b"\n"):
+                return None
+            if not self._dialect.blank_rows:
+                breaks = lines.before_rows()
+            if not text.strip():
+                return {}, breaks[:1]
         columns = columns_of(text, self._dialect, self._kinds)
         return None if columns is None else (columns, breaks)
 
@@ -177,10 +199,10 @@ class _Reading:
                 if text.strip() or not self._dialect.blank_rows:
                     breaks.append(len(rows))
             elif self._says(text, row) or self._begins(next(filter(str.strip, follows[at:]), "")):
-                self._restarts.append(line + at)
+                self._restarts.append(line + at * self._per_row)
                 breaks.append(len(rows))
             else:
-                raise RecordingError(f"{self._where}:{line + at}: {row.wrong}")
+                raise RecordingError(f"{self._where}:{line + at * self._per_row}: {row.wrong}")
         columns: Columns = {}
         if rows:
             each = zip(self._kinds.items(), zip(*rows, strict=True), strict=True)
@@ -245,16 +267,6 @@ class _NoRow:
     wrong: str
     cells: int
     blank: bool = False
-
-
-def _empty_lines(text: bytes) -> Sequence[int]:
-    """Return the rows, counted from 0, before which empty lines stand; the number of rows for those at the end."""
-    if b"\n\n" not in text and not text.startswith(b"\n"):
-        return ()
-    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == 10)
-    empty = np.diff(ends, prepend=-1) == 1
-    rows: list[int] = np.unique(np.cumsum(~empty)[empty]).tolist()
-    return rows
 
 
 def _without_comment(row: str) -> Iterator[str]:
