@@ -40,6 +40,7 @@ TablesOf = Callable[[Path], Sequence[Table]]
 _LOOKED_AT = 8
 """Of so many streams of one table the heads are read; the others have the same columns."""
 _FEW_ROWS = 16
+_NOTE = "setting "
 _CLOCK = ("time_unit", "rate_hz", "start_ns", "zone")
 _MEASURED = ("acc", "user", "gravity", "gyr")
 _MARKS = frozenset({"0", "1", "true", "false", "True", "False"})
@@ -273,16 +274,38 @@ def _clock(
     columns = told.get("columns") or {}
     named = None if "time" not in columns else _time_columns(table, columns["time"])
     options = {name: told.get(name) for name in _CLOCK}
-    options["rate_hz"] = options["rate_hz"] or getattr(table, "rate_hz", None)
-    found = find_clock(candidates, named=bool(table.names), told=named, **options)
+    notes = {fact.what.removeprefix(_NOTE): fact.value for fact in table.facts if fact.what.startswith(_NOTE)}
+    look = partial(
+        find_clock,
+        candidates,
+        named=bool(table.names),
+        told=named,
+        log_hz=table.rate_hz,
+        notes=notes,
+        repeats=_repeats(table, sensors, keep),
+    )
+    found = look(**options)
     if found.clock is None and found.questions:
         # As guessed, so that what else is open can be asked in the same breath.
         guesses = {question.option: question.guess for question in found.questions}
         options |= {name: _option(name, guesses[name]) for name in _CLOCK if name in guesses}
-        found = found._replace(clock=find_clock(candidates, named=bool(table.names), told=named, **options).clock)
-    if found.clock is None:
-        raise RecordingError(f"{table.where}: expected times of its rows, got none: {found.refusal}")
+        found = found._replace(clock=look(**options).clock)
+    if found.refusal or found.clock is None:
+        raise RecordingError(f"{table.where}: {found.refusal or 'expected times of its rows, got none'}")
     return found.clock, found.questions
+
+
+def _repeats(table: Table, sensors: Sequence[Sensor], keep: Any) -> NDArray[np.bool_] | None:
+    """Tell which rows of the head have the very numbers of the row before."""
+    columns = [column for it in sensors if it.piece.table is table for column in it.triad.columns]
+    if not columns:
+        return None
+    same = np.ones(len(table.head[0][keep]), bool)
+    same[:1] = False
+    for column in columns:
+        values = table.head[column][keep]
+        same[1:] &= values[1:] == values[:-1]
+    return same
 
 
 def _option(name: str, guess: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from motionsig.recordings.times.clocks import Clock, Found, find_clock
 from motionsig.recordings.times.onto import onto
 from motionsig.recordings.times.paces import Pace, pace, rate_of
-from motionsig.recordings.times.plain import LARGEST_NS, check_rate, iso_ns, likely_ns, numbered, to_ns
+from motionsig.recordings.times.plain import LARGEST_NS, check_rate, numbered
 from motionsig.recordings.times.readings import Candidate
 from motionsig.recordings.times.units import unit_ns
 
@@ -17,12 +17,9 @@ __all__ = [
     "Pace",
     "check_rate",
     "find_clock",
-    "iso_ns",
-    "likely_ns",
     "numbered",
     "onto",
     "pace",
     "rate_of",
-    "to_ns",
     "unit_ns",
 ]
