@@ -28,7 +28,7 @@ from motionsig.recordings.members import content_id, members, single
 from motionsig.recordings.names import Column, factor
 from motionsig.recordings.phone import App, app_of
 from motionsig.recordings.quantities import acc_scale, gyr_scale, usual_gyr
-from motionsig.recordings.samples import Reader, head_of, recorded
+from motionsig.recordings.samples import Reader, RecordedSource, head_of
 from motionsig.recordings.streams import Group, Piece, Sensor, find_groups, stream_names
 from motionsig.recordings.tables import Table
 from motionsig.recordings.times import Candidate, Clock, check_rate, find_clock
@@ -364,7 +364,7 @@ def _opened(path: Path, understanding: Understanding, plan: Plan, told: Mapping[
     feeds, factors = plan.feeds, plan.factors
     used = {feed.table.name for feed in feeds}
     inside = members(path) if path.is_dir() else members(path.parent) if len(feeds) > 1 and not zipfile.is_zipfile(path) else ()
-    parts = tuple(member for member in inside if member.name in used) or (single(path),)
+    parts = tuple(member for member in inside if member.name in used) or (inside if path.is_dir() else (single(path),))
     meaning = [(feed.wanted, feed.channels, sorted(feed.clock.columns.items())) for feed in feeds]
     clock = {key: told.get(key) for key in _CLOCK}
     stream_id = content_id(parts, meaning, factors, clock)
@@ -378,11 +378,11 @@ def _opened(path: Path, understanding: Understanding, plan: Plan, told: Mapping[
         facts=(*understanding.facts, *plan.stream.facts),
     )
     label = feeds[0].label
-    return recorded(
+    return RecordedSource(
         lambda: read_stream(feeds, factors, str(path)),
         str(path),
         info,
-        rate_hz=plan.stream.rate_hz,
+        plan.stream.rate_hz,
         check_units=told.get("check_units", True),
         label_chosen=label is not None and label.chosen,
     )

@@ -20,7 +20,10 @@ from motionsig.closing import Closing
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import RecordingError
 from motionsig.escaping import own_logger
+from motionsig.facts import Fact
 from motionsig.plausibility import check_plausible
+from motionsig.plausibility.judge import Judge
+from motionsig.recordings.judging import judged
 from motionsig.recordings.labels import LabelCutter
 from motionsig.recordings.understanding import Understanding
 
@@ -29,7 +32,6 @@ log = own_logger(__name__)
 _BLOCK = 4096
 _HEAD_NS = 60 * NS_PER_S
 _HEAD_ROWS = 65_536
-_RATES_HZ = (0.5, 50_000)
 
 
 @dataclass(frozen=True)
@@ -82,38 +84,39 @@ class Samples(NamedTuple):
     first: int = 0
 
 
-@dataclass(frozen=True)
 class RecordedSource(Closing):
-    """A Source over `rows`, which opens the recording anew for each iteration.
+    """A Source over `rows`, which opens the recording anew for each iteration and judges it to its end.
 
-    label_chosen: the caller named the column of the label.
+    label_chosen: the caller named the column of the label. check_units: as for `recorded`.
     """
 
-    info: SourceInfo
-    rate_hz: float
-    rows: Callable[[], Iterator[Samples]]
-    label_chosen: bool = False
+    def __init__(
+        self,
+        rows: Callable[[], Iterator[Samples]],
+        where: str,
+        info: SourceInfo,
+        rate_hz: float,
+        *,
+        check_units: bool = True,
+        label_chosen: bool = False,
+    ) -> None:
+        self.info, self.rate_hz = info, rate_hz
+        self._rows, self._where = rows, where
+        self._check_units, self._label_chosen = check_units, label_chosen
+        self._judge: Judge | None = None
 
     def __repr__(self) -> str:
         return f"RecordedSource({self.rate_hz:g} Hz, {self.info!r})"
 
     def __iter__(self) -> Iterator[SampleBlock]:
-        return _blocks(self.rows(), self.info.name, label_chosen=self.label_chosen)
+        self._judge = Judge(self.rate_hz, check_units=self._check_units)
+        blocks = _blocks(self._rows(), self._where, label_chosen=self._label_chosen)
+        return judged(blocks, self._judge, self._where)
 
-
-def head_of(rows: Iterator[Samples], where: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Return the times (n,) and data (n, k) of the first minute, at most 65,536 rows; raise RecordingError for none."""
-    times, data = [], []
-    count = 0
-    for part in rows:
-        times.append(part.time_ns)
-        data.append(part.data)
-        count += len(part.time_ns)
-        if count >= _HEAD_ROWS or (count and part.time_ns[-1] - times[0][0] >= _HEAD_NS):
-            break
-    if count < 2:
-        raise RecordingError(f"{where}: expected samples, got {count}")
-    return np.concatenate(times)[:_HEAD_ROWS], np.concatenate(data)[:_HEAD_ROWS]
+    @property
+    def findings(self) -> tuple[Fact, ...]:
+        """What the samples showed, as far as the latest iteration has come."""
+        return () if self._judge is None else self._judge.findings()
 
 
 def recorded(
@@ -121,7 +124,7 @@ def recorded(
     where: str,
     info: SourceInfo,
     *,
-    rate_hz: float | None = None,
+    rate_hz: float,
     check_units: bool = True,
     label_chosen: bool = False,
 ) -> Source:
@@ -129,71 +132,86 @@ def recorded(
 
     Raises RecordingError for a recording with fewer than two samples and for one that would be read wrongly.
     """
+    _, data = head_of(rows(), where)
+    if check_units:
+        check_plausible(data, rate_hz, where, error=RecordingError)
+    return RecordedSource(rows, where, info, rate_hz, check_units=check_units, label_chosen=label_chosen)
+
+
+def head_of(rows: Iterator[Samples], where: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the times (n,) and data (n, k) of the first minute, or of 65,536 rows, without rows that repeat a time.
+
+    Raises RecordingError for fewer than two samples, and for times that cannot be.
+    """
     head: list[Samples] = []
     count = 0
-    for part in rows():
+    for part in rows:
         # Without labels: pieces of one label may be too short to show a rate.
         head.append(part._replace(labels=None))
         count += len(part.time_ns)
-        if count >= _HEAD_ROWS or part.time_ns[-1] - head[0].time_ns[0] >= _HEAD_NS:
+        if count >= _HEAD_ROWS or (count and part.time_ns[-1] - head[0].time_ns[0] >= _HEAD_NS):
             break
     if count < 2:
         raise RecordingError(f"{where}: expected samples, got {count}")
-    # As blocks, whose making rejects a bad time column: now, and not at the first iteration.
-    blocks = list(_blocks(iter(head), where))
-    rate = rate_hz or _rate_hz(blocks, where)
-    if check_units:
-        check_plausible(np.concatenate([block.data for block in blocks]), rate, where, error=RecordingError)
-    return RecordedSource(info, rate, rows, label_chosen)
+    parts = list(_distinct(iter(head), where))
+    return np.concatenate([it.time_ns for it in parts]), np.concatenate([it.data for it in parts])
 
 
-def _rate_hz(blocks: list[SampleBlock], where: str) -> float:
-    steps = np.concatenate([np.diff(block.time_ns) for block in blocks]).astype(np.float64)
-    if not len(steps):
-        raise RecordingError(f"{where}: expected times that increase, got none; pass rate_hz=50 (say)")
-    # The mean of the steps near the median: robust against gaps, unbiased where a coarse clock knows only two steps.
-    median = float(np.median(steps))
-    rate = NS_PER_S / float(steps[(steps > 0.5 * median) & (steps < 1.5 * median)].mean())
-    if not _RATES_HZ[0] <= rate <= _RATES_HZ[1]:
-        raise RecordingError(
-            f"{where}: expected {_RATES_HZ[0]} to {_RATES_HZ[1]} samples a second, the times show {rate:.3g}; "
-            "pass the right time_unit= ('s', 'ms', 'us' or 'ns')"
-        )
-    return rate
+def _distinct(rows: Iterator[Samples], where: str) -> Iterator[Samples]:
+    """Yield rows without those that have the time of the row before; raise RecordingError where they are many."""
+    last: int | None = None
+    before = np.empty(0)
+    count = repeated = again = 0
+    for part in rows:
+        if not len(part.time_ns):
+            continue
+        steps = np.diff(part.time_ns, prepend=part.time_ns[0] - 1 if last is None else last)
+        still = steps == 0
+        count += len(still)
+        last = int(part.time_ns[-1])
+        if still.any():
+            whole = part.data[:1] if not len(before) else before[None]
+            same = (part.data == np.concatenate([whole, part.data[:-1]])).all(axis=1)
+            repeated += int((still & ~same).sum())
+            again += int((still & same).sum())
+            if repeated > 1 + count // 100:
+                raise RecordingError(
+                    f"{where}: expected a time of its own for each sample, got {repeated} of {count} rows with the "
+                    "time of the row before; the time column is too coarse: pass rate_hz=50 (say) to number the rows "
+                    "instead"
+                )
+            before = part.data[-1]
+            keep = ~still
+            places = np.searchsorted(np.flatnonzero(keep), part.breaks).tolist()
+            labels = None if part.labels is None else part.labels[keep]
+            breaks = tuple(dict.fromkeys(it for it in places if it < keep.sum()))
+            part = Samples(part.time_ns[keep], part.data[keep], labels, breaks, part.first)
+        else:
+            before = part.data[-1]
+        if len(part.time_ns):
+            yield part
+    if repeated + again:
+        log.warning("%s: dropped %d rows that had the time of the row before", where, repeated + again)
 
 
 def _blocks(rows: Iterator[Samples], where: str, *, label_chosen: bool = False) -> Iterator[SampleBlock]:
     cutter = LabelCutter(where, chosen=label_chosen)
     last: int | None = None
-    count = repeated = 0
-    for part in rows:
-        times, data, labels = part.time_ns, part.data, part.labels
-        steps = np.diff(times, prepend=times[0] - 1 if last is None else last)
-        if (steps == 0).any():
-            repeated += int((steps == 0).sum())
-            times, data = times[steps != 0], data[steps != 0]
-            labels = None if labels is None else labels[steps != 0]
-            steps = steps[steps != 0]
-        count += len(part.time_ns)
-        if repeated > 1 + count // 100:
-            raise RecordingError(
-                f"{where}: expected a time of its own for each sample, got {repeated} of {count} rows with the time of "
-                "the row before; the time column is too coarse: pass rate_hz=50 (say) to number the rows instead"
-            )
+    for part in _distinct(rows, where):
+        times, labels = part.time_ns, part.labels
         with np.errstate(over="ignore"):
-            values = data.astype(np.float32)
-        backwards = np.flatnonzero(steps < 0).tolist()
-        for start, stop in zip([0, *backwards], [*backwards, len(times)], strict=True):
+            values = part.data.astype(np.float32)
+        gaps = np.flatnonzero(np.diff(times, prepend=times[0] - 1 if last is None else last) < 0).tolist()
+        gaps = sorted({*gaps, *(it for it in part.breaks if it or last is not None)})
+        last = int(times[-1])
+        for start, stop in zip([0, *gaps], [*gaps, len(times)], strict=True):
             for at in range(start, stop, _BLOCK):
                 end = min(at + _BLOCK, stop)
-                gap = at == start and at in backwards
+                gap = at == start and at in gaps
                 if labels is None:
                     yield SampleBlock(times[at:end], values[at:end], gap)
                     continue
                 for first, after, label in cutter.runs(labels[at:end]):
                     run = slice(at + first, at + after)
                     yield SampleBlock(times[run], values[run], gap and first == 0, label=label)
-        last = int(part.time_ns[-1])
-    if repeated:
-        log.warning("%s: dropped %d rows that had the time of the row before", where, repeated)
     cutter.report()

@@ -140,13 +140,13 @@ def android(folder: Path) -> Path:
 
 def npz(folder: Path) -> Path:
     path = folder / "log.npz"
-    np.savez(path, acc=DATA[:, :3], gyr=DATA[:, 3:], sampling_rate=RATE_HZ)
+    np.savez(path, acc_mps2=DATA[:, :3], gyr_rads=DATA[:, 3:], sampling_rate=RATE_HZ)
     return path
 
 
 def npz_with_time(folder: Path) -> Path:
     path = folder / "timed.npz"
-    np.savez_compressed(path, accel=DATA[:, :3].astype(np.float32), gyro=DATA[:, 3:], time=1.7e9 + TIME_S)
+    np.savez_compressed(path, accel_mps2=DATA[:, :3].astype(np.float32), gyro_rad_s=DATA[:, 3:], time=1.7e9 + TIME_S)
     return path
 
 
@@ -163,7 +163,7 @@ def parquet(folder: Path) -> Path:
 
 def npy(folder: Path) -> Path:
     path = folder / "log.npy"
-    kind = [("time", "f8"), ("acc", "f8", 3), ("gyr", "f4", 3)]
+    kind = [("time", "f8"), ("acc_mps2", "f8", 3), ("gyr_rads", "f4", 3)]
     np.save(path, np.array([(t, row[:3], row[3:]) for t, row in zip(TIME_S, DATA, strict=True)], kind))
     return path
 

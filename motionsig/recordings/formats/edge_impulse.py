@@ -48,7 +48,7 @@ def tables(path: Path) -> tuple[Table, ...]:
 
     rate_hz = 1000 / interval_ms
     device = " ".join(str(payload[it])[:64] for it in ("device_type", "device_name") if payload.get(it))
-    facts = (Fact("rate", f"{rate_hz:g} Hz", "written"), *((Fact("device", device, "written"),) if device else ()))
+    facts = (Fact("device", device, "written"),) if device else ()
     return (table("", where, names, parts, units=units, facts=facts, rows=len(data), rate_hz=rate_hz),)
 
 

@@ -78,7 +78,7 @@ def tables(path: Path) -> tuple[Table, ...]:
     facts = (
         Fact("device", f"ActiGraph {device} {info.get('Serial Number', '')}".strip(), "written"),
         Fact("units", "g and deg/s, by the scales in the log", "written"),
-        Fact("rate", f"{known.samples} Hz", "written"),
+        Fact("nominal rate", f"{known.samples} Hz", "written"),
         zone,
     )
     return (table("", str(path), ("time", *_CHANNELS.values()), parts, facts=facts),)

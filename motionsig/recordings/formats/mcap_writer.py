@@ -95,7 +95,7 @@ def write_mcap(
         about = {"name": info.name, "format": info.format, "stream_id": str(info.stream_id)}
         about |= {fact.what: f"{fact.value} ({fact.how})" for fact in info.facts}
         writer.add_metadata("motionsig", about)
-        writer.finish()
+        writer.finish()  # type: ignore[no-untyped-call]
     return count
 
 

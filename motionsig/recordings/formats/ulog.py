@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from motionsig.errors import MissingExtraError, RecordingError
 from motionsig.facts import Fact
 from motionsig.hints import install_hint
-from motionsig.recordings.times import onto
 from motionsig.recordings.formats.arrays import BATCH_ROWS, Part, intact, table
 from motionsig.recordings.opening import table_reader
 from motionsig.recordings.tables import Table
+from motionsig.recordings.times import onto
 
 _MAGIC = b"ULog\x01\x12\x35"
 _COMBINED, _IMU, _ACC, _GYR = "sensor_combined", "vehicle_imu", "sensor_accel", "sensor_gyro"
@@ -122,7 +122,7 @@ def _table(name: str, where: str, times_us: NDArray[np.int64], data: NDArray[np.
 
     said = "since the flight controller's start" if unix_us is None else "Unix time, by the satellite receiver's first"
     facts = (
-        Fact("clock", f"the samples' time stamps, {said}", "written"),
+        Fact("time stamps", f"the samples' own, {said}", "written"),
         Fact("units", "m/s² with gravity, rad/s: PX4's", "written"),
     )
     clock_name = "time [us]" if unix_us is None else "time"

@@ -32,7 +32,7 @@ def test_samples_times_and_facts(tmp_path: Path) -> None:
     assert not breaks and table.rows == COUNT
     facts = {fact.what: (fact.value, fact.how) for fact in table.facts}
     assert facts["device"] == ("Axivity AX6 1234", "written")
-    assert facts["rate"] == ("100 Hz", "written")
+    assert facts["nominal rate"] == ("100 Hz", "written")
     assert facts["zone"][1] == "assumed"
 
 

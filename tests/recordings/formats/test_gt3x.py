@@ -27,7 +27,7 @@ def test_samples_times_and_facts(tmp_path: Path) -> None:
     np.testing.assert_array_equal(columns["time"].astype(np.int64), START_S * 10**9 + np.arange(COUNT) * 10_000_000)
     assert not breaks
     facts = {fact.what: fact.value for fact in table.facts}
-    assert (facts["device"], facts["rate"], facts["zone"]) == ("ActiGraph Link TAS1", "100 Hz", "-05:00:00")
+    assert (facts["device"], facts["nominal rate"], facts["zone"]) == ("ActiGraph Link TAS1", "100 Hz", "-05:00:00")
 
 
 def test_a_second_that_is_damaged_is_a_break(tmp_path: Path) -> None:

@@ -83,15 +83,15 @@ def test_stamps_that_stand_still_give_way_to_the_times_of_reception() -> None:
     found = table([message(0, start_ns=0) for _ in range(20)], received_ns=START_NS + 5)
     columns, _ = whole(found)
     np.testing.assert_array_equal(columns["time"].astype(np.int64), START_NS + 5 + np.arange(20) * STEP_NS)
-    assert ("clock", "shown") in {(fact.what, fact.how) for fact in found.facts}
+    assert ("time stamps", "shown") in {(fact.what, fact.how) for fact in found.facts}
 
 
 def test_stamps_since_the_start_of_a_computer_are_moved_to_the_time_of_day() -> None:
     found = table([message(index, start_ns=10**12) for index in range(20)], received_ns=START_NS)
     columns, _ = whole(found)
     np.testing.assert_array_equal(columns["time"].astype(np.int64), START_NS + np.arange(20) * STEP_NS)
-    (clock,) = (fact for fact in found.facts if fact.what == "clock")
-    assert "moved to the times of reception" in clock.value and clock.how == "shown"
+    (stamps,) = (fact for fact in found.facts if fact.what == "time stamps")
+    assert "moved to the times of reception" in stamps.value and stamps.how == "shown"
 
 
 def test_other_bytes_are_no_messages() -> None:

@@ -47,7 +47,10 @@ def test_a_topic_is_a_table_with_the_stamps_of_its_headers(tmp_path: Path, made:
     np.testing.assert_array_equal(columns["time"].astype(np.int64), UNIX_NS + np.arange(COUNT) * 10_000_000)
     assert not breaks
     facts = {fact.what: (fact.value, fact.how) for fact in table.facts}
-    assert facts["clock"] == ("the stamps in the headers; the messages were received 3 ms later (median)", "written")
+    assert facts["time stamps"] == (
+        "the stamps in the headers; the messages were received 3 ms later (median)",
+        "written",
+    )
     assert facts["units"][0].startswith("m/s² with gravity, rad/s")
 
 

@@ -58,7 +58,7 @@ def test_a_satellite_receiver_tells_the_time_of_day(tmp_path: Path) -> None:
     fixes = [struct.pack("<QQ", START_US - 5, 0), struct.pack("<QQ", START_US + 100, unix_us)]
     (table,) = tables(write(tmp_path, [("sensor_combined", 0, rows), ("vehicle_gps_position", 0, fixes)]))
     assert table.head[0][0] == np.datetime64(unix_us - 100, "us")
-    assert "satellite" in next(fact.value for fact in table.facts if fact.what == "clock")
+    assert "satellite" in next(fact.value for fact in table.facts if fact.what == "time stamps")
 
 
 def test_instances_are_tables_and_slow_ones_are_passed_over(tmp_path: Path) -> None:
