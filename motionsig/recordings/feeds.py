@@ -27,7 +27,8 @@ class Feed:
     """What is read of one table: the columns of each channel (added up where they are several), their clock.
 
     * `channels`: six or three sums of columns. `holds`: "both" has six channels, acc and gyr; "acc" and "gyr" three.
-    * `label`, `gap`: the columns of the label and of the mark of a gap, None where there are none.
+    * `label`, `gap`: the columns of the label and of the mark of a gap, None where there are none. `joints`: columns at
+      whose changes samples were lost, too. `shift`: what makes Unix times of the clock's.
     """
 
     table: Table
@@ -37,6 +38,7 @@ class Feed:
     holds: Literal["both", "acc", "gyr"] = "both"
     label: LabelColumn | None = None
     gap: int | None = None
+    joints: tuple[int, ...] = ()
     shift: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None
 
     def read(self, factors: Sequence[float]) -> Iterator[Samples]:
@@ -46,8 +48,8 @@ class Feed:
         kinds.update(dict.fromkeys(self.wanted, "text"))
         if self.label is not None:
             kinds[self.label.number] = "text"
-        if self.gap is not None:
-            kinds[self.gap] = "text"
+        kinds.update(dict.fromkeys(self.joints if self.gap is None else (*self.joints, self.gap), "text"))
+        last: dict[int, Any] = {}
         rows = self.table.read(kinds)
         if self.wanted:
             rows = chosen_rows(rows, self.wanted)
@@ -62,6 +64,11 @@ class Feed:
             breaks = part.breaks
             if self.gap is not None:
                 breaks = tuple(sorted({*breaks, *np.flatnonzero(_true(part.columns[self.gap])).tolist()}))
+            for joint in self.joints:
+                values = part.columns[joint]
+                changed = np.flatnonzero(np.concatenate([values[:1] != last.get(joint, values[0]), values[1:] != values[:-1]]))
+                breaks = tuple(sorted({*breaks, *changed.tolist()}))
+                last[joint] = values[-1]
             yield Samples(time_ns if self.shift is None else self.shift(time_ns), data, labels, breaks, part.first)
 
 

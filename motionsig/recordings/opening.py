@@ -27,7 +27,11 @@ from motionsig.recordings.labels import LabelColumn, find_label
 from motionsig.recordings.members import content_id, members, single
 from motionsig.recordings.names import Column, factor
 from motionsig.recordings.phone import App, app_of
+<<<<<<< HEAD
 from motionsig.recordings.quantities import acc_scale, gyr_scale, usual_gyr
+=======
+from motionsig.recordings.quantities import GravityError, acc_scale, gyr_scale, usual_gyr
+>>>>>>> 1c992a7cff735cfa090397f9f3693bb0b0945d31
 from motionsig.recordings.samples import Reader, RecordedSource, head_of
 from motionsig.recordings.streams import Group, Piece, Sensor, find_groups, stream_names
 from motionsig.recordings.tables import Table
@@ -40,6 +44,8 @@ TablesOf = Callable[[Path], Sequence[Table]]
 _LOOKED_AT = 8
 """Of so many streams of one table the heads are read; the others have the same columns."""
 _FEW_ROWS = 16
+_CUSTOMS = {"ros": ("m/s^2", "rad/s"), "ios": ("", "rad/s")}
+"""Units that the definition of a message or of a system's data gives, where names say no other."""
 _NOTE = "setting "
 _CLOCK = ("time_unit", "rate_hz", "start_ns", "zone")
 _MEASURED = ("acc", "user", "gravity", "gyr")
@@ -166,7 +172,20 @@ def _plan(group: Group, stream: str, where: str, app: App | None, told: Mapping[
     """Return how one stream is read; raise RecordingError for one that cannot be."""
     if group.lacks:
         return _unnamed(group, stream, where, app, told)
-    acc, gyr = group.acc[0], _gyroscope(group)
+    refused: RecordingError | None = None
+    for acc in group.acc:
+        try:
+            return _planned(acc, _gyroscope(group), group, stream, where, app, told)
+        except GravityError as error:
+            refused = refused or error
+    assert refused is not None
+    raise refused
+
+
+def _planned(
+    acc: Sensor, gyr: Sensor, group: Group, stream: str, where: str, app: App | None, told: Mapping[str, Any]
+) -> Plan:
+    """Return how one stream is read with this acceleration; raise GravityError where it has no gravity."""
     gravity = group.gravity or (None if acc.triad.gravity is None else Sensor(acc.piece, acc.triad.gravity))
     sensors = [acc, gyr, *([gravity] if gravity else [])]
     label = find_label(acc.piece.table.names, told.get("label"), _taken(sensors, acc.piece), acc.piece.table.where)
@@ -194,11 +213,15 @@ def _scaled(
     """Return the plan of a stream whose columns and clock are known: in which units its head is."""
     acc, gyr, gravity = sensors
     _, head = head_of(read_stream(feeds, (1.0,) * 6, where), where)
-    custom = app.units if app else ("", "")
-    scale = acc_scale(head[:, :3], rate_hz, acc.triad.unit or custom[0], told, where, _called(acc, gravity))
+    acc_unit, gyr_unit = app.units if app else _CUSTOMS.get(acc.triad.convention or gyr.triad.convention, ("", ""))
+    linear = acc.triad.convention == "linear"
+    scale = acc_scale(
+        head[:, :3], rate_hz, acc.triad.unit or acc_unit, told, where, _called(acc, gravity), linear=linear
+    )
     whole = head[:, :3] * scale.si
+    usual = usual_gyr(scale.si, head[:, 3:])
     turning = gyr_scale(
-        whole, head[:, 3:], rate_hz, gyr.triad.unit or custom[1], told, where, _called(gyr), usual_gyr(scale.si, head[:, 3:])
+        whole, head[:, 3:], rate_hz, gyr.triad.unit or gyr_unit, told, where, _called(gyr), usual
     )
     sign, said = _sign(acc, app, told)
     factors = (*(scale.si * sign,) * 3, *(turning.si,) * 3)
@@ -251,7 +274,7 @@ def _taken(sensors: Sequence[Sensor], piece: Piece) -> set[int]:
     """Return the columns of a piece that hold what is measured."""
     own = {column for it in sensors if it.piece is piece for column in it.triad.columns}
     named = {at for at, it in enumerate(piece.columns) if it.kind in _MEASURED}
-    return own | named | set(piece.wanted)
+    return own | named | set(piece.wanted) | set(piece.joints)
 
 
 def _clock(
@@ -342,7 +365,7 @@ def _feeds(
 
     shift = app.shift if app else None
     own = gravity if gravity and gravity.piece is acc.piece else None
-    first = Feed(acc.piece.table, acc.piece.wanted, clocks[id(acc.piece)], sums(acc, own), "acc", label, _gap(acc.piece), shift)
+    first = Feed(acc.piece.table, acc.piece.wanted, clocks[id(acc.piece)], sums(acc, own), "acc", label, _gap(acc.piece), acc.piece.joints, shift)
     if gyr.piece is acc.piece:
         return (replace(first, channels=first.channels + sums(gyr), holds="both"),)
     feeds = [first]
@@ -364,7 +387,12 @@ def _opened(path: Path, understanding: Understanding, plan: Plan, told: Mapping[
     feeds, factors = plan.feeds, plan.factors
     used = {feed.table.name for feed in feeds}
     inside = members(path) if path.is_dir() else members(path.parent) if len(feeds) > 1 and not zipfile.is_zipfile(path) else ()
+<<<<<<< HEAD
     parts = tuple(member for member in inside if member.name in used) or (inside if path.is_dir() else (single(path),))
+=======
+    parts = tuple(it for it in inside if any(name == it.name or name.startswith(f"{it.name}/") for name in used))
+    parts = parts or inside or (single(path),)
+>>>>>>> 1c992a7cff735cfa090397f9f3693bb0b0945d31
     meaning = [(feed.wanted, feed.channels, sorted(feed.clock.columns.items())) for feed in feeds]
     clock = {key: told.get(key) for key in _CLOCK}
     stream_id = content_id(parts, meaning, factors, clock)

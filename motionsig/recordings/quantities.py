@@ -21,6 +21,10 @@ _OTHERWISE = 1.3
 _NAMES = {"acc": "acceleration", "gyr": "angular rate"}
 
 
+class GravityError(RecordingError):
+    """An acceleration without gravity, so that another of the log's may be meant."""
+
+
 @dataclass(frozen=True)
 class Scale:
     """What one number of a quantity is in SI, how that is known, and what is left open."""
@@ -31,19 +35,30 @@ class Scale:
 
 
 def acc_scale(
-    acc: NDArray[np.float64], rate_hz: float, written: str, told: Mapping[str, Any], where: str, called: str
+    acc: NDArray[np.float64],
+    rate_hz: float,
+    written: str,
+    told: Mapping[str, Any],
+    where: str,
+    called: str,
+    *,
+    linear: bool = False,
 ) -> Scale:
     """Return the scale of acc (n, 3), in the log's numbers. written: the unit in its names, "" for none.
 
-    called: the columns, for messages. Raises RecordingError where gravity is missing whatever the unit.
+    called: the columns, for messages. linear: they are called so, and only their numbers can show that gravity is in
+    them. Raises GravityError where it is not.
     """
     unit = told.get("acc_unit") or _of_chip(told)[0]
-    if unit:
-        return _told("acc", unit)
+    check = told.get("check_units", True)
     seen = acc_scales(acc, rate_hz)
-    if told.get("check_units", True) and seen.verdict == "impossible":
-        raise RecordingError(f"{where}: expected acceleration with gravity in {called}: {seen.words} (check_units=False takes it as it is)")
-    return _decided("acc", written, seen, called, check=told.get("check_units", True), usual="")
+    if check and ((seen.verdict == "impossible" and not unit) or (linear and seen.verdict != "decided")):
+        why = "linear acceleration has gravity removed: record or export the raw accelerometer instead" if linear else ""
+        raise GravityError(
+            f"{where}: expected acceleration with gravity, got {called}: {'; '.join(filter(None, (seen.words, why)))} "
+            "(check_units=False takes it as it is)"
+        )
+    return _told("acc", unit) if unit else _decided("acc", written, seen, called, check=check, usual="")
 
 
 def gyr_scale(

@@ -204,10 +204,11 @@ def _blocks(rows: Iterator[Samples], where: str, *, label_chosen: bool = False) 
         gaps = np.flatnonzero(np.diff(times, prepend=times[0] - 1 if last is None else last) < 0).tolist()
         gaps = sorted({*gaps, *(it for it in part.breaks if it or last is not None)})
         last = int(times[-1])
-        for start, stop in zip([0, *gaps], [*gaps, len(times)], strict=True):
+        cuts = gaps if gaps[:1] == [0] else [0, *gaps]
+        for start, stop in zip(cuts, [*cuts[1:], len(times)], strict=True):
             for at in range(start, stop, _BLOCK):
                 end = min(at + _BLOCK, stop)
-                gap = at == start and at in gaps
+                gap = at == start and (start > 0 or gaps[:1] == [0])
                 if labels is None:
                     yield SampleBlock(times[at:end], values[at:end], gap)
                     continue

@@ -7,12 +7,15 @@ are one stream where their folder is the same, and what is left of their names w
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact
@@ -24,6 +27,10 @@ _MOST_VALUES = 1000
 """A column that holds more texts than this counts or measures something; it tells no streams apart."""
 
 
+_MOST_NEW = 8
+"""In the head of a table every row may be of another device; if more than every 8th has a new value, it is a count."""
+_SESSION = re.compile(r"trial|session|run|rep|set|segment|chunk|seq|block|file|rec|take|fold|exp|group|series|versuch")
+"""In the name of a column whose values may follow each other in one recording; devices and persons never do."""
 _WORDS = {"acc": "an accelerometer", "gyr": "a gyroscope", "user": "acceleration without gravity", "gravity": "gravity"}
 
 
@@ -37,12 +44,16 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Piece:
-    """A table, or those of its rows that hold the texts in `wanted`. `columns`: what its names say."""
+    """A table, or those of its rows that hold the texts in `wanted`. `columns`: what its names say.
+
+    `joints`: columns at whose changes samples were lost, though the clock goes on: one trial after another.
+    """
 
     table: Table
     columns: tuple[Column, ...]
     wanted: Wanted
     place: Place
+    joints: tuple[int, ...] = ()
 
 
 class Sensor(NamedTuple):
@@ -90,15 +101,12 @@ def find_groups(tables: Sequence[Table], told: Mapping[str, Any]) -> list[Group]
         alone = _alone(piece)
         for kind, triad in alone.items():
             there = halves.setdefault(piece.place, {})
-            if other := there.get(kind):
-                both = f"{other.piece.table.name} and {piece.table.name}"
-                raise RecordingError(f"{piece.table.where}: expected one table of {_WORDS[kind]}, got {both}")
-            there[kind] = Sensor(piece, triad)
+            there[kind] = _plainer(there[kind], Sensor(piece, triad)) if kind in there else Sensor(piece, triad)
         if not alone:
             unnamed.append(Group(piece.place, piece, lacks="names that say which columns hold acceleration"))
     groups += _joined(halves)
     complete = [group for group in groups if not group.lacks]
-    return _without_variants(complete) or groups or unnamed
+    return complete or groups or unnamed
 
 
 def _has(table: Table, columns: Mapping[str, Any]) -> bool:
@@ -150,16 +158,14 @@ def _is_whole(sensors: Mapping[str, object]) -> bool:
     return "gyr" in sensors and ("acc" in sensors or {"user", "gravity"} <= set(sensors))
 
 
-def _without_variants(groups: list[Group]) -> list[Group]:
-    """Leave out a sensor's uncalibrated values where the calibrated ones are there, too."""
-    files = {group.place.file for group in groups}
-    return [group for group in groups if not any(_plainer(group.place.file, file) for file in files)]
-
-
-def _plainer(file: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    words = "uncalibrated", "raw", "uncal"
-    plain = tuple("" if each.lower() in words else each for each in file)
-    return plain != file and plain == other
+def _plainer(one: Sensor, other: Sensor) -> Sensor:
+    """Return which of two tables of one sensor is meant: Gyroscope, beside GyroscopeUncalibrated."""
+    names = [PurePosixPath(it.piece.table.name).stem for it in (one, other)]
+    short, long = sorted(names, key=len)
+    if short == long or not long.startswith(short):
+        both = f"{one.piece.table.name} and {other.piece.table.name}"
+        raise RecordingError(f"{other.piece.table.where}: expected one table of {_WORDS[one.triad.kind]}, got {both}")
+    return one if names[0] == short else other
 
 
 def holds_one_sensor(table: Table) -> bool:
@@ -173,10 +179,19 @@ def stream_names(groups: Sequence[Group]) -> list[str]:
     """Return a name for each, of what tells it from the others; "" for a single one."""
     places = [(*group.place.file, *group.place.values, group.place.part) for group in groups]
     width = max(map(len, places), default=0)
-    rows = [(*place, *("",) * (width - len(place))) for place in places]
+    # The sensor's place is the last word, however deep the folders are.
+    rows = [(*place[:-1], *("",) * (width - len(place)), place[-1]) for place in places]
     differ = [index for index in range(width) if len({row[index] for row in rows}) > 1]
     names = ["/".join(row[index] for index in differ if row[index]) for row in rows]
-    return [name or "main" if len(names) > 1 else "" for name in names]
+    if len(names) == 1:
+        return [""]
+    counts = Counter(names)
+    numbers: Counter[str] = Counter()
+    found = []
+    for name in names:
+        numbers[name] += 1
+        found.append(name if name and counts[name] == 1 else f"{name or 'stream'}_{numbers[name]}")
+    return found
 
 
 def _pieces(table: Table, by: str | None) -> list[Piece]:
@@ -192,32 +207,45 @@ def _pieces(table: Table, by: str | None) -> list[Piece]:
     if not splits:
         return [Piece(table, read, {}, Place(tuple(file)))]
     pieces = []
-    for texts in scan(table, splits):
-        of_rows, values = read, []
+    runs = [] if by else [at for at in splits if _SESSION.search(table.names[at].lower())]
+    clocks = [at for at, it in enumerate(read) if it.kind == "time" and table.head[at].dtype.kind in "iuf"]
+    if runs and scan(table, runs, clocks)[1]:
+        splits = [at for at in splits if at not in runs]
+        if not splits:
+            return [Piece(table, read, {}, Place(tuple(file)), tuple(runs))]
+    else:
+        runs = []
+    for texts in scan(table, splits)[0]:
+        of_rows = read
         for text in texts:
-            holds, rest = sensor_of(text)
-            if holds and not any(column.kind in ("acc", "gyr") for column in read):
-                # A long table: this column says what a row holds.
-                of_rows, text = read_names(table.names, table.units, text), rest
-            values.append(text)
+            if sensor_of(text)[0] and not any(column.kind in _WORDS for column in read):
+                # This column says what a row holds.
+                of_rows = read_names(table.names, table.units, text)
+        values = [sensor_of(text)[1] for text in texts]
         wanted = {column: frozenset({text}) for column, text in zip(splits, texts, strict=True)}
-        pieces.append(Piece(table, of_rows, wanted, Place(tuple(file), tuple(values))))
+        pieces.append(Piece(table, of_rows, wanted, Place(tuple(file), tuple(values)), tuple(runs)))
     return pieces
 
 
+def _are_few(head: NDArray[Any]) -> bool:
+    """Tell whether values come again and again, as those of a column that tells devices apart do."""
+    return len(np.unique(head)) <= max(_MOST_NEW, len(head) // _MOST_NEW)
+
+
 def _bare(table: Table, stem: str) -> tuple[Column, ...]:
-    """Return the columns of a table without a header that is called after a sensor: time, x, y, z, an accuracy."""
+    """Return the columns of a table without a header that is called after a sensor: x, y, z, or time, x, y, z, accuracy."""
     kind = sensor_of(stem)[0]
-    if kind not in _WORDS or table.width not in (4, 5):
+    if kind not in _WORDS or table.width not in (3, 4, 5):
         return ()
     axes = [Column(kind, axis) for axis in "xyz"]  # type: ignore[arg-type]
-    return (Column("time", clock="time"), *axes, Column("other"))[: table.width]
+    return tuple(axes) if table.width == 3 else (Column("time", clock="time"), *axes, Column("other"))[: table.width]
 
 
 def _splitting(table: Table, columns: Sequence[Column], by: str | None) -> list[int]:
     """Return the columns whose values tell streams apart."""
     if by is None:
-        return [index for index, column in enumerate(columns) if column.kind == "stream"]
+        named = [index for index, column in enumerate(columns) if column.kind == "stream"]
+        return [index for index in named if _are_few(table.head[index])]
     found = []
     for name in filter(None, (each.strip() for each in by.split(","))):
         if name in table.names:
@@ -230,10 +258,17 @@ def _splitting(table: Table, columns: Sequence[Column], by: str | None) -> list[
     return found
 
 
-def scan(table: Table, columns: Sequence[int]) -> list[tuple[str, ...]]:
-    """Return the texts that columns hold together, in the order of their first rows; reads the whole table."""
+def scan(table: Table, columns: Sequence[int], clocks: Sequence[int] = ()) -> tuple[list[tuple[str, ...]], bool]:
+    """Return the texts that columns hold together, in the order of their first rows; reads the whole table.
+
+    And whether they follow each other on one clock: none comes again, and one of the numbers in `clocks` never falls.
+    """
     found: dict[tuple[str, ...], None] = {}
     kinds: dict[int, Kind] = dict.fromkeys(columns, "text")
+    kinds.update(dict.fromkeys(clocks, "number"))
+    last: tuple[str, ...] | None = None
+    blocks, rising = True, set(clocks)
+    before = dict.fromkeys(clocks, -np.inf)
     for rows in table.read(kinds):
         values = [rows.columns[column] for column in columns]
         changed = np.zeros(len(values[0]), bool)
@@ -241,11 +276,19 @@ def scan(table: Table, columns: Sequence[int]) -> list[tuple[str, ...]]:
         for each in values:
             changed[1:] |= each[1:] != each[:-1]
         at = np.flatnonzero(changed)
-        found.update(dict.fromkeys(zip(*(map(value_text, each[at].tolist()) for each in values), strict=True)))
-        if len(found) > _MOST_VALUES:
+        for texts in zip(*(map(value_text, each[at].tolist()) for each in values), strict=True):
+            blocks = blocks and (texts not in found or texts == last)
+            found[texts] = None
+            last = texts
+        for clock in tuple(rising):
+            times = rows.columns[clock]
+            if not (np.diff(times, prepend=before[clock]) >= 0).all():
+                rising.discard(clock)
+            before[clock] = float(times[-1])
+        if len(found) > _MOST_VALUES and not (blocks and rising):
             named = " and ".join(table.called(column) for column in columns)
             raise RecordingError(
                 f"{table.where}: expected {named} to tell streams apart, got more than {_MOST_VALUES} values; "
                 "by= names another column, by='' none"
             )
-    return list(found)
+    return list(found), blocks and bool(rising)
