@@ -27,11 +27,7 @@ from motionsig.recordings.labels import LabelColumn, find_label
 from motionsig.recordings.members import content_id, members, single
 from motionsig.recordings.names import Column, factor
 from motionsig.recordings.phone import App, app_of
-<<<<<<< HEAD
-from motionsig.recordings.quantities import acc_scale, gyr_scale, usual_gyr
-=======
 from motionsig.recordings.quantities import GravityError, acc_scale, gyr_scale, usual_gyr
->>>>>>> 1c992a7cff735cfa090397f9f3693bb0b0945d31
 from motionsig.recordings.samples import Reader, RecordedSource, head_of
 from motionsig.recordings.streams import Group, Piece, Sensor, find_groups, stream_names
 from motionsig.recordings.tables import Table
@@ -387,12 +383,8 @@ def _opened(path: Path, understanding: Understanding, plan: Plan, told: Mapping[
     feeds, factors = plan.feeds, plan.factors
     used = {feed.table.name for feed in feeds}
     inside = members(path) if path.is_dir() else members(path.parent) if len(feeds) > 1 and not zipfile.is_zipfile(path) else ()
-<<<<<<< HEAD
-    parts = tuple(member for member in inside if member.name in used) or (inside if path.is_dir() else (single(path),))
-=======
     parts = tuple(it for it in inside if any(name == it.name or name.startswith(f"{it.name}/") for name in used))
     parts = parts or inside or (single(path),)
->>>>>>> 1c992a7cff735cfa090397f9f3693bb0b0945d31
     meaning = [(feed.wanted, feed.channels, sorted(feed.clock.columns.items())) for feed in feeds]
     clock = {key: told.get(key) for key in _CLOCK}
     stream_id = content_id(parts, meaning, factors, clock)
