@@ -117,7 +117,7 @@ def _table(name: str, where: str, times_us: NDArray[np.int64], data: NDArray[np.
     def parts(wanted: Collection[int]) -> Iterator[Part]:
         for at in range(0, len(times_us), BATCH_ROWS):
             rows = slice(at, at + BATCH_ROWS)
-            clock = times_us[rows] if unix_us is None else (times_us[rows] + unix_us).astype("M8[us]")
+            clock = times_us[rows] * 1000 if unix_us is None else (times_us[rows] + unix_us).astype("M8[us]")
             yield Part({it: data[rows, it - 1] if it else clock for it in wanted})
 
     said = "since the flight controller's start" if unix_us is None else "Unix time, by the satellite receiver's first"
@@ -125,7 +125,7 @@ def _table(name: str, where: str, times_us: NDArray[np.int64], data: NDArray[np.
         Fact("time stamps", f"the samples' own, {said}", "written"),
         Fact("units", "m/s² with gravity, rad/s: PX4's", "written"),
     )
-    clock_name = "time [us]" if unix_us is None else "time"
+    clock_name = "time [ns]" if unix_us is None else "time"
     return table(name, where, (clock_name, *_CHANNELS), parts, facts=facts, rows=len(times_us))
 
 

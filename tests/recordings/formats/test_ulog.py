@@ -48,7 +48,7 @@ def test_the_combined_sensor_is_a_table(tmp_path: Path) -> None:
     (table,) = tables(path)
     columns, _ = whole(table)
     np.testing.assert_allclose(six(columns), DATA, atol=1e-6)
-    np.testing.assert_array_equal(columns["time [us]"], START_US + np.arange(COUNT) * 10_000)
+    np.testing.assert_array_equal(columns["time [ns]"], START_US * 1000 + np.arange(COUNT) * 10_000_000)
     assert table.name == "sensor_combined/0"
 
 
