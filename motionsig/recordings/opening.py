@@ -384,7 +384,7 @@ def _opened(path: Path, understanding: Understanding, plan: Plan, told: Mapping[
     used = {feed.table.name for feed in feeds}
     inside = members(path) if path.is_dir() else members(path.parent) if len(feeds) > 1 and not zipfile.is_zipfile(path) else ()
     parts = tuple(it for it in inside if any(name == it.name or name.startswith(f"{it.name}/") for name in used))
-    parts = parts or inside or (single(path),)
+    parts = parts or (inside if path.is_dir() else (single(path),))
     meaning = [(feed.wanted, feed.channels, sorted(feed.clock.columns.items())) for feed in feeds]
     clock = {key: told.get(key) for key in _CLOCK}
     stream_id = content_id(parts, meaning, factors, clock)

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from motionsig.errors import MissingExtraError, RecordingError
 from motionsig.facts import Fact
 from motionsig.hints import install_hint
-from motionsig.recordings.times import onto
 from motionsig.recordings.formats.arrays import BATCH_ROWS, Part, intact, table
 from motionsig.recordings.opening import table_reader
 from motionsig.recordings.tables import Table
+from motionsig.recordings.times import onto
 
 _MAGIC = b"ULog\x01\x12\x35"
 _COMBINED, _IMU, _ACC, _GYR = "sensor_combined", "vehicle_imu", "sensor_accel", "sensor_gyro"
@@ -113,21 +113,19 @@ def _times(fields: Fields) -> NDArray[np.int64]:
     return (fields["timestamp_sample"] if "timestamp_sample" in fields else fields["timestamp"]).astype(np.int64)
 
 
-def _table(
-    name: str, where: str, times_us: NDArray[np.int64], data: NDArray[np.float64], unix_us: int | None
-) -> Table:
+def _table(name: str, where: str, times_us: NDArray[np.int64], data: NDArray[np.float64], unix_us: int | None) -> Table:
     def parts(wanted: Collection[int]) -> Iterator[Part]:
         for at in range(0, len(times_us), BATCH_ROWS):
             rows = slice(at, at + BATCH_ROWS)
-            clock = times_us[rows] if unix_us is None else (times_us[rows] + unix_us).astype("M8[us]")
+            clock = times_us[rows] * 1000 if unix_us is None else (times_us[rows] + unix_us).astype("M8[us]")
             yield Part({it: data[rows, it - 1] if it else clock for it in wanted})
 
     said = "since the flight controller's start" if unix_us is None else "Unix time, by the satellite receiver's first"
     facts = (
-        Fact("clock", f"the samples' time stamps, {said}", "written"),
+        Fact("time stamps", f"the samples' own, {said}", "written"),
         Fact("units", "m/s² with gravity, rad/s: PX4's", "written"),
     )
-    clock_name = "time [us]" if unix_us is None else "time"
+    clock_name = "time [ns]" if unix_us is None else "time"
     return table(name, where, (clock_name, *_CHANNELS), parts, facts=facts, rows=len(times_us))
 
 

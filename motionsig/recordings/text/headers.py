@@ -66,7 +66,7 @@ def _names(found: Found) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
         cells = _fitting(above[at], found)
         if not cells:
             continue
-        if not units and sum(map(is_unit, cells)) >= min(3, len(cells) - 1) and at > 0 and not _repeats(cells):
+        if not units and sum(map(is_unit, cells)) >= min(3, len(cells) - 1) and at > 0:
             units, units_at = tuple(cells), at
             continue
         if _repeats(cells) and (over := _over(found, at)):

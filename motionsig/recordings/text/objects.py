@@ -94,7 +94,8 @@ def _is_stream(start: str) -> bool:
         first, end = json.JSONDecoder().raw_decode(start)
     except _DAMAGE:
         return False
-    return bool(_flat(first)) and (not start[end:].strip() or start[end:].lstrip(" \t\r\n,\x1e").startswith("{"))
+    after = start[end:].lstrip(" \t\r\n,\x1e")
+    return after.startswith("{") or (not after and _best(first) is None)
 
 
 def _entries(member: Member, encoding: str) -> Iterator[_Entry]:
