@@ -32,7 +32,7 @@ from motionsig.recordings.samples import Reader, RecordedSource, head_of
 from motionsig.recordings.streams import Group, Piece, Sensor, find_groups, stream_names
 from motionsig.recordings.tables import Table
 from motionsig.recordings.times import Candidate, Clock, check_rate, find_clock
-from motionsig.recordings.understanding import Stream, Understanding, UndecidedError, undecided
+from motionsig.recordings.understanding import Stream, UndecidedError, Understanding, undecided
 
 TablesOf = Callable[[Path], Sequence[Table]]
 """Returns the tables of a log, looked at but not yet read; raises RecordingError."""
@@ -224,7 +224,7 @@ def _scaled(
     open_ = (*questions, *scale.questions, *turning.questions)
     known = (*facts, *scale.facts, *turning.facts, said)
     if not open_ and told.get("check_units", True):
-        check_plausible(head * factors, rate_hz, where, error=RecordingError)
+        check_plausible(head * factors, rate_hz, where, error=RecordingError, judged=True)
     return Plan(Stream(stream, known, open_, None if open_ else rate_hz), feeds, factors)
 
 

@@ -23,8 +23,8 @@ from motionsig.escaping import own_logger
 from motionsig.facts import Fact
 from motionsig.plausibility import check_plausible
 from motionsig.plausibility.judge import Judge
-from motionsig.recordings.plausible import judged
 from motionsig.recordings.labels import LabelCutter
+from motionsig.recordings.plausible import judged
 from motionsig.recordings.understanding import Understanding
 
 log = own_logger(__name__)
@@ -134,7 +134,7 @@ def recorded(
     """
     _, data = head_of(rows(), where)
     if check_units:
-        check_plausible(data, rate_hz, where, error=RecordingError)
+        check_plausible(data, rate_hz, where, error=RecordingError, judged=True)
     return RecordedSource(rows, where, info, rate_hz, check_units=check_units, label_chosen=label_chosen)
 
 
