@@ -60,12 +60,14 @@ def _sensor_logger(columns: list[Column], words: Sequence[str], stem: str) -> No
 
 
 def _physics_toolbox(columns: list[Column], names: Sequence[str]) -> None:
-    """Its gFx is the accelerometer in g; ax beside it is without gravity."""
+    """Its gFx is the accelerometer in g, its wx in rad/s; ax beside them is without gravity."""
     force = [at for at, name in enumerate(names) if plain(name) in ("gfx", "gfy", "gfz")]
     if len(force) == 3:
         for at, column in enumerate(columns):
             if at in force:
                 columns[at] = replace(column, unit=column.unit or "g")
+            elif column.kind == "gyr" and not column.sure:
+                columns[at] = replace(column, unit=column.unit or "rad/s")
             elif column.kind == "acc" and not column.sure:
                 columns[at] = replace(column, kind="user")
 

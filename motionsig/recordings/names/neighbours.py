@@ -23,6 +23,7 @@ def settle(columns: list[Column], names: Sequence[str], heard: Sequence[Said]) -
     _left_and_right(columns, heard)
     _numbered_axes(columns, heard)
     _quaternions(columns)
+    _turns(columns, heard)
     _letters_behind(columns, heard)
     _halves_of_a_time(columns, names)
     _ardupilot(columns, names)
@@ -106,6 +107,17 @@ def _quaternions(columns: list[Column]) -> None:
     for at, column in doubtful:
         if (column.kind, column.part) in fours:
             columns[at] = replace(column, kind="orientation", sure=True)
+
+
+def _turns(columns: list[Column], heard: Sequence[Said]) -> None:
+    """Take roll, pitch, yaw for x, y, z of a gyroscope in this order only: others mean other axes by them."""
+    named = [at for at, said in enumerate(heard) if columns[at].kind == "gyr" and said.words & {"roll", "pitch", "yaw"}]
+    parts = {columns[at].part for at in named}
+    for part in parts:
+        own = [at for at in named if columns[at].part == part]
+        if [columns[at].axis for at in own] != ["x", "y", "z"]:
+            for at in own:
+                columns[at] = replace(columns[at], axis="")
 
 
 def _letters_behind(columns: list[Column], heard: Sequence[Said]) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from motionsig.recordings.names import gravity, neighbours
 from motionsig.recordings.names.clocks import clock_words
-from motionsig.recordings.names.column import OTHER, Column, Kind
+from motionsig.recordings.names.column import OTHER, UNKNOWN, Column, Kind
 from motionsig.recordings.names.units import Unit, plain, unit_of
 from motionsig.recordings.names.words import QUANTITIES, Said, listen
 
@@ -18,7 +18,7 @@ actividad klasse classe aktivitat gesture movement exercise action behavior beha
 """
 # What a column with such a name tells apart; a word such as "id" may follow.
 _STREAMS = """
-sensor: sensor sensortype sensorname type kind msgtype topic stream sensorid
+sensor: sensor sensortype sensorname type kind msgtype messagetype topic stream sensorid
 device: device node imu mac address serial position placement location bodypart bodylocation side limb source unit
 device: module board tracker watch phone dispositivo gerat geraet appareil capteur 设备 id i instance
 subject: subject subj sub user participant person people patient volunteer proband sujeto sujet
@@ -104,9 +104,9 @@ def _column(name: str, said: Said, *, first: bool) -> Column:
         return Column(said.letter, said.axis, text, part, sure=False, variant=variant)
     if said.axis and unit and unit.quantity == "time":
         return Column("time", unit=text, clock="time")  # X[s] of Delsys
-    if said.axis and not (unit and unit.quantity == "other"):
-        return Column("axis", said.axis, text, part, sure=False, variant=variant)
-    return OTHER
+    if unit and unit.quantity == "other":
+        return OTHER
+    return Column("axis", said.axis, text, part, sure=False, variant=variant) if said.axis else UNKNOWN
 
 
 def _quantity(said: Said) -> tuple[Kind, str] | None:

@@ -45,6 +45,7 @@ _GLUED = re.compile(
 )
 _G_FORCE = re.compile(r"\bg_?F(?=_?[xyzXYZ]\b)")
 _RANGE = re.compile(r"(?:\+/?-|\+-|\u00b1)?\s*\d+\s*(?:g|dps|deg/s|rad/s)", re.IGNORECASE)
+_DESCRIPTOR = re.compile(r"0?x[0-9a-f]+", re.IGNORECASE)  # "X Accel [x8004]"
 _TYPES = frozenset(
     {"", "txt", "n", "r", "text", "string", "int", "float", "bool", "au", "a.u.", "-", "unitless", "none"}
 )
@@ -166,7 +167,7 @@ def _without_brackets(text: str) -> tuple[Unit | None, int | None, str]:
             index = int(inside)
         elif found := unit_of(inside):
             unit = unit or found
-        elif inside.lower() in _TYPES or _RANGE.fullmatch(inside):
+        elif inside.lower() in _TYPES or _RANGE.fullmatch(inside) or _DESCRIPTOR.fullmatch(inside):
             pass
         else:
             kept += inside + " "

@@ -42,6 +42,8 @@ def only(name: str, *others: str, units: tuple[str, ...] = ()) -> Column:
         ("acc_x [0.061 mg/LSB]", "acc", "x", "0.061 mg"),
         ("acc_x [LSB]", "acc", "x", "counts"),
         ("acc_x (2g)", "acc", "x", ""),
+        ("acc_x (m/s\ufffd)", "acc", "x", "m/s^2"),
+        ("X Accel [x8004]", "acc", "x", ""),
         ("acc_x (±16 g)", "acc", "x", ""),
         ("acc_16g_x", "acc", "x", ""),
         ("Drehrate_x grad/s", "gyr", "x", "deg/s"),
@@ -67,10 +69,15 @@ def test_quantity_axis_and_unit(name: str, kind: str, axis: str, unit: str) -> N
 @pytest.mark.parametrize(
     "name",
     ["accuracy", "temperature", "acc_bias_x", "gyro_x_offset", "acc_x (deg/s)", "acc_x_std", "speed", "vel_x",
-     "linear_velocity_x", "rssi", "gyro_temp", "angular_velocity_covariance[0]", "notes"],
+     "linear_velocity_x", "rssi", "gyro_temp", "angular_velocity_covariance[0]", "battery (V)", "force [N]"],
 )  # fmt: skip
 def test_other_quantities(name: str) -> None:
-    assert only(name).kind == "other"
+    assert (only(name).kind, only(name).sure) == ("other", True)
+
+
+@pytest.mark.parametrize("name", ["notes", "col7", "foo bar", "Phase"])
+def test_names_that_say_nothing(name: str) -> None:
+    assert (only(name).kind, only(name).sure) == ("other", False)
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ HEADERS = [
         ["acc 0,1,2 m/s^2; user 6,7,8 m/s^2+3,4,5 m/s^2; gyr 9,10,11 rad/s"],
     ),
     ("acceleration_{xyz},gravity_{xyz},gyro_{xyz}", "", ["acc 0,1,2 ?; user 0,1,2+3,4,5 ?; gyr 6,7,8"]),
-    ("time,gF{xyz},a{xyz},w{xyz},Azimuth,Pitch,Roll", "", ["acc 1,2,3 g; gyr 7,8,9 ?"]),
+    ("time,gF{xyz},a{xyz},w{xyz},Azimuth,Pitch,Roll", "", ["acc 1,2,3 g; gyr 7,8,9 rad/s ?"]),
     ("total_acc_{xyz},body_acc_{xyz},body_gyro_{xyz}", "", ["acc 0,1,2; gyr 6,7,8"]),
     # Sensors that are sold whole.
     (
@@ -145,6 +145,8 @@ HEADERS = [
     ("t,q{0123},a{xyz}", "", ["acc 5,6,7 ?; lacks a gyroscope"]),
     ("acc_{xyz},roll,pitch,yaw", "", ["acc 0,1,2; lacks a gyroscope"]),
     ("acc_{xyz},roll (deg/s),pitch (deg/s),yaw (deg/s)", "", ["acc 0,1,2; gyr 3,4,5 deg/s"]),
+    ("acc_{xyz},Gyro Yaw (rad/s),Gyro Pitch (rad/s),Gyro Roll (rad/s)", "", ["acc 0,1,2; lacks a gyroscope"]),
+    ("acc_{xyz},Gyro Roll (rad/s),Gyro Pitch (rad/s),Gyro Yaw (rad/s)", "", ["acc 0,1,2; gyr 3,4,5 rad/s"]),
     ("acc_{xyz},rollspeed,pitchspeed,yawspeed", "", ["acc 0,1,2; gyr 3,4,5"]),
     ("acc_{xyz},rot_{xyz}", "", ["acc 0,1,2; gyr 3,4,5 ?"]),
     ("a{xyz},g{xyz},r{xyz}", "", ["acc 0,1,2 ?; user 0,1,2+3,4,5 ?; gyr 6,7,8 ?; gyr 3,4,5 ?"]),
