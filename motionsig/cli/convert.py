@@ -10,7 +10,7 @@ from typing import Any
 
 from motionsig.blocks import Source
 from motionsig.cli.option import option
-from motionsig.cli.progress import bytes_read, progress
+from motionsig.cli.progress import bytes_read
 from motionsig.cli.reader_options import reader_options
 from motionsig.errors import InputError
 from motionsig.escaping import escaped

@@ -32,7 +32,7 @@ _LEAST_RATE_HZ = 8.0
 """Below it a body turns too far from one sample to the next."""
 _OFF_GRAVITY = 4.0
 """m/s²: a window whose mean |acc| is further from 9.81 is not judged: hits, thrust, a range too small."""
-_TOLD_APART = 0.5
+_TOLD_APART = 0.3
 """m/s² between the lengths that two units give: a window in which they differ less does not vote."""
 _CANCELS = 2.5
 """m/s² by which the larger unit must be too short to lose a vote: what pushes a drone turns with it, so that the mean
@@ -119,6 +119,8 @@ def gyr_scales(acc: NDArray[np.floating], gyr: NDArray[np.floating], rate_hz: fl
     least = dict.fromkeys(units, _SLOWEST_MOVING if _moves(acc, rate_hz) else 10 * _SLOWEST)
     least |= {"rad/s": _SLOWEST, "deg/s": _SLOWEST}
     units = {name: si for name, si in units.items() if least[name] < size * si < _FASTEST}
+    if not units and size < _FASTEST:
+        return Evidence("undecided", "", np.nan, f"sizes of {size:.3g} are smaller than the noise of any gyroscope")
     if not units:
         return Evidence("impossible", "", np.nan, f"sizes of {size:.3g} fit no unit of angular rate")
     guess = _guess(units, size)
@@ -136,6 +138,12 @@ def gyr_scales(acc: NDArray[np.floating], gyr: NDArray[np.floating], rate_hz: fl
         return Evidence("undecided", guess, units[guess], "turns and gravity fit no unit well")
     guess = _guess({name: units[name] for name in left}, size)
     refuted = _listed([name for name in names if name not in left])
+    if any(name in _COUNTS for name in left):
+        # Ranges are a factor of 2 apart, which turns do not tell for sure.
+        miss = {name: float(np.mean(np.abs(gravity[name] - STANDARD_GRAVITY))) for name in left if len(gravity[name])}
+        guess = min((name for name in _COUNTS if name in miss), key=lambda name: round(miss[name], 1), default=guess)
+        words = f"whole numbers may be a chip's counts, {guess} perhaps, of which turns do not tell the range"
+        return Evidence("undecided", guess, units[guess], words)
     if len(left) > 1:
         known = f"only that it is not {refuted}" if refuted else "for all that was seen"
         return Evidence("undecided", guess, units[guess], f"gravity and turns leave {_listed(left)} possible: {known}")
