@@ -56,14 +56,15 @@ def tables(path: Path) -> tuple[Table, ...]:
 
 def _read(path: Path) -> dict[tuple[str, int], Fields]:
     try:
-        from pyulog.core import ULog
-        from pyulog.exceptions import ULogException
+        from pyulog import core
     except ImportError as error:
         raise MissingExtraError(f"{path}: reading ULog needs pyulog ({error}): {install_hint('pyulog')}") from error
-    errors = (ULogException, OSError, ValueError, LookupError, TypeError, AttributeError, struct.error, MemoryError)
+    # Its own exception came with 1.0.2.
+    own = getattr(core, "ULogException", ValueError)
+    common = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, MemoryError)
     # It prints what it finds damaged.
-    with intact(str(path), "ULog", *errors), redirect_stdout(StringIO()), path.open("rb") as file:
-        whole = ULog(file, [_COMBINED, _IMU, _ACC, _GYR, *_SATELLITES])
+    with intact(str(path), "ULog", own, struct.error, *common), redirect_stdout(StringIO()), path.open("rb") as file:
+        whole = core.ULog(file, [_COMBINED, _IMU, _ACC, _GYR, *_SATELLITES])
         return {(it.name, it.multi_id): it.data for it in whole.data_list}
 
 

@@ -53,7 +53,7 @@ def find_heading(found: Found) -> Heading:
     facts = (said, *_settings(above[:at]))
     if units:
         facts = (*facts, Fact("units", "a row of them below the header", "written"))
-    lines = tuple(line.strip() for line in above[at:] if line.strip())
+    lines = tuple(line.strip() for line in above[at:] if line.strip() and _fitting(line, found))
     return Heading(names, units, lines, facts)
 
 

@@ -16,10 +16,11 @@ from motionsig.recordings.times.zones import Zone
 _RATE = re.compile(r"rate|freq|abtast|fr[ée]quence|frecuencia|\bodr\b|\bhz\b", re.IGNORECASE)
 _NO_RATE = re.compile(r"baud|heart|frame|audio|bit|gps|mag|puls", re.IGNORECASE)
 _START = re.compile(
-    r"start|begin|d[ée]but|inicio|date|datum|fecha|time|uhrzeit|zeit|heure|hora|recorded|created|epoch", re.IGNORECASE
+    r"start|begin|d[ée]but|inicio|date|datum|fecha|time|uhrzeit|zeit|heure|hora|recorded|epoch", re.IGNORECASE
 )
 _NO_START = re.compile(
-    r"end\b|stop|finish|duration|dauer|download|zone|scale|readout|offset|update|format", re.IGNORECASE
+    r"creat|erstell|export|modif|print|end\b|stop|finish|duration|dauer|download|zone|scale|readout|offset|update|format",
+    re.IGNORECASE,
 )
 _FILE = "file name"
 _INTERVAL = re.compile(r"delta_?[xt]|\bdt\b|interval|sampl\w* ?(?:period|time)|abtastzeit|schrittweite", re.IGNORECASE)

@@ -93,6 +93,6 @@ def test_a_log_without_motion_and_one_that_is_cut_are_named(tmp_path: Path) -> N
 
 
 def test_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyulog.core", None)
+    monkeypatch.setitem(sys.modules, "pyulog", None)
     with pytest.raises(MissingExtraError, match=r"reading ULog needs pyulog .*-m pip install 'pyulog>="):
         tables(made_logs.ulog(tmp_path))

@@ -281,8 +281,8 @@ def test_thousands_are_grouped_where_the_decimal_mark_shows_it(cell: str) -> Non
     assert rate == pytest.approx(100)
     np.testing.assert_array_equal(np.diff(found), 10_000_000)
     broken = grouped._replace(head=grouped.head.copy())
-    broken.head[7] = "98,7654"
-    with pytest.raises(RecordingError, match=r"log\.csv:8: expected a time in 'Zeit \(ms\)', got '98,7654'"):
+    broken.head[7] = "98.76,5"
+    with pytest.raises(RecordingError, match=r"log\.csv:8: expected a time in 'Zeit \(ms\)', got '98\.76,5'"):
         times(search(grouped), broken)
 
 
