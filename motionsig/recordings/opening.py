@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.blocks import Source, SourceInfo
+from motionsig.conventions import CHANNELS
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact, Question
 from motionsig.plausibility import check_plausible, is_gravity
@@ -32,7 +33,7 @@ from motionsig.recordings.samples import Reader, RecordedSource, head_of
 from motionsig.recordings.streams import Group, Piece, Sensor, find_groups, stream_names
 from motionsig.recordings.tables import Table
 from motionsig.recordings.times import Candidate, Clock, check_rate, find_clock
-from motionsig.recordings.understanding import Stream, UndecidedError, Understanding, undecided
+from motionsig.recordings.understanding import Stream, Understanding, UndecidedError, undecided
 
 TablesOf = Callable[[Path], Sequence[Table]]
 """Returns the tables of a log, looked at but not yet read; raises RecordingError."""
@@ -60,6 +61,7 @@ class Plan:
     stream: Stream
     feeds: tuple[Feed, ...] = ()
     factors: tuple[float, ...] = ()
+    device: str | None = None
     error: RecordingError | None = None
 
 
@@ -139,7 +141,7 @@ def _understood(name: str, tables_of: TablesOf, path: Path, told: Mapping[str, A
     app = app_of(path, tables)
     groups = find_groups(tables, told)
     if not groups:
-        raise RecordingError(f"{path}: expected tables with an accelerometer and a gyroscope, got none")
+        raise RecordingError(f"{path}: expected tables with rows of numbers, got none")
     names = stream_names(groups)
     plans: list[Plan] = []
     seen: dict[tuple[int, str], int] = {}
@@ -184,6 +186,8 @@ def _planned(
     """Return how one stream is read with this acceleration; raise GravityError where it has no gravity."""
     gravity = group.gravity or (None if acc.triad.gravity is None else Sensor(acc.piece, acc.triad.gravity))
     sensors = [acc, gyr, *([gravity] if gravity else [])]
+    for sensor in sensors:
+        _check_one_unit(sensor)
     label = find_label(acc.piece.table.names, told.get("label"), _taken(sensors, acc.piece), acc.piece.table.where)
     clocks: dict[int, tuple[Clock, tuple[Question, ...]]] = {}
     for sensor in sensors:
@@ -225,7 +229,8 @@ def _scaled(
     known = (*facts, *scale.facts, *turning.facts, said)
     if not open_ and told.get("check_units", True):
         check_plausible(head * factors, rate_hz, where, error=RecordingError, judged=True)
-    return Plan(Stream(stream, known, open_, None if open_ else rate_hz), feeds, factors)
+    device = app.device if app else None
+    return Plan(Stream(stream, known, open_, None if open_ else rate_hz), feeds, factors, device)
 
 
 def _sign(acc: Sensor, app: App | None, told: Mapping[str, Any]) -> tuple[int, Fact]:
@@ -264,6 +269,15 @@ def _called(sensor: Sensor, gravity: Sensor | None = None) -> str:
     if len({id(it.piece.table) for it in (sensor, gravity) if it}) > 1 or not sensor.piece.table.names:
         names += f" of {PurePosixPath(sensor.piece.table.name).name}"
     return names if gravity is None else f"{names} with gravity from {_called(gravity)}"
+
+
+def _check_one_unit(sensor: Sensor) -> None:
+    units = sorted({sensor.piece.columns[column].unit for column in sensor.triad.columns if sensor.piece.columns} - {""})
+    if len(units) > 1:
+        raise RecordingError(
+            f"{sensor.piece.table.where}: expected one unit for {_called(sensor)}, got {' and '.join(units)}; "
+            "columns={'acc_x': ...} names others"
+        )
 
 
 def _taken(sensors: Sequence[Sensor], piece: Piece) -> set[int]:
@@ -384,7 +398,7 @@ def _opened(path: Path, understanding: Understanding, plan: Plan, told: Mapping[
     used = {feed.table.name for feed in feeds}
     inside = members(path) if path.is_dir() else members(path.parent) if len(feeds) > 1 and not zipfile.is_zipfile(path) else ()
     parts = tuple(it for it in inside if any(name == it.name or name.startswith(f"{it.name}/") for name in used))
-    parts = parts or inside or (single(path),)
+    parts = parts or (inside if path.is_dir() else (single(path),))
     meaning = [(feed.wanted, feed.channels, sorted(feed.clock.columns.items())) for feed in feeds]
     clock = {key: told.get(key) for key in _CLOCK}
     stream_id = content_id(parts, meaning, factors, clock)
@@ -394,7 +408,7 @@ def _opened(path: Path, understanding: Understanding, plan: Plan, told: Mapping[
         understanding.format,
         stream_id,
         feeds[0].table.rows if not feeds[0].wanted else None,
-        device=None,
+        device=plan.device,
         facts=(*understanding.facts, *plan.stream.facts),
     )
     label = feeds[0].label
@@ -413,9 +427,11 @@ def _unnamed(group: Group, stream: str, where: str, app: App | None, told: Mappi
     table = group.piece.table
     if any(column.kind in _MEASURED for column in group.piece.columns):
         heading = ", ".join(map(repr, table.names[:24])) + (", ..." if len(table.names) > 24 else "")
+        there = {f"{'acc' if it.kind == 'user' else it.kind}_{it.axis}" for it in group.piece.columns}
+        missing = [channel for channel in CHANNELS if channel not in there] or CHANNELS
         raise RecordingError(
-            f"{table.where}: expected columns for acc_x, acc_y, acc_z, gyr_x, gyr_y, gyr_z, got {heading or 'no header'}; "
-            f"there is no {group.lacks}; columns={{'acc_x': 'its name here'}} maps other names"
+            f"{table.where}: expected columns for {', '.join(missing)}, got {heading or 'no header'}; "
+            f"what is missing is {group.lacks}; columns={{'acc_x': 'its name here'}} maps other names"
         )
     clock, _ = _clock(group.piece, (), None, told)
     guess = guess_columns(table, clock.columns if clock else (), clock.rate_hz if clock else None)

@@ -56,14 +56,15 @@ def tables(path: Path) -> tuple[Table, ...]:
 
 def _read(path: Path) -> dict[tuple[str, int], Fields]:
     try:
-        from pyulog.core import ULog
-        from pyulog.exceptions import ULogException
+        from pyulog import core
     except ImportError as error:
         raise MissingExtraError(f"{path}: reading ULog needs pyulog ({error}): {install_hint('pyulog')}") from error
-    errors = (ULogException, OSError, ValueError, LookupError, TypeError, AttributeError, struct.error, MemoryError)
+    # Its own exception came with 1.0.2.
+    own = getattr(core, "ULogException", ValueError)
+    common = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, MemoryError)
     # It prints what it finds damaged.
-    with intact(str(path), "ULog", *errors), redirect_stdout(StringIO()), path.open("rb") as file:
-        whole = ULog(file, [_COMBINED, _IMU, _ACC, _GYR, *_SATELLITES])
+    with intact(str(path), "ULog", own, struct.error, *common), redirect_stdout(StringIO()), path.open("rb") as file:
+        whole = core.ULog(file, [_COMBINED, _IMU, _ACC, _GYR, *_SATELLITES])
         return {(it.name, it.multi_id): it.data for it in whole.data_list}
 
 
@@ -113,21 +114,19 @@ def _times(fields: Fields) -> NDArray[np.int64]:
     return (fields["timestamp_sample"] if "timestamp_sample" in fields else fields["timestamp"]).astype(np.int64)
 
 
-def _table(
-    name: str, where: str, times_us: NDArray[np.int64], data: NDArray[np.float64], unix_us: int | None
-) -> Table:
+def _table(name: str, where: str, times_us: NDArray[np.int64], data: NDArray[np.float64], unix_us: int | None) -> Table:
     def parts(wanted: Collection[int]) -> Iterator[Part]:
         for at in range(0, len(times_us), BATCH_ROWS):
             rows = slice(at, at + BATCH_ROWS)
-            clock = times_us[rows] if unix_us is None else (times_us[rows] + unix_us).astype("M8[us]")
+            clock = times_us[rows] * 1000 if unix_us is None else (times_us[rows] + unix_us).astype("M8[us]")
             yield Part({it: data[rows, it - 1] if it else clock for it in wanted})
 
     said = "since the flight controller's start" if unix_us is None else "Unix time, by the satellite receiver's first"
     facts = (
-        Fact("clock", f"the samples' time stamps, {said}", "written"),
+        Fact("time stamps", f"the samples' own, {said}", "written"),
         Fact("units", "m/s² with gravity, rad/s: PX4's", "written"),
     )
-    clock_name = "time [us]" if unix_us is None else "time"
+    clock_name = "time [ns]" if unix_us is None else "time"
     return table(name, where, (clock_name, *_CHANNELS), parts, facts=facts, rows=len(times_us))
 
 
