@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.plausibility.evidence import Evidence, are_whole
+from motionsig.plausibility.evidence import Evidence, are_whole, sound
 
 _WINDOW_S = 2.0
 _REST_SPREAD = 0.04
@@ -24,12 +24,16 @@ _ALIKE = 0.1
 """Spread of |mean acc| over windows at rest, by its mean: each axis has its own error of scale and offset."""
 _MUCH = 0.4
 _SPREAD_MOVING = 0.5
-"""Of |mean acc|, in the steadiest windows: a slow arm without gravity has 1 m/s² for a while, and varies by more."""
+"""Of |mean acc|, in the steadiest windows: the same."""
+_UNEVEN = 0.15
+"""Of the mean of |mean acc| over all windows: turned gravity keeps its size, a slow push does not. A slow arm without
+gravity has about 1 m/s², which is not to be taken for 1 g."""
 _UNITS = {"m/s^2": STANDARD_GRAVITY, "g": 1.0, "mg": 1000.0}
 _COUNTS = {f"1/{per} g": float(per) for per in (256, 512, 2048, 4096, 8192, 16384)}
 """1/1024 g is left out, as mg lies beside it."""
 _BOTH = (960.0, 1050.0)
 """Whole numbers that may be mg, 1/1024 g or 0.01 m/s²."""
+_BETWEEN = 1012.0
 _TURNED = 0.7
 """Of the sphere's radius: how far apart directions at rest must lie to be another orientation."""
 _ORIENTATIONS = 4
@@ -65,6 +69,7 @@ def acc_scales(acc: NDArray[np.floating], rate_hz: float) -> Evidence:
 
     "impossible": gravity is not in it, as in a phone's linear acceleration, or it never changes.
     """
+    acc = sound(acc)
     seen = rests(acc, rate_hz)
     if not len(seen.mean):
         return Evidence("undecided", "", np.nan, "there are too few samples")
@@ -88,14 +93,13 @@ def acc_scales(acc: NDArray[np.floating], rate_hz: float) -> Evidence:
     near = abs(np.log(typical / units[unit])) < np.log(1 + _NEAR_MOVING)
     si = STANDARD_GRAVITY / units[unit]
     words = f"the steady part while it moves is {typical:.4g}, and 1 g is {units[unit]:.5g} {unit}"
-    if unit in _COUNTS or share < _STEADY or not near or float(np.median(seen.spread[quiet])) > _SPREAD_MOVING:
+    uneven = everywhere.std() > _UNEVEN * everywhere.mean() or float(np.median(seen.spread[quiet])) > _SPREAD_MOVING
+    if unit in _COUNTS or share < _STEADY or not near or (uneven and unit != "m/s^2"):
         return Evidence("undecided", unit if near else "", si if near else np.nan, words)
     return Evidence("decided", unit, si, words)
 
 
-def _at_rest(
-    gravity: float, size: NDArray[np.float64], mean: NDArray[np.float64], *, whole: bool
-) -> Evidence:
+def _at_rest(gravity: float, size: NDArray[np.float64], mean: NDArray[np.float64], *, whole: bool) -> Evidence:
     words = f"at rest it is {gravity:.4g}"
     turned = _orientations(mean / size[:, None])
     scale = turned >= _ORIENTATIONS and float(size.std()) < _SAME * gravity
@@ -103,20 +107,27 @@ def _at_rest(
         if abs(gravity / one - 1) < _NEAR:
             if whole and _BOTH[0] < gravity < _BOTH[1]:
                 words = f"{words}, which may be mg, 1/1024 g or 0.01 m/s^2"
-                return Evidence("undecided", "mg" if gravity < 1012 else "1/1024 g", STANDARD_GRAVITY / 1000, words)
+                unit, one = ("mg", 1000.0) if gravity < _BETWEEN else ("1/1024 g", 1024.0)
+                return Evidence("undecided", unit, STANDARD_GRAVITY / one, words)
             return Evidence("decided", unit, STANDARD_GRAVITY / one, f"{words}, and 1 g is {one:.5g} {unit}")
     if whole:
         unit = min(_COUNTS, key=lambda name: abs(np.log(gravity / _COUNTS[name])))
         if abs(gravity / _COUNTS[unit] - 1) < _NEAR:
             # The counts of a chip are powers of two; one orientation tells them apart, for offsets are smaller.
-            return Evidence("decided", unit, STANDARD_GRAVITY / _COUNTS[unit], f"{words} counts, and 1 g is {_COUNTS[unit]:.0f}")
+            return Evidence(
+                "decided", unit, STANDARD_GRAVITY / _COUNTS[unit], f"{words} counts, and 1 g is {_COUNTS[unit]:.0f}"
+            )
     if scale:
         unit = f"1/{gravity:.5g} g"
-        return Evidence("decided", unit, STANDARD_GRAVITY / gravity, f"{words} in {turned} orientations, so this is 1 g")
+        return Evidence(
+            "decided", unit, STANDARD_GRAVITY / gravity, f"{words} in {turned} orientations, so this is 1 g"
+        )
     if gravity < 0.2 * STANDARD_GRAVITY and not whole:
         return Evidence("undecided", "", np.nan, f"{words}, which is 1 g in no usual unit: gravity may be removed")
     unit = f"1/{gravity:.5g} g"
-    return Evidence("undecided", unit, STANDARD_GRAVITY / gravity, f"{words} in too few orientations to be sure that it is 1 g")
+    return Evidence(
+        "undecided", unit, STANDARD_GRAVITY / gravity, f"{words} in too few orientations to be sure that it is 1 g"
+    )
 
 
 def _orientations(directions: NDArray[np.float64]) -> int:

@@ -59,8 +59,10 @@ class _Learned:
 
 @dataclass
 class _Run:
-    """The run of equal values that a group of axes is in: since which row; the smallest and largest of all axes (6,)
-    in those of its rows that are not decided on yet, which begin with `held`."""
+    """The run of equal values that a group of axes is in, since which row.
+
+    low, high: (6,) of all axes in those of its rows that are not decided on yet, which begin with `held`.
+    """
 
     since: int = 0
     held: int = 0
@@ -122,11 +124,17 @@ class Alive:
             learned.changes += (length - same[:, which & alive]).sum(axis=1)
 
     def _look(
-        self, group: int, same: NDArray[np.bool_], columns: NDArray[np.float32], first: int, found: list[Stretch], *,
+        self,
+        group: int,
+        same: NDArray[np.bool_],
+        columns: NDArray[np.float32],
+        first: int,
+        found: list[Stretch],
+        *,
         last: bool,
     ) -> int:
         """Judge the runs of one group of axes; return up to which row it is settled."""
-        run, count = self._runs[group], columns.shape[1]
+        run, count = self._runs[group], len(columns[0])
         least = self._least[(0, 1, 1, 2, 2, 2, 2, 2, 2)[group]]
         if not (same.view(np.uint64) == _EIGHT).any() and first - run.since < _LEAST_ROWS:
             # No run is long; the last one began a few rows ago.

@@ -25,6 +25,15 @@ class Evidence(NamedTuple):
     words: str
 
 
+_LARGEST = 1e9
+"""Of the numbers of a log, in any unit; a larger one is damaged."""
+
+
+def sound(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return values (n, k) with NaN for what cannot be a number of a sensor."""
+    return np.where(np.abs(values) < _LARGEST, values, np.nan).astype(np.float64, copy=False)
+
+
 def are_whole(values: NDArray[np.floating]) -> bool:
     """Return whether values (n, ...) are whole numbers that vary, as a chip's counts are."""
     return bool((values == np.rint(values)).all() and np.ptp(values) > 0)

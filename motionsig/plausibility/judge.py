@@ -23,6 +23,8 @@ _REST_SPREAD = 0.1
 _STILL_SPREAD = 0.04
 _STILL_GYR = 0.1
 """Bounds of windows at rest, of the spread of acc by |mean acc|, and of gyr in rad/s."""
+_TURNING = 0.3
+"""rad/s, as the last, from which a window counts as one in motion."""
 _AT_REST_G = (0.7, 1.3)
 _MOVING_G = (0.5, 2.5)
 _TUMBLES = 0.7
@@ -38,7 +40,7 @@ _DAMAGED_S = 0.05
 _DAMAGED = 0.01
 """Damage is shorter, and less of the rows so far."""
 _DEG = np.pi / 180
-_LEAST_TURN = 0.1
+_LEAST_TURN = 0.005
 """rad/s, root mean square over a window, below which nothing is to be seen of turns."""
 _TURN_WINDOWS = (16, 4)
 """Of the first chunks and of each later one, those that turn most, are asked for the unit."""
@@ -142,7 +144,7 @@ class Judge:
         settled = self._settled if self._wrong is None else self._wrong.row
         done: list[Stretch] = []
         waiting: list[Stretch] = []
-        for each in sorted(self._lost):
+        for each in sorted(self._lost, key=lambda each: each.start):
             if each.start >= settled:
                 waiting.append(each)
             elif done and each.start <= done[-1].stop:
@@ -178,17 +180,20 @@ class Judge:
         count = columns.shape[1]
         rows = self._window if count >= self._window else max(1, count)
         windows = columns[:, : count // rows * rows].reshape(6, -1, rows)
-        mean = windows.mean(axis=2, dtype=np.float32)
-        centred = windows - mean[:, :, None]
-        variance = np.einsum("awr,awr->aw", centred, centred) / np.float32(rows)
-        size = np.sqrt((mean[:3] ** 2).sum(axis=0))
-        spread = np.sqrt(variance[:3].sum(axis=0)) / np.maximum(size, np.float32(1e-9))
-        gyr = np.sqrt((mean[3:] ** 2 + variance[3:]).sum(axis=0))
+        # Numbers that nobody checked may be huge.
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = windows.mean(axis=2, dtype=np.float32)
+            centred = windows - mean[:, :, None]
+            variance = np.einsum("awr,awr->aw", centred, centred) / np.float32(rows)
+            size = np.sqrt((mean[:3] ** 2).sum(axis=0))
+            spread = np.sqrt(variance[:3].sum(axis=0)) / np.maximum(size, np.float32(1e-9))
+            gyr = np.sqrt((mean[3:] ** 2 + variance[3:]).sum(axis=0))
         starts = np.arange(len(size)) * rows
         # The rows of the log that windows begin with.
         at = first + (starts if kept is None else kept[starts])
-        still = (spread < _STILL_SPREAD) & (np.sqrt(variance[3:].sum(axis=0)) < _STILL_GYR)
-        moving = (spread > _REST_SPREAD) | (variance[3:].max(axis=0, initial=0) > _STILL_GYR)
+        varied = np.sqrt(variance[3:].sum(axis=0))
+        still = (spread < _STILL_SPREAD) & (varied < _STILL_GYR)
+        moving = (spread > _REST_SPREAD) | (varied > _TURNING)
         self._settled = self._rows
         if self._check and count:
             # A body that tumbles has a mean of 0 within seconds; the size of its acceleration stays.
@@ -232,13 +237,20 @@ class Judge:
             acc = float(np.abs(values[:3]).max()) > _LARGEST_ACC
             listed = ", ".join(f"{value:.4g}" for value in (values[:3] if acc else values[3:]))
             words = f"it has what no sensor reports, {listed} {'m/s²' if acc else 'rad/s'} for one"
-            self._end(first + int(at[row]), "acc" if acc else "gyr", words if acc else f"{words}; this looks like deg/s")
+            self._end(
+                first + int(at[row]), "acc" if acc else "gyr", words if acc else f"{words}; this looks like deg/s"
+            )
         rows = np.flatnonzero(fine)
         return np.ascontiguousarray(columns[:, rows]), rows if kept is None else kept[rows]
 
     def _gravity(
-        self, least: NDArray[np.float32], size: NDArray[np.float32], spread: NDArray[np.float32],
-        at: NDArray[np.int64], *, last: bool,
+        self,
+        least: NDArray[np.float32],
+        size: NDArray[np.float32],
+        spread: NDArray[np.float32],
+        at: NDArray[np.int64],
+        *,
+        last: bool,
     ) -> None:
         """Find windows that are not near 1 g for longer than can be."""
         rests = spread < _REST_SPREAD
@@ -279,19 +291,27 @@ class Judge:
             if (low == high).all():
                 self._moved += int((spread > 2 * _REST_SPREAD).sum())
                 if self._moved >= _FAST_WINDOWS:
-                    self._end(0, "gyr", f"the angular rate is {low[0]:g}, {low[1]:g}, {low[2]:g} throughout, while "
-                              "the acceleration moves: there is no gyroscope behind these columns")
+                    self._end(
+                        0,
+                        "gyr",
+                        f"the angular rate is {low[0]:g}, {low[1]:g}, {low[2]:g} throughout, while "
+                        "the acceleration moves: there is no gyroscope behind these columns",
+                    )
 
     def _units(
-        self, columns: NDArray[np.float32], gyr: NDArray[np.float32], starts: NDArray[np.int64],
-        at: NDArray[np.int64], time_ns: NDArray[np.int64],
+        self,
+        columns: NDArray[np.float32],
+        gyr: NDArray[np.float32],
+        starts: NDArray[np.int64],
+        at: NDArray[np.int64],
+        time_ns: NDArray[np.int64],
     ) -> None:
         """Ask the windows that turn most whether gyr is in rad/s."""
         rows = window_rows(self._rate_hz)
         if self._for_deg[1] + self._for_rad[1] > _ENOUGH_VOTES and self._chunks % 8:
             return
         fits = np.flatnonzero((gyr > _LEAST_TURN) & (starts + rows <= columns.shape[1]))
-        chosen = []
+        chosen: list[tuple[int, NDArray[np.float32]]] = []
         for index in fits[np.argsort(-gyr[fits], kind="stable")].tolist():
             part = slice(int(starts[index]), int(starts[index]) + rows)
             took = (int(time_ns[part][-1]) - int(time_ns[part][0])) / NS_PER_S * self._rate_hz / max(1, rows - 1)
@@ -314,7 +334,9 @@ class Judge:
         row = int(at[chosen[0][0]])
         for tally, looks in ((self._for_deg, "deg/s"), (self._for_rad, "rad/s, converted once too often")):
             if tally[0] >= _UNIT_VOTES and agreed(*tally):
-                words = f"gravity does not turn as the angular rate says, in {tally[0]} windows; this looks like {looks}"
+                words = (
+                    f"gravity does not turn as the angular rate says, in {tally[0]} windows; this looks like {looks}"
+                )
                 self._end(row, "gyr", words)
 
     def _end(self, row: int, subject: Subject, words: str) -> None:
@@ -331,7 +353,13 @@ class Judge:
             facts.append(Fact("angular rate", f"turns agree with gravity in {won} windows: rad/s", "shown"))
         for kind, (rows, stretches) in self._left_out.items():
             seconds = rows / self._rate_hz
-            facts.append(Fact("left out", f"{seconds:.4g} s ({rows} rows) {kind} in {stretches} stretches", "shown"))
+            facts.append(
+                Fact(
+                    "left out",
+                    f"{seconds:.4g} s ({rows} rows) {kind} in {stretches} stretch{'es' * (stretches > 1)}",
+                    "shown",
+                )
+            )
         if self._not_finite:
             facts.append(Fact("no numbers", f"{self._not_finite} of {self._rows} rows", "shown"))
         repeated = self._alive.repeated - sum(rows for rows, _ in self._left_out.values())

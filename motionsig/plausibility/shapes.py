@@ -36,7 +36,8 @@ def is_constant(values: NDArray[np.floating]) -> bool:
 
 
 def _finite(rows: NDArray[np.floating]) -> NDArray[np.float64]:
-    return rows[np.isfinite(rows).all(axis=1)].astype(np.float64)
+    finite: NDArray[np.float64] = rows[np.isfinite(rows).all(axis=1)].astype(np.float64)
+    return finite
 
 
 def _steady(length: NDArray[np.float64]) -> bool:

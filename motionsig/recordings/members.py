@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import lzma
+import os
 import struct
 import tempfile
 import zipfile
@@ -72,8 +73,11 @@ def single(path: Path, name: str = "") -> Member:
             with path.open("rb") as file:
                 yield file
 
-    where = STANDARD_INPUT if path in map(_path_of, _spools) else str(path)
-    return _unpacked(Member(name or path.name, where, opened))
+    if path not in map(_path_of, _spools):
+        return _unpacked(Member(name or path.name, str(path), opened))
+    start = os.pread(int(path.name), 8, 0)  # as it has no name that says so
+    suffix = next((suffix for suffix, mark in _PACKED.items() if start.startswith(mark)), "")
+    return _unpacked(Member(STANDARD_INPUT + suffix, STANDARD_INPUT, opened))
 
 
 STANDARD_INPUT = "standard input"

@@ -60,6 +60,7 @@ class Plan:
     stream: Stream
     feeds: tuple[Feed, ...] = ()
     factors: tuple[float, ...] = ()
+    device: str | None = None
     error: RecordingError | None = None
 
 
@@ -225,7 +226,8 @@ def _scaled(
     known = (*facts, *scale.facts, *turning.facts, said)
     if not open_ and told.get("check_units", True):
         check_plausible(head * factors, rate_hz, where, error=RecordingError)
-    return Plan(Stream(stream, known, open_, None if open_ else rate_hz), feeds, factors)
+    device = app.device if app else None
+    return Plan(Stream(stream, known, open_, None if open_ else rate_hz), feeds, factors, device)
 
 
 def _sign(acc: Sensor, app: App | None, told: Mapping[str, Any]) -> tuple[int, Fact]:
@@ -394,7 +396,7 @@ def _opened(path: Path, understanding: Understanding, plan: Plan, told: Mapping[
         understanding.format,
         stream_id,
         feeds[0].table.rows if not feeds[0].wanted else None,
-        device=None,
+        device=plan.device,
         facts=(*understanding.facts, *plan.stream.facts),
     )
     label = feeds[0].label
@@ -415,7 +417,7 @@ def _unnamed(group: Group, stream: str, where: str, app: App | None, told: Mappi
         heading = ", ".join(map(repr, table.names[:24])) + (", ..." if len(table.names) > 24 else "")
         raise RecordingError(
             f"{table.where}: expected columns for acc_x, acc_y, acc_z, gyr_x, gyr_y, gyr_z, got {heading or 'no header'}; "
-            f"there is no {group.lacks}; columns={{'acc_x': 'its name here'}} maps other names"
+            f"what is missing is {group.lacks}; columns={{'acc_x': 'its name here'}} maps other names"
         )
     clock, _ = _clock(group.piece, (), None, told)
     guess = guess_columns(table, clock.columns if clock else (), clock.rate_hz if clock else None)

@@ -23,7 +23,7 @@ from motionsig.escaping import own_logger
 from motionsig.facts import Fact
 from motionsig.plausibility import check_plausible
 from motionsig.plausibility.judge import Judge
-from motionsig.recordings.judging import judged
+from motionsig.recordings.plausible import judged
 from motionsig.recordings.labels import LabelCutter
 from motionsig.recordings.understanding import Understanding
 

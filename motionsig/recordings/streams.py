@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -106,7 +106,8 @@ def find_groups(tables: Sequence[Table], told: Mapping[str, Any]) -> list[Group]
             unnamed.append(Group(piece.place, piece, lacks="names that say which columns hold acceleration"))
     groups += _joined(halves)
     complete = [group for group in groups if not group.lacks]
-    return complete or groups or unnamed
+    # Halves that nothing joins: the first says what is missing.
+    return complete or groups[:1] or unnamed
 
 
 def _has(table: Table, columns: Mapping[str, Any]) -> bool:
@@ -136,22 +137,25 @@ def _joined(halves: Mapping[Place, dict[str, Sensor]]) -> list[Group]:
     lacking = [place for place, sensors in by_place.items() if not _is_whole(sensors)]
     acc = [place for place in lacking if "gyr" not in by_place[place]]
     gyr = [place for place in lacking if set(by_place[place]) == {"gyr"}]
-    if len(acc) == len(gyr) == 1 and len(by_place) == 2:
-        # The only two: their names differ in more than the sensor's word, such as its rate.
+    if len(acc) == len(gyr) == 1 and len(by_place) == 2 and _letters(acc[0]) == _letters(gyr[0]):
+        # The only two: their names differ in a number, such as the sensor's rate.
         by_place[acc[0]] |= by_place.pop(gyr[0])
     groups = []
     for place, sensors in by_place.items():
         first = sensors.get("acc") or sensors.get("user") or next(iter(sensors.values()))
         if not _is_whole(sensors):
             lacks = [_WORDS[kind] for kind in ("acc", "gyr") if kind not in sensors]
-            words = " and ".join(lacks)
             if "user" in sensors and "acc" not in sensors:
-                words += ": linear acceleration has gravity removed; record the raw (total) accelerometer, or gravity with it"
-            groups.append(Group(place, first.piece, lacks=words))
+                lacks[0] = "gravity (linear acceleration has gravity removed: record the raw, total accelerometer, or gravity with it)"
+            groups.append(Group(place, first.piece, lacks=" and ".join(lacks)))
             continue
         gravity = None if "acc" in sensors else sensors["gravity"]
         groups.append(Group(place, first.piece, (first,), (sensors["gyr"],), gravity))
     return groups
+
+
+def _letters(place: Place) -> list[str]:
+    return re.findall(r"[^\W\d_]+", " ".join((*place.file, *place.values)))
 
 
 def _is_whole(sensors: Mapping[str, object]) -> bool:

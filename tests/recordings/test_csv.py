@@ -14,7 +14,6 @@ from test_recordings import samples
 from motionsig.conventions import STANDARD_GRAVITY as G
 from motionsig.errors import InputError
 from motionsig.recordings import open_recording
-from motionsig.recordings.csv import open_csv
 
 IN_G_AND_DEG = np.column_stack([DATA[:, :3] / G, np.rad2deg(DATA[:, 3:])])
 
@@ -55,7 +54,7 @@ def test_units_from_options(path: Path) -> None:
     refused(path, content, r"log\.csv:1: .*unit for column 'ax'.*acc_unit='g'")
     refused(path, content, r"unit for column 'gx'.*gyr_unit='deg/s'", acc_unit="g")
     with pytest.raises(InputError, match=r"acc_unit: expected .*got 'furlong'"):
-        open_csv(path, acc_unit="furlong")
+        open_recording(path, acc_unit="furlong")
 
 
 def test_an_option_wins_over_the_header(path: Path) -> None:
@@ -69,7 +68,7 @@ def test_odd_names_are_mapped(path: Path) -> None:
     check(path, content, columns=renamed, acc_unit="m/s^2")
     refused(path, content, "expected columns for gyr_x", columns=names, acc_unit="m/s^2")
     with pytest.raises(InputError, match=r"columns: expected the keys time, acc_x.*got 'foo'"):
-        open_csv(path, columns={"foo": "a"})
+        open_recording(path, columns={"foo": "a"})
 
 
 def test_a_table_without_a_header_is_mapped_by_number(path: Path) -> None:
@@ -102,14 +101,14 @@ def test_no_time_column_needs_a_rate(path: Path) -> None:
     time_ns = check(path, content, rate_hz=100, start_ns=7)
     assert time_ns[0] == 7
     with pytest.raises(InputError, match="rate_hz"):
-        open_csv(path, rate_hz=0)
+        open_recording(path, rate_hz=0)
 
 
 def test_a_rate_numbers_the_rows_from_the_first_time(path: Path) -> None:
     coarse = text(HEADER.replace("time (s)", "timestamp"), time=lambda i: str(1_700_000_000 + i // 100))
     refused(path, coarse, r"time of its own .* 396 of 400 rows .*too coarse: pass rate_hz=50")
     assert check(path, coarse, rate_hz=100)[0] == 1_700_000_000_000_000_000
-    assert open_csv(path, rate_hz=100).rate_hz == 100
+    assert open_recording(path, rate_hz=100).rate_hz == 100
     check(path, text(HEADER.replace("time (s)", "t"), time=str), rate_hz=100)
     check(path, text(time=lambda i: f"1.012.598.156.929.{i:03d}"), rate_hz=100)
     check(path, text(time=lambda i: "x" * i), columns={"time": None}, rate_hz=100)
@@ -135,6 +134,6 @@ def test_the_only_table_of_a_folder_or_zip(tmp_path: Path, kind: str) -> None:
 def test_the_sign_of_ios_is_turned(path: Path) -> None:
     content = text(data=DATA * ([-1] * 3 + [1] * 3))
     check(path, content, acc_sign=-1)
-    assert open_csv(path, acc_sign=-1).info.stream_id != open_csv(path).info.stream_id
+    assert open_recording(path, acc_sign=-1).info.stream_id != open_recording(path).info.stream_id
     with pytest.raises(InputError, match="acc_sign: expected 1 or -1, got 0"):
-        open_csv(path, acc_sign=0)
+        open_recording(path, acc_sign=0)

@@ -121,10 +121,10 @@ def test_a_replay_with_another_unit_is_another_stream_id(tmp_path: Path) -> None
     ("content", "message"),
     [
         (b"", "an empty file"),
-        (b"\0" * 1000, "one of the formats .*csv.*phone"),
+        (b"\0" * 1000, "one of the formats .*csv.*ulog"),
         (bytes(range(256)) * 8, "begins with"),
         (b"PK\x03\x04 and then nothing", "an intact zip, got a damaged one"),
-        (b"Dear diary,\ntoday I walked.\n", ":1: expected a header .*'Dear diary,'"),
+        (b"Dear diary,\ntoday I walked.\n", "expected tables with an accelerometer and a gyroscope, got none"),
     ],
 )
 def test_unknown_content_is_refused(tmp_path: Path, content: bytes, message: str) -> None:

@@ -245,8 +245,13 @@ def _natural(values: NDArray[Any]) -> NDArray[Any]:
 
 def _as_kind(values: NDArray[Any], kind: Kind, where: str) -> NDArray[Any]:
     """Return a column as it is wanted; raise RecordingError where it is another thing throughout."""
+    if kind == "text" and values.dtype.kind == "b":
+        return values.astype(str)
     values = _natural(values)
     if kind == "text":
+        if values.dtype.kind == "f" and (whole := values == np.rint(values)).any():
+            # As people write them: 1 and not 1.0.
+            return np.where(whole, np.where(whole, values, 0).astype(np.int64).astype(str), values.astype(str))
         return values if values.dtype.kind in "UM" else values.astype(str)
     if values.dtype.kind == "U":
         try:

@@ -24,6 +24,7 @@ _LOOKED_AT = 2000
 _ROWS = 4000
 _ABOVE = 4  # lines above the rows that can be their header
 _CHARS_OF_A_LINE = 1 << 14
+_WIDEST = 1024
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 
 
@@ -138,7 +139,7 @@ def _rows(lines: Sequence[str], delimiter: str) -> _Rows | None:
         cells = split(line.strip() if delimiter == " " else line.rstrip(" \r;" if delimiter != ";" else " \r"), delimiter)
         good = sum(is_number(cell) or is_comma_number(cell) for cell in cells)
         lost = sum(map(is_missing, cells))
-        if good >= 2 and (good >= 3 or good + lost == len(cells)):
+        if len(cells) <= _WIDEST and good >= 2 and (good >= 3 or good + lost == len(cells)):
             widths.append((index, len(cells)))
             numbers[len(cells)] += good
             texts[len(cells)] += len(cells) - good - lost

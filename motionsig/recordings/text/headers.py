@@ -53,7 +53,7 @@ def find_heading(found: Found) -> Heading:
     facts = (said, *_settings(above[:at]))
     if units:
         facts = (*facts, Fact("units", "a row of them below the header", "written"))
-    lines = tuple(line.strip() for line in above[at:] if line.strip())
+    lines = tuple(line.strip() for line in above[at:] if line.strip() and _fitting(line, found))
     return Heading(names, units, lines, facts)
 
 
@@ -66,7 +66,7 @@ def _names(found: Found) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
         cells = _fitting(above[at], found)
         if not cells:
             continue
-        if not units and sum(map(is_unit, cells)) >= min(3, len(cells) - 1) and at > 0 and not _repeats(cells):
+        if not units and sum(map(is_unit, cells)) >= min(3, len(cells) - 1) and at > 0:
             units, units_at = tuple(cells), at
             continue
         if _repeats(cells) and (over := _over(found, at)):

@@ -116,10 +116,10 @@ def _texts(line: str) -> tuple[str, ...]:
 
 
 def _labels(texts: Sequence[str]) -> bool:
-    """Tell whether texts between values are labels: letters before three of them, or before all of them and a colon."""
-    lettered = [_LETTER.search(text) is not None for text in texts[:-1]]
-    group = bool(lettered) and lettered[0] and not any(lettered[1:]) and texts[0].rstrip().endswith(":")
-    return 4 <= len(texts) <= _MOST_VALUES and (sum(lettered) >= 3 or group)
+    """Tell whether texts between values are labels: three with letters, or with letters and a colon before groups."""
+    lettered = [text for text in texts[:-1] if _LETTER.search(text)]
+    groups = texts[0] in lettered and all(text.rstrip().endswith((":", "=")) for text in lettered)
+    return 4 <= len(texts) <= _MOST_VALUES and (len(lettered) >= 3 or groups)
 
 
 def _in_blocks(lines: Sequence[str], shown: Sequence[tuple[int, tuple[str, ...]]]) -> FoundLabelled | None:

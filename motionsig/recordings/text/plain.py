@@ -62,6 +62,7 @@ def plain(lines: bytes, dialect: Dialect) -> bytes | None:
     if dialect.newline == b"\r":
         lines = lines.replace(b"\r", b"\n")
     elif b"\r" in lines:
+        lines = lines.replace(b"\r\r\n", b"\r\n")
         content = np.frombuffer(lines, np.uint8)
         returns = np.flatnonzero(content == _RETURN)
         if (content[returns + 1] != _NEWLINE).any():

@@ -1,4 +1,4 @@
-"""The blocks of a log, judged to its end on the way: what no sensor reports is left out, what cannot be right ends it."""
+"""The blocks of a log, judged on the way: what no sensor reports is left out, what cannot be right ends it."""
 
 from __future__ import annotations
 
