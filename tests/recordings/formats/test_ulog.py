@@ -92,6 +92,13 @@ def test_a_log_without_motion_and_one_that_is_cut_are_named(tmp_path: Path) -> N
         tables(path)
 
 
+def test_a_damaged_definition_ends(tmp_path: Path) -> None:
+    path = made_logs.ulog(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"gyro_integral_dt", b"\xbf\xe3ro_integral_dt"))
+    with pytest.raises(RecordingError, match=r"log\.ulg: expected"):
+        tables(path)
+
+
 def test_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyulog", None)
     with pytest.raises(MissingExtraError, match=r"reading ULog needs pyulog .*-m pip install 'pyulog>="):
