@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.blocks import Source, SourceInfo
+from motionsig.conventions import CHANNELS
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact, Question
 from motionsig.plausibility import check_plausible, is_gravity
@@ -142,7 +143,7 @@ def _understood(
     app = app_of(path, tables)
     groups = find_groups(tables, told)
     if not groups:
-        raise RecordingError(f"{path}: expected tables with an accelerometer and a gyroscope, got none")
+        raise RecordingError(f"{path}: expected tables with rows of numbers, got none")
     names = stream_names(groups)
     plans: list[Plan] = []
     seen: dict[tuple[int, str], int] = {}
@@ -189,6 +190,8 @@ def _planned(
     """Return how one stream is read with this acceleration; raise GravityError where it has no gravity."""
     gravity = group.gravity or (None if acc.triad.gravity is None else Sensor(acc.piece, acc.triad.gravity))
     sensors = [acc, gyr, *([gravity] if gravity else [])]
+    for sensor in sensors:
+        _check_one_unit(sensor)
     label = find_label(acc.piece.table.names, told.get("label"), _taken(sensors, acc.piece), acc.piece.table.where)
     clocks: dict[int, tuple[Clock, tuple[Question, ...]]] = {}
     for sensor in sensors:
@@ -227,7 +230,7 @@ def _scaled(
     open_ = (*questions, *scale.questions, *turning.questions)
     known = (*facts, *scale.facts, *turning.facts, said)
     if not open_ and told.get("check_units", True):
-        check_plausible(head * factors, rate_hz, where, error=RecordingError)
+        check_plausible(head * factors, rate_hz, where, error=RecordingError, judged=True)
     device = app.device if app else None
     return Plan(Stream(stream, known, open_, None if open_ else rate_hz), feeds, factors, device)
 
@@ -270,6 +273,15 @@ def _called(sensor: Sensor, gravity: Sensor | None = None) -> str:
     if len({id(it.piece.table) for it in (sensor, gravity) if it}) > 1 or not sensor.piece.table.names:
         names += f" of {PurePosixPath(sensor.piece.table.name).name}"
     return names if gravity is None else f"{names} with gravity from {_called(gravity)}"
+
+
+def _check_one_unit(sensor: Sensor) -> None:
+    units = sorted({sensor.piece.columns[column].unit for column in sensor.triad.columns if sensor.piece.columns} - {""})
+    if len(units) > 1:
+        raise RecordingError(
+            f"{sensor.piece.table.where}: expected one unit for {_called(sensor)}, got {' and '.join(units)}; "
+            "columns={'acc_x': ...} names others"
+        )
 
 
 def _taken(sensors: Sequence[Sensor], piece: Piece) -> set[int]:
@@ -439,8 +451,10 @@ def _unnamed(group: Group, stream: str, where: str, app: App | None, told: Mappi
     table = group.piece.table
     if any(column.kind in _MEASURED for column in group.piece.columns):
         heading = ", ".join(map(repr, table.names[:24])) + (", ..." if len(table.names) > 24 else "")
+        there = {f"{'acc' if it.kind == 'user' else it.kind}_{it.axis}" for it in group.piece.columns}
+        missing = [channel for channel in CHANNELS if channel not in there] or CHANNELS
         raise RecordingError(
-            f"{table.where}: expected columns for acc_x, acc_y, acc_z, gyr_x, gyr_y, gyr_z, got {heading or 'no header'}; "
+            f"{table.where}: expected columns for {', '.join(missing)}, got {heading or 'no header'}; "
             f"what is missing is {group.lacks}; columns={{'acc_x': 'its name here'}} maps other names"
         )
     clock, _ = _clock(group.piece, (), None, told)

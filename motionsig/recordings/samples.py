@@ -134,7 +134,7 @@ def recorded(
     """
     _, data = head_of(rows(), where)
     if check_units:
-        check_plausible(data, rate_hz, where, error=RecordingError)
+        check_plausible(data, rate_hz, where, error=RecordingError, judged=True)
     return RecordedSource(rows, where, info, rate_hz, check_units=check_units, label_chosen=label_chosen)
 
 
