@@ -53,7 +53,9 @@ def acc_scale(
     check = told.get("check_units", True)
     seen = acc_scales(acc, rate_hz)
     if check and ((seen.verdict == "impossible" and not unit) or (linear and seen.verdict != "decided")):
-        why = "linear acceleration has gravity removed: record or export the raw accelerometer instead" if linear else ""
+        why = (
+            "linear acceleration has gravity removed: record or export the raw accelerometer instead" if linear else ""
+        )
         raise GravityError(
             f"{where}: expected acceleration with gravity, got {called}: {'; '.join(filter(None, (seen.words, why)))} "
             "(check_units=False takes it as it is)"
@@ -77,7 +79,9 @@ def gyr_scale(
         return _told("gyr", unit)
     seen = gyr_scales(acc, gyr, rate_hz)
     if told.get("check_units", True) and seen.verdict == "impossible" and not seen.unit:
-        raise RecordingError(f"{where}: expected angular rate in {called}: {seen.words} (check_units=False takes it as it is)")
+        raise RecordingError(
+            f"{where}: expected angular rate in {called}: {seen.words} (check_units=False takes it as it is)"
+        )
     return _decided("gyr", written, seen, called, check=told.get("check_units", True), usual=usual)
 
 
@@ -115,7 +119,8 @@ def usual_gyr(acc_si: float, gyr: NDArray[np.float64]) -> str:
 
     Who writes m/s² writes rad/s, and who writes g writes deg/s, unless that would be no turn of a body.
     """
-    finite = np.linalg.norm(gyr[np.isfinite(gyr).all(axis=1)], axis=1)
+    with np.errstate(over="ignore"):  # a damaged number may be 1e300
+        finite = np.linalg.norm(gyr[np.isfinite(gyr).all(axis=1)], axis=1)
     size = float(np.percentile(finite, 99)) if len(finite) else 0.0
     unit = {1.0: "rad/s", STANDARD_GRAVITY: "deg/s"}.get(acc_si, "")
     return unit if unit and 1e-3 < size * factor("gyr", unit) < 40 else ""
