@@ -12,8 +12,8 @@ from motionsig.errors import RecordingError
 from motionsig.recordings.columns import Columns, Layout, find
 from motionsig.recordings.labels import LabelColumn
 from motionsig.recordings.members import Member, content_id, members, single
-from motionsig.recordings.samples import Prepare, Prepared, Reader, open_table
 from motionsig.recordings.old_text import Plan, decode, first_ns, read, sniff, sniff_bare, time_kind
+from motionsig.recordings.samples import Prepare, Prepared, Reader, open_table
 
 
 def _recognises(path: Path, head: bytes) -> int:

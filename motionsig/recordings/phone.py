@@ -27,8 +27,8 @@ from motionsig.recordings import columns as spelling
 from motionsig.recordings.clocks import onto
 from motionsig.recordings.labels import refuse_choice
 from motionsig.recordings.members import Member, content_id, members, single
-from motionsig.recordings.samples import Reader, Samples, recorded
 from motionsig.recordings.old_text import Plan, Table, read, sniff, sniff_bare, time_kind
+from motionsig.recordings.samples import Reader, Samples, recorded
 
 log = own_logger(__name__)
 

@@ -6,6 +6,7 @@ every one of them.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -134,7 +135,9 @@ def _in_blocks(lines: Sequence[str], shown: Sequence[tuple[int, tuple[str, ...]]
             continue
         block = texts[first : first + period]
         # A sample begins with a line that is like no other, after an empty line if there are any.
-        unique = [at for at in range(period) if block[at][0].split() and sum(_alike(it, block[at]) for it in block) == 1]
+        unique = [
+            at for at in range(period) if block[at][0].split() and sum(_alike(it, block[at]) for it in block) == 1
+        ]
         after_blank = [at for at in unique if not lines[shown[first + at][0] - 1].strip()]
         if not unique:
             return None
@@ -176,7 +179,7 @@ def _names(texts: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], bool
     groups: list[str] = []
     group = ""
     ends_with_unit = is_unit(texts[-1])
-    for before, after in zip(texts, texts[1:], strict=False):
+    for before, after in itertools.pairwise(texts):
         # What follows the last separator names the value; what precedes the first is the unit of the one before.
         said = _BETWEEN.split(before)[-1].strip(" =:")
         if not said and not names:

@@ -109,7 +109,14 @@ def test_lost_values_are_nan(path: Path, way: str) -> None:
     lines[11], lines[21] = "100,,0,9.8,0,0,0", "200,nan,0, ,NaN,null,inf"
     columns, _, _ = all_rows(table(path, "\n".join([*lines, ""])), ("number",) * 7)
     rows, numbers = np.nonzero(np.isnan(np.stack(columns, axis=1)))
-    assert list(zip(rows.tolist(), numbers.tolist(), strict=True)) == [(10, 1), (20, 1), (20, 3), (20, 4), (20, 5), (20, 6)]
+    assert list(zip(rows.tolist(), numbers.tolist(), strict=True)) == [
+        (10, 1),
+        (20, 1),
+        (20, 3),
+        (20, 4),
+        (20, 5),
+        (20, 6),
+    ]
 
 
 @pytest.mark.parametrize("lost", [1, 3, 8, 12, 20, 30, 40])
@@ -127,13 +134,19 @@ def test_a_tail_of_zeros_is_dropped(path: Path, way: str) -> None:
 
 
 def test_a_label_may_have_the_mark_of_a_comment(path: Path, way: str) -> None:
-    lines = [HEADER + ",label", *(f"{line},# {at}" if at % 2 else f"{line},walk # {at}" for at, line in enumerate(LINES[1:]))]
+    lines = [
+        HEADER + ",label",
+        *(f"{line},# {at}" if at % 2 else f"{line},walk # {at}" for at, line in enumerate(LINES[1:])),
+    ]
     columns, _, _ = all_rows(table(path, "\n".join([*lines, ""])), ("number",) * 7 + ("text",))
     assert columns[7].tolist() == [f"# {at}" if at % 2 else f"walk # {at}" for at in range(400)]
 
 
 def test_a_remark_after_a_row_is_none_of_it(path: Path, way: str) -> None:
-    check(path, "\n".join([f"{line} # remark {at}, of, cells" if at % 90 == 50 else line for at, line in enumerate(LINES)]))
+    check(
+        path,
+        "\n".join([f"{line} # remark {at}, of, cells" if at % 90 == 50 else line for at, line in enumerate(LINES)]),
+    )
 
 
 def test_a_long_file_is_read_in_little_memory(path: Path) -> None:
