@@ -6,11 +6,31 @@ import json
 import random
 
 HEADER = "time_ms,acc_x,acc_y,acc_z,gyr_x,gyr_y,gyr_z"
-HOSTILE = (b"\0" * 9, b'"', b"\n\n", b"\r", b"\xff\xfe", b"#", b";", b",,,", b" " * 99, b"9" * 400, b"1e999", b"[{", b"}", b"nan", b"-", b"=:|", b"\xef\xbb\xbf")
+HOSTILE = (
+    b"\0" * 9,
+    b'"',
+    b"\n\n",
+    b"\r",
+    b"\xff\xfe",
+    b"#",
+    b";",
+    b",,,",
+    b" " * 99,
+    b"9" * 400,
+    b"1e999",
+    b"[{",
+    b"}",
+    b"nan",
+    b"-",
+    b"=:|",
+    b"\xef\xbb\xbf",
+)
 
 
 def rows(count: int, form: str) -> str:
-    return "".join(form.format(at * 10, *(round((at * 7 + axis * 3) % 19 / 10 - 1, 3) for axis in range(6))) for at in range(count))
+    return "".join(
+        form.format(at * 10, *(round((at * 7 + axis * 3) % 19 / 10 - 1, 3) for axis in range(6))) for at in range(count)
+    )
 
 
 def texts() -> tuple[bytes, ...]:

