@@ -119,6 +119,14 @@ def test_lost_values_are_nan(path: Path, way: str) -> None:
     ]
 
 
+def test_a_quote_that_is_not_closed_swallows_no_rows(path: Path, way: str) -> None:
+    lines = LINES.copy()
+    lines[100], lines[150] = LINES[100].replace(",", ',"', 1), LINES[150] + '"'
+    found = table(path, "\n".join([*lines, ""]))
+    with pytest.raises(RecordingError, match=r"log\.csv:101: expected 7 cells, got 2"):
+        all_rows(found, ("number",) * 7)
+
+
 @pytest.mark.parametrize("lost", [1, 3, 8, 12, 20, 30, 40])
 def test_a_torn_last_line_is_dropped(path: Path, way: str, lost: int, caplog: pytest.LogCaptureFixture) -> None:
     check(path, "\n".join(LINES)[:-lost], rows=VALUES[:-1])
