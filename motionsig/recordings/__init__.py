@@ -7,10 +7,12 @@ one. Which Reader opens a file is decided by what the file holds.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from motionsig.blocks import Source
 from motionsig.errors import RecordingError
@@ -18,8 +20,9 @@ from motionsig.escaping import own_logger
 from motionsig.options import keyword_options, parse_options
 from motionsig.recordings.members import single
 from motionsig.recordings.samples import Reader
+from motionsig.recordings.understanding import Stream, Understanding
 
-__all__ = ["Reader", "open_recording"]
+__all__ = ["Reader", "inspect_recording", "open_recording"]
 
 log = own_logger(__name__)
 
@@ -36,18 +39,40 @@ def open_recording(path: str | PathLike[str], **options: object) -> Source:
     The Reader that is surest of its format opens it; among equals the first by name. `options` are that Reader's; text
     is turned into the type that an option has.
 
-    * All formats: `label="none"` reads no labels. motionsig's own log has no other option.
-    * CSV, Parquet and npz only: `label`, the column or array that says what was done, in place of one called label,
-      labels, activity or class.
-    * All but motionsig's own log: `acc_unit`: "m/s^2", "g" or "mg". `gyr_unit`: "rad/s", "deg/s" or "mdps".
-      `acc_sign`: -1 for raw data of iOS. `check_units`: False takes data that cannot be m/s² and rad/s with gravity.
-    * CSV, Parquet and npz only: `rate_hz`, where the rows are evenly spaced at so many samples per second. `start_ns`:
-      Unix time of the first row, in ns, where the recording has none. `time_unit`: "s", "ms", "us" or "ns".
-    * CSV and Parquet only: `columns`, which column is which, by name or by number, as in `{"time": 0, "acc_x": "ax"}`.
+    * All formats: `label="none"` reads no labels. motionsig's own log has no other option. In tables, `label` is also
+      the column that says what was done, in place of one called label, labels, activity or class.
+    * Tables (text, Parquet, npz and others): `acc_unit` and `gyr_unit`, such as "g" and "deg/s", or a scale such as
+      "1/16384 g"; `chip`, `acc_range_g`, `gyr_range_dps`: what made raw counts. `acc_sign`: -1 for raw data of iOS.
+      `rate_hz`, where the rows are evenly spaced at so many samples per second. `start_ns`: Unix time of the first row,
+      in ns, where the recording has none. `time_unit`: "s", "ms", "us" or "ns". `zone`: of times without one, as in
+      "Europe/Berlin". `columns`: which column is which, by name or by number, as in `{"time": 0, "acc_x": "ax"}`.
+      `by`: the columns that tell streams apart. `stream`: which of several streams. `check_units`: False takes data
+      that cannot be m/s² and rad/s with gravity.
 
-    Raises RecordingError where no Reader recognises the content or the recording cannot be right, and InputError for an
-    option that the Reader does not have.
+    Raises UndecidedError, with all questions at once, where the recording leaves open what only its owner knows;
+    RecordingError where no Reader recognises the content or the recording cannot be right; InputError for an option
+    that the Reader does not have.
     """
+    path, reader, parsed = _reader_of(path, options)
+    return reader.open(path, **parsed)
+
+
+def inspect_recording(path: str | PathLike[str], **options: object) -> Understanding:
+    """Return what the recording at `path` holds, as far as its first minute tells, and what it leaves open.
+
+    `options`: as for `open_recording`, and raises the same, but no UndecidedError: questions are in what it returns.
+    A format whose Reader has no look of its own is opened.
+    """
+    path, reader, parsed = _reader_of(path, options)
+    if reader.inspect is not None:
+        return reader.inspect(path, **parsed)
+    with reader.open(path, **parsed) as source:
+        stream = Stream("", source.info.facts, (), source.rate_hz)
+        return Understanding(str(path), source.info.format, (stream,))
+
+
+def _reader_of(path: str | PathLike[str], options: Mapping[str, object]) -> tuple[Path, Reader, dict[str, Any]]:
+    """Return the path, the Reader that opens it, and the options that it takes."""
     path = Path(path)
     head = b"" if path.is_dir() else single(path).head()
     if not head and not path.is_dir():
@@ -61,7 +86,7 @@ def open_recording(path: str | PathLike[str], **options: object) -> Source:
             inside = sorted(it.name for it in path.iterdir())
             found = f"a folder with {', '.join(inside[:8]) or 'nothing in it'}{', ...' * (len(inside) > 8)}"
         raise RecordingError(f"{path}: expected one of the formats {names}; got {found}")
-    return reader.open(path, **parse_options(options, keyword_options(reader.open), where=f"{reader.name} reader:"))
+    return path, reader, parse_options(options, keyword_options(reader.open), where=f"{reader.name} reader:")
 
 
 def reader_versions() -> dict[str, str]:

@@ -1,69 +1,55 @@
-"""Tables of numbers with named columns: CSV, TSV, semicolons, by themselves or as the one table of a folder or zip."""
+"""Text with rows of numbers in it: one file, or the tables of a folder or zip, of which each sensor may have its own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from motionsig.blocks import SourceInfo
-from motionsig.conventions import CHANNELS
-from motionsig.errors import RecordingError
-from motionsig.recordings.columns import Columns, Layout, find
-from motionsig.recordings.labels import LabelColumn
-from motionsig.recordings.members import Member, content_id, members, single
-from motionsig.recordings.old_text import Plan, decode, first_ns, read, sniff, sniff_bare, time_kind
-from motionsig.recordings.samples import Prepare, Prepared, Reader, open_table
+from motionsig.recordings.long import by_sensor
+from motionsig.recordings.members import Member, members, single
+from motionsig.recordings.names import sensor_of
+from motionsig.recordings.opening import table_reader
+from motionsig.recordings.streams import holds_one_sensor
+from motionsig.recordings.tables import Table
+from motionsig.recordings.text import tables
+from motionsig.recordings.text.decoding import decode
+
+_ONE_OF_SEVERAL = 2
+
+
+def tables_of(path: Path) -> Sequence[Table]:
+    """Return the tables of the text, folder or zip at `path`.
+
+    A table of one sensor comes with those of other sensors beside it that are called after a sensor; the rest of its
+    folder may be other recordings.
+    """
+    inside = members(path)
+    found = [table for member in (inside or (single(path),)) if _may_be(member) for table in _tables(member)]
+    if not inside and len(found) == 1 and holds_one_sensor(found[0]):
+        for member in members(path.parent):
+            if member.name != path.name and sensor_of(PurePosixPath(member.name).stem)[0] and _may_be(member):
+                found += [table for table in _tables(member) if holds_one_sensor(table)]
+    return found
+
+
+def _tables(member: Member) -> list[Table]:
+    return [one for table in tables(member) for one in by_sensor(table)]
+
+
+def _may_be(member: Member) -> bool:
+    """Leave out what apps write about a recording beside it."""
+    return "meta" not in PurePosixPath(member.name).parts
 
 
 def _recognises(path: Path, head: bytes) -> int:
-    # Any text, so that a table which lacks a column or a unit gets this reader's message and not "unknown format".
-    return int(decode(head) is not None if head and not head.startswith(b"PK") else _member(path) is not None)
+    if head and not head.startswith(b"PK"):
+        # Any text, so that a table which lacks a column or a unit gets this reader's message and not "unknown format".
+        if decode(head) is None:
+            return 0
+        named = sensor_of(path.stem)[0]
+        return _ONE_OF_SEVERAL if named and any(map(holds_one_sensor, tables(single(path)))) else 1
+    found = [table for member in members(path) if _may_be(member) for table in tables(member)]
+    return _ONE_OF_SEVERAL if any(map(holds_one_sensor, found)) else int(bool(found))
 
 
-def _member(path: Path) -> Member | None:
-    """Return the file at `path`, or the only table in the folder or zip there; None where there is not just one."""
-    inside = members(path)
-    if not inside and path.is_file():
-        return single(path)
-    found = [it for it in inside if sniff(it, it.head(), lambda names: _score(names, None), least=len(CHANNELS))]
-    return found[0] if len(found) == 1 else None
-
-
-def _score(names: Sequence[str], columns: Columns | None) -> int:
-    found = find(names, columns)
-    return sum(role in found for role in (*CHANNELS, "linear_x", "time"))
-
-
-def _look(path: Path, columns: Columns | None) -> tuple[Sequence[str], str, Prepare]:
-    member = _member(path) or single(path)
-    head = member.head()
-    by_number = any(isinstance(it, int) for it in (columns or {}).values())
-    table = sniff_bare(member, head) if by_number else sniff(member, head, lambda it: _score(it, columns), least=2)
-    if table is None:
-        first = (decode(head) or ("", ""))[1].split("\n")[0][:80].strip()
-        raise RecordingError(
-            f"{member.where}:1: expected a header that names acc_x, acc_y, acc_z, gyr_x, gyr_y, gyr_z and their units, "
-            f"got {first!r}; a table without a header needs columns={{'time': 0, 'acc_x': 1, ...}} and units"
-        )
-    where = f"{member.where}:{table.skip or 1}"
-
-    def prepare(layout: Layout, label: LabelColumn | None, rate_hz: float | None, start_ns: int) -> Prepared:
-        if not table.cells:
-            raise RecordingError(f"{where}: expected samples below the header, got none")
-        column = None if label is None else label.number
-        plan = Plan(layout.channels, label=column)
-        if rate_hz is None and layout.time is not None:
-            kind = time_kind(table, layout.time, layout.time_unit)
-            plan = Plan(layout.channels, layout.time, kind, label=column)
-        elif layout.time is not None:
-            found = first_ns(table, layout.time, layout.time_unit)
-            start_ns = start_ns if found is None else found
-        info = SourceInfo(path.name, "csv", content_id((member,), layout, plan, rate_hz, start_ns))
-        return info, start_ns, lambda: read(table, plan)
-
-    return table.names or [str(index) for index in range(table.width)], where, prepare
-
-
-open_csv = partial(open_table, _look)
-READER = Reader("csv", _recognises, open_csv)
+READER = table_reader("csv", _recognises, tables_of)

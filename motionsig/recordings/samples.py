@@ -7,7 +7,7 @@ is dropped, one whose time runs backwards comes after a gap; lost samples are pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,17 +20,18 @@ from motionsig.closing import Closing
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import RecordingError
 from motionsig.escaping import own_logger
+from motionsig.facts import Fact
 from motionsig.plausibility import check_plausible
-from motionsig.recordings.columns import Columns, Layout, find_layout
-from motionsig.recordings.labels import LabelColumn, LabelCutter, find_label
-from motionsig.recordings.times import check_rate, numbered
+from motionsig.plausibility.judge import Judge
+from motionsig.recordings.labels import LabelCutter
+from motionsig.recordings.plausible import judged
+from motionsig.recordings.understanding import Understanding
 
 log = own_logger(__name__)
 
 _BLOCK = 4096
 _HEAD_NS = 60 * NS_PER_S
 _HEAD_ROWS = 65_536
-_RATES_HZ = (0.5, 50_000)
 
 
 @dataclass(frozen=True)
@@ -58,49 +59,64 @@ class Reader:
     * `open(path, **options)`: returns the recording as a Source; raises RecordingError. Its keyword-only parameters are
       the options that `open_recording` takes for this format; text from a command line becomes the type that the
       parameter is annotated with (str, int, float, bool, Mapping).
+    * `inspect(path, **options)`: returns what is understood of the recording, with the options of `open`; None where
+      opening it tells all that there is to know.
     """
 
     name: str
     recognises: Callable[[Path, bytes], int] = field(repr=False)
     open: Callable[..., Source] = field(repr=False)
+    inspect: Callable[..., Understanding] | None = field(default=None, repr=False)
 
 
 class Samples(NamedTuple):
     """Rows of a log: time_ns (n,) int64 in the file's order, data (n, k), here in SI units and k = 6.
 
-    labels: (n,) text or numbers; None where there are none.
+    * `labels`: (n,) text or numbers; None where there are none.
+    * `breaks`: the rows before which samples were lost, as the log itself says; rising.
+    * `first`: the line, or the row, of the first of them in the file, for messages; 0 where it has none.
     """
 
     time_ns: NDArray[np.int64]
     data: NDArray[Any]
     labels: NDArray[Any] | None = None
+    breaks: tuple[int, ...] = ()
+    first: int = 0
 
 
-Prepared = tuple[SourceInfo, int, Callable[[], Iterator[Samples]]]
-"""Info, start_ns, and what yields a table's rows: in the file's units, without times where nobody needs them."""
-Prepare = Callable[[Layout, LabelColumn | None, float | None, int], Prepared]
-"""Prepares to read a table by layout, the column of the label, rate_hz and start_ns."""
-Look = Callable[[Path, Columns | None], tuple[Sequence[str], str, Prepare]]
-"""From path and columns to a table's names, its place, and what prepares to read it."""
-
-
-@dataclass(frozen=True)
 class RecordedSource(Closing):
-    """A Source over `rows`, which opens the recording anew for each iteration.
+    """A Source over `rows`, which opens the recording anew for each iteration and judges it to its end.
 
-    label_chosen: the caller named the column of the label.
+    label_chosen: the caller named the column of the label. check_units: as for `recorded`.
     """
 
-    info: SourceInfo
-    rate_hz: float
-    rows: Callable[[], Iterator[Samples]]
-    label_chosen: bool = False
+    def __init__(
+        self,
+        rows: Callable[[], Iterator[Samples]],
+        where: str,
+        info: SourceInfo,
+        rate_hz: float,
+        *,
+        check_units: bool = True,
+        label_chosen: bool = False,
+    ) -> None:
+        self.info, self.rate_hz = info, rate_hz
+        self._rows, self._where = rows, where
+        self._check_units, self._label_chosen = check_units, label_chosen
+        self._judge: Judge | None = None
 
     def __repr__(self) -> str:
         return f"RecordedSource({self.rate_hz:g} Hz, {self.info!r})"
 
     def __iter__(self) -> Iterator[SampleBlock]:
-        return _blocks(self.rows(), self.info.name, label_chosen=self.label_chosen)
+        self._judge = Judge(self.rate_hz, check_units=self._check_units)
+        blocks = _blocks(self._rows(), self._where, label_chosen=self._label_chosen)
+        return judged(blocks, self._judge, self._where)
+
+    @property
+    def findings(self) -> tuple[Fact, ...]:
+        """What the samples showed, as far as the latest iteration has come."""
+        return () if self._judge is None else self._judge.findings()
 
 
 def recorded(
@@ -108,7 +124,7 @@ def recorded(
     where: str,
     info: SourceInfo,
     *,
-    rate_hz: float | None = None,
+    rate_hz: float,
     check_units: bool = True,
     label_chosen: bool = False,
 ) -> Source:
@@ -116,121 +132,87 @@ def recorded(
 
     Raises RecordingError for a recording with fewer than two samples and for one that would be read wrongly.
     """
+    _, data = head_of(rows(), where)
+    if check_units:
+        check_plausible(data, rate_hz, where, error=RecordingError, judged=True)
+    return RecordedSource(rows, where, info, rate_hz, check_units=check_units, label_chosen=label_chosen)
+
+
+def head_of(rows: Iterator[Samples], where: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the times (n,) and data (n, k) of the first minute, or of 65,536 rows, without rows that repeat a time.
+
+    Raises RecordingError for fewer than two samples, and for times that cannot be.
+    """
     head: list[Samples] = []
     count = 0
-    for part in rows():
+    for part in rows:
         # Without labels: pieces of one label may be too short to show a rate.
         head.append(part._replace(labels=None))
         count += len(part.time_ns)
-        if count >= _HEAD_ROWS or part.time_ns[-1] - head[0].time_ns[0] >= _HEAD_NS:
+        if count >= _HEAD_ROWS or (count and part.time_ns[-1] - head[0].time_ns[0] >= _HEAD_NS):
             break
     if count < 2:
         raise RecordingError(f"{where}: expected samples, got {count}")
-    # As blocks, whose making rejects a bad time column: now, and not at the first iteration.
-    blocks = list(_blocks(iter(head), where))
-    rate = rate_hz or _rate_hz(blocks, where)
-    if check_units:
-        check_plausible(np.concatenate([block.data for block in blocks]), rate, where, error=RecordingError)
-    return RecordedSource(info, rate, rows, label_chosen)
+    parts = list(_distinct(iter(head), where))
+    return np.concatenate([it.time_ns for it in parts]), np.concatenate([it.data for it in parts])
 
 
-def _rate_hz(blocks: list[SampleBlock], where: str) -> float:
-    steps = np.concatenate([np.diff(block.time_ns) for block in blocks]).astype(np.float64)
-    if not len(steps):
-        raise RecordingError(f"{where}: expected times that increase, got none; pass rate_hz=50 (say)")
-    # The mean of the steps near the median: robust against gaps, unbiased where a coarse clock knows only two steps.
-    median = float(np.median(steps))
-    rate = NS_PER_S / float(steps[(steps > 0.5 * median) & (steps < 1.5 * median)].mean())
-    if not _RATES_HZ[0] <= rate <= _RATES_HZ[1]:
-        raise RecordingError(
-            f"{where}: expected {_RATES_HZ[0]} to {_RATES_HZ[1]} samples a second, the times show {rate:.3g}; "
-            "pass the right time_unit= ('s', 'ms', 'us' or 'ns')"
-        )
-    return rate
+def _distinct(rows: Iterator[Samples], where: str) -> Iterator[Samples]:
+    """Yield rows without those that have the time of the row before; raise RecordingError where they are many."""
+    last: int | None = None
+    before = np.empty(0)
+    count = repeated = again = 0
+    for part in rows:
+        if not len(part.time_ns):
+            continue
+        steps = np.diff(part.time_ns, prepend=part.time_ns[0] - 1 if last is None else last)
+        still = steps == 0
+        count += len(still)
+        last = int(part.time_ns[-1])
+        if still.any():
+            whole = part.data[:1] if not len(before) else before[None]
+            same = (part.data == np.concatenate([whole, part.data[:-1]])).all(axis=1)
+            repeated += int((still & ~same).sum())
+            again += int((still & same).sum())
+            if repeated > 1 + count // 100:
+                raise RecordingError(
+                    f"{where}: expected a time of its own for each sample, got {repeated} of {count} rows with the "
+                    "time of the row before; the time column is too coarse: pass rate_hz=50 (say) to number the rows "
+                    "instead"
+                )
+            before = part.data[-1]
+            keep = ~still
+            places = np.searchsorted(np.flatnonzero(keep), part.breaks).tolist()
+            labels = None if part.labels is None else part.labels[keep]
+            breaks = tuple(dict.fromkeys(it for it in places if it < keep.sum()))
+            part = Samples(part.time_ns[keep], part.data[keep], labels, breaks, part.first)
+        else:
+            before = part.data[-1]
+        if len(part.time_ns):
+            yield part
+    if repeated + again:
+        log.warning("%s: dropped %d rows that had the time of the row before", where, repeated + again)
 
 
 def _blocks(rows: Iterator[Samples], where: str, *, label_chosen: bool = False) -> Iterator[SampleBlock]:
     cutter = LabelCutter(where, chosen=label_chosen)
     last: int | None = None
-    count = repeated = 0
-    for part in rows:
-        times, data, labels = part
-        steps = np.diff(times, prepend=times[0] - 1 if last is None else last)
-        if (steps == 0).any():
-            repeated += int((steps == 0).sum())
-            times, data = times[steps != 0], data[steps != 0]
-            labels = None if labels is None else labels[steps != 0]
-            steps = steps[steps != 0]
-        count += len(part.time_ns)
-        if repeated > 1 + count // 100:
-            raise RecordingError(
-                f"{where}: expected a time of its own for each sample, got {repeated} of {count} rows with the time of "
-                "the row before; the time column is too coarse: pass rate_hz=50 (say) to number the rows instead"
-            )
+    for part in _distinct(rows, where):
+        times, labels = part.time_ns, part.labels
         with np.errstate(over="ignore"):
-            values = data.astype(np.float32)
-        backwards = np.flatnonzero(steps < 0).tolist()
-        for start, stop in zip([0, *backwards], [*backwards, len(times)], strict=True):
+            values = part.data.astype(np.float32)
+        gaps = np.flatnonzero(np.diff(times, prepend=times[0] - 1 if last is None else last) < 0).tolist()
+        gaps = sorted({*gaps, *(it for it in part.breaks if it or last is not None)})
+        last = int(times[-1])
+        cuts = gaps if gaps[:1] == [0] else [0, *gaps]
+        for start, stop in zip(cuts, [*cuts[1:], len(times)], strict=True):
             for at in range(start, stop, _BLOCK):
                 end = min(at + _BLOCK, stop)
-                gap = at == start and at in backwards
+                gap = at == start and (start > 0 or gaps[:1] == [0])
                 if labels is None:
                     yield SampleBlock(times[at:end], values[at:end], gap)
                     continue
                 for first, after, label in cutter.runs(labels[at:end]):
                     run = slice(at + first, at + after)
                     yield SampleBlock(times[run], values[run], gap and first == 0, label=label)
-        last = int(part.time_ns[-1])
-    if repeated:
-        log.warning("%s: dropped %d rows that had the time of the row before", where, repeated)
     cutter.report()
-
-
-def open_table(
-    look: Look,
-    path: Path,
-    *,
-    columns: Mapping[str, str | int | None] | None = None,
-    acc_unit: str | None = None,
-    gyr_unit: str | None = None,
-    time_unit: str | None = None,
-    rate_hz: float | None = None,
-    start_ns: int = 0,
-    acc_sign: int = 1,
-    label: str | None = None,
-    check_units: bool = True,
-) -> Source:
-    """Return the table at `path` as a Source.
-
-    columns: names (or numbers from 0, also of a table without a header) for "time", "acc_x" .. "gyr_z" where the header
-    does not say; {"time": None} ignores a time column. acc_unit ("g", "mg", "m/s^2"), gyr_unit ("deg/s", "rad/s",
-    "mdps"), time_unit ("s", "ms", "us", "ns"): win over the header. rate_hz: the rows are evenly spaced at this rate; a
-    time column then gives the first row's time only. start_ns: Unix time of the first row where there is no time
-    column. acc_sign: -1 for raw iOS data, whose sign is opposite to every chip's. label: the column that says what was
-    done, by default one called label, labels, activity or class; "none" reads no labels. check_units: refuse data
-    without gravity or in impossible units.
-    Raises RecordingError with file and, in a text, line.
-    """
-    check_rate(rate_hz)
-    names, where, prepare = look(path, columns)
-    layout = find_layout(
-        names, where, columns=columns, acc_unit=acc_unit, gyr_unit=gyr_unit, time_unit=time_unit, acc_sign=acc_sign
-    )
-    if rate_hz is None and layout.time is None:
-        raise RecordingError(f"{where}: expected a time column, got none; pass the rate instead, as in rate_hz=50")
-    label_column = find_label(names, label, (layout.time, *layout.channels), where)
-    info, start_ns, read = prepare(layout, label_column, rate_hz, start_ns)
-    factors = np.array(layout.factors)
-
-    def rows() -> Iterator[Samples]:
-        done, first_ns = 0, start_ns
-        for times, data, labels in read():
-            if rate_hz is not None:
-                first_ns = int(times[0]) if len(times) else first_ns
-                times = numbered(done, len(data), rate_hz, first_ns)
-            done += len(data)
-            if len(data):
-                yield Samples(times, data * factors, labels)
-
-    chosen = label_column is not None and label_column.chosen
-    return recorded(rows, str(path), info, rate_hz=rate_hz, check_units=check_units, label_chosen=chosen)

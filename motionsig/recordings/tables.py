@@ -18,7 +18,7 @@ class Rows(NamedTuple):
     """Some rows of a table, in the file's order.
 
     * `columns`: by a column's number, (n,) float64, int64, str or datetime64[ns].
-    * `breaks`: the rows before which the log itself shows an end: an empty line, the header again. Rising.
+    * `breaks`: the rows, 0 to n - 1, before which the log itself shows an end: an empty line, the header again. Rising.
     * `first`: the line, or the row, of the first of them in the file, for messages.
     """
 
@@ -37,6 +37,7 @@ class Table:
     * `facts`: of the file's layout, such as which line the header is in.
     * `read`: takes the kinds of the columns wanted, by their number, and yields all rows. Raises RecordingError.
     * `rows`: about how many, where known.
+    * `rate_hz`: of rows that are evenly spaced, where the log says so in place of a clock column.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Table:
     read: Callable[[Mapping[int, Kind]], Iterator[Rows]] = field(repr=False)
     facts: tuple[Fact, ...] = ()
     rows: int | None = None
+    rate_hz: float | None = None
 
     @property
     def width(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -82,3 +84,24 @@ class Understanding:
             ],
             "questions": [question._asdict() for question in self.questions],
         }
+
+
+def undecided(understanding: Understanding, told: Mapping[str, object]) -> UndecidedError:
+    """Return the error that asks all questions at once and ends with what to paste. told: the options given already."""
+    questions = understanding.questions
+    asked = "".join(f"\n  {question.option}: {question.words}" for question in questions)
+    answers = {**{name: value for name, value in told.items() if value is not None}, **understanding.answers}
+    given = " ".join(f"--option {shlex.quote(f'{name}={_text(value)}')}" for name, value in answers.items())
+    call = ", ".join(f"{name}={value!r}" for name, value in answers.items())
+    where = understanding.where
+    return UndecidedError(
+        f"{where}: expected a log that says all that is needed, got one that leaves open "
+        f"{', '.join(question.option for question in questions)}:{asked}\n"
+        f"If the guesses are right, paste: motionsig replay {shlex.quote(where)} {given} --to store:signatures.db, or "
+        f"open_recording({where!r}, {call})",
+        understanding,
+    )
+
+
+def _text(value: object) -> str:
+    return json.dumps(value) if isinstance(value, Mapping) else str(value)

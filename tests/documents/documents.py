@@ -43,6 +43,7 @@ GENERATED = (
     "firmware_models/motion64/README.md",
     "firmware_models/motion64/heads/README.md",
     "systemd/recipes/measured/README.md",
+    "scripts/evaluate/measured/README.md",
 )
 """Those that programs write: they hold the figures that the others link to."""
 

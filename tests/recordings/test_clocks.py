@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motionsig.recordings.clocks import onto
+from motionsig.recordings.times import onto
 
 
 def snr_db(rate_hz: float, tone_hz: float, jitter: float) -> tuple[float, float]:

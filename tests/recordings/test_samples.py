@@ -59,7 +59,7 @@ def test_the_rate_is_unbiased_by_a_coarse_clock(path: Path) -> None:
         (DATA / ([G / 1000] * 3 + [1] * 3), "this looks like mg: pass acc_unit='mg'"),
         (DATA * ([G] * 3 + [1] * 3), r"got 96\.2 m/s² at rest; is the unit right"),
         (DATA - [0, 0, 9.81, 0, 0, 0], "gravity seems removed .*export the raw accelerometer"),
-        (np.where(np.arange(COUNT)[:, None] == 9, 1e4, DATA), "at most 100 g, got 1020 g"),
+        (np.where(np.arange(COUNT)[:, None] % 40 == 9, 1e4, DATA), "at most 100 g, got 1020 g"),
         (DATA * ([1] * 3 + [300] * 3), r"\|gyr\| below 40 rad/s, got 106 .*looks like deg/s: pass gyr_unit='deg/s'"),
     ],
 )

@@ -24,6 +24,7 @@ from motionsig.cli.alike import Kept
 from motionsig.cli.option import option
 from motionsig.cli.picture import Picture, empty_figure
 from motionsig.cli.progress import progress
+from motionsig.cli.reader_options import reader_options
 from motionsig.cli.replay.logs import Log, find_logs
 from motionsig.cli.replay.making import Made, Origin, Outcome, Plan, Take, make, make_all, open_quietly
 from motionsig.cli.replay.outlet import Outlet, stored_before
@@ -114,10 +115,7 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace, card: ModelCard) -> Plan:
-    for text in options.option:
-        if "=" not in text:
-            raise InputError(f"--option: expected KEY=VALUE, got {text!r}")
-    reader = dict(text.split("=", 1) for text in options.option)
+    reader = reader_options(options.option)
     if options.labels not in (None, "folder"):
         reader["label"] = options.labels
     if options.jobs < 1:

@@ -6,11 +6,12 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from motionsig.errors import InputError, RecordingError
-from motionsig.recordings import open_recording, sureness
+from motionsig.recordings import inspect_recording, open_recording, sureness
+from motionsig.recordings.understanding import UndecidedError
 from motionsig.wire import MAX_NAME_CHARS
 
 _LAYOUT_OF_AN_APP = 2  # see `Reader`
@@ -20,22 +21,26 @@ _TABLES = (".csv", ".tsv")  # a file of such a name that cannot be read deserves
 
 @dataclass(frozen=True)
 class Log:
-    """A recording on the disk. name: as it was given, for tables and messages. size: bytes. stamp: changes with it."""
+    """A recording on the disk. name: as it was given, for tables and messages. size: bytes. stamp: changes with it.
+
+    stream: which of its streams, where it has several: each is a recording.
+    """
 
     path: Path
     name: str
     size: int
     stamp: str
+    stream: str = ""
 
     @property
     def key(self) -> str:
-        """The path by which a store remembers it."""
-        return _key(self.path)
+        """The path, and the stream, by which a store remembers it."""
+        return _named(_key(self.path), self.stream)
 
     @property
     def folder(self) -> str:
         """The name of the folder it lies in."""
-        return os.path.basename(os.path.dirname(self.key))
+        return os.path.basename(os.path.dirname(_key(self.path)))
 
 
 def _text(path: str | Path) -> str:
@@ -45,6 +50,10 @@ def _text(path: str | Path) -> str:
 
 def _key(path: Path) -> str:
     return _text(os.path.abspath(path))
+
+
+def _named(path: str, stream: str) -> str:
+    return f"{path}#{stream}" if stream else path
 
 
 @dataclass(frozen=True)
@@ -73,10 +82,24 @@ def find_logs(given: Sequence[str], stored: Mapping[str, str], options: Mapping[
         path = Path(text)
         for each in _inside(path, stored, options, found) if path.is_dir() else (path,):
             log = _log(each)
-            if log.key not in seen:
-                seen.add(log.key)
-                (found.stored if stored.get(log.key) == log.stamp else found.logs).append(log)
+            for one in (log,) if stored.get(log.key) == log.stamp else _streams(log, options):
+                if one.key not in seen:
+                    seen.add(one.key)
+                    (found.stored if stored.get(one.key) == one.stamp else found.logs).append(one)
     return found
+
+
+def _streams(log: Log, options: Mapping[str, str]) -> Sequence[Log]:
+    """Return a log for each stream of one that has several, and the log itself otherwise."""
+    if "stream" in options:
+        return (log,)
+    try:
+        streams = inspect_recording(log.path, **options).streams
+    except (RecordingError, InputError):
+        return (log,)  # opening it will say why
+    if len(streams) < 2:
+        return (log,)
+    return [replace(log, stream=it.name, name=_shortened(_named(log.name, it.name))) for it in streams]
 
 
 def _inside(folder: Path, stored: Mapping[str, str], options: Mapping[str, str], found: Found) -> Iterator[Path]:
@@ -136,15 +159,15 @@ def _is_recording(file: Path, options: Mapping[str, str], *, in_one: bool) -> bo
     try:
         # Any text may be a table, and most in a folder are notes, or other tables of an app.
         open_recording(file, **options).close()
+    except UndecidedError:
+        return True
     except RecordingError:
         return False
     return True
 
 
 def _log(path: Path) -> Log:
-    name = _text(os.path.normpath(path))
-    if len(name) > MAX_NAME_CHARS:
-        name = f"...{name[3 - MAX_NAME_CHARS :]}"
+    name = _shortened(_text(os.path.normpath(path)))
     # The files right inside, and those of `meta`, are all that a recording in a folder can consist of.
     inside = sorted((*path.glob("*"), *path.glob("meta/*"))) if path.is_dir() else [path]
     size, digest = 0, hashlib.sha256()
@@ -158,3 +181,7 @@ def _log(path: Path) -> Log:
             digest.update(os.fsencode(file.name))
             digest.update(f"\0{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}\n".encode())
     return Log(path, name, size, digest.hexdigest()[:16])
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= MAX_NAME_CHARS else f"...{name[3 - MAX_NAME_CHARS :]}"

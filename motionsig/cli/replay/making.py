@@ -25,6 +25,7 @@ from motionsig.closing import Closing
 from motionsig.conventions import MAX_LABEL_CHARS, NS_PER_S
 from motionsig.encoders import Encoder, open_encoder
 from motionsig.errors import EncoderError, InputError, MotionsigError, RecordingError, SinkError
+from motionsig.facts import Fact
 from motionsig.pipeline import Summary, run, signature_stream_id
 from motionsig.raw_size import RawSize
 from motionsig.recordings import open_recording
@@ -57,13 +58,17 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True)
 class Made:
-    """What came of one log. raw_sizes: bytes of its samples by scheme, `compressed` of them truly compressed."""
+    """What came of one log. raw_sizes: bytes of its samples by scheme, `compressed` of them truly compressed.
+
+    facts: what was understood of it, and what reading it through has shown.
+    """
 
     log: Log
     stream_id: int
     summary: Summary
     raw_sizes: dict[str, int]
     compressed: int
+    facts: tuple[Fact, ...]
 
 
 class Outcome(NamedTuple):
@@ -90,7 +95,8 @@ def _make(log: Log, plan: Plan, encoder: Encoder, take: Take, picture: Picture |
     if plan.folder_labels and len(log.folder) > MAX_LABEL_CHARS:
         got = f"got a folder whose name has {len(log.folder)}"
         raise RecordingError(f"{log.name}: expected a label of at most {MAX_LABEL_CHARS} characters, {got}")
-    with open_recording(log.path, **plan.options) as source:
+    stream = {"stream": log.stream} if log.stream else {}
+    with open_recording(log.path, **plan.options, **stream) as source:
         info = source.info
         if picture:
             picture.begin(replace(info, name=log.name), source.rate_hz)
@@ -110,8 +116,9 @@ def _make(log: Log, plan: Plan, encoder: Encoder, take: Take, picture: Picture |
         except InputError as error:
             # Too few samples a second, or no gyroscope: there are no signatures of this log, and some of others.
             raise RecordingError(f"{log.name}: {error}") from error
-    update(log.size - watched.read_bytes)
-    return Made(log, stream_id, summary, rival.sizes(), rival.compressed_samples)
+    update(log.size - watched.shown_bytes)
+    facts = (*info.facts, *getattr(source, "findings", ()))
+    return Made(log, stream_id, summary, rival.sizes(), rival.compressed_samples, facts)
 
 
 class _Watched(Closing):
@@ -127,7 +134,8 @@ class _Watched(Closing):
         update: Update,
     ) -> None:
         self.rate_hz, self.info = source.rate_hz, source.info
-        self.start_ns, self.read_bytes = 0, 0.0
+        self.start_ns, self.shown_bytes = 0, 0.0
+        self._source = source
         self._blocks = source if plan.speed == math.inf else _paced(source, plan.speed)
         self._label = log.folder if plan.folder_labels else None
         self._rival, self._picture, self._update = rival, picture, update
@@ -142,9 +150,14 @@ class _Watched(Closing):
             self._rival.push(labelled)
             if self._picture:
                 self._picture.add_samples(labelled)
-            self.read_bytes += len(block) * self._sample_bytes
-            self._update(len(block) * self._sample_bytes)
+            self._show(len(block))
             yield labelled
+
+    def _show(self, samples: int) -> None:
+        read: float | None = getattr(self._source, "read_bytes", None)
+        done = self.shown_bytes + samples * self._sample_bytes if read is None else read
+        self._update(done - self.shown_bytes)
+        self.shown_bytes = done
 
 
 def _sample_bytes(log: Log, info: SourceInfo) -> float:

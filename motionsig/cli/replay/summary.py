@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -28,6 +29,8 @@ _SUMMED = (
     "samples", "not_finite", "gaps", "bridged", "windows", "signatures", "covered_s", "on_edgetpu", "at_rest",
     "above_grid",
 )  # fmt: skip
+_NOTED = ("left out", "repeated")
+"""The findings of a `Judge` that people should see; what was assumed is always shown."""
 _LISTED = 20  # logs, of more only how many they are
 
 
@@ -52,7 +55,8 @@ class Totals:
         values["raw_bytes"] += RAW_BYTES_PER_SAMPLE * summary.samples
         values["model"], values["device"] = summary.model, summary.device
         counted = {"samples": summary.samples, "signatures": summary.signatures, "stream_id": made.stream_id}
-        values["logs"].append({"log": made.log.name, **counted})
+        facts = [fact._asdict() for fact in made.facts]
+        values["logs"].append({"log": made.log.name, **counted, "facts": facts})
         self._raw_sizes.update(made.raw_sizes)
         self._compressed += made.compressed
 
@@ -104,6 +108,7 @@ def table(totals: dict[str, Any], place: str) -> str:
         *([f"above the grid     {above_grid:14,d}    windows {ABOVE_GRID_ADVICE}"] if above_grid else []),
         f"signatures         {totals['signatures']:14,d}    to {place}{stored}",
         *([f"alike              {Answer(**totals['alike'])}"] if totals["alike"] else []),
+        *_noted(logs),
         f"payload            {payload:14,d} B",
         f"raw int16          {size(totals['raw_bytes'])}",
         f"raw, lossless      {size(totals['raw_lossless_bytes'])}; {totals['raw_lossless_scheme']}, in batches of "
@@ -115,3 +120,20 @@ def table(totals: dict[str, Any], place: str) -> str:
     if totals["on_edgetpu"]:
         lines.append(f"on the Edge TPU    {totals['on_edgetpu']:14,d}")
     return "\n".join(map(escaped, lines))
+
+
+def _noted(logs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each thing that was assumed or left out, with the logs that it holds for."""
+    where: dict[tuple[str, str], list[str]] = {}
+    for log in logs:
+        for fact in log["facts"]:
+            if fact["how"] == "assumed" or fact["what"] in _NOTED:
+                title = "assumed" if fact["how"] == "assumed" else fact["what"]
+                text = f"{fact['what']}: {fact['value']}" if fact["how"] == "assumed" else fact["value"]
+                where.setdefault((title, text), []).append(log["log"])
+    several = len(logs) > 1
+    shown = [
+        f"{title:18} {text}" + (f" ({names[0]}{f' and {len(names) - 1} more' * (len(names) > 1)})" if several else "")
+        for (title, text), names in where.items()
+    ]
+    return shown[:_LISTED] + ([f"{'and':18} {len(shown) - _LISTED} more; see --json"] if len(shown) > _LISTED else [])

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from motionsig.facts import Fact, How
-from motionsig.recordings.columns import is_unit
+from motionsig.recordings.names import is_unit
 from motionsig.recordings.text.cells import is_missing, is_number, split
 from motionsig.recordings.text.dialects import COMMENTS, DELIMITERS, Found
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from motionsig.recordings.columns import is_unit
+from motionsig.recordings.names import is_unit
 
 _NUMBER = r"[-+]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|nan|inf|ovf)"
 _VALUE = re.compile(rf"(?<![\w.^]){_NUMBER}(?![\w.])", re.ASCII)

@@ -30,6 +30,7 @@ def test_a_sensor_at_rest_passes_however_short(seconds: float) -> None:
     [
         (at_rest(acc=1.0), r"here: .*this looks like g: pass acc_unit='g' \(check=no takes it as it is\)"),
         (at_rest(acc=1000.0), r"this looks like mg: pass acc_unit='mg'"),
+        ((at_rest() * 16384 / STANDARD_GRAVITY).round(), r"this looks like 1/16384 g: pass acc_unit='1/16384 g'"),
         (at_rest(acc=0.0), r"gravity seems removed"),
         (at_rest(acc=0.69 * STANDARD_GRAVITY), r"got 6\.77 m/s² at rest; gravity seems removed"),
         (at_rest(acc=1.31 * STANDARD_GRAVITY), r"got 12\.8 m/s² at rest; is the unit right"),
@@ -63,6 +64,10 @@ def test_one_damaged_number_is_found() -> None:
     data[77, 0] = 101 * STANDARD_GRAVITY
     with pytest.raises(InputError, match="expected at most 100 g, got 101 g"):
         check_plausible(data, RATE_HZ, "here")
+    check_plausible(data, RATE_HZ, "here", judged=True)
+    data[70:77, 0] = 101 * STANDARD_GRAVITY
+    with pytest.raises(InputError, match="expected at most 100 g, got 101 g"):
+        check_plausible(data, RATE_HZ, "here", judged=True)
 
 
 def test_half_of_the_rows_may_be_missing() -> None:

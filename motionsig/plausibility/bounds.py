@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import InputError, RecordingError
+from motionsig.plausibility.acceleration import acc_scales
 
 # Bounds from nine public data sets, 2,127 recordings of phones, watches and body-worn sensors. In the quietest tenth of
 # their 2 s windows |mean acc| is 6.7 to 22 m/s², the upper end from sport without a pause; with gravity removed it
@@ -18,9 +19,10 @@ _AT_REST_G = (0.7, 1.3)
 _MOVING_G = (0.5, 2.5)
 _REST_SPREAD = 0.1
 _LARGEST_ACC_G = 100.0
+_DAMAGED = 0.01
+"""Of the rows; more of them are another unit."""
 _LARGEST_GYR = 40.0
 """rad/s at the 99th percentile; a hard throw reaches 40 for an instant, and MEMS gyroscopes end at 70."""
-_UNITS_SEEN = (("g", STANDARD_GRAVITY), ("mg", STANDARD_GRAVITY / 1000))
 
 
 class Remedies(NamedTuple):
@@ -46,11 +48,12 @@ def check_plausible(
     error: type[InputError | RecordingError] = InputError,
     remedies: Remedies = OPTIONS,
     override: str = "check_units=False",
+    judged: bool = False,
 ) -> None:
     """Raise `error` where data (n, 6) cannot be a body-worn sensor's m/s² and rad/s, gravity included.
 
     where: begins the message. remedies, override: for the message: what to do about a unit, and the option that
-    turns the check off.
+    turns the check off. judged: a Judge will leave out single damaged numbers, so that they are no error here.
     """
     if not len(data):
         return
@@ -60,6 +63,9 @@ def check_plausible(
         raise error(
             f"{where}: expected numbers, got NaN or nothing in {len(data) - len(whole)} of the first {len(data)} rows"
         )
+    if judged:
+        damaged = (np.abs(whole[:, :3]) > _LARGEST_ACC_G * STANDARD_GRAVITY).any(axis=1)
+        whole = whole[~damaged] if np.count_nonzero(damaged) <= _DAMAGED * len(whole) else whole
     acc, gyr = whole[:, :3], np.linalg.norm(whole[:, 3:], axis=1)
     length = max(1, min(len(acc), round(_WINDOW_S * rate_hz)))
     windows = acc[: len(acc) // length * length].reshape(-1, length, 3)
@@ -73,9 +79,10 @@ def check_plausible(
         found = f"{gravity:.3g} m/s² {'at rest' if at_rest else 'on average'}"
         steady = gravity > 0.5 * float(np.median(size[quiet]))
         hint = remedies.unknown
-        seen = [(unit, si) for unit, si in _UNITS_SEEN if steady and low <= gravity * si <= high]
-        if seen:
-            hint = f"this looks like {seen[0][0]}: {remedies.acc.format(unit=seen[0][0], si=seen[0][1])}"
+        seen = acc_scales(acc, rate_hz)
+        known = seen.verdict == "decided" or seen.unit in {"g", "mg"}
+        if steady and known and low <= gravity * seen.si <= high:
+            hint = f"this looks like {seen.unit}: {remedies.acc.format(unit=seen.unit, si=seen.si)}"
         elif gravity < low:
             hint = "gravity seems removed (a phone's 'linear acceleration'): export the raw accelerometer"
         raise error(f"{where}: expected |acc| near {STANDARD_GRAVITY:.2f} m/s², got {found}; {hint} ({as_it_is})")

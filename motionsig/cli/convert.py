@@ -1,0 +1,74 @@
+"""`motionsig convert`: a log of any format as another file, in SI units, with its times, gaps and labels."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from motionsig.blocks import Source
+from motionsig.cli.option import option
+from motionsig.cli.progress import bytes_read
+from motionsig.cli.reader_options import reader_options
+from motionsig.errors import InputError
+from motionsig.escaping import escaped
+from motionsig.recordings import inspect_recording, open_recording
+from motionsig.recordings.writing import Written, write_recording
+
+_STREAM = "{stream}"
+
+
+def add_to(commands: Any) -> None:
+    parser = commands.add_parser("convert", help="a log to another format, in SI units", description=__doc__)
+    parser.add_argument("log", metavar="LOG", help="a recording of any format that replay reads; - is standard input")
+    out = "the file to write, ending in .msig, .parquet, .csv or .mcap; with {stream} in it, one for each stream of the log"
+    parser.add_argument("out", metavar="OUT", help=out)
+    option(parser, "--option KEY=VALUE", "an option of the reader, such as acc_unit=g", action="append", default=[])
+    option(parser, "--json", "what was written as one JSON object on the last line")
+    parser.set_defaults(command=_convert)
+
+
+def _convert(options: argparse.Namespace) -> int:
+    given = reader_options(options.option)
+    done = []
+    for name, out in _wanted(options.log, options.out, given).items():
+        chosen = given if name is None else given | {"stream": name}
+        with open_recording(options.log, **chosen) as source:
+            written = _write(source, options.log, out)
+            said = {"stream": name or given.get("stream", ""), "out": str(out), **written._asdict()}
+            facts = [*source.info.facts, *getattr(source, "findings", ())]
+        done.append(said | {"rate_hz": source.rate_hz, "facts": [fact._asdict() for fact in facts]})
+        print(
+            escaped(
+                f"{out}: {written.samples:,} samples at {source.rate_hz:.6g} Hz in {written.seconds:,.1f} s, "
+                f"{written.gaps:,} gaps; {written.size:,} B"
+            )
+        )
+        for fact in facts:
+            if fact.how == "assumed":
+                print(escaped(f"assumed: {fact.what} {fact.value}"))
+    if options.json:
+        print(json.dumps({"log": options.log, "written": done}))
+    return 0
+
+
+def _wanted(log: str, out: str, given: Mapping[str, str]) -> Mapping[str | None, Path]:
+    """Return the files to write by the name of their stream, None for the one that `open_recording` chooses."""
+    if _STREAM not in out:
+        if Path(out).exists() and Path(log).exists() and Path(out).samefile(log):
+            raise InputError(f"OUT: expected another file than the log, got {out!r} for both")
+        return {None: Path(out)}
+    streams = inspect_recording(log, **given).streams
+    wanted = {
+        it.name: Path(out.replace(_STREAM, "".join(c if c.isalnum() else "_" for c in it.name))) for it in streams
+    }
+    if len(set(wanted.values())) < len(wanted):
+        raise InputError(f"OUT: expected streams whose names differ by a letter or digit, got {', '.join(wanted)}")
+    return dict(wanted)
+
+
+def _write(source: Source, log: str, out: Path) -> Written:
+    with bytes_read(source, log) as update:
+        return write_recording(source, out, update=update)

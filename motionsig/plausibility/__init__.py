@@ -1,0 +1,29 @@
+"""Whether numbers can be what a motion sensor reports: gravity is there, the units are right, the sensor is alive.
+
+* `bounds`: one pass over an array: m/s² and rad/s, or not.
+* `acceleration`, `rotation`: which unit the numbers of a sensor show, whatever the log says.
+* `alive`: stretches that no sensor reports: frozen, zero, damaged.
+* `judge`: all of it to the end of a log, block by block.
+"""
+
+from motionsig.plausibility.acceleration import acc_scales
+from motionsig.plausibility.bounds import FACTORS, OPTIONS, Remedies, check_plausible, require_gyroscope
+from motionsig.plausibility.evidence import Evidence
+from motionsig.plausibility.judge import Judge
+from motionsig.plausibility.rotation import gyr_scales
+from motionsig.plausibility.shapes import is_constant, is_gravity, is_quaternion
+
+__all__ = [
+    "FACTORS",
+    "OPTIONS",
+    "Evidence",
+    "Judge",
+    "Remedies",
+    "acc_scales",
+    "check_plausible",
+    "gyr_scales",
+    "is_constant",
+    "is_gravity",
+    "is_quaternion",
+    "require_gyroscope",
+]

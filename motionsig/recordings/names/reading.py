@@ -1,0 +1,137 @@
+"""What each column of a table says that it holds, from its name, its neighbours' names and the file's name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from motionsig.recordings.names import gravity, neighbours
+from motionsig.recordings.names.clocks import clock_words
+from motionsig.recordings.names.column import OTHER, Column, Kind
+from motionsig.recordings.names.units import Unit, plain, unit_of
+from motionsig.recordings.names.words import QUANTITIES, Said, listen
+
+_LABELS = """
+label labels activity activityid activitylabel activityname class classes target gt groundtruth annotation etiqueta
+actividad klasse classe aktivitat gesture movement exercise action behavior behaviour
+"""
+# What a column with such a name tells apart; a word such as "id" may follow.
+_STREAMS = """
+sensor: sensor sensortype sensorname type kind msgtype topic stream sensorid
+device: device node imu mac address serial position placement location bodypart bodylocation side limb source unit
+device: module board tracker watch phone dispositivo gerat geraet appareil capteur 设备 id i instance
+subject: subject subj sub user participant person people patient volunteer proband sujeto sujet
+session: session trial run recording rec experiment exp sequence series file filename versuch repetition rep set segment
+session: group fold chunk measurement dataset record take
+"""
+_TELLS = {
+    word: tells for tells, _, words in (it.partition(":") for it in _STREAMS.split("\n")) for word in words.split()
+}
+_STREAM = re.compile(
+    f"({'|'.join(sorted(_TELLS, key=len, reverse=True))})"
+    "(id|ids|name|no|nr|number|num|mac|address|label|type|名称|code|key|uuid|serial|index|idx|)"
+)
+_LABEL_WORDS = frozenset(_LABELS.split())
+_FRAME = re.compile(r"free|earth|world|global")
+_DOUBTFUL = frozenset({"rot", "roll", "pitch", "yaw"})
+
+
+def read_names(names: Sequence[str], units: Sequence[str] = (), stem: str = "") -> tuple[Column, ...]:
+    """Return what each of the columns `names` (w,) holds; units: (w,) of a row of units, or none; stem: of the file."""
+    heard = [listen(name) for name in names]
+    if units:
+        row = [unit_of(unit.strip().strip("[]()")) for unit in units]
+        heard = [said._replace(unit=said.unit or unit) for said, unit in zip(heard, row, strict=False)]
+    columns = [_column(name, said, first=not at) for at, (name, said) in enumerate(zip(names, heard, strict=False))]
+    neighbours.settle(columns, names, heard)
+    kind, _ = sensor_of(stem) if stem else ("", "")
+    if kind:
+        neighbours.bare_axes(columns, kind)
+    gravity.settle(columns, names, heard, stem)
+    return tuple(columns)
+
+
+def sensor_of(stem: str) -> tuple[Kind | Literal[""], str]:
+    """Return the quantity that a file's name says ("acc", "user", "gravity", "gyr", "mag"; "" for none), and the rest.
+
+    "acc_exp01_user01" gives ("acc", "exp01_user01"), "X_GYRO" ("gyr", "X").
+    """
+    said = listen(stem)
+    found = _quantity(said)
+    several = "gyr" in said.words and said.words & {"acc", "whole", "user"}
+    if found is None or several or found[0] not in ("acc", "user", "gravity", "gyr", "mag"):
+        return "", stem
+    pieces = [piece for piece in re.split(r"([^\w]+|_+)", stem) if not listen(piece).words & QUANTITIES]
+    return found[0], re.sub(r"^[\W_]+|[\W_]+$", "", re.sub(r"([\W_])[\W_]+", r"\1", "".join(pieces)))
+
+
+def _column(name: str, said: Said, *, first: bool) -> Column:
+    word = plain("".join(said.tokens))
+    if word in _LABEL_WORDS and not said.unit:
+        return Column("label")
+    found = _quantity(said)
+    time = clock_words(name, said, first=first)
+    if time and not (found and said.axis and "time" not in word):
+        where = {"clock": time.clock, "owner": time.owner, "zone": time.zone}
+        return Column("time", unit=time.unit, part=time.part, sure=bool(word), **where)
+    if found is None and not said.axis and (match := _STREAM.fullmatch(word)):
+        return Column("stream", tells=_TELLS[match[1]])
+    if "other" in said.words or said.letter == "other":
+        return OTHER
+    part, variant = "_".join(said.rest), "_".join(said.noise)
+    unit, text = said.unit, said.unit.text if said.unit else ""
+    if found is not None:
+        quantity, convention = found
+        if unit and not _fits(quantity, unit):
+            return OTHER
+        if quantity == "orientation" and unit and unit.quantity == "gyr":
+            quantity = "gyr"
+        sure = bool(said.words - _DOUBTFUL) or bool(unit and unit.quantity == "gyr")
+        return Column(quantity, said.axis, text, part, sure, convention, variant)
+    if said.axis and unit and (unit.quantity == "acc" or unit.quantity == "gyr"):
+        # The unit is of one quantity only. A letter that says another (gx in g) leaves a doubt.
+        return Column(unit.quantity, said.axis, text, part, said.letter in ("", unit.quantity), variant=variant)
+    if said.letter and not said.behind:
+        if unit and not _fits(said.letter, unit):
+            return OTHER
+        variant = variant or next((f"({token})" for token in said.tokens if token in "agwr"), "")
+        return Column(said.letter, said.axis, text, part, sure=False, variant=variant)
+    if said.axis and unit and unit.quantity == "time":
+        return Column("time", unit=text, clock="time")  # X[s] of Delsys
+    if said.axis and not (unit and unit.quantity == "other"):
+        return Column("axis", said.axis, text, part, sure=False, variant=variant)
+    return OTHER
+
+
+def _quantity(said: Said) -> tuple[Kind, str] | None:
+    """Return the quantity that whole words say, and the convention; None where they say none."""
+    words = said.words
+    if "whole" in words or ("total" in words and (said.axis or words & {"user", "gravity", "acc", "body"})):
+        return "acc", ""
+    if words & {"gyr", "rollrate", "pitchrate", "yawrate"}:
+        return "gyr", ""
+    if words & {"orientation", "roll", "pitch", "yaw"} and "other" not in words:
+        return "orientation", ""
+    if words & {"world", "user"}:
+        text = "".join(said.tokens)
+        return "user", "earth" if "world" in words or _FRAME.search(text) else "linear" if "lin" in text else ""
+    if "gravity" in words:
+        return "gravity", ""
+    if "body" in words:
+        return "acc", "body"
+    if "acc" in words:
+        return "acc", ""
+    if "mag" in words:
+        return "mag", ""
+    return ("gyr", "") if "rot" in words else None
+
+
+def _fits(quantity: str, unit: Unit) -> bool:
+    if quantity in ("acc", "user", "gravity"):
+        return unit.quantity in ("acc", "counts")
+    if quantity == "gyr":
+        return unit.quantity in ("gyr", "counts")
+    if quantity == "orientation":
+        return unit.quantity in ("other", "gyr")
+    return unit.quantity != "time"

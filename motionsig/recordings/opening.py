@@ -1,0 +1,461 @@
+"""A log of tables opened: what it holds is understood from its head, asked where it is open, and read as samples.
+
+Whatever format the tables stood in, the way is one: which streams (streams.py), for each the columns that names say, the
+clock (times), the units (quantities.py), from the first minute of its rows. All that is left open is asked at once.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig.blocks import Source, SourceInfo
+from motionsig.errors import InputError, RecordingError
+from motionsig.facts import Fact, Question
+from motionsig.plausibility import check_plausible, is_gravity
+from motionsig.recordings.feeds import Feed, Sum, matching, read_stream, value_text
+from motionsig.recordings.guessing import guess_columns
+from motionsig.recordings.labels import LabelColumn, find_label
+from motionsig.recordings.members import content_id, members, single
+from motionsig.recordings.names import Column, factor
+from motionsig.recordings.phone import App, app_of
+from motionsig.recordings.quantities import GravityError, acc_scale, gyr_scale, usual_gyr
+from motionsig.recordings.samples import Reader, RecordedSource, head_of
+from motionsig.recordings.streams import Group, Piece, Sensor, find_groups, stream_names
+from motionsig.recordings.tables import Table
+from motionsig.recordings.times import Candidate, Clock, check_rate, find_clock
+from motionsig.recordings.understanding import Stream, UndecidedError, Understanding, undecided
+
+TablesOf = Callable[[Path], Sequence[Table]]
+"""Returns the tables of a log, looked at but not yet read; raises RecordingError."""
+
+_LOOKED_AT = 8
+"""Of so many streams of one table the heads are read; the others have the same columns."""
+_FEW_ROWS = 16
+_CUSTOMS = {"ros": ("m/s^2", "rad/s"), "ios": ("", "rad/s")}
+"""Units that the definition of a message or of a system's data gives, where names say no other."""
+_NOTE = "setting "
+_CLOCK = ("time_unit", "rate_hz", "start_ns", "zone")
+_MEASURED = ("acc", "user", "gravity", "gyr")
+_MARKS = frozenset({"0", "1", "true", "false", "True", "False"})
+
+
+def table_reader(name: str, recognises: Callable[[Path, bytes], int], tables_of: TablesOf) -> Reader:
+    """Return the Reader of a format whose logs are tables."""
+    return Reader(name, recognises, partial(open_tables, name, tables_of), partial(inspect_tables, name, tables_of))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one stream is read. `error`: why it cannot be."""
+
+    stream: Stream
+    feeds: tuple[Feed, ...] = ()
+    factors: tuple[float, ...] = ()
+    error: RecordingError | None = None
+
+
+def open_tables(
+    name: str,
+    tables_of: TablesOf,
+    path: Path,
+    *,
+    columns: Mapping[str, Any] | None = None,
+    by: str | None = None,
+    stream: str | None = None,
+    acc_unit: str | None = None,
+    gyr_unit: str | None = None,
+    time_unit: str | None = None,
+    rate_hz: float | None = None,
+    start_ns: int | None = None,
+    zone: str | None = None,
+    acc_sign: int | None = None,
+    chip: str | None = None,
+    acc_range_g: float | None = None,
+    gyr_range_dps: float | None = None,
+    label: str | None = None,
+    check_units: bool = True,
+) -> Source:
+    """Return the log at `path` as a Source.
+
+    columns: names (or numbers from 0) for "time", "acc_x" .. "gyr_z" where the header does not say; a list of two is
+    added up; {"time": None} ignores a time column. by: the columns that tell streams apart, with commas; "" for none.
+    stream: which of several streams. acc_unit, gyr_unit, time_unit: win over the header; with a factor where need be,
+    as in "1/16384 g". rate_hz: the rows are evenly spaced at this rate; a time column then gives the first row's time
+    only. start_ns: Unix time of the first row where the log has no date. zone: of times without one, as in
+    "Europe/Berlin". acc_sign: -1 for raw iOS data, whose sign is opposite to every chip's. chip, acc_range_g,
+    gyr_range_dps: what recorded raw counts. label: the column that says what was done, by default one called label,
+    labels, activity or class; "none" reads no labels. check_units: refuse data without gravity or in impossible units.
+    Raises UndecidedError for what is left open, RecordingError with file and, in a text, line.
+    """
+    told: dict[str, Any] = dict(locals())
+    for other in ("name", "tables_of", "path"):
+        del told[other]
+    understanding, plans = _understood(name, tables_of, path, told)
+    chosen = _chosen(plans, stream, str(path))
+    if chosen is None or chosen.stream.questions:
+        asked = understanding if chosen is None else replace(understanding, streams=(chosen.stream,))
+        raise undecided(asked, {key: value for key, value in told.items() if value not in (None, True)})
+    if chosen.error is not None:
+        raise chosen.error
+    return _opened(path, understanding, chosen, told)
+
+
+def inspect_tables(name: str, tables_of: TablesOf, path: Path, **told: Any) -> Understanding:
+    """Return what the log at `path` holds; options are those of open_tables."""
+    understanding, plans = _understood(name, tables_of, path, told)
+    if told.get("stream") is not None:
+        chosen = _chosen(plans, told["stream"], str(path))
+        understanding = replace(understanding, streams=(chosen.stream,) if chosen else ())
+    if len(plans) == 1 and plans[0].error is not None:
+        raise plans[0].error
+    return understanding
+
+
+def _chosen(plans: Sequence[Plan], stream: str | None, where: str) -> Plan | None:
+    """Return the stream that is meant; None where that is open."""
+    if stream is None or (stream == "" and len(plans) == 1):
+        return plans[0] if len(plans) == 1 else None
+    for plan in plans:
+        if plan.stream.name == stream:
+            return plan
+    names = ", ".join(repr(plan.stream.name) for plan in plans[:24]) + (", ..." if len(plans) > 24 else "")
+    raise InputError(f"{where}: expected stream= to be one of {names}, got {stream!r}")
+
+
+def _understood(
+    name: str, tables_of: TablesOf, path: Path, told: Mapping[str, Any]
+) -> tuple[Understanding, list[Plan]]:
+    check_rate(told.get("rate_hz"))
+    if told.get("acc_sign") not in (None, 1, -1):
+        raise InputError(f"acc_sign: expected 1 or -1, got {told['acc_sign']}")
+    tables = tables_of(path)
+    app = app_of(path, tables)
+    groups = find_groups(tables, told)
+    if not groups:
+        raise RecordingError(f"{path}: expected tables with an accelerometer and a gyroscope, got none")
+    names = stream_names(groups)
+    plans: list[Plan] = []
+    seen: dict[tuple[int, str], int] = {}
+    for group, stream in zip(groups, names, strict=True):
+        if told.get("stream") not in (None, stream):
+            plans.append(Plan(Stream(stream, ())))
+            continue
+        like = (id(group.piece.table), group.place.part)
+        seen[like] = seen.get(like, 0) + 1
+        if seen[like] > _LOOKED_AT:
+            first = next(
+                plan for plan, it in zip(plans, groups, strict=False) if (id(it.piece.table), it.place.part) == like
+            )
+            plans.append(replace(first, stream=replace(first.stream, name=stream, rate_hz=None)))
+            continue
+        try:
+            plans.append(_plan(group, stream, str(path), app, told))
+        except RecordingError as error:
+            if isinstance(error, UndecidedError):
+                raise
+            plans.append(Plan(Stream(stream, (Fact("refused", str(error), "shown"),)), error=error))
+    facts = tuple(dict.fromkeys(fact for table in tables for fact in table.facts))
+    streams = tuple(plan.stream for plan in plans)
+    return Understanding(str(path), app.name if app else name, streams, (*(app.facts if app else ()), *facts)), plans
+
+
+def _plan(group: Group, stream: str, where: str, app: App | None, told: Mapping[str, Any]) -> Plan:
+    """Return how one stream is read; raise RecordingError for one that cannot be."""
+    if group.lacks:
+        return _unnamed(group, stream, where, app, told)
+    refused: RecordingError | None = None
+    for acc in group.acc:
+        try:
+            return _planned(acc, _gyroscope(group), group, stream, where, app, told)
+        except GravityError as error:
+            refused = refused or error
+    assert refused is not None
+    raise refused
+
+
+def _planned(
+    acc: Sensor, gyr: Sensor, group: Group, stream: str, where: str, app: App | None, told: Mapping[str, Any]
+) -> Plan:
+    """Return how one stream is read with this acceleration; raise GravityError where it has no gravity."""
+    gravity = group.gravity or (None if acc.triad.gravity is None else Sensor(acc.piece, acc.triad.gravity))
+    sensors = [acc, gyr, *([gravity] if gravity else [])]
+    label = find_label(acc.piece.table.names, told.get("label"), _taken(sensors, acc.piece), acc.piece.table.where)
+    clocks: dict[int, tuple[Clock, tuple[Question, ...]]] = {}
+    for sensor in sensors:
+        clocks.setdefault(id(sensor.piece), _clock(sensor.piece, sensors, label, told))
+    feeds = _feeds(acc, gyr, gravity, {key: clock for key, (clock, _) in clocks.items()}, label, app)
+    questions = [question for _, asked in clocks.values() for question in asked]
+    facts = [*group.facts, *(fact for clock, _ in clocks.values() for fact in clock.facts)]
+    clock = clocks[id(acc.piece)][0]
+    return _scaled(stream, feeds, clock.rate_hz, (acc, gyr, gravity), facts, questions, where, app, told)
+
+
+def _scaled(
+    stream: str,
+    feeds: tuple[Feed, ...],
+    rate_hz: float,
+    sensors: tuple[Sensor, Sensor, Sensor | None],
+    facts: list[Fact],
+    questions: list[Question],
+    where: str,
+    app: App | None,
+    told: Mapping[str, Any],
+) -> Plan:
+    """Return the plan of a stream whose columns and clock are known: in which units its head is."""
+    acc, gyr, gravity = sensors
+    _, head = head_of(read_stream(feeds, (1.0,) * 6, where), where)
+    acc_unit, gyr_unit = app.units if app else _CUSTOMS.get(acc.triad.convention or gyr.triad.convention, ("", ""))
+    linear = acc.triad.convention == "linear"
+    scale = acc_scale(
+        head[:, :3], rate_hz, acc.triad.unit or acc_unit, told, where, _called(acc, gravity), linear=linear
+    )
+    whole = head[:, :3] * scale.si
+    usual = usual_gyr(scale.si, head[:, 3:])
+    turning = gyr_scale(whole, head[:, 3:], rate_hz, gyr.triad.unit or gyr_unit, told, where, _called(gyr), usual)
+    sign, said = _sign(acc, app, told)
+    factors = (*(scale.si * sign,) * 3, *(turning.si,) * 3)
+    open_ = (*questions, *scale.questions, *turning.questions)
+    known = (*facts, *scale.facts, *turning.facts, said)
+    if not open_ and told.get("check_units", True):
+        check_plausible(head * factors, rate_hz, where, error=RecordingError, judged=True)
+    return Plan(Stream(stream, known, open_, None if open_ else rate_hz), feeds, factors)
+
+
+def _sign(acc: Sensor, app: App | None, told: Mapping[str, Any]) -> tuple[int, Fact]:
+    """Return what turns the acceleration to the sign of chips and Android."""
+    if told.get("acc_sign"):
+        return told["acc_sign"], Fact("sign", f"acceleration times {told['acc_sign']:+d}", "told")
+    if app and app.sign:
+        return app.sign, Fact("sign", app.sign_words, "written")
+    if acc.triad.convention == "ios":
+        return -1, Fact("sign", "of iOS, by the names of the columns: acceleration is turned round", "written")
+    return 1, Fact(
+        "sign", "acceleration as chips and Android have it: an axis that points up reads +9.81 m/s²", "assumed"
+    )
+
+
+def _gyroscope(group: Group) -> Sensor:
+    """Return the likeliest of the candidates for angular rate whose numbers can be one."""
+    doubts = []
+    for gyr in group.gyr:
+        if gyr.triad.sure:
+            return gyr
+        numbers = np.stack([_numbers(gyr.piece.table.head[column]) for column in gyr.triad.columns], axis=1)
+        if not is_gravity(numbers):
+            return gyr
+        doubts.append(_called(gyr))
+    raise RecordingError(
+        f"{group.piece.table.where}: expected angular rate, got gravity in {' and '.join(doubts)}: its length is constant; "
+        "columns={'gyr_x': ...} names others"
+    )
+
+
+def _numbers(head: NDArray[Any]) -> NDArray[np.float64]:
+    return head.astype(np.float64) if head.dtype.kind in "iuf" else np.full(len(head), np.nan)
+
+
+def _called(sensor: Sensor, gravity: Sensor | None = None) -> str:
+    names = ", ".join(sensor.piece.table.called(column) for column in sensor.triad.columns)
+    if len({id(it.piece.table) for it in (sensor, gravity) if it}) > 1 or not sensor.piece.table.names:
+        names += f" of {PurePosixPath(sensor.piece.table.name).name}"
+    return names if gravity is None else f"{names} with gravity from {_called(gravity)}"
+
+
+def _taken(sensors: Sequence[Sensor], piece: Piece) -> set[int]:
+    """Return the columns of a piece that hold what is measured."""
+    own = {column for it in sensors if it.piece is piece for column in it.triad.columns}
+    named = {at for at, it in enumerate(piece.columns) if it.kind in _MEASURED}
+    return own | named | set(piece.wanted) | set(piece.joints)
+
+
+def _clock(
+    piece: Piece, sensors: Sequence[Sensor], label: LabelColumn | None, told: Mapping[str, Any]
+) -> tuple[Clock, tuple[Question, ...]]:
+    table, taken = piece.table, _taken(sensors, piece) | {-1 if label is None else label.number}
+    keep = slice(None)
+    if piece.wanted:
+        rows = np.ones(len(table.head[0]), bool)
+        for column, texts in piece.wanted.items():
+            rows &= matching(table.head[column], texts)
+        # Rows of another stream show as well how times are written, where this one begins far behind.
+        keep = rows if rows.sum() >= _FEW_ROWS else slice(None)
+    candidates = []
+    for at, head in enumerate(table.head):
+        said = piece.columns[at] if at < len(piece.columns) else Column("other")
+        if at not in taken and said.kind in ("time", "other", "axis"):
+            name = table.names[at] if table.names else f"column {at}"
+            candidates.append(Candidate(at, name, head[keep], said.clock, said.unit, said.owner, said.zone))
+    columns = told.get("columns") or {}
+    named = None if "time" not in columns else _time_columns(table, columns["time"])
+    options = {name: told.get(name) for name in _CLOCK}
+    notes = {fact.what.removeprefix(_NOTE): fact.value for fact in table.facts if fact.what.startswith(_NOTE)}
+    look = partial(
+        find_clock,
+        candidates,
+        named=bool(table.names),
+        told=named,
+        log_hz=table.rate_hz,
+        notes=notes,
+        repeats=_repeats(table, sensors, keep),
+    )
+    found = look(**options)
+    if found.clock is None and found.questions:
+        # As guessed, so that what else is open can be asked in the same breath.
+        guesses = {question.option: question.guess for question in found.questions}
+        options |= {name: _option(name, guesses[name]) for name in _CLOCK if name in guesses}
+        found = found._replace(clock=look(**options).clock)
+    if found.refusal or found.clock is None:
+        raise RecordingError(f"{table.where}: {found.refusal or 'expected times of its rows, got none'}")
+    return found.clock, found.questions
+
+
+def _repeats(table: Table, sensors: Sequence[Sensor], keep: Any) -> NDArray[np.bool_] | None:
+    """Tell which rows of the head have the very numbers of the row before."""
+    columns = [column for it in sensors if it.piece.table is table for column in it.triad.columns]
+    if not columns:
+        return None
+    same = np.ones(len(table.head[0][keep]), bool)
+    same[:1] = False
+    for column in columns:
+        values = table.head[column][keep]
+        same[1:] &= values[1:] == values[:-1]
+    return same
+
+
+def _option(name: str, guess: str) -> Any:
+    return float(guess) if name == "rate_hz" else int(guess) if name == "start_ns" else guess
+
+
+def _time_columns(table: Table, wanted: Any) -> tuple[int, ...]:
+    named = wanted if isinstance(wanted, list | tuple) else () if wanted is None else (wanted,)
+    found = []
+    for each in named:
+        at = each if isinstance(each, int) else table.names.index(each) if each in table.names else -1
+        if not 0 <= at < table.width:
+            raise InputError(f"columns: expected a column for time, got {each!r}, where the table has {table.names}")
+        found.append(at)
+    return tuple(found)
+
+
+def _feeds(
+    acc: Sensor,
+    gyr: Sensor,
+    gravity: Sensor | None,
+    clocks: Mapping[int, Clock],
+    label: LabelColumn | None,
+    app: App | None,
+) -> tuple[Feed, ...]:
+    def sums(sensor: Sensor, beside: Sensor | None = None) -> tuple[Sum, ...]:
+        if beside is None:
+            return tuple(((column, 1.0),) for column in sensor.triad.columns)
+        weight = 1.0
+        if sensor.triad.unit != beside.triad.unit and sensor.triad.unit and beside.triad.unit:
+            weight = factor("acc", beside.triad.unit) / factor("acc", sensor.triad.unit)
+        pairs = zip(sensor.triad.columns, beside.triad.columns, strict=True)
+        return tuple(((one, 1.0), (other, weight)) for one, other in pairs)
+
+    shift = app.shift if app else None
+    own = gravity if gravity and gravity.piece is acc.piece else None
+    first = Feed(
+        acc.piece.table,
+        acc.piece.wanted,
+        clocks[id(acc.piece)],
+        sums(acc, own),
+        "acc",
+        label,
+        _gap(acc.piece),
+        acc.piece.joints,
+        shift,
+    )
+    if gyr.piece is acc.piece:
+        return (replace(first, channels=first.channels + sums(gyr), holds="both"),)
+    feeds = [first]
+    if gravity and own is None:
+        feeds.append(
+            Feed(
+                gravity.piece.table, gravity.piece.wanted, clocks[id(gravity.piece)], sums(gravity), "acc", shift=shift
+            )
+        )
+    feeds.append(Feed(gyr.piece.table, gyr.piece.wanted, clocks[id(gyr.piece)], sums(gyr), "gyr", shift=shift))
+    return tuple(feeds)
+
+
+def _gap(piece: Piece) -> int | None:
+    """Return the column of the mark of a gap, as `motionsig convert` writes it."""
+    for at, name in enumerate(piece.table.names):
+        if name.strip().lower() == "gap" and set(map(value_text, piece.table.head[at].tolist())) <= _MARKS:
+            return at
+    return None
+
+
+def _opened(path: Path, understanding: Understanding, plan: Plan, told: Mapping[str, Any]) -> Source:
+    feeds, factors = plan.feeds, plan.factors
+    used = {feed.table.name for feed in feeds}
+    inside = (
+        members(path)
+        if path.is_dir()
+        else members(path.parent)
+        if len(feeds) > 1 and not zipfile.is_zipfile(path)
+        else ()
+    )
+    parts = tuple(it for it in inside if any(name == it.name or name.startswith(f"{it.name}/") for name in used))
+    parts = parts or inside or (single(path),)
+    meaning = [(feed.wanted, feed.channels, sorted(feed.clock.columns.items())) for feed in feeds]
+    clock = {key: told.get(key) for key in _CLOCK}
+    stream_id = content_id(parts, meaning, factors, clock)
+    assert plan.stream.rate_hz is not None
+    info = SourceInfo(
+        path.name,
+        understanding.format,
+        stream_id,
+        feeds[0].table.rows if not feeds[0].wanted else None,
+        device=None,
+        facts=(*understanding.facts, *plan.stream.facts),
+    )
+    label = feeds[0].label
+    return RecordedSource(
+        lambda: read_stream(feeds, factors, str(path)),
+        str(path),
+        info,
+        plan.stream.rate_hz,
+        check_units=told.get("check_units", True),
+        label_chosen=label is not None and label.chosen,
+    )
+
+
+def _unnamed(group: Group, stream: str, where: str, app: App | None, told: Mapping[str, Any]) -> Plan:
+    """Return the plan of a stream whose columns no name tells: by the numbers, asked about where they leave a doubt."""
+    table = group.piece.table
+    if any(column.kind in _MEASURED for column in group.piece.columns):
+        heading = ", ".join(map(repr, table.names[:24])) + (", ..." if len(table.names) > 24 else "")
+        raise RecordingError(
+            f"{table.where}: expected columns for acc_x, acc_y, acc_z, gyr_x, gyr_y, gyr_z, got {heading or 'no header'}; "
+            f"there is no {group.lacks}; columns={{'acc_x': 'its name here'}} maps other names"
+        )
+    clock, _ = _clock(group.piece, (), None, told)
+    guess = guess_columns(table, clock.columns if clock else (), clock.rate_hz if clock else None)
+    if guess is None:
+        raise RecordingError(
+            f"{table.where}: expected columns for acc_x, acc_y, acc_z, gyr_x, gyr_y, gyr_z, got {table.width} columns "
+            f"{', '.join(map(repr, table.names[:24])) or 'without a header'}, of which no three have gravity; "
+            "columns={'time': 0, 'acc_x': 1, ...} names them"
+        )
+    sensors = [(Sensor(group.piece, triad),) for triad in (guess.acc, guess.gyr)]
+    plan = _plan(replace(group, acc=sensors[0], gyr=sensors[1], lacks=""), stream, where, app, told)
+    if guess.sure:
+        fact = Fact("columns", guess.words, "shown")
+        return replace(plan, stream=replace(plan.stream, facts=(fact, *plan.stream.facts)))
+    names = [f"{kind}_{axis}" for kind in ("acc", "gyr") for axis in "xyz"]
+    numbers = (*guess.acc.columns, *guess.gyr.columns)
+    answer = json.dumps({name: table.names[at] if table.names else at for name, at in zip(names, numbers, strict=True)})
+    question = Question("columns", answer, f"Which columns are acceleration and angular rate? {guess.words}.")
+    return replace(plan, stream=replace(plan.stream, questions=(question, *plan.stream.questions), rate_hz=None))

@@ -1,0 +1,125 @@
+"""In which units the numbers of a stream are: as its owner, the log's words, or else the numbers themselves say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig.conventions import STANDARD_GRAVITY
+from motionsig.errors import InputError, RecordingError
+from motionsig.facts import Fact, Question
+from motionsig.plausibility import Evidence, acc_scales, gyr_scales
+from motionsig.recordings.names import COUNTS, count_units, factor
+
+_OTHERWISE = 1.3
+"""A written unit that differs by more from what the numbers show is contradicted by them."""
+_NAMES = {"acc": "acceleration", "gyr": "angular rate"}
+
+
+class GravityError(RecordingError):
+    """An acceleration without gravity, so that another of the log's may be meant."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What one number of a quantity is in SI, how that is known, and what is left open."""
+
+    si: float
+    facts: tuple[Fact, ...] = ()
+    questions: tuple[Question, ...] = ()
+
+
+def acc_scale(
+    acc: NDArray[np.float64],
+    rate_hz: float,
+    written: str,
+    told: Mapping[str, Any],
+    where: str,
+    called: str,
+    *,
+    linear: bool = False,
+) -> Scale:
+    """Return the scale of acc (n, 3), in the log's numbers. written: the unit in its names, "" for none.
+
+    called: the columns, for messages. linear: they are called so, and only their numbers can show that gravity is in
+    them. Raises GravityError where it is not.
+    """
+    unit = told.get("acc_unit") or _of_chip(told)[0]
+    check = told.get("check_units", True)
+    seen = acc_scales(acc, rate_hz)
+    if check and ((seen.verdict == "impossible" and not unit) or (linear and seen.verdict != "decided")):
+        why = (
+            "linear acceleration has gravity removed: record or export the raw accelerometer instead" if linear else ""
+        )
+        raise GravityError(
+            f"{where}: expected acceleration with gravity, got {called}: {'; '.join(filter(None, (seen.words, why)))} "
+            "(check_units=False takes it as it is)"
+        )
+    return _told("acc", unit) if unit else _decided("acc", written, seen, called, check=check, usual="")
+
+
+def gyr_scale(
+    acc: NDArray[np.float64],
+    gyr: NDArray[np.float64],
+    rate_hz: float,
+    written: str,
+    told: Mapping[str, Any],
+    where: str,
+    called: str,
+    usual: str,
+) -> Scale:
+    """Return the scale of gyr (n, 3) beside acc (n, 3) in m/s². usual: the unit that goes with that of acc."""
+    unit = told.get("gyr_unit") or _of_chip(told)[1]
+    if unit:
+        return _told("gyr", unit)
+    seen = gyr_scales(acc, gyr, rate_hz)
+    if told.get("check_units", True) and seen.verdict == "impossible" and not seen.unit:
+        raise RecordingError(
+            f"{where}: expected angular rate in {called}: {seen.words} (check_units=False takes it as it is)"
+        )
+    return _decided("gyr", written, seen, called, check=told.get("check_units", True), usual=usual)
+
+
+def _of_chip(told: Mapping[str, Any]) -> tuple[str, str]:
+    if not told.get("chip"):
+        for option in ("acc_range_g", "gyr_range_dps"):
+            if told.get(option):
+                raise InputError(f"{option}: expected chip= beside it, as in chip='MPU6050', got none")
+        return "", ""
+    return count_units(told["chip"], told.get("acc_range_g"), told.get("gyr_range_dps"))
+
+
+def _told(quantity: str, unit: str) -> Scale:
+    return Scale(factor(quantity, unit), (Fact(_NAMES[quantity], f"in {unit}", "told"),))
+
+
+def _decided(quantity: str, written: str, seen: Evidence, called: str, *, check: bool, usual: str) -> Scale:
+    name, option = _NAMES[quantity], f"{quantity}_unit"
+    if written and written != COUNTS:
+        si = factor(quantity, written)
+        if check and seen.verdict == "decided" and abs(math.log(seen.si / si)) > math.log(_OTHERWISE):
+            words = f"The log says {written} of {called}, but {seen.words}. In which unit is the {name}?"
+            return Scale(seen.si, (), (Question(option, seen.unit, words),))
+        return Scale(si, (Fact(name, f"{called} in {written}", "written"),))
+    if seen.verdict == "decided":
+        return Scale(seen.si, (Fact(name, f"{called} in {seen.unit}: {seen.words}", "shown"),))
+    guess = usual or seen.unit or {"acc": "g", "gyr": "deg/s"}[quantity]
+    counts = "; counts have a scale such as '1/16384 g', or a chip='MPU6050'" if written == COUNTS else ""
+    words = f"In which unit is the {name}, {called}? The log does not say, and {seen.words}{counts}."
+    return Scale(factor(quantity, guess), (), (Question(option, guess, words),))
+
+
+def usual_gyr(acc_si: float, gyr: NDArray[np.float64]) -> str:
+    """Return the unit of angular rate that usually goes with acceleration of `acc_si` m/s² a number; "" where none does.
+
+    Who writes m/s² writes rad/s, and who writes g writes deg/s, unless that would be no turn of a body.
+    """
+    finite = np.linalg.norm(gyr[np.isfinite(gyr).all(axis=1)], axis=1)
+    size = float(np.percentile(finite, 99)) if len(finite) else 0.0
+    unit = {1.0: "rad/s", STANDARD_GRAVITY: "deg/s"}.get(acc_si, "")
+    return unit if unit and 1e-3 < size * factor("gyr", unit) < 40 else ""

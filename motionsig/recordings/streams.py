@@ -1,0 +1,294 @@
+"""Which streams a log has: the rows of one device among several, sensors side by side, tables beside each other.
+
+A piece is a table, or those of its rows that belong together. A piece with acceleration and angular rate is a stream for
+each sensor in it; pieces of one sensor each (`Accelerometer.csv`, `acc_exp01.txt`, the rows of "gyro" in a long table)
+are one stream where their folder is the same, and what is left of their names without the sensor's word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionsig.errors import InputError, RecordingError
+from motionsig.facts import Fact
+from motionsig.recordings.feeds import Wanted, value_text
+from motionsig.recordings.names import Column, Part, Triad, read_names, sensor_of, sensors_in, told_part
+from motionsig.recordings.tables import Kind, Table
+
+_MOST_VALUES = 1000
+"""A column that holds more texts than this counts or measures something; it tells no streams apart."""
+
+
+_MOST_NEW = 8
+"""In the head of a table every row may be of another device; if more than every 8th has a new value, it is a count."""
+_SESSION = re.compile(r"trial|session|run|rep|set|segment|chunk|seq|block|file|rec|take|fold|exp|group|series|versuch")
+"""In the name of a column whose values may follow each other in one recording; devices and persons never do."""
+_WORDS = {"acc": "an accelerometer", "gyr": "a gyroscope", "user": "acceleration without gravity", "gravity": "gravity"}
+
+
+class Place(NamedTuple):
+    """What tells a piece from others: its folder and file without sensors' words, the values of columns, its sensor."""
+
+    file: tuple[str, ...]
+    values: tuple[str, ...] = ()
+    part: str = ""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A table, or those of its rows that hold the texts in `wanted`. `columns`: what its names say.
+
+    `joints`: columns at whose changes samples were lost, though the clock goes on: one trial after another.
+    """
+
+    table: Table
+    columns: tuple[Column, ...]
+    wanted: Wanted
+    place: Place
+    joints: tuple[int, ...] = ()
+
+
+class Sensor(NamedTuple):
+    """One quantity of a stream, and where it is."""
+
+    piece: Piece
+    triad: Triad
+
+
+@dataclass(frozen=True)
+class Group:
+    """What belongs to one stream.
+
+    * `acc`, `gyr`: ways to each, the likeliest first; where pieces hold one sensor each, `gravity` is what to add.
+    * `piece`: the only one, where no name says what its columns hold; then acc and gyr are ().
+    """
+
+    place: Place
+    piece: Piece
+    acc: tuple[Sensor, ...] = ()
+    gyr: tuple[Sensor, ...] = ()
+    gravity: Sensor | None = None
+    lacks: str = ""
+    facts: tuple[Fact, ...] = ()
+
+
+def find_groups(tables: Sequence[Table], told: Mapping[str, Any]) -> list[Group]:
+    """Return what belongs together, a Group for each stream; told: the options `columns` and `by`."""
+    pieces = [piece for table in tables for piece in _pieces(table, told.get("by"))]
+    groups: list[Group] = []
+    halves: dict[Place, dict[str, Sensor]] = {}
+    unnamed: list[Group] = []
+    for piece in pieces:
+        parts: Sequence[Part]
+        if told.get("columns") and _has(piece.table, told["columns"]):
+            parts = (told_part(piece.table.names, piece.columns, told["columns"]),)
+        else:
+            parts = sensors_in(piece.columns)
+        whole = [part for part in parts if part.acc and part.gyr]
+        for part in whole:
+            ways = [tuple(Sensor(piece, triad) for triad in triads) for triads in (part.acc, part.gyr)]
+            groups.append(Group(piece.place._replace(part=part.name), piece, ways[0], ways[1]))
+        if whole:
+            continue
+        alone = _alone(piece)
+        for kind, triad in alone.items():
+            there = halves.setdefault(piece.place, {})
+            there[kind] = _plainer(there[kind], Sensor(piece, triad)) if kind in there else Sensor(piece, triad)
+        if not alone:
+            unnamed.append(Group(piece.place, piece, lacks="names that say which columns hold acceleration"))
+    groups += _joined(halves)
+    complete = [group for group in groups if not group.lacks]
+    return complete or groups or unnamed
+
+
+def _has(table: Table, columns: Mapping[str, Any]) -> bool:
+    """Tell whether a table has all the columns that the caller names."""
+    named = [each for it in columns.values() for each in (it if isinstance(it, list | tuple) else (it,))]
+    return all(each in table.names if isinstance(each, str) else each is None or each < table.width for each in named)
+
+
+def _alone(piece: Piece) -> dict[str, Triad]:
+    """Return the triads of a piece that has not both an acceleration with gravity and an angular rate."""
+    axes: dict[str, dict[str, int]] = {}
+    for index, column in enumerate(piece.columns):
+        if column.kind in _WORDS and column.axis:
+            axes.setdefault(column.kind, {}).setdefault(column.axis, index)
+    found = {}
+    for kind, at in axes.items():
+        if {"x", "y", "z"} <= set(at):
+            first = piece.columns[at["x"]]
+            numbers = (at["x"], at["y"], at["z"])
+            found[kind] = Triad(kind, numbers, first.unit, convention=first.convention)  # type: ignore[arg-type]
+    return found
+
+
+def _joined(halves: Mapping[Place, dict[str, Sensor]]) -> list[Group]:
+    """Return the streams of pieces that hold one sensor each."""
+    by_place = {place: dict(sensors) for place, sensors in halves.items()}
+    lacking = [place for place, sensors in by_place.items() if not _is_whole(sensors)]
+    acc = [place for place in lacking if "gyr" not in by_place[place]]
+    gyr = [place for place in lacking if set(by_place[place]) == {"gyr"}]
+    if len(acc) == len(gyr) == 1 and len(by_place) == 2:
+        # The only two: their names differ in more than the sensor's word, such as its rate.
+        by_place[acc[0]] |= by_place.pop(gyr[0])
+    groups = []
+    for place, sensors in by_place.items():
+        first = sensors.get("acc") or sensors.get("user") or next(iter(sensors.values()))
+        if not _is_whole(sensors):
+            lacks = [_WORDS[kind] for kind in ("acc", "gyr") if kind not in sensors]
+            words = " and ".join(lacks)
+            if "user" in sensors and "acc" not in sensors:
+                words += ": linear acceleration has gravity removed; record the raw (total) accelerometer, or gravity with it"
+            groups.append(Group(place, first.piece, lacks=words))
+            continue
+        gravity = None if "acc" in sensors else sensors["gravity"]
+        groups.append(Group(place, first.piece, (first,), (sensors["gyr"],), gravity))
+    return groups
+
+
+def _is_whole(sensors: Mapping[str, object]) -> bool:
+    return "gyr" in sensors and ("acc" in sensors or {"user", "gravity"} <= set(sensors))
+
+
+def _plainer(one: Sensor, other: Sensor) -> Sensor:
+    """Return which of two tables of one sensor is meant: Gyroscope, beside GyroscopeUncalibrated."""
+    names = [PurePosixPath(it.piece.table.name).stem for it in (one, other)]
+    short, long = sorted(names, key=len)
+    if short == long or not long.startswith(short):
+        both = f"{one.piece.table.name} and {other.piece.table.name}"
+        raise RecordingError(f"{other.piece.table.where}: expected one table of {_WORDS[one.triad.kind]}, got {both}")
+    return one if names[0] == short else other
+
+
+def holds_one_sensor(table: Table) -> bool:
+    """Tell whether a table has one of what a sample needs, and another table the rest."""
+    found = _pieces(table, by="")[0]
+    alone = _alone(found)
+    return bool(alone) and not _is_whole(dict.fromkeys(alone)) and "time" in {it.kind for it in found.columns}
+
+
+def stream_names(groups: Sequence[Group]) -> list[str]:
+    """Return a name for each, of what tells it from the others; "" for a single one."""
+    places = [(*group.place.file, *group.place.values, group.place.part) for group in groups]
+    width = max(map(len, places), default=0)
+    # The sensor's place is the last word, however deep the folders are.
+    rows = [(*place[:-1], *("",) * (width - len(place)), place[-1]) for place in places]
+    differ = [index for index in range(width) if len({row[index] for row in rows}) > 1]
+    names = ["/".join(row[index] for index in differ if row[index]) for row in rows]
+    if len(names) == 1:
+        return [""]
+    counts = Counter(names)
+    numbers: Counter[str] = Counter()
+    found = []
+    for name in names:
+        numbers[name] += 1
+        found.append(name if name and counts[name] == 1 else f"{name or 'stream'}_{numbers[name]}")
+    return found
+
+
+def _pieces(table: Table, by: str | None) -> list[Piece]:
+    path = PurePosixPath(table.name)
+    parents = [part for part in path.parent.parts if part not in ("/", "..")]
+    stem, file = path.stem, []
+    for each in (*parents, path.stem):
+        holds, rest = sensor_of(each)
+        stem = each if holds else stem
+        file.append(rest)
+    read = read_names(table.names, table.units, stem) if table.names else _bare(table, stem)
+    splits = _splitting(table, read, by)
+    if not splits:
+        return [Piece(table, read, {}, Place(tuple(file)))]
+    pieces = []
+    runs = [] if by else [at for at in splits if _SESSION.search(table.names[at].lower())]
+    clocks = [at for at, it in enumerate(read) if it.kind == "time" and table.head[at].dtype.kind in "iuf"]
+    if runs and scan(table, runs, clocks)[1]:
+        splits = [at for at in splits if at not in runs]
+        if not splits:
+            return [Piece(table, read, {}, Place(tuple(file)), tuple(runs))]
+    else:
+        runs = []
+    for texts in scan(table, splits)[0]:
+        of_rows = read
+        for text in texts:
+            if sensor_of(text)[0] and not any(column.kind in _WORDS for column in read):
+                # This column says what a row holds.
+                of_rows = read_names(table.names, table.units, text)
+        values = [sensor_of(text)[1] for text in texts]
+        wanted = {column: frozenset({text}) for column, text in zip(splits, texts, strict=True)}
+        pieces.append(Piece(table, of_rows, wanted, Place(tuple(file), tuple(values)), tuple(runs)))
+    return pieces
+
+
+def _are_few(head: NDArray[Any]) -> bool:
+    """Tell whether values come again and again, as those of a column that tells devices apart do."""
+    return len(np.unique(head)) <= max(_MOST_NEW, len(head) // _MOST_NEW)
+
+
+def _bare(table: Table, stem: str) -> tuple[Column, ...]:
+    """Return the columns of a table without a header that is called after a sensor: x, y, z, or time, x, y, z, accuracy."""
+    kind = sensor_of(stem)[0]
+    if kind not in _WORDS or table.width not in (3, 4, 5):
+        return ()
+    axes = [Column(kind, axis) for axis in "xyz"]  # type: ignore[arg-type]
+    return tuple(axes) if table.width == 3 else (Column("time", clock="time"), *axes, Column("other"))[: table.width]
+
+
+def _splitting(table: Table, columns: Sequence[Column], by: str | None) -> list[int]:
+    """Return the columns whose values tell streams apart."""
+    if by is None:
+        named = [index for index, column in enumerate(columns) if column.kind == "stream"]
+        return [index for index in named if _are_few(table.head[index])]
+    found = []
+    for name in filter(None, (each.strip() for each in by.split(","))):
+        if name in table.names:
+            found.append(table.names.index(name))
+        elif name.isdigit() and int(name) < table.width:
+            found.append(int(name))
+        else:
+            heading = ", ".join(map(repr, table.names[:24]))
+            raise InputError(f"{table.where}: expected a column {name!r} that tells streams apart, got {heading}")
+    return found
+
+
+def scan(table: Table, columns: Sequence[int], clocks: Sequence[int] = ()) -> tuple[list[tuple[str, ...]], bool]:
+    """Return the texts that columns hold together, in the order of their first rows; reads the whole table.
+
+    And whether they follow each other on one clock: none comes again, and one of the numbers in `clocks` never falls.
+    """
+    found: dict[tuple[str, ...], None] = {}
+    kinds: dict[int, Kind] = dict.fromkeys(columns, "text")
+    kinds.update(dict.fromkeys(clocks, "number"))
+    last: tuple[str, ...] | None = None
+    blocks, rising = True, set(clocks)
+    before = dict.fromkeys(clocks, -np.inf)
+    for rows in table.read(kinds):
+        values = [rows.columns[column] for column in columns]
+        changed = np.zeros(len(values[0]), bool)
+        changed[:1] = True
+        for each in values:
+            changed[1:] |= each[1:] != each[:-1]
+        at = np.flatnonzero(changed)
+        for texts in zip(*(map(value_text, each[at].tolist()) for each in values), strict=True):
+            blocks = blocks and (texts not in found or texts == last)
+            found[texts] = None
+            last = texts
+        for clock in tuple(rising):
+            times = rows.columns[clock]
+            if not (np.diff(times, prepend=before[clock]) >= 0).all():
+                rising.discard(clock)
+            before[clock] = float(times[-1])
+        if len(found) > _MOST_VALUES and not (blocks and rising):
+            named = " and ".join(table.called(column) for column in columns)
+            raise RecordingError(
+                f"{table.where}: expected {named} to tell streams apart, got more than {_MOST_VALUES} values; "
+                "by= names another column, by='' none"
+            )
+    return list(found), blocks and bool(rising)

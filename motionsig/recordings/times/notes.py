@@ -1,0 +1,93 @@
+"""What the lines above a table say of its times: the rate, and when it began."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from motionsig.conventions import NS_PER_S
+from motionsig.recordings.times.texts import DAY_NS, NoClockError, parse
+from motionsig.recordings.times.zones import Zone
+
+_RATE = re.compile(r"rate|freq|abtast|fr[ée]quence|frecuencia|\bodr\b|\bhz\b", re.IGNORECASE)
+_NO_RATE = re.compile(r"baud|heart|frame|audio|bit|gps|mag|puls", re.IGNORECASE)
+_START = re.compile(
+    r"start|begin|d[ée]but|inicio|date|datum|fecha|time|uhrzeit|zeit|heure|hora|recorded|created|epoch", re.IGNORECASE
+)
+_NO_START = re.compile(
+    r"end\b|stop|finish|duration|dauer|download|zone|scale|readout|offset|update|format", re.IGNORECASE
+)
+_NUMBER = re.compile(r"\s*(\d+(?:[.,]\d+)?)\s*(k?hz|samples/s|1/s)?\s*", re.IGNORECASE)
+_FROM_S, _TO_S = 946_684_800, 2_840_140_800  # 2000 to 2060
+
+
+class Start(NamedTuple):
+    """When a log began, as it says itself.
+
+    * `date_ns`: midnight of its day, local ns. `time_ns`: since then, None where only the day is known.
+    * `name`: of the line. `zoned`: the text has its zone, and `date_ns` is UTC.
+    """
+
+    date_ns: int
+    time_ns: int | None
+    name: str
+    zoned: bool = False
+
+    def unix_ns(self, zone: Zone, time_ns: int = 0) -> int:
+        """Return the Unix time of the start; time_ns: of the day, where it is not known."""
+        local = self.date_ns + (time_ns if self.time_ns is None else self.time_ns)
+        return local if self.zoned else int(zone.to_utc(np.array([local]))[0])
+
+
+def written_rate(notes: Mapping[str, str]) -> tuple[str, float] | None:
+    """Return the line that gives the rate of samples and the rate in Hz; None where there is not just one rate."""
+    found = {}
+    for name, text in notes.items():
+        if _RATE.search(name) and not _NO_RATE.search(name) and (match := _NUMBER.fullmatch(text)):
+            rate = float(match[1].replace(",", ".")) * (1000 if (match[2] or "").lower() == "khz" else 1)
+            if 0.5 <= rate <= 50_000:
+                found[rate] = name
+    return next(((name, rate) for rate, name in found.items()), None) if len(found) == 1 else None
+
+
+def written_start(notes: Mapping[str, str]) -> Start | None:
+    """Return when the log began; None where no line says it, or where day and month may be exchanged."""
+    dates: list[Start] = []
+    times: list[int] = []
+    for name, text in notes.items():
+        if not _START.search(name) or _NO_START.search(name):
+            continue
+        if re.fullmatch(r"\d{10}(\.\d+)?|\d{13}", text):
+            seconds = float(text) / (1000 if len(text) == 13 and "." not in text else 1)
+            if _FROM_S <= seconds <= _TO_S:
+                dates.append(Start(round(seconds * NS_PER_S), 0, name, True))
+            continue
+        if not (parsed := _parsed(text)):
+            continue
+        days, of_day, east, zoned = parsed
+        if days is not None:
+            dates.append(Start(days * DAY_NS - east * 60 * NS_PER_S, of_day, name, zoned))
+        elif of_day is not None:
+            times.append(of_day)
+    whole = [it for it in dates if it.time_ns is not None]
+    if whole:
+        return whole[0]
+    if not dates:
+        return None
+    return dates[0]._replace(time_ns=times[0] if len(times) == 1 else None)
+
+
+def _parsed(text: str) -> tuple[int | None, int | None, int, bool] | None:
+    found = []
+    for order in ("dmy", "mdy"):
+        try:
+            parsed = parse(np.array([text]), order)
+        except NoClockError:
+            continue
+        days = None if parsed.days is None else int(parsed.days[0])
+        of_day = None if parsed.ns is None else int(parsed.ns[0])
+        found.append((days, of_day, int(parsed.east[0]), all(it.zoned for it in parsed.layouts)))
+    return found[0] if found and all(it == found[0] for it in found) else None
