@@ -131,9 +131,7 @@ def _chosen(plans: Sequence[Plan], stream: str | None, where: str) -> Plan | Non
     raise InputError(f"{where}: expected stream= to be one of {names}, got {stream!r}")
 
 
-def _understood(
-    name: str, tables_of: TablesOf, path: Path, told: Mapping[str, Any]
-) -> tuple[Understanding, list[Plan]]:
+def _understood(name: str, tables_of: TablesOf, path: Path, told: Mapping[str, Any]) -> tuple[Understanding, list[Plan]]:
     check_rate(told.get("rate_hz"))
     if told.get("acc_sign") not in (None, 1, -1):
         raise InputError(f"acc_sign: expected 1 or -1, got {told['acc_sign']}")
@@ -152,9 +150,7 @@ def _understood(
         like = (id(group.piece.table), group.place.part)
         seen[like] = seen.get(like, 0) + 1
         if seen[like] > _LOOKED_AT:
-            first = next(
-                plan for plan, it in zip(plans, groups, strict=False) if (id(it.piece.table), it.place.part) == like
-            )
+            first = next(plan for plan, it in zip(plans, groups, strict=False) if (id(it.piece.table), it.place.part) == like)
             plans.append(replace(first, stream=replace(first.stream, name=stream, rate_hz=None)))
             continue
         try:
@@ -220,7 +216,9 @@ def _scaled(
     )
     whole = head[:, :3] * scale.si
     usual = usual_gyr(scale.si, head[:, 3:])
-    turning = gyr_scale(whole, head[:, 3:], rate_hz, gyr.triad.unit or gyr_unit, told, where, _called(gyr), usual)
+    turning = gyr_scale(
+        whole, head[:, 3:], rate_hz, gyr.triad.unit or gyr_unit, told, where, _called(gyr), usual
+    )
     sign, said = _sign(acc, app, told)
     factors = (*(scale.si * sign,) * 3, *(turning.si,) * 3)
     open_ = (*questions, *scale.questions, *turning.questions)
@@ -238,9 +236,7 @@ def _sign(acc: Sensor, app: App | None, told: Mapping[str, Any]) -> tuple[int, F
         return app.sign, Fact("sign", app.sign_words, "written")
     if acc.triad.convention == "ios":
         return -1, Fact("sign", "of iOS, by the names of the columns: acceleration is turned round", "written")
-    return 1, Fact(
-        "sign", "acceleration as chips and Android have it: an axis that points up reads +9.81 m/s²", "assumed"
-    )
+    return 1, Fact("sign", "acceleration as chips and Android have it: an axis that points up reads +9.81 m/s²", "assumed")
 
 
 def _gyroscope(group: Group) -> Sensor:
@@ -365,26 +361,12 @@ def _feeds(
 
     shift = app.shift if app else None
     own = gravity if gravity and gravity.piece is acc.piece else None
-    first = Feed(
-        acc.piece.table,
-        acc.piece.wanted,
-        clocks[id(acc.piece)],
-        sums(acc, own),
-        "acc",
-        label,
-        _gap(acc.piece),
-        acc.piece.joints,
-        shift,
-    )
+    first = Feed(acc.piece.table, acc.piece.wanted, clocks[id(acc.piece)], sums(acc, own), "acc", label, _gap(acc.piece), acc.piece.joints, shift)
     if gyr.piece is acc.piece:
         return (replace(first, channels=first.channels + sums(gyr), holds="both"),)
     feeds = [first]
     if gravity and own is None:
-        feeds.append(
-            Feed(
-                gravity.piece.table, gravity.piece.wanted, clocks[id(gravity.piece)], sums(gravity), "acc", shift=shift
-            )
-        )
+        feeds.append(Feed(gravity.piece.table, gravity.piece.wanted, clocks[id(gravity.piece)], sums(gravity), "acc", shift=shift))
     feeds.append(Feed(gyr.piece.table, gyr.piece.wanted, clocks[id(gyr.piece)], sums(gyr), "gyr", shift=shift))
     return tuple(feeds)
 
@@ -400,13 +382,7 @@ def _gap(piece: Piece) -> int | None:
 def _opened(path: Path, understanding: Understanding, plan: Plan, told: Mapping[str, Any]) -> Source:
     feeds, factors = plan.feeds, plan.factors
     used = {feed.table.name for feed in feeds}
-    inside = (
-        members(path)
-        if path.is_dir()
-        else members(path.parent)
-        if len(feeds) > 1 and not zipfile.is_zipfile(path)
-        else ()
-    )
+    inside = members(path) if path.is_dir() else members(path.parent) if len(feeds) > 1 and not zipfile.is_zipfile(path) else ()
     parts = tuple(it for it in inside if any(name == it.name or name.startswith(f"{it.name}/") for name in used))
     parts = parts or inside or (single(path),)
     meaning = [(feed.wanted, feed.channels, sorted(feed.clock.columns.items())) for feed in feeds]

@@ -161,9 +161,7 @@ def _records(log: Member) -> Iterator[tuple[int, int, bytes]]:
                 return
             separator, kind, time_s, size = _HEADER.unpack_from(buffer, at)
             end = at + _HEADER.size + size + 1
-            whole = (
-                np.frombuffer(buffer, np.uint8, end - at, at) if separator == _SEPARATOR and end <= len(buffer) else ()
-            )
+            whole = np.frombuffer(buffer, np.uint8, end - at, at) if separator == _SEPARATOR and end <= len(buffer) else ()
             # The checksum is the complement of all that is before it, exclusively or-ed.
             if len(whole) and int(np.bitwise_xor.reduce(whole)) == 0xFF:
                 yield kind, time_s, buffer[at + _HEADER.size : end - 1]
@@ -171,9 +169,7 @@ def _records(log: Member) -> Iterator[tuple[int, int, bytes]]:
                 continue
             searches += 1
             if searches > _MOST_SEARCHES:
-                raise RecordingError(
-                    f"{log.where}: expected records of ActiGraph, got damage in more than {searches} places"
-                )
+                raise RecordingError(f"{log.where}: expected records of ActiGraph, got damage in more than {searches} places")
             found = buffer.find(bytes([_SEPARATOR]), at + 1)
             at = found if found >= 0 else len(buffer)
 

@@ -113,7 +113,9 @@ def _times(fields: Fields) -> NDArray[np.int64]:
     return (fields["timestamp_sample"] if "timestamp_sample" in fields else fields["timestamp"]).astype(np.int64)
 
 
-def _table(name: str, where: str, times_us: NDArray[np.int64], data: NDArray[np.float64], unix_us: int | None) -> Table:
+def _table(
+    name: str, where: str, times_us: NDArray[np.int64], data: NDArray[np.float64], unix_us: int | None
+) -> Table:
     def parts(wanted: Collection[int]) -> Iterator[Part]:
         for at in range(0, len(times_us), BATCH_ROWS):
             rows = slice(at, at + BATCH_ROWS)

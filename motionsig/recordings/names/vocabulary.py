@@ -1,3 +1,4 @@
+
 """The words of columns' names and what each says of a column: a quantity, an axis, a turn, or nothing.
 
 A line begins with the meaning; the words are as `units.plain` makes them, so that `linear_acceleration`, `linearAcceleration`
