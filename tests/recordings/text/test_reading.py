@@ -24,7 +24,9 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def check(path: Path, content: str | bytes, breaks: tuple[int, ...] = (), rows: np.ndarray = VALUES) -> None:
-    columns, found, _ = all_rows(table(path, content), ("number",) * 7)
+    looked_at = table(path, content)
+    assert all(head.dtype.kind in "if" for head in looked_at.head)
+    columns, found, _ = all_rows(looked_at, ("number",) * 7)
     np.testing.assert_array_equal(np.stack(columns, axis=1), rows)
     assert found == list(breaks)
 
