@@ -61,7 +61,9 @@ def _wanted(log: str, out: str, given: Mapping[str, str]) -> Mapping[str | None,
             raise InputError(f"OUT: expected another file than the log, got {out!r} for both")
         return {None: Path(out)}
     streams = inspect_recording(log, **given).streams
-    wanted = {it.name: Path(out.replace(_STREAM, "".join(c if c.isalnum() else "_" for c in it.name))) for it in streams}
+    wanted = {
+        it.name: Path(out.replace(_STREAM, "".join(c if c.isalnum() else "_" for c in it.name))) for it in streams
+    }
     if len(set(wanted.values())) < len(wanted):
         raise InputError(f"OUT: expected streams whose names differ by a letter or digit, got {', '.join(wanted)}")
     return dict(wanted)

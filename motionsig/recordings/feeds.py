@@ -66,7 +66,9 @@ class Feed:
                 breaks = tuple(sorted({*breaks, *np.flatnonzero(_true(part.columns[self.gap])).tolist()}))
             for joint in self.joints:
                 values = part.columns[joint]
-                changed = np.flatnonzero(np.concatenate([values[:1] != last.get(joint, values[0]), values[1:] != values[:-1]]))
+                changed = np.flatnonzero(
+                    np.concatenate([values[:1] != last.get(joint, values[0]), values[1:] != values[:-1]])
+                )
                 breaks = tuple(sorted({*breaks, *changed.tolist()}))
                 last[joint] = values[-1]
             yield Samples(time_ns if self.shift is None else self.shift(time_ns), data, labels, breaks, part.first)

@@ -7,6 +7,7 @@ clock (times), the units (quantities.py), from the first minute of its rows. All
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +34,7 @@ from motionsig.recordings.samples import Reader, RecordedSource, head_of
 from motionsig.recordings.streams import Group, Piece, Sensor, find_groups, stream_names
 from motionsig.recordings.tables import Table
 from motionsig.recordings.times import Candidate, Clock, check_rate, find_clock
-from motionsig.recordings.understanding import Stream, Understanding, UndecidedError, undecided
+from motionsig.recordings.understanding import Stream, UndecidedError, Understanding, undecided
 
 TablesOf = Callable[[Path], Sequence[Table]]
 """Returns the tables of a log, looked at but not yet read; raises RecordingError."""
@@ -41,6 +42,8 @@ TablesOf = Callable[[Path], Sequence[Table]]
 _LOOKED_AT = 8
 """Of so many streams of one table the heads are read; the others have the same columns."""
 _FEW_ROWS = 16
+_NESTED = re.compile(r"\((?:list|large_list|struct|map|binary|fixed_size\w*)\b.*\)")
+"""What a table of typed columns has in place of what is no text and no number."""
 _CUSTOMS = {"ros": ("m/s^2", "rad/s"), "ios": ("", "rad/s")}
 """Units that the definition of a message or of a system's data gives, where names say no other."""
 _NOTE = "setting "
@@ -133,7 +136,9 @@ def _chosen(plans: Sequence[Plan], stream: str | None, where: str) -> Plan | Non
     raise InputError(f"{where}: expected stream= to be one of {names}, got {stream!r}")
 
 
-def _understood(name: str, tables_of: TablesOf, path: Path, told: Mapping[str, Any]) -> tuple[Understanding, list[Plan]]:
+def _understood(
+    name: str, tables_of: TablesOf, path: Path, told: Mapping[str, Any]
+) -> tuple[Understanding, list[Plan]]:
     check_rate(told.get("rate_hz"))
     if told.get("acc_sign") not in (None, 1, -1):
         raise InputError(f"acc_sign: expected 1 or -1, got {told['acc_sign']}")
@@ -152,7 +157,9 @@ def _understood(name: str, tables_of: TablesOf, path: Path, told: Mapping[str, A
         like = (id(group.piece.table), group.place.part)
         seen[like] = seen.get(like, 0) + 1
         if seen[like] > _LOOKED_AT:
-            first = next(plan for plan, it in zip(plans, groups, strict=False) if (id(it.piece.table), it.place.part) == like)
+            first = next(
+                plan for plan, it in zip(plans, groups, strict=False) if (id(it.piece.table), it.place.part) == like
+            )
             plans.append(replace(first, stream=replace(first.stream, name=stream, rate_hz=None)))
             continue
         try:
@@ -188,7 +195,7 @@ def _planned(
     sensors = [acc, gyr, *([gravity] if gravity else [])]
     for sensor in sensors:
         _check_one_unit(sensor)
-    label = find_label(acc.piece.table.names, told.get("label"), _taken(sensors, acc.piece), acc.piece.table.where)
+    label = _label(acc.piece.table, _taken(sensors, acc.piece), told)
     clocks: dict[int, tuple[Clock, tuple[Question, ...]]] = {}
     for sensor in sensors:
         clocks.setdefault(id(sensor.piece), _clock(sensor.piece, sensors, label, told))
@@ -220,9 +227,7 @@ def _scaled(
     )
     whole = head[:, :3] * scale.si
     usual = usual_gyr(scale.si, head[:, 3:])
-    turning = gyr_scale(
-        whole, head[:, 3:], rate_hz, gyr.triad.unit or gyr_unit, told, where, _called(gyr), usual
-    )
+    turning = gyr_scale(whole, head[:, 3:], rate_hz, gyr.triad.unit or gyr_unit, told, where, _called(gyr), usual)
     sign, said = _sign(acc, app, told)
     factors = (*(scale.si * sign,) * 3, *(turning.si,) * 3)
     open_ = (*questions, *scale.questions, *turning.questions)
@@ -241,7 +246,9 @@ def _sign(acc: Sensor, app: App | None, told: Mapping[str, Any]) -> tuple[int, F
         return app.sign, Fact("sign", app.sign_words, "written")
     if acc.triad.convention == "ios":
         return -1, Fact("sign", "of iOS, by the names of the columns: acceleration is turned round", "written")
-    return 1, Fact("sign", "acceleration as chips and Android have it: an axis that points up reads +9.81 m/s²", "assumed")
+    return 1, Fact(
+        "sign", "acceleration as chips and Android have it: an axis that points up reads +9.81 m/s²", "assumed"
+    )
 
 
 def _gyroscope(group: Group) -> Sensor:
@@ -271,8 +278,20 @@ def _called(sensor: Sensor, gravity: Sensor | None = None) -> str:
     return names if gravity is None else f"{names} with gravity from {_called(gravity)}"
 
 
+def _label(table: Table, taken: set[int], told: Mapping[str, Any]) -> LabelColumn | None:
+    label = find_label(table.names, told.get("label"), taken, table.where)
+    if label is None or not len(head := table.head[label.number]) or not _NESTED.fullmatch(str(head[0])):
+        return label
+    if label.chosen:
+        called = table.called(label.number)
+        raise RecordingError(f"{table.where}: expected text or numbers in column {called}, got {str(head[0])[1:-1]}")
+    return None
+
+
 def _check_one_unit(sensor: Sensor) -> None:
-    units = sorted({sensor.piece.columns[column].unit for column in sensor.triad.columns if sensor.piece.columns} - {""})
+    units = sorted(
+        {sensor.piece.columns[column].unit for column in sensor.triad.columns if sensor.piece.columns} - {""}
+    )
     if len(units) > 1:
         raise RecordingError(
             f"{sensor.piece.table.where}: expected one unit for {_called(sensor)}, got {' and '.join(units)}; "
@@ -375,12 +394,26 @@ def _feeds(
 
     shift = app.shift if app else None
     own = gravity if gravity and gravity.piece is acc.piece else None
-    first = Feed(acc.piece.table, acc.piece.wanted, clocks[id(acc.piece)], sums(acc, own), "acc", label, _gap(acc.piece), acc.piece.joints, shift)
+    first = Feed(
+        acc.piece.table,
+        acc.piece.wanted,
+        clocks[id(acc.piece)],
+        sums(acc, own),
+        "acc",
+        label,
+        _gap(acc.piece),
+        acc.piece.joints,
+        shift,
+    )
     if gyr.piece is acc.piece:
         return (replace(first, channels=first.channels + sums(gyr), holds="both"),)
     feeds = [first]
     if gravity and own is None:
-        feeds.append(Feed(gravity.piece.table, gravity.piece.wanted, clocks[id(gravity.piece)], sums(gravity), "acc", shift=shift))
+        feeds.append(
+            Feed(
+                gravity.piece.table, gravity.piece.wanted, clocks[id(gravity.piece)], sums(gravity), "acc", shift=shift
+            )
+        )
     feeds.append(Feed(gyr.piece.table, gyr.piece.wanted, clocks[id(gyr.piece)], sums(gyr), "gyr", shift=shift))
     return tuple(feeds)
 
@@ -396,7 +429,13 @@ def _gap(piece: Piece) -> int | None:
 def _opened(path: Path, understanding: Understanding, plan: Plan, told: Mapping[str, Any]) -> Source:
     feeds, factors = plan.feeds, plan.factors
     used = {feed.table.name for feed in feeds}
-    inside = members(path) if path.is_dir() else members(path.parent) if len(feeds) > 1 and not zipfile.is_zipfile(path) else ()
+    inside = (
+        members(path)
+        if path.is_dir()
+        else members(path.parent)
+        if len(feeds) > 1 and not zipfile.is_zipfile(path)
+        else ()
+    )
     parts = tuple(it for it in inside if any(name == it.name or name.startswith(f"{it.name}/") for name in used))
     parts = parts or (inside if path.is_dir() else (single(path),))
     meaning = [(feed.wanted, feed.channels, sorted(feed.clock.columns.items())) for feed in feeds]

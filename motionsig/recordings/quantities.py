@@ -53,7 +53,9 @@ def acc_scale(
     check = told.get("check_units", True)
     seen = acc_scales(acc, rate_hz)
     if check and ((seen.verdict == "impossible" and not unit) or (linear and seen.verdict != "decided")):
-        why = "linear acceleration has gravity removed: record or export the raw accelerometer instead" if linear else ""
+        why = (
+            "linear acceleration has gravity removed: record or export the raw accelerometer instead" if linear else ""
+        )
         raise GravityError(
             f"{where}: expected acceleration with gravity, got {called}: {'; '.join(filter(None, (seen.words, why)))} "
             "(check_units=False takes it as it is)"
@@ -77,7 +79,9 @@ def gyr_scale(
         return _told("gyr", unit)
     seen = gyr_scales(acc, gyr, rate_hz)
     if told.get("check_units", True) and seen.verdict == "impossible" and not seen.unit:
-        raise RecordingError(f"{where}: expected angular rate in {called}: {seen.words} (check_units=False takes it as it is)")
+        raise RecordingError(
+            f"{where}: expected angular rate in {called}: {seen.words} (check_units=False takes it as it is)"
+        )
     return _decided("gyr", written, seen, called, check=told.get("check_units", True), usual=usual)
 
 

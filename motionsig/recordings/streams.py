@@ -147,7 +147,9 @@ def _joined(halves: Mapping[Place, dict[str, Sensor]]) -> list[Group]:
         if not _is_whole(sensors):
             lacks = [_WORDS[kind] for kind in ("acc", "gyr") if kind not in sensors]
             if "user" in sensors and "acc" not in sensors:
-                lacks[0] = "gravity (linear acceleration has gravity removed: record the raw, total accelerometer, or gravity with it)"
+                lacks[0] = (
+                    "gravity (linear acceleration has gravity removed: record the raw, total accelerometer, or gravity with it)"
+                )
             groups.append(Group(place, first.piece, lacks=" and ".join(lacks)))
             continue
         gravity = None if "acc" in sensors else sensors["gravity"]

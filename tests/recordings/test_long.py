@@ -26,7 +26,8 @@ def mixed(first: list[str], second: list[str]) -> list[str]:
 @pytest.mark.parametrize("header", ["timestamp,sensor,x,y,z", ""])
 @pytest.mark.parametrize("mix", [mixed, lambda first, second: first + second])
 @pytest.mark.parametrize(
-    "sensors", [("acc", "gyr"), ("android.sensor.accelerometer", "android.sensor.gyroscope"), ("ACCELERATION", "ANGULAR RATE")]
+    "sensors",
+    [("acc", "gyr"), ("android.sensor.accelerometer", "android.sensor.gyroscope"), ("ACCELERATION", "ANGULAR RATE")],
 )
 def test_each_sensor_is_a_table(path: Path, header: str, mix: object, sensors: tuple[str, str]) -> None:
     rows = mix(lines(sensors[0], ACC), lines(sensors[1], GYR))  # type: ignore[operator]

@@ -130,8 +130,10 @@ def _numpy(values: pa.Array) -> NDArray[Any]:
         return np.where(_missing(in_ns), np.iinfo(np.int64).min, _numbers(in_ns, np.int64)).view("M8[ns]")
     if pa.types.is_duration(kind):
         values = values.cast(pa.duration("ns")).cast(pa.int64())
-    elif pa.types.is_boolean(kind) and not values.null_count:
-        return _numbers(values.cast(pa.uint8()), np.uint8).astype(np.bool_)
+    elif pa.types.is_boolean(kind):
+        values = values.cast(pa.uint8())
+        if not values.null_count:
+            return _numbers(values, np.uint8).astype(np.bool_)
     elif pa.types.is_decimal(kind):
         values = values.cast(pa.float64())
     elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):

@@ -17,7 +17,22 @@ from motionsig.recordings.tables import Kind
 LONGEST_TEXT = 256
 """Characters of a cell that are kept of a text; more are no clock, no label and no name."""
 
-_WORDS = ("", "nan", "na", "n/a", "#n/a", "null", "none", "inf", "infinity", "ovf", "nan(ind)", "1.#qnan", "1.#ind", "?")
+_WORDS = (
+    "",
+    "nan",
+    "na",
+    "n/a",
+    "#n/a",
+    "null",
+    "none",
+    "inf",
+    "infinity",
+    "ovf",
+    "nan(ind)",
+    "1.#qnan",
+    "1.#ind",
+    "?",
+)
 MISSING = frozenset(sign + word for word in _WORDS for sign in ("", "-", "+"))
 """What loggers write for a value that they do not have, in small letters; Arduino prints nan, inf and ovf."""
 

@@ -136,7 +136,9 @@ def _rows(lines: Sequence[str], delimiter: str) -> _Rows | None:
     for index, line in enumerate(lines[:_LOOKED_AT]):
         if not line.strip() or len(line) > _CHARS_OF_A_LINE or is_comment(line):
             continue
-        cells = split(line.strip() if delimiter == " " else line.rstrip(" \r;" if delimiter != ";" else " \r"), delimiter)
+        cells = split(
+            line.strip() if delimiter == " " else line.rstrip(" \r;" if delimiter != ";" else " \r"), delimiter
+        )
         good = sum(is_number(cell) or is_comma_number(cell) for cell in cells)
         lost = sum(map(is_missing, cells))
         if len(cells) <= _WIDEST and good >= 2 and (good >= 3 or good + lost == len(cells)):

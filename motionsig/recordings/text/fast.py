@@ -45,7 +45,9 @@ def _arrow() -> Any:
 
 @cache
 def _null_values() -> list[str]:
-    return sorted({form(word) for word in MISSING for form in (str.lower, str.upper, str.title)} | {"NaN", "-NaN", "NaT"})
+    return sorted(
+        {form(word) for word in MISSING for form in (str.lower, str.upper, str.title)} | {"NaN", "-NaN", "NaT"}
+    )
 
 
 def _by_arrow(text: bytes, dialect: Dialect, kinds: Mapping[int, Kind]) -> Columns | None:

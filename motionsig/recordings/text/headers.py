@@ -128,7 +128,11 @@ def _over(found: Found, at: int) -> tuple[int, list[str]] | None:
 def _counts(cells: Iterable[str]) -> bool:
     """Tell whether the cells go up by one each: a number for each row."""
     first = [cell.strip() for cell in itertools.islice(cells, 5)]
-    return len(first) > 1 and all(map(_DIGITS.fullmatch, first)) and first == [str(int(first[0]) + i) for i in range(len(first))]
+    return (
+        len(first) > 1
+        and all(map(_DIGITS.fullmatch, first))
+        and first == [str(int(first[0]) + i) for i in range(len(first))]
+    )
 
 
 def _numbered(rows: Sequence[Sequence[str]]) -> bool:

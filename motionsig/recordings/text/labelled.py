@@ -134,7 +134,9 @@ def _in_blocks(lines: Sequence[str], shown: Sequence[tuple[int, tuple[str, ...]]
             continue
         block = texts[first : first + period]
         # A sample begins with a line that is like no other, after an empty line if there are any.
-        unique = [at for at in range(period) if block[at][0].split() and sum(_alike(it, block[at]) for it in block) == 1]
+        unique = [
+            at for at in range(period) if block[at][0].split() and sum(_alike(it, block[at]) for it in block) == 1
+        ]
         after_blank = [at for at in unique if not lines[shown[first + at][0] - 1].strip()]
         if not unique:
             return None

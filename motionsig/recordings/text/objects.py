@@ -65,7 +65,9 @@ def json_tables(member: Member, encoding: str, text: str) -> tuple[Table, ...]:
         found = _best(document)
         if found is None:
             return ()
-        facts += [Fact(f"setting {name}", str(cell), "written") for name, cell in itertools.islice(_settings(document), 100)]
+        facts += [
+            Fact(f"setting {name}", str(cell), "written") for name, cell in itertools.islice(_settings(document), 100)
+        ]
         entries: Entries = partial(_of_document, found)
     else:
         entries = partial(_entries, member, encoding)
@@ -150,7 +152,9 @@ def _objects(member: Member, encoding: str) -> Iterator[tuple[int, bool, Any]]:
                         line, at, broken = line + 1, newline + 1, True
                         continue
                     got = text[at : at + 60]
-                    raise RecordingError(f"{member.where}:{line}: expected a JSON object, got {got!r}: {error}") from None
+                    raise RecordingError(
+                        f"{member.where}:{line}: expected a JSON object, got {got!r}: {error}"
+                    ) from None
                 if not isinstance(found, dict | list):
                     raise RecordingError(f"{member.where}:{line}: expected a JSON object, got {str(found)[:60]!r}")
                 yield line, broken, found
@@ -377,4 +381,3 @@ def _head(cells: Sequence[Cell]) -> NDArray[Any]:
             except (ValueError, OverflowError):
                 continue
     return typed(["" if cell is None else str(cell) for cell in cells], comma=False)
-

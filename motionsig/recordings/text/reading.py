@@ -74,7 +74,9 @@ def _whole_lines(member: Member, dialect: Dialect) -> Iterator[bytes]:
             if len(rest) > _LONGEST_LINE and b"\0" * 64 not in rest:
                 line += lines.count(end)
                 got = "got a longer one"
-                raise RecordingError(f"{member.where}:{line}: expected a line of at most {_LONGEST_LINE} characters, {got}")
+                raise RecordingError(
+                    f"{member.where}:{line}: expected a line of at most {_LONGEST_LINE} characters, {got}"
+                )
             line += lines.count(end)
             while skip and lines:
                 lines = lines[lines.find(end) + 1 :]

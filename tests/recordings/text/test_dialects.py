@@ -16,7 +16,9 @@ NAMES = ("time", "acc_x", "acc_y", "acc_z", "gyr_x", "gyr_y", "gyr_z")
 VALUES = np.column_stack([np.arange(300) / 100, np.sin(np.arange(1800) / 7).reshape(300, 6)]).round(4)
 
 
-def text(delimiter: str = ",", *, names: str | None = None, form: str = "{:.4f}", end: str = "\n", pad: str = "") -> str:
+def text(
+    delimiter: str = ",", *, names: str | None = None, form: str = "{:.4f}", end: str = "\n", pad: str = ""
+) -> str:
     lines = [delimiter.join(NAMES) if names is None else names]
     lines += [(pad + delimiter + pad).join(form.format(it) for it in row) for row in VALUES]
     return end.join([line for line in lines if line] + [""])
@@ -118,7 +120,13 @@ def test_a_last_column_that_is_empty_at_first_is_one(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\x00\x01\x02" * 50, "words alone\nand more of them\n", b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 9, "a,b,c\nd,e,f\n"],
+    [
+        b"",
+        b"\x00\x01\x02" * 50,
+        "words alone\nand more of them\n",
+        b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 9,
+        "a,b,c\nd,e,f\n",
+    ],
 )
 def test_what_has_no_rows_of_numbers_has_no_table(path: Path, content: str | bytes) -> None:
     path.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -23,7 +23,10 @@ def header_of(path: Path, content: str) -> tuple[tuple[str, ...], tuple[str, ...
     [
         ("", "line 1"),
         ("Logger 3\nstarted,30.11.2026\n\n", "line 4, 3 lines before it"),
-        ("-" * 30 + "\nSerial Number: MOS2\nCurrent Memory Address: 0\n" + "-" * 30 + "\n", "line 5, 4 lines before it"),
+        (
+            "-" * 30 + "\nSerial Number: MOS2\nCurrent Memory Address: 0\n" + "-" * 30 + "\n",
+            "line 5, 4 lines before it",
+        ),
         ('"sep=,"\n', "line 2, 1 lines before it"),
         ("\n".join(f"setting{at},{at}" for at in range(300)) + "\n", "line 301, 300 lines before it"),
     ],
@@ -33,7 +36,8 @@ def test_a_header_is_found_whatever_it_says(path: Path, above: str, said: str) -
 
 
 @pytest.mark.parametrize(
-    "between", ["\n", "\n\n", "# calibrated\n", "Calibrating, do not move\n", "ms,m/s^2,m/s^2,m/s^2,deg/s,deg/s,deg/s\n"]
+    "between",
+    ["\n", "\n\n", "# calibrated\n", "Calibrating, do not move\n", "ms,m/s^2,m/s^2,m/s^2,deg/s,deg/s,deg/s\n"],
 )
 def test_what_stands_between_a_header_and_the_rows(path: Path, between: str) -> None:
     names, units, _ = header_of(path, LINE + "\n" + between + ROWS)

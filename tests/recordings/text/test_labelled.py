@@ -57,7 +57,11 @@ def test_a_restart_is_a_break(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", ["aX = 0.1 | aY = 0.2 | aZ = 0.3 | gX = 0.4 | gY = 0.5\n", "aX = 0.1 | aZ = 0 | aY = 0 | gX = 0 | gY = 0 | gZ = 0\n"]
+    "damage",
+    [
+        "aX = 0.1 | aY = 0.2 | aZ = 0.3 | gX = 0.4 | gY = 0.5\n",
+        "aX = 0.1 | aZ = 0 | aY = 0 | gX = 0 | gY = 0 | gZ = 0\n",
+    ],
 )
 def test_a_row_in_another_order_is_refused(path: Path, damage: str) -> None:
     form = next(iter(PRINTS))
@@ -75,5 +79,7 @@ def test_a_torn_last_line_is_dropped(path: Path, caplog: pytest.LogCaptureFixtur
 
 
 def test_an_order_that_is_not_written_is_said_to_be_assumed(path: Path) -> None:
-    found = table(path, "".join("a/g:\t{:.2f}\t{:.2f}\t{:.2f}\t{:.2f}\t{:.2f}\t{:.2f}\n".format(*row) for row in VALUES))
+    found = table(
+        path, "".join("a/g:\t{:.2f}\t{:.2f}\t{:.2f}\t{:.2f}\t{:.2f}\t{:.2f}\n".format(*row) for row in VALUES)
+    )
     assert next(fact for fact in found.facts if fact.what == "header").how == "assumed"

@@ -16,8 +16,14 @@ from motionsig.recordings.text import tables
 
 VALUES = np.sin(np.arange(1800) / 7).reshape(300, 6).round(4)
 TIMES = [1_700_000_000_000_000_000 + at * 10_000_000 + 1 for at in range(300)]
-FLAT = [{"t": t, **dict(zip(("ax", "ay", "az", "gx", "gy", "gz"), row, strict=True))} for t, row in zip(TIMES, VALUES.tolist(), strict=True)]
-NESTED = [{"t": it["t"], "acc": {"x": it["ax"], "y": it["ay"], "z": it["az"]}, "gyr": [it["gx"], it["gy"], it["gz"]]} for it in FLAT]
+FLAT = [
+    {"t": t, **dict(zip(("ax", "ay", "az", "gx", "gy", "gz"), row, strict=True))}
+    for t, row in zip(TIMES, VALUES.tolist(), strict=True)
+]
+NESTED = [
+    {"t": it["t"], "acc": {"x": it["ax"], "y": it["ay"], "z": it["az"]}, "gyr": [it["gx"], it["gy"], it["gz"]]}
+    for it in FLAT
+]
 NAMES = ("t", "ax", "ay", "az", "gx", "gy", "gz")
 DOTTED = ("t", "acc.x", "acc.y", "acc.z", "gyr.x", "gyr.y", "gyr.z")
 LINES = [json.dumps(it) for it in FLAT]
@@ -32,7 +38,10 @@ FORMS = {
     "records in a document": (json.dumps({"device": "A7", "data": FLAT}), NAMES),
     "columns": (json.dumps({name: [it[name] for it in FLAT] for name in NAMES}), NAMES),
     "columns by row": (json.dumps({name: {str(at): it[name] for at, it in enumerate(FLAT)} for name in NAMES}), NAMES),
-    "split": (json.dumps({"columns": NAMES, "index": [*range(300)], "data": [list(it.values()) for it in FLAT]}), NAMES),
+    "split": (
+        json.dumps({"columns": NAMES, "index": [*range(300)], "data": [list(it.values()) for it in FLAT]}),
+        NAMES,
+    ),
     "numbers in quotes": (json.dumps([{name: str(it[name]) for name in NAMES} for it in FLAT]), NAMES),
     "vectors": (
         json.dumps({"fs": 100, "t": TIMES, "acc": VALUES[:, :3].tolist(), "gyr": VALUES[:, 3:].tolist()}),
