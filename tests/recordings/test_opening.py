@@ -1,4 +1,4 @@
-"""Logs of several streams, and questions that are asked at once: what is opened, what is refused, what advice is worth."""
+"""Logs of several streams, and questions that are asked at once: what is opened and refused, what advice is worth."""
 
 from __future__ import annotations
 
