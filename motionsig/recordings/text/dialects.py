@@ -92,12 +92,12 @@ def find_dialect(encoding: str, text: str, *, whole: bool) -> Found | None:
     tried = [rows for delimiter in DELIMITERS if (rows := _rows(lines, delimiter))]
     found = max(tried, key=lambda rows: (rows.numbers, -rows.texts), default=None)
     newline = b"\n" if "\n" in text else b"\r"
-    if labelled := find_labelled(lines, rows_found=found.count if found else 0):
+    if labelled := find_labelled(lines, rows_found=found.rows if found else 0):
         start, how = labelled.start, labelled.how
         blank = how.lines == 1 and _blank_rows(lines[start:])
         dialect = Dialect(encoding, ",", False, "", newline, start, len(how.names), blank, how)
         return Found(dialect, lines[:start], labelled.rows)
-    if found is None or (found.count == 1 and found.texts > found.numbers):
+    if found is None or (found.rows == 1 and found.texts > found.numbers):
         return None  # a single row of texts with some numbers among them is what an app says about itself
     body = [line for line in lines[found.start :] if line.strip() and not is_comment(line)]
     line_end = _line_end(lines[: found.start], body, found)
@@ -121,7 +121,7 @@ class _Rows(NamedTuple):
     delimiter: str
     width: int
     start: int
-    count: int
+    rows: int
     numbers: int
     texts: int
 

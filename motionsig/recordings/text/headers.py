@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from motionsig.facts import Fact
+from motionsig.facts import Fact, How
 from motionsig.recordings.names import is_unit
 from motionsig.recordings.text.cells import is_missing, is_number, split
 from motionsig.recordings.text.dialects import COMMENTS, DELIMITERS, Found
@@ -23,7 +23,7 @@ _SETTING = re.compile(r'\s*"?([^",:;=\t]{1,60}?)"?\s*[,:;=\t]\s*(.+)')
 class Heading(NamedTuple):
     """Names and units of the columns, () where there are none; the lines that they stand in; facts of the layout.
 
-    without_first: the rows begin with a cell that the header does not count.
+    first_row: how many of the rows are none, as they only number the columns.
     """
 
     names: tuple[str, ...]
@@ -37,7 +37,7 @@ def find_heading(found: Found) -> Heading:
     """Return the names of the columns: the line of text just above the rows, as many cells wide."""
     above, width = found.above, found.dialect.width
     if (labelled := found.dialect.labelled) is not None:
-        how = "assumed" if labelled.assumed else "written"
+        how: How = "assumed" if labelled.assumed else "written"
         said = Fact("header", "none: the names stand before the values in each row", how)
         return Heading(labelled.names, labelled.units, (), (said, *_settings(above)))
     at, names, units = _names(found)
@@ -59,7 +59,8 @@ def find_heading(found: Found) -> Heading:
 
 def _names(found: Found) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
     """Return the number of the header's line, or -1; names; units."""
-    above, units, units_at = found.above, (), -1
+    above, units_at = found.above, -1
+    units: tuple[str, ...] = ()
     for at in range(len(above) - 1, max(-1, len(above) - 1 - _SEARCHED), -1):
         if not above[at].strip():
             continue

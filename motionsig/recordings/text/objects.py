@@ -184,8 +184,8 @@ def _whole(member: Member, encoding: str) -> Any:
         content = file.read(_LARGEST_DOCUMENT + 1)
     if len(content) > _LARGEST_DOCUMENT:
         raise RecordingError(
-            f"{member.where}: expected one JSON document of at most {_LARGEST_DOCUMENT} bytes, got a longer one; export "
-            "CSV, or JSON with an object for each line"
+            f"{member.where}: expected one JSON document of at most {_LARGEST_DOCUMENT} bytes, got a longer one; "
+            "export CSV, or JSON with an object for each line"
         )
     try:
         return json.loads(content.decode(encoding, errors="replace"))
@@ -377,7 +377,7 @@ def _head(cells: Sequence[Cell]) -> NDArray[Any]:
     if set(map(type, cells)) <= {int, float, type(None)}:
         for kind in ("whole", "number"):
             try:
-                return _array(cells, kind)  # type: ignore[arg-type]
+                return _array(cells, kind)
             except (ValueError, OverflowError):
                 continue
     return typed(["" if cell is None else str(cell) for cell in cells], comma=False)

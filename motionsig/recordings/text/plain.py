@@ -22,6 +22,11 @@ class Lines(NamedTuple):
     ends: NDArray[np.int64]
     firsts: NDArray[np.uint8]
 
+    @property
+    def rows(self) -> int:
+        """How many lines are not empty."""
+        return int(np.count_nonzero(self.firsts != _NEWLINE))
+
     def before_rows(self) -> Sequence[int]:
         """Return the rows, from 0, before which empty lines stand; the number of rows for those at the end."""
         empty = self.firsts == _NEWLINE

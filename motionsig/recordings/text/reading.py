@@ -93,8 +93,7 @@ def _whole_lines(member: Member, dialect: Dialect) -> Iterator[bytes]:
 
 
 def _with_next(pieces: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    for piece, after in itertools.pairwise(itertools.chain(pieces, (b"",))):
-        yield piece, after
+    yield from itertools.pairwise(itertools.chain(pieces, (b"",)))
 
 
 class _Reading:
@@ -194,7 +193,10 @@ class _Reading:
             if not text.strip():
                 return {}, breaks[:1]
         columns = columns_of(text, self._dialect, self._kinds)
-        return None if columns is None else (columns, breaks)
+        # A quote that is not closed can make one cell of many lines; each row is a line.
+        if columns is None or any(len(it) != lines.rows for it in columns.values()):
+            return None
+        return columns, breaks
 
     def _without_sayings(self, text: bytes, lines: Lines, line: int) -> bytes | None:
         """Return text with an empty line for each that a logger says; None where that is not all that is odd."""

@@ -24,7 +24,9 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def check(path: Path, content: str | bytes, breaks: tuple[int, ...] = (), rows: np.ndarray = VALUES) -> None:
-    columns, found, _ = all_rows(table(path, content), ("number",) * 7)
+    looked_at = table(path, content)
+    assert all(head.dtype.kind in "if" for head in looked_at.head)
+    columns, found, _ = all_rows(looked_at, ("number",) * 7)
     np.testing.assert_array_equal(np.stack(columns, axis=1), rows)
     assert found == list(breaks)
 
@@ -117,6 +119,14 @@ def test_lost_values_are_nan(path: Path, way: str) -> None:
         (20, 5),
         (20, 6),
     ]
+
+
+def test_a_quote_that_is_not_closed_swallows_no_rows(path: Path, way: str) -> None:
+    lines = LINES.copy()
+    lines[100], lines[150] = LINES[100].replace(",", ',"', 1), LINES[150] + '"'
+    found = table(path, "\n".join([*lines, ""]))
+    with pytest.raises(RecordingError, match=r"log\.csv:101: expected 7 cells, got 2"):
+        all_rows(found, ("number",) * 7)
 
 
 @pytest.mark.parametrize("lost", [1, 3, 8, 12, 20, 30, 40])
