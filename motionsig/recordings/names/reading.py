@@ -35,12 +35,14 @@ _STREAM = re.compile(
 _LABEL_WORDS = frozenset(_LABELS.split())
 _FRAME = re.compile(r"free|earth|world|global")
 _LONGEST = 200  # characters of a name that are looked at
+_MOST = 2000  # columns whose names are looked at: more than any sensor's table has
 _DOUBTFUL = frozenset({"rot", "roll", "pitch", "yaw"})
 
 
 def read_names(names: Sequence[str], units: Sequence[str] = (), stem: str = "") -> tuple[Column, ...]:
     """Return what each of the columns `names` (w,) holds; units: (w,) of a row of units, or none; stem: of the file."""
-    names = [name[:_LONGEST] for name in names]
+    beyond = len(names) - _MOST
+    names = [name[:_LONGEST] for name in names[:_MOST]]
     heard = [listen(name) for name in names]
     if units:
         row = [unit_of(unit[:_LONGEST].strip().strip("[]()")) for unit in units]
@@ -53,7 +55,7 @@ def read_names(names: Sequence[str], units: Sequence[str] = (), stem: str = "") 
         neighbours.bare_axes(columns, kind, unit.text if unit and _fits(kind, unit) else "")
     gravity.settle(columns, names, heard, stem)
     neighbours.tell_apart(columns, heard)
-    return tuple(columns)
+    return (*columns, *[UNKNOWN] * beyond)
 
 
 def sensor_of(stem: str) -> tuple[Kind | Literal[""], str]:

@@ -209,3 +209,9 @@ def test_a_hostile_name_takes_no_time(name: str) -> None:
     begun = time.process_time()
     read_names([f"{name}{number}" for number in range(100)])
     assert time.process_time() - begun < 1
+
+
+def test_very_many_columns_take_no_time() -> None:
+    begun = time.process_time()
+    assert len(read_names([f"acc_x_{number}" for number in range(30_000)])) == 30_000
+    assert time.process_time() - begun < 3
