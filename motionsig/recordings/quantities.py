@@ -119,7 +119,8 @@ def usual_gyr(acc_si: float, gyr: NDArray[np.float64]) -> str:
 
     Who writes m/s² writes rad/s, and who writes g writes deg/s, unless that would be no turn of a body.
     """
-    finite = np.linalg.norm(gyr[np.isfinite(gyr).all(axis=1)], axis=1)
+    with np.errstate(over="ignore"):  # a damaged number may be 1e300
+        finite = np.linalg.norm(gyr[np.isfinite(gyr).all(axis=1)], axis=1)
     size = float(np.percentile(finite, 99)) if len(finite) else 0.0
     unit = {1.0: "rad/s", STANDARD_GRAVITY: "deg/s"}.get(acc_si, "")
     return unit if unit and 1e-3 < size * factor("gyr", unit) < 40 else ""

@@ -1,8 +1,8 @@
 """Which streams a log has: the rows of one device among several, sensors side by side, tables beside each other.
 
 A piece is a table, or those of its rows that belong together. A piece with acceleration and angular rate is a stream
-for each sensor in it; pieces of one sensor each (`Accelerometer.csv`, `acc_exp01.txt`, the rows of "gyro" in a long table)
-are one stream where their folder is the same, and what is left of their names without the sensor's word.
+for each sensor in it; pieces of one sensor each (`Accelerometer.csv`, `acc_exp01.txt`, the rows of "gyro" in a long
+table) are one stream where their folder is the same, and what is left of their names without the sensor's word.
 """
 
 from __future__ import annotations

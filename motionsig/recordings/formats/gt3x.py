@@ -104,6 +104,8 @@ def _part(
 def _members(path: Path) -> tuple[Member | None, dict[str, str]]:
     """Return the log of records, None where there is an older device's, and what is written of the device."""
     inside = {it.name: it for it in members(path)}
+    if _INFO not in inside:
+        raise RecordingError(f"{path}: expected {_INFO} beside the log of an ActiGraph, got none")
     lines = inside[_INFO].head().decode("utf-8", errors="replace").splitlines()
     return inside.get(_LOG), {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
 

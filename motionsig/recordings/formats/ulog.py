@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import redirect_stdout
-from io import StringIO
+from io import BufferedReader, FileIO, StringIO
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ _COMBINED, _IMU, _ACC, _GYR = "sensor_combined", "vehicle_imu", "sensor_accel", 
 _SATELLITES = ("vehicle_gps_position", "sensor_gps")
 _CHANNELS = ("acc_x [m/s^2]", "acc_y [m/s^2]", "acc_z [m/s^2]", "gyr_x [rad/s]", "gyr_y [rad/s]", "gyr_z [rad/s]")
 _RECENT_US = 1_000_000_000_000_000
+_MOST_READS = 4
 _SLOWEST_HZ = 20.0
 """A slower topic is one that was logged now and then, for a look at it."""
 
@@ -54,6 +55,24 @@ def tables(path: Path) -> tuple[Table, ...]:
     return tuple(made)
 
 
+class _Bounded(BufferedReader):
+    """A file that ends a reader which goes round in circles.
+
+    pyulog 1.3 does on damaged definitions: it goes back from a message that is too short, for ever.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(FileIO(path))
+        self._left = _MOST_READS * (path.stat().st_size + 1)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        found = super().read(size)
+        self._left -= len(found) + 1
+        if self._left < 0:
+            raise ValueError("a part that leads back to where it began")
+        return found
+
+
 def _read(path: Path) -> dict[tuple[str, int], Fields]:
     try:
         from pyulog import core
@@ -63,7 +82,7 @@ def _read(path: Path) -> dict[tuple[str, int], Fields]:
     own = getattr(core, "ULogException", ValueError)
     common = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, MemoryError)
     # It prints what it finds damaged.
-    with intact(str(path), "ULog", own, struct.error, *common), redirect_stdout(StringIO()), path.open("rb") as file:
+    with intact(str(path), "ULog", own, struct.error, *common), redirect_stdout(StringIO()), _Bounded(path) as file:
         whole = core.ULog(file, [_COMBINED, _IMU, _ACC, _GYR, *_SATELLITES])
         return {(it.name, it.multi_id): it.data for it in whole.data_list}
 

@@ -92,6 +92,15 @@ def test_a_log_without_motion_and_one_that_is_cut_are_named(tmp_path: Path) -> N
         tables(path)
 
 
+def test_a_damaged_definition_ends(tmp_path: Path) -> None:
+    path = made_logs.ulog(tmp_path)
+    definitions = path.read_bytes()[:16] + ulog_message("F", made_logs.ULOG_FORMAT.encode())
+    # A message of an unknown kind, cut short: pyulog goes back by its whole length, and meets it again.
+    path.write_bytes(definitions + bytes(4000) + struct.pack("<HB", 9, 0) + b"ab")
+    with pytest.raises(RecordingError, match=r"log\.ulg: expected intact ULog, got: a part that leads back"):
+        tables(path)
+
+
 def test_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyulog", None)
     with pytest.raises(MissingExtraError, match=r"reading ULog needs pyulog .*-m pip install 'pyulog>="):
