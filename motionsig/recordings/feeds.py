@@ -1,4 +1,4 @@
-"""The rows of one stream: of one table, or of sensors in tables of their own, brought onto the accelerometer's clock."""
+"""The rows of one stream: of one table, or of sensors in tables of their own, on the accelerometer's clock."""
 
 from __future__ import annotations
 
@@ -119,9 +119,7 @@ def read_stream(feeds: Sequence[Feed], factors: Sequence[float], where: str) -> 
     if len(feeds) == 1:
         yield from feeds[0].read(factors)
         return
-    series = []
-    for feed in feeds:
-        series.append(_series(feed, factors[3:] if feed.holds == "gyr" else factors[:3]))
+    series = [_series(feed, factors[3:] if feed.holds == "gyr" else factors[:3]) for feed in feeds]
     time_ns, acc = series[0]
     gyr = np.full((len(time_ns), 3), np.nan)
     shared = np.ones(len(time_ns), bool)

@@ -3,8 +3,8 @@
 Sensor Logger and phyphox write m/s² and rad/s. On iOS Sensor Logger reports the opposite sign of every chip (its
 COORDINATES.md), unless "Standardise Units & Frames" was on; Metadata.csv tells, else acc_sign=-1 does. phyphox counts
 its time from the start of the experiment; meta/time.csv says when that was, and when it paused; on iOS it turns the
-sign itself (kG = -9.81 in its ExperimentSensorInput.swift). Bare tables called Accelerometer and Gyroscope are Android's
-sensor events.
+sign itself (kG = -9.81 in its ExperimentSensorInput.swift). Bare tables called Accelerometer and Gyroscope are
+Android's sensor events.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ def _decided(quantity: str, written: str, seen: Evidence, called: str, *, check:
 
 
 def usual_gyr(acc_si: float, gyr: NDArray[np.float64]) -> str:
-    """Return the unit of angular rate that usually goes with acceleration of `acc_si` m/s² a number; "" where none does.
+    """Return the unit of angular rate that goes with acceleration of `acc_si` m/s² a number; "" where none does.
 
     Who writes m/s² writes rad/s, and who writes g writes deg/s, unless that would be no turn of a body.
     """

@@ -23,8 +23,8 @@ from motionsig.escaping import own_logger
 from motionsig.facts import Fact
 from motionsig.plausibility import check_plausible
 from motionsig.plausibility.judge import Judge
-from motionsig.recordings.plausible import judged
 from motionsig.recordings.labels import LabelCutter
+from motionsig.recordings.plausible import judged
 from motionsig.recordings.understanding import Understanding
 
 log = own_logger(__name__)

@@ -1,8 +1,8 @@
 """Which streams a log has: the rows of one device among several, sensors side by side, tables beside each other.
 
-A piece is a table, or those of its rows that belong together. A piece with acceleration and angular rate is a stream for
-each sensor in it; pieces of one sensor each (`Accelerometer.csv`, `acc_exp01.txt`, the rows of "gyro" in a long table)
-are one stream where their folder is the same, and what is left of their names without the sensor's word.
+A piece is a table, or those of its rows that belong together. A piece with acceleration and angular rate is a stream
+for each sensor in it; pieces of one sensor each (`Accelerometer.csv`, `acc_exp01.txt`, the rows of "gyro" in a long
+table) are one stream where their folder is the same, and what is left of their names without the sensor's word.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ _MOST_VALUES = 1000
 """A column that holds more texts than this counts or measures something; it tells no streams apart."""
 
 
+_NO_GRAVITY = (
+    "gravity (linear acceleration has gravity removed: record the raw, total accelerometer, or gravity with it)"
+)
 _MOST_NEW = 8
 """In the head of a table every row may be of another device; if more than every 8th has a new value, it is a count."""
 _SESSION = re.compile(r"trial|session|run|rep|set|segment|chunk|seq|block|file|rec|take|fold|exp|group|series|versuch")
@@ -147,9 +150,7 @@ def _joined(halves: Mapping[Place, dict[str, Sensor]]) -> list[Group]:
         if not _is_whole(sensors):
             lacks = [_WORDS[kind] for kind in ("acc", "gyr") if kind not in sensors]
             if "user" in sensors and "acc" not in sensors:
-                lacks[0] = (
-                    "gravity (linear acceleration has gravity removed: record the raw, total accelerometer, or gravity with it)"
-                )
+                lacks[0] = _NO_GRAVITY
             groups.append(Group(place, first.piece, lacks=" and ".join(lacks)))
             continue
         gravity = None if "acc" in sensors else sensors["gravity"]
@@ -240,7 +241,7 @@ def _are_few(head: NDArray[Any]) -> bool:
 
 
 def _bare(table: Table, stem: str) -> tuple[Column, ...]:
-    """Return the columns of a table without a header that is called after a sensor: x, y, z, or time, x, y, z, accuracy."""
+    """Return the columns of a headless table called after a sensor: x, y, z, or time, x, y, z, accuracy."""
     kind = sensor_of(stem)[0]
     if kind not in _WORDS or table.width not in (3, 4, 5):
         return ()

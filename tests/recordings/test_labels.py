@@ -262,9 +262,7 @@ def test_one_label_for_all_samples_of_an_npz(tmp_path: Path) -> None:
     assert set(labels_of(open_recording(write_npz(tmp_path, {"activity": "walk"})))) == {"walk"}
 
 
-@pytest.mark.parametrize(
-    "values", [np.array(["walk", "run"]), np.zeros((COUNT, 2)), np.array([None] * COUNT)]
-)
+@pytest.mark.parametrize("values", [np.array(["walk", "run"]), np.zeros((COUNT, 2)), np.array([None] * COUNT)])
 def test_an_array_that_can_be_no_label(tmp_path: Path, values: Any) -> None:
     path = write_npz(tmp_path, {"labels": values})
     assert set(labels_of(open_recording(path))) == {""}

@@ -59,8 +59,10 @@ def test_the_rate_is_unbiased_by_a_coarse_clock(path: Path) -> None:
         (DATA / ([G / 1000] * 3 + [1] * 3), "The log says .*, but at rest it is 1001.*acc_unit='mg'"),
         (DATA * ([G] * 3 + [1] * 3), r"got 96\.2 m/s² at rest; is the unit right"),
         (DATA - [0, 0, 9.81, 0, 0, 0], "gravity seems removed"),
-        (np.where((np.arange(COUNT)[:, None] % 40 == 9) & (np.arange(6) < 3), 1e4, DATA), "at most 100 g, got 1020 g"),
-        (DATA * ([1] * 3 + [300] * 3), "The log says rad/s of .*, but sizes of 106 fit no other unit.*gyr_unit='deg/s'"),
+        (
+            DATA * ([1] * 3 + [300] * 3),
+            "The log says rad/s of .*, but sizes of 106 fit no other unit.*gyr_unit='deg/s'",
+        ),
     ],
 )
 def test_what_cannot_be_right_is_refused(path: Path, data: np.ndarray, message: str) -> None:
