@@ -61,13 +61,15 @@ def _wanted(log: str, out: str, given: Mapping[str, str]) -> dict[str | None, Pa
             raise InputError(f"OUT: expected another file than the log, got {out!r} for both")
         return {None: Path(out)}
     streams = inspect_recording(log, **given).streams
-    wanted = {
-        it.name: Path(out.replace(_STREAM, "".join(c if c.isalnum() else "_" for c in it.name))) for it in streams
-    }
+    wanted: dict[str | None, Path] = {it.name: _out_of(out, it.name) for it in streams}
     if len(set(wanted.values())) < len(wanted):
         names = ", ".join(it.name for it in streams)
         raise InputError(f"OUT: expected streams whose names differ by a letter or digit, got {names}")
     return wanted
+
+
+def _out_of(out: str, stream: str) -> Path:
+    return Path(out.replace(_STREAM, "".join(char if char.isalnum() else "_" for char in stream)))
 
 
 def _write(source: Source, log: str, out: Path) -> Written:
