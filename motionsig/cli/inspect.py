@@ -87,7 +87,7 @@ def _open_questions(understood: Understanding) -> tuple[Question, ...]:
 
 def _read_through(understood: Understanding, log: str, given: Mapping[str, str]) -> Mapping[str, Pass]:
     several = len(understood.streams) > 1
-    return {it.name: _pass(log, given | {"stream": it.name} if several else given) for it in understood.streams}
+    return {it.name: _pass(log, {**given, "stream": it.name} if several else given) for it in understood.streams}
 
 
 def _pass(log: str, options: Mapping[str, str]) -> Pass:

@@ -75,7 +75,7 @@ def _delimited(member: Member, found: Found) -> Table:
         facts.append(Fact("numbers", "with a decimal comma", "shown"))
     return Table(
         name=member.name,
-        where=f"{member.where}:{dialect.skip + 1}",
+        where=f"{member.where}:{heading.line or found.dialect.skip + 1}",
         names=heading.names,
         units=heading.units,
         head=tuple(typed(cells, comma=dialect.decimal_comma) for cells in zip(*rows, strict=True)),

@@ -24,6 +24,7 @@ class Heading(NamedTuple):
     """Names and units of the columns, () where there are none; the lines that they stand in; facts of the layout.
 
     first_row: how many of the rows are none, as they only number the columns.
+    line: of the header in the file, from 1; 0 where there is none.
     """
 
     names: tuple[str, ...]
@@ -31,6 +32,7 @@ class Heading(NamedTuple):
     lines: tuple[str, ...]
     facts: tuple[Fact, ...]
     first_row: int = 0
+    line: int = 0
 
 
 def find_heading(found: Found) -> Heading:
@@ -54,7 +56,7 @@ def find_heading(found: Found) -> Heading:
     if units:
         facts = (*facts, Fact("units", "a row of them below the header", "written"))
     lines = tuple(line.strip() for line in above[at:] if line.strip() and _fitting(line, found))
-    return Heading(names, units, lines, facts)
+    return Heading(names, units, lines, facts, line=at + 1)
 
 
 def _names(found: Found) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
