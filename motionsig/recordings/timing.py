@@ -56,7 +56,9 @@ def clock_of(
         notes=notes,
         repeats=_repeats(table, sensors, keep),
     )
-    found = look(**options)
+    # Damaged numbers overflow in some of the units that are tried; such a reading is none.
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = look(**options)
     if found.clock is None and found.questions:
         # As guessed, so that what else is open can be asked in the same breath.
         guesses = {question.option: question.guess for question in found.questions}
