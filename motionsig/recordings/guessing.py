@@ -18,7 +18,7 @@ _ROWS = 16_384
 
 
 class Guess(NamedTuple):
-    """Columns of acceleration and angular rate, and why. Never sure: gravity alone tells no user part from the whole."""
+    """Columns of acceleration and angular rate, and why; never sure, so that they are always asked about."""
 
     acc: Triad
     gyr: Triad
