@@ -55,7 +55,7 @@ class Feed:
             rows = chosen_rows(rows, self.wanted)
         for time_ns, part in self.clock.timed(rows, self.table.where):
             data = np.empty((len(time_ns), len(self.channels)))
-            # Damaged bytes may be a signalling NaN, or a number that overflows: both are no samples, and left out later.
+            # Damaged bytes may be a signalling NaN, or a number that overflows: no samples, and left out later.
             with np.errstate(invalid="ignore", over="ignore"):
                 for index, (terms, factor) in enumerate(zip(self.channels, factors, strict=True)):
                     (column, weight), *others = terms
