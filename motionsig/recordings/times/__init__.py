@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from motionsig.recordings.times.clocks import Clock, Found, find_clock
+from motionsig.recordings.times.clocks import UNKNOWN_RATE, Clock, Found, find_clock
 from motionsig.recordings.times.onto import onto
 from motionsig.recordings.times.paces import Pace, pace, rate_of
 from motionsig.recordings.times.plain import LARGEST_NS, check_rate, numbered
@@ -11,6 +11,7 @@ from motionsig.recordings.times.units import unit_ns
 
 __all__ = [
     "LARGEST_NS",
+    "UNKNOWN_RATE",
     "Candidate",
     "Clock",
     "Found",

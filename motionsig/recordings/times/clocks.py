@@ -42,6 +42,8 @@ from motionsig.recordings.times.units import unit_ns, unit_text
 from motionsig.recordings.times.unwrapping import Unwrapper
 from motionsig.recordings.times.zones import Zone
 
+UNKNOWN_RATE = "50"
+"""The answer that is offered for `rate_hz` where nothing of a table tells it."""
 POSSIBLE_HZ = (0.5, 50_000.0)
 _USUAL_HZ = (10.0, 1_700.0)
 _RARE_HZ = (0.9, 9_000.0)
@@ -565,10 +567,10 @@ class _Choice:
             words = f"How many samples a second? {odd[0].name!r} has no times that motionsig understands: {shown}, ..."
         else:
             words = "How many samples a second? There is no column of times."
-        return Question("rate_hz", "50", words)
+        return Question("rate_hz", UNKNOWN_RATE, words)
 
     def _numbered_guess(self) -> Clock:
-        return self._by_number(50.0, "assumed", [])
+        return self._by_number(float(UNKNOWN_RATE), "assumed", [])
 
 
 def _whole(doubt: _Doubt) -> bool:
@@ -582,7 +584,7 @@ def _unit_question(doubt: _Doubt, best: Reading) -> Question:
             f"How many samples a second? {doubt.candidate.name!r} goes up by one: it numbers the rows, or it counts "
             f"{unit_text(best.unit)} (then pass time_unit={unit_text(best.unit)!r} instead)."
         )
-        return Question("rate_hz", "50", words)
+        return Question("rate_hz", UNKNOWN_RATE, words)
     others = [it for it in doubt.readings if it.pace and it.unit != best.unit]
     each = "".join(f", {unit_text(it.unit)} {it.pace.rate_hz:.4g} Hz" for it in others if it.pace)
     words = (
