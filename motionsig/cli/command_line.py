@@ -21,8 +21,8 @@ from motionsig.escaping import OneLine, escaped
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 COMMANDS = (
-    "run", "status", "record", "inspect", "replay", "convert", "teach", "watch", "lookback", "heads", "collect", "export",
-    "models", "compile", "sensors", "calibrate", "doctor",
+    "run", "status", "record", "inspect", "replay", "convert", "teach", "watch", "lookback", "heads", "collect",
+    "export", "models", "compile", "sensors", "calibrate", "doctor",
 )  # fmt: skip
 
 

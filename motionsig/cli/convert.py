@@ -23,7 +23,7 @@ _STREAM = "{stream}"
 def add_to(commands: Any) -> None:
     parser = commands.add_parser("convert", help="a log to another format, in SI units", description=__doc__)
     parser.add_argument("log", metavar="LOG", help="a recording of any format that replay reads; - is standard input")
-    out = "the file to write, ending in .msig, .parquet, .csv or .mcap; with {stream} in it, one for each stream of the log"
+    out = "the file to write, ending in .msig, .parquet, .csv or .mcap; with {stream} in it, one for each stream"
     parser.add_argument("out", metavar="OUT", help=out)
     option(parser, "--option KEY=VALUE", "an option of the reader, such as acc_unit=g", action="append", default=[])
     option(parser, "--json", "what was written as one JSON object on the last line")
@@ -54,17 +54,22 @@ def _convert(options: argparse.Namespace) -> int:
     return 0
 
 
-def _wanted(log: str, out: str, given: Mapping[str, str]) -> Mapping[str | None, Path]:
+def _wanted(log: str, out: str, given: Mapping[str, str]) -> dict[str | None, Path]:
     """Return the files to write by the name of their stream, None for the one that `open_recording` chooses."""
     if _STREAM not in out:
         if Path(out).exists() and Path(log).exists() and Path(out).samefile(log):
             raise InputError(f"OUT: expected another file than the log, got {out!r} for both")
         return {None: Path(out)}
     streams = inspect_recording(log, **given).streams
-    wanted = {it.name: Path(out.replace(_STREAM, "".join(c if c.isalnum() else "_" for c in it.name))) for it in streams}
+    wanted: dict[str | None, Path] = {it.name: _out_of(out, it.name) for it in streams}
     if len(set(wanted.values())) < len(wanted):
-        raise InputError(f"OUT: expected streams whose names differ by a letter or digit, got {', '.join(wanted)}")
-    return dict(wanted)
+        names = ", ".join(it.name for it in streams)
+        raise InputError(f"OUT: expected streams whose names differ by a letter or digit, got {names}")
+    return wanted
+
+
+def _out_of(out: str, stream: str) -> Path:
+    return Path(out.replace(_STREAM, "".join(char if char.isalnum() else "_" for char in stream)))
 
 
 def _write(source: Source, log: str, out: Path) -> Written:

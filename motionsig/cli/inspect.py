@@ -42,7 +42,9 @@ class Pass(NamedTuple):
 def add_to(commands: Any) -> None:
     text = "what a log holds, and the command that reads it"
     parser = commands.add_parser("inspect", help=text, description=__doc__)
-    parser.add_argument("logs", nargs="+", metavar="LOG", help="a recording, or a folder with recordings; - is standard input")
+    parser.add_argument(
+        "logs", nargs="+", metavar="LOG", help="a recording, or a folder with recordings; - is standard input"
+    )
     option(parser, "--option KEY=VALUE", "an option of the reader, such as acc_unit=g", action="append", default=[])
     option(parser, "--quick", "only look at the beginning")
     option(parser, "--json", "everything that was decided, as one JSON object for each log and line")
@@ -56,7 +58,9 @@ def _inspect(options: argparse.Namespace) -> int:
     for closed in found.closed:
         print(f"motionsig: {escaped(str(closed))}", file=sys.stderr)
     if not found.logs and not failed:
-        raise InputError(f"{', '.join(options.logs)}: expected a recording, got {len(found.others)} files of which none is one")
+        raise InputError(
+            f"{', '.join(options.logs)}: expected a recording, got {len(found.others)} files of which none is one"
+        )
     for number, log in enumerate(found.logs):
         try:
             understood = inspect_recording(log.path, **given)
@@ -83,7 +87,7 @@ def _open_questions(understood: Understanding) -> tuple[Question, ...]:
 
 def _read_through(understood: Understanding, log: str, given: Mapping[str, str]) -> Mapping[str, Pass]:
     several = len(understood.streams) > 1
-    return {it.name: _pass(log, given | {"stream": it.name} if several else given) for it in understood.streams}
+    return {it.name: _pass(log, {**given, "stream": it.name} if several else given) for it in understood.streams}
 
 
 def _pass(log: str, options: Mapping[str, str]) -> Pass:
@@ -157,7 +161,5 @@ def _command(understood: Understanding, given: Mapping[str, str]) -> str:
 
 
 def _as_dict(understood: Understanding, passes: Mapping[str, Pass], given: Mapping[str, str]) -> Mapping[str, Any]:
-    read = {
-        name: {**done._asdict(), "facts": [fact._asdict() for fact in done.facts]} for name, done in passes.items()
-    }
+    read = {name: {**done._asdict(), "facts": [fact._asdict() for fact in done.facts]} for name, done in passes.items()}
     return {**understood.as_dict(), "options": dict(given), "read": read, "command": _command(understood, given)}

@@ -1,4 +1,4 @@
-"""Text with rows of numbers in it: one file, or the tables of a folder or zip, of which each sensor may have its own."""
+"""Text with rows of numbers in it: one file, or the tables of a folder or zip; each sensor may have its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows of one stream: of one table, or of sensors in tables of their own, brought onto the accelerometer's clock."""
+"""The rows of one stream: of one table, or of sensors in tables of their own, on the accelerometer's clock."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ class Feed:
                 breaks = tuple(sorted({*breaks, *np.flatnonzero(_true(part.columns[self.gap])).tolist()}))
             for joint in self.joints:
                 values = part.columns[joint]
-                changed = np.flatnonzero(np.concatenate([values[:1] != last.get(joint, values[0]), values[1:] != values[:-1]]))
+                changed = np.flatnonzero(
+                    np.concatenate([values[:1] != last.get(joint, values[0]), values[1:] != values[:-1]])
+                )
                 breaks = tuple(sorted({*breaks, *changed.tolist()}))
                 last[joint] = values[-1]
             yield Samples(time_ns if self.shift is None else self.shift(time_ns), data, labels, breaks, part.first)
@@ -117,9 +119,7 @@ def read_stream(feeds: Sequence[Feed], factors: Sequence[float], where: str) -> 
     if len(feeds) == 1:
         yield from feeds[0].read(factors)
         return
-    series = []
-    for feed in feeds:
-        series.append(_series(feed, factors[3:] if feed.holds == "gyr" else factors[:3]))
+    series = [_series(feed, factors[3:] if feed.holds == "gyr" else factors[:3]) for feed in feeds]
     time_ns, acc = series[0]
     gyr = np.full((len(time_ns), 3), np.nan)
     shared = np.ones(len(time_ns), bool)

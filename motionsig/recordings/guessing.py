@@ -33,7 +33,7 @@ def guess_columns(table: Table, clock: Collection[int], rate_hz: float | None) -
     triples = [(at, at + 1, at + 2) for at in numbers if at + 1 in numbers and at + 2 in numbers]
     values = {triple: np.stack([numbers[at] for at in triple], axis=1) for triple in triples}
     seen = {triple: acc_scales(each, rate) for triple, each in values.items()}
-    accs = [triple for triple in triples if seen[triple].verdict == "decided" and not is_gravity(values[triple])]
+    accs = [triple for triple in triples if seen[triple].verdict == "decided"]
     found = []
     for acc in accs:
         whole = values[acc] * seen[acc].si

@@ -14,7 +14,9 @@ from motionsig.recordings.tables import Kind, Rows, Table
 
 _ACC = re.compile(r"(?<!lin)(?<!linear )(?<!linear_)(?:acc|beschl|acel)", re.IGNORECASE)
 _GYR = re.compile(r"gyr|giro|angular|rotation.?rate|drehrate", re.IGNORECASE)
-_SENSOR = re.compile(rf"{_ACC.pattern}|{_GYR.pattern}|linear|grav|mag|orient|rotation|baro|light|proxi|temp", re.IGNORECASE)
+_SENSOR = re.compile(
+    rf"{_ACC.pattern}|{_GYR.pattern}|linear|grav|mag|orient|rotation|baro|light|proxi|temp", re.IGNORECASE
+)
 _MOST = 64
 _HEAD = 1000
 _UNIX = 10**9
@@ -89,6 +91,8 @@ def _rows(table: Table, column: int, text: str, kinds: Mapping[int, Kind]) -> It
         mine = rows.columns[column] == text
         before = np.concatenate([[0], np.cumsum(mine)])
         if before[-1]:
-            columns = {number: rows.columns[number][mine] for number in kinds if number != column or kinds[number] == "text"}
+            columns = {
+                number: rows.columns[number][mine] for number in kinds if number != column or kinds[number] == "text"
+            }
             breaks = sorted({int(before[at]) for at in rows.breaks if before[at] < before[-1]})
             yield Rows(columns, tuple(breaks), rows.first)

@@ -1,6 +1,6 @@
 """The files that a recording consists of: one, those of a folder, or those of a zip, which is read in place.
 
-What gzip, bzip2 or xz has packed is unpacked while it is read; standard input is a file like another once it is spooled.
+What gzip, bzip2 or xz has packed is unpacked while it is read. Standard input is a file like others once spooled.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import lzma
+import os
 import struct
 import tempfile
 import zipfile
@@ -72,8 +73,11 @@ def single(path: Path, name: str = "") -> Member:
             with path.open("rb") as file:
                 yield file
 
-    where = STANDARD_INPUT if path in map(_path_of, _spools) else str(path)
-    return _unpacked(Member(name or path.name, where, opened))
+    if path not in map(_path_of, _spools):
+        return _unpacked(Member(name or path.name, str(path), opened))
+    start = os.pread(int(path.name), 8, 0)  # as it has no name that says so
+    suffix = next((suffix for suffix, mark in _PACKED.items() if start.startswith(mark)), "")
+    return _unpacked(Member(STANDARD_INPUT + suffix, STANDARD_INPUT, opened))
 
 
 STANDARD_INPUT = "standard input"
@@ -157,7 +161,7 @@ def _unpacked(member: Member) -> Member:
                 yield packed  # called so, and not packed
                 return
             with _unpacker(suffix, packed) as file:
-                yield io.BufferedReader(_Bounded(file, packed, member.where), 1 << 17)  # type: ignore[arg-type]
+                yield io.BufferedReader(_Bounded(file, packed, member.where), 1 << 17)
 
     return Member(member.name[: -len(suffix)], member.where, opened, member.open)
 
@@ -168,7 +172,7 @@ def _unpacker(suffix: str, packed: IO[bytes]) -> IO[bytes]:
 
     if suffix == ".gz":
         return gzip.GzipFile(fileobj=packed, mode="rb")  # type: ignore[return-value]
-    return bz2.BZ2File(packed) if suffix == ".bz2" else lzma.LZMAFile(packed)  # type: ignore[return-value]
+    return bz2.BZ2File(packed) if suffix == ".bz2" else lzma.LZMAFile(packed)
 
 
 class _Bounded(io.RawIOBase):

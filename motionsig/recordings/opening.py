@@ -1,13 +1,14 @@
 """A log of tables opened: what it holds is understood from its head, asked where it is open, and read as samples.
 
-Whatever format the tables stood in, the way is one: which streams (streams.py), for each the columns that names say, the
-clock (times), the units (quantities.py), from the first minute of its rows. All that is left open is asked at once.
+Whatever format the tables stood in, the way is one: which streams (streams.py), for each the columns that names say,
+the clock (times), the units (quantities.py), from the first minute of its rows. All that is left open is asked at once.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,20 +20,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.blocks import Source, SourceInfo
+from motionsig.conventions import CHANNELS
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact, Question
 from motionsig.plausibility import check_plausible, is_gravity
-from motionsig.recordings.feeds import Feed, Sum, matching, read_stream, value_text
+from motionsig.recordings.feeds import Feed, Sum, read_stream, value_text
 from motionsig.recordings.guessing import guess_columns
 from motionsig.recordings.labels import LabelColumn, find_label
 from motionsig.recordings.members import content_id, members, single
-from motionsig.recordings.names import Column, factor
+from motionsig.recordings.names import factor
 from motionsig.recordings.phone import App, app_of
 from motionsig.recordings.quantities import GravityError, acc_scale, gyr_scale, rate_question, usual_gyr
 from motionsig.recordings.samples import Reader, RecordedSource, head_of
 from motionsig.recordings.streams import Group, Piece, Sensor, find_groups, stream_names
 from motionsig.recordings.tables import Table
-from motionsig.recordings.times import UNKNOWN_RATE, Candidate, Clock, check_rate, find_clock
+from motionsig.recordings.times import UNKNOWN_RATE, Clock, check_rate
+from motionsig.recordings.timing import CLOCK_OPTIONS, clock_of
 from motionsig.recordings.understanding import Stream, UndecidedError, Understanding, undecided
 
 TablesOf = Callable[[Path], Sequence[Table]]
@@ -40,11 +43,10 @@ TablesOf = Callable[[Path], Sequence[Table]]
 
 _LOOKED_AT = 8
 """Of so many streams of one table the heads are read; the others have the same columns."""
-_FEW_ROWS = 16
+_NESTED = re.compile(r"\((?:list|large_list|struct|map|binary|fixed_size\w*)\b.*\)")
+"""What a table of typed columns has in place of what is no text and no number."""
 _CUSTOMS = {"ros": ("m/s^2", "rad/s"), "ios": ("", "rad/s")}
 """Units that the definition of a message or of a system's data gives, where names say no other."""
-_NOTE = "setting "
-_CLOCK = ("time_unit", "rate_hz", "start_ns", "zone")
 _MEASURED = ("acc", "user", "gravity", "gyr")
 _MARKS = frozenset({"0", "1", "true", "false", "True", "False"})
 
@@ -61,6 +63,7 @@ class Plan:
     stream: Stream
     feeds: tuple[Feed, ...] = ()
     factors: tuple[float, ...] = ()
+    device: str | None = None
     error: RecordingError | None = None
 
 
@@ -132,7 +135,9 @@ def _chosen(plans: Sequence[Plan], stream: str | None, where: str) -> Plan | Non
     raise InputError(f"{where}: expected stream= to be one of {names}, got {stream!r}")
 
 
-def _understood(name: str, tables_of: TablesOf, path: Path, told: Mapping[str, Any]) -> tuple[Understanding, list[Plan]]:
+def _understood(
+    name: str, tables_of: TablesOf, path: Path, told: Mapping[str, Any]
+) -> tuple[Understanding, list[Plan]]:
     check_rate(told.get("rate_hz"))
     if told.get("acc_sign") not in (None, 1, -1):
         raise InputError(f"acc_sign: expected 1 or -1, got {told['acc_sign']}")
@@ -140,7 +145,7 @@ def _understood(name: str, tables_of: TablesOf, path: Path, told: Mapping[str, A
     app = app_of(path, tables)
     groups = find_groups(tables, told)
     if not groups:
-        raise RecordingError(f"{path}: expected tables with an accelerometer and a gyroscope, got none")
+        raise RecordingError(f"{path}: expected tables with rows of numbers, got none")
     names = stream_names(groups)
     plans: list[Plan] = []
     seen: dict[tuple[int, str], int] = {}
@@ -151,7 +156,9 @@ def _understood(name: str, tables_of: TablesOf, path: Path, told: Mapping[str, A
         like = (id(group.piece.table), group.place.part)
         seen[like] = seen.get(like, 0) + 1
         if seen[like] > _LOOKED_AT:
-            first = next(plan for plan, it in zip(plans, groups, strict=False) if (id(it.piece.table), it.place.part) == like)
+            first = next(
+                plan for plan, it in zip(plans, groups, strict=False) if (id(it.piece.table), it.place.part) == like
+            )
             plans.append(replace(first, stream=replace(first.stream, name=stream, rate_hz=None)))
             continue
         try:
@@ -185,10 +192,13 @@ def _planned(
     """Return how one stream is read with this acceleration; raise GravityError where it has no gravity."""
     gravity = group.gravity or (None if acc.triad.gravity is None else Sensor(acc.piece, acc.triad.gravity))
     sensors = [acc, gyr, *([gravity] if gravity else [])]
-    label = find_label(acc.piece.table.names, told.get("label"), _taken(sensors, acc.piece), acc.piece.table.where)
+    for sensor in sensors:
+        _check_one_unit(sensor)
+    label = _label(acc.piece.table, _taken(sensors, acc.piece), told)
     clocks: dict[int, tuple[Clock, tuple[Question, ...]]] = {}
     for sensor in sensors:
-        clocks.setdefault(id(sensor.piece), _clock(sensor.piece, sensors, label, told))
+        taken = _taken(sensors, sensor.piece) | {-1 if label is None else label.number}
+        clocks.setdefault(id(sensor.piece), clock_of(sensor.piece, sensors, taken, told))
     feeds = _feeds(acc, gyr, gravity, {key: clock for key, (clock, _) in clocks.items()}, label, app)
     questions = [question for _, asked in clocks.values() for question in asked]
     facts = [*group.facts, *(fact for clock, _ in clocks.values() for fact in clock.facts)]
@@ -232,7 +242,8 @@ def _scaled(
     known = (*facts, *scale.facts, *turning.facts, said)
     if not open_ and told.get("check_units", True):
         check_plausible(head * factors, rate_hz, where, error=RecordingError, judged=True)
-    return Plan(Stream(stream, known, open_, None if open_ else rate_hz), feeds, factors)
+    device = app.device if app else None
+    return Plan(Stream(stream, known, open_, None if open_ else rate_hz), feeds, factors, device)
 
 
 def _sign(acc: Sensor, app: App | None, told: Mapping[str, Any]) -> tuple[int, Fact]:
@@ -243,7 +254,9 @@ def _sign(acc: Sensor, app: App | None, told: Mapping[str, Any]) -> tuple[int, F
         return app.sign, Fact("sign", app.sign_words, "written")
     if acc.triad.convention == "ios":
         return -1, Fact("sign", "of iOS, by the names of the columns: acceleration is turned round", "written")
-    return 1, Fact("sign", "acceleration as chips and Android have it: an axis that points up reads +9.81 m/s²", "assumed")
+    return 1, Fact(
+        "sign", "acceleration as chips and Android have it: an axis that points up reads +9.81 m/s²", "assumed"
+    )
 
 
 def _gyroscope(group: Group) -> Sensor:
@@ -257,8 +270,8 @@ def _gyroscope(group: Group) -> Sensor:
             return gyr
         doubts.append(_called(gyr))
     raise RecordingError(
-        f"{group.piece.table.where}: expected angular rate, got gravity in {' and '.join(doubts)}: its length is constant; "
-        "columns={'gyr_x': ...} names others"
+        f"{group.piece.table.where}: expected angular rate, got gravity in {' and '.join(doubts)}: its length is "
+        "constant; columns={'gyr_x': ...} names others"
     )
 
 
@@ -273,80 +286,32 @@ def _called(sensor: Sensor, gravity: Sensor | None = None) -> str:
     return names if gravity is None else f"{names} with gravity from {_called(gravity)}"
 
 
+def _label(table: Table, taken: set[int], told: Mapping[str, Any]) -> LabelColumn | None:
+    label = find_label(table.names, told.get("label"), taken, table.where)
+    if label is None or not len(head := table.head[label.number]) or not _NESTED.fullmatch(str(head[0])):
+        return label
+    if label.chosen:
+        called = table.called(label.number)
+        raise RecordingError(f"{table.where}: expected text or numbers in column {called}, got {str(head[0])[1:-1]}")
+    return None
+
+
+def _check_one_unit(sensor: Sensor) -> None:
+    units = sorted(
+        {sensor.piece.columns[column].unit for column in sensor.triad.columns if sensor.piece.columns} - {""}
+    )
+    if len(units) > 1:
+        raise RecordingError(
+            f"{sensor.piece.table.where}: expected one unit for {_called(sensor)}, got {' and '.join(units)}; "
+            "columns={'acc_x': ...} names others"
+        )
+
+
 def _taken(sensors: Sequence[Sensor], piece: Piece) -> set[int]:
     """Return the columns of a piece that hold what is measured."""
     own = {column for it in sensors if it.piece is piece for column in it.triad.columns}
     named = {at for at, it in enumerate(piece.columns) if it.kind in _MEASURED}
     return own | named | set(piece.wanted) | set(piece.joints)
-
-
-def _clock(
-    piece: Piece, sensors: Sequence[Sensor], label: LabelColumn | None, told: Mapping[str, Any]
-) -> tuple[Clock, tuple[Question, ...]]:
-    table, taken = piece.table, _taken(sensors, piece) | {-1 if label is None else label.number}
-    keep = slice(None)
-    if piece.wanted:
-        rows = np.ones(len(table.head[0]), bool)
-        for column, texts in piece.wanted.items():
-            rows &= matching(table.head[column], texts)
-        # Rows of another stream show as well how times are written, where this one begins far behind.
-        keep = rows if rows.sum() >= _FEW_ROWS else slice(None)
-    candidates = []
-    for at, head in enumerate(table.head):
-        said = piece.columns[at] if at < len(piece.columns) else Column("other")
-        if at not in taken and said.kind in ("time", "other", "axis"):
-            name = table.names[at] if table.names else f"column {at}"
-            candidates.append(Candidate(at, name, head[keep], said.clock, said.unit, said.owner, said.zone))
-    columns = told.get("columns") or {}
-    named = None if "time" not in columns else _time_columns(table, columns["time"])
-    options = {name: told.get(name) for name in _CLOCK}
-    notes = {fact.what.removeprefix(_NOTE): fact.value for fact in table.facts if fact.what.startswith(_NOTE)}
-    look = partial(
-        find_clock,
-        candidates,
-        named=bool(table.names),
-        told=named,
-        log_hz=table.rate_hz,
-        notes=notes,
-        repeats=_repeats(table, sensors, keep),
-    )
-    found = look(**options)
-    if found.clock is None and found.questions:
-        # As guessed, so that what else is open can be asked in the same breath.
-        guesses = {question.option: question.guess for question in found.questions}
-        options |= {name: _option(name, guesses[name]) for name in _CLOCK if name in guesses}
-        found = found._replace(clock=look(**options).clock)
-    if found.refusal or found.clock is None:
-        raise RecordingError(f"{table.where}: {found.refusal or 'expected times of its rows, got none'}")
-    return found.clock, found.questions
-
-
-def _repeats(table: Table, sensors: Sequence[Sensor], keep: Any) -> NDArray[np.bool_] | None:
-    """Tell which rows of the head have the very numbers of the row before."""
-    columns = [column for it in sensors if it.piece.table is table for column in it.triad.columns]
-    if not columns:
-        return None
-    same = np.ones(len(table.head[0][keep]), bool)
-    same[:1] = False
-    for column in columns:
-        values = table.head[column][keep]
-        same[1:] &= values[1:] == values[:-1]
-    return same
-
-
-def _option(name: str, guess: str) -> Any:
-    return float(guess) if name == "rate_hz" else int(guess) if name == "start_ns" else guess
-
-
-def _time_columns(table: Table, wanted: Any) -> tuple[int, ...]:
-    named = wanted if isinstance(wanted, list | tuple) else () if wanted is None else (wanted,)
-    found = []
-    for each in named:
-        at = each if isinstance(each, int) else table.names.index(each) if each in table.names else -1
-        if not 0 <= at < table.width:
-            raise InputError(f"columns: expected a column for time, got {each!r}, where the table has {table.names}")
-        found.append(at)
-    return tuple(found)
 
 
 def _feeds(
@@ -368,12 +333,26 @@ def _feeds(
 
     shift = app.shift if app else None
     own = gravity if gravity and gravity.piece is acc.piece else None
-    first = Feed(acc.piece.table, acc.piece.wanted, clocks[id(acc.piece)], sums(acc, own), "acc", label, _gap(acc.piece), acc.piece.joints, shift)
+    first = Feed(
+        acc.piece.table,
+        acc.piece.wanted,
+        clocks[id(acc.piece)],
+        sums(acc, own),
+        "acc",
+        label,
+        _gap(acc.piece),
+        acc.piece.joints,
+        shift,
+    )
     if gyr.piece is acc.piece:
         return (replace(first, channels=first.channels + sums(gyr), holds="both"),)
     feeds = [first]
     if gravity and own is None:
-        feeds.append(Feed(gravity.piece.table, gravity.piece.wanted, clocks[id(gravity.piece)], sums(gravity), "acc", shift=shift))
+        feeds.append(
+            Feed(
+                gravity.piece.table, gravity.piece.wanted, clocks[id(gravity.piece)], sums(gravity), "acc", shift=shift
+            )
+        )
     feeds.append(Feed(gyr.piece.table, gyr.piece.wanted, clocks[id(gyr.piece)], sums(gyr), "gyr", shift=shift))
     return tuple(feeds)
 
@@ -389,11 +368,17 @@ def _gap(piece: Piece) -> int | None:
 def _opened(path: Path, understanding: Understanding, plan: Plan, told: Mapping[str, Any]) -> Source:
     feeds, factors = plan.feeds, plan.factors
     used = {feed.table.name for feed in feeds}
-    inside = members(path) if path.is_dir() else members(path.parent) if len(feeds) > 1 and not zipfile.is_zipfile(path) else ()
+    inside = (
+        members(path)
+        if path.is_dir()
+        else members(path.parent)
+        if len(feeds) > 1 and not zipfile.is_zipfile(path)
+        else ()
+    )
     parts = tuple(it for it in inside if any(name == it.name or name.startswith(f"{it.name}/") for name in used))
-    parts = parts or inside or (single(path),)
+    parts = parts or (inside if path.is_dir() else (single(path),))
     meaning = [(feed.wanted, feed.channels, sorted(feed.clock.columns.items())) for feed in feeds]
-    clock = {key: told.get(key) for key in _CLOCK}
+    clock = {key: told.get(key) for key in CLOCK_OPTIONS}
     stream_id = content_id(parts, meaning, factors, clock)
     assert plan.stream.rate_hz is not None
     info = SourceInfo(
@@ -401,7 +386,7 @@ def _opened(path: Path, understanding: Understanding, plan: Plan, told: Mapping[
         understanding.format,
         stream_id,
         feeds[0].table.rows if not feeds[0].wanted else None,
-        device=None,
+        device=plan.device,
         facts=(*understanding.facts, *plan.stream.facts),
     )
     label = feeds[0].label
@@ -420,12 +405,14 @@ def _unnamed(group: Group, stream: str, where: str, app: App | None, told: Mappi
     table = group.piece.table
     if any(column.kind in _MEASURED for column in group.piece.columns):
         heading = ", ".join(map(repr, table.names[:24])) + (", ..." if len(table.names) > 24 else "")
+        there = {f"{'acc' if it.kind == 'user' else it.kind}_{it.axis}" for it in group.piece.columns}
+        missing = [channel for channel in CHANNELS if channel not in there] or CHANNELS
         raise RecordingError(
-            f"{table.where}: expected columns for acc_x, acc_y, acc_z, gyr_x, gyr_y, gyr_z, got {heading or 'no header'}; "
-            f"there is no {group.lacks}; columns={{'acc_x': 'its name here'}} maps other names"
+            f"{table.where}: expected columns for {', '.join(missing)}, got {heading or 'no header'}; "
+            f"what is missing is {group.lacks}; columns={{'acc_x': 'its name here'}} maps other names"
         )
-    clock, _ = _clock(group.piece, (), None, told)
-    guess = guess_columns(table, clock.columns if clock else (), clock.rate_hz if clock else None)
+    clock, _ = clock_of(group.piece, (), _taken((), group.piece), told)
+    guess = guess_columns(table, clock.columns, clock.rate_hz)
     if guess is None:
         raise RecordingError(
             f"{table.where}: expected columns for acc_x, acc_y, acc_z, gyr_x, gyr_y, gyr_z, got {table.width} columns "

@@ -1,9 +1,10 @@
 """What phone apps write about a recording beside its tables, and what only their documentation says of them.
 
-Sensor Logger: m/s² and rad/s. On iOS it reports the opposite sign of every chip (its COORDINATES.md), unless
-"Standardise Units & Frames" was on; Metadata.csv tells, else acc_sign=-1 does. phyphox counts its time from the start
-of the experiment; meta/time.csv says when that was, and when it paused; on iOS it turns the sign itself (kG = -9.81 in
-its ExperimentSensorInput.swift). Bare tables called Accelerometer and Gyroscope are Android's sensor events.
+Sensor Logger and phyphox write m/s² and rad/s. On iOS Sensor Logger reports the opposite sign of every chip (its
+COORDINATES.md), unless "Standardise Units & Frames" was on; Metadata.csv tells, else acc_sign=-1 does. phyphox counts
+its time from the start of the experiment; meta/time.csv says when that was, and when it paused; on iOS it turns the
+sign itself (kG = -9.81 in its ExperimentSensorInput.swift). Bare tables called Accelerometer and Gyroscope are
+Android's sensor events.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def app_of(path: Path, tables: Sequence[Table]) -> App | None:
         said = Fact("units", "m/s² and rad/s, as Android's sensor events have them", "assumed")
         return App("android", ("m/s^2", "rad/s"), facts=(said,))
     if len(tables) > 1 and (starts := _starts(_beside(path))) is not None:
-        return App("phyphox", shift=lambda time_ns: _shifted(time_ns, starts))
+        return App("phyphox", ("m/s^2", "rad/s"), shift=lambda time_ns: _shifted(time_ns, starts))
     return None
 
 

@@ -67,7 +67,9 @@ def acc_scale(
     check = told.get("check_units", True)
     seen = acc_scales(acc, rate_hz)
     if check and ((seen.verdict == "impossible" and not unit) or (linear and seen.verdict != "decided")):
-        why = "linear acceleration has gravity removed: record or export the raw accelerometer instead" if linear else ""
+        why = (
+            "linear acceleration has gravity removed: record or export the raw accelerometer instead" if linear else ""
+        )
         raise GravityError(
             f"{where}: expected acceleration with gravity, got {called}: {'; '.join(filter(None, (seen.words, why)))} "
             "(check_units=False takes it as it is)"
@@ -92,7 +94,9 @@ def gyr_scale(
     expected = usual if written in ("", COUNTS) else written
     seen = gyr_scales(acc, gyr, rate_hz, {expected: factor("gyr", expected)} if expected else {})
     if told.get("check_units", True) and seen.verdict == "impossible" and not seen.unit:
-        raise RecordingError(f"{where}: expected angular rate in {called}: {seen.words} (check_units=False takes it as it is)")
+        raise RecordingError(
+            f"{where}: expected angular rate in {called}: {seen.words} (check_units=False takes it as it is)"
+        )
     return _decided("gyr", written, seen, called, check=told.get("check_units", True))
 
 
@@ -153,12 +157,13 @@ def _decided(quantity: str, written: str, seen: Evidence, called: str, *, check:
 
 
 def usual_gyr(acc_si: float, gyr: NDArray[np.float64]) -> str:
-    """Return the unit of angular rate that usually goes with acceleration of `acc_si` m/s² a number; "" where none does.
+    """Return the unit of angular rate that goes with acceleration of `acc_si` m/s² a number; "" where none does.
 
     Who writes m/s² writes rad/s, and who writes g writes deg/s; a chip's ranges go together; unless that would be no
     turn of a body.
     """
-    finite = np.linalg.norm(gyr[np.isfinite(gyr).all(axis=1)], axis=1)
+    with np.errstate(over="ignore"):  # a damaged number may be 1e300
+        finite = np.linalg.norm(gyr[np.isfinite(gyr).all(axis=1)], axis=1)
     size = float(np.percentile(finite, 99)) if len(finite) else 0.0
     for acc_unit, units in _TOGETHER.items():
         if abs(acc_si / factor("acc", acc_unit) - 1) < _SAME:

@@ -1,8 +1,8 @@
 """Which streams a log has: the rows of one device among several, sensors side by side, tables beside each other.
 
-A piece is a table, or those of its rows that belong together. A piece with acceleration and angular rate is a stream for
-each sensor in it; pieces of one sensor each (`Accelerometer.csv`, `acc_exp01.txt`, the rows of "gyro" in a long table)
-are one stream where their folder is the same, and what is left of their names without the sensor's word.
+A piece is a table, or those of its rows that belong together. A piece with acceleration and angular rate is a stream
+for each sensor in it; pieces of one sensor each (`Accelerometer.csv`, `acc_exp01.txt`, the rows of "gyro" in a long
+table) are one stream where their folder is the same, and what is left of their names without the sensor's word.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ _MOST_VALUES = 1000
 """A column that holds more texts than this counts or measures something; it tells no streams apart."""
 
 
+_NO_GRAVITY = (
+    "gravity (linear acceleration has gravity removed: record the raw, total accelerometer, or gravity with it)"
+)
 _MOST_NEW = 8
 """In the head of a table every row may be of another device; if more than every 8th has a new value, it is a count."""
 _SESSION = re.compile(r"trial|session|run|rep|set|segment|chunk|seq|block|file|rec|take|fold|exp|group|series|versuch")
@@ -86,9 +89,10 @@ def find_groups(tables: Sequence[Table], told: Mapping[str, Any]) -> list[Group]
     groups: list[Group] = []
     halves: dict[Place, dict[str, Sensor]] = {}
     unnamed: list[Group] = []
+    named = {id(table) for table in tables if told.get("columns") and _has(table, told["columns"])}
     for piece in pieces:
         parts: Sequence[Part]
-        if told.get("columns") and _has(piece.table, told["columns"]):
+        if told.get("columns") and (id(piece.table) in named or not named):
             parts = (told_part(piece.table.names, piece.columns, told["columns"]),)
         else:
             parts = sensors_in(piece.columns)
@@ -106,7 +110,8 @@ def find_groups(tables: Sequence[Table], told: Mapping[str, Any]) -> list[Group]
             unnamed.append(Group(piece.place, piece, lacks="names that say which columns hold acceleration"))
     groups += _joined(halves)
     complete = [group for group in groups if not group.lacks]
-    return complete or groups or unnamed
+    # Halves that nothing joins: the first says what is missing.
+    return complete or groups[:1] or unnamed
 
 
 def _has(table: Table, columns: Mapping[str, Any]) -> bool:
@@ -136,22 +141,25 @@ def _joined(halves: Mapping[Place, dict[str, Sensor]]) -> list[Group]:
     lacking = [place for place, sensors in by_place.items() if not _is_whole(sensors)]
     acc = [place for place in lacking if "gyr" not in by_place[place]]
     gyr = [place for place in lacking if set(by_place[place]) == {"gyr"}]
-    if len(acc) == len(gyr) == 1 and len(by_place) == 2:
-        # The only two: their names differ in more than the sensor's word, such as its rate.
+    if len(acc) == len(gyr) == 1 and len(by_place) == 2 and _letters(acc[0]) == _letters(gyr[0]):
+        # The only two: their names differ in a number, such as the sensor's rate.
         by_place[acc[0]] |= by_place.pop(gyr[0])
     groups = []
     for place, sensors in by_place.items():
         first = sensors.get("acc") or sensors.get("user") or next(iter(sensors.values()))
         if not _is_whole(sensors):
             lacks = [_WORDS[kind] for kind in ("acc", "gyr") if kind not in sensors]
-            words = " and ".join(lacks)
             if "user" in sensors and "acc" not in sensors:
-                words += ": linear acceleration has gravity removed; record the raw (total) accelerometer, or gravity with it"
-            groups.append(Group(place, first.piece, lacks=words))
+                lacks[0] = _NO_GRAVITY
+            groups.append(Group(place, first.piece, lacks=" and ".join(lacks)))
             continue
         gravity = None if "acc" in sensors else sensors["gravity"]
         groups.append(Group(place, first.piece, (first,), (sensors["gyr"],), gravity))
     return groups
+
+
+def _letters(place: Place) -> list[str]:
+    return re.findall(r"[^\W\d_]+", " ".join((*place.file, *place.values)))
 
 
 def _is_whole(sensors: Mapping[str, object]) -> bool:
@@ -233,7 +241,7 @@ def _are_few(head: NDArray[Any]) -> bool:
 
 
 def _bare(table: Table, stem: str) -> tuple[Column, ...]:
-    """Return the columns of a table without a header that is called after a sensor: x, y, z, or time, x, y, z, accuracy."""
+    """Return the columns of a headless table called after a sensor: x, y, z, or time, x, y, z, accuracy."""
     kind = sensor_of(stem)[0]
     if kind not in _WORDS or table.width not in (3, 4, 5):
         return ()

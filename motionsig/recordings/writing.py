@@ -142,7 +142,11 @@ def _write_parquet(blocks: Iterable[SampleBlock], source: Source, out: Path) -> 
         for columns in _batches(blocks):
             label = pa.array(columns["label"], pa.string())
             data = columns["data"]
-            arrays = [columns["time_ns"], *(np.ascontiguousarray(data[:, i]) for i in range(data.shape[1])), columns["gap"]]
+            arrays = [
+                columns["time_ns"],
+                *(np.ascontiguousarray(data[:, i]) for i in range(data.shape[1])),
+                columns["gap"],
+            ]
             typed = [pa.array(array).cast(kind) for array, kind in zip(arrays, schema.types, strict=False)]
             writer.write_table(pa.Table.from_arrays([*typed, label], schema=schema))
     with open(out, "rb") as file:

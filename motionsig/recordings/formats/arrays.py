@@ -149,7 +149,7 @@ def holds_samples(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
 
 
 def tables_of_arrays(
-    name: str, where: str, arrays: Sequence[Array], *, facts: tuple[Fact, ...] = (), rate_hz: float | None = None
+    name: str, where: str, arrays: Sequence[Array], *, rate_hz: float | None = None
 ) -> tuple[Table, ...]:
     """Return a Table for the arrays of each length, and one for each array of records, in the order of the arrays.
 
@@ -161,11 +161,11 @@ def tables_of_arrays(
     found = []
     for same in together.values():
         called = name if len(together) == 1 else "/".join(it for it in (name, same[0].name) if it)
-        found.append(_joined(called, where, same, facts, rate_hz))
+        found.append(_joined(called, where, same, rate_hz))
     return tuple(found)
 
 
-def _joined(name: str, where: str, arrays: Sequence[Array], facts: tuple[Fact, ...], rate_hz: float | None) -> Table:
+def _joined(name: str, where: str, arrays: Sequence[Array], rate_hz: float | None) -> Table:
     """Return the table whose columns are those of all arrays (n,) or (n, k), which have one n."""
     firsts = [0, *accumulate(array.width for array in arrays)]
     bare = len(arrays) == 1 and arrays[0].width > len(_AXES) and not (arrays[0].names or arrays[0].dtype.names)
@@ -181,7 +181,7 @@ def _joined(name: str, where: str, arrays: Sequence[Array], facts: tuple[Fact, .
         with ExitStack() as stack:
             reading = [stack.enter_context(closing(array.parts())) for array, _ in used]
             for pieces in zip(*reading, strict=True):
-                columns = {}
+                columns: dict[int, NDArray[Any]] = {}
                 for piece, (array, first) in zip(pieces, used, strict=True):
                     inside = (at for at in range(array.width) if first + at in wanted)
                     columns.update((first + at, array.column(piece, at)) for at in inside)
@@ -194,7 +194,6 @@ def _joined(name: str, where: str, arrays: Sequence[Array], facts: tuple[Fact, .
         parts,
         units=units if any(units) else (),
         width=firsts[-1],
-        facts=facts,
         rows=arrays[0].shape[0],
         rate_hz=rate_hz,
     )
@@ -229,7 +228,8 @@ def _natural(values: NDArray[Any]) -> NDArray[Any]:
     """Return a column as a Table's head has it: int64, float64, str or datetime64[ns]."""
     match values.dtype.kind:
         case "f":
-            return values.astype(np.float64)
+            with np.errstate(invalid="ignore"):  # a NaN of damaged bytes may be a signalling one
+                return values.astype(np.float64)
         case "M":
             return values.astype("M8[ns]")
         case "m":
@@ -245,8 +245,13 @@ def _natural(values: NDArray[Any]) -> NDArray[Any]:
 
 def _as_kind(values: NDArray[Any], kind: Kind, where: str) -> NDArray[Any]:
     """Return a column as it is wanted; raise RecordingError where it is another thing throughout."""
+    if kind == "text" and values.dtype.kind == "b":
+        return values.astype(str)
     values = _natural(values)
     if kind == "text":
+        if values.dtype.kind == "f" and (whole := values == np.rint(values)).any():
+            # As people write them: 1 and not 1.0.
+            return np.where(whole, np.where(whole, values, 0).astype(np.int64).astype(str), values.astype(str))
         return values if values.dtype.kind in "UM" else values.astype(str)
     if values.dtype.kind == "U":
         try:

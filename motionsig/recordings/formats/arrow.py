@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _FILE, _FEATHER_1 = b"ARROW1\0\0", b"FEA1"
 _STREAM = b"\xff\xff\xff\xff"
+_FLOATS = {"halffloat": "float16", "float": "float32", "double": "float64"}
 
 
 def need_pyarrow(path: Path, what: str) -> None:
@@ -131,13 +132,16 @@ def _numpy(values: pa.Array) -> NDArray[Any]:
         values = values.cast(pa.duration("ns")).cast(pa.int64())
     elif pa.types.is_boolean(kind):
         values = values.cast(pa.uint8())
-    elif pa.types.is_decimal(kind) or pa.types.is_float16(kind):
+        if not values.null_count:
+            return _numbers(values, np.uint8).astype(np.bool_)
+    elif pa.types.is_decimal(kind):
         values = values.cast(pa.float64())
     elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         if pa.types.is_nested(kind) or pa.types.is_binary(kind):
             return np.full(len(values), f"({kind})")
         return np.array(["" if it is None else str(it) for it in values.to_pylist()], dtype=str)
-    found = _numbers(values, np.dtype(str(values.type).replace("float", "float32").replace("double", "float64")))
+    called = str(values.type)
+    found = _numbers(values, np.dtype(_FLOATS.get(called, called)))
     return np.where(_missing(values), np.nan, found) if values.null_count else found
 
 

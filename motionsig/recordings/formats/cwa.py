@@ -1,4 +1,4 @@
-"""Axivity's CWA: sectors of 512 bytes, each with its own time, scales and checksum, read many at a time with numpy alone.
+"""Axivity's CWA: sectors of 512 bytes, each with its own time, scales and checksum, read many at a time with numpy.
 
 actfast reads it, too, but holds a whole log in memory, three times its size, and that of a week is 800 MB. A sector
 whose checksum is wrong is left out, and the next one comes after a gap. Format: Axivity's cwa.md.
@@ -58,6 +58,14 @@ class _Sectors(NamedTuple):
     found: NDArray[Any]
     lost: NDArray[np.bool_]
 
+    def part(self, which: slice) -> _Sectors:
+        return _Sectors(self.start_ns[which], self.found[which], self.lost[which])
+
+    def then(self, other: _Sectors) -> _Sectors:
+        both = zip(self, other, strict=True)
+        start_ns, found, lost = (np.concatenate([one, another]) for one, another in both)
+        return _Sectors(start_ns, found, lost)
+
 
 def tables(path: Path) -> tuple[Table, ...]:
     """Return the one Table of a log with a gyroscope; raise RecordingError for another, as an AX3 has none."""
@@ -83,7 +91,7 @@ def tables(path: Path) -> tuple[Table, ...]:
     facts = (
         Fact("device", f"Axivity {'AX6' if header['hardware'] == _AX6 else 'AX'} {device}", "written"),
         Fact("units", "g and deg/s, by the scales in each sector", "written"),
-        Fact("rate", f"{_rate_hz(one['rate']):g} Hz", "written"),
+        Fact("nominal rate", f"{_rate_hz(one['rate']):g} Hz", "written"),
         Fact("zone", "the log has the time of the device's clock without a zone: read as UTC", "assumed"),
     )
     return (table("", str(path), _NAMES, parts, facts=facts, rows=_count(path, int(one["count"]))),)
@@ -143,9 +151,9 @@ def _stepped(sectors: Iterator[_Sectors]) -> Iterator[tuple[_Sectors, NDArray[np
     for some in sectors:
         if not len(some.found):
             continue
-        joined = some if held is None else _Sectors(*(np.concatenate(both) for both in zip(held, some, strict=True)))
+        joined = some if held is None else held.then(some)
         yield from _but_last(joined)
-        held = _Sectors(*(each[-1:] for each in joined))
+        held = joined.part(slice(-1, None))
     if held is not None:
         yield held, NS_PER_S / _rate_hz(held.found["rate"])
 
@@ -157,7 +165,7 @@ def _but_last(sectors: _Sectors) -> Iterator[tuple[_Sectors, NDArray[np.float64]
     follows &= ~sectors.lost[1:]
     sectors.lost[1:] |= ~follows
     if len(step):
-        yield _Sectors(*(each[:-1] for each in sectors)), np.where(follows, step, nominal[:-1])
+        yield sectors.part(slice(-1)), np.where(follows, step, nominal[:-1])
 
 
 def _part(sectors: _Sectors, step_ns: NDArray[np.float64], axes: int, wanted: Collection[int]) -> Part:

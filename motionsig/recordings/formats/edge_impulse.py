@@ -25,7 +25,6 @@ _MAPS = bytes((*range(0xA2, 0xB8), 0xBF))
 """How a map of 2 to 23 pairs begins in CBOR, or one of as many as come."""
 
 
-
 def tables(path: Path) -> tuple[Table, ...]:
     """Return the one Table of a file; raise RecordingError for damage and for sound or pictures."""
     payload = _payload(path)
@@ -38,7 +37,9 @@ def tables(path: Path) -> tuple[Table, ...]:
     names = tuple(str(it.get("name", "")) for it in sensors)
     units = tuple(str(it.get("units", "")) for it in sensors)
     if isinstance(values, list) and values and isinstance(values[0], str):
-        raise RecordingError(f"{where}: expected values of an accelerometer and a gyroscope, got {values[0][:32]!r}: sound")
+        raise RecordingError(
+            f"{where}: expected values of an accelerometer and a gyroscope, got {values[0][:32]!r}: sound"
+        )
     data = _numbers(values, len(names), where)
 
     def parts(wanted: Collection[int]) -> Iterator[Part]:
@@ -47,7 +48,7 @@ def tables(path: Path) -> tuple[Table, ...]:
 
     rate_hz = 1000 / interval_ms
     device = " ".join(str(payload[it])[:64] for it in ("device_type", "device_name") if payload.get(it))
-    facts = (Fact("rate", f"{rate_hz:g} Hz", "written"), *((Fact("device", device, "written"),) if device else ()))
+    facts = (Fact("device", device, "written"),) if device else ()
     return (table("", where, names, parts, units=units, facts=facts, rows=len(data), rate_hz=rate_hz),)
 
 
@@ -57,7 +58,9 @@ def _payload(path: Path) -> Mapping[str, Any]:
     with single(path).open() as file:
         content = file.read(_LARGEST + 1)
     if len(content) > _LARGEST:
-        raise RecordingError(f"{path}: expected a window of at most {_LARGEST} bytes in Edge Impulse's format, got more")
+        raise RecordingError(
+            f"{path}: expected a window of at most {_LARGEST} bytes in Edge Impulse's format, got more"
+        )
     errors = (ValueError, cbor2.CBORDecodeError, RecursionError, TypeError, OverflowError, MemoryError, LookupError)
     with intact(str(path), "JSON or CBOR of Edge Impulse", *errors):
         found = json.loads(content) if content.lstrip()[:1] == b"{" else cbor2.loads(content)

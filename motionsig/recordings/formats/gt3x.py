@@ -58,8 +58,8 @@ def tables(path: Path) -> tuple[Table, ...]:
             break
     if log is None or schema is None:
         raise RecordingError(
-            f"{path}: expected acceleration and angular rate, got acceleration alone: in this {device} no gyroscope was "
-            "recorded (a GT9X Link records it where its IMU is switched on)"
+            f"{path}: expected acceleration and angular rate, got acceleration alone: in this {device} no gyroscope "
+            "was recorded (a GT9X Link records it where its IMU is switched on)"
         )
     offset_ns, zone = _zone(info)
     known, known_log = schema, log
@@ -78,7 +78,7 @@ def tables(path: Path) -> tuple[Table, ...]:
     facts = (
         Fact("device", f"ActiGraph {device} {info.get('Serial Number', '')}".strip(), "written"),
         Fact("units", "g and deg/s, by the scales in the log", "written"),
-        Fact("rate", f"{known.samples} Hz", "written"),
+        Fact("nominal rate", f"{known.samples} Hz", "written"),
         zone,
     )
     return (table("", str(path), ("time", *_CHANNELS.values()), parts, facts=facts),)
@@ -104,6 +104,8 @@ def _part(
 def _members(path: Path) -> tuple[Member | None, dict[str, str]]:
     """Return the log of records, None where there is an older device's, and what is written of the device."""
     inside = {it.name: it for it in members(path)}
+    if _INFO not in inside:
+        raise RecordingError(f"{path}: expected {_INFO} beside the log of an ActiGraph, got none")
     lines = inside[_INFO].head().decode("utf-8", errors="replace").splitlines()
     return inside.get(_LOG), {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
 
@@ -123,7 +125,7 @@ def _id(payload: bytes) -> int:
 
 
 def _schema(payload: bytes) -> _Schema | None:
-    """Return the columns that a record describes; None for a record that is cut short, or with columns of half bytes."""
+    """Return the columns that a record describes; None where it is cut short, or has columns of half bytes."""
     _, width, samples = struct.unpack_from("<HHH", payload) if len(payload) >= _FIRST_COLUMN else (0, 0, 0)
     if not 1 <= samples <= 1000 or not 1 <= width <= 32 or len(payload) < _FIRST_COLUMN + width * _COLUMN_BYTES:
         return None
@@ -161,7 +163,9 @@ def _records(log: Member) -> Iterator[tuple[int, int, bytes]]:
                 return
             separator, kind, time_s, size = _HEADER.unpack_from(buffer, at)
             end = at + _HEADER.size + size + 1
-            whole = np.frombuffer(buffer, np.uint8, end - at, at) if separator == _SEPARATOR and end <= len(buffer) else ()
+            whole = (
+                np.frombuffer(buffer, np.uint8, end - at, at) if separator == _SEPARATOR and end <= len(buffer) else ()
+            )
             # The checksum is the complement of all that is before it, exclusively or-ed.
             if len(whole) and int(np.bitwise_xor.reduce(whole)) == 0xFF:
                 yield kind, time_s, buffer[at + _HEADER.size : end - 1]
@@ -169,7 +173,9 @@ def _records(log: Member) -> Iterator[tuple[int, int, bytes]]:
                 continue
             searches += 1
             if searches > _MOST_SEARCHES:
-                raise RecordingError(f"{log.where}: expected records of ActiGraph, got damage in more than {searches} places")
+                raise RecordingError(
+                    f"{log.where}: expected records of ActiGraph, got damage in more than {searches} places"
+                )
             found = buffer.find(bytes([_SEPARATOR]), at + 1)
             at = found if found >= 0 else len(buffer)
 

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.errors import MissingExtraError, RecordingError
-from motionsig.facts import Fact
 from motionsig.hints import install_hint
 from motionsig.recordings.formats.arrays import (
     BATCH_ROWS,
@@ -104,9 +103,7 @@ def _tables_of(group: h5py.Group, path: Path) -> tuple[Table, ...]:
         dataset = group.get(each.name)
         numbers |= {key: _number(value) for key, value in dataset.attrs.items()} if dataset is not None else {}
     numbers |= {key: _number(each[()]) for key, each in datasets.items() if each.size == 1 and each.dtype.kind in "fiu"}
-    rate_hz = rate_of(numbers)
-    facts = () if rate_hz is None else (Fact("rate", f"{rate_hz:g} Hz", "written"),)
-    return tables_of_arrays(name, f"{path}{group.name}".rstrip("/"), arrays, facts=facts, rate_hz=rate_hz)
+    return tables_of_arrays(name, f"{path}{group.name}".rstrip("/"), arrays, rate_hz=rate_of(numbers))
 
 
 def _number(value: Any) -> Any:
@@ -163,7 +160,9 @@ def _pytable(dataset: h5py.Dataset, path: Path) -> Array:
     """Return the table of `to_hdf(..., format="table")`: blocks of columns, whose names stand in attributes."""
     if not _readable(dataset, path):
         raise RecordingError(f"{path}{dataset.name}: expected a table of numbers and text, got {dataset.dtype}")
-    attrs, names, kinds = dataset.attrs, [], []
+    attrs = dataset.attrs
+    names: list[str] = []
+    kinds = []
     for field in dataset.dtype.names or ():
         column = dataset.dtype[field]
         count = column.shape[0] if column.shape else 1

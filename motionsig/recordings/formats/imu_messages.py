@@ -113,13 +113,17 @@ def _clock(first: _Decoded) -> tuple[bool, int, Fact]:
     """Return whether the stamps in the headers are the times, what to add to them, and how that is known."""
     steps = np.diff(first.header_ns)
     if not first.header_ns.any() or (len(steps) and float((steps > 0).mean()) < _INCREASING):
-        return False, 0, Fact("clock", "the times of reception: the stamps in the headers do not increase", "shown")
+        return (
+            False,
+            0,
+            Fact("time stamps", "the times of reception: the stamps in the headers do not increase", "shown"),
+        )
     later = int(np.median(first.received_ns - first.header_ns))
     if first.header_ns[0] < _RECENT_NS <= first.received_ns[0]:
         said = "the stamps in the headers, which count from the start of a computer, moved to the times of reception"
-        return True, later, Fact("clock", said, "shown")
+        return True, later, Fact("time stamps", said, "shown")
     said = f"the stamps in the headers; the messages were received {later / 1e6:.3g} ms later (median)"
-    return True, 0, Fact("clock", said, "written")
+    return True, 0, Fact("time stamps", said, "written")
 
 
 def _decoded(some: Messages, coding: Coding, where: str) -> _Decoded:

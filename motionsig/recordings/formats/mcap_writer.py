@@ -1,4 +1,4 @@
-"""Samples out again as MCAP: messages of sensor_msgs/msg/Imu in CDR, which ROS 2, rosbags and Foxglove read. Needs mcap.
+"""Samples out as MCAP: messages of sensor_msgs/msg/Imu in CDR, which ROS 2, rosbags and Foxglove read. Needs mcap.
 
 All messages of a block are made at once. Gaps and labels are messages of topics beside it, so that our own reader gives
 the same samples, gaps and labels back: float64 holds a float32 exactly.
@@ -95,7 +95,7 @@ def write_mcap(
         about = {"name": info.name, "format": info.format, "stream_id": str(info.stream_id)}
         about |= {fact.what: f"{fact.value} ({fact.how})" for fact in info.facts}
         writer.add_metadata("motionsig", about)
-        writer.finish()
+        writer.finish()  # type: ignore[no-untyped-call]
     return count
 
 

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.errors import RecordingError
-from motionsig.facts import Fact
 from motionsig.recordings.formats.arrays import (
     BATCH_ROWS,
     LARGEST_BYTES,
@@ -43,7 +42,7 @@ class _Header(NamedTuple):
 
 
 def tables(path: Path) -> tuple[Table, ...]:
-    """Return a Table for all arrays of one length; one number called fs or the like is the rate. Raises RecordingError."""
+    """Return a Table for all arrays of one length. One number called fs or the like is the rate."""
     inside = members(path) or (single(path),)
     headers = {member: _looked_at(member) for member in inside}
     rate_hz = rate_of({_name(it): _number(it, header) for it, header in headers.items() if _count(header) == 1})
@@ -52,8 +51,7 @@ def tables(path: Path) -> tuple[Table, ...]:
     if not arrays:
         found = ", ".join(f"{_name(it)} {header.dtype} {header.shape}" for it, header in list(headers.items())[:8])
         raise RecordingError(f"{path}: expected arrays of samples, such as acc and gyr (n, 3), got {found or 'none'}")
-    facts = () if rate_hz is None else (Fact("rate", f"{rate_hz:g} Hz", "written"),)
-    return tables_of_arrays("", str(path), arrays, facts=facts, rate_hz=rate_hz)
+    return tables_of_arrays("", str(path), arrays, rate_hz=rate_hz)
 
 
 def rate_of(numbers: dict[str, Any]) -> float | None:

@@ -102,7 +102,7 @@ def _sqlite_messages(files: tuple[Path, ...], topic: str) -> Generator[Messages,
 
 def _bag1(path: Path) -> tuple[Table, ...]:
     try:
-        from rosbags import rosbag1
+        import rosbags  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(f"{path}: a ROS 1 bag needs rosbags ({error}): {install_hint('rosbags')}") from error
     with _bag1_opened(path) as reader:

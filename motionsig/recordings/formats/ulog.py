@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import redirect_stdout
-from io import StringIO
+from io import BufferedReader, FileIO, StringIO
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ _COMBINED, _IMU, _ACC, _GYR = "sensor_combined", "vehicle_imu", "sensor_accel", 
 _SATELLITES = ("vehicle_gps_position", "sensor_gps")
 _CHANNELS = ("acc_x [m/s^2]", "acc_y [m/s^2]", "acc_z [m/s^2]", "gyr_x [rad/s]", "gyr_y [rad/s]", "gyr_z [rad/s]")
 _RECENT_US = 1_000_000_000_000_000
+_MOST_READS = 4
 _SLOWEST_HZ = 20.0
 """A slower topic is one that was logged now and then, for a look at it."""
 
@@ -54,16 +55,35 @@ def tables(path: Path) -> tuple[Table, ...]:
     return tuple(made)
 
 
+class _Bounded(BufferedReader):
+    """A file that ends a reader which goes round in circles.
+
+    pyulog 1.3 does on damaged definitions: it goes back from a message that is too short, for ever.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(FileIO(path))
+        self._left = _MOST_READS * (path.stat().st_size + 1)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        found = super().read(size)
+        self._left -= len(found) + 1
+        if self._left < 0:
+            raise ValueError("a part that leads back to where it began")
+        return found
+
+
 def _read(path: Path) -> dict[tuple[str, int], Fields]:
     try:
-        from pyulog.core import ULog
-        from pyulog.exceptions import ULogException
+        from pyulog import core
     except ImportError as error:
         raise MissingExtraError(f"{path}: reading ULog needs pyulog ({error}): {install_hint('pyulog')}") from error
-    errors = (ULogException, OSError, ValueError, LookupError, TypeError, AttributeError, struct.error, MemoryError)
+    # Its own exception came with 1.0.2.
+    own = getattr(core, "ULogException", ValueError)
+    common = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, MemoryError)
     # It prints what it finds damaged.
-    with intact(str(path), "ULog", *errors), redirect_stdout(StringIO()), path.open("rb") as file:
-        whole = ULog(file, [_COMBINED, _IMU, _ACC, _GYR, *_SATELLITES])
+    with intact(str(path), "ULog", own, struct.error, *common), redirect_stdout(StringIO()), _Bounded(path) as file:
+        whole = core.ULog(file, [_COMBINED, _IMU, _ACC, _GYR, *_SATELLITES])
         return {(it.name, it.multi_id): it.data for it in whole.data_list}
 
 
@@ -113,21 +133,19 @@ def _times(fields: Fields) -> NDArray[np.int64]:
     return (fields["timestamp_sample"] if "timestamp_sample" in fields else fields["timestamp"]).astype(np.int64)
 
 
-def _table(
-    name: str, where: str, times_us: NDArray[np.int64], data: NDArray[np.float64], unix_us: int | None
-) -> Table:
+def _table(name: str, where: str, times_us: NDArray[np.int64], data: NDArray[np.float64], unix_us: int | None) -> Table:
     def parts(wanted: Collection[int]) -> Iterator[Part]:
         for at in range(0, len(times_us), BATCH_ROWS):
             rows = slice(at, at + BATCH_ROWS)
-            clock = times_us[rows] if unix_us is None else (times_us[rows] + unix_us).astype("M8[us]")
+            clock = times_us[rows] * 1000 if unix_us is None else (times_us[rows] + unix_us).astype("M8[us]")
             yield Part({it: data[rows, it - 1] if it else clock for it in wanted})
 
     said = "since the flight controller's start" if unix_us is None else "Unix time, by the satellite receiver's first"
     facts = (
-        Fact("clock", f"the samples' time stamps, {said}", "written"),
+        Fact("time stamps", f"the samples' own, {said}", "written"),
         Fact("units", "m/s² with gravity, rad/s: PX4's", "written"),
     )
-    clock_name = "time [us]" if unix_us is None else "time"
+    clock_name = "time [ns]" if unix_us is None else "time"
     return table(name, where, (clock_name, *_CHANNELS), parts, facts=facts, rows=len(times_us))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from motionsig.recordings.names.units import plain
@@ -83,11 +82,12 @@ min: minutes
 """
 
 
-def _lines(text: str) -> Iterable[tuple[str, list[str]]]:
+def _lines(text: str) -> list[tuple[str, list[str]]]:
     return [(key, words.split()) for key, _, words in (line.partition(":") for line in text.strip().splitlines())]
 
 
 _BY_NAME = {name: key for key, names in _lines(_NAMES) for name in names}
+_KIND_WORDS, _OWNER_WORDS = _lines(_KINDS), _lines(_OWNERS)
 _TIME_WORDS = frozenset(_TIMES.split())
 _UNIT_WORDS = {word: unit for unit, words in _lines(_UNITS) for word in words}
 _WITHIN = ("timestamp", "datetime", "elapsed", "unixtime", "secondssince", "secondsfrom", "since1970", "createdat")
@@ -105,17 +105,18 @@ def clock_words(name: str, said: Said, *, first: bool) -> ClockWords | None:
     if len(joined) > 60 or (said.unit and said.unit.quantity not in ("time", "counts")):
         return None
     unit = said.unit.text if said.unit and said.unit.quantity == "time" else ""
+    key, dated = _BY_NAME.get(joined), _DATE.search(name)
+    if not key and not dated and not _is_time(said, joined):
+        return None
     owner, zone = _owner(name, said, joined), _zone(name, said)
-    if key := _BY_NAME.get(joined):
+    if key:
         clock, _, own = key.partition(" ")
         if clock == "counter" and unit:
             clock = "elapsed"
         return ClockWords(clock, unit or own, owner, zone)
-    if _DATE.search(name):
+    if dated:
         return ClockWords("datetime" if _OF_DAY.search(name) else "date", "", owner, zone)
-    if not _is_time(said, joined):
-        return None
-    clock = next((key for key, words in _lines(_KINDS) if any(word in joined for word in words)), "time")
+    clock = next((key for key, words in _KIND_WORDS if any(word in joined for word in words)), "time")
     if "date" in said.tokens:
         clock = "datetime" if "time" in said.tokens else "date"
     if clock == "time" and said.unit and said.unit.quantity == "counts":
@@ -143,7 +144,7 @@ def _owner(name: str, said: Said, joined: str) -> str:
         return "device"
     if name.strip().lower() == "%time":
         return "host"  # rostopic echo -p: when the message came
-    for owner, words in _lines(_OWNERS):
+    for owner, words in _OWNER_WORDS:
         if any(word in said.tokens or (len(word) > 4 and any(word in it for it in said.tokens)) for word in words):
             return owner
     return ""

@@ -14,7 +14,7 @@ class Column:
 
     * `kind`: "acc" (acceleration with gravity, or the name does not say), "user" (without gravity), "gravity", "gyr",
       "mag", "orientation", "time", "label", "stream" (may tell devices, subjects, sessions apart), "axis" (a bare x, y
-      or z), "other".
+      or z), "other": another quantity, or, not `sure`, nothing known.
     * `axis`: x, y, z, w or "". `unit`: as `factor` takes it, "counts", or "" where nothing says it.
     * `part`: the words that tell one sensor of several, joined by "_": "left", "imu1", "hand_16"; "" without any.
     * `sure`: a whole word or a unit says the kind, not a letter such as the g of gx.
@@ -43,4 +43,9 @@ class Column:
 
 
 OTHER = Column("other")
+"""A name that says another quantity than ours."""
+
+UNKNOWN = Column("other", sure=False)
+"""A name that says nothing."""
+
 PER_AXIS = frozenset({"acc", "user", "gravity", "gyr", "mag", "orientation", "axis"})

@@ -21,13 +21,10 @@ def settle(columns: list[Column], names: Sequence[str], heard: Sequence[Said], s
     """Decide in place which columns "acc" and "user" are with gravity, where the table's other names tell."""
     words = [plain(name) for name in names]
     _linear(columns, words)
-    if any(said.words & {"whole", "total"} for said in heard):
-        for at, column in enumerate(columns):
-            if column.convention == "body":
-                columns[at] = replace(column, kind="user", convention="")
-    columns[:] = [
-        replace(it, convention="", part=it.part or "body") if it.convention == "body" else it for it in columns
-    ]
+    total = any(said.words & {"whole", "total"} for said in heard)
+    for at, column in enumerate(columns):
+        if column.convention == "body":
+            columns[at] = replace(column, kind="user" if total else "acc", convention="", sure=total)
     if "secondselapsed" in words:
         _sensor_logger(columns, words, stem)
     _physics_toolbox(columns, names)
@@ -63,14 +60,16 @@ def _sensor_logger(columns: list[Column], words: Sequence[str], stem: str) -> No
 
 
 def _physics_toolbox(columns: list[Column], names: Sequence[str]) -> None:
-    """Its gFx is the accelerometer in g; ax beside it is without gravity."""
+    """Its gFx is the accelerometer in g, its wx in rad/s; ax beside them is without gravity."""
     force = [at for at, name in enumerate(names) if plain(name) in ("gfx", "gfy", "gfz")]
     if len(force) == 3:
         for at, column in enumerate(columns):
             if at in force:
-                columns[at] = replace(column, part="", unit=column.unit or "g")
+                columns[at] = replace(column, unit=column.unit or "g")
+            elif column.kind == "gyr" and not column.sure:
+                columns[at] = replace(column, unit=column.unit or "rad/s")
             elif column.kind == "acc" and not column.sure:
-                columns[at] = replace(column, kind="user", part="")
+                columns[at] = replace(column, kind="user")
 
 
 def _core_motion(columns: list[Column], words: Sequence[str]) -> None:
@@ -81,7 +80,7 @@ def _core_motion(columns: list[Column], words: Sequence[str]) -> None:
 
     sure = said("rotationrate") and (said("useracc") or "secondselapsed" in words)
     sure = sure or said("accelerometeraccelerationx")
-    if sure or said("timeintervalsince1970"):
+    if sure or said("timeintervalsince1970") or (said("useracc") and any(it.kind == "gravity" for it in columns)):
         for at, column in enumerate(columns):
             if column.kind in ("acc", "user", "gravity") and not column.convention:
                 columns[at] = replace(column, convention="ios" if sure else "ios?")

@@ -17,27 +17,32 @@ _NAMED_BY_NUMBER = {(0, 1, 2): "xyz", (1, 2, 3): "xyz", (0, 1, 2, 3): "wxyz", (1
 
 
 def settle(columns: list[Column], names: Sequence[str], heard: Sequence[Said]) -> None:
-    """Change in place what the columns say where their neighbours tell more."""
+    """Change in place which kind and axis the columns say where their neighbours tell more."""
     _said_once(columns, names)
     _axes_in_brackets(columns, names)
     _left_and_right(columns, heard)
     _numbered_axes(columns, heard)
     _quaternions(columns)
+    _turns(columns, heard)
     _letters_behind(columns, heard)
     _halves_of_a_time(columns, names)
     _ardupilot(columns, names)
     _letters_pqr(columns, names)
+
+
+def tell_apart(columns: list[Column], heard: Sequence[Said]) -> None:
+    """Give in place columns of the same kind and axis different parts, three axes one unit, and times their parts."""
     _apart(columns)
     _one_unit(columns)
     _times_of_parts(columns, heard)
 
 
-def bare_axes(columns: list[Column], kind: Kind) -> None:
-    """Make bare axes those of `kind`, as the file's name says, where no name says a quantity."""
+def bare_axes(columns: list[Column], kind: Kind, unit: str) -> None:
+    """Make bare axes those of `kind` in `unit`, as the file's name says, where no name says a quantity."""
     if not any(column.kind in ("acc", "user", "gravity", "gyr") for column in columns):
         for at, column in enumerate(columns):
             if column.kind == "axis" and column.axis != "w":
-                columns[at] = replace(column, kind=kind, sure=True)
+                columns[at] = replace(column, kind=kind, unit=column.unit or unit, sure=True)
 
 
 def _said_once(columns: list[Column], names: Sequence[str]) -> None:
@@ -102,6 +107,17 @@ def _quaternions(columns: list[Column]) -> None:
     for at, column in doubtful:
         if (column.kind, column.part) in fours:
             columns[at] = replace(column, kind="orientation", sure=True)
+
+
+def _turns(columns: list[Column], heard: Sequence[Said]) -> None:
+    """Take roll, pitch, yaw for x, y, z of a gyroscope in this order only: others mean other axes by them."""
+    named = [at for at, said in enumerate(heard) if columns[at].kind == "gyr" and said.words & {"roll", "pitch", "yaw"}]
+    parts = {columns[at].part for at in named}
+    for part in parts:
+        own = [at for at in named if columns[at].part == part]
+        if [columns[at].axis for at in own] != ["x", "y", "z"]:
+            for at in own:
+                columns[at] = replace(columns[at], axis="")
 
 
 def _letters_behind(columns: list[Column], heard: Sequence[Said]) -> None:

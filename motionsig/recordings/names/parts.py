@@ -15,15 +15,13 @@ Told = Mapping[str, str | int | Sequence[str | int] | None]
 """The option `columns`: for "time" and the channels a column's name or number, None for no such column, or a list of
 columns of acceleration that are added."""
 
-NO_GRAVITY = (
-    "gravity: linear acceleration is without it, and no column of gravity or of the whole acceleration is there"
-)
+NO_GRAVITY = "gravity (linear acceleration is without it, and no column has gravity or the whole acceleration)"
 
 # Words that say how one sensor's numbers were treated, and so no place of another sensor.
 _TREATED = """
 motion raw rawdata cal calib calibrated calibration uncal uncalibrated corrected corr compensated comp filtered filt
-filter smooth smoothed lpf lp adc scaled unscaled fused dmp est ln wr wide low high range hg lg si phys physical 3d data value
-values measurement output
+filter smooth smoothed lpf lp adc scaled unscaled fused dmp est ln wr wide low high range hg lg si phys physical 3d data
+value values measurement output
 """
 _VARIANTS = frozenset(_TREATED.split())
 _WORST = ("raw", "rawdata", "uncal", "uncalibrated", "unscaled", "adc")
@@ -69,10 +67,8 @@ class Part:
     @property
     def lacks(self) -> str:
         """What a sample needs and no column may hold, in words; "" where there are candidates for all six."""
-        if not self.acc and self.alone:
-            return NO_GRAVITY
-        missing = [word for word, there in (("an accelerometer", self.acc), ("a gyroscope", self.gyr)) if not there]
-        return " and ".join(missing)
+        acc = "" if self.acc else NO_GRAVITY if self.alone else "an accelerometer"
+        return " and ".join(filter(None, (acc, "" if self.gyr else "a gyroscope")))
 
 
 def sensors_in(columns: Sequence[Column]) -> tuple[Part, ...]:

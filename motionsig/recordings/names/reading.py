@@ -8,7 +8,7 @@ from typing import Literal
 
 from motionsig.recordings.names import gravity, neighbours
 from motionsig.recordings.names.clocks import clock_words
-from motionsig.recordings.names.column import OTHER, Column, Kind
+from motionsig.recordings.names.column import OTHER, UNKNOWN, Column, Kind
 from motionsig.recordings.names.units import Unit, plain, unit_of
 from motionsig.recordings.names.words import QUANTITIES, Said, listen
 
@@ -18,7 +18,7 @@ actividad klasse classe aktivitat gesture movement exercise action behavior beha
 """
 # What a column with such a name tells apart; a word such as "id" may follow.
 _STREAMS = """
-sensor: sensor sensortype sensorname type kind msgtype topic stream sensorid
+sensor: sensor sensortype sensorname type kind msgtype messagetype topic stream sensorid
 device: device node imu mac address serial position placement location bodypart bodylocation side limb source unit
 device: module board tracker watch phone dispositivo gerat geraet appareil capteur 设备 id i instance
 subject: subject subj sub user participant person people patient volunteer proband sujeto sujet
@@ -34,30 +34,37 @@ _STREAM = re.compile(
 )
 _LABEL_WORDS = frozenset(_LABELS.split())
 _FRAME = re.compile(r"free|earth|world|global")
+_LONGEST = 200  # characters of a name that are looked at
+_MOST = 2000  # columns whose names are looked at: more than any sensor's table has
 _DOUBTFUL = frozenset({"rot", "roll", "pitch", "yaw"})
 
 
 def read_names(names: Sequence[str], units: Sequence[str] = (), stem: str = "") -> tuple[Column, ...]:
     """Return what each of the columns `names` (w,) holds; units: (w,) of a row of units, or none; stem: of the file."""
+    beyond = len(names) - _MOST
+    names = [name[:_LONGEST] for name in names[:_MOST]]
     heard = [listen(name) for name in names]
     if units:
-        row = [unit_of(unit.strip().strip("[]()")) for unit in units]
+        row = [unit_of(unit[:_LONGEST].strip().strip("[]()")) for unit in units]
         heard = [said._replace(unit=said.unit or unit) for said, unit in zip(heard, row, strict=False)]
     columns = [_column(name, said, first=not at) for at, (name, said) in enumerate(zip(names, heard, strict=False))]
     neighbours.settle(columns, names, heard)
     kind, _ = sensor_of(stem) if stem else ("", "")
     if kind:
-        neighbours.bare_axes(columns, kind)
+        unit = listen(stem[:_LONGEST]).unit
+        neighbours.bare_axes(columns, kind, unit.text if unit and _fits(kind, unit) else "")
     gravity.settle(columns, names, heard, stem)
-    return tuple(columns)
+    neighbours.tell_apart(columns, heard)
+    return (*columns, *[UNKNOWN] * beyond)
 
 
 def sensor_of(stem: str) -> tuple[Kind | Literal[""], str]:
     """Return the quantity that a file's name says ("acc", "user", "gravity", "gyr", "mag"; "" for none), and the rest.
 
-    "acc_exp01_user01" gives ("acc", "exp01_user01"), "X_GYRO" ("gyr", "X").
+    "acc_exp01_user01" gives ("acc", "exp01_user01"), "X_GYRO" ("gyr", "X"); so does the value of a column that says
+    in each row which sensor it is of.
     """
-    said = listen(stem)
+    said = listen(stem[:_LONGEST])
     found = _quantity(said)
     several = "gyr" in said.words and said.words & {"acc", "whole", "user"}
     if found is None or several or found[0] not in ("acc", "user", "gravity", "gyr", "mag"):
@@ -77,7 +84,7 @@ def _column(name: str, said: Said, *, first: bool) -> Column:
         return Column("time", unit=time.unit, part=time.part, sure=bool(word), **where)
     if found is None and not said.axis and (match := _STREAM.fullmatch(word)):
         return Column("stream", tells=_TELLS[match[1]])
-    if "other" in said.words or said.letter == "other":
+    if "other" in said.words or said.letter == "other" or ("speed" in said.words and (found or ("",))[0] != "gyr"):
         return OTHER
     part, variant = "_".join(said.rest), "_".join(said.noise)
     unit, text = said.unit, said.unit.text if said.unit else ""
@@ -99,9 +106,9 @@ def _column(name: str, said: Said, *, first: bool) -> Column:
         return Column(said.letter, said.axis, text, part, sure=False, variant=variant)
     if said.axis and unit and unit.quantity == "time":
         return Column("time", unit=text, clock="time")  # X[s] of Delsys
-    if said.axis and not (unit and unit.quantity == "other"):
-        return Column("axis", said.axis, text, part, sure=False, variant=variant)
-    return OTHER
+    if unit and unit.quantity == "other":
+        return OTHER
+    return Column("axis", said.axis, text, part, sure=False, variant=variant) if said.axis else UNKNOWN
 
 
 def _quantity(said: Said) -> tuple[Kind, str] | None:

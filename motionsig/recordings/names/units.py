@@ -45,10 +45,10 @@ FACTORS: Mapping[str, Mapping[str, float]] = {
 }
 """For each quantity its units, and m/s², rad/s or nanoseconds in one of each."""
 
-# A quantity, a unit of it, and its spellings as `plain` makes them. "other": what other columns have, so that it is known for
-# a unit, and for none of ours.
+# A quantity, a unit of it, and its spellings as `plain` makes them. "other": what other columns have, so that it is
+# known for a unit, and for none of ours.
 _SPELLINGS = """
-acc m/s^2: ms2 мс2 ms2s mss mps2 msec2 msq mssq mpss mpersec2 mpers2 mpersecsq msecsec meterpersecondsquared si
+acc m/s^2: ms2 msdeg мс2 ms2s mss mps2 msec2 msq mssq mpss mpersec2 mpers2 mpersecsq msecsec meterpersecondsquared si
 acc m/s^2: meterspersecondsquared meterspersecond2 meterpersecond2 mpersecondsquared metersecond2 meters2 ms22
 acc m/s^2: newtonkg
 acc g: g gs gn g0 gforce gee gees gravities gunits gunit standardgravity
@@ -95,7 +95,8 @@ other Hz: hz khz bpm
 other lx: lx lux
 other db: db dbfs dbm
 """
-_UNITS: Mapping[str, dict[str, str]] = {quantity: {} for quantity in ("acc", "gyr", "time", "counts", "other")}
+_MEASURED: tuple[Measured, ...] = ("acc", "gyr", "time", "counts", "other")
+_UNITS: Mapping[str, dict[str, str]] = {quantity: {} for quantity in _MEASURED}
 for _line in _SPELLINGS.strip().splitlines():
     _key, _, _words = _line.partition(":")
     _quantity, _, _unit = _key.partition(" ")
@@ -146,7 +147,7 @@ def unit_of(text: str, *quantities: Measured) -> Unit | None:
     text = re.sub(r"^\s*(?:in|unit[s]?:?|en)\s+", "", text.strip(), flags=re.IGNORECASE)
     if not text or len(text) > 48:
         return None
-    wanted = quantities or tuple(_UNITS)
+    wanted = quantities or _MEASURED
     word = plain(text)
     for quantity in wanted:
         if unit := _UNITS[quantity].get(word):
@@ -163,7 +164,7 @@ def unit_of(text: str, *quantities: Measured) -> Unit | None:
     return None
 
 
-def factor(quantity: Literal["acc", "gyr", "time"], text: str) -> float:
+def factor(quantity: str, text: str) -> float:
     """Return m/s², rad/s or ns in one `text` of "acc", "gyr" or "time"; raise InputError for what is no unit of it."""
     if (unit := _UNITS[quantity].get(plain(text))) and plain(text):
         return FACTORS[quantity][unit]
@@ -183,7 +184,7 @@ def is_unit(text: str) -> bool:
     return unit_of(text.strip().strip("[]()")) is not None
 
 
-def _scaled(quantity: Measured, text: str) -> tuple[float, str, bool] | None:
+def _scaled(quantity: str, text: str) -> tuple[float, str, bool] | None:
     """Return the factor, the unit and whether it is per count, of a unit of `quantity` with numbers before or below."""
     units, text = _UNITS[quantity], text.strip().strip("[]").lower()
     if len(text) > 48:

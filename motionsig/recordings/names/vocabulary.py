@@ -1,8 +1,7 @@
-
 """The words of columns' names and what each says of a column: a quantity, an axis, a turn, or nothing.
 
-A line begins with the meaning; the words are as `units.plain` makes them, so that `linear_acceleration`, `linearAcceleration`
-and `Linear Acceleration` are one.
+A line begins with the meaning; the words are as `units.plain` makes them, so that `linear_acceleration` and
+`linearAcceleration` are one.
 """
 
 from __future__ import annotations
@@ -27,7 +26,8 @@ world: aaworld aworld worldacc worldaccel worldacceleration earthacc earthaccele
 body: bodyacc bodyaccel bodyacceleration
 gyr: gyr gy gyrs gyro gyros gyroscope gyroscopes gyrometer gyroscop gyroskop gyroskope rategyro rotationrate
 gyr: rotrate rotationalrate rotationvelocity rotationalvelocity rotationspeed rotvel angularvelocity angularvel
-gyr: angularrate angularspeed angvel angrate angv angularv velang velangular velocidadangular velocidadeangular
+gyr: angularrate angularspeed angvel angrate angv angularv rotspeed velocityangular velang
+gyr: velangular velocidadangular velocidadeangular
 gyr: vitesseangulaire velocitaangolare hoeksnelheid predkosckatowa jiroskop acisalhiz giroscopio giro gyroscopie
 gyr: drehrate drehraten drehratensensor winkelgeschwindigkeit winkelgeschw drehgeschwindigkeit omega turnrate
 gyr: bodyrate bodyrates angleratevector anglespeed anglevelocity anglerate angulargyro ars itg itg3200 l3g l3gd
@@ -48,18 +48,19 @@ roll: roll rol
 pitch: pitch nick pit
 yaw: yaw gier
 other: temp temperature temperatura temperatur pressure pres baro barometer altitude alt latitude longitude lat
-other: lon lng speed velocity vel position pos displacement battery batt voltage volt current humidity light lux
+other: lon lng position pos displacement battery batt voltage volt current humidity light lux
 other: heart heartrate hr bpm ppg ecg ekg emg eda gsr spo2 force torque jerk bias biases offset offsets std
 other: stdev mean var variance min max median covariance cov rms norm magnitude energy entropy fft psd error err
 other: residual noise status accuracy valid flag flags quality confidence setpoint target estimate prediction
 other: pred predicted delta deltas steps stepcount pedometer rssi gps proximity sound microphone mic decibel
-other: weight height age checksum crc clipping gain scale samplerate rate fs 温度 气压 电量 高度 経度
+other: weight height age checksum crc clipping gain scale samplerate fs 温度 气压 电量 高度 経度
+speed: speed velocity vel rate rates turn
 x: xaxis axisx ejex xachse axex
 y: yaxis axisy ejey yachse axey
 z: zaxis axisz ejez zachse axez
 noise: imu imus sensor sensors sensordata data value values val axis achse eje axe axes component direction
 noise: reading readings output measurement measured field msg message payload state vector device mpu icm lsm
-noise: bmi bno inertial inertialmeasurementunit channel ch of the in on and 3d triaxial tri calibration gx3
+noise: body bmi bno inertial inertialmeasurementunit channel ch of the in on and 3d triaxial tri calibration gx3
 noise: smoothed smooth filtered filt filter lpf lp adc raw rawdata cal calib calibrated uncal uncalibrated
 noise: corrected corr compensated comp scaled unscaled fused est si phys physical unit units sample samples
 """
@@ -75,5 +76,6 @@ WORDS: Mapping[str, str] = {
   body, or of UCI HAR without gravity. "gyr", "mag", "gravity", "orientation". "rot": a rate or an angle.
 * "roll", "pitch", "yaw" and "rollrate", "pitchrate", "yawrate". "x", "y", "z": axes.
 * "other": a derived quantity, or one of another sensor: whatever else the name says, it is none of ours.
+* "speed": of another kind too, unless a gyroscope's word is beside it.
 * "noise": says nothing of which sensor it is, unless nothing else tells two columns apart.
 """

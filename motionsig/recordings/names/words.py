@@ -1,7 +1,6 @@
 """One name of a column cut into words, and what each of them says: a quantity, an axis, a unit, or nothing known.
 
-Words are compared as `units.plain` makes them; English, German, French, Spanish, and the Chinese of WitMotion's
-headers. A word of one letter is weak: it is believed only where no whole word says otherwise.
+A word of one letter is weak: it is believed only where no whole word says otherwise.
 """
 
 from __future__ import annotations
@@ -39,24 +38,31 @@ AXES = frozenset("xyzw")
 _TOKEN = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-zω]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
 _BRACKETS = re.compile(r"\(((?:[^()]|\([^()]*\))*)\)?|\[((?:[^\[\]]|\[[^\[\]]*\])*)\]?|\{([^{}]*)\}|<([^<>]*)>")
 _TAIL = re.compile(r"(?P<name>.*?[^\s,/:;|])(?:\s*[,/:;|]\s*|\s+-\s+|\s+in\s+|_in_|\s+)(?P<unit>[^,:;|]+)", re.DOTALL)
+# Glued to an axis at most: "grad/s" is not in radians.
 _GLUED = re.compile(
-    r"(?:m|milli)?(?:deg|rad)s?\s*(?:/|per)\s*s(?:ec)?|(?:deg|rad)\s*s\^?-1|m\s*/\s*s(?:ec)?\s*(?:\^?2|/s(?:ec)?)",
+    r"(?<![a-w])(?:m|milli)?(?:deg|rad)s?\s*(?:/|per)\s*s(?:ec)?|(?<![a-w])(?:deg|rad)\s*s\^?-1|(?<![a-w])m\s*/\s*s(?:ec)?\s*(?:\^?2|/s(?:ec)?)",
     re.IGNORECASE,
 )
 _G_FORCE = re.compile(r"\bg_?F(?=_?[xyzXYZ]\b)")
+_RANGE = re.compile(r"(?:\+/?-|\+-|\u00b1)?\s*\d+\s*(?:g|dps|deg/s|rad/s)", re.IGNORECASE)
+_DESCRIPTOR = re.compile(r"0?x[0-9a-f]+", re.IGNORECASE)  # "X Accel [x8004]"
 _TYPES = frozenset(
     {"", "txt", "n", "r", "text", "string", "int", "float", "bool", "au", "a.u.", "-", "unitless", "none"}
 )
-_LONGEST = 200  # characters of a name that are looked at
+_COUNTED = frozenset({"imu", "sensor", "device"})
+_TURNS = {"roll": "x", "pitch": "y", "yaw": "z"}
 _JOINED = 5  # tokens that may be one word
 _RUN = 5  # tokens that may be one unit
+
+Token = tuple[int, str]
+"""Where a word stands among a name's, and the word."""
 
 
 class Said(NamedTuple):
     """What one name says.
 
-    * `words`: meanings of its whole words, as in the vocabulary. `letter`: the meaning of its one-letter word; `behind`:
-      that letter stands behind the axis, as in x_a.
+    * `words`: meanings of its whole words, as in the vocabulary. `letter`: the meaning of its one-letter word.
+    * `behind`: that letter stands behind the axis, as in x_a.
     * `axis`: x, y, z, w or "". `number`: the one in brackets or at the end where no axis is.
     * `unit`: of its brackets or end, of whatever quantity.
     * `rest`: words without a meaning. `noise`: words that say nothing by themselves. `tokens`: all of them.
@@ -75,41 +81,13 @@ class Said(NamedTuple):
 
 def listen(name: str) -> Said:
     """Return what the words of a column's `name` say."""
-    text = _G_FORCE.sub("gforce ", spell(name[:_LONGEST].strip().lstrip("%#")).strip())
-    unit, index, text = _without_brackets(text)
+    text = _G_FORCE.sub("gforce ", spell(name.strip().lstrip("%#")).strip())
+    unit, number, text = _without_brackets(text)
     if unit is None:
         unit, text = _without_tail(text)
     tokens = _tokens(text)
-    words: list[str] = []
-    noise: list[str] = []
-    left: list[tuple[int, str]] = []
-    axes: list[tuple[int, str]] = []
-    at = 0
-    while at < len(tokens):
-        length, meaning = _longest(tokens, at)
-        joined = "".join(tokens[at : at + length])
-        if meaning == "noise":
-            # A number tells one of several: imu1.
-            if (
-                length == 1
-                and at + 1 < len(tokens)
-                and tokens[at + 1].isdigit()
-                and joined in ("imu", "sensor", "device")
-            ):
-                left.append((at, joined + tokens[at + 1]))
-                length = 2
-            else:
-                noise.append(joined)
-        elif meaning in ("x", "y", "z"):
-            axes.append((at, meaning))
-        elif meaning:
-            words.append(meaning)
-        elif joined in AXES:
-            axes.append((at, joined))
-        else:
-            left.append((at, joined))
-        at += length
-    quantity = any(word in QUANTITIES for word in words)
+    words, noise, left, axes = _meanings(tokens)
+    quantity = bool(words & QUANTITIES)
     if unit is None:
         unit, left = _glued_unit(left, words)
     letter: Quantity = ""
@@ -118,24 +96,42 @@ def listen(name: str) -> Said:
         letter, behind, left, axes = _letter(left, axes)
     elif not quantity and len(left) == 2 and left[0][1] == "q" and left[1][1] in "0123":
         letter, left = "orientation", left[1:]
-    if quantity and axes:
-        # Sensor Ax of the accelerometer: the letter only repeats the word.
-        left = [
-            (at, it) for at, it in left if not (at == axes[-1][0] - 1 and LETTERS.get(it) in words and len(it) == 1)
-        ]
+    elif axes and left and left[-1][0] == axes[-1][0] - 1 and LETTERS.get(left[-1][1]) in words:
+        left = left[:-1]  # "Accel Sensor Ax": the letter only repeats the word
     axis = ""
-    others = [(at, it) for at, it in axes if it != "w"] or axes
-    if others:
-        axis = others[-1][1] if quantity or letter else others[0][1]
-        left = sorted([*left, *((at, it) for at, it in axes if it != axis)])
-    turns = {"roll": "x", "pitch": "y", "yaw": "z"}
-    for turn, about in turns.items():
-        if f"{turn}rate" in words or (turn in words and not axis):
-            axis = axis or about
-    if index is None and not axis and left and left[-1][1].isdigit() and len(left[-1][1]) < 3:
-        index = int(left[-1][1])
-    rest = tuple(it for _, it in left)
-    return Said(frozenset(words), letter, behind, axis, index, unit, rest, tuple(noise), tuple(tokens))
+    if real := [each for each in axes if each[1] != "w"] or axes:
+        axis = (real[-1] if quantity or letter else real[0])[1]
+        left = sorted([*left, *(each for each in axes if each[1] != axis)])
+    axis = axis or next((about for turn, about in _TURNS.items() if words & {turn, f"{turn}rate"}), "")
+    if number is None and not axis and left and left[-1][1].isdigit() and len(left[-1][1]) < 3:
+        number = int(left[-1][1])
+    rest = tuple(word for _, word in left)
+    return Said(words, letter, behind, axis, number, unit, rest, noise, tuple(tokens))
+
+
+def _meanings(tokens: list[str]) -> tuple[frozenset[str], tuple[str, ...], list[Token], list[Token]]:
+    """Return the meanings of whole words, the words that say nothing, and the tokens left: words and axes."""
+    words: list[str] = []
+    noise: list[str] = []
+    left: list[Token] = []
+    axes: list[Token] = []
+    at = 0
+    while at < len(tokens):
+        length, meaning = _longest(tokens, at)
+        joined = "".join(tokens[at : at + length])
+        if joined in _COUNTED and at + 1 < len(tokens) and tokens[at + 1].isdigit():
+            left.append((at, joined + tokens[at + 1]))  # one of several: imu1
+            length = 2
+        elif meaning == "noise":
+            noise.append(joined)
+        elif meaning in AXES or joined in AXES:
+            axes.append((at, meaning or joined))
+        elif meaning:
+            words.append(meaning)
+        else:
+            left.append((at, joined))
+        at += length
+    return frozenset(words), tuple(noise), left, axes
 
 
 def _tokens(text: str) -> list[str]:
@@ -171,7 +167,7 @@ def _without_brackets(text: str) -> tuple[Unit | None, int | None, str]:
             index = int(inside)
         elif found := unit_of(inside):
             unit = unit or found
-        elif inside.lower() in _TYPES:
+        elif inside.lower() in _TYPES or _RANGE.fullmatch(inside) or _DESCRIPTOR.fullmatch(inside):
             pass
         else:
             kept += inside + " "
@@ -180,15 +176,15 @@ def _without_brackets(text: str) -> tuple[Unit | None, int | None, str]:
 
 def _without_tail(text: str) -> tuple[Unit | None, str]:
     """Return the unit at the end behind a comma, a slash, "in" or a space, or glued with its slash."""
-    if (match := _TAIL.fullmatch(text)) and (unit := unit_of(match["unit"], "acc", "gyr", "time")):
-        return unit, match["name"]
     for match in _GLUED.finditer(text):
         if unit := unit_of(match[0], "acc", "gyr"):
             return unit, text[: match.start()] + " " + text[match.end() :]
+    if (tail := _TAIL.fullmatch(text)) and (unit := unit_of(tail["unit"], "acc", "gyr", "time")):
+        return unit, tail["name"]
     return None, text
 
 
-def _glued_unit(left: list[tuple[int, str]], words: list[str]) -> tuple[Unit | None, list[tuple[int, str]]]:
+def _glued_unit(left: list[Token], words: frozenset[str]) -> tuple[Unit | None, list[Token]]:
     """Return the unit that is written as words among the rest, as in gyr_x_rad_s, and the rest without it."""
     quantities: tuple[Measured, ...] = ("acc", "gyr", "counts")
     for length in range(min(_RUN, len(left)), 0, -1):
@@ -200,11 +196,13 @@ def _glued_unit(left: list[tuple[int, str]], words: list[str]) -> tuple[Unit | N
             unit = unit_of(joined, *quantities) if len(joined) > 1 else None
             if not unit and joined in ("deg", "rad") and "gyr" in words:
                 unit = unit_of(joined + "s", "gyr")
+            ranged = first > 0 and left[first - 1][1].isdigit()  # acc_16g_x
             if (
                 not unit
                 and joined == "g"
                 and first == len(left) - 1
-                and {"acc", "user", "gravity", "total"} & set(words)
+                and not ranged
+                and {"acc", "user", "gravity", "total"} & words
             ):
                 unit = Unit("acc", "g")
             if unit and not (unit.text == COUNTS and joined.isdigit()):
@@ -212,9 +210,7 @@ def _glued_unit(left: list[tuple[int, str]], words: list[str]) -> tuple[Unit | N
     return None, left
 
 
-def _letter(
-    left: list[tuple[int, str]], axes: list[tuple[int, str]]
-) -> tuple[Quantity, bool, list[tuple[int, str]], list[tuple[int, str]]]:
+def _letter(left: list[Token], axes: list[Token]) -> tuple[Quantity, bool, list[Token], list[Token]]:
     """Return the meaning of the letter that stands for the quantity, whether behind the axis, and what else is left."""
     axis = next((at for at, it in reversed(axes) if it != "w"), axes[-1][0])
     letters = sorted((at, it) for at, it in [*left, *axes] if it in LETTERS and at != axis)

@@ -61,7 +61,8 @@ def _delimited(member: Member, found: Found) -> Table:
     dialect = found.dialect
     if heading.first_row:
         dialect = replace(dialect, skip=dialect.skip + heading.first_row)
-    rows = found.rows[heading.first_row :]
+    said = [dialect.cells(line) for line in heading.lines]
+    rows = [row for row in found.rows[heading.first_row :] if row not in said]
     again = frozenset(heading.lines)
 
     def all_rows(kinds: Mapping[int, Kind]) -> Iterator[Rows]:
@@ -74,7 +75,7 @@ def _delimited(member: Member, found: Found) -> Table:
         facts.append(Fact("numbers", "with a decimal comma", "shown"))
     return Table(
         name=member.name,
-        where=f"{member.where}:{dialect.skip + 1}",
+        where=f"{member.where}:{heading.line or found.dialect.skip + 1}",
         names=heading.names,
         units=heading.units,
         head=tuple(typed(cells, comma=dialect.decimal_comma) for cells in zip(*rows, strict=True)),

@@ -17,10 +17,26 @@ from motionsig.recordings.tables import Kind
 LONGEST_TEXT = 256
 """Characters of a cell that are kept of a text; more are no clock, no label and no name."""
 
-_WORDS = ("", "nan", "na", "n/a", "#n/a", "null", "none", "inf", "infinity", "ovf", "nan(ind)", "1.#qnan", "1.#ind", "?")
+_WORDS = (
+    "",
+    "nan",
+    "na",
+    "n/a",
+    "#n/a",
+    "null",
+    "none",
+    "inf",
+    "infinity",
+    "ovf",
+    "nan(ind)",
+    "1.#qnan",
+    "1.#ind",
+    "?",
+)
 MISSING = frozenset(sign + word for word in _WORDS for sign in ("", "-", "+"))
 """What loggers write for a value that they do not have, in small letters; Arduino prints nan, inf and ovf."""
 
+_TO_SPACES = dict.fromkeys(map(ord, "\t\v\f\r"), " ")
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"[-+]?\d{1,19}", re.ASCII)
 _LARGEST = (1 << 63) - 1
@@ -32,7 +48,9 @@ def split(line: str, delimiter: str) -> list[str]:
         with contextlib.suppress(csv.Error):
             whole = line.strip() if delimiter == " " else line
             return next(csv.reader([whole], delimiter=delimiter, skipinitialspace=True), [])
-    return line.split() if delimiter == " " else line.split(delimiter)
+    if delimiter == " ":
+        return [cell for cell in line.translate(_TO_SPACES).split(" ") if cell]
+    return line.split(delimiter)
 
 
 def is_number(cell: str) -> bool:

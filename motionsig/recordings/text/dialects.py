@@ -24,6 +24,7 @@ _LOOKED_AT = 2000
 _ROWS = 4000
 _ABOVE = 4  # lines above the rows that can be their header
 _CHARS_OF_A_LINE = 1 << 14
+_WIDEST = 1024
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 
 
@@ -91,12 +92,12 @@ def find_dialect(encoding: str, text: str, *, whole: bool) -> Found | None:
     tried = [rows for delimiter in DELIMITERS if (rows := _rows(lines, delimiter))]
     found = max(tried, key=lambda rows: (rows.numbers, -rows.texts), default=None)
     newline = b"\n" if "\n" in text else b"\r"
-    if labelled := find_labelled(lines, rows_found=found.count if found else 0):
+    if labelled := find_labelled(lines, rows_found=found.rows if found else 0):
         start, how = labelled.start, labelled.how
         blank = how.lines == 1 and _blank_rows(lines[start:])
         dialect = Dialect(encoding, ",", False, "", newline, start, len(how.names), blank, how)
         return Found(dialect, lines[:start], labelled.rows)
-    if found is None or (found.count == 1 and found.texts > found.numbers):
+    if found is None or (found.rows == 1 and found.texts > found.numbers):
         return None  # a single row of texts with some numbers among them is what an app says about itself
     body = [line for line in lines[found.start :] if line.strip() and not is_comment(line)]
     line_end = _line_end(lines[: found.start], body, found)
@@ -120,7 +121,7 @@ class _Rows(NamedTuple):
     delimiter: str
     width: int
     start: int
-    count: int
+    rows: int
     numbers: int
     texts: int
 
@@ -135,10 +136,12 @@ def _rows(lines: Sequence[str], delimiter: str) -> _Rows | None:
     for index, line in enumerate(lines[:_LOOKED_AT]):
         if not line.strip() or len(line) > _CHARS_OF_A_LINE or is_comment(line):
             continue
-        cells = split(line.strip() if delimiter == " " else line.rstrip(" \r;" if delimiter != ";" else " \r"), delimiter)
+        cells = split(
+            line.strip() if delimiter == " " else line.rstrip(" \r;" if delimiter != ";" else " \r"), delimiter
+        )
         good = sum(is_number(cell) or is_comma_number(cell) for cell in cells)
         lost = sum(map(is_missing, cells))
-        if good >= 2 and (good >= 3 or good + lost == len(cells)):
+        if len(cells) <= _WIDEST and good >= 2 and (good >= 3 or good + lost == len(cells)):
             widths.append((index, len(cells)))
             numbers[len(cells)] += good
             texts[len(cells)] += len(cells) - good - lost

@@ -25,7 +25,7 @@ Columns = dict[int, NDArray[Any]]
 def columns_of(text: bytes, dialect: Dialect, kinds: Mapping[int, Kind]) -> Columns | None:
     """Return the wanted columns of rows made plain, or None where they need a closer look."""
     found = _by_arrow(text, dialect, kinds)
-    if found is None:
+    if found is None and (_arrow() is None or (b"+" in text and "text" in kinds.values())):
         found = _by_numpy(text, dialect, kinds)
     for column, kind in kinds.items():
         if found is None or (kind == "number" and np.isinf(found[column]).any()):
@@ -45,7 +45,9 @@ def _arrow() -> Any:
 
 @cache
 def _null_values() -> list[str]:
-    return sorted({form(word) for word in MISSING for form in (str.lower, str.upper, str.title)} | {"NaN", "-NaN", "NaT"})
+    return sorted(
+        {form(word) for word in MISSING for form in (str.lower, str.upper, str.title)} | {"NaN", "-NaN", "NaT"}
+    )
 
 
 def _by_arrow(text: bytes, dialect: Dialect, kinds: Mapping[int, Kind]) -> Columns | None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from motionsig.facts import Fact
+from motionsig.facts import Fact, How
 from motionsig.recordings.names import is_unit
 from motionsig.recordings.text.cells import is_missing, is_number, split
 from motionsig.recordings.text.dialects import COMMENTS, DELIMITERS, Found
@@ -23,7 +23,8 @@ _SETTING = re.compile(r'\s*"?([^",:;=\t]{1,60}?)"?\s*[,:;=\t]\s*(.+)')
 class Heading(NamedTuple):
     """Names and units of the columns, () where there are none; the lines that they stand in; facts of the layout.
 
-    without_first: the rows begin with a cell that the header does not count.
+    first_row: how many of the rows are none, as they only number the columns.
+    line: of the header in the file, from 1; 0 where there is none.
     """
 
     names: tuple[str, ...]
@@ -31,13 +32,14 @@ class Heading(NamedTuple):
     lines: tuple[str, ...]
     facts: tuple[Fact, ...]
     first_row: int = 0
+    line: int = 0
 
 
 def find_heading(found: Found) -> Heading:
     """Return the names of the columns: the line of text just above the rows, as many cells wide."""
     above, width = found.above, found.dialect.width
     if (labelled := found.dialect.labelled) is not None:
-        how = "assumed" if labelled.assumed else "written"
+        how: How = "assumed" if labelled.assumed else "written"
         said = Fact("header", "none: the names stand before the values in each row", how)
         return Heading(labelled.names, labelled.units, (), (said, *_settings(above)))
     at, names, units = _names(found)
@@ -53,20 +55,21 @@ def find_heading(found: Found) -> Heading:
     facts = (said, *_settings(above[:at]))
     if units:
         facts = (*facts, Fact("units", "a row of them below the header", "written"))
-    lines = tuple(line.strip() for line in above[at:] if line.strip())
-    return Heading(names, units, lines, facts)
+    lines = tuple(line.strip() for line in above[at:] if line.strip() and _fitting(line, found))
+    return Heading(names, units, lines, facts, line=at + 1)
 
 
 def _names(found: Found) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
     """Return the number of the header's line, or -1; names; units."""
-    above, units, units_at = found.above, (), -1
+    above, units_at = found.above, -1
+    units: tuple[str, ...] = ()
     for at in range(len(above) - 1, max(-1, len(above) - 1 - _SEARCHED), -1):
         if not above[at].strip():
             continue
         cells = _fitting(above[at], found)
         if not cells:
             continue
-        if not units and sum(map(is_unit, cells)) >= min(3, len(cells) - 1) and at > 0 and not _repeats(cells):
+        if not units and sum(map(is_unit, cells)) >= min(3, len(cells) - 1) and at > 0:
             units, units_at = tuple(cells), at
             continue
         if _repeats(cells) and (over := _over(found, at)):
@@ -128,7 +131,11 @@ def _over(found: Found, at: int) -> tuple[int, list[str]] | None:
 def _counts(cells: Iterable[str]) -> bool:
     """Tell whether the cells go up by one each: a number for each row."""
     first = [cell.strip() for cell in itertools.islice(cells, 5)]
-    return len(first) > 1 and all(map(_DIGITS.fullmatch, first)) and first == [str(int(first[0]) + i) for i in range(len(first))]
+    return (
+        len(first) > 1
+        and all(map(_DIGITS.fullmatch, first))
+        and first == [str(int(first[0]) + i) for i in range(len(first))]
+    )
 
 
 def _numbered(rows: Sequence[Sequence[str]]) -> bool:

@@ -6,11 +6,14 @@ every one of them.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import numpy as np
 
 from motionsig.recordings.names import is_unit
 
@@ -25,6 +28,8 @@ _LONGEST = 1000
 _MOST_VALUES = 64
 _MOST_LINES = 12
 _OF_NUMBERS = b"0123456789+-. \t"
+_SPACE, _TAB = b" \t"
+_IN_NUMBERS = np.isin(np.arange(256), np.frombuffer(_OF_NUMBERS.strip(), np.uint8))
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ class Labelled:
         if not all(marks[1:-1]):
             return None
         # All that is no part of a number, of all lines: so labels that are missing or exchanged show.
-        if lines.translate(None, _OF_NUMBERS) != (b"".join(marks) + b"\n") * lines.count(b"\n"):
+        if lines.translate(None, _OF_NUMBERS) != (b"".join(marks) + b"\n") * lines.count(b"\n") or _split_number(lines):
             return None
         text = b"\n" + lines.translate(None, b" \t")
         for literal in sorted({*literals} - {b""}, key=len, reverse=True):
@@ -85,6 +90,18 @@ class Labelled:
         if literals[-1]:
             text = text.replace(b",\n", b"\n")
         return text[1:]
+
+
+def _split_number(lines: bytes) -> bool:
+    """Tell whether white space stands between two characters that can be of numbers: it may not be taken away there."""
+    text = np.frombuffer(lines, np.uint8)
+    spaces = np.flatnonzero((text == _SPACE) | (text == _TAB))
+    spaces = spaces[(spaces > 0) & (spaces < len(text) - 1)]
+    before, after = text[spaces - 1], text[spaces + 1]
+    # The first and the last of each run of white space: as many of these as of those, but at a text's ends.
+    first = before[(before != _SPACE) & (before != _TAB)]
+    last = after[(after != _SPACE) & (after != _TAB)]
+    return len(first) != len(last) or bool((_IN_NUMBERS[first] & _IN_NUMBERS[last]).any())
 
 
 class FoundLabelled(NamedTuple):
@@ -116,10 +133,10 @@ def _texts(line: str) -> tuple[str, ...]:
 
 
 def _labels(texts: Sequence[str]) -> bool:
-    """Tell whether texts between values are labels: letters before three of them, or before all of them and a colon."""
-    lettered = [_LETTER.search(text) is not None for text in texts[:-1]]
-    group = bool(lettered) and lettered[0] and not any(lettered[1:]) and texts[0].rstrip().endswith(":")
-    return 4 <= len(texts) <= _MOST_VALUES and (sum(lettered) >= 3 or group)
+    """Tell whether texts between values are labels: three with letters, or with letters and a colon before groups."""
+    lettered = [text for text in texts[:-1] if _LETTER.search(text)]
+    groups = texts[0] in lettered and all(text.rstrip().endswith((":", "=")) for text in lettered)
+    return 4 <= len(texts) <= _MOST_VALUES and (len(lettered) >= 3 or groups)
 
 
 def _in_blocks(lines: Sequence[str], shown: Sequence[tuple[int, tuple[str, ...]]]) -> FoundLabelled | None:
@@ -134,7 +151,9 @@ def _in_blocks(lines: Sequence[str], shown: Sequence[tuple[int, tuple[str, ...]]
             continue
         block = texts[first : first + period]
         # A sample begins with a line that is like no other, after an empty line if there are any.
-        unique = [at for at in range(period) if block[at][0].split() and sum(_alike(it, block[at]) for it in block) == 1]
+        unique = [
+            at for at in range(period) if block[at][0].split() and sum(_alike(it, block[at]) for it in block) == 1
+        ]
         after_blank = [at for at in unique if not lines[shown[first + at][0] - 1].strip()]
         if not unique:
             return None
@@ -176,7 +195,7 @@ def _names(texts: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], bool
     groups: list[str] = []
     group = ""
     ends_with_unit = is_unit(texts[-1])
-    for before, after in zip(texts, texts[1:], strict=False):
+    for before, after in itertools.pairwise(texts):
         # What follows the last separator names the value; what precedes the first is the unit of the one before.
         said = _BETWEEN.split(before)[-1].strip(" =:")
         if not said and not names:

@@ -35,6 +35,7 @@ _LARGEST_DOCUMENT = 32 << 20
 _BATCH = 8192
 _HEAD = 1000
 _DEEPEST, _MOST_CELLS = 4, 512
+_RESTARTS = 200  # lines that are no objects; more of them must be few among the others
 _SENSORS = 64
 _SENSOR = "sensor"  # the key by which Sensor Logger's export and others say whose row it is
 _BETWEEN = re.compile(r"[\s,\x1e]*")
@@ -64,12 +65,14 @@ def json_tables(member: Member, encoding: str, text: str) -> tuple[Table, ...]:
         found = _best(document)
         if found is None:
             return ()
-        facts += [Fact(f"setting {name}", str(cell), "written") for name, cell in itertools.islice(_settings(document), 100)]
+        facts += [
+            Fact(f"setting {name}", str(cell), "written") for name, cell in itertools.islice(_settings(document), 100)
+        ]
         entries: Entries = partial(_of_document, found)
     else:
         entries = partial(_entries, member, encoding)
     head = [entry.record for entry in itertools.islice(entries(), _HEAD)]
-    if not head:
+    if not head or len({name for record in head for name in record}) > _MOST_CELLS:
         return ()
     heads = _heads(entries) if _SENSOR in head[0] else {"": head}
     return tuple(
@@ -94,7 +97,8 @@ def _is_stream(start: str) -> bool:
         first, end = json.JSONDecoder().raw_decode(start)
     except _DAMAGE:
         return False
-    return bool(_flat(first)) and (not start[end:].strip() or start[end:].lstrip(" \t\r\n,\x1e").startswith("{"))
+    after = start[end:].lstrip(" \t\r\n,\x1e")
+    return after.startswith("{") or (not after and _best(first) is None)
 
 
 def _entries(member: Member, encoding: str) -> Iterator[_Entry]:
@@ -106,10 +110,12 @@ def _entries(member: Member, encoding: str) -> Iterator[_Entry]:
 def _objects(member: Member, encoding: str) -> Iterator[tuple[int, bool, Any]]:
     """Yield the objects of a text, with the line of each and whether something else stood before it."""
     decoder, text, at, line, broken, started = json.JSONDecoder(), "", 0, 1, False, False
+    restarts = 0
     with member.open() as file:
         to_text = codecs.getincrementaldecoder("latin-1" if encoding == "latin-1" else "utf-8")(errors="replace")
         for piece in itertools.chain(as_utf8(file, encoding, _CHUNK), (b"",)):
             text, at, last = text[at:] + to_text.decode(piece, final=not piece), 0, not piece
+            fresh = True
             while True:
                 end = _BETWEEN.match(text, at).end()  # type: ignore[union-attr]
                 if not started and text.startswith("[", end):
@@ -121,6 +127,14 @@ def _objects(member: Member, encoding: str) -> Iterator[tuple[int, bool, Any]]:
                 if text[at] == "]":
                     return
                 started = True
+                cut, fresh = _many(text, at) if fresh else 0, False
+                if cut and (many := _all_at_once(text[at:cut])) is not None:
+                    for found in many:
+                        yield line, broken, found
+                        broken = False
+                        line += text.startswith("\n", cut - 1)
+                    at = cut
+                    continue
                 try:
                     found, end = decoder.raw_decode(text, at)
                 except _DAMAGE as error:
@@ -132,15 +146,37 @@ def _objects(member: Member, encoding: str) -> Iterator[tuple[int, bool, Any]]:
                         return
                     if newline >= 0 and text[at] not in "{[":
                         # What a logger says when it starts.
-                        log.warning("%s:%d: no object, taken for a restart: %r", member.where, line, text[at:newline][:80])
+                        if (restarts := restarts + 1) > _RESTARTS and restarts * 10 > line:
+                            got = f"{restarts} of {line} lines are none"
+                            raise RecordingError(f"{member.where}:{line}: expected JSON objects, got: {got}") from None
                         line, at, broken = line + 1, newline + 1, True
                         continue
                     got = text[at : at + 60]
-                    raise RecordingError(f"{member.where}:{line}: expected a JSON object, got {got!r}: {error}") from None
+                    raise RecordingError(
+                        f"{member.where}:{line}: expected a JSON object, got {got!r}: {error}"
+                    ) from None
                 if not isinstance(found, dict | list):
                     raise RecordingError(f"{member.where}:{line}: expected a JSON object, got {str(found)[:60]!r}")
                 yield line, broken, found
                 line, at, broken = line + text.count("\n", at, end), end, False
+
+
+def _many(text: str, at: int) -> int:
+    """Return where the last of many objects may end, one on each line or one after a comma; 0 where there are few."""
+    if len(text) - at < _LARGEST_OBJECT:
+        return 0
+    return text.rfind("\n", at) + 1 or text.rfind("},", at) + 1
+
+
+def _all_at_once(text: str) -> list[Any] | None:
+    """Return objects that stand on a line each, or have commas between them; None where they do not."""
+    try:
+        lines = text.split("\n") if text.endswith("\n") else [text]
+        found = json.loads(f"[{','.join(lines[:-1] or lines)}]")
+    except _DAMAGE:
+        return None
+    fits = all(isinstance(it, dict | list) for it in found) and (len(lines) == 1 or len(found) == len(lines) - 1)
+    return found if fits else None
 
 
 def _whole(member: Member, encoding: str) -> Any:
@@ -148,8 +184,8 @@ def _whole(member: Member, encoding: str) -> Any:
         content = file.read(_LARGEST_DOCUMENT + 1)
     if len(content) > _LARGEST_DOCUMENT:
         raise RecordingError(
-            f"{member.where}: expected one JSON document of at most {_LARGEST_DOCUMENT} bytes, got a longer one; export "
-            "CSV, or JSON with an object for each line"
+            f"{member.where}: expected one JSON document of at most {_LARGEST_DOCUMENT} bytes, got a longer one; "
+            "export CSV, or JSON with an object for each line"
         )
     try:
         return json.loads(content.decode(encoding, errors="replace"))
@@ -196,7 +232,7 @@ def _settings(document: Any) -> Iterator[tuple[str, Cell]]:
 def _flat(found: Any) -> list[Record]:
     """Return an object as rows of values by name: one, or as many as the lists of objects in it are long."""
     if isinstance(found, dict) and not any(isinstance(it, dict | list) for it in found.values()):
-        return [found]
+        return [found] if found else []
     record: Record = {}
     packets: dict[str, list[Any]] = {}
     _walk(found, "", record, packets, 0)
@@ -210,7 +246,8 @@ def _flat(found: Any) -> list[Record]:
         row = dict(record)
         for name, it in packets.items():
             _walk(it[at], name, row, {}, 0)
-        rows.append(row)
+        if len(row) > len(record):
+            rows.append(row)
     return rows
 
 
@@ -340,8 +377,7 @@ def _head(cells: Sequence[Cell]) -> NDArray[Any]:
     if set(map(type, cells)) <= {int, float, type(None)}:
         for kind in ("whole", "number"):
             try:
-                return _array(cells, kind)  # type: ignore[arg-type]
+                return _array(cells, kind)
             except (ValueError, OverflowError):
                 continue
     return typed(["" if cell is None else str(cell) for cell in cells], comma=False)
-

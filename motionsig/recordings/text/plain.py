@@ -22,6 +22,11 @@ class Lines(NamedTuple):
     ends: NDArray[np.int64]
     firsts: NDArray[np.uint8]
 
+    @property
+    def rows(self) -> int:
+        """How many lines are not empty."""
+        return int(np.count_nonzero(self.firsts != _NEWLINE))
+
     def before_rows(self) -> Sequence[int]:
         """Return the rows, from 0, before which empty lines stand; the number of rows for those at the end."""
         empty = self.firsts == _NEWLINE
@@ -62,6 +67,7 @@ def plain(lines: bytes, dialect: Dialect) -> bytes | None:
     if dialect.newline == b"\r":
         lines = lines.replace(b"\r", b"\n")
     elif b"\r" in lines:
+        lines = lines.replace(b"\r\r\n", b"\r\n")
         content = np.frombuffer(lines, np.uint8)
         returns = np.flatnonzero(content == _RETURN)
         if (content[returns + 1] != _NEWLINE).any():

@@ -22,13 +22,14 @@ from motionsig.recordings.text.cells import column, is_missing, is_number, value
 from motionsig.recordings.text.decoding import as_utf8, valid_utf8
 from motionsig.recordings.text.dialects import Dialect, is_comment
 from motionsig.recordings.text.fast import Columns, columns_of
-from motionsig.recordings.text.plain import lines_in, plain, without_comments
+from motionsig.recordings.text.plain import Lines, lines_in, plain, without_comments
 
 log = own_logger(__name__)
 
 _CHUNK = 1 << 20
 _LONGEST_LINE = 1 << 16
 _FEW = 48  # lines that are read cell by cell
+_RESTARTS = 200  # lines that are no rows; more of them must be few among the rows
 _AFTER = 1024  # bytes after a piece, which tell whether its last line was cut short by a restart
 _BEFORE = 1 << 17  # bytes before a last line without an end, whose decimals it is compared with
 _MARKS = 16  # of comments in a line, tried in a row
@@ -73,7 +74,9 @@ def _whole_lines(member: Member, dialect: Dialect) -> Iterator[bytes]:
             if len(rest) > _LONGEST_LINE and b"\0" * 64 not in rest:
                 line += lines.count(end)
                 got = "got a longer one"
-                raise RecordingError(f"{member.where}:{line}: expected a line of at most {_LONGEST_LINE} characters, {got}")
+                raise RecordingError(
+                    f"{member.where}:{line}: expected a line of at most {_LONGEST_LINE} characters, {got}"
+                )
             line += lines.count(end)
             while skip and lines:
                 lines = lines[lines.find(end) + 1 :]
@@ -90,8 +93,7 @@ def _whole_lines(member: Member, dialect: Dialect) -> Iterator[bytes]:
 
 
 def _with_next(pieces: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    for piece, after in itertools.pairwise(itertools.chain(pieces, (b"",))):
-        yield piece, after
+    yield from itertools.pairwise(itertools.chain(pieces, (b"",)))
 
 
 class _Reading:
@@ -107,12 +109,17 @@ class _Reading:
         self._no_cells = b"\n" + dialect.delimiter.encode() * (dialect.width - 1)
         self._odd = np.zeros(256, bool)  # what a line begins with that may be no row
         self._odd[list(b"#/%\n" + dialect.delimiter.encode())] = True
+        self._letters = np.zeros(256, bool)  # what no number and no lost value begins with
+        if not dialect.text_first and dialect.labelled is None:
+            self._letters[list(range(65, 91)) + list(range(97, 123))] = True
+            self._letters[list(b"nNiIoO")] = False
+        self._odd |= self._letters
         self._begun = self._broken = False
         self._restarts: list[int] = []
 
     def rows(self, piece: bytes, line: int, after: bytes) -> Iterator[Rows]:
         """Yield the rows of whole lines, the first of which is number `line`; after: what follows them."""
-        if (found := self._at_once(piece)) is not None:
+        if (found := self._at_once(piece, line)) is not None:
             yield from self._out(*found, line)
             return
         end = self._dialect.newline
@@ -158,29 +165,61 @@ class _Reading:
             yield Rows(columns, (0, *inside) if due and self._begun else tuple(inside), line)
             self._begun = True
 
-    def _at_once(self, piece: bytes) -> tuple[Columns, Sequence[int]] | None:
+    def _at_once(self, piece: bytes, line: int) -> tuple[Columns, Sequence[int]] | None:
         """Return the columns of whole lines and where breaks are; None where they need a closer look."""
         if b"\0" in piece or (text := plain(piece, self._dialect)) is None:
             return None
-        for line in self._again_bytes:
-            if line in text and not self._dialect.blank_rows:
+        for again in self._again_bytes:
+            if again in text and not self._dialect.blank_rows:
                 # An empty line in its place, which is a break, too.
-                text = text.removeprefix(line) if text.startswith(line + b"\n") else text
-                text = text.replace(b"\n" + line + b"\n", b"\n\n")
-            if line in text:
+                text = text.removeprefix(again) if text.startswith(again + b"\n") else text
+                text = text.replace(b"\n" + again + b"\n", b"\n\n")
+            if again in text:
                 return None
         lines = lines_in(text)
         breaks: Sequence[int] = ()
         if self._odd[lines.firsts].any():
             text, lines = without_comments(text, lines)
-            if self._no_cells in text or text.startswith(self._no_cells[1:] + b"\n"):
+            if self._letters[lines.firsts].any() and (text := self._without_sayings(text, lines, line)) is None:
                 return None
+            if self._no_cells in text or text.startswith(self._no_cells[1:]):
+                text = b"\n" + text
+                for _ in range(2):  # two in a row share a newline
+                    text = text.replace(self._no_cells + b"\n", b"\n\n")
+                text = text[1:]
+            lines = lines_in(text)
             if not self._dialect.blank_rows:
                 breaks = lines.before_rows()
             if not text.strip():
                 return {}, breaks[:1]
         columns = columns_of(text, self._dialect, self._kinds)
-        return None if columns is None else (columns, breaks)
+        # A quote that is not closed can make one cell of many lines; each row is a line.
+        if columns is None or any(len(it) != lines.rows for it in columns.values()):
+            return None
+        return columns, breaks
+
+    def _without_sayings(self, text: bytes, lines: Lines, line: int) -> bytes | None:
+        """Return text with an empty line for each that a logger says; None where that is not all that is odd."""
+        if self._dialect.blank_rows:
+            return None
+        parts, at = [], 0
+        for number in np.flatnonzero(self._letters[lines.firsts]).tolist():
+            start, end = int(lines.ends[number - 1]) + 1 if number else 0, int(lines.ends[number])
+            said = text[start:end].decode()
+            row = self._row(said)
+            if not isinstance(row, _NoRow) or not self._says(said, row):
+                return None
+            parts.append(text[at:start])
+            at = end
+            self._restarted(line + number)
+        return b"".join([*parts, text[at:]])
+
+    def _restarted(self, line: int) -> None:
+        """Remember a line that is no row; raise RecordingError where there are more of them than restarts can be."""
+        self._restarts.append(line)
+        if len(self._restarts) > _RESTARTS and len(self._restarts) * 10 > line:
+            got = f"{len(self._restarts)} of {line} lines are none"
+            raise RecordingError(f"{self._where}:{line}: expected rows of {self._dialect.width} cells, got: {got}")
 
     def _closely(self, piece: bytes, line: int, after: bytes) -> tuple[Columns, Sequence[int]]:
         """Return the same for a few lines, cell by cell; raise RecordingError for a line that is damaged."""
@@ -199,7 +238,7 @@ class _Reading:
                 if text.strip() or not self._dialect.blank_rows:
                     breaks.append(len(rows))
             elif self._says(text, row) or self._begins(next(filter(str.strip, follows[at:]), "")):
-                self._restarts.append(line + at * self._per_row)
+                self._restarted(line + at * self._per_row)
                 breaks.append(len(rows))
             else:
                 raise RecordingError(f"{self._where}:{line + at * self._per_row}: {row.wrong}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from motionsig.recordings.times.clocks import UNKNOWN_RATE, Clock, Found, find_clock
+from motionsig.recordings.times.choosing import UNKNOWN_RATE, Found, find_clock
+from motionsig.recordings.times.clock import Clock
 from motionsig.recordings.times.onto import onto
 from motionsig.recordings.times.paces import Pace, pace, rate_of
 from motionsig.recordings.times.plain import LARGEST_NS, check_rate, numbered

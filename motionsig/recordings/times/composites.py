@@ -36,7 +36,7 @@ def composites(candidates: Sequence[Candidate], coarse: Sequence[Reading], zone:
     found += [_weeks(week, tow) for week in said.get("week", [])[:1] for tow in said.get("tow", [])[:1]]
     found.append(_calendar({word: them[0] for word, them in said.items()}, zone))
     parts = [it for it in numbers if it.said in ("", "nsecs", "time", "counter", "elapsed")]
-    found += [_finer(reading, part) for reading in coarse for part in parts if part not in reading.candidates]
+    found += [_finer(reading, part) for reading in coarse for part in parts if part.column not in reading.columns]
     return [it for it in found if it and it.pace]
 
 

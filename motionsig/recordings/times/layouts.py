@@ -28,76 +28,13 @@ _MONTHS = (
     "dec december dez dezember décembre déc dic diciembre",
 )
 _MONTH = {word: number for number, words in enumerate(_MONTHS, 1) for word in words.split()}
-_WEEKDAYS = frozenset(
-    [
-        "mon",
-        "monday",
-        "tue",
-        "tues",
-        "tuesday",
-        "wed",
-        "wednesday",
-        "thu",
-        "thur",
-        "thurs",
-        "thursday",
-        "fri",
-        "friday",
-        "sat",
-        "saturday",
-        "sun",
-        "sunday",
-        "mo",
-        "montag",
-        "di",
-        "dienstag",
-        "mi",
-        "mittwoch",
-        "do",
-        "donnerstag",
-        "fr",
-        "freitag",
-        "sa",
-        "samstag",
-        "so",
-        "sonntag",
-        "lun",
-        "lundi",
-        "mar",
-        "mardi",
-        "mer",
-        "mercredi",
-        "jeu",
-        "jeudi",
-        "ven",
-        "vendredi",
-        "sam",
-        "samedi",
-        "dim",
-        "dimanche",
-        "lunes",
-        "mié",
-        "mie",
-        "miércoles",
-        "jue",
-        "jueves",
-        "vie",
-        "viernes",
-        "sáb",
-        "sab",
-        "sábado",
-        "dom",
-        "domingo",
-        "martes",
-        "t",
-        "at",
-        "um",
-        "den",
-        "le",
-        "à",
-        "uhr",
-    ]
+_WEEKDAYS = (
+    "mon monday tue tues tuesday wed wednesday thu thur thurs thursday fri friday sat saturday sun sunday",
+    "mo montag di dienstag mi mittwoch do donnerstag fr freitag sa samstag so sonntag",
+    "lun lundi mar mardi mer mercredi jeu jeudi ven vendredi sam samedi dim dimanche",
+    "lunes martes mié mie miércoles jue jueves vie viernes sáb sab sábado dom domingo",
 )
+_FILLERS = frozenset({word for words in (*_WEEKDAYS, "t at um den le à uhr") for word in words.split()})
 _ZONES = {
     **dict.fromkeys(("z", "utc", "gmt", "uct", "wet"), 0),
     **dict.fromkeys(("cet", "mez", "bst", "west"), 60),
@@ -110,12 +47,12 @@ _WORD = r"[^\W\d_]{3,10}"
 _DATES = tuple(
     re.compile(pattern)
     for pattern in (
+        r"(?<!0)(?P<y>0000)(?P<m>00)(?P<d>00)(?=[T_ -]?0{6}|$|[^0])",
         r"(?<!0)(?P<y>0{4})(?P<s>[-/._: ]|年)(?P<m>00?)(?:(?P=s)|月)(?P<d>00?)日?(?!0)",
-        r"(?<!0)(?P<a>00?)(?P<s>[-/. ])(?P<b>00?)(?P=s) ?(?P<c>0000|00)(?!0)",
         rf"(?<!0)(?P<d>00?)(?:st|nd|rd|th|\.)?[-/ ]?(?:de )?(?P<name>{_WORD})\.?(?: de|,)?[-/ ]?(?P<y>0000|00)(?![0:])",
         rf"(?P<name>{_WORD})\.?[- ](?P<d>00?)(?:st|nd|rd|th)?,?[- ](?P<y>0000)(?![0:])",
         rf"(?P<name>{_WORD}) {{1,2}}(?P<d>00?)(?= 00?:).* (?P<y>0000)$",  # the C library's ctime, Java's Date
-        r"(?<!0)(?P<y>0000)(?P<m>00)(?P<d>00)(?=[T_ -]?0{6}|$|[^0])",
+        r"(?<!0)(?P<a>00?)(?P<s>[-/. ])(?P<b>00?)(?P=s) ?(?P<c>0000|00)(?!0)",
     )
 )
 _FRACTION = r"(?:[.,:](?P<f>0{1,12}))?"
@@ -125,19 +62,23 @@ _SHORT_TIMES = (
     re.compile(r"(?<!0)(?P<H>00?):(?P<M>00)(?!0)"),
 )
 _TIMES_AFTER_A_DATE = (
-    re.compile(r"(?<!0)(?P<H>00?)(?P<s>[-._h])(?P<M>00?)[-._m](?P<S>00?)s?(?:[.,:_-](?P<f>0{1,9}))?(?!0)"),
+    re.compile(
+        r"(?<!0)(?P<H>00?)(?P<s>[-._h])(?P<M>00?)[-._m](?P<S>00?)s?(?:(?:[.,:_]|-(?=0{3}(?:0{3})?(?!0)))(?P<f>0{1,9}))?(?!0)"
+    ),
     re.compile(r"(?<!0)(?P<H>00)(?P<M>00)(?P<S>00)(?:[.,_]?(?P<f>0{1,9}))?(?!0)"),
 )
 _DAYS = re.compile(r"(?P<days>0{1,5}) days?,? *$")
 _HALF = re.compile(r"(?<![^\W\d_])(?P<half>[ap])\.? ?m\b\.?|(?P<cjk>上午|下午)", re.IGNORECASE)
-_OFFSET = re.compile(r"(?:UTC|GMT)? ?(?P<sign>[-+−])(?P<zh>00?)(?::?(?P<zm>00))?(?!0)(?: ?\([^()]*\)| ?\[[\w/]*\])?")
+_OFFSET = re.compile(
+    r"(?:UTC|GMT)? ?(?P<sign>[-+\u2212])(?P<zh>00?)(?::?(?P<zm>00))?(?!0)(?: ?\([^()]*\)| ?\[[\w/]*\])?"
+)
 _NOTHING = re.compile(r"[\s,;()|_\-\x01]*")
 
 
 class Layout(NamedTuple):
-    """Where the digits of each field are: "y", "m", "d" or, in doubtful order, "a", "b", "c"; "H", "M", "S", "f",
-    "days", "zh", "zm".
+    """Where the digits of each field are in a text.
 
+    spans: of "y", "m", "d" or, in doubtful order, "a", "b", "c"; of "H", "M", "S", "f", "days", "zh", "zm".
     month: of its name. half: "a" or "p". sign: of the digits of a zone, 0 without. zone: minutes east of UTC by name.
     dotted: a date in dots, which has its day first.
     """
@@ -189,7 +130,7 @@ def layout(shape: str) -> Layout | None:
         if not {"y", "c"} & spans.keys() and (days := _DAYS.search(rest, 0, found.start())):
             spans["days"] = days.span("days")
             rest = _without(rest, [days.span()])
-    if not spans or shape[:1] in "-−":
+    if not spans or shape[:1] in "-\u2212":
         return None
     half, sign, zone = "", 0, None
     if match := _HALF.search(rest):
@@ -203,7 +144,7 @@ def layout(shape: str) -> Layout | None:
         word = match[0].lower()
         if found and not sign and zone is None and word in _ZONES and match.start() >= after:
             zone = _ZONES[word]
-        elif word not in _WEEKDAYS:
+        elif word not in _FILLERS:
             return None
         rest = _without(rest, [match.span()])
     return Layout(spans, month, half, sign, zone, dotted) if _NOTHING.fullmatch(rest.replace(".", "")) else None

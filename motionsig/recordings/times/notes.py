@@ -10,16 +10,23 @@ import numpy as np
 
 from motionsig.conventions import NS_PER_S
 from motionsig.recordings.times.texts import DAY_NS, NoClockError, parse
+from motionsig.recordings.times.units import unit_ns
 from motionsig.recordings.times.zones import Zone
 
 _RATE = re.compile(r"rate|freq|abtast|fr[ée]quence|frecuencia|\bodr\b|\bhz\b", re.IGNORECASE)
 _NO_RATE = re.compile(r"baud|heart|frame|audio|bit|gps|mag|puls", re.IGNORECASE)
 _START = re.compile(
-    r"start|begin|d[ée]but|inicio|date|datum|fecha|time|uhrzeit|zeit|heure|hora|recorded|created|epoch", re.IGNORECASE
+    r"start|begin|d[ée]but|inicio|date|datum|fecha|time|uhrzeit|zeit|heure|hora|recorded|epoch", re.IGNORECASE
 )
 _NO_START = re.compile(
-    r"end\b|stop|finish|duration|dauer|download|zone|scale|readout|offset|update|format", re.IGNORECASE
+    r"creat|erstell|export|modif|print|end\b|stop|finish|duration|dauer|download|zone|scale|readout|offset|update|format",
+    re.IGNORECASE,
 )
+_FILE = "file name"
+_INTERVAL = re.compile(r"delta_?[xt]|\bdt\b|interval|sampl\w* ?(?:period|time)|abtastzeit|schrittweite", re.IGNORECASE)
+_SPAN = re.compile(r"\s*(\d+(?:[.,]\d+)?(?:e-?\d+)?)\s*([a-zµ]+)?\s*", re.IGNORECASE)
+_RATE_WITHIN = re.compile(r"(?:rate|freq\w*|abtast\w*)\W{0,4}(\d+(?:[.,]\d+)?) ?(k?hz)", re.IGNORECASE)
+_RATE_IN_NAME = re.compile(r"(?<![\d.])(\d+(?:[.,]\d+)?)[ _-]?(k?hz)(?![a-z])", re.IGNORECASE)
 _NUMBER = re.compile(r"\s*(\d+(?:[.,]\d+)?)\s*(k?hz|samples/s|1/s)?\s*", re.IGNORECASE)
 _FROM_S, _TO_S = 946_684_800, 2_840_140_800  # 2000 to 2060
 
@@ -46,11 +53,29 @@ def written_rate(notes: Mapping[str, str]) -> tuple[str, float] | None:
     """Return the line that gives the rate of samples and the rate in Hz; None where there is not just one rate."""
     found = {}
     for name, text in notes.items():
+        rate = 0.0
         if _RATE.search(name) and not _NO_RATE.search(name) and (match := _NUMBER.fullmatch(text)):
-            rate = float(match[1].replace(",", ".")) * (1000 if (match[2] or "").lower() == "khz" else 1)
-            if 0.5 <= rate <= 50_000:
-                found[rate] = name
+            rate = _hertz(match[1], match[2])
+        elif _INTERVAL.search(name) and (match := _SPAN.fullmatch(text)):
+            unit = unit_ns(match[2] or name.rpartition("_")[2].strip("[]() ")) or NS_PER_S
+            step = float(match[1].replace(",", "."))
+            rate = NS_PER_S / (step * float(unit)) if step else 0.0
+        elif name != _FILE and not _NO_RATE.search(name) and (match := _RATE_WITHIN.search(text)):
+            rate = _hertz(match[1], match[2])
+        if 0.5 <= rate <= 50_000:
+            found[rate] = name
     return next(((name, rate) for rate, name in found.items()), None) if len(found) == 1 else None
+
+
+def named_rate(notes: Mapping[str, str]) -> float | None:
+    """Return the rate that the file's name gives, as in walk_100Hz.csv; a good guess, no more."""
+    match = _RATE_IN_NAME.search(notes.get(_FILE, ""))
+    rate = _hertz(match[1], match[2]) if match else 0.0
+    return rate if 0.5 <= rate <= 50_000 else None
+
+
+def _hertz(number: str, unit: str | None) -> float:
+    return float(number.replace(",", ".")) * (1000 if (unit or "").lower() == "khz" else 1)
 
 
 def written_start(notes: Mapping[str, str]) -> Start | None:
@@ -58,14 +83,14 @@ def written_start(notes: Mapping[str, str]) -> Start | None:
     dates: list[Start] = []
     times: list[int] = []
     for name, text in notes.items():
-        if not _START.search(name) or _NO_START.search(name):
+        if not _START.search(name) or _NO_START.search(name) or name == _FILE:
             continue
         if re.fullmatch(r"\d{10}(\.\d+)?|\d{13}", text):
             seconds = float(text) / (1000 if len(text) == 13 and "." not in text else 1)
             if _FROM_S <= seconds <= _TO_S:
                 dates.append(Start(round(seconds * NS_PER_S), 0, name, True))
             continue
-        if not (parsed := _parsed(text)):
+        if not (parsed := _parsed(text) or _parsed(text.partition(", ")[0])):
             continue
         days, of_day, east, zoned = parsed
         if days is not None:

@@ -22,6 +22,8 @@ _INSIDE = 0.3  # of the mean step; steps inside a packet are shorter than that
 _LONGEST_PACKET_NS = 1_500_000_000
 _FAST_HZ = 1000  # inside a longer burst; slower ones are a device that sleeps between
 _LEAST_PACKETS = 3
+_EVEN = 0.9
+_SEVERAL = 8
 _LINE = 0.05  # by which rates along a line may differ
 
 
@@ -70,11 +72,28 @@ def pace(time_ns: NDArray[np.int64]) -> Pace | None:
     near = rising[(rising > 0.5 * median) & (rising < 1.5 * median)]
     period = float(near.mean())
     even = float((np.abs(rising - period) <= 0.25 * period).mean())
+    if even < _EVEN:
+        period = _over_several(time_ns, period)
+        starts = np.flatnonzero(steps > 0) + 1
+        if repeated > _FEW_REPEATS and (line := _line(time_ns, starts, period)):
+            size = len(time_ns) / (len(starts) + 1)
+            return Pace(line, even, "packets", size, size * NS_PER_S / line, back=back, repeated=repeated)
     if len(near) < 0.5 * len(rising):
         # No step is like the others: all that is known is how many rows there are in a time without long pauses.
         usual = rising[rising < 20 * rising.mean()]
         return Pace(NS_PER_S / float(usual.mean()), even, "unsteady", back=back, repeated=repeated)
     return Pace(NS_PER_S / period, even, back=back, repeated=repeated)
+
+
+def _over_several(time_ns: NDArray[np.int64], period: float) -> float:
+    """Return the period over several rows, which jitter bends less than one step."""
+    spans = (time_ns[_SEVERAL:] - time_ns[:-_SEVERAL]).astype(np.float64)
+    if len(spans) < 2 * _SEVERAL:
+        return period
+    median = float(np.median(spans))
+    near = spans[np.abs(spans - median) < 0.75 * median / _SEVERAL]
+    found = float(near.mean() if len(near) else median) / _SEVERAL
+    return found if found > 0 else period
 
 
 def _bursts(time_ns: NDArray[np.int64], rising: NDArray[np.float64]) -> Pace | None:
@@ -107,7 +126,7 @@ def _grouped(time_ns: NDArray[np.int64], split_ns: int) -> Pace | None:
         return None
     steady = float((np.abs(spans - usual) <= 0.25 * usual).mean()) if split_ns == 0 else float(whole.mean())
     alike = float((np.abs(sizes[whole] - np.median(sizes[whole])) <= max(1.0, 0.1 * size)).mean())
-    if np.median(sizes) == 1 and not _counts(time_ns, usual):
+    if np.median(sizes) == 1 and not (_counts(time_ns, usual) and _even(time_ns, starts, interval)):
         return None  # a row now and then with the time of the row before
     how: How = "coarse" if _counts(time_ns, usual) else "packets"
     if steady < _STEADY or alike < _STEADY:
@@ -131,6 +150,12 @@ def _line(time_ns: NDArray[np.int64], starts: NDArray[np.int64], interval: float
     steady = period > 0 and abs(slopes[0] - slopes[1]) < 2 * _LINE * period
     near = float(np.ptp(off)) < max(4 * interval, 8 * period) and float(off.std()) < _LINE * float(np.ptp(times))
     return NS_PER_S / period if steady and near else None
+
+
+def _even(time_ns: NDArray[np.int64], starts: NDArray[np.int64], interval: float) -> bool:
+    """Tell whether rows come as evenly as a sensor's do under a coarse clock."""
+    off = np.polyfit(starts, time_ns[starts] - time_ns[0], 1)
+    return float(np.ptp(time_ns[starts] - time_ns[0] - np.polyval(off, starts))) < 2 * interval
 
 
 def _counts(time_ns: NDArray[np.int64], step: float) -> bool:

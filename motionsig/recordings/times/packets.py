@@ -76,7 +76,7 @@ class Spread:
         origin = int(self._stamps[0])
         if len(at) > 2 and at[-1] - at[-2] < 0.8 * self._pace.packet and seen is None:
             at = at[:-1]  # the log ends within a packet, whose last row has not come
-        off: NDArray[np.float64] = (self._stamps[at] - origin) - at * self._period
+        off = np.asarray((self._stamps[at] - origin) - at * self._period, np.float64)
         begun = None if self._end is None else float(self._end - origin)
         shifts = self._shifts(off, None if begun is None else begun + self._behind)
         start, slope = _fit(at, off - shifts, self._late)

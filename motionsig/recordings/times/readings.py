@@ -27,7 +27,7 @@ class Candidate(NamedTuple):
     * `column`: its number. `name`: as found. `head`: (m,) int64, float64, str or datetime64.
     * `said`: what the name says: "time", "unix", "datetime", "date", "clock", "year" .. "second", "elapsed", "secs",
       "nsecs", "week", "tow", "counter", "ticks", "step"; "" where it says nothing of time.
-    * `unit`: as the name or the row of units says, "" else. `owner`: "device", "host" or "". `zone`: "utc", "local", "".
+    * `unit`: as the name or the row of units says. `owner`: "device", "host". `zone`: "utc", "local". All "" else.
     """
 
     column: int
@@ -77,12 +77,12 @@ GPS_ZERO_S = 315_964_800
 _LEAP_S = ((2017, 18), (2015, 17), (2012, 16), (2009, 15), (2006, 14), (1999, 13))  # GPS is ahead of UTC
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reading:
     """One meaning of one or several columns.
 
     * `columns`: that it reads, and how. `convert`: of their values to ns (n,); raises NoClockError.
-    * `name`: in words, for a Fact. `dated`: 3 Unix time and its like, 2 a text with its zone, 1 a text without, 0 no date.
+    * `name`: in words. `dated`: 3 Unix time and its like, 2 a text with its zone, 1 a text without, 0 no date.
     * `unit`: ns, 0 for a text. `moduli`: at which it may begin anew, ns.
     * `head_ns`: (m,) of the first rows, unwrapped. `pace`: None where they do not rise.
     * `how`: the unit is known. `first_dates`: where a text's date can be read in two ways, the first row's, ns.
@@ -225,7 +225,8 @@ def of_texts(clock: Candidate | None, date: Candidate | None, zone: Zone, start_
         zoned = all(it.zoned for it in looks[-1].layouts)
         convert = _of_texts(tuple(it.column for it in used), order, zone)
         name = "date and time of day" if days is not None else "time of day"
-        moduli: tuple[int, ...] = () if days is not None else (DAY_NS,)
+        # Local time goes back an hour where summer time ends.
+        moduli: tuple[int, ...] = () if zoned else (3600 * NS_PER_S,) if days is not None else (DAY_NS,)
         spans = [it for look in looks for it in look.layouts]
         american = any(it.half for it in spans)
         if days is None and all("H" not in it.spans for it in spans):

@@ -17,7 +17,19 @@ NUMBERS = st.one_of(
     st.decimals(-100, 100, places=4).map(float),
 )
 LOST = ("", "nan", "NaN", "-nan", "null", "N/A", "inf", "None", "?")
-WORDS = ("", "walk", "sit down", "Treppe hoch", "naïve", "2026-11-30T10:00:00.25", "30.11.2026 10:00:00,5", "1", "a#b", "+1", "x" * 40)
+WORDS = (
+    "",
+    "walk",
+    "sit down",
+    "Treppe hoch",
+    "naïve",
+    "2026-11-30T10:00:00.25",
+    "30.11.2026 10:00:00,5",
+    "1",
+    "a#b",
+    "+1",
+    "x" * 40,
+)
 
 
 @st.composite
@@ -47,7 +59,7 @@ def logs(draw: st.DrawFn) -> tuple[str, list[list[float]], list[str]]:
             row_values.append(float(text))
             cells.append(quote + (text.replace(".", ",") if comma else text) + quote)
         word = words[at]
-        needs_quote = quote or any(mark in word for mark in (delimiter, ";")) and delimiter != " "
+        needs_quote = quote or (any(mark in word for mark in (delimiter, ";")) and delimiter != " ")
         cells.append(f'"{word}"' if needs_quote else word)
         lines.append((pad + delimiter + pad).join(cells))
         values.append(row_values)

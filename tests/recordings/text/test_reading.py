@@ -24,7 +24,9 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def check(path: Path, content: str | bytes, breaks: tuple[int, ...] = (), rows: np.ndarray = VALUES) -> None:
-    columns, found, _ = all_rows(table(path, content), ("number",) * 7)
+    looked_at = table(path, content)
+    assert all(head.dtype.kind in "if" for head in looked_at.head)
+    columns, found, _ = all_rows(looked_at, ("number",) * 7)
     np.testing.assert_array_equal(np.stack(columns, axis=1), rows)
     assert found == list(breaks)
 
@@ -109,7 +111,22 @@ def test_lost_values_are_nan(path: Path, way: str) -> None:
     lines[11], lines[21] = "100,,0,9.8,0,0,0", "200,nan,0, ,NaN,null,inf"
     columns, _, _ = all_rows(table(path, "\n".join([*lines, ""])), ("number",) * 7)
     rows, numbers = np.nonzero(np.isnan(np.stack(columns, axis=1)))
-    assert list(zip(rows.tolist(), numbers.tolist(), strict=True)) == [(10, 1), (20, 1), (20, 3), (20, 4), (20, 5), (20, 6)]
+    assert list(zip(rows.tolist(), numbers.tolist(), strict=True)) == [
+        (10, 1),
+        (20, 1),
+        (20, 3),
+        (20, 4),
+        (20, 5),
+        (20, 6),
+    ]
+
+
+def test_a_quote_that_is_not_closed_swallows_no_rows(path: Path, way: str) -> None:
+    lines = LINES.copy()
+    lines[100], lines[150] = LINES[100].replace(",", ',"', 1), LINES[150] + '"'
+    found = table(path, "\n".join([*lines, ""]))
+    with pytest.raises(RecordingError, match=r"log\.csv:101: expected 7 cells, got 2"):
+        all_rows(found, ("number",) * 7)
 
 
 @pytest.mark.parametrize("lost", [1, 3, 8, 12, 20, 30, 40])
@@ -127,13 +144,19 @@ def test_a_tail_of_zeros_is_dropped(path: Path, way: str) -> None:
 
 
 def test_a_label_may_have_the_mark_of_a_comment(path: Path, way: str) -> None:
-    lines = [HEADER + ",label", *(f"{line},# {at}" if at % 2 else f"{line},walk # {at}" for at, line in enumerate(LINES[1:]))]
+    lines = [
+        HEADER + ",label",
+        *(f"{line},# {at}" if at % 2 else f"{line},walk # {at}" for at, line in enumerate(LINES[1:])),
+    ]
     columns, _, _ = all_rows(table(path, "\n".join([*lines, ""])), ("number",) * 7 + ("text",))
     assert columns[7].tolist() == [f"# {at}" if at % 2 else f"walk # {at}" for at in range(400)]
 
 
 def test_a_remark_after_a_row_is_none_of_it(path: Path, way: str) -> None:
-    check(path, "\n".join([f"{line} # remark {at}, of, cells" if at % 90 == 50 else line for at, line in enumerate(LINES)]))
+    check(
+        path,
+        "\n".join([f"{line} # remark {at}, of, cells" if at % 90 == 50 else line for at, line in enumerate(LINES)]),
+    )
 
 
 def test_a_long_file_is_read_in_little_memory(path: Path) -> None:
