@@ -7,6 +7,7 @@ the clock (times), the units (quantities.py), from the first minute of its rows.
 from __future__ import annotations
 
 import json
+import math
 import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -29,11 +30,11 @@ from motionsig.recordings.labels import LabelColumn, find_label
 from motionsig.recordings.members import content_id, members, single
 from motionsig.recordings.names import factor
 from motionsig.recordings.phone import App, app_of
-from motionsig.recordings.quantities import GravityError, acc_scale, gyr_scale, usual_gyr
+from motionsig.recordings.quantities import GravityError, acc_scale, gyr_scale, rate_question, usual_gyr
 from motionsig.recordings.samples import Reader, RecordedSource, head_of
 from motionsig.recordings.streams import Group, Piece, Sensor, find_groups, stream_names
 from motionsig.recordings.tables import Table
-from motionsig.recordings.times import Clock, check_rate
+from motionsig.recordings.times import UNKNOWN_RATE, Clock, check_rate
 from motionsig.recordings.timing import CLOCK_OPTIONS, clock_of
 from motionsig.recordings.understanding import Stream, UndecidedError, Understanding, undecided
 
@@ -226,7 +227,15 @@ def _scaled(
     )
     whole = head[:, :3] * scale.si
     usual = usual_gyr(scale.si, head[:, 3:])
-    turning = gyr_scale(whole, head[:, 3:], rate_hz, gyr.triad.unit or gyr_unit, told, where, _called(gyr), usual)
+    written = gyr.triad.unit or gyr_unit
+    at = next((at for at, it in enumerate(questions) if (it.option, it.guess) == ("rate_hz", UNKNOWN_RATE)), None)
+    turns = partial(gyr_scale, whole, head[:, 3:], written=written, told=told, where=where, called=_called(gyr), usual=usual)
+    turning = turns(rate_hz=rate_hz if at is None else math.nan)
+    if at is not None:
+        questions[at], seen_hz = rate_question(questions[at], whole, head[:, 3:], turning)
+        # Without a rate turns show no unit, and contradict none; at the rate that a unit gives they agree with that unit.
+        if turning.questions and math.isnan(seen_hz):
+            turning = turns(rate_hz=rate_hz)
     sign, said = _sign(acc, app, told)
     factors = (*(scale.si * sign,) * 3, *(turning.si,) * 3)
     open_ = (*questions, *scale.questions, *turning.questions)
