@@ -222,8 +222,10 @@ def _scaled(
     _, head = head_of(read_stream(feeds, (1.0,) * 6, where), where)
     acc_unit, gyr_unit = app.units if app else _CUSTOMS.get(acc.triad.convention or gyr.triad.convention, ("", ""))
     linear = acc.triad.convention == "linear"
+    written = acc.triad.unit or (gravity.triad.unit if gravity else "")
+    alone = _length_of_gravity(gravity) if gravity and not written else None
     scale = acc_scale(
-        head[:, :3], rate_hz, acc.triad.unit or acc_unit, told, where, _called(acc, gravity), linear=linear
+        head[:, :3], rate_hz, written or acc_unit, told, where, _called(acc, gravity), linear=linear, gravity=alone
     )
     whole = head[:, :3] * scale.si
     usual = usual_gyr(scale.si, head[:, 3:])
@@ -273,6 +275,14 @@ def _gyroscope(group: Group) -> Sensor:
         f"{group.piece.table.where}: expected angular rate, got gravity in {' and '.join(doubts)}: its length is "
         "constant; columns={'gyr_x': ...} names others"
     )
+
+
+def _length_of_gravity(gravity: Sensor) -> float | None:
+    """Return the length of gravity, in the log's numbers, where it has columns of its own and a length that stays."""
+    table = gravity.piece.table
+    values = np.stack([_numbers(table.head[column]) for column in gravity.triad.columns], axis=1)
+    length = np.linalg.norm(values[np.isfinite(values).all(axis=1)], axis=1)
+    return float(np.median(length)) if len(length) and np.ptp(length) < 0.02 * np.median(length) else None
 
 
 def _numbers(head: NDArray[Any]) -> NDArray[np.float64]:
