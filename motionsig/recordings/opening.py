@@ -46,6 +46,8 @@ _NESTED = re.compile(r"\((?:list|large_list|struct|map|binary|fixed_size\w*)\b.*
 """What a table of typed columns has in place of what is no text and no number."""
 _CUSTOMS = {"ros": ("m/s^2", "rad/s"), "ios": ("", "rad/s")}
 """Units that the definition of a message or of a system's data gives, where names say no other."""
+_TURNED_ROUND = {"ios": "of iOS", "lpms": "of LP-Research's sensors"}
+"""Whose acceleration has the opposite sign of every chip's: an axis that points up reads -1 g."""
 _MEASURED = ("acc", "user", "gravity", "gyr")
 _MARKS = frozenset({"0", "1", "true", "false", "True", "False"})
 
@@ -227,27 +229,36 @@ def _scaled(
     whole = head[:, :3] * scale.si
     usual = usual_gyr(scale.si, head[:, 3:])
     turning = gyr_scale(whole, head[:, 3:], rate_hz, gyr.triad.unit or gyr_unit, told, where, _called(gyr), usual)
-    sign, said = _sign(acc, app, told)
+    sign, said, doubt = _sign(acc, app, told)
     factors = (*(scale.si * sign,) * 3, *(turning.si,) * 3)
-    open_ = (*questions, *scale.questions, *turning.questions)
-    known = (*facts, *scale.facts, *turning.facts, said)
+    open_ = (*questions, *scale.questions, *turning.questions, *doubt)
+    known = (*facts, *scale.facts, *turning.facts, *said)
     if not open_ and told.get("check_units", True):
         check_plausible(head * factors, rate_hz, where, error=RecordingError, judged=True)
     device = app.device if app else None
     return Plan(Stream(stream, known, open_, None if open_ else rate_hz), feeds, factors, device)
 
 
-def _sign(acc: Sensor, app: App | None, told: Mapping[str, Any]) -> tuple[int, Fact]:
-    """Return what turns the acceleration to the sign of chips and Android."""
+def _sign(
+    acc: Sensor, app: App | None, told: Mapping[str, Any]
+) -> tuple[int, tuple[Fact, ...], tuple[Question, ...]]:
+    """Return what turns the acceleration to the sign of chips and Android, how it is known, and what is left open."""
     if told.get("acc_sign"):
-        return told["acc_sign"], Fact("sign", f"acceleration times {told['acc_sign']:+d}", "told")
+        return told["acc_sign"], (Fact("sign", f"acceleration times {told['acc_sign']:+d}", "told"),), ()
     if app and app.sign:
-        return app.sign, Fact("sign", app.sign_words, "written")
-    if acc.triad.convention == "ios":
-        return -1, Fact("sign", "of iOS, by the names of the columns: acceleration is turned round", "written")
-    return 1, Fact(
-        "sign", "acceleration as chips and Android have it: an axis that points up reads +9.81 m/s²", "assumed"
-    )
+        return app.sign, (Fact("sign", app.sign_words, "written"),), ()
+    convention = acc.triad.convention
+    if convention in _TURNED_ROUND:
+        words = f"{_TURNED_ROUND[convention]}, by the names of the columns: acceleration is turned round"
+        return -1, (Fact("sign", words, "written"),), ()
+    if convention == "ios?":
+        words = (
+            f"Which sign has the acceleration, {_called(acc)}? The names are those of an app of iOS: -1 where it has "
+            "iOS's sign (a phone on its back reads -1 g along z), 1 where an axis that points up reads +1 g."
+        )
+        return -1, (), (Question("acc_sign", "-1", words),)
+    words = "acceleration as chips and Android have it: an axis that points up reads +9.81 m/s²"
+    return 1, (Fact("sign", words, "assumed"),), ()
 
 
 def _gyroscope(group: Group) -> Sensor:
