@@ -30,7 +30,7 @@ from motionsig.recordings.members import content_id, members, single
 from motionsig.recordings.names import factor
 from motionsig.recordings.phone import App, app_of
 from motionsig.recordings.quantities import GravityError, acc_scale, gyr_scale, usual_gyr
-from motionsig.recordings.samples import Reader, RecordedSource, head_of
+from motionsig.recordings.samples import CoarseError, Reader, RecordedSource, head_of
 from motionsig.recordings.streams import Group, Piece, Sensor, find_groups, stream_names
 from motionsig.recordings.tables import Table
 from motionsig.recordings.times import Clock, check_rate
@@ -42,6 +42,7 @@ TablesOf = Callable[[Path], Sequence[Table]]
 
 _LOOKED_AT = 8
 """Of so many streams of one table the heads are read; the others have the same columns."""
+_LEAST_HZ = 6.0
 _NESTED = re.compile(r"\((?:list|large_list|struct|map|binary|fixed_size\w*)\b.*\)")
 """What a table of typed columns has in place of what is no text and no number."""
 _CUSTOMS = {"ros": ("m/s^2", "rad/s"), "ios": ("", "rad/s")}
@@ -196,15 +197,23 @@ def _planned(
     for sensor in sensors:
         _check_one_unit(sensor)
     label = _label(acc.piece.table, _taken(sensors, acc.piece), told)
-    clocks: dict[int, tuple[Clock, tuple[Question, ...]]] = {}
-    for sensor in sensors:
-        taken = _taken(sensors, sensor.piece) | {-1 if label is None else label.number}
-        clocks.setdefault(id(sensor.piece), clock_of(sensor.piece, sensors, taken, told))
-    feeds = _feeds(acc, gyr, gravity, {key: clock for key, (clock, _) in clocks.items()}, label, app)
-    questions = [question for _, asked in clocks.values() for question in asked]
-    facts = [*group.facts, *(fact for clock, _ in clocks.values() for fact in clock.facts)]
-    clock = clocks[id(acc.piece)][0]
-    return _scaled(stream, feeds, clock.rate_hz, (acc, gyr, gravity), facts, questions, where, app, told)
+    coarse: frozenset[int] = frozenset()
+    while True:
+        clocks: dict[int, tuple[Clock, tuple[Question, ...]]] = {}
+        for sensor in sensors:
+            taken = _taken(sensors, sensor.piece) | {-1 if label is None else label.number}
+            clocks.setdefault(id(sensor.piece), clock_of(sensor.piece, sensors, taken, told, coarse))
+        feeds = _feeds(acc, gyr, gravity, {key: clock for key, (clock, _) in clocks.items()}, label, app)
+        questions = [question for _, asked in clocks.values() for question in asked]
+        facts = [*group.facts, *(fact for clock, _ in clocks.values() for fact in clock.facts)]
+        clock = clocks[id(acc.piece)][0]
+        try:
+            return _scaled(stream, feeds, clock.rate_hz, (acc, gyr, gravity), facts, questions, where, app, told)
+        except CoarseError:
+            # Another column may tell the times where this one stands still.
+            if len(clocks) > 1 or set(clock.columns) <= coarse:
+                raise
+            coarse |= set(clock.columns)
 
 
 def _scaled(
@@ -220,6 +229,11 @@ def _scaled(
 ) -> Plan:
     """Return the plan of a stream whose columns and clock are known: in which units its head is."""
     acc, gyr, gravity = sensors
+    if rate_hz < _LEAST_HZ and not questions and told.get("check_units", True):
+        raise RecordingError(
+            f"{where}: expected at least {_LEAST_HZ:g} samples a second, as slower ones do not show how a body moves, "
+            f"got {rate_hz:.3g} (check_units=False takes it as it is)"
+        )
     _, head = head_of(read_stream(feeds, (1.0,) * 6, where), where)
     acc_unit, gyr_unit = app.units if app else _CUSTOMS.get(acc.triad.convention or gyr.triad.convention, ("", ""))
     linear = acc.triad.convention == "linear"

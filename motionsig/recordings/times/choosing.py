@@ -7,7 +7,7 @@ which then give the date alone. Where only one unit gives a rate that motion sen
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from types import MappingProxyType
 from typing import NamedTuple
@@ -78,6 +78,7 @@ def find_clock(
     log_hz: float | None = None,
     notes: Mapping[str, str] = MappingProxyType({}),
     repeats: NDArray[np.bool_] | None = None,
+    coarse: Collection[int] = (),
 ) -> Found:
     """Return the clock of a table, or the questions that it leaves open.
 
@@ -85,6 +86,7 @@ def find_clock(
     are the time, () for none. time_unit, rate_hz, start_ns, zone: as the caller says, None where they do not. log_hz:
     the rate that the log's format says. notes: names and values of the lines above the table, and of "file name".
     repeats: (m,) for each of the first rows, whether all its samples are those of the row before.
+    coarse: columns that are not to give the spacing where others can, as they stand still further down.
     Raises InputError for an option that is none.
     """
     check_rate(rate_hz)
@@ -109,6 +111,7 @@ def find_clock(
     chosen = _Choice(
         readings, doubts, candidates, start_ns, area, rate_hz, log_hz, written_start(notes), named_rate(notes)
     )
+    chosen.coarse = frozenset(coarse)
     return chosen.found()
 
 
@@ -130,6 +133,7 @@ class _Choice:
         self.readings, self.doubts, self.candidates = readings, doubts, candidates
         self.start_ns, self.zone, self.rate_hz, self.log_hz, self.note = start_ns, zone, rate_hz, log_hz, note
         self.hint_hz = hint_hz
+        self.coarse: frozenset[int] = frozenset()
 
     def found(self) -> Found:
         usable = [it for it in self.readings if possible(it) and not runs_back(it)]
@@ -147,6 +151,7 @@ class _Choice:
 
     def _spacing(self, usable: list[Reading]) -> Reading:
         """Return the reading that gives the spacing of the rows best."""
+        usable = [it for it in usable if not self.coarse & set(it.columns)] or usable
         best = max(usable, key=rank)
         own = [it for it in usable if it.candidates[0].owner != "host" and not it.dated and clean(it)]
         rough = best.dated and (not clean(best) or jitter(best) > 0.1)
