@@ -47,6 +47,7 @@ _NESTED = re.compile(r"\((?:list|large_list|struct|map|binary|fixed_size\w*)\b.*
 """What a table of typed columns has in place of what is no text and no number."""
 _CUSTOMS = {"ros": ("m/s^2", "rad/s"), "ios": ("", "rad/s")}
 """Units that the definition of a message or of a system's data gives, where names say no other."""
+_UNIT_LENGTH, _UNIT_SHARE = 0.01, 0.9
 _TURNED_ROUND = {"ios": "of iOS", "lpms": "of LP-Research's sensors"}
 """Whose acceleration has the opposite sign of every chip's: an axis that points up reads -1 g."""
 _MEASURED = ("acc", "user", "gravity", "gyr")
@@ -271,8 +272,25 @@ def _sign(
             "iOS's sign (a phone on its back reads -1 g along z), 1 where an axis that points up reads +1 g."
         )
         return -1, (), (Question("acc_sign", "-1", words),)
+    if not convention and _gravity_in_g(acc.piece):
+        words = (
+            f"Which sign has the acceleration, {_called(acc)}? Gravity beside it has the length 1, as Core Motion of "
+            "iOS gives it: -1 for data of iOS (a device on its back reads -1 g along z), 1 where an axis that points "
+            "up reads +1 g."
+        )
+        return -1, (), (Question("acc_sign", "-1", words),)
     words = "acceleration as chips and Android have it: an axis that points up reads +9.81 m/s²"
     return 1, (Fact("sign", words, "assumed"),), ()
+
+
+def _gravity_in_g(piece: Piece) -> bool:
+    """Tell whether columns of gravity stand beside, of the length 1; Android's have 9.81."""
+    axes = {it.axis: at for at, it in enumerate(piece.columns) if it.kind == "gravity" and it.sure}
+    if set(axes) != {"x", "y", "z"}:
+        return False
+    lengths = np.linalg.norm(np.stack([_numbers(piece.table.head[at]) for at in axes.values()], axis=1), axis=1)
+    known = lengths[np.isfinite(lengths)]
+    return len(known) > 1 and bool((np.abs(known - 1) < _UNIT_LENGTH).mean() > _UNIT_SHARE)
 
 
 def _gyroscope(group: Group) -> Sensor:

@@ -107,6 +107,7 @@ def find_clock(
     readings, doubts = meanings(candidates, area, unit, start_ns)
     if repeats is not None:
         readings = [without_repeats(it, repeats) for it in readings]
+        doubts = [it._replace(readings=tuple(without_repeats(one, repeats) for one in it.readings)) for it in doubts]
     readings, doubts = checked(readings, doubts, log_hz)
     chosen = _Choice(
         readings, doubts, candidates, start_ns, area, rate_hz, log_hz, written_start(notes), named_rate(notes)
