@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact
-from motionsig.recordings.feeds import Wanted, value_text
+from motionsig.recordings.feeds import Wanted, distinct, value_text
 from motionsig.recordings.names import Column, Part, Triad, read_names, sensor_of, sensors_in, told_part
 from motionsig.recordings.tables import Kind, Table
 
@@ -279,15 +279,13 @@ def scan(table: Table, columns: Sequence[int], clocks: Sequence[int] = ()) -> tu
     before = dict.fromkeys(clocks, -np.inf)
     for rows in table.read(kinds):
         values = [rows.columns[column] for column in columns]
-        changed = np.zeros(len(values[0]), bool)
-        changed[:1] = True
-        for each in values:
-            changed[1:] |= each[1:] != each[:-1]
-        at = np.flatnonzero(changed)
-        for texts in zip(*(map(value_text, each[at].tolist()) for each in values), strict=True):
+        here, which = _texts_of(values)
+        # More runs than texts: one comes again within these rows.
+        blocks = blocks and np.count_nonzero(which[1:] != which[:-1]) < len(here)
+        for texts in here:
             blocks = blocks and (texts not in found or texts == last)
             found[texts] = None
-            last = texts
+        last = here[which[-1]]
         for clock in tuple(rising):
             times = rows.columns[clock]
             if not (np.diff(times, prepend=before[clock]) >= 0).all():
@@ -300,3 +298,15 @@ def scan(table: Table, columns: Sequence[int], clocks: Sequence[int] = ()) -> tu
                 "by= names another column, by='' none"
             )
     return list(found), blocks and bool(rising)
+
+
+def _texts_of(columns: Sequence[NDArray[Any]]) -> tuple[list[tuple[str, ...]], NDArray[np.intp]]:
+    """Return the texts that columns (n,) hold together, in the order of their first rows, and which each row has."""
+    joint = np.zeros(len(columns[0]), np.intp)
+    for column in columns:
+        found, which = distinct(column)
+        joint = distinct(joint * len(found) + which)[1]
+    firsts = np.unique(joint, return_index=True)[1]
+    texts = list(zip(*(map(value_text, column[firsts].tolist()) for column in columns), strict=True))
+    place = {each: at for at, each in enumerate(dict.fromkeys(texts))}
+    return list(place), np.array([place[each] for each in texts], np.intp)[joint]
