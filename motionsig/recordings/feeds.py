@@ -58,11 +58,13 @@ class Feed:
             rows = chosen_rows(rows, self.wanted)
         for time_ns, part in self.clock.timed(rows, self.table.where):
             data = np.empty((len(time_ns), len(self.channels)))
-            for index, (terms, factor) in enumerate(zip(self.channels, factors, strict=True)):
-                (column, weight), *others = terms
-                np.multiply(part.columns[column], weight * factor, out=data[:, index])
-                for column, weight in others:
-                    data[:, index] += part.columns[column] * (weight * factor)
+            # Damaged bytes may be a signalling NaN, or a number that overflows: no samples, and left out later.
+            with np.errstate(invalid="ignore", over="ignore"):
+                for index, (terms, factor) in enumerate(zip(self.channels, factors, strict=True)):
+                    (column, weight), *others = terms
+                    np.multiply(part.columns[column], weight * factor, out=data[:, index])
+                    for column, weight in others:
+                        data[:, index] += part.columns[column] * (weight * factor)
             labels = None if self.label is None else part.columns[self.label.number]
             breaks = part.breaks
             if self.gap is not None:

@@ -18,11 +18,10 @@ _ROWS = 16_384
 
 
 class Guess(NamedTuple):
-    """Columns of acceleration and angular rate; sure: no others fit as well. words: why."""
+    """Columns of acceleration and angular rate, and why; never sure, so that they are always asked about."""
 
     acc: Triad
     gyr: Triad
-    sure: bool
     words: str
 
 
@@ -47,11 +46,10 @@ def guess_columns(table: Table, clock: Collection[int], rate_hz: float | None) -
     if not found:
         return None
     found.sort(key=lambda each: each[:5])
-    doubt, far, _, acc, gyr, turns = found[0]
-    sure = not doubt and not far and sum(not each[0] and not each[1] for each in found) == 1 and rate_hz is not None
+    *_, acc, gyr, turns = found[0]
     called = [", ".join(map(table.called, triple)) for triple in (acc, gyr)]
     words = f"{called[0]} have gravity ({seen[acc].words}), {called[1]} would be angular rate ({turns.words})"
-    return Guess(Triad("acc", acc), Triad("gyr", gyr), sure, words)
+    return Guess(Triad("acc", acc), Triad("gyr", gyr), words)
 
 
 def _numbers(table: Table, clock: Collection[int]) -> dict[int, NDArray[np.float64]]:

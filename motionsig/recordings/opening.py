@@ -412,9 +412,6 @@ def _unnamed(group: Group, stream: str, where: str, app: App | None, told: Mappi
         )
     sensors = [(Sensor(group.piece, triad),) for triad in (guess.acc, guess.gyr)]
     plan = _plan(replace(group, acc=sensors[0], gyr=sensors[1], lacks=""), stream, where, app, told)
-    if guess.sure:
-        fact = Fact("columns", guess.words, "shown")
-        return replace(plan, stream=replace(plan.stream, facts=(fact, *plan.stream.facts)))
     names = [f"{kind}_{axis}" for kind in ("acc", "gyr") for axis in "xyz"]
     numbers = (*guess.acc.columns, *guess.gyr.columns)
     answer = json.dumps({name: table.names[at] if table.names else at for name, at in zip(names, numbers, strict=True)})
