@@ -11,7 +11,7 @@ import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -31,7 +31,7 @@ from motionsig.recordings.names import factor
 from motionsig.recordings.phone import App, app_of
 from motionsig.recordings.quantities import GravityError, acc_scale, gyr_scale, usual_gyr
 from motionsig.recordings.samples import Reader, RecordedSource, head_of
-from motionsig.recordings.streams import Group, Piece, Sensor, find_groups, stream_names
+from motionsig.recordings.streams import Group, Piece, Scans, Sensor, find_groups, stream_names
 from motionsig.recordings.tables import Table
 from motionsig.recordings.times import Clock, check_rate
 from motionsig.recordings.timing import CLOCK_OPTIONS, clock_of
@@ -142,7 +142,7 @@ def _understood(
         raise InputError(f"acc_sign: expected 1 or -1, got {told['acc_sign']}")
     tables = tables_of(path)
     app = app_of(path, tables)
-    groups = find_groups(tables, told)
+    groups = find_groups(tables, told, _scans(*_stamp(path)) if path.is_file() else {})
     if not groups:
         raise RecordingError(f"{path}: expected tables with rows of numbers, got none")
     names = stream_names(groups)
@@ -169,6 +169,18 @@ def _understood(
     facts = tuple(dict.fromkeys(fact for table in tables for fact in table.facts))
     streams = tuple(plan.stream for plan in plans)
     return Understanding(str(path), app.name if app else name, streams, (*(app.facts if app else ()), *facts)), plans
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Return what changes when a file does."""
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+@lru_cache(maxsize=64)
+def _scans(*_: int) -> Scans:
+    """Return what was found before in a file that has this stamp, to be added to."""
+    return {}
 
 
 def _plan(group: Group, stream: str, where: str, app: App | None, told: Mapping[str, Any]) -> Plan:
