@@ -26,8 +26,6 @@ _LIKE = 2.7
 _STEPS = 64
 _WIDTHS = (1, 2, 4, 8, 16, 32)
 _LEAST_WINDOWS = 4
-_FLOOR = 0.6
-"""m/s²: a variance of less is no better."""
 _GAIN = 0.2
 """By which the logarithm of the variance must fall at the mean, against no turning: less is chance as well."""
 _RESAMPLED = 100
@@ -36,7 +34,26 @@ _SYSTEMATIC = 0.12
 _USUAL = (
     (10.0, 20.0, 25.0, 50.0, 100.0, 200.0, 400.0, 500.0, 1000.0),
     (15.0, 26.0, 30.0, 40.0, 52.0, 60.0, 80.0, 104.0, 119.0, 120.0, 125.0, 128.0, 208.0, 238.0, 240.0, 250.0, 256.0),
-    (12.5, 31.25, 33.0, 62.5, 64.0, 75.0, 102.4, 112.0, 148.0, 150.0, 204.8, 225.0, 300.0, 416.0, 476.0, 512.0, 800.0, 833.0),
+    (
+        12.5,
+        31.25,
+        33.0,
+        62.5,
+        64.0,
+        75.0,
+        102.4,
+        112.0,
+        148.0,
+        150.0,
+        204.8,
+        225.0,
+        300.0,
+        416.0,
+        476.0,
+        512.0,
+        800.0,
+        833.0,
+    ),
 )
 """Hz, the commonest first: each further row is `_RARER` times less likely."""
 _RARER = 2.5
@@ -80,11 +97,7 @@ def _by_windows(seen: Turns) -> SeenRate | None:
     """Return the rate by windows whose dt is counted in rows."""
     if len(seen.acc) < _LEAST_WINDOWS:
         return None
-    power = (seen.acc**2).sum(axis=2).mean(axis=1)
-    kept = np.stack([seen.gravity(1 / rate) ** 2 for rate in _GRID], axis=1)
-    gain = -np.log(np.maximum(power[:, None] - kept, 0) + _FLOOR**2)
-    unturned = (seen.acc.mean(axis=1) ** 2).sum(axis=1)
-    gain += np.log(power - unturned + _FLOOR**2)[:, None]
+    gain = np.stack([seen.gain(1 / rate) for rate in _GRID], axis=1)
     curve = gain.mean(axis=0)
     best = int(curve.argmax())
     if not 0 < best < len(_GRID) - 1 or curve[best] < _GAIN:
