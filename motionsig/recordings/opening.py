@@ -266,7 +266,7 @@ def _scaled(
     turning = turns(rate_hz=rate_hz if at is None else math.nan)
     if at is not None:
         questions[at], seen_hz = rate_question(questions[at], whole, head[:, 3:], turning)
-        # Without a rate turns show no unit, and contradict none; at the rate that a unit gives they agree with that unit.
+        # Without a rate turns show no unit; at the rate that a unit gives they agree with that unit.
         if turning.questions and math.isnan(seen_hz):
             turning = turns(rate_hz=rate_hz)
     sign, said, doubt = _sign(acc, app, told)
@@ -476,8 +476,9 @@ def _unnamed(group: Group, stream: str, where: str, app: App | None, told: Mappi
             f"{table.where}: expected columns for {', '.join(missing)}, got {heading or 'no header'}; "
             f"what is missing is {group.lacks}; columns={{'acc_x': 'its name here'}} maps other names"
         )
-    clock, _ = clock_of(group.piece, (), _taken((), group.piece), told)
-    guess = guess_columns(table, clock.columns, clock.rate_hz)
+    clock, asked = clock_of(group.piece, (), _taken((), group.piece), told)
+    unknown = any(question.option in ("rate_hz", "time_unit") for question in asked)
+    guess = guess_columns(table, clock.columns, None if unknown else clock.rate_hz)
     if guess is None:
         raise RecordingError(
             f"{table.where}: expected columns for acc_x, acc_y, acc_z, gyr_x, gyr_y, gyr_z, got {table.width} columns "
