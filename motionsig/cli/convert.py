@@ -11,7 +11,7 @@ from typing import Any
 from motionsig.blocks import Source
 from motionsig.cli.option import option
 from motionsig.cli.progress import bytes_read
-from motionsig.cli.reader_options import reader_options
+from motionsig.cli.reader_options import log_path, reader_options
 from motionsig.errors import InputError
 from motionsig.escaping import escaped
 from motionsig.recordings import inspect_recording, open_recording
@@ -31,12 +31,12 @@ def add_to(commands: Any) -> None:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    given = reader_options(options.option)
+    given, log = reader_options(options.option), log_path(options.log)
     done = []
-    for name, out in _wanted(options.log, options.out, given).items():
+    for name, out in _wanted(log, options.out, given).items():
         chosen = given if name is None else given | {"stream": name}
-        with open_recording(options.log, **chosen) as source:
-            written = _write(source, options.log, out)
+        with open_recording(log, **chosen) as source:
+            written = _write(source, log, out)
             said = {"stream": name or given.get("stream", ""), "out": str(out), **written._asdict()}
             facts = [*source.info.facts, *getattr(source, "findings", ())]
         done.append(said | {"rate_hz": source.rate_hz, "facts": [fact._asdict() for fact in facts]})
@@ -54,10 +54,10 @@ def _convert(options: argparse.Namespace) -> int:
     return 0
 
 
-def _wanted(log: str, out: str, given: Mapping[str, str]) -> dict[str | None, Path]:
+def _wanted(log: Path, out: str, given: Mapping[str, str]) -> dict[str | None, Path]:
     """Return the files to write by the name of their stream, None for the one that `open_recording` chooses."""
     if _STREAM not in out:
-        if Path(out).exists() and Path(log).exists() and Path(out).samefile(log):
+        if Path(out).exists() and log.exists() and Path(out).samefile(log):
             raise InputError(f"OUT: expected another file than the log, got {out!r} for both")
         return {None: Path(out)}
     streams = inspect_recording(log, **given).streams
@@ -72,6 +72,6 @@ def _out_of(out: str, stream: str) -> Path:
     return Path(out.replace(_STREAM, "".join(char if char.isalnum() else "_" for char in stream)))
 
 
-def _write(source: Source, log: str, out: Path) -> Written:
+def _write(source: Source, log: Path, out: Path) -> Written:
     with bytes_read(source, log) as update:
         return write_recording(source, out, update=update)

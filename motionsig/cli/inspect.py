@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from motionsig.cli.complaining import complain
 from motionsig.cli.option import option
 from motionsig.cli.progress import bytes_read
 from motionsig.cli.reader_options import as_words, reader_options
@@ -73,7 +74,7 @@ def _inspect(options: argparse.Namespace) -> int:
     if not paths and not found.closed:
         raise _none_found(options.logs, found, given)
     for closed in found.closed:
-        _complain(closed)
+        complain(closed)
     failed, looked = len(found.closed), list[Looked]()
     for path in paths:
         try:
@@ -84,7 +85,7 @@ def _inspect(options: argparse.Namespace) -> int:
             failed += 1
             if options.json:
                 print(json.dumps({"log": str(path), "error": str(error)}))
-            _complain(error)
+            complain(error)
             continue
         failed += bool(_open_questions(it.understood)) or any(done.error for done in it.passes.values())
         looked.append(it)
@@ -112,17 +113,15 @@ def _none_found(given: Sequence[str], found: Found, options: Mapping[str, str]) 
     return InputError(f"{', '.join(given)}: expected a recording, {what}")
 
 
-def _complain(error: Exception) -> None:
-    print(f"motionsig: {escaped(str(error))}", file=sys.stderr)
-
-
 def _look(path: Path, given: Mapping[str, str], *, quick: bool) -> Looked:
     understood = inspect_recording(path, **given)
     if quick or _open_questions(understood):
         return Looked(understood, {})
     several = len(understood.streams) > 1
     streams = understood.streams
-    return Looked(understood, {it.name: _pass(path, {**given, "stream": it.name} if several else given) for it in streams})
+    return Looked(
+        understood, {it.name: _pass(path, {**given, "stream": it.name} if several else given) for it in streams}
+    )
 
 
 def _open_questions(understood: Understanding) -> tuple[Question, ...]:
