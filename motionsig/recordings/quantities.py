@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact, Question
 from motionsig.plausibility import Evidence, SeenRate, acc_scales, chip_step, gyr_scales, rate_by_turns
