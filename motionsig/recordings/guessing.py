@@ -30,26 +30,36 @@ def guess_columns(table: Table, clock: Collection[int], rate_hz: float | None) -
     rate = rate_hz or _USUAL_HZ
     numbers = {at: values for at, values in _numbers(table, clock).items() if not is_constant(values)}
     triples = [(at, at + 1, at + 2) for at in numbers if at + 1 in numbers and at + 2 in numbers]
-    values = {triple: np.stack([numbers[at] for at in triple], axis=1) for triple in triples}
-    seen = {triple: acc_scales(each, rate) for triple, each in values.items()}
-    accs = [triple for triple in triples if seen[triple].verdict == "decided"]
+    values = {triple: _without_marks(np.stack([numbers[at] for at in triple], axis=1)) for triple in triples}
+    seen = {triple: acc_scales(each[np.isfinite(each).all(axis=1)], rate) for triple, each in values.items()}
+    accs = [triple for triple in triples if seen[triple].verdict != "impossible" and seen[triple].unit]
     found = []
     for acc in accs:
         whole = values[acc] * seen[acc].si
         for gyr in triples:
             if set(gyr) & set(acc) or is_gravity(values[gyr]):
                 continue
-            turns = gyr_scales(whole, values[gyr], rate)
+            both = np.isfinite(whole).all(axis=1) & np.isfinite(values[gyr]).all(axis=1)
+            turns = gyr_scales(whole[both], values[gyr][both], rate)
             if turns.verdict != "impossible":
-                near = gyr[0] - acc[0] in (3, -3)
-                found.append((turns.verdict != "decided", not near, gyr[0] < acc[0], acc, gyr, turns))
+                # Sensors stand side by side from the first column on that is no time.
+                apart = any((triple[0] - min(numbers)) % 3 for triple in (acc, gyr))
+                far = gyr[0] - acc[0] not in (3, -3)
+                doubts = (seen[acc].verdict != "decided") + (turns.verdict != "decided")
+                found.append((apart, far, doubts, gyr[0] < acc[0], acc, gyr, turns))
     if not found:
         return None
-    found.sort(key=lambda each: each[:5])
+    found.sort(key=lambda each: each[:6])
     *_, acc, gyr, turns = found[0]
     called = [", ".join(map(table.called, triple)) for triple in (acc, gyr)]
     words = f"{called[0]} have gravity ({seen[acc].words}), {called[1]} would be angular rate ({turns.words})"
     return Guess(Triad("acc", acc), Triad("gyr", gyr), words)
+
+
+def _without_marks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values (n, 3) with NaN in rows of three equal numbers, as the 1000 that some write for no reading."""
+    alike = (values[:, 0] == values[:, 1]) & (values[:, 1] == values[:, 2])
+    return np.where(alike[:, None], np.nan, values) if alike.any() else values
 
 
 def _numbers(table: Table, clock: Collection[int]) -> dict[int, NDArray[np.float64]]:

@@ -242,9 +242,9 @@ def _scaled(
         head[:, :3], rate_hz, acc.triad.unit or acc_unit, told, where, _called(acc, gravity), linear=linear
     )
     whole = head[:, :3] * scale.si
-    usual = usual_gyr(scale.si, head[:, 3:])
-    turning = gyr_scale(whole, head[:, 3:], rate_hz, gyr.triad.unit or gyr_unit, told, where, _called(gyr), usual)
     sign, said, doubt = _sign(acc, app, told)
+    usual = "rad/s" if doubt else usual_gyr(scale.si, head[:, 3:])  # whose sign is asked is iOS's, in rad/s
+    turning = gyr_scale(whole, head[:, 3:], rate_hz, gyr.triad.unit or gyr_unit, told, where, _called(gyr), usual)
     factors = (*(scale.si * sign,) * 3, *(turning.si,) * 3)
     open_ = (*questions, *scale.questions, *turning.questions, *doubt)
     known = (*facts, *scale.facts, *turning.facts, *said)
