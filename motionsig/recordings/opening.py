@@ -7,6 +7,7 @@ the clock (times), the units (quantities.py), from the first minute of its rows.
 from __future__ import annotations
 
 import json
+import math
 import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -29,11 +30,11 @@ from motionsig.recordings.labels import LabelColumn, find_label
 from motionsig.recordings.members import content_id, members, single
 from motionsig.recordings.names import factor
 from motionsig.recordings.phone import App, app_of
-from motionsig.recordings.quantities import GravityError, acc_scale, gyr_scale, usual_gyr
+from motionsig.recordings.quantities import GravityError, acc_scale, gyr_scale, rate_question, usual_gyr
 from motionsig.recordings.samples import CoarseError, Reader, RecordedSource, head_of
 from motionsig.recordings.streams import Group, Piece, Sensor, find_groups, stream_names
 from motionsig.recordings.tables import Table
-from motionsig.recordings.times import Clock, check_rate
+from motionsig.recordings.times import UNKNOWN_RATE, Clock, check_rate
 from motionsig.recordings.timing import CLOCK_OPTIONS, clock_of
 from motionsig.recordings.understanding import Stream, UndecidedError, Understanding, undecided
 
@@ -238,13 +239,23 @@ def _scaled(
     _, head = head_of(read_stream(feeds, (1.0,) * 6, where), where)
     acc_unit, gyr_unit = app.units if app else _CUSTOMS.get(acc.triad.convention or gyr.triad.convention, ("", ""))
     linear = acc.triad.convention == "linear"
+    written = acc.triad.unit or (gravity.triad.unit if gravity else "")
+    alone = _length_of_gravity(gravity) if gravity and not written else None
     scale = acc_scale(
-        head[:, :3], rate_hz, acc.triad.unit or acc_unit, told, where, _called(acc, gravity), linear=linear
+        head[:, :3], rate_hz, written or acc_unit, told, where, _called(acc, gravity), linear=linear, gravity=alone
     )
     whole = head[:, :3] * scale.si
     sign, said, doubt = _sign(acc, app, told)
     usual = "rad/s" if doubt else usual_gyr(scale.si, head[:, 3:])  # whose sign is asked is iOS's, in rad/s
-    turning = gyr_scale(whole, head[:, 3:], rate_hz, gyr.triad.unit or gyr_unit, told, where, _called(gyr), usual)
+    written = gyr.triad.unit or gyr_unit
+    at = next((at for at, it in enumerate(questions) if (it.option, it.guess) == ("rate_hz", UNKNOWN_RATE)), None)
+    turns = partial(gyr_scale, whole, head[:, 3:], written=written, told=told, where=where, called=_called(gyr), usual=usual)
+    turning = turns(rate_hz=rate_hz if at is None else math.nan)
+    if at is not None:
+        questions[at], seen_hz = rate_question(questions[at], whole, head[:, 3:], turning)
+        # Without a rate turns show no unit, and contradict none; at the rate that a unit gives they agree with that unit.
+        if turning.questions and math.isnan(seen_hz):
+            turning = turns(rate_hz=rate_hz)
     factors = (*(scale.si * sign,) * 3, *(turning.si,) * 3)
     open_ = (*questions, *scale.questions, *turning.questions, *doubt)
     known = (*facts, *scale.facts, *turning.facts, *said)
@@ -307,6 +318,14 @@ def _gyroscope(group: Group) -> Sensor:
         f"{group.piece.table.where}: expected angular rate, got gravity in {' and '.join(doubts)}: its length is "
         "constant; columns={'gyr_x': ...} names others"
     )
+
+
+def _length_of_gravity(gravity: Sensor) -> float | None:
+    """Return the length of gravity, in the log's numbers, where it has columns of its own and a length that stays."""
+    table = gravity.piece.table
+    values = np.stack([_numbers(table.head[column]) for column in gravity.triad.columns], axis=1)
+    length = np.linalg.norm(values[np.isfinite(values).all(axis=1)], axis=1)
+    return float(np.median(length)) if len(length) and np.ptp(length) < 0.02 * np.median(length) else None
 
 
 def _numbers(head: NDArray[Any]) -> NDArray[np.float64]:
