@@ -20,7 +20,7 @@ _ROWS = 16_384
 class _Pair(NamedTuple):
     """Columns that may be acceleration and angular rate; sorted, the likeliest come first."""
 
-    astride: bool
+    astride: int
     steep: bool
     far: bool
     doubt: int
@@ -56,8 +56,9 @@ def guess_columns(table: Table, clock: Collection[int], rate_hz: float | None) -
             if turns.verdict != "impossible":
                 doubt = (seen[acc].verdict != "decided") + (turns.verdict != "decided")
                 far = gyr[0] - acc[0] not in (3, -3)
-                # Sensors of three axes stand one after the other.
-                astride = all((it[0] - edge) % 3 for it in (acc, gyr) for edge in (begin, end))
+                # Sensors of three axes stand one after the other, behind the time; what else there is comes after them.
+                fits = [not any((it[0] - edge) % 3 for it in (acc, gyr)) for edge in (begin, end)]
+                astride = 0 if fits[0] else 1 if fits[1] else 2
                 found.append(_Pair(astride, seen[acc].verdict != "decided", far, doubt, gyr < acc, acc, gyr))
     if not found:
         return _usual_order(numbers)
