@@ -122,7 +122,9 @@ def _look(path: Path, given: Mapping[str, str], *, quick: bool) -> Looked:
         return Looked(understood, {})
     several = len(understood.streams) > 1
     streams = understood.streams
-    return Looked(understood, {it.name: _pass(path, {**given, "stream": it.name} if several else given) for it in streams})
+    return Looked(
+        understood, {it.name: _pass(path, {**given, "stream": it.name} if several else given) for it in streams}
+    )
 
 
 def _open_questions(understood: Understanding) -> tuple[Question, ...]:

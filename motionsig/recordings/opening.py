@@ -12,7 +12,7 @@ import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -32,7 +32,7 @@ from motionsig.recordings.names import factor
 from motionsig.recordings.phone import App, app_of
 from motionsig.recordings.quantities import GravityError, acc_scale, gyr_scale, rate_question, usual_gyr
 from motionsig.recordings.samples import CoarseError, Reader, RecordedSource, head_of
-from motionsig.recordings.streams import Group, Piece, Sensor, find_groups, stream_names
+from motionsig.recordings.streams import Group, Piece, Scans, Sensor, find_groups, stream_names
 from motionsig.recordings.tables import Table
 from motionsig.recordings.times import UNKNOWN_RATE, Clock, check_rate
 from motionsig.recordings.timing import CLOCK_OPTIONS, clock_of
@@ -149,7 +149,7 @@ def _understood(
         raise InputError(f"acc_sign: expected 1 or -1, got {told['acc_sign']}")
     tables = tables_of(path)
     app = app_of(path, tables)
-    groups = find_groups(tables, told)
+    groups = find_groups(tables, told, _scans(*_stamp(path)) if path.is_file() else {})
     if not groups:
         raise RecordingError(f"{path}: expected tables with rows of numbers, got none")
     names = stream_names(groups)
@@ -176,6 +176,18 @@ def _understood(
     facts = tuple(dict.fromkeys(fact for table in tables for fact in table.facts))
     streams = tuple(plan.stream for plan in plans)
     return Understanding(str(path), app.name if app else name, streams, (*(app.facts if app else ()), *facts)), plans
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Return what changes when a file does."""
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+@lru_cache(maxsize=64)
+def _scans(*_: int) -> Scans:
+    """Return what was found before in a file that has this stamp, to be added to."""
+    return {}
 
 
 def _plan(group: Group, stream: str, where: str, app: App | None, told: Mapping[str, Any]) -> Plan:
@@ -254,7 +266,9 @@ def _scaled(
     usual = "rad/s" if doubt else usual_gyr(scale.si, head[:, 3:])  # whose sign is asked is iOS's, in rad/s
     written = gyr.triad.unit or gyr_unit
     at = next((at for at, it in enumerate(questions) if (it.option, it.guess) == ("rate_hz", UNKNOWN_RATE)), None)
-    turns = partial(gyr_scale, whole, head[:, 3:], written=written, told=told, where=where, called=_called(gyr), usual=usual)
+    turns = partial(
+        gyr_scale, whole, head[:, 3:], written=written, told=told, where=where, called=_called(gyr), usual=usual
+    )
     turning = turns(rate_hz=rate_hz if at is None else math.nan)
     if at is not None:
         questions[at], seen_hz = rate_question(questions[at], whole, head[:, 3:], turning)
@@ -270,9 +284,7 @@ def _scaled(
     return Plan(Stream(stream, known, open_, None if open_ else rate_hz), feeds, factors, device)
 
 
-def _sign(
-    acc: Sensor, app: App | None, told: Mapping[str, Any]
-) -> tuple[int, tuple[Fact, ...], tuple[Question, ...]]:
+def _sign(acc: Sensor, app: App | None, told: Mapping[str, Any]) -> tuple[int, tuple[Fact, ...], tuple[Question, ...]]:
     """Return what turns the acceleration to the sign of chips and Android, how it is known, and what is left open."""
     if told.get("acc_sign"):
         return told["acc_sign"], (Fact("sign", f"acceleration times {told['acc_sign']:+d}", "told"),), ()

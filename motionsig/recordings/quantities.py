@@ -121,7 +121,9 @@ def rate_question(
         seen = rate_by_turns(acc, gyr * si)
         if seen is not None:
             return _with_rate(asked, seen, si, sure=not unit.questions), seen.usual
-    words = f"{asked.words} Gravity does not turn enough in it to show a rate, so that {asked.guess} is only an example."
+    words = (
+        f"{asked.words} Gravity does not turn enough in it to show a rate, so that {asked.guess} is only an example."
+    )
     return asked._replace(words=words), math.nan
 
 

@@ -50,7 +50,8 @@ def _said_once(columns: list[Column], names: Sequence[str], heard: Sequence[Said
     for at, first in enumerate(columns):
         if first.kind not in PER_AXIS - {"axis"}:
             continue
-        if at and heard[at].number is not None and heard[at - 1].number == heard[at].number - 1:
+        number = heard[at].number
+        if at and number is not None and heard[at - 1].number == number - 1:
             continue  # rot2 behind rot1 is an axis itself, and x, y, z behind it are others'
         after = [it.axis if it.kind == "axis" and not it.part else "" for it in columns[at + 1 : at + 5]]
         if not first.axis and after[:3] == ["x", "y", "z"]:
