@@ -29,7 +29,7 @@ class _Pair(NamedTuple):
     """Columns that may be acceleration and angular rate; sorted, the likeliest come first."""
 
     seems: float
-    astride: bool
+    astride: int
     steep: bool
     far: bool
     backwards: bool
@@ -53,8 +53,8 @@ def guess_columns(table: Table, clock: Collection[int], rate_hz: float | None) -
     rate = rate_hz or _USUAL_HZ
     numbers = {at: values for at, values in _numbers(table, clock).items() if not is_constant(values)}
     triples = [(at, at + 1, at + 2) for at in numbers if at + 1 in numbers and at + 2 in numbers]
-    values = {triple: np.stack([numbers[at] for at in triple], axis=1) for triple in triples}
-    seen = {triple: acc_scales(each, rate) for triple, each in values.items()}
+    values = {triple: _without_marks(np.stack([numbers[at] for at in triple], axis=1)) for triple in triples}
+    seen = {triple: acc_scales(each[np.isfinite(each).all(axis=1)], rate) for triple, each in values.items()}
     accs = [triple for triple in triples if seen[triple].verdict != "impossible" and seen[triple].unit]
     begin, end = min(numbers, default=0), max(numbers, default=0) + 1
     pairs: list[_Pair] = []
@@ -63,14 +63,15 @@ def guess_columns(table: Table, clock: Collection[int], rate_hz: float | None) -
         for gyr in triples:
             if set(gyr) & set(acc) or abs(gyr[0] - acc[0]) > _FAR or is_gravity(values[gyr]):
                 continue
-            gain = 0.0 if rate_hz is None else _gain(whole, values[gyr], rate_hz)
-            # Sensors of three axes stand one after the other.
-            astride = all((it[0] - edge) % 3 for it in (acc, gyr) for edge in (begin, end))
+            gain = 0.0 if rate_hz is None else _gain(*_both(whole, values[gyr]), rate_hz)
+            # Sensors of three axes stand one after the other, behind the time; what else there is comes after them.
+            fits = [not any((it[0] - edge) % 3 for it in (acc, gyr)) for edge in (begin, end)]
+            astride = 0 if fits[0] else 1 if fits[1] else 2
             steep, far = seen[acc].verdict != "decided", gyr[0] - acc[0] not in (3, -3)
             pairs.append(_Pair(-gain if abs(gain) > _UNCLEAR else 0.0, astride, steep, far, gyr < acc, acc, gyr))
     found = []
     for pair in sorted(pairs)[:_MOST]:
-        turns = gyr_scales(values[pair.acc] * seen[pair.acc].si, values[pair.gyr], rate)
+        turns = gyr_scales(*_both(values[pair.acc] * seen[pair.acc].si, values[pair.gyr]), rate)
         if turns.verdict != "impossible":
             found.append((pair[:4], turns.verdict != "decided", pair.backwards, pair, turns))
     if not found:
@@ -79,6 +80,18 @@ def guess_columns(table: Table, clock: Collection[int], rate_hz: float | None) -
     words = f"{_called(table, best.acc)} have gravity ({seen[best.acc].words}), "
     words += f"{_called(table, best.gyr)} would be angular rate ({turns.words})"
     return Guess(Triad("acc", best.acc), Triad("gyr", best.gyr), words)
+
+
+def _without_marks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values (n, 3) with NaN in rows of three equal numbers, as the 1000 that some write for no reading."""
+    alike = (values[:, 0] == values[:, 1]) & (values[:, 1] == values[:, 2])
+    return np.where(alike[:, None], np.nan, values) if alike.any() else values
+
+
+def _both(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the rows that both have."""
+    rows = np.isfinite(one).all(axis=1) & np.isfinite(other).all(axis=1)
+    return one[rows], other[rows]
 
 
 def _gain(acc: NDArray[np.float64], gyr: NDArray[np.float64], rate_hz: float) -> float:
