@@ -117,6 +117,8 @@ def find_groups(tables: Sequence[Table], told: Mapping[str, Any], scans: Scans) 
             unnamed.append(Group(piece.place, piece, lacks="names that say which columns hold acceleration"))
     groups += _joined(halves)
     complete = [group for group in groups if not group.lacks]
+    if len(complete) > 1:
+        complete = [group for group in complete if not _is_empty(group)] or complete
     # Halves that nothing joins: the first says what is missing.
     return complete or groups[:1] or unnamed
 
@@ -125,6 +127,23 @@ def _has(table: Table, columns: Mapping[str, Any]) -> bool:
     """Tell whether a table has all the columns that the caller names."""
     named = [each for it in columns.values() for each in (it if isinstance(it, list | tuple) else (it,))]
     return all(each in table.names if isinstance(each, str) else each is None or each < table.width for each in named)
+
+
+def _is_empty(group: Group) -> bool:
+    """Tell whether no row of the log has a number of this sensor, as where a watch was not worn beside the phone."""
+    sensor = group.acc[0]
+    columns = sensor.triad.columns
+    if any(_has_number(sensor.piece.table.head[column]) for column in columns):
+        return False
+    rows = sensor.piece.table.read(dict.fromkeys(columns, "number"))
+    try:
+        return not any(np.isfinite(part.columns[column]).any() for part in rows for column in columns)
+    except RecordingError:
+        return False
+
+
+def _has_number(head: NDArray[Any]) -> bool:
+    return head.dtype.kind in "iu" or (head.dtype.kind == "f" and bool(np.isfinite(head).any()))
 
 
 def _alone(piece: Piece) -> dict[str, Triad]:

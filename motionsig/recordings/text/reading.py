@@ -266,6 +266,8 @@ class _Reading:
                 try:
                     return tuple([self._value(cells[it], it, kind) for it, kind in self._kinds.items()])
                 except ValueError as error:
+                    if len(cells) > 2 and sum(map(is_missing, cells)) == len(cells) - 1:
+                        return _NoRow("", len(cells), True)  # a remark that a spreadsheet made a row of
                     first = first or _NoRow(str(error), len(cells))
             else:
                 first = first or _NoRow(f"expected {self._dialect.width} cells, got {len(cells)}", len(cells))
