@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -35,10 +35,13 @@ _LARGEST_DOCUMENT = 32 << 20
 _BATCH = 8192
 _HEAD = 1000
 _DEEPEST, _MOST_CELLS = 4, 512
+_MOST_WITHOUT = 10_000  # objects without a value, before the first that has one
 _RESTARTS = 200  # lines that are no objects; more of them must be few among the others
 _SENSORS = 64
 _SENSOR = "sensor"  # the key by which Sensor Logger's export and others say whose row it is
 _BETWEEN = re.compile(r"[\s,\x1e]*")
+_ARRAY = re.compile(r"\[\s*(?:[\[{\]]|$)")  # of objects; one of numbers is a row itself
+_NESTED = frozenset({dict, list})
 _DAMAGE = (ValueError, RecursionError)
 
 Cell = str | int | float | bool | None
@@ -102,9 +105,18 @@ def _is_stream(start: str) -> bool:
 
 
 def _entries(member: Member, encoding: str) -> Iterator[_Entry]:
-    for line, broken, found in _objects(member, encoding):
+    return _rows_of(_objects(member, encoding))
+
+
+def _rows_of(objects: Iterable[tuple[int, bool, Any]]) -> Iterator[_Entry]:
+    """Yield the rows of objects, each with its line and whether a break is before it; none after many without any."""
+    begun = False
+    for count, (line, broken, found) in enumerate(objects):
         for at, record in enumerate(_flat(found)):
+            begun = True
             yield _Entry(line, broken and not at, record)
+        if not begun and count >= _MOST_WITHOUT:
+            return
 
 
 def _objects(member: Member, encoding: str) -> Iterator[tuple[int, bool, Any]]:
@@ -118,7 +130,7 @@ def _objects(member: Member, encoding: str) -> Iterator[tuple[int, bool, Any]]:
             fresh = True
             while True:
                 end = _BETWEEN.match(text, at).end()  # type: ignore[union-attr]
-                if not started and text.startswith("[", end):
+                if not started and _ARRAY.match(text, end):
                     end += 1
                     started = True
                 line, at = line + text.count("\n", at, end), end
@@ -193,30 +205,43 @@ def _whole(member: Member, encoding: str) -> Any:
         raise RecordingError(f"{member.where}: expected intact JSON, got: {error}") from None
 
 
-def _best(document: Any, depth: int = 0) -> list[Any] | None:
+class _Found(NamedTuple):
+    """What yields so many rows: of a long list each is made when it is asked for."""
+
+    size: int
+    rows: Callable[[], Iterable[Any]]
+
+
+def _best(document: Any, depth: int = 0) -> _Found | None:
     """Return the rows in a document: of the longest list of objects, or of lists of equal length side by side."""
-    found: list[list[Any]] = []
+    found: list[_Found] = []
     if isinstance(document, list) and document and isinstance(document[0], dict | list):
-        found.append(document)
+        found.append(_Found(len(document), partial(iter, document)))
     if isinstance(document, dict):
         names, data = document.get("columns"), document.get("data")
         if isinstance(names, list) and isinstance(data, list) and data and all(isinstance(it, list) for it in data):
-            found.append([dict(zip(map(str, names), row, strict=False)) for row in data])
+            found.append(_Found(len(data), partial(_side_by_side, tuple(map(str, names)), data)))
         columns = {name: list(it.values()) if isinstance(it, dict) else it for name, it in document.items()}
         lengths = Counter(len(it) for it in columns.values() if isinstance(it, list) and len(it) > 1)
         for length, count in lengths.items():
             if count >= 2:
                 side = {name: it for name, it in columns.items() if isinstance(it, list) and len(it) == length}
-                found.append([dict(zip(side, row, strict=True)) for row in zip(*side.values(), strict=True)])
+                found.append(_Found(length, partial(_in_columns, side)))
         if depth < _DEEPEST:
             found += [best for it in document.values() if (best := _best(it, depth + 1))]
-    return max(found, key=len, default=None)
+    return max(found, key=lambda it: it.size, default=None)
 
 
-def _of_document(rows: list[Any]) -> Iterator[_Entry]:
-    for at, found in enumerate(rows):
-        for record in _flat(found):
-            yield _Entry(at + 1, False, record)
+def _side_by_side(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    return (dict(zip(names, row, strict=False)) for row in rows)
+
+
+def _in_columns(columns: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    return _side_by_side(tuple(columns), zip(*columns.values(), strict=True))
+
+
+def _of_document(found: _Found) -> Iterator[_Entry]:
+    return _rows_of((at + 1, False, row) for at, row in enumerate(found.rows()))
 
 
 def _settings(document: Any) -> Iterator[tuple[str, Cell]]:
@@ -231,7 +256,7 @@ def _settings(document: Any) -> Iterator[tuple[str, Cell]]:
 
 def _flat(found: Any) -> list[Record]:
     """Return an object as rows of values by name: one, or as many as the lists of objects in it are long."""
-    if isinstance(found, dict) and not any(isinstance(it, dict | list) for it in found.values()):
+    if type(found) is dict and _NESTED.isdisjoint(map(type, found.values())):
         return [found] if found else []
     record: Record = {}
     packets: dict[str, list[Any]] = {}
@@ -313,7 +338,7 @@ def _table(
         for entry in entries():
             broken |= entry.broken
             if chosen(entry.record):
-                rows.append(entry._replace(broken=broken and begun))
+                rows.append(entry if entry.broken == (broken and begun) else entry._replace(broken=broken and begun))
                 begun, broken = True, False
                 if len(rows) == _BATCH:
                     yield _rows(member, names, rows, kinds)
