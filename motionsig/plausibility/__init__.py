@@ -11,7 +11,7 @@ from motionsig.plausibility.bounds import FACTORS, OPTIONS, Remedies, check_plau
 from motionsig.plausibility.evidence import Evidence
 from motionsig.plausibility.judge import Judge
 from motionsig.plausibility.rotation import gyr_scales
-from motionsig.plausibility.shapes import is_constant, is_gravity, is_quaternion
+from motionsig.plausibility.shapes import alternating, is_constant, is_gravity, is_quaternion, tells_apart
 
 __all__ = [
     "FACTORS",
@@ -20,10 +20,12 @@ __all__ = [
     "Judge",
     "Remedies",
     "acc_scales",
+    "alternating",
     "check_plausible",
     "gyr_scales",
     "is_constant",
     "is_gravity",
     "is_quaternion",
     "require_gyroscope",
+    "tells_apart",
 ]

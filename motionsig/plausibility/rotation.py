@@ -43,6 +43,7 @@ _LEAST_UNANIMOUS = 4
 _AGREED = 0.8
 """Of the votes, for a decision."""
 _AXES_VOTES = 12
+_MOSTLY = 0.9
 _AXES_AGREED = 0.9
 _FASTEST = 40.0
 """rad/s at the 99th percentile: see bounds."""
@@ -110,6 +111,10 @@ def gyr_scales(acc: NDArray[np.floating], gyr: NDArray[np.floating], rate_hz: fl
     """Return which unit gyr (n, 3) is in, as acc (n, 3) in m/s² shows it; NaN where rows are missing."""
     acc, gyr = sound(acc), sound(gyr)
     finite = gyr[np.isfinite(gyr).all(axis=1)]
+    known = np.isfinite(acc).all(axis=1) & np.isfinite(gyr).all(axis=1) & gyr.any(axis=1)
+    if _MOSTLY * len(known) < known.sum() < len(known):
+        # Rows that are missing now and then would leave no window whole, and bend no turn much.
+        acc, gyr = acc[known], gyr[known]
     if len(finite) < 2:
         return Evidence("undecided", "", np.nan, "there are too few samples")
     if not (finite != finite[0]).any():
@@ -163,7 +168,8 @@ def _moves(acc: NDArray[np.floating], rate_hz: float) -> bool:
     if not len(windows):
         return False
     spread = np.sqrt(windows.var(axis=1).sum(axis=1))
-    return float(np.median(spread / np.linalg.norm(windows, axis=2).mean(axis=1))) > _MOVES
+    size = np.linalg.norm(windows, axis=2).mean(axis=1)
+    return float(np.median(spread / np.maximum(size, np.finfo(np.float64).tiny))) > _MOVES
 
 
 def _guess(units: dict[str, float], size: float) -> str:

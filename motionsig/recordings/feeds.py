@@ -57,9 +57,10 @@ class Feed:
             data = np.empty((len(time_ns), len(self.channels)))
             for index, (terms, factor) in enumerate(zip(self.channels, factors, strict=True)):
                 (column, weight), *others = terms
-                np.multiply(part.columns[column], weight * factor, out=data[:, index])
-                for column, weight in others:
-                    data[:, index] += part.columns[column] * (weight * factor)
+                with np.errstate(over="ignore", invalid="ignore"):  # damaged numbers: 1e300, signalling NaN
+                    np.multiply(part.columns[column], weight * factor, out=data[:, index])
+                    for column, weight in others:
+                        data[:, index] += part.columns[column] * (weight * factor)
             labels = None if self.label is None else part.columns[self.label.number]
             breaks = part.breaks
             if self.gap is not None:

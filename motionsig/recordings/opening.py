@@ -22,7 +22,7 @@ from motionsig.blocks import Source, SourceInfo
 from motionsig.conventions import CHANNELS
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact, Question
-from motionsig.plausibility import check_plausible, is_gravity
+from motionsig.plausibility import alternating, check_plausible, is_gravity
 from motionsig.recordings.feeds import Feed, Sum, read_stream, value_text
 from motionsig.recordings.guessing import guess_columns
 from motionsig.recordings.labels import LabelColumn, find_label
@@ -219,6 +219,12 @@ def _scaled(
     """Return the plan of a stream whose columns and clock are known: in which units its head is."""
     acc, gyr, gravity = sensors
     _, head = head_of(read_stream(feeds, (1.0,) * 6, where), where)
+    turns = alternating(head[:, :3]) if told.get("check_units", True) else 1
+    if turns > 1 and alternating(head[:, 3:]) == turns:
+        raise RecordingError(
+            f"{where}: expected rows of one sensor, got rows of {turns} in turn: each row goes on from the one {turns} "
+            "rows before; by= names the column that tells them apart (check_units=False takes them as they are)"
+        )
     acc_unit, gyr_unit = app.units if app else _CUSTOMS.get(acc.triad.convention or gyr.triad.convention, ("", ""))
     linear = acc.triad.convention == "linear"
     scale = acc_scale(
