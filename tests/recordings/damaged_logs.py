@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import itertools
 import random
 import re
 import shutil
-import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
