@@ -111,10 +111,10 @@ def gyr_scales(acc: NDArray[np.floating], gyr: NDArray[np.floating], rate_hz: fl
     """Return which unit gyr (n, 3) is in, as acc (n, 3) in m/s² shows it; NaN where rows are missing."""
     acc, gyr = sound(acc), sound(gyr)
     finite = gyr[np.isfinite(gyr).all(axis=1)]
-    known = np.isfinite(acc).all(axis=1) & np.isfinite(gyr).all(axis=1) & gyr.any(axis=1)
-    if _MOSTLY * len(known) < known.sum() < len(known):
+    there: NDArray[np.bool_] = np.isfinite(acc).all(axis=1) & np.isfinite(gyr).all(axis=1) & gyr.any(axis=1)
+    if _MOSTLY * len(there) < there.sum() < len(there):
         # Rows that are missing now and then would leave no window whole, and bend no turn much.
-        acc, gyr = acc[known], gyr[known]
+        acc, gyr = acc[there], gyr[there]
     if len(finite) < 2:
         return Evidence("undecided", "", np.nan, "there are too few samples")
     if not (finite != finite[0]).any():

@@ -45,7 +45,9 @@ def _read(job: tuple[int, list[Path]]) -> tuple[int, str, str, float, int]:
             what = outcome(path)
         except Exception as error:  # whatever it is, it is the finding
             last = traceback.extract_tb(error.__traceback__)[-1]
-            at = next((it for it in reversed(traceback.extract_tb(error.__traceback__)) if "motionsig" in it.filename), last)
+            at = next(
+                (it for it in reversed(traceback.extract_tb(error.__traceback__)) if "motionsig" in it.filename), last
+            )
             what = f"FAILED {type(error).__name__} at {Path(at.filename).name}:{at.lineno}: {error!s:.160}"
         finally:
             signal.alarm(0)
@@ -95,7 +97,9 @@ def main() -> int:
                 outcomes[kind, what] += 1
     for (kind, what), count in sorted(outcomes.items()):
         print(f"{kind:12}{what:18}{count:9,d}")
-    print(f"{options.count:,} logs in {time.monotonic() - began:.0f} s: {failed} failed; longest {longest:.3f} s of CPU")
+    print(
+        f"{options.count:,} logs in {time.monotonic() - began:.0f} s: {failed} failed; longest {longest:.3f} s of CPU"
+    )
     print(f"most memory of a process: {peak_mib} MiB")
     return int(failed > 0)
 

@@ -18,8 +18,36 @@ from motionsig.recordings import open_recording
 from motionsig.recordings.understanding import UndecidedError
 
 _TEXTS = (".csv", ".txt", ".json", ".tsv", ".jsonl", ".log", ".dat", "")
-_JUNK = (b"\0" * 9, b'"', b"\n\n", b"\r", b"\xff\xfe", b"#", b";", b",,,", b" " * 99, b"9" * 400, b"[{", b"}", b"\xef\xbb\xbf")
-_NUMBERS = (b"nan", b"1e999", b"-1e300", b"0", b"", b"32767", b"9" * 30, b"0x1F", b"1e-320", b"inf", b"--", b"1,5", b"1.234,5")
+_JUNK = (
+    b"\0" * 9,
+    b'"',
+    b"\n\n",
+    b"\r",
+    b"\xff\xfe",
+    b"#",
+    b";",
+    b",,,",
+    b" " * 99,
+    b"9" * 400,
+    b"[{",
+    b"}",
+    b"\xef\xbb\xbf",
+)
+_NUMBERS = (
+    b"nan",
+    b"1e999",
+    b"-1e300",
+    b"0",
+    b"",
+    b"32767",
+    b"9" * 30,
+    b"0x1F",
+    b"1e-320",
+    b"inf",
+    b"--",
+    b"1,5",
+    b"1.234,5",
+)
 _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _LARGEST_ACC, _LARGEST_GYR = 100 * STANDARD_GRAVITY, 100.0
 
@@ -144,7 +172,6 @@ def outcome(path: Path) -> str:
 
 def _check(source: object) -> None:
     before = None
-    fast = 0.0
     for block in source:  # type: ignore[attr-defined]
         assert (np.diff(block.time_ns) > 0).all(), "times that run back within a block"
         if before is not None:

@@ -1,4 +1,4 @@
-"""Logs of all formats, damaged: read, or refused with an error of ours. scripts/trials/damaged_logs.py reads 100,000."""
+"""Damaged logs of all formats: read, or refused with an error of ours; scripts/trials/damaged_logs.py reads more."""
 
 from __future__ import annotations
 
