@@ -124,7 +124,7 @@ def test_a_replay_with_another_unit_is_another_stream_id(tmp_path: Path) -> None
         (b"\0" * 1000, "one of the formats .*csv.*ulog"),
         (bytes(range(256)) * 8, "begins with"),
         (b"PK\x03\x04 and then nothing", "an intact zip, got a damaged one"),
-        (b"Dear diary,\ntoday I walked.\n", "expected tables with an accelerometer and a gyroscope, got none"),
+        (b"Dear diary,\ntoday I walked.\n", "expected tables with rows of numbers, got none"),
     ],
 )
 def test_unknown_content_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
@@ -258,7 +258,7 @@ def test_the_surest_reader_wins_then_the_first_by_name(plugin: Path, tmp_path: P
     if expected == "plugin":
         assert open_recording(path).info.format == "plugin"
     else:
-        with pytest.raises(RecordingError, match=r"walk:\d+: expected"):
+        with pytest.raises(RecordingError, match=r"walk: expected"):
             open_recording(path)
 
 

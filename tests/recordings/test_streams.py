@@ -1,45 +1,89 @@
-"""Sensors whose rows take turns in one table: told apart by a column of any name, or refused."""
+"""What tells the streams of one table apart: found in all of its rows, and only once."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
-from made_motion import motion
+from numpy.typing import NDArray
 
-from motionsig.errors import RecordingError
-from motionsig.recordings import open_recording
-from motionsig.recordings.understanding import UndecidedError
-
-NAMES = "acc_x [m/s^2],acc_y [m/s^2],acc_z [m/s^2],gyr_x [rad/s],gyr_y [rad/s],gyr_z [rad/s]"
-SENSORS = [np.concatenate(motion(20, seed=seed), axis=1) for seed in (0, 1)]
+from motionsig.recordings.feeds import distinct
+from motionsig.recordings.streams import Scans, find_groups, scan
+from motionsig.recordings.tables import Kind, Rows, Table
 
 
-def in_turn(path: Path, name: str, values: tuple[str, str]) -> Path:
-    """Write rows of two sensors in turn, at the same times; with a column of `name`, or without one."""
-    lines = [f"time [s],{NAMES}{name and ',' + name}"]
-    for number, rows in enumerate(zip(*SENSORS, strict=True)):
-        for value, row in zip(values, rows, strict=True):
-            lines.append(",".join([f"{number / 50:.2f}", *(f"{it:.5f}" for it in row), *([value] if name else [])]))
-    path.write_text("\n".join([*lines, ""]))
-    return path
+def texts(words: str, part: int, clock: Sequence[float] = ()) -> Table:
+    """Return a table whose rows are read `part` at a time: a text in column 0, a number in column 1."""
+    values = np.array(words.split())
+    times = np.array(clock or range(len(values)), np.float64)
+
+    def read(_: Mapping[int, Kind]) -> Iterator[Rows]:
+        for at in range(0, len(values), part):
+            yield Rows({0: values[at : at + part], 1: times[at : at + part]}, (), at)
+
+    return Table("t", "t:1", ("device", "time"), (), (values, times), read)
 
 
-@pytest.mark.parametrize(("name", "values"), [("ch", ("0", "1")), ("foot", ("L", "R")), ("wem", ("7", "12"))])
-def test_a_column_of_any_name_tells_sensors_in_turn_apart(path: Path, name: str, values: tuple[str, str]) -> None:
-    log = in_turn(path, name, values)
-    with pytest.raises(UndecidedError) as asked:
-        open_recording(log)
-    (question,) = asked.value.understanding.questions
-    assert question.option == "stream"
-    for value, sensor in zip(values, SENSORS, strict=True):
-        source = open_recording(log, stream=value)
-        assert source.rate_hz == pytest.approx(50)
-        np.testing.assert_allclose(np.concatenate([block.data for block in source]), sensor, atol=1e-4)
+@pytest.mark.parametrize("part", [1, 2, 3, 100])
+@pytest.mark.parametrize(
+    ("words", "found", "follow"),
+    [
+        ("b b a a", "ba", True),
+        ("b a b a", "ba", False),
+        ("b b a a b", "ba", False),
+        ("a a b c c", "abc", True),
+        ("a b c b", "abc", False),
+        ("a b b a a", "ab", False),
+    ],
+)
+def test_scan(words: str, found: str, follow: bool, part: int) -> None:
+    assert scan(texts(words, part), [0], [1]) == ([(it,) for it in found], follow)
+    assert scan(texts(words, part), [0]) == ([(it,) for it in found], False)
 
 
-def test_sensors_in_turn_that_nothing_tells_apart_are_refused(path: Path) -> None:
-    with pytest.raises(RecordingError, match="got rows of 2 in turn"):
-        open_recording(in_turn(path, "", ("", "")))
-    assert sum(map(len, open_recording(in_turn(path, "", ("", "")), check_units=False))) == 2000
+def test_scan_of_a_clock_that_falls() -> None:
+    assert scan(texts("a a b b", 3, [1, 2, 0, 1]), [0], [1]) == ([("a",), ("b",)], False)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array(["left", "right", "", "left", "left "]),
+        np.array(["d"], "U9")[:0],
+        np.array([3.0, np.nan, 1.0, np.nan, 3.0]),
+        np.array(["x" * 40 + str(at % 977) for at in range(5000)]),
+        np.array([2, 1, 2]),
+    ],
+)
+def test_distinct(values: NDArray[Any]) -> None:
+    found, which = distinct(values)
+    np.testing.assert_array_equal(found[which], values)
+    assert list(map(str, found)) == list(dict.fromkeys(map(str, values)))
+
+
+def test_texts_of_one_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("motionsig.recordings.feeds._FACTOR", np.uint64(1))
+    found, which = distinct(np.array(["ab", "ba", "ab"]))
+    assert (found.tolist(), which.tolist()) == (["ab", "ba"], [0, 1, 0])
+
+
+def test_a_table_is_scanned_once() -> None:
+    rows = 60
+    numbers = np.random.default_rng(1).normal(size=(rows, 6))
+    columns = {0: np.array(["a", "b"] * (rows // 2)), **{at + 1: numbers[:, at] for at in range(6)}}
+    reads: list[Mapping[int, Kind]] = []
+
+    def read(kinds: Mapping[int, Kind]) -> Iterator[Rows]:
+        reads.append(kinds)
+        yield Rows(columns, (), 0)
+
+    names = ("device_id", "acc_x", "acc_y", "acc_z", "gyr_x", "gyr_y", "gyr_z")
+    table = Table("t", "t:1", names, (), tuple(columns.values()), read)
+    scans: Scans = {}
+    first, second = find_groups([table], {}, scans), find_groups([table], {}, scans)
+    assert [group.place.values for group in first] == [group.place.values for group in second]
+    assert (len(first), reads) == (2, [{0: "text"}])
+    find_groups([table], {"by": "0"}, {})
+    assert len(reads) == 2

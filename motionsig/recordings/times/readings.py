@@ -187,7 +187,7 @@ def of_epochs(candidate: Candidate, unit: Fraction | None, zone: Zone) -> list[R
 def of_count(candidate: Candidate, unit: Fraction, how: How) -> Reading | None:
     """Return the reading of a number as a count of `unit` ns from some start."""
     whole = candidate.head.dtype.kind in "iu"
-    moduli = tuple(int(unit * 2**bits) for bits in (16, 24, 32) if unit * 2**bits < 2**62) if whole else ()
+    moduli = tuple(int(unit * 2**bits) for bits in (16, 24, 30, 32) if unit * 2**bits < 2**62) if whole else ()
     if whole and _within_a_second(candidate.head, unit):
         moduli = (NS_PER_S, *moduli)
     convert = of_number(candidate.column, unit)
