@@ -59,7 +59,7 @@ def readable(where: str, kind: str = "zip") -> Iterator[None]:
     except OSError as error:
         raise RecordingError(f"{where}: expected a readable recording, got: {error.strerror or error}") from error
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
-        raise RecordingError(f"{where}: expected an intact {kind}, got a damaged one: {error}") from error
+        raise RecordingError(f"{where}: expected an intact {kind}, got a damaged one: {error!s:.200}") from error
 
 
 def single(path: Path, name: str = "") -> Member:

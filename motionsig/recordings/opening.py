@@ -23,7 +23,7 @@ from motionsig.blocks import Source, SourceInfo
 from motionsig.conventions import CHANNELS
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact, Question
-from motionsig.plausibility import check_plausible, is_gravity
+from motionsig.plausibility import alternating, check_plausible, is_gravity
 from motionsig.recordings.feeds import Feed, Sum, read_stream, value_text
 from motionsig.recordings.guessing import guess_columns
 from motionsig.recordings.labels import LabelColumn, find_label
@@ -251,6 +251,12 @@ def _scaled(
             f"got {rate_hz:.3g} (check_units=False takes it as it is)"
         )
     _, head = head_of(read_stream(feeds, (1.0,) * 6, where), where)
+    count = alternating(head[:, :3]) if told.get("check_units", True) else 1
+    if count > 1 and alternating(head[:, 3:]) == count:
+        raise RecordingError(
+            f"{where}: expected rows of one sensor, got rows of {count} in turn: each row goes on from the one {count} "
+            "rows before; by= names the column that tells them apart (check_units=False takes them as they are)"
+        )
     full = np.isfinite(head).all(axis=1)
     if _LEAST_FULL < full.mean() < _MOSTLY:
         head = head[full]  # between rows that hold no samples no window would be whole
