@@ -22,6 +22,7 @@ Wanted = Mapping[int, frozenset[str]]
 Sum = tuple[tuple[int, float], ...]
 """A channel: columns, each times a weight, added up."""
 
+_FEW = 8
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 """Odd, with bits all over, so that texts get different numbers; where two get the same that is noticed."""
 
@@ -114,7 +115,7 @@ def chosen_rows(rows: Iterator[Rows], wanted: Wanted) -> Iterator[Rows]:
         breaks = {place for place in places if place < len(at)} | ({0} if pending and len(at) else set())
         pending = (pending and not len(at)) or any(place == len(at) for place in places)
         if len(at):
-            columns = {column: values[keep] for column, values in part.columns.items()}
+            columns = {column: values.take(at) for column, values in part.columns.items()}
             yield Rows(columns, tuple(sorted(breaks)), part.first + int(at[0]))
 
 
@@ -144,6 +145,15 @@ def _numbers(values: NDArray[Any]) -> NDArray[Any]:
 
 def _occurring(values: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the first place of each value that occurs, rising, and which of them each value is."""
+    found: list[int] = []
+    which = np.full(len(values), -1, np.intp)
+    while len(found) < _FEW:
+        # Where they are few, each is looked for in turn, which is quicker than to sort them.
+        left = which < 0
+        if not left.any():
+            return np.array(found, np.intp), which
+        found.append(int(left.argmax()))
+        np.putmask(which, values == values[found[-1]], len(found) - 1)
     kinds = np.unique(values)
     which = np.searchsorted(kinds, values)
     firsts = np.empty(len(kinds), np.intp)
