@@ -111,9 +111,7 @@ def _kind(head: NDArray[Any]) -> Kind:
     return "whole" if large else "number"
 
 
-def _with_samples(
-    first: Sequence[NDArray[Any]], table: Table, sensors: Sequence[Sensor]
-) -> Sequence[NDArray[Any]]:
+def _with_samples(first: Sequence[NDArray[Any]], table: Table, sensors: Sequence[Sensor]) -> Sequence[NDArray[Any]]:
     """Return those of the first rows that hold samples, where others hold none: a camera's or a barometer's.
 
     A row of six times the same number holds none. All of them where hardly any does.

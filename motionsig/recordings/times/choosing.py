@@ -376,8 +376,13 @@ def _clock_fact(reading: Reading) -> Fact:
 
 def _pace_facts(found: Pace, rate: float, how: How) -> tuple[Fact, ...]:
     unsteady = found.how == "unsteady" and how != "told"
-    facts = [Fact("rate", f"{rate:.6g} Hz, the mean, as the times are not steady" if unsteady else f"{rate:.6g} Hz",
-                  "assumed" if unsteady else how)]
+    facts = [
+        Fact(
+            "rate",
+            f"{rate:.6g} Hz, the mean, as the times are not steady" if unsteady else f"{rate:.6g} Hz",
+            "assumed" if unsteady else how,
+        )
+    ]
     size = f"{found.packet:.3g}"
     if found.how == "packets":
         facts.append(Fact("packets", f"of {size} samples, one stamp each: spread at the rate", "shown"))
