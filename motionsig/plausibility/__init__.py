@@ -13,8 +13,9 @@ from motionsig.plausibility.bounds import FACTORS, OPTIONS, Remedies, check_plau
 from motionsig.plausibility.evidence import Evidence
 from motionsig.plausibility.judge import Judge
 from motionsig.plausibility.pace import SeenRate, rate_by_turns
-from motionsig.plausibility.rotation import gyr_scales
+from motionsig.plausibility.rotation import gyr_scales, turning_gain
 from motionsig.plausibility.shapes import is_constant, is_gravity, is_quaternion
+from motionsig.plausibility.steps import chip_step
 
 __all__ = [
     "FACTORS",
@@ -25,10 +26,12 @@ __all__ = [
     "SeenRate",
     "acc_scales",
     "check_plausible",
+    "chip_step",
     "gyr_scales",
     "is_constant",
     "is_gravity",
     "is_quaternion",
     "rate_by_turns",
     "require_gyroscope",
+    "turning_gain",
 ]

@@ -26,8 +26,6 @@ _LIKE = 2.7
 _STEPS = 64
 _WIDTHS = (1, 2, 4, 8, 16, 32)
 _LEAST_WINDOWS = 4
-_FLOOR = 0.6
-"""m/s²: a variance of less is no better."""
 _GAIN = 0.2
 """By which the logarithm of the variance must fall at the mean, against no turning: less is chance as well."""
 _RESAMPLED = 100
@@ -99,11 +97,7 @@ def _by_windows(seen: Turns) -> SeenRate | None:
     """Return the rate by windows whose dt is counted in rows."""
     if len(seen.acc) < _LEAST_WINDOWS:
         return None
-    power = (seen.acc**2).sum(axis=2).mean(axis=1)
-    kept = np.stack([seen.gravity(1 / rate) ** 2 for rate in _GRID], axis=1)
-    gain = -np.log(np.maximum(power[:, None] - kept, 0) + _FLOOR**2)
-    unturned = (seen.acc.mean(axis=1) ** 2).sum(axis=1)
-    gain += np.log(power - unturned + _FLOOR**2)[:, None]
+    gain = np.stack([seen.gain(1 / rate) for rate in _GRID], axis=1)
     curve = gain.mean(axis=0)
     best = int(curve.argmax())
     if not 0 < best < len(_GRID) - 1 or curve[best] < _GAIN:

@@ -45,6 +45,8 @@ _AGREED = 0.8
 """Of the votes, for a decision."""
 _AXES_VOTES = 12
 _AXES_AGREED = 0.9
+_FLOOR = 0.6
+"""m/s²: a variance of less is no better."""
 _SAME_UNIT = 0.01
 _MISSES_MORE = 0.3
 """m/s² by which the likely unit may be worse than another of counts, which is a factor of 2 off."""
@@ -77,6 +79,24 @@ class Turns(NamedTuple):
         gyr = self.gyr if axes is None else self.gyr @ axes.T
         return _turned_back(self.acc, gyr * (factor * self.dt))
 
+    def gain(self, factor: float) -> NDArray[np.float64]:
+        """Return by how much the logarithm of the variance of acc (w,) falls when it is turned back by factor * gyr."""
+        power = (self.acc**2).sum(axis=2).mean(axis=1)
+        unturned = (self.acc.mean(axis=1) ** 2).sum(axis=1)
+        left = np.maximum(power - self.gravity(factor) ** 2, 0)
+        won: NDArray[np.float64] = np.log((power - unturned + _FLOOR**2) / (left + _FLOOR**2))
+        return won
+
+
+def turning_gain(acc: NDArray[np.floating], gyr: NDArray[np.floating], rate_hz: float) -> float:
+    """Return by how much gyr (n, 3) in rad/s, turned back by it, makes acc (n, 3) in m/s² more alike; NaN if unseen.
+
+    It is the mean fall of the logarithm of the variance within 3 s: above 0 for the gyroscope beside an accelerometer
+    that turns, below for anything else.
+    """
+    seen = turns(sound(acc), sound(gyr), rate_hz)
+    return float(np.mean(seen.gain(1.0))) if len(seen.acc) else np.nan
+
 
 def window_rows(rate_hz: float, seconds: float = _WINDOW_S) -> int:
     """Return of how many rows a window of Turns is made."""
@@ -88,8 +108,8 @@ def turns(
 ) -> Turns:
     """Return the windows of acc (n, 3) in m/s² and gyr (n, 3) in which most is turned.
 
-    at_rest: windows in which nothing moves, and longer ones, in which an offset turns far. rows: of a window, a multiple
-    of 64, instead of 3 s.
+    at_rest: windows in which nothing moves, and longer ones, in which an offset turns far. rows: of a window, a
+    multiple of 64, instead of 3 s.
     """
     rows = rows or window_rows(rate_hz, _REST_S if at_rest else _WINDOW_S)
     width = rows // _STEPS
@@ -107,7 +127,10 @@ def turns(
 
 
 def turns_in_rows(acc: NDArray[np.floating], gyr: NDArray[np.floating], rows: int) -> Turns:
-    """Return the windows of `rows` rows, a multiple of 64, in which most is turned, where no clock is known: dt in rows."""
+    """Return the windows of `rows` rows, a multiple of 64, in which most is turned, where no clock is known.
+
+    Their dt is counted in rows.
+    """
     return turns(acc, gyr, 1.0, rows=rows)
 
 

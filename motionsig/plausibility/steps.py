@@ -6,6 +6,7 @@ gyroscopes lie between 0.0038 and 0.14 deg/s; those in deg/s and those in rad/s 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +46,7 @@ class Step(NamedTuple):
 def chip_step(gyr: NDArray[np.floating]) -> Step | None:
     """Return the step of a chip of which gyr (n, 3), finite, is multiples; None where it shows none that is known."""
     found = sorted(size for axis in range(3) if (size := _step(gyr[:, axis])))
-    pairs = [(one + other) / 2 for one, other in zip(found, found[1:], strict=False) if other / one - 1 < _ALIKE]
+    pairs = [(one + other) / 2 for one, other in pairwise(found) if other / one - 1 < _ALIKE]
     for size in pairs[:1]:
         for unit, each in _UNITS.items():
             dps = min(_STEPS_DPS, key=lambda step: abs(np.log(size / each / step)))
@@ -55,7 +56,7 @@ def chip_step(gyr: NDArray[np.floating]) -> Step | None:
 
 
 def _step(values: NDArray[np.floating]) -> float | None:
-    """Return of which step values (n,) are multiples, plus an offset; None where of none, or of one that rounding makes."""
+    """Return of which step values (n,) are multiples, an offset apart; None where of none, or of a round one."""
     levels = np.unique(values.astype(np.float64))
     if len(levels) < _LEVELS:
         return None

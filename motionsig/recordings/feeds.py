@@ -88,12 +88,12 @@ def _marked(columns: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
     All zero is left to the search for what stands still, which counts it.
     """
     first, second, *others = columns
-    rows = np.flatnonzero(first == second)
+    rows: NDArray[np.int64] = np.flatnonzero(first == second)
     for column in others:
         if not rows.size:
             break
         rows = rows[column[rows] == first[rows]]
-    return rows[first[rows] != 0]
+    return np.asarray(rows[first[rows] != 0])
 
 
 def _true(marks: NDArray[Any]) -> NDArray[np.bool_]:

@@ -27,7 +27,7 @@ from motionsig.plausibility import check_plausible, is_gravity
 from motionsig.recordings.feeds import Feed, Sum, read_stream, value_text
 from motionsig.recordings.guessing import guess_columns
 from motionsig.recordings.labels import LabelColumn, find_label
-from motionsig.recordings.members import content_id, members, single
+from motionsig.recordings.members import called, content_id, members, single
 from motionsig.recordings.names import factor
 from motionsig.recordings.phone import App, app_of
 from motionsig.recordings.quantities import GravityError, acc_scale, gyr_scale, rate_question, usual_gyr
@@ -110,7 +110,7 @@ def open_tables(
     for other in ("name", "tables_of", "path"):
         del told[other]
     understanding, plans = _understood(name, tables_of, path, told)
-    chosen = _chosen(plans, stream, str(path))
+    chosen = _chosen(plans, stream, called(path))
     if chosen is None or chosen.stream.questions:
         asked = understanding if chosen is None else replace(understanding, streams=(chosen.stream,))
         raise undecided(asked, {key: value for key, value in told.items() if value not in (None, True)})
@@ -123,7 +123,7 @@ def inspect_tables(name: str, tables_of: TablesOf, path: Path, **told: Any) -> U
     """Return what the log at `path` holds; options are those of open_tables."""
     understanding, plans = _understood(name, tables_of, path, told)
     if told.get("stream") is not None:
-        chosen = _chosen(plans, told["stream"], str(path))
+        chosen = _chosen(plans, told["stream"], called(path))
         understanding = replace(understanding, streams=(chosen.stream,) if chosen else ())
     if len(plans) == 1 and plans[0].error is not None:
         raise plans[0].error
@@ -151,7 +151,7 @@ def _understood(
     app = app_of(path, tables)
     groups = find_groups(tables, told, _scans(*_stamp(path)) if path.is_file() else {})
     if not groups:
-        raise RecordingError(f"{path}: expected tables with rows of numbers, got none")
+        raise RecordingError(f"{called(path)}: expected tables with rows of numbers, got none")
     names = stream_names(groups)
     plans: list[Plan] = []
     seen: dict[tuple[int, str], int] = {}
@@ -168,14 +168,14 @@ def _understood(
             plans.append(replace(first, stream=replace(first.stream, name=stream, rate_hz=None)))
             continue
         try:
-            plans.append(_plan(group, stream, str(path), app, told))
+            plans.append(_plan(group, stream, called(path), app, told))
         except RecordingError as error:
             if isinstance(error, UndecidedError):
                 raise
             plans.append(Plan(Stream(stream, (Fact("refused", str(error), "shown"),)), error=error))
     facts = tuple(dict.fromkeys(fact for table in tables for fact in table.facts))
     streams = tuple(plan.stream for plan in plans)
-    return Understanding(str(path), app.name if app else name, streams, (*(app.facts if app else ()), *facts)), plans
+    return Understanding(called(path), app.name if app else name, streams, (*(app.facts if app else ()), *facts)), plans
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
@@ -272,7 +272,7 @@ def _scaled(
     turning = turns(rate_hz=rate_hz if at is None else math.nan)
     if at is not None:
         questions[at], seen_hz = rate_question(questions[at], whole, head[:, 3:], turning)
-        # Without a rate turns show no unit, and contradict none; at the rate that a unit gives they agree with that unit.
+        # Without a rate turns show no unit; at the rate that a unit gives they agree with that unit.
         if turning.questions and math.isnan(seen_hz):
             turning = turns(rate_hz=rate_hz)
     factors = (*(scale.si * sign,) * 3, *(turning.si,) * 3)
@@ -452,7 +452,7 @@ def _opened(path: Path, understanding: Understanding, plan: Plan, told: Mapping[
     stream_id = content_id(parts, meaning, factors, clock)
     assert plan.stream.rate_hz is not None
     info = SourceInfo(
-        path.name,
+        Path(called(path)).name,
         understanding.format,
         stream_id,
         feeds[0].table.rows if not feeds[0].wanted else None,
@@ -461,8 +461,8 @@ def _opened(path: Path, understanding: Understanding, plan: Plan, told: Mapping[
     )
     label = feeds[0].label
     return RecordedSource(
-        lambda: read_stream(feeds, factors, str(path)),
-        str(path),
+        lambda: read_stream(feeds, factors, called(path)),
+        called(path),
         info,
         plan.stream.rate_hz,
         check_units=told.get("check_units", True),
@@ -481,8 +481,9 @@ def _unnamed(group: Group, stream: str, where: str, app: App | None, told: Mappi
             f"{table.where}: expected columns for {', '.join(missing)}, got {heading or 'no header'}; "
             f"what is missing is {group.lacks}; columns={{'acc_x': 'its name here'}} maps other names"
         )
-    clock, _ = clock_of(group.piece, (), _taken((), group.piece), told)
-    guess = guess_columns(table, clock.columns, clock.rate_hz)
+    clock, asked = clock_of(group.piece, (), _taken((), group.piece), told)
+    unknown = any(question.option in ("rate_hz", "time_unit") for question in asked)
+    guess = guess_columns(table, clock.columns, None if unknown else clock.rate_hz)
     if guess is None:
         raise RecordingError(
             f"{table.where}: expected columns for acc_x, acc_y, acc_z, gyr_x, gyr_y, gyr_z, got {table.width} columns "

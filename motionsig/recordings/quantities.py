@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact, Question
-from motionsig.plausibility import Evidence, SeenRate, acc_scales, gyr_scales, rate_by_turns
+from motionsig.plausibility import Evidence, SeenRate, acc_scales, chip_step, gyr_scales, rate_by_turns
 from motionsig.recordings.names import COUNTS, count_units, factor
 
 _OTHERWISE = 1.3
@@ -29,6 +29,7 @@ _TOGETHER = {
     "1/2048 g": ("1/16.4 deg/s",),
 }
 """The units of angular rate that go with one of acceleration, the likeliest first."""
+_ARDUINO_DPS = 2000 / 32768
 _SAME = 0.01
 _SLOWEST, _FASTEST = 1e-3, 40.0
 """rad/s at the 99th percentile, of a body."""
@@ -121,10 +122,12 @@ def rate_question(
         seen = rate_by_turns(acc, gyr * si)
         if seen is not None:
             return _with_rate(asked, seen, si, sure=not unit.questions), seen.usual
-    words = (
-        f"{asked.words} Gravity does not turn enough in it to show a rate, so that {asked.guess} is only an example."
-    )
-    return asked._replace(words=words), math.nan
+    words = f"{asked.words} Gravity does not turn enough in it to show a rate"
+    step = chip_step(gyr[np.isfinite(gyr).all(axis=1)])
+    if step is not None and math.isclose(step.dps, _ARDUINO_DPS):
+        words = f"{words}; steps of {step.dps:.4g} deg/s are those of Arduino's libraries, which read at 119 or 104 Hz."
+        return asked._replace(guess="119", words=words), math.nan
+    return asked._replace(words=f"{words}, so that {asked.guess} is only an example."), math.nan
 
 
 def _with_rate(asked: Question, seen: SeenRate, si: float, *, sure: bool) -> Question:

@@ -96,10 +96,12 @@ def find_groups(tables: Sequence[Table], told: Mapping[str, Any], scans: Scans) 
     groups: list[Group] = []
     halves: dict[Place, dict[str, Sensor]] = {}
     unnamed: list[Group] = []
-    named = {id(table) for table in tables if told.get("columns") and _has(table, told["columns"])}
+    # The option may name the time alone; then names say where the sensors are.
+    channels = {key: it for key, it in (told.get("columns") or {}).items() if key != "time"}
+    named = {id(table) for table in tables if channels and _has(table, told["columns"])}
     for piece in pieces:
         parts: Sequence[Part]
-        if told.get("columns") and (id(piece.table) in named or not named):
+        if channels and (id(piece.table) in named or not named):
             parts = (told_part(piece.table.names, piece.columns, told["columns"]),)
         else:
             parts = sensors_in(piece.columns)

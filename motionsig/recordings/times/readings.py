@@ -186,7 +186,7 @@ def of_epochs(candidate: Candidate, unit: Fraction | None, zone: Zone) -> list[R
 def of_count(candidate: Candidate, unit: Fraction, how: How) -> Reading | None:
     """Return the reading of a number as a count of `unit` ns from some start."""
     whole = candidate.head.dtype.kind in "iu"
-    moduli = tuple(int(unit * 2**bits) for bits in (16, 32) if unit * 2**bits < 2**62) if whole else ()
+    moduli = tuple(int(unit * 2**bits) for bits in (16, 30, 32) if unit * 2**bits < 2**62) if whole else ()
     convert = of_number(candidate.column, unit)
     return made((candidate,), convert, "a count", 0, unit=unit, how=how, moduli=moduli)
 
