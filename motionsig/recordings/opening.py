@@ -278,7 +278,7 @@ def _scaled(
     turning = turns(rate_hz=rate_hz if at is None else math.nan)
     if at is not None:
         questions[at], seen_hz = rate_question(questions[at], whole, head[:, 3:], turning)
-        # Without a rate turns show no unit; at the rate that a unit gives they agree with that unit.
+        # Without a rate turns show no unit and contradict none; at the rate that a unit gives they agree with it.
         if turning.questions and math.isnan(seen_hz):
             turning = turns(rate_hz=rate_hz)
     factors = (*(scale.si * sign,) * 3, *(turning.si,) * 3)
