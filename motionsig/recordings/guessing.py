@@ -44,7 +44,8 @@ def guess_columns(table: Table, clock: Collection[int], rate_hz: float | None) -
         for acc in triples
         if seen[acc].verdict == "decided"
         for gyr in turning
-        if not set(gyr) & set(acc)
+        # What has gravity in the very same unit is another accelerometer.
+        if not set(gyr) & set(acc) and not (seen[gyr].verdict == "decided" and seen[gyr].unit == seen[acc].unit)
     ]
     found = []
     for far, before, acc, gyr in sorted(pairs)[:_PAIRS]:

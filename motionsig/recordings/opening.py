@@ -34,7 +34,7 @@ from motionsig.recordings.samples import Reader, RecordedSource, head_of
 from motionsig.recordings.streams import Group, Piece, Sensor, find_groups, stream_names
 from motionsig.recordings.tables import Table
 from motionsig.recordings.times import Clock, check_rate
-from motionsig.recordings.timing import CLOCK_OPTIONS, clock_of
+from motionsig.recordings.timing import CLOCK_OPTIONS, clock_of, polled
 from motionsig.recordings.understanding import Stream, UndecidedError, Understanding, undecided
 
 TablesOf = Callable[[Path], Sequence[Table]]
@@ -46,6 +46,12 @@ _NESTED = re.compile(r"\((?:list|large_list|struct|map|binary|fixed_size\w*)\b.*
 """What a table of typed columns has in place of what is no text and no number."""
 _CUSTOMS = {"ros": ("m/s^2", "rad/s"), "ios": ("", "rad/s")}
 """Units that the definition of a message or of a system's data gives, where names say no other."""
+_LEAST_HZ = 2.0
+_STATISTIC = re.compile(
+    r"(?:^|[\W_])(?:mean|avg|std|stdev|min|max|var|median|rms|mad|iqr|skew\w*|kurt\w*|energy|entropy|sma)(?:[\W_\d]|$)",
+    re.IGNORECASE,
+)
+"""In the names of columns that hold features of windows."""
 _MEASURED = ("acc", "user", "gravity", "gyr")
 _MARKS = frozenset({"0", "1", "true", "false", "True", "False"})
 
@@ -198,9 +204,14 @@ def _planned(
     for sensor in sensors:
         taken = _taken(sensors, sensor.piece) | {-1 if label is None else label.number}
         clocks.setdefault(id(sensor.piece), clock_of(sensor.piece, sensors, taken, told))
-    feeds = _feeds(acc, gyr, gravity, {key: clock for key, (clock, _) in clocks.items()}, label, app)
+    again = None if told.get("rate_hz") else polled(acc.piece, sensors)
+    by_piece = {key: clock for key, (clock, _) in clocks.items()}
+    feeds = _feeds(acc, gyr, gravity, by_piece, label, app, changed=again is not None)
     questions = [question for _, asked in clocks.values() for question in asked]
     facts = [*group.facts, *(fact for clock, _ in clocks.values() for fact in clock.facts)]
+    if again is not None:
+        words = f"{again.mean():.0%} have the numbers of the row before, as read twice: they are no samples"
+        facts.append(Fact("repeated rows", words, "shown"))
     clock = clocks[id(acc.piece)][0]
     return _scaled(stream, feeds, clock.rate_hz, (acc, gyr, gravity), facts, questions, where, app, told)
 
@@ -218,6 +229,9 @@ def _scaled(
 ) -> Plan:
     """Return the plan of a stream whose columns and clock are known: in which units its head is."""
     acc, gyr, gravity = sensors
+    if rate_hz < _LEAST_HZ:
+        least = f"at least {_LEAST_HZ:g} samples a second to see motion in"
+        raise RecordingError(f"{where}: expected {least}, got {rate_hz:.3g}")
     _, head = head_of(read_stream(feeds, (1.0,) * 6, where), where)
     acc_unit, gyr_unit = app.units if app else _CUSTOMS.get(acc.triad.convention or gyr.triad.convention, ("", ""))
     linear = acc.triad.convention == "linear"
@@ -312,6 +326,8 @@ def _feeds(
     clocks: Mapping[int, Clock],
     label: LabelColumn | None,
     app: App | None,
+    *,
+    changed: bool,
 ) -> tuple[Feed, ...]:
     def sums(sensor: Sensor, beside: Sensor | None = None) -> tuple[Sum, ...]:
         if beside is None:
@@ -336,7 +352,7 @@ def _feeds(
         shift,
     )
     if gyr.piece is acc.piece:
-        return (replace(first, channels=first.channels + sums(gyr), holds="both"),)
+        return (replace(first, channels=first.channels + sums(gyr), holds="both", changed=changed),)
     feeds = [first]
     if gravity and own is None:
         feeds.append(
@@ -401,6 +417,11 @@ def _unnamed(group: Group, stream: str, where: str, app: App | None, told: Mappi
         raise RecordingError(
             f"{table.where}: expected columns for {', '.join(missing)}, got {heading or 'no header'}; "
             f"what is missing is {group.lacks}; columns={{'acc_x': 'its name here'}} maps other names"
+        )
+    if sum(map(bool, map(_STATISTIC.search, table.names))) * 2 > len(table.names):
+        raise RecordingError(
+            f"{table.where}: expected samples, got statistics of them: {', '.join(map(repr, table.names[:3]))}, ...; "
+            "take the recording that they were made of"
         )
     clock, _ = clock_of(group.piece, (), _taken((), group.piece), told)
     guess = guess_columns(table, clock.columns, clock.rate_hz)
