@@ -11,7 +11,7 @@ The sign of acceleration cannot be seen by this: with the sign of all three axes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations, permutations, product
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.plausibility.evidence import Evidence, are_whole, sound
+from motionsig.plausibility.steps import Step, chip_step
 
 _STEPS = 64
 """In a window: a power of two, for they are joined in pairs."""
@@ -44,6 +45,11 @@ _AGREED = 0.8
 """Of the votes, for a decision."""
 _AXES_VOTES = 12
 _AXES_AGREED = 0.9
+_FLOOR = 0.6
+"""m/s²: a variance of less is no better."""
+_SAME_UNIT = 0.01
+_MISSES_MORE = 0.3
+"""m/s² by which the likely unit may be worse than another of counts, which is a factor of 2 off."""
 _FASTEST = 40.0
 """rad/s at the 99th percentile: see bounds."""
 _SLOWEST = 3e-4
@@ -73,18 +79,39 @@ class Turns(NamedTuple):
         gyr = self.gyr if axes is None else self.gyr @ axes.T
         return _turned_back(self.acc, gyr * (factor * self.dt))
 
+    def gain(self, factor: float) -> NDArray[np.float64]:
+        """Return by how much the logarithm of the variance of acc (w,) falls when it is turned back by factor * gyr."""
+        power = (self.acc**2).sum(axis=2).mean(axis=1)
+        unturned = (self.acc.mean(axis=1) ** 2).sum(axis=1)
+        left = np.maximum(power - self.gravity(factor) ** 2, 0)
+        won: NDArray[np.float64] = np.log((power - unturned + _FLOOR**2) / (left + _FLOOR**2))
+        return won
+
+
+def turning_gain(acc: NDArray[np.floating], gyr: NDArray[np.floating], rate_hz: float) -> float:
+    """Return by how much gyr (n, 3) in rad/s, turned back by it, makes acc (n, 3) in m/s² more alike; NaN if unseen.
+
+    It is the mean fall of the logarithm of the variance within 3 s: above 0 for the gyroscope beside an accelerometer
+    that turns, below for anything else.
+    """
+    seen = turns(sound(acc), sound(gyr), rate_hz)
+    return float(np.mean(seen.gain(1.0))) if len(seen.acc) else np.nan
+
 
 def window_rows(rate_hz: float, seconds: float = _WINDOW_S) -> int:
     """Return of how many rows a window of Turns is made."""
     return _STEPS * max(1, round(seconds * rate_hz / _STEPS))
 
 
-def turns(acc: NDArray[np.floating], gyr: NDArray[np.floating], rate_hz: float, *, at_rest: bool = False) -> Turns:
+def turns(
+    acc: NDArray[np.floating], gyr: NDArray[np.floating], rate_hz: float, *, at_rest: bool = False, rows: int = 0
+) -> Turns:
     """Return the windows of acc (n, 3) in m/s² and gyr (n, 3) in which most is turned.
 
-    at_rest: windows in which nothing moves, and longer ones, in which an offset turns far.
+    at_rest: windows in which nothing moves, and longer ones, in which an offset turns far. rows: of a window, a
+    multiple of 64, instead of 3 s.
     """
-    rows = window_rows(rate_hz, _REST_S if at_rest else _WINDOW_S)
+    rows = rows or window_rows(rate_hz, _REST_S if at_rest else _WINDOW_S)
     width = rows // _STEPS
     count = len(acc) // rows
     both = np.concatenate([acc[: count * rows], gyr[: count * rows]], axis=1, dtype=np.float64)
@@ -99,6 +126,14 @@ def turns(acc: NDArray[np.floating], gyr: NDArray[np.floating], rate_hz: float, 
     return Turns(steps[chosen, :, :3], steps[chosen, :, 3:], width / rate_hz)
 
 
+def turns_in_rows(acc: NDArray[np.floating], gyr: NDArray[np.floating], rows: int) -> Turns:
+    """Return the windows of `rows` rows, a multiple of 64, in which most is turned, where no clock is known.
+
+    Their dt is counted in rows.
+    """
+    return turns(acc, gyr, 1.0, rows=rows)
+
+
 def votes(smaller: NDArray[np.float64], larger: NDArray[np.float64]) -> tuple[int, int]:
     """Return how many windows vote for the smaller unit and for the larger, of `Turns.gravity` of both, (w,) each."""
     apart = np.abs(smaller - larger) > _TOLD_APART
@@ -106,8 +141,15 @@ def votes(smaller: NDArray[np.float64], larger: NDArray[np.float64]) -> tuple[in
     return int((smaller - larger > _CANCELS).sum()), int((apart & nearer).sum())
 
 
-def gyr_scales(acc: NDArray[np.floating], gyr: NDArray[np.floating], rate_hz: float) -> Evidence:
-    """Return which unit gyr (n, 3) is in, as acc (n, 3) in m/s² shows it; NaN where rows are missing."""
+def gyr_scales(
+    acc: NDArray[np.floating], gyr: NDArray[np.floating], rate_hz: float, likely: Mapping[str, float] | None = None
+) -> Evidence:
+    """Return which unit gyr (n, 3) is in, as acc (n, 3) in m/s² shows it; NaN where rows are missing.
+
+    rate_hz: NaN where it is not known. likely: a unit, and what 1 of it is in rad/s, which is the guess where the
+    numbers leave it possible.
+    """
+    likely = likely or {}
     acc, gyr = sound(acc), sound(gyr)
     finite = gyr[np.isfinite(gyr).all(axis=1)]
     if len(finite) < 2:
@@ -116,14 +158,22 @@ def gyr_scales(acc: NDArray[np.floating], gyr: NDArray[np.floating], rate_hz: fl
         return Evidence("impossible", "", np.nan, "it never changes: there is no gyroscope behind these columns")
     size = float(np.percentile(np.linalg.norm(finite, axis=1), 99))
     units = {**_UNITS, **(_COUNTS if are_whole(finite) else {})}
-    least = dict.fromkeys(units, _SLOWEST_MOVING if _moves(acc, rate_hz) else 10 * _SLOWEST)
+    alike = {name for name, si in units.items() if any(abs(si / each - 1) < _SAME_UNIT for each in likely.values())}
+    units = {**{name: si for name, si in units.items() if name not in alike}, **likely}
+    least = dict.fromkeys(units, _SLOWEST_MOVING if np.isfinite(rate_hz) and _moves(acc, rate_hz) else 10 * _SLOWEST)
     least |= {"rad/s": _SLOWEST, "deg/s": _SLOWEST}
     units = {name: si for name, si in units.items() if least[name] < size * si < _FASTEST}
     if not units and size < _FASTEST:
         return Evidence("undecided", "", np.nan, f"sizes of {size:.3g} are smaller than the noise of any gyroscope")
     if not units:
         return Evidence("impossible", "", np.nan, f"sizes of {size:.3g} fit no unit of angular rate")
-    guess = _guess(units, size)
+    guess = _guess(units, size, likely)
+    step = chip_step(finite)
+    stepped = "" if step is None else next((name for name, si in units.items() if _fits(step.unit, si)), "")
+    if step is not None and stepped and not np.isfinite(rate_hz):
+        return Evidence("decided", stepped, units[stepped], _step_words(step))
+    if not np.isfinite(rate_hz):
+        return Evidence("undecided", guess, units[guess], "without a rate turns cannot be followed")
     if rate_hz < _LEAST_RATE_HZ:
         return Evidence("undecided", guess, units[guess], f"at {rate_hz:.3g} Hz turns cannot be followed")
     seen, resting = turns(acc, gyr, rate_hz), turns(acc, gyr, rate_hz, at_rest=True)
@@ -136,12 +186,16 @@ def gyr_scales(acc: NDArray[np.floating], gyr: NDArray[np.floating], rate_hz: fl
     left = [name for name in names if not any(agreed(*won[other, name]) for other in names if other != name)]
     if not left:
         return Evidence("undecided", guess, units[guess], "turns and gravity fit no unit well")
-    guess = _guess({name: units[name] for name in left}, size)
+    if step is not None and stepped in left:
+        return _axes(seen, stepped, units[stepped]) or Evidence("decided", stepped, units[stepped], _step_words(step))
+    guess = _guess({name: units[name] for name in left}, size, likely)
     refuted = _listed([name for name in names if name not in left])
     if any(name in _COUNTS for name in left):
         # Ranges are a factor of 2 apart, which turns do not tell for sure.
         miss = {name: float(np.mean(np.abs(gravity[name] - STANDARD_GRAVITY))) for name in left if len(gravity[name])}
-        guess = min((name for name in _COUNTS if name in miss), key=lambda name: round(miss[name], 1), default=guess)
+        if guess not in likely or miss.get(guess, 0) > min(miss.values(), default=0) + _MISSES_MORE:
+            best = min((name for name in _COUNTS if name in miss), key=lambda name: round(miss[name], 1), default=guess)
+            guess = best
         words = f"whole numbers may be a chip's counts, {guess} perhaps, of which turns do not tell the range"
         return Evidence("undecided", guess, units[guess], words)
     if len(left) > 1:
@@ -166,8 +220,18 @@ def _moves(acc: NDArray[np.floating], rate_hz: float) -> bool:
     return float(np.median(spread / np.linalg.norm(windows, axis=2).mean(axis=1))) > _MOVES
 
 
-def _guess(units: dict[str, float], size: float) -> str:
+def _fits(unit: str, si: float) -> bool:
+    return abs(_UNITS[unit] / si - 1) < _SAME_UNIT
+
+
+def _step_words(step: Step) -> str:
+    return f"its numbers are multiples of {step.size:.4g}, and {step.dps:.4g} deg/s is the step of a chip"
+
+
+def _guess(units: Mapping[str, float], size: float, likely: Mapping[str, float]) -> str:
     """Return the likeliest unit by size alone: people, and what they carry, turn at a few rad/s at their fastest."""
+    if known := [name for name in likely if name in units]:
+        return known[0]
     return min(units, key=lambda name: (abs(np.log(size * units[name] / 3.0)), name))
 
 
@@ -187,6 +251,8 @@ def _axes(seen: Turns, name: str, si: float) -> Evidence | None:
     if len(seen.acc) < _AXES_VOTES:
         return None
     ours = seen.gravity(si)
+    if (np.abs(ours - STANDARD_GRAVITY) > _TOLD_APART / 2).sum() < _AXES_AGREED * _AXES_VOTES:
+        return None  # no others can be nearer by what tells them apart
     orders = [(signs, order) for order in permutations(range(3)) for signs in product((1, -1), repeat=3)]
     best: list[tuple[float, str, NDArray[np.float64]]] = []
     for signs, order in orders:
