@@ -31,7 +31,8 @@ class Feed:
 
     * `channels`: six or three sums of columns. `holds`: "both" has six channels, acc and gyr; "acc" and "gyr" three.
     * `label`, `gap`: the columns of the label and of the mark of a gap, None where there are none. `joints`: columns at
-      whose changes samples were lost, too. `shift`: what makes Unix times of the clock's. `changed`: rows that repeat the channels of the
+      whose changes samples were lost, too. `shift`: what makes Unix times of the clock's.
+      `changed`: rows that repeat the channels of the
       row before are left out, as no new samples.
     """
 
@@ -93,7 +94,7 @@ def chosen_rows(rows: Iterator[Rows], wanted: Wanted) -> Iterator[Rows]:
 
     def keep(part: Rows) -> NDArray[np.bool_]:
         marks = [matching(part.columns[column], texts) for column, texts in wanted.items()]
-        return np.logical_and.reduce(marks)
+        return np.asarray(np.logical_and.reduce(marks))
 
     return kept_rows(rows, keep)
 

@@ -91,7 +91,7 @@ def _only(table: Table, column: int, text: str, head: tuple[NDArray[np.generic],
 
 
 def by_filling(table: Table) -> tuple[Table, ...]:
-    """Return a table for each sensor where no row has numbers of both, as where two tables were merged by their times."""
+    """Return a table for each sensor where no row has both: tables merged by their times."""
     columns = read_names(table.names, table.units)
     own = {kind: [at for at, it in enumerate(columns) if it.kind in which] for kind, which in _HALVES.items()}
     if not all(own.values()) or any(table.head[at].dtype.kind != "f" for each in own.values() for at in each):
@@ -116,8 +116,7 @@ def _filling(table: Table, kind: str, own: list[int], others: set[int], mine: ND
 
 
 def _filled(columns: Any, wanted: Sequence[int]) -> NDArray[np.bool_]:
-    filled: NDArray[np.bool_] = np.isfinite([columns[at] for at in wanted]).all(axis=0)
-    return filled
+    return np.asarray(np.isfinite([columns[at] for at in wanted]).all(axis=0))
 
 
 def _rows(

@@ -269,7 +269,7 @@ def _are_few(head: NDArray[Any]) -> bool:
 
 
 def _bare(table: Table, stem: str) -> tuple[Column, ...]:
-    """Return the columns of a headless table called after a sensor: x, y, z, time, x, y, z, accuracy, or x, y, z, time."""
+    """Return the columns of a headless table called after a sensor: x, y, z with a time before or behind them."""
     kind = sensor_of(stem)[0]
     if kind not in _WORDS or table.width not in (3, 4, 5):
         return ()

@@ -322,5 +322,5 @@ def test_stamps_of_a_terminal_stand_before_a_header_that_comes_again(tmp_path: P
 
 def test_a_sample_a_second_is_too_slow(tmp_path: Path) -> None:
     path = write(tmp_path / "slow.csv", f"time_s,{NAMES}", [f"{at},{row}" for at, row in enumerate(rows_of(DATA))])
-    with pytest.raises(RecordingError, match="expected at least .* samples a second, .*got 1 "):
+    with pytest.raises(RecordingError, match=r"expected at least .* samples a second, .*got 1 "):
         open_recording(path)
