@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from collections.abc import Collection
 from typing import NamedTuple
+=======
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+>>>>>>> f26abe03a2fee0e779fc9e3cfcb3d188aed5932c
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.errors import RecordingError
+<<<<<<< HEAD
 from motionsig.plausibility import acc_scales, gyr_scales, is_constant, is_gravity, turning_gain
+=======
+from motionsig.plausibility import Evidence, acc_scales, gyr_scales, is_constant, is_gravity, turning_gain
+>>>>>>> f26abe03a2fee0e779fc9e3cfcb3d188aed5932c
 from motionsig.recordings.names import Triad, factor
 from motionsig.recordings.tables import Table
 
@@ -29,7 +38,7 @@ class _Pair(NamedTuple):
     """Columns that may be acceleration and angular rate; sorted, the likeliest come first."""
 
     seems: float
-    astride: bool
+    astride: int
     steep: bool
     far: bool
     backwards: bool
@@ -50,8 +59,13 @@ def guess_columns(table: Table, clock: Collection[int], rate_hz: float | None) -
     rate = rate_hz or _USUAL_HZ
     numbers = {at: values for at, values in _numbers(table, clock).items() if not is_constant(values)}
     triples = [(at, at + 1, at + 2) for at in numbers if at + 1 in numbers and at + 2 in numbers]
+<<<<<<< HEAD
     values = {triple: np.stack([numbers[at] for at in triple], axis=1) for triple in triples}
     seen = {triple: acc_scales(each, rate) for triple, each in values.items()}
+=======
+    values = {triple: _without_marks(np.stack([numbers[at] for at in triple], axis=1)) for triple in triples}
+    seen = {triple: acc_scales(each[np.isfinite(each).all(axis=1)], rate) for triple, each in values.items()}
+>>>>>>> f26abe03a2fee0e779fc9e3cfcb3d188aed5932c
     accs = [triple for triple in triples if seen[triple].verdict != "impossible" and seen[triple].unit]
     begin, end = min(numbers, default=0), max(numbers, default=0) + 1
     pairs: list[_Pair] = []
@@ -60,31 +74,35 @@ def guess_columns(table: Table, clock: Collection[int], rate_hz: float | None) -
         for gyr in triples:
             if set(gyr) & set(acc) or abs(gyr[0] - acc[0]) > _FAR or is_gravity(values[gyr]):
                 continue
-            gain = 0.0 if rate_hz is None else _gain(whole, values[gyr], rate_hz)
-            # Sensors of three axes stand one after the other.
-            astride = all((it[0] - edge) % 3 for it in (acc, gyr) for edge in (begin, end))
+            gain = 0.0 if rate_hz is None else _gain(*_both(whole, values[gyr]), rate_hz)
+            # Sensors of three axes stand one after the other, behind the time; what else there is comes after them.
+            fits = [not any((it[0] - edge) % 3 for it in (acc, gyr)) for edge in (begin, end)]
+            astride = 0 if fits[0] else 1 if fits[1] else 2
             steep, far = seen[acc].verdict != "decided", gyr[0] - acc[0] not in (3, -3)
             pairs.append(_Pair(-gain if abs(gain) > _UNCLEAR else 0.0, astride, steep, far, gyr < acc, acc, gyr))
     found = []
     for pair in sorted(pairs)[:_MOST]:
-        turns = gyr_scales(values[pair.acc] * seen[pair.acc].si, values[pair.gyr], rate)
+        turns = gyr_scales(*_both(values[pair.acc] * seen[pair.acc].si, values[pair.gyr]), rate)
         if turns.verdict != "impossible":
             found.append((pair[:4], turns.verdict != "decided", pair.backwards, pair, turns))
     if not found:
-        return _usual_order(numbers)
+        return _six_columns(table, tuple(numbers), seen)
     *_, best, turns = min(found, key=lambda each: each[:3])
-    called = [", ".join(map(table.called, triple)) for triple in (best.acc, best.gyr)]
-    words = f"{called[0]} have gravity ({seen[best.acc].words}), {called[1]} would be angular rate ({turns.words})"
+    words = f"{_called(table, best.acc)} have gravity ({seen[best.acc].words}), "
+    words += f"{_called(table, best.gyr)} would be angular rate ({turns.words})"
     return Guess(Triad("acc", best.acc), Triad("gyr", best.gyr), words)
 
 
-def _usual_order(numbers: Collection[int]) -> Guess | None:
-    """Return the guess for six columns of numbers that show nothing: acceleration first, as most loggers write it."""
-    first, *_ = at = sorted(numbers) or [0]
-    if at != list(range(first, first + 6)):
-        return None
-    words = "there are six columns of numbers, and most loggers write acceleration first"
-    return Guess(Triad("acc", (at[0], at[1], at[2])), Triad("gyr", (at[3], at[4], at[5])), words)
+def _without_marks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values (n, 3) with NaN in rows of three equal numbers, as the 1000 that some write for no reading."""
+    alike = (values[:, 0] == values[:, 1]) & (values[:, 1] == values[:, 2])
+    return np.where(alike[:, None], np.nan, values) if alike.any() else values
+
+
+def _both(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the rows that both have."""
+    rows = np.isfinite(one).all(axis=1) & np.isfinite(other).all(axis=1)
+    return one[rows], other[rows]
 
 
 def _gain(acc: NDArray[np.float64], gyr: NDArray[np.float64], rate_hz: float) -> float:
@@ -92,6 +110,34 @@ def _gain(acc: NDArray[np.float64], gyr: NDArray[np.float64], rate_hz: float) ->
     units = ("rad/s", "deg/s", *(_COUNTS if (gyr == np.rint(gyr)).all() else ()))
     gains = [turning_gain(acc, gyr * factor("gyr", unit), rate_hz) for unit in units]
     return float(max((gain for gain in gains if np.isfinite(gain)), default=0.0))
+<<<<<<< HEAD
+=======
+
+
+def _six_columns(table: Table, columns: tuple[int, ...], seen: Mapping[Any, Evidence]) -> Guess | None:
+    halves = columns[:3], columns[3:]
+    if len(columns) != 6 or not all(half in seen for half in halves):
+        return None
+    can = [half for half in halves if seen[half].verdict != "impossible"]
+    if not can:
+        return None
+    acc = can[0]
+    gyr = halves[1] if acc == halves[0] else halves[0]
+    words = (
+        f"Six columns change, and no unit of acceleration fits them for sure ({seen[acc].words}); mostly acceleration "
+        f"stands before angular rate, so that {_called(table, acc)} would be acceleration, {_called(table, gyr)} not"
+    )
+    return Guess(Triad("acc", _three(acc)), Triad("gyr", _three(gyr)), words)
+
+
+def _three(columns: tuple[int, ...]) -> tuple[int, int, int]:
+    first, second, third = columns
+    return first, second, third
+
+
+def _called(table: Table, columns: Collection[int]) -> str:
+    return ", ".join(map(table.called, columns))
+>>>>>>> f26abe03a2fee0e779fc9e3cfcb3d188aed5932c
 
 
 def _numbers(table: Table, clock: Collection[int]) -> dict[int, NDArray[np.float64]]:

@@ -44,6 +44,8 @@ TablesOf = Callable[[Path], Sequence[Table]]
 _LOOKED_AT = 8
 """Of so many streams of one table the heads are read; the others have the same columns."""
 _LEAST_HZ = 6.0
+_LEAST_FULL, _MOSTLY = 0.1, 0.95
+"""Of the first rows: where samples stand in so many of them, the others are another sensor's."""
 _NESTED = re.compile(r"\((?:list|large_list|struct|map|binary|fixed_size\w*)\b.*\)")
 """What a table of typed columns has in place of what is no text and no number."""
 _CUSTOMS = {"ros": ("m/s^2", "rad/s"), "ios": ("", "rad/s")}
@@ -259,6 +261,9 @@ def _scaled(
             f"got {rate_hz:.3g} (check_units=False takes it as it is)"
         )
     _, head = head_of(read_stream(feeds, (1.0,) * 6, where), where)
+    full = np.isfinite(head).all(axis=1)
+    if _LEAST_FULL < full.mean() < _MOSTLY:
+        head = head[full]  # between rows that hold no samples no window would be whole
     acc_unit, gyr_unit = app.units if app else _CUSTOMS.get(acc.triad.convention or gyr.triad.convention, ("", ""))
     linear = acc.triad.convention == "linear"
     written = acc.triad.unit or (gravity.triad.unit if gravity else "")
@@ -267,7 +272,8 @@ def _scaled(
         head[:, :3], rate_hz, written or acc_unit, told, where, _called(acc, gravity), linear=linear, gravity=alone
     )
     whole = head[:, :3] * scale.si
-    usual = usual_gyr(scale.si, head[:, 3:])
+    sign, said, doubt = _sign(acc, app, told)
+    usual = "rad/s" if doubt else usual_gyr(scale.si, head[:, 3:])  # whose sign is asked is iOS's, in rad/s
     written = gyr.triad.unit or gyr_unit
     at = next((at for at, it in enumerate(questions) if (it.option, it.guess) == ("rate_hz", UNKNOWN_RATE)), None)
     turns = partial(
@@ -279,7 +285,6 @@ def _scaled(
         # Without a rate turns show no unit; at the rate that a unit gives they agree with that unit.
         if turning.questions and math.isnan(seen_hz):
             turning = turns(rate_hz=rate_hz)
-    sign, said, doubt = _sign(acc, app, told)
     factors = (*(scale.si * sign,) * 3, *(turning.si,) * 3)
     open_ = (*questions, *scale.questions, *turning.questions, *doubt)
     known = (*facts, *scale.facts, *turning.facts, *said)

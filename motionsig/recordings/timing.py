@@ -37,13 +37,17 @@ def clock_of(
 ) -> tuple[Clock, tuple[Question, ...]]:
     """Return the clock of a piece's rows, and what is left open of it: then it is as guessed.
 
-    sensors: what is read of it. taken: columns that are no times. coarse: those that stand still
-    further down, and give the date at most. Raises RecordingError where there can be none.
+    sensors: what is read of it. taken: columns that are no times. coarse: those that stand still further
+    down, and give the date at most. Raises RecordingError where there can be none.
     """
     table = piece.table
+<<<<<<< HEAD
     first = _own_head(piece)
     if told.get("rate_hz") is None and (again := polled(piece, sensors)) is not None:
         first = tuple(head[~again] for head in first)
+=======
+    first = _with_samples(_own_head(piece), table, sensors)
+>>>>>>> f26abe03a2fee0e779fc9e3cfcb3d188aed5932c
     candidates = []
     for at, head in enumerate(first):
         said = piece.columns[at] if at < len(piece.columns) else Column("other")
@@ -115,6 +119,19 @@ def _kind(head: NDArray[Any]) -> Kind:
     # A time needs all its digits; any other whole number may have a fraction further on.
     large = head.dtype.kind in "iu" and len(head) > 0 and int(np.abs(head).max()) > _LARGE
     return "whole" if large else "number"
+
+
+def _with_samples(first: Sequence[NDArray[Any]], table: Table, sensors: Sequence[Sensor]) -> Sequence[NDArray[Any]]:
+    """Return those of the first rows that hold samples, where others hold none: a camera's or a barometer's.
+
+    A row of six times the same number holds none. All of them where hardly any does.
+    """
+    columns = [column for it in sensors if it.piece.table is table for column in it.triad.columns]
+    if len(columns) < len(CHANNELS) or any(first[column].dtype.kind not in "iuf" for column in columns):
+        return first
+    values = np.stack([first[column].astype(np.float64) for column in columns])
+    full = np.isfinite(values).all(axis=0) & ((values != values[0]).any(axis=0) | (values[0] == 0))
+    return first if full.all() or full.sum() < _FEW_ROWS else [head[full] for head in first]
 
 
 def _repeats(table: Table, sensors: Sequence[Sensor], first: Sequence[NDArray[Any]]) -> NDArray[np.bool_] | None:
