@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Collection
-from typing import NamedTuple
-=======
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
->>>>>>> f26abe03a2fee0e779fc9e3cfcb3d188aed5932c
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.errors import RecordingError
-<<<<<<< HEAD
-from motionsig.plausibility import acc_scales, gyr_scales, is_constant, is_gravity, turning_gain
-=======
 from motionsig.plausibility import Evidence, acc_scales, gyr_scales, is_constant, is_gravity, turning_gain
->>>>>>> f26abe03a2fee0e779fc9e3cfcb3d188aed5932c
 from motionsig.recordings.names import Triad, factor
 from motionsig.recordings.tables import Table
 
@@ -55,17 +46,15 @@ class Guess(NamedTuple):
 
 
 def guess_columns(table: Table, clock: Collection[int], rate_hz: float | None) -> Guess | None:
-    """Return the three neighbours that have gravity, and the three that turn with them; None where none have."""
+    """Return the three neighbours that have gravity, and the three that turn with them; None where none have.
+
+    Where no numbers show it, and six columns are all there are, they are taken in the order in which people write them.
+    """
     rate = rate_hz or _USUAL_HZ
     numbers = {at: values for at, values in _numbers(table, clock).items() if not is_constant(values)}
     triples = [(at, at + 1, at + 2) for at in numbers if at + 1 in numbers and at + 2 in numbers]
-<<<<<<< HEAD
-    values = {triple: np.stack([numbers[at] for at in triple], axis=1) for triple in triples}
-    seen = {triple: acc_scales(each, rate) for triple, each in values.items()}
-=======
     values = {triple: _without_marks(np.stack([numbers[at] for at in triple], axis=1)) for triple in triples}
     seen = {triple: acc_scales(each[np.isfinite(each).all(axis=1)], rate) for triple, each in values.items()}
->>>>>>> f26abe03a2fee0e779fc9e3cfcb3d188aed5932c
     accs = [triple for triple in triples if seen[triple].verdict != "impossible" and seen[triple].unit]
     begin, end = min(numbers, default=0), max(numbers, default=0) + 1
     pairs: list[_Pair] = []
@@ -110,8 +99,6 @@ def _gain(acc: NDArray[np.float64], gyr: NDArray[np.float64], rate_hz: float) ->
     units = ("rad/s", "deg/s", *(_COUNTS if (gyr == np.rint(gyr)).all() else ()))
     gains = [turning_gain(acc, gyr * factor("gyr", unit), rate_hz) for unit in units]
     return float(max((gain for gain in gains if np.isfinite(gain)), default=0.0))
-<<<<<<< HEAD
-=======
 
 
 def _six_columns(table: Table, columns: tuple[int, ...], seen: Mapping[Any, Evidence]) -> Guess | None:
@@ -137,7 +124,6 @@ def _three(columns: tuple[int, ...]) -> tuple[int, int, int]:
 
 def _called(table: Table, columns: Collection[int]) -> str:
     return ", ".join(map(table.called, columns))
->>>>>>> f26abe03a2fee0e779fc9e3cfcb3d188aed5932c
 
 
 def _numbers(table: Table, clock: Collection[int]) -> dict[int, NDArray[np.float64]]:

@@ -41,13 +41,10 @@ def clock_of(
     down, and give the date at most. Raises RecordingError where there can be none.
     """
     table = piece.table
-<<<<<<< HEAD
     first = _own_head(piece)
     if told.get("rate_hz") is None and (again := polled(piece, sensors)) is not None:
         first = tuple(head[~again] for head in first)
-=======
-    first = _with_samples(_own_head(piece), table, sensors)
->>>>>>> f26abe03a2fee0e779fc9e3cfcb3d188aed5932c
+    first = _with_samples(first, table, sensors)
     candidates = []
     for at, head in enumerate(first):
         said = piece.columns[at] if at < len(piece.columns) else Column("other")

@@ -150,7 +150,7 @@ def test_all_questions_are_asked_at_once_and_their_answers_open_the_log(tmp_path
     options = [question.option for question in error.understanding.questions]
     assert "gyr_unit" in options
     assert len(options) == len(set(options)) >= 2
-    call = re.search(r"or open_recording\((.*)\)$", str(error))
+    call = re.search(r"or, in Python: open_recording\((.*)\)$", str(error))
     assert call is not None
     given = eval(f"dict({call[1].partition(', ')[2]})", {"dict": dict})  # as a user would paste it
     assert given == error.understanding.answers
