@@ -35,7 +35,7 @@ from motionsig.recordings.samples import CoarseError, Reader, RecordedSource, he
 from motionsig.recordings.streams import Group, Piece, Scans, Sensor, find_groups, stream_names
 from motionsig.recordings.tables import Table
 from motionsig.recordings.times import UNKNOWN_RATE, Clock, check_rate
-from motionsig.recordings.timing import CLOCK_OPTIONS, clock_of
+from motionsig.recordings.timing import CLOCK_OPTIONS, clock_of, polled
 from motionsig.recordings.understanding import Stream, UndecidedError, Understanding, undecided
 
 TablesOf = Callable[[Path], Sequence[Table]]
@@ -50,6 +50,11 @@ _NESTED = re.compile(r"\((?:list|large_list|struct|map|binary|fixed_size\w*)\b.*
 """What a table of typed columns has in place of what is no text and no number."""
 _CUSTOMS = {"ros": ("m/s^2", "rad/s"), "ios": ("", "rad/s")}
 """Units that the definition of a message or of a system's data gives, where names say no other."""
+_STATISTIC = re.compile(
+    r"(?:^|[\W_])(?:mean|avg|std|stdev|min|max|var|median|rms|mad|iqr|skew\w*|kurt\w*|energy|entropy|sma)(?:[\W_\d]|$)",
+    re.IGNORECASE,
+)
+"""In the names of columns that hold features of windows."""
 _UNIT_LENGTH, _UNIT_SHARE = 0.01, 0.9
 _TURNED_ROUND = {"ios": "of iOS", "lpms": "of LP-Research's sensors"}
 """Whose acceleration has the opposite sign of every chip's: an axis that points up reads -1 g."""
@@ -213,15 +218,20 @@ def _planned(
     for sensor in sensors:
         _check_one_unit(sensor)
     label = _label(acc.piece.table, _taken(sensors, acc.piece), told)
+    again = None if told.get("rate_hz") else polled(acc.piece, sensors)
     coarse: frozenset[int] = frozenset()
     while True:
         clocks: dict[int, tuple[Clock, tuple[Question, ...]]] = {}
         for sensor in sensors:
             taken = _taken(sensors, sensor.piece) | {-1 if label is None else label.number}
             clocks.setdefault(id(sensor.piece), clock_of(sensor.piece, sensors, taken, told, coarse))
-        feeds = _feeds(acc, gyr, gravity, {key: clock for key, (clock, _) in clocks.items()}, label, app)
+        by_piece = {key: clock for key, (clock, _) in clocks.items()}
+        feeds = _feeds(acc, gyr, gravity, by_piece, label, app, changed=again is not None)
         questions = [question for _, asked in clocks.values() for question in asked]
         facts = [*group.facts, *(fact for clock, _ in clocks.values() for fact in clock.facts)]
+        if again is not None:
+            words = f"{again.mean():.0%} have the numbers of the row before, as read twice: they are no samples"
+            facts.append(Fact("repeated rows", words, "shown"))
         clock = clocks[id(acc.piece)][0]
         try:
             return _scaled(stream, feeds, clock.rate_hz, (acc, gyr, gravity), facts, questions, where, app, told)
@@ -397,6 +407,8 @@ def _feeds(
     clocks: Mapping[int, Clock],
     label: LabelColumn | None,
     app: App | None,
+    *,
+    changed: bool,
 ) -> tuple[Feed, ...]:
     def sums(sensor: Sensor, beside: Sensor | None = None) -> tuple[Sum, ...]:
         if beside is None:
@@ -421,7 +433,7 @@ def _feeds(
         shift,
     )
     if gyr.piece is acc.piece:
-        return (replace(first, channels=first.channels + sums(gyr), holds="both"),)
+        return (replace(first, channels=first.channels + sums(gyr), holds="both", changed=changed),)
     feeds = [first]
     if gravity and own is None:
         feeds.append(
@@ -486,6 +498,11 @@ def _unnamed(group: Group, stream: str, where: str, app: App | None, told: Mappi
         raise RecordingError(
             f"{table.where}: expected columns for {', '.join(missing)}, got {heading or 'no header'}; "
             f"what is missing is {group.lacks}; columns={{'acc_x': 'its name here'}} maps other names"
+        )
+    if sum(map(bool, map(_STATISTIC.search, table.names))) * 2 > len(table.names):
+        raise RecordingError(
+            f"{table.where}: expected samples, got statistics of them: {', '.join(map(repr, table.names[:3]))}, ...; "
+            "take the recording that they were made of"
         )
     clock, asked = clock_of(group.piece, (), _taken((), group.piece), told)
     unknown = any(question.option in ("rate_hz", "time_unit") for question in asked)

@@ -76,6 +76,8 @@ def sensor_of(stem: str) -> tuple[Kind | Literal[""], str]:
     if found is None or several or found[0] not in ("acc", "user", "gravity", "gyr", "mag"):
         return "", stem
     pieces = [piece for piece in re.split(r"([^\w]+|_+)", stem) if not listen(piece).words & QUANTITIES]
+    if said.unit and len(pieces) > 1 and unit_of(pieces[-1], said.unit.quantity):
+        del pieces[-1]  # accel_g
     return found[0], re.sub(r"^[\W_]+|[\W_]+$", "", re.sub(r"([\W_])[\W_]+", r"\1", "".join(pieces)))
 
 

@@ -59,6 +59,12 @@ def find_heading(found: Found) -> Heading:
     return Heading(names, units, lines, facts, line=at + 1)
 
 
+def is_header(cells: Sequence[str], names: Sequence[str]) -> bool:
+    """Tell whether cells are the names of the columns, but for a time that a terminal put before them."""
+    same = sum(cell.strip() == name for cell, name in zip(cells, names, strict=False))
+    return same >= max(3, len(cells) - 2)
+
+
 def _names(found: Found) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
     """Return the number of the header's line, or -1; names; units."""
     above, units_at = found.above, -1
