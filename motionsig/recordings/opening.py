@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from motionsig.recordings.feeds import Feed, Sum, read_stream, value_text
 from motionsig.recordings.guessing import guess_columns
 from motionsig.recordings.labels import LabelColumn, find_label
 from motionsig.recordings.members import content_id, members, single
-from motionsig.recordings.names import factor
+from motionsig.recordings.names import factor, sensor_of, unit_of
 from motionsig.recordings.phone import App, app_of
 from motionsig.recordings.quantities import GravityError, acc_scale, gyr_scale, usual_gyr
 from motionsig.recordings.samples import Reader, RecordedSource, head_of
@@ -46,6 +46,9 @@ _NESTED = re.compile(r"\((?:list|large_list|struct|map|binary|fixed_size\w*)\b.*
 """What a table of typed columns has in place of what is no text and no number."""
 _CUSTOMS = {"ros": ("m/s^2", "rad/s"), "ios": ("", "rad/s")}
 """Units that the definition of a message or of a system's data gives, where names say no other."""
+_SCALES = {"acc": ("ascale", "g"), "gyr": ("gscale", "rad/s")}
+"""Of Gyroflow's logs, whose first lines give the scale of the counts."""
+_UNIT = re.compile(r"unit|einheit", re.IGNORECASE)
 _MEASURED = ("acc", "user", "gravity", "gyr")
 _MARKS = frozenset({"0", "1", "true", "false", "True", "False"})
 
@@ -221,14 +224,14 @@ def _scaled(
     _, head = head_of(read_stream(feeds, (1.0,) * 6, where), where)
     acc_unit, gyr_unit = app.units if app else _CUSTOMS.get(acc.triad.convention or gyr.triad.convention, ("", ""))
     linear = acc.triad.convention == "linear"
-    written = acc.triad.unit or (gravity.triad.unit if gravity else "")
+    written = acc.triad.unit or (gravity.triad.unit if gravity else "") or _unit_beside(acc)
     alone = _length_of_gravity(gravity) if gravity and not written else None
     scale = acc_scale(
         head[:, :3], rate_hz, written or acc_unit, told, where, _called(acc, gravity), linear=linear, gravity=alone
     )
     whole = head[:, :3] * scale.si
     usual = usual_gyr(scale.si, head[:, 3:])
-    turning = gyr_scale(whole, head[:, 3:], rate_hz, gyr.triad.unit or gyr_unit, told, where, _called(gyr), usual)
+    turning = gyr_scale(whole, head[:, 3:], rate_hz, gyr.triad.unit or _unit_beside(gyr) or gyr_unit, told, where, _called(gyr), usual)
     sign, said = _sign(acc, app, told)
     factors = (*(scale.si * sign,) * 3, *(turning.si,) * 3)
     open_ = (*questions, *scale.questions, *turning.questions)
@@ -266,6 +269,20 @@ def _gyroscope(group: Group) -> Sensor:
         f"{group.piece.table.where}: expected angular rate, got gravity in {' and '.join(doubts)}: its length is "
         "constant; columns={'gyr_x': ...} names others"
     )
+
+
+def _unit_beside(sensor: Sensor) -> str:
+    """Return the unit that a line above the table, or a value beside it, gives; "" where none does."""
+    kind: Literal["acc", "gyr"] = "gyr" if sensor.triad.kind == "gyr" else "acc"
+    for fact in sensor.piece.table.facts:
+        name = fact.what.removeprefix("setting ")
+        if name == fact.what:
+            continue
+        if name == _SCALES[kind][0] and re.fullmatch(r"[\d.]+(e-?\d+)?", fact.value, re.IGNORECASE):
+            return f"{float(fact.value):.12f} {_SCALES[kind][1]}"
+        if _UNIT.search(name) and sensor_of(name)[0] == kind and (unit := unit_of(fact.value, kind)):
+            return unit.text
+    return ""
 
 
 def _length_of_gravity(gravity: Sensor) -> float | None:

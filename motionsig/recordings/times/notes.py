@@ -13,7 +13,7 @@ from motionsig.recordings.times.texts import DAY_NS, NoClockError, parse
 from motionsig.recordings.times.units import unit_ns
 from motionsig.recordings.times.zones import Zone
 
-_RATE = re.compile(r"rate|freq|abtast|fr[ée]quence|frecuencia|\bodr\b|\bhz\b", re.IGNORECASE)
+_RATE = re.compile(r"rate|freq|abtast|fr[ée]quence|frecuencia|\bodr\b|\bhz\b|(?:^|[._ ])f[sS]$", re.IGNORECASE)
 _NO_RATE = re.compile(r"baud|heart|frame|audio|bit|gps|mag|puls", re.IGNORECASE)
 _START = re.compile(
     r"start|begin|d[ée]but|inicio|date|datum|fecha|time|uhrzeit|zeit|heure|hora|recorded|epoch", re.IGNORECASE
@@ -31,17 +31,26 @@ _NUMBER = re.compile(r"\s*(\d+(?:[.,]\d+)?)\s*(k?hz|samples/s|1/s)?\s*", re.IGNO
 _FROM_S, _TO_S = 946_684_800, 2_840_140_800  # 2000 to 2060
 
 
+_WEEK = re.compile(r"gps[ _-]?week|week[ _-]?(?:gps|number|no\b)", re.IGNORECASE)
+_GPS_FROM_S = 315_964_800
+_LEAPS_BEFORE = 13  # seconds that GPS was ahead of UTC before 2006
+_LEAPS_S = (1_136_073_600, 1_230_768_000, 1_341_100_800, 1_435_708_800, 1_483_228_800)
+"""Since then: the beginnings of 2006 and 2009, July 2012 and 2015, the beginning of 2017."""
+
+
 class Start(NamedTuple):
     """When a log began, as it says itself.
 
     * `date_ns`: midnight of its day, local ns. `time_ns`: since then, None where only the day is known.
-    * `name`: of the line. `zoned`: the text has its zone, and `date_ns` is UTC.
+    * `name`: of the line. `zoned`: the text has its zone, and `date_ns` is UTC. `of_week`: it is a week of GPS, from
+      whose begin the log's times count.
     """
 
     date_ns: int
     time_ns: int | None
     name: str
     zoned: bool = False
+    of_week: bool = False
 
     def unix_ns(self, zone: Zone, time_ns: int = 0) -> int:
         """Return the Unix time of the start; time_ns: of the day, where it is not known."""
@@ -83,6 +92,9 @@ def written_start(notes: Mapping[str, str]) -> Start | None:
     dates: list[Start] = []
     times: list[int] = []
     for name, text in notes.items():
+        if _WEEK.search(name) and re.fullmatch(r"[12]\d{3}", text):
+            dates.append(Start(_week_ns(int(text)), 0, name, True, True))
+            continue
         if not _START.search(name) or _NO_START.search(name) or name == _FILE:
             continue
         if re.fullmatch(r"\d{10}(\.\d+)?|\d{13}", text):
@@ -103,6 +115,12 @@ def written_start(notes: Mapping[str, str]) -> Start | None:
     if not dates:
         return None
     return dates[0]._replace(time_ns=times[0] if len(times) == 1 else None)
+
+
+def _week_ns(week: int) -> int:
+    """Return the Unix time at which a week of GPS began, which knows no leap seconds."""
+    begin = _GPS_FROM_S + week * 7 * 86_400
+    return (begin - sum(begin >= leap for leap in _LEAPS_S) - _LEAPS_BEFORE) * NS_PER_S
 
 
 def _parsed(text: str) -> tuple[int | None, int | None, int, bool] | None:
