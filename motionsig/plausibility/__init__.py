@@ -10,7 +10,7 @@ from motionsig.plausibility.acceleration import acc_scales
 from motionsig.plausibility.bounds import FACTORS, OPTIONS, Remedies, check_plausible, require_gyroscope
 from motionsig.plausibility.evidence import Evidence
 from motionsig.plausibility.judge import Judge
-from motionsig.plausibility.rotation import gyr_scales
+from motionsig.plausibility.rotation import gyr_scales, likely_rate
 from motionsig.plausibility.shapes import is_constant, is_gravity, is_quaternion
 
 __all__ = [
@@ -25,5 +25,6 @@ __all__ = [
     "is_constant",
     "is_gravity",
     "is_quaternion",
+    "likely_rate",
     "require_gyroscope",
 ]

@@ -38,6 +38,11 @@ _CANCELS = 2.5
 """m/s² by which the larger unit must be too short to lose a vote: what pushes a drone turns with it, so that the mean
 is 9.81 without turning back, and arms and legs gain or lose 1 m/s² within a window."""
 _WINDOWS = 64
+_RATE_WINDOWS = 24
+_RATES_HZ = np.geomspace(10.0, 1000.0, 32)
+_RATE_GAIN = 0.2
+"""m/s² by which a rate must come closer to 9.81 than most others do."""
+_USUAL_RATES_HZ = (10.0, 20.0, 25.0, 50.0, 100.0, 200.0, 400.0, 500.0, 1000.0)
 _LEAST_VOTES = 6
 _LEAST_UNANIMOUS = 4
 _AGREED = 0.8
@@ -74,15 +79,42 @@ class Turns(NamedTuple):
         return _turned_back(self.acc, gyr * (factor * self.dt))
 
 
+def likely_rate(acc: NDArray[np.floating], gyr: NDArray[np.floating]) -> float | None:
+    """Return at about how many rows a second acc (n, 3) in m/s² turns as gyr (n, 3) in rad/s says; None where unclear.
+
+    The rate takes the place of the unit: at the right one gravity turned back is 9.81. A guess, to be asked about.
+    """
+    acc, gyr = sound(acc), sound(gyr)
+    best: tuple[float, float] | None = None
+    for width in (1, 2, 4, 8, 16):
+        # As if there were so many rows in the seconds of a window.
+        seen = turns(acc, gyr, _STEPS * width / _WINDOW_S, most=_RATE_WINDOWS)
+        if len(seen.acc) < _LEAST_UNANIMOUS:
+            continue
+        seen = seen._replace(dt=float(width))
+        misses = [float(np.abs(seen.gravity(1 / rate) - STANDARD_GRAVITY).mean()) for rate in _RATES_HZ]
+        gain = float(np.median(misses)) - min(misses)
+        if gain > _RATE_GAIN and (best is None or gain > best[0]):
+            best = gain, float(_RATES_HZ[int(np.argmin(misses))])
+    return best and min(_USUAL_RATES_HZ, key=lambda rate: abs(np.log(rate / best[1])))
+
+
 def window_rows(rate_hz: float, seconds: float = _WINDOW_S) -> int:
     """Return of how many rows a window of Turns is made."""
     return _STEPS * max(1, round(seconds * rate_hz / _STEPS))
 
 
-def turns(acc: NDArray[np.floating], gyr: NDArray[np.floating], rate_hz: float, *, at_rest: bool = False) -> Turns:
+def turns(
+    acc: NDArray[np.floating],
+    gyr: NDArray[np.floating],
+    rate_hz: float,
+    *,
+    at_rest: bool = False,
+    most: int = _WINDOWS,
+) -> Turns:
     """Return the windows of acc (n, 3) in m/s² and gyr (n, 3) in which most is turned.
 
-    at_rest: windows in which nothing moves, and longer ones, in which an offset turns far.
+    most: so many windows. at_rest: windows in which nothing moves, and longer ones, in which an offset turns far.
     """
     rows = window_rows(rate_hz, _REST_S if at_rest else _WINDOW_S)
     width = rows // _STEPS
@@ -95,7 +127,7 @@ def turns(acc: NDArray[np.floating], gyr: NDArray[np.floating], rate_hz: float, 
         fit &= np.sqrt(steps[..., :3].var(axis=1).sum(axis=1)) < _REST_SPREAD * STANDARD_GRAVITY
     usable = np.flatnonzero(fit)
     turned = np.linalg.norm(steps[usable, :, 3:], axis=2).sum(axis=1)
-    chosen = np.sort(usable[np.argsort(-turned, kind="stable")[:_WINDOWS]])
+    chosen = np.sort(usable[np.argsort(-turned, kind="stable")[:most]])
     return Turns(steps[chosen, :, :3], steps[chosen, :, 3:], width / rate_hz)
 
 

@@ -19,21 +19,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.blocks import Source, SourceInfo
-from motionsig.conventions import CHANNELS
+from motionsig.conventions import CHANNELS, STANDARD_GRAVITY
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact, Question
-from motionsig.plausibility import check_plausible, is_gravity
+from motionsig.plausibility import check_plausible, is_gravity, likely_rate
 from motionsig.recordings.feeds import Feed, Sum, read_stream, value_text
 from motionsig.recordings.guessing import guess_columns
 from motionsig.recordings.labels import LabelColumn, find_label
 from motionsig.recordings.members import content_id, members, single
-from motionsig.recordings.names import factor, sensor_of, unit_of
+from motionsig.recordings.names import COUNTS, factor, sensor_of, unit_of
 from motionsig.recordings.phone import App, app_of
 from motionsig.recordings.quantities import GravityError, acc_scale, gyr_scale, usual_gyr
 from motionsig.recordings.samples import Reader, RecordedSource, head_of
 from motionsig.recordings.streams import Group, Piece, Sensor, find_groups, stream_names
 from motionsig.recordings.tables import Table
-from motionsig.recordings.times import Clock, check_rate
+from motionsig.recordings.times import UNKNOWN_HZ, Clock, check_rate
 from motionsig.recordings.timing import CLOCK_OPTIONS, clock_of
 from motionsig.recordings.understanding import Stream, UndecidedError, Understanding, undecided
 
@@ -49,6 +49,8 @@ _CUSTOMS = {"ros": ("m/s^2", "rad/s"), "ios": ("", "rad/s")}
 _SCALES = {"acc": ("ascale", "g"), "gyr": ("gscale", "rad/s")}
 """Of Gyroflow's logs, whose first lines give the scale of the counts."""
 _UNIT = re.compile(r"unit|einheit", re.IGNORECASE)
+_RANGES = {16384: "1/131 deg/s", 8192: "1/65.5 deg/s", 4096: "1/32.8 deg/s", 2048: "1/16.4 deg/s"}
+"""Which counts of angular rate go with how many counts to 1 g, where turns tell nothing: ranges are set together."""
 _MEASURED = ("acc", "user", "gravity", "gyr")
 _MARKS = frozenset({"0", "1", "true", "false", "True", "False"})
 
@@ -231,7 +233,16 @@ def _scaled(
     )
     whole = head[:, :3] * scale.si
     usual = usual_gyr(scale.si, head[:, 3:])
-    turning = gyr_scale(whole, head[:, 3:], rate_hz, gyr.triad.unit or _unit_beside(gyr) or gyr_unit, told, where, _called(gyr), usual)
+    written = gyr.triad.unit or _unit_beside(gyr) or gyr_unit
+    unclear = any(it.option == "rate_hz" and it.guess == UNKNOWN_HZ for it in questions)
+    if unclear:
+        usual = usual or _RANGES.get(round(STANDARD_GRAVITY / scale.si), "")
+        questions = [_of_turns(it, whole, head[:, 3:], written or usual, told) for it in questions]
+        rate_hz = next(float(it.guess) for it in questions if it.option == "rate_hz")
+    # At a rate that is but a guess turns contradict no unit.
+    turning = gyr_scale(
+        whole, head[:, 3:], rate_hz, written, told, where, _called(gyr), usual, contradicts=not unclear
+    )
     sign, said = _sign(acc, app, told)
     factors = (*(scale.si * sign,) * 3, *(turning.si,) * 3)
     open_ = (*questions, *scale.questions, *turning.questions)
@@ -240,6 +251,21 @@ def _scaled(
         check_plausible(head * factors, rate_hz, where, error=RecordingError, judged=True)
     device = app.device if app else None
     return Plan(Stream(stream, known, open_, None if open_ else rate_hz), feeds, factors, device)
+
+
+def _of_turns(
+    question: Question, acc: NDArray[np.float64], gyr: NDArray[np.float64], unit: str, told: Mapping[str, Any]
+) -> Question:
+    """Return the question for the rate with the one that gravity and turns in `unit` show about, where they show it."""
+    unit = told.get("gyr_unit") or unit
+    if question.option != "rate_hz" or unit in ("", COUNTS):
+        return question
+    rate = likely_rate(acc, gyr * factor("gyr", unit))
+    if rate is None:
+        return question
+    return question._replace(
+        guess=f"{rate:g}", words=f"{question.words} By its turns about {rate:g}, where {unit} is right."
+    )
 
 
 def _sign(acc: Sensor, app: App | None, told: Mapping[str, Any]) -> tuple[int, Fact]:

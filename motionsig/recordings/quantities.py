@@ -81,8 +81,13 @@ def gyr_scale(
     where: str,
     called: str,
     usual: str,
+    *,
+    contradicts: bool = True,
 ) -> Scale:
-    """Return the scale of gyr (n, 3) beside acc (n, 3) in m/s². usual: the unit that goes with that of acc."""
+    """Return the scale of gyr (n, 3) beside acc (n, 3) in m/s². usual: the unit that goes with that of acc.
+
+    contradicts: what the numbers show holds against what is written; not where the rate is but a guess.
+    """
     unit = told.get("gyr_unit") or _of_chip(told)[1]
     if unit:
         return _told("gyr", unit)
@@ -91,7 +96,8 @@ def gyr_scale(
         raise RecordingError(
             f"{where}: expected angular rate in {called}: {seen.words} (check_units=False takes it as it is)"
         )
-    return _decided("gyr", written, seen, called, check=told.get("check_units", True), usual=usual)
+    check = told.get("check_units", True) and contradicts
+    return _decided("gyr", written, seen, called, check=check, usual=usual)
 
 
 def _of_chip(told: Mapping[str, Any]) -> tuple[str, str]:

@@ -51,6 +51,8 @@ from motionsig.recordings.times.texts import DAY_NS
 from motionsig.recordings.times.units import unit_ns, unit_text
 from motionsig.recordings.times.zones import Zone
 
+UNKNOWN_HZ = "50"
+"""The guess where nothing at all tells the rate."""
 _NEAR_ZERO_NS = 60 * NS_PER_S
 
 
@@ -333,7 +335,7 @@ class _Choice:
                 rates = [NS_PER_S / float(unit) / step for unit in units if unit and step > 0]
                 if likely := [rate for rate in rates if USUAL_HZ[0] <= rate <= USUAL_HZ[1]]:
                     return f"{likely[0]:.4g}"
-        return f"{self.hint_hz:g}" if self.hint_hz else "50"
+        return f"{self.hint_hz:g}" if self.hint_hz else UNKNOWN_HZ
 
     def _numbered_guess(self) -> Clock:
         return self._by_number(50.0, "assumed", [])
@@ -350,7 +352,7 @@ def _unit_question(doubt: Doubt, best: Reading) -> Question:
             f"How many samples a second? {doubt.candidate.name!r} goes up by one: it numbers the rows, or it counts "
             f"{unit_text(best.unit)} (then pass time_unit={unit_text(best.unit)!r} instead)."
         )
-        return Question("rate_hz", "50", words)
+        return Question("rate_hz", UNKNOWN_HZ, words)
     others = [it for it in doubt.readings if it.pace and it.unit != best.unit]
     each = "".join(f", {unit_text(it.unit)} {it.pace.rate_hz:.4g} Hz" for it in others if it.pace)
     words = (
