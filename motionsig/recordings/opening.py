@@ -229,7 +229,15 @@ def _scaled(
     written = acc.triad.unit or (gravity.triad.unit if gravity else "") or _unit_beside(acc)
     alone = _length_of_gravity(gravity) if gravity and not written else None
     scale = acc_scale(
-        head[:, :3], rate_hz, written or acc_unit, told, where, _called(acc, gravity), linear=linear, gravity=alone
+        head[:, :3],
+        rate_hz,
+        written,
+        told,
+        where,
+        _called(acc, gravity),
+        linear=linear,
+        gravity=alone,
+        custom=acc_unit,
     )
     whole = head[:, :3] * scale.si
     usual = usual_gyr(scale.si, head[:, 3:])
