@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from motionsig.conventions import NS_PER_S
+from motionsig.recordings.times.readings import GPS_ZERO_S, leap_ns
 from motionsig.recordings.times.texts import DAY_NS, NoClockError, parse
 from motionsig.recordings.times.units import unit_ns
 from motionsig.recordings.times.zones import Zone
@@ -32,10 +33,6 @@ _FROM_S, _TO_S = 946_684_800, 2_840_140_800  # 2000 to 2060
 
 
 _WEEK = re.compile(r"gps[ _-]?week|week[ _-]?(?:gps|number|no\b)", re.IGNORECASE)
-_GPS_FROM_S = 315_964_800
-_LEAPS_BEFORE = 13  # seconds that GPS was ahead of UTC before 2006
-_LEAPS_S = (1_136_073_600, 1_230_768_000, 1_341_100_800, 1_435_708_800, 1_483_228_800)
-"""Since then: the beginnings of 2006 and 2009, July 2012 and 2015, the beginning of 2017."""
 
 
 class Start(NamedTuple):
@@ -93,7 +90,8 @@ def written_start(notes: Mapping[str, str]) -> Start | None:
     times: list[int] = []
     for name, text in notes.items():
         if _WEEK.search(name) and re.fullmatch(r"[12]\d{3}", text):
-            dates.append(Start(_week_ns(int(text)), 0, name, True, True))
+            begin = GPS_ZERO_S + int(text) * 7 * 86_400
+            dates.append(Start(begin * NS_PER_S - leap_ns(begin), 0, name, True, True))
             continue
         if not _START.search(name) or _NO_START.search(name) or name == _FILE:
             continue
@@ -115,12 +113,6 @@ def written_start(notes: Mapping[str, str]) -> Start | None:
     if not dates:
         return None
     return dates[0]._replace(time_ns=times[0] if len(times) == 1 else None)
-
-
-def _week_ns(week: int) -> int:
-    """Return the Unix time at which a week of GPS began, which knows no leap seconds."""
-    begin = _GPS_FROM_S + week * 7 * 86_400
-    return (begin - sum(begin >= leap for leap in _LEAPS_S) - _LEAPS_BEFORE) * NS_PER_S
 
 
 def _parsed(text: str) -> tuple[int | None, int | None, int, bool] | None:
