@@ -2,6 +2,8 @@
 
 * `bounds`: one pass over an array: m/s² and rad/s, or not.
 * `acceleration`, `rotation`: which unit the numbers of a sensor show, whatever the log says.
+* `steps`: the same of an angular rate, by the steps of its numbers alone.
+* `pace`: the rate of a log without a clock, from how far gravity turns from row to row.
 * `alive`: stretches that no sensor reports: frozen, zero, damaged.
 * `judge`: all of it to the end of a log, block by block.
 """
@@ -10,7 +12,8 @@ from motionsig.plausibility.acceleration import acc_scales
 from motionsig.plausibility.bounds import FACTORS, OPTIONS, Remedies, check_plausible, require_gyroscope
 from motionsig.plausibility.evidence import Evidence
 from motionsig.plausibility.judge import Judge
-from motionsig.plausibility.rotation import gyr_scales, likely_rate
+from motionsig.plausibility.pace import SeenRate, rate_by_turns
+from motionsig.plausibility.rotation import gyr_scales
 from motionsig.plausibility.shapes import is_constant, is_gravity, is_quaternion
 
 __all__ = [
@@ -19,12 +22,13 @@ __all__ = [
     "Evidence",
     "Judge",
     "Remedies",
+    "SeenRate",
     "acc_scales",
     "check_plausible",
     "gyr_scales",
     "is_constant",
     "is_gravity",
     "is_quaternion",
-    "likely_rate",
+    "rate_by_turns",
     "require_gyroscope",
 ]

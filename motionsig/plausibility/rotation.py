@@ -11,7 +11,7 @@ The sign of acceleration cannot be seen by this: with the sign of all three axes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations, permutations, product
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.plausibility.evidence import Evidence, are_whole, sound
+from motionsig.plausibility.steps import Step, chip_step
 
 _STEPS = 64
 """In a window: a power of two, for they are joined in pairs."""
@@ -38,17 +39,15 @@ _CANCELS = 2.5
 """m/s² by which the larger unit must be too short to lose a vote: what pushes a drone turns with it, so that the mean
 is 9.81 without turning back, and arms and legs gain or lose 1 m/s² within a window."""
 _WINDOWS = 64
-_RATE_WINDOWS = 24
-_RATES_HZ = np.geomspace(10.0, 1000.0, 32)
-_RATE_GAIN = 0.2
-"""m/s² by which a rate must come closer to 9.81 than most others do."""
-_USUAL_RATES_HZ = (10.0, 20.0, 25.0, 50.0, 100.0, 200.0, 400.0, 500.0, 1000.0)
 _LEAST_VOTES = 6
 _LEAST_UNANIMOUS = 4
 _AGREED = 0.8
 """Of the votes, for a decision."""
 _AXES_VOTES = 12
 _AXES_AGREED = 0.9
+_SAME_UNIT = 0.01
+_MISSES_MORE = 0.3
+"""m/s² by which the likely unit may be worse than another of counts, which is a factor of 2 off."""
 _FASTEST = 40.0
 """rad/s at the 99th percentile: see bounds."""
 _SLOWEST = 3e-4
@@ -79,44 +78,20 @@ class Turns(NamedTuple):
         return _turned_back(self.acc, gyr * (factor * self.dt))
 
 
-def likely_rate(acc: NDArray[np.floating], gyr: NDArray[np.floating]) -> float | None:
-    """Return at about how many rows a second acc (n, 3) in m/s² turns as gyr (n, 3) in rad/s says; None where unclear.
-
-    The rate takes the place of the unit: at the right one gravity turned back is 9.81. A guess, to be asked about.
-    """
-    acc, gyr = sound(acc), sound(gyr)
-    best: tuple[float, float] | None = None
-    for width in (1, 2, 4, 8, 16):
-        # As if there were so many rows in the seconds of a window.
-        seen = turns(acc, gyr, _STEPS * width / _WINDOW_S, most=_RATE_WINDOWS)
-        if len(seen.acc) < _LEAST_UNANIMOUS:
-            continue
-        seen = seen._replace(dt=float(width))
-        misses = [float(np.abs(seen.gravity(1 / rate) - STANDARD_GRAVITY).mean()) for rate in _RATES_HZ]
-        gain = float(np.median(misses)) - min(misses)
-        if gain > _RATE_GAIN and (best is None or gain > best[0]):
-            best = gain, float(_RATES_HZ[int(np.argmin(misses))])
-    return best and min(_USUAL_RATES_HZ, key=lambda rate: abs(np.log(rate / best[1])))
-
-
 def window_rows(rate_hz: float, seconds: float = _WINDOW_S) -> int:
     """Return of how many rows a window of Turns is made."""
     return _STEPS * max(1, round(seconds * rate_hz / _STEPS))
 
 
 def turns(
-    acc: NDArray[np.floating],
-    gyr: NDArray[np.floating],
-    rate_hz: float,
-    *,
-    at_rest: bool = False,
-    most: int = _WINDOWS,
+    acc: NDArray[np.floating], gyr: NDArray[np.floating], rate_hz: float, *, at_rest: bool = False, rows: int = 0
 ) -> Turns:
     """Return the windows of acc (n, 3) in m/s² and gyr (n, 3) in which most is turned.
 
-    most: so many windows. at_rest: windows in which nothing moves, and longer ones, in which an offset turns far.
+    at_rest: windows in which nothing moves, and longer ones, in which an offset turns far. rows: of a window, a multiple
+    of 64, instead of 3 s.
     """
-    rows = window_rows(rate_hz, _REST_S if at_rest else _WINDOW_S)
+    rows = rows or window_rows(rate_hz, _REST_S if at_rest else _WINDOW_S)
     width = rows // _STEPS
     count = len(acc) // rows
     both = np.concatenate([acc[: count * rows], gyr[: count * rows]], axis=1, dtype=np.float64)
@@ -127,8 +102,13 @@ def turns(
         fit &= np.sqrt(steps[..., :3].var(axis=1).sum(axis=1)) < _REST_SPREAD * STANDARD_GRAVITY
     usable = np.flatnonzero(fit)
     turned = np.linalg.norm(steps[usable, :, 3:], axis=2).sum(axis=1)
-    chosen = np.sort(usable[np.argsort(-turned, kind="stable")[:most]])
+    chosen = np.sort(usable[np.argsort(-turned, kind="stable")[:_WINDOWS]])
     return Turns(steps[chosen, :, :3], steps[chosen, :, 3:], width / rate_hz)
+
+
+def turns_in_rows(acc: NDArray[np.floating], gyr: NDArray[np.floating], rows: int) -> Turns:
+    """Return the windows of `rows` rows, a multiple of 64, in which most is turned, where no clock is known: dt in rows."""
+    return turns(acc, gyr, 1.0, rows=rows)
 
 
 def votes(smaller: NDArray[np.float64], larger: NDArray[np.float64]) -> tuple[int, int]:
@@ -138,8 +118,15 @@ def votes(smaller: NDArray[np.float64], larger: NDArray[np.float64]) -> tuple[in
     return int((smaller - larger > _CANCELS).sum()), int((apart & nearer).sum())
 
 
-def gyr_scales(acc: NDArray[np.floating], gyr: NDArray[np.floating], rate_hz: float) -> Evidence:
-    """Return which unit gyr (n, 3) is in, as acc (n, 3) in m/s² shows it; NaN where rows are missing."""
+def gyr_scales(
+    acc: NDArray[np.floating], gyr: NDArray[np.floating], rate_hz: float, likely: Mapping[str, float] | None = None
+) -> Evidence:
+    """Return which unit gyr (n, 3) is in, as acc (n, 3) in m/s² shows it; NaN where rows are missing.
+
+    rate_hz: NaN where it is not known. likely: a unit, and what 1 of it is in rad/s, which is the guess where the
+    numbers leave it possible.
+    """
+    likely = likely or {}
     acc, gyr = sound(acc), sound(gyr)
     finite = gyr[np.isfinite(gyr).all(axis=1)]
     if len(finite) < 2:
@@ -148,14 +135,22 @@ def gyr_scales(acc: NDArray[np.floating], gyr: NDArray[np.floating], rate_hz: fl
         return Evidence("impossible", "", np.nan, "it never changes: there is no gyroscope behind these columns")
     size = float(np.percentile(np.linalg.norm(finite, axis=1), 99))
     units = {**_UNITS, **(_COUNTS if are_whole(finite) else {})}
-    least = dict.fromkeys(units, _SLOWEST_MOVING if _moves(acc, rate_hz) else 10 * _SLOWEST)
+    alike = {name for name, si in units.items() if any(abs(si / each - 1) < _SAME_UNIT for each in likely.values())}
+    units = {**{name: si for name, si in units.items() if name not in alike}, **likely}
+    least = dict.fromkeys(units, _SLOWEST_MOVING if np.isfinite(rate_hz) and _moves(acc, rate_hz) else 10 * _SLOWEST)
     least |= {"rad/s": _SLOWEST, "deg/s": _SLOWEST}
     units = {name: si for name, si in units.items() if least[name] < size * si < _FASTEST}
     if not units and size < _FASTEST:
         return Evidence("undecided", "", np.nan, f"sizes of {size:.3g} are smaller than the noise of any gyroscope")
     if not units:
         return Evidence("impossible", "", np.nan, f"sizes of {size:.3g} fit no unit of angular rate")
-    guess = _guess(units, size)
+    guess = _guess(units, size, likely)
+    step = chip_step(finite)
+    stepped = "" if step is None else next((name for name, si in units.items() if _fits(step.unit, si)), "")
+    if step is not None and stepped and not np.isfinite(rate_hz):
+        return Evidence("decided", stepped, units[stepped], _step_words(step))
+    if not np.isfinite(rate_hz):
+        return Evidence("undecided", guess, units[guess], "without a rate turns cannot be followed")
     if rate_hz < _LEAST_RATE_HZ:
         return Evidence("undecided", guess, units[guess], f"at {rate_hz:.3g} Hz turns cannot be followed")
     seen, resting = turns(acc, gyr, rate_hz), turns(acc, gyr, rate_hz, at_rest=True)
@@ -168,12 +163,16 @@ def gyr_scales(acc: NDArray[np.floating], gyr: NDArray[np.floating], rate_hz: fl
     left = [name for name in names if not any(agreed(*won[other, name]) for other in names if other != name)]
     if not left:
         return Evidence("undecided", guess, units[guess], "turns and gravity fit no unit well")
-    guess = _guess({name: units[name] for name in left}, size)
+    if step is not None and stepped in left:
+        return _axes(seen, stepped, units[stepped]) or Evidence("decided", stepped, units[stepped], _step_words(step))
+    guess = _guess({name: units[name] for name in left}, size, likely)
     refuted = _listed([name for name in names if name not in left])
     if any(name in _COUNTS for name in left):
         # Ranges are a factor of 2 apart, which turns do not tell for sure.
         miss = {name: float(np.mean(np.abs(gravity[name] - STANDARD_GRAVITY))) for name in left if len(gravity[name])}
-        guess = min((name for name in _COUNTS if name in miss), key=lambda name: round(miss[name], 1), default=guess)
+        if guess not in likely or miss.get(guess, 0) > min(miss.values(), default=0) + _MISSES_MORE:
+            best = min((name for name in _COUNTS if name in miss), key=lambda name: round(miss[name], 1), default=guess)
+            guess = best
         words = f"whole numbers may be a chip's counts, {guess} perhaps, of which turns do not tell the range"
         return Evidence("undecided", guess, units[guess], words)
     if len(left) > 1:
@@ -198,8 +197,18 @@ def _moves(acc: NDArray[np.floating], rate_hz: float) -> bool:
     return float(np.median(spread / np.linalg.norm(windows, axis=2).mean(axis=1))) > _MOVES
 
 
-def _guess(units: dict[str, float], size: float) -> str:
+def _fits(unit: str, si: float) -> bool:
+    return abs(_UNITS[unit] / si - 1) < _SAME_UNIT
+
+
+def _step_words(step: Step) -> str:
+    return f"its numbers are multiples of {step.size:.4g}, and {step.dps:.4g} deg/s is the step of a chip"
+
+
+def _guess(units: Mapping[str, float], size: float, likely: Mapping[str, float]) -> str:
     """Return the likeliest unit by size alone: people, and what they carry, turn at a few rad/s at their fastest."""
+    if known := [name for name in likely if name in units]:
+        return known[0]
     return min(units, key=lambda name: (abs(np.log(size * units[name] / 3.0)), name))
 
 
@@ -219,6 +228,8 @@ def _axes(seen: Turns, name: str, si: float) -> Evidence | None:
     if len(seen.acc) < _AXES_VOTES:
         return None
     ours = seen.gravity(si)
+    if (np.abs(ours - STANDARD_GRAVITY) > _TOLD_APART / 2).sum() < _AXES_AGREED * _AXES_VOTES:
+        return None  # no others can be nearer by what tells them apart
     orders = [(signs, order) for order in permutations(range(3)) for signs in product((1, -1), repeat=3)]
     best: list[tuple[float, str, NDArray[np.float64]]] = []
     for signs, order in orders:

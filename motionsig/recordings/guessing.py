@@ -30,11 +30,10 @@ class _Pair(NamedTuple):
 
 
 class Guess(NamedTuple):
-    """Columns of acceleration and angular rate; sure: no others fit as well. words: why."""
+    """Columns of acceleration and angular rate, and why; never sure, so that they are always asked about."""
 
     acc: Triad
     gyr: Triad
-    sure: bool
     words: str
 
 
@@ -64,12 +63,10 @@ def guess_columns(table: Table, clock: Collection[int], rate_hz: float | None) -
         return _usual_order(numbers)
     found.sort()
     best = found[0]
-    near = [it for it in found if not it.far and (not it.backwards or not it.doubt)]
-    sure = near == [best] and not best.doubt and rate_hz is not None
     turns = gyr_scales(values[best.acc] * seen[best.acc].si, values[best.gyr], rate)
     called = [", ".join(map(table.called, triple)) for triple in (best.acc, best.gyr)]
     words = f"{called[0]} have gravity ({seen[best.acc].words}), {called[1]} would be angular rate ({turns.words})"
-    return Guess(Triad("acc", best.acc), Triad("gyr", best.gyr), sure, words)
+    return Guess(Triad("acc", best.acc), Triad("gyr", best.gyr), words)
 
 
 def _usual_order(numbers: Collection[int]) -> Guess | None:
@@ -78,7 +75,7 @@ def _usual_order(numbers: Collection[int]) -> Guess | None:
     if at != list(range(first, first + 6)):
         return None
     words = "there are six columns of numbers, and most loggers write acceleration first"
-    return Guess(Triad("acc", (at[0], at[1], at[2])), Triad("gyr", (at[3], at[4], at[5])), False, words)
+    return Guess(Triad("acc", (at[0], at[1], at[2])), Triad("gyr", (at[3], at[4], at[5])), words)
 
 
 def _numbers(table: Table, clock: Collection[int]) -> dict[int, NDArray[np.float64]]:

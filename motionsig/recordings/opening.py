@@ -7,11 +7,12 @@ the clock (times), the units (quantities.py), from the first minute of its rows.
 from __future__ import annotations
 
 import json
+import math
 import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -22,18 +23,18 @@ from motionsig.blocks import Source, SourceInfo
 from motionsig.conventions import CHANNELS, STANDARD_GRAVITY
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact, Question
-from motionsig.plausibility import check_plausible, is_gravity, likely_rate
+from motionsig.plausibility import check_plausible, is_gravity
 from motionsig.recordings.feeds import Feed, Sum, read_stream, value_text
 from motionsig.recordings.guessing import guess_columns
 from motionsig.recordings.labels import LabelColumn, find_label
 from motionsig.recordings.members import content_id, members, single
-from motionsig.recordings.names import COUNTS, factor, sensor_of, unit_of
+from motionsig.recordings.names import factor, sensor_of, unit_of
 from motionsig.recordings.phone import App, app_of
-from motionsig.recordings.quantities import GravityError, acc_scale, gyr_scale, usual_gyr
-from motionsig.recordings.samples import Reader, RecordedSource, head_of
-from motionsig.recordings.streams import Group, Piece, Sensor, find_groups, stream_names
+from motionsig.recordings.quantities import GravityError, acc_scale, gyr_scale, rate_question, usual_gyr
+from motionsig.recordings.samples import CoarseError, Reader, RecordedSource, head_of
+from motionsig.recordings.streams import Group, Piece, Scans, Sensor, find_groups, stream_names
 from motionsig.recordings.tables import Table
-from motionsig.recordings.times import UNKNOWN_HZ, Clock, check_rate
+from motionsig.recordings.times import UNKNOWN_RATE, Clock, check_rate
 from motionsig.recordings.timing import CLOCK_OPTIONS, clock_of
 from motionsig.recordings.understanding import Stream, UndecidedError, Understanding, undecided
 
@@ -42,6 +43,7 @@ TablesOf = Callable[[Path], Sequence[Table]]
 
 _LOOKED_AT = 8
 """Of so many streams of one table the heads are read; the others have the same columns."""
+_LEAST_HZ = 6.0
 _NESTED = re.compile(r"\((?:list|large_list|struct|map|binary|fixed_size\w*)\b.*\)")
 """What a table of typed columns has in place of what is no text and no number."""
 _CUSTOMS = {"ros": ("m/s^2", "rad/s"), "ios": ("", "rad/s")}
@@ -51,6 +53,9 @@ _SCALES = {"acc": ("ascale", "g"), "gyr": ("gscale", "rad/s")}
 _UNIT = re.compile(r"unit|einheit", re.IGNORECASE)
 _RANGES = {16384: "1/131 deg/s", 8192: "1/65.5 deg/s", 4096: "1/32.8 deg/s", 2048: "1/16.4 deg/s"}
 """Which counts of angular rate go with how many counts to 1 g, where turns tell nothing: ranges are set together."""
+_UNIT_LENGTH, _UNIT_SHARE = 0.01, 0.9
+_TURNED_ROUND = {"ios": "of iOS", "lpms": "of LP-Research's sensors"}
+"""Whose acceleration has the opposite sign of every chip's: an axis that points up reads -1 g."""
 _MEASURED = ("acc", "user", "gravity", "gyr")
 _MARKS = frozenset({"0", "1", "true", "false", "True", "False"})
 
@@ -147,7 +152,7 @@ def _understood(
         raise InputError(f"acc_sign: expected 1 or -1, got {told['acc_sign']}")
     tables = tables_of(path)
     app = app_of(path, tables)
-    groups = find_groups(tables, told)
+    groups = find_groups(tables, told, _scans(*_stamp(path)) if path.is_file() else {})
     if not groups:
         raise RecordingError(f"{path}: expected tables with rows of numbers, got none")
     names = stream_names(groups)
@@ -176,6 +181,18 @@ def _understood(
     return Understanding(str(path), app.name if app else name, streams, (*(app.facts if app else ()), *facts)), plans
 
 
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Return what changes when a file does."""
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+@lru_cache(maxsize=64)
+def _scans(*_: int) -> Scans:
+    """Return what was found before in a file that has this stamp, to be added to."""
+    return {}
+
+
 def _plan(group: Group, stream: str, where: str, app: App | None, told: Mapping[str, Any]) -> Plan:
     """Return how one stream is read; raise RecordingError for one that cannot be."""
     if group.lacks:
@@ -199,15 +216,23 @@ def _planned(
     for sensor in sensors:
         _check_one_unit(sensor)
     label = _label(acc.piece.table, _taken(sensors, acc.piece), told)
-    clocks: dict[int, tuple[Clock, tuple[Question, ...]]] = {}
-    for sensor in sensors:
-        taken = _taken(sensors, sensor.piece) | {-1 if label is None else label.number}
-        clocks.setdefault(id(sensor.piece), clock_of(sensor.piece, sensors, taken, told))
-    feeds = _feeds(acc, gyr, gravity, {key: clock for key, (clock, _) in clocks.items()}, label, app)
-    questions = [question for _, asked in clocks.values() for question in asked]
-    facts = [*group.facts, *(fact for clock, _ in clocks.values() for fact in clock.facts)]
-    clock = clocks[id(acc.piece)][0]
-    return _scaled(stream, feeds, clock.rate_hz, (acc, gyr, gravity), facts, questions, where, app, told)
+    coarse: frozenset[int] = frozenset()
+    while True:
+        clocks: dict[int, tuple[Clock, tuple[Question, ...]]] = {}
+        for sensor in sensors:
+            taken = _taken(sensors, sensor.piece) | {-1 if label is None else label.number}
+            clocks.setdefault(id(sensor.piece), clock_of(sensor.piece, sensors, taken, told, coarse))
+        feeds = _feeds(acc, gyr, gravity, {key: clock for key, (clock, _) in clocks.items()}, label, app)
+        questions = [question for _, asked in clocks.values() for question in asked]
+        facts = [*group.facts, *(fact for clock, _ in clocks.values() for fact in clock.facts)]
+        clock = clocks[id(acc.piece)][0]
+        try:
+            return _scaled(stream, feeds, clock.rate_hz, (acc, gyr, gravity), facts, questions, where, app, told)
+        except CoarseError:
+            # Another column may tell the times where this one stands still.
+            if len(clocks) > 1 or set(clock.columns) <= coarse:
+                raise
+            coarse |= set(clock.columns)
 
 
 def _scaled(
@@ -223,6 +248,11 @@ def _scaled(
 ) -> Plan:
     """Return the plan of a stream whose columns and clock are known: in which units its head is."""
     acc, gyr, gravity = sensors
+    if rate_hz < _LEAST_HZ and not questions and told.get("check_units", True):
+        raise RecordingError(
+            f"{where}: expected at least {_LEAST_HZ:g} samples a second, as slower ones do not show how a body moves, "
+            f"got {rate_hz:.3g} (check_units=False takes it as it is)"
+        )
     _, head = head_of(read_stream(feeds, (1.0,) * 6, where), where)
     acc_unit, gyr_unit = app.units if app else _CUSTOMS.get(acc.triad.convention or gyr.triad.convention, ("", ""))
     linear = acc.triad.convention == "linear"
@@ -242,51 +272,63 @@ def _scaled(
     whole = head[:, :3] * scale.si
     usual = usual_gyr(scale.si, head[:, 3:])
     written = gyr.triad.unit or _unit_beside(gyr) or gyr_unit
-    unclear = any(it.option == "rate_hz" and it.guess == UNKNOWN_HZ for it in questions)
-    if unclear:
+    at = next((at for at, it in enumerate(questions) if (it.option, it.guess) == ("rate_hz", UNKNOWN_RATE)), None)
+    if at is not None:
         usual = usual or _RANGES.get(round(STANDARD_GRAVITY / scale.si), "")
-        questions = [_of_turns(it, whole, head[:, 3:], written or usual, told) for it in questions]
-        rate_hz = next(float(it.guess) for it in questions if it.option == "rate_hz")
-    # At a rate that is but a guess turns contradict no unit.
-    turning = gyr_scale(
-        whole, head[:, 3:], rate_hz, written, told, where, _called(gyr), usual, contradicts=not unclear
+    turns = partial(
+        gyr_scale, whole, head[:, 3:], written=written, told=told, where=where, called=_called(gyr), usual=usual
     )
-    sign, said = _sign(acc, app, told)
+    turning = turns(rate_hz=rate_hz if at is None else math.nan)
+    if at is not None:
+        questions[at], seen_hz = rate_question(questions[at], whole, head[:, 3:], turning)
+        # Without a rate turns show no unit, and contradict none; at the rate that a unit gives they agree with that unit.
+        if turning.questions and math.isnan(seen_hz):
+            turning = turns(rate_hz=rate_hz)
+    sign, said, doubt = _sign(acc, app, told)
     factors = (*(scale.si * sign,) * 3, *(turning.si,) * 3)
-    open_ = (*questions, *scale.questions, *turning.questions)
-    known = (*facts, *scale.facts, *turning.facts, said)
+    open_ = (*questions, *scale.questions, *turning.questions, *doubt)
+    known = (*facts, *scale.facts, *turning.facts, *said)
     if not open_ and told.get("check_units", True):
         check_plausible(head * factors, rate_hz, where, error=RecordingError, judged=True)
     device = app.device if app else None
     return Plan(Stream(stream, known, open_, None if open_ else rate_hz), feeds, factors, device)
 
 
-def _of_turns(
-    question: Question, acc: NDArray[np.float64], gyr: NDArray[np.float64], unit: str, told: Mapping[str, Any]
-) -> Question:
-    """Return the question for the rate with the one that gravity and turns in `unit` show about, where they show it."""
-    unit = told.get("gyr_unit") or unit
-    if question.option != "rate_hz" or unit in ("", COUNTS):
-        return question
-    rate = likely_rate(acc, gyr * factor("gyr", unit))
-    if rate is None:
-        return question
-    return question._replace(
-        guess=f"{rate:g}", words=f"{question.words} By its turns about {rate:g}, where {unit} is right."
-    )
-
-
-def _sign(acc: Sensor, app: App | None, told: Mapping[str, Any]) -> tuple[int, Fact]:
-    """Return what turns the acceleration to the sign of chips and Android."""
+def _sign(acc: Sensor, app: App | None, told: Mapping[str, Any]) -> tuple[int, tuple[Fact, ...], tuple[Question, ...]]:
+    """Return what turns the acceleration to the sign of chips and Android, how it is known, and what is left open."""
     if told.get("acc_sign"):
-        return told["acc_sign"], Fact("sign", f"acceleration times {told['acc_sign']:+d}", "told")
+        return told["acc_sign"], (Fact("sign", f"acceleration times {told['acc_sign']:+d}", "told"),), ()
     if app and app.sign:
-        return app.sign, Fact("sign", app.sign_words, "written")
-    if acc.triad.convention == "ios":
-        return -1, Fact("sign", "of iOS, by the names of the columns: acceleration is turned round", "written")
-    return 1, Fact(
-        "sign", "acceleration as chips and Android have it: an axis that points up reads +9.81 m/s²", "assumed"
-    )
+        return app.sign, (Fact("sign", app.sign_words, "written"),), ()
+    convention = acc.triad.convention
+    if convention in _TURNED_ROUND:
+        words = f"{_TURNED_ROUND[convention]}, by the names of the columns: acceleration is turned round"
+        return -1, (Fact("sign", words, "written"),), ()
+    if convention == "ios?":
+        words = (
+            f"Which sign has the acceleration, {_called(acc)}? The names are those of an app of iOS: -1 where it has "
+            "iOS's sign (a phone on its back reads -1 g along z), 1 where an axis that points up reads +1 g."
+        )
+        return -1, (), (Question("acc_sign", "-1", words),)
+    if not convention and _gravity_in_g(acc.piece):
+        words = (
+            f"Which sign has the acceleration, {_called(acc)}? Gravity beside it has the length 1, as Core Motion of "
+            "iOS gives it: -1 for data of iOS (a device on its back reads -1 g along z), 1 where an axis that points "
+            "up reads +1 g."
+        )
+        return -1, (), (Question("acc_sign", "-1", words),)
+    words = "acceleration as chips and Android have it: an axis that points up reads +9.81 m/s²"
+    return 1, (Fact("sign", words, "assumed"),), ()
+
+
+def _gravity_in_g(piece: Piece) -> bool:
+    """Tell whether columns of gravity stand beside, of the length 1; Android's have 9.81."""
+    axes = {it.axis: at for at, it in enumerate(piece.columns) if it.kind == "gravity" and it.sure}
+    if set(axes) != {"x", "y", "z"}:
+        return False
+    lengths = np.linalg.norm(np.stack([_numbers(piece.table.head[at]) for at in axes.values()], axis=1), axis=1)
+    known = lengths[np.isfinite(lengths)]
+    return len(known) > 1 and bool((np.abs(known - 1) < _UNIT_LENGTH).mean() > _UNIT_SHARE)
 
 
 def _gyroscope(group: Group) -> Sensor:
@@ -473,9 +515,6 @@ def _unnamed(group: Group, stream: str, where: str, app: App | None, told: Mappi
         )
     sensors = [(Sensor(group.piece, triad),) for triad in (guess.acc, guess.gyr)]
     plan = _plan(replace(group, acc=sensors[0], gyr=sensors[1], lacks=""), stream, where, app, told)
-    if guess.sure:
-        fact = Fact("columns", guess.words, "shown")
-        return replace(plan, stream=replace(plan.stream, facts=(fact, *plan.stream.facts)))
     names = [f"{kind}_{axis}" for kind in ("acc", "gyr") for axis in "xyz"]
     numbers = (*guess.acc.columns, *guess.gyr.columns)
     answer = json.dumps({name: table.names[at] if table.names else at for name, at in zip(names, numbers, strict=True)})

@@ -13,11 +13,25 @@ from numpy.typing import NDArray
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact, Question
-from motionsig.plausibility import Evidence, acc_scales, gyr_scales
+from motionsig.plausibility import Evidence, SeenRate, acc_scales, gyr_scales, rate_by_turns
 from motionsig.recordings.names import COUNTS, count_units, factor
 
 _OTHERWISE = 1.3
 """A written unit that differs by more from what the numbers show is contradicted by them."""
+_TOGETHER = {
+    "m/s^2": ("rad/s",),
+    "g": ("deg/s",),
+    "mg": ("deg/s", "mdps"),
+    "0.01 m/s^2": ("1/16 deg/s",),
+    "1/16384 g": ("1/131 deg/s",),
+    "1/8192 g": ("1/65.5 deg/s",),
+    "1/4096 g": ("1/32.8 deg/s",),
+    "1/2048 g": ("1/16.4 deg/s",),
+}
+"""The units of angular rate that go with one of acceleration, the likeliest first."""
+_SAME = 0.01
+_SLOWEST, _FASTEST = 1e-3, 40.0
+"""rad/s at the 99th percentile, of a body."""
 _EXACT = 0.03
 """How far the gravity that a phone computes is off 1 g."""
 _NAMES = {"acc": "acceleration", "gyr": "angular rate"}
@@ -73,7 +87,7 @@ def acc_scale(
                 seen = Evidence("decided", name, STANDARD_GRAVITY / one, words)
     if custom and not written and not _contradicts(seen, factor("acc", custom)):
         written = custom
-    return _told("acc", unit) if unit else _decided("acc", written, seen, called, check=check, usual="")
+    return _told("acc", unit) if unit else _decided("acc", written, seen, called, check=check)
 
 
 def gyr_scale(
@@ -85,23 +99,43 @@ def gyr_scale(
     where: str,
     called: str,
     usual: str,
-    *,
-    contradicts: bool = True,
 ) -> Scale:
-    """Return the scale of gyr (n, 3) beside acc (n, 3) in m/s². usual: the unit that goes with that of acc.
-
-    contradicts: what the numbers show holds against what is written; not where the rate is but a guess.
-    """
+    """Return the scale of gyr (n, 3) beside acc (n, 3) in m/s². usual: the unit that goes with that of acc."""
     unit = told.get("gyr_unit") or _of_chip(told)[1]
     if unit:
         return _told("gyr", unit)
-    seen = gyr_scales(acc, gyr, rate_hz)
+    expected = usual if written in ("", COUNTS) else written
+    seen = gyr_scales(acc, gyr, rate_hz, {expected: factor("gyr", expected)} if expected else {})
     if told.get("check_units", True) and seen.verdict == "impossible" and not seen.unit:
         raise RecordingError(
             f"{where}: expected angular rate in {called}: {seen.words} (check_units=False takes it as it is)"
         )
-    check = told.get("check_units", True) and contradicts
-    return _decided("gyr", written, seen, called, check=check, usual=usual)
+    return _decided("gyr", written, seen, called, check=told.get("check_units", True))
+
+
+def rate_question(
+    asked: Question, acc: NDArray[np.float64], gyr: NDArray[np.float64], unit: Scale
+) -> tuple[Question, float]:
+    """Return the question for the rate with the guess that turns show, and that rate, NaN where they show none.
+
+    acc (n, 3) in m/s², gyr (n, 3) in the log's numbers; unit: what is known of gyr, or guessed.
+    """
+    tried = [unit.si, *(() if not unit.questions else (factor("gyr", "rad/s"), factor("gyr", "deg/s")))]
+    for si in tried:
+        seen = rate_by_turns(acc, gyr * si)
+        if seen is not None:
+            return _with_rate(asked, seen, si, sure=not unit.questions), seen.usual
+    words = (
+        f"{asked.words} Gravity does not turn enough in it to show a rate, so that {asked.guess} is only an example."
+    )
+    return asked._replace(words=words), math.nan
+
+
+def _with_rate(asked: Question, seen: SeenRate, si: float, *, sure: bool) -> Question:
+    shown = f"By the turns of gravity it is {seen.rate_hz:.3g} Hz, between {seen.low:.3g} and {seen.high:.3g}"
+    unit = "" if sure else f", if 1 of the angular rate is {si:.4g} rad/s"
+    nearest = f"; {seen.usual:g} is the likeliest of the usual rates there"
+    return asked._replace(guess=f"{seen.usual:g}", words=f"{asked.words} {shown}{unit}{nearest}.")
 
 
 def _of_chip(told: Mapping[str, Any]) -> tuple[str, str]:
@@ -117,17 +151,21 @@ def _told(quantity: str, unit: str) -> Scale:
     return Scale(factor(quantity, unit), (Fact(_NAMES[quantity], f"in {unit}", "told"),))
 
 
-def _decided(quantity: str, written: str, seen: Evidence, called: str, *, check: bool, usual: str) -> Scale:
+def _decided(quantity: str, written: str, seen: Evidence, called: str, *, check: bool) -> Scale:
     name, option = _NAMES[quantity], f"{quantity}_unit"
     if written and written != COUNTS:
         si = factor(quantity, written)
-        if check and _contradicts(seen, si):
+        otherwise = check and bool(seen.unit) and abs(math.log(seen.si / si)) > math.log(_OTHERWISE)
+        if otherwise and seen.verdict == "decided":
             words = f"The log says {written} of {called}, but {seen.words}. In which unit is the {name}?"
             return Scale(seen.si, (), (Question(option, seen.unit, words),))
+        if otherwise and quantity == "gyr" and seen.verdict == "undecided":
+            words = f"{called} in {written}, as written, which is in doubt: {seen.words}"
+            return Scale(si, (Fact(name, words, "assumed"),))
         return Scale(si, (Fact(name, f"{called} in {written}", "written"),))
     if seen.verdict == "decided":
         return Scale(seen.si, (Fact(name, f"{called} in {seen.unit}: {seen.words}", "shown"),))
-    guess = usual or seen.unit or {"acc": "g", "gyr": "deg/s"}[quantity]
+    guess = seen.unit or {"acc": "g", "gyr": "deg/s"}[quantity]
     counts = "; counts have a scale such as '1/16384 g', or a chip='MPU6050'" if written == COUNTS else ""
     words = f"In which unit is the {name}, {called}? The log does not say, and {seen.words}{counts}."
     return Scale(factor(quantity, guess), (), (Question(option, guess, words),))
@@ -140,10 +178,13 @@ def _contradicts(seen: Evidence, si: float) -> bool:
 def usual_gyr(acc_si: float, gyr: NDArray[np.float64]) -> str:
     """Return the unit of angular rate that goes with acceleration of `acc_si` m/s² a number; "" where none does.
 
-    Who writes m/s² writes rad/s, and who writes g writes deg/s, unless that would be no turn of a body.
+    Who writes m/s² writes rad/s, and who writes g writes deg/s; a chip's ranges go together; unless that would be no
+    turn of a body.
     """
     with np.errstate(over="ignore"):  # a damaged number may be 1e300
         finite = np.linalg.norm(gyr[np.isfinite(gyr).all(axis=1)], axis=1)
     size = float(np.percentile(finite, 99)) if len(finite) else 0.0
-    unit = {1.0: "rad/s", STANDARD_GRAVITY: "deg/s"}.get(acc_si, "")
-    return unit if unit and 1e-3 < size * factor("gyr", unit) < 40 else ""
+    for acc_unit, units in _TOGETHER.items():
+        if abs(acc_si / factor("acc", acc_unit) - 1) < _SAME:
+            return next((unit for unit in units if _SLOWEST < size * factor("gyr", unit) < _FASTEST), "")
+    return ""

@@ -25,11 +25,16 @@ _LARGE = 10**9
 
 
 def clock_of(
-    piece: Piece, sensors: Sequence[Sensor], taken: Collection[int], told: Mapping[str, Any]
+    piece: Piece,
+    sensors: Sequence[Sensor],
+    taken: Collection[int],
+    told: Mapping[str, Any],
+    coarse: Collection[int] = (),
 ) -> tuple[Clock, tuple[Question, ...]]:
     """Return the clock of a piece's rows, and what is left open of it: then it is as guessed.
 
-    sensors: what is read of it. taken: columns that are no times. Raises RecordingError where there can be none.
+    sensors: what is read of it. taken: columns that are no times. coarse: those that stand still
+    further down, and give the date at most. Raises RecordingError where there can be none.
     """
     table = piece.table
     first = _own_head(piece)
@@ -51,6 +56,7 @@ def clock_of(
         log_hz=table.rate_hz,
         notes=notes,
         repeats=_repeats(table, sensors, first),
+        coarse=coarse,
     )
     # Damaged numbers overflow in some of the units that are tried; such a reading is none.
     with np.errstate(over="ignore", invalid="ignore"):

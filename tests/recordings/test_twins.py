@@ -42,7 +42,7 @@ def test_gravity_in_columns_of_its_own_shows_the_unit(tmp_path: Path, unit: str,
     names = "seconds,userAccX,userAccY,userAccZ,gravityX,gravityY,gravityZ,rotX[rad/s],rotY[rad/s],rotZ[rad/s]"
     table = np.column_stack([moving[:, :3] / G * one - gravity, gravity, moving[:, 3:]])
     rows = [f"{at / 50:.2f},{row}" for at, row in enumerate(rows_of(table))]
-    source = open_recording(write(tmp_path / "motion.csv", names, rows))
+    source = open_recording(write(tmp_path / "motion.csv", names, rows), acc_sign=-1)
     assert any(f"own gravity is {one:.4g}" in fact.value for fact in source.info.facts)
     data = np.concatenate([block.data for block in source])
     np.testing.assert_allclose(np.abs(data[:, :3]), np.abs(moving[:, :3]), atol=0.02)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from motionsig.recordings.times.choosing import UNKNOWN_HZ, Found, find_clock
+from motionsig.recordings.times.choosing import UNKNOWN_RATE, Found, find_clock
 from motionsig.recordings.times.clock import Clock
 from motionsig.recordings.times.onto import onto
 from motionsig.recordings.times.paces import Pace, pace, rate_of
@@ -12,7 +12,7 @@ from motionsig.recordings.times.units import unit_ns
 
 __all__ = [
     "LARGEST_NS",
-    "UNKNOWN_HZ",
+    "UNKNOWN_RATE",
     "Candidate",
     "Clock",
     "Found",

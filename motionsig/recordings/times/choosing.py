@@ -7,7 +7,7 @@ which then give the date alone. Where only one unit gives a rate that motion sen
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from types import MappingProxyType
 from typing import NamedTuple
@@ -51,8 +51,8 @@ from motionsig.recordings.times.texts import DAY_NS
 from motionsig.recordings.times.units import unit_ns, unit_text
 from motionsig.recordings.times.zones import Zone
 
-UNKNOWN_HZ = "50"
-"""The guess where nothing at all tells the rate."""
+UNKNOWN_RATE = "50"
+"""The answer that is offered for `rate_hz` where nothing of a table tells it."""
 _NEAR_ZERO_NS = 60 * NS_PER_S
 
 
@@ -80,6 +80,7 @@ def find_clock(
     log_hz: float | None = None,
     notes: Mapping[str, str] = MappingProxyType({}),
     repeats: NDArray[np.bool_] | None = None,
+    coarse: Collection[int] = (),
 ) -> Found:
     """Return the clock of a table, or the questions that it leaves open.
 
@@ -87,6 +88,7 @@ def find_clock(
     are the time, () for none. time_unit, rate_hz, start_ns, zone: as the caller says, None where they do not. log_hz:
     the rate that the log's format says. notes: names and values of the lines above the table, and of "file name".
     repeats: (m,) for each of the first rows, whether all its samples are those of the row before.
+    coarse: columns that are not to give the spacing where others can, as they stand still further down.
     Raises InputError for an option that is none.
     """
     check_rate(rate_hz)
@@ -107,10 +109,12 @@ def find_clock(
     readings, doubts = meanings(candidates, area, unit, start_ns)
     if repeats is not None:
         readings = [without_repeats(it, repeats) for it in readings]
+        doubts = [it._replace(readings=tuple(without_repeats(one, repeats) for one in it.readings)) for it in doubts]
     readings, doubts = checked(readings, doubts, log_hz)
     chosen = _Choice(
         readings, doubts, candidates, start_ns, area, rate_hz, log_hz, written_start(notes), named_rate(notes)
     )
+    chosen.coarse = frozenset(coarse)
     return chosen.found()
 
 
@@ -132,6 +136,7 @@ class _Choice:
         self.readings, self.doubts, self.candidates = readings, doubts, candidates
         self.start_ns, self.zone, self.rate_hz, self.log_hz, self.note = start_ns, zone, rate_hz, log_hz, note
         self.hint_hz = hint_hz
+        self.coarse: frozenset[int] = frozenset()
 
     def found(self) -> Found:
         usable = [it for it in self.readings if possible(it) and not runs_back(it)]
@@ -149,6 +154,7 @@ class _Choice:
 
     def _spacing(self, usable: list[Reading]) -> Reading:
         """Return the reading that gives the spacing of the rows best."""
+        usable = [it for it in usable if not self.coarse & set(it.columns)] or usable
         best = max(usable, key=rank)
         own = [it for it in usable if it.candidates[0].owner != "host" and not it.dated and clean(it)]
         rough = best.dated and (not clean(best) or jitter(best) > 0.1)
@@ -335,10 +341,10 @@ class _Choice:
                 rates = [NS_PER_S / float(unit) / step for unit in units if unit and step > 0]
                 if likely := [rate for rate in rates if USUAL_HZ[0] <= rate <= USUAL_HZ[1]]:
                     return f"{likely[0]:.4g}"
-        return f"{self.hint_hz:g}" if self.hint_hz else UNKNOWN_HZ
+        return f"{self.hint_hz:g}" if self.hint_hz else UNKNOWN_RATE
 
     def _numbered_guess(self) -> Clock:
-        return self._by_number(50.0, "assumed", [])
+        return self._by_number(float(UNKNOWN_RATE), "assumed", [])
 
 
 def _whole(doubt: Doubt) -> bool:
@@ -352,7 +358,7 @@ def _unit_question(doubt: Doubt, best: Reading) -> Question:
             f"How many samples a second? {doubt.candidate.name!r} goes up by one: it numbers the rows, or it counts "
             f"{unit_text(best.unit)} (then pass time_unit={unit_text(best.unit)!r} instead)."
         )
-        return Question("rate_hz", UNKNOWN_HZ, words)
+        return Question("rate_hz", UNKNOWN_RATE, words)
     others = [it for it in doubt.readings if it.pace and it.unit != best.unit]
     each = "".join(f", {unit_text(it.unit)} {it.pace.rate_hz:.4g} Hz" for it in others if it.pace)
     words = (
