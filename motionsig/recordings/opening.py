@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ from motionsig.recordings.feeds import Feed, Sum, read_stream, value_text
 from motionsig.recordings.guessing import guess_columns
 from motionsig.recordings.labels import LabelColumn, find_label
 from motionsig.recordings.members import called, content_id, members, single
-from motionsig.recordings.names import factor
+from motionsig.recordings.names import factor, sensor_of, unit_of
 from motionsig.recordings.phone import App, app_of
 from motionsig.recordings.quantities import GravityError, acc_scale, gyr_scale, rate_question, usual_gyr
 from motionsig.recordings.samples import CoarseError, Reader, RecordedSource, head_of
@@ -55,6 +55,9 @@ _STATISTIC = re.compile(
     re.IGNORECASE,
 )
 """In the names of columns that hold features of windows."""
+_SCALES = {"acc": ("ascale", "g"), "gyr": ("gscale", "rad/s")}
+"""Of Gyroflow's logs, whose first lines give the scale of the counts."""
+_UNIT = re.compile(r"unit|einheit", re.IGNORECASE)
 _UNIT_LENGTH, _UNIT_SHARE = 0.01, 0.9
 _TURNED_ROUND = {"ios": "of iOS", "lpms": "of LP-Research's sensors"}
 """Whose acceleration has the opposite sign of every chip's: an axis that points up reads -1 g."""
@@ -272,15 +275,23 @@ def _scaled(
         head = head[full]  # between rows that hold no samples no window would be whole
     acc_unit, gyr_unit = app.units if app else _CUSTOMS.get(acc.triad.convention or gyr.triad.convention, ("", ""))
     linear = acc.triad.convention == "linear"
-    written = acc.triad.unit or (gravity.triad.unit if gravity else "")
+    written = acc.triad.unit or (gravity.triad.unit if gravity else "") or _unit_beside(acc)
     alone = _length_of_gravity(gravity) if gravity and not written else None
     scale = acc_scale(
-        head[:, :3], rate_hz, written or acc_unit, told, where, _called(acc, gravity), linear=linear, gravity=alone
+        head[:, :3],
+        rate_hz,
+        written,
+        told,
+        where,
+        _called(acc, gravity),
+        linear=linear,
+        gravity=alone,
+        custom=acc_unit,
     )
     whole = head[:, :3] * scale.si
     sign, said, doubt = _sign(acc, app, told)
     usual = "rad/s" if doubt else usual_gyr(scale.si, head[:, 3:])  # whose sign is asked is iOS's, in rad/s
-    written = gyr.triad.unit or gyr_unit
+    written = gyr.triad.unit or _unit_beside(gyr) or gyr_unit
     at = next((at for at, it in enumerate(questions) if (it.option, it.guess) == ("rate_hz", UNKNOWN_RATE)), None)
     turns = partial(
         gyr_scale, whole, head[:, 3:], written=written, told=told, where=where, called=_called(gyr), usual=usual
@@ -351,6 +362,20 @@ def _gyroscope(group: Group) -> Sensor:
         f"{group.piece.table.where}: expected angular rate, got gravity in {' and '.join(doubts)}: its length is "
         "constant; columns={'gyr_x': ...} names others"
     )
+
+
+def _unit_beside(sensor: Sensor) -> str:
+    """Return the unit that a line above the table, or a value beside it, gives; "" where none does."""
+    kind: Literal["acc", "gyr"] = "gyr" if sensor.triad.kind == "gyr" else "acc"
+    for fact in sensor.piece.table.facts:
+        name = fact.what.removeprefix("setting ")
+        if name == fact.what:
+            continue
+        if name == _SCALES[kind][0] and re.fullmatch(r"[\d.]+(e-?\d+)?", fact.value, re.IGNORECASE):
+            return f"{float(fact.value):.12f} {_SCALES[kind][1]}"
+        if _UNIT.search(name) and sensor_of(name)[0] == kind and (unit := unit_of(fact.value, kind)):
+            return unit.text
+    return ""
 
 
 def _length_of_gravity(gravity: Sensor) -> float | None:
