@@ -14,7 +14,14 @@ from motionsig.plausibility.evidence import Evidence
 from motionsig.plausibility.judge import Judge
 from motionsig.plausibility.pace import SeenRate, rate_by_turns
 from motionsig.plausibility.rotation import gyr_scales, turning_gain
-from motionsig.plausibility.shapes import alternating, is_constant, is_gravity, is_quaternion, tells_apart
+from motionsig.plausibility.shapes import (
+    alternating,
+    is_computed_gravity,
+    is_constant,
+    is_gravity,
+    is_quaternion,
+    tells_apart,
+)
 from motionsig.plausibility.steps import chip_step
 
 __all__ = [
@@ -29,6 +36,7 @@ __all__ = [
     "check_plausible",
     "chip_step",
     "gyr_scales",
+    "is_computed_gravity",
     "is_constant",
     "is_gravity",
     "is_quaternion",

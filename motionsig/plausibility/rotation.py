@@ -48,6 +48,7 @@ _MOSTLY = 0.9
 _AXES_AGREED = 0.9
 _FLOOR = 0.6
 """m/s²: a variance of less is no better."""
+_AXES_WORDS = "its axes are not those of the accelerometer:"
 _SAME_UNIT = 0.01
 _MISSES_MORE = 0.3
 """m/s² by which the likely unit may be worse than another of counts, which is a factor of 2 off."""
@@ -189,6 +190,16 @@ def gyr_scales(
         below, above = votes(gravity[smaller], gravity[larger])
         won[smaller, larger], won[larger, smaller] = (below, above), (above, below)
     left = [name for name in names if not any(agreed(*won[other, name]) for other in names if other != name)]
+    for name in likely:
+        # Turned the wrong way, the likely unit is no better than one in which next to nothing turns.
+        if name not in units or left == [name]:
+            continue
+        si = units[name]
+        reverse = np.concatenate([seen.gravity(-si), resting.gravity(-si)])
+        if name not in left and all(_wins(reverse, si, gravity[it], units[it]) for it in (*left, name)):
+            return Evidence("impossible", name, si, f"{_AXES_WORDS} (-gyr_x, -gyr_y, -gyr_z) would fit as x, y, z")
+        if found := _axes(seen, name, si, [seen.gravity(units[it]) for it in left]):
+            return found
     if not left:
         return Evidence("undecided", guess, units[guess], "turns and gravity fit no unit well")
     if step is not None and stepped in left:
@@ -214,6 +225,14 @@ def gyr_scales(
     return Evidence(
         "decided", guess, units[guess], words if against else f"values of {size:.3g} can be in no other unit"
     )
+
+
+def _wins(ours: NDArray[np.float64], si: float, theirs: NDArray[np.float64], other_si: float) -> bool:
+    """Return whether windows, of `Turns.gravity`, vote for ours in a unit of si rad/s, not for theirs of other_si."""
+    if si < other_si:
+        return agreed(*votes(ours, theirs))
+    lost, won = votes(theirs, ours)
+    return agreed(won, lost)
 
 
 def _moves(acc: NDArray[np.floating], rate_hz: float) -> bool:
@@ -254,8 +273,11 @@ def _listed(names: Sequence[str]) -> str:
     return "".join(names) if len(names) < 2 else f"{', '.join(names[:-1])} or {names[-1]}"
 
 
-def _axes(seen: Turns, name: str, si: float) -> Evidence | None:
-    """Return evidence where the axes of the gyroscope are clearly others than those of the accelerometer."""
+def _axes(seen: Turns, name: str, si: float, rivals: Sequence[NDArray[np.float64]] = ()) -> Evidence | None:
+    """Return evidence where the axes of the gyroscope are clearly others than those of the accelerometer.
+
+    rivals: `Turns.gravity` in other units, which others must beat as well.
+    """
     if len(seen.acc) < _AXES_VOTES:
         return None
     ours = seen.gravity(si)
@@ -272,13 +294,12 @@ def _axes(seen: Turns, name: str, si: float) -> Evidence | None:
         best.append((miss, called, there))
     best.sort(key=lambda each: each[:2])
     (_, called, there), (_, _, second) = best[:2]
-    for other in (ours, second):
+    for other in (ours, second, *rivals):
         apart = np.abs(there - other) > _TOLD_APART
         nearer = np.abs(there - STANDARD_GRAVITY) < np.abs(other - STANDARD_GRAVITY)
         if apart.sum() < _AXES_VOTES or (apart & nearer).sum() < _AXES_AGREED * apart.sum():
             return None
-    words = f"its axes are not those of the accelerometer: ({called}) would fit as x, y, z"
-    return Evidence("impossible", name, si, words)
+    return Evidence("impossible", name, si, f"{_AXES_WORDS} ({called}) would fit as x, y, z")
 
 
 def _turned_back(acc: NDArray[np.float64], angle: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,6 +15,11 @@ _LEAST_ALTERNATING = 64
 _MOST_IN_TURN = 8
 _OWN = 0.5
 _TAKES_TURNS = 0.05
+_TURN_S, _TURN, _TURNED = 0.25, 5.0, 20.0
+"""Rows turn that are _TURN degrees away from those _TURN_S seconds before; of all, some are _TURNED from the first."""
+_LEAST_TURNING = 50
+_COMPUTED = 5e-4
+"""Of the standard deviation of a length by its mean, in rows that turn: what turns a sensor pushes it by more."""
 _STEADY = 0.005
 """Of the standard deviation of a length by its mean: what rounding to a few digits leaves of a constant one."""
 
@@ -26,6 +31,24 @@ def is_gravity(xyz: NDArray[np.floating]) -> bool:
     """
     length = np.linalg.norm(_finite(xyz), axis=1)
     return _steady(length) and any(abs(float(length.mean()) / each - 1) < _NEAR for each in _LENGTHS)
+
+
+def is_computed_gravity(acc: NDArray[np.floating], rate_hz: float) -> bool:
+    """Return whether acc (n, 3), in any unit, is gravity as a phone computes it, and no accelerometer's.
+
+    Its length stays the same while it turns, and no numbers of an accelerometer do: what turns it pushes it as well.
+    """
+    rows = _finite(acc)
+    length = np.linalg.norm(rows, axis=1)
+    rows, length = rows[length > 0], length[length > 0]
+    lag = max(1, round(_TURN_S * rate_hz))
+    if len(rows) < lag + _LEAST_TURNING:
+        return False
+    up = rows / length[:, None]
+    turns = (up[lag:] * up[:-lag]).sum(axis=1) < np.cos(np.radians(_TURN))
+    turned = bool((up @ up[0] < np.cos(np.radians(_TURNED))).any())
+    turning = length[lag:][turns]
+    return turned and len(turning) >= _LEAST_TURNING and float(turning.std()) < _COMPUTED * float(turning.mean())
 
 
 def is_quaternion(wxyz: NDArray[np.floating]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +21,8 @@ _MOST = 12
 _FAR = 12
 """Columns between an accelerometer and its gyroscope, at most."""
 _COUNTS = ("1/131 deg/s", "1/32.8 deg/s", "1/16.4 deg/s")
+_ALIKE = 0.1
+"""By which the lengths of two accelerometers differ at most; both have gravity."""
 _UNCLEAR = 0.03
 """A turning_gain that shows nothing."""
 
@@ -57,11 +59,14 @@ def guess_columns(table: Table, clock: Collection[int], rate_hz: float | None) -
     seen = {triple: acc_scales(each[np.isfinite(each).all(axis=1)], rate) for triple, each in values.items()}
     accs = [triple for triple in triples if seen[triple].verdict != "impossible" and seen[triple].unit]
     begin, end = min(numbers, default=0), max(numbers, default=0) + 1
+    same = _accelerometers(accs, seen, values)
+    others = {at for triple in same for at in triple} if len(same) > 1 else set()
+    accs = [triple for triple in accs if triple in same or not others & set(triple)]
     pairs: list[_Pair] = []
     for acc in sorted(accs, key=lambda it: (seen[it].verdict != "decided", it))[:_MOST]:
         whole = values[acc] * seen[acc].si
         for gyr in triples:
-            if set(gyr) & set(acc) or abs(gyr[0] - acc[0]) > _FAR or is_gravity(values[gyr]):
+            if set(gyr) & set(acc) or abs(gyr[0] - acc[0]) > _FAR or others & set(gyr) or is_gravity(values[gyr]):
                 continue
             gain = 0.0 if rate_hz is None else _gain(*_both(whole, values[gyr]), rate_hz)
             # Sensors of three axes stand one after the other, behind the time; what else there is comes after them.
@@ -80,6 +85,23 @@ def guess_columns(table: Table, clock: Collection[int], rate_hz: float | None) -
     words = f"{_called(table, best.acc)} have gravity ({seen[best.acc].words}), "
     words += f"{_called(table, best.gyr)} would be angular rate ({turns.words})"
     return Guess(Triad("acc", best.acc), Triad("gyr", best.gyr), words)
+
+
+def _accelerometers(
+    accs: Sequence[tuple[int, int, int]],
+    seen: Mapping[tuple[int, int, int], Evidence],
+    values: Mapping[tuple[int, int, int], NDArray[np.float64]],
+) -> list[tuple[int, int, int]]:
+    """Return the first of accs whose unit is sure, and those side by side with it that have gravity in the same unit.
+
+    They are accelerometers, and none of their columns is an angular rate.
+    """
+    first = next((triple for triple in accs if seen[triple].verdict == "decided"), None)
+    if first is None:
+        return []
+    same = [it for it in accs if (it[0] - first[0]) % 3 == 0 and seen[it].unit == seen[first].unit]
+    size = {it: float(np.nanmedian(np.linalg.norm(values[it], axis=1))) for it in same}
+    return [it for it in same if abs(size[it] / size[first] - 1) < _ALIKE]
 
 
 def _without_marks(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -57,7 +57,7 @@ _STATISTIC = re.compile(
 """In the names of columns that hold features of windows."""
 _SCALES = {"acc": ("ascale", "g"), "gyr": ("gscale", "rad/s")}
 """Of Gyroflow's logs, whose first lines give the scale of the counts."""
-_UNIT = re.compile(r"unit|einheit", re.IGNORECASE)
+_UNIT = re.compile(r"unit|einheit|scale|sensitivity|resolution", re.IGNORECASE)
 _UNIT_LENGTH, _UNIT_SHARE = 0.01, 0.9
 _TURNED_ROUND = {"ios": "of iOS", "lpms": "of LP-Research's sensors"}
 """Whose acceleration has the opposite sign of every chip's: an axis that points up reads -1 g."""
@@ -232,6 +232,11 @@ def _planned(
         feeds = _feeds(acc, gyr, gravity, by_piece, label, app, changed=again is not None)
         questions = [question for _, asked in clocks.values() for question in asked]
         facts = [*group.facts, *(fact for clock, _ in clocks.values() for fact in clock.facts)]
+        facts += [
+            Fact("filter", f"{_called(sensor)} are filtered: fast movement is missing", "written")
+            for sensor in sensors
+            if any(sensor.piece.columns[at].filtered for at in sensor.triad.columns if at < len(sensor.piece.columns))
+        ]
         if again is not None:
             words = f"{again.mean():.0%} have the numbers of the row before, as read twice: they are no samples"
             facts.append(Fact("repeated rows", words, "shown"))
@@ -535,7 +540,8 @@ def _unnamed(group: Group, stream: str, where: str, app: App | None, told: Mappi
     if guess is None:
         raise RecordingError(
             f"{table.where}: expected columns for acc_x, acc_y, acc_z, gyr_x, gyr_y, gyr_z, got {table.width} columns "
-            f"{', '.join(map(repr, table.names[:24])) or 'without a header'}, of which no three have gravity; "
+            f"{', '.join(map(repr, table.names[:24])) or 'without a header'}, of which no three have "
+            "gravity and three beside them can be angular rate; "
             "columns={'time': 0, 'acc_x': 1, ...} names them"
         )
     sensors = [(Sensor(group.piece, triad),) for triad in (guess.acc, guess.gyr)]

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact, Question
-from motionsig.plausibility import Evidence, SeenRate, acc_scales, chip_step, gyr_scales, rate_by_turns
+from motionsig.plausibility import (
+    Evidence,
+    SeenRate,
+    acc_scales,
+    chip_step,
+    gyr_scales,
+    is_computed_gravity,
+    rate_by_turns,
+)
 from motionsig.plausibility.evidence import sound
 from motionsig.recordings.names import COUNTS, count_units, factor
 
@@ -40,7 +48,7 @@ _NAMES = {"acc": "acceleration", "gyr": "angular rate"}
 
 
 class GravityError(RecordingError):
-    """An acceleration without gravity, so that another of the log's may be meant."""
+    """An acceleration without gravity, or gravity without the acceleration: another of the log's may be meant."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ def acc_scale(
     called: the columns, for messages. linear: they are called so, and only their numbers can show that gravity is in
     them. gravity: the length of what the log itself calls gravity, None where it does not; it decides the unit.
     custom: the unit that such logs have where they say none; the numbers win over it.
-    Raises GravityError where gravity is not in them.
+    Raises GravityError where gravity is not in them, or nothing else.
     """
     unit = told.get("acc_unit") or _of_chip(told)[0]
     check = told.get("check_units", True)
@@ -81,6 +89,12 @@ def acc_scale(
         raise GravityError(
             f"{where}: expected acceleration with gravity, got {called}: {'; '.join(filter(None, (seen.words, why)))} "
             "(check_units=False takes it as it is)"
+        )
+    if check and is_computed_gravity(acc, rate_hz):
+        raise GravityError(
+            f"{where}: expected an accelerometer, got {called}: its length stays the same while it turns, which only "
+            "gravity does that a phone computed: record or export the raw accelerometer instead (check_units=False "
+            "takes it as it is)"
         )
     if gravity is not None:
         for name, one in (("g", 1.0), ("m/s^2", STANDARD_GRAVITY), ("mg", 1000.0)):
@@ -108,9 +122,10 @@ def gyr_scale(
         return _told("gyr", unit)
     expected = usual if written in ("", COUNTS) else written
     seen = gyr_scales(acc, gyr, rate_hz, {expected: factor("gyr", expected)} if expected else {})
-    if told.get("check_units", True) and seen.verdict == "impossible" and not seen.unit:
+    if told.get("check_units", True) and seen.verdict == "impossible":
         raise RecordingError(
-            f"{where}: expected angular rate in {called}: {seen.words} (check_units=False takes it as it is)"
+            f"{where}: expected angular rate in {called}, beside that acceleration: {seen.words}; mend it in what "
+            "writes the log (check_units=False takes it as it is)"
         )
     return _decided("gyr", written, seen, called, check=told.get("check_units", True))
 

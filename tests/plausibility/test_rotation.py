@@ -52,6 +52,16 @@ def test_axes_that_are_exchanged_are_named() -> None:
     assert "(-gyr_y, gyr_x, gyr_z) would fit as x, y, z" in evidence.words
 
 
+@pytest.mark.parametrize(("seconds", "swings"), [(36, 1.0), (120, 1.0), (60, 3.0)])
+def test_a_gyroscope_turned_the_wrong_way_is_not_taken_for_one_that_hardly_turns(seconds: int, swings: float) -> None:
+    acc, gyr = motion(seconds, turns=swings)
+    evidence = gyr_scales(acc, -gyr, RATE_HZ, {"rad/s": 1.0})
+    assert (evidence.verdict, evidence.unit) == ("impossible", "rad/s"), evidence.words
+    assert "(-gyr_x, -gyr_y, -gyr_z) would fit as x, y, z" in evidence.words
+    degrees = gyr_scales(acc, np.degrees(gyr), RATE_HZ, {"rad/s": 1.0})
+    assert (degrees.verdict, degrees.unit) == ("decided", "deg/s"), degrees.words
+
+
 def test_a_gyroscope_that_is_not_there_and_numbers_of_no_unit() -> None:
     assert "never changes" in gyr_scales(ACC, np.zeros_like(GYR), RATE_HZ).words
     assert gyr_scales(ACC, GYR * 1e9, RATE_HZ).verdict == "impossible"

@@ -7,7 +7,14 @@ import pytest
 from made_motion import motion
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.plausibility import alternating, is_constant, is_gravity, is_quaternion, tells_apart
+from motionsig.plausibility import (
+    alternating,
+    is_computed_gravity,
+    is_constant,
+    is_gravity,
+    is_quaternion,
+    tells_apart,
+)
 
 ACC, GYR = motion(20)
 UP = ACC / np.linalg.norm(ACC, axis=1, keepdims=True)
@@ -24,6 +31,17 @@ def test_a_vector_of_constant_length_is_gravity_whatever_its_unit(length: float)
 def test_an_acceleration_an_angular_rate_and_a_vector_of_another_length_are_no_gravity() -> None:
     for other in (ACC, GYR, UP * 2, UP[:1], UP[:0]):
         assert not is_gravity(other)
+
+
+def test_only_computed_gravity_keeps_its_length_while_it_turns() -> None:
+    computed = (UP * STANDARD_GRAVITY).round(2)
+    assert is_computed_gravity(computed, 50) and is_computed_gravity(-(UP * 0.98).round(4), 50)
+    assert is_computed_gravity(np.insert(computed, 3, np.nan, axis=0), 50)
+    slow, _ = motion(20, turns=0.5, pushes=0.1)
+    still = np.tile(computed[:1], (500, 1)) + np.random.default_rng(2).normal(0, 1e-4, (500, 3))
+    laid_down = np.concatenate([still, still[:, [1, 2, 0]]])
+    for other in (ACC, slow, still, laid_down, computed[:40], computed[:0], np.zeros((500, 3))):
+        assert not is_computed_gravity(other, 50)
 
 
 def test_a_quaternion_has_length_1() -> None:

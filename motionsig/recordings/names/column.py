@@ -41,11 +41,20 @@ class Column:
     owner: str = ""
     zone: str = ""
 
+    @property
+    def filtered(self) -> bool:
+        """Whether the name says so: what is fast is missing from its numbers."""
+        return not FILTERED.isdisjoint(self.variant.split("_"))
+
 
 OTHER = Column("other")
 """A name that says another quantity than ours."""
 
 UNKNOWN = Column("other", sure=False)
 """A name that says nothing."""
+
+FILTERED = frozenset(
+    {"filtered", "filt", "filter", "smooth", "smoothed", "lpf", "lp", "lowpass", "lowpassed", "kalman"}
+)
 
 PER_AXIS = frozenset({"acc", "user", "gravity", "gyr", "mag", "orientation", "axis"})

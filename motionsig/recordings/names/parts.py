@@ -8,7 +8,7 @@ from typing import Literal
 
 from motionsig.conventions import CHANNELS
 from motionsig.errors import InputError
-from motionsig.recordings.names.column import Column
+from motionsig.recordings.names.column import FILTERED, Column
 from motionsig.recordings.names.units import Measured, unit_of
 
 Told = Mapping[str, str | int | Sequence[str | int] | None]
@@ -20,11 +20,11 @@ NO_GRAVITY = "gravity (linear acceleration is without it, and no column has grav
 # Words that say how one sensor's numbers were treated, and so no place of another sensor.
 _TREATED = """
 motion raw rawdata cal calib calibrated calibration uncal uncalibrated corrected corr compensated comp filtered filt
-filter smooth smoothed lpf lp adc scaled unscaled fused dmp est ln wr wide low high range hg lg si phys physical 3d data
-value values measurement output
+filter smooth smoothed lpf lp lowpass lowpassed kalman adc scaled unscaled fused dmp est ln wr wide low high range
+hg lg si phys physical 3d data value values measurement output
 """
 _VARIANTS = frozenset(_TREATED.split())
-_WORST = ("raw", "rawdata", "uncal", "uncalibrated", "unscaled", "adc")
+_RAW = frozenset({"raw", "rawdata", "uncal", "uncalibrated", "unscaled", "adc"})
 _LIKE_ACC = ("acc", "user", "gravity")
 
 
@@ -219,13 +219,14 @@ def _join(places: dict[str, list[Triad]]) -> None:
 
 
 def _part(place: str, found: Sequence[Triad]) -> Part:
-    def order(triad: Triad) -> tuple[bool, bool, bool, bool, int]:
+    def order(triad: Triad) -> tuple[bool, bool, bool, bool, bool, int]:
         words = triad.part.split("_")
         return (
             triad.unit in ("", "counts")
             and any(it.unit not in ("", "counts") for it in found if it.kind == triad.kind),
             not triad.sure,
-            any(word in _WORST for word in words),
+            not FILTERED.isdisjoint(words),
+            not _RAW.isdisjoint(words),
             words[-1] == "(g)",
             -max((int(word) for word in words if word.isdigit()), default=0),
         )

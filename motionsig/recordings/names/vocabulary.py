@@ -61,7 +61,8 @@ z: zaxis axisz ejez zachse axez
 noise: imu imus sensor sensors sensordata data value values val axis achse eje axe axes component direction
 noise: reading readings output measurement measured field msg message payload state vector device mpu icm lsm
 noise: body bmi bno inertial inertialmeasurementunit channel ch of the in on and 3d triaxial tri calibration gx3
-noise: smoothed smooth filtered filt filter lpf lp adc raw rawdata cal calib calibrated uncal uncalibrated
+noise: smoothed smooth filtered filt filter lpf lp lowpass lowpassed kalman
+noise: adc raw rawdata cal calib calibrated uncal uncalibrated
 noise: corrected corr compensated comp scaled unscaled fused est si phys physical unit units sample samples
 """
 
