@@ -26,7 +26,7 @@ Every name has an example, which starts in an empty folder, after these lines:
 >>> import numpy as np
 >>> import motionsig
 >>> data = np.random.default_rng(0).normal(0, 1, (1000, 6)) + [0, 0, 9.81, 0, 0, 0]  # 10 s at 100 Hz: m/s², rad/s
->>> np.savez("walk.npz", acc=data[:, :3], gyr=data[:, 3:], rate_hz=100)
+>>> np.savez("walk.npz", acc_mps2=data[:, :3], gyr_rads=data[:, 3:], rate_hz=100)
 >>> signatures = motionsig.extract(data, rate_hz=100)
 >>> signatures
 SignatureBatch(6 signatures from 1970-01-01T00:00:00.000Z, 48 motion + 16 posture codes every 1.28 s, encoder ...)

@@ -57,7 +57,7 @@ class RecordingError(MotionsigError, ValueError):
     ...     motionsig.open_recording("walk.csv")
     ... except motionsig.RecordingError as error:
     ...     print(error)
-    walk.csv:1: expected a header that names acc_x, acc_y, acc_z, gyr_x, gyr_y, gyr_z and their units, ...
+    walk.csv: expected a log that says all that is needed, got one that leaves open columns, rate_hz, gyr_unit: ...
     """
 
 

@@ -102,7 +102,7 @@ def teach(
     >>> lesson = rng.normal(0, 0.02, (2000, 6)) + [0, 0, 9.81, 0, 0, 0]  # 20 s at 100 Hz, at rest but for three turns
     >>> for begin in (400, 900, 1400):
     ...     lesson[begin : begin + 100, 3] += 4 * np.sin(np.arange(100) / 8)
-    >>> np.savez("lesson.npz", acc=lesson[:, :3], gyr=lesson[:, 3:], rate_hz=100)
+    >>> np.savez("lesson.npz", acc_mps2=lesson[:, :3], gyr_rads=lesson[:, 3:], rate_hz=100)
     >>> head = motionsig.teach("turn", "lesson.npz")
     >>> head.card.measured["found"], head.card.measured["given"]
     (3, 3)

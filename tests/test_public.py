@@ -79,7 +79,7 @@ def test_everything_public_shows_itself_in_one_line(motion, encoder, tmp_path):
     with motionsig.Recorder(tmp_path / ("a" * 200), rate_hz=100, stream_id=1, device="d" * 100) as recorder:
         recorder.write(block)
         shown.append(recorder)
-    np.savez(tmp_path / "b.npz", acc=source.data[:, :3], gyr=source.data[:, 3:], rate_hz=100.0)
+    np.savez(tmp_path / "b.npz", acc_mps2=source.data[:, :3], gyr_rads=source.data[:, 3:], rate_hz=100.0)
     with (
         motionsig.open_recording(recorder.path) as recording,
         motionsig.open_recording(tmp_path / "b.npz") as array,

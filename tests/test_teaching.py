@@ -14,6 +14,7 @@ from motionsig.errors import HeadError, InputError, RecordingError
 from motionsig.heads.card import files_of
 from motionsig.heads.teaching import HOP_NS
 from motionsig.quality import Quality
+from motionsig.recordings.understanding import UndecidedError
 from motionsig.teaching import part_of_log
 
 THREE = (3, (1, 5), 3, (1, 5), 3, (1, 5), 3)
@@ -21,7 +22,7 @@ DAY_HOP_NS = 1_280_000_000
 
 
 def save(path, data, *, scale=1.0, **more):
-    np.savez(path, acc=data[:, :3] * scale, gyr=data[:, 3:], rate_hz=50, **more)
+    np.savez(path, acc_mps2=data[:, :3] * scale, gyr_rads=data[:, 3:], rate_hz=50, **more)
     return str(path)
 
 
@@ -53,7 +54,7 @@ def logs(tmp_path_factory):
     save(folder / "g.npz", lesson(*THREE), scale=1 / 9.80665)
     save(folder / "nan.npz", lesson(*THREE) * np.nan)
     save(folder / "a@1-2.npz", lesson(*THREE))
-    np.savez(folder / "no_gyroscope.npz", acc=lesson(*THREE)[:, :3], rate_hz=50)
+    np.savez(folder / "no_gyroscope.npz", acc_mps2=lesson(*THREE)[:, :3], rate_hz=50)
     (folder / "empty.csv").write_text("")
     (folder / "junk.csv").write_bytes(bytes(range(256)) * 9)
     (folder / "cut.npz").write_bytes((folder / "three.npz").read_bytes()[:3000])
@@ -135,8 +136,8 @@ def test_a_part_takes_its_times_from_the_beginning_of_the_log(given):
         ("junk.csv", RecordingError, "expected one of the formats"),
         ("cut.npz", RecordingError, "expected an intact zip"),
         ("nan.npz", RecordingError, "expected numbers, got NaN"),
-        ("no_gyroscope.npz", RecordingError, "expected an array gyr"),
-        ("g.npz", RecordingError, "this looks like g"),
+        ("no_gyroscope.npz", RecordingError, "expected columns for gyr_x, gyr_y, gyr_z"),
+        ("g.npz", RecordingError, "In which unit is the acceleration?"),
         ("folder", RecordingError, "a folder with nothing in it"),
         ("rest.npz", InputError, "expected at least one performance, got none .no motion between two rests"),
         ("moves.npz", InputError, "expected at least one performance, got none .*it goes on for|it is cut off"),
@@ -146,7 +147,8 @@ def test_a_part_takes_its_times_from_the_beginning_of_the_log(given):
 def test_what_cannot_be_taught_with_is_one_line_that_says_why(given, name, error, said):
     with pytest.raises(error, match=said) as refused:
         given(name)
-    assert "\n" not in str(refused.value)
+    asked = isinstance(refused.value, UndecidedError)  # a line for each question
+    assert asked or "\n" not in str(refused.value)
 
 
 def test_a_readers_options_are_passed_on(given):
@@ -285,7 +287,8 @@ def test_heads_that_it_needs_have_to_be_there(given, encoder, logs):
     for more in ({"while_head": "nothing"}, {"after": ("nothing", 5.0)}):
         with pytest.raises(HeadError, match="'nothing'") as refused:
             given("missing.csv", **more)  # said before any log is read
-        assert "\n" not in str(refused.value)
+        asked = isinstance(refused.value, UndecidedError)  # a line for each question
+    assert asked or "\n" not in str(refused.value)
     given("odd.npz", name="shake").save()
     teach("machine", state="moving", encoder=encoder).save()
     with pytest.raises(HeadError, match="expected a state as while, got 'shake', which gives events"):

@@ -45,7 +45,7 @@ def samples(motion):
 
 @pytest.fixture
 def log(samples):
-    np.savez("walk.npz", acc=samples[:, :3], gyr=samples[:, 3:], rate_hz=float(RATE_HZ), start_ns=START_NS)
+    np.savez("walk.npz", acc_mps2=samples[:, :3], gyr_rads=samples[:, 3:], rate_hz=float(RATE_HZ), start_ns=START_NS)
     return Path("walk.npz")
 
 
@@ -136,7 +136,8 @@ def test_an_empty_log_and_no_signatures_give_no_events(encoder):
     with motionsig.Recorder("empty.msig", rate_hz=RATE_HZ, stream_id=7):
         pass
     assert list(watch("empty.msig", ["moving"], encoder=encoder)) == []
-    np.savez("short.npz", acc=np.ones((20, 3)) * 5.7, gyr=np.ones((20, 3)), rate_hz=50.0)
+    noise = np.random.default_rng(0).normal(0, 0.1, (20, 3))
+    np.savez("short.npz", acc_mps2=noise + [0, 0, 9.8], gyr_rads=noise, rate_hz=50.0)
     assert list(watch("short.npz", ["moving"], encoder=encoder)) == []
     assert list(watch([], ["moving"])) == []
     assert list(watch(motionsig.extract(np.zeros((0, 6)), rate_hz=50), ["moving"])) == []

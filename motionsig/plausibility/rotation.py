@@ -251,6 +251,8 @@ def _axes(seen: Turns, name: str, si: float) -> Evidence | None:
     if len(seen.acc) < _AXES_VOTES:
         return None
     ours = seen.gravity(si)
+    if (np.abs(ours - STANDARD_GRAVITY) > _TOLD_APART / 2).sum() < _AXES_AGREED * _AXES_VOTES:
+        return None  # no others can be nearer by what tells them apart
     orders = [(signs, order) for order in permutations(range(3)) for signs in product((1, -1), repeat=3)]
     best: list[tuple[float, str, NDArray[np.float64]]] = []
     for signs, order in orders:

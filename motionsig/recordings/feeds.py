@@ -21,6 +21,9 @@ Wanted = Mapping[int, frozenset[str]]
 Sum = tuple[tuple[int, float], ...]
 """A channel: columns, each times a weight, added up."""
 
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+"""Odd, with bits all over, so that texts get different numbers; where two get the same that is noticed."""
+
 
 @dataclass(frozen=True)
 class Feed:
@@ -55,11 +58,13 @@ class Feed:
             rows = chosen_rows(rows, self.wanted)
         for time_ns, part in self.clock.timed(rows, self.table.where):
             data = np.empty((len(time_ns), len(self.channels)))
-            for index, (terms, factor) in enumerate(zip(self.channels, factors, strict=True)):
-                (column, weight), *others = terms
-                np.multiply(part.columns[column], weight * factor, out=data[:, index])
-                for column, weight in others:
-                    data[:, index] += part.columns[column] * (weight * factor)
+            # Damaged bytes may be a signalling NaN, or a number that overflows: no samples, and left out later.
+            with np.errstate(invalid="ignore", over="ignore"):
+                for index, (terms, factor) in enumerate(zip(self.channels, factors, strict=True)):
+                    (column, weight), *others = terms
+                    np.multiply(part.columns[column], weight * factor, out=data[:, index])
+                    for column, weight in others:
+                        data[:, index] += part.columns[column] * (weight * factor)
             labels = None if self.label is None else part.columns[self.label.number]
             breaks = part.breaks
             if self.gap is not None:
@@ -98,8 +103,36 @@ def chosen_rows(rows: Iterator[Rows], wanted: Wanted) -> Iterator[Rows]:
 
 def matching(values: NDArray[Any], texts: frozenset[str]) -> NDArray[np.bool_]:
     """Tell which values are one of the texts, as `value_text` writes them."""
-    distinct, which = np.unique(values, return_inverse=True)
-    return np.array([value_text(it) in texts for it in distinct.tolist()], bool)[which.reshape(-1)]
+    found, which = distinct(values)
+    return np.array([value_text(it) in texts for it in found.tolist()], bool)[which]
+
+
+def distinct(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return the values that occur, in the order of their first places, and which of them each value (n,) is."""
+    firsts, which = _occurring(_numbers(values))
+    if not (values[firsts[which]] == values).all():
+        firsts, which = _occurring(values)  # two texts have one number
+    return values[firsts], which
+
+
+def _numbers(values: NDArray[Any]) -> NDArray[Any]:
+    """Return a number for each text, which are sorted many times as fast, and other values as they are."""
+    if values.dtype.kind != "U" or not values.nbytes:
+        return values
+    numbers = np.zeros(len(values), np.uint64)
+    for letters in np.ascontiguousarray(values).view(np.uint32).reshape(len(values), -1).T:
+        numbers = numbers * _FACTOR + letters
+    return numbers
+
+
+def _occurring(values: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the first place of each value that occurs, rising, and which of them each value is."""
+    kinds = np.unique(values)
+    which = np.searchsorted(kinds, values)
+    firsts = np.empty(len(kinds), np.intp)
+    firsts[which[::-1]] = np.arange(len(values))[::-1]  # of several the last one stays
+    order = np.argsort(firsts)
+    return firsts[order], np.argsort(order)[which]
 
 
 def value_text(value: object) -> str:

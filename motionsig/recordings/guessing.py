@@ -15,22 +15,30 @@ from motionsig.recordings.tables import Table
 
 _USUAL_HZ = 50.0
 _ROWS = 16_384
-_MOST = 12
-"""Of accelerations, and of pairs, that are looked at."""
-_FAR = 12
-"""Columns between an accelerometer and its gyroscope, at most."""
+_MOST = 24
+"""Of pairs of columns whose turns are looked at: the likeliest by where they stand."""
 _COUNTS = ("1/131 deg/s", "1/32.8 deg/s", "1/16.4 deg/s")
 _UNCLEAR = 0.03
-_CLEAR = 0.1
-"""Of turning_gain: what shows nothing; and what shows, alone or against other columns, that these turn together."""
+"""Of turning_gain: so little shows nothing."""
+
+
+class _Pair(NamedTuple):
+    """Columns that may be acceleration and angular rate; sorted, the likeliest come first."""
+
+    astride: bool
+    steep: bool
+    far: bool
+    doubt: int
+    backwards: bool
+    acc: tuple[int, int, int]
+    gyr: tuple[int, int, int]
 
 
 class Guess(NamedTuple):
-    """Columns of acceleration and angular rate; sure: no others fit as well. words: why."""
+    """Columns of acceleration and angular rate, and why; never sure, so that they are always asked about."""
 
     acc: Triad
     gyr: Triad
-    sure: bool
     words: str
 
 
@@ -41,30 +49,42 @@ def guess_columns(table: Table, clock: Collection[int], rate_hz: float | None) -
     triples = [(at, at + 1, at + 2) for at in numbers if at + 1 in numbers and at + 2 in numbers]
     values = {triple: np.stack([numbers[at] for at in triple], axis=1) for triple in triples}
     seen = {triple: acc_scales(each, rate) for triple, each in values.items()}
-    accs = [triple for triple in triples if seen[triple].verdict == "decided"]
+    accs = [triple for triple in triples if seen[triple].verdict != "impossible" and seen[triple].unit]
+    begin, end = min(numbers, default=0), max(numbers, default=0) + 1
     pairs = []
-    for acc in accs[:_MOST]:
-        whole = values[acc] * seen[acc].si
+    for acc in accs:
         for gyr in triples:
-            if set(gyr) & set(acc) or abs(gyr[0] - acc[0]) > _FAR or is_gravity(values[gyr]):
-                continue
-            gain = 0.0 if rate_hz is None else _gain(whole, values[gyr], rate_hz)
-            near = gyr[0] - acc[0] in (3, -3)
-            pairs.append((-gain if abs(gain) > _UNCLEAR else 0.0, not near, gyr[0] < acc[0], acc, gyr))
-    found = []
-    for seems, far, before, acc, gyr in sorted(pairs)[:_MOST]:
-        turns = gyr_scales(values[acc] * seen[acc].si, values[gyr], rate)
+            if not set(gyr) & set(acc) and not is_gravity(values[gyr]):
+                # Sensors of three axes stand one after the other.
+                astride = all((it[0] - edge) % 3 for it in (acc, gyr) for edge in (begin, end))
+                far = gyr[0] - acc[0] not in (3, -3)
+                pairs.append(_Pair(astride, seen[acc].verdict != "decided", far, 0, gyr < acc, acc, gyr))
+    found: list[_Pair] = []
+    for pair in sorted(pairs)[:_MOST]:
+        turns = gyr_scales(values[pair.acc] * seen[pair.acc].si, values[pair.gyr], rate)
         if turns.verdict != "impossible":
-            found.append((seems, far, turns.verdict != "decided", before, acc, gyr, turns))
+            found.append(pair._replace(doubt=pair.steep + (turns.verdict != "decided")))
     if not found:
+        return _usual_order(numbers)
+    found.sort()
+    best = found[0]
+    if rate_hz is not None:
+        # What turns together is seen where it turns enough; everything else is custom.
+        gains = {each: _gain(values[each.acc] * seen[each.acc].si, values[each.gyr], rate_hz) for each in found}
+        best = max(gains, key=lambda each: gains[each] if abs(gains[each]) > _UNCLEAR else 0.0)
+    turns = gyr_scales(values[best.acc] * seen[best.acc].si, values[best.gyr], rate)
+    called = [", ".join(map(table.called, triple)) for triple in (best.acc, best.gyr)]
+    words = f"{called[0]} have gravity ({seen[best.acc].words}), {called[1]} would be angular rate ({turns.words})"
+    return Guess(Triad("acc", best.acc), Triad("gyr", best.gyr), words)
+
+
+def _usual_order(numbers: Collection[int]) -> Guess | None:
+    """Return the guess for six columns of numbers that show nothing: acceleration first, as most loggers write it."""
+    first, *_ = at = sorted(numbers) or [0]
+    if at != list(range(first, first + 6)):
         return None
-    found.sort(key=lambda each: each[:6])
-    seems, far, doubt, _, acc, gyr, turns = found[0]
-    others = min((each[0] for each in pairs if each[3:] != (acc, gyr)), default=0.0)
-    sure = rate_hz is not None and not doubt and not far and -seems > _CLEAR and others - seems > _CLEAR
-    called = [", ".join(map(table.called, triple)) for triple in (acc, gyr)]
-    words = f"{called[0]} have gravity ({seen[acc].words}), {called[1]} would be angular rate ({turns.words})"
-    return Guess(Triad("acc", acc), Triad("gyr", gyr), sure, words)
+    words = "there are six columns of numbers, and most loggers write acceleration first"
+    return Guess(Triad("acc", (at[0], at[1], at[2])), Triad("gyr", (at[3], at[4], at[5])), words)
 
 
 def _gain(acc: NDArray[np.float64], gyr: NDArray[np.float64], rate_hz: float) -> float:

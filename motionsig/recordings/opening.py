@@ -12,7 +12,7 @@ import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -31,8 +31,8 @@ from motionsig.recordings.members import content_id, members, single
 from motionsig.recordings.names import factor
 from motionsig.recordings.phone import App, app_of
 from motionsig.recordings.quantities import GravityError, acc_scale, gyr_scale, rate_question, usual_gyr
-from motionsig.recordings.samples import Reader, RecordedSource, head_of
-from motionsig.recordings.streams import Group, Piece, Sensor, find_groups, stream_names
+from motionsig.recordings.samples import CoarseError, Reader, RecordedSource, head_of
+from motionsig.recordings.streams import Group, Piece, Scans, Sensor, find_groups, stream_names
 from motionsig.recordings.tables import Table
 from motionsig.recordings.times import UNKNOWN_RATE, Clock, check_rate
 from motionsig.recordings.timing import CLOCK_OPTIONS, clock_of
@@ -43,10 +43,14 @@ TablesOf = Callable[[Path], Sequence[Table]]
 
 _LOOKED_AT = 8
 """Of so many streams of one table the heads are read; the others have the same columns."""
+_LEAST_HZ = 6.0
 _NESTED = re.compile(r"\((?:list|large_list|struct|map|binary|fixed_size\w*)\b.*\)")
 """What a table of typed columns has in place of what is no text and no number."""
 _CUSTOMS = {"ros": ("m/s^2", "rad/s"), "ios": ("", "rad/s")}
 """Units that the definition of a message or of a system's data gives, where names say no other."""
+_UNIT_LENGTH, _UNIT_SHARE = 0.01, 0.9
+_TURNED_ROUND = {"ios": "of iOS", "lpms": "of LP-Research's sensors"}
+"""Whose acceleration has the opposite sign of every chip's: an axis that points up reads -1 g."""
 _MEASURED = ("acc", "user", "gravity", "gyr")
 _MARKS = frozenset({"0", "1", "true", "false", "True", "False"})
 
@@ -143,7 +147,7 @@ def _understood(
         raise InputError(f"acc_sign: expected 1 or -1, got {told['acc_sign']}")
     tables = tables_of(path)
     app = app_of(path, tables)
-    groups = find_groups(tables, told)
+    groups = find_groups(tables, told, _scans(*_stamp(path)) if path.is_file() else {})
     if not groups:
         raise RecordingError(f"{path}: expected tables with rows of numbers, got none")
     names = stream_names(groups)
@@ -172,6 +176,18 @@ def _understood(
     return Understanding(str(path), app.name if app else name, streams, (*(app.facts if app else ()), *facts)), plans
 
 
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Return what changes when a file does."""
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+@lru_cache(maxsize=64)
+def _scans(*_: int) -> Scans:
+    """Return what was found before in a file that has this stamp, to be added to."""
+    return {}
+
+
 def _plan(group: Group, stream: str, where: str, app: App | None, told: Mapping[str, Any]) -> Plan:
     """Return how one stream is read; raise RecordingError for one that cannot be."""
     if group.lacks:
@@ -195,15 +211,23 @@ def _planned(
     for sensor in sensors:
         _check_one_unit(sensor)
     label = _label(acc.piece.table, _taken(sensors, acc.piece), told)
-    clocks: dict[int, tuple[Clock, tuple[Question, ...]]] = {}
-    for sensor in sensors:
-        taken = _taken(sensors, sensor.piece) | {-1 if label is None else label.number}
-        clocks.setdefault(id(sensor.piece), clock_of(sensor.piece, sensors, taken, told))
-    feeds = _feeds(acc, gyr, gravity, {key: clock for key, (clock, _) in clocks.items()}, label, app)
-    questions = [question for _, asked in clocks.values() for question in asked]
-    facts = [*group.facts, *(fact for clock, _ in clocks.values() for fact in clock.facts)]
-    clock = clocks[id(acc.piece)][0]
-    return _scaled(stream, feeds, clock.rate_hz, (acc, gyr, gravity), facts, questions, where, app, told)
+    coarse: frozenset[int] = frozenset()
+    while True:
+        clocks: dict[int, tuple[Clock, tuple[Question, ...]]] = {}
+        for sensor in sensors:
+            taken = _taken(sensors, sensor.piece) | {-1 if label is None else label.number}
+            clocks.setdefault(id(sensor.piece), clock_of(sensor.piece, sensors, taken, told, coarse))
+        feeds = _feeds(acc, gyr, gravity, {key: clock for key, (clock, _) in clocks.items()}, label, app)
+        questions = [question for _, asked in clocks.values() for question in asked]
+        facts = [*group.facts, *(fact for clock, _ in clocks.values() for fact in clock.facts)]
+        clock = clocks[id(acc.piece)][0]
+        try:
+            return _scaled(stream, feeds, clock.rate_hz, (acc, gyr, gravity), facts, questions, where, app, told)
+        except CoarseError:
+            # Another column may tell the times where this one stands still.
+            if len(clocks) > 1 or set(clock.columns) <= coarse:
+                raise
+            coarse |= set(clock.columns)
 
 
 def _scaled(
@@ -219,14 +243,22 @@ def _scaled(
 ) -> Plan:
     """Return the plan of a stream whose columns and clock are known: in which units its head is."""
     acc, gyr, gravity = sensors
+    if rate_hz < _LEAST_HZ and not questions and told.get("check_units", True):
+        raise RecordingError(
+            f"{where}: expected at least {_LEAST_HZ:g} samples a second, as slower ones do not show how a body moves, "
+            f"got {rate_hz:.3g} (check_units=False takes it as it is)"
+        )
     _, head = head_of(read_stream(feeds, (1.0,) * 6, where), where)
     acc_unit, gyr_unit = app.units if app else _CUSTOMS.get(acc.triad.convention or gyr.triad.convention, ("", ""))
     linear = acc.triad.convention == "linear"
+    written = acc.triad.unit or (gravity.triad.unit if gravity else "")
+    alone = _length_of_gravity(gravity) if gravity and not written else None
     scale = acc_scale(
-        head[:, :3], rate_hz, acc.triad.unit or acc_unit, told, where, _called(acc, gravity), linear=linear
+        head[:, :3], rate_hz, written or acc_unit, told, where, _called(acc, gravity), linear=linear, gravity=alone
     )
     whole = head[:, :3] * scale.si
-    usual = usual_gyr(scale.si, head[:, 3:])
+    # Apple's systems give g and rad/s.
+    usual = "rad/s" if acc.triad.convention.startswith("ios") else usual_gyr(scale.si, head[:, 3:])
     written = gyr.triad.unit or gyr_unit
     at = next((at for at, it in enumerate(questions) if (it.option, it.guess) == ("rate_hz", UNKNOWN_RATE)), None)
     turns = partial(
@@ -238,27 +270,51 @@ def _scaled(
         # Without a rate turns show no unit; at the rate that a unit gives they agree with that unit.
         if turning.questions and math.isnan(seen_hz):
             turning = turns(rate_hz=rate_hz)
-    sign, said = _sign(acc, app, told)
+    sign, said, doubt = _sign(acc, app, told)
     factors = (*(scale.si * sign,) * 3, *(turning.si,) * 3)
-    open_ = (*questions, *scale.questions, *turning.questions)
-    known = (*facts, *scale.facts, *turning.facts, said)
+    open_ = (*questions, *scale.questions, *turning.questions, *doubt)
+    known = (*facts, *scale.facts, *turning.facts, *said)
     if not open_ and told.get("check_units", True):
         check_plausible(head * factors, rate_hz, where, error=RecordingError, judged=True)
     device = app.device if app else None
     return Plan(Stream(stream, known, open_, None if open_ else rate_hz), feeds, factors, device)
 
 
-def _sign(acc: Sensor, app: App | None, told: Mapping[str, Any]) -> tuple[int, Fact]:
-    """Return what turns the acceleration to the sign of chips and Android."""
+def _sign(acc: Sensor, app: App | None, told: Mapping[str, Any]) -> tuple[int, tuple[Fact, ...], tuple[Question, ...]]:
+    """Return what turns the acceleration to the sign of chips and Android, how it is known, and what is left open."""
     if told.get("acc_sign"):
-        return told["acc_sign"], Fact("sign", f"acceleration times {told['acc_sign']:+d}", "told")
+        return told["acc_sign"], (Fact("sign", f"acceleration times {told['acc_sign']:+d}", "told"),), ()
     if app and app.sign:
-        return app.sign, Fact("sign", app.sign_words, "written")
-    if acc.triad.convention == "ios":
-        return -1, Fact("sign", "of iOS, by the names of the columns: acceleration is turned round", "written")
-    return 1, Fact(
-        "sign", "acceleration as chips and Android have it: an axis that points up reads +9.81 m/s²", "assumed"
-    )
+        return app.sign, (Fact("sign", app.sign_words, "written"),), ()
+    convention = acc.triad.convention
+    if convention in _TURNED_ROUND:
+        words = f"{_TURNED_ROUND[convention]}, by the names of the columns: acceleration is turned round"
+        return -1, (Fact("sign", words, "written"),), ()
+    if convention == "ios?":
+        words = (
+            f"Which sign has the acceleration, {_called(acc)}? The names are those of an app of iOS: -1 where it has "
+            "iOS's sign (a phone on its back reads -1 g along z), 1 where an axis that points up reads +1 g."
+        )
+        return -1, (), (Question("acc_sign", "-1", words),)
+    if not convention and _gravity_in_g(acc.piece):
+        words = (
+            f"Which sign has the acceleration, {_called(acc)}? Gravity beside it has the length 1, as Core Motion of "
+            "iOS gives it: -1 for data of iOS (a device on its back reads -1 g along z), 1 where an axis that points "
+            "up reads +1 g."
+        )
+        return -1, (), (Question("acc_sign", "-1", words),)
+    words = "acceleration as chips and Android have it: an axis that points up reads +9.81 m/s²"
+    return 1, (Fact("sign", words, "assumed"),), ()
+
+
+def _gravity_in_g(piece: Piece) -> bool:
+    """Tell whether columns of gravity stand beside, of the length 1; Android's have 9.81."""
+    axes = {it.axis: at for at, it in enumerate(piece.columns) if it.kind == "gravity" and it.sure}
+    if set(axes) != {"x", "y", "z"}:
+        return False
+    lengths = np.linalg.norm(np.stack([_numbers(piece.table.head[at]) for at in axes.values()], axis=1), axis=1)
+    known = lengths[np.isfinite(lengths)]
+    return len(known) > 1 and bool((np.abs(known - 1) < _UNIT_LENGTH).mean() > _UNIT_SHARE)
 
 
 def _gyroscope(group: Group) -> Sensor:
@@ -275,6 +331,14 @@ def _gyroscope(group: Group) -> Sensor:
         f"{group.piece.table.where}: expected angular rate, got gravity in {' and '.join(doubts)}: its length is "
         "constant; columns={'gyr_x': ...} names others"
     )
+
+
+def _length_of_gravity(gravity: Sensor) -> float | None:
+    """Return the length of gravity, in the log's numbers, where it has columns of its own and a length that stays."""
+    table = gravity.piece.table
+    values = np.stack([_numbers(table.head[column]) for column in gravity.triad.columns], axis=1)
+    length = np.linalg.norm(values[np.isfinite(values).all(axis=1)], axis=1)
+    return float(np.median(length)) if len(length) and np.ptp(length) < 0.02 * np.median(length) else None
 
 
 def _numbers(head: NDArray[Any]) -> NDArray[np.float64]:
@@ -424,9 +488,6 @@ def _unnamed(group: Group, stream: str, where: str, app: App | None, told: Mappi
         )
     sensors = [(Sensor(group.piece, triad),) for triad in (guess.acc, guess.gyr)]
     plan = _plan(replace(group, acc=sensors[0], gyr=sensors[1], lacks=""), stream, where, app, told)
-    if guess.sure:
-        fact = Fact("columns", guess.words, "shown")
-        return replace(plan, stream=replace(plan.stream, facts=(fact, *plan.stream.facts)))
     names = [f"{kind}_{axis}" for kind in ("acc", "gyr") for axis in "xyz"]
     numbers = (*guess.acc.columns, *guess.gyr.columns)
     answer = json.dumps({name: table.names[at] if table.names else at for name, at in zip(names, numbers, strict=True)})

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact, Question
 from motionsig.plausibility import Evidence, SeenRate, acc_scales, chip_step, gyr_scales, rate_by_turns
@@ -32,6 +33,8 @@ _ARDUINO_DPS = 2000 / 32768
 _SAME = 0.01
 _SLOWEST, _FASTEST = 1e-3, 40.0
 """rad/s at the 99th percentile, of a body."""
+_EXACT = 0.03
+"""How far the gravity that a phone computes is off 1 g."""
 _NAMES = {"acc": "acceleration", "gyr": "angular rate"}
 
 
@@ -57,11 +60,13 @@ def acc_scale(
     called: str,
     *,
     linear: bool = False,
+    gravity: float | None = None,
 ) -> Scale:
     """Return the scale of acc (n, 3), in the log's numbers. written: the unit in its names, "" for none.
 
     called: the columns, for messages. linear: they are called so, and only their numbers can show that gravity is in
-    them. Raises GravityError where it is not.
+    them. gravity: the length of what the log itself calls gravity, None where it does not; it decides the unit.
+    Raises GravityError where gravity is not in them.
     """
     unit = told.get("acc_unit") or _of_chip(told)[0]
     check = told.get("check_units", True)
@@ -74,6 +79,11 @@ def acc_scale(
             f"{where}: expected acceleration with gravity, got {called}: {'; '.join(filter(None, (seen.words, why)))} "
             "(check_units=False takes it as it is)"
         )
+    if gravity is not None:
+        for name, one in (("g", 1.0), ("m/s^2", STANDARD_GRAVITY), ("mg", 1000.0)):
+            if abs(gravity / one - 1) < _EXACT:
+                words = f"the log's own gravity is {gravity:.4g}, and 1 g is {one:.5g} {name}"
+                seen, written = Evidence("decided", name, STANDARD_GRAVITY / one, words), ""  # an app's custom yields
     return _told("acc", unit) if unit else _decided("acc", written, seen, called, check=check)
 
 

@@ -69,6 +69,10 @@ class Reader:
     inspect: Callable[..., Understanding] | None = field(default=None, repr=False)
 
 
+class CoarseError(RecordingError):
+    """Times that stand still for many rows, though a log's first rows did not show it."""
+
+
 class Samples(NamedTuple):
     """Rows of a log: time_ns (n,) int64 in the file's order, data (n, k), here in SI units and k = 6.
 
@@ -175,7 +179,7 @@ def _distinct(rows: Iterator[Samples], where: str) -> Iterator[Samples]:
             repeated += int((still & ~same).sum())
             again += int((still & same).sum())
             if repeated > 1 + count // 100:
-                raise RecordingError(
+                raise CoarseError(
                     f"{where}: expected a time of its own for each sample, got {repeated} of {count} rows with the "
                     "time of the row before; the time column is too coarse: pass rate_hz=50 (say) to number the rows "
                     "instead"

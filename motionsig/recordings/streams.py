@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact
-from motionsig.recordings.feeds import Wanted, value_text
+from motionsig.recordings.feeds import Wanted, distinct, value_text
 from motionsig.recordings.names import Column, Part, Triad, read_names, sensor_of, sensors_in, told_part
 from motionsig.recordings.tables import Kind, Table
 
@@ -59,6 +59,10 @@ class Piece:
     joints: tuple[int, ...] = ()
 
 
+Scans = dict[tuple[str | int, ...], tuple[list[tuple[str, ...]], bool]]
+"""What scans of a log's tables found, so that one that is opened for each of its streams is scanned once."""
+
+
 class Sensor(NamedTuple):
     """One quantity of a stream, and where it is."""
 
@@ -83,9 +87,12 @@ class Group:
     facts: tuple[Fact, ...] = ()
 
 
-def find_groups(tables: Sequence[Table], told: Mapping[str, Any]) -> list[Group]:
-    """Return what belongs together, a Group for each stream; told: the options `columns` and `by`."""
-    pieces = [piece for table in tables for piece in _pieces(table, told.get("by"))]
+def find_groups(tables: Sequence[Table], told: Mapping[str, Any], scans: Scans) -> list[Group]:
+    """Return what belongs together, a Group for each stream; told: the options `columns` and `by`.
+
+    scans: what was found before in the very same tables, and keeps what is found now.
+    """
+    pieces = [piece for table in tables for piece in _pieces(table, told.get("by"), scans)]
     groups: list[Group] = []
     halves: dict[Place, dict[str, Sensor]] = {}
     unnamed: list[Group] = []
@@ -110,6 +117,8 @@ def find_groups(tables: Sequence[Table], told: Mapping[str, Any]) -> list[Group]
             unnamed.append(Group(piece.place, piece, lacks="names that say which columns hold acceleration"))
     groups += _joined(halves)
     complete = [group for group in groups if not group.lacks]
+    if len(complete) > 1:
+        complete = [group for group in complete if not _is_empty(group)] or complete
     # Halves that nothing joins: the first says what is missing.
     return complete or groups[:1] or unnamed
 
@@ -118,6 +127,23 @@ def _has(table: Table, columns: Mapping[str, Any]) -> bool:
     """Tell whether a table has all the columns that the caller names."""
     named = [each for it in columns.values() for each in (it if isinstance(it, list | tuple) else (it,))]
     return all(each in table.names if isinstance(each, str) else each is None or each < table.width for each in named)
+
+
+def _is_empty(group: Group) -> bool:
+    """Tell whether no row of the log has a number of this sensor, as where a watch was not worn beside the phone."""
+    sensor = group.acc[0]
+    columns = sensor.triad.columns
+    if any(_has_number(sensor.piece.table.head[column]) for column in columns):
+        return False
+    rows = sensor.piece.table.read(dict.fromkeys(columns, "number"))
+    try:
+        return not any(np.isfinite(part.columns[column]).any() for part in rows for column in columns)
+    except RecordingError:
+        return False
+
+
+def _has_number(head: NDArray[Any]) -> bool:
+    return head.dtype.kind in "iu" or (head.dtype.kind == "f" and bool(np.isfinite(head).any()))
 
 
 def _alone(piece: Piece) -> dict[str, Triad]:
@@ -178,7 +204,7 @@ def _plainer(one: Sensor, other: Sensor) -> Sensor:
 
 def holds_one_sensor(table: Table) -> bool:
     """Tell whether a table has one of what a sample needs, and another table the rest."""
-    found = _pieces(table, by="")[0]
+    found = _pieces(table, "", {})[0]
     alone = _alone(found)
     return bool(alone) and not _is_whole(dict.fromkeys(alone)) and "time" in {it.kind for it in found.columns}
 
@@ -202,7 +228,7 @@ def stream_names(groups: Sequence[Group]) -> list[str]:
     return found
 
 
-def _pieces(table: Table, by: str | None) -> list[Piece]:
+def _pieces(table: Table, by: str | None, scans: Scans) -> list[Piece]:
     path = PurePosixPath(table.name)
     parents = [part for part in path.parent.parts if part not in ("/", "..")]
     stem, file = path.stem, []
@@ -217,13 +243,13 @@ def _pieces(table: Table, by: str | None) -> list[Piece]:
     pieces = []
     runs = [] if by else [at for at in splits if _SESSION.search(table.names[at].lower())]
     clocks = [at for at, it in enumerate(read) if it.kind == "time" and table.head[at].dtype.kind in "iuf"]
-    if runs and scan(table, runs, clocks)[1]:
+    if runs and _scanned(scans, table, runs, clocks)[1]:
         splits = [at for at in splits if at not in runs]
         if not splits:
             return [Piece(table, read, {}, Place(tuple(file)), tuple(runs))]
     else:
         runs = []
-    for texts in scan(table, splits)[0]:
+    for texts in _scanned(scans, table, splits, ())[0]:
         of_rows = read
         for text in texts:
             if sensor_of(text)[0] and not any(column.kind in _WORDS for column in read):
@@ -266,6 +292,16 @@ def _splitting(table: Table, columns: Sequence[Column], by: str | None) -> list[
     return found
 
 
+def _scanned(
+    scans: Scans, table: Table, columns: Sequence[int], clocks: Sequence[int]
+) -> tuple[list[tuple[str, ...]], bool]:
+    """Return what `scan` does, once for each table."""
+    key: tuple[str | int, ...] = (table.name, table.where, *columns, "", *clocks)
+    if key not in scans:
+        scans[key] = scan(table, columns, clocks)
+    return scans[key]
+
+
 def scan(table: Table, columns: Sequence[int], clocks: Sequence[int] = ()) -> tuple[list[tuple[str, ...]], bool]:
     """Return the texts that columns hold together, in the order of their first rows; reads the whole table.
 
@@ -278,16 +314,14 @@ def scan(table: Table, columns: Sequence[int], clocks: Sequence[int] = ()) -> tu
     blocks, rising = True, set(clocks)
     before = dict.fromkeys(clocks, -np.inf)
     for rows in table.read(kinds):
-        values = [rows.columns[column] for column in columns]
-        changed = np.zeros(len(values[0]), bool)
-        changed[:1] = True
-        for each in values:
-            changed[1:] |= each[1:] != each[:-1]
-        at = np.flatnonzero(changed)
-        for texts in zip(*(map(value_text, each[at].tolist()) for each in values), strict=True):
-            blocks = blocks and (texts not in found or texts == last)
-            found[texts] = None
-            last = texts
+        here, which = _texts_of([rows.columns[column] for column in columns])
+        if not here:
+            continue
+        # Where there are more runs than texts, one comes again within these rows.
+        again = int(np.count_nonzero(which[1:] != which[:-1])) >= len(here)
+        blocks = blocks and not again and not any(it in found for it in here[here[0] == last :])
+        found.update(dict.fromkeys(here))
+        last = here[which[-1]]
         for clock in tuple(rising):
             times = rows.columns[clock]
             if not (np.diff(times, prepend=before[clock]) >= 0).all():
@@ -300,3 +334,15 @@ def scan(table: Table, columns: Sequence[int], clocks: Sequence[int] = ()) -> tu
                 "by= names another column, by='' none"
             )
     return list(found), blocks and bool(rising)
+
+
+def _texts_of(columns: Sequence[NDArray[Any]]) -> tuple[list[tuple[str, ...]], NDArray[np.intp]]:
+    """Return the texts that columns (n,) hold together, in the order of their first rows, and which each row has."""
+    joint = np.zeros(len(columns[0]), np.intp)
+    for column in columns:
+        found, which = distinct(column)
+        joint = distinct(joint * len(found) + which)[1]
+    firsts = np.unique(joint, return_index=True)[1]
+    texts = list(zip(*(map(value_text, column[firsts].tolist()) for column in columns), strict=True))
+    place = {each: at for at, each in enumerate(dict.fromkeys(texts))}
+    return list(place), np.array([place[each] for each in texts], np.intp)[joint]

@@ -11,38 +11,39 @@ from numpy.typing import NDArray
 
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Question
-from motionsig.recordings.feeds import matching
+from motionsig.recordings.feeds import chosen_rows, matching
 from motionsig.recordings.names import Column
 from motionsig.recordings.streams import Piece, Sensor
-from motionsig.recordings.tables import Table
+from motionsig.recordings.tables import Kind, Table
 from motionsig.recordings.times import Candidate, Clock, find_clock
 
 CLOCK_OPTIONS = ("time_unit", "rate_hz", "start_ns", "zone")
 _NOTE = "setting "
 _FEW_ROWS = 16
+_HEAD_ROWS = 1000
+_LARGE = 10**9
 
 
 def clock_of(
-    piece: Piece, sensors: Sequence[Sensor], taken: Collection[int], told: Mapping[str, Any]
+    piece: Piece,
+    sensors: Sequence[Sensor],
+    taken: Collection[int],
+    told: Mapping[str, Any],
+    coarse: Collection[int] = (),
 ) -> tuple[Clock, tuple[Question, ...]]:
     """Return the clock of a piece's rows, and what is left open of it: then it is as guessed.
 
-    sensors: what is read of it. taken: columns that are no times. Raises RecordingError where there can be none.
+    sensors: what is read of it. taken: columns that are no times. coarse: those that stand still
+    further down, and give the date at most. Raises RecordingError where there can be none.
     """
     table = piece.table
-    keep: Any = slice(None)
-    if piece.wanted:
-        rows = np.ones(len(table.head[0]), bool)
-        for column, texts in piece.wanted.items():
-            rows &= matching(table.head[column], texts)
-        # Rows of another stream show as well how times are written, where this one begins far behind.
-        keep = rows if rows.sum() >= _FEW_ROWS else slice(None)
+    first = _own_head(piece)
     candidates = []
-    for at, head in enumerate(table.head):
+    for at, head in enumerate(first):
         said = piece.columns[at] if at < len(piece.columns) else Column("other")
         if at not in taken and said.kind in ("time", "other", "axis"):
             name = table.names[at] if table.names else f"column {at}"
-            candidates.append(Candidate(at, name, head[keep], said.clock, said.unit, said.owner, said.zone))
+            candidates.append(Candidate(at, name, head, said.clock, said.unit, said.owner, said.zone))
     columns = told.get("columns") or {}
     named = None if "time" not in columns else _time_columns(table, columns["time"])
     options: dict[str, Any] = {name: told.get(name) for name in CLOCK_OPTIONS}
@@ -54,7 +55,8 @@ def clock_of(
         told=named,
         log_hz=table.rate_hz,
         notes=notes,
-        repeats=_repeats(table, sensors, keep),
+        repeats=_repeats(table, sensors, first),
+        coarse=coarse,
     )
     # Damaged numbers overflow in some of the units that are tried; such a reading is none.
     with np.errstate(over="ignore", invalid="ignore"):
@@ -69,15 +71,54 @@ def clock_of(
     return found.clock, found.questions
 
 
-def _repeats(table: Table, sensors: Sequence[Sensor], keep: Any) -> NDArray[np.bool_] | None:
+def _own_head(piece: Piece) -> Sequence[NDArray[Any]]:
+    """Return the first rows of a piece, column by column: a table's head, or the rows of it that belong to the piece.
+
+    Another stream may have another rate and another start, so that its rows tell nothing of this one.
+    """
+    table = piece.table
+    if not piece.wanted:
+        return table.head
+    rows = np.ones(len(table.head[0]), bool)
+    for column, texts in piece.wanted.items():
+        rows &= matching(table.head[column], texts)
+    if rows.sum() >= min(_HEAD_ROWS, len(rows)) // 2:
+        return [head[rows] for head in table.head]
+    # It begins far behind, or has few of the rows.
+    kinds = {at: _kind(head) for at, head in enumerate(table.head)}
+    parts: list[list[NDArray[Any]]] = []
+    count = 0
+    try:
+        for chosen in chosen_rows(table.read(kinds), piece.wanted):
+            parts.append([chosen.columns[at] for at in range(table.width)])
+            count += len(parts[-1][0])
+            if count >= _HEAD_ROWS:
+                break
+    except RecordingError:
+        # A column that nobody needs may hold other things further down.
+        parts = []
+    if count < _FEW_ROWS:
+        return [head[rows] for head in table.head] if rows.sum() >= _FEW_ROWS else table.head
+    return [values[:_HEAD_ROWS] for values in map(np.concatenate, zip(*parts, strict=True))]
+
+
+def _kind(head: NDArray[Any]) -> Kind:
+    if head.dtype.kind not in "iuf":
+        return "text"
+    # A time needs all its digits; any other whole number may have a fraction further on.
+    large = head.dtype.kind in "iu" and len(head) > 0 and int(np.abs(head).max()) > _LARGE
+    return "whole" if large else "number"
+
+
+def _repeats(table: Table, sensors: Sequence[Sensor], first: Sequence[NDArray[Any]]) -> NDArray[np.bool_] | None:
     """Tell which rows of the head have the very numbers of the row before."""
     columns = [column for it in sensors if it.piece.table is table for column in it.triad.columns]
     if not columns:
         return None
-    same = np.ones(len(table.head[0][keep]), bool)
+    same = np.ones(len(first[0]), bool)
     same[:1] = False
     for column in columns:
-        values = table.head[column][keep]
+        values = first[column]
         same[1:] &= values[1:] == values[:-1]
     return same
 

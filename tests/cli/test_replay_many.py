@@ -72,11 +72,14 @@ def test_notes_beside_logs_are_left_out_and_a_table_that_cannot_be_read_is_not(f
     assert found.others == ["data/notes.txt", "data/picture.png", "data/setup.json", "data/A/none"]
 
 
-def test_a_text_that_needs_the_reader_s_options_is_tried_with_them(motion, tmp_path):
+def test_a_text_in_a_folder_is_a_log_where_only_questions_are_left(motion, tmp_path):
     np.savetxt(tmp_path / "log.txt", motion(10, 50), delimiter=",", header="ax,ay,az,gx,gy,gz", comments="")
-    assert not find_logs([str(tmp_path)], {}, {}).logs
-    options = {"rate_hz": "50", "acc_unit": "m/s^2", "gyr_unit": "rad/s"}
-    assert len(find_logs([str(tmp_path)], {}, options).logs) == 1
+    np.savetxt(tmp_path / "none.txt", motion(10, 50)[:, :2], delimiter=",", header="height,weight", comments="")
+    for options in ({}, {"rate_hz": "50", "acc_unit": "m/s^2", "gyr_unit": "rad/s"}):
+        found = find_logs([str(tmp_path)], {}, options)
+        assert [log.path.name for log in found.logs] == ["log.txt"] and [Path(it).name for it in found.others] == [
+            "none.txt"
+        ]
 
 
 def test_a_recording_that_is_a_folder_is_one_log(motion, tmp_path, capsys):
@@ -103,7 +106,9 @@ def test_other_logs_beside_an_app_s_tables_and_below_them_are_logs_too(folder, m
     (folder / "Annotation.csv").write_text("time,text\n1,lift\n")
     shutil.copy("data/A/walk.csv", "data/walk.csv")
     found = find_logs(["data"], {}, {})
-    assert [log.name for log in found.logs] == ["data", "data/walk.csv", *NAMES] and found.others == ["data/A/none"]
+    names = [log.name for log in found.logs]
+    assert names == ["data#walk", "data#stream_1", *NAMES] and found.others == ["data/A/none"]
+    assert [(str(log.path), log.stream) for log in found.logs[:2]] == [("data", "walk"), ("data", "stream_1")]
 
 
 def test_names_that_are_no_utf_8_are_names_too(folder, capsys):

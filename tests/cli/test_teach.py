@@ -38,7 +38,7 @@ def log(tmp_path):
 
 def save(path, *parts, scale=1.0):
     data = lesson(*(parts or THREE))
-    np.savez(path, acc=data[:, :3] * scale, gyr=data[:, 3:], rate_hz=50)
+    np.savez(path, acc_mps2=data[:, :3] * scale, gyr_rads=data[:, 3:], rate_hz=50)
     return str(path)
 
 

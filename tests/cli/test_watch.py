@@ -42,7 +42,7 @@ def signals():
 
 
 def write_log(path, data):
-    np.savez(path, acc=data[:, :3], gyr=data[:, 3:], rate_hz=50.0, start_ns=1_700_000_000_000_000_000)
+    np.savez(path, acc_mps2=data[:, :3], gyr_rads=data[:, 3:], rate_hz=50.0, start_ns=1_700_000_000_000_000_000)
 
 
 @pytest.fixture

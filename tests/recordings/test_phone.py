@@ -110,7 +110,7 @@ def test_phyphox_semicolons_and_decimal_commas(tmp_path: Path) -> None:
 def test_phyphox_linear_acceleration_is_refused(tmp_path: Path) -> None:
     folder = made_logs.phyphox(tmp_path, acc_name="Linear Acceleration")
     table("Accelerometer", folder).rename(folder / "Linear Accelerometer.csv")
-    with pytest.raises(RecordingError, match=r"Linear Accelerometer\.csv:2: .*gravity removed"):
+    with pytest.raises(RecordingError, match=r"Linear Accelerometer\.csv:1: .*gravity removed"):
         open_recording(folder)
 
 
@@ -144,7 +144,7 @@ def test_a_single_table_is_not_joined_with_an_unrelated_one_beside_it(tmp_path: 
     folder = made_logs.phyphox(tmp_path)
     walk = table("Accelerometer", folder).rename(folder / "walk acc.csv")
     table("Gyroscope", folder).rename(folder / "run gyr.csv")
-    with pytest.raises(RecordingError, match=r"walk acc\.csv:2: expected columns for .*what is missing is a gyroscope"):
+    with pytest.raises(RecordingError, match=r"walk acc\.csv:1: expected columns for .*what is missing is a gyroscope"):
         open_recording(walk)
 
 

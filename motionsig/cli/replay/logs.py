@@ -152,9 +152,9 @@ def _is_recording(file: Path, options: Mapping[str, str], *, in_one: bool) -> bo
         sure = sureness(file)
     except RecordingError:
         return not in_one  # a damaged file: opening it will say so
-    if sure >= _LAYOUT_OF_AN_APP:
-        return sure > _LAYOUT_OF_AN_APP or not in_one
-    if not sure or (file.suffix.lower() in _TABLES and not in_one):
+    if sure >= _LAYOUT_OF_AN_APP or in_one:
+        return sure > _LAYOUT_OF_AN_APP or not in_one  # a text in a folder that is one log is a stream of that
+    if not sure or file.suffix.lower() in _TABLES:
         return bool(sure)
     try:
         # Any text may be a table, and most in a folder are notes, or other tables of an app.

@@ -4,11 +4,14 @@
 * Core Motion has `userAcceleration` and `gravity`, Sensor Logger's tables of the watch call the first `acceleration`.
   iOS's sign is opposite to that of chips and of Android.
 * Sensor Logger's table "Accelerometer" is without gravity; its "TotalAcceleration" is with it.
+* LpmsControl's tables have a device that lies flat at -1 g along z (LP-Research's manual of its sensors).
+* Stray Scanner of iOS writes Core Motion's acceleration in m/s², with its sign, beside "alpha", the angular rate.
 * UCI HAR has `total_acc` and `body_acc`, the second without gravity.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -29,6 +32,7 @@ def settle(columns: list[Column], names: Sequence[str], heard: Sequence[Said], s
         _sensor_logger(columns, words, stem)
     _physics_toolbox(columns, names)
     _core_motion(columns, words)
+    _turned_round(columns, words)
 
 
 def _ros(words: Sequence[str]) -> bool:
@@ -84,3 +88,13 @@ def _core_motion(columns: list[Column], words: Sequence[str]) -> None:
         for at, column in enumerate(columns):
             if column.kind in ("acc", "user", "gravity") and not column.convention:
                 columns[at] = replace(column, convention="ios" if sure else "ios?")
+
+
+def _turned_round(columns: list[Column], words: Sequence[str]) -> None:
+    """Mark the tables of programs that write the opposite sign of every chip's, by all the names that they have."""
+    lpms = {"sensorid", "framenumber", "eulerx", "quatw", "linaccx"} <= {re.sub("(g|deg)$", "", it) for it in words}
+    stray = list(words) == ["timestamp", "ax", "ay", "az", "alphax", "alphay", "alphaz"]
+    if lpms or stray:
+        for at, column in enumerate(columns):
+            if column.kind in ("acc", "user", "gravity"):
+                columns[at] = replace(column, convention="lpms" if lpms else "ios")

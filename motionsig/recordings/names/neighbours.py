@@ -18,7 +18,7 @@ _NAMED_BY_NUMBER = {(0, 1, 2): "xyz", (1, 2, 3): "xyz", (0, 1, 2, 3): "wxyz", (1
 
 def settle(columns: list[Column], names: Sequence[str], heard: Sequence[Said]) -> None:
     """Change in place which kind and axis the columns say where their neighbours tell more."""
-    _said_once(columns, names)
+    _said_once(columns, names, heard)
     _axes_in_brackets(columns, names)
     _left_and_right(columns, heard)
     _numbered_axes(columns, heard)
@@ -45,11 +45,14 @@ def bare_axes(columns: list[Column], kind: Kind, unit: str) -> None:
                 columns[at] = replace(column, kind=kind, unit=column.unit or unit, sure=True)
 
 
-def _said_once(columns: list[Column], names: Sequence[str]) -> None:
+def _said_once(columns: list[Column], names: Sequence[str], heard: Sequence[Said]) -> None:
     """Take a sensor that stands before its axes only once: "Acc (g) X", "Y", "Z"; "angular_velocity", "x", "y", "z"."""
     for at, first in enumerate(columns):
         if first.kind not in PER_AXIS - {"axis"}:
             continue
+        number = heard[at].number
+        if at and number is not None and heard[at - 1].number == number - 1:
+            continue  # rot2 behind rot1 is an axis itself, and x, y, z behind it are others'
         after = [it.axis if it.kind == "axis" and not it.part else "" for it in columns[at + 1 : at + 5]]
         if not first.axis and after[:3] == ["x", "y", "z"]:
             # A column for the whole, empty or without a number, and then its axes: as rosbags are exported.

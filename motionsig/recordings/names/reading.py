@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from motionsig.recordings.names import gravity, neighbours
@@ -53,6 +54,11 @@ def read_names(names: Sequence[str], units: Sequence[str] = (), stem: str = "") 
     if kind:
         unit = listen(stem[:_LONGEST]).unit
         neighbours.bare_axes(columns, kind, unit.text if unit and _fits(kind, unit) else "")
+        if kind in ("user", "gravity"):
+            # "X (m/s^2)" in a file called linear acceleration: the unit alone says no more than acceleration.
+            for at, (column, said) in enumerate(zip(columns, heard, strict=False)):
+                if column.kind == "acc" and not said.words & QUANTITIES and not said.letter:
+                    columns[at] = replace(column, kind=kind)
     gravity.settle(columns, names, heard, stem)
     neighbours.tell_apart(columns, heard)
     return (*columns, *[UNKNOWN] * beyond)

@@ -40,6 +40,9 @@ _TO_SPACES = dict.fromkeys(map(ord, "\t\v\f\r"), " ")
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"[-+]?\d{1,19}", re.ASCII)
 _LARGEST = (1 << 63) - 1
+_OF_WHOLES = dict.fromkeys(map(ord, "0123456789+- "))
+_OF_NUMBERS = dict.fromkeys(map(ord, "0123456789+- .eE"))
+_DIGITS = 18  # of any whole number of 64 bits
 
 
 def split(line: str, delimiter: str) -> list[str]:
@@ -104,9 +107,25 @@ def column(values: Sequence[object], kind: Kind) -> NDArray[Any]:
 
 def typed(cells: Sequence[str], *, comma: bool) -> NDArray[Any]:
     """Return the cells of one column as whole numbers where all are, else numbers, else text."""
+    if not comma and (plain := _plain_numbers(cells)) is not None:
+        return plain
     kinds: tuple[Kind, ...] = ("whole", "number")
     if any(map(is_number, cells)) or any(map(is_comma_number, cells)):
         for kind in kinds:
             with contextlib.suppress(ValueError):
                 return column([value(cell, kind, comma=comma) for cell in cells], kind)
     return column([value(cell, "text", comma=comma) for cell in cells], "text")
+
+
+def _plain_numbers(cells: Sequence[str]) -> NDArray[Any] | None:
+    """Return what `typed` does where no cell has anything but digits, a point, signs and an exponent; else None."""
+    joined = "".join(cells)
+    if joined.translate(_OF_NUMBERS):
+        return None
+    with contextlib.suppress(ValueError):
+        if joined.translate(_OF_WHOLES):
+            found = np.array([float(cell) for cell in cells])
+            return found if np.isfinite(found).all() else None
+        if max(map(len, cells)) <= _DIGITS:
+            return np.array([int(cell) for cell in cells], np.int64)
+    return None

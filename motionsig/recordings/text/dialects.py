@@ -139,9 +139,12 @@ def _rows(lines: Sequence[str], delimiter: str) -> _Rows | None:
         cells = split(
             line.strip() if delimiter == " " else line.rstrip(" \r;" if delimiter != ";" else " \r"), delimiter
         )
-        good = sum(is_number(cell) or is_comma_number(cell) for cell in cells)
-        lost = sum(map(is_missing, cells))
-        if len(cells) <= _WIDEST and good >= 2 and (good >= 3 or good + lost == len(cells)):
+        if not 1 < len(cells) <= _WIDEST:
+            continue
+        others = [cell for cell in cells if not (is_number(cell) or is_comma_number(cell))]
+        good = len(cells) - len(others)
+        lost = sum(map(is_missing, others))
+        if good >= 2 and (good >= 3 or good + lost == len(cells)):
             widths.append((index, len(cells)))
             numbers[len(cells)] += good
             texts[len(cells)] += len(cells) - good - lost

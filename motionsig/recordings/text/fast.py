@@ -83,8 +83,22 @@ def _by_arrow(text: bytes, dialect: Dialect, kinds: Mapping[int, Kind]) -> Colum
         elif kind == "whole" and cells.null_count:
             return None
         else:
-            found[column] = cells.to_numpy()
+            found[column] = _numbers(cells, kind)
     return found
+
+
+def _numbers(cells: Any, kind: Kind) -> NDArray[Any]:
+    """Return an arrow column of numbers, NaN for what is missing; its own `to_numpy` would import pandas."""
+    parts = []
+    for chunk in cells.chunks:
+        present, data = chunk.buffers()
+        part = slice(chunk.offset, chunk.offset + len(chunk))
+        values = np.frombuffer(data or b"", np.int64 if kind == "whole" else np.float64)[part]
+        if chunk.null_count:
+            bits = np.unpackbits(np.frombuffer(present, np.uint8), count=part.stop, bitorder="little")[part]
+            values = np.where(bits, values, np.nan)
+        parts.append(values)
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.int64 if kind == "whole" else "f8"), *parts])
 
 
 def _texts(cells: Any) -> NDArray[np.str_]:

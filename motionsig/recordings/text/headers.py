@@ -98,6 +98,8 @@ def _fitting(line: str, found: Found) -> list[str]:
             cells.pop()
         if len(cells) == width - 1 and width > 3 and _counts(row[0] for row in found.rows):
             cells.insert(0, "")
+        if 3 < len(cells) < width and all(is_missing(cell) for row in found.rows for cell in row[len(cells) :]):
+            cells += [""] * (width - len(cells))  # rows end in more delimiters than the header has
         if len(cells) == width and not any(map(is_number, cells)):
             named = sum(_LETTERS.search(cell) is not None for cell in cells)
             if named * 2 >= width or (delimiter == found.dialect.delimiter and named >= 3) or _spread(cells):

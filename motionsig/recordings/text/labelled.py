@@ -114,7 +114,10 @@ class FoundLabelled(NamedTuple):
 
 def find_labelled(lines: Sequence[str], *, rows_found: int) -> FoundLabelled | None:
     """Return how values are labelled, where most lines are so; rows_found: how many are plain rows of numbers."""
-    shown = [(at, _texts(line)) for at, line in enumerate(lines[:_LOOKED_AT]) if line.strip() and len(line) <= _LONGEST]
+    looked_at = lines[:_LOOKED_AT]
+    if not any(map(_LETTER.search, looked_at[len(looked_at) // 2 :])):
+        return None  # lines with labels would be more than half of them
+    shown = [(at, _texts(line)) for at, line in enumerate(looked_at) if line.strip() and len(line) <= _LONGEST]
     if len(shown) < 2:
         return None
     texts, count = Counter(texts for _, texts in shown).most_common(1)[0]

@@ -7,7 +7,7 @@ which then give the date alone. Where only one unit gives a rate that motion sen
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from types import MappingProxyType
 from typing import NamedTuple
@@ -80,6 +80,7 @@ def find_clock(
     log_hz: float | None = None,
     notes: Mapping[str, str] = MappingProxyType({}),
     repeats: NDArray[np.bool_] | None = None,
+    coarse: Collection[int] = (),
 ) -> Found:
     """Return the clock of a table, or the questions that it leaves open.
 
@@ -87,6 +88,7 @@ def find_clock(
     are the time, () for none. time_unit, rate_hz, start_ns, zone: as the caller says, None where they do not. log_hz:
     the rate that the log's format says. notes: names and values of the lines above the table, and of "file name".
     repeats: (m,) for each of the first rows, whether all its samples are those of the row before.
+    coarse: columns that are not to give the spacing where others can, as they stand still further down.
     Raises InputError for an option that is none.
     """
     check_rate(rate_hz)
@@ -107,10 +109,12 @@ def find_clock(
     readings, doubts = meanings(candidates, area, unit, start_ns)
     if repeats is not None:
         readings = [without_repeats(it, repeats) for it in readings]
+        doubts = [it._replace(readings=tuple(without_repeats(one, repeats) for one in it.readings)) for it in doubts]
     readings, doubts = checked(readings, doubts, log_hz)
     chosen = _Choice(
         readings, doubts, candidates, start_ns, area, rate_hz, log_hz, written_start(notes), named_rate(notes)
     )
+    chosen.coarse = frozenset(coarse)
     return chosen.found()
 
 
@@ -132,6 +136,7 @@ class _Choice:
         self.readings, self.doubts, self.candidates = readings, doubts, candidates
         self.start_ns, self.zone, self.rate_hz, self.log_hz, self.note = start_ns, zone, rate_hz, log_hz, note
         self.hint_hz = hint_hz
+        self.coarse: frozenset[int] = frozenset()
 
     def found(self) -> Found:
         usable = [it for it in self.readings if possible(it) and not runs_back(it)]
@@ -149,6 +154,7 @@ class _Choice:
 
     def _spacing(self, usable: list[Reading]) -> Reading:
         """Return the reading that gives the spacing of the rows best."""
+        usable = [it for it in usable if not self.coarse & set(it.columns)] or usable
         best = max(usable, key=rank)
         own = [it for it in usable if it.candidates[0].owner != "host" and not it.dated and clean(it)]
         rough = best.dated and (not clean(best) or jitter(best) > 0.1)
