@@ -40,6 +40,7 @@ FACTORS = Remedies("multiply acc by {si:.6g}", "multiply gyr by 0.0174533 (numpy
 """For an array in the caller's hands."""
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a damaged number may be 1e300
 def check_plausible(
     data: NDArray[np.floating],
     rate_hz: float,
