@@ -137,7 +137,7 @@ def test_an_empty_log_and_no_signatures_give_no_events(encoder):
         pass
     assert list(watch("empty.msig", ["moving"], encoder=encoder)) == []
     noise = np.random.default_rng(0).normal(0, 0.1, (20, 3))
-    np.savez("short.npz", acc_mps2=noise + [0, 0, 9.8], gyr_rads=noise, rate_hz=50.0)
+    np.savez("short.npz", acc_mps2=noise + np.array([0, 0, 9.8]), gyr_rads=noise, rate_hz=50.0)
     assert list(watch("short.npz", ["moving"], encoder=encoder)) == []
     assert list(watch([], ["moving"])) == []
     assert list(watch(motionsig.extract(np.zeros((0, 6)), rate_hz=50), ["moving"])) == []

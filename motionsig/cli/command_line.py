@@ -1,6 +1,6 @@
 """What stands on a command line, and how a command ends.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. An error is one line on standard error.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. An error is one line on standard error (complaining.py).
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from motionsig.cli.complaining import complain
 from motionsig.errors import ConfigError, InputError, MotionsigError
-from motionsig.escaping import OneLine, escaped
+from motionsig.escaping import OneLine
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -124,5 +125,5 @@ def _execute(options: argparse.Namespace) -> int:
 
 
 def _fail(reason: object, code: int) -> int:
-    print("motionsig:", escaped(" ".join(str(reason).split())), file=sys.stderr)
+    complain(reason)
     return code

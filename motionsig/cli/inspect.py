@@ -9,11 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from motionsig.cli.complaining import complain
 from motionsig.cli.option import option
 from motionsig.cli.progress import bytes_read
 from motionsig.cli.reader_options import as_words, reader_options
@@ -25,6 +27,7 @@ from motionsig.facts import Fact, Question
 from motionsig.recordings import inspect_recording, open_recording
 from motionsig.recordings.members import STANDARD_INPUT
 from motionsig.recordings.understanding import Stream, Understanding
+from motionsig.recordings.writing import gaps_in
 
 _WHOLE = 4  # logs of which all is said; of more, one line each
 _NAMES = 8  # streams that are named
@@ -73,7 +76,7 @@ def _inspect(options: argparse.Namespace) -> int:
     if not paths and not found.closed:
         raise _none_found(options.logs, found, given)
     for closed in found.closed:
-        _complain(closed)
+        complain(closed)
     failed, looked = len(found.closed), list[Looked]()
     for path in paths:
         try:
@@ -84,7 +87,7 @@ def _inspect(options: argparse.Namespace) -> int:
             failed += 1
             if options.json:
                 print(json.dumps({"log": str(path), "error": str(error)}))
-            _complain(error)
+            complain(error)
             continue
         failed += bool(_open_questions(it.understood)) or any(done.error for done in it.passes.values())
         looked.append(it)
@@ -97,7 +100,9 @@ def _inspect(options: argparse.Namespace) -> int:
     if looked and len(paths) > _WHOLE and not options.json:
         print("\n".join(map(escaped, _ending(looked, given, options.logs))))
     if found.others:
-        print(f"motionsig: {len(found.others)} files are no recordings, such as {found.others[0]}", file=sys.stderr)
+        count = len(found.others)
+        are = "file is no recording" if count == 1 else "files are no recordings"
+        complain(f"{count} {are}, such as {found.others[0]}")
     return 1 if failed else 0
 
 
@@ -110,10 +115,6 @@ def _none_found(given: Sequence[str], found: Found, options: Mapping[str, str]) 
             return error
     what = f"got {len(found.others)} files of which none is one" if found.others else "got an empty folder"
     return InputError(f"{', '.join(given)}: expected a recording, {what}")
-
-
-def _complain(error: Exception) -> None:
-    print(f"motionsig: {escaped(str(error))}", file=sys.stderr)
 
 
 def _look(path: Path, given: Mapping[str, str], *, quick: bool) -> Looked:
@@ -134,7 +135,8 @@ def _open_questions(understood: Understanding) -> tuple[Question, ...]:
 
 
 def _pass(log: Path, options: Mapping[str, str]) -> Pass:
-    samples = gaps = first_ns = last_ns = steps = steps_ns = 0
+    samples = gaps = first_ns = steps = steps_ns = 0
+    last_ns: int | None = None
     facts: tuple[Fact, ...] = ()
     error = ""
     try:
@@ -142,13 +144,12 @@ def _pass(log: Path, options: Mapping[str, str]) -> Pass:
             facts = source.info.facts
             for block in source:
                 if len(block):
-                    at_ns, end_ns = int(block.time_ns[0]), int(block.time_ns[-1])
-                    first_ns = first_ns if samples else at_ns
-                    gaps += block.gap
-                    if samples and not block.gap:
-                        steps, steps_ns = steps + 1, steps_ns + at_ns - last_ns
-                    steps, steps_ns = steps + len(block) - 1, steps_ns + end_ns - at_ns
-                    samples, last_ns = samples + len(block), end_ns
+                    lost = gaps_in(block, last_ns, source.rate_hz)
+                    times = block.time_ns if last_ns is None else np.concatenate([[last_ns], block.time_ns])
+                    between = np.diff(times)[~lost[len(lost) + 1 - len(times) :]]
+                    first_ns = int(block.time_ns[0]) if last_ns is None else first_ns
+                    gaps, samples, last_ns = gaps + int(lost.sum()), samples + len(block), int(block.time_ns[-1])
+                    steps, steps_ns = steps + len(between), steps_ns + int(between.sum())
                 update(block)
             facts += tuple(getattr(source, "findings", ()))
     except RecordingError as broken:
@@ -158,7 +159,7 @@ def _pass(log: Path, options: Mapping[str, str]) -> Pass:
 
 
 def _lines(looked: Looked) -> list[str]:
-    """Return all that is known of a log: what all its streams share, then what each has of its own, then what is open."""
+    """Return all that is known of a log: what its streams share, what each has of its own, what is open."""
     understood, passes = looked
     streams = understood.streams
     shared = [fact for fact in streams[0].facts if all(fact in it.facts for it in streams)]

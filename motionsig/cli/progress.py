@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Protocol
 
@@ -32,20 +32,29 @@ def progress(name: str, total: int | None, unit: str) -> AbstractContextManager[
     return bar
 
 
+def bytes_done(source: Source, size: float | None, before: float, samples: int) -> float:
+    """Return how many of a log's `size` bytes were read, once `samples` more came than with `before` bytes.
+
+    The share of its samples where the log says how many there are, as files with an index are not read in order.
+    """
+    if source.info.samples and size:
+        return before + samples * size / source.info.samples
+    read: int | None = getattr(source, "read_bytes", None)
+    return before if read is None else max(before, read)
+
+
 @contextmanager
-def bytes_read(source: Source, log: str) -> Iterator[Callable[[SampleBlock], None]]:
+def bytes_read(source: Source, log: Path) -> Iterator[Callable[[SampleBlock], None]]:
     """Show how many bytes of a log were read; the function takes each block that the source gave."""
-    size = os.path.getsize(log) if os.path.isfile(log) else None
-    shown = 0
+    inside = log.rglob("*") if log.is_dir() else (log,)
+    size = sum(it.stat().st_size for it in inside if it.is_file()) or None
+    shown = 0.0
 
     def update(block: SampleBlock) -> None:
         nonlocal shown
-        read = getattr(source, "read_bytes", None)
-        if read is None and size and source.info.samples:
-            read = shown + len(block) * size // source.info.samples
-        if read is not None:
-            bar.update(read - shown)
-            shown = read
+        read = bytes_done(source, size, shown, len(block))
+        bar.update(read - shown)
+        shown = read
 
     with progress("", size, "B") as bar:
         yield update

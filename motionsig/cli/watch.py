@@ -13,8 +13,9 @@ from contextlib import closing
 from typing import Any
 
 from motionsig.blocks import SampleBlock, Source
+from motionsig.cli.complaining import complain
 from motionsig.cli.option import option
-from motionsig.cli.progress import progress
+from motionsig.cli.progress import bytes_done, progress
 from motionsig.cli.replay.logs import find_logs
 from motionsig.cli.replay.making import open_quietly
 from motionsig.cli.shown_events import duration, event_line
@@ -95,7 +96,7 @@ def _all_of(encoder: bytes) -> list[HeadCard]:
             if head.encoder == encoder:
                 cards += Asked(head).cards
         except HeadError as error:
-            _complain(error)
+            complain(error)
     if not cards:
         raise HeadError(f"heads: expected heads of encoder {encoder.hex()}, got none; `motionsig heads` lists all")
     return cards
@@ -117,7 +118,7 @@ def _logs(options: argparse.Namespace, asked: Asked, said: _Said) -> int:
     found = find_logs(options.sources, {}, given)
     failed = len(found.closed)
     for error in found.closed:
-        _complain(error)
+        complain(error)
     if not found.logs and not failed:
         listed = ", ".join(options.sources)
         raise InputError(f"{listed}: expected a recording, got {len(found.others)} files of which none is one")
@@ -128,13 +129,13 @@ def _logs(options: argparse.Namespace, asked: Asked, said: _Said) -> int:
             read_bytes = 0.0
             said.begin(bar.write, log.name if len(found.logs) > 1 else "")
             try:
-                with open_recording(log.path, **given) as source:
-                    sample_bytes = log.size / source.info.samples if source.info.samples else 0.0
+                with open_recording(log.path, **given, **({"stream": log.stream} if log.stream else {})) as source:
 
-                    def update(samples: int, sample_bytes: float = sample_bytes) -> None:
+                    def update(samples: int, source: Source = source, size: int = log.size) -> None:
                         nonlocal read_bytes
-                        read_bytes += samples * sample_bytes
-                        bar.update(samples * sample_bytes)
+                        done = bytes_done(source, size, read_bytes, samples)
+                        bar.update(done - read_bytes)
+                        read_bytes = done
 
                     _through(source, encoder, options, asked, said, update)
             except (RecordingError, InputError) as error:
@@ -142,7 +143,7 @@ def _logs(options: argparse.Namespace, asked: Asked, said: _Said) -> int:
                     raise
                 # One bad log must not keep the others from being watched.
                 failed += 1
-                _complain(error)
+                complain(error)
             bar.update(log.size - read_bytes)
     return failed
 
@@ -216,7 +217,3 @@ def _given(texts: Sequence[str]) -> dict[str, str]:
         if "=" not in text:
             raise InputError(f"--option: expected KEY=VALUE, got {text!r}")
     return dict(text.split("=", 1) for text in texts)
-
-
-def _complain(error: Exception) -> None:
-    print("motionsig:", printable(" ".join(str(error).split())), file=sys.stderr)

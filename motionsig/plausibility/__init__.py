@@ -14,7 +14,7 @@ from motionsig.plausibility.evidence import Evidence
 from motionsig.plausibility.judge import Judge
 from motionsig.plausibility.pace import SeenRate, rate_by_turns
 from motionsig.plausibility.rotation import gyr_scales, turning_gain
-from motionsig.plausibility.shapes import is_constant, is_gravity, is_quaternion
+from motionsig.plausibility.shapes import alternating, is_constant, is_gravity, is_quaternion, tells_apart
 from motionsig.plausibility.steps import chip_step
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Remedies",
     "SeenRate",
     "acc_scales",
+    "alternating",
     "check_plausible",
     "chip_step",
     "gyr_scales",
@@ -33,5 +34,6 @@ __all__ = [
     "is_quaternion",
     "rate_by_turns",
     "require_gyroscope",
+    "tells_apart",
     "turning_gain",
 ]

@@ -70,10 +70,12 @@ def acc_scales(acc: NDArray[np.floating], rate_hz: float) -> Evidence:
     "impossible": gravity is not in it, as in a phone's linear acceleration, or it never changes.
     """
     acc = sound(acc)
-    seen = rests(acc, rate_hz)
+    # What is missing now and then leaves most windows whole; a logger writes zeros until its sensor has started.
+    finite = acc[np.isfinite(acc).all(axis=1)]
+    finite = finite[finite.any(axis=1)] if finite.any() else finite
+    seen = rests(finite, rate_hz)
     if not len(seen.mean):
         return Evidence("undecided", "", np.nan, "there are too few samples")
-    finite = acc[np.isfinite(acc).all(axis=1)]
     if not (finite != finite[0]).any() and len(finite) > 1:
         return Evidence("impossible", "", np.nan, "it never changes: there is no accelerometer behind these columns")
     resting = seen.spread < _REST_SPREAD

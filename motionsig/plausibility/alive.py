@@ -118,10 +118,11 @@ class Alive:
         # A quarter of the windows tells enough.
         windows = equal[:, : len(moving) * length].reshape(6, len(moving), length)[:, ::4]
         same = np.count_nonzero(windows, axis=2)
-        alive = ~(same > 0.9 * length).all(axis=0)
+        # What stands still for a whole window says nothing of the axis' noise, while others go on.
+        alive = ~(same > 0.9 * length).all(axis=0) & (same < length - 1)
         for learned, which in ((self._moving, moving[::4]), (self._resting, resting[::4])):
-            learned.rows += length * int((which & alive).sum())
-            learned.changes += (length - same[:, which & alive]).sum(axis=1)
+            learned.rows += length * (alive & which).sum(axis=1)
+            learned.changes += np.where(alive & which, length - same, 0).sum(axis=1)
 
     def _look(
         self,
@@ -193,7 +194,8 @@ def _zeros(columns: NDArray[np.float32], first: int) -> list[Stretch]:
     """Return the rows whose six values are all 0."""
     if not (at := np.flatnonzero((columns[0] == 0) & (columns[1] == 0) & (columns[2] == 0))).size:
         return []
-    at = at[(columns[3:, at] == 0).all(axis=0)]
+    if not (at := at[(columns[3:, at] == 0).all(axis=0)]).size:
+        return []
     begins = np.flatnonzero(np.diff(at, prepend=-2) > 1)
     ends = [*begins[1:].tolist(), len(at)]
     return [

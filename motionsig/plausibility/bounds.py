@@ -65,6 +65,7 @@ def check_plausible(
             f"{where}: expected numbers, got NaN or nothing in {len(data) - len(whole)} of the first {len(data)} rows"
         )
     if judged:
+        whole = whole[whole.any(axis=1)] if whole.any() else whole
         damaged = (np.abs(whole[:, :3]) > _LARGEST_ACC_G * STANDARD_GRAVITY).any(axis=1)
         whole = whole[~damaged] if np.count_nonzero(damaged) <= _DAMAGED * len(whole) else whole
     acc, gyr = whole[:, :3], np.linalg.norm(whole[:, 3:], axis=1)

@@ -348,9 +348,17 @@ class Judge:
         facts = []
         if self._still:
             mean = self._still_sum / self._still
-            facts.append(Fact("gravity", f"at rest {mean:.2f} m/s², in {self._still} windows of 2 s", "shown"))
+            facts.append(
+                Fact(
+                    "gravity",
+                    f"at rest {mean:.2f} m/s², in {self._still} window{'s' * (self._still > 1)} of 2 s",
+                    "shown",
+                )
+            )
         if (won := self._for_deg[1]) and agreed(won, self._for_deg[0]):
-            facts.append(Fact("turns", f"agree with how gravity moves, in {won} windows of 3 s", "shown"))
+            facts.append(
+                Fact("turns", f"agree with how gravity moves, in {won} window{'s' * (won > 1)} of 3 s", "shown")
+            )
         for kind, (rows, stretches) in self._left_out.items():
             seconds = rows / self._rate_hz
             facts.append(

@@ -44,6 +44,7 @@ _LEAST_UNANIMOUS = 4
 _AGREED = 0.8
 """Of the votes, for a decision."""
 _AXES_VOTES = 12
+_MOSTLY = 0.9
 _AXES_AGREED = 0.9
 _FLOOR = 0.6
 """m/s²: a variance of less is no better."""
@@ -152,6 +153,10 @@ def gyr_scales(
     likely = likely or {}
     acc, gyr = sound(acc), sound(gyr)
     finite = gyr[np.isfinite(gyr).all(axis=1)]
+    there = np.flatnonzero(np.isfinite(np.concatenate([acc, gyr], axis=1)).all(axis=1) & (gyr != 0).any(axis=1))
+    if _MOSTLY * len(acc) < len(there) < len(acc):
+        # Rows that are missing now and then would leave no window whole, and bend no turn much.
+        acc, gyr = acc[there], gyr[there]
     if len(finite) < 2:
         return Evidence("undecided", "", np.nan, "there are too few samples")
     if not (finite != finite[0]).any():
@@ -217,7 +222,8 @@ def _moves(acc: NDArray[np.floating], rate_hz: float) -> bool:
     if not len(windows):
         return False
     spread = np.sqrt(windows.var(axis=1).sum(axis=1))
-    return float(np.median(spread / np.linalg.norm(windows, axis=2).mean(axis=1))) > _MOVES
+    size = np.linalg.norm(windows, axis=2).mean(axis=1)
+    return float(np.median(spread / np.maximum(size, np.finfo(np.float64).tiny))) > _MOVES
 
 
 def _fits(unit: str, si: float) -> bool:

@@ -18,7 +18,7 @@ from motionsig.blocks import Source
 from motionsig.errors import RecordingError
 from motionsig.escaping import own_logger
 from motionsig.options import keyword_options, parse_options
-from motionsig.recordings.members import single
+from motionsig.recordings.members import called, single
 from motionsig.recordings.samples import Reader
 from motionsig.recordings.understanding import Stream, Understanding
 
@@ -68,7 +68,7 @@ def inspect_recording(path: str | PathLike[str], **options: object) -> Understan
         return reader.inspect(path, **parsed)
     with reader.open(path, **parsed) as source:
         stream = Stream("", source.info.facts, (), source.rate_hz)
-        return Understanding(str(path), source.info.format, (stream,))
+        return Understanding(called(path), source.info.format, (stream,))
 
 
 def _reader_of(path: str | PathLike[str], options: Mapping[str, object]) -> tuple[Path, Reader, dict[str, Any]]:
@@ -76,7 +76,7 @@ def _reader_of(path: str | PathLike[str], options: Mapping[str, object]) -> tupl
     path = Path(path)
     head = b"" if path.is_dir() else single(path).head()
     if not head and not path.is_dir():
-        raise RecordingError(f"{path}: expected a recording, got an empty file")
+        raise RecordingError(f"{called(path)}: expected a recording, got an empty file")
     readers = _readers()
     reader, sure = _surest(readers, path, head)
     if not reader or not sure:
@@ -85,7 +85,7 @@ def _reader_of(path: str | PathLike[str], options: Mapping[str, object]) -> tupl
         if path.is_dir():
             inside = sorted(it.name for it in path.iterdir())
             found = f"a folder with {', '.join(inside[:8]) or 'nothing in it'}{', ...' * (len(inside) > 8)}"
-        raise RecordingError(f"{path}: expected one of the formats {names}; got {found}")
+        raise RecordingError(f"{called(path)}: expected one of the formats {names}; got {found}")
     return path, reader, parse_options(options, keyword_options(reader.open), where=f"{reader.name} reader:")
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from motionsig.conventions import CHANNELS
 from motionsig.errors import RecordingError
 from motionsig.recordings.labels import LabelColumn
 from motionsig.recordings.samples import Samples
@@ -65,6 +66,8 @@ class Feed:
                     np.multiply(part.columns[column], weight * factor, out=data[:, index])
                     for column, weight in others:
                         data[:, index] += part.columns[column] * (weight * factor)
+            if len(self.channels) == len(CHANNELS):
+                data[_marked([part.columns[terms[0][0]] for terms in self.channels])] = np.nan
             labels = None if self.label is None else part.columns[self.label.number]
             breaks = part.breaks
             if self.gap is not None:
@@ -77,6 +80,20 @@ class Feed:
                 breaks = tuple(sorted({*breaks, *changed.tolist()}))
                 last[joint] = values[-1]
             yield Samples(time_ns if self.shift is None else self.shift(time_ns), data, labels, breaks, part.first)
+
+
+def _marked(columns: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
+    """Return the rows whose six numbers are one and the same, as the 1000 or -1 that some write for no reading.
+
+    All zero is left to the search for what stands still, which counts it.
+    """
+    first, second, *others = columns
+    rows: NDArray[np.int64] = np.flatnonzero(first == second)
+    for column in others:
+        if not rows.size:
+            break
+        rows = rows[column[rows] == first[rows]]
+    return np.asarray(rows[first[rows] != 0])
 
 
 def _true(marks: NDArray[Any]) -> NDArray[np.bool_]:

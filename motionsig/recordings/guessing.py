@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.errors import RecordingError
-from motionsig.plausibility import acc_scales, gyr_scales, is_constant, is_gravity, turning_gain
+from motionsig.plausibility import Evidence, acc_scales, gyr_scales, is_constant, is_gravity, turning_gain
 from motionsig.recordings.names import Triad, factor
 from motionsig.recordings.tables import Table
 
 _USUAL_HZ = 50.0
-_ROWS = 16_384
-_MOST = 24
-"""Of pairs of columns whose turns are looked at: the likeliest by where they stand."""
+_CELLS, _ROWS = 1 << 19, (2048, 16_384)
+"""Of a wide table fewer rows are looked at, so that none takes long."""
+_MOST = 12
+"""Of accelerations, and of pairs, that are looked at."""
+_FAR = 12
+"""Columns between an accelerometer and its gyroscope, at most."""
 _COUNTS = ("1/131 deg/s", "1/32.8 deg/s", "1/16.4 deg/s")
 _UNCLEAR = 0.03
-"""Of turning_gain: so little shows nothing."""
+"""A turning_gain that shows nothing."""
 
 
 class _Pair(NamedTuple):
     """Columns that may be acceleration and angular rate; sorted, the likeliest come first."""
 
-    astride: bool
+    seems: float
+    astride: int
     steep: bool
     far: bool
-    doubt: int
     backwards: bool
     acc: tuple[int, int, int]
     gyr: tuple[int, int, int]
@@ -43,48 +46,52 @@ class Guess(NamedTuple):
 
 
 def guess_columns(table: Table, clock: Collection[int], rate_hz: float | None) -> Guess | None:
-    """Return the three neighbours that have gravity, and the three that turn with them; None where none have."""
+    """Return the three neighbours that have gravity, and the three that turn with them; None where none have.
+
+    Where no numbers show it, and six columns are all there are, they are taken in the order in which people write them.
+    """
     rate = rate_hz or _USUAL_HZ
     numbers = {at: values for at, values in _numbers(table, clock).items() if not is_constant(values)}
     triples = [(at, at + 1, at + 2) for at in numbers if at + 1 in numbers and at + 2 in numbers]
-    values = {triple: np.stack([numbers[at] for at in triple], axis=1) for triple in triples}
-    seen = {triple: acc_scales(each, rate) for triple, each in values.items()}
+    values = {triple: _without_marks(np.stack([numbers[at] for at in triple], axis=1)) for triple in triples}
+    seen = {triple: acc_scales(each[np.isfinite(each).all(axis=1)], rate) for triple, each in values.items()}
     accs = [triple for triple in triples if seen[triple].verdict != "impossible" and seen[triple].unit]
     begin, end = min(numbers, default=0), max(numbers, default=0) + 1
-    pairs = []
-    for acc in accs:
+    pairs: list[_Pair] = []
+    for acc in sorted(accs, key=lambda it: (seen[it].verdict != "decided", it))[:_MOST]:
+        whole = values[acc] * seen[acc].si
         for gyr in triples:
-            if not set(gyr) & set(acc) and not is_gravity(values[gyr]):
-                # Sensors of three axes stand one after the other.
-                astride = all((it[0] - edge) % 3 for it in (acc, gyr) for edge in (begin, end))
-                far = gyr[0] - acc[0] not in (3, -3)
-                pairs.append(_Pair(astride, seen[acc].verdict != "decided", far, 0, gyr < acc, acc, gyr))
-    found: list[_Pair] = []
+            if set(gyr) & set(acc) or abs(gyr[0] - acc[0]) > _FAR or is_gravity(values[gyr]):
+                continue
+            gain = 0.0 if rate_hz is None else _gain(*_both(whole, values[gyr]), rate_hz)
+            # Sensors of three axes stand one after the other, behind the time; what else there is comes after them.
+            fits = [not any((it[0] - edge) % 3 for it in (acc, gyr)) for edge in (begin, end)]
+            astride = 0 if fits[0] else 1 if fits[1] else 2
+            steep, far = seen[acc].verdict != "decided", gyr[0] - acc[0] not in (3, -3)
+            pairs.append(_Pair(-gain if abs(gain) > _UNCLEAR else 0.0, astride, steep, far, gyr < acc, acc, gyr))
+    found = []
     for pair in sorted(pairs)[:_MOST]:
-        turns = gyr_scales(values[pair.acc] * seen[pair.acc].si, values[pair.gyr], rate)
+        turns = gyr_scales(*_both(values[pair.acc] * seen[pair.acc].si, values[pair.gyr]), rate)
         if turns.verdict != "impossible":
-            found.append(pair._replace(doubt=pair.steep + (turns.verdict != "decided")))
+            found.append((pair[:4], turns.verdict != "decided", pair.backwards, pair, turns))
     if not found:
-        return _usual_order(numbers)
-    found.sort()
-    best = found[0]
-    if rate_hz is not None:
-        # What turns together is seen where it turns enough; everything else is custom.
-        gains = {each: _gain(values[each.acc] * seen[each.acc].si, values[each.gyr], rate_hz) for each in found}
-        best = max(gains, key=lambda each: gains[each] if abs(gains[each]) > _UNCLEAR else 0.0)
-    turns = gyr_scales(values[best.acc] * seen[best.acc].si, values[best.gyr], rate)
-    called = [", ".join(map(table.called, triple)) for triple in (best.acc, best.gyr)]
-    words = f"{called[0]} have gravity ({seen[best.acc].words}), {called[1]} would be angular rate ({turns.words})"
+        return _six_columns(table, tuple(numbers), seen)
+    *_, best, turns = min(found, key=lambda each: each[:3])
+    words = f"{_called(table, best.acc)} have gravity ({seen[best.acc].words}), "
+    words += f"{_called(table, best.gyr)} would be angular rate ({turns.words})"
     return Guess(Triad("acc", best.acc), Triad("gyr", best.gyr), words)
 
 
-def _usual_order(numbers: Collection[int]) -> Guess | None:
-    """Return the guess for six columns of numbers that show nothing: acceleration first, as most loggers write it."""
-    first, *_ = at = sorted(numbers) or [0]
-    if at != list(range(first, first + 6)):
-        return None
-    words = "there are six columns of numbers, and most loggers write acceleration first"
-    return Guess(Triad("acc", (at[0], at[1], at[2])), Triad("gyr", (at[3], at[4], at[5])), words)
+def _without_marks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values (n, 3) with NaN in rows of three equal numbers, as the 1000 that some write for no reading."""
+    alike = (values[:, 0] == values[:, 1]) & (values[:, 1] == values[:, 2])
+    return np.where(alike[:, None], np.nan, values) if alike.any() else values
+
+
+def _both(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the rows that both have."""
+    rows = np.isfinite(one).all(axis=1) & np.isfinite(other).all(axis=1)
+    return one[rows], other[rows]
 
 
 def _gain(acc: NDArray[np.float64], gyr: NDArray[np.float64], rate_hz: float) -> float:
@@ -94,16 +101,42 @@ def _gain(acc: NDArray[np.float64], gyr: NDArray[np.float64], rate_hz: float) ->
     return float(max((gain for gain in gains if np.isfinite(gain)), default=0.0))
 
 
+def _six_columns(table: Table, columns: tuple[int, ...], seen: Mapping[Any, Evidence]) -> Guess | None:
+    halves = columns[:3], columns[3:]
+    if len(columns) != 6 or not all(half in seen for half in halves):
+        return None
+    can = [half for half in halves if seen[half].verdict != "impossible"]
+    if not can:
+        return None
+    acc = can[0]
+    gyr = halves[1] if acc == halves[0] else halves[0]
+    words = (
+        f"Six columns change, and no unit of acceleration fits them for sure ({seen[acc].words}); mostly acceleration "
+        f"stands before angular rate, so that {_called(table, acc)} would be acceleration, {_called(table, gyr)} not"
+    )
+    return Guess(Triad("acc", _three(acc)), Triad("gyr", _three(gyr)), words)
+
+
+def _three(columns: tuple[int, ...]) -> tuple[int, int, int]:
+    first, second, third = columns
+    return first, second, third
+
+
+def _called(table: Table, columns: Collection[int]) -> str:
+    return ", ".join(map(table.called, columns))
+
+
 def _numbers(table: Table, clock: Collection[int]) -> dict[int, NDArray[np.float64]]:
     """Return the columns of numbers, as many rows of them as show a unit."""
     columns = [at for at, head in enumerate(table.head) if at not in clock and head.dtype.kind in "iuf"]
+    most = min(max(_CELLS // max(1, len(columns)), _ROWS[0]), _ROWS[1])
     parts: list[list[NDArray[np.float64]]] = []
     count = 0
     try:
         for rows in table.read(dict.fromkeys(columns, "number")):
             parts.append([rows.columns[at] for at in columns])
             count += len(parts[-1][0])
-            if count >= _ROWS:
+            if count >= most:
                 break
     except RecordingError:
         # A column that nobody needs may hold texts further down.

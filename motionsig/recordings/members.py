@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from motionsig.errors import RecordingError
+from motionsig.recordings.progress import counted
 
 HEAD_BYTES = 65_536
 
@@ -58,7 +59,7 @@ def readable(where: str, kind: str = "zip") -> Iterator[None]:
     except OSError as error:
         raise RecordingError(f"{where}: expected a readable recording, got: {error.strerror or error}") from error
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
-        raise RecordingError(f"{where}: expected an intact {kind}, got a damaged one: {error}") from error
+        raise RecordingError(f"{where}: expected an intact {kind}, got a damaged one: {error!s:.200}") from error
 
 
 def single(path: Path, name: str = "") -> Member:
@@ -70,10 +71,10 @@ def single(path: Path, name: str = "") -> Member:
             # Opening a pipe that nobody writes to would never return.
             if path.exists() and not path.is_file():
                 raise RecordingError(f"{path}: expected a file, got a folder, pipe or device")
-            with path.open("rb") as file:
+            with path.open("rb") as file, counted(file):
                 yield file
 
-    if path not in map(_path_of, _spools):
+    if called(path) != STANDARD_INPUT:
         return _unpacked(Member(name or path.name, str(path), opened))
     start = os.pread(int(path.name), 8, 0)  # as it has no name that says so
     suffix = next((suffix for suffix, mark in _PACKED.items() if start.startswith(mark)), "")
@@ -103,6 +104,11 @@ def spooled(stream: IO[bytes]) -> Path:
         raise RecordingError(f"{STANDARD_INPUT}: expected a recording, got nothing")
     _spools.append(file)
     return _path_of(file)
+
+
+def called(path: Path) -> str:
+    """Return how a log is called in messages: its path, or that it is standard input."""
+    return STANDARD_INPUT if path in map(_path_of, _spools) else str(path)
 
 
 def _path_of(file: IO[bytes]) -> Path:
@@ -218,7 +224,7 @@ def _zipped(path: Path, info: zipfile.ZipInfo) -> Member:
             except UnicodeDecodeError as error:
                 # The name that stands before the content, damaged.
                 raise zipfile.BadZipFile(str(error)) from error
-            with file:
+            with file, counted(file, info.compress_size / max(1, info.file_size)):
                 yield file
 
     return _unpacked(Member(info.filename, where, opened))

@@ -23,11 +23,11 @@ from motionsig.blocks import Source, SourceInfo
 from motionsig.conventions import CHANNELS
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact, Question
-from motionsig.plausibility import check_plausible, is_gravity
+from motionsig.plausibility import alternating, check_plausible, is_gravity
 from motionsig.recordings.feeds import Feed, Sum, read_stream, value_text
 from motionsig.recordings.guessing import guess_columns
 from motionsig.recordings.labels import LabelColumn, find_label
-from motionsig.recordings.members import content_id, members, single
+from motionsig.recordings.members import called, content_id, members, single
 from motionsig.recordings.names import factor
 from motionsig.recordings.phone import App, app_of
 from motionsig.recordings.quantities import GravityError, acc_scale, gyr_scale, rate_question, usual_gyr
@@ -44,6 +44,8 @@ TablesOf = Callable[[Path], Sequence[Table]]
 _LOOKED_AT = 8
 """Of so many streams of one table the heads are read; the others have the same columns."""
 _LEAST_HZ = 6.0
+_LEAST_FULL, _MOSTLY = 0.1, 0.95
+"""Of the first rows: where samples stand in so many of them, the others are another sensor's."""
 _NESTED = re.compile(r"\((?:list|large_list|struct|map|binary|fixed_size\w*)\b.*\)")
 """What a table of typed columns has in place of what is no text and no number."""
 _CUSTOMS = {"ros": ("m/s^2", "rad/s"), "ios": ("", "rad/s")}
@@ -108,7 +110,7 @@ def open_tables(
     for other in ("name", "tables_of", "path"):
         del told[other]
     understanding, plans = _understood(name, tables_of, path, told)
-    chosen = _chosen(plans, stream, str(path))
+    chosen = _chosen(plans, stream, called(path))
     if chosen is None or chosen.stream.questions:
         asked = understanding if chosen is None else replace(understanding, streams=(chosen.stream,))
         raise undecided(asked, {key: value for key, value in told.items() if value not in (None, True)})
@@ -121,7 +123,7 @@ def inspect_tables(name: str, tables_of: TablesOf, path: Path, **told: Any) -> U
     """Return what the log at `path` holds; options are those of open_tables."""
     understanding, plans = _understood(name, tables_of, path, told)
     if told.get("stream") is not None:
-        chosen = _chosen(plans, told["stream"], str(path))
+        chosen = _chosen(plans, told["stream"], called(path))
         understanding = replace(understanding, streams=(chosen.stream,) if chosen else ())
     if len(plans) == 1 and plans[0].error is not None:
         raise plans[0].error
@@ -149,7 +151,7 @@ def _understood(
     app = app_of(path, tables)
     groups = find_groups(tables, told, _scans(*_stamp(path)) if path.is_file() else {})
     if not groups:
-        raise RecordingError(f"{path}: expected tables with rows of numbers, got none")
+        raise RecordingError(f"{called(path)}: expected tables with rows of numbers, got none")
     names = stream_names(groups)
     plans: list[Plan] = []
     seen: dict[tuple[int, str], int] = {}
@@ -166,14 +168,14 @@ def _understood(
             plans.append(replace(first, stream=replace(first.stream, name=stream, rate_hz=None)))
             continue
         try:
-            plans.append(_plan(group, stream, str(path), app, told))
+            plans.append(_plan(group, stream, called(path), app, told))
         except RecordingError as error:
             if isinstance(error, UndecidedError):
                 raise
             plans.append(Plan(Stream(stream, (Fact("refused", str(error), "shown"),)), error=error))
     facts = tuple(dict.fromkeys(fact for table in tables for fact in table.facts))
     streams = tuple(plan.stream for plan in plans)
-    return Understanding(str(path), app.name if app else name, streams, (*(app.facts if app else ()), *facts)), plans
+    return Understanding(called(path), app.name if app else name, streams, (*(app.facts if app else ()), *facts)), plans
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
@@ -249,6 +251,15 @@ def _scaled(
             f"got {rate_hz:.3g} (check_units=False takes it as it is)"
         )
     _, head = head_of(read_stream(feeds, (1.0,) * 6, where), where)
+    count = alternating(head[:, :3]) if told.get("check_units", True) else 1
+    if count > 1 and alternating(head[:, 3:]) == count:
+        raise RecordingError(
+            f"{where}: expected rows of one sensor, got rows of {count} in turn: each row goes on from the one {count} "
+            "rows before; by= names the column that tells them apart (check_units=False takes them as they are)"
+        )
+    full = np.isfinite(head).all(axis=1)
+    if _LEAST_FULL < full.mean() < _MOSTLY:
+        head = head[full]  # between rows that hold no samples no window would be whole
     acc_unit, gyr_unit = app.units if app else _CUSTOMS.get(acc.triad.convention or gyr.triad.convention, ("", ""))
     linear = acc.triad.convention == "linear"
     written = acc.triad.unit or (gravity.triad.unit if gravity else "")
@@ -257,8 +268,8 @@ def _scaled(
         head[:, :3], rate_hz, written or acc_unit, told, where, _called(acc, gravity), linear=linear, gravity=alone
     )
     whole = head[:, :3] * scale.si
-    # Apple's systems give g and rad/s.
-    usual = "rad/s" if acc.triad.convention.startswith("ios") else usual_gyr(scale.si, head[:, 3:])
+    sign, said, doubt = _sign(acc, app, told)
+    usual = "rad/s" if doubt else usual_gyr(scale.si, head[:, 3:])  # whose sign is asked is iOS's, in rad/s
     written = gyr.triad.unit or gyr_unit
     at = next((at for at, it in enumerate(questions) if (it.option, it.guess) == ("rate_hz", UNKNOWN_RATE)), None)
     turns = partial(
@@ -270,7 +281,6 @@ def _scaled(
         # Without a rate turns show no unit; at the rate that a unit gives they agree with that unit.
         if turning.questions and math.isnan(seen_hz):
             turning = turns(rate_hz=rate_hz)
-    sign, said, doubt = _sign(acc, app, told)
     factors = (*(scale.si * sign,) * 3, *(turning.si,) * 3)
     open_ = (*questions, *scale.questions, *turning.questions, *doubt)
     known = (*facts, *scale.facts, *turning.facts, *said)
@@ -448,7 +458,7 @@ def _opened(path: Path, understanding: Understanding, plan: Plan, told: Mapping[
     stream_id = content_id(parts, meaning, factors, clock)
     assert plan.stream.rate_hz is not None
     info = SourceInfo(
-        path.name,
+        Path(called(path)).name,
         understanding.format,
         stream_id,
         feeds[0].table.rows if not feeds[0].wanted else None,
@@ -457,8 +467,8 @@ def _opened(path: Path, understanding: Understanding, plan: Plan, told: Mapping[
     )
     label = feeds[0].label
     return RecordedSource(
-        lambda: read_stream(feeds, factors, str(path)),
-        str(path),
+        lambda: read_stream(feeds, factors, called(path)),
+        called(path),
         info,
         plan.stream.rate_hz,
         check_units=told.get("check_units", True),

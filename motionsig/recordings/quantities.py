@@ -14,6 +14,7 @@ from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact, Question
 from motionsig.plausibility import Evidence, SeenRate, acc_scales, chip_step, gyr_scales, rate_by_turns
+from motionsig.plausibility.evidence import sound
 from motionsig.recordings.names import COUNTS, count_units, factor
 
 _OTHERWISE = 1.3
@@ -176,8 +177,8 @@ def usual_gyr(acc_si: float, gyr: NDArray[np.float64]) -> str:
     Who writes m/s² writes rad/s, and who writes g writes deg/s; a chip's ranges go together; unless that would be no
     turn of a body.
     """
-    with np.errstate(over="ignore"):  # a damaged number may be 1e300
-        finite = np.linalg.norm(gyr[np.isfinite(gyr).all(axis=1)], axis=1)
+    gyr = sound(gyr)
+    finite = np.linalg.norm(gyr[np.isfinite(gyr).all(axis=1)], axis=1)
     size = float(np.percentile(finite, 99)) if len(finite) else 0.0
     for acc_unit, units in _TOGETHER.items():
         if abs(acc_si / factor("acc", acc_unit) - 1) < _SAME:

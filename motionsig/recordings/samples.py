@@ -25,6 +25,7 @@ from motionsig.plausibility import check_plausible
 from motionsig.plausibility.judge import Judge
 from motionsig.recordings.labels import LabelCutter
 from motionsig.recordings.plausible import judged
+from motionsig.recordings.progress import Reads
 from motionsig.recordings.understanding import Understanding
 
 log = own_logger(__name__)
@@ -108,14 +109,21 @@ class RecordedSource(Closing):
         self._rows, self._where = rows, where
         self._check_units, self._label_chosen = check_units, label_chosen
         self._judge: Judge | None = None
+        self._reads = Reads()
 
     def __repr__(self) -> str:
         return f"RecordedSource({self.rate_hz:g} Hz, {self.info!r})"
 
     def __iter__(self) -> Iterator[SampleBlock]:
+        self._reads = Reads()
         self._judge = Judge(self.rate_hz, check_units=self._check_units)
-        blocks = _blocks(self._rows(), self._where, label_chosen=self._label_chosen)
+        blocks = _blocks(self._reads.during(self._rows()), self._where, label_chosen=self._label_chosen)
         return judged(blocks, self._judge, self._where)
+
+    @property
+    def read_bytes(self) -> int | None:
+        """How many bytes of the log the latest iteration has read, of those on the disk; None where it cannot tell."""
+        return self._reads.count
 
     @property
     def findings(self) -> tuple[Fact, ...]:

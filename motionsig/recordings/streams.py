@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact
+from motionsig.plausibility import tells_apart
 from motionsig.recordings.feeds import Wanted, distinct, value_text
 from motionsig.recordings.names import Column, Part, Triad, read_names, sensor_of, sensors_in, told_part
 from motionsig.recordings.tables import Kind, Table
@@ -35,6 +36,11 @@ _MOST_NEW = 8
 _SESSION = re.compile(r"trial|session|run|rep|set|segment|chunk|seq|block|file|rec|take|fold|exp|group|series|versuch")
 """In the name of a column whose values may follow each other in one recording; devices and persons never do."""
 _WORDS = {"acc": "an accelerometer", "gyr": "a gyroscope", "user": "acceleration without gravity", "gravity": "gravity"}
+
+
+_SHOWN_ROWS = 4096
+_MOST_SENSORS = 32
+"""In the first rows, of a column that is no stream's by its name."""
 
 
 class Place(NamedTuple):
@@ -96,10 +102,12 @@ def find_groups(tables: Sequence[Table], told: Mapping[str, Any], scans: Scans) 
     groups: list[Group] = []
     halves: dict[Place, dict[str, Sensor]] = {}
     unnamed: list[Group] = []
-    named = {id(table) for table in tables if told.get("columns") and _has(table, told["columns"])}
+    # The option may name the time alone; then names say where the sensors are.
+    channels = {key: it for key, it in (told.get("columns") or {}).items() if key != "time"}
+    named = {id(table) for table in tables if channels and _has(table, told["columns"])}
     for piece in pieces:
         parts: Sequence[Part]
-        if told.get("columns") and (id(piece.table) in named or not named):
+        if channels and (id(piece.table) in named or not named):
             parts = (told_part(piece.table.names, piece.columns, told["columns"]),)
         else:
             parts = sensors_in(piece.columns)
@@ -279,7 +287,7 @@ def _splitting(table: Table, columns: Sequence[Column], by: str | None) -> list[
     """Return the columns whose values tell streams apart."""
     if by is None:
         named = [index for index, column in enumerate(columns) if column.kind == "stream"]
-        return [index for index in named if _are_few(table.head[index])]
+        return [index for index in named if _are_few(table.head[index])] or _shown(table, columns)
     found = []
     for name in filter(None, (each.strip() for each in by.split(","))):
         if name in table.names:
@@ -290,6 +298,20 @@ def _splitting(table: Table, columns: Sequence[Column], by: str | None) -> list[
             heading = ", ".join(map(repr, table.names[:24]))
             raise InputError(f"{table.where}: expected a column {name!r} that tells streams apart, got {heading}")
     return found
+
+
+def _shown(table: Table, columns: Sequence[Column]) -> list[int]:
+    """Return the column of an unknown name whose values, by the numbers beside them, are sensors that take turns."""
+    measured = [at for at, it in enumerate(columns) if it.kind in _WORDS and table.head[at].dtype.kind in "iuf"]
+    if len(measured) < len("xyz"):
+        return []
+    rows = np.stack([table.head[at][:_SHOWN_ROWS].astype(np.float64) for at in measured], axis=1)
+    for at, column in enumerate(columns):
+        if column.kind == "other" and table.head[at].dtype.kind in "iuUS":
+            values, which = np.unique(table.head[at][:_SHOWN_ROWS], return_inverse=True)
+            if 2 <= len(values) <= _MOST_SENSORS and tells_apart(which.reshape(-1), rows):
+                return [at]
+    return []
 
 
 def _scanned(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from motionsig.conventions import CHANNELS
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Question
 from motionsig.recordings.feeds import chosen_rows, matching
@@ -33,11 +34,11 @@ def clock_of(
 ) -> tuple[Clock, tuple[Question, ...]]:
     """Return the clock of a piece's rows, and what is left open of it: then it is as guessed.
 
-    sensors: what is read of it. taken: columns that are no times. coarse: those that stand still
-    further down, and give the date at most. Raises RecordingError where there can be none.
+    sensors: what is read of it. taken: columns that are no times. coarse: those that stand still further
+    down, and give the date at most. Raises RecordingError where there can be none.
     """
     table = piece.table
-    first = _own_head(piece)
+    first = _with_samples(_own_head(piece), table, sensors)
     candidates = []
     for at, head in enumerate(first):
         said = piece.columns[at] if at < len(piece.columns) else Column("other")
@@ -108,6 +109,19 @@ def _kind(head: NDArray[Any]) -> Kind:
     # A time needs all its digits; any other whole number may have a fraction further on.
     large = head.dtype.kind in "iu" and len(head) > 0 and int(np.abs(head).max()) > _LARGE
     return "whole" if large else "number"
+
+
+def _with_samples(first: Sequence[NDArray[Any]], table: Table, sensors: Sequence[Sensor]) -> Sequence[NDArray[Any]]:
+    """Return those of the first rows that hold samples, where others hold none: a camera's or a barometer's.
+
+    A row of six times the same number holds none. All of them where hardly any does.
+    """
+    columns = [column for it in sensors if it.piece.table is table for column in it.triad.columns]
+    if len(columns) < len(CHANNELS) or any(first[column].dtype.kind not in "iuf" for column in columns):
+        return first
+    values = np.stack([first[column].astype(np.float64) for column in columns])
+    full = np.isfinite(values).all(axis=0) & ((values != values[0]).any(axis=0) | (values[0] == 0))
+    return first if full.all() or full.sum() < _FEW_ROWS else [head[full] for head in first]
 
 
 def _repeats(table: Table, sensors: Sequence[Sensor], first: Sequence[NDArray[Any]]) -> NDArray[np.bool_] | None:

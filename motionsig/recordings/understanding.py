@@ -10,6 +10,7 @@ from typing import Any
 
 from motionsig.errors import RecordingError
 from motionsig.facts import Fact, Question
+from motionsig.recordings.members import STANDARD_INPUT
 
 
 class UndecidedError(RecordingError):
@@ -54,7 +55,9 @@ class Understanding:
     @property
     def questions(self) -> tuple[Question, ...]:
         """All that must be answered before a stream of it can be opened, one for each option."""
-        asked = {question.option: question for stream in self.streams for question in stream.questions}
+        asked: dict[str, Question] = {}
+        for question in (it for stream in self.streams for it in stream.questions):
+            asked.setdefault(question.option, question)
         if len(self.streams) > 1:
             names = [stream.name for stream in self.streams]
             listed = ", ".join(map(repr, names[:8])) + (", ..." if len(names) > 8 else "")
@@ -94,11 +97,12 @@ def undecided(understanding: Understanding, told: Mapping[str, object]) -> Undec
     given = " ".join(f"--option {shlex.quote(f'{name}={_text(value)}')}" for name, value in answers.items())
     call = ", ".join(f"{name}={value!r}" for name, value in answers.items())
     where = understanding.where
+    log = "-" if where == STANDARD_INPUT else where
     return UndecidedError(
         f"{where}: expected a log that says all that is needed, got one that leaves open "
         f"{', '.join(question.option for question in questions)}:{asked}\n"
-        f"If the guesses are right, paste: motionsig replay {shlex.quote(where)} {given} --to store:signatures.db, or "
-        f"open_recording({where!r}, {call})",
+        f"If the guesses are right, paste: motionsig replay {shlex.quote(log)} {given} --to store:mine.db\n"
+        f"or, in Python: open_recording({where!r}, {call})",
         understanding,
     )
 

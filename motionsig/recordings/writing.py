@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.blocks import SampleBlock, Source
-from motionsig.conventions import CHANNELS
+from motionsig.conventions import CHANNELS, NS_PER_S
 from motionsig.errors import InputError, MissingExtraError, RecordingError
 from motionsig.hints import install_hint
 from motionsig.recordings.formats.mcap_writer import write_mcap
@@ -26,11 +26,12 @@ from motionsig.recordings.native import Recorder
 CHANNEL_NAMES = tuple(f"{name} [{'m/s^2' if name.startswith('acc') else 'rad/s'}]" for name in CHANNELS)
 """The columns of the six channels; their units stand in their names, so that nobody has to guess them."""
 
+_BRIDGED_NS = 50_000_000
 _ROWS = 1 << 16  # in a row group or less of Parquet, so that memory stays small
 
 
 class Written(NamedTuple):
-    """What was written: samples, gaps among them, seconds from the first to the last sample, bytes of the file."""
+    """What was written: samples, gaps among them (as `gaps_in` tells), seconds from first to last, bytes."""
 
     samples: int
     gaps: int
@@ -67,6 +68,18 @@ def write_recording(
     return Written(counted.samples, counted.gaps, counted.seconds, size)
 
 
+def gaps_in(block: SampleBlock, last_ns: int | None, rate_hz: float) -> NDArray[np.bool_]:
+    """Tell for each sample of a block that is not empty whether samples were lost before it; last_ns: the time before.
+
+    They were where the log says so, and where a step takes longer than is bridged (50 ms) and than two samples.
+    """
+    first_ns = int(block.time_ns[0])
+    steps = np.diff(block.time_ns, prepend=first_ns if last_ns is None else last_ns)
+    lost: NDArray[np.bool_] = steps > max(_BRIDGED_NS, 2.5 * NS_PER_S / rate_hz)
+    lost[0] |= block.gap and last_ns is not None
+    return lost
+
+
 class _Counted:
     """The blocks of a source, with samples in them, counted as they pass."""
 
@@ -82,9 +95,9 @@ class _Counted:
     def __iter__(self) -> Iterator[SampleBlock]:
         for block in self._source:
             if len(block):
+                self.gaps += int(gaps_in(block, self._last_ns if self.samples else None, self._source.rate_hz).sum())
                 self._first_ns = self._first_ns if self.samples else int(block.time_ns[0])
                 self._last_ns = int(block.time_ns[-1])
-                self.gaps += block.gap
                 self.samples += len(block)
                 yield block
             self._update(block)

@@ -72,6 +72,14 @@ def test_nothing_and_what_never_changes_show_no_unit() -> None:
     assert "never changes" in acc_scales(np.tile([0, 0, 9.81], (500, 1)), RATE_HZ).words
 
 
+def test_a_row_missing_in_each_window_and_zeros_before_the_start_do_not_change_the_answer() -> None:
+    holed = AT_REST.copy()
+    holed[::20] = np.nan
+    assert acc_scales(holed, RATE_HZ).unit == "m/s^2"
+    for late in (AT_REST, MOVING):
+        assert acc_scales(np.concatenate([np.zeros((len(late), 3)), late]), RATE_HZ).unit == "m/s^2"
+
+
 def test_missing_rows_do_not_change_the_answer() -> None:
     holed = AT_REST.copy()
     holed[::700] = np.nan

@@ -78,3 +78,15 @@ def test_a_clipped_sensor_is_alive() -> None:
     clipped = MOVING.copy()
     clipped[:, 0] = clipped[:, 0].clip(-3, 3)
     assert stretches(clipped) == []
+
+
+def test_a_gyroscope_that_begins_late_is_lost_until_then() -> None:
+    late = MOVING.copy()
+    late[:3000, 3:] = 0
+    assert stretches(late) == [(0, 3000, "frozen", "the gyroscope")]
+
+
+def test_a_free_fall_that_turns_is_no_zero() -> None:
+    falls = MOVING.copy()
+    falls[700:702, :3] = 0
+    assert stretches(falls) == []

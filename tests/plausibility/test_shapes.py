@@ -7,7 +7,7 @@ import pytest
 from made_motion import motion
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.plausibility import is_constant, is_gravity, is_quaternion
+from motionsig.plausibility import alternating, is_constant, is_gravity, is_quaternion, tells_apart
 
 ACC, GYR = motion(20)
 UP = ACC / np.linalg.norm(ACC, axis=1, keepdims=True)
@@ -35,3 +35,24 @@ def test_a_quaternion_has_length_1() -> None:
 def test_constant_is_what_never_changes() -> None:
     assert is_constant(np.zeros((5, 3))) and is_constant(np.full(4, 7.0)) and is_constant(np.full((4, 3), np.nan))
     assert not is_constant(GYR) and not is_constant(np.array([1.0, np.nan, 2.0]))
+
+
+def in_turn(*sensors: np.ndarray) -> np.ndarray:
+    return np.stack(sensors, axis=1).reshape(-1, sensors[0].shape[1])
+
+
+def test_rows_of_several_sensors_in_turn_are_told_from_those_of_one() -> None:
+    bodies = [np.concatenate(motion(40, seed=seed), axis=1) for seed in range(3)]
+    assert [alternating(body) for body in bodies] == [1, 1, 1]
+    assert alternating(in_turn(*bodies[:2])) == 2
+    assert alternating(in_turn(*bodies)) == 3
+    assert alternating(np.repeat(bodies[0], 2, axis=0)) == 1
+    assert alternating(bodies[0][:10]) == 1
+
+
+def test_numbers_beside_sensors_in_turn_tell_them_apart() -> None:
+    one, other = (np.concatenate(motion(40, seed=seed), axis=1) for seed in (0, 1))
+    turns = np.arange(2 * len(one)) % 2
+    assert tells_apart(turns, in_turn(one, other))
+    assert not tells_apart(turns[: len(one)], one)  # a flag that toggles
+    assert not tells_apart(np.arange(len(one)) // 500, one)  # what was done

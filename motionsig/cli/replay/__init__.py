@@ -21,6 +21,7 @@ from typing import Any
 
 from motionsig.blocks import SignatureBatch
 from motionsig.cli.alike import Kept
+from motionsig.cli.complaining import complain
 from motionsig.cli.option import option
 from motionsig.cli.picture import Picture, empty_figure
 from motionsig.cli.progress import progress
@@ -32,7 +33,6 @@ from motionsig.cli.replay.summary import Totals, table
 from motionsig.encoders import DEVICES
 from motionsig.encoders.models import find_model
 from motionsig.errors import InputError
-from motionsig.escaping import escaped
 from motionsig.model_card import ModelCard
 from motionsig.publishers import without_login
 from motionsig.recordings import reader_versions
@@ -148,9 +148,8 @@ def _how(plan: Plan, card: ModelCard, name: str | None) -> str:
 
 
 def _complain(error: Exception) -> None:
-    said = " ".join(str(error).split())
-    hint = " (here: --option NAME=VALUE)" if re.search(r"[a-z]=", said.partition(": ")[2]) else ""
-    print(f"motionsig: {escaped(said)}{hint}", file=sys.stderr)
+    hint = " (here: --option NAME=VALUE)" if re.search(r"[a-z]=", str(error).partition(": ")[2]) else ""
+    complain(error, hint)
 
 
 def _made(

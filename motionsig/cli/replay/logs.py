@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from motionsig.cli.reader_options import log_path
 from motionsig.errors import InputError, RecordingError
 from motionsig.recordings import inspect_recording, open_recording, sureness
+from motionsig.recordings.members import called
 from motionsig.recordings.understanding import UndecidedError
 from motionsig.wire import MAX_NAME_CHARS
 
@@ -79,7 +81,7 @@ def find_logs(given: Sequence[str], stored: Mapping[str, str], options: Mapping[
     for text in given:
         if not text:
             raise InputError("LOG: expected a file or a folder, got an empty name")
-        path = Path(text)
+        path = log_path(text)
         for each in _inside(path, stored, options, found) if path.is_dir() else (path,):
             log = _log(each)
             for one in (log,) if stored.get(log.key) == log.stamp else _streams(log, options):
@@ -167,7 +169,7 @@ def _is_recording(file: Path, options: Mapping[str, str], *, in_one: bool) -> bo
 
 
 def _log(path: Path) -> Log:
-    name = _shortened(_text(os.path.normpath(path)))
+    name = _shortened(_text(os.path.normpath(called(path))))
     # The files right inside, and those of `meta`, are all that a recording in a folder can consist of.
     inside = sorted((*path.glob("*"), *path.glob("meta/*"))) if path.is_dir() else [path]
     size, digest = 0, hashlib.sha256()

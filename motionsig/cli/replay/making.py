@@ -18,8 +18,9 @@ from multiprocessing.context import SpawnProcess
 from typing import NamedTuple, cast
 
 from motionsig import wire
-from motionsig.blocks import SampleBlock, SignatureBatch, Source, SourceInfo
+from motionsig.blocks import SampleBlock, SignatureBatch, Source
 from motionsig.cli.picture import Picture
+from motionsig.cli.progress import bytes_done
 from motionsig.cli.replay.logs import Log
 from motionsig.closing import Closing
 from motionsig.conventions import MAX_LABEL_CHARS, NS_PER_S
@@ -139,7 +140,7 @@ class _Watched(Closing):
         self._blocks = source if plan.speed == math.inf else _paced(source, plan.speed)
         self._label = log.folder if plan.folder_labels else None
         self._rival, self._picture, self._update = rival, picture, update
-        self._sample_bytes = _sample_bytes(log, source.info)
+        self._log_bytes = log.size
 
     def __iter__(self) -> Iterator[SampleBlock]:
         begun = False
@@ -154,14 +155,9 @@ class _Watched(Closing):
             yield labelled
 
     def _show(self, samples: int) -> None:
-        read: float | None = getattr(self._source, "read_bytes", None)
-        done = self.shown_bytes + samples * self._sample_bytes if read is None else read
+        done = bytes_done(self._source, self._log_bytes, self.shown_bytes, samples)
         self._update(done - self.shown_bytes)
         self.shown_bytes = done
-
-
-def _sample_bytes(log: Log, info: SourceInfo) -> float:
-    return log.size / info.samples if info.samples else 0.0
 
 
 def _paced(source: Source, speed: float) -> Iterator[SampleBlock]:

@@ -102,8 +102,8 @@ def table(totals: dict[str, Any], place: str) -> str:
     at_rest, above_grid = totals["at_rest"], totals["above_grid"]
     what = f"    {at_rest:,} at rest" if windows else "    none: a signature needs 2.56 s without a gap"
     lines += [
-        f"samples            {totals['samples']:14,d}    {totals['gaps']} gaps, {totals['bridged']} short losses "
-        f"bridged, {totals['not_finite']} samples not a number",
+        f"samples            {totals['samples']:14,d}    {_count(totals['gaps'], 'gap')}, "
+        f"{_count(totals['bridged'], 'short loss', 'es')} bridged, {totals['not_finite']} samples not a number",
         f"windows            {windows:14,d}{what}",
         *([f"above the grid     {above_grid:14,d}    windows {ABOVE_GRID_ADVICE}"] if above_grid else []),
         f"signatures         {totals['signatures']:14,d}    to {place}{stored}",
@@ -120,6 +120,10 @@ def table(totals: dict[str, Any], place: str) -> str:
     if totals["on_edgetpu"]:
         lines.append(f"on the Edge TPU    {totals['on_edgetpu']:14,d}")
     return "\n".join(map(escaped, lines))
+
+
+def _count(number: int, what: str, plural: str = "s") -> str:
+    return f"{number:,} {what}{plural * (number != 1)}"
 
 
 def _noted(logs: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -53,7 +53,8 @@ def arrow_table(path: Path, schema: pa.Schema, batches: Batches, rows: int | Non
     """Return the Table of a file with this schema; a column of lists is there, but has no numbers."""
     import pyarrow as pa
 
-    names, types = schema.names, schema.types
+    with intact_arrow(path, "names"):
+        names, types = schema.names, schema.types
 
     def parts(wanted: Collection[int]) -> Iterator[Part]:
         numbers = sorted(wanted)

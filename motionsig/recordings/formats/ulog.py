@@ -130,7 +130,8 @@ def _three(fields: Fields, form: str, which: str) -> list[NDArray[np.float64]]:
 
 
 def _times(fields: Fields) -> NDArray[np.int64]:
-    return (fields["timestamp_sample"] if "timestamp_sample" in fields else fields["timestamp"]).astype(np.int64)
+    with np.errstate(invalid="ignore"):  # a damaged definition makes them numbers of another type
+        return (fields["timestamp_sample"] if "timestamp_sample" in fields else fields["timestamp"]).astype(np.int64)
 
 
 def _table(name: str, where: str, times_us: NDArray[np.int64], data: NDArray[np.float64], unix_us: int | None) -> Table:

@@ -5,6 +5,7 @@ What a text is, is told by its first 64 KiB: where rows of numbers begin, and wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -20,6 +21,8 @@ from motionsig.recordings.text.reading import read
 
 __all__ = ["records", "tables"]
 
+_JSON = re.compile(r'\s*(?:\{\s*["}]|\[\s*(?:[\[{]|-?[\d.]+(?:[eE][-+]?\d+)?\s*,))')
+"""How objects and arrays begin; "[Accelerometer]" and "[13:04:50.541] 0.016" do not."""
 _CALLED = {"\t": "a tab", ";": "';'", "|": "'|'", ",": "','", " ": "spaces"}
 
 
@@ -32,7 +35,7 @@ def tables(member: Member) -> tuple[Table, ...]:
     if not (decoded := decode(head)):
         return ()
     encoding, text = decoded
-    if text.lstrip().startswith(("{", "[")) and (of_objects := json_tables(member, encoding, text)):
+    if _JSON.match(text) and (of_objects := json_tables(member, encoding, text)):
         return of_objects
     found = find_dialect(encoding, text, whole=len(head) < HEAD_BYTES)
     return () if found is None else (_delimited(member, found),)

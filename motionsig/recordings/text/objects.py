@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -26,22 +26,31 @@ from motionsig.recordings.members import Member
 from motionsig.recordings.tables import Kind, Rows, Table
 from motionsig.recordings.text.cells import column, typed, value
 from motionsig.recordings.text.decoding import as_utf8
+from motionsig.recordings.text.documents import (
+    DAMAGE,
+    DEEPEST,
+    MOST_CELLS,
+    NESTED,
+    SENSOR,
+    SENSORS,
+    Cell,
+    Found,
+    best,
+    settings,
+    whole,
+)
 
 log = own_logger(__name__)
 
 _CHUNK = 1 << 18
 _LARGEST_OBJECT = 1 << 16
-_LARGEST_DOCUMENT = 32 << 20
 _BATCH = 8192
 _HEAD = 1000
-_DEEPEST, _MOST_CELLS = 4, 512
+_MOST_WITHOUT = 10_000  # objects without a value, before the first that has one
 _RESTARTS = 200  # lines that are no objects; more of them must be few among the others
-_SENSORS = 64
-_SENSOR = "sensor"  # the key by which Sensor Logger's export and others say whose row it is
 _BETWEEN = re.compile(r"[\s,\x1e]*")
-_DAMAGE = (ValueError, RecursionError)
+_ARRAY = re.compile(r"\[\s*(?:[\[{\]]|$)")  # of objects; one of numbers is a row itself
 
-Cell = str | int | float | bool | None
 Record = dict[str, Cell]
 
 
@@ -61,20 +70,22 @@ def json_tables(member: Member, encoding: str, text: str) -> tuple[Table, ...]:
     start = text.lstrip()
     facts = [Fact("cells", "values of JSON objects", "shown")]
     if start.startswith("{") and not _is_stream(start):
-        document = _whole(member, encoding)
-        found = _best(document)
+        document = whole(member, encoding)
+        found = best(document)
         if found is None:
             return ()
         facts += [
-            Fact(f"setting {name}", str(cell), "written") for name, cell in itertools.islice(_settings(document), 100)
+            Fact(f"setting {name}", str(cell), "written") for name, cell in itertools.islice(settings(document), 100)
         ]
+        if found.columns is not None:
+            return (_table_of_columns(member, found.columns, facts),)
         entries: Entries = partial(_of_document, found)
     else:
         entries = partial(_entries, member, encoding)
     head = [entry.record for entry in itertools.islice(entries(), _HEAD)]
-    if not head or len({name for record in head for name in record}) > _MOST_CELLS:
+    if not head or len({name for record in head for name in record}) > MOST_CELLS:
         return ()
-    heads = _heads(entries) if _SENSOR in head[0] else {"": head}
+    heads = _heads(entries) if SENSOR in head[0] else {"": head}
     return tuple(
         _table(member, name, chosen, [record for record in heads.get(name, head) if chosen(record)], entries, facts)
         for name, chosen in _sensors(list(itertools.chain(*heads.values())))
@@ -85,8 +96,8 @@ def _heads(entries: Entries) -> dict[str, list[Record]]:
     """Return the first rows of each sensor of a log that says in each row which one it is, wherever they are in it."""
     heads: dict[str, list[Record]] = {}
     for entry in entries():
-        rows = heads.setdefault(str(entry.record.get(_SENSOR)), [])
-        if len(rows) < _HEAD and len(heads) <= _SENSORS:
+        rows = heads.setdefault(str(entry.record.get(SENSOR)), [])
+        if len(rows) < _HEAD and len(heads) <= SENSORS:
             rows.append(entry.record)
     return heads
 
@@ -95,16 +106,25 @@ def _is_stream(start: str) -> bool:
     """Tell whether a text that begins with an object goes on with others."""
     try:
         first, end = json.JSONDecoder().raw_decode(start)
-    except _DAMAGE:
+    except DAMAGE:
         return False
     after = start[end:].lstrip(" \t\r\n,\x1e")
-    return after.startswith("{") or (not after and _best(first) is None)
+    return after.startswith("{") or (not after and best(first) is None)
 
 
 def _entries(member: Member, encoding: str) -> Iterator[_Entry]:
-    for line, broken, found in _objects(member, encoding):
+    return _rows_of(_objects(member, encoding))
+
+
+def _rows_of(objects: Iterable[tuple[int, bool, Any]]) -> Iterator[_Entry]:
+    """Yield the rows of objects, each with its line and whether a break is before it; none after many without any."""
+    begun = False
+    for count, (line, broken, found) in enumerate(objects):
         for at, record in enumerate(_flat(found)):
+            begun = True
             yield _Entry(line, broken and not at, record)
+        if not begun and count >= _MOST_WITHOUT:
+            return
 
 
 def _objects(member: Member, encoding: str) -> Iterator[tuple[int, bool, Any]]:
@@ -118,7 +138,7 @@ def _objects(member: Member, encoding: str) -> Iterator[tuple[int, bool, Any]]:
             fresh = True
             while True:
                 end = _BETWEEN.match(text, at).end()  # type: ignore[union-attr]
-                if not started and text.startswith("[", end):
+                if not started and _ARRAY.match(text, end):
                     end += 1
                     started = True
                 line, at = line + text.count("\n", at, end), end
@@ -137,7 +157,7 @@ def _objects(member: Member, encoding: str) -> Iterator[tuple[int, bool, Any]]:
                     continue
                 try:
                     found, end = decoder.raw_decode(text, at)
-                except _DAMAGE as error:
+                except DAMAGE as error:
                     if len(text) - at <= _LARGEST_OBJECT and not last:
                         break  # the rest of it comes with the next piece
                     newline = text.find("\n", at)
@@ -173,65 +193,19 @@ def _all_at_once(text: str) -> list[Any] | None:
     try:
         lines = text.split("\n") if text.endswith("\n") else [text]
         found = json.loads(f"[{','.join(lines[:-1] or lines)}]")
-    except _DAMAGE:
+    except DAMAGE:
         return None
     fits = all(isinstance(it, dict | list) for it in found) and (len(lines) == 1 or len(found) == len(lines) - 1)
     return found if fits else None
 
 
-def _whole(member: Member, encoding: str) -> Any:
-    with member.open() as file:
-        content = file.read(_LARGEST_DOCUMENT + 1)
-    if len(content) > _LARGEST_DOCUMENT:
-        raise RecordingError(
-            f"{member.where}: expected one JSON document of at most {_LARGEST_DOCUMENT} bytes, got a longer one; "
-            "export CSV, or JSON with an object for each line"
-        )
-    try:
-        return json.loads(content.decode(encoding, errors="replace"))
-    except _DAMAGE as error:
-        raise RecordingError(f"{member.where}: expected intact JSON, got: {error}") from None
-
-
-def _best(document: Any, depth: int = 0) -> list[Any] | None:
-    """Return the rows in a document: of the longest list of objects, or of lists of equal length side by side."""
-    found: list[list[Any]] = []
-    if isinstance(document, list) and document and isinstance(document[0], dict | list):
-        found.append(document)
-    if isinstance(document, dict):
-        names, data = document.get("columns"), document.get("data")
-        if isinstance(names, list) and isinstance(data, list) and data and all(isinstance(it, list) for it in data):
-            found.append([dict(zip(map(str, names), row, strict=False)) for row in data])
-        columns = {name: list(it.values()) if isinstance(it, dict) else it for name, it in document.items()}
-        lengths = Counter(len(it) for it in columns.values() if isinstance(it, list) and len(it) > 1)
-        for length, count in lengths.items():
-            if count >= 2:
-                side = {name: it for name, it in columns.items() if isinstance(it, list) and len(it) == length}
-                found.append([dict(zip(side, row, strict=True)) for row in zip(*side.values(), strict=True)])
-        if depth < _DEEPEST:
-            found += [best for it in document.values() if (best := _best(it, depth + 1))]
-    return max(found, key=len, default=None)
-
-
-def _of_document(rows: list[Any]) -> Iterator[_Entry]:
-    for at, found in enumerate(rows):
-        for record in _flat(found):
-            yield _Entry(at + 1, False, record)
-
-
-def _settings(document: Any) -> Iterator[tuple[str, Cell]]:
-    """Yield what a document says beside its rows."""
-    if isinstance(document, dict):
-        for name, found in document.items():
-            if not isinstance(found, dict | list):
-                yield str(name), found
-            elif isinstance(found, dict) and len(found) <= _SENSORS:
-                yield from ((f"{name}.{key}", it) for key, it in found.items() if not isinstance(it, dict | list))
+def _of_document(found: Found) -> Iterator[_Entry]:
+    return _rows_of((at + 1, False, row) for at, row in enumerate(found.rows()))
 
 
 def _flat(found: Any) -> list[Record]:
     """Return an object as rows of values by name: one, or as many as the lists of objects in it are long."""
-    if isinstance(found, dict) and not any(isinstance(it, dict | list) for it in found.values()):
+    if type(found) is dict and NESTED.isdisjoint(map(type, found.values())):
         return [found] if found else []
     record: Record = {}
     packets: dict[str, list[Any]] = {}
@@ -252,16 +226,16 @@ def _flat(found: Any) -> list[Record]:
 
 
 def _walk(found: Any, name: str, record: Record, packets: dict[str, list[Any]], depth: int) -> None:
-    if len(record) > _MOST_CELLS:
+    if len(record) > MOST_CELLS:
         return
     if isinstance(found, dict):
-        if depth < _DEEPEST:
+        if depth < DEEPEST:
             for key, it in found.items():
                 _walk(it, f"{name}.{key}" if name else str(key), record, packets, depth + 1)
     elif isinstance(found, list):
         if found and all(isinstance(it, dict | list) for it in found):
             packets[name] = found
-        elif len(found) <= _SENSORS:
+        elif len(found) <= SENSORS:
             keys = "xyz" if len(found) == 3 else map(str, range(len(found)))
             for key, it in zip(keys, found, strict=True):
                 if not isinstance(it, dict | list):
@@ -275,13 +249,13 @@ def _sensors(records: Sequence[Record]) -> list[tuple[str, Callable[[Record], bo
     keys = Counter(tuple(record) for record in records)
     shapes = [shape for shape, count in keys.items() if count * 50 >= len(records)]
     tellers = set.intersection(*(set(shape) for shape in shapes)) if shapes else set()
-    if _SENSOR in tellers and 1 < len(shown := {str(record.get(_SENSOR)) for record in records}) <= _SENSORS:
-        return [(name, partial(_says, _SENSOR, name)) for name in sorted(shown)]
+    if SENSOR in tellers and 1 < len(shown := {str(record.get(SENSOR)) for record in records}) <= SENSORS:
+        return [(name, partial(_says, SENSOR, name)) for name in sorted(shown)]
     if len(shapes) > 1:
         for teller in sorted(tellers):
             shown = {str(record[teller]) for record in records if isinstance(record.get(teller), str)}
             of_shape = {(tuple(record), record.get(teller)) for record in records if tuple(record) in shapes}
-            if 1 < len(shown) <= _SENSORS and len({it for _, it in of_shape}) == len(of_shape):
+            if 1 < len(shown) <= SENSORS and len({it for _, it in of_shape}) == len(of_shape):
                 return [(name, partial(_says, teller, name)) for name in sorted(shown)]
         own = [[key for key in shape if key not in tellers] for shape in shapes]
         if all(own) and all(not set(a) & set(b) for a, b in itertools.combinations(own, 2)):
@@ -313,7 +287,7 @@ def _table(
         for entry in entries():
             broken |= entry.broken
             if chosen(entry.record):
-                rows.append(entry._replace(broken=broken and begun))
+                rows.append(entry if entry.broken == (broken and begun) else entry._replace(broken=broken and begun))
                 begun, broken = True, False
                 if len(rows) == _BATCH:
                     yield _rows(member, names, rows, kinds)
@@ -327,6 +301,32 @@ def _table(
         names=names,
         units=(),
         head=tuple(_head([record.get(name) for record in head]) for name in names),
+        read=read,
+        facts=tuple(facts),
+    )
+
+
+def _table_of_columns(member: Member, columns: Mapping[str, list[Cell]], facts: Sequence[Fact]) -> Table:
+    names = tuple(columns)
+
+    def read(kinds: Mapping[int, Kind]) -> Iterator[Rows]:
+        for at in range(0, len(columns[names[0]]), _BATCH):
+            found = {}
+            for number, kind in kinds.items():
+                cells = columns[names[number]][at : at + _BATCH]
+                try:
+                    found[number] = _array(cells, kind)
+                except (ValueError, OverflowError):
+                    rows = [_Entry(at + row + 1, False, {names[number]: cell}) for row, cell in enumerate(cells)]
+                    found[number] = _closely(member, names[number], rows, kind)
+            yield Rows(found, (), at + 1)
+
+    return Table(
+        name=member.name,
+        where=member.where,
+        names=names,
+        units=(),
+        head=tuple(_head(cells[:_HEAD]) for cells in columns.values()),
         read=read,
         facts=tuple(facts),
     )

@@ -79,7 +79,8 @@ def plain(lines: bytes, dialect: Dialect) -> bytes | None:
         # As a csv.reader does that skips spaces after a delimiter.
         mark = dialect.delimiter.encode()
         if mark + b" " in lines:
-            lines = re.sub(re.escape(mark) + b' +"', mark + b'"', lines)
+            # What stands in quotes stays: in "stairs, ""up""" the mark is no delimiter.
+            lines = re.sub(b'("(?:[^"\n]|"")*")|' + re.escape(mark) + b' +(?=")', lambda it: it[1] or mark, lines)
     if dialect.line_end:
         lines = _without_line_ends(lines, dialect.line_end.encode(), dialect.delimiter.encode())
     return _single_spaces(lines) if dialect.delimiter == " " else lines

@@ -169,7 +169,8 @@ class _Choice:
         rate = self.rate_hz or best.pace.rate_hz
         spread = best.pace if best.pace.how in ("packets", "bursts", "coarse") else None
         facts = (_clock_fact(best), *facts, *_pace_facts(best.pace, rate, "told" if self.rate_hz else "shown"))
-        if best.pace.how == "unsteady" and self.rate_hz is None and (best.pace.packet > 1 or best.pace.even < 0.2):
+        # Times of single rows are as they are written, however unsteady: numbering the rows would only bend them.
+        if best.pace.how == "unsteady" and self.rate_hz is None and best.pace.packet > 1:
             words = (
                 f"How many samples a second? The times in {names(best)} are of packets that are not steady; "
                 f"{best.pace.rate_hz:.4g} is their mean."
@@ -374,7 +375,14 @@ def _clock_fact(reading: Reading) -> Fact:
 
 
 def _pace_facts(found: Pace, rate: float, how: How) -> tuple[Fact, ...]:
-    facts = [Fact("rate", f"{rate:.6g} Hz", how)]
+    unsteady = found.how == "unsteady" and how != "told"
+    facts = [
+        Fact(
+            "rate",
+            f"{rate:.6g} Hz, the mean, as the times are not steady" if unsteady else f"{rate:.6g} Hz",
+            "assumed" if unsteady else how,
+        )
+    ]
     size = f"{found.packet:.3g}"
     if found.how == "packets":
         facts.append(Fact("packets", f"of {size} samples, one stamp each: spread at the rate", "shown"))

@@ -142,7 +142,8 @@ def is_text(candidate: Candidate) -> bool:
 
 def _of_numbers(candidate: Candidate, told: Fraction | None, zone: Zone) -> tuple[list[Reading], Doubt | None]:
     """Return the sure readings of a column of numbers, or the doubt about its unit."""
-    steps = np.diff(candidate.head.astype(np.float64))
+    with np.errstate(invalid="ignore"):  # infinite numbers have no step
+        steps = np.diff(candidate.head.astype(np.float64))
     if not (steps > 0).any() or (steps < 0).mean() > 0.5 or candidate.said in ("step", "week", "nsecs"):
         return [], None
     if is_text(candidate):

@@ -70,6 +70,9 @@ def pace(time_ns: NDArray[np.int64]) -> Pace | None:
     # The mean of the steps near the median: robust against gaps, unbiased where a coarse clock knows only two steps.
     median = float(np.median(rising))
     near = rising[(rising > 0.5 * median) & (rising < 1.5 * median)]
+    if not len(near):
+        # The median lies between steps that are far apart.
+        return Pace(NS_PER_S / float(rising.mean()), 0.0, "unsteady", back=back, repeated=repeated)
     period = float(near.mean())
     even = float((np.abs(rising - period) <= 0.25 * period).mean())
     if even < _EVEN:
@@ -121,6 +124,8 @@ def _grouped(time_ns: NDArray[np.int64], split_ns: int) -> Pace | None:
         return None
     usual = float(np.median(spans))
     whole = (spans > 0.5 * usual) & (spans < 1.5 * usual)
+    if not whole.any():
+        return None  # the median of two spans lies between them
     size, interval = float(sizes[whole].mean()), float(spans[whole].mean())
     if size < 1 + _FEW_REPEATS:
         return None

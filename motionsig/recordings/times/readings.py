@@ -142,7 +142,8 @@ def of_number(
 
     def convert(values: Values) -> NDArray[np.int64]:
         numbers = values[column]
-        good = np.abs(numbers.astype(np.float64) - origin) * float(unit) < _LARGEST_NS
+        with np.errstate(over="ignore"):  # a damaged number may be 1e300
+            good = np.abs(numbers.astype(np.float64) - origin) * float(unit) < _LARGEST_NS
         if not good.all():
             raise _bad(numbers, good)
         if numbers.dtype.kind in "iu":
@@ -186,9 +187,22 @@ def of_epochs(candidate: Candidate, unit: Fraction | None, zone: Zone) -> list[R
 def of_count(candidate: Candidate, unit: Fraction, how: How) -> Reading | None:
     """Return the reading of a number as a count of `unit` ns from some start."""
     whole = candidate.head.dtype.kind in "iu"
-    moduli = tuple(int(unit * 2**bits) for bits in (16, 32) if unit * 2**bits < 2**62) if whole else ()
+    moduli = tuple(int(unit * 2**bits) for bits in (16, 24, 30, 32) if unit * 2**bits < 2**62) if whole else ()
+    if whole and _within_a_second(candidate.head, unit):
+        moduli = (NS_PER_S, *moduli)
     convert = of_number(candidate.column, unit)
     return made((candidate,), convert, "a count", 0, unit=unit, how=how, moduli=moduli)
+
+
+def _within_a_second(head: NDArray[Any], unit: Fraction) -> bool:
+    """Tell whether a count begins anew at each second, as the rest of one does."""
+    second = Fraction(NS_PER_S) / unit
+    return (
+        second.denominator == 1
+        and bool(head.min() >= 0)
+        and bool(0.9 * second < head.max() < second)
+        and bool((np.diff(head) < 0).any())
+    )
 
 
 def of_stamps(candidate: Candidate) -> Reading | None:
@@ -227,6 +241,9 @@ def of_texts(clock: Candidate | None, date: Candidate | None, zone: Zone, start_
         name = "date and time of day" if days is not None else "time of day"
         # Local time goes back an hour where summer time ends.
         moduli: tuple[int, ...] = () if zoned else (3600 * NS_PER_S,) if days is not None else (DAY_NS,)
+        if not zoned and not any(it.half for look in looks for it in look.layouts):
+            # Twelve hours may have been written without AM or PM.
+            moduli = (DAY_NS // 2, *moduli)
         spans = [it for look in looks for it in look.layouts]
         american = any(it.half for it in spans)
         if days is None and all("H" not in it.spans for it in spans):

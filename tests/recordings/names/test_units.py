@@ -120,6 +120,20 @@ def test_a_chip_or_range_that_is_not_known() -> None:
         count_units("MPU6050", acc_range_g=3)
 
 
+@pytest.mark.parametrize(
+    ("chip", "acc_range_g", "gyr_range_dps", "acc", "gyr"),
+    [
+        ("LSM9DS0", 6, 2000, "1/5464.480874 g", "1/14.28571429 deg/s"),
+        ("ISM330DHCX", 16, 4000, "1/2049.180328 g", "1/7.142857143 deg/s"),
+        ("LSM6DSV16X", None, None, "1/16393.44262 g", "1/228.5714286 deg/s"),
+        ("ICM-42688-P", None, 125, "1/2048 g", "1/262 deg/s"),
+        ("BMI085", None, None, "1/8192 g", "1/16.384 deg/s"),
+    ],
+)
+def test_chips(chip: str, acc_range_g: float | None, gyr_range_dps: float | None, acc: str, gyr: str) -> None:
+    assert count_units(chip, acc_range_g, gyr_range_dps) == (acc, gyr)
+
+
 def test_chips_by_their_counts_at_rest() -> None:
     assert ("MPU6050", 2) in [(chip.name, size) for chip, size in likely_chips(16500)]
     assert ("ADXL345", 2) in [(chip.name, size) for chip, size in likely_chips(258)]

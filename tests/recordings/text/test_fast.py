@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -81,3 +83,18 @@ def test_all_ways_give_what_was_written(tmp_path: Path, log: tuple[str, list[lis
             columns, breaks, _ = all_rows(found, ("number",) * 5)
             np.testing.assert_array_equal(np.stack(columns, axis=1), values)
             assert not breaks
+
+
+def test_pandas_is_not_imported(tmp_path: Path) -> None:
+    # It takes a second and 60 MB, and pyarrow's to_numpy asks for it.
+    (tmp_path / "log.csv").write_text("t,x,y\n" + "1,2.5,\n2,3.5,4\n" * 100)
+    program = (
+        "import pathlib, sys; from motionsig.recordings.members import single; "
+        "from motionsig.recordings.text import tables; (it,) = tables(single(pathlib.Path(sys.argv[1]))); "
+        "print([len(rows.columns[2]) for rows in it.read({0: 'whole', 1: 'number', 2: 'number'})], "
+        "'pyarrow' in sys.modules, 'pandas' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "log.csv")]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert said.split("] ")[0] == "[200"
+    assert said.split()[-1] == "False"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -133,3 +134,25 @@ def test_a_long_array_is_read_in_little_memory(path: Path) -> None:
 def test_what_a_document_says_beside_its_rows_is_kept(path: Path) -> None:
     content = json.dumps({"fs": 100, "units": {"acc": "g"}, "data": FLAT})
     assert {("setting fs", "100"), ("setting units.acc", "g")} <= {fact[:2] for fact in table(path, content).facts}
+
+
+def test_lines_of_lists(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text("".join(f"[{row}, 0.5, {row % 3}]\n" for row in range(100)))
+    (found,) = tables(single(tmp_path / "log.jsonl"))
+    assert found.names == ("x", "y", "z")
+    assert [len(rows.columns[0]) for rows in found.read({0: "number"})] == [100]
+
+
+def test_objects_without_values_are_given_up_soon(tmp_path: Path) -> None:
+    (tmp_path / "log.json").write_text("{}\n" * 2_000_000)
+    began = time.process_time()
+    assert tables(single(tmp_path / "log.json")) == ()
+    assert time.process_time() - began < 1.0
+
+
+def test_a_document_of_bare_lists_is_refused_soon(tmp_path: Path) -> None:
+    (tmp_path / "log.json").write_text('{"x": [' + ",".join(["[1]"] * 1_000_000) + "]}")
+    began = time.process_time()
+    with pytest.raises(RecordingError, match="expected lists and objects with numbers in them"):
+        tables(single(tmp_path / "log.json"))
+    assert time.process_time() - began < 0.4

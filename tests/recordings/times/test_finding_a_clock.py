@@ -188,6 +188,22 @@ def test_a_counter_that_is_full_begins_anew(said: str, unit: str, cells: list[in
     np.testing.assert_array_equal(np.diff(found), 10_000_000)
 
 
+@pytest.mark.parametrize(("unit", "second"), [("ms", 1000), ("us", 10**6)])
+def test_the_rest_of_a_second_begins_anew(unit: str, second: int) -> None:
+    numbers = column([(row * second // 100) % second for row in ROWS], unit, unit=unit)
+    rate, found = clocked(numbers)
+    assert rate == pytest.approx(100)
+    np.testing.assert_array_equal(np.diff(found), 10_000_000)
+
+
+def test_twelve_hours_without_am_or_pm_go_on() -> None:
+    for form in ("%I:%M:%S.%f", "%Y-%m-%d %I:%M:%S.%f"):
+        texts = column(moments(lambda at, form=form: at.strftime(form), first=dt.datetime(2024, 5, 17, 12, 59, 58)))
+        rate, found = clocked(texts)
+        assert rate == pytest.approx(100)
+        np.testing.assert_array_equal(np.diff(found), 10_000_000)
+
+
 def test_a_restart_is_no_wrap() -> None:
     numbers = column([row % 600 * 10 for row in ROWS], "t", unit="ms")
     _, found = clocked(numbers)
