@@ -88,17 +88,21 @@ def acc_scales(acc: NDArray[np.floating], rate_hz: float) -> Evidence:
     share = float(np.median(seen.steady[quiet]))
     typical = float(np.median(np.linalg.norm(seen.mean[quiet], axis=1)))
     if share < _GONE:
-        words = f"nothing in it is steady, {typical:.3g} of {typical / share:.3g} at most: gravity seems removed"
+        words = f"of {typical / share:.3g} on average only {typical:.3g} is steady: gravity seems removed"
         return Evidence("impossible", "", np.nan, words)
     units = {**_UNITS, **(_COUNTS if are_whole(finite) else {})}
     unit = min(units, key=lambda name: abs(np.log(typical / units[name])))
     near = abs(np.log(typical / units[unit])) < np.log(1 + _NEAR_MOVING)
     si = STANDARD_GRAVITY / units[unit]
-    words = f"the steady part while it moves is {typical:.4g}, and 1 g is {units[unit]:.5g} {unit}"
+    words = f"what is steady while it moves is {typical:.4g}, {_one_g(units[unit], unit)}"
     uneven = everywhere.std() > _UNEVEN * everywhere.mean() or float(np.median(seen.spread[quiet])) > _SPREAD_MOVING
     if unit in _COUNTS or share < _STEADY or not near or (uneven and unit != "m/s^2"):
         return Evidence("undecided", unit if near else "", si if near else np.nan, words)
     return Evidence("decided", unit, si, words)
+
+
+def _one_g(one: float, unit: str) -> str:
+    return f"and gravity is {one:.5g} in {unit}"
 
 
 def _at_rest(gravity: float, size: NDArray[np.float64], mean: NDArray[np.float64], *, whole: bool) -> Evidence:
@@ -111,13 +115,16 @@ def _at_rest(gravity: float, size: NDArray[np.float64], mean: NDArray[np.float64
                 words = f"{words}, which may be mg, 1/1024 g or 0.01 m/s^2"
                 unit, one = ("mg", 1000.0) if gravity < _BETWEEN else ("1/1024 g", 1024.0)
                 return Evidence("undecided", unit, STANDARD_GRAVITY / one, words)
-            return Evidence("decided", unit, STANDARD_GRAVITY / one, f"{words}, and 1 g is {one:.5g} {unit}")
+            return Evidence("decided", unit, STANDARD_GRAVITY / one, f"{words}, {_one_g(one, unit)}")
     if whole:
         unit = min(_COUNTS, key=lambda name: abs(np.log(gravity / _COUNTS[name])))
         if abs(gravity / _COUNTS[unit] - 1) < _NEAR:
             # The counts of a chip are powers of two; one orientation tells them apart, for offsets are smaller.
             return Evidence(
-                "decided", unit, STANDARD_GRAVITY / _COUNTS[unit], f"{words} counts, and 1 g is {_COUNTS[unit]:.0f}"
+                "decided",
+                unit,
+                STANDARD_GRAVITY / _COUNTS[unit],
+                f"{words}, and gravity is {_COUNTS[unit]:.0f} in counts of {unit}",
             )
     if scale:
         unit = f"1/{gravity:.5g} g"

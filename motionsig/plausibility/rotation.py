@@ -204,14 +204,16 @@ def gyr_scales(
         words = f"whole numbers may be a chip's counts, {guess} perhaps, of which turns do not tell the range"
         return Evidence("undecided", guess, units[guess], words)
     if len(left) > 1:
-        known = f"only that it is not {refuted}" if refuted else "for all that was seen"
-        return Evidence("undecided", guess, units[guess], f"gravity and turns leave {_listed(left)} possible: {known}")
+        known = f", not in {refuted}" if refuted else ""
+        return Evidence("undecided", guess, units[guess], f"how gravity moves leaves {_listed(left)} possible{known}")
     if other := _axes(seen, guess, units[guess]):
         return other
     against = [won[guess, name] for name in names if name != guess]
     wins, lost = min(against, default=(0, 0))
-    words = f"turned back by it gravity is 9.81 m/s², by {refuted} it is not, in {wins} of {wins + lost} windows"
-    return Evidence("decided", guess, units[guess], words if against else f"sizes of {size:.3g} fit no other unit")
+    words = f"so it turns as gravity does, in {wins} of {wins + lost} windows; in {refuted} it does not"
+    return Evidence(
+        "decided", guess, units[guess], words if against else f"values of {size:.3g} can be in no other unit"
+    )
 
 
 def _moves(acc: NDArray[np.floating], rate_hz: float) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from motionsig.recordings.long import by_sensor
+from motionsig.recordings.long import by_filling, by_sensor
 from motionsig.recordings.members import Member, members, single
 from motionsig.recordings.names import sensor_of
 from motionsig.recordings.opening import table_reader
@@ -33,7 +33,7 @@ def tables_of(path: Path) -> Sequence[Table]:
 
 
 def _tables(member: Member) -> list[Table]:
-    return [one for table in tables(member) for one in by_sensor(table)]
+    return [one for table in tables(member) for each in by_sensor(table) for one in by_filling(each)]
 
 
 def _may_be(member: Member) -> bool:

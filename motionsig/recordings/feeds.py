@@ -22,6 +22,7 @@ Wanted = Mapping[int, frozenset[str]]
 Sum = tuple[tuple[int, float], ...]
 """A channel: columns, each times a weight, added up."""
 
+_FEW = 8
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 """Odd, with bits all over, so that texts get different numbers; where two get the same that is noticed."""
 
@@ -33,6 +34,8 @@ class Feed:
     * `channels`: six or three sums of columns. `holds`: "both" has six channels, acc and gyr; "acc" and "gyr" three.
     * `label`, `gap`: the columns of the label and of the mark of a gap, None where there are none. `joints`: columns at
       whose changes samples were lost, too. `shift`: what makes Unix times of the clock's.
+      `changed`: rows that repeat the channels of the
+      row before are left out, as no new samples.
     """
 
     table: Table
@@ -44,6 +47,7 @@ class Feed:
     gap: int | None = None
     joints: tuple[int, ...] = ()
     shift: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None
+    changed: bool = False
 
     def read(self, factors: Sequence[float]) -> Iterator[Samples]:
         """Yield all rows, each channel times its factor, as float64."""
@@ -57,6 +61,8 @@ class Feed:
         rows = self.table.read(kinds)
         if self.wanted:
             rows = chosen_rows(rows, self.wanted)
+        if self.changed:
+            rows = changed_rows(rows, [column for terms in self.channels for column, _ in terms])
         for time_ns, part in self.clock.timed(rows, self.table.where):
             data = np.empty((len(time_ns), len(self.channels)))
             # Damaged bytes may be a signalling NaN, or a number that overflows: no samples, and left out later.
@@ -103,18 +109,40 @@ def _true(marks: NDArray[Any]) -> NDArray[np.bool_]:
 
 def chosen_rows(rows: Iterator[Rows], wanted: Wanted) -> Iterator[Rows]:
     """Yield of the rows those that are wanted; a break before rows that are not stands before the next that is."""
+
+    def keep(part: Rows) -> NDArray[np.bool_]:
+        marks = [matching(part.columns[column], texts) for column, texts in wanted.items()]
+        return np.asarray(np.logical_and.reduce(marks))
+
+    return kept_rows(rows, keep)
+
+
+def changed_rows(rows: Iterator[Rows], columns: Sequence[int]) -> Iterator[Rows]:
+    """Yield the rows in which one of `columns` is another than in the row before."""
+    last: dict[int, Any] = {}
+
+    def keep(part: Rows) -> NDArray[np.bool_]:
+        changed = np.zeros(len(part.columns[columns[0]]), bool)
+        for column in columns:
+            values = part.columns[column]
+            changed[1:] |= values[1:] != values[:-1]
+            changed[0] |= column not in last or values[0] != last[column]
+            last[column] = values[-1]
+        return changed
+
+    return kept_rows(rows, keep)
+
+
+def kept_rows(rows: Iterator[Rows], keep: Callable[[Rows], NDArray[np.bool_]]) -> Iterator[Rows]:
+    """Yield of the rows those that `keep` marks; a break before rows that are left out stands before the next one."""
     pending = False
     for part in rows:
-        count = len(next(iter(part.columns.values())))
-        keep = np.ones(count, bool)
-        for column, texts in wanted.items():
-            keep &= matching(part.columns[column], texts)
-        at = np.flatnonzero(keep)
+        at = np.flatnonzero(keep(part))
         places = np.searchsorted(at, part.breaks).tolist()
         breaks = {place for place in places if place < len(at)} | ({0} if pending and len(at) else set())
         pending = (pending and not len(at)) or any(place == len(at) for place in places)
         if len(at):
-            columns = {column: values[keep] for column, values in part.columns.items()}
+            columns = {column: values.take(at) for column, values in part.columns.items()}
             yield Rows(columns, tuple(sorted(breaks)), part.first + int(at[0]))
 
 
@@ -144,6 +172,15 @@ def _numbers(values: NDArray[Any]) -> NDArray[Any]:
 
 def _occurring(values: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the first place of each value that occurs, rising, and which of them each value is."""
+    found: list[int] = []
+    which = np.full(len(values), -1, np.intp)
+    while len(found) < _FEW:
+        # Where they are few, each is looked for in turn, which is quicker than to sort them.
+        left = which < 0
+        if not left.any():
+            return np.array(found, np.intp), which
+        found.append(int(left.argmax()))
+        np.putmask(which, values == values[found[-1]], len(found) - 1)
     kinds = np.unique(values)
     which = np.searchsorted(kinds, values)
     firsts = np.empty(len(kinds), np.intp)

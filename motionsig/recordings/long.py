@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.facts import Fact
+from motionsig.recordings.names import read_names
 from motionsig.recordings.tables import Kind, Rows, Table
 
 _ACC = re.compile(r"(?<!lin)(?<!linear )(?<!linear_)(?:acc|beschl|acel)", re.IGNORECASE)
@@ -20,6 +23,8 @@ _SENSOR = re.compile(
 _MOST = 64
 _HEAD = 1000
 _UNIX = 10**9
+_HALVES = {"acc": ("acc", "user", "gravity"), "gyr": ("gyr",)}
+_FEW = 20
 
 
 def by_sensor(table: Table) -> tuple[Table, ...]:
@@ -75,24 +80,53 @@ def _heads(table: Table, column: int, said: set[str]) -> dict[str, tuple[NDArray
 
 def _only(table: Table, column: int, text: str, head: tuple[NDArray[np.generic], ...]) -> Table:
     said = table.names[column] if table.names else f"column {column}"
-    return Table(
+    return replace(
+        table,
         name=f"{table.name}/{text.replace('.', ' ').replace('/', ' ')}",
         where=f"{table.where} ({text})",
-        names=table.names,
-        units=table.units,
         head=head,
-        read=partial(_rows, table, column, text),
+        read=partial(_rows, table, {column: "text"}, lambda rows: rows.columns[column] == text),
         facts=(*table.facts, Fact("sensor", f"rows with {text!r} in {said!r}", "written")),
     )
 
 
-def _rows(table: Table, column: int, text: str, kinds: Mapping[int, Kind]) -> Iterator[Rows]:
-    for rows in table.read({**kinds, column: "text"}):
-        mine = rows.columns[column] == text
+def by_filling(table: Table) -> tuple[Table, ...]:
+    """Return a table for each sensor where no row has both: tables merged by their times."""
+    columns = read_names(table.names, table.units)
+    own = {kind: [at for at, it in enumerate(columns) if it.kind in which] for kind, which in _HALVES.items()}
+    if not all(own.values()) or any(table.head[at].dtype.kind != "f" for each in own.values() for at in each):
+        return (table,)
+    filled = {kind: _filled(table.head, each) for kind, each in own.items()}
+    if any(each.sum() < _FEW for each in filled.values()) or (filled["acc"] & filled["gyr"]).any():
+        return (table,)
+    others = {"acc": set(own["gyr"]), "gyr": set(own["acc"])}
+    return tuple(_filling(table, kind, own[kind], others[kind], rows) for kind, rows in filled.items())
+
+
+def _filling(table: Table, kind: str, own: list[int], others: set[int], mine: NDArray[np.bool_]) -> Table:
+    return replace(
+        table,
+        name=f"{table.name}/{kind}",
+        where=f"{table.where} ({kind})",
+        names=tuple("" if at in others else name for at, name in enumerate(table.names)),
+        head=tuple(head[mine] for head in table.head),
+        read=partial(_rows, table, dict.fromkeys(own, "number"), lambda rows: _filled(rows.columns, own)),
+        facts=(*table.facts, Fact("sensor", f"rows with numbers of {kind}", "shown")),
+    )
+
+
+def _filled(columns: Any, wanted: Sequence[int]) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite([columns[at] for at in wanted]).all(axis=0))
+
+
+def _rows(
+    table: Table, also: Mapping[int, Kind], keep: Callable[[Rows], NDArray[np.bool_]], kinds: Mapping[int, Kind]
+) -> Iterator[Rows]:
+    """Yield the rows that `keep` marks, which needs the columns in `also`."""
+    for rows in table.read({**kinds, **also}):
+        mine = keep(rows)
         before = np.concatenate([[0], np.cumsum(mine)])
         if before[-1]:
-            columns = {
-                number: rows.columns[number][mine] for number in kinds if number != column or kinds[number] == "text"
-            }
+            columns = {it: rows.columns[it][mine] for it in kinds if kinds[it] == also.get(it, kinds[it])}
             breaks = sorted({int(before[at]) for at in rows.breaks if before[at] < before[-1]})
             yield Rows(columns, tuple(breaks), rows.first)

@@ -15,14 +15,16 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
 from motionsig.errors import RecordingError
+from motionsig.recordings.names import sensor_of
 from motionsig.recordings.progress import counted
 
 HEAD_BYTES = 65_536
+_DEEPEST = 4
 
 _LARGEST_MEMBER = 8 << 30
 _LARGEST_RATIO = 200  # text logs deflate 3 to 30 times. A bomb is over 1000; a small member may be as dense as it likes
@@ -118,14 +120,17 @@ def _path_of(file: IO[bytes]) -> Path:
 def members(path: Path, *, deepest: int = 0) -> tuple[Member, ...]:
     """Return the files in the folder or zip at `path`, sorted by name; none for another file.
 
-    deepest: how many levels of folders below a folder count, besides phyphox's `meta`; of a zip, all do.
+    deepest: how many levels of folders below a folder count, besides phyphox's `meta`; of a zip, all do. A folder that
+    has no file of its own has those of the folders below it. A zip in a folder that is called after a sensor counts as
+    a folder.
 
     Raises RecordingError for a damaged zip; opening a member, if it is encrypted or expands beyond reason.
     """
     if path.is_dir():
         with readable(str(path)):
             inside = sorted({*_files(path, deepest), *(it for it in path.glob("meta/*") if it.is_file())})
-        return tuple(single(it, it.relative_to(path).as_posix()) for it in inside)
+            inside = inside or sorted(_files(path, _DEEPEST))
+        return tuple(member for it in inside for member in _members_of(it, it.relative_to(path).as_posix()))
     with readable(str(path)):
         if not zipfile.is_zipfile(path):
             if single(path).head().startswith(b"PK\3\4"):
@@ -139,6 +144,15 @@ def members(path: Path, *, deepest: int = 0) -> tuple[Member, ...]:
     files = [info for info in infos if info.filename and not info.is_dir()]
     shown = (info for info in files if not any(it.startswith((".", "__MACOSX")) for it in info.filename.split("/")))
     return tuple(_zipped(path, info) for info in shown)
+
+
+def _members_of(path: Path, name: str) -> Iterator[Member]:
+    """Yield a file of a folder, or what is in the zip of one sensor's tables."""
+    if path.suffix.lower() == ".zip" and sensor_of(path.stem)[0] and zipfile.is_zipfile(path):
+        for member in members(path):
+            yield replace(member, name=f"{name}/{member.name}")
+    else:
+        yield single(path, name)
 
 
 def _files(folder: Path, deepest: int) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +28,14 @@ from motionsig.recordings.feeds import Feed, Sum, read_stream, value_text
 from motionsig.recordings.guessing import guess_columns
 from motionsig.recordings.labels import LabelColumn, find_label
 from motionsig.recordings.members import called, content_id, members, single
-from motionsig.recordings.names import factor
+from motionsig.recordings.names import factor, sensor_of, unit_of
 from motionsig.recordings.phone import App, app_of
 from motionsig.recordings.quantities import GravityError, acc_scale, gyr_scale, rate_question, usual_gyr
 from motionsig.recordings.samples import CoarseError, Reader, RecordedSource, head_of
 from motionsig.recordings.streams import Group, Piece, Scans, Sensor, find_groups, stream_names
 from motionsig.recordings.tables import Table
 from motionsig.recordings.times import UNKNOWN_RATE, Clock, check_rate
-from motionsig.recordings.timing import CLOCK_OPTIONS, clock_of
+from motionsig.recordings.timing import CLOCK_OPTIONS, clock_of, polled
 from motionsig.recordings.understanding import Stream, UndecidedError, Understanding, undecided
 
 TablesOf = Callable[[Path], Sequence[Table]]
@@ -50,6 +50,14 @@ _NESTED = re.compile(r"\((?:list|large_list|struct|map|binary|fixed_size\w*)\b.*
 """What a table of typed columns has in place of what is no text and no number."""
 _CUSTOMS = {"ros": ("m/s^2", "rad/s"), "ios": ("", "rad/s")}
 """Units that the definition of a message or of a system's data gives, where names say no other."""
+_STATISTIC = re.compile(
+    r"(?:^|[\W_])(?:mean|avg|std|stdev|min|max|var|median|rms|mad|iqr|skew\w*|kurt\w*|energy|entropy|sma)(?:[\W_\d]|$)",
+    re.IGNORECASE,
+)
+"""In the names of columns that hold features of windows."""
+_SCALES = {"acc": ("ascale", "g"), "gyr": ("gscale", "rad/s")}
+"""Of Gyroflow's logs, whose first lines give the scale of the counts."""
+_UNIT = re.compile(r"unit|einheit", re.IGNORECASE)
 _UNIT_LENGTH, _UNIT_SHARE = 0.01, 0.9
 _TURNED_ROUND = {"ios": "of iOS", "lpms": "of LP-Research's sensors"}
 """Whose acceleration has the opposite sign of every chip's: an axis that points up reads -1 g."""
@@ -213,15 +221,20 @@ def _planned(
     for sensor in sensors:
         _check_one_unit(sensor)
     label = _label(acc.piece.table, _taken(sensors, acc.piece), told)
+    again = None if told.get("rate_hz") else polled(acc.piece, sensors)
     coarse: frozenset[int] = frozenset()
     while True:
         clocks: dict[int, tuple[Clock, tuple[Question, ...]]] = {}
         for sensor in sensors:
             taken = _taken(sensors, sensor.piece) | {-1 if label is None else label.number}
             clocks.setdefault(id(sensor.piece), clock_of(sensor.piece, sensors, taken, told, coarse))
-        feeds = _feeds(acc, gyr, gravity, {key: clock for key, (clock, _) in clocks.items()}, label, app)
+        by_piece = {key: clock for key, (clock, _) in clocks.items()}
+        feeds = _feeds(acc, gyr, gravity, by_piece, label, app, changed=again is not None)
         questions = [question for _, asked in clocks.values() for question in asked]
         facts = [*group.facts, *(fact for clock, _ in clocks.values() for fact in clock.facts)]
+        if again is not None:
+            words = f"{again.mean():.0%} have the numbers of the row before, as read twice: they are no samples"
+            facts.append(Fact("repeated rows", words, "shown"))
         clock = clocks[id(acc.piece)][0]
         try:
             return _scaled(stream, feeds, clock.rate_hz, (acc, gyr, gravity), facts, questions, where, app, told)
@@ -262,15 +275,23 @@ def _scaled(
         head = head[full]  # between rows that hold no samples no window would be whole
     acc_unit, gyr_unit = app.units if app else _CUSTOMS.get(acc.triad.convention or gyr.triad.convention, ("", ""))
     linear = acc.triad.convention == "linear"
-    written = acc.triad.unit or (gravity.triad.unit if gravity else "")
+    written = acc.triad.unit or (gravity.triad.unit if gravity else "") or _unit_beside(acc)
     alone = _length_of_gravity(gravity) if gravity and not written else None
     scale = acc_scale(
-        head[:, :3], rate_hz, written or acc_unit, told, where, _called(acc, gravity), linear=linear, gravity=alone
+        head[:, :3],
+        rate_hz,
+        written,
+        told,
+        where,
+        _called(acc, gravity),
+        linear=linear,
+        gravity=alone,
+        custom=acc_unit,
     )
     whole = head[:, :3] * scale.si
     sign, said, doubt = _sign(acc, app, told)
     usual = "rad/s" if doubt else usual_gyr(scale.si, head[:, 3:])  # whose sign is asked is iOS's, in rad/s
-    written = gyr.triad.unit or gyr_unit
+    written = gyr.triad.unit or _unit_beside(gyr) or gyr_unit
     at = next((at for at, it in enumerate(questions) if (it.option, it.guess) == ("rate_hz", UNKNOWN_RATE)), None)
     turns = partial(
         gyr_scale, whole, head[:, 3:], written=written, told=told, where=where, called=_called(gyr), usual=usual
@@ -278,7 +299,7 @@ def _scaled(
     turning = turns(rate_hz=rate_hz if at is None else math.nan)
     if at is not None:
         questions[at], seen_hz = rate_question(questions[at], whole, head[:, 3:], turning)
-        # Without a rate turns show no unit; at the rate that a unit gives they agree with that unit.
+        # Without a rate turns show no unit and contradict none; at the rate that a unit gives they agree with it.
         if turning.questions and math.isnan(seen_hz):
             turning = turns(rate_hz=rate_hz)
     factors = (*(scale.si * sign,) * 3, *(turning.si,) * 3)
@@ -343,6 +364,20 @@ def _gyroscope(group: Group) -> Sensor:
     )
 
 
+def _unit_beside(sensor: Sensor) -> str:
+    """Return the unit that a line above the table, or a value beside it, gives; "" where none does."""
+    kind: Literal["acc", "gyr"] = "gyr" if sensor.triad.kind == "gyr" else "acc"
+    for fact in sensor.piece.table.facts:
+        name = fact.what.removeprefix("setting ")
+        if name == fact.what:
+            continue
+        if name == _SCALES[kind][0] and re.fullmatch(r"[\d.]+(e-?\d+)?", fact.value, re.IGNORECASE):
+            return f"{float(fact.value):.12f} {_SCALES[kind][1]}"
+        if _UNIT.search(name) and sensor_of(name)[0] == kind and (unit := unit_of(fact.value, kind)):
+            return unit.text
+    return ""
+
+
 def _length_of_gravity(gravity: Sensor) -> float | None:
     """Return the length of gravity, in the log's numbers, where it has columns of its own and a length that stays."""
     table = gravity.piece.table
@@ -397,6 +432,8 @@ def _feeds(
     clocks: Mapping[int, Clock],
     label: LabelColumn | None,
     app: App | None,
+    *,
+    changed: bool,
 ) -> tuple[Feed, ...]:
     def sums(sensor: Sensor, beside: Sensor | None = None) -> tuple[Sum, ...]:
         if beside is None:
@@ -421,7 +458,7 @@ def _feeds(
         shift,
     )
     if gyr.piece is acc.piece:
-        return (replace(first, channels=first.channels + sums(gyr), holds="both"),)
+        return (replace(first, channels=first.channels + sums(gyr), holds="both", changed=changed),)
     feeds = [first]
     if gravity and own is None:
         feeds.append(
@@ -486,6 +523,11 @@ def _unnamed(group: Group, stream: str, where: str, app: App | None, told: Mappi
         raise RecordingError(
             f"{table.where}: expected columns for {', '.join(missing)}, got {heading or 'no header'}; "
             f"what is missing is {group.lacks}; columns={{'acc_x': 'its name here'}} maps other names"
+        )
+    if sum(map(bool, map(_STATISTIC.search, table.names))) * 2 > len(table.names):
+        raise RecordingError(
+            f"{table.where}: expected samples, got statistics of them: {', '.join(map(repr, table.names[:3]))}, ...; "
+            "take the recording that they were made of"
         )
     clock, asked = clock_of(group.piece, (), _taken((), group.piece), told)
     unknown = any(question.option in ("rate_hz", "time_unit") for question in asked)

@@ -62,11 +62,13 @@ def acc_scale(
     *,
     linear: bool = False,
     gravity: float | None = None,
+    custom: str = "",
 ) -> Scale:
     """Return the scale of acc (n, 3), in the log's numbers. written: the unit in its names, "" for none.
 
     called: the columns, for messages. linear: they are called so, and only their numbers can show that gravity is in
     them. gravity: the length of what the log itself calls gravity, None where it does not; it decides the unit.
+    custom: the unit that such logs have where they say none; the numbers win over it.
     Raises GravityError where gravity is not in them.
     """
     unit = told.get("acc_unit") or _of_chip(told)[0]
@@ -84,7 +86,9 @@ def acc_scale(
         for name, one in (("g", 1.0), ("m/s^2", STANDARD_GRAVITY), ("mg", 1000.0)):
             if abs(gravity / one - 1) < _EXACT:
                 words = f"the log's own gravity is {gravity:.4g}, and 1 g is {one:.5g} {name}"
-                seen, written = Evidence("decided", name, STANDARD_GRAVITY / one, words), ""  # an app's custom yields
+                seen = Evidence("decided", name, STANDARD_GRAVITY / one, words)
+    if custom and not written and not _contradicts(seen, factor("acc", custom)):
+        written = custom
     return _told("acc", unit) if unit else _decided("acc", written, seen, called, check=check)
 
 
@@ -169,6 +173,10 @@ def _decided(quantity: str, written: str, seen: Evidence, called: str, *, check:
     counts = "; counts have a scale such as '1/16384 g', or a chip='MPU6050'" if written == COUNTS else ""
     words = f"In which unit is the {name}, {called}? The log does not say, and {seen.words}{counts}."
     return Scale(factor(quantity, guess), (), (Question(option, guess, words),))
+
+
+def _contradicts(seen: Evidence, si: float) -> bool:
+    return seen.verdict == "decided" and abs(math.log(seen.si / si)) > math.log(_OTHERWISE)
 
 
 def usual_gyr(acc_si: float, gyr: NDArray[np.float64]) -> str:

@@ -275,12 +275,20 @@ def _are_few(head: NDArray[Any]) -> bool:
 
 
 def _bare(table: Table, stem: str) -> tuple[Column, ...]:
-    """Return the columns of a headless table called after a sensor: x, y, z, or time, x, y, z, accuracy."""
+    """Return the columns of a headless table called after a sensor: x, y, z with a time before or behind them."""
     kind = sensor_of(stem)[0]
     if kind not in _WORDS or table.width not in (3, 4, 5):
         return ()
     axes = [Column(kind, axis) for axis in "xyz"]  # type: ignore[arg-type]
-    return tuple(axes) if table.width == 3 else (Column("time", clock="time"), *axes, Column("other"))[: table.width]
+    if table.width == 3:
+        return tuple(axes)
+    if table.width == 4 and not _rises(table.head[0]) and _rises(table.head[3]):
+        return (*axes, Column("time", clock="time"))
+    return (Column("time", clock="time"), *axes, Column("other"))[: table.width]
+
+
+def _rises(head: NDArray[Any]) -> bool:
+    return head.dtype.kind in "iuf" and len(head) > 1 and bool((np.diff(head) >= 0).all() and head[-1] > head[0])
 
 
 def _splitting(table: Table, columns: Sequence[Column], by: str | None) -> list[int]:

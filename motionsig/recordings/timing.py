@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from motionsig.recordings.times import Candidate, Clock, find_clock
 CLOCK_OPTIONS = ("time_unit", "rate_hz", "start_ns", "zone")
 _NOTE = "setting "
 _FEW_ROWS = 16
+_LEAST_REPEATS, _MANY_REPEATS = 20, 0.05
+_STEADY = 0.9
 _HEAD_ROWS = 1000
 _LARGE = 10**9
 
@@ -38,7 +41,10 @@ def clock_of(
     down, and give the date at most. Raises RecordingError where there can be none.
     """
     table = piece.table
-    first = _with_samples(_own_head(piece), table, sensors)
+    first = _own_head(piece)
+    if told.get("rate_hz") is None and (again := polled(piece, sensors)) is not None:
+        first = tuple(head[~again] for head in first)
+    first = _with_samples(first, table, sensors)
     candidates = []
     for at, head in enumerate(first):
         said = piece.columns[at] if at < len(piece.columns) else Column("other")
@@ -49,6 +55,7 @@ def clock_of(
     named = None if "time" not in columns else _time_columns(table, columns["time"])
     options: dict[str, Any] = {name: told.get(name) for name in CLOCK_OPTIONS}
     notes = {fact.what.removeprefix(_NOTE): fact.value for fact in table.facts if fact.what.startswith(_NOTE)}
+    notes.setdefault("file name", PurePosixPath(table.name).name)
     look = partial(
         find_clock,
         candidates,
@@ -135,6 +142,28 @@ def _repeats(table: Table, sensors: Sequence[Sensor], first: Sequence[NDArray[An
         values = first[column]
         same[1:] &= values[1:] == values[:-1]
     return same
+
+
+def polled(piece: Piece, sensors: Sequence[Sensor]) -> NDArray[np.bool_] | None:
+    """Return which rows of the head repeat the one before, where the log was read more often than its sensor measured.
+
+    None where it was not. A sensor that changes nearly all of its six numbers from one row to the next does not come to
+    the very same six again by chance, again and again.
+    """
+    table = piece.table
+    columns = [column for it in sensors if it.piece is piece for column in it.triad.columns]
+    if piece.wanted or len(columns) < len(CHANNELS) or any(table.head[it].dtype.kind not in "iuf" for it in columns):
+        return None
+    values = np.stack([table.head[it].astype(np.float64) for it in columns], axis=1)
+    changed = values[1:] != values[:-1]
+    again = np.concatenate([[False], ~changed.any(axis=1)])
+    fresh = changed[changed.any(axis=1)]
+    if again.sum() < _LEAST_REPEATS or again.mean() < _MANY_REPEATS or not len(fresh):
+        return None
+    times = np.diff(np.flatnonzero(~again))  # rows for each sample
+    steady = (times <= 2 * np.ceil(times.mean())).mean()
+    noisy = (fresh.sum(axis=1) >= len(columns) - 1).mean()
+    return again if steady > _STEADY and noisy > _STEADY else None
 
 
 def _option(name: str, guess: str) -> Any:

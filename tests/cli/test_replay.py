@@ -259,7 +259,7 @@ def test_reader_options_are_text_on_the_command_line(motion, tmp_path, capsys):
     rows = "\n".join(",".join(map(str, row)) for row in motion(10, 50) / 9.80665)
     path.write_text("acc_x[g],acc_y[g],acc_z[g],gx,gy,gz\n" + rows)
     assert main(["replay", str(path), "--to", f"store:{tmp_path / 'db'}"]) == 1
-    assert "(here: --option NAME=VALUE)" in capsys.readouterr().err
+    assert "--option rate_hz=50 --option gyr_unit=" in capsys.readouterr().err
     given = [part for text in ("rate_hz=50", "gyr_unit=rad/s", "check_units=False") for part in ("--option", text)]
     assert replay(capsys, path, "--to", f"store:{tmp_path / 'db'}", *given)["signatures"] == 6
 

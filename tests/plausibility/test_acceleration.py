@@ -28,7 +28,7 @@ def test_usual_units_are_decided_at_rest_and_in_motion(acc: np.ndarray, unit: st
     evidence = acc_scales(acc / STANDARD_GRAVITY * UNITS[unit], RATE_HZ)
     assert (evidence.verdict, evidence.unit) == ("decided", unit)
     assert evidence.si == pytest.approx(STANDARD_GRAVITY / UNITS[unit])
-    assert f"1 g is {UNITS[unit]:.5g}" in evidence.words
+    assert f"gravity is {UNITS[unit]:.5g} in {unit}" in evidence.words
 
 
 @pytest.mark.parametrize("counts", [256, 2048, 4096, 8192, 16384])

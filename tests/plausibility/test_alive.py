@@ -90,3 +90,13 @@ def test_a_free_fall_that_turns_is_no_zero() -> None:
     falls = MOVING.copy()
     falls[700:702, :3] = 0
     assert stretches(falls) == []
+
+
+def test_an_axis_that_stays_at_zero_while_hardly_anything_turns_is_a_dead_band() -> None:
+    data = np.concatenate([MOVING, REST[:400], MOVING[:400]])
+    still = slice(len(MOVING), len(MOVING) + 400)
+    data[still, 5] = 0
+    data[len(MOVING) + 200, :3] += 3.0  # a knock
+    assert stretches(data) == []
+    data[still, 5] = 0.013
+    assert [each[3] for each in stretches(data)] == ["gyr_z"]

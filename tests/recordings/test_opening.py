@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import time
 from pathlib import Path
 
 import made_logs
@@ -149,7 +150,7 @@ def test_all_questions_are_asked_at_once_and_their_answers_open_the_log(tmp_path
     options = [question.option for question in error.understanding.questions]
     assert "gyr_unit" in options
     assert len(options) == len(set(options)) >= 2
-    call = re.search(r"or open_recording\((.*)\)$", str(error))
+    call = re.search(r"or, in Python: open_recording\((.*)\)$", str(error))
     assert call is not None
     given = eval(f"dict({call[1].partition(', ')[2]})", {"dict": dict})  # as a user would paste it
     assert given == error.understanding.answers
@@ -216,3 +217,110 @@ def test_inspecting_says_what_was_decided_and_how(tmp_path: Path) -> None:
     two = inspect_recording(two_devices(tmp_path / "two.csv"))
     assert [question.option for question in two.questions] == ["stream"]
     assert inspect_recording(tmp_path / "two.csv", stream="right").questions == ()
+
+
+def test_a_wide_table_without_names_is_looked_at_in_short(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    many = np.tile(DATA, 40) + rng.normal(0, 1e-3, (len(DATA), 240))
+    path = tmp_path / "wide.dat"
+    np.savetxt(path, np.column_stack([TIME_S * 1000, many]), fmt="%.4f")
+    began = time.process_time()
+    question = next(it for it in asked(path).understanding.questions if it.option == "columns")
+    assert time.process_time() - began < 4.0  # 40 times as long, were all pairs of columns tried
+    at = json.loads(question.guess)
+    assert [at[f"gyr_{axis}"] - at[f"acc_{axis}"] for axis in "xyz"] == [3, 3, 3]
+
+
+def test_six_columns_of_counts_without_names_are_asked_about_in_the_usual_order(tmp_path: Path) -> None:
+    shaken = DATA.copy()
+    shaken[:, :3] += 6 * np.sin(np.arange(len(DATA))[:, None] * [1.1, 1.3, 1.7])
+    counts = np.rint(shaken[:, :3] * (3000 / G))
+    path = tmp_path / "counts.txt"
+    np.savetxt(path, np.hstack([counts, np.rint(np.degrees(DATA[:, 3:]) * 16.4)]), fmt="%d")
+    question = next(it for it in asked(path).understanding.questions if it.option == "columns")
+    assert list(json.loads(question.guess).values()) == [0, 1, 2, 3, 4, 5]
+
+
+def test_naming_the_time_keeps_the_sensors_side_by_side(tmp_path: Path) -> None:
+    names = [f"{side}_{name}" for side in ("left", "right") for name in NAMES.split(",")]
+    both = rows_of(np.hstack([DATA, OTHER]))
+    rows = [f"{index / 100},{row}" for index, row in enumerate(both)]
+    path = write(tmp_path / "both.csv", ",".join(["frames at", *names]), rows)
+    alike(path, OTHER, columns={"time": "frames at"}, time_unit="s", stream="right")
+
+
+def polled_log(path: Path, again: list[int], names: str = NAMES) -> Path:
+    """Write the made-up motion as it is read every 10 ms, each sample as often as `again` says in turn."""
+    times = np.resize(again, len(DATA))
+    rows = [row for row, count in zip(rows_of(DATA), times, strict=True) for _ in range(count)]
+    return write(path, f"time_s,{names}", [f"{index / 100},{row}" for index, row in enumerate(rows)])
+
+
+@pytest.mark.parametrize("again", [[2], [1, 2], [2, 1, 2, 1, 2]])
+def test_a_sensor_that_was_read_too_often_has_its_own_rate(tmp_path: Path, again: list[int]) -> None:
+    path = polled_log(tmp_path / "polled.csv", again)
+    _, found, gaps = samples(open_recording(path))
+    assert not gaps
+    np.testing.assert_allclose(found, DATA, atol=1e-4)
+    with open_recording(path) as source:
+        assert source.rate_hz == pytest.approx(100 / np.mean(again), rel=0.02)
+        assert any(fact.what == "repeated rows" for fact in source.info.facts)
+    with open_recording(path, rate_hz=100) as source:
+        assert sum(map(len, source)) > 1.2 * len(DATA)
+
+
+def test_rows_of_two_sensors_merged_by_their_times_are_joined(tmp_path: Path) -> None:
+    rows = []
+    for index, row in enumerate(rows_of(DATA)):
+        cells = row.split(",")
+        rows.append(",".join([f"{index / 100:.4f}", *cells[:3], "", "", ""]))
+        rows.append(",".join([f"{index / 100 + 0.004:.4f}", "", "", "", *cells[3:]]))
+    path = write(tmp_path / "merged.csv", f"time_s,{NAMES}", rows)
+    time_ns, found, gaps = samples(open_recording(path))
+    assert not gaps
+    assert len(found) > 0.99 * len(DATA)
+    at = np.rint(time_ns / 1e7).astype(int)
+    np.testing.assert_allclose(found[:, :3], DATA[at, :3], atol=1e-4)
+    for axis in range(3, 6):
+        np.testing.assert_allclose(found[:, axis], np.interp(time_ns / 1e9, TIME_S + 0.004, DATA[:, axis]), atol=1e-3)
+
+
+def test_statistics_of_windows_are_no_samples(tmp_path: Path) -> None:
+    names = [f"{name}_{kind}" for kind in ("mean", "std") for name in ("ax", "ay", "az", "gx", "gy", "gz")]
+    path = write(tmp_path / "features.csv", ",".join(names), rows_of(np.hstack([DATA, DATA])))
+    with pytest.raises(RecordingError, match="got statistics of them: 'ax_mean', 'ay_mean', 'az_mean'"):
+        open_recording(path)
+
+
+def test_a_time_behind_the_axes_is_found_without_names(tmp_path: Path) -> None:
+    for name, part in (("V1accel", DATA[:, :3]), ("V1gyro", DATA[:, 3:])):
+        rows = [f"{row},{20_211_500_000_000 + index * 10_000_000}" for index, row in enumerate(rows_of(part))]
+        (tmp_path / "log").mkdir(exist_ok=True)
+        (tmp_path / "log" / f"{name}.csv").write_text("\n".join([*rows, ""]))
+    alike(tmp_path / "log", DATA)
+
+
+def test_the_rate_in_the_name_of_a_file_is_the_guess(tmp_path: Path) -> None:
+    path = write(tmp_path / "walk_100Hz.csv", NAMES, rows_of(DATA))
+    assert [it.guess for it in asked(path).understanding.questions] == ["100"]
+
+
+def test_stamps_of_a_terminal_stand_before_a_header_that_comes_again(tmp_path: Path) -> None:
+    def stamp(index: int) -> str:
+        return f"[2021-08-16 13:{4 + index // 6000:02}:{index // 100 % 60:02}.{index % 100 * 10:03}] "
+
+    names = "\t".join(["AccX", "AccY", "AccZ", "GyrX", "GyrY", "GyrZ"])
+    rows = [stamp(index) + row.replace(",", "\t") for index, row in enumerate(rows_of(DATA))]
+    rows.insert(200, stamp(200) + names)
+    path = write(tmp_path / "terminal.log", stamp(0) + names, rows)
+    time_ns, found, gaps = samples(open_recording(path, acc_unit="m/s^2", gyr_unit="rad/s"))
+    assert gaps == [200]
+    np.testing.assert_allclose(found, DATA, atol=1e-4)
+    np.testing.assert_allclose(np.diff(time_ns), 1e7, atol=1e3)
+    assert time_ns[0] == np.datetime64("2021-08-16T13:04:00", "ns").astype(int)
+
+
+def test_a_sample_a_second_is_too_slow(tmp_path: Path) -> None:
+    path = write(tmp_path / "slow.csv", f"time_s,{NAMES}", [f"{at},{row}" for at, row in enumerate(rows_of(DATA))])
+    with pytest.raises(RecordingError, match=r"expected at least .* samples a second, .*got 1 "):
+        open_recording(path)

@@ -27,7 +27,7 @@ _MAPS = bytes((*range(0xA2, 0xB8), 0xBF))
 
 def tables(path: Path) -> tuple[Table, ...]:
     """Return the one Table of a file; raise RecordingError for damage and for sound or pictures."""
-    payload = _payload(path)
+    payload, signed = _payload(path)
     where = f"{path}: payload"
     sensors, values, interval_ms = (payload.get(it) for it in ("sensors", "values", "interval_ms"))
     if not isinstance(sensors, list) or not all(isinstance(it, Mapping) for it in sensors) or not sensors:
@@ -49,10 +49,13 @@ def tables(path: Path) -> tuple[Table, ...]:
     rate_hz = 1000 / interval_ms
     device = " ".join(str(payload[it])[:64] for it in ("device_type", "device_name") if payload.get(it))
     facts = (Fact("device", device, "written"),) if device else ()
+    if signed:
+        facts = (*facts, Fact("setting start (when it was signed)", signed, "written"))
     return (table("", where, names, parts, units=units, facts=facts, rows=len(data), rate_hz=rate_hz),)
 
 
-def _payload(path: Path) -> Mapping[str, Any]:
+def _payload(path: Path) -> tuple[Mapping[str, Any], str]:
+    """Return what was measured, and the Unix time in s at which the device signed it, "" where it does not say."""
     import cbor2
 
     with single(path).open() as file:
@@ -67,7 +70,9 @@ def _payload(path: Path) -> Mapping[str, Any]:
     payload = found.get("payload") if isinstance(found, Mapping) else None
     if not isinstance(payload, Mapping):
         raise RecordingError(f"{path}: expected protected, signature and payload, got no payload")
-    return payload
+    protected = found.get("protected")
+    signed = protected.get("iat") if isinstance(protected, Mapping) else None
+    return payload, str(signed) if isinstance(signed, int | float) else ""
 
 
 def _numbers(values: Any, width: int, where: str) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from motionsig.recordings.names.chips import count_units, find_chips, likely_chips
 from motionsig.recordings.names.column import Column
 from motionsig.recordings.names.parts import Part, Triad, sensors_in, told_part
-from motionsig.recordings.names.reading import read_names, sensor_of
+from motionsig.recordings.names.reading import names_axes, read_names, sensor_of
 from motionsig.recordings.names.units import COUNTS, factor, is_unit, plain, unit_of
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "find_chips",
     "is_unit",
     "likely_chips",
+    "names_axes",
     "plain",
     "read_names",
     "sensor_of",

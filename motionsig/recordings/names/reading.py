@@ -34,6 +34,7 @@ _STREAM = re.compile(
     "(id|ids|name|no|nr|number|num|mac|address|label|type|名称|code|key|uuid|serial|index|idx|)"
 )
 _LABEL_WORDS = frozenset(_LABELS.split())
+_AXES = re.compile(r"[(\[] *[xyz] *[,;/ ] *[xyz] *[,;/ ] *[xyz] *[)\]]", re.IGNORECASE)
 _FRAME = re.compile(r"free|earth|world|global")
 _LONGEST = 200  # characters of a name that are looked at
 _MOST = 2000  # columns whose names are looked at: more than any sensor's table has
@@ -43,7 +44,7 @@ _DOUBTFUL = frozenset({"rot", "roll", "pitch", "yaw"})
 def read_names(names: Sequence[str], units: Sequence[str] = (), stem: str = "") -> tuple[Column, ...]:
     """Return what each of the columns `names` (w,) holds; units: (w,) of a row of units, or none; stem: of the file."""
     beyond = len(names) - _MOST
-    names = [name[:_LONGEST] for name in names[:_MOST]]
+    names = _spelled([name[:_LONGEST] for name in names[:_MOST]])
     heard = [listen(name) for name in names]
     if units:
         row = [unit_of(unit[:_LONGEST].strip().strip("[]()")) for unit in units]
@@ -64,6 +65,23 @@ def read_names(names: Sequence[str], units: Sequence[str] = (), stem: str = "") 
     return (*columns, *[UNKNOWN] * beyond)
 
 
+def _spelled(names: list[str]) -> list[str]:
+    """Return names with one each for three columns that the first names: "Accelerometer (z,x,y) [m/s2]", "1", "2"."""
+    for at, name in enumerate(names[:-2]):
+        axes = names_axes(name)
+        if axes and not any(any(map(str.isalpha, other)) for other in names[at + 1 : at + 3]):
+            before, after = _AXES.split(name, maxsplit=1)
+            names[at : at + 3] = [f"{before} {axis} {after}" for axis in axes]
+    return names
+
+
+def names_axes(name: str) -> str:
+    """Return the axes that a name of three columns lists, "zxy" of "Accelerometer (z,x,y)"; "" where it lists none."""
+    match = _AXES.search(name)
+    axes = "".join(re.findall("[xyz]", match[0].lower())) if match else ""
+    return axes if sorted(axes) == ["x", "y", "z"] else ""
+
+
 def sensor_of(stem: str) -> tuple[Kind | Literal[""], str]:
     """Return the quantity that a file's name says ("acc", "user", "gravity", "gyr", "mag"; "" for none), and the rest.
 
@@ -76,6 +94,8 @@ def sensor_of(stem: str) -> tuple[Kind | Literal[""], str]:
     if found is None or several or found[0] not in ("acc", "user", "gravity", "gyr", "mag"):
         return "", stem
     pieces = [piece for piece in re.split(r"([^\w]+|_+)", stem) if not listen(piece).words & QUANTITIES]
+    if said.unit and len(pieces) > 1 and unit_of(pieces[-1], said.unit.quantity):
+        del pieces[-1]  # accel_g
     return found[0], re.sub(r"^[\W_]+|[\W_]+$", "", re.sub(r"([\W_])[\W_]+", r"\1", "".join(pieces)))
 
 

@@ -15,7 +15,7 @@ from motionsig.recordings.tables import Kind, Rows, Table
 from motionsig.recordings.text.cells import split, typed
 from motionsig.recordings.text.decoding import decode
 from motionsig.recordings.text.dialects import DELIMITERS, Found, find_dialect, lines_of
-from motionsig.recordings.text.headers import find_heading
+from motionsig.recordings.text.headers import find_heading, is_header
 from motionsig.recordings.text.objects import json_tables
 from motionsig.recordings.text.reading import read
 
@@ -65,7 +65,7 @@ def _delimited(member: Member, found: Found) -> Table:
     if heading.first_row:
         dialect = replace(dialect, skip=dialect.skip + heading.first_row)
     said = [dialect.cells(line) for line in heading.lines]
-    rows = [row for row in found.rows[heading.first_row :] if row not in said]
+    rows = [row for row in found.rows[heading.first_row :] if row not in said and not is_header(row, heading.names)]
     again = frozenset(heading.lines)
 
     def all_rows(kinds: Mapping[int, Kind]) -> Iterator[Rows]:

@@ -114,7 +114,15 @@ def find_dialect(encoding: str, text: str, *, whole: bool) -> Found | None:
         _blank_rows(lines[found.start :]),
         text_first=not is_number(cells[0][0]),
     )
-    return Found(dialect, lines[: found.start], [row for row in cells if len(row) == dialect.width])
+    return Found(
+        dialect, lines[: found.start], [row for row in cells if len(row) == dialect.width and not _remark(row)]
+    )
+
+
+def _remark(row: Sequence[str]) -> bool:
+    """Tell whether a row is what a spreadsheet makes of a remark: one text, and else empty cells."""
+    said = [cell for cell in row if not is_missing(cell)]
+    return len(row) > 2 and (not said or (len(said) == 1 and not is_number(said[0]) and not is_comma_number(said[0])))
 
 
 class _Rows(NamedTuple):

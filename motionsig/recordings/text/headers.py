@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from motionsig.facts import Fact, How
-from motionsig.recordings.names import is_unit
+from motionsig.recordings.names import is_unit, names_axes
 from motionsig.recordings.text.cells import is_missing, is_number, split
 from motionsig.recordings.text.dialects import COMMENTS, DELIMITERS, Found
 
@@ -59,6 +59,12 @@ def find_heading(found: Found) -> Heading:
     return Heading(names, units, lines, facts, line=at + 1)
 
 
+def is_header(cells: Sequence[str], names: Sequence[str]) -> bool:
+    """Tell whether cells are the names of the columns, but for a time that a terminal put before them."""
+    same = sum(cell.strip() == name for cell, name in zip(cells, names, strict=False))
+    return same >= max(3, len(cells) - 2)
+
+
 def _names(found: Found) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
     """Return the number of the header's line, or -1; names; units."""
     above, units_at = found.above, -1
@@ -100,11 +106,17 @@ def _fitting(line: str, found: Found) -> list[str]:
             cells.insert(0, "")
         if 3 < len(cells) < width and all(is_missing(cell) for row in found.rows for cell in row[len(cells) :]):
             cells += [""] * (width - len(cells))  # rows end in more delimiters than the header has
-        if len(cells) == width and not any(map(is_number, cells)):
+        if len(cells) == width and not any(map(is_number, _names_of_their_own(cells))):
             named = sum(_LETTERS.search(cell) is not None for cell in cells)
             if named * 2 >= width or (delimiter == found.dialect.delimiter and named >= 3) or _spread(cells):
                 return cells
     return []
+
+
+def _names_of_their_own(cells: Sequence[str]) -> list[str]:
+    """Return cells without the two after one that names three axes, as in "Gyroscope (z,x,y) [rad/s]", "1", "2"."""
+    spoken = {other for at, cell in enumerate(cells) if names_axes(cell) for other in (at + 1, at + 2)}
+    return [cell for at, cell in enumerate(cells) if at not in spoken]
 
 
 def _spread(cells: Sequence[str]) -> bool:

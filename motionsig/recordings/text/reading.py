@@ -22,6 +22,7 @@ from motionsig.recordings.text.cells import column, is_missing, is_number, value
 from motionsig.recordings.text.decoding import as_utf8, valid_utf8
 from motionsig.recordings.text.dialects import Dialect, is_comment
 from motionsig.recordings.text.fast import Columns, columns_of
+from motionsig.recordings.text.headers import is_header
 from motionsig.recordings.text.plain import Lines, lines_in, plain, without_comments
 
 log = own_logger(__name__)
@@ -266,6 +267,8 @@ class _Reading:
                 try:
                     return tuple([self._value(cells[it], it, kind) for it, kind in self._kinds.items()])
                 except ValueError as error:
+                    if is_header(cells, self._names):
+                        return _NoRow("", len(cells), True)
                     if len(cells) > 2 and sum(map(is_missing, cells)) == len(cells) - 1:
                         return _NoRow("", len(cells), True)  # a remark that a spreadsheet made a row of
                     first = first or _NoRow(str(error), len(cells))

@@ -208,6 +208,8 @@ class _Choice:
             return note._replace(time_ns=None).unix_ns(self.zone, first) + late - first
         if note.time_ns is None:
             return None
+        if note.of_week:
+            return note.date_ns if 0 <= first <= 7 * DAY_NS else None
         # Times that begin near zero count from the start, others (since a boot) do not.
         return note.unix_ns(self.zone) - (0 if abs(first) < _NEAR_ZERO_NS else first)
 

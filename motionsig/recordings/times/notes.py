@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from motionsig.conventions import NS_PER_S
+from motionsig.recordings.times.readings import GPS_ZERO_S, leap_ns
 from motionsig.recordings.times.texts import DAY_NS, NoClockError, parse
 from motionsig.recordings.times.units import unit_ns
 from motionsig.recordings.times.zones import Zone
 
-_RATE = re.compile(r"rate|freq|abtast|fr[ée]quence|frecuencia|\bodr\b|\bhz\b", re.IGNORECASE)
+_RATE = re.compile(r"rate|freq|abtast|fr[ée]quence|frecuencia|\bodr\b|\bhz\b|(?:^|[._ ])f[sS]$", re.IGNORECASE)
 _NO_RATE = re.compile(r"baud|heart|frame|audio|bit|gps|mag|puls", re.IGNORECASE)
 _START = re.compile(
     r"start|begin|d[ée]but|inicio|date|datum|fecha|time|uhrzeit|zeit|heure|hora|recorded|epoch", re.IGNORECASE
@@ -31,17 +32,22 @@ _NUMBER = re.compile(r"\s*(\d+(?:[.,]\d+)?)\s*(k?hz|samples/s|1/s)?\s*", re.IGNO
 _FROM_S, _TO_S = 946_684_800, 2_840_140_800  # 2000 to 2060
 
 
+_WEEK = re.compile(r"gps[ _-]?week|week[ _-]?(?:gps|number|no\b)", re.IGNORECASE)
+
+
 class Start(NamedTuple):
     """When a log began, as it says itself.
 
     * `date_ns`: midnight of its day, local ns. `time_ns`: since then, None where only the day is known.
-    * `name`: of the line. `zoned`: the text has its zone, and `date_ns` is UTC.
+    * `name`: of the line. `zoned`: the text has its zone, and `date_ns` is UTC. `of_week`: it is a week of GPS, from
+      whose begin the log's times count.
     """
 
     date_ns: int
     time_ns: int | None
     name: str
     zoned: bool = False
+    of_week: bool = False
 
     def unix_ns(self, zone: Zone, time_ns: int = 0) -> int:
         """Return the Unix time of the start; time_ns: of the day, where it is not known."""
@@ -83,6 +89,10 @@ def written_start(notes: Mapping[str, str]) -> Start | None:
     dates: list[Start] = []
     times: list[int] = []
     for name, text in notes.items():
+        if _WEEK.search(name) and re.fullmatch(r"[12]\d{3}", text):
+            begin = GPS_ZERO_S + int(text) * 7 * 86_400
+            dates.append(Start(begin * NS_PER_S - leap_ns(begin), 0, name, True, True))
+            continue
         if not _START.search(name) or _NO_START.search(name) or name == _FILE:
             continue
         if re.fullmatch(r"\d{10}(\.\d+)?|\d{13}", text):

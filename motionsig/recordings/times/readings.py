@@ -245,7 +245,8 @@ def of_texts(clock: Candidate | None, date: Candidate | None, zone: Zone, start_
             # Twelve hours may have been written without AM or PM.
             moduli = (DAY_NS // 2, *moduli)
         spans = [it for look in looks for it in look.layouts]
-        american = any(it.half for it in spans)
+        # Whoever counts twelve hours most often writes the month first; so do SparkFun's loggers ("rtcDate").
+        american = any(it.half for it in spans) or any("rtc" in it.name.lower() for it in used)
         if days is None and all("H" not in it.spans for it in spans):
             name, moduli = "minutes and seconds", (3600 * NS_PER_S,)
         dated = 0 if days is None else 2 if zoned else 1
@@ -254,7 +255,6 @@ def of_texts(clock: Candidate | None, date: Candidate | None, zone: Zone, start_
         if not any("c" in it.spans for it in spans) or all(it.dotted for it in spans if "c" in it.spans):
             break
     if len(readings) > 1:
-        # Whoever counts twelve hours most often writes the month first.
         readings = _likely(readings[1:2] + readings[:1] + readings[2:] if american else readings, start_ns)
         first_dates = sorted({int(it.head_ns[0]) for it in readings})
     if not readings:

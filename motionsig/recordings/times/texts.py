@@ -22,7 +22,7 @@ ORDERS = ("dmy", "mdy", "ymd")
 _ZERO = 48
 _PEELED = 8  # layouts taken one after the other; more are sorted
 _MONTH_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
-_PAD = " \0\"'"
+_PAD = " \0\"'[]"
 
 
 class NoClockError(ValueError):

@@ -25,7 +25,10 @@ def test_names_units_and_rate_are_the_files(tmp_path: Path, made: Any) -> None:
     assert table.names == ("accX", "accY", "accZ", "gyrX", "gyrY", "gyrZ")
     assert table.units == ("m/s2",) * 3 + ("rad/s",) * 3
     assert (table.rate_hz, table.rows) == (100, COUNT)
-    assert {fact.what: fact.value for fact in table.facts} == {"device": "BOARD"}
+    assert {fact.what: fact.value for fact in table.facts} == {
+        "device": "BOARD",
+        "setting start (when it was signed)": "1718030736",
+    }
     np.testing.assert_array_equal(np.column_stack(list(whole(table)[0].values())), DATA)
 
 

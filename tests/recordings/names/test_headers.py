@@ -21,6 +21,7 @@ HEADERS = [
     ("acc_{xyz}_raw,acc_{xyz},gyro_{xyz}", "", ["acc 3,4,5; acc 0,1,2; gyr 6,7,8"]),
     ("acc_{123},gyro_{123}", "", ["acc 0,1,2; gyr 3,4,5"]),
     ("acc[{012}],gyr[{012}]", "", ["acc 0,1,2; gyr 3,4,5"]),
+    ("Index,Time,accl{012},rot{012},x,y,z,w", "", ["acc 2,3,4; gyr 5,6,7 ?"]),
     ("a{xyz},p,q,r", "", ["acc 0,1,2 ?; gyr 3,4,5 ?"]),
     ("t,{xyz}_a,{xyz}_g", "", ["acc 1,2,3 ?; gyr 4,5,6 ?"]),
     ("t,{xyz}_g,gyro_{xyz}", "", ["acc 1,2,3 g ?; gyr 4,5,6"]),

@@ -255,6 +255,9 @@ def test_what_stands_above_the_table() -> None:
     assert np.datetime64(int(found[0]), "ns") == np.datetime64("2023-08-03T15:39:54")
     _, found = clocked(since, notes={"Date": "03/08/2023", "Time": "17:39:54"})  # day or month first: not known
     assert found[0] == 0
+    of_week = column([f"{500_000 + row / 100:.2f}" for row in ROWS], "SOW", "clock", unit="s")
+    _, found = clocked(of_week, notes={"GPS Week": "2172"})  # 18 s ahead of UTC
+    assert np.datetime64(int(found[0]), "ns") == np.datetime64("2021-08-27T18:53:02")
     index = column(ROWS, "PacketCounter", "counter")
     rate, found = clocked(index, notes={"Update Rate": "100.0Hz", "Baud rate": "115200"})
     assert (rate, found[1]) == (100, 10_000_000)
