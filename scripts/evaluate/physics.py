@@ -158,13 +158,8 @@ def page(figures: Figures) -> str:
         "",
         *_table(figures, COLUMNS),
         "",
-<<<<<<< HEAD
         "A log without a clock is asked for its rate; the turns of gravity give the guess. Here the rate is known.",
         "Where it is no usual one (285.7, 102.5 or 90.8 Hz), the guess can hardly be right to 2 %.",
-=======
-        "A log without a clock is asked for its rate; turns of gravity give the guess. Here the rate is known. Where",
-        "it is no usual one (motion at 285.7, 102.5 or 90.8 Hz), the guess can hardly be right to 2 %.",
->>>>>>> 22fae14770af96169a4624528c12170c8e155fc7
         "",
         *_table(figures, RATES),
     ]
