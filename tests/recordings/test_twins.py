@@ -20,7 +20,9 @@ def turning(rate_hz: float, seconds: float = 40) -> np.ndarray:
     angle = 2.5 * np.sin(1.3 * np.arange(round(seconds * rate_hz)) / rate_hz)
     rate = 2.5 * 1.3 * np.cos(1.3 * np.arange(len(angle)) / rate_hz)
     small = 0.002 * np.sin(np.arange(len(angle)))
-    acc = [0.8 * G * np.sin(angle), 0.8 * G * np.cos(angle), 0.6 * G + small]
+    # What turns a sensor pushes it, too: without a push this would be computed gravity, and no accelerometer's.
+    push = 0.05 * np.sin(9 * np.arange(len(angle)) / rate_hz)
+    acc = [0.8 * G * np.sin(angle), 0.8 * G * np.cos(angle), 0.6 * G + small + push]
     return np.column_stack([*acc, small, -small, rate])
 
 
