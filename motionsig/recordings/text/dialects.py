@@ -117,10 +117,10 @@ def find_dialect(encoding: str, text: str, *, whole: bool) -> Found | None:
         _blank_rows(lines[found.start :]),
         text_first=not is_number(cells[0][0]),
     )
-    rows = [row for row in cells if len(row) == dialect.width and not _remark(row)]
-    whole_rows = [row for row in rows if not any(map(is_damaged, row))]
-    few = len(rows) - len(whole_rows) <= FEW_TORN + len(rows) // TORN_PART  # more are no damage
-    return Found(dialect, lines[: found.start], whole_rows if few and whole_rows else rows)
+    table = [row for row in cells if len(row) == dialect.width and not _remark(row)]
+    whole_rows = [row for row in table if not any(map(is_damaged, row))]
+    few = len(table) - len(whole_rows) <= FEW_TORN + len(table) // TORN_PART  # more are no damage
+    return Found(dialect, lines[: found.start], whole_rows if few and whole_rows else table)
 
 
 def _remark(row: Sequence[str]) -> bool:
