@@ -322,9 +322,11 @@ def _sign(acc: Sensor, app: App | None, told: Mapping[str, Any]) -> tuple[int, t
         words = f"{_TURNED_ROUND[convention]}, by the names of the columns: acceleration is turned round"
         return -1, (Fact("sign", words, "written"),), ()
     if convention == "ios?":
+        hints = [name for name in acc.piece.table.names if "since1970" in name.lower().replace("_", "")]
+        said = f"{hints[0]!r} is a name" if hints else "The names are those"
         words = (
-            f"Which sign has the acceleration, {_called(acc)}? The names are those of an app of iOS: -1 where it has "
-            "iOS's sign (a phone on its back reads -1 g along z), 1 where an axis that points up reads +1 g."
+            f"Which sign has the acceleration, {_called(acc)}? {said} of an app of iOS: -1 where it has iOS's sign (a "
+            "phone on its back reads -1 g along z), 1 where an axis that points up reads +1 g."
         )
         return -1, (), (Question("acc_sign", "-1", words),)
     if not convention and _gravity_in_g(acc.piece):

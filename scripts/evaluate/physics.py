@@ -158,8 +158,9 @@ def page(figures: Figures) -> str:
         "",
         *_table(figures, COLUMNS),
         "",
-        "A log without a clock is asked for its rate; turns of gravity give the guess. Here the rate is known. Where",
-        "it is no usual one (motion at 285.7, 102.5 or 90.8 Hz), the guess can hardly be right to 2 %.",
+        "A log without a clock is asked for its rate; the turns of gravity give the guess. Here the rate is known.",
+        "Where it is no usual one (285.7, 102.5 or 90.8 Hz), the guess can hardly be right to 2 %. The bounds of the",
+        'rate were chosen with recordings of all sets in view, also of those called "not seen".',
         "",
         *_table(figures, RATES),
     ]

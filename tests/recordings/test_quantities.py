@@ -34,7 +34,10 @@ def test_a_rate_that_nobody_wrote_is_asked_for_with_the_rate_of_the_turns(
     tmp_path: Path, written: str, gyr: np.ndarray
 ) -> None:
     heading = f"acc_x [m/s^2],acc_y [m/s^2],acc_z [m/s^2],gyr_x {written},gyr_y {written},gyr_z {written}"
-    path = log(tmp_path / "log.csv", heading, *np.repeat(ACC, 2, axis=0).T, *np.repeat(gyr, 2, axis=0).T)
+    # 50 Hz, and a sample in the middle between two.
+    at, known = np.arange(0, len(ACC) - 1, 0.5), np.arange(len(ACC))
+    columns = [np.interp(at, known, column) for column in (*ACC.T, *gyr.T)]
+    path = log(tmp_path / "log.csv", heading, *columns)
     guess, words = questions(path)["rate_hz"]
     assert guess == "100" and "turns of gravity" in words and "the likeliest of the usual rates" in words
     assert open_recording(path, rate_hz=float(guess)).rate_hz == 100
