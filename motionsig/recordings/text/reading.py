@@ -291,6 +291,11 @@ class _Reading:
                         return _NoRow("", len(cells), True)
                     if len(cells) > 2 and sum(map(is_missing, cells)) == len(cells) - 1:
                         return _NoRow("", len(cells), True)  # a remark that a spreadsheet made a row of
+                    if len({cell.strip() for cell in cells} & set(self._names)) >= max(3, len(cells) - 2):
+                        got = f"got its columns in another order: {', '.join(map(str.strip, cells))[:120]}"
+                        return _NoRow(
+                            f"expected the header as above, {got}; split the log before this line", len(cells)
+                        )
                     torn = any(is_damaged(cells[it]) for it, kind in self._kinds.items() if kind != "text")
                     first = first or _NoRow(str(error), len(cells), torn=torn)
             else:

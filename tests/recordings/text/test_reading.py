@@ -91,7 +91,7 @@ def test_breaks_far_into_a_file(path: Path, way: str) -> None:
         (",1,1,1,1,1,1", "a whole number in 'time_ms', got ''"),
         ("490,1.012.598,1,1,1,1,1", r"got '1\.012\.598'"),
         ("490,\uff11,1,1,1,1,1", "got '\uff11'"),
-        ("time,gyr_x,gyr_y,gyr_z,acc_x,acc_y,acc_z", "a whole number in 'time_ms', got 'time'"),
+        ("time,gyr_x,gyr_y,gyr_z,acc_x,acc_y,acc_z", "expected the header as above, got its .* order: time, gyr_x, "),
     ],
 )
 def test_a_malformed_row_is_named(path: Path, way: str, row: str, message: str) -> None:
