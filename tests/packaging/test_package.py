@@ -39,7 +39,17 @@ def test_the_package_has_all_extras_but_pictures_and_tables():
     extras = re.search(r"/source\[\$runtime,([a-z0-9,]+)\]", script)[1].split(",")
     assert set(runtimes) <= set(setup["options.extras_require"])
     of_all = re.search(r"motionsig\[([a-z0-9,]+)\]", setup["options.extras_require"]["all"])[1].split(",")
-    assert set(extras) == set(of_all) - {"parquet", "hdf5", "ros", "ulog", "postgresql", "sklearn", "pandas", "plot", "progress"}
+    assert set(extras) == set(of_all) - {
+        "parquet",
+        "hdf5",
+        "ros",
+        "ulog",
+        "postgresql",
+        "sklearn",
+        "pandas",
+        "plot",
+        "progress",
+    }
 
 
 def test_devices_and_groups_are_spelt_alike():
