@@ -204,11 +204,41 @@ class _Reading:
                 breaks = lines.before_rows()
             if not text.strip():
                 return {}, breaks[:1]
+        torn: list[tuple[int, str]] = []
         columns = columns_of(text, self._dialect, self._kinds)
+        if columns is None and len(lines.ends) == _count(piece, self._dialect.newline):
+            if (found := self._without_torn(text, lines)) is None:
+                return None
+            text, torn = found
+            lines = lines_in(text)
+            breaks = lines.before_rows()
+            columns = columns_of(text, self._dialect, self._kinds) if lines.rows else None
         # A quote that is not closed can make one cell of many lines; each row is a line.
         if columns is None or any(len(it) != lines.rows for it in columns.values()):
             return None
+        for number, wrong in torn:
+            self._tear(line + number, wrong)
         return columns, breaks
+
+    def _without_torn(self, text: bytes, lines: Lines) -> tuple[bytes, list[tuple[int, str]]] | None:
+        """Return text with an empty line for each row of another width, and these; None where a closer look is due."""
+        if self._dialect.labelled is not None or self._dialect.blank_rows or b'"' in text or b"#" in text:
+            return None
+        marks = np.flatnonzero(np.frombuffer(text, np.uint8) == ord(self._dialect.delimiter))
+        cells = np.diff(np.searchsorted(marks, lines.ends), prepend=0) + 1
+        other = np.flatnonzero((cells != self._dialect.width) & (lines.firsts != ord("\n"))).tolist()
+        parts, torn, at = [], [], 0
+        for number in other:
+            start, end = int(lines.ends[number - 1]) + 1 if number else 0, int(lines.ends[number])
+            said = text[start:end].decode()
+            row = self._row(said)
+            restarts = number + 1 == len(lines.ends) or lines.firsts[number + 1] == ord("\n")
+            if not isinstance(row, _NoRow) or not row.torn or restarts or self._says(said, row):
+                return None
+            parts.append(text[at:start])
+            at = end
+            torn.append((number, row.wrong))
+        return (b"".join([*parts, text[at:]]), torn) if torn else None
 
     def _without_sayings(self, text: bytes, lines: Lines, line: int) -> bytes | None:
         """Return text with an empty line for each that a logger says; None where that is not all that is odd."""
