@@ -39,7 +39,8 @@ def encoder():
 def samples(motion):
     """A minute: 20 s of motion, 20 s at rest, 20 s of motion."""
     data = motion(60, RATE_HZ)
-    data[20 * RATE_HZ : 40 * RATE_HZ] = [0, 0, 9.81, 0, 0, 0]
+    noise = np.random.default_rng(0).normal(0, 0.005, (20 * RATE_HZ, 6))
+    data[20 * RATE_HZ : 40 * RATE_HZ] = noise + np.array([0, 0, 9.81, 0, 0, 0])
     return data
 
 

@@ -314,6 +314,7 @@ def _shown(table: Table, columns: Sequence[Column]) -> list[int]:
     if len(measured) < len("xyz"):
         return []
     rows = np.stack([table.head[at][:_SHOWN_ROWS].astype(np.float64) for at in measured], axis=1)
+    rows[(rows == rows[:, :1]).all(axis=1)] = np.nan  # marks for no reading are no other sensor
     for at, column in enumerate(columns):
         if column.kind == "other" and table.head[at].dtype.kind in "iuUS":
             values, which = np.unique(table.head[at][:_SHOWN_ROWS], return_inverse=True)

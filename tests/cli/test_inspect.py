@@ -112,7 +112,7 @@ def test_json_has_a_log_that_is_refused(tmp_path, capsys):
 
 def test_quick_looks_at_the_beginning_only(tmp_path, capsys):
     log = table(tmp_path / "log.csv", {"": 1}, count=20_000)
-    log.write_text(log.read_text() + "1,2\n" + "3,4\n")
+    log.write_text(log.read_text() + "1,2\n" * 300)
     assert "read through" not in inspect(capsys, log, "--quick")
     said = inspect(capsys, log, code=1)
     assert "broken off" in said and "expected 7 cells, got 2" in said

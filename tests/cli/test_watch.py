@@ -48,7 +48,7 @@ def write_log(path, data):
 @pytest.fixture
 def log(motion):
     data = motion(40, 50)
-    data[1000:] = [0, 0, 9.81, 0, 0, 0]
+    data[1000:] = np.random.default_rng(0).normal(0, 0.005, (len(data) - 1000, 6)) + np.array([0, 0, 9.81, 0, 0, 0])
     write_log("walk.npz", data)
     return data
 

@@ -39,7 +39,8 @@ def test_the_package_has_all_extras_but_pictures_and_tables():
     extras = re.search(r"/source\[\$runtime,([a-z0-9,]+)\]", script)[1].split(",")
     assert set(runtimes) <= set(setup["options.extras_require"])
     of_all = re.search(r"motionsig\[([a-z0-9,]+)\]", setup["options.extras_require"]["all"])[1].split(",")
-    assert set(extras) == set(of_all) - {"parquet", "postgresql", "sklearn", "pandas", "plot", "progress"}
+    tables = {"parquet", "hdf5", "ros", "ulog", "postgresql", "sklearn", "pandas"}
+    assert set(extras) == set(of_all) - tables - {"plot", "progress"}
 
 
 def test_devices_and_groups_are_spelt_alike():

@@ -73,11 +73,13 @@ def test_every_part_runs_once_and_the_kernel_last(tree):
         "encoders/test_edgetpu_auto.py",
         "cli/test_doctor_edgetpu.py",
         "publishers/postgresql",
+        "recordings/names",
     )
     twice = (
         "cli/test_replay_many.py", "recordings/test_recordings.py", "test_timebase.py", "encoders/test_edgetpu.py",
         "cli/test_compile_files.py", "publishers/parquet", "collector", "publishers/test_store_damage.py",
-        "sensors/test_process.py",
+        "sensors/test_process.py", "plausibility", "recordings/text", "recordings/times",
+        "recordings/test_damaged_logs.py", "recordings/test_sensors_in_turn.py",
     )  # fmt: skip
     documents = "tests/documents/test_[!p]*"
     rooms = "tests/*/test_*_document.py"

@@ -39,6 +39,7 @@ MISSING = frozenset(sign + word for word in _WORDS for sign in ("", "-", "+"))
 _TO_SPACES = dict.fromkeys(map(ord, "\t\v\f\r"), " ")
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"[-+]?\d{1,19}", re.ASCII)
+_DAMAGED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u00c0-\u00ff\ufffd]")
 _LARGEST = (1 << 63) - 1
 _OF_WHOLES = dict.fromkeys(map(ord, "0123456789+- "))
 _OF_NUMBERS = dict.fromkeys(map(ord, "0123456789+- .eE"))
@@ -69,6 +70,11 @@ def is_comma_number(cell: str) -> bool:
 def is_missing(cell: str) -> bool:
     """Tell whether a cell stands for a value that is not there."""
     return cell.strip().lower() in MISSING
+
+
+def is_damaged(cell: str) -> bool:
+    """Tell whether a cell of numbers has what bytes damaged on a serial line look like: controls, no text, accents."""
+    return _DAMAGED.search(cell) is not None
 
 
 def number(cell: str, *, comma: bool) -> float:

@@ -12,13 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from motionsig.recordings.text.cells import is_comma_number, is_missing, is_number, split
+from motionsig.recordings.text.cells import is_comma_number, is_damaged, is_missing, is_number, split
 from motionsig.recordings.text.labelled import Labelled, find_labelled
 
 DELIMITERS = ("\t", ";", "|", ",", " ")
 """In this order where several would give as many numbers; " " is any run of white space."""
 
 COMMENTS = ("#", "//", "%")
+
+FEW_TORN, TORN_PART = 3, 100
+"""Rows that may be damaged: so many, and one more in so many lines."""
 
 _LOOKED_AT = 2000
 _ROWS = 4000
@@ -114,9 +117,10 @@ def find_dialect(encoding: str, text: str, *, whole: bool) -> Found | None:
         _blank_rows(lines[found.start :]),
         text_first=not is_number(cells[0][0]),
     )
-    return Found(
-        dialect, lines[: found.start], [row for row in cells if len(row) == dialect.width and not _remark(row)]
-    )
+    table = [row for row in cells if len(row) == dialect.width and not _remark(row)]
+    whole_rows = [row for row in table if not any(map(is_damaged, row))]
+    few = len(table) - len(whole_rows) <= FEW_TORN + len(table) // TORN_PART  # more are no damage
+    return Found(dialect, lines[: found.start], whole_rows if few and whole_rows else table)
 
 
 def _remark(row: Sequence[str]) -> bool:

@@ -2,7 +2,8 @@
 
 A chunk is read at once (fast.py). Where that refuses, its halves are read, down to a few lines, which are read cell by
 cell: to accept what is harmless, and to name line and column of what is not. An empty line, the header again and what
-a logger says when it starts are breaks. Nothing is repaired by guessing.
+a logger says when it starts are breaks. So is a single row that lost a cell or was damaged on a serial line: it is
+left out. Nothing is repaired by guessing.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from motionsig.errors import RecordingError
 from motionsig.escaping import own_logger
 from motionsig.recordings.members import Member
 from motionsig.recordings.tables import Kind, Rows
-from motionsig.recordings.text.cells import column, is_missing, is_number, value
+from motionsig.recordings.text.cells import column, is_damaged, is_missing, is_number, value
 from motionsig.recordings.text.decoding import as_utf8, valid_utf8
-from motionsig.recordings.text.dialects import Dialect, is_comment
+from motionsig.recordings.text.dialects import FEW_TORN, TORN_PART, Dialect, is_comment
 from motionsig.recordings.text.fast import Columns, columns_of
 from motionsig.recordings.text.headers import is_header
 from motionsig.recordings.text.plain import Lines, lines_in, plain, without_comments
@@ -42,8 +43,9 @@ def read(
 ) -> Iterator[Rows]:
     """Yield all rows of the columns wanted. names: for messages. again: lines of the header, which may come again.
 
-    A last line cut short by a crash is dropped, with a warning in the log. Raises RecordingError with file, line and
-    column for anything else that is not of its kind.
+    A last line cut short by a crash is dropped, and so are rows of another width or with characters that no number has,
+    up to one in a hundred; the log warns of them. Raises RecordingError with file, line and column for anything else
+    that is not of its kind.
     """
     reading = _Reading(member.where, dialect, names, again, kinds)
     line, before, last = dialect.skip + 1, b"", b""
@@ -122,6 +124,7 @@ class _Reading:
         self._odd |= self._letters
         self._begun = self._broken = False
         self._restarts: list[int] = []
+        self._torn: list[str] = []
 
     def rows(self, piece: bytes, line: int, after: bytes) -> Iterator[Rows]:
         """Yield the rows of whole lines, the first of which is number `line`; after: what follows them."""
@@ -143,7 +146,7 @@ class _Reading:
         That is: fewer cells, a cell that is no number, or a last cell with fewer decimals than any before it.
         """
         try:
-            columns, breaks = self._closely(last, line, b"")
+            columns, breaks = self._closely(last, line, b"", last=True)
         except RecordingError as error:
             log.warning("the last line was cut short and is dropped: %s", error)
             return
@@ -160,6 +163,9 @@ class _Reading:
         if self._restarts:
             lines = ", ".join(map(str, self._restarts[:5])) + ", ..." * (len(self._restarts) > 5)
             log.warning("%s: lines that are no rows are taken for restarts of the logger: %s", self._where, lines)
+        if self._torn:
+            lines = "1 line that is no row" if len(self._torn) == 1 else f"{len(self._torn)} lines that are no rows"
+            log.warning("%s: left out %s, first in line %s", self._where, lines, self._torn[0])
 
     def _out(self, columns: Columns, breaks: Sequence[int], line: int) -> Iterator[Rows]:
         """Yield rows with a break that is due before the first of them; keep one that is after the last of them."""
@@ -198,11 +204,41 @@ class _Reading:
                 breaks = lines.before_rows()
             if not text.strip():
                 return {}, breaks[:1]
+        torn: list[tuple[int, str]] = []
         columns = columns_of(text, self._dialect, self._kinds)
+        if columns is None and len(lines.ends) == _count(piece, self._dialect.newline):
+            if (found := self._without_torn(text, lines)) is None:
+                return None
+            text, torn = found
+            lines = lines_in(text)
+            breaks = lines.before_rows()
+            columns = columns_of(text, self._dialect, self._kinds) if lines.rows else None
         # A quote that is not closed can make one cell of many lines; each row is a line.
         if columns is None or any(len(it) != lines.rows for it in columns.values()):
             return None
+        for number, wrong in torn:
+            self._tear(line + number, wrong)
         return columns, breaks
+
+    def _without_torn(self, text: bytes, lines: Lines) -> tuple[bytes, list[tuple[int, str]]] | None:
+        """Return text with an empty line for each row of another width, and these; None where a closer look is due."""
+        if self._dialect.labelled is not None or self._dialect.blank_rows or b'"' in text or b"#" in text:
+            return None
+        marks = np.flatnonzero(np.frombuffer(text, np.uint8) == ord(self._dialect.delimiter))
+        cells = np.diff(np.searchsorted(marks, lines.ends), prepend=0) + 1
+        other = np.flatnonzero((cells != self._dialect.width) & (lines.firsts != ord("\n"))).tolist()
+        parts, torn, at = [], [], 0
+        for number in other:
+            start, end = int(lines.ends[number - 1]) + 1 if number else 0, int(lines.ends[number])
+            said = text[start:end].decode()
+            row = self._row(said)
+            restarts = number + 1 == len(lines.ends) or lines.firsts[number + 1] == ord("\n")
+            if not isinstance(row, _NoRow) or not row.torn or restarts or self._says(said, row):
+                return None
+            parts.append(text[at:start])
+            at = end
+            torn.append((number, row.wrong))
+        return (b"".join([*parts, text[at:]]), torn) if torn else None
 
     def _without_sayings(self, text: bytes, lines: Lines, line: int) -> bytes | None:
         """Return text with an empty line for each that a logger says; None where that is not all that is odd."""
@@ -227,8 +263,19 @@ class _Reading:
             got = f"{len(self._restarts)} of {line} lines are none"
             raise RecordingError(f"{self._where}:{line}: expected rows of {self._dialect.width} cells, got: {got}")
 
-    def _closely(self, piece: bytes, line: int, after: bytes) -> tuple[Columns, Sequence[int]]:
-        """Return the same for a few lines, cell by cell; raise RecordingError for a line that is damaged."""
+    def _tear(self, line: int, wrong: str) -> None:
+        """Remember a row that was damaged on its way; raise RecordingError where there are too many of them."""
+        self._torn.append(f"{line}: {wrong}")
+        if len(self._torn) > FEW_TORN + line // TORN_PART:
+            raise RecordingError(
+                f"{self._where}:{line}: {wrong}; {len(self._torn) - 1} lines before it are no rows either"
+            )
+
+    def _closely(self, piece: bytes, line: int, after: bytes, *, last: bool = False) -> tuple[Columns, Sequence[int]]:
+        """Return the same for a few lines, cell by cell; raise RecordingError for a line that is damaged.
+
+        last: the line has no end, and any damage raises.
+        """
         end = self._dialect.newline.decode()
         lines = piece.decode(errors="replace").removesuffix(end).split(end)
         follows = [*lines[1:], *after.decode(errors="replace").split(end)]
@@ -245,6 +292,9 @@ class _Reading:
                     breaks.append(len(rows))
             elif self._says(text, row) or self._begins(next(filter(str.strip, follows[at:]), "")):
                 self._restarted(line + at * self._per_row)
+                breaks.append(len(rows))
+            elif row.torn and not last:
+                self._tear(line + at * self._per_row, row.wrong)
                 breaks.append(len(rows))
             else:
                 raise RecordingError(f"{self._where}:{line + at * self._per_row}: {row.wrong}")
@@ -271,9 +321,18 @@ class _Reading:
                         return _NoRow("", len(cells), True)
                     if len(cells) > 2 and sum(map(is_missing, cells)) == len(cells) - 1:
                         return _NoRow("", len(cells), True)  # a remark that a spreadsheet made a row of
-                    first = first or _NoRow(str(error), len(cells))
+                    if len({cell.strip() for cell in cells} & set(self._names)) >= max(3, len(cells) - 2):
+                        got = f"got its columns in another order: {', '.join(map(str.strip, cells))[:120]}"
+                        return _NoRow(
+                            f"expected the header as above, {got}; split the log before this line", len(cells)
+                        )
+                    torn = any(is_damaged(cells[it]) for it, kind in self._kinds.items() if kind != "text")
+                    first = first or _NoRow(str(error), len(cells), torn=torn)
             else:
-                first = first or _NoRow(f"expected {self._dialect.width} cells, got {len(cells)}", len(cells))
+                wrong = f"expected {self._dialect.width} cells, got {len(cells)}"
+                # A cell too many at the end may be a label with a delimiter in it, which only its owner can mend.
+                spoken = len(cells) > self._dialect.width and self._kinds.get(self._dialect.width - 1) == "text"
+                first = first or _NoRow(wrong, len(cells), torn=not spoken)
         assert first is not None
         return first
 
@@ -311,11 +370,15 @@ class _Reading:
 
 @dataclass(frozen=True)
 class _NoRow:
-    """Why a line is no row, how many cells it has, and whether that is only that it is empty or the header."""
+    """Why a line is no row, and how many cells it has.
+
+    blank: it is only empty, or the header. torn: it lost or got cells, or characters that no number has.
+    """
 
     wrong: str
     cells: int
     blank: bool = False
+    torn: bool = False
 
 
 def _without_comment(row: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from types import MappingProxyType
 from typing import NamedTuple
@@ -30,7 +31,8 @@ from motionsig.recordings.times.meanings import (
     without_repeats,
 )
 from motionsig.recordings.times.notes import Start, named_rate, written_rate, written_start
-from motionsig.recordings.times.paces import Pace
+from motionsig.recordings.times.order import PLACES, order
+from motionsig.recordings.times.paces import Pace, pace
 from motionsig.recordings.times.plain import check_rate
 from motionsig.recordings.times.ranks import (
     POSSIBLE_HZ,
@@ -272,6 +274,8 @@ class _Choice:
     def _asked(self) -> Found:
         """Return what is to be asked where no reading is sure."""
         if unsorted := [it for it in self.readings if possible(it) and runs_back(it)]:
+            if late := [one for it in unsorted if (one := _in_order(it)) is not None]:
+                return self._sorted(late)
             worst = min(unsorted, key=lambda it: it.pace.back if it.pace else 1.0)
             part = worst.pace.back if worst.pace else 0.0
             return Found(
@@ -312,6 +316,15 @@ class _Choice:
             return self._made(best, [best], (Question("columns", guess, words),))
         return Found(self._numbered_guess(), (self._rate_question(),))
 
+    def _sorted(self, late: list[Reading]) -> Found:
+        """Return the clock of rows some of which came late; `late`: as their times are in order."""
+        found = self._made(max(late, key=rank), late, ())
+        if found.clock is None:
+            return found
+        words = f"some come late, and are put in the order of their times, by up to {PLACES} places"
+        facts = (*found.clock.facts, Fact("order of rows", words, "shown"))
+        return found._replace(clock=replace(found.clock, facts=facts, reorder=True))
+
     def _only(self, doubt: Doubt) -> bool:
         """Tell whether just one unit gives a rate that a motion sensor has."""
         best = doubt.readings[0]
@@ -346,6 +359,15 @@ class _Choice:
 
     def _numbered_guess(self) -> Clock:
         return self._by_number(float(UNKNOWN_RATE), "assumed", [])
+
+
+def _in_order(reading: Reading) -> Reading | None:
+    """Return a reading with its times in order; None where that does not make an even clock of it."""
+    if (found := order(reading.head_ns)) is None:
+        return None
+    head = reading.head_ns[found]
+    ordered = replace(reading, head_ns=head, pace=pace(head))
+    return ordered if possible(ordered) and clean(ordered) else None
 
 
 def _whole(doubt: Doubt) -> bool:

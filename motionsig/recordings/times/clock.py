@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from motionsig.errors import RecordingError
 from motionsig.facts import Fact
 from motionsig.recordings.tables import Kind, Rows
+from motionsig.recordings.times.order import in_order
 from motionsig.recordings.times.paces import Pace
 from motionsig.recordings.times.packets import Spread
 from motionsig.recordings.times.plain import numbered
@@ -25,6 +26,7 @@ class Clock:
 
     * `columns`: what it reads, and as what; empty where the rows are only numbered.
     * `rate_hz`: of samples. `facts`: what was understood of the times, and how it is known.
+    * `reorder`: some rows came late, and are put in the order of their times.
     """
 
     columns: Mapping[int, Kind]
@@ -33,9 +35,10 @@ class Clock:
     reading: Reading | None = field(default=None, repr=False)
     shift_ns: int = 0
     spread: Pace | None = field(default=None, repr=False)
+    reorder: bool = False
 
     def timed(self, rows: Iterator[Rows], where: str) -> Iterator[tuple[NDArray[np.int64], Rows]]:
-        """Yield the same rows with the times (n,) of each; where packets are spread, cut in other places.
+        """Yield the same rows with the times (n,) of each; cut in other places where packets are spread or rows sorted.
 
         Raises RecordingError with line (or row) and text for what is no time.
         """
@@ -43,7 +46,9 @@ class Clock:
             yield from self._numbered(rows)
             return
         stamps = self._stamps((part for part in rows if _count(part)), self.reading, where)
-        if self.spread is None:
+        if self.reorder:
+            yield from in_order(stamps, self.rate_hz)
+        elif self.spread is None:
             yield from stamps
         else:
             yield from _spread(stamps, Spread(self.spread, self.rate_hz))

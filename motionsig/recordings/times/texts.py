@@ -22,7 +22,9 @@ ORDERS = ("dmy", "mdy", "ymd")
 _ZERO = 48
 _PEELED = 8  # layouts taken one after the other; more are sorted
 _MONTH_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
-_PAD = " \0\"'[]"
+_PAD = " \0\"'"
+_AROUND = f"{_PAD}[]"
+"""What may stand around a time; "]" alone may be the end of a zone's name."""
 
 
 class NoClockError(ValueError):
@@ -93,8 +95,8 @@ def _chars(texts: NDArray[Any]) -> NDArray[Any]:
         chars = flat.view(np.uint32).reshape(len(flat), -1)
         if not (chars >= 128).any():
             chars = chars.astype(np.uint8)
-    if chars.shape[1] and np.isin(chars[:, 0], [ord(mark) for mark in _PAD]).any():
-        stripped = np.char.strip(np.char.strip(texts.astype(np.str_)), _PAD)
+    if chars.shape[1] and np.isin(chars[:, 0], [ord(mark) for mark in _AROUND]).any():
+        stripped = np.char.strip(np.char.strip(texts.astype(np.str_)), _AROUND)
         return stripped.view(np.uint32).reshape(len(stripped), -1)
     return chars
 

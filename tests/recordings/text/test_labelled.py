@@ -63,11 +63,15 @@ def test_a_restart_is_a_break(path: Path) -> None:
         "aX = 0.1 | aZ = 0 | aY = 0 | gX = 0 | gY = 0 | gZ = 0\n",
     ],
 )
-def test_a_row_in_another_order_is_refused(path: Path, damage: str) -> None:
+def test_a_row_in_another_order_is_left_out_once_and_refused_often(
+    path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
     form = next(iter(PRINTS))
     lines = [form.format(*row) for row in VALUES]
-    found = table(path, "".join([*lines[:100], damage, *lines[100:]]))
-    with pytest.raises(RecordingError, match=r"log\.csv:101: expected 6 cells, got 0"):
+    check(path, "".join([*lines[:100], damage, *lines[100:]]), NAMES, [100])
+    assert "log.csv: left out 1 line that is no row, first in line 101: expected 6 cells, got 0" in caplog.text
+    found = table(path, "".join([*lines[:100], damage * 9, *lines[100:]]))
+    with pytest.raises(RecordingError, match=r"log\.csv:105: expected 6 cells, got 0"):
         all_rows(found)
 
 
