@@ -45,6 +45,23 @@ SECTIONS = {
             }
         },
     ),
+    "reading": Section(
+        "reading",
+        {
+            "reading": {
+                "text": "",
+                "size": "size:.0f",
+                "to samples": "whole:.0f",
+                "to arrays alone": "arrays:.0f",
+                "without pyarrow": "numpy:.0f",
+                "pyarrow streams": "streaming:.0f",
+                "pandas": "pandas:.0f",
+                "to samples / pyarrow": "ratio:.2f",
+                "slower than clean": "slower:.2f",
+            },
+            "memory": {"read": "", "size": "size:,.0f", "memory grew": "grew:.1f"},
+        },
+    ),
     "day": Section(
         "day",
         {
