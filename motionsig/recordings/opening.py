@@ -280,19 +280,11 @@ def _scaled(
         head = head[full]  # between rows that hold no samples no window would be whole
     acc_unit, gyr_unit = app.units if app else _CUSTOMS.get(acc.triad.convention or gyr.triad.convention, ("", ""))
     linear = acc.triad.convention == "linear"
-    written = acc.triad.unit or (gravity.triad.unit if gravity else "") or _unit_beside(acc)
-    alone = _length_of_gravity(gravity) if gravity and not written else None
-    scale = acc_scale(
-        head[:, :3],
-        rate_hz,
-        written,
-        told,
-        where,
-        _called(acc, gravity),
-        linear=linear,
-        gravity=alone,
-        custom=acc_unit,
-    )
+    acc_written = acc.triad.unit or (gravity.triad.unit if gravity else "") or _unit_beside(acc)
+    alone = _length_of_gravity(gravity) if gravity and not acc_written else None
+    called_acc = _called(acc, gravity)
+    resting = partial(acc_scale, head[:, :3], linear=linear, gravity=alone, custom=acc_unit)
+    scale = resting(rate_hz, acc_written, told, where, called_acc)
     whole = head[:, :3] * scale.si
     sign, said, doubt = _sign(acc, app, told)
     usual = "rad/s" if doubt else usual_gyr(scale.si, head[:, 3:])  # whose sign is asked is iOS's, in rad/s
@@ -304,6 +296,9 @@ def _scaled(
     turning = turns(rate_hz=rate_hz if at is None else math.nan)
     if at is not None:
         questions[at], seen_hz = rate_question(questions[at], whole, head[:, 3:], turning)
+        # At the rate of the guess, so that no question of the unit is left for later.
+        again = resting(float(questions[at].guess), acc_written, told, where, called_acc)
+        scale = scale if scale.questions else again
         # Without a rate turns show no unit and contradict none; at the rate that a unit gives they agree with it.
         if turning.questions and math.isnan(seen_hz):
             turning = turns(rate_hz=rate_hz)

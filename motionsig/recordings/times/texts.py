@@ -58,7 +58,7 @@ def parse(texts: NDArray[Any], order: str = "dmy") -> Parsed:
     found: list[Layout] = []
     for rows, shape in _shapes(chars):
         first = int(np.flatnonzero(rows)[0]) if isinstance(rows, np.ndarray) else 0
-        known = layout(shape.rstrip(_PAD))
+        known = layout(shape.rstrip(_PAD if "[" in shape else _AROUND))
         if known is None or (found and (known.date, known.time) != (found[0].date, found[0].time)):
             raise NoClockError(first, _text(texts[first]))
         found.append(known)
