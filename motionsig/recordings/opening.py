@@ -1,40 +1,40 @@
 """A log of tables opened: what it holds is understood from its head, asked where it is open, and read as samples.
 
 Whatever format the tables stood in, the way is one: which streams (streams.py), for each the columns that names say,
-the clock (times), the units (quantities.py), from the first minute of its rows. All that is left open is asked at once.
+the clock (times), the units and the sign (scaling.py), from the first minute of its rows. All that is left open is
+asked at once.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from motionsig.blocks import Source, SourceInfo
 from motionsig.conventions import CHANNELS
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact, Question
-from motionsig.plausibility import alternating, check_plausible, is_gravity
+from motionsig.plausibility import is_gravity
 from motionsig.recordings.feeds import Feed, Sum, read_stream, value_text
 from motionsig.recordings.guessing import guess_columns
 from motionsig.recordings.labels import LabelColumn, find_label
 from motionsig.recordings.members import called, content_id, members, single
-from motionsig.recordings.names import factor, sensor_of, unit_of
+from motionsig.recordings.names import factor
 from motionsig.recordings.phone import App, app_of
-from motionsig.recordings.quantities import GravityError, acc_scale, gyr_scale, rate_question, usual_gyr
+from motionsig.recordings.quantities import GravityError
 from motionsig.recordings.samples import CoarseError, Reader, RecordedSource, head_of
+from motionsig.recordings.scaling import in_words, numbers_of, scaled
 from motionsig.recordings.streams import Group, Piece, Scans, Sensor, find_groups, stream_names
 from motionsig.recordings.tables import Table
-from motionsig.recordings.times import UNKNOWN_RATE, Clock, check_rate
+from motionsig.recordings.times import Clock, check_rate
 from motionsig.recordings.timing import CLOCK_OPTIONS, clock_of, polled
 from motionsig.recordings.understanding import Stream, UndecidedError, Understanding, undecided
 
@@ -43,24 +43,13 @@ TablesOf = Callable[[Path], Sequence[Table]]
 
 _LOOKED_AT = 8
 """Of so many streams of one table the heads are read; the others have the same columns."""
-_LEAST_HZ = 6.0
-_LEAST_FULL, _MOSTLY = 0.1, 0.95
-"""Of the first rows: where samples stand in so many of them, the others are another sensor's."""
 _NESTED = re.compile(r"\((?:list|large_list|struct|map|binary|fixed_size\w*)\b.*\)")
 """What a table of typed columns has in place of what is no text and no number."""
-_CUSTOMS = {"ros": ("m/s^2", "rad/s"), "ios": ("", "rad/s")}
-"""Units that the definition of a message or of a system's data gives, where names say no other."""
 _STATISTIC = re.compile(
     r"(?:^|[\W_])(?:mean|avg|std|stdev|min|max|var|median|rms|mad|iqr|skew\w*|kurt\w*|energy|entropy|sma)(?:[\W_\d]|$)",
     re.IGNORECASE,
 )
 """In the names of columns that hold features of windows."""
-_SCALES = {"acc": ("ascale", "g"), "gyr": ("gscale", "rad/s")}
-"""Of Gyroflow's logs, whose first lines give the scale of the counts."""
-_UNIT = re.compile(r"unit|einheit|scale|sensitivity|resolution", re.IGNORECASE)
-_UNIT_LENGTH, _UNIT_SHARE = 0.01, 0.9
-_TURNED_ROUND = {"ios": "of iOS", "lpms": "of LP-Research's sensors"}
-"""Whose acceleration has the opposite sign of every chip's: an axis that points up reads -1 g."""
 _MEASURED = ("acc", "user", "gravity", "gyr")
 _MARKS = frozenset({"0", "1", "true", "false", "True", "False"})
 
@@ -233,7 +222,7 @@ def _planned(
         questions = [question for _, asked in clocks.values() for question in asked]
         facts = [*group.facts, *(fact for clock, _ in clocks.values() for fact in clock.facts)]
         facts += [
-            Fact("filter", f"{_called(sensor)} are filtered: fast movement is missing", "written")
+            Fact("filter", f"{in_words(sensor)} are filtered: fast movement is missing", "written")
             for sensor in sensors
             if any(sensor.piece.columns[at].filtered for at in sensor.triad.columns if at < len(sensor.piece.columns))
         ]
@@ -242,112 +231,16 @@ def _planned(
             facts.append(Fact("repeated rows", words, "shown"))
         clock = clocks[id(acc.piece)][0]
         try:
-            return _scaled(stream, feeds, clock.rate_hz, (acc, gyr, gravity), facts, questions, where, app, told)
+            _, head = head_of(read_stream(feeds, (1.0,) * 6, where), where)
+            units = scaled(head, clock.rate_hz, (acc, gyr, gravity), questions, where, app, told)
+            rate_hz = None if units.questions else clock.rate_hz
+            plan = Stream(stream, (*facts, *units.facts), units.questions, rate_hz)
+            return Plan(plan, feeds, units.factors, app.device if app else None)
         except CoarseError:
             # Another column may tell the times where this one stands still.
             if len(clocks) > 1 or set(clock.columns) <= coarse:
                 raise
             coarse |= set(clock.columns)
-
-
-def _scaled(
-    stream: str,
-    feeds: tuple[Feed, ...],
-    rate_hz: float,
-    sensors: tuple[Sensor, Sensor, Sensor | None],
-    facts: list[Fact],
-    questions: list[Question],
-    where: str,
-    app: App | None,
-    told: Mapping[str, Any],
-) -> Plan:
-    """Return the plan of a stream whose columns and clock are known: in which units its head is."""
-    acc, gyr, gravity = sensors
-    if rate_hz < _LEAST_HZ and not questions and told.get("check_units", True):
-        raise RecordingError(
-            f"{where}: expected at least {_LEAST_HZ:g} samples a second, as slower ones do not show how a body moves, "
-            f"got {rate_hz:.3g} (check_units=False takes it as it is)"
-        )
-    _, head = head_of(read_stream(feeds, (1.0,) * 6, where), where)
-    count = alternating(head[:, :3]) if told.get("check_units", True) else 1
-    if count > 1 and alternating(head[:, 3:]) == count:
-        raise RecordingError(
-            f"{where}: expected rows of one sensor, got rows of {count} in turn: each row goes on from the one {count} "
-            "rows before; by= names the column that tells them apart (check_units=False takes them as they are)"
-        )
-    full = np.isfinite(head).all(axis=1)
-    if _LEAST_FULL < full.mean() < _MOSTLY:
-        head = head[full]  # between rows that hold no samples no window would be whole
-    acc_unit, gyr_unit = app.units if app else _CUSTOMS.get(acc.triad.convention or gyr.triad.convention, ("", ""))
-    linear = acc.triad.convention == "linear"
-    acc_written = acc.triad.unit or (gravity.triad.unit if gravity else "") or _unit_beside(acc)
-    alone = _length_of_gravity(gravity) if gravity and not acc_written else None
-    called_acc = _called(acc, gravity)
-    resting = partial(acc_scale, head[:, :3], linear=linear, gravity=alone, custom=acc_unit)
-    scale = resting(rate_hz, acc_written, told, where, called_acc)
-    whole = head[:, :3] * scale.si
-    sign, said, doubt = _sign(acc, app, told)
-    usual = "rad/s" if doubt else usual_gyr(scale.si, head[:, 3:])  # whose sign is asked is iOS's, in rad/s
-    written = gyr.triad.unit or _unit_beside(gyr) or gyr_unit
-    at = next((at for at, it in enumerate(questions) if (it.option, it.guess) == ("rate_hz", UNKNOWN_RATE)), None)
-    turns = partial(
-        gyr_scale, whole, head[:, 3:], written=written, told=told, where=where, called=_called(gyr), usual=usual
-    )
-    turning = turns(rate_hz=rate_hz if at is None else math.nan)
-    if at is not None:
-        questions[at], seen_hz = rate_question(questions[at], whole, head[:, 3:], turning)
-        # At the rate of the guess, so that no question of the unit is left for later.
-        again = resting(float(questions[at].guess), acc_written, told, where, called_acc)
-        scale = scale if scale.questions else again
-        # Without a rate turns show no unit and contradict none; at the rate that a unit gives they agree with it.
-        if turning.questions and math.isnan(seen_hz):
-            turning = turns(rate_hz=rate_hz)
-    factors = (*(scale.si * sign,) * 3, *(turning.si,) * 3)
-    open_ = (*questions, *scale.questions, *turning.questions, *doubt)
-    known = (*facts, *scale.facts, *turning.facts, *said)
-    if not open_ and told.get("check_units", True):
-        check_plausible(head * factors, rate_hz, where, error=RecordingError, judged=True)
-    device = app.device if app else None
-    return Plan(Stream(stream, known, open_, None if open_ else rate_hz), feeds, factors, device)
-
-
-def _sign(acc: Sensor, app: App | None, told: Mapping[str, Any]) -> tuple[int, tuple[Fact, ...], tuple[Question, ...]]:
-    """Return what turns the acceleration to the sign of chips and Android, how it is known, and what is left open."""
-    if told.get("acc_sign"):
-        return told["acc_sign"], (Fact("sign", f"acceleration times {told['acc_sign']:+d}", "told"),), ()
-    if app and app.sign:
-        return app.sign, (Fact("sign", app.sign_words, "written"),), ()
-    convention = acc.triad.convention
-    if convention in _TURNED_ROUND:
-        words = f"{_TURNED_ROUND[convention]}, by the names of the columns: acceleration is turned round"
-        return -1, (Fact("sign", words, "written"),), ()
-    if convention == "ios?":
-        hints = [name for name in acc.piece.table.names if "since1970" in name.lower().replace("_", "")]
-        said = f"{hints[0]!r} is a name" if hints else "The names are those"
-        words = (
-            f"Which sign has the acceleration, {_called(acc)}? {said} of an app of iOS: -1 where it has iOS's sign (a "
-            "phone on its back reads -1 g along z), 1 where an axis that points up reads +1 g."
-        )
-        return -1, (), (Question("acc_sign", "-1", words),)
-    if not convention and _gravity_in_g(acc.piece):
-        words = (
-            f"Which sign has the acceleration, {_called(acc)}? Gravity beside it has the length 1, as Core Motion of "
-            "iOS gives it: -1 for data of iOS (a device on its back reads -1 g along z), 1 where an axis that points "
-            "up reads +1 g."
-        )
-        return -1, (), (Question("acc_sign", "-1", words),)
-    words = "acceleration as chips and Android have it: an axis that points up reads +9.81 m/s²"
-    return 1, (Fact("sign", words, "assumed"),), ()
-
-
-def _gravity_in_g(piece: Piece) -> bool:
-    """Tell whether columns of gravity stand beside, of the length 1; Android's have 9.81."""
-    axes = {it.axis: at for at, it in enumerate(piece.columns) if it.kind == "gravity" and it.sure}
-    if set(axes) != {"x", "y", "z"}:
-        return False
-    lengths = np.linalg.norm(np.stack([_numbers(piece.table.head[at]) for at in axes.values()], axis=1), axis=1)
-    known = lengths[np.isfinite(lengths)]
-    return len(known) > 1 and bool((np.abs(known - 1) < _UNIT_LENGTH).mean() > _UNIT_SHARE)
 
 
 def _gyroscope(group: Group) -> Sensor:
@@ -356,47 +249,14 @@ def _gyroscope(group: Group) -> Sensor:
     for gyr in group.gyr:
         if gyr.triad.sure:
             return gyr
-        numbers = np.stack([_numbers(gyr.piece.table.head[column]) for column in gyr.triad.columns], axis=1)
+        numbers = np.stack([numbers_of(gyr.piece.table.head[column]) for column in gyr.triad.columns], axis=1)
         if not is_gravity(numbers):
             return gyr
-        doubts.append(_called(gyr))
+        doubts.append(in_words(gyr))
     raise RecordingError(
         f"{group.piece.table.where}: expected angular rate, got gravity in {' and '.join(doubts)}: its length is "
         "constant; columns={'gyr_x': ...} names others"
     )
-
-
-def _unit_beside(sensor: Sensor) -> str:
-    """Return the unit that a line above the table, or a value beside it, gives; "" where none does."""
-    kind: Literal["acc", "gyr"] = "gyr" if sensor.triad.kind == "gyr" else "acc"
-    for fact in sensor.piece.table.facts:
-        name = fact.what.removeprefix("setting ")
-        if name == fact.what:
-            continue
-        if name == _SCALES[kind][0] and re.fullmatch(r"[\d.]+(e-?\d+)?", fact.value, re.IGNORECASE):
-            return f"{float(fact.value):.12f} {_SCALES[kind][1]}"
-        if _UNIT.search(name) and sensor_of(name)[0] == kind and (unit := unit_of(fact.value, kind)):
-            return unit.text
-    return ""
-
-
-def _length_of_gravity(gravity: Sensor) -> float | None:
-    """Return the length of gravity, in the log's numbers, where it has columns of its own and a length that stays."""
-    table = gravity.piece.table
-    values = np.stack([_numbers(table.head[column]) for column in gravity.triad.columns], axis=1)
-    length = np.linalg.norm(values[np.isfinite(values).all(axis=1)], axis=1)
-    return float(np.median(length)) if len(length) and np.ptp(length) < 0.02 * np.median(length) else None
-
-
-def _numbers(head: NDArray[Any]) -> NDArray[np.float64]:
-    return head.astype(np.float64) if head.dtype.kind in "iuf" else np.full(len(head), np.nan)
-
-
-def _called(sensor: Sensor, gravity: Sensor | None = None) -> str:
-    names = ", ".join(sensor.piece.table.called(column) for column in sensor.triad.columns)
-    if len({id(it.piece.table) for it in (sensor, gravity) if it}) > 1 or not sensor.piece.table.names:
-        names += f" of {PurePosixPath(sensor.piece.table.name).name}"
-    return names if gravity is None else f"{names} with gravity from {_called(gravity)}"
 
 
 def _label(table: Table, taken: set[int], told: Mapping[str, Any]) -> LabelColumn | None:
@@ -415,7 +275,7 @@ def _check_one_unit(sensor: Sensor) -> None:
     )
     if len(units) > 1:
         raise RecordingError(
-            f"{sensor.piece.table.where}: expected one unit for {_called(sensor)}, got {' and '.join(units)}; "
+            f"{sensor.piece.table.where}: expected one unit for {in_words(sensor)}, got {' and '.join(units)}; "
             "columns={'acc_x': ...} names others"
         )
 
