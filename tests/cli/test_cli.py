@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
 
 from motionsig.cli import main
@@ -186,7 +187,8 @@ def test_ctrl_c_while_a_command_imports_ends_in_one_line(tmp_path):
 def test_ctrl_c_while_a_command_works_ends_in_one_line(tmp_path):
     feeding = "import threading; threading.Timer(0.5, print, ['now'], {'flush': True}).start(); sys.exit(main())"
     slow = ["replay", str(tmp_path / "slow.csv"), "--speed", "0.001", "--to", f"file:{tmp_path / 'out'}"]
-    rows = "\n".join(f"{row / 50},0,0,9.81,0,0,0" for row in range(500))
+    noise = np.random.default_rng(0).normal(0, 0.1, (500, 6)) + np.array([0, 0, 9.81, 0, 0, 0])
+    rows = "\n".join(",".join(f"{value:.4f}" for value in (at / 50, *row)) for at, row in enumerate(noise))
     (tmp_path / "slow.csv").write_text("time[s],acc_x[m/s^2],acc_y[m/s^2],acc_z[m/s^2],gx,gy,gz\n" + rows)
     ended = interrupted(tmp_path, feeding, *slow, "--option", "gyr_unit=rad/s")
     assert ended == (130, "motionsig: interrupted\n")
