@@ -6,6 +6,7 @@ An array is read in pieces. Only one that lies in memory column by column, in a 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Generator
 from pathlib import Path
 from tokenize import TokenError
@@ -103,7 +104,9 @@ def _looked_at(member: Member) -> _Header:
 def _header(file: IO[bytes]) -> _Header:
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    header = _Header(*read(file))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that Python 2 wrote it, which numpy reads as well
+        header = _Header(*read(file))
     if header.dtype.itemsize > 4096:
         raise ValueError(f"elements of {header.dtype.itemsize} bytes")
     return header

@@ -126,7 +126,8 @@ def _samples(name: str, fields: Fields, gyroscope: Fields) -> tuple[NDArray[np.i
 
 
 def _three(fields: Fields, form: str, which: str) -> list[NDArray[np.float64]]:
-    return [fields[form.format(each)].astype(np.float64) for each in which]
+    with np.errstate(invalid="ignore"):  # a damaged number may be a NaN that signals
+        return [fields[form.format(each)].astype(np.float64) for each in which]
 
 
 def _times(fields: Fields) -> NDArray[np.int64]:

@@ -139,3 +139,15 @@ def test_only_arrays_are_recognised(tmp_path: Path) -> None:
 def test_six_channels_by_name(tmp_path: Path) -> None:
     (table,) = tables(write(tmp_path, {"gyr": GYR, "acc": ACC}))
     np.testing.assert_array_equal(six(whole(table)[0]), DATA)
+
+
+def test_an_array_that_python_2_wrote_is_read_without_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "log.npy"
+    np.save(path, DATA)
+    written = path.read_bytes()
+    shape = f"({COUNT}, 6)".encode()
+    assert shape in written
+    path.write_bytes(written.replace(shape + b", }  ", f"({COUNT}L, 6L), }}".encode()))  # its long integers
+    assert b"6L" in path.read_bytes()
+    (table,) = tables(path)
+    np.testing.assert_array_equal(np.column_stack(list(whole(table)[0].values())), DATA)
