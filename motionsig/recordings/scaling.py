@@ -79,7 +79,8 @@ def scaled(
     called_acc = in_words(acc, gravity)
     resting = partial(acc_scale, head[:, :3], linear=linear, gravity=alone, custom=acc_unit)
     scale = resting(rate_hz, acc_written, told, where, called_acc)
-    whole = head[:, :3] * scale.si
+    with np.errstate(over="ignore"):  # a damaged number may be near the largest there is
+        whole = head[:, :3] * scale.si
     sign, said, doubt = _sign(acc, app, told)
     usual = "rad/s" if doubt else usual_gyr(scale.si, head[:, 3:])  # whose sign is asked is iOS's, in rad/s
     written = gyr.triad.unit or _unit_beside(gyr) or gyr_unit
@@ -100,7 +101,9 @@ def scaled(
     open_ = (*asked, *scale.questions, *turning.questions, *doubt)
     known = (*scale.facts, *turning.facts, *said)
     if not open_ and told.get("check_units", True):
-        check_plausible(head * factors, rate_hz, where, error=RecordingError, judged=True)
+        with np.errstate(over="ignore"):
+            si = head * factors
+        check_plausible(si, rate_hz, where, error=RecordingError, judged=True)
     return Scaled(factors, known, open_)
 
 
