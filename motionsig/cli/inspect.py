@@ -18,15 +18,14 @@ import numpy as np
 from motionsig.cli.complaining import complain
 from motionsig.cli.option import option
 from motionsig.cli.progress import bytes_read
-from motionsig.cli.reader_options import as_words, reader_options
+from motionsig.cli.reader_options import reader_options
 from motionsig.cli.replay.logs import Found, find_logs
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError, RecordingError
 from motionsig.escaping import escaped
 from motionsig.facts import Fact, Question
 from motionsig.recordings import inspect_recording, open_recording
-from motionsig.recordings.members import STANDARD_INPUT
-from motionsig.recordings.understanding import Stream, Understanding
+from motionsig.recordings.understanding import Stream, Understanding, option_words
 from motionsig.recordings.writing import gaps_in
 
 _WHOLE = 4  # logs of which all is said; of more, one line each
@@ -71,8 +70,8 @@ def add_to(commands: Any) -> None:
 
 def _inspect(options: argparse.Namespace) -> int:
     given = reader_options(options.option)
-    found = find_logs(options.logs, {}, given)
-    paths = list(dict.fromkeys(log.path for log in found.logs))  # a log has one entry for each of its streams
+    found = find_logs(options.logs, {}, given, each_stream=False)
+    paths = [log.path for log in found.logs]
     if not paths and not found.closed:
         raise _none_found(options.logs, found, given)
     for closed in found.closed:
@@ -243,9 +242,8 @@ def _ending(looked: Sequence[Looked], given: Mapping[str, str], logs: Sequence[s
 def _commands(looked: Sequence[Looked], given: Mapping[str, str], logs: Sequence[str] = ()) -> list[str]:
     wanted: dict[str, list[str]] = {}
     for understood, _ in looked:
-        log = "-" if understood.where == STANDARD_INPUT else understood.where
         for answers in _answers(understood):
-            wanted.setdefault(as_words({**given, **answers}), []).append(log)
+            wanted.setdefault(option_words({**given, **answers}), []).append(understood.word)
     if len(wanted) == 1 and logs:
         wanted = {words: list(logs) for words in wanted}
     names = ((" ".join(map(shlex.quote, dict.fromkeys(logs))), words) for words, logs in wanted.items())

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from motionsig.errors import InputError
@@ -22,8 +21,3 @@ def reader_options(given: Sequence[str]) -> dict[str, str]:
 def log_path(text: str) -> Path:
     """Return the path of a log; what comes from standard input is kept in a file without a name."""
     return spooled(sys.stdin.buffer) if text == "-" else Path(text)
-
-
-def as_words(options: Mapping[str, str]) -> str:
-    """Return options as they are written on a command line."""
-    return " ".join(f"--option {shlex.quote(f'{name}={value}')}" for name, value in options.items())

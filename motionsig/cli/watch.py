@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -16,6 +16,7 @@ from motionsig.blocks import SampleBlock, Source
 from motionsig.cli.complaining import complain
 from motionsig.cli.option import option
 from motionsig.cli.progress import bytes_done, progress
+from motionsig.cli.reader_options import reader_options
 from motionsig.cli.replay.logs import find_logs
 from motionsig.cli.replay.making import open_quietly
 from motionsig.cli.shown_events import duration, event_line
@@ -103,7 +104,7 @@ def _all_of(encoder: bytes) -> list[HeadCard]:
 
 
 def _live(options: argparse.Namespace, asked: Asked, said: _Said) -> None:
-    given = parse_options(_given(options.option), _SENSOR_OPTIONS, where="--option:", lowest=0)
+    given = parse_options(reader_options(options.option), _SENSOR_OPTIONS, where="--option:", lowest=0)
     with open_sensor(options.sources[0], **given) as sensor, open_quietly(options.model, options.device) as encoder:
         names = ", ".join(card.name for card in asked.cards)
         print(
@@ -114,7 +115,7 @@ def _live(options: argparse.Namespace, asked: Asked, said: _Said) -> None:
 
 def _logs(options: argparse.Namespace, asked: Asked, said: _Said) -> int:
     """Go through logs; return how many could not be read."""
-    given = _given(options.option)
+    given = reader_options(options.option)
     found = find_logs(options.sources, {}, given)
     failed = len(found.closed)
     for error in found.closed:
@@ -129,7 +130,7 @@ def _logs(options: argparse.Namespace, asked: Asked, said: _Said) -> int:
             read_bytes = 0.0
             said.begin(bar.write, log.name if len(found.logs) > 1 else "")
             try:
-                with open_recording(log.path, **given, **({"stream": log.stream} if log.stream else {})) as source:
+                with open_recording(log.path, **log.options(given)) as source:
 
                     def update(samples: int, source: Source = source, size: int = log.size) -> None:
                         nonlocal read_bytes
@@ -210,10 +211,3 @@ class _Counted(Closing):
             self._said.covered_s += len(block) / self.rate_hz
             self._update(len(block))
             yield block
-
-
-def _given(texts: Sequence[str]) -> dict[str, str]:
-    for text in texts:
-        if "=" not in text:
-            raise InputError(f"--option: expected KEY=VALUE, got {text!r}")
-    return dict(text.split("=", 1) for text in texts)

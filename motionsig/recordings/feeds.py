@@ -34,8 +34,7 @@ class Feed:
     * `channels`: six or three sums of columns. `holds`: "both" has six channels, acc and gyr; "acc" and "gyr" three.
     * `label`, `gap`: the columns of the label and of the mark of a gap, None where there are none. `joints`: columns at
       whose changes samples were lost, too. `shift`: what makes Unix times of the clock's.
-      `changed`: rows that repeat the channels of the
-      row before are left out, as no new samples.
+    * `changed`: rows that repeat the channels of the row before are left out, as no new samples.
     """
 
     table: Table

@@ -234,8 +234,8 @@ def _planned(
             _, head = head_of(read_stream(feeds, (1.0,) * 6, where), where)
             units = scaled(head, clock.rate_hz, (acc, gyr, gravity), questions, where, app, told)
             rate_hz = None if units.questions else clock.rate_hz
-            plan = Stream(stream, (*facts, *units.facts), units.questions, rate_hz)
-            return Plan(plan, feeds, units.factors, app.device if app else None)
+            known = Stream(stream, (*facts, *units.facts), units.questions, rate_hz)
+            return Plan(known, feeds, units.factors, app.device if app else None)
         except CoarseError:
             # Another column may tell the times where this one stands still.
             if len(clocks) > 1 or set(clock.columns) <= coarse:

@@ -101,7 +101,7 @@ def acc_scale(
             if abs(gravity / one - 1) < _EXACT:
                 words = f"the log's own gravity is {gravity:.4g}, and 1 g is {one:.5g} {name}"
                 seen = Evidence("decided", name, STANDARD_GRAVITY / one, words)
-    if custom and not written and not _contradicts(seen, factor("acc", custom)):
+    if custom and not written and not (seen.verdict == "decided" and _differs(seen, factor("acc", custom))):
         written = custom
     return _told("acc", unit) if unit else _decided("acc", written, seen, called, check=check)
 
@@ -174,7 +174,7 @@ def _decided(quantity: str, written: str, seen: Evidence, called: str, *, check:
     name, option = _NAMES[quantity], f"{quantity}_unit"
     if written and written != COUNTS:
         si = factor(quantity, written)
-        otherwise = check and bool(seen.unit) and abs(math.log(seen.si / si)) > math.log(_OTHERWISE)
+        otherwise = check and bool(seen.unit) and _differs(seen, si)
         if otherwise and seen.verdict == "decided":
             words = f"The log says {written} of {called}, but {seen.words}. In which unit is the {name}?"
             return Scale(seen.si, (), (Question(option, seen.unit, words),))
@@ -190,8 +190,8 @@ def _decided(quantity: str, written: str, seen: Evidence, called: str, *, check:
     return Scale(factor(quantity, guess), (), (Question(option, guess, words),))
 
 
-def _contradicts(seen: Evidence, si: float) -> bool:
-    return seen.verdict == "decided" and abs(math.log(seen.si / si)) > math.log(_OTHERWISE)
+def _differs(seen: Evidence, si: float) -> bool:
+    return abs(math.log(seen.si / si)) > math.log(_OTHERWISE)
 
 
 def usual_gyr(acc_si: float, gyr: NDArray[np.float64]) -> str:

@@ -53,6 +53,11 @@ class Understanding:
     facts: tuple[Fact, ...] = ()
 
     @property
+    def word(self) -> str:
+        """The log as it stands on a command line, before quoting."""
+        return "-" if self.where == STANDARD_INPUT else self.where
+
+    @property
     def questions(self) -> tuple[Question, ...]:
         """All that must be answered before a stream of it can be opened, one for each option."""
         asked: dict[str, Question] = {}
@@ -94,18 +99,22 @@ def undecided(understanding: Understanding, told: Mapping[str, object]) -> Undec
     questions = understanding.questions
     asked = "".join(f"\n  {question.option}: {question.words}" for question in questions)
     answers = {**{name: value for name, value in told.items() if value is not None}, **understanding.answers}
-    given = " ".join(f"--option {shlex.quote(f'{name}={_text(value)}')}" for name, value in answers.items())
     call = ", ".join(f"{name}={value!r}" for name, value in answers.items())
     where = understanding.where
-    log = "-" if where == STANDARD_INPUT else where
+    command = f"motionsig replay {shlex.quote(understanding.word)} {option_words(answers)} --to store:mine.db"
     return UndecidedError(
         f"{where}: expected a log that says all that is needed, got one that leaves open "
         f"{', '.join(question.option for question in questions)}:{asked}\n"
-        f"If the guesses are right, paste: motionsig replay {shlex.quote(log)} {given} --to store:mine.db\n"
+        f"If the guesses are right, paste: {command}\n"
         f"or, in Python: open_recording({where!r}, {call})",
         understanding,
     )
 
 
-def _text(value: object) -> str:
-    return json.dumps(value) if isinstance(value, Mapping) else str(value)
+def option_words(options: Mapping[str, object]) -> str:
+    """Return options of a reader as they are written on a command line."""
+
+    def text(value: object) -> str:
+        return json.dumps(value) if isinstance(value, Mapping) else str(value)
+
+    return " ".join(f"--option {shlex.quote(f'{name}={text(value)}')}" for name, value in options.items())

@@ -18,7 +18,7 @@ from motionsig.recordings import open_recording
 from motionsig.recordings.understanding import UndecidedError
 
 _TEXTS = (".csv", ".txt", ".json", ".tsv", ".jsonl", ".log", ".dat", "")
-_JUNK = (
+JUNK = (
     b"\0" * 9,
     b'"',
     b"\n\n",
@@ -68,7 +68,7 @@ def _damage(chance: random.Random, content: bytearray, *, text: bool) -> None:
     end = min(len(content), at + chance.choice((1, 2, 4, 8, 80, 500)))
     match chance.randrange(12 if text else 7):
         case 0:
-            content[at:at] = chance.choice(_JUNK)
+            content[at:at] = chance.choice(JUNK)
         case 1:
             del content[at:end]
         case 2:

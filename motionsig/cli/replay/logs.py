@@ -39,6 +39,10 @@ class Log:
         """The path, and the stream, by which a store remembers it."""
         return _named(_key(self.path), self.stream)
 
+    def options(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Return the options with which it is opened: those given, and its stream."""
+        return {**given, **({"stream": self.stream} if self.stream else {})}
+
     @property
     def folder(self) -> str:
         """The name of the folder it lies in."""
@@ -71,11 +75,14 @@ class Found:
     closed: list[RecordingError] = field(default_factory=list)
 
 
-def find_logs(given: Sequence[str], stored: Mapping[str, str], options: Mapping[str, str]) -> Found:
+def find_logs(
+    given: Sequence[str], stored: Mapping[str, str], options: Mapping[str, str], *, each_stream: bool = True
+) -> Found:
     """Return the logs named and those in folders, sorted by name within each folder, each path once.
 
     stored: by `Log.key`, the stamp of what a store has already: such a log is not opened, nor asked for its format.
-    options: of the reader, with which a text that may be a recording is tried. Raises InputError for an empty name.
+    options: of the reader, with which a text that may be a recording is tried. each_stream: a log of several streams
+    comes once for each; else it comes once and is not looked into. Raises InputError for an empty name.
     """
     found, seen = Found(), set[str]()
     for text in given:
@@ -84,7 +91,8 @@ def find_logs(given: Sequence[str], stored: Mapping[str, str], options: Mapping[
         path = log_path(text)
         for each in _inside(path, stored, options, found) if path.is_dir() else (path,):
             log = _log(each)
-            for one in (log,) if stored.get(log.key) == log.stamp else _streams(log, options):
+            whole = not each_stream or stored.get(log.key) == log.stamp
+            for one in (log,) if whole else _streams(log, options):
                 if one.key not in seen:
                     seen.add(one.key)
                     (found.stored if stored.get(one.key) == one.stamp else found.logs).append(one)

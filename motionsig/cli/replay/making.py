@@ -96,8 +96,7 @@ def _make(log: Log, plan: Plan, encoder: Encoder, take: Take, picture: Picture |
     if plan.folder_labels and len(log.folder) > MAX_LABEL_CHARS:
         got = f"got a folder whose name has {len(log.folder)}"
         raise RecordingError(f"{log.name}: expected a label of at most {MAX_LABEL_CHARS} characters, {got}")
-    stream = {"stream": log.stream} if log.stream else {}
-    with open_recording(log.path, **plan.options, **stream) as source:
+    with open_recording(log.path, **log.options(plan.options)) as source:
         info = source.info
         if picture:
             picture.begin(replace(info, name=log.name), source.rate_hz)
