@@ -159,6 +159,7 @@ class Report:
             "rate_hz": sensor.rate_hz,
             "true_rate_hz": round(sensor.true_rate_hz, 3),
             "silent_s": round(silent_s, 1),
+            "trouble": sensor.trouble,
             **asdict(sensor.counts),
         }
 
@@ -183,6 +184,8 @@ def status_line(status: dict[str, Any]) -> str:
         what = f"no samples for {sensor['silent_s']:.0f} s, {sensor['gaps']} gaps"
     else:
         what = f"{sensor['true_rate_hz']:.2f} Hz, {sensor['gaps']} gaps"
+    if sensor.get("trouble"):
+        what += f": {sensor['trouble']}"
     trouble = f": {sink['last_error']}" if sink["last_error"] else ""
     return (
         f"{what}; {sink['accepted']:,} signatures, {sink['pending']:,} waiting{trouble}; {status['model']['name']} on "
