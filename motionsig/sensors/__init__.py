@@ -15,7 +15,7 @@ from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.calibration.storage import choose_calibration
 from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, Chip, settle
 from motionsig.sensors.clock import Clock, SystemClock
-from motionsig.sensors.families import adxl345, bmi160, icm20948, icm42600, lis3dh, lsm6ds3, lsm6dso, lsm9ds1, mpu6000
+from motionsig.sensors.families import CHIPS
 from motionsig.sensors.fifo import ChipFifo, require_bus
 from motionsig.sensors.iio import IioSensor, IioSource, list_iio, open_iio
 from motionsig.sensors.reader import SensorReader
@@ -23,11 +23,6 @@ from motionsig.sensors.registers import Registers
 
 __all__ = ["CHIPS", "Calibration", "Found", "IioSensor", "IioSource", "SensorReader", "list_iio", "open_iio"]
 __all__ += ["open_sensor", "scan"]
-
-_FAMILIES = (mpu6000, icm20948, icm42600, lsm6ds3, lsm6dso, lsm9ds1, bmi160, adxl345, lis3dh)
-
-CHIPS: dict[str, Chip] = {chip.name: chip for family in _FAMILIES for chip in family.CHIPS}
-"""The chips that motionsig reads itself, by name."""
 
 
 @dataclass(frozen=True)
