@@ -179,9 +179,9 @@ MPU6500 = Chip(
     clones={
         0x74: "MPU-6515",
         0x78: "MPU-6880",
-        0x72: "clone sold as MPU-6050",
-        0x75: "clone sold as MPU-9250",
-        0x7D: "clone of an MPU-6500",
+        0x72: "a clone that is sold as MPU-6050",
+        0x75: "a clone that is sold as MPU-9250",
+        0x7D: "a clone of the MPU-6500",
     },
 )
 
