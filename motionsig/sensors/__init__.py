@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import logging
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError, SensorError
+from motionsig.escaping import own_logger
 from motionsig.options import parse_options
-from motionsig.sensors.bus import Bus, BusError, I2cBus, bus_numbers, holder
+from motionsig.sensors.bus import Bus, BusError, I2cBus, bus_numbers, kernel_driver
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.calibration.storage import choose_calibration
 from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, Chip, settle
@@ -18,6 +21,7 @@ from motionsig.sensors.clock import Clock, SystemClock
 from motionsig.sensors.families import adxl345, bmi160, icm20948, icm42600, lis3dh, lsm6ds3, lsm6dso, lsm9ds1, mpu6000
 from motionsig.sensors.fifo import ChipFifo, require_bus
 from motionsig.sensors.iio import IioSensor, IioSource, list_iio, open_iio
+from motionsig.sensors.owner import own, owner
 from motionsig.sensors.reader import SensorReader
 from motionsig.sensors.registers import Registers
 
@@ -25,6 +29,13 @@ __all__ = ["CHIPS", "Calibration", "Found", "IioSensor", "IioSource", "SensorRea
 __all__ += ["open_sensor", "scan"]
 
 _FAMILIES = (mpu6000, icm20948, icm42600, lsm6ds3, lsm6dso, lsm9ds1, bmi160, adxl345, lis3dh)
+
+log = own_logger(__name__)
+
+_FAILING_S = 5.0
+"""A bus whose failures have taken so long is given up. The Pi's takes one second for each, others 10 ms."""
+_QUICK_NS = 100_000_000
+"""A failure that took less may be a glitch, and is worth another try."""
 
 CHIPS: dict[str, Chip] = {chip.name: chip for family in _FAMILIES for chip in family.CHIPS}
 """The chips that motionsig reads itself, by name."""
@@ -34,49 +45,78 @@ CHIPS: dict[str, Chip] = {chip.name: chip for family in _FAMILIES for chip in fa
 class Found:
     """An address on a bus at which a chip answers: `chips` are those that say what it says of itself.
 
-    driver: the kernel's, if one holds the address; then nothing was asked, and `chips` are empty.
+    driver: the kernel's, if one holds the address; then nothing was asked, and `chips` are empty. held: who reads it,
+    such as "process 1234 (motionsig run)"; `open_sensor` would be refused.
     """
 
     bus: str
     address: int
     chips: tuple[Chip, ...]
     driver: str | None = None
+    held: str | None = None
 
     def __str__(self) -> str:
         what = " or ".join(chip.name for chip in self.chips) or (
             f"the kernel's driver {self.driver} (open it as iio)" if self.driver else "something unknown"
         )
-        return f"{what} on {self.bus} at 0x{self.address:02x}"
+        return f"{what} on {self.bus} at 0x{self.address:02x}{f', held by {self.held}' if self.held else ''}"
 
 
-def scan(bus: Bus, addresses: Collection[int] | None = None) -> list[Found]:
+def scan(bus: Bus, addresses: Collection[int] | None = None, *, clock: Clock | None = None) -> list[Found]:
     """Ask at every address that a known chip may have, or at `addresses`; return what answers or the kernel holds.
 
-    Only registers that name a chip are read, and nothing is written. Raises BusError where the bus itself fails.
+    Only registers that name a chip are read, and nothing is written: nobody who reads a chip is disturbed. `clock`:
+    another one than the system's, for tests. Raises BusError where no address answers and none says that nobody is
+    there: the bus has failed, or nothing is connected to one of the adapters that report that in no other way.
     """
-    found = []
-    for address in sorted(addresses or {address for chip in CHIPS.values() for address in chip.addresses}):
-        driver = holder(bus.name, address)
+    clock = clock or SystemClock()
+    found: list[Found] = []
+    failed: list[BusError] = []
+    asked = refused = failing_ns = 0
+    wanted = sorted(addresses or {address for chip in CHIPS.values() for address in chip.addresses})
+    for address in wanted:
+        driver = kernel_driver(bus, address)
         if driver is not None:
             found.append(Found(bus.name, address, (), driver))
             continue
         candidates = [chip for chip in CHIPS.values() if addresses or address in chip.addresses]
         # The bank that is selected after power-up has the identity of a chip with banks.
         registers = {register for chip in candidates for register in chip.identity}
-        says = {register: _ask(bus, address, register & 0xFF) for register in sorted(registers)}
+        asked, began_ns = asked + 1, clock.monotonic_ns()
+        try:
+            says = {register: _ask(bus, address, register & 0xFF, clock) for register in sorted(registers)}
+        except BusError as error:
+            failed.append(error)
+            failing_ns += clock.monotonic_ns() - began_ns
+            if failing_ns >= _FAILING_S * NS_PER_S:
+                break
+            continue
         if any(value is not None for value in says.values()):
             chips = tuple(chip for chip in candidates if chip.identity.items() <= says.items())
-            found.append(Found(bus.name, address, chips))
+            found.append(Found(bus.name, address, chips, held=owner(bus, address)))
+        else:
+            refused += 1
+    # An adapter that never says "nobody" otherwise means it by its failures, where another address does answer.
+    if failed and (refused or asked == len(failed)):
+        trouble = f"{failed[0]}; {len(failed)} of {asked} addresses failed so"
+        if asked + sum(it.driver is not None for it in found) < len(wanted):
+            trouble += f", and after {failing_ns / NS_PER_S:.0f} s of that no more were asked"
+        trouble += "; check power, pull-ups and wiring"
+        if not found and not refused:
+            raise BusError(f"{trouble}, or nothing is connected: some adapters report that so", nack=False)
+        log.warning("%s", trouble)
     return found
 
 
-def _ask(bus: Bus, address: int, register: int) -> int | None:
+def _ask(bus: Bus, address: int, register: int, clock: Clock) -> int | None:
     """Return what a register reads as, or None if nobody answers in three tries."""
-    for _ in range(3):
+    late_ns = clock.monotonic_ns() + _QUICK_NS
+    for last in (False, False, True):
         try:
             return bus.read(address, register, 1)[0]
         except BusError as error:
-            if not error.nack:
+            # A glitch is over at once; an adapter that waited for its time-out would wait again.
+            if not error.nack and (last or clock.monotonic_ns() > late_ns):
                 raise
     return None
 
@@ -141,7 +181,8 @@ def open_sensor(
             + (f"; did you mean {near[0]}?" if near else "")
         )
     with ExitStack() as resources:
-        bus, chip, address = _find(name, bus, address, _buses(bus, bus_clock_hz, resources))
+        bus, chip, address = _find(name, bus, address, bus_clock_hz, clock, resources)
+        resources.enter_context(own(bus, address))
         setting = settle(chip, **numbers)
         require_bus(chip, setting, bus)
         device_id = f"{chip.name}-{bus.name.rpartition('/')[2]}-{address:02x}"
@@ -154,15 +195,31 @@ def open_sensor(
         )
 
 
-def _find(name: str, bus: int | Bus | None, address: int | None, buses: Iterator[Bus]) -> tuple[Bus, Chip, int]:
-    """Return the first bus, chip and address where a chip of that name ("auto": any) answers."""
+def _find(
+    name: str, bus: int | Bus | None, address: int | None, clock_hz: int | None, clock: Clock, resources: ExitStack
+) -> tuple[Bus, Chip, int]:
+    """Return the first bus, chip and address where a chip of that name ("auto": any) answers.
+
+    What keeps one bus from being searched is told, and hides no other bus.
+    """
     seen = []
-    for candidate in buses:
-        for found in scan(candidate, None if address is None else (address,)):
-            for chip in found.chips or _in_another_bank(name, candidate, found):
-                if name in ("auto", chip.name):
-                    return candidate, chip, found.address
-            seen.append(str(found))
+    for candidate in _buses(bus):
+        try:
+            with ExitStack() as opened:
+                if isinstance(candidate, int):
+                    candidate = opened.enter_context(I2cBus(candidate, clock_hz=clock_hz))
+                for found in scan(candidate, None if address is None else (address,), clock=clock):
+                    for chip in found.chips or _in_another_bank(name, candidate, found):
+                        if name in ("auto", chip.name):
+                            resources.push(opened.pop_all())
+                            return candidate, chip, found.address
+                    seen.append(str(found))
+        except SensorError as error:
+            if bus is not None:
+                raise
+            # That a bus cannot be used is often meant so, as in a screen's cable; that it fails is not.
+            log.log(logging.WARNING if isinstance(error, BusError) else logging.INFO, "skipped: %s", error)
+            seen.append(str(error))
     where = "any I2C bus" if bus is None else f"/dev/i2c-{bus}" if isinstance(bus, int) else bus.name
     raise SensorError(
         f"sensor {name!r}: expected it to answer on {where}"
@@ -177,21 +234,20 @@ def _in_another_bank(name: str, bus: Bus, found: Found) -> tuple[Chip, ...]:
     # asked for by name: the register that selects a bank in one chip is reserved in others.
     chip = CHIPS.get(name)
     if chip is not None and chip.bank is not None and found.driver is None:
-        with suppress(SensorError):
+        # To select a bank is to write: not to a chip that somebody reads.
+        with own(bus, found.address), suppress(SensorError):
             Registers(bus, chip, found.address, SystemClock()).identify()
             return (chip,)
     return ()
 
 
-def _buses(bus: int | Bus | None, clock_hz: int | None, resources: ExitStack) -> Iterator[Bus]:
-    """Yield the buses to look on; those opened here are closed with `resources`."""
-    if bus is not None and not isinstance(bus, int):
-        yield bus
-        return
-    numbers = bus_numbers() if bus is None else [bus]
+def _buses(bus: int | Bus | None) -> Sequence[int | Bus]:
+    """Return the buses to look on: the one given, or the numbers of all."""
+    if bus is not None:
+        return (bus,)
+    numbers = bus_numbers()
     if not numbers:
         raise SensorError(
             "I2C: expected a bus such as /dev/i2c-1, got none; on a Raspberry Pi: sudo raspi-config nonint do_i2c 0"
         )
-    for number in numbers:
-        yield resources.enter_context(I2cBus(number, clock_hz=clock_hz))
+    return numbers

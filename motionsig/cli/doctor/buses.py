@@ -13,7 +13,7 @@ from motionsig.cli.doctor import findings as tree
 from motionsig.cli.doctor.findings import Finding, Mark, is_there, line_of, note, ok, wrong
 from motionsig.errors import MotionsigError
 from motionsig.sensors import CHIPS
-from motionsig.sensors.bus import bus_clock_hz, bus_numbers
+from motionsig.sensors.bus import bus_clock_hz, bus_numbers, screen_buses
 from motionsig.sensors.fifo import MOST_LOAD
 
 Allowed = Callable[[Path], bool]
@@ -53,8 +53,7 @@ def read_write(path: Path) -> bool:
 
 def i2c(root: Path, allowed: Allowed = read_write, scan: Scan | None = None) -> list[Finding]:
     """Return the findings on each bus; `scan` asks a bus which sensors answer."""
-    # The adapters of screens' connectors (drivers/gpu/drm/drm_sysfs.c) have no sensors.
-    screens = {tree.link_name(connector / "ddc") for connector in tree.children(root / "sys/class/drm", "card*-*")}
+    screens = screen_buses(root=root)
     numbers = [number for number in bus_numbers(root=root) if f"i2c-{number}" not in screens]
     if not numbers:
         return [_no_bus(root, screens)]
