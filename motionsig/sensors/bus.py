@@ -62,7 +62,7 @@ class I2cBus(Closing):
     """A bus of this machine through smbus2, /dev/i2c-NUMBER."""
 
     def __init__(self, number: int, *, clock_hz: int | None = None, root: str | Path = "/") -> None:
-        """Raise SensorError where it cannot be opened or used. `clock_hz`: where the device tree lacks it or is wrong."""
+        """Raise SensorError where it cannot be used. `clock_hz`: where the device tree lacks it or is wrong."""
         try:
             import smbus2
         except ImportError as error:
@@ -83,8 +83,8 @@ class I2cBus(Closing):
         if not self._bus.funcs & _FUNC_I2C:
             self.close()
             raise SensorError(
-                f"{self.name} ({adapter_name(number, root=root)}): expected an adapter that takes whole I2C transactions, "
-                "got one for SMBus alone, which cannot read a FIFO; connect the sensor to another bus"
+                f"{self.name} ({adapter_name(number, root=root)}): expected an adapter that takes whole I2C "
+                "transactions, got one for SMBus alone, which cannot read a FIFO; connect the sensor to another bus"
             )
 
     def write(self, address: int, data: bytes) -> None:
