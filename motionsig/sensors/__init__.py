@@ -22,7 +22,7 @@ from motionsig.sensors.fifo import ChipFifo, require_bus
 from motionsig.sensors.gravity import require_gravity
 from motionsig.sensors.iio import IioSensor, IioSource, list_iio, open_iio
 from motionsig.sensors.names import identity, likeness, require_chip
-from motionsig.sensors.owner import own, owner
+from motionsig.sensors.owner import own, owner_of
 from motionsig.sensors.reader import SensorReader
 from motionsig.sensors.registers import Registers
 
@@ -92,7 +92,7 @@ def scan(bus: Bus, addresses: Collection[int] | None = None, *, clock: Clock | N
         answers = {register: value for register, value in says.items() if value is not None}
         if answers:
             chips = tuple(chip for chip in candidates if chip.identity.items() <= answers.items())
-            found.append(Found(bus.name, address, chips, says=answers, held=owner(bus, address)))
+            found.append(Found(bus.name, address, chips, says=answers, held=owner_of(bus, address)))
         else:
             refused += 1
     # An adapter that never says "nobody" otherwise means it by its failures, where another address does answer.
