@@ -1,9 +1,17 @@
-"""What live sources share: they run until any thread closes them, and start again after a failure."""
+"""What live sources share: they run until any thread closes them, start again after a failure, and say what is wrong.
+
+Whatever goes wrong is noted with `_note`. Where nothing is delivered for `_SILENT_S`, `trouble` names what was noted
+last; where samples come but something is noted again and again, it says so, too. What a source finds out by itself it
+says with `_say`. Each such line is logged as a warning once, again after a minute if it has changed, and once more when
+it is over.
+"""
 
 from __future__ import annotations
 
 import inspect
+import logging
 import os
+from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
@@ -21,6 +29,12 @@ log = own_logger(__name__)
 
 _QUIET_S = 1.0
 """While a sensor gives nothing, an empty block is yielded this often."""
+_SILENT_S, _SILENT_PERIODS = 3.0, 5
+"""Without a sample for the longer of these two, `trouble` says why: with what a reading may take, within five seconds."""
+_OFTEN, _OFTEN_S = 3, 5.0
+"""So many errors within so many seconds are a state of their own, although samples come between them."""
+_REPEAT_S = 60.0
+"""A line about the same trouble that has changed is not logged more often."""
 
 
 @dataclass
@@ -65,11 +79,16 @@ class LiveSource(Closing):
         self.calibration = calibration
         self.counts = SensorCounts()
         self.trouble: str | None = None
+        self._lines: dict[str, str] = {}  # what `trouble` is made of, by what it is about; the latest last
+        self._logged: dict[str, tuple[int, str]] = {}  # when each was logged last, and how
+        self._reason: Exception | None = None  # what was noted since the last sample
+        self._noted_ns: deque[int] = deque(maxlen=_OFTEN)
+        self._restarted = False  # since the last sample
         # The wall clock is read once: setting it later changes no distance between samples.
         self.unix_offset_ns = unix_offset_ns(clock)
         self._stream_id = int.from_bytes(os.urandom(8), "big") >> 1
         self._clock = clock
-        self._heard_ns = clock.monotonic_ns()
+        self._heard_ns = self._sampled_ns = clock.monotonic_ns()
         self._closed = False
         self._blocks_out: Generator[SampleBlock, None, None] | None = None
 
@@ -109,21 +128,77 @@ class LiveSource(Closing):
         return self._blocks_out
 
     def _run(self) -> Generator[SampleBlock, None, None]:
+        self._sampled_ns = self._clock.monotonic_ns()
         try:
-            while not self._closed:
-                try:
-                    yield from self._stream()
-                    continue
-                except OSError as error:
-                    reason = error
-                yield from self._start_again(reason)
+            for block in self._endless():
+                (self._sounds if len(block) else self._is_silent)()
+                yield block
+                if len(block):
+                    # The time that the consumer took is not the sensor's silence.
+                    self._sampled_ns = self._clock.monotonic_ns()
         finally:
             if self._closed:
                 self._leave()
 
+    def _endless(self) -> Iterator[SampleBlock]:
+        while not self._closed:
+            try:
+                yield from self._stream()
+                continue
+            except OSError as error:
+                reason = error
+            yield from self._start_again(reason)
+
+    def _sounds(self) -> None:
+        """Take back what is no longer true as samples come."""
+        self._reason, self._restarted = None, False
+        self._say("silence", None)
+        if self._noted_ns and self._clock.monotonic_ns() - self._noted_ns[-1] > _OFTEN_S * NS_PER_S:
+            self._noted_ns.clear()
+            self._say("errors", None)
+
+    def _is_silent(self) -> None:
+        """Say why nothing comes, if that lasts."""
+        longest_s = max(_SILENT_S, _SILENT_PERIODS / self.rate_hz)
+        if self._clock.monotonic_ns() - self._sampled_ns > longest_s * NS_PER_S:
+            what = "no reason is known" if self._reason is None else str(self._reason)
+            self._say("silence", f"no samples come: {what}; {self._advice(self._reason)}")
+
+    def _note(self, error: Exception) -> None:
+        """Remember what went wrong: the reason of the silence that may follow, or of samples that are lost often."""
+        self._reason = error
+        now_ns = self._clock.monotonic_ns()
+        self._noted_ns.append(now_ns)
+        if len(self._noted_ns) == _OFTEN and now_ns - self._noted_ns[0] <= _OFTEN_S * NS_PER_S:
+            self._say("errors", f"samples are lost again and again, the last time by: {error}; {self._advice(error)}")
+
+    def _advice(self, error: Exception | None) -> str:
+        """Return what the owner can do about an error, None for an unknown one."""
+        return "see `motionsig doctor`"
+
+    def _say(self, about: str, line: str | None) -> None:
+        """Set what `trouble` says about one thing, or take it back with None; log it where it is new."""
+        if line == self._lines.get(about):
+            return
+        now_ns = self._clock.monotonic_ns()
+        if line is None:
+            del self._lines[about]
+            log.warning("%s: it is over: %s", self.device_id, self._logged.pop(about)[1])
+        else:
+            self._lines.pop(about, None)
+            self._lines[about] = line
+            if about not in self._logged or now_ns - self._logged[about][0] > _REPEAT_S * NS_PER_S:
+                self._logged[about] = now_ns, line
+                log.warning("%s: %s", self.device_id, line)
+        self.trouble = next(reversed(self._lines.values()), None)
+
     def _start_again(self, reason: OSError) -> Iterator[SampleBlock]:
         """Start until that succeeds or until closed; yield an empty block now and then meanwhile."""
-        log.warning("%s: starting it again: %s", self.device_id, reason)
+        # A sensor that gives nothing although it starts is started again and again: `trouble` says so.
+        level = logging.DEBUG if self._restarted or "errors" in self._lines else logging.WARNING
+        self._restarted = True
+        self._note(reason)
+        log.log(level, "%s: starting it again: %s", self.device_id, reason)
         self.counts.recoveries += 1
         began_ns = self._clock.monotonic_ns()
         pause_s, most_s = self.pauses_s
@@ -135,10 +210,11 @@ class LiveSource(Closing):
                 self._restart()
             except (OSError, InputError) as error:
                 log.debug("%s: %s", self.device_id, error)
+                self._reason = error
                 self._clock.sleep(pause_s)
                 pause_s = min(2 * pause_s, most_s)
                 continue
-            log.warning("%s: back after %.3f s", self.device_id, (self._clock.monotonic_ns() - began_ns) / NS_PER_S)
+            log.log(level, "%s: back after %.3f s", self.device_id, (self._clock.monotonic_ns() - began_ns) / NS_PER_S)
             return
 
     def _sign_of_life(self) -> Iterator[SampleBlock]:
