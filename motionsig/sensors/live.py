@@ -14,8 +14,10 @@ import os
 from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from motionsig.blocks import SampleBlock, SourceInfo
 from motionsig.closing import Closing
@@ -24,6 +26,7 @@ from motionsig.errors import InputError, SensorError
 from motionsig.escaping import own_logger
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.clock import Clock, unix_offset_ns
+from motionsig.sensors.living import Living, Rows
 
 log = own_logger(__name__)
 
@@ -35,6 +38,15 @@ _OFTEN, _OFTEN_S = 3, 5.0
 """So many errors within so many seconds are a state of their own, although samples come between them."""
 _REPEAT_S = 60.0
 """A line about the same trouble that has changed is not logged more often."""
+
+_REVIVE_S = 1.0, 60.0
+"""Between two starts of a sensor that stays dead: at first, and at most."""
+_SOUND_S = 60.0
+"""A sensor that has lived for so long is started again at once when it dies."""
+
+
+class DeadError(SensorError):
+    """What comes is not what a living sensor reports."""
 
 
 @dataclass
@@ -91,6 +103,14 @@ class LiveSource(Closing):
         self._heard_ns = self._sampled_ns = clock.monotonic_ns()
         self._closed = False
         self._blocks_out: Generator[SampleBlock, None, None] | None = None
+        self._revivals = 0
+        self._revive_ns, self._revive_s = 0, _REVIVE_S[0]
+        self._died_ns = self._heard_ns
+        self._said: str | None = None  # of what is wrong with the samples
+
+    def _judge_by(self, step: NDArray[np.floating] | None) -> None:
+        """Begin to judge samples at `rate_hz`; step: (6,) or (3,) m/s² and rad/s per count, if known."""
+        self._living = Living(self.rate_hz, step)
 
     def __repr__(self) -> str:
         state, counts = "closed" if self._closed else "open", self.counts
@@ -216,6 +236,61 @@ class LiveSource(Closing):
                 continue
             log.log(level, "%s: back after %.3f s", self.device_id, (self._clock.monotonic_ns() - began_ns) / NS_PER_S)
             return
+
+    def _deliver(self, rows: Rows) -> Iterator[SampleBlock]:
+        """Yield those of `rows`, on Unix time, that a living sensor reports, as blocks that begin where something is missing.
+
+        Raises DeadError where it has to be started again.
+        """
+        counts, passed = self.counts, self._living.push(rows)
+        counts.dead, counts.garbled = self._living.dead, self._living.garbled
+        self._heed()
+        if len(passed.data):
+            self._heard_ns = self._clock.monotonic_ns()
+            data = self.calibration.apply(passed.data)
+            for start, stop in pairwise([0, *(np.flatnonzero(passed.gap[1:]) + 1).tolist(), len(data)]):
+                counts.gaps += bool(passed.gap[start])
+                counts.lost += int(passed.lost[start])
+                counts.samples += stop - start
+                yield SampleBlock(passed.time_ns[start:stop], data[start:stop], bool(passed.gap[start]))
+        else:
+            yield from self._sign_of_life()
+        self._revive()
+
+    def _heed(self) -> None:
+        """Say what is wrong with the samples, once, and that it is over."""
+        fault, doubt = self._living.fault, self._living.doubt
+        said = fault or doubt
+        if said != self._said:
+            if said is None:
+                log.warning("%s: its samples are as they should be again", self.device_id)
+            else:
+                log.warning("%s: %s", self.device_id, said)
+        if fault is not None:
+            self.trouble = (
+                f"{fault}; {self._living.dead} samples left out, started again {self._revivals} times; check wiring and "
+                "supply; the chip may be dead or a clone"
+            )
+        elif said != self._said:
+            self.trouble = doubt
+        self._said = said
+
+    def _revive(self) -> None:
+        """Raise DeadError where a dead sensor has to be started again: at once, then after pauses that grow."""
+        if self._living.fault is None:
+            return
+        now_ns = self._clock.monotonic_ns()
+        if now_ns - self._died_ns > _SOUND_S * NS_PER_S:
+            self._revive_ns, self._revive_s = 0, _REVIVE_S[0]
+        self._died_ns = now_ns
+        if now_ns < self._revive_ns and not self._living.suspected:
+            return
+        self._revive_ns = now_ns + round(self._revive_s * NS_PER_S)
+        self._revive_s = min(2 * self._revive_s, _REVIVE_S[1])
+        self._revivals += 1
+        reason = self._living.fault
+        self._living.restarted()
+        raise DeadError(f"{self.device_id}: {reason}")
 
     def _sign_of_life(self) -> Iterator[SampleBlock]:
         """Yield an empty block if nothing has been delivered for a while."""

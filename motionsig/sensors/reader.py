@@ -27,6 +27,7 @@ from motionsig.sensors.chips import CLOCK_TOLERANCE
 from motionsig.sensors.clock import Clock
 from motionsig.sensors.fifo import CHECK_NS, ChipFifo, Discard, Overflow, drain_s
 from motionsig.sensors.live import LiveSource
+from motionsig.sensors.living import Rows
 from motionsig.sensors.registers import RegisterError
 from motionsig.timebase import SETTLED_NS, TimeBase
 
@@ -68,6 +69,7 @@ class SensorReader(LiveSource):
         self._gap = False
         self._held: list[NDArray[np.int16]] = []
         self._time = TimeBase(self.rate_hz)
+        self._judge_by(self._scale)
         self._left = False
         try:
             fifo.configure()
@@ -113,7 +115,7 @@ class SensorReader(LiveSource):
             # What came before is good if the registers still are as they were written.
             self.fifo.verify()
             if self._can_release():
-                yield self._release()
+                yield from self._release()
             yield from self._sign_of_life()
 
     def _segment(self) -> Iterator[SampleBlock]:
@@ -143,7 +145,7 @@ class SensorReader(LiveSource):
                 continue
             if ready:
                 waits = True
-                yield self._release()
+                yield from self._release()
             yield from self._sign_of_life()
             self._clock.sleep(max(0, next_ns - self._clock.monotonic_ns()) / NS_PER_S)
 
@@ -172,20 +174,17 @@ class SensorReader(LiveSource):
         held, time = sum(map(len, self._held)), self._time
         return held > 0 and not time.slipped and time.uncertainty_ns(self._taken - held, held) <= SETTLED_NS
 
-    def _release(self) -> SampleBlock:
-        """Return what is held: the registers it was taken with have been read back."""
+    def _release(self) -> Iterator[SampleBlock]:
+        """Yield what is held and lives: the registers it was taken with have been read back."""
         counts = np.concatenate(self._held)
         self._held.clear()
         first = self._taken - len(counts)
-        missed = self._time.missed(first) if self._gap else 0
+        gap, lost = np.zeros(len(counts), np.bool_), np.zeros(len(counts), np.int64)
+        gap[0], lost[0] = self._gap, self._time.missed(first) if self._gap else 0
         times = self._time.stamp(first, len(counts), self._now_ns)
-        gap, self._gap = self._gap, False
-        self._heard_ns = self._now_ns
-        self.counts.gaps += gap
-        self.counts.lost += missed
-        self.counts.samples += len(counts)
+        self._gap = False
         self.counts.retries = self.fifo.registers.retries
-        return SampleBlock(times + self.unix_offset_ns, self.calibration.apply(counts * self._scale), gap)
+        yield from self._deliver(Rows(times + self.unix_offset_ns, counts * self._scale, gap, lost))
 
     def _restart(self) -> None:
         self.fifo.configure()
