@@ -32,8 +32,12 @@ class Overflow(Discard):
     """The FIFO was full: samples were lost, which ones the chip does not say."""
 
 
+class Slip(Discard):
+    """The FIFO got fewer or more samples than the time that has passed allows."""
+
+
 class ChipFifo:
-    """The FIFO of `chip` at `address`, as set by `setting`."""
+    """The FIFO of `chip` at `address`, as set by `setting`. `left`: records to leave in it when it is read."""
 
     def __init__(self, bus: Bus, chip: Chip, address: int, setting: Setting, clock: Clock) -> None:
         self.chip = chip
@@ -41,6 +45,9 @@ class ChipFifo:
         self.registers = Registers(bus, chip, address, clock)
         self._clock_hz = bus.clock_hz
         self._record_bytes = chip.record.itemsize
+        # An empty FIFO does not tell that a byte went missing while it was read: what is left in it does. Not where a
+        # read takes whole records out.
+        self.left = int(chip.level.unit < chip.record.itemsize)
         # Of the last record, which the next one must continue.
         self._temperature: int | None = None
         self._stamp: int | None = None

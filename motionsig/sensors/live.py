@@ -170,27 +170,32 @@ class LiveSource(Closing):
             yield from self._start_again(reason)
 
     def _sounds(self) -> None:
-        """Take back what is no longer true as samples come."""
-        self._reason, self._restarted = None, False
+        """Say what goes wrong again and again between samples that come; take back what is no longer true."""
         self._say("silence", None)
-        if self._noted_ns and self._clock.monotonic_ns() - self._noted_ns[-1] > _OFTEN_S * NS_PER_S:
-            self._noted_ns.clear()
+        noted, often_ns = self._noted_ns, _OFTEN_S * NS_PER_S
+        if self._reason is not None and len(noted) == _OFTEN and noted[-1] - noted[0] <= often_ns:
+            line = f"samples are lost again and again: {self._reason}; {self._advice(self._reason)}"
+            self._say("errors", line)
+        elif noted and self._clock.monotonic_ns() - noted[-1] > often_ns:
+            noted.clear()
             self._say("errors", None)
+        self._reason, self._restarted = None, False
 
     def _is_silent(self) -> None:
         """Say why nothing comes, if that lasts."""
         longest_s = max(_SILENT_S, _SILENT_PERIODS / self.rate_hz)
-        if self._clock.monotonic_ns() - self._sampled_ns > longest_s * NS_PER_S:
-            what = "no reason is known" if self._reason is None else str(self._reason)
-            self._say("silence", f"no samples come: {what}; {self._advice(self._reason)}")
+        if self._clock.monotonic_ns() - self._sampled_ns <= longest_s * NS_PER_S:
+            return
+        if "life" in self._lines and (self._reason is None or isinstance(self._reason, DeadError)):
+            return
+        why = "no samples come, and nothing says why" if self._reason is None else f"no samples come: {self._reason}"
+        self._say("silence", f"{why}; {self._advice(self._reason)}")
 
     def _note(self, error: Exception) -> None:
         """Remember what went wrong: the reason of the silence that may follow, or of samples that are lost often."""
         self._reason = error
-        now_ns = self._clock.monotonic_ns()
-        self._noted_ns.append(now_ns)
-        if len(self._noted_ns) == _OFTEN and now_ns - self._noted_ns[0] <= _OFTEN_S * NS_PER_S:
-            self._say("errors", f"samples are lost again and again, the last time by: {error}; {self._advice(error)}")
+        if not isinstance(error, DeadError):
+            self._noted_ns.append(self._clock.monotonic_ns())
 
     def _advice(self, error: Exception | None) -> str:
         """Return what the owner can do about an error, None for an unknown one."""
@@ -202,14 +207,17 @@ class LiveSource(Closing):
             return
         now_ns = self._clock.monotonic_ns()
         if line is None:
-            del self._lines[about]
             log.warning("%s: it is over: %s", self.device_id, self._logged.pop(about)[1])
-        else:
-            self._lines.pop(about, None)
+        elif about not in self._logged or now_ns - self._logged[about][0] > _REPEAT_S * NS_PER_S:
+            self._logged[about] = now_ns, line
+            log.warning("%s: %s", self.device_id, line)
+        self._set(about, line)
+
+    def _set(self, about: str, line: str | None) -> None:
+        """Set what `trouble` says about one thing, or take it back with None: the latest that is left counts."""
+        self._lines.pop(about, None)
+        if line is not None:
             self._lines[about] = line
-            if about not in self._logged or now_ns - self._logged[about][0] > _REPEAT_S * NS_PER_S:
-                self._logged[about] = now_ns, line
-                log.warning("%s: %s", self.device_id, line)
         self.trouble = next(reversed(self._lines.values()), None)
 
     def _start_again(self, reason: OSError) -> Iterator[SampleBlock]:
@@ -267,12 +275,10 @@ class LiveSource(Closing):
             else:
                 log.warning("%s: %s", self.device_id, said)
         if fault is not None:
-            self.trouble = (
-                f"{fault}; {self._living.dead} samples left out, started again {self._revivals} times; check wiring and "
-                "supply; the chip may be dead or a clone"
-            )
+            left_out = f"{self._living.dead} samples left out, started again {self._revivals} times"
+            self._set("life", f"{fault}; {left_out}; check wiring and supply; the chip may be dead or a clone")
         elif said != self._said:
-            self.trouble = doubt
+            self._set("life", doubt)
         self._said = said
 
     def _revive(self) -> None:
