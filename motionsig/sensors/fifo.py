@@ -82,7 +82,9 @@ class ChipFifo:
             if not rest:
                 return records
             # The chip may be in the middle of writing a record.
-        raise Discard(f"expected whole records of {self._record_bytes} bytes in the FIFO, got {size} bytes: {raw.hex()}")
+        raise Discard(
+            f"expected whole records of {self._record_bytes} bytes in the FIFO, got {size} bytes: {raw.hex()}"
+        )
 
     def _size(self) -> tuple[int, bytes]:
         """Return how many bytes wait, and what the chip said."""

@@ -53,7 +53,10 @@ _WORSE = 1.25
 
 _ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (Overflow, "set a lower rate_hz, or use a faster bus or a less busy machine"),
-    (Slip, "another program may read this chip, or its clock is far off: stop the other one, or see `motionsig sensors`"),
+    (
+        Slip,
+        "another program may read this chip, or its clock is far off: stop the other one, or see `motionsig sensors`",
+    ),
     (Discard, "check wiring and pull-ups, or use a slower bus; another program may read this chip"),
     (BusError, "check wiring and power; switch the sensor off and on if the bus hangs"),
     (RegisterError, "check wiring and power; another program may use this chip"),

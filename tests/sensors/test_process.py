@@ -145,7 +145,10 @@ def test_two_seconds_through_smbus2_are_the_chips_own_samples(tmp_path):
     assert (ended.code, ended.err) == (0, "")
     assert log.whole
     assert _counted(ended, "samples") == len(log.serials) >= 2 * 416
-    assert "0 gaps, 0 samples lost; 0 overflows, 0 discards, 0 dead and 0 garbled samples left out, 0 recoveries" in ended.out
+    assert (
+        "0 gaps, 0 samples lost; 0 overflows, 0 discards, 0 dead and 0 garbled samples left out, 0 recoveries"
+        in ended.out
+    )
     # 0.6 ms on an idle machine; a busy one keeps both processes waiting.
     assert np.abs(log.time_ns - _true_ns(chip, log.serials)).max() < 5_000_000
     # Level, samples and registers ten times a second and the start; not one for each sample.
@@ -207,7 +210,10 @@ def test_a_chip_that_does_not_come_back_is_not_waited_for(tmp_path):
         ended = _end(process)
         log = _read(machine)
     assert ended.code == 0
-    assert re.search(r"motionsig: the sensor did not answer any more for the last \d+ s; no samples come: .*; check wiring", ended.err)
+    assert re.search(
+        r"motionsig: the sensor did not answer any more for the last \d+ s; no samples come: .*; check wiring",
+        ended.err,
+    )
     assert log.whole
 
 

@@ -110,6 +110,10 @@ ICM42605 = Chip(
     ),
     # The same registers and ranges in the kernel's inv_icm42600_core.c. An ICM-42686-P, 0x44, has twice the ranges.
     clones={0x40: "ICM-42600", 0x41: "ICM-42602", 0x46: "ICM-42622"},
+    origins=dict.fromkeys(
+        ("identity", "rates", "ranges", "start", "fifo"), "driver: Linux drivers/iio/imu/inv_icm42600/inv_icm42600.h"
+    )
+    | {"record": "driver: Linux drivers/iio/imu/inv_icm42600/inv_icm42600_buffer.c; TDK Icm426xxDriver_HL.c"},
 )
 
 ICM42688P = replace(
@@ -120,6 +124,8 @@ ICM42688P = replace(
     identity={WHO_AM_I: 0x47},
     alike=("icm42688",),
     clones={},
+    origins=ICM42605.origins
+    | {"fifo": "driver: Linux inv_icm42600.h; PX4 imu/invensense/icm42688p/ICM42688P.hpp (the stamp's step)"},
     # Its PLL runs at 19.2 instead of 20.48 MHz (DS-000347 sec. 12.7; Icm426xxDriver_HL.h, PLL_SCALE_FACTOR_Q24).
     stamp_s=16e-6 * 32 / 30,
 )

@@ -137,6 +137,12 @@ SELF_TEST = SelfTest(
     trim=trim_6500,
 )
 
+_ORIGINS = {
+    **dict.fromkeys(("identity", "rates"), "driver: Linux drivers/iio/imu/inv_mpu6050/inv_mpu_iio.h"),
+    **dict.fromkeys(("ranges", "start", "fifo"), "driver: Linux drivers/iio/imu/inv_mpu6050/inv_mpu_core.c"),
+    "record": "driver: Linux drivers/iio/imu/inv_mpu6050/inv_mpu_ring.c",
+}
+
 MPU6500 = Chip(
     name="mpu6500",
     title="InvenSense MPU-6500",
@@ -166,15 +172,16 @@ MPU6500 = Chip(
     self_test=SELF_TEST,
     notes=(SHORT_FIFO,),
     alike=("gy-6500",),
+    origins=_ORIGINS,
     # 0x74 and 0x78: the same registers in the kernel's inv_mpu_core.c. The others name no part, and were reported of
     # modules sold as MPU-6050, MPU-6500 or MPU-9250: 0x72 Levi--G/IMU-WhoAmIVerifier issue 1, 0x75 its issue 5 and
     # kriswiner/MPU9250 issue 486; 0x7D without a source at hand.
     clones={
         0x74: "MPU-6515",
         0x78: "MPU-6880",
-        0x72: "clone sold as MPU-6050",
-        0x75: "clone sold as MPU-9250",
-        0x7D: "clone of an MPU-6500",
+        0x72: "a clone that is sold as MPU-6050",
+        0x75: "a clone that is sold as MPU-9250",
+        0x7D: "a clone of the MPU-6500",
     },
 )
 
