@@ -1,7 +1,8 @@
 """Models of InvenSense's chips with the registers of the MPU-6000.
 
 Sources: RM-MPU-6000A-00 rev 4.2 and PS-MPU-6000A-00 rev 3.4 (MPU6050), RM-MPU-6500A-00 rev 2.1, RM-MPU-9250A-00 rev
-1.6, DS-000176 (ICM20602), DS-000143 (ICM20689); reset values and FIFO sizes as PX4's drivers check them
+1.6, DS-000176 (ICM20602), DS-000143 (ICM20689), DS-000193 rev 1.1 (MPU6886); the others by the kernel's
+drivers/iio/imu/inv_mpu6050/inv_mpu_core.c, hw_info, and what is said there; reset values and FIFO sizes as PX4's drivers check them
 (src/drivers/imu/invensense), start-up times of accelerometers as in drivers/iio/imu/inv_mpu6050/inv_mpu_iio.h.
 """
 
@@ -249,6 +250,7 @@ class Mpu9255(Mpu6500):
 
 _ICM20602_DEFAULTS = {
     **dict(zip((0x0D, 0x0E, 0x0F, 0x50, 0x51, 0x52), (110, 104, 113, 150, 145, 155), strict=True)),
+    0x11: 0xC9,  # ArduPilot's MPUREG_ICM_UNDOC1_VALUE
     _CONFIG: 0x80,
     _PWR_MGMT_1: 0x41,
     _WHO_AM_I: 0x12,
@@ -306,3 +308,60 @@ class Icm20689(_Mpu):
     temperature = (326.8, 25.0)
     defaults = _ICM20689_DEFAULTS
     writable = _ICM20689_WRITABLE
+
+
+class Mpu6515(Mpu6500):
+    """MPU6515: in the kernel an MPU6500 that gives another name."""
+
+    defaults = {**_MPU6500_DEFAULTS, _WHO_AM_I: 0x74}
+
+
+class Mpu6880(Mpu6500):
+    """MPU6880: an MPU6500 with a FIFO of 4096 bytes, as the kernel says, whatever FIFO_SIZE."""
+
+    fifo_bytes = (4096,)
+    defaults = {**_MPU6500_DEFAULTS, _WHO_AM_I: 0x78}
+
+
+_ICM20608_DEFAULTS = {
+    **dict(zip((0x0D, 0x0E, 0x0F, 0x00, 0x01, 0x02), (110, 104, 113, 150, 145, 155), strict=True)),
+    0x11: 0xC9,  # ArduPilot's MPUREG_ICM_UNDOC1_VALUE
+    _PWR_MGMT_1: 0x40,  # RM-000030 page 5, in PX4's ICM20608G.cpp
+    _WHO_AM_I: 0xAF,
+}
+_ICM20608_WRITABLE = {**_MPU_WRITABLE, 0x11: 0xFF, 0x36: 0xFF, _INT_ENABLE: 0xFD}
+
+
+class Icm20608(_Mpu):
+    """ICM20608-G: 512 bytes; after a reset it sleeps."""
+
+    temperature = (326.8, 25.0)
+    defaults = _ICM20608_DEFAULTS
+    writable = _ICM20608_WRITABLE
+
+
+class Icm20608D(Icm20608):
+    """ICM20608-D: with a motion processor, which nobody switches on."""
+
+    defaults = {**_ICM20608_DEFAULTS, _WHO_AM_I: 0xAE}
+
+
+class Iam20680(_Mpu):
+    """IAM20680: by InvenSense's own Iam20680Defs.h and Iam20680SelfTest.c."""
+
+    temperature = (326.8, 25.0)
+    defaults = {**_ICM20689_DEFAULTS, _WHO_AM_I: 0xA9}
+    writable = _ICM20608_WRITABLE
+
+
+class Icm20600(Icm20602):
+    """ICM20600: in the kernel an ICM20602 that gives another name; Seeed's ICM20600.h has the same registers."""
+
+    defaults = {**_ICM20602_DEFAULTS, _WHO_AM_I: 0x11}
+
+
+class Mpu6886(Icm20602):
+    """MPU6886: DS-000193: 1 kB of FIFO, two bits of FIFO_EN."""
+
+    fifo_bytes = (1024,)
+    defaults = {**_ICM20602_DEFAULTS, _WHO_AM_I: 0x19}

@@ -17,6 +17,9 @@ from motionsig.sensors.self_test import self_test
 from motionsig.sensors.simulated import Faults, Oscillator, Signal, SimulatedBus, VirtualClock
 
 EVERY = pytest.mark.parametrize("chip", CHIPS.values(), ids=lambda chip: chip.name)
+SELF_TESTED = pytest.mark.parametrize(
+    "chip", [chip for chip in CHIPS.values() if chip.self_test], ids=lambda chip: chip.name
+)
 COARSE = {"adxl345": "13 bits", "lis3dh": "12 bits", "lsm9ds1": "16 g with 0.732 mg per count"}
 
 
@@ -114,7 +117,7 @@ def test_one_refused_transaction_loses_nothing(chip: Chip) -> None:
     assert (account.wrong, account.lost, account.gaps) == (0, 0, 0)
 
 
-@EVERY
+@SELF_TESTED
 def test_what_the_self_test_changes_is_watched(chip: Chip) -> None:
     """Left on by a glitch, it would pass for motion."""
     test = chip.self_test
@@ -136,14 +139,14 @@ def self_test_results(chip: Chip, signal: Signal) -> list[bool | None]:
     return [it.passed for it in self_test(SimulatedBus([model], clock=clock), chip, model.address, clock=clock)]
 
 
-@EVERY
+@SELF_TESTED
 def test_the_chip_tests_itself(chip: Chip) -> None:
     passed = self_test_results(chip, still)
     assert len(passed) in (3, 6)
     assert all(passed)
 
 
-@EVERY
+@SELF_TESTED
 def test_a_chip_in_motion_cannot_be_tested(chip: Chip) -> None:
     def shaken(serials: np.ndarray, times_ns: np.ndarray) -> np.ndarray:
         swing = np.sin(times_ns[:, None] / 1e9 * 8 + np.arange(6))
