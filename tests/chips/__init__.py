@@ -14,6 +14,7 @@ from chips.icm42600 import Icm42605, Icm42688P
 from chips.lis3dh import Lis3dh
 from chips.lsm6ds3 import Lsm6ds3, Lsm6ds3trc
 from chips.lsm6dsr import Lsm6dsr
+from chips.lsm6dsv import Lsm6dsv16x, Lsm6dsv32x
 from chips.lsm9ds1 import Lsm9ds1
 from chips.mpu6000 import (
     Iam20680,
@@ -57,6 +58,8 @@ MODELS: dict[str, type[SimulatedChip]] = {
     "lsm6dso": Lsm6dso,
     "lsm6dsox": Lsm6dso,
     "lsm6dsr": Lsm6dsr,
+    "lsm6dsv16x": Lsm6dsv16x,
+    "lsm6dsv32x": Lsm6dsv32x,
     "lsm9ds1": Lsm9ds1,
     "bmi160": Bmi160,
     "adxl345": Adxl345,
