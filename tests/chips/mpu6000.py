@@ -9,6 +9,7 @@ drivers/iio/imu/inv_mpu6050/inv_mpu_core.c, hw_info, and what is said there; res
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chips.invensense import FULL_SCALE, Format, FormatFifo, InvenSenseChip, per_unit, trimmed
 from motionsig.conventions import STANDARD_GRAVITY
@@ -20,6 +21,9 @@ _FIFO_COUNTH, _FIFO_COUNTL, _FIFO_R_W, _WHO_AM_I = 0x72, 0x73, 0x74, 0x75
 
 _WORDS = (0, 1, 2, 6, 3, 4, 5)
 """The order of the data registers, and so of the FIFO: accelerometer, temperature, gyroscope."""
+
+_Y_OFFSET_TRIM, _TRIMMED, _OFFSET = 0x11, 0xC9, 2.7
+"""In no data sheet: with another value the acceleration in y is off by so many m/s² (ArduPilot's MPUREG_ICM_UNDOC1)."""
 
 
 _MPU_MOMENTARY = {_USER_CTRL: 0x0F, _PWR_MGMT_1: 0x80, _SIGNAL_PATH_RESET: 0x07}
@@ -124,7 +128,14 @@ class _Mpu(InvenSenseChip):
             per_unit=per_unit(16384 >> accel, (131.0, 65.5, 32.8, 16.4)[gyro]) * axes,
             # The accelerometer has a new value at 1 kHz at most: RM-MPU-6000A sec. 4.2, note.
             hold=(max(1, round((self._rate_hz or 0) / 1000)), 1),
+            kind=(int(self.registers.get(_Y_OFFSET_TRIM, _TRIMMED) != _TRIMMED),),
         )
+
+    def counts(self, serials: NDArray[np.int64], layout: Format, most: int = 32767) -> NDArray[np.float64]:
+        out = super().counts(serials, layout, most)
+        if any(layout.kind):
+            out[:, 1] += np.rint(_OFFSET * np.asarray(layout.per_unit)[1])
+        return out
 
     def temperature_on(self) -> bool:
         return not self.registers[_PWR_MGMT_1] & 0x08
@@ -250,7 +261,7 @@ class Mpu9255(Mpu6500):
 
 _ICM20602_DEFAULTS = {
     **dict(zip((0x0D, 0x0E, 0x0F, 0x50, 0x51, 0x52), (110, 104, 113, 150, 145, 155), strict=True)),
-    0x11: 0xC9,  # ArduPilot's MPUREG_ICM_UNDOC1_VALUE
+    _Y_OFFSET_TRIM: _TRIMMED,
     _CONFIG: 0x80,
     _PWR_MGMT_1: 0x41,
     _WHO_AM_I: 0x12,
@@ -325,11 +336,11 @@ class Mpu6880(Mpu6500):
 
 _ICM20608_DEFAULTS = {
     **dict(zip((0x0D, 0x0E, 0x0F, 0x00, 0x01, 0x02), (110, 104, 113, 150, 145, 155), strict=True)),
-    0x11: 0xC9,  # ArduPilot's MPUREG_ICM_UNDOC1_VALUE
+    _Y_OFFSET_TRIM: _TRIMMED,
     _PWR_MGMT_1: 0x40,  # RM-000030 page 5, in PX4's ICM20608G.cpp
     _WHO_AM_I: 0xAF,
 }
-_ICM20608_WRITABLE = {**_MPU_WRITABLE, 0x11: 0xFF, 0x36: 0xFF, _INT_ENABLE: 0xFD}
+_ICM20608_WRITABLE = {**_MPU_WRITABLE, _Y_OFFSET_TRIM: 0xFF, 0x36: 0xFF, _INT_ENABLE: 0xFD}
 
 
 class Icm20608(_Mpu):

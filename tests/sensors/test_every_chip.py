@@ -107,6 +107,19 @@ def test_samples_come_back_after(chip: Chip, fault: str) -> None:
 
 
 @EVERY
+@pytest.mark.parametrize("times", [1.2, 3.7])
+def test_a_fifo_that_ran_over_is_noticed(chip: Chip, times: float) -> None:
+    """However far: the level tells, or the time that has passed."""
+    it = bench(chip.name, rate_hz=max(chip.rates))
+    stalled_s = times * it.chip.fifo.capacity / chip.record.itemsize / it.setting.rate_hz
+    it.bus.inject(Faults(events=((it.clock.monotonic_ns() + 2 * 10**9, lambda: it.clock.sleep(stalled_s)),)))
+    account = trial(it, 4 + stalled_s)
+    assert (account.wrong, account.unreported, account.gaps) == (0, 0, 1)
+    assert account.lost > 0.9 * it.chip.fifo.capacity / chip.record.itemsize
+    assert account.most_off <= 1
+
+
+@EVERY
 def test_one_refused_transaction_loses_nothing(chip: Chip) -> None:
     it = bench(chip.name)
     it.bus.inject(Faults(nack=0.05))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import radians
 
 import numpy as np
 import pytest
+from chips.trial import bench, trial
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +15,7 @@ from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.sensors.chips import CLOCK_TOLERANCE, Chip, Set, Setting, settle
 from motionsig.sensors.families import icm20948, icm42600, mpu6000
 from motionsig.sensors.fifo import MOST_LOAD, bus_load
+from motionsig.sensors.simulated import Faults
 
 CHIPS = {chip.name: chip for chip in (*mpu6000.CHIPS, *icm20948.CHIPS, *icm42600.CHIPS)}
 MPUS = [chip.name for chip in mpu6000.CHIPS]
@@ -159,6 +162,15 @@ def test_icm20649_has_twice_the_ranges_of_the_icm20948_under_the_same_bits() -> 
         scales = {tuple(it.bits.items()): it.scale for it in getattr(narrow, ranges).values()}
         for it in getattr(wide, ranges).values():
             assert it.scale == pytest.approx(2 * scales[tuple(it.bits.items())], rel=0.002)
+
+
+@pytest.mark.parametrize("name", ["icm20602", "icm20608"])
+def test_the_trim_of_y_that_changes_by_itself_is_noticed(name: str) -> None:
+    it = bench(name)
+    at_ns = it.clock.monotonic_ns() + 2 * 10**9
+    it.bus.inject(Faults(events=((at_ns, partial(it.chip.flip, mpu6000.Y_OFFSET_TRIM, 3, at_ns)),)))
+    account = trial(it, 5)
+    assert (account.wrong, account.unreported, it.reader.counts.recoveries) == (0, 0, 1)
 
 
 def test_trim_of_the_later_chips_is_in_the_codes() -> None:
