@@ -10,7 +10,7 @@ from __future__ import annotations
 from chips.adxl345 import Adxl345
 from chips.bmi160 import Bmi160
 from chips.icm20948 import Icm20649, Icm20948
-from chips.icm42600 import Icm42605, Icm42688P
+from chips.icm42600 import Icm42605, Icm42686P, Icm42688P
 from chips.lis3dh import Lis3dh
 from chips.lsm6ds3 import Lsm6ds3, Lsm6ds3trc
 from chips.lsm6dsr import Lsm6dsr
@@ -53,6 +53,7 @@ MODELS: dict[str, type[SimulatedChip]] = {
     "icm20649": Icm20649,
     "icm42605": Icm42605,
     "icm42688p": Icm42688P,
+    "icm42686p": Icm42686P,
     "lsm6ds3": Lsm6ds3,
     "lsm6ds3trc": Lsm6ds3trc,
     "lsm6dso": Lsm6dso,

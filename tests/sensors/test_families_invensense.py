@@ -44,6 +44,7 @@ def test_who_am_i_tells_them_apart() -> None:
         "icm20649": ((0x00, 0xE1),),
         "icm42605": ((0x75, 0x42),),
         "icm42688p": ((0x75, 0x47),),
+        "icm42686p": ((0x75, 0x44),),
     }
 
 
@@ -101,7 +102,16 @@ def test_icm20948_has_both_sensors_at_the_rate(name: str, rate_hz: float) -> Non
     assert expected[0x201][0] & expected[0x214][0] & 1  # through the filter, or the rate is 9 or 4.5 kHz
 
 
-@pytest.mark.parametrize("name", ["icm42605", "icm42688p"])
+def test_icm42686p_has_one_full_scale_more_at_the_wide_end() -> None:
+    wide, narrow = CHIPS["icm42686p"], CHIPS["icm42688p"]
+    for register, ranges in ((0x50, "accel_ranges"), (0x4F, "gyro_ranges")):
+        codes = {full: it.bits[register] >> 5 for full, it in getattr(wide, ranges).items()}
+        assert sorted(codes.values()) == list(range(len(codes)))
+        for full, it in getattr(narrow, ranges).items():
+            assert codes.get(full, 8) == (it.bits[register] >> 5) + 1
+
+
+@pytest.mark.parametrize("name", ["icm42605", "icm42686p", "icm42688p"])
 def test_icm426xx_time_tells_every_sample_from_the_next(name: str) -> None:
     chip = CHIPS[name]
     assert chip.stamp_s is not None
