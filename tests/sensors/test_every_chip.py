@@ -20,7 +20,7 @@ EVERY = pytest.mark.parametrize("chip", CHIPS.values(), ids=lambda chip: chip.na
 SELF_TESTED = pytest.mark.parametrize(
     "chip", [chip for chip in CHIPS.values() if chip.self_test], ids=lambda chip: chip.name
 )
-COARSE = {"adxl345": "13 bits", "lis3dh": "12 bits", "lsm9ds1": "16 g with 0.732 mg per count"}
+COARSE = {"adxl345": "13 bits", "lis3dh": "10 bits", "lsm9ds1": "16 g with 0.732 mg per count"}
 
 
 def start_up_s(chip: Chip) -> float:

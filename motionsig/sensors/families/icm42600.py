@@ -86,6 +86,9 @@ ICM42605 = Chip(
     level=Level(INT_STATUS, 3, (1, 2), "big", 0xFFFF, 1, full=((0, FIFO_FULL),)),
     fifo_register=FIFO_DATA,
     fifo_bytes=2048,
+    # The stamp, too, has its high byte first where SENSOR_DATA_ENDIAN (INTF_CONFIG0) asks for that: InvenSense's own
+    # Icm426xxDriver_HL.c turns it with the data, the kernel declares it __be16 (inv_icm42600_buffer.c), and PX4 has
+    # TimeStamp_h before TimeStamp_l.
     record=np.dtype([("header", "u1"), ("acc", ">i2", 3), ("gyr", ">i2", 3), ("temp", "i1"), ("stamp", ">u2")]),
     # Both sensors, 16 bits, a sample's time (DS-000347 sec. 6.2). Bits 1:0, a new rate, may be set in the first.
     marks=(("header", 0xFC, 0x68),),
@@ -105,6 +108,8 @@ ICM42605 = Chip(
         settle_s=0.2,
         trim_registers=(*range(XA_ST_DATA, XA_ST_DATA + 3), *range(XG_ST_DATA, XG_ST_DATA + 3)),
     ),
+    # The same registers and ranges in the kernel's inv_icm42600_core.c.
+    clones={0x41: "ICM-42602"},
 )
 
 ICM42688P = replace(
@@ -113,6 +118,9 @@ ICM42688P = replace(
     title="TDK InvenSense ICM-42688-P",
     source="DS-000347 rev. 1.6",
     identity={WHO_AM_I: 0x47},
+    alike=("icm42688",),
+    # The same registers and ranges in the kernel's inv_icm42600_core.c, and a PLL at 19.2 MHz (Icm426xxDriver_HL.h).
+    clones={0x40: "ICM-42600", 0x46: "ICM-42622"},
     # Its PLL runs at 19.2 instead of 20.48 MHz (DS-000347 sec. 12.7; Icm426xxDriver_HL.h, PLL_SCALE_FACTOR_Q24).
     stamp_s=16e-6 * 32 / 30,
 )
@@ -138,6 +146,8 @@ ICM42686P = replace(
         # With the codes of its full scales, INV_ST_OTP_EQUATION gives the same m/s² and rad/s.
         "self-test": "driver: InvenSense's own Icm426xxSelfTest.c, Icm426xxDriver_HL.h (ICM42686)",
     },
+    alike=("icm42686",),
+    clones={},
 )
 
 CHIPS = (ICM42605, ICM42688P, ICM42686P)

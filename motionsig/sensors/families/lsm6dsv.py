@@ -68,6 +68,7 @@ LSM6DSV16X = replace(
     ),
     notes=("the gyroscope's filter at each rate is in no source that could be read",),
     alike=("lsm6dsv",),
+    clones={},
     origins={
         **dict.fromkeys(("identity", "rates", "ranges"), "driver: ST lsm6dsv16x_reg.h, Linux st_lsm6dsx_core.c"),
         "start": "driver: ST lsm6dsv16x_reg.h, lsm6dsv16x_fifo.c, Linux st_lsm6dsx_core.c",

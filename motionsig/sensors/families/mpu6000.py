@@ -170,6 +170,14 @@ MPU6500 = Chip(
     temperature_jump=400,
     self_test=SELF_TEST,
     notes=(SHORT_FIFO,),
+    alike=("gy-6500",),
+    # They name no part, and were reported of modules sold as MPU-6050, MPU-6500 or MPU-9250: 0x72
+    # Levi--G/IMU-WhoAmIVerifier issue 1, 0x75 its issue 5 and kriswiner/MPU9250 issue 486; 0x7D without a source at hand.
+    clones={
+        0x72: "clone sold as MPU-6050",
+        0x75: "clone sold as MPU-9250",
+        0x7D: "clone of an MPU-6500",
+    },
 )
 
 MPU6050 = replace(
@@ -200,6 +208,10 @@ MPU6050 = replace(
         "are clones.",
         "Clones that say 0x68 may lack the factory's self-test codes (0).",
     ),
+    # MPU-6000: the same chip with SPI, too. MPU-9150: one with a magnetometer beside it. Both say 0x68 and have the
+    # same registers and FIFO (inv_mpu_core.c). The others are modules with an MPU-6050.
+    alike=("mpu6000", "mpu9150", "gy-521", "gy-86", "gy-87", "gy-88"),
+    clones={},
 )
 
 MPU9250 = replace(
@@ -209,6 +221,8 @@ MPU9250 = replace(
     source="PS-MPU-9250A-01, RM-MPU-9250A-00",
     identity={WHO_AM_I: 0x71},
     notes=(SHORT_FIFO, "The magnetometer is not read."),
+    alike=("gy-91", "gy-9250"),
+    clones={},
 )
 
 MPU9255 = replace(
@@ -217,6 +231,8 @@ MPU9255 = replace(
     title="InvenSense MPU-9255",
     source="MPU-9255 product specification, register map of the MPU-9250 (RM-MPU-9250A-00)",
     identity={WHO_AM_I: 0x73},
+    alike=("gy-9255",),
+    clones={},
 )
 
 ICM20602 = replace(
@@ -236,6 +252,8 @@ ICM20602 = replace(
     # ArduPilot does not trust its temperature in the FIFO; PX4 allows 1000 (ICM20602.cpp, ProcessTemperature).
     temperature_jump=1000,
     notes=(),
+    alike=(),
+    clones={},
 )
 
 ICM20689 = replace(
@@ -248,6 +266,9 @@ ICM20689 = replace(
     # FIFO_SIZE 3: 4 KiB (DS-000143, register 29; the kernel's INV_ICM20689_BITS_FIFO_SIZE_MAX).
     setup=_setup(Set(ACCEL_CONFIG_2, 0xC0, 0xCF)),
     notes=("Writes to reserved registers have damaged some for good (Betaflight pull request 11584).",),
+    # What modules that say 0x98 are sold as (ElectronicCats/mpu6050 issue 21: 13 of 20).
+    alike=("mpu6050a",),
+    clones={},
 )
 
 _KERNEL = "driver: Linux inv_mpu_core.c (hw_info), inv_mpu_iio.h"
@@ -261,6 +282,8 @@ MPU6515 = replace(
     source="register map of the MPU-6500 (RM-MPU-6500A-00)",
     identity={WHO_AM_I: 0x74},
     origins=_BY_KERNEL,
+    alike=(),
+    clones={},
 )
 
 MPU6880 = replace(
@@ -273,6 +296,8 @@ MPU6880 = replace(
     # emptied before it is full; the other way round samples would be lost unseen.
     fifo_bytes=512,
     origins=_BY_KERNEL,
+    alike=(),
+    clones={},
 )
 
 ICM20608 = replace(
@@ -289,6 +314,7 @@ ICM20608 = replace(
         "self-test": "driver: bsp_icm20608.h of ALIENTEK's i.MX6ULL course (registers), Iam20680SelfTest.c (formula)",
     },
     alike=("icm20608g",),
+    clones={},
 )
 
 ICM20608D = replace(ICM20608, name="icm20608d", title="InvenSense ICM-20608-D", identity={WHO_AM_I: 0xAE}, alike=())
@@ -300,6 +326,8 @@ IAM20680 = replace(
     source="DS-000196",
     identity={WHO_AM_I: 0xA9},
     origins=_BY_KERNEL | {"self-test": "driver: InvenSense's own Iam20680SelfTest.c, Iam20680Defs.h"},
+    alike=(),
+    clones={},
 )
 
 ICM20600 = replace(
