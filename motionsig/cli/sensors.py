@@ -14,8 +14,9 @@ from motionsig.conventions import CHANNELS
 from motionsig.errors import SensorError
 from motionsig.sensors import CHIPS, list_iio, scan
 from motionsig.sensors.bus import Bus, I2cBus, bus_numbers
-from motionsig.sensors.chips import Chip
+from motionsig.sensors.chips import PARTS, Chip
 from motionsig.sensors.clock import SystemClock
+from motionsig.sensors.names import likeness
 from motionsig.sensors.self_test import self_test
 
 
@@ -31,7 +32,7 @@ def add_to(commands: Any) -> None:
 def _sensors(options: argparse.Namespace) -> int:
     if options.chips:
         facts = [_chip(chip) for chip in CHIPS.values()]
-        print(json.dumps(facts, indent=2) if options.json else "\n".join(_line(chip) for chip in facts))
+        print(json.dumps(facts, indent=2) if options.json else "\n".join([*map(_known, facts), _ORIGINS]))
         return 0
     failed = False
     buses: list[dict[str, Any]] = []
@@ -39,7 +40,13 @@ def _sensors(options: argparse.Namespace) -> int:
         try:
             with I2cBus(number) as bus:
                 found: list[dict[str, Any]] = [
-                    {"address": f"0x{it.address:02x}", "driver": it.driver, "chips": [*map(_chip, it.chips)]}
+                    {
+                        "address": f"0x{it.address:02x}",
+                        "driver": it.driver,
+                        "chips": [*map(_chip, it.chips)],
+                        "says": {f"0x{register & 0xFF:02x}": f"0x{value:02x}" for register, value in it.says.items()},
+                        "likeness": None if it.chips or it.driver else likeness(it.says, it.address),
+                    }
                     for it in scan(bus)
                 ]
                 if options.self_test:
@@ -72,6 +79,11 @@ def _chip(chip: Chip) -> dict[str, Any]:
         "gyro_ranges_dps": sorted(chip.gyro_ranges),
         "fifo_records": chip.capacity,
         "self_test": chip.self_test is not None,
+        "alike": list(chip.alike),
+        "clones": {f"0x{value:02x}": part for value, part in chip.clones.items()},
+        "twins": list(chip.twins),
+        "origins": {part: chip.origins.get(part, "memory") for part in PARTS},
+        "boards": list(chip.boards),
         "notes": list(chip.notes),
     }
 
@@ -112,6 +124,21 @@ def _line(chip: dict[str, Any]) -> str:
     )
 
 
+def _known(chip: dict[str, Any]) -> str:
+    """Return what a chip can do, by which names it goes, where its table comes from and who has seen it at work."""
+    by_kind: dict[str, list[str]] = {}
+    for part, origin in chip["origins"].items():
+        by_kind.setdefault(origin.partition(":")[0], []).append(part)
+    kinds = "; ".join(f"{kind}: {', '.join(parts)}" for kind, parts in by_kind.items())
+    also = f"also {', '.join(chip['alike'])}; " if chip["alike"] else ""
+    return f"{_line(chip)}\n            {also}{kinds}; seen on {len(chip['boards'])} boards"
+
+
+_ORIGINS = """\
+data sheet, driver, memory: where the parts of a table come from (--json names the places)
+no board, or few? please send a report: motionsig sensors --prove"""
+
+
 def _span(values: Sequence[float]) -> str:
     return f"{values[0]:g}" if len(values) == 1 else f"{values[0]:g} to {values[-1]:g}"
 
@@ -127,7 +154,7 @@ def _bus_lines(buses: list[dict[str, Any]]) -> list[str]:
             if it["driver"]:
                 lines.append(f"  {it['address']}  held by the kernel's driver {it['driver']}: see iio below")
             elif not it["chips"]:
-                lines.append(f"  {it['address']}  something motionsig does not know")
+                lines.append(f"  {it['address']}  {it['likeness']}")
             else:
                 first, *others = it["chips"]
                 lines.append(f"  {it['address']}  {_line(first)}")

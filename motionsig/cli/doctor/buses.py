@@ -12,12 +12,12 @@ from pathlib import Path
 from motionsig.cli.doctor import findings as tree
 from motionsig.cli.doctor.findings import Finding, Mark, is_there, line_of, note, ok, wrong
 from motionsig.errors import MotionsigError
-from motionsig.sensors import CHIPS
+from motionsig.sensors import CHIPS, Found
 from motionsig.sensors.bus import bus_clock_hz, bus_numbers
 from motionsig.sensors.fifo import MOST_LOAD
 
 Allowed = Callable[[Path], bool]
-Scan = Callable[[int], Sequence[tuple[str, int]]]
+Scan = Callable[[int], Sequence[Found]]
 """From a bus's number to the chips that answer on it, by name and address."""
 
 # The largest FIFO record of the supported chips (ICM-42688-P: 16), and its share of the transaction.
@@ -150,10 +150,14 @@ def _answers(number: int, scan: Scan) -> Finding:
         found = scan(number)
     except MotionsigError as error:
         return wrong(" ".join(str(error).split()), advice)
-    if not found:
-        return note(f"no known sensor answers on /dev/i2c-{number}", advice)
-    chips = ", ".join(f"{chip} at 0x{address:02x}" for chip, address in found)
-    return ok(f"on /dev/i2c-{number}: {chips}")
+    known = [f"{it.chips[0].name} at 0x{it.address:02x}" for it in found if it.chips]
+    if known:
+        return ok(f"on /dev/i2c-{number}: {', '.join(known)}")
+    strange = [it for it in found if it.driver is None]
+    if strange:
+        look = f"if it is a clone of a chip: motionsig record --chip NAME --bus {number} --address 0x{strange[0].address:02x}"
+        return note("; ".join(map(str, strange)), look)
+    return note(f"no known sensor answers on /dev/i2c-{number}", advice)
 
 
 def _clock(root: Path, number: int) -> Finding:

@@ -98,6 +98,10 @@ ICM20948 = Chip(
         SHORT_FIFO,
         "The magnetometer is not read.",
     ),
+    origins=dict.fromkeys(
+        ("identity", "ranges", "fifo", "record"),
+        "driver: PX4 src/drivers/imu/invensense/icm20948/InvenSense_ICM20948_registers.hpp",
+    ),
 )
 
 ICM20649 = replace(

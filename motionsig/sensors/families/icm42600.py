@@ -110,6 +110,10 @@ ICM42605 = Chip(
     ),
     # The same registers and ranges in the kernel's inv_icm42600_core.c.
     clones={0x41: "ICM-42602"},
+    origins=dict.fromkeys(
+        ("identity", "rates", "ranges", "start", "fifo"), "driver: Linux drivers/iio/imu/inv_icm42600/inv_icm42600.h"
+    )
+    | {"record": "driver: Linux drivers/iio/imu/inv_icm42600/inv_icm42600_buffer.c; TDK Icm426xxDriver_HL.c"},
 )
 
 ICM42688P = replace(
@@ -121,6 +125,8 @@ ICM42688P = replace(
     alike=("icm42688",),
     # The same registers and ranges in the kernel's inv_icm42600_core.c, and a PLL at 19.2 MHz (Icm426xxDriver_HL.h).
     clones={0x40: "ICM-42600", 0x46: "ICM-42622"},
+    origins=ICM42605.origins
+    | {"fifo": "driver: Linux inv_icm42600.h; PX4 src/drivers/imu/invensense/icm42688p/ICM42688P.hpp (the stamp's step)"},
     # Its PLL runs at 19.2 instead of 20.48 MHz (DS-000347 sec. 12.7; Icm426xxDriver_HL.h, PLL_SCALE_FACTOR_Q24).
     stamp_s=16e-6 * 32 / 30,
 )

@@ -142,6 +142,12 @@ SELF_TEST = SelfTest(
     trim=trim_6500,
 )
 
+_ORIGINS = {
+    **dict.fromkeys(("identity", "rates"), "driver: Linux drivers/iio/imu/inv_mpu6050/inv_mpu_iio.h"),
+    **dict.fromkeys(("ranges", "start", "fifo"), "driver: Linux drivers/iio/imu/inv_mpu6050/inv_mpu_core.c"),
+    "record": "driver: Linux drivers/iio/imu/inv_mpu6050/inv_mpu_ring.c",
+}
+
 MPU6500 = Chip(
     name="mpu6500",
     title="InvenSense MPU-6500",
@@ -171,6 +177,7 @@ MPU6500 = Chip(
     self_test=SELF_TEST,
     notes=(SHORT_FIFO,),
     alike=("gy-6500",),
+    origins=_ORIGINS,
     # They name no part, and were reported of modules sold as MPU-6050, MPU-6500 or MPU-9250: 0x72
     # Levi--G/IMU-WhoAmIVerifier issue 1, 0x75 its issue 5 and kriswiner/MPU9250 issue 486; 0x7D without a source at hand.
     clones={
@@ -271,17 +278,12 @@ ICM20689 = replace(
     clones={},
 )
 
-_KERNEL = "driver: Linux inv_mpu_core.c (hw_info), inv_mpu_iio.h"
-_ARDUPILOT = "driver: ArduPilot AP_InertialSensor_Invensense.cpp"
-_BY_KERNEL = dict.fromkeys(("identity", "rates", "ranges", "start", "fifo"), _KERNEL) | {"record": _ARDUPILOT}
-
 MPU6515 = replace(
     MPU6500,
     name="mpu6515",
     title="InvenSense MPU-6515",
     source="register map of the MPU-6500 (RM-MPU-6500A-00)",
     identity={WHO_AM_I: 0x74},
-    origins=_BY_KERNEL,
     alike=(),
     clones={},
 )
@@ -295,7 +297,7 @@ MPU6880 = replace(
     # The kernel says 4096, and yet leaves FIFO_SIZE as it is, which stands for 512. If the FIFO is larger, it is
     # emptied before it is full; the other way round samples would be lost unseen.
     fifo_bytes=512,
-    origins=_BY_KERNEL,
+    origins={part: origin for part, origin in _ORIGINS.items() if part != "fifo"},
     alike=(),
     clones={},
 )
@@ -307,7 +309,7 @@ ICM20608 = replace(
     source="RM-000030",
     identity={WHO_AM_I: 0xAF},
     kept=(Y_OFFSET_TRIM, *MPU6500.kept),
-    origins=_BY_KERNEL
+    origins=_ORIGINS
     | {
         "start": "driver: PX4 ICM20608G.cpp (FIFOReset)",
         "fifo": "driver: PX4 InvenSense_ICM20608G_registers.hpp (FIFO::SIZE), Linux inv_mpu_core.c",
@@ -325,7 +327,7 @@ IAM20680 = replace(
     title="TDK InvenSense IAM-20680",
     source="DS-000196",
     identity={WHO_AM_I: 0xA9},
-    origins=_BY_KERNEL | {"self-test": "driver: InvenSense's own Iam20680SelfTest.c, Iam20680Defs.h"},
+    origins=_ORIGINS | {"self-test": "driver: InvenSense's own Iam20680SelfTest.c, Iam20680Defs.h"},
     alike=(),
     clones={},
 )
@@ -337,7 +339,7 @@ ICM20600 = replace(
     source="DS-000184 rev. 1.0",
     identity={WHO_AM_I: 0x11},
     # In the kernel the same but for WHO_AM_I.
-    origins=_BY_KERNEL | {"self-test": "driver: Seeed ICM20600.h (registers)"},
+    origins=_ORIGINS | {"self-test": "driver: Seeed ICM20600.h (registers)"},
 )
 
 MPU6886 = replace(
