@@ -62,8 +62,8 @@ UNREAD = {
     (0x75, 0x67): "icm42670p",
     (0x75, 0xA6): "icm20609",
 }
-"""Register and what it reads as in parts of the lists above (the kernel's drivers; QMI8658A data sheet rev. A, table 21;
-PX4 InvenSense_ICM42670P_registers.hpp). Asked only where no chip that is read answers."""
+"""Register and what it reads as in parts of the lists above (the kernel's drivers; QMI8658A data sheet rev. A, table
+21; PX4 InvenSense_ICM42670P_registers.hpp). Asked only where no chip that is read answers."""
 _NEAR = 3
 
 

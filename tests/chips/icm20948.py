@@ -174,9 +174,12 @@ class Icm20948(InvenSenseChip):
             self.empty_fifo()
 
 
+_ICM20649_DEFAULTS = {**_ICM20948_DEFAULTS, _WHO_AM_I: 0xE1}
+
+
 class Icm20649(Icm20948):
     """ICM20649: 4, 8, 16 and 30 g, 500 to 4000 deg/s."""
 
     counts_per_g = (8192, 4096, 2048, 1024)
     counts_per_dps = (65.5, 32.8, 16.4, 8.2)
-    defaults = {**_ICM20948_DEFAULTS, _WHO_AM_I: 0xE1}
+    defaults = _ICM20649_DEFAULTS

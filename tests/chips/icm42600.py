@@ -1,7 +1,8 @@
 """Models of InvenSense's ICM42605, ICM42688-P and ICM42686-P.
 
 Sources: DS-000292 rev 1.5 and DS-000347 rev 1.2 (packets: sec. 6; use notes: sec. 12; registers: sec. 14 to 18); TDK's
-Icm426xxSelfTest.c for the self-test; drivers/iio/imu/inv_icm42600/inv_icm42600.h for start-up times, and for the ICM42686-P's full scales.
+Icm426xxSelfTest.c for the self-test; drivers/iio/imu/inv_icm42600/inv_icm42600.h for start-up times and the full scales
+of the ICM42686-P.
 """
 
 from __future__ import annotations
@@ -233,10 +234,8 @@ class Icm42688P(InvenSenseChip):
         stamped = bool(stamp & 0x01) and (high or bool(accel and gyro))
         rates = self._odr_hz()
         fastest = max(rates)
-        if high:  # the full scales are then fixed: sec. 6.1
-            scale = per_unit(8192, 131)
-        else:
-            scale = self._scale()
+        # With packets of 20 bytes the full scales are fixed: sec. 6.1.
+        scale = per_unit(8192, 131) if high else self._scale()
         holds = bool(interface & 0x80)
         return Format(
             size=_packet(bool(high), accel + gyro, not interface & 0x10).itemsize if accel or gyro else 0,
@@ -356,9 +355,12 @@ class Icm42605(Icm42688P):
     writable = _ICM42605_WRITABLE
 
 
+_ICM42686P_DEFAULTS = {**_ICM42688P_DEFAULTS, _WHO_AM_I: 0x44}
+
+
 class Icm42686P(Icm42688P):
     """ICM42686-P: 32 to 2 g and 4000 to 31.25 deg/s."""
 
     counts_per_g = (1024, 2048, 4096, 8192, 16384)
     counts_per_dps = (8.2, *_GYRO_COUNTS[:-1])
-    defaults = {**_ICM42688P_DEFAULTS, _WHO_AM_I: 0x44}
+    defaults = _ICM42686P_DEFAULTS

@@ -1,7 +1,7 @@
 """LSM6DSV16X, LSM6DSV and LSM6DSV32X: the words of an LSM6DSO, half as many, under other registers and rates.
 
-ST's lsm6dsv16x_reg.h and lsm6dsv32x_reg.h (registers, codes, sensitivities); DS13510 for what is not there: 1.5 kbyte of
-FIFO, CTRL3 after a reset.
+ST's lsm6dsv16x_reg.h and lsm6dsv32x_reg.h (registers, codes, sensitivities); DS13510 for what is not there: 1.5 kbyte
+of FIFO, CTRL3 after a reset.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Models of InvenSense's chips with the registers of the MPU-6000.
 
 Sources: RM-MPU-6000A-00 rev 4.2 and PS-MPU-6000A-00 rev 3.4 (MPU6050), RM-MPU-6500A-00 rev 2.1, RM-MPU-9250A-00 rev
-1.6, DS-000176 (ICM20602), DS-000143 (ICM20689), DS-000193 rev 1.1 (MPU6886); the others by the kernel's
-drivers/iio/imu/inv_mpu6050/inv_mpu_core.c, hw_info, and what is said there; reset values and FIFO sizes as PX4's drivers check them
-(src/drivers/imu/invensense), start-up times of accelerometers as in drivers/iio/imu/inv_mpu6050/inv_mpu_iio.h.
+1.6, DS-000176 (ICM20602), DS-000143 (ICM20689), DS-000193 rev 1.1 (MPU6886), of the others the kernel's hw_info
+(drivers/iio/imu/inv_mpu6050/inv_mpu_core.c) and what is named there; reset values and FIFO sizes as PX4's drivers check
+them (src/drivers/imu/invensense), start-up times of accelerometers as in drivers/iio/imu/inv_mpu6050/inv_mpu_iio.h.
 """
 
 from __future__ import annotations
@@ -321,17 +321,23 @@ class Icm20689(_Mpu):
     writable = _ICM20689_WRITABLE
 
 
+_MPU6515_DEFAULTS = {**_MPU6500_DEFAULTS, _WHO_AM_I: 0x74}
+
+
 class Mpu6515(Mpu6500):
     """MPU6515: in the kernel an MPU6500 that gives another name."""
 
-    defaults = {**_MPU6500_DEFAULTS, _WHO_AM_I: 0x74}
+    defaults = _MPU6515_DEFAULTS
+
+
+_MPU6880_DEFAULTS = {**_MPU6500_DEFAULTS, _WHO_AM_I: 0x78}
 
 
 class Mpu6880(Mpu6500):
     """MPU6880: an MPU6500 with a FIFO of 4096 bytes, as the kernel says, whatever FIFO_SIZE."""
 
     fifo_bytes = (4096,)
-    defaults = {**_MPU6500_DEFAULTS, _WHO_AM_I: 0x78}
+    defaults = _MPU6880_DEFAULTS
 
 
 _ICM20608_DEFAULTS = {
@@ -351,28 +357,40 @@ class Icm20608(_Mpu):
     writable = _ICM20608_WRITABLE
 
 
+_ICM20608D_DEFAULTS = {**_ICM20608_DEFAULTS, _WHO_AM_I: 0xAE}
+
+
 class Icm20608D(Icm20608):
     """ICM20608-D: with a motion processor, which nobody switches on."""
 
-    defaults = {**_ICM20608_DEFAULTS, _WHO_AM_I: 0xAE}
+    defaults = _ICM20608D_DEFAULTS
+
+
+_IAM20680_DEFAULTS = {**_ICM20689_DEFAULTS, _WHO_AM_I: 0xA9}
 
 
 class Iam20680(_Mpu):
     """IAM20680: by InvenSense's own Iam20680Defs.h and Iam20680SelfTest.c."""
 
     temperature = (326.8, 25.0)
-    defaults = {**_ICM20689_DEFAULTS, _WHO_AM_I: 0xA9}
+    defaults = _IAM20680_DEFAULTS
     writable = _ICM20608_WRITABLE
+
+
+_ICM20600_DEFAULTS = {**_ICM20602_DEFAULTS, _WHO_AM_I: 0x11}
 
 
 class Icm20600(Icm20602):
     """ICM20600: in the kernel an ICM20602 that gives another name; Seeed's ICM20600.h has the same registers."""
 
-    defaults = {**_ICM20602_DEFAULTS, _WHO_AM_I: 0x11}
+    defaults = _ICM20600_DEFAULTS
+
+
+_MPU6886_DEFAULTS = {**_ICM20602_DEFAULTS, _WHO_AM_I: 0x19}
 
 
 class Mpu6886(Icm20602):
     """MPU6886: DS-000193: 1 kB of FIFO, two bits of FIFO_EN."""
 
     fifo_bytes = (1024,)
-    defaults = {**_ICM20602_DEFAULTS, _WHO_AM_I: 0x19}
+    defaults = _MPU6886_DEFAULTS

@@ -1,7 +1,8 @@
 """InvenSense ICM-20948 and ICM-20649: like the MPUs in what they do, unlike them in where: four banks of registers.
 
-ICM-20948: DS-000189 rev. 1.3. ICM-20649, which has twice the ranges: DS-000192. Where they are silent: ArduPilot libraries/AP_InertialSensor/AP_InertialSensor_Invensensev2.cpp, PX4
-src/drivers/imu/invensense/{icm20948,icm20649}, and InvenSense's own Icm20948SelfTest.c.
+ICM-20948: DS-000189 rev. 1.3. ICM-20649, which has twice the ranges: DS-000192. Where they are silent: ArduPilot
+libraries/AP_InertialSensor/AP_InertialSensor_Invensensev2.cpp, PX4 src/drivers/imu/invensense/{icm20948,icm20649}, and
+InvenSense's own Icm20948SelfTest.c.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ ICM20649 = replace(
     self_test=None,
     notes=(ICM20948.notes[0], SHORT_FIFO),
     origins={
-        "identity": "driver: PX4 InvenSense_ICM20649_registers.hpp (WHOAMI), ArduPilot AP_InertialSensor_Invensensev2.cpp",
+        "identity": "driver: PX4 InvenSense_ICM20649_registers.hpp (WHOAMI)",
         "rates": "driver: ArduPilot AP_InertialSensor_Invensensev2.cpp (1125 Hz), Adafruit_ICM20X.cpp (dividers)",
         "ranges": "driver: PX4 ICM20649.cpp (ConfigureAccel, ConfigureGyro), Adafruit_ICM20649.cpp (scaleValues)",
         "start": "driver: ArduPilot AP_InertialSensor_Invensensev2.cpp (_fifo_reset)",

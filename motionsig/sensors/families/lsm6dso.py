@@ -38,7 +38,6 @@ _RATES = {
 }
 
 
-
 def _origins(part: str) -> dict[str, str]:
     """Return where the table of `part` was compared with ST's own driver and the kernel's."""
     reg = f"driver: ST {part}-pid {part}_reg.h, {part}_reg.c"

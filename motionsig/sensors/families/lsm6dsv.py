@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.sensors.chips import Level, Set, Until, Wait, accel_ranges, clear, gyro_ranges
+from motionsig.sensors.families.lsm6ds3 import SELF_TEST
 from motionsig.sensors.families.lsm6dso import LSM6DSO
 
 _FIFO_CTRL1, _FIFO_CTRL2, _FIFO_CTRL3, _FIFO_CTRL4 = range(0x07, 0x0B)
@@ -27,7 +29,14 @@ _BYPASS, _CONTINUOUS = Set(_FIFO_CTRL4, 0x00), Set(_FIFO_CTRL4, 0x06)
 # Bypass empties the FIFO, but fifo_ovr_latched stays until it is read, as in the LSM6DSO.
 _EMPTY = (_BYPASS, Until(_FIFO_STATUS2, 0x00, 0x00, 0.01))
 
-_GYRO_CODES = {125.0: (0, 4.375), 250.0: (1, 8.75), 500.0: (2, 17.5), 1000.0: (3, 35), 2000.0: (4, 70), 4000.0: (12, 140)}
+_GYRO_CODES = {
+    125.0: (0, 4.375),
+    250.0: (1, 8.75),
+    500.0: (2, 17.5),
+    1000.0: (3, 35),
+    2000.0: (4, 70),
+    4000.0: (12, 140),
+}
 """deg/s to fs_g and mdps (lsm6dsv16x_gy_full_scale_t, lsm6dsv16x_from_fs125_to_mdps and on)."""
 
 LSM6DSV16X = replace(
@@ -56,15 +65,18 @@ LSM6DSV16X = replace(
     flush=(*_EMPTY, _CONTINUOUS),
     # diff_fifo, 9 bits, in words of 7 bytes; fifo_ovr_ia 0x40, and until it is read fifo_ovr_latched 0x08.
     level=Level(_FIFO_STATUS1, 2, (0, 2), "little", 0x01FF, unit=7, full=((1, 0x40), (1, 0x08))),
-    # Sources differ: ST's own driver says 208 words (ST_LSM6DSVX_MAX_FIFO_DEPTH), the kernel's 512, of which a watermark
-    # of 8 bits tells nothing. With the fewest the FIFO is emptied in time whatever is true.
+    # Sources differ: ST's own driver says 208 words (ST_LSM6DSVX_MAX_FIFO_DEPTH), the kernel's 512. With the fewest the
+    # FIFO is emptied in time whatever is true.
     fifo_bytes=208 * 7,
+    # Limits, waits and ways as in ST's example: 50 to 1700 mg, 150 to 700 dps; the accelerometer is pushed back, the
+    # gyroscope forth (st_xl 2, st_g 1).
     self_test=replace(
-        LSM6DSO.self_test,
+        SELF_TEST,
         rate_hz=240.0,
-        # As in ST's example the accelerometer is pushed back, the gyroscope forth (st_xl 2, st_g 1).
         on=(Set(_CTRL10, 0x06),),
         off=(Set(_CTRL10, 0x00),),
+        settle_s=0.1,
+        accel=(0.050 * STANDARD_GRAVITY, 1.7 * STANDARD_GRAVITY),
     ),
     notes=("the gyroscope's filter at each rate is in no source that could be read",),
     alike=("lsm6dsv",),

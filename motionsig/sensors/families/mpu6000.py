@@ -179,7 +179,8 @@ MPU6500 = Chip(
     alike=("gy-6500",),
     origins=_ORIGINS,
     # They name no part, and were reported of modules sold as MPU-6050, MPU-6500 or MPU-9250: 0x72
-    # Levi--G/IMU-WhoAmIVerifier issue 1, 0x75 its issue 5 and kriswiner/MPU9250 issue 486; 0x7D without a source at hand.
+    # Levi--G/IMU-WhoAmIVerifier issue 1, 0x75 its issue 5 and kriswiner/MPU9250 issue 486; 0x7D without a source at
+    # hand.
     clones={
         0x72: "clone sold as MPU-6050",
         0x75: "clone sold as MPU-9250",
