@@ -16,8 +16,9 @@ from motionsig.sensors import CHIPS, list_iio, scan
 from motionsig.sensors.bus import Bus, I2cBus, bus_numbers
 from motionsig.sensors.chips import PARTS, Chip
 from motionsig.sensors.clock import SystemClock
+from motionsig.sensors.gravity import require_gravity
 from motionsig.sensors.names import likeness
-from motionsig.sensors.self_test import self_test
+from motionsig.sensors.self_test import AxisResult, self_test
 
 
 def add_to(commands: Any) -> None:
@@ -97,7 +98,7 @@ def _test(bus: Bus, found: Iterable[dict[str, Any]]) -> bool:
                 it["self_test_error"] = f"none is known for the {chip['name']}"
                 continue
             try:
-                results = self_test(bus, CHIPS[chip["name"]], int(it["address"], 0), clock=SystemClock())
+                results = _tested(bus, CHIPS[chip["name"]], int(it["address"], 0))
             except SensorError as error:
                 failed, it["self_test_error"] = True, str(error)
                 continue
@@ -114,6 +115,16 @@ def _test(bus: Bus, found: Iterable[dict[str, Any]]) -> bool:
                 for result in results
             ]
     return failed
+
+
+def _tested(bus: Bus, chip: Chip, address: int) -> list[AxisResult]:
+    """Return the results of the chip's own test, of the chip that gravity says it is."""
+    clock = SystemClock()
+    return self_test(bus, require_gravity(bus, chip, address, None, clock=clock, **_WIDE), address, clock=clock)
+
+
+_WIDE = {"rate_hz": 100.0, "accel_range_g": 4.0, "gyro_range_dps": 250.0}
+"""What the chip is set to for the look at gravity."""
 
 
 def _line(chip: dict[str, Any]) -> str:

@@ -80,8 +80,8 @@ def require_gravity(bus: Bus, chip: Chip, address: int, asked: Chip | None, *, c
     for twin, times in chip.twins.items():
         if abs(at_rest * times / STANDARD_GRAVITY - 1) < _OFF:
             raise SensorError(
-                f"{where}: expected {STANDARD_GRAVITY:.1f} m/s² at rest, got {at_rest:.2f}: it is an {twin}, which says "
-                "the same of itself and which motionsig does not read"
+                f"{where}: expected {STANDARD_GRAVITY:.1f} m/s² at rest, got {at_rest:.2f}: it is an {twin}, which "
+                "says the same of itself and which motionsig does not read"
             )
     if taken:
         raise SensorError(

@@ -29,10 +29,11 @@ _KERNEL = {
     "st_lsm6dsx": "ism330is lsm6ds0 lsm6ds3h lsm6dso16is",
     "st_lsm9ds0": "lsm9ds0",
     "adxl313": "adxl313",
+    "adxl345": "adxl375",
     "adxl355": "adxl355 adxl357 adxl359",
     "adxl362": "adxl362 adxl363",
     "adxl367": "adxl367",
-    "adxl372": "adxl371 adxl372 adxl375",
+    "adxl372": "adxl371 adxl372",
     "bma180": "bma180 bma250",
     "bma220": "bma220",
     "bma400": "bma400",
@@ -81,17 +82,19 @@ def require_chip(name: str, *, where: str) -> Chip:
     """Return the table that reads a part of that name; raise InputError, with what to do, where there is none."""
     chip = named_chip(name)
     if chip is None:
-        raise InputError(f"{where}{refusal(name)}")
+        raise InputError(f"{where}expected one of {', '.join(sorted(CHIPS))}, got {_advised(name, None)}")
     return chip
 
 
 def refusal(name: str, *, shown: str | None = None) -> str:
     """Return what to say of a sensor's name that stands for nothing. shown: the name in quotes."""
-    choices = (
-        f"expected auto, iio[:NAME], simulated or one of {', '.join(sorted(CHIPS))}, got {shown or repr(name[:60])}"
-    )
+    choices = f"auto, iio[:NAME], simulated or one of {', '.join(sorted(CHIPS))}"
+    return f"expected {choices}, got {_advised(name, shown)}"
+
+
+def _advised(name: str, shown: str | None) -> str:
     advice = hint(name)
-    return f"{choices}; {advice}" if advice else choices
+    return f"{shown or repr(name[:60])}{f'; {advice}' if advice else ''}"
 
 
 def hint(name: str) -> str | None:

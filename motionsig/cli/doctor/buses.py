@@ -155,7 +155,8 @@ def _answers(number: int, scan: Scan) -> Finding:
         return ok(f"on /dev/i2c-{number}: {', '.join(known)}")
     strange = [it for it in found if it.driver is None]
     if strange:
-        look = f"if it is a clone of a chip: motionsig record --chip NAME --bus {number} --address 0x{strange[0].address:02x}"
+        where = f"--bus {number} --address 0x{strange[0].address:02x}"
+        look = f"if it is a clone of a chip: motionsig record --chip NAME {where}"
         return note("; ".join(map(str, strange)), look)
     return note(f"no known sensor answers on /dev/i2c-{number}", advice)
 

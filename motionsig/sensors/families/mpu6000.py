@@ -182,9 +182,9 @@ MPU6500 = Chip(
     # Levi--G/IMU-WhoAmIVerifier issue 1, 0x75 its issue 5 and kriswiner/MPU9250 issue 486; 0x7D without a source at
     # hand.
     clones={
-        0x72: "clone sold as MPU-6050",
-        0x75: "clone sold as MPU-9250",
-        0x7D: "clone of an MPU-6500",
+        0x72: "a clone that is sold as MPU-6050",
+        0x75: "a clone that is sold as MPU-9250",
+        0x7D: "a clone of the MPU-6500",
     },
 )
 
