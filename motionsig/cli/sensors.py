@@ -101,7 +101,10 @@ def _test(bus: Bus, found: Iterable[dict[str, Any]]) -> bool:
     """Test what was found and enter the results; return whether any failed."""
     failed = False
     for it in found:
-        for chip in [chip for chip in it["chips"][:1] if chip["self_test"]]:
+        for chip in it["chips"][:1]:
+            if not chip["self_test"]:
+                it["self_test_error"] = f"none is known for the {chip['name']}"
+                continue
             try:
                 results = _tested(bus, CHIPS[chip["name"]], int(it["address"], 0))
             except SensorError as error:

@@ -21,7 +21,7 @@ from motionsig.sensors.families import CHIPS
 from motionsig.sensors.fifo import ChipFifo, require_bus
 from motionsig.sensors.gravity import require_gravity
 from motionsig.sensors.iio import IioSensor, IioSource, list_iio, open_iio
-from motionsig.sensors.names import identity, likeness, named_chip, refusal, require_chip
+from motionsig.sensors.names import UNREAD, identity, likeness, named_chip, refusal, require_chip
 from motionsig.sensors.owner import own, owner_of
 from motionsig.sensors.reader import SensorReader
 from motionsig.sensors.registers import Registers
@@ -92,6 +92,9 @@ def scan(bus: Bus, addresses: Collection[int] | None = None, *, clock: Clock | N
         answers = {register: value for register, value in says.items() if value is not None}
         if answers:
             chips = tuple(chip for chip in candidates if chip.identity.items() <= answers.items())
+            for register in {register for register, _ in UNREAD} - answers.keys() if not chips else ():
+                value = _ask(bus, address, register, clock)
+                answers |= {} if value is None else {register: value}
             found.append(Found(bus.name, address, chips, says=answers, held=owner_of(bus, address)))
         else:
             refused += 1
