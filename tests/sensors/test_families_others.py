@@ -12,11 +12,12 @@ from chips import chip_model
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.sensors import open_sensor
 from motionsig.sensors.chips import Chip, Range, Set, Setting, Step, Wait, settle
-from motionsig.sensors.families import adxl345, bmi160, lis3dh, lsm6ds3, lsm6dso, lsm9ds1
+from motionsig.sensors.families import adxl345, bmi160, lis3dh, lsm6ds3, lsm6dso, lsm6dsv, lsm9ds1
 from motionsig.sensors.fifo import MOST_LOAD, bus_load
 from motionsig.sensors.simulated import SimulatedBus, VirtualClock
 
-CHIPS = [chip for family in (lsm6ds3, lsm6dso, lsm9ds1, bmi160, adxl345, lis3dh) for chip in family.CHIPS]
+FAMILIES = (lsm6ds3, lsm6dso, lsm6dsv, lsm9ds1, bmi160, adxl345, lis3dh)
+CHIPS = [chip for family in FAMILIES for chip in family.CHIPS]
 LSM6 = [chip for family in (lsm6ds3, lsm6dso) for chip in family.CHIPS]
 
 NARROW = {"adxl345": 13}
@@ -151,6 +152,23 @@ def test_both_sensors_and_the_fifo_run_at_one_rate(chip: Chip) -> None:
             assert bits[0x0A] >> 3 == code
         else:
             assert (bits[0x09] >> 4, bits[0x09] & 0x0F) == (code, code)
+
+
+@pytest.mark.parametrize("chip", lsm6dsv.CHIPS, ids=lambda chip: chip.name)
+def test_lsm6dsv_rates_double_from_60_hz_with_one_code_for_all(chip: Chip) -> None:
+    for rate_hz, bits in chip.rates.items():
+        code = bits[0x10]
+        assert rate_hz == 60 * 2.0 ** (code - 5)
+        assert (bits[0x11], bits[0x09]) == (code, code << 4 | code)
+
+
+def test_lsm6dsv32x_measures_twice_as_much_under_the_same_bits() -> None:
+    narrow, wide = lsm6dsv.CHIPS
+    assert narrow.identity == wide.identity
+    assert [it.bits for it in narrow.accel_ranges.values()] == [it.bits for it in wide.accel_ranges.values()]
+    for (g, fine), (twice_g, coarse) in zip(narrow.accel_ranges.items(), wide.accel_ranges.items(), strict=True):
+        assert twice_g == 2 * g
+        assert coarse.scale == pytest.approx(2 * fine.scale)
 
 
 def test_lis3dh_asks_for_counting_on_in_every_read_of_several_bytes() -> None:
