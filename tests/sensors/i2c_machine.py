@@ -125,9 +125,7 @@ class I2cMachine:
     request. functions: what the adapter can do. asked: the addresses on the bus that were talked to. lock: held while a transaction goes on.
     """
 
-    def __init__(
-        self, bus: SimulatedBus, folder: Path, *, clock_hz: int = 400_000, functions: int = FUNCTIONS
-    ) -> None:
+    def __init__(self, bus: SimulatedBus, folder: Path, *, clock_hz: int = 400_000, functions: int = FUNCTIONS) -> None:
         library = _umockdev()
         self.bus = bus
         self.functions = functions

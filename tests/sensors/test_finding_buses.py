@@ -99,7 +99,9 @@ def test_the_last_address_is_asked_on_an_adapter_that_takes_its_time(clock):
 
 def test_where_every_address_fails_both_readings_are_told(clock, monkeypatch):
     bus = Failing(clock=clock)
-    with pytest.raises(BusError, match=r"\(110\); (\d+) of \1 addresses failed so; check .*or nothing is connected: some"):
+    with pytest.raises(
+        BusError, match=r"\(110\); (\d+) of \1 addresses failed so; check .*or nothing is connected: some"
+    ):
         scan(bus, clock=clock)
     machine(monkeypatch, bus)
     with pytest.raises(SensorError, match=r"'auto': expected it to answer on any I2C bus, got /dev/i2c-0 address 0x18"):

@@ -18,8 +18,8 @@ from chips import chip_model
 
 from motionsig.errors import SensorError
 from motionsig.sensors import open_sensor, scan
-from motionsig.sensors.bus import Bus
 from motionsig.sensors import owner as it
+from motionsig.sensors.bus import Bus
 from motionsig.sensors.owner import HeldError, device_owner, own, own_device, owner_of
 from motionsig.sensors.self_test import self_test
 from motionsig.sensors.simulated import SimulatedBus, VirtualClock
@@ -211,7 +211,9 @@ def test_a_device_of_the_kernels_is_owned_by_its_folder(tmp_path):
     assert device_owner(folder) is None
     with Holder("whole", folder) as holder:
         assert device_owner(folder) == holder.name
-        with pytest.raises(HeldError, match=re.escape(f"iio:it: expected .* held by {holder.name}").replace(r"\.\*", ".*")):
+        with pytest.raises(
+            HeldError, match=re.escape(f"iio:it: expected .* held by {holder.name}").replace(r"\.\*", ".*")
+        ):
             own_device(folder, "iio:it")
     own_device(folder, "iio:it").close()
 
