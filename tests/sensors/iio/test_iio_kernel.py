@@ -1,4 +1,4 @@
-"""A real kernel's Industrial I/O and I2C: drivers, buffers, triggers, adapters, a multiplexer, in QEMU (see kernel/run).
+"""A real kernel's Industrial I/O and I2C in QEMU: drivers, buffers, triggers, a multiplexer (see kernel/run).
 
 A minute on two processors. The kernel is Debian's, fetched by apt; the code is this tree's, unmodified.
 """
