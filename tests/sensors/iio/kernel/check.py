@@ -20,7 +20,7 @@ from smbus2 import SMBus
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import SensorError
 from motionsig.sensors import open_sensor, scan
-from motionsig.sensors.bus import I2cBus, holder
+from motionsig.sensors.bus import BusError, I2cBus, holder
 from motionsig.sensors.clock import SystemClock
 from motionsig.sensors.iio import list_iio, open_iio
 from motionsig.sensors.iio.device import read
@@ -243,8 +243,7 @@ def buses():
         number = wait_for(lambda: adapter("CP2112"))
         path = ADAPTERS / f"i2c-{number}"
         wait_for(lambda: Path(f"/dev/i2c-{number}").exists())
-        (path / "new_device").write_text("mpu6050 0x68")
-        channel = wait_for(lambda: adapter(f"i2c-{number}-mux"))
+        channel = wait_for(lambda: probed(path, number))
         wait_for(lambda: Path(f"/dev/i2c-{channel}").exists() and list_iio())
         names = {"above": number, "channel": channel}
         places = [(name, address) for name in names for address in (0x68, 0x69)]
@@ -256,13 +255,39 @@ def buses():
         (path / "delete_device").write_text("0x68")
         facts["channel_after"] = adapter(f"i2c-{number}-mux")
         with I2cBus(number) as bus:
-            facts["free"] = [str(found) for found in scan(bus)]
+            facts["free"] = wait_for(lambda: answering(bus))
             with own(bus, 0x68):
-                command = [sys.executable, "-m", "motionsig.cli", "sensors", "--bus", str(number), "--json"]
-                second = subprocess.run(command, capture_output=True, text=True, check=False)
-                facts["second"] = json.loads(second.stdout)["buses"][0]["found"]
+                command = [sys.executable, "-c", SECOND.format(number)]
+                facts["second"] = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             facts["twice"] = [refusal_to_own(bus, address) for address in (0x68, 0x69)]
     return facts
+
+
+SECOND = """
+from motionsig.sensors.bus import I2cBus
+from motionsig.sensors.owner import own
+try:
+    own(I2cBus({}), 0x68)
+except OSError as error:
+    print(error)
+"""
+
+
+def probed(path, number):
+    """Let the kernel's driver take the chip; return the number of its channel. The CP2112's driver waits for 50 ms."""
+    (path / "new_device").write_text("mpu6050 0x68")
+    found = adapter(f"i2c-{number}-mux")
+    if found is None:
+        # On a busy machine that was too short.
+        (path / "delete_device").write_text("0x68")
+    return found
+
+
+def answering(bus):
+    try:
+        return [str(found) for found in scan(bus)]
+    except BusError:
+        return []
 
 
 def refusal_to_own(bus, address):
