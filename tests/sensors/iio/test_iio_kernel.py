@@ -173,6 +173,8 @@ def test_an_adapter_for_smbus_alone_is_named(results):
 
 def test_a_chip_has_one_owner_on_a_real_node(results):
     said = results["buses"]["second"]
-    assert re.search(r"^/dev/i2c-\d+ address 0x68: expected .* got one held by process \d+ \(check.py\); stop that", said)
+    assert re.search(
+        r"^/dev/i2c-\d+ address 0x68: expected .* got one held by process \d+ \(check.py\); stop that", said
+    )
     same, other = results["buses"]["twice"]
     assert "held by this process" in same and other == "free"

@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-from chips import chip_model
 from cp2112 import Cp2112
 from smbus2 import SMBus
 
@@ -25,7 +24,7 @@ from motionsig.sensors.clock import SystemClock
 from motionsig.sensors.iio import list_iio, open_iio
 from motionsig.sensors.iio.device import read
 from motionsig.sensors.owner import own
-from motionsig.sensors.simulated import SimulatedBus
+from motionsig.sensors.simulated import SimulatedBus, simulated_chip
 
 HERE = Path(__file__).resolve().parent
 BUS, ADAPTERS = Path("/sys/bus/iio/devices"), Path("/sys/bus/i2c/devices")
@@ -239,7 +238,7 @@ def buses():
     """A real adapter for I2C, a chip behind its own driver and multiplexer, and the lock on the real node."""
     clock = SystemClock()
     facts = {"smbus_alone": refusal(bus=adapter("stub"))}
-    with Cp2112(SimulatedBus([chip_model("mpu6050", clock=clock)], clock=clock)) as bridge:
+    with Cp2112(SimulatedBus([simulated_chip("mpu6050", clock=clock)], clock=clock)) as bridge:
         number = wait_for(lambda: adapter("CP2112"))
         path = ADAPTERS / f"i2c-{number}"
         wait_for(lambda: Path(f"/dev/i2c-{number}").exists())
