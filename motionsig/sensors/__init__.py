@@ -106,7 +106,8 @@ def scan(bus: Bus, addresses: Collection[int] | None = None, *, clock: Clock | N
         trouble += "; check power, pull-ups and wiring"
         if not found and not refused:
             raise BusError(f"{trouble}, or nothing is connected: some adapters report that so", nack=False)
-        log.warning("%s", trouble)
+        # Where the kernel reads a chip the bus works, so the failures are such an adapter's way to say it.
+        log.log(logging.WARNING if refused else logging.INFO, "%s", trouble)
     return found
 
 

@@ -75,7 +75,7 @@ class I2cBus(Closing):
         self._message: Any = smbus2.i2c_msg
         self._root = root
         try:
-            self._bus = smbus2.SMBus(number)
+            self._bus: Any = smbus2.SMBus(number)
         except OSError as error:
             raise SensorError(
                 f"{self.name}: expected to open it, got: {error.strerror}; see `motionsig doctor`"

@@ -19,13 +19,10 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from motionsig.closing import Closing
 from motionsig.errors import SensorError
-
-if TYPE_CHECKING:
-    from motionsig.sensors.bus import Bus
 
 _NAMES = 0x1000
 _FLOCK = "hhqqi4x"
@@ -37,6 +34,12 @@ _objects: dict[tuple[int, int], tuple[int, int]] = {}
 """What is owned on buses that are no devices: identity of the bus, and address."""
 _named: dict[int, int] = {}
 """Open descriptors of this process, and the byte whose owner's name each gives."""
+
+
+class Named(Protocol):
+    """A bus, as far as its owners go; `nodes`, if it is a device: its own node, then those of the buses above it."""
+
+    name: str
 
 
 class HeldError(SensorError):
@@ -66,7 +69,7 @@ class Owned(Closing):
             name_again()
 
 
-def own(bus: Bus, address: int) -> Owned:
+def own(bus: Named, address: int) -> Owned:
     """Own the chip at an address, whoever else talks to other chips there; raise HeldError where it has an owner.
 
     A bus whose `nodes` are device nodes (its own first, then those of the buses above it) is locked among processes;
@@ -88,7 +91,7 @@ def own_device(path: Path, what: str) -> Owned:
     return _own((path,), 0, what)
 
 
-def owner_of(bus: Bus, address: int) -> str | None:
+def owner_of(bus: Named, address: int) -> str | None:
     """Return who owns the chip at an address, such as "process 1234 (motionsig run)"; None if nobody does."""
     nodes: Sequence[Path] = getattr(bus, "nodes", ())
     if not nodes:

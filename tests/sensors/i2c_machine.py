@@ -122,7 +122,8 @@ class I2cMachine:
     """A machine on which programs find `bus` as /dev/i2c-1; a context manager.
 
     Its adapter takes a read as the last message only, as the Pi's does (i2c-bcm2835.c). ioctls: how many of each
-    request. functions: what the adapter can do. asked: the addresses on the bus that were talked to. lock: held while a transaction goes on.
+    request. asked: the addresses on the bus that were talked to.
+    functions: what the adapter can do. lock: held while a transaction goes on.
     """
 
     def __init__(self, bus: SimulatedBus, folder: Path, *, clock_hz: int = 400_000, functions: int = FUNCTIONS) -> None:

@@ -87,7 +87,7 @@ def test_an_adapter_that_reports_nobody_as_a_time_out_hides_no_chip(clock, monke
         for asked in ("auto", name):
             with open_sensor(asked, clock=clock, calibration="none") as sensor:
                 assert sensor.device_id.startswith(name)
-    assert not caplog.records or max(record.levelno for record in caplog.records) < logging.WARNING
+    assert "failed so" not in caplog.text
 
 
 def test_the_last_address_is_asked_on_an_adapter_that_takes_its_time(clock):
@@ -133,9 +133,9 @@ def test_a_bus_that_may_not_be_opened_hides_no_other_and_is_told_where_nothing_i
     there = Failing("mpu6050", clock=clock, refusing=tuple(range(128)), name="/dev/i2c-1")
     machine(monkeypatch, refused, there)
     open_sensor("auto", clock=clock, calibration="none").close()
-    with pytest.raises(SensorError, match="'bmi160': expected .*got /dev/i2c-0: .*Permission denied; .*; mpu6050 on"):
+    with pytest.raises(SensorError, match=r"'bmi160': expected .*got /dev/i2c-0: .*Permission denied; .*; mpu6050 on"):
         open_sensor("bmi160", clock=clock)
-    with pytest.raises(SensorError, match="^/dev/i2c-0: expected to open it, got: Permission denied"):
+    with pytest.raises(SensorError, match=r"^/dev/i2c-0: expected to open it, got: Permission denied"):
         open_sensor("mpu6050", bus=0, clock=clock)
 
 

@@ -270,7 +270,7 @@ def test_every_way_in_is_refused_while_a_sensor_is_open():
             lambda: open_sensor("auto", bus=bus, clock=clock),
             lambda: self_test(bus, sensor.fifo.chip, 0x68, clock=clock),
         ):
-            with pytest.raises(HeldError, match="simulated address 0x68: .* held by this process"):
+            with pytest.raises(HeldError, match=r"simulated address 0x68: .* held by this process"):
                 attempt()
         (found,) = scan(bus)
         assert found.held == "this process" and str(found).endswith("at 0x68, held by this process")

@@ -325,7 +325,7 @@ def test_an_adapter_for_smbus_alone_is_named_as_that(tmp_path):
 
 def test_the_second_process_is_refused_in_a_line_and_the_first_loses_nothing(tmp_path):
     # A chip with banks: whoever asked it while another bank is selected would be misled, or would mislead its reader.
-    machine, chip = _machine(tmp_path, "icm20948")
+    machine, _ = _machine(tmp_path, "icm20948")
     with machine:
         first = machine.start(*_record("icm20948"))
         _until_logged(machine, first)
