@@ -131,7 +131,7 @@ def open_sensor(
     kind, _, rest = name.partition(":")
     kind, auto = kind.lower(), name.lower() == "auto"
     clock = clock or SystemClock()
-    if kind in ("iio", "simulated") and not bus is address is chip is None:
+    if kind in ("iio", "simulated") and not (bus is None and address is None and chip is None):
         raise InputError(
             f"{name}: expected no bus, no address and no chip, which are for I2C, got {bus}, {address} and {chip}"
         )

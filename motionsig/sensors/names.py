@@ -134,13 +134,15 @@ def likeness(says: Mapping[int, int], address: int) -> str:
         if says.get(register) == value:
             return f"a {part} by what it says (0x{value:02x} at register 0x{register:02x}); {hint(part)}"
     # A register that does not exist mostly reads as one of these.
-    told = {register: value for register, value in says.items() if value not in (0x00, 0xFF)}
-    known = [chip for chip in CHIPS.values() if identity(chip)[0] in told and address in chip.addresses]
+    telling = {register: value for register, value in says.items() if value not in (0x00, 0xFF)}
+    known = [chip for chip in CHIPS.values() if identity(chip)[0] in telling and address in chip.addresses]
     if not known:
         return "something that names no chip which motionsig knows"
-    known.sort(key=lambda chip: abs(identity(chip)[1] - told[identity(chip)[0]]))
+    known.sort(key=lambda chip: abs(identity(chip)[1] - telling[identity(chip)[0]]))
     near = ", ".join(f"{chip.name} says 0x{identity(chip)[1]:02x}" for chip in known[:_NEAR])
-    values = ", ".join(f"0x{value:02x} at register 0x{register & 0xFF:02x}" for register, value in sorted(told.items()))
+    values = ", ".join(
+        f"0x{value:02x} at register 0x{register & 0xFF:02x}" for register, value in sorted(telling.items())
+    )
     return f"an unknown part that says {values} ({near}; chip=NAME reads it as one)"
 
 

@@ -128,8 +128,10 @@ ICM42688P = replace(
     alike=("icm42688",),
     # The same registers and ranges in the kernel's inv_icm42600_core.c, and a PLL at 19.2 MHz (Icm426xxDriver_HL.h).
     clones={0x40: "ICM-42600", 0x46: "ICM-42622"},
-    origins=ICM42605.origins
-    | {"fifo": "driver: Linux inv_icm42600.h; PX4 imu/invensense/icm42688p/ICM42688P.hpp (the stamp's step)"},
+    origins={
+        **ICM42605.origins,
+        "fifo": "driver: Linux inv_icm42600.h; PX4 imu/invensense/icm42688p/ICM42688P.hpp (the stamp's step)",
+    },
     # Its PLL runs at 19.2 instead of 20.48 MHz (DS-000347 sec. 12.7; Icm426xxDriver_HL.h, PLL_SCALE_FACTOR_Q24).
     stamp_s=16e-6 * 32 / 30,
 )
