@@ -122,8 +122,9 @@ def open_sensor(
     * `bus_clock_hz`: of the bus, where the kernel does not know it. `clock`: another one than the system's, for tests.
 
     Any thread may `close` the source: its iteration then ends. `true_rate_hz` and `counts` say what was measured.
-    Raises SensorError where no such sensor answers or it does not start; InputError for a setting that it does not have
-    or that the bus cannot carry; MissingExtraError for a bus without smbus2.
+    Raises SensorError where no such sensor answers, it does not start, or gravity at rest says that it is another one;
+    InputError for a setting that it does not have or that the bus cannot carry; MissingExtraError for a bus without
+    smbus2.
     """
     numbers: dict[str, Any] = {"rate_hz": rate_hz, "accel_range_g": accel_range_g, "gyro_range_dps": gyro_range_dps}
     parse_options(numbers, dict.fromkeys(numbers, "float"), where="sensor:", lowest=0)

@@ -26,7 +26,7 @@ _KERNEL = {
     "st_accel": "gy511 h3lis331dl iis328dq lis2de12 lis2dw12 lis2hh12 lis331dl lis331dlh lis3de lsm303agr lsm303c "
     "lsm303d lsm303dlh lsm303dlhc",
     "st_gyro": "a3g4250d gy50 l3g4200d l3gd20 l3gd20h lsm330",
-    "st_lsm6dsx": "ism330is lsm6ds0 lsm6ds3h lsm6dso16is",
+    "st_lsm6dsx": "ism330is lsm6ds3h lsm6dso16is",
     "st_lsm9ds0": "lsm9ds0",
     "adxl313": "adxl313",
     "adxl345": "adxl375",

@@ -85,7 +85,9 @@ LSM9DS1 = Chip(
         gyro=(radians(200), radians(800)),
     ),
     notes=("the gyroscope's filter is at 100 Hz or less at any rate",),
-    alike=("sensehat",),
+    # LSM6DS0: the same part without a magnetometer, in one entry of the kernel's st_lsm6dsx_core.c. The Sense HAT has an
+    # LSM9DS1.
+    alike=("lsm6ds0", "sensehat"),
     origins=dict.fromkeys(
         ("identity", "rates", "ranges", "start", "fifo"), "driver: ST lsm9ds1-pid lsm9ds1_reg.h, lsm9ds1_reg.c"
     )
