@@ -112,6 +112,18 @@ def test_sensors_are_asked_for_on_each_bus_that_may_be_used(tmp_path):
     assert "/dev/i2c-3: timed out" in [finding.found for finding in buses.i2c(tmp_path, scan=stuck)]
 
 
+@pytest.mark.parametrize(
+    ("who", "mark"),
+    [("process 7 (motionsig run)", Mark.OK), ("process 8 (mine.py)", Mark.NOTE), ("process 9", Mark.NOTE)],
+)
+def test_who_reads_a_chip_is_said_and_only_the_service_is_as_it_should_be(tmp_path, who, mark):
+    here = [Found("/dev/i2c-1", at, (CHIPS["mpu6050"],), held=held) for at, held in ((0x68, None), (0x69, who))]
+    findings = buses.i2c(grow(tmp_path, PI), scan=lambda number: here)
+    (finding,) = [each for each in findings if each.found.startswith("on /dev/i2c-1")]
+    assert finding.found == f"on /dev/i2c-1: mpu6050 at 0x68, mpu6050 at 0x69, held by {who}"
+    assert finding.mark is mark and (mark is Mark.OK or "end that first" in finding.advice)
+
+
 def test_a_chip_that_a_kernel_driver_holds_is_read_through_iio_or_released(tmp_path):
     (finding,) = buses.drivers(grow(tmp_path, PI, BOUND))
     assert finding.mark is Mark.NOTE
