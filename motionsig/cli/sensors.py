@@ -19,7 +19,7 @@ from motionsig.sensors.chips import PARTS, Chip
 from motionsig.sensors.clock import SystemClock
 from motionsig.sensors.gravity import require_gravity
 from motionsig.sensors.names import likeness
-from motionsig.sensors.owner import device_owner
+from motionsig.sensors.owner import device_owner, own
 from motionsig.sensors.self_test import AxisResult, self_test
 
 
@@ -128,7 +128,9 @@ def _test(bus: Bus, found: Iterable[dict[str, Any]]) -> bool:
 def _tested(bus: Bus, chip: Chip, address: int) -> list[AxisResult]:
     """Return the results of the chip's own test, of the chip that gravity says it is."""
     clock = SystemClock()
-    return self_test(bus, require_gravity(bus, chip, address, None, clock=clock, **_WIDE), address, clock=clock)
+    with own(bus, address):
+        chip = require_gravity(bus, chip, address, None, clock=clock, **_WIDE)
+    return self_test(bus, chip, address, clock=clock)
 
 
 _WIDE = {"rate_hz": 100.0, "accel_range_g": 4.0, "gyro_range_dps": 250.0}

@@ -26,8 +26,8 @@ _STILL_MPS2, _STILL_RPS = 0.4, 0.1
 """Standard deviations of a device that lies still: noise of a cheap chip, and a desk that somebody works at."""
 _TURNING_RPS = 0.5
 """A mean rate above this is a turn; what a gyroscope shows at rest is less."""
-_OFF = 0.2
-"""Part of gravity by which an uncalibrated accelerometer may be off. Rivals differ by a factor of two."""
+_OFF = 1.25
+"""The factor by which an uncalibrated accelerometer may be off; rivals differ by two or more."""
 
 
 def rivals(chip: Chip) -> tuple[Chip, ...]:
@@ -67,7 +67,7 @@ def require_gravity(bus: Bus, chip: Chip, address: int, asked: Chip | None, *, c
         return chip
     for candidate in (chip, *others):
         felt = at_rest * _scale(candidate, chip, setting.accel_range_g) / setting.scale[0]
-        if abs(felt / STANDARD_GRAVITY - 1) > _OFF:
+        if not _is_gravity(felt):
             continue
         if candidate is not chip and asked is not None:
             raise SensorError(
@@ -78,7 +78,7 @@ def require_gravity(bus: Bus, chip: Chip, address: int, asked: Chip | None, *, c
             log.info("%s: gravity says that it is a %s, which says the same of itself", where, candidate.name)
         return candidate
     for twin, times in chip.twins.items():
-        if abs(at_rest * times / STANDARD_GRAVITY - 1) < _OFF:
+        if _is_gravity(at_rest * times):
             raise SensorError(
                 f"{where}: expected {STANDARD_GRAVITY:.1f} m/s² at rest, got {at_rest:.2f}: it is an {twin}, which "
                 "says the same of itself and which motionsig does not read"
@@ -90,6 +90,10 @@ def require_gravity(bus: Bus, chip: Chip, address: int, asked: Chip | None, *, c
         )
     log.warning("%s: expected gravity of %.1f m/s² at rest, got %.1f", where, STANDARD_GRAVITY, at_rest)
     return chip
+
+
+def _is_gravity(felt: float) -> bool:
+    return STANDARD_GRAVITY / _OFF < felt < STANDARD_GRAVITY * _OFF
 
 
 def _at_rest(data: NDArray[np.float32]) -> float | None:

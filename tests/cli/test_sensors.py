@@ -11,10 +11,12 @@ import pytest
 from i2c_machine import I2cMachine
 
 from motionsig.cli import main
-from motionsig.cli.sensors import _iio_lines
+from motionsig.cli.sensors import _iio_lines, _tested
 from motionsig.conventions import CHANNELS
+from motionsig.errors import SensorError
 from motionsig.sensors import CHIPS, IioSensor
 from motionsig.sensors.clock import SystemClock
+from motionsig.sensors.owner import own
 from motionsig.sensors.simulated import SimulatedBus
 from motionsig.sensors.simulated.lsm6dso import Lsm6dso
 from motionsig.sensors.simulated.measuring import Settings
@@ -42,12 +44,20 @@ def test_a_chip_that_fails_its_own_test_is_a_failure(
     assert all(f": {said}, " in line for line in results)
 
 
+def test_a_chip_that_somebody_reads_is_not_tested(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SystemClock()
+    bus = SimulatedBus([Lsm6dso(clock, lambda serials, times_ns: np.zeros((len(serials), 6)))], clock=clock)
+    monkeypatch.setattr(bus, "write", None)
+    with own(bus, 0x6A), pytest.raises(SensorError, match="process"):
+        _tested(bus, CHIPS["lsm6dso"], 0x6A)
+
+
 def test_sensors_lists_the_chips_it_knows(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sensors", "--chips", "--json"]) == 0
     chips = {chip["name"]: chip for chip in json.loads(capsys.readouterr().out)}
     assert chips.keys() == CHIPS.keys()
     assert chips["lis3dh"]["gyro_ranges_dps"] == []
-    assert chips["mpu6050"]["origins"]["self-test"] == "memory"
+    assert chips["mpu6886"]["origins"]["self-test"] == "memory"
     assert chips["lsm6dso"]["origins"]["ranges"].startswith("driver: ST lsm6dso-pid")
     assert main(["sensors", "--chips"]) == 0
     said = capsys.readouterr().out

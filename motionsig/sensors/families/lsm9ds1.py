@@ -85,7 +85,7 @@ LSM9DS1 = Chip(
         gyro=(radians(200), radians(800)),
     ),
     notes=("the gyroscope's filter is at 100 Hz or less at any rate",),
-    # LSM6DS0: the same part without a magnetometer, in one entry of the kernel's st_lsm6dsx_core.c. The Sense HAT has an
+    # LSM6DS0: the same part without a magnetometer, in one entry of st_lsm6dsx_core.c. The Sense HAT has an
     # LSM9DS1.
     alike=("lsm6ds0", "sensehat"),
     origins=dict.fromkeys(
