@@ -57,7 +57,7 @@ def test_sensors_lists_the_chips_it_knows(capsys: pytest.CaptureFixture[str]) ->
     chips = {chip["name"]: chip for chip in json.loads(capsys.readouterr().out)}
     assert chips.keys() == CHIPS.keys()
     assert chips["lis3dh"]["gyro_ranges_dps"] == []
-    assert chips["mpu6050"]["origins"]["self-test"] == "memory"
+    assert chips["mpu6886"]["origins"]["self-test"] == "memory"
     assert chips["lsm6dso"]["origins"]["ranges"].startswith("driver: ST lsm6dso-pid")
     assert main(["sensors", "--chips"]) == 0
     said = capsys.readouterr().out

@@ -42,6 +42,8 @@ def opened(model: str, name: str, signal: Signal, **how: float) -> tuple[SensorR
     [
         ("lsm6dso", "auto", "lsm6dso"),
         ("lsm6dso32", "auto", "lsm6dso32"),
+        ("lsm6dsv16x", "auto", "lsm6dsv16x"),
+        ("lsm6dsv32x", "auto", "lsm6dsv32x"),
         ("lsm6dso", "LSM6DSOX", "lsm6dsox"),
         ("lsm6dso32", "lsm6dso32", "lsm6dso32"),
     ],
@@ -59,6 +61,7 @@ def test_a_shared_identity_is_settled_at_rest(model: str, name: str, table: str,
         ("lsm6dso32", "lsm6dso", "4.9", "lsm6dso32"),
         ("lsm6dso32", "lsm6dsox", "4.9", "lsm6dso32"),
         ("lsm6dso", "lsm6dso32", "19.6", "lsm6dso'"),
+        ("lsm6dsv32x", "lsm6dsv16x", "4.9", "lsm6dsv32x"),
     ],
 )
 def test_a_name_that_gravity_contradicts_is_refused(model: str, name: str, got: str, right: str) -> None:

@@ -99,10 +99,15 @@ ICM20948 = Chip(
         SHORT_FIFO,
         "The magnetometer is not read.",
     ),
-    origins=dict.fromkeys(
-        ("identity", "ranges", "fifo", "record"),
-        "driver: PX4 src/drivers/imu/invensense/icm20948/InvenSense_ICM20948_registers.hpp",
-    ),
+    origins={
+        **dict.fromkeys(
+            ("identity", "ranges", "fifo", "record"),
+            "driver: PX4 src/drivers/imu/invensense/icm20948/InvenSense_ICM20948_registers.hpp",
+        ),
+        "rates": "driver: ArduPilot AP_InertialSensor_Invensensev2.cpp (1125 Hz), Adafruit_ICM20X.cpp (dividers)",
+        "start": "driver: ArduPilot AP_InertialSensor_Invensensev2.cpp (_fifo_reset)",
+        "self-test": "driver: InvenSense's own Icm20948SelfTest.c",
+    },
 )
 
 ICM20649 = replace(
@@ -119,9 +124,9 @@ ICM20649 = replace(
     notes=(ICM20948.notes[0], SHORT_FIFO),
     origins={
         "identity": "driver: PX4 InvenSense_ICM20649_registers.hpp (WHOAMI)",
-        "rates": "driver: ArduPilot AP_InertialSensor_Invensensev2.cpp (1125 Hz), Adafruit_ICM20X.cpp (dividers)",
+        "rates": ICM20948.origins["rates"],
         "ranges": "driver: PX4 ICM20649.cpp (ConfigureAccel, ConfigureGyro), Adafruit_ICM20649.cpp (scaleValues)",
-        "start": "driver: ArduPilot AP_InertialSensor_Invensensev2.cpp (_fifo_reset)",
+        "start": ICM20948.origins["start"],
         "fifo": "driver: PX4 InvenSense_ICM20649_registers.hpp (FIFO::SIZE)",
         "record": "driver: ArduPilot AP_InertialSensor_Invensensev2.cpp (_accumulate)",
     },

@@ -113,7 +113,10 @@ ICM42605 = Chip(
     origins=dict.fromkeys(
         ("identity", "rates", "ranges", "start", "fifo"), "driver: Linux drivers/iio/imu/inv_icm42600/inv_icm42600.h"
     )
-    | {"record": "driver: Linux drivers/iio/imu/inv_icm42600/inv_icm42600_buffer.c; TDK Icm426xxDriver_HL.c"},
+    | {
+        "record": "driver: Linux drivers/iio/imu/inv_icm42600/inv_icm42600_buffer.c; TDK Icm426xxDriver_HL.c",
+        "self-test": "driver: InvenSense's own Icm426xxSelfTest.c",
+    },
 )
 
 ICM42688P = replace(

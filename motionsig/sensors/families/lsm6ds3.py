@@ -144,7 +144,10 @@ LSM6DS3TRC = replace(
         ("identity", "rates", "ranges", "start", "fifo"),
         "driver: ST lsm6ds3tr-c-pid lsm6ds3tr-c_reg.h, lsm6ds3tr-c_reg.c; Linux st_lsm6dsx_core.c",
     )
-    | {"record": "driver: Linux drivers/iio/imu/st_lsm6dsx/st_lsm6dsx_buffer.c"},
+    | {
+        "record": "driver: Linux drivers/iio/imu/st_lsm6dsx/st_lsm6dsx_buffer.c",
+        "self-test": "driver: ST lsm6ds3tr-c_STdC lsm6ds3tr_c_self_test.c",
+    },
 )
 
 CHIPS: tuple[Chip, ...] = (LSM6DS3, LSM6DS3TRC)

@@ -45,8 +45,7 @@ def _origins(part: str) -> dict[str, str]:
         **dict.fromkeys(("identity", "rates", "ranges", "start"), reg),
         "fifo": f"{reg}; Linux drivers/iio/imu/st_lsm6dsx/st_lsm6dsx_core.c",
         "record": f"{reg}; Linux drivers/iio/imu/st_lsm6dsx/st_lsm6dsx_buffer.c",
-        # ST has no such example for the LSM6DSR.
-        **({} if part == "lsm6dsr" else {"self-test": f"driver: ST {part}_STdC {part}_self_test.c"}),
+        "self-test": f"driver: ST {part}_STdC {part}_self_test.c",
     }
 
 
@@ -153,9 +152,11 @@ LSM6DSR = replace(
     notes=(),
     # One identity, the same registers, scales and FIFO (st_lsm6dsx_core.c; the ASM330LHH has an entry of its own there
     # that differs in nothing that is used here).
+    # From 40 mg on (lsm6dsrx_self_test.c).
+    self_test=replace(SELF_TEST, settle_s=0.1, accel=(0.040 * STANDARD_GRAVITY, 1.7 * STANDARD_GRAVITY)),
     alike=("lsm6dsrx", "ism330dhcx", "asm330lhh", "asm330lhhx", "asm330lhb"),
     clones={},
-    origins=_origins("lsm6dsr"),
+    origins=_origins("lsm6dsr") | {"self-test": "driver: ST lsm6dsrx_STdC lsm6dsrx_self_test.c"},
 )
 
 CHIPS: tuple[Chip, ...] = (LSM6DSO, LSM6DSOX, LSM6DSO32, LSM6DSR)

@@ -146,7 +146,9 @@ _ORIGINS = {
     **dict.fromkeys(("identity", "rates"), "driver: Linux drivers/iio/imu/inv_mpu6050/inv_mpu_iio.h"),
     **dict.fromkeys(("ranges", "start", "fifo"), "driver: Linux drivers/iio/imu/inv_mpu6050/inv_mpu_core.c"),
     "record": "driver: Linux drivers/iio/imu/inv_mpu6050/inv_mpu_ring.c",
+    "self-test": "driver: InvenSense's motion_driver inv_mpu.c (MPU6050, MPU6500)",
 }
+_OWN = {"self-test": "driver: InvenSense's own Icm20689SelfTest.c, Icm20689Defs.h (HW_ICM20602, HW_icm20689)"}
 
 MPU6500 = Chip(
     name="mpu6500",
@@ -262,6 +264,8 @@ ICM20602 = replace(
     notes=(),
     alike=(),
     clones={},
+    # The temperature that comes along is in InvenSense's own driver, too.
+    origins=_ORIGINS | _OWN | {"record": _OWN["self-test"]},
 )
 
 ICM20689 = replace(
@@ -277,6 +281,7 @@ ICM20689 = replace(
     # What modules that say 0x98 are sold as (ElectronicCats/mpu6050 issue 21: 13 of 20).
     alike=("mpu6050a",),
     clones={},
+    origins=_ORIGINS | _OWN,
 )
 
 MPU6515 = replace(
@@ -340,7 +345,7 @@ ICM20600 = replace(
     source="DS-000184 rev. 1.0",
     identity={WHO_AM_I: 0x11},
     # In the kernel the same but for WHO_AM_I.
-    origins=_ORIGINS | {"self-test": "driver: Seeed ICM20600.h (registers)"},
+    origins={**ICM20602.origins, "self-test": "driver: Seeed ICM20600.h (registers)"},
 )
 
 MPU6886 = replace(
