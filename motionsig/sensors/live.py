@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -143,7 +144,9 @@ class LiveSource(Closing):
 
     def _start_again(self, reason: OSError) -> Iterator[SampleBlock]:
         """Start until that succeeds or until closed; yield an empty block now and then meanwhile."""
-        log.warning("%s: starting it again: %s", self.device_id, reason)
+        # What is dead has been said, once; it may be started again very often.
+        level = logging.INFO if isinstance(reason, DeadError) else logging.WARNING
+        log.log(level, "%s: starting it again: %s", self.device_id, reason)
         self.counts.recoveries += 1
         began_ns = self._clock.monotonic_ns()
         pause_s, most_s = self.pauses_s
@@ -158,7 +161,7 @@ class LiveSource(Closing):
                 self._clock.sleep(pause_s)
                 pause_s = min(2 * pause_s, most_s)
                 continue
-            log.warning("%s: back after %.3f s", self.device_id, (self._clock.monotonic_ns() - began_ns) / NS_PER_S)
+            log.log(level, "%s: back after %.3f s", self.device_id, (self._clock.monotonic_ns() - began_ns) / NS_PER_S)
             return
 
     def _deliver(self, rows: Rows) -> Iterator[SampleBlock]:
@@ -214,7 +217,7 @@ class LiveSource(Closing):
         self._revivals += 1
         reason = self._living.fault
         self._living.restarted()
-        raise DeadError(f"{self.device_id}: {reason}")
+        raise DeadError(reason)
 
     def _sign_of_life(self) -> Iterator[SampleBlock]:
         """Yield an empty block if nothing has been delivered for a while."""

@@ -24,21 +24,21 @@ from numpy.typing import NDArray
 from motionsig.conventions import CHANNELS, STANDARD_GRAVITY
 from motionsig.sensors.living.cells import Cell, Floats
 from motionsig.sensors.living.gravity import in_range, wrong_gravity
-from motionsig.sensors.living.noise import Noise
+from motionsig.sensors.living.noise import Noise, Steps
 
 _STANDS_S, _AXIS_S, _DOUBT_S = 1.25, 1.5, 10.0
 """How long all axes or a sensor, one axis stand still before that is looked into; before a doubt is said."""
 _TURNS = 1.0
 """rad/s: more is no error at rest."""
-_ALWAYS = 0.9
-"""Share of samples that change in motion, of an axis that then cannot stand still while the others move."""
+_OFTEN = 0.6
+"""Share of samples that change in motion, of an axis that then cannot stand still for long while the others move."""
 _LEARNED_S, _GOES_ON_S = 1.5, 0.5
 _REST_G, _REST_GYR = (0.985, 1.015), 0.02
 """|acc| in g and rad/s of a rest that needs no proof: beside these, those that were seen before."""
 _LIKE_G, _LIKE_GYR = 0.02, 0.02
 """How near to rests seen before a rest is like them."""
-_QUIETEST = 60e-6 * STANDARD_GRAVITY
-"""m/s² per root Hz: less noise than that of any accelerometer read here (70e-6 g, ICM-42688-P, DS-000347 table 2)."""
+_ALONG = 0.9
+"""Cosine of the angle between an axis and gravity: 26 degrees."""
 _CLIPS = 0.98
 _LARGE = np.array([15.0] * 3 + [4.0] * 3, np.float32)
 """m/s², rad/s: a constant value as large as the largest seen may be clipped."""
@@ -58,7 +58,7 @@ class Standing:
         self.doubt: str | None = None
         self.suspected = False
         self._cell_s, self._axes, self._step = cell_s, axes, step
-        self._noise = _QUIETEST * (rate_hz / 4) ** 0.5
+        self._steps = Steps(rate_hz, axes)
         self._stands, self._axis, self._long = (ceil(each / cell_s) for each in (_STANDS_S, _AXIS_S, _DOUBT_S))
         self._rest, self._motion = Noise(axes), Noise(axes)
         self._moved = 0  # cells in motion, learned from
@@ -96,13 +96,14 @@ class Standing:
             self._sudden = self._moves
         self._constant = np.where(still, self._constant + 1, 0)
         self._active = np.where(seen.moves, self._active + 1, 0)
+        self._steps.learn(seen)
         found = self._judge(seen)
         if found is not None:
             self.fault, self._dead = found
         elif self.fault is not None and self._lives(still):
             self.fault, self.suspected, self._since_start = None, False, None
         if not still.all():
-            moved = bool(seen.moves.any())
+            moved = bool(seen.moves.any()) and 2 * seen.any_changes > seen.rows
             settled = self._since_start is None or self._since_start > _STARTING
             # It may have stopped just after this cell began.
             at_first = 2 * seen.any_changes < seen.rows and self._moved_before
@@ -143,27 +144,32 @@ class Standing:
             return f"the acceleration stands still at {_numbers(last[:3])} m/s²: {wrong_gravity(size_g)}", _ACC
         if self._constant.min() >= self._stands:
             turning = float(np.abs(last[3:]).max(initial=0.0))
-            if turning > _TURNS or self._rest.forbids(int(rows.min()), _ALL):
+            if turning > _TURNS or self._rest.forbids(int(rows.min()), self._steps.fine()):
                 return f"frozen: all values stand still at {_numbers(last)}", _ALL
-            return self._judge_rest(last, size_g, turning)
+            return self._judge_rest(seen, size_g, turning)
         gyr = int(self._constant[3:].min(initial=0 if self._axes == 3 else self._constant.max()))
         for name, axes, cells, others in (("acceleration", _ACC, acc, _GYR), ("angular rate", _GYR, gyr, _ACC)):
             if cells >= self._stands and (
-                self._rest.forbids(int(rows[axes].min()), axes) or self._left_behind(axes, others)
+                self._rest.forbids(int(rows[axes].min()), self._fine(axes)) or self._left_behind(axes, others, last)
             ):
                 return f"the {name} stands still at {_numbers(last[axes])} while the other sensor lives", axes
         for axis in np.flatnonzero(self._constant >= self._axis).tolist():
             own = slice(axis, axis + 1)
-            if self._rest.forbids(int(rows[axis]), own) or self._axis_left_behind(axis, float(last[axis])):
+            if axis < 3 and seen.quiet and not in_range(size_g):
+                return f"{CHANNELS[axis]} stands still at {last[axis]:.4g}: {wrong_gravity(size_g)}", own
+            if self._rest.forbids(int(rows[axis]), self._fine(own)) or self._axis_left_behind(axis, float(last[axis])):
                 return f"{CHANNELS[axis]} stands still at {last[axis]:.4g} while the others live", own
         return None
 
-    def _judge_rest(self, last: Floats, size_g: float, turning: float) -> tuple[str, slice] | None:
+    def _judge_rest(self, seen: Cell, size_g: float, turning: float) -> tuple[str, slice] | None:
         """Judge values that stand still and may be those of a sensor at rest."""
-        low, high, most = self._rests
-        if self._sudden and not (low <= size_g <= high and turning <= most):
+        last, (low, high, most) = seen.last, self._rests
+        like = low <= size_g <= high and turning <= most
+        everywhere = np.ones(self._axes, np.bool_)
+        shaken = not self._ends_itself and self._rest.forbids(int(self._constant.min()) * seen.rows, everywhere)
+        if not self._accepted and not self._proven and (shaken or (self._sudden and not like)):
             self.suspected = True
-            return f"all values stand still at {_numbers(last)} since a sudden stop", _ALL
+            return f"all values stand still at {_numbers(last)} at once", _ALL
         self._accepted, self._like = True, (size_g, turning)
         if self._proven:
             self.doubt = "no value has changed since a sudden stop and a new start: it lies still, or is dead; turn it"
@@ -176,23 +182,33 @@ class Standing:
         if self._step is None:
             return False
         counts = np.rint(last[:3] / self._step[:3]).astype(np.int64)
-        return 0 < int(np.gcd.reduce(counts)) * float(self._step[0]) <= self._noise
+        return 0 < int(np.gcd.reduce(counts)) * float(self._step[0]) <= self._steps.quietest
 
-    def _left_behind(self, axes: slice, others: slice) -> bool:
-        """Tell whether axes that always changed in motion stand still while the other sensor goes on."""
-        goes_on = int(self._active[others].max(initial=0)) * self._cell_s >= _GOES_ON_S
-        return goes_on and bool(self._always()[axes].all())
+    def _fine(self, axes: slice) -> NDArray[np.bool_]:
+        """Return (axes,) which of these axes have steps so fine that their noise shows."""
+        which = np.zeros(self._axes, np.bool_)
+        which[axes] = self._steps.fine()[axes]
+        return which
+
+    def _left_behind(self, axes: slice, others: slice, last: Floats) -> bool:
+        """Tell whether axes that often changed in motion stand still while the other sensor goes on."""
+        goes_on = self._active[others] * self._cell_s >= _GOES_ON_S
+        if axes == _ACC:
+            # To turn about the direction of gravity changes no acceleration.
+            goes_on &= np.abs(last[:3]) < _ALONG * np.linalg.norm(last[:3])
+        return bool(goes_on.any() and self._often()[axes].all())
 
     def _axis_left_behind(self, axis: int, value: float) -> bool:
         others = np.delete(np.arange(axis // 3 * 3, axis // 3 * 3 + 3), axis % 3)
         clips = abs(value) > _LARGE[axis] and abs(value) >= _CLIPS * self._largest[axis]
         goes_on = int(self._active[others].max()) * self._cell_s >= 2 * _GOES_ON_S
-        return goes_on and not clips and bool(self._always()[axis])
+        return goes_on and not clips and bool(self._often()[axis])
 
-    def _always(self) -> NDArray[np.bool_]:
-        if self._moved * self._cell_s < _LEARNED_S:
+    def _often(self) -> NDArray[np.bool_]:
+        """Return (axes,) whether an axis has often changed in motion; unknown of a sensor that can stand still and live."""
+        if self._ends_itself or self._moved * self._cell_s < _LEARNED_S:
             return np.zeros(self._axes, np.bool_)
-        return np.asarray(self._motion.shares() > _ALWAYS * self._motion.repeats())
+        return np.asarray(self._motion.shares() > _OFTEN * self._motion.repeats())
 
 
 def _numbers(values: NDArray[np.floating]) -> str:
