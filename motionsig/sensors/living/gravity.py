@@ -14,7 +14,7 @@ PLAUSIBLE_G = (0.65, 1.4)
 """|acc| at rest. The worst that data sheets allow is an ADXL345's z: 10 % less and 0.25 g beside it (Rev. E, table 1)."""
 _RIGHT_G = (0.75, 1.3)
 """Mean |acc|, at rest or in motion, of a sensor that shows gravity again."""
-_FALLS_G = 0.3
+_FALLS_G = 0.2
 """Less than this may be free fall, or coasting."""
 _STILL_S, _FALL_S, _RIGHT_S = 1.5, 12.0, 1.0
 _STEADY = 0.5

@@ -19,11 +19,12 @@ from motionsig.sensors.living.cells import Cell
 _NOISY = 0.6
 _SURELY_NOISY = 0.7
 """The same of both other axes of a sensor, which speak for the third."""
-_WORST = 0.7
+_WORST = 0.8
 """Of the mean share of changes, at the value where noise changes least."""
-_CERTAIN = 30.0
-"""Nats: a chance of 1e-13, once in 10,000 years of cells."""
-_KNOWN_ROWS, _REMEMBERED_ROWS = 48, 4000
+_CERTAIN = 23.0
+"""Nats: a chance of 1e-10."""
+_KNOWN_ROWS, _REMEMBERED_ROWS = 24, 4000
+_MOST_ANEW = 0.98
 _QUIETEST = np.array([60e-6 * STANDARD_GRAVITY, radians(2.5e-3)])
 """m/s² and rad/s per root Hz: less than of any chip read here (ICM-42688-P: 70e-6 g and 2.8e-3 deg/s, DS-000347 3.1)."""
 _SHOWS = 0.4
@@ -57,9 +58,9 @@ class Noise:
         self._rows = np.zeros(axes)
         self._any = np.zeros(2)  # rows in which any axis changes, and all rows
 
-    def learn(self, seen: Cell) -> None:
-        """Take a cell of a living sensor. A slow movement is no noise."""
-        lives = (seen.changes > 0) & ~seen.drifts
+    def learn(self, seen: Cell, which: NDArray[np.bool_]) -> None:
+        """Take a cell of a living sensor, of `which` axes (axes,)."""
+        lives = (seen.changes > 0) & which
         self._changes += np.where(lives, seen.changes, 0)
         self._rows += np.where(lives, seen.rows, 0)
         self._any += (seen.any_changes, seen.rows)
@@ -88,4 +89,4 @@ class Noise:
                     noisy[first + axis], shares[first + axis] = True, others.min()
         chances = -np.log1p(-_WORST * shares[noisy & which])
         # What is read again has not been measured again, whatever the number of axes.
-        return rows * min(float(chances.sum()), -float(np.log1p(-_WORST * anew))) > _CERTAIN
+        return rows * min(float(chances.sum()), -float(np.log1p(-min(anew, _MOST_ANEW)))) > _CERTAIN

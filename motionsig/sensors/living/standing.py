@@ -44,6 +44,7 @@ _LARGE = np.array([15.0] * 3 + [4.0] * 3, np.float32)
 """m/s², rad/s: a constant value as large as the largest seen may be clipped."""
 _STARTING = 2
 """Cells after a start in which numbers settle."""
+_STOPPED = "no value has changed since all stopped at once: it lies still, or is dead; turn it"
 _ALL, _ACC, _GYR = slice(0, 6), slice(0, 3), slice(3, 6)
 
 
@@ -80,7 +81,7 @@ class Standing:
         """Follow a new start of the chip."""
         self._proven = self.suspected
         if self.suspected:
-            self.fault, self.suspected = None, False
+            self.fault, self.doubt, self.suspected = None, _STOPPED, False
         self._constant[:] = self._active[:] = 0
         self._accepted = self._sudden = self._moves = self._moved_before = False
         self._since_start = 0
@@ -103,6 +104,7 @@ class Standing:
         elif self.fault is not None and self._lives(still):
             self.fault, self.suspected, self._since_start = None, False, None
         if not still.all():
+            self.doubt = None
             moved = bool(seen.moves.any()) and 2 * seen.any_changes > seen.rows
             settled = self._since_start is None or self._since_start > _STARTING
             # It may have stopped just after this cell began.
@@ -113,11 +115,11 @@ class Standing:
 
     def _learn(self, seen: Cell) -> None:
         if seen.moves.any():
-            self._motion.learn(seen)
+            self._motion.learn(seen, np.ones(self._axes, np.bool_))
             self._moved += 1
             self._largest = np.maximum(self._largest, np.abs(seen.last))
         elif seen.quiet:
-            self._rest.learn(seen)
+            self._rest.learn(seen, ~seen.drifts)  # a slow movement is no noise
 
     def _end(self) -> None:
         """Follow a change by itself after all axes stood still: this sensor can do so and live."""
@@ -127,13 +129,12 @@ class Standing:
             self._rests = min(low, size_g - _LIKE_G), max(high, size_g + _LIKE_G), max(most, turning + _LIKE_GYR)
             self._ends_itself = True
         self._accepted = self._proven = False
-        self.doubt = None
 
     def _lives(self, still: NDArray[np.bool_]) -> bool:
         """Tell whether what was dead changes, or is as a living one may be for long enough after a new start."""
         group = still[self._dead]
         changes = bool(np.count_nonzero(group) <= len(group) // 2 and not group.all())
-        return changes or (self._since_start is not None and self._since_start >= self._stands)
+        return changes or (self._since_start is not None and self._since_start > self._axis)
 
     def _judge(self, seen: Cell) -> tuple[str, slice] | None:
         """Return what is dead and its axes, or None; set the doubt."""
@@ -171,8 +172,8 @@ class Standing:
             self.suspected = True
             return f"all values stand still at {_numbers(last)} at once", _ALL
         self._accepted, self._like = True, (size_g, turning)
-        if self._proven:
-            self.doubt = "no value has changed since a sudden stop and a new start: it lies still, or is dead; turn it"
+        if self._proven or (self._sudden and not self._ends_itself):
+            self.doubt = _STOPPED
         elif not self._ends_itself and self._constant.min() >= self._long and self._is_fine(last):
             self.doubt = f"no value has changed for {_DOUBT_S:g} s, although such a sensor has noise; turn it"
         return None
