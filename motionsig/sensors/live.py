@@ -246,7 +246,7 @@ class LiveSource(Closing):
             return
 
     def _deliver(self, rows: Rows) -> Iterator[SampleBlock]:
-        """Yield those of `rows`, on Unix time, that a living sensor reports, as blocks that begin where something is missing.
+        """Yield those of `rows`, on Unix time, that live, as blocks that begin where something is missing.
 
         Raises DeadError where it has to be started again.
         """

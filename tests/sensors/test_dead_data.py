@@ -18,11 +18,12 @@ DEATHS = (("all", None), ("all", 0), ("all", -1), ("acc", 0), ("gyr", None), ("a
 def resting(serials: NDArray[np.int64], times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
     """A sensor that lies still, with the noise of a usual chip."""
     noise = np.sin(serials[:, None] * np.array([7.1, 5.3, 3.7, 9.9, 4.3, 8.7]) + serials[:, None] ** 2 % 7)
-    return np.array([0.6, -3.1, 9.3, 0.03, -0.02, 0.01]) + noise * [0.03, 0.03, 0.03, 0.003, 0.003, 0.003]
+    rest = np.array([0.6, -3.1, 9.3, 0.03, -0.02, 0.01])
+    return np.asarray(rest + noise * [0.03, 0.03, 0.03, 0.003, 0.003, 0.003])
 
 
 class Dying(SimulatedBus):
-    """A bus on which the chip's records are dead: `death` names the axes and their value in counts, None for the last."""
+    """A bus on which the chip's records are dead: `death` names the axes and their counts, None for the last."""
 
     name_of_chip = ""
     death: tuple[str, int | None] | None = None

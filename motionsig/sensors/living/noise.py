@@ -26,7 +26,7 @@ _CERTAIN = 23.0
 _KNOWN_ROWS, _REMEMBERED_ROWS = 24, 4000
 _MOST_ANEW = 0.98
 _QUIETEST = np.array([60e-6 * STANDARD_GRAVITY, radians(2.5e-3)])
-"""m/s² and rad/s per root Hz: less than of any chip read here (ICM-42688-P: 70e-6 g and 2.8e-3 deg/s, DS-000347 3.1)."""
+"""m/s² and rad/s per root Hz: less than of any chip here (ICM-42688-P: 70e-6 g, 2.8e-3 deg/s, DS-000347 3.1)."""
 _SHOWS = 0.4
 """Of a step: the standard deviation of noise that changes numbers all the time."""
 

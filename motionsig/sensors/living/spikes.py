@@ -16,7 +16,7 @@ BEFORE, AFTER = 2, 2
 _LEAST = np.array([2.0] * 3 + [1.0] * 3, np.float32)
 """m/s², rad/s by which a garbled sample stands out."""
 _QUIET, _QUIETER = 0.1, 0.05
-"""Of that: how far its neighbours are apart at most, if one axis stands out, as by a bit that flipped; if several do."""
+"""Of that: how far its neighbours are apart at most, if one axis stands out, as by a flipped bit; if several do."""
 _ALONE = 0.1
 _FAR = 5.0
 """By how many times as much several axes stand out: a single sample of a knock without a filter has less."""

@@ -4,14 +4,16 @@ A living sensor may repeat itself: a coarse one at rest whose noise is below its
 it measures. What cannot be honest is, in the order of certainty:
 
 * acceleration that is exactly constant and not gravity's (all zeros, all ones), or a constant fast rotation;
-* a run of equal values that is longer than this very sensor's noise allows (`noise`);
-* one sensor or one axis that stands still while the others move as before;
-* a stop from full motion within one sample, at values unlike those of the rests before. As it may still be a device
-  that was put down, the chip is started again once. If its values are as constant after that, they are delivered, and
-  the doubt is said.
+* a run of equal values that is longer than this very sensor's noise allows (`noise`), where its steps are fine enough
+  for any chip's noise to show;
+* one sensor or one axis that stands still while the others move, although it changed often in motion before. This
+  proves nothing of a sensor whose values have all stood still and changed again: it has no noise to speak of;
+* all values at once, out of motion or against the noise learned, in a sensor of coarse steps. As it may be a device
+  that was put down, this is a suspicion: the chip is started again once. If its values stand still after that, too,
+  they are delivered, and the doubt is said until they change. Rests like one that ended by itself are then known.
 
 A sensor that has never changed and lies as if at rest may be dead or not: after ten seconds the doubt is said, if its
-steps are finer than the noise of any such chip.
+steps are so fine that any chip's noise would show. Values of a model without noise, such as 0, 0, 1 g, look coarse.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ _ALL, _ACC, _GYR = slice(0, 6), slice(0, 3), slice(3, 6)
 class Standing:
     """Pure state machine over cells of `axes` axes, 3 or 6; `fault` and `doubt`: what stands still, or None.
 
-    suspected: what stopped suddenly; one start shows whether it lives. step: (axes,) m/s² and rad/s per count, if known.
+    suspected: all stopped at once; one start shows whether it lives. step: (axes,) m/s² and rad/s per count, if known.
     """
 
     def __init__(self, rate_hz: float, cell_s: float, axes: int, step: NDArray[np.floating] | None) -> None:
@@ -66,6 +68,7 @@ class Standing:
         self._largest = np.zeros(axes, np.float32)
         self._constant = np.zeros(axes, np.int64)  # cells in a row without a change
         self._active = np.zeros(axes, np.int64)  # cells in a row in motion
+        self._off = 0  # cells in a row of rest without gravity
         self._dead = _ALL
         self._since_start: int | None = None  # cells since the chip was started again
         # The last cell in which anything changed: it was one in motion, or followed one.
@@ -98,6 +101,8 @@ class Standing:
         self._constant = np.where(still, self._constant + 1, 0)
         self._active = np.where(seen.moves, self._active + 1, 0)
         self._steps.learn(seen)
+        at_rest_g = float(np.linalg.norm(seen.mean[:3])) / STANDARD_GRAVITY
+        self._off = self._off + 1 if seen.quiet and not in_range(at_rest_g) else 0
         found = self._judge(seen)
         if found is not None:
             self.fault, self._dead = found
@@ -145,20 +150,20 @@ class Standing:
             return f"the acceleration stands still at {_numbers(last[:3])} m/s²: {wrong_gravity(size_g)}", _ACC
         if self._constant.min() >= self._stands:
             turning = float(np.abs(last[3:]).max(initial=0.0))
-            if turning > _TURNS or self._rest.forbids(int(rows.min()), self._steps.fine()):
+            if turning > _TURNS or self._forbids(int(rows.min()), self._fine(_ALL)):
                 return f"frozen: all values stand still at {_numbers(last)}", _ALL
             return self._judge_rest(seen, size_g, turning)
         gyr = int(self._constant[3:].min(initial=0 if self._axes == 3 else self._constant.max()))
         for name, axes, cells, others in (("acceleration", _ACC, acc, _GYR), ("angular rate", _GYR, gyr, _ACC)):
             if cells >= self._stands and (
-                self._rest.forbids(int(rows[axes].min()), self._fine(axes)) or self._left_behind(axes, others, last)
+                self._forbids(int(rows[axes].min()), self._fine(axes)) or self._left_behind(axes, others, last)
             ):
                 return f"the {name} stands still at {_numbers(last[axes])} while the other sensor lives", axes
         for axis in np.flatnonzero(self._constant >= self._axis).tolist():
             own = slice(axis, axis + 1)
-            if axis < 3 and seen.quiet and not in_range(size_g):
+            if axis < 3 and self._off >= self._axis:
                 return f"{CHANNELS[axis]} stands still at {last[axis]:.4g}: {wrong_gravity(size_g)}", own
-            if self._rest.forbids(int(rows[axis]), self._fine(own)) or self._axis_left_behind(axis, float(last[axis])):
+            if self._forbids(int(rows[axis]), self._fine(own)) or self._axis_left_behind(axis, float(last[axis])):
                 return f"{CHANNELS[axis]} stands still at {last[axis]:.4g} while the others live", own
         return None
 
@@ -167,7 +172,7 @@ class Standing:
         last, (low, high, most) = seen.last, self._rests
         like = low <= size_g <= high and turning <= most
         everywhere = np.ones(self._axes, np.bool_)
-        shaken = not self._ends_itself and self._rest.forbids(int(self._constant.min()) * seen.rows, everywhere)
+        shaken = self._forbids(int(self._constant.min()) * seen.rows, everywhere)
         if not self._accepted and not self._proven and (shaken or (self._sudden and not like)):
             self.suspected = True
             return f"all values stand still at {_numbers(last)} at once", _ALL
@@ -191,6 +196,10 @@ class Standing:
         which[axes] = self._steps.fine()[axes]
         return which
 
+    def _forbids(self, rows: int, which: NDArray[np.bool_]) -> bool:
+        """Tell whether so many equal values of `which` axes (axes,) are longer than noise allows, if there is any."""
+        return not self._ends_itself and self._rest.forbids(rows, which)
+
     def _left_behind(self, axes: slice, others: slice, last: Floats) -> bool:
         """Tell whether axes that often changed in motion stand still while the other sensor goes on."""
         goes_on = self._active[others] * self._cell_s >= _GOES_ON_S
@@ -206,7 +215,7 @@ class Standing:
         return goes_on and not clips and bool(self._often()[axis])
 
     def _often(self) -> NDArray[np.bool_]:
-        """Return (axes,) whether an axis has often changed in motion; unknown of a sensor that can stand still and live."""
+        """Return (axes,) whether an axis has often changed in motion, if that proves anything."""
         if self._ends_itself or self._moved * self._cell_s < _LEARNED_S:
             return np.zeros(self._axes, np.bool_)
         return np.asarray(self._motion.shares() > _OFTEN * self._motion.repeats())

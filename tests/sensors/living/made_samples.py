@@ -35,9 +35,7 @@ def walking(
     """Return what a sensor on a walking person reports: every axis moves."""
     chance = np.random.default_rng(seed)
     t = np.arange(round(seconds * rate_hz))[:, None] / rate_hz
-    swing = sum(
-        np.sin(2 * np.pi * 1.8 * times * t + chance.uniform(0, 6, 6)) / times for times in (0.5, 1.0, 2.0, 3.0)
-    )
+    swing = sum(np.sin(2 * np.pi * 1.8 * times * t + chance.uniform(0, 6, 6)) / times for times in (0.5, 1.0, 2.0, 3.0))
     felt = REST + swing * [1.5, 2.5, 1.2, 0.5, 0.8, 0.4] + noise * NOISE * chance.normal(size=(len(t), 6))
     return rounded(felt, step)
 
