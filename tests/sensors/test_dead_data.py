@@ -6,11 +6,10 @@ import logging
 
 import numpy as np
 import pytest
-from chips import chip_model
 from numpy.typing import NDArray
 
 from motionsig.sensors import CHIPS, SensorReader, open_sensor
-from motionsig.sensors.simulated import SimulatedBus, VirtualClock, walking
+from motionsig.sensors.simulated import SimulatedBus, VirtualClock, simulated_chip, walking
 
 DEATHS = (("all", None), ("all", 0), ("all", -1), ("acc", 0), ("gyr", None), ("acc_y", None))
 
@@ -45,7 +44,7 @@ class Dying(SimulatedBus):
 
 def opened(name: str, signal: object = walking, rate_hz: float = 100.0) -> tuple[SensorReader, Dying, VirtualClock]:
     clock = VirtualClock()
-    bus = Dying([chip_model(name, clock=clock, signal=signal)], clock=clock)  # type: ignore[arg-type]
+    bus = Dying([simulated_chip(name, clock=clock, signal=signal)], clock=clock)  # type: ignore[arg-type]
     bus.name_of_chip = name
     sensor = open_sensor(name, bus=bus, clock=clock, calibration="none", rate_hz=rate_hz)
     assert isinstance(sensor, SensorReader)

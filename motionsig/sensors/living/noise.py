@@ -8,7 +8,7 @@ axis changes.
 
 from __future__ import annotations
 
-from math import radians
+from math import erfc, log1p, radians
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,14 @@ class Steps:
     def learn(self, seen: Cell) -> None:
         """Take a cell."""
         self._least = np.minimum(self._least, seen.least.reshape(-1, 3).min(axis=1))
+
+    def impossible(self, rows: int, axis: int, step: float) -> bool:
+        """Tell whether even the quietest chip's noise changes one of three axes within so many rows, at any value."""
+        kind = axis // 3
+        grain = min(step, float(self._least[kind]))
+        # At a value in the middle of a step noise has to reach half a step.
+        chance = erfc(grain / 2 / float(self._noise[kind]) / 2**0.5)
+        return -rows * 3 * log1p(-min(chance, 0.9)) > _CERTAIN
 
     def fine(self) -> NDArray[np.bool_]:
         """Return (axes,) whether even the quietest chip's noise shows in each axis."""

@@ -99,6 +99,17 @@ def test_what_never_changed_and_should_have_noise_is_doubted() -> None:
     assert living.doubt is None
 
 
+def test_a_coarse_gyroscope_that_dies_at_rest_is_doubted_and_found_in_motion() -> None:
+    step = np.where(np.arange(6) < 3, FINE, COARSE)
+    living = lived(walking(6, step), resting(6, step), step=step)
+    judged(living, dying(resting(5, step, seed=1), DEATHS["gyr"], 0.0))
+    assert (living.fault, living.doubt) == (None, None)
+    judged(living, dying(resting(40, step, seed=2), DEATHS["gyr"], 0.0))
+    assert living.fault is None and living.doubt is not None and "angular rate" in living.doubt
+    after_s = seconds_until_said(living, dying(walking(4, step, seed=1), DEATHS["gyr"], 0.0))
+    assert after_s is not None and after_s <= 2
+
+
 @pytest.mark.parametrize("axis", [0, 2])
 def test_clipping_is_no_death(axis: int) -> None:
     data = walking(20)
