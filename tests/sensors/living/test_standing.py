@@ -110,6 +110,38 @@ def test_a_coarse_gyroscope_that_dies_at_rest_is_doubted_and_found_in_motion() -
     assert after_s is not None and after_s <= 2
 
 
+def test_a_knock_that_rings_without_noise_is_no_noise() -> None:
+    """A model: its rests are constant, so that what rings after a knock is no noise of the sensor."""
+    still = rounded(np.tile(REST, (500, 1)))
+    ringing = REST + np.exp(-np.arange(600) / 300)[:, None] * np.sin(np.arange(600) * 2.0)[:, None] * 0.2
+    living = lived(still, rounded(ringing))
+    judged(living, still)
+    assert (living.fault, living.dead) == (None, 0)
+
+
+def test_a_slow_turn_is_no_noise() -> None:
+    turn = np.linspace(0, 0.4, 3000)[:, None]
+    slow = np.hstack([9.8 * np.sin(turn), 0.4 + 0 * turn, 9.8 * np.cos(turn), np.tile([0.03, 0.02, 0.01], (3000, 1))])
+    living = lived(rounded(slow), rounded(np.tile(slow[-1], (500, 1))))
+    assert living.doubt is None
+
+
+def test_an_axis_that_never_lived_is_told_by_the_noise_of_the_others() -> None:
+    living = Living(RATE_HZ, FINE)
+    data = resting(8)
+    data[:, 1] = data[0, 1]
+    after_s = seconds_until_said(living, data)
+    assert after_s is not None and living.fault is not None and "acc_y" in living.fault
+
+
+def test_an_axis_of_coarse_steps_that_takes_gravity_with_it_is_known_at_rest() -> None:
+    flat = np.array([0.6, -0.4, 9.8, 0.03, -0.02, 0.01]) - REST
+    living = lived(rounded(resting(6) + flat, COARSE), step=COARSE)
+    after_s = seconds_until_said(living, dying(rounded(resting(4, seed=1) + flat, COARSE), slice(2, 3), 0.0))
+    assert after_s is not None and after_s <= 2
+    assert living.fault is not None and "acc_z" in living.fault
+
+
 @pytest.mark.parametrize("axis", [0, 2])
 def test_clipping_is_no_death(axis: int) -> None:
     data = walking(20)
@@ -123,6 +155,9 @@ def test_clipping_is_no_death(axis: int) -> None:
 def test_reading_more_often_than_a_sensor_measures_is_no_death() -> None:
     data = np.repeat(np.concatenate([resting(20, rate_hz=12.5), walking(20, rate_hz=12.5)]), 8, axis=0)
     living = lived(data, data)
+    # Sixteen of these may be two measurements, 160 are none.
+    judged(living, np.tile(data[100], (160, 1)))
+    assert living.fault is None
     assert seconds_until_said(living, np.tile(data[100], (600, 1))) is not None
 
 
