@@ -10,7 +10,7 @@ from typing import Any
 
 from motionsig.errors import InputError, SensorError
 from motionsig.options import parse_options
-from motionsig.sensors.bus import Bus, BusError, I2cBus, bus_numbers, holder
+from motionsig.sensors.bus import NO_ADDRESS, Bus, BusError, I2cBus, bus_numbers, holder, parse_bus
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.calibration.storage import choose_calibration
 from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, Chip, settle
@@ -20,6 +20,7 @@ from motionsig.sensors.fifo import ChipFifo, require_bus
 from motionsig.sensors.iio import IioSensor, IioSource, list_iio, open_iio
 from motionsig.sensors.reader import SensorReader
 from motionsig.sensors.registers import Registers
+from motionsig.sensors.spi import SpiBus, open_spi
 
 __all__ = ["CHIPS", "Calibration", "Found", "IioSensor", "IioSource", "SensorReader", "list_iio", "open_iio"]
 __all__ += ["open_sensor", "scan"]
@@ -84,7 +85,7 @@ def _ask(bus: Bus, address: int, register: int) -> int | None:
 def open_sensor(
     name: str = "auto",
     *,
-    bus: int | Bus | None = None,
+    bus: int | str | Bus | None = None,
     address: int | None = None,
     rate_hz: float = 100.0,
     accel_range_g: float = 8.0,
@@ -106,12 +107,13 @@ def open_sensor(
     * `name`: a chip ("lsm6dsox"; `motionsig sensors` lists them), "iio" or "iio:NAME" for a sensor that the kernel
       drives, "auto" for the kernel's if it drives one and else the first chip on a bus, "simulated" for a model of one
       on somebody who walks, "simulated:lesson" for one that rests and turns by turns.
-    * `bus`: number of /dev/i2c-N, by default each in turn; or any Bus, such as a SimulatedBus. `address`: on the bus.
+    * `bus`: number of /dev/i2c-N, by default each in turn; "spi0.0" for /dev/spidev0.0, which has no `address`; or any
+      Bus, such as a SimulatedBus. `address`: on the bus.
     * `rate_hz` (samples per second), `accel_range_g` and `gyro_range_dps` (°/s): of the settings that the chip has, the
       lowest that is at least this one is set. The `rate_hz` of the Source is what was set.
     * `mount`: rotation (3, 3) from the sensor's axes to the device's, or text as the kernel writes it.
     * `calibration`: "none", or another one than `motionsig calibrate` stored for this sensor.
-    * `bus_clock_hz`: of the bus, where the kernel does not know it. `clock`: another one than the system's, for tests.
+    * `bus_clock_hz`: of the bus, where the kernel does not know it; on SPI the clock to use. `clock`: another one than the system's, for tests.
 
     Any thread may `close` the source: its iteration then ends. `true_rate_hz` and `counts` say what was measured.
     Raises SensorError where no such sensor answers or it does not start; InputError for a setting that it does not have
@@ -140,11 +142,19 @@ def open_sensor(
             f"sensor: expected auto, iio[:NAME], simulated or one of {', '.join(sorted(CHIPS))}, got {name!r}"
             + (f"; did you mean {near[0]}?" if near else "")
         )
+    bus = parse_bus(bus) if isinstance(bus, str) else bus
     with ExitStack() as resources:
-        bus, chip, address = _find(name, bus, address, _buses(bus, bus_clock_hz, resources))
+        if isinstance(bus, str | SpiBus):
+            if address is not None:
+                raise InputError(f"address: expected none on SPI, got 0x{address:02x} with {bus}")
+            bus, chip = open_spi(bus, CHIPS.get(name), CHIPS.values(), bus_clock_hz, resources)
+            address = NO_ADDRESS
+        else:
+            bus, chip, address = _find(name, bus, address, _buses(bus, bus_clock_hz, resources))
         setting = settle(chip, **numbers)
         require_bus(chip, setting, bus)
-        device_id = f"{chip.name}-{bus.name.rpartition('/')[2]}-{address:02x}"
+        place = bus.name.rpartition("/")[2] + ("" if address == NO_ADDRESS else f"-{address:02x}")
+        device_id = f"{chip.name}-{place}"
         return SensorReader(
             ChipFifo(bus, chip, address, setting, clock),
             clock=clock,

@@ -101,7 +101,7 @@ class Lsm6(MeasuringChip):
 
     def catch_up(self, at_ns: int | None = None) -> None:
         super().catch_up(at_ns)
-        if at_ns is None and self.registers[_CTRL4_C] & 0x04:  # I2C_disable
+        if at_ns is None and self.registers[_CTRL4_C] & 0x04 and not self.on_spi:  # I2C_disable
             raise Nack
 
     def read(self, register: int, size: int) -> bytes:
