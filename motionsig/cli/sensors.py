@@ -5,23 +5,25 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from motionsig.cli.option import option
+from motionsig.cli.sensor_options import bus
 from motionsig.conventions import CHANNELS
 from motionsig.errors import SensorError
 from motionsig.sensors import CHIPS, list_iio, scan
-from motionsig.sensors.bus import Bus, I2cBus, bus_numbers
+from motionsig.sensors.bus import I2cBus, bus_numbers
 from motionsig.sensors.chips import Chip
 from motionsig.sensors.clock import SystemClock
-from motionsig.sensors.self_test import self_test
+from motionsig.sensors.self_test import AxisResult, self_test
+from motionsig.sensors.spi import USUAL_HZ, SpiBus, Spidev, chips_on, over_spi, spidevs
 
 
 def add_to(commands: Any) -> None:
     parser = commands.add_parser("sensors", help="which motion sensors are here", description=__doc__)
-    option(parser, "--bus N", "/dev/i2c-N alone", type=int)
+    option(parser, "--bus BUS", "N of /dev/i2c-N alone, or such as spi0.0, which is asked only so", type=bus)
     option(parser, "--self-test", "let each chip test itself; it must lie still")
     option(parser, "--chips", "the chips motionsig reads itself, here or not")
     option(parser, "--json", "the same as JSON")
@@ -36,29 +38,35 @@ def _sensors(options: argparse.Namespace) -> int:
     failed = False
     buses: list[dict[str, Any]] = []
     for number in bus_numbers() if options.bus is None else [options.bus]:
+        if isinstance(number, str):
+            buses.append(_on_spi(number, test=options.self_test))
+            failed |= "error" in buses[-1] or buses[-1].pop("failed")
+            continue
         try:
-            with I2cBus(number) as bus:
+            with I2cBus(number) as wires:
                 found: list[dict[str, Any]] = [
                     {"address": f"0x{it.address:02x}", "driver": it.driver, "chips": [*map(_chip, it.chips)]}
-                    for it in scan(bus)
+                    for it in scan(wires)
                 ]
                 if options.self_test:
-                    failed |= _test(bus, found)
-                buses.append({"bus": bus.name, "clock_hz": bus.clock_hz, "found": found})
+                    failed |= _test(found, lambda chip, address: self_test(wires, chip, address, clock=SystemClock()))
+                buses.append({"bus": wires.name, "clock_hz": wires.clock_hz, "found": found})
         except SensorError as error:
             failed = True
             buses.append({"bus": f"/dev/i2c-{number}", "error": str(error)})
+    spi = spidevs() if options.bus is None else []
     kernel = [asdict(it) for it in list_iio()]
     if options.json:
-        print(json.dumps({"buses": buses, "iio": kernel}, indent=2))
+        print(json.dumps({"buses": buses, "spi": spi, "iio": kernel}, indent=2))
     else:
-        print("\n".join([*_bus_lines(buses), *_iio_lines(kernel)]) or _NOTHING)
+        not_asked = [f"{name}  not asked: motionsig sensors --bus {name}" for name in spi]
+        print("\n".join([*_bus_lines(buses), *not_asked, *_iio_lines(kernel)]) or _NOTHING)
     return int(failed)
 
 
 _NOTHING = """\
-no I2C bus and no IIO device on this machine
-  on a Raspberry Pi: sudo raspi-config nonint do_i2c 0; then `motionsig doctor` says what else is missing
+no I2C bus, no SPI device and no IIO device on this machine
+  on a Raspberry Pi: sudo raspi-config nonint do_i2c 0 (or do_spi 0); then `motionsig doctor` says what else is missing
   without a sensor: motionsig record --sensor simulated --seconds 10 --out walk.msig"""
 
 
@@ -76,13 +84,29 @@ def _chip(chip: Chip) -> dict[str, Any]:
     }
 
 
-def _test(bus: Bus, found: Iterable[dict[str, Any]]) -> bool:
+def _on_spi(path: str, *, test: bool) -> dict[str, Any]:
+    """Return what answers there, as one of the buses; "failed" says whether a self-test did."""
+    try:
+        with Spidev(path) as device:
+            chips = chips_on(device, CHIPS.values())
+            found: list[dict[str, Any]] = [{"address": None, "driver": None, "chips": [*map(_chip, chips)]}]
+            failed = test and _test(
+                found,
+                lambda chip, address: self_test(SpiBus(device, chip), over_spi(chip), address, clock=SystemClock()),
+            )
+            clock_hz = SpiBus(device, chips[0]).clock_hz if chips else USUAL_HZ
+            return {"bus": path, "clock_hz": clock_hz, "found": found[: len(chips)], "failed": failed}
+    except SensorError as error:
+        return {"bus": path, "error": str(error)}
+
+
+def _test(found: Iterable[dict[str, Any]], run: Callable[[Chip, int], list[AxisResult]]) -> bool:
     """Test what was found and enter the results; return whether any failed."""
     failed = False
     for it in found:
         for chip in [chip for chip in it["chips"][:1] if chip["self_test"]]:
             try:
-                results = self_test(bus, CHIPS[chip["name"]], int(it["address"], 0), clock=SystemClock())
+                results = run(CHIPS[chip["name"]], int(it["address"] or "0", 0))
             except SensorError as error:
                 failed, it["self_test_error"] = True, str(error)
                 continue
@@ -127,9 +151,12 @@ def _bus_lines(buses: list[dict[str, Any]]) -> list[str]:
                 lines.append(f"  {it['address']}  something motionsig does not know")
             else:
                 first, *others = it["chips"]
-                lines.append(f"  {it['address']}  {_line(first)}")
+                lines.append(f"  {it['address'] or 'spi '}  {_line(first)}")
                 lines += [f"        or {chip['name']}, which says the same of itself" for chip in others]
-                lines.append(f'        open_sensor("{first["name"]}", bus={bus["bus"][9:]}, address={it["address"]})')
+                where = f"bus={bus['bus'][9:]}, address={it['address']}"
+                if it["address"] is None:
+                    where = f'bus="{bus["bus"].removeprefix("/dev/").replace("dev", "")}"'
+                lines.append(f'        open_sensor("{first["name"]}", {where})')
             if "self_test_error" in it:
                 lines.append(f"        self-test: {it['self_test_error']}")
             lines += [f"        self-test {test['channel']}: {_result(test)}" for test in it.get("self_test", ())]
