@@ -15,7 +15,7 @@ _NAMES = ("bus", "address", "rate_hz", "accel_range_g", "gyro_range_dps", "bus_c
 def add_sensor_options(parser: argparse.ArgumentParser) -> None:
     names = "a chip (see `motionsig sensors --chips`), auto (the default), iio:NAME, simulated or simulated:lesson"
     option(parser, "--sensor NAME", names, default="auto")
-    option(parser, "--bus BUS", "N of /dev/i2c-N, or such as spi0.0; by default each of I2C in turn", type=bus)
+    option(parser, "--bus BUS", "N of /dev/i2c-N, or such as spi0.0; by default each of I2C in turn", type=bus_option)
     option(parser, "--address A", "on the bus, such as 0x6a", type=_address)
     option(parser, "--rate-hz R", "samples per second, at least (100)", type=float, default=100.0)
     option(parser, "--accel-range-g G", "full scale, at least (8)", type=float, default=8.0)
@@ -23,7 +23,7 @@ def add_sensor_options(parser: argparse.ArgumentParser) -> None:
     option(parser, "--bus-clock-hz HZ", "of I2C, where the kernel does not know it; of SPI, to be used", type=int)
 
 
-def bus(text: str) -> int | str:
+def bus_option(text: str) -> int | str:
     """Return what names a bus, for argparse."""
     try:
         return parse_bus(text)

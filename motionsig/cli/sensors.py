@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from motionsig.cli.option import option
-from motionsig.cli.sensor_options import bus
+from motionsig.cli.sensor_options import bus_option
 from motionsig.conventions import CHANNELS
 from motionsig.errors import SensorError
 from motionsig.sensors import CHIPS, list_iio, scan
@@ -23,7 +23,7 @@ from motionsig.sensors.spi import USUAL_HZ, SpiBus, Spidev, chips_on, over_spi, 
 
 def add_to(commands: Any) -> None:
     parser = commands.add_parser("sensors", help="which motion sensors are here", description=__doc__)
-    option(parser, "--bus BUS", "N of /dev/i2c-N alone, or such as spi0.0, which is asked only so", type=bus)
+    option(parser, "--bus BUS", "N of /dev/i2c-N alone, or such as spi0.0, which is asked only so", type=bus_option)
     option(parser, "--self-test", "let each chip test itself; it must lie still")
     option(parser, "--chips", "the chips motionsig reads itself, here or not")
     option(parser, "--json", "the same as JSON")

@@ -113,7 +113,8 @@ def open_sensor(
       lowest that is at least this one is set. The `rate_hz` of the Source is what was set.
     * `mount`: rotation (3, 3) from the sensor's axes to the device's, or text as the kernel writes it.
     * `calibration`: "none", or another one than `motionsig calibrate` stored for this sensor.
-    * `bus_clock_hz`: of the bus, where the kernel does not know it; on SPI the clock to use. `clock`: another one than the system's, for tests.
+    * `bus_clock_hz`: of the bus, where the kernel does not know it; on SPI the clock to use. `clock`: another one than
+      the system's, for tests.
 
     Any thread may `close` the source: its iteration then ends. `true_rate_hz` and `counts` say what was measured.
     Raises SensorError where no such sensor answers or it does not start; InputError for a setting that it does not have

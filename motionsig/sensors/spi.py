@@ -40,8 +40,8 @@ _AWAKE_S = 0.2
 """After a reset a chip says who it is by then: the slowest takes 0.1 s (MPU-6050, electrical specifications)."""
 _READ, _REGISTER = 0x80, 0x7F
 
-# include/uapi/linux/spi/spidev.h: the mode's requests, a message of n transfers, and one transfer of it: buffers to send
-# from and to receive into, length, clock in Hz, pause after it in us, bits a word, whether the select line rises after it.
+# include/uapi/linux/spi/spidev.h: the mode's requests, a message of n transfers, and one transfer of it: buffers to
+# send from and to receive into, length, clock in Hz, pause in us, bits a word, and whether the line rises then.
 _RD_MODE, _WR_MODE, _MESSAGE = 0x80016B01, 0x40016B01, 0x40006B00
 _TRANSFER = struct.Struct("=QQIIHBB4x")
 _MODE, _MODE_BITS = 3, 3
@@ -117,8 +117,8 @@ class Spidev(Closing):
 class SpiBus(Closing):
     """The chip behind one select line, as a `Bus`; no address has a meaning. Transactions raise BusError.
 
-    name, clock_hz, chip: as given; the chip's table is the one for I2C. Raises InputError for a chip without SPI, and for
-    a clock that it does not take.
+    name, clock_hz, chip: as given; the chip's table is the one for I2C. Raises InputError for a chip without SPI, and
+    for a clock that it does not take.
     """
 
     def __init__(self, device: SpiDevice, chip: Chip, *, clock_hz: int | None = None) -> None:
@@ -172,7 +172,7 @@ class SpiBus(Closing):
 
 
 def over_spi(chip: Chip) -> Chip:
-    """Return the table of a chip as it is on SPI: I2C stays off, its further rates are there, one read empties its FIFO."""
+    """Return the table of a chip as it is on SPI: with I2C off, further rates, and a FIFO that one read empties."""
     spi = chip.spi
     if spi is None:
         raise InputError(f"expected a chip with SPI, got {chip.name}, which motionsig reads on I2C")

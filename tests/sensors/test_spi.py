@@ -181,7 +181,7 @@ def test_a_chip_that_is_not_there_is_one_sentence(idle: int, said: str) -> None:
 
 def test_another_chip_is_named() -> None:
     wires, clock = device("mpu6500")
-    with pytest.raises(SensorError, match="'adxl345': expected it to answer on /dev/spidev0.0, got mpu6500"):
+    with pytest.raises(SensorError, match=r"'adxl345': expected it to answer on /dev/spidev0.0, got mpu6500"):
         opened("adxl345", wires, clock)
     with pytest.raises(InputError, match="expected adxl345, whose bus this is, got 'mpu6500'"):
         open_sensor("mpu6500", bus=SpiBus(wires, CHIPS["adxl345"]), clock=clock)
@@ -212,5 +212,5 @@ def test_a_bus_has_several_names() -> None:
     assert [parse_bus(text) for text in ("1", "i2c-1", "/dev/i2c-11")] == [1, 1, 11]
     assert {parse_bus(text) for text in ("spi0.1", "spidev0.1", "/dev/spidev0.1")} == {"/dev/spidev0.1"}
     for text in ("", "spi0", "spi0.0x", "/dev/ttyS0", "-1"):
-        with pytest.raises(InputError, match="expected N of /dev/i2c-N, or spi0.0 for /dev/spidev0.0"):
+        with pytest.raises(InputError, match=r"expected N of /dev/i2c-N, or spi0.0 for /dev/spidev0.0"):
             parse_bus(text)

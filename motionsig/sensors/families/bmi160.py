@@ -71,7 +71,7 @@ BMI160 = Chip(
     # Header, gyroscope, accelerometer (sections 2.5.1.3 and 2.5.1.4; bmi160_defs.h).
     record=np.dtype([("header", "u1"), ("gyr", "<i2", (3,)), ("acc", "<i2", (3,))]),
     marks=(("header", 0xFF, 0x8C),),
-    # 10 MHz; which of both it speaks follows from its select line (bmi160_spi.c, Bosch's bmi160_init), no bit is needed.
+    # 10 MHz; which of both it speaks follows from its select line (bmi160_spi.c, Bosch's bmi160_init), not from a bit.
     spi=Spi(10_000_000),
     self_test=SelfTest(
         rate_hz=1600.0,

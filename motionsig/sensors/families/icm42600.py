@@ -60,8 +60,8 @@ ICM42605 = Chip(
     # Effective after 1 ms (DS-000347, register 11h).
     reset=(Set(DEVICE_CONFIG, 0x01, 0), Wait(0.002), Until(DEVICE_CONFIG, 0x01, 0, 0.1)),
     setup=(
-        # No SPI (no I2C where `spi` adds its bit); data and count with the high byte first, the count in bytes; a sensor without a new sample gives
-        # the invalid code.
+        # No SPI (on SPI no I2C, by `spi`); data and count with the high byte first, the count in bytes; a sensor
+        # without a new sample gives the invalid code.
         Set(INTF_CONFIG0, 0x32, 0xF3),
         # Bits 7:6, reserved, from 2 to 1: else the gyroscope stands still for 1 to 2 ms whenever the rate passes
         # 100 deg/s (ArduPilot pull request 25332). The rest as after reset: the PLL when it is ready.

@@ -71,7 +71,7 @@ LIS3DH = Chip(
     fifo_register=_OUT_X_L,
     fifo_bytes=32 * 6,
     record=np.dtype([("acc", "<i2", (3,))]),
-    # 10 MHz; MS, bit 6, counts on, and bit 7 of the numbers here has no place (SPI bus interface). No bit switches I2C off.
+    # 10 MHz; MS, bit 6, counts on, and bit 7 of the numbers here has no place (SPI bus interface).
     spi=Spi(10_000_000, burst=0x40),
     self_test=SelfTest(
         rate_hz=100.0,
