@@ -9,7 +9,7 @@ from motionsig.errors import InputError
 from motionsig.sensors import IioSource, SensorReader, open_sensor
 from motionsig.sensors.bus import parse_bus
 
-_NAMES = ("bus", "address", "rate_hz", "accel_range_g", "gyro_range_dps", "bus_clock_hz")
+_NAMES = ("bus", "address", "chip", "rate_hz", "accel_range_g", "gyro_range_dps", "bus_clock_hz")
 
 
 def add_sensor_options(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +17,7 @@ def add_sensor_options(parser: argparse.ArgumentParser) -> None:
     option(parser, "--sensor NAME", names, default="auto")
     option(parser, "--bus BUS", "N of /dev/i2c-N, or such as spi0.0; by default each of I2C in turn", type=bus_option)
     option(parser, "--address A", "on the bus, such as 0x6a", type=_address)
+    option(parser, "--chip NAME", "take what answers as this chip although it says another identity, as clones do")
     option(parser, "--rate-hz R", "samples per second, at least (100)", type=float, default=100.0)
     option(parser, "--accel-range-g G", "full scale, at least (8)", type=float, default=8.0)
     option(parser, "--gyro-range-dps D", "full scale, at least (1000)", type=float, default=1000.0)

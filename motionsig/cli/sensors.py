@@ -7,16 +7,21 @@ import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from motionsig.cli.option import option
 from motionsig.cli.sensor_options import bus_option
 from motionsig.conventions import CHANNELS
 from motionsig.errors import SensorError
-from motionsig.sensors import CHIPS, list_iio, scan
-from motionsig.sensors.bus import I2cBus, bus_numbers
-from motionsig.sensors.chips import Chip
+from motionsig.sensors import CHIPS, IioSensor, list_iio, scan
+from motionsig.sensors.bus import NO_ADDRESS, Bus, I2cBus, bus_numbers
+from motionsig.sensors.chips import PARTS, Chip
 from motionsig.sensors.clock import SystemClock
+from motionsig.sensors.gravity import require_gravity
+from motionsig.sensors.names import likeness
+from motionsig.sensors.owner import device_owner, owner_of
 from motionsig.sensors.self_test import AxisResult, self_test
 from motionsig.sensors.spi import USUAL_HZ, SpiBus, Spidev, chips_on, over_spi, spidevs
 
@@ -33,7 +38,7 @@ def add_to(commands: Any) -> None:
 def _sensors(options: argparse.Namespace) -> int:
     if options.chips:
         facts = [_chip(chip) for chip in CHIPS.values()]
-        print(json.dumps(facts, indent=2) if options.json else "\n".join(_line(chip) for chip in facts))
+        print(json.dumps(facts, indent=2) if options.json else "\n".join([*map(_known, facts), _ORIGINS]))
         return 0
     failed = False
     buses: list[dict[str, Any]] = []
@@ -45,17 +50,24 @@ def _sensors(options: argparse.Namespace) -> int:
         try:
             with I2cBus(number) as wires:
                 found: list[dict[str, Any]] = [
-                    {"address": f"0x{it.address:02x}", "driver": it.driver, "chips": [*map(_chip, it.chips)]}
+                    {
+                        "address": f"0x{it.address:02x}",
+                        "driver": it.driver,
+                        "held": it.held,
+                        "chips": [*map(_chip, it.chips)],
+                        "says": {f"0x{register & 0xFF:02x}": f"0x{value:02x}" for register, value in it.says.items()},
+                        "likeness": None if it.chips or it.driver else likeness(it.says, it.address),
+                    }
                     for it in scan(wires)
                 ]
                 if options.self_test:
-                    failed |= _test(found, lambda chip, address: self_test(wires, chip, address, clock=SystemClock()))
+                    failed |= _test(found, partial(_tested, wires))
                 buses.append({"bus": wires.name, "clock_hz": wires.clock_hz, "found": found})
         except SensorError as error:
             failed = True
             buses.append({"bus": f"/dev/i2c-{number}", "error": str(error)})
     spi = spidevs() if options.bus is None else []
-    kernel = [asdict(it) for it in list_iio()]
+    kernel = [asdict(it) | {"held": _iio_holder(it)} for it in list_iio()]
     if options.json:
         print(json.dumps({"buses": buses, "spi": spi, "iio": kernel}, indent=2))
     else:
@@ -70,6 +82,11 @@ no I2C bus, no SPI device and no IIO device on this machine
   without a sensor: motionsig record --sensor simulated --seconds 10 --out walk.msig"""
 
 
+def _iio_holder(sensor: IioSensor) -> str | None:
+    folders = (Path("/sys/bus/iio/devices", name) for name in sensor.devices)
+    return next(filter(None, map(device_owner, folders)), None)
+
+
 def _chip(chip: Chip) -> dict[str, Any]:
     return {
         "name": chip.name,
@@ -80,6 +97,11 @@ def _chip(chip: Chip) -> dict[str, Any]:
         "gyro_ranges_dps": sorted(chip.gyro_ranges),
         "fifo_records": chip.capacity,
         "self_test": chip.self_test is not None,
+        "alike": list(chip.alike),
+        "clones": {f"0x{value:02x}": part for value, part in chip.clones.items()},
+        "twins": list(chip.twins),
+        "origins": {part: chip.origins.get(part, "memory") for part in PARTS},
+        "boards": list(chip.boards),
         "notes": list(chip.notes),
     }
 
@@ -89,13 +111,14 @@ def _on_spi(path: str, *, test: bool) -> dict[str, Any]:
     try:
         with Spidev(path) as device:
             chips = chips_on(device, CHIPS.values())
+            bus = SpiBus(device, chips[0]) if chips else None
             found: list[dict[str, Any]] = [{"address": None, "driver": None, "chips": [*map(_chip, chips)]}]
-            failed = test and _test(
-                found,
-                lambda chip, address: self_test(SpiBus(device, chip), over_spi(chip), address, clock=SystemClock()),
+            found[0]["held"] = bus and owner_of(bus, NO_ADDRESS)
+            failed = (
+                test and bool(bus) and _test(found, lambda chip, at: _tested(SpiBus(device, chip), over_spi(chip), at))
             )
-            clock_hz = SpiBus(device, chips[0]).clock_hz if chips else USUAL_HZ
-            return {"bus": path, "clock_hz": clock_hz, "found": found[: len(chips)], "failed": failed}
+            clock_hz = bus.clock_hz if bus else USUAL_HZ
+            return {"bus": path, "clock_hz": clock_hz, "found": found if chips else [], "failed": failed}
     except SensorError as error:
         return {"bus": path, "error": str(error)}
 
@@ -104,7 +127,10 @@ def _test(found: Iterable[dict[str, Any]], run: Callable[[Chip, int], list[AxisR
     """Test what was found and enter the results; return whether any failed."""
     failed = False
     for it in found:
-        for chip in [chip for chip in it["chips"][:1] if chip["self_test"]]:
+        for chip in it["chips"][:1]:
+            if not chip["self_test"]:
+                it["self_test_error"] = f"none is known for the {chip['name']}"
+                continue
             try:
                 results = run(CHIPS[chip["name"]], int(it["address"] or "0", 0))
             except SensorError as error:
@@ -125,12 +151,37 @@ def _test(found: Iterable[dict[str, Any]], run: Callable[[Chip, int], list[AxisR
     return failed
 
 
+def _tested(bus: Bus, chip: Chip, address: int) -> list[AxisResult]:
+    """Return the results of the chip's own test, of the chip that gravity says it is."""
+    clock = SystemClock()
+    return self_test(bus, require_gravity(bus, chip, address, None, clock=clock, **_WIDE), address, clock=clock)
+
+
+_WIDE = {"rate_hz": 100.0, "accel_range_g": 4.0, "gyro_range_dps": 250.0}
+"""What the chip is set to for the look at gravity."""
+
+
 def _line(chip: dict[str, Any]) -> str:
     gyro = f"{_span(chip['gyro_ranges_dps'])} deg/s" if chip["gyro_ranges_dps"] else "no gyroscope"
     return (
         f"{chip['name']:<11} {chip['title']}: {_span(chip['rates_hz'])} Hz, {_span(chip['accel_ranges_g'])} g, {gyro}, "
         f"FIFO of {chip['fifo_records']} samples"
     )
+
+
+def _known(chip: dict[str, Any]) -> str:
+    """Return what a chip can do, by which names it goes, where its table comes from and who has seen it at work."""
+    by_kind: dict[str, list[str]] = {}
+    for part, origin in chip["origins"].items():
+        by_kind.setdefault(origin.partition(":")[0], []).append(part)
+    kinds = "; ".join(f"{kind}: {', '.join(parts)}" for kind, parts in by_kind.items())
+    also = f"also {', '.join(chip['alike'])}; " if chip["alike"] else ""
+    return f"{_line(chip)}\n            {also}{kinds}; seen on {len(chip['boards'])} boards"
+
+
+_ORIGINS = """\
+data sheet, driver, memory: where the parts of a table come from (--json names the places)
+no board, or few? please send a report: motionsig sensors --prove"""
 
 
 def _span(values: Sequence[float]) -> str:
@@ -148,7 +199,7 @@ def _bus_lines(buses: list[dict[str, Any]]) -> list[str]:
             if it["driver"]:
                 lines.append(f"  {it['address']}  held by the kernel's driver {it['driver']}: see iio below")
             elif not it["chips"]:
-                lines.append(f"  {it['address']}  something motionsig does not know")
+                lines.append(f"  {it['address']}  {it['likeness']}")
             else:
                 first, *others = it["chips"]
                 lines.append(f"  {it['address'] or 'spi '}  {_line(first)}")
@@ -157,6 +208,8 @@ def _bus_lines(buses: list[dict[str, Any]]) -> list[str]:
                 if it["address"] is None:
                     where = f'bus="{bus["bus"].removeprefix("/dev/").replace("dev", "")}"'
                 lines.append(f'        open_sensor("{first["name"]}", {where})')
+            if it["held"]:
+                lines.append(f"        held by {it['held']}: no other program can read it meanwhile")
             if "self_test_error" in it:
                 lines.append(f"        self-test: {it['self_test_error']}")
             lines += [f"        self-test {test['channel']}: {_result(test)}" for test in it.get("self_test", ())]
@@ -181,4 +234,6 @@ def _iio_lines(kernel: Iterable[dict[str, Any]]) -> list[str]:
         can.append("buffer" if it["buffer"] else "no buffer: polled through sysfs")
         lines.append(f"iio  {it['name']} ({it['driver']}): {', '.join(can)}")
         lines.append(f'        open_sensor("iio:{it["name"]}")')
+        if it.get("held"):
+            lines.append(f"        held by {it['held']}: no other program can read it meanwhile")
     return lines

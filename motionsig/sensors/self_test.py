@@ -14,6 +14,7 @@ from motionsig.sensors.bus import Bus
 from motionsig.sensors.chips import Chip, settle
 from motionsig.sensors.clock import Clock
 from motionsig.sensors.fifo import ChipFifo
+from motionsig.sensors.owner import own
 
 _SAMPLES = 50
 """Averaged before and after: the noise of a mean is far below the least change that is expected."""
@@ -39,11 +40,19 @@ class AxisResult:
 def self_test(bus: Bus, chip: Chip, address: int, *, clock: Clock) -> list[AxisResult]:
     """Run the self-test of the chip at `address`, which must lie still; return what each axis did.
 
-    The chip is left as after power-up. Raises InputError where it has no self-test, SensorError where it moves.
+    The chip is left as after power-up. Raises InputError where it has no self-test, SensorError where it moves, and
+    HeldError, which is one, where somebody else reads it.
     """
+    with own(bus, address):
+        return _self_test(bus, chip, address, clock)
+
+
+def _self_test(bus: Bus, chip: Chip, address: int, clock: Clock) -> list[AxisResult]:
     test = chip.self_test
     if test is None:
-        raise InputError(f"{chip.name}: expected a chip with a self-test, its data sheet has none")
+        raise InputError(
+            f"{chip.name}: expected a chip whose self-test is known, its limits are in no source that we could read"
+        )
     setting = settle(
         chip, rate_hz=test.rate_hz, accel_range_g=test.accel_range_g, gyro_range_dps=test.gyro_range_dps or 0.001
     )
@@ -80,13 +89,18 @@ def self_test(bus: Bus, chip: Chip, address: int, *, clock: Clock) -> list[AxisR
 def _mean(fifo: ChipFifo, clock: Clock) -> NDArray[np.float64]:
     """Return the mean (6,) of samples that are taken from now on, in m/s² and rad/s."""
     fifo.flush()
+    return np.asarray(samples(fifo, clock, _SAMPLES).mean(axis=0) * fifo.setting.scale, np.float64)
+
+
+def samples(fifo: ChipFifo, clock: Clock, least: int) -> NDArray[np.int16]:
+    """Return (n, 6) counts of at least so many samples; raise SensorError where they do not come in time."""
     parts: list[NDArray[np.int16]] = []
-    deadline_ns = clock.monotonic_ns() + round(4e9 * _SAMPLES / fifo.setting.rate_hz)
-    while sum(map(len, parts)) < _SAMPLES:
+    deadline_ns = clock.monotonic_ns() + round(4e9 * least / fifo.setting.rate_hz)
+    while sum(map(len, parts)) < least:
         clock.sleep(min(0.02, fifo.chip.capacity / fifo.setting.rate_hz / 2))
         records = fifo.level()
         if records:
             parts.append(fifo.read(records))
         if clock.monotonic_ns() > deadline_ns:
-            raise SensorError(f"{fifo.registers.where}: expected samples during the self-test, got too few")
-    return np.asarray(np.concatenate(parts).mean(axis=0) * fifo.setting.scale, np.float64)
+            raise SensorError(f"{fifo.registers.where}: expected samples at {fifo.setting.rate_hz:g} Hz, got too few")
+    return np.concatenate(parts)

@@ -25,10 +25,15 @@ from typing import Protocol
 
 from motionsig.closing import Closing
 from motionsig.errors import InputError, SensorError
+from motionsig.escaping import own_logger
 from motionsig.sensors.bus import NO_ADDRESS, BusError
 from motionsig.sensors.chips import Chip, Set, Step, Until
 from motionsig.sensors.clock import Clock, SystemClock
+from motionsig.sensors.families import CHIPS
+from motionsig.sensors.owner import name_again, own
 from motionsig.sensors.registers import RegisterError, Registers
+
+log = own_logger(__name__)
 
 USUAL_HZ = 4_000_000
 """The clock where the chip allows it: twice what any chip's fastest rate needs, and slow enough for loose wires."""
@@ -38,6 +43,8 @@ _ALIGNED = 128
 """Each frame takes a multiple of this in the kernel's buffer (spidev_message: the most that ARCH_DMA_MINALIGN is)."""
 _AWAKE_S = 0.2
 """After a reset a chip says who it is by then: the slowest takes 0.1 s (MPU-6050, electrical specifications)."""
+_NOBODY = {0x00, 0xFF}
+"""What a data line reads as that nobody drives."""
 _READ, _REGISTER = 0x80, 0x7F
 
 # include/uapi/linux/spi/spidev.h: the mode's requests, a message of n transfers, and one transfer of it: buffers to
@@ -112,6 +119,7 @@ class Spidev(Closing):
         file, self._file = self._file, -1
         if file >= 0:
             os.close(file)
+            name_again()
 
 
 class SpiBus(Closing):
@@ -205,26 +213,37 @@ def over_spi(chip: Chip) -> Chip:
 
 
 def open_spi(
-    bus: str | SpiBus, named: Chip | None, chips: Iterable[Chip], clock_hz: int | None, resources: ExitStack
+    bus: str | SpiBus, named: Chip | None, forced: Chip | None, clock_hz: int | None, clock: Clock, resources: ExitStack
 ) -> tuple[SpiBus, Chip]:
-    """Return the bus and the table of the chip there, the one that is named or any of `chips`; raise SensorError.
+    """Return the bus and the table of the chip there: `named`, `forced` whatever it says, or any; raise SensorError.
 
-    bus: the path of its device, and what is opened is closed with `resources`; or a SpiBus, which is for one chip.
+    bus: the path of its device, and what is opened is closed with `resources`; or a SpiBus, which is for one chip. The
+    chip is owned until they are closed.
     """
+    wanted = named or forced
     if isinstance(bus, SpiBus):
-        if named not in (None, bus.chip):
-            raise InputError(f"sensor: expected {bus.chip.name}, whose bus this is, got {named.name!r}")
-        named, clock_hz, device = bus.chip, bus.clock_hz, bus.device
+        if wanted not in (None, bus.chip):
+            raise InputError(f"sensor: expected {bus.chip.name}, whose bus this is, got {wanted and wanted.name!r}")
+        buses = [bus]
     else:
         device = resources.enter_context(Spidev(bus))
-    for chip in [named] if named else [chip for chip in chips if chip.spi is not None]:
-        found = SpiBus(device, chip, clock_hz=clock_hz)
-        if answers(found, write=named is not None):
-            return found, over_spi(chip)
-    others = [chip.name for chip in chips_on(device, chips)] if named else []
+        candidates = [wanted] if wanted else [chip for chip in CHIPS.values() if chip.spi is not None]
+        # A clock that one of them does not take is none to try the others with.
+        buses = [SpiBus(device, chip, clock_hz=clock_hz) for chip in candidates]
+    resources.enter_context(own(buses[0], NO_ADDRESS))
+    for found in buses:
+        if answers(found, write=wanted is not None, clock=clock):
+            return found, over_spi(found.chip)
+    found, said = buses[0], _said(buses[0])
+    if forced is not None and not set(said.values()) <= _NOBODY:
+        log.warning(
+            "%s is taken as %s, as chip= asks, although it says %s", found.name, forced.name, _hex(said.values())
+        )
+        return found, over_spi(replace(forced, identity=said))
+    others = [chip.name for chip in chips_on(found.device, CHIPS.values())]
     raise SensorError(
-        f"sensor {named.name if named else 'auto'!r}: expected it to answer on {device.name}, "
-        f"got {' or '.join(others) or _heard(device)}"
+        f"sensor {wanted.name if wanted else 'auto'!r}: expected it to answer on {found.name}, "
+        f"got {' or '.join(others) or _heard(found.device)}"
     )
 
 
@@ -236,9 +255,8 @@ def chips_on(device: SpiDevice, chips: Iterable[Chip]) -> list[Chip]:
 def answers(bus: SpiBus, *, write: bool, clock: Clock | None = None) -> bool:
     """Tell whether the bus's chip says that it is there. `write`: its first bank may be selected to be sure."""
     # A chip that has spoken I2C until now takes the first reading to change over.
-    for _ in range(2):
-        said = [bus.read(NO_ADDRESS, register & 0xFF, 1)[0] for register in bus.chip.identity]
-    if said == list(bus.chip.identity.values()):
+    _said(bus)
+    if _said(bus) == bus.chip.identity:
         return True
     if not write or bus.chip.bank is None:
         return False
@@ -249,6 +267,15 @@ def answers(bus: SpiBus, *, write: bool, clock: Clock | None = None) -> bool:
     return True
 
 
+def _said(bus: SpiBus) -> dict[int, int]:
+    """Return what the registers that name the bus's chip read as, in the bank that is selected."""
+    return {register: bus.read(NO_ADDRESS, register & 0xFF, 1)[0] for register in bus.chip.identity}
+
+
+def _hex(values: Iterable[int]) -> str:
+    return ", ".join(f"0x{value:02x}" for value in values)
+
+
 def spidevs(*, root: str | Path = "/") -> list[str]:
     """Return the names of the SPI devices there are, such as spi0.0, in order."""
     found = (re.fullmatch(r"spidev([0-9]+)\.([0-9]+)", path.name) for path in Path(root, "dev").glob("spidev*"))
@@ -256,13 +283,15 @@ def spidevs(*, root: str | Path = "/") -> list[str]:
 
 
 def _heard(device: SpiDevice) -> str:
-    """Return what the lines say where no known chip answers."""
-    said = device.exchange([bytes((_READ | 0x0F, 0, 0)), bytes((_READ | 0x75, 0, 0))], clock_hz=1_000_000, pause_s=0)
-    answer = {said[1], said[2], said[4], said[5]}
-    if answer in ({0x00}, {0xFF}):
-        level = "zeros" if answer == {0x00} else "ones"
+    """Return what the data line says where no known chip answers."""
+    asked = sorted({register & _REGISTER for chip in CHIPS.values() for register in chip.identity})
+    got = device.exchange([bytes((_READ | register, 0)) for register in asked], clock_hz=1_000_000, pause_s=0)
+    if set(got[1::2]) in ({0x00}, {0xFF}):
+        level = "ones" if got[1] else "zeros"
         return f"only {level}, as where nothing is connected: check power, the select line and MISO (SDO at the chip)"
-    return "something unknown; see `motionsig sensors --chips`"
+    pairs = zip(asked, got[1::2], strict=True)
+    said = ", ".join(f"0x{value:02x} in 0x{register:02x}" for register, value in pairs)
+    return f"something unknown ({said}); chip= takes it as one of `motionsig sensors --chips`"
 
 
 def _why(path: str, error: OSError, root: Path) -> str:

@@ -9,13 +9,29 @@ from __future__ import annotations
 
 from chips.adxl345 import Adxl345
 from chips.bmi160 import Bmi160
-from chips.icm20948 import Icm20948
-from chips.icm42600 import Icm42605, Icm42688P
+from chips.icm20948 import Icm20649, Icm20948
+from chips.icm42600 import Icm42605, Icm42686P, Icm42688P
 from chips.lis3dh import Lis3dh
 from chips.lsm6ds3 import Lsm6ds3, Lsm6ds3trc
+from chips.lsm6dso32 import Lsm6dso32
 from chips.lsm6dsr import Lsm6dsr
+from chips.lsm6dsv import Lsm6dsv16x, Lsm6dsv32x
 from chips.lsm9ds1 import Lsm9ds1
-from chips.mpu6000 import Icm20602, Icm20689, Mpu6050, Mpu6500, Mpu9250, Mpu9255
+from chips.mpu6000 import (
+    Iam20680,
+    Icm20600,
+    Icm20602,
+    Icm20608,
+    Icm20608D,
+    Icm20689,
+    Mpu6050,
+    Mpu6500,
+    Mpu6515,
+    Mpu6880,
+    Mpu6886,
+    Mpu9250,
+    Mpu9255,
+)
 from motionsig.sensors.clock import Clock
 from motionsig.sensors.simulated import Oscillator, Signal, SimulatedChip, walking
 from motionsig.sensors.simulated.lsm6dso import Lsm6dso
@@ -27,14 +43,26 @@ MODELS: dict[str, type[SimulatedChip]] = {
     "mpu9255": Mpu9255,
     "icm20602": Icm20602,
     "icm20689": Icm20689,
+    "mpu6515": Mpu6515,
+    "mpu6880": Mpu6880,
+    "icm20608": Icm20608,
+    "icm20608d": Icm20608D,
+    "iam20680": Iam20680,
+    "icm20600": Icm20600,
+    "mpu6886": Mpu6886,
     "icm20948": Icm20948,
+    "icm20649": Icm20649,
     "icm42605": Icm42605,
     "icm42688p": Icm42688P,
+    "icm42686p": Icm42686P,
     "lsm6ds3": Lsm6ds3,
     "lsm6ds3trc": Lsm6ds3trc,
     "lsm6dso": Lsm6dso,
     "lsm6dsox": Lsm6dso,
+    "lsm6dso32": Lsm6dso32,
     "lsm6dsr": Lsm6dsr,
+    "lsm6dsv16x": Lsm6dsv16x,
+    "lsm6dsv32x": Lsm6dsv32x,
     "lsm9ds1": Lsm9ds1,
     "bmi160": Bmi160,
     "adxl345": Adxl345,

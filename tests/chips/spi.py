@@ -47,19 +47,15 @@ _LSM6 = Wire(10_000_000, off=(0x13, 0x04, 0x04))
 WIRES: dict[str, Wire] = {
     # As an MPU-6000, which says the same of itself; it has no bit that its I2C model knows.
     "mpu6050": Wire(1_000_000),
-    "mpu6500": _MPU,
-    "mpu9250": _MPU,
-    "mpu9255": _MPU,
-    "icm20602": Wire(10_000_000, off=(0x70, 0x40, 0x40)),
+    **dict.fromkeys(("mpu6500", "mpu9250", "mpu9255"), _MPU),
+    **dict.fromkeys(("mpu6515", "mpu6880", "icm20608", "icm20608d", "iam20680"), _MPU),
+    **dict.fromkeys(("icm20602", "icm20600", "mpu6886"), Wire(10_000_000, off=(0x70, 0x40, 0x40))),
     "icm20689": Wire(8_000_000, off=_MPU_OFF),
-    "icm20948": Wire(7_000_000, off=(0x03, 0x10, 0x10)),
-    "icm42605": _ICM426,
-    "icm42688p": _ICM426,
-    "lsm6ds3": _LSM6,
-    "lsm6ds3trc": _LSM6,
-    "lsm6dso": _LSM6,
-    "lsm6dsox": _LSM6,
-    "lsm6dsr": _LSM6,
+    **dict.fromkeys(("icm20948", "icm20649"), Wire(7_000_000, off=(0x03, 0x10, 0x10))),
+    **dict.fromkeys(("icm42605", "icm42688p", "icm42686p"), _ICM426),
+    **dict.fromkeys(("lsm6ds3", "lsm6ds3trc", "lsm6dso", "lsm6dsox", "lsm6dso32", "lsm6dsr"), _LSM6),
+    # I2C_I3C_disable: IF_CFG (0x03) bit 0.
+    **dict.fromkeys(("lsm6dsv16x", "lsm6dsv32x"), Wire(10_000_000, off=(0x03, 0x01, 0x01))),
     "lsm9ds1": Wire(10_000_000, off=(0x23, 0x04, 0x04)),
     "bmi160": Wire(10_000_000, wakes=True),
     # Between 0x37 and the FIFO's next entry 5 us must pass; the register's byte counts ("FIFO", Rev. G).

@@ -67,7 +67,7 @@ def test_a_stuck_bus_is_not_asked_again() -> None:
 
 def test_steps_that_take_too_long_are_an_error() -> None:
     them, _, _ = registers(faults=Faults(stall=1.0, stall_s=0.4))
-    with pytest.raises(RegisterError, match=r"expected to be set up in 0\.50 s"):
+    with pytest.raises(RegisterError, match=r"expected to be set up in 0\.58 s"):
         them.run([Set(0x6B, 0x01), Set(0x19, 7)])
 
 

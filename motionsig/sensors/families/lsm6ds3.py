@@ -119,6 +119,13 @@ LSM6DS3 = Chip(
     self_test=SELF_TEST,
     spi=SPI,
     notes=("at 52 Hz the accelerometer's filter of 50 Hz lets through more than half the rate",),
+    # The same identity and registers in Adafruit_LSM6DS33.h.
+    alike=("lsm6ds33",),
+    origins=dict.fromkeys(
+        ("identity", "rates", "ranges", "start", "fifo"),
+        "driver: ST lsm6ds3-pid lsm6ds3_reg.h, lsm6ds3_reg.c; Linux drivers/iio/imu/st_lsm6dsx/st_lsm6dsx_core.c",
+    )
+    | {"record": "driver: Linux drivers/iio/imu/st_lsm6dsx/st_lsm6dsx_buffer.c"},
 )
 
 LSM6DS3TRC = replace(
@@ -136,6 +143,13 @@ LSM6DS3TRC = replace(
     # 2046 of 2048 words, the whole data sets: 682 in st_lsm6dsx_core.c.
     fifo_bytes=4092,
     notes=(),
+    # One entry with one identity in the kernel's st_lsm6dsx_core.c.
+    alike=("lsm6dsl", "lsm6dsm", "ism330dlc"),
+    origins=dict.fromkeys(
+        ("identity", "rates", "ranges", "start", "fifo"),
+        "driver: ST lsm6ds3tr-c-pid lsm6ds3tr-c_reg.h, lsm6ds3tr-c_reg.c; Linux st_lsm6dsx_core.c",
+    )
+    | {"record": "driver: Linux drivers/iio/imu/st_lsm6dsx/st_lsm6dsx_buffer.c"},
 )
 
 CHIPS: tuple[Chip, ...] = (LSM6DS3, LSM6DS3TRC)

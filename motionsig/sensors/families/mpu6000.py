@@ -1,9 +1,10 @@
-"""InvenSense MPU-6050, MPU-6500, MPU-9250/9255, ICM-20602 and ICM-20689: one register map, grown over ten years.
+"""InvenSense MPU-6050 and MPU-6500, what came after them and has their registers: one map, grown over ten years.
 
 MPU-6050: PS-MPU-6000A-00 rev. 3.4 (specification) and RM-MPU-6000A-00 rev. 4.2 (registers). MPU-6500: PS- and
-RM-MPU-6500A. MPU-9250 and MPU-9255: PS- and RM-MPU-9250A. ICM-20602: DS-000176. ICM-20689: DS-000143. Kernel:
-drivers/iio/imu/inv_mpu6050. What the FIFOs do when they should not: PX4 src/drivers/imu/invensense/{mpu6000,icm20602,
-icm20689} and ArduPilot libraries/AP_InertialSensor/AP_InertialSensor_Invensense.cpp.
+RM-MPU-6500A. MPU-9250 and MPU-9255: PS- and RM-MPU-9250A. ICM-20602: DS-000176. ICM-20689: DS-000143. MPU-6886:
+DS-000193 rev. 1.1. The others by drivers alone. Kernel: drivers/iio/imu/inv_mpu6050. What the FIFOs do when they should
+not: PX4 src/drivers/imu/invensense/{mpu6000,icm20602,icm20608g,icm20689} and ArduPilot
+libraries/AP_InertialSensor/AP_InertialSensor_Invensense.cpp.
 
 The overflow flag (INT_STATUS, 0x3A) cannot be had in one read with the count (0x72): a burst stops moving on at
 MEM_R_W (0x6F). So a FIFO in which another record would not fit counts as overrun.
@@ -27,6 +28,10 @@ ACCEL_INTEL_CTRL, USER_CTRL, PWR_MGMT_1, PWR_MGMT_2 = range(0x69, 0x6D)
 FIFO_COUNT_H, FIFO_R_W, WHO_AM_I = 0x72, 0x74, 0x75
 
 FIFO_ON, FIFO_RESET, SELF_TEST_ALL = 0x40, 0x04, 0xE0
+
+Y_OFFSET_TRIM = 0x11
+"""Not in any data sheet: another value than 0xC9 moves the acceleration in y by 2.7 m/s² (ArduPilot
+AP_InertialSensor_Invensense_registers.h, MPUREG_ICM_UNDOC1, for the ICM-20602 and ICM-20608)."""
 
 DIVIDERS = (0, 1, 2, 3, 4, 7, 9, 15, 19, 39, 49, 79)
 """1000 Hz / (1 + SMPLRT_DIV) (RM-MPU-6000A sec. 4.2): rates down to 12.5 Hz."""
@@ -137,6 +142,12 @@ SELF_TEST = SelfTest(
     trim=trim_6500,
 )
 
+_ORIGINS = {
+    **dict.fromkeys(("identity", "rates"), "driver: Linux drivers/iio/imu/inv_mpu6050/inv_mpu_iio.h"),
+    **dict.fromkeys(("ranges", "start", "fifo"), "driver: Linux drivers/iio/imu/inv_mpu6050/inv_mpu_core.c"),
+    "record": "driver: Linux drivers/iio/imu/inv_mpu6050/inv_mpu_ring.c",
+}
+
 _I2C_OFF = 0x10
 """I2C_IF_DIS of USER_CTRL, to be set as soon as the chip answers. By RM-MPU-6500A it clears itself, PX4's MPU9250.hpp
 reads it back."""
@@ -176,6 +187,16 @@ MPU6500 = Chip(
     # 1 MHz for all registers; the 20 MHz for outputs and interrupts are not needed (PS-MPU-6500A, SPI).
     spi=_spi(1_000_000),
     notes=(SHORT_FIFO,),
+    alike=("gy-6500",),
+    origins=_ORIGINS,
+    # They name no part, and were reported of modules sold as MPU-6050, MPU-6500 or MPU-9250: 0x72
+    # Levi--G/IMU-WhoAmIVerifier issue 1, 0x75 its issue 5 and kriswiner/MPU9250 issue 486; 0x7D without a source at
+    # hand.
+    clones={
+        0x72: "a clone that is sold as MPU-6050",
+        0x75: "a clone that is sold as MPU-9250",
+        0x7D: "a clone of the MPU-6500",
+    },
 )
 
 MPU6050 = replace(
@@ -208,6 +229,10 @@ MPU6050 = replace(
         "are clones.",
         "Clones that say 0x68 may lack the factory's self-test codes (0).",
     ),
+    # MPU-6000: the same chip with SPI, too. MPU-9150: one with a magnetometer beside it. Both say 0x68 and have the
+    # same registers and FIFO (inv_mpu_core.c). The others are modules with an MPU-6050.
+    alike=("mpu6000", "mpu9150", "gy-521", "gy-86", "gy-87", "gy-88"),
+    clones={},
 )
 
 MPU9250 = replace(
@@ -217,6 +242,8 @@ MPU9250 = replace(
     source="PS-MPU-9250A-01, RM-MPU-9250A-00",
     identity={WHO_AM_I: 0x71},
     notes=(SHORT_FIFO, "The magnetometer is not read."),
+    alike=("gy-91", "gy-9250"),
+    clones={},
 )
 
 MPU9255 = replace(
@@ -225,6 +252,8 @@ MPU9255 = replace(
     title="InvenSense MPU-9255",
     source="MPU-9255 product specification, register map of the MPU-9250 (RM-MPU-9250A-00)",
     identity={WHO_AM_I: 0x73},
+    alike=("gy-9255",),
+    clones={},
 )
 
 ICM20602 = replace(
@@ -234,17 +263,20 @@ ICM20602 = replace(
     source="DS-000176 rev. 1.0",
     identity={WHO_AM_I: 0x12},
     fifo_bytes=1008,
+    kept=(Y_OFFSET_TRIM, *MPU6500.kept),
     # OUTPUT_LIMIT: only with it do the outputs reach full scale (DS-000176, register 105: at every start).
     setup=_setup(Set(ACCEL_CONFIG_2, 0x00, 0x0F), Set(ACCEL_INTEL_CTRL, 0x02, 0xC2)),
     self_test=replace(SELF_TEST, trim_registers=(0x0D, 0x0E, 0x0F, 0x50, 0x51, 0x52)),
     # 10 MHz; I2C_IF_DIS has a register of its own (DS-000176, register 112; inv_mpu_core.c, reg_set_icm20602).
-    spi=Spi(10_000_000, first=(Set(0x70, 0x40, 0x40),)),
+    spi=Spi(10_000_000, first=(Set(0x70, 0x40, 0),)),
     # One bit for all of the gyroscope, which brings the temperature along (DS-000176, register 35).
     start=_restart(0x18),
     flush=_restart(0x18),
     # ArduPilot does not trust its temperature in the FIFO; PX4 allows 1000 (ICM20602.cpp, ProcessTemperature).
     temperature_jump=1000,
     notes=(),
+    alike=(),
+    clones={},
 )
 
 ICM20689 = replace(
@@ -259,6 +291,95 @@ ICM20689 = replace(
     # 8 MHz (DS-000143).
     spi=_spi(8_000_000),
     notes=("Writes to reserved registers have damaged some for good (Betaflight pull request 11584).",),
+    # What modules that say 0x98 are sold as (ElectronicCats/mpu6050 issue 21: 13 of 20).
+    alike=("mpu6050a",),
+    clones={},
 )
 
-CHIPS = (MPU6050, MPU6500, MPU9250, MPU9255, ICM20602, ICM20689)
+MPU6515 = replace(
+    MPU6500,
+    name="mpu6515",
+    title="InvenSense MPU-6515",
+    source="register map of the MPU-6500 (RM-MPU-6500A-00)",
+    identity={WHO_AM_I: 0x74},
+    alike=(),
+    clones={},
+)
+
+MPU6880 = replace(
+    MPU6500,
+    name="mpu6880",
+    title="InvenSense MPU-6880",
+    source="register map of the MPU-6500 (RM-MPU-6500A-00)",
+    identity={WHO_AM_I: 0x78},
+    # The kernel says 4096, and yet leaves FIFO_SIZE as it is, which stands for 512. If the FIFO is larger, it is
+    # emptied before it is full; the other way round samples would be lost unseen.
+    fifo_bytes=512,
+    origins={part: origin for part, origin in _ORIGINS.items() if part != "fifo"},
+    alike=(),
+    clones={},
+)
+
+ICM20608 = replace(
+    MPU6500,
+    name="icm20608",
+    title="InvenSense ICM-20608-G",
+    source="RM-000030",
+    identity={WHO_AM_I: 0xAF},
+    kept=(Y_OFFSET_TRIM, *MPU6500.kept),
+    origins=_ORIGINS
+    | {
+        "start": "driver: PX4 ICM20608G.cpp (FIFOReset)",
+        "fifo": "driver: PX4 InvenSense_ICM20608G_registers.hpp (FIFO::SIZE), Linux inv_mpu_core.c",
+        "self-test": "driver: bsp_icm20608.h of ALIENTEK's i.MX6ULL course (registers), Iam20680SelfTest.c (formula)",
+    },
+    alike=("icm20608g",),
+    clones={},
+)
+
+ICM20608D = replace(ICM20608, name="icm20608d", title="InvenSense ICM-20608-D", identity={WHO_AM_I: 0xAE}, alike=())
+
+IAM20680 = replace(
+    MPU6500,
+    name="iam20680",
+    title="TDK InvenSense IAM-20680",
+    source="DS-000196",
+    identity={WHO_AM_I: 0xA9},
+    origins=_ORIGINS | {"self-test": "driver: InvenSense's own Iam20680SelfTest.c, Iam20680Defs.h"},
+    alike=(),
+    clones={},
+)
+
+ICM20600 = replace(
+    ICM20602,
+    name="icm20600",
+    title="InvenSense ICM-20600",
+    source="DS-000184 rev. 1.0",
+    identity={WHO_AM_I: 0x11},
+    # In the kernel the same but for WHO_AM_I.
+    origins=_ORIGINS | {"self-test": "driver: Seeed ICM20600.h (registers)"},
+)
+
+MPU6886 = replace(
+    ICM20602,
+    name="mpu6886",
+    title="InvenSense MPU-6886",
+    source="DS-000193 rev. 1.1",
+    identity={WHO_AM_I: 0x19},
+    # Of 1024 bytes, the whole records that the ICM-20602 has room for.
+    fifo_bytes=1008,
+    # Whether it has what ArduPilot found in the ICM-20602 is not known.
+    kept=MPU6500.kept,
+    origins={
+        "identity": "driver: M5Stack MPU6886.cpp (Init)",
+        "rates": "data sheet: DS-000193 rev. 1.1 sec. 9.3, 9.5 and 9.6, by notes of others",
+        "ranges": "driver: M5Stack MPU6886.cpp (SetGyroFsr, SetAccelFsr)",
+        "fifo": "data sheet: DS-000193 rev. 1.1, by notes of others",
+        "record": "driver: M5Stack MPU6886.cpp (setFIFOEnable; raw data of 14 bytes)",
+    },
+)
+
+CHIPS = (
+    *(MPU6050, MPU6500, MPU9250, MPU9255, ICM20602, ICM20689),
+    *(MPU6515, MPU6880, ICM20608, ICM20608D, IAM20680, ICM20600, MPU6886),
+)
