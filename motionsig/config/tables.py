@@ -26,8 +26,10 @@ SETTLED = ("rate_hz", "accel_range_g", "gyro_range_dps")  # a chip has certain s
 
 def named_chip(name: str) -> Chip | None:
     """Return the chip of a sensor's name, None where that is only known once it is opened."""
-    simulated = ("simulated", "simulated:", f"simulated:{SIMULATED_CHIP}", f"simulated:{SIMULATED_LESSON}")
-    return CHIPS[SIMULATED_CHIP] if name.lower() in simulated else find_named(name)
+    kind, _, model = name.lower().partition(":")
+    if kind == "simulated":
+        return CHIPS.get(SIMULATED_CHIP if model in ("", SIMULATED_LESSON) else model)
+    return find_named(name)
 
 
 def check_sensor(draft: Draft) -> None:

@@ -19,7 +19,7 @@ from motionsig.errors import InputError
 CLOCK_TOLERANCE = 0.05
 """How far a chip's clock may be off: the most that the data sheets leave open."""
 SIMULATED_CHIP = "lsm6dso"
-"""The chip whose model is shipped: what "simulated" opens."""
+"""The chip that "simulated" opens a model of."""
 SIMULATED_LESSON = "lesson"
 """Behind "simulated:", the same chip at rest and in motion by turns."""
 PARTS = ("identity", "rates", "ranges", "start", "fifo", "record", "self-test")

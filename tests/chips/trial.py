@@ -15,7 +15,6 @@ from math import pi
 import numpy as np
 from numpy.typing import NDArray
 
-from chips import MODELS
 from chips.spi import WIRES, SimulatedSpi
 from motionsig.blocks import SampleBlock
 from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
@@ -24,6 +23,7 @@ from motionsig.sensors.chips import Setting
 from motionsig.sensors.reader import SensorReader
 from motionsig.sensors.simulated import Faults, Oscillator, SimulatedBus, SimulatedChip, VirtualClock
 from motionsig.sensors.simulated.bus import Event
+from motionsig.sensors.simulated.models import MODELS
 from motionsig.sensors.spi import SpiBus
 
 _DIGITS = 200

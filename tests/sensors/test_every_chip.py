@@ -6,7 +6,6 @@ from itertools import chain
 
 import numpy as np
 import pytest
-from chips import chip_model
 from chips.trial import FAULTS, Account, bench, enter, mishaps, recovery_s, trial
 
 from motionsig.errors import InputError, SensorError
@@ -14,7 +13,7 @@ from motionsig.sensors import CHIPS
 from motionsig.sensors.chips import Chip, Set, Wait, settle
 from motionsig.sensors.fifo import bus_load
 from motionsig.sensors.self_test import self_test
-from motionsig.sensors.simulated import Faults, Oscillator, Signal, SimulatedBus, VirtualClock
+from motionsig.sensors.simulated import Faults, Oscillator, Signal, SimulatedBus, VirtualClock, simulated_chip
 
 EVERY = pytest.mark.parametrize("chip", CHIPS.values(), ids=lambda chip: chip.name)
 BUS = SimulatedBus([], clock=VirtualClock(), clock_hz=400_000)
@@ -149,7 +148,7 @@ def still(serials: np.ndarray, times_ns: np.ndarray) -> np.ndarray:
 def self_test_results(chip: Chip, signal: Signal) -> list[bool | None]:
     """Return what the self-test says of each axis."""
     clock = VirtualClock()
-    model = chip_model(chip.name, clock=clock, signal=signal)
+    model = simulated_chip(chip.name, clock=clock, signal=signal)
     return [it.passed for it in self_test(SimulatedBus([model], clock=clock), chip, model.address, clock=clock)]
 
 

@@ -7,14 +7,13 @@ from math import degrees, isinf
 
 import numpy as np
 import pytest
-from chips import chip_model
 
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.sensors import open_sensor
 from motionsig.sensors.chips import Chip, Range, Set, Setting, Step, Wait, settle
 from motionsig.sensors.families import adxl345, bmi160, lis3dh, lsm6ds3, lsm6dso, lsm6dsv, lsm9ds1
 from motionsig.sensors.fifo import MOST_LOAD, bus_load
-from motionsig.sensors.simulated import SimulatedBus, VirtualClock
+from motionsig.sensors.simulated import SimulatedBus, VirtualClock, simulated_chip
 
 FAMILIES = (lsm6ds3, lsm6dso, lsm6dsv, lsm9ds1, bmi160, adxl345, lis3dh)
 CHIPS = [chip for family in FAMILIES for chip in family.CHIPS]
@@ -181,7 +180,7 @@ def test_lis3dh_asks_for_counting_on_in_every_read_of_several_bytes() -> None:
 def test_lis3dh_gives_the_ten_bits_that_its_fifo_holds() -> None:
     # In every mode the FIFO keeps 10 bits; high resolution would only cut the bandwidth to a ninth of the rate.
     clock = VirtualClock()
-    model = chip_model("lis3dh", clock=clock)
+    model = simulated_chip("lis3dh", clock=clock)
     sensor = open_sensor("lis3dh", bus=SimulatedBus([model], clock=clock), clock=clock, calibration="none")
     data = np.concatenate([block.data for block, _ in zip(sensor, range(20), strict=False)])
     counts = np.rint(data[:, :3] / sensor.fifo.setting.scale[:3]).astype(int)
@@ -192,7 +191,7 @@ def test_lis3dh_gives_the_ten_bits_that_its_fifo_holds() -> None:
 
 def test_a_model_of_lis3dh_in_high_resolution_keeps_ten_bits_in_its_fifo() -> None:
     clock = VirtualClock()
-    model = chip_model("lis3dh", clock=clock)
+    model = simulated_chip("lis3dh", clock=clock)
     for register, value in ((0x20, 0x57), (0x23, 0x88), (0x24, 0x40), (0x2E, 0x80)):
         model.write(bytes((register, value)))
     clock.sleep(0.2)

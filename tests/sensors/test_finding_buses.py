@@ -6,14 +6,13 @@ import logging
 
 import numpy as np
 import pytest
-from chips import chip_model
 
 import motionsig.sensors
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import SensorError
 from motionsig.sensors import open_sensor, scan
 from motionsig.sensors.bus import BusError
-from motionsig.sensors.simulated import Faults, SimulatedBus, VirtualClock
+from motionsig.sensors.simulated import Faults, SimulatedBus, VirtualClock, simulated_chip
 
 
 class Failing(SimulatedBus):
@@ -31,7 +30,7 @@ class Failing(SimulatedBus):
         broken: tuple[int, ...] = (),
         name: str = "/dev/i2c-0",
     ) -> None:
-        super().__init__([chip_model(each, clock=clock) for each in names], clock=clock, name=name)
+        super().__init__([simulated_chip(each, clock=clock) for each in names], clock=clock, name=name)
         self.failing_s, self.refusing, self.broken = failing_s, refusing, broken
         self.asked: list[int] = []
         self.closed = False
@@ -152,7 +151,7 @@ def test_an_adapter_that_reports_every_refusal_as_a_failure_gives_no_wrong_sampl
         out[:, 2], out[:, 3] = 9.80665, serials % 1000 / 1000
         return out
 
-    chip = chip_model("lsm6dso", clock=clock, signal=counting)
+    chip = simulated_chip("lsm6dso", clock=clock, signal=counting)
     bus = Bridge([chip], clock=clock, faults=Faults(nack=0.02))
     samples = []
     with open_sensor("lsm6dso", bus=bus, clock=clock, calibration="none", address=0x6A) as sensor:

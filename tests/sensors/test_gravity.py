@@ -6,13 +6,12 @@ import logging
 
 import numpy as np
 import pytest
-from chips import chip_model
 from numpy.typing import NDArray
 
 from motionsig.errors import SensorError
 from motionsig.sensors import CHIPS, SensorReader, open_sensor
 from motionsig.sensors.gravity import rivals
-from motionsig.sensors.simulated import Signal, SimulatedBus, VirtualClock, walking
+from motionsig.sensors.simulated import Signal, SimulatedBus, VirtualClock, simulated_chip, walking
 
 G = 9.80665
 
@@ -30,7 +29,7 @@ def still(times: float = 1.0) -> Signal:
 def opened(model: str, name: str, signal: Signal, **how: float) -> tuple[SensorReader, float]:
     """Return a sensor on that chip's model, opened by name, and the |acc| that it measures in its first second."""
     clock = VirtualClock()
-    bus = SimulatedBus([chip_model(model, clock=clock, signal=signal)], clock=clock)
+    bus = SimulatedBus([simulated_chip(model, clock=clock, signal=signal)], clock=clock)
     sensor = open_sensor(name, bus=bus, clock=clock, calibration="none", **how)
     assert isinstance(sensor, SensorReader)
     data = np.concatenate([block.data for block, _ in zip(iter(sensor), range(10), strict=False)])
@@ -94,7 +93,7 @@ def test_a_slow_turn_is_not_rest() -> None:
 def test_a_clone_without_gravity_is_refused() -> None:
     clock = VirtualClock()
     for times in (0.5, 2.0):
-        chip = chip_model("mpu6500", clock=clock, signal=still(times))
+        chip = simulated_chip("mpu6500", clock=clock, signal=still(times))
         chip.registers[0x75] = 0x72
         chip.defaults = {**chip.defaults, 0x75: 0x72}
         bus = SimulatedBus([chip], clock=clock)
@@ -104,7 +103,7 @@ def test_a_clone_without_gravity_is_refused() -> None:
 
 def test_a_chip_alone_with_its_identity_is_opened_at_once() -> None:
     clock = VirtualClock()
-    bus = SimulatedBus([chip_model("mpu6050", clock=clock, signal=still(0.5))], clock=clock)
+    bus = SimulatedBus([simulated_chip("mpu6050", clock=clock, signal=still(0.5))], clock=clock)
     began_ns = clock.monotonic_ns()
     open_sensor("mpu6050", bus=bus, clock=clock, calibration="none")
     assert rivals(CHIPS["mpu6050"]) == () and clock.monotonic_ns() - began_ns < 150e6

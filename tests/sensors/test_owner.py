@@ -14,7 +14,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from chips import chip_model
 
 from motionsig.errors import SensorError
 from motionsig.sensors import open_sensor, scan
@@ -22,7 +21,7 @@ from motionsig.sensors import owner as it
 from motionsig.sensors.bus import Bus
 from motionsig.sensors.owner import HeldError, device_owner, own, own_device, owner_of
 from motionsig.sensors.self_test import self_test
-from motionsig.sensors.simulated import SimulatedBus, VirtualClock
+from motionsig.sensors.simulated import SimulatedBus, VirtualClock, simulated_chip
 
 OWNER = f"""
 import importlib.util, os, sys
@@ -249,7 +248,7 @@ class Written(SimulatedBus):
     """A bus that keeps what was written to it."""
 
     def __init__(self, name: str, clock: VirtualClock) -> None:
-        super().__init__([chip_model(name, clock=clock)], clock=clock)
+        super().__init__([simulated_chip(name, clock=clock)], clock=clock)
         self.written: list[bytes] = []
 
     def write(self, address: int, data: bytes) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chips import chip_model
 from chips.trial import Coded
 from i2c_machine import I2C_RDWR, I2cMachine
 from numpy.typing import NDArray
@@ -25,7 +24,7 @@ from motionsig.publishers import read_signatures
 from motionsig.recordings import open_recording
 from motionsig.sensors import CHIPS
 from motionsig.sensors.clock import SystemClock
-from motionsig.sensors.simulated import Faults, SimulatedBus, SimulatedChip, walking
+from motionsig.sensors.simulated import Faults, SimulatedBus, SimulatedChip, simulated_chip, walking
 from motionsig.sensors.simulated.bus import Event
 from motionsig.sensors.simulated.chip import Signal
 
@@ -39,7 +38,7 @@ def _machine(
     folder: Path, name: str = "lsm6dso", *, feels: Signal | None = None, nack: float = 0.0, **adapter: int
 ) -> tuple[I2cMachine, SimulatedChip]:
     clock = SystemClock()
-    chip = chip_model(name, clock=clock, signal=feels or _signal(name))
+    chip = simulated_chip(name, clock=clock, signal=feels or _signal(name))
     return I2cMachine(SimulatedBus([chip], clock=clock, faults=Faults(nack=nack)), folder, **adapter), chip
 
 

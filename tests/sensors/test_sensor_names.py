@@ -6,13 +6,12 @@ import re
 from collections import Counter
 
 import pytest
-from chips import chip_model
 
 from motionsig.errors import InputError, SensorError
 from motionsig.sensors import CHIPS, open_sensor, scan
 from motionsig.sensors.chips import PARTS
 from motionsig.sensors.names import _KERNEL, _NOBODY, hint, likeness, named_chip, plain, require_chip
-from motionsig.sensors.simulated import SimulatedBus, VirtualClock
+from motionsig.sensors.simulated import SimulatedBus, VirtualClock, simulated_chip
 
 READ_AS = {
     "MPU-6050": "mpu6050",
@@ -37,7 +36,7 @@ READ_AS = {
 @pytest.mark.parametrize(("name", "table"), READ_AS.items())
 def test_a_part_is_read_by_the_table_of_its_silicon(name: str, table: str) -> None:
     clock = VirtualClock()
-    bus = SimulatedBus([chip_model(table, clock=clock)], clock=clock)
+    bus = SimulatedBus([simulated_chip(table, clock=clock)], clock=clock)
     sensor = open_sensor(name, bus=bus, clock=clock, calibration="none")
     assert sensor.info.format == f"sensor:{table}"
 
@@ -74,7 +73,7 @@ def test_nothing_is_said_of_a_name_that_is_like_no_other() -> None:
 def odd(name: str, register: int, value: int) -> tuple[SimulatedBus, VirtualClock]:
     """Return a bus with the chip of that name, in which a register that cannot be written reads as another value."""
     clock = VirtualClock()
-    chip = chip_model(name, clock=clock, signal=lambda serials, times_ns: [[0, 0, 9.8, 0, 0, 0]] * len(serials))
+    chip = simulated_chip(name, clock=clock, signal=lambda serials, times_ns: [[0, 0, 9.8, 0, 0, 0]] * len(serials))
     chip.registers[register] = value
     chip.defaults = {**chip.defaults, register: value}
     return SimulatedBus([chip], clock=clock), clock
@@ -116,7 +115,7 @@ def test_an_identity_near_none_is_printed_with_those_that_are_nearest() -> None:
 
 def test_another_chips_address_is_taken_only_where_it_is_given() -> None:
     clock = VirtualClock()
-    bus = SimulatedBus([chip_model("mpu6500", clock=clock)], clock=clock)
+    bus = SimulatedBus([simulated_chip("mpu6500", clock=clock)], clock=clock)
     with pytest.raises(SensorError, match="'mpu9250': expected it to answer on simulated, got mpu6500 on"):
         open_sensor(chip="mpu9250", bus=bus, clock=clock)
     assert open_sensor(chip="mpu9250", bus=bus, address=0x68, clock=clock).info.format == "sensor:mpu9250"

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from chips import chip_model
 from chips.spi import WIRES, SimulatedSpi
 from chips.trial import bench, mishaps, recovery_s, trial
 
@@ -16,7 +15,7 @@ from motionsig.sensors.bus import NO_ADDRESS, parse_bus
 from motionsig.sensors.chips import Set, settle
 from motionsig.sensors.owner import HeldError
 from motionsig.sensors.self_test import self_test
-from motionsig.sensors.simulated import Faults, Oscillator, VirtualClock
+from motionsig.sensors.simulated import Faults, Oscillator, VirtualClock, simulated_chip
 from motionsig.sensors.spi import SpiBus, chips_on, over_spi
 
 KINDS = pytest.mark.parametrize(
@@ -29,7 +28,7 @@ EVERY = pytest.mark.parametrize("name", [name for name, chip in CHIPS.items() if
 
 def device(name: str, **options: int) -> tuple[SimulatedSpi, VirtualClock]:
     clock = VirtualClock()
-    return SimulatedSpi(chip_model(name, clock=clock, signal=still), WIRES[name], clock=clock, **options), clock
+    return SimulatedSpi(simulated_chip(name, clock=clock, signal=still), WIRES[name], clock=clock, **options), clock
 
 
 def still(serials: np.ndarray, times_ns: np.ndarray) -> np.ndarray:
@@ -170,12 +169,12 @@ def test_only_spi_has_the_fastest_rates() -> None:
 
 def test_a_clone_is_taken_as_the_chip_that_is_asked_for(caplog: pytest.LogCaptureFixture) -> None:
     clock = VirtualClock()
-    chip = chip_model("mpu6500", clock=clock, signal=still)
+    chip = simulated_chip("mpu6500", clock=clock, signal=still)
     chip.defaults = {**chip.defaults, 0x75: 0x72}
     chip.registers[0x75] = 0x72
     wires = SimulatedSpi(chip, WIRES["mpu6500"], clock=clock)
     bus = SpiBus(wires, CHIPS["mpu6500"])
-    with pytest.raises(SensorError, match="got something unknown .*0x72 in 0x75"):
+    with pytest.raises(SensorError, match=r"got something unknown .*0x72 in 0x75"):
         open_sensor(bus=bus, clock=clock)
     with open_sensor(bus=bus, chip="mpu6500", clock=clock, calibration="none") as sensor:
         assert len(next(block for block in sensor if len(block)))
@@ -184,7 +183,7 @@ def test_a_clone_is_taken_as_the_chip_that_is_asked_for(caplog: pytest.LogCaptur
 
 def test_gravity_tells_chips_with_one_identity_apart() -> None:
     clock = VirtualClock()
-    wires = SimulatedSpi(chip_model("lsm6dso32", clock=clock, signal=still), WIRES["lsm6dso32"], clock=clock)
+    wires = SimulatedSpi(simulated_chip("lsm6dso32", clock=clock, signal=still), WIRES["lsm6dso32"], clock=clock)
     with open_sensor(bus=SpiBus(wires, CHIPS["lsm6dso"]), clock=clock, calibration="none") as sensor:
         assert sensor.device_id == "lsm6dso32-spidev0.0"
         data = next(block for block in sensor if len(block)).data
@@ -195,9 +194,11 @@ def test_gravity_tells_chips_with_one_identity_apart() -> None:
 def test_a_chip_has_one_reader() -> None:
     wires, clock = device("mpu6500")
     bus = SpiBus(wires, CHIPS["mpu6500"])
-    with open_sensor(bus=bus, clock=clock, calibration="none"):
-        with pytest.raises(HeldError, match=r"/dev/spidev0.0: expected a sensor that nobody else reads"):
-            open_sensor(bus=bus, clock=clock, calibration="none")
+    with (
+        open_sensor(bus=bus, clock=clock, calibration="none"),
+        pytest.raises(HeldError, match=r"/dev/spidev0.0: expected a sensor that nobody else reads"),
+    ):
+        open_sensor(bus=bus, clock=clock, calibration="none")
     open_sensor(bus=bus, clock=clock, calibration="none").close()
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chips import chip_model
 from chips.spi import WIRES, SimulatedSpi
 from chips.trial import Coded
 from spi_machine import SpiMachine
@@ -15,13 +14,14 @@ from spi_machine import SpiMachine
 from motionsig.recordings import open_recording
 from motionsig.sensors import CHIPS
 from motionsig.sensors.clock import SystemClock
+from motionsig.sensors.simulated import simulated_chip
 
 
 def machine(folder: Path, name: str) -> tuple[SpiMachine, Coded]:
     clock = SystemClock()
     signal = Coded(8, 1000 if CHIPS[name].gyro_ranges else None)
     return SpiMachine(
-        SimulatedSpi(chip_model(name, clock=clock, signal=signal), WIRES[name], clock=clock), folder
+        SimulatedSpi(simulated_chip(name, clock=clock, signal=signal), WIRES[name], clock=clock), folder
     ), signal
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import radians
 
 import numpy as np
-from chips import MODELS
 from numpy.typing import NDArray
 
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.sensors.simulated import Oscillator, SimulatedBus, VirtualClock
+from motionsig.sensors.simulated.models import MODELS
 
 IDENTITY = {
     "lsm6ds3": (0x0F, 0x69),

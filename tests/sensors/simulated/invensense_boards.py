@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from chips import MODELS
 
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.sensors.simulated import SimulatedBus, VirtualClock
+from motionsig.sensors.simulated.models import MODELS
 
 MPU = ["icm20602", "icm20608", "icm20689", "mpu6050", "mpu6500", "mpu6886", "mpu9250", "mpu9255"]
 ICM426 = ["icm42605", "icm42688p"]

@@ -11,8 +11,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from chips.invensense import FULL_SCALE, Format, FormatFifo, InvenSenseChip, per_unit, trimmed
 from motionsig.conventions import STANDARD_GRAVITY
+from motionsig.sensors.simulated.models.invensense import (
+    FULL_SCALE,
+    Format,
+    FormatFifo,
+    InvenSenseChip,
+    per_unit,
+    trimmed,
+)
 
 _SMPLRT_DIV, _CONFIG, _GYRO_CONFIG, _ACCEL_CONFIG, _ACCEL_CONFIG_2, _LP_ODR = (0x19, 0x1A, 0x1B, 0x1C, 0x1D, 0x1E)
 _FIFO_EN, _INT_PIN_CFG, _INT_ENABLE, _INT_STATUS, _DATA = 0x23, 0x37, 0x38, 0x3A, 0x3B

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from chips.invensense import FULL_SCALE, Format, FormatFifo, InvenSenseChip, per_unit, trimmed
+from motionsig.sensors.simulated.models.invensense import (
+    FULL_SCALE,
+    Format,
+    FormatFifo,
+    InvenSenseChip,
+    per_unit,
+    trimmed,
+)
 
 _WHO_AM_I, _USER_CTRL, _LP_CONFIG, _PWR_MGMT_1, _PWR_MGMT_2 = (0x00, 0x03, 0x05, 0x06, 0x07)
 (_INT_ENABLE_1, _INT_ENABLE_2, _INT_STATUS, _INT_STATUS_1, _INT_STATUS_2, _INT_STATUS_3) = (

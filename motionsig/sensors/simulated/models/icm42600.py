@@ -13,9 +13,16 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from chips.invensense import FULL_SCALE, Format, FormatFifo, InvenSenseChip, per_unit, trimmed
 from motionsig.conventions import NS_PER_S
 from motionsig.sensors.simulated.chip import Run
+from motionsig.sensors.simulated.models.invensense import (
+    FULL_SCALE,
+    Format,
+    FormatFifo,
+    InvenSenseChip,
+    per_unit,
+    trimmed,
+)
 
 _DEVICE_CONFIG, _FIFO_CONFIG, _DATA, _INT_STATUS, _FIFO_COUNTH, _FIFO_COUNTL = (0x11, 0x16, 0x1D, 0x2D, 0x2E, 0x2F)
 _FIFO_DATA, _SIGNAL_PATH_RESET, _INTF_CONFIG0, _INTF_CONFIG1, _PWR_MGMT0 = (0x30, 0x4B, 0x4C, 0x4D, 0x4E)
