@@ -12,7 +12,7 @@ from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError, SensorError
 from motionsig.escaping import own_logger
 from motionsig.options import parse_options
-from motionsig.sensors.bus import Bus, BusError, I2cBus, bus_numbers, kernel_driver
+from motionsig.sensors.bus import NO_ADDRESS, Bus, BusError, I2cBus, bus_numbers, kernel_driver, parse_bus
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.calibration.storage import choose_calibration
 from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, Chip, settle
@@ -25,6 +25,7 @@ from motionsig.sensors.names import UNREAD, identity, likeness, named_chip, refu
 from motionsig.sensors.owner import own, owner_of
 from motionsig.sensors.reader import SensorReader
 from motionsig.sensors.registers import Registers
+from motionsig.sensors.spi import SpiBus, open_spi
 
 log = own_logger(__name__)
 
@@ -127,7 +128,7 @@ def _ask(bus: Bus, address: int, register: int, clock: Clock) -> int | None:
 def open_sensor(
     name: str = "auto",
     *,
-    bus: int | Bus | None = None,
+    bus: int | str | Bus | None = None,
     address: int | None = None,
     chip: str | None = None,
     rate_hz: float = 100.0,
@@ -150,14 +151,16 @@ def open_sensor(
     * `name`: a chip ("lsm6dsox", "MPU-6050"; `motionsig sensors` lists them), "iio" or "iio:NAME" for a sensor that the
       kernel drives, "auto" for the kernel's if it drives one and else the first chip on a bus, "simulated" for a model
       of one on somebody who walks, "simulated:lesson" for one that rests and turns by turns.
-    * `bus`: number of /dev/i2c-N, by default each in turn; or any Bus, such as a SimulatedBus. `address`: on the bus.
+    * `bus`: number of /dev/i2c-N, by default each in turn; "spi0.0" for /dev/spidev0.0, which has no `address`; or any
+      Bus, such as a SimulatedBus. `address`: on the bus.
     * `chip`: take what answers as this chip although it says another identity, as clones do. With `address` it is
       whatever answers there, else the first that no chip's identity fits. At rest it must measure gravity.
     * `rate_hz` (samples per second), `accel_range_g` and `gyro_range_dps` (°/s): of the settings that the chip has, the
       lowest that is at least this one is set. The `rate_hz` of the Source is what was set.
     * `mount`: rotation (3, 3) from the sensor's axes to the device's, or text as the kernel writes it.
     * `calibration`: "none", or another one than `motionsig calibrate` stored for this sensor.
-    * `bus_clock_hz`: of the bus, where the kernel does not know it. `clock`: another one than the system's, for tests.
+    * `bus_clock_hz`: of the bus, where the kernel does not know it; on SPI the clock to use. `clock`: another one than
+      the system's, for tests.
 
     Any thread may `close` the source: its iteration then ends. `true_rate_hz` and `counts` say what was measured.
     Raises SensorError where no such sensor answers, it does not start, or gravity at rest says that it is another one;
@@ -190,14 +193,22 @@ def open_sensor(
         raise InputError(
             f"sensor: expected one chip, got {name!r} and chip={chip!r}; leave out the one that is not there"
         )
+    bus = parse_bus(bus) if isinstance(bus, str) else bus
     with ExitStack() as resources:
-        bus, table, address = _find(named, forced, bus, address, bus_clock_hz, clock, resources)
-        resources.enter_context(own(bus, address))
+        if isinstance(bus, str | SpiBus):
+            if address is not None:
+                raise InputError(f"address: expected none on SPI, got 0x{address:02x} with {bus}")
+            bus, table = open_spi(bus, named, forced, bus_clock_hz, clock, resources)
+            address, place = NO_ADDRESS, bus.name.rpartition("/")[2]
+        else:
+            bus, table, address = _find(named, forced, bus, address, bus_clock_hz, clock, resources)
+            resources.enter_context(own(bus, address))
+            place = f"{bus.name.rpartition('/')[2]}-{address:02x}"
         if kind != "simulated":
             table = require_gravity(bus, table, address, named or forced, clock=clock, **numbers)
         setting = settle(table, **numbers)
         require_bus(table, setting, bus)
-        device_id = f"{table.name}-{bus.name.rpartition('/')[2]}-{address:02x}"
+        device_id = f"{table.name}-{place}"
         return SensorReader(
             ChipFifo(bus, table, address, setting, clock),
             clock=clock,

@@ -1,4 +1,4 @@
-"""The I2C bus: two kinds of transaction, and what they cost in time.
+"""A bus, and the I2C bus: two kinds of transaction, and what they cost in time.
 
 A write, or a write of one register followed by a read without a stop between: more would not run everywhere, for the
 Pi's driver takes a read only as the last message of a transaction (drivers/i2c/busses/i2c-bcm2835.c, bcm2835_i2c_xfer).
@@ -27,6 +27,11 @@ _I2C_SLAVE, _FUNC_I2C = 0x0703, 0x0001
 """include/uapi/linux/i2c-dev.h, i2c.h: choose an address; the adapter takes whole I2C transactions."""
 
 
+NO_ADDRESS = 0
+"""Stands for the address of a chip on SPI. No chip on I2C has it: there, it calls all of them."""
+_BUS = re.compile(r"(?:(?:/dev/)?i2c-)?([0-9]+)|(?:/dev/)?(?:spidev|spi)([0-9]+\.[0-9]+)")
+
+
 class BusError(SensorError):
     """A transaction that failed; `nack`: because nobody acknowledged, so no data byte has moved."""
 
@@ -36,7 +41,7 @@ class BusError(SensorError):
 
 
 class Bus(Protocol):
-    """An I2C bus. Both transactions raise BusError.
+    """A bus with chips, I2C or SPI. Both transactions raise BusError.
 
     One that is a device of this machine also has `nodes`: its node, then those of the buses above it (owner.py).
     """
@@ -50,7 +55,23 @@ class Bus(Protocol):
     def read(self, address: int, register: int, size: int) -> bytes:
         """Read `size` bytes from `register` on."""
 
+    def transaction_s(self, size: int) -> float:
+        """Return the time that a read of `size` bytes takes on the wires."""
+
     def close(self) -> None: ...
+
+
+def parse_bus(text: str) -> int | str:
+    """Return N for N or /dev/i2c-N, and the path for spi0.0 or /dev/spidev0.0; raise InputError for any other text."""
+    match = _BUS.fullmatch(text)
+    if match is None:
+        raise InputError(f"bus: expected N of /dev/i2c-N, or spi0.0 for /dev/spidev0.0, got {text!r}")
+    return int(match[1]) if match[1] else f"/dev/spidev{match[2]}"
+
+
+def at(address: int) -> str:
+    """Return how an address is told in a sentence: nothing on SPI."""
+    return "" if address == NO_ADDRESS else f" at 0x{address:02x}"
 
 
 def transaction_s(clock_hz: int, size: int) -> float:
@@ -106,6 +127,9 @@ class I2cBus(Closing):
             except OSError as error:
                 return "of unknown name" if error.errno == errno.EBUSY else None
         return found
+
+    def transaction_s(self, size: int) -> float:
+        return transaction_s(self.clock_hz, size)
 
     def close(self) -> None:
         self._bus.close()

@@ -123,6 +123,25 @@ class SelfTest:
 
 
 @dataclass(frozen=True)
+class Spi:
+    """What differs on SPI, where every chip here takes clock mode 3 and bit 7 of the first byte means a read.
+
+    clock_hz: the fastest that every register takes. burst: the bit of the first byte that lets a transaction of several
+    bytes count on. dummy: bytes that a read gives before the first of its answer. first: steps after each reset.
+    always: bits in every write of a register, whatever it reads back as: they switch I2C off. rates: those that I2C
+    cannot carry, as in `Chip.rates`. pause_s: between two records that are read one by one.
+    """
+
+    clock_hz: int
+    burst: int = 0
+    dummy: int = 0
+    first: tuple[Step, ...] = ()
+    always: Bits = field(default_factory=dict)
+    rates: Mapping[float, Bits] = field(default_factory=dict)
+    pause_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Chip:
     """One chip.
 
@@ -144,7 +163,7 @@ class Chip:
     own time. kept: registers with values of the factory's that must stay as they are after a reset.
 
     bank: the register that selects a bank, and how far the bank's number is shifted in it. notes: what a user should
-    know.
+    know. spi: what differs on SPI; None where the chip has none, or nobody has looked.
 
     alike: further names of parts and boards that this table reads: other packages of the chip, parts with the same
     registers, modules. clones: values other than that of `identity` (whose first register it is) with which parts were
@@ -183,6 +202,7 @@ class Chip:
     temperature_jump: int | None = None
     stamp_s: float | None = None
     self_test: SelfTest | None = None
+    spi: Spi | None = None
     notes: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()
     clones: Mapping[int, str] = field(default_factory=dict)

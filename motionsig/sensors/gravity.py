@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import SensorError
 from motionsig.escaping import own_logger
-from motionsig.sensors.bus import Bus
+from motionsig.sensors.bus import NO_ADDRESS, Bus, at
 from motionsig.sensors.chips import Chip, settle
 from motionsig.sensors.clock import Clock
 from motionsig.sensors.families import CHIPS
 from motionsig.sensors.fifo import ChipFifo
 from motionsig.sensors.self_test import samples
+from motionsig.sensors.spi import over_spi
 
 log = own_logger(__name__)
 
@@ -48,7 +49,7 @@ def require_gravity(bus: Bus, chip: Chip, address: int, asked: Chip | None, *, c
     if not others and not chip.twins and not taken:
         return chip
     setting = settle(chip, **numbers)
-    where = f"{chip.name} on {bus.name} at 0x{address:02x}"
+    where = f"{chip.name} on {bus.name}{at(address)}"
     names = " or ".join((*(other.name for other in others), *chip.twins))
     doubt = f"{names} says the same of itself, with another scale" if names else "it says another identity"
     fifo = ChipFifo(bus, chip, address, setting, clock)
@@ -76,7 +77,8 @@ def require_gravity(bus: Bus, chip: Chip, address: int, asked: Chip | None, *, c
             )
         if candidate is not chip:
             log.info("%s: gravity says that it is a %s, which says the same of itself", where, candidate.name)
-        return candidate
+            return over_spi(candidate) if NO_ADDRESS in chip.addresses else candidate
+        return chip
     for twin, times in chip.twins.items():
         if _is_gravity(at_rest * times):
             raise SensorError(

@@ -75,7 +75,8 @@ def own(bus: Named, address: int) -> Owned:
     A bus whose `nodes` are device nodes (its own first, then those of the buses above it) is locked among processes;
     any other bus among the readers of this very object.
     """
-    what = f"{bus.name} address 0x{address:02x}"
+    # A chip on SPI has no address.
+    what = f"{bus.name} address 0x{address:02x}" if address else bus.name
     nodes: Sequence[Path] = getattr(bus, "nodes", ())
     if nodes:
         return _own(nodes, address, what)

@@ -15,6 +15,7 @@ from math import pi
 import numpy as np
 from numpy.typing import NDArray
 
+from chips.spi import WIRES, SimulatedSpi
 from motionsig.blocks import SampleBlock
 from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
 from motionsig.sensors import CHIPS, open_sensor
@@ -23,6 +24,7 @@ from motionsig.sensors.reader import SensorReader
 from motionsig.sensors.simulated import Faults, Oscillator, SimulatedBus, SimulatedChip, VirtualClock
 from motionsig.sensors.simulated.bus import Event
 from motionsig.sensors.simulated.models import MODELS
+from motionsig.sensors.spi import SpiBus
 
 _DIGITS = 200
 """Levels of acceleration that tell a serial number's digit: far apart for any chip's resolution."""
@@ -127,16 +129,22 @@ def bench(
     faults: Faults | None = None,
     clock_hz: int = 400_000,
     model: type[SimulatedChip] | None = None,
+    spi: bool = False,
 ) -> Bench:
-    """Return a reader on a model of the chip of that name, just opened. model: another than the one in `MODELS`."""
+    """Return a reader on a model of the chip of that name, just opened. model: another than the one in `MODELS`.
+
+    spi: the chip is on SPI, whose clock the reader chooses.
+    """
     clock = VirtualClock()
     has_gyroscope = bool(CHIPS[name].gyro_ranges)
     signal = Coded(accel_range_g, gyro_range_dps if has_gyroscope else None)
     chip = (model or MODELS[name])(clock, signal, oscillator=oscillator)
     bus = SimulatedBus([chip], clock=clock, clock_hz=clock_hz, faults=faults)
+    if spi:
+        bus = SimulatedSpi(chip, WIRES[name], clock=clock, faults=faults)
     reader = open_sensor(
         name,
-        bus=bus,
+        bus=SpiBus(bus, CHIPS[name]) if isinstance(bus, SimulatedSpi) else bus,
         rate_hz=rate_hz,
         accel_range_g=accel_range_g,
         gyro_range_dps=gyro_range_dps,

@@ -37,7 +37,7 @@ FUNCTIONS = 0x0EFF0009
 _QUICK, _BYTE, _BYTE_DATA, _WORD_DATA, _I2C_BLOCK_DATA = 0, 1, 2, 3, 8
 _MOST_BLOCK = 32
 
-_DEVICE = rb"""P: /devices/platform/i2c-1/i2c-dev/i2c-1
+_DEVICES = rb"""P: /devices/platform/i2c-1/i2c-dev/i2c-1
 N: i2c-1
 E: SUBSYSTEM=i2c-dev
 E: DEVNAME=/dev/i2c-1
@@ -126,6 +126,8 @@ class I2cMachine:
     functions: what the adapter can do. lock: held while a transaction goes on.
     """
 
+    devices, node = _DEVICES, b"/dev/i2c-1"
+
     def __init__(self, bus: SimulatedBus, folder: Path, *, clock_hz: int = 400_000, functions: int = FUNCTIONS) -> None:
         library = _umockdev()
         self.bus = bus
@@ -141,12 +143,12 @@ class I2cMachine:
         # It sets this for the process itself, whose own programs are to see the real machine.
         os.unsetenv("UMOCKDEV_DIR")
         self.root = Path(library.umockdev_testbed_get_root_dir(self._bed).decode())
-        made = library.umockdev_testbed_add_from_string(self._bed, _DEVICE, None)
+        made = library.umockdev_testbed_add_from_string(self._bed, self.devices, None)
         self._base = library.umockdev_ioctl_base_new()
         self._answer = _SIGNAL(self._handle)  # referred to for as long as it may be called
         library.connect(self._base, b"handle-ioctl", self._answer, None, None, 0)
         assert made
-        assert library.umockdev_testbed_attach_ioctl(self._bed, b"/dev/i2c-1", self._base, None)
+        assert library.umockdev_testbed_attach_ioctl(self._bed, self.node, self._base, None)
         clock = self.root / "sys/class/i2c-adapter/i2c-1/of_node/clock-frequency"
         clock.parent.mkdir(parents=True)
         clock.write_bytes(clock_hz.to_bytes(4, "big"))
@@ -167,7 +169,7 @@ class I2cMachine:
             process.kill()
             process.communicate()
         library = _umockdev()
-        library.umockdev_testbed_detach_ioctl(self._bed, b"/dev/i2c-1", None)
+        library.umockdev_testbed_detach_ioctl(self._bed, self.node, None)
         library.unref(self._base)
         library.unref(self._bed)
 

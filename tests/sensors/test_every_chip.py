@@ -16,6 +16,7 @@ from motionsig.sensors.self_test import self_test
 from motionsig.sensors.simulated import Faults, Oscillator, Signal, SimulatedBus, VirtualClock, simulated_chip
 
 EVERY = pytest.mark.parametrize("chip", CHIPS.values(), ids=lambda chip: chip.name)
+BUS = SimulatedBus([], clock=VirtualClock(), clock_hz=400_000)
 SELF_TESTED = pytest.mark.parametrize(
     "chip", [chip for chip in CHIPS.values() if chip.self_test], ids=lambda chip: chip.name
 )
@@ -37,7 +38,7 @@ def test_every_rate_and_range_can_be_set(chip: Chip) -> None:
         for gyro in chip.gyro_ranges or (1,)
     ]
     for it in settings:
-        assert bus_load(chip, it, 400_000) < 0.8
+        assert bus_load(chip, it, BUS) < 0.8
         assert chip.accel_ranges[it.accel_range_g].scale == pytest.approx(it.scale[0])
         # 16 bits hold the full scale and not much more: a wrong sensitivity shows.
         assert 0.9 < it.accel_range_g * 9.80665 / it.scale[0] / 32768 < 1.15 or chip.name in COARSE

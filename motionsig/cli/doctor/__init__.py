@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from motionsig.cli.doctor import buses, edgetpu, machine, service, software
+from motionsig.cli.doctor import buses, edgetpu, machine, service, software, spi
 from motionsig.cli.doctor.findings import Finding, Mark
 from motionsig.cli.option import option
 from motionsig.sensors import Found, scan
@@ -42,6 +42,7 @@ def examine(root: Path, model: str | None = None) -> Iterator[Finding]:
     yield from edgetpu.packages(sys.path)
     yield from buses.i2c(root, scan=_scan)
     yield from buses.drivers(root)
+    yield from spi.spi(root)
     yield from buses.iio(root)
     yield from machine.clock(root, time.time(), machine.kernel_says_synchronized())
     if not service.is_configured(root):

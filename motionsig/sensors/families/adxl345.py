@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Wait, accel_ranges, clear
+from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Spi, Wait, accel_ranges, clear
 
 _DEVID = 0x00
 _OFSX, _OFSY, _OFSZ = range(0x1E, 0x21)
@@ -59,6 +59,9 @@ ADXL345 = Chip(
     # takes longer (Retrieving Data from FIFO).
     one_by_one=True,
     record=np.dtype([("acc", "<i2", (3,))]),
+    # 5 MHz; MB, bit 6, counts on (SPI). 3200 and 1600 Hz need 2 MHz, and their lowest bit is always 0 (page 32).
+    # 5 us between the end of one record and the next (Retrieving Data from FIFO). It has no bit that switches I2C off.
+    spi=Spi(5_000_000, burst=0x40, rates={1600.0: {_BW_RATE: 0xE}, 3200.0: {_BW_RATE: 0xF}}, pause_s=5e-6),
     self_test=SelfTest(
         # 100 to 800 Hz (page 22).
         rate_hz=100.0,

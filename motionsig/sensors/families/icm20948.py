@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from motionsig.sensors.chips import Chip, Level, Set, Until, Wait, accel_ranges, gyro_ranges
+from motionsig.sensors.chips import Chip, Level, Set, Spi, Until, Wait, accel_ranges, gyro_ranges
 from motionsig.sensors.families.mpu6000 import SELF_TEST, SHORT_FIFO, divided_rates
 
 USER_CTRL, LP_CONFIG, PWR_MGMT_1, PWR_MGMT_2 = 0x003, 0x005, 0x006, 0x007
@@ -84,6 +84,8 @@ ICM20948 = Chip(
     record=np.dtype([("acc", ">i2", 3), ("gyr", ">i2", 3), ("temp", ">i2")]),
     # As ArduPilot takes it (_check_raw_temp): more than a degree, of 333.87 counts.
     temperature_jump=400,
+    # 7 MHz; I2C_IF_DIS (DS-000189, USER_CTRL).
+    spi=Spi(7_000_000, first=(Set(USER_CTRL, 0x10, 0),), always={USER_CTRL: 0x10}),
     self_test=replace(
         SELF_TEST,
         # Icm20948SelfTest.c: ±2 g, ±250 deg/s; above half of what the factory saw, the accelerometer below one and a

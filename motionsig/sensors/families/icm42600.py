@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from motionsig.sensors.chips import Chip, Level, Set, Until, Wait, accel_ranges, gyro_ranges
+from motionsig.sensors.chips import Chip, Level, Set, Spi, Until, Wait, accel_ranges, gyro_ranges
 from motionsig.sensors.families.mpu6000 import SELF_TEST
 
 DEVICE_CONFIG, FIFO_CONFIG = 0x11, 0x16
@@ -60,8 +60,8 @@ ICM42605 = Chip(
     # Effective after 1 ms (DS-000347, register 11h).
     reset=(Set(DEVICE_CONFIG, 0x01, 0), Wait(0.002), Until(DEVICE_CONFIG, 0x01, 0, 0.1)),
     setup=(
-        # No SPI; data and count with the high byte first, the count in bytes; a sensor without a new sample gives
-        # the invalid code.
+        # No SPI (on SPI no I2C, by `spi`); data and count with the high byte first, the count in bytes; a sensor
+        # without a new sample gives the invalid code.
         Set(INTF_CONFIG0, 0x32, 0xF3),
         # Bits 7:6, reserved, from 2 to 1: else the gyroscope stands still for 1 to 2 ms whenever the rate passes
         # 100 deg/s (ArduPilot pull request 25332). The rest as after reset: the PLL when it is ready.
@@ -96,6 +96,8 @@ ICM42605 = Chip(
     invalid=-32768,
     # 2.07 counts per degree (DS-000347 sec. 4.13).
     temperature_jump=5,
+    # 24 MHz. UI_SIFS_CFG 3 in the place of 2, which would switch SPI off (DS-000347, register 4Ch; inv_icm42600_spi.c).
+    spi=Spi(24_000_000, always={INTF_CONFIG0: 0x01}),
     stamp_s=16e-6,
     self_test=replace(
         SELF_TEST,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Until, Wait, accel_ranges, clear
+from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Spi, Until, Wait, accel_ranges, clear
 
 # Bit 7 of the subaddress (I2C operation).
 _ON = 0x80
@@ -72,6 +72,8 @@ LIS3DH = Chip(
     fifo_register=_OUT_X_L,
     fifo_bytes=32 * 6,
     record=np.dtype([("acc", "<i2", (3,))]),
+    # 10 MHz; MS, bit 6, counts on, and bit 7 of the numbers here has no place (SPI bus interface).
+    spi=Spi(10_000_000, burst=0x40),
     self_test=SelfTest(
         rate_hz=100.0,
         # So that gravity beneath the most of it does not clip.

@@ -12,7 +12,7 @@ import numpy as np
 
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.sensors.chips import Chip, Level, Set, Until, Wait, accel_ranges, clear, gyro_ranges
-from motionsig.sensors.families.lsm6ds3 import ACCEL_RANGES, GYRO_RANGES, RESET, SELF_TEST
+from motionsig.sensors.families.lsm6ds3 import ACCEL_RANGES, GYRO_RANGES, RESET, SELF_TEST, SPI
 
 _FIFO_CTRL1, _FIFO_CTRL2, _FIFO_CTRL3, _FIFO_CTRL4 = range(0x07, 0x0B)
 _WHO_AM_I = 0x0F
@@ -101,6 +101,7 @@ LSM6DSO = Chip(
     # 50 to 1700 mg at any full scale; 150 to 700 dps at 2000 dps (DS12140 table 2, page 10). Waits as in ST's
     # lsm6dso_self_test.c. At 4 g, as there, so that gravity beneath the most of it does not clip.
     self_test=replace(SELF_TEST, settle_s=0.1, accel=(0.050 * STANDARD_GRAVITY, 1.7 * STANDARD_GRAVITY)),
+    spi=SPI,
     notes=("the LSM6DSOX answers with the same identity, and reads the same; an LSM6DSO32 has twice the scale",),
     # The same identity, registers and FIFO in st_lsm6dsx_core.c.
     alike=("lsm6dsop",),

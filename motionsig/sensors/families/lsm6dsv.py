@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.chips import Level, Set, Until, Wait, accel_ranges, clear, gyro_ranges
+from motionsig.sensors.chips import Level, Set, Spi, Until, Wait, accel_ranges, clear, gyro_ranges
 from motionsig.sensors.families.lsm6ds3 import SELF_TEST
 from motionsig.sensors.families.lsm6dso import LSM6DSO
 
@@ -70,6 +70,8 @@ LSM6DSV16X = replace(
     fifo_bytes=208 * 7,
     # Limits, waits and ways as in ST's example: 50 to 1700 mg, 150 to 700 dps; the accelerometer is pushed back, the
     # gyroscope forth (st_xl 2, st_g 1).
+    # 10 MHz; I2C_I3C_disable, bit 0 of IF_CFG, all else of which is 0 after a reset (lsm6dsv16x_reg.h).
+    spi=Spi(10_000_000, first=(Set(0x03, 0x01, 0),)),
     self_test=replace(
         SELF_TEST,
         rate_hz=240.0,

@@ -10,7 +10,7 @@ from math import radians
 import numpy as np
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Until, Wait, accel_ranges, clear, gyro_ranges
+from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Spi, Until, Wait, accel_ranges, clear, gyro_ranges
 
 _WHO_AM_I = 0x0F
 _CTRL_REG1_G, _CTRL_REG2_G, _CTRL_REG3_G, _ORIENT_CFG_G = range(0x10, 0x14)
@@ -71,6 +71,8 @@ LSM9DS1 = Chip(
     # The first record after the FIFO is switched on is to be discarded (DocID025715 sec. 3.5).
     unsettled=1,
     record=np.dtype([("gyr", "<i2", (3,)), ("acc", "<i2", (3,))]),
+    # 10 MHz; IF_ADD_INC counts on there, too. I2C_DISABLE (CTRL_REG9). CS_A/G is its select line, CS_M the other's.
+    spi=Spi(10_000_000, always={_CTRL_REG9: 0x04}),
     self_test=SelfTest(
         rate_hz=238.0,
         # So that gravity beneath the most of it does not clip.

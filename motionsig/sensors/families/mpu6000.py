@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.chips import Bits, Chip, Level, SelfTest, Set, Step, Until, Wait, accel_ranges, gyro_ranges
+from motionsig.sensors.chips import Bits, Chip, Level, SelfTest, Set, Spi, Step, Until, Wait, accel_ranges, gyro_ranges
 
 SMPLRT_DIV, CONFIG, GYRO_CONFIG, ACCEL_CONFIG, ACCEL_CONFIG_2 = range(0x19, 0x1E)
 FIFO_EN = 0x23
@@ -150,6 +150,15 @@ _ORIGINS = {
 }
 _OWN = {"self-test": "driver: InvenSense's own Icm20689SelfTest.c, Icm20689Defs.h (HW_ICM20602, HW_icm20689)"}
 
+_I2C_OFF = 0x10
+"""I2C_IF_DIS of USER_CTRL, to be set as soon as the chip answers. By RM-MPU-6500A it clears itself, PX4's MPU9250.hpp
+reads it back."""
+
+
+def _spi(clock_hz: int) -> Spi:
+    return Spi(clock_hz, first=(Set(USER_CTRL, _I2C_OFF, 0),), always={USER_CTRL: _I2C_OFF})
+
+
 MPU6500 = Chip(
     name="mpu6500",
     title="InvenSense MPU-6500",
@@ -177,6 +186,8 @@ MPU6500 = Chip(
     # As ArduPilot takes it (_check_raw_temp), more than a degree.
     temperature_jump=400,
     self_test=SELF_TEST,
+    # 1 MHz for all registers; the 20 MHz for outputs and interrupts are not needed (PS-MPU-6500A, SPI).
+    spi=_spi(1_000_000),
     notes=(SHORT_FIFO,),
     alike=("gy-6500",),
     origins=_ORIGINS,
@@ -200,6 +211,8 @@ MPU6050 = replace(
     setup=_setup(),
     fifo_bytes=1024,
     kept=(),
+    # The MPU-6000, which says the same of itself, has it.
+    spi=_spi(1_000_000),
     self_test=replace(
         SELF_TEST,
         # RM-MPU-6000A sec. 4.1: ±8 g, ±250 deg/s; within 14 % of the factory's (PS-MPU-6000A sec. 6.1 and 6.2).
@@ -256,6 +269,8 @@ ICM20602 = replace(
     # OUTPUT_LIMIT: only with it do the outputs reach full scale (DS-000176, register 105: at every start).
     setup=_setup(Set(ACCEL_CONFIG_2, 0x00, 0x0F), Set(ACCEL_INTEL_CTRL, 0x02, 0xC2)),
     self_test=replace(SELF_TEST, trim_registers=(0x0D, 0x0E, 0x0F, 0x50, 0x51, 0x52)),
+    # 10 MHz; I2C_IF_DIS has a register of its own (DS-000176, register 112; inv_mpu_core.c, reg_set_icm20602).
+    spi=Spi(10_000_000, first=(Set(0x70, 0x40, 0),)),
     # One bit for all of the gyroscope, which brings the temperature along (DS-000176, register 35).
     start=_restart(0x18),
     flush=_restart(0x18),
@@ -277,6 +292,8 @@ ICM20689 = replace(
     fifo_bytes=4096,
     # FIFO_SIZE 3: 4 KiB (DS-000143, register 29; the kernel's INV_ICM20689_BITS_FIFO_SIZE_MAX).
     setup=_setup(Set(ACCEL_CONFIG_2, 0xC0, 0xCF)),
+    # 8 MHz (DS-000143).
+    spi=_spi(8_000_000),
     notes=("Writes to reserved registers have damaged some for good (Betaflight pull request 11584).",),
     # What modules that say 0x98 are sold as (ElectronicCats/mpu6050 issue 21: 13 of 20).
     alike=("mpu6050a",),

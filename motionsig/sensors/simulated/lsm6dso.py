@@ -109,7 +109,7 @@ class Lsm6(MeasuringChip):
 
     def catch_up(self, at_ns: int | None = None) -> None:
         super().catch_up(at_ns)
-        if at_ns is None and self.i2c_off():
+        if at_ns is None and self.i2c_off() and not self.on_spi:
             raise Nack
 
     def read(self, register: int, size: int) -> bytes:
