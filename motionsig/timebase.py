@@ -43,6 +43,8 @@ be one sample short or over by chance, so it does not show that a sample was los
 a period: at 0.3 for a sample that was lost, at 0.7 for one that was made up."""
 STALLED_NS = 5_000_000
 """A reading (0.45 ms at 100 kHz) that begins late by this or takes so long is a stall, and says nothing of the next."""
+_SLOW = 4
+"""Readings that take this many times what the bus takes are slow for another reason."""
 SLEW_NS = NS_PER_S
 """Time in which a correction of the line reaches the stamps to 63 %."""
 REFERENCE_NS = 2 * NS_PER_S
@@ -53,20 +55,27 @@ class TimeBase:
     """Pure state machine for one chip: level readings in, sample times out, all in ns of one monotonic clock.
 
     The reader calls `observe` after each level reading, begins the next at `next_poll_ns`, and calls `stamp` for the
-    samples it has read. After a flush, or once `slipped` is true, it calls `restart`; from there samples count from 0
-    again, and `missed` tells how many were lost. `slipped`: readings contradict the past by half a period or more, or
-    the rate known from before the flush, so a sample was lost or made up without a report, or it is another chip.
+    samples it has read; `shortest_ns` is the time of the shortest reading. After a flush, or once `slipped` is true, it
+    calls `restart`; from there samples count from 0 again, and `missed` tells how many were lost. `slipped`: readings contradict the past by half a period or more,
+    or the rate known from before the flush, so a sample was lost or made up without a report, or it is another chip.
     """
 
     slipped: bool
+    shortest_ns: int
 
-    def __init__(self, rate_hz: float, *, known_rate_hz: float | None = None) -> None:
-        """Raise InputError for a rate that no FIFO has; `known_rate_hz` is this very chip's true rate, from earlier."""
+    def __init__(self, rate_hz: float, *, known_rate_hz: float | None = None, wire_ns: int | None = None) -> None:
+        """Raise InputError for a rate that no FIFO has.
+
+        known_rate_hz: this very chip's true rate, from earlier. wire_ns: what a level reading takes on the bus itself:
+        the level is latched within it, and wherever else a reading's time goes may differ from reading to reading.
+        """
         for name, value in (("rate_hz", rate_hz), ("known_rate_hz", known_rate_hz)):
             if value is not None and not RATES_HZ[0] <= value <= RATES_HZ[1]:
                 raise InputError(f"{name}: expected {RATES_HZ[0]:g} to {RATES_HZ[1]:g} samples per second, got {value}")
         self._wide_ns = _limits_ns(NS_PER_S / rate_hz, SPREAD)
-        self._shortest_ns = STALLED_NS  # of all readings
+        self._wire_ns = wire_ns
+        self.shortest_ns = STALLED_NS  # of all readings
+        self._latched_ns = self._latch_ns()
         self._asked_ns = 0  # when the next reading was to begin
         self._lateness_ns = 0.0  # by how much readings begin later than asked, of late
         self._last_ns: int | None = None  # time of the last sample stamped, in this segment or before
@@ -113,7 +122,9 @@ class TimeBase:
         """Take a level reading: `count` samples since the segment began; raises InputError for times that run back."""
         if not self._before_ns <= before_ns <= after_ns:
             raise InputError(f"observe: expected times in order, got {self._before_ns}, {before_ns}, {after_ns} ns")
-        self._shortest_ns = min(self._shortest_ns, after_ns - before_ns)
+        if after_ns - before_ns < self.shortest_ns:
+            self.shortest_ns = after_ns - before_ns
+            self._latched_ns = self._latch_ns()
         if self._count is None:
             self._begun_ns = before_ns
             self._lines = FeasibleLines(before_ns)
@@ -128,6 +139,14 @@ class TimeBase:
         self._lines.note(count, before_ns, after_ns, self._period_ns)
         self._fit_if_due()
 
+    def _latch_ns(self) -> int:
+        """Return the time about whose middle every reading latches the level."""
+        if self._wire_ns is None:
+            return self.shortest_ns
+        # Readings that take so much longer tell nothing of the bus's clock, which may be faster than stated.
+        slow = self.shortest_ns > _SLOW * self._wire_ns
+        return min(self.shortest_ns, self._wire_ns // _SLOW if slow else self._wire_ns)
+
     def _contradicts(self, count: int, before_ns: int, after_ns: int) -> bool:
         references = self._references
         latest_ns = after_ns - min(REFERENCE_NS, (after_ns - self._begun_ns) // 2)
@@ -138,7 +157,7 @@ class TimeBase:
         _, latest = references[0].span_ns(count)
         earliest, _ = references[0].span_ns(count - 1)
         off = max(before_ns - references[0].time_ns - latest, earliest - (after_ns - references[0].time_ns))
-        return off + self._shortest_ns > self._period_ns / 2
+        return off + self._latched_ns > self._period_ns / 2
 
     def _slip(self) -> None:
         self.slipped = True
@@ -153,7 +172,7 @@ class TimeBase:
         early = self._count != self._fit_count and age_ns >= (self._after_ns - self._begun_ns) // 16
         if not early and age_ns < FIT_NS:
             return
-        fit = self._lines.fit(self._shortest_ns, self._limits_ns, forget=self._limits_ns == self._wide_ns)
+        fit = self._lines.fit(self._latched_ns, self._limits_ns, forget=self._limits_ns == self._wide_ns)
         if not fit:
             self._slip()
             return
@@ -168,7 +187,7 @@ class TimeBase:
     def _span_ns(self, fit: Fit, index: int) -> tuple[float, float]:
         """Return `Fit.span_ns` less what no reading can tell: the level is latched about the middle of a reading."""
         earliest, latest = fit.span_ns(index)
-        return earliest + self._shortest_ns / 2, latest - self._shortest_ns / 2
+        return earliest + self._latched_ns / 2, latest - self._latched_ns / 2
 
     def uncertainty_ns(self, first: int, n: int = 1) -> float:
         """Return how far the times of n samples of this segment may be off either way; infinite before any is known."""
@@ -177,11 +196,6 @@ class TimeBase:
         # The uncertainty is a convex function of the index: it is greatest at an end.
         spans = [self._span_ns(self._fit, index) for index in (first, first + n - 1)]
         return max(0.0, *(latest - earliest for earliest, latest in spans)) / 2
-
-    @property
-    def shortest_ns(self) -> int:
-        """The time that the shortest of all level readings took."""
-        return self._shortest_ns
 
     def next_poll_ns(self, at_most_ns: int) -> int:
         """Return when to begin the next level reading, where it tells most; `at_most_ns` at the latest.
@@ -197,10 +211,10 @@ class TimeBase:
         if self._count is None or fit is None:
             return 0 if self._count is not None and self._period_ns > LOOK_NS else at_most_ns
         # A reading requested for an instant latches the level so much later.
-        origin_ns = fit.time_ns - self._shortest_ns / 2 - self._lateness_ns
+        origin_ns = fit.time_ns - self._latched_ns / 2 - self._lateness_ns
         earliest, latest = self._span_ns(fit, self._count)
-        earliest = max(earliest, self._before_ns + self._shortest_ns / 2 - fit.time_ns)
-        spare = LOOK_NS + self._shortest_ns - (latest - earliest)
+        earliest = max(earliest, self._before_ns + self._latched_ns / 2 - fit.time_ns)
+        spare = LOOK_NS + self._latched_ns - (latest - earliest)
         if spare < 0:
             return int(origin_ns + earliest)
         least, middle, most = fit.bands

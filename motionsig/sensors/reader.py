@@ -15,6 +15,7 @@ they are known, and counted as doubtful. What is discarded or started again is n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -33,7 +34,7 @@ from motionsig.sensors.fifo import CHECK_NS, ChipFifo, Discard, Overflow, Slip, 
 from motionsig.sensors.live import LiveSource
 from motionsig.sensors.living import Rows
 from motionsig.sensors.registers import RegisterError
-from motionsig.timebase import SETTLED_NS, TimeBase
+from motionsig.timebase import SETTLED_NS, SLEW_NS, TimeBase
 
 log = own_logger(__name__)
 
@@ -94,9 +95,10 @@ class SensorReader(LiveSource):
         self._held: list[tuple[int, NDArray[np.int16]]] = []
         self._whole = 0  # of the records taken: those that the level after them shows to have been read whole
         self._level_ns = round(fifo.level_s() * NS_PER_S)
+        self._time = TimeBase(self.rate_hz, wire_ns=self._level_ns)
         self._accepted_ns: float = SETTLED_NS
-        self._held_ns = self._doubted_ns = 0
-        self._time = TimeBase(self.rate_hz)
+        self._held_ns = self._doubted_ns = self._judged_ns = 0
+        self._last_doubt_ns = 0.0
         self._judge_by(self._scale)
         self._left = False
         try:
@@ -201,25 +203,31 @@ class SensorReader(LiveSource):
 
     def _read(self, records: int) -> None:
         """Move what waits, so many records, to what is held, but for those that are to be left."""
-        waited, records = records, records - self.fifo.left
-        counts = self.fifo.read(records)
-        now_ns = self._clock.monotonic_ns()
-        waited_s = (now_ns - self._before_ns) / NS_PER_S - self.fifo.read_s(records)
-        if waited + waited_s * self._fastest_hz > self.fifo.chip.capacity - 1:
-            raise Overflow(f"the FIFO may have run over before it was read, {waited_s:.3f} s late")
+        waiting, records = records, records - self.fifo.left
+        try:
+            counts = self.fifo.read(records)
+        except Discard as error:
+            # Records that were overwritten while they were read are no records.
+            self._require_in_time(waiting, records, error)
+            raise
+        self._require_in_time(waiting, records)
         self._errors = max(0, self._errors - 1)
         self._taken += records
         if len(counts):
-            self._held_ns = self._held_ns if self._held else now_ns
+            self._held_ns = self._held_ns if self._held else self._now_ns
             self._held.append((self._taken, counts))
+
+    def _require_in_time(self, waiting: int, records: int, cause: Discard | None = None) -> None:
+        """Raise Overflow where the FIFO may have run over before the last of the records was read."""
+        waited_s = (self._clock.monotonic_ns() - self._before_ns) / NS_PER_S - self.fifo.read_s(records)
+        if waiting + waited_s * self._fastest_hz > self.fifo.chip.capacity - 1:
+            raise Overflow(f"the FIFO may have run over before it was read, {waited_s:.3f} s late") from cause
 
     def _doubt_ns(self) -> float:
         """Return how far the times of what is held may be off either way; infinite before any is known."""
         end, counts = self._held[0]
         first = end - len(counts)
-        # A transaction that takes longer than the wire does may latch the level anywhere within that time.
-        unknown_ns = max(0, self._time.shortest_ns - self._level_ns)
-        return self._time.uncertainty_ns(first, self._taken - first) + unknown_ns / 2
+        return self._time.uncertainty_ns(first, self._taken - first)
 
     def _stampable(self) -> bool:
         """Tell whether what is held can be stamped: well, which may take a few readings, or as well as it can be."""
@@ -249,6 +257,9 @@ class SensorReader(LiveSource):
 
     def _judge_times(self, doubt_ns: float, samples: int) -> None:
         """Count samples whose times are less exact than promised, and say so; say when that is over."""
+        # The stamps approach a better line slowly.
+        passed_ns, self._judged_ns = self._now_ns - self._judged_ns, self._now_ns
+        doubt_ns = self._last_doubt_ns = max(doubt_ns, self._last_doubt_ns * math.exp(-passed_ns / SLEW_NS))
         self._accepted_ns = max(SETTLED_NS, min(self._accepted_ns, _WORSE * doubt_ns))
         if doubt_ns > EXACT_NS:
             self.counts.doubtful += samples

@@ -74,7 +74,8 @@ class Account:
     delivered, wrong: samples, and those of them that are not what the chip felt, or come twice. lost: samples that the
     chip's clock had time for and nobody got; unreported: of those, the ones not between two blocks with a gap marked.
     gaps: reported; most_off: the most by which a gap's reported count differs from the true one. max_error_s,
-    squares_s2: of time stamps against the truth.
+    squares_s2: of time stamps against the truth; doubtful_error_s: the same of those that the reader calls doubtful.
+    unstated_s: the longest time without samples for which `trouble` gave no reason.
     """
 
     delivered: int = 0
@@ -85,14 +86,17 @@ class Account:
     most_off: int = 0
     max_error_s: float = 0.0
     squares_s2: float = 0.0
+    doubtful_error_s: float = 0.0
+    unstated_s: float = 0.0
     last: int | None = None
     reported: int = 0
+    doubtful: int = 0
     arrivals: list[tuple[int, int]] = field(default_factory=list)
     """(monotonic ns of delivery, monotonic ns at which its first sample was really taken) of each block after a gap."""
 
     @property
     def rms_error_s(self) -> float:
-        return float((self.squares_s2 / max(self.delivered, 1)) ** 0.5)
+        return float((self.squares_s2 / max(self.delivered - self.doubtful, 1)) ** 0.5)
 
 
 @dataclass(frozen=True)
@@ -157,10 +161,14 @@ def bench(
 
 def trial(bench: Bench, seconds: float) -> Account:
     """Let the reader run for `seconds` of the model's time; return the account of all samples."""
-    account = Account()
+    account, clock = Account(), bench.clock
+    stated_ns = clock.monotonic_ns()
     for block in bench.blocks(seconds):
+        account.unstated_s = max(account.unstated_s, (clock.monotonic_ns() - stated_ns) / NS_PER_S)
         if len(block):
             enter(account, bench, block)
+        if len(block) or bench.reader.trouble is not None:
+            stated_ns = clock.monotonic_ns()
     return account
 
 
@@ -174,8 +182,13 @@ def enter(account: Account, bench: Bench, block: SampleBlock) -> None:
         return
     times_ns = bench.chip.times_ns(serials)
     error_s = (block.time_ns - bench.reader.unix_offset_ns - times_ns) / NS_PER_S
-    account.max_error_s = max(account.max_error_s, float(np.abs(error_s).max()))
-    account.squares_s2 += float((error_s**2).sum())
+    most_s, doubtful = float(np.abs(error_s).max()), bench.reader.counts.doubtful
+    if doubtful > account.doubtful:
+        account.doubtful_error_s = max(account.doubtful_error_s, most_s)
+    else:
+        account.max_error_s = max(account.max_error_s, most_s)
+        account.squares_s2 += float((error_s**2).sum())
+    account.doubtful = doubtful
     missing = np.maximum(steps, 1) - 1
     unreported = int(missing[block.gap :].sum())
     account.unreported += unreported
@@ -194,20 +207,32 @@ def enter(account: Account, bench: Bench, block: SampleBlock) -> None:
 
 
 def mishaps(bench: Bench, *, seconds: float, every_s: float, seed: int = 0) -> Faults:
-    """Return a day full of faults for `Bench.bus`: power cuts, resets and flipped bits, one every `every_s` or so."""
+    """Return a day full of faults for `Bench.bus`, one every `every_s` or so.
+
+    Power cuts, resets, flipped bits, a bus that is slow for a while, and a byte or word that is lost within a reading.
+    """
     chance = random.Random(seed)
     chip, expected = bench.chip, sorted(bench.setting.expected.items())
+    table = bench.reader.fifo.chip
+    lost = table.fifo_register & 0xFF, table.level.unit, table.record.itemsize
     events: list[Event] = []
     at_s = every_s
     while at_s < seconds:
         at_ns = bench.clock.monotonic_ns() + round(at_s * NS_PER_S)
-        kind = chance.randrange(3)
+        # Where a read takes whole records out, nothing in the FIFO tells of a lost byte.
+        kind = chance.randrange(4 + bench.reader.fifo.left)
         if kind == 0:
             off_ns = round(chance.uniform(0.01, 2.0) * NS_PER_S)
             events.append((at_ns, partial(chip.power_off, at_ns)))
             events.append((at_ns + off_ns, partial(chip.power_on, at_ns + off_ns)))
         elif kind == 1:
             events.append((at_ns, partial(chip.restart, at_ns, chip.boot_s)))
+        elif kind == 2:
+            end_ns, slow_s = at_ns + round(chance.uniform(0.5, 4.0) * NS_PER_S), chance.choice([(3e-3, 8e-3), (5e-3, 15e-3)])
+            events.append((at_ns, partial(setattr, bench.bus, "slow_s", slow_s)))
+            events.append((end_ns, partial(setattr, bench.bus, "slow_s", (0.0, 0.0))))
+        elif kind == 4:
+            events.append((at_ns, partial(setattr, bench.bus, "loses", lost)))
         else:
             register, (_, mask) = chance.choice(expected)
             bit = chance.choice([bit for bit in range(8) if mask >> bit & 1])

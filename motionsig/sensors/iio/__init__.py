@@ -36,6 +36,8 @@ log = own_logger(__name__)
 
 _SILENT_S, _SILENT_WATERMARKS = 1.0, 5
 """A device that gives nothing for the longer of these two is set up again."""
+_APART_S = 2.0
+"""Two devices of whose samples one waits for so long for those of the other are started again."""
 _RATE_OFF = 0.2
 """A true rate this far from the stated one is logged."""
 
@@ -138,7 +140,6 @@ class IioSource(LiveSource):
     def _stream(self) -> Iterator[SampleBlock]:
         """Yield what comes until closed; raise OSError when the device is gone or silent."""
         ports = self._ports
-        self._heard_ns = 0  # that the device is gone is told at once
         poller = select.poll()
         try:
             for port in ports:
@@ -159,7 +160,9 @@ class IioSource(LiveSource):
                         yield from self._blocks(self._joined(at, drained), full=port.full)
                     elif now_ns - heard_ns[at] > silent_s[at] * NS_PER_S:
                         raise SensorError(f"{port.device.path}: expected samples, got none for {silent_s[at]:g} s")
+                yield from self._sign_of_life()
         except OSError:
+            self._heard_ns = 0  # that the device is gone is told at once
             # Before anybody hears of it: a device that comes back gets its number again only once its node is closed.
             self._leave()
             raise
@@ -171,7 +174,12 @@ class IioSource(LiveSource):
         """Return six channels: as they are, with a gyroscope that is not there, or with one from the other device."""
         if len(self._ports) == 2:
             (self._joiner.push_other if at else self._joiner.push)(samples)
-            return self._joiner.pop()
+            joined = self._joiner.pop()
+            if self._joiner.waiting_s > _APART_S:
+                waiting_s, self._joiner = self._joiner.waiting_s, Joiner()
+                names = " and ".join(port.device.name for port in self._ports)
+                raise SensorError(f"{names}: expected samples of the same times, got none for {waiting_s:.0f} s")
+            return joined
         values = samples.values
         if values.shape[1] == len(CHANNELS):
             return samples
@@ -180,7 +188,10 @@ class IioSource(LiveSource):
     def _blocks(self, samples: Samples, *, full: bool) -> Iterator[SampleBlock]:
         """Yield samples that live as blocks that begin where something is missing; count what is."""
         (time_ns, data, lost), counts = samples, self.counts
-        counts.discards = sum(port.stamps.discards for port in self._ports)
+        discards = sum(port.stamps.discards for port in self._ports)
+        if discards > counts.discards:
+            self._note(SensorError(f"{discards - counts.discards} time stamps run back, stand still or are of the future"))
+        counts.discards = discards
         counts.overflows += bool(lost.any()) and (full or self._was_full)
         # What a full fifo dropped comes after what was read from it.
         self._was_full = full

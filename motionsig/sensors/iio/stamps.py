@@ -205,6 +205,12 @@ class Joiner:
     def push_other(self, gyro: Samples) -> None:
         self._gyro = self._gyro.then(gyro)
 
+    @property
+    def waiting_s(self) -> float:
+        """For how long samples of the accelerometer have waited."""
+        time_ns = self._acc.time_ns
+        return float(time_ns[-1] - time_ns[0]) / NS_PER_S if len(time_ns) else 0.0
+
     def pop(self) -> Samples:
         """Return (n, 6) values of what both sides know."""
         ready, gyro_ns = 0, self._gyro.time_ns

@@ -21,17 +21,25 @@ class Faults:
     """Faults of the bus, and `events` at given times.
 
     nack: share not acknowledged. stall: share that waits `stall_s`, half before the first bit, half after the last.
+    slow_s: least and most that every transaction waits, at either end, as on a USB bridge or a busy machine.
     """
 
     nack: float = 0.0
     stall: float = 0.0
     stall_s: float = 0.2
+    slow_s: tuple[float, float] = (0.0, 0.0)
     events: tuple[Event, ...] = ()
     seed: int = 0
 
 
 class SimulatedBus(Closing):
-    """A `Bus` with simulated chips. `stuck_until_ns`: until then its data line is low and all transactions time out."""
+    """A `Bus` with simulated chips.
+
+    stuck_until_ns: until then its data line is low and all transactions time out. slow_s: as in `Faults`, from now on.
+    loses: (register, unit, record): from the next read of more than two records of that many bytes, one unit is lost.
+    """
+
+    loses: tuple[int, int, int] | None = None
 
     def __init__(
         self,
@@ -52,7 +60,7 @@ class SimulatedBus(Closing):
 
     def inject(self, faults: Faults) -> None:
         """Replace the faults from now on."""
-        self.faults = faults
+        self.faults, self.slow_s = faults, faults.slow_s
         self._events = sorted(faults.events, key=lambda event: event[0], reverse=True)
         self._chance = random.Random(faults.seed)
 
@@ -66,12 +74,23 @@ class SimulatedBus(Closing):
         late = self._begin(address)
         addressing_s = transaction_s(self.clock_hz, 0)
         self.clock.sleep(addressing_s)
-        data = self._act(address, lambda chip: chip.read(register, size))
+        lost = self._lost(register, size)
+        data = self._act(address, lambda chip: chip.read(register, size + lost))
+        if lost:
+            middle = size // 2 // lost * lost
+            data = data[:middle] + data[middle + lost :]
         self.clock.sleep(transaction_s(self.clock_hz, size) - addressing_s + late)
         return data
 
     def transaction_s(self, size: int) -> float:
         return transaction_s(self.clock_hz, size)
+
+    def _lost(self, register: int, size: int) -> int:
+        """Return how many bytes of this read get lost."""
+        if self.loses is None or register != self.loses[0] or size <= 2 * self.loses[2]:
+            return 0
+        (_, unit, _), self.loses = self.loses, None
+        return unit
 
     def _begin(self, address: int) -> float:
         """Run the events that are due and draw the faults; return how long the transaction waits at its end."""
@@ -86,6 +105,10 @@ class SimulatedBus(Closing):
             self.stalls += 1
             late = 0.0 if self._chance.random() < 0.5 else self.faults.stall_s
             self.clock.sleep(self.faults.stall_s - late)
+        if self.slow_s[1]:
+            wait_s, part = self._chance.uniform(*self.slow_s), self._chance.random()
+            self.clock.sleep(wait_s * part)
+            late += wait_s * (1 - part)
         if self.faults.nack and self._chance.random() < self.faults.nack:
             self.nacks += 1
             self.clock.sleep(10 / self.clock_hz)
