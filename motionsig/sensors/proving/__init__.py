@@ -52,7 +52,7 @@ def prove(
     """Examine the chip at `address` while a person does what `guide` is called with; return what was found.
 
     guide: called with each of STEPS as it begins; it returns at once. show: called with what is going on.
-    Raises BusError where the bus fails, SensorError where no samples come. The chip is left as after power-up.
+    Raises BusError where the bus fails. The chip is left as after power-up.
     """
     evidence = gather(bus, chip, address, clock=clock, guide=guide, show=show)
     return Proof(chip, evidence, tuple(examine(chip, evidence)))

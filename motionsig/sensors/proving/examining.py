@@ -68,11 +68,14 @@ def examine(chip: Chip, evidence: Evidence) -> list[Finding]:
     main_hz, _ = rate_hz(evidence.stream, reading, size)
     seen = _Seen(chip, evidence, reading, main_hz)
     findings = [_bus(seen), _identity(seen), _registers(seen), *_level(seen)]
+    if not evidence.stretches:
+        return [*findings, *_rates(seen, rates), _finding("layout", None, "no samples came, or not as many as expected")]
     longer = _record_size(seen)
     if longer:
         return [*findings, longer]
     findings += _rates(seen, rates)
-    return [*findings, *_content(seen), _self_test(seen)]
+    findings += _content(seen)
+    return [*findings, _self_test(seen, judged=not any(it.state == "wrong" for it in findings))]
 
 
 def _finding(kind: str, good: bool | None, words: str, **numbers: object) -> Finding:
@@ -183,23 +186,19 @@ def _content(seen: _Seen) -> list[Finding]:
         return [*findings, _finding("layout", None, f"not seen in time: {missing}; so nothing is known of its axes")]
     acc_place = place_of(record, "acc")
     gyr_place = place_of(record, "gyr") if chip.gyro_ranges else None
-    # One dead axis leaves no gravity to be found, so it is looked for first.
     settled = smoother(evidence.rows, acc_place)
-    dead = _dead_acc(settled.values(evidence.rows), rests)
-    if dead:
-        names = ", ".join(f"acc_{'xyz'[axis]}" for axis in dead)
-        findings.append(_byte_order(acc_place, settled, "acc"))
-        findings.append(_finding("dead axis", False, f"{names} does not move, whatever points up", axes=dead))
-        if gyr_place:
-            gyr_settled = smoother(evidence.rows, gyr_place)
-            findings += [_byte_order(gyr_place, gyr_settled, "gyr"), *_width(chip, "gyr", gyr_settled.values(evidence.rows))]
-        return findings
     preferred = [acc_place, swapped(acc_place), *((gyr_place, swapped(gyr_place)) if gyr_place else ())]
     found = find_gravity(evidence.rows, rests, preferred)
     if found is None:
-        means = np.array([acc_place.values(evidence.rows[rest]).mean(axis=0) for rest in rests]).round().tolist()
+        values = settled.values(evidence.rows)
+        findings.append(_byte_order(acc_place, settled, "acc"))
+        dead = _dead_acc(values, rests)
+        if dead:
+            names = ", ".join(f"acc_{'xyz'[axis]}" for axis in dead)
+            return [*findings, _finding("dead axis", False, f"{names} does not move, whatever points up", axes=dead)]
+        means = np.array([values[rest].mean(axis=0) for rest in rests]).round().tolist()
         words = f"no three words of a record do what gravity does; acc of the table in the poses: {means}"
-        return [*findings, *_width(chip, "acc", settled.values(evidence.rows)), _finding("layout", False, words)]
+        return [*findings, *_width(chip, "acc", values), _finding("layout", False, words)]
     findings += _order(acc_place, gyr_place, found)
     if found.offset == acc_place.offset:
         findings.append(_byte_order(acc_place, found, "acc"))
@@ -485,8 +484,10 @@ def _parts(seen: _Seen, record: np.dtype[np.void]) -> list[Finding]:
     return found
 
 
-def _self_test(seen: _Seen) -> Finding:
+def _self_test(seen: _Seen, *, judged: bool) -> Finding:
     results = seen.evidence.self_test
+    if not judged:
+        return _finding("self-test", None, "not judged by a table that is wrong elsewhere")
     if isinstance(results, str):
         return _finding("self-test", None, results)
     failed = [it for it in results if it.passed is False]

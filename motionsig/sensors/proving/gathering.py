@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from motionsig.conventions import NS_PER_S
-from motionsig.errors import SensorError
+from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
+from motionsig.errors import InputError, SensorError
 from motionsig.sensors.bus import Bus
 from motionsig.sensors.chips import Chip, Setting, Step as Action, settle
 from motionsig.sensors.clock import Clock
@@ -128,7 +128,7 @@ def gather(
 ) -> Evidence:
     """Return the evidence of the chip at `address`. guide: called with each step as it begins; show: what goes on.
 
-    The chip is left as after power-up. Raises BusError where the bus fails, SensorError where nothing comes.
+    The chip is left as after power-up. Raises BusError where the bus fails.
     """
     registers = Registers(bus, chip, address, clock)
     probe = _Probe(registers, chip, clock, bus.clock_hz)
@@ -145,6 +145,7 @@ def _gather(probe: _Probe, bus: Bus, address: int, guide: Callable[[Step], None]
     show("the bus")
     registers.forget_bank()
     identity, transaction_s = _identity(probe)
+    retries = registers.retries
     main = _setting(chip, _MAIN_HZ, _MAIN_G, _MAIN_DPS)
     show("the size of the FIFO")
     fill = _fill(probe)
@@ -165,8 +166,11 @@ def _gather(probe: _Probe, bus: Bus, address: int, guide: Callable[[Step], None]
         if every_dps:
             gyro.setdefault(dps, rows)
     probe.start(main)
+    # A chip that has just been reset does not answer; that is no error of the bus.
+    retries -= registers.retries
     watch = _Watch(probe, reading, reads=True)
     stretches = _guided(watch, main, guide, show)
+    retries += registers.retries
     probe.verify(main)
     show("the self-test")
     return Evidence(
@@ -175,7 +179,7 @@ def _gather(probe: _Probe, bus: Bus, address: int, guide: Callable[[Step], None]
         bus_clock_hz=bus.clock_hz,
         identity=identity,
         transaction_s=transaction_s,
-        retries=registers.retries,
+        retries=retries,
         registers=tuple(probe.notes),
         fill=fill,
         drops=drops,
@@ -308,7 +312,7 @@ def _guided(watch: _Watch, setting: Setting, guide: Callable[[Step], None], show
     show("how it rests")
     wait(lambda: False, _REST_S)
     if length() < skip + _CELLS * cell:
-        raise SensorError(f"{watch.probe.registers.where}: expected samples, got {length()} in {_REST_S:g} s")
+        return []
     first = watch.rows(skip)
     fields = [field for field in ("acc", "gyr") if field in (chip.record.names or ())]
     places = [smoother(first, place_of(chip.record, field)) for field in fields]
@@ -321,7 +325,8 @@ def _guided(watch: _Watch, setting: Setting, guide: Callable[[Step], None], show
         return values[: len(values) // cell * cell].reshape(-1, cell, values.shape[1]).mean(axis=1)
 
     noise = cells(words(skip))
-    one_g = float(np.abs(np.median(noise, axis=0)).max())
+    # A word that never changes is none that gravity moves.
+    one_g = min(float(np.abs(np.median(noise, axis=0)).max()), 2 * STANDARD_GRAVITY / float(setting.scale[0]))
     spread = np.median(np.abs(noise - np.median(noise, axis=0)), axis=0)
     still = 12 * spread + _TREMBLE * one_g + 3
 
@@ -364,5 +369,5 @@ def _self_test(bus: Bus, chip: Chip, address: int, clock: Clock) -> tuple[AxisRe
         return "the chip has none"
     try:
         return tuple(self_test(bus, chip, address, clock=clock))
-    except SensorError as error:
+    except (InputError, SensorError) as error:
         return str(error)

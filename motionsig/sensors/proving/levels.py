@@ -47,18 +47,23 @@ def read_level(level: Level, fill: Looks, drops: Sequence[tuple[int, Looks]]) ->
         for order in (("little", "big") if length > 1 else (level.order,))
         for bits in range(4, 8 * length + 1)
     ]
-    misfits = {way: _misfit(_counts(fill, first, length, *way)) for way in (*others, table)}
-    best = table
-    if misfits[table] > _FITS:
-        least = min(misfits.values())
-        if least < misfits[table] / 2:
-            best = min((way for way in others if misfits[way] < least + 0.02), key=lambda way: way[1])
+    best, misfit = table, np.inf
+    # Some levels go back to 0 where the FIFO is full, and stay there: only where no other reading does without.
+    for wrapping in (False, True):
+        misfits = {way: _misfit(_counts(fill, first, length, *way), wrapping=wrapping) for way in (table, *others)}
+        fitting = [way for way in others if misfits[way] < _FITS]
+        if misfits[table] < _FITS or fitting:
+            # A few bits of a level that are far up grow, too, but not so far.
+            best = max(fitting, key=lambda way: (_counts(fill, first, length, *way).max(), -way[1]), default=table)
+            best = table if misfits[table] < _FITS else best
+            misfit = misfits[best]
+            break
     counts = _counts(fill, first, length, *best)
-    reading = LevelReading(first, length, *best, float(level.unit), int(counts.max(initial=0)), misfits[best])
+    reading = LevelReading(first, length, *best, float(level.unit), int(counts.max(initial=0)), misfit)
     units = [unit for size, looks in drops if (unit := _unit(size, looks, reading))]
     if units and abs(np.log(np.median(units) / level.unit)) > _NEAR:
         measured = float(np.median(units))
-        reading = LevelReading(first, length, *best, max(1.0, float(round(measured))), reading.most, misfits[best])
+        reading = LevelReading(first, length, *best, max(1.0, float(round(measured))), reading.most, misfit)
     return reading
 
 
@@ -86,9 +91,14 @@ def _counts(
     return np.asarray((part @ (weights[::-1] if order == "big" else weights)) & mask, np.int64)
 
 
-def _misfit(counts: NDArray[np.int64]) -> float:
-    """Return the part of the largest count by which it falls, or rises far more than usual, while nobody reads."""
+def _misfit(counts: NDArray[np.int64], *, wrapping: bool) -> float:
+    """Return the part of the largest count by which it falls, or rises far more than usual, while nobody reads.
+
+    wrapping: it may be 0 from a full FIFO on.
+    """
     most = int(counts.max(initial=0))
+    if wrapping and most and counts[-1] == 0:
+        counts = counts[: np.flatnonzero(counts)[-1] + 1]
     if len(counts) < 8 or most < 2:
         return np.inf
     steps = np.diff(counts)
