@@ -22,7 +22,8 @@ Change = Callable[[Words], Words]
 class Plant:
     """A misreading. kinds: one of these findings names it. table: the table that holds it, None where a chip cannot.
 
-    acc, gyr: what becomes of (n, 3) counts in the FIFO. slips: after so many records they begin one axis late.
+    acc, gyr: what becomes of (n, 3) counts in the FIFO. slips: after so many records they begin one axis late;
+    slips_at: from that move of the hand on.
     """
 
     kinds: tuple[str, ...]
@@ -30,6 +31,7 @@ class Plant:
     acc: Change | None = None
     gyr: Change | None = None
     slips: int = 0
+    slips_at: int = 0
     oscillator: Oscillator = field(default_factory=lambda: Oscillator(skew=0.02))
 
     def fits(self, chip: Chip) -> bool:
@@ -39,9 +41,9 @@ class Plant:
 class AlteringBus(SimulatedBus):
     """A bus on which the records of one chip's FIFO are altered."""
 
-    def __init__(self, model: SimulatedChip, chip: Chip, plant: Plant, clock: VirtualClock) -> None:
-        super().__init__([model], clock=clock)
-        self._chip, self._plant, self._seen, self._before = chip, plant, 0, b""
+    def __init__(self, model: SimulatedChip, chip: Chip, plant: Plant, hand: Hand) -> None:
+        super().__init__([model], clock=hand.clock)
+        self._chip, self._plant, self._hand, self._seen = chip, plant, hand, 0
 
     def read(self, address: int, register: int, size: int) -> bytes:
         data = super().read(address, register, size)
@@ -52,11 +54,9 @@ class AlteringBus(SimulatedBus):
         for name, change in (("acc", plant.acc), ("gyr", plant.gyr)):
             if change is not None:
                 rows[name] = change(rows[name].astype(np.int16))
-        if not plant.slips:
-            return rows.tobytes()
         self._seen += len(rows)
         late = rows.tobytes()
-        if self._seen > plant.slips:
+        if 0 < plant.slips < self._seen or 0 < plant.slips_at <= len(self._hand.moves):
             late = late[2:] + late[:2]
         return late
 
@@ -220,7 +220,9 @@ PLANTS: dict[str, Plant] = {
     "rates twice": Plant(("rate",), _all_rates(2.0)),
     "rates half": Plant(("rate",), _all_rates(0.5)),
     "slips early": Plant(("order", "axes", "layout", "marks"), slips=200),
-    "slips in the stream": Plant(("order", "axes", "layout", "marks"), slips=2500),
+    "slips at y": Plant(("order", "axes", "layout", "marks"), slips_at=1),
+    "slips at x": Plant(("order", "axes", "layout", "marks"), slips_at=2),
+    "slips at flat": Plant(("order", "axes", "layout", "marks"), slips_at=3),
 }
 
 
@@ -232,5 +234,5 @@ def proof(chip: Chip, plant: Plant | None = None, *, seed: int = 0, hand: dict[s
     model = chip_model(chip.name, clock=clock, signal=person.signal, oscillator=plant.oscillator)
     table = plant.table(chip)
     assert table is not None
-    bus = AlteringBus(model, chip, plant, clock)
+    bus = AlteringBus(model, chip, plant, person)
     return prove(bus, table, model.address, clock=clock, guide=person.guide)

@@ -17,8 +17,10 @@ from motionsig.sensors.proving.layout import (
     Place,
     dead_axes,
     find_gravity,
+    is_gravity,
     place_of,
     record_size,
+    roughness,
     smoother,
     step_of,
     swapped,
@@ -189,6 +191,8 @@ def _content(seen: _Seen) -> list[Finding]:
     settled = smoother(evidence.rows, acc_place)
     preferred = [acc_place, swapped(acc_place), *((gyr_place, swapped(gyr_place)) if gyr_place else ())]
     found = find_gravity(evidence.rows, rests, preferred)
+    if slipped := _slip(seen, record, found is not None):
+        return [*findings, slipped]
     if found is None:
         values = settled.values(evidence.rows)
         findings.append(_byte_order(acc_place, settled, "acc"))
@@ -208,9 +212,9 @@ def _content(seen: _Seen) -> list[Finding]:
     absolute = _absolute(acc, evidence)
     if gyr_place is None:
         return [*findings, _faces(absolute), *_parts(seen, record)]
-    moved = (found.offset - acc_place.offset) % chip.record.itemsize
-    exchanged = found.offset == gyr_place.offset
-    there = Place(acc_place.offset if exchanged else (gyr_place.offset + moved) % chip.record.itemsize, gyr_place.order)
+    if found.offset not in (acc_place.offset, gyr_place.offset):
+        return findings
+    there = gyr_place if found.offset == acc_place.offset else Place(acc_place.offset, gyr_place.order)
     gyr_found = smoother(evidence.rows, there)
     findings.append(_byte_order(there, gyr_found, "gyr"))
     gyr = gyr_found.values(evidence.rows)
@@ -254,6 +258,38 @@ def _jump(seen: _Seen, record: np.dtype[np.void]) -> Finding | None:
         if np.abs(np.roll(was, -shift) - now).max() < 0.1 * np.abs(was).max() + 20:
             words = f"after {(at + 2) * block} records at rest its words stand {shift} places off: the records slip"
             return _finding("order", False, words, records=(at + 2) * block, places=shift)
+    return None
+
+
+def _slip(seen: _Seen, record: np.dtype[np.void], steady: bool) -> Finding | None:
+    """Return a finding where the words of a record stand elsewhere in later poses than in the first ones.
+
+    steady: one place has gravity in all poses, so that only flat and flat again are compared.
+    """
+    evidence, size = seen.evidence, seen.chip.record.itemsize
+    rests, place = seen.rests(), smoother(evidence.rows[: evidence.stretches[0].end], place_of(record, "acc"))
+
+    def mean(rest: slice, moved: int) -> Floats:
+        return np.asarray(Place((place.offset + moved) % size, place.order).values(evidence.rows[rest]).mean(axis=0))
+
+    def noise(rest: slice) -> float:
+        return roughness(place.values(evidence.rows[rest])) + 1
+
+    words = "the records slip: from {} on gravity is {} bytes before the place that it had"
+    for since in range(1, len(rests)) if not steady else ():
+        for moved in range(2, size, 2):
+            poses = [mean(rest, -moved if at >= since else 0) for at, rest in enumerate(rests)]
+            if is_gravity(np.array(poses), noise(rests[0])):
+                return _finding("order", False, words.format(f"pose {since + 1}", moved), moved=moved)
+    flat = [slice(it.rest, it.end) for it in evidence.stretches if it.seen and it.step.up == (0, 0, 1)]
+    if len(flat) == 2:
+        was = mean(flat[0], 0)
+        near = 8 * noise(flat[0]) + 0.02 * float(np.linalg.norm(was))
+        if np.abs(mean(flat[1], 0) - was).max() < 0.3 * np.linalg.norm(was):
+            return None
+        for moved in range(2, size, 2):
+            if np.abs(mean(flat[1], -moved) - was).max() < near:
+                return _finding("order", False, words.format(evidence.stretches[3].step.name, moved), moved=moved)
     return None
 
 

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 Order = Literal["<", ">"]
 Floats = NDArray[np.float64]
 
+_ORDERS: tuple[Order, ...] = ("<", ">")
+
 _EVEN = 0.2
 """Spread of |acc| over the poses, by its mean: an uncalibrated sensor is off by 60 mg an axis and 3 % of scale."""
 _APART = np.cos(np.radians(55))
@@ -77,13 +79,20 @@ def is_gravity(poses: Floats, noise: float) -> bool:
 
 
 def find_gravity(rows: NDArray[np.uint8], rests: Sequence[slice], preferred: Sequence[Place]) -> Place | None:
-    """Return the first place whose words do what gravity does, `preferred` before all others; None if there is none."""
-    others = [Place(offset, order) for offset in range(rows.shape[1]) for order in ("<", ">")]
-    for place in (*preferred, *others):
+    """Return the place whose words do what gravity does, of `preferred` the first, else the smoothest; None if none."""
+
+    def noise(place: Place) -> float | None:
+        """Return counts from sample to sample by |acc|, None where there is no gravity."""
         parts = [place.values(rows[rest]) for rest in rests]
-        if is_gravity(np.array([part.mean(axis=0) for part in parts]), max(map(roughness, parts))):
+        means, rough = np.array([part.mean(axis=0) for part in parts]), max(map(roughness, parts))
+        return rough / float(np.linalg.norm(means[0])) if is_gravity(means, rough) else None
+
+    for place in preferred:
+        if noise(place) is not None:
             return place
-    return None
+    others = {Place(offset, order): noise(Place(offset, order)) for offset in range(rows.shape[1]) for order in _ORDERS}
+    fitting = {place: part for place, part in others.items() if part is not None}
+    return min(fitting, key=lambda place: fitting[place]) if fitting else None
 
 
 def dead_axes(spans: Floats) -> list[int]:
