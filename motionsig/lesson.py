@@ -16,7 +16,7 @@ from motionsig.blocks import SampleBlock, WindowBatch
 from motionsig.conventions import NS_PER_S
 from motionsig.model_card import ModelCard
 from motionsig.performances import EDGE_S, REST_S, Performance, find_performances
-from motionsig.plausibility import require_gyroscope
+from motionsig.plausibility.bounds import require_gyroscope
 from motionsig.quality import Quality, flags_of
 from motionsig.resampling import Resampler
 

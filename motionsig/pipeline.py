@@ -35,7 +35,7 @@ from motionsig.encoders import Encoder, open_encoder
 from motionsig.errors import InputError
 from motionsig.events import Event
 from motionsig.model_card import ModelCard
-from motionsig.plausibility import FACTORS, check_plausible, require_gyroscope
+from motionsig.plausibility.bounds import FACTORS, check_plausible, require_gyroscope
 from motionsig.quality import Quality, counted, flags_of
 from motionsig.resampling import Resampler
 from motionsig.windowing import Windower, check_heads_hop

@@ -7,9 +7,8 @@ falls between two; what is stored is judged as it was stored.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -145,23 +144,22 @@ def hop_of(card: ModelCard) -> int:
 def kind_of(text: str) -> str:
     """Return what a text stands for as source: "sensor", "stored" or "log". Raises InputError where it is nothing."""
     scheme, colon, _ = text.partition(":")
-    if text in (*_SENSORS, *(chips := _chips())) or (colon and scheme in ("iio", "simulated")):
+    from motionsig.sensors import CHIPS
+    from motionsig.sensors.names import hint, named_chip
+
+    if text in (*_SENSORS, *CHIPS) or (colon and scheme in ("iio", "simulated")):
         return "sensor"
     if colon and scheme.lower() in AT_REST:
         return "stored"
-    if not os.path.exists(text):
-        near = get_close_matches(text.lower(), [*_SENSORS, *chips], n=1)
-        raise InputError(
-            "source: expected a sensor (auto, iio[:NAME], simulated or a chip), store:PATH, file:PATH or a log that is "
-            f"there, got {text!r:.200}" + (f"; did you mean {near[0]}?" if near else "")
-        )
-    return "log"
-
-
-def _chips() -> Collection[str]:
-    from motionsig.sensors import CHIPS
-
-    return CHIPS
+    if os.path.exists(text):
+        return "log"
+    if named_chip(text):
+        return "sensor"
+    advice = hint(text)
+    raise InputError(
+        "source: expected a sensor (auto, iio[:NAME], simulated or a chip), store:PATH, file:PATH or a log that is "
+        f"there, got {text!r:.200}" + (f"; {advice}" if advice else "")
+    )
 
 
 def _kind(source: object) -> str:

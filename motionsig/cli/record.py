@@ -62,17 +62,22 @@ def _record(options: argparse.Namespace) -> int:
     counts = sensor.counts
     print(
         f"{counts.samples:,} samples of {sensor.info.name} to {options.out}: {_rates(sensor)}; {counts.gaps} gaps, "
-        f"{counts.lost:,} samples lost; {counts.overflows} overflows, {counts.discards} discards, "
-        f"{counts.recoveries} recoveries"
+        f"{counts.lost:,} samples lost; {counts.overflows} overflows, {counts.discards} discards, {counts.dead:,} dead "
+        f"and {counts.garbled:,} garbled samples left out, {counts.recoveries} recoveries"
     )
+    if counts.doubtful:
+        print(f"the times of {counts.doubtful:,} samples are less exact than motionsig promises")
     if sensor.calibration.when_s is not None:
         when = time.strftime("%Y-%m-%d", time.localtime(sensor.calibration.when_s))
         print(f"with its calibration of {when} applied (--calibration none leaves it out)")
+    why = f"; {escaped(sensor.trouble)}" if sensor.trouble else ""
     if not counts.samples:
-        print("motionsig: expected samples, got none; see `motionsig doctor`", file=sys.stderr)
+        print(f"motionsig: expected samples, got none{why}; see `motionsig doctor`", file=sys.stderr)
         return 1
     if silent_s > _SILENT_S:
-        print(f"motionsig: the sensor did not answer any more for the last {silent_s:.0f} s", file=sys.stderr)
+        print(f"motionsig: the sensor did not answer any more for the last {silent_s:.0f} s{why}", file=sys.stderr)
+    elif why:
+        print(f"motionsig: {escaped(sensor.info.name)}{why}", file=sys.stderr)
     return 0
 
 
@@ -106,7 +111,7 @@ def _on_terminal() -> bool:
 
 def _status(sensor: SensorReader | IioSource, block: SampleBlock) -> str:
     if not len(block):
-        return "no samples: the sensor does not answer; trying again"
+        return f"no samples: {escaped(sensor.trouble or 'the sensor does not answer; trying again')}"
     gravity, counts = float(np.linalg.norm(block.data[:, :3], axis=1).mean()), sensor.counts
     losses = f"{counts.gaps} gaps  {counts.lost:,} lost"
     return f"{counts.samples:,} samples  {_rates(sensor)}  {losses}  |acc| {gravity:.2f} m/s²"

@@ -7,7 +7,7 @@ import argparse
 from motionsig.cli.option import option
 from motionsig.sensors import IioSource, SensorReader, open_sensor
 
-_NAMES = ("bus", "address", "rate_hz", "accel_range_g", "gyro_range_dps", "bus_clock_hz")
+_NAMES = ("bus", "address", "chip", "rate_hz", "accel_range_g", "gyro_range_dps", "bus_clock_hz")
 
 
 def add_sensor_options(parser: argparse.ArgumentParser) -> None:
@@ -15,6 +15,7 @@ def add_sensor_options(parser: argparse.ArgumentParser) -> None:
     option(parser, "--sensor NAME", names, default="auto")
     option(parser, "--bus N", "/dev/i2c-N; by default each in turn", type=int)
     option(parser, "--address A", "on the bus, such as 0x6a", type=_address)
+    option(parser, "--chip NAME", "take what answers as this chip although it says another identity, as clones do")
     option(parser, "--rate-hz R", "samples per second, at least (100)", type=float, default=100.0)
     option(parser, "--accel-range-g G", "full scale, at least (8)", type=float, default=8.0)
     option(parser, "--gyro-range-dps D", "full scale, at least (1000)", type=float, default=1000.0)

@@ -92,14 +92,16 @@ def _check_configuration(name: str | None, error: NotRunningError) -> None:
 
 def _word(status: dict[str, Any]) -> str:
     """Return the status in one word."""
-    if status["ready"] and status["sensor"]["state"] == "streaming" and status["sink"]["well"]:
+    sensor = status["sensor"]
+    # A key is absent where the daemon that runs is of an earlier version.
+    if status["ready"] and sensor["state"] == "streaming" and not sensor.get("trouble") and status["sink"]["well"]:
         return "well"
     return "trouble" if status["ready"] or status["uptime_s"] >= STARTING_S else "starting"
 
 
 def _lines(status: dict[str, Any]) -> list[str]:
     sensor, model, sink, error = (status[key] for key in ("sensor", "model", "sink", "last_error"))
-    left = model.get("trial_windows_left")  # absent where the daemon that runs is of an earlier version
+    left = model.get("trial_windows_left")
     trial = f", on trial for {left} windows more" if left else ""
     quality = "how many come without a loss is not known yet"
     if status["signal_quality"] is not None:
@@ -118,6 +120,8 @@ def _lines(status: dict[str, Any]) -> list[str]:
         f"{earlier}, {sink['pending']:,} waiting, {sink['dropped']:,} dropped",
         f"sent         {sink['bytes_today']:,} B today, {sink['payload_bytes']:,} B since the start",
     ]
+    if sensor.get("trouble"):
+        lines.insert(2, f"doubt        {sensor['trouble']}")
     if status.get("heads") and sink["url"].startswith(("mqtt", "ws")):
         lines[-2] += " (events with them)"
     lines += map(_head, status.get("heads", ()))
@@ -169,8 +173,13 @@ def _sensor(sensor: dict[str, Any]) -> str:
     return (
         f"{sensor['name']}: {silent}{sensor['true_rate_hz']:.2f} Hz (nominal {sensor['rate_hz']:g}), "
         f"{sensor['samples']:,} samples, {sensor['gaps']:,} gaps with {sensor['lost']:,} lost, "
-        f"{sensor['recoveries']:,} recoveries"
+        f"{sensor['recoveries']:,} recoveries{_left_out(sensor)}"
     )
+
+
+def _left_out(sensor: dict[str, Any]) -> str:
+    """Return the counts of samples that were left out or are to be doubted, where there are any."""
+    return "".join(f", {sensor[kind]:,} {kind}" for kind in ("dead", "garbled", "doubtful") if sensor.get(kind))
 
 
 def _span(seconds: float) -> str:

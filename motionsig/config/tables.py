@@ -5,8 +5,6 @@ Of a model only the card is read here; `check_config` reads all its files.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from motionsig.config.draft import Draft
 from motionsig.config.keys import known_keys, shown
 from motionsig.encoders.models import check_device, find_model, model_folders
@@ -17,6 +15,8 @@ from motionsig.sensors import CHIPS
 from motionsig.sensors.calibration.model import parse_mount
 from motionsig.sensors.calibration.storage import choose_calibration
 from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, Chip, settle
+from motionsig.sensors.names import named_chip as find_named
+from motionsig.sensors.names import refusal, require_chip
 from motionsig.windowing import Windower
 
 SETTLED = ("rate_hz", "accel_range_g", "gyro_range_dps")  # a chip has certain settings and gets the next one up
@@ -25,7 +25,7 @@ SETTLED = ("rate_hz", "accel_range_g", "gyro_range_dps")  # a chip has certain s
 def named_chip(name: str) -> Chip | None:
     """Return the chip of a sensor's name, None where that is only known once it is opened."""
     simulated = ("simulated", "simulated:", f"simulated:{SIMULATED_CHIP}", f"simulated:{SIMULATED_LESSON}")
-    return CHIPS[SIMULATED_CHIP] if name in simulated else CHIPS.get(name)
+    return CHIPS[SIMULATED_CHIP] if name in simulated else find_named(name)
 
 
 def check_sensor(draft: Draft) -> None:
@@ -34,16 +34,17 @@ def check_sensor(draft: Draft) -> None:
     options = draft.table("sensor")
     kind = name.partition(":")[0]
     chip = named_chip(name)
-    if chip is None and name != "auto" and kind != "iio":
-        near = get_close_matches(name.lower(), CHIPS, n=1)
-        draft.note(
-            "sensor.name",
-            f"expected auto, iio[:NAME], simulated or one of {', '.join(sorted(CHIPS))}, got {shown(name)}"
-            + (f"; did you mean {near[0]}?" if near else ""),
-        )
+    if chip is None and name.lower() != "auto" and kind.lower() != "iio":
+        draft.note("sensor.name", refusal(name, shown=shown(name)))
+    if "chip" in options:
+        with draft.noting("sensor.chip"):
+            taken = require_chip(options["chip"], where="")
+            if chip is not None and chip is not taken:
+                raise InputError(f"expected {chip.name} or no chip, as sensor.name says {name}, got {taken.name}")
+            chip = taken
     if chip is not None and not chip.gyro_ranges:
         draft.note("sensor.name", f"expected a sensor with a gyroscope, which every model needs, got {chip.name}")
-    for option in ("bus", "address"):
+    for option in ("bus", "address", "chip"):
         if option in options and kind in ("iio", "simulated"):
             draft.note(f"sensor.{option}", f"expected none: it is for a chip on I2C, got {options[option]} with {name}")
     if not 0x03 <= options.get("address", 0x68) <= 0x77:

@@ -82,7 +82,8 @@ class Report:
         """Note the windows until now, and the newest error, which is told also after it is over."""
         state, encoder, delivery = self._state, self._encoder, self._delivery
         self._quality.note(now_s, encoder.windows - encoder.windows_lost - delivery.bridged)
-        here = (state.reload_error, state.metrics_error, state.sensor_error)
+        trouble = None if state.sensor is None else state.sensor.trouble
+        here = (state.reload_error, state.metrics_error, state.sensor_error, trouble)
         sources = (*here, encoder.last_error, self._heads.last_error, delivery.last_error)
         errors = [text for text in sources if text]
         for text in errors:
@@ -181,16 +182,18 @@ def status_line(status: dict[str, Any]) -> str:
     if sensor["state"] == "missing":
         what = f"no sensor: {sensor['error'] or 'not opened yet'}"
     elif sensor["state"] == "silent":
-        what = f"no samples for {sensor['silent_s']:.0f} s, {sensor['gaps']} gaps"
+        what = f"no samples for {sensor['silent_s']:.0f} s, {sensor['gaps']} gaps{_trouble(sensor)}"
     else:
-        what = f"{sensor['true_rate_hz']:.2f} Hz, {sensor['gaps']} gaps"
-    if sensor.get("trouble"):
-        what += f": {sensor['trouble']}"
+        what = f"{sensor['true_rate_hz']:.2f} Hz, {sensor['gaps']} gaps{_trouble(sensor)}"
     trouble = f": {sink['last_error']}" if sink["last_error"] else ""
     return (
         f"{what}; {sink['accepted']:,} signatures, {sink['pending']:,} waiting{trouble}; {status['model']['name']} on "
         f"{status['device']}"
     )
+
+
+def _trouble(sensor: dict[str, Any]) -> str:
+    return f": {sensor['trouble']}" if sensor["trouble"] else ""
 
 
 def home_automation_state(status: dict[str, Any]) -> dict[str, object]:

@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.errors import RecordingError
-from motionsig.plausibility import Evidence, acc_scales, gyr_scales, is_constant, is_gravity, turning_gain
+from motionsig.plausibility.acceleration import acc_scales
+from motionsig.plausibility.evidence import Evidence
+from motionsig.plausibility.rotation import gyr_scales, turning_gain
+from motionsig.plausibility.shapes import is_constant, is_gravity
 from motionsig.recordings.names import Triad, factor
 from motionsig.recordings.tables import Table
 

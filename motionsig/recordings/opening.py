@@ -22,7 +22,7 @@ from motionsig.blocks import Source, SourceInfo
 from motionsig.conventions import CHANNELS
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact, Question
-from motionsig.plausibility import is_gravity
+from motionsig.plausibility.shapes import is_gravity
 from motionsig.recordings.feeds import Feed, Sum, read_stream, value_text
 from motionsig.recordings.guessing import guess_columns
 from motionsig.recordings.labels import LabelColumn, find_label

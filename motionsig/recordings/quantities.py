@@ -13,16 +13,12 @@ from numpy.typing import NDArray
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact, Question
-from motionsig.plausibility import (
-    Evidence,
-    SeenRate,
-    acc_scales,
-    chip_step,
-    gyr_scales,
-    is_computed_gravity,
-    rate_by_turns,
-)
-from motionsig.plausibility.evidence import sound
+from motionsig.plausibility.acceleration import acc_scales
+from motionsig.plausibility.evidence import Evidence, sound
+from motionsig.plausibility.pace import SeenRate, rate_by_turns
+from motionsig.plausibility.rotation import gyr_scales
+from motionsig.plausibility.shapes import is_computed_gravity
+from motionsig.plausibility.steps import chip_step
 from motionsig.recordings.names import COUNTS, count_units, factor
 
 _OTHERWISE = 1.3

@@ -21,7 +21,7 @@ from motionsig.conventions import NS_PER_S
 from motionsig.errors import RecordingError
 from motionsig.escaping import own_logger
 from motionsig.facts import Fact
-from motionsig.plausibility import check_plausible
+from motionsig.plausibility.bounds import check_plausible
 from motionsig.plausibility.judge import Judge
 from motionsig.recordings.labels import LabelCutter
 from motionsig.recordings.plausible import judged

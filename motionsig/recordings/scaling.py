@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from motionsig.errors import RecordingError
 from motionsig.facts import Fact, Question
-from motionsig.plausibility import alternating, check_plausible
+from motionsig.plausibility.bounds import check_plausible
+from motionsig.plausibility.shapes import alternating
 from motionsig.recordings.names import sensor_of, unit_of
 from motionsig.recordings.phone import App
 from motionsig.recordings.quantities import acc_scale, gyr_scale, rate_question, usual_gyr

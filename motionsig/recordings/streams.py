@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from motionsig.errors import InputError, RecordingError
 from motionsig.facts import Fact
-from motionsig.plausibility import tells_apart
+from motionsig.plausibility.shapes import tells_apart
 from motionsig.recordings.feeds import Wanted, distinct, value_text
 from motionsig.recordings.names import Column, Part, Triad, read_names, sensor_of, sensors_in, told_part
 from motionsig.recordings.tables import Kind, Table

@@ -2,49 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
-from difflib import get_close_matches
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from motionsig.errors import InputError, SensorError
+from motionsig.escaping import own_logger
 from motionsig.options import parse_options
 from motionsig.sensors.bus import Bus, BusError, I2cBus, bus_numbers, holder
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.calibration.storage import choose_calibration
 from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, Chip, settle
 from motionsig.sensors.clock import Clock, SystemClock
-from motionsig.sensors.families import adxl345, bmi160, icm20948, icm42600, lis3dh, lsm6ds3, lsm6dso, lsm9ds1, mpu6000
+from motionsig.sensors.families import CHIPS
 from motionsig.sensors.fifo import ChipFifo, require_bus
+from motionsig.sensors.gravity import require_gravity
 from motionsig.sensors.iio import IioSensor, IioSource, list_iio, open_iio
+from motionsig.sensors.names import identity, likeness, require_chip
 from motionsig.sensors.reader import SensorReader
 from motionsig.sensors.registers import Registers
 
+log = own_logger(__name__)
+
 __all__ = ["CHIPS", "Calibration", "Found", "IioSensor", "IioSource", "SensorReader", "list_iio", "open_iio"]
 __all__ += ["open_sensor", "scan"]
-
-_FAMILIES = (mpu6000, icm20948, icm42600, lsm6ds3, lsm6dso, lsm9ds1, bmi160, adxl345, lis3dh)
-
-CHIPS: dict[str, Chip] = {chip.name: chip for family in _FAMILIES for chip in family.CHIPS}
-"""The chips that motionsig reads itself, by name."""
 
 
 @dataclass(frozen=True)
 class Found:
     """An address on a bus at which a chip answers: `chips` are those that say what it says of itself.
 
-    driver: the kernel's, if one holds the address; then nothing was asked, and `chips` are empty.
+    driver: the kernel's, if one holds the address; then nothing was asked, and `chips` are empty. says: each register
+    that was asked and what it reads as.
     """
 
     bus: str
     address: int
     chips: tuple[Chip, ...]
     driver: str | None = None
+    says: Mapping[int, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         what = " or ".join(chip.name for chip in self.chips) or (
-            f"the kernel's driver {self.driver} (open it as iio)" if self.driver else "something unknown"
+            f"the kernel's driver {self.driver} (open it as iio)" if self.driver else likeness(self.says, self.address)
         )
         return f"{what} on {self.bus} at 0x{self.address:02x}"
 
@@ -64,9 +65,10 @@ def scan(bus: Bus, addresses: Collection[int] | None = None) -> list[Found]:
         # The bank that is selected after power-up has the identity of a chip with banks.
         registers = {register for chip in candidates for register in chip.identity}
         says = {register: _ask(bus, address, register & 0xFF) for register in sorted(registers)}
-        if any(value is not None for value in says.values()):
-            chips = tuple(chip for chip in candidates if chip.identity.items() <= says.items())
-            found.append(Found(bus.name, address, chips))
+        answers = {register: value for register, value in says.items() if value is not None}
+        if answers:
+            chips = tuple(chip for chip in candidates if chip.identity.items() <= answers.items())
+            found.append(Found(bus.name, address, chips, says=answers))
     return found
 
 
@@ -86,6 +88,7 @@ def open_sensor(
     *,
     bus: int | Bus | None = None,
     address: int | None = None,
+    chip: str | None = None,
     rate_hz: float = 100.0,
     accel_range_g: float = 8.0,
     gyro_range_dps: float = 1000.0,
@@ -103,10 +106,12 @@ def open_sensor(
     >>> sensor.rate_hz, block.data.shape[1]
     (208.0, 6)
 
-    * `name`: a chip ("lsm6dsox"; `motionsig sensors` lists them), "iio" or "iio:NAME" for a sensor that the kernel
-      drives, "auto" for the kernel's if it drives one and else the first chip on a bus, "simulated" for a model of one
-      on somebody who walks, "simulated:lesson" for one that rests and turns by turns.
+    * `name`: a chip ("lsm6dsox", "MPU-6050"; `motionsig sensors` lists them), "iio" or "iio:NAME" for a sensor that the
+      kernel drives, "auto" for the kernel's if it drives one and else the first chip on a bus, "simulated" for a model
+      of one on somebody who walks, "simulated:lesson" for one that rests and turns by turns.
     * `bus`: number of /dev/i2c-N, by default each in turn; or any Bus, such as a SimulatedBus. `address`: on the bus.
+    * `chip`: take what answers as this chip although it says another identity, as clones do. With `address` it is
+      whatever answers there, else the first that no chip's identity fits. At rest it must measure gravity.
     * `rate_hz` (samples per second), `accel_range_g` and `gyro_range_dps` (°/s): of the settings that the chip has, the
       lowest that is at least this one is set. The `rate_hz` of the Source is what was set.
     * `mount`: rotation (3, 3) from the sensor's axes to the device's, or text as the kernel writes it.
@@ -121,12 +126,13 @@ def open_sensor(
     parse_options(numbers, dict.fromkeys(numbers, "float"), where="sensor:", lowest=0)
     parse_options({"address": address}, {"address": "int"}, where="sensor:", lowest=0)
     kind, _, rest = name.partition(":")
+    kind = kind.lower()
     clock = clock or SystemClock()
-    if kind in ("iio", "simulated") and (bus is not None or address is not None):
+    if kind in ("iio", "simulated") and not bus is address is chip is None:
         raise InputError(
-            f"{name}: expected no bus and no address, which are for a chip on I2C, got {bus} and {address}"
+            f"{name}: expected no bus, no address and no chip, which are for I2C, got {bus}, {address} and {chip}"
         )
-    if kind == "iio" or (name == "auto" and bus is None and list_iio()):
+    if kind == "iio" or (kind == "auto" and bus is None and chip is None and list_iio()):
         return open_iio(rest or "auto", **numbers, mount=mount, calibration=calibration)
     if kind == "simulated":
         from motionsig.sensors.simulated import SimulatedBus, performing, simulated_chip, walking
@@ -134,19 +140,21 @@ def open_sensor(
         signal, rest = (performing, "") if rest == SIMULATED_LESSON else (walking, rest)
         name = rest or SIMULATED_CHIP
         bus = SimulatedBus([simulated_chip(name, clock=clock, signal=signal)], clock=clock)
-    if name != "auto" and name not in CHIPS:
-        near = get_close_matches(name.lower(), CHIPS, n=1)
+    named = None if kind == "auto" else require_chip(name, where="sensor: ")
+    forced = None if chip is None else require_chip(chip, where="sensor: chip: ")
+    if named and forced and named is not forced:
         raise InputError(
-            f"sensor: expected auto, iio[:NAME], simulated or one of {', '.join(sorted(CHIPS))}, got {name!r}"
-            + (f"; did you mean {near[0]}?" if near else "")
+            f"sensor: expected one chip, got {name!r} and chip={chip!r}; leave out the one that is not there"
         )
     with ExitStack() as resources:
-        bus, chip, address = _find(name, bus, address, _buses(bus, bus_clock_hz, resources))
-        setting = settle(chip, **numbers)
-        require_bus(chip, setting, bus)
-        device_id = f"{chip.name}-{bus.name.rpartition('/')[2]}-{address:02x}"
+        bus, table, address = _find(named, forced, bus, address, _buses(bus, bus_clock_hz, resources))
+        if kind != "simulated":
+            table = require_gravity(bus, table, address, named or forced, clock=clock, **numbers)
+        setting = settle(table, **numbers)
+        require_bus(table, setting, bus)
+        device_id = f"{table.name}-{bus.name.rpartition('/')[2]}-{address:02x}"
         return SensorReader(
-            ChipFifo(bus, chip, address, setting, clock),
+            ChipFifo(bus, table, address, setting, clock),
             clock=clock,
             calibration=choose_calibration(calibration, mount, device_id),
             device_id=device_id,
@@ -154,28 +162,53 @@ def open_sensor(
         )
 
 
-def _find(name: str, bus: int | Bus | None, address: int | None, buses: Iterator[Bus]) -> tuple[Bus, Chip, int]:
-    """Return the first bus, chip and address where a chip of that name ("auto": any) answers."""
+def _find(
+    named: Chip | None, forced: Chip | None, bus: int | Bus | None, address: int | None, buses: Iterator[Bus]
+) -> tuple[Bus, Chip, int]:
+    """Return the first bus, chip and address where the chip answers: `named`, `forced` whatever it says, or any."""
     seen = []
     for candidate in buses:
         for found in scan(candidate, None if address is None else (address,)):
-            for chip in found.chips or _in_another_bank(name, candidate, found):
-                if name in ("auto", chip.name):
+            for chip in found.chips or _in_another_bank(named, candidate, found):
+                if (named or forced or chip) is chip:
                     return candidate, chip, found.address
+            if forced is not None and _may_be(forced, found, address):
+                return candidate, _taken_as(forced, found), found.address
             seen.append(str(found))
     where = "any I2C bus" if bus is None else f"/dev/i2c-{bus}" if isinstance(bus, int) else bus.name
+    wanted = named or forced
     raise SensorError(
-        f"sensor {name!r}: expected it to answer on {where}"
+        f"sensor {wanted.name if wanted else 'auto'!r}: expected it to answer on {where}"
         f"{'' if address is None else f' at 0x{address:02x}'}, got {'; '.join(seen) or 'nothing there'}; "
         f"{'see `motionsig sensors`' if seen else 'check wiring and power, and see `motionsig doctor`'}"
     )
 
 
-def _in_another_bank(name: str, bus: Bus, found: Found) -> tuple[Chip, ...]:
-    """Return the chip of that name if it answers once its first bank is selected."""
+def _may_be(chip: Chip, found: Found, address: int | None) -> bool:
+    """Tell whether what answers may be taken as that chip: nobody else's identity fits, or its address was given."""
+    asked = identity(chip)[0] in found.says
+    return asked and (address is not None or (not found.chips and found.address in chip.addresses))
+
+
+def _taken_as(chip: Chip, found: Found) -> Chip:
+    """Return the table with the identity that was found in place of its own."""
+    says = {register: found.says[register] for register in chip.identity}
+    log.warning(
+        "%s at 0x%02x is taken as %s, as chip= asks, although it says %s where %s says %s",
+        found.bus,
+        found.address,
+        chip.name,
+        ", ".join(f"0x{value:02x}" for value in says.values()),
+        chip.title,
+        ", ".join(f"0x{value:02x}" for value in chip.identity.values()),
+    )
+    return replace(chip, identity=says)
+
+
+def _in_another_bank(chip: Chip | None, bus: Bus, found: Found) -> tuple[Chip, ...]:
+    """Return the chip if it answers once its first bank is selected."""
     # The program that used it before may have been killed while another bank was selected. Only for a chip that is
     # asked for by name: the register that selects a bank in one chip is reserved in others.
-    chip = CHIPS.get(name)
     if chip is not None and chip.bank is not None and found.driver is None:
         with suppress(SensorError):
             Registers(bus, chip, found.address, SystemClock()).identify()

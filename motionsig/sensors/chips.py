@@ -6,7 +6,7 @@ Each figure names where it comes from. Registers are 8 bits wide; with banks the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import radians
 from typing import Literal
 
@@ -22,6 +22,8 @@ SIMULATED_CHIP = "lsm6dso"
 """The chip whose model is shipped: what "simulated" opens."""
 SIMULATED_LESSON = "lesson"
 """Behind "simulated:", the same chip at rest and in motion by turns."""
+PARTS = ("identity", "rates", "ranges", "start", "fifo", "record", "self-test")
+"""Parts of a table, as in `Chip.origins`."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,13 @@ class Chip:
 
     bank: the register that selects a bank, and how far the bank's number is shifted in it. notes: what a user should
     know.
+
+    alike: further names of parts and boards that this table reads: other packages of the chip, parts with the same
+    registers, modules. clones: values other than that of `identity` (whose first register it is) with which parts were
+    seen that this table may read, and what they are; such a part is only opened with chip=.
+    origins: for each of PARTS that was compared with a source that can be read, "data sheet: ..." or "driver: ...",
+    with the place; a part that is not there was written from memory ("start": reset, setup and start). boards: reports
+    of real boards on which `motionsig sensors --prove` found the table right, each a link or a name.
     """
 
     name: str
@@ -175,6 +184,10 @@ class Chip:
     stamp_s: float | None = None
     self_test: SelfTest | None = None
     notes: tuple[str, ...] = ()
+    alike: tuple[str, ...] = ()
+    clones: Mapping[int, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+    boards: tuple[str, ...] = ()
 
     @property
     def capacity(self) -> int:

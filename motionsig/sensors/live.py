@@ -29,8 +29,8 @@ class SensorCounts:
 
     samples: delivered. lost: samples that the sensor took between two delivered ones, or would have taken had it had
     power; counted when the later one is delivered. gaps: in how many places. overflows: FIFOs that were full. discards:
-    readings that could not be trusted. dead: samples left out because no living sensor reports them: frozen, all zero, all
-    ones, one axis or one sensor that stands still. garbled: single samples left out because they contradict both
+    readings that could not be trusted. dead: samples left out because no living sensor reports them: frozen, all zero,
+    all ones, one axis or one sensor that stands still. garbled: single samples left out because they contradict both
     neighbours. doubtful: samples delivered although their times are less exact than promised. retries: transactions
     repeated because nobody acknowledged. recoveries: starts after the first.
     """
@@ -50,9 +50,9 @@ class SensorCounts:
 class LiveSource(Closing):
     """An endless Source. Subclasses say how it streams, how it starts again, and how it is left.
 
-    rate_hz: as the sensor is set. unix_offset_ns: Unix time less monotonic time at the start. trouble: why nothing comes,
-    or why what comes is to be doubted, in one line with what to do; None while all is well. While nothing comes, an empty
-    block is yielded once a second.
+    rate_hz: as the sensor is set. unix_offset_ns: Unix time less monotonic time at the start. trouble: why nothing
+    comes, or why what comes is to be doubted, in one line with what to do; None while all is well. While nothing comes,
+    an empty block is yielded once a second.
     """
 
     rate_hz: float

@@ -80,13 +80,18 @@ def self_test(bus: Bus, chip: Chip, address: int, *, clock: Clock) -> list[AxisR
 def _mean(fifo: ChipFifo, clock: Clock) -> NDArray[np.float64]:
     """Return the mean (6,) of samples that are taken from now on, in m/s² and rad/s."""
     fifo.flush()
+    return np.asarray(samples(fifo, clock, _SAMPLES).mean(axis=0) * fifo.setting.scale, np.float64)
+
+
+def samples(fifo: ChipFifo, clock: Clock, least: int) -> NDArray[np.int16]:
+    """Return (n, 6) counts of at least so many samples; raise SensorError where they do not come in time."""
     parts: list[NDArray[np.int16]] = []
-    deadline_ns = clock.monotonic_ns() + round(4e9 * _SAMPLES / fifo.setting.rate_hz)
-    while sum(map(len, parts)) < _SAMPLES:
+    deadline_ns = clock.monotonic_ns() + round(4e9 * least / fifo.setting.rate_hz)
+    while sum(map(len, parts)) < least:
         clock.sleep(min(0.02, fifo.chip.capacity / fifo.setting.rate_hz / 2))
         records = fifo.level()
         if records:
             parts.append(fifo.read(records))
         if clock.monotonic_ns() > deadline_ns:
-            raise SensorError(f"{fifo.registers.where}: expected samples during the self-test, got too few")
-    return np.asarray(np.concatenate(parts).mean(axis=0) * fifo.setting.scale, np.float64)
+            raise SensorError(f"{fifo.registers.where}: expected samples at {fifo.setting.rate_hz:g} Hz, got too few")
+    return np.concatenate(parts)

@@ -18,7 +18,11 @@ import numpy as np
 
 from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
 from motionsig.files import replace_file
-from motionsig.plausibility import Judge, acc_scales, chip_step, gyr_scales, rate_by_turns
+from motionsig.plausibility.acceleration import acc_scales
+from motionsig.plausibility.judge import Judge
+from motionsig.plausibility.pace import rate_by_turns
+from motionsig.plausibility.rotation import gyr_scales
+from motionsig.plausibility.steps import chip_step
 from scripts.train import data
 from scripts.train.clock import Clock, Say
 

@@ -13,6 +13,7 @@ from chips.icm20948 import Icm20948
 from chips.icm42600 import Icm42605, Icm42688P
 from chips.lis3dh import Lis3dh
 from chips.lsm6ds3 import Lsm6ds3, Lsm6ds3trc
+from chips.lsm6dso32 import Lsm6dso32
 from chips.lsm6dsr import Lsm6dsr
 from chips.lsm9ds1 import Lsm9ds1
 from chips.mpu6000 import Icm20602, Icm20689, Mpu6050, Mpu6500, Mpu9250, Mpu9255
@@ -34,6 +35,7 @@ MODELS: dict[str, type[SimulatedChip]] = {
     "lsm6ds3trc": Lsm6ds3trc,
     "lsm6dso": Lsm6dso,
     "lsm6dsox": Lsm6dso,
+    "lsm6dso32": Lsm6dso32,
     "lsm6dsr": Lsm6dsr,
     "lsm9ds1": Lsm9ds1,
     "bmi160": Bmi160,

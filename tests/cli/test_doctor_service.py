@@ -61,13 +61,19 @@ def test_not_running(root):
         (True, 60.0, "streaming", True, "ok", "running since then, 1,234 signatures"),
         (True, 60.0, "streaming", False, "wrong", "running, but the broker is away"),
         (True, 60.0, "missing", False, "wrong", "running, but without its sensor: it was pulled"),
-        (True, 60.0, "silent", True, "wrong", "running, but bmi160 has been silent for 61 s"),
+        (True, 60.0, "silent", True, "wrong", "running, but bmi160 has been silent for 61 s: no answer"),
+        (True, 60.0, "doubted", True, "wrong", "running, but bmi160: gravity is half"),
         (False, 15.0, "missing", True, "wrong", "no signature yet: it was pulled"),
         (False, 15.0, "streaming", True, "wrong", "no signature yet: waiting for the first window"),
     ],
 )
 def test_running(root, ready, uptime_s, state, well, mark, found):
-    sensor = {"missing": {"error": "it was pulled"}, "silent": {"name": "bmi160", "silent_s": 61.2}, "streaming": {}}
+    sensor = {
+        "missing": {"error": "it was pulled"},
+        "silent": {"name": "bmi160", "silent_s": 61.2, "trouble": "no answer"},
+        "doubted": {"state": "streaming", "name": "bmi160", "trouble": "gravity is half"},
+        "streaming": {"trouble": None},
+    }
     status = {
         "ready": ready,
         "uptime_s": uptime_s,

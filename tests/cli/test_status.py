@@ -20,6 +20,10 @@ STATUS = {
         "rate_hz": 100.0,
         "true_rate_hz": 99.98,
         "silent_s": 0.0,
+        "trouble": None,
+        "dead": 0,
+        "garbled": 0,
+        "doubtful": 0,
         "samples": 1234,
         "gaps": 0,
         "lost": 0,
@@ -108,6 +112,14 @@ def test_there_is_trouble(said, changed):
     assert lines["trouble"].startswith("hall, ")
     assert "well" not in lines
     assert lines.get("sink") == changed.get("sink", {}).get("last_error")
+
+
+def test_what_is_wrong_with_the_sensor_is_told_with_what_was_left_out(said):
+    code, lines = said(sensor={**STATUS["sensor"], "trouble": "frozen; check its supply", "dead": 1200, "garbled": 3})
+    assert code == 1
+    assert lines["trouble"].startswith("hall, ")
+    assert lines["doubt"] == "frozen; check its supply"
+    assert lines["sensor"].endswith("0 recoveries, 1,200 dead, 3 garbled")
 
 
 def test_at_first_there_is_no_signature(said):

@@ -17,12 +17,13 @@ from motionsig.sensors.live import SensorCounts
 class MadeSensor(Closing):
     """Twenty times as fast as real time, until closed. going: cleared, it hangs; quiet: set, it gives empty blocks.
 
-    leave_out: a sample of each second that is lost.
+    leave_out: a sample of each second that is lost. trouble: as a LiveSource's.
     """
 
     def __init__(self, motion, *, leave_out=None):
         self.rate_hz = self.true_rate_hz = 50.0
         self.info, self.counts = SourceInfo("made", "made", stream_id=1), SensorCounts()
+        self.trouble = None
         self.unix_offset_ns = unix_offset_ns(SystemClock())
         self.going, self.quiet, self.ended = threading.Event(), threading.Event(), False
         self.going.set()

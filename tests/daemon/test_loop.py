@@ -90,6 +90,18 @@ def test_a_sensor_that_gives_nothing_is_silent(tmp_path, sensor, monkeypatch):
         wait_until(lambda: daemon.status["sensor"]["state"] == "silent")
 
 
+def test_what_is_wrong_with_a_sensor_is_the_last_error_until_it_is_over(tmp_path, sensor):
+    with running(tmp_path, f'[sink]\nurl = "store:{tmp_path}/s.db"\n', sensor) as daemon:
+        sensor.trouble = "half of gravity; is it an LSM6DSO32?"
+        wait_until(lambda: (daemon.status["last_error"] or {}).get("text") == sensor.trouble)
+        assert daemon.status["sensor"]["trouble"] == sensor.trouble
+        assert sensor.trouble in report.status_line(daemon.status)
+        assert report.home_automation_state(daemon.status)["last_error"] == sensor.trouble
+        sensor.trouble = None
+        wait_until(lambda: daemon.status["last_error"]["over"])
+        assert daemon.status["sensor"]["trouble"] is None
+
+
 def test_windows_with_a_loss_lower_the_signal_quality(tmp_path, motion):
     text = f'[sink]\nurl = "store:{tmp_path}/s.db"\n[model]\nhop = 8\n'
     with running(tmp_path, text, MadeSensor(motion, leave_out=20)) as daemon:

@@ -41,6 +41,7 @@ class FastWalk(Closing):
     speed: float
     rate_hz: float = RATE_HZ
     true_rate_hz: float = RATE_HZ
+    trouble: str | None = None
     counts: SensorCounts = field(default_factory=SensorCounts)
     closed: bool = False
 

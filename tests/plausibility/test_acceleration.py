@@ -7,7 +7,7 @@ import pytest
 from made_motion import motion
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.plausibility import acc_scales
+from motionsig.plausibility.acceleration import acc_scales
 
 RATE_HZ = 50.0
 MOVING, _ = motion(60)

@@ -7,7 +7,7 @@ import pytest
 
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import InputError, RecordingError
-from motionsig.plausibility import check_plausible
+from motionsig.plausibility.bounds import check_plausible
 
 RATE_HZ = 50.0
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_motion import motion
 
-from motionsig.plausibility import SeenRate, rate_by_turns
+from motionsig.plausibility.pace import SeenRate, rate_by_turns
 
 ACC, GYR = motion(120)
 RATE_HZ = 50.0

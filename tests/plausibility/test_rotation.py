@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from made_motion import motion
 
-from motionsig.plausibility import gyr_scales
-from motionsig.plausibility.rotation import turns
+from motionsig.plausibility.rotation import gyr_scales, turns
 
 RATE_HZ = 50.0
 ACC, GYR = motion(120)

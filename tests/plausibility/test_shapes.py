@@ -7,7 +7,7 @@ import pytest
 from made_motion import motion
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.plausibility import (
+from motionsig.plausibility.shapes import (
     alternating,
     is_computed_gravity,
     is_constant,

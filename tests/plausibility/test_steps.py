@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from made_motion import motion
 
-from motionsig.plausibility import chip_step, gyr_scales
+from motionsig.plausibility.rotation import gyr_scales
+from motionsig.plausibility.steps import chip_step
 
 ACC, GYR = motion(60)
 DEGREES = np.degrees(GYR)

@@ -12,7 +12,7 @@ from made_motion import motion
 
 from motionsig import SampleBlock
 from motionsig.errors import RecordingError
-from motionsig.plausibility import Judge
+from motionsig.plausibility.judge import Judge
 from motionsig.recordings.plausible import judged
 
 RATE_HZ = 50.0

@@ -17,7 +17,7 @@ from motionsig.sensors.self_test import self_test
 from motionsig.sensors.simulated import Faults, Oscillator, Signal, SimulatedBus, VirtualClock
 
 EVERY = pytest.mark.parametrize("chip", CHIPS.values(), ids=lambda chip: chip.name)
-COARSE = {"adxl345": "13 bits", "lis3dh": "12 bits", "lsm9ds1": "16 g with 0.732 mg per count"}
+COARSE = {"adxl345": "13 bits", "lis3dh": "10 bits", "lsm9ds1": "16 g with 0.732 mg per count"}
 
 
 def start_up_s(chip: Chip) -> float:

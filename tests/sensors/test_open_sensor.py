@@ -126,7 +126,7 @@ def test_a_failed_start_closes_the_bus_that_was_opened_for_it(monkeypatch: pytes
 
 def test_options_that_mean_nothing_are_refused() -> None:
     for name in ("simulated", "iio:bmi160"):
-        with pytest.raises(InputError, match="expected no bus and no address"):
+        with pytest.raises(InputError, match="expected no bus, no address and no chip"):
             open_sensor(name, bus=1)
     with pytest.raises(InputError, match="bus_clock_hz: expected a number above 0, got -1"):
         open_sensor("mpu6050", bus=1, bus_clock_hz=-1)

@@ -56,6 +56,9 @@ def service(root: Path) -> Iterator[Finding]:
         trouble = f"but without its sensor: {sensor['error'] or 'not opened yet'}"
     elif sensor["state"] == "silent":
         trouble = f"but {sensor['name']} has been silent for {sensor['silent_s']:.0f} s"
+        trouble += f": {sensor['trouble']}" if sensor.get("trouble") else ""
+    elif sensor.get("trouble"):
+        trouble = f"but {sensor['name']}: {sensor['trouble']}"
     elif not status["sink"]["well"]:
         trouble = f"but {status['sink']['last_error']}"
     if trouble:

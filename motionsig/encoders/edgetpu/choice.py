@@ -14,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from statistics import median
 from typing import Any
+
+import numpy as np
 
 from motionsig.encoders.edgetpu.presence import EdgeTpu
 from motionsig.encoders.host import Codes
@@ -63,7 +64,7 @@ def measure(edgetpu: Callable[[Codes], object], cpu: Callable[[Codes], object], 
         if time.monotonic() > until:
             break  # Windows are waiting, and a device that takes so long has lost.
     # The first quarter warms up.
-    edgetpu_us, cpu_us = (round(median(times[len(times) // 4 :]), 1) for times in spent_us)
+    edgetpu_us, cpu_us = (round(float(np.median(times[len(times) // 4 :])), 1) for times in spent_us)
     return Choice(edgetpu_us, cpu_us, datetime.now(UTC).date().isoformat())
 
 

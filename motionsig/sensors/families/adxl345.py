@@ -74,6 +74,9 @@ ADXL345 = Chip(
         gyro=None,
     ),
     notes=("its own test is judged for a supply of 3.3 V",),
+    # ADXL343: the same identity, registers, scale and FIFO (drivers/iio/accel/adxl345.h: ADXL343 and ADXL345 differ in
+    # what the kernel reads as their scale by 0.5 %). An ADXL344 or ADXL346 says 0xE6 and has other ranges.
+    alike=("adxl343", "gy-291"),
 )
 
 CHIPS: tuple[Chip, ...] = (ADXL345,)

@@ -86,6 +86,9 @@ ICM42605 = Chip(
     level=Level(INT_STATUS, 3, (1, 2), "big", 0xFFFF, 1, full=((0, FIFO_FULL),)),
     fifo_register=FIFO_DATA,
     fifo_bytes=2048,
+    # The stamp, too, has its high byte first where SENSOR_DATA_ENDIAN (INTF_CONFIG0) asks for that: InvenSense's own
+    # Icm426xxDriver_HL.c turns it with the data, the kernel declares it __be16 (inv_icm42600_buffer.c), and PX4 has
+    # TimeStamp_h before TimeStamp_l.
     record=np.dtype([("header", "u1"), ("acc", ">i2", 3), ("gyr", ">i2", 3), ("temp", "i1"), ("stamp", ">u2")]),
     # Both sensors, 16 bits, a sample's time (DS-000347 sec. 6.2). Bits 1:0, a new rate, may be set in the first.
     marks=(("header", 0xFC, 0x68),),
@@ -105,6 +108,8 @@ ICM42605 = Chip(
         settle_s=0.2,
         trim_registers=(*range(XA_ST_DATA, XA_ST_DATA + 3), *range(XG_ST_DATA, XG_ST_DATA + 3)),
     ),
+    # The same registers and ranges in the kernel's inv_icm42600_core.c. An ICM-42686-P, 0x44, has twice the ranges.
+    clones={0x40: "ICM-42600", 0x41: "ICM-42602", 0x46: "ICM-42622"},
 )
 
 ICM42688P = replace(
@@ -113,6 +118,8 @@ ICM42688P = replace(
     title="TDK InvenSense ICM-42688-P",
     source="DS-000347 rev. 1.6",
     identity={WHO_AM_I: 0x47},
+    alike=("icm42688",),
+    clones={},
     # Its PLL runs at 19.2 instead of 20.48 MHz (DS-000347 sec. 12.7; Icm426xxDriver_HL.h, PLL_SCALE_FACTOR_Q24).
     stamp_s=16e-6 * 32 / 30,
 )

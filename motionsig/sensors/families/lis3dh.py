@@ -20,15 +20,14 @@ _CTRL_REG1, _CTRL_REG2, _CTRL_REG3, _CTRL_REG4, _CTRL_REG5, _CTRL_REG6 = range(_
 _OUT_X_L = _ON | 0x28
 _FIFO_CTRL_REG, _FIFO_SRC_REG = _ON | 0x2E, _ON | 0x2F
 
-# ODR in bits 7:4 (CTRL_REG1). The bandwidth in 12 bits is a ninth of the rate, and the first seven periods are not good
-# yet (section 3.2.1, table 11): slower rates would take long to start, and 50 Hz would end at 6 Hz.
-_CODES = {100.0: 5, 200.0: 6, 400.0: 7, 1344.0: 9}
+# ODR in bits 7:4 (CTRL_REG1). The bandwidth is half the rate.
+_CODES = {25.0: 3, 50.0: 4, 100.0: 5, 200.0: 6, 400.0: 7, 1344.0: 9}
 
-_BLOCK, _HIGH_RESOLUTION, _RANGE_4_G, _SELF_TEST = 0x80, 0x08, 0x10, 0x02
+_BLOCK, _RANGE_4_G, _SELF_TEST = 0x80, 0x10, 0x02
 _BYPASS, _STREAM = 0x00, 0x80
 
-# 12 bits in the upper bits of 16: sixteen counts to the data sheet's one.
-_PER_G = 16 * 1000
+# 10 bits in the upper bits of 16: 64 counts to one of the data sheet's, of 4 mg.
+_PER_G = 64 * 250
 
 LIS3DH = Chip(
     name="lis3dh",
@@ -37,7 +36,7 @@ LIS3DH = Chip(
     addresses=(0x18, 0x19),
     identity={_WHO_AM_I: 0x33},
     rates={rate_hz: {_CTRL_REG1: code << 4} for rate_hz, code in _CODES.items()},
-    # FS in bits 5:4; 1, 2, 4 and, out of line, 12 mg (table 4; st_accel_core.c).
+    # FS in bits 5:4; 4, 8, 16 and, out of line, 48 mg (table 4; lis3dh_reg.c, lis3dh_from_fs2_nm_to_mg).
     accel_ranges=accel_ranges(
         _CTRL_REG4,
         {2.0: (0 << 4, _PER_G), 4.0: (1 << 4, _PER_G / 2), 8.0: (2 << 4, _PER_G / 4), 16.0: (3 << 4, _PER_G / 12)},
@@ -54,12 +53,14 @@ LIS3DH = Chip(
     setup=(
         # No high-pass filter, no interrupts.
         *clear(_TEMP_CFG_REG, _CTRL_REG2, _CTRL_REG3),
-        Set(_CTRL_REG4, _BLOCK | _HIGH_RESOLUTION),
+        # The FIFO keeps the upper 10 bits whatever the mode (ST in community.st.com, td-p/440261). So high resolution
+        # would give nothing, and cut the bandwidth to a ninth of the rate.
+        Set(_CTRL_REG4, _BLOCK),
         Set(_CTRL_REG6, 0x00),
         # All axes, not in low power.
         Set(_CTRL_REG1, 0x07),
-        # Seven periods of the slowest rate with the slowest clock.
-        Wait(0.074),
+        # 1.6 ms in normal mode (section 3.2.1), and a period of the slowest rate with the slowest clock.
+        Wait(0.044),
     ),
     # Stream mode: the oldest sample is overwritten; bypass empties the FIFO (sections 5.1.1 and 5.1.3). BOOT clears
     # itself.
@@ -77,14 +78,17 @@ LIS3DH = Chip(
         # So that gravity beneath the most of it does not clip.
         accel_range_g=4.0,
         gyro_range_dps=None,
-        on=(Set(_CTRL_REG4, _BLOCK | _HIGH_RESOLUTION | _RANGE_4_G | _SELF_TEST),),
-        off=(Set(_CTRL_REG4, _BLOCK | _HIGH_RESOLUTION | _RANGE_4_G),),
+        on=(Set(_CTRL_REG4, _BLOCK | _RANGE_4_G | _SELF_TEST),),
+        off=(Set(_CTRL_REG4, _BLOCK | _RANGE_4_G),),
         settle_s=0.09,
         # 17 to 360 steps of 4 mg, 10 bits at 2 g (table 4).
         accel=(17 * 0.004 * STANDARD_GRAVITY, 360 * 0.004 * STANDARD_GRAVITY),
         gyro=None,
     ),
-    notes=("its bandwidth is a ninth of the rate",),
+    notes=("its FIFO holds 10 bits",),
+    # The same identity, registers and FIFO (lis2dh12_reg.h and lis3dh_reg.h of ST; drivers/iio/accel/st_accel_core.c,
+    # one entry for all). An LIS2DE12 says 0x33, too: it has 8 bits and wants low power.
+    alike=("lis2dh", "lis2dh12"),
 )
 
 CHIPS: tuple[Chip, ...] = (LIS3DH,)

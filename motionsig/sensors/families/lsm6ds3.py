@@ -114,6 +114,8 @@ LSM6DS3 = Chip(
     record=np.dtype([("gyr", "<i2", (3,)), ("acc", "<i2", (3,))]),
     self_test=SELF_TEST,
     notes=("at 52 Hz the accelerometer's filter of 50 Hz lets through more than half the rate",),
+    # The same registers and FIFO (Pololu's LSM6 library and the kernel, which know no other LSM6DS33 than the LSM6DS3).
+    alike=("lsm6ds33",),
 )
 
 LSM6DS3TRC = replace(
@@ -131,6 +133,8 @@ LSM6DS3TRC = replace(
     # 2046 of 2048 words, the whole data sets: 682 in st_lsm6dsx_core.c.
     fifo_bytes=4092,
     notes=(),
+    # One entry with one identity in the kernel's st_lsm6dsx_core.c.
+    alike=("lsm6dsl", "lsm6dsm", "ism330dlc"),
 )
 
 CHIPS: tuple[Chip, ...] = (LSM6DS3, LSM6DS3TRC)

@@ -1,4 +1,4 @@
-"""LSM6DSO, LSM6DSOX and LSM6DSR: a FIFO of words of 7 bytes, a tag that tells the sensor and 6 bytes of it.
+"""LSM6DSO, LSM6DSOX, LSM6DSO32 and LSM6DSR: a FIFO of words of 7 bytes, a tag that tells the sensor and 6 bytes of it.
 
 Sources: LSM6DSO data sheet DS12140, application note AN5192; LSM6DSOX DS12814, AN5272; LSM6DSR AN5358; the kernel's
 drivers/iio/imu/st_lsm6dsx (st_lsm6dsx_core.c: registers, rates, sensitivities; st_lsm6dsx_buffer.c: tags, reading).
@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.chips import Chip, Level, Set, Until, Wait, clear, gyro_ranges
+from motionsig.sensors.chips import Chip, Level, Set, Until, Wait, accel_ranges, clear, gyro_ranges
 from motionsig.sensors.families.lsm6ds3 import ACCEL_RANGES, GYRO_RANGES, RESET, SELF_TEST
 
 _FIFO_CTRL1, _FIFO_CTRL2, _FIFO_CTRL3, _FIFO_CTRL4 = range(0x07, 0x0B)
@@ -89,7 +89,11 @@ LSM6DSO = Chip(
     # 50 to 1700 mg at any full scale; 150 to 700 dps at 2000 dps (DS12140 table 2, page 10). Waits as in ST's
     # lsm6dso_self_test.c. At 4 g, as there, so that gravity beneath the most of it does not clip.
     self_test=replace(SELF_TEST, settle_s=0.1, accel=(0.050 * STANDARD_GRAVITY, 1.7 * STANDARD_GRAVITY)),
-    notes=("the LSM6DSOX answers with the same identity, and reads the same",),
+    notes=("the LSM6DSOX answers with the same identity, and reads the same; an LSM6DSO32 has twice the scale",),
+    # The same identity, registers and FIFO in st_lsm6dsx_core.c.
+    alike=("lsm6dsop",),
+    # In st_lsm6dsx_core.c in one entry with the LSM6DSO: only its identity differs, as that of the LSM6DSTX.
+    clones={0x6D: "LSM6DST"},
 )
 
 LSM6DSOX = replace(
@@ -97,7 +101,29 @@ LSM6DSOX = replace(
     name="lsm6dsox",
     title="ST LSM6DSOX",
     source="DS12814, AN5272",
-    notes=("the LSM6DSO answers with the same identity, and reads the same",),
+    notes=("the LSM6DSO answers with the same identity, and reads the same; an LSM6DSO32 has twice the scale",),
+    alike=(),
+    clones={},
+)
+
+LSM6DSO32 = replace(
+    LSM6DSO,
+    name="lsm6dso32",
+    title="ST LSM6DSO32",
+    source="LSM6DSO32 data sheet; ST's lsm6dso32_reg.h",
+    # The codes of the LSM6DSO's 2, 16, 4 and 8 g stand for 4, 32, 8 and 16 g (lsm6dso32_reg.h, lsm6dso32_fs_xl_t).
+    accel_ranges=accel_ranges(
+        _CTRL1_XL,
+        {
+            4.0: (0 << 2, 1e3 / 0.122),
+            8.0: (2 << 2, 1e3 / 0.244),
+            16.0: (3 << 2, 1e3 / 0.488),
+            32.0: (1 << 2, 1e3 / 0.976),
+        },
+    ),
+    notes=("the LSM6DSO and LSM6DSOX answer with the same identity, and have half the scale: gravity tells",),
+    alike=("lsm6dso32x",),
+    clones={},
 )
 
 LSM6DSR = replace(
@@ -109,6 +135,10 @@ LSM6DSR = replace(
     # FS_4000 is bit 0 of CTRL2_G, 140 mdps, the others the LSM6DS3's (DS12140 table 2; st_lsm6dsx_core.c, fs_table).
     gyro_ranges=GYRO_RANGES | gyro_ranges(_CTRL2_G, {4000.0: (1 << 0, 1000 / 140)}),
     notes=(),
+    # One identity, the same registers, scales and FIFO (st_lsm6dsx_core.c; the ASM330LHH has an entry of its own there
+    # that differs in nothing that is used here).
+    alike=("lsm6dsrx", "ism330dhcx", "asm330lhh", "asm330lhhx", "asm330lhb"),
+    clones={},
 )
 
-CHIPS: tuple[Chip, ...] = (LSM6DSO, LSM6DSOX, LSM6DSR)
+CHIPS: tuple[Chip, ...] = (LSM6DSO, LSM6DSOX, LSM6DSO32, LSM6DSR)

@@ -85,6 +85,7 @@ LSM9DS1 = Chip(
         gyro=(radians(200), radians(800)),
     ),
     notes=("the gyroscope's filter is at 100 Hz or less at any rate",),
+    alike=("sensehat",),
 )
 
 CHIPS: tuple[Chip, ...] = (LSM9DS1,)

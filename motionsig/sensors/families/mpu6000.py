@@ -165,6 +165,17 @@ MPU6500 = Chip(
     temperature_jump=400,
     self_test=SELF_TEST,
     notes=(SHORT_FIFO,),
+    alike=("gy-6500",),
+    # 0x74 and 0x78: the same registers in the kernel's inv_mpu_core.c. The others name no part, and were reported of
+    # modules sold as MPU-6050, MPU-6500 or MPU-9250: 0x72 Levi--G/IMU-WhoAmIVerifier issue 1, 0x75 its issue 5 and
+    # kriswiner/MPU9250 issue 486; 0x7D without a source at hand.
+    clones={
+        0x74: "MPU-6515",
+        0x78: "MPU-6880",
+        0x72: "clone sold as MPU-6050",
+        0x75: "clone sold as MPU-9250",
+        0x7D: "clone of an MPU-6500",
+    },
 )
 
 MPU6050 = replace(
@@ -195,6 +206,10 @@ MPU6050 = replace(
         "are clones.",
         "Clones that say 0x68 may lack the factory's self-test codes (0).",
     ),
+    # MPU-6000: the same chip with SPI, too. MPU-9150: one with a magnetometer beside it. Both say 0x68 and have the
+    # same registers and FIFO (inv_mpu_core.c). The others are modules with an MPU-6050.
+    alike=("mpu6000", "mpu9150", "gy-521", "gy-86", "gy-87", "gy-88"),
+    clones={},
 )
 
 MPU9250 = replace(
@@ -204,6 +219,8 @@ MPU9250 = replace(
     source="PS-MPU-9250A-01, RM-MPU-9250A-00",
     identity={WHO_AM_I: 0x71},
     notes=(SHORT_FIFO, "The magnetometer is not read."),
+    alike=("gy-91", "gy-9250"),
+    clones={},
 )
 
 MPU9255 = replace(
@@ -212,6 +229,8 @@ MPU9255 = replace(
     title="InvenSense MPU-9255",
     source="MPU-9255 product specification, register map of the MPU-9250 (RM-MPU-9250A-00)",
     identity={WHO_AM_I: 0x73},
+    alike=("gy-9255",),
+    clones={},
 )
 
 ICM20602 = replace(
@@ -230,6 +249,10 @@ ICM20602 = replace(
     # ArduPilot does not trust its temperature in the FIFO; PX4 allows 1000 (ICM20602.cpp, ProcessTemperature).
     temperature_jump=1000,
     notes=(),
+    alike=(),
+    # 0x11: with the ICM-20602's registers and FIFO in the kernel's inv_mpu_core.c. 0x19: M5Stack's libraries use the
+    # same registers, but no FIFO.
+    clones={0x11: "ICM-20600", 0x19: "MPU-6886"},
 )
 
 ICM20689 = replace(
@@ -242,6 +265,9 @@ ICM20689 = replace(
     # FIFO_SIZE 3: 4 KiB (DS-000143, register 29; the kernel's INV_ICM20689_BITS_FIFO_SIZE_MAX).
     setup=_setup(Set(ACCEL_CONFIG_2, 0xC0, 0xCF)),
     notes=("Writes to reserved registers have damaged some for good (Betaflight pull request 11584).",),
+    # What modules that say 0x98 are sold as (ElectronicCats/mpu6050 issue 21: 13 of 20).
+    alike=("mpu6050a",),
+    clones={},
 )
 
 CHIPS = (MPU6050, MPU6500, MPU9250, MPU9255, ICM20602, ICM20689)

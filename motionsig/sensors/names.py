@@ -1,0 +1,131 @@
+"""The names that people and chips give: which table reads a part by that name, and what an unknown identity is near.
+
+Names are compared without case, hyphens and spaces. A table reads the part it is called by and those in `Chip.alike`;
+for parts that nothing here reads, what to do instead stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import SequenceMatcher, get_close_matches
+
+from motionsig.errors import InputError
+from motionsig.sensors.chips import Chip
+from motionsig.sensors.families import CHIPS
+
+_KERNEL = {
+    "bmg160, bmi088-accel": "bmi055 bmi085 bmi088 bmx055",
+    "bmi270": "bmi260 bmi270",
+    "bmi323": "bmi320 bmi323",
+    "bno055": "bno055",
+    "inv_icm42600": "icm42631 icm42686 icm42686p",
+    "inv_icm45600": "icm45605 icm45606 icm45608 icm45634 icm45686 icm45687 icm45688p icm45689",
+    "inv_mpu6050": "iam20680 icm20608 icm20608d icm20608g icm20609 icm20690",
+    "itg3200": "gy85 itg3200 itg3205",
+    "st_accel": "gy511 h3lis331dl iis328dq lis2de12 lis2dw12 lis2hh12 lis331dl lis331dlh lis3de lsm303agr lsm303c "
+    "lsm303d lsm303dlh lsm303dlhc",
+    "st_gyro": "a3g4250d gy50 l3g4200d l3gd20 l3gd20h lsm330",
+    "st_lsm6dsx": "ism330is lsm6ds0 lsm6ds3h lsm6dso16is lsm6dsv lsm6dsv16x",
+    "st_lsm9ds0": "lsm9ds0",
+    "adxl313": "adxl313",
+    "adxl355": "adxl355 adxl357 adxl359",
+    "adxl362": "adxl362 adxl363",
+    "adxl367": "adxl367",
+    "adxl372": "adxl371 adxl372 adxl375",
+    "bma180": "bma180 bma250",
+    "bma220": "bma220",
+    "bma400": "bma400",
+    "fxls8962af": "fxls8962af fxls8964af",
+    "fxos8700": "fxos8700",
+    "mma8452": "fxls8471 mma8451 mma8452 mma8453",
+}
+"""The kernel's drivers (drivers/iio/accel, gyro and imu), and the parts that they read and motionsig does not."""
+_NOBODY = {
+    "it talks in packets (SHTP) and has no registers to read": "bno080 bno085 bno086 bno08x",
+    "it is not read yet": "bma456 icm20649 icm42607 icm42670 icm42670p mpu3050 qmi8658 qmi8658a qmi8658c sh3001",
+    "its outputs are voltages": "adxl335 adxl337 mma7361",
+    "it is a magnetometer alone": "ak8963 gy271 hmc5883l lis3mdl qmc5883l",
+}
+"""Why neither motionsig nor a driver of the kernel reads a part, and the parts."""
+_NEAR = 3
+
+
+def plain(name: str) -> str:
+    """Return a part's name as it is compared: without case, hyphens, underscores and spaces."""
+    return name.lower().translate(str.maketrans("", "", "-_ "))
+
+
+def named_chip(name: str) -> Chip | None:
+    """Return the table that reads a part of that name, or None where there is none."""
+    return _tables().get(plain(name))
+
+
+def require_chip(name: str, *, where: str) -> Chip:
+    """Return the table that reads a part of that name; raise InputError, with what to do, where there is none."""
+    chip = named_chip(name)
+    if chip is None:
+        raise InputError(f"{where}{refusal(name)}")
+    return chip
+
+
+def refusal(name: str, *, shown: str | None = None) -> str:
+    """Return what to say of a sensor's name that stands for nothing. shown: the name in quotes."""
+    choices = (
+        f"expected auto, iio[:NAME], simulated or one of {', '.join(sorted(CHIPS))}, got {shown or repr(name[:60])}"
+    )
+    advice = hint(name)
+    return f"{choices}; {advice}" if advice else choices
+
+
+def hint(name: str) -> str | None:
+    """Return what to do with the name of a part that no table reads: by its silicon first, by its spelling last."""
+    word, tables = plain(name), _tables()
+    for driver, parts in _KERNEL.items():
+        if word in parts.split():
+            return (
+                f"the kernel's driver {driver} reads it: a device tree overlay gives it the chip, then open it as iio"
+            )
+    for why, parts in _NOBODY.items():
+        if word in parts.split():
+            return f"{why}, and no driver of the kernel reads it"
+    for chip in CHIPS.values():
+        for value, part in chip.clones.items():
+            if word == plain(part):
+                return f'chip="{chip.name}" reads it as one (it says 0x{value:02x} of itself)'
+    # What follows a part's name tells its package or its revision.
+    stem = max((known for known in tables if len(known) > 4 and word.startswith(known)), key=len, default=None)
+    close = get_close_matches(word, [*tables, "auto", "simulated"])
+    near = stem or max(close, key=lambda each: (SequenceMatcher(None, each, word).ratio(), each in CHIPS), default=None)
+    if near is None:
+        return None
+    read_as = tables[near].name if near in tables else near
+    return f"did you mean {near}{'' if read_as == near else f', which is read as {read_as}'}?"
+
+
+def likeness(says: Mapping[int, int], address: int) -> str:
+    """Return what the unknown part at `address` may be by what its registers read as, and how to open it, in a line."""
+    for chip in CHIPS.values():
+        register, _ = identity(chip)
+        part = chip.clones.get(says.get(register, -1))
+        if part is not None:
+            told = f"0x{says[register]:02x} at register 0x{register & 0xFF:02x}"
+            return f'an unknown part that says {told}, as {part} does (chip="{chip.name}" reads it as one)'
+    # A register that does not exist mostly reads as one of these.
+    told = {register: value for register, value in says.items() if value not in (0x00, 0xFF)}
+    known = [chip for chip in CHIPS.values() if identity(chip)[0] in told and address in chip.addresses]
+    if not known:
+        return "something that names no chip which motionsig knows"
+    known.sort(key=lambda chip: abs(identity(chip)[1] - told[identity(chip)[0]]))
+    near = ", ".join(f"{chip.name} says 0x{identity(chip)[1]:02x}" for chip in known[:_NEAR])
+    values = ", ".join(f"0x{value:02x} at register 0x{register & 0xFF:02x}" for register, value in sorted(told.items()))
+    return f"an unknown part that says {values} ({near}; chip=NAME reads it as one)"
+
+
+def identity(chip: Chip) -> tuple[int, int]:
+    """Return the register that names the chip, and what it reads as."""
+    return next(iter(chip.identity.items()))
+
+
+def _tables() -> dict[str, Chip]:
+    """Return each name that a table reads, as it is compared, with the table."""
+    return {plain(name): chip for chip in CHIPS.values() for name in (*chip.alike, chip.name)}
