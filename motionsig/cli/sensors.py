@@ -7,15 +7,17 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from motionsig.cli.option import option
 from motionsig.conventions import CHANNELS
 from motionsig.errors import SensorError
-from motionsig.sensors import CHIPS, list_iio, scan
+from motionsig.sensors import CHIPS, IioSensor, list_iio, scan
 from motionsig.sensors.bus import Bus, I2cBus, bus_numbers
 from motionsig.sensors.chips import Chip
 from motionsig.sensors.clock import SystemClock
+from motionsig.sensors.owner import device_owner
 from motionsig.sensors.self_test import self_test
 
 
@@ -39,7 +41,12 @@ def _sensors(options: argparse.Namespace) -> int:
         try:
             with I2cBus(number) as bus:
                 found: list[dict[str, Any]] = [
-                    {"address": f"0x{it.address:02x}", "driver": it.driver, "chips": [*map(_chip, it.chips)]}
+                    {
+                        "address": f"0x{it.address:02x}",
+                        "driver": it.driver,
+                        "held": it.held,
+                        "chips": [*map(_chip, it.chips)],
+                    }
                     for it in scan(bus)
                 ]
                 if options.self_test:
@@ -48,7 +55,7 @@ def _sensors(options: argparse.Namespace) -> int:
         except SensorError as error:
             failed = True
             buses.append({"bus": f"/dev/i2c-{number}", "error": str(error)})
-    kernel = [asdict(it) for it in list_iio()]
+    kernel = [asdict(it) | {"held": _iio_holder(it)} for it in list_iio()]
     if options.json:
         print(json.dumps({"buses": buses, "iio": kernel}, indent=2))
     else:
@@ -60,6 +67,11 @@ _NOTHING = """\
 no I2C bus and no IIO device on this machine
   on a Raspberry Pi: sudo raspi-config nonint do_i2c 0; then `motionsig doctor` says what else is missing
   without a sensor: motionsig record --sensor simulated --seconds 10 --out walk.msig"""
+
+
+def _iio_holder(sensor: IioSensor) -> str | None:
+    folders = (Path("/sys/bus/iio/devices", name) for name in sensor.devices)
+    return next(filter(None, map(device_owner, folders)), None)
 
 
 def _chip(chip: Chip) -> dict[str, Any]:
@@ -130,6 +142,8 @@ def _bus_lines(buses: list[dict[str, Any]]) -> list[str]:
                 lines.append(f"  {it['address']}  {_line(first)}")
                 lines += [f"        or {chip['name']}, which says the same of itself" for chip in others]
                 lines.append(f'        open_sensor("{first["name"]}", bus={bus["bus"][9:]}, address={it["address"]})')
+            if it["held"]:
+                lines.append(f"        held by {it['held']}: no other program can read it meanwhile")
             if "self_test_error" in it:
                 lines.append(f"        self-test: {it['self_test_error']}")
             lines += [f"        self-test {test['channel']}: {_result(test)}" for test in it.get("self_test", ())]
@@ -154,4 +168,6 @@ def _iio_lines(kernel: Iterable[dict[str, Any]]) -> list[str]:
         can.append("buffer" if it["buffer"] else "no buffer: polled through sysfs")
         lines.append(f"iio  {it['name']} ({it['driver']}): {', '.join(can)}")
         lines.append(f'        open_sensor("iio:{it["name"]}")')
+        if it.get("held"):
+            lines.append(f"        held by {it['held']}: no other program can read it meanwhile")
     return lines

@@ -92,7 +92,7 @@ def test_sensors_are_asked_for_on_each_bus_that_may_be_used(tmp_path):
     grow(tmp_path, PI, {"dev/i2c-3": ""})
 
     def scan(number):
-        return [("lsm6dsox", 0x6A)] if number == 1 else []
+        return [("lsm6dsox", 0x6A, None)] if number == 1 else []
 
     found = [finding.found for finding in buses.i2c(tmp_path, scan=scan)]
     assert "on /dev/i2c-1: lsm6dsox at 0x6a" in found and "no known sensor answers on /dev/i2c-3" in found
@@ -102,6 +102,17 @@ def test_sensors_are_asked_for_on_each_bus_that_may_be_used(tmp_path):
         raise SensorError(f"/dev/i2c-{number}:\n timed out")
 
     assert "/dev/i2c-3: timed out" in [finding.found for finding in buses.i2c(tmp_path, scan=stuck)]
+
+
+@pytest.mark.parametrize(
+    ("who", "mark"),
+    [("process 7 (motionsig run)", Mark.OK), ("process 8 (mine.py)", Mark.NOTE), ("process 9", Mark.NOTE)],
+)
+def test_who_reads_a_chip_is_said_and_only_the_service_is_as_it_should_be(tmp_path, who, mark):
+    findings = buses.i2c(grow(tmp_path, PI), scan=lambda number: [("mpu6050", 0x68, None), ("mpu6050", 0x69, who)])
+    (finding,) = [each for each in findings if each.found.startswith("on /dev/i2c-1")]
+    assert finding.found == f"on /dev/i2c-1: mpu6050 at 0x68, mpu6050 at 0x69, held by {who}"
+    assert finding.mark is mark and (mark is Mark.OK or "end that first" in finding.advice)
 
 
 def test_a_chip_that_a_kernel_driver_holds_is_read_through_iio_or_released(tmp_path):

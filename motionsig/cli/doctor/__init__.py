@@ -50,9 +50,9 @@ def examine(root: Path, model: str | None = None) -> Iterator[Finding]:
     yield from service.service(root)
 
 
-def _scan(number: int) -> list[tuple[str, int]]:
+def _scan(number: int) -> list[tuple[str, int, str | None]]:
     with I2cBus(number) as bus:
-        return [(chip.name, found.address) for found in scan(bus) for chip in found.chips[:1]]
+        return [(chip.name, found.address, found.held) for found in scan(bus) for chip in found.chips[:1]]
 
 
 def _doctor(options: argparse.Namespace) -> int:

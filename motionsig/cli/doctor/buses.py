@@ -13,12 +13,12 @@ from motionsig.cli.doctor import findings as tree
 from motionsig.cli.doctor.findings import Finding, Mark, is_there, line_of, note, ok, wrong
 from motionsig.errors import MotionsigError
 from motionsig.sensors import CHIPS
-from motionsig.sensors.bus import bus_clock_hz, bus_numbers
+from motionsig.sensors.bus import bus_clock_hz, bus_numbers, screen_buses
 from motionsig.sensors.fifo import MOST_LOAD
 
 Allowed = Callable[[Path], bool]
-Scan = Callable[[int], Sequence[tuple[str, int]]]
-"""From a bus's number to the chips that answer on it, by name and address."""
+Scan = Callable[[int], Sequence[tuple[str, int, str | None]]]
+"""From a bus's number to the chips that answer on it: name, address, and the process that reads it, if any."""
 
 # The largest FIFO record of the supported chips (ICM-42688-P: 16), and its share of the transaction.
 RECORD_BYTES = 17
@@ -27,6 +27,8 @@ CLOCKS_HZ = (10_000, 5_000_000)
 ADDRESSES = frozenset(address for chip in CHIPS.values() for address in chip.addresses)
 CONFIGS = ("boot/firmware/config.txt", "boot/config.txt")  # Raspberry Pi OS from Bookworm on, and before
 _JOIN = "sudo usermod -aG {} $USER  # then log in again"
+_SERVICE = "motionsig run"
+"""What the service's process is called."""
 _EACH = r"printf '%s\n'"
 LOAD_I2C_DEV = "sudo modprobe i2c-dev && echo i2c-dev | sudo tee /etc/modules-load.d/i2c-dev.conf"
 
@@ -53,8 +55,7 @@ def read_write(path: Path) -> bool:
 
 def i2c(root: Path, allowed: Allowed = read_write, scan: Scan | None = None) -> list[Finding]:
     """Return the findings on each bus; `scan` asks a bus which sensors answer."""
-    # The adapters of screens' connectors (drivers/gpu/drm/drm_sysfs.c) have no sensors.
-    screens = {tree.link_name(connector / "ddc") for connector in tree.children(root / "sys/class/drm", "card*-*")}
+    screens = screen_buses(root=root)
     numbers = [number for number in bus_numbers(root=root) if f"i2c-{number}" not in screens]
     if not numbers:
         return [_no_bus(root, screens)]
@@ -152,8 +153,11 @@ def _answers(number: int, scan: Scan) -> Finding:
         return wrong(" ".join(str(error).split()), advice)
     if not found:
         return note(f"no known sensor answers on /dev/i2c-{number}", advice)
-    chips = ", ".join(f"{chip} at 0x{address:02x}" for chip, address in found)
-    return ok(f"on /dev/i2c-{number}: {chips}")
+    held = [who for *_, who in found if who]
+    chips = ", ".join(f"{chip} at 0x{address:02x}{(who and f', held by {who}') or ''}" for chip, address, who in found)
+    if all(who.endswith(f"({_SERVICE})") for who in held):
+        return ok(f"on /dev/i2c-{number}: {chips}")
+    return note(f"on /dev/i2c-{number}: {chips}", "the service cannot read what another process holds: end that first")
 
 
 def _clock(root: Path, number: int) -> Finding:
