@@ -14,7 +14,7 @@ def add_sensor_options(parser: argparse.ArgumentParser) -> None:
     names = "a chip (see `motionsig sensors --chips`), auto (the default), iio:NAME, simulated or simulated:lesson"
     option(parser, "--sensor NAME", names, default="auto")
     option(parser, "--bus N", "/dev/i2c-N; by default each in turn", type=int)
-    option(parser, "--address A", "on the bus, such as 0x6a", type=_address)
+    option(parser, "--address A", "on the bus, such as 0x6a", type=address)
     option(parser, "--chip NAME", "take what answers as this chip although it says another identity, as clones do")
     option(parser, "--rate-hz R", "samples per second, at least (100)", type=float, default=100.0)
     option(parser, "--accel-range-g G", "full scale, at least (8)", type=float, default=8.0)
@@ -22,7 +22,7 @@ def add_sensor_options(parser: argparse.ArgumentParser) -> None:
     option(parser, "--bus-clock-hz HZ", "where the kernel does not know it", type=int)
 
 
-def _address(text: str) -> int:
+def address(text: str) -> int:
     try:
         return int(text, 0)
     except ValueError as error:

@@ -187,7 +187,9 @@ PLANTS: dict[str, Plant] = {
     "acc z x y": Plant(("axes",), acc=lambda words: words[:, [2, 0, 1]]),
     "gyr x z y": Plant(("axes",), gyr=lambda words: words[:, [0, 2, 1]]),
     "gyr y z x": Plant(("axes",), gyr=lambda words: words[:, [1, 2, 0]]),
-    "acc bytes": Plant(("byte order",), lambda chip: replace(chip, record=_record(chip, acc=_turned), other_order=None)),
+    "acc bytes": Plant(
+        ("byte order",), lambda chip: replace(chip, record=_record(chip, acc=_turned), other_order=None)
+    ),
     "gyr bytes": Plant(
         ("byte order",),
         lambda chip: replace(chip, record=_record(chip, gyr=_turned), other_order=None) if chip.gyro_ranges else None,

@@ -72,7 +72,7 @@ LIS3DH = Chip(
     fifo_register=_OUT_X_L,
     fifo_bytes=32 * 6,
     record=np.dtype([("acc", "<i2", (3,))]),
-    step=16,
+    step=64,
     self_test=SelfTest(
         rate_hz=100.0,
         # So that gravity beneath the most of it does not clip.

@@ -58,7 +58,9 @@ class _Seen:
 
     def rests(self) -> list[slice]:
         """Return the rows at rest in each pose that was asked for, once."""
-        poses = {it.step.up: slice(it.rest, it.end) for it in reversed(self.evidence.stretches) if it.seen and it.step.up}
+        poses = {
+            it.step.up: slice(it.rest, it.end) for it in reversed(self.evidence.stretches) if it.seen and it.step.up
+        }
         return list(reversed(poses.values()))
 
 
@@ -71,7 +73,11 @@ def examine(chip: Chip, evidence: Evidence) -> list[Finding]:
     seen = _Seen(chip, evidence, reading, main_hz)
     findings = [_bus(seen), _identity(seen), _registers(seen), *_level(seen)]
     if not evidence.stretches:
-        return [*findings, *_rates(seen, rates), _finding("layout", None, "no samples came, or not as many as expected")]
+        return [
+            *findings,
+            *_rates(seen, rates),
+            _finding("layout", None, "no samples came, or not as many as expected"),
+        ]
     longer = _record_size(seen)
     if longer:
         return [*findings, longer]
@@ -333,7 +339,9 @@ def _width(chip: Chip, name: str, values: Floats) -> list[Finding]:
     got = max(steps)
     good = got == expected
     words = f"{name} changes in steps of {got} count{'s' * (got > 1)}" + (
-        "" if good else f", the table says {expected}: {abs(log2(got / expected)):.3g} bits {'fewer' if got > expected else 'more'}"
+        ""
+        if good
+        else f", the table says {expected}: {abs(log2(got / expected)):.3g} bits {'fewer' if got > expected else 'more'}"
     )
     return [_finding("width", good, words, step=got, table=expected, most=float(np.abs(values).max()))]
 
@@ -365,9 +373,13 @@ def _accel_scale(seen: _Seen, place: Place, acc: Floats, rests: Sequence[slice])
     if abs(np.log(main / usual)) > _GRAVITY:
         off[main_g] = main
     listed = ", ".join(f"{part:.3f} g in the range of {g:g} g" for g, part in off.items())
-    words = f"at rest |acc| is {listed}, and {usual:.3f} g in the others" if off else (
-        f"at rest |acc| is {min(parts.values(), default=main):.3f} to {max(parts.values(), default=main):.3f} g "
-        f"in {len(parts)} ranges, {main:.3f} g on average over the poses"
+    words = (
+        f"at rest |acc| is {listed}, and {usual:.3f} g in the others"
+        if off
+        else (
+            f"at rest |acc| is {min(parts.values(), default=main):.3f} to {max(parts.values(), default=main):.3f} g "
+            f"in {len(parts)} ranges, {main:.3f} g on average over the poses"
+        )
     )
     return [_finding("scale of acc", not off, words, **numbers)]
 
@@ -389,7 +401,9 @@ def _faces(absolute: Floats | None) -> Finding:
     if np.array_equal(way, np.eye(3)):
         return _finding("axes", True, "each axis that was asked to point up shows +1 g")
     kind = "sign" if np.array_equal(np.abs(way), np.eye(3)) else "axes"
-    words = f"the axes that were asked to point up are ({called(way, 'acc')}) by the table, or it was not turned as asked"
+    words = (
+        f"the axes that were asked to point up are ({called(way, 'acc')}) by the table, or it was not turned as asked"
+    )
     return _finding(kind, False, words)
 
 
@@ -461,7 +475,11 @@ def _axes(way: Floats, absolute: Floats | None, numbers: dict[str, object]) -> F
     def moved(exchange: Floats) -> int:
         return int((exchange != np.eye(3)).any(axis=1).sum())
 
-    if faces is not None and not np.array_equal(faces, np.eye(3)) and any(np.array_equal(faces, it) for it in acc_alone):
+    if (
+        faces is not None
+        and not np.array_equal(faces, np.eye(3))
+        and any(np.array_equal(faces, it) for it in acc_alone)
+    ):
         name, exchange = "acc", faces
     elif faces is not None and np.array_equal(faces, np.eye(3)):
         name, exchange = "gyr", way
@@ -493,7 +511,9 @@ def _gyro_ranges(seen: _Seen, place: Place) -> list[Finding]:
     listed = ", ".join(f"{part:.2f} times that in the range of {dps:g} deg/s" for dps, part in off.items())
     words = f"at rest gyr shows {np.degrees(size):.2f} deg/s; {listed or f'{compared} ranges agree'}"
     good = not off if compared > 2 else None
-    return [_finding("ranges of gyr", good, words, dps={f"{dps:g}": np.degrees(it).tolist() for dps, it in bias.items()})]
+    return [
+        _finding("ranges of gyr", good, words, dps={f"{dps:g}": np.degrees(it).tolist() for dps, it in bias.items()})
+    ]
 
 
 def _parts(seen: _Seen, record: np.dtype[np.void]) -> list[Finding]:
@@ -507,7 +527,10 @@ def _parts(seen: _Seen, record: np.dtype[np.void]) -> list[Finding]:
         words = f"the temperature in a record moves by at most {jump} counts, expected {chip.temperature_jump}"
         found.append(_finding("temperature", jump <= chip.temperature_jump, words, jump=jump))
     if chip.stamp_s is not None:
-        hz, ways = seen.evidence.setting[0], {"as the table says": read["stamp"], "the other way": read["stamp"].byteswap()}
+        hz, ways = (
+            seen.evidence.setting[0],
+            {"as the table says": read["stamp"], "the other way": read["stamp"].byteswap()},
+        )
         periods = {
             way: float(np.median(np.diff(stamp.astype(np.int64)) % (1 << 16))) * chip.stamp_s * hz
             for way, stamp in ways.items()
@@ -532,7 +555,9 @@ def _self_test(seen: _Seen, *, judged: bool) -> Finding:
     if not failed:
         words = "passed" if not unknown else f"{len(unknown)} axes have no value of the factory's to compare with"
         return _finding("self-test", None if len(unknown) == len(results) else True, words, **numbers)
-    listed = ", ".join(f"{it.channel} moved by {it.change:.3g}, expected {it.least:.3g} to {it.most:.3g}" for it in failed)
+    listed = ", ".join(
+        f"{it.channel} moved by {it.change:.3g}, expected {it.least:.3g} to {it.most:.3g}" for it in failed
+    )
     if len(failed) == len(results):
         return _finding("self-test", None, f"no axis passed, as on clones without one: {listed}", **numbers)
     return _finding("self-test", False, listed, **numbers)

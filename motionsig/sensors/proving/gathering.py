@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
 from motionsig.errors import InputError, SensorError
 from motionsig.sensors.bus import Bus
-from motionsig.sensors.chips import Chip, Setting, Step as Action, settle
+from motionsig.sensors.chips import Chip, Setting, settle
+from motionsig.sensors.chips import Step as Action
 from motionsig.sensors.clock import Clock
 from motionsig.sensors.fifo import MOST_LOAD, bus_load
+from motionsig.sensors.owner import own
 from motionsig.sensors.proving.evidence import Evidence, Looks, Step, Stretch
 from motionsig.sensors.proving.layout import place_of, smoother
 from motionsig.sensors.proving.levels import LevelReading, read_level
@@ -23,7 +25,9 @@ from motionsig.sensors.self_test import AxisResult, self_test
 FLAT = Step("flat", "lay it flat on a table, the chip's printed side up (z up), and leave it alone", (0, 0, 1), 30.0)
 STEPS = (
     FLAT,
-    Step("y up", "stand it on its edge, so that the arrow y printed on the board points up, and let go", (0, 1, 0), 20.0),
+    Step(
+        "y up", "stand it on its edge, so that the arrow y printed on the board points up, and let go", (0, 1, 0), 20.0
+    ),
     Step("x up", "stand it so that the arrow x printed on the board points up, and let go", (1, 0, 0), 20.0),
     Step("flat again", "lay it flat again, as at the beginning, and let go", (0, 0, 1), 20.0),
     Step("turn", "leave it flat, and turn it by a quarter, counter-clockwise seen from above", None, 15.0, turns=True),
@@ -128,19 +132,22 @@ def gather(
 ) -> Evidence:
     """Return the evidence of the chip at `address`. guide: called with each step as it begins; show: what goes on.
 
-    The chip is left as after power-up. Raises BusError where the bus fails.
+    The chip is left as after power-up. Raises BusError where the bus fails, HeldError where
+    somebody else reads the chip.
     """
-    registers = Registers(bus, chip, address, clock)
-    probe = _Probe(registers, chip, clock, bus.clock_hz)
-    try:
-        return _gather(probe, bus, address, guide, show)
-    finally:
-        registers.forget_bank()
-        probe.run(chip.reset)
+    probe = _Probe(Registers(bus, chip, address, clock), chip, clock, bus.clock_hz)
+    with own(bus, address):
+        try:
+            evidence = _gather(probe, guide, show)
+        finally:
+            probe.registers.forget_bank()
+            probe.run(chip.reset)
+    show("the self-test")
+    return replace(evidence, self_test=_self_test(bus, chip, address, clock))
 
 
-def _gather(probe: _Probe, bus: Bus, address: int, guide: Callable[[Step], None], show: Show) -> Evidence:
-    chip, clock, registers = probe.chip, probe.clock, probe.registers
+def _gather(probe: _Probe, guide: Callable[[Step], None], show: Show) -> Evidence:
+    chip, registers = probe.chip, probe.registers
     guide(FLAT)
     show("the bus")
     registers.forget_bank()
@@ -172,11 +179,10 @@ def _gather(probe: _Probe, bus: Bus, address: int, guide: Callable[[Step], None]
     stretches = _guided(watch, main, guide, show)
     retries += registers.retries
     probe.verify(main)
-    show("the self-test")
     return Evidence(
         chip=chip.name,
         where=registers.where,
-        bus_clock_hz=bus.clock_hz,
+        bus_clock_hz=probe.clock_hz,
         identity=identity,
         transaction_s=transaction_s,
         retries=retries,
@@ -190,7 +196,7 @@ def _gather(probe: _Probe, bus: Bus, address: int, guide: Callable[[Step], None]
         stream=watch.looks(),
         rows=watch.rows(),
         stretches=tuple(stretches),
-        self_test=_self_test(bus, chip, address, clock),
+        self_test=(),
     )
 
 

@@ -23,7 +23,8 @@ _FULL = 0.95
 @dataclass(frozen=True)
 class LevelReading:
     """How to read the level. unit: bytes that one count stands for. most: the largest count seen. fits: part by which
-    the level falls or jumps although nobody reads."""
+    the level falls or jumps although nobody reads.
+    """
 
     first: int
     length: int
@@ -83,9 +84,7 @@ def rate_hz(looks: Looks, reading: LevelReading, record_size: int) -> tuple[floa
     return slope, 1.0 / (records[-1] - records[0])
 
 
-def _counts(
-    looks: Looks, first: int, length: int, order: Literal["big", "little"], mask: int
-) -> NDArray[np.int64]:
+def _counts(looks: Looks, first: int, length: int, order: Literal["big", "little"], mask: int) -> NDArray[np.int64]:
     part = looks.raw[:, first : first + length].astype(np.int64)
     weights = 256 ** np.arange(length)
     return np.asarray((part @ (weights[::-1] if order == "big" else weights)) & mask, np.int64)
