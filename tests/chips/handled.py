@@ -1,4 +1,4 @@
-"""A hand that does what `prove` asks: a signal that rests, is put on its faces and is turned, as a cheap chip feels it."""
+"""A hand that does what `prove` asks: a signal that rests, is put on faces and is turned, as a cheap chip feels it."""
 
 from __future__ import annotations
 
@@ -90,7 +90,8 @@ class Hand:
 
 def _rotated(vector: Floats, axis: Floats, angle: Floats) -> Floats:
     cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
-    return vector * cos + np.cross(axis, vector) * sin + axis * (axis @ vector) * (1 - cos)
+    turned = vector * cos + np.cross(axis, vector) * sin + axis * (axis @ vector) * (1 - cos)
+    return np.asarray(turned, np.float64)
 
 
 def _noise(serials: NDArray[np.int64]) -> Floats:
@@ -102,4 +103,4 @@ def _noise(serials: NDArray[np.int64]) -> Floats:
         mixed ^= mixed >> np.uint64(29)
         mixed *= np.uint64(0xBF58476D1CE4E5B9)
         total += (mixed >> np.uint64(40)).astype(np.float64) / (1 << 24) - 0.5
-    return total * 2
+    return np.asarray(total * 2, np.float64)

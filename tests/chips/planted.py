@@ -1,4 +1,4 @@
-"""Misreadings to plant, in a chip's table or in the bytes that come out of its FIFO, and the names they are to be given."""
+"""Misreadings to plant, in a chip's table or in the bytes out of its FIFO, and the names they are to be given."""
 
 from __future__ import annotations
 
@@ -85,15 +85,12 @@ def _turned(code: str) -> str:
 def _exchanged(chip: Chip) -> Chip | None:
     if not chip.gyro_ranges:
         return None
-    assert chip.record.names
     other = {"acc": "gyr", "gyr": "acc"}
-    names = [other.get(name, name) for name in chip.record.names]
 
     def dtype(record: np.dtype[np.void]) -> np.dtype[np.void]:
         assert record.names and record.fields
         return np.dtype([(other.get(name, name), record.fields[name][0]) for name in record.names])
 
-    assert names
     return replace(chip, record=dtype(chip.record), other_order=None)
 
 
@@ -115,10 +112,6 @@ def _all_rates(factor: float) -> Callable[[Chip], Chip]:
 
 def _fifo(factor: float) -> Callable[[Chip], Chip]:
     return lambda chip: replace(chip, fifo_bytes=int(chip.fifo_bytes * factor))
-
-
-def _mask(chip: Chip, bits: int) -> Chip:
-    return replace(chip, level=replace(chip.level, mask=chip.level.mask >> bits))
 
 
 def _narrow(chip: Chip) -> Chip:
@@ -151,18 +144,24 @@ def _negated(axis: int) -> Change:
     return change
 
 
-def _turned_ranges(field_name: str, factor: float) -> Callable[[Chip], Chip | None]:
-    def table(chip: Chip) -> Chip | None:
-        ranges = getattr(chip, field_name)
-        return replace(chip, **{field_name: _scaled(ranges, factor)}) if ranges else None
+def _accel(factor: float, at: int | None = None) -> Callable[[Chip], Chip]:
+    """Return what scales an accelerometer's ranges, or only the one at this place."""
+
+    def table(chip: Chip) -> Chip:
+        only = None if at is None else sorted(chip.accel_ranges)[at]
+        return replace(chip, accel_ranges=_scaled(chip.accel_ranges, factor, only))
 
     return table
 
 
-def _one_range(field_name: str, at: int) -> Callable[[Chip], Chip | None]:
+def _gyro(factor: float, at: int | None = None) -> Callable[[Chip], Chip | None]:
+    """Return what scales a gyroscope's ranges, or only the one at this place."""
+
     def table(chip: Chip) -> Chip | None:
-        ranges = getattr(chip, field_name)
-        return replace(chip, **{field_name: _scaled(ranges, 2.0, sorted(ranges)[at])}) if ranges else None
+        if not chip.gyro_ranges:
+            return None
+        only = None if at is None else sorted(chip.gyro_ranges)[at]
+        return replace(chip, gyro_ranges=_scaled(chip.gyro_ranges, factor, only))
 
     return table
 
@@ -195,14 +194,14 @@ PLANTS: dict[str, Plant] = {
         lambda chip: replace(chip, record=_record(chip, gyr=_turned), other_order=None) if chip.gyro_ranges else None,
     ),
     "level bytes": Plant(("byte order of the level", "level"), _level_order),
-    "acc twice": Plant(("scale of acc",), _turned_ranges("accel_ranges", 2.0)),
-    "acc half": Plant(("scale of acc",), _turned_ranges("accel_ranges", 0.5)),
-    "acc first range": Plant(("scale of acc",), _one_range("accel_ranges", 0)),
-    "acc last range": Plant(("scale of acc",), _one_range("accel_ranges", -1)),
-    "gyr twice": Plant(("scale of gyr",), _turned_ranges("gyro_ranges", 2.0)),
-    "gyr half": Plant(("scale of gyr",), _turned_ranges("gyro_ranges", 0.5)),
-    "gyr first range": Plant(("ranges of gyr", "scale of gyr"), _one_range("gyro_ranges", 0)),
-    "gyr last range": Plant(("ranges of gyr", "scale of gyr"), _one_range("gyro_ranges", -1)),
+    "acc twice": Plant(("scale of acc",), _accel(2.0)),
+    "acc half": Plant(("scale of acc",), _accel(0.5)),
+    "acc first range": Plant(("scale of acc",), _accel(2.0, 0)),
+    "acc last range": Plant(("scale of acc",), _accel(2.0, -1)),
+    "gyr twice": Plant(("scale of gyr",), _gyro(2.0)),
+    "gyr half": Plant(("scale of gyr",), _gyro(0.5)),
+    "gyr first range": Plant(("ranges of gyr", "scale of gyr"), _gyro(2.0, 0)),
+    "gyr last range": Plant(("ranges of gyr", "scale of gyr"), _gyro(2.0, -1)),
     "FIFO half": Plant(("FIFO size",), _fifo(0.5)),
     "FIFO twice": Plant(("FIFO size",), _fifo(2.0)),
     "level a bit short": Plant(("level",), _narrow),

@@ -1,7 +1,7 @@
-"""Proving a chip's table on real silicon: gather what the chip does while a person turns it, and hold it against the table.
+"""Proving a chip's table on real silicon: what it does while a person turns it, held against the table.
 
-`gather` asks the chip and the person; `examine` is pure and finds contradictions; `prove` does both. The table stays the
-authority: nothing is repaired, each contradiction is named with its numbers.
+`gather` asks the chip and the person; `examine` is pure and finds contradictions; `prove` does both. The table stays
+the authority: nothing is repaired, each contradiction is named with its numbers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from motionsig.sensors.chips import Chip
 from motionsig.sensors.clock import Clock
 from motionsig.sensors.proving.evidence import Evidence, Finding, Step
 from motionsig.sensors.proving.examining import examine
-from motionsig.sensors.proving.gathering import STEPS, gather
+from motionsig.sensors.proving.gathering import gather
+from motionsig.sensors.proving.guiding import STEPS
 from motionsig.sensors.proving.proof import Proof
 from motionsig.sensors.proving.report import report
 

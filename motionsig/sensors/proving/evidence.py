@@ -55,8 +55,8 @@ class Evidence:
     identity: register to the values it read as. transaction_s: (n,) how long reads of one byte took. registers: what
     did not read back as written, a line each. fill: the level while nobody read, up to the full FIFO and beyond.
     drops: readings of the level around a read of so many bytes, when the time before and after is given by `Looks`.
-    rates: Hz to the level while samples were taken at that rate. accel, gyro: g and deg/s to rows at rest in that range.
-    setting: rate, g and deg/s of the stream. stream: its level; rows: its records; stretches: its parts.
+    rates: Hz to the level while samples were taken at that rate. accel, gyro: g and deg/s to rows at rest in that
+    range. setting: rate, g and deg/s of the stream. stream: its level; rows: its records; stretches: its parts.
     self_test: the axes' results, or why there are none.
     """
 

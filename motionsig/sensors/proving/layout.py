@@ -102,13 +102,13 @@ def dead_axes(spans: Floats) -> list[int]:
 
 
 def step_of(values: Floats) -> list[int]:
-    """Return (3,) the largest number of counts of which all changes of an axis are multiples; 0 where nothing changes."""
+    """Return (3,) the largest number of which all changes of an axis are multiples; 0 where nothing changes."""
     steps = np.abs(np.diff(values, axis=0)).astype(np.int64)
     return [int(np.gcd.reduce(steps[:, axis])) for axis in range(3)]
 
 
 def record_size(rows: NDArray[np.uint8]) -> int:
-    """Return after how many bytes rows at rest repeat themselves: the size in the table unless another is clearly it."""
+    """Return after how many bytes rows at rest repeat themselves: as in the table unless another is clearly it."""
     flat, size = rows.ravel().astype(np.int16), rows.shape[1]
     scores = {}
     for lag in range(6, 33):

@@ -1,4 +1,4 @@
-"""How a chip's level is to be read: by growing with time, by falling with what is read, and by ending at a full FIFO."""
+"""How a chip's level is to be read: it grows with time, falls with what is read, and ends at a full FIFO."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ _FULL = 0.95
 
 @dataclass(frozen=True)
 class LevelReading:
-    """How to read the level. unit: bytes that one count stands for. most: the largest count seen. fits: part by which
-    the level falls or jumps although nobody reads.
+    """How to read the level.
+
+    unit: bytes that one count stands for. most: the largest count seen. fits: part by which it falls or jumps although
+    nobody reads.
     """
 
     first: int

@@ -1,4 +1,4 @@
-"""The report of a proof: one small file to send, with the numbers behind each finding and a few records of each pose."""
+"""The report of a proof: one small file to send, with the numbers of each finding and a few records of each pose."""
 
 from __future__ import annotations
 
