@@ -47,15 +47,18 @@ class _Rest:
     one_g: float
     still: Floats
 
+    def words(self, rows: NDArray[np.uint8]) -> Floats:
+        """Return (n, w) counts."""
+        return np.concatenate([place.values(rows) for place in self.places], axis=1)
+
     def cells(self, rows: NDArray[np.uint8]) -> Floats:
         """Return (c, w) the means of the words over cells of the rows."""
-        words = np.concatenate([place.values(rows) for place in self.places], axis=1)
-        whole = words[: len(words) // self.cell * self.cell]
-        return np.asarray(whole.reshape(-1, self.cell, words.shape[1]).mean(axis=1), np.float64)
+        words = self.words(rows[: len(rows) // self.cell * self.cell])
+        return np.asarray(words.reshape(-1, self.cell, words.shape[1]).mean(axis=1), np.float64)
 
     def rests(self, rows: NDArray[np.uint8]) -> bool:
         """Tell whether the rows are of one pose."""
-        return len(rows) >= self.cell and bool((np.ptp(self.cells(rows), axis=0) <= self.still).all())
+        return len(rows) >= self.cell and bool((self.words(rows).std(axis=0) <= self.still).all())
 
 
 def rest_of(watch: Watch, rows: NDArray[np.uint8], setting: Setting) -> _Rest:
@@ -63,13 +66,12 @@ def rest_of(watch: Watch, rows: NDArray[np.uint8], setting: Setting) -> _Rest:
     record = watch.probe.chip.record
     fields = [field for field in ("acc", "gyr") if field in (record.names or ())]
     places = tuple(smoother(rows, place_of(record, field)) for field in fields)
-    cell = max(2, round(_CELL_S * setting.rate_hz))
-    found = _Rest(places, cell, 0.0, np.zeros(3 * len(places))).cells(rows)
-    middle = np.median(found, axis=0)
+    words = np.concatenate([place.values(rows) for place in places], axis=1)
     # A word that never changes is none that gravity moves.
-    one_g = min(float(np.abs(middle).max()), 2 * STANDARD_GRAVITY / float(setting.scale[0]))
-    still = 12 * np.median(np.abs(found - middle), axis=0) + _TREMBLE * one_g + 3
-    return _Rest(places, cell, one_g, still)
+    one_g = min(float(np.abs(np.median(words, axis=0)).max()), 2 * STANDARD_GRAVITY / float(setting.scale[0]))
+    # From sample to sample there is noise, and next to no motion.
+    noise = np.abs(np.diff(words, axis=0)).mean(axis=0)
+    return _Rest(places, max(2, round(_CELL_S * setting.rate_hz)), one_g, 2 * noise + _TREMBLE * one_g + 3)
 
 
 def guided(watch: Watch, setting: Setting, guide: Guide, show: Show) -> list[Stretch]:

@@ -8,7 +8,7 @@ from motionsig.sensors.proving.acceleration import power_of_two
 from motionsig.sensors.proving.evidence import Finding
 from motionsig.sensors.proving.layout import Floats, Place, dead_axes
 from motionsig.sensors.proving.seen import Seen, finding
-from motionsig.sensors.proving.turning import SCALES, called, cut, misfits, signed_axes
+from motionsig.sensors.proving.turning import FINER, SCALES, called, cut, misfits, signed_axes
 
 _GYRO = 0.15
 _FOLLOWED = 0.25
@@ -46,7 +46,9 @@ def gyroscope(seen: Seen, place: Place, acc: Floats, gyr: Floats, absolute: Floa
     by_way = misfit.min(axis=1)
     here = next(at for at, way in enumerate(ways) if np.array_equal(way, np.eye(3)))
     best = int(by_way.argmin())
-    factor = float(SCALES[misfit[here if by_way[here] < _FOLLOWED else best].argmin()])
+    way = here if by_way[here] < _FOLLOWED else best
+    near = float(SCALES[misfit[way].argmin()]) * FINER
+    factor = float(near[misfits(pieces, ways[[way]], near).argmin()])
     numbers |= {"misfit": float(by_way[here]), "factor": factor}
     if turned is not None:
         numbers["quarter_turn_deg"] = [round(float(it), 1) for it in np.degrees(turned)]
@@ -109,7 +111,9 @@ def _gyro_ranges(seen: Seen, place: Place) -> list[Finding]:
     scales = {dps: chip.gyro_ranges[dps].scale for dps in counts}
     bias = {dps: values.mean(axis=0) * scales[dps] for dps, values in counts.items()}
     # Of a mean, by its noise; and half a count, where noise is too small to show what lies between two.
-    errors = {dps: scales[dps] * (values.std() / len(values) ** 0.5 + 0.5) for dps, values in counts.items()}
+    errors = {
+        dps: scales[dps] * (values.std(axis=0).max() / len(values) ** 0.5 + 0.5) for dps, values in counts.items()
+    }
     usual = np.median(list(bias.values()), axis=0)
     size = float(np.linalg.norm(usual))
     parts = {dps: float(bias[dps] @ usual) / size**2 for dps in counts if size > _QUIET_BIAS * errors[dps]}

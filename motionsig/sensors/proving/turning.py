@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_PARTS = 80
+_PARTS = 64
 """Into which a move is cut: a turn by 90 degrees in a second or two is then followed in steps of a degree or two."""
-SCALES: Floats = 2.0 ** np.linspace(-3.0, 3.0, 73)
-"""Factors of the angular rate that are tried, 6 % apart."""
+SCALES: Floats = 2.0 ** np.linspace(-3.0, 3.0, 37)
+"""Factors of the angular rate that are tried, 12 % apart."""
+FINER: Floats = 2.0 ** np.linspace(-0.2, 0.2, 41)
+"""Around the best of them."""
 
 
 def signed_axes() -> Floats:
