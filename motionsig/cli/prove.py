@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 
 from motionsig.cli.calibrate.prompts import printers
-from motionsig.errors import SensorError
+from motionsig.errors import InputError, SensorError
 from motionsig.files import write_file
 from motionsig.sensors import scan
 from motionsig.sensors.bus import Bus, I2cBus, bus_numbers
@@ -25,6 +26,8 @@ _STATES = {"proved": "proved", "wrong": "WRONG ", "open": "open  "}
 
 def prove_here(options: argparse.Namespace) -> int:
     """Prove the one chip that answers, or the one that --bus, --address and --chip leave."""
+    if options.out is not None and options.out.exists():
+        raise InputError(f"--out {options.out}: expected a new file, got one that is there")
     with ExitStack() as resources:
         bus, chip, address = _choose(options, resources)
         return prove_chip(bus, chip, address, clock=SystemClock(), out=options.out)
@@ -51,7 +54,7 @@ def prove_chip(
         print(f"{_STATES[it.state]}  {it.kind}: {it.words}")
     print(proof.verdict)
     day = time.strftime("%Y-%m-%d", time.gmtime())
-    path = out or Path(f"motionsig-prove-{chip.name}-{day}.json")
+    path = out or _new(f"motionsig-prove-{chip.name}-{day}")
     write_file(path, report(proof, software=f"motionsig {version('motionsig')}", machine=_machine(), when=day))
     print(f"report: {path}: the findings' numbers and four records of each pose, no other motion; please send it to us")
     return int(not proof.proved)
@@ -78,6 +81,12 @@ def _choose(options: argparse.Namespace, resources: ExitStack) -> tuple[Bus, Chi
         f"--prove: expected one chip, got {several or '; '.join(others) or 'nothing'}; "
         + ("--bus, --address and --chip say which" if found else "--chip NAME takes an unknown one as that")
     )
+
+
+def _new(name: str) -> Path:
+    """Return a name that no file has: of two boards on one day, both reports are kept."""
+    names = (Path(f"{name}{'' if at == 1 else f'-{at}'}.json") for at in count(1))
+    return next(path for path in names if not path.exists())
 
 
 def _machine() -> str:
