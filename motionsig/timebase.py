@@ -178,6 +178,11 @@ class TimeBase:
         spans = [self._span_ns(self._fit, index) for index in (first, first + n - 1)]
         return max(0.0, *(latest - earliest for earliest, latest in spans)) / 2
 
+    @property
+    def shortest_ns(self) -> int:
+        """The time that the shortest of all level readings took."""
+        return self._shortest_ns
+
     def next_poll_ns(self, at_most_ns: int) -> int:
         """Return when to begin the next level reading, where it tells most; `at_most_ns` at the latest.
 

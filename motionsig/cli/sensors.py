@@ -17,10 +17,12 @@ from motionsig.conventions import CHANNELS
 from motionsig.errors import SensorError
 from motionsig.sensors import CHIPS, IioSensor, list_iio, scan
 from motionsig.sensors.bus import Bus, I2cBus, bus_numbers
-from motionsig.sensors.chips import Chip
+from motionsig.sensors.chips import PARTS, Chip
 from motionsig.sensors.clock import SystemClock
+from motionsig.sensors.gravity import require_gravity
+from motionsig.sensors.names import likeness
 from motionsig.sensors.owner import device_owner
-from motionsig.sensors.self_test import self_test
+from motionsig.sensors.self_test import AxisResult, self_test
 
 
 def add_to(commands: Any) -> None:
@@ -41,7 +43,7 @@ def add_to(commands: Any) -> None:
 def _sensors(options: argparse.Namespace) -> int:
     if options.chips:
         facts = [_chip(chip) for chip in CHIPS.values()]
-        print(json.dumps(facts, indent=2) if options.json else "\n".join(_line(chip) for chip in facts))
+        print(json.dumps(facts, indent=2) if options.json else "\n".join([*map(_known, facts), _ORIGINS]))
         return 0
     if options.prove:
         return prove_here(options)
@@ -56,6 +58,8 @@ def _sensors(options: argparse.Namespace) -> int:
                         "driver": it.driver,
                         "held": it.held,
                         "chips": [*map(_chip, it.chips)],
+                        "says": {f"0x{register & 0xFF:02x}": f"0x{value:02x}" for register, value in it.says.items()},
+                        "likeness": None if it.chips or it.driver else likeness(it.says, it.address),
                     }
                     for it in scan(bus)
                 ]
@@ -94,6 +98,11 @@ def _chip(chip: Chip) -> dict[str, Any]:
         "gyro_ranges_dps": sorted(chip.gyro_ranges),
         "fifo_records": chip.capacity,
         "self_test": chip.self_test is not None,
+        "alike": list(chip.alike),
+        "clones": {f"0x{value:02x}": part for value, part in chip.clones.items()},
+        "twins": list(chip.twins),
+        "origins": {part: chip.origins.get(part, "memory") for part in PARTS},
+        "boards": list(chip.boards),
         "notes": list(chip.notes),
     }
 
@@ -102,9 +111,12 @@ def _test(bus: Bus, found: Iterable[dict[str, Any]]) -> bool:
     """Test what was found and enter the results; return whether any failed."""
     failed = False
     for it in found:
-        for chip in [chip for chip in it["chips"][:1] if chip["self_test"]]:
+        for chip in it["chips"][:1]:
+            if not chip["self_test"]:
+                it["self_test_error"] = f"none is known for the {chip['name']}"
+                continue
             try:
-                results = self_test(bus, CHIPS[chip["name"]], int(it["address"], 0), clock=SystemClock())
+                results = _tested(bus, CHIPS[chip["name"]], int(it["address"], 0))
             except SensorError as error:
                 failed, it["self_test_error"] = True, str(error)
                 continue
@@ -123,12 +135,37 @@ def _test(bus: Bus, found: Iterable[dict[str, Any]]) -> bool:
     return failed
 
 
+def _tested(bus: Bus, chip: Chip, address: int) -> list[AxisResult]:
+    """Return the results of the chip's own test, of the chip that gravity says it is."""
+    clock = SystemClock()
+    return self_test(bus, require_gravity(bus, chip, address, None, clock=clock, **_WIDE), address, clock=clock)
+
+
+_WIDE = {"rate_hz": 100.0, "accel_range_g": 4.0, "gyro_range_dps": 250.0}
+"""What the chip is set to for the look at gravity."""
+
+
 def _line(chip: dict[str, Any]) -> str:
     gyro = f"{_span(chip['gyro_ranges_dps'])} deg/s" if chip["gyro_ranges_dps"] else "no gyroscope"
     return (
         f"{chip['name']:<11} {chip['title']}: {_span(chip['rates_hz'])} Hz, {_span(chip['accel_ranges_g'])} g, {gyro}, "
         f"FIFO of {chip['fifo_records']} samples"
     )
+
+
+def _known(chip: dict[str, Any]) -> str:
+    """Return what a chip can do, by which names it goes, where its table comes from and who has seen it at work."""
+    by_kind: dict[str, list[str]] = {}
+    for part, origin in chip["origins"].items():
+        by_kind.setdefault(origin.partition(":")[0], []).append(part)
+    kinds = "; ".join(f"{kind}: {', '.join(parts)}" for kind, parts in by_kind.items())
+    also = f"also {', '.join(chip['alike'])}; " if chip["alike"] else ""
+    return f"{_line(chip)}\n            {also}{kinds}; seen on {len(chip['boards'])} boards"
+
+
+_ORIGINS = """\
+data sheet, driver, memory: where the parts of a table come from (--json names the places)
+no board, or few? please send a report: motionsig sensors --prove"""
 
 
 def _span(values: Sequence[float]) -> str:
@@ -146,7 +183,7 @@ def _bus_lines(buses: list[dict[str, Any]]) -> list[str]:
             if it["driver"]:
                 lines.append(f"  {it['address']}  held by the kernel's driver {it['driver']}: see iio below")
             elif not it["chips"]:
-                lines.append(f"  {it['address']}  something motionsig does not know")
+                lines.append(f"  {it['address']}  {it['likeness']}")
             else:
                 first, *others = it["chips"]
                 lines.append(f"  {it['address']}  {_line(first)}")

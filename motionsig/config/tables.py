@@ -24,17 +24,19 @@ SETTLED = ("rate_hz", "accel_range_g", "gyro_range_dps")  # a chip has certain s
 
 def named_chip(name: str) -> Chip | None:
     """Return the chip of a sensor's name, None where that is only known once it is opened."""
-    simulated = ("simulated", "simulated:", f"simulated:{SIMULATED_CHIP}", f"simulated:{SIMULATED_LESSON}")
-    return CHIPS[SIMULATED_CHIP] if name in simulated else find_named(name)
+    kind, _, model = name.lower().partition(":")
+    if kind == "simulated":
+        return CHIPS.get(SIMULATED_CHIP if model in ("", SIMULATED_LESSON) else model)
+    return find_named(name)
 
 
 def check_sensor(draft: Draft) -> None:
     """Note what `open_sensor`, or the pipeline after it, would refuse."""
     name = draft.value("sensor.name")
     options = draft.table("sensor")
-    kind = name.partition(":")[0]
+    kind = name.partition(":")[0].lower()
     chip = named_chip(name)
-    if chip is None and name.lower() != "auto" and kind.lower() != "iio":
+    if chip is None and name.lower() != "auto" and kind != "iio":
         draft.note("sensor.name", refusal(name, shown=shown(name)))
     if "chip" in options:
         with draft.noting("sensor.chip"):

@@ -21,8 +21,8 @@ from motionsig.sensors.families import CHIPS
 from motionsig.sensors.fifo import ChipFifo, require_bus
 from motionsig.sensors.gravity import require_gravity
 from motionsig.sensors.iio import IioSensor, IioSource, list_iio, open_iio
-from motionsig.sensors.names import identity, likeness, require_chip
-from motionsig.sensors.owner import own, owner
+from motionsig.sensors.names import UNREAD, identity, likeness, named_chip, refusal, require_chip
+from motionsig.sensors.owner import own, owner_of
 from motionsig.sensors.reader import SensorReader
 from motionsig.sensors.registers import Registers
 
@@ -92,7 +92,10 @@ def scan(bus: Bus, addresses: Collection[int] | None = None, *, clock: Clock | N
         answers = {register: value for register, value in says.items() if value is not None}
         if answers:
             chips = tuple(chip for chip in candidates if chip.identity.items() <= answers.items())
-            found.append(Found(bus.name, address, chips, says=answers, held=owner(bus, address)))
+            for register in {register for register, _ in UNREAD} - answers.keys() if not chips else ():
+                value = _ask(bus, address, register, clock)
+                answers |= {} if value is None else {register: value}
+            found.append(Found(bus.name, address, chips, says=answers, held=owner_of(bus, address)))
         else:
             refused += 1
     # An adapter that never says "nobody" otherwise means it by its failures, where another address does answer.
@@ -163,13 +166,13 @@ def open_sensor(
     parse_options(numbers, dict.fromkeys(numbers, "float"), where="sensor:", lowest=0)
     parse_options({"address": address}, {"address": "int"}, where="sensor:", lowest=0)
     kind, _, rest = name.partition(":")
-    kind = kind.lower()
+    kind, auto = kind.lower(), name.lower() == "auto"
     clock = clock or SystemClock()
     if kind in ("iio", "simulated") and not bus is address is chip is None:
         raise InputError(
             f"{name}: expected no bus, no address and no chip, which are for I2C, got {bus}, {address} and {chip}"
         )
-    if kind == "iio" or (kind == "auto" and bus is None and chip is None and list_iio()):
+    if kind == "iio" or (auto and bus is None and chip is None and list_iio()):
         return open_iio(rest or "auto", **numbers, mount=mount, calibration=calibration)
     if kind == "simulated":
         from motionsig.sensors.simulated import SimulatedBus, performing, simulated_chip, walking
@@ -177,7 +180,9 @@ def open_sensor(
         signal, rest = (performing, "") if rest == SIMULATED_LESSON else (walking, rest)
         name = rest or SIMULATED_CHIP
         bus = SimulatedBus([simulated_chip(name, clock=clock, signal=signal)], clock=clock)
-    named = None if kind == "auto" else require_chip(name, where="sensor: ")
+    named = None if auto else named_chip(name)
+    if named is None and not auto:
+        raise InputError(f"sensor: {refusal(name)}")
     forced = None if chip is None else require_chip(chip, where="sensor: chip: ")
     if named and forced and named is not forced:
         raise InputError(

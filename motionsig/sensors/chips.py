@@ -19,7 +19,7 @@ from motionsig.errors import InputError
 CLOCK_TOLERANCE = 0.05
 """How far a chip's clock may be off: the most that the data sheets leave open."""
 SIMULATED_CHIP = "lsm6dso"
-"""The chip whose model is shipped: what "simulated" opens."""
+"""The chip that "simulated" opens a model of."""
 SIMULATED_LESSON = "lesson"
 """Behind "simulated:", the same chip at rest and in motion by turns."""
 PARTS = ("identity", "rates", "ranges", "start", "fifo", "record", "self-test")
@@ -149,10 +149,12 @@ class Chip:
 
     alike: further names of parts and boards that this table reads: other packages of the chip, parts with the same
     registers, modules. clones: values other than that of `identity` (whose first register it is) with which parts were
-    seen that this table may read, and what they are; such a part is only opened with chip=.
+    seen that this table may read, and what they are; such a part is only opened with chip=. twins: parts that no table
+    reads and that say the same of themselves, with their m/s² per count in terms of this one's: gravity tells.
     origins: for each of PARTS that was compared with a source that can be read, "data sheet: ..." or "driver: ...",
-    with the place; a part that is not there was written from memory ("start": reset, setup and start). boards: reports
-    of real boards on which `motionsig sensors --prove` found the table right, each a link or a name.
+    with the place; a part that is not there was written from memory ("start": registers and bits of reset, setup and
+    start; waits are from memory where nothing beside them names a source). boards: reports of real boards on which
+    `motionsig sensors --prove` found the table right, each a link or a name.
     """
 
     name: str
@@ -186,6 +188,7 @@ class Chip:
     notes: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()
     clones: Mapping[int, str] = field(default_factory=dict)
+    twins: Mapping[str, float] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     boards: tuple[str, ...] = ()
 

@@ -20,6 +20,8 @@ POLL_S = 0.1
 """At most between two readings of the level: the latency of samples."""
 CHECK_NS = 100_000_000
 """At most between two readings of the registers (PX4's drivers read one of them back as often)."""
+_LOOKS = 4
+"""At a level that is no whole number of records, before a byte counts as lost: writing a record takes the chip some us."""
 
 
 class Discard(SensorError):
@@ -30,14 +32,22 @@ class Overflow(Discard):
     """The FIFO was full: samples were lost, which ones the chip does not say."""
 
 
+class Slip(Discard):
+    """The FIFO got fewer or more samples than the time that has passed allows."""
+
+
 class ChipFifo:
-    """The FIFO of `chip` at `address`, as set by `setting`."""
+    """The FIFO of `chip` at `address`, as set by `setting`. `left`: records to leave in it when it is read."""
 
     def __init__(self, bus: Bus, chip: Chip, address: int, setting: Setting, clock: Clock) -> None:
         self.chip = chip
         self.setting = setting
         self.registers = Registers(bus, chip, address, clock)
         self._clock_hz = bus.clock_hz
+        self._record_bytes = chip.record.itemsize
+        # An empty FIFO does not tell that a byte went missing while it was read: what is left in it does. Not where a
+        # read takes whole records out.
+        self.left = int(chip.level.unit < chip.record.itemsize)
         # Of the last record, which the next one must continue.
         self._temperature: int | None = None
         self._stamp: int | None = None
@@ -62,17 +72,39 @@ class ChipFifo:
         self.registers.verify(self._expected)
 
     def level(self) -> int:
-        """Return how many whole records wait; raise Overflow where one may not have fitted, or Discard."""
-        level = self.chip.level
+        """Return how many records wait; raise Overflow where one may not have fitted, or Discard.
+
+        Whatever was read before was read whole: the next byte out begins a record, and what waits is whole records.
+        """
+        for _ in range(_LOOKS):
+            size, raw = self._size()
+            records, rest = divmod(size, self._record_bytes)
+            if not rest:
+                return records
+            # The chip may be in the middle of writing a record.
+        raise Discard(
+            f"expected whole records of {self._record_bytes} bytes in the FIFO, got {size} bytes: {raw.hex()}"
+        )
+
+    def _size(self) -> tuple[int, bytes]:
+        """Return how many bytes wait, and what the chip said."""
+        level, chip = self.chip.level, self.chip
         raw = self.registers.read(level.register, level.size)
         first, length = level.count
-        count = int.from_bytes(raw[first : first + length], level.order) & level.mask
-        size = count * level.unit
-        if any(raw[at] & mask for at, mask in level.full) or size + self.chip.record.itemsize > self.chip.fifo_bytes:
-            raise Overflow(f"{size} of {self.chip.fifo_bytes} bytes in the FIFO")
-        if any(raw[at] & mask for at, mask in level.broken):
-            raise Discard(f"the FIFO's next byte does not begin a record: {raw.hex()}")
-        return size // self.chip.record.itemsize
+        size = (int.from_bytes(raw[first : first + length], level.order) & level.mask) * level.unit
+        for at, mask in level.full:
+            if raw[at] & mask:
+                raise Overflow(f"{size} of {chip.fifo_bytes} bytes in the FIFO, which says that it is full")
+        if size + self._record_bytes > chip.fifo_bytes:
+            raise Overflow(f"{size} of {chip.fifo_bytes} bytes in the FIFO")
+        for at, mask in level.broken:
+            if raw[at] & mask:
+                raise Discard(f"the FIFO's next byte does not begin a record: {raw.hex()}")
+        return size, raw
+
+    def level_s(self) -> float:
+        """Return the time on the wire of reading the level."""
+        return transaction_s(self._clock_hz, self.chip.level.size)
 
     def read(self, records: int) -> NDArray[np.int16]:
         """Return (n, 6) counts of so many records, fewer while they are unsettled; 0 for a gyroscope that is not there.

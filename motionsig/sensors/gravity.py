@@ -45,12 +45,12 @@ def require_gravity(bus: Bus, chip: Chip, address: int, asked: Chip | None, *, c
     not the chip that was asked for; InputError as `settle`.
     """
     others, taken = rivals(chip), asked is not None and asked.identity != chip.identity
-    if not others and not taken:
+    if not others and not chip.twins and not taken:
         return chip
     setting = settle(chip, **numbers)
     where = f"{chip.name} on {bus.name} at 0x{address:02x}"
-    names = " or ".join(other.name for other in others)
-    doubt = f"{names} says the same of itself, with another scale" if others else "it says another identity"
+    names = " or ".join((*(other.name for other in others), *chip.twins))
+    doubt = f"{names} says the same of itself, with another scale" if names else "it says another identity"
     fifo = ChipFifo(bus, chip, address, setting, clock)
     try:
         fifo.configure()
@@ -77,6 +77,12 @@ def require_gravity(bus: Bus, chip: Chip, address: int, asked: Chip | None, *, c
         if candidate is not chip:
             log.info("%s: gravity says that it is a %s, which says the same of itself", where, candidate.name)
         return candidate
+    for twin, times in chip.twins.items():
+        if abs(at_rest * times / STANDARD_GRAVITY - 1) < _OFF:
+            raise SensorError(
+                f"{where}: expected {STANDARD_GRAVITY:.1f} m/s² at rest, got {at_rest:.2f}: it is an {twin}, which "
+                "says the same of itself and which motionsig does not read"
+            )
     if taken:
         raise SensorError(
             f"{where}: expected {STANDARD_GRAVITY:.1f} m/s² at rest, got {at_rest:.1f}: it is no {chip.name}, and "

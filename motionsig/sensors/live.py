@@ -1,13 +1,23 @@
-"""What live sources share: they run until any thread closes them, and start again after a failure."""
+"""What live sources share: they run until any thread closes them, start again after a failure, and say what is wrong.
+
+Whatever goes wrong is noted with `_note`. Where nothing is delivered for `_SILENT_S`, `trouble` names what was noted
+last; where samples come but something is noted again and again, it says so, too. What a source finds out by itself it
+says with `_say`. Each such line is logged as a warning once, again after a minute if it has changed, and once more when
+it is over.
+"""
 
 from __future__ import annotations
 
 import inspect
+import logging
 import os
+from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from motionsig.blocks import SampleBlock, SourceInfo
 from motionsig.closing import Closing
@@ -16,11 +26,27 @@ from motionsig.errors import InputError, SensorError
 from motionsig.escaping import own_logger
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.clock import Clock, unix_offset_ns
+from motionsig.sensors.living import Living, Rows
 
 log = own_logger(__name__)
 
 _QUIET_S = 1.0
 """While a sensor gives nothing, an empty block is yielded this often."""
+_SILENT_S, _SILENT_PERIODS = 3.0, 5
+"""Without a sample for the longer of these two, `trouble` says why: with what a reading may take, within five seconds."""
+_OFTEN, _OFTEN_S = 3, 5.0
+"""So many errors within so many seconds are a state of their own, although samples come between them."""
+_REPEAT_S = 60.0
+"""A line about the same trouble that has changed is not logged more often."""
+
+_REVIVE_S = 1.0, 60.0
+"""Between two starts of a sensor that stays dead: at first, and at most."""
+_SOUND_S = 60.0
+"""A sensor that has lived for so long is started again at once when it dies."""
+
+
+class DeadError(SensorError):
+    """What comes is not what a living sensor reports."""
 
 
 @dataclass
@@ -65,13 +91,26 @@ class LiveSource(Closing):
         self.calibration = calibration
         self.counts = SensorCounts()
         self.trouble: str | None = None
+        self._lines: dict[str, str] = {}  # what `trouble` is made of, by what it is about; the latest last
+        self._logged: dict[str, tuple[int, str]] = {}  # when each was logged last, and how
+        self._reason: Exception | None = None  # what was noted since the last sample
+        self._noted_ns: deque[int] = deque(maxlen=_OFTEN)
+        self._restarted = False  # since the last sample
         # The wall clock is read once: setting it later changes no distance between samples.
         self.unix_offset_ns = unix_offset_ns(clock)
         self._stream_id = int.from_bytes(os.urandom(8), "big") >> 1
         self._clock = clock
-        self._heard_ns = clock.monotonic_ns()
+        self._heard_ns = self._sampled_ns = clock.monotonic_ns()
         self._closed = False
         self._blocks_out: Generator[SampleBlock, None, None] | None = None
+        self._revivals = 0
+        self._revive_ns, self._revive_s = 0, _REVIVE_S[0]
+        self._died_ns = self._heard_ns
+        self._said: str | None = None  # of what is wrong with the samples
+
+    def _judge_by(self, step: NDArray[np.floating] | None) -> None:
+        """Begin to judge samples at `rate_hz`; step: (6,) or (3,) m/s² and rad/s per count, if known."""
+        self._living = Living(self.rate_hz, step)
 
     def __repr__(self) -> str:
         state, counts = "closed" if self._closed else "open", self.counts
@@ -109,21 +148,85 @@ class LiveSource(Closing):
         return self._blocks_out
 
     def _run(self) -> Generator[SampleBlock, None, None]:
+        self._sampled_ns = self._clock.monotonic_ns()
         try:
-            while not self._closed:
-                try:
-                    yield from self._stream()
-                    continue
-                except OSError as error:
-                    reason = error
-                yield from self._start_again(reason)
+            for block in self._endless():
+                (self._sounds if len(block) else self._is_silent)()
+                yield block
+                if len(block):
+                    # The time that the consumer took is not the sensor's silence.
+                    self._sampled_ns = self._clock.monotonic_ns()
         finally:
             if self._closed:
                 self._leave()
 
+    def _endless(self) -> Iterator[SampleBlock]:
+        while not self._closed:
+            try:
+                yield from self._stream()
+                continue
+            except OSError as error:
+                reason = error
+            yield from self._start_again(reason)
+
+    def _sounds(self) -> None:
+        """Say what goes wrong again and again between samples that come; take back what is no longer true."""
+        self._say("silence", None)
+        noted, often_ns = self._noted_ns, _OFTEN_S * NS_PER_S
+        if self._reason is not None and len(noted) == _OFTEN and noted[-1] - noted[0] <= often_ns:
+            line = f"samples are lost again and again: {self._reason}; {self._advice(self._reason)}"
+            self._say("errors", line)
+        elif noted and self._clock.monotonic_ns() - noted[-1] > often_ns:
+            noted.clear()
+            self._say("errors", None)
+        self._reason, self._restarted = None, False
+
+    def _is_silent(self) -> None:
+        """Say why nothing comes, if that lasts."""
+        longest_s = max(_SILENT_S, _SILENT_PERIODS / self.rate_hz)
+        if self._clock.monotonic_ns() - self._sampled_ns <= longest_s * NS_PER_S:
+            return
+        if "life" in self._lines and (self._reason is None or isinstance(self._reason, DeadError)):
+            return
+        why = "no samples come, and nothing says why" if self._reason is None else f"no samples come: {self._reason}"
+        self._say("silence", f"{why}; {self._advice(self._reason)}")
+
+    def _note(self, error: Exception) -> None:
+        """Remember what went wrong: the reason of the silence that may follow, or of samples that are lost often."""
+        self._reason = error
+        if not isinstance(error, DeadError):
+            self._noted_ns.append(self._clock.monotonic_ns())
+
+    def _advice(self, error: Exception | None) -> str:
+        """Return what the owner can do about an error, None for an unknown one."""
+        return "see `motionsig doctor`"
+
+    def _say(self, about: str, line: str | None) -> None:
+        """Set what `trouble` says about one thing, or take it back with None; log it where it is new."""
+        if line == self._lines.get(about):
+            return
+        now_ns = self._clock.monotonic_ns()
+        if line is None:
+            log.warning("%s: it is over: %s", self.device_id, self._logged.pop(about)[1])
+        elif about not in self._logged or now_ns - self._logged[about][0] > _REPEAT_S * NS_PER_S:
+            self._logged[about] = now_ns, line
+            log.warning("%s: %s", self.device_id, line)
+        self._set(about, line)
+
+    def _set(self, about: str, line: str | None) -> None:
+        """Set what `trouble` says about one thing, or take it back with None: the latest that is left counts."""
+        self._lines.pop(about, None)
+        if line is not None:
+            self._lines[about] = line
+        self.trouble = next(reversed(self._lines.values()), None)
+
     def _start_again(self, reason: OSError) -> Iterator[SampleBlock]:
         """Start until that succeeds or until closed; yield an empty block now and then meanwhile."""
-        log.warning("%s: starting it again: %s", self.device_id, reason)
+        # A sensor that gives nothing although it starts is started again and again: `trouble` says so.
+        level = logging.DEBUG if self._restarted or "errors" in self._lines else logging.WARNING
+        self._restarted = True
+        self._note(reason)
+        log.log(level, "%s: starting it again: %s", self.device_id, reason)
         self.counts.recoveries += 1
         began_ns = self._clock.monotonic_ns()
         pause_s, most_s = self.pauses_s
@@ -135,11 +238,65 @@ class LiveSource(Closing):
                 self._restart()
             except (OSError, InputError) as error:
                 log.debug("%s: %s", self.device_id, error)
+                self._reason = error
                 self._clock.sleep(pause_s)
                 pause_s = min(2 * pause_s, most_s)
                 continue
-            log.warning("%s: back after %.3f s", self.device_id, (self._clock.monotonic_ns() - began_ns) / NS_PER_S)
+            log.log(level, "%s: back after %.3f s", self.device_id, (self._clock.monotonic_ns() - began_ns) / NS_PER_S)
             return
+
+    def _deliver(self, rows: Rows) -> Iterator[SampleBlock]:
+        """Yield those of `rows`, on Unix time, that a living sensor reports, as blocks that begin where something is missing.
+
+        Raises DeadError where it has to be started again.
+        """
+        counts, passed = self.counts, self._living.push(rows)
+        counts.dead, counts.garbled = self._living.dead, self._living.garbled
+        self._heed()
+        if len(passed.data):
+            self._heard_ns = self._clock.monotonic_ns()
+            data = self.calibration.apply(passed.data)
+            for start, stop in pairwise([0, *(np.flatnonzero(passed.gap[1:]) + 1).tolist(), len(data)]):
+                counts.gaps += bool(passed.gap[start])
+                counts.lost += int(passed.lost[start])
+                counts.samples += stop - start
+                yield SampleBlock(passed.time_ns[start:stop], data[start:stop], bool(passed.gap[start]))
+        else:
+            yield from self._sign_of_life()
+        self._revive()
+
+    def _heed(self) -> None:
+        """Say what is wrong with the samples, once, and that it is over."""
+        fault, doubt = self._living.fault, self._living.doubt
+        said = fault or doubt
+        if said != self._said:
+            if said is None:
+                log.warning("%s: its samples are as they should be again", self.device_id)
+            else:
+                log.warning("%s: %s", self.device_id, said)
+        if fault is not None:
+            left_out = f"{self._living.dead} samples left out, started again {self._revivals} times"
+            self._set("life", f"{fault}; {left_out}; check wiring and supply; the chip may be dead or a clone")
+        elif said != self._said:
+            self._set("life", doubt)
+        self._said = said
+
+    def _revive(self) -> None:
+        """Raise DeadError where a dead sensor has to be started again: at once, then after pauses that grow."""
+        if self._living.fault is None:
+            return
+        now_ns = self._clock.monotonic_ns()
+        if now_ns - self._died_ns > _SOUND_S * NS_PER_S:
+            self._revive_ns, self._revive_s = 0, _REVIVE_S[0]
+        self._died_ns = now_ns
+        if now_ns < self._revive_ns and not self._living.suspected:
+            return
+        self._revive_ns = now_ns + round(self._revive_s * NS_PER_S)
+        self._revive_s = min(2 * self._revive_s, _REVIVE_S[1])
+        self._revivals += 1
+        reason = self._living.fault
+        self._living.restarted()
+        raise DeadError(f"{self.device_id}: {reason}")
 
     def _sign_of_life(self) -> Iterator[SampleBlock]:
         """Yield an empty block if nothing has been delivered for a while."""

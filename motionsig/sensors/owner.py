@@ -88,7 +88,7 @@ def own_device(path: Path, what: str) -> Owned:
     return _own((path,), 0, what)
 
 
-def owner(bus: Bus, address: int) -> str | None:
+def owner_of(bus: Bus, address: int) -> str | None:
     """Return who owns the chip at an address, such as "process 1234 (motionsig run)"; None if nobody does."""
     nodes: Sequence[Path] = getattr(bus, "nodes", ())
     if not nodes:
@@ -97,7 +97,7 @@ def owner(bus: Bus, address: int) -> str | None:
 
 
 def device_owner(path: Path) -> str | None:
-    """Return who owns a whole device, as `owner` does."""
+    """Return who owns a whole device, as `owner_of` does."""
     return _asked(path, 0, shared=False)
 
 

@@ -5,8 +5,12 @@ It has three states. *Start* resets and configures the chip, again and again wit
 register that was written, ten times a second.
 
 A sample waits until the registers it was taken with have been read back unchanged: so a chip that lost its settings
-does not pass off its samples as good ones, unless a setting comes back by itself within a tenth of a second. Whatever
-cannot be trusted is emptied out of the FIFO, never repaired; how much was lost follows from the times on either side.
+does not pass off its samples as good ones, unless a setting comes back by itself within a tenth of a second. It also
+waits for the level that follows its reading: a word that went missing within it shows there. Whatever cannot be trusted
+is emptied out of the FIFO, never repaired; how much was lost follows from the times on either side.
+
+No wait is endless, and each has its reason in `trouble`. Times that do not become exact within HOLD_NS are delivered as
+they are known, and counted as doubtful. What is discarded or started again is noted with its error (see `LiveSource`).
 """
 
 from __future__ import annotations
@@ -25,8 +29,9 @@ from motionsig.sensors.bus import BusError
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.chips import CLOCK_TOLERANCE
 from motionsig.sensors.clock import Clock
-from motionsig.sensors.fifo import CHECK_NS, ChipFifo, Discard, Overflow, drain_s
+from motionsig.sensors.fifo import CHECK_NS, ChipFifo, Discard, Overflow, Slip, drain_s
 from motionsig.sensors.live import LiveSource
+from motionsig.sensors.living import Rows
 from motionsig.sensors.registers import RegisterError
 from motionsig.timebase import SETTLED_NS, TimeBase
 
@@ -38,6 +43,25 @@ _SILENT_S, _SILENT_PERIODS = 0.1, 5
 """A chip that gives nothing for the longer of these two has stopped."""
 _MOST_ERRORS = 10
 """With more bad readings than this, less the good ones since, the chip is started again (as PX4's drivers do)."""
+
+HOLD_NS = 2 * NS_PER_S
+"""Samples wait at most so long for times that are exact; then they are delivered, and counted as doubtful."""
+EXACT_NS = 1_000_000
+"""Times that may be off by more, either way, are doubtful."""
+_WORSE = 1.25
+"""While times are doubtful, samples do not wait unless these become worse by this factor."""
+
+_ADVICE: tuple[tuple[type[Exception], str], ...] = (
+    (Overflow, "set a lower rate_hz, or use a faster bus or a less busy machine"),
+    (
+        Slip,
+        "another program may read this chip, or its clock is far off: stop the other one, or see `motionsig sensors`",
+    ),
+    (Discard, "check wiring and pull-ups, or use a slower bus; another program may read this chip"),
+    (BusError, "check wiring and power; switch the sensor off and on if the bus hangs"),
+    (RegisterError, "check wiring and power; another program may use this chip"),
+)
+"""What the owner can do about an error, by its kind."""
 
 
 class SensorReader(LiveSource):
@@ -66,8 +90,14 @@ class SensorReader(LiveSource):
         self._fastest_hz = self.rate_hz * (1 + CLOCK_TOLERANCE)
         self._errors = self._taken = 0
         self._gap = False
-        self._held: list[NDArray[np.int16]] = []
+        # Bursts read: how many records had been taken after each, and its counts.
+        self._held: list[tuple[int, NDArray[np.int16]]] = []
+        self._whole = 0  # of the records taken: those that the level after them shows to have been read whole
+        self._level_ns = round(fifo.level_s() * NS_PER_S)
+        self._accepted_ns: float = SETTLED_NS
+        self._held_ns = self._doubted_ns = 0
         self._time = TimeBase(self.rate_hz)
+        self._judge_by(self._scale)
         self._left = False
         try:
             fifo.configure()
@@ -96,7 +126,8 @@ class SensorReader(LiveSource):
             # Count from zero again: after a loss only the rate is still known.
             self._time.restart()
             self._gap = self.counts.samples > 0
-            self._taken, self._held = 0, []
+            self._taken = self._whole = 0
+            self._held.clear()
             self._now_ns = self._alive_ns = self._clock.monotonic_ns()
             try:
                 yield from self._segment()
@@ -104,6 +135,7 @@ class SensorReader(LiveSource):
             except Discard as error:
                 reason = error
             log.info("%s: emptied the FIFO: %s", self.device_id, reason)
+            self._note(reason)
             overflow = isinstance(reason, Overflow)
             self.counts.overflows += overflow
             self.counts.discards += not overflow
@@ -112,30 +144,36 @@ class SensorReader(LiveSource):
                 self._count_error(reason)
             # What came before is good if the registers still are as they were written.
             self.fifo.verify()
-            if self._can_release():
-                yield self._release()
+            if self._stampable():
+                yield from self._release()
             yield from self._sign_of_life()
 
     def _segment(self) -> Iterator[SampleBlock]:
         """Yield from an empty FIFO on until closed; raise Discard where its content cannot be trusted any more."""
         waits = False  # samples wait for the next check; the first do not
-        checked_ns = self._now_ns  # when the registers were last read back
+        checked_ns = begun_ns = self._now_ns  # when the registers were last read back
         while not self._closed:
             try:
-                if self._drain():
+                records = self._look(begun_ns)
+                if records > self.fifo.left:
+                    self._read(records)
                     self._alive_ns = self._now_ns
                 elif self._before_ns - self._alive_ns > self._silent_ns:
                     raise RegisterError(f"{self.fifo.registers.where}: expected samples, got none")
                 ahead_ns = self._drain_ns if waits else min(self._drain_ns, round(NS_PER_S / self.rate_hz))
                 next_ns = self._time.next_poll_ns(self._now_ns + ahead_ns)
                 due = next_ns > checked_ns + CHECK_NS
-                ready = self._can_release() and (due or not waits)
+                ready = (due or not waits) and self._stampable()
                 if due or ready:
                     self.fifo.verify()
                     checked_ns = self._now_ns
+                if ready:
+                    # Only the level that follows shows that what was read was whole.
+                    self._look(begun_ns)
             except BusError as error:
                 if not error.nack:
                     raise Discard(str(error)) from error
+                self._note(error)
                 self._count_error(error)
                 self._clock.sleep(_FIRST_PAUSE_S)
                 # A chip that did not answer may have lost its settings.
@@ -143,49 +181,90 @@ class SensorReader(LiveSource):
                 continue
             if ready:
                 waits = True
-                yield self._release()
+                yield from self._release()
             yield from self._sign_of_life()
             self._clock.sleep(max(0, next_ns - self._clock.monotonic_ns()) / NS_PER_S)
 
-    def _drain(self) -> bool:
-        """Move what is in the FIFO to what is held; return whether there was anything."""
+    def _look(self, begun_ns: int) -> int:
+        """Return how many records wait; raise Discard where they show that something was lost before or not read whole."""
         self._before_ns = self._clock.monotonic_ns()
         records = self.fifo.level()
         self._now_ns = self._clock.monotonic_ns()
         self._time.observe(self._taken + records, self._before_ns, self._now_ns)
         if self._time.slipped:
-            raise Discard("the FIFO holds fewer or more samples than the time that has passed")
-        if not records:
-            return False
+            raise Slip(
+                f"the FIFO got {self._taken + records} samples in {(self._now_ns - begun_ns) / NS_PER_S:.3f} s, which "
+                f"is not what came before, or not {self.rate_hz:g} Hz"
+            )
+        self._whole = self._taken
+        return records
+
+    def _read(self, records: int) -> None:
+        """Move what waits, so many records, to what is held, but for those that are to be left."""
+        waited, records = records, records - self.fifo.left
         counts = self.fifo.read(records)
-        waited_s = (self._clock.monotonic_ns() - self._before_ns) / NS_PER_S - self.fifo.read_s(records)
-        if records + waited_s * self._fastest_hz > self.fifo.chip.capacity - 1:
+        now_ns = self._clock.monotonic_ns()
+        waited_s = (now_ns - self._before_ns) / NS_PER_S - self.fifo.read_s(records)
+        if waited + waited_s * self._fastest_hz > self.fifo.chip.capacity - 1:
             raise Overflow(f"the FIFO may have run over before it was read, {waited_s:.3f} s late")
-        if len(counts):
-            self._held.append(counts)
         self._errors = max(0, self._errors - 1)
         self._taken += records
-        return True
+        if len(counts):
+            self._held_ns = self._held_ns if self._held else now_ns
+            self._held.append((self._taken, counts))
 
-    def _can_release(self) -> bool:
-        """Tell whether samples are held and can be stamped well: right after a start that may take a few readings."""
-        held, time = sum(map(len, self._held)), self._time
-        return held > 0 and not time.slipped and time.uncertainty_ns(self._taken - held, held) <= SETTLED_NS
+    def _doubt_ns(self) -> float:
+        """Return how far the times of what is held may be off either way; infinite before any is known."""
+        end, counts = self._held[0]
+        first = end - len(counts)
+        # A transaction that takes longer than the wire does may latch the level anywhere within that time.
+        unknown_ns = max(0, self._time.shortest_ns - self._level_ns)
+        return self._time.uncertainty_ns(first, self._taken - first) + unknown_ns / 2
 
-    def _release(self) -> SampleBlock:
-        """Return what is held: the registers it was taken with have been read back."""
-        counts = np.concatenate(self._held)
-        self._held.clear()
-        first = self._taken - len(counts)
-        missed = self._time.missed(first) if self._gap else 0
+    def _stampable(self) -> bool:
+        """Tell whether what is held can be stamped: well, which may take a few readings, or as well as it can be."""
+        if not self._held or self._time.slipped:
+            return False
+        doubt_ns = self._doubt_ns()
+        if doubt_ns > self._accepted_ns and self._now_ns - self._held_ns > HOLD_NS:
+            self._accepted_ns = doubt_ns
+        return doubt_ns <= self._accepted_ns < np.inf
+
+    def _release(self) -> Iterator[SampleBlock]:
+        """Yield what is held, whole and alive: the registers it was taken with have been read back."""
+        whole = [counts for end, counts in self._held if end <= self._whole]
+        if not whole:
+            return
+        doubt_ns, first = self._doubt_ns(), self._held[0][0] - len(whole[0])
+        del self._held[: len(whole)]
+        self._held_ns = self._now_ns
+        counts = np.concatenate(whole)
+        gap, lost = np.zeros(len(counts), np.bool_), np.zeros(len(counts), np.int64)
+        gap[0], lost[0] = self._gap, self._time.missed(first) if self._gap else 0
         times = self._time.stamp(first, len(counts), self._now_ns)
-        gap, self._gap = self._gap, False
-        self._heard_ns = self._now_ns
-        self.counts.gaps += gap
-        self.counts.lost += missed
-        self.counts.samples += len(counts)
+        self._gap = False
         self.counts.retries = self.fifo.registers.retries
-        return SampleBlock(times + self.unix_offset_ns, self.calibration.apply(counts * self._scale), gap)
+        self._judge_times(doubt_ns, len(counts))
+        yield from self._deliver(Rows(times + self.unix_offset_ns, counts * self._scale, gap, lost))
+
+    def _judge_times(self, doubt_ns: float, samples: int) -> None:
+        """Count samples whose times are less exact than promised, and say so; say when that is over."""
+        self._accepted_ns = max(SETTLED_NS, min(self._accepted_ns, _WORSE * doubt_ns))
+        if doubt_ns > EXACT_NS:
+            self.counts.doubtful += samples
+            self._doubted_ns = self._now_ns
+            shortest_ns, last_ns = self._time.shortest_ns, self._now_ns - self._before_ns
+            self._say(
+                "times",
+                f"times are exact to {np.ceil(doubt_ns / 1e6):.0f} ms only, expected {EXACT_NS / 1e6:.0f} ms: reading the "
+                f"FIFO's level takes {shortest_ns / 1e6:.1f} ms at least, and {last_ns / 1e6:.1f} ms the last time, "
+                f"expected {self._level_ns / 1e6:.1f} ms; use a faster bus or adapter, or a less busy machine",
+            )
+        elif self._now_ns - self._doubted_ns > HOLD_NS:
+            self._say("times", None)
+
+    def _advice(self, error: Exception | None) -> str:
+        return next((advice for kind, advice in _ADVICE if isinstance(error, kind)), super()._advice(error))
 
     def _restart(self) -> None:
         self.fifo.configure()

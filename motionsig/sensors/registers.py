@@ -15,8 +15,8 @@ T = TypeVar("T")
 _TRIES = 4
 """Of a transaction that is not acknowledged. If one in twenty fails, all four fail once in 160,000."""
 _POLL_S = 0.001
-_SLACK_S = 0.5
-"""What steps may take longer than the waits in them add up to: transactions, and a busy machine."""
+_SLACK_S, _STEP_SLACK_S = 0.5, 0.04
+"""What steps may take longer than the waits in them add up to, and each more: transactions, and a busy machine."""
 
 
 class RegisterError(SensorError):
@@ -50,7 +50,8 @@ class Registers:
         steps = tuple(steps)
         began_ns = self._clock.monotonic_ns()
         waits = (step for step in steps if not isinstance(step, Set))
-        allowed_s = _SLACK_S + sum(step.seconds if isinstance(step, Wait) else step.within_s for step in waits)
+        allowed_s = _SLACK_S + _STEP_SLACK_S * len(steps)
+        allowed_s += sum(step.seconds if isinstance(step, Wait) else step.within_s for step in waits)
         for step in steps:
             match step:
                 case Set(register, value, mask):

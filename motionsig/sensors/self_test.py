@@ -50,7 +50,9 @@ def self_test(bus: Bus, chip: Chip, address: int, *, clock: Clock) -> list[AxisR
 def _self_test(bus: Bus, chip: Chip, address: int, clock: Clock) -> list[AxisResult]:
     test = chip.self_test
     if test is None:
-        raise InputError(f"{chip.name}: expected a chip with a self-test, its data sheet has none")
+        raise InputError(
+            f"{chip.name}: expected a chip whose self-test is known, its limits are in no source that we could read"
+        )
     setting = settle(
         chip, rate_hz=test.rate_hz, accel_range_g=test.accel_range_g, gyro_range_dps=test.gyro_range_dps or 0.001
     )

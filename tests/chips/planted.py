@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from chips import chip_model
 from chips.handled import Hand
 from motionsig.sensors.chips import Chip, Range
 from motionsig.sensors.proving import Proof, prove
-from motionsig.sensors.simulated import Oscillator, SimulatedBus, SimulatedChip, VirtualClock
+from motionsig.sensors.simulated import Oscillator, SimulatedBus, SimulatedChip, VirtualClock, simulated_chip
 
 Words = NDArray[np.int16]
 Change = Callable[[Words], Words]
@@ -232,7 +231,7 @@ def proof(chip: Chip, plant: Plant | None = None, *, seed: int = 0, hand: dict[s
     plant = plant or Plant(())
     clock = VirtualClock()
     person = Hand(clock, seed, **(hand or {}))  # type: ignore[arg-type]
-    model = chip_model(chip.name, clock=clock, signal=person.signal, oscillator=plant.oscillator)
+    model = simulated_chip(chip.name, clock=clock, signal=person.signal, oscillator=plant.oscillator)
     table = plant.table(chip)
     assert table is not None
     bus = AlteringBus(model, chip, plant, person)

@@ -15,7 +15,6 @@ from math import pi
 import numpy as np
 from numpy.typing import NDArray
 
-from chips import MODELS
 from motionsig.blocks import SampleBlock
 from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
 from motionsig.sensors import CHIPS, open_sensor
@@ -23,6 +22,7 @@ from motionsig.sensors.chips import Setting
 from motionsig.sensors.reader import SensorReader
 from motionsig.sensors.simulated import Faults, Oscillator, SimulatedBus, SimulatedChip, VirtualClock
 from motionsig.sensors.simulated.bus import Event
+from motionsig.sensors.simulated.models import MODELS
 
 _DIGITS = 200
 """Levels of acceleration that tell a serial number's digit: far apart for any chip's resolution."""

@@ -6,14 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from chips import chip_model
 from chips.handled import Hand
 from chips.planted import PLANTS, AlteringBus
 
 from motionsig.cli import main
 from motionsig.cli.prove import prove_chip
 from motionsig.sensors import CHIPS
-from motionsig.sensors.simulated import VirtualClock
+from motionsig.sensors.simulated import VirtualClock, simulated_chip
 
 
 @pytest.mark.parametrize(("what", "code"), [("acc y dead", 1), (None, 0)])
@@ -23,7 +22,7 @@ def test_the_verdict_and_the_report(
     monkeypatch.chdir(tmp_path)
     chip, clock = CHIPS["icm42688p"], VirtualClock()
     hand = Hand(clock)
-    model = chip_model(chip.name, clock=clock, signal=hand.signal)
+    model = simulated_chip(chip.name, clock=clock, signal=hand.signal)
     bus = AlteringBus(model, chip, PLANTS[what or "clock fast"], hand)
     assert prove_chip(bus, chip, model.address, clock=clock, out=None, guide=hand.guide) == code
     out, err = capsys.readouterr()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from chips import chip_model
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,12 +10,12 @@ from motionsig.sensors import CHIPS
 from motionsig.sensors.bus import BusError
 from motionsig.sensors.chips import Set, Until, Wait
 from motionsig.sensors.registers import RegisterError, Registers, spans
-from motionsig.sensors.simulated import Faults, SimulatedBus, VirtualClock
+from motionsig.sensors.simulated import Faults, SimulatedBus, VirtualClock, simulated_chip
 
 
 def registers(name: str = "mpu6500", faults: Faults | None = None) -> tuple[Registers, SimulatedBus, VirtualClock]:
     clock = VirtualClock()
-    chip = chip_model(name, clock=clock)
+    chip = simulated_chip(name, clock=clock)
     bus = SimulatedBus([chip], clock=clock, faults=faults)
     return Registers(bus, CHIPS[name], chip.address, clock), bus, clock
 
@@ -67,7 +66,7 @@ def test_a_stuck_bus_is_not_asked_again() -> None:
 
 def test_steps_that_take_too_long_are_an_error() -> None:
     them, _, _ = registers(faults=Faults(stall=1.0, stall_s=0.4))
-    with pytest.raises(RegisterError, match=r"expected to be set up in 0\.50 s"):
+    with pytest.raises(RegisterError, match=r"expected to be set up in 0\.58 s"):
         them.run([Set(0x6B, 0x01), Set(0x19, 7)])
 
 

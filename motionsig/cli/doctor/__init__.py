@@ -18,7 +18,7 @@ from typing import Any
 from motionsig.cli.doctor import buses, edgetpu, machine, service, software
 from motionsig.cli.doctor.findings import Finding, Mark
 from motionsig.cli.option import option
-from motionsig.sensors import scan
+from motionsig.sensors import Found, scan
 from motionsig.sensors.bus import I2cBus
 from motionsig.state import state_path
 
@@ -50,9 +50,9 @@ def examine(root: Path, model: str | None = None) -> Iterator[Finding]:
     yield from service.service(root)
 
 
-def _scan(number: int) -> list[tuple[str, int, str | None]]:
+def _scan(number: int) -> list[Found]:
     with I2cBus(number) as bus:
-        return [(chip.name, found.address, found.held) for found in scan(bus) for chip in found.chips[:1]]
+        return scan(bus)
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -12,13 +12,13 @@ from pathlib import Path
 from motionsig.cli.doctor import findings as tree
 from motionsig.cli.doctor.findings import Finding, Mark, is_there, line_of, note, ok, wrong
 from motionsig.errors import MotionsigError
-from motionsig.sensors import CHIPS
+from motionsig.sensors import CHIPS, Found
 from motionsig.sensors.bus import bus_clock_hz, bus_numbers, screen_buses
 from motionsig.sensors.fifo import MOST_LOAD
 
 Allowed = Callable[[Path], bool]
-Scan = Callable[[int], Sequence[tuple[str, int, str | None]]]
-"""From a bus's number to the chips that answer on it: name, address, and the process that reads it, if any."""
+Scan = Callable[[int], Sequence[Found]]
+"""From a bus's number to what answers on it."""
 
 # The largest FIFO record of the supported chips (ICM-42688-P: 16), and its share of the transaction.
 RECORD_BYTES = 17
@@ -151,13 +151,21 @@ def _answers(number: int, scan: Scan) -> Finding:
         found = scan(number)
     except MotionsigError as error:
         return wrong(" ".join(str(error).split()), advice)
-    if not found:
-        return note(f"no known sensor answers on /dev/i2c-{number}", advice)
-    held = [who for *_, who in found if who]
-    chips = ", ".join(f"{chip} at 0x{address:02x}{(who and f', held by {who}') or ''}" for chip, address, who in found)
-    if all(who.endswith(f"({_SERVICE})") for who in held):
-        return ok(f"on /dev/i2c-{number}: {chips}")
-    return note(f"on /dev/i2c-{number}: {chips}", "the service cannot read what another process holds: end that first")
+    known = [it for it in found if it.chips]
+    if known:
+        chips = (
+            f"{it.chips[0].name} at 0x{it.address:02x}{(it.held and f', held by {it.held}') or ''}" for it in known
+        )
+        here = f"on /dev/i2c-{number}: {', '.join(chips)}"
+        if all(it.held is None or it.held.endswith(f"({_SERVICE})") for it in known):
+            return ok(here)
+        return note(here, "the service cannot read what another process holds: end that first")
+    strange = [it for it in found if it.driver is None]
+    if strange:
+        where = f"--bus {number} --address 0x{strange[0].address:02x}"
+        look = f"if it is a clone of a chip: motionsig record --chip NAME {where}"
+        return note("; ".join(map(str, strange)), look)
+    return note(f"no known sensor answers on /dev/i2c-{number}", advice)
 
 
 def _clock(root: Path, number: int) -> Finding:

@@ -74,9 +74,18 @@ ADXL345 = Chip(
         gyro=None,
     ),
     notes=("its own test is judged for a supply of 3.3 V",),
-    # ADXL343: the same identity, registers, scale and FIFO (drivers/iio/accel/adxl345.h: ADXL343 and ADXL345 differ in
-    # what the kernel reads as their scale by 0.5 %). An ADXL344 or ADXL346 says 0xE6 and has other ranges.
+    # ADXL343: the same class in Adafruit's adafruit_adxl34x.py. An ADXL344 or ADXL346 says 0xE6 and has other ranges.
     alike=("adxl343", "gy-291"),
+    # The kernel asks it for the same identity, and has 480 mm/s² per count (adxl345.h, ADXL375_USCALE).
+    twins={"ADXL375": 0.480 / 0.0383},
+    origins={
+        "identity": "driver: Linux drivers/iio/accel/adxl345_core.c",
+        "rates": "driver: Linux drivers/iio/accel/adxl345_core.c",
+        "ranges": "driver: Linux drivers/iio/accel/adxl345_core.c",
+        "start": "driver: Linux drivers/iio/accel/adxl345.h",
+        "fifo": "driver: Linux drivers/iio/accel/adxl345.h",
+        "record": "driver: Linux drivers/iio/accel/adxl345_core.c",
+    },
 )
 
 CHIPS: tuple[Chip, ...] = (ADXL345,)

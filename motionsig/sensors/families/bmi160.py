@@ -85,6 +85,12 @@ BMI160 = Chip(
         accel=(2.0 * STANDARD_GRAVITY, np.inf),
         gyro=None,
     ),
+    # BMI120: the kernel's bmi160_core.c takes either identity. BMX160: a BMI160 with a magnetometer (DFRobot_BMX160).
+    clones={0xD3: "BMI120", 0xD8: "BMX160"},
+    origins=dict.fromkeys(
+        ("identity", "rates", "ranges", "start", "record", "self-test"), "driver: Bosch BMI160_SensorAPI bmi160_defs.h"
+    )
+    | {"fifo": "driver: Bosch BMI160_SensorAPI bmi160_defs.h (registers and 11 bits of level; its size from memory)"},
 )
 
 CHIPS: tuple[Chip, ...] = (BMI160,)

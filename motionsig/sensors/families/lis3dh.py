@@ -89,6 +89,13 @@ LIS3DH = Chip(
     # The same identity, registers and FIFO (lis2dh12_reg.h and lis3dh_reg.h of ST; drivers/iio/accel/st_accel_core.c,
     # one entry for all). An LIS2DE12 says 0x33, too: it has 8 bits and wants low power.
     alike=("lis2dh", "lis2dh12"),
+    origins=dict.fromkeys(
+        ("identity", "rates", "ranges", "start", "fifo"), "driver: ST lis3dh-pid lis3dh_reg.h, lis3dh_reg.c"
+    )
+    | {
+        "record": "driver: ST lis3dh_STdC lis3dh_multi_read_fifo.c; 10 bits: ST in community.st.com td-p/440261",
+        "self-test": "driver: ST lis3dh_STdC lis3dh_self_test.c",
+    },
 )
 
 CHIPS: tuple[Chip, ...] = (LIS3DH,)

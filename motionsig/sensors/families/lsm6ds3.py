@@ -114,8 +114,13 @@ LSM6DS3 = Chip(
     record=np.dtype([("gyr", "<i2", (3,)), ("acc", "<i2", (3,))]),
     self_test=SELF_TEST,
     notes=("at 52 Hz the accelerometer's filter of 50 Hz lets through more than half the rate",),
-    # The same registers and FIFO (Pololu's LSM6 library and the kernel, which know no other LSM6DS33 than the LSM6DS3).
+    # The same identity and registers in Adafruit_LSM6DS33.h.
     alike=("lsm6ds33",),
+    origins=dict.fromkeys(
+        ("identity", "rates", "ranges", "start", "fifo"),
+        "driver: ST lsm6ds3-pid lsm6ds3_reg.h, lsm6ds3_reg.c; Linux drivers/iio/imu/st_lsm6dsx/st_lsm6dsx_core.c",
+    )
+    | {"record": "driver: Linux drivers/iio/imu/st_lsm6dsx/st_lsm6dsx_buffer.c"},
 )
 
 LSM6DS3TRC = replace(
@@ -135,6 +140,11 @@ LSM6DS3TRC = replace(
     notes=(),
     # One entry with one identity in the kernel's st_lsm6dsx_core.c.
     alike=("lsm6dsl", "lsm6dsm", "ism330dlc"),
+    origins=dict.fromkeys(
+        ("identity", "rates", "ranges", "start", "fifo"),
+        "driver: ST lsm6ds3tr-c-pid lsm6ds3tr-c_reg.h, lsm6ds3tr-c_reg.c; Linux st_lsm6dsx_core.c",
+    )
+    | {"record": "driver: Linux drivers/iio/imu/st_lsm6dsx/st_lsm6dsx_buffer.c"},
 )
 
 CHIPS: tuple[Chip, ...] = (LSM6DS3, LSM6DS3TRC)

@@ -37,6 +37,19 @@ _RATES = {
     for rate_hz, code in _CODES.items()
 }
 
+
+def _origins(part: str) -> dict[str, str]:
+    """Return where the table of `part` was compared with ST's own driver and the kernel's."""
+    reg = f"driver: ST {part}-pid {part}_reg.h, {part}_reg.c"
+    return {
+        **dict.fromkeys(("identity", "rates", "ranges", "start"), reg),
+        "fifo": f"{reg}; Linux drivers/iio/imu/st_lsm6dsx/st_lsm6dsx_core.c",
+        "record": f"{reg}; Linux drivers/iio/imu/st_lsm6dsx/st_lsm6dsx_buffer.c",
+        # ST has no such example for the LSM6DSR.
+        **({} if part == "lsm6dsr" else {"self-test": f"driver: ST {part}_STdC {part}_self_test.c"}),
+    }
+
+
 _BYPASS = Set(_FIFO_CTRL4, 0x00)
 # Continuous mode: the oldest words are overwritten; no temperature, no time stamps (DS12140, FIFO_CTRL4).
 _CONTINUOUS = Set(_FIFO_CTRL4, 0x06)
@@ -94,6 +107,7 @@ LSM6DSO = Chip(
     alike=("lsm6dsop",),
     # In st_lsm6dsx_core.c in one entry with the LSM6DSO: only its identity differs, as that of the LSM6DSTX.
     clones={0x6D: "LSM6DST"},
+    origins=_origins("lsm6dso"),
 )
 
 LSM6DSOX = replace(
@@ -104,6 +118,7 @@ LSM6DSOX = replace(
     notes=("the LSM6DSO answers with the same identity, and reads the same; an LSM6DSO32 has twice the scale",),
     alike=(),
     clones={},
+    origins=_origins("lsm6dsox"),
 )
 
 LSM6DSO32 = replace(
@@ -124,6 +139,7 @@ LSM6DSO32 = replace(
     notes=("the LSM6DSO and LSM6DSOX answer with the same identity, and have half the scale: gravity tells",),
     alike=("lsm6dso32x",),
     clones={},
+    origins=_origins("lsm6dso32"),
 )
 
 LSM6DSR = replace(
@@ -139,6 +155,7 @@ LSM6DSR = replace(
     # that differs in nothing that is used here).
     alike=("lsm6dsrx", "ism330dhcx", "asm330lhh", "asm330lhhx", "asm330lhb"),
     clones={},
+    origins=_origins("lsm6dsr"),
 )
 
 CHIPS: tuple[Chip, ...] = (LSM6DSO, LSM6DSOX, LSM6DSO32, LSM6DSR)

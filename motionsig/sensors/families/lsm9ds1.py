@@ -86,6 +86,10 @@ LSM9DS1 = Chip(
     ),
     notes=("the gyroscope's filter is at 100 Hz or less at any rate",),
     alike=("sensehat",),
+    origins=dict.fromkeys(
+        ("identity", "rates", "ranges", "start", "fifo"), "driver: ST lsm9ds1-pid lsm9ds1_reg.h, lsm9ds1_reg.c"
+    )
+    | {"self-test": "driver: ST lsm9ds1_STdC lsm9ds1_self_test.c"},
 )
 
 CHIPS: tuple[Chip, ...] = (LSM9DS1,)

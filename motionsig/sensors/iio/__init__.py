@@ -12,7 +12,6 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +30,7 @@ from motionsig.sensors.iio.polled import PolledPort
 from motionsig.sensors.iio.port import WATERMARK_S, NoTriggerError, Port, Request
 from motionsig.sensors.iio.stamps import Joiner, Samples
 from motionsig.sensors.live import LiveSource
+from motionsig.sensors.living import Rows
 
 log = own_logger(__name__)
 
@@ -86,6 +86,8 @@ class IioSource(LiveSource):
         self._odd_rate_logged = self._was_full = False
         self._joiner = Joiner()
         self.rate_hz = self._ports[0].rate_hz
+        port = self._ports[0]
+        self._judge_by(port.convert.scale if isinstance(port, Port) else None)
         self.polled = isinstance(self._ports[0], PolledPort)
         self.info = SourceInfo(
             name="+".join(device.name for device in group),
@@ -176,26 +178,19 @@ class IioSource(LiveSource):
         return samples._replace(values=np.hstack([values, np.full_like(values, np.nan)]))
 
     def _blocks(self, samples: Samples, *, full: bool) -> Iterator[SampleBlock]:
-        """Yield samples as blocks that begin where something is missing; count what is."""
+        """Yield samples that live as blocks that begin where something is missing; count what is."""
         (time_ns, data, lost), counts = samples, self.counts
         counts.discards = sum(port.stamps.discards for port in self._ports)
-        breaks = np.flatnonzero(lost)
-        if len(breaks):
-            counts.gaps += len(breaks)
-            counts.lost += int(lost.sum())
-            counts.overflows += full or self._was_full
+        counts.overflows += bool(lost.any()) and (full or self._was_full)
         # What a full fifo dropped comes after what was read from it.
         self._was_full = full
         if not len(time_ns):
             return
-        counts.samples += len(time_ns)
-        data = self.calibration.apply(data)
         true_hz = self.true_rate_hz
         if not self._odd_rate_logged and abs(true_hz / self.rate_hz - 1) > _RATE_OFF:
             self._odd_rate_logged = True
             log.warning("%s: stated %g Hz, samples come at %.4g Hz", self.info.name, self.rate_hz, true_hz)
-        for start, stop in pairwise([0, *breaks[breaks > 0].tolist(), len(time_ns)]):
-            yield SampleBlock(time_ns[start:stop] + self.unix_offset_ns, data[start:stop], bool(lost[start]))
+        yield from self._deliver(Rows(time_ns + self.unix_offset_ns, data, lost > 0, lost))
 
     def _restart(self) -> None:
         """Set the devices up as before."""

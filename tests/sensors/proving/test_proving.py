@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from chips import chip_model
 from chips.handled import Hand
 from chips.planted import PLANTS, proof
 
@@ -14,7 +13,7 @@ from motionsig.sensors import CHIPS
 from motionsig.sensors.chips import Set
 from motionsig.sensors.owner import HeldError, own
 from motionsig.sensors.proving import STEPS, Proof, examine, prove
-from motionsig.sensors.simulated import Faults, Oscillator, SimulatedBus, VirtualClock
+from motionsig.sensors.simulated import Faults, Oscillator, SimulatedBus, VirtualClock, simulated_chip
 
 EVERY = pytest.mark.parametrize("name", CHIPS)
 PROOFS: dict[str, Proof] = {}
@@ -93,7 +92,7 @@ def test_a_slow_bus_a_refused_transaction_and_a_slow_hand_are_no_faults_of_the_t
     chip = CHIPS["icm20689"]
     clock = VirtualClock()
     hand = Hand(clock, 3, late_s=6.0, takes_s=2.5)
-    model = chip_model(chip.name, clock=clock, signal=hand.signal, oscillator=Oscillator(skew=-0.045, drift=300e-6))
+    model = simulated_chip(chip.name, clock=clock, signal=hand.signal, oscillator=Oscillator(skew=-0.045, drift=300e-6))
     bus = SimulatedBus([model], clock=clock, clock_hz=100_000, faults=Faults(nack=0.02))
     found = prove(bus, chip, model.address, clock=clock, guide=hand.guide)
     assert found.proved, found.verdict
@@ -110,7 +109,7 @@ def test_a_person_who_lays_it_down_late_is_waited_for() -> None:
         shaken = np.sin(times_ns[:, None] / 1e8 + np.arange(6)) * [4, 4, 4, 1, 1, 1]
         return hand.signal(serials, times_ns) + np.where(times_ns[:, None] < calm_ns, shaken, 0)
 
-    model = chip_model(chip.name, clock=clock, signal=signal)
+    model = simulated_chip(chip.name, clock=clock, signal=signal)
     found = prove(SimulatedBus([model], clock=clock), chip, model.address, clock=clock, guide=hand.guide)
     assert found.proved, found.verdict
 
@@ -120,7 +119,7 @@ def test_a_register_that_does_not_keep_its_value_is_named() -> None:
     wrong = replace(chip, setup=(*chip.setup, Set(0x0F, 0x6D)))
     clock = VirtualClock()
     hand = Hand(clock)
-    model = chip_model(chip.name, clock=clock, signal=hand.signal)
+    model = simulated_chip(chip.name, clock=clock, signal=hand.signal)
     found = prove(SimulatedBus([model], clock=clock), wrong, model.address, clock=clock, guide=hand.guide)
     assert kinds(found) == {"registers"}
     assert "register 0x0f: expected 0x6d" in found.verdict
@@ -145,7 +144,7 @@ def test_a_self_test_that_fails_on_one_axis_is_named_and_on_all_is_a_clone() -> 
 def test_the_chip_is_left_as_after_power_up_and_free() -> None:
     chip, clock = CHIPS["lsm6dso"], VirtualClock()
     hand = Hand(clock)
-    model = chip_model(chip.name, clock=clock, signal=hand.signal)
+    model = simulated_chip(chip.name, clock=clock, signal=hand.signal)
     before, bus = dict(model.registers), SimulatedBus([model], clock=clock)
     prove(bus, chip, model.address, clock=clock, guide=hand.guide)
     assert dict(model.registers) == before
@@ -157,7 +156,7 @@ def test_each_step_is_told_once_in_order() -> None:
     told: list[str] = []
     chip, clock = CHIPS["lis3dh"], VirtualClock()
     hand = Hand(clock)
-    model = chip_model(chip.name, clock=clock, signal=hand.signal)
+    model = simulated_chip(chip.name, clock=clock, signal=hand.signal)
 
     def guide(step: object) -> None:
         told.append(getattr(step, "name", ""))
