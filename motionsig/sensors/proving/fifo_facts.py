@@ -37,7 +37,9 @@ def level(seen: Seen) -> list[Finding]:
     found = [finding(kind, not wrong, f"the FIFO's level: {words}", **numbers)]
     held = reading.most * reading.unit
     good = abs(np.log(held / chip.fifo_bytes)) < _SIZE or abs(held - chip.fifo_bytes) < 2 * chip.record.itemsize
-    words = f"the most it held is {held:g} bytes, the table says {chip.fifo_bytes}"
+    counts = reading.counts(seen.evidence.fill)
+    grows = bool(counts[-1] == reading.most and counts[-1] > counts[-len(counts) // 8])
+    words = f"the most it held is {held:g} bytes{' and more' * grows}, the table says {chip.fifo_bytes}"
     return [*found, finding("FIFO size", bool(good), words, held=held, table=chip.fifo_bytes)]
 
 

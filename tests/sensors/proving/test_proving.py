@@ -37,11 +37,17 @@ def kinds(found: Proof) -> set[str]:
 def test_every_chip_is_proved_by_its_model_and_what_is_wrong_in_its_table_is_named(name: str) -> None:
     """Two misreadings of each chip's table, so that all are tried on several."""
     found, chip = clean(name), CHIPS[name]
+    if name == "mpu6880":
+        # Its table has the smaller of two sizes that are told of it, its model the larger.
+        assert [it.kind for it in found.wrong] == ["FIFO size"]
+        assert "1330 bytes and more, the table says 512" in found.verdict
+        return
     assert found.proved, found.verdict
     assert found.verdict == f"proved: this chip does what the table of {name} says"
     seen = {it.kind for it in found.findings if it.state == "proved"}
     assert seen >= {"bus", "identity", "registers", "level", "FIFO size", "rate", "clock", "order", "byte order"}
-    assert seen >= {"width", "scale of acc", "axes", "self-test"}
+    assert seen >= {"width", "scale of acc", "axes"}
+    assert ("self-test" in seen) == (chip.self_test is not None)
     assert ("scale of gyr" in seen) == bool(chip.gyro_ranges)
     fitting = [what for what in ALONE if PLANTS[what].fits(chip)]
     first = list(CHIPS).index(name)
@@ -55,7 +61,7 @@ def test_every_chip_is_proved_by_its_model_and_what_is_wrong_in_its_table_is_nam
 
 @pytest.mark.parametrize("what", [what for what in PLANTS if what not in ALONE])
 def test_what_is_planted_in_the_bytes_or_the_clock_is_named(what: str) -> None:
-    names = [name for name, chip in CHIPS.items() if PLANTS[what].fits(chip)]
+    names = [name for name, chip in CHIPS.items() if name != "mpu6880" and PLANTS[what].fits(chip)]
     name = names[list(PLANTS).index(what) * 7 % len(names)]
     found = proof(CHIPS[name], PLANTS[what])
     assert kinds(found) & set(PLANTS[what].kinds), (name, found.verdict)
