@@ -16,7 +16,7 @@ def add_sensor_options(parser: argparse.ArgumentParser) -> None:
     names = "a chip (see `motionsig sensors --chips`), auto (the default), iio:NAME, simulated or simulated:lesson"
     option(parser, "--sensor NAME", names, default="auto")
     option(parser, "--bus BUS", "N of /dev/i2c-N, or such as spi0.0; by default each of I2C in turn", type=bus_option)
-    option(parser, "--address A", "on the bus, such as 0x6a", type=_address)
+    option(parser, "--address A", "on the bus, such as 0x6a", type=address)
     option(parser, "--chip NAME", "take what answers as this chip although it says another identity, as clones do")
     option(parser, "--rate-hz R", "samples per second, at least (100)", type=float, default=100.0)
     option(parser, "--accel-range-g G", "full scale, at least (8)", type=float, default=8.0)
@@ -32,7 +32,7 @@ def bus_option(text: str) -> int | str:
         raise argparse.ArgumentTypeError(str(error).removeprefix("bus: ")) from error
 
 
-def _address(text: str) -> int:
+def address(text: str) -> int:
     try:
         return int(text, 0)
     except ValueError as error:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from motionsig.cli.option import option
-from motionsig.cli.sensor_options import bus_option
+from motionsig.cli.prove import prove_here
+from motionsig.cli.sensor_options import address, bus_option
 from motionsig.conventions import CHANNELS
 from motionsig.errors import SensorError
 from motionsig.sensors import CHIPS, IioSensor, list_iio, scan
@@ -32,6 +33,12 @@ def add_to(commands: Any) -> None:
     option(parser, "--self-test", "let each chip test itself; it must lie still")
     option(parser, "--chips", "the chips motionsig reads itself, here or not")
     option(parser, "--json", "the same as JSON")
+    option(parser, "--prove", "hold one chip against its table, while you turn it as told; writes a report to send")
+    option(parser, "--address A", "with --prove: of the chip, such as 0x6a", type=address)
+    option(parser, "--chip NAME", "with --prove: take what answers as this chip, whatever it says it is")
+    option(
+        parser, "--out FILE", "with --prove: the report's file, instead of motionsig-prove-CHIP-DATE.json", type=Path
+    )
     parser.set_defaults(command=_sensors)
 
 
@@ -40,6 +47,8 @@ def _sensors(options: argparse.Namespace) -> int:
         facts = [_chip(chip) for chip in CHIPS.values()]
         print(json.dumps(facts, indent=2) if options.json else "\n".join([*map(_known, facts), _ORIGINS]))
         return 0
+    if options.prove:
+        return prove_here(options)
     failed = False
     buses: list[dict[str, Any]] = []
     for number in bus_numbers() if options.bus is None else [options.bus]:

@@ -159,6 +159,7 @@ class Chip:
 
     marks: (field, mask, value) that hold in every record. slot: two fields and the bits in which they agree where both
     are of one instant. invalid: the code that stands for no measurement.
+    step: counts from one acceleration in the FIFO to the next larger one; above 1 where only the upper bits are used.
     temperature_jump: counts that "temp" cannot move in one sample. stamp_s: seconds of one tick of "stamp", the chip's
     own time. kept: registers with values of the factory's that must stay as they are after a reset.
 
@@ -199,6 +200,7 @@ class Chip:
     marks: tuple[tuple[str, int, int], ...] = ()
     slot: tuple[str, str, int] | None = None
     invalid: int | None = None
+    step: int = 1
     temperature_jump: int | None = None
     stamp_s: float | None = None
     self_test: SelfTest | None = None

@@ -21,7 +21,7 @@ POLL_S = 0.1
 CHECK_NS = 100_000_000
 """At most between two readings of the registers (PX4's drivers read one of them back as often)."""
 _LOOKS = 4
-"""At a level that is no whole number of records, before a byte counts as lost: writing a record takes the chip some us."""
+"""At a level that is no whole number of records, before a byte counts as lost: to write one takes the chip some us."""
 
 
 class Discard(SensorError):

@@ -188,7 +188,7 @@ class SensorReader(LiveSource):
             self._clock.sleep(max(0, next_ns - self._clock.monotonic_ns()) / NS_PER_S)
 
     def _look(self, begun_ns: int) -> int:
-        """Return how many records wait; raise Discard where they show that something was lost before or not read whole."""
+        """Return how many records wait; raise Discard where they show that something was lost or not read whole."""
         self._before_ns = self._clock.monotonic_ns()
         records = self.fifo.level()
         self._now_ns = self._clock.monotonic_ns()
@@ -267,8 +267,8 @@ class SensorReader(LiveSource):
             shortest_ns, last_ns = self._time.shortest_ns, self._now_ns - self._before_ns
             self._say(
                 "times",
-                f"times are exact to {np.ceil(doubt_ns / 1e6):.0f} ms only, expected {EXACT_NS / 1e6:.0f} ms: reading the "
-                f"FIFO's level takes {shortest_ns / 1e6:.1f} ms at least, and {last_ns / 1e6:.1f} ms the last time, "
+                f"times are exact to {np.ceil(doubt_ns / 1e6):.0f} ms only, expected {EXACT_NS / 1e6:.0f} ms: reading "
+                f"the FIFO's level takes {shortest_ns / 1e6:.1f} ms at least, and {last_ns / 1e6:.1f} ms the last time, "
                 f"expected {self._level_ns / 1e6:.1f} ms; use a faster bus or adapter, or a less busy machine",
             )
         elif self._now_ns - self._doubted_ns > HOLD_NS:

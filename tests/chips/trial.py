@@ -228,7 +228,10 @@ def mishaps(bench: Bench, *, seconds: float, every_s: float, seed: int = 0) -> F
         elif kind == 1:
             events.append((at_ns, partial(chip.restart, at_ns, chip.boot_s)))
         elif kind == 2:
-            end_ns, slow_s = at_ns + round(chance.uniform(0.5, 4.0) * NS_PER_S), chance.choice([(3e-3, 8e-3), (5e-3, 15e-3)])
+            end_ns, slow_s = (
+                at_ns + round(chance.uniform(0.5, 4.0) * NS_PER_S),
+                chance.choice([(3e-3, 8e-3), (5e-3, 15e-3)]),
+            )
             events.append((at_ns, partial(setattr, bench.bus, "slow_s", slow_s)))
             events.append((end_ns, partial(setattr, bench.bus, "slow_s", (0.0, 0.0))))
         elif kind == 4:

@@ -74,6 +74,7 @@ LIS3DH = Chip(
     record=np.dtype([("acc", "<i2", (3,))]),
     # 10 MHz; MS, bit 6, counts on, and bit 7 of the numbers here has no place (SPI bus interface).
     spi=Spi(10_000_000, burst=0x40),
+    step=64,
     self_test=SelfTest(
         rate_hz=100.0,
         # So that gravity beneath the most of it does not clip.
