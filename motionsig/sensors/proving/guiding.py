@@ -107,7 +107,9 @@ def _follow(watch: Watch, setting: Setting, rest: _Rest, step: Step, before: Str
             return False
         away = (np.abs(rest.cells(rows) - pose) > far).any(axis=1)
         moved = moved or bool(away.any())
-        return moved and len(rows) >= recent and rest.rests(rows) and (step.turns or bool(away.all()))
+        # In the middle of a slow turn the rate is steady, too: after it, all words are as they were before.
+        there = not away.any() if step.turns else bool(away.all())
+        return moved and there and len(rows) >= recent and rest.rests(rows)
 
     seen = _wait(watch, setting, done, step.within_s)
     end = watch.length()

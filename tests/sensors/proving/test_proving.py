@@ -171,3 +171,12 @@ def test_each_step_is_told_once_in_order() -> None:
     prove(SimulatedBus([model], clock=clock), chip, model.address, clock=clock, guide=guide)
     # Without a gyroscope there is nothing to turn for.
     assert told == [step.name for step in STEPS if not step.turns]
+
+
+def test_a_slow_turn_is_waited_for_to_its_end() -> None:
+    """In its middle the rate is steady; a self-test there would fail."""
+    chip, clock = CHIPS["mpu6050"], VirtualClock()
+    hand = Hand(clock, late_s=8.0, takes_s=3.0)
+    model = simulated_chip(chip.name, clock=clock, signal=hand.signal)
+    found = prove(SimulatedBus([model], clock=clock), chip, model.address, clock=clock, guide=hand.guide)
+    assert found.proved, found.verdict
