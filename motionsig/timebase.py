@@ -215,7 +215,8 @@ class TimeBase:
         origin_ns = fit.time_ns - self._latched_ns / 2 - self._lateness_ns
         earliest, latest = self._span_ns(fit, self._count)
         earliest = max(earliest, self._before_ns + self._latched_ns / 2 - fit.time_ns)
-        spare = LOOK_NS + self._latched_ns - (latest - earliest)
+        # By how much a reading itself takes longer than that, no further reading would be more exact.
+        spare = LOOK_NS + 2 * self.shortest_ns - self._latched_ns - (latest - earliest)
         if spare < 0:
             return int(origin_ns + earliest)
         least, middle, most = fit.bands

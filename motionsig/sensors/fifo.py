@@ -60,7 +60,11 @@ class ChipFifo:
         self.registers.identify()
         self.registers.run(self.chip.reset)
         self.registers.forget_bank()
-        kept = {register: (self.registers.read(register)[0], 0xFF) for register in self.chip.kept}
+        kept = {
+            register: (value, 0xFF)
+            for first, size in spans(self.chip.kept)
+            for register, value in enumerate(self.registers.read(first, size), first)
+        }
         self._expected = kept | dict(self.setting.expected)
         self.registers.run(self.setting.setup)
         self.registers.run(self.setting.start)
