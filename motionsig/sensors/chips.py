@@ -6,7 +6,7 @@ Each figure names where it comes from. Registers are 8 bits wide; with banks the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import radians
 from typing import Literal
 
@@ -216,6 +216,11 @@ class Chip:
     def capacity(self) -> int:
         """Whole records that the FIFO holds."""
         return self.fifo_bytes // self.record.itemsize
+
+
+def unnamed(chip: Chip) -> Chip:
+    """Return the chip's table for another part to be made of: without what people call, or have seen of, this one."""
+    return replace(chip, alike=(), clones={}, twins={}, boards=())
 
 
 @dataclass(frozen=True)

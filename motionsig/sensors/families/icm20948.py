@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from motionsig.sensors.chips import Chip, Level, Set, Spi, Until, Wait, accel_ranges, gyro_ranges
+from motionsig.sensors.chips import Chip, Level, Set, Spi, Until, Wait, accel_ranges, gyro_ranges, unnamed
 from motionsig.sensors.families.mpu6000 import SELF_TEST, SHORT_FIFO, divided_rates
 
 USER_CTRL, LP_CONFIG, PWR_MGMT_1, PWR_MGMT_2 = 0x003, 0x005, 0x006, 0x007
@@ -113,7 +113,7 @@ ICM20948 = Chip(
 )
 
 ICM20649 = replace(
-    ICM20948,
+    unnamed(ICM20948),
     name="icm20649",
     title="InvenSense ICM-20649",
     source="DS-000192 rev. 1.0",

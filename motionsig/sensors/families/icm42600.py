@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from motionsig.sensors.chips import Chip, Level, Set, Spi, Until, Wait, accel_ranges, gyro_ranges
+from motionsig.sensors.chips import Chip, Level, Set, Spi, Until, Wait, accel_ranges, gyro_ranges, unnamed
 from motionsig.sensors.families.mpu6000 import SELF_TEST
 
 DEVICE_CONFIG, FIFO_CONFIG = 0x11, 0x16
@@ -122,7 +122,7 @@ ICM42605 = Chip(
 )
 
 ICM42688P = replace(
-    ICM42605,
+    unnamed(ICM42605),
     name="icm42688p",
     title="TDK InvenSense ICM-42688-P",
     source="DS-000347 rev. 1.6",
@@ -142,7 +142,7 @@ _WIDE_GYRO_COUNTS = {4000: 8.2} | {dps: counts for dps, counts in _GYRO_COUNTS.i
 _KERNEL = "driver: Linux inv_icm42600.h, inv_icm42600_core.c"
 
 ICM42686P = replace(
-    ICM42688P,
+    unnamed(ICM42688P),
     name="icm42686p",
     title="TDK InvenSense ICM-42686-P",
     source="inv_icm42600.h (INV_CHIP_ICM42686)",
@@ -160,7 +160,6 @@ ICM42686P = replace(
         "self-test": "driver: InvenSense's own Icm426xxSelfTest.c, Icm426xxDriver_HL.h (ICM42686)",
     },
     alike=("icm42686",),
-    clones={},
 )
 
 CHIPS = (ICM42605, ICM42688P, ICM42686P)

@@ -16,7 +16,20 @@ from math import radians
 import numpy as np
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Spi, Step, Until, Wait, accel_ranges, clear, gyro_ranges
+from motionsig.sensors.chips import (
+    Chip,
+    Level,
+    SelfTest,
+    Set,
+    Spi,
+    Step,
+    Until,
+    Wait,
+    accel_ranges,
+    clear,
+    gyro_ranges,
+    unnamed,
+)
 
 _FIFO_CTRL1, _FIFO_CTRL2, _FIFO_CTRL3, _FIFO_CTRL4, _FIFO_CTRL5 = range(0x06, 0x0B)
 _FUNC_CFG_ACCESS, _WHO_AM_I = 0x01, 0x0F
@@ -129,7 +142,7 @@ LSM6DS3 = Chip(
 )
 
 LSM6DS3TRC = replace(
-    LSM6DS3,
+    unnamed(LSM6DS3),
     name="lsm6ds3trc",
     title="ST LSM6DS3TR-C",
     source="DocID030071, AN5130",

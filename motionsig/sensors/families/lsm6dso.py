@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.chips import Chip, Level, Set, Until, Wait, accel_ranges, clear, gyro_ranges
+from motionsig.sensors.chips import Chip, Level, Set, Until, Wait, accel_ranges, clear, gyro_ranges, unnamed
 from motionsig.sensors.families.lsm6ds3 import ACCEL_RANGES, GYRO_RANGES, RESET, SELF_TEST, SPI
 
 _FIFO_CTRL1, _FIFO_CTRL2, _FIFO_CTRL3, _FIFO_CTRL4 = range(0x07, 0x0B)
@@ -111,18 +111,16 @@ LSM6DSO = Chip(
 )
 
 LSM6DSOX = replace(
-    LSM6DSO,
+    unnamed(LSM6DSO),
     name="lsm6dsox",
     title="ST LSM6DSOX",
     source="DS12814, AN5272",
     notes=("the LSM6DSO answers with the same identity, and reads the same; an LSM6DSO32 has twice the scale",),
-    alike=(),
-    clones={},
     origins=_origins("lsm6dsox"),
 )
 
 LSM6DSO32 = replace(
-    LSM6DSO,
+    unnamed(LSM6DSO),
     name="lsm6dso32",
     title="ST LSM6DSO32",
     source="LSM6DSO32 data sheet; ST's lsm6dso32_reg.h",
@@ -138,12 +136,11 @@ LSM6DSO32 = replace(
     ),
     notes=("the LSM6DSO and LSM6DSOX answer with the same identity, and have half the scale: gravity tells",),
     alike=("lsm6dso32x",),
-    clones={},
     origins=_origins("lsm6dso32"),
 )
 
 LSM6DSR = replace(
-    LSM6DSO,
+    unnamed(LSM6DSO),
     name="lsm6dsr",
     title="ST LSM6DSR",
     source="LSM6DSR data sheet, AN5358",
@@ -156,7 +153,6 @@ LSM6DSR = replace(
     # From 40 mg on (lsm6dsrx_self_test.c).
     self_test=replace(SELF_TEST, settle_s=0.1, accel=(0.040 * STANDARD_GRAVITY, 1.7 * STANDARD_GRAVITY)),
     alike=("lsm6dsrx", "ism330dhcx", "asm330lhh", "asm330lhhx", "asm330lhb"),
-    clones={},
     origins=_origins("lsm6dsr") | {"self-test": "driver: ST lsm6dsrx_STdC lsm6dsrx_self_test.c"},
 )
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.chips import Level, Set, Spi, Until, Wait, accel_ranges, clear, gyro_ranges
+from motionsig.sensors.chips import Level, Set, Spi, Until, Wait, accel_ranges, clear, gyro_ranges, unnamed
 from motionsig.sensors.families.lsm6ds3 import SELF_TEST
 from motionsig.sensors.families.lsm6dso import LSM6DSO
 
@@ -40,7 +40,7 @@ _GYRO_CODES = {
 """deg/s to fs_g and mdps (lsm6dsv16x_gy_full_scale_t, lsm6dsv16x_from_fs125_to_mdps and on)."""
 
 LSM6DSV16X = replace(
-    LSM6DSO,
+    unnamed(LSM6DSO),
     name="lsm6dsv16x",
     title="ST LSM6DSV16X",
     source="DS13510, AN5763",
@@ -82,7 +82,6 @@ LSM6DSV16X = replace(
     ),
     notes=("the gyroscope's filter at each rate is in no source that could be read",),
     alike=("lsm6dsv",),
-    clones={},
     origins={
         **dict.fromkeys(("identity", "rates", "ranges"), "driver: ST lsm6dsv16x_reg.h, Linux st_lsm6dsx_core.c"),
         "start": "driver: ST lsm6dsv16x_reg.h, lsm6dsv16x_fifo.c, Linux st_lsm6dsx_core.c",
@@ -93,14 +92,13 @@ LSM6DSV16X = replace(
 )
 
 LSM6DSV32X = replace(
-    LSM6DSV16X,
+    unnamed(LSM6DSV16X),
     name="lsm6dsv32x",
     title="ST LSM6DSV32X",
     source="LSM6DSV32X data sheet, AN6016",
     accel_ranges=accel_ranges(
         _CTRL8, {4.0: (0, 1e3 / 0.122), 8.0: (1, 1e3 / 0.244), 16.0: (2, 1e3 / 0.488), 32.0: (3, 1e3 / 0.976)}
     ),
-    alike=(),
     origins=dict(LSM6DSV16X.origins)
     | dict.fromkeys(("identity", "rates", "ranges"), "driver: ST lsm6dsv32x_reg.h, lsm6dsv32x_reg.c"),
 )

@@ -20,7 +20,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.chips import Bits, Chip, Level, SelfTest, Set, Spi, Step, Until, Wait, accel_ranges, gyro_ranges
+from motionsig.sensors.chips import (
+    Bits,
+    Chip,
+    Level,
+    SelfTest,
+    Set,
+    Spi,
+    Step,
+    Until,
+    Wait,
+    accel_ranges,
+    gyro_ranges,
+    unnamed,
+)
 
 SMPLRT_DIV, CONFIG, GYRO_CONFIG, ACCEL_CONFIG, ACCEL_CONFIG_2 = range(0x19, 0x1E)
 FIFO_EN = 0x23
@@ -202,7 +215,7 @@ MPU6500 = Chip(
 )
 
 MPU6050 = replace(
-    MPU6500,
+    unnamed(MPU6500),
     name="mpu6050",
     title="InvenSense MPU-6050",
     source="PS-MPU-6000A-00 rev. 3.4, RM-MPU-6000A-00 rev. 4.2",
@@ -234,32 +247,29 @@ MPU6050 = replace(
     # MPU-6000: the same chip with SPI, too. MPU-9150: one with a magnetometer beside it. Both say 0x68 and have the
     # same registers and FIFO (inv_mpu_core.c). The others are modules with an MPU-6050.
     alike=("mpu6000", "mpu9150", "gy-521", "gy-86", "gy-87", "gy-88"),
-    clones={},
 )
 
 MPU9250 = replace(
-    MPU6500,
+    unnamed(MPU6500),
     name="mpu9250",
     title="InvenSense MPU-9250",
     source="PS-MPU-9250A-01, RM-MPU-9250A-00",
     identity={WHO_AM_I: 0x71},
     notes=(SHORT_FIFO, "The magnetometer is not read."),
     alike=("gy-91", "gy-9250"),
-    clones={},
 )
 
 MPU9255 = replace(
-    MPU9250,
+    unnamed(MPU9250),
     name="mpu9255",
     title="InvenSense MPU-9255",
     source="MPU-9255 product specification, register map of the MPU-9250 (RM-MPU-9250A-00)",
     identity={WHO_AM_I: 0x73},
     alike=("gy-9255",),
-    clones={},
 )
 
 ICM20602 = replace(
-    MPU6500,
+    unnamed(MPU6500),
     name="icm20602",
     title="InvenSense ICM-20602",
     source="DS-000176 rev. 1.0",
@@ -277,14 +287,12 @@ ICM20602 = replace(
     # ArduPilot does not trust its temperature in the FIFO; PX4 allows 1000 (ICM20602.cpp, ProcessTemperature).
     temperature_jump=1000,
     notes=(),
-    alike=(),
-    clones={},
     # The temperature that comes along is in InvenSense's own driver, too.
     origins=_ORIGINS | _OWN | {"record": _OWN["self-test"]},
 )
 
 ICM20689 = replace(
-    MPU6500,
+    unnamed(MPU6500),
     name="icm20689",
     title="InvenSense ICM-20689",
     source="DS-000143 rev. 1.1",
@@ -297,22 +305,19 @@ ICM20689 = replace(
     notes=("Writes to reserved registers have damaged some for good (Betaflight pull request 11584).",),
     # What modules that say 0x98 are sold as (ElectronicCats/mpu6050 issue 21: 13 of 20).
     alike=("mpu6050a",),
-    clones={},
     origins=_ORIGINS | _OWN,
 )
 
 MPU6515 = replace(
-    MPU6500,
+    unnamed(MPU6500),
     name="mpu6515",
     title="InvenSense MPU-6515",
     source="register map of the MPU-6500 (RM-MPU-6500A-00)",
     identity={WHO_AM_I: 0x74},
-    alike=(),
-    clones={},
 )
 
 MPU6880 = replace(
-    MPU6500,
+    unnamed(MPU6500),
     name="mpu6880",
     title="InvenSense MPU-6880",
     source="register map of the MPU-6500 (RM-MPU-6500A-00)",
@@ -321,12 +326,10 @@ MPU6880 = replace(
     # emptied before it is full; the other way round samples would be lost unseen.
     fifo_bytes=512,
     origins={part: origin for part, origin in _ORIGINS.items() if part != "fifo"},
-    alike=(),
-    clones={},
 )
 
 ICM20608 = replace(
-    MPU6500,
+    unnamed(MPU6500),
     name="icm20608",
     title="InvenSense ICM-20608-G",
     source="RM-000030",
@@ -339,24 +342,21 @@ ICM20608 = replace(
         "self-test": "driver: bsp_icm20608.h of ALIENTEK's i.MX6ULL course (registers), Iam20680SelfTest.c (formula)",
     },
     alike=("icm20608g",),
-    clones={},
 )
 
-ICM20608D = replace(ICM20608, name="icm20608d", title="InvenSense ICM-20608-D", identity={WHO_AM_I: 0xAE}, alike=())
+ICM20608D = replace(unnamed(ICM20608), name="icm20608d", title="InvenSense ICM-20608-D", identity={WHO_AM_I: 0xAE})
 
 IAM20680 = replace(
-    MPU6500,
+    unnamed(MPU6500),
     name="iam20680",
     title="TDK InvenSense IAM-20680",
     source="DS-000196",
     identity={WHO_AM_I: 0xA9},
     origins=_ORIGINS | {"self-test": "driver: InvenSense's own Iam20680SelfTest.c, Iam20680Defs.h"},
-    alike=(),
-    clones={},
 )
 
 ICM20600 = replace(
-    ICM20602,
+    unnamed(ICM20602),
     name="icm20600",
     title="InvenSense ICM-20600",
     source="DS-000184 rev. 1.0",
@@ -366,7 +366,7 @@ ICM20600 = replace(
 )
 
 MPU6886 = replace(
-    ICM20602,
+    unnamed(ICM20602),
     name="mpu6886",
     title="InvenSense MPU-6886",
     source="DS-000193 rev. 1.1",
