@@ -10,6 +10,7 @@ import numpy as np
 
 from motionsig.sensors.simulated.models.invensense import (
     FULL_SCALE,
+    TRIM_CODES,
     Format,
     FormatFifo,
     InvenSenseChip,
@@ -31,14 +32,12 @@ _FIFO_COUNTH, _FIFO_COUNTL, _FIFO_R_W, _REG_BANK_SEL = 0x70, 0x71, 0x72, 0x7F
 _GYRO_SMPLRT_DIV, _GYRO_CONFIG_1, _GYRO_CONFIG_2 = 0x200, 0x201, 0x202
 _ACCEL_SMPLRT_DIV_1, _ACCEL_SMPLRT_DIV_2, _ACCEL_CONFIG, _ACCEL_CONFIG_2 = (0x210, 0x211, 0x214, 0x215)
 
-_CODES = (110, 104, 113, 150, 145, 155)
-
 
 _ICM20948_DEFAULTS = {
     _WHO_AM_I: 0xEA,
     _LP_CONFIG: 0x40,
     _PWR_MGMT_1: 0x41,
-    **dict(zip((0x10E, 0x10F, 0x110, 0x102, 0x103, 0x104), _CODES, strict=True)),
+    **dict(zip((0x10E, 0x10F, 0x110, 0x102, 0x103, 0x104), TRIM_CODES, strict=True)),
     _GYRO_CONFIG_1: 0x01,
     _ACCEL_CONFIG: 0x01,
 }
@@ -90,7 +89,7 @@ class Icm20948(InvenSenseChip):
     fifo_register = _FIFO_R_W
     words = (0, 1, 2, 3, 4, 5, 6)
     temperature = (333.87, 21.0)  # sec. 3.5
-    self_test = trimmed(_CODES, FULL_SCALE)
+    self_test = trimmed(TRIM_CODES, FULL_SCALE)
     defaults = _ICM20948_DEFAULTS
     writable = _ICM20948_WRITABLE
     momentary = _ICM20948_MOMENTARY

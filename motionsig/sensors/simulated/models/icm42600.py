@@ -17,6 +17,7 @@ from motionsig.conventions import NS_PER_S
 from motionsig.sensors.simulated.chip import Run
 from motionsig.sensors.simulated.models.invensense import (
     FULL_SCALE,
+    TRIM_CODES,
     Format,
     FormatFifo,
     InvenSenseChip,
@@ -36,7 +37,6 @@ _FIFO_DATA, _SIGNAL_PATH_RESET, _INTF_CONFIG0, _INTF_CONFIG1, _PWR_MGMT0 = (0x30
 )
 _FIFO_LOST_PKT0, _FIFO_LOST_PKT1, _SELF_TEST_CONFIG, _WHO_AM_I, _REG_BANK_SEL = (0x6C, 0x6D, 0x70, 0x75, 0x76)
 
-_CODES = (110, 104, 113, 150, 145, 155)
 _INVALID = -32768
 
 _ODR_HZ = dict(enumerate((32000.0, 16000.0, 8000.0, 4000.0, 2000.0, 1000.0, 200.0, 100.0, 50.0, 25.0, 12.5), start=1))
@@ -80,13 +80,13 @@ _ICM42688P_DEFAULTS = {
     0x10C: 0x0D,
     0x10D: 0xAA,
     0x10E: 0x80,
-    **dict(zip((0x15F, 0x160, 0x161), _CODES[3:], strict=True)),
+    **dict(zip((0x15F, 0x160, 0x161), TRIM_CODES[3:], strict=True)),
     0x17A: 0x83,
     0x17C: 0x5F,
     0x203: 0x30,
     0x204: 0x40,
     0x205: 0x62,
-    **dict(zip((0x23B, 0x23C, 0x23D), _CODES[:3], strict=True)),
+    **dict(zip((0x23B, 0x23C, 0x23D), TRIM_CODES[:3], strict=True)),
 }
 _ICM42688P_WRITABLE = {
     _DEVICE_CONFIG: 0x10,
@@ -132,7 +132,7 @@ class Icm42688P(InvenSenseChip):
     start_up_s = (0.01, 0.03)  # sec. 3.2 and 3.1
     bank_select = (_REG_BANK_SEL, 0, 7)
     fifo_register = _FIFO_DATA
-    self_test = trimmed(_CODES, FULL_SCALE)
+    self_test = trimmed(TRIM_CODES, FULL_SCALE)
     self_test_s = (0.02, 0.1)
     temperature = (132.48, 25.0)  # sec. 4.13; in the FIFO's eight bits 2.07
     stamp_scale = 32 / 30  # sec. 12.7

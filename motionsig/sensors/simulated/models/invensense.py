@@ -391,3 +391,5 @@ def trimmed(codes: tuple[int, ...], full_scale: NDArray[np.float64]) -> NDArray[
 
 FULL_SCALE = per_unit(16384, 131)
 """(6,) counts per SI unit at 2 g and 250 deg/s, of all of InvenSense's chips."""
+TRIM_CODES = (110, 104, 113, 150, 145, 155)
+"""What the factory left in every model: codes of accelerometer x, y, z and gyroscope x, y, z."""

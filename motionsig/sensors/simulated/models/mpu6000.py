@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.sensors.simulated.models.invensense import (
     FULL_SCALE,
+    TRIM_CODES,
     Format,
     FormatFifo,
     InvenSenseChip,
@@ -67,7 +68,7 @@ class _Mpu(InvenSenseChip):
     fifo_bytes: tuple[int, ...] = (512,)
     temperature = (333.87, 21.0)
     standby = 0x30
-    self_test = trimmed((110, 104, 113, 150, 145, 155), FULL_SCALE)
+    self_test = trimmed(TRIM_CODES, FULL_SCALE)
     volatile = frozenset({_INT_STATUS, *range(_DATA, _DATA + 14), _FIFO_COUNTH, _FIFO_COUNTL, _FIFO_R_W})
     momentary = _MPU_MOMENTARY
     writable = _MPU_WRITABLE
@@ -234,8 +235,11 @@ class Mpu6050(_Mpu):
         return not user_ctrl & 0x40
 
 
+_TRIM = dict(zip((0x0D, 0x0E, 0x0F, 0x00, 0x01, 0x02), TRIM_CODES, strict=True))
+"""The factory's codes in the registers of all but the MPU6050 and the ICM20602."""
+
 _MPU6500_DEFAULTS = {
-    **dict(zip((0x0D, 0x0E, 0x0F, 0x00, 0x01, 0x02), (110, 104, 113, 150, 145, 155), strict=True)),
+    **_TRIM,
     _PWR_MGMT_1: 0x01,
     _WHO_AM_I: 0x70,
 }
@@ -267,7 +271,7 @@ class Mpu9255(Mpu6500):
 
 
 _ICM20602_DEFAULTS = {
-    **dict(zip((0x0D, 0x0E, 0x0F, 0x50, 0x51, 0x52), (110, 104, 113, 150, 145, 155), strict=True)),
+    **dict(zip((0x0D, 0x0E, 0x0F, 0x50, 0x51, 0x52), TRIM_CODES, strict=True)),
     _Y_OFFSET_TRIM: _TRIMMED,
     _CONFIG: 0x80,
     _PWR_MGMT_1: 0x41,
@@ -312,7 +316,7 @@ class Icm20602(_Mpu):
 
 
 _ICM20689_DEFAULTS = {
-    **dict(zip((0x0D, 0x0E, 0x0F, 0x00, 0x01, 0x02), (110, 104, 113, 150, 145, 155), strict=True)),
+    **_TRIM,
     _PWR_MGMT_1: 0x40,
     _WHO_AM_I: 0x98,
 }
@@ -348,7 +352,7 @@ class Mpu6880(Mpu6500):
 
 
 _ICM20608_DEFAULTS = {
-    **dict(zip((0x0D, 0x0E, 0x0F, 0x00, 0x01, 0x02), (110, 104, 113, 150, 145, 155), strict=True)),
+    **_TRIM,
     _Y_OFFSET_TRIM: _TRIMMED,
     _PWR_MGMT_1: 0x40,  # RM-000030 page 5, in PX4's ICM20608G.cpp
     _WHO_AM_I: 0xAF,
