@@ -57,8 +57,9 @@ class TimeBase:
 
     The reader calls `observe` after each level reading, begins the next at `next_poll_ns`, and calls `stamp` for the
     samples it has read; `shortest_ns` is the time of the shortest reading. After a flush, or once `slipped` is true, it
-    calls `restart`; from there samples count from 0 again, and `missed` tells how many were lost. `slipped`: readings contradict the past by half a period or more,
-    or the rate known from before the flush, so a sample was lost or made up without a report, or it is another chip.
+    calls `restart`; from there samples count from 0 again, and `missed` tells how many were lost. `slipped`: readings
+    contradict the past by half a period or more, or the rate known from before the flush, so a sample was lost or made
+    up without a report, or it is another chip.
     """
 
     slipped: bool

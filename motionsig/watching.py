@@ -147,7 +147,7 @@ def kind_of(text: str) -> str:
     from motionsig.sensors import CHIPS
     from motionsig.sensors.names import hint, named_chip
 
-    if text in (*_SENSORS, *CHIPS) or (colon and scheme in ("iio", "simulated")):
+    if text.lower() in (*_SENSORS, *CHIPS) or (colon and scheme.lower() in ("iio", "simulated")):
         return "sensor"
     if colon and scheme.lower() in AT_REST:
         return "stored"

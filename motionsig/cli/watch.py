@@ -36,7 +36,8 @@ from motionsig.sensors import open_sensor
 from motionsig.watching import Asked, kind_of, watch, watch_stored
 
 _SENSOR_OPTIONS = {
-    "bus": "int", "address": "int", "chip": "str", "rate_hz": "float", "accel_range_g": "float", "gyro_range_dps": "float",
+    "bus": "str", "address": "int", "chip": "str",
+    "rate_hz": "float", "accel_range_g": "float", "gyro_range_dps": "float",
 }  # fmt: skip
 _SILENT_BLOCKS = 3  # an empty block comes once a second while a sensor gives nothing
 

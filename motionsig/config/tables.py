@@ -12,11 +12,13 @@ from motionsig.errors import InputError, ModelError
 from motionsig.model_card import ModelCard, load_card
 from motionsig.resampling import Resampler
 from motionsig.sensors import CHIPS
+from motionsig.sensors.bus import parse_bus
 from motionsig.sensors.calibration.model import parse_mount
 from motionsig.sensors.calibration.storage import choose_calibration
 from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, Chip, settle
 from motionsig.sensors.names import named_chip as find_named
 from motionsig.sensors.names import refusal, require_chip
+from motionsig.sensors.spi import over_spi
 from motionsig.windowing import Windower
 
 SETTLED = ("rate_hz", "accel_range_g", "gyro_range_dps")  # a chip has certain settings and gets the next one up
@@ -24,17 +26,19 @@ SETTLED = ("rate_hz", "accel_range_g", "gyro_range_dps")  # a chip has certain s
 
 def named_chip(name: str) -> Chip | None:
     """Return the chip of a sensor's name, None where that is only known once it is opened."""
-    simulated = ("simulated", "simulated:", f"simulated:{SIMULATED_CHIP}", f"simulated:{SIMULATED_LESSON}")
-    return CHIPS[SIMULATED_CHIP] if name in simulated else find_named(name)
+    kind, _, model = name.lower().partition(":")
+    if kind == "simulated":
+        return CHIPS.get(SIMULATED_CHIP if model in ("", SIMULATED_LESSON) else model)
+    return find_named(name)
 
 
 def check_sensor(draft: Draft) -> None:
     """Note what `open_sensor`, or the pipeline after it, would refuse."""
     name = draft.value("sensor.name")
     options = draft.table("sensor")
-    kind = name.partition(":")[0]
+    kind = name.partition(":")[0].lower()
     chip = named_chip(name)
-    if chip is None and name.lower() != "auto" and kind.lower() != "iio":
+    if chip is None and name.lower() != "auto" and kind != "iio":
         draft.note("sensor.name", refusal(name, shown=shown(name)))
     if "chip" in options:
         with draft.noting("sensor.chip"):
@@ -47,6 +51,12 @@ def check_sensor(draft: Draft) -> None:
     for option in ("bus", "address", "chip"):
         if option in options and kind in ("iio", "simulated"):
             draft.note(f"sensor.{option}", f"expected none: it is for a chip on I2C, got {options[option]} with {name}")
+    if isinstance(options.get("bus"), str):
+        with draft.noting("sensor.bus"):
+            if isinstance(parse_bus(options["bus"]), str):
+                if "address" in options:
+                    draft.note("sensor.address", f"expected none on SPI, got {options['address']:#x}")
+                chip = chip and over_spi(chip)
     if not 0x03 <= options.get("address", 0x68) <= 0x77:
         draft.note("sensor.address", f"expected 0x03 to 0x77, as 7-bit addresses are, got {options['address']:#x}")
     for option in ("bus_clock_hz", *SETTLED):

@@ -19,7 +19,7 @@ from motionsig.errors import InputError
 CLOCK_TOLERANCE = 0.05
 """How far a chip's clock may be off: the most that the data sheets leave open."""
 SIMULATED_CHIP = "lsm6dso"
-"""The chip whose model is shipped: what "simulated" opens."""
+"""The chip that "simulated" opens a model of."""
 SIMULATED_LESSON = "lesson"
 """Behind "simulated:", the same chip at rest and in motion by turns."""
 PARTS = ("identity", "rates", "ranges", "start", "fifo", "record", "self-test")
@@ -123,6 +123,25 @@ class SelfTest:
 
 
 @dataclass(frozen=True)
+class Spi:
+    """What differs on SPI, where every chip here takes clock mode 3 and bit 7 of the first byte means a read.
+
+    clock_hz: the fastest that every register takes. burst: the bit of the first byte that lets a transaction of several
+    bytes count on. dummy: bytes that a read gives before the first of its answer. first: steps after each reset.
+    always: bits in every write of a register, whatever it reads back as: they switch I2C off. rates: those that I2C
+    cannot carry, as in `Chip.rates`. pause_s: between two records that are read one by one.
+    """
+
+    clock_hz: int
+    burst: int = 0
+    dummy: int = 0
+    first: tuple[Step, ...] = ()
+    always: Bits = field(default_factory=dict)
+    rates: Mapping[float, Bits] = field(default_factory=dict)
+    pause_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Chip:
     """One chip.
 
@@ -140,18 +159,21 @@ class Chip:
 
     marks: (field, mask, value) that hold in every record. slot: two fields and the bits in which they agree where both
     are of one instant. invalid: the code that stands for no measurement.
+    step: counts from one acceleration in the FIFO to the next larger one; above 1 where only the upper bits are used.
     temperature_jump: counts that "temp" cannot move in one sample. stamp_s: seconds of one tick of "stamp", the chip's
     own time. kept: registers with values of the factory's that must stay as they are after a reset.
 
     bank: the register that selects a bank, and how far the bank's number is shifted in it. notes: what a user should
-    know.
+    know. spi: what differs on SPI; None where the chip has none, or nobody has looked.
 
     alike: further names of parts and boards that this table reads: other packages of the chip, parts with the same
     registers, modules. clones: values other than that of `identity` (whose first register it is) with which parts were
-    seen that this table may read, and what they are; such a part is only opened with chip=.
+    seen that this table may read, and what they are; such a part is only opened with chip=. twins: parts that no table
+    reads and that say the same of themselves, with their m/s² per count in terms of this one's: gravity tells.
     origins: for each of PARTS that was compared with a source that can be read, "data sheet: ..." or "driver: ...",
-    with the place; a part that is not there was written from memory ("start": reset, setup and start). boards: reports
-    of real boards on which `motionsig sensors --prove` found the table right, each a link or a name.
+    with the place; a part that is not there was written from memory ("start": registers and bits of reset, setup and
+    start; waits are from memory where nothing beside them names a source). boards: reports of real boards on which
+    `motionsig sensors --prove` found the table right, each a link or a name.
     """
 
     name: str
@@ -178,12 +200,15 @@ class Chip:
     marks: tuple[tuple[str, int, int], ...] = ()
     slot: tuple[str, str, int] | None = None
     invalid: int | None = None
+    step: int = 1
     temperature_jump: int | None = None
     stamp_s: float | None = None
     self_test: SelfTest | None = None
+    spi: Spi | None = None
     notes: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()
     clones: Mapping[int, str] = field(default_factory=dict)
+    twins: Mapping[str, float] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     boards: tuple[str, ...] = ()
 

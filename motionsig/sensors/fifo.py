@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError, SensorError
-from motionsig.sensors.bus import Bus, BusError, transaction_s
+from motionsig.sensors.bus import NO_ADDRESS, Bus, BusError
 from motionsig.sensors.chips import CLOCK_TOLERANCE, Chip, Setting
 from motionsig.sensors.clock import Clock
 from motionsig.sensors.registers import Registers, spans
@@ -21,7 +21,7 @@ POLL_S = 0.1
 CHECK_NS = 100_000_000
 """At most between two readings of the registers (PX4's drivers read one of them back as often)."""
 _LOOKS = 4
-"""At a level that is no whole number of records, before a byte counts as lost: writing a record takes the chip some us."""
+"""At a level that is no whole number of records, before a byte counts as lost: to write one takes the chip some us."""
 
 
 class Discard(SensorError):
@@ -43,7 +43,7 @@ class ChipFifo:
         self.chip = chip
         self.setting = setting
         self.registers = Registers(bus, chip, address, clock)
-        self._clock_hz = bus.clock_hz
+        self._bus = bus
         self._record_bytes = chip.record.itemsize
         # An empty FIFO does not tell that a byte went missing while it was read: what is left in it does. Not where a
         # read takes whole records out.
@@ -85,7 +85,9 @@ class ChipFifo:
             if not rest:
                 return records
             # The chip may be in the middle of writing a record.
-        raise Discard(f"expected whole records of {self._record_bytes} bytes in the FIFO, got {size} bytes: {raw.hex()}")
+        raise Discard(
+            f"expected whole records of {self._record_bytes} bytes in the FIFO, got {size} bytes: {raw.hex()}"
+        )
 
     def _size(self) -> tuple[int, bytes]:
         """Return how many bytes wait, and what the chip said."""
@@ -105,7 +107,7 @@ class ChipFifo:
 
     def level_s(self) -> float:
         """Return the time on the wire of reading the level."""
-        return transaction_s(self._clock_hz, self.chip.level.size)
+        return self._bus.transaction_s(self.chip.level.size)
 
     def read(self, records: int) -> NDArray[np.int16]:
         """Return (n, 6) counts of so many records, fewer while they are unsettled; 0 for a gyroscope that is not there.
@@ -137,7 +139,7 @@ class ChipFifo:
 
     def read_s(self, records: int) -> float:
         """Return the time on the wire of reading so many."""
-        return sum(transaction_s(self._clock_hz, size) for size in self._reads(records))
+        return sum(self._bus.transaction_s(size) for size in self._reads(records))
 
     def _reads(self, records: int) -> list[int]:
         """Return the bytes of each transaction that so many records take."""
@@ -180,28 +182,30 @@ def drain_s(chip: Chip, rate_hz: float) -> float:
     return min(POLL_S, chip.capacity / rate_hz / 2)
 
 
-def bus_load(chip: Chip, setting: Setting, clock_hz: int) -> float:
+def bus_load(chip: Chip, setting: Setting, bus: Bus) -> float:
     """Return the share of the bus's time that reading takes, at the fastest the chip's clock may run."""
     rate_hz = setting.rate_hz * (1 + CLOCK_TOLERANCE)
     drains = 1 / drain_s(chip, setting.rate_hz)
-    levels = drains * transaction_s(clock_hz, chip.level.size)
-    overheads = (rate_hz if chip.one_by_one else drains) * transaction_s(clock_hz, 0)
-    data = rate_hz * 9 * chip.record.itemsize / clock_hz + overheads
-    check_s = sum(transaction_s(clock_hz, size) for _, size in spans((*setting.expected, *chip.kept)))
+    levels = drains * bus.transaction_s(chip.level.size)
+    reads = rate_hz if chip.one_by_one else drains
+    data = reads * bus.transaction_s(round(rate_hz / reads * chip.record.itemsize))
+    check_s = sum(bus.transaction_s(size) for _, size in spans((*setting.expected, *chip.kept)))
     return levels + data + check_s * NS_PER_S / CHECK_NS
 
 
 def require_bus(chip: Chip, setting: Setting, bus: Bus) -> None:
     """Raise InputError, with the arithmetic, where the bus cannot carry what is asked."""
-    load = bus_load(chip, setting, bus.clock_hz)
+    load = bus_load(chip, setting, bus)
     if load <= MOST_LOAD:
         return
-    fits = [rate for rate in chip.rates if bus_load(chip, replace(setting, rate_hz=rate), bus.clock_hz) <= MOST_LOAD]
+    fits = [rate for rate in chip.rates if bus_load(chip, replace(setting, rate_hz=rate), bus) <= MOST_LOAD]
     per_second = 1 / drain_s(chip, setting.rate_hz)
+    bits, faster = 9, "a faster bus (on a Raspberry Pi dtparam=i2c_arm_baudrate=400000)"
+    if NO_ADDRESS in chip.addresses:
+        bits, faster = 8, "a faster clock (bus_clock_hz)"
     raise InputError(
         f"{chip.name} at {setting.rate_hz:g} Hz on {bus.name}: expected at most {MOST_LOAD:.0%} of the bus's time, got "
-        f"{load:.0%}: {setting.rate_hz:g} x {chip.record.itemsize} bytes of 9 bits, {per_second:.0f} drains and "
+        f"{load:.0%}: {setting.rate_hz:g} x {chip.record.itemsize} bytes of {bits} bits, {per_second:.0f} drains and "
         f"{NS_PER_S / CHECK_NS:.0f} checks a second are {load * bus.clock_hz:,.0f} of {bus.clock_hz:,} bits; "
-        f"{f'rate_hz={max(fits):g} fits' if fits else 'no rate fits'}, or a faster bus (on a Raspberry Pi "
-        "dtparam=i2c_arm_baudrate=400000)"
+        f"{f'rate_hz={max(fits):g} fits' if fits else 'no rate fits'}, or {faster}"
     )

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import SensorError
 from motionsig.escaping import own_logger
-from motionsig.sensors.bus import Bus
+from motionsig.sensors.bus import NO_ADDRESS, Bus, at
 from motionsig.sensors.chips import Chip, settle
 from motionsig.sensors.clock import Clock
 from motionsig.sensors.families import CHIPS
 from motionsig.sensors.fifo import ChipFifo
 from motionsig.sensors.self_test import samples
+from motionsig.sensors.spi import over_spi
 
 log = own_logger(__name__)
 
@@ -26,8 +27,8 @@ _STILL_MPS2, _STILL_RPS = 0.4, 0.1
 """Standard deviations of a device that lies still: noise of a cheap chip, and a desk that somebody works at."""
 _TURNING_RPS = 0.5
 """A mean rate above this is a turn; what a gyroscope shows at rest is less."""
-_OFF = 0.2
-"""Part of gravity by which an uncalibrated accelerometer may be off. Rivals differ by a factor of two."""
+_OFF = 1.25
+"""The factor by which an uncalibrated accelerometer may be off; rivals differ by two or more."""
 
 
 def rivals(chip: Chip) -> tuple[Chip, ...]:
@@ -45,12 +46,12 @@ def require_gravity(bus: Bus, chip: Chip, address: int, asked: Chip | None, *, c
     not the chip that was asked for; InputError as `settle`.
     """
     others, taken = rivals(chip), asked is not None and asked.identity != chip.identity
-    if not others and not taken:
+    if not others and not chip.twins and not taken:
         return chip
     setting = settle(chip, **numbers)
-    where = f"{chip.name} on {bus.name} at 0x{address:02x}"
-    names = " or ".join(other.name for other in others)
-    doubt = f"{names} says the same of itself, with another scale" if others else "it says another identity"
+    where = f"{chip.name} on {bus.name}{at(address)}"
+    names = " or ".join((*(other.name for other in others), *chip.twins))
+    doubt = f"{names} says the same of itself, with another scale" if names else "it says another identity"
     fifo = ChipFifo(bus, chip, address, setting, clock)
     try:
         fifo.configure()
@@ -67,7 +68,7 @@ def require_gravity(bus: Bus, chip: Chip, address: int, asked: Chip | None, *, c
         return chip
     for candidate in (chip, *others):
         felt = at_rest * _scale(candidate, chip, setting.accel_range_g) / setting.scale[0]
-        if abs(felt / STANDARD_GRAVITY - 1) > _OFF:
+        if not _is_gravity(felt):
             continue
         if candidate is not chip and asked is not None:
             raise SensorError(
@@ -76,7 +77,14 @@ def require_gravity(bus: Bus, chip: Chip, address: int, asked: Chip | None, *, c
             )
         if candidate is not chip:
             log.info("%s: gravity says that it is a %s, which says the same of itself", where, candidate.name)
-        return candidate
+            return over_spi(candidate) if NO_ADDRESS in chip.addresses else candidate
+        return chip
+    for twin, times in chip.twins.items():
+        if _is_gravity(at_rest * times):
+            raise SensorError(
+                f"{where}: expected {STANDARD_GRAVITY:.1f} m/s² at rest, got {at_rest:.2f}: it is an {twin}, which "
+                "says the same of itself and which motionsig does not read"
+            )
     if taken:
         raise SensorError(
             f"{where}: expected {STANDARD_GRAVITY:.1f} m/s² at rest, got {at_rest:.1f}: it is no {chip.name}, and "
@@ -84,6 +92,10 @@ def require_gravity(bus: Bus, chip: Chip, address: int, asked: Chip | None, *, c
         )
     log.warning("%s: expected gravity of %.1f m/s² at rest, got %.1f", where, STANDARD_GRAVITY, at_rest)
     return chip
+
+
+def _is_gravity(felt: float) -> bool:
+    return STANDARD_GRAVITY / _OFF < felt < STANDARD_GRAVITY * _OFF
 
 
 def _at_rest(data: NDArray[np.float32]) -> float | None:

@@ -33,12 +33,11 @@ log = own_logger(__name__)
 _QUIET_S = 1.0
 """While a sensor gives nothing, an empty block is yielded this often."""
 _SILENT_S, _SILENT_PERIODS = 2.0, 5
-"""Without a sample for the longer of these two, `trouble` says why: with what a reading may take, within five seconds."""
+"""Without a sample for the longer of these two, `trouble` says why: with a slow reading within 5 s."""
 _OFTEN, _OFTEN_S = 3, 5.0
 """So many errors within so many seconds are a state of their own, although samples come between them."""
 _REPEAT_S = 60.0
 """A line about the same trouble that has changed is not logged more often."""
-
 _REVIVE_S = 1.0, 60.0
 """Between two starts of a sensor that stays dead: at first, and at most."""
 _SOUND_S = 60.0
@@ -222,8 +221,9 @@ class LiveSource(Closing):
 
     def _start_again(self, reason: OSError) -> Iterator[SampleBlock]:
         """Start until that succeeds or until closed; yield an empty block now and then meanwhile."""
-        # A sensor that gives nothing although it starts is started again and again: `trouble` says so.
-        level = logging.DEBUG if self._restarted or "errors" in self._lines else logging.WARNING
+        # What is dead, or gives nothing although it starts, is started again and again: `trouble` says so.
+        said = isinstance(reason, DeadError) or self._restarted or "errors" in self._lines
+        level = logging.DEBUG if said else logging.WARNING
         self._restarted = True
         self._note(reason)
         log.log(level, "%s: starting it again: %s", self.device_id, reason)
@@ -246,7 +246,7 @@ class LiveSource(Closing):
             return
 
     def _deliver(self, rows: Rows) -> Iterator[SampleBlock]:
-        """Yield those of `rows`, on Unix time, that a living sensor reports, as blocks that begin where something is missing.
+        """Yield those of `rows`, on Unix time, that live, as blocks that begin where something is missing.
 
         Raises DeadError where it has to be started again.
         """
@@ -296,7 +296,7 @@ class LiveSource(Closing):
         self._revivals += 1
         reason = self._living.fault
         self._living.restarted()
-        raise DeadError(f"{self.device_id}: {reason}")
+        raise DeadError(reason)
 
     def _sign_of_life(self) -> Iterator[SampleBlock]:
         """Yield an empty block if nothing has been delivered for a while."""

@@ -15,23 +15,25 @@ from motionsig.sensors.families import CHIPS
 
 _KERNEL = {
     "bmg160, bmi088-accel": "bmi055 bmi085 bmi088 bmx055",
-    "bmi270": "bmi260 bmi270",
+    "bmi270 (since Linux 6.13; it loads Bosch's configuration, /lib/firmware/bmi270-init-data.fw)": "bmi270",
+    "bmi270 (since Linux 6.14; it loads Bosch's configuration, /lib/firmware/bmi260-init-data.fw)": "bmi260",
     "bmi323": "bmi320 bmi323",
     "bno055": "bno055",
-    "inv_icm42600": "icm42631 icm42686 icm42686p",
+    "inv_icm42600": "icm42631",
     "inv_icm45600": "icm45605 icm45606 icm45608 icm45634 icm45686 icm45687 icm45688p icm45689",
-    "inv_mpu6050": "iam20680 icm20608 icm20608d icm20608g icm20609 icm20690",
+    "inv_mpu6050": "icm20609 icm20690",
     "itg3200": "gy85 itg3200 itg3205",
     "st_accel": "gy511 h3lis331dl iis328dq lis2de12 lis2dw12 lis2hh12 lis331dl lis331dlh lis3de lsm303agr lsm303c "
     "lsm303d lsm303dlh lsm303dlhc",
     "st_gyro": "a3g4250d gy50 l3g4200d l3gd20 l3gd20h lsm330",
-    "st_lsm6dsx": "ism330is lsm6ds0 lsm6ds3h lsm6dso16is lsm6dsv lsm6dsv16x",
+    "st_lsm6dsx": "ism330is lsm6ds3h lsm6dso16is",
     "st_lsm9ds0": "lsm9ds0",
     "adxl313": "adxl313",
+    "adxl345": "adxl375",
     "adxl355": "adxl355 adxl357 adxl359",
     "adxl362": "adxl362 adxl363",
     "adxl367": "adxl367",
-    "adxl372": "adxl371 adxl372 adxl375",
+    "adxl372": "adxl371 adxl372",
     "bma180": "bma180 bma250",
     "bma220": "bma220",
     "bma400": "bma400",
@@ -42,11 +44,27 @@ _KERNEL = {
 """The kernel's drivers (drivers/iio/accel, gyro and imu), and the parts that they read and motionsig does not."""
 _NOBODY = {
     "it talks in packets (SHTP) and has no registers to read": "bno080 bno085 bno086 bno08x",
-    "it is not read yet": "bma456 icm20649 icm42607 icm42670 icm42670p mpu3050 qmi8658 qmi8658a qmi8658c sh3001",
+    "it is not read yet": "bma456 icm42607 icm42670 icm42670p mpu3050 sh3001",
+    "its FIFO drops the samples that come while it is read": "qmi8658 qmi8658a qmi8658c",
     "its outputs are voltages": "adxl335 adxl337 mma7361",
     "it is a magnetometer alone": "ak8963 gy271 hmc5883l lis3mdl qmc5883l",
 }
 """Why neither motionsig nor a driver of the kernel reads a part, and the parts."""
+UNREAD = {
+    (0x00, 0x24): "bmi270",
+    (0x00, 0x27): "bmi260",
+    (0x00, 0x05): "qmi8658",
+    (0x00, 0x1E): "bmi088",
+    (0x0F, 0x22): "lsm6dso16is",
+    (0x0F, 0x44): "lis2dw12",
+    (0x0F, 0xD4): "l3gd20",
+    (0x0F, 0xD7): "l3gd20h",
+    (0x75, 0x20): "icm20690",
+    (0x75, 0x67): "icm42670p",
+    (0x75, 0xA6): "icm20609",
+}
+"""Register and what it reads as in parts of the lists above (the kernel's drivers; QMI8658A data sheet rev. A, table
+21; PX4 InvenSense_ICM42670P_registers.hpp). Asked only where no chip that is read answers."""
 _NEAR = 3
 
 
@@ -64,17 +82,19 @@ def require_chip(name: str, *, where: str) -> Chip:
     """Return the table that reads a part of that name; raise InputError, with what to do, where there is none."""
     chip = named_chip(name)
     if chip is None:
-        raise InputError(f"{where}{refusal(name)}")
+        raise InputError(f"{where}expected one of {', '.join(sorted(CHIPS))}, got {_advised(name, None)}")
     return chip
 
 
 def refusal(name: str, *, shown: str | None = None) -> str:
     """Return what to say of a sensor's name that stands for nothing. shown: the name in quotes."""
-    choices = (
-        f"expected auto, iio[:NAME], simulated or one of {', '.join(sorted(CHIPS))}, got {shown or repr(name[:60])}"
-    )
+    choices = f"auto, iio[:NAME], simulated or one of {', '.join(sorted(CHIPS))}"
+    return f"expected {choices}, got {_advised(name, shown)}"
+
+
+def _advised(name: str, shown: str | None) -> str:
     advice = hint(name)
-    return f"{choices}; {advice}" if advice else choices
+    return f"{shown or repr(name[:60])}{f'; {advice}' if advice else ''}"
 
 
 def hint(name: str) -> str | None:
@@ -110,14 +130,19 @@ def likeness(says: Mapping[int, int], address: int) -> str:
         if part is not None:
             told = f"0x{says[register]:02x} at register 0x{register & 0xFF:02x}"
             return f'an unknown part that says {told}, as {part} does (chip="{chip.name}" reads it as one)'
+    for (register, value), part in UNREAD.items():
+        if says.get(register) == value:
+            return f"a {part} by what it says (0x{value:02x} at register 0x{register:02x}); {hint(part)}"
     # A register that does not exist mostly reads as one of these.
-    told = {register: value for register, value in says.items() if value not in (0x00, 0xFF)}
-    known = [chip for chip in CHIPS.values() if identity(chip)[0] in told and address in chip.addresses]
+    telling = {register: value for register, value in says.items() if value not in (0x00, 0xFF)}
+    known = [chip for chip in CHIPS.values() if identity(chip)[0] in telling and address in chip.addresses]
     if not known:
         return "something that names no chip which motionsig knows"
-    known.sort(key=lambda chip: abs(identity(chip)[1] - told[identity(chip)[0]]))
+    known.sort(key=lambda chip: abs(identity(chip)[1] - telling[identity(chip)[0]]))
     near = ", ".join(f"{chip.name} says 0x{identity(chip)[1]:02x}" for chip in known[:_NEAR])
-    values = ", ".join(f"0x{value:02x} at register 0x{register & 0xFF:02x}" for register, value in sorted(told.items()))
+    values = ", ".join(
+        f"0x{value:02x} at register 0x{register & 0xFF:02x}" for register, value in sorted(telling.items())
+    )
     return f"an unknown part that says {values} ({near}; chip=NAME reads it as one)"
 
 

@@ -54,7 +54,10 @@ _WORSE = 1.25
 
 _ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (Overflow, "set a lower rate_hz, or use a faster bus or a less busy machine"),
-    (Slip, "another program may read this chip, or its clock is far off: stop the other one, or see `motionsig sensors`"),
+    (
+        Slip,
+        "another program may read this chip, or its clock is far off: stop the other one, or see `motionsig sensors`",
+    ),
     (Discard, "check wiring and pull-ups, or use a slower bus; another program may read this chip"),
     (BusError, "check wiring and power; switch the sensor off and on if the bus hangs"),
     (RegisterError, "check wiring and power; another program may use this chip"),
@@ -202,7 +205,7 @@ class SensorReader(LiveSource):
         return least - self._taken, most - self._taken
 
     def _look(self, begun_ns: int) -> int:
-        """Return how many records wait; raise Discard where they show that something was lost before or not read whole."""
+        """Return how many records wait; raise Discard where they show that something was lost or not read whole."""
         self._before_ns = self._clock.monotonic_ns()
         records = self.fifo.level()
         self._now_ns = self._clock.monotonic_ns()
@@ -283,8 +286,8 @@ class SensorReader(LiveSource):
             shortest_ns, last_ns = self._time.shortest_ns, self._now_ns - self._before_ns
             self._say(
                 "times",
-                f"times are exact to {np.ceil(doubt_ns / 1e6):.0f} ms only, expected {EXACT_NS / 1e6:.0f} ms: reading the "
-                f"FIFO's level takes {shortest_ns / 1e6:.1f} ms at least, and {last_ns / 1e6:.1f} ms the last time, "
+                f"times are exact to {np.ceil(doubt_ns / 1e6):.0f} ms only, expected {EXACT_NS / 1e6:.0f} ms: reading "
+                f"the FIFO's level takes {shortest_ns / 1e6:.1f} ms at least, and {last_ns / 1e6:.1f} ms the last time, "
                 f"expected {self._level_ns / 1e6:.1f} ms; use a faster bus or adapter, or a less busy machine",
             )
         elif self._now_ns - self._doubted_ns > HOLD_NS:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from motionsig.errors import SensorError
-from motionsig.sensors.bus import Bus, BusError
+from motionsig.sensors.bus import Bus, BusError, at
 from motionsig.sensors.chips import Chip, Set, Step, Until, Wait
 from motionsig.sensors.clock import Clock
 
@@ -27,7 +27,7 @@ class Registers:
     """The registers of `chip` at `address`; `retries` counts the transactions that had to be repeated."""
 
     def __init__(self, bus: Bus, chip: Chip, address: int, clock: Clock) -> None:
-        self.where = f"{chip.name} on {bus.name} at 0x{address:02x}"
+        self.where = f"{chip.name} on {bus.name}{at(address)}"
         self.retries = 0
         self._bus = bus
         self._chip = chip

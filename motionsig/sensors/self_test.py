@@ -14,6 +14,7 @@ from motionsig.sensors.bus import Bus
 from motionsig.sensors.chips import Chip, settle
 from motionsig.sensors.clock import Clock
 from motionsig.sensors.fifo import ChipFifo
+from motionsig.sensors.owner import own
 
 _SAMPLES = 50
 """Averaged before and after: the noise of a mean is far below the least change that is expected."""
@@ -39,11 +40,19 @@ class AxisResult:
 def self_test(bus: Bus, chip: Chip, address: int, *, clock: Clock) -> list[AxisResult]:
     """Run the self-test of the chip at `address`, which must lie still; return what each axis did.
 
-    The chip is left as after power-up. Raises InputError where it has no self-test, SensorError where it moves.
+    The chip is left as after power-up. Raises InputError where it has no self-test, SensorError where it moves, and
+    HeldError, which is one, where somebody else reads it.
     """
+    with own(bus, address):
+        return _self_test(bus, chip, address, clock)
+
+
+def _self_test(bus: Bus, chip: Chip, address: int, clock: Clock) -> list[AxisResult]:
     test = chip.self_test
     if test is None:
-        raise InputError(f"{chip.name}: expected a chip with a self-test, its data sheet has none")
+        raise InputError(
+            f"{chip.name}: expected a chip whose self-test is known, its limits are in no source that we could read"
+        )
     setting = settle(
         chip, rate_hz=test.rate_hz, accel_range_g=test.accel_range_g, gyro_range_dps=test.gyro_range_dps or 0.001
     )

@@ -27,7 +27,6 @@ TESTS = ("", "daemon", "publishers", "encoders", "sensors")
 sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / part) for part in TESTS)]
 
 from broker import Broker, make_certificates  # noqa: E402
-from chips import chip_model  # noqa: E402
 from i2c_machine import I2cMachine  # noqa: E402
 from surviving import Witnessed  # noqa: E402
 
@@ -38,7 +37,7 @@ from motionsig.publishers.brokers import parse_broker  # noqa: E402
 from motionsig.publishers.connection import Connection  # noqa: E402
 from motionsig.raw_size import RawSize  # noqa: E402
 from motionsig.sensors.clock import SystemClock  # noqa: E402
-from motionsig.sensors.simulated import SimulatedBus  # noqa: E402
+from motionsig.sensors.simulated import SimulatedBus, simulated_chip  # noqa: E402
 from scripts.benchmarks import figures  # noqa: E402
 
 DAY_S = 86400
@@ -193,7 +192,7 @@ def processor_share(folder: Path) -> figures.Table:
     with Broker(folder / "broker") as broker:
         for name, chip_name, rate_hz in (("100 Hz", "lsm6dso", 100), ("1 kHz", "icm42688p", 1000)):
             clock = SystemClock()
-            chip = chip_model(chip_name, clock=clock)
+            chip = simulated_chip(chip_name, clock=clock)
             bus = folder / f"bus-{rate_hz}"
             bus.mkdir()
             with I2cMachine(SimulatedBus([chip], clock=clock), bus) as machine:

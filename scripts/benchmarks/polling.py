@@ -34,13 +34,17 @@ ROOT = Path(__file__).resolve().parents[2]
 # The chips' models and the machine with a bus, which the tests use.
 sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / part) for part in ("", "sensors"))]
 
-from chips import chip_model  # noqa: E402
 from chips.trial import Coded  # noqa: E402
 from i2c_machine import I2C_RDWR, I2C_SMBUS, I2cMachine  # noqa: E402
 
 from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY  # noqa: E402
 from motionsig.sensors.clock import SystemClock  # noqa: E402
-from motionsig.sensors.simulated import Oscillator, SimulatedBus, SimulatedChip  # noqa: E402
+from motionsig.sensors.simulated import (  # noqa: E402
+    Oscillator,
+    SimulatedBus,
+    SimulatedChip,
+    simulated_chip,
+)
 from scripts.benchmarks import figures  # noqa: E402
 
 SIGNAL = Coded(8, 1000)
@@ -215,7 +219,7 @@ def _rms_s(error_ns: NDArray[np.int64]) -> float:
 
 def _machine(folder: Path) -> tuple[I2cMachine, SimulatedChip]:
     clock = SystemClock()
-    chip = chip_model("mpu6500", clock=clock, signal=SIGNAL, oscillator=Oscillator(skew=0.01))
+    chip = simulated_chip("mpu6500", clock=clock, signal=SIGNAL, oscillator=Oscillator(skew=0.01))
     return I2cMachine(SimulatedBus([chip], clock=WireClock()), folder), chip
 
 

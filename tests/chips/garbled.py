@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from chips.icm42600 import Icm42688P
-from chips.invensense import Format
-from chips.mpu6000 import Mpu6500
 from motionsig.sensors.simulated.lsm6dso import Lsm6dso
+from motionsig.sensors.simulated.models.icm42600 import Icm42688P
+from motionsig.sensors.simulated.models.invensense import Format
+from motionsig.sensors.simulated.models.mpu6000 import Mpu6500
 
 _EVERY = 97
 

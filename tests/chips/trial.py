@@ -15,7 +15,7 @@ from math import pi
 import numpy as np
 from numpy.typing import NDArray
 
-from chips import MODELS
+from chips.spi import WIRES, SimulatedSpi
 from motionsig.blocks import SampleBlock
 from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
 from motionsig.sensors import CHIPS, open_sensor
@@ -23,6 +23,8 @@ from motionsig.sensors.chips import Setting
 from motionsig.sensors.reader import SensorReader
 from motionsig.sensors.simulated import Faults, Oscillator, SimulatedBus, SimulatedChip, VirtualClock
 from motionsig.sensors.simulated.bus import Event
+from motionsig.sensors.simulated.models import MODELS
+from motionsig.sensors.spi import SpiBus
 
 _DIGITS = 200
 """Levels of acceleration that tell a serial number's digit: far apart for any chip's resolution."""
@@ -131,16 +133,22 @@ def bench(
     faults: Faults | None = None,
     clock_hz: int = 400_000,
     model: type[SimulatedChip] | None = None,
+    spi: bool = False,
 ) -> Bench:
-    """Return a reader on a model of the chip of that name, just opened. model: another than the one in `MODELS`."""
+    """Return a reader on a model of the chip of that name, just opened. model: another than the one in `MODELS`.
+
+    spi: the chip is on SPI, whose clock the reader chooses.
+    """
     clock = VirtualClock()
     has_gyroscope = bool(CHIPS[name].gyro_ranges)
     signal = Coded(accel_range_g, gyro_range_dps if has_gyroscope else None)
     chip = (model or MODELS[name])(clock, signal, oscillator=oscillator)
     bus = SimulatedBus([chip], clock=clock, clock_hz=clock_hz, faults=faults)
+    if spi:
+        bus = SimulatedSpi(chip, WIRES[name], clock=clock, faults=faults)
     reader = open_sensor(
         name,
-        bus=bus,
+        bus=SpiBus(bus, CHIPS[name]) if isinstance(bus, SimulatedSpi) else bus,
         rate_hz=rate_hz,
         accel_range_g=accel_range_g,
         gyro_range_dps=gyro_range_dps,
@@ -222,7 +230,10 @@ def mishaps(bench: Bench, *, seconds: float, every_s: float, seed: int = 0) -> F
         elif kind == 1:
             events.append((at_ns, partial(chip.restart, at_ns, chip.boot_s)))
         elif kind == 2:
-            end_ns, slow_s = at_ns + round(chance.uniform(0.5, 4.0) * NS_PER_S), chance.choice([(3e-3, 8e-3), (5e-3, 15e-3)])
+            end_ns, slow_s = (
+                at_ns + round(chance.uniform(0.5, 4.0) * NS_PER_S),
+                chance.choice([(3e-3, 8e-3), (5e-3, 15e-3)]),
+            )
             events.append((at_ns, partial(setattr, bench.bus, "slow_s", slow_s)))
             events.append((end_ns, partial(setattr, bench.bus, "slow_s", (0.0, 0.0))))
         elif kind == 4:

@@ -10,6 +10,7 @@ from doctors_trees import ADAPTER, BOUND, PI, SENSOR, grow, without
 from motionsig.cli.doctor import buses
 from motionsig.cli.doctor.findings import Mark
 from motionsig.errors import SensorError
+from motionsig.sensors import CHIPS, Found
 from motionsig.sensors.bus import transaction_s
 
 NO_BUS = without(PI, "dev/i2c-1", ADAPTER, "boot")
@@ -92,16 +93,35 @@ def test_sensors_are_asked_for_on_each_bus_that_may_be_used(tmp_path):
     grow(tmp_path, PI, {"dev/i2c-3": ""})
 
     def scan(number):
-        return [("lsm6dsox", 0x6A)] if number == 1 else []
+        known = Found("/dev/i2c-1", 0x6A, (CHIPS["lsm6dsox"],), says={0x0F: 0x6C})
+        clone = Found("/dev/i2c-3", 0x68, (), says={0x00: 0x00, 0x75: 0x72})
+        return {1: [known], 3: [clone]}.get(number, [])
 
     found = [finding.found for finding in buses.i2c(tmp_path, scan=scan)]
-    assert "on /dev/i2c-1: lsm6dsox at 0x6a" in found and "no known sensor answers on /dev/i2c-3" in found
+    assert "on /dev/i2c-1: lsm6dsox at 0x6a" in found
+    (strange,) = [finding for finding in buses.i2c(tmp_path, scan=scan) if "on /dev/i2c-3 at" in finding.found]
+    assert 'says 0x72 at register 0x75, as a clone that is sold as MPU-6050 does (chip="mpu6500"' in strange.found
+    assert strange.advice == "if it is a clone of a chip: motionsig record --chip NAME --bus 3 --address 0x68"
+    nothing = [finding.found for finding in buses.i2c(tmp_path, scan=lambda number: [])]
+    assert "no known sensor answers on /dev/i2c-3" in nothing
     assert not any("6a" in finding.found for finding in buses.i2c(tmp_path, lambda path: False, scan))
 
     def stuck(number):
         raise SensorError(f"/dev/i2c-{number}:\n timed out")
 
     assert "/dev/i2c-3: timed out" in [finding.found for finding in buses.i2c(tmp_path, scan=stuck)]
+
+
+@pytest.mark.parametrize(
+    ("who", "mark"),
+    [("process 7 (motionsig run)", Mark.OK), ("process 8 (mine.py)", Mark.NOTE), ("process 9", Mark.NOTE)],
+)
+def test_who_reads_a_chip_is_said_and_only_the_service_is_as_it_should_be(tmp_path, who, mark):
+    here = [Found("/dev/i2c-1", at, (CHIPS["mpu6050"],), held=held) for at, held in ((0x68, None), (0x69, who))]
+    findings = buses.i2c(grow(tmp_path, PI), scan=lambda number: here)
+    (finding,) = [each for each in findings if each.found.startswith("on /dev/i2c-1")]
+    assert finding.found == f"on /dev/i2c-1: mpu6050 at 0x68, mpu6050 at 0x69, held by {who}"
+    assert finding.mark is mark and (mark is Mark.OK or "end that first" in finding.advice)
 
 
 def test_a_chip_that_a_kernel_driver_holds_is_read_through_iio_or_released(tmp_path):

@@ -15,7 +15,7 @@ def test_every_option_of_sensor_and_sinks_is_a_key_or_the_daemons() -> None:
         known
     )
     assert known["sensor.rate_hz"].default == 100.0
-    assert known["sensor.bus"].kinds == ("int",)
+    assert known["sensor.bus"].kinds == ("int", "str")
     assert not {"sensor.clock", "sink.busy_timeout_s", "sink.close_limit_s"} & set(known)
     assert not {f"{table}.{secret}" for table in ("sink", "spool") for secret in ("password", "key")} & set(known)
     assert all(key.kinds for key in known.values())
@@ -58,9 +58,15 @@ def test_every_scheme_has_its_keys() -> None:
         ),
         ('[sensor]\nname = "lsm6dsoxx"\n' + STORE, ['got "lsm6dsoxx"; did you mean lsm6dsox?']),
         ('[sensor]\nname = "auto:x"\n' + STORE, ["sensor.name: expected auto, iio[:NAME]"]),
+        ('[sensor]\nname = "bno055"\n' + STORE, ['got "bno055"; the kernel\'s driver bno055 reads it']),
+        ('[sensor]\nchip = "mpu65000"\n' + STORE, ["sensor.chip: expected one of adxl345, "]),
+        ('[sensor]\nname = "lsm6dso"\nchip = "mpu6500"\n' + STORE, ["sensor.chip: expected lsm6dso or no chip, "]),
+        ('[sensor]\nname = "simulated"\nchip = "lsm6dso"\n' + STORE, ["sensor.chip: expected none"]),
         ('[sensor]\nname = "adxl345"\n' + STORE, ["sensor.name: expected a sensor with a gyroscope"]),
         ('[sensor]\nname = "iio"\nbus = 1\n' + STORE, ["sensor.bus: expected none"]),
-        ("[sensor]\nbus = 1.0\n" + STORE, ["sensor.bus: expected a whole number, got 1.0"]),
+        ("[sensor]\nbus = 1.0\n" + STORE, ["sensor.bus: expected a whole number or text in quotes, got 1.0"]),
+        ("[sensor]\nbus = 'spi1'\n" + STORE, ["sensor.bus: expected N of /dev/i2c-N, or spi0.0"]),
+        ("[sensor]\nbus = 'spi0.0'\naddress = 0x68\n" + STORE, ["sensor.address: expected none on SPI, got 0x68"]),
         ("[sensor]\naddress = 0x80\n" + STORE, ["sensor.address: expected 0x03 to 0x77"]),
         ("[sensor]\nmount = [[1, 0], [0, 1]]\n" + STORE, ["sensor.mount: expected 3 x 3 finite numbers"]),
         ("[sensor]\nmount = [[1, 0, 0], [0, 1, 0], [0, 0, true]]\n" + STORE, ["sensor.mount: expected text in"]),

@@ -24,7 +24,7 @@ class _Live(Closing):
     def __init__(self, path, breaks):
         self._recording, self._breaks = open_recording(path), breaks
         self.rate_hz = self.true_rate_hz = self._recording.rate_hz
-        self.info, self.counts = self._recording.info, SensorCounts()
+        self.info, self.counts, self.trouble = self._recording.info, SensorCounts(), None
         self.unix_offset_ns = unix_offset_ns(SystemClock())
 
     def __iter__(self):

@@ -75,7 +75,7 @@ class Played(Closing):
     def __init__(self, path: str, speed: float) -> None:
         self._log, self._speed = open_recording(path), speed
         self.rate_hz = self.true_rate_hz = self._log.rate_hz
-        self.info, self.counts = self._log.info, SensorCounts()
+        self.info, self.counts, self.trouble = self._log.info, SensorCounts(), None
         self.unix_offset_ns = unix_offset_ns(SystemClock())
 
     def __iter__(self):

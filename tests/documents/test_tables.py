@@ -12,6 +12,7 @@ from motionsig.cli.command_line import COMMANDS, FAILED, INTERRUPTED, USAGE
 from motionsig.options import keyword_options
 from motionsig.sensors import CHIPS, open_sensor
 from motionsig.sensors.bus import DEFAULT_CLOCK_HZ
+from motionsig.sensors.names import named_chip
 
 SENSORS, CLI = "motionsig/sensors/README.md", "motionsig/cli/README.md"
 
@@ -51,8 +52,10 @@ def test_a_table_ends_with_its_last_row():
 
 def test_the_table_of_chips_is_what_the_chips_tables_say():
     stated = {}
-    for names, _, addresses, *facts in table(of(SENSORS), "name"):
+    for names, also, _, addresses, *facts in table(of(SENSORS), "name"):
         stated |= {name: [set(addresses.split(", ")), *facts] for name in names.split(", ")}
+        read_by = [named_chip(part) for part in also.split(", ") if part]
+        assert all(chip and chip.name in names.split(", ") for chip in read_by), also
     assert stated == {
         chip.name: [
             {f"0x{address:02x}" for address in chip.addresses},

@@ -18,6 +18,14 @@ E: MAJOR=89
 E: MINOR=1
 A: dev=89:1
 
+P: /devices/spi0/spi0.0/spidev/spidev0.0
+N: spidev0.0
+E: SUBSYSTEM=spidev
+E: DEVNAME=/dev/spidev0.0
+E: MAJOR=153
+E: MINOR=0
+A: dev=153:0
+
 P: /devices/acc/iio:device0
 N: iio:device0
 E: SUBSYSTEM=iio
@@ -74,7 +82,7 @@ P: /devices/module/iio_trig_hrtimer
 E: SUBSYSTEM=module
 
 """
-GROUPS = {"i2c": 4001, "iio": 4002, "plugdev": 4003, "apex": 4004}
+GROUPS = {"i2c": 4001, "spi": 4005, "iio": 4002, "plugdev": 4003, "apex": 4004}
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +125,7 @@ def udev(tmp_path_factory):
     ("device", "group"),
     [
         ("i2c-1/i2c-dev/i2c-1", "i2c"),
+        ("spi0/spi0.0/spidev/spidev0.0", "spi"),
         ("acc/iio:device0", "iio"),
         ("usb1/1-1", "plugdev"),
         ("usb1/1-2", "plugdev"),

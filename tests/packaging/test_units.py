@@ -52,6 +52,7 @@ OOMPolicy=continue
 OOMScoreAdjust=-200
 DevicePolicy=closed
 DeviceAllow=char-i2c rw
+DeviceAllow=char-spi rw
 DeviceAllow=char-iio rw
 DeviceAllow=char-usb_device rw
 DeviceAllow=char-apex rw
@@ -109,7 +110,7 @@ def test_the_sandbox_lacks_nothing_but_what_the_service_needs(name):
 def test_what_others_count_on_is_there(name):
     lines = (SYSTEMD / name).read_text().splitlines()
     assert [line for line in PROMISES.splitlines() if line not in lines] == []
-    modules = {"modprobe@i2c_dev.service", "modprobe@industrialio.service", "modprobe@iio_trig_hrtimer.service"}
+    modules = {f"modprobe@{name}.service" for name in ("i2c_dev", "spidev", "industrialio", "iio_trig_hrtimer")}
     for key in ("Wants=", "After="):
         assert modules <= {each for line in lines if line.startswith(key) for each in line.removeprefix(key).split()}
 

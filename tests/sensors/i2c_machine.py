@@ -32,12 +32,12 @@ _MOST_MESSAGES, _MOST_BYTES = 42, 8192
 
 # include/uapi/linux/i2c.h
 _READ = 0x0001
-_FUNCTIONS = 0x0EFF0009
+FUNCTIONS = 0x0EFF0009
 """I2C, and SMBus emulated with it, without a host's notify: what i2c-bcm2835.c answers."""
 _QUICK, _BYTE, _BYTE_DATA, _WORD_DATA, _I2C_BLOCK_DATA = 0, 1, 2, 3, 8
 _MOST_BLOCK = 32
 
-_DEVICE = rb"""P: /devices/platform/i2c-1/i2c-dev/i2c-1
+_DEVICES = rb"""P: /devices/platform/i2c-1/i2c-dev/i2c-1
 N: i2c-1
 E: SUBSYSTEM=i2c-dev
 E: DEVNAME=/dev/i2c-1
@@ -122,28 +122,33 @@ class I2cMachine:
     """A machine on which programs find `bus` as /dev/i2c-1; a context manager.
 
     Its adapter takes a read as the last message only, as the Pi's does (i2c-bcm2835.c). ioctls: how many of each
-    request. asked: the addresses on the bus that were talked to. lock: held while a transaction goes on.
+    request. asked: the addresses on the bus that were talked to.
+    functions: what the adapter can do. lock: held while a transaction goes on.
     """
 
-    def __init__(self, bus: SimulatedBus, folder: Path, *, clock_hz: int = 400_000) -> None:
+    devices, node = _DEVICES, b"/dev/i2c-1"
+
+    def __init__(self, bus: SimulatedBus, folder: Path, *, clock_hz: int = 400_000, functions: int = FUNCTIONS) -> None:
         library = _umockdev()
         self.bus = bus
+        self.functions = functions
         self.folder = folder
         self.ioctls: Counter[int] = Counter()
         self.asked: set[int] = set()
         self._processes: list[subprocess.Popen[str]] = []
         self._addresses: dict[int, int] = {}
+        self._unnamed: set[int] = set()
         self.lock = threading.Lock()
         self._bed = library.umockdev_testbed_new()
         # It sets this for the process itself, whose own programs are to see the real machine.
         os.unsetenv("UMOCKDEV_DIR")
         self.root = Path(library.umockdev_testbed_get_root_dir(self._bed).decode())
-        made = library.umockdev_testbed_add_from_string(self._bed, _DEVICE, None)
+        made = library.umockdev_testbed_add_from_string(self._bed, self.devices, None)
         self._base = library.umockdev_ioctl_base_new()
         self._answer = _SIGNAL(self._handle)  # referred to for as long as it may be called
         library.connect(self._base, b"handle-ioctl", self._answer, None, None, 0)
         assert made
-        assert library.umockdev_testbed_attach_ioctl(self._bed, b"/dev/i2c-1", self._base, None)
+        assert library.umockdev_testbed_attach_ioctl(self._bed, self.node, self._base, None)
         clock = self.root / "sys/class/i2c-adapter/i2c-1/of_node/clock-frequency"
         clock.parent.mkdir(parents=True)
         clock.write_bytes(clock_hz.to_bytes(4, "big"))
@@ -164,7 +169,7 @@ class I2cMachine:
             process.kill()
             process.communicate()
         library = _umockdev()
-        library.umockdev_testbed_detach_ioctl(self._bed, b"/dev/i2c-1", None)
+        library.umockdev_testbed_detach_ioctl(self._bed, self.node, None)
         library.unref(self._base)
         library.unref(self._bed)
 
@@ -188,6 +193,10 @@ class I2cMachine:
         device = self.root / f"sys/bus/i2c/devices/1-{address:04x}"
         device.mkdir(parents=True)
         (device / "driver").symlink_to(f"../../drivers/{driver}")
+
+    def hold_unnamed(self, address: int) -> None:
+        """Let a driver of the kernel hold an address of a chip that ACPI describes: sysfs does not show the address."""
+        self._unnamed.add(address)
 
     def inject(self, faults: Faults) -> None:
         """Let these faults happen from now on."""
@@ -214,12 +223,12 @@ class I2cMachine:
         """Do as drivers/i2c/i2c-dev.c does; raise OSError with its number where that fails."""
         if request in (I2C_SLAVE, I2C_SLAVE_FORCE):
             address = int.from_bytes(bytes(argument), sys.byteorder)
-            held = (self.root / f"sys/bus/i2c/devices/1-{address:04x}/driver").exists()
+            held = (self.root / f"sys/bus/i2c/devices/1-{address:04x}/driver").exists() or address in self._unnamed
             if held and request == I2C_SLAVE:
                 raise OSError(errno.EBUSY, "held by a driver")
             self._addresses[client] = address
         elif request == I2C_FUNCS:
-            argument.at(0, 8).put(_FUNCTIONS.to_bytes(8, sys.byteorder))
+            argument.at(0, 8).put(self.functions.to_bytes(8, sys.byteorder))
         elif request == I2C_RDWR:
             self._transfer(argument.at(0, 16))
         elif request == I2C_SMBUS:

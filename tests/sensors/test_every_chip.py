@@ -6,7 +6,6 @@ from itertools import chain
 
 import numpy as np
 import pytest
-from chips import chip_model
 from chips.trial import FAULTS, Account, bench, enter, mishaps, recovery_s, trial
 
 from motionsig.errors import InputError, SensorError
@@ -14,9 +13,13 @@ from motionsig.sensors import CHIPS
 from motionsig.sensors.chips import Chip, Set, Wait, settle
 from motionsig.sensors.fifo import bus_load
 from motionsig.sensors.self_test import self_test
-from motionsig.sensors.simulated import Faults, Oscillator, Signal, SimulatedBus, VirtualClock
+from motionsig.sensors.simulated import Faults, Oscillator, Signal, SimulatedBus, VirtualClock, simulated_chip
 
 EVERY = pytest.mark.parametrize("chip", CHIPS.values(), ids=lambda chip: chip.name)
+BUS = SimulatedBus([], clock=VirtualClock(), clock_hz=400_000)
+SELF_TESTED = pytest.mark.parametrize(
+    "chip", [chip for chip in CHIPS.values() if chip.self_test], ids=lambda chip: chip.name
+)
 COARSE = {"adxl345": "13 bits", "lis3dh": "10 bits", "lsm9ds1": "16 g with 0.732 mg per count"}
 
 
@@ -35,7 +38,7 @@ def test_every_rate_and_range_can_be_set(chip: Chip) -> None:
         for gyro in chip.gyro_ranges or (1,)
     ]
     for it in settings:
-        assert bus_load(chip, it, 400_000) < 0.8
+        assert bus_load(chip, it, BUS) < 0.8
         assert chip.accel_ranges[it.accel_range_g].scale == pytest.approx(it.scale[0])
         # 16 bits hold the full scale and not much more: a wrong sensitivity shows.
         assert 0.9 < it.accel_range_g * 9.80665 / it.scale[0] / 32768 < 1.15 or chip.name in COARSE
@@ -104,6 +107,19 @@ def test_samples_come_back_after(chip: Chip, fault: str) -> None:
 
 
 @EVERY
+@pytest.mark.parametrize("times", [1.2, 3.7])
+def test_a_fifo_that_ran_over_is_noticed(chip: Chip, times: float) -> None:
+    """However far: the level tells, or the time that has passed."""
+    it = bench(chip.name, rate_hz=max(chip.rates))
+    stalled_s = times * it.chip.fifo.capacity / chip.record.itemsize / it.setting.rate_hz
+    it.bus.inject(Faults(events=((it.clock.monotonic_ns() + 2 * 10**9, lambda: it.clock.sleep(stalled_s)),)))
+    account = trial(it, 4 + stalled_s)
+    assert (account.wrong, account.unreported, account.gaps) == (0, 0, 1)
+    assert account.lost > 0.9 * it.chip.fifo.capacity / chip.record.itemsize
+    assert account.most_off <= 1
+
+
+@EVERY
 def test_one_refused_transaction_loses_nothing(chip: Chip) -> None:
     it = bench(chip.name)
     it.bus.inject(Faults(nack=0.05))
@@ -114,7 +130,7 @@ def test_one_refused_transaction_loses_nothing(chip: Chip) -> None:
     assert (account.wrong, account.lost, account.gaps) == (0, 0, 0)
 
 
-@EVERY
+@SELF_TESTED
 def test_what_the_self_test_changes_is_watched(chip: Chip) -> None:
     """Left on by a glitch, it would pass for motion."""
     test = chip.self_test
@@ -132,18 +148,18 @@ def still(serials: np.ndarray, times_ns: np.ndarray) -> np.ndarray:
 def self_test_results(chip: Chip, signal: Signal) -> list[bool | None]:
     """Return what the self-test says of each axis."""
     clock = VirtualClock()
-    model = chip_model(chip.name, clock=clock, signal=signal)
+    model = simulated_chip(chip.name, clock=clock, signal=signal)
     return [it.passed for it in self_test(SimulatedBus([model], clock=clock), chip, model.address, clock=clock)]
 
 
-@EVERY
+@SELF_TESTED
 def test_the_chip_tests_itself(chip: Chip) -> None:
     passed = self_test_results(chip, still)
     assert len(passed) in (3, 6)
     assert all(passed)
 
 
-@EVERY
+@SELF_TESTED
 def test_a_chip_in_motion_cannot_be_tested(chip: Chip) -> None:
     def shaken(serials: np.ndarray, times_ns: np.ndarray) -> np.ndarray:
         swing = np.sin(times_ns[:, None] / 1e9 * 8 + np.arange(6))

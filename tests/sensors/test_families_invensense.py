@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import radians
 
 import numpy as np
 import pytest
+from chips.trial import bench, trial
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,8 +15,10 @@ from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.sensors.chips import CLOCK_TOLERANCE, Chip, Set, Setting, settle
 from motionsig.sensors.families import icm20948, icm42600, mpu6000
 from motionsig.sensors.fifo import MOST_LOAD, bus_load
+from motionsig.sensors.simulated import Faults, SimulatedBus, VirtualClock
 
 CHIPS = {chip.name: chip for chip in (*mpu6000.CHIPS, *icm20948.CHIPS, *icm42600.CHIPS)}
+BUS = SimulatedBus([], clock=VirtualClock(), clock_hz=400_000)
 MPUS = [chip.name for chip in mpu6000.CHIPS]
 
 
@@ -30,9 +34,18 @@ def test_who_am_i_tells_them_apart() -> None:
         "mpu9255": ((0x75, 0x73),),
         "icm20602": ((0x75, 0x12),),
         "icm20689": ((0x75, 0x98),),
+        "mpu6515": ((0x75, 0x74),),
+        "mpu6880": ((0x75, 0x78),),
+        "icm20608": ((0x75, 0xAF),),
+        "icm20608d": ((0x75, 0xAE),),
+        "iam20680": ((0x75, 0xA9),),
+        "icm20600": ((0x75, 0x11),),
+        "mpu6886": ((0x75, 0x19),),
         "icm20948": ((0x00, 0xEA),),
+        "icm20649": ((0x00, 0xE1),),
         "icm42605": ((0x75, 0x42),),
         "icm42688p": ((0x75, 0x47),),
+        "icm42686p": ((0x75, 0x44),),
     }
 
 
@@ -40,7 +53,8 @@ def test_who_am_i_tells_them_apart() -> None:
 def test_sensitivities_reach_full_scale(name: str) -> None:
     chip = CHIPS[name]
     for g, accel in chip.accel_ranges.items():
-        assert accel.scale * 32768 == pytest.approx(g * STANDARD_GRAVITY)
+        # The ICM-20649 has 1024 counts per g where it is said to measure 30 g.
+        assert accel.scale * 32768 == pytest.approx((32 if g == 30 else g) * STANDARD_GRAVITY)
     for dps, gyro in chip.gyro_ranges.items():
         # Data sheets round 16.384 counts per deg/s to 16.4.
         assert gyro.scale * 32768 == pytest.approx(radians(dps), rel=0.002)
@@ -76,9 +90,10 @@ def test_mpu_divider_and_filter_give_the_rate_without_aliases(name: str, rate_hz
     assert name == "mpu6050" or expected[0x1D][0] & 0x0F == code
 
 
+@pytest.mark.parametrize("name", ["icm20948", "icm20649"])
 @pytest.mark.parametrize("rate_hz", icm20948.CHIPS[0].rates)
-def test_icm20948_has_both_sensors_at_the_rate(rate_hz: float) -> None:
-    expected = _setting(CHIPS["icm20948"], rate_hz).expected
+def test_icm20948_has_both_sensors_at_the_rate(name: str, rate_hz: float) -> None:
+    expected = _setting(CHIPS[name], rate_hz).expected
     gyro, accel = expected[0x200][0], expected[0x210][0] << 8 | expected[0x211][0]
     assert gyro == accel
     assert 1125 / (1 + gyro) == rate_hz
@@ -88,7 +103,16 @@ def test_icm20948_has_both_sensors_at_the_rate(rate_hz: float) -> None:
     assert expected[0x201][0] & expected[0x214][0] & 1  # through the filter, or the rate is 9 or 4.5 kHz
 
 
-@pytest.mark.parametrize("name", ["icm42605", "icm42688p"])
+def test_icm42686p_has_one_full_scale_more_at_the_wide_end() -> None:
+    wide, narrow = CHIPS["icm42686p"], CHIPS["icm42688p"]
+    for register, ranges in ((0x50, "accel_ranges"), (0x4F, "gyro_ranges")):
+        codes = {full: it.bits[register] >> 5 for full, it in getattr(wide, ranges).items()}
+        assert sorted(codes.values()) == list(range(len(codes)))
+        for full, it in getattr(narrow, ranges).items():
+            assert codes.get(full, 8) == (it.bits[register] >> 5) + 1
+
+
+@pytest.mark.parametrize("name", ["icm42605", "icm42686p", "icm42688p"])
 def test_icm426xx_time_tells_every_sample_from_the_next(name: str) -> None:
     chip = CHIPS[name]
     assert chip.stamp_s is not None
@@ -107,6 +131,9 @@ def test_icm426xx_time_tells_every_sample_from_the_next(name: str) -> None:
     ("icm20602", {0x19: 1, 0x1A: 1, 0x1B: 0x10, 0x1C: 0x10, 0x1D: 1, 0x23: 0x18, 0x69: 2,
                   0x6A: 0x40, 0x6B: 1, 0x6C: 0}),
     ("icm20689", {0x19: 1, 0x1A: 1, 0x1B: 0x10, 0x1C: 0x10, 0x1D: 0xC1, 0x23: 0xF8, 0x6A: 0x40, 0x6B: 1, 0x6C: 0}),
+    ("icm20608", {0x19: 1, 0x1A: 1, 0x1B: 0x10, 0x1C: 0x10, 0x1D: 1, 0x23: 0xF8, 0x6A: 0x40, 0x6B: 0x01, 0x6C: 0}),
+    ("mpu6886", {0x19: 1, 0x1A: 1, 0x1B: 0x10, 0x1C: 0x10, 0x1D: 1, 0x23: 0x18, 0x69: 2,
+                 0x6A: 0x40, 0x6B: 1, 0x6C: 0}),
     ("icm42688p", {
         0x16: 0x40, 0x4C: 0x32, 0x4D: 0x51, 0x4E: 0x0F, 0x4F: 0x2F, 0x50: 0x2F,
         0x51: 0x1A, 0x52: 0, 0x53: 0x15, 0x54: 0x29, 0x5F: 0x07, 0x70: 0,
@@ -120,10 +147,10 @@ def test_registers_at_500_hz_8_g_1000_dps(name: str, expected: dict[int, int]) -
 @pytest.mark.parametrize("name", CHIPS)
 def test_all_rates_pass_over_a_bus_of_400_khz(name: str) -> None:
     chip = CHIPS[name]
-    assert all(bus_load(chip, _setting(chip, rate_hz), 400_000) < MOST_LOAD for rate_hz in chip.rates)
+    assert all(bus_load(chip, _setting(chip, rate_hz), BUS) < MOST_LOAD for rate_hz in chip.rates)
 
 
-@pytest.mark.parametrize("name", CHIPS)
+@pytest.mark.parametrize("name", [name for name, chip in CHIPS.items() if chip.self_test])
 def test_self_test_keeps_the_ranges_it_asks_for(name: str) -> None:
     chip = CHIPS[name]
     test = chip.self_test
@@ -138,6 +165,23 @@ def test_self_test_keeps_the_ranges_it_asks_for(name: str) -> None:
         value, mask = setting.expected[register]
         assert not (ended[register].value ^ value) & mask
         assert asked[register].value & value == value
+
+
+def test_icm20649_has_twice_the_ranges_of_the_icm20948_under_the_same_bits() -> None:
+    wide, narrow = CHIPS["icm20649"], CHIPS["icm20948"]
+    for ranges in ("accel_ranges", "gyro_ranges"):
+        scales = {tuple(it.bits.items()): it.scale for it in getattr(narrow, ranges).values()}
+        for it in getattr(wide, ranges).values():
+            assert it.scale == pytest.approx(2 * scales[tuple(it.bits.items())], rel=0.002)
+
+
+@pytest.mark.parametrize("name", ["icm20602", "icm20608"])
+def test_the_trim_of_y_that_changes_by_itself_is_noticed(name: str) -> None:
+    it = bench(name)
+    at_ns = it.clock.monotonic_ns() + 2 * 10**9
+    it.bus.inject(Faults(events=((at_ns, partial(it.chip.flip, mpu6000.Y_OFFSET_TRIM, 3, at_ns)),)))
+    account = trial(it, 5)
+    assert (account.wrong, account.unreported, it.reader.counts.recoveries) == (0, 0, 1)
 
 
 def test_trim_of_the_later_chips_is_in_the_codes() -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import degrees, isinf
 
+import numpy as np
 import pytest
 
 from motionsig.conventions import STANDARD_GRAVITY
+from motionsig.sensors import open_sensor
 from motionsig.sensors.chips import Chip, Range, Set, Setting, Step, Wait, settle
-from motionsig.sensors.families import adxl345, bmi160, lis3dh, lsm6ds3, lsm6dso, lsm9ds1
+from motionsig.sensors.families import adxl345, bmi160, lis3dh, lsm6ds3, lsm6dso, lsm6dsv, lsm9ds1
 from motionsig.sensors.fifo import MOST_LOAD, bus_load
+from motionsig.sensors.simulated import SimulatedBus, VirtualClock, simulated_chip
 
-CHIPS = [chip for family in (lsm6ds3, lsm6dso, lsm9ds1, bmi160, adxl345, lis3dh) for chip in family.CHIPS]
+FAMILIES = (lsm6ds3, lsm6dso, lsm6dsv, lsm9ds1, bmi160, adxl345, lis3dh)
+CHIPS = [chip for family in FAMILIES for chip in family.CHIPS]
+BUS = SimulatedBus([], clock=VirtualClock(), clock_hz=400_000)
 LSM6 = [chip for family in (lsm6ds3, lsm6dso) for chip in family.CHIPS]
 
 NARROW = {"adxl345": 13}
@@ -90,7 +95,7 @@ def test_choices_are_written_once_and_differ(chip: Chip) -> None:
 @every_chip
 def test_every_setting_fits_a_fast_bus(chip: Chip) -> None:
     for setting in settings(chip):
-        assert bus_load(chip, setting, 400_000) <= MOST_LOAD
+        assert bus_load(chip, setting, BUS) <= MOST_LOAD
 
 
 @every_chip
@@ -149,10 +154,52 @@ def test_both_sensors_and_the_fifo_run_at_one_rate(chip: Chip) -> None:
             assert (bits[0x09] >> 4, bits[0x09] & 0x0F) == (code, code)
 
 
+@pytest.mark.parametrize("chip", lsm6dsv.CHIPS, ids=lambda chip: chip.name)
+def test_lsm6dsv_rates_double_from_60_hz_with_one_code_for_all(chip: Chip) -> None:
+    for rate_hz, bits in chip.rates.items():
+        code = bits[0x10]
+        assert rate_hz == 60 * 2.0 ** (code - 5)
+        assert (bits[0x11], bits[0x09]) == (code, code << 4 | code)
+
+
+def test_lsm6dsv32x_measures_twice_as_much_under_the_same_bits() -> None:
+    narrow, wide = lsm6dsv.CHIPS
+    assert narrow.identity == wide.identity
+    assert [it.bits for it in narrow.accel_ranges.values()] == [it.bits for it in wide.accel_ranges.values()]
+    for (g, fine), (twice_g, coarse) in zip(narrow.accel_ranges.items(), wide.accel_ranges.items(), strict=True):
+        assert twice_g == 2 * g
+        assert coarse.scale == pytest.approx(2 * fine.scale)
+
+
 def test_lis3dh_asks_for_counting_on_in_every_read_of_several_bytes() -> None:
     (chip,) = lis3dh.CHIPS
     setting = next(settings(chip))
     assert all(register & 0x80 for register in (*setting.expected, chip.fifo_register))
+
+
+def test_lis3dh_gives_the_ten_bits_that_its_fifo_holds() -> None:
+    # In every mode the FIFO keeps 10 bits; high resolution would only cut the bandwidth to a ninth of the rate.
+    clock = VirtualClock()
+    model = simulated_chip("lis3dh", clock=clock)
+    sensor = open_sensor("lis3dh", bus=SimulatedBus([model], clock=clock), clock=clock, calibration="none")
+    data = np.concatenate([block.data for block, _ in zip(sensor, range(20), strict=False)])
+    counts = np.rint(data[:, :3] / sensor.fifo.setting.scale[:3]).astype(int)
+    assert np.gcd.reduce(counts.ravel()) == 64
+    assert sensor.fifo.setting.scale[0] * 64 == pytest.approx(0.016 * STANDARD_GRAVITY)
+    assert model.registers[0x23] & 0x08 == model.registers[0x20] & 0x08 == 0
+
+
+def test_a_model_of_lis3dh_in_high_resolution_keeps_ten_bits_in_its_fifo() -> None:
+    clock = VirtualClock()
+    model = simulated_chip("lis3dh", clock=clock)
+    for register, value in ((0x20, 0x57), (0x23, 0x88), (0x24, 0x40), (0x2E, 0x80)):
+        model.write(bytes((register, value)))
+    clock.sleep(0.2)
+    slots = np.frombuffer(model.read(0xA8, 60), "<i2")
+    assert np.gcd.reduce(slots.astype(int)) == 64
+    model.write(bytes((0x2E, 0x00)))
+    clock.sleep(0.2)
+    assert any(model.read(0x28 + 2 * axis, 1)[0] & 0x3F for axis in range(3))
 
 
 def test_adxl345_level_does_not_reach_into_the_data_registers() -> None:

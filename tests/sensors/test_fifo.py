@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from chips import chip_model
 
 from motionsig.sensors import CHIPS
 from motionsig.sensors.chips import settle
 from motionsig.sensors.fifo import ChipFifo, Discard
 from motionsig.sensors.registers import RegisterError
-from motionsig.sensors.simulated import SimulatedBus, VirtualClock
+from motionsig.sensors.simulated import SimulatedBus, VirtualClock, simulated_chip
 
 
 class DamagingBus(SimulatedBus):
@@ -29,7 +28,7 @@ class DamagingBus(SimulatedBus):
 def running(name: str) -> tuple[ChipFifo, DamagingBus]:
     """Return the FIFO of a chip that has sampled for 50 ms."""
     clock = VirtualClock()
-    bus = DamagingBus([chip_model(name, clock=clock)], clock=clock)
+    bus = DamagingBus([simulated_chip(name, clock=clock)], clock=clock)
     chip = CHIPS[name]
     setting = settle(chip, rate_hz=100, accel_range_g=8, gyro_range_dps=1000)
     fifo = ChipFifo(bus, chip, next(iter(bus.chips)), setting, clock)

@@ -7,19 +7,18 @@ from contextlib import ExitStack
 
 import numpy as np
 import pytest
-from chips import chip_model
 
 from motionsig.errors import InputError, SensorError
 from motionsig.sensors import CHIPS, Calibration, SensorReader, open_sensor, scan
 from motionsig.sensors.bus import BusError
 from motionsig.sensors.chips import settle
 from motionsig.sensors.fifo import ChipFifo
-from motionsig.sensors.simulated import Faults, SimulatedBus, VirtualClock
+from motionsig.sensors.simulated import Faults, SimulatedBus, VirtualClock, simulated_chip
 
 
 def bus_with(*names: str, faults: Faults | None = None) -> tuple[SimulatedBus, VirtualClock]:
     clock = VirtualClock()
-    return SimulatedBus([chip_model(name, clock=clock) for name in names], clock=clock, faults=faults), clock
+    return SimulatedBus([simulated_chip(name, clock=clock) for name in names], clock=clock, faults=faults), clock
 
 
 @pytest.mark.parametrize("name", CHIPS)
@@ -84,8 +83,8 @@ def test_what_is_there_instead_is_said() -> None:
         open_sensor("mpu6500", bus=bus, clock=clock, address=0x69)
     with pytest.raises(InputError, match=r"expected auto, .*lsm6dsox.*, got 'bno055'"):
         open_sensor("bno055")
-    with pytest.raises(InputError, match=r"expected lsm6dso, whose model is shipped, got 'mpu6500'; .* in tests/chips"):
-        open_sensor("simulated:mpu6500")
+    with pytest.raises(InputError, match=r"simulated chip: expected one of adxl345, .*, got 'mpu65000'"):
+        open_sensor("simulated:mpu65000")
 
 
 def test_a_chip_left_in_another_bank_is_found_by_name() -> None:

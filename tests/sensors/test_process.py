@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chips import chip_model
 from chips.trial import Coded
 from i2c_machine import I2C_RDWR, I2cMachine
 from numpy.typing import NDArray
@@ -25,7 +24,7 @@ from motionsig.publishers import read_signatures
 from motionsig.recordings import open_recording
 from motionsig.sensors import CHIPS
 from motionsig.sensors.clock import SystemClock
-from motionsig.sensors.simulated import Faults, SimulatedBus, SimulatedChip, walking
+from motionsig.sensors.simulated import Faults, SimulatedBus, SimulatedChip, simulated_chip, walking
 from motionsig.sensors.simulated.bus import Event
 from motionsig.sensors.simulated.chip import Signal
 
@@ -39,7 +38,7 @@ def _machine(
     folder: Path, name: str = "lsm6dso", *, feels: Signal | None = None, nack: float = 0.0, **adapter: int
 ) -> tuple[I2cMachine, SimulatedChip]:
     clock = SystemClock()
-    chip = chip_model(name, clock=clock, signal=feels or _signal(name))
+    chip = simulated_chip(name, clock=clock, signal=feels or _signal(name))
     return I2cMachine(SimulatedBus([chip], clock=clock, faults=Faults(nack=nack)), folder, **adapter), chip
 
 
@@ -145,7 +144,10 @@ def test_two_seconds_through_smbus2_are_the_chips_own_samples(tmp_path):
     assert (ended.code, ended.err) == (0, "")
     assert log.whole
     assert _counted(ended, "samples") == len(log.serials) >= 2 * 416
-    assert "0 gaps, 0 samples lost; 0 overflows, 0 discards, 0 recoveries" in ended.out
+    assert (
+        "0 gaps, 0 samples lost; 0 overflows, 0 discards, 0 dead and 0 garbled samples left out, 0 recoveries"
+        in ended.out
+    )
     # 0.6 ms on an idle machine; a busy one keeps both processes waiting.
     assert np.abs(log.time_ns - _true_ns(chip, log.serials)).max() < 5_000_000
     # Level, samples and registers ten times a second and the start; not one for each sample.
@@ -207,7 +209,10 @@ def test_a_chip_that_does_not_come_back_is_not_waited_for(tmp_path):
         ended = _end(process)
         log = _read(machine)
     assert ended.code == 0
-    assert re.search(r"motionsig: the sensor did not answer any more for the last \d+ s; no samples come: .*; check wiring", ended.err)
+    assert re.search(
+        r"motionsig: the sensor did not answer any more for the last \d+ s; no samples come: .*; check wiring",
+        ended.err,
+    )
     assert log.whole
 
 
@@ -294,6 +299,51 @@ def test_an_address_that_a_driver_holds_is_refused_with_its_name(tmp_path, name)
     assert "inv-mpu6050-i2c" in ended.err and "0x68" in ended.err and "iio" in ended.err
     assert len(ended.err.splitlines()) == 1
     assert 0x68 not in machine.asked
+
+
+def test_an_address_that_sysfs_does_not_show_is_held_if_the_kernel_says_so(tmp_path):
+    machine, _ = _machine(tmp_path, "mpu6500")
+    machine.hold_unnamed(0x68)
+    with machine:
+        ended = _end(machine.start(*_record("mpu6500")))
+    assert ended.code == 1 and "driver of unknown name" in ended.err
+    assert 0x68 not in machine.asked
+
+
+def test_an_adapter_for_smbus_alone_is_named_as_that(tmp_path):
+    # Of an I801 (drivers/i2c/busses/i2c-i801.c, i801_func): quick, bytes, words, blocks; no I2C.
+    machine, _ = _machine(tmp_path, functions=0x0F7F0000)
+    (machine.root / "sys/class/i2c-adapter/i2c-1/name").write_text("SMBus I801 adapter at efa0\n")
+    with machine:
+        found = _end(machine.start(*_command("record", "--sensor", "auto", "--out", "log.msig")))
+        asked = _end(machine.start(*_record()))
+    for ended in (found, asked):
+        assert ended.code == 1 and len(ended.err.splitlines()) == 1
+        assert "/dev/i2c-1 (SMBus I801 adapter at efa0): expected an adapter that takes whole I2C" in ended.err
+    assert not machine.ioctls[I2C_RDWR]
+
+
+def test_the_second_process_is_refused_in_a_line_and_the_first_loses_nothing(tmp_path):
+    # A chip with banks: whoever asked it while another bank is selected would be misled, or would mislead its reader.
+    machine, _ = _machine(tmp_path, "icm20948")
+    with machine:
+        first = machine.start(*_record("icm20948"))
+        _until_logged(machine, first)
+        holder = f"held by process {first.pid} (motionsig.cli record)"
+        options = ("--sensor", "icm20948", "--bus", 1, "--rate-hz", 500, "--seconds", 1, "--out", "second.msig")
+        second, tested = (
+            machine.start(*_command(*words)) for words in (("record", *options), ("sensors", "--self-test"))
+        )
+        second, tested = _end(second), _end(tested)
+        _until_logged(machine, first)
+        first.send_signal(signal.SIGINT)
+        ended = _end(first)
+        log = _read(machine, "icm20948")
+    assert second.code == 1 and holder in second.err and len(second.err.splitlines()) == 1
+    assert not (tmp_path / "second.msig").exists()
+    assert holder in tested.out and "self-test acc" not in tested.out
+    assert ended.code == 0 and "0 samples lost; 0 overflows, 0 discards" in ended.out
+    assert log.whole and len(log.serials) > RATE_HZ
 
 
 def test_a_bus_too_slow_for_the_rate_is_refused_with_the_arithmetic(tmp_path):

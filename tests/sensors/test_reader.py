@@ -10,7 +10,6 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from chips import chip_model
 from chips.garbled import AccelerometerFirst, RepeatedPackets, ShiftedRecords, TornPairs
 from chips.trial import Account, bench, enter, trial
 
@@ -20,12 +19,12 @@ from motionsig.errors import InputError, SensorError
 from motionsig.sensors import CHIPS, Calibration, SensorReader, open_sensor
 from motionsig.sensors.bus import BusError
 from motionsig.sensors.fifo import Overflow
-from motionsig.sensors.simulated import Faults, SimulatedBus, SimulatedChip, VirtualClock, walking
+from motionsig.sensors.simulated import Faults, SimulatedBus, SimulatedChip, VirtualClock, simulated_chip, walking
 from motionsig.sensors.simulated.lsm6dso import Lsm6dso
 
 
 def opened(clock: VirtualClock, **options: object) -> SensorReader:
-    bus = SimulatedBus([chip_model("lsm6dso", clock=clock)], clock=clock)
+    bus = SimulatedBus([simulated_chip("lsm6dso", clock=clock)], clock=clock)
     sensor = open_sensor("lsm6dso", bus=bus, clock=clock, **{"calibration": "none", **options})
     assert isinstance(sensor, SensorReader)
     return sensor
@@ -82,7 +81,7 @@ def test_a_silent_sensor_is_heard_of_every_second() -> None:
 def test_another_chip_in_its_place_gives_nothing() -> None:
     it = bench("mpu6500")
     trial(it, 1)
-    own, other = it.chip, chip_model("icm20689", clock=it.clock)
+    own, other = it.chip, simulated_chip("icm20689", clock=it.clock)
     it.bus.chips[it.chip.address] = other
     assert sum(map(len, it.blocks(5))) <= 0.2 * it.setting.rate_hz
     it.bus.chips[it.chip.address] = own
@@ -202,7 +201,7 @@ def test_a_refusal_between_two_reads_of_one_drain_loses_what_it_may_have_lost(re
 
 def test_a_bus_that_is_too_slow_is_refused_with_the_arithmetic() -> None:
     clock = VirtualClock()
-    bus = SimulatedBus([chip_model("mpu6050", clock=clock)], clock=clock, clock_hz=100_000)
+    bus = SimulatedBus([simulated_chip("mpu6050", clock=clock)], clock=clock, clock_hz=100_000)
     with pytest.raises(InputError, match=r"1000 x 14 bytes .* of 100,000 bits; rate_hz=500 fits, or a faster bus"):
         open_sensor("mpu6050", bus=bus, rate_hz=1000, clock=clock)
     assert open_sensor("mpu6050", bus=bus, rate_hz=500, clock=clock).rate_hz == 500
@@ -211,7 +210,7 @@ def test_a_bus_that_is_too_slow_is_refused_with_the_arithmetic() -> None:
 @pytest.mark.parametrize("name", CHIPS)
 def test_a_chip_that_takes_no_settings_does_not_start(name: str) -> None:
     clock = VirtualClock()
-    chip = chip_model(name, clock=clock)
+    chip = simulated_chip(name, clock=clock)
     chip.write_register = lambda register, value: None  # type: ignore[method-assign]
     with pytest.raises(SensorError, match=f"{name} on simulated at 0x.. register 0x.*: expected 0x.* got 0x"):
         open_sensor(name, bus=SimulatedBus([chip], clock=clock), clock=clock, calibration="none")

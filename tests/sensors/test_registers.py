@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from chips import chip_model
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,12 +10,12 @@ from motionsig.sensors import CHIPS
 from motionsig.sensors.bus import BusError
 from motionsig.sensors.chips import Set, Until, Wait
 from motionsig.sensors.registers import RegisterError, Registers, spans
-from motionsig.sensors.simulated import Faults, SimulatedBus, VirtualClock
+from motionsig.sensors.simulated import Faults, SimulatedBus, VirtualClock, simulated_chip
 
 
 def registers(name: str = "mpu6500", faults: Faults | None = None) -> tuple[Registers, SimulatedBus, VirtualClock]:
     clock = VirtualClock()
-    chip = chip_model(name, clock=clock)
+    chip = simulated_chip(name, clock=clock)
     bus = SimulatedBus([chip], clock=clock, faults=faults)
     return Registers(bus, CHIPS[name], chip.address, clock), bus, clock
 

@@ -6,12 +6,11 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
-from chips import chip_model
 
 from motionsig.sensors import CHIPS
 from motionsig.sensors.bus import BusError
 from motionsig.sensors.self_test import self_test
-from motionsig.sensors.simulated import SimulatedBus, VirtualClock
+from motionsig.sensors.simulated import SimulatedBus, VirtualClock, simulated_chip
 
 
 def still(serials: np.ndarray, times_ns: np.ndarray) -> np.ndarray:
@@ -30,7 +29,7 @@ class BrokenFifoBus(SimulatedBus):
 @pytest.mark.parametrize("kind", [SimulatedBus, BrokenFifoBus])
 def test_a_chip_is_left_as_after_power_up_whatever_happened(kind: type[SimulatedBus]) -> None:
     clock = VirtualClock()
-    model = chip_model("lsm6dso", clock=clock, signal=still)
+    model = simulated_chip("lsm6dso", clock=clock, signal=still)
     before = dict(model.registers)
     with pytest.raises(BusError, match="broken") if kind is BrokenFifoBus else nullcontext():
         self_test(kind([model], clock=clock), CHIPS["lsm6dso"], model.address, clock=clock)

@@ -63,7 +63,7 @@ def gather(source: Source, plan: Plan, *, timeout_s: float) -> list[Rest]:
     """
     rests: list[Rest] = []
     left, text = plan(np.empty((0, 3)))
-    say, show = _printers()
+    say, show = printers()
     say(text)
     waited_s, reason = 0.0, ""
     for step in find_rests(source, source.rate_hz):
@@ -89,7 +89,7 @@ def gather(source: Source, plan: Plan, *, timeout_s: float) -> list[Rest]:
     raise SensorError(f"calibrate: expected poses, got the end of the samples; {text}; {reason}")
 
 
-def _printers() -> tuple[Callable[[str], None], Callable[[str], None]]:
+def printers() -> tuple[Callable[[str], None], Callable[[str], None]]:
     """Return what prints a line on standard error, and what shows a passing one there if it is a terminal."""
     moving = sys.stderr.isatty()
     clear = "\r\x1b[2K" if moving else ""

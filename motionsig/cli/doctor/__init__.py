@@ -15,10 +15,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from motionsig.cli.doctor import buses, edgetpu, machine, service, software
+from motionsig.cli.doctor import buses, edgetpu, machine, service, software, spi
 from motionsig.cli.doctor.findings import Finding, Mark
 from motionsig.cli.option import option
-from motionsig.sensors import scan
+from motionsig.sensors import Found, scan
 from motionsig.sensors.bus import I2cBus
 from motionsig.state import state_path
 
@@ -42,6 +42,7 @@ def examine(root: Path, model: str | None = None) -> Iterator[Finding]:
     yield from edgetpu.packages(sys.path)
     yield from buses.i2c(root, scan=_scan)
     yield from buses.drivers(root)
+    yield from spi.spi(root)
     yield from buses.iio(root)
     yield from machine.clock(root, time.time(), machine.kernel_says_synchronized())
     if not service.is_configured(root):
@@ -50,9 +51,9 @@ def examine(root: Path, model: str | None = None) -> Iterator[Finding]:
     yield from service.service(root)
 
 
-def _scan(number: int) -> list[tuple[str, int]]:
+def _scan(number: int) -> list[Found]:
     with I2cBus(number) as bus:
-        return [(chip.name, found.address) for found in scan(bus) for chip in found.chips[:1]]
+        return scan(bus)
 
 
 def _doctor(options: argparse.Namespace) -> int:

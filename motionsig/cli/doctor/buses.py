@@ -12,13 +12,13 @@ from pathlib import Path
 from motionsig.cli.doctor import findings as tree
 from motionsig.cli.doctor.findings import Finding, Mark, is_there, line_of, note, ok, wrong
 from motionsig.errors import MotionsigError
-from motionsig.sensors import CHIPS
-from motionsig.sensors.bus import bus_clock_hz, bus_numbers
+from motionsig.sensors import CHIPS, Found
+from motionsig.sensors.bus import bus_clock_hz, bus_numbers, screen_buses
 from motionsig.sensors.fifo import MOST_LOAD
 
 Allowed = Callable[[Path], bool]
-Scan = Callable[[int], Sequence[tuple[str, int]]]
-"""From a bus's number to the chips that answer on it, by name and address."""
+Scan = Callable[[int], Sequence[Found]]
+"""From a bus's number to what answers on it."""
 
 # The largest FIFO record of the supported chips (ICM-42688-P: 16), and its share of the transaction.
 RECORD_BYTES = 17
@@ -27,6 +27,8 @@ CLOCKS_HZ = (10_000, 5_000_000)
 ADDRESSES = frozenset(address for chip in CHIPS.values() for address in chip.addresses)
 CONFIGS = ("boot/firmware/config.txt", "boot/config.txt")  # Raspberry Pi OS from Bookworm on, and before
 _JOIN = "sudo usermod -aG {} $USER  # then log in again"
+_SERVICE = "motionsig run"
+"""What the service's process is called."""
 _EACH = r"printf '%s\n'"
 LOAD_I2C_DEV = "sudo modprobe i2c-dev && echo i2c-dev | sudo tee /etc/modules-load.d/i2c-dev.conf"
 
@@ -53,14 +55,15 @@ def read_write(path: Path) -> bool:
 
 def i2c(root: Path, allowed: Allowed = read_write, scan: Scan | None = None) -> list[Finding]:
     """Return the findings on each bus; `scan` asks a bus which sensors answer."""
-    # The adapters of screens' connectors (drivers/gpu/drm/drm_sysfs.c) have no sensors.
-    screens = {tree.link_name(connector / "ddc") for connector in tree.children(root / "sys/class/drm", "card*-*")}
+    screens = screen_buses(root=root)
     numbers = [number for number in bus_numbers(root=root) if f"i2c-{number}" not in screens]
     if not numbers:
         return [_no_bus(root, screens)]
     findings = []
     for number in numbers:
-        findings.append(_access(root, number, allowed))
+        name = line_of(root / f"sys/class/i2c-adapter/i2c-{number}/name") or "of unknown kind"
+        device = f"dev/i2c-{number}"
+        findings.append(access(root, device, f"/{device} ({name})", allowed, missing=LOAD_I2C_DEV, rule=I2C_RULE))
         if findings[-1].mark is Mark.OK and scan is not None:
             findings.append(_answers(number, scan))
         if is_there(root / f"sys/class/i2c-adapter/i2c-{number}/of_node/clock-frequency"):
@@ -100,12 +103,12 @@ def iio(root: Path, allowed: Allowed = read_write) -> list[Finding]:
 
 
 def _no_bus(root: Path, screens: set[str]) -> Finding:
-    config = _config(root)
+    config = config_path(root)
     if any(path.name not in screens for path in tree.children(root / "sys/class/i2c-adapter", "i2c-*")):
         return wrong("there is an I2C bus, but no /dev/i2c-*: i2c-dev is not loaded", LOAD_I2C_DEV)
     if not tree.is_raspberry_pi(root):
         return note("no I2C bus on this machine", "nothing, unless a sensor is to be read on this one")
-    if _asks_for_i2c(tree.text_of(root / config[1:])):
+    if asks_for(("i2c_arm", "i2c"), root):
         return wrong(f"I2C is on in {config}, but there is no bus", "sudo reboot")
     if is_there(root / "usr/bin/raspi-config"):
         return wrong(f"I2C is off in {config}", "sudo raspi-config nonint do_i2c 0")
@@ -113,30 +116,32 @@ def _no_bus(root: Path, screens: set[str]) -> Finding:
     return wrong(f"I2C is off in {config}", turn_on)
 
 
-def _config(root: Path) -> str:
+def config_path(root: Path) -> str:
+    """Return where a Raspberry Pi has its config.txt."""
     return next((f"/{name}" for name in CONFIGS if is_there(root / name)), f"/{CONFIGS[0]}")
 
 
-def _asks_for_i2c(config: str) -> bool:
-    """Return whether config.txt turns I2C on; its last setting counts (the firmware's overlays/README, i2c_arm)."""
-    settings = ",".join(re.findall(r"^\s*dtparam\s*=(.*)$", config, re.MULTILINE)).split(",")
+def asks_for(names: Sequence[str], root: Path) -> bool:
+    """Return whether config.txt turns on what has one of these names; the last setting counts (overlays/README)."""
+    text = tree.text_of(root / config_path(root)[1:])
+    settings = ",".join(re.findall(r"^\s*dtparam\s*=(.*)$", text, re.MULTILINE)).split(",")
     pairs = [setting.strip().partition("=") for setting in settings]
-    values = [value for name, _, value in pairs if name in ("i2c_arm", "i2c")]
+    values = [value for name, _, value in pairs if name in names]
     return bool(values) and values[-1] in ("", "on", "true", "yes", "1")
 
 
-def _access(root: Path, number: int, allowed: Allowed) -> Finding:
-    name = line_of(root / f"sys/class/i2c-adapter/i2c-{number}/name") or "of unknown kind"
-    found, device = f"/dev/i2c-{number} ({name})", root / f"dev/i2c-{number}"
+def access(root: Path, node: str, found: str, allowed: Allowed, *, missing: str, rule: str) -> Finding:
+    """Return whether this user may read and write a node; `missing`, `rule`: advice where there is no node, no rule."""
+    device = root / node
     if allowed(device):
         return ok(f"{found} can be read and written")
     try:
         state = device.stat()
     except OSError as error:
-        return wrong(f"{found} cannot be looked at: {error.strerror}", LOAD_I2C_DEV)
+        return wrong(f"{found} cannot be looked at: {error.strerror}", missing)
     found += " may not be read and written by this user"
     if state.st_gid == 0 or state.st_mode & 0o060 != 0o060:
-        return wrong(f"{found}, nor by a group: no udev rule gives it to one", I2C_RULE)
+        return wrong(f"{found}, nor by a group: no udev rule gives it to one", rule)
     try:
         group = grp.getgrgid(state.st_gid).gr_name
     except KeyError:
@@ -150,10 +155,21 @@ def _answers(number: int, scan: Scan) -> Finding:
         found = scan(number)
     except MotionsigError as error:
         return wrong(" ".join(str(error).split()), advice)
-    if not found:
-        return note(f"no known sensor answers on /dev/i2c-{number}", advice)
-    chips = ", ".join(f"{chip} at 0x{address:02x}" for chip, address in found)
-    return ok(f"on /dev/i2c-{number}: {chips}")
+    known = [it for it in found if it.chips]
+    if known:
+        chips = (
+            f"{it.chips[0].name} at 0x{it.address:02x}{(it.held and f', held by {it.held}') or ''}" for it in known
+        )
+        here = f"on /dev/i2c-{number}: {', '.join(chips)}"
+        if all(it.held is None or it.held.endswith(f"({_SERVICE})") for it in known):
+            return ok(here)
+        return note(here, "the service cannot read what another process holds: end that first")
+    strange = [it for it in found if it.driver is None]
+    if strange:
+        where = f"--bus {number} --address 0x{strange[0].address:02x}"
+        look = f"if it is a clone of a chip: motionsig record --chip NAME {where}"
+        return note("; ".join(map(str, strange)), look)
+    return note(f"no known sensor answers on /dev/i2c-{number}", advice)
 
 
 def _clock(root: Path, number: int) -> Finding:
@@ -166,7 +182,7 @@ def _clock(root: Path, number: int) -> Finding:
     if rate_hz >= 1000:
         return ok(found)
     # The firmware's i2c_arm is bus 1, on the first boards bus 0.
-    on_pi = f"echo dtparam=i2c_arm_baudrate=400000 | sudo tee -a {_config(root)} && sudo reboot"
+    on_pi = f"echo dtparam=i2c_arm_baudrate=400000 | sudo tee -a {config_path(root)} && sudo reboot"
     elsewhere = "clock-frequency = <400000> for this bus in the device tree"
     return note(found, f"for more: {on_pi if tree.is_raspberry_pi(root) and number in (0, 1) else elsewhere}")
 

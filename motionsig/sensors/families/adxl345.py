@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Wait, accel_ranges, clear
+from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Spi, Wait, accel_ranges, clear
 
 _DEVID = 0x00
 _OFSX, _OFSY, _OFSZ = range(0x1E, 0x21)
@@ -59,6 +59,9 @@ ADXL345 = Chip(
     # takes longer (Retrieving Data from FIFO).
     one_by_one=True,
     record=np.dtype([("acc", "<i2", (3,))]),
+    # 5 MHz; MB, bit 6, counts on (SPI). 3200 and 1600 Hz need 2 MHz, and their lowest bit is always 0 (page 32).
+    # 5 us between the end of one record and the next (Retrieving Data from FIFO). It has no bit that switches I2C off.
+    spi=Spi(5_000_000, burst=0x40, rates={1600.0: {_BW_RATE: 0xE}, 3200.0: {_BW_RATE: 0xF}}, pause_s=5e-6),
     self_test=SelfTest(
         # 100 to 800 Hz (page 22).
         rate_hz=100.0,
@@ -74,9 +77,18 @@ ADXL345 = Chip(
         gyro=None,
     ),
     notes=("its own test is judged for a supply of 3.3 V",),
-    # ADXL343: the same identity, registers, scale and FIFO (drivers/iio/accel/adxl345.h: ADXL343 and ADXL345 differ in
-    # what the kernel reads as their scale by 0.5 %). An ADXL344 or ADXL346 says 0xE6 and has other ranges.
+    # ADXL343: the same class in Adafruit's adafruit_adxl34x.py. An ADXL344 or ADXL346 says 0xE6 and has other ranges.
     alike=("adxl343", "gy-291"),
+    # The kernel asks it for the same identity, and has 480 mm/s² per count (adxl345.h, ADXL375_USCALE).
+    twins={"ADXL375": 0.480 / 0.0383},
+    origins={
+        "identity": "driver: Linux drivers/iio/accel/adxl345_core.c",
+        "rates": "driver: Linux drivers/iio/accel/adxl345_core.c",
+        "ranges": "driver: Linux drivers/iio/accel/adxl345_core.c",
+        "start": "driver: Linux drivers/iio/accel/adxl345.h",
+        "fifo": "driver: Linux drivers/iio/accel/adxl345.h",
+        "record": "driver: Linux drivers/iio/accel/adxl345_core.c",
+    },
 )
 
 CHIPS: tuple[Chip, ...] = (ADXL345,)

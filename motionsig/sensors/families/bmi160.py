@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Until, Wait, accel_ranges, gyro_ranges
+from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Spi, Until, Wait, accel_ranges, gyro_ranges
 
 _CHIP_ID, _PMU_STATUS, _STATUS = 0x00, 0x03, 0x1B
 _FIFO_LENGTH, _FIFO_DATA = 0x22, 0x24
@@ -71,6 +71,8 @@ BMI160 = Chip(
     # Header, gyroscope, accelerometer (sections 2.5.1.3 and 2.5.1.4; bmi160_defs.h).
     record=np.dtype([("header", "u1"), ("gyr", "<i2", (3,)), ("acc", "<i2", (3,))]),
     marks=(("header", 0xFF, 0x8C),),
+    # 10 MHz; which of both it speaks follows from its select line (bmi160_spi.c, Bosch's bmi160_init), not from a bit.
+    spi=Spi(10_000_000),
     self_test=SelfTest(
         rate_hz=1600.0,
         accel_range_g=8.0,
@@ -85,6 +87,12 @@ BMI160 = Chip(
         accel=(2.0 * STANDARD_GRAVITY, np.inf),
         gyro=None,
     ),
+    # BMI120: the kernel's bmi160_core.c takes either identity. BMX160: a BMI160 with a magnetometer (DFRobot_BMX160).
+    clones={0xD3: "BMI120", 0xD8: "BMX160"},
+    origins=dict.fromkeys(
+        ("identity", "rates", "ranges", "start", "record", "self-test"), "driver: Bosch BMI160_SensorAPI bmi160_defs.h"
+    )
+    | {"fifo": "driver: Bosch BMI160_SensorAPI bmi160_defs.h (registers and 11 bits of level; its size from memory)"},
 )
 
 CHIPS: tuple[Chip, ...] = (BMI160,)

@@ -1,7 +1,8 @@
-"""InvenSense ICM-20948: like the MPUs in what it does, unlike them in where: four banks of registers.
+"""InvenSense ICM-20948 and ICM-20649: like the MPUs in what they do, unlike them in where: four banks of registers.
 
-DS-000189 rev. 1.3. Where it is silent: ArduPilot libraries/AP_InertialSensor/AP_InertialSensor_Invensensev2.cpp, PX4
-src/drivers/imu/invensense/icm20948, and InvenSense's own Icm20948SelfTest.c. Its magnetometer is not read.
+ICM-20948: DS-000189 rev. 1.3. ICM-20649, which has twice the ranges: DS-000192. Where they are silent: ArduPilot
+libraries/AP_InertialSensor/AP_InertialSensor_Invensensev2.cpp, PX4 src/drivers/imu/invensense/{icm20948,icm20649}, and
+InvenSense's own Icm20948SelfTest.c.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from motionsig.sensors.chips import Chip, Level, Set, Until, Wait, accel_ranges, gyro_ranges
+from motionsig.sensors.chips import Chip, Level, Set, Spi, Until, Wait, accel_ranges, gyro_ranges
 from motionsig.sensors.families.mpu6000 import SELF_TEST, SHORT_FIFO, divided_rates
 
 USER_CTRL, LP_CONFIG, PWR_MGMT_1, PWR_MGMT_2 = 0x003, 0x005, 0x006, 0x007
@@ -83,6 +84,8 @@ ICM20948 = Chip(
     record=np.dtype([("acc", ">i2", 3), ("gyr", ">i2", 3), ("temp", ">i2")]),
     # As ArduPilot takes it (_check_raw_temp): more than a degree, of 333.87 counts.
     temperature_jump=400,
+    # 7 MHz; I2C_IF_DIS (DS-000189, USER_CTRL).
+    spi=Spi(7_000_000, first=(Set(USER_CTRL, 0x10, 0),), always={USER_CTRL: 0x10}),
     self_test=replace(
         SELF_TEST,
         # Icm20948SelfTest.c: ±2 g, ±250 deg/s; above half of what the factory saw, the accelerometer below one and a
@@ -98,6 +101,37 @@ ICM20948 = Chip(
         SHORT_FIFO,
         "The magnetometer is not read.",
     ),
+    origins={
+        **dict.fromkeys(
+            ("identity", "ranges", "fifo", "record"),
+            "driver: PX4 src/drivers/imu/invensense/icm20948/InvenSense_ICM20948_registers.hpp",
+        ),
+        "rates": "driver: ArduPilot AP_InertialSensor_Invensensev2.cpp (1125 Hz), Adafruit_ICM20X.cpp (dividers)",
+        "start": "driver: ArduPilot AP_InertialSensor_Invensensev2.cpp (_fifo_reset)",
+        "self-test": "driver: InvenSense's own Icm20948SelfTest.c",
+    },
 )
 
-CHIPS = (ICM20948,)
+ICM20649 = replace(
+    ICM20948,
+    name="icm20649",
+    title="InvenSense ICM-20649",
+    source="DS-000192 rev. 1.0",
+    identity={0x000: 0xE1},
+    # The widest is 30 g in name; its counts reach 32.
+    accel_ranges=accel_ranges(ACCEL_CONFIG, {g: (code << 1, 8192 >> code) for code, g in enumerate((4, 8, 16, 30))}),
+    gyro_ranges=gyro_ranges(GYRO_CONFIG_1, {500: (0, 65.5), 1000: (2, 32.8), 2000: (4, 16.4), 4000: (6, 8.2)}),
+    # What the factory's codes stand for at these ranges is in no source that could be read.
+    self_test=None,
+    notes=(ICM20948.notes[0], SHORT_FIFO),
+    origins={
+        "identity": "driver: PX4 InvenSense_ICM20649_registers.hpp (WHOAMI)",
+        "rates": ICM20948.origins["rates"],
+        "ranges": "driver: PX4 ICM20649.cpp (ConfigureAccel, ConfigureGyro), Adafruit_ICM20649.cpp (scaleValues)",
+        "start": ICM20948.origins["start"],
+        "fifo": "driver: PX4 InvenSense_ICM20649_registers.hpp (FIFO::SIZE)",
+        "record": "driver: ArduPilot AP_InertialSensor_Invensensev2.cpp (_accumulate)",
+    },
+)
+
+CHIPS = (ICM20948, ICM20649)

@@ -1,4 +1,4 @@
-"""InvenSense (TDK) ICM-42605 and ICM-42688-P: packets with a header and the chip's own time.
+"""InvenSense (TDK) ICM-42605, ICM-42688-P and ICM-42686-P: packets with a header and the chip's own time.
 
 ICM-42605: DS-000292. ICM-42688-P: DS-000347. Kernel: drivers/iio/imu/inv_icm42600. InvenSense's own Icm426xxSelfTest.c
 and Icm426xxDriver_HL.h; PX4 src/drivers/imu/invensense/icm42688p and ArduPilot's AP_InertialSensor_Invensensev3.cpp.
@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from motionsig.sensors.chips import Chip, Level, Set, Until, Wait, accel_ranges, gyro_ranges
+from motionsig.sensors.chips import Chip, Level, Set, Spi, Until, Wait, accel_ranges, gyro_ranges
 from motionsig.sensors.families.mpu6000 import SELF_TEST
 
 DEVICE_CONFIG, FIFO_CONFIG = 0x11, 0x16
@@ -60,8 +60,8 @@ ICM42605 = Chip(
     # Effective after 1 ms (DS-000347, register 11h).
     reset=(Set(DEVICE_CONFIG, 0x01, 0), Wait(0.002), Until(DEVICE_CONFIG, 0x01, 0, 0.1)),
     setup=(
-        # No SPI; data and count with the high byte first, the count in bytes; a sensor without a new sample gives
-        # the invalid code.
+        # No SPI (on SPI no I2C, by `spi`); data and count with the high byte first, the count in bytes; a sensor
+        # without a new sample gives the invalid code.
         Set(INTF_CONFIG0, 0x32, 0xF3),
         # Bits 7:6, reserved, from 2 to 1: else the gyroscope stands still for 1 to 2 ms whenever the rate passes
         # 100 deg/s (ArduPilot pull request 25332). The rest as after reset: the PLL when it is ready.
@@ -96,6 +96,8 @@ ICM42605 = Chip(
     invalid=-32768,
     # 2.07 counts per degree (DS-000347 sec. 4.13).
     temperature_jump=5,
+    # 24 MHz. UI_SIFS_CFG 3 in the place of 2, which would switch SPI off (DS-000347, register 4Ch; inv_icm42600_spi.c).
+    spi=Spi(24_000_000, always={INTF_CONFIG0: 0x01}),
     stamp_s=16e-6,
     self_test=replace(
         SELF_TEST,
@@ -108,8 +110,15 @@ ICM42605 = Chip(
         settle_s=0.2,
         trim_registers=(*range(XA_ST_DATA, XA_ST_DATA + 3), *range(XG_ST_DATA, XG_ST_DATA + 3)),
     ),
-    # The same registers and ranges in the kernel's inv_icm42600_core.c. An ICM-42686-P, 0x44, has twice the ranges.
-    clones={0x40: "ICM-42600", 0x41: "ICM-42602", 0x46: "ICM-42622"},
+    # The same registers and ranges in the kernel's inv_icm42600_core.c.
+    clones={0x41: "ICM-42602"},
+    origins=dict.fromkeys(
+        ("identity", "rates", "ranges", "start", "fifo"), "driver: Linux drivers/iio/imu/inv_icm42600/inv_icm42600.h"
+    )
+    | {
+        "record": "driver: Linux drivers/iio/imu/inv_icm42600/inv_icm42600_buffer.c; TDK Icm426xxDriver_HL.c",
+        "self-test": "driver: InvenSense's own Icm426xxSelfTest.c",
+    },
 )
 
 ICM42688P = replace(
@@ -119,9 +128,39 @@ ICM42688P = replace(
     source="DS-000347 rev. 1.6",
     identity={WHO_AM_I: 0x47},
     alike=("icm42688",),
-    clones={},
+    # The same registers and ranges in the kernel's inv_icm42600_core.c, and a PLL at 19.2 MHz (Icm426xxDriver_HL.h).
+    clones={0x40: "ICM-42600", 0x46: "ICM-42622"},
+    origins={
+        **ICM42605.origins,
+        "fifo": "driver: Linux inv_icm42600.h; PX4 imu/invensense/icm42688p/ICM42688P.hpp (the stamp's step)",
+    },
     # Its PLL runs at 19.2 instead of 20.48 MHz (DS-000347 sec. 12.7; Icm426xxDriver_HL.h, PLL_SCALE_FACTOR_Q24).
     stamp_s=16e-6 * 32 / 30,
 )
 
-CHIPS = (ICM42605, ICM42688P)
+_WIDE_GYRO_COUNTS = {4000: 8.2} | {dps: counts for dps, counts in _GYRO_COUNTS.items() if dps > 15.625}
+_KERNEL = "driver: Linux inv_icm42600.h, inv_icm42600_core.c"
+
+ICM42686P = replace(
+    ICM42688P,
+    name="icm42686p",
+    title="TDK InvenSense ICM-42686-P",
+    source="inv_icm42600.h (INV_CHIP_ICM42686)",
+    identity={WHO_AM_I: 0x44},
+    # One code more at the wide end of each (inv_icm42600.h, enum inv_icm42686_accel_fs and inv_icm42686_gyro_fs).
+    accel_ranges=accel_ranges(ACCEL_CONFIG0, {g: (code << 5, 32768 / g) for code, g in enumerate((32, 16, 8, 4, 2))}),
+    gyro_ranges=gyro_ranges(
+        GYRO_CONFIG0, {dps: (code << 5, counts) for code, (dps, counts) in enumerate(_WIDE_GYRO_COUNTS.items())}
+    ),
+    origins={
+        **dict.fromkeys(("identity", "rates", "start", "fifo"), _KERNEL),
+        "ranges": "driver: Linux inv_icm42600_accel.c (inv_icm42686_accel_scale), inv_icm42600_gyro.c",
+        "record": "driver: Linux inv_icm42600_buffer.c",
+        # With the codes of its full scales, INV_ST_OTP_EQUATION gives the same m/s² and rad/s.
+        "self-test": "driver: InvenSense's own Icm426xxSelfTest.c, Icm426xxDriver_HL.h (ICM42686)",
+    },
+    alike=("icm42686",),
+    clones={},
+)
+
+CHIPS = (ICM42605, ICM42688P, ICM42686P)

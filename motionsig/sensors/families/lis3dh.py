@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Until, Wait, accel_ranges, clear
+from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Spi, Until, Wait, accel_ranges, clear
 
 # Bit 7 of the subaddress (I2C operation).
 _ON = 0x80
@@ -72,6 +72,9 @@ LIS3DH = Chip(
     fifo_register=_OUT_X_L,
     fifo_bytes=32 * 6,
     record=np.dtype([("acc", "<i2", (3,))]),
+    # 10 MHz; MS, bit 6, counts on, and bit 7 of the numbers here has no place (SPI bus interface).
+    spi=Spi(10_000_000, burst=0x40),
+    step=64,
     self_test=SelfTest(
         rate_hz=100.0,
         # So that gravity beneath the most of it does not clip.
@@ -88,6 +91,13 @@ LIS3DH = Chip(
     # The same identity, registers and FIFO (lis2dh12_reg.h and lis3dh_reg.h of ST; drivers/iio/accel/st_accel_core.c,
     # one entry for all). An LIS2DE12 says 0x33, too: it has 8 bits and wants low power.
     alike=("lis2dh", "lis2dh12"),
+    origins=dict.fromkeys(
+        ("identity", "rates", "ranges", "start", "fifo"), "driver: ST lis3dh-pid lis3dh_reg.h, lis3dh_reg.c"
+    )
+    | {
+        "record": "driver: ST lis3dh_STdC lis3dh_multi_read_fifo.c; 10 bits: ST in community.st.com td-p/440261",
+        "self-test": "driver: ST lis3dh_STdC lis3dh_self_test.c",
+    },
 )
 
 CHIPS: tuple[Chip, ...] = (LIS3DH,)

@@ -16,7 +16,7 @@ from math import radians
 import numpy as np
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Step, Until, Wait, accel_ranges, clear, gyro_ranges
+from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Spi, Step, Until, Wait, accel_ranges, clear, gyro_ranges
 
 _FIFO_CTRL1, _FIFO_CTRL2, _FIFO_CTRL3, _FIFO_CTRL4, _FIFO_CTRL5 = range(0x06, 0x0B)
 _FUNC_CFG_ACCESS, _WHO_AM_I = 0x01, 0x0F
@@ -59,6 +59,10 @@ SELF_TEST = SelfTest(
     accel=(0.090 * STANDARD_GRAVITY, 1.7 * STANDARD_GRAVITY),
     gyro=(radians(150), radians(700)),
 )
+
+
+# 10 MHz; IF_INC counts on there, too. I2C_disable (CTRL4_C; DocID026899 and DocID030071, DS12140).
+SPI = Spi(10_000_000, always={_CTRL4_C: 0x04})
 
 
 def _setup(*last: Set) -> tuple[Step, ...]:
@@ -113,9 +117,15 @@ LSM6DS3 = Chip(
     # 1st data set gyroscope, 2nd accelerometer (data sheets, FIFO reading procedure; st_lsm6dsx_buffer.c).
     record=np.dtype([("gyr", "<i2", (3,)), ("acc", "<i2", (3,))]),
     self_test=SELF_TEST,
+    spi=SPI,
     notes=("at 52 Hz the accelerometer's filter of 50 Hz lets through more than half the rate",),
-    # The same registers and FIFO (Pololu's LSM6 library and the kernel, which know no other LSM6DS33 than the LSM6DS3).
+    # The same identity and registers in Adafruit_LSM6DS33.h.
     alike=("lsm6ds33",),
+    origins=dict.fromkeys(
+        ("identity", "rates", "ranges", "start", "fifo"),
+        "driver: ST lsm6ds3-pid lsm6ds3_reg.h, lsm6ds3_reg.c; Linux drivers/iio/imu/st_lsm6dsx/st_lsm6dsx_core.c",
+    )
+    | {"record": "driver: Linux drivers/iio/imu/st_lsm6dsx/st_lsm6dsx_buffer.c"},
 )
 
 LSM6DS3TRC = replace(
@@ -135,6 +145,14 @@ LSM6DS3TRC = replace(
     notes=(),
     # One entry with one identity in the kernel's st_lsm6dsx_core.c.
     alike=("lsm6dsl", "lsm6dsm", "ism330dlc"),
+    origins=dict.fromkeys(
+        ("identity", "rates", "ranges", "start", "fifo"),
+        "driver: ST lsm6ds3tr-c-pid lsm6ds3tr-c_reg.h, lsm6ds3tr-c_reg.c; Linux st_lsm6dsx_core.c",
+    )
+    | {
+        "record": "driver: Linux drivers/iio/imu/st_lsm6dsx/st_lsm6dsx_buffer.c",
+        "self-test": "driver: ST lsm6ds3tr-c_STdC lsm6ds3tr_c_self_test.c",
+    },
 )
 
 CHIPS: tuple[Chip, ...] = (LSM6DS3, LSM6DS3TRC)

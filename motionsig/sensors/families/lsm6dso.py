@@ -12,7 +12,7 @@ import numpy as np
 
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.sensors.chips import Chip, Level, Set, Until, Wait, accel_ranges, clear, gyro_ranges
-from motionsig.sensors.families.lsm6ds3 import ACCEL_RANGES, GYRO_RANGES, RESET, SELF_TEST
+from motionsig.sensors.families.lsm6ds3 import ACCEL_RANGES, GYRO_RANGES, RESET, SELF_TEST, SPI
 
 _FIFO_CTRL1, _FIFO_CTRL2, _FIFO_CTRL3, _FIFO_CTRL4 = range(0x07, 0x0B)
 _WHO_AM_I = 0x0F
@@ -36,6 +36,18 @@ _RATES = {
     }
     for rate_hz, code in _CODES.items()
 }
+
+
+def _origins(part: str) -> dict[str, str]:
+    """Return where the table of `part` was compared with ST's own driver and the kernel's."""
+    reg = f"driver: ST {part}-pid {part}_reg.h, {part}_reg.c"
+    return {
+        **dict.fromkeys(("identity", "rates", "ranges", "start"), reg),
+        "fifo": f"{reg}; Linux drivers/iio/imu/st_lsm6dsx/st_lsm6dsx_core.c",
+        "record": f"{reg}; Linux drivers/iio/imu/st_lsm6dsx/st_lsm6dsx_buffer.c",
+        "self-test": f"driver: ST {part}_STdC {part}_self_test.c",
+    }
+
 
 _BYPASS = Set(_FIFO_CTRL4, 0x00)
 # Continuous mode: the oldest words are overwritten; no temperature, no time stamps (DS12140, FIFO_CTRL4).
@@ -89,11 +101,13 @@ LSM6DSO = Chip(
     # 50 to 1700 mg at any full scale; 150 to 700 dps at 2000 dps (DS12140 table 2, page 10). Waits as in ST's
     # lsm6dso_self_test.c. At 4 g, as there, so that gravity beneath the most of it does not clip.
     self_test=replace(SELF_TEST, settle_s=0.1, accel=(0.050 * STANDARD_GRAVITY, 1.7 * STANDARD_GRAVITY)),
+    spi=SPI,
     notes=("the LSM6DSOX answers with the same identity, and reads the same; an LSM6DSO32 has twice the scale",),
     # The same identity, registers and FIFO in st_lsm6dsx_core.c.
     alike=("lsm6dsop",),
     # In st_lsm6dsx_core.c in one entry with the LSM6DSO: only its identity differs, as that of the LSM6DSTX.
     clones={0x6D: "LSM6DST"},
+    origins=_origins("lsm6dso"),
 )
 
 LSM6DSOX = replace(
@@ -104,6 +118,7 @@ LSM6DSOX = replace(
     notes=("the LSM6DSO answers with the same identity, and reads the same; an LSM6DSO32 has twice the scale",),
     alike=(),
     clones={},
+    origins=_origins("lsm6dsox"),
 )
 
 LSM6DSO32 = replace(
@@ -124,6 +139,7 @@ LSM6DSO32 = replace(
     notes=("the LSM6DSO and LSM6DSOX answer with the same identity, and have half the scale: gravity tells",),
     alike=("lsm6dso32x",),
     clones={},
+    origins=_origins("lsm6dso32"),
 )
 
 LSM6DSR = replace(
@@ -137,8 +153,11 @@ LSM6DSR = replace(
     notes=(),
     # One identity, the same registers, scales and FIFO (st_lsm6dsx_core.c; the ASM330LHH has an entry of its own there
     # that differs in nothing that is used here).
+    # From 40 mg on (lsm6dsrx_self_test.c).
+    self_test=replace(SELF_TEST, settle_s=0.1, accel=(0.040 * STANDARD_GRAVITY, 1.7 * STANDARD_GRAVITY)),
     alike=("lsm6dsrx", "ism330dhcx", "asm330lhh", "asm330lhhx", "asm330lhb"),
     clones={},
+    origins=_origins("lsm6dsr") | {"self-test": "driver: ST lsm6dsrx_STdC lsm6dsrx_self_test.c"},
 )
 
 CHIPS: tuple[Chip, ...] = (LSM6DSO, LSM6DSOX, LSM6DSO32, LSM6DSR)

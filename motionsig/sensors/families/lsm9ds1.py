@@ -10,7 +10,7 @@ from math import radians
 import numpy as np
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Until, Wait, accel_ranges, clear, gyro_ranges
+from motionsig.sensors.chips import Chip, Level, SelfTest, Set, Spi, Until, Wait, accel_ranges, clear, gyro_ranges
 
 _WHO_AM_I = 0x0F
 _CTRL_REG1_G, _CTRL_REG2_G, _CTRL_REG3_G, _ORIENT_CFG_G = range(0x10, 0x14)
@@ -71,6 +71,8 @@ LSM9DS1 = Chip(
     # The first record after the FIFO is switched on is to be discarded (DocID025715 sec. 3.5).
     unsettled=1,
     record=np.dtype([("gyr", "<i2", (3,)), ("acc", "<i2", (3,))]),
+    # 10 MHz; IF_ADD_INC counts on there, too. I2C_DISABLE (CTRL_REG9). CS_A/G is its select line, CS_M the other's.
+    spi=Spi(10_000_000, always={_CTRL_REG9: 0x04}),
     self_test=SelfTest(
         rate_hz=238.0,
         # So that gravity beneath the most of it does not clip.
@@ -85,7 +87,13 @@ LSM9DS1 = Chip(
         gyro=(radians(200), radians(800)),
     ),
     notes=("the gyroscope's filter is at 100 Hz or less at any rate",),
-    alike=("sensehat",),
+    # LSM6DS0: the same part without a magnetometer, in one entry of st_lsm6dsx_core.c. The Sense HAT has an
+    # LSM9DS1.
+    alike=("lsm6ds0", "sensehat"),
+    origins=dict.fromkeys(
+        ("identity", "rates", "ranges", "start", "fifo"), "driver: ST lsm9ds1-pid lsm9ds1_reg.h, lsm9ds1_reg.c"
+    )
+    | {"self-test": "driver: ST lsm9ds1_STdC lsm9ds1_self_test.c"},
 )
 
 CHIPS: tuple[Chip, ...] = (LSM9DS1,)

@@ -1,9 +1,10 @@
-"""InvenSense MPU-6050, MPU-6500, MPU-9250/9255, ICM-20602 and ICM-20689: one register map, grown over ten years.
+"""InvenSense MPU-6050 and MPU-6500, what came after them and has their registers: one map, grown over ten years.
 
 MPU-6050: PS-MPU-6000A-00 rev. 3.4 (specification) and RM-MPU-6000A-00 rev. 4.2 (registers). MPU-6500: PS- and
-RM-MPU-6500A. MPU-9250 and MPU-9255: PS- and RM-MPU-9250A. ICM-20602: DS-000176. ICM-20689: DS-000143. Kernel:
-drivers/iio/imu/inv_mpu6050. What the FIFOs do when they should not: PX4 src/drivers/imu/invensense/{mpu6000,icm20602,
-icm20689} and ArduPilot libraries/AP_InertialSensor/AP_InertialSensor_Invensense.cpp.
+RM-MPU-6500A. MPU-9250 and MPU-9255: PS- and RM-MPU-9250A. ICM-20602: DS-000176. ICM-20689: DS-000143. MPU-6886:
+DS-000193 rev. 1.1. The others by drivers alone. Kernel: drivers/iio/imu/inv_mpu6050. What the FIFOs do when they should
+not: PX4 src/drivers/imu/invensense/{mpu6000,icm20602,icm20608g,icm20689} and ArduPilot
+libraries/AP_InertialSensor/AP_InertialSensor_Invensense.cpp.
 
 The overflow flag (INT_STATUS, 0x3A) cannot be had in one read with the count (0x72): a burst stops moving on at
 MEM_R_W (0x6F). So a FIFO in which another record would not fit counts as overrun.
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.chips import Bits, Chip, Level, SelfTest, Set, Step, Until, Wait, accel_ranges, gyro_ranges
+from motionsig.sensors.chips import Bits, Chip, Level, SelfTest, Set, Spi, Step, Until, Wait, accel_ranges, gyro_ranges
 
 SMPLRT_DIV, CONFIG, GYRO_CONFIG, ACCEL_CONFIG, ACCEL_CONFIG_2 = range(0x19, 0x1E)
 FIFO_EN = 0x23
@@ -27,6 +28,10 @@ ACCEL_INTEL_CTRL, USER_CTRL, PWR_MGMT_1, PWR_MGMT_2 = range(0x69, 0x6D)
 FIFO_COUNT_H, FIFO_R_W, WHO_AM_I = 0x72, 0x74, 0x75
 
 FIFO_ON, FIFO_RESET, SELF_TEST_ALL = 0x40, 0x04, 0xE0
+
+Y_OFFSET_TRIM = 0x11
+"""Not in any data sheet: another value than 0xC9 moves the acceleration in y by 2.7 m/s² (ArduPilot
+AP_InertialSensor_Invensense_registers.h, MPUREG_ICM_UNDOC1, for the ICM-20602 and ICM-20608)."""
 
 DIVIDERS = (0, 1, 2, 3, 4, 7, 9, 15, 19, 39, 49, 79)
 """1000 Hz / (1 + SMPLRT_DIV) (RM-MPU-6000A sec. 4.2): rates down to 12.5 Hz."""
@@ -137,6 +142,23 @@ SELF_TEST = SelfTest(
     trim=trim_6500,
 )
 
+_ORIGINS = {
+    **dict.fromkeys(("identity", "rates"), "driver: Linux drivers/iio/imu/inv_mpu6050/inv_mpu_iio.h"),
+    **dict.fromkeys(("ranges", "start", "fifo"), "driver: Linux drivers/iio/imu/inv_mpu6050/inv_mpu_core.c"),
+    "record": "driver: Linux drivers/iio/imu/inv_mpu6050/inv_mpu_ring.c",
+    "self-test": "driver: InvenSense's motion_driver inv_mpu.c (MPU6050, MPU6500)",
+}
+_OWN = {"self-test": "driver: InvenSense's own Icm20689SelfTest.c, Icm20689Defs.h (HW_ICM20602, HW_icm20689)"}
+
+_I2C_OFF = 0x10
+"""I2C_IF_DIS of USER_CTRL, to be set as soon as the chip answers. By RM-MPU-6500A it clears itself, PX4's MPU9250.hpp
+reads it back."""
+
+
+def _spi(clock_hz: int) -> Spi:
+    return Spi(clock_hz, first=(Set(USER_CTRL, _I2C_OFF, 0),), always={USER_CTRL: _I2C_OFF})
+
+
 MPU6500 = Chip(
     name="mpu6500",
     title="InvenSense MPU-6500",
@@ -164,17 +186,18 @@ MPU6500 = Chip(
     # As ArduPilot takes it (_check_raw_temp), more than a degree.
     temperature_jump=400,
     self_test=SELF_TEST,
+    # 1 MHz for all registers; the 20 MHz for outputs and interrupts are not needed (PS-MPU-6500A, SPI).
+    spi=_spi(1_000_000),
     notes=(SHORT_FIFO,),
     alike=("gy-6500",),
-    # 0x74 and 0x78: the same registers in the kernel's inv_mpu_core.c. The others name no part, and were reported of
-    # modules sold as MPU-6050, MPU-6500 or MPU-9250: 0x72 Levi--G/IMU-WhoAmIVerifier issue 1, 0x75 its issue 5 and
-    # kriswiner/MPU9250 issue 486; 0x7D without a source at hand.
+    origins=_ORIGINS,
+    # They name no part, and were reported of modules sold as MPU-6050, MPU-6500 or MPU-9250: 0x72
+    # Levi--G/IMU-WhoAmIVerifier issue 1, 0x75 its issue 5 and kriswiner/MPU9250 issue 486; 0x7D without a source at
+    # hand.
     clones={
-        0x74: "MPU-6515",
-        0x78: "MPU-6880",
-        0x72: "clone sold as MPU-6050",
-        0x75: "clone sold as MPU-9250",
-        0x7D: "clone of an MPU-6500",
+        0x72: "a clone that is sold as MPU-6050",
+        0x75: "a clone that is sold as MPU-9250",
+        0x7D: "a clone of the MPU-6500",
     },
 )
 
@@ -188,6 +211,8 @@ MPU6050 = replace(
     setup=_setup(),
     fifo_bytes=1024,
     kept=(),
+    # The MPU-6000, which says the same of itself, has it.
+    spi=_spi(1_000_000),
     self_test=replace(
         SELF_TEST,
         # RM-MPU-6000A sec. 4.1: ±8 g, ±250 deg/s; within 14 % of the factory's (PS-MPU-6000A sec. 6.1 and 6.2).
@@ -240,9 +265,12 @@ ICM20602 = replace(
     source="DS-000176 rev. 1.0",
     identity={WHO_AM_I: 0x12},
     fifo_bytes=1008,
+    kept=(Y_OFFSET_TRIM, *MPU6500.kept),
     # OUTPUT_LIMIT: only with it do the outputs reach full scale (DS-000176, register 105: at every start).
     setup=_setup(Set(ACCEL_CONFIG_2, 0x00, 0x0F), Set(ACCEL_INTEL_CTRL, 0x02, 0xC2)),
     self_test=replace(SELF_TEST, trim_registers=(0x0D, 0x0E, 0x0F, 0x50, 0x51, 0x52)),
+    # 10 MHz; I2C_IF_DIS has a register of its own (DS-000176, register 112; inv_mpu_core.c, reg_set_icm20602).
+    spi=Spi(10_000_000, first=(Set(0x70, 0x40, 0),)),
     # One bit for all of the gyroscope, which brings the temperature along (DS-000176, register 35).
     start=_restart(0x18),
     flush=_restart(0x18),
@@ -250,9 +278,9 @@ ICM20602 = replace(
     temperature_jump=1000,
     notes=(),
     alike=(),
-    # 0x11: with the ICM-20602's registers and FIFO in the kernel's inv_mpu_core.c. 0x19: M5Stack's libraries use the
-    # same registers, but no FIFO.
-    clones={0x11: "ICM-20600", 0x19: "MPU-6886"},
+    clones={},
+    # The temperature that comes along is in InvenSense's own driver, too.
+    origins=_ORIGINS | _OWN | {"record": _OWN["self-test"]},
 )
 
 ICM20689 = replace(
@@ -264,10 +292,99 @@ ICM20689 = replace(
     fifo_bytes=4096,
     # FIFO_SIZE 3: 4 KiB (DS-000143, register 29; the kernel's INV_ICM20689_BITS_FIFO_SIZE_MAX).
     setup=_setup(Set(ACCEL_CONFIG_2, 0xC0, 0xCF)),
+    # 8 MHz (DS-000143).
+    spi=_spi(8_000_000),
     notes=("Writes to reserved registers have damaged some for good (Betaflight pull request 11584).",),
     # What modules that say 0x98 are sold as (ElectronicCats/mpu6050 issue 21: 13 of 20).
     alike=("mpu6050a",),
     clones={},
+    origins=_ORIGINS | _OWN,
 )
 
-CHIPS = (MPU6050, MPU6500, MPU9250, MPU9255, ICM20602, ICM20689)
+MPU6515 = replace(
+    MPU6500,
+    name="mpu6515",
+    title="InvenSense MPU-6515",
+    source="register map of the MPU-6500 (RM-MPU-6500A-00)",
+    identity={WHO_AM_I: 0x74},
+    alike=(),
+    clones={},
+)
+
+MPU6880 = replace(
+    MPU6500,
+    name="mpu6880",
+    title="InvenSense MPU-6880",
+    source="register map of the MPU-6500 (RM-MPU-6500A-00)",
+    identity={WHO_AM_I: 0x78},
+    # The kernel says 4096, and yet leaves FIFO_SIZE as it is, which stands for 512. If the FIFO is larger, it is
+    # emptied before it is full; the other way round samples would be lost unseen.
+    fifo_bytes=512,
+    origins={part: origin for part, origin in _ORIGINS.items() if part != "fifo"},
+    alike=(),
+    clones={},
+)
+
+ICM20608 = replace(
+    MPU6500,
+    name="icm20608",
+    title="InvenSense ICM-20608-G",
+    source="RM-000030",
+    identity={WHO_AM_I: 0xAF},
+    kept=(Y_OFFSET_TRIM, *MPU6500.kept),
+    origins=_ORIGINS
+    | {
+        "start": "driver: PX4 ICM20608G.cpp (FIFOReset)",
+        "fifo": "driver: PX4 InvenSense_ICM20608G_registers.hpp (FIFO::SIZE), Linux inv_mpu_core.c",
+        "self-test": "driver: bsp_icm20608.h of ALIENTEK's i.MX6ULL course (registers), Iam20680SelfTest.c (formula)",
+    },
+    alike=("icm20608g",),
+    clones={},
+)
+
+ICM20608D = replace(ICM20608, name="icm20608d", title="InvenSense ICM-20608-D", identity={WHO_AM_I: 0xAE}, alike=())
+
+IAM20680 = replace(
+    MPU6500,
+    name="iam20680",
+    title="TDK InvenSense IAM-20680",
+    source="DS-000196",
+    identity={WHO_AM_I: 0xA9},
+    origins=_ORIGINS | {"self-test": "driver: InvenSense's own Iam20680SelfTest.c, Iam20680Defs.h"},
+    alike=(),
+    clones={},
+)
+
+ICM20600 = replace(
+    ICM20602,
+    name="icm20600",
+    title="InvenSense ICM-20600",
+    source="DS-000184 rev. 1.0",
+    identity={WHO_AM_I: 0x11},
+    # In the kernel the same but for WHO_AM_I.
+    origins={**ICM20602.origins, "self-test": "driver: Seeed ICM20600.h (registers)"},
+)
+
+MPU6886 = replace(
+    ICM20602,
+    name="mpu6886",
+    title="InvenSense MPU-6886",
+    source="DS-000193 rev. 1.1",
+    identity={WHO_AM_I: 0x19},
+    # Of 1024 bytes, the whole records that the ICM-20602 has room for.
+    fifo_bytes=1008,
+    # Whether it has what ArduPilot found in the ICM-20602 is not known.
+    kept=MPU6500.kept,
+    origins={
+        "identity": "driver: M5Stack MPU6886.cpp (Init)",
+        "rates": "data sheet: DS-000193 rev. 1.1 sec. 9.3, 9.5 and 9.6, by notes of others",
+        "ranges": "driver: M5Stack MPU6886.cpp (SetGyroFsr, SetAccelFsr)",
+        "fifo": "data sheet: DS-000193 rev. 1.1, by notes of others",
+        "record": "driver: M5Stack MPU6886.cpp (setFIFOEnable; raw data of 14 bytes)",
+    },
+)
+
+CHIPS = (
+    *(MPU6050, MPU6500, MPU9250, MPU9255, ICM20602, ICM20689),
+    *(MPU6515, MPU6880, ICM20608, ICM20608D, IAM20680, ICM20600, MPU6886),
+)

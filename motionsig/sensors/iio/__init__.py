@@ -190,7 +190,9 @@ class IioSource(LiveSource):
         (time_ns, data, lost), counts = samples, self.counts
         discards = sum(port.stamps.discards for port in self._ports)
         if discards > counts.discards:
-            self._note(SensorError(f"{discards - counts.discards} time stamps run back, stand still or are of the future"))
+            self._note(
+                SensorError(f"{discards - counts.discards} time stamps run back, stand still or are of the future")
+            )
         counts.discards = discards
         counts.overflows += bool(lost.any()) and (full or self._was_full)
         # What a full fifo dropped comes after what was read from it.

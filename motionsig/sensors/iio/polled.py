@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from motionsig.sensors.iio.channels import ScanType
 from motionsig.sensors.iio.device import Device, Settings, open_device, refused
 from motionsig.sensors.iio.port import DEFAULT_RATE_HZ, WATERMARK_S, Conversion, Request
 from motionsig.sensors.iio.stamps import Samples, Stamps
+from motionsig.sensors.owner import own_device
 
 log = own_logger(__name__)
 
@@ -40,8 +42,10 @@ class PolledPort:
         self._files: dict[int, Path] = {}
         self.rate_hz = request.rate_hz or DEFAULT_RATE_HZ
         self._conversions = []
+        self._owned = ExitStack()
         try:
             for device, kinds in parts:
+                self._owned.enter_context(own_device(device.path, f"iio:{device.name}"))
                 for kind in kinds:
                     self._settings.set_rate(device, kind, request.rate_hz, DEFAULT_RATE_HZ)
                     self._settings.set_range(device, kind, request.ranges[kind])
@@ -80,6 +84,7 @@ class PolledPort:
             os.close(file)
         self._files.clear()
         self._settings.restore()
+        self._owned.close()
 
     def drain(self) -> Samples:
         """Return a tenth of a second of samples, as `Port.drain` does; raise SensorError if a device is gone."""

@@ -20,6 +20,7 @@ from motionsig.escaping import own_logger
 from motionsig.sensors.iio.channels import ScanType, decode, scan_dtype
 from motionsig.sensors.iio.device import Device, Settings, open_device, read, write
 from motionsig.sensors.iio.stamps import Samples, Stamps, Unstamped
+from motionsig.sensors.owner import own_device
 
 log = own_logger(__name__)
 
@@ -88,8 +89,10 @@ class Port:
         self._settings = Settings()
         self._trigger_folder: Path | None = None
         self._enable = device.path / "buffer/enable"
-        self.fd = open_device(device.node, os.O_RDONLY | os.O_NONBLOCK)
+        self._owned = own_device(device.path, f"iio:{device.name}")
+        self.fd = -1
         try:
+            self.fd = open_device(device.node, os.O_RDONLY | os.O_NONBLOCK)
             self._set_up(kinds, request)
         except BaseException:
             self.close()
@@ -145,6 +148,7 @@ class Port:
     def close(self) -> None:
         """Leave the device as it was found."""
         if self.fd < 0:
+            self._owned.close()
             return
         self.stop()
         self._settings.restore()
@@ -153,6 +157,7 @@ class Port:
                 self._trigger_folder.rmdir()
         os.close(self.fd)
         self.fd = -1
+        self._owned.close()
 
     def _clock_offset_ns(self) -> int:
         """Return what turns this device's stamps into CLOCK_MONOTONIC, as far as its clock's name tells."""

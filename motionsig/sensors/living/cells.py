@@ -30,14 +30,15 @@ def cell_rows(rate_hz: float) -> int:
 class Cell:
     """Some samples of three or six axes, each compared with the one before.
 
-    changes: (axes,) rows that differ from the row before; any_changes: rows of which any axis does. drifts: (axes,)
-    whether it went from here to there rather than to and fro. mean, last: (axes,).
+    changes: (axes,) rows that differ from the row before; any_changes: rows of which any axis does. least: (axes,) the
+    least change. drifts: (axes,) whether it went from here to there rather than to and fro. mean, last: (axes,).
     size: mean |acc| in m/s². moves: (axes,) whether it is in motion. quiet: it is at rest, as far as spread can tell.
     """
 
     rows: int
     changes: NDArray[np.int64]
     any_changes: int
+    least: Floats
     drifts: NDArray[np.bool_]
     mean: Floats
     last: Floats
@@ -54,14 +55,15 @@ def cell(data: Floats, before: Floats) -> Cell:
     changes = np.count_nonzero(changed, axis=0)
     last = data[-1]
     if not changes.any():
-        none = np.zeros(axes, np.bool_)
-        return Cell(len(data), changes, 0, none, last, last, float(np.linalg.norm(last[:3])), none, quiet=True)
+        none, least = np.zeros(axes, np.bool_), np.full(axes, np.inf, np.float32)
+        return Cell(len(data), changes, 0, least, none, last, last, float(np.linalg.norm(last[:3])), none, quiet=True)
     moves = data.max(axis=0) - data.min(axis=0) > _MOVES[:axes]
     size = float(np.sqrt(np.einsum("ij,ij->i", data[:, :3], data[:, :3])).mean())
     return Cell(
         rows=len(data),
         changes=changes,
         any_changes=int(np.count_nonzero(changed.any(axis=1))),
+        least=np.where(changed, steps, np.inf).min(axis=0),
         drifts=np.abs(last - before) > _DRIFTS * steps.sum(axis=0),
         mean=data.mean(axis=0),
         last=last,

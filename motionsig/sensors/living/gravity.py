@@ -11,10 +11,10 @@ from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.sensors.living.cells import Cell, cell, cell_rows
 
 PLAUSIBLE_G = (0.65, 1.4)
-"""|acc| at rest. The worst that data sheets allow is an ADXL345's z: 10 % less and 0.25 g beside it (Rev. E, table 1)."""
+"""|acc| at rest. The worst that data sheets allow is an ADXL345's z: 10 % and 0.25 g off (Rev. E, table 1)."""
 _RIGHT_G = (0.75, 1.3)
 """Mean |acc|, at rest or in motion, of a sensor that shows gravity again."""
-_FALLS_G = 0.3
+_FALLS_G = 0.2
 """Less than this may be free fall, or coasting."""
 _STILL_S, _FALL_S, _RIGHT_S = 1.5, 12.0, 1.0
 _STEADY = 0.5
@@ -26,7 +26,7 @@ _NEAR = 0.15
 
 
 def gravity_at_rest(data: NDArray[np.floating], rate_hz: float) -> float | None:
-    """Return |acc| in g of data (n, 3 or 6), m/s² and rad/s, if the sensor lay still throughout for a second; else None."""
+    """Return |acc| in g of data (n, 3 or 6), m/s² and rad/s, if it is of a second or more of rest, else None."""
     rows = cell_rows(rate_hz)
     axes = 3 if data.shape[1] < 6 or not np.isfinite(data[:, 3:]).all() else 6
     used = np.asarray(data[:, :axes], np.float32)
@@ -41,7 +41,7 @@ def gravity_at_rest(data: NDArray[np.floating], rate_hz: float) -> float | None:
 
 
 def scale_error(gravity_g: float) -> float | None:
-    """Return the power of two that gravity at rest, in g, is off by, as of another range or another chip; None if none."""
+    """Return the power of two that gravity at rest, in g, is off by; None if none."""
     near = min(_FACTORS, key=lambda factor: abs(log(max(gravity_g, 1e-9) / factor)))
     return near if abs(gravity_g / near - 1) < _NEAR else None
 

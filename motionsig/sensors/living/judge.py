@@ -32,7 +32,8 @@ class Rows(NamedTuple):
     def then(self, more: Rows) -> Rows:
         if not len(self.data):
             return more
-        return Rows(*(np.concatenate(parts) for parts in zip(self, more, strict=True)))
+        time_ns, data = np.concatenate([self.time_ns, more.time_ns]), np.concatenate([self.data, more.data])
+        return Rows(time_ns, data, np.concatenate([self.gap, more.gap]), np.concatenate([self.lost, more.lost]))
 
 
 def no_rows() -> Rows:

@@ -1,12 +1,12 @@
 """A chip without hardware: a register-level model on a bus that is as slow, and can fail, as a real one.
 
-`open_sensor("simulated")` reads the one model that is shipped, an LSM6DSO on somebody who walks, on the system's clock;
-with "simulated:lesson" it rests for three seconds and turns for one, again and again, to try a lesson. Any other model,
-of the chips in tests/chips or of your own, goes on a SimulatedBus, which open_sensor takes like a real bus:
+`open_sensor("simulated")` reads the model of an LSM6DSO on somebody who walks, on the system's clock,
+"simulated:mpu6050" that of another chip; with "simulated:lesson" the LSM6DSO rests for three seconds and turns for one,
+again and again, to try a lesson. A model of your own goes on a SimulatedBus, which open_sensor takes like a real bus:
 
     clock = VirtualClock()
-    bus = SimulatedBus([Mpu6500(clock, walking)], clock=clock)
-    sensor = open_sensor("mpu6500", bus=bus, clock=clock)
+    bus = SimulatedBus([simulated_chip("mpu6050", clock=clock)], clock=clock)
+    sensor = open_sensor("mpu6050", bus=bus, clock=clock)
 
 On a VirtualClock hours pass in seconds, and every fault happens at a chosen moment.
 """
@@ -86,10 +86,11 @@ def _noise(serials: NDArray[np.int64]) -> NDArray[np.float64]:
 def simulated_chip(
     name: str = SIMULATED_CHIP, *, clock: Clock, signal: Signal = walking, oscillator: Oscillator | None = None
 ) -> SimulatedChip:
-    """Return the model that is shipped, just powered up; raise InputError for the name of another chip."""
-    if name != SIMULATED_CHIP:
-        raise InputError(
-            f"simulated chip: expected {SIMULATED_CHIP}, whose model is shipped, got {name!r}; models of other chips "
-            "are in tests/chips of the source tree, for a SimulatedBus"
-        )
-    return Lsm6dso(clock, signal, oscillator=oscillator)
+    """Return the model of the chip of that name, just powered up; raise InputError where there is none."""
+    if name == SIMULATED_CHIP:
+        return Lsm6dso(clock, signal, oscillator=oscillator)
+    from motionsig.sensors.simulated.models import MODELS
+
+    if name not in MODELS:
+        raise InputError(f"simulated chip: expected one of {', '.join(sorted(MODELS))}, got {name!r}")
+    return MODELS[name](clock, signal, oscillator=oscillator)

@@ -82,6 +82,9 @@ class SimulatedBus(Closing):
         self.clock.sleep(transaction_s(self.clock_hz, size) - addressing_s + late)
         return data
 
+    def transaction_s(self, size: int) -> float:
+        return transaction_s(self.clock_hz, size)
+
     def _lost(self, register: int, size: int) -> int:
         """Return how many bytes of this read get lost."""
         if self.loses is None or register != self.loses[0] or size <= 2 * self.loses[2]:
@@ -92,8 +95,7 @@ class SimulatedBus(Closing):
     def _begin(self, address: int) -> float:
         """Run the events that are due and draw the faults; return how long the transaction waits at its end."""
         self.transactions += 1
-        while self._events and self._events[-1][0] <= self.clock.monotonic_ns():
-            self._events.pop()[1]()
+        self._run_events()
         if self.clock.monotonic_ns() < self.stuck_until_ns:
             # An adapter gives up after its timeout, of a second on the Pi's driver; here it is shorter.
             self.clock.sleep(0.01)
@@ -112,6 +114,10 @@ class SimulatedBus(Closing):
             self.clock.sleep(10 / self.clock_hz)
             raise self._error(address, errno.EREMOTEIO, nack=True)
         return late
+
+    def _run_events(self) -> None:
+        while self._events and self._events[-1][0] <= self.clock.monotonic_ns():
+            self._events.pop()[1]()
 
     def _act(self, address: int, action: Callable[[SimulatedChip], bytes | None]) -> bytes:
         try:

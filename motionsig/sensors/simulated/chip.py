@@ -115,6 +115,8 @@ class SimulatedChip:
     defaults: dict[int, int]
     boot_s: float
     """From power-up until it answers."""
+    on_spi = False
+    """Whether it is talked to over SPI, where it answers though I2C is switched off."""
 
     def __init__(self, clock: Clock, signal: Signal, *, oscillator: Oscillator | None = None) -> None:
         self.clock = clock

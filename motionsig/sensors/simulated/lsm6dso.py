@@ -30,7 +30,7 @@ _GYRO, _ACCEL, _TEMPERATURE, _TIMESTAMP = 1, 2, 3, 4
 _BYPASS, _STOP_WHEN_FULL = 0, 1
 _RUNNING = (1, 3, 6)  # FIFO, continuous-to-FIFO before its trigger, continuous
 
-_TEMPERATURE_HZ, _TIMESTAMP_EVERY = (0.0, 1.6, 12.5, 52.0), (0, 1, 8, 32)  # ODR_T_BATCH, DEC_TS_BATCH (FIFO_CTRL4)
+_TIMESTAMP_EVERY = (0, 1, 8, 32)  # DEC_TS_BATCH (FIFO_CTRL4)
 _PARITY = np.array([bin(byte).count("1") & 1 for byte in range(256)], np.uint8)
 
 
@@ -70,10 +70,15 @@ class Lsm6(MeasuringChip):
         scale = np.where(on, (self.accel_mg() * 1e-3 * STANDARD_GRAVITY, radians(self.gyro_mdps() * 1e-3)), np.inf)
         # Self-test output change: 90 (LSM6DSO 50, LSM6DSR 40) to 1700 mg; 20 to 80 deg/s at 250 deg/s,
         # 150 to 700 at 2000: so a fifth of the full scale, which is 1/0.035 counts of GYRO_MDPS.
-        test = self.registers[_CTRL5_C]
-        accel = {1: 0.4, 2: -0.4}.get(test & 3, 0.0) * STANDARD_GRAVITY
-        gyro = {1: 0.2, 3: -0.2}.get(test >> 2 & 3, 0.0) * radians(self.gyro_mdps() / 0.035)
+        accel_sign, gyro_sign = self.pushed()
+        accel = accel_sign * 0.4 * STANDARD_GRAVITY
+        gyro = gyro_sign * 0.2 * radians(self.gyro_mdps() / 0.035)
         return Settings(np.repeat(scale, 3), np.repeat([accel, gyro], 3), 32767, on)
+
+    def pushed(self) -> tuple[int, int]:
+        """Return which way the self-test pushes accelerometer and gyroscope: 1, -1, or 0 for neither."""
+        test = self.registers[_CTRL5_C]
+        return {1: 1, 2: -1}.get(test & 3, 0), {1: 1, 3: -1}.get(test >> 2 & 3, 0)
 
     def starting_s(self) -> tuple[float, float]:
         return 2 / (self.accel_hz() or 1.0), self.gyro_start_s
@@ -99,9 +104,12 @@ class Lsm6(MeasuringChip):
     def written(self, register: int) -> None:
         """Follow a write that was taken."""
 
+    def i2c_off(self) -> bool:
+        return bool(self.registers[_CTRL4_C] & 0x04)  # I2C_disable
+
     def catch_up(self, at_ns: int | None = None) -> None:
         super().catch_up(at_ns)
-        if at_ns is None and self.registers[_CTRL4_C] & 0x04:  # I2C_disable
+        if at_ns is None and self.i2c_off() and not self.on_spi:
             raise Nack
 
     def read(self, register: int, size: int) -> bytes:
@@ -143,6 +151,12 @@ WRITABLE = {
 
 
 class Lsm6dso(Lsm6):
+    """depth: words of the FIFO. status_register: FIFO_STATUS1. temperature_hz: by ODR_T_BATCH. parity: of the tags."""
+
+    depth = _WORDS
+    status_register = 0x3A
+    temperature_hz = (0.0, 1.6, 12.5, 52.0)
+    parity = True
     bank_bits = 0xC0
     boot_s = 0.01  # AN5192, "Startup sequence"
     gyro_start_s = 0.07  # turn-on time, from memory of DS12140: unconfirmed
@@ -154,7 +168,7 @@ class Lsm6dso(Lsm6):
 
     def make_fifo(self) -> Fifo:
         self._overran = False  # FIFO_OVR_LATCHED
-        self.words = WordFifo(_WORDS, _WORD)
+        self.words = WordFifo(self.depth, _WORD)
         return self.words
 
     def accel_mg(self) -> float:
@@ -164,16 +178,25 @@ class Lsm6dso(Lsm6):
     def fifo_on(self) -> bool:
         return self.registers[0x0A] & 7 in _RUNNING
 
+    def batched_hz(self) -> tuple[float, float]:
+        """Return the rates that FIFO_CTRL3 asks for, of gyroscope and accelerometer."""
+        codes = self.registers[0x09]
+        return _batch_hz(codes >> 4, 6.5), _batch_hz(codes & 15, 1.6)
+
+    def stamping(self) -> bool:
+        return bool(self.registers[0x19] & 0x20)  # TIMESTAMP_EN
+
     def decided(self) -> None:
         registers, rate_hz = self.registers, self.sampling_hz()
+        gyro_hz, accel_hz = self.batched_hz()
         rates = {
-            _GYRO: min(_batch_hz(registers[0x09] >> 4, 6.5), self.gyro_hz()),
-            _ACCEL: min(_batch_hz(registers[0x09] & 15, 1.6), self.accel_hz()),
-            _TEMPERATURE: _TEMPERATURE_HZ[registers[0x0A] >> 4 & 3],
+            _GYRO: min(gyro_hz, self.gyro_hz()),
+            _ACCEL: min(accel_hz, self.accel_hz()),
+            _TEMPERATURE: self.temperature_hz[registers[0x0A] >> 4 & 3],
         }
         every = {kind: max(1, round(rate_hz / hz)) if rate_hz and hz else 0 for kind, hz in rates.items()}
         fastest = min((every[kind] for kind in (_GYRO, _ACCEL) if every[kind]), default=0)
-        stamped = fastest * _TIMESTAMP_EVERY[registers[0x0A] >> 6] if registers[0x19] & 0x20 else 0
+        stamped = fastest * _TIMESTAMP_EVERY[registers[0x0A] >> 6] if self.stamping() else 0
         wanted = pattern(*(((kind,), count) for kind, count in every.items()), ((_TIMESTAMP,), stamped))
         old = self.words.pattern
         if wanted.cycle != old.cycle or not np.array_equal(wanted.kinds, old.kinds):
@@ -190,7 +213,7 @@ class Lsm6dso(Lsm6):
         counts = self.counts(np.arange(first, int(samples[-1]) + 1, dtype=np.int64)).reshape(-1, 2, 3)
         out = np.empty((len(serials), _WORD), np.uint8)
         tags = (kinds << 3 | (samples // self._slot & 3) << 1).astype(np.uint8)
-        out[:, 0] = tags | _PARITY[tags]  # with it, the number of ones is even
+        out[:, 0] = tags | _PARITY[tags] if self.parity else tags  # with it, the number of ones is even
         motion = counts[samples - first, (kinds == _GYRO).astype(np.intp)]
         others = kinds > _ACCEL
         if others.any():
@@ -217,17 +240,17 @@ class Lsm6dso(Lsm6):
         if self.registers[0x01] & self.bank_bits:
             return super().read_register(register)
         fifo = self.words
-        if register == 0x3A:
+        if register == self.status_register:
             return fifo.level // _WORD & 0xFF
-        if register == 0x3B:
+        if register == self.status_register + 1:
             # FIFO_WTM_IA, FIFO_OVR_IA, FIFO_FULL_IA (at the next sample), FIFO_OVR_LATCHED (reset by this), level.
             words, mark = (fifo.level // _WORD, self.registers[0x07] | (self.registers[0x08] & 1) << 8)
-            full = words + len(fifo.pattern.kinds) >= _WORDS
+            full = words + len(fifo.pattern.kinds) >= self.depth
             latched, self._overran = self._overran or fifo.overran, False
             return (0 < mark <= words) << 7 | fifo.overran << 6 | full << 5 | latched << 3 | words >> 8
         if register in (0x20, 0x21):
             return self._temperature() >> 8 * (register - 0x20) & 0xFF
-        if 0x40 <= register <= 0x43 and self.registers[0x19] & 0x20:
+        if 0x40 <= register <= 0x43 and self.stamping():
             ticks = round(self.oscillator.elapsed_s(self.clock.monotonic_ns()) * NS_PER_S) // 25_000
             return ticks >> 8 * (register - 0x40) & 0xFF
         return super().read_register(register)

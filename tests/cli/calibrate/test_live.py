@@ -5,14 +5,13 @@ import subprocess
 
 import numpy as np
 import pytest
-from chips import chip_model
 from i2c_machine import I2cMachine
 
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.calibration.storage import load_calibration, save_calibration
 from motionsig.sensors.clock import SystemClock
-from motionsig.sensors.simulated import SimulatedBus
+from motionsig.sensors.simulated import SimulatedBus, simulated_chip
 
 DEVICE = "lsm6dso-i2c-1-6a"
 RATE = np.array([0.02, -0.03, 0.01])
@@ -24,7 +23,7 @@ def lying(serials, times_ns):
 
 def calibrate(folder, *options) -> subprocess.CompletedProcess[str]:
     clock = SystemClock()
-    bus = SimulatedBus([chip_model("lsm6dso", clock=clock, signal=lying)], clock=clock)
+    bus = SimulatedBus([simulated_chip("lsm6dso", clock=clock, signal=lying)], clock=clock)
     with I2cMachine(bus, folder) as machine:
         process = machine.start("-m", "motionsig.cli", "calibrate", "--sensor", "lsm6dso", "--bus", "1", *options)
         out, err = process.communicate(timeout=40)

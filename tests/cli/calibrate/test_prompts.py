@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from chips import chip_model
 from turned import BIAS, CORNERS, EDGES, FACES, GYRO_BIAS, SCALE, SKEW, Turned
 
 from motionsig.cli.calibrate.prompts import gather, plan
@@ -13,7 +12,7 @@ from motionsig.sensors import open_sensor
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.calibration.rest import Rest, find_rests
 from motionsig.sensors.calibration.storage import save_calibration
-from motionsig.sensors.simulated import SimulatedBus, VirtualClock
+from motionsig.sensors.simulated import SimulatedBus, VirtualClock, simulated_chip
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +89,7 @@ def test_a_chip_is_calibrated_through_its_registers_and_read_right_afterwards():
 
     def opened(**options):
         clock = VirtualClock()
-        bus = SimulatedBus([chip_model("mpu6050", clock=clock, signal=turned)], clock=clock)
+        bus = SimulatedBus([simulated_chip("mpu6050", clock=clock, signal=turned)], clock=clock)
         return open_sensor("mpu6050", bus=bus, clock=clock, **options)
 
     with opened(calibration="none") as source:

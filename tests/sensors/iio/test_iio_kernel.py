@@ -1,11 +1,12 @@
-"""A real kernel's Industrial I/O: its drivers, buffers, triggers and time stamps, in QEMU (see kernel/run).
+"""A real kernel's Industrial I/O and I2C in QEMU: drivers, buffers, triggers, a multiplexer (see kernel/run).
 
-Forty seconds on two processors. The kernel is Debian's, fetched by apt; the code is this tree's, unmodified.
+A minute on two processors. The kernel is Debian's, fetched by apt; the code is this tree's, unmodified.
 """
 
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -112,7 +113,7 @@ def test_settings_are_made_and_undone(results):
 
 
 def test_who_has_it_is_told(results):
-    assert "in use by python" in results["one"]["second"]
+    assert "iio:accel_3d: expected a sensor that nobody else reads, got one held by this" in results["one"]["second"]
 
 
 def test_two_devices_of_one_hub_are_joined(results):
@@ -146,3 +147,34 @@ def test_the_kernel_s_drivers_are_set_and_polled_where_nothing_triggers_them(res
     assert facts["z"] == pytest.approx(counts * acc * 9.80665, rel=0.025)
     if gyr:
         assert facts["gyr_x"] == pytest.approx(-1000 * gyr * 3.14159265 / 180, rel=0.01)
+
+
+def test_a_chip_behind_its_driver_is_seen_from_its_multiplexer_and_left_alone(results):
+    buses = results["buses"]
+    places = [["above", 0x68], ["above", 0x69], ["channel", 0x68], ["channel", 0x69]]
+    assert buses["held"] == [[*at, "inv-mpu6050-i2c" if at[1] == 0x68 else None] for at in places]
+    # As the kernel itself judges.
+    assert buses["kernel"] == [[*at, "EBUSY" if at[1] == 0x68 else "free"] for at in places]
+    for said in buses["refused"].values():
+        assert "got the kernel's driver inv-mpu6050-i2c (open it as iio) on /dev/i2c-" in said
+    assert 0x68 not in buses["asked"] and 0x69 in buses["asked"]
+
+
+def test_an_adapter_whose_word_for_nobody_is_a_time_out_hides_no_chip(results):
+    # The driver has let go of it, so its own bus is gone, too.
+    assert results["buses"]["channel_after"] is None
+    (found,) = results["buses"]["free"]
+    assert found.startswith("mpu6050 on /dev/i2c-") and found.endswith(" at 0x68")
+
+
+def test_an_adapter_for_smbus_alone_is_named(results):
+    assert "(SMBus stub driver): expected an adapter that takes whole I2C" in results["buses"]["smbus_alone"]
+
+
+def test_a_chip_has_one_owner_on_a_real_node(results):
+    said = results["buses"]["second"]
+    assert re.search(
+        r"^/dev/i2c-\d+ address 0x68: expected .* got one held by process \d+ \(check.py\); stop that", said
+    )
+    same, other = results["buses"]["twice"]
+    assert "held by this process" in same and other == "free"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import radians
 
 import numpy as np
-from chips import MODELS
 from numpy.typing import NDArray
 
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.sensors.simulated import Oscillator, SimulatedBus, VirtualClock
+from motionsig.sensors.simulated.models import MODELS
 
 IDENTITY = {
     "lsm6ds3": (0x0F, 0x69),
@@ -17,6 +17,8 @@ IDENTITY = {
     "lsm6dso": (0x0F, 0x6C),
     "lsm6dsox": (0x0F, 0x6C),
     "lsm6dsr": (0x0F, 0x6B),
+    "lsm6dsv16x": (0x0F, 0x70),
+    "lsm6dsv32x": (0x0F, 0x70),
     "lsm9ds1": (0x0F, 0x68),
     "bmi160": (0x00, 0xD1),
     "adxl345": (0x00, 0xE5),

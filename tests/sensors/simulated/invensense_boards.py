@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from chips import MODELS
 
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.sensors.simulated import SimulatedBus, VirtualClock
+from motionsig.sensors.simulated.models import MODELS
 
-MPU = ["icm20602", "icm20689", "mpu6050", "mpu6500", "mpu9250", "mpu9255"]
+MPU = ["icm20602", "icm20608", "icm20689", "mpu6050", "mpu6500", "mpu6886", "mpu9250", "mpu9255"]
 ICM426 = ["icm42605", "icm42688p"]
 NAMES = [*MPU, "icm20948", *ICM426]
 WHO_AM_I = {
@@ -17,6 +17,8 @@ WHO_AM_I = {
     "mpu9250": (0x75, 0x71),
     "mpu9255": (0x75, 0x73),
     "icm20602": (0x75, 0x12),
+    "icm20608": (0x75, 0xAF),
+    "mpu6886": (0x75, 0x19),
     "icm20689": (0x75, 0x98),
     "icm20948": (0x00, 0xEA),
     "icm42605": (0x75, 0x42),
@@ -33,7 +35,7 @@ RUNNING = {
     **dict.fromkeys(ICM426, ((0x16, 0x40), (0x5F, 0x4F), (0x4E, 0x0F))),
 }
 FIFO = {**dict.fromkeys(MPU, (0x72, 0x74, 14)), "icm20948": (0x70, 0x72, 14), **dict.fromkeys(ICM426, (0x2E, 0x30, 16))}
-CAPACITY = {"mpu6050": 1024, "icm20602": 1008, **dict.fromkeys(ICM426, 2048)}
+CAPACITY = {"mpu6050": 1024, "icm20602": 1008, "mpu6886": 1024, **dict.fromkeys(ICM426, 2048)}
 START_UP = {"mpu6050": 0.03, **dict.fromkeys(ICM426, 0.03)}
 
 

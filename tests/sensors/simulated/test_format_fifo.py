@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 
-from chips.invensense import Format, FormatFifo
 from hypothesis import given
 from hypothesis import strategies as st
+
+from motionsig.sensors.simulated.models.invensense import Format, FormatFifo
 
 
 @given(

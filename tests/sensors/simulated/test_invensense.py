@@ -160,7 +160,8 @@ def test_self_test_adds_what_the_factory_saw(board):
         expected = np.concatenate([g, 25 * 131 * 1.046 ** (gyro - 1.0) * (1, -1, 1)])
     else:
         on = ((0x1C, 0xE0), (0x1B, 0xE0))
-        codes = np.frombuffer(board.get(0x0D, 3) + board.get(0x50 if name == "icm20602" else 0x00, 3), np.uint8)
+        first = 0x50 if name in ("icm20602", "mpu6886") else 0x00
+        codes = np.frombuffer(board.get(0x0D, 3) + board.get(first, 3), np.uint8)
         expected = 2620 * 1.01 ** (codes.astype(float) - 1)
     ranges = {"mpu6050": ((0x1C, 0x10),), **dict.fromkeys(ICM426, on[:2])}.get(name, ())
     board.start(*ranges)

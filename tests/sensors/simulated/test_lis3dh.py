@@ -14,7 +14,7 @@ def test_lis3dh_rolls_over_the_output_registers():
     assert bench.byte(0x2F) & 0x7F == 10
     found = np.frombuffer(bench.read(0x28 | 0x80, 60), "<i2").reshape(-1, 3)
     expected = counts(bench.felt(np.arange(first, first + 10)), 2 * MG)
-    np.testing.assert_array_equal(found, expected[:, :3] * 16)
+    np.testing.assert_array_equal(found, expected[:, :3] * 16 & ~0x3F)
     assert bench.byte(0x2F) == 0x20
 
 
@@ -36,7 +36,7 @@ def test_lis3dh_full_fifo_reads_31_and_overrun():
     assert bench.byte(0x2F) & 0x7F == 0x40 | 31
     found = np.frombuffer(bench.read(0xA8, 6), "<i2")
     expected = counts(bench.felt(np.array([first + 4])), 2 * MG)
-    np.testing.assert_array_equal(found, expected[0, :3] * 16)
+    np.testing.assert_array_equal(found, expected[0, :3] * 16 & ~0x3F)
     assert bench.byte(0x2F) & 0x7F == 31
     bench.write(0x2E, 0x00)
     assert bench.byte(0x2F) & 0x7F == 0

@@ -87,6 +87,7 @@ def test_mpu6050_resets_its_fifo_only_while_disabled():
         ("mpu6050", 0x08, 6),
         ("mpu6500", 0xA8, 10),
         ("icm20602", 0x18, 14),
+        ("mpu6886", 0x18, 14),
         ("icm20602", 0x08, 8),
         ("icm20602", 0x10, 8),
         ("icm20689", 0x78, 12),

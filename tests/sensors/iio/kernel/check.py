@@ -3,6 +3,8 @@
 The feeder numbers its samples, so which ones arrived is known to the sample, and when each was sent to the microsecond.
 """
 
+import errno
+import fcntl
 import json
 import logging
 import subprocess
@@ -11,14 +13,21 @@ import time
 from pathlib import Path
 
 import numpy as np
+from cp2112 import Cp2112
+from smbus2 import SMBus
 
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.errors import SensorError
+from motionsig.sensors import open_sensor, scan
+from motionsig.sensors.bus import BusError, I2cBus, holder
+from motionsig.sensors.clock import SystemClock
 from motionsig.sensors.iio import list_iio, open_iio
 from motionsig.sensors.iio.device import read
+from motionsig.sensors.owner import own
+from motionsig.sensors.simulated import SimulatedBus, simulated_chip
 
 HERE = Path(__file__).resolve().parent
-BUS = Path("/sys/bus/iio/devices")
+BUS, ADAPTERS = Path("/sys/bus/iio/devices"), Path("/sys/bus/i2c/devices")
 ACC_SCALE = STANDARD_GRAVITY / 1000
 GYR_SCALE = np.pi / 180 / 100
 
@@ -171,15 +180,13 @@ CHIPS = {
 
 def chips():
     """The kernel's own drivers on registers without a chip: what they list, what is set, what comes out."""
-    from smbus2 import SMBus
-
-    facts = {}
-    adapter = next(path for path in Path("/sys/bus/i2c/devices").glob("i2c-*") if "stub" in (path / "name").read_text())
-    with SMBus(int(adapter.name.removeprefix("i2c-"))) as bus:
+    facts, number = {}, adapter("stub")
+    folder = ADAPTERS / f"i2c-{number}"
+    with SMBus(number) as bus:
         for name, (address, identity, outputs) in CHIPS.items():
             for register, value in identity.items():
                 bus.write_byte_data(address, register, value)
-            (adapter / "new_device").write_text(f"{name} {address:#x}")
+            (folder / "new_device").write_text(f"{name} {address:#x}")
             deadline = time.monotonic() + 10
             while not list_iio() and time.monotonic() < deadline:
                 time.sleep(0.05)
@@ -190,8 +197,106 @@ def chips():
                 taken = Taken(source).more(4)
                 facts[name] = vars(sensor) | {"format": source.info.format, "rate_hz": source.rate_hz}
                 facts[name] |= {"z": float(taken.data[0, 2]), "gyr_x": float(taken.data[0, 3])}
-            (adapter / "delete_device").write_text(f"{address:#x}")
+            (folder / "delete_device").write_text(f"{address:#x}")
     return facts
+
+
+def wait_for(what, seconds=20.0):
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"the kernel shows {sorted(path.name for path in ADAPTERS.iterdir())}")
+        time.sleep(0.05)
+    return found
+
+
+def adapter(word):
+    """Return the number of the adapter whose name has a word in it, None where there is none."""
+    found = (path for path in ADAPTERS.glob("i2c-*") if word in (read(path / "name") or ""))
+    return next((int(path.name.removeprefix("i2c-")) for path in found), None)
+
+
+def refusal(**options):
+    """Return why motionsig does not open a sensor."""
+    try:
+        open_sensor(**options).close()
+    except SensorError as error:
+        return str(error)
+    return "opened"
+
+
+def kernel_says_held(number, address):
+    with SMBus(number) as bus:
+        try:
+            fcntl.ioctl(bus.fd, 0x0703, address)
+        except OSError as error:
+            return errno.errorcode[error.errno]
+    return "free"
+
+
+def buses():
+    """A real adapter for I2C, a chip behind its own driver and multiplexer, and the lock on the real node."""
+    clock = SystemClock()
+    facts = {"smbus_alone": refusal(bus=adapter("stub"))}
+    with Cp2112(SimulatedBus([simulated_chip("mpu6050", clock=clock)], clock=clock)) as bridge:
+        number = wait_for(lambda: adapter("CP2112"))
+        path = ADAPTERS / f"i2c-{number}"
+        wait_for(lambda: Path(f"/dev/i2c-{number}").exists())
+        channel = wait_for(lambda: probed(path, number))
+        wait_for(lambda: Path(f"/dev/i2c-{channel}").exists() and list_iio())
+        names = {"above": number, "channel": channel}
+        places = [(name, address) for name in names for address in (0x68, 0x69)]
+        facts["held"] = [(*place, holder(f"/dev/i2c-{names[place[0]]}", place[1])) for place in places]
+        facts["kernel"] = [(*place, kernel_says_held(names[place[0]], place[1])) for place in places]
+        bridge.asked = set()
+        facts["refused"] = {name: refusal(name="mpu6050", bus=bus) for name, bus in names.items()}
+        facts["asked"] = sorted(bridge.asked)
+        (path / "delete_device").write_text("0x68")
+        facts["channel_after"] = adapter(f"i2c-{number}-mux")
+        with I2cBus(number) as bus:
+            facts["free"] = wait_for(lambda: answering(bus))
+            with own(bus, 0x68):
+                command = [sys.executable, "-c", SECOND.format(number)]
+                facts["second"] = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            facts["twice"] = [refusal_to_own(bus, address) for address in (0x68, 0x69)]
+    return facts
+
+
+SECOND = """
+from motionsig.sensors.bus import I2cBus
+from motionsig.sensors.owner import own
+try:
+    own(I2cBus({}), 0x68)
+except OSError as error:
+    print(error)
+"""
+
+
+def probed(path, number):
+    """Let the kernel's driver take the chip; return the number of its channel. The CP2112's driver waits for 50 ms."""
+    (path / "new_device").write_text("mpu6050 0x68")
+    found = adapter(f"i2c-{number}-mux")
+    if found is None:
+        # On a busy machine that was too short.
+        (path / "delete_device").write_text("0x68")
+    return found
+
+
+def answering(bus):
+    try:
+        return [str(found) for found in scan(bus)]
+    except BusError:
+        return []
+
+
+def refusal_to_own(bus, address):
+    """Return who else owns a chip, by the lock alone: nobody is asked on the bus."""
+    with own(bus, 0x68):
+        try:
+            own(bus, address).close()
+        except SensorError as error:
+            return str(error)
+    return "free"
 
 
 if __name__ == "__main__":
@@ -201,6 +306,8 @@ if __name__ == "__main__":
         "one": one_device(),
         "two": two_devices(),
         "chips": chips(),
+        "chips_s": time.monotonic(),
+        "buses": buses(),
         "end_s": time.monotonic(),
     }
     print("RESULTS " + json.dumps(results), flush=True)

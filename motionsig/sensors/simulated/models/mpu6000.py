@@ -1,16 +1,25 @@
 """Models of InvenSense's chips with the registers of the MPU-6000.
 
 Sources: RM-MPU-6000A-00 rev 4.2 and PS-MPU-6000A-00 rev 3.4 (MPU6050), RM-MPU-6500A-00 rev 2.1, RM-MPU-9250A-00 rev
-1.6, DS-000176 (ICM20602), DS-000143 (ICM20689); reset values and FIFO sizes as PX4's drivers check them
-(src/drivers/imu/invensense), start-up times of accelerometers as in drivers/iio/imu/inv_mpu6050/inv_mpu_iio.h.
+1.6, DS-000176 (ICM20602), DS-000143 (ICM20689), DS-000193 rev 1.1 (MPU6886), of the others the kernel's hw_info
+(drivers/iio/imu/inv_mpu6050/inv_mpu_core.c) and what is named there; reset values and FIFO sizes as PX4's drivers check
+them (src/drivers/imu/invensense), start-up times of accelerometers as in drivers/iio/imu/inv_mpu6050/inv_mpu_iio.h.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from chips.invensense import FULL_SCALE, Format, FormatFifo, InvenSenseChip, per_unit, trimmed
 from motionsig.conventions import STANDARD_GRAVITY
+from motionsig.sensors.simulated.models.invensense import (
+    FULL_SCALE,
+    Format,
+    FormatFifo,
+    InvenSenseChip,
+    per_unit,
+    trimmed,
+)
 
 _SMPLRT_DIV, _CONFIG, _GYRO_CONFIG, _ACCEL_CONFIG, _ACCEL_CONFIG_2, _LP_ODR = (0x19, 0x1A, 0x1B, 0x1C, 0x1D, 0x1E)
 _FIFO_EN, _INT_PIN_CFG, _INT_ENABLE, _INT_STATUS, _DATA = 0x23, 0x37, 0x38, 0x3A, 0x3B
@@ -19,6 +28,9 @@ _FIFO_COUNTH, _FIFO_COUNTL, _FIFO_R_W, _WHO_AM_I = 0x72, 0x73, 0x74, 0x75
 
 _WORDS = (0, 1, 2, 6, 3, 4, 5)
 """The order of the data registers, and so of the FIFO: accelerometer, temperature, gyroscope."""
+
+_Y_OFFSET_TRIM, _TRIMMED, _OFFSET = 0x11, 0xC9, 2.7
+"""In no data sheet: with another value the acceleration in y is off by so many m/s² (ArduPilot's MPUREG_ICM_UNDOC1)."""
 
 
 _MPU_MOMENTARY = {_USER_CTRL: 0x0F, _PWR_MGMT_1: 0x80, _SIGNAL_PATH_RESET: 0x07}
@@ -123,7 +135,14 @@ class _Mpu(InvenSenseChip):
             per_unit=per_unit(16384 >> accel, (131.0, 65.5, 32.8, 16.4)[gyro]) * axes,
             # The accelerometer has a new value at 1 kHz at most: RM-MPU-6000A sec. 4.2, note.
             hold=(max(1, round((self._rate_hz or 0) / 1000)), 1),
+            kind=(int(self.registers.get(_Y_OFFSET_TRIM, _TRIMMED) != _TRIMMED),),
         )
+
+    def counts(self, serials: NDArray[np.int64], layout: Format, most: int = 32767) -> NDArray[np.float64]:
+        out = super().counts(serials, layout, most)
+        if any(layout.kind):
+            out[:, 1] += np.rint(_OFFSET * np.asarray(layout.per_unit)[1])
+        return out
 
     def temperature_on(self) -> bool:
         return not self.registers[_PWR_MGMT_1] & 0x08
@@ -249,6 +268,7 @@ class Mpu9255(Mpu6500):
 
 _ICM20602_DEFAULTS = {
     **dict(zip((0x0D, 0x0E, 0x0F, 0x50, 0x51, 0x52), (110, 104, 113, 150, 145, 155), strict=True)),
+    _Y_OFFSET_TRIM: _TRIMMED,
     _CONFIG: 0x80,
     _PWR_MGMT_1: 0x41,
     _WHO_AM_I: 0x12,
@@ -306,3 +326,78 @@ class Icm20689(_Mpu):
     temperature = (326.8, 25.0)
     defaults = _ICM20689_DEFAULTS
     writable = _ICM20689_WRITABLE
+
+
+_MPU6515_DEFAULTS = {**_MPU6500_DEFAULTS, _WHO_AM_I: 0x74}
+
+
+class Mpu6515(Mpu6500):
+    """MPU6515: in the kernel an MPU6500 that gives another name."""
+
+    defaults = _MPU6515_DEFAULTS
+
+
+_MPU6880_DEFAULTS = {**_MPU6500_DEFAULTS, _WHO_AM_I: 0x78}
+
+
+class Mpu6880(Mpu6500):
+    """MPU6880: an MPU6500 with a FIFO of 4096 bytes, as the kernel says, whatever FIFO_SIZE."""
+
+    fifo_bytes = (4096,)
+    defaults = _MPU6880_DEFAULTS
+
+
+_ICM20608_DEFAULTS = {
+    **dict(zip((0x0D, 0x0E, 0x0F, 0x00, 0x01, 0x02), (110, 104, 113, 150, 145, 155), strict=True)),
+    _Y_OFFSET_TRIM: _TRIMMED,
+    _PWR_MGMT_1: 0x40,  # RM-000030 page 5, in PX4's ICM20608G.cpp
+    _WHO_AM_I: 0xAF,
+}
+_ICM20608_WRITABLE = {**_MPU_WRITABLE, _Y_OFFSET_TRIM: 0xFF, 0x36: 0xFF, _INT_ENABLE: 0xFD}
+
+
+class Icm20608(_Mpu):
+    """ICM20608-G: 512 bytes; after a reset it sleeps."""
+
+    temperature = (326.8, 25.0)
+    defaults = _ICM20608_DEFAULTS
+    writable = _ICM20608_WRITABLE
+
+
+_ICM20608D_DEFAULTS = {**_ICM20608_DEFAULTS, _WHO_AM_I: 0xAE}
+
+
+class Icm20608D(Icm20608):
+    """ICM20608-D: with a motion processor, which nobody switches on."""
+
+    defaults = _ICM20608D_DEFAULTS
+
+
+_IAM20680_DEFAULTS = {**_ICM20689_DEFAULTS, _WHO_AM_I: 0xA9}
+
+
+class Iam20680(_Mpu):
+    """IAM20680: by InvenSense's own Iam20680Defs.h and Iam20680SelfTest.c."""
+
+    temperature = (326.8, 25.0)
+    defaults = _IAM20680_DEFAULTS
+    writable = _ICM20608_WRITABLE
+
+
+_ICM20600_DEFAULTS = {**_ICM20602_DEFAULTS, _WHO_AM_I: 0x11}
+
+
+class Icm20600(Icm20602):
+    """ICM20600: in the kernel an ICM20602 that gives another name; Seeed's ICM20600.h has the same registers."""
+
+    defaults = _ICM20600_DEFAULTS
+
+
+_MPU6886_DEFAULTS = {**_ICM20602_DEFAULTS, _WHO_AM_I: 0x19}
+
+
+class Mpu6886(Icm20602):
+    """MPU6886: DS-000193: 1 kB of FIFO, two bits of FIFO_EN."""
+
+    fifo_bytes = (1024,)
+    defaults = _MPU6886_DEFAULTS

@@ -349,7 +349,7 @@ class InvenSenseChip(SimulatedChip):
     def _resample(self, at_ns: int | None = None) -> None:
         super()._resample(at_ns)
         now_ns = max(self.deaf_until_ns, self.clock.monotonic_ns() if at_ns is None else at_ns)
-        self._silent = self.i2c_off()
+        self._silent = self.i2c_off() and not self.on_spi
         on = self.sensors_on()
         self._ready_ns = (
             self._ready_ns[0] if self._on[0] else now_ns + round(self.start_up_s[0] * NS_PER_S),

@@ -1,13 +1,21 @@
-"""A model of InvenSense's ICM20948, without its magnetometer.
+"""Models of InvenSense's ICM20948, without its magnetometer, and ICM20649.
 
-Sources: DS-000189 rev 1.3, its register map in sec. 7 to 11; PX4's InvenSense_ICM20948_registers.hpp for the FIFO.
+Sources: DS-000189 rev 1.3, its register map in sec. 7 to 11; PX4's InvenSense_ICM20948_registers.hpp for the FIFO. For
+the ICM20649: PX4's InvenSense_ICM20649_registers.hpp and Adafruit's Adafruit_ICM20649.cpp.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from chips.invensense import FULL_SCALE, Format, FormatFifo, InvenSenseChip, per_unit, trimmed
+from motionsig.sensors.simulated.models.invensense import (
+    FULL_SCALE,
+    Format,
+    FormatFifo,
+    InvenSenseChip,
+    per_unit,
+    trimmed,
+)
 
 _WHO_AM_I, _USER_CTRL, _LP_CONFIG, _PWR_MGMT_1, _PWR_MGMT_2 = (0x00, 0x03, 0x05, 0x06, 0x07)
 (_INT_ENABLE_1, _INT_ENABLE_2, _INT_STATUS, _INT_STATUS_1, _INT_STATUS_2, _INT_STATUS_3) = (
@@ -72,8 +80,10 @@ _ICM20948_MOMENTARY = {_USER_CTRL: 0x0E, _PWR_MGMT_1: 0x80, _FIFO_RST: 0x00}
 
 
 class Icm20948(InvenSenseChip):
-    """ICM20948."""
+    """ICM20948. counts_per_g, counts_per_dps: by ACCEL_FS_SEL and GYRO_FS_SEL."""
 
+    counts_per_g = (16384, 8192, 4096, 2048)
+    counts_per_dps = (131.0, 65.5, 32.8, 16.4)
     boot_s = 0.011  # typical; 0.1 at most. DS-000189 sec. 3.4
     start_up_s = (0.02, 0.035)  # sec. 3.2 and 3.1
     bank_select = (_REG_BANK_SEL, 4, 3)
@@ -146,7 +156,7 @@ class Icm20948(InvenSenseChip):
         return Format(
             size=2 * len(words),
             words=words,
-            per_unit=per_unit(16384 >> accel, (131.0, 65.5, 32.8, 16.4)[gyro]) * axes,
+            per_unit=per_unit(self.counts_per_g[accel], self.counts_per_dps[gyro]) * axes,
             hold=(max(1, round((self._rate_hz or 0) / accel_hz)), 1),
         )
 
@@ -169,3 +179,14 @@ class Icm20948(InvenSenseChip):
             self.restart(self.clock.monotonic_ns(), self.boot_s)
         elif register == _FIFO_RST and value & 0x1F:
             self.empty_fifo()
+
+
+_ICM20649_DEFAULTS = {**_ICM20948_DEFAULTS, _WHO_AM_I: 0xE1}
+
+
+class Icm20649(Icm20948):
+    """ICM20649: 4, 8, 16 and 30 g, 500 to 4000 deg/s."""
+
+    counts_per_g = (8192, 4096, 2048, 1024)
+    counts_per_dps = (65.5, 32.8, 16.4, 8.2)
+    defaults = _ICM20649_DEFAULTS

@@ -149,7 +149,7 @@ class Lsm9ds1(MeasuringChip):
 
     def catch_up(self, at_ns: int | None = None) -> None:
         super().catch_up(at_ns)
-        if at_ns is None and self.registers[_CTRL9] & 0x04:  # I2C_DISABLE
+        if at_ns is None and self.registers[_CTRL9] & 0x04 and not self.on_spi:  # I2C_DISABLE
             raise Nack
 
     def write_register(self, register: int, value: int) -> None:

@@ -84,6 +84,8 @@ class Adxl345(MeasuringChip):
     def records(self, serials: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return (n, 6) bytes of these samples."""
         counts = self.counts(serials)
+        if self.registers[_FORMAT] & 0x08 and (self.sampling_hz() or 0) > 800:
+            counts = counts & ~1  # data formatting at 3200 and 1600 Hz: bit D0 is always 0
         if self.registers[_FORMAT] & 0x04:  # Justify: at the left
             span = 2 * (self._since[-1].settings.most + 1)
             counts = counts * (65536 // span)

@@ -1,7 +1,8 @@
-"""Models of InvenSense's ICM42605 and ICM42688-P.
+"""Models of InvenSense's ICM42605, ICM42688-P and ICM42686-P.
 
 Sources: DS-000292 rev 1.5 and DS-000347 rev 1.2 (packets: sec. 6; use notes: sec. 12; registers: sec. 14 to 18); TDK's
-Icm426xxSelfTest.c for the self-test; drivers/iio/imu/inv_icm42600/inv_icm42600.h for start-up times.
+Icm426xxSelfTest.c for the self-test; drivers/iio/imu/inv_icm42600/inv_icm42600.h for start-up times and the full scales
+of the ICM42686-P.
 """
 
 from __future__ import annotations
@@ -12,9 +13,16 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from chips.invensense import FULL_SCALE, Format, FormatFifo, InvenSenseChip, per_unit, trimmed
 from motionsig.conventions import NS_PER_S
 from motionsig.sensors.simulated.chip import Run
+from motionsig.sensors.simulated.models.invensense import (
+    FULL_SCALE,
+    Format,
+    FormatFifo,
+    InvenSenseChip,
+    per_unit,
+    trimmed,
+)
 
 _DEVICE_CONFIG, _FIFO_CONFIG, _DATA, _INT_STATUS, _FIFO_COUNTH, _FIFO_COUNTL = (0x11, 0x16, 0x1D, 0x2D, 0x2E, 0x2F)
 _FIFO_DATA, _SIGNAL_PATH_RESET, _INTF_CONFIG0, _INTF_CONFIG1, _PWR_MGMT0 = (0x30, 0x4B, 0x4C, 0x4D, 0x4E)
@@ -115,7 +123,10 @@ _ICM42688P_MOMENTARY = {_DEVICE_CONFIG: 0x01, _SIGNAL_PATH_RESET: 0x0E}
 
 
 class Icm42688P(InvenSenseChip):
-    """ICM42688-P. stamp_scale: microseconds of a tick of the time stamp's counter."""
+    """ICM42688-P. stamp_scale: microseconds of a tick of the time stamp's counter.
+
+    counts_per_g, counts_per_dps: by ACCEL_FS_SEL and GYRO_FS_SEL; a code that there is not counts as the last.
+    """
 
     boot_s = 0.001  # DS-000347 sec. 3.3; the same after a soft reset, sec. 14.1
     start_up_s = (0.01, 0.03)  # sec. 3.2 and 3.1
@@ -125,6 +136,8 @@ class Icm42688P(InvenSenseChip):
     self_test_s = (0.02, 0.1)
     temperature = (132.48, 25.0)  # sec. 4.13; in the FIFO's eight bits 2.07
     stamp_scale = 32 / 30  # sec. 12.7
+    counts_per_g: tuple[int, ...] = (2048, 4096, 8192, 16384)
+    counts_per_dps = _GYRO_COUNTS
     fastest_odr = 1
     high_resolution = 0x10
     """The bit of FIFO_CONFIG1 that asks for packets of 20 bytes."""
@@ -216,6 +229,10 @@ class Icm42688P(InvenSenseChip):
         dated = super()._dated(layout)
         return replace(dated, kind=(*dated.kind, self._odr_changed))
 
+    def _scale(self) -> NDArray[np.float64]:
+        accel, gyro = (self.registers[at] >> 5 for at in (_ACCEL_CONFIG0, _GYRO_CONFIG0))
+        return per_unit(self.counts_per_g[min(accel, len(self.counts_per_g) - 1)], self.counts_per_dps[gyro])
+
     def layout(self) -> Format:
         packet, interface, stamp = (self.registers.get(at, 0) for at in (_FIFO_CONFIG1, _INTF_CONFIG0, _TMST_CONFIG))
         accel, gyro = packet & 0x01, packet >> 1 & 0x01
@@ -224,11 +241,8 @@ class Icm42688P(InvenSenseChip):
         stamped = bool(stamp & 0x01) and (high or bool(accel and gyro))
         rates = self._odr_hz()
         fastest = max(rates)
-        if high:  # the full scales are then fixed: sec. 6.1
-            scale = per_unit(8192, 131)
-        else:
-            accel_range, gyro_range = (self.registers[at] >> 5 for at in (_ACCEL_CONFIG0, _GYRO_CONFIG0))
-            scale = per_unit(2048 << min(accel_range, 3), _GYRO_COUNTS[gyro_range])
+        # With packets of 20 bytes the full scales are fixed: sec. 6.1.
+        scale = per_unit(8192, 131) if high else self._scale()
         holds = bool(interface & 0x80)
         return Format(
             size=_packet(bool(high), accel + gyro, not interface & 0x10).itemsize if accel or gyro else 0,
@@ -285,8 +299,7 @@ class Icm42688P(InvenSenseChip):
         words = np.full(7, 0 if holds else _INVALID, "<i2" if little else ">i2")
         if self.taken > self.first:
             words[0] = round((self.temperature_c - 25.0) * 132.48)
-            ranges = [self.registers[at] >> 5 for at in (_ACCEL_CONFIG0, _GYRO_CONFIG0)]
-            scale = per_unit(2048 << min(ranges[0], 3), _GYRO_COUNTS[ranges[1]])
+            scale = self._scale()
             on = np.repeat([rate > 0 for rate in self._odr_hz()], 3)
             # The data registers hold the last sample there was; they know no invalid code between two.
             plain = replace(layout, per_unit=scale * on, least=-32766)
@@ -347,3 +360,14 @@ class Icm42605(Icm42688P):
     high_resolution = 0x00
     defaults = _ICM42605_DEFAULTS
     writable = _ICM42605_WRITABLE
+
+
+_ICM42686P_DEFAULTS = {**_ICM42688P_DEFAULTS, _WHO_AM_I: 0x44}
+
+
+class Icm42686P(Icm42688P):
+    """ICM42686-P: 32 to 2 g and 4000 to 31.25 deg/s."""
+
+    counts_per_g = (1024, 2048, 4096, 8192, 16384)
+    counts_per_dps = (8.2, *_GYRO_COUNTS[:-1])
+    defaults = _ICM42686P_DEFAULTS

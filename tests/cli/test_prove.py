@@ -1,0 +1,56 @@
+"""`motionsig sensors --prove`: prompts, findings, the verdict's exit code, and the report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from chips.handled import Hand
+from chips.planted import PLANTS, AlteringBus
+
+from motionsig.cli import main
+from motionsig.cli.prove import prove_chip
+from motionsig.sensors import CHIPS
+from motionsig.sensors.simulated import VirtualClock, simulated_chip
+
+
+@pytest.mark.parametrize(("what", "code"), [("acc y dead", 1), (None, 0)])
+def test_the_verdict_and_the_report(
+    what: str | None, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    chip, clock = CHIPS["icm42688p"], VirtualClock()
+    hand = Hand(clock)
+    model = simulated_chip(chip.name, clock=clock, signal=hand.signal)
+    bus = AlteringBus(model, chip, PLANTS[what or "clock fast"], hand)
+    assert prove_chip(bus, chip, model.address, clock=clock, out=None, guide=hand.guide) == code
+    out, err = capsys.readouterr()
+    assert [line[0] for line in err.splitlines() if line[1:2] == "."] == ["1", "2", "3", "4", "5"]
+    assert "the arrow y printed on the board points up" in err
+    assert ("WRONG   dead axis: acc_y does not move, whatever points up" in out) == bool(code)
+    assert ("proved: this chip does what the table of icm42688p says" in out) == (not code)
+    (path,) = tmp_path.iterdir()
+    assert path.name.startswith("motionsig-prove-icm42688p-20") and path.name in out
+    content = path.read_bytes()
+    report = json.loads(content)
+    assert (report["chip"], report["proved"]) == (chip.name, not code)
+    assert report["verdict"] in out
+    assert {it["kind"] for it in report["findings"]} >= {"bus", "FIFO size", "clock", "self-test"}
+    assert [it["step"] for it in report["poses"]] == ["flat", "y up", "x up", "flat again", "turn"]
+    # Small enough to mail, and no more motion than it says.
+    assert len(content) < 40_000
+    assert max(len(it["records"]) for it in report["poses"]) == 4
+
+
+def test_a_report_is_never_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.json").write_text("mine")
+    assert main(["sensors", "--prove", "--bus", "77", "--out", str(tmp_path / "mine.json")]) == 2
+    assert "mine.json: expected a new file" in capsys.readouterr().err
+    assert (tmp_path / "mine.json").read_text() == "mine"
+
+
+def test_without_a_chip_it_says_what_it_saw(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sensors", "--prove", "--bus", "77"]) == 1
+    err = capsys.readouterr().err
+    assert "--prove: expected one chip, got /dev/i2c-77: expected to open it" in err

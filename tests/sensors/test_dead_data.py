@@ -1,0 +1,147 @@
+"""Chips whose FIFO goes on while their data are dead, read by the reader."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from motionsig.sensors import CHIPS, SensorReader, open_sensor
+from motionsig.sensors.simulated import SimulatedBus, VirtualClock, simulated_chip, walking
+
+DEATHS = (("all", None), ("all", 0), ("all", -1), ("acc", 0), ("gyr", None), ("acc_y", None))
+
+
+def resting(serials: NDArray[np.int64], times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+    """A sensor that lies still, with the noise of a usual chip."""
+    noise = np.sin(serials[:, None] * np.array([7.1, 5.3, 3.7, 9.9, 4.3, 8.7]) + serials[:, None] ** 2 % 7)
+    rest = np.array([0.6, -3.1, 9.3, 0.03, -0.02, 0.01])
+    return np.asarray(rest + noise * [0.03, 0.03, 0.03, 0.003, 0.003, 0.003])
+
+
+class Dying(SimulatedBus):
+    """A bus on which the chip's records are dead: `death` names the axes and their counts, None for the last."""
+
+    name_of_chip = ""
+    death: tuple[str, int | None] | None = None
+    kept: NDArray[np.void] | None = None
+
+    def read(self, address: int, register: int, size: int) -> bytes:
+        data, chip = super().read(address, register, size), CHIPS[self.name_of_chip]
+        if self.death is None or register != chip.fifo_register or size % chip.record.itemsize:
+            return data
+        records = np.frombuffer(data, chip.record).copy()
+        self.kept = records[:1].copy() if self.kept is None else self.kept
+        what, value = self.death
+        for field in {"acc", "gyr"} & set(chip.record.names or ()):
+            for axis in range(3):
+                if what in ("all", field, f"{field}_{'xyz'[axis]}"):
+                    records[field][:, axis] = self.kept[field][0, axis] if value is None else value
+        return records.tobytes()
+
+
+def opened(name: str, signal: object = walking, rate_hz: float = 100.0) -> tuple[SensorReader, Dying, VirtualClock]:
+    clock = VirtualClock()
+    bus = Dying([simulated_chip(name, clock=clock, signal=signal)], clock=clock)  # type: ignore[arg-type]
+    bus.name_of_chip = name
+    sensor = open_sensor(name, bus=bus, clock=clock, calibration="none", rate_hz=rate_hz)
+    assert isinstance(sensor, SensorReader)
+    return sensor, bus, clock
+
+
+def read(sensor: SensorReader, clock: VirtualClock, seconds: float) -> tuple[int, bool]:
+    """Return how many samples came in so much time, and whether the first of them follows a gap."""
+    end_ns, count, gap = clock.monotonic_ns() + round(seconds * 1e9), 0, False
+    for block in sensor:
+        gap = block.gap if not count else gap
+        count += len(block)
+        if clock.monotonic_ns() >= end_ns:
+            break
+    return count, gap
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_dead_data_are_said_left_out_and_recovered_from(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    at = list(CHIPS).index(name)
+    deaths = [each for each in DEATHS if each[0] != "gyr" or CHIPS[name].gyro_ranges]
+    for death in (deaths[at % len(deaths)], deaths[(at + 3) % len(deaths)]):
+        caplog.clear()
+        sensor, bus, clock = opened(name)
+        lively, _ = read(sensor, clock, 6)
+        assert lively > 5.5 * sensor.rate_hz
+        assert (sensor.trouble, sensor.counts.recoveries) == (None, 0)
+        bus.death = death
+        delivered, _ = read(sensor, clock, 2.1)
+        # All axes that stop at once may be a device that was put down: then the doubt is said.
+        assert sensor.trouble is not None and ("still" in sensor.trouble or "changed" in sensor.trouble)
+        assert sensor.counts.recoveries >= 1
+        assert delivered <= 2.1 * sensor.rate_hz
+        later, _ = read(sensor, clock, 3)
+        assert later == 0 or "changed" in sensor.trouble
+        assert len([each for each in caplog.records if each.levelno >= logging.WARNING]) <= 3
+        bus.death, bus.kept = None, None
+        before = sensor.counts.lost
+        again, _ = read(sensor, clock, 5)
+        assert again > 2 * sensor.rate_hz
+        assert sensor.trouble is None
+        if not later:
+            assert sensor.counts.lost - before >= sensor.counts.dead > 0
+        sensor.close()
+
+
+def test_what_is_frozen_at_rest_is_known_by_its_noise() -> None:
+    sensor, bus, clock = opened("mpu6050", resting)
+    read(sensor, clock, 6)
+    bus.death = ("all", None)
+    read(sensor, clock, 2.1)
+    assert sensor.trouble is not None and "frozen" in sensor.trouble
+    assert read(sensor, clock, 120)[0] == 0
+    assert "started again" in sensor.trouble
+    # After pauses that grow: 1, 2, 4, ... 60 s.
+    assert 5 <= sensor.counts.recoveries <= 10
+    bus.death = None
+    samples, gap = read(sensor, clock, 3)
+    assert gap and samples > 100
+    assert sensor.trouble is None
+
+
+@pytest.mark.parametrize("name", ["lis3dh", "lsm6dso", "mpu6050"])
+@pytest.mark.parametrize("rate_hz", [100.0, 400.0])
+def test_a_sensor_at_rest_without_any_noise_is_not_dead(name: str, rate_hz: float) -> None:
+    flat = np.array([0, 0, 9.80665, 0, 0, 0])
+    sensor, _, clock = opened(name, lambda serials, times: np.tile(flat, (len(serials), 1)), rate_hz)
+    samples, _ = read(sensor, clock, 30)
+    assert samples > 29.5 * sensor.rate_hz
+    assert (sensor.trouble, sensor.counts.dead, sensor.counts.recoveries) == (None, 0, 0)
+
+
+def test_half_of_gravity_is_said_and_nothing_passes() -> None:
+    sensor, _, clock = opened("mpu6050", lambda serials, times: resting(serials, times) * [0.5, 0.5, 0.5, 1, 1, 1])
+    assert read(sensor, clock, 2.1)[0] <= 2.1 * sensor.rate_hz
+    assert sensor.trouble is not None and "gravity is 4.9" in sensor.trouble and "2 times the range" in sensor.trouble
+    assert read(sensor, clock, 30)[0] == 0
+
+
+def test_a_garbled_record_is_left_out_with_a_gap() -> None:
+    sensor, bus, clock = opened("bmi160", resting)
+    whole = bus.read
+
+    def garbling(address: int, register: int, size: int) -> bytes:
+        data = bytearray(whole(address, register, size))
+        if register == CHIPS["bmi160"].fifo_register and size >= 78 and clock.monotonic_ns() // 10**9 % 5 == 0:
+            data[8] ^= 0x80
+        return bytes(data)
+
+    bus.read = garbling  # type: ignore[method-assign]
+    blocks = []
+    for block in sensor:
+        blocks.append(block)
+        if sensor.counts.samples > 2000:
+            break
+    assert sensor.counts.garbled > 20
+    assert sensor.counts.garbled == sensor.counts.gaps == sensor.counts.lost
+    assert sum(block.gap for block in blocks) == sensor.counts.gaps
+    assert max(np.abs(np.linalg.norm(block.data[:, :3], axis=1) - 9.82).max() for block in blocks if len(block)) < 0.5
+    assert (sensor.trouble, sensor.counts.discards) == (None, 0)
