@@ -200,7 +200,7 @@ class TimeBase:
         return max(0.0, *(latest - earliest for earliest, latest in spans)) / 2
 
     def taken_by(self, time_ns: int) -> tuple[int, int]:
-        """Return how many samples of this segment were taken by then, at least and at most; (0, 0) before any is known."""
+        """Return how many samples were taken by then, at least and at most; (0, 0) where none is known."""
         fit = self._fit
         if fit is None:
             return 0, 0
@@ -226,7 +226,9 @@ class TimeBase:
         origin_ns = fit.time_ns - self._latched_ns / 2 - self._lateness_ns
         earliest, latest = self._span_ns(fit, self._count)
         earliest = max(earliest, self._before_ns + self._latched_ns / 2 - fit.time_ns)
-        spare = LOOK_NS + self._latched_ns - (latest - earliest)
+        # Readings cannot tell an edge much better than to the time that they take beside that on the bus.
+        blind_ns = min(self.shortest_ns - self._latched_ns, LOOK_NS)
+        spare = LOOK_NS + blind_ns + self._latched_ns - (latest - earliest)
         if spare < 0:
             return int(origin_ns + earliest)
         least, middle, most = fit.bands
@@ -236,7 +238,7 @@ class TimeBase:
         if ahead >= 1:
             earliest, latest = self._span_ns(fit, self._count + int(ahead))
         early_ns = 0.0
-        if latest - earliest < LOOK_NS / 2:
+        if latest - earliest < LOOK_NS / 2 + blind_ns:
             self._aimed += 1
             early_ns = AIMS[self._aimed % len(AIMS)] * middle.period_ns
         return int(origin_ns + (earliest + latest) / 2 - early_ns)

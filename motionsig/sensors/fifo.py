@@ -164,7 +164,8 @@ class ChipFifo:
                 raise Discard(f"{one} and {other} are not of one instant")
         if chip.temperature_jump is not None:
             seen = rows["temp"].astype(np.int64)
-            jump = np.abs(np.diff(seen, prepend=seen[:1] if self._temperature is None else self._temperature)).max()
+            first = int(seen[0]) if self._temperature is None else self._temperature
+            jump = max(abs(int(seen[0]) - first), int(np.abs(seen[1:] - seen[:-1]).max(initial=0)))
             if jump > chip.temperature_jump:
                 raise Discard(f"the temperature jumped by {jump} counts, expected at most {chip.temperature_jump}")
             self._temperature = int(seen[-1])

@@ -95,7 +95,7 @@ def test_a_level_that_stays_no_whole_number_of_records_is_discarded(name: str) -
         data[low] += 1
 
     bus.damage = (fifo.chip.level.register, damage)
-    with pytest.raises(Discard, match="expected whole records of .* bytes in the FIFO, got"):
+    with pytest.raises(Discard, match=r"expected whole records of .* bytes in the FIFO, got"):
         fifo.level()
     assert len(seen) == 4
 
