@@ -2,8 +2,7 @@
 
 One transaction in twenty is not acknowledged, one in a thousand stalls for 200 ms, and about every ten seconds the
 power is cut, the chip resets itself, a register loses a bit, a byte or word is lost within a reading, or transactions
-take up to 8 or 15 ms for a while. What was delivered and what was reported lost is
-compared with what the model knows.
+take up to 8 or 15 ms for a while. What was delivered and what was reported lost is compared with what the model knows.
 """
 
 from __future__ import annotations
