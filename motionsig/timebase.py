@@ -226,9 +226,8 @@ class TimeBase:
         origin_ns = fit.time_ns - self._latched_ns / 2 - self._lateness_ns
         earliest, latest = self._span_ns(fit, self._count)
         earliest = max(earliest, self._before_ns + self._latched_ns / 2 - fit.time_ns)
-        # Readings cannot tell an edge much better than to the time that they take beside that on the bus.
-        blind_ns = min(self.shortest_ns - self._latched_ns, LOOK_NS)
-        spare = LOOK_NS + blind_ns + self._latched_ns - (latest - earliest)
+        # By how much a reading itself takes longer than that, no further reading would be more exact.
+        spare = LOOK_NS + 2 * self.shortest_ns - self._latched_ns - (latest - earliest)
         if spare < 0:
             return int(origin_ns + earliest)
         least, middle, most = fit.bands
@@ -238,7 +237,7 @@ class TimeBase:
         if ahead >= 1:
             earliest, latest = self._span_ns(fit, self._count + int(ahead))
         early_ns = 0.0
-        if latest - earliest < LOOK_NS / 2 + blind_ns:
+        if latest - earliest < LOOK_NS / 2:
             self._aimed += 1
             early_ns = AIMS[self._aimed % len(AIMS)] * middle.period_ns
         return int(origin_ns + (earliest + latest) / 2 - early_ns)

@@ -60,7 +60,11 @@ class ChipFifo:
         self.registers.identify()
         self.registers.run(self.chip.reset)
         self.registers.forget_bank()
-        kept = {register: (self.registers.read(register)[0], 0xFF) for register in self.chip.kept}
+        kept = {
+            register: (value, 0xFF)
+            for first, size in spans(self.chip.kept)
+            for register, value in enumerate(self.registers.read(first, size), first)
+        }
         expected = kept | dict(self.setting.expected)
         # One register between two of those is read with them, whatever it holds: one transaction less.
         between = {register + 1 for register in kept if register + 2 in kept} - expected.keys()

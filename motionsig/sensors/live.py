@@ -32,7 +32,7 @@ log = own_logger(__name__)
 
 _QUIET_S = 1.0
 """While a sensor gives nothing, an empty block is yielded this often."""
-_SILENT_S, _SILENT_PERIODS = 2.0, 5
+_SILENT_S, _SILENT_PERIODS = 3.0, 5
 """Without a sample for the longer of these two, `trouble` says why: with a slow reading within 5 s."""
 _OFTEN, _OFTEN_S = 3, 5.0
 """So many errors within so many seconds are a state of their own, although samples come between them."""

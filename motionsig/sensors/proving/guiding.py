@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
 from motionsig.sensors.chips import Setting
 from motionsig.sensors.proving.evidence import Step, Stretch
-from motionsig.sensors.proving.layout import Floats, Place, place_of, smoother
+from motionsig.sensors.proving.layout import Floats, Place, place_of, smoother, step_of
 from motionsig.sensors.proving.probe import Watch, poll_s
 
 FLAT = Step("flat", "lay it flat on a table, the chip's printed side up (z up), and leave it alone", (0, 0, 1), 30.0)
@@ -65,13 +65,16 @@ def rest_of(watch: Watch, rows: NDArray[np.uint8], setting: Setting) -> _Rest:
     """Return what rest looks like, from rows that are mostly at rest."""
     record = watch.probe.chip.record
     fields = [field for field in ("acc", "gyr") if field in (record.names or ())]
-    places = tuple(smoother(rows, place_of(record, field)) for field in fields)
+    # At rest the high bytes of a gyroscope may all be 0, too.
+    places = tuple(smoother(rows, place_of(record, field), coarse=field == "acc") for field in fields)
     words = np.concatenate([place.values(rows) for place in places], axis=1)
     # A word that never changes is none that gravity moves.
     one_g = min(float(np.abs(np.median(words, axis=0)).max()), 2 * STANDARD_GRAVITY / float(setting.scale[0]))
     # From sample to sample there is noise, and next to no motion.
     noise = np.abs(np.diff(words, axis=0)).mean(axis=0)
-    return _Rest(places, max(2, round(_CELL_S * setting.rate_hz)), one_g, 2 * noise + _TREMBLE * one_g + 3)
+    # Between two codes a coarse chip jumps by a whole step.
+    step = max(max(step_of(place.values(rows))) for place in places)
+    return _Rest(places, max(2, round(_CELL_S * setting.rate_hz)), one_g, 2 * noise + _TREMBLE * one_g + 3 + step)
 
 
 def guided(watch: Watch, setting: Setting, guide: Guide, show: Show) -> list[Stretch]:

@@ -60,9 +60,14 @@ def roughness(values: Floats) -> float:
     return float(np.abs(np.diff(values, axis=0)).mean()) if len(values) > 1 else 0.0
 
 
-def smoother(rows: NDArray[np.uint8], place: Place) -> Place:
-    """Return the place in the byte order in which it is clearly smoother, else as it is."""
+def smoother(rows: NDArray[np.uint8], place: Place, *, coarse: bool = True) -> Place:
+    """Return the place in the byte order in which it is clearly smoother, else as it is.
+
+    coarse: low bytes that are always 0 are those of a coarse chip, whose steps are 256 times smaller the other way.
+    """
     other = swapped(place)
+    if coarse and not (place.values(rows).astype(np.int64) & 0xFF).any():
+        return place
     clearly = roughness(place.values(rows)) > _SMOOTHER * roughness(other.values(rows))
     return other if clearly else place
 

@@ -18,6 +18,8 @@ _FITS = 0.15
 _NEAR = 0.2
 """How far a measured unit may be off the table's: a few records are read, and samples come meanwhile."""
 _FULL = 0.95
+_RISES = 8
+"""A level grows little by little; the flags beside it jump."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,9 @@ def _misfit(counts: NDArray[np.int64], *, wrapping: bool) -> float:
         return np.inf
     steps = np.diff(counts)
     rises = steps[steps > 0]
-    usual = 8 * float(np.median(rises)) + 2 if len(rises) else 0.0
+    if len(rises) < _RISES:
+        return np.inf
+    usual = 8 * float(np.median(rises)) + 2
     wild = -steps[steps < 0].sum() + (steps[steps > usual] - usual).sum()
     return float(wild) / most
 
