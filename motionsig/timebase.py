@@ -13,6 +13,7 @@ every 80 ms, and one whose polls would always meet the same phase does not stay 
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 import numpy as np
@@ -197,6 +198,16 @@ class TimeBase:
         # The uncertainty is a convex function of the index: it is greatest at an end.
         spans = [self._span_ns(self._fit, index) for index in (first, first + n - 1)]
         return max(0.0, *(latest - earliest for earliest, latest in spans)) / 2
+
+    def taken_by(self, time_ns: int) -> tuple[int, int]:
+        """Return how many samples were taken by then, at least and at most; (0, 0) where none is known."""
+        fit = self._fit
+        if fit is None:
+            return 0, 0
+        _, middle, _ = fit.bands
+        index = fit.origin + (time_ns - fit.time_ns - (middle.upper_ns + middle.lower_ns) / 2) / middle.period_ns
+        unsure = 1 + self.uncertainty_ns(int(index)) / middle.period_ns
+        return max(0, math.floor(index + 1 - unsure)), math.ceil(index + 1 + unsure)
 
     def next_poll_ns(self, at_most_ns: int) -> int:
         """Return when to begin the next level reading, where it tells most; `at_most_ns` at the latest.

@@ -30,6 +30,8 @@ _I2C_SLAVE, _FUNC_I2C = 0x0703, 0x0001
 NO_ADDRESS = 0
 """Stands for the address of a chip on SPI. No chip on I2C has it: there, it calls all of them."""
 _BUS = re.compile(r"(?:(?:/dev/)?i2c-)?([0-9]+)|(?:/dev/)?(?:spidev|spi)([0-9]+\.[0-9]+)")
+_MOST_KEPT = 256
+"""Messages that are kept to be sent again."""
 
 
 class BusError(SensorError):
@@ -94,6 +96,7 @@ class I2cBus(Closing):
         self.clock_hz = clock_hz or bus_clock_hz(number, root=root) or DEFAULT_CLOCK_HZ
         self.nodes = tuple(Path(f"/dev/i2c-{each}") for each in (number, *_above(number, Path(root))))
         self._message: Any = smbus2.i2c_msg
+        self._asked: dict[tuple[int, int, int], tuple[Any, Any]] = {}
         self._root = root
         try:
             self._bus: Any = smbus2.SMBus(number)
@@ -112,8 +115,15 @@ class I2cBus(Closing):
         self._transfer(address, self._message.write(address, data))
 
     def read(self, address: int, register: int, size: int) -> bytes:
-        data = self._message.read(address, size)
-        self._transfer(address, self._message.write(address, (register,)), data)
+        # A reader asks the same few things for ever, and making a message takes longer than what else is done here.
+        messages = self._asked.get((address, register, size))
+        if messages is None:
+            if len(self._asked) >= _MOST_KEPT:
+                self._asked.clear()
+            messages = self._message.write(address, (register,)), self._message.read(address, size)
+            self._asked[address, register, size] = messages
+        self._transfer(address, *messages)
+        data = messages[1]
         # A slice of the buffer; iterating over an i2c_msg makes a Python integer of every byte.
         return ctypes.string_at(data.buf, data.len)
 

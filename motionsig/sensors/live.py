@@ -195,6 +195,8 @@ class LiveSource(Closing):
         self._reason = error
         if not isinstance(error, DeadError):
             self._noted_ns.append(self._clock.monotonic_ns())
+        # The next block may take long where every transaction does.
+        self._is_silent()
 
     def _advice(self, error: Exception | None) -> str:
         """Return what the owner can do about an error, None for an unknown one."""
@@ -239,6 +241,7 @@ class LiveSource(Closing):
             except (OSError, InputError) as error:
                 log.debug("%s: %s", self.device_id, error)
                 self._reason = error
+                self._is_silent()
                 self._clock.sleep(pause_s)
                 pause_s = min(2 * pause_s, most_s)
                 continue

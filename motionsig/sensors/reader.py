@@ -87,6 +87,8 @@ class SensorReader(LiveSource):
             device=device_id,
         )
         self._drain_ns = round(drain_s(fifo.chip, self.rate_hz) * NS_PER_S)
+        # The level is read only at each check, where the FIFO has to be read much more often than that.
+        self._often = self._drain_ns <= CHECK_NS // 2
         self._silent_ns = round(max(_SILENT_S, _SILENT_PERIODS / self.rate_hz) * NS_PER_S)
         self._fastest_hz = self.rate_hz * (1 + CLOCK_TOLERANCE)
         self._errors = self._taken = 0
@@ -155,23 +157,28 @@ class SensorReader(LiveSource):
         waits = False  # samples wait for the next check; the first do not
         checked_ns = begun_ns = self._now_ns  # when the registers were last read back
         while not self._closed:
+            ready, next_ns = False, self._clock.monotonic_ns() + self._drain_ns
             try:
-                records = self._look(begun_ns)
-                if records > self.fifo.left:
-                    self._read(records)
-                    self._alive_ns = self._now_ns
-                elif self._before_ns - self._alive_ns > self._silent_ns:
-                    raise RegisterError(f"{self.fifo.registers.where}: expected samples, got none")
-                ahead_ns = self._drain_ns if waits else min(self._drain_ns, round(NS_PER_S / self.rate_hz))
-                next_ns = self._time.next_poll_ns(self._now_ns + ahead_ns)
-                due = next_ns > checked_ns + CHECK_NS
-                ready = (due or not waits) and self._stampable()
-                if due or ready:
-                    self.fifo.verify()
-                    checked_ns = self._now_ns
-                if ready:
-                    # Only the level that follows shows that what was read was whole.
-                    self._look(begun_ns)
+                if waits and self._often and next_ns <= checked_ns + CHECK_NS and self._exact():
+                    # How many records wait is known; the level at the next check shows that it was so.
+                    self._read(*self._expected())
+                else:
+                    records = self._look(begun_ns)
+                    if records > self.fifo.left:
+                        self._read(records, records)
+                        self._alive_ns = self._now_ns
+                    elif self._before_ns - self._alive_ns > self._silent_ns:
+                        raise RegisterError(f"{self.fifo.registers.where}: expected samples, got none")
+                    ahead_ns = self._drain_ns if waits else min(self._drain_ns, round(NS_PER_S / self.rate_hz))
+                    next_ns = self._time.next_poll_ns(self._now_ns + ahead_ns)
+                    due = next_ns > checked_ns + CHECK_NS
+                    ready = (due or not waits) and self._stampable()
+                    if due or ready:
+                        self.fifo.verify()
+                        checked_ns = self._now_ns
+                    if ready and not (waits and self._often):
+                        # Only the level that follows shows that what was read was whole.
+                        self._look(begun_ns)
             except BusError as error:
                 if not error.nack:
                     raise Discard(str(error)) from error
@@ -187,6 +194,16 @@ class SensorReader(LiveSource):
             yield from self._sign_of_life()
             self._clock.sleep(max(0, next_ns - self._clock.monotonic_ns()) / NS_PER_S)
 
+    def _exact(self) -> bool:
+        """Tell whether times are as exact as they should be, so that the records in the FIFO can be counted by them."""
+        return self._accepted_ns == SETTLED_NS and self._time.uncertainty_ns(self._taken) <= SETTLED_NS
+
+    def _expected(self) -> tuple[int, int]:
+        """Return how many records wait by the time that has passed, at least and at most."""
+        self._before_ns = self._clock.monotonic_ns()
+        least, most = self._time.taken_by(self._before_ns)
+        return least - self._taken, most - self._taken
+
     def _look(self, begun_ns: int) -> int:
         """Return how many records wait; raise Discard where they show that something was lost or not read whole."""
         self._before_ns = self._clock.monotonic_ns()
@@ -201,16 +218,18 @@ class SensorReader(LiveSource):
         self._whole = self._taken
         return records
 
-    def _read(self, records: int) -> None:
-        """Move what waits, so many records, to what is held, but for those that are to be left."""
-        waiting, records = records, records - self.fifo.left
+    def _read(self, waiting: int, most: int) -> None:
+        """Move what waits to what is held, but for what is to be left; so many records at least, and at most."""
+        records = waiting - self.fifo.left
+        if records <= 0:
+            return
         try:
             counts = self.fifo.read(records)
         except Discard as error:
             # Records that were overwritten while they were read are no records.
-            self._require_in_time(waiting, records, error)
+            self._require_in_time(most, records, error)
             raise
-        self._require_in_time(waiting, records)
+        self._require_in_time(most, records)
         self._errors = max(0, self._errors - 1)
         self._taken += records
         if len(counts):
@@ -264,11 +283,11 @@ class SensorReader(LiveSource):
         if doubt_ns > EXACT_NS:
             self.counts.doubtful += samples
             self._doubted_ns = self._now_ns
-            shortest_ns, last_ns = self._time.shortest_ns, self._now_ns - self._before_ns
+            shortest_ms, last_ms = self._time.shortest_ns / 1e6, (self._now_ns - self._before_ns) / 1e6
             self._say(
                 "times",
                 f"times are exact to {np.ceil(doubt_ns / 1e6):.0f} ms only, expected {EXACT_NS / 1e6:.0f} ms: reading "
-                f"the FIFO's level takes {shortest_ns / 1e6:.1f} ms at least, and {last_ns / 1e6:.1f} ms last, "
+                f"the FIFO's level takes {shortest_ms:.1f} ms at least, and {last_ms:.1f} ms last, "
                 f"expected {self._level_ns / 1e6:.1f} ms; use a faster bus or adapter, or a less busy machine",
             )
         elif self._now_ns - self._doubted_ns > HOLD_NS:

@@ -289,6 +289,8 @@ SECTIONS = {
                 "off by": "off:,",
                 "time, rms": "rms:.2f",
                 "time, most": "most:.2f",
+                "doubtful": "doubtful:,",
+                "unstated": "unstated:.1f",
             },
             "recovery": {
                 "chip": "",

@@ -162,12 +162,14 @@ def bench(
 def trial(bench: Bench, seconds: float) -> Account:
     """Let the reader run for `seconds` of the model's time; return the account of all samples."""
     account, clock = Account(), bench.clock
-    stated_ns = clock.monotonic_ns()
+    stated_ns, stated = clock.monotonic_ns(), False
     for block in bench.blocks(seconds):
-        account.unstated_s = max(account.unstated_s, (clock.monotonic_ns() - stated_ns) / NS_PER_S)
+        if not stated:
+            account.unstated_s = max(account.unstated_s, (clock.monotonic_ns() - stated_ns) / NS_PER_S)
         if len(block):
             enter(account, bench, block)
-        if len(block) or bench.reader.trouble is not None:
+        stated = bench.reader.trouble is not None
+        if len(block) or stated:
             stated_ns = clock.monotonic_ns()
     return account
 

@@ -9,7 +9,7 @@ import pytest
 from motionsig.sensors import CHIPS
 from motionsig.sensors.chips import settle
 from motionsig.sensors.fifo import ChipFifo, Discard
-from motionsig.sensors.registers import RegisterError, spans
+from motionsig.sensors.registers import RegisterError
 from motionsig.sensors.simulated import SimulatedBus, VirtualClock, simulated_chip
 
 
@@ -68,11 +68,41 @@ def test_a_level_in_the_middle_of_a_record_is_discarded(flag: tuple[int, int]) -
 def test_a_value_of_the_factory_s_that_changed_is_an_error() -> None:
     fifo, bus = running("mpu6500")
     fifo.verify()
+    first, last = fifo.chip.kept[0], fifo.chip.kept[-1]
+    for register in range(first, last + 1):
+
+        def damage(data: bytearray, at: int = register - first) -> None:
+            data[at] ^= 0x10
+
+        bus.damage = (first, damage)
+        if register in fifo.chip.kept:
+            with pytest.raises(RegisterError, match=f"register 0x{register:02x}: expected"):
+                fifo.verify()
+        else:
+            # What is only read along with its neighbours may hold anything.
+            fifo.verify()
+
+
+@pytest.mark.parametrize("name", ["mpu6050", "bmi160", "lsm6dso"])
+def test_a_level_that_stays_no_whole_number_of_records_is_discarded(name: str) -> None:
+    fifo, bus = running(name)
+    at, length = fifo.chip.level.count
+    low = at if fifo.chip.level.order == "little" else at + length - 1
+    seen = []
 
     def damage(data: bytearray) -> None:
-        data[-1] ^= 0x10
+        seen.append(data[low])
+        data[low] += 1
 
-    for first, size in spans(fifo.chip.kept):
-        bus.damage = (first, damage)
-        with pytest.raises(RegisterError, match=f"register 0x{first + size - 1:02x}: expected"):
-            fifo.verify()
+    bus.damage = (fifo.chip.level.register, damage)
+    with pytest.raises(Discard, match=r"expected whole records of .* bytes in the FIFO, got"):
+        fifo.level()
+    assert len(seen) == 4
+
+    def in_the_middle_of_a_record(data: bytearray) -> None:
+        seen.append(data[low])
+        data[low] += len(seen) == 5
+
+    bus.damage = (fifo.chip.level.register, in_the_middle_of_a_record)
+    assert fifo.level() >= 4
+    assert len(seen) == 6

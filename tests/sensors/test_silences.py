@@ -89,7 +89,7 @@ def another_identity(it: Bench) -> None:
 
 
 def stalls(it: Bench) -> None:
-    it.bus.inject(Faults(stall=1.0, stall_s=0.4))
+    it.bus.inject(Faults(stall=1.0))
 
 
 CAUSES: dict[Callable[[Bench], None], str] = {
