@@ -54,7 +54,8 @@ class Arrivals:
         self._begin()
 
     def _begin(self) -> None:
-        self._origin_ns: int | None = None  # of the line; None until it is known
+        self._known = False  # the line
+        self._origin_ns = 0
         self._phase_ns = 0.0
         self._next = 0  # number of the sample that follows those given out
         self._bins: dict[int, tuple[int, int]] = {}  # number and arrival of the earliest in each
@@ -68,7 +69,7 @@ class Arrivals:
     @property
     def late_ns(self) -> float:
         """How far the arrivals of the last two seconds all lie behind the line: about so much the times may be off."""
-        if self._origin_ns is None or not self._bins:
+        if not self._bins:
             return 0.0
         lately = np.array([self._bins[key] for key in sorted(self._bins)[-_LATELY:]])
         return float((lately[:, 1] - self._origin_ns - self._line(lately[:, 0])).min())
@@ -95,7 +96,7 @@ class Arrivals:
 
     def pop(self, now_ns: int) -> Rows:
         """Return the samples whose times can be told by now; gap and lost say what is missing before each."""
-        if self._origin_ns is None:
+        if not self._known:
             if not len(self._latest) or now_ns - int(self._latest[0]) < _LEARN_NS or len(self._latest) < _LEAST:
                 return _no_rows()
             self._learn()
@@ -108,7 +109,7 @@ class Arrivals:
             # How many are missing within is not known; nothing was promised yet.
             self._waiting = self._waiting.rows(slice(int(damaged[-1]), None))
             self._latest = self._latest[damaged[-1] :]
-        self._origin_ns = int(self._latest[0])
+        self._known, self._origin_ns = True, int(self._latest[0])
         self._note(np.arange(len(self._latest)), self._latest)
         self._fit()
 
@@ -116,7 +117,7 @@ class Arrivals:
         """Return the first `count` of those that wait; followed: by others that show what is missing."""
         if not count:
             return _no_rows()
-        if self._origin_ns is None:
+        if not self._known:
             self._learn()
             count = min(count, len(self._latest))
         index = self._next + np.arange(len(self._latest))
@@ -165,11 +166,10 @@ class Arrivals:
         return missing
 
     def _line(self, index: NDArray[np.int64]) -> NDArray[np.float64]:
-        return self._phase_ns + index * self._period_ns
+        return np.asarray(self._phase_ns + index * self._period_ns, np.float64)
 
     def _stamp(self, index: NDArray[np.int64], latest: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return times that increase strictly, also from call to call, and approach a better line slowly."""
-        assert self._origin_ns is not None
         times = self._line(index)
         if self._last_index is not None and self._last_ns is not None:
             last = float(self._line(np.array([self._last_index]))[0])
@@ -182,7 +182,6 @@ class Arrivals:
 
     def _note(self, index: NDArray[np.int64], latest: NDArray[np.int64]) -> None:
         """Keep the earliest of each quarter of a second."""
-        assert self._origin_ns is not None
         behind = latest - self._origin_ns - np.rint(index * self._nominal_ns)
         cells = (index * self._nominal_ns // _BIN_NS).astype(np.int64)
         for cell in np.unique(cells).tolist():
@@ -196,7 +195,6 @@ class Arrivals:
 
     def _fit(self) -> None:
         """Draw the line below all arrivals that is the nearest to them."""
-        assert self._origin_ns is not None
         points = np.array([self._bins[key] for key in sorted(self._bins)], np.float64)
         index, times = points[:, 0], points[:, 1] - self._origin_ns
         period_ns = self._period_ns

@@ -208,14 +208,15 @@ class WitMotion:
         for data in _heard(port, 2.0):
             new = frames.push(data)
             kinds |= {frame.kind for frame in new}
-            came = len(pairs.push(new).counts)
-            if came:
+            more = len(pairs.push(new).counts)
+            if more:
                 last_s, first_s = time.monotonic(), first_s if count else time.monotonic()
-                count += came
+                count += more
         if count < 2 * min(RATES) - 2:
+            came = ", ".join(f"0x{kind:02x}" for kind in sorted(kinds)) or "none"
             raise SensorError(
                 f"{port.path}: expected acceleration and angular rate (frames 0x51 and 0x52) at {min(RATES):g} Hz or "
-                f"more, got {count} in 2 s, and frames {', '.join(f'0x{kind:02x}' for kind in sorted(kinds)) or 'none'}; "
+                f"more, got {count} in 2 s, and frames {came}; "
                 "set them in WitMotion's program; a sensor without a gyroscope is of no use here"
             )
         came_hz = (count - 1) / max(last_s - first_s, 0.1)

@@ -30,23 +30,23 @@ class Line:
         numbers = np.flatnonzero(self.kept)
         came = np.ceil((self.taken[numbers] + WIRE_NS) / self.chunk_ns) * self.chunk_ns
         came = np.maximum.accumulate(came + self.rng.exponential(self.jitter_ns, len(came)))
-        out = []
+        out, popped = [], 0
         for now in np.unique(came):
             these = numbers[came == now]
             latest = (now - WIRE_NS * np.arange(len(these), 0, -1)).astype(np.int64)
             data = np.zeros((len(these), 6), np.float32)
             data[:, 0] = these
             out += arrivals.push(latest, data, self.damaged[these])
-            out.append(arrivals.pop(int(now)))
+            if now - popped >= 1e8:
+                popped = now
+                out.append(arrivals.pop(int(now)))
         return Rows(*(np.concatenate(parts) for parts in zip(*out, strict=True)))
 
     def errors_ns(self, rows: Rows) -> NDArray[np.float64]:
         return np.asarray(rows.time_ns - self.taken[rows.data[:, 0].astype(int)], np.float64)
 
 
-@pytest.mark.parametrize(
-    ("rate_hz", "true_hz"), [(100, 100.7), (200, 197.3), (50, 50.02), (20, 20.3), (10, 9.8), (100, 95.1)]
-)
+@pytest.mark.parametrize(("rate_hz", "true_hz"), [(100, 100.7), (200, 197.3), (50, 50.02), (20, 20.3), (100, 95.1)])
 @pytest.mark.parametrize("chunk_ns", [1.0, 1e6, 16e6])
 def test_samples_get_their_times_and_nothing_is_lost(rate_hz: float, true_hz: float, chunk_ns: float) -> None:
     line, arrivals = Line(true_hz, chunk_ns, 20), Arrivals(rate_hz)

@@ -21,9 +21,9 @@ def decoded(*parts: bytes) -> tuple[list[tuple[int, ...]], list[int], list[bool]
     frames, pairs = Frames(), Pairs()
     rows = [pairs.push(frames.push(part)) for part in parts]
     return (
-        sum((each.counts for each in rows), []),
-        sum((each.starts for each in rows), []),
-        sum((each.damaged for each in rows), []),
+        [counts for each in rows for counts in each.counts],
+        [start for each in rows for start in each.starts],
+        [damaged for each in rows for damaged in each.damaged],
         frames.discards,
     )
 
