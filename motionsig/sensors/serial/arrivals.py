@@ -11,16 +11,22 @@ line again. So samples wait until it is seen whether those that follow are on th
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.conventions import CHANNELS, NS_PER_S
 from motionsig.sensors.living import Rows
 
-HOLD_NS, _LEARN_NS = 300_000_000, NS_PER_S
-"""Samples wait so long for those that follow; the first ones, until the line is known."""
+HOLD_NS = 300_000_000
+"""Samples wait so long for those that follow."""
+_LEARN_NS, _LEARN_AT_MOST_NS = NS_PER_S, 3 * NS_PER_S
+"""The first samples wait for a run so long in which nothing was damaged; or for so long, if there is none."""
 _LEAST = 8
-"""Samples that are waited for at least, in both cases."""
+"""Samples in such a run at least."""
+_STEP = 1.5
+"""Periods from one arrival to the next with which something may be missing."""
 _PAUSE_NS = 2 * NS_PER_S
 """After a pause as long as this, the device may have begun anew: where the samples lie is learned again."""
 _BIN_NS, _BINS = 250_000_000, 240
@@ -97,21 +103,32 @@ class Arrivals:
     def pop(self, now_ns: int) -> Rows:
         """Return the samples whose times can be told by now; gap and lost say what is missing before each."""
         if not self._known:
-            if not len(self._latest) or now_ns - int(self._latest[0]) < _LEARN_NS or len(self._latest) < _LEAST:
+            first, stop = self._whole()
+            whole_ns = int(self._latest[stop - 1] - self._latest[first]) if stop - first >= _LEAST else 0
+            late = len(self._latest) >= _LEAST and now_ns - int(self._latest[0]) > _LEARN_AT_MOST_NS
+            if whole_ns < _LEARN_NS and not late:
                 return _no_rows()
             self._learn()
         return self._give(int(np.searchsorted(self._latest, now_ns - HOLD_NS, side="right")))
 
+    def _whole(self) -> tuple[int, int]:
+        """Return the first and the end of the longest run of those that wait in which nothing seems to be missing."""
+        damaged, steps = self._waiting.gap[1:], np.diff(self._latest)
+        # Behind an adapter that keeps samples for longer than their period, steps show nothing.
+        run = _longest(damaged | (steps > _STEP * self._period_ns))
+        return run if run[1] - run[0] >= _LEAST else _longest(damaged)
+
     def _learn(self) -> None:
-        """Draw the first line, through what waits, from where nothing was damaged on."""
-        damaged = np.flatnonzero(self._waiting.gap)
-        if len(damaged) and len(self._latest) - damaged[-1] >= _LEAST:
-            # How many are missing within is not known; nothing was promised yet.
-            self._waiting = self._waiting.rows(slice(int(damaged[-1]), None))
-            self._latest = self._latest[damaged[-1] :]
+        """Draw the first line, through the longest whole run of what waits, and leave out what came before it."""
+        first, stop = self._whole()
+        # A line through losses is one of a lower rate.
+        self._waiting, self._latest = self._waiting.rows(slice(first, None)), self._latest[first:]
         self._known, self._origin_ns = True, int(self._latest[0])
-        self._note(np.arange(len(self._latest)), self._latest)
+        self._note(np.arange(stop - first), self._latest[: stop - first])
         self._fit()
+        # Nothing arrives before it was taken.
+        behind = self._latest - self._origin_ns - self._line(np.arange(len(self._latest)))
+        self._phase_ns += min(0.0, float(behind.min()))
 
     def _give(self, count: int, *, followed: bool = True) -> Rows:
         """Return the first `count` of those that wait; followed: by others that show what is missing."""
@@ -208,6 +225,12 @@ class Arrivals:
         period_ns = min(max(period_ns, self._nominal_ns / (1 + SPREAD)), self._nominal_ns / (1 - SPREAD))
         self._period_ns = float(period_ns)
         self._phase_ns = float((times - period_ns * index).min())
+
+
+def _longest(breaks: NDArray[np.bool_]) -> tuple[int, int]:
+    """Return the first and the end of the longest run of n + 1 rows that no break (n,) is in."""
+    edges = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(breaks) + 1]
+    return max(pairwise(edges), key=lambda run: run[1] - run[0])
 
 
 def _edge(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

@@ -124,3 +124,15 @@ def test_a_device_that_is_much_faster_is_no_line_of_late_samples() -> None:
     arrivals = Arrivals(100)
     rows = Line(125, 1.0, 20).through(arrivals)
     assert arrivals.slips and len(rows.data)
+
+
+def test_losses_from_the_beginning_are_no_slower_rate() -> None:
+    line = Line(100.3, 1e6, 20)
+    line.lose(*range(15, 2000, 20), seen=True)
+    arrivals = Arrivals(100)
+    rows = line.through(arrivals)
+    # Among the first samples one loss may pass as an error of the rate, which is not known yet.
+    missing = np.diff(rows.data[:, 0]) - 1
+    assert missing.sum() > 80 and np.abs(missing - rows.lost[1:]).sum() <= 1
+    assert np.array_equal(missing[300:], rows.lost[301:])
+    assert arrivals.rate_hz == pytest.approx(100.3, rel=1e-3)
