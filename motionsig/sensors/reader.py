@@ -268,7 +268,7 @@ class SensorReader(LiveSource):
             self._say(
                 "times",
                 f"times are exact to {np.ceil(doubt_ns / 1e6):.0f} ms only, expected {EXACT_NS / 1e6:.0f} ms: reading "
-                f"the FIFO's level takes {shortest_ns / 1e6:.1f} ms at least, {last_ns / 1e6:.1f} ms the last time, "
+                f"the FIFO's level takes {shortest_ns / 1e6:.1f} ms at least, and {last_ns / 1e6:.1f} ms last, "
                 f"expected {self._level_ns / 1e6:.1f} ms; use a faster bus or adapter, or a less busy machine",
             )
         elif self._now_ns - self._doubted_ns > HOLD_NS:

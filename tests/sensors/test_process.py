@@ -202,7 +202,7 @@ def test_half_a_second_without_the_chip_is_one_gap(tmp_path, fault):
 def test_a_chip_that_does_not_come_back_is_not_waited_for(tmp_path):
     machine, chip = _machine(tmp_path)
     with machine:
-        process = machine.start(*_record(seconds=2))
+        process = machine.start(*_record(seconds=4))
         _until_logged(machine, process)
         with machine.lock:
             chip.power_off(time.monotonic_ns())
@@ -327,7 +327,8 @@ def test_the_second_process_is_refused_in_a_line_and_the_first_loses_nothing(tmp
     # A chip with banks: whoever asked it while another bank is selected would be misled, or would mislead its reader.
     machine, _ = _machine(tmp_path, "icm20948")
     with machine:
-        first = machine.start(*_record("icm20948"))
+        # At this rate its FIFO holds .6 s: a busy machine loses nothing, either.
+        first = machine.start(*_record("icm20948", rate_hz=50))
         _until_logged(machine, first)
         holder = f"held by process {first.pid} (motionsig.cli record)"
         options = ("--sensor", "icm20948", "--bus", 1, "--rate-hz", 500, "--seconds", 1, "--out", "second.msig")
@@ -343,7 +344,7 @@ def test_the_second_process_is_refused_in_a_line_and_the_first_loses_nothing(tmp
     assert not (tmp_path / "second.msig").exists()
     assert holder in tested.out and "self-test acc" not in tested.out
     assert ended.code == 0 and "0 samples lost; 0 overflows, 0 discards" in ended.out
-    assert log.whole and len(log.serials) > RATE_HZ
+    assert log.whole and len(log.serials) > 50
 
 
 def test_a_bus_too_slow_for_the_rate_is_refused_with_the_arithmetic(tmp_path):

@@ -44,8 +44,8 @@ def test_two_seconds_through_spidev_are_the_chips_own_samples(tmp_path: Path, na
     assert not wrong.any()
     assert (np.diff(serials) == 1).all()
     assert len(serials) >= 2 * 100
-    # Many entries in one message; on the other chip a message is one transfer.
-    assert (max(it.transfers) > 4) == (name == "adxl345")
+    # Several entries in one message; on the other chip a message is one transfer.
+    assert (max(it.transfers) > 1) == (name == "adxl345")
 
 
 def test_a_bus_is_asked_when_it_is_named(tmp_path: Path) -> None:
