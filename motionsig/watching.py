@@ -144,10 +144,10 @@ def hop_of(card: ModelCard) -> int:
 def kind_of(text: str) -> str:
     """Return what a text stands for as source: "sensor", "stored" or "log". Raises InputError where it is nothing."""
     scheme, colon, _ = text.partition(":")
-    from motionsig.sensors import CHIPS
+    from motionsig.sensors import CHIPS, SERIAL
     from motionsig.sensors.names import hint, named_chip
 
-    if text.lower() in (*_SENSORS, *CHIPS) or (colon and scheme.lower() in ("iio", "simulated")):
+    if text.lower() in (*_SENSORS, *CHIPS) or (colon and scheme.lower() in ("iio", "simulated", *SERIAL)):
         return "sensor"
     if colon and scheme.lower() in AT_REST:
         return "stored"

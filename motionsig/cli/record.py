@@ -21,7 +21,7 @@ from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError
 from motionsig.escaping import escaped
 from motionsig.recordings.native import Recorder
-from motionsig.sensors import IioSource, SensorReader
+from motionsig.sensors.live import LiveSource
 
 _SHOW_S, _GRACE_S, _SILENT_S = 0.5, 5.0, 2.0
 
@@ -81,7 +81,7 @@ def _record(options: argparse.Namespace) -> int:
     return 0
 
 
-def _copy(sensor: SensorReader | IioSource, log: Recorder, seconds: float | None, label: str) -> float:
+def _copy(sensor: LiveSource, log: Recorder, seconds: float | None, label: str) -> float:
     """Record until it is time to end; return for how many seconds nothing had come then."""
     began = shown = heard = time.monotonic()
     first_ns: int | None = None
@@ -109,7 +109,7 @@ def _on_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def _status(sensor: SensorReader | IioSource, block: SampleBlock) -> str:
+def _status(sensor: LiveSource, block: SampleBlock) -> str:
     if not len(block):
         return f"no samples: {escaped(sensor.trouble or 'the sensor does not answer; trying again')}"
     gravity, counts = float(np.linalg.norm(block.data[:, :3], axis=1).mean()), sensor.counts
@@ -117,5 +117,5 @@ def _status(sensor: SensorReader | IioSource, block: SampleBlock) -> str:
     return f"{counts.samples:,} samples  {_rates(sensor)}  {losses}  |acc| {gravity:.2f} m/s²"
 
 
-def _rates(sensor: SensorReader | IioSource) -> str:
+def _rates(sensor: LiveSource) -> str:
     return f"{sensor.true_rate_hz:.2f} Hz (nominal {sensor.rate_hz:g})"

@@ -24,6 +24,7 @@ from motionsig.sensors.gravity import require_gravity
 from motionsig.sensors.names import likeness
 from motionsig.sensors.owner import device_owner, own, owner_of
 from motionsig.sensors.self_test import AxisResult, self_test
+from motionsig.sensors.serial import SerialPort, list_ports
 from motionsig.sensors.spi import USUAL_HZ, SpiBus, Spidev, chips_on, over_spi, spidevs
 
 
@@ -76,12 +77,14 @@ def _sensors(options: argparse.Namespace) -> int:
             failed = True
             buses.append({"bus": f"/dev/i2c-{number}", "error": str(error)})
     spi = spidevs() if options.bus is None else []
+    ports = list_ports() if options.bus is None else []
     kernel = [asdict(it) | {"held": _iio_holder(it)} for it in list_iio()]
     if options.json:
-        print(json.dumps({"buses": buses, "spi": spi, "iio": kernel}, indent=2))
+        serial = [asdict(port) for port in ports]
+        print(json.dumps({"buses": buses, "spi": spi, "iio": kernel, "serial": serial}, indent=2))
     else:
         not_asked = [f"{name}  not asked: motionsig sensors --bus {name}" for name in spi]
-        print("\n".join([*_bus_lines(buses), *not_asked, *_iio_lines(kernel)]) or _NOTHING)
+        print("\n".join([*_bus_lines(buses), *not_asked, *_iio_lines(kernel), *map(_port_line, ports)]) or _NOTHING)
     return int(failed)
 
 
@@ -89,6 +92,10 @@ _NOTHING = """\
 no I2C bus, no SPI device and no IIO device on this machine
   on a Raspberry Pi: sudo raspi-config nonint do_i2c 0 (or do_spi 0); then `motionsig doctor` says what else is missing
   without a sensor: motionsig record --sensor simulated --seconds 10 --out walk.msig"""
+
+
+def _port_line(port: SerialPort) -> str:
+    return f'{port.path}  {port.adapter}; it may be a WitMotion sensor: open_sensor("witmotion:{port.path}")'
 
 
 def _iio_holder(sensor: IioSensor) -> str | None:

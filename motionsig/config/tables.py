@@ -18,6 +18,7 @@ from motionsig.sensors.calibration.storage import choose_calibration
 from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, Chip, settle
 from motionsig.sensors.names import named_chip as find_named
 from motionsig.sensors.names import refusal, require_chip
+from motionsig.sensors.serial import SERIAL, require_serial
 from motionsig.sensors.spi import over_spi
 from motionsig.windowing import Windower
 
@@ -38,7 +39,10 @@ def check_sensor(draft: Draft) -> None:
     options = draft.table("sensor")
     kind = name.partition(":")[0].lower()
     chip = named_chip(name)
-    if chip is None and name.lower() != "auto" and kind != "iio":
+    if kind in SERIAL:
+        with draft.noting("sensor.name"):
+            require_serial(name)
+    elif chip is None and name.lower() != "auto" and kind != "iio":
         draft.note("sensor.name", refusal(name, shown=shown(name)))
     if "chip" in options:
         with draft.noting("sensor.chip"):
@@ -49,8 +53,12 @@ def check_sensor(draft: Draft) -> None:
     if chip is not None and not chip.gyro_ranges:
         draft.note("sensor.name", f"expected a sensor with a gyroscope, which every model needs, got {chip.name}")
     for option in ("bus", "address", "chip"):
-        if option in options and kind in ("iio", "simulated"):
+        if option in options and kind in ("iio", "simulated", *SERIAL):
             draft.note(f"sensor.{option}", f"expected none: it is for a chip on I2C, got {options[option]} with {name}")
+    if "baud" in options and kind not in SERIAL:
+        draft.note(
+            "sensor.baud", f"expected none: it is for a sensor on a serial port, got {options['baud']} with {name}"
+        )
     if isinstance(options.get("bus"), str):
         with draft.noting("sensor.bus"):
             if isinstance(parse_bus(options["bus"]), str):

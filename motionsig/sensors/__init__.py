@@ -25,12 +25,13 @@ from motionsig.sensors.names import UNREAD, identity, likeness, named_chip, refu
 from motionsig.sensors.owner import own, owner_of
 from motionsig.sensors.reader import SensorReader
 from motionsig.sensors.registers import Registers
+from motionsig.sensors.serial import SERIAL, SerialSource, open_serial
 from motionsig.sensors.spi import SpiBus, open_spi
 
 log = own_logger(__name__)
 
 __all__ = ["CHIPS", "Calibration", "Found", "IioSensor", "IioSource", "SensorReader", "list_iio", "open_iio"]
-__all__ += ["open_sensor", "scan"]
+__all__ += ["SERIAL", "SerialSource", "open_sensor", "scan"]
 
 _FAILING_S = 5.0
 """A bus whose failures have taken so long is given up. The Pi's takes one second for each, others 10 ms."""
@@ -137,8 +138,9 @@ def open_sensor(
     mount: str | Sequence[Sequence[float]] | None = None,
     calibration: Calibration | str | None = None,
     bus_clock_hz: int | None = None,
+    baud: int | None = None,
     clock: Clock | None = None,
-) -> SensorReader | IioSource:
+) -> SensorReader | IioSource | SerialSource:
     """Open a motion sensor as an endless Source.
 
     >>> with motionsig.open_sensor("simulated", rate_hz=208) as sensor:  # on a Raspberry Pi: "auto", or "lsm6dsox"
@@ -150,7 +152,8 @@ def open_sensor(
 
     * `name`: a chip ("lsm6dsox", "MPU-6050"; `motionsig sensors` lists them), "iio" or "iio:NAME" for a sensor that the
       kernel drives, "auto" for the kernel's if it drives one and else the first chip on a bus, "simulated" for a model
-      of one on somebody who walks, "simulated:lesson" for one that rests and turns by turns.
+      of one on somebody who walks, "simulated:lesson" for one that rests and turns by turns, "witmotion:/dev/ttyUSB0"
+      for a WitMotion sensor on a serial port.
     * `bus`: number of /dev/i2c-N, by default each in turn; "spi0.0" for /dev/spidev0.0, which has no `address`; or any
       Bus, such as a SimulatedBus. `address`: on the bus.
     * `chip`: take what answers as this chip although it says another identity, as clones do. With `address` it is
@@ -159,8 +162,8 @@ def open_sensor(
       lowest that is at least this one is set. The `rate_hz` of the Source is what was set.
     * `mount`: rotation (3, 3) from the sensor's axes to the device's, or text as the kernel writes it.
     * `calibration`: "none", or another one than `motionsig calibrate` stored for this sensor.
-    * `bus_clock_hz`: of the bus, where the kernel does not know it; on SPI the clock to use. `clock`: another one than
-      the system's, for tests.
+    * `bus_clock_hz`: of the bus, where the kernel does not know it; on SPI the clock to use. `baud`: of a serial line,
+      where it is none of the usual ones. `clock`: another one than the system's, for tests.
 
     Any thread may `close` the source: its iteration then ends. `true_rate_hz` and `counts` say what was measured.
     Raises SensorError where no such sensor answers, it does not start, or gravity at rest says that it is another one;
@@ -173,10 +176,15 @@ def open_sensor(
     kind, _, rest = name.partition(":")
     kind, auto = kind.lower(), name.lower() == "auto"
     clock = clock or SystemClock()
-    if kind in ("iio", "simulated") and not (bus is None and address is None and chip is None):
+    if kind in ("iio", "simulated", *SERIAL) and not (bus is None and address is None and chip is None):
         raise InputError(
             f"{name}: expected no bus, no address and no chip, which are for I2C, got {bus}, {address} and {chip}"
         )
+    parse_options({"baud": baud}, {"baud": "int"}, where="sensor:", lowest=1)
+    if kind in SERIAL:
+        return open_serial(name, **numbers, baud=baud, mount=mount, calibration=calibration)
+    if baud is not None:
+        raise InputError(f"{name}: expected no baud, which is for a sensor on a serial port, got {baud}")
     if kind == "iio" or (auto and bus is None and chip is None and list_iio()):
         return open_iio(rest or "auto", **numbers, mount=mount, calibration=calibration)
     if kind == "simulated":

@@ -88,7 +88,7 @@ def require_chip(name: str, *, where: str) -> Chip:
 
 def refusal(name: str, *, shown: str | None = None) -> str:
     """Return what to say of a sensor's name that stands for nothing. shown: the name in quotes."""
-    choices = f"auto, iio[:NAME], simulated or one of {', '.join(sorted(CHIPS))}"
+    choices = f"auto, iio[:NAME], witmotion:PORT, simulated or one of {', '.join(sorted(CHIPS))}"
     return f"expected {choices}, got {_advised(name, shown)}"
 
 

@@ -132,6 +132,9 @@ def _own(nodes: Sequence[Path], at: int, what: str) -> Owned:
                 _lock(file, fcntl.F_SETLK, fcntl.F_RDLCK, _NAMES + at)
     except OSError as error:
         who = _holder(owned._files[-1], at) if error.errno in (errno.EAGAIN, errno.EACCES) and owned._files else None
+        if error.errno == errno.EBUSY:
+            # A serial port that its owner has made its alone (TIOCEXCL) cannot even be opened.
+            who = _name(_seen(os.stat(node).st_ino, at))
         owned.close()
         if who is None:
             raise SensorError(f"{what}: expected to lock {node}, got: {error.strerror}") from error
@@ -148,7 +151,8 @@ def _open(node: Path, flags: int | None = None) -> int:
     """Open a node as its lock needs: to write, and a folder to read."""
     if flags is None:
         flags = os.O_RDONLY if node.is_dir() else os.O_RDWR
-    return os.open(node, flags | os.O_CLOEXEC | os.O_NONBLOCK)
+    # Opening a terminal must not make it this process's.
+    return os.open(node, flags | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def _asked(node: Path, at: int, *, shared: bool) -> str | None:
