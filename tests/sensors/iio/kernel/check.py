@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from cp2112 import Cp2112
+from hid_sensor import NUMBERS, accel, number
 from smbus2 import SMBus
 
 from motionsig.conventions import STANDARD_GRAVITY
@@ -82,7 +83,8 @@ class Taken:
 
     @property
     def numbers(self):
-        return np.rint(self.data[:, 0] / ACC_SCALE).astype(int)
+        x, y = np.rint(self.data[:, :2] / ACC_SCALE).astype(int).T
+        return number(x, y)
 
     @property
     def times(self):
@@ -133,8 +135,7 @@ def one_device():
             facts["second"] = str(error)
         taken = Taken(source).more(300)
         facts["steady"] = taken.facts(feeder.sent_ns())
-        x = taken.numbers
-        expected = np.stack([x, -1 - x, np.full_like(x, 1000)], 1) * ACC_SCALE
+        expected = np.stack(accel(taken.numbers), 1) * ACC_SCALE
         facts["worst_acc"] = float(np.abs(taken.data[:, :3] - expected).max())
         facts["gyr_nan"] = bool(np.isnan(taken.data[:, 3:]).all())
 
@@ -162,9 +163,9 @@ def two_devices():
         taken = Taken(source).more(300)
         facts["name"] = source.info.name
         facts |= taken.facts(feeder.sent_ns())
-        gyr = taken.data[:, 3] / GYR_SCALE
-        facts["gyr_behind"] = [round(float(value), 3) for value in np.percentile(gyr - taken.numbers, [0, 50, 100])]
-        facts["gyr_z"] = float(np.abs(taken.data[:, 5] - 1000 * GYR_SCALE).max())
+        x, _, z = taken.data[:, 3:].T / GYR_SCALE
+        facts["gyr_behind"] = [round(float(value), 3) for value in np.percentile(x - taken.numbers, [0, 50, 100])]
+        facts["gyr_z"] = float(np.abs(z - (x - NUMBERS // 2)).max()) * GYR_SCALE
     feeder.close()
     return facts
 

@@ -1,8 +1,8 @@
 """A motion sensor on a HID sensor hub, through /dev/uhid: `hid_sensor.py LOG accel [gyro]`, commands on stdin.
 
 Report descriptor after the HID Usage Tables, page 0x20 (sensors); what the kernel asks of it: drivers/hid/
-hid-sensor-hub.c and drivers/iio/common/hid-sensors. uhid events: include/uapi/linux/uhid.h. Sample n has x = n mod
-16384, y = -1 - x, z = 1000, whether or not anybody listens; LOG gets `n monotonic_ns` of each that was sent.
+hid-sensor-hub.c and drivers/iio/common/hid-sensors. uhid events: include/uapi/linux/uhid.h. Sample n is accel(n) or
+gyro(n), whether or not anybody listens; LOG gets `n monotonic_ns` of each that was sent, n modulo NUMBERS.
 Commands: `pull` takes the device away, `plug` brings it back.
 """
 
@@ -17,9 +17,6 @@ CREATE2, DESTROY, OPEN, CLOSE, GET_REPORT, GET_REPORT_REPLY, INPUT2, SET_REPORT,
     *(9, 10, 12, 13, 14),
 )
 EVENT_BYTES = 4380
-
-SENSORS = {"accel": (1, 0x73, 0x0453, -3), "gyro": (2, 0x76, 0x0457, -2)}
-"""Report, usage of the sensor and of its x axis, exponent of ten of its counts (in g and degrees per second)."""
 
 FEATURES = struct.Struct("<BBBIH")
 """Report, reporting state, power state, report interval in ms, sensitivity."""
@@ -36,7 +33,7 @@ def selector(state, choices, main):
     return usage(state) + limits + b"\xa1\x02" + listed + bytes([main, 0x00]) + b"\xc0"
 
 
-def sensor(report, kind, x_axis, exponent):
+def sensor(report, kind, x_axis, exponent, _):
     """Return the collection of one sensor: features, then state and three axes of 16 bits as input."""
     feature, variable = 0xB1, 0x02
     parts = [bytes([0x09, kind, 0xA1, 0x00, 0x85, report])]
@@ -48,6 +45,32 @@ def sensor(report, kind, x_axis, exponent):
     parts.append(b"\x16\x00\x80\x26\xff\x7f\x75\x10\x95\x01\x55" + bytes([exponent & 0xF]))
     parts += [usage(x_axis + axis) + b"\x81\x02" for axis in range(3)]
     return b"".join(parts) + b"\x55\x00\xc0"
+
+
+NUMBERS = 1 << 14
+"""Samples that differ from each other; the first comes again after them."""
+
+
+def accel(n):
+    """Return x, y and z in mg of sample n: near 1 g and never at rest, so that they pass as a living sensor's."""
+    low, high = n % 128, n // 128 % 128
+    return low - 64, (high ^ low) - 64, 1000 + 7 * n % 32
+
+
+def number(x, y):
+    """Return which sample has these values of an accelerometer."""
+    low = x + 64
+    return low + 128 * (low ^ (y + 64))
+
+
+def gyro(n):
+    """Return x, y and z of sample n: lines, so that values between two samples can be told, too."""
+    x = n % NUMBERS
+    return x, -1 - x, x - NUMBERS // 2
+
+
+SENSORS = {"accel": (1, 0x73, 0x0453, -3, accel), "gyro": (2, 0x76, 0x0457, -2, gyro)}
+"""Report, usage of the sensor and of its x axis, exponent of ten of its counts (in g and degrees per second), counts."""
 
 
 class Hub:
@@ -89,11 +112,10 @@ class Hub:
         if not (self.plugged and self.opened):
             return
         sent_ns = time.monotonic_ns()
-        for report, *_ in self.sensors:
-            x = n % 16384
-            content = struct.pack("<BBhhh", report, 3, x, -1 - x, 1000)
+        for report, *_, counts in self.sensors:
+            content = struct.pack("<BBhhh", report, 3, *counts(n))
             os.write(self.fd, struct.pack("<IH", INPUT2, len(content)) + content.ljust(4096, b"\0"))
-        self.log.write(f"{n} {sent_ns}\n")
+        self.log.write(f"{n % NUMBERS} {sent_ns}\n")
 
     def run(self):
         n, next_s = 0, time.monotonic()
