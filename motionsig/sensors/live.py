@@ -105,7 +105,6 @@ class LiveSource(Closing):
         self._revivals = 0
         self._revive_ns, self._revive_s = 0, _REVIVE_S[0]
         self._died_ns = self._heard_ns
-        self._said: str | None = None  # of what is wrong with the samples
 
     def _judge_by(self, step: NDArray[np.floating] | None) -> None:
         """Begin to judge samples at `rate_hz`; step: (6,) or (3,) m/s² and rad/s per count, if known."""
@@ -202,23 +201,25 @@ class LiveSource(Closing):
         """Return what the owner can do about an error, None for an unknown one."""
         return "see `motionsig doctor`"
 
-    def _say(self, about: str, line: str | None) -> None:
-        """Set what `trouble` says about one thing, or take it back with None; log it where it is new."""
-        if line == self._lines.get(about):
-            return
-        now_ns = self._clock.monotonic_ns()
+    def _say(self, about: str, line: str | None, more: str = "") -> None:
+        """Set what `trouble` says about one thing, or take it back with None; log the line where it is new.
+
+        more: the rest of the line, which changes all the time, for `trouble` alone.
+        """
+        now_ns, logged = self._clock.monotonic_ns(), self._logged.get(about)
         if line is None:
-            log.warning("%s: it is over: %s", self.device_id, self._logged.pop(about)[1])
-        elif about not in self._logged or now_ns - self._logged[about][0] > _REPEAT_S * NS_PER_S:
+            if logged is not None:
+                del self._logged[about]
+                log.warning("%s: it is over: %s", self.device_id, logged[1])
+        elif logged is None or (line != logged[1] and now_ns - logged[0] > _REPEAT_S * NS_PER_S):
             self._logged[about] = now_ns, line
             log.warning("%s: %s", self.device_id, line)
-        self._set(about, line)
-
-    def _set(self, about: str, line: str | None) -> None:
-        """Set what `trouble` says about one thing, or take it back with None: the latest that is left counts."""
-        self._lines.pop(about, None)
-        if line is not None:
-            self._lines[about] = line
+        said = None if line is None else line + more
+        if said != self._lines.get(about):
+            self._lines.pop(about, None)
+            if said is not None:
+                self._lines[about] = said
+        # The latest that is left counts.
         self.trouble = next(reversed(self._lines.values()), None)
 
     def _start_again(self, reason: OSError) -> Iterator[SampleBlock]:
@@ -269,20 +270,11 @@ class LiveSource(Closing):
         self._revive()
 
     def _heed(self) -> None:
-        """Say what is wrong with the samples, once, and that it is over."""
+        """Say what is wrong with the samples, and when it is over."""
         fault, doubt = self._living.fault, self._living.doubt
-        said = fault or doubt
-        if said != self._said:
-            if said is None:
-                log.warning("%s: its samples are as they should be again", self.device_id)
-            else:
-                log.warning("%s: %s", self.device_id, said)
-        if fault is not None:
-            left_out = f"{self._living.dead} samples left out, started again {self._revivals} times"
-            self._set("life", f"{fault}; {left_out}; check wiring and supply; the chip may be dead or a clone")
-        elif said != self._said:
-            self._set("life", doubt)
-        self._said = said
+        left_out = f"; {self._living.dead} samples left out, started again {self._revivals} times"
+        advice = "; check wiring and supply; the chip may be dead or a clone"
+        self._say("life", fault or doubt, left_out + advice if fault else "")
 
     def _revive(self) -> None:
         """Raise DeadError where a dead sensor has to be started again: at once, then after pauses that grow."""
