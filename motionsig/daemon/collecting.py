@@ -6,10 +6,10 @@ import contextlib
 import faulthandler
 import os
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from motionsig import __version__
 from motionsig.collector import CollectCounts, collect
 from motionsig.daemon.journal import log_to_journal
 from motionsig.daemon.metrics import Metrics
@@ -49,7 +49,7 @@ class _Told:
     """Tells systemd, the socket and Prometheus how the receiver is, each second."""
 
     def __init__(self, prometheus: int | None, resources: contextlib.ExitStack) -> None:
-        self._about = {"version": version("motionsig"), "pid": os.getpid(), "since": _utc(time.time())}
+        self._about = {"version": __version__, "pid": os.getpid(), "since": _utc(time.time())}
         self.status: dict[str, Any] = {}
         self._socket: StatusSocket | None = None
         if folder := os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]:

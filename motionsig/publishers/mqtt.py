@@ -14,11 +14,10 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from motionsig import wire
+from motionsig import __version__, wire
 from motionsig.blocks import SignatureBatch
 from motionsig.closing import Closing
 from motionsig.errors import SinkError
@@ -84,7 +83,7 @@ class MqttSink(Closing):
             device=device,
             availability=chosen.availability,
             home_assistant=chosen.home_assistant,
-            version=version("motionsig"),
+            version=__version__,
             remembered=announced.load(self._spool.folders),
             cut_off=announced.was_cut_off(self._spool.folders),
             hold_s=chosen.hold_s,
