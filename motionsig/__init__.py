@@ -76,9 +76,7 @@ if TYPE_CHECKING:
     from motionsig.watching import watch
     from motionsig.windowing import Windower
 
-# Here, where setup.cfg takes it from. To read it from the metadata of the installed package takes importlib.metadata,
-# which would stay in the memory of every service.
-__version__ = "0.1.0"
+    __version__: str
 
 __all__ = [
     "ConfigError",
@@ -155,6 +153,10 @@ __all__ = sorted(name for names in _HOME.values() for name in names)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from motionsig.version import VERSION
+
+        return VERSION
     for home, names in _HOME.items():
         if name in names:
             import importlib

@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from motionsig import __version__
 from motionsig.collector import CollectCounts, collect
 from motionsig.daemon.journal import log_to_journal
 from motionsig.daemon.metrics import Metrics
 from motionsig.daemon.notifying import notify
 from motionsig.daemon.status_socket import SOCKET_NAME, StatusSocket
 from motionsig.escaping import own_logger
+from motionsig.version import VERSION
 
 log = own_logger(__name__)
 
@@ -49,7 +49,7 @@ class _Told:
     """Tells systemd, the socket and Prometheus how the receiver is, each second."""
 
     def __init__(self, prometheus: int | None, resources: contextlib.ExitStack) -> None:
-        self._about = {"version": __version__, "pid": os.getpid(), "since": _utc(time.time())}
+        self._about = {"version": VERSION, "pid": os.getpid(), "since": _utc(time.time())}
         self.status: dict[str, Any] = {}
         self._socket: StatusSocket | None = None
         if folder := os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]:

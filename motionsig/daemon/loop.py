@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motionsig import __version__
 from motionsig.blocks import SampleBlock
 from motionsig.closing import Closing
 from motionsig.config import Config, differences
@@ -26,6 +25,7 @@ from motionsig.pipeline import run
 from motionsig.sensors import open_sensor
 from motionsig.sensors.clock import SystemClock, clock_is_set, unix_offset_ns
 from motionsig.sensors.live import LiveSource
+from motionsig.version import VERSION
 
 if TYPE_CHECKING:
     from motionsig.daemon.metrics import Metrics
@@ -142,7 +142,7 @@ class Daemon:
 
     def run(self) -> None:
         """Stream until stopped, or until a source ends that has an end."""
-        log.info("motionsig %s: %s", __version__, ", ".join(map(str, self._config.files)))
+        log.info("motionsig %s: %s", VERSION, ", ".join(map(str, self._config.files)))
         with self._resources:
             try:
                 self._look_at_clock()

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from motionsig import __version__
 from motionsig.config import Config
 from motionsig.daemon.delivery import Delivery
 from motionsig.daemon.heads import Heads
@@ -17,6 +16,7 @@ from motionsig.daemon.programs import Programs
 from motionsig.daemon.switching import SwitchingEncoder
 from motionsig.quality import Quality
 from motionsig.sensors.live import LiveSource
+from motionsig.version import VERSION
 
 _SILENT_S = 2.0
 _QUALITY_S = 300.0
@@ -102,7 +102,7 @@ class Report:
             free = max(0, counts.spool_limit_bytes - counts.spool_bytes)
             fits_s = round(free / delivery.signature_bytes * hop_s)
         return {
-            "version": __version__,
+            "version": VERSION,
             "pid": os.getpid(),
             "since": _utc(time.time() - uptime_s),
             "uptime_s": round(uptime_s, 1),

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from motionsig import __version__, wire
+from motionsig import wire
 from motionsig.blocks import SignatureBatch
 from motionsig.closing import Closing
 from motionsig.errors import SinkError
@@ -40,6 +40,7 @@ from motionsig.publishers.spool import Spool
 from motionsig.publishers.transport import check_files
 from motionsig.quality import is_at_rest
 from motionsig.state import state_path
+from motionsig.version import VERSION
 
 logger = own_logger(__name__)
 
@@ -83,7 +84,7 @@ class MqttSink(Closing):
             device=device,
             availability=chosen.availability,
             home_assistant=chosen.home_assistant,
-            version=__version__,
+            version=VERSION,
             remembered=announced.load(self._spool.folders),
             cut_off=announced.was_cut_off(self._spool.folders),
             hold_s=chosen.hold_s,
