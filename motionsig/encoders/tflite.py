@@ -119,7 +119,11 @@ class Tensor:
 
     @property
     def dynamic(self) -> bool:
-        return min((*self.shape, *self.signature), default=1) < 0
+        """Whether its shape may change; with a fixed shape, -1 for the batch in the signature changes nothing.
+
+        Keras writes that -1 into every model, and the shape is what the runtime and edgetpu_compiler allocate.
+        """
+        return min((*self.shape, *self.signature[1:]), default=1) < 0
 
 
 @dataclass(frozen=True, eq=False)
