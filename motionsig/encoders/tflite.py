@@ -157,11 +157,6 @@ class Subgraph:
         shapes = [self.tensors[index].shape for index in self.inputs]
         return max((1, *(shape[0] for shape in shapes if len(shape) >= BATCH_RANK)))
 
-    @cached_property
-    def makers(self) -> dict[int, Operator]:
-        """Which operator makes each tensor."""
-        return {index: operator for operator in self.operators for index in operator.outputs}
-
     def given(self, operator: Operator) -> list[Tensor]:
         """Return its inputs, without those left out."""
         return [self.tensors[index] for index in operator.inputs if index >= 0]

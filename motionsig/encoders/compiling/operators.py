@@ -14,40 +14,31 @@ from numpy.typing import NDArray
 from motionsig.encoders.tflite import BATCH_RANK, Operator, Subgraph, Tensor
 
 STREAMED_BYTES = 64 << 10
-"""Streamed weights that about double what a call costs: 300 MB/s over USB 3, against 0.28 ms for any call at all."""
+"""Streamed bytes that about double what a call costs: 300 MB/s over USB 3, against 0.28 ms for any call at all."""
 
 INTEGERS = ("int32", "int64")
 
 SHORT_VECTOR, LONG_VECTOR = 4096, 14_400
 """Numbers in a vector before FULLY_CONNECTED: up to the first its weights stay on the chip, from the second on they do
-not, however few they are. A compiled twin with 4,096 keeps them and one with 16,384 streams them; issue 663 has 14,400.
-"""
+not, however few they are. Compiled twins with 4,096, and with a Flatten of 7 x 7 x 32, keep them; those with 16,384 and
+94,400 stream them, and so does the model of issue 663 with 14,400."""
 
-_LEAST_UNITS = 16
-"""Weights of fewer units take as much as those of 16: so it is in compiled twins of one unit."""
+UNITS_AT_ONCE = 16
+"""Weights of 1 unit take as much as those of 16 in compiled twins; constants of ADD and MUL by channel, 16 times."""
 
 SOFTMAX_SIZE = 1 << 14
 """coral.ai says 16,000; a compiled twin has 16,384."""
 
 RESIZED_POSITIONS, RESIZED_TIMES = 128 * 128, 8
-"""The largest picture that is resized on the chip, and by how much. Mapped: 64 x 64 to 128 x 128 (issue 31). Left on the
-CPU: 256 x 256 to 512 x 512 (31), 512 x 512 to 1024 x 1024 (597), a U-Net of 256 x 256 (187), and in compiled twins 1 x 1
-to 33 x 33 and 33 x 33 to 513 x 513. Where between them the limits are is not known."""
+"""The largest picture that is resized on the chip, and by how much. Mapped: 64 x 64 to 128 x 128 (issue 31). Left on
+the CPU: 256 x 256 to 512 x 512 (31), 512 x 512 to 1024 x 1024 (597), a U-Net of 256 x 256 (187), and in compiled twins
+1 x 1 to 33 x 33 and 33 x 33 to 513 x 513. Where between them the limits are is not known."""
 
 REDUCED_POSITIONS = 1 << 15
 """From how many positions on MEAN is left on the CPU: 256 x 128 is, 64 x 128 is not (issue 461)."""
 
 LSTM_FEATURES = 900
 """Beyond about so many, compiling a model with an LSTM fails without a word (issue 598)."""
-
-_MAX_STEPS = 64
-"""How far to look back from a layer to what was flattened for it; a damaged graph may be a circle."""
-
-_KEEPING = (
-    "ADD", "EXPAND_DIMS", "LOGISTIC", "MAXIMUM", "MINIMUM", "MUL", "PRELU", "QUANTIZE", "RELU", "RELU6", "RELU_N1_TO_1",
-    "RESHAPE", "SLICE", "SPACE_TO_DEPTH", "SQUEEZE", "STRIDED_SLICE", "SUB", "TANH", "TRANSPOSE",
-)  # fmt: skip
-"""Operators that do not mix numbers: a Flatten before them still counts behind them."""
 
 
 @dataclass(frozen=True)
@@ -95,44 +86,21 @@ def _fully_connected(subgraph: Subgraph, operator: Operator, place: str) -> Iter
     if any(math.prod(tensor.shape[:-1]) > batch for tensor in subgraph.made(operator)):
         yield wrong(place, "an output of several positions", "use a CONV_2D of size 1 in its place")
         return
-    source, weights = _flattened(subgraph, operator), subgraph.given(operator)[1:2]
-    if source is None or not weights or not weights[0].constant:
-        return
-    shape, (units, length) = source.shape[1 if batch > 1 else 0 :], _matrix(weights[0])
-    size = max(units, _LEAST_UNITS) * length
-    if not _is_vector(shape):
-        slow, why = size >= STREAMED_BYTES, f"a Flatten of {math.prod(shape[:-1])} positions before it"
-    elif length > SHORT_VECTOR:
-        slow, why = length >= LONG_VECTOR, f"a vector of {length:,} numbers before it"
-    else:
-        return
-    found = f"{why}, so that its {size:,} B of weights {'would' if slow else 'may'} travel again at each call"
-    yield Finding("slow" if slow else "note", place, found, "pool over the positions first (MEAN, MAX_POOL_2D)")
+    for weights in subgraph.given(operator)[1:2]:
+        *rows, length = weights.shape or (0,)
+        if weights.constant and length > SHORT_VECTOR:
+            slow, size = length >= LONG_VECTOR, math.ceil(math.prod(rows) / UNITS_AT_ONCE) * UNITS_AT_ONCE * length
+            found = f"a vector of {length:,} numbers before it, so that its {size:,} B of weights"
+            found += f" {'would' if slow else 'may'} travel again at each call"
+            yield Finding("slow" if slow else "note", place, found, "pool before the Flatten (MEAN, MAX_POOL_2D)")
 
 
-def _matrix(weights: Tensor) -> tuple[int, int]:
-    """Return how many rows weights have, and how long one is."""
-    length = weights.shape[-1] if weights.shape else 1
-    return math.prod(weights.shape[:-1]), length
-
-
-def _is_vector(shape: tuple[int, ...]) -> bool:
-    return sum(size > 1 for size in shape) < 2
-
-
-def _flattened(subgraph: Subgraph, operator: Operator) -> Tensor | None:
-    """Return the tensor from which an operator's numbers were only moved, or changed one by one."""
-    index = next(iter(operator.inputs), -1)
-    for _ in range(_MAX_STEPS):
-        maker = subgraph.makers.get(index)
-        if maker is None or maker.name not in _KEEPING:
-            break
-        sources = [source for source in maker.inputs if source >= 0 and not subgraph.tensors[source].constant]
-        sliced = maker.name in ("SLICE", "STRIDED_SLICE")  # of several positions, it may be one of them
-        if len(sources) != 1 or (sliced and not _is_vector(subgraph.tensors[sources[0]].shape)):
-            break
-        (index,) = sources
-    return subgraph.tensors[index] if index >= 0 else None
+def _with_constant(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
+    constants = [tensor for tensor in subgraph.given(operator) if tensor.constant]
+    size = sum(len(it.data) * (UNITS_AT_ONCE if math.prod(it.shape[:-1]) == 1 else 1) for it in constants)
+    if size >= STREAMED_BYTES:
+        found = f"{size:,} B of constants beside an activation, which would travel again at each call"
+        yield Finding("slow", place, found, "put them into the layer before, or use one for each channel")
 
 
 def _mean(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
@@ -156,6 +124,12 @@ def _resize(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Find
     if math.prod(after) > RESIZED_POSITIONS or any(new > times * old for old, new in zip(before, after, strict=True)):
         found = f"{before[0]} x {before[1]} positions become {after[0]} x {after[1]}"
         yield wrong(place, found, f"stay below 128 x 128 and {RESIZED_TIMES} times, or resize what the model gives")
+
+
+def _tile(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
+    shapes = [tensor.shape for tensor in subgraph.given(operator)[:1]]
+    if any(math.prod(shape[:-1]) > 1 for shape in shapes):
+        yield wrong(place, f"shape {list(shapes[0])}", "repeat one position only")
 
 
 def _lstm(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
@@ -251,7 +225,7 @@ class Taken(NamedTuple):
 _CORAL, _AXIS, _PAIRS = "coral.ai", "coral.ai, ARTPEC-7", "coral.ai, compiled twins"
 
 OPERATORS: Mapping[str, Taken] = {
-    "ADD": Taken(3, _PAIRS),
+    "ADD": Taken(3, f"{_PAIRS}, issue 324", (), _with_constant),
     "AVERAGE_POOL_2D": Taken(3, _PAIRS, (), _no_activation),
     "CONCATENATION": Taken(3, _PAIRS, (), _concatenation),
     "CONV_2D": Taken(5, f"{_PAIRS}, issue 631", (0,), _convolution),
@@ -264,7 +238,7 @@ OPERATORS: Mapping[str, Taken] = {
     "MAX_POOL_2D": Taken(3, _PAIRS, (), _no_activation),
     "MEAN": Taken(3, f"{_PAIRS}, ARTPEC-7, issue 461", (0,), _mean),
     "MINIMUM": Taken(4, _CORAL),
-    "MUL": Taken(4, _PAIRS),
+    "MUL": Taken(4, f"{_PAIRS}, issue 324", (), _with_constant),
     "PACK": Taken(3, _AXIS, (), _pack),
     "PAD": Taken(3, _AXIS, (0,), _pad),
     "PRELU": Taken(1, _AXIS, (0,), _prelu),
@@ -285,9 +259,10 @@ OPERATORS: Mapping[str, Taken] = {
     "SQUARED_DIFFERENCE": Taken(2, _CORAL),
     "SQUEEZE": Taken(2, _CORAL, (), _squeeze),
     "STRIDED_SLICE": Taken(5, _CORAL, (0,), _strided_slice),
-    "SUB": Taken(5, _CORAL),
+    "SUB": Taken(5, _PAIRS, (), _with_constant),
     "SUM": Taken(2, _CORAL, (0,), _reduction),
     "TANH": Taken(3, _CORAL),
+    "TILE": Taken(2, "a compiled twin", (0,), _tile),
     "TRANSPOSE": Taken(5, "issue 193, from compiler 16", (0,)),
     "TRANSPOSE_CONV": Taken(3, "coral.ai, issue 845", (2,)),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": Taken(3, "coral.ai, ARTPEC-7, issue 598", (0, 18, 19), _lstm, (18, 19)),
