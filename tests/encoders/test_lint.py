@@ -7,7 +7,15 @@ import pytest
 from made_models import Made, compiled_from, sensor_network
 
 from motionsig.encoders import shipped_models
-from motionsig.encoders.compiling.lint import ACTIVATION_BYTES, CHIP_BYTES, ON_CHIP_BYTES, lint, parameter_bytes
+from motionsig.encoders.compiling.lint import (
+    ACTIVATION_BYTES,
+    CHIP_BYTES,
+    ON_CHIP_BYTES,
+    ON_CHIP_FACTOR,
+    lint,
+    on_chip_bytes,
+    parameter_bytes,
+)
 from motionsig.encoders.compiling.operators import (
     LONG_VECTOR,
     LSTM_FEATURES,
@@ -295,12 +303,13 @@ def test_weights_behind_a_long_vector_would_stream():
 
 
 def test_constants_beside_activations_would_stream():
-    def scaled(*shape):
-        return one_operator("MUL", (1, 1, 8, shape[-1]), extra=[lambda made: made.constant(list(shape))])
+    def scaled(*shape, name="MUL"):
+        return one_operator(name, (1, 1, 8, shape[-1]), extra=[lambda made: made.constant(list(shape))])
 
     each = STREAMED_BYTES // UNITS_AT_ONCE
-    (found,) = wrong(scaled(each), "slow")
-    assert found.startswith("operator 0 MUL: 65,536 B of constants")
+    for name in ("ADD", "MUL", "SUB"):
+        (found,) = wrong(scaled(each, name=name), "slow")
+        assert found.startswith(f"operator 0 {name}: 65,536 B of constants")
     assert wrong(scaled(each - 1), "slow") == []
     # Those of several positions are not repeated.
     assert wrong(scaled(1, 1, 8, each), "slow") == []
@@ -366,6 +375,15 @@ def test_large_activations_get_a_note_and_the_compiler_cuts_those_beyond_the_chi
     (note,) = findings(wide(CHIP_BYTES + 2))
     assert note.mark == "note" and "hold in parts" in note.found
     assert "share the chip" in findings(wide(CHIP_BYTES))[0].found
+
+
+def test_weights_of_one_unit_take_as_much_of_the_chip_as_those_of_sixteen():
+    one, few, most, more = (on_chip_bytes(read_graph(dense(2048, units).file())) for units in (1, 2, 16, 17))
+    assert one == few == most
+    assert more - most == round(ON_CHIP_FACTOR * 16 * 2048)
+    assert findings(dense(SHORT_VECTOR, round(ON_CHIP_BYTES / ON_CHIP_FACTOR / SHORT_VECTOR) - 16)) == []
+    (note,) = findings(dense(SHORT_VECTOR, round(ON_CHIP_BYTES / ON_CHIP_FACTOR / SHORT_VECTOR) + 1))
+    assert note.mark == "note" and "padding" in note.found
 
 
 def test_a_constant_that_is_shared_counts_once():

@@ -87,12 +87,18 @@ def _fully_connected(subgraph: Subgraph, operator: Operator, place: str) -> Iter
         yield wrong(place, "an output of several positions", "use a CONV_2D of size 1 in its place")
         return
     for weights in subgraph.given(operator)[1:2]:
-        *rows, length = weights.shape or (0,)
+        length = max(weights.shape[-1:], default=0)
         if weights.constant and length > SHORT_VECTOR:
-            slow, size = length >= LONG_VECTOR, math.ceil(math.prod(rows) / UNITS_AT_ONCE) * UNITS_AT_ONCE * length
-            found = f"a vector of {length:,} numbers before it, so that its {size:,} B of weights"
+            slow = length >= LONG_VECTOR
+            found = f"a vector of {length:,} numbers before it, so that its {padded_bytes(weights):,} B of weights"
             found += f" {'would' if slow else 'may'} travel again at each call"
             yield Finding("slow" if slow else "note", place, found, "pool before the Flatten (MEAN, MAX_POOL_2D)")
+
+
+def padded_bytes(weights: Tensor) -> int:
+    """Return what the weights of a FULLY_CONNECTED take in a compiled model."""
+    *rows, length = weights.shape or (0,)
+    return math.ceil(math.prod(rows) / UNITS_AT_ONCE) * UNITS_AT_ONCE * length
 
 
 def _with_constant(subgraph: Subgraph, operator: Operator, place: str) -> Iterator[Finding]:
