@@ -25,7 +25,7 @@ from motionsig.sensors.names import likeness
 from motionsig.sensors.owner import device_owner, own, owner_of
 from motionsig.sensors.self_test import AxisResult, self_test
 from motionsig.sensors.serial import SerialPort, list_ports
-from motionsig.sensors.spi import USUAL_HZ, SpiBus, Spidev, chips_on, over_spi, spidevs
+from motionsig.sensors.spi import USUAL_HZ, SpiBus, Spidev, chips_on, over_spi, spi_name, spidevs
 
 
 def add_to(commands: Any) -> None:
@@ -224,7 +224,7 @@ def _bus_lines(buses: list[dict[str, Any]]) -> list[str]:
                 lines += [f"        or {chip['name']}, which says the same of itself" for chip in others]
                 where = f"bus={bus['bus'][9:]}, address={it['address']}"
                 if it["address"] is None:
-                    where = f'bus="{bus["bus"].removeprefix("/dev/").replace("dev", "")}"'
+                    where = f'bus="{spi_name(bus["bus"])}"'
                 lines.append(f'        open_sensor("{first["name"]}", {where})')
             if it["held"]:
                 lines.append(f"        held by {it['held']}: no other program can read it meanwhile")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from difflib import SequenceMatcher, get_close_matches
 
 from motionsig.errors import InputError
-from motionsig.sensors.chips import Chip
+from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, Chip
 from motionsig.sensors.families import CHIPS
 
 _KERNEL = {
@@ -78,6 +78,16 @@ def named_chip(name: str) -> Chip | None:
     return _tables().get(plain(name))
 
 
+def simulated_part(name: str) -> tuple[Chip | None, bool]:
+    """Return the chip whose model a name opens that begins with "simulated", None where there is none.
+
+    The second is True for "simulated:lesson", where that chip rests and turns by turns.
+    """
+    part = plain(name).partition(":")[2]
+    lesson = part == SIMULATED_LESSON
+    return named_chip(SIMULATED_CHIP if lesson or not part else part), lesson
+
+
 def require_chip(name: str, *, where: str) -> Chip:
     """Return the table that reads a part of that name; raise InputError, with what to do, where there is none."""
     chip = named_chip(name)
@@ -88,7 +98,7 @@ def require_chip(name: str, *, where: str) -> Chip:
 
 def refusal(name: str, *, shown: str | None = None) -> str:
     """Return what to say of a sensor's name that stands for nothing. shown: the name in quotes."""
-    choices = f"auto, iio[:NAME], witmotion:PORT, simulated or one of {', '.join(sorted(CHIPS))}"
+    choices = f"auto, iio[:NAME], witmotion:PORT, simulated[:NAME] or one of {', '.join(sorted(CHIPS))}"
     return f"expected {choices}, got {_advised(name, shown)}"
 
 

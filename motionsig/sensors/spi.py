@@ -282,6 +282,11 @@ def spidevs(*, root: str | Path = "/") -> list[str]:
     return [f"spi{bus}.{line}" for bus, line in sorted((int(each[1]), int(each[2])) for each in found if each)]
 
 
+def spi_name(path: str) -> str:
+    """Return what the device of a path such as /dev/spidev0.0 is called in sysfs and in options: spi0.0."""
+    return path.rpartition("/")[2].replace("spidev", "spi")
+
+
 def _heard(device: SpiDevice) -> str:
     """Return what the data line says where no known chip answers."""
     asked = sorted({register & _REGISTER for chip in CHIPS.values() for register in chip.identity})
@@ -297,8 +302,7 @@ def _heard(device: SpiDevice) -> str:
 def _why(path: str, error: OSError, root: Path) -> str:
     """Return what to do about a device that does not open."""
     if error.errno in (errno.ENOENT, errno.ENXIO):
-        line = path.removeprefix("/dev/spidev")
-        driver = root / f"sys/bus/spi/devices/spi{line}/driver"
+        driver = root / f"sys/bus/spi/devices/{spi_name(path)}/driver"
         if driver.exists():
             return f"the kernel's driver {driver.resolve().name} has it: open it as iio"
         return "SPI is off, or it is another one; on a Raspberry Pi: sudo raspi-config nonint do_spi 0"
