@@ -21,7 +21,7 @@ from motionsig.sensors.bus import NO_ADDRESS, Bus, I2cBus, bus_numbers
 from motionsig.sensors.chips import PARTS, Chip
 from motionsig.sensors.clock import SystemClock
 from motionsig.sensors.gravity import require_gravity
-from motionsig.sensors.names import likeness
+from motionsig.sensors.names import UNREAD, hint, likeness
 from motionsig.sensors.owner import device_owner, own, owner_of
 from motionsig.sensors.self_test import AxisResult, self_test
 from motionsig.sensors.serial import SerialPort, list_ports
@@ -36,6 +36,8 @@ def add_to(commands: Any) -> None:
     option(parser, "--json", "the same as JSON")
     option(parser, "--prove", "hold one chip against its table, while you turn it as told; writes a report to send")
     option(parser, "--address A", "with --prove: of the chip, such as 0x6a", type=address)
+    clock = "with --prove: of I2C, where the kernel does not know it; of SPI, to be used"
+    option(parser, "--bus-clock-hz HZ", clock, type=int)
     option(parser, "--chip NAME", "with --prove: take what answers as this chip, whatever it says it is")
     option(
         parser, "--out FILE", "with --prove: the report's file, instead of motionsig-prove-CHIP-DATE.json", type=Path
@@ -46,7 +48,7 @@ def add_to(commands: Any) -> None:
 def _sensors(options: argparse.Namespace) -> int:
     if options.chips:
         facts = [_chip(chip) for chip in CHIPS.values()]
-        print(json.dumps(facts, indent=2) if options.json else "\n".join([*map(_known, facts), _ORIGINS]))
+        print(json.dumps(facts, indent=2) if options.json else "\n".join([*map(_known, facts), *_unread(), _ORIGINS]))
         return 0
     if options.prove:
         return prove_here(options)
@@ -195,6 +197,11 @@ def _known(chip: dict[str, Any]) -> str:
     kinds = "; ".join(f"{kind}: {', '.join(parts)}" for kind, parts in by_kind.items())
     also = f"also {', '.join(chip['alike'])}; " if chip["alike"] else ""
     return f"{_line(chip)}\n            {also}{kinds}; seen on {len(chip['boards'])} boards"
+
+
+def _unread() -> list[str]:
+    """Return a line for each part that is found on a bus and has no table."""
+    return [f"{part:<11} no table reads it: {hint(part)}" for part in sorted(set(UNREAD.values()))]
 
 
 _ORIGINS = """\
