@@ -57,7 +57,7 @@ class SensorCounts:
     readings that could not be trusted. dead: samples left out because no living sensor reports them: frozen, all zero,
     all ones, one axis or one sensor that stands still. garbled: single samples left out because they contradict both
     neighbours. doubtful: samples delivered although their times are less exact than promised. retries: transactions
-    repeated because nobody acknowledged. recoveries: starts after the first.
+    repeated, with nothing lost. recoveries: starts after the first.
     """
 
     samples: int = 0
