@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import SensorError
-from motionsig.sensors.bus import Bus, BusError, at
+from motionsig.sensors.bus import Bus, BusError, at, kernel_driver
 from motionsig.sensors.chips import Chip, Set, Step, Until, Wait
 from motionsig.sensors.clock import Clock
 
@@ -89,7 +89,14 @@ class Registers:
                     )
 
     def identify(self) -> None:
-        """Raise RegisterError unless the chip says it is the one expected."""
+        """Raise RegisterError unless the chip is free and says it is the one expected."""
+        driver = kernel_driver(self._bus, self._address)
+        if driver is not None:
+            # Whoever gave it the chip meanwhile wants it there; to set the chip up would spoil what the driver reads.
+            raise RegisterError(
+                f"{self.where}: expected a chip that no driver of the kernel holds, got one held by {driver}: open it as "
+                "iio, or take it from the driver"
+            )
         self.verify({register: (value, 0xFF) for register, value in self._chip.identity.items()})
 
     def forget_bank(self) -> None:
