@@ -94,8 +94,8 @@ class Registers:
         if driver is not None:
             # Whoever gave it the chip meanwhile wants it there; to set the chip up would spoil what the driver reads.
             raise RegisterError(
-                f"{self.where}: expected a chip that no driver of the kernel holds, got one held by {driver}: open it as "
-                "iio, or take it from the driver"
+                f"{self.where}: expected a chip that no driver of the kernel holds, got one held by {driver}: "
+                "open it as iio, or take it from the driver"
             )
         self.verify({register: (value, 0xFF) for register, value in self._chip.identity.items()})
 
