@@ -85,7 +85,7 @@ class Spidev(Closing):
             self.most_bytes = int(Path(root, "sys/module/spidev/parameters/bufsiz").read_text("ascii"))
         except (OSError, ValueError):
             self.most_bytes = MOST_BYTES
-        self._file = -1
+        self._file, self._told = -1, False
         try:
             self._file = os.open(self.name, os.O_RDWR | os.O_CLOEXEC)
             self._require_mode()
@@ -99,6 +99,10 @@ class Spidev(Closing):
         # The mode is the device's, not this file's: whoever else opens it may set another.
         if (was := self._require_mode()) != _MODE:
             what = f"its mode was {was:#x}, as another program has set it, and is {_MODE:#x} again: stop that program"
+            if not self._told:
+                # Nothing was sent yet, so to try again may lose nothing, and then nobody else says it.
+                self._told = True
+                log.warning("%s: %s", self.name, what)
             raise OSError(errno.EIO, what)
         received, room, message = b"", 0, list[bytes]()
         for frame in frames:

@@ -67,21 +67,20 @@ def test_a_program_that_sets_another_mode_meanwhile_is_told_and_spoils_no_sample
     it, signal = machine(tmp_path, "lsm6dso")
     with it:
         record = ("record", "--sensor", "lsm6dso", "--bus", "spi0.0", "--rate-hz", "104", "--out", "log.msig")
-        process = it.start("-m", "motionsig.cli", *record, "--seconds", "2")
-        while it.bus.messages < 200:
+        process = it.start("-m", "motionsig.cli", *record, "--seconds", "5")
+        log = tmp_path / "log.msig"
+        while not log.exists() or log.stat().st_size < 1500:
             assert process.poll() is None
             time.sleep(0.01)
-        # The first is another clock mode, the second the lowest bit first.
-        for mode in (0x41, 0x4B, 0x41):
-            it.mode = mode
-            while it.mode == mode:
-                assert process.poll() is None
-                time.sleep(0.01)
+        while process.poll() is None:
+            # Another clock mode, then the lowest bit first.
+            it.mode = 0x41 if it.mode == 0x4B else 0x4B
+            time.sleep(0.2)
         _, err = process.communicate(timeout=60)
-    assert (process.returncode, it.mode) == (0, 0x43), err
+    assert process.returncode == 0, err
     assert "as another program has set it, and is 0x3 again: stop that program" in err, err
-    data = np.concatenate([block.data for block in open_recording(tmp_path / "log.msig")])
-    assert len(data) and not signal.serials(data)[1].any()
+    data = np.concatenate([block.data for block in open_recording(log)])
+    assert len(data) > 50 and not signal.serials(data)[1].any()
 
 
 def test_a_chip_on_a_dead_line_is_proved_wrong_in_one_report(tmp_path: Path) -> None:
