@@ -21,8 +21,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from motionsig.conventions import STANDARD_GRAVITY
+from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
 from motionsig.errors import InputError, SensorError
+from motionsig.sensors.living import Rows
+from motionsig.sensors.serial.arrivals import Arrivals
 from motionsig.sensors.serial.port import Port
 
 BAUDS = 115_200, 9_600, 230_400, 921_600, 460_800, 57_600, 38_400, 19_200
@@ -46,6 +48,8 @@ _MOST_LOAD = 0.8
 """Part of the line that frames may take, as on other buses: a sensor drops those that do not pass."""
 _HEARD = 4
 """Frames in a row that show that it is such a sensor, at this speed; by chance none would come in hours."""
+_OTHERS = 3
+"""Frames that were not asked for, with which a sensor shows that it has its own settings again."""
 _PAUSE_S, _ANSWER_S = 0.02, 0.5
 """Between two commands (the C SDK waits for 10 ms), and for an answer, after a tenth of a second's frames."""
 
@@ -137,6 +141,12 @@ class Pairs:
 class WitMotion:
     """One such sensor at a port. It is set up with `set_up`, and left as it was found with `leave`."""
 
+    key, name, listen_s = "witmotion", "WitMotion sensor", 1.0
+    bauds: tuple[int, ...] = BAUDS
+    accel_range_g, gyro_range_dps = ACCEL_RANGE_G, GYRO_RANGE_DPS
+    scale, whole_counts = SCALE, True
+    advice = "check its power and its wiring (TX to RX)"
+
     def __init__(self, rate_hz: float) -> None:
         """Raise InputError for a rate that no such sensor has."""
         possible = [rate for rate in RATES if rate >= rate_hz]
@@ -183,6 +193,9 @@ class WitMotion:
     def leave(self, port: Port) -> None:
         if self._found is not None:
             self._write(port, *self._found)
+
+    def stream(self, port: Port, rate_hz: float) -> Stream:
+        return Stream(self, port, rate_hz)
 
     def _write(self, port: Port, content: int, rate: int) -> None:
         for register, value in ((_KEY, _UNLOCK), (_RSW, content), (_RSW + 1, rate)):
@@ -234,3 +247,51 @@ def _heard(port: Port, wait_s: float) -> Iterator[bytes]:
     while (left_s := end_s - time.monotonic()) > 0:
         if data := port.read(left_s):
             yield data
+
+
+class Stream:
+    """What a sensor sends, as samples: pure but for the clock that its caller reads."""
+
+    def __init__(self, device: WitMotion, port: Port, rate_hz: float) -> None:
+        self._device, self._path, self._byte_ns = device, port.path, 10 * NS_PER_S / port.baud
+        self._arrivals = Arrivals(rate_hz)
+        self._frames, self._damaged = Frames(), 0
+        self.heard_ns = 0
+
+    def begin(self, now_ns: int) -> None:
+        """Follow a new start."""
+        self._damaged += self._frames.discards
+        self._frames, self._pairs, self._others, self.heard_ns = Frames(), Pairs(), 0, now_ns
+
+    @property
+    def discards(self) -> int:
+        return self._damaged + self._frames.discards
+
+    @property
+    def rate_hz(self) -> float:
+        return self._arrivals.line.rate_hz
+
+    @property
+    def late_ns(self) -> float:
+        return self._arrivals.line.late_ns
+
+    def push(self, data: bytes, now_ns: int) -> list[Rows]:
+        """Take bytes; return what has to be given out before; raise SensorError where it has forgotten its settings."""
+        frames = self._frames.push(data)
+        self._others += self._device.is_set and sum(frame.kind not in (ACC, GYR) for frame in frames)
+        if self._others >= _OTHERS:
+            raise SensorError(f"{self._path}: it sends what it was told not to: it was switched off and on")
+        rows = self._pairs.push(frames)
+        if not rows.counts:
+            return []
+        self.heard_ns = now_ns
+        # When the first byte of each came at the latest: all since then took their time on the wire.
+        on_wire = (self._frames.position - np.array(rows.starts)) * self._byte_ns
+        values = np.array(rows.counts, np.float32) * SCALE
+        return self._arrivals.push(now_ns - on_wire.astype(np.int64), values, np.array(rows.damaged))
+
+    def pop(self, now_ns: int) -> Rows:
+        return self._arrivals.pop(now_ns)
+
+    def interrupt(self) -> Rows:
+        return self._arrivals.interrupt()
