@@ -53,7 +53,7 @@ def test_no_name_means_two_things() -> None:
     [
         ("BNO055", "the kernel's driver bno055 reads it: a device tree overlay"),
         ("l3gd20", "the kernel's driver st_gyro reads it"),
-        ("bno085", "it talks in packets"),
+        ("bno085", "open it as bno085:/dev/ttyUSB0"),
         ("ICM-42602", 'chip="icm42605" reads it as one'),
         ("ICM-42600", 'chip="icm42688p" reads it as one'),
         ("icm42688pc", "did you mean icm42688p[?]"),

@@ -228,7 +228,7 @@ class Bno08x:
         _Talk(port).send(EXECUTABLE, b"\x01")
 
     def stream(self, port: Port, rate_hz: float) -> Stream:
-        return Stream(port, self._rates, self._stated_us)
+        return Stream(port.path, port.baud, self._rates, self._stated_us)
 
 
 class Stream:
@@ -237,9 +237,9 @@ class Stream:
     heard_ns: when both sensors had last sent something. discards: transfers and reports that were damaged.
     """
 
-    def __init__(self, port: Port, rates_hz: dict[int, float], stated_us: dict[int, int]) -> None:
+    def __init__(self, path: str, baud: int, rates_hz: dict[int, float], stated_us: dict[int, int]) -> None:
         """rates_hz: at which the reports come. stated_us: their intervals as the hub says them."""
-        self._path, self._byte_ns = port.path, 10 * NS_PER_S / port.baud
+        self._path, self._byte_ns = path, 10 * NS_PER_S / baud
         self._stated_us = stated_us
         self._sides = {kind: Numbered(rate) for kind, rate in rates_hz.items()}
         self._joiner, self._cargoes, self._damaged = Joiner(), Cargoes(), 0

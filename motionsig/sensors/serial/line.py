@@ -42,6 +42,7 @@ class Line:
         self._origin_ns = origin_ns
         self._phase_ns = 0.0
         self._bins: dict[int, tuple[int, int]] = {}  # number and arrival of the earliest in each
+        self._scatter_ns = 0.0  # while that matters
         self._last_index: int | None = None
 
     def forget_rate(self) -> None:
@@ -59,11 +60,14 @@ class Line:
 
     @property
     def late_ns(self) -> float:
-        """How far the arrivals of the last two seconds all lie behind the line: about so much the times may be off."""
+        """About how much times may be off.
+
+        All arrivals of the last two seconds lie so far behind the line; or, at first, the earliest scatter so much.
+        """
         if not self._bins:
             return 0.0
         lately = np.array([self._bins[key] for key in sorted(self._bins)[-_LATELY:]])
-        return float(self.behind_ns(lately[:, 0], lately[:, 1]).min())
+        return max(self._scatter_ns, float(self.behind_ns(lately[:, 0], lately[:, 1]).min()))
 
     def behind_ns(self, index: NDArray[np.int64], latest_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return how far samples (n,) lie behind the line."""
@@ -112,21 +116,25 @@ class Line:
     def _fit(self) -> None:
         points = np.array([self._bins[key] for key in sorted(self._bins)], np.float64)
         index, times = points[:, 0], points[:, 1] - self._origin_ns
-        period_ns = self.period_ns
+        period_ns, self._scatter_ns = self.period_ns, 0.0
         if len(index) > 1:
-            period_ns = _edge(index, times)
+            period_ns = _edge(index, times, self._nominal_ns / (1 + SPREAD), self._nominal_ns / (1 - SPREAD))
             rest = times - period_ns * index
             span = index[-1] - index[0]
             if span * self._nominal_ns < _UNSURE_NS:
-                allowed, off = float(np.ptp(rest)) / span, period_ns - self.period_ns
+                self._scatter_ns = float(np.ptp(rest))
+                allowed, off = self._scatter_ns / span, period_ns - self.period_ns
                 period_ns = self.period_ns + np.sign(off) * max(0.0, abs(off) - allowed)
-        period_ns = min(max(period_ns, self._nominal_ns / (1 + SPREAD)), self._nominal_ns / (1 - SPREAD))
         self.period_ns = float(period_ns)
         self._phase_ns = float((times - period_ns * index).min())
 
 
-def _edge(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """Return the slope of the lower convex hull's edge below the mean of x (n,), which increases; n >= 2."""
+def _edge(x: NDArray[np.float64], y: NDArray[np.float64], least: float, most: float) -> float:
+    """Return the slope of the lower convex hull's edge below the mean of x (n,), which increases; n >= 2.
+
+    Of the edges whose slopes are from `least` to `most`, and of the points between them: others are below many late
+    arrivals in a row. Where there is none, the limit.
+    """
     hull: list[int] = []
     # Point by point, because each decides which of those before it stay; there are at most 240.
     for at in range(len(x)):
@@ -136,6 +144,10 @@ def _edge(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
                 break
             hull.pop()
         hull.append(at)
-    right = min(max(1, int(np.searchsorted(x[hull], x.mean()))), len(hull) - 1)
-    a, b = hull[right - 1], hull[right]
-    return float((y[b] - y[a]) / (x[b] - x[a]))
+    slopes = np.diff(y[hull]) / np.diff(x[hull])  # which increase
+    first, stop = int(np.searchsorted(slopes, least)), int(np.searchsorted(slopes, most, side="right"))
+    if first == stop:
+        return float(min(max(slopes[0], least), most))
+    possible = x[hull[first] : hull[stop] + 1]
+    below = int(np.searchsorted(x[hull], possible.mean())) - 1
+    return float(slopes[min(max(below, first), stop - 1)])

@@ -19,14 +19,20 @@ from motionsig.sensors.serial.line import Line
 _NUMBERS = 256
 _LEARN_NS = NS_PER_S
 """The first samples wait until they span so much: a line through fewer is worth little."""
-_EARLY_NS, _EARLY_PART, _EARLY_PERIODS = 100_000_000, 0.2, 2
-"""How much sooner than its number says a sample may come: if the one before was late, by the rate, by its phase."""
+_EARLY_NS, _EARLY_PERIODS = 5_000_000, 0.5
+"""How much earlier than its number says a sample may come: so far the line may be off."""
+_FIRST_NS, _FIRST_PART, _FIRST_PERIODS = 100_000_000, 0.2, 2
+"""The same before there is a line: if the one before was late, by the rate, by its phase."""
+_ON_LINE = 0.25
+"""Periods from the line, within which a number is right whatever follows it."""
 _PAUSE_PERIODS = _NUMBERS // 2
 """After a pause so long numbers may have begun again: where the samples lie is learned anew, and time tells."""
-_CONTRARY = 3
+_CONTRARY = 5
 """Samples in a row whose numbers contradict those before them, with which the device has begun anew."""
-_ALONE_NS = 1_000_000
-"""An arrival that is earlier than all others by more than this may be damaged."""
+_ALONE_NS, _ALONE_PERIODS, _AROUND = 300_000, 0.05, 20
+"""An arrival that is earlier than all others of so many samples by more than this, or that by rate, may be damaged."""
+_ALONE_FIRST_NS = 20_000_000
+"""The same before there is a line: adapters scatter arrivals, and the rate is not known well."""
 _AXES = 3
 
 
@@ -50,6 +56,7 @@ class Numbered:
         self._contrary = 0
         self._waits: tuple[int, int, Sequence[int]] | None = None
         self._taken: list[tuple[int, int, Sequence[int]]] = []  # index, arrival, values
+        self._around = np.empty((2, 0), np.int64)  # of the last, index and arrival
 
     def push(self, number: int, latest_ns: int, values: Sequence[int]) -> None:
         """Take the next sample: its number, when it was taken at the latest, and three values."""
@@ -59,26 +66,37 @@ class Numbered:
 
     def _settle(self, number: int, latest_ns: int, values: Sequence[int], *, following: int) -> None:
         """Take the sample that waited, unless its number is damaged."""
-        index = 0
         if self._last is not None:
-            last, before, last_ns = self._last
-            by_time = (latest_ns - last_ns) / self.line.period_ns
-            step = (number - before) % _NUMBERS
-            early = _EARLY_NS / self.line.period_ns + _EARLY_PART * by_time + _EARLY_PERIODS
-            between = step == 1 or 0 < (following - number) % _NUMBERS < _NUMBERS // 2
-            if by_time > _PAUSE_PERIODS or self._contrary + 1 >= _CONTRARY:
+            last_ns = self._last[2]
+            if latest_ns - last_ns > _PAUSE_PERIODS * self.line.period_ns or self._contrary + 1 >= _CONTRARY:
                 self._out, waits = self._out.then(self._give()), self._waits
                 self.begin()
                 self._waits = waits
-            elif step == 0 or step > by_time + early or not between:
-                self.discards += 1
-                self._contrary += 1
-                return
-            else:
-                index = last + step
+        index = self._placed(number, latest_ns, following)
+        if index is None:
+            self.discards += 1
+            self._contrary += 1
+            return
         self._contrary = 0
         self._last = index, number, latest_ns
         self._taken.append((index, latest_ns, values))
+
+    def _placed(self, number: int, latest_ns: int, following: int) -> int | None:
+        """Return which sample it is, counted from the first; None where its number or its arrival is damaged."""
+        between = 0 < (following - number) % _NUMBERS < _NUMBERS // 2
+        if self._last is None:
+            return 0 if (following - number) % _NUMBERS == 1 else None
+        last, before, last_ns = self._last
+        step, period_ns = (number - before) % _NUMBERS, self.line.period_ns
+        if not self._known:
+            by_time = (latest_ns - last_ns) / period_ns
+            early = step > by_time * (1 + _FIRST_PART) + _FIRST_NS / period_ns + _FIRST_PERIODS
+            on_line = False
+        else:
+            behind_ns = self.line.behind_ns(np.array([last + step]), np.array([latest_ns]))[0]
+            early = behind_ns < -_EARLY_NS - _EARLY_PERIODS * period_ns
+            on_line = abs(behind_ns) < _ON_LINE * period_ns
+        return last + step if step and not early and (step == 1 or between or on_line) else None
 
     def pop(self) -> Samples:
         """Return the samples whose times can be told by now, and how many are missing before each."""
@@ -93,9 +111,7 @@ class Numbered:
         if not self._known:
             self._known, self._before = True, int(index[0]) - 1
             self.line.begin(int(latest[0]))
-        sure = self._sure(self.line.behind_ns(index, latest))
-        if sure.any():
-            self.line.note(index[sure], latest[sure])
+        self._note(index, latest)
         lost = np.diff(index, prepend=self._before) - 1
         lost[0] += self.line.lost_before(int(index[0]))
         # The arrival of a single sample may be damaged, and no bound.
@@ -103,13 +119,19 @@ class Numbered:
         self._before, self._taken = int(index[-1]), []
         return Samples(times, np.array(values, np.float32), lost)
 
-    def _sure(self, behind_ns: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return (n,) which arrivals are not damaged, as far as the others show it."""
-        sure, lowest = np.ones(len(behind_ns), np.bool_), np.sort(behind_ns)[:2]
-        alone = len(lowest) < 2 or lowest[0] < lowest[1] - _ALONE_NS
-        if alone and (not self.line.drawn or lowest[0] < -_ALONE_NS):
-            sure[behind_ns.argmin()] = False
-        return sure
+    def _note(self, index: NDArray[np.int64], latest_ns: NDArray[np.int64]) -> None:
+        """Draw the line, but not by arrivals that seem to be damaged."""
+        around = np.hstack([self._around, np.stack([index, latest_ns])])
+        self._around = around[:, -_AROUND:]
+        behind = self.line.behind_ns(around[0], around[1])
+        order = behind.argsort()
+        most = max(_ALONE_NS, _ALONE_PERIODS * self.line.period_ns) if self.line.drawn else _ALONE_FIRST_NS
+        alone = np.diff(behind[order], append=np.inf) > most
+        if self.line.drawn:
+            alone &= behind[order] < -most
+        sure = order[np.cumsum(~alone) > 0]
+        if len(sure):
+            self.line.note(around[0][sure], around[1][sure])
 
 
 def _no_samples() -> Samples:

@@ -20,9 +20,12 @@ _SPEEDS = {
     for name in dir(termios)
     if name[0] == "B" and name[1:].isdecimal() and name != "B0"
 }
-_ADAPTERS = {"1a86:7523": "CH340", "1a86:55d4": "CH9102", "10c4:ea60": "CP210x", "0403:6001": "FT232R"}
-"""USB ids of adapters that motion sensors have inside, and many other things, too (drivers/usb/serial: ch341.c,
-cp210x.c, ftdi_sio_ids.h; drivers/usb/class/cdc-acm.c drives the CH9102)."""
+_ADAPTERS = {
+    **{"1a86:7523": "CH340", "1a86:55d4": "CH9102", "10c4:ea60": "CP210x"},
+    **{"0403:6001": "FT232R", "0403:6014": "FT232H", "0403:6015": "FT230X"},
+}
+"""USB ids of adapters that motion sensors have inside or are wired to, and many other things, too (drivers/usb/serial:
+ch341.c, cp210x.c, ftdi_sio_ids.h; drivers/usb/class/cdc-acm.c drives the CH9102)."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +127,10 @@ class Port(Closing):
 
 
 def _text(error: Exception) -> str:
-    number = error.args[0] if error.args else 0
-    return "it is no serial port" if number == errno.ENOTTY else os.strerror(number) if number else str(error)
+    number = error.args[0] if error.args else None
+    if not isinstance(number, int):
+        return str(error)
+    return "it is no serial port" if number == errno.ENOTTY else os.strerror(number)
 
 
 def _advice() -> str:

@@ -24,14 +24,14 @@ _SILENT_S, _SILENT_PERIODS = 1.0, 5
 _GIVE_NS = 100_000_000
 """Between two deliveries of samples."""
 _EXACT_NS = 2_000_000
-"""Arrivals that are all later than this, lately, make times doubtful."""
+"""Times that may be off by more are doubtful."""
 
 
 class Stream(Protocol):
     """What a device sends, as samples with times: bytes in, rows out. It lasts over new starts of the device.
 
     heard_ns: when samples came last, of each sensor in it. discards: what was damaged so far. rate_hz: as measured.
-    late_ns: how far all arrivals of the last seconds are behind the times that were made of them.
+    late_ns: how much the times may be off, as far as arrivals show it.
     """
 
     @property
@@ -188,8 +188,8 @@ class SerialSource(LiveSource):
             self._doubted_ns = now_ns
             self._say(
                 "times",
-                f"times are exact to {np.ceil(late_ns / 1e6):.0f} ms only: for two seconds every sample came so late; "
-                "use a less busy machine, or set the adapter's latency_timer to 1",
+                f"times are exact to {np.ceil(late_ns / 1e6):.0f} ms only: samples come so late, or, at first, so "
+                "unevenly; use a less busy machine, or set the adapter's latency_timer to 1",
             )
         elif now_ns - self._doubted_ns > 2 * NS_PER_S:
             self._say("times", None)

@@ -195,7 +195,7 @@ class WitMotion:
             self._write(port, *self._found)
 
     def stream(self, port: Port, rate_hz: float) -> Stream:
-        return Stream(self, port, rate_hz)
+        return Stream(self, port.path, port.baud, rate_hz)
 
     def _write(self, port: Port, content: int, rate: int) -> None:
         for register, value in ((_KEY, _UNLOCK), (_RSW, content), (_RSW + 1, rate)):
@@ -218,7 +218,8 @@ class WitMotion:
         """Return the rate of a sensor that takes no commands; raise SensorError where it sends no samples."""
         frames, pairs, kinds, count = Frames(), Pairs(), set(), 0
         first_s = last_s = time.monotonic()
-        for data in _heard(port, 2.0):
+        before, listen_s = port.received, 2.0
+        for data in _heard(port, listen_s):
             new = frames.push(data)
             kinds |= {frame.kind for frame in new}
             more = len(pairs.push(new).counts)
@@ -231,6 +232,13 @@ class WitMotion:
                 f"{port.path}: expected acceleration and angular rate (frames 0x51 and 0x52) at {min(RATES):g} Hz or "
                 f"more, got {count} in 2 s, and frames {came}; "
                 "set them in WitMotion's program; a sensor without a gyroscope is of no use here"
+            )
+        load = (port.received - before) * 10 / port.baud / listen_s
+        if load > _MOST_LOAD:
+            raise SensorError(
+                f"{port.path}: expected a sensor that fills at most {_MOST_LOAD:.0%} of the line, got {load:.0%} at "
+                f"{port.baud} baud: it drops samples and does not say so; set a faster baud rate, a lower rate or "
+                "less content in WitMotion's program"
             )
         came_hz = (count - 1) / max(last_s - first_s, 0.1)
         near = min(RATES, key=lambda rate: abs(rate - came_hz))
@@ -252,8 +260,8 @@ def _heard(port: Port, wait_s: float) -> Iterator[bytes]:
 class Stream:
     """What a sensor sends, as samples: pure but for the clock that its caller reads."""
 
-    def __init__(self, device: WitMotion, port: Port, rate_hz: float) -> None:
-        self._device, self._path, self._byte_ns = device, port.path, 10 * NS_PER_S / port.baud
+    def __init__(self, device: WitMotion, path: str, baud: int, rate_hz: float) -> None:
+        self._device, self._path, self._byte_ns = device, path, 10 * NS_PER_S / baud
         self._arrivals = Arrivals(rate_hz)
         self._frames, self._damaged = Frames(), 0
         self.heard_ns = 0

@@ -43,7 +43,7 @@ class Hub:
     """The chip. clock: its rate over the nominal one. most_bytes: of a transfer; longer cargoes go in pieces.
 
     hold_s: it collects reports for so long before it sends them. damage: changes the bytes of a transfer.
-    taken: times of the samples that each kind of report has had so far, since the reports were switched on.
+    taken, counts: times and values of the samples that each kind of report has had since they were switched on.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class Hub:
         self.intervals: dict[int, float] = {}
         self.calibrates = [1, 0, 1]
         self.taken: dict[int, list[float]] = {}
+        self.counts: dict[int, list[list[int]]] = {}
         self._next_s: dict[int, float] = {}
         self._sequence = [0] * 6
         self._pending: list[tuple[float, int, int, bytes]] = []
@@ -134,7 +135,7 @@ class Hub:
             hz = next((rate for rate in rates if rate >= 0.999e6 / interval_us), rates[-1])
             self.intervals[kind] = 1 / hz
             self._next_s[kind] = now_s + self.phase_s * (1 + kind)
-            self.taken[kind] = []
+            self.taken[kind], self.counts[kind] = [], []
 
     def _say_feature(self, now_s: float, kind: int) -> None:
         interval_us = self.stated_us(round(self.intervals.get(kind, 0.0) * 1e6))
@@ -166,6 +167,7 @@ class Hub:
                 counts = [round((value + noise) * 256) for value in acc]
             else:
                 counts = [round((value + noise / 4 - off) * 512) for value, off in zip(gyro, drift, strict=True)]
+            self.counts[kind].append(counts)
             values = struct.pack("<3h", *counts) + (struct.pack("<3h", 7, -3, 2) if kind == GYRO_UNCALIBRATED else b"")
             if kind not in self.silent:
                 self._pending.append((at_s, kind, number % 256, values))

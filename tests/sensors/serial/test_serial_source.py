@@ -168,6 +168,14 @@ def test_a_line_too_slow_says_what_fits() -> None:
         open_sensor(f"witmotion:{device.path}", baud=9600)
 
 
+def test_a_sensor_that_fills_its_line_and_takes_no_commands_is_refused() -> None:
+    with (
+        WitMotionDevice(answers=False, rate=0x0B, content=0x0006) as device,
+        pytest.raises(SensorError, match="at 9600 baud: it drops samples"),
+    ):
+        open_sensor(f"witmotion:{device.path}", baud=9600)
+
+
 def test_the_configuration_takes_it(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     text = '[sensor]\nname = "witmotion:/dev/ttyUSB0"\nbaud = 115200\n[sink]\nurl = "store:{}"\n'
