@@ -125,7 +125,7 @@ class SerialSource(LiveSource):
             silent &= not self._port.received
         if cannot is not None and silent:
             raise cannot
-        what = "nothing" if silent else "bytes that are none: is it another device?"
+        what = "nothing" if silent else "bytes that are none of it (is it another device?)"
         advice = device.advice if silent or len(device.bauds) == 1 else "give its baud= if it has another one"
         tried = ", ".join(map(str, bauds))
         raise SensorError(f"{self._path}: expected what a {device.name} sends at {tried} baud, got {what}; {advice}")

@@ -115,15 +115,15 @@ def test_unplugging_is_said_and_a_new_plug_is_found(tmp_path: Path, caplog: pyte
         plug.unlink()
         first.unplug()
         began, blocks = time.monotonic(), iter(sensor)
-        while sensor.trouble is None:
+        # A busy machine makes times doubtful, which is said, too.
+        while "plug" not in (sensor.trouble or ""):
             next(blocks)
-            assert time.monotonic() - began < 8
-        assert "plug" in sensor.trouble
+            assert time.monotonic() - began < 15, sensor.trouble
         with Bno08xDevice() as second:
             plug.symlink_to(second.path)
             got = next(block for block in blocks if block.gap)
             assert len(got) and sensor.counts.recoveries == 1 and sensor.counts.lost > 100
-            assert sensor.trouble is None
+            assert "plug" not in (sensor.trouble or "")
             sensor.close()
 
 
@@ -146,7 +146,7 @@ def test_a_second_reader_is_refused() -> None:
 
 
 def test_what_is_not_there_or_not_possible_is_refused() -> None:
-    with Bno08xDevice(answers=False) as device, pytest.raises(SensorError, match=r"got nothing; .*PS1"):
+    with Bno08xDevice(answers=False) as device, pytest.raises(SensorError, match=r"expected what a BNO08x sends at 3000000 baud, got .*PS1"):
         opened(device)
     for options, said in (
         ({"rate_hz": 500.0}, "at most 400"),
