@@ -10,6 +10,8 @@ from bno08x_device import ACC, CONTROL, GYRO_UNCALIBRATED, Hub, feels, framed
 from motionsig.errors import SensorError
 from motionsig.sensors.living import Rows
 from motionsig.sensors.serial.bno08x import Stream, reports
+from motionsig.sensors.serial.numbered import Numbered
+from motionsig.sensors.serial.shtp import Cargoes, transfer
 
 START_S, _SETTLED_S = 50.0, 8.0
 
@@ -220,3 +222,27 @@ def test_reports_that_no_such_hub_sends_are_damage() -> None:
     damaged = (acc, base + acc[:-1], base + acc + b"\0", base + b"\x02" + acc[1:], base[:4], base + acc + acc[:4])
     for payload in (*damaged, struct.pack("<Bi", 0xFB, 1 << 20) + acc, struct.pack("<Bi", 0xFB, -300) + acc):
         assert reports(payload) is None
+
+
+def test_a_number_is_right_only_between_its_neighbours_or_on_the_line() -> None:
+    side, parts = Numbered(100), []
+    for at in range(600):
+        if at % 10 == 0:
+            parts.append(side.pop())
+        number = {300: 301, 402: 402 ^ 128}.get(at, at)
+        if at != 400:
+            side.push(number % 256, at * 10_000_000, (at, 0, 0))
+    samples = parts[0]
+    for part in (*parts[1:], side.pop()):
+        samples = samples.then(part)
+    taken = samples.values[:, 0].tolist()
+    # The sample after the missing one is on the line, although the number after it is damaged.
+    assert taken == [at for at in range(599) if at not in (300, 400, 402)] and side.discards == 2
+    assert samples.time_ns == pytest.approx(np.array(taken) * 1e7, abs=1000) and samples.lost.sum() == 3
+
+
+def test_a_transfer_that_is_longer_than_it_says_is_damaged() -> None:
+    text, cargoes = transfer(3, 7, b"\x7d\x7e12"), Cargoes()
+    assert [(each.channel, each.payload) for each in cargoes.push(b"\x01\x02" + text)] == [(3, b"\x7d\x7e12")]
+    assert not cargoes.discards
+    assert not cargoes.push(text[:-1] + b"3\x7e") and cargoes.discards == 1

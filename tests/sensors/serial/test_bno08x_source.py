@@ -146,7 +146,10 @@ def test_a_second_reader_is_refused() -> None:
 
 
 def test_what_is_not_there_or_not_possible_is_refused() -> None:
-    with Bno08xDevice(answers=False) as device, pytest.raises(SensorError, match=r"expected what a BNO08x sends at 3000000 baud, got .*PS1"):
+    with (
+        Bno08xDevice(answers=False) as device,
+        pytest.raises(SensorError, match=r"expected what a BNO08x sends at 3000000 baud, got .*PS1"),
+    ):
         opened(device)
     for options, said in (
         ({"rate_hz": 500.0}, "at most 400"),
