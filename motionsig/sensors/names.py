@@ -98,11 +98,8 @@ def require_chip(name: str, *, where: str) -> Chip:
 
 def refusal(name: str, *, shown: str | None = None) -> str:
     """Return what to say of a sensor's name that stands for nothing. shown: the name in quotes."""
-<<<<<<< HEAD
-    choices = f"auto, iio[:NAME], witmotion:PORT, simulated[:NAME] or one of {', '.join(sorted(CHIPS))}"
-=======
-    choices = f"auto, iio[:NAME], witmotion:PORT, bno08x:PORT, simulated or one of {', '.join(sorted(CHIPS))}"
->>>>>>> 9ca5a484645d9320724b9ffe1ada923672833f76
+    kinds = "auto, iio[:NAME], witmotion:PORT, bno08x:PORT, simulated[:NAME]"
+    choices = f"{kinds} or one of {', '.join(sorted(CHIPS))}"
     return f"expected {choices}, got {_advised(name, shown)}"
 
 
