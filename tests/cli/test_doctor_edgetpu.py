@@ -95,7 +95,7 @@ def machine(libraries, model, tmp_path, monkeypatch):
     """A function that examines a machine with a library, by how it was built and what it was reported."""
 
     def with_library(flag="", *lines, tree=ON_USB, named=model[0], deadline_s=DEADLINE_S):
-        control = fake_edgetpu.Control(tmp_path / "control", model[1])
+        control = fake_edgetpu.Control(tmp_path / "control", model[1], fake_edgetpu.QUICK_US)
         control.write(*lines)
         for name, value in control.environment(libraries[flag] / fake_edgetpu.LIBRARY_NAME).items():
             monkeypatch.setenv(name, value)
@@ -126,7 +126,7 @@ def test_all_well(machine, libraries):
         ("", ("absent",), {}, "note", "no Edge TPU is plugged in", "1a6e:089a or 18d1:9302"),
         (
             "",
-            ("busy",),
+            ("denied",),
             ON_USB,
             "wrong",
             "the Edge TPU library does not open /dev/bus/usb/002/004",
@@ -152,7 +152,7 @@ def test_all_well(machine, libraries):
         ),
         ("", ("err prepare",), ON_USB, "wrong", "opens an Edge TPU, but: ", "--device cpu"),
     ],
-    ids=["no plugin", "old ABI", "absent", "busy", "abort", "segfault", "hang", "too old", "not prepared"],
+    ids=["no plugin", "old ABI", "absent", "denied", "abort", "segfault", "hang", "too old", "not prepared"],
 )
 def test_a_library_that_is_not_well(machine, flag, lines, tree, mark, found, advice):
     findings = machine(flag, *lines, tree=tree, deadline_s=3 if "hang create" in lines else DEADLINE_S)
@@ -175,7 +175,7 @@ def test_a_library_alone_and_a_model_that_is_not_compiled(machine):
 
 
 def test_one_that_may_not_be_used_is_not_opened(libraries, model, tmp_path, monkeypatch):
-    control = fake_edgetpu.Control(tmp_path / "control", model[1])
+    control = fake_edgetpu.Control(tmp_path / "control", model[1], fake_edgetpu.QUICK_US)
     control.write()
     for name, value in control.environment(libraries[""] / fake_edgetpu.LIBRARY_NAME).items():
         monkeypatch.setenv(name, value)
@@ -186,7 +186,7 @@ def test_one_that_may_not_be_used_is_not_opened(libraries, model, tmp_path, monk
 
 
 def test_one_that_another_process_uses_is_not_opened(libraries, model, tmp_path, monkeypatch):
-    control = fake_edgetpu.Control(tmp_path / "control", model[1])
+    control = fake_edgetpu.Control(tmp_path / "control", model[1], fake_edgetpu.QUICK_US)
     control.write()
     for name, value in control.environment(libraries[""] / fake_edgetpu.LIBRARY_NAME).items():
         monkeypatch.setenv(name, value)

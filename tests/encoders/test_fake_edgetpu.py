@@ -15,6 +15,7 @@ import tflite
 from fake_edgetpu import (
     COMPILED_NAME,
     LIBRARY_NAME,
+    QUICK_US,
     Control,
     Counts,
     build,
@@ -90,7 +91,7 @@ def outputs(made):
 
 @pytest.fixture
 def control(made, tmp_path):
-    control = Control(tmp_path / "control", made[0] / "answers")
+    control = Control(tmp_path / "control", made[0] / "answers", QUICK_US)
     control.write()
     return control
 
@@ -244,7 +245,7 @@ def test_a_device_that_is_pulled_and_put_back(start, control, outputs):
         ("devices usb", ("", ":0", "usb", "usb:0"), (":1", "usb:1", "pci", "pci:0")),
         ("devices usb pci usb", (":2", "usb:1", "pci"), (":3", "usb:2", "pci:1", "tpu", "usb:", ":x", "usb:0x", "us")),
         ("absent", (), ("", "usb", "pci", ":0")),
-        ("busy", (), ("", "usb", ":0")),
+        ("denied", (), ("", "usb", ":0")),
     ],
 )
 def test_devices_are_chosen_as_libedgetpu_does(library, control, monkeypatch, line, there, not_there):
