@@ -107,7 +107,8 @@ def _folder(edgetpu: EdgeTpu, root: Path) -> Path:
     device = root / f"sys/bus/{edgetpu.bus}/devices" / edgetpu.place
     # The port outlives the device that is in it (Linux, drivers/usb/core/port.c); a root hub's device has none.
     port = device / "port"
-    return port if edgetpu.bus == "usb" and port.is_dir() else device
+    # Resolved, so that it is found while nothing is plugged in.
+    return (port if edgetpu.bus == "usb" and port.is_dir() else device).resolve()
 
 
 def library_option(library: Any, option: str, path: str) -> str:
