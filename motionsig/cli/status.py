@@ -97,7 +97,7 @@ def _edgetpu(told: dict[str, Any]) -> str:
     slowed = f", slowed from {limit:.1f} °C on" if limit is not None else ""
     asked = f", asks for up to {told['current_ma']} mA" if told["current_ma"] is not None else ""
     power = f", {told['power']}" if told["power"] else ""
-    return f"Edge TPU     on {told['place']}: {heat}{slowed}{asked}{power}"
+    return f"edgetpu      {told['place']}: {heat}{slowed}{asked}{power}"
 
 
 def _word(status: dict[str, Any]) -> str:
