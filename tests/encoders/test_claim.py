@@ -14,7 +14,7 @@ import pytest
 from edgetpu_runs import QUICK, auto, batch, children, plug, prefer_edgetpu, strict, unplug, wait_for
 
 from motionsig.encoders.edgetpu import Limits
-from motionsig.encoders.edgetpu.claim import InUseError, claim, owner
+from motionsig.encoders.edgetpu.claim import NotFreeError, claim, owner
 from motionsig.encoders.edgetpu.presence import edgetpus
 from motionsig.errors import EncoderError
 from motionsig.locks import THIS
@@ -23,14 +23,14 @@ from motionsig.quality import Quality
 HOLDS = """
 import os, sys
 from pathlib import Path
-from motionsig.encoders.edgetpu.claim import InUseError, claim
+from motionsig.encoders.edgetpu.claim import NotFreeError, claim
 if sys.argv[2:]:
     os.setgroups([])
     os.setgid(int(sys.argv[2]))
     os.setuid(int(sys.argv[2]))
 try:
     held = claim(root=Path(sys.argv[1]))
-except InUseError as error:
+except NotFreeError as error:
     print(error)
 else:
     print(held and held.edgetpu.place, flush=True)
@@ -106,7 +106,7 @@ def test_another_process_is_named_and_its_death_frees_the_device(tmp_path):
     assert owner(edgetpu, tmp_path) is None
     with Other(tmp_path, HOLDS, tmp_path) as other:
         assert other.said == "1-1.4" and other.name in owner(edgetpu, tmp_path)
-        with pytest.raises(InUseError, match=f"^the one on USB 1-1.4 is in use by process {other.process.pid} \\("):
+        with pytest.raises(NotFreeError, match=f"^the one on USB 1-1.4 is in use by process {other.process.pid} \\("):
             claim(root=tmp_path)
         other.process.kill()
         other.process.wait()
@@ -121,7 +121,7 @@ def test_the_lock_outlives_the_first_use_and_a_device_that_is_put_back(tmp_path)
         assert held.holds and claim(root=tmp_path) is None
         in_port(tmp_path, "1-1.4", devnum="5")
         assert held.holds
-        with pytest.raises(InUseError, match=THIS):
+        with pytest.raises(NotFreeError, match=THIS):
             claim(root=tmp_path)
 
 
@@ -149,8 +149,25 @@ def test_every_user_takes_part(tmp_path):
         assert other.said.startswith(f"the one on USB 1-1.4 is in use by process {os.getpid()} (")
     with Other(tmp_path, HOLDS, tmp_path, 65534) as other:
         assert other.said == "1-1.4"
-        with pytest.raises(InUseError, match=f"in use by process {other.process.pid} "):
+        with pytest.raises(NotFreeError, match=f"in use by process {other.process.pid} "):
             claim(root=tmp_path)
+
+
+def test_one_that_this_user_may_not_open_is_left_alone(tmp_path):
+    if os.geteuid():
+        pytest.skip("needs root, to become another user")
+    in_port(tmp_path, "1-1.4")
+    node = tmp_path / "dev/bus/usb/001/004"
+    node.parent.mkdir(parents=True)
+    node.touch(0o600)
+    for folder in (tmp_path, *tmp_path.parents[:-2]):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    with Other(tmp_path, HOLDS, tmp_path, 65534) as other:
+        says = "this user may not open /dev/bus/usb/001/004, the one on USB 1-1.4; more: motionsig doctor"
+        assert other.said == says
+    in_port(tmp_path, "1-2", devnum="5")
+    with Other(tmp_path, HOLDS, tmp_path, 65534) as other:
+        assert other.said == "1-2"
 
 
 def test_a_program_that_takes_no_lock_is_seen(tmp_path):
@@ -158,7 +175,7 @@ def test_a_program_that_takes_no_lock_is_seen(tmp_path):
     opened = tmp_path / f"proc/{os.getpid()}/fd"
     opened.mkdir(parents=True)
     (opened / "3").symlink_to("/dev/bus/usb/001/004")
-    with pytest.raises(InUseError, match=f"is in use by {THIS}"):
+    with pytest.raises(NotFreeError, match=f"is in use by {THIS}"):
         claim(root=tmp_path)
     (opened / "3").unlink()
     claim(root=tmp_path).close()
@@ -195,7 +212,7 @@ def test_the_next_free_one_is_taken(tmp_path):
         in_port(tmp_path, port)
     with claim(root=tmp_path), claim(root=tmp_path, but=["1-2"]) as third, claim(root=tmp_path) as second:
         assert (second.edgetpu.place, third.edgetpu.place) == ("1-2", "1-3")
-        with pytest.raises(InUseError, match="1-1 is in use by this process; the one on USB 1-2 is in use by this"):
+        with pytest.raises(NotFreeError, match="1-1 is in use by this process; the one on USB 1-2 is in use by this"):
             claim("usb", tmp_path)
 
 
@@ -245,7 +262,7 @@ def test_edgetpu_is_refused_in_one_line(control, model, root):
         strict(model, Limits(held_s=0.2), root=root)
     assert str(error.value) == (
         "Edge TPU: the one on USB 1-1.4 is in use by this process; waited 0.2 s for it; "
-        "stop that process, or use the device cpu or auto"
+        "free it, or use the device cpu or auto"
     )
     assert control.counts().creations == 0
 
@@ -261,7 +278,7 @@ def test_auto_names_the_owner_and_takes_the_device_when_it_is_free(control, mode
         assert [record.levelno for record in says] == [logging.WARNING]
         held.close()
         wait_for(lambda: encoder.encode(batch(data[:1])).quality[0] & Quality.EDGE_TPU, "the change")
-        with pytest.raises(InUseError):
+        with pytest.raises(NotFreeError):
             claim(root=root)
     claim(root=root).close()
 
@@ -272,10 +289,10 @@ def test_nobody_takes_the_device_while_a_lost_child_is_replaced(control, model, 
         with open_it() as encoder:
             os.kill(children()[0], signal.SIGKILL)
             wait_for(lambda: not children(), "the end")
-            with pytest.raises(InUseError):
+            with pytest.raises(NotFreeError):
                 claim(root=root)
             wait_for(lambda: encoder.encode(batch(data[:1])).quality[0] & Quality.EDGE_TPU, "the return")
-            with pytest.raises(InUseError):
+            with pytest.raises(NotFreeError):
                 claim(root=root)
 
 
@@ -303,7 +320,7 @@ def test_the_child_keeps_the_lock_until_it_has_ended(control, model, root, tmp_p
         os.kill(child, signal.SIGSTOP)
         other.process.kill()
         other.process.wait()
-        with pytest.raises(InUseError, match=f"in use by process {child}"):
+        with pytest.raises(NotFreeError, match=f"in use by process {child}"):
             claim(root=root)
         os.kill(child, signal.SIGCONT)
         until = time.monotonic() + 20
@@ -317,7 +334,7 @@ def test_the_child_keeps_the_lock_until_it_has_ended(control, model, root, tmp_p
 def _free(root):
     try:
         return claim(root=root)
-    except InUseError:
+    except NotFreeError:
         return None
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from motionsig.encoders.edgetpu import choice
 from motionsig.encoders.edgetpu.choice import Choice
-from motionsig.encoders.edgetpu.claim import Claim, InUseError, claim
+from motionsig.encoders.edgetpu.claim import Claim, NotFreeError, claim
 from motionsig.encoders.edgetpu.presence import edgetpus
 from motionsig.encoders.edgetpu.worker import Fault, Job, Limits, Worker
 from motionsig.encoders.host import Codes, Network
@@ -118,16 +118,14 @@ class EdgeTpuNetwork(Network):
         return worker
 
     def _own(self) -> Claim | None:
-        """Own the Edge TPU; wait a while for another owner to end. Raises Fault that names the owner."""
+        """Own the Edge TPU; wait a while until it is free. Raises Fault that names the other owner."""
         until, waits = time.monotonic() + self._limits.held_s, False
         while True:
             try:
                 return claim(self._job.device, self._root)
-            except InUseError as error:
+            except NotFreeError as error:
                 if time.monotonic() >= until:
-                    waited = (
-                        f"waited {self._limits.held_s:g} s for it; stop that process, or use the device cpu or auto"
-                    )
+                    waited = f"waited {self._limits.held_s:g} s for it; free it, or use the device cpu or auto"
                     raise Fault(f"Edge TPU: {error}; {waited}") from error
                 if not waits:
                     logger.warning("Edge TPU: %s; waiting at most %g s for it", error, self._limits.held_s)
@@ -238,12 +236,12 @@ class AutoNetwork(Network):
         return None
 
     def _own(self) -> bool:
-        """Return whether this process owns an Edge TPU now; another process that has it is reported."""
+        """Return whether this process owns an Edge TPU now; why not is reported."""
         if self._claim is None or not self._claim.holds:
             self._release()
             try:
                 self._claim = claim("", self._root)
-            except InUseError as error:
+            except NotFreeError as error:
                 self._report(f"Edge TPU: {error}")
         return self._claim is not None
 

@@ -26,8 +26,8 @@ _BUSES = ("pci", "usb")
 """In the order of edgetpu_device_type in edgetpu_c.h."""
 
 
-class InUseError(EncoderError):
-    """Each Edge TPU that was asked for has another owner; the text names them."""
+class NotFreeError(EncoderError):
+    """Each Edge TPU that was asked for has another owner, who is named, or may not be opened by this user."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +59,19 @@ def claim(which: str = "", root: Path = Path("/"), *, but: Sequence[str] = ()) -
     """Own the first free Edge TPU of those that `which` means ("usb", "pci:1", ":2", any for an empty one).
 
     Numbers count in the order of `edgetpus`. but: places that are left out. Returns None where the machine shows none.
-    Raises InUseError where all have an owner, or are open in a process that takes no lock.
+    Raises NotFreeError where all have an owner, are open in a process that takes no lock, or may not be opened.
     """
     every = edgetpus(root)
     bus, _, number = which.partition(":")
     meant = [edgetpu for edgetpu in every if bus in ("", edgetpu.bus)]
     meant = [edgetpu for edgetpu in (meant[int(number) :][:1] if number else meant) if edgetpu.place not in but]
-    # One that this user may not open comes last: it may be the only one, and the library then says what is wrong.
-    meant.sort(key=lambda edgetpu: not os.access(root / edgetpu.node.lstrip("/"), os.R_OK | os.W_OK))
     taken = list[str]()
     for edgetpu in meant:
+        node = root / edgetpu.node.lstrip("/")
+        if edgetpu.node_exists and not os.access(node, os.R_OK | os.W_OK, effective_ids=True):
+            # The library would try for 25 s. A device that was plugged in just now gets its rights in a moment.
+            taken.append(f"this user may not open {edgetpu.node}, {described(edgetpu)}; more: motionsig doctor")
+            continue
         folder = _folder(edgetpu, root)
         try:
             locked = lock((folder,))
@@ -86,7 +89,7 @@ def claim(which: str = "", root: Path = Path("/"), *, but: Sequence[str] = ()) -
         path = "" if alone else edgetpu.node if edgetpu.bus == "pci" else f"/sys/bus/usb/devices/{edgetpu.place}"
         return Claim(edgetpu, edgetpu.bus, path, folder, locked)
     if taken:
-        raise InUseError("; ".join(taken))
+        raise NotFreeError("; ".join(taken))
     return None
 
 
