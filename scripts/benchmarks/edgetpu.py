@@ -106,7 +106,10 @@ def cost(card: ModelCard, library: Path, inputs: NDArray[np.int8]) -> figures.Ta
     """Print and return what a window takes in a child and in this process, one at a time and 64 together."""
     _, interpreter_class, load_delegate = load_runtime()
     interpreter = interpreter_class(
-        model_content=card.compiled_bytes(), experimental_delegates=[load_delegate(str(library))], num_threads=1
+        model_content=card.compiled_bytes(),
+        # Another device than the child's, which a second opening would take from it.
+        experimental_delegates=[load_delegate(str(library), {"device": "usb:0"})],
+        num_threads=1,
     )
     interpreter.allocate_tensors()
     given, made = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
@@ -117,7 +120,7 @@ def cost(card: ModelCard, library: Path, inputs: NDArray[np.int8]) -> figures.Ta
             interpreter.invoke()
             codes[row] = interpreter.get_tensor(made)
 
-    worker = Worker(Job(card, ""), LIMITS)
+    worker = Worker(Job(card, "usb:1"), LIMITS)
     worker.ready(30)
 
     def there(windows: NDArray[np.int8], codes: NDArray[np.int8]) -> None:
@@ -230,8 +233,8 @@ def recovery(bench: Bench) -> figures.Table:
         print(f"{'pulled':12s} {'':24s} {np.median(lates):22.1f} {np.median(backs):18.0f} after it was put back")
         rows["pulled (back: after it was put back)"] = {**_medians(auto=lates, back=backs), "on": DOUBLE}
     return figures.Table(
-        what="how late a window is whose call fails, and when the Edge TPU is at work again: medians of three, with the "
-        "default deadlines and no pause between starts",
+        what="how late a window is whose call fails, and when the Edge TPU is at work again: medians of three, with "
+        "the default deadlines and no pause between starts",
         against="the moment at which the call begins",
         units=dict.fromkeys(("edgetpu", "auto", "back"), "ms"),
         rows=rows,
@@ -338,6 +341,7 @@ def main() -> None:
         # The double would lose to the CPU, which needs no socket.
         conditions = choice.conditions(card, LiteRtNetwork(card).device, edgetpus(machine))
         choice.remember(card, conditions, choice.Choice(1.0, 2.0, "2026-01-01"))
+        control.write("devices usb usb")
         tables = {
             "cost": cost(card, library, fake_edgetpu.input_codes(card, windows[:4000])),
             "recovery": recovery(bench),
