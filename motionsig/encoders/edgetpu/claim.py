@@ -68,7 +68,7 @@ def claim(which: str = "", root: Path = Path("/"), *, but: Sequence[str] = ()) -
     taken = list[str]()
     for edgetpu in meant:
         node = root / edgetpu.node.lstrip("/")
-        if edgetpu.node_exists and not os.access(node, os.R_OK | os.W_OK, effective_ids=True):
+        if edgetpu.node_exists and not os.access(node, os.R_OK | os.W_OK):
             # The library would try for 25 s. A device that was plugged in just now gets its rights in a moment.
             taken.append(f"this user may not open {edgetpu.node}, {described(edgetpu)}; more: motionsig doctor")
             continue
