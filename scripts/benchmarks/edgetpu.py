@@ -44,7 +44,7 @@ from motionsig.model_card import ModelCard, load_card  # noqa: E402
 from motionsig.quality import Quality  # noqa: E402
 from scripts.benchmarks import figures  # noqa: E402
 
-WINDOWS, EVERY, HOP = 10_000, 200, 64
+WINDOWS, EVERY, HOP = 5_000, 100, 64
 ROUNDS = 3
 DOUBLE = "a double of the Edge TPU's library"
 LIVE_S = 0.005
