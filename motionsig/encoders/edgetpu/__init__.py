@@ -111,8 +111,10 @@ class EdgeTpuNetwork(Network):
     def _start(self) -> Worker:
         self._starts.add()
         # It is kept while a lost child is replaced, so that nobody takes the device meanwhile.
-        if self._claim is None or not self._claim.holds:
-            self._claim = self._own()
+        if self._claim is not None and not self._claim.holds:
+            self._claim.close()
+            self._claim = None
+        self._claim = self._claim or self._own()
         worker = Worker(self._job, self._limits, self._claim)
         worker.ready(self._limits.start_s)
         return worker
