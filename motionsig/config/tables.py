@@ -6,7 +6,7 @@ Of a model only the card is read here; `check_config` reads all its files.
 from __future__ import annotations
 
 from motionsig.config.draft import Draft
-from motionsig.config.keys import known_keys, shown
+from motionsig.config.keys import sensor_keys, shown
 from motionsig.encoders.models import check_device, find_model, model_folders
 from motionsig.errors import InputError, ModelError
 from motionsig.model_card import ModelCard, load_card
@@ -68,7 +68,7 @@ def check_sensor(draft: Draft) -> None:
     if not 0x03 <= options.get("address", 0x68) <= 0x77:
         draft.note("sensor.address", f"expected 0x03 to 0x77, as 7-bit addresses are, got {options['address']:#x}")
     for option in ("bus_clock_hz", *SETTLED):
-        asked = options.get(option, known_keys()[f"sensor.{option}"].default)
+        asked = options.get(option, sensor_keys()[f"sensor.{option}"].default)
         with draft.noting(f"sensor.{option}"):
             if asked == 0:
                 raise InputError("expected a number above 0, got 0")

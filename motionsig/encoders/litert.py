@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from motionsig.encoders.host import Codes, Network, TensorSpec, check_network, network_input
-from motionsig.encoders.tflite import EDGETPU_OPERATOR
 from motionsig.errors import EncoderError, MissingExtraError, ModelError
 from motionsig.escaping import own_logger
 from motionsig.hints import architecture, install_hint, runtime_hint
@@ -39,6 +38,8 @@ class LiteRtNetwork(Network):
             self._interpreter = interpreter_class(model_content=model, num_threads=1)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, SystemError) as error:
+            from motionsig.encoders.tflite import EDGETPU_OPERATOR
+
             if EDGETPU_OPERATOR in str(error):
                 raise ModelError(
                     f"{card.path / MODEL_NAME}: expected a model for the CPU, got one compiled for the Edge TPU; put "

@@ -7,7 +7,6 @@ for parts that nothing here reads, what to do instead stands here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import SequenceMatcher, get_close_matches
 
 from motionsig.errors import InputError
 from motionsig.sensors.chips import Chip
@@ -112,6 +111,8 @@ def hint(name: str) -> str | None:
         for value, part in chip.clones.items():
             if word == plain(part):
                 return f'chip="{chip.name}" reads it as one (it says 0x{value:02x} of itself)'
+    from difflib import SequenceMatcher, get_close_matches
+
     # What follows a part's name tells its package or its revision.
     stem = max((known for known in tables if len(known) > 4 and word.startswith(known)), key=len, default=None)
     close = get_close_matches(word, [*tables, "auto", "simulated"])
