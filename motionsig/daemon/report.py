@@ -170,11 +170,11 @@ class Report:
         return payload_bytes - self._today[1]
 
 
-def _edgetpus() -> list[dict[str, Any]]:
+def _edgetpus(root: Path = Path("/")) -> list[dict[str, Any]]:
     """Return where the machine has Edge TPUs, and what the kernel tells of their heat and power."""
     from motionsig.encoders.edgetpu.presence import edgetpus, readings
 
-    return [{"place": f"{each.bus} {each.place}", **asdict(readings(each))} for each in edgetpus()]
+    return [{"place": f"{each.bus} {each.place}", **asdict(readings(each, root))} for each in edgetpus(root)]
 
 
 def _utc(unix_s: float) -> str:
