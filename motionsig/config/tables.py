@@ -11,13 +11,12 @@ from motionsig.encoders.models import check_device, find_model, model_folders
 from motionsig.errors import InputError, ModelError
 from motionsig.model_card import ModelCard, load_card
 from motionsig.resampling import Resampler
-from motionsig.sensors import CHIPS
 from motionsig.sensors.bus import parse_bus
 from motionsig.sensors.calibration.model import parse_mount
 from motionsig.sensors.calibration.storage import choose_calibration
-from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, Chip, settle
+from motionsig.sensors.chips import Chip, settle
 from motionsig.sensors.names import named_chip as find_named
-from motionsig.sensors.names import refusal, require_chip
+from motionsig.sensors.names import refusal, require_chip, simulated_part
 from motionsig.sensors.serial import SERIAL, require_serial
 from motionsig.sensors.spi import over_spi
 from motionsig.windowing import Windower
@@ -27,10 +26,7 @@ SETTLED = ("rate_hz", "accel_range_g", "gyro_range_dps")  # a chip has certain s
 
 def named_chip(name: str) -> Chip | None:
     """Return the chip of a sensor's name, None where that is only known once it is opened."""
-    kind, _, model = name.lower().partition(":")
-    if kind == "simulated":
-        return CHIPS.get(SIMULATED_CHIP if model in ("", SIMULATED_LESSON) else model)
-    return find_named(name)
+    return simulated_part(name)[0] if name.lower().partition(":")[0] == "simulated" else find_named(name)
 
 
 def check_sensor(draft: Draft) -> None:
