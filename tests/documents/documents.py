@@ -28,7 +28,7 @@ MOST_LINES = {
     "motionsig/publishers/parquet/README.md": 80,
     "motionsig/publishers/postgresql/README.md": 80,
     "motionsig/packing/README.md": 125,
-    "motionsig/encoders/README.md": 140,
+    "motionsig/encoders/README.md": 155,
     "motionsig/heads/README.md": 125,
     "motionsig/cli/README.md": 205,
     "firmware_models/README.md": 60,

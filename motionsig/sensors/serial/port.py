@@ -12,7 +12,8 @@ from pathlib import Path
 
 from motionsig.closing import Closing
 from motionsig.errors import InputError, SensorError
-from motionsig.sensors.owner import name_again, own_device
+from motionsig.locks import name_again
+from motionsig.sensors.owner import own_device
 
 _MOST_BYTES = 1 << 16
 _SPEEDS = {
