@@ -56,7 +56,8 @@ class TimeBase:
     """Pure state machine for one chip: level readings in, sample times out, all in ns of one monotonic clock.
 
     The reader calls `observe` after each level reading, begins the next at `next_poll_ns`, and calls `stamp` for the
-    samples it has read; `shortest_ns` is the time of the shortest reading. After a flush, or once `slipped` is true, it
+    samples it has read; then `doubt_ns` is how far these times may be off either way. `shortest_ns` is the time of the
+    shortest reading. After a flush, or once `slipped` is true, it
     calls `restart`; from there samples count from 0 again, and `missed` tells how many were lost. `slipped`: readings
     contradict the past by half a period or more, or the rate known from before the flush, so a sample was lost or made
     up without a report, or it is another chip.
@@ -64,6 +65,7 @@ class TimeBase:
 
     slipped: bool
     shortest_ns: int
+    doubt_ns: float
 
     def __init__(self, rate_hz: float, *, known_rate_hz: float | None = None, wire_ns: int | None = None) -> None:
         """Raise InputError for a rate that no FIFO has.
@@ -81,6 +83,8 @@ class TimeBase:
         self._asked_ns = 0  # when the next reading was to begin
         self._lateness_ns = 0.0  # by how much readings begin later than asked, of late
         self._last_ns: int | None = None  # time of the last sample stamped, in this segment or before
+        self.doubt_ns = 0.0
+        self._last_doubt_ns = 0.0  # of the last sample stamped alone
         self._period_ns = NS_PER_S / (known_rate_hz or rate_hz)
         # The best-known period, and how far it may be off, as a part of it.
         self._sure_ns, self._sure_error = self._period_ns, KNOWN_SPREAD / 2 if known_rate_hz else SPREAD
@@ -94,6 +98,7 @@ class TimeBase:
         self._before_ns = self._after_ns = 0
         self._fit: Fit | None = None
         self._fit_count: int | None = None
+        self._unsure: tuple[tuple[Fit, int, int], float] | None = None  # what `uncertainty_ns` was asked last
         self._references: deque[Fit] = deque()
         self._aimed = 0
         self._last_index: int | None = None
@@ -195,9 +200,14 @@ class TimeBase:
         """Return how far the times of n samples of this segment may be off either way; infinite before any is known."""
         if self._fit is None:
             return np.inf
+        asked = self._fit, first, n
+        if self._unsure is not None and self._unsure[0] == asked:
+            return self._unsure[1]
         # The uncertainty is a convex function of the index: it is greatest at an end.
         spans = [self._span_ns(self._fit, index) for index in (first, first + n - 1)]
-        return max(0.0, *(latest - earliest for earliest, latest in spans)) / 2
+        unsure_ns = max(0.0, *(latest - earliest for earliest, latest in spans)) / 2
+        self._unsure = asked, unsure_ns
+        return unsure_ns
 
     def taken_by(self, time_ns: int) -> tuple[int, int]:
         """Return how many samples were taken by then, at least and at most; (0, 0) where none is known."""
@@ -263,13 +273,20 @@ class TimeBase:
         if last_ns is not None and now_ns < last_ns + n:
             raise InputError(f"stamp: expected a time after {last_ns} ns, the last sample's, got {now_ns} ns")
         times = fit.middle_ns(np.arange(first, first + n))
+        sure_from = first if last_index is None else last_index
+        unsure_ns = self.uncertainty_ns(sure_from, first + n - sure_from)
+        # How far the first and the last time may be off; in between it is between these.
+        doubts = np.array([unsure_ns, unsure_ns])
         if last_ns is not None:
             behind = last_ns - fit.time_ns
             if last_index is not None:
                 # The stamps go on from where they were and approach a better line slowly.
                 anchor = fit.middle_ns(np.array(last_index))
-                times += (behind - anchor) * np.exp((anchor - times) / SLEW_NS)
+                kept = np.exp((anchor - times) / SLEW_NS)
+                times += (behind - anchor) * kept
+                doubts += (self._last_doubt_ns - unsure_ns) * kept[[0, -1]]
             elif times[0] <= behind:
+                doubts += behind + self._period_ns / 2 - times[0]
                 times += behind + self._period_ns / 2 - times[0]
         limit = now_ns - fit.time_ns
         if times[-1] > limit:
@@ -278,6 +295,7 @@ class TimeBase:
                 times -= times[-1] - limit
             else:
                 times = behind + (times - behind) * ((limit - behind) / (times[-1] - behind))
+        self.doubt_ns, self._last_doubt_ns = float(doubts.max()), float(doubts[-1])
         # Rounding down keeps both promises.
         stamps: NDArray[np.int64] = fit.time_ns + np.floor(times).astype(np.int64)
         self._last_index, self._last_ns = first + n - 1, int(stamps[-1])

@@ -12,7 +12,7 @@ from motionsig.errors import InputError, SensorError
 from motionsig.sensors.bus import NO_ADDRESS, Bus, BusError
 from motionsig.sensors.chips import CLOCK_TOLERANCE, Chip, Setting
 from motionsig.sensors.clock import Clock
-from motionsig.sensors.registers import Registers, spans
+from motionsig.sensors.registers import Registers, allowed_s, spans
 
 MOST_LOAD = 0.8
 """Share of the bus that one sensor may take: the rest is for retries, other chips, and a clock that runs fast."""
@@ -55,7 +55,15 @@ class ChipFifo:
         self._expected = setting.expected
 
     def configure(self) -> None:
-        """Reset the chip and start it from nothing; raise RegisterError where it does not do as told, or BusError."""
+        """Reset the chip and start it from nothing; raise RegisterError where it does not do as told, or BusError.
+
+        The whole has a deadline, however slow each transaction is.
+        """
+        steps = (*self.chip.reset, *self.setting.setup, *self.setting.start)
+        with self.registers.within(allowed_s(steps), "to be set up"):
+            self._configure()
+
+    def _configure(self) -> None:
         self.registers.forget_bank()
         self.registers.identify()
         self.registers.run(self.chip.reset)

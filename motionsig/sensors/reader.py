@@ -15,7 +15,6 @@ they are known, and counted as doubtful. What is discarded or started again is n
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -31,10 +30,10 @@ from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.chips import CLOCK_TOLERANCE
 from motionsig.sensors.clock import Clock
 from motionsig.sensors.fifo import CHECK_NS, ChipFifo, Discard, Overflow, Slip, drain_s
-from motionsig.sensors.live import LiveSource
+from motionsig.sensors.live import MOST_QUIET_S, LiveSource
 from motionsig.sensors.living import Rows
 from motionsig.sensors.registers import RegisterError
-from motionsig.timebase import SETTLED_NS, SLEW_NS, TimeBase
+from motionsig.timebase import SETTLED_NS, TimeBase
 
 log = own_logger(__name__)
 
@@ -51,6 +50,9 @@ EXACT_NS = 1_000_000
 """Times that may be off by more, either way, are doubtful."""
 _WORSE = 1.25
 """While times are doubtful, samples do not wait unless these become worse by this factor."""
+
+_STALLS_NS = 20_000_000
+"""Transactions that take longer may be why nothing comes."""
 
 _ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (Overflow, "set a lower rate_hz, or use a faster bus or a less busy machine"),
@@ -99,10 +101,10 @@ class SensorReader(LiveSource):
         self._level_ns = round(fifo.level_s() * NS_PER_S)
         self._time = TimeBase(self.rate_hz, wire_ns=self._level_ns)
         self._accepted_ns: float = SETTLED_NS
-        self._held_ns = self._doubted_ns = self._judged_ns = 0
-        self._last_doubt_ns = 0.0
+        self._held_ns = self._doubted_ns = 0
         self._judge_by(self._scale)
         self._left = False
+        fifo.registers.before = self._before_transaction
         try:
             fifo.configure()
         except SensorError:
@@ -117,11 +119,29 @@ class SensorReader(LiveSource):
         if self._left:
             return
         self._left = True
+        self.fifo.registers.before = None
         try:
             self.fifo.registers.run(self.fifo.chip.reset)
         except SensorError as error:
             log.info("%s was left running: %s", self.device_id, error)
         self._resources.close()
+
+    def _before_transaction(self) -> None:
+        """Say why nothing comes while it lasts; raise RegisterError where the consumer has waited for too long."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns - self._heard_ns > MOST_QUIET_S * NS_PER_S:
+            raise RegisterError(f"{self._slow()}; they took {(now_ns - self._heard_ns) / NS_PER_S:.1f} s by now")
+        if now_ns - self._sampled_ns > MOST_QUIET_S * NS_PER_S:
+            self._is_silent()
+
+    def _slow(self) -> str:
+        """Return how long transactions take, against what they should."""
+        slowest_s, registers = self.fifo.registers.slowest_ns / NS_PER_S, self.fifo.registers
+        return f"{registers.where}: transactions take up to {slowest_s:.3f} s, expected {self._level_ns / NS_PER_S:.3f} s"
+
+    def _why_silent(self) -> Exception | None:
+        slow = self.fifo.registers.slowest_ns > _STALLS_NS
+        return self._reason or (RegisterError(self._slow()) if slow else None)
 
     def _stream(self) -> Iterator[SampleBlock]:
         """Yield what the chip gives until closed; raise RegisterError or BusError where it has to be started again."""
@@ -246,7 +266,8 @@ class SensorReader(LiveSource):
         """Return how far the times of what is held may be off either way; infinite before any is known."""
         end, counts = self._held[0]
         first = end - len(counts)
-        return self._time.uncertainty_ns(first, self._taken - first)
+        last = self._whole if self._whole > first else self._taken
+        return self._time.uncertainty_ns(first, last - first)
 
     def _stampable(self) -> bool:
         """Tell whether what is held can be stamped: well, which may take a few readings, or as well as it can be."""
@@ -262,8 +283,9 @@ class SensorReader(LiveSource):
         whole = [counts for end, counts in self._held if end <= self._whole]
         if not whole:
             return
-        doubt_ns, first = self._doubt_ns(), self._held[0][0] - len(whole[0])
+        first = self._held[0][0] - len(whole[0])
         del self._held[: len(whole)]
+        self.fifo.registers.slowest_ns = 0
         self._held_ns = self._now_ns
         counts = np.concatenate(whole)
         gap, lost = np.zeros(len(counts), np.bool_), np.zeros(len(counts), np.int64)
@@ -271,14 +293,11 @@ class SensorReader(LiveSource):
         times = self._time.stamp(first, len(counts), self._now_ns)
         self._gap = False
         self.counts.retries = self.fifo.registers.retries
-        self._judge_times(doubt_ns, len(counts))
+        self._judge_times(self._time.doubt_ns, len(counts))
         yield from self._deliver(Rows(times + self.unix_offset_ns, counts * self._scale, gap, lost))
 
     def _judge_times(self, doubt_ns: float, samples: int) -> None:
         """Count samples whose times are less exact than promised, and say so; say when that is over."""
-        # The stamps approach a better line slowly.
-        passed_ns, self._judged_ns = self._now_ns - self._judged_ns, self._now_ns
-        doubt_ns = self._last_doubt_ns = max(doubt_ns, self._last_doubt_ns * math.exp(-passed_ns / SLEW_NS))
         self._accepted_ns = max(SETTLED_NS, min(self._accepted_ns, _WORSE * doubt_ns))
         if doubt_ns > EXACT_NS:
             self.counts.doubtful += samples
