@@ -205,7 +205,7 @@ class TimeBase:
             return self._unsure[1]
         # The uncertainty is a convex function of the index: it is greatest at an end.
         spans = [self._span_ns(self._fit, index) for index in (first, first + n - 1)]
-        unsure_ns = max(0.0, *(latest - earliest for earliest, latest in spans)) / 2
+        unsure_ns = max(0.0, *(latest - earliest for earliest, latest in spans)) / 2 + self._fit.more_ns
         self._unsure = asked, unsure_ns
         return unsure_ns
 
