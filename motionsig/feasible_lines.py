@@ -18,7 +18,7 @@ from motionsig.conventions import NS_PER_S
 DRIFT_PER_S = 40e-6
 """How much the rate may change in a second, as a part of it: a swing of 500 ppm in ten minutes reaches 5e-6, a chip
 that warms up after power-on a few times that."""
-LIKELY_DRIFT_PER_S = 10e-6
+LIKELY_DRIFT_PER_S = 7e-6
 """More is only believed where no smaller drift fits. All that fit, and are as likely, tell how far a line may be off."""
 WINDOW_NS = 30 * NS_PER_S
 """Longer, and a clock that wanders by 500 ppm in ten minutes is no parabola any more."""
