@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError
-from motionsig.feasible_lines import FeasibleLines, Fit
+from motionsig.feasible_lines import TOLERANCE_NS, FeasibleLines, Fit
 
 RATES_HZ = (1.0, 10_000.0)
 """Slower or faster is no motion sensor's FIFO."""
@@ -209,15 +209,19 @@ class TimeBase:
         self._unsure = asked, unsure_ns
         return unsure_ns
 
-    def taken_by(self, time_ns: int) -> tuple[int, int]:
-        """Return how many samples were taken by then, at least and at most; (0, 0) where none is known."""
+    def taken_by(self, time_ns: int) -> tuple[int, int, float]:
+        """Return how many samples were taken by then, at least and at most, and how far their times may be off in ns.
+
+        (0, 0, infinite) where none is known.
+        """
         fit = self._fit
         if fit is None:
-            return 0, 0
+            return 0, 0, np.inf
         _, middle, _ = fit.bands
         index = fit.origin + (time_ns - fit.time_ns - (middle.upper_ns + middle.lower_ns) / 2) / middle.period_ns
-        unsure = 1 + self.uncertainty_ns(int(index)) / middle.period_ns
-        return max(0, math.floor(index + 1 - unsure)), math.ceil(index + 1 + unsure)
+        unsure_ns = self.uncertainty_ns(int(index))
+        unsure = 1 + unsure_ns / middle.period_ns
+        return max(0, math.floor(index + 1 - unsure)), math.ceil(index + 1 + unsure), unsure_ns
 
     def next_poll_ns(self, at_most_ns: int) -> int:
         """Return when to begin the next level reading, where it tells most; `at_most_ns` at the latest.
@@ -295,7 +299,7 @@ class TimeBase:
                 times -= times[-1] - limit
             else:
                 times = behind + (times - behind) * ((limit - behind) / (times[-1] - behind))
-        self.doubt_ns, self._last_doubt_ns = float(doubts.max()), float(doubts[-1])
+        self.doubt_ns, self._last_doubt_ns = float(doubts.max()) + TOLERANCE_NS, float(doubts[-1])
         # Rounding down keeps both promises.
         stamps: NDArray[np.int64] = fit.time_ns + np.floor(times).astype(np.int64)
         self._last_index, self._last_ns = first + n - 1, int(stamps[-1])

@@ -51,6 +51,8 @@ EXACT_NS = 1_000_000
 _WORSE = 1.25
 """While times are doubtful, samples do not wait unless these become worse by this factor."""
 
+_ENOUGH_NS = 800_000
+"""While times are so exact, the level is only read at each check, where the FIFO has to be read more often than that."""
 _STALLS_NS = 20_000_000
 """Transactions that take longer may be why nothing comes."""
 
@@ -95,7 +97,8 @@ class SensorReader(LiveSource):
         self._fastest_hz = self.rate_hz * (1 + CLOCK_TOLERANCE)
         self._errors = self._taken = 0
         self._gap = False
-        # Bursts read: how many records had been taken after each, and its counts.
+        self._raw: list[bytes] = []  # bursts that nobody has looked at yet
+        # Those of which somebody has: how many records had been taken after them, and their counts.
         self._held: list[tuple[int, NDArray[np.int16]]] = []
         self._whole = 0  # of the records taken: those that the level after them shows to have been read whole
         self._level_ns = round(fifo.level_s() * NS_PER_S)
@@ -152,6 +155,7 @@ class SensorReader(LiveSource):
             self._gap = self.counts.samples > 0
             self._taken = self._whole = 0
             self._held.clear()
+            self._raw.clear()
             self._now_ns = self._alive_ns = self._clock.monotonic_ns()
             try:
                 yield from self._segment()
@@ -179,16 +183,19 @@ class SensorReader(LiveSource):
         while not self._closed:
             ready, next_ns = False, self._clock.monotonic_ns() + self._drain_ns
             try:
-                if waits and self._often and next_ns <= checked_ns + CHECK_NS and self._exact():
-                    # How many records wait is known; the level at the next check shows that it was so.
-                    self._read(*self._expected())
+                between = waits and self._often and next_ns <= checked_ns + CHECK_NS
+                if between and self._take_expected():
+                    pass  # The level at the next check shows that it was so.
                 else:
+                    self._parse()
                     records = self._look(begun_ns)
                     if records > self.fifo.left:
-                        self._read(records, records)
+                        self._take(records, records)
                         self._alive_ns = self._now_ns
                     elif self._before_ns - self._alive_ns > self._silent_ns:
                         raise RegisterError(f"{self.fifo.registers.where}: expected samples, got none")
+                    if not (waits and self._often):
+                        self._parse()
                     ahead_ns = self._drain_ns if waits else min(self._drain_ns, round(NS_PER_S / self.rate_hz))
                     next_ns = self._time.next_poll_ns(self._now_ns + ahead_ns)
                     due = next_ns > checked_ns + CHECK_NS
@@ -214,15 +221,14 @@ class SensorReader(LiveSource):
             yield from self._sign_of_life()
             self._clock.sleep(max(0, next_ns - self._clock.monotonic_ns()) / NS_PER_S)
 
-    def _exact(self) -> bool:
-        """Tell whether times are as exact as they should be, so that the records in the FIFO can be counted by them."""
-        return self._accepted_ns == SETTLED_NS and self._time.uncertainty_ns(self._taken) <= SETTLED_NS
-
-    def _expected(self) -> tuple[int, int]:
-        """Return how many records wait by the time that has passed, at least and at most."""
+    def _take_expected(self) -> bool:
+        """Take what waits by the time that has passed; False where the times are not exact enough to tell."""
         self._before_ns = self._clock.monotonic_ns()
-        least, most = self._time.taken_by(self._before_ns)
-        return least - self._taken, most - self._taken
+        least, most, unsure_ns = self._time.taken_by(self._before_ns)
+        if unsure_ns > min(self._accepted_ns, _ENOUGH_NS):
+            return False
+        self._take(least - self._taken, most - self._taken)
+        return True
 
     def _look(self, begun_ns: int) -> int:
         """Return how many records wait; raise Discard where they show that something was lost or not read whole."""
@@ -238,29 +244,31 @@ class SensorReader(LiveSource):
         self._whole = self._taken
         return records
 
-    def _read(self, waiting: int, most: int) -> None:
-        """Move what waits to what is held, but for what is to be left; so many records at least, and at most."""
+    def _take(self, waiting: int, most: int) -> None:
+        """Take what waits out of the FIFO, but for what is to be left; so many records at least, and at most."""
         records = waiting - self.fifo.left
         if records <= 0:
             return
-        try:
-            counts = self.fifo.read(records)
-        except Discard as error:
-            # Records that were overwritten while they were read are no records.
-            self._require_in_time(most, records, error)
-            raise
+        self._raw.append(self.fifo.take(records))
         self._require_in_time(most, records)
-        self._errors = max(0, self._errors - 1)
         self._taken += records
+
+    def _parse(self) -> None:
+        """Move what was taken to what is held; raise Discard where it cannot be what the chip measured."""
+        if not self._raw:
+            return
+        counts = self.fifo.parse(b"".join(self._raw))
+        self._raw.clear()
+        self._errors = max(0, self._errors - 1)
         if len(counts):
             self._held_ns = self._held_ns if self._held else self._now_ns
             self._held.append((self._taken, counts))
 
-    def _require_in_time(self, waiting: int, records: int, cause: Discard | None = None) -> None:
+    def _require_in_time(self, waiting: int, records: int) -> None:
         """Raise Overflow where the FIFO may have run over before the last of the records was read."""
         waited_s = (self._clock.monotonic_ns() - self._before_ns) / NS_PER_S - self.fifo.read_s(records)
         if waiting + waited_s * self._fastest_hz > self.fifo.chip.capacity - 1:
-            raise Overflow(f"the FIFO may have run over before it was read, {waited_s:.3f} s late") from cause
+            raise Overflow(f"the FIFO may have run over before it was read, {waited_s:.3f} s late")
 
     def _doubt_ns(self) -> float:
         """Return how far the times of what is held may be off either way; infinite before any is known."""

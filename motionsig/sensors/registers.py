@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import SensorError
@@ -19,6 +19,14 @@ _TRIES = 4
 _POLL_S = 0.001
 _SLACK_S, _STEP_SLACK_S = 0.5, 0.04
 """What steps may take longer than the waits in them add up to, and each more: transactions, and a busy machine."""
+
+
+class Span(NamedTuple):
+    """Neighbouring registers from `first` on, what they should read as, and the bits that count."""
+
+    first: int
+    values: bytes
+    masks: bytes
 
 
 class RegisterError(SensorError):
@@ -83,17 +91,17 @@ class Registers:
                     case Until():
                         self._await(step)
 
-    def verify(self, expected: Mapping[int, tuple[int, int]]) -> None:
+    def verify(self, expected: Mapping[int, tuple[int, int]] | Sequence[Span]) -> None:
         """Raise RegisterError for the first of the registers that differs from (value, mask), or BusError."""
-        # Neighbours in one transaction.
-        for first, size in spans(expected):
-            for register, got in enumerate(self.read(first, size), first):
-                value, mask = expected[register]
-                if (got ^ value) & mask:
-                    raise RegisterError(
-                        f"{self.where} register 0x{register:02x}: expected 0x{value & mask:02x} in the bits "
-                        f"0x{mask:02x}, got 0x{got & mask:02x}"
-                    )
+        for first, values, masks in neighbours(expected) if isinstance(expected, Mapping) else expected:
+            got, size = self.read(first, len(values)), len(values)
+            if not (int.from_bytes(got, "big") ^ int.from_bytes(values, "big")) & int.from_bytes(masks, "big"):
+                continue
+            at = next(at for at in range(size) if (got[at] ^ values[at]) & masks[at])
+            raise RegisterError(
+                f"{self.where} register 0x{first + at:02x}: expected 0x{values[at] & masks[at]:02x} in the bits "
+                f"0x{masks[at]:02x}, got 0x{got[at] & masks[at]:02x}"
+            )
 
     def identify(self) -> None:
         """Raise RegisterError unless the chip says it is the one expected."""
@@ -161,6 +169,14 @@ def allowed_s(steps: Iterable[Step]) -> float:
     waits = (step for step in steps if not isinstance(step, Set))
     waited_s = sum(step.seconds if isinstance(step, Wait) else step.within_s for step in waits)
     return _SLACK_S + _STEP_SLACK_S * len(steps) + waited_s
+
+
+def neighbours(expected: Mapping[int, tuple[int, int]]) -> list[Span]:
+    """Return registers and their (value, mask) as spans: each is read in one transaction."""
+    return [
+        Span(first, *(bytes(expected[first + at][part] for at in range(size)) for part in (0, 1)))
+        for first, size in spans(expected)
+    ]
 
 
 def spans(registers: Iterable[int]) -> list[tuple[int, int]]:
