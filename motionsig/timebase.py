@@ -196,6 +196,15 @@ class TimeBase:
         earliest, latest = fit.span_ns(index)
         return earliest + self._latched_ns / 2, latest - self._latched_ns / 2
 
+    def _strays_ns(self, fit: Fit, indices: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return (6, n) how far the outermost lines are from the middle one, less what no reading can tell."""
+        ahead = (indices - fit.origin).astype(np.float64)
+        periods = np.repeat([band.period_ns for band in fit.bands], 2)
+        within = self._latched_ns / 2
+        edges = np.array([edge for band in fit.bands for edge in (band.upper_ns - within, band.lower_ns + within)])
+        lines: NDArray[np.float64] = edges[:, None] + periods[:, None] * ahead + fit.drift_ns / 2 * ahead * ahead
+        return lines - fit.middle_ns(indices)
+
     def uncertainty_ns(self, first: int, n: int = 1) -> float:
         """Return how far the times of n samples of this segment may be off either way; infinite before any is known."""
         if self._fit is None:
@@ -277,10 +286,9 @@ class TimeBase:
         if last_ns is not None and now_ns < last_ns + n:
             raise InputError(f"stamp: expected a time after {last_ns} ns, the last sample's, got {now_ns} ns")
         times = fit.middle_ns(np.arange(first, first + n))
-        sure_from = first if last_index is None else last_index
-        unsure_ns = self.uncertainty_ns(sure_from, first + n - sure_from)
         # How far the first and the last time may be off; in between it is between these.
-        doubts = np.array([unsure_ns, unsure_ns])
+        strays = self._strays_ns(fit, np.array([first, first + n - 1]))
+        doubts = np.abs(strays).max(axis=0) + fit.more_ns
         if last_ns is not None:
             behind = last_ns - fit.time_ns
             if last_index is not None:
@@ -288,7 +296,9 @@ class TimeBase:
                 anchor = fit.middle_ns(np.array(last_index))
                 kept = np.exp((anchor - times) / SLEW_NS)
                 times += (behind - anchor) * kept
-                doubts += (self._last_doubt_ns - unsure_ns) * kept[[0, -1]]
+                kept = kept[[0, -1]]
+                moved = np.abs(strays - kept * self._strays_ns(fit, np.array([last_index]))).max(axis=0)
+                doubts = moved + kept * self._last_doubt_ns + (1 - kept) * fit.more_ns
             elif times[0] <= behind:
                 doubts += behind + self._period_ns / 2 - times[0]
                 times += behind + self._period_ns / 2 - times[0]
