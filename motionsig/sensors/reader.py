@@ -76,9 +76,16 @@ class SensorReader(LiveSource):
     pauses_s = (_FIRST_PAUSE_S, 0.01)
 
     def __init__(
-        self, fifo: ChipFifo, *, clock: Clock, calibration: Calibration, device_id: str, resources: ExitStack
+        self,
+        fifo: ChipFifo,
+        *,
+        clock: Clock,
+        calibration: Calibration,
+        device_id: str,
+        resources: ExitStack,
+        runs: bool = False,
     ) -> None:
-        """Start the chip; raise SensorError where it does not start. `resources` are closed with the reader."""
+        """Start the chip unless it runs; raise SensorError where it does not start. `resources` close with the reader."""
         super().__init__(device_id, calibration, clock)
         self.fifo, self._resources = fifo, resources
         self.rate_hz, self._scale = fifo.setting.rate_hz, fifo.setting.scale
@@ -109,7 +116,8 @@ class SensorReader(LiveSource):
         self._left = False
         fifo.registers.before = self._before_transaction
         try:
-            fifo.configure()
+            if not runs:
+                fifo.configure()
         except SensorError:
             resources.close()
             raise
