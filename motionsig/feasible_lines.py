@@ -19,7 +19,7 @@ DRIFT_PER_S = 40e-6
 """How much the rate may change in a second, as a part of it: a swing of 500 ppm in ten minutes reaches 5e-6, a chip
 that warms up after power-on a few times that."""
 LIKELY_DRIFT_PER_S = 7e-6
-"""More is only believed where no smaller drift fits. All that fit, and are as likely, tell how far a line may be off."""
+"""More is only believed where no smaller drift fits. All likely ones that fit tell how far a line may be off."""
 WINDOW_NS = 30 * NS_PER_S
 """Longer, and a clock that wanders by 500 ppm in ten minutes is no parabola any more."""
 TOLERANCE_NS = 50_000
@@ -184,9 +184,7 @@ class FeasibleLines:
             self._more_ns = max(0.0, *(max(low_ns - low, high - high_ns) for low, high in others))
         return bands
 
-    def _bands(
-        self, drift_ns: float, apart_ns: float, limits_ns: tuple[float, float]
-    ) -> Bands | None:
+    def _bands(self, drift_ns: float, apart_ns: float, limits_ns: tuple[float, float]) -> Bands | None:
         """Return the lines with this drift that violate no bound, measured at the last pair's index."""
         window = self._bounds[:, self._start : self._stop].copy()
         window[[_UPPER_INDEX, _LOWER_INDEX]] = index = window[[_UPPER_INDEX, _LOWER_INDEX]] - window[_LOWER_INDEX, -1]

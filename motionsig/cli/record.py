@@ -84,7 +84,7 @@ def _record(options: argparse.Namespace) -> int:
 
 
 def _end_by_signals(sensor: LiveSource) -> None:
-    """Let the first signal end the iteration: what was delivered is recorded, and counts are right. A second one breaks."""
+    """Let the first signal end the iteration, so that what was counted is recorded; a second one breaks it off."""
 
     def end(number: int, frame: object) -> None:
         signal.signal(number, signal.default_int_handler)

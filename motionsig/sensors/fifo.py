@@ -138,7 +138,7 @@ class ChipFifo:
         return raw
 
     def parse(self, raw: bytes) -> NDArray[np.int16]:
-        """Return (n, 6) counts of the next records, fewer while they are unsettled; 0 for a gyroscope that is not there.
+        """Return (n, 6) counts of the next records, fewer while they are unsettled; 0 where there is no gyroscope.
 
         Raises Discard where they cannot be what the chip measured.
         """

@@ -44,8 +44,8 @@ def require_gravity(
     """Return which chip answers at `address`: `chip`, or if none was asked for its rival that measures gravity.
 
     With it comes its FIFO if it was set up and runs as `numbers` ask: rate_hz, accel_range_g and gyro_range_dps to
-    come. Nothing is done for a chip that is alone with its identity. Raises SensorError where the device lies still and gravity says that it is
-    not the chip that was asked for; InputError as `settle`.
+    come. Nothing is done for a chip that is alone with its identity. Raises SensorError where the device lies still and
+    gravity says that it is not the chip that was asked for; InputError as `settle`.
     """
     others, taken = rivals(chip), asked is not None and asked.identity != chip.identity
     if not others and not chip.twins and not taken:

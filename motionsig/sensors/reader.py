@@ -52,7 +52,7 @@ _WORSE = 1.25
 """While times are doubtful, samples do not wait unless these become worse by this factor."""
 
 _ENOUGH_NS = 800_000
-"""While times are so exact, the level is only read at each check, where the FIFO has to be read more often than that."""
+"""While times are so exact, the level is read at each check only, where the FIFO has to be read more often."""
 _STALLS_NS = 20_000_000
 """Transactions that take longer may be why nothing comes."""
 
@@ -85,7 +85,7 @@ class SensorReader(LiveSource):
         resources: ExitStack,
         runs: bool = False,
     ) -> None:
-        """Start the chip unless it runs; raise SensorError where it does not start. `resources` close with the reader."""
+        """Start the chip unless it runs; raise SensorError where it does not. `resources` are closed with it."""
         super().__init__(device_id, calibration, clock)
         self.fifo, self._resources = fifo, resources
         self.rate_hz, self._scale = fifo.setting.rate_hz, fifo.setting.scale
@@ -148,7 +148,9 @@ class SensorReader(LiveSource):
     def _slow(self) -> str:
         """Return how long transactions take, against what they should."""
         slowest_s, registers = self.fifo.registers.slowest_ns / NS_PER_S, self.fifo.registers
-        return f"{registers.where}: transactions take up to {slowest_s:.3f} s, expected {self._level_ns / NS_PER_S:.3f} s"
+        return (
+            f"{registers.where}: transactions take up to {slowest_s:.3f} s, expected {self._level_ns / NS_PER_S:.3f} s"
+        )
 
     def _why_silent(self) -> Exception | None:
         slow = self.fifo.registers.slowest_ns > _STALLS_NS

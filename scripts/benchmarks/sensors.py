@@ -2,10 +2,10 @@
 
 One transaction in twenty is not acknowledged, one in a thousand stalls for 200 ms, and about every ten seconds the
 power is cut, the chip resets itself, a register loses a bit, a byte or word is lost within a reading, transactions take
-up to 8 or 15 ms for a while, or what it measures is dead for up to 8 s: frozen, all zeros or ones, one sensor, one axis.
+up to 8 or 15 ms for a while, or what it measures is dead for up to 8 s: frozen, all zeros or ones, one sensor or axis.
 Samples that are not what the chip felt are wrong; dead ones only if they are delivered without a doubt although they
-come more than two seconds after the death. What was delivered and what was reported lost is compared with what the model
-knows.
+come more than two seconds after the death. What was delivered and what was reported lost is compared with what the
+model knows.
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ def main(samples: int) -> None:
         " time rms     max  doubtful  unstated      took"
     )
     with Pool() as pool:
-        endured = dict(zip(FAMILIES, pool.starmap(endure, [(*each, samples) for each in FAMILIES.items()], 1), strict=True))
+        endured = dict(
+            zip(FAMILIES, pool.starmap(endure, [(*each, samples) for each in FAMILIES.items()], 1), strict=True)
+        )
     print("  back again after the end of a fault, ms at 100 Hz, the chip's own start-up included")
     print(f"  {'chip':10s}{''.join(f'{fault:>11s}' for fault in FAULTS)}")
     recovered = {name: recover(name) for name in FAMILIES}
