@@ -50,12 +50,21 @@ class Compiled:
     min_runtime: int | None
 
 
+XNNPACK, BUILT_IN = "XNNPACK", "built-in kernels"
+_KERNELS = {XNNPACK: "codes_xnnpack", BUILT_IN: "codes_built_in"}
+"""Kernel sets whose codes golden windows may come with, beside the reference's, and their arrays."""
+
+
 class Golden(NamedTuple):
-    """Windows (k, length, 6) float32, the reference's codes (k, dim) int8, and by how many steps others may be off."""
+    """Windows (k, length, 6) float32, the reference's codes (k, dim) int8, and by how many steps others may be off.
+
+    kernels: the codes (k, dim) of TFLite's other kernel sets by name, as far as the model comes with them.
+    """
 
     windows: NDArray[np.float32]
     codes: NDArray[np.int8]
     tolerance: int
+    kernels: dict[str, NDArray[np.int8]]
 
 
 @dataclass(frozen=True)
@@ -145,10 +154,9 @@ class ModelCard:
         return self._checked(self.compiled.file, self.compiled.sha256)
 
     def golden(self) -> Golden:
-        """Return (windows, codes, tolerance): golden windows, on which a device is tried before it is trusted.
+        """Return the golden windows, on which a device is tried before it is trusted, and what they give.
 
-        windows: (k, length, 6) float32. codes: (k, dim) int8, those of the reference. tolerance: by how many steps the
-        codes of a device may differ. Raises ModelError if they are missing, damaged, or not of the card's shapes.
+        Raises ModelError if they are missing, damaged, or not of the card's shapes.
         """
         file = self.path / GOLDEN_NAME
         try:
@@ -158,12 +166,13 @@ class ModelCard:
         content = self._checked(GOLDEN_NAME, expected)
         try:
             with np.load(BytesIO(content)) as arrays:
-                golden = Golden(arrays["windows"], arrays["codes"], int(arrays["tolerance"]))
+                kernels = {name: arrays[array] for name, array in _KERNELS.items() if array in arrays}
+                golden = Golden(arrays["windows"], arrays["codes"], int(arrays["tolerance"]), kernels)
         except (TypeError, ValueError, LookupError, EOFError, BadZipFile) as error:
             raise ModelError(f"{file}: expected windows, codes and a tolerance, got: {error}") from error
         count = len(golden.windows)
-        shapes = (golden.windows.shape, golden.codes.shape)
-        if not count or shapes != ((count, self.length, len(CHANNELS)), (count, self.dim)):
+        shapes = [golden.windows.shape, golden.codes.shape, *(codes.shape for codes in golden.kernels.values())]
+        if not count or shapes != [(count, self.length, len(CHANNELS)), *[(count, self.dim)] * (len(shapes) - 1)]:
             raise ModelError(f"{file}: expected windows and codes of the card's shapes, got {shapes}")
         return golden
 

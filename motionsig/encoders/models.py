@@ -14,7 +14,6 @@ import re
 from pathlib import Path
 
 from motionsig.encoders.host import Encoder, HostEncoder, Network, golden_distance
-from motionsig.encoders.trial import one_line, report
 from motionsig.errors import InputError, MissingExtraError, ModelError, MotionsigError
 from motionsig.model_card import CARD_NAME, ModelCard, load_card
 from motionsig.state import models_folder, shipped_folder
@@ -143,10 +142,12 @@ def _network(card: ModelCard, device: str, which: str) -> Network:
 
 def report_golden(device: str, model: str | None = None) -> None:
     """Run a model's golden windows on a device and report how far the codes are off: all that a child does."""
+    from motionsig.encoders.trial import one_line, report
+
     try:
         with open_encoder(model, device=device) as encoder:
             worst, tolerance = golden_distance(encoder)
-            report(device=encoder.device, worst=worst, tolerance=tolerance)
+            report(device=encoder.device, kernels=encoder.kernels, worst=worst, tolerance=tolerance)
     except MissingExtraError as error:
         report(missing=str(error).partition(";")[0])
     except (MotionsigError, OSError) as error:
