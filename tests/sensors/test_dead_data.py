@@ -52,7 +52,7 @@ def test_dead_data_are_said_left_out_and_recovered_from(name: str, caplog: pytes
         lively, _ = read(sensor, clock, 6)
         assert lively > 5.5 * sensor.rate_hz
         assert (sensor.trouble, sensor.counts.recoveries) == (None, 0)
-        bus.death = death
+        bus.dies(death)
         delivered, _ = read(sensor, clock, 2.1)
         # All axes that stop at once may be a device that was put down: then the doubt is said.
         assert sensor.trouble is not None and ("still" in sensor.trouble or "changed" in sensor.trouble)
@@ -74,14 +74,14 @@ def test_dead_data_are_said_left_out_and_recovered_from(name: str, caplog: pytes
 def test_what_is_frozen_at_rest_is_known_by_its_noise() -> None:
     sensor, bus, clock = opened("mpu6050", resting)
     read(sensor, clock, 6)
-    bus.death = ("all", None)
+    bus.dies(("all", None))
     read(sensor, clock, 2.1)
     assert sensor.trouble is not None and "frozen" in sensor.trouble
     assert read(sensor, clock, 120)[0] == 0
     assert "started again" in sensor.trouble
     # After pauses that grow: 1, 2, 4, ... 60 s.
     assert 5 <= sensor.counts.recoveries <= 10
-    bus.death = None
+    bus.dies(None)
     samples, gap = read(sensor, clock, 3)
     assert gap and samples > 100
     assert sensor.trouble is None
