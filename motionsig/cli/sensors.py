@@ -173,7 +173,7 @@ def _tested(bus: Bus, chip: Chip, address: int) -> list[AxisResult]:
     """Return the results of the chip's own test, of the chip that gravity says it is."""
     clock = SystemClock()
     with own(bus, address):
-        chip = require_gravity(bus, chip, address, None, clock=clock, **_WIDE)
+        chip, _ = require_gravity(bus, chip, address, None, clock=clock, **_WIDE)
     return self_test(bus, chip, address, clock=clock)
 
 

@@ -211,14 +211,16 @@ def open_sensor(
             bus, table, address = _find(named, forced, bus, address, bus_clock_hz, clock, resources)
             resources.enter_context(own(bus, address))
             place = f"{bus.name.rpartition('/')[2]}-{address:02x}"
+        runs: ChipFifo | None = None
         if kind != "simulated":
-            table = require_gravity(bus, table, address, named or forced, clock=clock, **numbers)
+            table, runs = require_gravity(bus, table, address, named or forced, clock=clock, **numbers)
         setting = settle(table, **numbers)
         require_bus(table, setting, bus)
         device_id = f"{table.name}-{place}"
         return SensorReader(
-            ChipFifo(bus, table, address, setting, clock),
+            runs or ChipFifo(bus, table, address, setting, clock),
             clock=clock,
+            runs=runs is not None,
             calibration=choose_calibration(calibration, mount, device_id),
             device_id=device_id,
             resources=resources.pop_all(),

@@ -30,8 +30,8 @@ from motionsig.sensors.living import Living, Rows
 
 log = own_logger(__name__)
 
-_QUIET_S = 1.0
-"""While a sensor gives nothing, an empty block is yielded this often."""
+_QUIET_S, MOST_QUIET_S = 1.0, 3.0
+"""While a sensor gives nothing, an empty block is yielded this often; at least this often, whatever is going on."""
 _SILENT_S, _SILENT_PERIODS = 3.0, 5
 """Without a sample for the longer of these two, `trouble` says why: with a slow reading within 5 s."""
 _OFTEN, _OFTEN_S = 3, 5.0
@@ -166,7 +166,7 @@ class LiveSource(Closing):
 
     def _run(self, turn: int) -> Generator[SampleBlock, None, None]:
         self._require_turn(turn)
-        self._sampled_ns = self._clock.monotonic_ns()
+        self._sampled_ns = self._heard_ns = self._clock.monotonic_ns()
         try:
             for block in self._endless():
                 (self._sounds if len(block) else self._is_silent)()
@@ -205,10 +205,15 @@ class LiveSource(Closing):
         longest_s = max(_SILENT_S, _SILENT_PERIODS / self.rate_hz)
         if self._clock.monotonic_ns() - self._sampled_ns <= longest_s * NS_PER_S:
             return
-        if "life" in self._lines and (self._reason is None or isinstance(self._reason, DeadError)):
+        reason = self._why_silent()
+        if "life" in self._lines and (reason is None or isinstance(reason, DeadError)):
             return
-        why = "no samples come, and nothing says why" if self._reason is None else f"no samples come: {self._reason}"
-        self._say("silence", f"{why}; {self._advice(self._reason)}")
+        why = "no samples come, and nothing says why" if reason is None else f"no samples come: {reason}"
+        self._say("silence", f"{why}; {self._advice(reason)}")
+
+    def _why_silent(self) -> Exception | None:
+        """Return why nothing comes: what was noted since the last sample, or what else is known."""
+        return self._reason
 
     def _note(self, error: Exception) -> None:
         """Remember what went wrong: the reason of the silence that may follow, or of samples that are lost often."""

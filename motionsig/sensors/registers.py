@@ -8,8 +8,9 @@ gone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple, TypeVar
 
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import SensorError
@@ -28,16 +29,31 @@ _SLACK_S, _STEP_SLACK_S = 0.5, 0.04
 """What steps may take longer than the waits in them add up to, and each more: transactions, and a busy machine."""
 
 
+class Span(NamedTuple):
+    """Neighbouring registers from `first` on, what they should read as, and the bits that count."""
+
+    first: int
+    values: bytes
+    masks: bytes
+
+
 class RegisterError(SensorError):
     """The chip answers, but not as its data sheet says it does."""
 
 
 class Registers:
-    """The registers of `chip` at `address`; `retries` counts the transactions that had to be repeated."""
+    """The registers of `chip` at `address`; `retries` counts the transactions that had to be repeated.
+
+    before: called before each transaction; what it raises ends what is going on. slowest_ns: the longest that a
+    transaction took, until somebody sets it to 0.
+    """
 
     def __init__(self, bus: Bus, chip: Chip, address: int, clock: Clock) -> None:
         self.where = f"{chip.name} on {bus.name}{at(address)}"
         self.retries = 0
+        self.slowest_ns = 0
+        self.before: Callable[[], None] | None = None
+        self._deadline: tuple[int, float, str] | None = None  # monotonic ns, in s after what began, and what
         self._bus = bus
         self._chip = chip
         self._address = address
@@ -55,38 +71,46 @@ class Registers:
         self._select(register)
         self._tried(lambda: self._bus.write(self._address, bytes((register & 0xFF, value))))
 
+    @contextmanager
+    def within(self, seconds: float, what: str) -> Iterator[None]:
+        """Do what is inside in so many seconds: raise RegisterError before the first transaction that begins later.
+
+        Within another deadline, the earlier one counts.
+        """
+        outer, late_ns = self._deadline, self._clock.monotonic_ns() + round(seconds * NS_PER_S)
+        if outer is None or late_ns < outer[0]:
+            self._deadline = late_ns, seconds, what
+        try:
+            yield
+        finally:
+            self._deadline = outer
+
     def run(self, steps: Iterable[Step]) -> None:
         """Take the steps; raise RegisterError where one does not read back as written or is late, or BusError."""
         steps = tuple(steps)
-        began_ns = self._clock.monotonic_ns()
-        waits = (step for step in steps if not isinstance(step, Set))
-        allowed_s = _SLACK_S + _STEP_SLACK_S * len(steps)
-        allowed_s += sum(step.seconds if isinstance(step, Wait) else step.within_s for step in waits)
-        for step in steps:
-            match step:
-                case Set(register, value, mask):
-                    self.write(register, value)
-                    if mask:
-                        self.verify({register: (value, mask)})
-                case Wait(seconds):
-                    self._clock.sleep(seconds)
-                case Until():
-                    self._await(step)
-            taken_s = (self._clock.monotonic_ns() - began_ns) / 1e9
-            if taken_s > allowed_s:
-                raise RegisterError(f"{self.where}: expected to be set up in {allowed_s:.2f} s, got {taken_s:.2f} s")
+        with self.within(allowed_s(steps), "to be set up"):
+            for step in steps:
+                match step:
+                    case Set(register, value, mask):
+                        self.write(register, value)
+                        if mask:
+                            self.verify({register: (value, mask)})
+                    case Wait(seconds):
+                        self._clock.sleep(seconds)
+                    case Until():
+                        self._await(step)
 
-    def verify(self, expected: Mapping[int, tuple[int, int]]) -> None:
+    def verify(self, expected: Mapping[int, tuple[int, int]] | Sequence[Span]) -> None:
         """Raise RegisterError for the first of the registers that differs from (value, mask), or BusError."""
-        # Neighbours in one transaction.
-        for first, size in spans(expected):
-            for register, got in enumerate(self.read(first, size), first):
-                value, mask = expected[register]
-                if (got ^ value) & mask:
-                    raise RegisterError(
-                        f"{self.where} register 0x{register:02x}: expected 0x{value & mask:02x} in the bits "
-                        f"0x{mask:02x}, got 0x{got & mask:02x}"
-                    )
+        for first, values, masks in neighbours(expected) if isinstance(expected, Mapping) else expected:
+            got, size = self.read(first, len(values)), len(values)
+            if not (int.from_bytes(got, "big") ^ int.from_bytes(values, "big")) & int.from_bytes(masks, "big"):
+                continue
+            at = next(at for at in range(size) if (got[at] ^ values[at]) & masks[at])
+            raise RegisterError(
+                f"{self.where} register 0x{first + at:02x}: expected 0x{values[at] & masks[at]:02x} in the bits "
+                f"0x{masks[at]:02x}, got 0x{got[at] & masks[at]:02x}"
+            )
 
     def identify(self) -> None:
         """Raise RegisterError unless the chip is free and says it is the one expected."""
@@ -133,12 +157,43 @@ class Registers:
         late_ns = self._clock.monotonic_ns() + _QUICK_S * NS_PER_S
         for _ in range(_TRIES - 1):
             try:
-                return transaction()
+                return self._timed(transaction)
             except BusError as error:
                 if not error.nack and (moves or self._clock.monotonic_ns() > late_ns):
                     raise
                 self.retries += 1
-        return transaction()
+        return self._timed(transaction)
+
+    def _timed(self, transaction: Callable[[], T]) -> T:
+        if self.before is not None:
+            self.before()
+        began_ns = self._clock.monotonic_ns()
+        if self._deadline is not None and began_ns > self._deadline[0]:
+            late_ns, seconds, what = self._deadline
+            raise RegisterError(
+                f"{self.where}: expected {what} in {seconds:.2f} s, got {seconds + (began_ns - late_ns) / NS_PER_S:.2f}"
+                f" s; a transaction took {self.slowest_ns / NS_PER_S:.3f} s"
+            )
+        try:
+            return transaction()
+        finally:
+            self.slowest_ns = max(self.slowest_ns, self._clock.monotonic_ns() - began_ns)
+
+
+def allowed_s(steps: Iterable[Step]) -> float:
+    """Return how long the steps may take: their waits, and the transactions of a slow bus and a busy machine."""
+    steps = tuple(steps)
+    waits = (step for step in steps if not isinstance(step, Set))
+    waited_s = sum(step.seconds if isinstance(step, Wait) else step.within_s for step in waits)
+    return _SLACK_S + _STEP_SLACK_S * len(steps) + waited_s
+
+
+def neighbours(expected: Mapping[int, tuple[int, int]]) -> list[Span]:
+    """Return registers and their (value, mask) as spans: each is read in one transaction."""
+    return [
+        Span(first, *(bytes(expected[first + at][part] for at in range(size)) for part in (0, 1)))
+        for first, size in spans(expected)
+    ]
 
 
 def spans(registers: Iterable[int]) -> list[tuple[int, int]]:

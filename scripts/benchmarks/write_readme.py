@@ -284,6 +284,7 @@ SECTIONS = {
                 "at": "rate:.0f",
                 "delivered": "delivered:,",
                 "wrong": "wrong:,",
+                "dead": "dead:,",
                 "lost": "lost:,",
                 "reported lost": "reported:,",
                 "unreported": "unreported:,",

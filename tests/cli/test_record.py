@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from motionsig import open_recording
+from motionsig import SampleBlock, open_recording
 from motionsig.cli import main
+from motionsig.recordings.native import Recorder
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.calibration.storage import save_calibration
 
@@ -116,3 +117,30 @@ def test_however_it_ends_the_log_is_whole(tmp_path: Path, number: int) -> None:
     assert samples >= 400
     if number != signal.SIGKILL:
         assert said.startswith(f"{samples:,} samples of lsm6dso-simulated-6a")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_loses_no_block_that_was_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """It comes when a block has been delivered and is not written yet."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a test in the background inherits that it is ignored
+    write, written = Recorder.write, []
+
+    def interrupted(log: Recorder, block: SampleBlock) -> None:
+        written.append(len(block))
+        if sum(written) > 50:
+            signal.raise_signal(number)
+        write(log, block)
+
+    monkeypatch.setattr(Recorder, "write", interrupted)
+    out = tmp_path / "walk.msig"
+    try:
+        assert main(["record", "--sensor", "simulated", "--rate-hz", "200", "--out", str(out)]) == 0
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    with open_recording(out) as log:
+        samples = sum(map(len, log))
+    assert capsys.readouterr().out.startswith(f"{samples} samples of ")
