@@ -2,6 +2,7 @@
 
     FOLDER/NAME/VERSION-FINGERPRINT/    an installed model: card, files, the card's signature, who signed it
     FOLDER/NAME/current, previous       links to two of them; no `current`: the shipped model of that name is in use
+    FOLDER/NAME/highest                 a link to the highest version ever installed, whose folder may be gone
 
 A model's folder is never changed once it has its name; a model that is installed again gets a folder of its own.
 `installing` writes all this, and nothing else does. The daemon asks every second, so it has to be cheap.
@@ -16,17 +17,13 @@ from pathlib import Path
 from motionsig.encoders.host import Encoder, HostEncoder, Network, golden_distance
 from motionsig.encoders.trial import one_line, report
 from motionsig.errors import InputError, MissingExtraError, ModelError, MotionsigError
-from motionsig.model_card import CARD_NAME, ModelCard, load_card
+from motionsig.model_card import CARD_NAME, PLAIN_NAME, ModelCard, load_card
 from motionsig.state import models_folder, shipped_folder
 
 DEFAULT_MODEL = "motion64"
 DEVICES = "auto, cpu, edgetpu[:usb|:pci][:N] or reference"
 
-CURRENT, PREVIOUS = "current", "previous"
-
-PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""What may become a folder or file here: one part of a path, not hidden, without surprises on a terminal."""
-
+CURRENT, PREVIOUS, HIGHEST = "current", "previous", "highest"
 
 def current(name: str) -> Path | None:
     """Return the folder of the installed model in use; None where the shipped one is, or none. Raises ModelError."""

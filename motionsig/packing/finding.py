@@ -38,7 +38,7 @@ def _found(fingerprint: bytes, name: bytes | None) -> Tables:
 @lru_cache(8)
 def _read(file: Path, _changed_ns: int, _size: int) -> dict[bytes, Tables]:
     """Return the tables of a file by fingerprint; a damaged file has none: without it, codes travel deflated."""
-    content, _ = read_file(file, MOST_FILE_BYTES)
+    content, _ = read_file(file, MOST_FILE_BYTES, follow_links=False)
     try:
         return read_tables(content, str(file))
     except ModelError:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
 from dataclasses import dataclass
 from functools import cached_property
-from io import BytesIO
 from typing import NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from motionsig.arrays import read_npz
 from motionsig.errors import ModelError
 
 FILE_NAME = "packing.npz"
 """In a model's folder."""
 MOST_FILE_BYTES = 1 << 20
+_MOST_UNPACKED = 16 << 20
+_MOST_SETS = 16
 NAME_BYTES = 4
 KINDS = 3
 """Of rows: the first of a message, the second, and all others: none, one or two rows lie before them."""
@@ -109,11 +109,12 @@ def read_tables(data: bytes, where: str) -> dict[bytes, Tables]:
     """
     name = hashlib.sha256(data).digest()[:NAME_BYTES]
     try:
-        with np.load(BytesIO(data), allow_pickle=False) as stored:
-            found = [
-                _tables(name, fingerprint.tobytes(), dict(stored), i) for i, fingerprint in enumerate(stored["sets"])
-            ]
-    except (BadZipFile, zlib.error, KeyError, ValueError, EOFError, OSError) as error:
+        stored = read_npz(data, _MOST_UNPACKED)
+        sets = stored["sets"]
+        if sets.dtype != np.uint8 or sets.ndim != 2 or len(sets) > _MOST_SETS:
+            raise ValueError(f"at most {_MOST_SETS} fingerprints of uint8, got {sets.dtype} {sets.shape}")
+        found = [_tables(name, fingerprint.tobytes(), stored, i) for i, fingerprint in enumerate(sets)]
+    except (LookupError, ValueError, TypeError) as error:
         raise ModelError(f"{where}: expected tables for packing, got: {error}") from error
     return {tables.fingerprint: tables for tables in found}
 

@@ -60,7 +60,7 @@ def test_two_are_kept_and_change_places(tmp_path, store):
     assert models.current("m") == second and models.previous("m") == third
     assert installing.rollback("m") == third == models.current("m")
     # Nothing but the two, for everybody to read and nobody to write.
-    assert {path.name for path in (store / "m").iterdir()} == {"current", "previous", second.name, third.name}
+    assert {path.name for path in (store / "m").iterdir()} == {"current", "previous", "highest", second.name, third.name}
     assert all(mode & 0o777 in (0o755, 0o644, 0o777) for mode, _ in tree(store).values())
     assert not any(mode & 0o022 for mode, content in tree(store).values() if not isinstance(content, str))
 
@@ -199,7 +199,7 @@ def test_a_power_cut_leaves_a_model_whole_or_not_there(tmp_path, store, disk):
     (first, second) = (install(make(tmp_path / str(number), number, b"%d" % number)) for number in (1, 2))
     files = [f"fsync store/NEW/{name}" for name in (CARD_NAME, MODEL_NAME, GOLDEN_NAME, installing.NOTE_NAME)]
     placed = ["fsync store/m", "fsync store"]
-    linked = ["replace store/m/current", "fsync store/m"]
+    linked = ["replace store/m/highest", "replace store/m/current", "fsync store/m"]
     expected = ["fsync .", *files, "fsync store/NEW", f"rename store/NEW store/m/{first.name}", *placed, *linked]
     assert disk[: len(expected)] == expected
     again = [*files, "fsync store/NEW", f"rename store/NEW store/m/{second.name}", *placed]
@@ -258,7 +258,7 @@ for point in count(1):
     installing.install(package, new, lambda _: None)
     versions = [installing.read_package([which("m")]).card.version for which in (models.current, models.previous)]
     assert versions[0] == 3 and versions[1] in (2, now), versions
-    assert len(list((root / "m").iterdir())) == 4 and [path.name for path in root.iterdir()] == ["m"]
+    assert len(list((root / "m").iterdir())) == 5 and [path.name for path in root.iterdir()] == ["m"]
 print(point)
 """
 

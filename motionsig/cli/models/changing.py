@@ -9,13 +9,13 @@ from pathlib import Path
 from motionsig.encoders import installing
 from motionsig.encoders.compiling.compiler import check_twin
 from motionsig.encoders.compiling.lint import lint
-from motionsig.encoders.signing import SIGNATURE_NAME, signer
+from motionsig.encoders.signing import signer
 from motionsig.encoders.signing import sign as signature_of
 from motionsig.encoders.tflite import printable, read_graph
 from motionsig.encoders.trial import DEADLINE_S, run_trial
 from motionsig.errors import EncoderError, MissingExtraError, ModelError
 from motionsig.files import replace_file
-from motionsig.model_card import CARD_NAME, MODEL_NAME
+from motionsig.model_card import CARD_NAME, MODEL_NAME, SIGNATURE_NAME
 
 _NEXT = "a running daemon takes it within seconds, and says so in `sudo motionsig status`"
 
