@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,16 @@ from motionsig.quality import Quality
 class LiteRtNetwork(Network):
     """One interpreter, one thread: a window is too small a job to share."""
 
-    def __init__(self, card: ModelCard) -> None:
-        """Raise ModelError if the network is not the int8 one of the card, MissingExtraError without a runtime."""
+    def __init__(self, card: ModelCard, *, before: Callable[[], None] = lambda: None) -> None:
+        """Raise ModelError if the network is not the int8 one of the card, MissingExtraError without a runtime.
+
+        before: is called when all that is needed is loaded, before the runtime sees the network.
+        """
         # Checked against the card before the runtime sees them: a damaged model can crash it or run wrongly.
         model = card.model_bytes()
         self.card = card
         self._runtime, interpreter_class, _ = load_runtime()
+        before()
         try:
             self._interpreter = interpreter_class(model_content=model, num_threads=1)
             self._interpreter.allocate_tensors()
