@@ -45,7 +45,7 @@ object is anything: it is shown to people and used for nothing else."""
 
 _OPTIONAL: Mapping[str, tuple[type, float, float]] = {
     "version": (int, 0, MOST_VERSION),
-    "fingerprint": (str, 16, 16),
+    "digest": (str, 16, 16),
     "compiled": (dict, 0, 100),
     "compiled.file": (str, 1, 64),
     "compiled.compiler": (str, 0, 200),

@@ -11,7 +11,7 @@ import errno
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -99,6 +99,8 @@ class ModelCard:
     * `sha256`: of the model file, in hexadecimal digits. `compiled`: the same model compiled for the Edge TPU, if any.
     * `fingerprint`: 8 bytes over all that decides a signature. The compiled model has the same: its codes differ in the
       last bits only, as those of different CPUs do.
+    * `altered`: whether what decides signatures, name or hop was changed since the card was written, by hand or by
+      damage; False, too, where the card states no digest of them.
     * `text`: the whole card as read.
     """
 
@@ -117,6 +119,7 @@ class ModelCard:
     sha256: str
     compiled: Compiled | None
     fingerprint: bytes
+    altered: bool
     text: dict[str, Any]
 
     def __repr__(self) -> str:
@@ -274,14 +277,6 @@ def _card(folder: Path, text: dict[str, Any]) -> ModelCard:
     files = _files(text["files"])
     if MODEL_NAME not in files:
         raise ModelError(f"files: expected {MODEL_NAME} among them, got none")
-    sha256 = files[MODEL_NAME].sha256
-    signal = json.dumps({key: text[key] for key in _SIGNAL_KEYS}, sort_keys=True, separators=(",", ":"))
-    fingerprint = hashlib.sha256(f"{sha256}\n{signal}".encode()).digest()[:8]
-    if text.get("fingerprint") not in (None, fingerprint.hex()):
-        raise ModelError(
-            f"fingerprint: expected that of this card, {fingerprint.hex()}, got {text['fingerprint']}: the card is "
-            f"damaged, or {', '.join(_SIGNAL_KEYS)} or the network was changed; for another model remove this key"
-        )
     return ModelCard(
         path=folder,
         name=text["name"],
@@ -295,11 +290,26 @@ def _card(folder: Path, text: dict[str, Any]) -> ModelCard:
         quantization=quantization,
         motion_dim=motion_dim,
         files=files,
-        sha256=sha256,
+        sha256=files[MODEL_NAME].sha256,
         compiled=_compiled(text, files),
-        fingerprint=fingerprint,
+        fingerprint=_hashed(text, _SIGNAL_KEYS),
+        altered=text.get("digest") not in (None, digest_of(text)),
         text=text,
     )
+
+
+def digest_of(text: Mapping[str, Any]) -> str:
+    """Return 16 hexadecimal digits over all of a card that decides which signatures are made, of which windows.
+
+    A card that states them as `digest` shows whether it was changed; without one, only its signature does.
+    """
+    return _hashed(text, (*_SIGNAL_KEYS, "name", "hop")).hex()
+
+
+def _hashed(text: Mapping[str, Any], keys: Sequence[str]) -> bytes:
+    """Return 8 bytes over the network and some keys of a card."""
+    stated = json.dumps({key: text[key] for key in keys}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(f"{text['files'][MODEL_NAME]['sha256']}\n{stated}".encode()).digest()[:8]
 
 
 def _files(text: dict[str, Any]) -> dict[str, FileStated]:

@@ -19,8 +19,11 @@ from typing import Any
 from motionsig.encoders.host import Encoder, HostEncoder, Network, check_golden, golden_distance
 from motionsig.encoders.trial import DEADLINE_S, confine, one_line, report, run_trial
 from motionsig.errors import InputError, MissingExtraError, ModelError, MotionsigError
+from motionsig.escaping import own_logger
 from motionsig.model_card import CARD_NAME, MODEL_NAME, PLAIN_NAME, ModelCard, load_card
 from motionsig.state import models_folder, shipped_folder
+
+logger = own_logger(__name__)
 
 DEFAULT_MODEL = "motion64"
 DEVICES = "auto, cpu, edgetpu[:usb|:pci][:N] or reference"
@@ -108,6 +111,11 @@ def open_encoder(model: str | Path | None = None, device: str = "auto") -> Encod
     """
     which = check_device(device)
     card = find_model(model)
+    if card.altered:
+        logger.warning(
+            "%s: it was changed after the model was made, by hand or by damage: its signatures, or their windows, may be "
+            "others than the model's", card.path / CARD_NAME,
+        )  # fmt: skip
     foreign = not _was_tried(card)
     if foreign and device in ("auto", "cpu"):
         _try_first(card)

@@ -27,6 +27,8 @@ def install(options: argparse.Namespace) -> int:
     card = package.card
     _say("model", f"{card.name}, version {card.version}, fingerprint {card.fingerprint.hex()}")
     _say("files", f"{', '.join(package.files)}: as {CARD_NAME} describes them")
+    if card.altered:
+        _say("card", "CHANGED after the model was made: its signatures, or their windows, may be others")
     signed_by = None if options.unsigned else _signer(package, options.keys)
     _say("signature", f"by {signed_by}" if signed_by else "NOT CHECKED")
     if not signed_by:

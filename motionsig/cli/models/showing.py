@@ -152,6 +152,7 @@ def _lines(card: ModelCard) -> list[str]:
         f"  file         {card.path} ({size:,} B, sha256 {card.sha256[:16]}... as the card says)",
         f"  compiled     {compiled}",
         f"  licence      {card.text['licence']}",
+        *(["  CHANGED      after the model was made: its signatures, or their windows, may be others"] * card.altered),
     ]
 
 
