@@ -1,8 +1,8 @@
 """The contract between training and device: what a model expects, what it makes, and what is known of it.
 
 A model's folder may be anybody's, and damaged or made to do harm. So each of its files is read here and nowhere else:
-the card by `load_card`, whose keys have the types and ranges that `card_text` lists, and any other file by `ModelCard.file_bytes`.
-What is no regular file, is larger than its card says, or has another sha256, is refused in one line.
+the card by `load_card`, with the types and ranges that `card_text` lists, and other files by `file_bytes`. What is no
+regular file, is larger than its card says, or has another sha256, is refused in one line.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ _SIGNAL_KEYS = (
     "front_end", "input", "motion_dim", "quantization",
 )  # fmt: skip
 """The keys that decide a signature, beside the model's bytes. The hop is not one: it only chooses the windows."""
+
 
 @dataclass(frozen=True)
 class Compiled:

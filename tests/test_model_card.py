@@ -90,7 +90,10 @@ def test_a_compiled_file_is_another_of_the_cards_files_in_its_folder(model, name
     if name != "not_listed.tflite":
         files.setdefault(name, {"sha256": "0" * 64, "bytes": 1})
     change(model, files=files, compiled={"file": name, "min_runtime": None, "compiler": "16.0"})
-    with pytest.raises(ModelError, match=r"compiled\.file: expected the name of another of the card.s files|files: expected names of files"):
+    with pytest.raises(
+        ModelError,
+        match=r"compiled\.file: expected the name of another of the card.s files|files: expected names of files",
+    ):
         load_card(model)
 
 

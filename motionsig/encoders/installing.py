@@ -69,7 +69,11 @@ def read_package(given: Sequence[Path]) -> Package:
     needed = [MODEL_NAME, GOLDEN_NAME, *([card.compiled.file] if card.compiled else [])]
     if folder is not None:
         # Without a background heads can be judged, but none can be taught; without tables codes are deflated.
-        taken = [*needed, SIGNATURE_NAME, *(name for name in (BACKGROUND_NAME, packing.FILE_NAME) if name in card.files)]
+        taken = [
+            *needed,
+            SIGNATURE_NAME,
+            *(name for name in (BACKGROUND_NAME, packing.FILE_NAME) if name in card.files),
+        ]
         paths |= {name: folder / name for name in taken if os.path.lexists(folder / name)}
     if missing := [name for name in needed if name not in paths or name not in card.files]:
         are = "is" if len(missing) == 1 else "are"

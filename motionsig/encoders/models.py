@@ -30,6 +30,7 @@ DEVICES = "auto, cpu, edgetpu[:usb|:pci][:N] or reference"
 
 CURRENT, PREVIOUS, HIGHEST = "current", "previous", "highest"
 
+
 def current(name: str) -> Path | None:
     """Return the folder of the installed model in use; None where the shipped one is, or none. Raises ModelError."""
     return linked(models_folder(), name, CURRENT)
@@ -113,9 +114,10 @@ def open_encoder(model: str | Path | None = None, device: str = "auto") -> Encod
     card = find_model(model)
     if card.altered:
         logger.warning(
-            "%s: it was changed after the model was made, by hand or by damage: its signatures, or their windows, may be "
-            "others than the model's", card.path / CARD_NAME,
-        )  # fmt: skip
+            "%s: it was changed after the model was made, by hand or by damage: its signatures, or their windows, may "
+            "be others than the model's",
+            card.path / CARD_NAME,
+        )
     foreign = not _was_tried(card)
     if foreign and device in ("auto", "cpu"):
         _try_first(card)

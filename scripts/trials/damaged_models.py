@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # The models that the tests share.
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "encoders")]
 
-from damaged_models import outcome, write_log  # noqa: E402
+from read_models import outcome  # noqa: E402
+from whole_model import write_log  # noqa: E402
 
 _MOST_MIB = 1024
 

@@ -60,7 +60,13 @@ def test_two_are_kept_and_change_places(tmp_path, store):
     assert models.current("m") == second and models.previous("m") == third
     assert installing.rollback("m") == third == models.current("m")
     # Nothing but the two, for everybody to read and nobody to write.
-    assert {path.name for path in (store / "m").iterdir()} == {"current", "previous", "highest", second.name, third.name}
+    assert {path.name for path in (store / "m").iterdir()} == {
+        "current",
+        "previous",
+        "highest",
+        second.name,
+        third.name,
+    }
     assert all(mode & 0o777 in (0o755, 0o644, 0o777) for mode, _ in tree(store).values())
     assert not any(mode & 0o022 for mode, content in tree(store).values() if not isinstance(content, str))
 

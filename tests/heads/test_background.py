@@ -97,7 +97,7 @@ def test_a_bank_that_is_damaged_or_of_another_encoder_is_refused(card, how, said
 def test_a_bank_that_is_not_there_is_refused(card, tmp_path):
     named = card()
     (tmp_path / BACKGROUND_NAME).unlink()
-    with pytest.raises(ModelError, match="expected the file that card.json describes, got: No such file"):
+    with pytest.raises(ModelError, match=r"expected the file that card.json describes, got: No such file"):
         load_background(named)
 
 

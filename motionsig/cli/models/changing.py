@@ -11,8 +11,8 @@ from motionsig.encoders import installing
 from motionsig.encoders.compiling.compiler import check_twin
 from motionsig.encoders.compiling.lint import lint
 from motionsig.encoders.models import try_network
-from motionsig.encoders.signing import signer
 from motionsig.encoders.signing import sign as signature_of
+from motionsig.encoders.signing import signer
 from motionsig.encoders.tflite import printable, read_graph
 from motionsig.errors import EncoderError, MissingExtraError, ModelError
 from motionsig.files import replace_file
