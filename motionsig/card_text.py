@@ -132,7 +132,7 @@ def _at(text: dict[str, Any], key: str) -> Any:
     return value if not inner else value.get(inner, _MISSING) if isinstance(value, dict) else _MISSING
 
 
-def _check(key: str, value: Any, field: tuple[type, float, float]) -> None:
+def _check(key: str, value: Any, field: tuple[type[Any], float, float]) -> None:
     """Raise ModelError for a value that is not of a field's type, or out of its range."""
     kind, low, high = field
     if kind is object:
@@ -141,8 +141,8 @@ def _check(key: str, value: Any, field: tuple[type, float, float]) -> None:
         what = f"a {'whole ' if kind is int else ''}number from {low} to {high}"
         good = type(value) in (int, kind) and low <= value <= high
     else:
-        name = {str: "text", list: "a list", dict: "an object"}[kind]
+        name = "text" if kind is str else "a list" if kind is list else "an object"
         what = f"{name} of {low} to {high} {'characters' if kind is str else 'entries'}"
-        good = type(value) is kind and low <= len(value) <= high
+        good = isinstance(value, kind) and low <= len(value) <= high
     if not good:
         raise ModelError(f"{key}: expected {what}, got {'none' if value is _MISSING else f'{value!r:.80}'}")

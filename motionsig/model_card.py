@@ -71,12 +71,21 @@ class FileStated(NamedTuple):
     sha256: str
 
 
+XNNPACK, BUILT_IN = "XNNPACK", "built-in kernels"
+_KERNELS = {XNNPACK: "codes_xnnpack", BUILT_IN: "codes_built_in"}
+"""Kernel sets whose codes golden windows may come with, beside the reference's, and their arrays."""
+
+
 class Golden(NamedTuple):
-    """Windows (k, length, 6) float32, the reference's codes (k, dim) int8, and by how many steps others may be off."""
+    """Windows (k, length, 6) float32, the reference's codes (k, dim) int8, and by how many steps others may be off.
+
+    kernels: the codes (k, dim) of TFLite's other kernel sets by name, as far as the model comes with them.
+    """
 
     windows: NDArray[np.float32]
     codes: NDArray[np.int8]
     tolerance: int
+    kernels: dict[str, NDArray[np.int8]]
 
 
 @dataclass(frozen=True)
@@ -171,10 +180,9 @@ class ModelCard:
         return self.file_bytes(self.compiled.file)
 
     def golden(self) -> Golden:
-        """Return (windows, codes, tolerance): golden windows, on which a device is tried before it is trusted.
+        """Return the golden windows, on which a device is tried before it is trusted, and what they give.
 
-        windows: (k, length, 6) float32. codes: (k, dim) int8, those of the reference. tolerance: by how many steps the
-        codes of a device may differ. Raises ModelError if they are missing, damaged, or not of the card's shapes.
+        Raises ModelError if they are missing, damaged, or not of the card's shapes.
         """
         return parse_golden(self, self.file_bytes(GOLDEN_NAME))
 
@@ -218,21 +226,22 @@ def parse_golden(card: ModelCard, content: bytes) -> Golden:
     try:
         arrays = read_npz(content, MOST_FILE_BYTES)
         windows, codes, tolerance = arrays["windows"], arrays["codes"], arrays["tolerance"]
+        kernels = {name: arrays[array] for name, array in _KERNELS.items() if array in arrays}
     except (ValueError, LookupError) as error:
         raise ModelError(f"{file}: expected windows, codes and a tolerance, got: {error}") from error
-    count = len(windows) if windows.ndim else 0
-    shapes = (windows.shape, codes.shape)
-    if not count or shapes != ((count, card.length, len(CHANNELS)), (count, card.dim)):
+    count, made = len(windows) if windows.ndim else 0, (codes, *kernels.values())
+    shapes = [windows.shape, *(each.shape for each in made)]
+    if not count or shapes != [(count, card.length, len(CHANNELS)), *[(count, card.dim)] * len(made)]:
         raise ModelError(f"{file}: expected windows and codes of the card's shapes, got {shapes}")
-    kinds = (windows.dtype.name, codes.dtype.name, tolerance.dtype.kind, tolerance.shape)
-    if kinds != ("float32", "int8", "i", ()) or not 0 <= tolerance <= MOST_TOLERANCE:
+    kinds = (windows.dtype.name, {each.dtype.name for each in made}, tolerance.dtype.kind, tolerance.shape)
+    if kinds != ("float32", {"int8"}, "i", ()) or not 0 <= tolerance <= MOST_TOLERANCE:
         raise ModelError(
             f"{file}: expected float32 windows, int8 codes and a tolerance of 0 to {MOST_TOLERANCE} steps, got "
             f"{windows.dtype}, {codes.dtype} and {tolerance!r:.80}"
         )
     if not np.isfinite(windows).all():
         raise ModelError(f"{file}: expected windows of finite numbers, got others")
-    return Golden(windows, codes, int(tolerance))
+    return Golden(windows, codes, int(tolerance), kernels)
 
 
 def load_card(folder: Path) -> ModelCard:

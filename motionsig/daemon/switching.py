@@ -128,6 +128,10 @@ class SwitchingEncoder(Closing):
         return self._now.encoder.device
 
     @property
+    def kernels(self) -> str | None:
+        return self._now.encoder.kernels
+
+    @property
     def windows(self) -> int:
         """How many windows were given to it so far."""
         return self._windows.total

@@ -43,7 +43,11 @@ class Encoder(Closing, Protocol):
 
     @property
     def device(self) -> str:
-        """What runs the network at present, as text."""
+        """What runs the network at present, as text: "cpu (LiteRT 2.3.0, XNNPACK)"."""
+
+    @property
+    def kernels(self) -> str | None:
+        """Which of TFLite's kernel sets computes the codes at present, "XNNPACK" as a rule; None: not known."""
 
     def encode(self, windows: WindowBatch) -> SignatureBatch:
         """Return one signature per window; none for none. Raises EncoderError if the device fails or was closed."""
@@ -56,6 +60,11 @@ class Network(Protocol):
 
     @property
     def device(self) -> str: ...
+
+    @property
+    def kernels(self) -> str | None:
+        """Which of TFLite's kernel sets computes the codes, None where it is not known."""
+        return None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({_described(self.card, self.device)})"
@@ -94,6 +103,11 @@ class HostEncoder(Closing):
         """What runs the network now."""
         return self._network.device
 
+    @property
+    def kernels(self) -> str | None:
+        """Which of TFLite's kernel sets computes the codes now, None where it is not known."""
+        return self._network.kernels
+
     def __repr__(self) -> str:
         return f"HostEncoder({_described(self.card, self.device)}{', closed' * self._closed})"
 
@@ -127,7 +141,7 @@ def golden_distance(encoder: Encoder, golden: Golden | None = None) -> tuple[int
 
     golden: those of the card, if they have been read.
     """
-    windows, codes, tolerance = golden or encoder.card.golden()
+    windows, codes, tolerance, _ = golden or encoder.card.golden()
     made = encoder.encode(WindowBatch(np.arange(len(windows)), windows, np.zeros(len(windows), np.uint8), 1))
     if (made.quality & Quality.EDGE_TPU).any():
         tolerance = max(tolerance, EDGE_TPU_STEPS)

@@ -1,4 +1,8 @@
-"""The int8 network on the CPU: LiteRT, or tflite-runtime where LiteRT has no wheel."""
+"""The int8 network on the CPU: LiteRT, or tflite-runtime where LiteRT has no wheel.
+
+LiteRT computes with XNNPACK. Where that cannot read what the processor is, LiteRT takes its own kernels without a word:
+they are slower, and a third of their codes differ by a step or two. So the golden windows show which kernels compute.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from motionsig.encoders.host import Codes, Network, TensorSpec, check_network
+from motionsig.encoders.host import Codes, Network, TensorSpec, check_network, network_input
 from motionsig.encoders.tflite import EDGETPU_OPERATOR
 from motionsig.errors import EncoderError, MissingExtraError, ModelError
+from motionsig.escaping import own_logger
 from motionsig.hints import architecture, install_hint, runtime_hint
-from motionsig.model_card import MODEL_NAME, ModelCard
+from motionsig.model_card import BUILT_IN, MODEL_NAME, Golden, ModelCard
 from motionsig.quality import Quality
+
+logger = own_logger(__name__)
+
+FELL_BACK = (
+    "LiteRT computes with its built-in kernels instead of XNNPACK: it is slower, and its codes differ slightly from "
+    "those of other machines; it has to be able to read /proc/cpuinfo and /sys/devices/system/cpu"
+)
 
 
 class LiteRtNetwork(Network):
@@ -24,7 +36,7 @@ class LiteRtNetwork(Network):
         before: is called when all that is needed is loaded, before the runtime sees the network.
         """
         # Checked against the card before the runtime sees them: a damaged model can crash it or run wrongly.
-        model = card.model_bytes()
+        model, golden = card.model_bytes(), card.golden()
         self.card = card
         self._runtime, interpreter_class, _ = load_runtime()
         before()
@@ -41,10 +53,24 @@ class LiteRtNetwork(Network):
         (given,), (made,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         check_network(card, MODEL_NAME, tensor_spec(given), tensor_spec(made))
         self._input, self._output = given["index"], made["index"]
+        self._kernels = self._seen_kernels(golden)
+        if self._kernels == BUILT_IN and self._runtime.startswith("LiteRT"):
+            logger.warning(FELL_BACK)
 
     @property
     def device(self) -> str:
-        return f"cpu ({self._runtime})"
+        return f"cpu ({self._runtime}{f', {self._kernels}' if self._kernels else ''})"
+
+    @property
+    def kernels(self) -> str | None:
+        return self._kernels
+
+    def _seen_kernels(self, golden: Golden) -> str | None:
+        """Return the kernel set that makes the same codes of the golden windows; None where none of them does."""
+        inputs, _ = network_input(self.card, golden.windows)
+        made, _ = self.run(inputs)
+        known = golden.kernels.items()
+        return next((name for name, codes in known if np.array_equal(made, codes[:, : self.card.motion_dim])), None)
 
     def run(self, inputs: Codes) -> tuple[Codes, int]:
         codes, interpreter = np.empty((len(inputs), self.card.motion_dim), np.int8), self._interpreter

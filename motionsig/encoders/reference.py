@@ -26,7 +26,7 @@ _TYPES = (2, 9)
 class ReferenceNetwork(Network):
     """Needs numpy only; slower than a runtime, and the same on every machine for the same input codes."""
 
-    device = "reference (numpy)"
+    device, kernels = "reference (numpy)", "reference"
 
     def __init__(self, card: ModelCard) -> None:
         """Raise ModelError if the network is not the int8 one of the card, or has what these kernels have not."""

@@ -93,6 +93,10 @@ class Kept(Closing):
     def device(self) -> str:
         return self._encoder.device
 
+    @property
+    def kernels(self) -> str | None:
+        return self._encoder.kernels
+
     def encode(self, windows: WindowBatch) -> SignatureBatch:
         self.windows.append(windows.data.copy())
         return self._encoder.encode(windows)

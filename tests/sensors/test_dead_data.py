@@ -124,6 +124,22 @@ def test_half_of_gravity_is_said_and_nothing_passes() -> None:
     assert read(sensor, clock, 30)[0] == 0
 
 
+def test_a_fault_whose_figures_change_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    def drifting(serials: NDArray[np.int64], times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+        share = 0.3 + serials[:, None] * 2e-5
+        return resting(serials, times_ns) * np.where(np.arange(6) < 3, share, 1.0)
+
+    sensor, _, clock = opened("mpu6050", drifting)
+    said = set()
+    for _ in range(100):
+        read(sensor, clock, 1)
+        said.add(str(sensor.trouble))
+    assert len(said) > 50, "trouble is always as it is now"
+    lines = [message for message in caplog.messages if "gravity is" in message]
+    assert len(lines) == len(set(lines)) == 2
+    assert "samples left out" not in caplog.text
+
+
 def test_a_garbled_record_is_left_out_with_a_gap() -> None:
     sensor, bus, clock = opened("bmi160", resting)
     whole = bus.read

@@ -142,6 +142,10 @@ class AutoNetwork(Network):
         self._ready_worker(self._limits.start_s)
 
     @property
+    def kernels(self) -> str | None:
+        return None if self._worker is not None and self._worker.runtime else self._cpu.kernels
+
+    @property
     def device(self) -> str:
         """What runs the network now, and why."""
         if self._worker is not None and self._worker.runtime:

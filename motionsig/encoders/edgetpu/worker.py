@@ -80,7 +80,7 @@ class Job:
                 f"{len(list(graph.operators))} others; it would run on the CPU and say nothing"
             )
         self.layout = Layout(CHUNK, (1, card.length, card.input.dim), (card.motion_dim,), len(self.model))
-        windows, codes, _ = card.golden()
+        windows, codes, *_ = card.golden()
         self.golden_inputs = network_input(card, windows[:CHUNK])[0]
         self.golden_codes: Codes = codes[:CHUNK, : card.motion_dim]
 
