@@ -118,6 +118,32 @@ def test_versions_only_rise(tmp_path, store):
         install(make(tmp_path / "g", SHIPPED, name="motion64"))
 
 
+def test_a_lower_version_is_not_taken_after_a_rollback_either(tmp_path, store):
+    for version in (4, 9):
+        install(make(tmp_path / str(version), version, b"%d" % version))
+    installing.rollback("m")
+    assert models.current("m").name.startswith("4-")
+    with pytest.raises(ModelError, match=r"expected version 9 of m or a later one, as the previous model .* --lower"):
+        install(make(tmp_path / "5", 5, b"5"))
+    # Nor when the highest one is installed no longer.
+    lower = installing.read_package([tmp_path / "5"])
+    installing.install(lower, None, lambda _: None, take_lower=True)
+    installing.install(installing.read_package([make(tmp_path / "6", 6, b"6")]), None, lambda _: None, take_lower=True)
+    assert not any(path.name.startswith("9-") for path in (store / "m").iterdir())
+    with pytest.raises(ModelError, match="expected version 9 of m or a later one, as the highest model"):
+        install(make(tmp_path / "7", 7, b"7"))
+    with pytest.raises(ModelError, match="expected another version than 9, which the highest model"):
+        install(make(tmp_path / "9b", 9, b"another"))
+    assert install(tmp_path / "9").name.startswith("9-")
+
+
+def test_a_lower_version_is_not_taken_behind_the_shipped_model(tmp_path, store):
+    install(make(tmp_path / "a", SHIPPED + 5, name="motion64"))
+    assert installing.rollback("motion64") is None
+    with pytest.raises(ModelError, match=f"expected version {SHIPPED + 5} of motion64"):
+        install(make(tmp_path / "b", SHIPPED + 4, b"b", name="motion64"))
+
+
 def test_a_card_without_a_version_counts_as_0(tmp_path, store):
     folder = make(tmp_path / "a")
     text = json.loads((folder / CARD_NAME).read_text())
