@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from motionsig.conventions import CHANNELS
 from motionsig.errors import InputError
+from motionsig.escaping import escaped
 
 _HEADER = re.compile(
     rb"\{'descr': '([<>|](?:b1|[iu][1248]|f[248]|[US][1-9][0-9]{0,5}))', 'fortran_order': (True|False), "
@@ -111,8 +112,9 @@ def read_npz(content: bytes, most_bytes: int) -> dict[str, NDArray[Any]]:
                 raise ValueError("two arrays of the same name")
             return {name: _array(archive, entry) for name, entry in zip(names, entries, strict=True)}
     # RuntimeError: an entry that needs a password, or a damaged archive's reader.
-    except (BadZipFile, zlib.error, EOFError, OSError, OverflowError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(str(error) or type(error).__name__) from error
+    except (ValueError, BadZipFile, zlib.error, EOFError, OSError, OverflowError, RuntimeError) as error:
+        # It may show what stands in the file.
+        raise ValueError(escaped(str(error)[:200]) or type(error).__name__) from error
 
 
 def _array(archive: ZipFile, entry: ZipInfo) -> NDArray[Any]:

@@ -77,7 +77,14 @@ def test_an_npz_that_numpy_would_not_have_written_is_refused(content, said):
         read_npz(content, 1 << 20)
 
 
-@settings(max_examples=200)
+def test_what_stands_in_a_file_steers_no_terminal():
+    content = npz(group=np.arange(3)).replace(b"group.npy", b"\x1b[2J.npy!"[:9], 1)
+    with pytest.raises(ValueError) as caught:
+        read_npz(content, 1000)
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 800
+
+
+@settings(max_examples=100)
 @given(st.data())
 def test_a_damaged_npz_is_read_or_refused(data):
     content = bytearray(npz(a=np.arange(50.0), b=np.array(["x", "y"])))
