@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from whole_model import COMPILED_NAME, npz, stated, valid, write
+from whole_model import COMPILED_NAME, npz, restated_in, valid, write
 
 from motionsig import packing
 from motionsig.model_card import BACKGROUND_NAME, CARD_NAME, GOLDEN_NAME, MODEL_NAME, OWN_NAMES, digest_of
@@ -141,26 +141,18 @@ def _files_bytes(random_):
     return {name: _bytes(random_, valid()[name])}
 
 
-def restated(name: str, content: bytes) -> dict[str, bytes]:
-    """Return a file and a card that states it, as somebody makes them who knows how."""
-    text = json.loads(valid()[CARD_NAME])
-    text["files"][name] = stated(content)
-    text["digest"] = digest_of(text)
-    return {name: content, CARD_NAME: json.dumps(text).encode()}
-
-
 def _network_bytes(random_):
-    return restated(MODEL_NAME, _bytes(random_, valid()[MODEL_NAME], random_.choice((1, 2, 4, 30))) or b"0")
+    return restated_in(MODEL_NAME, _bytes(random_, valid()[MODEL_NAME], random_.choice((1, 2, 4, 30))) or b"0")
 
 
 def _compiled_bytes(random_):
     content = random_.choice((valid()[COMPILED_NAME], valid()[MODEL_NAME]))
-    return restated(COMPILED_NAME, _bytes(random_, content) or b"0")
+    return restated_in(COMPILED_NAME, _bytes(random_, content) or b"0")
 
 
 def _npz_bytes(random_):
     name = random_.choice((GOLDEN_NAME, BACKGROUND_NAME, packing.FILE_NAME))
-    return restated(name, _bytes(random_, valid()[name], 6) or b"0")
+    return restated_in(name, _bytes(random_, valid()[name], 6) or b"0")
 
 
 def _npz_arrays(random_):
@@ -194,7 +186,7 @@ def _npz_arrays(random_):
         case 2:
             bomb = arrays | {random_.choice((key, "more")): np.zeros(random_.choice((1, 70)) << 20, np.int8)}
             content = _zipped(bomb, zipfile.ZIP_DEFLATED)
-    return restated(name, content)
+    return restated_in(name, content)
 
 
 def _zipped(arrays, method):

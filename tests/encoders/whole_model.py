@@ -24,9 +24,9 @@ COMPILED_NAME = "encoder_int8_edgetpu.tflite"
 LENGTH, HOP, MOTION_DIM = 16, 8, 8
 
 
-def network() -> bytes:
+def network(seed: int = 0) -> bytes:
     """Return a small network of the kind of the encoder."""
-    made, random_ = Made(), np.random.default_rng(0)
+    made, random_ = Made(), np.random.default_rng(seed)
 
     def weights(shape: list[int], kind: str = "<i1", most: int = 40) -> int:
         name = {"<i1": "INT8", "<i4": "INT32"}[kind]
@@ -125,6 +125,14 @@ def write(folder: Path, changed: dict[str, bytes | Callable[[Path], object]]) ->
             content(folder / name)
         else:
             (folder / name).write_bytes(content)
+
+
+def restated_in(name: str, content: bytes) -> dict[str, bytes]:
+    """Return a file and a card that states it, as somebody makes them who knows how."""
+    text = json.loads(valid()[CARD_NAME])
+    text["files"][name] = stated(content)
+    text["digest"] = digest_of(text)
+    return {name: content, CARD_NAME: json.dumps(text).encode()}
 
 
 def write_log(file: Path) -> Path:
