@@ -221,7 +221,9 @@ def test_a_changed_card_is_said(model, store, capsys):
     card = json.loads((model / CARD_NAME).read_text()) | {"hop": 63, "version": VERSION + 1}
     (model / CARD_NAME).write_text(json.dumps(card))
     assert "CHANGED after the model was made" in ran(capsys, "install", model, "--unsigned")[1]
-    assert "CHANGED" in ran(capsys, str(model))[1] and "CHANGED" not in ran(capsys, str(shipped_models()["motion64"]))[1]
+    assert (
+        "CHANGED" in ran(capsys, str(model))[1] and "CHANGED" not in ran(capsys, str(shipped_models()["motion64"]))[1]
+    )
 
 
 def test_a_compiled_model_is_checked_against_its_twin(tmp_path, store, capsys):

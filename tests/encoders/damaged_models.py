@@ -20,7 +20,7 @@ import numpy as np
 from whole_model import COMPILED_NAME, npz, restated_in, valid, write
 
 from motionsig import packing
-from motionsig.model_card import BACKGROUND_NAME, CARD_NAME, GOLDEN_NAME, MODEL_NAME, OWN_NAMES, digest_of
+from motionsig.model_card import BACKGROUND_NAME, CARD_NAME, GOLDEN_NAME, MODEL_NAME, OWN_NAMES
 
 _HOSTILE = (
     None, True, False, 0, -1, 1, 1.5, -0.0, 1e308, -1e308, 5e-324, 1e-30, 2**31, 2**63, -(2**64), 10**30, "", "x",

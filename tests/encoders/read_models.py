@@ -78,7 +78,10 @@ def outcome(number: int, folder: Path, log: Path, *, in_child: bool = True) -> t
 
 
 def _read(folder: Path, number: int) -> str:
-    """Read a model with the encoder and, as the number says, another reader; return which of `_GOOD` came of it, or raise MotionsigError."""
+    """Read a model with the encoder and another reader; return which of `_GOOD` came of it, or raise MotionsigError.
+
+    number: chooses the other reader.
+    """
     readers = (_package, _configuration, _background, _tables, _doctor)
     try:
         readers[number // len(KINDS) % len(readers)](folder)

@@ -103,7 +103,7 @@ def test_a_key_that_another_user_may_exchange_is_refused(keys, tmp_path, place):
     private, folder = keys
     signature = signing.sign(b"a card", private)
     os.chown(tmp_path / place, 65534, -1)
-    with pytest.raises(ModelError, match="of root or this user, got one of user 65534, who may .* sudo chown root"):
+    with pytest.raises(ModelError, match=r"of root or this user, got one of user 65534, who may .* sudo chown root"):
         signing.signer(b"a card", signature, folder)
     os.chown(tmp_path / place, 0, -1)
     # By another way, in a folder of somebody else's.
