@@ -138,7 +138,7 @@ def _network_lines(network: dict[str, Any]) -> list[str]:
 
 
 def _lines(card: ModelCard) -> list[str]:
-    size = (card.path / MODEL_NAME).stat().st_size
+    size = card.files[MODEL_NAME].size
     length_s, compiled = card.spec.length_ns / NS_PER_S, "not for the Edge TPU"
     if it := card.compiled:
         runtime = "not stated" if it.min_runtime is None else f"{it.min_runtime} or newer"
