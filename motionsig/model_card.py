@@ -186,6 +186,13 @@ class ModelCard:
         """
         return parse_golden(self, self.file_bytes(GOLDEN_NAME))
 
+    def check_files(self) -> None:
+        """Raise ModelError unless the files that a device needs are those that the card describes."""
+        self.model_bytes()
+        self.golden()
+        if self.compiled is not None:
+            self.compiled_bytes()
+
     def file_bytes(self, name: str) -> bytes:
         """Return the bytes of one of the model's files, which are those that the card was written for.
 

@@ -20,6 +20,7 @@ from motionsig.config.keys import TABLES, known_keys
 from motionsig.config.sink import check_name, check_sink, check_status, check_url
 from motionsig.config.tables import SETTLED, check_model, check_sensor, named_chip
 from motionsig.encoders import find_model
+from motionsig.encoders.tflite import read_graph
 from motionsig.errors import ConfigError, MotionsigError
 from motionsig.heads import HeadCard
 from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME, ModelCard
@@ -134,10 +135,8 @@ def check_config(config: Config) -> list[str]:
     """
     try:
         card = find_model(config.model)
-        card.model_bytes()
-        card.golden()
-        if card.compiled is not None:
-            card.compiled_bytes()
+        card.check_files()
+        read_graph(card.model_bytes(), card.path / MODEL_NAME)
     except MotionsigError as error:
         raise ConfigError(f"{config.origins.get('model.name', config.files[0])}: model.name: {error}") from error
     is_services = config.files[0].absolute().parent == DEFAULT_PATH.parent

@@ -142,6 +142,7 @@ _survived = set[str]()
 
 def _try_first(card: ModelCard) -> None:
     """Run a network of anybody's in a child, where this process has not done so. Raises ModelError if it does harm."""
+    card.check_files()  # what is refused by a look needs no child
     if card.sha256 in _survived or any(load_card(it).sha256 == card.sha256 for it in shipped_models().values()):
         return
     # The network will run as this user, root or not.

@@ -67,7 +67,7 @@ def outcome(number: int, folder: Path, log: Path, *, in_child: bool = True) -> t
         ["compile", "--check", str(folder)],
         ["replay", str(log), "--model", str(folder), "--device", "reference", "--to", f"file:{folder}-out"],
         ["models", "sign", str(folder), "--key", "/nowhere.pem"],
-        ["watch", str(log), "--model", str(folder), "--heads", "none", "--device", "reference"],
+        ["watch", str(log), "--model", str(folder), "--head", "still", "--device", "reference"],
     )
     _run(commands[number // len(KINDS) % len(commands)])
     Path(f"{folder}-out").unlink(missing_ok=True)

@@ -28,7 +28,7 @@ def show_all(*, as_json: bool) -> int:
     for folder in filter(None, chain(*places)):
         try:
             card = load_card(folder)
-            card.model_bytes()  # raises where the file is not the card's
+            card.check_files()
         except ModelError as error:
             damaged.append(error)
         else:

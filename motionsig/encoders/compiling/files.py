@@ -46,6 +46,7 @@ def open_model(model: str | Path) -> ModelFile:
     named = str(model) in model_names() or path.is_dir()
     if named or (path.name == MODEL_NAME and (path.parent / CARD_NAME).is_file()):
         card = find_model(model) if named else load_card(path.parent)
+        card.check_files()
         return ModelFile(card.path / MODEL_NAME, card.model_bytes(), card)
     try:
         return ModelFile(path, read_model_file(path), None)
