@@ -43,6 +43,8 @@ class LiteRtNetwork(Network):
         try:
             self._interpreter = interpreter_class(model_content=model, num_threads=1)
             self._interpreter.allocate_tensors()
+            # Two inputs, or a name that is no text (a UnicodeDecodeError), are no network of ours either.
+            (given,), (made,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         except (ValueError, RuntimeError, SystemError) as error:
             if EDGETPU_OPERATOR in str(error):
                 raise ModelError(
@@ -50,7 +52,6 @@ class LiteRtNetwork(Network):
                     "its twin here, and name the compiled file under compiled in the card"
                 ) from error
             raise EncoderError(f"{card.path / MODEL_NAME}: {self._runtime} cannot run it: {error}") from error
-        (given,), (made,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         check_network(card, MODEL_NAME, tensor_spec(given), tensor_spec(made))
         self._input, self._output = given["index"], made["index"]
         self._kernels = self._seen_kernels(golden)

@@ -6,15 +6,27 @@ import shutil
 import sys
 
 import pytest
+from made_models import Made
 from whole_model import network, restated_in, write
 
 from motionsig.encoders import find_model, models, open_encoder
+from motionsig.encoders.litert import LiteRtNetwork
 from motionsig.encoders.trial import run_trial
-from motionsig.errors import ModelError
+from motionsig.errors import EncoderError, ModelError
 from motionsig.model_card import CARD_NAME, MODEL_NAME, load_card
+
+
+def two_inputs():
+    made = Made()
+    first, second, last = made.tensor([1, 4]), made.tensor([1, 4]), made.tensor([1, 4])
+    made.operator("ADD", [first, second], [last], 1, "AddOptions")
+    made.ends([first, second], [last])
+    return made.file()
+
 
 RIGHTS = """
 import json, os, resource
+from motionsig.encoders.litert import LiteRtNetwork
 from motionsig.encoders.trial import confine, report
 
 def tried(call):
@@ -124,3 +136,10 @@ def test_a_changed_card_is_said(tmp_path, caplog):
         assert "it was changed after the model was made" in caplog.text and load_card(folder).altered
     (folder / CARD_NAME).write_text(json.dumps(text | {"version": 4, "summary": "", "limits": []}))
     assert not load_card(folder).altered
+
+
+@pytest.mark.parametrize("change", [lambda made: made.replace(b"tensor 0", b"tensor \xba"), lambda _: two_inputs()])
+def test_what_a_runtime_takes_and_cannot_describe_is_refused(tmp_path, change):
+    write(tmp_path / "m", restated_in(MODEL_NAME, change(network())))
+    with pytest.raises(EncoderError, match="cannot run it"):
+        LiteRtNetwork(load_card(tmp_path / "m"))
