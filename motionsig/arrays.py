@@ -94,8 +94,8 @@ def _numbers(data: Any, where: str, expected: str) -> NDArray[np.float32]:
         raise InputError(f"{where}: expected {expected}, got a {kind} of something else than numbers") from error
 
 
-def read_npz(content: bytes, most_bytes: int) -> dict[str, NDArray[Any]]:
-    """Return the arrays in the bytes of an .npz file, which may be anybody's.
+def read_npz(content: bytes, most_bytes: int, prefix: str = "") -> dict[str, NDArray[Any]]:
+    """Return the arrays in the bytes of an .npz file, which may be anybody's; of them those whose names begin so.
 
     `numpy.load` believes what is written there: it takes the memory for any stated shape, unpacks gigabytes from a few
     bytes, and raises a dozen kinds of errors. Raises ValueError for what `numpy.savez` would not have written, and for
@@ -110,7 +110,8 @@ def read_npz(content: bytes, most_bytes: int) -> dict[str, NDArray[Any]]:
             names = [entry.filename.removesuffix(".npy") for entry in entries]
             if len(set(names)) < len(names):
                 raise ValueError("two arrays of the same name")
-            return {name: _array(archive, entry) for name, entry in zip(names, entries, strict=True)}
+            wanted = zip(names, entries, strict=True)
+            return {name: _array(archive, entry) for name, entry in wanted if name.startswith(prefix)}
     # RuntimeError: an entry that needs a password, or a damaged archive's reader.
     except (ValueError, BadZipFile, zlib.error, EOFError, OSError, OverflowError, RuntimeError) as error:
         # It may show what stands in the file.

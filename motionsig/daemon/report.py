@@ -6,7 +6,6 @@ import os
 import time
 from collections import deque
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,7 @@ from motionsig.daemon.programs import Programs
 from motionsig.daemon.switching import SwitchingEncoder
 from motionsig.quality import Quality
 from motionsig.sensors.live import LiveSource
-
-VERSION = version("motionsig")
+from motionsig.version import VERSION
 
 _SILENT_S = 2.0
 _QUALITY_S = 300.0

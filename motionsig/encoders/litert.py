@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from motionsig.encoders.host import Codes, Network, TensorSpec, check_network, network_input
-from motionsig.encoders.tflite import EDGETPU_OPERATOR
 from motionsig.errors import EncoderError, MissingExtraError, ModelError
 from motionsig.escaping import own_logger
 from motionsig.hints import architecture, install_hint, runtime_hint
@@ -46,6 +45,8 @@ class LiteRtNetwork(Network):
             # Two inputs, or a name that is no text (a UnicodeDecodeError), are no network of ours either.
             (given,), (made,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         except (ValueError, RuntimeError, SystemError) as error:
+            from motionsig.encoders.tflite import EDGETPU_OPERATOR
+
             if EDGETPU_OPERATOR in str(error):
                 raise ModelError(
                     f"{card.path / MODEL_NAME}: expected a model for the CPU, got one compiled for the Edge TPU; put "

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from motionsig.encoders.host import Encoder, HostEncoder, Network, check_golden, golden_distance
-from motionsig.encoders.trial import DEADLINE_S, confine, one_line, report, run_trial
 from motionsig.errors import InputError, MissingExtraError, ModelError, MotionsigError
 from motionsig.escaping import own_logger
 from motionsig.model_card import CARD_NAME, MODEL_NAME, PLAIN_NAME, ModelCard, load_card
@@ -187,14 +186,17 @@ def try_network(card: ModelCard, *, root_will_do: bool) -> dict[str, Any]:
 
     root_will_do: whether the child may run the network as root where it cannot become another user.
     """
+    from motionsig.encoders import trial
+
     folder = os.path.abspath(card.path)
     call = f"motionsig.encoders.models.report_trial({folder!r}, {card.sha256!r}, root_will_do={root_will_do})"
-    return run_trial("the model", call, sys.path, DEADLINE_S)
+    return trial.run_trial("the model", call, sys.path, trial.DEADLINE_S)
 
 
 def report_trial(folder: str, sha256: str, *, root_will_do: bool) -> None:
     """Do what `try_network` has a child do, for the network with that sha256 in a folder, and report it."""
     from motionsig.encoders.litert import LiteRtNetwork
+    from motionsig.encoders.trial import confine, one_line, report
 
     try:
         card = load_card(Path(folder))
@@ -219,6 +221,8 @@ def report_trial(folder: str, sha256: str, *, root_will_do: bool) -> None:
 
 def report_golden(device: str, model: str | None = None) -> None:
     """Run a model's golden windows on a device and report how far the codes are off: all that a child does."""
+    from motionsig.encoders.trial import one_line, report
+
     try:
         with open_encoder(model, device=device) as encoder:
             worst, tolerance = golden_distance(encoder)

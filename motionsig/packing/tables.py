@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -100,8 +101,10 @@ class Tables:
         return [row.tobytes() for row in self.symbol], self.frequency.tolist(), self.cumulative.tolist()
 
 
-def read_tables(data: bytes, where: str) -> dict[bytes, Tables]:
+def read_tables(data: bytes, where: str, only: bytes | None = None) -> dict[bytes, Tables]:
     """Return the tables in a file's bytes, by the fingerprint that they are for. Raises ModelError for other content.
+
+    only: those for this fingerprint alone, if there are any: the others are not unpacked.
 
     The file is an .npz without pickle. `sets` (s, 8) uint8: the fingerprints; the other names begin with the set's
     number: 0_order, 0_ends, 0_direction (2,), 0_first (n,), 0_before, 0_within (2, n, n), 0_extra (2, 7, n),
@@ -109,17 +112,17 @@ def read_tables(data: bytes, where: str) -> dict[bytes, Tables]:
     """
     name = hashlib.sha256(data).digest()[:NAME_BYTES]
     try:
-        stored = read_npz(data, _MOST_UNPACKED)
-        sets = stored["sets"]
+        sets = read_npz(data, _MOST_UNPACKED, "sets")["sets"]
         if sets.dtype != np.uint8 or sets.ndim != 2 or len(sets) > _MOST_SETS:
             raise ValueError(f"at most {_MOST_SETS} fingerprints of uint8, got {sets.dtype} {sets.shape}")
-        found = [_tables(name, fingerprint.tobytes(), stored, i) for i, fingerprint in enumerate(sets)]
+        wanted = [(number, it.tobytes()) for number, it in enumerate(sets) if only in (None, it.tobytes())]
+        found = [_tables(name, it, read_npz(data, _MOST_UNPACKED, f"{number}_"), number) for number, it in wanted]
     except (LookupError, ValueError, TypeError) as error:
         raise ModelError(f"{where}: expected tables for packing, got: {error}") from error
     return {tables.fingerprint: tables for tables in found}
 
 
-def _tables(name: bytes, fingerprint: bytes, stored: dict[str, NDArray[np.int64]], number: int) -> Tables:
+def _tables(name: bytes, fingerprint: bytes, stored: Mapping[str, NDArray[np.int64]], number: int) -> Tables:
     part = {key: stored[f"{number}_{key}"] for key in (
         "order", "ends", "direction", "first", "before", "within", "extra", "scale", "frequency",
     )}  # fmt: skip

@@ -15,13 +15,13 @@ from motionsig.options import parse_options
 from motionsig.sensors.bus import NO_ADDRESS, Bus, BusError, I2cBus, bus_numbers, kernel_driver, parse_bus
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.calibration.storage import choose_calibration
-from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, Chip, settle
+from motionsig.sensors.chips import Chip, settle
 from motionsig.sensors.clock import Clock, SystemClock
 from motionsig.sensors.families import CHIPS
 from motionsig.sensors.fifo import ChipFifo, require_bus
 from motionsig.sensors.gravity import require_gravity
 from motionsig.sensors.iio import IioSensor, IioSource, list_iio, open_iio
-from motionsig.sensors.names import UNREAD, identity, likeness, named_chip, refusal, require_chip
+from motionsig.sensors.names import UNREAD, identity, likeness, named_chip, refusal, require_chip, simulated_part
 from motionsig.sensors.owner import own, owner_of
 from motionsig.sensors.reader import SensorReader
 from motionsig.sensors.registers import Registers
@@ -187,15 +187,14 @@ def open_sensor(
         raise InputError(f"{name}: expected no baud, which is for a sensor on a serial port, got {baud}")
     if kind == "iio" or (auto and bus is None and chip is None and list_iio()):
         return open_iio(rest or "auto", **numbers, mount=mount, calibration=calibration)
-    if kind == "simulated":
-        from motionsig.sensors.simulated import SimulatedBus, performing, simulated_chip, walking
-
-        signal, rest = (performing, "") if rest == SIMULATED_LESSON else (walking, rest)
-        name = rest or SIMULATED_CHIP
-        bus = SimulatedBus([simulated_chip(name, clock=clock, signal=signal)], clock=clock)
-    named = None if auto else named_chip(name)
+    named, lesson = simulated_part(name) if kind == "simulated" else (None if auto else named_chip(name), False)
     if named is None and not auto:
         raise InputError(f"sensor: {refusal(name)}")
+    if kind == "simulated" and named is not None:
+        from motionsig.sensors.simulated import SimulatedBus, performing, simulated_chip, walking
+
+        signal = performing if lesson else walking
+        bus = SimulatedBus([simulated_chip(named.name, clock=clock, signal=signal)], clock=clock)
     forced = None if chip is None else require_chip(chip, where="sensor: chip: ")
     if named and forced and named is not forced:
         raise InputError(

@@ -1,19 +1,28 @@
-"""A chip's registers over a bus: what is not acknowledged is tried again, what is written is read back."""
+"""A chip's registers over a bus: what may be tried again is, what is written is read back.
+
+Without an acknowledgement no byte has moved. Other failures do not tell: adapters report them as time-outs, as bus
+errors, as lost arbitration, each in its own way (Documentation/i2c/fault-codes.rst). A register says and takes the same
+a second time, so nothing is lost by asking again; a FIFO does not, so who reads it has to know that its bytes may have
+gone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
+from motionsig.conventions import NS_PER_S
 from motionsig.errors import SensorError
-from motionsig.sensors.bus import Bus, BusError, at
+from motionsig.sensors.bus import Bus, BusError, at, kernel_driver
 from motionsig.sensors.chips import Chip, Set, Step, Until, Wait
 from motionsig.sensors.clock import Clock
 
 T = TypeVar("T")
 
 _TRIES = 4
-"""Of a transaction that is not acknowledged. If one in twenty fails, all four fail once in 160,000."""
+"""Of a transaction. If one in twenty fails, all four fail once in 160,000."""
+_QUICK_S = 0.1
+"""Failures that took longer are an adapter's time-outs on a bus that hangs: another would take as long again."""
 _POLL_S = 0.001
 _SLACK_S, _STEP_SLACK_S = 0.5, 0.04
 """What steps may take longer than the waits in them add up to, and each more: transactions, and a busy machine."""
@@ -38,7 +47,8 @@ class Registers:
     def read(self, register: int, size: int = 1) -> bytes:
         """Return `size` bytes from `register` on; raises BusError."""
         self._select(register)
-        return self._tried(lambda: self._bus.read(self._address, register & 0xFF, size))
+        fifo = register == self._chip.fifo_register
+        return self._tried(lambda: self._bus.read(self._address, register & 0xFF, size), moves=fifo)
 
     def write(self, register: int, value: int) -> None:
         """Write one register; raises BusError."""
@@ -79,7 +89,14 @@ class Registers:
                     )
 
     def identify(self) -> None:
-        """Raise RegisterError unless the chip says it is the one expected."""
+        """Raise RegisterError unless the chip is free and says it is the one expected."""
+        driver = kernel_driver(self._bus, self._address)
+        if driver is not None:
+            # Whoever gave it the chip meanwhile wants it there; to set the chip up would spoil what the driver reads.
+            raise RegisterError(
+                f"{self.where}: expected a chip that no driver of the kernel holds, got one held by {driver}: "
+                "open it as iio, or take it from the driver"
+            )
         self.verify({register: (value, 0xFF) for register, value in self._chip.identity.items()})
 
     def forget_bank(self) -> None:
@@ -111,13 +128,14 @@ class Registers:
         self._tried(lambda: self._bus.write(self._address, bytes((selector, register >> 8 << shift))))
         self._bank = register >> 8
 
-    def _tried(self, transaction: Callable[[], T]) -> T:
-        # Without an acknowledgement no byte has moved, so trying again loses nothing.
+    def _tried(self, transaction: Callable[[], T], *, moves: bool = False) -> T:
+        """Return what a transaction does, if need be of several tries. moves: it changes what the next one gives."""
+        late_ns = self._clock.monotonic_ns() + _QUICK_S * NS_PER_S
         for _ in range(_TRIES - 1):
             try:
                 return transaction()
             except BusError as error:
-                if not error.nack:
+                if not error.nack and (moves or self._clock.monotonic_ns() > late_ns):
                     raise
                 self.retries += 1
         return transaction()

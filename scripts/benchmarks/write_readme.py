@@ -216,7 +216,9 @@ SECTIONS = {
                 "first signature": "first:.2f",
                 "without its samples": "own:.2f",
                 "a bare interpreter's time": "ratio:.0f",
-                "memory": "memory:.0f",
+                "memory": "memory:.1f",
+                "its share": "share:.1f",
+                "written": "written:.1f",
             },
             "processor": {"chip": "", "processor": "share:.1f"},
             "backlog": {

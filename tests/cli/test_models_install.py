@@ -173,7 +173,7 @@ def test_a_model_that_its_runtime_does_not_survive_is_refused(model, store, dead
 
 def test_a_model_that_hangs_is_given_up(model, store, dead_runtime, capsys, monkeypatch):
     dead_runtime("time.sleep(60)")
-    monkeypatch.setattr("motionsig.encoders.models.DEADLINE_S", 0.5)
+    monkeypatch.setattr("motionsig.encoders.trial.DEADLINE_S", 0.5)
     code, _, err = ran(capsys, "install", model, "--unsigned")
     assert code == 1 and "the model did not finish within 0.5 s" in err and list(store.iterdir()) == []
 

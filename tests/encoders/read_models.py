@@ -116,7 +116,7 @@ def _background(folder: Path) -> None:
 
 def _tables(folder: Path) -> None:
     with contextlib.suppress(OSError):  # as whoever looks for tables does
-        finding._read.__wrapped__(folder / packing.FILE_NAME, 0, 0)
+        finding._read.__wrapped__(folder / packing.FILE_NAME, 0, 0, find_model().fingerprint)
 
 
 def _doctor(folder: Path) -> None:
