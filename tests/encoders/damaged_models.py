@@ -6,6 +6,7 @@ A network whose card states it rightly is no damage but another model, which nob
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import io
 import json
@@ -82,7 +83,7 @@ def _card_values(random_):
         elif random_.random() < 0.2 and type(holder[last]) in (int, float):
             holder[last] = holder[last] * random_.choice((0.5, 2, 1.0000001, -1, 1e9)) + random_.choice((0, 1, 0.5))
         else:
-            holder[last] = random_.choice(_HOSTILE)
+            holder[last] = copy.deepcopy(random_.choice(_HOSTILE))  # which the next change may be within
     return {CARD_NAME: json.dumps(text).encode("utf-8", "surrogatepass")}
 
 
