@@ -97,7 +97,7 @@ no I2C bus, no SPI device and no IIO device on this machine
 
 
 def _port_line(port: SerialPort) -> str:
-    return f'{port.path}  {port.adapter}; it may be a WitMotion sensor: open_sensor("witmotion:{port.path}")'
+    return f'{port.path}  {port.adapter}; it may have a sensor: open_sensor("witmotion:{port.path}") or "bno08x:..."'
 
 
 def _iio_holder(sensor: IioSensor) -> str | None:

@@ -153,7 +153,7 @@ def open_sensor(
     * `name`: a chip ("lsm6dsox", "MPU-6050"; `motionsig sensors` lists them), "iio" or "iio:NAME" for a sensor that the
       kernel drives, "auto" for the kernel's if it drives one and else the first chip on a bus, "simulated" for a model
       of one on somebody who walks, "simulated:lesson" for one that rests and turns by turns, "witmotion:/dev/ttyUSB0"
-      for a WitMotion sensor on a serial port.
+      for a WitMotion sensor on a serial port, "bno08x:/dev/ttyUSB0" for a BNO080, BNO085 or BNO086.
     * `bus`: number of /dev/i2c-N, by default each in turn; "spi0.0" for /dev/spidev0.0, which has no `address`; or any
       Bus, such as a SimulatedBus. `address`: on the bus.
     * `chip`: take what answers as this chip although it says another identity, as clones do. With `address` it is

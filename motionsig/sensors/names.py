@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from motionsig.errors import InputError
 from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, Chip
 from motionsig.sensors.families import CHIPS
+from motionsig.sensors.serial import SERIAL
 
 _KERNEL = {
     "bmg160, bmi088-accel": "bmi055 bmi085 bmi088 bmx055",
@@ -43,7 +44,6 @@ _KERNEL = {
 }
 """The kernel's drivers (drivers/iio/accel, gyro and imu), and the parts that they read and motionsig does not."""
 _NOBODY = {
-    "it talks in packets (SHTP) and has no registers to read": "bno080 bno085 bno086 bno08x",
     "it is not read yet": "bma456 icm42670 icm42670p mpu3050 sh3001",
     "its FIFO drops the samples that come while it is read": "qmi8658 qmi8658a qmi8658c",
     "its outputs are voltages": "adxl335 adxl337 mma7361",
@@ -98,7 +98,8 @@ def require_chip(name: str, *, where: str) -> Chip:
 
 def refusal(name: str, *, shown: str | None = None) -> str:
     """Return what to say of a sensor's name that stands for nothing. shown: the name in quotes."""
-    choices = f"auto, iio[:NAME], witmotion:PORT, simulated[:NAME] or one of {', '.join(sorted(CHIPS))}"
+    kinds = "auto, iio[:NAME], witmotion:PORT, bno08x:PORT, simulated[:NAME]"
+    choices = f"{kinds} or one of {', '.join(sorted(CHIPS))}"
     return f"expected {choices}, got {_advised(name, shown)}"
 
 
@@ -115,6 +116,8 @@ def hint(name: str) -> str | None:
             return (
                 f"the kernel's driver {driver} reads it: a device tree overlay gives it the chip, then open it as iio"
             )
+    if word in SERIAL:
+        return f"it is read over a serial line: open it as {word}:/dev/ttyUSB0 or such (a BNO08x: wired as UART-SHTP)"
     for why, parts in _NOBODY.items():
         if word in parts.split():
             return f"{why}, and no driver of the kernel reads it: take another part"

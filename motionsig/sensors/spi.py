@@ -27,11 +27,12 @@ from typing import Protocol
 from motionsig.closing import Closing
 from motionsig.errors import InputError, SensorError
 from motionsig.escaping import own_logger
+from motionsig.locks import name_again
 from motionsig.sensors.bus import NO_ADDRESS, BusError
 from motionsig.sensors.chips import Chip, Set, Step, Until
 from motionsig.sensors.clock import Clock, SystemClock
 from motionsig.sensors.families import CHIPS
-from motionsig.sensors.owner import name_again, own
+from motionsig.sensors.owner import own
 from motionsig.sensors.registers import RegisterError, Registers
 from motionsig.sensors.wires import LOOSE, SLOWER_HZ, ask, fault, steady
 

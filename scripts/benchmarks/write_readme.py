@@ -262,8 +262,8 @@ SECTIONS = {
             },
             "starts": {
                 "from the start": "",
-                "`edgetpu`: an error after": "edgetpu:.0f",
-                "`auto`: on the CPU after": "auto:.0f",
+                "`edgetpu`: an error after": "edgetpu:,.0f",
+                "`auto`: on the CPU after": "auto:,.0f",
             },
             "endurance": {
                 "device": "",
