@@ -134,12 +134,12 @@ def check_config(config: Config) -> list[str]:
     and, for the
     service's own configuration, where the service may not read or write what it names.
     """
+    from motionsig.encoders.tflite import read_graph  # a running service needs no more of it
+
     try:
         card = find_model(config.model)
-        card.model_bytes()
-        card.golden()
-        if card.compiled is not None:
-            card.compiled_bytes()
+        card.check_files()
+        read_graph(card.model_bytes(), card.path / MODEL_NAME)
     except MotionsigError as error:
         raise ConfigError(f"{config.origins.get('model.name', config.files[0])}: model.name: {error}") from error
     is_services = config.files[0].absolute().parent == DEFAULT_PATH.parent

@@ -41,7 +41,7 @@ def _read(file: Path, _changed_ns: int, _size: int, fingerprint: bytes) -> Table
 
     The others of the file stay packed: each takes half a megabyte of a service that never uses it.
     """
-    content, _ = read_file(file, MOST_FILE_BYTES)
+    content, _ = read_file(file, MOST_FILE_BYTES, follow_links=False)
     try:
         return read_tables(content, str(file), fingerprint).get(fingerprint)
     except ModelError:

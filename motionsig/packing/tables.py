@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from io import BytesIO
 from typing import NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from motionsig.arrays import read_npz
 from motionsig.errors import ModelError
 
 FILE_NAME = "packing.npz"
 """In a model's folder."""
 MOST_FILE_BYTES = 1 << 20
+_MOST_UNPACKED = 16 << 20
+_MOST_SETS = 16
 NAME_BYTES = 4
 KINDS = 3
 """Of rows: the first of a message, the second, and all others: none, one or two rows lie before them."""
@@ -112,10 +112,12 @@ def read_tables(data: bytes, where: str, only: bytes | None = None) -> dict[byte
     """
     name = hashlib.sha256(data).digest()[:NAME_BYTES]
     try:
-        with np.load(BytesIO(data), allow_pickle=False) as stored:
-            sets = enumerate(stored["sets"].view("V8").ravel().tolist())
-            found = [_tables(name, it, stored, number) for number, it in sets if only in (None, it)]
-    except (BadZipFile, zlib.error, KeyError, ValueError, EOFError, OSError) as error:
+        sets = read_npz(data, _MOST_UNPACKED, "sets")["sets"]
+        if sets.dtype != np.uint8 or sets.ndim != 2 or len(sets) > _MOST_SETS:
+            raise ValueError(f"at most {_MOST_SETS} fingerprints of uint8, got {sets.dtype} {sets.shape}")
+        wanted = [(number, it.tobytes()) for number, it in enumerate(sets) if only in (None, it.tobytes())]
+        found = [_tables(name, it, read_npz(data, _MOST_UNPACKED, f"{number}_"), number) for number, it in wanted]
+    except (LookupError, ValueError, TypeError) as error:
         raise ModelError(f"{where}: expected tables for packing, got: {error}") from error
     return {tables.fingerprint: tables for tables in found}
 

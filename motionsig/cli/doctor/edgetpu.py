@@ -83,8 +83,7 @@ def compiled(
     """Yield whether the model is compiled and, where the library opened an Edge TPU, how it runs there."""
     try:
         card = find_model(model)
-        if card.compiled is not None:
-            card.compiled_bytes()  # raises where the file is not the card's
+        card.check_files()
     except MotionsigError as error:
         yield wrong(one_line(str(error)), "install that model again, or name another: --model")
         return
