@@ -7,6 +7,7 @@ import logging
 import numpy as np
 import pytest
 from chips.dying import DyingBus
+from chips.trial import bench, trial
 from numpy.typing import NDArray
 
 from motionsig.sensors import CHIPS, SensorReader, open_sensor
@@ -141,3 +142,27 @@ def test_a_garbled_record_is_left_out_with_a_gap() -> None:
     assert sum(block.gap for block in blocks) == sensor.counts.gaps
     assert max(np.abs(np.linalg.norm(block.data[:, :3], axis=1) - 9.82).max() for block in blocks if len(block)) < 0.5
     assert (sensor.trouble, sensor.counts.discards) == (None, 0)
+
+
+@pytest.mark.parametrize("name", ["mpu6050", "bmi160", "lsm6dso"])
+def test_an_axis_that_freezes_at_nine_tenths_of_its_range_is_not_clipped(name: str) -> None:
+    it = bench(name, rate_hz=200)
+    trial(it, 5)
+    assert isinstance(it.bus, DyingBus)
+    it.bus.dies(("gyr_x", round(0.897 * np.radians(1000) / it.setting.scale[3])))
+    account = trial(it, 4)
+    assert account.wrong == 0 and account.dead > 0
+    assert "gyr_x stands still" in (it.reader.trouble or "") and it.reader.counts.dead
+
+
+@pytest.mark.parametrize(("value", "said"), [(32767, "end of its range"), (-32768, "end of its range")])
+def test_an_axis_at_the_end_of_its_range_passes_with_a_doubt(value: int, said: str) -> None:
+    it = bench("mpu6050", rate_hz=200)
+    trial(it, 5)
+    assert isinstance(it.bus, DyingBus)
+    it.bus.dies(("gyr_x", value))
+    account = trial(it, 4)
+    assert said in (it.reader.trouble or "") and (account.wrong, it.reader.counts.dead) == (0, 0)
+    it.bus.dies(None)
+    trial(it, 2)
+    assert it.reader.trouble is None
