@@ -32,7 +32,8 @@ class Cell:
 
     changes: (axes,) rows that differ from the row before; any_changes: rows of which any axis does. least: (axes,) the
     least change. drifts: (axes,) whether it went from here to there rather than to and fro. low, high: (axes,) the
-    least and the largest value. mean, last: (axes,). size: mean |acc| in m/s². moves: (axes,) whether it is in motion. quiet: it is at rest, as far as spread can tell.
+    least and the largest value. mean, last: (axes,). size: mean |acc| in m/s². moves: (axes,) whether it is in motion.
+    quiet: it is at rest, as far as spread can tell.
     """
 
     rows: int

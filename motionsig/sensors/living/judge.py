@@ -67,9 +67,9 @@ class _Sieve:
 class Living:
     """Judges samples as they come; any cutting into pushes gives the same.
 
-    step, most: (6,) m/s² and rad/s per count, and of the full scale, if known. dead, garbled: samples left out so far. fault: what is dead, in
-    words, or None; then nothing passes, and the chip has to be started again. doubt: why what passes may be dead.
-    suspected: the fault is a suspicion that one start proves or refutes.
+    step, most: (6,) m/s² and rad/s per count, and of the full scale, if known. dead, garbled: samples left out so far.
+    fault: what is dead, in words, or None; then nothing passes, and the chip has to be started again. doubt: why what
+    passes may be dead. suspected: the fault is a suspicion that one start proves or refutes.
     """
 
     def __init__(
