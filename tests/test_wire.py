@@ -7,8 +7,8 @@ from pathlib import Path
 
 import cbor2
 import numpy as np
-import pycddl
 import pytest
+from grammar import check_grammar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,7 +90,7 @@ def test_labels_and_the_recording_s_name_travel_along(labels):
     sent = dataclasses.replace(sent, signatures=signatures, recording=wire.Recording("A/walk.csv", 10**18))
     data = wire.encode(sent)
     same(wire.decode(data), sent)
-    pycddl.Schema(wire.WIRE_CDDL).validate_cbor(data)
+    check_grammar(data)
     text = json.loads(wire.to_json(sent))
     assert [row["label"] for row in text["signatures"]] == labels
     assert text["recording"] == {"name": "A/walk.csv", "start": "2001-09-09T01:46:40.000000000Z"}
@@ -103,7 +103,7 @@ def test_round_trip_and_grammar(count, options, compress):
     sent = message(count, **options)
     data = wire.encode(sent, compress=compress)
     same(wire.decode(data), sent)
-    pycddl.Schema(wire.WIRE_CDDL).validate_cbor(data)
+    check_grammar(data)
 
 
 def test_the_readme_shows_the_grammar_that_holds():
@@ -403,5 +403,5 @@ def test_a_clock_that_cannot_be_is_refused(clock):
 def test_a_message_with_a_clock_and_runs_of_flags_is_of_the_grammar():
     told = dataclasses.replace(message(30, quality=16), clock=wire.Clock(bytes(16), -5, is_set=False))
     data = wire.encode(told, compress=True)
-    pycddl.Schema(wire.WIRE_CDDL).validate_cbor(data)
+    check_grammar(data)
     assert wire.decode(data).clock == told.clock
