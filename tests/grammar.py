@@ -8,7 +8,7 @@ from motionsig.wire import WIRE_CDDL
 
 
 def check_grammar(data: bytes) -> None:
-    """Check a message of CBOR; not on ARM, for which pycddl has no wheel: what is encoded there is compared in other ways."""
+    """Check a message of CBOR; not on ARM, for which pycddl has no wheel."""
     if platform.machine() == "x86_64":
         import pycddl
 

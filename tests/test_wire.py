@@ -26,7 +26,7 @@ def message(count, *, seq=7, gaps=(), smooth=False, quality=0, seed=0):
     codes = random.integers(-128, 128, (count, 64))
     if smooth:
         codes = np.cumsum(random.integers(-1, 2, (count, 64)), axis=0)
-    start_ns = 1_790_000_000_123_456_789 + np.arange(count) * HOP_NS
+    start_ns = 1_790_000_000_123_456_789 + np.arange(count, dtype=np.int64) * HOP_NS
     for gap in gaps:
         start_ns[gap:] += 5_000_000_001
     flags = np.full(count, quality, np.uint8)
@@ -41,7 +41,7 @@ def labelled(sent, label):
 def still(count, dim, label=None):
     """Return a message of `count` signatures that are all alike: a few hundred bytes when packed."""
     spec = SignatureSpec(bytes(8), Quantization(((dim, 0.5, 0),)), dim, 2_560_000_000)
-    start_ns = np.arange(count) * HOP_NS
+    start_ns = np.arange(count, dtype=np.int64) * HOP_NS
     batch = SignatureBatch(start_ns, np.zeros((count, dim), np.int8), np.zeros(count, np.uint8), HOP_NS, spec)
     sent = wire.Message("pi", 1, 0, batch)
     return sent if label is None else labelled(sent, label)

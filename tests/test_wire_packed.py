@@ -21,7 +21,7 @@ with np.load(find_model().path / BACKGROUND_NAME) as _bank:
 
 def message(count: int, seq: int = 0, bits: int = 8) -> wire.Message:
     codes = REAL[seq : seq + count]
-    start_ns, quality = 10**18 + np.arange(count) * 1_280_000_000, np.zeros(count, np.uint8)
+    start_ns, quality = 10**18 + np.arange(count, dtype=np.int64) * 1_280_000_000, np.zeros(count, np.uint8)
     return wire.Message("d", 7, seq, coarser(SignatureBatch(start_ns, codes, quality, 1_280_000_000, SPEC), bits))
 
 

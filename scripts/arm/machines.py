@@ -1,7 +1,7 @@
-"""Raspberry Pis that QEMU's user mode stands in for: its model of the core, and the files in which a kernel describes the processor.
+"""Raspberry Pis for QEMU's user mode: its model of the core, and the files in which a kernel describes the processor.
 
-A runtime chooses its kernels from these files. Without them LiteRT does without XNNPACK, and on those of another machine
-(an x86 `/proc/cpuinfo`) it may crash. QEMU itself tells programs the features of `-cpu` (getauxval).
+A runtime chooses its kernels from these files. Without them LiteRT does without XNNPACK, and on those of another
+machine (an x86 `/proc/cpuinfo`) it may crash. QEMU itself tells programs the features of `-cpu` (getauxval).
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ def _files(machine: Machine) -> dict[str, str]:
     last = CORES - 1
     cpu = "sys/devices/system/cpu"
     files = {
-        "proc/cpuinfo": "".join(_processor(machine, number) for number in range(CORES)) + f"Model\t\t: {machine.model}\n",
+        "proc/cpuinfo": "".join(_processor(machine, number) for number in range(CORES))
+        + f"Model\t\t: {machine.model}\n",
         "sys/class/thermal/thermal_zone0/type": "cpu-thermal\n",
         "sys/class/thermal/thermal_zone0/temp": "48312\n",
         f"{cpu}/kernel_max": f"{last}\n",

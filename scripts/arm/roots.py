@@ -1,7 +1,7 @@
 """Debian for ARM on a PC: a folder with its packages and wheels, whose Python QEMU's user mode runs.
 
-apt-get resolves and fetches packages as for a machine on which nothing is installed, dpkg-deb unpacks them, and pip unpacks
-wheels of ARM beside them. In place of Python stands a script that starts it under QEMU, and all other programs are
+apt-get resolves and fetches packages as for a machine on which nothing is installed, dpkg-deb unpacks them, and pip
+unpacks wheels of ARM beside them. In place of Python stands a script that starts it under QEMU, and all other programs are
 a static busybox's of this machine: so whatever a program starts runs, too, without binfmt_misc, which a container
 cannot set, and without PRoot, which (5.1, Debian 12) lets `statx` through to this machine's files.
 """
@@ -26,6 +26,9 @@ TREE = Path(__file__).resolve().parents[2]
 BASE = ("python3", "libstdc++6", "ca-certificates")
 # Of Debian 12 whatever this machine is: one QEMU, so that a difference is none of QEMU's.
 QEMU = ("qemu-user-static", "busybox-static")
+WAY = "1"
+"""Of making a root: another number makes all anew."""
+
 TOOLS = ("pytest>=7", "hypothesis>=6.80", "flatbuffers")
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n"
@@ -105,8 +108,7 @@ def make(name: str, place: Path | None = None) -> Path:
 
 def _made(name: str, place: Path, parts: Sequence[str], fill: Callable[[Path], None]) -> Path:
     """Return a folder of the cache that was filled from these parts; others of the name are removed."""
-    code = "".join(Path(__file__).with_name(file).read_text() for file in ("roots.py", "machines.py"))
-    folder = place / f"{name}-{hashlib.sha256(''.join((*parts, code)).encode()).hexdigest()[:12]}"
+    folder = place / f"{name}-{hashlib.sha256(''.join((*parts, repr(MACHINES), WAY)).encode()).hexdigest()[:12]}"
     if folder.exists():
         return folder
     place.mkdir(parents=True, exist_ok=True)
@@ -182,7 +184,9 @@ def _finish(root: Root, new: Path, qemu: Path) -> None:
     shutil.copy2(qemu / root.qemu, own / "qemu")
     # `sh` is what busybox is where it is called so.
     shutil.copy2(qemu / "busybox", own / "sh")
-    for applet in subprocess.run([own / "sh", "-c", "busybox --list"], check=True, capture_output=True, text=True).stdout.split():
+    for applet in subprocess.run(
+        [own / "sh", "-c", "busybox --list"], check=True, capture_output=True, text=True
+    ).stdout.split():
         program = new / "usr/bin" / applet
         program.unlink(missing_ok=True)
         program.symlink_to("/opt/emulated/sh")
@@ -214,7 +218,16 @@ def _wheels(root: Root, new: Path) -> None:
     site = new / "usr/local/lib" / f"python{root.python}" / "dist-packages"
     platforms = [f"manylinux_2_{minor}_{root.processor}" for minor in range(17, root.glibc + 1)]
     platforms.append(f"manylinux2014_{root.processor}")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", "--upgrade"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-compile",
+        "--upgrade",
+    ]
     pip += ["--root-user-action", "ignore", "--target", str(site), "--only-binary=:all:", "--implementation", "cp"]
     pip += ["--python-version", root.python, *(f"--platform={name}" for name in platforms)]
     if root.wheels:
