@@ -20,16 +20,22 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Encoded:
-    """codes: (k, dim) int8. runtime: as `encoder.device` names it. window_us: the time for one window."""
+    """codes: (k, dim) int8. inputs: of the network, (k, ...) int8. runtime: as `encoder.device` names it. window_us: (k,). peak_mb: of the process."""
 
     codes: NDArray[np.int8]
+    inputs: NDArray[np.int8]
     runtime: str
-    window_us: float
+    window_us: NDArray[np.float64]
+    peak_mb: float
 
-    def differing(self, other: Encoded) -> tuple[int, int]:
-        """Return how many codes differ from another's, and by how many steps at most."""
-        steps = np.abs(self.codes.astype(int) - other.codes)
+    def differing(self, codes: NDArray[np.int8]) -> tuple[int, int]:
+        """Return how many codes differ from others (k, dim), and by how many steps at most."""
+        steps = np.abs(self.codes.astype(int) - codes)
         return int((steps > 0).sum()), int(steps.max())
+
+    def same_inputs(self, other: Encoded) -> NDArray[np.bool_]:
+        """Return (k,): of which windows both front ends made the same input; the last bit of a logarithm may differ."""
+        return np.asarray((self.inputs == other.inputs).reshape(len(self.inputs), -1).all(axis=1))
 
 
 def made_windows(count: int, length: int, *, seed: int = 0) -> Floats:
@@ -64,4 +70,6 @@ def encoded(windows: Floats, device: str = "cpu", *, root: str = "", machine: st
             argv, environment = [sys.executable, str(CODES), made, device, result], dict(os.environ)
         subprocess.run(argv, check=True, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         with np.load(result) as file:
-            return Encoded(file["codes"], str(file["runtime"]), float(file["window_us"]))
+            return Encoded(
+                file["codes"], file["inputs"], str(file["runtime"]), file["window_us"], float(file["peak_mb"])
+            )

@@ -1,8 +1,8 @@
 """Debian for ARM on a PC: a folder with its packages and wheels, whose Python QEMU's user mode runs.
 
 apt-get resolves and fetches packages as for a machine on which nothing is installed, dpkg-deb unpacks them, and pip
-unpacks wheels of ARM beside them. In place of Python stands a script that starts it under QEMU, and all other programs are
-a static busybox's of this machine: so whatever a program starts runs, too, without binfmt_misc, which a container
+unpacks wheels of ARM beside them. In place of Python stands a script that starts it under QEMU, and all other programs
+are a static busybox's of this machine: so whatever a program starts runs, too, without binfmt_misc, which a container
 cannot set, and without PRoot, which (5.1, Debian 12) lets `statx` through to this machine's files.
 """
 
@@ -252,7 +252,7 @@ mount --bind "$root/opt/machines/$machine" "$root/opt/machine"
 mount --rbind /proc "$root/proc"
 mount --bind "$root/opt/machine/proc/cpuinfo" "$root/proc/cpuinfo"
 mount --bind "$root/opt/machine/sys" "$root/sys"
-for each in /dev /tmp "$TREE"; do
+for each in /dev /tmp /var/tmp "$TREE"; do
     mkdir -p "$root$each"
     mount --rbind "$each" "$root$each"
 done
@@ -263,7 +263,7 @@ exec chroot "$root" /opt/emulated/sh -c 'cd "$0" && exec "$@"' "$folder" "$@"
 def command(name: str, argv: Sequence[str], *, machine: str = "", place: Path | None = None) -> list[str]:
     """Return the command that runs a command in a root, as this very process, in the current folder.
 
-    The command sees the tree and /tmp of this machine, its network and its processes.
+    The command sees the tree, /tmp and /var/tmp of this machine, its network and its processes.
 
     machine: one of MACHINES instead of the root's own. place: the cache, if it is another.
     """
