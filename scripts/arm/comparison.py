@@ -20,7 +20,10 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Encoded:
-    """codes: (k, dim) int8. inputs: of the network, (k, ...) int8. runtime: as `encoder.device` names it. window_us: (k,). peak_mb: of the process."""
+    """codes: (k, dim) int8. inputs: of the network, (k, ...) int8. runtime: as `encoder.device` names it.
+
+    window_us: (k,). peak_mb: of the process.
+    """
 
     codes: NDArray[np.int8]
     inputs: NDArray[np.int8]

@@ -48,8 +48,9 @@ class Result:
 
     def count(self, what: str) -> int:
         """Return how many tests `passed`, `failed`, were `skipped` or an `error`."""
-        found = re.findall(rf"(\d+) {what}", self.text.rpartition("\n==")[2] or self.text)
-        return int(found[-1]) if found else 0
+        last = self.text.rstrip().rpartition("\n")[2]
+        found = re.search(rf"(\d+) {what}", last)
+        return int(found[1]) if found else 0
 
 
 def run(names: Sequence[str], files: Sequence[str] = FILES) -> list[Result]:
