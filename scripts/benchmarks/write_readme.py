@@ -338,13 +338,6 @@ SECTIONS = {
                 "other inputs": "other_inputs:.0f",
                 "differ on the same inputs": "given_same:.0f",
             },
-            "tests": {
-                "Debian": "",
-                "passed": "passed:.0f",
-                "failed": "failed:.0f",
-                "skipped": "skipped:.0f",
-                "time": "took:.0f",
-            },
         },
     ),
 }
