@@ -154,9 +154,9 @@ __all__ = sorted(name for names in _HOME.values() for name in names)
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
+        from motionsig.version import VERSION
 
-        return version("motionsig")
+        return VERSION
     for home, names in _HOME.items():
         if name in names:
             import importlib

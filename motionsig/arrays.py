@@ -1,16 +1,28 @@
-"""What people hold their samples in: arrays, tables with named columns, windows that are cut already."""
+"""What people hold their samples in: arrays, tables with named columns, windows that are cut already; .npz files."""
 
 from __future__ import annotations
 
+import math
+import re
+import zlib
 from collections.abc import Mapping
+from io import BytesIO
 from os import PathLike
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.conventions import CHANNELS
 from motionsig.errors import InputError
+from motionsig.escaping import escaped
+
+_HEADER = re.compile(
+    rb"\{'descr': '([<>|](?:b1|[iu][1248]|f[248]|[US][1-9][0-9]{0,5}))', 'fortran_order': (True|False), "
+    rb"'shape': \(((?:[0-9]{1,12}, ?)*(?:[0-9]{1,12})?)\), \} *\n"
+)
+"""What numpy writes before an array (numpy.lib.format), of plain numbers and text."""
 
 _EXPECTED = f"(n, {len(CHANNELS)}) with columns {', '.join(CHANNELS)}"
 
@@ -80,3 +92,45 @@ def _numbers(data: Any, where: str, expected: str) -> NDArray[np.float32]:
     except (TypeError, ValueError) as error:
         kind = type(data).__name__
         raise InputError(f"{where}: expected {expected}, got a {kind} of something else than numbers") from error
+
+
+def read_npz(content: bytes, most_bytes: int, prefix: str = "") -> dict[str, NDArray[Any]]:
+    """Return the arrays in the bytes of an .npz file, which may be anybody's; of them those whose names begin so.
+
+    `numpy.load` believes what is written there: it takes the memory for any stated shape, unpacks gigabytes from a few
+    bytes, and raises a dozen kinds of errors. Raises ValueError for what `numpy.savez` would not have written, and for
+    more than `most_bytes` once unpacked.
+    """
+    try:
+        with ZipFile(BytesIO(content)) as archive:
+            entries = archive.infolist()
+            size = sum(entry.file_size for entry in entries)
+            if size > most_bytes:
+                raise ValueError(f"{size:,} B unpacked, more than {most_bytes:,}")
+            names = [entry.filename.removesuffix(".npy") for entry in entries]
+            if len(set(names)) < len(names):
+                raise ValueError("two arrays of the same name")
+            wanted = zip(names, entries, strict=True)
+            return {name: _array(archive, entry) for name, entry in wanted if name.startswith(prefix)}
+    # RuntimeError: an entry that needs a password, or a damaged archive's reader.
+    except (ValueError, BadZipFile, zlib.error, EOFError, OSError, OverflowError, RuntimeError) as error:
+        # It may show what stands in the file.
+        raise ValueError(escaped(str(error)[:200]) or type(error).__name__) from error
+
+
+def _array(archive: ZipFile, entry: ZipInfo) -> NDArray[Any]:
+    if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+        raise ValueError(f"{entry.filename:.40}: compressed by method {entry.compress_type}")
+    npy = archive.read(entry)  # at most its stated size, and of its checksum
+    long = npy[6:7] == b"\2"
+    begin = 12 if long else 10
+    end = begin + int.from_bytes(npy[8:begin], "little")
+    header = _HEADER.fullmatch(npy[begin:end])
+    if npy[:6] != b"\x93NUMPY" or npy[6:8] not in (b"\1\0", b"\2\0") or header is None:
+        raise ValueError(f"{entry.filename:.40}: not an array of plain numbers or text as numpy writes it")
+    dtype = np.dtype(header[1].decode("ascii"))
+    shape = tuple(int(part) for part in header[3].split(b",") if part.strip())
+    if math.prod(shape) * dtype.itemsize != len(npy) - end:
+        raise ValueError(f"{entry.filename:.40}: {len(npy) - end} bytes, for {list(shape)} of {dtype}")
+    numbers = np.frombuffer(npy, dtype, offset=end)
+    return numbers.reshape(shape, order="F" if header[2] == b"True" else "C").copy()

@@ -18,6 +18,8 @@ from motionsig.conventions import NS_PER_S
 DRIFT_PER_S = 40e-6
 """How much the rate may change in a second, as a part of it: a swing of 500 ppm in ten minutes reaches 5e-6, a chip
 that warms up after power-on a few times that."""
+LIKELY_DRIFT_PER_S = 7e-6
+"""More is only believed where no smaller drift fits. All likely ones that fit tell how far a line may be off."""
 WINDOW_NS = 30 * NS_PER_S
 """Longer, and a clock that wanders by 500 ppm in ten minutes is no parabola any more."""
 TOLERANCE_NS = 50_000
@@ -39,17 +41,22 @@ class Band(NamedTuple):
     lower_ns: float
 
 
+Bands = tuple[Band, Band, Band]
+
+
 class Fit(NamedTuple):
     """All lines that violate no bound, by their least, middle and greatest period; relative to (origin, time_ns).
 
-    drift_ns: by how much the period grows with each sample, of all lines alike.
+    drift_ns: by how much the period grows with each sample, of all lines alike. more_ns: by how much lines of another
+    drift that may be the true one go beyond these, at the last readings.
     """
 
     made_ns: int
     origin: int
     time_ns: int
     drift_ns: float
-    bands: tuple[Band, Band, Band]
+    more_ns: float
+    bands: Bands
 
     def span_ns(self, index: int) -> tuple[float, float]:
         """Return the earliest and the latest time of a sample, relative to time_ns."""
@@ -78,7 +85,7 @@ class FeasibleLines:
         self._bin_end_ns = 0
         self._count = self._before_ns = self._after_ns = 0  # the last reading
         self._period_ns = 0.0  # the best known by then
-        self._drift_ns = 0.0
+        self._drift_ns = self._more_ns = 0.0
         self._search_due_ns = begun_ns + SEARCH_NS
 
     def note(self, count: int, before_ns: int, after_ns: int, period_ns: float) -> None:
@@ -124,14 +131,13 @@ class FeasibleLines:
         apart_ns = shortest_ns - TOLERANCE_NS
         bands = None if self._after_ns >= self._search_due_ns else self._bands(self._drift_ns, apart_ns, limits_ns)
         while not bands:
-            self._search_drift(apart_ns, limits_ns)
-            bands = self._bands(self._drift_ns, apart_ns, limits_ns)
+            bands = self._search_drift(apart_ns, limits_ns)
             if not bands:
                 if not forget:
                     return None
                 self._forget()
         origin = self._index0 + int(self._bounds[_LOWER_INDEX, self._stop - 1])
-        return Fit(self._after_ns, origin, self._time0_ns, self._drift_ns, bands)
+        return Fit(self._after_ns, origin, self._time0_ns, self._drift_ns, self._more_ns, bands)
 
     def _forget(self) -> None:
         pairs = self._stop - self._start
@@ -142,29 +148,43 @@ class FeasibleLines:
             self._bin_end_ns, self._stop = 0, self._start
             self.note(self._count, self._before_ns, self._after_ns, self._period_ns)
 
-    def _search_drift(self, apart_ns: float, limits_ns: tuple[float, float]) -> None:
-        """Take the middle of the drifts that fit, which is about zero where the window is too short to tell."""
-        self._search_due_ns = self._after_ns + SEARCH_NS
-        limit = DRIFT_PER_S * self._period_ns**2 / NS_PER_S
+    def _search_drift(self, apart_ns: float, limits_ns: tuple[float, float]) -> Bands | None:
+        """Take the middle of the drifts that fit and are likely, or else of those that fit; return its lines, if any.
 
-        def fits(drift_ns: float) -> bool:
-            return self._bands(drift_ns, apart_ns, limits_ns) is not None
+        The middle is about zero where the window is too short to tell.
+        """
+        self._search_due_ns = self._after_ns + SEARCH_NS
+        likely, limit = (part * self._period_ns**2 / NS_PER_S for part in (LIKELY_DRIFT_PER_S, DRIFT_PER_S))
+
+        def lines(drift_ns: float) -> Bands | None:
+            return self._bands(drift_ns, apart_ns, limits_ns)
 
         def last_that_fits(fitting: float, end: float) -> float:
             # Those that fit are an interval.
-            if fits(end):
+            if lines(end):
                 return end
             for _ in range(5):
                 tried = (fitting + end) / 2
-                fitting, end = (tried, end) if fits(tried) else (fitting, tried)
+                fitting, end = (tried, end) if lines(tried) else (fitting, tried)
             return fitting
 
-        first = next(filter(fits, [self._drift_ns, *(limit * part / 4 for part in range(-4, 5))]), None)
-        self._drift_ns = 0.0 if first is None else (last_that_fits(first, -limit) + last_that_fits(first, limit)) / 2
+        tried = [max(-likely, min(likely, self._drift_ns))]
+        tried += [most * part / 4 for most in (likely, limit) for part in (0, -1, 1, -2, 2, -3, 3, -4, 4)]
+        first = next(filter(lines, tried), None)
+        if first is None:
+            self._drift_ns = self._more_ns = 0.0
+            return lines(0.0)
+        most = likely if abs(first) <= likely else limit
+        ends = last_that_fits(first, -most), last_that_fits(first, most)
+        self._drift_ns = sum(ends) / 2
+        bands = lines(self._drift_ns)
+        if bands:
+            low_ns, high_ns = _reach_ns(bands)
+            others = [_reach_ns(other) for other in map(lines, ends) if other]
+            self._more_ns = max(0.0, *(max(low_ns - low, high - high_ns) for low, high in others))
+        return bands
 
-    def _bands(
-        self, drift_ns: float, apart_ns: float, limits_ns: tuple[float, float]
-    ) -> tuple[Band, Band, Band] | None:
+    def _bands(self, drift_ns: float, apart_ns: float, limits_ns: tuple[float, float]) -> Bands | None:
         """Return the lines with this drift that violate no bound, measured at the last pair's index."""
         window = self._bounds[:, self._start : self._stop].copy()
         window[[_UPPER_INDEX, _LOWER_INDEX]] = index = window[[_UPPER_INDEX, _LOWER_INDEX]] - window[_LOWER_INDEX, -1]
@@ -176,6 +196,11 @@ class FeasibleLines:
             return None
         middle, _ = _band(window, (least.period_ns + most.period_ns) / 2)
         return least, middle, most
+
+
+def _reach_ns(bands: Bands) -> tuple[float, float]:
+    """Return the earliest and the latest that these lines are at the index that they are measured at."""
+    return min(band.lower_ns for band in bands), max(band.upper_ns for band in bands)
 
 
 def _band(window: NDArray[np.float64], period_ns: float) -> tuple[Band, float]:

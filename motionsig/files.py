@@ -11,18 +11,21 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import io
 import os
 import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+_PART_BYTES = 1 << 20
+
 
 def read_file(path: str | Path, most_bytes: int, *, follow_links: bool = True) -> tuple[bytes, os.stat_result]:
     """Return the content and status of a regular file of at most `most_bytes`.
 
-    Raises OSError for what cannot be read, is no regular file or is larger, and without `follow_links` for a symbolic
-    link.
+    Raises OSError for what cannot be read, is no regular file, is larger or has no end, and without `follow_links` for
+    a symbolic link.
     """
     # Without O_NONBLOCK, opening a pipe that nobody writes to would never return.
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW)
@@ -36,12 +39,26 @@ def read_file(path: str | Path, most_bytes: int, *, follow_links: bool = True) -
     if not stat.S_ISREG(status.st_mode):
         os.close(fd)
         raise OSError(errno.EINVAL, "a folder, pipe or device", str(path))
-    with open(fd, "rb") as file:
-        content = file.read(most_bytes + 1)
+    with open(fd, "rb", buffering=0) as file:
+        content = _read(file, most_bytes + 1, str(path))
+    # The size that is stated is not asked before: files of the kernel state 0, or more than they have.
     if len(content) > most_bytes:
         size = max(len(content), status.st_size)
         raise OSError(errno.EFBIG, f"{size:,} bytes, more than {most_bytes:,}", str(path))
     return content, status
+
+
+def _read(file: io.FileIO, most_bytes: int, path: str) -> bytes:
+    parts, left = list[bytes](), most_bytes
+    while left:
+        part = file.read(min(left, _PART_BYTES))
+        if part is None:  # /proc/kmsg and its like are regular files that wait for what comes
+            raise OSError(errno.EAGAIN, "a file that has no end", path)
+        if not part:
+            break
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
 
 
 def write_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError
-from motionsig.feasible_lines import FeasibleLines, Fit
+from motionsig.feasible_lines import TOLERANCE_NS, FeasibleLines, Fit
 
 RATES_HZ = (1.0, 10_000.0)
 """Slower or faster is no motion sensor's FIFO."""
@@ -56,7 +56,8 @@ class TimeBase:
     """Pure state machine for one chip: level readings in, sample times out, all in ns of one monotonic clock.
 
     The reader calls `observe` after each level reading, begins the next at `next_poll_ns`, and calls `stamp` for the
-    samples it has read; `shortest_ns` is the time of the shortest reading. After a flush, or once `slipped` is true, it
+    samples it has read; then `doubt_ns` is how far these times may be off either way. `shortest_ns` is the time of the
+    shortest reading. After a flush, or once `slipped` is true, it
     calls `restart`; from there samples count from 0 again, and `missed` tells how many were lost. `slipped`: readings
     contradict the past by half a period or more, or the rate known from before the flush, so a sample was lost or made
     up without a report, or it is another chip.
@@ -64,6 +65,7 @@ class TimeBase:
 
     slipped: bool
     shortest_ns: int
+    doubt_ns: float
 
     def __init__(self, rate_hz: float, *, known_rate_hz: float | None = None, wire_ns: int | None = None) -> None:
         """Raise InputError for a rate that no FIFO has.
@@ -81,6 +83,8 @@ class TimeBase:
         self._asked_ns = 0  # when the next reading was to begin
         self._lateness_ns = 0.0  # by how much readings begin later than asked, of late
         self._last_ns: int | None = None  # time of the last sample stamped, in this segment or before
+        self.doubt_ns = 0.0
+        self._last_doubt_ns = 0.0  # of the last sample stamped alone
         self._period_ns = NS_PER_S / (known_rate_hz or rate_hz)
         # The best-known period, and how far it may be off, as a part of it.
         self._sure_ns, self._sure_error = self._period_ns, KNOWN_SPREAD / 2 if known_rate_hz else SPREAD
@@ -94,6 +98,7 @@ class TimeBase:
         self._before_ns = self._after_ns = 0
         self._fit: Fit | None = None
         self._fit_count: int | None = None
+        self._unsure: tuple[tuple[Fit, int, int], float] | None = None  # what `uncertainty_ns` was asked last
         self._references: deque[Fit] = deque()
         self._aimed = 0
         self._last_index: int | None = None
@@ -191,23 +196,41 @@ class TimeBase:
         earliest, latest = fit.span_ns(index)
         return earliest + self._latched_ns / 2, latest - self._latched_ns / 2
 
+    def _strays_ns(self, fit: Fit, indices: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return (6, n) how far the outermost lines are from the middle one, less what no reading can tell."""
+        ahead = (indices - fit.origin).astype(np.float64)
+        periods = np.repeat([band.period_ns for band in fit.bands], 2)
+        within = self._latched_ns / 2
+        edges = np.array([edge for band in fit.bands for edge in (band.upper_ns - within, band.lower_ns + within)])
+        lines: NDArray[np.float64] = edges[:, None] + periods[:, None] * ahead + fit.drift_ns / 2 * ahead * ahead
+        return lines - fit.middle_ns(indices)
+
     def uncertainty_ns(self, first: int, n: int = 1) -> float:
         """Return how far the times of n samples of this segment may be off either way; infinite before any is known."""
         if self._fit is None:
             return np.inf
+        asked = self._fit, first, n
+        if self._unsure is not None and self._unsure[0] == asked:
+            return self._unsure[1]
         # The uncertainty is a convex function of the index: it is greatest at an end.
         spans = [self._span_ns(self._fit, index) for index in (first, first + n - 1)]
-        return max(0.0, *(latest - earliest for earliest, latest in spans)) / 2
+        unsure_ns = max(0.0, *(latest - earliest for earliest, latest in spans)) / 2 + self._fit.more_ns
+        self._unsure = asked, unsure_ns
+        return unsure_ns
 
-    def taken_by(self, time_ns: int) -> tuple[int, int]:
-        """Return how many samples were taken by then, at least and at most; (0, 0) where none is known."""
+    def taken_by(self, time_ns: int) -> tuple[int, int, float]:
+        """Return how many samples were taken by then, at least and at most, and how far their times may be off in ns.
+
+        (0, 0, infinite) where none is known.
+        """
         fit = self._fit
         if fit is None:
-            return 0, 0
+            return 0, 0, np.inf
         _, middle, _ = fit.bands
         index = fit.origin + (time_ns - fit.time_ns - (middle.upper_ns + middle.lower_ns) / 2) / middle.period_ns
-        unsure = 1 + self.uncertainty_ns(int(index)) / middle.period_ns
-        return max(0, math.floor(index + 1 - unsure)), math.ceil(index + 1 + unsure)
+        unsure_ns = self.uncertainty_ns(int(index))
+        unsure = 1 + unsure_ns / middle.period_ns
+        return max(0, math.floor(index + 1 - unsure)), math.ceil(index + 1 + unsure), unsure_ns
 
     def next_poll_ns(self, at_most_ns: int) -> int:
         """Return when to begin the next level reading, where it tells most; `at_most_ns` at the latest.
@@ -263,13 +286,21 @@ class TimeBase:
         if last_ns is not None and now_ns < last_ns + n:
             raise InputError(f"stamp: expected a time after {last_ns} ns, the last sample's, got {now_ns} ns")
         times = fit.middle_ns(np.arange(first, first + n))
+        # How far the first and the last time may be off; in between it is between these.
+        strays = self._strays_ns(fit, np.array([first, first + n - 1]))
+        doubts = np.abs(strays).max(axis=0) + fit.more_ns
         if last_ns is not None:
             behind = last_ns - fit.time_ns
             if last_index is not None:
                 # The stamps go on from where they were and approach a better line slowly.
                 anchor = fit.middle_ns(np.array(last_index))
-                times += (behind - anchor) * np.exp((anchor - times) / SLEW_NS)
+                kept = np.exp((anchor - times) / SLEW_NS)
+                times += (behind - anchor) * kept
+                kept = kept[[0, -1]]
+                moved = np.abs(strays - kept * self._strays_ns(fit, np.array([last_index]))).max(axis=0)
+                doubts = moved + kept * self._last_doubt_ns + (1 - kept) * fit.more_ns
             elif times[0] <= behind:
+                doubts += behind + self._period_ns / 2 - times[0]
                 times += behind + self._period_ns / 2 - times[0]
         limit = now_ns - fit.time_ns
         if times[-1] > limit:
@@ -278,6 +309,7 @@ class TimeBase:
                 times -= times[-1] - limit
             else:
                 times = behind + (times - behind) * ((limit - behind) / (times[-1] - behind))
+        self.doubt_ns, self._last_doubt_ns = float(doubts.max()) + TOLERANCE_NS, float(doubts[-1])
         # Rounding down keeps both promises.
         stamps: NDArray[np.int64] = fit.time_ns + np.floor(times).astype(np.int64)
         self._last_index, self._last_ns = first + n - 1, int(stamps[-1])

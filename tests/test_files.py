@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from motionsig import files
 from motionsig.files import lock_file, locked_folder, read_file, replace_file, sync_folder, write_all, write_file
 
 
@@ -29,6 +30,20 @@ def test_what_never_ends_is_refused_at_once(tmp_path):
     with pytest.raises(OSError) as caught:
         read_file(tmp_path / "round", 10)
     assert caught.value.errno == errno.ELOOP
+
+
+def test_a_file_that_waits_for_more_is_refused_at_once():
+    """As /proc/kmsg does, a regular file whose bytes nobody else gets once they are read: so not with that one."""
+    reader, writer = os.pipe2(os.O_NONBLOCK)
+    os.write(writer, b"first")
+    with open(reader, "rb", buffering=0) as file, pytest.raises(OSError, match="a file that has no end"):
+        files._read(file, 10, "kmsg")
+    os.close(writer)
+
+
+def test_a_file_that_states_another_size_is_read():
+    assert read_file("/proc/self/cmdline", 1 << 16)[0]
+    assert read_file("/sys/kernel/mm/transparent_hugepage/enabled", 64)[0]  # states 4096 bytes
 
 
 def test_a_link_is_followed_only_where_asked(tmp_path):

@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. An error is one li
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import logging
 import os
@@ -63,7 +62,9 @@ class _Version(argparse.Action):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return the question to ask after a mistyped word; empty where nothing known is like it."""
-    return "".join(f"; did you mean {like}?" for like in difflib.get_close_matches(word, known, n=1))
+    from difflib import get_close_matches
+
+    return "".join(f"; did you mean {like}?" for like in get_close_matches(word, known, n=1))
 
 
 def run(arguments: Sequence[str], began_s: float, *, imported: Callable[[], None] = lambda: None) -> int:

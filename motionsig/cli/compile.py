@@ -15,7 +15,7 @@ from typing import Any
 
 from motionsig.cli.option import option
 from motionsig.encoders.compiling import compiler, files
-from motionsig.encoders.compiling.lint import ON_CHIP_BYTES, ON_CHIP_FACTOR, lint, parameter_bytes
+from motionsig.encoders.compiling.lint import ON_CHIP_BYTES, lint, on_chip_bytes, parameter_bytes
 from motionsig.encoders.compiling.operators import Finding
 from motionsig.encoders.models import shipped_models
 from motionsig.encoders.tflite import Graph, read_graph
@@ -67,8 +67,7 @@ def _compile(options: argparse.Namespace) -> int:
 
 
 def _show_check(options: argparse.Namespace, graph: Graph, findings: list[Finding]) -> int:
-    size = parameter_bytes(graph)
-    most = round(size * ON_CHIP_FACTOR)
+    size, most = parameter_bytes(graph), on_chip_bytes(graph)
     marks = Counter(finding.mark for finding in findings)
     bad = marks["wrong"] + marks["slow"]
     rejected = {finding.place for finding in findings if finding.mark == "wrong"}

@@ -14,12 +14,13 @@ from pathlib import Path
 from motionsig.cli.calibrate.prompts import printers
 from motionsig.errors import InputError, SensorError
 from motionsig.files import write_file
-from motionsig.sensors import scan
-from motionsig.sensors.bus import Bus, I2cBus, bus_numbers
+from motionsig.sensors import CHIPS, scan
+from motionsig.sensors.bus import NO_ADDRESS, Bus, I2cBus, at, bus_numbers
 from motionsig.sensors.chips import Chip
 from motionsig.sensors.clock import Clock, SystemClock
 from motionsig.sensors.names import require_chip
 from motionsig.sensors.proving import STEPS, Step, prove, report
+from motionsig.sensors.spi import SpiBus, Spidev, open_spi, over_spi
 
 _STATES = {"proved": "proved", "wrong": "WRONG ", "open": "open  "}
 
@@ -41,7 +42,7 @@ def prove_chip(
     guide: is told of each step, after the person. out: the report's file; by default it is named by chip and date.
     """
     say, show = printers()
-    say(f"{chip.title} ({chip.name}) on {bus.name} at 0x{address:02x}: about a minute, {len(STEPS)} steps")
+    say(f"{chip.title} ({chip.name}) on {bus.name}{at(address)}: about a minute, {len(STEPS)} steps")
 
     def tell(step: Step) -> None:
         say(f"{STEPS.index(step) + 1}. {step.text}")
@@ -61,14 +62,14 @@ def prove_chip(
 
 
 def _choose(options: argparse.Namespace, resources: ExitStack) -> tuple[Bus, Chip, int]:
+    named = require_chip(options.chip, where="--chip: ") if options.chip else None
     if isinstance(options.bus, str):
-        raise InputError(f"--prove: expected a chip on I2C, got {options.bus}: over SPI a chip cannot be proved yet")
-    named = require_chip(options.chip, where="--chip") if options.chip else None
+        return _on_spi(options, named, resources)
     found: list[tuple[Bus, Chip, int]] = []
     others: list[str] = []
     for number in bus_numbers() if options.bus is None else [options.bus]:
         try:
-            bus = resources.enter_context(I2cBus(number))
+            bus = resources.enter_context(I2cBus(number, clock_hz=options.bus_clock_hz))
             for it in scan(bus, None if options.address is None else (options.address,)):
                 chips = (named,) if named and it.says else it.chips
                 # One chip, whatever it may be besides: what contradicts its table names the other.
@@ -83,6 +84,18 @@ def _choose(options: argparse.Namespace, resources: ExitStack) -> tuple[Bus, Chi
         f"--prove: expected one chip, got {several or '; '.join(others) or 'nothing'}; "
         + ("--bus, --address and --chip say which" if found else "--chip NAME takes an unknown one as that")
     )
+
+
+def _on_spi(options: argparse.Namespace, named: Chip | None, resources: ExitStack) -> tuple[Bus, Chip, int]:
+    if options.address is not None:
+        raise InputError(f"--address: expected none on SPI, got 0x{options.address:02x} with {options.bus}")
+    if named is None:
+        # Its owner is whoever proves it, so the search ends first.
+        with ExitStack() as looking:
+            _, chip = open_spi(options.bus, None, None, options.bus_clock_hz, SystemClock(), looking)
+        named = CHIPS[chip.name]
+    bus = SpiBus(resources.enter_context(Spidev(options.bus)), named, clock_hz=options.bus_clock_hz)
+    return bus, over_spi(named), NO_ADDRESS
 
 
 def _new(name: str) -> Path:

@@ -23,6 +23,7 @@ from motionsig.escaping import escaped
 from motionsig.recordings.native import Recorder
 from motionsig.sensors.live import LiveSource
 
+_ENDS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 _SHOW_S, _GRACE_S, _SILENT_S = 0.5, 5.0, 2.0
 
 
@@ -42,7 +43,7 @@ def _record(options: argparse.Namespace) -> int:
         raise InputError(f"--seconds: expected a number above 0, got {options.seconds}")
     check_label(options.label, "--label")
     # A service manager sends SIGTERM and a lost ssh connection SIGHUP: both end the recording as an interrupt does.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in _ENDS[1:]:
         signal.signal(number, signal.default_int_handler)
     with (
         open_chosen(options, mount=options.mount, calibration=options.calibration) as sensor,
@@ -56,6 +57,7 @@ def _record(options: argparse.Namespace) -> int:
     ):
         if _on_terminal():
             print(f"recording {escaped(sensor.info.name)} at {sensor.rate_hz:g} Hz; ^C ends it", file=sys.stderr)
+        _end_by_signals(sensor)
         silent_s = _copy(sensor, log, options.seconds, options.label)
     if _on_terminal():
         print(file=sys.stderr)
@@ -81,11 +83,24 @@ def _record(options: argparse.Namespace) -> int:
     return 0
 
 
+def _end_by_signals(sensor: LiveSource) -> None:
+    """Let the first signal end the iteration, so that what was counted is recorded; a second one breaks it off."""
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(number, signal.default_int_handler)
+        sensor.close()
+
+    for number in _ENDS:
+        # A command in the background ignores interrupts.
+        if signal.getsignal(number) is signal.default_int_handler:
+            signal.signal(number, end)
+
+
 def _copy(sensor: LiveSource, log: Recorder, seconds: float | None, label: str) -> float:
     """Record until it is time to end; return for how many seconds nothing had come then."""
     began = shown = heard = time.monotonic()
     first_ns: int | None = None
-    # Without --seconds, an interrupt is the normal end.
+    # Who interrupts twice does not wait for a reading that takes long.
     with suppress(KeyboardInterrupt):
         for block in sensor:
             log.write(replace(block, label=label))

@@ -14,7 +14,8 @@ _NAMES = ("bus", "address", "chip", "rate_hz", "accel_range_g", "gyro_range_dps"
 
 
 def add_sensor_options(parser: argparse.ArgumentParser) -> None:
-    names = "a chip (see `motionsig sensors --chips`), auto (the default), iio:NAME, witmotion:PORT, simulated[:lesson]"
+    names = "a chip (see `motionsig sensors --chips`), auto (the default), iio:NAME, simulated[:lesson], or "
+    names += "witmotion:PORT or bno08x:PORT on a serial line"
     option(parser, "--sensor NAME", names, default="auto")
     option(parser, "--bus BUS", "N of /dev/i2c-N, or such as spi0.0; by default each of I2C in turn", type=bus_option)
     option(parser, "--address A", "on the bus, such as 0x6a", type=address)

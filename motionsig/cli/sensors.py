@@ -21,11 +21,11 @@ from motionsig.sensors.bus import NO_ADDRESS, Bus, I2cBus, bus_numbers
 from motionsig.sensors.chips import PARTS, Chip
 from motionsig.sensors.clock import SystemClock
 from motionsig.sensors.gravity import require_gravity
-from motionsig.sensors.names import likeness
+from motionsig.sensors.names import UNREAD, hint, likeness
 from motionsig.sensors.owner import device_owner, own, owner_of
 from motionsig.sensors.self_test import AxisResult, self_test
 from motionsig.sensors.serial import SerialPort, list_ports
-from motionsig.sensors.spi import USUAL_HZ, SpiBus, Spidev, chips_on, over_spi, spidevs
+from motionsig.sensors.spi import USUAL_HZ, SpiBus, Spidev, chips_on, over_spi, spi_name, spidevs
 
 
 def add_to(commands: Any) -> None:
@@ -36,6 +36,8 @@ def add_to(commands: Any) -> None:
     option(parser, "--json", "the same as JSON")
     option(parser, "--prove", "hold one chip against its table, while you turn it as told; writes a report to send")
     option(parser, "--address A", "with --prove: of the chip, such as 0x6a", type=address)
+    clock = "with --prove: of I2C, where the kernel does not know it; of SPI, to be used"
+    option(parser, "--bus-clock-hz HZ", clock, type=int)
     option(parser, "--chip NAME", "with --prove: take what answers as this chip, whatever it says it is")
     option(
         parser, "--out FILE", "with --prove: the report's file, instead of motionsig-prove-CHIP-DATE.json", type=Path
@@ -46,7 +48,7 @@ def add_to(commands: Any) -> None:
 def _sensors(options: argparse.Namespace) -> int:
     if options.chips:
         facts = [_chip(chip) for chip in CHIPS.values()]
-        print(json.dumps(facts, indent=2) if options.json else "\n".join([*map(_known, facts), _ORIGINS]))
+        print(json.dumps(facts, indent=2) if options.json else "\n".join([*map(_known, facts), *_unread(), _ORIGINS]))
         return 0
     if options.prove:
         return prove_here(options)
@@ -95,7 +97,7 @@ no I2C bus, no SPI device and no IIO device on this machine
 
 
 def _port_line(port: SerialPort) -> str:
-    return f'{port.path}  {port.adapter}; it may be a WitMotion sensor: open_sensor("witmotion:{port.path}")'
+    return f'{port.path}  {port.adapter}; it may have a sensor: open_sensor("witmotion:{port.path}") or "bno08x:..."'
 
 
 def _iio_holder(sensor: IioSensor) -> str | None:
@@ -171,7 +173,7 @@ def _tested(bus: Bus, chip: Chip, address: int) -> list[AxisResult]:
     """Return the results of the chip's own test, of the chip that gravity says it is."""
     clock = SystemClock()
     with own(bus, address):
-        chip = require_gravity(bus, chip, address, None, clock=clock, **_WIDE)
+        chip, _ = require_gravity(bus, chip, address, None, clock=clock, **_WIDE)
     return self_test(bus, chip, address, clock=clock)
 
 
@@ -195,6 +197,11 @@ def _known(chip: dict[str, Any]) -> str:
     kinds = "; ".join(f"{kind}: {', '.join(parts)}" for kind, parts in by_kind.items())
     also = f"also {', '.join(chip['alike'])}; " if chip["alike"] else ""
     return f"{_line(chip)}\n            {also}{kinds}; seen on {len(chip['boards'])} boards"
+
+
+def _unread() -> list[str]:
+    """Return a line for each part that is found on a bus and has no table."""
+    return [f"{part:<11} no table reads it: {hint(part)}" for part in sorted(set(UNREAD.values()))]
 
 
 _ORIGINS = """\
@@ -224,7 +231,7 @@ def _bus_lines(buses: list[dict[str, Any]]) -> list[str]:
                 lines += [f"        or {chip['name']}, which says the same of itself" for chip in others]
                 where = f"bus={bus['bus'][9:]}, address={it['address']}"
                 if it["address"] is None:
-                    where = f'bus="{bus["bus"].removeprefix("/dev/").replace("dev", "")}"'
+                    where = f'bus="{spi_name(bus["bus"])}"'
                 lines.append(f'        open_sensor("{first["name"]}", {where})')
             if it["held"]:
                 lines.append(f"        held by {it['held']}: no other program can read it meanwhile")

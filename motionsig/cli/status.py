@@ -90,6 +90,16 @@ def _check_configuration(name: str | None, error: NotRunningError) -> None:
         ) from error
 
 
+def _edgetpu(told: dict[str, Any]) -> str:
+    """Return what the kernel tells of an Edge TPU as a line."""
+    now, limit = (told[key] for key in ("temperature_c", "slowed_from_c"))
+    heat = "temperature not told" if now is None else f"{now:.1f} °C"
+    slowed = f", slowed from {limit:.1f} °C on" if limit is not None else ""
+    asked = f", asks for up to {told['current_ma']} mA" if told["current_ma"] is not None else ""
+    power = f", {told['power']}" if told["power"] else ""
+    return f"edgetpu      {told['place']}: {heat}{slowed}{asked}{power}"
+
+
 def _word(status: dict[str, Any]) -> str:
     """Return the status in one word."""
     sensor = status["sensor"]
@@ -114,6 +124,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
         f"sensor       {_sensor(sensor)}",
         f"model        {model['name']} {model['fingerprint']} in {model['folder']}{trial}",
         f"device       {status['device']}",
+        *map(_edgetpu, status.get("edgetpus", ())),
         f"windows      {status['windows']:,}, {status['windows_lost']:,} lost, {status.get('at_rest', 0):,} at rest; "
         f"{quality}",
         f"signatures   {sink['accepted']:,} since the start, to {sink['url']}: {sink['delivered']:,} delivered"

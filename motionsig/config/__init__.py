@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from motionsig.config.draft import Draft
 from motionsig.config.files import DEFAULT_PATH, MAX_FILE_BYTES, read_files
@@ -21,11 +21,13 @@ from motionsig.config.sink import check_name, check_sink, check_status, check_ur
 from motionsig.config.tables import SETTLED, check_model, check_sensor, named_chip
 from motionsig.encoders import find_model
 from motionsig.errors import ConfigError, MotionsigError
-from motionsig.heads import HeadCard
 from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME, ModelCard
 from motionsig.publishers import split_url
 from motionsig.sensors.chips import settle
 from motionsig.state import state_folder
+
+if TYPE_CHECKING:
+    from motionsig.heads import HeadCard
 
 __all__ = ["DEFAULT_PATH", "MAX_FILE_BYTES", "Config", "check_config", "differences", "known_keys", "load_config"]
 
@@ -132,12 +134,12 @@ def check_config(config: Config) -> list[str]:
     and, for the
     service's own configuration, where the service may not read or write what it names.
     """
+    from motionsig.encoders.tflite import read_graph  # a running service needs no more of it
+
     try:
         card = find_model(config.model)
-        card.model_bytes()
-        card.golden()
-        if card.compiled is not None:
-            card.compiled_bytes()
+        card.check_files()
+        read_graph(card.model_bytes(), card.path / MODEL_NAME)
     except MotionsigError as error:
         raise ConfigError(f"{config.origins.get('model.name', config.files[0])}: model.name: {error}") from error
     is_services = config.files[0].absolute().parent == DEFAULT_PATH.parent

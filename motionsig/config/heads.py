@@ -10,17 +10,18 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from motionsig.config.draft import Draft
 from motionsig.config.keys import shown
 from motionsig.errors import HeadError, InputError
 from motionsig.events import BEGAN, ENDED, ONCE
-from motionsig.heads import HeadCard, find_head, owned_heads, with_needed
-from motionsig.heads.judging import check_encoder, in_order
 from motionsig.model_card import ModelCard
 from motionsig.publishers.announcing import MOST_HEADS
 from motionsig.windowing import check_heads_hop
+
+if TYPE_CHECKING:
+    from motionsig.heads import HeadCard
 
 _MOST_LIMIT_S = 3600.0
 
@@ -41,6 +42,9 @@ def check_heads(draft: Draft, model: ModelCard | None) -> Chosen:
     cards: dict[str, HeadCard] = {}
     missing: dict[str, str] = {}
     names: list[str] = draft.value("heads.names")
+    if names:
+        from motionsig.heads import find_head, with_needed
+        from motionsig.heads.judging import in_order
     for name in names:
         with draft.noting("heads.names"):
             if "/" in name and not name.startswith("/"):
@@ -55,7 +59,7 @@ def check_heads(draft: Draft, model: ModelCard | None) -> Chosen:
                 raise InputError(f"expected each head once, got {card.name} twice")
             cards[card.name] = card
     ordered: list[HeadCard] = []
-    if len(cards) + len(missing) == len(names):
+    if names and len(cards) + len(missing) == len(names):
         with draft.noting("heads.names"):
             ordered = in_order(with_needed(list(cards.values())))
             if len(ordered) > MOST_HEADS:
@@ -105,6 +109,8 @@ def program_key(head: str, phase: str) -> str:
 
 def unfit_heads(heads: Iterable[HeadCard], model: ModelCard) -> Iterator[str]:
     """Yield a line for each head that cannot judge what a model makes."""
+    from motionsig.heads.judging import check_encoder
+
     for head in heads:
         try:
             check_encoder(head, model.spec)
@@ -121,6 +127,8 @@ def unfit_programs(programs: Mapping[tuple[str, str], tuple[str, ...]]) -> Itera
 
 def folders_of(names: Iterable[str]) -> Iterator[Path]:
     """Yield the folders of heads that are no part of motionsig."""
+    from motionsig.heads import owned_heads
+
     owned = owned_heads()
     for name in names:
         if "/" in name or name in owned:

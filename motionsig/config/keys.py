@@ -10,7 +10,6 @@ import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
@@ -81,7 +80,7 @@ PROGRAM = Key(("texts",))
 
 def known_keys(scheme: str | None = None) -> dict[str, Key]:
     """Return every key that exists with a sink of this scheme, by default with any."""
-    keys = OWN_KEYS | {f"sensor.{name}": key for name, key in _option_keys(open_sensor).items()}
+    keys = OWN_KEYS | sensor_keys()
     for each in SCHEMES if scheme is None else (scheme,):
         options = _option_keys(takes_options(each))
         # Where two kinds of sink have other defaults, the example shows that of the first, a broker.
@@ -89,6 +88,11 @@ def known_keys(scheme: str | None = None) -> dict[str, Key]:
         if each in BROKER_SCHEMES:
             keys |= {f"sink.{name}": Key(("str",)) for name in FILES}
     return {name: replace(key, default=_DEFAULTS.get(name, key.default)) for name, key in keys.items()}
+
+
+def sensor_keys() -> dict[str, Key]:
+    """Return the keys of the sensor's options; no sink's module is imported for them."""
+    return {f"sensor.{name}": key for name, key in _option_keys(open_sensor).items()}
 
 
 @cache
@@ -144,6 +148,8 @@ def shown(value: Any) -> str:
 
 def meant(key: str, value: Any, known: Mapping[str, Key]) -> str:
     """Return the key or table whose name is most like an unknown one, "" where none is."""
+    from difflib import get_close_matches
+
     if isinstance(value, dict) and "." not in key:
         near = get_close_matches(key, TABLES, n=1)
     else:

@@ -17,7 +17,6 @@ from motionsig.publishers.brokers import UNIX, Broker, check_alpn, check_topic_p
 from motionsig.publishers.messages import check_max_message_bytes
 from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.proxies import parse_proxy
-from motionsig.publishers.retention import Limits
 from motionsig.publishers.transport import read_secret, tls_context
 
 _CHECKED_WITH = {"retry_s": "max_retry_s", "max_retry_s": "retry_s", "compress": "format"}
@@ -69,6 +68,8 @@ def check_sink(draft: Draft, scheme: str) -> dict[str, Any]:
     """Return the options of the sink, with the files of the credentials."""
     options = sink_options(draft.values)
     if scheme == "store":
+        from motionsig.publishers.retention import Limits
+
         options.setdefault("keep_bytes", known_keys("store")["sink.keep_bytes"].default)
         for option in ("keep_days", "keep_bytes"):
             with draft.noting(sink_key(option)):

@@ -6,18 +6,17 @@ Of a model only the card is read here; `check_config` reads all its files.
 from __future__ import annotations
 
 from motionsig.config.draft import Draft
-from motionsig.config.keys import known_keys, shown
+from motionsig.config.keys import sensor_keys, shown
 from motionsig.encoders.models import check_device, find_model, model_folders
 from motionsig.errors import InputError, ModelError
 from motionsig.model_card import ModelCard, load_card
 from motionsig.resampling import Resampler
-from motionsig.sensors import CHIPS
 from motionsig.sensors.bus import parse_bus
 from motionsig.sensors.calibration.model import parse_mount
 from motionsig.sensors.calibration.storage import choose_calibration
-from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, Chip, settle
+from motionsig.sensors.chips import Chip, settle
 from motionsig.sensors.names import named_chip as find_named
-from motionsig.sensors.names import refusal, require_chip
+from motionsig.sensors.names import refusal, require_chip, simulated_part
 from motionsig.sensors.serial import SERIAL, require_serial
 from motionsig.sensors.spi import over_spi
 from motionsig.windowing import Windower
@@ -27,10 +26,7 @@ SETTLED = ("rate_hz", "accel_range_g", "gyro_range_dps")  # a chip has certain s
 
 def named_chip(name: str) -> Chip | None:
     """Return the chip of a sensor's name, None where that is only known once it is opened."""
-    kind, _, model = name.lower().partition(":")
-    if kind == "simulated":
-        return CHIPS.get(SIMULATED_CHIP if model in ("", SIMULATED_LESSON) else model)
-    return find_named(name)
+    return simulated_part(name)[0] if name.lower().partition(":")[0] == "simulated" else find_named(name)
 
 
 def check_sensor(draft: Draft) -> None:
@@ -68,7 +64,7 @@ def check_sensor(draft: Draft) -> None:
     if not 0x03 <= options.get("address", 0x68) <= 0x77:
         draft.note("sensor.address", f"expected 0x03 to 0x77, as 7-bit addresses are, got {options['address']:#x}")
     for option in ("bus_clock_hz", *SETTLED):
-        asked = options.get(option, known_keys()[f"sensor.{option}"].default)
+        asked = options.get(option, sensor_keys()[f"sensor.{option}"].default)
         with draft.noting(f"sensor.{option}"):
             if asked == 0:
                 raise InputError("expected a number above 0, got 0")

@@ -6,7 +6,6 @@ import contextlib
 import faulthandler
 import os
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from motionsig.daemon.metrics import Metrics
 from motionsig.daemon.notifying import notify
 from motionsig.daemon.status_socket import SOCKET_NAME, StatusSocket
 from motionsig.escaping import own_logger
+from motionsig.version import VERSION
 
 log = own_logger(__name__)
 
@@ -49,7 +49,7 @@ class _Told:
     """Tells systemd, the socket and Prometheus how the receiver is, each second."""
 
     def __init__(self, prometheus: int | None, resources: contextlib.ExitStack) -> None:
-        self._about = {"version": version("motionsig"), "pid": os.getpid(), "since": _utc(time.time())}
+        self._about = {"version": VERSION, "pid": os.getpid(), "since": _utc(time.time())}
         self.status: dict[str, Any] = {}
         self._socket: StatusSocket | None = None
         if folder := os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]:

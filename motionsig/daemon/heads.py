@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from motionsig import wire
 from motionsig.blocks import SignatureBatch
@@ -21,11 +21,12 @@ from motionsig.daemon.switching import SwitchingEncoder
 from motionsig.errors import InputError
 from motionsig.escaping import own_logger
 from motionsig.events import BEGAN, Event
-from motionsig.heads import HeadCard, Judge
-from motionsig.heads.judging import check_encoder
 from motionsig.model_card import ModelCard
 from motionsig.publishers.clocks import put_right_event
 from motionsig.windowing import check_heads_hop
+
+if TYPE_CHECKING:
+    from motionsig.heads import HeadCard, Judge
 
 log = own_logger(__name__)
 
@@ -62,7 +63,7 @@ class Heads:
         self._encoder, self._delivery, self._programs = encoder, delivery, programs
         self._device, self._hop, self._heads_hop = device, hop, heads_hop
         self._first_window = 0
-        self._judge = Judge([])
+        self._judge: Judge | None = None  # until there is a head: many services have none
         self._model: ModelCard | None = None
         self._clocks: dict[int, tuple[int, wire.Clock | None]] = {}
         self._told: dict[str, HeadCard] = {}
@@ -84,6 +85,10 @@ class Heads:
         self._found = {name: self._found.get(name, _Found()) for name in self._told}
         self._delivery.announce({name: card.is_state for name, card in self._told.items()})
 
+    @property
+    def _judging(self) -> Sequence[HeadCard]:
+        return () if self._judge is None else self._judge.cards
+
     def follow(self) -> None:
         """Number the windows of a new stream of samples from 0."""
         self._first_window = self._encoder.head_windows
@@ -91,7 +96,7 @@ class Heads:
     def hop(self) -> int | None:
         """Return from how many samples of the grid to the next heads need a window; None where none judges."""
         # A model that has just come makes signatures first, which show whether there are heads for it.
-        return self._heads_hop if self._judge.cards and self._encoder.card is self._model else None
+        return self._heads_hop if self._judging and self._encoder.card is self._model else None
 
     def judge(self, signatures: SignatureBatch) -> list[Event]:
         """Return the events that these signatures bring about; none for those of a model without heads."""
@@ -99,7 +104,8 @@ class Heads:
             return []
         model = self._encoder.maker
         ended = self._choose(model) if model is not self._model else []
-        if not self._judge.cards or signatures.hop_ns != self._heads_hop * round(NS_PER_S / model.rate_hz):
+        judge = self._judge
+        if judge is None or not judge.cards or signatures.hop_ns != self._heads_hop * round(NS_PER_S / model.rate_hz):
             return self._tell(ended)
         self._judged_s = time.monotonic()
         stream_id = self._delivery.stream_id_at(self._heads_hop)
@@ -107,17 +113,17 @@ class Heads:
         if len(self._clocks) > _MOST_CLOCKS:
             del self._clocks[next(iter(self._clocks))]
         seq = self._encoder.head_windows - self._first_window - len(signatures)
-        self._judge.begin(stream_id, seq, device=self._device)
-        return self._tell(ended + self._judge.judge(signatures))
+        judge.begin(stream_id, seq, device=self._device)
+        return self._tell(ended + judge.judge(signatures))
 
     def flush(self) -> list[Event]:
         """Return the events that end because the stream does."""
-        return self._tell(self._judge.flush())
+        return [] if self._judge is None else self._tell(self._judge.flush())
 
     def look_for_silence(self) -> None:
         """End states of which nothing was heard for long; call it about once a second."""
         if any(found.holds for found in self._found.values()):
-            hold_s = max(card.timing.hold_s for card in self._judge.cards)
+            hold_s = max(card.timing.hold_s for card in self._judging)
             if time.monotonic() - self._judged_s > hold_s + _SILENT_S:
                 self._delivery.publish_events(self.flush())
 
@@ -131,8 +137,13 @@ class Heads:
                 off[card.name] = problem
             else:
                 able[card.name] = card
-        judge, former = Judge(list(able.values())), self._judge
-        ended, self._judge = judge.follow_on(former), judge
+        ended: list[Event] = []
+        if able or self._judge is not None:
+            from motionsig.heads import Judge
+
+            judge = Judge(list(able.values()))
+            ended = judge.follow_on(self._judge or Judge([]))
+            self._judge = judge
         error_before = self.last_error
         self.last_error = f"heads off: {', '.join(off)}: {next(iter(off.values()))}" if off else None
         if self.last_error not in (None, error_before):
@@ -148,6 +159,8 @@ class Heads:
             check_heads_hop(self._heads_hop, hop=hop, length=model.length)
         except InputError as error:
             return str(error).replace("heads_hop", "heads.hop")
+        from motionsig.heads.judging import check_encoder
+
         try:
             check_encoder(card, model.spec)
         except InputError as error:
@@ -179,7 +192,7 @@ class Heads:
 
     def status(self) -> list[dict[str, Any]]:
         """Return what `motionsig status` shows of each head."""
-        judging = {card.name for card in self._judge.cards}
+        judging = {card.name for card in self._judging}
         status = []
         for name, card in self._told.items():
             found = self._found[name]

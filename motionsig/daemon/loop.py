@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from motionsig.blocks import SampleBlock
 from motionsig.closing import Closing
@@ -14,10 +14,9 @@ from motionsig.config import Config, differences
 from motionsig.daemon.delivery import Delivery, open_configured_sink
 from motionsig.daemon.heads import Heads
 from motionsig.daemon.journal import ALWAYS, Repeats
-from motionsig.daemon.metrics import Metrics
 from motionsig.daemon.notifying import notify
 from motionsig.daemon.programs import Programs
-from motionsig.daemon.report import VERSION, Report, State, home_automation_state, status_line
+from motionsig.daemon.report import Report, State, home_automation_state, status_line
 from motionsig.daemon.status_socket import StatusSocket
 from motionsig.daemon.switching import RequestedModel, SwitchingEncoder
 from motionsig.errors import ConfigError, MotionsigError, SensorError
@@ -26,6 +25,10 @@ from motionsig.pipeline import run
 from motionsig.sensors import open_sensor
 from motionsig.sensors.clock import SystemClock, clock_is_set, unix_offset_ns
 from motionsig.sensors.live import LiveSource
+from motionsig.version import VERSION
+
+if TYPE_CHECKING:
+    from motionsig.daemon.metrics import Metrics
 
 log = own_logger(__name__)
 
@@ -117,7 +120,11 @@ class Daemon:
         return listener
 
     def _open_metrics(self, config: Config) -> Metrics | None:
-        return None if config.prometheus is None else Metrics(config.prometheus, lambda: self.status)
+        if config.prometheus is None:
+            return None
+        from motionsig.daemon.metrics import Metrics
+
+        return Metrics(config.prometheus, lambda: self.status)
 
     def stop(self) -> None:
         """End soon and orderly; for a signal handler."""

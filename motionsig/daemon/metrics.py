@@ -56,6 +56,13 @@ _COUNTERS: Table = (
     ("failed_programs", "programs of events that did not end well or in time", "exec.failed"),
     ("skipped_programs", "programs of events that were not started, as too many ran", "exec.skipped"),
 )
+_OF_EDGETPUS = (
+    ("temperature_celsius", "an Edge TPU's temperature, where its driver tells it", "temperature_c"),
+    ("slowed_from_celsius", "the temperature from which its driver slows an Edge TPU", "slowed_from_c"),
+    ("asked_milliamperes", "the most current that an Edge TPU on USB asks its port for", "current_ma"),
+    ("awake", "1 while the kernel does not suspend an Edge TPU", "power"),
+)
+"""Each with the place as a label: the name without "motionsig_edgetpu_", what it is, and the key of a reading."""
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -142,6 +149,13 @@ class Metrics:
                     value = value.get(key) if isinstance(value, dict) else None
                 if value is not None:
                     yield family(f"motionsig_{name}", about, value=float(value))
+        for name, about, key in _OF_EDGETPUS:
+            known = [(each["place"], each[key]) for each in status.get("edgetpus", ()) if each[key] is not None]
+            if known:
+                gauge = GaugeMetricFamily(f"motionsig_edgetpu_{name}", about, labels=["place"])
+                for place, value in known:
+                    gauge.add_metric([place], float(value) if key != "power" else float(value == "active"))
+                yield gauge
         if heads := status.get("heads"):
             events = CounterMetricFamily("motionsig_events", "events of a head", labels=["head"])
             holds = GaugeMetricFamily("motionsig_head_holds", "1 while a head's state holds", labels=["head"])

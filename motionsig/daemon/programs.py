@@ -10,13 +10,16 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from motionsig.escaping import own_logger
 from motionsig.events import Event, to_json
+
+if TYPE_CHECKING:
+    import subprocess
 
 log = own_logger(__name__)
 
@@ -85,6 +88,8 @@ class Programs:
 
     def _problem(self, command: tuple[str, ...], message: bytes, limit_s: float) -> str:
         """Run a program; return what went wrong with it, empty for nothing."""
+        import subprocess
+
         # What it writes to standard error goes where ours does, which is the journal.
         with subprocess.Popen(
             command,

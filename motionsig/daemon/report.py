@@ -6,7 +6,6 @@ import os
 import time
 from collections import deque
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,7 @@ from motionsig.daemon.programs import Programs
 from motionsig.daemon.switching import SwitchingEncoder
 from motionsig.quality import Quality
 from motionsig.sensors.live import LiveSource
-
-VERSION = version("motionsig")
+from motionsig.version import VERSION
 
 _SILENT_S = 2.0
 _QUALITY_S = 300.0
@@ -121,6 +119,7 @@ class Report:
                 "trial_windows_left": encoder.trial_windows_left,
             },
             "device": encoder.device,
+            "edgetpus": _edgetpus() if config.device.startswith(("auto", "edgetpu")) else [],
             "windows": encoder.windows,
             "windows_lost": encoder.windows_lost,
             "on_edgetpu": encoder.flagged[Quality.EDGE_TPU],
@@ -169,6 +168,13 @@ class Report:
         if day != self._today[0]:
             self._today = (day, payload_bytes if self._today[0] else 0)
         return payload_bytes - self._today[1]
+
+
+def _edgetpus(root: Path = Path("/")) -> list[dict[str, Any]]:
+    """Return where the machine has Edge TPUs, and what the kernel tells of their heat and power."""
+    from motionsig.encoders.edgetpu.presence import edgetpus, readings
+
+    return [{"place": f"{each.bus} {each.place}", **asdict(readings(each, root))} for each in edgetpus(root)]
 
 
 def _utc(unix_s: float) -> str:

@@ -21,7 +21,7 @@ from motionsig.blocks import SignatureBatch, WindowBatch
 from motionsig.closing import Closing
 from motionsig.conventions import NS_PER_S
 from motionsig.daemon.trial_results import TrialResults, installation, is_installed
-from motionsig.encoders import Encoder, find_model, golden_distance, model_folders, open_encoder, shipped_models
+from motionsig.encoders import Encoder, check_golden, find_model, model_folders, open_encoder, shipped_models
 from motionsig.errors import EncoderError, InputError, MissingExtraError, ModelError
 from motionsig.escaping import own_logger
 from motionsig.model_card import ModelCard
@@ -128,6 +128,10 @@ class SwitchingEncoder(Closing):
         return self._now.encoder.device
 
     @property
+    def kernels(self) -> str | None:
+        return self._now.encoder.kernels
+
+    @property
     def windows(self) -> int:
         """How many windows were given to it so far."""
         return self._windows.total
@@ -181,10 +185,7 @@ class SwitchingEncoder(Closing):
             encoder = open_encoder(folder, requested.device)
             if on_trial:
                 try:
-                    worst, tolerance = golden_distance(encoder)
-                    if worst > tolerance:
-                        where = f"within {tolerance} steps on {encoder.device}, got {worst}"
-                        raise ModelError(f"{encoder.card.path}: expected the golden windows' codes {where}")
+                    check_golden(encoder)
                 except BaseException:
                     encoder.close()
                     raise

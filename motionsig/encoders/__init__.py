@@ -6,10 +6,10 @@ against its card and picks the runtime.
 
 from __future__ import annotations
 
-from motionsig.encoders.host import Encoder, golden_distance
+from motionsig.encoders.host import Encoder, check_golden
 from motionsig.encoders.models import DEFAULT_MODEL, DEVICES, find_model, model_folders, open_encoder, shipped_models
 
 __all__ = [
     "DEFAULT_MODEL", "DEVICES", "Encoder",
-    "find_model", "golden_distance", "model_folders", "open_encoder", "shipped_models",
+    "check_golden", "find_model", "model_folders", "open_encoder", "shipped_models",
 ]  # fmt: skip

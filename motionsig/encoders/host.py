@@ -12,7 +12,7 @@ from motionsig.blocks import SignatureBatch, WindowBatch
 from motionsig.closing import Closing
 from motionsig.errors import EncoderError, InputError, ModelError
 from motionsig.frontend import CHUNK
-from motionsig.model_card import ModelCard
+from motionsig.model_card import Golden, ModelCard
 from motionsig.quality import Quality
 
 Codes = NDArray[np.int8]
@@ -43,7 +43,11 @@ class Encoder(Closing, Protocol):
 
     @property
     def device(self) -> str:
-        """What runs the network at present, as text."""
+        """What runs the network at present, as text: "cpu (LiteRT 2.3.0, XNNPACK)"."""
+
+    @property
+    def kernels(self) -> str | None:
+        """Which of TFLite's kernel sets computes the codes at present, "XNNPACK" as a rule; None: not known."""
 
     def encode(self, windows: WindowBatch) -> SignatureBatch:
         """Return one signature per window; none for none. Raises EncoderError if the device fails or was closed."""
@@ -56,6 +60,11 @@ class Network(Protocol):
 
     @property
     def device(self) -> str: ...
+
+    @property
+    def kernels(self) -> str | None:
+        """Which of TFLite's kernel sets computes the codes, None where it is not known."""
+        return None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({_described(self.card, self.device)})"
@@ -94,6 +103,11 @@ class HostEncoder(Closing):
         """What runs the network now."""
         return self._network.device
 
+    @property
+    def kernels(self) -> str | None:
+        """Which of TFLite's kernel sets computes the codes now, None where it is not known."""
+        return self._network.kernels
+
     def __repr__(self) -> str:
         return f"HostEncoder({_described(self.card, self.device)}{', closed' * self._closed})"
 
@@ -122,13 +136,24 @@ class HostEncoder(Closing):
             self._network.close()
 
 
-def golden_distance(encoder: Encoder) -> tuple[int, int]:
-    """Return by how many steps golden windows are off at most, and by how many they may be on this device."""
-    windows, codes, tolerance = encoder.card.golden()
+def golden_distance(encoder: Encoder, golden: Golden | None = None) -> tuple[int, int]:
+    """Return by how many steps golden windows are off at most, and by how many they may be on this device.
+
+    golden: those of the card, if they have been read.
+    """
+    windows, codes, tolerance, _ = golden or encoder.card.golden()
     made = encoder.encode(WindowBatch(np.arange(len(windows)), windows, np.zeros(len(windows), np.uint8), 1))
     if (made.quality & Quality.EDGE_TPU).any():
         tolerance = max(tolerance, EDGE_TPU_STEPS)
     return int(np.abs(made.codes.astype(int) - codes).max()), tolerance
+
+
+def check_golden(encoder: Encoder) -> None:
+    """Raise ModelError where an encoder gives other codes for the golden windows than its card tolerates."""
+    worst, tolerance = golden_distance(encoder)
+    if worst > tolerance:
+        where = f"within {tolerance} steps on {encoder.device}, got {worst}"
+        raise ModelError(f"{encoder.card.path}: expected the golden windows' codes {where}")
 
 
 def network_input(card: ModelCard, windows: NDArray[np.float32]) -> tuple[Codes, NDArray[np.float32]]:

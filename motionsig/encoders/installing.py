@@ -9,7 +9,6 @@ was left over.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -17,14 +16,11 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import count
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
 
 from motionsig import model_card, packing
-from motionsig.encoders.models import CURRENT, PLAIN_NAME, PREVIOUS, linked, shipped_models
-from motionsig.encoders.signing import SIGNATURE_NAME, read_plain
+from motionsig.encoders.models import CURRENT, HIGHEST, PREVIOUS, linked, shipped_models
 from motionsig.errors import ModelError
 from motionsig.files import locked_folder, sync_folder, write_file
 from motionsig.model_card import (
@@ -34,13 +30,15 @@ from motionsig.model_card import (
     MODEL_NAME,
     MOST_CARD_BYTES,
     MOST_FILE_BYTES,
+    NOTE_NAME,
+    SIGNATURE_NAME,
     ModelCard,
+    check_file,
+    parse_golden,
+    read_plain,
 )
 from motionsig.state import models_folder
 
-NOTE_NAME = "installed.json"
-
-_OWN_NAMES = (CARD_NAME, SIGNATURE_NAME, NOTE_NAME)
 _MOST_SIGNATURE_BYTES = 1024
 
 _FOLDER = re.compile(r"([0-9]{1,9})-([0-9a-f]{16})(?:-[0-9]{1,9})?")
@@ -66,14 +64,18 @@ def read_package(given: Sequence[Path]) -> Package:
         raise ModelError("expected the files of one model, got two of the same name")
     if CARD_NAME not in paths:
         raise ModelError(f"expected {CARD_NAME} among the files, got {', '.join(paths)}")
-    content = read_plain(paths[CARD_NAME], MOST_CARD_BYTES)
+    content = read_plain(paths[CARD_NAME], MOST_CARD_BYTES, "a model card")
     card = model_card.parse_card(content, paths[CARD_NAME].parent)
-    stated, needed = _stated(card), [MODEL_NAME, GOLDEN_NAME, *([card.compiled.file] if card.compiled else [])]
+    needed = [MODEL_NAME, GOLDEN_NAME, *([card.compiled.file] if card.compiled else [])]
     if folder is not None:
         # Without a background heads can be judged, but none can be taught; without tables codes are deflated.
-        taken = [*needed, SIGNATURE_NAME, *(name for name in (BACKGROUND_NAME, packing.FILE_NAME) if name in stated)]
+        taken = [
+            *needed,
+            SIGNATURE_NAME,
+            *(name for name in (BACKGROUND_NAME, packing.FILE_NAME) if name in card.files),
+        ]
         paths |= {name: folder / name for name in taken if os.path.lexists(folder / name)}
-    if missing := [name for name in needed if name not in paths or name not in stated]:
+    if missing := [name for name in needed if name not in paths or name not in card.files]:
         are = "is" if len(missing) == 1 else "are"
         raise ModelError(f"{card.path}: {' and '.join(missing)} {are} missing, beside {CARD_NAME} or in it")
     files = {CARD_NAME: content}
@@ -81,32 +83,33 @@ def read_package(given: Sequence[Path]) -> Package:
         if name == SIGNATURE_NAME:
             files[name] = read_plain(path, _MOST_SIGNATURE_BYTES)
         elif name != CARD_NAME:
-            if name not in stated:
+            if name not in card.files:
                 raise ModelError(f"{path}: expected a file that {CARD_NAME} names, got one that it does not")
-            files[name] = _checked(path, *stated[name])
-    _check_golden(card.path / GOLDEN_NAME, files[GOLDEN_NAME])
+            files[name] = check_file(path, card.files[name])
+    parse_golden(card, files[GOLDEN_NAME])
     return Package(card, files)
 
 
-def _check_version(card: ModelCard, root: Path) -> None:
-    """Raise ModelError for a version lower than that of the current or the shipped model of the card's name.
+def _check_version(card: ModelCard, root: Path, *, take_lower: bool) -> None:
+    """Raise ModelError for a version lower than any of its name that is installed, was once, or is shipped.
 
-    Also for one that these, or the previous model, have with another fingerprint: a version stands for one network.
+    Also for one that these have with another fingerprint: a version stands for one network.
     """
     known = []
-    for which in (CURRENT, PREVIOUS):
+    for which in (CURRENT, PREVIOUS, HIGHEST):
         if folder := linked(root, card.name, which):
-            stated = _FOLDER.fullmatch(folder.name)  # which stands even if the model is damaged
+            stated = _FOLDER.fullmatch(folder.name)  # which stands even if the model is damaged, or deleted
             if not stated:
                 raise ModelError(f"{folder}: expected a folder VERSION-FINGERPRINT, got {folder.name!r}")
             known.append((which, int(stated[1]), stated[2]))
     if shipped := _shipped(card.name):
         known.append(("shipped", shipped.version, shipped.fingerprint.hex()))
     for which, version, fingerprint in known:
-        if card.version < version and which != PREVIOUS:
+        if card.version < version and not take_lower:
             raise ModelError(
                 f"{card.path / CARD_NAME}: expected version {version} of {card.name} or a later one, as the {which} "
-                f"model has it, got {card.version}; the way back is sudo motionsig models rollback {card.name}"
+                f"model has it, got {card.version}; the way back is sudo motionsig models rollback {card.name}, and "
+                "--lower takes an older one all the same"
             )
         if card.version == version and card.fingerprint.hex() != fingerprint:
             raise ModelError(
@@ -116,14 +119,19 @@ def _check_version(card: ModelCard, root: Path) -> None:
 
 
 def install(
-    package: Package, signed_by: Path | None, trial: Callable[[Path], object], root: Path | None = None
+    package: Package,
+    signed_by: Path | None,
+    trial: Callable[[Path], object],
+    root: Path | None = None,
+    *,
+    take_lower: bool = False,
 ) -> Path:
     """Make a model the current one of its name; return its folder.
 
     signed_by: the key that its signature was checked with, if it was. trial: is handed the folder with its files and
-    raises if the model does not work here. root: where models are installed, if not in `models_folder()`. Raises
-    ModelError if its version is not a later one, or the folder cannot be written; then, as when the trial raises, all
-    is as before.
+    raises if the model does not work here. root: where models are installed, if not in `models_folder()`. take_lower:
+    whether to take a version below one that was installed. Raises ModelError for such a version without it, or if the
+    folder cannot be written; then, as when the trial raises, all is as before.
     """
     root, card = root or models_folder(), package.card
     home = root / card.name
@@ -131,7 +139,7 @@ def install(
     files[NOTE_NAME] = (json.dumps({"signed_by": signed_by.name if signed_by else None}) + "\n").encode()
     try:
         with _locked(root):
-            _check_version(card, root)
+            _check_version(card, root, take_lower=take_lower)
             _clear(root, card.name)
             new = Path(tempfile.mkdtemp(prefix=_NEW, dir=root))
             try:
@@ -150,6 +158,9 @@ def install(
                     if before is not None:
                         read_package([before])
                     back = {PREVIOUS: before}
+                # Before the current one, so that the highest version is never forgotten, whatever is rolled back.
+                known = [linked(root, card.name, which) for which in (HIGHEST, CURRENT, PREVIOUS)]
+                back[HIGHEST] = max((folder, *filter(None, known)), key=_version)
                 _move_links(home, {**back, CURRENT: folder})
             _clear(root, card.name)
     except OSError as error:
@@ -189,43 +200,8 @@ def signed_by(folder: Path) -> str | None:
     return str(key) if key else None
 
 
-def _stated(card: ModelCard) -> dict[str, tuple[int, str]]:
-    """Return size and sha256 of the card's files by name. Raises ModelError for what can be no file of a model."""
-    file = card.path / CARD_NAME
-    if not PLAIN_NAME.fullmatch(card.name):
-        raise ModelError(f"{file}: name: expected letters, digits, '.', '_' and '-', got {card.name!r}")
-    stated: dict[str, tuple[int, str]] = {}
-    for name, entry in card.text["files"].items():
-        if not PLAIN_NAME.fullmatch(name) or name in _OWN_NAMES:
-            raise ModelError(f"{file}: files: expected names of files beside {', '.join(_OWN_NAMES)}, got {name!r}")
-        size, sha256 = (entry.get(key) for key in ("bytes", "sha256")) if isinstance(entry, dict) else (None, None)
-        if type(size) is not int or not 0 < size <= MOST_FILE_BYTES:
-            raise ModelError(f"{file}: files.{name}.bytes: expected 1 to {MOST_FILE_BYTES}, got {size!r}")
-        if not isinstance(sha256, str) or not re.fullmatch("[0-9a-f]{64}", sha256):
-            raise ModelError(f"{file}: files.{name}.sha256: expected 64 hexadecimal digits, got {sha256!r}")
-        stated[name] = (size, sha256)
-    return stated
-
-
-def _checked(path: Path, size: int, sha256: str) -> bytes:
-    content = read_plain(path, size)
-    if len(content) < size:
-        raise ModelError(f"{path}: expected {size:,} B as in {CARD_NAME}, got {len(content):,}")
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != sha256:
-        raise ModelError(f"{path}: expected sha256 {sha256} as in {CARD_NAME}, got {digest}")
-    return content
-
-
-def _check_golden(path: Path, content: bytes) -> None:
-    """Raise ModelError for golden windows that would fill the memory of whoever unpacks them."""
-    try:
-        with ZipFile(BytesIO(content)) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-    except (BadZipFile, ValueError, NotImplementedError) as error:
-        raise ModelError(f"{path}: expected windows and codes, got: {error}") from error
-    if size > MOST_FILE_BYTES:
-        raise ModelError(f"{path}: expected at most {MOST_FILE_BYTES:,} B unpacked, got {size:,}")
+def _version(folder: Path) -> int:
+    return int(folder.name.partition("-")[0])
 
 
 def _shipped(name: str) -> ModelCard | None:

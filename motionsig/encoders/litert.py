@@ -1,45 +1,78 @@
-"""The int8 network on the CPU: LiteRT, or tflite-runtime where LiteRT has no wheel."""
+"""The int8 network on the CPU: LiteRT, or tflite-runtime where LiteRT has no wheel.
+
+LiteRT computes with XNNPACK. Where that cannot read what the processor is, LiteRT takes its own kernels without a word:
+they are slower, and a third of their codes differ by a step or two. So the golden windows show which kernels compute.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from motionsig.encoders.host import Codes, Network, TensorSpec, check_network
-from motionsig.encoders.tflite import EDGETPU_OPERATOR
+from motionsig.encoders.host import Codes, Network, TensorSpec, check_network, network_input
 from motionsig.errors import EncoderError, MissingExtraError, ModelError
+from motionsig.escaping import own_logger
 from motionsig.hints import architecture, install_hint, runtime_hint
-from motionsig.model_card import MODEL_NAME, ModelCard
+from motionsig.model_card import BUILT_IN, MODEL_NAME, Golden, ModelCard
 from motionsig.quality import Quality
+
+logger = own_logger(__name__)
+
+FELL_BACK = (
+    "LiteRT computes with its built-in kernels instead of XNNPACK: it is slower, and its codes differ slightly from "
+    "those of other machines; it has to be able to read /proc/cpuinfo and /sys/devices/system/cpu"
+)
 
 
 class LiteRtNetwork(Network):
     """One interpreter, one thread: a window is too small a job to share."""
 
-    def __init__(self, card: ModelCard) -> None:
-        """Raise ModelError if the network is not the int8 one of the card, MissingExtraError without a runtime."""
+    def __init__(self, card: ModelCard, *, before: Callable[[], None] = lambda: None) -> None:
+        """Raise ModelError if the network is not the int8 one of the card, MissingExtraError without a runtime.
+
+        before: is called when all that is needed is loaded, before the runtime sees the network.
+        """
         # Checked against the card before the runtime sees them: a damaged model can crash it or run wrongly.
-        model = card.model_bytes()
+        model, golden = card.model_bytes(), card.golden()
         self.card = card
         self._runtime, interpreter_class, _ = load_runtime()
+        before()
         try:
             self._interpreter = interpreter_class(model_content=model, num_threads=1)
             self._interpreter.allocate_tensors()
+            # Two inputs, or a name that is no text (a UnicodeDecodeError), are no network of ours either.
+            (given,), (made,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         except (ValueError, RuntimeError, SystemError) as error:
+            from motionsig.encoders.tflite import EDGETPU_OPERATOR
+
             if EDGETPU_OPERATOR in str(error):
                 raise ModelError(
                     f"{card.path / MODEL_NAME}: expected a model for the CPU, got one compiled for the Edge TPU; put "
                     "its twin here, and name the compiled file under compiled in the card"
                 ) from error
             raise EncoderError(f"{card.path / MODEL_NAME}: {self._runtime} cannot run it: {error}") from error
-        (given,), (made,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         check_network(card, MODEL_NAME, tensor_spec(given), tensor_spec(made))
         self._input, self._output = given["index"], made["index"]
+        self._kernels = self._seen_kernels(golden)
+        if self._kernels == BUILT_IN and self._runtime.startswith("LiteRT"):
+            logger.warning(FELL_BACK)
 
     @property
     def device(self) -> str:
-        return f"cpu ({self._runtime})"
+        return f"cpu ({self._runtime}{f', {self._kernels}' if self._kernels else ''})"
+
+    @property
+    def kernels(self) -> str | None:
+        return self._kernels
+
+    def _seen_kernels(self, golden: Golden) -> str | None:
+        """Return the kernel set that makes the same codes of the golden windows; None where none of them does."""
+        inputs, _ = network_input(self.card, golden.windows)
+        made, _ = self.run(inputs)
+        known = golden.kernels.items()
+        return next((name for name, codes in known if np.array_equal(made, codes[:, : self.card.motion_dim])), None)
 
     def run(self, inputs: Codes) -> tuple[Codes, int]:
         codes, interpreter = np.empty((len(inputs), self.card.motion_dim), np.int8), self._interpreter

@@ -2,6 +2,7 @@
 
     FOLDER/NAME/VERSION-FINGERPRINT/    an installed model: card, files, the card's signature, who signed it
     FOLDER/NAME/current, previous       links to two of them; no `current`: the shipped model of that name is in use
+    FOLDER/NAME/highest                 a link to the highest version ever installed, whose folder may be gone
 
 A model's folder is never changed once it has its name; a model that is installed again gets a folder of its own.
 `installing` writes all this, and nothing else does. The daemon asks every second, so it has to be cheap.
@@ -11,21 +12,22 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
+from typing import Any
 
-from motionsig.encoders.host import Encoder, HostEncoder, Network, golden_distance
-from motionsig.encoders.trial import one_line, report
+from motionsig.encoders.host import Encoder, HostEncoder, Network, check_golden, golden_distance
 from motionsig.errors import InputError, MissingExtraError, ModelError, MotionsigError
-from motionsig.model_card import CARD_NAME, ModelCard, load_card
+from motionsig.escaping import own_logger
+from motionsig.model_card import CARD_NAME, MODEL_NAME, PLAIN_NAME, ModelCard, load_card
 from motionsig.state import models_folder, shipped_folder
+
+logger = own_logger(__name__)
 
 DEFAULT_MODEL = "motion64"
 DEVICES = "auto, cpu, edgetpu[:usb|:pci][:N] or reference"
 
-CURRENT, PREVIOUS = "current", "previous"
-
-PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""What may become a folder or file here: one part of a path, not hidden, without surprises on a terminal."""
+CURRENT, PREVIOUS, HIGHEST = "current", "previous", "highest"
 
 
 def current(name: str) -> Path | None:
@@ -109,7 +111,45 @@ def open_encoder(model: str | Path | None = None, device: str = "auto") -> Encod
     """
     which = check_device(device)
     card = find_model(model)
-    return HostEncoder(card, _network(card, device, which))
+    if card.altered:
+        logger.warning(
+            "%s: it was changed after the model was made, by hand or by damage: its signatures, or their windows, may "
+            "be others than the model's",
+            card.path / CARD_NAME,
+        )
+    foreign = not _was_tried(card)
+    if foreign and device in ("auto", "cpu"):
+        _try_first(card)
+    encoder = HostEncoder(card, _network(card, device, which))
+    if foreign and not device.startswith("edgetpu"):  # whose child has done that
+        try:
+            check_golden(encoder)
+        except BaseException:
+            encoder.close()
+            raise
+    return encoder
+
+
+def _was_tried(card: ModelCard) -> bool:
+    """Return whether a model came with motionsig, or was installed, which tries it."""
+    return card.path in shipped_models().values() or card.path.parent.parent == models_folder()
+
+
+_survived = set[str]()
+"""The sha256 of networks that a child of this process has run without harm."""
+
+
+def _try_first(card: ModelCard) -> None:
+    """Run a network of anybody's in a child, where this process has not done so. Raises ModelError if it does harm."""
+    card.check_files()  # what is refused by a look needs no child
+    if card.sha256 in _survived or any(load_card(it).sha256 == card.sha256 for it in shipped_models().values()):
+        return
+    # The network will run as this user, root or not.
+    reported = try_network(card, root_will_do=True)
+    if trouble := reported.get("died") or reported.get("failed"):
+        raise ModelError(f"{card.path / MODEL_NAME}: expected a network that runs, got: {trouble}")
+    if "missing" not in reported:
+        _survived.add(card.sha256)
 
 
 def check_device(device: str) -> str:
@@ -141,12 +181,52 @@ def _network(card: ModelCard, device: str, which: str) -> Network:
     return AutoNetwork(card, cpu) if card.compiled or edgetpus() else cpu
 
 
+def try_network(card: ModelCard, *, root_will_do: bool) -> dict[str, Any]:
+    """Run a model's golden windows on the CPU in a child process; return what that reports, as `run_trial` does.
+
+    root_will_do: whether the child may run the network as root where it cannot become another user.
+    """
+    from motionsig.encoders import trial
+
+    folder = os.path.abspath(card.path)
+    call = f"motionsig.encoders.models.report_trial({folder!r}, {card.sha256!r}, root_will_do={root_will_do})"
+    return trial.run_trial("the model", call, sys.path, trial.DEADLINE_S)
+
+
+def report_trial(folder: str, sha256: str, *, root_will_do: bool) -> None:
+    """Do what `try_network` has a child do, for the network with that sha256 in a folder, and report it."""
+    from motionsig.encoders.litert import LiteRtNetwork
+    from motionsig.encoders.trial import confine, one_line, report
+
+    try:
+        card = load_card(Path(folder))
+        if card.sha256 != sha256:
+            raise ModelError(f"{folder}: expected the network {sha256}, got {card.sha256}: it has been changed")
+        golden = card.golden()
+        # Python and its packages may be in a home of root's: what imports late has to do so before.
+        with HostEncoder(known := load_card(shipped_models()[DEFAULT_MODEL]), LiteRtNetwork(known)) as encoder:
+            golden_distance(encoder)
+        network = LiteRtNetwork(card, before=lambda: confine(root_will_do=root_will_do))
+        with HostEncoder(card, network) as encoder:
+            worst, tolerance = golden_distance(encoder, golden)
+            report(device=encoder.device, worst=worst, tolerance=tolerance, uid=os.geteuid())
+    except MissingExtraError as error:
+        report(missing=str(error).partition(";")[0])
+    except OSError as error:
+        way = "sign it, or install it as another user"
+        report(failed=f"it could not be tried as another user than root: {error.strerror}; {way}")
+    except (MotionsigError, MemoryError) as error:
+        report(failed=f"it does not run: {one_line(str(error), 400)}")
+
+
 def report_golden(device: str, model: str | None = None) -> None:
     """Run a model's golden windows on a device and report how far the codes are off: all that a child does."""
+    from motionsig.encoders.trial import one_line, report
+
     try:
         with open_encoder(model, device=device) as encoder:
             worst, tolerance = golden_distance(encoder)
-            report(device=encoder.device, worst=worst, tolerance=tolerance)
+            report(device=encoder.device, kernels=encoder.kernels, worst=worst, tolerance=tolerance)
     except MissingExtraError as error:
         report(missing=str(error).partition(";")[0])
     except (MotionsigError, OSError) as error:

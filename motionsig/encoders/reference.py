@@ -26,7 +26,7 @@ _TYPES = (2, 9)
 class ReferenceNetwork(Network):
     """Needs numpy only; slower than a runtime, and the same on every machine for the same input codes."""
 
-    device = "reference (numpy)"
+    device, kernels = "reference (numpy)", "reference"
 
     def __init__(self, card: ModelCard) -> None:
         """Raise ModelError if the network is not the int8 one of the card, or has what these kernels have not."""
@@ -99,7 +99,8 @@ def _check_tensor(tensor: Tensor) -> None:
         raise ModelError(f"expected a dense, fixed shape of at most {_MAX_RANK} dimensions, got {stated}")
     in_range = np.all((scale > 1e-12) & (scale < 1e12)) and np.all((zero_point >= -128) & (zero_point <= 127))
     if len(scale) != len(zero_point) or not in_range:
-        raise ModelError(f"expected scales > 0, each with a zero point in int8, got {scale[:4]} with {zero_point[:4]}")
+        got = f"{scale[:4].tolist()} with {zero_point[:4].tolist()}"
+        raise ModelError(f"expected scales > 0, each with a zero point in int8, got {got}")
     if not tensor.constant and math.prod(shape) > MAX_ELEMENTS:
         raise ModelError(f"expected at most {MAX_ELEMENTS} elements in an activation, got {shape}")
     if tensor.constant and len(tensor.data) != math.prod(shape) * np.dtype(tensor.kind).itemsize:

@@ -10,18 +10,17 @@ A signature is a file of one line, the base64 of 64 bytes. Keys are PEM files as
 from __future__ import annotations
 
 import base64
-import errno
+import os
 import stat
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from motionsig import files
 from motionsig.errors import MissingExtraError, ModelError
 from motionsig.hints import install_hint
+from motionsig.model_card import SIGNATURE_NAME, read_plain
 
-SIGNATURE_NAME = "card.json.sig"
 KEYS_FOLDER = Path("/etc/motionsig/keys")
 
 _MOST_KEY_BYTES = 16384
@@ -32,8 +31,8 @@ _OTHERS_ANYTHING = stat.S_IRWXG | stat.S_IRWXO
 def signer(content: bytes, signature: bytes, keys: Path, *, name: str = SIGNATURE_NAME) -> Path:
     """Return which of the pinned keys, the *.pem files in `keys`, signed `content`.
 
-    name: of the file that `signature` was read from. Raises ModelError if none did, or if others than the owner may
-    write them; MissingExtraError.
+    name: of the file that `signature` was read from. Raises ModelError if none did, or if others than root and this
+    user may change them, their folder or one above it, as sshd does; MissingExtraError.
     """
     try:
         from cryptography.exceptions import InvalidSignature
@@ -45,7 +44,10 @@ def signer(content: bytes, signature: bytes, keys: Path, *, name: str = SIGNATUR
         raw = base64.b64decode(signature.removesuffix(b"\n"), validate=True)
     except ValueError as error:
         raise ModelError(f"{name}: expected one line of base64, got: {error}") from error
-    pinned = {file: _key(file, _OTHERS_WRITE, load, Key, "a public") for file in _pinned(keys)}
+    pinned = dict[Path, Any]()
+    for file in _pinned(keys):
+        _check_owners(file)
+        pinned[file] = _key(file, load, Key, "a public")
     for file, key in pinned.items():
         try:
             key.verify(raw, content)
@@ -65,30 +67,13 @@ def sign(content: bytes, key: Path) -> bytes:
         from cryptography.hazmat.primitives.serialization import load_pem_private_key as load
     except ImportError as error:
         raise _missing() from error
-    private = _key(key, _OTHERS_ANYTHING, partial(load, password=None), Key, "an unencrypted private")
+    private = _key(key, partial(load, password=None), Key, "an unencrypted private", forbidden=_OTHERS_ANYTHING)
     return base64.b64encode(private.sign(content)) + b"\n"
-
-
-def read_plain(file: Path, most_bytes: int, *, forbidden: int = 0) -> bytes:
-    """Return the bytes of a file that may be anybody's.
-
-    Raises ModelError for a link or what else is no file, one larger than `most_bytes`, one that cannot be read, and one
-    whose mode has any of the bits `forbidden`.
-    """
-    try:
-        content, status = files.read_file(file, most_bytes, follow_links=False)
-    except OSError as error:
-        most = f"at most {most_bytes:,} B" if error.errno == errno.EFBIG else "a file"
-        colon = ":" if error.errno not in (errno.EINVAL, errno.EFBIG) else ""
-        raise ModelError(f"{file}: expected {most}, got{colon} {error.strerror}") from error
-    _check_mode(file, status.st_mode, forbidden)
-    return content
 
 
 def _pinned(keys: Path) -> list[Path]:
     """Return the key files in a folder, of which there is at least one."""
     try:
-        _check_mode(keys, keys.stat().st_mode, _OTHERS_WRITE)
         found = sorted(file for file in keys.iterdir() if file.suffix == ".pem")
     except FileNotFoundError:
         found = []
@@ -102,11 +87,13 @@ def _pinned(keys: Path) -> list[Path]:
     return found
 
 
-def _key(file: Path, forbidden: int, load: Callable[[bytes], object], kind: type[Any], what: str) -> Any:
-    """Return the ed25519 key in a PEM file. Raises ModelError for another one."""
+def _key(file: Path, load: Callable[[bytes], object], kind: type[Any], what: str, *, forbidden: int = 0) -> Any:
+    """Return the ed25519 key in a PEM file. Raises ModelError for another one, and for `forbidden` bits of its mode."""
     from cryptography.exceptions import UnsupportedAlgorithm
 
-    text = read_plain(file, _MOST_KEY_BYTES, forbidden=forbidden)
+    text = read_plain(file, _MOST_KEY_BYTES)
+    if forbidden:
+        _check_mode(file, file.stat().st_mode, forbidden)
     try:
         key = load(text)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: it is encrypted
@@ -114,6 +101,25 @@ def _key(file: Path, forbidden: int, load: Callable[[bytes], object], kind: type
     if not isinstance(key, kind):
         raise ModelError(f"{file}: expected an ed25519 key, got {type(key).__name__}")
     return key
+
+
+def _check_owners(file: Path) -> None:
+    """Raise ModelError if others than root and this user may change a file, or put another in its place."""
+    file = file.absolute()
+    # Both ways to it: whoever may change a link that leads there may have it lead elsewhere.
+    for path in sorted({file, *file.parents, *file.resolve().parents}):
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise ModelError(f"{path}: expected a key or its folder, got: {error.strerror}") from error
+        if status.st_uid not in (0, os.geteuid()):
+            raise ModelError(
+                f"{path}: expected a key, and folders above it, of root or this user, got one of user {status.st_uid}, "
+                f"who may put another key there; sudo chown root {path}"
+            )
+        # In a folder like /tmp only the owner of a file may replace it.
+        if not (path != file and status.st_mode & stat.S_ISVTX):
+            _check_mode(path, status.st_mode, _OTHERS_WRITE)
 
 
 def _check_mode(path: Path, mode: int, forbidden: int) -> None:

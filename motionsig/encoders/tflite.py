@@ -119,7 +119,11 @@ class Tensor:
 
     @property
     def dynamic(self) -> bool:
-        return min((*self.shape, *self.signature), default=1) < 0
+        """Whether its shape may change; with a fixed shape, -1 for the batch in the signature changes nothing.
+
+        Keras writes that -1 into every model, and the shape is what the runtime and edgetpu_compiler allocate.
+        """
+        return min((*self.shape, *self.signature[1:]), default=1) < 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,11 +156,6 @@ class Subgraph:
     def batch(self) -> int:
         shapes = [self.tensors[index].shape for index in self.inputs]
         return max((1, *(shape[0] for shape in shapes if len(shape) >= BATCH_RANK)))
-
-    @cached_property
-    def makers(self) -> dict[int, Operator]:
-        """Which operator makes each tensor."""
-        return {index: operator for operator in self.operators for index in operator.outputs}
 
     def given(self, operator: Operator) -> list[Tensor]:
         """Return its inputs, without those left out."""

@@ -1,9 +1,15 @@
-"""Foreign machine code, tried in a child process with a deadline: where it is wrong it dies of a signal, or hangs."""
+"""What may kill a process, tried in a child with a deadline: where it is wrong it dies of a signal, or hangs.
+
+That is foreign machine code, and a network of anybody's, which a runtime in C++ takes apart. `confine` is for the
+latter: the child gives up root and all else that a network does not need, once its libraries are loaded.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import resource
 import shlex
 import signal
 import subprocess
@@ -15,6 +21,12 @@ from motionsig.encoders.tflite import printable
 
 DEADLINE_S = 60.0
 """For the child's imports and its few windows, which take a second on slow machines."""
+
+_DYNAMIC_UIDS = range(61184, 65520)
+"""Users that nobody is, as systemd chooses them for DynamicUser= (systemd, UIDS-GIDS.md)."""
+_PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
+_MOST_MEMORY_BYTES = 1 << 30
+"""More than the child has when it is confined; arrays of the largest network that is taken fit in a quarter."""
 
 _REPORT = b"motionsig reports: "
 """Begins each of the child's lines of JSON."""
@@ -50,6 +62,43 @@ def run_trial(what: str, call: str, path: Iterable[str], deadline_s: float) -> d
         last = child.stderr.decode("ascii", "backslashreplace").strip().splitlines()[-1:] or ["nothing said"]
         return reported | {"failed": f"{what} failed: {one_line(last[0])}"}
     return reported
+
+
+def confine(*, root_will_do: bool) -> None:
+    """Give up root, new processes, new files and much memory, for good; what is open stays open.
+
+    root_will_do: whether to go on as root where the system does not let it go, as in a container without other users.
+    Raises OSError where it does not, and may not go on.
+    """
+    import ctypes
+
+    if os.geteuid() == 0:
+        uid = _DYNAMIC_UIDS[os.getpid() % len(_DYNAMIC_UIDS)]  # of no other trial at the time
+        try:
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+        except OSError:
+            if not root_will_do:
+                raise
+    ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    limits = {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_NPROC: 0,
+        resource.RLIMIT_DATA: _data_bytes() + _MOST_MEMORY_BYTES,
+    }
+    for what, most in limits.items():
+        hard = resource.getrlimit(what)[1]
+        least = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        with contextlib.suppress(OSError):  # systemd's SystemCallFilter=~@resources
+            resource.setrlimit(what, (least, least))
+
+
+def _data_bytes() -> int:
+    """Return this process's data and heap, as RLIMIT_DATA counts them (proc_pid_statm(5))."""
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[5]) * resource.getpagesize()
 
 
 def command(call: str) -> str:

@@ -6,25 +6,20 @@ owner's own stored days join it: they are one more person, and the one who matte
 
 from __future__ import annotations
 
-import hashlib
-import io
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from motionsig.arrays import read_npz
 from motionsig.blocks import SignatureBatch
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import ModelError
-from motionsig.files import read_file
 from motionsig.model_card import BACKGROUND_NAME, ModelCard
 from motionsig.quality import is_at_rest
 
 OTHERS, OWNER = "other people and things", "your own days"
-_MOST_BYTES = 8 << 20
 _MOST_UNPACKED = 64 << 20
 _MOST_LABELS = 256
 _MOST_OWN = 20_000  # signatures of the owner's days; more are thinned evenly
@@ -85,36 +80,32 @@ def load_background(card: ModelCard) -> Background | None:
 
     Raises ModelError for one that is damaged or was made with another encoder: its codes would not compare.
     """
-    stated = card.text["files"].get(BACKGROUND_NAME)
-    if stated is None:
+    if BACKGROUND_NAME not in card.files:
         return None
     file = card.path / BACKGROUND_NAME
+    content = card.file_bytes(BACKGROUND_NAME)
     try:
-        content, _ = read_file(file, _MOST_BYTES)
-    except OSError as error:
-        raise ModelError(f"{file}: expected the background that the card names, got: {error.strerror}") from error
-    if hashlib.sha256(content).hexdigest() != stated["sha256"]:
-        raise ModelError(f"{file}: expected the sha256 of the card, got another: it is damaged or another model's")
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-        if unpacked > _MOST_UNPACKED:
-            raise ModelError(f"{file}: expected at most {_MOST_UNPACKED:,} B unpacked, got {unpacked:,}")
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            of_encoder = arrays["fingerprint"].tobytes()
-            groups = arrays["groups"]
-            whose = np.unique([" ".join(row) for row in groups[:, :2].tolist()], return_inverse=True)[1]
-            background = Background(
-                codes=arrays["codes"],
-                at_rest=is_at_rest(arrays["quality"]),
-                seconds=arrays["seconds"].astype(np.float64),
-                person=whose[arrays["group"]].astype(np.intp),
-                cell=arrays["group"].astype(np.intp) * _MOST_LABELS + arrays["label"],
-                label=arrays["label"].astype(np.intp),
-                labels=tuple(arrays["labels"].tolist()),
-                sources=(),
-            )
-    except (ValueError, LookupError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        arrays = read_npz(content, _MOST_UNPACKED)
+        of_encoder = arrays["fingerprint"].tobytes()
+        groups, group, label, seconds = (arrays[name] for name in ("groups", "group", "label", "seconds"))
+        sizes = {name: arrays[name].shape for name in ("codes", "quality", "seconds", "group", "label")}
+        if any(shape[:1] != seconds.shape for shape in sizes.values()):
+            raise ValueError(f"arrays of different lengths: {sizes}")
+        most = ((group, len(groups)), (label, len(arrays["labels"])), (seconds, np.inf))
+        if not all(((each >= 0) & (each < limit)).all() for each, limit in most):
+            raise ValueError("a group, a label or a time that there cannot be")
+        whose = np.unique([" ".join(row) for row in groups[:, :2].tolist()], return_inverse=True)[1]
+        background = Background(
+            codes=arrays["codes"],
+            at_rest=is_at_rest(arrays["quality"]),
+            seconds=seconds.astype(np.float64),
+            person=whose[group].astype(np.intp),
+            cell=group.astype(np.intp) * _MOST_LABELS + label,
+            label=label.astype(np.intp),
+            labels=tuple(arrays["labels"].tolist()),
+            sources=(),
+        )
+    except (ValueError, LookupError, TypeError) as error:
         raise ModelError(f"{file}: expected signatures of other life, got: {error}") from error
     if of_encoder != card.fingerprint:
         raise ModelError(

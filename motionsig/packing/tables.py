@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from io import BytesIO
 from typing import NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from motionsig.arrays import read_npz
 from motionsig.errors import ModelError
 
 FILE_NAME = "packing.npz"
 """In a model's folder."""
 MOST_FILE_BYTES = 1 << 20
+_MOST_UNPACKED = 16 << 20
+_MOST_SETS = 16
 NAME_BYTES = 4
 KINDS = 3
 """Of rows: the first of a message, the second, and all others: none, one or two rows lie before them."""
@@ -100,8 +101,10 @@ class Tables:
         return [row.tobytes() for row in self.symbol], self.frequency.tolist(), self.cumulative.tolist()
 
 
-def read_tables(data: bytes, where: str) -> dict[bytes, Tables]:
+def read_tables(data: bytes, where: str, only: bytes | None = None) -> dict[bytes, Tables]:
     """Return the tables in a file's bytes, by the fingerprint that they are for. Raises ModelError for other content.
+
+    only: those for this fingerprint alone, if there are any: the others are not unpacked.
 
     The file is an .npz without pickle. `sets` (s, 8) uint8: the fingerprints; the other names begin with the set's
     number: 0_order, 0_ends, 0_direction (2,), 0_first (n,), 0_before, 0_within (2, n, n), 0_extra (2, 7, n),
@@ -109,16 +112,17 @@ def read_tables(data: bytes, where: str) -> dict[bytes, Tables]:
     """
     name = hashlib.sha256(data).digest()[:NAME_BYTES]
     try:
-        with np.load(BytesIO(data), allow_pickle=False) as stored:
-            found = [
-                _tables(name, fingerprint.tobytes(), dict(stored), i) for i, fingerprint in enumerate(stored["sets"])
-            ]
-    except (BadZipFile, zlib.error, KeyError, ValueError, EOFError, OSError) as error:
+        sets = read_npz(data, _MOST_UNPACKED, "sets")["sets"]
+        if sets.dtype != np.uint8 or sets.ndim != 2 or len(sets) > _MOST_SETS:
+            raise ValueError(f"at most {_MOST_SETS} fingerprints of uint8, got {sets.dtype} {sets.shape}")
+        wanted = [(number, it.tobytes()) for number, it in enumerate(sets) if only in (None, it.tobytes())]
+        found = [_tables(name, it, read_npz(data, _MOST_UNPACKED, f"{number}_"), number) for number, it in wanted]
+    except (LookupError, ValueError, TypeError) as error:
         raise ModelError(f"{where}: expected tables for packing, got: {error}") from error
     return {tables.fingerprint: tables for tables in found}
 
 
-def _tables(name: bytes, fingerprint: bytes, stored: dict[str, NDArray[np.int64]], number: int) -> Tables:
+def _tables(name: bytes, fingerprint: bytes, stored: Mapping[str, NDArray[np.int64]], number: int) -> Tables:
     part = {key: stored[f"{number}_{key}"] for key in (
         "order", "ends", "direction", "first", "before", "within", "extra", "scale", "frequency",
     )}  # fmt: skip

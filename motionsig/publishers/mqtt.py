@@ -14,7 +14,6 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +40,7 @@ from motionsig.publishers.spool import Spool
 from motionsig.publishers.transport import check_files
 from motionsig.quality import is_at_rest
 from motionsig.state import state_path
+from motionsig.version import VERSION
 
 logger = own_logger(__name__)
 
@@ -84,7 +84,7 @@ class MqttSink(Closing):
             device=device,
             availability=chosen.availability,
             home_assistant=chosen.home_assistant,
-            version=version("motionsig"),
+            version=VERSION,
             remembered=announced.load(self._spool.folders),
             cut_off=announced.was_cut_off(self._spool.folders),
             hold_s=chosen.hold_s,

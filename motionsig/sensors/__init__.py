@@ -15,13 +15,13 @@ from motionsig.options import parse_options
 from motionsig.sensors.bus import NO_ADDRESS, Bus, BusError, I2cBus, bus_numbers, kernel_driver, parse_bus
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.calibration.storage import choose_calibration
-from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, Chip, settle
+from motionsig.sensors.chips import Chip, settle
 from motionsig.sensors.clock import Clock, SystemClock
 from motionsig.sensors.families import CHIPS
 from motionsig.sensors.fifo import ChipFifo, require_bus
 from motionsig.sensors.gravity import require_gravity
 from motionsig.sensors.iio import IioSensor, IioSource, list_iio, open_iio
-from motionsig.sensors.names import UNREAD, identity, likeness, named_chip, refusal, require_chip
+from motionsig.sensors.names import UNREAD, identity, likeness, named_chip, refusal, require_chip, simulated_part
 from motionsig.sensors.owner import own, owner_of
 from motionsig.sensors.reader import SensorReader
 from motionsig.sensors.registers import Registers
@@ -153,7 +153,7 @@ def open_sensor(
     * `name`: a chip ("lsm6dsox", "MPU-6050"; `motionsig sensors` lists them), "iio" or "iio:NAME" for a sensor that the
       kernel drives, "auto" for the kernel's if it drives one and else the first chip on a bus, "simulated" for a model
       of one on somebody who walks, "simulated:lesson" for one that rests and turns by turns, "witmotion:/dev/ttyUSB0"
-      for a WitMotion sensor on a serial port.
+      for a WitMotion sensor on a serial port, "bno08x:/dev/ttyUSB0" for a BNO080, BNO085 or BNO086.
     * `bus`: number of /dev/i2c-N, by default each in turn; "spi0.0" for /dev/spidev0.0, which has no `address`; or any
       Bus, such as a SimulatedBus. `address`: on the bus.
     * `chip`: take what answers as this chip although it says another identity, as clones do. With `address` it is
@@ -187,15 +187,14 @@ def open_sensor(
         raise InputError(f"{name}: expected no baud, which is for a sensor on a serial port, got {baud}")
     if kind == "iio" or (auto and bus is None and chip is None and list_iio()):
         return open_iio(rest or "auto", **numbers, mount=mount, calibration=calibration)
-    if kind == "simulated":
-        from motionsig.sensors.simulated import SimulatedBus, performing, simulated_chip, walking
-
-        signal, rest = (performing, "") if rest == SIMULATED_LESSON else (walking, rest)
-        name = rest or SIMULATED_CHIP
-        bus = SimulatedBus([simulated_chip(name, clock=clock, signal=signal)], clock=clock)
-    named = None if auto else named_chip(name)
+    named, lesson = simulated_part(name) if kind == "simulated" else (None if auto else named_chip(name), False)
     if named is None and not auto:
         raise InputError(f"sensor: {refusal(name)}")
+    if kind == "simulated" and named is not None:
+        from motionsig.sensors.simulated import SimulatedBus, performing, simulated_chip, walking
+
+        signal = performing if lesson else walking
+        bus = SimulatedBus([simulated_chip(named.name, clock=clock, signal=signal)], clock=clock)
     forced = None if chip is None else require_chip(chip, where="sensor: chip: ")
     if named and forced and named is not forced:
         raise InputError(
@@ -212,14 +211,16 @@ def open_sensor(
             bus, table, address = _find(named, forced, bus, address, bus_clock_hz, clock, resources)
             resources.enter_context(own(bus, address))
             place = f"{bus.name.rpartition('/')[2]}-{address:02x}"
+        runs: ChipFifo | None = None
         if kind != "simulated":
-            table = require_gravity(bus, table, address, named or forced, clock=clock, **numbers)
+            table, runs = require_gravity(bus, table, address, named or forced, clock=clock, **numbers)
         setting = settle(table, **numbers)
         require_bus(table, setting, bus)
         device_id = f"{table.name}-{place}"
         return SensorReader(
-            ChipFifo(bus, table, address, setting, clock),
+            runs or ChipFifo(bus, table, address, setting, clock),
             clock=clock,
+            runs=runs is not None,
             calibration=choose_calibration(calibration, mount, device_id),
             device_id=device_id,
             resources=resources.pop_all(),

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from motionsig.closing import Closing
 from motionsig.errors import InputError, MissingExtraError, SensorError
 from motionsig.hints import install_hint
-from motionsig.sensors.owner import name_again
+from motionsig.locks import name_again
 
 DEFAULT_CLOCK_HZ = 100_000
 """What the kernel takes where the device tree names no clock (include/linux/i2c.h, I2C_MAX_STANDARD_MODE_FREQ)."""

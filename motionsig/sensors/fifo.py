@@ -12,7 +12,7 @@ from motionsig.errors import InputError, SensorError
 from motionsig.sensors.bus import NO_ADDRESS, Bus, BusError
 from motionsig.sensors.chips import CLOCK_TOLERANCE, Chip, Setting
 from motionsig.sensors.clock import Clock
-from motionsig.sensors.registers import Registers, spans
+from motionsig.sensors.registers import Registers, allowed_s, neighbours, spans
 
 MOST_LOAD = 0.8
 """Share of the bus that one sensor may take: the rest is for retries, other chips, and a clock that runs fast."""
@@ -52,10 +52,18 @@ class ChipFifo:
         self._temperature: int | None = None
         self._stamp: int | None = None
         self._unsettled = chip.unsettled
-        self._expected = setting.expected
+        self._expected = neighbours(setting.expected)
 
     def configure(self) -> None:
-        """Reset the chip and start it from nothing; raise RegisterError where it does not do as told, or BusError."""
+        """Reset the chip and start it from nothing; raise RegisterError where it does not do as told, or BusError.
+
+        The whole has a deadline, however slow each transaction is.
+        """
+        steps = (*self.chip.reset, *self.setting.setup, *self.setting.start)
+        with self.registers.within(allowed_s(steps), "to be set up"):
+            self._configure()
+
+    def _configure(self) -> None:
         self.registers.forget_bank()
         self.registers.identify()
         self.registers.run(self.chip.reset)
@@ -68,7 +76,7 @@ class ChipFifo:
         expected = kept | dict(self.setting.expected)
         # One register between two of those is read with them, whatever it holds: one transaction less.
         between = {register + 1 for register in kept if register + 2 in kept} - expected.keys()
-        self._expected = expected | dict.fromkeys(between, (0, 0))
+        self._expected = neighbours(expected | dict.fromkeys(between, (0, 0)))
         self.registers.run(self.setting.setup)
         self.registers.run(self.setting.start)
         self._temperature = self._stamp = None
@@ -114,24 +122,32 @@ class ChipFifo:
         return self._bus.transaction_s(self.chip.level.size)
 
     def read(self, records: int) -> NDArray[np.int16]:
-        """Return (n, 6) counts of so many records, fewer while they are unsettled; 0 for a gyroscope that is not there.
+        """Return what `parse` makes of so many records that are taken now."""
+        return self.parse(self.take(records))
 
-        Raises Discard where they cannot be what the chip measured, BusError where none has moved.
-        """
-        chip = self.chip
+    def take(self, records: int) -> bytes:
+        """Return the bytes of so many records; raise Discard where only some have moved, BusError where none has."""
         raw = b""
         for size in self._reads(records):
             try:
-                raw += self.registers.read(chip.fifo_register, size)
+                raw += self.registers.read(self.chip.fifo_register, size)
             except BusError as error:
                 if raw:
                     raise Discard(f"only {len(raw)} bytes of {records} records: {error}") from error
                 raise
+        return raw
+
+    def parse(self, raw: bytes) -> NDArray[np.int16]:
+        """Return (n, 6) counts of the next records, fewer while they are unsettled; 0 where there is no gyroscope.
+
+        Raises Discard where they cannot be what the chip measured.
+        """
+        chip = self.chip
         rows = np.frombuffer(raw, chip.record)
         if chip.other_order and any(rows[name][0] & mask != value for name, mask, value in chip.marks):
             rows = np.frombuffer(raw, chip.other_order)
         self._examine(rows)
-        out = np.zeros((records, 6), np.int16)
+        out = np.zeros((len(rows), 6), np.int16)
         out[:, :3] = rows["acc"]
         if chip.gyro_ranges:
             out[:, 3:] = rows["gyr"]

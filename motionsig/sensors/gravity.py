@@ -38,16 +38,18 @@ def rivals(chip: Chip) -> tuple[Chip, ...]:
     )
 
 
-def require_gravity(bus: Bus, chip: Chip, address: int, asked: Chip | None, *, clock: Clock, **numbers: float) -> Chip:
+def require_gravity(
+    bus: Bus, chip: Chip, address: int, asked: Chip | None, *, clock: Clock, **numbers: float
+) -> tuple[Chip, ChipFifo | None]:
     """Return which chip answers at `address`: `chip`, or if none was asked for its rival that measures gravity.
 
-    numbers: rate_hz, accel_range_g and gyro_range_dps to come, for the same bits in the registers. Nothing is done for
-    a chip that is alone with its identity. Raises SensorError where the device lies still and gravity says that it is
-    not the chip that was asked for; InputError as `settle`.
+    With it comes its FIFO if it was set up and runs as `numbers` ask: rate_hz, accel_range_g and gyro_range_dps to
+    come. Nothing is done for a chip that is alone with its identity. Raises SensorError where the device lies still and
+    gravity says that it is not the chip that was asked for; InputError as `settle`.
     """
     others, taken = rivals(chip), asked is not None and asked.identity != chip.identity
     if not others and not chip.twins and not taken:
-        return chip
+        return chip, None
     setting = settle(chip, **numbers)
     where = f"{chip.name} on {bus.name}{at(address)}"
     names = " or ".join((*(other.name for other in others), *chip.twins))
@@ -59,13 +61,13 @@ def require_gravity(bus: Bus, chip: Chip, address: int, asked: Chip | None, *, c
     except SensorError as error:
         # The reader starts it anew, and says what is wrong if that fails.
         log.debug("%s: gravity was not measured: %s", where, error)
-        return chip
+        return chip, None
     at_rest = _at_rest(counts * setting.scale)
     if at_rest is None:
         # Who named the chip knows; with "auto" it is a guess.
         say = log.info if asked is not None and not taken else log.warning
         say("%s moves, so gravity cannot tell whether it is one: %s; name the chip, or open it at rest", where, doubt)
-        return chip
+        return chip, fifo
     for candidate in (chip, *others):
         felt = at_rest * _scale(candidate, chip, setting.accel_range_g) / setting.scale[0]
         if not _is_gravity(felt):
@@ -77,8 +79,8 @@ def require_gravity(bus: Bus, chip: Chip, address: int, asked: Chip | None, *, c
             )
         if candidate is not chip:
             log.info("%s: gravity says that it is a %s, which says the same of itself", where, candidate.name)
-            return over_spi(candidate) if NO_ADDRESS in chip.addresses else candidate
-        return chip
+            return over_spi(candidate) if NO_ADDRESS in chip.addresses else candidate, None
+        return chip, fifo
     for twin, times in chip.twins.items():
         if _is_gravity(at_rest * times):
             raise SensorError(
@@ -91,7 +93,7 @@ def require_gravity(bus: Bus, chip: Chip, address: int, asked: Chip | None, *, c
             "its identity says so, too; try chip= with another one (`motionsig sensors` says what it is near)"
         )
     log.warning("%s: expected gravity of %.1f m/s² at rest, got %.1f", where, STANDARD_GRAVITY, at_rest)
-    return chip
+    return chip, fifo
 
 
 def _is_gravity(felt: float) -> bool:

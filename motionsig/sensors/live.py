@@ -30,8 +30,8 @@ from motionsig.sensors.living import Living, Rows
 
 log = own_logger(__name__)
 
-_QUIET_S = 1.0
-"""While a sensor gives nothing, an empty block is yielded this often."""
+_QUIET_S, MOST_QUIET_S = 1.0, 3.0
+"""While a sensor gives nothing, an empty block is yielded this often; at least this often, whatever is going on."""
 _SILENT_S, _SILENT_PERIODS = 3.0, 5
 """Without a sample for the longer of these two, `trouble` says why: with a slow reading within 5 s."""
 _OFTEN, _OFTEN_S = 3, 5.0
@@ -57,7 +57,7 @@ class SensorCounts:
     readings that could not be trusted. dead: samples left out because no living sensor reports them: frozen, all zero,
     all ones, one axis or one sensor that stands still. garbled: single samples left out because they contradict both
     neighbours. doubtful: samples delivered although their times are less exact than promised. retries: transactions
-    repeated because nobody acknowledged. recoveries: starts after the first.
+    repeated, with nothing lost. recoveries: starts after the first.
     """
 
     samples: int = 0
@@ -77,7 +77,8 @@ class LiveSource(Closing):
 
     rate_hz: as the sensor is set. unix_offset_ns: Unix time less monotonic time at the start. trouble: why nothing
     comes, or why what comes is to be doubted, in one line with what to do; None while all is well. While nothing comes,
-    an empty block is yielded once a second.
+    an empty block is yielded once a second. A later iteration takes the place of an earlier one, which then raises
+    SensorError, as it does in a child process; a child that closes the source leaves the sensor as it is.
     """
 
     rate_hz: float
@@ -101,6 +102,7 @@ class LiveSource(Closing):
         self._clock = clock
         self._heard_ns = self._sampled_ns = clock.monotonic_ns()
         self._closed = False
+        self._pid, self._turn = os.getpid(), 0  # who opened it, and how often an iteration has begun
         self._blocks_out: Generator[SampleBlock, None, None] | None = None
         self._revivals = 0
         self._revive_ns, self._revive_s = 0, _REVIVE_S[0]
@@ -136,26 +138,45 @@ class LiveSource(Closing):
         """End the iteration, and leave the sensor as found; from any thread or signal handler, and as often."""
         self._closed = True
         # An iteration that is in the middle of a reading ends it first, and then does this itself.
-        if self._blocks_out is None or inspect.getgeneratorstate(self._blocks_out) != inspect.GEN_RUNNING:
+        if os.getpid() == self._pid and not self._is_read():
             self._leave()
+
+    def _is_read(self) -> bool:
+        """Tell whether a thread is in the middle of a reading."""
+        return self._blocks_out is not None and inspect.getgeneratorstate(self._blocks_out) == inspect.GEN_RUNNING
 
     def __iter__(self) -> Iterator[SampleBlock]:
         if self._closed:
             raise SensorError(f"{self.device_id}: expected an open sensor, got a closed one")
-        self._blocks_out = self._run()
+        if self._is_read():
+            raise SensorError(f"{self.device_id}: expected one iteration at a time, got a second one in another thread")
+        self._turn += 1
+        self._blocks_out = self._run(self._turn)
         return self._blocks_out
 
-    def _run(self) -> Generator[SampleBlock, None, None]:
-        self._sampled_ns = self._clock.monotonic_ns()
+    def _require_turn(self, turn: int) -> None:
+        """Raise SensorError for an iteration that may not go on: two readers would take each other's samples."""
+        if os.getpid() != self._pid:
+            raise SensorError(
+                f"{self.device_id}: expected to be read by process {self._pid}, which opened it, got a child of that; "
+                "open the sensor in the process that reads it"
+            )
+        if turn != self._turn:
+            raise SensorError(f"{self.device_id}: expected one iteration at a time, got one that began after this one")
+
+    def _run(self, turn: int) -> Generator[SampleBlock, None, None]:
+        self._require_turn(turn)
+        self._sampled_ns = self._heard_ns = self._clock.monotonic_ns()
         try:
             for block in self._endless():
                 (self._sounds if len(block) else self._is_silent)()
                 yield block
+                self._require_turn(turn)
                 if len(block):
                     # The time that the consumer took is not the sensor's silence.
                     self._sampled_ns = self._heard_ns = self._clock.monotonic_ns()
         finally:
-            if self._closed:
+            if self._closed and os.getpid() == self._pid:
                 self._leave()
 
     def _endless(self) -> Iterator[SampleBlock]:
@@ -184,10 +205,15 @@ class LiveSource(Closing):
         longest_s = max(_SILENT_S, _SILENT_PERIODS / self.rate_hz)
         if self._clock.monotonic_ns() - self._sampled_ns <= longest_s * NS_PER_S:
             return
-        if "life" in self._lines and (self._reason is None or isinstance(self._reason, DeadError)):
+        reason = self._why_silent()
+        if "life" in self._lines and (reason is None or isinstance(reason, DeadError)):
             return
-        why = "no samples come, and nothing says why" if self._reason is None else f"no samples come: {self._reason}"
-        self._say("silence", f"{why}; {self._advice(self._reason)}")
+        why = "no samples come, and nothing says why" if reason is None else f"no samples come: {reason}"
+        self._say("silence", f"{why}; {self._advice(reason)}")
+
+    def _why_silent(self) -> Exception | None:
+        """Return why nothing comes: what was noted since the last sample, or what else is known."""
+        return self._reason
 
     def _note(self, error: Exception) -> None:
         """Remember what went wrong: the reason of the silence that may follow, or of samples that are lost often."""

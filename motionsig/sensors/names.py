@@ -7,11 +7,11 @@ for parts that nothing here reads, what to do instead stands here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import SequenceMatcher, get_close_matches
 
 from motionsig.errors import InputError
-from motionsig.sensors.chips import Chip
+from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, Chip
 from motionsig.sensors.families import CHIPS
+from motionsig.sensors.serial import SERIAL
 
 _KERNEL = {
     "bmg160, bmi088-accel": "bmi055 bmi085 bmi088 bmx055",
@@ -20,6 +20,7 @@ _KERNEL = {
     "bmi323": "bmi320 bmi323",
     "bno055": "bno055",
     "inv_icm42600": "icm42631",
+    "inv_icm42607 (in kernels since 2026, on I2C)": "icm42607 icm42607p",
     "inv_icm45600": "icm45605 icm45606 icm45608 icm45634 icm45686 icm45687 icm45688p icm45689",
     "inv_mpu6050": "icm20609 icm20690",
     "itg3200": "gy85 itg3200 itg3205",
@@ -43,8 +44,7 @@ _KERNEL = {
 }
 """The kernel's drivers (drivers/iio/accel, gyro and imu), and the parts that they read and motionsig does not."""
 _NOBODY = {
-    "it talks in packets (SHTP) and has no registers to read": "bno080 bno085 bno086 bno08x",
-    "it is not read yet": "bma456 icm42607 icm42670 icm42670p mpu3050 sh3001",
+    "it is not read yet": "bma456 icm42670 icm42670p mpu3050 sh3001",
     "its FIFO drops the samples that come while it is read": "qmi8658 qmi8658a qmi8658c",
     "its outputs are voltages": "adxl335 adxl337 mma7361",
     "it is a magnetometer alone": "ak8963 gy271 hmc5883l lis3mdl qmc5883l",
@@ -78,6 +78,16 @@ def named_chip(name: str) -> Chip | None:
     return _tables().get(plain(name))
 
 
+def simulated_part(name: str) -> tuple[Chip | None, bool]:
+    """Return the chip whose model a name opens that begins with "simulated", None where there is none.
+
+    The second is True for "simulated:lesson", where that chip rests and turns by turns.
+    """
+    part = plain(name).partition(":")[2]
+    lesson = part == SIMULATED_LESSON
+    return named_chip(SIMULATED_CHIP if lesson or not part else part), lesson
+
+
 def require_chip(name: str, *, where: str) -> Chip:
     """Return the table that reads a part of that name; raise InputError, with what to do, where there is none."""
     chip = named_chip(name)
@@ -88,7 +98,8 @@ def require_chip(name: str, *, where: str) -> Chip:
 
 def refusal(name: str, *, shown: str | None = None) -> str:
     """Return what to say of a sensor's name that stands for nothing. shown: the name in quotes."""
-    choices = f"auto, iio[:NAME], witmotion:PORT, simulated or one of {', '.join(sorted(CHIPS))}"
+    kinds = "auto, iio[:NAME], witmotion:PORT, bno08x:PORT, simulated[:NAME]"
+    choices = f"{kinds} or one of {', '.join(sorted(CHIPS))}"
     return f"expected {choices}, got {_advised(name, shown)}"
 
 
@@ -105,13 +116,17 @@ def hint(name: str) -> str | None:
             return (
                 f"the kernel's driver {driver} reads it: a device tree overlay gives it the chip, then open it as iio"
             )
+    if word in SERIAL:
+        return f"it is read over a serial line: open it as {word}:/dev/ttyUSB0 or such (a BNO08x: wired as UART-SHTP)"
     for why, parts in _NOBODY.items():
         if word in parts.split():
-            return f"{why}, and no driver of the kernel reads it"
+            return f"{why}, and no driver of the kernel reads it: take another part"
     for chip in CHIPS.values():
         for value, part in chip.clones.items():
             if word == plain(part):
                 return f'chip="{chip.name}" reads it as one (it says 0x{value:02x} of itself)'
+    from difflib import SequenceMatcher, get_close_matches
+
     # What follows a part's name tells its package or its revision.
     stem = max((known for known in tables if len(known) > 4 and word.startswith(known)), key=len, default=None)
     close = get_close_matches(word, [*tables, "auto", "simulated"])

@@ -15,7 +15,6 @@ they are known, and counted as doubtful. What is discarded or started again is n
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -31,10 +30,10 @@ from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.chips import CLOCK_TOLERANCE
 from motionsig.sensors.clock import Clock
 from motionsig.sensors.fifo import CHECK_NS, ChipFifo, Discard, Overflow, Slip, drain_s
-from motionsig.sensors.live import LiveSource
+from motionsig.sensors.live import MOST_QUIET_S, LiveSource
 from motionsig.sensors.living import Rows
 from motionsig.sensors.registers import RegisterError
-from motionsig.timebase import SETTLED_NS, SLEW_NS, TimeBase
+from motionsig.timebase import SETTLED_NS, TimeBase
 
 log = own_logger(__name__)
 
@@ -51,6 +50,11 @@ EXACT_NS = 1_000_000
 """Times that may be off by more, either way, are doubtful."""
 _WORSE = 1.25
 """While times are doubtful, samples do not wait unless these become worse by this factor."""
+
+_ENOUGH_NS = 800_000
+"""While times are so exact, the level is read at each check only, where the FIFO has to be read more often."""
+_STALLS_NS = 20_000_000
+"""Transactions that take longer may be why nothing comes."""
 
 _ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (Overflow, "set a lower rate_hz, or use a faster bus or a less busy machine"),
@@ -72,9 +76,16 @@ class SensorReader(LiveSource):
     pauses_s = (_FIRST_PAUSE_S, 0.01)
 
     def __init__(
-        self, fifo: ChipFifo, *, clock: Clock, calibration: Calibration, device_id: str, resources: ExitStack
+        self,
+        fifo: ChipFifo,
+        *,
+        clock: Clock,
+        calibration: Calibration,
+        device_id: str,
+        resources: ExitStack,
+        runs: bool = False,
     ) -> None:
-        """Start the chip; raise SensorError where it does not start. `resources` are closed with the reader."""
+        """Start the chip unless it runs; raise SensorError where it does not. `resources` are closed with it."""
         super().__init__(device_id, calibration, clock)
         self.fifo, self._resources = fifo, resources
         self.rate_hz, self._scale = fifo.setting.rate_hz, fifo.setting.scale
@@ -93,18 +104,20 @@ class SensorReader(LiveSource):
         self._fastest_hz = self.rate_hz * (1 + CLOCK_TOLERANCE)
         self._errors = self._taken = 0
         self._gap = False
-        # Bursts read: how many records had been taken after each, and its counts.
+        self._raw: list[bytes] = []  # bursts that nobody has looked at yet
+        # Those of which somebody has: how many records had been taken after them, and their counts.
         self._held: list[tuple[int, NDArray[np.int16]]] = []
         self._whole = 0  # of the records taken: those that the level after them shows to have been read whole
         self._level_ns = round(fifo.level_s() * NS_PER_S)
         self._time = TimeBase(self.rate_hz, wire_ns=self._level_ns)
         self._accepted_ns: float = SETTLED_NS
-        self._held_ns = self._doubted_ns = self._judged_ns = 0
-        self._last_doubt_ns = 0.0
+        self._held_ns = self._doubted_ns = 0
         self._judge_by(self._scale)
         self._left = False
+        fifo.registers.before = self._before_transaction
         try:
-            fifo.configure()
+            if not runs:
+                fifo.configure()
         except SensorError:
             resources.close()
             raise
@@ -117,11 +130,31 @@ class SensorReader(LiveSource):
         if self._left:
             return
         self._left = True
+        self.fifo.registers.before = None
         try:
             self.fifo.registers.run(self.fifo.chip.reset)
         except SensorError as error:
             log.info("%s was left running: %s", self.device_id, error)
         self._resources.close()
+
+    def _before_transaction(self) -> None:
+        """Say why nothing comes while it lasts; raise RegisterError where the consumer has waited for too long."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns - self._heard_ns > MOST_QUIET_S * NS_PER_S:
+            raise RegisterError(f"{self._slow()}; they took {(now_ns - self._heard_ns) / NS_PER_S:.1f} s by now")
+        if now_ns - self._sampled_ns > MOST_QUIET_S * NS_PER_S:
+            self._is_silent()
+
+    def _slow(self) -> str:
+        """Return how long transactions take, against what they should."""
+        slowest_s, registers = self.fifo.registers.slowest_ns / NS_PER_S, self.fifo.registers
+        return (
+            f"{registers.where}: transactions take up to {slowest_s:.3f} s, expected {self._level_ns / NS_PER_S:.3f} s"
+        )
+
+    def _why_silent(self) -> Exception | None:
+        slow = self.fifo.registers.slowest_ns > _STALLS_NS
+        return self._reason or (RegisterError(self._slow()) if slow else None)
 
     def _stream(self) -> Iterator[SampleBlock]:
         """Yield what the chip gives until closed; raise RegisterError or BusError where it has to be started again."""
@@ -132,6 +165,7 @@ class SensorReader(LiveSource):
             self._gap = self.counts.samples > 0
             self._taken = self._whole = 0
             self._held.clear()
+            self._raw.clear()
             self._now_ns = self._alive_ns = self._clock.monotonic_ns()
             try:
                 yield from self._segment()
@@ -159,16 +193,19 @@ class SensorReader(LiveSource):
         while not self._closed:
             ready, next_ns = False, self._clock.monotonic_ns() + self._drain_ns
             try:
-                if waits and self._often and next_ns <= checked_ns + CHECK_NS and self._exact():
-                    # How many records wait is known; the level at the next check shows that it was so.
-                    self._read(*self._expected())
+                between = waits and self._often and next_ns <= checked_ns + CHECK_NS
+                if between and self._take_expected():
+                    pass  # The level at the next check shows that it was so.
                 else:
+                    self._parse()
                     records = self._look(begun_ns)
                     if records > self.fifo.left:
-                        self._read(records, records)
+                        self._take(records, records)
                         self._alive_ns = self._now_ns
                     elif self._before_ns - self._alive_ns > self._silent_ns:
                         raise RegisterError(f"{self.fifo.registers.where}: expected samples, got none")
+                    if not (waits and self._often):
+                        self._parse()
                     ahead_ns = self._drain_ns if waits else min(self._drain_ns, round(NS_PER_S / self.rate_hz))
                     next_ns = self._time.next_poll_ns(self._now_ns + ahead_ns)
                     due = next_ns > checked_ns + CHECK_NS
@@ -194,15 +231,14 @@ class SensorReader(LiveSource):
             yield from self._sign_of_life()
             self._clock.sleep(max(0, next_ns - self._clock.monotonic_ns()) / NS_PER_S)
 
-    def _exact(self) -> bool:
-        """Tell whether times are as exact as they should be, so that the records in the FIFO can be counted by them."""
-        return self._accepted_ns == SETTLED_NS and self._time.uncertainty_ns(self._taken) <= SETTLED_NS
-
-    def _expected(self) -> tuple[int, int]:
-        """Return how many records wait by the time that has passed, at least and at most."""
+    def _take_expected(self) -> bool:
+        """Take what waits by the time that has passed; False where the times are not exact enough to tell."""
         self._before_ns = self._clock.monotonic_ns()
-        least, most = self._time.taken_by(self._before_ns)
-        return least - self._taken, most - self._taken
+        least, most, unsure_ns = self._time.taken_by(self._before_ns)
+        if unsure_ns > min(self._accepted_ns, _ENOUGH_NS):
+            return False
+        self._take(least - self._taken, most - self._taken)
+        return True
 
     def _look(self, begun_ns: int) -> int:
         """Return how many records wait; raise Discard where they show that something was lost or not read whole."""
@@ -218,35 +254,38 @@ class SensorReader(LiveSource):
         self._whole = self._taken
         return records
 
-    def _read(self, waiting: int, most: int) -> None:
-        """Move what waits to what is held, but for what is to be left; so many records at least, and at most."""
+    def _take(self, waiting: int, most: int) -> None:
+        """Take what waits out of the FIFO, but for what is to be left; so many records at least, and at most."""
         records = waiting - self.fifo.left
         if records <= 0:
             return
-        try:
-            counts = self.fifo.read(records)
-        except Discard as error:
-            # Records that were overwritten while they were read are no records.
-            self._require_in_time(most, records, error)
-            raise
+        self._raw.append(self.fifo.take(records))
         self._require_in_time(most, records)
-        self._errors = max(0, self._errors - 1)
         self._taken += records
+
+    def _parse(self) -> None:
+        """Move what was taken to what is held; raise Discard where it cannot be what the chip measured."""
+        if not self._raw:
+            return
+        counts = self.fifo.parse(b"".join(self._raw))
+        self._raw.clear()
+        self._errors = max(0, self._errors - 1)
         if len(counts):
             self._held_ns = self._held_ns if self._held else self._now_ns
             self._held.append((self._taken, counts))
 
-    def _require_in_time(self, waiting: int, records: int, cause: Discard | None = None) -> None:
+    def _require_in_time(self, waiting: int, records: int) -> None:
         """Raise Overflow where the FIFO may have run over before the last of the records was read."""
         waited_s = (self._clock.monotonic_ns() - self._before_ns) / NS_PER_S - self.fifo.read_s(records)
         if waiting + waited_s * self._fastest_hz > self.fifo.chip.capacity - 1:
-            raise Overflow(f"the FIFO may have run over before it was read, {waited_s:.3f} s late") from cause
+            raise Overflow(f"the FIFO may have run over before it was read, {waited_s:.3f} s late")
 
     def _doubt_ns(self) -> float:
         """Return how far the times of what is held may be off either way; infinite before any is known."""
         end, counts = self._held[0]
         first = end - len(counts)
-        return self._time.uncertainty_ns(first, self._taken - first)
+        last = self._whole if self._whole > first else self._taken
+        return self._time.uncertainty_ns(first, last - first)
 
     def _stampable(self) -> bool:
         """Tell whether what is held can be stamped: well, which may take a few readings, or as well as it can be."""
@@ -262,8 +301,9 @@ class SensorReader(LiveSource):
         whole = [counts for end, counts in self._held if end <= self._whole]
         if not whole:
             return
-        doubt_ns, first = self._doubt_ns(), self._held[0][0] - len(whole[0])
+        first = self._held[0][0] - len(whole[0])
         del self._held[: len(whole)]
+        self.fifo.registers.slowest_ns = 0
         self._held_ns = self._now_ns
         counts = np.concatenate(whole)
         gap, lost = np.zeros(len(counts), np.bool_), np.zeros(len(counts), np.int64)
@@ -271,14 +311,11 @@ class SensorReader(LiveSource):
         times = self._time.stamp(first, len(counts), self._now_ns)
         self._gap = False
         self.counts.retries = self.fifo.registers.retries
-        self._judge_times(doubt_ns, len(counts))
+        self._judge_times(self._time.doubt_ns, len(counts))
         yield from self._deliver(Rows(times + self.unix_offset_ns, counts * self._scale, gap, lost))
 
     def _judge_times(self, doubt_ns: float, samples: int) -> None:
         """Count samples whose times are less exact than promised, and say so; say when that is over."""
-        # The stamps approach a better line slowly.
-        passed_ns, self._judged_ns = self._now_ns - self._judged_ns, self._now_ns
-        doubt_ns = self._last_doubt_ns = max(doubt_ns, self._last_doubt_ns * math.exp(-passed_ns / SLEW_NS))
         self._accepted_ns = max(SETTLED_NS, min(self._accepted_ns, _WORSE * doubt_ns))
         if doubt_ns > EXACT_NS:
             self.counts.doubtful += samples

@@ -8,7 +8,7 @@ from math import isnan
 import numpy as np
 from numpy.typing import NDArray
 
-from motionsig.conventions import CHANNELS
+from motionsig.conventions import CHANNELS, NS_PER_S
 from motionsig.errors import InputError, SensorError
 from motionsig.sensors.bus import Bus
 from motionsig.sensors.chips import Chip, settle
@@ -18,6 +18,8 @@ from motionsig.sensors.owner import own
 
 _SAMPLES = 50
 """Averaged before and after: the noise of a mean is far below the least change that is expected."""
+_SLACK_S = 0.5
+"""What a reading that has begun may take longer."""
 _STILL = 0.3
 """Part of the least change that the outputs may wander while nothing is asked: a hand that holds the sensor."""
 
@@ -95,12 +97,16 @@ def _mean(fifo: ChipFifo, clock: Clock) -> NDArray[np.float64]:
 def samples(fifo: ChipFifo, clock: Clock, least: int) -> NDArray[np.int16]:
     """Return (n, 6) counts of at least so many samples; raise SensorError where they do not come in time."""
     parts: list[NDArray[np.int16]] = []
-    deadline_ns = clock.monotonic_ns() + round(4e9 * least / fifo.setting.rate_hz)
-    while sum(map(len, parts)) < least:
-        clock.sleep(min(0.02, fifo.chip.capacity / fifo.setting.rate_hz / 2))
-        records = fifo.level()
-        if records:
-            parts.append(fifo.read(records))
-        if clock.monotonic_ns() > deadline_ns:
-            raise SensorError(f"{fifo.registers.where}: expected samples at {fifo.setting.rate_hz:g} Hz, got too few")
+    late_s = 4 * least / fifo.setting.rate_hz
+    deadline_ns = clock.monotonic_ns() + round(late_s * NS_PER_S)
+    with fifo.registers.within(late_s + _SLACK_S, f"{least} samples"):
+        while sum(map(len, parts)) < least:
+            clock.sleep(min(0.02, fifo.chip.capacity / fifo.setting.rate_hz / 2))
+            records = fifo.level()
+            if records:
+                parts.append(fifo.read(records))
+            if clock.monotonic_ns() > deadline_ns:
+                raise SensorError(
+                    f"{fifo.registers.where}: expected samples at {fifo.setting.rate_hz:g} Hz, got too few"
+                )
     return np.concatenate(parts)

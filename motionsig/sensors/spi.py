@@ -17,21 +17,24 @@ import fcntl
 import os
 import re
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from motionsig.closing import Closing
 from motionsig.errors import InputError, SensorError
 from motionsig.escaping import own_logger
+from motionsig.locks import name_again
 from motionsig.sensors.bus import NO_ADDRESS, BusError
 from motionsig.sensors.chips import Chip, Set, Step, Until
 from motionsig.sensors.clock import Clock, SystemClock
 from motionsig.sensors.families import CHIPS
-from motionsig.sensors.owner import name_again, own
+from motionsig.sensors.owner import own
 from motionsig.sensors.registers import RegisterError, Registers
+from motionsig.sensors.wires import LOOSE, SLOWER_HZ, ask, fault, steady
 
 log = own_logger(__name__)
 
@@ -43,6 +46,8 @@ _ALIGNED = 128
 """Each frame takes a multiple of this in the kernel's buffer (spidev_message: the most that ARCH_DMA_MINALIGN is)."""
 _AWAKE_S = 0.2
 """After a reset a chip says who it is by then: the slowest takes 0.1 s (MPU-6050, electrical specifications)."""
+_SURE = 4
+"""How often a chip says who it is, to be believed: of a line that picks up noise, one value in 256 is a chip's name."""
 _NOBODY = {0x00, 0xFF}
 """What a data line reads as that nobody drives."""
 _READ, _REGISTER = 0x80, 0x7F
@@ -51,7 +56,8 @@ _READ, _REGISTER = 0x80, 0x7F
 # send from and to receive into, length, clock in Hz, pause in us, bits a word, and whether the line rises then.
 _RD_MODE, _WR_MODE, _MESSAGE = 0x80016B01, 0x40016B01, 0x40006B00
 _TRANSFER = struct.Struct("=QQIIHBB4x")
-_MODE, _MODE_BITS = 3, 3
+_MODE, _MODE_BITS = 3, 0x0B
+"""The clock's mode, of the bits that say what it is and whether the lowest bit comes first."""
 
 
 class SpiDevice(Protocol):
@@ -80,14 +86,10 @@ class Spidev(Closing):
             self.most_bytes = int(Path(root, "sys/module/spidev/parameters/bufsiz").read_text("ascii"))
         except (OSError, ValueError):
             self.most_bytes = MOST_BYTES
-        self._file = -1
+        self._file, self._told = -1, False
         try:
             self._file = os.open(self.name, os.O_RDWR | os.O_CLOEXEC)
-            mode = bytearray(1)
-            fcntl.ioctl(self._file, _RD_MODE, mode)
-            # The other bits say how the board is wired.
-            mode[0] = mode[0] & ~_MODE_BITS | _MODE
-            fcntl.ioctl(self._file, _WR_MODE, mode)
+            self._require_mode()
         except OSError as error:
             self.close()
             raise SensorError(
@@ -95,6 +97,14 @@ class Spidev(Closing):
             ) from error
 
     def exchange(self, frames: Sequence[bytes], *, clock_hz: int, pause_s: float) -> bytes:
+        # The mode is the device's, not this file's: whoever else opens it may set another.
+        if (was := self._require_mode()) != _MODE:
+            what = f"its mode was {was:#x}, as another program has set it, and is {_MODE:#x} again: stop that program"
+            if not self._told:
+                # Nothing was sent yet, so to try again may lose nothing, and then nobody else says it.
+                self._told = True
+                log.warning("%s: %s", self.name, what)
+            raise OSError(errno.EIO, what)
         received, room, message = b"", 0, list[bytes]()
         for frame in frames:
             size = -(-len(frame) // _ALIGNED) * _ALIGNED
@@ -103,6 +113,17 @@ class Spidev(Closing):
                 room, message = 0, []
             room, message = room + size, [*message, frame]
         return received + self._send(message, clock_hz, pause_s)
+
+    def _require_mode(self) -> int:
+        """Set the mode where it is another one; return those of its bits that matter, as they were."""
+        mode = bytearray(1)
+        fcntl.ioctl(self._file, _RD_MODE, mode)
+        was = mode[0] & _MODE_BITS
+        if was != _MODE:
+            # The other bits say how the board is wired.
+            mode[0] = mode[0] & ~_MODE_BITS | _MODE
+            fcntl.ioctl(self._file, _WR_MODE, mode)
+        return was
 
     def _send(self, frames: Sequence[bytes], clock_hz: int, pause_s: float) -> bytes:
         """Exchange frames in one message. What is received takes the place of what is sent."""
@@ -256,7 +277,8 @@ def answers(bus: SpiBus, *, write: bool, clock: Clock | None = None) -> bool:
     """Tell whether the bus's chip says that it is there. `write`: its first bank may be selected to be sure."""
     # A chip that has spoken I2C until now takes the first reading to change over.
     _said(bus)
-    if _said(bus) == bus.chip.identity:
+    says_so = partial(steady, partial(_one, bus), bus.chip.identity, _SURE)
+    if says_so():
         return True
     if not write or bus.chip.bank is None:
         return False
@@ -264,12 +286,16 @@ def answers(bus: SpiBus, *, write: bool, clock: Clock | None = None) -> bool:
         Registers(bus, bus.chip, NO_ADDRESS, clock or SystemClock()).identify()
     except RegisterError:
         return False
-    return True
+    return says_so()
 
 
 def _said(bus: SpiBus) -> dict[int, int]:
     """Return what the registers that name the bus's chip read as, in the bank that is selected."""
-    return {register: bus.read(NO_ADDRESS, register & 0xFF, 1)[0] for register in bus.chip.identity}
+    return {register: _one(bus, register) for register in bus.chip.identity}
+
+
+def _one(bus: SpiBus, register: int) -> int:
+    return bus.read(NO_ADDRESS, register & 0xFF, 1)[0]
 
 
 def _hex(values: Iterable[int]) -> str:
@@ -282,23 +308,48 @@ def spidevs(*, root: str | Path = "/") -> list[str]:
     return [f"spi{bus}.{line}" for bus, line in sorted((int(each[1]), int(each[2])) for each in found if each)]
 
 
+def spi_name(path: str) -> str:
+    """Return what the device of a path such as /dev/spidev0.0 is called in sysfs and in options: spi0.0."""
+    return path.rpartition("/")[2].replace("spidev", "spi")
+
+
 def _heard(device: SpiDevice) -> str:
-    """Return what the data line says where no known chip answers."""
-    asked = sorted({register & _REGISTER for chip in CHIPS.values() for register in chip.identity})
-    got = device.exchange([bytes((_READ | register, 0)) for register in asked], clock_hz=1_000_000, pause_s=0)
-    if set(got[1::2]) in ({0x00}, {0xFF}):
-        level = "ones" if got[1] else "zeros"
-        return f"only {level}, as where nothing is connected: check power, the select line and MISO (SDO at the chip)"
-    pairs = zip(asked, got[1::2], strict=True)
-    said = ", ".join(f"0x{value:02x} in 0x{register:02x}" for register, value in pairs)
-    return f"something unknown ({said}); chip= takes it as one of `motionsig sensors --chips`"
+    """Return what the data line says where no known chip answers, and what to do."""
+    chips = [chip for chip in CHIPS.values() if chip.spi is not None]
+    for clock_hz in SLOWER_HZ:
+        buses = (SpiBus(device, chip, clock_hz=clock_hz) for chip in chips)
+        found = [bus.chip.name for bus in buses if steady(partial(_one, bus), bus.chip.identity)]
+        if found:
+            return f"{' or '.join(found)} at {clock_hz / 1000:g} kHz only: {LOOSE}, such as bus_clock_hz={clock_hz}"
+    registers = [register for chip in CHIPS.values() for register in chip.identity]
+    once, again = ask(device, registers), ask(device, registers)
+    said = ", ".join(f"0x{value:02x} in 0x{register:02x}" for register, value in once.items())
+    return fault(once, again, [chip.identity for chip in chips]) or (
+        f"something unknown ({said}); chip= takes it as one of `motionsig sensors --chips`"
+    )
+
+
+def wires_fault(bus: SpiBus, read: Callable[[int], int]) -> str | None:
+    """Return why the bus's chip does not say steadily who it is, if that lies in the wires, in a line; else None.
+
+    read: a register of the chip, whatever bank is selected.
+    """
+    usual_hz = bus.clock_hz
+    for clock_hz in SLOWER_HZ:
+        try:
+            bus.clock_hz = min(usual_hz, clock_hz)
+            if clock_hz < usual_hz and steady(read, bus.chip.identity):
+                return f"it says steadily who it is at {clock_hz / 1000:g} kHz only: {LOOSE}"
+        finally:
+            bus.clock_hz = usual_hz
+    asked = [register for chip in CHIPS.values() for register in chip.identity]
+    return fault(ask(bus.device, asked), ask(bus.device, asked), [bus.chip.identity])
 
 
 def _why(path: str, error: OSError, root: Path) -> str:
     """Return what to do about a device that does not open."""
     if error.errno in (errno.ENOENT, errno.ENXIO):
-        line = path.removeprefix("/dev/spidev")
-        driver = root / f"sys/bus/spi/devices/spi{line}/driver"
+        driver = root / f"sys/bus/spi/devices/{spi_name(path)}/driver"
         if driver.exists():
             return f"the kernel's driver {driver.resolve().name} has it: open it as iio"
         return "SPI is off, or it is another one; on a Raspberry Pi: sudo raspi-config nonint do_spi 0"

@@ -1,8 +1,11 @@
 """Each chip family's reader against its model: 3.6 million samples with faults, and how soon each fault is over.
 
 One transaction in twenty is not acknowledged, one in a thousand stalls for 200 ms, and about every ten seconds the
-power is cut, the chip resets itself, a register loses a bit, a byte or word is lost within a reading, or transactions
-take up to 8 or 15 ms for a while. What was delivered and what was reported lost is compared with what the model knows.
+power is cut, the chip resets itself, a register loses a bit, a byte or word is lost within a reading, transactions take
+up to 8 or 15 ms for a while, or what it measures is dead for up to 8 s: frozen, all zeros or ones, one sensor or axis.
+Samples that are not what the chip felt are wrong; dead ones only if they are delivered without a doubt although they
+come more than two seconds after the death. What was delivered and what was reported lost is compared with what the
+model knows.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import argparse
 import logging
 import sys
 import time
+from multiprocessing import Pool
 from pathlib import Path
 
 # The chips' models, which the tests use.
@@ -50,7 +54,7 @@ def endure(name: str, rate_hz: float, samples: int) -> figures.Row:
     account = trial(it, seconds)
     counts = it.reader.counts
     print(
-        f"  {name:10s}{it.setting.rate_hz:6.0f} Hz{account.delivered:11,d}{account.wrong:7d}"
+        f"  {name:10s}{it.setting.rate_hz:6.0f} Hz{account.delivered:11,d}{account.wrong:7d}{account.dead:8d}"
         f"{account.lost:11,d}{counts.lost:11,d}{account.unreported:12d}{account.gaps:7d}{account.most_off:6d}"
         f"{1e3 * account.rms_error_s:9.3f}{1e3 * account.max_error_s:7.2f} ms{counts.doubtful:10,d}"
         f"{account.unstated_s:9.2f} s{time.process_time() - began:7.0f} s",
@@ -60,6 +64,7 @@ def endure(name: str, rate_hz: float, samples: int) -> figures.Row:
         "rate": it.setting.rate_hz,
         "delivered": account.delivered,
         "wrong": account.wrong,
+        "dead": account.dead,
         "lost": account.lost,
         "reported": counts.lost,
         "unreported": account.unreported,
@@ -89,14 +94,17 @@ def main(samples: int) -> None:
     began_s = figures.begin("sensors")
     logging.disable()
     print(
-        "  chip          rate  delivered  wrong       lost   reported  unreported   gaps   off"
+        "  chip          rate  delivered  wrong    dead       lost   reported  unreported   gaps   off"
         " time rms     max  doubtful  unstated      took"
     )
-    endured = {name: endure(name, rate_hz, samples) for name, rate_hz in FAMILIES.items()}
+    with Pool() as pool:
+        endured = dict(
+            zip(FAMILIES, pool.starmap(endure, [(*each, samples) for each in FAMILIES.items()], 1), strict=True)
+        )
     print("  back again after the end of a fault, ms at 100 Hz, the chip's own start-up included")
     print(f"  {'chip':10s}{''.join(f'{fault:>11s}' for fault in FAULTS)}")
     recovered = {name: recover(name) for name in FAMILIES}
-    counts = dict.fromkeys(("delivered", "wrong", "lost", "reported", "unreported", "gaps", "off"), "")
+    counts = dict.fromkeys(("delivered", "wrong", "dead", "lost", "reported", "unreported", "gaps", "off"), "")
     endurance = figures.Table(
         what=f"{samples:,} samples of each chip family with faults: what was delivered and what was reported lost",
         against="what the chip's model took, sample by sample, and when",

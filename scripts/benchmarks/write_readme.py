@@ -216,7 +216,9 @@ SECTIONS = {
                 "first signature": "first:.2f",
                 "without its samples": "own:.2f",
                 "a bare interpreter's time": "ratio:.0f",
-                "memory": "memory:.0f",
+                "memory": "memory:.1f",
+                "its share": "share:.1f",
+                "written": "written:.1f",
             },
             "processor": {"chip": "", "processor": "share:.1f"},
             "backlog": {
@@ -260,8 +262,8 @@ SECTIONS = {
             },
             "starts": {
                 "from the start": "",
-                "`edgetpu`: an error after": "edgetpu:.0f",
-                "`auto`: on the CPU after": "auto:.0f",
+                "`edgetpu`: an error after": "edgetpu:,.0f",
+                "`auto`: on the CPU after": "auto:,.0f",
             },
             "endurance": {
                 "device": "",
@@ -282,6 +284,7 @@ SECTIONS = {
                 "at": "rate:.0f",
                 "delivered": "delivered:,",
                 "wrong": "wrong:,",
+                "dead": "dead:,",
                 "lost": "lost:,",
                 "reported lost": "reported:,",
                 "unreported": "unreported:,",

@@ -14,7 +14,7 @@ from typing import Any
 from motionsig import open_encoder
 from motionsig.encoders import Encoder
 from motionsig.model_card import BACKGROUND_NAME, CARD_NAME
-from scripts.evaluate import few_shot, hapt, heads, left_out, measures, noise
+from scripts.evaluate import few_shot, hapt, heads, kernels, left_out, measures, noise
 from scripts.evaluate.contestants import SIGNATURE, shipped
 from scripts.evaluate.extent import BESIDE_RIVALS, FULL, PARTS, Extent
 from scripts.evaluate.hapt import Hapt
@@ -93,6 +93,9 @@ def _parts(
     if "left_out" in parts and rivals:
         teach = rivals.teacher(folder, say)
         yield left_out.measured(folder, teach, rivals.peers, motion, seeds, extent, say)
+
+    if "kernels" in parts:
+        yield {"kernels": kernels.measured(folder, encoder, extent, say)}
 
 
 def _draw_map(model: Path, on_hapt: Hapt, encoder: Encoder, say: Say) -> None:

@@ -18,6 +18,7 @@ PARTS = {
     "few_shot": "a person's own movements from a few examples, and false alarms",
     "heads": "heads taught by performing a motion",
     "left_out": "sets left out of training",
+    "kernels": "what other kernels of TFLite change",
 }
 
 

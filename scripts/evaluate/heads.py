@@ -229,7 +229,7 @@ def asked_of(
     found = []
     for shots in SHOTS:
         given = [taken[:shots] for taken in drawn]
-        cards = [_taught(shown, at, taken, life, encoder) for at, taken in enumerate(given)]
+        cards = [card_of(shown, at, taken, life, encoder) for at, taken in enumerate(given)]
         left = candidates.copy()
         left[np.concatenate(given)] = False
         fired = np.stack([events_in([card], shown, candidates)[0] for card in cards])
@@ -241,7 +241,7 @@ def asked_of(
             if len(wrong):
                 chosen = int(rng.choice(wrong))
                 against = counter_examples(shown, chosen)
-                card = _taught(shown, at, given[at], life, encoder, against=against)
+                card = card_of(shown, at, given[at], life, encoder, against=against)
                 after = events_in([card], shown, candidates)[0]
                 others = others & (np.arange(len(others)) != chosen)
             figures |= {"own_after": _share(after, own), "others_after": _share(after, others)}
@@ -253,13 +253,13 @@ def asked_of(
             one.figures.update(figures)
         if shots == most:
             motion_alone, bare = without_posture(shown, encoder), without_posture_in(life, encoder)
-            apart = [_taught(motion_alone, at, taken, bare, encoder) for at, taken in enumerate(given)]
+            apart = [card_of(motion_alone, at, taken, bare, encoder) for at, taken in enumerate(given)]
             for one, figures in zip(mine_at_once, at_once(apart, motions, motion_alone, left), strict=True):
                 one.figures.update({f"{key}_motion": value for key, value in figures.items()})
     return found
 
 
-def _taught(
+def card_of(
     shown: Performances,
     number: int,
     given: NDArray[np.intp],

@@ -13,7 +13,7 @@ from typing import Any
 from motionsig import frontend, packing
 from motionsig.conventions import CHANNELS
 from motionsig.frontend import POSTURE_DIM
-from motionsig.model_card import BACKGROUND_NAME, GOLDEN_NAME, MODEL_NAME, load_card
+from motionsig.model_card import BACKGROUND_NAME, GOLDEN_NAME, MODEL_NAME, digest_of, load_card
 from scripts.train import tables
 
 FLOAT_NAME = "encoder_float.tflite"
@@ -158,6 +158,7 @@ def new_card(folder: Path, training: dict[str, Any]) -> dict[str, Any]:
 
 def write(folder: Path, card: dict[str, Any]) -> None:
     """Write card.json and README.md beside the files already in `folder`."""
+    card["digest"] = digest_of(card)
     (folder / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(readme(folder), encoding="utf-8")
 
@@ -336,6 +337,12 @@ FIGURES: dict[str, Callable[[dict[str, Any]], object]] = {
     "heads_people": lambda quality: quality["heads"]["life"]["people"],
     "heads_count": lambda quality: quality["heads"]["life"]["heads"],
     "heads_on": lambda quality: quality["heads"]["cost"]["on"],
+    "kernels_library": lambda quality: quality["kernels"]["library"],
+    "kernels_windows": lambda quality: f"{quality['kernels']['neighbours']['windows']:,}",
+    "kernels_known": lambda quality: f"{quality['kernels']['neighbours']['library']:,}",
+    "kernels_heads": lambda quality: quality["kernels"]["heads"]["heads"],
+    "kernels_hours": lambda quality: quality["kernels"]["heads"]["life_hours"],
+    "kernels": lambda quality: tables.kernels(quality["kernels"]),
     "margins": lambda quality: tables.margins(quality["left_out"]),
     "left_out": lambda quality: tables.left_out(quality["left_out"]),
     "left_out_groups": _left_out_groups,

@@ -41,7 +41,10 @@ def write(file: Path, model: bytes, watch: NDArray[np.float32], rng: np.random.G
     kinds = (OpResolverType.BUILTIN_REF, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, OpResolverType.AUTO)
     codes = [network.Int8Network(model, kind).codes_of(INPUT.quantize(features)) for kind in kinds]
     apart = int(np.ptp(np.stack(codes).astype(int), axis=0).max())
-    whole = np.concatenate([codes[0], POSTURE.quantize(posture)], axis=1)
+    reference, built_in, xnnpack = (np.concatenate([each, POSTURE.quantize(posture)], axis=1) for each in codes)
     # ARM's kernels were off by up to 2 steps; those tried here may be further apart; one more step is for rounding.
-    np.savez_compressed(file, windows=windows, codes=whole, tolerance=np.int64(max(2, apart + 1)))
+    tolerance = np.int64(max(2, apart + 1))
+    np.savez_compressed(
+        file, windows=windows, codes=reference, codes_built_in=built_in, codes_xnnpack=xnnpack, tolerance=tolerance
+    )
     return apart

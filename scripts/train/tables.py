@@ -106,6 +106,22 @@ def sensors(found: Table) -> str:
     return table(["behind", "windows kept", "signature", "motion alone", "plain statistics", "about gravity"], lines)
 
 
+def kernels(found: Table) -> str:
+    """Return a line for each set of kernels: its neighbours, and what heads make of it."""
+    lines = []
+    for title, near in found["neighbours"]["by"].items():
+        judged = found["heads"]["by"][title]
+        steps = f"{near['codes_that_differ']:.1%}, by {near['most_steps']} at most"
+        otherwise = f"{judged['judged_otherwise']:,} of {judged['judged']:,}"
+        shares = (near["same_nearest"], near["activity_of_nearest_right"], judged["found"])
+        alarms = str(judged.get("false_alarms", "-"))
+        lines.append(
+            [title, steps, f"{near['least_cosine']:.4f}", *(f"{share:.1%}" for share in shares), otherwise, alarms]
+        )
+    columns = ["kernels", "codes that differ", "least cosine", "same nearest", "nearest of the right activity"]
+    return table([*columns, "performances found", "judged otherwise", "false alarms"], lines)
+
+
 def privacy(found: Table) -> str:
     """Return a line for each thing that might be sent."""
     columns = {

@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chips.handled import Hand
+from chips.spi import WIRES, Loose, SimulatedSpi
+from motionsig.sensors.bus import NO_ADDRESS
 from motionsig.sensors.chips import Chip, Range
 from motionsig.sensors.proving import Proof, prove
 from motionsig.sensors.simulated import Oscillator, SimulatedBus, SimulatedChip, VirtualClock, simulated_chip
+from motionsig.sensors.spi import SpiBus, over_spi
 
 Words = NDArray[np.int16]
 Change = Callable[[Words], Words]
@@ -22,7 +25,7 @@ class Plant:
     """A misreading. kinds: one of these findings names it. table: the table that holds it, None where a chip cannot.
 
     acc, gyr: what becomes of (n, 3) counts in the FIFO. slips: after so many records they begin one axis late;
-    slips_at: from that move of the hand on.
+    slips_at: from that move of the hand on. loose: wires of SPI.
     """
 
     kinds: tuple[str, ...]
@@ -32,22 +35,25 @@ class Plant:
     slips: int = 0
     slips_at: int = 0
     oscillator: Oscillator = field(default_factory=lambda: Oscillator(skew=0.02))
+    loose: Loose = field(default_factory=Loose)
 
     def fits(self, chip: Chip) -> bool:
         return self.table(chip) is not None and (self.gyr is None or bool(chip.gyro_ranges))
 
 
-class AlteringBus(SimulatedBus):
-    """A bus on which the records of one chip's FIFO are altered."""
+@dataclass
+class _Altered:
+    """The records of one chip's FIFO with a misreading in them."""
 
-    def __init__(self, model: SimulatedChip, chip: Chip, plant: Plant, hand: Hand) -> None:
-        super().__init__([model], clock=hand.clock)
-        self._chip, self._plant, self._hand, self._seen = chip, plant, hand, 0
+    chip: Chip
+    plant: Plant
+    hand: Hand
+    _seen: int = 0
 
-    def read(self, address: int, register: int, size: int) -> bytes:
-        data = super().read(address, register, size)
-        record, plant = self._chip.record, self._plant
-        if register != self._chip.fifo_register or size % record.itemsize:
+    def alter(self, register: int, data: bytes) -> bytes:
+        """Return what was read from a register, altered if it is the FIFO."""
+        record, plant = self.chip.record, self.plant
+        if register != self.chip.fifo_register or len(data) % record.itemsize:
             return data
         rows = np.frombuffer(data, record).copy()
         for name, change in (("acc", plant.acc), ("gyr", plant.gyr)):
@@ -55,9 +61,33 @@ class AlteringBus(SimulatedBus):
                 rows[name] = change(rows[name].astype(np.int16))
         self._seen += len(rows)
         late = rows.tobytes()
-        if 0 < plant.slips < self._seen or 0 < plant.slips_at <= len(self._hand.moves):
+        if 0 < plant.slips < self._seen or 0 < plant.slips_at <= len(self.hand.moves):
             late = late[2:] + late[:2]
         return late
+
+
+class AlteringBus(SimulatedBus):
+    """A bus on which the records of one chip's FIFO are altered."""
+
+    def __init__(self, model: SimulatedChip, chip: Chip, plant: Plant, hand: Hand) -> None:
+        super().__init__([model], clock=hand.clock)
+        self._altered = _Altered(chip, plant, hand)
+
+    def read(self, address: int, register: int, size: int) -> bytes:
+        return self._altered.alter(register, super().read(address, register, size))
+
+
+class AlteringSpi(SpiBus):
+    """The same on SPI."""
+
+    def __init__(self, model: SimulatedChip, chip: Chip, plant: Plant, hand: Hand) -> None:
+        wires = SimulatedSpi(model, WIRES[chip.name], clock=hand.clock)
+        wires.loose = plant.loose
+        super().__init__(wires, chip)
+        self._altered = _Altered(chip, plant, hand)
+
+    def read(self, address: int, register: int, size: int) -> bytes:
+        return self._altered.alter(register, super().read(address, register, size))
 
 
 def _scaled(ranges: Mapping[float, Range], factor: float, only: float | None = None) -> dict[float, Range]:
@@ -226,7 +256,9 @@ PLANTS: dict[str, Plant] = {
 }
 
 
-def proof(chip: Chip, plant: Plant | None = None, *, seed: int = 0, hand: dict[str, object] | None = None) -> Proof:
+def proof(
+    chip: Chip, plant: Plant | None = None, *, seed: int = 0, hand: dict[str, object] | None = None, spi: bool = False
+) -> Proof:
     """Return what `prove` says of a chip with this misreading, on its model and a hand that does as asked."""
     plant = plant or Plant(())
     clock = VirtualClock()
@@ -234,5 +266,8 @@ def proof(chip: Chip, plant: Plant | None = None, *, seed: int = 0, hand: dict[s
     model = simulated_chip(chip.name, clock=clock, signal=person.signal, oscillator=plant.oscillator)
     table = plant.table(chip)
     assert table is not None
+    if spi:
+        spi_bus = AlteringSpi(model, chip, plant, person)
+        return prove(spi_bus, over_spi(table), NO_ADDRESS, clock=clock, guide=person.guide)
     bus = AlteringBus(model, chip, plant, person)
     return prove(bus, table, model.address, clock=clock, guide=person.guide)

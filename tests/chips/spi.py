@@ -6,7 +6,8 @@ received meanwhile is as long. Nobody acknowledges: a chip without power or that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from motionsig.sensors.bus import BusError
@@ -64,6 +65,44 @@ WIRES: dict[str, Wire] = {
 }
 
 
+@dataclass(frozen=True)
+class Loose:
+    """What is wrong with the wires: what becomes of a frame on its way to the chip, and of what it says meanwhile."""
+
+    hears: Callable[[bytes], bytes] = bytes
+    says: Callable[[bytes, random.Random], bytes] = lambda answer, _: answer
+    above_hz: int = 0
+    """Only with a faster clock than this."""
+
+
+def _late(data: bytes) -> bytes:
+    """Return the bits, each where the next one was."""
+    return (int.from_bytes(data, "big") >> 1).to_bytes(len(data), "big")
+
+
+def _early(data: bytes) -> bytes:
+    return (int.from_bytes(data, "big") << 1 & (1 << 8 * len(data)) - 1).to_bytes(len(data), "big")
+
+
+def _some_late(answer: bytes, chance: random.Random) -> bytes:
+    return bytes(it >> 1 if chance.random() < 0.02 else it for it in answer)
+
+
+LOOSE: dict[str, tuple[Loose, str]] = {
+    "MISO floats high": (Loose(says=lambda answer, _: b"\xff" * len(answer)), "only ones.* MISO"),
+    "MISO floats low": (Loose(says=lambda answer, _: bytes(len(answer))), "only zeros.* MISO"),
+    "MISO is noise": (Loose(says=lambda answer, chance: chance.randbytes(len(answer))), "other values each time"),
+    "MOSI is held low": (Loose(hears=lambda frame: bytes(len(frame))), "only ones.* MOSI"),
+    "MOSI is held high": (Loose(hears=lambda frame: b"\xff" * len(frame)), "(in every register.*|only zeros.*)MOSI"),
+    "the read bit is lost": (Loose(hears=lambda frame: bytes((frame[0] & 0x7F, *frame[1:]))), "only ones.* no read"),
+    "a mode in which the chip hears late": (Loose(hears=_late), "only ones"),
+    "a mode in which bits come late": (Loose(says=lambda answer, _: _late(answer)), "comes one bit late"),
+    "a mode in which bits come early": (Loose(says=lambda answer, _: _early(answer)), "comes one bit early"),
+    "the clock is too fast": (Loose(says=_some_late, above_hz=300_000), "it says steadily who it is at 250 kHz only"),
+}
+"""Faults of the wires, and what is to be said of them."""
+
+
 class SimulatedSpi(SimulatedBus):
     """A select line with one model behind it. idle: what its data line reads as while nobody drives it."""
 
@@ -75,6 +114,8 @@ class SimulatedSpi(SimulatedBus):
         super().__init__([chip], clock=clock, faults=faults, name="/dev/spidev0.0")
         self.chip, self.wire, self.idle = chip, wire, idle
         self.sent: list[bytes] = []
+        self.loose = Loose()
+        self._noise = random.Random(1)
         self.messages = 0
         self._plugged = True
         chip.on_spi = True
@@ -100,7 +141,8 @@ class SimulatedSpi(SimulatedBus):
             held = True  # its data line is held low
         for frame in frames:
             self._run_events()
-            answer = self._frame(frame, clock_hz)
+            loose = self.loose if clock_hz > self.loose.above_hz else Loose()
+            answer = loose.says(self._frame(loose.hears(frame), clock_hz), self._noise)
             got += bytes(len(frame)) if held else answer
             self.clock.sleep(pause_s)
         self.clock.sleep(late)

@@ -15,6 +15,7 @@ from math import pi
 import numpy as np
 from numpy.typing import NDArray
 
+from chips.dying import DEATHS, DyingBus
 from chips.spi import WIRES, SimulatedSpi
 from motionsig.blocks import SampleBlock
 from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
@@ -31,6 +32,9 @@ _DIGITS = 200
 
 _FILL = 0.9
 """Part of the full scale that the signal fills."""
+
+DEATH_S = 2.0
+"""So long after its data died a chip's death is known, or said to be possible."""
 
 _TURN = pi * (3 - 5**0.5)
 """Radians between the angular rates of neighbours: the golden angle, so that no near one looks the same."""
@@ -71,7 +75,9 @@ class Coded:
 class Account:
     """What became of every sample.
 
-    delivered, wrong: samples, and those of them that are not what the chip felt, or come twice. lost: samples that the
+    delivered, wrong: samples, and those of them that are not what the chip felt, or come twice. dead: delivered within
+    DEATH_S after their chip's data died, while nobody could know yet, or while `trouble` said the doubt; neither are
+    wrong. lost: samples that the
     chip's clock had time for and nobody got; unreported: of those, the ones not between two blocks with a gap marked.
     gaps: reported; most_off: the most by which a gap's reported count differs from the true one. max_error_s,
     squares_s2: of time stamps against the truth; doubtful_error_s: the same of those that the reader calls doubtful.
@@ -80,6 +86,7 @@ class Account:
 
     delivered: int = 0
     wrong: int = 0
+    dead: int = 0
     lost: int = 0
     unreported: int = 0
     gaps: int = 0
@@ -143,7 +150,9 @@ def bench(
     has_gyroscope = bool(CHIPS[name].gyro_ranges)
     signal = Coded(accel_range_g, gyro_range_dps if has_gyroscope else None)
     chip = (model or MODELS[name])(clock, signal, oscillator=oscillator)
-    bus = SimulatedBus([chip], clock=clock, clock_hz=clock_hz, faults=faults)
+    bus: SimulatedBus = DyingBus([chip], clock=clock, clock_hz=clock_hz, faults=faults)
+    if isinstance(bus, DyingBus):
+        bus.table = CHIPS[name]
     if spi:
         bus = SimulatedSpi(chip, WIRES[name], clock=clock, faults=faults)
     reader = open_sensor(
@@ -177,6 +186,9 @@ def trial(bench: Bench, seconds: float) -> Account:
 def enter(account: Account, bench: Bench, block: SampleBlock) -> None:
     """Enter a block into the account."""
     serials, wrong = bench.signal.serials(block.data)
+    serials, dead, late = _mourn(bench, block, serials, wrong, account.last)
+    wrong = (wrong & ~dead) | late
+    account.dead += int(np.count_nonzero(dead & ~late))
     steps = np.diff(serials, prepend=serials[:1] - 1 if account.last is None else account.last)
     account.delivered += len(block)
     account.wrong += int(np.count_nonzero(wrong | (steps < 1)))
@@ -208,10 +220,44 @@ def enter(account: Account, bench: Bench, block: SampleBlock) -> None:
     account.last = int(serials[-1])
 
 
+def _mourn(
+    bench: Bench, block: SampleBlock, serials: NDArray[np.int64], wrong: NDArray[np.bool_], last: int | None
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which samples these really are, which of them are dead, and which of these somebody should have known."""
+    time_ns = block.time_ns - bench.reader.unix_offset_ns
+    dead, late = np.zeros((2, len(block)), np.bool_)
+    if not isinstance(bench.bus, DyingBus):
+        return serials, dead, late
+    # What waited in the FIFO when they died is dead, too.
+    waited_ns = round((bench.reader.fifo.chip.capacity / bench.setting.rate_hz + 0.1) * NS_PER_S)
+    stated = bench.reader.trouble is not None
+    run = bench.chip.runs[-1]
+    for begun_ns, over_ns in bench.bus.deaths[-9:]:
+        during = (time_ns > begun_ns - waited_ns) & (time_ns < over_ns)
+        if not during.any():
+            continue
+        # The axes that still live may look like another sample's.
+        passed_s = np.array([bench.chip.oscillator.elapsed_s(int(each)) for each in time_ns]) - run.began_s
+        apart = np.abs(run.serial + np.rint(passed_s * run.rate_hz).astype(np.int64) - 1 - serials)
+        follows = serials == serials[0] + np.arange(len(block)) if apart[0] <= 1 else np.ones(len(block), np.bool_)
+        these = during & (wrong | (apart > 2) | ~follows)
+        dead |= these
+        late |= these & (time_ns > begun_ns + DEATH_S * NS_PER_S) & (not stated)
+        if these.all():
+            first = int(run.serial + np.rint(passed_s[0] * run.rate_hz) - 1) if block.gap or last is None else last + 1
+        else:
+            good = int(np.flatnonzero(~these)[0])
+            first = int(serials[good]) - good
+        serials = np.where(these, first + np.arange(len(block)), serials)
+        wrong = wrong & ~these
+    return serials, dead, late
+
+
 def mishaps(bench: Bench, *, seconds: float, every_s: float, seed: int = 0) -> Faults:
     """Return a day full of faults for `Bench.bus`, one every `every_s` or so.
 
-    Power cuts, resets, flipped bits, a bus that is slow for a while, and a byte or word that is lost within a reading.
+    Power cuts, resets, flipped bits, a bus that is slow for a while, data that are dead for a while (but on SPI), and a
+    byte or word that is lost within a reading.
     """
     chance = random.Random(seed)
     chip, expected = bench.chip, sorted(bench.setting.expected.items())
@@ -222,7 +268,7 @@ def mishaps(bench: Bench, *, seconds: float, every_s: float, seed: int = 0) -> F
     while at_s < seconds:
         at_ns = bench.clock.monotonic_ns() + round(at_s * NS_PER_S)
         # Where a read takes whole records out, nothing in the FIFO tells of a lost byte.
-        kind = chance.randrange(4 + bench.reader.fifo.left)
+        kind = chance.randrange(5 + bench.reader.fifo.left)
         if kind == 0:
             off_ns = round(chance.uniform(0.01, 2.0) * NS_PER_S)
             events.append((at_ns, partial(chip.power_off, at_ns)))
@@ -236,7 +282,14 @@ def mishaps(bench: Bench, *, seconds: float, every_s: float, seed: int = 0) -> F
             )
             events.append((at_ns, partial(setattr, bench.bus, "slow_s", slow_s)))
             events.append((end_ns, partial(setattr, bench.bus, "slow_s", (0.0, 0.0))))
-        elif kind == 4:
+        elif kind == 3:
+            # An acceleration that stands still may be wrong gravity, until 1 g is seen: the signal hardly shows it.
+            deaths = DEATHS if table.gyro_ranges else tuple(each for each in DEATHS if each[1] is not None)
+            end_ns, death = at_ns + round(chance.uniform(0.5, 8.0) * NS_PER_S), chance.choice(deaths)
+            if isinstance(bench.bus, DyingBus):
+                events.append((at_ns, partial(bench.bus.dies, death)))
+                events.append((end_ns, partial(bench.bus.dies, None)))
+        elif kind == 5:
             events.append((at_ns, partial(setattr, bench.bus, "loses", lost)))
         else:
             register, (_, mask) = chance.choice(expected)

@@ -48,9 +48,9 @@ def test_a_check_says_what_is_taken_and_how_much_it_needs(capsys):
 def flatten_dense():
     """A network that the compiler takes whole, and whose weights travel at each call."""
     made = Made()
-    first, last = made.tensor([1, 64, 32]), made.tensor([1, 100])
-    flat = made.operator("RESHAPE", [first, made.integers([1, 2048])], [made.tensor([1, 2048])])
-    made.operator("FULLY_CONNECTED", [flat, made.constant([100, 2048])], [last])
+    first, last = made.tensor([1, 512, 32]), made.tensor([1, 2])
+    flat = made.operator("RESHAPE", [first, made.integers([1, 1 << 14])], [made.tensor([1, 1 << 14])])
+    made.operator("FULLY_CONNECTED", [flat, made.constant([2, 1 << 14])], [last])
     made.ends([first], [last])
     return made
 

@@ -1,6 +1,7 @@
 """What `motionsig doctor` says of Edge TPUs: the real child loads the double of the library into the real runtime."""
 
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +18,7 @@ from motionsig.cli.doctor import edgetpu
 from motionsig.cli.doctor.edgetpu_devices import USB_RULE, devices, power
 from motionsig.cli.doctor.edgetpu_library import fit, library
 from motionsig.cli.doctor.findings import Mark
+from motionsig.encoders.edgetpu.claim import claim
 from motionsig.encoders.edgetpu.presence import edgetpus
 from motionsig.encoders.litert import load_runtime
 from motionsig.encoders.trial import DEADLINE_S, run_trial
@@ -95,7 +97,7 @@ def machine(libraries, model, tmp_path, monkeypatch):
     """A function that examines a machine with a library, by how it was built and what it was reported."""
 
     def with_library(flag="", *lines, tree=ON_USB, named=model[0], deadline_s=DEADLINE_S):
-        control = fake_edgetpu.Control(tmp_path / "control", model[1])
+        control = fake_edgetpu.Control(tmp_path / "control", model[1], fake_edgetpu.QUICK_US)
         control.write(*lines)
         for name, value in control.environment(libraries[flag] / fake_edgetpu.LIBRARY_NAME).items():
             monkeypatch.setenv(name, value)
@@ -126,7 +128,7 @@ def test_all_well(machine, libraries):
         ("", ("absent",), {}, "note", "no Edge TPU is plugged in", "1a6e:089a or 18d1:9302"),
         (
             "",
-            ("busy",),
+            ("denied",),
             ON_USB,
             "wrong",
             "the Edge TPU library does not open /dev/bus/usb/002/004",
@@ -152,7 +154,7 @@ def test_all_well(machine, libraries):
         ),
         ("", ("err prepare",), ON_USB, "wrong", "opens an Edge TPU, but: ", "--device cpu"),
     ],
-    ids=["no plugin", "old ABI", "absent", "busy", "abort", "segfault", "hang", "too old", "not prepared"],
+    ids=["no plugin", "old ABI", "absent", "denied", "abort", "segfault", "hang", "too old", "not prepared"],
 )
 def test_a_library_that_is_not_well(machine, flag, lines, tree, mark, found, advice):
     findings = machine(flag, *lines, tree=tree, deadline_s=3 if "hang create" in lines else DEADLINE_S)
@@ -175,7 +177,7 @@ def test_a_library_alone_and_a_model_that_is_not_compiled(machine):
 
 
 def test_one_that_may_not_be_used_is_not_opened(libraries, model, tmp_path, monkeypatch):
-    control = fake_edgetpu.Control(tmp_path / "control", model[1])
+    control = fake_edgetpu.Control(tmp_path / "control", model[1], fake_edgetpu.QUICK_US)
     control.write()
     for name, value in control.environment(libraries[""] / fake_edgetpu.LIBRARY_NAME).items():
         monkeypatch.setenv(name, value)
@@ -186,7 +188,7 @@ def test_one_that_may_not_be_used_is_not_opened(libraries, model, tmp_path, monk
 
 
 def test_one_that_another_process_uses_is_not_opened(libraries, model, tmp_path, monkeypatch):
-    control = fake_edgetpu.Control(tmp_path / "control", model[1])
+    control = fake_edgetpu.Control(tmp_path / "control", model[1], fake_edgetpu.QUICK_US)
     control.write()
     for name, value in control.environment(libraries[""] / fake_edgetpu.LIBRARY_NAME).items():
         monkeypatch.setenv(name, value)
@@ -194,6 +196,28 @@ def test_one_that_another_process_uses_is_not_opened(libraries, model, tmp_path,
     findings = examine(grow(tmp_path / "root", PI, ON_USB, used), model=str(model[0]))
     assert [finding.mark for finding in findings] == [Mark.OK] * 3, said(findings)
     assert control.counts().creations == 0
+
+
+def test_one_that_another_owner_has_is_not_opened_and_the_owner_is_named(libraries, model, tmp_path, monkeypatch):
+    control = fake_edgetpu.Control(tmp_path / "control", model[1], fake_edgetpu.QUICK_US)
+    control.write()
+    for name, value in control.environment(libraries[""] / fake_edgetpu.LIBRARY_NAME).items():
+        monkeypatch.setenv(name, value)
+    root = grow(tmp_path / "root", PI, ON_USB)
+    with claim(root=root):
+        findings = examine(root, model=str(model[0]))
+        assert [finding.mark for finding in findings][:1] == [Mark.OK], said(findings)
+        assert findings[0].found.endswith("in use by this process, so left alone")
+        # One that is taken after the doctor has looked.
+        call = f"motionsig.cli.doctor.edgetpu_library.report_library(True, None, {str(root)!r}, [])"
+        reported = run_trial("the library", call, sys.path, DEADLINE_S)
+    assert "opened" not in reported and f"in use by process {os.getpid()} " in reported["held"]
+    (finding,) = fit("install", "", {"place": PLACE} | reported, [], True)
+    check_lines([finding])
+    assert control.counts().creations == 0
+    assert finding.mark is Mark.NOTE and finding.found.startswith(
+        "no Edge TPU was opened: the one on USB 2-1 is in use"
+    )
 
 
 def test_a_rule_for_the_first_id_alone_is_seen_through(tmp_path):

@@ -50,6 +50,13 @@ def test_a_report_is_never_written_over(tmp_path: Path, capsys: pytest.CaptureFi
     assert (tmp_path / "mine.json").read_text() == "mine"
 
 
+def test_on_spi_there_is_no_address(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sensors", "--prove", "--bus", "spi0.7", "--address", "0x6a"]) == 2
+    assert "--address: expected none on SPI, got 0x6a with /dev/spidev0.7" in capsys.readouterr().err
+    assert main(["sensors", "--prove", "--bus", "spi0.7"]) == 1
+    assert "/dev/spidev0.7: expected to open it, got: No such file or directory" in capsys.readouterr().err
+
+
 def test_without_a_chip_it_says_what_it_saw(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sensors", "--prove", "--bus", "77"]) == 1
     err = capsys.readouterr().err

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from motionsig import open_recording
+from motionsig import SampleBlock, open_recording
 from motionsig.cli import main
+from motionsig.recordings.native import Recorder
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.calibration.storage import save_calibration
 
@@ -71,7 +72,7 @@ def test_the_stored_calibration_is_applied_and_named_unless_it_is_left_out(
         (["--seconds", "0"], 2, "--seconds: expected a number above 0, got 0.0"),
         (["--seconds", "nan"], 2, "--seconds: expected a number above 0, got nan"),
         (["--label", "x" * 129], 2, "--label: expected a label of at most 128 characters, got 129"),
-        (["--sensor", "simulated:mpu65000"], 2, "simulated chip: expected one of adxl345"),
+        (["--sensor", "simulated:mpu65000"], 2, "expected auto, iio[:NAME]"),
         (["--rate-hz", "99999"], 2, "rate_hz: expected at most 1666 Hz"),
         (["--mount", "0, 1, 0"], 2, "mount: expected 3 x 3"),
         (["--sensor", "mpu6500", "--bus", "77"], 1, "/dev/i2c-77"),
@@ -116,3 +117,30 @@ def test_however_it_ends_the_log_is_whole(tmp_path: Path, number: int) -> None:
     assert samples >= 400
     if number != signal.SIGKILL:
         assert said.startswith(f"{samples:,} samples of lsm6dso-simulated-6a")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_loses_no_block_that_was_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """It comes when a block has been delivered and is not written yet."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a test in the background inherits that it is ignored
+    write, written = Recorder.write, []
+
+    def interrupted(log: Recorder, block: SampleBlock) -> None:
+        written.append(len(block))
+        if sum(written) > 50:
+            signal.raise_signal(number)
+        write(log, block)
+
+    monkeypatch.setattr(Recorder, "write", interrupted)
+    out = tmp_path / "walk.msig"
+    try:
+        assert main(["record", "--sensor", "simulated", "--rate-hz", "200", "--out", str(out)]) == 0
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    with open_recording(out) as log:
+        samples = sum(map(len, log))
+    assert capsys.readouterr().out.startswith(f"{samples} samples of ")

@@ -312,7 +312,7 @@ def edgetpu(log, tmp_path, monkeypatch):
     model = fake_edgetpu.fake_model(tmp_path / "model")
     windows = np.concatenate([load_card(model).golden().windows, *seen.windows])
     answers = fake_edgetpu.write_answers(tmp_path / "answers", load_card(model), windows)
-    control = fake_edgetpu.Control(tmp_path / "control", answers)
+    control = fake_edgetpu.Control(tmp_path / "control", answers, fake_edgetpu.QUICK_US)
     control.write()
     (tmp_path / "library").mkdir()
     for name, value in control.environment(fake_edgetpu.build(tmp_path / "library")).items():

@@ -88,6 +88,19 @@ def test_what_nobody_subscribes_to_is_said(said):
     )
 
 
+@pytest.mark.parametrize(
+    ("told", "line"),
+    [
+        (("pci 0000:01:00.0", 45.3, 84.8, None, "active"), "pci 0000:01:00.0: 45.3 °C, slowed from 84.8 °C on, active"),
+        (("usb 1-1.4", None, None, 896, None), "usb 1-1.4: temperature not told, asks for up to 896 mA"),
+    ],
+)
+def test_heat_and_power_of_an_edge_tpu_are_said(said, told, line):
+    keys = ("place", "temperature_c", "slowed_from_c", "current_ma", "power")
+    _, lines = said(edgetpus=[dict(zip(keys, told, strict=True))])
+    assert lines["edgetpu"] == line
+
+
 def test_all_is_well(said):
     code, lines = said()
     assert code == 0

@@ -57,6 +57,11 @@ def test_every_scheme_has_its_keys() -> None:
             ["sensor.rate_hz: expected at most 1666 Hz, one of", "sensor.accel_range_g: expected at most 16 g, one of"],
         ),
         ('[sensor]\nname = "lsm6dsoxx"\n' + STORE, ['got "lsm6dsoxx"; did you mean lsm6dsox?']),
+        (
+            '[sensor]\nname = "simulated:MPU-6050"\nrate_hz = 9999\n' + STORE,
+            ["sensor.rate_hz: expected at most 1000 Hz, one of"],
+        ),
+        ('[sensor]\nname = "simulated:mpu65000"\n' + STORE, ["sensor.name: expected auto, iio[:NAME]"]),
         ('[sensor]\nname = "auto:x"\n' + STORE, ["sensor.name: expected auto, iio[:NAME]"]),
         ('[sensor]\nname = "bno055"\n' + STORE, ['got "bno055"; the kernel\'s driver bno055 reads it']),
         ('[sensor]\nchip = "mpu65000"\n' + STORE, ["sensor.chip: expected one of adxl345, "]),

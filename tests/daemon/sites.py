@@ -182,7 +182,9 @@ def edgetpu_site(folder: Path) -> Iterator[Site]:
     model = fake_edgetpu.fake_model(folder / "model")
     card = load_card(model)
     windows = np.concatenate([card.golden().windows, *seen.windows])
-    control = fake_edgetpu.Control(folder / "control", fake_edgetpu.write_answers(folder / "answers", card, windows))
+    control = fake_edgetpu.Control(
+        folder / "control", fake_edgetpu.write_answers(folder / "answers", card, windows), fake_edgetpu.QUICK_US
+    )
     control.write()
     (folder / "library").mkdir()
     environment = control.environment(fake_edgetpu.build(folder / "library"))

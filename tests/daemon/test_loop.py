@@ -124,6 +124,7 @@ def test_windows_at_rest_are_counted(tmp_path, motion):
         status = daemon.status
     assert 0.3 < status["at_rest"] / status["windows"] < 0.5
     assert status["above_grid"] == status["on_edgetpu"] == 0
+    assert status["edgetpus"] == []
 
 
 def test_an_outage_fits_as_long_as_the_spool_has_space(tmp_path, sensor):
@@ -204,3 +205,12 @@ def test_what_cannot_be_published_at_the_end_is_counted_as_lost(tmp_path, sensor
     with running(tmp_path, f'[sink]\nurl = "store:{tmp_path}/in the way/s.db"\n', sensor) as daemon:
         wait_until(lambda: daemon.status["sink"]["pending"] >= 3)
     assert f"{daemon.status['sink']['pending']} signatures could not be published and are lost: " in caplog.text
+
+
+def test_the_status_has_what_the_kernel_tells_of_edge_tpus(tmp_path):
+    device = tmp_path / "sys/bus/usb/devices/1-1.4"
+    device.mkdir(parents=True)
+    for name, text in {"idVendor": "18d1", "idProduct": "9302", "bMaxPower": "896mA"}.items():
+        (device / name).write_text(f"{text}\n")
+    none = {"temperature_c": None, "slowed_from_c": None, "power": None}
+    assert report._edgetpus(tmp_path) == [none | {"place": "usb 1-1.4", "current_ma": 896}]

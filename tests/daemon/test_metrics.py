@@ -56,6 +56,25 @@ def test_heads_have_labels(monkeypatch):
     assert 'motionsig_head_holds{head="knock"}' not in text
 
 
+def test_edge_tpus_have_places(monkeypatch):
+    none = dict.fromkeys(("temperature_c", "slowed_from_c", "current_ma", "power"))
+    assert "motionsig_edgetpu_" not in _ask().replace("motionsig_edgetpu_signatures", "")
+    told = [
+        none | {"place": "pci 0000:01:00.0", "temperature_c": 45.3, "slowed_from_c": 84.8, "power": "active"},
+        none | {"place": "usb 1-1.4", "current_ma": 896, "power": "suspended"},
+        none | {"place": "usb 1-2"},
+    ]
+    monkeypatch.setitem(STATUS, "edgetpus", told)
+    lines = [line for line in _ask().splitlines() if line.startswith("motionsig_edgetpu_")]
+    assert lines == [
+        'motionsig_edgetpu_temperature_celsius{place="pci 0000:01:00.0"} 45.3',
+        'motionsig_edgetpu_slowed_from_celsius{place="pci 0000:01:00.0"} 84.8',
+        'motionsig_edgetpu_asked_milliamperes{place="usb 1-1.4"} 896.0',
+        'motionsig_edgetpu_awake{place="pci 0000:01:00.0"} 1.0',
+        'motionsig_edgetpu_awake{place="usb 1-1.4"} 0.0',
+    ]
+
+
 def test_what_fails_is_one_line(monkeypatch, capfd, caplog):
     monkeypatch.setitem(STATUS, "uptime_s", "x")
     with pytest.raises(http.client.RemoteDisconnected):

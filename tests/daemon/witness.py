@@ -3,7 +3,8 @@
 FILE gets 16 bytes for each signature once `publish` has returned: when its window began, and when that was in monotonic
 ns; it survives kill -9, as the spool has to. FILE.events gets the messages of the events that were taken. SPEED above 0
 puts a walk in the place of the sensor, so many times faster than real time, because a week would take a week; or, with
-PLAYED in the environment, the recording of that name, once.
+PLAYED in the environment, the recording of that name, once. It imports no more than the daemon does, because its memory
+is measured.
 """
 
 from __future__ import annotations
@@ -21,10 +22,8 @@ from motionsig.closing import Closing
 from motionsig.conventions import NS_PER_S
 from motionsig.daemon import delivery, loop
 from motionsig.events import to_json
-from motionsig.recordings import open_recording
 from motionsig.sensors.clock import SystemClock, unix_offset_ns
 from motionsig.sensors.live import SensorCounts
-from motionsig.sensors.simulated import walking
 
 RATE_HZ = 104.0
 BLOCK_S = 0.1
@@ -46,6 +45,8 @@ class FastWalk(Closing):
     closed: bool = False
 
     def __post_init__(self) -> None:
+        from motionsig.sensors.simulated import walking
+
         self.unix_offset_ns = unix_offset_ns(SystemClock())
         self.began_ns = time.monotonic_ns()
         self.info = SourceInfo("fast walk", "simulated:fast", self.began_ns + self.unix_offset_ns)
@@ -73,6 +74,8 @@ class Played(Closing):
     """A recording as a sensor, `speed` times as fast as it was."""
 
     def __init__(self, path: str, speed: float) -> None:
+        from motionsig.recordings import open_recording
+
         self._log, self._speed = open_recording(path), speed
         self.rate_hz = self.true_rate_hz = self._log.rate_hz
         self.info, self.counts, self.trouble = self._log.info, SensorCounts(), None

@@ -100,6 +100,7 @@ SETTINGS: tuple[Setting, ...] = (
     # The Edge TPU's child process.
     Setting("ends that child", lambda: f"{EDGETPU.call_s:g} s"),
     Setting("an error", lambda: f"{EDGETPU.starts} starts"),
+    Setting("then refused", lambda: f"{EDGETPU.held_s:g} s"),
     Setting("starts within", lambda: f"{EDGETPU.per_s / 60:g} minutes"),
     # Packing.
     Setting("SHA-256", lambda: f"{NAME_BYTES} bytes"),
@@ -136,5 +137,6 @@ SETTINGS: tuple[Setting, ...] = (
 TIMES_OF_SCRIPTS: tuple[Setting, ...] = (*_scripts_own(),)
 
 FACTS: tuple[Fact, ...] = (
+    Fact("Hailo-8L", "185 µs", "hailo_model_zoo 2.11, HAILO8L: tddfa_mobilenet_v1 at 5,401 frames a second"),
     Fact("header", "5 V", "Raspberry Pi documentation, GPIO: pins 2 and 4 of the 40-pin header carry 5 V"),
 )

@@ -38,7 +38,7 @@ def answers(tmp_path_factory, model, data):
 @pytest.fixture
 def control(tmp_path, answers, library, monkeypatch):
     """The double in place of libedgetpu, with nothing wrong yet, and a state directory of the test's own."""
-    control = fake.Control(tmp_path / "control", answers)
+    control = fake.Control(tmp_path / "control", answers, fake.QUICK_US)
     control.write()
     for name, value in control.environment(library).items():
         monkeypatch.setenv(name, value)

@@ -42,9 +42,9 @@ def batch(data):
     return WindowBatch(np.arange(count, dtype=np.int64), data, np.arange(count, dtype=np.uint8) % 2, 1)
 
 
-def strict(model, limits=QUICK, which=""):
+def strict(model, limits=QUICK, which="", root=Path("/")):
     card = load_card(model)
-    return HostEncoder(card, EdgeTpuNetwork(card, which, limits=limits))
+    return HostEncoder(card, EdgeTpuNetwork(card, which, limits=limits, root=root))
 
 
 class LazyCpu:

@@ -1,6 +1,13 @@
 /* A double of libedgetpu: a TensorFlow Lite delegate that claims the compiled model's one operator and answers from a
  * table, and that errs, aborts, hangs or goes missing when it is told to. It computes nothing and is no Edge TPU.
  *
+ * It opens a device on USB as google-coral/libedgetpu does at e35aed1 (driver/usb/usb_driver.cc, PrepareUsbDevice and
+ * CreateRawUsbDeviceWithRetry): it sleeps a second before each raw opening and tries that 25 times; it opens the device,
+ * resets its port and opens it again; a device without firmware is opened and reset once more. A reset takes the device
+ * from the process that had it, whose transfers fail: that process aborts (HandleEvent), and so it does when the device
+ * is pulled. Within a process the device is shared. A device on PCIe is opened at once and not reset, and the driver
+ * refuses a second process (gasket-driver, gasket_core.c, gasket_open).
+ *
  *     gcc -shared -fPIC -O1 fake_edgetpu.c -o libedgetpu.so.1
  *         -DOLD_ABI     a library built for a runtime before 2.12: dies of a signal in a later one
  *         -DNO_PLUGIN   a library of the right name that is no delegate
@@ -10,11 +17,14 @@
  * (written in place it may be seen half, or not at all). A line that makes no sense ends the process with status 99.
  *
  *     answers PATH          rows of input bytes followed by output bytes; no row for an input: the call errs
- *     devices usb usb pci   what is plugged in, in the order of listing; one usb unless told otherwise
- *     absent                nothing is: creating fails without a word, as the real library does it, and a delegate
- *                           whose device has gone aborts at the next call, as it does on a USB error (a fault that is
- *                           due at that call goes first: pulled, it may as well hang)
- *     busy                  devices are listed, but creating fails as with none: another process has them
+ *     devices usb usb pci   what is plugged in, in the order of listing; one usb unless told otherwise. usb@1-1.4: at
+ *                           that place
+ *     absent                nothing is: creating fails without a word, as the real library does it, and a process whose
+ *                           device has gone aborts within milliseconds, at the latest at its next call (a fault that is
+ *                           due at that call goes first)
+ *     denied                devices are listed, but no raw opening succeeds: this user may not open them
+ *     new                   devices on USB have no firmware yet
+ *     second MICROSECONDS   what a second of the library's sleeps takes, so that tests need not wait
  *     runtime N             the version it calls itself; below 14 it refuses the fake model as too new (14 otherwise)
  *     slow MICROSECONDS     every call takes so much longer
  *     KIND WHEN             a fault; the first line that fits counts
@@ -28,7 +38,9 @@
  * made again has the next number. Remove the file to begin anew, while nobody has it open.
  */
 
+#define _GNU_SOURCE
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -146,7 +158,9 @@ static const char *const KINDS[] = {"err", "abort", "hang", "segfault", "exit", 
 enum moment { CREATE, PREPARE, CALL };
 static const char *const MOMENTS[] = {"create", "prepare"};
 
-enum { MOST_FAULTS = 32, MOST_DEVICES = 8, MOST_WORDS = 16, LIBRARY_VERSION = 14 };
+enum { MOST_FAULTS = 32, MOST_DEVICES = 8, MOST_WORDS = 16, LIBRARY_VERSION = 14, PATH_BYTES = 64 };
+
+enum { SECOND_US = 1000000, OPENINGS = 25, WATCH_US = 2000 };
 
 struct fault {
     enum kind kind;
@@ -160,23 +174,37 @@ static struct {
     struct fault faults[MOST_FAULTS];
     int fault_count;
     int devices[MOST_DEVICES];
+    char places[MOST_DEVICES][PATH_BYTES]; /* empty: made up */
     int device_count;
-    bool busy;
+    bool denied, new;
+    useconds_t second_us;
     int runtime;
     useconds_t slow_us;
     const uint8_t *answers;
     size_t answers_bytes;
     size_t last_hit; /* a row */
-} told = {.devices = {USB}, .device_count = 1, .runtime = LIBRARY_VERSION};
+} told = {.devices = {USB}, .device_count = 1, .runtime = LIBRARY_VERSION, .second_us = SECOND_US};
 
-/* In the order of `enum moment`; then the calls that were answered rightly. */
+/* In the order of `enum moment`; then the calls that were answered rightly, and the resets of each device's port. */
 static struct {
-    uint64_t entered[3], answered;
+    uint64_t entered[3], answered, resets[MOST_DEVICES];
 } uncounted, *counts = &uncounted;
+
+/* Of this process: how many delegates have each device, and the resets of its port when it was opened. */
+static struct {
+    int delegates;
+    uint64_t resets;
+    int file; /* of a device on PCIe, as the driver's node */
+} had[MOST_DEVICES];
 
 _Noreturn static void give_up(const char *text, const char *what) {
     fprintf(stderr, "fake_edgetpu: %s: %s\n", text, what);
     _exit(99);
+}
+
+_Noreturn static void fail(const char *why) {
+    fprintf(stderr, "F fake_edgetpu.c: transfer failed: %s. Aborting\n", why);
+    abort();
 }
 
 static int index_of(const char *word, const char *const *words, int count) {
@@ -240,14 +268,21 @@ static void read_line(char *line) {
     if (strcmp(word[0], "devices") == 0 && words <= MOST_DEVICES) {
         told.device_count = 0;
         for (int i = 1; i < words; i++) {
+            char *place = strchr(word[i], '@');
+            if (place) *place++ = '\0';
+            snprintf(told.places[told.device_count], PATH_BYTES, "%s", place ? place : "");
             int type = index_of(word[i], TYPES, 2);
             if (type < 0) give_up("expected usb or pci in the control file", word[i]);
             told.devices[told.device_count++] = type;
         }
     } else if (strcmp(word[0], "absent") == 0 && words == 1) {
         told.device_count = 0;
-    } else if (strcmp(word[0], "busy") == 0 && words == 1) {
-        told.busy = true;
+    } else if (strcmp(word[0], "denied") == 0 && words == 1) {
+        told.denied = true;
+    } else if (strcmp(word[0], "new") == 0 && words == 1) {
+        told.new = true;
+    } else if (strcmp(word[0], "second") == 0 && words == 2) {
+        told.second_us = number(word[1]);
     } else if (strcmp(word[0], "runtime") == 0 && words == 2) {
         told.runtime = number(word[1]);
     } else if (strcmp(word[0], "slow") == 0 && words == 2) {
@@ -288,6 +323,7 @@ static void look_at_control(void) {
     if (bytes < 0 || bytes == sizeof text - 1) give_up("cannot read, or too long", path);
     text[bytes] = '\0';
     memset(&told, 0, sizeof told);
+    told.second_us = SECOND_US;
     told.inode = found.st_ino;
     told.devices[0] = USB;
     told.device_count = 1;
@@ -370,10 +406,7 @@ static Status invoke(struct context *context, struct node *node) {
         return ERROR;
     }
     const struct delegate *delegate = node->user_data;
-    if (delegate->device >= told.device_count) {
-        fprintf(stderr, "F fake_edgetpu.c: transfer failed: the device has gone. Aborting\n");
-        abort();
-    }
+    if (delegate->device >= told.device_count) fail("the device has gone");
     if (told.slow_us) usleep(told.slow_us);
     const struct tensor *input = &context->tensors[node->inputs->data[0]];
     const struct tensor *output = &context->tensors[node->outputs->data[0]];
@@ -418,6 +451,77 @@ static Status claim(struct context *context, struct delegate *delegate) {
 #define tflite_plugin_destroy_delegate some_other_library_destroy
 #endif
 
+/* The library's own thread, whose transfers fail while nobody calls. It reads the control file by itself: what is told
+ * belongs to the threads that call. */
+static void *watch(void *unused) {
+    (void)unused;
+    const char *path = getenv("FAKE_EDGETPU");
+    ino_t seen = 0;
+    for (;; usleep(WATCH_US)) {
+        int delegates = 0;
+        for (int i = 0; i < MOST_DEVICES; i++) {
+            delegates += had[i].delegates;
+            if (had[i].delegates && counts->resets[i] != had[i].resets) fail("another process has reset the port");
+        }
+        struct stat found;
+        if (!delegates || !path || stat(path, &found) || found.st_ino == seen) continue;
+        int file = open(path, O_RDONLY | O_CLOEXEC);
+        char text[16384];
+        ssize_t bytes = file < 0 ? -1 : read(file, text, sizeof text - 1);
+        close(file);
+        if (bytes < 0) continue;
+        text[bytes] = '\0';
+        seen = found.st_ino;
+        if (strstr(text, "\nabsent\n")) fail("the device has gone");
+    }
+}
+
+static void start_watch(void) {
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, watch, NULL)) give_up("cannot start", "a thread");
+}
+
+/* A raw opening, with the library's sleeps and tries. */
+static bool raw_open(int device) {
+    for (int i = 0; i < OPENINGS; i++) {
+        usleep(told.second_us);
+        look_at_control();
+        if (!told.denied && device < told.device_count) return true;
+    }
+    return false;
+}
+
+static bool open_on_usb(int device) {
+    int resets = told.new ? 2 : 1;
+    for (int i = 0; i < resets; i++) {
+        if (!raw_open(device)) return false;
+        had[device].resets = __atomic_add_fetch(&counts->resets[device], 1, __ATOMIC_SEQ_CST);
+    }
+    return raw_open(device);
+}
+
+static bool open_on_pci(int device) {
+    const char *control = getenv("FAKE_EDGETPU");
+    if (told.denied || !control) return !told.denied;
+    char path[4096];
+    snprintf(path, sizeof path, "%s.pci", control);
+    struct flock whole = {.l_type = F_WRLCK, .l_start = device, .l_len = 1};
+    had[device].file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fcntl(had[device].file, F_OFD_SETLK, &whole) == 0) return true;
+    close(had[device].file);
+    had[device].file = 0;
+    return false;
+}
+
+static bool open_device(int device) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    if (!had[device].delegates && !(told.devices[device] == USB ? open_on_usb(device) : open_on_pci(device)))
+        return false;
+    had[device].delegates++;
+    pthread_once(&once, start_watch);
+    return true;
+}
+
 /* Returns the place in the list of a device as in the option "device" ("", ":N", "usb", "usb:N", "pci", "pci:N"), or -1
  * if there is none. */
 static int find_device(const char *wanted) {
@@ -452,8 +556,8 @@ struct delegate *tflite_plugin_create_delegate(char **keys, char **values, size_
         }
         if (key == 0) wanted = values[i];
     }
-    int device = told.busy ? -1 : find_device(wanted);
-    if (device < 0) return NULL;
+    int device = find_device(wanted);
+    if (device < 0 || !open_device(device)) return NULL;
     struct delegate *delegate = calloc(1, sizeof *delegate);
     delegate->prepare = claim;
     delegate->flags = ALLOW_DYNAMIC_TENSORS;
@@ -463,11 +567,12 @@ struct delegate *tflite_plugin_create_delegate(char **keys, char **values, size_
 
 /* The runtimes give it NULL after a creation that failed. */
 void tflite_plugin_destroy_delegate(struct delegate *delegate) {
+    if (delegate && --had[delegate->device].delegates == 0 && had[delegate->device].file)
+        close(had[delegate->device].file), had[delegate->device].file = 0;
     free(delegate);
 }
 
 struct edgetpu_device *edgetpu_list_devices(size_t *count) {
-    enum { PATH_BYTES = 32 };
     look_at_control();
     *count = told.device_count;
     if (told.device_count == 0) return NULL;
@@ -477,7 +582,14 @@ struct edgetpu_device *edgetpu_list_devices(size_t *count) {
         bool usb = told.devices[i] == USB;
         devices[i].type = told.devices[i];
         devices[i].path = paths + i * PATH_BYTES;
-        snprintf(paths + i * PATH_BYTES, PATH_BYTES, usb ? "/sys/bus/usb/devices/2-%d" : "/dev/apex_%d", usb ? i + 1 : i);
+        char *path = paths + i * PATH_BYTES;
+        if (!usb) {
+            snprintf(path, PATH_BYTES, "/dev/apex_%d", i);
+        } else if (told.places[i][0]) {
+            snprintf(path, PATH_BYTES, "/sys/bus/usb/devices/%.32s", told.places[i]);
+        } else {
+            snprintf(path, PATH_BYTES, "/sys/bus/usb/devices/2-%d", i + 1);
+        }
     }
     return devices;
 }

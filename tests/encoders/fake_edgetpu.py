@@ -5,6 +5,8 @@
     control = Control(folder / "control", write_answers(folder / "answers", load_card(model), windows))
     control.write("err every 100", "slow 300")  # the lines are explained in fake_edgetpu.c
 
+Like the library, the double takes two seconds to open a device on USB; `second_us=QUICK_US` of a Control shortens that.
+
 A process whose environment has `control.environment(library)` from its start finds the double where it would look for
 the real library.
 """
@@ -33,6 +35,10 @@ RUNTIME_VERSION = 14
 """LIBRARY_VERSION of fake_edgetpu.c."""
 
 
+QUICK_US = 2000
+"""For `Control.second_us`, where the library's sleeps are not what is tested."""
+
+
 class Counts(NamedTuple):
     """How often the library was entered by all processes together, and how many calls it answered rightly."""
 
@@ -44,23 +50,31 @@ class Counts(NamedTuple):
 
 @dataclass(frozen=True)
 class Control:
-    """What the double is told. file: the control file; answers: its table, named in every version of it."""
+    """What the double is told. file: the control file; answers: its table; second_us: of the library's sleeps.
+
+    Both are in every version of the file.
+    """
 
     file: Path
     answers: Path
+    second_us: int = 1_000_000
 
     def write(self, *lines: str) -> None:
         """Tell the double, from its next call on, these lines and no others."""
         fresh = self.file.with_name(f"{self.file.name}.fresh")
-        fresh.write_text("\n".join((f"answers {self.answers}", *lines, "")))
+        fresh.write_text("\n".join((f"answers {self.answers}", f"second {self.second_us}", *lines, "")))
         fresh.replace(self.file)
 
     def counts(self) -> Counts:
         """Return the counts so far; faults at the Nth call are meant by them."""
         try:
-            return Counts(*struct.unpack("=4Q", self.file.with_name(f"{self.file.name}.count").read_bytes()))
+            return Counts(*struct.unpack_from("=4Q", self.file.with_name(f"{self.file.name}.count").read_bytes()))
         except FileNotFoundError:
             return Counts()
+
+    def resets(self) -> tuple[int, ...]:
+        """Return how often the port of each device was reset, by all processes together, in the order of listing."""
+        return struct.unpack_from("=8Q", self.file.with_name(f"{self.file.name}.count").read_bytes(), 32)
 
     def environment(self, library: Path) -> dict[str, str]:
         """Return the variables with which a process finds `library`, by its bare name too, and this control."""
@@ -74,7 +88,7 @@ def build(folder: Path, *flags: str) -> Path:
     library = folder / LIBRARY_NAME
     source = Path(__file__).with_suffix(".c")
     subprocess.run(
-        ["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", *flags, str(source), "-o", str(library)],
+        ["gcc", "-shared", "-fPIC", "-pthread", "-O1", "-Wall", "-Wextra", *flags, str(source), "-o", str(library)],
         check=True,
     )
     return library

@@ -10,7 +10,7 @@ import numpy as np
 from motionsig.encoders import find_model, installing
 from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME
 
-SHIPPED = find_model().text
+SHIPPED = {key: value for key, value in find_model().text.items() if key != "digest"}
 
 
 def golden(**arrays):

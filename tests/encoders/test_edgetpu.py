@@ -94,7 +94,7 @@ TROUBLES = {
     "NO_PLUGIN": "expected the Edge TPU's library, got one without a delegate; more: motionsig doctor",
     "OLD_ABI": r"its process died of signal \d+ \(.*\) while preparing the model on the Edge TPU",
     "absent": "expected one to answer, got none; more: motionsig doctor",
-    "busy": "expected one to answer, got none; more: motionsig doctor",
+    "denied": "expected one to answer, got none; more: motionsig doctor",
     "runtime 10": "cannot prepare the model",
     "abort create": r"its process died of signal 6 \(Aborted\) while opening the Edge TPU with libedgetpu.so.1",
     "hang create": "it was still opening the Edge TPU with libedgetpu.so.1 after 3 s",

@@ -15,6 +15,7 @@ import tflite
 from fake_edgetpu import (
     COMPILED_NAME,
     LIBRARY_NAME,
+    QUICK_US,
     Control,
     Counts,
     build,
@@ -90,7 +91,7 @@ def outputs(made):
 
 @pytest.fixture
 def control(made, tmp_path):
-    control = Control(tmp_path / "control", made[0] / "answers")
+    control = Control(tmp_path / "control", made[0] / "answers", QUICK_US)
     control.write()
     return control
 
@@ -229,7 +230,7 @@ def test_a_device_that_is_pulled_and_put_back(start, control, outputs):
         said(process)
         assert ask(process, 0) == outputs[0]
         control.write("absent")
-        assert ask(process, 1) == "" and process.wait(10) == -signal.SIGABRT
+        assert process.wait(10) == -signal.SIGABRT  # nobody has called it
         assert "the device has gone" in process.stderr.read()
     with start() as process:
         assert re.fullmatch(r"ValueError Failed to load delegate from \S+ ", said(process))
@@ -244,7 +245,7 @@ def test_a_device_that_is_pulled_and_put_back(start, control, outputs):
         ("devices usb", ("", ":0", "usb", "usb:0"), (":1", "usb:1", "pci", "pci:0")),
         ("devices usb pci usb", (":2", "usb:1", "pci"), (":3", "usb:2", "pci:1", "tpu", "usb:", ":x", "usb:0x", "us")),
         ("absent", (), ("", "usb", "pci", ":0")),
-        ("busy", (), ("", "usb", ":0")),
+        ("denied", (), ("", "usb", ":0")),
     ],
 )
 def test_devices_are_chosen_as_libedgetpu_does(library, control, monkeypatch, line, there, not_there):
@@ -255,6 +256,85 @@ def test_devices_are_chosen_as_libedgetpu_does(library, control, monkeypatch, li
     for device in not_there:
         with pytest.raises(ValueError, match=r"Failed to load delegate from \S+\n$"):
             runtime().load_delegate(str(library), {"device": device})
+
+
+def opening_s(library, control, monkeypatch, *lines):
+    """Return how long it takes to open the double with a second of 20 ms, and whether it opened."""
+    monkeypatch.setenv("FAKE_EDGETPU", str(control.file))
+    Control(control.file, control.answers, second_us=20_000).write(*lines)
+    began = time.monotonic()
+    try:
+        runtime().load_delegate(str(library))
+    except ValueError:
+        return time.monotonic() - began, False
+    return time.monotonic() - began, True
+
+
+@pytest.mark.parametrize(
+    ("lines", "sleeps", "opens"),
+    [
+        ((), 2, True),
+        (("new",), 3, True),
+        (("denied",), 25, False),
+        (("absent",), 0, False),
+        (("devices pci",), 0, True),
+    ],
+)
+def test_it_sleeps_before_each_raw_opening_and_tries_25_times(library, control, monkeypatch, lines, sleeps, opens):
+    took_s, opened = opening_s(library, control, monkeypatch, *lines)
+    assert opened == opens and took_s >= 0.02 * sleeps
+    if sleeps < 25:
+        assert took_s < 0.02 * 25
+
+
+def test_without_being_told_it_sleeps_whole_seconds(start, control):
+    control.file.write_text(f"answers {control.answers}\n")
+    began = time.monotonic()
+    with start() as process:
+        assert said(process) == "ready" and time.monotonic() - began >= 2
+
+
+@pytest.mark.parametrize(("line", "resets"), [("", 1), ("new", 2)])
+def test_whoever_opens_it_resets_the_port_and_the_one_that_had_it_aborts(start, control, outputs, line, resets):
+    control.write(line)
+    with start() as first:
+        assert said(first) == "ready" and ask(first, 0) == outputs[0]
+        assert control.resets() == (resets, *[0] * 7)
+        with start() as second:
+            assert said(second) == "ready"
+            # Without a call of anybody: its own transfers fail.
+            assert first.wait(20) == -signal.SIGABRT and "has reset the port" in first.stderr.read()
+            assert ask(second, 1) == outputs[1] and control.resets()[0] == 2 * resets
+
+
+def test_another_of_several_is_not_disturbed(start, control, outputs):
+    control.write("devices usb usb")
+    with start(device="usb:0") as first, start(device="usb:1") as second:
+        assert said(first) == said(second) == "ready"
+        assert ask(first, 0) == outputs[0] and ask(second, 1) == outputs[1]
+    assert control.resets()[:3] == (1, 1, 0)
+
+
+def test_on_pcie_the_second_process_is_refused_and_the_first_goes_on(start, control, outputs):
+    control.write("devices pci")
+    with start() as first:
+        assert said(first) == "ready"
+        with start() as second:
+            assert said(second).startswith("ValueError ")
+        assert ask(first, 0) == outputs[0]
+    with start() as third:
+        assert said(third) == "ready"
+    assert not any(control.resets())
+
+
+def test_within_a_process_a_device_is_shared(library, control, monkeypatch):
+    monkeypatch.setenv("FAKE_EDGETPU", str(control.file))
+    first = runtime().load_delegate(str(library))
+    began = time.monotonic()
+    Control(control.file, control.answers).write()
+    second = runtime().load_delegate(str(library))
+    assert time.monotonic() - began < 1
+    del first, second
 
 
 def test_it_refuses_an_option_that_libedgetpu_does_not_have(library, control, monkeypatch):

@@ -60,7 +60,13 @@ def test_two_are_kept_and_change_places(tmp_path, store):
     assert models.current("m") == second and models.previous("m") == third
     assert installing.rollback("m") == third == models.current("m")
     # Nothing but the two, for everybody to read and nobody to write.
-    assert {path.name for path in (store / "m").iterdir()} == {"current", "previous", second.name, third.name}
+    assert {path.name for path in (store / "m").iterdir()} == {
+        "current",
+        "previous",
+        "highest",
+        second.name,
+        third.name,
+    }
     assert all(mode & 0o777 in (0o755, 0o644, 0o777) for mode, _ in tree(store).values())
     assert not any(mode & 0o022 for mode, content in tree(store).values() if not isinstance(content, str))
 
@@ -110,6 +116,32 @@ def test_versions_only_rise(tmp_path, store):
         install(make(tmp_path / "f", 0, name="motion64"))
     with pytest.raises(ModelError, match=f"expected another version than {SHIPPED}, which the shipped model"):
         install(make(tmp_path / "g", SHIPPED, name="motion64"))
+
+
+def test_a_lower_version_is_not_taken_after_a_rollback_either(tmp_path, store):
+    for version in (4, 9):
+        install(make(tmp_path / str(version), version, b"%d" % version))
+    installing.rollback("m")
+    assert models.current("m").name.startswith("4-")
+    with pytest.raises(ModelError, match=r"expected version 9 of m or a later one, as the previous model .* --lower"):
+        install(make(tmp_path / "5", 5, b"5"))
+    # Nor when the highest one is installed no longer.
+    lower = installing.read_package([tmp_path / "5"])
+    installing.install(lower, None, lambda _: None, take_lower=True)
+    installing.install(installing.read_package([make(tmp_path / "6", 6, b"6")]), None, lambda _: None, take_lower=True)
+    assert not any(path.name.startswith("9-") for path in (store / "m").iterdir())
+    with pytest.raises(ModelError, match="expected version 9 of m or a later one, as the highest model"):
+        install(make(tmp_path / "7", 7, b"7"))
+    with pytest.raises(ModelError, match="expected another version than 9, which the highest model"):
+        install(make(tmp_path / "9b", 9, b"another"))
+    assert install(tmp_path / "9").name.startswith("9-")
+
+
+def test_a_lower_version_is_not_taken_behind_the_shipped_model(tmp_path, store):
+    install(make(tmp_path / "a", SHIPPED + 5, name="motion64"))
+    assert installing.rollback("motion64") is None
+    with pytest.raises(ModelError, match=f"expected version {SHIPPED + 5} of motion64"):
+        install(make(tmp_path / "b", SHIPPED + 4, b"b", name="motion64"))
 
 
 def test_a_card_without_a_version_counts_as_0(tmp_path, store):
@@ -199,7 +231,7 @@ def test_a_power_cut_leaves_a_model_whole_or_not_there(tmp_path, store, disk):
     (first, second) = (install(make(tmp_path / str(number), number, b"%d" % number)) for number in (1, 2))
     files = [f"fsync store/NEW/{name}" for name in (CARD_NAME, MODEL_NAME, GOLDEN_NAME, installing.NOTE_NAME)]
     placed = ["fsync store/m", "fsync store"]
-    linked = ["replace store/m/current", "fsync store/m"]
+    linked = ["replace store/m/highest", "replace store/m/current", "fsync store/m"]
     expected = ["fsync .", *files, "fsync store/NEW", f"rename store/NEW store/m/{first.name}", *placed, *linked]
     assert disk[: len(expected)] == expected
     again = [*files, "fsync store/NEW", f"rename store/NEW store/m/{second.name}", *placed]
@@ -258,7 +290,7 @@ for point in count(1):
     installing.install(package, new, lambda _: None)
     versions = [installing.read_package([which("m")]).card.version for which in (models.current, models.previous)]
     assert versions[0] == 3 and versions[1] in (2, now), versions
-    assert len(list((root / "m").iterdir())) == 4 and [path.name for path in root.iterdir()] == ["m"]
+    assert len(list((root / "m").iterdir())) == 5 and [path.name for path in root.iterdir()] == ["m"]
 print(point)
 """
 

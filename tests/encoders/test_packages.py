@@ -55,9 +55,9 @@ def test_a_compiled_file_that_the_card_names_is_needed(tmp_path):
     ("file", "content", "what"),
     [
         (MODEL_NAME, b"b network", "expected sha256 .* as in card.json, got"),
-        (MODEL_NAME, b"a networ", "expected 9 B as in card.json, got 8"),
-        (MODEL_NAME, b"a network ", "expected at most 9 B, got 10"),
-        (GOLDEN_NAME, GOLDEN[:-1], r"expected [\d,]+ B as in card.json"),
+        (MODEL_NAME, b"a networ", "expected sha256 .* as in card.json, got"),
+        (MODEL_NAME, b"a network ", "expected at most 9 B, got: 10 bytes, more than 9"),
+        (GOLDEN_NAME, GOLDEN[:-1], "expected sha256 .* as in card.json"),
         (CARD_NAME, b"", "expected JSON"),
         (CARD_NAME, b"[" * 100_000, "expected JSON, got: maximum recursion"),
         (CARD_NAME, b"[]", "expected a JSON object"),
@@ -76,16 +76,16 @@ def test_what_is_no_file_is_refused_at_once(tmp_path, name):
     folder = make(tmp_path / "a")
     (folder / name).unlink(missing_ok=True)
     os.mkfifo(folder / name)
-    with pytest.raises(ModelError, match="got a folder, pipe or device"):
+    with pytest.raises(ModelError, match="got: a folder, pipe or device"):
         installing.read_package([folder])
     (folder / name).unlink()
     (folder / name).symlink_to("/dev/zero")
-    with pytest.raises(ModelError, match=f"{name}: expected a file, got: a symbolic link"):
+    with pytest.raises(ModelError, match=f"{name}: expected .*, got: a symbolic link"):
         installing.read_package([folder])
     (folder / name).unlink()
     with open(folder / name, "wb") as sparse:
         sparse.truncate(1 << 30)
-    with pytest.raises(ModelError, match=r"expected at most .* B, got 1,073,741,824"):
+    with pytest.raises(ModelError, match=r"expected at most .* B, got: 1,073,741,824 bytes"):
         installing.read_package([folder])
 
 
@@ -120,7 +120,7 @@ def test_what_a_card_says_steers_no_terminal(tmp_path):
 def test_golden_windows_that_fill_the_memory_are_refused(tmp_path):
     content = BytesIO()
     np.savez_compressed(content, windows=np.zeros(65 << 20, np.int8))
-    with pytest.raises(ModelError, match=r"golden.npz: expected at most 67,108,864 B unpacked, got 68,"):
+    with pytest.raises(ModelError, match=r"golden.npz: .* got: 68,157,568 B unpacked, more than 67,108,864"):
         installing.read_package([with_golden(make(tmp_path / "a"), content.getvalue())])
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motionsig.encoders.edgetpu.presence import EdgeTpu, edgetpus
+from motionsig.encoders.edgetpu.presence import EdgeTpu, Readings, edgetpus, readings, users
 
 USB, PCI = "sys/bus/usb/devices", "sys/bus/pci/devices"
 STICK = f"{USB}/1-1.4"
@@ -64,6 +64,50 @@ def test_the_first_use_changes_id_and_node_but_not_the_place(tmp_path):
     used = {f"{STICK}/idVendor": "18d1\n", f"{STICK}/idProduct": "9302\n", f"{STICK}/devnum": "5\n"}
     (found,) = edgetpus(grow(tmp_path, ON_USB | used))
     assert found == EdgeTpu("usb", "1-1.4", "18d1:9302", "/dev/bus/usb/001/005", False, 480)
+
+
+APEX = "sys/class/apex/apex_0"
+HOT = {f"{APEX}/temp": "91100\n", f"{APEX}/trip_point0_temp": "84800\n"}
+
+
+@pytest.mark.parametrize(
+    ("tree", "expected"),
+    [
+        (ON_USB, Readings(None, None, None, None)),
+        (
+            ON_USB | {f"{STICK}/bMaxPower": "896mA\n", f"{STICK}/power/runtime_status": "active\n"},
+            Readings(None, None, 896, "active"),
+        ),
+        (ON_USB | {f"{STICK}/bMaxPower": "junk\n", f"{STICK}/power/runtime_status": "\n"}, Readings(*[None] * 4)),
+        (ON_PCI, Readings(None, None, None, None)),
+        (ON_PCI | HOT, Readings(91.1, 84.8, None, None)),
+        (
+            ON_PCI | HOT | {f"{APEX}/temp": "-89700\n", f"{CARD}/power/runtime_status": "suspended\n"},
+            Readings(-89.7, 84.8, None, "suspended"),
+        ),
+        (ON_PCI | {f"{APEX}/temp": "1e3\n", f"{APEX}/trip_point0_temp": None}, Readings(*[None] * 4)),
+    ],
+)
+def test_heat_and_power_are_what_the_kernel_tells(tmp_path, tree, expected):
+    (edgetpu,) = edgetpus(grow(tmp_path, tree))
+    assert readings(edgetpu, tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("tree", "expected"),
+    [
+        ({}, []),
+        ({"proc/41/fd/3": Path("/dev/apex_0"), "proc/7/fd/1": Path("/dev/apex_0")}, [7, 41]),
+        ({"proc/41/fd/3": Path("/dev/apex_01"), "proc/self/fd/1": Path("/dev/apex_0"), "proc/9/fd": ""}, []),
+        ({f"{APEX}/is_device_owned": "1\n", f"{APEX}/device_owner": "812\n"}, [812]),
+        ({f"{APEX}/is_device_owned": "0\n", f"{APEX}/device_owner": "812\n"}, []),
+        ({f"{APEX}/is_device_owned": "1\n", f"{APEX}/device_owner": "0\n"}, []),
+        ({f"{APEX}/is_device_owned": "1\n", f"{APEX}/device_owner": "-5\n"}, []),
+    ],
+)
+def test_who_has_a_device_open(tmp_path, tree, expected):
+    (edgetpu,) = edgetpus(grow(tmp_path, ON_PCI | tree))
+    assert users(edgetpu, tmp_path) == expected
 
 
 @pytest.mark.parametrize(

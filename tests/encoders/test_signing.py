@@ -1,5 +1,6 @@
 """Who signed a model: ed25519 by keys that nobody else may change."""
 
+import os
 import subprocess
 import sys
 
@@ -94,6 +95,36 @@ def test_a_key_that_others_may_change_is_refused(keys):
             signing.signer(b"a card", signature, folder)
         path.chmod(before)
     assert signing.signer(b"a card", signature, folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("place", ["keys/owner.pem", "keys", "."])
+def test_a_key_that_another_user_may_exchange_is_refused(keys, tmp_path, place):
+    private, folder = keys
+    signature = signing.sign(b"a card", private)
+    os.chown(tmp_path / place, 65534, -1)
+    with pytest.raises(ModelError, match=r"of root or this user, got one of user 65534, who may .* sudo chown root"):
+        signing.signer(b"a card", signature, folder)
+    os.chown(tmp_path / place, 0, -1)
+    # By another way, in a folder of somebody else's.
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "link").symlink_to(folder)
+    os.chown(tmp_path / "theirs", 65534, -1)
+    with pytest.raises(ModelError, match="theirs: expected a key, and folders above it, of root"):
+        signing.signer(b"a card", signature, tmp_path / "theirs" / "link")
+    assert signing.signer(b"a card", signature, folder) == folder / "owner.pem"
+
+
+def test_a_folder_above_that_others_may_change_is_refused(keys, tmp_path):
+    private, folder = keys
+    signature = signing.sign(b"a card", private)
+    before = tmp_path.stat().st_mode
+    tmp_path.chmod(0o777)
+    with pytest.raises(ModelError, match="nobody but its owner to change it, got mode 0777"):
+        signing.signer(b"a card", signature, folder)
+    tmp_path.chmod(0o1777)  # as /tmp, where nobody may move what is another's
+    assert signing.signer(b"a card", signature, folder)
+    tmp_path.chmod(before)
 
 
 def test_what_is_no_public_key_is_said(keys):

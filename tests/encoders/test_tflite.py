@@ -62,7 +62,7 @@ def test_every_number_of_an_operator_or_type_has_the_schemas_name():
 
 def test_it_reads_what_the_reference_network_does_not_take():
     made = Made()
-    first, state = made.tensor([1, 4], "FLOAT32", None, signature=[-1, 4]), made.tensor([1, 4], "INT16")
+    first, state = made.tensor([1, 4], "FLOAT32", None, signature=[1, -1]), made.tensor([1, 4], "INT16")
     last = made.tensor([1, 4], "FLOAT32", None)
     made.operator("UNIDIRECTIONAL_SEQUENCE_LSTM", [first, -1, state], [last], 3)
     made.operator("myself", [first], [last], 2, custom_options=b"abc")

@@ -3,7 +3,6 @@
 import hashlib
 import io
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from made_life import background
 from motionsig.encoders import find_model
 from motionsig.errors import ModelError
 from motionsig.heads.background import OTHERS, OWNER, load_background, with_own
-from motionsig.model_card import BACKGROUND_NAME
+from motionsig.model_card import BACKGROUND_NAME, FileStated
 from motionsig.quality import Quality
 
 CARD = find_model()
@@ -40,9 +39,13 @@ def card(tmp_path):
         np.savez(file, **{name: array for name, array in (ARRAYS | other).items() if name != without})
         content = file.getvalue()[:cut]
         (tmp_path / BACKGROUND_NAME).write_bytes(content)
-        stated = {"sha256": sha256 or hashlib.sha256(content).hexdigest()}
-        return SimpleNamespace(
-            path=tmp_path, text={"files": {BACKGROUND_NAME: stated}}, dim=8, fingerprint=SPEC.fingerprint
+        stated = FileStated(len(content), sha256 or hashlib.sha256(content).hexdigest())
+        return replace(
+            find_model(),
+            path=tmp_path,
+            files={BACKGROUND_NAME: stated},
+            quantization=SPEC.quantization,
+            fingerprint=SPEC.fingerprint,
         )
 
     return write
@@ -60,13 +63,13 @@ def test_a_bank_is_read(card):
 
 
 def test_a_card_that_names_none_has_none(tmp_path):
-    assert load_background(SimpleNamespace(path=tmp_path, text={"files": {}}, dim=8, fingerprint=b"")) is None
+    assert load_background(replace(find_model(), path=tmp_path, files={})) is None
 
 
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ({"sha256": "0" * 64}, "expected the sha256 of the card, got another"),
+        ({"sha256": "0" * 64}, "expected sha256 0000"),
         ({"cut": 300}, "expected signatures of other life, got"),
         ({"without": "fingerprint"}, "expected signatures of other life, got"),
         (
@@ -76,8 +79,13 @@ def test_a_card_that_names_none_has_none(tmp_path):
         ({"codes": np.zeros((4, 9), np.int8)}, "expected 8 int8 codes each, got"),
         ({"codes": np.zeros((4, 8))}, "expected 8 int8 codes each, got"),
         ({"group": np.array([0, 1, 2, 7])}, "expected signatures of other life, got"),
+        ({"group": np.array([0, 1, 2, -1])}, "expected signatures of other life, got"),
+        ({"group": np.array([0, 1, 2])}, "expected signatures of other life, got"),
+        ({"label": np.array([0, 1, 1, 2])}, "expected signatures of other life, got"),
+        ({"seconds": np.array([1, 1, 1, np.nan])}, "expected signatures of other life, got"),
+        ({"quality": np.zeros(5, np.uint8)}, "expected signatures of other life, got"),
         ({"labels": np.array([{}], object)}, "expected signatures of other life, got"),
-        ({"codes": np.zeros((10_000_000, 8), np.int8)}, "expected at most .* B unpacked|more than 8,388,608"),
+        ({"codes": np.zeros((10_000_000, 8), np.int8)}, "80,001,584 B unpacked, more than 67,108,864"),
     ],
 )
 def test_a_bank_that_is_damaged_or_of_another_encoder_is_refused(card, how, said):
@@ -89,7 +97,7 @@ def test_a_bank_that_is_damaged_or_of_another_encoder_is_refused(card, how, said
 def test_a_bank_that_is_not_there_is_refused(card, tmp_path):
     named = card()
     (tmp_path / BACKGROUND_NAME).unlink()
-    with pytest.raises(ModelError, match="expected the background that the card names, got: No such file"):
+    with pytest.raises(ModelError, match=r"expected the file that card.json describes, got: No such file"):
         load_background(named)
 
 

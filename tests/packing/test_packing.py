@@ -141,6 +141,15 @@ def test_a_file_of_tables_is_checked():
             packing.read_tables(data, "m")
 
 
+def test_only_the_tables_that_are_asked_for_are_unpacked():
+    assert list(TABLES) == [EIGHT.fingerprint, FOUR.fingerprint]
+    for tables in (EIGHT, FOUR):
+        (only,) = packing.read_tables(FILE.read_bytes(), "m", tables.fingerprint).values()
+        assert (only.name, only.fingerprint) == (tables.name, tables.fingerprint)
+        assert np.array_equal(only.frequency, tables.frequency)
+    assert packing.read_tables(FILE.read_bytes(), "m", bytes(8)) == {}
+
+
 def test_the_card_names_the_tables():
     assert CARD.text["files"][packing.FILE_NAME]["sha256"] == hashlib.sha256(FILE.read_bytes()).hexdigest()
     assert FILE.stat().st_size < 60_000

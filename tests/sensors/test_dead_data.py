@@ -6,10 +6,11 @@ import logging
 
 import numpy as np
 import pytest
+from chips.dying import DyingBus
 from numpy.typing import NDArray
 
 from motionsig.sensors import CHIPS, SensorReader, open_sensor
-from motionsig.sensors.simulated import SimulatedBus, VirtualClock, simulated_chip, walking
+from motionsig.sensors.simulated import VirtualClock, simulated_chip, walking
 
 DEATHS = (("all", None), ("all", 0), ("all", -1), ("acc", 0), ("gyr", None), ("acc_y", None))
 
@@ -21,31 +22,10 @@ def resting(serials: NDArray[np.int64], times_ns: NDArray[np.int64]) -> NDArray[
     return np.asarray(rest + noise * [0.03, 0.03, 0.03, 0.003, 0.003, 0.003])
 
 
-class Dying(SimulatedBus):
-    """A bus on which the chip's records are dead: `death` names the axes and their counts, None for the last."""
-
-    name_of_chip = ""
-    death: tuple[str, int | None] | None = None
-    kept: NDArray[np.void] | None = None
-
-    def read(self, address: int, register: int, size: int) -> bytes:
-        data, chip = super().read(address, register, size), CHIPS[self.name_of_chip]
-        if self.death is None or register != chip.fifo_register or size % chip.record.itemsize:
-            return data
-        records = np.frombuffer(data, chip.record).copy()
-        self.kept = records[:1].copy() if self.kept is None else self.kept
-        what, value = self.death
-        for field in {"acc", "gyr"} & set(chip.record.names or ()):
-            for axis in range(3):
-                if what in ("all", field, f"{field}_{'xyz'[axis]}"):
-                    records[field][:, axis] = self.kept[field][0, axis] if value is None else value
-        return records.tobytes()
-
-
-def opened(name: str, signal: object = walking, rate_hz: float = 100.0) -> tuple[SensorReader, Dying, VirtualClock]:
+def opened(name: str, signal: object = walking, rate_hz: float = 100.0) -> tuple[SensorReader, DyingBus, VirtualClock]:
     clock = VirtualClock()
-    bus = Dying([simulated_chip(name, clock=clock, signal=signal)], clock=clock)  # type: ignore[arg-type]
-    bus.name_of_chip = name
+    bus = DyingBus([simulated_chip(name, clock=clock, signal=signal)], clock=clock)  # type: ignore[arg-type]
+    bus.table = CHIPS[name]
     sensor = open_sensor(name, bus=bus, clock=clock, calibration="none", rate_hz=rate_hz)
     assert isinstance(sensor, SensorReader)
     return sensor, bus, clock
@@ -72,7 +52,7 @@ def test_dead_data_are_said_left_out_and_recovered_from(name: str, caplog: pytes
         lively, _ = read(sensor, clock, 6)
         assert lively > 5.5 * sensor.rate_hz
         assert (sensor.trouble, sensor.counts.recoveries) == (None, 0)
-        bus.death = death
+        bus.dies(death)
         delivered, _ = read(sensor, clock, 2.1)
         # All axes that stop at once may be a device that was put down: then the doubt is said.
         assert sensor.trouble is not None and ("still" in sensor.trouble or "changed" in sensor.trouble)
@@ -81,7 +61,7 @@ def test_dead_data_are_said_left_out_and_recovered_from(name: str, caplog: pytes
         later, _ = read(sensor, clock, 3)
         assert later == 0 or "changed" in sensor.trouble
         assert len([each for each in caplog.records if each.levelno >= logging.WARNING]) <= 3
-        bus.death, bus.kept = None, None
+        bus.dies(None)
         before = sensor.counts.lost
         again, _ = read(sensor, clock, 5)
         assert again > 2 * sensor.rate_hz
@@ -94,14 +74,14 @@ def test_dead_data_are_said_left_out_and_recovered_from(name: str, caplog: pytes
 def test_what_is_frozen_at_rest_is_known_by_its_noise() -> None:
     sensor, bus, clock = opened("mpu6050", resting)
     read(sensor, clock, 6)
-    bus.death = ("all", None)
+    bus.dies(("all", None))
     read(sensor, clock, 2.1)
     assert sensor.trouble is not None and "frozen" in sensor.trouble
     assert read(sensor, clock, 120)[0] == 0
     assert "started again" in sensor.trouble
     # After pauses that grow: 1, 2, 4, ... 60 s.
     assert 5 <= sensor.counts.recoveries <= 10
-    bus.death = None
+    bus.dies(None)
     samples, gap = read(sensor, clock, 3)
     assert gap and samples > 100
     assert sensor.trouble is None
@@ -122,6 +102,22 @@ def test_half_of_gravity_is_said_and_nothing_passes() -> None:
     assert read(sensor, clock, 2.1)[0] <= 2.1 * sensor.rate_hz
     assert sensor.trouble is not None and "gravity is 4.9" in sensor.trouble and "2 times the range" in sensor.trouble
     assert read(sensor, clock, 30)[0] == 0
+
+
+def test_a_fault_whose_figures_change_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    def drifting(serials: NDArray[np.int64], times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+        share = 0.3 + serials[:, None] * 2e-5
+        return resting(serials, times_ns) * np.where(np.arange(6) < 3, share, 1.0)
+
+    sensor, _, clock = opened("mpu6050", drifting)
+    said = set()
+    for _ in range(100):
+        read(sensor, clock, 1)
+        said.add(str(sensor.trouble))
+    assert len(said) > 50, "trouble is always as it is now"
+    lines = [message for message in caplog.messages if "gravity is" in message]
+    assert len(lines) == len(set(lines)) == 2
+    assert "samples left out" not in caplog.text
 
 
 def test_a_garbled_record_is_left_out_with_a_gap() -> None:

@@ -117,6 +117,21 @@ def test_a_chip_alone_with_its_identity_is_opened_at_once() -> None:
     assert rivals(CHIPS["mpu6050"]) == () and clock.monotonic_ns() - began_ns < 150e6
 
 
+@pytest.mark.parametrize("name", ["lsm6dso", "lsm6dsv16x", "adxl345"])
+def test_a_shared_identity_costs_one_setting_up_and_sixteen_samples(name: str) -> None:
+    clock = VirtualClock()
+    bus = SimulatedBus([simulated_chip(name, clock=clock, signal=still())], clock=clock)
+    resets = list[int]()
+    restart = bus.chips[next(iter(bus.chips))].restart
+    bus.chips[next(iter(bus.chips))].restart = lambda *a: (resets.append(1), restart(*a))  # type: ignore[method-assign]
+    began_ns = clock.monotonic_ns()
+    sensor = open_sensor(name, bus=bus, clock=clock, calibration="none", rate_hz=400)
+    assert clock.monotonic_ns() - began_ns < 150e6
+    assert len(resets) <= 1
+    block = next(iter(sensor))
+    assert len(block) and not block.gap and block.time_ns[0] > began_ns + sensor.unix_offset_ns
+
+
 def test_rivals_have_ranges_under_the_same_bits() -> None:
     for chip in CHIPS.values():
         for other in rivals(chip):

@@ -83,8 +83,21 @@ def test_what_is_there_instead_is_said() -> None:
         open_sensor("mpu6500", bus=bus, clock=clock, address=0x69)
     with pytest.raises(InputError, match=r"expected auto, .*lsm6dsox.*, got 'bno055'"):
         open_sensor("bno055")
-    with pytest.raises(InputError, match=r"simulated chip: expected one of adxl345, .*, got 'mpu65000'"):
+    with pytest.raises(InputError, match=r"expected auto, .*, got 'simulated:mpu65000'"):
         open_sensor("simulated:mpu65000")
+
+
+@pytest.mark.parametrize("name", ["simulated:MPU-6050", "Simulated:gy521", "simulated:mpu9150"])
+def test_the_model_of_a_chip_has_all_names_that_the_chip_has(name: str) -> None:
+    with open_sensor(name, clock=VirtualClock()) as sensor:
+        assert sensor.device_id == "mpu6050-simulated-68"
+
+
+def test_a_lesson_is_one_in_any_case() -> None:
+    with open_sensor("simulated:Lesson", clock=VirtualClock()) as sensor:
+        blocks = (block.data for block in sensor if len(block))
+        # It rests for three seconds; somebody who walks does not.
+        assert next(blocks)[:, 2].std() < 0.1
 
 
 def test_a_chip_left_in_another_bank_is_found_by_name() -> None:

@@ -244,7 +244,7 @@ def test_a_record_that_only_its_temperature_or_its_time_shows_to_be_wrong_is_dis
 ) -> None:
     """At 12.5 Hz each record is read alone: what it must go on from was in the reading before."""
     it = bench(name, rate_hz=rate_hz, model=model)
-    account = trial(it, 8 * 97 / rate_hz)
+    account = trial(it, 8.5 * 97 / rate_hz)
     assert (account.wrong, account.unreported) == (0, 0)
     assert 7 <= it.reader.counts.discards == it.reader.counts.gaps <= 9
     assert account.delivered > 0.75 * 8 * 97

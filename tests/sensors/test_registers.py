@@ -54,14 +54,50 @@ def test_a_deaf_chip_is_waited_for_within_a_condition_alone() -> None:
     them.run([Until(0x75, 0xFF, 0x70, 0.2)])
 
 
-def test_a_stuck_bus_is_not_asked_again() -> None:
-    """Unlike a refusal it may have moved bytes; only who reads knows what that means."""
+def failing(bus: SimulatedBus, clock: VirtualClock, times: int, *, seconds: float, nack: bool = False) -> list[int]:
+    """Let so many transactions fail after they were carried out; return the list of all registers asked."""
+    asked: list[int] = []
+    read = bus.read
+
+    def fails(address: int, register: int, size: int) -> bytes:
+        asked.append(register)
+        data = read(address, register, size)
+        if len(asked) > times:
+            return data
+        clock.sleep(seconds)
+        raise BusError("expected a transaction, got: Connection timed out (110)", nack=nack)
+
+    bus.read = fails  # type: ignore[method-assign]
+    return asked
+
+
+def test_a_register_is_asked_again_after_a_failure_that_may_have_moved_bytes() -> None:
     them, bus, clock = registers()
-    bus.stuck_until_ns = clock.monotonic_ns() + 10**9
-    with pytest.raises(BusError) as raised:
+    asked = failing(bus, clock, 3, seconds=0.02)
+    assert them.read(0x75) == b"\x70"
+    assert (len(asked), them.retries) == (4, 3)
+    them, bus, clock = registers()
+    asked = failing(bus, clock, 4, seconds=0.02)
+    with pytest.raises(BusError):
         them.read(0x75)
-    assert not raised.value.nack
-    assert them.retries == 0
+    assert (len(asked), them.retries) == (4, 3)
+
+
+def test_a_fifo_is_not_asked_again_after_such_a_failure() -> None:
+    """Its bytes may have gone; only who reads knows what that means."""
+    them, bus, clock = registers()
+    asked = failing(bus, clock, 1, seconds=0.0)
+    with pytest.raises(BusError):
+        them.read(CHIPS["mpu6500"].fifo_register, 14)
+    assert (len(asked), them.retries) == (1, 0)
+
+
+def test_a_bus_that_hangs_is_not_waited_for_twice() -> None:
+    them, bus, clock = registers()
+    asked = failing(bus, clock, 1, seconds=1.0)
+    with pytest.raises(BusError):
+        them.read(0x75)
+    assert (len(asked), them.retries) == (1, 0)
 
 
 def test_steps_that_take_too_long_are_an_error() -> None:

@@ -53,7 +53,6 @@ def test_no_name_means_two_things() -> None:
     [
         ("BNO055", "the kernel's driver bno055 reads it: a device tree overlay"),
         ("l3gd20", "the kernel's driver st_gyro reads it"),
-        ("bno085", "it talks in packets"),
         ("ICM-42602", 'chip="icm42605" reads it as one'),
         ("ICM-42600", 'chip="icm42688p" reads it as one'),
         ("icm42688pc", "did you mean icm42688p[?]"),
@@ -138,3 +137,7 @@ def test_every_origin_says_what_it_is() -> None:
         assert set(chip.origins) <= set(PARTS)
         assert all(origin.startswith(("data sheet: ", "driver: ")) for origin in chip.origins.values())
         assert require_chip(chip.title.split()[-1], where="") is chip
+
+
+def test_what_is_read_over_a_serial_line_is_told() -> None:
+    assert "open it as bno085:/dev/ttyUSB0" in (hint("BNO-085") or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,8 @@ def test_two_seconds_through_spidev_are_the_chips_own_samples(tmp_path: Path, na
     with it:
         record = ("record", "--sensor", name, "--bus", bus, "--rate-hz", "100", "--seconds", "2", "--out", "log.msig")
         code, _, err = end(it, *record)
-    assert (code, err) == (0, "")
+    # That a busy machine makes times less exact is no fault of the wires.
+    assert (code, [line for line in err.splitlines() if "times are exact to" not in line]) == (0, [])
     assert it.mode == 0x43
     blocks = list(open_recording(tmp_path / "log.msig"))
     serials, wrong = signal.serials(np.concatenate([block.data for block in blocks]))
@@ -59,3 +61,33 @@ def test_a_bus_is_asked_when_it_is_named(tmp_path: Path) -> None:
     assert asked_before == 0
     assert asked[0] == 0 and "mpu9250" in asked[1]
     assert 'open_sensor("mpu9250", bus="spi0.0")' in asked[1]
+
+
+def test_a_program_that_sets_another_mode_meanwhile_is_told_and_spoils_no_sample(tmp_path: Path) -> None:
+    it, signal = machine(tmp_path, "lsm6dso")
+    with it:
+        record = ("record", "--sensor", "lsm6dso", "--bus", "spi0.0", "--rate-hz", "104", "--out", "log.msig")
+        process = it.start("-m", "motionsig.cli", *record, "--seconds", "5")
+        log = tmp_path / "log.msig"
+        while not log.exists() or log.stat().st_size < 1500:
+            assert process.poll() is None
+            time.sleep(0.01)
+        while process.poll() is None:
+            # Another clock mode, then the lowest bit first.
+            it.mode = 0x41 if it.mode == 0x4B else 0x4B
+            time.sleep(0.2)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "as another program has set it, and is 0x3 again: stop that program" in err, err
+    data = np.concatenate([block.data for block in open_recording(log)])
+    assert len(data) > 50 and not signal.serials(data)[1].any()
+
+
+def test_a_chip_on_a_dead_line_is_proved_wrong_in_one_report(tmp_path: Path) -> None:
+    it, _ = machine(tmp_path, "lsm6dso")
+    it.bus.unplug()
+    with it:
+        taken = end(it, "sensors", "--prove", "--bus", "spi0.0", "--chip", "LSM6DSO", "--out", "it.json")
+    assert taken[0] == 1
+    assert "WRONG   bus: only ones, as where nothing is connected" in taken[1]
+    assert json.loads((tmp_path / "it.json").read_text())["proved"] is False

@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from motionsig.cli.doctor.buses import Allowed, read_write
-from motionsig.cli.doctor.edgetpu_devices import devices, node_path, power, users
+from motionsig.cli.doctor.edgetpu_devices import devices, node_path, power
 from motionsig.cli.doctor.edgetpu_library import CPU, fit, install_command, installed_package, lacking_library, library
 from motionsig.cli.doctor.findings import Finding, is_there, note, ok, wrong
 from motionsig.cli.doctor.software import Interpreter
+from motionsig.encoders.edgetpu.claim import LIBRARY, owner
 from motionsig.encoders.edgetpu.presence import edgetpus
-from motionsig.encoders.edgetpu.worker import LIBRARY
 from motionsig.encoders.models import find_model
 from motionsig.encoders.trial import command, one_line, run_trial
 from motionsig.errors import MotionsigError
 
-# For a child that loads the library; an Edge TPU that is new to it gets its firmware first, in some seconds.
-LIBRARY_DEADLINE_S = 20.0
+# For a child that loads the library, which tries for 25 s to open an Edge TPU, and may give it its firmware first.
+LIBRARY_DEADLINE_S = 40.0
 # Distributions on PyPI that people install for an Edge TPU.
 STRANGERS = {
     "pycoral": "a stranger's command line for the Allen Coral Atlas; Google's pycoral is not on PyPI, nor needed",
@@ -41,9 +41,11 @@ def edgetpu(
 ) -> Iterator[Finding]:
     """Yield what there is to say of Edge TPUs for a child that imports from `path`; one line if there is nothing."""
     before = edgetpus(root)
-    # A device that another process uses is not opened: that may reset it.
-    free = [device.place for device in before if allowed(node_path(root, device)) and not users(root, device)]
-    call = f"motionsig.cli.doctor.edgetpu_library.report_library({bool(free) or not before}, {model!r})"
+    # A device that another process uses is not opened: that resets it.
+    free = [device.place for device in before if allowed(node_path(root, device)) and not owner(device, root)]
+    but = [device.place for device in before if device.place not in free]
+    arguments = f"{bool(free) or not before}, {model!r}, {str(root)!r}, {but!r}"
+    call = f"motionsig.cli.doctor.edgetpu_library.report_library({arguments})"
     reported = run_trial("the Edge TPU library", call, path, deadline_s)
     # The first use gives a USB device another id and another node, so only now is it known who may use that.
     found = edgetpus(root)
@@ -81,8 +83,7 @@ def compiled(
     """Yield whether the model is compiled and, where the library opened an Edge TPU, how it runs there."""
     try:
         card = find_model(model)
-        if card.compiled is not None:
-            card.compiled_bytes()  # raises where the file is not the card's
+        card.check_files()
     except MotionsigError as error:
         yield wrong(one_line(str(error)), "install that model again, or name another: --model")
         return

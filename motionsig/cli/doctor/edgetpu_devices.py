@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from motionsig.cli.doctor import findings as tree
 from motionsig.cli.doctor.buses import Allowed, read_write, udev_rule
-from motionsig.cli.doctor.findings import Finding, Mark, children, line_of, note, ok, wrong
+from motionsig.cli.doctor.findings import Finding, Mark, line_of, note, ok, wrong
 from motionsig.cli.doctor.machine import supply
-from motionsig.encoders.edgetpu.presence import USB_IDS, EdgeTpu
+from motionsig.encoders.edgetpu.claim import owner
+from motionsig.encoders.edgetpu.presence import USB_IDS, EdgeTpu, readings
 
 REPLUG = "unplug the Edge TPU and plug it in"
 # Google's gasket-dkms does not compile for recent kernels.
@@ -57,19 +57,6 @@ def node_path(root: Path, device: EdgeTpu) -> Path:
     return root / (device.node[1:] or "dev/none")
 
 
-def users(root: Path, device: EdgeTpu) -> list[str]:
-    """Return the processes that have a device open, of those that this user may look into."""
-    found = []
-    for process in children(root / "proc", "[0-9]*"):
-        try:
-            names = os.listdir(process / "fd")
-        except OSError:
-            continue
-        if device.node in {tree.link_target(process / "fd" / name) for name in names}:
-            found.append(f"process {process.name} ({line_of(process / 'comm') or 'unnamed'})")
-    return found
-
-
 def _usb(root: Path, device: EdgeTpu, allowed: Allowed) -> Iterator[Finding]:
     first = ", not used since it was plugged in" if device.id == USB_IDS[0] else ""
     found = f"Edge TPU on USB {device.place} ({device.id}{first})"
@@ -93,21 +80,21 @@ def _pci(root: Path, device: EdgeTpu, allowed: Allowed) -> Iterator[Finding]:
         yield wrong(f"{found}, but no {device.node or '/dev/apex_*'}", "sudo dmesg | grep -i apex")
         return
     yield _access(root, device, found, allowed, PCI_RULE)
-    yield from _temperature(root / f"sys/class/apex/{device.node.rpartition('/')[2]}", device)
+    yield from _temperature(root, device)
 
 
 def _access(root: Path, device: EdgeTpu, found: str, allowed: Allowed, rule: str) -> Finding:
-    if using := users(root, device):
-        return ok(f"{found}: in use by {', '.join(using)}, so left alone")
+    if who := owner(device, root):
+        return ok(f"{found}: in use by {who}, so left alone")
     if allowed(node_path(root, device)):
         return ok(f"{found}: {device.node} can be read and written")
     return wrong(f"{found}: {device.node} may not be read and written by this user", rule)
 
 
-def _temperature(apex: Path, device: EdgeTpu) -> Iterator[Finding]:
+def _temperature(root: Path, device: EdgeTpu) -> Iterator[Finding]:
     """Yield what the driver says of a PCIe device's temperature; nothing where it says none (the kernel's own)."""
-    texts = [line_of(apex / name) for name in ("temp", "trip_point0_temp")]
-    now, limit = (int(text) / 1000 if re.fullmatch(r"-?[0-9]{1,6}", text) else None for text in texts)
+    told = readings(device, root)
+    now, limit = told.temperature_c, told.slowed_from_c
     it = f"the Edge TPU on PCIe {device.place} has"
     if now is None:
         return

@@ -16,12 +16,12 @@ from typing import Any
 from motionsig.cli.doctor.edgetpu_devices import REPLUG
 from motionsig.cli.doctor.findings import Finding, content_of, note, ok, text_of, wrong
 from motionsig.cli.doctor.software import Interpreter
+from motionsig.encoders.edgetpu.claim import LIBRARY, claim, library_option
 from motionsig.encoders.edgetpu.presence import USB_IDS
-from motionsig.encoders.edgetpu.worker import LIBRARY
 from motionsig.encoders.litert import load_runtime
 from motionsig.encoders.models import find_model
 from motionsig.encoders.trial import one_line, report
-from motionsig.errors import MissingExtraError, ModelError
+from motionsig.errors import EncoderError, MissingExtraError, ModelError
 
 CPU = "until then --device cpu"
 # Of the library for the runtimes of today: Google's own crashes them from 2.12 on (google-coral/edgetpu#812).
@@ -78,6 +78,8 @@ def fit(install: str, version: str, reported: dict[str, Any], free: Sequence[str
         yield wrong(reported["failed"], f"{REPLUG}; {CPU}")
     elif "rejected" in reported:
         yield wrong(f"{runtime} opens an Edge TPU, but: {reported['rejected']}", f"{install}; {CPU}")
+    elif "held" in reported:
+        yield note(f"no Edge TPU was opened: {reported['held']}", "ask again when it is free")
     elif "opened" in reported:
         yield ok(f"{runtime} opens an Edge TPU")
     elif "refused" in reported and free:
@@ -115,11 +117,11 @@ def install_command(root: Path, interpreter: Interpreter) -> str:
     return f"wget {BUILDS}/download/{BUILD}/{package} && sudo apt install ./{package}"
 
 
-def report_library(opening: bool, model: str | None) -> None:
+def report_library(opening: bool, model: str | None, root: str = "/", but: Sequence[str] = ()) -> None:
     """Load the library and report its place, version and what the runtime makes of it: all that the child does.
 
     opening: whether to open an Edge TPU, and to prepare the compiled model for it, which a library built for another
-    runtime does not survive.
+    runtime does not survive. root: where the machine's files are; but: places of Edge TPUs that are left alone.
     """
     try:
         loaded = ctypes.CDLL(LIBRARY)
@@ -139,7 +141,16 @@ def report_library(opening: bool, model: str | None) -> None:
     if not opening:
         return
     try:
-        delegate = load_delegate(LIBRARY)
+        claimed = claim(root=Path(root), but=but)
+        options = {}
+        if claimed is not None:
+            path = claimed.path
+            options["device"] = library_option(loaded, claimed.option, path) if path else claimed.option
+    except EncoderError as error:
+        report(held=one_line(str(error)))
+        return
+    try:
+        delegate = load_delegate(LIBRARY, options)
     except AttributeError as error:
         report(wrong=one_line(str(error)))
         return

@@ -7,6 +7,7 @@ from pathlib import Path
 from motionsig.cli.doctor import findings as tree
 from motionsig.cli.doctor.buses import Allowed, access, asks_for, config_path, read_write, udev_rule
 from motionsig.cli.doctor.findings import Finding, is_there, note, wrong
+from motionsig.sensors.bus import parse_bus
 from motionsig.sensors.spi import spidevs
 
 SPI_RULE = udev_rule("spi", "spi", "spidev")
@@ -15,7 +16,7 @@ _LOAD = "sudo modprobe spidev"
 
 def spi(root: Path, allowed: Allowed = read_write) -> list[Finding]:
     """Return the findings on each device; on a Raspberry Pi without any, how it is turned on."""
-    nodes = [f"dev/{name.replace('spi', 'spidev')}" for name in spidevs(root=root)]
+    nodes = [str(parse_bus(name)).removeprefix("/") for name in spidevs(root=root)]
     if nodes:
         return [access(root, node, f"/{node}", allowed, missing=_LOAD, rule=SPI_RULE) for node in nodes]
     if not tree.is_raspberry_pi(root):

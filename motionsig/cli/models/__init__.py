@@ -43,11 +43,13 @@ def add_to(commands: Any) -> None:
         description="Verify a model, try it on this machine, and make it the current one of its name. A running daemon "
         "takes it within seconds, and goes back by itself if it fails. The current model becomes the previous one; "
         "older ones are deleted. While one is installed, the shipped model of its name is not used. A version lower "
-        "than the installed or shipped one is refused: the way back is `sudo motionsig models rollback NAME`.",
+        "than any that was ever installed, or that is shipped, is refused without --lower: the way back is "
+        "`sudo motionsig models rollback NAME`.",
     )
     files = "card.json, its files and card.json.sig; or their folder"
     install.add_argument("files", nargs="+", type=Path, metavar="FILE", help=files)
     option(install, "--unsigned", "do not look for a signature: anybody may have made it")
+    option(install, "--lower", "take a version below one that was installed here before, or is shipped")
     keys = f"whose signature will do: ed25519 public keys, DIR/*.pem ({KEYS_FOLDER})"
     option(install, "--keys DIR", keys, type=Path, default=KEYS_FOLDER)
     where = "where models are installed ($MOTIONSIG_MODELS or /var/lib/motionsig-models)"

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from motionsig.encoders import installing
 from motionsig.encoders.compiling.compiler import check_twin
 from motionsig.encoders.compiling.lint import lint
-from motionsig.encoders.signing import SIGNATURE_NAME, signer
+from motionsig.encoders.models import try_network
 from motionsig.encoders.signing import sign as signature_of
+from motionsig.encoders.signing import signer
 from motionsig.encoders.tflite import printable, read_graph
-from motionsig.encoders.trial import DEADLINE_S, run_trial
 from motionsig.errors import EncoderError, MissingExtraError, ModelError
 from motionsig.files import replace_file
-from motionsig.model_card import CARD_NAME, MODEL_NAME
+from motionsig.model_card import CARD_NAME, MODEL_NAME, SIGNATURE_NAME, load_card
 
 _NEXT = "a running daemon takes it within seconds, and says so in `sudo motionsig status`"
 
@@ -26,6 +27,8 @@ def install(options: argparse.Namespace) -> int:
     card = package.card
     _say("model", f"{card.name}, version {card.version}, fingerprint {card.fingerprint.hex()}")
     _say("files", f"{', '.join(package.files)}: as {CARD_NAME} describes them")
+    if card.altered:
+        _say("card", "CHANGED after the model was made: its signatures, or their windows, may be others")
     signed_by = None if options.unsigned else _signer(package, options.keys)
     _say("signature", f"by {signed_by}" if signed_by else "NOT CHECKED")
     if not signed_by:
@@ -38,7 +41,8 @@ def install(options: argparse.Namespace) -> int:
         # A finding of lint is no reason to refuse: the compiler took the model, and where the two disagree it is right.
         for finding in lint(read_graph(twin, MODEL_NAME)):
             _say("compiled", str(finding))
-    folder = installing.install(package, signed_by, _try, options.into)
+    trial = partial(_try, signed=signed_by is not None)
+    folder = installing.install(package, signed_by, trial, options.into, take_lower=options.lower)
     _say("installed", f"{folder}, and current")
     _say("next", _NEXT)
     _say("way back", f"sudo motionsig models rollback {card.name}")
@@ -74,10 +78,9 @@ def _signer(package: installing.Package, keys: Path) -> Path:
     return signer(package.files[CARD_NAME], signature, keys)
 
 
-def _try(folder: Path) -> None:
-    """Run the golden windows through the model in `folder`, in a child process with a deadline."""
-    call = f"motionsig.encoders.models.report_golden('cpu', {str(folder)!r})"
-    reported = run_trial("the model", call, sys.path, DEADLINE_S)
+def _try(folder: Path, *, signed: bool) -> None:
+    """Run the golden windows through the model in `folder`, in a child process, which is not root's if it can be."""
+    reported = try_network(load_card(folder), root_will_do=signed)
     if "missing" in reported:
         raise MissingExtraError(reported["missing"])
     trouble = reported.get("died") or reported.get("failed")

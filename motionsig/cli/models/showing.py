@@ -28,7 +28,7 @@ def show_all(*, as_json: bool) -> int:
     for folder in filter(None, chain(*places)):
         try:
             card = load_card(folder)
-            card.model_bytes()  # raises where the file is not the card's
+            card.check_files()
         except ModelError as error:
             damaged.append(error)
         else:
@@ -138,7 +138,7 @@ def _network_lines(network: dict[str, Any]) -> list[str]:
 
 
 def _lines(card: ModelCard) -> list[str]:
-    size = (card.path / MODEL_NAME).stat().st_size
+    size = card.files[MODEL_NAME].size
     length_s, compiled = card.spec.length_ns / NS_PER_S, "not for the Edge TPU"
     if it := card.compiled:
         runtime = "not stated" if it.min_runtime is None else f"{it.min_runtime} or newer"
@@ -152,6 +152,7 @@ def _lines(card: ModelCard) -> list[str]:
         f"  file         {card.path} ({size:,} B, sha256 {card.sha256[:16]}... as the card says)",
         f"  compiled     {compiled}",
         f"  licence      {card.text['licence']}",
+        *(["  CHANGED      after the model was made: its signatures, or their windows, may be others"] * card.altered),
     ]
 
 

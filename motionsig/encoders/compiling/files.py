@@ -21,9 +21,9 @@ from motionsig.encoders.models import find_model, model_names, shipped_models
 from motionsig.encoders.tflite import printable, read_model_file
 from motionsig.errors import InputError, ModelError
 from motionsig.files import locked_folder, write_file
-from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME, ModelCard, load_card
+from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME, MOST_CARD_BYTES, ModelCard, load_card, read_plain
 
-_BESIDE_THE_MODEL = (GOLDEN_NAME, "README.md")
+_PAGE_NAME = "README.md"
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ def open_model(model: str | Path) -> ModelFile:
     named = str(model) in model_names() or path.is_dir()
     if named or (path.name == MODEL_NAME and (path.parent / CARD_NAME).is_file()):
         card = find_model(model) if named else load_card(path.parent)
+        card.check_files()
         return ModelFile(card.path / MODEL_NAME, card.model_bytes(), card)
     try:
         return ModelFile(path, read_model_file(path), None)
@@ -124,8 +125,9 @@ def _files(model: ModelFile, compilation: Compilation, folder: Path) -> dict[str
     if card is None:
         return files
     if folder.resolve() != model.path.parent.resolve():
-        beside = (model.path.parent / name for name in _BESIDE_THE_MODEL)
-        files |= {MODEL_NAME: model.content} | {path.name: path.read_bytes() for path in beside if path.is_file()}
+        files |= {MODEL_NAME: model.content, GOLDEN_NAME: card.file_bytes(GOLDEN_NAME)}
+        with contextlib.suppress(ModelError):  # none, or not one of a page's kind
+            files[_PAGE_NAME] = read_plain(card.path / _PAGE_NAME, MOST_CARD_BYTES)
     # What was compiled before is no longer the model's.
     stated = {
         name: entry for name, entry in card.text["files"].items() if not card.compiled or name != card.compiled.file

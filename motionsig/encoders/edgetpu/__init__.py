@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from motionsig.encoders.edgetpu import choice
 from motionsig.encoders.edgetpu.choice import Choice
+from motionsig.encoders.edgetpu.claim import Claim, NotFreeError, claim
 from motionsig.encoders.edgetpu.presence import edgetpus
 from motionsig.encoders.edgetpu.worker import Fault, Job, Limits, Worker
 from motionsig.encoders.host import Codes, Network
@@ -31,7 +32,10 @@ from motionsig.quality import Quality
 logger = own_logger(__name__)
 
 _LOOK_S = 1.0
-"""How often to look whether an Edge TPU is back."""
+"""How often to look whether an Edge TPU is back, or free."""
+
+_ASK_S = 0.1
+"""How often a device that is asked for is tried while another process has it."""
 
 
 class Starts:
@@ -69,13 +73,17 @@ class Starts:
 class EdgeTpuNetwork(Network):
     """The Edge TPU or an error."""
 
-    def __init__(self, card: ModelCard, which: str = "", *, limits: Limits | None = None) -> None:
-        """Open the Edge TPU that libedgetpu calls `which` ("usb", "pci:1", ":2", ...), any for an empty one.
+    def __init__(
+        self, card: ModelCard, which: str = "", *, limits: Limits | None = None, root: Path = Path("/")
+    ) -> None:
+        """Open the Edge TPU that is meant by `which` ("usb", "pci:1", ":2", ...), any free one for an empty one.
 
-        Raises ModelError for a model that is not compiled for it, EncoderError if it is not ready in time.
+        root: where to look for devices; the machine's own by default. Raises ModelError for a model that is not
+        compiled for it, EncoderError if it is not ready in time or another process has it.
         """
-        self._limits = limits or Limits()
+        self._limits, self._root = limits or Limits(), root
         self.card, self._job, self._starts = card, Job(card, which), Starts(self._limits)
+        self._claim: Claim | None = None
         self._worker = self._start()
 
     @property
@@ -97,12 +105,34 @@ class EdgeTpuNetwork(Network):
 
     def close(self) -> None:
         self._worker.close()
+        if self._claim is not None:
+            self._claim.close()
 
     def _start(self) -> Worker:
         self._starts.add()
-        worker = Worker(self._job, self._limits)
+        # It is kept while a lost child is replaced, so that nobody takes the device meanwhile.
+        if self._claim is not None and not self._claim.holds:
+            self._claim.close()
+            self._claim = None
+        self._claim = self._claim or self._own()
+        worker = Worker(self._job, self._limits, self._claim)
         worker.ready(self._limits.start_s)
         return worker
+
+    def _own(self) -> Claim | None:
+        """Own the Edge TPU; wait a while until it is free. Raises Fault that names the other owner."""
+        until, waits = time.monotonic() + self._limits.held_s, False
+        while True:
+            try:
+                return claim(self._job.device, self._root)
+            except NotFreeError as error:
+                if time.monotonic() >= until:
+                    waited = f"waited {self._limits.held_s:g} s for it; free it, or use the device cpu or auto"
+                    raise Fault(f"Edge TPU: {error}; {waited}") from error
+                if not waits:
+                    logger.warning("Edge TPU: %s; waiting at most %g s for it", error, self._limits.held_s)
+                waits = True
+                time.sleep(_ASK_S)
 
     def _replace(self, fault: Fault) -> None:
         """Put a new child in place of the lost one. Raises EncoderError, with the last reason, after too many."""
@@ -130,6 +160,7 @@ class AutoNetwork(Network):
         self.card, self._cpu, self._root, self._limits = card, cpu, root, limits or Limits()
         self._starts, self._look_at = Starts(self._limits), -math.inf
         self._worker: Worker | None = None
+        self._claim: Claim | None = None  # kept while a lost child is replaced
         self._choice: Choice | None = None
         self._places: list[tuple[str, str]] = []  # where there were Edge TPUs at the last look
         self._conditions: dict[str, Any] | None = None  # under which that choice was measured
@@ -140,6 +171,10 @@ class AutoNetwork(Network):
         except ModelError as error:
             self._report(str(error))
         self._ready_worker(self._limits.start_s)
+
+    @property
+    def kernels(self) -> str | None:
+        return None if self._worker is not None and self._worker.runtime else self._cpu.kernels
 
     @property
     def device(self) -> str:
@@ -168,6 +203,7 @@ class AutoNetwork(Network):
     def close(self) -> None:
         if self._worker is not None:
             self._worker.close()
+        self._release()
         self._cpu.close()
 
     def _ready_worker(self, wait_s: float = 0.0) -> Worker | None:
@@ -191,17 +227,34 @@ class AutoNetwork(Network):
             self._places = places
             self._starts.reset_pause()
         if not found:
+            self._release()
             self._report("no Edge TPU is plugged in", logging.INFO)
             return None
         conditions = choice.conditions(self.card, self._cpu.device, found)
         if conditions != self._conditions:
             self._conditions, self._choice = conditions, choice.remembered(self.card, conditions)
         if self._choice and not self._choice.edgetpu:
+            self._release()
             self._report("")
-        elif not self._starts.wait_s():
+        elif not self._starts.wait_s() and self._own():
             self._starts.add()
-            return Worker(job, self._limits)
+            return Worker(job, self._limits, self._claim)
         return None
+
+    def _own(self) -> bool:
+        """Return whether this process owns an Edge TPU now; why not is reported."""
+        if self._claim is None or not self._claim.holds:
+            self._release()
+            try:
+                self._claim = claim("", self._root)
+            except NotFreeError as error:
+                self._report(f"Edge TPU: {error}")
+        return self._claim is not None
+
+    def _release(self) -> None:
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None
 
     def _decide(self, worker: Worker) -> Worker | None:
         """Return the child, which is ready, if it is faster than the CPU; else close it."""
@@ -214,6 +267,7 @@ class AutoNetwork(Network):
         if not self._choice.edgetpu:
             worker.close()
             self._worker = None
+            self._release()
         logger.info("now on %s; %d windows before went through the cpu", self.device, self._cpu_windows)
         self._cpu_windows = 0
         return self._worker

@@ -7,6 +7,7 @@ that it failed, that all windows asked for are done. From its parent it receives
 
 from __future__ import annotations
 
+import ctypes
 import json
 import math
 import mmap
@@ -23,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from motionsig.encoders.edgetpu.claim import library_option
 from motionsig.encoders.host import Codes
 from motionsig.encoders.litert import load_runtime, tensor_spec
 from motionsig.errors import EncoderError, MotionsigError
@@ -90,7 +92,7 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
     signal.alarm(task["start_s"])
     try:
-        interpreter, given, made = _open(connection, memory, task["library"], task["device"])
+        interpreter, given, made = _open(connection, memory, task["library"], task["device"], task["path"])
         _serve(connection, interpreter, memory, given, made)
     except MotionsigError as error:
         connection.send(json.dumps({"failed": str(error)}).encode())
@@ -111,8 +113,11 @@ def _end_with(parent: int) -> None:
     os._exit(0)
 
 
-def _open(connection: socket.socket, memory: Memory, library: str, device: str) -> tuple[Any, int, int]:
-    """Return the interpreter on the Edge TPU, and the indices of its input and output."""
+def _open(connection: socket.socket, memory: Memory, library: str, device: str, path: str) -> tuple[Any, int, int]:
+    """Return the interpreter on the Edge TPU, and the indices of its input and output.
+
+    path: which of several devices, as the library lists them.
+    """
 
     def report(**found: Any) -> None:
         connection.send(json.dumps(found).encode())
@@ -121,6 +126,7 @@ def _open(connection: socket.socket, memory: Memory, library: str, device: str) 
     runtime, interpreter_class, load_delegate = load_runtime()
     report(stage=f"opening the Edge TPU with {library}")
     try:
+        device = library_option(ctypes.CDLL(library), device, path) if path else device
         delegate = load_delegate(library, {"device": device} if device else {})
     except OSError as error:
         raise EncoderError(f"{library}: expected the Edge TPU's library, got: {error}; {HINT}") from error

@@ -1,11 +1,13 @@
-"""Which Edge TPUs the machine shows, by sysfs alone, cheap enough to ask every second for a device that is away.
+"""Which Edge TPUs the machine shows, and what the kernel tells of them, by sysfs and procfs alone: nothing is opened.
 
-While one is being unplugged its files vanish, fail or are empty; what cannot be read is left out, and is no error.
+It is cheap enough to ask every second for a device that is away. While one is being unplugged its files vanish, fail or
+are empty; what cannot be read is left out, and is no error.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,10 +38,58 @@ class EdgeTpu:
     speed_mbit_s: int | None = None
 
 
+@dataclass(frozen=True)
+class Readings:
+    """What the kernel tells of a device's heat and power; None where it tells nothing.
+
+    temperature_c, slowed_from_c: of a PCIe device, from Google's driver; at the second it lowers the clock. The driver
+    in the kernel's staging tree, and USB, tell none. current_ma: the most that a USB device asks its port for. power:
+    "active" or "suspended", by the kernel's power management. No Edge TPU tells the power that it draws.
+    """
+
+    temperature_c: float | None
+    slowed_from_c: float | None
+    current_ma: int | None
+    power: str | None
+
+
 def edgetpus(root: Path = Path("/")) -> tuple[EdgeTpu, ...]:
     """Return the Edge TPUs of the machine whose files are below `root`, PCIe before USB, each in order of place."""
     top = os.fspath(root)
     return (*_on_pci(top), *_on_usb(top))
+
+
+def readings(edgetpu: EdgeTpu, root: Path = Path("/")) -> Readings:
+    """Return what the kernel tells of a device's heat and power now."""
+    top = os.fspath(root)
+    place = os.path.join(top, f"sys/bus/{edgetpu.bus}/devices", edgetpu.place)
+    power = _line(place, "power/runtime_status")
+    current = re.fullmatch("([0-9]{1,4})mA", _line(place, "bMaxPower"))
+    # Only a PCIe device has a node of this kind.
+    heat = os.path.join(top, "sys/class/apex", os.path.basename(edgetpu.node))
+    apex = edgetpu.bus == "pci" and bool(edgetpu.node)
+    now, limit = (_celsius(_line(heat, name)) if apex else None for name in ("temp", "trip_point0_temp"))
+    return Readings(now, limit, int(current[1]) if current else None, power if power.isalpha() else None)
+
+
+def users(edgetpu: EdgeTpu, root: Path = Path("/")) -> list[int]:
+    """Return the processes that have a device open, of those that this user may look into.
+
+    Of a PCIe device the driver tells every user the one that may write to it.
+    """
+    top, found = os.fspath(root), set[int]()
+    if edgetpu.bus == "pci" and edgetpu.node:
+        apex = os.path.join(top, "sys/class/apex", os.path.basename(edgetpu.node))
+        owner = _line(apex, "device_owner")
+        if _line(apex, "is_device_owned") == "1" and re.fullmatch("[1-9][0-9]{0,6}", owner):
+            found.add(int(owner))
+    if edgetpu.node:
+        for process in _names(os.path.join(top, "proc")):
+            if process.isdigit():
+                folder = os.path.join(top, "proc", process, "fd")
+                if any(_link(folder, name) == edgetpu.node for name in _names(folder)):
+                    found.add(int(process))
+    return sorted(found)
 
 
 def _on_pci(root: str) -> list[EdgeTpu]:
@@ -93,8 +143,16 @@ def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else None
 
 
+def _celsius(text: str) -> float | None:
+    return int(text) / 1000 if re.fullmatch("-?[0-9]{1,6}", text) else None
+
+
 def _target(*parts: str) -> str:
+    return os.path.basename(_link(*parts))
+
+
+def _link(*parts: str) -> str:
     try:
-        return os.path.basename(os.readlink(os.path.join(*parts)))
+        return os.readlink(os.path.join(*parts))
     except OSError:
         return ""

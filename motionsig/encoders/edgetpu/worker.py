@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from motionsig.encoders.edgetpu.child import ASKED, Layout
+from motionsig.encoders.edgetpu.claim import LIBRARY, Claim
 from motionsig.encoders.host import EDGE_TPU_STEPS, Codes, TensorSpec, check_network, network_input
 from motionsig.encoders.tflite import EDGETPU_OPERATOR, read_graph
 from motionsig.encoders.trial import child_environment
@@ -33,9 +34,6 @@ from motionsig.model_card import ModelCard
 
 logger = own_logger(__name__)
 
-LIBRARY = "libedgetpu.so.1"
-
-
 _CHILD = "from motionsig.encoders.edgetpu.child import main; main()"
 _GRACE_S = 1.0
 _OUTPUT_BYTES = 4096
@@ -45,13 +43,15 @@ _OUTPUT_BYTES = 4096
 class Limits:
     """How long a child may take, and how often it may be started.
 
-    call_s: for one window. start_s: from its start to the golden codes; an Edge TPU gets its firmware in that time. At
-    most `starts` in any `per_s`; where one did not last `settled_s` the next waits `retry_s`, and twice as long after
-    each further one, up to `per_s`.
+    call_s: for one window. start_s: from its start to the golden codes. In that time libedgetpu sleeps for two seconds,
+    and an Edge TPU gets its firmware. held_s: how long another owner of the device is waited for. At most `starts` in
+    any `per_s`; where one did not last `settled_s` the next waits `retry_s`, and twice as long after each further one,
+    up to `per_s`.
     """
 
     call_s: float = 1.0
     start_s: float = 30.0
+    held_s: float = 10.0
     starts: int = 6
     per_s: float = 600.0
     retry_s: float = 0.5
@@ -80,7 +80,7 @@ class Job:
                 f"{len(list(graph.operators))} others; it would run on the CPU and say nothing"
             )
         self.layout = Layout(CHUNK, (1, card.length, card.input.dim), (card.motion_dim,), len(self.model))
-        windows, codes, _ = card.golden()
+        windows, codes, *_ = card.golden()
         self.golden_inputs = network_input(card, windows[:CHUNK])[0]
         self.golden_codes: Codes = codes[:CHUNK, : card.motion_dim]
 
@@ -88,12 +88,15 @@ class Job:
 class Worker:
     """One child process with an Edge TPU in it, from its start until it is lost or closed."""
 
-    def __init__(self, job: Job, limits: Limits) -> None:
-        """Start it, and do not wait. Raises Fault where no process can be started."""
+    def __init__(self, job: Job, limits: Limits, claim: Claim | None = None) -> None:
+        """Start it, and do not wait. Raises Fault where no process can be started.
+
+        claim: the device that it opens, and keeps from others until it has ended; None where the machine shows none.
+        """
         if not sys.executable or getattr(sys, "frozen", False):
             # A frozen program would start itself over and over.
             raise Fault(f"Edge TPU: expected a Python to run its process, got {sys.executable!r}")
-        self._job, self._limits, self._owner = job, limits, os.getpid()
+        self._job, self._limits, self._claim, self._owner = job, limits, claim, os.getpid()
         self.runtime = ""
         """What runs the model in the child, once it is ready."""
         self._stage, self._last_output = "starting", b""
@@ -173,7 +176,9 @@ class Worker:
         self._memory.model[:] = np.frombuffer(self._job.model, np.uint8)
         task: dict[str, Any] = {"parent": self._owner, "start_s": math.ceil(self._limits.start_s + _GRACE_S)}
         task |= {"socket": connection.fileno(), "memory": memory, "layout": self._job.layout}
-        task |= {"library": LIBRARY, "device": self._job.device}
+        claim = self._claim
+        device, path = (self._job.device, "") if claim is None else (claim.option, claim.path)
+        task |= {"library": LIBRARY, "device": device, "path": path}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _CHILD, json.dumps(task)],
             # The child imports what this process would.
@@ -181,7 +186,8 @@ class Worker:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            pass_fds=(connection.fileno(), memory),
+            # With the lock: should this process die first, the device is free when the child lets go of it.
+            pass_fds=(connection.fileno(), memory, *(claim.lock.files if claim is not None else ())),
             # Of its own, so that Ctrl-C reaches the parent alone, which ends the child in good order.
             start_new_session=True,
         )

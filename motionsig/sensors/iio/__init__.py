@@ -28,7 +28,7 @@ from motionsig.sensors.iio.device import ACCEL, GYRO, Device, devices
 from motionsig.sensors.iio.finding import IioSensor, find, list_iio
 from motionsig.sensors.iio.polled import PolledPort
 from motionsig.sensors.iio.port import WATERMARK_S, NoTriggerError, Port, Request
-from motionsig.sensors.iio.stamps import Joiner, Samples
+from motionsig.sensors.joining import Joiner, Samples
 from motionsig.sensors.live import LiveSource
 from motionsig.sensors.living import Rows
 

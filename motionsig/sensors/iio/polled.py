@@ -18,7 +18,8 @@ from motionsig.escaping import own_logger
 from motionsig.sensors.iio.channels import ScanType
 from motionsig.sensors.iio.device import Device, Settings, open_device, refused
 from motionsig.sensors.iio.port import DEFAULT_RATE_HZ, WATERMARK_S, Conversion, Request
-from motionsig.sensors.iio.stamps import Samples, Stamps
+from motionsig.sensors.iio.stamps import Stamps
+from motionsig.sensors.joining import Samples
 from motionsig.sensors.owner import own_device
 
 log = own_logger(__name__)

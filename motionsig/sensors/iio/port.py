@@ -19,7 +19,8 @@ from motionsig.errors import SensorError
 from motionsig.escaping import own_logger
 from motionsig.sensors.iio.channels import ScanType, decode, scan_dtype
 from motionsig.sensors.iio.device import Device, Settings, open_device, read, write
-from motionsig.sensors.iio.stamps import Samples, Stamps, Unstamped
+from motionsig.sensors.iio.stamps import Stamps, Unstamped
+from motionsig.sensors.joining import Samples
 from motionsig.sensors.owner import own_device
 
 log = own_logger(__name__)

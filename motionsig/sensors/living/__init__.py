@@ -11,7 +11,7 @@
 A live sensor is judged within two seconds, and one that stands still can be started again to see whether it lives.
 """
 
-from motionsig.sensors.living.gravity import gravity_at_rest, scale_error, wrong_gravity
+from motionsig.sensors.living.gravity import scale_error, wrong_gravity
 from motionsig.sensors.living.judge import Living, Rows
 
-__all__ = ["Living", "Rows", "gravity_at_rest", "scale_error", "wrong_gravity"]
+__all__ = ["Living", "Rows", "scale_error", "wrong_gravity"]

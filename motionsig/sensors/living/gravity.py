@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.conventions import STANDARD_GRAVITY
-from motionsig.sensors.living.cells import Cell, cell, cell_rows
+from motionsig.sensors.living.cells import Cell
 
 PLAUSIBLE_G = (0.65, 1.4)
 """|acc| at rest. The worst that data sheets allow is an ADXL345's z: 10 % and 0.25 g off (Rev. E, table 1)."""
@@ -23,21 +23,6 @@ _TURNS = 1.0
 """rad/s: more than the error at rest of any gyroscope (an LSM9DS1's is 0.52, DocID025715 table 3): it turns."""
 _FACTORS = (0.125, 0.25, 0.5, 2.0, 4.0, 8.0)
 _NEAR = 0.15
-
-
-def gravity_at_rest(data: NDArray[np.floating], rate_hz: float) -> float | None:
-    """Return |acc| in g of data (n, 3 or 6), m/s² and rad/s, if it is of a second or more of rest, else None."""
-    rows = cell_rows(rate_hz)
-    axes = 3 if data.shape[1] < 6 or not np.isfinite(data[:, 3:]).all() else 6
-    used = np.asarray(data[:, :axes], np.float32)
-    if len(used) < rows or len(used) < rate_hz:
-        return None
-    cells = [cell(used[at : at + rows], used[max(0, at - 1)]) for at in range(0, len(used) - rows + 1, rows)]
-    means = np.array([each.mean for each in cells])
-    turns = axes == 6 and float(np.linalg.norm(means[:, 3:], axis=1).max()) > _TURNS
-    if turns or not all(each.quiet for each in cells) or float(np.ptp(means[:, :3], axis=0).max()) > _STEADY:
-        return None
-    return float(np.linalg.norm(means[:, :3].mean(axis=0))) / STANDARD_GRAVITY
 
 
 def scale_error(gravity_g: float) -> float | None:

@@ -169,7 +169,9 @@ class Standing:
                 return f"{CHANNELS[axis]} stands still at {last[axis]:.4g}: {wrong_gravity(size_g)}", own
             if self._forbids(int(rows[axis]), self._fine(own)) or self._axis_left_behind(axis, float(last[axis])):
                 return f"{CHANNELS[axis]} stands still at {last[axis]:.4g} while the others live", own
-        if gyr and self._step is not None and self._steps.impossible(int(rows[_GYR].min()), 3, float(self._step[3])):
+        # Of two devices joined in time only the accelerometer's steps are known.
+        step = None if self._step is None or len(self._step) <= 3 else float(self._step[3])
+        if gyr and step is not None and self._steps.impossible(int(rows[_GYR].min()), 3, step):
             # Some devices report no slow turns, so it is no proof; and what has no noise at all is a model.
             lives = self._rest.shares()[:3].max() > _OFTEN
             self._quiet_gyr = lives and not self._ends_itself

@@ -31,9 +31,9 @@ def content(seen: Seen) -> list[Finding]:
     chip, evidence = seen.chip, seen.evidence
     record, marks = _record(chip, evidence.rows)
     findings = [marks] if marks else []
-    jumped = _jump(seen, record)
-    if jumped:
-        return [*findings, jumped]
+    broken = _frozen(seen, record) or _jump(seen, record)
+    if broken:
+        return [*findings, broken]
     rests = seen.rests()
     if len(rests) < 3:
         missing = ", ".join(it.step.name for it in evidence.stretches if not it.seen)
@@ -86,6 +86,16 @@ def _record(chip: Chip, rows: NDArray[np.uint8]) -> tuple[np.dtype[np.void], Fin
     best = max(right, key=lambda record: right[record])
     words = f"{right[best]:.1%} of the records bear the marks that the table names"
     return best, finding("marks", right[best] > 0.99, words, right=right[best])
+
+
+def _frozen(seen: Seen, record: np.dtype[np.void]) -> Finding | None:
+    """Return a finding where a sensor never says another thing: beside a gyroscope none is too coarse for noise."""
+    fields = ("acc", "gyr") if seen.chip.gyro_ranges else ()
+    frozen = [name for name in fields if not np.ptp(place_of(record, name).values(seen.evidence.rows), axis=0).any()]
+    if not frozen:
+        return None
+    words = f"{' and '.join(frozen)} never changed in {len(seen.evidence.rows)} records, not in the last bit"
+    return finding("dead axis", False, words, frozen=frozen)
 
 
 def _jump(seen: Seen, record: np.dtype[np.void]) -> Finding | None:

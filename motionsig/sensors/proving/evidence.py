@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,10 @@ class Looks:
     taken: NDArray[np.int64]
 
 
+def _no_looks() -> Looks:
+    return Looks(np.empty(0, np.int64), np.empty((0, 0), np.uint8), np.empty(0, np.int64))
+
+
 @dataclass(frozen=True)
 class Stretch:
     """What a step left in the stream: rows begin to end, the last of them, from `rest` on, at rest.
@@ -57,7 +61,7 @@ class Evidence:
     drops: readings of the level around a read of so many bytes, when the time before and after is given by `Looks`.
     rates: Hz to the level while samples were taken at that rate. accel, gyro: g and deg/s to rows at rest in that
     range. setting: rate, g and deg/s of the stream. stream: its level; rows: its records; stretches: its parts.
-    self_test: the axes' results, or why there are none.
+    self_test: the axes' results, or why there are none. wires: what is wrong with those of SPI; then no more was asked.
     """
 
     chip: str
@@ -66,17 +70,18 @@ class Evidence:
     identity: Mapping[int, tuple[int, ...]]
     transaction_s: NDArray[np.float64]
     retries: int
-    registers: tuple[str, ...]
-    fill: Looks
-    drops: tuple[tuple[int, Looks], ...]
-    rates: Mapping[float, Looks]
-    accel: Mapping[float, NDArray[np.uint8]]
-    gyro: Mapping[float, NDArray[np.uint8]]
-    setting: tuple[float, float, float]
-    stream: Looks
-    rows: NDArray[np.uint8]
-    stretches: tuple[Stretch, ...]
-    self_test: tuple[AxisResult, ...] | str
+    wires: str | None = None
+    registers: tuple[str, ...] = ()
+    fill: Looks = field(default_factory=_no_looks)
+    drops: tuple[tuple[int, Looks], ...] = ()
+    rates: Mapping[float, Looks] = field(default_factory=dict)
+    accel: Mapping[float, NDArray[np.uint8]] = field(default_factory=dict)
+    gyro: Mapping[float, NDArray[np.uint8]] = field(default_factory=dict)
+    setting: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    stream: Looks = field(default_factory=_no_looks)
+    rows: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0), np.uint8))
+    stretches: tuple[Stretch, ...] = ()
+    self_test: tuple[AxisResult, ...] | str = ()
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,15 @@ from motionsig.sensors.proving.seen import Seen, finding
 
 def examine(chip: Chip, evidence: Evidence) -> list[Finding]:
     """Return what the evidence says of the table, in the order of the parts."""
+    if evidence.wires is not None:
+        # Of what comes over such wires nothing can be said.
+        return [_bus(evidence)]
     reading = read_level(chip.level, evidence.fill, evidence.drops)
     size = chip.record.itemsize
     measured = {hz: rate_hz(looks, reading, size) for hz, looks in evidence.rates.items()}
     main_hz, _ = rate_hz(evidence.stream, reading, size)
     seen = Seen(chip, evidence, reading, main_hz)
-    findings = [_bus(seen), _identity(seen), _registers(seen), *level(seen)]
+    findings = [_bus(evidence), _identity(seen), _registers(seen), *level(seen)]
     if not evidence.stretches:
         return [
             *findings,
@@ -34,15 +37,16 @@ def examine(chip: Chip, evidence: Evidence) -> list[Finding]:
     return [*findings, _self_test(seen, judged=not any(it.state == "wrong" for it in findings))]
 
 
-def _bus(seen: Seen) -> Finding:
-    took = seen.evidence.transaction_s * 1e3
-    steady = all(len(values) == 1 for values in seen.evidence.identity.values())
+def _bus(evidence: Evidence) -> Finding:
+    took = evidence.transaction_s * 1e3
+    steady = evidence.wires is None and all(len(values) == 1 for values in evidence.identity.values())
     middle, late, most = (float(value) for value in (*np.percentile(took, (50, 99)), took.max()))
     words = (
-        f"{len(took)} reads of the identity {'agree' if steady else 'differ'}, {seen.evidence.retries} transactions "
+        f"{len(took)} reads of the identity {'agree' if steady else 'differ'}, {evidence.retries} transactions "
         f"repeated; a read of a byte takes {middle:.2f} ms, at most {most:.2f} ms"
     )
-    return finding("bus", steady, words, reads=len(took), retries=seen.evidence.retries, ms=(middle, late, most))
+    numbers = {"reads": len(took), "retries": evidence.retries, "ms": (middle, late, most)}
+    return finding("bus", steady, evidence.wires or words, **numbers)
 
 
 def _identity(seen: Seen) -> Finding:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError, SensorError
-from motionsig.sensors.bus import Bus
+from motionsig.sensors.bus import NO_ADDRESS, Bus
 from motionsig.sensors.chips import Chip, Setting, settle
 from motionsig.sensors.clock import Clock
 from motionsig.sensors.fifo import MOST_LOAD, bus_load
@@ -21,8 +21,10 @@ from motionsig.sensors.proving.levels import LevelReading, read_level
 from motionsig.sensors.proving.probe import Probe, Watch, poll_s
 from motionsig.sensors.registers import Registers
 from motionsig.sensors.self_test import AxisResult, self_test
+from motionsig.sensors.spi import SpiBus, wires_fault
 
-_IDENTITY_READS = 100
+_IDENTITY_READS, _SPI_READS = 100, 400
+"""Of each register that names the chip. On SPI nothing but these tells that a bit went missing, and a read is short."""
 _MAIN_HZ, _MAIN_G, _MAIN_DPS = 100.0, 4.0, 1000.0
 """A hand turns at up to 300 deg/s; at 4 g twice the acceleration does not clip."""
 _FILL_S, _BEYOND, _LOOKS = 1.5, 2.6, 200
@@ -40,8 +42,13 @@ def gather(bus: Bus, chip: Chip, address: int, *, clock: Clock, guide: Guide, sh
     """
     probe = Probe(Registers(bus, chip, address, clock), chip, clock, bus)
     with own(bus, address):
+        guide(FLAT)
+        show("the bus")
+        begun = _begin(probe)
+        if begun.wires is not None:
+            return begun
         try:
-            evidence = _gather(probe, guide, show)
+            evidence = _gather(probe, begun, guide, show)
         finally:
             probe.registers.forget_bank()
             probe.run(chip.reset)
@@ -49,12 +56,21 @@ def gather(bus: Bus, chip: Chip, address: int, *, clock: Clock, guide: Guide, sh
     return replace(evidence, self_test=_self_test(bus, chip, address, clock))
 
 
-def _gather(probe: Probe, guide: Guide, show: Show) -> Evidence:
-    chip, registers = probe.chip, probe.registers
-    guide(FLAT)
-    show("the bus")
+def _begin(probe: Probe) -> Evidence:
+    """Return what the chip says of itself, again and again, and how long that takes."""
+    chip, bus, registers = probe.chip, probe.bus, probe.registers
     registers.forget_bank()
-    identity, transaction_s = _identity(probe)
+    # A chip that has spoken I2C until now takes the first reading to change over to SPI.
+    registers.read(next(iter(chip.identity)))
+    identity, transaction_s = _identity(probe, _IDENTITY_READS if NO_ADDRESS not in chip.addresses else _SPI_READS)
+    wires = None
+    if isinstance(bus, SpiBus) and any(identity[register] != (value,) for register, value in chip.identity.items()):
+        wires = wires_fault(bus, lambda register: registers.read(register)[0])
+    return Evidence(chip.name, registers.where, bus.clock_hz, identity, transaction_s, registers.retries, wires)
+
+
+def _gather(probe: Probe, begun: Evidence, guide: Guide, show: Show) -> Evidence:
+    chip, registers = probe.chip, probe.registers
     retries = registers.retries
     main = _setting(chip, _MAIN_HZ, _MAIN_G, _MAIN_DPS)
     show("the size of the FIFO")
@@ -82,12 +98,8 @@ def _gather(probe: Probe, guide: Guide, show: Show) -> Evidence:
     stretches = guided(watch, main, guide, show)
     retries += registers.retries
     probe.verify(main)
-    return Evidence(
-        chip=chip.name,
-        where=registers.where,
-        bus_clock_hz=probe.bus.clock_hz,
-        identity=identity,
-        transaction_s=transaction_s,
+    return replace(
+        begun,
         retries=retries,
         registers=tuple(probe.notes),
         fill=fill,
@@ -99,7 +111,6 @@ def _gather(probe: Probe, guide: Guide, show: Show) -> Evidence:
         stream=watch.looks(),
         rows=watch.rows(),
         stretches=tuple(stretches),
-        self_test=(),
     )
 
 
@@ -114,11 +125,11 @@ def _setting(chip: Chip, rate_hz: float, accel_range_g: float, gyro_range_dps: f
     )
 
 
-def _identity(probe: Probe) -> tuple[dict[int, tuple[int, ...]], Floats]:
+def _identity(probe: Probe, reads: int) -> tuple[dict[int, tuple[int, ...]], Floats]:
     seen: dict[int, set[int]] = {register: set() for register in probe.chip.identity}
     took = []
     for register, values in seen.items():
-        for _ in range(_IDENTITY_READS):
+        for _ in range(reads):
             before_ns = probe.clock.monotonic_ns()
             values.add(probe.registers.read(register)[0])
             took.append((probe.clock.monotonic_ns() - before_ns) / NS_PER_S)

@@ -32,7 +32,7 @@ def gyroscope(seen: Seen, place: Place, acc: Floats, gyr: Floats, absolute: Floa
         if it.step.turns:
             turned = rates.sum(axis=0) / seen.rate_hz
         else:
-            moves.append(_active(acc[rows], rates))
+            moves.append((acc[rows], rates))
     numbers: dict[str, object] = {"peaks": [round(float(it), 3) for it in peaks]}
     if len(moves) < 3:
         return [*findings, finding("scale of gyr", None, "too few moves between poses were seen", **numbers)]
@@ -40,7 +40,7 @@ def gyroscope(seen: Seen, place: Place, acc: Floats, gyr: Floats, absolute: Floa
     if dead:
         names = ", ".join(f"gyr_{'xyz'[axis]}" for axis in dead)
         return [*findings, finding("dead axis", False, f"{names} does not move while it is turned", **numbers)]
-    pieces = [cut(acc_part, rates, seen.rate_hz) for acc_part, rates in moves]
+    pieces = [cut(*_active(*move), seen.rate_hz) for move in moves]
     ways = signed_axes()
     misfit = misfits(pieces, ways, SCALES)
     by_way = misfit.min(axis=1)

@@ -42,4 +42,6 @@ class Proof:
         if self.missing:
             reasons = [it.words for it in self.findings if it.state == "open" and it.kind in (*self.missing, "layout")]
             return f"not proved yet, for want of {', '.join(self.missing)}: {'; '.join(reasons) or 'it was not seen'}"
-        return f"proved: this chip does what the table of {self.chip.name} says"
+        unseen = [it.kind for it in self.findings if it.state == "open"]
+        but = f"; not seen: {', '.join(unseen)}" if unseen else ""
+        return f"proved: this chip does what the table of {self.chip.name} says{but}"

@@ -56,6 +56,8 @@ def _poses(proof: Proof) -> list[dict[str, Any]]:
 def _fill(evidence: Evidence) -> list[list[Any]]:
     """Return some of the readings of the level while the FIFO filled: seconds, and the bytes."""
     looks = evidence.fill
+    if not len(looks.raw):
+        return []
     at = np.linspace(0, len(looks.raw) - 1, _LEVELS).astype(int)
     return [[round((looks.time_ns[i] - looks.time_ns[0]) / 1e9, 4), looks.raw[i].tobytes().hex()] for i in at]
 

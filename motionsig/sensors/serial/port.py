@@ -12,7 +12,8 @@ from pathlib import Path
 
 from motionsig.closing import Closing
 from motionsig.errors import InputError, SensorError
-from motionsig.sensors.owner import name_again, own_device
+from motionsig.locks import name_again
+from motionsig.sensors.owner import own_device
 
 _MOST_BYTES = 1 << 16
 _SPEEDS = {
@@ -20,9 +21,12 @@ _SPEEDS = {
     for name in dir(termios)
     if name[0] == "B" and name[1:].isdecimal() and name != "B0"
 }
-_ADAPTERS = {"1a86:7523": "CH340", "1a86:55d4": "CH9102", "10c4:ea60": "CP210x", "0403:6001": "FT232R"}
-"""USB ids of adapters that motion sensors have inside, and many other things, too (drivers/usb/serial: ch341.c,
-cp210x.c, ftdi_sio_ids.h; drivers/usb/class/cdc-acm.c drives the CH9102)."""
+_ADAPTERS = {
+    **{"1a86:7523": "CH340", "1a86:55d4": "CH9102", "10c4:ea60": "CP210x"},
+    **{"0403:6001": "FT232R", "0403:6014": "FT232H", "0403:6015": "FT230X"},
+}
+"""USB ids of adapters that motion sensors have inside or are wired to, and many other things, too (drivers/usb/serial:
+ch341.c, cp210x.c, ftdi_sio_ids.h; drivers/usb/class/cdc-acm.c drives the CH9102)."""
 
 
 @dataclass(frozen=True)
@@ -64,25 +68,34 @@ class Port(Closing):
             # So that programs which know no lock of motionsig's are refused, too (ioctl_tty(2)).
             fcntl.ioctl(self._fd, termios.TIOCEXCL)
             self.set_baud(baud)
-        except (OSError, termios.error) as error:
+        except BaseException as error:
             self.close()
-            raise SensorError(f"{path}: expected a serial port, got: {_text(error)}") from error
-        except BaseException:
-            self.close()
+            if isinstance(error, OSError) and not isinstance(error, SensorError):
+                raise SensorError(f"{path}: expected a serial port, got: {_text(error)}") from error
             raise
 
     def set_baud(self, baud: int) -> None:
-        """Set the speed, and forget what was received; raise InputError for one that the system does not have."""
+        """Set the speed, and forget what was received.
+
+        Raises InputError for a speed that the system does not have, SensorError for one that this port does not have.
+        """
         if baud not in _SPEEDS:
             raise InputError(f"baud: expected one of {', '.join(map(str, sorted(_SPEEDS)))}, got {baud}")
         self.baud = baud
         self.received = 0
-        characters = termios.tcgetattr(self._fd)[6]
-        characters[termios.VMIN], characters[termios.VTIME] = 1, 0
         # No parity, no flow control, and no character that means anything.
         flags = [termios.IGNPAR, 0, termios.CS8 | termios.CREAD | termios.CLOCAL, 0]
-        termios.tcsetattr(self._fd, termios.TCSANOW, [*flags, _SPEEDS[baud], _SPEEDS[baud], characters])
-        termios.tcflush(self._fd, termios.TCIOFLUSH)
+        try:
+            characters = termios.tcgetattr(self._fd)[6]
+            characters[termios.VMIN], characters[termios.VTIME] = 1, 0
+            termios.tcsetattr(self._fd, termios.TCSANOW, [*flags, _SPEEDS[baud], _SPEEDS[baud], characters])
+            termios.tcflush(self._fd, termios.TCIOFLUSH)
+            # A driver that has another speed only says so here (tty_encode_baud_rate).
+            has_it = termios.tcgetattr(self._fd)[4:6] == [_SPEEDS[baud]] * 2
+        except (OSError, termios.error) as error:
+            raise SensorError(f"{self.path}: expected to set {baud} baud, got: {_text(error)}") from error
+        if not has_it:
+            raise SensorError(f"{self.path}: expected {baud} baud, which its adapter or its driver does not have")
 
     def read(self, wait_s: float) -> bytes:
         """Return what is there, or what comes first within wait_s; nothing where nothing comes."""
@@ -115,8 +128,10 @@ class Port(Closing):
 
 
 def _text(error: Exception) -> str:
-    number = error.args[0] if error.args else 0
-    return "it is no serial port" if number == errno.ENOTTY else os.strerror(number) if number else str(error)
+    number = error.args[0] if error.args else None
+    if not isinstance(number, int):
+        return str(error)
+    return "it is no serial port" if number == errno.ENOTTY else os.strerror(number)
 
 
 def _advice() -> str:

@@ -21,8 +21,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from motionsig.conventions import STANDARD_GRAVITY
+from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
 from motionsig.errors import InputError, SensorError
+from motionsig.sensors.living import Rows
+from motionsig.sensors.serial.arrivals import Arrivals
 from motionsig.sensors.serial.port import Port
 
 BAUDS = 115_200, 9_600, 230_400, 921_600, 460_800, 57_600, 38_400, 19_200
@@ -46,6 +48,8 @@ _MOST_LOAD = 0.8
 """Part of the line that frames may take, as on other buses: a sensor drops those that do not pass."""
 _HEARD = 4
 """Frames in a row that show that it is such a sensor, at this speed; by chance none would come in hours."""
+_OTHERS = 3
+"""Frames that were not asked for, with which a sensor shows that it has its own settings again."""
 _PAUSE_S, _ANSWER_S = 0.02, 0.5
 """Between two commands (the C SDK waits for 10 ms), and for an answer, after a tenth of a second's frames."""
 
@@ -137,6 +141,12 @@ class Pairs:
 class WitMotion:
     """One such sensor at a port. It is set up with `set_up`, and left as it was found with `leave`."""
 
+    key, name, listen_s = "witmotion", "WitMotion sensor", 1.0
+    bauds: tuple[int, ...] = BAUDS
+    accel_range_g, gyro_range_dps = ACCEL_RANGE_G, GYRO_RANGE_DPS
+    scale, whole_counts = SCALE, True
+    advice = "check its power and its wiring (TX to RX)"
+
     def __init__(self, rate_hz: float) -> None:
         """Raise InputError for a rate that no such sensor has."""
         possible = [rate for rate in RATES if rate >= rate_hz]
@@ -184,6 +194,9 @@ class WitMotion:
         if self._found is not None:
             self._write(port, *self._found)
 
+    def stream(self, port: Port, rate_hz: float) -> Stream:
+        return Stream(self, port.path, port.baud, rate_hz)
+
     def _write(self, port: Port, content: int, rate: int) -> None:
         for register, value in ((_KEY, _UNLOCK), (_RSW, content), (_RSW + 1, rate)):
             port.write(_command(register, value))
@@ -205,7 +218,8 @@ class WitMotion:
         """Return the rate of a sensor that takes no commands; raise SensorError where it sends no samples."""
         frames, pairs, kinds, count = Frames(), Pairs(), set(), 0
         first_s = last_s = time.monotonic()
-        for data in _heard(port, 2.0):
+        before, listen_s = port.received, 2.0
+        for data in _heard(port, listen_s):
             new = frames.push(data)
             kinds |= {frame.kind for frame in new}
             more = len(pairs.push(new).counts)
@@ -218,6 +232,13 @@ class WitMotion:
                 f"{port.path}: expected acceleration and angular rate (frames 0x51 and 0x52) at {min(RATES):g} Hz or "
                 f"more, got {count} in 2 s, and frames {came}; "
                 "set them in WitMotion's program; a sensor without a gyroscope is of no use here"
+            )
+        load = (port.received - before) * 10 / port.baud / listen_s
+        if load > _MOST_LOAD:
+            raise SensorError(
+                f"{port.path}: expected a sensor that fills at most {_MOST_LOAD:.0%} of the line, got {load:.0%} at "
+                f"{port.baud} baud: it drops samples and does not say so; set a faster baud rate, a lower rate or "
+                "less content in WitMotion's program"
             )
         came_hz = (count - 1) / max(last_s - first_s, 0.1)
         near = min(RATES, key=lambda rate: abs(rate - came_hz))
@@ -234,3 +255,51 @@ def _heard(port: Port, wait_s: float) -> Iterator[bytes]:
     while (left_s := end_s - time.monotonic()) > 0:
         if data := port.read(left_s):
             yield data
+
+
+class Stream:
+    """What a sensor sends, as samples: pure but for the clock that its caller reads."""
+
+    def __init__(self, device: WitMotion, path: str, baud: int, rate_hz: float) -> None:
+        self._device, self._path, self._byte_ns = device, path, 10 * NS_PER_S / baud
+        self._arrivals = Arrivals(rate_hz)
+        self._frames, self._damaged = Frames(), 0
+        self.heard_ns = 0
+
+    def begin(self, now_ns: int) -> None:
+        """Follow a new start."""
+        self._damaged += self._frames.discards
+        self._frames, self._pairs, self._others, self.heard_ns = Frames(), Pairs(), 0, now_ns
+
+    @property
+    def discards(self) -> int:
+        return self._damaged + self._frames.discards
+
+    @property
+    def rate_hz(self) -> float:
+        return self._arrivals.line.rate_hz
+
+    @property
+    def late_ns(self) -> float:
+        return self._arrivals.line.late_ns
+
+    def push(self, data: bytes, now_ns: int) -> list[Rows]:
+        """Take bytes; return what has to be given out before; raise SensorError where it has forgotten its settings."""
+        frames = self._frames.push(data)
+        self._others += self._device.is_set and sum(frame.kind not in (ACC, GYR) for frame in frames)
+        if self._others >= _OTHERS:
+            raise SensorError(f"{self._path}: it sends what it was told not to: it was switched off and on")
+        rows = self._pairs.push(frames)
+        if not rows.counts:
+            return []
+        self.heard_ns = now_ns
+        # When the first byte of each came at the latest: all since then took their time on the wire.
+        on_wire = (self._frames.position - np.array(rows.starts)) * self._byte_ns
+        values = np.array(rows.counts, np.float32) * SCALE
+        return self._arrivals.push(now_ns - on_wire.astype(np.int64), values, np.array(rows.damaged))
+
+    def pop(self, now_ns: int) -> Rows:
+        return self._arrivals.pop(now_ns)
+
+    def interrupt(self) -> Rows:
+        return self._arrivals.interrupt()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made_samples import FINE, NOISE, RATE_HZ, judged, resting, seconds_until_said, walking
 
-from motionsig.sensors.living import Living, gravity_at_rest, scale_error
+from motionsig.sensors.living import Living, scale_error
 
 
 def made(acc: np.ndarray, turning: float = 0.0) -> np.ndarray:
@@ -43,16 +43,6 @@ def test_what_is_no_rest_shows_no_gravity() -> None:
     for data in (made(falls), made(lift), made(up * 3 + 0 * t, turning=6.0)):
         judged(living, data)
         assert (living.fault, living.dead) == (None, 0)
-
-
-def test_gravity_at_rest_is_measured_or_not() -> None:
-    assert gravity_at_rest(resting(2), RATE_HZ) == pytest.approx(np.hypot(0.6, np.hypot(3.1, 9.3)) / 9.80665, abs=0.01)
-    assert gravity_at_rest(resting(2)[:, :3], RATE_HZ) == pytest.approx(1.0, abs=0.02)
-    assert gravity_at_rest(walking(2), RATE_HZ) is None
-    assert gravity_at_rest(resting(0.5), RATE_HZ) is None
-    turned = resting(2)
-    turned[:, 5] += 2
-    assert gravity_at_rest(turned, RATE_HZ) is None
 
 
 @pytest.mark.parametrize(("g", "factor"), [(0.49, 0.5), (2.1, 2.0), (1.0, None), (0.7, None), (0.0, None), (4.2, 4.0)])

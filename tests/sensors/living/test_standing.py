@@ -168,3 +168,11 @@ def test_turning_about_gravity_changes_no_acceleration() -> None:
     spin[:, 3:] += NOISE[3:] * np.random.default_rng(0).normal(size=(600, 3))
     judged(living, rounded(spin))
     assert living.fault is None
+
+
+def test_of_two_devices_joined_only_the_accelerometers_steps_are_known() -> None:
+    living = lived(walking(4, FINE), step=FINE[:3])
+    still = walking(4, FINE)
+    still[:, 3:] = 0.01
+    judged(living, still)
+    assert living.fault is not None and "angular rate" in living.fault

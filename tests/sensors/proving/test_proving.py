@@ -43,7 +43,7 @@ def test_every_chip_is_proved_by_its_model_and_what_is_wrong_in_its_table_is_nam
         assert "1330 bytes and more, the table says 512" in found.verdict
         return
     assert found.proved, found.verdict
-    assert found.verdict == f"proved: this chip does what the table of {name} says"
+    assert found.verdict.startswith(f"proved: this chip does what the table of {name} says")
     seen = {it.kind for it in found.findings if it.state == "proved"}
     assert seen >= {"bus", "identity", "registers", "level", "FIFO size", "rate", "clock", "order", "byte order"}
     assert seen >= {"width", "scale of acc", "axes"}

@@ -56,7 +56,7 @@ def test_samples_get_their_times_and_nothing_is_lost(rate_hz: float, true_hz: fl
     errors = line.errors_ns(rows)[rows.time_ns > rows.time_ns[0] + 5e9]
     # Where the chunks and the period are nearly commensurable, no sample may come just before its chunk for a while.
     assert np.sqrt((errors**2).mean()) < (2.5e6 if chunk_ns == 16e6 else 0.2e6)
-    assert arrivals.rate_hz == pytest.approx(true_hz, rel=50e-6 if chunk_ns < 2e6 else 1e-3)
+    assert arrivals.line.rate_hz == pytest.approx(true_hz, rel=50e-6 if chunk_ns < 2e6 else 1e-3)
 
 
 @pytest.mark.parametrize("chunk_ns", [1.0, 1e6, 16e6])
@@ -89,9 +89,9 @@ def test_arrivals_that_all_come_late_are_told() -> None:
         arrivals.push(np.array([now]), np.zeros((1, 6), np.float32), np.zeros(1, bool))
         arrivals.pop(int(now))
         if at == 990:
-            assert arrivals.late_ns < 1e5
+            assert arrivals.line.late_ns < 1e5
         if at == 1300:
-            assert 3e6 < arrivals.late_ns < 4.1e6
+            assert 3e6 < arrivals.line.late_ns < 4.1e6
 
 
 def test_after_a_pause_time_tells_what_is_lost() -> None:
@@ -135,4 +135,4 @@ def test_losses_from_the_beginning_are_no_slower_rate() -> None:
     missing = np.diff(rows.data[:, 0]) - 1
     assert missing.sum() > 80 and np.abs(missing - rows.lost[1:]).sum() <= 1
     assert np.array_equal(missing[300:], rows.lost[301:])
-    assert arrivals.rate_hz == pytest.approx(100.3, rel=1e-3)
+    assert arrivals.line.rate_hz == pytest.approx(100.3, rel=1e-3)

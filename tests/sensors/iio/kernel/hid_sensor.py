@@ -70,7 +70,7 @@ def gyro(n):
 
 
 SENSORS = {"accel": (1, 0x73, 0x0453, -3, accel), "gyro": (2, 0x76, 0x0457, -2, gyro)}
-"""Report, usage of the sensor and of its x axis, exponent of ten of its counts (in g and degrees per second), counts."""
+"""Report, usage of the sensor and of its x axis, exponent of ten of its counts (of g, degrees per second), counts."""
 
 
 class Hub:

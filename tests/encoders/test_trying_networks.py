@@ -1,0 +1,145 @@
+"""A network of anybody's is run in a child first, which has given up what it does not need."""
+
+import json
+import os
+import shutil
+import sys
+
+import pytest
+from made_models import Made
+from whole_model import network, restated_in, write
+
+from motionsig.encoders import find_model, models, open_encoder
+from motionsig.encoders.litert import LiteRtNetwork
+from motionsig.encoders.trial import run_trial
+from motionsig.errors import EncoderError, ModelError
+from motionsig.model_card import CARD_NAME, MODEL_NAME, load_card
+
+
+def two_inputs():
+    made = Made()
+    first, second, last = made.tensor([1, 4]), made.tensor([1, 4]), made.tensor([1, 4])
+    made.operator("ADD", [first, second], [last], 1, "AddOptions")
+    made.ends([first, second], [last])
+    return made.file()
+
+
+RIGHTS = """
+import json, os, resource
+from motionsig.encoders.litert import LiteRtNetwork
+from motionsig.encoders.trial import confine, report
+
+def tried(call):
+    try:
+        call()
+    except OSError as error:
+        return type(error).__name__
+    return "done"
+
+
+
+def look(root_will_do):
+    import signal
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    file = open("/dev/shm/motionsig-test-%d" % os.getpid(), "wb", buffering=0)
+    os.unlink(file.name)
+    confine(root_will_do=root_will_do)
+    try:
+        bytearray(2 << 30)
+        memory = "done"
+    except MemoryError:
+        memory = "refused"
+    report(
+        uid=os.geteuid(), groups=os.getgroups(), memory=memory, write=tried(lambda: file.write(b"1")),
+        child=tried(os.fork) if os.geteuid() else "root", root=tried(lambda: os.setuid(0)) if os.geteuid() else "root",
+        shadow=tried(lambda: open("/etc/shadow")),
+        privileges=[line for line in open("/proc/self/status") if line.startswith("NoNewPrivs")][0].split()[1],
+    )
+"""
+
+
+@pytest.fixture
+def rights(tmp_path):
+    (tmp_path / "rights.py").write_text(RIGHTS)
+    return lambda root_will_do: run_trial("it", f"rights.look({root_will_do})", [tmp_path, *sys.path], 30)
+
+
+@pytest.mark.parametrize("root_will_do", [True, False])
+def test_a_confined_child_has_given_up_what_it_does_not_need(rights, root_will_do):
+    found = rights(root_will_do)
+    if os.geteuid() == 0:
+        assert found["uid"] in range(61184, 65520) and found["groups"] == [] and found["child"] == "BlockingIOError"
+    else:
+        assert found["uid"] == os.geteuid()
+    assert found["root"] == "PermissionError" and found["shadow"] == "PermissionError"
+    assert found["memory"] == "refused" and found["write"] == "OSError" and found["privileges"] == "1"
+
+
+def test_a_network_is_run_as_nobody_else_and_agrees(tmp_path):
+    write(tmp_path / "m", {})
+    card = load_card(tmp_path / "m")
+    reported = models.try_network(card, root_will_do=False)
+    assert reported["worst"] <= reported["tolerance"] and "died" not in reported
+    assert reported["uid"] == os.geteuid() != 0 or reported["uid"] in range(61184, 65520)
+    (tmp_path / "m" / MODEL_NAME).write_bytes(b"other")
+    assert "expected" in models.try_network(card, root_will_do=False)["failed"]
+
+
+def test_a_network_that_was_exchanged_meanwhile_is_not_tried(tmp_path):
+    write(tmp_path / "m", {})
+    card = load_card(tmp_path / "m")
+    write(tmp_path / "m", restated_in(MODEL_NAME, network() + bytes(16)))
+    assert "it has been changed" in models.try_network(card, root_will_do=True)["failed"]
+
+
+@pytest.fixture
+def deadly(tmp_path, monkeypatch):
+    """A runtime that a network of another size than the shipped one kills."""
+    size = len(find_model().model_bytes())
+    real = next(path for path in sys.path if os.path.isdir(os.path.join(path, "ai_edge_litert")))
+    shutil.copytree(os.path.join(real, "ai_edge_litert"), tmp_path / "runtime" / "ai_edge_litert")
+    file = tmp_path / "runtime" / "ai_edge_litert" / "interpreter.py"
+    kill = f"import os\ndef _killed(content):\n    if len(content) != {size}:\n        os.kill(os.getpid(), 11)\n"
+    file.write_text(
+        file.read_text()
+        + f"\n{kill}\n_Real = Interpreter\ndef Interpreter(*a, model_content, **k):\n"
+        + "    _killed(model_content)\n    return _Real(*a, model_content=model_content, **k)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path / "runtime")
+
+
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_a_network_that_kills_its_runtime_kills_a_child_alone(tmp_path, deadly, device):
+    write(tmp_path / "m", restated_in(MODEL_NAME, network() + bytes(32)))
+    with pytest.raises(ModelError, match=r"expected a network that runs, got: the model died of signal 11"):
+        open_encoder(tmp_path / "m", device)
+
+
+def test_golden_windows_of_another_network_are_refused(tmp_path):
+    folder = shutil.copytree(find_model().path, tmp_path / "m")
+    write(tmp_path / "other", restated_in(MODEL_NAME, network(seed=9)))
+    with pytest.raises(ModelError, match="expected the golden windows' codes within 2 steps on reference"):
+        open_encoder(tmp_path / "other", "reference")
+    with open_encoder(folder, "cpu") as encoder:  # the shipped network, wherever it is
+        assert encoder.card.path == folder
+
+
+def test_a_changed_card_is_said(tmp_path, caplog):
+    folder = shutil.copytree(find_model().path, tmp_path / "m")
+    open_encoder(folder, "reference").close()
+    assert caplog.text == ""
+    text = json.loads((folder / CARD_NAME).read_text())
+    for key, value in (("hop", 65), ("max_gap_s", 0.06), ("name", "other")):
+        (folder / CARD_NAME).write_text(json.dumps(text | {key: value}))
+        caplog.clear()
+        open_encoder(folder, "reference").close()
+        assert "it was changed after the model was made" in caplog.text and load_card(folder).altered
+    (folder / CARD_NAME).write_text(json.dumps(text | {"version": 4, "summary": "", "limits": []}))
+    assert not load_card(folder).altered
+
+
+@pytest.mark.parametrize("change", [lambda made: made.replace(b"tensor 0", b"tensor \xba"), lambda _: two_inputs()])
+def test_what_a_runtime_takes_and_cannot_describe_is_refused(tmp_path, change):
+    write(tmp_path / "m", restated_in(MODEL_NAME, change(network())))
+    with pytest.raises(EncoderError, match="cannot run it"):
+        LiteRtNetwork(load_card(tmp_path / "m"))
