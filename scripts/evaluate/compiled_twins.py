@@ -139,7 +139,9 @@ def page(compared: list[tuple[str, Comparison]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        usage=argparse.SUPPRESS, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folders", metavar="FOLDER", nargs="+", type=Path)
     compared = []
     for model, compiled in pairs(parser.parse_args().folders):
