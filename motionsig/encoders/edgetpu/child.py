@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from motionsig.encoders.confinement import confine
 from motionsig.encoders.edgetpu.claim import library_option
 from motionsig.encoders.host import Codes
 from motionsig.encoders.litert import load_runtime, tensor_spec
@@ -135,14 +136,17 @@ def _open(connection: socket.socket, memory: Memory, library: str, device: str, 
     except ValueError as error:
         raise EncoderError(f"expected one{device and f' as {device}'} to answer, got none; {HINT}") from error
     report(stage="preparing the model on the Edge TPU")
+    # The library has opened the device (libedgetpu, tflite/edgetpu_manager_direct.cc, MakeDriverWrapper).
+    confine(root_will_do=True, device=True)
     try:
         interpreter = interpreter_class(
             model_content=memory.model.tobytes(), experimental_delegates=[delegate], num_threads=1
         )
         interpreter.allocate_tensors()
+        # Two inputs, or a name that is no text (a UnicodeDecodeError), are no network of ours either.
+        (given,), (made,) = interpreter.get_input_details(), interpreter.get_output_details()
     except (ValueError, RuntimeError, SystemError) as error:
         raise EncoderError(f"{runtime} cannot prepare the model: {error}") from error
-    (given,), (made,) = interpreter.get_input_details(), interpreter.get_output_details()
     signal.alarm(0)
     report(ready=runtime, input=tensor_spec(given), output=tensor_spec(made))
     return interpreter, given["index"], made["index"]
