@@ -19,6 +19,7 @@ import time
 import weakref
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -91,10 +92,11 @@ class Job:
 class Worker:
     """One child process with an Edge TPU in it, from its start until it is lost or closed."""
 
-    def __init__(self, job: Job, limits: Limits, claim: Claim | None = None) -> None:
+    def __init__(self, job: Job, limits: Limits, claim: Claim | None = None, root: Path = Path("/")) -> None:
         """Start it, and do not wait. Raises Fault where no process can be started.
 
-        claim: the device that it opens, and keeps from others until it has ended; None where the machine shows none.
+        claim: the device that it opens, and keeps from others until it has ended; None where the machine, whose files
+        are below `root`, shows none: then it opens none that the machine shows by then.
         """
         if not sys.executable or getattr(sys, "frozen", False):
             # A frozen program would start itself over and over.
@@ -106,7 +108,7 @@ class Worker:
         self._lost_because = ""  # not the exception, whose traceback would keep this object alive
         try:
             with ExitStack() as ours, ExitStack() as theirs:
-                self._start(ours, theirs)
+                self._start(ours, theirs, root)
                 ours.pop_all()
         except (OSError, ValueError) as error:
             raise Fault(f"Edge TPU: expected to start a process for it, got: {error}") from error
@@ -166,7 +168,7 @@ class Worker:
             raise
         codes[:] = self._memory.outputs[:count]
 
-    def _start(self, ours: ExitStack, theirs: ExitStack) -> None:
+    def _start(self, ours: ExitStack, theirs: ExitStack, root: Path) -> None:
         """Start the child; `theirs` closes our copies of what it has inherited, `ours` our own ends if that fails."""
         self._connection, connection = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.callback(self._connection.close)
@@ -186,7 +188,7 @@ class Worker:
         task |= {"socket": connection.fileno(), "memory": memory, "layout": self._job.layout}
         claim = self._claim
         device, path = (self._job.device, "") if claim is None else (claim.option, claim.path)
-        task |= {"library": LIBRARY, "device": device, "path": path}
+        task |= {"library": LIBRARY, "device": device, "path": path, "root": "" if claim else str(root)}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _CHILD, json.dumps(task)],
             # The child imports what this process would.
