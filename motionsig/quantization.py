@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from motionsig.errors import InputError
 
-
 MOST_DIM = 256
 """Codes of one signature that a message has room for."""
 

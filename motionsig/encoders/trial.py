@@ -45,7 +45,9 @@ def run_trial(what: str, call: str, path: Iterable[str], deadline_s: float) -> d
     group: dict[str, Any] = {"start_new_session": True, "stdin": subprocess.DEVNULL}
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     try:
-        child = subprocess.Popen([sys.executable, "-P", "-c", _code(call)], env=child_environment(path), **group, **streams)
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-c", _code(call)], env=child_environment(path), **group, **streams
+        )
     except OSError as error:
         return {"failed": f"{what} could not be tried: {sys.executable}: {error.strerror}"}
     with child:

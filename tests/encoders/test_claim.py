@@ -251,7 +251,9 @@ def test_many_starts_beside_a_holder_reset_nothing(control, model, root, data, t
 
 
 @pytest.mark.parametrize("which", ["", "usb:0"])
-def test_one_that_comes_back_from_its_first_use_is_left_to_its_owner(control, model, root, data, twin, monkeypatch, which):
+def test_one_that_comes_back_from_its_first_use_is_left_to_its_owner(
+    control, model, root, data, twin, monkeypatch, which
+):
     """While it is away, the machine shows none; then a second process must not open what it does not own."""
     prefer_edgetpu(model, root)
     with strict(model, root=root) as encoder:

@@ -198,7 +198,10 @@ def failed(text):
         ("while True: connection.send(b'{}')", "Edge TPU: its process sent messages without end"),
         ("connection.send(b'[' * 60_000)", "Edge TPU: its process sent what is no message: b'[[["),
         ("failed('a\\x1b[2J\\nb')", "Edge TPU: a?[2J b"),
-        ("os.write(2, b'\\x1b]0;x\\x07'); connection.send(b'7')", "Edge TPU: its process sent what is no message: b'7'"),
+        (
+            "os.write(2, b'\\x1b]0;x\\x07'); connection.send(b'7')",
+            "Edge TPU: its process sent what is no message: b'7'",
+        ),
         (
             # What parent and child share must not vanish under the parent.
             "try: os.ftruncate(task['memory'], 0)\nexcept OSError as error: failed(type(error).__name__)",

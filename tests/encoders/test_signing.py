@@ -119,7 +119,7 @@ def test_a_key_that_another_user_may_exchange_is_refused(keys, tmp_path, place):
 @pytest.mark.parametrize("theirs", ["between", "between/link", "first"])
 def test_a_link_of_another_user_on_the_way_to_a_key_is_refused(keys, tmp_path, theirs):
     """Also one that is neither in the path as given nor in the one where it ends, and one in a folder like /tmp."""
-    private, folder = keys
+    private = keys[0]
     signature = signing.sign(b"a card", private)
     (tmp_path / "between").mkdir()
     (tmp_path / "between").chmod(0o1777)
