@@ -20,8 +20,8 @@ class MotionsigError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Have pickle restore it without `__init__`, which may take more than a text: errors come from workers, too."""
-        kind, args, *state = super().__reduce__()
-        return _remade, (kind, args), *state
+        made: Any = super().__reduce__()
+        return (_remade, made[:2], *made[2:])
 
 
 class InputError(MotionsigError, ValueError):

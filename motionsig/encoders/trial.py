@@ -41,12 +41,15 @@ def run_trial(what: str, call: str, path: Iterable[str], deadline_s: float) -> d
     what: the subject of that sentence. call: of a function that reports, as in
     "motionsig.encoders.models.report_golden('cpu')". path: where the child imports from.
     """
-    # A session of its own: it signals no process but its own by accident, and ends with all that it started.
-    group: dict[str, Any] = {"start_new_session": True, "stdin": subprocess.DEVNULL}
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     try:
         child = subprocess.Popen(
-            [sys.executable, "-P", "-c", _code(call)], env=child_environment(path), **group, **streams
+            [sys.executable, "-P", "-c", _code(call)],
+            env=child_environment(path),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            # So that it signals no process but its own by accident, and ends with all that it started.
+            start_new_session=True,
         )
     except OSError as error:
         return {"failed": f"{what} could not be tried: {sys.executable}: {error.strerror}"}

@@ -364,14 +364,14 @@ def test_auto_uses_the_edge_tpu_of_the_machine_while_it_lasts(log, tmp_path, edg
     port = EdgeTpu("usb", "1-4", "18d1:9302", "/dev/bus/usb/001/004", True, 480)
     choice.remember(card, choice.conditions(card, cpu, (port,)), choice.Choice(20.0, 50.0, "2026-11-23"))
     (tmp_path / "usb.umockdev").write_text(USB_ACCELERATOR)
-    control.write("abort 50", "abort create 2")
+    control.write("abort 74", "abort create 2")
     machine = ["umockdev-run", "-d", str(tmp_path / "usb.umockdev"), "--"]
     command = [sys.executable, "-m", "motionsig.cli", "--verbose", "replay", log, "--model", model, "--json"]
     ended = subprocess.run([*machine, *command, "--to", f"store:{tmp_path / 'db'}"], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     summary = json.loads(ended.stdout.splitlines()[-1])
     flags = motionsig.read_signatures(f"store:{tmp_path / 'db'}").quality & Quality.EDGE_TPU
-    # 24 golden windows, 25 of the log, and what came after the fault on the CPU.
+    # 24 golden windows twice, because the model is no installed one, 25 of the log, and what came after the fault on the CPU.
     assert np.flatnonzero(flags).tolist() == list(range(25)) and summary["on_edgetpu"] == 25
     assert summary["device"].startswith("cpu (") and "its process died of signal 6 (Aborted)" in summary["device"]
     assert "; going on on cpu (" in ended.stderr

@@ -1,5 +1,6 @@
 """A network of anybody's is run in a child first, which has given up what it does not need."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from edgetpu_runs import wait_for
 from made_models import Made
 from whole_model import network, restated_in, write
 
@@ -54,7 +56,7 @@ def look(root_will_do, **what):
         memory = "refused"
     report(
         uid=os.geteuid(), groups=os.getgroups(), memory=memory, write=tried(lambda: file.write(b"1")),
-        child=tried(os.fork) if os.geteuid() else "root", root=tried(lambda: os.setuid(0)) if os.geteuid() else "root",
+        child=tried(lambda: os.fork() or os._exit(0)) if os.geteuid() else "root", root=tried(lambda: os.setuid(0)) if os.geteuid() else "root",
         shadow=tried(lambda: open("/etc/shadow")), read=tried(lambda: open("/etc/passwd")),
         change=tried(lambda: os.open(os.getcwd(), os.O_TMPFILE | os.O_WRONLY)),
         connect=tried(lambda: socket.create_connection(server.getsockname(), 5)),
@@ -112,14 +114,23 @@ def test_with_a_device_only_what_its_library_may_need_is_left(rights):
     ],
 )
 def test_whatever_a_child_writes_or_starts_ends_with_it(tmp_path, does, says):
-    (tmp_path / "does.py").write_text(
+    module = f"does_{os.getpid()}"
+    (tmp_path / f"{module}.py").write_text(
         f"import os, time\nfrom motionsig.encoders.trial import report\ndef it():\n"
         f"    report(pid=os.getpid())\n    {does}\n    report(worst=1)\n"
     )
-    reported = run_trial("it", "does.it()", [tmp_path, *sys.path], 3)
+    reported = run_trial("it", f"{module}.it()", [tmp_path, *sys.path], 3)
     reported.pop("pid", None)  # what comes before a flood is lost
     assert reported == (says or {"worst": 1})
-    assert not [it for it in Path("/proc").glob("[0-9]*/cmdline") if b"does.it()" in it.read_bytes()]
+    wait_for(lambda: not running(f"{module}.it()"), "the end of what it started")
+
+
+def running(words):
+    found = []
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found += [command] if words.encode() in command.read_bytes() else []
+    return found
 
 
 def test_a_network_is_run_as_nobody_else_and_agrees(tmp_path):
