@@ -239,6 +239,12 @@ class Setting:
     expected: Mapping[int, tuple[int, int]]
     scale: NDArray[np.float32]
 
+    @property
+    def full_scale(self) -> NDArray[np.float64]:
+        """(6,) m/s² and rad/s, NaN where there is no gyroscope."""
+        gyro_dps = np.nan if self.gyro_range_dps is None else self.gyro_range_dps
+        return np.repeat([self.accel_range_g * STANDARD_GRAVITY, radians(gyro_dps)], 3)
+
 
 def settle(chip: Chip, *, rate_hz: float, accel_range_g: float, gyro_range_dps: float) -> Setting:
     """Return the setting for the lowest rate and the smallest ranges that hold what is asked; raise InputError if none.

@@ -38,6 +38,8 @@ _OFTEN, _OFTEN_S = 3, 5.0
 """So many errors within so many seconds are a state of their own, although samples come between them."""
 _REPEAT_S = 60.0
 """A line about the same trouble that has changed is not logged more often."""
+_DOUBTS_S, _EXACT_S = 1.0, 2.0
+"""Doubtful times are said once they have come for so long, and taken back once none have come for so long."""
 _REVIVE_S = 1.0, 60.0
 """Between two starts of a sensor that stays dead: at first, and at most."""
 _SOUND_S = 60.0
@@ -96,6 +98,7 @@ class LiveSource(Closing):
         self._reason: Exception | None = None  # what was noted since the last sample
         self._noted_ns: deque[int] = deque(maxlen=_OFTEN)
         self._restarted = False  # since the last sample
+        self._doubts_ns: tuple[int, int] | None = None  # when doubtful times came first and last
         # The wall clock is read once: setting it later changes no distance between samples.
         self.unix_offset_ns = unix_offset_ns(clock)
         self._stream_id = int.from_bytes(os.urandom(8), "big") >> 1
@@ -108,9 +111,12 @@ class LiveSource(Closing):
         self._revive_ns, self._revive_s = 0, _REVIVE_S[0]
         self._died_ns = self._heard_ns
 
-    def _judge_by(self, step: NDArray[np.floating] | None) -> None:
-        """Begin to judge samples at `rate_hz`; step: (6,) or (3,) m/s² and rad/s per count, if known."""
-        self._living = Living(self.rate_hz, step)
+    def _judge_by(self, step: NDArray[np.floating] | None, most: NDArray[np.floating] | None = None) -> None:
+        """Begin to judge samples at `rate_hz`.
+
+        step: (6,) or (3,) m/s² and rad/s per count, if known. most: (6,) of the full scale, if known.
+        """
+        self._living = Living(self.rate_hz, step, most)
 
     def __repr__(self) -> str:
         state, counts = "closed" if self._closed else "open", self.counts
@@ -247,6 +253,20 @@ class LiveSource(Closing):
                 self._lines[about] = said
         # The latest that is left counts.
         self.trouble = next(reversed(self._lines.values()), None)
+
+    def _judge_times(self, samples: int, doubt: str | None) -> None:
+        """Count samples as doubtful if there is a doubt about their times; say a doubt that lasts, and its end."""
+        now_ns = self._clock.monotonic_ns()
+        if doubt is not None:
+            self.counts.doubtful += samples
+            first_ns = now_ns if self._doubts_ns is None else self._doubts_ns[0]
+            self._doubts_ns = first_ns, now_ns
+            # At a start, and after a pause of a busy machine, a few readings later times are exact.
+            if now_ns - first_ns >= _DOUBTS_S * NS_PER_S:
+                self._say("times", doubt)
+        elif self._doubts_ns is not None and now_ns - self._doubts_ns[1] > _EXACT_S * NS_PER_S:
+            self._doubts_ns = None
+            self._say("times", None)
 
     def _start_again(self, reason: OSError) -> Iterator[SampleBlock]:
         """Start until that succeeds or until closed; yield an empty block now and then meanwhile."""

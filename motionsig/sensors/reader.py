@@ -111,8 +111,8 @@ class SensorReader(LiveSource):
         self._level_ns = round(fifo.level_s() * NS_PER_S)
         self._time = TimeBase(self.rate_hz, wire_ns=self._level_ns)
         self._accepted_ns: float = SETTLED_NS
-        self._held_ns = self._doubted_ns = 0
-        self._judge_by(self._scale)
+        self._held_ns = 0
+        self._judge_by(self._scale, fifo.setting.full_scale)
         self._left = False
         fifo.registers.before = self._before_transaction
         try:
@@ -311,24 +311,18 @@ class SensorReader(LiveSource):
         times = self._time.stamp(first, len(counts), self._now_ns)
         self._gap = False
         self.counts.retries = self.fifo.registers.retries
-        self._judge_times(self._time.doubt_ns, len(counts))
+        self._accepted_ns = max(SETTLED_NS, min(self._accepted_ns, _WORSE * self._time.doubt_ns))
+        self._judge_times(len(counts), self._why_doubtful() if self._time.doubt_ns > EXACT_NS else None)
         yield from self._deliver(Rows(times + self.unix_offset_ns, counts * self._scale, gap, lost))
 
-    def _judge_times(self, doubt_ns: float, samples: int) -> None:
-        """Count samples whose times are less exact than promised, and say so; say when that is over."""
-        self._accepted_ns = max(SETTLED_NS, min(self._accepted_ns, _WORSE * doubt_ns))
-        if doubt_ns > EXACT_NS:
-            self.counts.doubtful += samples
-            self._doubted_ns = self._now_ns
-            shortest_ms, last_ms = self._time.shortest_ns / 1e6, (self._now_ns - self._before_ns) / 1e6
-            self._say(
-                "times",
-                f"times are exact to {np.ceil(doubt_ns / 1e6):.0f} ms only, expected {EXACT_NS / 1e6:.0f} ms: reading "
-                f"the FIFO's level takes {shortest_ms:.1f} ms at least, and {last_ms:.1f} ms last, "
-                f"expected {self._level_ns / 1e6:.1f} ms; use a faster bus or adapter, or a less busy machine",
-            )
-        elif self._now_ns - self._doubted_ns > HOLD_NS:
-            self._say("times", None)
+    def _why_doubtful(self) -> str:
+        """Return how exact the times of samples are, and why not as exact as promised."""
+        shortest_ms, last_ms = self._time.shortest_ns / 1e6, (self._now_ns - self._before_ns) / 1e6
+        return (
+            f"times are exact to {np.ceil(self._time.doubt_ns / 1e6):.0f} ms only, expected {EXACT_NS / 1e6:.0f} ms: "
+            f"reading the FIFO's level takes {shortest_ms:.1f} ms at least, and {last_ms:.1f} ms last, "
+            f"expected {self._level_ns / 1e6:.1f} ms; use a faster bus or adapter, or a less busy machine"
+        )
 
     def _advice(self, error: Exception | None) -> str:
         return next((advice for kind, advice in _ADVICE if isinstance(error, kind)), super()._advice(error))

@@ -232,14 +232,19 @@ def _mourn(
     waited_ns = round((bench.reader.fifo.chip.capacity / bench.setting.rate_hz + 0.1) * NS_PER_S)
     stated = bench.reader.trouble is not None
     run = bench.chip.runs[-1]
-    for begun_ns, over_ns in bench.bus.deaths[-9:]:
-        during = (time_ns > begun_ns - waited_ns) & (time_ns < over_ns)
+    # What waited at the next death may be dead by that, although it was taken during the one before.
+    for begun_ns, over_ns in reversed(bench.bus.deaths[-9:]):
+        during = (time_ns > begun_ns - waited_ns) & (time_ns < over_ns) & ~dead
         if not during.any():
             continue
         # The axes that still live may look like another sample's.
         passed_s = np.array([bench.chip.oscillator.elapsed_s(int(each)) for each in time_ns]) - run.began_s
         apart = np.abs(run.serial + np.rint(passed_s * run.rate_hz).astype(np.int64) - 1 - serials)
-        follows = serials == serials[0] + np.arange(len(block)) if apart[0] <= 1 else np.ones(len(block), np.bool_)
+        follows = np.ones(len(block), np.bool_)
+        if last is not None and not block.gap:
+            follows = serials == last + 1 + np.arange(len(block))
+        elif apart[0] <= 1:
+            follows = serials == serials[0] + np.arange(len(block))
         these = during & (wrong | (apart > 2) | ~follows)
         dead |= these
         late |= these & (time_ns > begun_ns + DEATH_S * NS_PER_S) & (not stated)

@@ -11,13 +11,20 @@ from chips.trial import bench, trial
 from motionsig.sensors.bus import BusError
 from motionsig.sensors.simulated import Oscillator
 
-NAMES = pytest.mark.parametrize("name", ["mpu6050", "lsm6dso", "icm42688p", "lis3dh", "adxl345", "lsm6ds3"])
 NUMBERS = (errno.ETIMEDOUT, errno.EIO, errno.EAGAIN, errno.EBUSY, errno.EPROTO)
 
 
-@NAMES
-@pytest.mark.parametrize("fifo", [False, True])
-@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(
+    ("name", "fifo", "after"),
+    [
+        ("mpu6050", False, True),
+        ("mpu6050", True, True),
+        ("lsm6dso", True, False),
+        ("icm42688p", False, False),
+        ("adxl345", True, True),
+        ("lsm6ds3", False, True),
+    ],
+)
 def test_a_failure_loses_what_it_may_have_lost_and_no_more(name: str, fifo: bool, after: bool) -> None:
     """One transaction in twenty fails, before or after the chip has sent its bytes."""
     it = bench(name, oscillator=Oscillator(skew=0.02))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import numpy as np
 import pytest
 from chips.dying import DyingBus
+from chips.trial import bench, trial
 from numpy.typing import NDArray
 
 from motionsig.sensors import CHIPS, SensorReader, open_sensor
-from motionsig.sensors.simulated import VirtualClock, simulated_chip, walking
+from motionsig.sensors.simulated import Faults, VirtualClock, simulated_chip, walking
 
 DEATHS = (("all", None), ("all", 0), ("all", -1), ("acc", 0), ("gyr", None), ("acc_y", None))
 
@@ -141,3 +143,43 @@ def test_a_garbled_record_is_left_out_with_a_gap() -> None:
     assert sum(block.gap for block in blocks) == sensor.counts.gaps
     assert max(np.abs(np.linalg.norm(block.data[:, :3], axis=1) - 9.82).max() for block in blocks if len(block)) < 0.5
     assert (sensor.trouble, sensor.counts.discards) == (None, 0)
+
+
+@pytest.mark.parametrize("name", ["mpu6050", "bmi160", "lsm6dso"])
+def test_an_axis_that_freezes_at_nine_tenths_of_its_range_is_not_clipped(name: str) -> None:
+    it = bench(name, rate_hz=200)
+    trial(it, 5)
+    assert isinstance(it.bus, DyingBus)
+    it.bus.dies(("gyr_x", round(0.897 * np.radians(1000) / it.setting.scale[3])))
+    account = trial(it, 4)
+    assert account.wrong == 0 and account.dead > 0
+    assert "gyr_x stands still" in (it.reader.trouble or "") and it.reader.counts.dead
+
+
+@pytest.mark.parametrize("value", [32767, -32768])
+def test_an_axis_at_the_end_of_its_range_passes_with_a_doubt(value: int) -> None:
+    it = bench("mpu6050", rate_hz=200)
+    trial(it, 5)
+    assert isinstance(it.bus, DyingBus)
+    it.bus.dies(("gyr_x", value))
+    account = trial(it, 4)
+    assert "end of its range" in (it.reader.trouble or "") and (account.wrong, it.reader.counts.dead) == (0, 0)
+    it.bus.dies(None)
+    trial(it, 2)
+    assert it.reader.trouble is None
+
+
+@pytest.mark.parametrize(("name", "rate_hz"), [("bmi160", 800), ("icm20602", 1000)])
+def test_deaths_that_follow_each_other_are_told_apart(name: str, rate_hz: float) -> None:
+    """The trial of the bench takes for dead what is, and by the right death: so it misses no sample."""
+    it = bench(name, rate_hz=rate_hz)
+    assert isinstance(it.bus, DyingBus)
+    at_s, events = 3.0, []
+    for pause_s in np.arange(0.003, 0.08, 0.007):
+        steps = ((at_s, ("gyr", None)), (at_s + 4, None), (at_s + 4 + pause_s, ("all", None)), (at_s + 5, None))
+        begun_ns = it.clock.monotonic_ns()
+        events += [(begun_ns + round(step_s * 1e9), partial(it.bus.dies, death)) for step_s, death in steps]
+        at_s += 9 + pause_s
+    it.bus.inject(Faults(events=tuple(events)))
+    account = trial(it, at_s)
+    assert account.dead > 1000 and (account.wrong, account.unreported) == (0, 0) and account.most_off < 2

@@ -219,3 +219,22 @@ def test_no_silence_of_a_bad_day_is_without_a_reason(name: str) -> None:
     account = trial(it, 90)
     assert (account.wrong, account.unreported) == (0, 0)
     assert account.unstated_s < 5
+
+
+def test_doubtful_times_count_at_once_and_are_said_once_they_last(caplog: pytest.LogCaptureFixture) -> None:
+    it = bench("lsm6dso", oscillator=SKEWED, faults=Faults(slow_s=(5e-3, 15e-3)))
+    first_ns = 0
+    for _ in it.blocks(10):
+        first_ns = first_ns or (it.clock.monotonic_ns() if it.reader.counts.doubtful else 0)
+        if it.reader.trouble is not None:
+            break
+    assert "times are exact to" in (it.reader.trouble or "") and first_ns
+    assert 1 <= (it.clock.monotonic_ns() - first_ns) / NS_PER_S < 5
+    # At a start a few readings later they are exact.
+    caplog.clear()
+    it = bench("lsm6dso", oscillator=SKEWED, faults=Faults(slow_s=(2e-3, 3e-3)))
+    for _ in it.blocks(10):
+        if it.reader.counts.doubtful:
+            it.bus.slow_s = (0.0, 0.0)
+        assert it.reader.trouble is None
+    assert 0 < it.reader.counts.doubtful < 500 and "times are exact to" not in caplog.text

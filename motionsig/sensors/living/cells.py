@@ -31,8 +31,9 @@ class Cell:
     """Some samples of three or six axes, each compared with the one before.
 
     changes: (axes,) rows that differ from the row before; any_changes: rows of which any axis does. least: (axes,) the
-    least change. drifts: (axes,) whether it went from here to there rather than to and fro. mean, last: (axes,).
-    size: mean |acc| in m/s². moves: (axes,) whether it is in motion. quiet: it is at rest, as far as spread can tell.
+    least change. drifts: (axes,) whether it went from here to there rather than to and fro. low, high: (axes,) the
+    least and the largest value. mean, last: (axes,). size: mean |acc| in m/s². moves: (axes,) whether it is in motion.
+    quiet: it is at rest, as far as spread can tell.
     """
 
     rows: int
@@ -40,6 +41,8 @@ class Cell:
     any_changes: int
     least: Floats
     drifts: NDArray[np.bool_]
+    low: Floats
+    high: Floats
     mean: Floats
     last: Floats
     size: float
@@ -56,8 +59,9 @@ def cell(data: Floats, before: Floats) -> Cell:
     last = data[-1]
     if not changes.any():
         none, least = np.zeros(axes, np.bool_), np.full(axes, np.inf, np.float32)
-        return Cell(len(data), changes, 0, least, none, last, last, float(np.linalg.norm(last[:3])), none, quiet=True)
-    moves = data.max(axis=0) - data.min(axis=0) > _MOVES[:axes]
+        size = float(np.linalg.norm(last[:3]))
+        return Cell(len(data), changes, 0, least, none, last, last, last, last, size, none, quiet=True)
+    low, high = data.min(axis=0), data.max(axis=0)
     size = float(np.sqrt(np.einsum("ij,ij->i", data[:, :3], data[:, :3])).mean())
     return Cell(
         rows=len(data),
@@ -65,9 +69,11 @@ def cell(data: Floats, before: Floats) -> Cell:
         any_changes=int(np.count_nonzero(changed.any(axis=1))),
         least=np.where(changed, steps, np.inf).min(axis=0),
         drifts=np.abs(last - before) > _DRIFTS * steps.sum(axis=0),
+        low=low,
+        high=high,
         mean=data.mean(axis=0),
         last=last,
         size=size,
-        moves=moves,
+        moves=high - low > _MOVES[:axes],
         quiet=bool((data.std(axis=0) < _QUIET[:axes]).all()),
     )

@@ -67,17 +67,22 @@ class _Sieve:
 class Living:
     """Judges samples as they come; any cutting into pushes gives the same.
 
-    step: (6,) m/s² and rad/s per count, if known. dead, garbled: samples left out so far. fault: what is dead, in
-    words, or None; then nothing passes, and the chip has to be started again. doubt: why what passes may be dead.
-    suspected: the fault is a suspicion that one start proves or refutes.
+    step, most: (6,) m/s² and rad/s per count, and of the full scale, if known. dead, garbled: samples left out so far.
+    fault: what is dead, in words, or None; then nothing passes, and the chip has to be started again. doubt: why what
+    passes may be dead. suspected: the fault is a suspicion that one start proves or refutes.
     """
 
-    def __init__(self, rate_hz: float, step: NDArray[np.floating] | None = None) -> None:
+    def __init__(
+        self,
+        rate_hz: float,
+        step: NDArray[np.floating] | None = None,
+        most: NDArray[np.floating] | None = None,
+    ) -> None:
         self.dead = self.garbled = 0
-        self._rate_hz, self._step = rate_hz, step
+        self._rate_hz, self._step, self._most = rate_hz, step, most
         self._size = cell_rows(rate_hz)
         self._axes = 0  # not known yet
-        self._standing = Standing(rate_hz, self._size / rate_hz, 0, None)
+        self._standing = Standing(rate_hz, self._size / rate_hz, 0, None, None)
         self._gravity = Gravity(self._size / rate_hz)
         self._whole, self._living = _Sieve(), _Sieve()
         self._shown: Floats = no_rows().data  # rows before those that are compared next
@@ -110,8 +115,8 @@ class Living:
         """Return the samples that live, in order: those of `new`, and of before those that waited for it."""
         if not self._axes and len(new.data):
             self._axes = 3 if np.isnan(new.data[0, 3]) else len(CHANNELS)
-            step = None if self._step is None else self._step[: self._axes]
-            self._standing = Standing(self._rate_hz, self._size / self._rate_hz, self._axes, step)
+            step, most = (None if each is None else each[: self._axes] for each in (self._step, self._most))
+            self._standing = Standing(self._rate_hz, self._size / self._rate_hz, self._axes, step, most)
         breaks = [0, *(np.flatnonzero(new.gap[1:]) + 1).tolist(), len(new.data)]
         passed = no_rows()
         for start, stop in pairwise(breaks):

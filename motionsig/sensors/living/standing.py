@@ -7,7 +7,8 @@ it measures. What cannot be honest is, in the order of certainty:
 * a run of equal values that is longer than this very sensor's noise allows (`noise`), where its steps are fine enough
   for any chip's noise to show;
 * one sensor or one axis that stands still while the others move, although it changed often in motion before. This
-  proves nothing of a sensor whose values have all stood still and changed again: it has no noise to speak of;
+  proves nothing of a sensor whose values have all stood still and changed again: it has no noise to speak of, nor of
+  an axis at the end of its range, which motion may exceed: then a doubt is said;
 * all values at once, out of motion or against the noise learned, in a sensor of coarse steps. As it may be a device
   that was put down, this is a suspicion: the chip is started again once. If its values stand still after that, too,
   they are delivered, and the doubt is said until they change. Rests like one that ended by itself are then known.
@@ -42,33 +43,43 @@ _LIKE_G, _LIKE_GYR = 0.02, 0.02
 _ALONG = 0.9
 """Cosine of the angle between an axis and gravity: 26 degrees."""
 _CLIPS = 0.98
+"""Of the full scale: from here on a value may be at the end of its range."""
 _LARGE = np.array([15.0] * 3 + [4.0] * 3, np.float32)
-"""m/s², rad/s: a constant value as large as the largest seen may be clipped."""
+"""m/s², rad/s: where the full scale is not known, an extreme value that is so large may be at the end of its range."""
 _STARTING = 2
 """Cells after a start in which numbers settle."""
 _STOPPED = "no value has changed since all stopped at once: it lies still, or is dead; turn it"
+_QUIET_GYR = "the angular rate has not changed for long, although any has noise"
 _ALL, _ACC, _GYR = slice(0, 6), slice(0, 3), slice(3, 6)
 
 
 class Standing:
     """Pure state machine over cells of `axes` axes, 3 or 6; `fault` and `doubt`: what stands still, or None.
 
-    suspected: all stopped at once; one start shows whether it lives. step: (axes,) m/s² and rad/s per count, if known.
+    suspected: all stopped at once; one start shows whether it lives. step, most: (axes,) m/s² and rad/s per count, and
+    of the full scale, if known.
     """
 
-    def __init__(self, rate_hz: float, cell_s: float, axes: int, step: NDArray[np.floating] | None) -> None:
+    def __init__(
+        self,
+        rate_hz: float,
+        cell_s: float,
+        axes: int,
+        step: NDArray[np.floating] | None,
+        most: NDArray[np.floating] | None,
+    ) -> None:
         self.fault: str | None = None
         self.doubt: str | None = None
         self.suspected = False
-        self._cell_s, self._axes, self._step = cell_s, axes, step
+        self._cell_s, self._axes, self._step, self._most = cell_s, axes, step, most
         self._steps = Steps(rate_hz, axes)
         self._stands, self._axis, self._long = (ceil(each / cell_s) for each in (_STANDS_S, _AXIS_S, _DOUBT_S))
         self._rest, self._motion = Noise(axes), Noise(axes)
         self._moved = 0  # cells in motion, learned from
-        self._largest = np.zeros(axes, np.float32)
+        self._low, self._high = np.zeros((2, axes), np.float32)  # of motion
         self._constant = np.zeros(axes, np.int64)  # cells in a row without a change
         self._active = np.zeros(axes, np.int64)  # cells in a row in motion
-        self._quiet_gyr = False
+        self._axis_doubt: str | None = None
         self._off = 0  # cells in a row of rest without gravity
         self._dead = _ALL
         self._since_start: int | None = None  # cells since the chip was started again
@@ -104,16 +115,14 @@ class Standing:
         self._steps.learn(seen)
         at_rest_g = float(np.linalg.norm(seen.mean[:3])) / STANDARD_GRAVITY
         self._off = self._off + 1 if seen.quiet and not in_range(at_rest_g) else 0
-        self._quiet_gyr = False
+        self._axis_doubt = None
         found = self._judge(seen)
         if found is not None:
             self.fault, self._dead = found
         elif self.fault is not None and self._lives(still):
             self.fault, self.suspected, self._since_start = None, False, None
         if not still.all():
-            self.doubt = (
-                "the angular rate has not changed for long, although any has noise" if self._quiet_gyr else None
-            )
+            self.doubt = self._axis_doubt
             moved = bool(seen.moves.any()) and 2 * seen.any_changes > seen.rows
             settled = self._since_start is None or self._since_start > _STARTING
             # It may have stopped just after this cell began.
@@ -126,7 +135,7 @@ class Standing:
         if seen.moves.any():
             self._motion.learn(seen, np.ones(self._axes, np.bool_))
             self._moved += 1
-            self._largest = np.maximum(self._largest, np.abs(seen.last))
+            self._low, self._high = np.minimum(self._low, seen.low), np.maximum(self._high, seen.high)
         elif seen.quiet:
             self._rest.learn(seen, ~seen.drifts)  # a slow movement is no noise
 
@@ -167,14 +176,19 @@ class Standing:
             own = slice(axis, axis + 1)
             if axis < 3 and self._off >= self._axis:
                 return f"{CHANNELS[axis]} stands still at {last[axis]:.4g}: {wrong_gravity(size_g)}", own
-            if self._forbids(int(rows[axis]), self._fine(own)) or self._axis_left_behind(axis, float(last[axis])):
-                return f"{CHANNELS[axis]} stands still at {last[axis]:.4g} while the others live", own
+            if self._forbids(int(rows[axis]), self._fine(own)) or self._axis_left_behind(axis):
+                stands = f"{CHANNELS[axis]} stands still at {last[axis]:.4g}"
+                if not self._may_clip(axis, float(last[axis])):
+                    return f"{stands} while the others live", own
+                # There it has no noise, either.
+                self._axis_doubt = f"{stands}, the end of its range: it measures more, or is dead; use a larger range"
         # Of two devices joined in time only the accelerometer's steps are known.
         step = None if self._step is None or len(self._step) <= 3 else float(self._step[3])
         if gyr and step is not None and self._steps.impossible(int(rows[_GYR].min()), 3, step):
             # Some devices report no slow turns, so it is no proof; and what has no noise at all is a model.
             lives = self._rest.shares()[:3].max() > _OFTEN
-            self._quiet_gyr = lives and not self._ends_itself
+            if lives and not self._ends_itself:
+                self._axis_doubt = _QUIET_GYR
         return None
 
     def _judge_rest(self, seen: Cell, size_g: float, turning: float) -> tuple[str, slice] | None:
@@ -218,11 +232,16 @@ class Standing:
             goes_on &= np.abs(last[:3]) < _ALONG * np.linalg.norm(last[:3])
         return bool(goes_on.any() and self._often()[axes].all())
 
-    def _axis_left_behind(self, axis: int, value: float) -> bool:
+    def _axis_left_behind(self, axis: int) -> bool:
         others = np.delete(np.arange(axis // 3 * 3, axis // 3 * 3 + 3), axis % 3)
-        clips = abs(value) > _LARGE[axis] and abs(value) >= _CLIPS * self._largest[axis]
         goes_on = int(self._active[others].max()) * self._cell_s >= 2 * _GOES_ON_S
-        return goes_on and not clips and bool(self._often()[axis])
+        return goes_on and bool(self._often()[axis])
+
+    def _may_clip(self, axis: int, value: float) -> bool:
+        """Tell whether an axis that stands still may be at the end of its range."""
+        if self._most is not None:
+            return abs(value) >= _CLIPS * float(self._most[axis])
+        return abs(value) > _LARGE[axis] and not self._low[axis] < value < self._high[axis]
 
     def _often(self) -> NDArray[np.bool_]:
         """Return (axes,) whether an axis has often changed in motion, if that proves anything."""

@@ -98,7 +98,6 @@ class SerialSource(LiveSource):
             raise
         self._samples = device.stream(self._port, self.rate_hz)
         self._judge_by(device.scale)
-        self._doubted_ns = 0
         self.info = SourceInfo(
             name=device_id,
             format=f"serial:{device.key}",
@@ -180,19 +179,14 @@ class SerialSource(LiveSource):
         if not len(rows.data):
             yield from self._sign_of_life()
             return
-        now_ns, late_ns = time.monotonic_ns(), self._samples.late_ns
+        late_ns = self._samples.late_ns
         if rows.lost.any():
             self._note(SensorError(f"{int(rows.lost.sum())} samples did not come, or were damaged on the line"))
-        if late_ns > _EXACT_NS:
-            self.counts.doubtful += len(rows.data)
-            self._doubted_ns = now_ns
-            self._say(
-                "times",
-                f"times are exact to {np.ceil(late_ns / 1e6):.0f} ms only: samples come so late, or, at first, so "
-                "unevenly; use a less busy machine, or set the adapter's latency_timer to 1",
-            )
-        elif now_ns - self._doubted_ns > 2 * NS_PER_S:
-            self._say("times", None)
+        doubt = (
+            f"times are exact to {np.ceil(late_ns / 1e6):.0f} ms only: samples come so late, or, at first, so "
+            "unevenly; use a less busy machine, or set the adapter's latency_timer to 1"
+        )
+        self._judge_times(len(rows.data), doubt if late_ns > _EXACT_NS else None)
         yield from self._deliver(rows._replace(time_ns=rows.time_ns + self.unix_offset_ns))
 
     def _advice(self, error: Exception | None) -> str:

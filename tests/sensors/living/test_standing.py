@@ -6,6 +6,7 @@ from made_samples import COARSE, FINE, NOISE, RATE_HZ, REST, judged, resting, ro
 
 from motionsig.sensors.living import Living
 
+FULL = np.array([78.45] * 3 + [17.45] * 3)
 DEATHS = {"all": slice(0, 6), "acc": slice(0, 3), "gyr": slice(3, 6), "acc_y": slice(1, 2), "gyr_z": slice(5, 6)}
 
 
@@ -147,9 +148,30 @@ def test_clipping_is_no_death(axis: int) -> None:
     data = walking(20)
     data[:, axis] = np.clip(data[:, axis] * 20, -78.4, 78.4)
     data[800:1200, axis] = 78.4
-    living = Living(RATE_HZ, FINE)
-    judged(living, data)
-    assert (living.dead, living.fault) == (0, None)
+    for most in (None, FULL):
+        living = Living(RATE_HZ, FINE, most)
+        judged(living, resting(8))
+        judged(living, data[:1150])
+        # It may be dead, too.
+        assert living.doubt is not None and f"acc_{'xyz'[axis]} stands still at 78.4, the end of its" in living.doubt
+        judged(living, np.concatenate([data[1150:], walking(2)]))
+        assert (living.dead, living.fault, living.doubt) == (0, None, None)
+
+
+@pytest.mark.parametrize("most", [None, FULL], ids=["range unknown", "range known"])
+@pytest.mark.parametrize("axis", [0, 5])
+def test_an_axis_that_dies_near_its_largest_value_is_not_clipped(axis: int, most: np.ndarray | None) -> None:
+    """The motion fills most of the range; what it froze at was exceeded before, or is not the end of the range."""
+    data = walking(12)
+    data[:, axis] *= 0.9 * FULL[axis] / np.abs(data[:, axis]).max()
+    data = rounded(data)
+    living = Living(RATE_HZ, FINE, most)
+    judged(living, data[:800])
+    largest = np.abs(data[:800, axis]).max()
+    side = np.sign(data[np.abs(data[:800, axis]).argmax(), axis])
+    frozen = dying(data[800:], slice(axis, axis + 1), 0.99 * largest * side)
+    after_s = seconds_until_said(living, rounded(frozen))
+    assert after_s is not None and after_s <= 2
 
 
 def test_reading_more_often_than_a_sensor_measures_is_no_death() -> None:

@@ -1,4 +1,8 @@
-"""A BNO08x over a pseudo-terminal, from its bytes to SampleBlocks, with all that may go wrong."""
+"""A BNO08x over a pseudo-terminal, from its bytes to SampleBlocks, with all that may go wrong.
+
+This is in real time: a busy machine runs device and reader late. So nothing here depends on times; `test_bno08x` tests
+those in virtual time.
+"""
 
 import logging
 import subprocess
@@ -9,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bno08x_device import GYRO_UNCALIBRATED, Bno08xDevice, Hub, feels
+from bno08x_device import ACC, GYRO_UNCALIBRATED, Bno08xDevice, Hub
 
 from motionsig.blocks import SampleBlock
 from motionsig.config import load_config
@@ -18,6 +22,9 @@ from motionsig.sensors import SerialSource, open_sensor
 from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.owner import HeldError
 from motionsig.sensors.serial import port as serial_port
+
+_LATE_S = 60.0
+"""More than any machine is late."""
 
 
 def opened(device: Bno08xDevice, **options: object) -> SerialSource:
@@ -28,7 +35,7 @@ def opened(device: Bno08xDevice, **options: object) -> SerialSource:
 
 def collect(sensor: SerialSource, seconds: float) -> list[SampleBlock]:
     """Return what comes, until so many seconds of samples have come; fail if that takes much longer."""
-    blocks, late_s, first_ns = [], time.monotonic() + 3 * seconds + 10, 0
+    blocks, late_s, first_ns = [], time.monotonic() + seconds + _LATE_S, 0
     for block in sensor:
         assert time.monotonic() < late_s, (sensor.trouble, sensor.counts)
         blocks.append(block)
@@ -39,6 +46,22 @@ def collect(sensor: SerialSource, seconds: float) -> list[SampleBlock]:
     return blocks
 
 
+def assert_all_of(hub: Hub, blocks: list[SampleBlock] | list[np.ndarray]) -> None:
+    """Require that the accelerations are those that the hub sent, each once and in order."""
+    data = np.concatenate([block.data if isinstance(block, SampleBlock) else block for block in blocks])
+    came, sent = np.rint(data[:, :3] * 256).astype(int).tolist(), list(hub.counts[ACC])
+    first = sent.index(came[0])
+    assert came == sent[first : first + len(came)]
+
+
+def is_silent(hub: Hub) -> bool:
+    """Wait until the hub has obeyed; tell whether it sends no more."""
+    late_s = time.monotonic() + _LATE_S
+    while hub.intervals and time.monotonic() < late_s:
+        time.sleep(0.01)
+    return not hub.intervals
+
+
 def test_samples_come_as_they_were_felt_and_it_is_left_silent() -> None:
     hub = Hub(clock=1.01)
     with Bno08xDevice(hub) as device:
@@ -46,17 +69,10 @@ def test_samples_come_as_they_were_felt_and_it_is_left_silent() -> None:
             # The accelerometer has no 100 Hz, and what the chip would do to its own calibration is off.
             assert (sensor.rate_hz, sensor.baud, hub.calibrates) == (125, 3_000_000, [0, 0, 0])
             blocks = [block for block in collect(sensor, 2.5) if len(block)]
-            assert sensor.true_rate_hz == pytest.approx(126.25, rel=0.01) and sensor.counts.lost == 0
+            assert sensor.counts.lost == 0
             assert sensor.info.format == "serial:bno08x" and sensor.info.scale is None
-            time_s = (np.concatenate([block.time_ns for block in blocks]) - sensor.unix_offset_ns) / 1e9
-        # Values and times are those of the motion; how late a busy machine is does not matter.
-        felt = np.array([[*feels(at_s)[0], *feels(at_s)[1]] for at_s in time_s])
-        off = np.median(np.abs(np.concatenate([block.data for block in blocks]) - felt), axis=0)
-        assert (off < 0.1).all()
-        deadline_s = time.monotonic() + 10
-        while hub.intervals and time.monotonic() < deadline_s:
-            time.sleep(0.01)
-        assert not hub.intervals and hub.resets == 2
+            assert_all_of(hub, blocks)
+        assert is_silent(hub) and hub.resets == 2
 
 
 def test_other_names_a_calibration_and_a_mount_are_taken() -> None:
@@ -65,9 +81,11 @@ def test_other_names_a_calibration_and_a_mount_are_taken() -> None:
         mount = "0, 1, 0; -1, 0, 0; 0, 0, 1"
         with open_sensor(f"BNO085:{device.path}", calibration=biased, mount=mount) as sensor:
             assert isinstance(sensor, SerialSource) and sensor.device_id.startswith("bno08x-")
-            block = next(block for block in collect(sensor, 0.5) if len(block))
-            acc = feels((block.time_ns[0] - sensor.unix_offset_ns) / 1e9)[0]
-            assert block.data[0, :3] == pytest.approx([acc[1], 1.0 - acc[0], acc[2]], abs=0.3)
+            blocks = [block for block in collect(sensor, 0.5) if len(block)]
+            turned = [
+                np.stack([1.0 - block.data[:, 1], block.data[:, 0], block.data[:, 2]], axis=1) for block in blocks
+            ]
+            assert_all_of(device.hub, turned)
 
 
 def test_a_reset_is_noticed_and_it_is_set_up_again() -> None:
@@ -77,7 +95,7 @@ def test_a_reset_is_noticed_and_it_is_set_up_again() -> None:
         blocks = collect(sensor, 0.5)
         while not sensor.counts.lost:
             blocks = collect(sensor, 0.5)
-        assert sensor.counts.recoveries == 1 and any(block.gap for block in blocks)
+        assert sensor.counts.recoveries >= 1 and any(block.gap for block in blocks)
         assert sensor.counts.lost > 20 and device.hub.intervals
 
 
@@ -100,7 +118,7 @@ def test_frozen_values_are_found() -> None:
         began_s, blocks = time.monotonic(), iter(sensor)
         while not sensor.counts.recoveries:
             next(blocks)
-            assert time.monotonic() - began_s < 15, sensor.trouble
+            assert time.monotonic() - began_s < _LATE_S, sensor.trouble
         assert sensor.counts.dead
 
 
@@ -118,11 +136,11 @@ def test_unplugging_is_said_and_a_new_plug_is_found(tmp_path: Path, caplog: pyte
         # A busy machine makes times doubtful, which is said, too.
         while "plug" not in (sensor.trouble or ""):
             next(blocks)
-            assert time.monotonic() - began < 15, sensor.trouble
+            assert time.monotonic() - began < _LATE_S, sensor.trouble
         with Bno08xDevice() as second:
             plug.symlink_to(second.path)
             got = next(block for block in blocks if block.gap)
-            assert len(got) and sensor.counts.recoveries == 1 and sensor.counts.lost > 100
+            assert len(got) and sensor.counts.recoveries >= 1 and sensor.counts.lost > 100
             assert "plug" not in (sensor.trouble or "")
             sensor.close()
 
@@ -133,10 +151,7 @@ def test_it_is_closed_from_any_thread() -> None:
         threading.Timer(0.3, sensor.close).start()
         for _ in sensor:
             pass
-        deadline_s = time.monotonic() + 10
-        while device.hub.intervals and time.monotonic() < deadline_s:
-            time.sleep(0.01)
-        assert not device.hub.intervals
+        assert is_silent(device.hub)
         opened(device).close()
 
 
@@ -165,7 +180,7 @@ def test_what_is_not_there_or_not_possible_is_refused() -> None:
 
 def test_a_rate_that_the_hub_states_wrong_is_measured() -> None:
     with Bno08xDevice(Hub(stated_us=lambda interval_us: interval_us and 10_000)) as device, opened(device) as sensor:
-        assert sensor.rate_hz == pytest.approx(125, rel=0.03)
+        assert 112 < sensor.rate_hz < 140  # it says 100
         assert any(len(block) for block in collect(sensor, 0.5))
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from witmotion_device import acc_gyr, frame
 
 from motionsig.errors import InputError
-from motionsig.sensors.serial.witmotion import SCALE, Frames, Pairs, WitMotion
+from motionsig.sensors.serial.witmotion import SCALE, Frames, Pairs, Stream, WitMotion
 
 STREAM = b"".join(
     frame(0x51, *acc, 2500) + frame(0x52, *gyr, 0) + frame(0x53, 1, 2, 3, 0) for acc, gyr in map(acc_gyr, range(40))
@@ -75,3 +75,25 @@ def test_an_acceleration_without_its_angular_rate_is_no_sample() -> None:
 def test_a_rate_that_it_does_not_have_is_refused(rate_hz: float) -> None:
     with pytest.raises(InputError, match="at most 200"):
         WitMotion(rate_hz)
+
+
+def test_samples_get_the_time_of_their_first_byte_and_the_true_rate() -> None:
+    stream, byte_ns, taken_ns = Stream(WitMotion(100), "/dev/ttyUSB0", 115_200, 100), 1e10 / 115_200, []
+    stream.begin(10**9)
+    out = []
+    for number in range(1000):
+        taken_ns.append(10**9 + round(number * 1e9 / 101))
+        acc, gyr = acc_gyr(number)
+        text = frame(0x51, *acc, 2500) + frame(0x52, *gyr, 0)
+        # Both frames arrive together, up to 1 ms after their last byte.
+        now_ns = taken_ns[-1] + round(len(text) * byte_ns) + number * 7919 % 1000 * 1000
+        assert not stream.push(text, now_ns)
+        out.append(stream.pop(now_ns))
+    rows = out[0]
+    for more in out[1:]:
+        rows = rows.then(more)
+    assert stream.rate_hz == pytest.approx(101, rel=1e-3)
+    assert len(rows.data) > 900 and not rows.lost.any()
+    assert rows.data[:, 5] / SCALE[5] == pytest.approx(np.arange(len(rows.data)), abs=0.01)
+    late_ns = np.abs(rows.time_ns - taken_ns[: len(rows.data)])
+    assert late_ns[500:].max() < 0.3e6

@@ -47,7 +47,7 @@ class WitMotionDevice:
     ) -> None:
         self.saved, self.clock, self.answers, self.damage = (content, rate), clock, answers, damage
         self.registers = {0x02: content, 0x03: rate, 0x04: 0x06}
-        self.sends, self.taken_ns = True, {}  # of each number of gyr_z
+        self.sends = True
         self._locked, self._stop = True, threading.Event()
         self._master, self._slave = pty.openpty()
         tty.setraw(self._slave)
@@ -87,7 +87,6 @@ class WitMotionDevice:
                     base_s, due, hz = self._again(base_s, due, hz)
             if self._stop.is_set():
                 return
-            self.taken_ns[number % 1000] = time.monotonic_ns()
             if self.sends:
                 os.write(self._master, self.damage(number, self._frames(number)))
 
