@@ -56,7 +56,8 @@ def look(root_will_do, **what):
         memory = "refused"
     report(
         uid=os.geteuid(), groups=os.getgroups(), memory=memory, write=tried(lambda: file.write(b"1")),
-        child=tried(lambda: os.fork() or os._exit(0)) if os.geteuid() else "root", root=tried(lambda: os.setuid(0)) if os.geteuid() else "root",
+        child=tried(lambda: os.fork() or os._exit(0)) if os.geteuid() else "root",
+        root=tried(lambda: os.setuid(0)) if os.geteuid() else "root",
         shadow=tried(lambda: open("/etc/shadow")), read=tried(lambda: open("/etc/passwd")),
         change=tried(lambda: os.open(os.getcwd(), os.O_TMPFILE | os.O_WRONLY)),
         connect=tried(lambda: socket.create_connection(server.getsockname(), 5)),
