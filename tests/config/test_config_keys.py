@@ -54,12 +54,12 @@ def test_every_scheme_has_its_keys() -> None:
         ("[sensor]\nrate_hz = 5\n" + STORE, ["sensor.rate_hz: expected 10 to 8000 samples per second, got 5.0"]),
         (
             '[sensor]\nname = "lsm6dso"\nrate_hz = 9999\naccel_range_g = 99\n' + STORE,
-            ["sensor.rate_hz: expected at most 1666 Hz, one of", "sensor.accel_range_g: expected at most 16 g, one of"],
+            ["sensor.rate_hz: expected above 0 and at most 1666 Hz, one of", "sensor.accel_range_g: expected above 0 and at most 16 g"],
         ),
         ('[sensor]\nname = "lsm6dsoxx"\n' + STORE, ['got "lsm6dsoxx"; did you mean lsm6dsox?']),
         (
             '[sensor]\nname = "simulated:MPU-6050"\nrate_hz = 9999\n' + STORE,
-            ["sensor.rate_hz: expected at most 1000 Hz, one of"],
+            ["sensor.rate_hz: expected above 0 and at most 1000 Hz, one of"],
         ),
         ('[sensor]\nname = "simulated:mpu65000"\n' + STORE, ["sensor.name: expected auto, iio[:NAME]"]),
         ('[sensor]\nname = "auto:x"\n' + STORE, ["sensor.name: expected auto, iio[:NAME]"]),
