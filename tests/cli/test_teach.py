@@ -51,7 +51,7 @@ def live(monkeypatch):
             sensor = open_sensor(options.sensor, clock=VirtualClock())
             if change is not None:
                 run = sensor._run
-                monkeypatch.setattr(sensor, "_run", lambda: change(run()))
+                monkeypatch.setattr(sensor, "_run", lambda turn: change(run(turn)))
             return sensor
 
         monkeypatch.setattr("motionsig.cli.teach.open_chosen", open_chosen)

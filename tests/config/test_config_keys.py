@@ -63,7 +63,7 @@ def test_every_scheme_has_its_keys() -> None:
         ),
         ('[sensor]\nname = "simulated:mpu65000"\n' + STORE, ["sensor.name: expected auto, iio[:NAME]"]),
         ('[sensor]\nname = "auto:x"\n' + STORE, ["sensor.name: expected auto, iio[:NAME]"]),
-        ('[sensor]\nname = "bno055"\n' + STORE, ['got "bno055"; the kernel\'s driver bno055 reads it']),
+        ('[sensor]\nname = "bno055"\n' + STORE, ['got "bno055"; the kernel reads it, with bno055: load']),
         ('[sensor]\nchip = "mpu65000"\n' + STORE, ["sensor.chip: expected one of adxl345, "]),
         ('[sensor]\nname = "lsm6dso"\nchip = "mpu6500"\n' + STORE, ["sensor.chip: expected lsm6dso or no chip, "]),
         ('[sensor]\nname = "simulated"\nchip = "lsm6dso"\n' + STORE, ["sensor.chip: expected none"]),
