@@ -212,7 +212,7 @@ class Resampler:
         `quality` is that of the new samples, the last len(quality) of `time_ns`; so are the arrays returned.
         """
         steps = np.diff(time_ns)
-        parts = np.where(steps > self._loss_ns, np.rint(steps / self._period_ns), 1).astype(np.int64)
+        parts = np.where(steps > self._loss_ns, np.rint(steps / self._period_ns), 1).astype(np.intp)
         self.counts.bridged += int(np.count_nonzero(parts > 1))
         left = np.repeat(np.arange(len(steps)), parts)
         part = np.arange(len(left)) - np.repeat(np.cumsum(parts) - parts, parts) + 1

@@ -53,7 +53,7 @@ def test_grid_points_follow_from_the_duration_alone(rate_hz, seconds):
     count = max(1, round(seconds * rate_hz))
     time_ns, *_ = resample(Resampler(rate_hz), times(count, rate_hz), np.zeros((count, 6), np.float32))
     assert len(time_ns) == int(50 * count / rate_hz + 1e-6)
-    assert (time_ns == np.arange(len(time_ns)) * 20_000_000).all()
+    assert (time_ns == np.arange(len(time_ns), dtype=np.int64) * 20_000_000).all()
 
 
 @pytest.mark.parametrize("skew", [-0.05, 0.05])

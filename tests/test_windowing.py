@@ -14,7 +14,7 @@ STEP_NS = 20_000_000
 
 
 def grid(count, *, gap=False, start=0):
-    rows = np.arange(start, start + count)
+    rows = np.arange(start, start + count, dtype=np.int64)
     return SampleBlock(rows * STEP_NS, np.repeat(rows[:, None], 6, axis=1).astype(np.float32), gap)
 
 
@@ -51,7 +51,7 @@ def test_energy_above_the_grid_is_flagged_in_the_windows_that_have_most_of_their
     samples[::2, 0] = 1  # 0.25 (m/s²)² in each window of 4
     above = np.zeros((12, 2), np.float32)
     above[4:8, 0] = [-1, 9, 0, 0]
-    time_ns = np.arange(12) * STEP_NS
+    time_ns = np.arange(12, dtype=np.int64) * STEP_NS
     windower = Windower(length=4, hop=2)
     first = windower.push(SampleBlock(time_ns[:4], samples[:4]))  # such as a segment's start: nothing is known of it
     rest = windower.push(SampleBlock(time_ns[4:], samples[4:], above=above[4:]))
@@ -72,7 +72,7 @@ def test_any_cutting_gives_the_same_windows(length, hop, count, cuts, seed):
     random = np.random.default_rng(seed)
     noise = np.repeat(NOISE, 3) * np.repeat(random.choice([0.4, 0.5, 3], (8, 1)), 10, axis=0)[:count]
     block = SampleBlock(
-        np.arange(count) * STEP_NS,
+        np.arange(count, dtype=np.int64) * STEP_NS,
         (random.normal(size=(count, 6)) * noise + 9.8).astype(np.float32),
         quality=random.choice(20 * [0] + [1], count).astype(np.uint8),
         above=(random.choice(20 * [0] + [-1, 9], (count, 2)) * ABOVE_NOISE**2).astype(np.float32),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import cbor2
 import numpy as np
-import pycddl
 import pytest
+from grammar import check_grammar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +26,7 @@ def message(count, *, seq=7, gaps=(), smooth=False, quality=0, seed=0):
     codes = random.integers(-128, 128, (count, 64))
     if smooth:
         codes = np.cumsum(random.integers(-1, 2, (count, 64)), axis=0)
-    start_ns = 1_790_000_000_123_456_789 + np.arange(count) * HOP_NS
+    start_ns = 1_790_000_000_123_456_789 + np.arange(count, dtype=np.int64) * HOP_NS
     for gap in gaps:
         start_ns[gap:] += 5_000_000_001
     flags = np.full(count, quality, np.uint8)
@@ -41,7 +41,7 @@ def labelled(sent, label):
 def still(count, dim, label=None):
     """Return a message of `count` signatures that are all alike: a few hundred bytes when packed."""
     spec = SignatureSpec(bytes(8), Quantization(((dim, 0.5, 0),)), dim, 2_560_000_000)
-    start_ns = np.arange(count) * HOP_NS
+    start_ns = np.arange(count, dtype=np.int64) * HOP_NS
     batch = SignatureBatch(start_ns, np.zeros((count, dim), np.int8), np.zeros(count, np.uint8), HOP_NS, spec)
     sent = wire.Message("pi", 1, 0, batch)
     return sent if label is None else labelled(sent, label)
@@ -90,7 +90,7 @@ def test_labels_and_the_recording_s_name_travel_along(labels):
     sent = dataclasses.replace(sent, signatures=signatures, recording=wire.Recording("A/walk.csv", 10**18))
     data = wire.encode(sent)
     same(wire.decode(data), sent)
-    pycddl.Schema(wire.WIRE_CDDL).validate_cbor(data)
+    check_grammar(data)
     text = json.loads(wire.to_json(sent))
     assert [row["label"] for row in text["signatures"]] == labels
     assert text["recording"] == {"name": "A/walk.csv", "start": "2001-09-09T01:46:40.000000000Z"}
@@ -103,7 +103,7 @@ def test_round_trip_and_grammar(count, options, compress):
     sent = message(count, **options)
     data = wire.encode(sent, compress=compress)
     same(wire.decode(data), sent)
-    pycddl.Schema(wire.WIRE_CDDL).validate_cbor(data)
+    check_grammar(data)
 
 
 def test_the_readme_shows_the_grammar_that_holds():
@@ -403,5 +403,5 @@ def test_a_clock_that_cannot_be_is_refused(clock):
 def test_a_message_with_a_clock_and_runs_of_flags_is_of_the_grammar():
     told = dataclasses.replace(message(30, quality=16), clock=wire.Clock(bytes(16), -5, is_set=False))
     data = wire.encode(told, compress=True)
-    pycddl.Schema(wire.WIRE_CDDL).validate_cbor(data)
+    check_grammar(data)
     assert wire.decode(data).clock == told.clock

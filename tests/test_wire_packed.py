@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import cbor2
 import numpy as np
-import pycddl
 import pytest
+from grammar import check_grammar
 
 from motionsig import packing, wire
 from motionsig.blocks import SignatureBatch
@@ -21,7 +21,7 @@ with np.load(find_model().path / BACKGROUND_NAME) as _bank:
 
 def message(count: int, seq: int = 0, bits: int = 8) -> wire.Message:
     codes = REAL[seq : seq + count]
-    start_ns, quality = 10**18 + np.arange(count) * 1_280_000_000, np.zeros(count, np.uint8)
+    start_ns, quality = 10**18 + np.arange(count, dtype=np.int64) * 1_280_000_000, np.zeros(count, np.uint8)
     return wire.Message("d", 7, seq, coarser(SignatureBatch(start_ns, codes, quality, 1_280_000_000, SPEC), bits))
 
 
@@ -43,7 +43,7 @@ def test_round_trip_and_grammar(count, bits):
     data = packed(sent)
     assert wire.decode(data).signatures == sent.signatures
     assert len(data) < len(wire.encode(sent, compress="deflate"))
-    pycddl.Schema(wire.WIRE_CDDL).validate_cbor(data)
+    check_grammar(data)
 
 
 def test_longer_messages_and_codes_that_never_change_are_deflated():

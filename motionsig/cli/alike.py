@@ -102,7 +102,7 @@ class Kept:
         """Those that were kept, spread over the time that they stand for, so that there are no holes between runs."""
         if self.signatures is None:
             return None
-        hop_ns, in_run = self.signatures.hop_ns, np.arange(len(self.signatures)) % _RUN
+        hop_ns, in_run = self.signatures.hop_ns, np.arange(len(self.signatures), dtype=np.int64) % _RUN
         start_ns = self.signatures.start_ns + in_run * (self._every - 1) * hop_ns
         return replace(self.signatures, start_ns=start_ns, hop_ns=self._every * hop_ns)
 

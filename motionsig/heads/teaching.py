@@ -225,7 +225,7 @@ def of_normal_life(name: str, days: Sequence[SignatureBatch], *, wish: Wish | No
     whole = concatenate(days)
     _require_no_zero_points(name, whole.spec)
     # By what moves and not by the clock, which may say anything: so there is an hour and more on either side.
-    apart = (np.arange(total) * whole.hop_ns // (3600 * NS_PER_S) % 2).astype(bool)
+    apart = (np.arange(total, dtype=np.int64) * whole.hop_ns // (3600 * NS_PER_S) % 2).astype(bool)
     rows = _spread_out(whole.codes[~apart], NORMAL_ROWS)
     nothing = np.zeros((0, whole.codes.shape[1]), np.int8)
     taught = Taught(nothing, np.zeros(0, np.uint16), nothing)

@@ -93,7 +93,7 @@ class Tables:
     @cached_property
     def symbol(self) -> NDArray[np.uint8]:
         """(TABLES, 4096): whose each slot is."""
-        return np.stack([np.repeat(np.arange(SYMBOLS, dtype=np.uint8), row) for row in self.frequency])
+        return np.stack([np.repeat(np.arange(SYMBOLS, dtype=np.uint8), row) for row in self.frequency.astype(np.intp)])
 
     @cached_property
     def plain(self) -> tuple[list[bytes], list[list[int]], list[list[int]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -57,7 +58,7 @@ def rests(acc: NDArray[np.floating], rate_hz: float) -> Rests:
     windows = windows[np.isfinite(windows).all(axis=(1, 2))].astype(np.float64)
     mean = windows.mean(axis=1)
     size = np.linalg.norm(mean, axis=1)
-    least = np.finfo(np.float64).tiny
+    least = sys.float_info.min
     spread = np.sqrt(windows.var(axis=1).sum(axis=1)) / np.maximum(size, least)
     steady = size / np.maximum(np.linalg.norm(windows, axis=2).mean(axis=1), least)
     order = np.argsort(spread, kind="stable")

@@ -11,6 +11,7 @@ The sign of acceleration cannot be seen by this: with the sign of all three axes
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from itertools import combinations, permutations, product
 from typing import NamedTuple
@@ -244,7 +245,7 @@ def _moves(acc: NDArray[np.floating], rate_hz: float) -> bool:
         return False
     spread = np.sqrt(windows.var(axis=1).sum(axis=1))
     size = np.linalg.norm(windows, axis=2).mean(axis=1)
-    return float(np.median(spread / np.maximum(size, np.finfo(np.float64).tiny))) > _MOVES
+    return float(np.median(spread / np.maximum(size, sys.float_info.min))) > _MOVES
 
 
 def _fits(unit: str, si: float) -> bool:

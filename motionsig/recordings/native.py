@@ -68,7 +68,7 @@ def _times(start_ns: NDArray[np.int64], duration_ns: NDArray[np.int64], count: i
     steps = max(count - 1, 1)
     # A steady clock has few durations, and dividing once for each is much cheaper than once for each sample.
     durations, which = np.unique(duration_ns, return_inverse=True)
-    offsets = (np.arange(count) * durations[:, None] + steps // 2) // steps
+    offsets = (np.arange(count, dtype=np.int64) * durations[:, None] + steps // 2) // steps
     return start_ns[:, None] + offsets[which.reshape(-1)]
 
 
@@ -364,7 +364,7 @@ class Recording(Closing):
                 return ()
             data = data * self._scale
         start = magnitude if sign == 0x1B else -1 - magnitude
-        times, label = _times(np.array([start]), np.array([duration]), count)[0], ""
+        times, label = _times(np.array([start], np.int64), np.array([duration], np.int64), count)[0], ""
         if size:
             stream = zlib.decompressobj()
             try:

@@ -328,6 +328,21 @@ SECTIONS = {
             "ioctls": {"an ioctl": "", "processor": "spent:.1f", "time": "took:.2f"},
         },
     ),
+    "arm": Section(
+        "arm",
+        {
+            "codes": {
+                "Debian, processor: runtime": "",
+                "windows": "windows:.0f",
+                "codes": "codes:.0f",
+                "differ": "differ:.0f",
+                "share": "share:.3f",
+                "steps": "most:.0f",
+                "other inputs": "other_inputs:.0f",
+                "differ on the same inputs": "given_same:.0f",
+            },
+        },
+    ),
 }
 """By the name that the template has for it."""
 

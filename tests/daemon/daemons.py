@@ -19,6 +19,7 @@ ANOTHER_PROCESS_S = 60.0
 class Daemon(Closing):
     """`motionsig run` in `folder`, with state and runtime folders of its own. extra: lines of its configuration."""
 
+    python: tuple[str, ...] = (sys.executable,)
     program: tuple[str, ...] = ("-m", "motionsig.cli")
 
     def __init__(self, folder: Path, sink: str, *, extra: str = "", sensor: str = "simulated") -> None:
@@ -40,7 +41,7 @@ class Daemon(Closing):
         }
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *self.program, "run", "--config", str(self.config), *arguments],
+                [*self.python, *self.program, "run", "--config", str(self.config), *arguments],
                 env=os.environ | set_ | environment,
                 stdout=log,
                 stderr=log,

@@ -52,7 +52,7 @@ def test_live_and_replayed(motion, tmp_path, monkeypatch, breaks, heads_hop):
     with motionsig.Recorder(log, rate_hz=100.0, stream_id=5, device="pi") as recorder:
         data = motion(60.37, 100)
         data[1200:2000] = data[4000:5000] = data[0]
-        time_ns = 1_700_000_000_000_000_000 + np.arange(6037) * 10_000_000
+        time_ns = 1_700_000_000_000_000_000 + np.arange(6037, dtype=np.int64) * 10_000_000
         time_ns[3000:] += 1_000_000_000
         for first in range(0, len(data), 250):
             part = slice(first, first + 250)

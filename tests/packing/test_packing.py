@@ -33,7 +33,7 @@ def walk(motion) -> SignatureBatch:
 
 
 def batch(codes: np.ndarray) -> SignatureBatch:
-    start_ns, quality = np.arange(len(codes)) * 1_280_000_000, np.zeros(len(codes), np.uint8)
+    start_ns, quality = np.arange(len(codes), dtype=np.int64) * 1_280_000_000, np.zeros(len(codes), np.uint8)
     return SignatureBatch(start_ns, codes, quality, 1_280_000_000, CARD.spec)
 
 

@@ -186,7 +186,7 @@ def test_kill_loses_at_most_the_last_second(tmp_path):
         from motionsig.recordings.native import Recorder
         recorder = Recorder({str(path)!r}, rate_hz=100, stream_id=1, scale={SCALE!r})
         for number in range(10**9):
-            rows = np.arange(number * 10, number * 10 + 10)
+            rows = np.arange(number * 10, number * 10 + 10, dtype=np.int64)
             counts = np.repeat(rows[:, None] % 1000, 6, axis=1).astype("f4")
             recorder.write(SampleBlock(rows * 10_000_000, counts * np.array({SCALE!r}, "f4")))
             if number % 50 == 0:
@@ -199,7 +199,7 @@ def test_kill_loses_at_most_the_last_second(tmp_path):
         accepted = max([accepted, *map(int, child.stdout.read().split())])
     time_ns, *_ = read(path)
     assert len(time_ns) >= accepted + 1 - 100
-    assert (time_ns == np.arange(len(time_ns)) * 10_000_000).all()
+    assert (time_ns == np.arange(len(time_ns), dtype=np.int64) * 10_000_000).all()
 
 
 @pytest.fixture(scope="module")
@@ -326,7 +326,7 @@ def test_a_full_disk_is_one_error_and_keeps_what_was_whole(tmp_path):
         recorder = Recorder({str(path)!r}, rate_hz=100, stream_id=1, scale={SCALE!r})
         try:
             for second in range(9):
-                rows = np.arange(second * 100, second * 100 + 100)
+                rows = np.arange(second * 100, second * 100 + 100, dtype=np.int64)
                 recorder.write(SampleBlock(rows * 10_000_000, np.zeros((100, 6), "f4")))
         except RecordingError as error:
             print(error)

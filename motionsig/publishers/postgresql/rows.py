@@ -40,7 +40,7 @@ class Rows:
 def rows_of(messages: Sequence[wire.Message], streams: Sequence[int], encoders: Sequence[int]) -> Rows:
     """Return the signatures of messages, whose streams and encoders have these numbers."""
     batches = [message.signatures for message in messages]
-    counts = np.array([len(batch) for batch in batches], np.int64)
+    counts = np.array([len(batch) for batch in batches], np.intp)
     index = np.repeat(np.arange(len(messages)), counts)
     within = np.arange(len(index)) - np.repeat(np.cumsum(counts) - counts, counts)
     dims = np.array([batch.codes.shape[1] for batch in batches], np.int64)

@@ -169,7 +169,7 @@ def _but_last(sectors: _Sectors) -> Iterator[tuple[_Sectors, NDArray[np.float64]
 
 
 def _part(sectors: _Sectors, step_ns: NDArray[np.float64], axes: int, wanted: Collection[int]) -> Part:
-    found, counts = sectors.found, sectors.found["count"].astype(np.int64)
+    found, counts = sectors.found, sectors.found["count"].astype(np.intp)
     firsts = np.concatenate([[0], np.cumsum(counts)])
     inside = np.arange(firsts[-1]) - np.repeat(firsts[:-1], counts)
     columns: dict[int, NDArray[Any]] = {}

@@ -52,7 +52,7 @@ class Start(NamedTuple):
     def unix_ns(self, zone: Zone, time_ns: int = 0) -> int:
         """Return the Unix time of the start; time_ns: of the day, where it is not known."""
         local = self.date_ns + (time_ns if self.time_ns is None else self.time_ns)
-        return local if self.zoned else int(zone.to_utc(np.array([local]))[0])
+        return local if self.zoned else int(zone.to_utc(np.array([local], np.int64))[0])
 
 
 def written_rate(notes: Mapping[str, str]) -> tuple[str, float] | None:

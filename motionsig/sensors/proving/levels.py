@@ -90,7 +90,7 @@ def rate_hz(looks: Looks, reading: LevelReading, record_size: int) -> tuple[floa
 
 def _counts(looks: Looks, first: int, length: int, order: Literal["big", "little"], mask: int) -> NDArray[np.int64]:
     part = looks.raw[:, first : first + length].astype(np.int64)
-    weights = 256 ** np.arange(length)
+    weights = 256 ** np.arange(length, dtype=np.int64)
     return np.asarray((part @ (weights[::-1] if order == "big" else weights)) & mask, np.int64)
 
 

@@ -95,7 +95,7 @@ class MeasuringChip(SimulatedChip):
     def latest(self) -> NDArray[np.int16]:
         """Return the counts of the last sample taken."""
         if self._latest[0] != self.taken and self.taken:
-            self._latest = self.taken, self.counts(np.array([self.taken - 1]))[0]
+            self._latest = self.taken, self.counts(np.array([self.taken - 1], np.int64))[0]
         return self._latest[1]
 
     def flip(self, register: int, bit: int, at_ns: int | None = None) -> None:

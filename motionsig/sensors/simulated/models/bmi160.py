@@ -289,7 +289,9 @@ class Bmi160(MeasuringChip):
             if frames.header == _CONFIG_CHANGE:
                 out += bytes((_CONFIG_CHANGE, frames.serial))
             else:
-                out += self.records(np.arange(frames.serial, frames.serial + count), frames.header).tobytes()
+                out += self.records(
+                    np.arange(frames.serial, frames.serial + count, dtype=np.int64), frames.header
+                ).tobytes()
         fifo.pop(max(0, size - skip))
         if len(out) < size and fifo.headers and self.registers[_FIFO_CONFIG_1] & _TIME_EN:
             out += bytes((_SENSOR_TIME,)) + self._sensor_time().to_bytes(3, "little")

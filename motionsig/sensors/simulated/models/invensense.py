@@ -263,7 +263,8 @@ class InvenSenseChip(SimulatedChip):
         fifo = self.fifo
         there = min(size, fifo.level) if self.fifo_readable() else 0
         data = b"".join(
-            self.encode(np.arange(first, first + count), layout).tobytes() for first, count, layout in fifo.peek(there)
+            self.encode(np.arange(first, first + count, dtype=np.int64), layout).tobytes()
+            for first, count, layout in fifo.peek(there)
         )[fifo.skip : fifo.skip + there]
         fifo.pop(self.consumed(there))
         self._last_byte = data[-1:] or self._last_byte
@@ -297,7 +298,7 @@ class InvenSenseChip(SimulatedChip):
         """Return the data registers: the last sample."""
         layout = self.fifo.format
         if self._output is None or self._output[:2] != (self.taken, layout):
-            self._output = (self.taken, layout, self.encode_output(np.array([self.taken - 1]), layout))
+            self._output = (self.taken, layout, self.encode_output(np.array([self.taken - 1], np.int64), layout))
         return self._output[2]
 
     def encode(self, serials: NDArray[np.int64], layout: Format) -> NDArray[np.uint8]:
@@ -342,7 +343,7 @@ class InvenSenseChip(SimulatedChip):
         known, start, times_ns = self._times
         if known is not run or first < start or end > start + len(times_ns):
             start = first
-            times_ns = self._run_times_ns(run, np.arange(first, max(end, first + _AHEAD)))
+            times_ns = self._run_times_ns(run, np.arange(first, max(end, first + _AHEAD), dtype=np.int64))
             self._times = run, start, times_ns
         return times_ns[first - start : end - start]
 

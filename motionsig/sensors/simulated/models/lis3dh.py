@@ -143,7 +143,7 @@ class Lis3dh(MeasuringChip):
         self._seen = self.taken
         slots, _ = fifo.serials(min(size, fifo.level))
         if not len(slots) and self.taken:
-            slots = np.array([self.taken - 1])
+            slots = np.array([self.taken - 1], np.int64)
         data = self.records(slots).tobytes() or bytes(_SLOT)
         fifo.pop(size // _SLOT * _SLOT)
         fifo.overran = False

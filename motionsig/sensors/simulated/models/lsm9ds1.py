@@ -136,7 +136,7 @@ class Lsm9ds1(MeasuringChip):
         slot = fifo.record_size
         begin = 6 if register == _ACCEL_OUT and slot == 12 else 0
         if not self.fifo_on() or not fifo.level:
-            latest = self.records(np.array([self.taken - 1])).tobytes() if self.taken else bytes(slot)
+            latest = self.records(np.array([self.taken - 1], np.int64)).tobytes() if self.taken else bytes(slot)
             return (latest * (size // slot + 2))[begin : begin + size]
         slots, _ = fifo.serials(min(begin + size, fifo.level))
         data = self.records(slots).tobytes()

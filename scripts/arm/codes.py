@@ -1,0 +1,47 @@
+"""Encode windows on the processor that runs this: `python3 scripts/arm/codes.py WINDOWS.npy DEVICE RESULT.npz`.
+
+It takes seconds. WINDOWS are (k, length, 6) float32. The result has `codes` (k, dim) int8, `inputs`, what the front end
+makes of each window for the network (k, ...) int8, `runtime`, as `encoder.device` names it, `window_us`, the time of
+each window, which goes alone, and `peak_mb`, the most memory that the process had.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+import motionsig
+from motionsig.encoders.host import network_input
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        usage=argparse.SUPPRESS, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("windows")
+    parser.add_argument("device")
+    parser.add_argument("result")
+    options = parser.parse_args()
+    data = np.load(options.windows)
+    codes, window_us = [], []
+    with motionsig.open_encoder(device=options.device) as encoder:
+        for number in range(len(data)):
+            window = motionsig.WindowBatch(np.zeros(1, np.int64), data[number : number + 1], np.zeros(1, np.uint8), 1)
+            began_s = time.perf_counter()
+            codes.append(encoder.encode(window).codes)
+            window_us.append(1e6 * (time.perf_counter() - began_s))
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        made, inputs = np.concatenate(codes), network_input(encoder.card, data)[0]
+        np.savez(
+            options.result, codes=made, inputs=inputs, runtime=encoder.device, window_us=window_us, peak_mb=peak_mb
+        )
+
+
+if __name__ == "__main__":
+    main()
