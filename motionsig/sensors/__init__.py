@@ -179,7 +179,10 @@ def open_sensor(
     wires = {"bus": bus, "address": address, "chip": chip, "bus_clock_hz": bus_clock_hz}
     given = [f"{option}={value}" for option, value in wires.items() if value is not None]
     if kind in ("iio", "simulated", *SERIAL) and given:
-        raise InputError(f"{name}: expected no bus, no address, no chip and no bus_clock_hz, which are for I2C and SPI, got {', '.join(given)}")
+        raise InputError(
+            f"{name}: expected no bus, no address, no chip and no bus_clock_hz, which are for I2C and SPI, got "
+            + ", ".join(given)
+        )
     parse_options({"baud": baud}, {"baud": "int"}, where="sensor:", lowest=1)
     if kind in SERIAL:
         return open_serial(name, **numbers, baud=baud, mount=mount, calibration=calibration)

@@ -92,7 +92,8 @@ def require_chip(name: str, *, where: str) -> Chip:
     """Return the table that reads a part of that name; raise InputError, with what to do, where there is none."""
     chip = named_chip(name)
     if chip is None:
-        raise InputError(f"{where}expected one of {', '.join(sorted(CHIPS))}, got {_advised(repr(name[:60]), hint(name, besides=()))}")
+        said = _advised(repr(name[:60]), hint(name, besides=()))
+        raise InputError(f"{where}expected one of {', '.join(sorted(CHIPS))}, got {said}")
     return chip
 
 
@@ -117,9 +118,7 @@ def hint(name: str, *, besides: Sequence[str] = ("auto", "simulated")) -> str | 
     word, tables = plain(name), _tables()
     for driver, parts in _KERNEL.items():
         if word in parts.split():
-            return (
-                f"the kernel reads it, with {driver}: load a device tree overlay for it, then open it as iio"
-            )
+            return f"the kernel reads it, with {driver}: load a device tree overlay for it, then open it as iio"
     if word in SERIAL:
         return f"it is read over a serial line: open it as {word}:/dev/ttyUSB0 or such (a BNO08x: wired as UART-SHTP)"
     for why, parts in _NOBODY.items():

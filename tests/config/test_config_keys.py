@@ -54,7 +54,7 @@ def test_every_scheme_has_its_keys() -> None:
         ("[sensor]\nrate_hz = 5\n" + STORE, ["sensor.rate_hz: expected 10 to 8000 samples per second, got 5.0"]),
         (
             '[sensor]\nname = "lsm6dso"\nrate_hz = 9999\naccel_range_g = 99\n' + STORE,
-            ["sensor.rate_hz: expected above 0 and at most 1666 Hz, one of", "sensor.accel_range_g: expected above 0 and at most 16 g"],
+            ["sensor.rate_hz: expected above 0 and at most 1666 Hz, one of", "sensor.accel_range_g: expected above 0"],
         ),
         ('[sensor]\nname = "lsm6dsoxx"\n' + STORE, ['got "lsm6dsoxx"; did you mean lsm6dsox?']),
         (

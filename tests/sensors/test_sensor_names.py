@@ -130,7 +130,7 @@ def test_chip_and_name_must_not_contradict_each_other() -> None:
         open_sensor(chip="mpu6500x")
     with pytest.raises(InputError, match=r"expected auto, .* got 'auto:x'"):
         open_sensor("auto:x")
-    with pytest.raises(InputError, match="which are for I2C and SPI, got chip=mpu6500$"):
+    with pytest.raises(InputError, match=r"which are for I2C and SPI, got chip=mpu6500$"):
         open_sensor("simulated", chip="mpu6500")
 
 

@@ -95,7 +95,9 @@ class Port(Closing):
         except (OSError, termios.error) as error:
             raise SensorError(f"{self.path}: expected to set {baud} baud, got: {_text(error)}") from error
         if not has_it:
-            raise SensorError(f"{self.path}: expected {baud} baud, which its adapter or its driver does not have; use another")
+            raise SensorError(
+                f"{self.path}: expected {baud} baud, which its adapter or its driver does not have; use another"
+            )
 
     def read(self, wait_s: float) -> bytes:
         """Return what is there, or what comes first within wait_s; nothing where nothing comes."""
