@@ -84,10 +84,12 @@ def _choose(options: argparse.Namespace, resources: ExitStack) -> tuple[Bus, Chi
         return found[0]
     several = "; ".join(f"{chip.name} on {bus.name} at 0x{address:02x}" for bus, chip, address in found)
     nothing = f"nothing on {'any I2C bus' if options.bus is None else f'/dev/i2c-{options.bus}'}"
-    todo = "--bus and --address say which" if found else "--chip NAME takes an unknown one as that"
-    if not found and not unknown:
-        todo = "check wiring and power, and see `motionsig doctor`; a chip on SPI needs --bus"
-    raise SensorError(f"--prove: expected one chip, got {several or '; '.join(others) or nothing}; {todo}")
+    todo = "; --bus and --address say which" if found else ""
+    if not found and unknown:
+        todo = "; --chip NAME takes an unknown one as that"
+    elif not others:
+        todo = todo or "; check wiring and power, and see `motionsig doctor`; a chip on SPI needs --bus"
+    raise SensorError(f"--prove: expected one chip, got {several or '; '.join(others) or nothing}{todo}")
 
 
 def _on_spi(options: argparse.Namespace, named: Chip | None, resources: ExitStack) -> tuple[Bus, Chip, int]:

@@ -79,8 +79,7 @@ class Port(Closing):
 
         Raises InputError for a speed that the system does not have, SensorError for one that this port does not have.
         """
-        if baud not in _SPEEDS:
-            raise InputError(f"baud: expected one of {', '.join(map(str, sorted(_SPEEDS)))}, got {baud}")
+        require_baud(baud, where="baud: ")
         self.baud = baud
         self.received = 0
         # No parity, no flow control, and no character that means anything.
@@ -127,6 +126,12 @@ class Port(Closing):
             os.close(file)
             name_again()
         self._owned.close()
+
+
+def require_baud(baud: int, *, where: str) -> None:
+    """Raise InputError for a speed that the system does not have."""
+    if baud not in _SPEEDS:
+        raise InputError(f"{where}expected one of {', '.join(map(str, sorted(_SPEEDS)))}, got {baud}")
 
 
 def _text(error: Exception) -> str:
