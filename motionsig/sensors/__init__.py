@@ -171,7 +171,7 @@ def open_sensor(
     smbus2.
     """
     numbers: dict[str, Any] = {"rate_hz": rate_hz, "accel_range_g": accel_range_g, "gyro_range_dps": gyro_range_dps}
-    parse_options(numbers, dict.fromkeys(numbers, "float"), where="sensor:", lowest=0)
+    numbers = parse_options(numbers, dict.fromkeys(numbers, "float"), where="sensor:", lowest=0)
     parse_options({"address": address}, {"address": "int"}, where="sensor:", lowest=0)
     kind, _, rest = name.partition(":")
     kind, auto = kind.lower(), name.lower() == "auto"

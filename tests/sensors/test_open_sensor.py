@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,6 +135,12 @@ def test_a_failed_start_closes_the_bus_that_was_opened_for_it(monkeypatch: pytes
         )
         SensorReader(fifo, clock=clock, calibration=Calibration(), device_id="it", resources=resources.pop_all())
     assert closed == [bus]
+
+
+def test_a_number_may_be_text_as_after_an_option() -> None:
+    text: Any = "208"
+    with open_sensor("simulated", rate_hz=text, clock=VirtualClock()) as sensor:
+        assert sensor.rate_hz == 208
 
 
 def test_options_that_mean_nothing_are_refused() -> None:
