@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from motionsig.errors import ModelError
+from motionsig.quantization import MOST_DIM
 
 CARD_VERSION = 1
 MOST_VERSION = 999_999_999
@@ -33,7 +34,7 @@ _FIELDS: Mapping[str, tuple[type, float, float]] = {
     "input.scale": (float, 1e-9, 1e9),
     "input.zero_point": (int, -128, 127),
     "output": (dict, 0, 100),
-    "motion_dim": (int, 1, 4096),
+    "motion_dim": (int, 1, MOST_DIM),
     "quantization": (list, 1, 2),
     "files": (dict, 1, 100),
     "training": (object, 0, 0),
@@ -56,7 +57,7 @@ _OPTIONAL: Mapping[str, tuple[type, float, float]] = {
 _NULL = ("compiled", "compiled.min_runtime")
 """Which of these may be null."""
 
-_GROUP = ((int, 1, 4096), (float, 1e-9, 1e9), (int, -128, 127))
+_GROUP = ((int, 1, MOST_DIM), (float, 1e-9, 1e9), (int, -128, 127))
 """A group of codes: size, scale, zero point."""
 _MISSING = object()
 _MOST_DEPTH = 32

@@ -3,6 +3,10 @@
 Every message says what was expected, what was got and where (file and line, key, address).
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 
 class MotionsigError(Exception):
     """Whatever motionsig raises on purpose: the base of all other errors here.
@@ -13,6 +17,11 @@ class MotionsigError(Exception):
     ...     print(type(error).__name__, "in", error)
     RecordingError in run.csv: expected a readable recording, got: No such file or directory
     """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Have pickle restore it without `__init__`, which may take more than a text: errors come from workers, too."""
+        made: Any = super().__reduce__()
+        return (_remade, made[:2], *made[2:])
 
 
 class InputError(MotionsigError, ValueError):
@@ -142,3 +151,9 @@ class MissingExtraError(MotionsigError, ImportError):
     >>> len(table)
     6
     """
+
+
+def _remade(kind: type[MotionsigError], args: tuple[Any, ...]) -> MotionsigError:
+    error = kind.__new__(kind, *args)
+    error.args = error.args or args  # of an OSError with an `__init__` of its own they are set there
+    return error

@@ -27,7 +27,7 @@ from motionsig.conventions import CHANNELS, NS_PER_S
 from motionsig.errors import InputError, ModelError
 from motionsig.files import read_file
 from motionsig.frontend import FrontEnd
-from motionsig.quantization import Group, Quantization
+from motionsig.quantization import MOST_DIM, Group, Quantization
 
 CARD_NAME = "card.json"
 MODEL_NAME = "encoder_int8.tflite"
@@ -291,6 +291,8 @@ def _card(folder: Path, text: dict[str, Any]) -> ModelCard:
             f"quantization: expected a group of {motion_dim} motion codes, then {frontend.POSTURE_DIM} of posture, "
             f"got groups of {sizes}"
         )
+    if quantization.dim > MOST_DIM:
+        raise ModelError(f"quantization: expected at most {MOST_DIM} codes, as a message has, got {quantization.dim}")
     files = _files(text["files"])
     if MODEL_NAME not in files:
         raise ModelError(f"files: expected {MODEL_NAME} among them, got none")

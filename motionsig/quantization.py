@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from motionsig.errors import InputError
 
+MOST_DIM = 256
+"""Codes of one signature that a message has room for."""
+
 
 class Group(NamedTuple):
     """`size` neighbouring codes that share one scale and zero point."""

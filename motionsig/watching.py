@@ -157,8 +157,8 @@ def kind_of(text: str) -> str:
         return "sensor"
     advice = hint(text)
     raise InputError(
-        "source: expected a sensor (auto, iio[:NAME], simulated or a chip), store:PATH, file:PATH or a log that is "
-        f"there, got {text!r:.200}" + (f"; {advice}" if advice else "")
+        "source: expected a sensor (auto, iio[:NAME], simulated[:NAME], witmotion:PORT, bno08x:PORT or a chip), "
+        f"store:PATH, file:PATH or a log that is there, got {text!r:.200}" + (f"; {advice}" if advice else "")
     )
 
 

@@ -28,14 +28,13 @@ from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError, WireError
 from motionsig.escaping import forges
 from motionsig.quality import Quality
-from motionsig.quantization import Quantization
+from motionsig.quantization import MOST_DIM, Quantization
 
 VERSION = 1
 MAX_MESSAGE_BYTES = 1 << 20  # MAX_ROWS signatures with the longest labels have less
 MAX_DEVICE_CHARS = 128
 MAX_NAME_CHARS = 256
 MAX_ROWS = 1024  # signatures in one message
-_MAX_DIM = 256
 _MAX_DEPTH = 8
 _MAX_ITEMS = 8192  # a run and a label of each signature, and a group of each code, have 3 items and their list each
 _MAX_PAIRS = 64  # of a map: a dict of integers that were chosen to collide takes quadratic time
@@ -194,9 +193,9 @@ def encode(message: Message, *, compress: str | bool = "no") -> bytes:
         raise InputError("message: expected at least one signature, got none")
     if not 0 <= message.seq <= _TOO_LARGE - count:
         raise InputError(f"seq: expected an integer from 0 to 2^63 - 1 for every signature, got {message.seq!r}")
-    if not 1 <= dim <= _MAX_DIM or not 1 <= signatures.hop_ns < _TOO_LARGE:
+    if not 1 <= dim <= MOST_DIM or not 1 <= signatures.hop_ns < _TOO_LARGE:
         raise InputError(
-            f"message: expected 1 to {_MAX_DIM} codes per signature and a hop of 1 ns to 2^63 ns, got {dim} and "
+            f"message: expected 1 to {MOST_DIM} codes per signature and a hop of 1 ns to 2^63 ns, got {dim} and "
             f"{signatures.hop_ns}"
         )
     if count > MAX_ROWS:
@@ -349,8 +348,8 @@ def _message(fields: dict[Any, Any], stored: bool, unpack: _Unpack) -> Message:
     groups = [_row(row, (int, float, int), "quantization") for row in _field(fields, 5, list)]
     quantization = Quantization(tuple(groups))  # type: ignore[arg-type]
     dim, motion_dim = quantization.dim, _field(fields, 6, int)
-    if not 1 <= dim <= _MAX_DIM or not 0 <= motion_dim <= dim:
-        raise WireError(f"message: expected 1 to {_MAX_DIM} codes, motion among them, got {dim} and {motion_dim}")
+    if not 1 <= dim <= MOST_DIM or not 0 <= motion_dim <= dim:
+        raise WireError(f"message: expected 1 to {MOST_DIM} codes, motion among them, got {dim} and {motion_dim}")
     length_ns, hop_ns = _field(fields, 7, int), _field(fields, 8, int)
     start_ns = _start_times(_field(fields, 9, list), hop_ns)
     count = len(start_ns)

@@ -75,6 +75,10 @@ def test_a_damaged_model_never_reaches_the_runtime(model, place):
         ({"quantization": []}, "quantization: expected a list of 1 to 2 entries, got"),
         ({"input__scale": None}, "scale"),
         ({"motion_dim": 40}, "quantization: expected a group of 40 motion codes, then 16 of posture, got groups of"),
+        (
+            {"motion_dim": 241, "quantization": [[241, 0.03125, 0], [16, 0.03125, 0]]},
+            "quantization: expected at most 256 codes, as a message has, got 257",
+        ),
     ],
 )
 def test_a_card_that_cannot_be_is_refused_with_its_file(model, fields, what):

@@ -36,8 +36,10 @@ def add_to(commands: Any) -> None:
 
 
 def _compile(options: argparse.Namespace) -> int:
-    if options.check and (options.out or options.compiler or options.min_runtime is not None or options.allow_cpu):
-        raise InputError("--check: expected no option for compiling beside it, got one")
+    compiling = ("out", "compiler", "min_runtime", "allow_cpu")
+    beside = [f"--{name.replace('_', '-')}" for name in compiling if getattr(options, name) not in (None, False)]
+    if options.check and beside:
+        raise InputError(f"--check: expected no option for compiling beside it, got {', '.join(beside)}")
     if not options.check and options.out is None and options.model in shipped_models():
         # In a clone it would change what is committed, elsewhere what pip installed.
         raise InputError(f"{options.model}: expected -o OUT for a shipped model, got none")
@@ -96,8 +98,8 @@ def _show_check(options: argparse.Namespace, graph: Graph, findings: list[Findin
     found = ", ".join(f"{marks[mark]} found {mark}" for mark in ("wrong", "slow") if marks[mark])
     print(
         f"{options.model}: {found or 'nothing found that the Edge TPU would not take'}; {size / 1024:.0f} KiB of "
-        f"parameters, on the chip up to {most / 1024:.0f} of at most {ON_CHIP_BYTES / 1024:,.0f} KiB by the logs of "
-        "other models"
+        f"parameters; compiled, as other models show, they take at most {most / 1024:.0f} KiB of the chip's "
+        f"{ON_CHIP_BYTES / 1024:,.0f} KiB"
     )
     return int(bad > 0)
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from motionsig.cli.calibrate.prompts import printers
 from motionsig.errors import InputError, SensorError
 from motionsig.files import write_file
-from motionsig.sensors import CHIPS, scan
-from motionsig.sensors.bus import NO_ADDRESS, Bus, I2cBus, at, bus_numbers
+from motionsig.sensors import CHIPS, all_buses, scan
+from motionsig.sensors.bus import NO_ADDRESS, Bus, I2cBus, at
 from motionsig.sensors.chips import Chip
 from motionsig.sensors.clock import Clock, SystemClock
 from motionsig.sensors.names import require_chip
@@ -57,7 +57,8 @@ def prove_chip(
     day = time.strftime("%Y-%m-%d", time.gmtime())
     path = out or _new(f"motionsig-prove-{chip.name}-{day}")
     write_file(path, report(proof, software=f"motionsig {version('motionsig')}", machine=_machine(), when=day))
-    print(f"report: {path}: the findings' numbers and four records of each pose, no other motion; please send it to us")
+    print(f"report: {path}: the findings' numbers and four records of each pose, no other motion")
+    print("please attach it to an issue of motionsig, whatever the verdict: each board counts")
     return int(not proof.proved)
 
 
@@ -67,7 +68,8 @@ def _choose(options: argparse.Namespace, resources: ExitStack) -> tuple[Bus, Chi
         return _on_spi(options, named, resources)
     found: list[tuple[Bus, Chip, int]] = []
     others: list[str] = []
-    for number in bus_numbers() if options.bus is None else [options.bus]:
+    unknown = False
+    for number in all_buses() if options.bus is None else [options.bus]:
         try:
             bus = resources.enter_context(I2cBus(number, clock_hz=options.bus_clock_hz))
             for it in scan(bus, None if options.address is None else (options.address,)):
@@ -75,15 +77,19 @@ def _choose(options: argparse.Namespace, resources: ExitStack) -> tuple[Bus, Chi
                 # One chip, whatever it may be besides: what contradicts its table names the other.
                 found += [(bus, chip, it.address) for chip in chips[:1]]
                 others += [] if chips else [str(it)]
+                unknown |= not chips and it.driver is None
         except SensorError as error:
             others.append(str(error))
     if len(found) == 1:
         return found[0]
     several = "; ".join(f"{chip.name} on {bus.name} at 0x{address:02x}" for bus, chip, address in found)
-    raise SensorError(
-        f"--prove: expected one chip, got {several or '; '.join(others) or 'nothing'}; "
-        + ("--bus, --address and --chip say which" if found else "--chip NAME takes an unknown one as that")
-    )
+    nothing = f"nothing on {'any I2C bus' if options.bus is None else f'/dev/i2c-{options.bus}'}"
+    todo = "; --bus and --address say which" if found else ""
+    if not found and unknown:
+        todo = "; --chip NAME takes an unknown one as that"
+    elif not others:
+        todo = todo or "; check wiring and power, and see `motionsig doctor`; a chip on SPI needs --bus"
+    raise SensorError(f"--prove: expected one chip, got {several or '; '.join(others) or nothing}{todo}")
 
 
 def _on_spi(options: argparse.Namespace, named: Chip | None, resources: ExitStack) -> tuple[Bus, Chip, int]:

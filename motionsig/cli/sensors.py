@@ -15,7 +15,7 @@ from motionsig.cli.option import option
 from motionsig.cli.prove import prove_here
 from motionsig.cli.sensor_options import address, bus_option
 from motionsig.conventions import CHANNELS
-from motionsig.errors import SensorError
+from motionsig.errors import InputError, SensorError
 from motionsig.sensors import CHIPS, IioSensor, list_iio, scan
 from motionsig.sensors.bus import NO_ADDRESS, Bus, I2cBus, bus_numbers
 from motionsig.sensors.chips import PARTS, Chip
@@ -46,6 +46,14 @@ def add_to(commands: Any) -> None:
 
 
 def _sensors(options: argparse.Namespace) -> int:
+    given = [f"--{name.replace('_', '-')}" for name in _PROVING if getattr(options, name) is not None]
+    if given and not options.prove:
+        raise InputError(f"{', '.join(given)}: expected --prove beside it, got none")
+    parts = [f"--{name.replace('_', '-')}" for name in _PARTS if getattr(options, name)]
+    if len(parts) > 1:
+        raise InputError(f"expected one of {', '.join(parts)} at a time, got {len(parts)}")
+    if options.prove and options.json:
+        raise InputError("--json: expected it without --prove, whose report is JSON: --out FILE")
     if options.chips:
         facts = [_chip(chip) for chip in CHIPS.values()]
         print(json.dumps(facts, indent=2) if options.json else "\n".join([*map(_known, facts), *_unread(), _ORIGINS]))
@@ -89,6 +97,10 @@ def _sensors(options: argparse.Namespace) -> int:
         print("\n".join([*_bus_lines(buses), *not_asked, *_iio_lines(kernel), *map(_port_line, ports)]) or _NOTHING)
     return int(failed)
 
+
+_PARTS = ("chips", "self_test", "prove")
+_PROVING = ("address", "bus_clock_hz", "chip", "out")
+"""What the command does in place of listing, and the options of --prove alone."""
 
 _NOTHING = """\
 no I2C bus, no SPI device and no IIO device on this machine
@@ -201,7 +213,7 @@ def _known(chip: dict[str, Any]) -> str:
 
 def _unread() -> list[str]:
     """Return a line for each part that is found on a bus and has no table."""
-    return [f"{part:<11} no table reads it: {hint(part)}" for part in sorted(set(UNREAD.values()))]
+    return [f"{part:<11} no table: {hint(part)}" for part in sorted(set(UNREAD.values()))]
 
 
 _ORIGINS = """\

@@ -12,9 +12,10 @@ from typing import Any
 
 from motionsig.blocks import SignatureBatch
 from motionsig.cli.option import option
+from motionsig.cli.replay.making import open_quietly
 from motionsig.cli.sensor_options import add_sensor_options, open_chosen
 from motionsig.cli.shown_events import duration
-from motionsig.encoders import Encoder, open_encoder
+from motionsig.encoders import Encoder
 from motionsig.encoders.tflite import printable
 from motionsig.errors import HeadError, InputError
 from motionsig.events import HEAD_NAME
@@ -88,7 +89,7 @@ def _teach(options: argparse.Namespace) -> int:
     # A service manager sends SIGTERM and a lost ssh connection SIGHUP: both end a lesson as an interrupt does.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    with open_encoder(options.model, device="cpu") as encoder:
+    with open_quietly(options.model, "cpu") as encoder:
         examples: list[Any] = _lesson(options, encoder) if is_live else list(options.examples)
         refused: list[Refused] = []
         began_s = time.monotonic()

@@ -37,7 +37,7 @@ from motionsig.watching import Asked, kind_of, watch, watch_stored
 
 _SENSOR_OPTIONS = {
     "bus": "str", "address": "int", "chip": "str",
-    "rate_hz": "float", "accel_range_g": "float", "gyro_range_dps": "float",
+    "rate_hz": "float", "accel_range_g": "float", "gyro_range_dps": "float", "bus_clock_hz": "int", "baud": "int",
 }  # fmt: skip
 _SILENT_BLOCKS = 3  # an empty block comes once a second while a sensor gives nothing
 

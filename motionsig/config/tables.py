@@ -18,6 +18,7 @@ from motionsig.sensors.chips import Chip, settle
 from motionsig.sensors.names import named_chip as find_named
 from motionsig.sensors.names import refusal, require_chip, simulated_part
 from motionsig.sensors.serial import SERIAL, require_serial
+from motionsig.sensors.serial.port import require_baud
 from motionsig.sensors.spi import over_spi
 from motionsig.windowing import Windower
 
@@ -48,13 +49,17 @@ def check_sensor(draft: Draft) -> None:
             chip = taken
     if chip is not None and not chip.gyro_ranges:
         draft.note("sensor.name", f"expected a sensor with a gyroscope, which every model needs, got {chip.name}")
-    for option in ("bus", "address", "chip"):
+    for option in ("bus", "address", "chip", "bus_clock_hz"):
         if option in options and kind in ("iio", "simulated", *SERIAL):
-            draft.note(f"sensor.{option}", f"expected none: it is for a chip on I2C, got {options[option]} with {name}")
+            said = f"expected none: it is for a chip on I2C or SPI, got {options[option]} with {name}"
+            draft.note(f"sensor.{option}", said)
     if "baud" in options and kind not in SERIAL:
         draft.note(
             "sensor.baud", f"expected none: it is for a sensor on a serial port, got {options['baud']} with {name}"
         )
+    elif "baud" in options:
+        with draft.noting("sensor.baud"):
+            require_baud(options["baud"], where="")
     if isinstance(options.get("bus"), str):
         with draft.noting("sensor.bus"):
             if isinstance(parse_bus(options["bus"]), str):

@@ -62,6 +62,9 @@ def read_package(given: Sequence[Path]) -> Package:
     paths = {path.name: path for path in given} if folder is None else {CARD_NAME: folder / CARD_NAME}
     if len(paths) < len(given):
         raise ModelError("expected the files of one model, got two of the same name")
+    missing = [str(path) for path in given if not path.exists()]
+    if missing:
+        raise ModelError(f"expected the folder of a model, or its files, got {missing[0]!r}, which is not there")
     if CARD_NAME not in paths:
         raise ModelError(f"expected {CARD_NAME} among the files, got {', '.join(paths)}")
     content = read_plain(paths[CARD_NAME], MOST_CARD_BYTES, "a model card")
@@ -176,7 +179,7 @@ def rollback(name: str) -> Path | None:
     root = models_folder()
     if linked(root, name, CURRENT) == linked(root, name, PREVIOUS):  # none, or an installation was interrupted
         which = "installed" if linked(root, name, CURRENT) is None else "previous"
-        raise ModelError(f"{root}: no {which} model {name!r}")
+        raise ModelError(f"{root}: no {which} model {name!r}; `motionsig models` lists those that are there")
     try:
         with _locked(root):
             now, then = (linked(root, name, which) for which in (CURRENT, PREVIOUS))

@@ -68,11 +68,12 @@ class LiteRtNetwork(Network):
         return self._kernels
 
     def _seen_kernels(self, golden: Golden) -> str | None:
-        """Return the kernel set that makes the same codes of the golden windows; None where none of them does."""
+        """Return the one kernel set that makes the same codes of the golden windows; None where none or several do."""
         inputs, _ = network_input(self.card, golden.windows)
         made, _ = self.run(inputs)
         known = golden.kernels.items()
-        return next((name for name, codes in known if np.array_equal(made, codes[:, : self.card.motion_dim])), None)
+        same = [name for name, codes in known if np.array_equal(made, codes[:, : self.card.motion_dim])]
+        return same[0] if len(same) == 1 else None
 
     def run(self, inputs: Codes) -> tuple[Codes, int]:
         codes, interpreter = np.empty((len(inputs), self.card.motion_dim), np.int8), self._interpreter

@@ -132,7 +132,8 @@ def open_encoder(model: str | Path | None = None, device: str = "auto") -> Encod
 
 def _was_tried(card: ModelCard) -> bool:
     """Return whether a model came with motionsig, or was installed, which tries it."""
-    return card.path in shipped_models().values() or card.path.parent.parent == models_folder()
+    folder = card.path.resolve()  # a path with .. or links may begin with that of a folder that it leaves
+    return folder in map(Path.resolve, shipped_models().values()) or folder.parent.parent == models_folder().resolve()
 
 
 _survived = set[str]()
@@ -195,8 +196,9 @@ def try_network(card: ModelCard, *, root_will_do: bool) -> dict[str, Any]:
 
 def report_trial(folder: str, sha256: str, *, root_will_do: bool) -> None:
     """Do what `try_network` has a child do, for the network with that sha256 in a folder, and report it."""
+    from motionsig.encoders.confinement import confine
     from motionsig.encoders.litert import LiteRtNetwork
-    from motionsig.encoders.trial import confine, one_line, report
+    from motionsig.encoders.trial import one_line, report
 
     try:
         card = load_card(Path(folder))

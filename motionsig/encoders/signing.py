@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from motionsig.model_card import SIGNATURE_NAME, read_plain
 KEYS_FOLDER = Path("/etc/motionsig/keys")
 
 _MOST_KEY_BYTES = 16384
+_MOST_LINKS = 40  # as the kernel follows
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OTHERS_ANYTHING = stat.S_IRWXG | stat.S_IRWXO
 
@@ -105,11 +106,9 @@ def _key(file: Path, load: Callable[[bytes], object], kind: type[Any], what: str
 
 def _check_owners(file: Path) -> None:
     """Raise ModelError if others than root and this user may change a file, or put another in its place."""
-    file = file.absolute()
-    # Both ways to it: whoever may change a link that leads there may have it lead elsewhere.
-    for path in sorted({file, *file.parents, *file.resolve().parents}):
+    for path in _way_to(file):
         try:
-            status = path.stat()
+            status = path.lstat()
         except OSError as error:
             raise ModelError(f"{path}: expected a key or its folder, got: {error.strerror}") from error
         if status.st_uid not in (0, os.geteuid()):
@@ -117,9 +116,26 @@ def _check_owners(file: Path) -> None:
                 f"{path}: expected a key, and folders above it, of root or this user, got one of user {status.st_uid}, "
                 f"who may put another key there; sudo chown root {path}"
             )
-        # In a folder like /tmp only the owner of a file may replace it.
-        if not (path != file and status.st_mode & stat.S_ISVTX):
+        # A link has no mode; in a folder like /tmp only the owner of a file or link may replace it.
+        if not stat.S_ISLNK(status.st_mode) and not (stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX):
             _check_mode(path, status.st_mode, _OTHERS_WRITE)
+
+
+def _way_to(file: Path) -> Iterator[Path]:
+    """Yield each folder and link on the way to a file, and the file: whoever may change one leads it elsewhere."""
+    place, left, links = Path("/"), list(file.absolute().parts[1:]), 0
+    yield place
+    while left:
+        part = left.pop(0)
+        place = place.parent if part == ".." else place / part
+        yield place
+        if place.is_symlink():
+            if (links := links + 1) > _MOST_LINKS:
+                raise ModelError(f"{file}: expected a key, got more than {_MOST_LINKS} links on the way to it")
+            target = place.readlink()
+            place, left = place.parent, [*target.parts, *left]
+            if target.is_absolute():
+                place, left = Path("/"), left[1:]
 
 
 def _check_mode(path: Path, mode: int, forbidden: int) -> None:

@@ -1,7 +1,7 @@
 """What may kill a process, tried in a child with a deadline: where it is wrong it dies of a signal, or hangs.
 
-That is foreign machine code, and a network of anybody's, which a runtime in C++ takes apart. `confine` is for the
-latter: the child gives up root and all else that a network does not need, once its libraries are loaded.
+That is foreign machine code, and a network of anybody's. For the latter the child confines itself (`confinement`) once
+its libraries are loaded. Whatever it reports may be the network's words, so it is read as anybody's.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
+import selectors
 import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,11 +23,8 @@ from motionsig.encoders.tflite import printable
 DEADLINE_S = 60.0
 """For the child's imports and its few windows, which take a second on slow machines."""
 
-_DYNAMIC_UIDS = range(61184, 65520)
-"""Users that nobody is, as systemd chooses them for DynamicUser= (systemd, UIDS-GIDS.md)."""
-_PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
-_MOST_MEMORY_BYTES = 1 << 30
-"""More than the child has when it is confined; arrays of the largest network that is taken fit in a quarter."""
+_MOST_OUTPUT_BYTES = 1 << 20
+"""Kept of what a child writes, which may be without end."""
 
 _REPORT = b"motionsig reports: "
 """Begins each of the child's lines of JSON."""
@@ -44,61 +42,32 @@ def run_trial(what: str, call: str, path: Iterable[str], deadline_s: float) -> d
     "motionsig.encoders.models.report_golden('cpu')". path: where the child imports from.
     """
     try:
-        child = subprocess.run(
+        child = subprocess.Popen(
             [sys.executable, "-P", "-c", _code(call)],
             env=child_environment(path),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=deadline_s,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            # So that it signals no process but its own by accident, and ends with all that it started.
+            start_new_session=True,
         )
-    except subprocess.TimeoutExpired as expired:
-        return _reported(expired.stdout or b"") | {"failed": f"{what} did not finish within {deadline_s:g} s"}
     except OSError as error:
         return {"failed": f"{what} could not be tried: {sys.executable}: {error.strerror}"}
-    reported = _reported(child.stdout)
+    with child:
+        try:
+            output, errors, ended = _said(child, time.monotonic() + deadline_s)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+    reported = _reported(output)
+    if not ended:
+        return reported | {"failed": f"{what} did not finish within {deadline_s:g} s"}
     if (number := -child.returncode) > 0:
         return reported | {"died": f"{what} died of signal {number} ({signal.strsignal(number)})"}
     if child.returncode or not reported:
-        last = child.stderr.decode("ascii", "backslashreplace").strip().splitlines()[-1:] or ["nothing said"]
+        last = errors.decode("ascii", "backslashreplace").strip().splitlines()[-1:] or ["nothing said"]
         return reported | {"failed": f"{what} failed: {one_line(last[0])}"}
     return reported
-
-
-def confine(*, root_will_do: bool) -> None:
-    """Give up root, new processes, new files and much memory, for good; what is open stays open.
-
-    root_will_do: whether to go on as root where the system does not let it go, as in a container without other users.
-    Raises OSError where it does not, and may not go on.
-    """
-    import ctypes
-
-    if os.geteuid() == 0:
-        uid = _DYNAMIC_UIDS[os.getpid() % len(_DYNAMIC_UIDS)]  # of no other trial at the time
-        try:
-            os.setgroups([])
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
-        except OSError:
-            if not root_will_do:
-                raise
-    ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    limits = {
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_NPROC: 0,
-        resource.RLIMIT_DATA: _data_bytes() + _MOST_MEMORY_BYTES,
-    }
-    for what, most in limits.items():
-        hard = resource.getrlimit(what)[1]
-        least = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        with contextlib.suppress(OSError):  # systemd's SystemCallFilter=~@resources
-            resource.setrlimit(what, (least, least))
-
-
-def _data_bytes() -> int:
-    """Return this process's data and heap, as RLIMIT_DATA counts them (proc_pid_statm(5))."""
-    with open("/proc/self/statm", "rb") as file:
-        return int(file.read().split()[5]) * resource.getpagesize()
 
 
 def command(call: str) -> str:
@@ -116,6 +85,27 @@ def report(**found: Any) -> None:
     print(f"\n{_REPORT.decode()}{json.dumps(found)}", flush=True)
 
 
+def _said(child: subprocess.Popen[bytes], until: float) -> tuple[bytes, bytes, bool]:
+    """Return the last that a child wrote to both streams, and whether it ended by itself; its exit is awaited then."""
+    streams = [stream for stream in (child.stdout, child.stderr) if stream is not None]
+    said = {stream.fileno(): b"" for stream in streams}
+    with selectors.DefaultSelector() as selector:
+        for file in said:
+            selector.register(file, selectors.EVENT_READ)
+        while selector.get_map() and (left_s := until - time.monotonic()) > 0:
+            for key, _ in selector.select(left_s):
+                part = os.read(key.fd, 1 << 16)
+                said[key.fd] = (said[key.fd] + part)[-_MOST_OUTPUT_BYTES:]
+                if not part:
+                    selector.unregister(key.fd)
+    output, errors = said.values()
+    try:
+        child.wait(max(0.0, until - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return output, errors, False
+    return output, errors, True
+
+
 def _code(call: str) -> str:
     return f"import {call.partition('(')[0].rpartition('.')[0]}; {call}"
 
@@ -125,5 +115,6 @@ def _reported(output: bytes) -> dict[str, Any]:
     # Runtimes write to both streams as they please, before and after.
     for line in output.splitlines():
         if line.startswith(_REPORT):
-            reported |= json.loads(line.removeprefix(_REPORT))
+            with contextlib.suppress(ValueError, TypeError, RecursionError):
+                reported |= json.loads(line.removeprefix(_REPORT))
     return reported

@@ -31,7 +31,7 @@ from motionsig.sensors.spi import SpiBus, open_spi
 log = own_logger(__name__)
 
 __all__ = ["CHIPS", "Calibration", "Found", "IioSensor", "IioSource", "SensorReader", "list_iio", "open_iio"]
-__all__ += ["SERIAL", "SerialSource", "open_sensor", "scan"]
+__all__ += ["SERIAL", "SerialSource", "all_buses", "open_sensor", "scan"]
 
 _FAILING_S = 5.0
 """A bus whose failures have taken so long is given up. The Pi's takes one second for each, others 10 ms."""
@@ -171,14 +171,17 @@ def open_sensor(
     smbus2.
     """
     numbers: dict[str, Any] = {"rate_hz": rate_hz, "accel_range_g": accel_range_g, "gyro_range_dps": gyro_range_dps}
-    parse_options(numbers, dict.fromkeys(numbers, "float"), where="sensor:", lowest=0)
+    numbers = parse_options(numbers, dict.fromkeys(numbers, "float"), where="sensor:", lowest=0)
     parse_options({"address": address}, {"address": "int"}, where="sensor:", lowest=0)
     kind, _, rest = name.partition(":")
     kind, auto = kind.lower(), name.lower() == "auto"
     clock = clock or SystemClock()
-    if kind in ("iio", "simulated", *SERIAL) and not (bus is None and address is None and chip is None):
+    wires = {"bus": bus, "address": address, "chip": chip, "bus_clock_hz": bus_clock_hz}
+    given = [f"{option}={value}" for option, value in wires.items() if value is not None]
+    if kind in ("iio", "simulated", *SERIAL) and given:
         raise InputError(
-            f"{name}: expected no bus, no address and no chip, which are for I2C, got {bus}, {address} and {chip}"
+            f"{name}: expected no bus, no address, no chip and no bus_clock_hz, which are for I2C and SPI, got "
+            + ", ".join(given)
         )
     parse_options({"baud": baud}, {"baud": "int"}, where="sensor:", lowest=1)
     if kind in SERIAL:
@@ -312,13 +315,18 @@ def _in_another_bank(chip: Chip | None, bus: Bus, found: Found) -> tuple[Chip, .
     return ()
 
 
-def _buses(bus: int | Bus | None) -> Sequence[int | Bus]:
-    """Return the buses to look on: the one given, or the numbers of all."""
-    if bus is not None:
-        return (bus,)
+def all_buses() -> list[int]:
+    """Return the numbers of all I2C buses; raise SensorError where there is none."""
     numbers = bus_numbers()
     if not numbers:
         raise SensorError(
             "I2C: expected a bus such as /dev/i2c-1, got none; on a Raspberry Pi: sudo raspi-config nonint do_i2c 0"
         )
     return numbers
+
+
+def _buses(bus: int | Bus | None) -> Sequence[int | Bus]:
+    """Return the buses to look on: the one given, or the numbers of all."""
+    if bus is not None:
+        return (bus,)
+    return all_buses()

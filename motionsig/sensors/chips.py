@@ -276,7 +276,8 @@ def _least(chip: Chip, name: str, unit: str, has: Mapping[float, object], wanted
     if not enough or not wanted > 0:
         choices = ", ".join(f"{value:g}" for value in sorted(has))
         raise InputError(
-            f"{name}: expected at most {max(has):g} {unit}, one of {choices} for {chip.name}, got {wanted!r}"
+            f"{name}: expected above 0 and at most {max(has):g} {unit}, one of {choices} for {chip.name}, got "
+            f"{wanted:g}"
         )
     return min(enough)
 

@@ -6,7 +6,7 @@ for parts that nothing here reads, what to do instead stands here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from motionsig.errors import InputError
 from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, Chip
@@ -14,7 +14,7 @@ from motionsig.sensors.families import CHIPS
 from motionsig.sensors.serial import SERIAL
 
 _KERNEL = {
-    "bmg160, bmi088-accel": "bmi055 bmi085 bmi088 bmx055",
+    "bmg160 and bmi088-accel": "bmi055 bmi085 bmi088 bmx055",
     "bmi270 (since Linux 6.13; it loads Bosch's configuration, /lib/firmware/bmi270-init-data.fw)": "bmi270",
     "bmi270 (since Linux 6.14; it loads Bosch's configuration, /lib/firmware/bmi260-init-data.fw)": "bmi260",
     "bmi323": "bmi320 bmi323",
@@ -92,7 +92,8 @@ def require_chip(name: str, *, where: str) -> Chip:
     """Return the table that reads a part of that name; raise InputError, with what to do, where there is none."""
     chip = named_chip(name)
     if chip is None:
-        raise InputError(f"{where}expected one of {', '.join(sorted(CHIPS))}, got {_advised(name, None)}")
+        said = _advised(repr(name[:60]), hint(name, besides=()))
+        raise InputError(f"{where}expected one of {', '.join(sorted(CHIPS))}, got {said}")
     return chip
 
 
@@ -100,22 +101,24 @@ def refusal(name: str, *, shown: str | None = None) -> str:
     """Return what to say of a sensor's name that stands for nothing. shown: the name in quotes."""
     kinds = "auto, iio[:NAME], witmotion:PORT, bno08x:PORT, simulated[:NAME]"
     choices = f"{kinds} or one of {', '.join(sorted(CHIPS))}"
-    return f"expected {choices}, got {_advised(name, shown)}"
+    simulated = f"simulated:NAME is a model of one of these chips, simulated:{SIMULATED_LESSON} rests and turns"
+    advice = simulated if plain(name).startswith("simulated:") else hint(name)
+    return f"expected {choices}, got {_advised(shown or repr(name[:60]), advice)}"
 
 
-def _advised(name: str, shown: str | None) -> str:
-    advice = hint(name)
-    return f"{shown or repr(name[:60])}{f'; {advice}' if advice else ''}"
+def _advised(said: str, advice: str | None) -> str:
+    return f"{said}; {advice}" if advice else said
 
 
-def hint(name: str) -> str | None:
-    """Return what to do with the name of a part that no table reads: by its silicon first, by its spelling last."""
+def hint(name: str, *, besides: Sequence[str] = ("auto", "simulated")) -> str | None:
+    """Return what to do with the name of a part that no table reads: by its silicon first, by its spelling last.
+
+    besides: words that may be meant, and name no chip.
+    """
     word, tables = plain(name), _tables()
     for driver, parts in _KERNEL.items():
         if word in parts.split():
-            return (
-                f"the kernel's driver {driver} reads it: a device tree overlay gives it the chip, then open it as iio"
-            )
+            return f"the kernel reads it, with {driver}: load a device tree overlay for it, then open it as iio"
     if word in SERIAL:
         return f"it is read over a serial line: open it as {word}:/dev/ttyUSB0 or such (a BNO08x: wired as UART-SHTP)"
     for why, parts in _NOBODY.items():
@@ -129,7 +132,7 @@ def hint(name: str) -> str | None:
 
     # What follows a part's name tells its package or its revision.
     stem = max((known for known in tables if len(known) > 4 and word.startswith(known)), key=len, default=None)
-    close = get_close_matches(word, [*tables, "auto", "simulated"])
+    close = get_close_matches(word, [*tables, *besides])
     near = stem or max(close, key=lambda each: (SequenceMatcher(None, each, word).ratio(), each in CHIPS), default=None)
     if near is None:
         return None

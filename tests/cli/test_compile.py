@@ -40,9 +40,14 @@ def test_a_check_says_what_is_taken_and_how_much_it_needs(capsys):
     assert taken[0] == "ok     5 x CONV_2D version 3" and all(line.startswith("ok     ") for line in taken)
     assert (
         "nothing found that the Edge TPU would not take" in verdict
-        and "232 KiB of parameters" in verdict
-        and "7,782 KiB" in verdict
+        and "232 KiB of parameters; compiled, as other models show, they take at most " in verdict
+        and verdict.endswith(" KiB of the chip's 7,782 KiB")
     )
+
+
+def test_a_check_names_the_options_that_it_does_not_take(capsys):
+    assert main(["compile", "--check", "motion64", "-o", "out", "--min-runtime", "12"]) == 2
+    assert "expected no option for compiling beside it, got --out, --min-runtime" in capsys.readouterr().err
 
 
 def flatten_dense():

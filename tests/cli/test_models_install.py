@@ -121,6 +121,8 @@ def test_an_unsigned_one_only_on_demand_and_loudly(model, store, keys, capsys):
     assert code == 1 and "--unsigned installs without" in err and not store.exists()
     code, out, err = ran(capsys, "install", *files, "--unsigned", "--into", store)
     assert code == 0 and "signature  NOT CHECKED" in out and "WARNING: UNSIGNED" in err
+    # `rollback` and the service look elsewhere than in --into, so neither is spoken of.
+    assert f"next       MOTIONSIG_MODELS={store} before a command" in out and "way back" not in out
     assert f"{VERSION}, current, UNSIGNED, in use" in ran(capsys)[1]
     assert json.loads(ran(capsys, "--json")[1])[0]["in_use"]
 

@@ -12,6 +12,7 @@ from chips.planted import PLANTS, AlteringBus
 from motionsig.cli import main
 from motionsig.cli.prove import prove_chip
 from motionsig.sensors import CHIPS
+from motionsig.sensors.bus import bus_numbers
 from motionsig.sensors.simulated import VirtualClock, simulated_chip
 
 
@@ -61,3 +62,29 @@ def test_without_a_chip_it_says_what_it_saw(capsys: pytest.CaptureFixture[str]) 
     assert main(["sensors", "--prove", "--bus", "77"]) == 1
     err = capsys.readouterr().err
     assert "--prove: expected one chip, got /dev/i2c-77: expected to open it" in err
+    # That line says what to do, and no --chip would help.
+    assert err.endswith("; see `motionsig doctor`\n") and "--chip" not in err
+    if not bus_numbers():
+        assert main(["sensors", "--prove"]) == 1
+        assert "I2C: expected a bus such as /dev/i2c-1, got none; on a Raspberry Pi: sudo raspi-config" in (
+            capsys.readouterr().err
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--address", "0x6a", "--chip", "mpu6050"], "--address, --chip: expected --prove beside it, got none"),
+        (["--bus-clock-hz", "400000", "--self-test"], "--bus-clock-hz: expected --prove beside it, got none"),
+        (["--chips", "--prove"], "expected one of --chips, --prove at a time, got 2"),
+        (["--self-test", "--prove", "--out", "a.json"], "expected one of --self-test, --prove at a time, got 2"),
+        (["--prove", "--json"], "--json: expected it without --prove"),
+        (["--prove", "--chip", "simulated"], "--chip: expected one of adxl345, "),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(
+    options: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sensors", *options]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and says in err and "did you mean simulated" not in err

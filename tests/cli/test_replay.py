@@ -371,8 +371,7 @@ def test_auto_uses_the_edge_tpu_of_the_machine_while_it_lasts(log, tmp_path, edg
     assert ended.returncode == 0, ended.stderr
     summary = json.loads(ended.stdout.splitlines()[-1])
     flags = motionsig.read_signatures(f"store:{tmp_path / 'db'}").quality & Quality.EDGE_TPU
-    # 24 golden windows in the child, the same ones again because the folder is foreign, 25 of the log; the rest came on
-    # the CPU.
+    # 24 golden windows, twice as the model is not installed, 25 of the log, and what came after the fault on the CPU.
     assert np.flatnonzero(flags).tolist() == list(range(25)) and summary["on_edgetpu"] == 25
     assert summary["device"].startswith("cpu (") and "its process died of signal 6 (Aborted)" in summary["device"]
     assert "; going on on cpu (" in ended.stderr

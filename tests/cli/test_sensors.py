@@ -63,8 +63,8 @@ def test_sensors_lists_the_chips_it_knows(capsys: pytest.CaptureFixture[str]) ->
     said = capsys.readouterr().out
     assert "lsm6dsox    ST LSM6DSOX: 52 to 1666 Hz, 2 to 16 g" in said
     assert "also mpu6000, mpu9150, gy-521, " in said and "; memory: self-test; seen on 0 boards\n" in said
-    assert "bmi270      no table reads it: the kernel's driver bmi270 (since Linux 6.13; it loads" in said
-    assert "qmi8658     no table reads it: its FIFO drops the samples that come while it is read, and no driver" in said
+    assert "bmi270      no table: the kernel reads it, with bmi270 (since Linux 6.13; it loads" in said
+    assert "qmi8658     no table: its FIFO drops the samples that come while it is read, and no driver" in said
     assert said.endswith("please send a report: motionsig sensors --prove\n")
 
 

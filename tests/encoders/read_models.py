@@ -28,9 +28,9 @@ from motionsig.cli import main
 from motionsig.cli.doctor.edgetpu import compiled
 from motionsig.config import check_config, load_config
 from motionsig.encoders import find_model, installing, open_encoder
+from motionsig.encoders.confinement import confine
 from motionsig.encoders.host import HostEncoder, golden_distance
 from motionsig.encoders.litert import LiteRtNetwork
-from motionsig.encoders.trial import confine
 from motionsig.errors import MotionsigError
 from motionsig.escaping import forges
 from motionsig.heads.background import load_background

@@ -16,8 +16,10 @@ from edgetpu_runs import QUICK, auto, batch, children, plug, prefer_edgetpu, str
 from motionsig.encoders.edgetpu import Limits
 from motionsig.encoders.edgetpu.claim import NotFreeError, claim, owner
 from motionsig.encoders.edgetpu.presence import edgetpus
+from motionsig.encoders.edgetpu.worker import Job, Worker
 from motionsig.errors import EncoderError
 from motionsig.locks import THIS
+from motionsig.model_card import load_card
 from motionsig.quality import Quality
 
 HOLDS = """
@@ -246,6 +248,24 @@ def test_many_starts_beside_a_holder_reset_nothing(control, model, root, data, t
             assert all(line.startswith("cpu (" if kind == "auto" else "Edge TPU: ") for line in lines)
         assert encoder.encode(batch(data)).codes.tobytes() == twin.codes.tobytes()
     assert control.resets()[0] == 1 and control.counts().creations == 1
+
+
+@pytest.mark.parametrize("which", ["", "usb:0"])
+def test_one_that_comes_back_from_its_first_use_is_left_to_its_owner(
+    control, model, root, data, twin, monkeypatch, which
+):
+    """While it is away, the machine shows none; then a second process must not open what it does not own."""
+    prefer_edgetpu(model, root)
+    with strict(model, root=root) as encoder:
+        unplug(root, "1-1.4")
+        job, resets = Job(load_card(model), which), control.resets()
+        assert claim(which, root) is None
+        second = Worker(job, Limits(), None, root)
+        plug(root, "1-1.4")
+        with pytest.raises(EncoderError, match=r"that is this process's own, got others, or one that was plugged in"):
+            second.ready(60)
+        assert control.resets() == resets
+        assert encoder.encode(batch(data)).codes.tobytes() == twin.codes.tobytes()
 
 
 def test_edgetpu_waits_for_the_owner_to_end(control, model, root, data, twin, tmp_path, caplog):

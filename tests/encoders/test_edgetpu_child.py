@@ -21,6 +21,8 @@ from edgetpu_runs import (
 )
 from processes import is_running
 
+from motionsig.encoders.edgetpu import Limits, worker
+from motionsig.errors import EncoderError
 from motionsig.quality import Quality
 
 
@@ -179,3 +181,45 @@ def test_a_crash_leaves_no_core_file(control, model):
     with strict(model):
         limits = Path(f"/proc/{children()[0]}/limits").read_text()
     assert re.search(r"^Max core file size +0 ", limits, re.MULTILINE)
+
+
+HOSTILE = """
+import fcntl, json, os, socket, sys
+task = json.loads(sys.argv[1])
+connection = socket.socket(fileno=task["socket"])
+def failed(text):
+    connection.send(json.dumps({"failed": text}).encode())
+"""
+
+
+@pytest.mark.parametrize(
+    ("does", "says"),
+    [
+        ("while True: connection.send(b'{}')", "Edge TPU: its process sent messages without end"),
+        ("connection.send(b'[' * 60_000)", "Edge TPU: its process sent what is no message: b'[[["),
+        ("failed('a\\x1b[2J\\nb')", "Edge TPU: a?[2J b"),
+        (
+            "os.write(2, b'\\x1b]0;x\\x07'); connection.send(b'7')",
+            "Edge TPU: its process sent what is no message: b'7'",
+        ),
+        (
+            # What parent and child share must not vanish under the parent.
+            "try: os.ftruncate(task['memory'], 0)\nexcept OSError as error: failed(type(error).__name__)",
+            "Edge TPU: PermissionError",
+        ),
+    ],
+)
+def test_whatever_a_child_sends_is_one_line(control, model, monkeypatch, does, says):
+    """A network may have taken the child over."""
+    monkeypatch.setattr(worker, "_CHILD", HOSTILE + does)
+    with pytest.raises(EncoderError) as error:
+        strict(model, Limits(start_s=20.0))
+    assert str(error.value).startswith(says) and str(error.value).isprintable()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")
+def test_it_runs_a_network_without_the_rights_of_its_parent(control, model):
+    with strict(model):
+        status = Path(f"/proc/{children()[0]}/status").read_text()
+    assert re.search(r"^Uid:(\t6[1-5][0-9]{3}){4}$", status, re.MULTILINE)
+    assert re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE) and re.search(r"^Groups:\t *$", status, re.MULTILINE)

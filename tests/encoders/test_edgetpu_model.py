@@ -17,6 +17,7 @@ from motionsig.encoders import find_model, open_encoder
 from motionsig.encoders.edgetpu import AutoNetwork
 from motionsig.encoders.host import HostEncoder
 from motionsig.encoders.litert import LiteRtNetwork
+from motionsig.encoders.tflite import read_graph
 from motionsig.errors import EncoderError, ModelError
 from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME, load_card
 
@@ -135,3 +136,18 @@ def test_a_card_with_a_bad_compiled_entry_is_refused(model, tmp_path, card):
 
     with pytest.raises(ModelError, match=CARD_NAME):
         load_card(changed(model, tmp_path / "model", broken))
+
+
+def names_that_are_no_text(folder, text):
+    content = (folder / fake.COMPILED_NAME).read_bytes()
+    (network,) = read_graph(content).subgraphs
+    name = network.tensors[network.inputs[0]].name.encode()
+    content = content.replace(name, b"\xba" * len(name))
+    (folder / fake.COMPILED_NAME).write_bytes(content)
+    text["files"][fake.COMPILED_NAME]["sha256"] = hashlib.sha256(content).hexdigest()
+
+
+def test_names_that_are_no_text_are_refused_in_one_line(control, model, tmp_path):
+    folder = changed(model, tmp_path / "m", names_that_are_no_text)
+    with pytest.raises(EncoderError, match=r"^Edge TPU: .+ cannot prepare the model: 'utf-8' codec can't decode"):
+        strict(folder)

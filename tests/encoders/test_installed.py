@@ -46,7 +46,7 @@ def test_a_name_that_only_was_installed_is_found(tmp_path, store):
 def test_a_name_leads_nowhere_else(tmp_path, store, name):
     install(make(tmp_path / "a"))
     assert models.current(name) is None and models.previous(name) is None
-    with pytest.raises(ModelError, match="no installed model"):
+    with pytest.raises(ModelError, match=r"no installed model .*; `motionsig models` lists those that are there$"):
         installing.rollback(name)
     change(tmp_path / "a", name=name)
     with pytest.raises(ModelError, match="name: expected letters"):

@@ -33,11 +33,12 @@ def test_a_runtime_that_falls_back_is_named_and_warned_of(monkeypatch, caplog):
     assert caplog.messages == [litert.FELL_BACK]
 
 
-def test_kernels_that_no_golden_codes_are_known_of_have_no_name(monkeypatch):
+def test_kernels_that_golden_codes_do_not_tell_have_no_name(monkeypatch):
     encoder = open_encoder(device="cpu")
     golden = encoder.card.golden()
     others = {name: np.roll(codes, 1, axis=0) for name, codes in golden.kernels.items()}
-    for kernels in ({}, others):
+    alike = dict.fromkeys(golden.kernels, golden.kernels[encoder.kernels])
+    for kernels in ({}, others, alike):
         monkeypatch.setattr(type(encoder.card), "golden", lambda _, kernels=kernels: golden._replace(kernels=kernels))
         with open_encoder(device="cpu") as unnamed:
             assert unnamed.kernels is None and unnamed.device.count(",") == 0

@@ -29,8 +29,10 @@ def test_the_files_of_a_model_may_be_given_one_by_one(tmp_path):
     for names, missing in (([CARD_NAME, MODEL_NAME], GOLDEN_NAME), ([CARD_NAME, GOLDEN_NAME], MODEL_NAME)):
         with pytest.raises(ModelError, match=f"{missing} is missing, beside card.json or in it"):
             installing.read_package([folder / name for name in names])
-    with pytest.raises(ModelError, match=r"expected card.json among the files, got m.tar"):
+    with pytest.raises(ModelError, match=r"its files, got '.*/m.tar', which is not there"):
         installing.read_package([tmp_path / "m.tar"])
+    with pytest.raises(ModelError, match=r"expected card.json among the files, got golden.npz"):
+        installing.read_package([folder / GOLDEN_NAME])
 
 
 def test_the_background_of_other_life_comes_along_where_there_is_one(tmp_path):

@@ -115,6 +115,29 @@ def test_a_key_that_another_user_may_exchange_is_refused(keys, tmp_path, place):
     assert signing.signer(b"a card", signature, folder) == folder / "owner.pem"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("theirs", ["between", "between/link", "first"])
+def test_a_link_of_another_user_on_the_way_to_a_key_is_refused(keys, tmp_path, theirs):
+    """Also one that is neither in the path as given nor in the one where it ends, and one in a folder like /tmp."""
+    private = keys[0]
+    signature = signing.sign(b"a card", private)
+    (tmp_path / "between").mkdir()
+    (tmp_path / "between").chmod(0o1777)
+    (tmp_path / "between" / "link").symlink_to("../keys")
+    (tmp_path / "first").symlink_to(tmp_path / "between" / "link")
+    assert signing.signer(b"a card", signature, tmp_path / "first") == tmp_path / "first" / "owner.pem"
+    os.chown(tmp_path / theirs, 65534, -1, follow_symlinks=False)
+    with pytest.raises(ModelError, match=f"{theirs}: expected a key, and folders above it, of root"):
+        signing.signer(b"a card", signature, tmp_path / "first")
+
+
+def test_links_in_a_circle_are_no_way_to_a_key(keys, tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(ModelError, match="expected a folder of keys, got: Too many levels"):
+        signing.signer(b"a card", signing.sign(b"a card", keys[0]), tmp_path / "a")
+
+
 def test_a_folder_above_that_others_may_change_is_refused(keys, tmp_path):
     private, folder = keys
     signature = signing.sign(b"a card", private)

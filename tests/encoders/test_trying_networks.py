@@ -1,11 +1,14 @@
 """A network of anybody's is run in a child first, which has given up what it does not need."""
 
+import contextlib
 import json
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
+from edgetpu_runs import wait_for
 from made_models import Made
 from whole_model import network, restated_in, write
 
@@ -25,9 +28,10 @@ def two_inputs():
 
 
 RIGHTS = """
-import json, os, resource
+import ctypes, encodings.idna, os, socket
 from motionsig.encoders.litert import LiteRtNetwork
-from motionsig.encoders.trial import confine, report
+from motionsig.encoders.confinement import confine
+from motionsig.encoders.trial import report
 
 def tried(call):
     try:
@@ -38,12 +42,13 @@ def tried(call):
 
 
 
-def look(root_will_do):
+def look(root_will_do, **what):
     import signal
+    libc, server = ctypes.CDLL(None), socket.create_server(("127.0.0.1", 0))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     file = open("/dev/shm/motionsig-test-%d" % os.getpid(), "wb", buffering=0)
     os.unlink(file.name)
-    confine(root_will_do=root_will_do)
+    confine(root_will_do=root_will_do, **what)
     try:
         bytearray(2 << 30)
         memory = "done"
@@ -51,9 +56,13 @@ def look(root_will_do):
         memory = "refused"
     report(
         uid=os.geteuid(), groups=os.getgroups(), memory=memory, write=tried(lambda: file.write(b"1")),
-        child=tried(os.fork) if os.geteuid() else "root", root=tried(lambda: os.setuid(0)) if os.geteuid() else "root",
-        shadow=tried(lambda: open("/etc/shadow")),
-        privileges=[line for line in open("/proc/self/status") if line.startswith("NoNewPrivs")][0].split()[1],
+        child=tried(lambda: os.fork() or os._exit(0)) if os.geteuid() else "root",
+        root=tried(lambda: os.setuid(0)) if os.geteuid() else "root",
+        shadow=tried(lambda: open("/etc/shadow")), read=tried(lambda: open("/etc/passwd")),
+        change=tried(lambda: os.open(os.getcwd(), os.O_TMPFILE | os.O_WRONLY)),
+        connect=tried(lambda: socket.create_connection(server.getsockname(), 5)),
+        signal=tried(lambda: os.kill(os.getppid(), 0)), group=os.getpgid(0) == os.getpgid(os.getppid()),
+        privileges=libc.prctl(39, 0, 0, 0, 0), traced=libc.prctl(3, 0, 0, 0, 0), landlock=libc.syscall(444, None, 0, 1),
     )
 """
 
@@ -61,18 +70,68 @@ def look(root_will_do):
 @pytest.fixture
 def rights(tmp_path):
     (tmp_path / "rights.py").write_text(RIGHTS)
-    return lambda root_will_do: run_trial("it", f"rights.look({root_will_do})", [tmp_path, *sys.path], 30)
+    return lambda options: run_trial("it", f"rights.look({options})", [tmp_path, *sys.path], 30)
+
+
+REFUSED = "PermissionError"
 
 
 @pytest.mark.parametrize("root_will_do", [True, False])
 def test_a_confined_child_has_given_up_what_it_does_not_need(rights, root_will_do):
-    found = rights(root_will_do)
+    found = rights(f"root_will_do={root_will_do}")
     if os.geteuid() == 0:
         assert found["uid"] in range(61184, 65520) and found["groups"] == [] and found["child"] == "BlockingIOError"
     else:
         assert found["uid"] == os.geteuid()
-    assert found["root"] == "PermissionError" and found["shadow"] == "PermissionError"
-    assert found["memory"] == "refused" and found["write"] == "OSError" and found["privileges"] == "1"
+    assert found["root"] == found["shadow"] == REFUSED
+    assert found["memory"] == "refused" and found["write"] == "OSError"
+    assert (found["privileges"], found["traced"], found["group"]) == (1, 0, False)
+    check_landlock(found)
+    assert found["landlock"] < 1 or found["read"] == REFUSED
+
+
+def check_landlock(found):
+    """What the kernel of 2021 refuses the process, of 2023, of 2024."""
+    for version, what in ((1, "change"), (4, "connect"), (6, "signal")):
+        assert found["landlock"] < version or found[what] == REFUSED or (what, found[what]) == ("connect", "OSError")
+
+
+def test_with_a_device_only_what_its_library_may_need_is_left(rights):
+    found = rights("root_will_do=True, device=True")
+    assert found["root"] == found["shadow"] == REFUSED and found["write"] == "OSError"
+    assert (found["privileges"], found["traced"]) == (1, 0)
+    check_landlock(found)
+    assert found["memory"] == found["read"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("does", "says"),
+    [
+        ("print('motionsig reports: ' + '[' * 100_000)", {}),
+        ("print('motionsig reports: 7')", {}),
+        ("os.write(1, b'x' * (8 << 20))", {}),
+        ("os.fork() or time.sleep(60)", {}),
+        ("time.sleep(60)", {"failed": "it did not finish within 3 s"}),
+    ],
+)
+def test_whatever_a_child_writes_or_starts_ends_with_it(tmp_path, does, says):
+    module = f"does_{os.getpid()}"
+    (tmp_path / f"{module}.py").write_text(
+        f"import os, time\nfrom motionsig.encoders.trial import report\ndef it():\n"
+        f"    report(pid=os.getpid())\n    {does}\n    report(worst=1)\n"
+    )
+    reported = run_trial("it", f"{module}.it()", [tmp_path, *sys.path], 3)
+    reported.pop("pid", None)  # what comes before a flood is lost
+    assert reported == (says or {"worst": 1})
+    wait_for(lambda: not running(f"{module}.it()"), "the end of what it started")
+
+
+def running(words):
+    found = []
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found += [command] if words.encode() in command.read_bytes() else []
+    return found
 
 
 def test_a_network_is_run_as_nobody_else_and_agrees(tmp_path):

@@ -55,7 +55,7 @@ def test_every_rate_and_range_can_be_set(chip: Chip) -> None:
 def test_settings_out_of_reach_are_refused(chip: Chip) -> None:
     fine = {"rate_hz": 100.0, "accel_range_g": 2.0, "gyro_range_dps": 100.0}
     for wrong in ({"rate_hz": 1e5}, {"rate_hz": 0.0}, {"rate_hz": float("nan")}, {"accel_range_g": 500.0}):
-        with pytest.raises(InputError, match=f"expected at most .* {chip.name}, got"):
+        with pytest.raises(InputError, match=f"expected above 0 and at most .* {chip.name}, got"):
             settle(chip, **fine | wrong)
 
 

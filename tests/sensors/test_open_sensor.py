@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,10 +137,18 @@ def test_a_failed_start_closes_the_bus_that_was_opened_for_it(monkeypatch: pytes
     assert closed == [bus]
 
 
+def test_a_number_may_be_text_as_after_an_option() -> None:
+    text: Any = "208"
+    with open_sensor("simulated", rate_hz=text, clock=VirtualClock()) as sensor:
+        assert sensor.rate_hz == 208
+
+
 def test_options_that_mean_nothing_are_refused() -> None:
     for name in ("simulated", "iio:bmi160"):
-        with pytest.raises(InputError, match="expected no bus, no address and no chip"):
+        with pytest.raises(InputError, match=r"expected no bus, no address, no chip and .*, got bus=1$"):
             open_sensor(name, bus=1)
+        with pytest.raises(InputError, match=r"which are for I2C and SPI, got address=104, bus_clock_hz=400000$"):
+            open_sensor(name, address=0x68, bus_clock_hz=400_000)
     with pytest.raises(InputError, match="bus_clock_hz: expected a number above 0, got -1"):
         open_sensor("mpu6050", bus=1, bus_clock_hz=-1)
 

@@ -51,14 +51,16 @@ def test_no_name_means_two_things() -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("BNO055", "the kernel's driver bno055 reads it: a device tree overlay"),
-        ("l3gd20", "the kernel's driver st_gyro reads it"),
+        ("BNO055", "the kernel reads it, with bno055: load a device tree overlay for it, then open it as iio"),
+        ("l3gd20", "the kernel reads it, with st_gyro:"),
         ("ICM-42602", 'chip="icm42605" reads it as one'),
         ("ICM-42600", 'chip="icm42688p" reads it as one'),
         ("icm42688pc", "did you mean icm42688p[?]"),
         ("lsm6dsoxtr", "did you mean lsm6dsox[?]"),
         ("ism330dhc", "did you mean ism330dhcx, which is read as lsm6dsr[?]"),
         ("lsm6dox", "did you mean lsm6dsox[?]"),
+        ("simulated:mpu605", "simulated:NAME is a model of one of these chips, simulated:lesson rests and turns$"),
+        ("simulate", "did you mean simulated[?]"),
     ],
 )
 def test_what_is_not_read_is_said_with_what_to_do(name: str, says: str) -> None:
@@ -128,7 +130,7 @@ def test_chip_and_name_must_not_contradict_each_other() -> None:
         open_sensor(chip="mpu6500x")
     with pytest.raises(InputError, match=r"expected auto, .* got 'auto:x'"):
         open_sensor("auto:x")
-    with pytest.raises(InputError, match="expected no bus, no address and no chip"):
+    with pytest.raises(InputError, match=r"which are for I2C and SPI, got chip=mpu6500$"):
         open_sensor("simulated", chip="mpu6500")
 
 

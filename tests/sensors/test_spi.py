@@ -162,7 +162,7 @@ def test_a_chip_that_can_do_both_is_never_left_deaf_to_spi() -> None:
 
 def test_only_spi_has_the_fastest_rates() -> None:
     fast = {"rate_hz": 3200, "accel_range_g": 8, "gyro_range_dps": 1}
-    with pytest.raises(InputError, match="expected at most 800 Hz"):
+    with pytest.raises(InputError, match="expected above 0 and at most 800 Hz"):
         settle(CHIPS["adxl345"], **fast)
     assert settle(over_spi(CHIPS["adxl345"]), **fast).rate_hz == 3200
 

@@ -16,6 +16,7 @@ from typing import Any
 from motionsig.cli.doctor.edgetpu_devices import REPLUG
 from motionsig.cli.doctor.findings import Finding, content_of, note, ok, text_of, wrong
 from motionsig.cli.doctor.software import Interpreter
+from motionsig.encoders.confinement import confine
 from motionsig.encoders.edgetpu.claim import LIBRARY, claim, library_option
 from motionsig.encoders.edgetpu.presence import USB_IDS
 from motionsig.encoders.litert import load_runtime
@@ -163,9 +164,10 @@ def report_library(opening: bool, model: str | None, root: str = "/", but: Seque
         file = find_model(model).compiled_bytes()
     except ModelError:
         return  # the finding on the model says so
+    confine(root_will_do=True, device=True)
     try:
         interpreter_class(model_content=file, experimental_delegates=[delegate]).allocate_tensors()
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, SystemError) as error:
         report(rejected=one_line(str(error)))
     else:
         report(fits=True)

@@ -44,8 +44,11 @@ def install(options: argparse.Namespace) -> int:
     trial = partial(_try, signed=signed_by is not None)
     folder = installing.install(package, signed_by, trial, options.into, take_lower=options.lower)
     _say("installed", f"{folder}, and current")
-    _say("next", _NEXT)
-    _say("way back", f"sudo motionsig models rollback {card.name}")
+    if options.into is None:
+        _say("next", _NEXT)
+        _say("way back", f"sudo motionsig models rollback {card.name}")
+    else:
+        _say("next", f"MOTIONSIG_MODELS={options.into} before a command of motionsig makes it take the models there")
     return 0
 
 

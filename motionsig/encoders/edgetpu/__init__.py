@@ -115,7 +115,7 @@ class EdgeTpuNetwork(Network):
             self._claim.close()
             self._claim = None
         self._claim = self._claim or self._own()
-        worker = Worker(self._job, self._limits, self._claim)
+        worker = Worker(self._job, self._limits, self._claim, self._root)
         worker.ready(self._limits.start_s)
         return worker
 

@@ -19,12 +19,15 @@ import socket
 import struct
 import sys
 import threading
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from motionsig.encoders.confinement import confine
 from motionsig.encoders.edgetpu.claim import library_option
+from motionsig.encoders.edgetpu.presence import edgetpus
 from motionsig.encoders.host import Codes
 from motionsig.encoders.litert import load_runtime, tensor_spec
 from motionsig.errors import EncoderError, MotionsigError
@@ -92,7 +95,8 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
     signal.alarm(task["start_s"])
     try:
-        interpreter, given, made = _open(connection, memory, task["library"], task["device"], task["path"])
+        names = (task[name] for name in ("library", "device", "path", "root"))
+        interpreter, given, made = _open(connection, memory, *names)
         _serve(connection, interpreter, memory, given, made)
     except MotionsigError as error:
         connection.send(json.dumps({"failed": str(error)}).encode())
@@ -113,10 +117,13 @@ def _end_with(parent: int) -> None:
     os._exit(0)
 
 
-def _open(connection: socket.socket, memory: Memory, library: str, device: str, path: str) -> tuple[Any, int, int]:
+def _open(
+    connection: socket.socket, memory: Memory, library: str, device: str, path: str, root: str
+) -> tuple[Any, int, int]:
     """Return the interpreter on the Edge TPU, and the indices of its input and output.
 
-    path: which of several devices, as the library lists them.
+    path: which of several devices, as the library lists them. root: where the machine's files are, if it showed no
+    device that the parent could own.
     """
 
     def report(**found: Any) -> None:
@@ -125,6 +132,10 @@ def _open(connection: socket.socket, memory: Memory, library: str, device: str, 
     report(stage="importing the inference runtime")
     runtime, interpreter_class, load_delegate = load_runtime()
     report(stage=f"opening the Edge TPU with {library}")
+    if root and edgetpus(Path(root)):
+        # One that is used for the first time leaves the bus for a moment, and comes back with the same owner.
+        other = "others, or one that was plugged in just now"
+        raise EncoderError(f"expected one{device and f' as {device}'} that is this process's own, got {other}; {HINT}")
     try:
         device = library_option(ctypes.CDLL(library), device, path) if path else device
         delegate = load_delegate(library, {"device": device} if device else {})
@@ -135,14 +146,17 @@ def _open(connection: socket.socket, memory: Memory, library: str, device: str, 
     except ValueError as error:
         raise EncoderError(f"expected one{device and f' as {device}'} to answer, got none; {HINT}") from error
     report(stage="preparing the model on the Edge TPU")
+    # The library has opened the device (libedgetpu, tflite/edgetpu_manager_direct.cc, MakeDriverWrapper).
+    confine(root_will_do=True, device=True)
     try:
         interpreter = interpreter_class(
             model_content=memory.model.tobytes(), experimental_delegates=[delegate], num_threads=1
         )
         interpreter.allocate_tensors()
+        # Two inputs, or a name that is no text (a UnicodeDecodeError), are no network of ours either.
+        (given,), (made,) = interpreter.get_input_details(), interpreter.get_output_details()
     except (ValueError, RuntimeError, SystemError) as error:
         raise EncoderError(f"{runtime} cannot prepare the model: {error}") from error
-    (given,), (made,) = interpreter.get_input_details(), interpreter.get_output_details()
     signal.alarm(0)
     report(ready=runtime, input=tensor_spec(given), output=tensor_spec(made))
     return interpreter, given["index"], made["index"]

@@ -6,6 +6,7 @@ anonymous file, which is gone when both are. Each child has its own, so that one
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
@@ -18,6 +19,7 @@ import time
 import weakref
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,7 @@ from motionsig.encoders.edgetpu.child import ASKED, Layout
 from motionsig.encoders.edgetpu.claim import LIBRARY, Claim
 from motionsig.encoders.host import EDGE_TPU_STEPS, Codes, TensorSpec, check_network, network_input
 from motionsig.encoders.tflite import EDGETPU_OPERATOR, read_graph
-from motionsig.encoders.trial import child_environment
+from motionsig.encoders.trial import child_environment, one_line
 from motionsig.errors import EncoderError, ModelError
 from motionsig.escaping import own_logger
 from motionsig.frontend import CHUNK
@@ -37,6 +39,8 @@ logger = own_logger(__name__)
 _CHILD = "from motionsig.encoders.edgetpu.child import main; main()"
 _GRACE_S = 1.0
 _OUTPUT_BYTES = 4096
+_MOST_MESSAGES = 16
+"""Until a child is ready; it has fewer stages."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +92,11 @@ class Job:
 class Worker:
     """One child process with an Edge TPU in it, from its start until it is lost or closed."""
 
-    def __init__(self, job: Job, limits: Limits, claim: Claim | None = None) -> None:
+    def __init__(self, job: Job, limits: Limits, claim: Claim | None = None, root: Path = Path("/")) -> None:
         """Start it, and do not wait. Raises Fault where no process can be started.
 
-        claim: the device that it opens, and keeps from others until it has ended; None where the machine shows none.
+        claim: the device that it opens, and keeps from others until it has ended; None where the machine, whose files
+        are below `root`, shows none: then it opens none that the machine shows by then.
         """
         if not sys.executable or getattr(sys, "frozen", False):
             # A frozen program would start itself over and over.
@@ -99,11 +104,11 @@ class Worker:
         self._job, self._limits, self._claim, self._owner = job, limits, claim, os.getpid()
         self.runtime = ""
         """What runs the model in the child, once it is ready."""
-        self._stage, self._last_output = "starting", b""
+        self._stage, self._told, self._last_output = "starting", 0, b""
         self._lost_because = ""  # not the exception, whose traceback would keep this object alive
         try:
             with ExitStack() as ours, ExitStack() as theirs:
-                self._start(ours, theirs)
+                self._start(ours, theirs, root)
                 ours.pop_all()
         except (OSError, ValueError) as error:
             raise Fault(f"Edge TPU: expected to start a process for it, got: {error}") from error
@@ -124,10 +129,13 @@ class Worker:
                 if time.monotonic() < self._start_by:
                     return False
                 raise self._lost(f"it was still {self._stage} after {self._limits.start_s:g} s")
-            self._stage = message.get("stage", "running the model")
+            self._told += 1
+            if self._told > _MOST_MESSAGES:
+                raise self._lost("its process sent messages without end")
+            self._stage = one_line(str(message.get("stage", "running the model")))
             if "ready" in message:
                 self._check(message)
-                self.runtime = str(message["ready"])
+                self.runtime = one_line(str(message["ready"]))
         return True
 
     def run(self, inputs: Codes, codes: Codes, by: float = math.inf) -> None:
@@ -160,7 +168,7 @@ class Worker:
             raise
         codes[:] = self._memory.outputs[:count]
 
-    def _start(self, ours: ExitStack, theirs: ExitStack) -> None:
+    def _start(self, ours: ExitStack, theirs: ExitStack, root: Path) -> None:
         """Start the child; `theirs` closes our copies of what it has inherited, `ours` our own ends if that fails."""
         self._connection, connection = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.callback(self._connection.close)
@@ -169,16 +177,18 @@ class Worker:
         ours.callback(os.close, self._output)
         theirs.callback(os.close, output)
         os.set_blocking(self._output, False)
-        memory = os.memfd_create("motionsig")
+        memory = os.memfd_create("motionsig", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         theirs.callback(os.close, memory)
         os.ftruncate(memory, sum(self._job.layout.sizes))
+        # A child that made it smaller would kill this process at its next access.
+        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
         self._memory = self._job.layout.map(memory)
         self._memory.model[:] = np.frombuffer(self._job.model, np.uint8)
         task: dict[str, Any] = {"parent": self._owner, "start_s": math.ceil(self._limits.start_s + _GRACE_S)}
         task |= {"socket": connection.fileno(), "memory": memory, "layout": self._job.layout}
         claim = self._claim
         device, path = (self._job.device, "") if claim is None else (claim.option, claim.path)
-        task |= {"library": LIBRARY, "device": device, "path": path}
+        task |= {"library": LIBRARY, "device": device, "path": path, "root": "" if claim else str(root)}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _CHILD, json.dumps(task)],
             # The child imports what this process would.
@@ -215,10 +225,10 @@ class Worker:
                     raise self._lost(self._how_it_ended())
                 try:
                     message: dict[str, Any] = dict(json.loads(raw))
-                except (ValueError, TypeError):
+                except (ValueError, TypeError, RecursionError):
                     raise self._lost(f"its process sent what is no message: {raw[:40]!r}") from None
                 if "failed" in message:
-                    raise self._lost(message["failed"], with_output=False)
+                    raise self._lost(one_line(str(message["failed"]), 1000), with_output=False)
                 return message
             if left_s <= 0:
                 return None
@@ -263,7 +273,7 @@ class Worker:
         lines = self._last_output.decode("ascii", "backslashreplace").splitlines()
         said = [line.strip() for line in lines if line.strip() and not line.startswith("INFO")]
         if with_output and said:
-            self._lost_because += f"; it said: {said[-1][:200]}"
+            self._lost_because += f"; it said: {one_line(said[-1])}"
         return Fault(self._lost_because)
 
 

@@ -79,8 +79,7 @@ class Port(Closing):
 
         Raises InputError for a speed that the system does not have, SensorError for one that this port does not have.
         """
-        if baud not in _SPEEDS:
-            raise InputError(f"baud: expected one of {', '.join(map(str, sorted(_SPEEDS)))}, got {baud}")
+        require_baud(baud, where="baud: ")
         self.baud = baud
         self.received = 0
         # No parity, no flow control, and no character that means anything.
@@ -95,7 +94,9 @@ class Port(Closing):
         except (OSError, termios.error) as error:
             raise SensorError(f"{self.path}: expected to set {baud} baud, got: {_text(error)}") from error
         if not has_it:
-            raise SensorError(f"{self.path}: expected {baud} baud, which its adapter or its driver does not have")
+            raise SensorError(
+                f"{self.path}: expected {baud} baud, which its adapter or its driver does not have; use another"
+            )
 
     def read(self, wait_s: float) -> bytes:
         """Return what is there, or what comes first within wait_s; nothing where nothing comes."""
@@ -125,6 +126,12 @@ class Port(Closing):
             os.close(file)
             name_again()
         self._owned.close()
+
+
+def require_baud(baud: int, *, where: str) -> None:
+    """Raise InputError for a speed that the system does not have."""
+    if baud not in _SPEEDS:
+        raise InputError(f"{where}expected one of {', '.join(map(str, sorted(_SPEEDS)))}, got {baud}")
 
 
 def _text(error: Exception) -> str:
