@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from motionsig.conventions import CHANNELS
+from motionsig.conventions import CHANNELS, NS_PER_S
 from motionsig.sensors.living.cells import Floats, cell, cell_rows
 from motionsig.sensors.living.gravity import Gravity
 from motionsig.sensors.living.spikes import BEFORE, may_be_garbled, standing_out
@@ -90,6 +90,7 @@ class Living:
         self._cell: list[Floats] = []
         self._in_cell = 0
         self._last: Floats | None = None  # the row before the cell
+        self._last_ns: int | None = None  # its time
 
     @property
     def fault(self) -> str | None:
@@ -109,7 +110,7 @@ class Living:
         self.dead += len(self._held.data)
         self._whole.drop(len(self._held.data))
         self._shown, self._held = self._shown[:0], no_rows()
-        self._cell, self._in_cell, self._last = [], 0, None
+        self._cell, self._in_cell, self._last, self._last_ns = [], 0, None, None
 
     def push(self, new: Rows) -> Rows:
         """Return the samples that live, in order: those of `new`, and of before those that waited for it."""
@@ -153,12 +154,13 @@ class Living:
             self._cell.append(part)
             self._in_cell += len(part)
             if self._in_cell == self._size:
-                self._judge()
+                self._judge(int(rows.time_ns[at - 1]))
         return self._living.keep(rows, kept)
 
-    def _judge(self) -> None:
+    def _judge(self, time_ns: int) -> None:
+        span_s = 0.0 if self._last_ns is None else (time_ns - self._last_ns) / NS_PER_S
         data = np.concatenate(self._cell)
         seen = cell(data, data[0] if self._last is None else self._last)
-        self._cell, self._in_cell, self._last = [], 0, data[-1]
-        self._standing.push(seen)
+        self._cell, self._in_cell, self._last, self._last_ns = [], 0, data[-1], time_ns
+        self._standing.push(seen, span_s)
         self._gravity.push(seen)

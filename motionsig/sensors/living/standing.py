@@ -31,6 +31,8 @@ from motionsig.sensors.living.noise import Noise, Steps
 
 _STANDS_S, _AXIS_S, _DOUBT_S = 1.25, 1.5, 10.0
 """How long all axes or a sensor, one axis stand still before that is looked into; before a doubt is said."""
+_MOST_LOST = 2
+"""Times as many samples as came, with those that were lost between them, are taken to have stood still."""
 _TURNS = 1.0
 """rad/s: more is no error at rest."""
 _OFTEN = 0.3
@@ -78,6 +80,7 @@ class Standing:
         self._moved = 0  # cells in motion, learned from
         self._low, self._high = np.zeros((2, axes), np.float32)  # of motion
         self._constant = np.zeros(axes, np.int64)  # cells in a row without a change
+        self._constant_s = np.zeros(axes)  # the time from their beginning to their end
         self._active = np.zeros(axes, np.int64)  # cells in a row in motion
         self._axis_doubt: str | None = None
         self._off = 0  # cells in a row of rest without gravity
@@ -98,11 +101,12 @@ class Standing:
         if self.suspected:
             self.fault, self.doubt, self.suspected = None, _STOPPED, False
         self._constant[:] = self._active[:] = 0
+        self._constant_s[:] = 0
         self._accepted = self._sudden = self._moves = self._moved_before = False
         self._since_start = 0
 
-    def push(self, seen: Cell) -> None:
-        """Take the next cell."""
+    def push(self, seen: Cell, span_s: float) -> None:
+        """Take the next cell; span_s: from the last sample before it to its last one."""
         still = seen.changes == 0
         if self._since_start is not None:
             self._since_start += 1
@@ -111,6 +115,7 @@ class Standing:
         elif still.all() and not self._constant.min():
             self._sudden = self._moves
         self._constant = np.where(still, self._constant + 1, 0)
+        self._constant_s = np.where(still, self._constant_s + span_s, 0.0)
         self._active = np.where(seen.moves, self._active + 1, 0)
         self._steps.learn(seen)
         at_rest_g = float(np.linalg.norm(seen.mean[:3])) / STANDARD_GRAVITY
@@ -154,25 +159,30 @@ class Standing:
         changes = bool(np.count_nonzero(group) <= len(group) // 2 and not group.all())
         return changes or (self._since_start is not None and self._since_start > self._axis)
 
+    def _stood(self) -> NDArray[np.int64]:
+        """Return (axes,) for how many cells each axis has stood still; where samples were lost, time counts, too."""
+        by_time = np.rint(self._constant_s / self._cell_s).astype(np.int64)
+        return np.maximum(self._constant, np.minimum(by_time, _MOST_LOST * self._constant))
+
     def _judge(self, seen: Cell) -> tuple[str, slice] | None:
         """Return what is dead and its axes, or None; set the doubt."""
-        last, rows = seen.last, self._constant * seen.rows
+        last, rows, stood = seen.last, self._constant * seen.rows, self._stood()
         size_g = float(np.linalg.norm(last[:3])) / STANDARD_GRAVITY
-        acc = int(self._constant[:3].min())
+        acc = int(stood[:3].min())
         if acc >= self._stands and not in_range(size_g):
             return f"the acceleration stands still at {_numbers(last[:3])} m/s²: {wrong_gravity(size_g)}", _ACC
-        if self._constant.min() >= self._stands:
+        if stood.min() >= self._stands:
             turning = float(np.abs(last[3:]).max(initial=0.0))
             if turning > _TURNS or self._forbids(int(rows.min()), self._fine(_ALL)):
                 return f"frozen: all values stand still at {_numbers(last)}", _ALL
             return self._judge_rest(seen, size_g, turning)
-        gyr = int(self._constant[3:].min(initial=0 if self._axes == 3 else self._constant.max()))
+        gyr = int(stood[3:].min(initial=0 if self._axes == 3 else stood.max()))
         for name, axes, cells, others in (("acceleration", _ACC, acc, _GYR), ("angular rate", _GYR, gyr, _ACC)):
             if cells >= self._stands and (
                 self._forbids(int(rows[axes].min()), self._fine(axes)) or self._left_behind(axes, others, last)
             ):
                 return f"the {name} stands still at {_numbers(last[axes])} while the other sensor lives", axes
-        for axis in np.flatnonzero(self._constant >= self._axis).tolist():
+        for axis in np.flatnonzero(stood >= self._axis).tolist():
             own = slice(axis, axis + 1)
             if axis < 3 and self._off >= self._axis:
                 return f"{CHANNELS[axis]} stands still at {last[axis]:.4g}: {wrong_gravity(size_g)}", own
