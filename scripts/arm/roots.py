@@ -76,14 +76,21 @@ ROOTS = {
 }
 
 
-def hindrance() -> str:
-    """Return why this machine can make and enter no root, or nothing."""
+def hindrance(*names: str) -> str:
+    """Make the roots of these names; return why this machine can make or enter no root, or nothing."""
     if platform.machine() != "x86_64":
         return f"expected x86_64, got {platform.machine()}"
     if missing := [program for program in ("apt-get", "dpkg-deb", "unshare", "chroot") if not shutil.which(program)]:
         return f"expected {', '.join(missing)}, which Debian has"
     done = subprocess.run([*_own_mounts(), "true"], capture_output=True, text=True, check=False)
-    return f"expected to be allowed to mount, got: {done.stderr.strip()}" if done.returncode else ""
+    if done.returncode:
+        return f"expected to be allowed to mount, got: {done.stderr.strip()}"
+    try:
+        for name in names:
+            make(name)
+    except (OSError, subprocess.CalledProcessError) as error:
+        return f"expected Debian's packages and wheels for {name}, got: {error}"
+    return ""
 
 
 def cache() -> Path:
