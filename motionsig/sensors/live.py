@@ -38,7 +38,7 @@ _OFTEN, _OFTEN_S = 3, 5.0
 """So many errors within so many seconds are a state of their own, although samples come between them."""
 _REPEAT_S = 60.0
 """A line about the same trouble that has changed is not logged more often."""
-_DOUBTS_S, _EXACT_S = 1.0, 2.0
+_DOUBTS_S, _EXACT_S = 3.0, 2.0
 """Doubtful times are said once they have come for so long, and taken back once none have come for so long."""
 _REVIVE_S = 1.0, 60.0
 """Between two starts of a sensor that stays dead: at first, and at most."""
@@ -261,7 +261,7 @@ class LiveSource(Closing):
             self.counts.doubtful += samples
             first_ns = now_ns if self._doubts_ns is None else self._doubts_ns[0]
             self._doubts_ns = first_ns, now_ns
-            # At a start, and after a pause of a busy machine, a few readings later times are exact.
+            # At a start, and after a pause of a busy machine, times become exact within a second or two.
             if now_ns - first_ns >= _DOUBTS_S * NS_PER_S:
                 self._say("times", doubt)
         elif self._doubts_ns is not None and now_ns - self._doubts_ns[1] > _EXACT_S * NS_PER_S:
