@@ -1,8 +1,9 @@
 """Encode windows on the processor that runs this: `python3 scripts/arm/codes.py WINDOWS.npy DEVICE RESULT.npz`.
 
-It takes seconds. WINDOWS are (k, length, 6) float32. The result has `codes` (k, dim) int8, `inputs`, what the front end
-makes of each window for the network (k, ...) int8, `runtime`, as `encoder.device` names it, `window_us`, the time of
-each window, which goes alone, and `peak_mb`, the most memory that the process had.
+It takes seconds. DEVICE is one of `open_encoder`, or "built-in kernels". WINDOWS are (k, length, 6) float32. The result
+has `codes` (k, dim) int8, `inputs`, what the front end makes of each window for the network (k, ...) int8, `runtime`, as
+`encoder.device` names it, `window_us`, the time of each window, which goes alone, and `peak_mb`, the most memory that
+the process had.
 """
 
 from __future__ import annotations
@@ -17,7 +18,19 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import motionsig
-from motionsig.encoders.host import network_input
+from motionsig.encoders import find_model
+from motionsig.encoders.host import HostEncoder, network_input
+from motionsig.model_card import BUILT_IN
+
+
+def opened(device: str) -> motionsig.Encoder:
+    """Return an encoder on a device, or with the kernels that LiteRT takes where it cannot read the processor."""
+    if device != BUILT_IN:
+        return motionsig.open_encoder(device=device)
+    from scripts.evaluate.kernel_set import KernelSet
+
+    card = find_model()
+    return HostEncoder(card, KernelSet(card, device))
 
 
 def main() -> None:
@@ -30,7 +43,7 @@ def main() -> None:
     options = parser.parse_args()
     data = np.load(options.windows)
     codes, window_us = [], []
-    with motionsig.open_encoder(device=options.device) as encoder:
+    with opened(options.device) as encoder:
         for number in range(len(data)):
             window = motionsig.WindowBatch(np.zeros(1, np.int64), data[number : number + 1], np.zeros(1, np.uint8), 1)
             began_s = time.perf_counter()

@@ -37,8 +37,9 @@ class Encoded:
         return int((steps > 0).sum()), int(steps.max())
 
     def same_inputs(self, other: Encoded) -> NDArray[np.bool_]:
-        """Return (k,): of which windows both front ends made the same input; the last bit of a logarithm may differ."""
-        return np.asarray((self.inputs == other.inputs).reshape(len(self.inputs), -1).all(axis=1))
+        """Return (k,): of which windows, the first of the other's, both front ends made the same input."""
+        mine = self.inputs.reshape(len(self.inputs), -1)
+        return np.asarray((mine == other.inputs[: len(mine)].reshape(mine.shape)).all(axis=1))
 
 
 def made_windows(count: int, length: int, *, seed: int = 0) -> Floats:

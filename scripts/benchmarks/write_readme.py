@@ -339,7 +339,6 @@ SECTIONS = {
                 "share": "share:.3f",
                 "steps": "most:.0f",
                 "other inputs": "other_inputs:.0f",
-                "differ on the same inputs": "given_same:.0f",
             },
         },
     ),

@@ -10,54 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
 from motionsig import Encoder
-from motionsig.encoders.host import HostEncoder, Network
+from motionsig.encoders.host import HostEncoder
 from motionsig.heads.card import HeadCard
-from motionsig.model_card import BUILT_IN, XNNPACK, ModelCard
-from motionsig.quality import Quality
+from motionsig.model_card import BUILT_IN, XNNPACK
 from scripts.evaluate import heads
 from scripts.evaluate.contestants import batch_of
 from scripts.evaluate.extent import Extent
 from scripts.evaluate.gestures import Performances, of_set, performances
 from scripts.evaluate.hapt import BASIC, TEST_PEOPLE
+from scripts.evaluate.kernel_set import OTHERS, KernelSet
 from scripts.evaluate.measures import NEIGHBOURS, SEED, unit
 from scripts.evaluate.movements import OWN
 from scripts.train import data
 from scripts.train.clock import Say
 
-OTHERS = {BUILT_IN: OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, "reference": OpResolverType.BUILTIN_REF}
 SHOTS = 3
 LIFE_SHARE = 0.2
 """Of the people whose life is judged: false alarms are rare, and all of it would take an hour."""
-
-
-class KernelSet(Network):
-    """The network in LiteRT with a set of kernels that it does not take by itself."""
-
-    def __init__(self, card: ModelCard, name: str) -> None:
-        self.card, self._name = card, name
-        kind = OTHERS[name]
-        self._interpreter = Interpreter(
-            model_content=card.model_bytes(), num_threads=1, experimental_op_resolver_type=kind
-        )
-        self._interpreter.allocate_tensors()
-        (given,), (made,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        self._input, self._output = given["index"], made["index"]
-
-    @property
-    def device(self) -> str:
-        return f"cpu (LiteRT, {self._name})"
-
-    def run(self, inputs: NDArray[np.int8]) -> tuple[NDArray[np.int8], int]:
-        codes = np.empty((len(inputs), self.card.motion_dim), np.int8)
-        for row, window in enumerate(inputs[:, None]):
-            self._interpreter.set_tensor(self._input, window)
-            self._interpreter.invoke()
-            codes[row] = self._interpreter.get_tensor(self._output)[0]
-        return codes, Quality.CLEAR
 
 
 def measured(folder: Path, encoder: Encoder, extent: Extent, say: Say) -> dict[str, Any]:

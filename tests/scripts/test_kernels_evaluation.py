@@ -12,6 +12,7 @@ pytest.importorskip("sklearn", reason="scripts/evaluate needs it")
 from motionsig.encoders.host import HostEncoder
 from scripts.evaluate import kernels
 from scripts.evaluate.contestants import batch_of
+from scripts.evaluate.kernel_set import OTHERS, KernelSet
 from scripts.evaluate.measures import unit
 from scripts.train import tables
 
@@ -24,9 +25,7 @@ def made():
     windows = np.zeros((200, 128, 6), np.float32)
     windows[..., 2] = 9.8
     windows += np.cumsum(chance.normal(size=windows.shape), axis=1).astype(np.float32) * 0.2
-    encoders = {XNNPACK: usual} | {
-        name: HostEncoder(usual.card, kernels.KernelSet(usual.card, name)) for name in kernels.OTHERS
-    }
+    encoders = {XNNPACK: usual} | {name: HostEncoder(usual.card, KernelSet(usual.card, name)) for name in OTHERS}
     return {name: encoder.encode(batch_of(windows, encoder)).codes for name, encoder in encoders.items()}
 
 
@@ -34,7 +33,7 @@ def test_each_set_computes_with_its_own_kernels(made):
     reference = open_encoder(device="reference")
     golden = reference.card.golden()
     for name, expected in {BUILT_IN: golden.kernels[BUILT_IN], "reference": golden.codes}.items():
-        encoder = HostEncoder(reference.card, kernels.KernelSet(reference.card, name))
+        encoder = HostEncoder(reference.card, KernelSet(reference.card, name))
         assert encoder.encode(batch_of(golden.windows, encoder)).codes.tobytes() == expected.tobytes()
     apart = {name: (codes != made[XNNPACK]).mean() for name, codes in made.items()}
     assert apart[XNNPACK] == 0 and 0.1 < apart[BUILT_IN] < 0.4 and 0.1 < apart["reference"] < 0.4
