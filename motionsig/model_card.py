@@ -72,7 +72,8 @@ class FileStated(NamedTuple):
 
 
 XNNPACK, BUILT_IN = "XNNPACK", "built-in kernels"
-_KERNELS = {XNNPACK: "codes_xnnpack", BUILT_IN: "codes_built_in"}
+ON_ARM64 = f"{BUILT_IN} of arm64"
+_KERNELS = {XNNPACK: "codes_xnnpack", BUILT_IN: "codes_built_in", ON_ARM64: "codes_built_in_arm64"}
 """Kernel sets whose codes golden windows may come with, beside the reference's, and their arrays."""
 
 

@@ -56,7 +56,7 @@ class LiteRtNetwork(Network):
         check_network(card, MODEL_NAME, tensor_spec(given), tensor_spec(made))
         self._input, self._output = given["index"], made["index"]
         self._kernels = self._seen_kernels(golden)
-        if self._kernels == BUILT_IN and self._runtime.startswith("LiteRT"):
+        if self._kernels and self._kernels.startswith(BUILT_IN) and self._runtime.startswith("LiteRT"):
             logger.warning(FELL_BACK)
 
     @property

@@ -1,9 +1,9 @@
 """Encode windows on the processor that runs this: `python3 scripts/arm/codes.py WINDOWS.npy DEVICE RESULT.npz`.
 
 It takes seconds. DEVICE is one of `open_encoder`, or "built-in kernels". WINDOWS are (k, length, 6) float32. The result
-has `codes` (k, dim) int8, `inputs`, what the front end makes of each window for the network (k, ...) int8, `runtime`, as
-`encoder.device` names it, `window_us`, the time of each window, which goes alone, and `peak_mb`, the most memory that
-the process had.
+has `codes` (k, dim) int8; `inputs` (k, ...) int8, what the front end makes of each window for the network; `runtime`,
+as `encoder.device` names it; `window_us`, the time of each window, which goes alone; `peak_mb`, the most memory that the
+process had.
 """
 
 from __future__ import annotations

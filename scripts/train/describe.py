@@ -148,7 +148,7 @@ def new_card(folder: Path, training: dict[str, Any]) -> dict[str, Any]:
             [network.MOTION_DIM, network.OUTPUT_SCALE, network.ZERO_POINT],
             [POSTURE_DIM, POSTURE_SCALE, 0],
         ],
-        "files": {name: _file(folder / name) for name in (MODEL_NAME, FLOAT_NAME, GOLDEN_NAME)},
+        "files": {name: stated(folder / name) for name in (MODEL_NAME, FLOAT_NAME, GOLDEN_NAME)},
         "training": training,
         "quality": {},
         "limits": LIMITS,
@@ -163,7 +163,8 @@ def write(folder: Path, card: dict[str, Any]) -> None:
     (folder / "README.md").write_text(readme(folder), encoding="utf-8")
 
 
-def _file(path: Path) -> dict[str, Any]:
+def stated(path: Path) -> dict[str, Any]:
+    """Return what a card states of a file."""
     content = path.read_bytes()
     return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
@@ -209,7 +210,7 @@ def readme(folder: Path) -> str:
 def add_background(folder: Path, sets: dict[str, Any]) -> None:
     """Enter the background bank, which is in `folder` already, into the card; sets: what is in it, set by set."""
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    card["files"][BACKGROUND_NAME] = _file(folder / BACKGROUND_NAME)
+    card["files"][BACKGROUND_NAME] = stated(folder / BACKGROUND_NAME)
     card["background"] = sets
     write(folder, card)
 
@@ -217,7 +218,7 @@ def add_background(folder: Path, sets: dict[str, Any]) -> None:
 def add_packing(folder: Path, told: dict[str, Any]) -> None:
     """Enter the tables for packing, which are in `folder` already, into the card; told: as `packing` measured them."""
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    card["files"][packing.FILE_NAME] = _file(folder / packing.FILE_NAME)
+    card["files"][packing.FILE_NAME] = stated(folder / packing.FILE_NAME)
     card["packing"] = told
     write(folder, card)
 

@@ -75,7 +75,7 @@ def runtime(interpreter: Interpreter, path: Sequence[str], deadline_s: float = D
     found = f"{result['device']} runs the shipped model, {off}"
     if result["worst"] > result["tolerance"]:
         return wrong(f"{found}: not to be trusted", REFERENCE)
-    if result["kernels"] == BUILT_IN and "LiteRT" in result["device"]:
+    if str(result["kernels"]).startswith(BUILT_IN) and "LiteRT" in result["device"]:
         return note(f"{found}; {FELL_BACK}", "ls -l /proc/cpuinfo /sys/devices/system/cpu")
     if "tflite-runtime" in result["device"] and library == "ai-edge-litert":
         return note(f"{found}; LiteRT is faster", install_hint(library))

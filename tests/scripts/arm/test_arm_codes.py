@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from motionsig.encoders import find_model
-from motionsig.model_card import XNNPACK
+from motionsig.model_card import BUILT_IN, ON_ARM64, XNNPACK
 from scripts.arm.comparison import encoded, made_windows
 
 COUNT = 2000
@@ -37,11 +37,21 @@ def test_a_pi_3_gives_the_golden_codes_of_the_same_kernels():
     assert there.differing(golden.kernels[XNNPACK]) == (0, 0)
 
 
-def test_on_32_bits_codes_are_within_the_models_tolerance_of_the_references(windows):
+@pytest.mark.parametrize(
+    ("root", "machine", "device", "kernels"),
+    [
+        ("arm64-bookworm", "pi3", BUILT_IN, ON_ARM64),
+        ("arm64-trixie", "pi5", BUILT_IN, ON_ARM64),
+        ("armhf-bookworm", "pi2", "cpu", BUILT_IN),
+    ],
+)
+def test_kernels_beside_xnnpack_are_known_by_the_golden_codes(root, machine, device, kernels):
     golden = find_model().golden()
-    there = encoded(windows[: len(golden.codes)], root="armhf-bookworm")
-    assert there.runtime.startswith("cpu (tflite-runtime ")
+    there = encoded(golden.windows, device, root=root, machine=machine)
+    assert there.differing(golden.kernels[kernels]) == (0, 0)
     assert there.differing(golden.codes)[1] <= golden.tolerance
+    if device == "cpu":
+        assert there.runtime.startswith("cpu (tflite-runtime ") and there.runtime.endswith(f", {kernels})")
 
 
 @pytest.mark.parametrize("root", ["arm64-bookworm", "arm64-trixie", "armhf-bookworm"])
