@@ -2,8 +2,8 @@
 
 It takes seconds. DEVICE is one of `open_encoder`, or "built-in kernels". WINDOWS are (k, length, 6) float32. The result
 has `codes` (k, dim) int8; `inputs` (k, ...) int8, what the front end makes of each window for the network; `runtime`,
-as `encoder.device` names it; `window_us`, the time of each window, which goes alone; `peak_mb`, the most memory that the
-process had.
+as `encoder.device` names it; `window_us`, the time of each window, which goes alone; `peak_mb`, the most memory that
+the process had.
 """
 
 from __future__ import annotations

@@ -6,11 +6,11 @@ ten seconds; afterwards the card has the file's new hash. With them a LiteRT tha
 
 from __future__ import annotations
 
+import argparse
 import sys
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from motionsig.encoders import find_model
 from motionsig.model_card import BUILT_IN, GOLDEN_NAME
@@ -24,11 +24,14 @@ PROCESSORS = (("arm64-bookworm", "pi3"), ("arm64-bookworm", "pi4"), ("arm64-trix
 
 
 def main() -> int:
-    """Write the arrays, or say which processors differ."""
+    """Write the array, or say which processors differ."""
+    argparse.ArgumentParser(
+        usage=argparse.SUPPRESS, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     card = find_model()
     file = card.path / GOLDEN_NAME
     with np.load(file) as stored:
-        arrays: dict[str, NDArray[Any]] = dict(stored)
+        arrays: dict[str, Any] = dict(stored)
     if hindrance := roots.hindrance(*(root for root, _ in PROCESSORS)):
         sys.exit(hindrance)
     made = [encoded(arrays["windows"], BUILT_IN, root=root, machine=machine) for root, machine in PROCESSORS]

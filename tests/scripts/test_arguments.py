@@ -47,7 +47,7 @@ def run_shell(tree, name, *arguments):
 
 def run_python(path, *arguments):
     # These say that they are run as modules.
-    as_module = path.parent.name in ("train", "evaluate", "recipes") or path.name == "suite.py"
+    as_module = path.parent.name in ("train", "evaluate", "recipes") or path.name in ("suite.py", "golden.py")
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
     program = ["-m", module] if as_module else [path]
     return subprocess.run([sys.executable, *program, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120)
