@@ -51,9 +51,8 @@ def test_what_the_access_list_denies_waits_and_is_said(
             wait_until(lambda: refusal in str(sink.last_error), 45)
             time.sleep(0.5)
             assert (sink.counts.delivered, sink.counts.pending) == (0, 60)
-            # How many of the 60 a broker refuses before it closes depends on how busy the machine is.
-            tries = broker.log.count("New client connected" if queued == CLOSES else "Denied PUBLISH")
-            assert tries < 60, "it does not go round and round"
+            # On a busy machine each of the 60 may be refused alone, in a connection of its own, and again in parts.
+            assert broker.log.count("Denied PUBLISH") < 3 * 60, "it does not go round and round"
             reload(broker, "#")
             wait_until(lambda: sink.counts.pending == 0)
             assert (sink.counts.delivered, sink.last_error) == (60, None)

@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNEL = "tests/sensors/iio/test_iio_kernel.py"
+ARM = "scripts.arm.suite"
 INSTALLED = ("mosquitto", "openssl", "umockdev-run", "qemu-system-x86_64", "gcc", "systemd-analyze", "udevadm")
 # In a virtual environment it stands for pytest; elsewhere it makes virtual environments, with itself as their Python.
 PYTHON = """#!/bin/bash
@@ -21,8 +22,9 @@ if [[ "$1 $2" == "-m venv" ]]; then
     [[ $FAILS == venv:$3 ]] && exit 1
     mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && exit
 fi
-[[ $2 == pytest ]] || exit 0
-shift 2
+[[ $2 == pytest || $2 == scripts.arm.suite ]] || exit 0
+[[ $2 == pytest ]] && shift
+shift
 venv=${0%/bin/python}
 echo "${venv##*/} $*" >>called
 if [[ $FAILS == "${venv##*/} $1" ]]; then
@@ -61,7 +63,7 @@ def run(tree, *arguments, fails=""):
     return done.returncode, called, done.stdout.splitlines()
 
 
-def test_every_part_runs_once_and_the_kernel_last(tree):
+def test_every_part_runs_once_and_arm_last(tree):
     code, called, said = run(tree)
     many = f"-n 3 --dist loadfile --ignore {KERNEL}"
     once = (
@@ -74,9 +76,14 @@ def test_every_part_runs_once_and_the_kernel_last(tree):
         "cli/test_doctor_edgetpu.py",
         "publishers/postgresql",
         "recordings/names",
+        "recordings/test_recordings.py",
+        "test_timebase.py",
+        "sensors/proving",
+        "sensors/serial",
+        "encoders/test_damaged_models.py",
     )
     twice = (
-        "cli/test_replay_many.py", "recordings/test_recordings.py", "test_timebase.py", "encoders/test_edgetpu.py",
+        "cli/test_replay_many.py", "encoders/test_claim.py", "daemon/test_heads_process.py", "encoders/test_edgetpu.py",
         "cli/test_compile_files.py", "publishers/parquet", "collector", "publishers/test_store_damage.py",
         "sensors/test_process.py", "plausibility", "recordings/text", "recordings/times",
         "recordings/test_damaged_logs.py", "recordings/test_sensors_in_turn.py",
@@ -88,20 +95,22 @@ def test_every_part_runs_once_and_the_kernel_last(tree):
         [many, *(f"--ignore tests/{each}" for each in once), *globs, *(f"--ignore tests/{each}" for each in chips)]
     )
     python313 = " ".join([oldest, *(f"--ignore tests/{each}" for each in twice)])
-    assert called == ["check", f".venv {many}", f".venv-oldest {oldest}", f".venv-3.13 {python313}", f".venv {KERNEL}"]
+    legs = [f".venv {many}", f".venv-oldest {oldest}", f".venv-3.13 {python313}"]
+    assert called == ["check", *legs, f".venv {KERNEL}", f".venv {ARM}"]
     assert all((ROOT / "tests" / each).exists() for each in (*once, *chips, *twice))
     left = {path.name for path in (ROOT / "tests/documents").glob("test_*.py")} - {
         path.name for path in ROOT.glob(documents)
     }
     assert left == {"test_python_blocks.py"}
     assert len(list(ROOT.glob(rooms))) == 5  # of encoders, recordings, publishers, collector, and the scripts' own
-    assert said[-6:] == [
+    assert said[-7:] == [
         "scripts/check              well",
         "newest dependencies        well: 5 passed, 1 skipped in 1.23s ",
         "oldest dependencies        well: 5 passed, 1 skipped in 1.23s ",
         "Python 3.13                well: 5 passed, 1 skipped in 1.23s ",
         "a kernel of their own      well: 5 passed, 1 skipped in 1.23s ",
-        "20 passed, 0 failed, 4 skipped",
+        "ARM under QEMU             well: 5 passed, 1 skipped in 1.23s ",
+        "25 passed, 0 failed, 5 skipped",
     ]
     assert code == 0
 
@@ -109,12 +118,13 @@ def test_every_part_runs_once_and_the_kernel_last(tree):
 @pytest.mark.parametrize(
     ("fails", "row", "line", "total"),
     [
-        ("check", 0, "scripts/check              FAILED, exit code 1", "20 passed, 1 failed, 4 skipped"),
-        (".venv -n", 1, None, "18 passed, 3 failed, 4 skipped"),
-        (".venv-oldest -n", 2, None, "18 passed, 3 failed, 4 skipped"),
-        (".venv-3.13 -n", 3, None, "18 passed, 3 failed, 4 skipped"),
-        (f".venv {KERNEL}", 4, None, "18 passed, 3 failed, 4 skipped"),
-        ("venv:.venv-oldest", 2, "oldest dependencies        FAILED, exit code 1", "15 passed, 1 failed, 3 skipped"),
+        ("check", 0, "scripts/check              FAILED, exit code 1", "25 passed, 1 failed, 5 skipped"),
+        (".venv -n", 1, None, "23 passed, 3 failed, 5 skipped"),
+        (".venv-oldest -n", 2, None, "23 passed, 3 failed, 5 skipped"),
+        (".venv-3.13 -n", 3, None, "23 passed, 3 failed, 5 skipped"),
+        (f".venv {KERNEL}", 4, None, "23 passed, 3 failed, 5 skipped"),
+        (f".venv {ARM}", 5, None, "23 passed, 3 failed, 5 skipped"),
+        ("venv:.venv-oldest", 2, "oldest dependencies        FAILED, exit code 1", "20 passed, 1 failed, 4 skipped"),
     ],
 )
 def test_a_part_that_fails_hides_nothing(tree, fails, row, line, total):
@@ -123,7 +133,7 @@ def test_a_part_that_fails_hides_nothing(tree, fails, row, line, total):
     shutil.rmtree(tree / ".venv-oldest")
     code, called, said = run(tree, fails=fails)
     assert called == [each for each in whole if fails != "venv:.venv-oldest" or not each.startswith(".venv-oldest")]
-    rows = said[-6:-1]
+    rows = said[-7:-1]
     assert [number for number, each in enumerate(rows) if "FAILED" in each] == [row]
     shown = "FAILED, exit code 1: 2 failed, 3 passed, 1 skipped, 1 error in 6.70s "
     assert rows[row] == line or rows[row].endswith(shown)
@@ -141,7 +151,7 @@ def test_chosen_files_and_options_of_pytest_reach_every_leg(tree):
 def test_without_python_313_its_part_is_left_out_and_said(tree):
     (tree / "programs/python3.13").unlink()
     code, called, said = run(tree)
-    assert len(called) == 4 and not any("3.13" in each for each in called)
+    assert len(called) == 5 and not any("3.13" in each for each in called)
     (line,) = (each for each in said if "left out" in each)
     assert line.startswith("Python 3.13                left out: expected python3.13 in PATH, pyenv's, or ")
     assert (code, said[-1]) == (0, "15 passed, 0 failed, 3 skipped")
