@@ -142,8 +142,10 @@ def _check(key: str, value: Any, field: tuple[type[Any], float, float]) -> None:
         what = f"a {'whole ' if kind is int else ''}number from {low} to {high}"
         good = type(value) in (int, kind) and low <= value <= high
     else:
-        name = "text" if kind is str else "a list" if kind is list else "an object"
+        name = "printable text" if kind is str else "a list" if kind is list else "an object"
         what = f"{name} of {low} to {high} {'characters' if kind is str else 'entries'}"
         good = isinstance(value, kind) and low <= len(value) <= high
+        # It may end on a terminal.
+        good = good and (kind is not str or value.isprintable())
     if not good:
         raise ModelError(f"{key}: expected {what}, got {'none' if value is _MISSING else f'{value!r:.80}'}")
