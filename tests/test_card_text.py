@@ -37,7 +37,8 @@ def test_a_card_is_read():
         ("quantization", [[48, 0.03125, 0.5], [16, 0.03125, 0]]), ("quantization", [[48, -1, 0], [16, 0.03125, 0]]),
         ("files", []), ("files", {}), ("name", 5), ("version", -1), ("version", 1.0), ("version", None),
         ("compiled", "x"), ("compiled", {"file": 1, "compiler": "16.0", "min_runtime": None}), ("digest", "short"),
-        ("compiled", {"file": "x", "compiler": "16\x1b[2J", "min_runtime": None}), ("name", "a\nb"), ("channels", "acc"), ("card_version", True), ("card_version", 1.0), ("output", 3),
+        ("compiled", {"file": "x", "compiler": "16\x1b[2J", "min_runtime": None}), ("name", "a\nb"),
+        ("channels", "acc"), ("card_version", True), ("card_version", 1.0), ("output", 3),
     ],
 )  # fmt: skip
 def test_a_value_that_cannot_be_is_refused_with_its_key(key, value):
