@@ -25,6 +25,18 @@ def test_scripts_can_be_read(shell, path):
     assert (ROOT / path).stat().st_mode & 0o111
 
 
+def test_what_shell_scripts_import_is_there():
+    shell = [path for path in (ROOT / "scripts").iterdir() if path.is_file() and b"bash" in path.read_bytes()[:30]]
+    imports = [
+        line
+        for path in shell
+        for line in re.findall(r"^(?:from|import) motionsig[^#;\n]*", path.read_text(), re.MULTILINE)
+    ]
+    assert len(imports) > 2
+    for line in imports:
+        exec(line, {})
+
+
 def test_install_wants_one_word_or_none():
     done = subprocess.run([ROOT / "scripts/install", "--all"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (2, "install: expected [--remove], got --all; --help says more\n")
