@@ -49,7 +49,7 @@ def test_a_name_leads_nowhere_else(tmp_path, store, name):
     with pytest.raises(ModelError, match=r"no installed model .*; `motionsig models` lists those that are there$"):
         installing.rollback(name)
     change(tmp_path / "a", name=name)
-    with pytest.raises(ModelError, match="name: expected (letters|printable text)"):
+    with pytest.raises(ModelError, match=r"name: expected (letters|printable text)"):
         installing.read_package([tmp_path / "a"])
 
 
