@@ -93,7 +93,7 @@ class Summary:
         return (
             f"Summary(signatures={self.signatures}, windows={self.windows}, samples={self.samples}, gaps={self.gaps}, "
             f"{flagged}covered_s={self.covered_s:.2f}, elapsed_s={self.elapsed_s:.2f}, "
-            f"{self.model[:32]} on {self.device[:32]})"
+            f"{self.model[:32]} on {self.device[:64]})"
         )
 
 

@@ -28,19 +28,23 @@ def network(seed: int = 0) -> bytes:
     """Return a small network of the kind of the encoder."""
     made, random_ = Made(), np.random.default_rng(seed)
 
-    def weights(shape: list[int], kind: str = "<i1", most: int = 40) -> int:
-        name = {"<i1": "INT8", "<i4": "INT32"}[kind]
-        return made.tensor(shape, name, 0.01, data=random_.integers(-most, most, shape).astype(kind))
+    def weights(shape: list[int], most: int = 40) -> int:
+        return made.tensor(shape, "INT8", 0.01, data=random_.integers(-most, most, shape).astype("<i1"))
+
+    def bias(count: int, scale: float) -> int:
+        """scale: of the input. tflite-runtime checks that a bias has that of the products."""
+        product = np.float32(scale) * np.float32(0.01)
+        return made.tensor([count], "INT32", product, data=random_.integers(-40, 40, count).astype("<i4"))
 
     first = made.tensor([1, 1, LENGTH, 12], scale=0.0078125)
     wide = made.tensor([1, 1, LENGTH, 6])
     strides = dict.fromkeys(("StrideW", "StrideH", "DilationWFactor", "DilationHFactor"), 1)
-    given = [first, weights([6, 1, 3, 12]), weights([6], "<i4")]
+    given = [first, weights([6, 1, 3, 12]), bias(6, 0.0078125)]
     made.operator("CONV_2D", given, [wide], 3, "Conv2DOptions", **strides)
     mean = made.tensor([1, 6])
     made.operator("MEAN", [wide, made.integers([1, 2])], [mean], 2, "ReducerOptions")
     last = made.tensor([1, MOTION_DIM], scale=0.03125)
-    given = [mean, weights([MOTION_DIM, 6], most=127), weights([MOTION_DIM], "<i4")]
+    given = [mean, weights([MOTION_DIM, 6], most=127), bias(MOTION_DIM, 0.02)]
     made.operator("FULLY_CONNECTED", given, [last], 4, "FullyConnectedOptions")
     made.ends([first], [last])
     return made.file()
