@@ -8,7 +8,7 @@ import pytest
 
 from motionsig.encoders import litert, open_encoder
 from motionsig.encoders.host import golden_distance
-from motionsig.model_card import BUILT_IN, XNNPACK
+from motionsig.model_card import BUILT_IN, ON_ARM64, XNNPACK
 
 
 def test_the_device_says_which_runtime_runs_and_with_which_kernels():
@@ -28,8 +28,9 @@ def test_a_runtime_that_falls_back_is_named_and_warned_of(monkeypatch, caplog):
     alone = partial(interpreter, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
     monkeypatch.setattr(litert, "load_runtime", lambda: (runtime, alone, delegate))
     with caplog.at_level(logging.WARNING), open_encoder(device="cpu") as encoder:
-        assert encoder.kernels == BUILT_IN and encoder.device == f"cpu ({runtime}, built-in kernels)"
-        assert golden_distance(encoder)[0] == 1
+        # arm64's are a set of their own.
+        assert encoder.kernels in (BUILT_IN, ON_ARM64) and encoder.device == f"cpu ({runtime}, {encoder.kernels})"
+        assert 1 <= golden_distance(encoder)[0] <= 2
     assert caplog.messages == [litert.FELL_BACK]
 
 
