@@ -228,7 +228,7 @@ def report_golden(device: str, model: str | None = None) -> None:
     try:
         with open_encoder(model, device=device) as encoder:
             worst, tolerance = golden_distance(encoder)
-            report(device=encoder.device, kernels=encoder.kernels, worst=worst, tolerance=tolerance)
+            report(device=encoder.device, worst=worst, tolerance=tolerance)
     except MissingExtraError as error:
         report(missing=str(error).partition(";")[0])
     except (MotionsigError, OSError) as error:

@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from motionsig.cli.doctor.findings import Finding, is_raspberry_pi, note, ok, text_of, wrong
-from motionsig.encoders.litert import FELL_BACK
+from motionsig.encoders.litert import FELL_BACK, fell_back
 from motionsig.encoders.trial import DEADLINE_S, command, run_trial
 from motionsig.hints import REFERENCE, RUNTIMES, architecture, install_hint, runtime_hint
-from motionsig.model_card import BUILT_IN
 
 GOLDEN = 'motionsig.encoders.models.report_golden("cpu")'
 
@@ -75,7 +74,7 @@ def runtime(interpreter: Interpreter, path: Sequence[str], deadline_s: float = D
     found = f"{result['device']} runs the shipped model, {off}"
     if result["worst"] > result["tolerance"]:
         return wrong(f"{found}: not to be trusted", REFERENCE)
-    if str(result["kernels"]).startswith(BUILT_IN) and "LiteRT" in result["device"]:
+    if fell_back(result["device"]):
         return note(f"{found}; {FELL_BACK}", "ls -l /proc/cpuinfo /sys/devices/system/cpu")
     if "tflite-runtime" in result["device"] and library == "ai-edge-litert":
         return note(f"{found}; LiteRT is faster", install_hint(library))
