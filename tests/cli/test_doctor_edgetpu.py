@@ -176,33 +176,31 @@ def test_a_library_alone_and_a_model_that_is_not_compiled(machine):
     assert findings[-1].found == "motion64 is not compiled for the Edge TPU"
 
 
-def test_one_that_may_not_be_used_is_not_opened(libraries, model, tmp_path, monkeypatch):
+@pytest.fixture
+def control(libraries, model, tmp_path, monkeypatch):
+    """The double of the library as this process and its children load it, and what it counts."""
     control = fake_edgetpu.Control(tmp_path / "control", model[1], fake_edgetpu.QUICK_US)
     control.write()
     for name, value in control.environment(libraries[""] / fake_edgetpu.LIBRARY_NAME).items():
         monkeypatch.setenv(name, value)
+    return control
+
+
+def test_one_that_may_not_be_used_is_not_opened(control, model, tmp_path):
     root = grow(tmp_path / "root", PI, ON_USB)
     findings = examine(root, model=str(model[0]), allowed=lambda path: False)
     assert [finding.mark for finding in findings] == [Mark.WRONG, Mark.OK, Mark.OK], said(findings)
     assert control.counts().creations == 0
 
 
-def test_one_that_another_process_uses_is_not_opened(libraries, model, tmp_path, monkeypatch):
-    control = fake_edgetpu.Control(tmp_path / "control", model[1], fake_edgetpu.QUICK_US)
-    control.write()
-    for name, value in control.environment(libraries[""] / fake_edgetpu.LIBRARY_NAME).items():
-        monkeypatch.setenv(name, value)
+def test_one_that_another_process_uses_is_not_opened(control, model, tmp_path):
     used = {"proc/411/comm": "python3\n", "proc/411/fd/3": Path("/dev/bus/usb/002/004")}
     findings = examine(grow(tmp_path / "root", PI, ON_USB, used), model=str(model[0]))
     assert [finding.mark for finding in findings] == [Mark.OK] * 3, said(findings)
     assert control.counts().creations == 0
 
 
-def test_one_that_another_owner_has_is_not_opened_and_the_owner_is_named(libraries, model, tmp_path, monkeypatch):
-    control = fake_edgetpu.Control(tmp_path / "control", model[1], fake_edgetpu.QUICK_US)
-    control.write()
-    for name, value in control.environment(libraries[""] / fake_edgetpu.LIBRARY_NAME).items():
-        monkeypatch.setenv(name, value)
+def test_one_that_another_owner_has_is_not_opened_and_the_owner_is_named(control, model, tmp_path):
     root = grow(tmp_path / "root", PI, ON_USB)
     with claim(root=root):
         findings = examine(root, model=str(model[0]))

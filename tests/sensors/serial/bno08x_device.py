@@ -9,13 +9,13 @@ The accelerometer and the gyroscope have rates and phases of their own, as the p
 
 import math
 import os
-import pty
 import select
 import struct
 import threading
 import time
-import tty
 from collections.abc import Callable
+
+from pty_device import PtyDevice
 
 COMMAND, EXECUTABLE, CONTROL, INPUT = range(4)
 ACC, GYRO, GYRO_UNCALIBRATED = 0x01, 0x02, 0x07
@@ -192,35 +192,17 @@ class Hub:
         return sorted(due, key=lambda each: each[0])
 
 
-class Bno08xDevice:
+class Bno08xDevice(PtyDevice):
     """A Hub at the other end of a pseudo-terminal, in real time; `path` is its port. answers: it hears the host."""
 
     def __init__(self, hub: Hub | None = None, *, answers: bool = True) -> None:
         self.hub, self.answers = hub or Hub(), answers
-        self._stop, self._lock = threading.Event(), threading.Lock()
-        self._master, self._slave = pty.openpty()
-        tty.setraw(self._slave)
-        self.path = os.ttyname(self._slave)
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
+        self._lock = threading.Lock()
+        super().__init__()
 
     def switch_off_and_on(self) -> None:
         with self._lock:
             self.hub.reset(time.monotonic())
-
-    def __enter__(self) -> "Bno08xDevice":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.unplug()
-
-    def unplug(self) -> None:
-        """Take the port away: who reads it gets an error."""
-        if not self._stop.is_set():
-            self._stop.set()
-            self._thread.join()
-            os.close(self._slave)
-            os.close(self._master)
 
     def _run(self) -> None:
         os.write(self._master, b"\x01\x13\x00\x03")  # the end of a transfer that began before

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bno08x_device import ACC, GYRO_UNCALIBRATED, Bno08xDevice, Hub
+from serial_collecting import LATE_S, collect
 
 from motionsig.blocks import SampleBlock
 from motionsig.config import load_config
@@ -23,27 +24,11 @@ from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.owner import HeldError
 from motionsig.sensors.serial import port as serial_port
 
-_LATE_S = 60.0
-"""More than any machine is late."""
-
 
 def opened(device: Bno08xDevice, **options: object) -> SerialSource:
     sensor = open_sensor(f"bno08x:{device.path}", **{"calibration": "none", **options})  # type: ignore[arg-type]
     assert isinstance(sensor, SerialSource)
     return sensor
-
-
-def collect(sensor: SerialSource, seconds: float) -> list[SampleBlock]:
-    """Return what comes, until so many seconds of samples have come; fail if that takes much longer."""
-    blocks, late_s, first_ns = [], time.monotonic() + seconds + _LATE_S, 0
-    for block in sensor:
-        assert time.monotonic() < late_s, (sensor.trouble, sensor.counts)
-        blocks.append(block)
-        if len(block):
-            first_ns = first_ns or int(block.time_ns[0])
-            if block.time_ns[-1] - first_ns >= seconds * 1e9:
-                break
-    return blocks
 
 
 def assert_all_of(hub: Hub, blocks: list[SampleBlock] | list[np.ndarray]) -> None:
@@ -56,7 +41,7 @@ def assert_all_of(hub: Hub, blocks: list[SampleBlock] | list[np.ndarray]) -> Non
 
 def is_silent(hub: Hub) -> bool:
     """Wait until the hub has obeyed; tell whether it sends no more."""
-    late_s = time.monotonic() + _LATE_S
+    late_s = time.monotonic() + LATE_S
     while hub.intervals and time.monotonic() < late_s:
         time.sleep(0.01)
     return not hub.intervals
@@ -118,7 +103,7 @@ def test_frozen_values_are_found() -> None:
         began_s, blocks = time.monotonic(), iter(sensor)
         while not sensor.counts.recoveries:
             next(blocks)
-            assert time.monotonic() - began_s < _LATE_S, sensor.trouble
+            assert time.monotonic() - began_s < LATE_S, sensor.trouble
         assert sensor.counts.dead
 
 
@@ -136,7 +121,7 @@ def test_unplugging_is_said_and_a_new_plug_is_found(tmp_path: Path, caplog: pyte
         # A busy machine makes times doubtful, which is said, too.
         while "plug" not in (sensor.trouble or ""):
             next(blocks)
-            assert time.monotonic() - began < _LATE_S, sensor.trouble
+            assert time.monotonic() - began < LATE_S, sensor.trouble
         with Bno08xDevice() as second:
             plug.symlink_to(second.path)
             got = next(block for block in blocks if block.gap)

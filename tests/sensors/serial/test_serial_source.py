@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from serial_collecting import LATE_S, collect
 from witmotion_device import WitMotionDevice, acc_gyr
 
 from motionsig.blocks import SampleBlock
@@ -23,27 +24,11 @@ from motionsig.sensors.owner import HeldError
 from motionsig.sensors.serial import list_ports
 from motionsig.sensors.serial.witmotion import SCALE
 
-_LATE_S = 60.0
-"""More than any machine is late."""
-
 
 def opened(device: WitMotionDevice, **options: object) -> SerialSource:
     sensor = open_sensor(f"witmotion:{device.path}", baud=115_200, calibration="none", **options)  # type: ignore[arg-type]
     assert isinstance(sensor, SerialSource)
     return sensor
-
-
-def collect(sensor: SerialSource, seconds: float) -> list[SampleBlock]:
-    """Return what comes, until so many seconds of samples have come; fail if that takes much longer."""
-    blocks, late_s, first_ns = [], time.monotonic() + seconds + _LATE_S, 0
-    for block in sensor:
-        assert time.monotonic() < late_s, (sensor.trouble, sensor.counts)
-        blocks.append(block)
-        if len(block):
-            first_ns = first_ns or int(block.time_ns[0])
-            if block.time_ns[-1] - first_ns >= seconds * 1e9:
-                break
-    return blocks
 
 
 def numbers(blocks: list[SampleBlock]) -> list[int]:
@@ -56,7 +41,7 @@ def test_samples_come_as_they_were_taken_and_the_settings_are_put_back() -> None
             assert (sensor.rate_hz, sensor.baud) == (100, 115_200)
             blocks = collect(sensor, 2.5)
             assert device.registers[0x02] == 0x0006 and device.registers[0x03] == 0x09
-        late_s = time.monotonic() + _LATE_S
+        late_s = time.monotonic() + LATE_S
         while device.registers[0x03] != 0x06 and time.monotonic() < late_s:
             time.sleep(0.01)
         assert device.registers[0x02] == 0x001E and device.registers[0x03] == 0x06
@@ -130,7 +115,7 @@ def test_unplugging_is_said_and_a_new_plug_is_found(tmp_path: Path, caplog: pyte
         began, blocks = time.monotonic(), iter(sensor)
         while "plug" not in (sensor.trouble or ""):
             next(blocks)
-            assert time.monotonic() - began < _LATE_S, sensor.trouble
+            assert time.monotonic() - began < LATE_S, sensor.trouble
         with WitMotionDevice() as second:
             plug.symlink_to(second.path)
             got = next(block for block in blocks if len(block))

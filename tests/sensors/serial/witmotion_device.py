@@ -6,14 +6,13 @@ off. It sends the kinds that RSW names, in order, RRATE times a second by its ow
 
 import math
 import os
-import pty
 import select
 import struct
-import threading
 import time
-import tty
 from collections.abc import Callable
 from itertools import count
+
+from pty_device import PtyDevice
 
 _HZ = {0x06: 10, 0x07: 20, 0x08: 50, 0x09: 100, 0x0A: 125, 0x0B: 200}
 
@@ -33,7 +32,7 @@ def acc_gyr(number: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     )
 
 
-class WitMotionDevice:
+class WitMotionDevice(PtyDevice):
     """clock: its own rate over the nominal one. answers: it takes commands. damage: changes bytes on the wire."""
 
     def __init__(
@@ -48,30 +47,12 @@ class WitMotionDevice:
         self.saved, self.clock, self.answers, self.damage = (content, rate), clock, answers, damage
         self.registers = {0x02: content, 0x03: rate, 0x04: 0x06}
         self.sends = True
-        self._locked, self._stop = True, threading.Event()
-        self._master, self._slave = pty.openpty()
-        tty.setraw(self._slave)
-        self.path = os.ttyname(self._slave)
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
+        self._locked = True
+        super().__init__()
 
     def switch_off_and_on(self) -> None:
         self.registers |= {0x02: self.saved[0], 0x03: self.saved[1]}
         self._locked = True
-
-    def __enter__(self) -> "WitMotionDevice":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.unplug()
-
-    def unplug(self) -> None:
-        """Take the port away: who reads it gets an error."""
-        if not self._stop.is_set():
-            self._stop.set()
-            self._thread.join()
-            os.close(self._slave)
-            os.close(self._master)
 
     def _run(self) -> None:
         os.write(self._master, bytes(range(0x50, 0x60)))  # the end of a frame that began before
