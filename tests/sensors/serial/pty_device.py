@@ -8,7 +8,7 @@ from typing import Self
 
 
 class PtyDevice:
-    """`path` is its port. What a subclass does until `_stop` is set begins in `__init__`, so its attributes come first."""
+    """`path` is its port. `__init__` begins what a subclass does until `_stop` is set: attributes come before it."""
 
     def __init__(self) -> None:
         self._stop = threading.Event()
