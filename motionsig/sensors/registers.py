@@ -106,10 +106,11 @@ class Registers:
             got, size = self.read(first, len(values)), len(values)
             if not (int.from_bytes(got, "big") ^ int.from_bytes(values, "big")) & int.from_bytes(masks, "big"):
                 continue
-            at = next(at for at in range(size) if (got[at] ^ values[at]) & masks[at])
+            which = next(number for number in range(size) if (got[number] ^ values[number]) & masks[number])
+            mask = masks[which]
             raise RegisterError(
-                f"{self.where} register 0x{first + at:02x}: expected 0x{values[at] & masks[at]:02x} in the bits "
-                f"0x{masks[at]:02x}, got 0x{got[at] & masks[at]:02x}"
+                f"{self.where} register 0x{first + which:02x}: expected 0x{values[which] & mask:02x} in the bits "
+                f"0x{mask:02x}, got 0x{got[which] & mask:02x}"
             )
 
     def identify(self) -> None:

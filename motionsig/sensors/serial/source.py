@@ -182,11 +182,13 @@ class SerialSource(LiveSource):
         late_ns = self._samples.late_ns
         if rows.lost.any():
             self._note(SensorError(f"{int(rows.lost.sum())} samples did not come, or were damaged on the line"))
-        doubt = (
-            f"times are exact to {np.ceil(late_ns / 1e6):.0f} ms only: samples come so late, or, at first, so "
-            "unevenly; use a less busy machine, or set the adapter's latency_timer to 1"
-        )
-        self._judge_times(len(rows.data), doubt if late_ns > _EXACT_NS else None)
+        doubt = None
+        if late_ns > _EXACT_NS:
+            doubt = (
+                f"times are exact to {np.ceil(late_ns / 1e6):.0f} ms only: samples come so late, or, at first, so "
+                "unevenly; use a less busy machine, or set the adapter's latency_timer to 1"
+            )
+        self._judge_times(len(rows.data), doubt)
         yield from self._deliver(rows._replace(time_ns=rows.time_ns + self.unix_offset_ns))
 
     def _advice(self, error: Exception | None) -> str:
