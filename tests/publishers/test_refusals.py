@@ -41,7 +41,14 @@ def reload(broker: Broker, *topics: str) -> None:
 def test_what_the_access_list_denies_waits_and_is_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, queued: int
 ) -> None:
-    options = {"max_message_bytes": 500, "delay_s": 0, "hold_s": 0.1, "keepalive_s": 1, "retry_s": 0.2, "max_retry_s": 1}
+    options = {
+        "max_message_bytes": 500,
+        "delay_s": 0,
+        "hold_s": 0.1,
+        "keepalive_s": 1,
+        "retry_s": 0.2,
+        "max_retry_s": 1,
+    }
     with with_list(tmp_path / "broker", "none", queued=queued) as broker, Receiver(broker.url) as receiver:
         with mqtt(broker.url, tmp_path / "spool", **options) as sink:
             for number in range(60):
