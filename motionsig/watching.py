@@ -157,7 +157,7 @@ def kind_of(text: str) -> str:
         return "sensor"
     advice = hint(text)
     raise InputError(
-        "source: expected a sensor (auto, iio[:NAME], simulated[:NAME], witmotion:PORT, bno08x:PORT or a chip), "
+        "source: expected a sensor (auto, iio[:NAME], phone, simulated[:NAME], witmotion:PORT, bno08x:PORT or a chip), "
         f"store:PATH, file:PATH or a log that is there, got {text!r:.200}" + (f"; {advice}" if advice else "")
     )
 

@@ -39,6 +39,9 @@ def check_sensor(draft: Draft) -> None:
     if kind in SERIAL:
         with draft.noting("sensor.name"):
             require_serial(name)
+    elif name.lower() == PHONE:
+        why = "expected a sensor that is wired to this device, got a phone: motion is taken from the network only while a"
+        draft.note("sensor.name", f"{why} command asks for it; try `motionsig page --sensor phone`")
     elif chip is None and name.lower() != "auto" and kind != "iio":
         draft.note("sensor.name", refusal(name, shown=shown(name)))
     if "chip" in options:
