@@ -1,4 +1,4 @@
-"""The page's process: it listens on sockets passed by systemd or opened here, until it is told to end or nobody comes."""
+"""The page's process: listens on sockets that systemd passed or that it opened, until it is told to end."""
 
 from __future__ import annotations
 
