@@ -34,7 +34,7 @@ AnyHead = str | Path | Head | HeadCard
 HOP_S = HOP_NS / NS_PER_S
 """So far apart are windows for heads: an event is told at most so much later than it could be."""
 
-_SENSORS = ("auto", "iio", "simulated")
+_SENSORS = ("auto", "iio", "phone", "simulated")
 
 
 def watch(
