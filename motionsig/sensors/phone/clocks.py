@@ -68,7 +68,7 @@ class Pace:
         period_ns = NS_PER_S / self.rate_hz
         # A browser's timer is late by up to half a period now and then, and early the next time.
         lost = np.where(steps > 1.75 * period_ns, np.maximum(np.rint(steps / period_ns).astype(np.int64) - 1, 1), 0)
-        good = steps[(lost == 0) & (steps > 0)]
+        good = steps[(lost == 0) & (steps > 0.5 * period_ns)]
         self._steps = np.concatenate([self._steps, good])[-_STEPS:]
         return lost
 

@@ -8,8 +8,8 @@
   tap; the browser's kind only has to agree, or the page asks for a pose that leaves no doubt.
 * Angular rate. alpha, beta and gamma are about x, y and z, in deg/s, in all of today's browsers (w3c/deviceorientation
   #43 and #44; WebKit: rad2deg(rotationRate.x); Chromium: RadToDeg(gyro.x)). Chrome before 66 gave rad/s (webvr-polyfill
-  0.10.3), and the specification once had alpha about z, beta about x and gamma about y. How gravity turns against the angular rate
-  shows which of these it is, once the phone was turned enough; until then today's is assumed.
+  0.10.3), and the specification once had alpha about z, beta about x and gamma about y. How gravity turns against the
+  angular rate shows which of these it is, once the phone was turned enough; until then today's is assumed.
 
 Both frames belong to the device: they do not turn with what is shown on its screen.
 """

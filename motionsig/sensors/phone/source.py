@@ -101,8 +101,8 @@ def _first(inbox: Inbox, wait_s: float | None) -> tuple[list[Taken], int]:
         if np.isnan(rows[:, 4]).any():
             inbox.refused = "gyroscope"
             raise SensorError(
-                "phone: expected a phone with a gyroscope, got one whose browser gives no angular rate, which signatures "
-                "need; take another phone, or allow this page the motion sensors in the browser's settings"
+                "phone: expected a phone with a gyroscope, got one whose browser gives no angular rate, which "
+                "signatures need; take another phone, or allow this page the motion sensors in the browser's settings"
             )
         tap = run[-1].tap
         after = np.flatnonzero(numbers >= tap)
