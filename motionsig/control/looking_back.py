@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from motionsig.control.asking import FAILED, AskError
+from motionsig.control import page_heads
+from motionsig.control.asking import GONE, HEAD, NOTHING, REQUEST, AskError
+from motionsig.heads.card import HeadCard
+from motionsig.heads.judging import in_order
 
 if TYPE_CHECKING:
     from motionsig.control.room import Control
 
-
-def look_back(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what moved and what heads find in a span of time."""
-    raise AskError(FAILED, "expected to look back, got nothing yet")
-
-
-def alike(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the windows that are most like one."""
-    raise AskError(FAILED, "expected to look back, got nothing yet")
-
-
-def not_this(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Add a counter-example to a head; return the head."""
-    raise AskError(FAILED, "expected to look back, got nothing yet")
-
-
-def this_too(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Add an example to a head; return the head."""
-    raise AskError(FAILED, "expected to look back, got nothing yet")
+_MOST_SPAN_MS = 32 * 86_400_000
