@@ -11,6 +11,7 @@ import os
 import pickle
 import resource
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -22,11 +23,11 @@ LIMIT_S = 20.0
 MOST_BYTES = 1 << 30
 """Of addresses, which libraries of linear algebra reserve and do not use."""
 _NICE = 10
-_TASKS = {"look_back": strips.look_back, "alike": strips.alike, "stretch": strips.stretch}
+_TASKS: dict[str, Callable[..., dict[str, Any]]] = {"look_back": strips.look_back, "alike": strips.alike, "stretch": strips.stretch_text}
 
 
 def main() -> None:
-    """Do one task: (name, arguments), pickled by the parent. The answer is pickled where it holds arrays."""
+    """Do one task: (name, arguments), pickled by the parent; the answer is JSON."""
     # Where a limit cannot be set, the parent's deadline is left.
     with suppress(OSError):
         os.nice(_NICE)
@@ -37,16 +38,15 @@ def main() -> None:
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("900")
     name, arguments = pickle.load(sys.stdin.buffer)  # of the parent alone, through a pipe
-    sys.stdout.buffer.write(pickle.dumps(_answer(name, arguments)))
+    sys.stdout.write(json.dumps(_answer(name, arguments)))
 
 
 def _answer(name: str, arguments: tuple[Any, ...]) -> dict[str, Any]:
     try:
-        answer = _TASKS[name](*arguments)  # type: ignore[operator]
-        return {"ok": answer if name == "stretch" else json.dumps(answer)}
+        return {"ok": _TASKS[name](*arguments)}
     except AskError as error:
         return {"kind": error.kind, "text": str(error)}
     except MemoryError:
-        return {"kind": FAILED, "text": "expected to look back in little memory, got more signatures than fit: ask for less"}
+        return {"kind": FAILED, "text": "expected signatures that fit into memory, got more: ask for less time"}
     except (MotionsigError, OSError) as error:
         return {"kind": FAILED, "text": str(error)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import subprocess
 import sys
@@ -27,7 +28,7 @@ class _Job:
 
     def __init__(self, task: bytes) -> None:
         self.task, self.viewers, self.done = task, 0, threading.Event()
-        self.answer: Any = None
+        self.answer: dict[str, Any] = {}
         self.error: AskError | None = None
 
 
@@ -40,7 +41,7 @@ class Children(Closing):
         self._closed = False
         self.started = 0
 
-    def ask(self, name: str, *arguments: Any, gone: Callable[[], bool] = lambda: False) -> Any:
+    def ask(self, name: str, *arguments: Any, gone: Callable[[], bool] = lambda: False) -> dict[str, Any]:
         """Return the answer of a task of `child`; gone: whether nobody waits for it any more.
 
         Raises AskError where there is none, also where the viewer is gone.
@@ -116,7 +117,7 @@ class Children(Closing):
         if not said:
             last = complaint.decode(errors="replace").strip().splitlines()[-1:]
             raise AskError(FAILED, f"expected to look back, got exit status {child.returncode}: {''.join(last)[:200]}")
-        answer: dict[str, Any] = pickle.loads(said)  # of our own child
+        answer: dict[str, Any] = json.loads(said)
         return answer
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ those that a head judges live, so of short motions fewer are found.
 
 from __future__ import annotations
 
+import base64
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -184,7 +185,7 @@ def alike(url: str, from_ms: int, to_ms: int, since_ms: int, until_ms: int, most
         values.append(np.where(is_at_rest(made.quality), -1.0, likeness(made.codes, examples)))
         length_ns = made.spec.length_ns
         if made.labels is not None:
-            labels |= {start: text for start, text in zip(made.start_ns.tolist(), made.labels.tolist(), strict=True) if text}
+            labels |= {at: text for at, text in zip(made.start_ns.tolist(), made.labels.tolist(), strict=True) if text}
     if not starts:
         return {"windows": []}
     at_ns, like = np.concatenate(starts), np.concatenate(values)
@@ -225,6 +226,12 @@ def stretch(url: str, from_ms: int, to_ms: int, encoder: bytes | None = None) ->
         if sum(map(len, codes)):
             return _thinned(np.concatenate(codes)), each
     raise AskError(NOTHING, "expected something that moves then, got rest" if is_stored else NOT_STORED)
+
+
+def stretch_text(url: str, from_ms: int, to_ms: int, encoder: bytes) -> dict[str, Any]:
+    """Return what `stretch` does as JSON has it."""
+    codes, _ = stretch(url, from_ms, to_ms, encoder)
+    return {"codes": base64.b64encode(codes.tobytes()).decode(), "dim": codes.shape[1]}
 
 
 NOT_STORED = "expected signatures that are stored then, got none"
