@@ -51,12 +51,13 @@ def show(*, network: bool, loopback: bool) -> None:
 
 
 def _lines(*, is_network: bool, owner: tuple[int, int]) -> Iterator[str]:
+    elsewhere = from_elsewhere(PORT)
     _become(owner)
     code = let_in(RUNTIME)
     if not is_network:
         yield f"open    {code.link(f'http://localhost:{PORT}')}"
         yield f"        {code.validity}"
-        yield f"From another computer first: {from_elsewhere(PORT)}"
+        yield f"From another computer first: {elsewhere}"
         yield "For a phone, and without ssh: sudo motionsig page --network"
         return
     first, *others = network_links(NETWORK_PORT)
