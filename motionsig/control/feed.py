@@ -202,11 +202,7 @@ class Viewer(Closing):
 
     def _is_behind(self) -> bool:
         feed = self._feed
-        return (
-            bool(self._waiting)
-            or self._versions < feed._version
-            or self._place < feed._first + len(feed._ring)
-        )
+        return bool(self._waiting) or self._versions < feed._version or self._place < feed._first + len(feed._ring)
 
     def _missed(self) -> int | None:
         """Return how many rows there were between the last one that it was told and the first that is kept."""

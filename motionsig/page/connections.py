@@ -14,8 +14,8 @@ from uvicorn.server import ServerState
 
 from motionsig.page.exchange import Receive, Scope, Send
 
-_HEADERS_S, _READS_S, _KEEP_ALIVE_S = 10.0, 20.0, 20
-"""How long headers may take, a browser may read nothing, and a connection may stay without a request."""
+_REQUEST_S, _READS_S, _KEEP_ALIVE_S = 20.0, 20.0, 20
+"""How long a request may take to come in, a browser may read nothing, and a connection may stay without a request."""
 
 
 class _Deadline:
@@ -43,20 +43,20 @@ class Connection(H11Protocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.ended = asyncio.Event()
-        self._headers, self._reads = _Deadline(_HEADERS_S), _Deadline(_READS_S)
+        self._request, self._reads = _Deadline(_REQUEST_S), _Deadline(_READS_S)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
         super().connection_made(transport)
-        self._headers.start(transport)
+        self._request.start(transport)
 
     def data_received(self, data: bytes) -> None:
         """Read on. What a browser has begun to say it has to finish in time; a byte now and then gains it nothing."""
         super().data_received(data)
-        if self.conn.their_state is h11.IDLE:
-            self._headers.start(self.transport)
+        if self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
+            self._request.start(self.transport)
         else:
-            self._headers.stop()
+            self._request.stop()
 
     def pause_writing(self) -> None:
         """Wait for a browser that does not read."""
@@ -70,7 +70,7 @@ class Connection(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Say that it has ended."""
-        self._headers.stop()
+        self._request.stop()
         self._reads.stop()
         super().connection_lost(exc)
         self.ended.set()

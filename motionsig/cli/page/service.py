@@ -110,7 +110,9 @@ def end_sessions(name: str) -> None:
 def _require_service() -> tuple[int, int]:
     """Return user and group of the page. Raises NoPageError where its units are not there, or this is not root."""
     if shutil.which("systemctl") is None or not _is("loaded", PAGE):
-        raise NoPageError(f"page: expected the service, which `sudo scripts/install` in a clone sets up, got none; {_TRY}")
+        raise NoPageError(
+            f"page: expected the service, which `sudo scripts/install` in a clone sets up, got none; {_TRY}"
+        )
     if os.geteuid():
         raise NoPageError(f"page: expected root, who says which browser is let in: sudo motionsig page; {_TRY}")
     try:
