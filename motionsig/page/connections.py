@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import h11
@@ -13,9 +14,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from motionsig.page.exchange import Receive, Scope, Send
+from motionsig.page.guard import Limits
 
-_REQUEST_S, _READS_S, _KEEP_ALIVE_S = 20.0, 20.0, 20
-"""How long a request may take to come in, a browser may read nothing, and a connection may stay without a request."""
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_KEEP_ALIVE_S = 20
+"""How long a connection may stay without a request."""
 
 
 class _Deadline:
@@ -40,10 +44,10 @@ class _Deadline:
 class Connection(H11Protocol):
     """One connection. `ended` is set when it is no more."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, limits: Limits, **more: Any) -> None:
+        super().__init__(**more)
         self.ended = asyncio.Event()
-        self._request, self._reads = _Deadline(_REQUEST_S), _Deadline(_READS_S)
+        self._request, self._reads = _Deadline(limits.request_s), _Deadline(limits.reads_s)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
@@ -79,7 +83,9 @@ class Connection(H11Protocol):
 class Connections:
     """Makes connections to one application, and ends all of them."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: App, limits: Limits) -> None:
+        self._limits = limits
+
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             await app(scope, receive, send)
 
@@ -107,7 +113,7 @@ class Connections:
     def new(self) -> Connection:
         """Return the protocol of a new connection."""
         loop = asyncio.get_running_loop()
-        return Connection(config=self._config, server_state=self._state, _loop=loop, **self._more)
+        return Connection(self._limits, config=self._config, server_state=self._state, _loop=loop, **self._more)
 
     async def end(self, within_s: float) -> None:
         """Let the answers under way end, and then all connections."""

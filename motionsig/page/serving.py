@@ -115,7 +115,7 @@ async def _serve(
         loop.add_signal_handler(number, ended.set)
     sessions = Sessions(state)
     page = Page(control, codes, sessions, limits)
-    connections = Connections(page)
+    connections = Connections(page, limits)
     door = Door(connections, limits, idle_s, ended.set)
     accepting = [asyncio.ensure_future(door.accept(each.socket, context if each.tls else None)) for each in listeners]
     await ended.wait()
