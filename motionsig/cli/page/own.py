@@ -17,13 +17,15 @@ from pathlib import Path
 from motionsig.cli.page.child import page_process
 from motionsig.cli.page.links import from_elsewhere, require_page, shown_links
 from motionsig.cli.page.listening import NETWORK_PORT, PORT
+from motionsig.cli.replay.making import quietly
 from motionsig.cli.sensor_options import open_chosen
 from motionsig.config import config_of
+from motionsig.control.judged import switch_on_first
 from motionsig.control.room import Control
 from motionsig.control.serving import SOCKET_NAME, Server
 from motionsig.control.unix_sockets import listen_at
 from motionsig.errors import InputError, MotionsigError
-from motionsig.heads import heads_folder, shipped_heads
+from motionsig.heads import heads_folder, owned_heads, shipped_heads
 from motionsig.page.serving import Listener, open_listener
 from motionsig.publishers import split_url
 from motionsig.sensors.chips import SIMULATED_TURNS
@@ -35,7 +37,7 @@ _PORTS = 20  # tried one after the other, as several pages may be open
 _STORES = ("store", "file", "parquet", "postgresql")
 
 _SIMULATED = (
-    "A simulated device: it is carried for 12 s, then it rests and is turned, six times, and so on.\n"
+    "A simulated device: it is carried for 12 s, rests for 6 s, then it is turned six times with rests, and so on.\n"
     "First see it move at Live. Then teach it the turning: Teach, a name, and begin; the turns are found by themselves."
 )
 _LIVE = "First see it move at Live. Then teach it a motion of yours: Teach, a name, and perform it three times, with rests."
@@ -58,24 +60,26 @@ def serve_sensor(options: argparse.Namespace) -> None:
     folder = state_folder() / "page"
     settings = {
         "sink": {"url": f"store:{folder.name}/signatures.db", "keep_bytes": _KEPT_BYTES},
-        "heads": {"names": list(shipped_heads())},
         "model": {"device": "cpu"},
     }
     config = replace(config_of(settings, where="page"), sensor={"name": options.sensor})
     # The first time before all else: whoever mistypes a name wants to know, and does not wait for that sensor.
     opened = [open_chosen(options)]
 
+    switch_on_first(heads_folder(), [*shipped_heads(), *owned_heads()])
+
     from motionsig.daemon.loop import Daemon
 
     with ExitStack() as resources:
         resources.enter_context(opened[0])
         place = _place(resources)
-        daemon = Daemon(
-            config,
-            sensor=lambda _: opened.pop() if opened else open_chosen(options),
-            control_folder=place,
-            page_heads=heads_folder(),
-        )
+        with quietly():
+            daemon = Daemon(
+                config,
+                sensor=lambda _: opened.pop() if opened else open_chosen(options),
+                control_folder=place,
+                page_heads=heads_folder(),
+            )
         page = _open_page(resources, place, network=options.network, stop=daemon.stop)
         print(_SIMULATED if is_simulated else _LIVE, flush=True)
         daemon.run()
