@@ -29,7 +29,9 @@ from motionsig.state import state_folder
 if TYPE_CHECKING:
     from motionsig.heads import HeadCard
 
-__all__ = ["DEFAULT_PATH", "MAX_FILE_BYTES", "Config", "check_config", "differences", "known_keys", "load_config"]
+__all__ = [
+    "DEFAULT_PATH", "MAX_FILE_BYTES", "Config", "check_config", "config_of", "differences", "known_keys", "load_config",
+]  # fmt: skip
 
 _FILES = ("store", "file")  # sinks with a path
 _LIVE_KEYS = {"model.name", "model.device", "heads.names", "heads.exec_limit_s", "status.prometheus"}
@@ -49,7 +51,7 @@ class Config:
     opened; a daemon that starts goes without them; heads_hop: grid samples. programs: the command for each head and
     phase; exec_limit_s: how long one may run. sink_url, sink_options: arguments of `open_sink`, with the content of the
     credentials; a relative path is one in the state folder. home_assistant: prefix, prometheus: port on this machine,
-    None for off. values, origins: by key ("sensor.rate_hz"), and the file of each. digests: SHA-256 of what keys name:
+    None for off. history_days: of the store beside the sink, 0 for none. values, origins: by key ("sensor.rate_hz"), and the file of each. digests: SHA-256 of what keys name:
     the certificates, the key, the heads.
     """
 
@@ -70,6 +72,7 @@ class Config:
     sink_options: Mapping[str, Any] = field(repr=False)
     home_assistant: str | None
     prometheus: int | None
+    history_days: float
     values: Mapping[str, Any]
     origins: Mapping[str, Path]
     digests: Mapping[str, bytes] = field(repr=False)
@@ -88,7 +91,18 @@ def load_config(path: Path = DEFAULT_PATH, *, name: str | None = None) -> Config
     Opens only those files, the credentials and certificates they name, the model's card and the heads.
     Raises ConfigError with all that is wrong.
     """
-    documents = read_files(path, name)
+    return _checked(path, read_files(path, name), name)
+
+
+def config_of(settings: Mapping[str, Any], *, where: str) -> Config:
+    """Return the configuration that a file with these tables would give; no file is read but the model's and heads'.
+
+    where: what stands in the place of the file's name in errors. Raises ConfigError with all that is wrong.
+    """
+    return _checked(Path(where), {Path(where): settings}, None)
+
+
+def _checked(path: Path, documents: Mapping[Path, Mapping[str, Any]], name: str | None) -> Config:
     draft = Draft(path, documents)
     # Which other keys exist depends on the sink.
     scheme = check_url(draft)
@@ -120,6 +134,7 @@ def load_config(path: Path = DEFAULT_PATH, *, name: str | None = None) -> Config
         sink_options=options,
         home_assistant=home_assistant,
         prometheus=draft.value("status.prometheus") or None,
+        history_days=draft.value("page.history_days"),
         values=draft.values,
         origins=draft.origins,
         digests=draft.digests,
