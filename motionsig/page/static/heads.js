@@ -45,8 +45,10 @@ export function create(panel) {
       { class: "card", "data-errors": "", "aria-label": name },
       h("header", {}, h("h3", {}, name), h("p", { class: "chips" }, state ? h("span", { class: "chip off" }, state) : null, h("span", { class: "chip" }, words.gives[head.gives ?? "event"]), h("span", { class: "chip" }, words.whose[head.whose]))),
       head.why_not ? h("p", { class: "error" }, words.whyNot(head.why_not)) : null,
-      head.expectation.length ? h("ul", { class: "measure" }, head.expectation.map((line) => h("li", {}, line))) : null,
       h("dl", { class: "facts" }, words.facts(head).map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value)))),
+      head.expectation.length
+        ? h("details", { open: head.whose === "page" }, h("summary", {}, words.expect), h("ul", { class: "small" }, head.expectation.map((line) => h("li", {}, line))))
+        : null,
       may.includes("rename") ? null : h("p", { class: "muted small measure" }, words.fixed[head.whose]),
       h(
         "div",
