@@ -21,6 +21,7 @@ let current = null;
 let letIn = false;
 
 const byId = (id) => document.getElementById(id);
+const panel = (name) => byId(`view-${name}`); // not the fragment's own name, to which a browser would scroll
 const textOf = (path) => path.split(".").reduce((at, name) => at[name], texts);
 
 function words() {
@@ -70,13 +71,13 @@ function show() {
   if (!letIn) return;
   const [name, parameters] = place();
   if (current !== name) made.get(current)?.hidden?.();
-  for (const id of ["pair", ...Object.keys(VIEWS)]) byId(id).hidden = id !== name;
+  for (const id of ["pair", ...Object.keys(VIEWS)]) panel(id).hidden = id !== name;
   for (const id of Object.keys(VIEWS)) {
     const tab = byId(`tab-${id}`);
     tab.setAttribute("aria-selected", String(id === name));
     tab.tabIndex = id === name ? 0 : -1;
   }
-  if (!made.has(name)) made.set(name, VIEWS[name].create(byId(name)) ?? {});
+  if (!made.has(name)) made.set(name, VIEWS[name].create(panel(name)) ?? {});
   if (current !== name) scrollTo(0, 0);
   current = name;
   made.get(name).shown?.(parameters);
@@ -148,9 +149,9 @@ function unpaired(why) {
   made.get(current)?.hidden?.();
   byId("nav").hidden = true;
   byId("banner").hidden = true;
-  for (const id of Object.keys(VIEWS)) byId(id).hidden = true;
-  byId("pair").hidden = false;
-  people.ask(byId("pair"), why, enter);
+  for (const id of Object.keys(VIEWS)) panel(id).hidden = true;
+  panel("pair").hidden = false;
+  people.ask(panel("pair"), why, enter);
   title();
 }
 
@@ -167,7 +168,7 @@ async function enter() {
   }
   letIn = true;
   byId("nav").hidden = false;
-  if (!made.has("live")) made.set("live", live.create(byId("live"))); // it keeps the ribbon's rows also while another view is shown
+  if (!made.has("live")) made.set("live", live.create(panel("live"))); // it keeps the ribbon's rows also while another view is shown
   show();
   follow();
 }

@@ -3,7 +3,7 @@
 
 import { ask, change, latest, listen } from "./api.js";
 import { confirmed, h, pressed, put, say, setText } from "./dom.js";
-import { format, texts } from "./texts.js";
+import { texts } from "./texts.js";
 
 const t = texts.teach;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/; // as the service has it
@@ -208,11 +208,11 @@ function makeCourse(end) {
     return h(
       "li",
       { class: one.kept ? "performance kept" : "performance", "data-number": one.number, "data-errors": true },
-      h("b", {}, t.number(one.number)),
-      h("span", { class: "what" }, t.performed(one)),
+      h("b", {}, t.performed(one)),
+      h("span", { class: "what" }, t.judged(one)),
       h(
         "button",
-        { class: "button quiet", type: "button", "aria-label": `${text}: ${t.number(one.number)}`, onclick: press(verb) },
+        { class: "button quiet", type: "button", "aria-label": t.which(text, one.number), onclick: press(verb) },
         text,
       ),
     );
@@ -258,7 +258,7 @@ function makeCourse(end) {
         if (focused) cards.querySelector(`[data-number="${focused}"] button`)?.focus();
       }
       setText(enough, t.enough(kept));
-      enough.disabled = !kept;
+      enough.hidden = !kept;
       const news = [];
       if (before?.state !== value.state) news.push(`${doing.textContent} ${how.textContent}`);
       const known = before?.performances.length ?? 0;
@@ -280,7 +280,7 @@ const same = (a, b) => a.className === b.className && a.innerHTML === b.innerHTM
 function makeOutcome({ counter, again }) {
   const title = h("h3", { tabindex: "-1" });
   const facts = h("ul", { class: "results" });
-  const week = h("p", { class: "week" });
+  const week = h("div", { class: "actions week" });
   const meter = makeMeter();
   const told = h("p", { class: "told", "aria-live": "polite" });
   const against = h("button", { class: "button", type: "button" }, t.counter);
@@ -290,17 +290,18 @@ function makeOutcome({ counter, again }) {
 
   async function lookBack(head) {
     const mine = shown;
-    week.replaceChildren(h("span", { class: "busy" }, t.lookingBack));
+    week.replaceChildren(h("p", { class: "muted" }, t.lookingBack));
     const until_ms = Date.now();
     try {
       const answer = await ask("lookback", { since_ms: until_ms - WEEK_MS, until_ms, heads: [head.name] });
       if (mine !== shown) return;
-      const events = answer.heads.find(({ name }) => name === head.name)?.events ?? [];
-      const place = `#lookback?head=${head.name}`;
-      week.replaceChildren(t.lastWeek(events.length), " ", h("a", { href: place }, t.show(events.length)));
-      say(t.lastWeek(events.length));
+      const one = answer.heads.find(({ name }) => name === head.name);
+      const fires = one?.would_tell ?? one?.events.filter(({ now }) => now).length ?? 0;
+      const link = h("a", { class: "button", href: `#lookback?head=${head.name}` }, t.show(fires));
+      week.replaceChildren(h("p", {}, t.lastWeek(fires)), link);
+      say(t.lastWeek(fires));
     } catch (error) {
-      if (mine === shown) week.replaceChildren(error.kind === "nothing" ? t.noStore : texts.errors.of(error));
+      if (mine === shown) week.replaceChildren(h("p", {}, error.kind === "nothing" ? t.noStore : texts.errors.of(error)));
     }
   }
 
