@@ -72,7 +72,7 @@ def open_phone(
             "`--sensor phone` of the commands does that"
         )
     chosen = choose_calibration("none" if calibration is None else calibration, mount, "phone")
-    folder = state_folder() / "certificate"
+    folder = state_folder() / "page"  # that of a page which this user starts
     kept, inbox = keep_certificate(folder), Inbox()
     server = PhoneServer(inbox, folder)
     try:

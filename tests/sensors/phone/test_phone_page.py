@@ -136,7 +136,7 @@ def test_a_second_browser_is_told_that_it_is_not_the_one(state: Path) -> None:
     from motionsig.sensors.phone.server import PhoneServer
 
     inbox, browser = Inbox(), Browser()
-    server = PhoneServer(inbox, state / "certificate", port=0)
+    server = PhoneServer(inbox, state / "page", port=0)
     try:
         assert inbox.begin(Begin(inbox.token, "A" * 22, False), 1) is not None
 
