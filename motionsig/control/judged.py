@@ -52,7 +52,8 @@ def chosen_heads(place: Path) -> tuple[dict[str, HeadCard], dict[str, str]]:
         return {}, {}
     from motionsig.heads import load_head, owned_heads, shipped_heads
 
-    cards, missing = dict[str, HeadCard](), dict[str, str]()
+    cards: dict[str, HeadCard] = {}
+    missing: dict[str, str] = {}
     folders = {**owned_heads(place), **shipped_heads()}
     for name in names:
         if name not in folders:
@@ -80,7 +81,8 @@ def together(
     chosen, more, off = list(roots), list[str](), dict[str, str]()
     for name, card in own.items():
         if name in names:
-            off[name] = "root has configured a head of this name; rename or remove one of them"
+            # Another head of this name judges.
+            off[f"{name} of the page"] = "root has configured a head of this name"
             continue
         try:
             with_it = in_order(_each_once([*chosen, *_with_needed(card, own)]))
