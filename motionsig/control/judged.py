@@ -58,7 +58,8 @@ def chosen_heads(place: Path) -> tuple[dict[str, HeadCard], dict[str, str]]:
         return {}, {}
     from motionsig.heads import load_head, owned_heads, shipped_heads
 
-    cards, missing = dict[str, HeadCard](), dict[str, str]()
+    cards: dict[str, HeadCard] = {}
+    missing: dict[str, str] = {}
     folders = {**owned_heads(place), **shipped_heads()}
     for name in names:
         if name not in folders:

@@ -80,8 +80,8 @@ def serve_sensor(options: argparse.Namespace) -> None:
                 control_folder=place,
                 page_heads=heads_folder(),
             )
-        page = _open_page(resources, place, network=options.network, stop=daemon.stop)
-        print(_SIMULATED if is_simulated else _LIVE, flush=True)
+        about = _SIMULATED if is_simulated else _LIVE
+        page = _open_page(resources, place, about, network=options.network, stop=daemon.stop)
         daemon.run()
         _require_alive(page)
     print(f"ended; the signatures are in {folder}, the heads in {heads_folder()}")
@@ -100,8 +100,7 @@ def serve_stored(url: str, *, network: bool) -> None:
         place = _place(resources)
         control = resources.enter_context(Control(store=url, heads_folder=heads_folder()))
         resources.enter_context(Server(control, listen_at(place / SOCKET_NAME, mode=0o600)))
-        page = _open_page(resources, place, network=network, stop=stopped.set)
-        print(_STORED, flush=True)
+        page = _open_page(resources, place, _STORED, network=network, stop=stopped.set)
         while not stopped.wait(60.0):
             pass
         _require_alive(page)
@@ -113,7 +112,9 @@ def _place(resources: ExitStack) -> Path:
     return Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="motionsig-page-")))
 
 
-def _open_page(resources: ExitStack, place: Path, *, network: bool, stop: Callable[[], None]) -> SpawnProcess:
+def _open_page(
+    resources: ExitStack, place: Path, about: str, *, network: bool, stop: Callable[[], None]
+) -> SpawnProcess:
     """Start the page, say how to reach it, and have `stop` called when it or this process is to end."""
     state = state_folder() / "page"
     listeners = [_free(PORT)]
@@ -138,7 +139,8 @@ def _open_page(resources: ExitStack, place: Path, *, network: bool, stop: Callab
         print(line)
     if not network and "SSH_CONNECTION" in os.environ:
         print(f"From your own computer first: {from_elsewhere(ports[0])}")
-    print("Ctrl-C ends the page, and all that belongs to it.")
+    print(about)
+    print("Ctrl-C ends the page, and all that belongs to it.", flush=True)
     return page
 
 

@@ -52,7 +52,7 @@ class PhoneModel:
     jitter_s: float = 0.001
     delay_s: float = 0.0
     has_gyroscope: bool = True
-    convention: Callable[[np.ndarray], np.ndarray] = staticmethod(lambda rates: rates)
+    convention: Callable[[np.ndarray], np.ndarray] | None = None
     phone: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     taken: list[list[Any]] = field(default_factory=list)
     truths_ns: list[int] = field(default_factory=list)
@@ -158,7 +158,11 @@ class PhoneModel:
     def _sample(self, t: float) -> None:
         truth_ns, now_ms = time.monotonic_ns(), self.now_ms()
         acc, gyr = self.motion(t)
-        rates: list[float | None] = self.convention(np.rad2deg(gyr)).tolist() if self.has_gyroscope else [None] * 3
+        rates: list[float | None] = np.rad2deg(gyr).tolist()
+        if self.convention:
+            rates = self.convention(np.rad2deg(gyr)).tolist()
+        if not self.has_gyroscope:
+            rates = [None] * 3
         row = [now_ms, *(-acc if self.apple else acc).tolist(), *rates]
         self.waiting.append(row)
         self.taken.append(row)
