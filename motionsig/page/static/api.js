@@ -11,8 +11,7 @@ let csrf = "";
 export class ApiError extends Error {
   constructor(kind, text, status = 0) {
     super(text);
-    this.kind = kind;
-    this.status = status;
+    Object.assign(this, { kind, text, status });
   }
 }
 
@@ -123,13 +122,12 @@ export async function follow() {
         return;
       }
       if (response.ok) {
-        tell("connection", { state: "open" });
         await greet();
+        tell("connection", { state: "open" });
         await read(response.body.getReader());
-        failed = 0;
       }
-    } catch {
-      // told below
+    } catch (error) {
+      status = error.status ?? status;
     }
     ending?.abort();
     if (performance.now() - began > 5000) failed = 0;
@@ -188,7 +186,8 @@ listen("service", async ({ up }) => {
 
 // A phone that slept, or a cable that was pulled, leaves a feed that looks open and is dead.
 setInterval(() => {
-  if (running && latest.hello?.live && document.visibilityState === "visible" && performance.now() - heardAt > SILENT_MS) ending?.abort();
+  const expected = running && latest.hello?.live && latest.connection.state === "open";
+  if (expected && document.visibilityState === "visible" && performance.now() - heardAt > SILENT_MS) ending?.abort();
 }, 1000);
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible" && performance.now() - heardAt > 3000) ending?.abort();
