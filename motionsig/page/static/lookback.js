@@ -37,7 +37,7 @@ export function create(panel) {
     h("button", { class: "button", type: "button", onclick: () => look(name, centre(name)) }, t.ranges[name]),
   );
   const now = h("button", { class: "button", type: "button", onclick: () => look(range, Date.now()) }, t.now);
-  const chips = h("div", { class: "actions", role: "group", "aria-label": t.heads });
+  const chips = h("div", { class: "actions heads-shown", role: "group", "aria-label": t.heads });
   const state = h("p", { class: "muted small", role: "status" });
   const bar = h("div", { class: "progress", role: "progressbar", "aria-label": t.progress });
   const strips = h("div", { class: "strips", "aria-hidden": "true" });
