@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from motionsig.cli.page.links import from_elsewhere, let_in, network_links, print_qr, shown_fingerprint
-from motionsig.cli.page.listening import NETWORK_PORT, PORT
+from motionsig.cli.page.links import from_elsewhere, require_page, shown_links
+from motionsig.cli.page.listening import NETWORK_PORT, PORT, listening
 from motionsig.errors import InputError, MotionsigError
 
 PAGE, NETWORK, SERVER = "motionsig-page.socket", "motionsig-page-network.socket", "motionsig-page.service"
@@ -33,6 +33,7 @@ def show(*, network: bool, loopback: bool) -> None:
     certificate without cryptography.
     """
     owner = _require_service()
+    require_page()
     _folder(RUNTIME, owner)
     if network or (not loopback and _is("enabled", NETWORK)):
         from motionsig.page.certificates import keep_certificate
@@ -51,23 +52,15 @@ def show(*, network: bool, loopback: bool) -> None:
 
 
 def _lines(*, is_network: bool, owner: tuple[int, int]) -> Iterator[str]:
+    elsewhere = from_elsewhere(PORT)
     _become(owner)
-    code = let_in(RUNTIME)
-    if not is_network:
-        yield f"open    {code.link(f'http://localhost:{PORT}')}"
-        yield f"        {code.validity}"
-        yield f"From another computer first: {from_elsewhere(PORT)}"
+    if is_network:
+        yield from shown_links(RUNTIME, STATE, PORT, NETWORK_PORT)
+        yield "No longer for other devices: sudo motionsig page --loopback"
+    else:
+        yield from shown_links(RUNTIME, STATE, PORT)
+        yield f"From another computer first: {elsewhere}"
         yield "For a phone, and without ssh: sudo motionsig page --network"
-        return
-    first, *others = network_links(NETWORK_PORT)
-    link = code.link(first)
-    print_qr(link)
-    yield f"open    {link}"
-    yield from (f"or      {code.link(other)}" for other in others)
-    yield f"or      {code.link(f'http://localhost:{PORT}')}  on this machine"
-    yield f"        {code.validity}"
-    yield from shown_fingerprint(STATE)
-    yield "No longer for other devices: sudo motionsig page --loopback"
 
 
 def print_sessions() -> None:
@@ -109,7 +102,9 @@ def end_sessions(name: str) -> None:
 def _require_service() -> tuple[int, int]:
     """Return user and group of the page. Raises NoPageError where its units are not there, or this is not root."""
     if shutil.which("systemctl") is None or not _is("loaded", PAGE):
-        raise NoPageError(f"page: expected the service, which `sudo scripts/install` in a clone sets up, got none; {_TRY}")
+        raise NoPageError(
+            f"page: expected the service, which `sudo scripts/install` in a clone sets up, got none; {_TRY}"
+        )
     if os.geteuid():
         raise NoPageError(f"page: expected root, who says which browser is let in: sudo motionsig page; {_TRY}")
     try:
@@ -149,6 +144,9 @@ def _systemctl(*words: str) -> None:
     done = subprocess.run(["systemctl", *words], capture_output=True, text=True, check=False)
     if done.returncode:
         said = " ".join(done.stderr.split()) or "no reason"
+        for unit, port in ((PAGE, PORT), (NETWORK, NETWORK_PORT)):
+            if unit in words and port in listening(Path("/")) and not _is("active", unit):
+                said = f"port {port} is in use; sudo ss -ltnp 'sport = :{port}' says by whom"
         raise NoPageError(f"page: expected `systemctl {' '.join(words)}` to work, got: {said:.300}")
 
 

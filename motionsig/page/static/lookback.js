@@ -37,7 +37,7 @@ export function create(panel) {
     h("button", { class: "button", type: "button", onclick: () => look(name, centre(name)) }, t.ranges[name]),
   );
   const now = h("button", { class: "button", type: "button", onclick: () => look(range, Date.now()) }, t.now);
-  const chips = h("div", { class: "actions", role: "group", "aria-label": t.heads });
+  const chips = h("div", { class: "actions heads-shown", role: "group", "aria-label": t.heads });
   const state = h("p", { class: "muted small", role: "status" });
   const bar = h("div", { class: "progress", role: "progressbar", "aria-label": t.progress });
   const strips = h("div", { class: "strips", "aria-hidden": "true" });
@@ -50,8 +50,8 @@ export function create(panel) {
       "div",
       { class: "tools" },
       h("div", { class: "segments", role: "group", "aria-label": t.range }, ...kinds),
-      h("div", { class: "steps" }, previous, title, next),
       now,
+      h("div", { class: "steps" }, previous, title, next),
     ),
     h(
       "div",
@@ -68,7 +68,8 @@ export function create(panel) {
           "p",
           { class: "legend muted small" },
           h("span", {}, shape(0), t.told),
-          h("span", {}, shape(0, false), t.would),
+          h("span", {}, shape(0, { told: false }), t.would),
+          h("span", {}, shape(0, { now: false }), t.wouldNot),
           h("span", {}, h("i", { class: "key moving" }), t.moving),
           h("span", {}, h("i", { class: "key gap" }), t.gap),
           h("span", {}, t.zone(zone())),
@@ -219,6 +220,8 @@ export function create(panel) {
   function makeStrip() {
     const canvas = h("canvas");
     let down = null;
+    let dragged = false; // a click follows a drag of a mouse
+    const seen = () => canvas.parentElement.scrollIntoView({ block: "nearest" }); // also on a phone, above what came up
     const at = (event) => {
       const box = canvas.getBoundingClientRect();
       const x = Math.max(0, Math.min(box.width, event.clientX - box.left));
@@ -238,17 +241,23 @@ export function create(panel) {
       chosen = { from_ms, to_ms, event: null };
       draw();
     });
-    canvas.addEventListener("pointerup", (event) => {
-      if (!down) return;
-      const { drags } = down;
+    canvas.addEventListener("pointerup", () => {
+      dragged = down?.drags;
       down = null;
-      if (drags) return choose(chosen);
+      if (!dragged) return;
+      choose(chosen);
+      seen();
+    });
+    // Not at "pointerup": what is chosen comes up under the finger, and would get the click.
+    canvas.addEventListener("click", (event) => {
+      if (dragged || !answer) return;
       const here = at(event);
       const far = ({ x0, x1, y }) => Math.hypot(Math.max(x0 - here.x, 0, here.x - x1), (y - here.y) / 2);
       const near = canvas.places.reduce((best, place) => (!best || far(place) < far(best) ? place : best), null);
-      if (near && far(near) <= TOUCH) return chooseEvent(near.event);
       const around = Math.max(SOON_MS, canvas.span.scale / canvas.clientWidth);
-      choose({ from_ms: here.ms - around, to_ms: here.ms + around, event: null });
+      if (near && far(near) <= TOUCH) chooseEvent(near.event);
+      else choose({ from_ms: here.ms - around, to_ms: here.ms + around, event: null });
+      seen();
     });
     canvas.addEventListener("pointercancel", () => (down = null));
     return h("div", { class: "strip" }, h("span", { class: "when" }), canvas, h("div", { class: "hours" }));
@@ -271,7 +280,7 @@ export function create(panel) {
   function shut() {
     const back = opener?.isConnected ? opener : details;
     choose(null);
-    back.focus();
+    back.focus({ preventScroll: true });
   }
 
   function showDetails() {
@@ -300,10 +309,10 @@ export function create(panel) {
       h(
         "header",
         {},
-        h("h3", {}, event ? shape(number(name), event.told) : null, event ? name : t.stretch),
+        h("h3", {}, event ? shape(number(name), event) : null, event ? name : t.stretch),
         h("button", { class: "button quiet icon-only", type: "button", "aria-label": t.close, onclick: shut }, icon("close")),
       ),
-      h("p", {}, t.lasted(from_ms, (to_ms - from_ms) / 1000), event ? h("br") : null, event ? t.judged(event.told, event.score) : null),
+      h("p", {}, t.lasted(from_ms, (to_ms - from_ms) / 1000), event ? h("br") : null, event ? t.judged(event) : null),
       actions,
       h(
         "div",
@@ -396,8 +405,8 @@ export function create(panel) {
         opener = pressed.currentTarget;
         details.focus();
       };
-      const more = h("span", { class: "muted" }, t.row(event.told, (event.to_ms - event.from_ms) / 1000, event.score));
-      const parts = [shape(index, event.told), h("b", {}, format.clock(event.from_ms)), h("span", {}, name), more];
+      const more = h("span", { class: "muted" }, t.row(event));
+      const parts = [shape(index, event), h("b", {}, format.clock(event.from_ms)), h("span", {}, name), more];
       items.at(-1).append(h("li", {}, h("button", { class: "row", type: "button", onclick: press }, ...parts)));
     }
     if (events.length > rows)
@@ -418,7 +427,7 @@ export function create(panel) {
     const from_ms = event.start_ns / 1e6;
     const one = answer?.heads.find(({ name }) => name === event.head);
     if (!visible || !one || event.phase === "began" || from_ms >= end()) return;
-    one.events.push({ from_ms, to_ms: event.end_ns / 1e6, score: event.score, phase: event.phase, told: true });
+    one.events.push({ from_ms, to_ms: event.end_ns / 1e6, score: event.score, phase: event.phase, told: true, now: true });
     show();
   }
 

@@ -5,6 +5,9 @@
 const two = (number) => String(number).padStart(2, "0");
 const many = (count, one, more) => (count === 1 ? `1 ${one}` : `${count.toLocaleString("en-US")} ${more}`);
 
+// What the device said, as a sentence of its own.
+const sentence = (text) => (text ? `${text[0].toUpperCase()}${text.slice(1)}${/[.!?:]$/.test(text) ? "" : "."}` : "");
+
 export const format = {
   // 14:05:09, in the browser's time zone
   clock(ms) {
@@ -81,10 +84,8 @@ export const texts = {
 
   errors: {
     // One text for each kind of error; what the device said of it follows.
-    of: ({ kind, text, status }) => {
-      const said = text ? ` ${text[0].toUpperCase()}${text.slice(1)}.`.replace(/([.!?])\.$/, "$1") : "";
-      return ((status === 429 && texts.errors.often) || texts.errors[kind] || texts.errors.failed) + said;
-    },
+    of: ({ kind, text, status }) =>
+      [(status === 429 && texts.errors.often) || (texts.errors[kind] ?? texts.errors.failed), sentence(text)].join(" ").trim(),
     request: "The device does not take this.",
     head: "This cannot be done with that head.",
     busy: "The device is busy with something else.",
@@ -183,7 +184,7 @@ export const texts = {
       starting: { title: "The service starts.", text: "The first signatures come within a few seconds." },
       missing: (name, error) => ({
         title: "No motion sensor.",
-        text: `${error ?? `The service looks for ${name}.`} The service tries again by itself. This command says which sensors are here, and what is missing:`,
+        text: `${error ? sentence(error) : `The service looks for ${name}.`} It tries again by itself. This command says which sensors are here, and what is missing:`,
         command: "sudo motionsig doctor",
       }),
       silent: (seconds) => ({
@@ -191,9 +192,9 @@ export const texts = {
         text: "The service tries to reach it by itself. Check its cable. This command says more:",
         command: "motionsig status",
       }),
-      doubt: (text) => ({ title: "The sensor's values are in doubt.", text }),
-      sink: (text) => ({ title: "Signatures cannot be sent at the moment.", text: `${text} They wait on the device and are sent later.` }),
-      heads: (text) => ({ title: "A head cannot be used.", text }),
+      doubt: (text) => ({ title: "The sensor's values are in doubt.", text: sentence(text) }),
+      sink: (text) => ({ title: "Signatures cannot be sent at the moment.", text: `${sentence(text)} They wait on the device and are sent later.` }),
+      heads: (text) => ({ title: "A head cannot be used.", text: sentence(text) }),
       noSensor: {
         title: "This page only looks back.",
         text: "It was started on stored signatures, without a sensor. To see motion live, start it with a sensor:",
@@ -241,15 +242,10 @@ export const texts = {
         kept ? "Nothing was performed for ten minutes. What was found is kept." : "Nothing was performed for ten minutes.",
     },
     performances: "Performances",
-    number: (number) => `No. ${number}`,
-    performed: ({ begin_ms, end_ms, kept, why, likeness }) =>
-      [
-        `${((end_ms - begin_ms) / 1000).toFixed(1)} s`,
-        kept && likeness != null ? `likeness to the others ${likeness.toFixed(2)}` : "",
-        kept ? "" : why ? `not used: ${why}` : "dropped",
-      ]
-        .filter(Boolean)
-        .join(" · "),
+    performed: ({ number, begin_ms, end_ms }) => `No. ${number} · ${((end_ms - begin_ms) / 1000).toFixed(1)} s`,
+    judged: ({ kept, why, likeness }) =>
+      !kept ? (why ? `not used: ${why}` : "dropped") : likeness == null ? "" : `likeness to the others ${likeness.toFixed(2)}`,
+    which: (verb, number) => `${verb} no. ${number}`,
     said: (one, kept, times) =>
       one.kept ? `${kept} of ${times} found, ${((one.end_ms - one.begin_ms) / 1000).toFixed(1)} s.` : `Not used: ${one.why}.`,
     keep: "Keep",
@@ -261,12 +257,12 @@ export const texts = {
     forgetText: "The performances of this lesson are deleted.",
     endedElsewhere: (name, head) =>
       head ? `The lesson ${name} was ended in another window: the head is there.` : `The lesson ${name} was ended in another window.`,
-    live: (name, what) => (what === "counter" ? `${name} has learned what it is not` : `${name} is live`),
+    live: (name, counter) => (counter === null ? `${name} is live` : `${name} has learned what it is not`),
     gone: (name) => `${name} was removed`,
-    facts: ({ given, found, counter_examples, rate, expectation }) => {
+    facts: ({ given, found, rate, expectation }, counter) => {
       const lines = [];
       if (found != null) lines.push(`${found} of ${given} found`);
-      if (counter_examples) lines.push(`${format.many(counter_examples, "counter-example", "counter-examples")} learned`);
+      if (counter) lines.push(`${format.many(counter, "counter-example", "counter-examples")} learned`);
       if (rate) lines.push(texts.improve.expect(rate));
       return lines.length ? lines : expectation;
     },
@@ -305,7 +301,7 @@ export const texts = {
     title_of: {
       hour: (from, to) => `${format.day(from)}, ${format.minute(from)} to ${format.minute(to + 1)}`,
       day: (from) => format.date(from),
-      week: (from, to) => `${format.day(from)} to ${format.day(to)}`,
+      week: (from, to) => `${format.day(from).replace(/^\w+,? /, "")} to ${format.day(to).replace(/^\w+,? /, "")}`,
     },
     looking: {
       hour: "Looking back over an hour …",
@@ -321,6 +317,7 @@ export const texts = {
     odd: (ms, hours) => `${format.day(ms)} has ${hours} hours: the clocks change.`,
     told: "told then",
     would: "would be told now",
+    wouldNot: "would not be told now",
     moving: "in motion",
     gap: "nothing stored",
     zone: (name) => `times of ${name}`,
@@ -332,8 +329,9 @@ export const texts = {
     wrongOrder: "The time to which it goes must be later than the one from which.",
     stretch: "A stretch of time",
     close: "Close",
-    lasted: (from, seconds) => `${format.day(from)}, ${format.clock(from)}, for ${seconds < 100 ? `${seconds.toFixed(1)} s` : format.span(seconds)}`,
-    judged: (told, score) => `${told ? "Told then" : "The head would tell it now"}, score ${score.toFixed(2)}`,
+    lasted: (from, seconds) => `${format.day(from)}, ${format.clock(from)}, for ${texts.lookback.long(seconds)}`,
+    judged: ({ told, now, score }) =>
+      `${!told ? "Not told then; the head would tell it now" : now ? "Told then" : "Told then; the head would not tell it now"}. Score ${score.toFixed(2)}.`,
     notThis: (name) => `Not this: it is no ${name}`,
     thisToo: "This, too",
     which: "Head that this is an example of",
@@ -343,7 +341,9 @@ export const texts = {
     searching: "Searching …",
     alikeFound: (count) => (count ? `${format.many(count, "window is", "windows are")} most like this; a frame marks each.` : "No window is like this."),
     likeness: (likeness, labels) => [`likeness ${likeness.toFixed(2)}`, ...(labels ?? [])].join(", "),
-    row: (told, seconds, score) => `${seconds.toFixed(1)} s, score ${score.toFixed(2)}${told ? "" : ", would be told now"}`,
+    row: ({ from_ms, to_ms, told, now, score }) =>
+      `${texts.lookback.long((to_ms - from_ms) / 1000)}, score ${score.toFixed(2)}${told ? (now ? "" : ", would not be told now") : ", would be told now"}`,
+    long: (seconds) => (seconds < 100 ? `${seconds.toFixed(1)} s` : format.span(seconds)),
     events: (count) => format.many(count, "event", "events"),
     more: (count) => `Show ${format.number(count)} more`,
   },
@@ -357,20 +357,22 @@ export const texts = {
     gives: { event: "tells events", state: "tells a state" },
     fixed: {
       page: "",
-      root: "This head is configured by root on the device, and programs may start for it. So it cannot be changed here.",
-      shipped: "This head belongs to the model. It cannot be changed here.",
+      root: "Root configured this head on the device, and programs may start for it. So it cannot be changed here.",
+      shipped: "This head came with the model. It can be paused here, and not changed.",
     },
     paused: "paused",
     idle: "does not judge",
-    whyNot: (why) => `It does not judge: ${why}.`,
+    whyNot: (why) => `It does not judge: ${why}`,
     facts: ({ rate, given, found, examples, counter_examples: against }) =>
       [
-        ["False alarms", rate ? texts.heads.rate(rate) : "not known yet"],
+        ["False alarms", rate ? texts.heads.rate(...rate) : "not known yet"],
         given && ["Performances found", `${found} of ${given}`],
         examples && ["Examples", `${examples}${against ? `, and ${many(against, "counter-example", "counter-examples")}` : ""}`],
       ].filter(Boolean),
     // 0.1 an hour (0 to 0.4)
-    rate: ({ figure, lowest, highest }) => `${format.figure(figure)} an hour (${format.figure(lowest)} to ${format.figure(highest)})`,
+    rate: (figure, low, high) =>
+      figure ? `${format.figure(figure)} an hour (${format.figure(low)} to ${format.figure(high)})` : `less than ${format.figure(high)} an hour`,
+    expect: "What to expect",
     of: (action, name) => `${action}: ${name}`,
     improve: "Make it better",
     show: "Look back",
