@@ -114,22 +114,23 @@ function banner(kind, [line, more], forMs) {
   element.dataset.kind = kind;
   const close = h("button", { class: "button quiet icon-only", type: "button", "aria-label": texts.frame.close }, icon("close"));
   close.addEventListener("click", () => (element.hidden = true));
-  put(element, h("p", {}, line), more ? h("p", {}, more) : null);
-  if (forMs) element.append(close);
+  put(element, h("p", {}, line), more ? h("p", {}, more) : null, forMs ? close : null);
   element.hidden = false;
   if (forMs) hide = setTimeout(() => (element.hidden = true), forMs);
 }
 
-function connected({ state, why }) {
+function connected({ state }) {
   const element = byId("connection");
   element.dataset.state = state;
   const word = state === "open" && latest.hello && !latest.hello.live ? "stored" : state;
   setText(element, texts.frame.connection[word]);
   if (state === "unpaired") unpaired(letIn ? texts.pair.ended : "");
   else if (state === "away") {
+    const tellWhy = () => banner("away", texts.banner[latest.connection.why]);
+    if (away === "told") tellWhy();
     away ??= setTimeout(() => {
       away = "told";
-      banner("away", texts.banner[why]);
+      tellWhy();
     }, AWAY_MS);
   } else if (state === "open") {
     if (away === "told") banner("back", texts.banner.back, BACK_MS);
@@ -162,7 +163,8 @@ async function enter() {
       break;
     } catch (error) {
       if (error.status === 401) return unpaired("");
-      connected({ state: "away", why: error.status === 503 ? "service" : "network" });
+      latest.connection = { state: "away", why: error.status === 503 ? "service" : "network" };
+      connected(latest.connection);
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
   }
@@ -179,7 +181,8 @@ async function begin() {
   theme();
   listen("connection", connected);
   listen("gap", gap);
-  listen("hello", () => {
+  listen("hello", ({ live: sensor }) => {
+    if (!sensor && !location.hash) location.replace("#lookback");
     title();
     connected(latest.connection);
   });

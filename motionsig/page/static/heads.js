@@ -33,8 +33,8 @@ export function create(panel) {
 
   function card(head) {
     const { name, may } = head;
-    const button = (verb, text, act, kind = "quiet") => {
-      const element = h("button", { class: `button ${kind}`, type: "button", id: `${verb}-${name}`, "aria-label": words.of(text, name) }, text);
+    const button = (verb, text, act) => {
+      const element = h("button", { class: verb === "remove" ? "button quiet danger" : "button quiet", type: "button", id: `${verb}-${name}`, "aria-label": words.of(text, name) }, text);
       element.addEventListener("click", () => act(element));
       return may.includes(verb) ? element : null;
     };
@@ -58,7 +58,7 @@ export function create(panel) {
         button("pause", head.paused ? words.resume : words.pause, (self) => pressed(self, () => pause(head))),
         button("rename", words.rename, (self) => rename(head, self)),
         button("export", words.export, (self) => pressed(self, () => download(name))),
-        button("remove", words.remove, (self) => remove(head, self), "quiet danger"),
+        button("remove", words.remove, (self) => remove(head, self)),
       ),
     );
   }

@@ -245,7 +245,7 @@ export function createRibbon(canvas) {
     const [from, to] = [xOf(fromMs), toMs === null ? width : xOf(toMs)];
     const next = marks.filter((one) => one.lane === lane && one.fromMs > fromMs).map((one) => xOf(one.fromMs));
     const room = Math.min(width, ...next);
-    if (Math.max(to, room) < 0 || from > width) return;
+    if (to < 0 || from > width) return;
     const [left, y, tall, thin] = [Math.max(0, from), lane * LANE * scale, (LANE - 4) * scale, Math.max(1, Math.round(scale))];
     pen.fillStyle = colours.soft;
     pen.fillRect(left, y, Math.min(to, room) - left, tall);
