@@ -15,8 +15,8 @@ from motionsig.sensors.bus import parse_bus
 from motionsig.sensors.calibration.model import parse_mount
 from motionsig.sensors.calibration.storage import choose_calibration
 from motionsig.sensors.chips import Chip, settle
+from motionsig.sensors.names import PHONE, refusal, require_chip, simulated_part
 from motionsig.sensors.names import named_chip as find_named
-from motionsig.sensors.names import refusal, require_chip, simulated_part
 from motionsig.sensors.serial import SERIAL, require_serial
 from motionsig.sensors.serial.port import require_baud
 from motionsig.sensors.spi import over_spi
@@ -31,7 +31,7 @@ def named_chip(name: str) -> Chip | None:
 
 
 def check_sensor(draft: Draft) -> None:
-    """Note what `open_sensor`, or the pipeline after it, would refuse."""
+    """Note what `open_sensor`, or the pipeline after it, would refuse, and a phone, which only a command lets in."""
     name = draft.value("sensor.name")
     options = draft.table("sensor")
     kind = name.partition(":")[0].lower()
@@ -39,6 +39,11 @@ def check_sensor(draft: Draft) -> None:
     if kind in SERIAL:
         with draft.noting("sensor.name"):
             require_serial(name)
+    elif kind == PHONE:
+        why = (
+            "expected a sensor that is wired to this device, got a phone: motion is taken from the network only while a"
+        )
+        draft.note("sensor.name", f"{why} command asks for it; try `motionsig page --sensor phone`")
     elif chip is None and name.lower() != "auto" and kind != "iio":
         draft.note("sensor.name", refusal(name, shown=shown(name)))
     if "chip" in options:
@@ -50,7 +55,7 @@ def check_sensor(draft: Draft) -> None:
     if chip is not None and not chip.gyro_ranges:
         draft.note("sensor.name", f"expected a sensor with a gyroscope, which every model needs, got {chip.name}")
     for option in ("bus", "address", "chip", "bus_clock_hz"):
-        if option in options and kind in ("iio", "simulated", *SERIAL):
+        if option in options and kind in ("iio", "simulated", PHONE, *SERIAL):
             said = f"expected none: it is for a chip on I2C or SPI, got {options[option]} with {name}"
             draft.note(f"sensor.{option}", said)
     if "baud" in options and kind not in SERIAL:
