@@ -36,6 +36,7 @@ def contents(wheel):
 
 def expected(tree):
     modules = {path for path in (tree / "motionsig").rglob("*") if path.suffix in (".py", ".typed")}
+    modules |= set((tree / "motionsig").rglob("static/*"))
     models = {path for path in (tree / "firmware_models").glob("*/*") if path.name in OF_A_MODEL}
     models |= {path for name in OF_HEADS for path in (tree / "firmware_models").glob(f"*/{name}")}
     code = {path.relative_to(tree).as_posix() for path in modules}

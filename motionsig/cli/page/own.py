@@ -33,6 +33,7 @@ from motionsig.state import state_folder
 
 _KEPT_BYTES = 1 << 28
 """Of signatures, which is about a month of them; older ones are deleted."""
+_MOST_PATH = 70  # leaves room for the folder's own name and the socket's
 _PORTS = 20  # tried one after the other, as several pages may be open
 _STORES = ("store", "file", "parquet", "postgresql")
 
@@ -113,7 +114,9 @@ def serve_stored(url: str, *, network: bool) -> None:
 
 def _place(resources: ExitStack) -> Path:
     """Return a new folder for the control socket and the codes, which goes when this ends."""
-    return Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="motionsig-page-")))
+    # The path of a Unix socket has at most 107 bytes (unix(7)).
+    parent = tempfile.gettempdir() if len(os.fsencode(tempfile.gettempdir())) < _MOST_PATH else "/tmp"
+    return Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="motionsig-page-", dir=parent)))
 
 
 def _open_page(
