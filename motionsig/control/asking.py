@@ -39,11 +39,12 @@ Check = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Ask:
-    """One ask. answer: gets what asks share (`shared.Shared`) and the checked parameters by name, and returns what JSON
-    has; it may raise AskError.
+    """One ask.
 
-    parameters: by name, each with its check; all have to be given, and no others. It runs in a thread of its own, never
-    in the loop's. changes: it has a parameter `request` besides, and the same one again gets the same answer.
+    answer: gets what asks share (`shared.Shared`) and the checked parameters by name, and returns what JSON has; it may
+    raise AskError. It runs in a thread of its own, never in the loop's. parameters: by name, each with its check; all
+    have to be given, and no others. changes: it has a parameter `request` besides, and the same one again gets the same
+    answer.
     """
 
     answer: Callable[[Any, Mapping[str, Any]], Any]
