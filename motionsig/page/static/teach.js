@@ -1,0 +1,8 @@
+// The view "teach".
+
+import { h } from "./dom.js";
+import { texts } from "./texts.js";
+
+export function create(panel) {
+  panel.append(h("h2", {}, texts.teach.title));
+}
