@@ -128,6 +128,13 @@ class Event:
         return f"{wire.iso_time(self.start_ns)[:-7]}Z {what}{lasted}, score {self.score:.2f}"
 
 
+def duration(seconds: float) -> str:
+    """Return a duration in the unit that fits it."""
+    if seconds < 119.95:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
 def to_json(event: Event) -> bytes:
     """Return the event's message: JSON in UTF-8, without spaces, the same bytes for the same event."""
     values: dict[str, Any] = {

@@ -168,23 +168,33 @@ def teach(
         days = [batch for one in life for batch in logs.days(one)]
         if not by_performances:
             return Head(of_normal_life(name, days, wish=wish))
-        known, wrong = _known(before, opened.card.spec)
+        known, wrong = known_before(before, opened.card.spec)
         new = [one for example in shown for one in logs.performances(example, refused)]
         performances = [*known, *_alike(known, new, refused)]
         if not performances:
             said = "; ".join(f"{one.where}: {one.why}" for one in refused[:3]) or "no motion between two rests"
             raise InputError(f"head {name}: expected at least one performance, got none ({said})")
         wrong += [logs.counter_example(one) for one in wrong_ones]
-        none = np.zeros((0, opened.card.dim), np.int8)
-        card = of_performances(
-            name,
-            performances,
-            opened.card.spec,
-            other_life(opened.card, days),
-            against=np.concatenate([none, *wrong]),
-            wish=wish,
-        )
-        return Head(card)
+        return Head(of_codes(name, performances, wrong, opened.card, wish=wish, days=days))
+
+
+def of_codes(
+    name: str,
+    performances: Sequence[Codes],
+    against: Sequence[Codes],
+    card: ModelCard,
+    *,
+    wish: Wish,
+    days: Sequence[SignatureBatch] = (),
+) -> HeadCard:
+    """Return a head that finds more of these performances, with the model's background as other life.
+
+    performances: (k, dim) codes of the windows of each. against: (p, dim) each of what it is not. days: of the owner.
+    Raises InputError where nothing can be learned, saying why.
+    """
+    none = np.zeros((0, card.dim), np.int8)
+    wrong = np.concatenate([none, *against])
+    return of_performances(name, performances, card.spec, other_life(card, days), against=wrong, wish=wish)
 
 
 def wish_of(
@@ -256,8 +266,11 @@ def _listed(given: Sequence[Example] | Example) -> Sequence[Example]:
     return [given] if isinstance(given, str | os.PathLike | SignatureBatch) else given
 
 
-def _known(card: HeadCard | None, spec: SignatureSpec) -> tuple[list[Codes], list[Codes]]:
-    """Return the performances and the counter-examples of a head that was taught before."""
+def known_before(card: HeadCard | None, spec: SignatureSpec) -> tuple[list[Codes], list[Codes]]:
+    """Return the performances and the counter-examples of a head that was taught before; none for None.
+
+    Raises InputError for a head of another encoder, and for one that was not taught by performances.
+    """
     if card is None:
         return [], []
     if card.encoder != spec.fingerprint:

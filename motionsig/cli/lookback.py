@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.cli.option import option
-from motionsig.cli.shown_events import duration, local_time
+from motionsig.cli.shown_events import local_time
 from motionsig.conventions import NS_PER_S
 from motionsig.encoders.tflite import printable
 from motionsig.errors import InputError
 from motionsig.escaping import escaped
-from motionsig.events import BEGAN, Event, to_json
+from motionsig.events import BEGAN, Event, duration, to_json
 from motionsig.publishers import iter_signatures
 from motionsig.publishers.local import Stored
 from motionsig.watching import HOP_S, Asked, watch_stored

@@ -1,11 +1,11 @@
-"""How commands show events, times and durations to people."""
+"""How commands show events and times to people."""
 
 from __future__ import annotations
 
 import datetime
 
 from motionsig.conventions import NS_PER_S
-from motionsig.events import BEGAN, ONCE, Event
+from motionsig.events import BEGAN, ONCE, Event, duration
 
 
 def local_time(time_ns: int) -> str:
@@ -15,13 +15,6 @@ def local_time(time_ns: int) -> str:
     moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC).astimezone()
     zone = moment.strftime("%z")
     return f"{moment:%Y-%m-%d %H:%M:%S}.{rest * 10 // NS_PER_S}{zone[:3]}:{zone[3:5]}"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in the unit that fits it."""
-    if seconds < 119.95:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def event_line(event: Event) -> str:

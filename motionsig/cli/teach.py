@@ -14,13 +14,13 @@ from motionsig.blocks import SignatureBatch
 from motionsig.cli.option import option
 from motionsig.cli.replay.making import open_quietly
 from motionsig.cli.sensor_options import add_sensor_options, open_chosen
-from motionsig.cli.shown_events import duration
 from motionsig.encoders import Encoder
 from motionsig.encoders.tflite import printable
 from motionsig.errors import HeadError, InputError
 from motionsig.events import HEAD_NAME
 from motionsig.heads import HeadCard, find_head, heads_folder
 from motionsig.heads.card import CARD_NAME
+from motionsig.heads.expectation import expectation
 from motionsig.heads.teaching import unlike_the_others
 from motionsig.lesson import Lesson, Performed
 from motionsig.teaching import Refused, teach, wish_of
@@ -224,31 +224,3 @@ def _heard(one: Performed, found: list[SignatureBatch], encoder: Encoder, times:
             return f"not used ({lasted}): it is unlike the others: {odd.likeness:.2f}, where {odd.usual:.2f} is usual"
     found.append(made)
     return f"{len(found)} of {times} ({lasted})"
-
-
-def expectation(card: HeadCard) -> list[str]:
-    """Return in words what a head found of what it was given, and what to expect of it."""
-    measured = card.measured
-    lines = []
-    if measured.get("given"):
-        found = measured.get("found")
-        asked = (
-            "one performance: nothing to compare it with" if found is None else f"found {found} of {measured['given']}"
-        )
-        lines.append(f"{card.name}: {asked}")
-    if "recall" in measured:
-        lines.append(f"{card.name}: its events cover {measured['recall']:g} of what is labelled so")
-    if rate := measured.get("false_alarms_an_hour"):
-        # With less than one in all of that life, more than the upper end would be a guess.
-        few = rate[0] * measured["hours"] < 1
-        expected = f"less than {rate[2]:g}" if few else f"{rate[0]:g}"
-        interval = "" if few else f" ({rate[1]:g} to {rate[2]:g})"
-        lines.append(f"expect {expected} false alarms an hour{interval}, with 95 % certainty, from {measured['from']}")
-    if fires := measured.get("would_fire_at"):
-        lines.append(f"it would fire at: {', '.join(map(printable, fires))}")
-    if not lines:
-        lines.append(f"{card.name}: a {card.kind}, of which nothing has to be learned")
-    if card.is_state:
-        least, hold = duration(card.timing.least_s), duration(card.timing.hold_s)
-        lines.append(f"it is told to have begun after {least} of it, and to have ended after {hold} without")
-    return lines

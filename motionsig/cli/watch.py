@@ -19,14 +19,14 @@ from motionsig.cli.progress import bytes_done, progress
 from motionsig.cli.reader_options import reader_options
 from motionsig.cli.replay.logs import find_logs
 from motionsig.cli.replay.making import open_quietly
-from motionsig.cli.shown_events import duration, event_line
+from motionsig.cli.shown_events import event_line
 from motionsig.closing import Closing
 from motionsig.conventions import NS_PER_S
 from motionsig.encoders import DEVICES, Encoder
 from motionsig.encoders.models import find_model
 from motionsig.encoders.tflite import printable
 from motionsig.errors import HeadError, InputError, RecordingError
-from motionsig.events import Event, to_json
+from motionsig.events import Event, duration, to_json
 from motionsig.heads import HeadCard, all_heads
 from motionsig.options import parse_options
 from motionsig.publishers import iter_signatures

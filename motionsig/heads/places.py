@@ -39,9 +39,9 @@ def shipped_heads() -> dict[str, Path]:
     return {folder.name: folder for folder in found}
 
 
-def owned_heads() -> dict[str, Path]:
-    """Return the folders of the owner's heads, by name."""
-    found = (card.parent for card in sorted(heads_folder().glob(f"*/{CARD_NAME}")))
+def owned_heads(place: Path | None = None) -> dict[str, Path]:
+    """Return the folders of the owner's heads, by name. place: where they are, `heads_folder()` for None."""
+    found = (card.parent for card in sorted((place or heads_folder()).glob(f"*/{CARD_NAME}")))
     return {folder.name: folder for folder in found if HEAD_NAME.fullmatch(folder.name)}
 
 
@@ -131,11 +131,15 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> None:
         raise HeadError(f"{folder}: expected to write a head, got: {error.strerror}") from error
 
 
-def remove_head(name: str) -> Path:
-    """Delete one of the owner's heads, its examples too; return its folder. Raises HeadError where there is none."""
-    folder = owned_heads().get(name)
+def remove_head(name: str, place: Path | None = None) -> Path:
+    """Delete one of the owner's heads, its examples too; return its folder. place: as `owned_heads` takes it.
+
+    Raises HeadError where there is none.
+    """
+    owned = owned_heads(place)
+    folder = owned.get(name)
     if folder is None:
-        raise HeadError(f"head: expected one of {', '.join(owned_heads()) or 'none'} of yours, got {name!r:.200}")
+        raise HeadError(f"head: expected one of {', '.join(owned) or 'none'} of yours, got {name!r:.200}")
     try:
         folder.rename(folder.with_name(f".{name}.{secrets.token_hex(4)}"))
         # Those that a kill left, too: nobody's examples stay where nobody looks.

@@ -21,7 +21,7 @@ from motionsig.heads.card import (
 )
 
 _MOST_SIGNATURE_BYTES = 1024
-_MOST_ZIP_BYTES = MOST_CARD_BYTES + MOST_ARRAYS_BYTES + (64 << 10)
+MOST_ZIP_BYTES = MOST_CARD_BYTES + MOST_ARRAYS_BYTES + (64 << 10)
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,18 @@ def read_files(given: Path) -> Sent:
         if (given / SIGNATURE_NAME).exists():
             read(SIGNATURE_NAME, _MOST_SIGNATURE_BYTES)
         return Sent(card, files)
-    content = read_head_file(given, _MOST_ZIP_BYTES)
+    return read_zip(read_head_file(given, MOST_ZIP_BYTES), str(given))
+
+
+def read_zip(content: bytes, where: str) -> Sent:
+    """Return the head in a zip file, as `read_files` does. where: what an error names."""
     try:
         files = unpack(content, _most_bytes)
     except ValueError as error:
-        raise HeadError(f"{given}: expected a zip file with a head, got: {error}") from error
-    card = parse_head(reader_of(files, str(given)), str(given))
+        raise HeadError(f"{where}: expected a zip file with a head, got: {error}") from error
+    card = parse_head(reader_of(files, where), where)
     if len(others := [name for name in files if ARRAYS_NAME.fullmatch(name)]) > 1:
-        raise HeadError(f"{given}: expected the files of one head, got {' and '.join(others)}")
+        raise HeadError(f"{where}: expected the files of one head, got {' and '.join(others)}")
     return Sent(card, files)
 
 

@@ -16,7 +16,7 @@ from made_lessons import lesson
 import motionsig
 from motionsig.blocks import SampleBlock
 from motionsig.cli import main
-from motionsig.cli.teach import expectation
+from motionsig.heads.expectation import expectation
 from motionsig.heads.places import owned_heads
 from motionsig.sensors import open_sensor
 from motionsig.sensors.simulated import VirtualClock
