@@ -136,6 +136,7 @@ if __name__ == "__main__":
     from motionsig.cli.entry import main
     from motionsig.sensors import simulated
 
-    simulated.walking = measured(Path(sys.argv[1]))
+    # TODO
+    simulated.walking = simulated.MOTIONS[""] = measured(Path(sys.argv[1]))
     sys.argv[0:2] = ["motionsig"]
     sys.exit(main())
