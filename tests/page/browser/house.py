@@ -32,7 +32,7 @@ import os, sys
 os.dup2(int(sys.argv[1]), 3)
 os.set_inheritable(3, True)
 os.environ["LISTEN_PID"] = str(os.getpid())
-os.execv(sys.executable, [sys.executable, "-m", "motionsig.page"])
+os.execv(sys.executable, [sys.executable, "-m", "motionsig.page", sys.argv[2]])
 """
 
 
@@ -142,14 +142,13 @@ class House(Closing):
             with (self.folder / "log").open("ab") as log:
                 control = self.control if self._between is None else self._between(self.control)
                 self.page = subprocess.Popen(
-                    [sys.executable, "-c", _PASSED, str(self.listening.fileno())],
+                    [sys.executable, "-c", _PASSED, str(self.listening.fileno()), control],
                     env=os.environ
                     | {
                         "LISTEN_FDS": "1",
                         "LISTEN_FDNAMES": "page",
                         "STATE_DIRECTORY": str(self.folder / "page-state"),
                         "RUNTIME_DIRECTORY": str(self.folder / "page-run"),
-                        "MOTIONSIG_CONTROL": str(control),
                     },
                     pass_fds=[self.listening.fileno()],
                     stdout=log,
