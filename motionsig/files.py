@@ -61,12 +61,18 @@ def _read(file: io.FileIO, most_bytes: int, path: str) -> bytes:
     return b"".join(parts)
 
 
-def write_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
-    """Create a file and have its content on the disk; its name is only there for sure after `sync_folder`."""
+def write_file(path: Path, content: bytes, *, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
+    """Create a file and have its content on the disk; its name is only there for sure after `sync_folder`.
+
+    owner: user and group that it is to belong to, for root.
+    """
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with contextlib.suppress(PermissionError):  # a FAT disk has no modes
             os.fchmod(fd, mode)
+        if owner is not None:
+            # By its descriptor: whoever owns the folder may have put a link in the place of its name meanwhile.
+            os.fchown(fd, *owner)
         write_all(fd, content)
         os.fsync(fd)
     except OSError:
@@ -76,11 +82,11 @@ def write_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
         os.close(fd)
 
 
-def replace_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+def replace_file(path: Path, content: bytes, *, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
     """Put a file in the place of what was there; a kill or a power cut leaves one of the two, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    write_file(new, content, mode=mode)
+    write_file(new, content, mode=mode, owner=owner)
     try:
         new.replace(path)
     except OSError:

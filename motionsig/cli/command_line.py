@@ -21,7 +21,7 @@ from motionsig.escaping import OneLine
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 COMMANDS = (
-    "run", "status", "record", "inspect", "replay", "convert", "teach", "watch", "lookback", "heads", "collect",
+    "run", "status", "page", "record", "inspect", "replay", "convert", "teach", "watch", "lookback", "heads", "collect",
     "export", "models", "compile", "sensors", "calibrate", "doctor",
 )  # fmt: skip
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 from motionsig.cli.option import option
+from motionsig.cli.page.listening import is_installed, listening, where
 from motionsig.daemon.status_socket import NotRunningError, ask
 from motionsig.errors import ConfigError
 from motionsig.escaping import escaped
@@ -32,7 +34,10 @@ def _status(options: argparse.Namespace) -> int:
     except NotRunningError as error:
         _check_configuration(options.name, error)
         raise
-    print(json.dumps(status) if options.json else "\n".join(map(escaped, _lines(status))))
+    if options.json:
+        print(json.dumps(status))
+    else:
+        print("\n".join(map(escaped, [*_lines(status), *(_page(Path("/")) if options.name is None else ())])))
     return 0 if _word(status) == "well" else 1
 
 
@@ -168,6 +173,13 @@ def _lines(status: dict[str, Any]) -> list[str]:
     if error:
         lines.append(f"last error   {error['when']}{' (over)' if error.get('over') else ''}: {error['text']}")
     return lines
+
+
+def _page(root: Path) -> list[str]:
+    """Return the line of the service's page; none where it is not installed below `root`."""
+    if not is_installed(root):
+        return []
+    return [f"page         {where(listening(root)) or 'cannot be reached'}; sudo motionsig page prints a link"]
 
 
 def _head(head: dict[str, Any]) -> str:

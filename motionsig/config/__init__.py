@@ -29,7 +29,9 @@ from motionsig.state import state_folder
 if TYPE_CHECKING:
     from motionsig.heads import HeadCard
 
-__all__ = ["DEFAULT_PATH", "MAX_FILE_BYTES", "Config", "check_config", "differences", "known_keys", "load_config"]
+__all__ = [
+    "DEFAULT_PATH", "MAX_FILE_BYTES", "Config", "check_config", "config_of", "differences", "known_keys", "load_config",
+]  # fmt: skip
 
 _FILES = ("store", "file")  # sinks with a path
 _LIVE_KEYS = {"model.name", "model.device", "heads.names", "heads.exec_limit_s", "status.prometheus"}
@@ -88,7 +90,18 @@ def load_config(path: Path = DEFAULT_PATH, *, name: str | None = None) -> Config
     Opens only those files, the credentials and certificates they name, the model's card and the heads.
     Raises ConfigError with all that is wrong.
     """
-    documents = read_files(path, name)
+    return _checked(path, read_files(path, name), name)
+
+
+def config_of(settings: Mapping[str, Any], *, where: str) -> Config:
+    """Return the configuration that a file with these tables would give; no file is read but the model's and heads'.
+
+    where: what stands in the place of the file's name in errors. Raises ConfigError with all that is wrong.
+    """
+    return _checked(Path(where), {Path(where): settings}, None)
+
+
+def _checked(path: Path, documents: Mapping[Path, Mapping[str, Any]], name: str | None) -> Config:
     draft = Draft(path, documents)
     # Which other keys exist depends on the sink.
     scheme = check_url(draft)

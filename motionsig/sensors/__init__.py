@@ -152,7 +152,8 @@ def open_sensor(
 
     * `name`: a chip ("lsm6dsox", "MPU-6050"; `motionsig sensors` lists them), "iio" or "iio:NAME" for a sensor that the
       kernel drives, "auto" for the kernel's if it drives one and else the first chip on a bus, "simulated" for a model
-      of one on somebody who walks, "simulated:lesson" for one that rests and turns by turns, "witmotion:/dev/ttyUSB0"
+      of one on somebody who walks, "simulated:lesson" for one that rests and turns by turns, "simulated:turns" for
+      one that also walks, "witmotion:/dev/ttyUSB0"
       for a WitMotion sensor on a serial port, "bno08x:/dev/ttyUSB0" for a BNO080, BNO085 or BNO086.
     * `bus`: number of /dev/i2c-N, by default each in turn; "spi0.0" for /dev/spidev0.0, which has no `address`; or any
       Bus, such as a SimulatedBus. `address`: on the bus.
@@ -190,14 +191,13 @@ def open_sensor(
         raise InputError(f"{name}: expected no baud, which is for a sensor on a serial port, got {baud}")
     if kind == "iio" or (auto and bus is None and chip is None and list_iio()):
         return open_iio(rest or "auto", **numbers, mount=mount, calibration=calibration)
-    named, lesson = simulated_part(name) if kind == "simulated" else (None if auto else named_chip(name), False)
+    named, motion = simulated_part(name) if kind == "simulated" else (None if auto else named_chip(name), "")
     if named is None and not auto:
         raise InputError(f"sensor: {refusal(name)}")
     if kind == "simulated" and named is not None:
-        from motionsig.sensors.simulated import SimulatedBus, performing, simulated_chip, walking
+        from motionsig.sensors.simulated import MOTIONS, SimulatedBus, simulated_chip
 
-        signal = performing if lesson else walking
-        bus = SimulatedBus([simulated_chip(named.name, clock=clock, signal=signal)], clock=clock)
+        bus = SimulatedBus([simulated_chip(named.name, clock=clock, signal=MOTIONS[motion])], clock=clock)
     forced = None if chip is None else require_chip(chip, where="sensor: chip: ")
     if named and forced and named is not forced:
         raise InputError(

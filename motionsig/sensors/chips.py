@@ -20,8 +20,8 @@ CLOCK_TOLERANCE = 0.05
 """How far a chip's clock may be off: the most that the data sheets leave open."""
 SIMULATED_CHIP = "lsm6dso"
 """The chip that "simulated" opens a model of."""
-SIMULATED_LESSON = "lesson"
-"""Behind "simulated:", the same chip at rest and in motion by turns."""
+SIMULATED_LESSON, SIMULATED_TURNS = "lesson", "turns"
+"""Behind "simulated:", the same chip at rest and in motion by turns; the second also walks."""
 PARTS = ("identity", "rates", "ranges", "start", "fifo", "record", "self-test")
 """Parts of a table, as in `Chip.origins`."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from motionsig.errors import InputError
-from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, Chip
+from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, SIMULATED_TURNS, Chip
 from motionsig.sensors.families import CHIPS
 from motionsig.sensors.serial import SERIAL
 
@@ -78,14 +78,14 @@ def named_chip(name: str) -> Chip | None:
     return _tables().get(plain(name))
 
 
-def simulated_part(name: str) -> tuple[Chip | None, bool]:
+def simulated_part(name: str) -> tuple[Chip | None, str]:
     """Return the chip whose model a name opens that begins with "simulated", None where there is none.
 
-    The second is True for "simulated:lesson", where that chip rests and turns by turns.
+    The second is what it is in, where the name says that in place of a chip, as in "simulated:lesson"; else empty.
     """
     part = plain(name).partition(":")[2]
-    lesson = part == SIMULATED_LESSON
-    return named_chip(SIMULATED_CHIP if lesson or not part else part), lesson
+    motion = part if part in (SIMULATED_LESSON, SIMULATED_TURNS) else ""
+    return named_chip(SIMULATED_CHIP if motion or not part else part), motion
 
 
 def require_chip(name: str, *, where: str) -> Chip:
@@ -101,7 +101,8 @@ def refusal(name: str, *, shown: str | None = None) -> str:
     """Return what to say of a sensor's name that stands for nothing. shown: the name in quotes."""
     kinds = "auto, iio[:NAME], witmotion:PORT, bno08x:PORT, simulated[:NAME]"
     choices = f"{kinds} or one of {', '.join(sorted(CHIPS))}"
-    simulated = f"simulated:NAME is a model of one of these chips, simulated:{SIMULATED_LESSON} rests and turns"
+    simulated = f"simulated:NAME is a model of one of these chips, simulated:{SIMULATED_LESSON} rests and turns, "
+    simulated += f"simulated:{SIMULATED_TURNS} walks, too"
     advice = simulated if plain(name).startswith("simulated:") else hint(name)
     return f"expected {choices}, got {_advised(shown or repr(name[:60]), advice)}"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from motionsig.cli.doctor.service import service
+from motionsig.cli.doctor.service import page, service
 from motionsig.daemon.status_socket import SOCKET_NAME, StatusSocket
 
 
@@ -106,3 +106,33 @@ def test_a_user_who_may_not_ask_is_told_so(root, monkeypatch):
         finally:
             os.seteuid(user)
     assert finding == ("note", "service: this user may not ask it", "sudo motionsig status")
+
+
+PAGE, NETWORK = "0100007F:223D", "00000000000000000000000000000000:223E"
+
+
+def listens(root, **tables):
+    """Write the kernel's tables of who listens where."""
+    head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
+    rest = "00000000:00000000 00:00000000 00000000   101        0 2806622 1 00000000bac899d5 100 0 0 10 0"
+    (root / "proc/net").mkdir(parents=True, exist_ok=True)
+    for name, rows in tables.items():
+        lines = [head, *(f"   0: {local} 00000000:0000 {state} {rest}" for local, state in rows)]
+        (root / "proc/net" / name).write_text("\n".join(lines) + "\n")
+
+
+def test_the_page_is_told_from_who_listens(tmp_path):
+    def said():
+        return [(str(finding.mark), finding.found, finding.advice) for finding in page(tmp_path)]
+
+    listens(tmp_path, tcp=[(PAGE, "0A")])
+    assert said() == [], "there is no page where it is not installed"
+    (tmp_path / "usr/lib/systemd/system").mkdir(parents=True)
+    (tmp_path / "usr/lib/systemd/system/motionsig-page.socket").touch()
+    told = "page: can be reached from this machine, at port 8765; sudo motionsig page prints a link"
+    assert said() == [("ok", told, "")]
+    listens(tmp_path, tcp=[(PAGE, "0A")], tcp6=[(NETWORK, "0A")])
+    assert "at port 8765 and from the network, at port 8766;" in said()[0][1]
+    # A connection is no listener.
+    listens(tmp_path, tcp=[(PAGE, "01")], tcp6=[])
+    assert said() == [("note", "page: cannot be reached, as nobody listens for it", "sudo motionsig page")]

@@ -12,6 +12,8 @@ import pytest
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 UNITS = ("motionsig.service", "motionsig@.service")
 RECEIVER = "motionsig-collect.service"
+PAGE = "motionsig-page.service"
+SOCKETS = ("motionsig-control.socket", "motionsig-page.socket", "motionsig-page-network.socket")
 MOST_EXPOSED = 1.5
 
 OPEN = {
@@ -82,13 +84,13 @@ def exposure(unit):
 
 def complaints(tmp_path, name, text):
     """Return what systemd says of a unit whose program is there."""
-    (tmp_path / name).write_text(text.replace("/opt/motionsig/bin/motionsig", shutil.which("true")))
+    (tmp_path / name).write_text(re.sub(r"/opt/motionsig/bin/\w+", shutil.which("true"), text))
     return analyze("verify", "--man=no", str(tmp_path / name)).stderr
 
 
-@pytest.mark.parametrize("name", [*UNITS, RECEIVER])
-def test_exposure(name):
-    assert exposure(SYSTEMD / name) <= MOST_EXPOSED
+@pytest.mark.parametrize(("name", "most"), [*((name, MOST_EXPOSED) for name in (*UNITS, RECEIVER)), (PAGE, 0.2)])
+def test_exposure(name, most):
+    assert exposure(SYSTEMD / name) <= most
 
 
 @pytest.mark.parametrize("line", ["CapabilityBoundingSet=", "RestrictNamespaces=yes"])
@@ -115,8 +117,10 @@ def test_what_others_count_on_is_there(name):
         assert modules <= {each for line in lines if line.startswith(key) for each in line.removeprefix(key).split()}
 
 
-@pytest.mark.parametrize("name", [*UNITS, RECEIVER])
+@pytest.mark.parametrize("name", [*UNITS, RECEIVER, PAGE, *SOCKETS])
 def test_every_line_is_understood(name, tmp_path):
+    for other in (UNITS[0], PAGE, *SOCKETS):
+        complaints(tmp_path, other, (SYSTEMD / other).read_text())
     assert complaints(tmp_path, name, (SYSTEMD / name).read_text()) == ""
 
 
@@ -147,6 +151,8 @@ def test_an_instance_differs_only_by_its_name():
         "RuntimeDirectory=motionsig-%i",
         "NoExecPaths=-/tmp -/var/tmp -/dev/shm -/var/lib/private/motionsig-%i -/run/private/motionsig-%i",
     }
+    # There is one page, and it is for the first of them.
+    one.remove("Sockets=motionsig-control.socket")
     assert [line.replace(" %i", "").replace("-%i", "").replace(" --name", "") for line in many] == one
 
 
@@ -174,3 +180,40 @@ def test_the_receiver_starts_as_its_unit_and_its_settings_say(tmp_path, monkeypa
     given = _parse([*words, *settings["OPTIONS"].split()], 0.0)
     assert (given.broker, given.store) == (settings["FROM"], settings["INTO"])
     assert given.password_credential == "collector-password" and given.prometheus == 9108
+
+
+def lines_of(name):
+    """Return the lines of a unit by their key; a key that stands twice has all of its values."""
+    values = {}
+    for line in (SYSTEMD / name).read_text().splitlines():
+        if "=" in line and not line.startswith("#"):
+            key, _, value = line.partition("=")
+            values.setdefault(key, []).append(value)
+    return values
+
+
+def test_the_page_s_sandbox_lacks_nothing_but_unix_sockets():
+    said = analyze("security", "--offline=true", "--json=short", str(SYSTEMD / PAGE)).stdout
+    # DeviceAllow: PrivateDevices= leaves /dev/null and the like.
+    expected = {"DeviceAllow=", "RootDirectory=/RootImage=", "RestrictAddressFamilies=~AF_UNIX"}
+    assert {check["name"] for check in json.loads(said) if not check["set"]} == expected
+
+
+def test_the_page_is_reached_through_sockets_that_systemd_opens():
+    """The page has no network of its own, so a port that is not here cannot be reached."""
+    control, local, network = map(lines_of, SOCKETS)
+    assert control["ListenStream"] == ["/run/motionsig-control.sock"] and control["SocketMode"] == ["0660"]
+    assert local["ListenStream"] == ["127.0.0.1:8765"] and network["ListenStream"] == ["8766"]
+    assert [each["FileDescriptorName"] for each in (control, local, network)] == [["control"], ["page"], ["page-tls"]]
+    assert control["Service"] == [UNITS[0]] and network["Service"] == [PAGE] and "Service" not in local
+    for each in (local, network):
+        assert each["IPAddressDeny"] == ["any"]
+    made = re.findall(r"^u (\S+)", (SYSTEMD / "motionsig.sysusers").read_text(), re.MULTILINE)
+    assert made == lines_of(PAGE)["User"] == control["SocketGroup"]
+
+
+def test_a_browser_does_not_start_a_service_that_was_stopped():
+    """systemd starts a service whose socket is asked: so the socket goes when the service goes."""
+    control = lines_of(SOCKETS[0])
+    assert control["PartOf"] == [UNITS[0]] and "WantedBy" not in control
+    assert lines_of(UNITS[0])["Sockets"] == [SOCKETS[0]]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import motionsig
 from motionsig.errors import InputError, SensorError
 from motionsig.sensors import CHIPS, Calibration, SensorReader, open_sensor, scan
 from motionsig.sensors.bus import BusError
@@ -169,3 +170,22 @@ def test_the_simulated_lesson_rests_and_turns_by_turns():
     edges = np.flatnonzero(np.diff(turning.astype(int)) > 0)
     rests = np.diff(np.array(time_ns)[edges]) / 1e9
     assert rests.max() == pytest.approx(3, abs=0.3)
+
+
+def test_simulated_turns_can_be_taught_and_makes_the_shipped_heads_speak():
+    blocks = []
+    with open_sensor("simulated:turns", clock=VirtualClock()) as sensor:
+        for block in sensor:
+            blocks.append(block)
+            if sum(map(len, blocks)) > 72 * sensor.rate_hz:
+                break
+    time_ns = np.concatenate([block.time_ns for block in blocks])
+    data = np.concatenate([block.data for block in blocks])
+    turning = np.abs(data[:, 3]) > 2.5
+    begins = np.flatnonzero(np.diff(turning.astype(int)) > 0)
+    # Two rounds of six; each turns there and back, and again.
+    assert len(begins) == 2 * 6 * 4
+    still = np.abs(np.linalg.norm(data[:, :3], axis=1) - 9.81) < 0.2
+    assert 0.4 < still.mean() < 0.8
+    events = list(motionsig.watch(motionsig.extract(data, rate_hz=sensor.rate_hz, start_ns=int(time_ns[0])), ["walking"]))
+    assert [event.phase for event in events[:2]] == ["began", "ended"]

@@ -49,6 +49,7 @@ def examine(root: Path, model: str | None = None) -> Iterator[Finding]:
         yield machine.state_directory(state_path("spool", "any").parent)
     yield from machine.supply(root)
     yield from service.service(root)
+    yield from service.page(root)
 
 
 def _scan(number: int) -> list[Found]:

@@ -1,4 +1,4 @@
-"""Whether the service, where it is set up, can work and works, and the disk space for what it has to send."""
+"""Whether the service, where it is set up, can work and works; its page; and the disk space for what it has to send."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from motionsig.cli.doctor.findings import Finding, is_there, note, ok, wrong
 from motionsig.cli.doctor.machine import free_space
+from motionsig.cli.page.listening import is_installed, listening, where
 from motionsig.cli.status import STARTING_S
 from motionsig.config import check_config, load_config
 from motionsig.daemon.status_socket import NotLetInError, NotRunningError, ask
@@ -65,3 +66,14 @@ def service(root: Path) -> Iterator[Finding]:
         yield wrong(f"service: running, {trouble}", "sudo motionsig status")
     else:
         yield ok(f"service: running since {status['since']}, {status['sink']['accepted']:,} signatures")
+
+
+def page(root: Path) -> Iterator[Finding]:
+    """Yield the finding on the page of the service below `root`; none where it is not installed."""
+    if is_installed(root):
+        told = where(listening(root))
+        yield (
+            ok(f"page: can be reached {told}; sudo motionsig page prints a link")
+            if told
+            else note("page: cannot be reached, as nobody listens for it", "sudo motionsig page")
+        )

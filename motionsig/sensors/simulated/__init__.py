@@ -2,7 +2,8 @@
 
 `open_sensor("simulated")` reads the model of an LSM6DSO on somebody who walks, on the system's clock,
 "simulated:mpu6050" that of another chip; with "simulated:lesson" the LSM6DSO rests for three seconds and turns for one,
-again and again, to try a lesson. A model of your own goes on a SimulatedBus, which open_sensor takes like a real bus:
+again and again, to try a lesson; with "simulated:turns" it also walks, to see a page move. A model of your own goes on a
+SimulatedBus, which open_sensor takes like a real bus:
 
     clock = VirtualClock()
     bus = SimulatedBus([simulated_chip("mpu6050", clock=clock)], clock=clock)
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from motionsig.conventions import NS_PER_S, STANDARD_GRAVITY
 from motionsig.errors import InputError
-from motionsig.sensors.chips import SIMULATED_CHIP
+from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, SIMULATED_TURNS
 from motionsig.sensors.clock import Clock
 from motionsig.sensors.simulated.bus import Faults, SimulatedBus
 from motionsig.sensors.simulated.chip import Signal, SimulatedChip
@@ -26,6 +27,7 @@ from motionsig.sensors.simulated.clock import Oscillator, VirtualClock
 from motionsig.sensors.simulated.lsm6dso import Lsm6dso
 
 __all__ = [
+    "MOTIONS",
     "Faults",
     "Oscillator",
     "Signal",
@@ -34,6 +36,7 @@ __all__ = [
     "VirtualClock",
     "performing",
     "simulated_chip",
+    "taking_turns",
     "walking",
 ]
 
@@ -75,6 +78,28 @@ def performing(serials: NDArray[np.int64], times_ns: NDArray[np.int64]) -> NDArr
     motion[:, 1], motion[:, 2] = STANDARD_GRAVITY * np.sin(angle), STANDARD_GRAVITY * np.cos(angle)
     motion[:, 3] = np.where(turning, 2 * np.pi * np.sin(4 * np.pi * t), 0)
     return motion + _noise(serials)
+
+
+_WALK_S, _PERFORMANCES, _EDGE_S = 12, 6, 0.5
+
+
+def taking_turns(serials: NDArray[np.int64], times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return (n, 6) m/s² and rad/s, noisy, of a device that is carried for 12 s, and then turned six times.
+
+    Each time it rests for 2 s, is turned and turned back for 1 s as in `performing`, and rests for 1 s.
+    """
+    t = times_ns % ((_WALK_S + 4 * _PERFORMANCES) * NS_PER_S) / NS_PER_S
+    # A step begins and ends gradually. Walking has gravity along y; here it is along z, as it is at rest.
+    share = np.clip(np.minimum(t, _WALK_S - t) / _EDGE_S, 0, 1)[:, None]
+    x, y, z = ([axis, 3 + axis] for axis in range(3))
+    carried = walking(serials, times_ns)
+    carried[:, y], carried[:, z] = -carried[:, z], carried[:, y]
+    rested = performing(serials, np.rint((t - _WALK_S + 1) * NS_PER_S).astype(np.int64))
+    return np.where(t[:, None] < _WALK_S, share * carried + (1 - share) * rested, rested)
+
+
+MOTIONS: dict[str, Signal] = {"": walking, SIMULATED_LESSON: performing, SIMULATED_TURNS: taking_turns}
+"""What a simulated sensor is in, by what stands behind "simulated:"."""
 
 
 def _noise(serials: NDArray[np.int64]) -> NDArray[np.float64]:

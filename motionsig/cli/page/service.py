@@ -1,0 +1,175 @@
+"""The page of the service: systemd listens for it, and root says which browser is let in."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from motionsig.cli.page.links import from_elsewhere, let_in, network_links, print_qr, shown_fingerprint
+from motionsig.cli.page.listening import NETWORK_PORT, PORT
+from motionsig.errors import InputError, MotionsigError
+
+PAGE, NETWORK, SERVER = "motionsig-page.socket", "motionsig-page-network.socket", "motionsig-page.service"
+SERVICE, CONTROL = "motionsig.service", "motionsig-control.socket"
+USER = "motionsig-page"
+STATE, RUNTIME = Path("/var/lib/motionsig-page"), Path("/run/motionsig-page")
+
+_TRY = "to try it without the service: motionsig page --sensor simulated"
+
+
+class NoPageError(MotionsigError, OSError):
+    """The page of the service is not there, or not for this user."""
+
+
+def show(*, network: bool, loopback: bool) -> None:
+    """Have systemd listen, and print what lets one browser in.
+
+    network: also for other devices from now on; loopback: no longer. Raises NoPageError, and MissingExtraError for a
+    certificate without cryptography.
+    """
+    owner = _require_service()
+    _folder(RUNTIME, owner)
+    if network or (not loopback and _is("enabled", NETWORK)):
+        from motionsig.page.certificates import keep_certificate
+
+        # Addresses change; the certificate has to have the one that the link names.
+        _folder(STATE, owner)
+        before = _stamp(STATE)
+        keep_certificate(STATE, owner=owner)
+        _listen(PAGE, NETWORK, anew=_stamp(STATE) != before)
+    else:
+        _listen(PAGE, anew=loopback and _is("active", NETWORK), without=NETWORK if loopback else None)
+    for line in _lines(is_network=_is("active", NETWORK), owner=owner):
+        print(line)
+    if not _is("active", CONTROL):
+        print(f"The service does not run, so the page has nothing to show: sudo systemctl restart {SERVICE}")
+
+
+def _lines(*, is_network: bool, owner: tuple[int, int]) -> Iterator[str]:
+    _become(owner)
+    code = let_in(RUNTIME)
+    if not is_network:
+        yield f"open    {code.link(f'http://localhost:{PORT}')}"
+        yield f"        {code.validity}"
+        yield f"From another computer first: {from_elsewhere(PORT)}"
+        yield "For a phone, and without ssh: sudo motionsig page --network"
+        return
+    first, *others = network_links(NETWORK_PORT)
+    link = code.link(first)
+    print_qr(link)
+    yield f"open    {link}"
+    yield from (f"or      {code.link(other)}" for other in others)
+    yield f"or      {code.link(f'http://localhost:{PORT}')}  on this machine"
+    yield f"        {code.validity}"
+    yield from shown_fingerprint(STATE)
+    yield "No longer for other devices: sudo motionsig page --loopback"
+
+
+def print_sessions() -> None:
+    """Print the browsers that are let in. Raises NoPageError."""
+    from motionsig.page.people import Sessions
+
+    _become(_require_service())
+    sessions = Sessions(STATE).all()
+    for each in sessions:
+        began, seen = (time.strftime("%Y-%m-%d %H:%M", time.localtime(when)) for when in (each.began, each.seen))
+        print(f"{each.id}  since {began}, seen {seen}  {each.browser}")
+    print("end one: sudo motionsig page --end ID, or all" if sessions else "no browser is let in")
+
+
+def end_sessions(name: str) -> None:
+    """End the session of an id, or "all". Raises InputError where there is none, and NoPageError."""
+    from motionsig.page.people import Sessions
+
+    owner = _require_service()
+    sockets = [unit for unit in (PAGE, NETWORK) if _is("active", unit)]
+    # The page has them in memory, and would write them again when it ends.
+    _systemctl("stop", *sockets, SERVER)
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            _become(owner)
+            code = 0 if Sessions(STATE).end(name) else 2
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    if sockets:
+        _systemctl("start", *sockets)
+    if status:
+        raise InputError(f"--end: expected the id of a session, or all, got {name!r:.80}; --sessions lists them")
+    print("ended")
+
+
+def _require_service() -> tuple[int, int]:
+    """Return user and group of the page. Raises NoPageError where its units are not there, or this is not root."""
+    if shutil.which("systemctl") is None or not _is("loaded", PAGE):
+        raise NoPageError(f"page: expected the service, which `sudo scripts/install` in a clone sets up, got none; {_TRY}")
+    if os.geteuid():
+        raise NoPageError(f"page: expected root, who says which browser is let in: sudo motionsig page; {_TRY}")
+    try:
+        user = pwd.getpwnam(USER)
+    except KeyError as error:
+        raise NoPageError(f"page: expected the user {USER}, got none: sudo systemd-sysusers") from error
+    return user.pw_uid, user.pw_gid
+
+
+def _is(state: str, unit: str) -> bool:
+    """Tell whether a unit is active, enabled or loaded."""
+    said = subprocess.run(
+        ["systemctl", "show", "--property=ActiveState,UnitFileState,LoadState", "--value", unit],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return state in said.stdout.split()
+
+
+def _listen(*units: str, anew: bool = False, without: str | None = None) -> None:
+    """Have systemd listen for the page, now and after each start of the machine.
+
+    A page that runs keeps the sockets that it has: it ends where there is another, and the next browser starts it.
+    """
+    if without is not None:
+        _systemctl("disable", "--quiet", without)
+    if anew or not all(_is("active", unit) for unit in units):
+        _systemctl("stop", PAGE, NETWORK, SERVER)
+        # One that could not be started too often is not tried again before that.
+        subprocess.run(["systemctl", "reset-failed", PAGE, NETWORK, SERVER], capture_output=True, check=False)
+        _systemctl("start", *units)
+    _systemctl("enable", "--quiet", *units)
+
+
+def _systemctl(*words: str) -> None:
+    done = subprocess.run(["systemctl", *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = " ".join(done.stderr.split()) or "no reason"
+        raise NoPageError(f"page: expected `systemctl {' '.join(words)}` to work, got: {said:.300}")
+
+
+def _folder(path: Path, owner: tuple[int, int]) -> None:
+    """Make a folder of the page as its unit would when it starts."""
+    if not path.is_dir():
+        path.mkdir(mode=0o700)
+        os.chown(path, *owner)
+
+
+def _stamp(folder: Path) -> bytes:
+    """Return the certificate in a folder; nothing where there is none."""
+    from motionsig.page.certificates import CERTIFICATE
+
+    path = folder / CERTIFICATE
+    return path.read_bytes() if path.is_file() else b""
+
+
+def _become(owner: tuple[int, int]) -> None:
+    """Be the page's user from here on: so what is written is its own, and a link that it made leads nowhere."""
+    user, group = owner
+    os.setgroups([])
+    os.setresgid(group, group, group)
+    os.setresuid(user, user, user)

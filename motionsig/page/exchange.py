@@ -1,0 +1,140 @@
+"""One request and its answer, on the bare interface between a Python web server and an application (ASGI).
+
+A framework would bring half a dozen megabytes for what these few lines do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = tuple[tuple[bytes, bytes], ...]
+
+_BODY_S = 10.0
+"""A body of 4 MiB takes 4 s at 1 MB/s."""
+
+_JSON: Headers = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+
+# What a browser may load here: nothing that does not come from here. No other site may show it.
+_SAFE: Headers = (
+    (
+        b"content-security-policy",
+        b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+        b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"permissions-policy", b"accelerometer=(), camera=(), geolocation=(), gyroscope=(), microphone=(), usb=()"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+)
+
+
+class Refused(Exception):
+    """A request that gets no answer but this: a status of HTTP, and words for people."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status, self.text = status, text
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request gets. parts: in place of `body`, an answer that goes on as long as there are parts."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+    parts: AsyncGenerator[bytes, None] | None = None
+
+
+def json_answer(value: Any, *headers: tuple[bytes, bytes], status: int = 200) -> Answer:
+    """Return a value as JSON, which no cache may keep."""
+    return Answer(status, (*_JSON, *headers), json.dumps(value, separators=(",", ":")).encode())
+
+
+def raw_answer(line: bytes) -> Answer:
+    """Return a line of JSON as it came."""
+    return Answer(200, _JSON, line)
+
+
+def refusal(refused: Refused) -> Answer:
+    """Return the answer that says why there is no other. The rest of such a request is not read."""
+    error = {"error": {"kind": "page", "text": refused.text}}
+    return json_answer(error, (b"connection", b"close"), status=refused.status)
+
+
+class Request:
+    """What a browser sent."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query: bytes = scope["query_string"]
+        self.tls: bool = scope["scheme"] == "https"
+        # Of a socket that is no network's, there are none.
+        self.server: str = (scope.get("server") or ("", 0))[0]
+        self.client: str = (scope.get("client") or ("", 0))[0]
+        self._headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self._receive = receive
+
+    def header(self, name: str) -> str | None:
+        """Return a header's value; None where there is none. Raises Refused where there are several."""
+        wanted = name.encode()
+        found = [value for key, value in self._headers if key == wanted]
+        if len(found) > 1:
+            raise Refused(400, f"expected one header {name}, got {len(found)}")
+        return found[0].decode("latin-1") if found else None
+
+    def cookie(self, name: str) -> str | None:
+        """Return the value of a cookie that is there once; else None: two of a name are somebody else's doing."""
+        pairs = b"; ".join(value for key, value in self._headers if key == b"cookie").decode("latin-1").split(";")
+        found = [value for key, _, value in (pair.strip().partition("=") for pair in pairs) if key == name]
+        return found[0] if len(found) == 1 else None
+
+    async def body(self, most_bytes: int) -> bytes:
+        """Return the body. Raises Refused for one that is larger, or takes longer than 10 s."""
+        size = self.header("content-length")
+        if size and (not size.isdecimal() or len(size) > 12 or int(size) > most_bytes):
+            raise Refused(413, f"expected at most {most_bytes:,} bytes")
+        content = bytearray()
+        try:
+            async with asyncio.timeout(_BODY_S):
+                while True:
+                    message = await self._receive()
+                    if message["type"] == "http.disconnect":
+                        raise Refused(400, "expected the rest of the body")
+                    content += message.get("body", b"")
+                    if len(content) > most_bytes:
+                        raise Refused(413, f"expected at most {most_bytes:,} bytes")
+                    if not message.get("more_body", False):
+                        return bytes(content)
+        except TimeoutError as error:
+            raise Refused(400, f"expected the whole body within {_BODY_S:g} s") from error
+
+    async def gone(self) -> None:
+        """Return when the browser has gone; what it still sends is dropped."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+async def send_answer(answer: Answer, send: Send) -> None:
+    """Send an answer with what every answer says."""
+    length: Headers = () if answer.parts or answer.status == 304 else ((b"content-length", b"%d" % len(answer.body)),)
+    date = (b"date", formatdate(usegmt=True).encode())
+    headers = [date, *_SAFE, *answer.headers, *length]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if answer.parts:
+        async with contextlib.aclosing(answer.parts) as parts:
+            async for part in parts:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": answer.body})

@@ -1,0 +1,198 @@
+"""The page's process: it listens on sockets passed by systemd or opened here, until it is told to end or nobody comes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from motionsig.errors import InputError, MissingExtraError
+from motionsig.escaping import own_logger
+from motionsig.hints import install_hint
+from motionsig.page.guard import Limits
+
+if TYPE_CHECKING:
+    import ssl
+
+    from motionsig.page.connections import Connections
+
+PLAIN, TLS = "page", "page-tls"
+"""What systemd calls the sockets (FileDescriptorName=)."""
+
+_FIRST_PASSED = 3  # sd_listen_fds(3)
+_END_S = 2.0
+_HANDSHAKE_S = 8.0
+_ANSWERS_S = 30
+"""How long a browser's machine may leave what was sent unacknowledged: a phone that left the house says no goodbye."""
+
+_logger = own_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A listening socket, and whether it speaks TLS."""
+
+    socket: socket.socket
+    tls: bool
+
+
+def passed_listeners() -> list[Listener]:
+    """Return the sockets that systemd passed to this process. Raises InputError for names that are not the page's."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return []
+    names = os.environ.get("LISTEN_FDNAMES", "").split(":")
+    count = int(os.environ.get("LISTEN_FDS", "0"))
+    if len(names) != count or not set(names) <= {PLAIN, TLS}:
+        raise InputError(f"LISTEN_FDNAMES: expected {count} of {PLAIN} and {TLS}, got {':'.join(names)!r:.80}")
+    return [Listener(socket.socket(fileno=fd), name == TLS) for fd, name in enumerate(names, start=_FIRST_PASSED)]
+
+
+def open_listener(port: int, *, network: bool = False) -> Listener:
+    """Return a socket of this machine alone, or with TLS of all its networks. Raises InputError for a port in use."""
+    made = socket.socket(socket.AF_INET6 if network and socket.has_dualstack_ipv6() else socket.AF_INET)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if made.family == socket.AF_INET6:
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    try:
+        made.bind(("" if network else "127.0.0.1", port))
+        made.listen(64)
+    except OSError as error:
+        made.close()
+        raise InputError(f"port {port}: expected to listen there, got: {error.strerror}") from error
+    return Listener(made, network)
+
+
+def serve(
+    listeners: Sequence[Listener],
+    *,
+    control: Path,
+    codes: Path,
+    state: Path,
+    idle_s: float | None = None,
+    limits: Limits | None = None,
+) -> None:
+    """Serve the page until SIGTERM or SIGINT, or until there was no connection for `idle_s`.
+
+    control: the service's socket. codes: the folder for `people.write_code`. state: the page's own folder, with its
+    sessions, and its certificate where a listener speaks TLS. Raises MissingExtraError without uvicorn.
+    """
+    try:
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(f"the page needs uvicorn: {install_hint('uvicorn')}") from error
+    context = None
+    if any(listener.tls for listener in listeners):
+        from motionsig.page.certificates import server_context
+
+        context = server_context(state)
+    asyncio.run(_serve(listeners, context, control, codes, state, idle_s, limits or Limits()))
+
+
+async def _serve(
+    listeners: Sequence[Listener],
+    context: ssl.SSLContext | None,
+    control: Path,
+    codes: Path,
+    state: Path,
+    idle_s: float | None,
+    limits: Limits,
+) -> None:
+    from motionsig.page.app import Page
+    from motionsig.page.connections import Connections
+    from motionsig.page.people import Sessions
+
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_failed)
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    sessions = Sessions(state)
+    page = Page(control, codes, sessions, limits)
+    connections = Connections(page)
+    door = _Door(connections, limits, idle_s, ended.set)
+    accepting = [asyncio.ensure_future(door.accept(each.socket, context if each.tls else None)) for each in listeners]
+    await ended.wait()
+    for task in accepting:
+        task.cancel()
+    for listener in listeners:
+        listener.socket.close()
+    page.feed.end(lambda _: False)
+    await connections.end(_END_S)
+    sessions.save()
+
+
+class _Door:
+    """Takes connections in, at most so many at once, and notices when there was none for long."""
+
+    def __init__(
+        self, connections: Connections, limits: Limits, idle_s: float | None, idle: Callable[[], None]
+    ) -> None:
+        self._connections, self._limits = connections, limits
+        self._idle_s, self._idle = idle_s, idle
+        self._by_address = Counter[str]()
+        self._tasks = set[asyncio.Task[None]]()
+        self._waiting: asyncio.TimerHandle | None = None
+        self._wait()
+
+    async def accept(self, listening: socket.socket, context: ssl.SSLContext | None) -> None:
+        """Take in whoever comes."""
+        loop = asyncio.get_running_loop()
+        listening.setblocking(False)
+        while True:
+            try:
+                taken, address = await loop.sock_accept(listening)
+            except OSError:  # gone before it was taken, or no descriptor is left
+                await asyncio.sleep(0.1)
+                continue
+            host = str(address[0]) if address else ""
+            if len(self._tasks) >= self._limits.connections or self._by_address[host] >= self._limits.connections_each:
+                taken.close()
+                continue
+            self._by_address[host] += 1
+            task = asyncio.ensure_future(self._hold(taken, context))
+            self._tasks.add(task)
+            task.add_done_callback(partial(self._left, host))
+            if self._waiting:
+                self._waiting.cancel()
+                self._waiting = None
+
+    async def _hold(self, taken: socket.socket, context: ssl.SSLContext | None) -> None:
+        """Serve one connection to its end."""
+        loop = asyncio.get_running_loop()
+        times: dict[str, Any] = (
+            {"ssl_handshake_timeout": _HANDSHAKE_S, "ssl_shutdown_timeout": _END_S} if context else {}
+        )
+        try:
+            if taken.family != socket.AF_UNIX:
+                taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _ANSWERS_S * 1000)
+            _, connection = await loop.connect_accepted_socket(self._connections.new, taken, ssl=context, **times)
+        except OSError:  # it spoke no TLS, or went away
+            taken.close()
+            return
+        await connection.ended.wait()
+
+    def _left(self, host: str, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._by_address[host] -= 1
+        if not self._by_address[host]:
+            del self._by_address[host]
+        if not self._tasks:
+            self._wait()
+
+    def _wait(self) -> None:
+        if self._idle_s is not None:
+            self._waiting = asyncio.get_running_loop().call_later(self._idle_s, self._idle)
+
+
+def _failed(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say in fixed words what failed outside of a request: mostly TLS of somebody who went away."""
+    error = context.get("exception")
+    if not isinstance(error, OSError):
+        _logger.error("a connection failed: %s", type(error).__name__)
