@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -120,17 +120,47 @@ class House(Closing):
     def ask(self, name: str, **parameters: Any) -> Any:
         """Ask at the control socket, as the page does; fail on an error."""
         with socket.socket(socket.AF_UNIX) as sock:
-            # A socket's path is limited to about a hundred characters: by way of the folder's descriptor.
-            folder = os.open(self.control.parent, os.O_RDONLY)
-            try:
-                sock.connect(f"/proc/self/fd/{folder}/{self.control.name}")
-            finally:
-                os.close(folder)
+            sock.connect(str(self.control))
             sock.sendall(json.dumps({"ask": name, **parameters}).encode() + b"\n")
             with sock.makefile("rb") as lines:
                 answer = json.loads(lines.readline())
         assert "ok" in answer, answer
         return answer["ok"]
+
+    def lesson(self) -> Any:
+        """Return the lesson that is under way, None where there is none."""
+        for key, value in self.told():
+            if key == "lesson":
+                return value
+            if key == "signatures":  # what is there stands before them
+                return None
+        return None
+
+    def told(self, *, within_s: float = 3.0) -> Iterator[tuple[str, Any]]:
+        """Yield what a viewer is told from now on: each key and value."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(within_s)
+            sock.connect(str(self.control))
+            sock.sendall(b'{"ask": "live", "after": null}\n')
+            with sock.makefile("rb") as lines:
+                for line in lines:
+                    yield from json.loads(line).items()
+
+    def teach(self, name: str, kind: str = "turn", *, times: int = 3, rest_s: float = 1.3) -> dict[str, Any]:
+        """Teach a head without a browser; return it."""
+        self.ask("lesson.begin", name=name, better=False, times=times, request=os.urandom(8).hex(), **{"for": "examples"})
+        states = (value["state"] for key, value in self.told() if key == "lesson" and value)
+        next(state for state in states if state == "perform")
+        for _ in range(times):
+            self.hand.perform(kind, after_s=rest_s)
+        next(state for state in states if state == "enough")
+        head: dict[str, Any] = self.ask("lesson.end", save=True, request=os.urandom(8).hex())
+        return head
+
+    def forget_lesson(self) -> None:
+        """End a lesson that a test has left."""
+        if self.lesson() is not None:
+            self.ask("lesson.end", save=False, request=os.urandom(8).hex())
 
     # The page.
 

@@ -55,7 +55,13 @@ class Browser:
 
     @contextlib.contextmanager
     def context(
-        self, origin: str, *, size: tuple[int, int] = LAPTOP, scheme: str = "light", also: tuple[str, ...] = (), **more: Any
+        self,
+        origin: str,
+        *,
+        size: tuple[int, int] = LAPTOP,
+        scheme: str = "light",
+        also: tuple[str, ...] = (),
+        **more: Any,
     ) -> Iterator[tuple[Any, Seen]]:
         """Give a context without any cookie, and what it was seen to do; origin, also: whom its pages may ask.
 
@@ -63,7 +69,7 @@ class Browser:
         """
         width, height = size
         context = self._chromium.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce", **more
+            viewport={"width": width, "height": height}, color_scheme=scheme, **more
         )
         context.set_default_timeout(15_000)
         context.add_init_script(_REPORT)
