@@ -168,6 +168,7 @@ async function enter() {
   }
   letIn = true;
   byId("nav").hidden = false;
+  if (!made.has("live")) made.set("live", live.create(byId("live"))); // it keeps the ribbon's rows also while another view is shown
   show();
   follow();
 }

@@ -18,6 +18,9 @@ export const format = {
   },
   // Mon 30 Nov
   day: (ms) => new Date(ms).toLocaleDateString("en-GB", { weekday: "short", day: "numeric", month: "short" }),
+  // Monday 30 November 2026
+  date: (ms) =>
+    new Date(ms).toLocaleDateString("en-GB", { weekday: "long", day: "numeric", month: "long", year: "numeric" }),
   // Mon 30 Nov, 14:05; only 14:05 where it is today
   when: (ms) =>
     new Date(ms).toDateString() === new Date().toDateString()
@@ -113,8 +116,6 @@ export const texts = {
       label: "Signatures of about the last minute, newest on the right",
       motion: "motion",
       posture: "posture",
-      now: "now",
-      ago: (seconds) => `${seconds} s`,
       legend: { low: "below zero", high: "above", rest: "at rest", bridged: "samples filled in", gap: "nothing measured" },
       about:
         "Each column is one signature. Alike motion has alike colours. The upper part is how it moves, the lower part how it lies.",
@@ -132,49 +133,48 @@ export const texts = {
     now: {
       title: "Now",
       none: "No state holds.",
-      holds: (since) => `since ${since}`,
+      holds: (clock, seconds) => `since ${clock}${seconds >= 60 ? `, for ${format.span(seconds)}` : ""}`,
       noStates: "No head that tells a state is switched on.",
     },
     likeness: {
       title: "Likeness",
-      about: "How alike the newest signature is to what each head knows. At the mark, a head tells an event.",
-      bar: (name, score, on) => `${name}: ${score}, threshold ${on}`,
+      about: "How alike the newest signature is to what each head knows. From the mark on, a head takes it for its own.",
+      bar: (score, on) => `${score}, threshold ${on}`,
       silent: "no score",
       paused: "paused",
       idle: "does not judge",
-      none: "There are no heads yet. Teach one: it takes ten seconds.",
+      none: "There is no head yet. Teaching one takes ten seconds.",
       teach: "Teach a motion",
     },
     events: {
       title: "Last events",
-      none: "No event yet. When a head finds what it knows, it stands here.",
-      phase: { once: "", began: "began", ended: "ended" },
-      line: (event) => [event.head, texts.live.events.phase[event.phase]].filter(Boolean).join(" "),
-      lasted: (seconds) => format.span(seconds),
-      score: (score) => `score ${score.toFixed(2)}`,
+      none: "No event yet. What a head finds stands here.",
+      holds: "goes on",
+      details: (clock, seconds, score) =>
+        [clock, seconds == null ? "" : `for ${format.span(seconds)}`, `score ${score.toFixed(2)}`].filter(Boolean).join(" · "),
       notThis: "Not this",
       notThisOf: (head, clock) => `Not this: ${head} at ${clock}`,
-      said: (event) => `${texts.live.events.line(event)}, ${format.clock(event.start_ns / 1e6)}`,
+      said: ({ head, phase }) => ({ once: head, began: `${head} began`, ended: `${head} ended` })[phase],
     },
     device: {
       title: "Device",
       sensor: "Sensor",
+      noSensor: "none",
       rate: "Rate",
-      gaps: "Gaps",
-      quality: "Windows without a loss",
-      backlog: "Waiting to be sent",
-      encoder: "Encoder",
-      since: "Running since",
-      version: "Version",
-      clock: "Clock",
-      error: "Last error",
       rateOf: (hz) => `${format.number(hz, 1)} Hz`,
+      gaps: "Gaps since the start",
       gapsOf: (gaps) => (gaps ? format.number(gaps) : "none"),
+      quality: "Windows without a loss",
+      qualityOf: (share) => (share == null ? "not known yet" : `${Number((100 * share).toFixed(1))} % in the last 5 minutes`),
+      backlog: "Waiting to be sent",
       backlogOf: (count) => (count ? many(count, "signature", "signatures") : "nothing"),
+      encoder: "Encoder",
       encoderOf: (model, device) => `${model} on ${device}`,
-      qualityOf: (share) => (share == null ? "not known yet" : `${format.percent(share)} of the last 5 minutes`),
-      unsetClock: "No time server has set it: times may be wrong",
-      over: (when) => `${when}; it is over`,
+      since: "Running since",
+      clock: "Clock",
+      unsetClock: "No time server has set it: times may be wrong.",
+      error: "Last error",
+      errorOf: (text, when, over) => `${text} (${when}${over ? ", it is over" : ""})`,
     },
     // What is wrong or not there yet: a line, what to do, and a command where there is one.
     trouble: {
@@ -202,14 +202,148 @@ export const texts = {
 
   teach: {
     tab: "Teach",
-    title: "Teach",
-    // C2
+    title: "Teach a motion",
+    name: "Name",
+    placeholder: "knock_twice",
+    nameHint: "Letters, digits, _ and -. The head and its events have this name.",
+    nameMissing: "Type a name first.",
+    nameWrong: (name) =>
+      /^[_-]/.test(name) ? "A name begins with a letter or a digit." : "A name has letters from A to Z, digits, _ and - alone.",
+    nameTaken: (name, whose) =>
+      ({
+        page: `A head of the name ${name} is there already. It was taught here: make it better below, or take another name.`,
+        root: `The name ${name} is taken by a head that root configured on the device. Take another one.`,
+        shipped: `The name ${name} is taken by a head that came with motionsig. Take another one.`,
+      })[whose],
+    times: (count) => `${count} times`,
+    timesLabel: "How many times you perform it",
+    begin: "Begin",
+    betterTitle: "Make a head better",
+    betterWhich: "Head",
+    betterHow: { examples: "Perform it again", counter: "Show what it must not be taken for" },
+    // What is done now; `state` is of the service.
+    doing: {
+      rest: () => "Hold still",
+      perform: ({ name, for: what }) => (what === "counter" ? `Now show what is not ${name}` : `Now perform ${name}`),
+      enough: () => "That is enough",
+      stopped: () => "The lesson has stopped",
+    },
+    how: {
+      rest: () => "Do not move the sensor for two seconds: so it learns what rest is.",
+      perform: ({ times }, kept) =>
+        kept < times
+          ? `${format.many(times - kept, "time", "times")}${kept ? " more" : ""}, and rest for a second after each.`
+          : "Rest for a second after each.",
+      enough: () => "Look at what was found. Drop what is wrong, or go on.",
+      stopped: (_, kept) =>
+        kept ? "Nothing was performed for ten minutes. What was found is kept." : "Nothing was performed for ten minutes.",
+    },
+    performances: "Performances",
+    number: (number) => `No. ${number}`,
+    performed: ({ begin_ms, end_ms, kept, why, likeness }) =>
+      [
+        `${((end_ms - begin_ms) / 1000).toFixed(1)} s`,
+        kept && likeness != null ? `likeness to the others ${likeness.toFixed(2)}` : "",
+        kept ? "" : why ? `not used: ${why}` : "dropped",
+      ]
+        .filter(Boolean)
+        .join(" · "),
+    said: (one, kept, times) =>
+      one.kept ? `${kept} of ${times} found, ${((one.end_ms - one.begin_ms) / 1000).toFixed(1)} s.` : `Not used: ${one.why}.`,
+    keep: "Keep",
+    drop: "Drop",
+    enough: (kept) => (kept ? `Learn from ${format.many(kept, "performance", "performances")}` : "Learn"),
+    learning: "Learning …",
+    forget: "Forget this lesson",
+    forgetTitle: (name) => `Forget what was performed for ${name}?`,
+    forgetText: "The performances of this lesson are deleted.",
+    endedElsewhere: (name, head) =>
+      head ? `The lesson ${name} was ended in another window: the head is there.` : `The lesson ${name} was ended in another window.`,
+    live: (name, what) => (what === "counter" ? `${name} has learned what it is not` : `${name} is live`),
+    gone: (name) => `${name} was removed`,
+    facts: ({ given, found, counter_examples, rate, expectation }) => {
+      const lines = [];
+      if (found != null) lines.push(`${found} of ${given} found`);
+      if (counter_examples) lines.push(`${format.many(counter_examples, "counter-example", "counter-examples")} learned`);
+      if (rate) lines.push(texts.improve.expect(rate));
+      return lines.length ? lines : expectation;
+    },
+    lookingBack: "Looking back over the last seven days …",
+    lastWeek: (count) => `It would have fired ${count === 0 ? "never" : count === 1 ? "once" : count === 2 ? "twice" : `${format.number(count)} times`} in the last seven days.`,
+    show: (count) => (count ? "Show them" : "Look back"),
+    noStore: "No signatures are stored here, so nobody can tell how often it would have fired before.",
+    tryIt: "Try it now",
+    likeness: "Likeness now",
+    notYet: "Perform it: from the mark on, the head tells an event.",
+    toldNow: (count, score) => `It has told ${format.many(count, "event", "events")} since, the last with ${score.toFixed(2)}.`,
+    another: "Teach another motion",
+    counter: "Show what it must not be taken for",
+    counterHint: "Counter-examples help where something else looks alike, such as a door that slams.",
+  },
+
+  improve: {
+    // [figure, lowest, highest] an hour
+    expect: ([rate, low, high]) =>
+      rate ? `expect ${format.figure(rate)} false alarms an hour (${format.figure(low)} to ${format.figure(high)})` : `expect less than ${format.figure(high)} false alarms an hour`,
+    better: ({ name, rate }) => `${name} is better by one example${rate ? `: ${texts.improve.expect(rate)}` : ""}.`,
   },
 
   lookback: {
     tab: "Look back",
     title: "Look back",
-    // C2
+    range: "How much is shown",
+    ranges: { hour: "Hour", day: "Day", week: "Week" },
+    previous: "Earlier",
+    next: "Later",
+    now: "Now",
+    heads: "Heads",
+    progress: "Looking back",
+    chosen: "What is chosen",
+    list: "Events in words",
+    title_of: {
+      hour: (from, to) => `${format.day(from)}, ${format.minute(from)} to ${format.minute(to + 1)}`,
+      day: (from) => format.date(from),
+      week: (from, to) => `${format.day(from)} to ${format.day(to)}`,
+    },
+    looking: {
+      hour: "Looking back over an hour …",
+      day: "Looking back over a day …",
+      week: "Looking back over seven days …",
+    },
+    found: (count) => (count ? `${format.many(count, "event", "events")}.` : "No event."),
+    nothing: {
+      hour: "Nothing is stored of this hour.",
+      day: "Nothing is stored of this day.",
+      week: "Nothing is stored of these seven days.",
+    },
+    odd: (ms, hours) => `${format.day(ms)} has ${hours} hours: the clocks change.`,
+    told: "told then",
+    would: "would be told now",
+    moving: "in motion",
+    gap: "nothing stored",
+    zone: (name) => `times of ${name}`,
+    howTo: "Touch an event for what it is. Draw along a strip to choose a stretch of time.",
+    chooseStretch: "Choose by times",
+    from: "From",
+    to: "To",
+    choose: "Choose",
+    wrongOrder: "The time to which it goes must be later than the one from which.",
+    stretch: "A stretch of time",
+    close: "Close",
+    lasted: (from, seconds) => `${format.day(from)}, ${format.clock(from)}, for ${seconds < 100 ? `${seconds.toFixed(1)} s` : format.span(seconds)}`,
+    judged: (told, score) => `${told ? "Told then" : "The head would tell it now"}, score ${score.toFixed(2)}`,
+    notThis: (name) => `Not this: it is no ${name}`,
+    thisToo: "This, too",
+    which: "Head that this is an example of",
+    notYours: (name) => `${name} was not taught here, so it cannot be made better here.`,
+    alike: "Show the windows like this one",
+    closer: "Look closer",
+    searching: "Searching …",
+    alikeFound: (count) => (count ? `${format.many(count, "window is", "windows are")} most like this; a frame marks each.` : "No window is like this."),
+    likeness: (likeness, labels) => [`likeness ${likeness.toFixed(2)}`, ...(labels ?? [])].join(", "),
+    row: (told, seconds, score) => `${seconds.toFixed(1)} s, score ${score.toFixed(2)}${told ? "" : ", would be told now"}`,
+    events: (count) => format.many(count, "event", "events"),
+    more: (count) => `Show ${format.number(count)} more`,
   },
 
   heads: {
