@@ -114,8 +114,9 @@ def test_the_demo_ends_with_the_answer_and_a_command_that_does_the_same_with_a_l
     lines = subprocess.run(["scripts/demo"], cwd=tree, capture_output=True, text=True, check=True).stdout.splitlines()
     assert not any(line.startswith("{") for line in lines)  # the JSON is for the answer
     assert any(line.startswith("signatures ") for line in lines)
-    assert [line.split(" ")[0] for line in lines[-8:]] == ["", "The", "For", "The", "(The", "", "The", ""]
+    assert [line.split(" ")[0] for line in lines[-10:]] == ["", "The", "For", "The", "(The", "", "The", "", "See", ""]
+    assert lines[-1].split() == [".venv-demo/bin/motionsig", "page", "--sensor", "simulated"]
     assert (tree / "demo/shoulder.png").stat().st_size > 20_000
     (tree / "mine.msig").symlink_to("demo/shoulder.msig")
-    subprocess.run(lines[-1].replace("LOG", "mine.msig").split(), cwd=tree, capture_output=True, check=True)
+    subprocess.run(lines[-3].replace("LOG", "mine.msig").split(), cwd=tree, capture_output=True, check=True)
     assert (tree / "demo/mine.png").stat().st_size > 20_000 and (tree / "demo/mine.db").exists()
