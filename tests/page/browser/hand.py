@@ -2,6 +2,8 @@
 
     python hand.py PLAN [motionsig's arguments]      with the sensor "simulated" the chip measures what is in PLAN
 
+With $MOTIONSIG_HAND_NOTES, a file, what the sensor gave is noted there.
+
 The chip rests but for the motions in PLAN, a file to which `Hand` appends lines. Everything from the chip's registers on
 is the real thing. Times are CLOCK_MONOTONIC, which all processes of a machine share: so the hand goes on over a restart.
 """
@@ -9,17 +11,22 @@ is the real thing. Times are CLOCK_MONOTONIC, which all processes of a machine s
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.conventions import STANDARD_GRAVITY
 from motionsig.sensors.simulated import Signal
+
+if TYPE_CHECKING:
+    from motionsig.blocks import SampleBlock
+    from motionsig.sensors.reader import SensorReader
 
 _AHEAD_S = 0.1
 """A motion begins so long after it was asked for: no sample of it has been read by then."""
@@ -132,11 +139,39 @@ def measured(plan: Path) -> Signal:
     return signal
 
 
+def note(path: Path) -> None:
+    """Note in a file what sensors of this process give: six float64 that say what a count is, then samples as float32."""
+    from motionsig.sensors.reader import SensorReader
+
+    given = SensorReader.__iter__
+
+    def noted(reader: SensorReader) -> Iterator[SampleBlock]:
+        return _noted(reader, given(reader), path)
+
+    SensorReader.__iter__ = noted  # type: ignore[method-assign]
+
+
+def _noted(reader: SensorReader, blocks: Iterator[SampleBlock], path: Path) -> Iterator[SampleBlock]:
+    with path.open("wb", buffering=0) as file:
+        file.write(np.asarray(reader._scale, np.float64).tobytes())
+        for block in blocks:
+            file.write(block.data.tobytes())
+            yield block
+
+
+def read_notes(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Return the samples (n, 6) that were noted, and what a count is, (6,)."""
+    data = path.read_bytes()
+    rows = (len(data) - 48) // 24
+    return np.frombuffer(data, np.float32, rows * 6, 48).reshape(-1, 6), np.frombuffer(data, np.float64, 6)
+
+
 if __name__ == "__main__":
     from motionsig.cli.entry import main
     from motionsig.sensors import simulated
 
-    # TODO
-    simulated.walking = simulated.MOTIONS[""] = measured(Path(sys.argv[1]))
+    simulated.MOTIONS[""] = measured(Path(sys.argv[1]))
+    if notes := os.environ.get("MOTIONSIG_HAND_NOTES"):
+        note(Path(notes))
     sys.argv[0:2] = ["motionsig"]
     sys.exit(main())

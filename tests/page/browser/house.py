@@ -53,6 +53,7 @@ class House(Closing):
 
     def __init__(self, folder: Path, *, extra: str = "", between: Callable[[Path], Path] | None = None) -> None:
         self.folder, self._between = folder, between
+        self.notes: Path | None = None  # set, the samples are noted there; see hand.py
         for name in ("state", "run", "page-state", "page-run", "heads"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         self.hand = Hand(folder / "plan")
@@ -95,6 +96,7 @@ class House(Closing):
             "STATE_DIRECTORY": str(self.folder / "state"),
             "RUNTIME_DIRECTORY": str(self.folder / "run"),
             "MOTIONSIG_HEADS": str(self.folder / "heads"),
+            "MOTIONSIG_HAND_NOTES": str(self.notes) if self.notes else "",
             "OMP_NUM_THREADS": "1",
         }
         with (self.folder / "log").open("ab") as log:
