@@ -19,6 +19,7 @@ REQUEST, HEAD, BUSY, NOTHING, FAILED = "request", "head", "busy", "nothing", "fa
 lesson is under way, nothing is stored there or no sensor runs, and all else."""
 
 _REQUEST = re.compile("[A-Za-z0-9]{1,64}")
+_STREAM = re.compile("[0-9]{1,19}")
 _MOST_MS = 1 << 53  # what JavaScript's numbers hold exactly
 _MOST_HEADS = 64
 
@@ -106,6 +107,14 @@ def whole(least: int, most: int) -> Check:
 
 milliseconds = whole(0, _MOST_MS)
 """Of Unix time."""
+
+
+def position(value: Any) -> tuple[int, int]:
+    """Take the place of a row: its stream, a decimal text, and its number."""
+    match value:
+        case [str(stream), int(seq)] if _STREAM.fullmatch(stream) and type(seq) is int and 0 <= seq <= _MOST_MS:
+            return int(stream), seq
+    raise ValueError("expected a stream, a text of decimal digits, and a whole number")
 
 
 def one_of(*words: str) -> Check:

@@ -121,6 +121,10 @@ class Feed:
             self._newest[key] = _Newest(self._version, key, value)
             self._changed.notify_all()
 
+    def again(self, key: str) -> None:
+        """Tell all viewers what `put` was given: a function may return something else by now."""
+        self.put(key, self._newest[key].value)
+
     def rows(self, stream_id: int, seq: int, signatures: SignatureBatch, scores: Mapping[str, list[float]]) -> None:
         """Tell signatures in the wall clock's time, and their scores by head, after the events that came with them."""
         self._add(_Rows(stream_id, seq, signatures, scores, time.monotonic()))
@@ -202,11 +206,7 @@ class Viewer(Closing):
 
     def _is_behind(self) -> bool:
         feed = self._feed
-        return (
-            bool(self._waiting)
-            or self._versions < feed._version
-            or self._place < feed._first + len(feed._ring)
-        )
+        return bool(self._waiting) or self._versions < feed._version or self._place < feed._first + len(feed._ring)
 
     def _missed(self) -> int | None:
         """Return how many rows there were between the last one that it was told and the first that is kept."""

@@ -7,13 +7,16 @@ so nothing needs a lock; and an ask waits for that call no longer than its limit
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from motionsig.blocks import SampleBlock, SignatureBatch, WindowBatch
 from motionsig.control.asking import FAILED, AskError
 from motionsig.model_card import ModelCard
+
+if TYPE_CHECKING:
+    from motionsig.heads import HeadCard
 
 T = TypeVar("T")
 
@@ -74,6 +77,18 @@ class Loop(Protocol):
     @property
     def heads_hop(self) -> int:
         """From one window that heads judge to the next, in samples of the grid."""
+
+    @property
+    def root_heads(self) -> Sequence[HeadCard]:
+        """The heads that are configured, and those that they need."""
+
+    @property
+    def root_names(self) -> Collection[str]:
+        """The names of heads that are configured, whether they can be opened or not."""
+
+    @property
+    def heads_off(self) -> Mapping[str, str]:
+        """All heads of the service by name, each with why it does not judge at present, or an empty text."""
 
     @property
     def rate_hz(self) -> float | None:

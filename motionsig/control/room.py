@@ -1,41 +1,83 @@
-"""What a viewer may see and ask for, of a service that runs or of a store alone; who asks over a socket or in-process."""
+"""What a viewer may see and ask for: of a service that runs or of a store alone, over a socket or in this process."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from motionsig.closing import Closing
-from motionsig.control.asking import FAILED, NOTHING, REQUEST, AskError, checked
-from motionsig.control.feed import Feed
+from motionsig.control.asking import FAILED, NOTHING, REQUEST, Ask, AskError, checked, or_null, position
+from motionsig.control.feed import HEADS, LESSON, STATUS, Feed, Viewer
 from motionsig.control.loop import Hearing, Loop
+from motionsig.encoders.signing import KEYS_FOLDER
 from motionsig.errors import MotionsigError
 from motionsig.escaping import own_logger
 
+if TYPE_CHECKING:
+    from motionsig.control.answered import Answered
+
 log = own_logger(__name__)
+
+LIVE = "live"
+"""The ask that has no end; see `Control.watch`."""
+
+
+_WATCHING = Ask(lambda *_: None, {"after": or_null(position)})
 
 
 class Control(Closing):
     """All that asks share.
 
-    loop: of the service; None for a store alone. store: the URL of what `lookback` reads, None where nothing is stored.
-    heads_folder: of the heads that are taught at the page. hearing: who hears samples, or None; set it by `loop.call`.
-    feed: what viewers are told.
+    loop: of the service; None for a store alone. store: the URL of what `lookback` reads; None where nothing is stored,
+    and then why_no_store says why. heads_folder: of the heads that are taught at the page. keys_folder: of whose heads
+    are taken. name: of the device. feed: what viewers are told. hearing: who hears samples, or None; set it by
+    `loop.call`. Asks that change something are answered one after the other.
+
+    >>> control = Control(store="store:mine.db", heads_folder=heads_folder())  # without a service
+    >>> control.answer(b'{"ask": "hello"}')
+    b'{"ok": {"version": ...
     """
 
-    def __init__(self, *, loop: Loop | None, store: str | None, heads_folder: Path) -> None:
-        self.loop, self.store, self.heads_folder = loop, store, heads_folder
+    def __init__(
+        self,
+        *,
+        loop: Loop | None = None,
+        store: str | None = None,
+        why_no_store: str | None = None,
+        heads_folder: Path,
+        keys_folder: Path = KEYS_FOLDER,
+        feed: Feed | None = None,
+    ) -> None:
+        self.loop, self.store, self.why_no_store = loop, store, why_no_store
+        self.heads_folder, self.keys_folder = heads_folder, keys_folder
         self.hearing: Hearing | None = None
-        self.feed = Feed()
+        self.feed = feed or Feed()
+        self.feed.put(STATUS, None if loop is None else loop.status)
+        self.feed.put(HEADS, lambda: self.ask({"ask": "heads"}))
+        self.feed.put(LESSON, None)
+
+    @cached_property
+    def _answered(self) -> Answered:
+        from motionsig.control.answered import Answered
+
+        return Answered(self.heads_folder / ".answered.json")
 
     def answer(self, line: bytes) -> bytes:
         """Return the answer to a line, as a line. Raises nothing."""
         try:
-            return _line({"ok": self.ask(_read(line))})
+            return self.answer_to(read_line(line))
         except AskError as error:
-            return _line({"error": {"kind": error.kind, "text": str(error)}})
+            return error_line(error)
+
+    def answer_to(self, asked: Mapping[str, Any]) -> bytes:
+        """Return the answer to what a line asks, as a line. Raises nothing."""
+        try:
+            return to_line({"ok": self.ask(asked)})
+        except AskError as error:
+            return error_line(error)
 
     def ask(self, asked: Mapping[str, Any]) -> Any:
         """Return the answer to an ask that is no line: `ask` and its parameters. Raises AskError alone."""
@@ -49,11 +91,21 @@ class Control(Closing):
             raise AskError(REQUEST, f"ask: expected one of {', '.join(ASKS)}, got {name!r:.80}")
         values = checked(ask, given)
         try:
-            return ask.answer(self, values)
+            if not ask.changes:
+                return ask.answer(self, values)
+            return self._answered.once(values["request"], {"ask": name, **values}, lambda: ask.answer(self, values))
         except AskError:
             raise
         except (MotionsigError, OSError) as error:
             raise AskError(FAILED, str(error)) from error
+        # Whoever asks gets an answer, whatever is wrong here.
+        except Exception as error:
+            log.exception("%s", name)
+            raise AskError(FAILED, f"an error of ours, which is in the log of the service: {error!r:.200}") from error
+
+    def watch(self, asked: Mapping[str, Any]) -> Viewer:
+        """Return who gets the lines of the ask `live`. Raises AskError."""
+        return self.feed.viewer(checked(_WATCHING, {key: asked[key] for key in asked if key != "ask"})["after"])
 
     def live(self) -> Loop:
         """Return the loop, for an ask that needs a sensor. Raises AskError where there is none."""
@@ -62,7 +114,8 @@ class Control(Closing):
         return self.loop
 
 
-def _read(line: bytes) -> Mapping[str, Any]:
+def read_line(line: bytes) -> Mapping[str, Any]:
+    """Return what a client asks. Raises AskError."""
     try:
         asked = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -72,5 +125,11 @@ def _read(line: bytes) -> Mapping[str, Any]:
     return asked
 
 
-def _line(value: Any) -> bytes:
-    return json.dumps(value).encode() + b"\n"
+def to_line(value: Any) -> bytes:
+    """Return a value as a line."""
+    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+
+
+def error_line(error: AskError) -> bytes:
+    """Return an error as a line."""
+    return to_line({"error": {"kind": error.kind, "text": str(error)}})

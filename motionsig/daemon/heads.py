@@ -12,8 +12,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from motionsig import wire
 from motionsig.blocks import SignatureBatch
+from motionsig.control.feed import Feed
+from motionsig.control.judged import together
 from motionsig.conventions import NS_PER_S
 from motionsig.daemon.delivery import Delivery
 from motionsig.daemon.programs import Programs
@@ -23,6 +27,7 @@ from motionsig.escaping import own_logger
 from motionsig.events import BEGAN, Event
 from motionsig.model_card import ModelCard
 from motionsig.publishers.clocks import put_right_event
+from motionsig.quality import Quality
 from motionsig.windowing import check_heads_hop
 
 if TYPE_CHECKING:
@@ -44,7 +49,11 @@ class _Found:
 
 
 class Heads:
-    """What `run` needs of heads, in a daemon. last_error: which heads are off at present, and why."""
+    """What `run` needs of heads, in a daemon. last_error: which heads are off at present, and why.
+
+    off: all heads by name, each with why it does not judge at present, or an empty text; replaced where it changes.
+    of_root: what `use` was given last.
+    """
 
     def __init__(
         self,
@@ -58,10 +67,17 @@ class Heads:
         device: str,
         hop: int | None,
         heads_hop: int,
+        feed: Feed,
     ) -> None:
-        """cards, names, missing: as `use` takes them. device: in whose name. hop: of the sink; None for the model's."""
+        """cards, names, missing: as `use` takes them. device: in whose name. hop: of the sink; None for the model's.
+
+        feed: what viewers are told; while one of them watches, windows are made for it, too.
+        """
         self._encoder, self._delivery, self._programs = encoder, delivery, programs
         self._device, self._hop, self._heads_hop = device, hop, heads_hop
+        self.feed = feed
+        self._own: Mapping[str, HeadCard] = {}
+        self._own_missing: Mapping[str, str] = {}
         self._first_window = 0
         self._judge: Judge | None = None  # until there is a head: many services have none
         self._model: ModelCard | None = None
@@ -73,14 +89,30 @@ class Heads:
         self.use(cards, names, missing)
 
     def use(self, cards: Sequence[HeadCard], names: Collection[str], missing: Mapping[str, str]) -> None:
-        """Judge with other heads from here on; those that stay go on, and states of the others end.
+        """Judge with other heads of root's from here on; those that stay go on, and states of the others end.
 
         cards: each after those that it needs. names: of those whose events are told; the others are only needed.
         missing: heads that are configured and cannot be opened, each with the reason.
         """
-        self._cards, self._missing = cards, missing
+        self.of_root = (cards, names, missing)
+        self._use_all()
+
+    def use_own(self, cards: Mapping[str, HeadCard], missing: Mapping[str, str]) -> None:
+        """Judge with these heads of the page, too, from here on, by name. missing: as `use` takes it."""
+        if (cards, missing) != (self._own, self._own_missing):
+            self._own, self._own_missing = cards, missing
+            self._use_all()
+
+    def _use_all(self) -> None:
+        """Judge with root's heads, and with those of the page that go with them."""
+        cards, names, missing = self.of_root
+        self._cards, told, self._missing = list(cards), list(names), dict(missing)
+        if self._own or self._own_missing:
+            self._cards, more, off = together(cards, {*names, *missing}, self._own)
+            told += more
+            self._missing |= {**self._own_missing, **off}
         self._delivery.publish_events(self._tell(self._choose(self._encoder.maker)))
-        self._told = {card.name: card for card in cards if card.name in names}
+        self._told = {card.name: card for card in self._cards if card.name in told}
         self._fingerprints = {name: card.fingerprint.hex() for name, card in self._told.items()}
         self._found = {name: self._found.get(name, _Found()) for name in self._told}
         self._delivery.announce({name: card.is_state for name, card in self._told.items()})
@@ -94,9 +126,11 @@ class Heads:
         self._first_window = self._encoder.head_windows
 
     def hop(self) -> int | None:
-        """Return from how many samples of the grid to the next heads need a window; None where none judges."""
+        """Return from how many samples of the grid to the next heads or viewers need a window; None where none does."""
         # A model that has just come makes signatures first, which show whether there are heads for it.
-        return self._heads_hop if self._judging and self._encoder.card is self._model else None
+        if not (self._judging or self.feed.wanted) or self._encoder.card is not self._model:
+            return None
+        return self._heads_hop if self._misfit is None else None
 
     def judge(self, signatures: SignatureBatch) -> list[Event]:
         """Return the events that these signatures bring about; none for those of a model without heads."""
@@ -104,17 +138,29 @@ class Heads:
             return []
         model = self._encoder.maker
         ended = self._choose(model) if model is not self._model else []
-        judge = self._judge
-        if judge is None or not judge.cards or signatures.hop_ns != self._heads_hop * round(NS_PER_S / model.rate_hz):
+        judge, wanted = self._judge, self.feed.wanted
+        judges = judge is not None and bool(judge.cards)
+        if not (judges or wanted) or signatures.hop_ns != self._heads_hop * round(NS_PER_S / model.rate_hz):
             return self._tell(ended)
-        self._judged_s = time.monotonic()
         stream_id = self._delivery.stream_id_at(self._heads_hop)
         self._clocks[stream_id] = self._clock()
         if len(self._clocks) > _MOST_CLOCKS:
             del self._clocks[next(iter(self._clocks))]
         seq = self._encoder.head_windows - self._first_window - len(signatures)
-        judge.begin(stream_id, seq, device=self._device)
-        return self._tell(ended + judge.judge(signatures))
+        scores: dict[str, list[float]] = {}
+        if judge is not None and judge.cards:
+            self._judged_s = time.monotonic()
+            judge.begin(stream_id, seq, device=self._device)
+            ended += judge.judge(signatures)
+            if wanted:
+                scores = {card.name: row for card, row in zip(judge.cards, judge.scores.T.tolist(), strict=True)}
+        told = self._tell(ended)
+        if wanted:
+            correction_ns, clock = self._clocks[stream_id]
+            flag = Quality.CLEAR if clock is None else Quality.UNSET_CLOCK
+            start_ns, quality = signatures.start_ns + correction_ns, signatures.quality | np.uint8(flag)
+            self.feed.rows(stream_id, seq, replace(signatures, start_ns=start_ns, quality=quality), scores)
+        return told
 
     def flush(self) -> list[Event]:
         """Return the events that end because the stream does."""
@@ -129,7 +175,11 @@ class Heads:
 
     def _choose(self, model: ModelCard) -> list[Event]:
         """Judge with the heads that can judge what a model makes; return what ends because others cannot."""
-        self._model = model
+        self._model, self._misfit = model, None
+        try:
+            check_heads_hop(self._heads_hop, hop=model.hop if self._hop is None else self._hop, length=model.length)
+        except InputError as error:
+            self._misfit = str(error).replace("heads_hop", "heads.hop")
         able: dict[str, HeadCard] = {}
         off = dict(self._missing)
         for card in self._cards:
@@ -144,6 +194,7 @@ class Heads:
             judge = Judge(list(able.values()))
             ended = judge.follow_on(self._judge or Judge([]))
             self._judge = judge
+        self.off = {**dict.fromkeys(able, ""), **off}
         error_before = self.last_error
         self.last_error = f"heads off: {', '.join(off)}: {next(iter(off.values()))}" if off else None
         if self.last_error not in (None, error_before):
@@ -154,11 +205,8 @@ class Heads:
 
     def _problem(self, card: HeadCard, model: ModelCard, off: Collection[str]) -> str:
         """Return why a head cannot judge what a model makes, and what to do; empty if it can. off: that cannot."""
-        hop = model.hop if self._hop is None else self._hop
-        try:
-            check_heads_hop(self._heads_hop, hop=hop, length=model.length)
-        except InputError as error:
-            return str(error).replace("heads_hop", "heads.hop")
+        if self._misfit is not None:
+            return self._misfit
         from motionsig.heads.judging import check_encoder
 
         try:
@@ -182,6 +230,7 @@ class Heads:
             found.events += 1
             found.holds, found.last = event.phase == BEGAN, event
             self._programs.start(event)
+            self.feed.event(event)
             told.append(event)
         return told
 

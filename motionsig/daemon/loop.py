@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from motionsig.blocks import SampleBlock
 from motionsig.closing import Closing
 from motionsig.config import Config, differences
+from motionsig.control.feed import Feed
 from motionsig.daemon.delivery import Delivery, open_configured_sink
 from motionsig.daemon.heads import Heads
 from motionsig.daemon.journal import ALWAYS, Repeats
@@ -19,6 +20,7 @@ from motionsig.daemon.programs import Programs
 from motionsig.daemon.report import Report, State, home_automation_state, status_line
 from motionsig.daemon.status_socket import StatusSocket
 from motionsig.daemon.switching import RequestedModel, SwitchingEncoder
+from motionsig.daemon.viewing import Viewing
 from motionsig.errors import ConfigError, MotionsigError, SensorError
 from motionsig.escaping import own_logger
 from motionsig.pipeline import run
@@ -71,11 +73,15 @@ class Daemon:
         *,
         load: Callable[[], Config] | None = None,
         status_path: Path | None = None,
+        control_folder: Path | None = None,
+        page_heads: Path | None = None,
         repeats: Repeats | None = None,
         sensor: Callable[[Config], LiveSource] = lambda config: open_sensor(**config.sensor),
     ) -> None:
         """Open the model. load: reads the configuration again. status_path: of the socket. sensor: opens the source.
 
+        control_folder: where viewers find the control socket, where the service manager has not passed one; for None
+        there is none. page_heads: the folder of the heads that are taught at the page; for None that in the state.
         Raises what `open_encoder` does, and MissingExtraError for metrics without prometheus-client.
         """
         self._config = config
@@ -100,11 +106,16 @@ class Daemon:
                 self._delivery,
                 self._programs,
                 device=config.name,
+                feed=Feed(),
                 **hops,
             )
             self._report = Report(self._state, self._encoder, self._delivery, self._heads, self._programs)
             self.status: dict[str, Any] = self._report.status()
             self._socket = self._listen(status_path, resources)
+            parts = (self._encoder, self._delivery, self._heads)
+            self.viewing = resources.enter_context(Viewing(config, *parts, lambda: self.status, place=page_heads))
+            if control_folder is not None:
+                self.viewing.listen(control_folder)
             self._metrics = self._open_metrics(config)
             self._resources = resources.pop_all()
 
@@ -174,6 +185,7 @@ class Daemon:
                 while not self._stopping and time.monotonic() < until_s:
                     # In slices: a sleep goes on after a signal handler.
                     time.sleep(_SLEEP_S)
+                    self.viewing.wait()
                     self._heartbeat()
                 pause_s = min(2 * pause_s, _MOST_PAUSE_S)
                 continue
@@ -188,6 +200,7 @@ class Daemon:
         hop = state.config.hop
         self._delivery.follow(sensor.info.stream_id, sensor.unix_offset_ns, hop)
         self._heads.follow()
+        self.viewing.follow(sensor)
         try:
             blocks = iter(sensor)
         except SensorError:
@@ -209,6 +222,7 @@ class Daemon:
         """Hear that `run` is done with a block; return whether to go on with the same windows."""
         if len(block):
             self._state.heard_s = time.monotonic()
+        self.viewing.passed(block)
         self._heartbeat()
         return not self._encoder.needs_other_windows
 
@@ -235,6 +249,7 @@ class Daemon:
         self.status = self._report.status()
         if self._socket is not None:
             self._socket.publish(self.status)
+        self.viewing.beat()
         if became_ready:
             log.info("ready; %s", status_line(self.status))
             if (fits_s := self.status["sink"]["outage_fits_s"]) is not None:

@@ -28,6 +28,7 @@ def serve(path: Path, name: str | None = None) -> None:
         load_config(path, name=name),
         load=lambda: load_config(path, name=name),
         status_path=runtime_folder(name) / SOCKET_NAME,
+        control_folder=runtime_folder(name),
         repeats=repeats,
     )
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from motionsig.control.unix_sockets import connected, listen_at
 from motionsig.errors import MotionsigError
 from motionsig.state import state_path
 
@@ -46,22 +45,10 @@ class StatusSocket:
 
     def __init__(self, path: Path, status: dict[str, Any]) -> None:
         """Listen at `path`; raise OSError where that is not possible, or where another daemon already does."""
-        self._path, self._closed = path, threading.Event()
+        self._closed = threading.Event()
         self.publish(status)
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError), _connected(path):
-            raise OSError("expected to be the only daemon here, got an answer from another")
-        path.unlink(missing_ok=True)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        try:
-            self._listener.bind(str(path))
-            self._inode = path.stat().st_ino
-            # Any user of this machine may know the status, and what a client writes is not read.
-            path.chmod(0o666)
-            self._listener.listen(8)
-        except BaseException:
-            self._listener.close()
-            raise
+        # Any user of this machine may know the status, and what a client writes is not read.
+        self._listening = listen_at(path, mode=0o666)
         threading.Thread(target=self._answer, name="motionsig-status", daemon=True).start()
 
     def publish(self, status: dict[str, Any]) -> None:
@@ -71,7 +58,7 @@ class StatusSocket:
     def _answer(self) -> None:
         while True:
             try:
-                client, _ = self._listener.accept()
+                client, _ = self._listening.socket.accept()
             except OSError:
                 # All descriptors are in use; in a second one may be free.
                 if self._closed.wait(_PAUSE_S):
@@ -83,22 +70,7 @@ class StatusSocket:
 
     def close(self) -> None:
         self._closed.set()
-        # By now the path may lead to another daemon's socket.
-        with contextlib.suppress(OSError):
-            if self._path.stat().st_ino == self._inode:
-                self._path.unlink()
-        # Shutting down ends the thread's accept; closing alone does not.
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-
-@contextlib.contextmanager
-def _connected(path: Path) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as sock:
-        sock.settimeout(_TIMEOUT_S)
-        sock.connect(str(path))
-        yield sock
+        self._listening.close()
 
 
 def ask(name: str | None = None, *, unit: str | None = None) -> dict[str, Any]:
@@ -109,7 +81,7 @@ def ask(name: str | None = None, *, unit: str | None = None) -> dict[str, Any]:
     path = runtime_folder(name) / SOCKET_NAME
     unit = unit or ("motionsig" if name is None else f"motionsig@{name}")
     try:
-        with _connected(path) as sock:
+        with connected(path) as sock:
             answer = b""
             while len(answer) < _MOST_BYTES and (part := sock.recv(65536)):
                 answer += part

@@ -319,6 +319,10 @@ class SwitchingEncoder(Closing):
         if self._encoding:
             raise InterruptedEncodeError("stopped before the device answered")
 
+    def encode_beside(self, windows: WindowBatch) -> SignatureBatch:
+        """Return signatures by the model in use, which count for nothing here. Raises what its encoder does."""
+        return self._now.encoder.encode(windows)
+
     def encode(self, windows: WindowBatch) -> SignatureBatch:
         """Return one signature per window; none for those that the device failed on, which are counted."""
         if self._next is not None and not self.needs_other_windows:

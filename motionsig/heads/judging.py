@@ -93,7 +93,8 @@ class Judge:
     """What heads find in one stream of signatures after the other.
 
     cards: heads of one encoder, those that others need among them. `begin` names the stream; without it, it is stream 0
-    of a device called "local". The Judge holds no clock and no file: copy or pickle it to stop and resume.
+    of a device called "local". The Judge holds no clock and no file: copy or pickle it to stop and resume. scores:
+    (k, heads) of the signatures that it was given last.
     """
 
     def __init__(self, cards: Sequence[HeadCard]) -> None:
@@ -113,6 +114,7 @@ class Judge:
         self._awaited = {card.after.head for card in self.cards if card.after}
         self._ends_ns: dict[str, int] = {}  # of the last event of each head that another one awaits
         self._length_ns = 0
+        self.scores: NDArray[np.float64] = np.empty((0, len(self.cards)))
         self.begin(0)
 
     def begin(self, stream_id: int, seq: int = 0, *, device: str = "local") -> None:
@@ -155,7 +157,7 @@ class Judge:
             return []
         check_encoder(self.cards[0], signatures.spec)
         self._length_ns = signatures.spec.length_ns
-        scores = self._scoring(signatures)
+        self.scores = scores = self._scoring(signatures)
         above = scores >= self._on
         any_above = np.asarray(above.any(axis=0))
         batch = _Batch(signatures.start_ns.tolist(), signatures.hop_ns, {}, {})
