@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import h11
@@ -13,9 +14,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from motionsig.page.exchange import Receive, Scope, Send
+from motionsig.page.guard import Limits
 
-_HEADERS_S, _READS_S, _KEEP_ALIVE_S = 10.0, 20.0, 20
-"""How long headers may take, a browser may read nothing, and a connection may stay without a request."""
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_KEEP_ALIVE_S = 20
+"""How long a connection may stay without a request."""
 
 
 class _Deadline:
@@ -40,23 +44,23 @@ class _Deadline:
 class Connection(H11Protocol):
     """One connection. `ended` is set when it is no more."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, limits: Limits, **more: Any) -> None:
+        super().__init__(**more)
         self.ended = asyncio.Event()
-        self._headers, self._reads = _Deadline(_HEADERS_S), _Deadline(_READS_S)
+        self._request, self._reads = _Deadline(limits.request_s), _Deadline(limits.reads_s)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
         super().connection_made(transport)
-        self._headers.start(transport)
+        self._request.start(transport)
 
     def data_received(self, data: bytes) -> None:
         """Read on. What a browser has begun to say it has to finish in time; a byte now and then gains it nothing."""
         super().data_received(data)
-        if self.conn.their_state is h11.IDLE:
-            self._headers.start(self.transport)
+        if self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
+            self._request.start(self.transport)
         else:
-            self._headers.stop()
+            self._request.stop()
 
     def pause_writing(self) -> None:
         """Wait for a browser that does not read."""
@@ -70,7 +74,7 @@ class Connection(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Say that it has ended."""
-        self._headers.stop()
+        self._request.stop()
         self._reads.stop()
         super().connection_lost(exc)
         self.ended.set()
@@ -79,7 +83,9 @@ class Connection(H11Protocol):
 class Connections:
     """Makes connections to one application, and ends all of them."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: App, limits: Limits) -> None:
+        self._limits = limits
+
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             await app(scope, receive, send)
 
@@ -107,7 +113,7 @@ class Connections:
     def new(self) -> Connection:
         """Return the protocol of a new connection."""
         loop = asyncio.get_running_loop()
-        return Connection(config=self._config, server_state=self._state, _loop=loop, **self._more)
+        return Connection(self._limits, config=self._config, server_state=self._state, _loop=loop, **self._more)
 
     async def end(self, within_s: float) -> None:
         """Let the answers under way end, and then all connections."""

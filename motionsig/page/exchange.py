@@ -5,7 +5,6 @@ A framework would bring half a dozen megabytes for what these few lines do.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
@@ -17,9 +16,6 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = tuple[tuple[bytes, bytes], ...]
-
-_BODY_S = 10.0
-"""A body of 4 MiB takes 4 s at 1 MB/s."""
 
 _JSON: Headers = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 
@@ -68,9 +64,8 @@ def raw_answer(line: bytes) -> Answer:
 
 
 def refusal(refused: Refused) -> Answer:
-    """Return the answer that says why there is no other. The rest of such a request is not read."""
-    error = {"error": {"kind": "page", "text": refused.text}}
-    return json_answer(error, (b"connection", b"close"), status=refused.status)
+    """Return the answer that says why there is no other."""
+    return json_answer({"error": {"kind": "page", "text": refused.text}}, status=refused.status)
 
 
 class Request:
@@ -102,24 +97,20 @@ class Request:
         return found[0] if len(found) == 1 else None
 
     async def body(self, most_bytes: int) -> bytes:
-        """Return the body. Raises Refused for one that is larger, or takes longer than 10 s."""
+        """Return the body. Raises Refused for one that is larger."""
         size = self.header("content-length")
         if size and (not size.isdecimal() or len(size) > 12 or int(size) > most_bytes):
             raise Refused(413, f"expected at most {most_bytes:,} bytes")
         content = bytearray()
-        try:
-            async with asyncio.timeout(_BODY_S):
-                while True:
-                    message = await self._receive()
-                    if message["type"] == "http.disconnect":
-                        raise Refused(400, "expected the rest of the body")
-                    content += message.get("body", b"")
-                    if len(content) > most_bytes:
-                        raise Refused(413, f"expected at most {most_bytes:,} bytes")
-                    if not message.get("more_body", False):
-                        return bytes(content)
-        except TimeoutError as error:
-            raise Refused(400, f"expected the whole body within {_BODY_S:g} s") from error
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Refused(400, "expected the rest of the body")
+            content += message.get("body", b"")
+            if len(content) > most_bytes:
+                raise Refused(413, f"expected at most {most_bytes:,} bytes")
+            if not message.get("more_body", False):
+                return bytes(content)
 
     async def gone(self) -> None:
         """Return when the browser has gone; what it still sends is dropped."""

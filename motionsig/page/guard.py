@@ -86,7 +86,7 @@ def _own_names() -> set[str]:
 
 @dataclass(frozen=True)
 class Limits:
-    """How often and how many; each rate is (a second, at once)."""
+    """How often, how many and how long; each rate is (a second, at once)."""
 
     pairing: tuple[float, int] = (1.0, 60)
     """Attempts with a code, by all together."""
@@ -100,6 +100,10 @@ class Limits:
     connections: int = 96
     connections_each: int = 32
     """Connections of one address; a browser opens six."""
+    request_s: float = 20.0
+    """How long a request may take to come in: 4 MiB at 200 kB/s."""
+    reads_s: float = 20.0
+    """How long a browser may read nothing of what waits for it."""
 
 
 class Rate:

@@ -65,11 +65,10 @@ _logger = own_logger(__name__)
 def write_code(folder: Path) -> str:
     """Return a new code (22 letters, digits, - and _), whose hash the page finds in `folder` for 10 minutes.
 
-    Raises OSError where the folder cannot be written.
+    It has to be the page's user who writes it. Raises OSError where the folder cannot be written.
     """
     code = secrets.token_urlsafe(16)
-    # The file is root's and the folder the page's: it is readable to all, and the page may delete it.
-    write_file(folder / f"code-{_hash(code)}", b"%d" % (_since_boot_s() + CODE_S), mode=0o644)
+    write_file(folder / f"code-{_hash(code)}", b"%d" % (_since_boot_s() + CODE_S), mode=0o600)
     return code
 
 

@@ -1,4 +1,4 @@
-"""The page's process: it listens on sockets passed by systemd or opened here, until it is told to end or nobody comes."""
+"""The page's process: listens on sockets that systemd passed or that it opened, until it is told to end."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ async def _serve(
         loop.add_signal_handler(number, ended.set)
     sessions = Sessions(state)
     page = Page(control, codes, sessions, limits)
-    connections = Connections(page)
+    connections = Connections(page, limits)
     door = _Door(connections, limits, idle_s, ended.set)
     accepting = [asyncio.ensure_future(door.accept(each.socket, context if each.tls else None)) for each in listeners]
     await ended.wait()
