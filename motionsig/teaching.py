@@ -246,8 +246,7 @@ def _alike(known: Sequence[Codes], new: Sequence[_Shown], refused: list[Refused]
     odd = {one.number - len(known): one for one in unlike_the_others([*known, *(one.codes for one in new)])}
     for at, one in odd.items():
         if at >= 0:
-            why = f"it is unlike the others: {one.likeness:.2f}, where {one.usual:.2f} is usual among them"
-            refused.append(Refused(new[at].where, why))
+            refused.append(Refused(new[at].where, one.why))
     return [one.codes for at, one in enumerate(new) if at not in odd]
 
 

@@ -221,6 +221,6 @@ def _heard(one: Performed, found: list[SignatureBatch], encoder: Encoder, times:
     made = encoder.encode(one.windows)
     for odd in unlike_the_others([*(batch.codes for batch in found), made.codes]):
         if odd.number == len(found):
-            return f"not used ({lasted}): it is unlike the others: {odd.likeness:.2f}, where {odd.usual:.2f} is usual"
+            return f"not used ({lasted}): {odd.why}"
     found.append(made)
     return f"{len(found)} of {times} ({lasted})"

@@ -51,7 +51,7 @@ class Config:
     opened; a daemon that starts goes without them; heads_hop: grid samples. programs: the command for each head and
     phase; exec_limit_s: how long one may run. sink_url, sink_options: arguments of `open_sink`, with the content of the
     credentials; a relative path is one in the state folder. home_assistant: prefix, prometheus: port on this machine,
-    None for off. values, origins: by key ("sensor.rate_hz"), and the file of each. digests: SHA-256 of what keys name:
+    None for off. history_days: of the store beside the sink, 0 for none. values, origins: by key ("sensor.rate_hz"), and the file of each. digests: SHA-256 of what keys name:
     the certificates, the key, the heads.
     """
 
@@ -72,6 +72,7 @@ class Config:
     sink_options: Mapping[str, Any] = field(repr=False)
     home_assistant: str | None
     prometheus: int | None
+    history_days: float
     values: Mapping[str, Any]
     origins: Mapping[str, Path]
     digests: Mapping[str, bytes] = field(repr=False)
@@ -133,6 +134,7 @@ def _checked(path: Path, documents: Mapping[Path, Mapping[str, Any]], name: str 
         sink_options=options,
         home_assistant=home_assistant,
         prometheus=draft.value("status.prometheus") or None,
+        history_days=draft.value("page.history_days"),
         values=draft.values,
         origins=draft.origins,
         digests=draft.digests,

@@ -19,7 +19,7 @@ from motionsig.options import keyword_options
 from motionsig.publishers import BROKER_SCHEMES, takes_options
 from motionsig.sensors import open_sensor
 
-TABLES = ("sensor", "model", "heads", "exec", "sink", "spool", "status")
+TABLES = ("sensor", "model", "heads", "exec", "sink", "spool", "status", "page")
 CREDENTIALS = ("password", "key")  # options of a sink that are secret: their keys name a credential instead
 _PLACES = {option: f"sink.{option}_credential" for option in CREDENTIALS}
 FILES = ("proxy_credential", "key_file")
@@ -67,6 +67,7 @@ OWN_KEYS = {
     "sink.url": Key(("str",)),
     "status.home_assistant": Key(("bool", "str"), False),
     "status.prometheus": Key(("int",), 0),
+    "page.history_days": Key(("float",), 0.0),
 }
 """Keys that are no options of a function."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,9 @@ class AskError(MotionsigError, ValueError):
         super().__init__(text)
         self.kind = kind
 
+
+GONE: ContextVar[Callable[[], bool]] = ContextVar("gone", default=lambda: False)
+"""Whether the viewer that an ask is answered for is gone; what takes long asks it, and ends then."""
 
 Check = Callable[[Any], Any]
 """Returns a parameter's value as the ask takes it; raises ValueError that says what was expected."""

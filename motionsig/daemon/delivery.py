@@ -24,6 +24,7 @@ from motionsig import wire
 from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.config import Config
 from motionsig.conventions import NS_PER_S
+from motionsig.daemon.history import History
 from motionsig.daemon.status_socket import runtime_folder
 from motionsig.daemon.switching import SwitchingEncoder
 from motionsig.errors import MotionsigError, SinkError
@@ -103,9 +104,14 @@ class Delivery:
     bridged gap. signature_bytes: of one in a spool, 0 before the first.
     """
 
-    def __init__(self, opener: Callable[[int], Sink], encoder: SwitchingEncoder) -> None:
-        """`opener` opens the sink for a stream id; `encoder` knows the model and has counted the windows."""
-        self._opener, self._encoder = opener, encoder
+    def __init__(
+        self, opener: Callable[[int], Sink], encoder: SwitchingEncoder, *, history: History | None = None
+    ) -> None:
+        """`opener` opens the sink for a stream id; `encoder` knows the model and has counted the windows.
+
+        history: gets all that is delivered, besides.
+        """
+        self._opener, self._encoder, self.history = opener, encoder, history
         self.sink: Sink | None = None
         self._opened_once = False
         self._held: deque[_Numbered] = deque()
@@ -172,6 +178,8 @@ class Delivery:
         if clock != known:
             self.clock = clock
             self._announce_clock()
+            if self.history is not None:
+                self.history.set_clock(clock)
 
     def _announce_clock(self) -> None:
         # A sink of one's own need not want to know.
@@ -213,6 +221,8 @@ class Delivery:
         # All windows of this batch were counted just now; the numbers of windows that failed before it stay unused.
         seq = self._encoder.windows - self._first_window - len(corrected)
         self._hold(_Numbered(self.stream_id, seq, corrected, self.clock))
+        if self.history is not None:
+            self.history.take(self.stream_id, seq, corrected)
         self.deliver()
 
     def publish_events(self, events: Sequence[Event]) -> None:
@@ -222,6 +232,8 @@ class Delivery:
         if not self.clock_is_set:
             events = [event if event.clock else replace(event, clock=self.clock) for event in events]
         self._held_events.extend(events)
+        if self.history is not None:
+            self.history.take_events(events)
         while len(self._held_events) > MOST_EVENTS_HELD:
             dropped = self._held_events.popleft()
             self._past.dropped += 1
@@ -350,6 +362,8 @@ class Delivery:
         self._retry_s = 0.0
         self.deliver()
         self._let_go()
+        if self.history is not None:
+            self.history.close()
         if self._held_rows:
             log.error("%d signatures could not be published and are lost: %s", self._held_rows, self._trouble)
         if self._held_events:

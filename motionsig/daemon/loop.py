@@ -14,6 +14,7 @@ from motionsig.config import Config, differences
 from motionsig.control.feed import Feed
 from motionsig.daemon.delivery import Delivery, open_configured_sink
 from motionsig.daemon.heads import Heads
+from motionsig.daemon.history import History
 from motionsig.daemon.journal import ALWAYS, Repeats
 from motionsig.daemon.notifying import notify
 from motionsig.daemon.programs import Programs
@@ -96,7 +97,10 @@ class Daemon:
             requested = RequestedModel(config.model, config.device)
             hops: dict[str, Any] = {"hop": config.hop, "heads_hop": config.heads_hop}
             self._encoder = resources.enter_context(SwitchingEncoder(requested, **hops))
-            self._delivery = Delivery(lambda stream_id: open_configured_sink(config, stream_id), self._encoder)
+            history = History(config.name, config.history_days) if config.history_days else None
+            self._delivery = Delivery(
+                lambda stream_id: open_configured_sink(config, stream_id), self._encoder, history=history
+            )
             self._programs = Programs(config.programs, config.exec_limit_s)
             self._heads = Heads(
                 config.heads,

@@ -139,6 +139,13 @@ class Report:
                 "spool_limit_bytes": counts.spool_limit_bytes,
                 "outage_fits_s": fits_s,
             },
+            "history": None
+            if delivery.history is None
+            else {
+                "signatures": delivery.history.signatures,
+                "lost": delivery.history.lost,
+                "last_error": delivery.history.last_error,
+            },
             "heads": self._heads.status(),
             "heads_error": self._heads.last_error,
             "exec": {

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from motionsig.blocks import SignatureBatch
+from motionsig.blocks import SignatureBatch, SignatureSpec
 from motionsig.heads.card import HIGHEST, LOWEST, NOVELTY, PROTOTYPES, HeadCard, Weights
 from motionsig.heads.prototypes import prototypes
 from motionsig.quality import is_at_rest
@@ -81,15 +81,37 @@ class Scoring:
         self._lowest = [at for at, card in weighed if card.at_rest == LOWEST]
         self._highest = [(at, card.timing.on) for at, card in weighed if card.at_rest == HIGHEST]
         self._novel = [at for at, card in weighed if card.kind == NOVELTY]
+        self._rest_is_never = len(self._lowest) == len(weighed)
 
     def __call__(self, signatures: SignatureBatch) -> NDArray[np.float64]:
         """Return (k, heads) scores; NEVER where a signature cannot be what a head looks for.
 
         It cannot where a sensor is at rest, or where a counter-example is nearer.
         """
-        codes = signatures.codes.astype(np.float32)
+        scores = np.zeros((len(signatures), self._count))
+        at_rest = is_at_rest(signatures.quality)
+        if self._rest_is_never and at_rest.any():
+            # Most of a day a sensor lies still, and of that nothing need be computed.
+            moving = np.flatnonzero(~at_rest)
+            scores[moving] = self._weighed(signatures.codes[moving], signatures.spec)
+        else:
+            scores = self._weighed(signatures.codes, signatures.spec)
+        if self._novel:
+            scores[:, self._novel] = 1.0 - scores[:, self._novel]
+        if self._resting or self._lowest or self._highest:
+            for at, is_high in self._resting:
+                scores[:, at] = at_rest == is_high
+            if self._lowest and at_rest.any():
+                scores[np.ix_(np.flatnonzero(at_rest), np.array(self._lowest))] = NEVER
+            for at, on in self._highest:
+                np.maximum(scores[:, at], on, out=scores[:, at], where=at_rest)
+        return scores
+
+    def _weighed(self, signed: NDArray[np.int8], spec: SignatureSpec) -> NDArray[np.float64]:
+        """Return (k, heads) scores by the rows of heads; 0 of those without."""
+        codes = signed.astype(np.float32)
         first = 0
-        for group in signatures.spec.quantization.groups:
+        for group in spec.quantization.groups:
             if group.zero_point:
                 codes[:, first : first + group.size] -= group.zero_point
             first += group.size
@@ -102,14 +124,4 @@ class Scoring:
             for column, row in enumerate(part.warned, len(part.heads)):
                 own[values[:, column] > own[:, row], row] = NEVER
             scores[:, part.heads] = own
-        if self._novel:
-            scores[:, self._novel] = 1.0 - scores[:, self._novel]
-        if self._resting or self._lowest or self._highest:
-            at_rest = is_at_rest(signatures.quality)
-            for at, is_high in self._resting:
-                scores[:, at] = at_rest == is_high
-            if self._lowest and at_rest.any():
-                scores[np.ix_(np.flatnonzero(at_rest), np.array(self._lowest))] = NEVER
-            for at, on in self._highest:
-                np.maximum(scores[:, at], on, out=scores[:, at], where=at_rest)
         return scores

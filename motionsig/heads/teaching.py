@@ -192,6 +192,11 @@ class Unlike(NamedTuple):
     likeness: float
     usual: float
 
+    @property
+    def why(self) -> str:
+        """Why it is not used, in words."""
+        return f"it is unlike the others: {self.likeness:.2f}, where {self.usual:.2f} is usual among them"
+
 
 def unlike_the_others(performances: Sequence[Codes]) -> list[Unlike]:
     """Return the performances, of three or more, that the others do not agree with."""

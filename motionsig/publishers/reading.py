@@ -190,3 +190,9 @@ def _used(store: Snapshot, encoders: Encoders, wanted: Wanted, streams: Sequence
             query = f"SELECT DISTINCT encoder FROM signatures WHERE {condition}"
             numbers.update(number for (number,) in store.connection.execute(query, values))
     return {number: encoders[number] for number in numbers & encoders.keys()}
+
+
+def store_encoders(path: str) -> set[bytes]:
+    """Return the fingerprints of the encoders in a store; raise SinkError for a file that is no store."""
+    with snapshot(path) as store:
+        return _fingerprints(_encoders(store, Wanted(None, None, None, None)))

@@ -133,7 +133,8 @@ export async function follow() {
     }
     ending?.abort();
     if (performance.now() - began > 5000) failed = 0;
-    if (running) tell("connection", { state: "away", service: status >= 500 });
+    const why = { 429: "crowded", 503: "service" }[status] ?? "network";
+    if (running) tell("connection", { state: "away", why });
     await pause(AGAIN_MS[Math.min(failed, AGAIN_MS.length - 1)]);
   }
 }
@@ -173,8 +174,17 @@ function take(message) {
     else if (line.startsWith("id:")) lastId = value;
     else if (line.startsWith("data:")) data.push(value);
   }
-  if (data.length) tell(kind, JSON.parse(data.join("\n"))[kind]);
+  if (data.length) tell(kind, JSON.parse(data.join("\n")));
 }
+
+// The page goes on while the service is away, and says so.
+listen("service", async ({ up }) => {
+  if (latest.hello?.live === false) return;
+  if (!up) return tell("connection", { state: "away", why: "service" });
+  if (latest.connection.why !== "service") return;
+  tell("connection", { state: "open" });
+  await greet().catch(() => ending?.abort());
+});
 
 // A phone that slept, or a cable that was pulled, leaves a feed that looks open and is dead.
 setInterval(() => {

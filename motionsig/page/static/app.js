@@ -119,17 +119,16 @@ function banner(kind, [line, more], forMs) {
   if (forMs) hide = setTimeout(() => (element.hidden = true), forMs);
 }
 
-function connected({ state, service }) {
+function connected({ state, why }) {
   const element = byId("connection");
   element.dataset.state = state;
   const word = state === "open" && latest.hello && !latest.hello.live ? "stored" : state;
   setText(element, texts.frame.connection[word]);
   if (state === "unpaired") unpaired(letIn ? texts.pair.ended : "");
   else if (state === "away") {
-    const say = service ? texts.banner.service : texts.banner.network;
     away ??= setTimeout(() => {
       away = "told";
-      banner("away", say);
+      banner("away", texts.banner[why]);
     }, AWAY_MS);
   } else if (state === "open") {
     if (away === "told") banner("back", texts.banner.back, BACK_MS);
@@ -162,7 +161,7 @@ async function enter() {
       break;
     } catch (error) {
       if (error.status === 401) return unpaired("");
-      connected({ state: "away", service: error.status >= 500 });
+      connected({ state: "away", why: error.status === 503 ? "service" : "network" });
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
   }

@@ -81,7 +81,7 @@ export function create(panel) {
 
   function meterOf(head) {
     const value = h("span", { class: "value" });
-    const bar = h("div", { class: "meter", role: "meter", "aria-label": head.name, "aria-valuemin": "0" }, h("i", { class: "fill" }), h("i", { class: "mark" }));
+    const bar = h("div", { class: "meter", role: "meter", "aria-label": head.name, "aria-valuemin": "0" }, h("i", { class: "fill" }), h("i", { class: "threshold" }));
     const row = h("li", {}, h("span", { class: "name" }, head.name), value, bar);
     return { row, bar, value, on: head.on, most: 1 };
   }

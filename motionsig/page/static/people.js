@@ -71,7 +71,7 @@ export function create(panel) {
 
 // What is said of a code that was refused.
 export function why(error) {
-  return ["request", "page"].includes(error.kind) && error.status !== 429 ? texts.pair.wrong : texts.errors.of(error);
+  return error.status === 403 ? texts.pair.wrong : texts.errors.of(error);
 }
 
 // Shows the way in; `entered` is called once the browser is let in.
@@ -115,6 +115,7 @@ export function ask(panel, said, entered) {
       h("h2", {}, words.title),
       h("p", { class: "muted" }, words.why),
       h("ol", { class: "steps" }, h("li", {}, h("p", {}, words.steps[0]), h("code", { class: "command" }, words.command)), h("li", {}, h("p", {}, words.steps[1]), form)),
+      h("p", { class: "muted small" }, words.byHand),
     ),
   );
 }

@@ -20,9 +20,6 @@ const SKEW_MS = 10_000;
 const DARK = { ground: [0.17, 0.006, 230], below: [0.8, 0.125, 240], above: [0.82, 0.135, 66] };
 const LIGHT = { ground: [0.965, 0.006, 90], below: [0.4, 0.14, 256], above: [0.5, 0.14, 48] };
 
-// An order of motion64's motion codes in which neighbours go together, so that a motion is made of bands.
-const ORDER = null;
-
 function srgb([lightness, chroma, hue]) {
   const [a, b] = [chroma * Math.cos((hue * Math.PI) / 180), chroma * Math.sin((hue * Math.PI) / 180)];
   const l = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3;
@@ -168,9 +165,8 @@ export function createRibbon(canvas) {
     const hatch = Math.round(3 * size.scale);
     const split = shape.motion[1] - shape.motion[0];
     for (let index = 0; index < row.codes.length; index += 1) {
-      const code = ORDER && index < ORDER.length ? ORDER[index] : index;
       const y = index * cell + (index >= split ? gap : 0);
-      const word = palette[row.codes[code] + 128];
+      const word = palette[row.codes[index] + 128];
       for (let dy = 0; dy < cell; dy += 1) words.fill(word, (y + dy) * wide, (y + dy + 1) * wide);
     }
     if (row.quality & BRIDGED) {

@@ -64,6 +64,7 @@ export const texts = {
   // What is said while something is wrong with the connection, or after it was: a line and what it means.
   banner: {
     network: ["The device does not answer.", "The page tries again by itself. Check that this device is still in the same network."],
+    crowded: ["Too many browsers watch at once.", "This one is let in as soon as another closes the page."],
     service: [
       "The service does not answer.",
       "The page tries again by itself. On the device, sudo systemctl status motionsig says what is wrong.",
@@ -100,7 +101,8 @@ export const texts = {
     steps: ["On the device, run:", "Open the link that it prints, or scan its QR code. Or type the code here:"],
     command: "sudo motionsig page",
     code: "Code",
-    hint: "A code works once and for a few minutes.",
+    hint: "A code works once, and for ten minutes.",
+    byHand: "Was the page started by hand, with motionsig page? Then its link stands in that terminal.",
     act: "Let in",
     empty: "Type the code that the device shows.",
     wrong: "This code does not work: it is mistyped, was used before, or is too old. Run the command again for a new one.",
@@ -349,6 +351,51 @@ export const texts = {
   heads: {
     tab: "Heads",
     title: "Heads",
+    teach: "Teach a motion",
+    none: "There is no head yet. A head finds one motion among all others; teach one by performing it three times.",
+    whose: { page: "taught here", root: "configured by root", shipped: "came with the model" },
+    gives: { event: "tells events", state: "tells a state" },
+    fixed: {
+      page: "",
+      root: "This head is configured by root on the device, and programs may start for it. So it cannot be changed here.",
+      shipped: "This head belongs to the model. It cannot be changed here.",
+    },
+    paused: "paused",
+    idle: "does not judge",
+    whyNot: (why) => `It does not judge: ${why}.`,
+    facts: ({ rate, given, found, examples, counter_examples: against }) =>
+      [
+        ["False alarms", rate ? texts.heads.rate(rate) : "not known yet"],
+        given && ["Performances found", `${found} of ${given}`],
+        examples && ["Examples", `${examples}${against ? `, and ${many(against, "counter-example", "counter-examples")}` : ""}`],
+      ].filter(Boolean),
+    // 0.1 an hour (0 to 0.4)
+    rate: ({ figure, lowest, highest }) => `${format.figure(figure)} an hour (${format.figure(lowest)} to ${format.figure(highest)})`,
+    of: (action, name) => `${action}: ${name}`,
+    improve: "Make it better",
+    show: "Look back",
+    pause: "Pause",
+    resume: "Switch on",
+    isPaused: (name) => `${name} is paused. It tells nothing until it is switched on.`,
+    resumed: (name) => `${name} is switched on.`,
+    rename: "Rename",
+    newName: "New name",
+    save: "Save",
+    renamed: (name) => `The head is now called ${name}.`,
+    export: "Export",
+    exported: (name, signed) => `${name} is saved. ${signed ? "It is signed." : "It is not signed: another device takes it only with a signature."}`,
+    remove: "Remove",
+    removeTitle: (name) => `Remove ${name}?`,
+    removeText: (examples) => [
+      `Its ${many(examples, "example goes", "examples go")}, too. To have it back, it must be taught again.`,
+      "Events that it told stay stored.",
+    ],
+    removed: (name) => `${name} is removed.`,
+    import: "Import a file",
+    importTitle: "Import a head",
+    importText: "A head that was exported on another device. It is taken only if a key of this device's owner signed it.",
+    imported: (name) => `${name} is imported, and judges from now on.`,
+    tooLarge: "expected a file of at most 3 MB",
   },
 
   people: {
