@@ -34,7 +34,7 @@ AnyHead = str | Path | Head | HeadCard
 HOP_S = HOP_NS / NS_PER_S
 """So far apart are windows for heads: an event is told at most so much later than it could be."""
 
-_SENSORS = ("auto", "iio", "simulated")
+_SENSORS = ("auto", "iio", "phone", "simulated")
 
 
 def watch(
@@ -157,7 +157,7 @@ def kind_of(text: str) -> str:
         return "sensor"
     advice = hint(text)
     raise InputError(
-        "source: expected a sensor (auto, iio[:NAME], simulated[:NAME], witmotion:PORT, bno08x:PORT or a chip), "
+        "source: expected a sensor (auto, iio[:NAME], phone, simulated[:NAME], witmotion:PORT, bno08x:PORT or a chip), "
         f"store:PATH, file:PATH or a log that is there, got {text!r:.200}" + (f"; {advice}" if advice else "")
     )
 

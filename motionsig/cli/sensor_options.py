@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from motionsig.cli.invitation import show_invitation
 from motionsig.cli.option import option
 from motionsig.errors import InputError
 from motionsig.sensors import open_sensor
@@ -14,8 +15,8 @@ _NAMES = ("bus", "address", "chip", "rate_hz", "accel_range_g", "gyro_range_dps"
 
 
 def add_sensor_options(parser: argparse.ArgumentParser) -> None:
-    names = "a chip (see `motionsig sensors --chips`), auto (the default), iio:NAME, simulated[:lesson], or "
-    names += "witmotion:PORT or bno08x:PORT on a serial line"
+    names = "a chip (see `motionsig sensors --chips`), auto (the default), iio:NAME, simulated[:lesson], phone "
+    names += "(in its browser), or witmotion:PORT or bno08x:PORT on a serial line"
     option(parser, "--sensor NAME", names, default="auto")
     option(parser, "--bus BUS", "N of /dev/i2c-N, or such as spi0.0; by default each of I2C in turn", type=bus_option)
     option(parser, "--address A", "on the bus, such as 0x6a", type=address)
@@ -44,4 +45,4 @@ def address(text: str) -> int:
 
 def open_chosen(options: argparse.Namespace, *, mount: str | None = None, calibration: str | None = None) -> LiveSource:
     how = {name: getattr(options, name) for name in _NAMES}
-    return open_sensor(options.sensor, mount=mount, calibration=calibration, **how)
+    return open_sensor(options.sensor, mount=mount, calibration=calibration, invite=show_invitation, **how)

@@ -14,6 +14,7 @@ from typing import Any
 
 from motionsig.blocks import SampleBlock, Source
 from motionsig.cli.complaining import complain
+from motionsig.cli.invitation import show_invitation
 from motionsig.cli.option import option
 from motionsig.cli.progress import bytes_done, progress
 from motionsig.cli.reader_options import reader_options
@@ -44,7 +45,7 @@ _SILENT_BLOCKS = 3  # an empty block comes once a second while a sensor gives no
 
 def add_to(commands: Any) -> None:
     parser = commands.add_parser("watch", help="what heads find, live or in logs", description=__doc__)
-    sources = "a sensor (auto, iio, simulated or a chip), logs and folders of logs, or store:PATH"
+    sources = "a sensor (auto, iio, phone, simulated or a chip), logs and folders of logs, or store:PATH"
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help=sources)
     heads = "a head's name or folder; more than once for several. Without it: all of this model"
     option(parser, "--head NAME", heads, action="append", dest="heads")
@@ -106,7 +107,10 @@ def _all_of(encoder: bytes) -> list[HeadCard]:
 
 def _live(options: argparse.Namespace, asked: Asked, said: _Said) -> None:
     given = parse_options(reader_options(options.option), _SENSOR_OPTIONS, where="--option:", lowest=0)
-    with open_sensor(options.sources[0], **given) as sensor, open_quietly(options.model, options.device) as encoder:
+    with (
+        open_sensor(options.sources[0], invite=show_invitation, **given) as sensor,
+        open_quietly(options.model, options.device) as encoder,
+    ):
         names = ", ".join(card.name for card in asked.cards)
         print(
             f"watching {printable(sensor.info.name)} at {sensor.rate_hz:g} Hz for {names}; ^C ends it", file=sys.stderr

@@ -15,8 +15,8 @@ from motionsig.sensors.bus import parse_bus
 from motionsig.sensors.calibration.model import parse_mount
 from motionsig.sensors.calibration.storage import choose_calibration
 from motionsig.sensors.chips import Chip, settle
+from motionsig.sensors.names import PHONE, refusal, require_chip, simulated_part
 from motionsig.sensors.names import named_chip as find_named
-from motionsig.sensors.names import refusal, require_chip, simulated_part
 from motionsig.sensors.serial import SERIAL, require_serial
 from motionsig.sensors.serial.port import require_baud
 from motionsig.sensors.spi import over_spi
@@ -39,6 +39,11 @@ def check_sensor(draft: Draft) -> None:
     if kind in SERIAL:
         with draft.noting("sensor.name"):
             require_serial(name)
+    elif name.lower() == PHONE:
+        why = (
+            "expected a sensor that is wired to this device, got a phone: motion is taken from the network only while a"
+        )
+        draft.note("sensor.name", f"{why} command asks for it; try `motionsig page --sensor phone`")
     elif chip is None and name.lower() != "auto" and kind != "iio":
         draft.note("sensor.name", refusal(name, shown=shown(name)))
     if "chip" in options:

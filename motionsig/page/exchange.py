@@ -119,10 +119,11 @@ class Request:
 
 
 async def send_answer(answer: Answer, send: Send) -> None:
-    """Send an answer with what every answer says."""
+    """Send an answer with what every answer says, unless it says that itself."""
     length: Headers = () if answer.parts or answer.status == 304 else ((b"content-length", b"%d" % len(answer.body)),)
     date = (b"date", formatdate(usegmt=True).encode())
-    headers = [date, *_SAFE, *answer.headers, *length]
+    own = {name for name, _ in answer.headers}
+    headers = [date, *(each for each in _SAFE if each[0] not in own), *answer.headers, *length]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if answer.parts:
         async with contextlib.aclosing(answer.parts) as parts:

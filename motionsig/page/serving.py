@@ -116,7 +116,7 @@ async def _serve(
     sessions = Sessions(state)
     page = Page(control, codes, sessions, limits)
     connections = Connections(page, limits)
-    door = _Door(connections, limits, idle_s, ended.set)
+    door = Door(connections, limits, idle_s, ended.set)
     accepting = [asyncio.ensure_future(door.accept(each.socket, context if each.tls else None)) for each in listeners]
     await ended.wait()
     for task in accepting:
@@ -128,7 +128,7 @@ async def _serve(
     sessions.save()
 
 
-class _Door:
+class Door:
     """Takes connections in, at most so many at once, and notices when there was none for long."""
 
     def __init__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,8 +21,9 @@ from motionsig.sensors.families import CHIPS
 from motionsig.sensors.fifo import ChipFifo, require_bus
 from motionsig.sensors.gravity import require_gravity
 from motionsig.sensors.iio import IioSensor, IioSource, list_iio, open_iio
-from motionsig.sensors.names import UNREAD, identity, likeness, named_chip, refusal, require_chip, simulated_part
+from motionsig.sensors.names import PHONE, UNREAD, identity, likeness, named_chip, refusal, require_chip, simulated_part
 from motionsig.sensors.owner import own, owner_of
+from motionsig.sensors.phone import Invitation, PhoneSource, open_phone
 from motionsig.sensors.reader import SensorReader
 from motionsig.sensors.registers import Registers
 from motionsig.sensors.serial import SERIAL, SerialSource, open_serial
@@ -31,7 +32,7 @@ from motionsig.sensors.spi import SpiBus, open_spi
 log = own_logger(__name__)
 
 __all__ = ["CHIPS", "Calibration", "Found", "IioSensor", "IioSource", "SensorReader", "list_iio", "open_iio"]
-__all__ += ["SERIAL", "SerialSource", "all_buses", "open_sensor", "scan"]
+__all__ += ["SERIAL", "Invitation", "PhoneSource", "SerialSource", "all_buses", "open_sensor", "scan"]
 
 _FAILING_S = 5.0
 """A bus whose failures have taken so long is given up. The Pi's takes one second for each, others 10 ms."""
@@ -140,7 +141,8 @@ def open_sensor(
     bus_clock_hz: int | None = None,
     baud: int | None = None,
     clock: Clock | None = None,
-) -> SensorReader | IioSource | SerialSource:
+    invite: Callable[[Invitation], None] | None = None,
+) -> SensorReader | IioSource | SerialSource | PhoneSource:
     """Open a motion sensor as an endless Source.
 
     >>> with motionsig.open_sensor("simulated", rate_hz=208) as sensor:  # on a Raspberry Pi: "auto", or "lsm6dsox"
@@ -153,8 +155,8 @@ def open_sensor(
     * `name`: a chip ("lsm6dsox", "MPU-6050"; `motionsig sensors` lists them), "iio" or "iio:NAME" for a sensor that the
       kernel drives, "auto" for the kernel's if it drives one and else the first chip on a bus, "simulated" for a model
       of one on somebody who walks, "simulated:lesson" for one that rests and turns by turns, "simulated:turns" for
-      one that also walks, "witmotion:/dev/ttyUSB0"
-      for a WitMotion sensor on a serial port, "bno08x:/dev/ttyUSB0" for a BNO080, BNO085 or BNO086.
+      one that also walks, "witmotion:/dev/ttyUSB0" for a WitMotion sensor on a serial port, "bno08x:/dev/ttyUSB0" for
+      a BNO080, BNO085 or BNO086, "phone" for the first phone that opens a link, until the source is closed.
     * `bus`: number of /dev/i2c-N, by default each in turn; "spi0.0" for /dev/spidev0.0, which has no `address`; or any
       Bus, such as a SimulatedBus. `address`: on the bus.
     * `chip`: take what answers as this chip although it says another identity, as clones do. With `address` it is
@@ -164,7 +166,8 @@ def open_sensor(
     * `mount`: rotation (3, 3) from the sensor's axes to the device's, or text as the kernel writes it.
     * `calibration`: "none", or another one than `motionsig calibrate` stored for this sensor.
     * `bus_clock_hz`: of the bus, where the kernel does not know it; on SPI the clock to use. `baud`: of a serial line,
-      where it is none of the usual ones. `clock`: another one than the system's, for tests.
+      where it is none of the usual ones. `clock`: another one than the system's, for tests. `invite`: shows whoever
+      holds the phone its link (`link`, `others`, `fingerprint`).
 
     Any thread may `close` the source: its iteration then ends. `true_rate_hz` and `counts` say what was measured.
     Raises SensorError where no such sensor answers, it does not start, or gravity at rest says that it is another one;
@@ -179,7 +182,7 @@ def open_sensor(
     clock = clock or SystemClock()
     wires = {"bus": bus, "address": address, "chip": chip, "bus_clock_hz": bus_clock_hz}
     given = [f"{option}={value}" for option, value in wires.items() if value is not None]
-    if kind in ("iio", "simulated", *SERIAL) and given:
+    if kind in ("iio", "simulated", PHONE, *SERIAL) and given:
         raise InputError(
             f"{name}: expected no bus, no address, no chip and no bus_clock_hz, which are for I2C and SPI, got "
             + ", ".join(given)
@@ -189,6 +192,8 @@ def open_sensor(
         return open_serial(name, **numbers, baud=baud, mount=mount, calibration=calibration)
     if baud is not None:
         raise InputError(f"{name}: expected no baud, which is for a sensor on a serial port, got {baud}")
+    if name.lower() == PHONE:
+        return open_phone(invite, mount=mount, calibration=calibration)
     if kind == "iio" or (auto and bus is None and chip is None and list_iio()):
         return open_iio(rest or "auto", **numbers, mount=mount, calibration=calibration)
     named, motion = simulated_part(name) if kind == "simulated" else (None if auto else named_chip(name), "")

@@ -13,6 +13,9 @@ from motionsig.sensors.chips import SIMULATED_CHIP, SIMULATED_LESSON, SIMULATED_
 from motionsig.sensors.families import CHIPS
 from motionsig.sensors.serial import SERIAL
 
+PHONE = "phone"
+"""A phone's browser, which only a command lets in."""
+
 _KERNEL = {
     "bmg160 and bmi088-accel": "bmi055 bmi085 bmi088 bmx055",
     "bmi270 (since Linux 6.13; it loads Bosch's configuration, /lib/firmware/bmi270-init-data.fw)": "bmi270",
@@ -99,7 +102,7 @@ def require_chip(name: str, *, where: str) -> Chip:
 
 def refusal(name: str, *, shown: str | None = None) -> str:
     """Return what to say of a sensor's name that stands for nothing. shown: the name in quotes."""
-    kinds = "auto, iio[:NAME], witmotion:PORT, bno08x:PORT, simulated[:NAME]"
+    kinds = "auto, iio[:NAME], phone, witmotion:PORT, bno08x:PORT, simulated[:NAME]"
     choices = f"{kinds} or one of {', '.join(sorted(CHIPS))}"
     simulated = f"simulated:NAME is a model of one of these chips, simulated:{SIMULATED_LESSON} rests and turns, "
     simulated += f"simulated:{SIMULATED_TURNS} walks, too"

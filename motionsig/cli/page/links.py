@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -39,15 +38,6 @@ def let_in(folder: Path) -> Code:
     from motionsig.page.people import CODE_S, write_code
 
     return Code(write_code(folder), f"It lets one browser in, within {CODE_S // 60} minutes.")
-
-
-def print_qr(link: str) -> None:
-    """Draw a QR code of a link, where a terminal shows it."""
-    if sys.stdout.isatty():
-        import segno
-
-        segno.make(link, error="l", micro=False).terminal(compact=True)
-        sys.stdout.flush()
 
 
 def from_elsewhere(port: int) -> str:

@@ -51,12 +51,13 @@ def show(*, network: bool, loopback: bool) -> None:
 
 
 def _lines(*, is_network: bool, owner: tuple[int, int]) -> Iterator[str]:
+    elsewhere = from_elsewhere(PORT)
     _become(owner)
     code = let_in(RUNTIME)
     if not is_network:
         yield f"open    {code.link(f'http://localhost:{PORT}')}"
         yield f"        {code.validity}"
-        yield f"From another computer first: {from_elsewhere(PORT)}"
+        yield f"From another computer first: {elsewhere}"
         yield "For a phone, and without ssh: sudo motionsig page --network"
         return
     first, *others = network_links(NETWORK_PORT)
@@ -109,7 +110,9 @@ def end_sessions(name: str) -> None:
 def _require_service() -> tuple[int, int]:
     """Return user and group of the page. Raises NoPageError where its units are not there, or this is not root."""
     if shutil.which("systemctl") is None or not _is("loaded", PAGE):
-        raise NoPageError(f"page: expected the service, which `sudo scripts/install` in a clone sets up, got none; {_TRY}")
+        raise NoPageError(
+            f"page: expected the service, which `sudo scripts/install` in a clone sets up, got none; {_TRY}"
+        )
     if os.geteuid():
         raise NoPageError(f"page: expected root, who says which browser is let in: sudo motionsig page; {_TRY}")
     try:

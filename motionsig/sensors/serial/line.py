@@ -29,11 +29,12 @@ _LATELY = 8
 class Line:
     """Pure: arrivals (number, ns of a monotonic clock) in, times out. last_ns: the last time given out, or None.
 
-    Numbers count from 0 after each `begin`; the period is kept.
+    Numbers count from 0 after each `begin`; the period is kept. spread: how far the rate may be from `rate_hz`.
     """
 
-    def __init__(self, rate_hz: float) -> None:
+    def __init__(self, rate_hz: float, *, spread: float = SPREAD) -> None:
         self._nominal_ns = self.period_ns = NS_PER_S / rate_hz
+        self._spread = spread
         self.last_ns: int | None = None
         self.begin(0)
 
@@ -118,7 +119,8 @@ class Line:
         index, times = points[:, 0], points[:, 1] - self._origin_ns
         period_ns, self._scatter_ns = self.period_ns, 0.0
         if len(index) > 1:
-            period_ns = _edge(index, times, self._nominal_ns / (1 + SPREAD), self._nominal_ns / (1 - SPREAD))
+            least_ns, most_ns = self._nominal_ns / (1 + self._spread), self._nominal_ns / (1 - self._spread)
+            period_ns = _edge(index, times, least_ns, most_ns)
             rest = times - period_ns * index
             span = index[-1] - index[0]
             if span * self._nominal_ns < _UNSURE_NS:

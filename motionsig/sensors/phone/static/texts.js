@@ -1,0 +1,20 @@
+// All texts of the phone's page.
+export const texts = {
+  title: "This phone as a motion sensor",
+  ready: "Hold the phone so that you can read this, and tap Start. Motion is sent to the device that showed you the link, until you close this page.",
+  start: "Start",
+  noLink: "This link is not complete. Scan the code again.",
+  noSensor: "This browser gives no motion. Open the link in the phone's usual browser: Safari or Chrome.",
+  denied: "The browser does not allow motion for this page. Allow it in the browser's settings, then load the page again.",
+  nothing: "No motion comes. Allow motion sensors for this page in the browser's settings, then load the page again.",
+  sending: "Motion is sent. Keep this page on the screen.",
+  sendingNoLock: "Motion is sent. Keep this page on the screen; the browser cannot keep the screen on, so touch it now and then.",
+  flat: "Lay the phone down with its screen up, then tap the button.",
+  isFlat: "It lies with its screen up",
+  offline: "The device does not answer. The motion is kept for a while and sent as soon as it answers.",
+  refused: "The device lets one phone in, and this is not that phone, or the command has ended. Start the command again for a new link.",
+  gyroscope: "This phone gives no angular rate, so there are no signatures. It may have no gyroscope. Take another phone.",
+  sent: "sent",
+  waiting: "waiting",
+  dropped: "lost",
+};
