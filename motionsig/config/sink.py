@@ -170,7 +170,9 @@ def check_status(draft: Draft, scheme: str) -> str | None:
     if port and not 1024 <= port <= 65535:
         draft.note("status.prometheus", f"expected a port from 1024 to 65535, or 0 for none, got {port}")
     if draft.value("page.history_days") and scheme == "store":
-        draft.note("page.history_days", "expected 0 with store:, which the page looks back on itself; see sink.keep_days")
+        draft.note(
+            "page.history_days", "expected 0 with store:, which the page looks back on itself; see sink.keep_days"
+        )
     wanted = draft.value("status.home_assistant")
     if wanted is False:
         return None

@@ -23,7 +23,11 @@ LIMIT_S = 20.0
 MOST_BYTES = 1 << 30
 """Of addresses, which libraries of linear algebra reserve and do not use."""
 _NICE = 10
-_TASKS: dict[str, Callable[..., dict[str, Any]]] = {"look_back": strips.look_back, "alike": strips.alike, "stretch": strips.stretch_text}
+_TASKS: dict[str, Callable[..., dict[str, Any]]] = {
+    "look_back": strips.look_back,
+    "alike": strips.alike,
+    "stretch": strips.stretch_text,
+}
 
 
 def main() -> None:

@@ -113,7 +113,9 @@ class Children(Closing):
                     if late or self._is_left(job):
                         child.kill()
                         child.communicate()
-                        raise AskError(FAILED, _too_long() if late else "nobody waits for the answer any more") from None
+                        raise AskError(
+                            FAILED, _too_long() if late else "nobody waits for the answer any more"
+                        ) from None
         if not said:
             last = complaint.decode(errors="replace").strip().splitlines()[-1:]
             raise AskError(FAILED, f"expected to look back, got exit status {child.returncode}: {''.join(last)[:200]}")

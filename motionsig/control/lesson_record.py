@@ -83,9 +83,13 @@ class Record:
         found = [one for one in self.performances if one.number == number]
         if not found:
             count = len(self.performances)
-            raise InputError(f"number: expected one from 1 to {count}, got {number}" if count else "number: got none yet")
+            raise InputError(
+                f"number: expected one from 1 to {count}, got {number}" if count else "number: got none yet"
+            )
         if kept and found[0].codes is None:
-            raise InputError(f"performance {number}: expected one that can be used, got one that cannot: {found[0].why}")
+            raise InputError(
+                f"performance {number}: expected one that can be used, got one that cannot: {found[0].why}"
+            )
         found[0].kept = kept
         self.compare(known)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from motionsig.errors import HeadError, InputError
 from motionsig.escaping import own_logger
 from motionsig.heads.card import HeadCard
 from motionsig.heads.teaching import Codes
+from motionsig.model_card import ModelCard
 from motionsig.state import state_folder
 from motionsig.teaching import known_before, of_codes, wish_of
 
@@ -70,8 +71,7 @@ class Lessons:
                 record.compare(self._known)
         except (AskError, InputError, HeadError) as error:
             record.state, record.said = STOPPED, f"{record.said}; it cannot go on: {error}"
-        # The loop does not run yet.
-        self._listen(in_loop=False)
+        self._listen()
         self._tell()
 
     def begin(self, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,22 +164,16 @@ class Lessons:
             )
         before = self._before(record)
         self._known_of(record, before)
-        return improved(
-            record.name,
-            before,
-            self._loop,
-            examples=() if record.purpose == COUNTER else kept,
-            against=kept if record.purpose == COUNTER else (),
-        )
+        model = self._loop.card
+        hop_ns = round(self._loop.heads_hop * NS_PER_S / model.rate_hz)
+        what = "against" if record.purpose == COUNTER else "examples"
+        return improved(record.name, before, model, hop_ns, **{what: kept})
 
     def _is_saved(self, record: Record) -> bool:
         try:
-            return self._before_or_new(record).fingerprint.hex() == record.made
+            return page_heads.own_card_of(self._control, record.name).fingerprint.hex() == record.made
         except (AskError, HeadError):
             return False
-
-    def _before_or_new(self, record: Record) -> HeadCard:
-        return page_heads.own_card_of(self._control, record.name)
 
     def _note_end(self, ended: Ended) -> None:
         lesson_record.write(self._ended_path, ended)
@@ -199,7 +193,7 @@ class Lessons:
     def _tell(self) -> None:
         self._control.feed.put(LESSON, None if self._record is None else self._record.shown())
 
-    def _listen(self, *, in_loop: bool = True) -> None:
+    def _listen(self) -> None:
         """Hear samples while there is somebody to perform, and only then."""
         record = self._record
         wanted = record is not None and record.state not in (lesson_record.ENOUGH, STOPPED)
@@ -210,15 +204,8 @@ class Lessons:
             former.stop()
         if record is not None and wanted:
             self._listening = Listening(self._loop, record.id, self._hear)
-        hearing = self._listening
-
-        def set_hearing() -> None:
-            self._control.hearing = hearing
-
-        if in_loop and self._loop.rate_hz is not None:
-            self._loop.call(set_hearing)
-        else:
-            set_hearing()
+        # The loop reads this once for each block.
+        self._control.hearing = self._listening
 
     def _hear(self, found: Found) -> None:
         """Take what the listening thread has found out."""
@@ -230,7 +217,9 @@ class Lessons:
             if found.state is not None:
                 record.state = found.state
             record.seconds = found.seconds
-            record.said = record.said if found.said is None else found.said
+            # What is found after it, what was said is over.
+            if found.said is not None or found.performances:
+                record.said = found.said
             for begin_ms, end_ms, made, why in found.performances:
                 if made is not None and made.spec.fingerprint.hex() != record.encoder:
                     found = found._replace(over=True)
@@ -244,8 +233,7 @@ class Lessons:
                     self._save()
                 except OSError as error:
                     record.said = f"what was found is not kept over a restart: {error.strerror}"
-                # The thread that calls this ends by itself.
-                self._listen(in_loop=False)
+                self._listen()
             self._tell()
 
     def close(self) -> None:
@@ -261,17 +249,22 @@ _OTHER_MODEL = "signatures of different encoders do not compare; forget this les
 
 
 def improved(
-    name: str, before: HeadCard | None, loop: Loop, *, examples: Any = (), against: Any = ()
+    name: str,
+    before: HeadCard | None,
+    model: ModelCard,
+    hop_ns: int,
+    *,
+    examples: Sequence[Codes] = (),
+    against: Sequence[Codes] = (),
 ) -> HeadCard:
     """Return the head of these performances and counter-examples, and of those that `before` was taught with.
 
-    examples, against: codes (k, dim) each. Raises InputError where nothing can be learned, HeadError for a head that it
-    needs.
+    examples, against: codes (k, dim) each. hop_ns: from one window that it will judge to the next. Raises InputError
+    where nothing can be learned, HeadError for a head that it needs.
     """
-    card = loop.card
-    known, wrong = known_before(before, card.spec)
-    wish = replace(wish_of(name, before), hop_ns=round(loop.heads_hop * NS_PER_S / card.rate_hz))
-    return of_codes(name, [*known, *examples], [*wrong, *against], card, wish=wish)
+    known, wrong = known_before(before, model.spec)
+    wish = replace(wish_of(name, before), hop_ns=hop_ns)
+    return of_codes(name, [*known, *examples], [*wrong, *against], model, wish=wish)
 
 
 def lesson_is_left() -> bool:

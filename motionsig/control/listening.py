@@ -8,12 +8,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from motionsig.blocks import SampleBlock, SignatureBatch
 from motionsig.control.asking import AskError
 from motionsig.control.lesson_record import PERFORM, REST
-from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError, MotionsigError
 from motionsig.escaping import own_logger
 from motionsig.lesson import Lesson, Performed
@@ -66,7 +63,8 @@ class Listening:
 
     def hear(self, block: SampleBlock) -> None:
         """Hear the next samples."""
-        self._heard.put(SampleBlock(block.time_ns.copy(), block.data.copy(), block.gap))
+        if not self._stopped:
+            self._heard.put(SampleBlock(block.time_ns.copy(), block.data.copy(), block.gap))
 
     def stop(self) -> None:
         """Have the thread end soon; nothing is told any more that it has not begun to tell."""

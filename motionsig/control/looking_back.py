@@ -5,16 +5,24 @@ from __future__ import annotations
 import base64
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from motionsig.blocks import SignatureBatch
 from motionsig.control import page_heads
-from motionsig.control.asking import BUSY, GONE, HEAD, NOTHING, REQUEST, AskError
+from motionsig.control.asking import GONE, HEAD, NOTHING, REQUEST, AskError
 from motionsig.control.lessons import improved
+from motionsig.control.stretches import about_the_middle, moving, windows_of
+from motionsig.encoders import find_model
+from motionsig.encoders.models import model_names
+from motionsig.errors import ModelError
 from motionsig.heads.card import HeadCard
 from motionsig.heads.judging import in_order
-from motionsig.heads.teaching import MOST_AGAINST, Codes
+from motionsig.heads.teaching import Codes
+from motionsig.lesson import WINDOWS
+from motionsig.model_card import ModelCard
 
 if TYPE_CHECKING:
     from motionsig.control.children import Children
@@ -23,8 +31,7 @@ if TYPE_CHECKING:
 _MOST_SPAN_MS = 32 * 86_400_000
 _MOST_STRETCH_MS = 60_000
 _NS_PER_MS = 1_000_000
-_improving = threading.Lock()
-_creating = threading.Lock()
+_improving, _creating = threading.Lock(), threading.Lock()
 
 
 def look_back(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,47 +64,54 @@ def this_too(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def _improve(control: Control, asked: Mapping[str, Any], *, is_it: bool) -> dict[str, Any]:
     from_ms, to_ms = _span(asked, "from_ms", "to_ms", _MOST_STRETCH_MS)
-    if not _improving.acquire(timeout=_PATIENCE_S):
-        raise AskError(BUSY, "expected one head that is taught at a time, got another one: try again")
-    try:
+    # One at a time: of two that begin with the same head, the second would forget what the first has added.
+    with _improving:
         card = page_heads.own_card_of(control, asked["head"])
-        codes = _codes(control, card, from_ms, to_ms)
+        codes = _codes(control, card, from_ms, to_ms, few=is_it)
         taught = card.taught
-        known = taught.examples if is_it else taught.against
-        new = codes[~np.array([(known == row).all(axis=1).any() for row in codes], bool)]
+        new = _without(codes, taught.examples if is_it else taught.against)
         if not len(new):
-            # Asked again after a restart, or by a second viewer.
+            # It was added before: by somebody else, or just before a restart.
             return page_heads.shown(control, card.name)
-        if not is_it:
-            opposite = np.array([(taught.examples == row).all(axis=1).any() for row in new], bool)
-            if opposite.all():
-                raise AskError(
-                    HEAD,
-                    f"head {card.name}: expected another motion than it was taught with, got one of its own examples: "
-                    "remove the head, and teach it anew without that one",
-                )
-            new = new[~opposite]
-        elif len(new) + len(known) > _MOST_OWN:
-            raise AskError(HEAD, f"head {card.name}: expected at most {_MOST_OWN:,} examples, got more: teach it anew")
-        made = improved(control, card, examples=[new] if is_it else (), against=() if is_it else [new])
+        if not is_it and not len(new := _without(new, taught.examples)):
+            raise AskError(
+                HEAD,
+                f"head {card.name}: expected another motion than it was taught with, got one of its own examples: teach "
+                "it anew without that one",
+            )
+        model = model_of(control, card.encoder)
+        made = improved(card.name, card, model, card.hop_ns, **{"examples" if is_it else "against": [new]})
         return page_heads.save(control, made)
-    finally:
-        _improving.release()
 
 
-_PATIENCE_S = 5.0
-_MOST_OWN = 2 * MOST_AGAINST
+def _without(codes: Codes, known: Codes) -> Codes:
+    """Return the rows that are not among those known."""
+    return codes[[not (known == row).all(axis=1).any() for row in codes]]
 
 
-def _codes(control: Control, card: HeadCard, from_ms: int, to_ms: int) -> Codes:
+def _codes(control: Control, card: HeadCard, from_ms: int, to_ms: int, *, few: bool) -> Codes:
     """Return what moves in a stretch: of the rows that heads judged a moment ago, else of what is stored."""
-    recent = control.feed.between(from_ms * _NS_PER_MS, to_ms * _NS_PER_MS, card.encoder)
-    if recent is not None and len(recent):
-        return recent
-    if control.store is None:
-        raise AskError(NOTHING, _NOT_STORED)
-    told = _children(control).ask("stretch", control.store, from_ms, to_ms, card.encoder, gone=GONE.get())
-    return np.frombuffer(base64.b64decode(told["codes"]), np.int8).reshape(-1, told["dim"])
+    from_ns, to_ns = from_ms * _NS_PER_MS, to_ms * _NS_PER_MS
+    made = control.feed.recent(from_ns, to_ns, card.encoder)
+    made = made and moving(windows_of(made, from_ns, to_ns))
+    if not made:
+        told = _children(control).ask("stretch", _store(control), from_ms, to_ms, card.encoder, gone=GONE.get())
+        codes = np.frombuffer(base64.b64decode(told["codes"]), np.int8).reshape(-1, told["dim"])
+        spec = model_of(control, card.encoder).spec
+        start_ns = np.array(told["start_ns"], np.int64)
+        made = SignatureBatch(start_ns, codes, np.zeros(len(codes), np.uint8), card.hop_ns, spec)
+    return (about_the_middle(made, from_ns, to_ns, WINDOWS) if few else made).codes
+
+
+def model_of(control: Control, encoder: bytes) -> ModelCard:
+    """Return the model that made signatures of an encoder. Raises AskError where it is not here."""
+    if control.loop is not None and control.loop.card.fingerprint == encoder:
+        return control.loop.card
+    for name in model_names():
+        with suppress(ModelError):
+            if (card := find_model(name)).fingerprint == encoder:
+                return card
+    raise AskError(HEAD, f"head: expected one of a model that is here, got one of encoder {encoder.hex()}")
 
 
 _NOT_STORED = (

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from motionsig.blocks import SignatureBatch
+from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.control.asking import NOTHING, AskError
+from motionsig.control.stretches import moving, windows_of
 from motionsig.conventions import NS_PER_S
 from motionsig.events import BEGAN, Event
 from motionsig.heads.card import HeadCard
-from motionsig.heads.teaching import Codes, likeness
+from motionsig.heads.teaching import likeness
 from motionsig.publishers import iter_events, iter_signatures, split_url
 from motionsig.publishers.local import NoneStoredError, Stored
 from motionsig.publishers.reading import store_encoders
@@ -34,7 +35,6 @@ MOST_EVENTS = 1000
 """Of one head in one answer, the newest ones."""
 _ROWS = 1024  # at a time: what is computed of so many stays in the processor's cache
 _LONGEST_NS = 60 * NS_PER_S  # a window
-_MOST_EXAMPLES = 64  # windows that others are compared with
 
 
 def look_back(
@@ -177,7 +177,8 @@ def alike(url: str, from_ms: int, to_ms: int, since_ms: int, until_ms: int, most
 
     Raises AskError where nothing is stored there, or nothing moves.
     """
-    examples, encoder = stretch(url, from_ms, to_ms)
+    like_these = stretch(url, from_ms, to_ms)
+    examples, encoder = like_these.codes, like_these.spec.fingerprint
     starts, values, labels, length_ns = list[NDArray[np.int64]](), list[NDArray[np.float64]](), dict[int, str](), 0
     for part in _signatures(url, encoder, since_ms * NS_PER_MS, until_ms * NS_PER_MS):
         made = part.signatures
@@ -209,33 +210,34 @@ def alike(url: str, from_ms: int, to_ms: int, since_ms: int, until_ms: int, most
     return {"windows": windows}
 
 
-def stretch(url: str, from_ms: int, to_ms: int, encoder: bytes | None = None) -> tuple[Codes, bytes]:
-    """Return the codes of what moves in the stored windows that overlap a stretch, and their encoder.
+def stretch(url: str, from_ms: int, to_ms: int, encoder: bytes | None = None) -> SignatureBatch:
+    """Return the stored windows that a stretch stands for, and in which something moves.
 
     encoder: only those of this one. Raises AskError where there are none.
     """
     from_ns, to_ns = from_ms * NS_PER_MS, to_ms * NS_PER_MS
     is_stored = False
     for each in sorted(_encoders(url) if encoder is None else {encoder}):
-        found = list[SignatureBatch]()
-        for part in _signatures(url, each, from_ns - _LONGEST_NS, to_ns):
-            made = part.signatures
-            found.append(made[made.start_ns + made.spec.length_ns > from_ns])
+        parts = [part.signatures for part in _signatures(url, each, from_ns - _LONGEST_NS, to_ns)]
+        # Streams may have other hops.
+        found = [windows_of(concatenate(list(some)), from_ns, to_ns) for some in _by_hop(parts)]
         is_stored |= any(map(len, found))
-        codes = [made.codes[~is_at_rest(made.quality)] for made in found]
-        if sum(map(len, codes)):
-            return _thinned(np.concatenate(codes)), each
+        for made in found:
+            if len(chosen := moving(made)):
+                return chosen
     raise AskError(NOTHING, "expected something that moves then, got rest" if is_stored else NOT_STORED)
+
+
+def _by_hop(parts: Sequence[SignatureBatch]) -> Iterator[Sequence[SignatureBatch]]:
+    for hop_ns in sorted({made.hop_ns for made in parts}):
+        yield [made for made in parts if made.hop_ns == hop_ns]
 
 
 def stretch_text(url: str, from_ms: int, to_ms: int, encoder: bytes) -> dict[str, Any]:
     """Return what `stretch` does as JSON has it."""
-    codes, _ = stretch(url, from_ms, to_ms, encoder)
-    return {"codes": base64.b64encode(codes.tobytes()).decode(), "dim": codes.shape[1]}
+    made = stretch(url, from_ms, to_ms, encoder)
+    codes = base64.b64encode(made.codes.tobytes()).decode()
+    return {"codes": codes, "dim": made.codes.shape[1], "start_ns": made.start_ns.tolist()}
 
 
 NOT_STORED = "expected signatures that are stored then, got none"
-
-
-def _thinned(codes: Codes) -> Codes:
-    return codes[:: -(-len(codes) // _MOST_EXAMPLES)]
