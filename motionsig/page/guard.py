@@ -96,7 +96,8 @@ class Limits:
     """Requests of one session."""
     asks: int = 8
     """Asks under way."""
-    viewers: int = 24
+    viewers: int = 16
+    """With the asks fewer than the control socket's connections."""
     connections: int = 96
     connections_each: int = 32
     """Connections of one address; a browser opens six."""

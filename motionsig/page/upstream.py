@@ -230,8 +230,8 @@ class _Link:
         [(key, value)] = told.items()
         if key == "error":
             raise _NotLiveError(_reason(value))
-        if not self._tries or "service" not in self.newest or b"false" in self.newest["service"]:
-            self._tell("service", _message("service", {"up": True, "why": None}))
+        if self.newest.get("service") != (up := _message("service", {"up": True, "why": None})):
+            self._tell("service", up)
         self._tries = 0
         if key == "signatures":
             self._known_events = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import signal
 import socket
 import ssl
@@ -16,7 +17,7 @@ from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from made import numbered
 
 from motionsig.control.room import Control
 from motionsig.page.people import write_code
@@ -38,17 +39,6 @@ folders = {"control": folder / "control.sock", "codes": folder / "codes", "state
 serve([listener], **folders, idle_s=idle_s, limits=Limits(**limits))
 sys.exit("numpy was imported" if "numpy" in sys.modules else 0)
 """
-
-
-def signatures(start: int, count: int = 1):
-    """Return made-up ones, a second each."""
-    from motionsig.blocks import SignatureBatch
-
-    return SignatureBatch(
-        (1_700_000_000 + np.arange(start, start + count, dtype=np.int64)) * 10**9,
-        np.full((count, 64), start % 100, np.int8),
-        np.zeros(count, np.uint32),
-    )
 
 
 class Service:
@@ -83,7 +73,7 @@ class Service:
 
     def rows(self, seq: int, count: int = 1, *, stream: int = 7) -> None:
         """Tell rows."""
-        self.control.feed.rows(stream, seq, signatures(seq, count), {"knock": [0.5] * count})
+        self.control.feed.rows(stream, seq, numbered(count, seq), {"knock": [0.5] * count})
 
     def event(self, seq: int, *, stream: int = 7) -> None:
         """Tell an event."""
@@ -117,7 +107,7 @@ class Service:
             while True:
                 if lines := viewer.next(0.1):
                     connection.sendall(b"".join(lines))
-                elif connection.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) == b"":
+                elif select.select([connection], [], [], 0)[0]:
                     return
 
 

@@ -239,11 +239,14 @@ def test_files_are_those_of_the_list(browser: Browser) -> None:
         assert browser.get(f"/static/{name}", If_None_Match=tag) == (304, b"")
 
 
-@pytest.mark.parametrize(
-    "path",
-    "/static/ /static/../app.py /static/..%2fapp.py /static/%2e%2e/app.py //static/api.js /static/api.js/ /static/api.js%00 "
-    "/api/ /api/ask/ /index.html http://127.0.0.1/ * /%ff /\\".split(),
-)
+# Each is no path of the list, though it may look like one.
+OTHER_PATHS = """
+    /static/ /static/../app.py /static/..%2fapp.py /static/%2e%2e/app.py //static/api.js /static/api.js/ /api/ /api/ask/
+    /static/api.js%00 /index.html http://127.0.0.1/ * /%ff /\\
+"""
+
+
+@pytest.mark.parametrize("path", OTHER_PATHS.split())
 def test_other_paths(browser: Browser, path: str) -> None:
     assert browser.get(path)[0] == 404
     assert browser.send("DELETE", "/api/session", None, {})[0] == 404

@@ -77,13 +77,15 @@ def test_viewer_goes_on_from_where_it_was(page: ServedPage, service: Service) ->
         for place in range(6):
             # It is behind the other one, on a connection of its own, and then they share one.
             with browser.watch(seen[place] or "") as again:
-                assert [until(again, "signatures", "event")[1] for _ in range(6 - place)] == seen[place + 1 :]
+                assert [until(again, "signatures", "event")[1] for _ in seen[place + 1 :]] == seen[place + 1 :]
                 service.rows(5 + place)
-                assert until(again, "signatures")[1] == until(events, "signatures")[1] == f"7:{5 + place}"
+                seen.append(f"7:{5 + place}")
+                assert until(again, "signatures")[1] == until(events, "signatures")[1] == seen[-1]
                 _wait(lambda: service.live == 1)
                 service.event(6 + place)
-                assert until(again, "event")[1] == until(events, "event")[1] == f"7:{5 + place}:1"
-        assert [until(others, "signatures")[1] for _ in range(11)] == [f"7:{seq}" for seq in range(11)]
+                seen.append(f"7:{5 + place}:1")
+                assert until(again, "event")[1] == until(events, "event")[1] == seen[-1]
+        assert [until(others, "signatures", "event")[1] for _ in seen] == seen
 
 
 def test_service_restarts_in_the_middle(page: ServedPage, service: Service) -> None:
@@ -114,7 +116,7 @@ def test_page_restarts_in_the_middle(page: ServedPage, service: Service) -> None
             service.rows(seq)
         last = [until(events, "signatures")[1] for _ in range(3)][-1] or ""
         early = until(others, "signatures")[1] or ""
-        page.__exit__()
+        page.__exit__(None)
         assert list(events) == []
     service.rows(3)
     with page, browser.watch(last) as events, other.watch(early) as others:
@@ -152,13 +154,9 @@ def test_viewer_that_does_not_read_is_cut_off(service: Service) -> None:
 
 
 def _connections(page: ServedPage) -> int:
-    """Return how many connections the page holds."""
-    text = Path("/proc/net/tcp").read_text()
-    port = f":{page.port:04X} "
-    return sum(
-        f"0100007F{port}" in line.split(" ", 4)[-1][:0] + " ".join(line.split()[1:2]) + " " and line.split()[3] == "01"
-        for line in text.splitlines()[1:]
-    )
+    """Return how many connections the page holds (Documentation/networking/proc_net_tcp.rst)."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum((row[1], row[3]) == (f"0100007F:{page.port:04X}", "01") for row in rows)
 
 
 def test_service_that_has_nothing_live_says_so(
