@@ -33,7 +33,7 @@ export function create(panel) {
 
   function card(head) {
     const { name, may } = head;
-    const button = (verb, text, act, kind = "") => {
+    const button = (verb, text, act, kind = "quiet") => {
       const element = h("button", { class: `button ${kind}`, type: "button", id: `${verb}-${name}`, "aria-label": words.of(text, name) }, text);
       element.addEventListener("click", () => act(element));
       return may.includes(verb) ? element : null;
@@ -43,7 +43,7 @@ export function create(panel) {
     return h(
       "article",
       { class: "card", "data-errors": "", "aria-label": name },
-      h("header", {}, h("h3", {}, name), h("p", { class: "chips" }, state ? h("span", { class: "chip off" }, state) : null, h("span", { class: "chip" }, words.gives[head.gives]), h("span", { class: "chip" }, words.whose[head.whose]))),
+      h("header", {}, h("h3", {}, name), h("p", { class: "chips" }, state ? h("span", { class: "chip off" }, state) : null, h("span", { class: "chip" }, words.gives[head.gives ?? "event"]), h("span", { class: "chip" }, words.whose[head.whose]))),
       head.why_not ? h("p", { class: "error" }, words.whyNot(head.why_not)) : null,
       head.expectation.length ? h("ul", { class: "measure" }, head.expectation.map((line) => h("li", {}, line))) : null,
       h("dl", { class: "facts" }, words.facts(head).map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value)))),
@@ -56,7 +56,7 @@ export function create(panel) {
         button("pause", head.paused ? words.resume : words.pause, (self) => pressed(self, () => pause(head))),
         button("rename", words.rename, (self) => rename(head, self)),
         button("export", words.export, (self) => pressed(self, () => download(name))),
-        button("remove", words.remove, (self) => remove(head, self), "danger"),
+        button("remove", words.remove, (self) => remove(head, self), "quiet danger"),
       ),
     );
   }

@@ -6,7 +6,7 @@ import { notThis } from "./improve.js";
 import { createRibbon } from "./ribbon.js";
 import { format, texts } from "./texts.js";
 
-const EVENTS = 8;
+const EVENTS = 6;
 const WORDS_MS = 15_000; // so often the ribbon is put into words
 const FRESH_MS = 15_000; // an event that is older comes from a feed that was resumed, and is not said
 
@@ -18,7 +18,7 @@ export function create(panel) {
   const inWords = h("p", { class: "unseen", id: "ribbon-words" });
   const trouble = h("div", { class: "troubles" });
   const readout = h("div", { class: "readout" });
-  const bars = h("ul", { class: "bars" });
+  const bars = h("ul", { class: "likeness" });
   const list = h("ul", { class: "rows" });
   const facts = h("dl", { class: "facts" });
   const scores = h("section", { class: "card" }, h("h3", {}, words.likeness.title), h("p", { class: "muted small" }, words.likeness.about), bars);
@@ -81,7 +81,7 @@ export function create(panel) {
 
   function meterOf(head) {
     const value = h("span", { class: "value" });
-    const bar = h("div", { class: "meter", role: "meter", "aria-label": head.name, "aria-valuemin": "0" }, h("i", { class: "fill" }), h("i", { class: "threshold" }));
+    const bar = h("div", { class: "meter", role: "meter", "aria-label": head.name, "aria-valuemin": "0" }, h("i", { class: "score" }), h("i", { class: "threshold" }));
     const row = h("li", {}, h("span", { class: "name" }, head.name), value, bar);
     return { row, bar, value, on: head.on, most: 1 };
   }
@@ -141,7 +141,7 @@ export function create(panel) {
       h(
         "div",
         {},
-        h("p", {}, h("strong", {}, head), phase === "began" ? h("span", { class: "chip on" }, words.events.holds) : null),
+        h("p", {}, h("strong", {}, head), " ", phase === "began" ? h("span", { class: "chip on" }, words.events.holds) : null),
         h("p", { class: "muted small" }, words.events.details(format.clock(fromMs), phase === "began" ? null : (toMs - fromMs) / 1000, score)),
       ),
       phase !== "began" && may.includes("improve") ? button : null,

@@ -17,7 +17,7 @@ export function create(panel) {
     h("h2", {}, words.title),
     h(
       "div",
-      { class: "columns" },
+      { class: "columns tops" },
       h("section", { class: "card" }, h("h3", {}, words.browsers), list, h("div", { class: "actions" }, all)),
       h(
         "div",
@@ -114,7 +114,7 @@ export function ask(panel, said, entered) {
       { class: "card way-in" },
       h("h2", {}, words.title),
       h("p", { class: "muted" }, words.why),
-      h("ol", { class: "steps" }, h("li", {}, h("p", {}, words.steps[0]), h("code", { class: "command" }, words.command)), h("li", {}, h("p", {}, words.steps[1]), form)),
+      h("ol", { class: "stages" }, h("li", {}, h("p", {}, words.steps[0]), h("code", { class: "command" }, words.command)), h("li", {}, h("p", {}, words.steps[1]), form)),
       h("p", { class: "muted small" }, words.byHand),
     ),
   );

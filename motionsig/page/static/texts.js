@@ -365,12 +365,12 @@ export const texts = {
     whyNot: (why) => `It does not judge: ${why}.`,
     facts: ({ rate, given, found, examples, counter_examples: against }) =>
       [
-        ["False alarms", rate ? texts.heads.rate(rate) : "not known yet"],
+        ["False alarms", rate ? texts.heads.rate(...rate) : "not known yet"],
         given && ["Performances found", `${found} of ${given}`],
         examples && ["Examples", `${examples}${against ? `, and ${many(against, "counter-example", "counter-examples")}` : ""}`],
       ].filter(Boolean),
     // 0.1 an hour (0 to 0.4)
-    rate: ({ figure, lowest, highest }) => `${format.figure(figure)} an hour (${format.figure(lowest)} to ${format.figure(highest)})`,
+    rate: (figure, ...ends) => `${format.figure(figure)} an hour (${ends.map(format.figure).join(" to ")})`,
     of: (action, name) => `${action}: ${name}`,
     improve: "Make it better",
     show: "Look back",
