@@ -77,7 +77,7 @@ function show() {
     tab.tabIndex = id === name ? 0 : -1;
   }
   if (!made.has(name)) made.set(name, VIEWS[name].create(byId(name)) ?? {});
-  if (current !== name) scrollTo(0, 0);
+  scrollTo(0, 0); // also where the view is the same: the browser has gone to the element of that name
   current = name;
   made.get(name).shown?.(parameters);
   title();

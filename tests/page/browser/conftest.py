@@ -21,7 +21,7 @@ def browser():
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
     """A device with a week behind it; `turns_ns`: when somebody turned it."""
-    house = House(tmp_path_factory.mktemp("house"))
+    house = House(tmp_path_factory.mktemp("house"), extra='[heads]\nnames = ["still", "walking"]\n')
     house.turns_ns = fill_week(house.store, time.time_ns() - 120 * 10**9, device="hall")
     with house:
         yield house

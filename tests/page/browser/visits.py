@@ -56,12 +56,13 @@ def go(tab: Any, view: str) -> None:
 @contextlib.contextmanager
 def as_phone_that_sleeps(tab: Any) -> Iterator[None]:
     """Take the network from a tab and freeze its page, as a phone does whose screen is off."""
-    with tab.context.new_cdp_session(tab) as session:
-        session.send("Page.setWebLifecycleState", {"state": "frozen"})
-        tab.context.set_offline(True)
-        yield
-        tab.context.set_offline(False)
-        session.send("Page.setWebLifecycleState", {"state": "active"})
+    session = tab.context.new_cdp_session(tab)
+    session.send("Page.setWebLifecycleState", {"state": "frozen"})
+    tab.context.set_offline(True)
+    yield
+    tab.context.set_offline(False)
+    session.send("Page.setWebLifecycleState", {"state": "active"})
+    session.detach()
 
 
 def number_in(text: str) -> float:
