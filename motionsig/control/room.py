@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motionsig.closing import Closing
-from motionsig.control.asking import FAILED, NOTHING, REQUEST, Ask, AskError, checked, or_null, position
+from motionsig.control.asking import FAILED, HEAD, NOTHING, REQUEST, Ask, AskError, checked, or_null, position
 from motionsig.control.feed import HEADS, LESSON, STATUS, Feed, Viewer
 from motionsig.control.loop import Hearing, Loop
 from motionsig.encoders.signing import KEYS_FOLDER
-from motionsig.errors import MotionsigError
+from motionsig.errors import HeadError, MotionsigError
 from motionsig.escaping import own_logger
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Control(Closing):
         except AskError:
             raise
         except (MotionsigError, OSError) as error:
-            raise AskError(FAILED, str(error)) from error
+            raise AskError(HEAD if isinstance(error, HeadError) else FAILED, str(error)) from error
         # Whoever asks gets an answer, whatever is wrong here.
         except Exception as error:
             log.exception("%s", name)

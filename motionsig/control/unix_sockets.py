@@ -11,7 +11,7 @@ from pathlib import Path
 from motionsig.closing import Closing
 
 _FIRST_FD = 3  # as sd_listen_fds(3) counts them
-_BACKLOG = 16
+_BACKLOG = 128
 _TIMEOUT_S = 2.0
 
 

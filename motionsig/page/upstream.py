@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 from motionsig.page.exchange import Refused
 
 _CONNECT_S, _ANSWER_S = 2.0, 60.0
-_SILENT_S = 10.0
-"""The service says something each second."""
+_SILENT_S, _ALIVE_S = 10.0, 5.0
+"""After so long without a line the service is asked whether it lives, and has so long to say so."""
 _AGAIN_S = (0.2, 0.5, 1.0, 2.0)
 _MOST_ANSWER_BYTES = 8 << 20
 _MOST_LINE_BYTES = 1 << 20
@@ -56,7 +56,7 @@ def read_place(text: str) -> Place:
     return Place(match[1], int(match[2]), int(match[3] or 0))
 
 
-async def ask(path: Path, line: bytes) -> bytes:
+async def ask(path: Path, line: bytes, *, within_s: float = _ANSWER_S) -> bytes:
     """Return the line that the service answers one with. Raises Refused where it does not."""
     try:
         async with asyncio.timeout(_CONNECT_S):
@@ -64,7 +64,7 @@ async def ask(path: Path, line: bytes) -> bytes:
     except (OSError, TimeoutError) as error:
         raise Refused(503, _NOT_THERE) from error
     try:
-        async with asyncio.timeout(_ANSWER_S):
+        async with asyncio.timeout(within_s):
             writer.write(line)
             await writer.drain()
             answer = await reader.readline()
@@ -198,7 +198,7 @@ class _Link:
                 why = "the service ended the connection"
             except _NotLiveError as error:
                 why = str(error)
-            except (OSError, TimeoutError, ValueError):
+            except (OSError, TimeoutError, ValueError, Refused):
                 why = _NOT_THERE
             down = _message("service", {"up": False, "why": why})
             if self.newest.get("service") != down:
@@ -215,8 +215,13 @@ class _Link:
             self._known_events = self.place.events if self.place else 0
             writer.write(json.dumps({"ask": "live", "after": after}).encode() + b"\n")
             while True:
-                async with asyncio.timeout(_SILENT_S):
-                    line = await reader.readline()
+                try:
+                    async with asyncio.timeout(_SILENT_S):
+                        line = await reader.readline()
+                except TimeoutError:
+                    # A sensor makes it speak each second; a store alone is silent.
+                    await ask(self._path, b'{"ask":"hello"}\n', within_s=_ALIVE_S)
+                    continue
                 if not line.endswith(b"\n"):
                     return
                 self._take(json.loads(line))

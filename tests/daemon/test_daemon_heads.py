@@ -13,6 +13,7 @@ from made_heads import by_rest
 from receiving import Listener, retained
 
 from motionsig.blocks import SignatureBatch, concatenate
+from motionsig.control.feed import Feed
 from motionsig.daemon import delivery, heads, loop
 from motionsig.daemon.programs import Programs
 from motionsig.encoders import find_model, open_encoder
@@ -327,7 +328,7 @@ def test_an_event_that_is_told_after_a_step_has_the_time_of_its_signature():
     encoder = SimpleNamespace(maker=CARD, card=CARD, head_windows=0)
     card = by_rest("moving", encoder=CARD.fingerprint, timing=Timing(1.0, 1.0, hold_s=0.5))
 
-    options = {"device": "pi", "hop": None, "heads_hop": 8}
+    options = {"device": "pi", "hop": None, "heads_hop": 8, "feed": Feed()}
     judging = heads.Heads([card], ["moving"], {}, encoder, sink, Programs({}, 1.0), **options)
     told = []
     for row in range(8):

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import select
 import signal
-import socket
 import ssl
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
@@ -19,7 +16,11 @@ from typing import Any
 
 from made import numbered
 
+from motionsig.control.feed import Feed
 from motionsig.control.room import Control
+from motionsig.control.serving import Server
+from motionsig.control.unix_sockets import listen_at
+from motionsig.events import Event
 from motionsig.page.people import write_code
 
 JSON = "application/json"
@@ -42,73 +43,34 @@ sys.exit("numpy was imported" if "numpy" in sys.modules else 0)
 
 
 class Service:
-    """A control socket, of a real Control whose feed a test fills."""
+    """A real control socket, of a store alone; what it tells viewers is what a test says."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.open()
+        self.open(Feed())
 
-    def open(self) -> None:
-        """Begin anew, with an empty ring."""
-        self.control = Control(loop=None, store=None, heads_folder=self.path.parent / "heads")
-        self.resume()
-
-    def resume(self) -> None:
-        """Listen, with the ring that there was."""
-        self.path.unlink(missing_ok=True)
-        self._listening = socket.socket(socket.AF_UNIX)
-        self._listening.bind(str(self.path))
-        self._listening.listen(64)
-        self.connections = set[socket.socket]()
-        self.live = 0
-        threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
+    def open(self, feed: Feed) -> None:
+        """Listen; with another feed, as after a restart."""
+        self.feed = feed
+        self.control = Control(heads_folder=self.path.parent / "heads", feed=feed)
+        self._server = Server(self.control, listen_at(self.path, mode=0o600))
 
     def close(self) -> None:
         """Go away, with all connections."""
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        for connection in list(self.connections):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+
+    @property
+    def live(self) -> int:
+        """How many connections it tells of everything."""
+        return self.feed._viewers
 
     def rows(self, seq: int, count: int = 1, *, stream: int = 7) -> None:
         """Tell rows."""
-        self.control.feed.rows(stream, seq, numbered(count, seq), {"knock": [0.5] * count})
+        self.feed.rows(stream, seq, numbered(count, seq), {"knock": [0.5] * count})
 
     def event(self, seq: int, *, stream: int = 7) -> None:
         """Tell an event."""
-        from motionsig.events import Event
-
-        self.control.feed.event(Event("hall", stream, seq, "knock", bytes(8), "once", 0, 10**9, 0.9))
-
-    def _accept(self, listening: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = listening.accept()
-                self.connections.add(connection)
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), connection, connection.makefile("rb") as lines:
-            for line in lines:
-                asked = json.loads(line)
-                if asked["ask"] == "live":
-                    self.live += 1
-                    try:
-                        self._tell(connection, asked["after"])
-                    finally:
-                        self.live -= 1
-                else:
-                    connection.sendall(self.control.answer(line))
-        self.connections.discard(connection)
-
-    def _tell(self, connection: socket.socket, after: Any) -> None:
-        with self.control.feed.viewer(after and (int(after[0]), after[1])) as viewer:
-            while True:
-                if lines := viewer.next(0.1):
-                    connection.sendall(b"".join(lines))
-                elif select.select([connection], [], [], 0)[0]:
-                    return
+        self.feed.event(Event("hall", stream, seq, "knock", bytes(8), "once", 0, 10**9, 0.9))
 
 
 @dataclass

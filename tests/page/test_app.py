@@ -99,13 +99,13 @@ def test_stolen_cookie_ends_with_its_session(page: ServedPage) -> None:
 
 def test_end_of_a_session_ends_what_it_watches(page: ServedPage, service: Service) -> None:
     mine, other = page.browser(), page.browser()
-    service.control.feed.put("status", 1)
+    service.feed.put("status", 1)
     with mine.watch() as events, other.watch() as others:
         assert until(events, "status") == until(others, "status")
         [id_] = [each["id"] for each in mine.get("/api/session")[1]["sessions"] if each["mine"]]
         other.post("/api/session/end", {"id": id_})
         assert list(events) == []
-        service.control.feed.put("status", 2)
+        service.feed.put("status", 2)
         assert until(others, "status")[2] == 2
 
 

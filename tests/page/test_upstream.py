@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from served_page import ServedPage, Service, until
 
+from motionsig.control.feed import Feed
+
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
     service = Service(tmp_path / "control.sock")
-    service.control.feed.put("status", {"n": 1})
+    service.feed.put("status", {"n": 1})
     yield service
     with contextlib.suppress(OSError):
         service.close()
@@ -36,18 +38,20 @@ def _wait(is_so: Callable[[], bool]) -> None:
 def test_rows_events_and_the_newest_of_all_else(page: ServedPage, service: Service) -> None:
     with page.browser().watch() as events:
         assert next(events) == ("service", None, {"up": True, "why": None})
-        assert next(events) == ("status", None, {"n": 1})
+        first = {name: value for name, _, value in (next(events) for _ in range(3))}
+        assert first.keys() == {"status", "heads", "lesson"}
+        assert first["status"] == {"n": 1}
         service.rows(3, 2)
         name, id_, value = next(events)
         assert (name, id_, value["seq"], value["scores"]) == ("signatures", "7:4", 3, {"knock": [0.5, 0.5]})
         service.event(5)
         service.rows(5)
         assert [next(events)[:2] for _ in range(2)] == [("event", "7:4:1"), ("signatures", "7:5")]
-        service.control.feed.put("lesson", None)
-        assert next(events) == ("lesson", None, None)
+        service.feed.put("lesson", {"n": 2})
+        assert next(events) == ("lesson", None, {"n": 2})
         # Who comes later is told the newest at once.
         with page.browser().watch() as later:
-            assert {next(later)[0] for _ in range(3)} == {"service", "status", "lesson"}
+            assert {next(later)[0] for _ in range(4)} == {"service", "status", "heads", "lesson"}
             service.rows(6)
             assert next(events) == next(later)
         assert service.live == 1
@@ -97,12 +101,12 @@ def test_service_restarts_in_the_middle(page: ServedPage, service: Service) -> N
         assert until(events, "service")[2]["up"] is False
         # The connection was lost and the ring is still there: nothing is missed or told twice.
         service.rows(1)
-        service.resume()
+        service.open(service.feed)
         assert until(events, "service") == ("service", None, {"up": True, "why": None})
         assert until(events, "signatures", "gap")[1] == "7:1"
         service.close()
         assert until(events, "service")[2]["up"] is False
-        service.open()
+        service.open(Feed())
         service.rows(0, stream=8)
         assert until(events, "gap")[2]["why"] == "restarted"
         assert until(events, "signatures")[1] == "8:0"
@@ -146,7 +150,7 @@ def test_viewer_that_does_not_read_is_cut_off(service: Service) -> None:
             until(events, "status")
             large = {"text": "x" * 200_000}
             for n in range(40):
-                service.control.feed.put("status", {"n": n, **large})
+                service.feed.put("status", {"n": n, **large})
                 assert until(events, "status")[2]["n"] == n
             service.rows(0)
             assert until(events, "signatures")[1] == "7:0"
@@ -159,14 +163,8 @@ def _connections(page: ServedPage) -> int:
     return sum((row[1], row[3]) == (f"0100007F:{page.port:04X}", "01") for row in rows)
 
 
-def test_service_that_has_nothing_live_says_so(
-    page: ServedPage, service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(connection: object, after: object) -> None:
-        connection.sendall(b'{"error":{"kind":"nothing","text":"no sensor runs"}}\n')  # type: ignore[attr-defined]
-
-    monkeypatch.setattr(service, "_tell", refuse)
-    with page.browser().watch() as events:
-        assert next(events) == ("service", None, {"up": False, "why": "no sensor runs"})
-        monkeypatch.undo()
-        assert next(events) == ("service", None, {"up": True, "why": None})
+def test_more_viewers_than_the_service_takes_are_told_so(service: Service) -> None:
+    with ServedPage(service.path.parent, limits={"viewers": 2}) as page, contextlib.ExitStack() as stack:
+        for _ in range(2):
+            until(stack.enter_context(page.browser().watch()), "status")
+        assert page.browser().get("/api/live")[0] == 429

@@ -1,0 +1,215 @@
+"""What viewers are told: each row once, wherever they go on; and what is missing is said."""
+
+import base64
+import json
+import threading
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_heads import HOP_NS, SPEC, START_NS
+
+from motionsig.blocks import SignatureBatch
+from motionsig.control import feed as feeds
+from motionsig.control.feed import HEADS, LESSON, STATUS, Feed
+from motionsig.events import Event
+
+
+def rows(first, count):
+    """Return signatures whose codes tell their number."""
+    numbers = np.arange(first, first + count)
+    codes = np.repeat((numbers % 100).astype(np.int8)[:, None], 8, axis=1)
+    return SignatureBatch(START_NS + numbers * HOP_NS, codes, np.zeros(count, np.uint8), HOP_NS, SPEC)
+
+
+def event(seq, stream_id=7):
+    return Event("pi", stream_id, seq, "knock", bytes(8), "once", START_NS, START_NS + 1, 0.9)
+
+
+def fill(feed, sizes, *, stream_id=7, first=0):
+    """Put in batches of these sizes, each after an event that comes with its last row."""
+    for size in sizes:
+        feed.event(event(first + size - 1, stream_id))
+        feed.rows(stream_id, first, rows(first, size), {"knock": [0.5] * size})
+        first += size
+
+
+def told(viewer):
+    lines = []
+    while more := viewer.next(0):
+        lines += [json.loads(line) for line in more]
+    return lines
+
+
+def numbers(lines):
+    """Return stream and number of each row, in order; check that the rows are what they were."""
+    found = []
+    for line in lines:
+        if made := line.get("signatures"):
+            codes = np.frombuffer(base64.b64decode(made["codes"]), np.int8).reshape(-1, 8)
+            seqs = range(made["seq"], made["seq"] + len(codes))
+            assert codes[:, 0].tolist() == [seq % 100 for seq in seqs]
+            assert made["start_ms"] == [(START_NS + seq * HOP_NS) // 10**6 for seq in seqs]
+            assert all(len(column) == len(codes) for column in (made["quality"], *made["scores"].values()))
+            found += [(int(made["stream"]), seq) for seq in seqs]
+    return found
+
+
+def events(lines):
+    return [(int(line["event"]["stream_id"]), line["event"]["seq"]) for line in lines if "event" in line]
+
+
+def test_a_viewer_begins_now():
+    feed = Feed()
+    with feed.viewer() as early:
+        fill(feed, [2, 1])
+        with feed.viewer() as late:
+            fill(feed, [3], first=3)
+            assert numbers(told(late)) == [(7, 3), (7, 4), (7, 5)]
+        lines = told(early)
+        assert numbers(lines) == [(7, seq) for seq in range(6)]
+        assert [next(iter(line)) for line in lines] == ["event", "signatures"] * 3
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=8), st.lists(st.integers(1, 4), max_size=4), st.data())
+def test_a_viewer_that_goes_on_gets_each_row_once_and_each_event_at_least_once(sizes, others, data):
+    feed = Feed()
+    with feed.viewer() as first:
+        fill(feed, sizes)
+        fill(feed, others, stream_id=8)
+        everything = told(first)
+        names = numbers(everything)
+        place = data.draw(st.integers(0, len(names) - 1))
+        with feed.viewer(names[place]) as again:
+            lines = told(again)
+    assert numbers(lines) == names[place + 1 :]
+    assert not any("gap" in line for line in lines)
+    # An event stands before the rows that it came with: whoever has one of these has the event.
+    ends = np.cumsum([*sizes, *others])
+    assert events(lines) == [
+        names[end - 1] for end, size in zip(ends, [*sizes, *others], strict=True) if end - size > place
+    ]
+
+
+def test_a_viewer_that_goes_on_from_the_last_row_waits_for_the_next():
+    feed = Feed()
+    with feed.viewer():
+        fill(feed, [2])
+        with feed.viewer((7, 1)) as viewer:
+            assert told(viewer) == []
+            fill(feed, [1], first=2)
+            assert numbers(told(viewer)) == [(7, 2)]
+
+
+@pytest.mark.parametrize(
+    ("after", "gap"),
+    [
+        ((7, 3), {"missed": 4, "why": "too_old"}),
+        ((9, 3), {"missed": None, "why": "restarted"}),
+        ((7, 99), {"missed": None, "why": "restarted"}),
+    ],
+)
+def test_what_cannot_be_gone_on_from_is_said_first(monkeypatch, after, gap):
+    feed = Feed()
+    with feed.viewer():
+        monkeypatch.setattr(feeds, "_MOST_KEPT", 4)
+        fill(feed, [2] * 6)
+        with feed.viewer(after) as viewer:
+            first, *lines = told(viewer)
+            assert first == {"gap": gap}
+            assert numbers(lines) == [(7, seq) for seq in (8, 9, 10, 11)]
+
+
+def test_a_viewer_that_does_not_read_is_told_what_it_missed_and_costs_no_memory(monkeypatch):
+    monkeypatch.setattr(feeds, "_MOST_KEPT", 5)
+    feed = Feed()
+    with feed.viewer() as slow:
+        feed.rows(7, 0, rows(0, 1), {})
+        assert numbers(told(slow)) == [(7, 0)]
+        for seq in range(1, 50):
+            feed.rows(7, seq, rows(seq, 1), {})
+        first, *lines = told(slow)
+        assert first == {"gap": {"missed": 44, "why": "too_old"}}
+        assert numbers(lines) == [(7, seq) for seq in range(45, 50)]
+        assert len(feed._ring) == 5
+
+
+def test_rows_are_wanted_while_somebody_watches_and_for_two_minutes_more(monkeypatch):
+    now_s = [1000.0]
+    monkeypatch.setattr(feeds.time, "monotonic", lambda: now_s[0])
+    feed = Feed()
+    assert not feed.wanted
+    viewer, other = feed.viewer(), feed.viewer()
+    assert feed.wanted
+    viewer.close()
+    viewer.close()
+    now_s[0] += 1000
+    assert feed.wanted
+    other.close()
+    now_s[0] += 119
+    assert feed.wanted
+    now_s[0] += 2
+    assert not feed.wanted
+    feed.event(event(1))
+    assert not feed._ring
+
+
+def test_rows_older_than_two_minutes_go(monkeypatch):
+    now_s = [1000.0]
+    monkeypatch.setattr(feeds.time, "monotonic", lambda: now_s[0])
+    feed = Feed()
+    with feed.viewer():
+        for seq in range(10):
+            feed.rows(7, seq, rows(seq, 1), {})
+            now_s[0] += 30
+        with feed.viewer((7, 5)) as viewer:
+            assert numbers(told(viewer)) == [(7, seq) for seq in range(6, 10)]
+        with feed.viewer((7, 3)) as viewer:
+            assert told(viewer)[0] == {"gap": {"missed": 1, "why": "too_old"}}
+
+
+def test_the_newest_of_everything_is_told_once_and_made_by_who_reads_it():
+    feed, asked = Feed(), []
+
+    def heads():
+        asked.append(threading.get_ident())
+        return [len(asked)]
+
+    feed.put(STATUS, {"n": 1})
+    feed.put(STATUS, {"n": 2})
+    feed.put(HEADS, heads)
+    feed.put(LESSON, None)
+    assert not asked
+    with feed.viewer() as viewer, feed.viewer() as other:
+        assert told(viewer) == [{"status": {"n": 2}}, {"heads": [1]}, {"lesson": None}] == told(other)
+        assert told(viewer) == []
+        feed.again(HEADS)
+        assert told(viewer) == [{"heads": [2]}]
+
+
+def test_a_viewer_that_waits_is_woken_at_once():
+    feed, heard = Feed(), []
+
+    def wait():
+        heard.append((viewer.next(10.0), time.monotonic()))
+
+    with feed.viewer() as viewer:
+        thread = threading.Thread(target=wait)
+        thread.start()
+        time.sleep(0.05)
+        put_s = time.monotonic()
+        feed.rows(7, 0, rows(0, 1), {})
+        thread.join(10)
+    (lines, when_s) = heard[0]
+    assert numbers(map(json.loads, lines)) == [(7, 0)]
+    assert when_s - put_s < 5.0
+
+
+def test_a_score_that_is_none_is_null():
+    feed = Feed()
+    with feed.viewer() as viewer:
+        feed.rows(7, 0, rows(0, 2), {"knock": [float("-inf"), 0.123456]})
+        (line,) = told(viewer)
+        assert line["signatures"]["scores"] == {"knock": [None, 0.1235]}

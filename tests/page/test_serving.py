@@ -1,0 +1,214 @@
+"""The page's process: sockets, TLS, limits of connections, its end, its memory."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from served_page import Browser, ServedPage, Service, until
+
+from motionsig.errors import InputError
+from motionsig.page.certificates import keep_certificate
+from motionsig.page.people import write_code
+from motionsig.page.serving import open_listener, passed_listeners
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    service = Service(tmp_path / "control.sock")
+    yield service
+    service.close()
+
+
+def test_nothing_of_it_imports_numpy() -> None:
+    code = """
+import pkgutil, sys
+import motionsig.page
+for module in pkgutil.iter_modules(motionsig.page.__path__):
+    __import__(f"motionsig.page.{module.name}")
+print(sorted({"numpy", "cryptography", "segno", "motionsig.cli", "motionsig.encoders"} & sys.modules.keys()))
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_ends_when_nobody_came(tmp_path: Path) -> None:
+    with ServedPage(tmp_path, idle_s=0.5) as page:
+        with contextlib.closing(page.connect()) as connection:
+            connection.connect()
+            time.sleep(1)
+            assert page.process.poll() is None
+        assert page.process.wait(10) == 0
+
+
+def test_ends_at_once_when_told_so(tmp_path: Path, service: Service) -> None:
+    with ServedPage(tmp_path) as page, page.browser().watch() as events:
+        until(events, "service")
+        with contextlib.closing(page.connect()) as idle:
+            idle.connect()
+            began = time.monotonic()
+            page.process.send_signal(signal.SIGTERM)
+            list(events)
+            assert page.process.wait(10) == 0
+            assert time.monotonic() - began < 5
+
+
+def test_slow_request_is_cut_off(tmp_path: Path) -> None:
+    with ServedPage(tmp_path, limits={"request_s": 0.5}) as page:
+        for begin in (
+            b"",
+            b"GET / HTTP/1.1\r\nHost: localhost\r\n",
+            b"POST /api/pair HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 50\r\n\r\n{",
+        ):
+            with socket.create_connection(("127.0.0.1", page.port), timeout=5) as slow:
+                slow.sendall(begin)
+                with pytest.raises(OSError):
+                    for _ in range(50):
+                        time.sleep(0.1)
+                        slow.sendall(b"a")
+                        slow.setblocking(False)
+                        with contextlib.suppress(BlockingIOError):
+                            if not slow.recv(4096):
+                                raise ConnectionResetError
+                        slow.settimeout(5)
+                    else:
+                        pytest.fail("it waited for 5 s")
+        assert Browser(page).get("/")[0] == 200
+
+
+def test_connections_are_limited_by_address(tmp_path: Path) -> None:
+    with ServedPage(tmp_path, limits={"connections_each": 8}) as page, contextlib.ExitStack() as stack:
+        held = [stack.enter_context(socket.create_connection(("127.0.0.1", page.port), timeout=5)) for _ in range(40)]
+        refused = 0
+        for each in held[8:]:
+            with contextlib.suppress(OSError):
+                refused += each.recv(1) == b""
+        assert refused == 32
+        held[0].close()
+        end = time.monotonic() + 10
+        while True:
+            with contextlib.suppress(OSError):
+                if Browser(page).get("/")[0] == 200:
+                    break
+            assert time.monotonic() < end
+
+
+def test_tls_beside_plain(tmp_path: Path, service: Service) -> None:
+    keep_certificate(tmp_path / "state")
+    with ServedPage(tmp_path, tls=True) as page:
+        browser = Browser(page)
+        browser.post("/api/pair", {"code": write_code(page.codes)})
+        cookie = browser.response.headers["Set-Cookie"]
+        assert re.fullmatch(
+            r"__Host-motionsig=[\w-]{43}; Path=/; Max-Age=\d+; HttpOnly; SameSite=Strict; Secure", cookie
+        )
+        assert browser.get("/api/session")[0] == 200
+        with browser.watch() as events:
+            assert until(events, "status")
+        # Who speaks no TLS, or nothing, keeps nobody from coming in, and says nothing in the log.
+        for junk in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00", b"\0" * 10_000):
+            with socket.create_connection(("127.0.0.1", page.port)) as other:
+                other.sendall(junk)
+                assert browser.get("/api/session")[0] == 200
+
+
+def _passed(tmp_path: Path, names: list[str], environment: dict[str, str]) -> tuple[subprocess.Popen[str], list[int]]:
+    """Start the unit's command with sockets as systemd passes them."""
+    sockets = [open_listener(0).socket for _ in names]
+    ports = [each.getsockname()[1] for each in sockets]
+    code = f"""
+import os, runpy, sys
+for fd, passed in enumerate({[each.fileno() for each in sockets]}, 3):
+    os.dup2(passed, fd + 100)
+for fd in range({len(sockets)}):
+    os.dup2(fd + 103, fd + 3)
+os.environ["LISTEN_PID"] = str(os.getpid())
+sys.argv = ["page", {str(tmp_path / "control.sock")!r}]
+runpy.run_module("motionsig.page", run_name="__main__")
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "LISTEN_FDS": str(len(names)), "LISTEN_FDNAMES": ":".join(names), **environment},
+        pass_fds=[each.fileno() for each in sockets],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for each in sockets:
+        each.close()
+    return process, ports
+
+
+def test_sockets_that_systemd_passes(tmp_path: Path, service: Service) -> None:
+    keep_certificate(tmp_path / "state")
+    (tmp_path / "codes").mkdir()
+    folders = {"STATE_DIRECTORY": str(tmp_path / "state"), "RUNTIME_DIRECTORY": str(tmp_path / "codes")}
+    process, ports = _passed(tmp_path, ["page-tls", "page"], folders)
+    try:
+        for port, tls in zip(ports, (True, False), strict=True):
+            page = ServedPage(tmp_path, tls=tls, port=port)
+            assert page.browser().ask("hello")["ok"]["live"] is False
+    finally:
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=20)[1]
+    assert (process.returncode, said) == (0, "")
+
+
+def test_sockets_that_are_none_of_the_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert passed_listeners() == []
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+    monkeypatch.setenv("LISTEN_FDS", "1")
+    monkeypatch.setenv("LISTEN_FDNAMES", "control")
+    with pytest.raises(InputError, match="expected 1 of page and page-tls, got 'control'"):
+        passed_listeners()
+
+
+def test_port_in_use() -> None:
+    listener = open_listener(0)
+    with listener.socket, pytest.raises(InputError, match="expected to listen there, got: Address already in use"):
+        open_listener(listener.socket.getsockname()[1])
+
+
+def test_memory_with_five_viewers(tmp_path: Path, service: Service) -> None:
+    with ServedPage(tmp_path) as page, contextlib.ExitStack() as stack:
+        viewers = [stack.enter_context(page.browser().watch()) for _ in range(5)]
+        for viewer in viewers:
+            until(viewer, "lesson")
+        for seq in range(200):
+            service.rows(seq)
+        for viewer in viewers:
+            while until(viewer, "signatures")[1] != "7:199":
+                pass
+        text = Path(f"/proc/{page.process.pid}/status").read_text()
+        resident = re.search(r"VmRSS:\s+(\d+) kB", text)
+        assert resident
+        assert int(resident[1]) <= 35 * 1024
+
+
+def test_asks_at_once_are_limited(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening, ServedPage(tmp_path, limits={"asks": 2}) as page:
+        listening.bind(str(tmp_path / "control.sock"))
+        listening.listen(16)  # it takes asks, and answers none
+        browser, sent = page.browser(), []
+        body = json.dumps({"ask": "heads"}).encode()
+        for _ in range(2):
+            connection = page.connect()
+            headers = {"Cookie": browser.cookie, "X-Motionsig-CSRF": browser.csrf, "Content-Type": "application/json"}
+            connection.request("POST", "/api/ask", body, headers)
+            sent.append((connection, listening.accept()))
+        assert browser.post("/api/ask", {"ask": "heads"})[0] == 429
+        assert browser.get("/api/session")[0] == 200
+        for connection, (asked, _) in sent:
+            asked.sendall(b'{"ok":[]}\n')
+            assert connection.getresponse().read() == b'{"ok":[]}\n'
+            connection.close()
+            asked.close()
