@@ -37,7 +37,7 @@ export function create(panel) {
     h("button", { class: "button", type: "button", onclick: () => look(name, centre(name)) }, t.ranges[name]),
   );
   const now = h("button", { class: "button", type: "button", onclick: () => look(range, Date.now()) }, t.now);
-  const chips = h("div", { class: "actions", role: "group", "aria-label": t.heads });
+  const chips = h("div", { class: "actions heads-shown", role: "group", "aria-label": t.heads });
   const state = h("p", { class: "muted small", role: "status" });
   const bar = h("div", { class: "progress", role: "progressbar", "aria-label": t.progress });
   const strips = h("div", { class: "strips", "aria-hidden": "true" });
@@ -50,8 +50,8 @@ export function create(panel) {
       "div",
       { class: "tools" },
       h("div", { class: "segments", role: "group", "aria-label": t.range }, ...kinds),
-      h("div", { class: "steps" }, previous, title, next),
       now,
+      h("div", { class: "steps" }, previous, title, next),
     ),
     h(
       "div",
@@ -68,7 +68,8 @@ export function create(panel) {
           "p",
           { class: "legend muted small" },
           h("span", {}, shape(0), t.told),
-          h("span", {}, shape(0, false), t.would),
+          h("span", {}, shape(0, { told: false }), t.would),
+          h("span", {}, shape(0, { now: false }), t.wouldNot),
           h("span", {}, h("i", { class: "key moving" }), t.moving),
           h("span", {}, h("i", { class: "key gap" }), t.gap),
           h("span", {}, t.zone(zone())),
@@ -300,10 +301,10 @@ export function create(panel) {
       h(
         "header",
         {},
-        h("h3", {}, event ? shape(number(name), event.told) : null, event ? name : t.stretch),
+        h("h3", {}, event ? shape(number(name), event) : null, event ? name : t.stretch),
         h("button", { class: "button quiet icon-only", type: "button", "aria-label": t.close, onclick: shut }, icon("close")),
       ),
-      h("p", {}, t.lasted(from_ms, (to_ms - from_ms) / 1000), event ? h("br") : null, event ? t.judged(event.told, event.score) : null),
+      h("p", {}, t.lasted(from_ms, (to_ms - from_ms) / 1000), event ? h("br") : null, event ? t.judged(event) : null),
       actions,
       h(
         "div",
@@ -396,8 +397,8 @@ export function create(panel) {
         opener = pressed.currentTarget;
         details.focus();
       };
-      const more = h("span", { class: "muted" }, t.row(event.told, (event.to_ms - event.from_ms) / 1000, event.score));
-      const parts = [shape(index, event.told), h("b", {}, format.clock(event.from_ms)), h("span", {}, name), more];
+      const more = h("span", { class: "muted" }, t.row(event));
+      const parts = [shape(index, event), h("b", {}, format.clock(event.from_ms)), h("span", {}, name), more];
       items.at(-1).append(h("li", {}, h("button", { class: "row", type: "button", onclick: press }, ...parts)));
     }
     if (events.length > rows)
@@ -418,7 +419,7 @@ export function create(panel) {
     const from_ms = event.start_ns / 1e6;
     const one = answer?.heads.find(({ name }) => name === event.head);
     if (!visible || !one || event.phase === "began" || from_ms >= end()) return;
-    one.events.push({ from_ms, to_ms: event.end_ns / 1e6, score: event.score, phase: event.phase, told: true });
+    one.events.push({ from_ms, to_ms: event.end_ns / 1e6, score: event.score, phase: event.phase, told: true, now: true });
     show();
   }
 

@@ -1,5 +1,6 @@
 // How the events of a head look: a shape and a colour each, so that nobody has to tell them by colour alone. Filled is
-// what was told then, hollow what the head would tell as it is now. And how a strip of time is drawn, on a canvas.
+// what was told then, hollow what the head would tell as it is now, and pale what it told then and would not tell now.
+// And how a strip of time is drawn, on a canvas.
 
 const SHAPES = [
   "M8 1.5A6.5 6.5 0 1 1 8 14.5A6.5 6.5 0 1 1 8 1.5Z", // circle
@@ -15,13 +16,13 @@ const SVG = "http://www.w3.org/2000/svg";
 const TOP = 4; // pixels above the first lane
 const MOVES = 22; // pixels for how much moved
 
-// The mark of the head with this number in the list of heads.
-export function shape(number, told = true) {
+// The mark of the head with this number in the list of heads; as its event has it, where one is given.
+export function shape(number, { told = true, now = true } = {}) {
   const svg = document.createElementNS(SVG, "svg");
   const path = document.createElementNS(SVG, "path");
   path.setAttribute("d", SHAPES[number % SHAPES.length]);
   svg.setAttribute("viewBox", "-1 -1 18 18");
-  svg.setAttribute("class", `shape shape-${number % SHAPES.length}${told ? "" : " hollow"}`);
+  svg.setAttribute("class", `shape shape-${number % SHAPES.length}${told ? "" : " hollow"}${now ? "" : " pale"}`);
   svg.setAttribute("aria-hidden", "true");
   svg.append(path);
   return svg;
@@ -79,7 +80,7 @@ export function drawStrip(canvas, { span: [from, to], scale, answer, shown, lane
       if (!within(event.from_ms, Math.max(event.to_ms, event.from_ms + 1))) continue;
       const x0 = Math.max(0, x(event.from_ms));
       const x1 = Math.max(x0, Math.min(x(to), x(event.to_ms)));
-      drawEvent(g, { x0, x1, y, size: Math.min(12, lane - 3), number, told: event.told, colour });
+      drawEvent(g, { x0, x1, y, size: Math.min(12, lane - 3), number, event, colour });
       places.push({ x0, x1, y, event });
     }
   });
@@ -127,11 +128,12 @@ function drawCover(g, { from, to, x, height, answer, colour }) {
 }
 
 // What lasts is a bar, with the shape at its beginning.
-function drawEvent(g, { x0, x1, y, size, number, told, colour }) {
+function drawEvent(g, { x0, x1, y, size, number, event, colour }) {
   const lasts = x1 - x0 > size;
   const path = PATHS[number % PATHS.length];
   g.strokeStyle = colour.heads[number % PATHS.length];
-  g.fillStyle = told ? g.strokeStyle : colour.ground;
+  g.fillStyle = event.told ? g.strokeStyle : colour.ground;
+  g.globalAlpha = event.now === false ? 0.4 : 1;
   g.lineWidth = 1.75;
   if (lasts) {
     g.beginPath();
@@ -146,4 +148,5 @@ function drawEvent(g, { x0, x1, y, size, number, told, colour }) {
   g.fill(path);
   g.stroke(path);
   g.restore();
+  g.globalAlpha = 1;
 }

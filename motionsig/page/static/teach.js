@@ -3,75 +3,89 @@
 
 import { ask, change, latest, listen } from "./api.js";
 import { confirmed, h, pressed, put, say, setText } from "./dom.js";
-import { format, texts } from "./texts.js";
+import { texts } from "./texts.js";
 
 const t = texts.teach;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/; // as the service has it
 const TIMES = [3, 5, 8];
+const SOON_MS = 1500;
 const WEEK_MS = 7 * 86400e3;
 
 export function create(panel) {
   let lesson = null;
+  let was = null; // the head of the lesson's name, before the lesson
+  let ended = null; // the lesson that is over, until it is known what came of it
   let result = null; // {head, for}: what came of the last lesson
-  let mine = false; // this tab ends the lesson just now
 
-  const begin = makeForm((name, times, what, better) => start(name, times, what, better));
+  const begin = makeForm(start);
   const course = makeCourse(end);
-  const outcome = makeOutcome({
-    counter: (name) => start(name, TIMES[0], "counter", true),
-    again: () => {
-      result = null;
-      show();
-      begin.focus();
-    },
-  });
+  const outcome = makeOutcome((name) => start(name, TIMES[0], "counter", true), again);
   panel.append(h("h2", {}, t.title), begin.element, course.element, outcome.element);
   listen("lesson", take);
   listen("heads", (heads) => {
     begin.heads(heads);
-    if (result) outcome.update(heads.find(({ name }) => name === result.head.name));
+    if (result) outcome.update(headOf(result.head.name));
+    settle();
   });
   listen("signatures", ({ scores }) => {
     course.scores(scores);
     outcome.scores(scores);
   });
-  listen("event", (event) => outcome.event(event));
+  listen("event", outcome.event);
   show();
   // better: the name of a head that is to be made better.
   return { shown: (parameters) => begin.choose(parameters.get("better")) };
 
   async function start(name, times, what, better) {
-    result = null;
     take(await change("lesson.begin", { name, for: what, times, better }));
     course.focus();
   }
 
   async function end(save) {
-    const ended = lesson;
-    mine = true;
+    const over = lesson;
     try {
       const head = await change("lesson.end", { save });
-      result = head && { head, for: ended.for };
-      take(null);
-      if (head) outcome.focus();
-      else begin.focus();
-    } finally {
-      mine = false;
+      ended = null;
+      lesson = null;
+      result = head && { head, for: over.for };
+    } catch (error) {
+      if (error.kind !== "nothing") throw error;
+      take(null); // another window was first
     }
+    show();
+    (result ? outcome : begin).focus();
+  }
+
+  function again() {
+    result = null;
+    show();
+    begin.focus();
   }
 
   function take(value) {
     const before = lesson;
     lesson = value;
     if (value) {
-      if (before?.id !== value.id) result = null;
+      ended = result = null;
+      if (before?.id !== value.id) was = headOf(value.name);
       course.update(value, before?.id === value.id ? before : null);
-    } else if (before && !mine && !result) {
-      // Another tab, or somebody else, ended it.
-      const head = latest.heads?.find(({ name }) => name === before.name);
-      if (head) result = { head, for: before.for };
-      say(t.endedElsewhere(before.name, Boolean(head)));
+    } else if (before) {
+      ended = before;
+      settle();
+      // Whoever ended it, here or in another window: the heads follow at once where it made one.
+      setTimeout(() => ended === before && say(t.endedElsewhere(before.name, false)), SOON_MS);
     }
+    show();
+  }
+
+  // A lesson that is over has made a head, or made one better, or was forgotten.
+  function settle() {
+    const head = ended && headOf(ended.name);
+    const same = (key) => head[key] === was?.[key];
+    if (!head || (same("examples") && same("counter_examples"))) return;
+    result = { head, for: ended.for };
+    say(t.endedElsewhere(ended.name, true));
+    ended = null;
     show();
   }
 
@@ -82,6 +96,8 @@ export function create(panel) {
     if (result && !lesson) outcome.show(result);
   }
 }
+
+const headOf = (name) => latest.heads?.find((head) => head.name === name) ?? null;
 
 // Name and "Begin", and below it the heads that can be made better.
 function makeForm(start) {
@@ -208,11 +224,11 @@ function makeCourse(end) {
     return h(
       "li",
       { class: one.kept ? "performance kept" : "performance", "data-number": one.number, "data-errors": true },
-      h("b", {}, t.number(one.number)),
-      h("span", { class: "what" }, t.performed(one)),
+      h("b", {}, t.performed(one)),
+      h("span", { class: "what" }, t.judged(one)),
       h(
         "button",
-        { class: "button quiet", type: "button", "aria-label": `${text}: ${t.number(one.number)}`, onclick: press(verb) },
+        { class: "button quiet", type: "button", "aria-label": t.which(text, one.number), onclick: press(verb) },
         text,
       ),
     );
@@ -221,7 +237,7 @@ function makeCourse(end) {
   return {
     element: h(
       "div",
-      { class: "card lesson", "data-errors": true },
+      { class: "card course", "data-errors": true },
       doing,
       how,
       pips,
@@ -245,26 +261,15 @@ function makeCourse(end) {
       said.hidden = !value.said;
       setText(said, value.said ?? "");
       meter.of(value.better ? value.name : null);
-      // The newest on top: there the eye is.
-      const old = new Map([...cards.children].map((item) => [item.dataset.number, item]));
-      const next = value.performances.toReversed().map((one) => {
-        const made = card(one);
-        const there = old.get(String(one.number));
-        return there && same(there, made) ? there : made;
-      });
-      if (next.length !== cards.children.length || next.some((item, i) => item !== cards.children[i])) {
-        const focused = cards.contains(document.activeElement) && document.activeElement.closest("li").dataset.number;
-        cards.replaceChildren(...next);
-        if (focused) cards.querySelector(`[data-number="${focused}"] button`)?.focus();
-      }
+      const number = document.activeElement.closest(".performance")?.dataset.number;
+      put(cards, ...value.performances.map(card).reverse()); // the newest on top: there the eye is
+      if (number) cards.querySelector(`[data-number="${number}"] button`)?.focus();
       setText(enough, t.enough(kept));
-      enough.disabled = !kept;
-      const news = [];
-      if (before?.state !== value.state) news.push(`${doing.textContent} ${how.textContent}`);
-      const known = before?.performances.length ?? 0;
-      const fresh = before ? value.performances.slice(known) : [];
-      news.unshift(...fresh.map((one) => t.said(one, kept, value.times)));
+      enough.hidden = !kept;
+      const fresh = before ? value.performances.slice(before.performances.length) : [];
+      const news = fresh.map((one) => t.said(one, kept, value.times));
       if (value.said && value.said !== before?.said) news.unshift(value.said);
+      if (before?.state !== value.state) news.push(`${doing.textContent}. ${how.textContent}`);
       if (news.length) say(news.join(" "));
       // What follows is one press away, also for a keyboard.
       if (value.state === "enough" && before && before.state !== "enough" && !cards.contains(document.activeElement))
@@ -274,13 +279,11 @@ function makeCourse(end) {
   };
 }
 
-const same = (a, b) => a.className === b.className && a.innerHTML === b.innerHTML;
-
 // What came of it: what was found, what to expect, and a meter to try it with.
-function makeOutcome({ counter, again }) {
+function makeOutcome(counter, again) {
   const title = h("h3", { tabindex: "-1" });
-  const facts = h("ul", { class: "results" });
-  const week = h("p", { class: "week" });
+  const facts = h("ul", { class: "results facts" });
+  const week = h("div", { class: "actions week" });
   const meter = makeMeter();
   const told = h("p", { class: "told", "aria-live": "polite" });
   const against = h("button", { class: "button", type: "button" }, t.counter);
@@ -288,19 +291,21 @@ function makeOutcome({ counter, again }) {
   let count = 0;
   against.addEventListener("click", () => pressed(against, () => counter(shown.head.name)));
 
+  // How often it would have told an event lately.
   async function lookBack(head) {
     const mine = shown;
-    week.replaceChildren(h("span", { class: "busy" }, t.lookingBack));
+    week.replaceChildren(h("p", { class: "muted" }, t.lookingBack));
     const until_ms = Date.now();
     try {
       const answer = await ask("lookback", { since_ms: until_ms - WEEK_MS, until_ms, heads: [head.name] });
       if (mine !== shown) return;
-      const events = answer.heads.find(({ name }) => name === head.name)?.events ?? [];
-      const place = `#lookback?head=${head.name}`;
-      week.replaceChildren(t.lastWeek(events.length), " ", h("a", { href: place }, t.show(events.length)));
-      say(t.lastWeek(events.length));
+      const one = answer.heads.find(({ name }) => name === head.name);
+      const fires = one?.would_tell ?? one?.events.filter(({ now }) => now).length ?? 0;
+      const link = h("a", { class: "button", href: `#lookback?head=${head.name}` }, t.show(fires));
+      week.replaceChildren(h("p", {}, t.lastWeek(fires)), link);
+      say(t.lastWeek(fires));
     } catch (error) {
-      if (mine === shown) week.replaceChildren(error.kind === "nothing" ? t.noStore : texts.errors.of(error));
+      if (mine === shown) week.replaceChildren(h("p", {}, error.kind === "nothing" ? t.noStore : texts.errors.of(error)));
     }
   }
 
@@ -353,7 +358,7 @@ function makeMeter() {
   const share = (score) => `${Math.max(0, Math.min(1, score)) * 100}%`;
   return {
     element,
-    of(head, on = latest.heads?.find((one) => one.name === head)?.on) {
+    of(head, on = headOf(head)?.on) {
       name = head;
       element.hidden = head === null;
       level.hidden = on == null;

@@ -241,15 +241,10 @@ export const texts = {
         kept ? "Nothing was performed for ten minutes. What was found is kept." : "Nothing was performed for ten minutes.",
     },
     performances: "Performances",
-    number: (number) => `No. ${number}`,
-    performed: ({ begin_ms, end_ms, kept, why, likeness }) =>
-      [
-        `${((end_ms - begin_ms) / 1000).toFixed(1)} s`,
-        kept && likeness != null ? `likeness to the others ${likeness.toFixed(2)}` : "",
-        kept ? "" : why ? `not used: ${why}` : "dropped",
-      ]
-        .filter(Boolean)
-        .join(" · "),
+    performed: ({ number, begin_ms, end_ms }) => `No. ${number} · ${((end_ms - begin_ms) / 1000).toFixed(1)} s`,
+    judged: ({ kept, why, likeness }) =>
+      !kept ? (why ? `not used: ${why}` : "dropped") : likeness == null ? "" : `likeness to the others ${likeness.toFixed(2)}`,
+    which: (verb, number) => `${verb} no. ${number}`,
     said: (one, kept, times) =>
       one.kept ? `${kept} of ${times} found, ${((one.end_ms - one.begin_ms) / 1000).toFixed(1)} s.` : `Not used: ${one.why}.`,
     keep: "Keep",
@@ -305,7 +300,7 @@ export const texts = {
     title_of: {
       hour: (from, to) => `${format.day(from)}, ${format.minute(from)} to ${format.minute(to + 1)}`,
       day: (from) => format.date(from),
-      week: (from, to) => `${format.day(from)} to ${format.day(to)}`,
+      week: (from, to) => `${format.day(from).replace(/^\w+,? /, "")} to ${format.day(to).replace(/^\w+,? /, "")}`,
     },
     looking: {
       hour: "Looking back over an hour …",
@@ -321,6 +316,7 @@ export const texts = {
     odd: (ms, hours) => `${format.day(ms)} has ${hours} hours: the clocks change.`,
     told: "told then",
     would: "would be told now",
+    wouldNot: "would not be told now",
     moving: "in motion",
     gap: "nothing stored",
     zone: (name) => `times of ${name}`,
@@ -332,8 +328,9 @@ export const texts = {
     wrongOrder: "The time to which it goes must be later than the one from which.",
     stretch: "A stretch of time",
     close: "Close",
-    lasted: (from, seconds) => `${format.day(from)}, ${format.clock(from)}, for ${seconds < 100 ? `${seconds.toFixed(1)} s` : format.span(seconds)}`,
-    judged: (told, score) => `${told ? "Told then" : "The head would tell it now"}, score ${score.toFixed(2)}`,
+    lasted: (from, seconds) => `${format.day(from)}, ${format.clock(from)}, for ${texts.lookback.long(seconds)}`,
+    judged: ({ told, now, score }) =>
+      `${!told ? "Not told then; the head would tell it now" : now ? "Told then" : "Told then; the head would not tell it now"}. Score ${score.toFixed(2)}.`,
     notThis: (name) => `Not this: it is no ${name}`,
     thisToo: "This, too",
     which: "Head that this is an example of",
@@ -343,7 +340,9 @@ export const texts = {
     searching: "Searching …",
     alikeFound: (count) => (count ? `${format.many(count, "window is", "windows are")} most like this; a frame marks each.` : "No window is like this."),
     likeness: (likeness, labels) => [`likeness ${likeness.toFixed(2)}`, ...(labels ?? [])].join(", "),
-    row: (told, seconds, score) => `${seconds.toFixed(1)} s, score ${score.toFixed(2)}${told ? "" : ", would be told now"}`,
+    row: ({ from_ms, to_ms, told, now, score }) =>
+      `${texts.lookback.long((to_ms - from_ms) / 1000)}, score ${score.toFixed(2)}${told ? (now ? "" : ", would not be told now") : ", would be told now"}`,
+    long: (seconds) => (seconds < 100 ? `${seconds.toFixed(1)} s` : format.span(seconds)),
     events: (count) => format.many(count, "event", "events"),
     more: (count) => `Show ${format.number(count)} more`,
   },
