@@ -30,8 +30,8 @@ def named_chip(name: str) -> Chip | None:
     return simulated_part(name)[0] if name.lower().partition(":")[0] == "simulated" else find_named(name)
 
 
-def check_sensor(draft: Draft) -> None:
-    """Note what `open_sensor`, or the pipeline after it, would refuse."""
+def check_sensor(draft: Draft, *, phone: bool) -> None:
+    """Note what `open_sensor`, or the pipeline after it, would refuse. phone: a command asks, so it may be a phone."""
     name = draft.value("sensor.name")
     options = draft.table("sensor")
     kind = name.partition(":")[0].lower()
@@ -39,7 +39,9 @@ def check_sensor(draft: Draft) -> None:
     if kind in SERIAL:
         with draft.noting("sensor.name"):
             require_serial(name)
-    elif name.lower() == PHONE:
+    elif kind == PHONE and phone:
+        pass
+    elif kind == PHONE:
         why = (
             "expected a sensor that is wired to this device, got a phone: motion is taken from the network only while a"
         )
@@ -55,7 +57,7 @@ def check_sensor(draft: Draft) -> None:
     if chip is not None and not chip.gyro_ranges:
         draft.note("sensor.name", f"expected a sensor with a gyroscope, which every model needs, got {chip.name}")
     for option in ("bus", "address", "chip", "bus_clock_hz"):
-        if option in options and kind in ("iio", "simulated", *SERIAL):
+        if option in options and kind in ("iio", "simulated", PHONE, *SERIAL):
             said = f"expected none: it is for a chip on I2C or SPI, got {options[option]} with {name}"
             draft.note(f"sensor.{option}", said)
     if "baud" in options and kind not in SERIAL:

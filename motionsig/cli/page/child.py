@@ -19,9 +19,7 @@ _END_S = 1.0
 
 
 @contextmanager
-def page_process(
-    listeners: Sequence[Listener], *, control: Path, codes: Path, state: Path
-) -> Iterator[SpawnProcess]:
+def page_process(listeners: Sequence[Listener], *, control: Path, codes: Path, state: Path) -> Iterator[SpawnProcess]:
     """Serve the page in a process of its own for as long as the context lasts. The listeners are closed here."""
     made = multiprocessing.get_context("spawn").Process(target=_serve, args=(listeners, control, codes, state))
     # Until it can hear an interrupt, Ctrl-C would end it with a traceback.

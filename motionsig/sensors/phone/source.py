@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -138,7 +139,7 @@ class PhoneSource(LiveSource):
     ) -> None:
         """first: what came of its first run; sign: of its acceleration. Raises SensorError for one that is too slow."""
         super().__init__("phone", calibration, SystemClock())
-        self._server, self._inbox, self._first = server, inbox, first
+        self._server, self._inbox, self._waiting = server, inbox, deque(first)
         self.rate_hz = round(rate_of(_joined(first)[0][:, 0]), 1)
         if self.rate_hz < _SLOWEST_HZ:
             raise SensorError(
@@ -148,6 +149,10 @@ class PhoneSource(LiveSource):
         self._phone_clock, self._pace, self._frame = PhoneClock(), Pace(self.rate_hz), Frame(sign, self.rate_hz)
         self._run_id: str | None = None
         self._lost = 0  # samples that are missing before the next
+        # All of the first seconds draw the line before any of their samples is on it.
+        self._follow(first[0])
+        for taken in first:
+            self._phone_clock.note(taken.sent_ms, taken.arrival_ns)
         self._judge_by(STEP)
         kind = "as Apple's browsers give it" if sign < 0 else "as W3C says"
         self.info = SourceInfo(
@@ -174,17 +179,12 @@ class PhoneSource(LiveSource):
 
     def _stream(self) -> Iterator[SampleBlock]:
         """Yield what comes until closed."""
-        if self._first:
-            # All of the first seconds draw the line before any of their samples is on it.
-            self._follow(self._first[0])
-            for taken in self._first:
-                self._phone_clock.note(taken.sent_ms, taken.arrival_ns)
-            first, self._first = self._first, []
-            for taken in first:
-                yield from self._take(taken)
         while not self._closed:
-            for taken in self._inbox.pop(_WAIT_S):
-                yield from self._take(taken)
+            if not self._waiting:
+                self._waiting.extend(self._inbox.pop(_WAIT_S))
+            # One by one, so that a new iteration, or a new start, goes on where this one ended.
+            while self._waiting and not self._closed:
+                yield from self._take(self._waiting.popleft())
             self.counts.discards, self.counts.overflows = self._inbox.discards, self._inbox.overflows
             yield from self._sign_of_life()
 
