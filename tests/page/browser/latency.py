@@ -23,7 +23,7 @@ _WATCH = """
   let rest = 0, frames = 0, moves = false;
   const look = () => {
     const level = colour();
-    frames += 1;
+    frames += level > 0;  // before the first column there is nothing
     if (frames <= 60) rest = Math.max(rest, level);
     else if (!moves && level > 1.5 * rest + 4) (moves = true, window.motionSeen.push(performance.timeOrigin + performance.now()));
     else if (moves && level < 1.2 * rest + 2) moves = false;
@@ -46,7 +46,7 @@ def seconds_to_screen(tab: Any, hand: Hand, *, rest_s: float = 3.2) -> float:
 
     rest_s: longer than a window, so that the motion before is in none of the newest.
     """
-    before = tab.evaluate("window.motionSeen.length")
     motion: Motion = hand.perform(seconds=0.5, after_s=rest_s)
-    seen = until(lambda: tab.evaluate("window.motionSeen")[before:], "the motion is on the screen")
-    return float(seen[0]) / 1000 - motion.begin_unix_s
+    begin_s = motion.begin_unix_s
+    seen = until(lambda: tab.evaluate(f"window.motionSeen.filter((ms) => ms > {1000 * begin_s})"), "it is on the screen")
+    return float(seen[0]) / 1000 - begin_s
