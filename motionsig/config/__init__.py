@@ -51,8 +51,8 @@ class Config:
     opened; a daemon that starts goes without them; heads_hop: grid samples. programs: the command for each head and
     phase; exec_limit_s: how long one may run. sink_url, sink_options: arguments of `open_sink`, with the content of the
     credentials; a relative path is one in the state folder. home_assistant: prefix, prometheus: port on this machine,
-    None for off. history_days: of the store beside the sink, 0 for none. values, origins: by key ("sensor.rate_hz"), and the file of each. digests: SHA-256 of what keys name:
-    the certificates, the key, the heads.
+    None for off. history_days: of the store beside the sink, 0 for none. values, origins: by key ("sensor.rate_hz"),
+    and the file of each. digests: SHA-256 of what keys name: the certificates, the key, the heads.
     """
 
     files: tuple[Path, ...]

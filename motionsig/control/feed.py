@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from motionsig.blocks import SignatureBatch
+from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.closing import Closing
 from motionsig.events import Event, to_json
 
@@ -142,6 +142,18 @@ class Feed:
                 self._ring.popleft()
                 self._first += 1
             self._changed.notify_all()
+
+    def recent(self, from_ns: int, to_ns: int, encoder: bytes) -> SignatureBatch | None:
+        """Return the windows of an encoder that overlap a stretch and are still kept here, or None."""
+        with self._changed:
+            kept = [entry.signatures for entry in self._ring if isinstance(entry, _Rows)]
+        same = [made for made in kept if made.spec.fingerprint == encoder]
+        same = [made for made in same if made.hop_ns == same[-1].hop_ns]
+        if not same:
+            return None
+        whole = concatenate(same)
+        chosen = (whole.start_ns < to_ns) & (whole.start_ns + whole.spec.length_ns > from_ns)
+        return whole[chosen] if chosen.any() else None
 
     def viewer(self, after: tuple[int, int] | None = None) -> Viewer:
         """Return a viewer, which goes on after a row of a stream, or begins now; close it."""

@@ -46,13 +46,20 @@ def switch(place: Path, name: str, *, on: bool) -> None:
         replace_file(place / _SETTINGS, json.dumps({"on": names}).encode() + b"\n", mode=0o600)
 
 
+def switch_on_first(place: Path, names: Collection[str]) -> None:
+    """Have heads judge for the page where nobody has said yet which ones do. Raises OSError."""
+    if not (place / _SETTINGS).exists():
+        replace_file(place / _SETTINGS, json.dumps({"on": sorted(names)}).encode() + b"\n", mode=0o600)
+
+
 def chosen_heads(place: Path) -> tuple[dict[str, HeadCard], dict[str, str]]:
     """Return the heads that judge for the page, by name, and why others of these cannot be read."""
     if not (names := switched_on(place)):
         return {}, {}
     from motionsig.heads import load_head, owned_heads, shipped_heads
 
-    cards, missing = dict[str, HeadCard](), dict[str, str]()
+    cards: dict[str, HeadCard] = {}
+    missing: dict[str, str] = {}
     folders = {**owned_heads(place), **shipped_heads()}
     for name in names:
         if name not in folders:

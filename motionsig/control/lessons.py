@@ -10,7 +10,6 @@ import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motionsig.control import lesson_record, page_heads
@@ -18,6 +17,7 @@ from motionsig.control.asking import BUSY, FAILED, HEAD, NOTHING, REQUEST, AskEr
 from motionsig.control.feed import LESSON
 from motionsig.control.lesson_record import COUNTER, STOPPED, Ended, Record
 from motionsig.control.listening import Found, Listening
+from motionsig.control.room import LESSON_NAME
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import HeadError, InputError
 from motionsig.escaping import own_logger
@@ -244,7 +244,6 @@ class Lessons:
                 self._listening = None
 
 
-LESSON_NAME = "lesson.json"
 _OTHER_MODEL = "signatures of different encoders do not compare; forget this lesson, and begin another"
 
 
@@ -267,12 +266,8 @@ def improved(
     return of_codes(name, [*known, *examples], [*wrong, *against], model, wish=wish)
 
 
-def lesson_is_left() -> bool:
-    """Tell whether a former process has left a lesson."""
-    return Path(state_folder(), LESSON_NAME).exists()
-
-
-def _of(control: Control) -> Lessons:
+def of(control: Control) -> Lessons:
+    """Return the lessons of a service; a lesson that was left goes on from here. Raises AskError without a sensor."""
     loop = control.live()
     with _creating:
         if control.lessons is None:
@@ -285,19 +280,19 @@ _creating = threading.Lock()
 
 def begin(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Begin a lesson; return it."""
-    return _of(control).begin(asked)
+    return of(control).begin(asked)
 
 
 def keep(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Keep a performance."""
-    return _of(control).keep(asked, True)
+    return of(control).keep(asked, True)
 
 
 def drop(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Drop a performance."""
-    return _of(control).keep(asked, False)
+    return of(control).keep(asked, False)
 
 
 def end(control: Control, asked: Mapping[str, Any]) -> dict[str, Any] | None:
     """End the lesson; return the head that it made, or None where it is forgotten."""
-    return _of(control).end(asked)
+    return of(control).end(asked)

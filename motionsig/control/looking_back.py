@@ -76,8 +76,8 @@ def _improve(control: Control, asked: Mapping[str, Any], *, is_it: bool) -> dict
         if not is_it and not len(new := _without(new, taught.examples)):
             raise AskError(
                 HEAD,
-                f"head {card.name}: expected another motion than it was taught with, got one of its own examples: teach "
-                "it anew without that one",
+                f"head {card.name}: expected another motion than it was taught with, got one of its own examples: "
+                "teach it anew without that one",
             )
         model = model_of(control, card.encoder)
         made = improved(card.name, card, model, card.hop_ns, **{"examples" if is_it else "against": [new]})
@@ -114,15 +114,12 @@ def model_of(control: Control, encoder: bytes) -> ModelCard:
     raise AskError(HEAD, f"head: expected one of a model that is here, got one of encoder {encoder.hex()}")
 
 
-_NOT_STORED = (
-    "expected signatures that are stored, got none: this service sends them to a broker and keeps none; with history_days "
-    "in [page] of its configuration it keeps some to look back on"
-)
+_NOT_STORED = "expected signatures that are stored, got none: nothing is kept here to look back on"
 
 
 def _store(control: Control) -> str:
     if control.store is None:
-        raise AskError(NOTHING, _NOT_STORED)
+        raise AskError(NOTHING, control.why_no_store or _NOT_STORED)
     return control.store
 
 

@@ -88,6 +88,16 @@ def shown(control: Control, name: str) -> dict[str, Any]:
     return _shown(control, name, _seen(control, name))
 
 
+def cards(control: Control) -> dict[str, HeadCard]:
+    """Return the heads to look back with: all but those that are damaged, and shipped ones that nobody wants."""
+    on = {*switched_on(control.heads_folder), *({} if control.loop is None else control.loop.heads_off)}
+    return {
+        name: seen.card
+        for name, seen in sorted(_all(control).items())
+        if isinstance(seen.card, HeadCard) and (seen.whose != SHIPPED or name in on)
+    }
+
+
 def pause(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Let a head judge no longer, or again."""
     name = asked["head"]

@@ -15,12 +15,17 @@ from motionsig.control.loop import Hearing, Loop
 from motionsig.encoders.signing import KEYS_FOLDER
 from motionsig.errors import HeadError, MotionsigError
 from motionsig.escaping import own_logger
+from motionsig.state import state_folder
 
 if TYPE_CHECKING:
     from motionsig.control.answered import Answered
+    from motionsig.control.children import Children
+    from motionsig.control.lessons import Lessons
 
 log = own_logger(__name__)
 
+LESSON_NAME = "lesson.json"
+"""The file of the lesson, in the state folder."""
 LIVE = "live"
 """The ask that has no end; see `Control.watch`."""
 
@@ -33,8 +38,9 @@ class Control(Closing):
 
     loop: of the service; None for a store alone. store: the URL of what `lookback` reads; None where nothing is stored,
     and then why_no_store says why. heads_folder: of the heads that are taught at the page. keys_folder: of whose heads
-    are taken. name: of the device. feed: what viewers are told. hearing: who hears samples, or None; set it by
-    `loop.call`. Asks that change something are answered one after the other.
+    are taken. name: of the device. feed: what viewers are told. hearing: who hears samples, or
+    None; the loop reads it once for each block. lessons, children: made when they are first asked for. Asks that change
+    something are answered one after the other.
 
     >>> control = Control(store="store:mine.db", heads_folder=heads_folder())  # without a service
     >>> control.answer(b'{"ask": "hello"}')
@@ -54,6 +60,8 @@ class Control(Closing):
         self.loop, self.store, self.why_no_store = loop, store, why_no_store
         self.heads_folder, self.keys_folder = heads_folder, keys_folder
         self.hearing: Hearing | None = None
+        self.lessons: Lessons | None = None
+        self.children: Children | None = None
         self.feed = feed or Feed()
         self.feed.put(STATUS, None if loop is None else loop.status)
         self.feed.put(HEADS, lambda: self.ask({"ask": "heads"}))
@@ -64,6 +72,13 @@ class Control(Closing):
         from motionsig.control.answered import Answered
 
         return Answered(self.heads_folder / ".answered.json")
+
+    def resume(self) -> None:
+        """Take up the lesson that a former process has left, if there is one."""
+        if self.loop is not None and (state_folder() / LESSON_NAME).exists():
+            from motionsig.control import lessons
+
+            lessons.of(self)
 
     def answer(self, line: bytes) -> bytes:
         """Return the answer to a line, as a line. Raises nothing."""
@@ -112,6 +127,13 @@ class Control(Closing):
         if self.loop is None:
             raise AskError(NOTHING, "expected a service with a sensor, got a store alone")
         return self.loop
+
+    def close(self) -> None:
+        """Leave a lesson to the next process, and end what looks back."""
+        if self.lessons is not None:
+            self.lessons.close()
+        if self.children is not None:
+            self.children.close()
 
 
 def read_line(line: bytes) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ import threading
 import time
 
 from motionsig.closing import Closing
-from motionsig.control.asking import BUSY, REQUEST, AskError
+from motionsig.control.asking import BUSY, GONE, REQUEST, AskError
 from motionsig.control.feed import Viewer
 from motionsig.control.room import LIVE, Control, error_line, read_line
 from motionsig.control.unix_sockets import Listening
@@ -161,6 +161,10 @@ class Server(Closing):
             finally:
                 self._viewers.release()
             return False
+        poll = select.poll()
+        poll.register(client, 0)
+        # This thread answers this client alone.
+        GONE.set(lambda: bool(poll.poll(0)))
         answer = self._control.answer_to(asked)
         with self._lock:
             self._next_s += min(_SHARE * (time.thread_time() - began_s), _MOST_S)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from motionsig import wire
 from motionsig.blocks import SignatureBatch, concatenate
@@ -45,7 +46,7 @@ class History(Closing):
 
     def __init__(self, device: str, days: float) -> None:
         self._device, self._days = device, days
-        self._waiting = queue.Queue[tuple[str, object]](_MOST_WAITING)
+        self._waiting = queue.Queue[tuple[str, Any]](_MOST_WAITING)
         self.last_error: str | None = None
         self.signatures = self.lost = 0
         self._sink: Sink | None = None
@@ -73,7 +74,7 @@ class History(Closing):
         self._put("end", None)
         self._thread.join(_CLOSE_S)
 
-    def _put(self, kind: str, value: object) -> None:
+    def _put(self, kind: str, value: Any) -> None:
         try:
             self._waiting.put_nowait((kind, value))
         except queue.Full:
@@ -93,21 +94,21 @@ class History(Closing):
             if kind == "end":
                 return
 
-    def _do(self, kind: str, value: object) -> None:
-        if kind == "clock" and isinstance(value, wire.Clock):
+    def _do(self, kind: str, value: Any) -> None:
+        if kind == "clock":
             self._write()
             self._clock = value
             if self._sink is not None:
                 self._announce(self._sink)
         elif kind == "signatures":
-            stream_id, seq, made = value  # type: ignore[misc]
+            stream_id, seq, made = value
             if not self._held:
                 self._held_s = time.monotonic()
             self._held.append((stream_id, seq, made))
         elif kind == "events":
             self._write()
             if (sink := self._opened()) is not None:
-                sink.publish_events(value)  # type: ignore[arg-type]
+                sink.publish_events(value)
         rows = sum(len(made) for _, _, made in self._held)
         if kind == "end" or rows >= _MOST_ROWS or (self._held and time.monotonic() - self._held_s >= _HELD_S):
             self._write()

@@ -17,6 +17,7 @@ from motionsig.control.serving import SOCKET_NAME, Server
 from motionsig.control.unix_sockets import listen_at, passed
 from motionsig.daemon.delivery import Delivery
 from motionsig.daemon.heads import Heads
+from motionsig.daemon.history import history_path
 from motionsig.daemon.switching import SwitchingEncoder
 from motionsig.escaping import own_logger
 from motionsig.model_card import ModelCard
@@ -60,6 +61,7 @@ class Viewing(Closing):
             feed=heads.feed,
         )
         heads.use_own(*chosen_heads(self.control.heads_folder))
+        self.control.resume()
 
     def listen(self, folder: Path) -> None:
         """Answer at the socket that the service manager passed, or else at one in `folder`."""
@@ -158,4 +160,9 @@ def _store_of(config: Config) -> tuple[str | None, str | None]:
     scheme, location, _ = split_url(config.sink_url)
     if scheme == "store":
         return f"store:{state_folder() / location}", None
-    return None, f"signatures go to {scheme}, from where they cannot be read: set sink.url to store:PATH to look back"
+    if config.history_days:
+        return f"store:{history_path()}", None
+    return None, (
+        f"signatures go to {scheme}:, and nothing is kept here to look back on; history_days = 7 below [page] in "
+        "/etc/motionsig/config.toml keeps a week of them"
+    )

@@ -133,7 +133,7 @@ def test_one_long_line_at_a_time(path, server):
         assert one.line()["error"]["kind"] == "request"
     with Client(path) as three:
         three.send({"ask": "import", "zip": "A" * (200 << 10), "request": "1"})
-        assert three.line()["error"]["kind"] == "failed"
+        assert three.line()["error"]["kind"] == "head"
 
 
 def test_a_half_line_and_an_idle_client_are_left_alone_for_some_time_only(path, control, server, monkeypatch):

@@ -32,11 +32,11 @@ from pathlib import Path
 from motionsig.page.guard import Limits
 from motionsig.page.serving import Listener, open_listener, serve
 
-folder, port, tls, limits, idle_s = json.loads(sys.argv[1])
+folder, control, port, tls, limits, idle_s = json.loads(sys.argv[1])
 listener = Listener(open_listener(port).socket, tls)
 print(listener.socket.getsockname()[1], flush=True)
 folder = Path(folder)
-folders = {"control": folder / "control.sock", "codes": folder / "codes", "state": folder / "state"}
+folders = {"control": Path(control), "codes": folder / "codes", "state": folder / "state"}
 serve([listener], **folders, idle_s=idle_s, limits=Limits(**limits))
 sys.exit("numpy was imported" if "numpy" in sys.modules else 0)
 """
@@ -75,17 +75,19 @@ class Service:
 
 @dataclass
 class ServedPage:
-    """A page's process, with its folders below `folder`."""
+    """A page's process, with its folders below `folder`. control: the service's socket; control.sock there for None."""
 
     folder: Path
     tls: bool = False
     limits: dict[str, Any] = field(default_factory=dict)
     idle_s: float | None = None
     port: int = 0
+    control: Path | None = None
 
     def __enter__(self) -> ServedPage:
         self.codes.mkdir(exist_ok=True)
-        words = json.dumps([str(self.folder), self.port, self.tls, self.limits, self.idle_s])
+        control = str(self.control or self.folder / "control.sock")
+        words = json.dumps([str(self.folder), control, self.port, self.tls, self.limits, self.idle_s])
         self.process = subprocess.Popen(
             [sys.executable, "-c", _CHILD, words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

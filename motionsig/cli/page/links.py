@@ -5,10 +5,11 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
+from motionsig.cli.qr import print_qr
 from motionsig.errors import MissingExtraError
 from motionsig.hints import install_hint
 
@@ -22,22 +23,32 @@ def require_page() -> None:
             raise MissingExtraError(f"the page needs {library}, which is not installed: {install_hint(library)}")
 
 
-class Code(NamedTuple):
-    """A code that lets one browser in. validity: for how long and for whom, in words."""
+def shown_links(codes: Path, state: Path, port: int, network_port: int | None = None) -> Iterator[str]:
+    """Yield the lines that let one browser in: of another device where there is a network port, and of this machine.
 
-    text: str
-    validity: str
-
-    def link(self, place: str) -> str:
-        """Return the link to a page. What stands behind # stays in the browser: no server and no log gets it."""
-        return f"{place}/#pair={self.text}"
-
-
-def let_in(folder: Path) -> Code:
-    """Write a new code into the folder where the page looks for it. Raises OSError."""
+    Each gets a code of its own, in the folder `codes`. state: the page's folder, with its certificate. Raises OSError.
+    """
     from motionsig.page.people import CODE_S, write_code
 
-    return Code(write_code(folder), f"It lets one browser in, within {CODE_S // 60} minutes.")
+    validity = f"It lets one browser in, within {CODE_S // 60} minutes."
+    if network_port is None:
+        yield f"open    {_link(f'http://localhost:{port}', write_code(codes))}"
+        yield f"        {validity}"
+        return
+    first, *others = _places(network_port)
+    code = write_code(codes)
+    print_qr(_link(first, code), sys.stdout)
+    yield f"open    {_link(first, code)}"
+    yield from (f"or      {_link(other, code)}" for other in others)
+    yield f"        {validity}"
+    yield from _fingerprint_lines(state)
+    yield f"here    {_link(f'http://localhost:{port}', write_code(codes))}"
+    yield f"        {validity}"
+
+
+def _link(place: str, code: str) -> str:
+    """Return the link to a page. What stands behind # stays in the browser: no server and no log gets it."""
+    return f"{place}/#pair={code}"
 
 
 def from_elsewhere(port: int) -> str:
@@ -47,7 +58,7 @@ def from_elsewhere(port: int) -> str:
     return f"ssh -L {port}:localhost:{port} {user}@{socket.gethostname()}"
 
 
-def network_links(port: int) -> list[str]:
+def _places(port: int) -> list[str]:
     """Return where other devices find the page, the surest first: a phone may know the machine by no name."""
     from motionsig.page.certificates import own_addresses, own_names
 
@@ -56,7 +67,7 @@ def network_links(port: int) -> list[str]:
     return [f"https://{host}:{port}" for host in (*addresses[:1], *names)] or [f"https://localhost:{port}"]
 
 
-def shown_fingerprint(folder: Path) -> Iterator[str]:
+def _fingerprint_lines(folder: Path) -> Iterator[str]:
     """Yield what to compare with what the browser shows of the certificate in a folder."""
     from motionsig.page.certificates import fingerprint
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from motionsig.cli.page.links import from_elsewhere, let_in, network_links, print_qr, shown_fingerprint
+from motionsig.cli.page.links import from_elsewhere, require_page, shown_links
 from motionsig.cli.page.listening import NETWORK_PORT, PORT
 from motionsig.errors import InputError, MotionsigError
 
@@ -33,6 +33,7 @@ def show(*, network: bool, loopback: bool) -> None:
     certificate without cryptography.
     """
     owner = _require_service()
+    require_page()
     _folder(RUNTIME, owner)
     if network or (not loopback and _is("enabled", NETWORK)):
         from motionsig.page.certificates import keep_certificate
@@ -53,22 +54,13 @@ def show(*, network: bool, loopback: bool) -> None:
 def _lines(*, is_network: bool, owner: tuple[int, int]) -> Iterator[str]:
     elsewhere = from_elsewhere(PORT)
     _become(owner)
-    code = let_in(RUNTIME)
-    if not is_network:
-        yield f"open    {code.link(f'http://localhost:{PORT}')}"
-        yield f"        {code.validity}"
+    if is_network:
+        yield from shown_links(RUNTIME, STATE, PORT, NETWORK_PORT)
+        yield "No longer for other devices: sudo motionsig page --loopback"
+    else:
+        yield from shown_links(RUNTIME, STATE, PORT)
         yield f"From another computer first: {elsewhere}"
         yield "For a phone, and without ssh: sudo motionsig page --network"
-        return
-    first, *others = network_links(NETWORK_PORT)
-    link = code.link(first)
-    print_qr(link)
-    yield f"open    {link}"
-    yield from (f"or      {code.link(other)}" for other in others)
-    yield f"or      {code.link(f'http://localhost:{PORT}')}  on this machine"
-    yield f"        {code.validity}"
-    yield from shown_fingerprint(STATE)
-    yield "No longer for other devices: sudo motionsig page --loopback"
 
 
 def print_sessions() -> None:

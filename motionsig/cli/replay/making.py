@@ -176,13 +176,20 @@ def _paced(source: Source, speed: float) -> Iterator[SampleBlock]:
 
 
 def open_quietly(model: str | None, device: str) -> Encoder:
-    """Open an encoder; standard error is for errors, and not for how a C++ runtime starts."""
+    """Open an encoder as in `quietly`."""
+    with quietly():
+        return open_encoder(model, device)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep standard error for errors: how a C++ runtime starts is left out."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)
         try:
-            return open_encoder(model, device)
+            yield
         finally:
             sys.stderr.flush()
             os.dup2(kept, 2)

@@ -11,8 +11,7 @@ let csrf = "";
 export class ApiError extends Error {
   constructor(kind, text, status = 0) {
     super(text);
-    this.kind = kind;
-    this.status = status;
+    Object.assign(this, { kind, text, status });
   }
 }
 

@@ -21,6 +21,7 @@ let current = null;
 let letIn = false;
 
 const byId = (id) => document.getElementById(id);
+const panel = (name) => byId(`view-${name}`); // not the fragment's own name, to which a browser would scroll
 const textOf = (path) => path.split(".").reduce((at, name) => at[name], texts);
 
 function words() {
@@ -70,14 +71,14 @@ function show() {
   if (!letIn) return;
   const [name, parameters] = place();
   if (current !== name) made.get(current)?.hidden?.();
-  for (const id of ["pair", ...Object.keys(VIEWS)]) byId(id).hidden = id !== name;
+  for (const id of ["pair", ...Object.keys(VIEWS)]) panel(id).hidden = id !== name;
   for (const id of Object.keys(VIEWS)) {
     const tab = byId(`tab-${id}`);
     tab.setAttribute("aria-selected", String(id === name));
     tab.tabIndex = id === name ? 0 : -1;
   }
-  if (!made.has(name)) made.set(name, VIEWS[name].create(byId(name)) ?? {});
-  scrollTo(0, 0); // also where the view is the same: the browser has gone to the element of that name
+  if (!made.has(name)) made.set(name, VIEWS[name].create(panel(name)) ?? {});
+  if (current !== name) scrollTo(0, 0);
   current = name;
   made.get(name).shown?.(parameters);
   title();
@@ -113,22 +114,23 @@ function banner(kind, [line, more], forMs) {
   element.dataset.kind = kind;
   const close = h("button", { class: "button quiet icon-only", type: "button", "aria-label": texts.frame.close }, icon("close"));
   close.addEventListener("click", () => (element.hidden = true));
-  put(element, h("p", {}, line), more ? h("p", {}, more) : null);
-  if (forMs) element.append(close);
+  put(element, h("p", {}, line), more ? h("p", {}, more) : null, forMs ? close : null);
   element.hidden = false;
   if (forMs) hide = setTimeout(() => (element.hidden = true), forMs);
 }
 
-function connected({ state, why }) {
+function connected({ state }) {
   const element = byId("connection");
   element.dataset.state = state;
   const word = state === "open" && latest.hello && !latest.hello.live ? "stored" : state;
   setText(element, texts.frame.connection[word]);
   if (state === "unpaired") unpaired(letIn ? texts.pair.ended : "");
   else if (state === "away") {
+    const tellWhy = () => banner("away", texts.banner[latest.connection.why]);
+    if (away === "told") tellWhy();
     away ??= setTimeout(() => {
       away = "told";
-      banner("away", texts.banner[why]);
+      tellWhy();
     }, AWAY_MS);
   } else if (state === "open") {
     if (away === "told") banner("back", texts.banner.back, BACK_MS);
@@ -148,9 +150,9 @@ function unpaired(why) {
   made.get(current)?.hidden?.();
   byId("nav").hidden = true;
   byId("banner").hidden = true;
-  for (const id of Object.keys(VIEWS)) byId(id).hidden = true;
-  byId("pair").hidden = false;
-  people.ask(byId("pair"), why, enter);
+  for (const id of Object.keys(VIEWS)) panel(id).hidden = true;
+  panel("pair").hidden = false;
+  people.ask(panel("pair"), why, enter);
   title();
 }
 
@@ -161,13 +163,14 @@ async function enter() {
       break;
     } catch (error) {
       if (error.status === 401) return unpaired("");
-      connected({ state: "away", why: error.status === 503 ? "service" : "network" });
+      latest.connection = { state: "away", why: error.status === 503 ? "service" : "network" };
+      connected(latest.connection);
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
   }
   letIn = true;
   byId("nav").hidden = false;
-  if (!made.has("live")) made.set("live", live.create(byId("live"))); // it keeps the ribbon's rows also while another view is shown
+  if (!made.has("live")) made.set("live", live.create(panel("live"))); // it keeps the ribbon's rows also while another view is shown
   show();
   follow();
 }

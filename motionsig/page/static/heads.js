@@ -33,8 +33,8 @@ export function create(panel) {
 
   function card(head) {
     const { name, may } = head;
-    const button = (verb, text, act, kind = "quiet") => {
-      const element = h("button", { class: `button ${kind}`, type: "button", id: `${verb}-${name}`, "aria-label": words.of(text, name) }, text);
+    const button = (verb, text, act) => {
+      const element = h("button", { class: verb === "remove" ? "button quiet danger" : "button quiet", type: "button", id: `${verb}-${name}`, "aria-label": words.of(text, name) }, text);
       element.addEventListener("click", () => act(element));
       return may.includes(verb) ? element : null;
     };
@@ -45,8 +45,10 @@ export function create(panel) {
       { class: "card", "data-errors": "", "aria-label": name },
       h("header", {}, h("h3", {}, name), h("p", { class: "chips" }, state ? h("span", { class: "chip off" }, state) : null, h("span", { class: "chip" }, words.gives[head.gives ?? "event"]), h("span", { class: "chip" }, words.whose[head.whose]))),
       head.why_not ? h("p", { class: "error" }, words.whyNot(head.why_not)) : null,
-      head.expectation.length ? h("ul", { class: "measure" }, head.expectation.map((line) => h("li", {}, line))) : null,
       h("dl", { class: "facts" }, words.facts(head).map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value)))),
+      head.expectation.length
+        ? h("details", { open: head.whose === "page" }, h("summary", {}, words.expect), h("ul", { class: "small" }, head.expectation.map((line) => h("li", {}, line))))
+        : null,
       may.includes("rename") ? null : h("p", { class: "muted small measure" }, words.fixed[head.whose]),
       h(
         "div",
@@ -56,7 +58,7 @@ export function create(panel) {
         button("pause", head.paused ? words.resume : words.pause, (self) => pressed(self, () => pause(head))),
         button("rename", words.rename, (self) => rename(head, self)),
         button("export", words.export, (self) => pressed(self, () => download(name))),
-        button("remove", words.remove, (self) => remove(head, self), "quiet danger"),
+        button("remove", words.remove, (self) => remove(head, self)),
       ),
     );
   }

@@ -55,7 +55,10 @@ export function create(panel) {
   function holds(name, from) {
     if (from === undefined) {
       if (since.delete(name)) ribbon.unmark(name);
-    } else if (!since.has(name) || since.get(name) === null) since.set(name, from);
+    } else if (!since.has(name) || since.get(name) === null) {
+      since.set(name, from);
+      if (from !== null) ribbon.mark({ head: name, phase: "began", start_ns: from * 1e6, end_ns: from * 1e6 });
+    }
     states();
   }
 

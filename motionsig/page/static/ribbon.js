@@ -208,6 +208,7 @@ export function createRibbon(canvas) {
     axis(xOf, edge, top + body);
     pen.font = `600 ${12 * scale}px system-ui, sans-serif`;
     pen.textBaseline = "middle";
+    pen.textAlign = "left";
     for (const one of marks) label(one, xOf, edge);
   }
 
@@ -237,29 +238,34 @@ export function createRibbon(canvas) {
     }
   }
 
+  // A mark: a bar over its time with the head's name, and a line through the signatures where it began. The name has room up
+  // to the next mark of its lane.
   function label({ head, fromMs, toMs, lane }, xOf, edge) {
     const { scale, width, top, body } = size;
-    const [from, to] = [Math.max(-8 * scale, xOf(fromMs)), toMs === null ? width + 8 * scale : xOf(toMs)];
-    if (to < 0) return;
-    const y = lane * LANE * scale;
-    const tall = (LANE - 4) * scale;
+    const [from, to] = [xOf(fromMs), toMs === null ? width : xOf(toMs)];
+    const next = marks.filter((one) => one.lane === lane && one.fromMs > fromMs).map((one) => xOf(one.fromMs));
+    const room = Math.min(width, ...next);
+    if (to < 0 || from > width) return;
+    const [left, y, tall, thin] = [Math.max(0, from), lane * LANE * scale, (LANE - 4) * scale, Math.max(1, Math.round(scale))];
     pen.fillStyle = colours.soft;
-    pen.beginPath();
-    pen.roundRect(from, y, Math.max(4 * scale, to - from), tall, 5 * scale);
-    pen.fill();
+    pen.fillRect(left, y, Math.min(to, room) - left, tall);
     pen.fillStyle = colours.accent;
-    pen.fillRect(Math.max(0, from), y, 3 * scale, tall);
-    pen.fillRect(Math.max(0, from), y + tall, Math.max(1, scale), top + body - y - tall);
-    pen.textAlign = "left";
-    const text = from + 8 * scale > width - pen.measureText(head).width ? width - pen.measureText(head).width - 4 * scale : Math.max(4 * scale, from + 8 * scale);
-    if (toMs === null || to - text > pen.measureText(head).width * 0.6 || edge - fromMs < 1e9) {
-      pen.save();
-      pen.beginPath();
-      pen.rect(Math.max(0, from), y, Math.max(to - from, pen.measureText(head).width + 14 * scale), tall);
-      pen.clip();
-      pen.fillText(head, text, y + tall / 2);
-      pen.restore();
+    if (from >= 0) {
+      pen.fillRect(from, y, 3 * thin, tall);
+      pen.fillRect(from, y, thin, top + body - y);
     }
+    const long = pen.measureText(head).width;
+    const pad = 8 * scale;
+    // What just began has no room to the right: its name stands to the left of it, where nothing else does.
+    const late = left + pad + long > width;
+    const free = marks.every((one) => one.lane !== lane || one.fromMs >= fromMs || xOf(one.toMs ?? edge) < width - long - 2 * pad);
+    const x = late && free ? width - long - pad : left + pad;
+    pen.save();
+    pen.beginPath();
+    pen.rect(Math.min(x, left), y, room - Math.min(x, left) - pad / 2, tall);
+    pen.clip();
+    pen.fillText(head, x, y + tall / 2);
+    pen.restore();
   }
 
   function step() {

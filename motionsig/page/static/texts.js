@@ -356,8 +356,8 @@ export const texts = {
     gives: { event: "tells events", state: "tells a state" },
     fixed: {
       page: "",
-      root: "This head is configured by root on the device, and programs may start for it. So it cannot be changed here.",
-      shipped: "This head belongs to the model. It cannot be changed here.",
+      root: "Root configured this head on the device, and programs may start for it. So it cannot be changed here.",
+      shipped: "This head came with the model. It can be paused here, and not changed.",
     },
     paused: "paused",
     idle: "does not judge",
@@ -370,6 +370,7 @@ export const texts = {
       ].filter(Boolean),
     // 0.1 an hour (0 to 0.4)
     rate: (figure, ...ends) => `${format.figure(figure)} an hour (${ends.map(format.figure).join(" to ")})`,
+    expect: "What to expect",
     of: (action, name) => `${action}: ${name}`,
     improve: "Make it better",
     show: "Look back",

@@ -80,21 +80,23 @@ def performing(serials: NDArray[np.int64], times_ns: NDArray[np.int64]) -> NDArr
     return motion + _noise(serials)
 
 
-_WALK_S, _PERFORMANCES, _EDGE_S = 12, 6, 0.5
+_WALK_S, _REST_S, _PERFORMANCES, _EDGE_S = 12, 4, 6, 0.5
 
 
 def taking_turns(serials: NDArray[np.int64], times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return (n, 6) m/s² and rad/s, noisy, of a device that is carried for 12 s, and then turned six times.
+    """Return (n, 6) m/s² and rad/s, noisy, of a device that is carried for 12 s, rests for 4 s, and is turned six times.
 
     Each time it rests for 2 s, is turned and turned back for 1 s as in `performing`, and rests for 1 s.
     """
-    t = times_ns % ((_WALK_S + 4 * _PERFORMANCES) * NS_PER_S) / NS_PER_S
+    t = times_ns % ((_WALK_S + _REST_S + 4 * _PERFORMANCES) * NS_PER_S) / NS_PER_S
     # A step begins and ends gradually. Walking has gravity along y; here it is along z, as it is at rest.
     share = np.clip(np.minimum(t, _WALK_S - t) / _EDGE_S, 0, 1)[:, None]
     x, y, z = ([axis, 3 + axis] for axis in range(3))
     carried = walking(serials, times_ns)
     carried[:, y], carried[:, z] = -carried[:, z], carried[:, y]
-    rested = performing(serials, np.rint((t - _WALK_S + 1) * NS_PER_S).astype(np.int64))
+    turned = performing(serials, np.rint((t - _WALK_S - _REST_S + 1) * NS_PER_S).astype(np.int64))
+    still = performing(serials, np.zeros_like(times_ns))
+    rested = np.where(t[:, None] < _WALK_S + _REST_S, still, turned)
     return np.where(t[:, None] < _WALK_S, share * carried + (1 - share) * rested, rested)
 
 
