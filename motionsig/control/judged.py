@@ -87,7 +87,8 @@ def together(
     chosen, more, off = list(roots), list[str](), dict[str, str]()
     for name, card in own.items():
         if name in names:
-            off[name] = "root has configured a head of this name; rename or remove one of them"
+            # Another head of this name judges.
+            off[f"{name} of the page"] = "root has configured a head of this name"
             continue
         try:
             with_it = in_order(_each_once([*chosen, *_with_needed(card, own)]))
