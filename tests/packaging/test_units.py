@@ -213,7 +213,7 @@ def test_the_page_is_reached_through_sockets_that_systemd_opens():
 
 
 def test_a_browser_does_not_start_a_service_that_was_stopped():
-    """systemd starts a service whose socket is asked: so the socket goes when the service goes."""
+    """Systemd starts a service whose socket is asked: so the socket goes when the service goes."""
     control = lines_of(SOCKETS[0])
     assert control["PartOf"] == [UNITS[0]] and "WantedBy" not in control
     assert lines_of(UNITS[0])["Sockets"] == [SOCKETS[0]]

@@ -187,7 +187,9 @@ def test_simulated_turns_can_be_taught_and_makes_the_shipped_heads_speak():
     assert len(begins) == 2 * 6 * 4
     still = np.abs(np.linalg.norm(data[:, :3], axis=1) - 9.81) < 0.2
     assert 0.4 < still.mean() < 0.8
-    events = list(motionsig.watch(motionsig.extract(data, rate_hz=sensor.rate_hz, start_ns=int(time_ns[0])), ["walking", "still"]))
+    events = list(
+        motionsig.watch(motionsig.extract(data, rate_hz=sensor.rate_hz, start_ns=int(time_ns[0])), ["walking", "still"])
+    )
     assert {(event.head, event.phase) for event in events} == {
         (head, phase) for head in ("walking", "still") for phase in ("began", "ended")
     }

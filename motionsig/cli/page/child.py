@@ -23,7 +23,7 @@ _END_S = 1.0
 def page_process(listeners: Sequence[Listener], *, control: Path, codes: Path, state: Path) -> Iterator[SpawnProcess]:
     """Serve the page in a process of its own for as long as the context lasts. The listeners are closed here."""
     made = multiprocessing.get_context("spawn").Process(target=_serve, args=(listeners, control, codes, state))
-    # Until it can hear an interrupt, Ctrl-C would kill it. Starting the tracker, which comes first, unblocks the signal.
+    # Until it can hear an interrupt, Ctrl-C would kill it. The tracker comes first, as its start unblocks the signal.
     resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:

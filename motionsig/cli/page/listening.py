@@ -17,7 +17,7 @@ def is_installed(root: Path) -> bool:
 
 
 def listening(root: Path) -> frozenset[int]:
-    """Return the ports of PORT and NETWORK_PORT that somebody listens at, on the machine whose files are below `root`."""
+    """Return those of PORT and NETWORK_PORT that somebody listens at, on the machine whose files are below `root`."""
     found = set()
     for table in ("proc/net/tcp", "proc/net/tcp6"):
         try:

@@ -40,7 +40,9 @@ _SIMULATED = (
     "A simulated device: it is carried for 12 s, rests for 6 s, then it is turned six times with rests, and so on.\n"
     "First see it move at Live. Then teach it the turning: Teach, a name, and begin; the turns are found by themselves."
 )
-_LIVE = "First see it move at Live. Then teach it a motion of yours: Teach, a name, and perform it three times, with rests."
+_LIVE = (
+    "First see it move at Live. Then teach it a motion of yours: Teach, a name, and perform it three times, with rests."
+)
 _STORED = "Look back shows what is stored, and what heads find in it. Without a sensor, nothing is live."
 
 
@@ -94,7 +96,9 @@ def serve_stored(url: str, *, network: bool) -> None:
     if scheme not in _STORES:
         raise InputError(f"SOURCE: expected store:PATH, file:PATH, parquet:PATH or postgresql://..., got {url!r:.80}")
     if scheme != "postgresql" and not Path(location).exists():
-        raise InputError(f"{location}: expected what is stored, got none; `motionsig replay LOG --to {scheme}:...` stores")
+        raise InputError(
+            f"{location}: expected what is stored, got none; `motionsig replay LOG --to {scheme}:...` stores"
+        )
     stopped = threading.Event()
     with ExitStack() as resources:
         place = _place(resources)

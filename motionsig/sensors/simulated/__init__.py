@@ -2,8 +2,8 @@
 
 `open_sensor("simulated")` reads the model of an LSM6DSO on somebody who walks, on the system's clock,
 "simulated:mpu6050" that of another chip; with "simulated:lesson" the LSM6DSO rests for three seconds and turns for one,
-again and again, to try a lesson; with "simulated:turns" it also walks, to see a page move. A model of your own goes on a
-SimulatedBus, which open_sensor takes like a real bus:
+again and again, to try a lesson; with "simulated:turns" it also walks, to see a page move. A model of your own goes on
+a SimulatedBus, which open_sensor takes like a real bus:
 
     clock = VirtualClock()
     bus = SimulatedBus([simulated_chip("mpu6050", clock=clock)], clock=clock)
@@ -84,14 +84,14 @@ _WALK_S, _REST_S, _PERFORMANCES, _EDGE_S = 12, 4, 6, 0.5
 
 
 def taking_turns(serials: NDArray[np.int64], times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return (n, 6) m/s² and rad/s, noisy, of a device that is carried for 12 s, rests for 4 s, and is turned six times.
+    """Return (n, 6) m/s² and rad/s, noisy, of a device that is carried for 12 s, rests for 4 s, and turns six times.
 
     Each time it rests for 2 s, is turned and turned back for 1 s as in `performing`, and rests for 1 s.
     """
     t = times_ns % ((_WALK_S + _REST_S + 4 * _PERFORMANCES) * NS_PER_S) / NS_PER_S
     # A step begins and ends gradually. Walking has gravity along y; here it is along z, as it is at rest.
     share = np.clip(np.minimum(t, _WALK_S - t) / _EDGE_S, 0, 1)[:, None]
-    x, y, z = ([axis, 3 + axis] for axis in range(3))
+    y, z = [1, 4], [2, 5]
     carried = walking(serials, times_ns)
     carried[:, y], carried[:, z] = -carried[:, z], carried[:, y]
     turned = performing(serials, np.rint((t - _WALK_S - _REST_S + 1) * NS_PER_S).astype(np.int64))
