@@ -1,0 +1,12 @@
+"""State and heads of each test's own."""
+
+import pytest
+
+from motionsig.daemon import loop
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path, monkeypatch):
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    monkeypatch.setenv("MOTIONSIG_HEADS", str(tmp_path / "roots"))
+    monkeypatch.setattr(loop, "clock_is_set", lambda: True)
