@@ -37,7 +37,7 @@ _WATCH = """
 
 def watch(tab: Any) -> None:
     """Look at the ribbon from now on; the hand rests, so that it is known what rest looks like."""
-    tab.locator("#live canvas").evaluate(_WATCH)
+    tab.locator("#view-live canvas").evaluate(_WATCH)
     tab.wait_for_function("() => window.motionWatched")
 
 

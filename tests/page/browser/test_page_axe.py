@@ -37,8 +37,8 @@ def each_look(tab):
 def test_views(visits, house, taught, view):
     tab = visits.page(view)
     if view == "lookback":
-        tab.locator("#lookback .progress").wait_for(state="hidden")
-        tab.locator("#lookback .events .row").first.click()
+        tab.locator("#view-lookback .progress").wait_for(state="hidden")
+        tab.locator("#view-lookback .events .row").first.click()
     tab.evaluate(axe_source())
     for look in each_look(tab):
         assert_reachable(tab, f"{view}, {look}")

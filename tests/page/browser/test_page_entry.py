@@ -16,13 +16,13 @@ REFUSED = ("status of 401", "status of 403")
 
 
 def asks_for_code(tab):
-    tab.locator("#pair").wait_for()
+    tab.locator("#view-pair").wait_for()
     return tab.locator("#code").is_visible() and not tab.locator("#nav").is_visible()
 
 
 def type_code(tab, code):
     tab.locator("#code").fill(code)
-    tab.locator("#pair button[type=submit]").click()
+    tab.locator("#view-pair button[type=submit]").click()
 
 
 def test_a_link_lets_one_browser_in_once(visits, house):
@@ -54,7 +54,7 @@ def test_a_code_is_typed(visits, house):
     assert not tab.context.cookies()
     type_code(tab, house.code())
     tab.locator("#connection[data-state=open]").wait_for()
-    assert not tab.locator("#pair").is_visible()
+    assert not tab.locator("#view-pair").is_visible()
 
 
 def test_a_code_expires(visits, house):
@@ -78,7 +78,7 @@ def test_a_stolen_cookie_is_worth_nothing_once_its_owner_has_ended_the_session(v
     stolen = thief.new_page()
     stolen.goto(house.origin)
     stolen.locator("#connection[data-state=open]").wait_for()
-    mine = owner.locator("#people li", has_text="this browser")
+    mine = owner.locator("#view-people li", has_text="this browser")
     mine.get_by_role("button").click()
     for tab in (owner, stolen):
         assert asks_for_code(tab)
@@ -216,5 +216,5 @@ def test_what_another_site_opens_is_the_page_and_no_more(visits, house, foreign)
     tab.goto(foreign)
     with contextlib.suppress(Exception):
         tab.evaluate("(to) => { location.href = to; }", f"{house.origin}/#teach?name=stolen")
-    tab.locator("#teach").wait_for()
+    tab.locator("#view-teach").wait_for()
     assert tab.locator("#teach-name").is_visible()

@@ -27,14 +27,14 @@ def assert_each_once(rows):
 
 def test_what_status_knows_is_seen(visits, house):
     tab = visits.page()
-    facts = tab.locator("#live .facts").last
+    facts = tab.locator("#view-live .facts").last
     facts.get_by_text("Encoder").wait_for()
     text = facts.text_content()
     status = house.ask("status")
     for part in (status["sensor"]["name"], status["model"]["name"], "Gaps", "Waiting to be sent"):
         assert part in text
     house.hand.rest(4)
-    tab.locator("#live .readout", has_text="still").wait_for()
+    tab.locator("#view-live .readout", has_text="still").wait_for()
     # In words, for who does not see the picture.
     until(lambda: "at rest" in tab.locator("#ribbon-words").text_content(), "the ribbon's words say that it rests")
 

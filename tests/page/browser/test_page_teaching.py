@@ -18,7 +18,7 @@ def begin(tab, name, times=3):
     """Have a lesson begin, and wait until something may be performed."""
     go(tab, "teach")
     tab.locator("#teach-name").fill(name)
-    tab.locator("#teach form").first.locator("button[type=submit]").click()
+    tab.locator("#view-teach form").first.locator("button[type=submit]").click()
     tab.locator(".course[data-state=perform]").wait_for()
 
 
@@ -47,7 +47,7 @@ def test_by_keyboard_on_a_phone(visits, house):
     while tab.evaluate("document.activeElement.getAttribute('role')") != "tab":
         keys.press("Tab")
     keys.press("ArrowRight")
-    tab.locator("#teach").wait_for()
+    tab.locator("#view-teach").wait_for()
     while tab.evaluate("document.activeElement.id") != "teach-name":
         keys.press("Tab")
     keys.type("knock twice")
@@ -72,12 +72,12 @@ def test_by_keyboard_on_a_phone(visits, house):
     while tab.evaluate("document.activeElement.id") != "tab-teach":
         keys.press("Shift+Tab")
     keys.press("End")
-    tab.locator("#people").wait_for()
-    tab.locator("#people li", has_text="this browser").wait_for()
+    tab.locator("#view-people").wait_for()
+    tab.locator("#view-people li", has_text="this browser").wait_for()
     while "Sign out this browser" not in (tab.evaluate("document.activeElement.getAttribute('aria-label')") or ""):
         keys.press("Tab")
     keys.press("Enter")
-    tab.locator("#pair").wait_for()
+    tab.locator("#view-pair").wait_for()
 
 
 def test_two_tabs_show_one_lesson_and_what_was_refused(visits, house):
@@ -164,7 +164,7 @@ def test_a_name_that_cannot_be_is_said_before_anything_is_performed(visits, hous
     tab = visits.page("teach")
     for name, why in (("", "Type a name first"), ("_x", "begins with a letter"), ("walking", "is taken by a head")):
         tab.locator("#teach-name").fill(name)
-        tab.locator("#teach form").first.locator("button[type=submit]").click()
+        tab.locator("#view-teach form").first.locator("button[type=submit]").click()
         tab.locator("#teach-name-hint", has_text=why).wait_for()
         assert tab.locator("#teach-name").get_attribute("aria-invalid") == "true"
     assert not tab.locator(".course").is_visible()

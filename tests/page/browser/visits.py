@@ -50,7 +50,7 @@ class Visits(Closing):
 def go(tab: Any, view: str) -> None:
     """Choose a view as people do."""
     tab.locator(f"#tab-{view}").click()
-    tab.locator(f"#{view}").wait_for()
+    tab.locator(f"#view-{view}").wait_for()
 
 
 @contextlib.contextmanager
