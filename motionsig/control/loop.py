@@ -30,7 +30,7 @@ class Calls:
     def __init__(self) -> None:
         self._waiting = queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]]()
 
-    def call(self, function: Callable[[], T], *, limit_s: float = LIMIT_S) -> T:
+    def call(self, function: Callable[[], T]) -> T:
         """Have the loop call `function` between two blocks; return what it returns, or raise what it raises.
 
         Not from the loop's own thread. Raises AskError where the loop does not come to it in time; it is not made then.
@@ -38,10 +38,10 @@ class Calls:
         made = Future[T]()
         self._waiting.put((function, made))
         try:
-            return made.result(limit_s)
+            return made.result(LIMIT_S)
         except TimeoutError:
             if made.cancel():
-                text = f"expected the service to answer within {limit_s:g} s, got none; see `motionsig status`"
+                text = f"expected the service to answer within {LIMIT_S:g} s, got none; see `motionsig status`"
                 raise AskError(FAILED, text) from None
             return made.result()  # it is being made just now
 
@@ -98,7 +98,7 @@ class Loop(Protocol):
     def correction_ns(self) -> int:
         """What the times of samples need to be the wall clock's."""
 
-    def call(self, function: Callable[[], T], *, limit_s: float = LIMIT_S) -> T: ...
+    def call(self, function: Callable[[], T]) -> T: ...
 
     def encode(self, windows: WindowBatch) -> SignatureBatch:
         """Make signatures that nobody counts, by the model in use."""

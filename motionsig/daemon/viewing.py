@@ -11,7 +11,7 @@ from motionsig.closing import Closing
 from motionsig.config import Config
 from motionsig.control.feed import HEADS, STATUS
 from motionsig.control.judged import chosen_heads
-from motionsig.control.loop import LIMIT_S, Calls, T
+from motionsig.control.loop import Calls, T
 from motionsig.control.room import Control
 from motionsig.control.serving import SOCKET_NAME, Server
 from motionsig.control.unix_sockets import listen_at, passed
@@ -136,8 +136,8 @@ class Viewing(Closing):
     def correction_ns(self) -> int:
         return self._delivery.correction_ns
 
-    def call(self, function: Callable[[], T], *, limit_s: float = LIMIT_S) -> T:
-        return self._calls.call(function, limit_s=limit_s)
+    def call(self, function: Callable[[], T]) -> T:
+        return self._calls.call(function)
 
     def encode(self, windows: WindowBatch) -> SignatureBatch:
         return self.call(lambda: self._encoder.encode_beside(windows))
