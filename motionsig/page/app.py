@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -251,18 +252,25 @@ def _is_texts(value: Any) -> bool:
 
 
 @cache
-def _file(name: str) -> tuple[bytes, bytes]:
-    """Return a file and its ETag; FileNotFoundError is no request's doing."""
+def _file(name: str) -> tuple[bytes, bytes, bytes]:
+    """Return a file, the same packed by gzip, and its ETag; FileNotFoundError is no request's doing."""
     content = (_FILES / name).read_bytes()
-    return content, b'"' + hashlib.sha256(content).hexdigest()[:24].encode() + b'"'
+    return content, gzip.compress(content, mtime=0), b'"' + hashlib.sha256(content).hexdigest()[:24].encode() + b'"'
 
 
 def _static(name: str, kind: str) -> Callable[[Page, Request], Awaitable[Answer]]:
     async def answer(page: Page, request: Request) -> Answer:
-        content, tag = _file(name)
-        headers = ((b"content-type", kind.encode()), (b"etag", tag), (b"cache-control", b"no-cache"))
+        content, packed, tag = _file(name)
+        headers: Headers = (
+            (b"content-type", kind.encode()),
+            (b"etag", tag),
+            (b"cache-control", b"no-cache"),
+            (b"vary", b"accept-encoding"),
+        )
         if request.header("if-none-match") == tag.decode():
             return Answer(304, headers)
+        if "gzip" in (request.header("accept-encoding") or ""):
+            return Answer(200, (*headers, (b"content-encoding", b"gzip")), packed)
         return Answer(200, headers, content)
 
     return answer
