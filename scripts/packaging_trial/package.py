@@ -29,7 +29,7 @@ RECORDS = (
     "/var/lib/dbus/machine-id",
 )
 DATA = ("/var/lib/private", "/var/lib/motionsig")
-ACCOUNTS = ("/etc/group", "/etc/group-", "/etc/gshadow", "/etc/gshadow-")
+ACCOUNTS = tuple(f"/etc/{name}{old}" for name in ("group", "gshadow", "passwd", "shadow") for old in ("", "-"))
 
 
 def listing(root: Path) -> dict[str, str]:
