@@ -78,7 +78,7 @@ class PhoneServer:
 
         # What fails outside of a request is TLS of somebody who went away or does not trust the certificate.
         self._loop.set_exception_handler(lambda loop, context: None)
-        connections = Connections(self._app)
+        connections = Connections(self._app, _LIMITS)
         door = Door(connections, _LIMITS, None, lambda: None)
         accepting = asyncio.ensure_future(door.accept(self._socket, self._context))
         self._started.set()
