@@ -119,7 +119,7 @@ class House(Closing):
         self.daemon.send_signal(number)
         self.daemon.wait(_LONG_S)
 
-    def ask(self, name: str, **parameters: Any) -> Any:
+    def ask(self, name: str, /, **parameters: Any) -> Any:
         """Ask at the control socket, as the page does; fail on an error."""
         with socket.socket(socket.AF_UNIX) as sock:
             sock.connect(str(self.control))
