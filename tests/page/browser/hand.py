@@ -2,7 +2,7 @@
 
     python hand.py PLAN [motionsig's arguments]      with the sensor "simulated" the chip measures what is in PLAN
 
-With $MOTIONSIG_HAND_NOTES, a file, what the sensor gave is noted there.
+With $MOTIONSIG_HAND_NOTES, a file, what the sensor gave is noted there. $MOTIONSIG_HAND_KEYS stands for root's folder of keys.
 
 The chip rests but for the motions in PLAN, a file to which `Hand` appends lines. Everything from the chip's registers on
 is the real thing. Times are CLOCK_MONOTONIC, which all processes of a machine share: so the hand goes on over a restart.
@@ -173,5 +173,9 @@ if __name__ == "__main__":
     simulated.MOTIONS[""] = measured(Path(sys.argv[1]))
     if notes := os.environ.get("MOTIONSIG_HAND_NOTES"):
         note(Path(notes))
+    if keys := os.environ.get("MOTIONSIG_HAND_KEYS"):
+        from motionsig.encoders import signing
+
+        signing.KEYS_FOLDER = Path(keys)
     sys.argv[0:2] = ["motionsig"]
     sys.exit(main())

@@ -54,7 +54,7 @@ class House(Closing):
     def __init__(self, folder: Path, *, extra: str = "", between: Callable[[Path], Path] | None = None) -> None:
         self.folder, self._between = folder, between
         self.notes: Path | None = None  # set, the samples are noted there; see hand.py
-        for name in ("state", "run", "page-state", "page-run", "heads"):
+        for name in ("state", "run", "page-state", "page-run", "heads", "keys"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         self.hand = Hand(folder / "plan")
         self.store = folder / "hall.db"
@@ -96,6 +96,7 @@ class House(Closing):
             "STATE_DIRECTORY": str(self.folder / "state"),
             "RUNTIME_DIRECTORY": str(self.folder / "run"),
             "MOTIONSIG_HEADS": str(self.folder / "heads"),
+            "MOTIONSIG_HAND_KEYS": str(self.folder / "keys"),
             "MOTIONSIG_HAND_NOTES": str(self.notes) if self.notes else "",
             "OMP_NUM_THREADS": "1",
         }
@@ -163,6 +164,12 @@ class House(Closing):
         """End a lesson that a test has left."""
         if self.lesson() is not None:
             self.ask("lesson.end", save=False, request=os.urandom(8).hex())
+
+    def forget_heads(self) -> None:
+        """Remove what was taught."""
+        for head in self.ask("heads"):
+            if head["whose"] == "page":
+                self.ask("remove", head=head["name"], request=os.urandom(8).hex())
 
     # The page.
 

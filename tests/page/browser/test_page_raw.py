@@ -6,6 +6,7 @@ The same search finds it in a log, where it belongs.
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import os
@@ -26,32 +27,41 @@ TONE_S = 6.0
 
 
 class Visitor:
-    """What a browser asks, without one: paired, and watching."""
+    """What a browser asks, without one: paired, and watching until it is closed."""
 
     def __init__(self, port, code):
         self.port = port
-        self._cookie = self._csrf = ""
-        answer = self._send("POST", "/api/pair", {"code": code})
-        assert answer.status == 200, answer.read()
-        self._cookie = answer.getheader("set-cookie").partition(";")[0]
-        self._csrf = json.loads(self._send("GET", "/api/session").read())["csrf"]
+        self._headers = {"Origin": f"http://127.0.0.1:{port}"}
+        answer, _ = self._send("POST", "/api/pair", {"code": code})
+        assert answer.status == 200
+        self._headers["Cookie"] = answer.getheader("set-cookie").partition(";")[0]
+        self._headers["X-Motionsig-CSRF"] = self._send("GET", "/api/session")[1]["csrf"]
 
-    def ask(self, name, **parameters):
-        return json.loads(self._send("POST", "/api/ask", {"ask": name, **parameters}).read())
+    def ask(self, name, /, **parameters):
+        return self._send("POST", "/api/ask", {"ask": name, **parameters})[1]
 
     def watch(self):
         """Read what is told, for as long as it is told."""
-        live = self._send("GET", "/api/live")
-        threading.Thread(target=live.read, daemon=True).start()
+
+        def read():
+            with contextlib.closing(self._requested("GET", "/api/live")) as connection:
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    connection.getresponse().read()
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        return thread
 
     def _send(self, method, path, body=None):
-        host = f"127.0.0.1:{self.port}"
-        connection = http.client.HTTPConnection(host, timeout=40)
-        headers = {"Origin": f"http://{host}", "X-Motionsig-CSRF": self._csrf, "Cookie": self._cookie}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
+        with contextlib.closing(self._requested(method, path, body)) as connection:
+            answer = connection.getresponse()
+            return answer, json.loads(answer.read())
+
+    def _requested(self, method, path, body=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=40)
+        headers = self._headers | ({} if body is None else {"Content-Type": "application/json"})
         connection.request(method, path, body=None if body is None else json.dumps(body), headers=headers)
-        return connection.getresponse()
+        return connection
 
 
 def tones(rate_hz):
@@ -105,7 +115,7 @@ def tapped(tmp_path_factory):
         listens = socket.create_server(("127.0.0.1", 0))
         port_tap = Tap(listens, lambda: socket.create_connection(("127.0.0.1", house.port)))
         visitor = Visitor(listens.getsockname()[1], house.code())
-        visitor.watch()
+        watching = visitor.watch()
         begin = {"name": "tone", "for": "examples", "times": 3, "better": False, "request": "r1"}
         assert "ok" in visitor.ask("lesson.begin", **begin)
         until(lambda: (house.lesson() or {}).get("state") == "perform", "the lesson waits for a performance")
@@ -135,6 +145,7 @@ def tapped(tmp_path_factory):
         rate_hz = house.ask("status")["sensor"]["rate_hz"]
         for tap in (port_tap, *control_taps):
             tap.close()
+        watching.join(20)
         yield {
             "control socket": bytes(control_taps[0].noted),
             "page's port": bytes(port_tap.noted),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 
@@ -35,9 +34,7 @@ def numbers(tab):
 def no_head(house):
     yield
     house.forget_lesson()
-    for head in house.ask("heads"):
-        if head["whose"] == "page":
-            house.ask("remove", head=head["name"], request=os.urandom(8).hex())
+    house.forget_heads()
 
 
 def test_by_keyboard_on_a_phone(visits, house):
