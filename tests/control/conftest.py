@@ -10,3 +10,4 @@ def own_state(tmp_path, monkeypatch):
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     monkeypatch.setenv("MOTIONSIG_HEADS", str(tmp_path / "roots"))
     monkeypatch.setattr(loop, "clock_is_set", lambda: True)
+    monkeypatch.setattr(loop, "_FIRST_PAUSE_S", 0.2)

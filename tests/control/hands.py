@@ -3,14 +3,17 @@
 import contextlib
 import queue
 import secrets
+import threading
 import time
 
 import numpy as np
-from in_process import running
 from made_lessons import RATE_HZ, lesson
 
 from motionsig.blocks import SourceInfo, sample_block
 from motionsig.closing import Closing
+from motionsig.config import load_config
+from motionsig.control.feed import LESSON
+from motionsig.daemon.loop import Daemon
 from motionsig.errors import SensorError
 from motionsig.sensors.clock import SystemClock, unix_offset_ns
 from motionsig.sensors.live import SensorCounts
@@ -40,10 +43,19 @@ class Hand(Closing):
         """Rest and move as these parts say, one after the other, and rest for two seconds."""
         self._parts.put((*parts, 2.0))
 
+    def shake(self):
+        """Move for a second in quite another way, and rest."""
+        self._parts.put("shake")
+
     def _samples(self):
         self._seed += 1
         try:
-            return lesson(*self._parts.get_nowait(), seed=self._seed)
+            parts = self._parts.get_nowait()
+            if parts != "shake":
+                return lesson(*parts, seed=self._seed)
+            data = lesson(3.0, seed=self._seed)
+            data[:50, 1] += 15 * np.sin(2 * np.pi * 7 * np.arange(50) / RATE_HZ)
+            return data
         except queue.Empty:
             return lesson(_BLOCK / RATE_HZ, seed=self._seed)
 
@@ -68,6 +80,13 @@ class Hand(Closing):
                 self._next_ns += len(rows) * 20_000_000
                 yield sample_block(times, rows, gap=gap)
 
+    def opened(self, config=None):
+        """Return it as `open_sensor` does."""
+        if self.broken:
+            raise SensorError("hand: there is none")
+        self.closed = False
+        return self
+
     def close(self):
         self.closed = True
 
@@ -88,8 +107,7 @@ class Taught(Closing):
 
     def lesson(self):
         """Return what viewers are told of the lesson now."""
-        record = self.control.lessons._record
-        return record and record.shown()
+        return self.control.feed._newest[LESSON].value
 
     def until(self, what, timeout_s=30.0):
         """Wait until something holds of the lesson; return it."""
@@ -108,9 +126,18 @@ STORE = 'name = "pi"\n[sink]\nurl = "store:signatures.db"\n'
 
 @contextlib.contextmanager
 def teaching(folder, hand, text=STORE):
-    """Run a daemon on a hand; give what asks its control, and the daemon."""
-    with running(folder, text, hand) as daemon:
+    """Run a daemon on a hand; give what asks its control."""
+    path = folder / "config.toml"
+    path.write_text(text)
+    daemon = Daemon(load_config(path), load=lambda: load_config(path), sensor=hand.opened)
+    thread = threading.Thread(target=daemon.run, daemon=True)
+    thread.start()
+    try:
         until_s = time.monotonic() + 20
         while daemon.viewing.rate_hz is None and time.monotonic() < until_s:
             time.sleep(0.01)
         yield Taught(daemon.viewing.control)
+    finally:
+        daemon.stop()
+        thread.join(20)
+        assert not thread.is_alive(), "the daemon does not stop"
