@@ -97,49 +97,45 @@ function tell(kind, value) {
 // A view that got a list of heads as an answer tells the others of it.
 export const tellHeads = (heads) => tell("heads", heads);
 
-let lastId = null;
+const OLDEST = "0:0"; // a place that never was: the feed then begins with all that the service keeps, some two minutes
+let lastId = OLDEST;
 let ending = null; // ends the feed that is open
 let heardAt = 0;
-let running = false;
+let run = 0; // counts the calls of follow, of which only the last one goes on; 0: there is none
+let runs = 0;
 
 // Keeps the live feed open until there is no session. It is read with fetch, because an EventSource gives up for good when
 // the service is away, and a new one could not say which row came last.
 export async function follow() {
-  if (running) return;
-  running = true;
-  for (let failed = 0; running; failed += 1) {
+  const mine = (run = runs += 1);
+  for (let failed = 0; run === mine; failed += 1) {
     const began = performance.now();
     let status = 0;
     try {
       ending = new AbortController();
       heardAt = began;
-      const headers = { Accept: "text/event-stream", ...(lastId && { "Last-Event-ID": lastId }) };
+      const headers = { Accept: "text/event-stream", "Last-Event-ID": lastId };
       const response = await fetch("/api/live", { headers, signal: ending.signal, cache: "no-store" });
       status = response.status;
-      if (status === 401) {
-        tell("connection", { state: "unpaired" });
-        running = false;
-        return;
-      }
+      if (status === 401) tell("connection", { state: "unpaired" });
       if (response.ok) {
-        tell("connection", { state: "open" });
         await greet();
+        tell("connection", { state: "open" });
         await read(response.body.getReader());
-        failed = 0;
       }
-    } catch {
-      // told below
+    } catch (error) {
+      status = error.status ?? status;
     }
     ending?.abort();
     if (performance.now() - began > 5000) failed = 0;
     const why = { 429: "crowded", 503: "service" }[status] ?? "network";
-    if (running) tell("connection", { state: "away", why });
+    if (run === mine) tell("connection", { state: "away", why });
     await pause(AGAIN_MS[Math.min(failed, AGAIN_MS.length - 1)]);
   }
 }
 
 export function leave() {
-  running = false;
+  run = 0;
   ending?.abort();
 }
 
@@ -173,6 +169,7 @@ function take(message) {
     else if (line.startsWith("id:")) lastId = value;
     else if (line.startsWith("data:")) data.push(value);
   }
+  if (kind === "gap" && lastId === OLDEST) return;
   if (data.length) tell(kind, JSON.parse(data.join("\n")));
 }
 
@@ -187,7 +184,8 @@ listen("service", async ({ up }) => {
 
 // A phone that slept, or a cable that was pulled, leaves a feed that looks open and is dead.
 setInterval(() => {
-  if (running && latest.hello?.live && document.visibilityState === "visible" && performance.now() - heardAt > SILENT_MS) ending?.abort();
+  const expected = run && latest.hello?.live && latest.connection.state === "open";
+  if (expected && document.visibilityState === "visible" && performance.now() - heardAt > SILENT_MS) ending?.abort();
 }, 1000);
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible" && performance.now() - heardAt > 3000) ending?.abort();

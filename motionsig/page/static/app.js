@@ -181,7 +181,8 @@ async function begin() {
   theme();
   listen("connection", connected);
   listen("gap", gap);
-  listen("hello", () => {
+  listen("hello", ({ live: sensor }) => {
+    if (!sensor && !location.hash) location.replace("#lookback");
     title();
     connected(latest.connection);
   });

@@ -5,6 +5,9 @@
 const two = (number) => String(number).padStart(2, "0");
 const many = (count, one, more) => (count === 1 ? `1 ${one}` : `${count.toLocaleString("en-US")} ${more}`);
 
+// What the device said, as a sentence of its own.
+const sentence = (text) => (text ? `${text[0].toUpperCase()}${text.slice(1)}${/[.!?:]$/.test(text) ? "" : "."}` : "");
+
 export const format = {
   // 14:05:09, in the browser's time zone
   clock(ms) {
@@ -81,10 +84,8 @@ export const texts = {
 
   errors: {
     // One text for each kind of error; what the device said of it follows.
-    of: ({ kind, text, status }) => {
-      const said = text ? ` ${text[0].toUpperCase()}${text.slice(1)}.`.replace(/([.!?])\.$/, "$1") : "";
-      return ((status === 429 && texts.errors.often) || texts.errors[kind] || texts.errors.failed) + said;
-    },
+    of: ({ kind, text, status }) =>
+      [(status === 429 && texts.errors.often) || (texts.errors[kind] ?? texts.errors.failed), sentence(text)].join(" ").trim(),
     request: "The device does not take this.",
     head: "This cannot be done with that head.",
     busy: "The device is busy with something else.",
@@ -183,7 +184,7 @@ export const texts = {
       starting: { title: "The service starts.", text: "The first signatures come within a few seconds." },
       missing: (name, error) => ({
         title: "No motion sensor.",
-        text: `${error ?? `The service looks for ${name}.`} The service tries again by itself. This command says which sensors are here, and what is missing:`,
+        text: `${error ? sentence(error) : `The service looks for ${name}.`} It tries again by itself. This command says which sensors are here, and what is missing:`,
         command: "sudo motionsig doctor",
       }),
       silent: (seconds) => ({
@@ -191,9 +192,9 @@ export const texts = {
         text: "The service tries to reach it by itself. Check its cable. This command says more:",
         command: "motionsig status",
       }),
-      doubt: (text) => ({ title: "The sensor's values are in doubt.", text }),
-      sink: (text) => ({ title: "Signatures cannot be sent at the moment.", text: `${text} They wait on the device and are sent later.` }),
-      heads: (text) => ({ title: "A head cannot be used.", text }),
+      doubt: (text) => ({ title: "The sensor's values are in doubt.", text: sentence(text) }),
+      sink: (text) => ({ title: "Signatures cannot be sent at the moment.", text: `${sentence(text)} They wait on the device and are sent later.` }),
+      heads: (text) => ({ title: "A head cannot be used.", text: sentence(text) }),
       noSensor: {
         title: "This page only looks back.",
         text: "It was started on stored signatures, without a sensor. To see motion live, start it with a sensor:",
@@ -361,7 +362,7 @@ export const texts = {
     },
     paused: "paused",
     idle: "does not judge",
-    whyNot: (why) => `It does not judge: ${why}.`,
+    whyNot: (why) => `It does not judge: ${why}`,
     facts: ({ rate, given, found, examples, counter_examples: against }) =>
       [
         ["False alarms", rate ? texts.heads.rate(...rate) : "not known yet"],
@@ -369,7 +370,8 @@ export const texts = {
         examples && ["Examples", `${examples}${against ? `, and ${many(against, "counter-example", "counter-examples")}` : ""}`],
       ].filter(Boolean),
     // 0.1 an hour (0 to 0.4)
-    rate: (figure, ...ends) => `${format.figure(figure)} an hour (${ends.map(format.figure).join(" to ")})`,
+    rate: (figure, low, high) =>
+      figure ? `${format.figure(figure)} an hour (${format.figure(low)} to ${format.figure(high)})` : `less than ${format.figure(high)} an hour`,
     expect: "What to expect",
     of: (action, name) => `${action}: ${name}`,
     improve: "Make it better",
