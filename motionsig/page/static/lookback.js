@@ -220,6 +220,8 @@ export function create(panel) {
   function makeStrip() {
     const canvas = h("canvas");
     let down = null;
+    let dragged = false; // a click follows a drag of a mouse
+    const seen = () => canvas.parentElement.scrollIntoView({ block: "nearest" }); // also on a phone, above what came up
     const at = (event) => {
       const box = canvas.getBoundingClientRect();
       const x = Math.max(0, Math.min(box.width, event.clientX - box.left));
@@ -239,17 +241,23 @@ export function create(panel) {
       chosen = { from_ms, to_ms, event: null };
       draw();
     });
-    canvas.addEventListener("pointerup", (event) => {
-      if (!down) return;
-      const { drags } = down;
+    canvas.addEventListener("pointerup", () => {
+      dragged = down?.drags;
       down = null;
-      if (drags) return choose(chosen);
+      if (!dragged) return;
+      choose(chosen);
+      seen();
+    });
+    // Not at "pointerup": what is chosen comes up under the finger, and would get the click.
+    canvas.addEventListener("click", (event) => {
+      if (dragged || !answer) return;
       const here = at(event);
       const far = ({ x0, x1, y }) => Math.hypot(Math.max(x0 - here.x, 0, here.x - x1), (y - here.y) / 2);
       const near = canvas.places.reduce((best, place) => (!best || far(place) < far(best) ? place : best), null);
-      if (near && far(near) <= TOUCH) return chooseEvent(near.event);
       const around = Math.max(SOON_MS, canvas.span.scale / canvas.clientWidth);
-      choose({ from_ms: here.ms - around, to_ms: here.ms + around, event: null });
+      if (near && far(near) <= TOUCH) chooseEvent(near.event);
+      else choose({ from_ms: here.ms - around, to_ms: here.ms + around, event: null });
+      seen();
     });
     canvas.addEventListener("pointercancel", () => (down = null));
     return h("div", { class: "strip" }, h("span", { class: "when" }), canvas, h("div", { class: "hours" }));
@@ -272,7 +280,7 @@ export function create(panel) {
   function shut() {
     const back = opener?.isConnected ? opener : details;
     choose(null);
-    back.focus();
+    back.focus({ preventScroll: true });
   }
 
   function showDetails() {
