@@ -37,7 +37,7 @@ def test_record_shows_the_link_and_what_the_browser_will_warn_of_and_ends_with_n
 ) -> None:
     log = tmp_path / "phone.msig"
     process, link, said = started("record", "--sensor", "phone", "--seconds", "2", "--out", str(log))
-    pairs = fingerprint(state / "certificate").split(":")
+    pairs = fingerprint(state / "page").split(":")
     assert ":".join(pairs[:16]) in said and ":".join(pairs[16:]) in said and "warns once" in said
     assert re.fullmatch(r"https://[0-9a-f.:\[\]]+:\d+/#[A-Za-z0-9_-]{22}", link)
     with PhoneModel(link, motion=lambda t: (flat(t)[0], flat(t)[1] + [0.5, 0, 0])) as phone:

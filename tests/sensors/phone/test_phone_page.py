@@ -23,12 +23,12 @@ pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's ch
 # given events as a browser gives them; what was given is kept.
 SENSORS = """
 window.given = [];
-window.feel = (sign) => {
+window.feel = (sign, rest = 2) => {
   let at = 0;
   const timer = setInterval(() => {
-    const t = at / 60, turn = 0.8 * Math.max(0, t - 2);
+    const t = at / 60, turn = 0.8 * Math.max(0, t - rest);
     const acc = [0.01 * Math.sin(7 * t), 9.80665 * Math.sin(turn), 9.80665 * Math.cos(turn)].map((each) => sign * each);
-    const rate = [t > 2 ? 0.8 * 180 / Math.PI : 0.01 * at, 0.5 * Math.cos(3 * t), -0.25 * Math.sin(2 * t)];
+    const rate = [t > rest ? 0.8 * 180 / Math.PI : 0.01 * at, 0.5 * Math.cos(3 * t), -0.25 * Math.sin(2 * t)];
     const event = new DeviceMotionEvent("devicemotion", {
       accelerationIncludingGravity: { x: acc[0], y: acc[1], z: acc[2] },
       rotationRate: { alpha: rate[0], beta: rate[1], gamma: rate[2] }, interval: 16 });
@@ -52,9 +52,12 @@ class Browser:
         self._thread.start()
 
     def do(self, what: Callable[[Any], Any]) -> Any:
+        return self.ask(what).result(60)
+
+    def ask(self, what: Callable[[Any], Any]) -> Future[Any]:
         done = Future[Any]()
         self._asked.put((what, done))
-        return done.result(60)
+        return done
 
     def close(self) -> None:
         self._asked.put(None)
@@ -130,13 +133,51 @@ def test_what_the_sensors_give_comes_out_of_the_source_to_the_sample(apple: bool
         browser.close()
 
 
+def test_the_page_asks_for_a_pose_where_the_browser_s_kind_contradicts_it_and_goes_on_after_a_reload() -> None:
+    browser = Browser(SENSORS, APPLE)
+
+    def begin(page: Any) -> None:
+        page.get_by_role("button", name="Start").click()
+        page.evaluate("feel(1, 1e9)")  # as W3C says, although it says that it is Apple's
+
+    def invite(invitation: Invitation) -> None:
+        def visit(page: Any) -> None:
+            page.goto(f"https://localhost:{invitation.link.rpartition(':')[2]}")
+            begin(page)
+
+        browser.do(visit)
+        # It is asked for once this returns.
+        browser.ask(lambda page: page.get_by_role("button", name="It lies with its screen up").click())
+
+    def again(page: Any) -> None:
+        page.reload()
+        begin(page)
+
+    try:
+        with open_sensor("phone", invite=invite) as sensor:
+            count, gaps, reloaded, deadline = 0, 0, False, time.monotonic() + 60
+            for block in sensor:
+                count, gaps = count + len(block), gaps + (reloaded and block.gap)
+                if count > 60 and not reloaded:
+                    assert block.data[:, 2].mean() > 9
+                    browser.do(again)
+                    reloaded, count = True, 0
+                if count > 120 and gaps:
+                    break
+                assert time.monotonic() < deadline, sensor.trouble
+            assert browser.do(lambda page: page.errors) == []
+            assert sensor.counts.discards == 0
+    finally:
+        browser.close()
+
+
 def test_a_second_browser_is_told_that_it_is_not_the_one(state: Path) -> None:
     from motionsig.sensors.phone.batches import Begin
     from motionsig.sensors.phone.inbox import Inbox
     from motionsig.sensors.phone.server import PhoneServer
 
     inbox, browser = Inbox(), Browser()
-    server = PhoneServer(inbox, state / "certificate", port=0)
+    server = PhoneServer(inbox, state / "page", port=0)
     try:
         assert inbox.begin(Begin(inbox.token, "A" * 22, False), 1) is not None
 

@@ -166,7 +166,7 @@ def test_what_nobody_takes_is_bounded_and_counted() -> None:
 def served(state: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[PhoneServer, Inbox, PhoneModel]]:
     inbox = Inbox()
     monkeypatch.setattr(serving, "_BATCHES", (0.1, 20))
-    server = PhoneServer(inbox, state / "certificate", port=0)
+    server = PhoneServer(inbox, state / "page", port=0)
     phone = PhoneModel(f"https://127.0.0.1:{server.port}/#{inbox.token}")
     try:
         assert phone.begin()[0] == 200

@@ -19,7 +19,7 @@ from phone_model import G, PhoneModel, flat, rolling
 
 import motionsig
 from motionsig.blocks import SampleBlock
-from motionsig.config import config_of, load_config
+from motionsig.config import load_config
 from motionsig.errors import ConfigError, InputError, SensorError
 from motionsig.sensors import Invitation, PhoneSource, open_sensor
 
@@ -246,5 +246,3 @@ def test_only_a_command_opens_it(tmp_path: Any) -> None:
     path.write_text('sensor.name = "phone"\nsink.url = "store:mine.db"\n')
     with pytest.raises(ConfigError, match=r"sensor\.name: expected a sensor that is wired to this device, got a phone"):
         load_config(path)
-    settings = {"sensor": {"name": "phone"}, "sink": {"url": f"store:{tmp_path}/mine.db"}}
-    assert config_of(settings, where="--sensor").sensor == {"name": "phone"}
