@@ -63,10 +63,15 @@ def _tone(t: NDArray[np.float64], seconds: float) -> NDArray[np.float64]:
     return swung
 
 
+def _rest(t: NDArray[np.float64], seconds: float) -> NDArray[np.float64]:
+    return np.tile([0, 0, STANDARD_GRAVITY, 0, 0, 0], (len(t), 1))
+
+
 _KINDS: dict[str, Callable[[NDArray[np.float64], float], NDArray[np.float64]]] = {
     "turn": _turn,
     "shake": _shake,
     "tone": _tone,
+    "rest": _rest,
 }
 
 
@@ -94,7 +99,14 @@ class Hand:
         """Ask for a motion, so long after now or after the end of the last one asked for, and return at once."""
         begin_s = max(time.monotonic() + _AHEAD_S, self._free_s) + after_s
         self._free_s = begin_s + seconds
-        motion = Motion(kind, begin_s, seconds)
+        return self._write(Motion(kind, begin_s, seconds))
+
+    def stop(self) -> None:
+        """End what is going on, and take back what was asked for."""
+        self._free_s = time.monotonic() + _AHEAD_S
+        self._write(Motion("rest", self._free_s, 1e9))
+
+    def _write(self, motion: Motion) -> Motion:
         with self.plan.open("a") as file:
             file.write(json.dumps(motion) + "\n")
         return motion
@@ -105,11 +117,11 @@ class Hand:
 
 
 def measured_of(motions: list[Motion]) -> Signal:
-    """Return what the chip measures by these motions."""
+    """Return what the chip measures by these motions; of two at a time the later one in the list holds."""
 
     def signal(serials: NDArray[np.int64], times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         times_s = times_ns / 1e9
-        felt = np.tile([0, 0, STANDARD_GRAVITY, 0, 0, 0], (len(times_s), 1))
+        felt = _rest(times_s, 0)
         for kind, begin_s, seconds in motions:
             rows = (times_s >= begin_s) & (times_s < begin_s + seconds)
             if rows.any():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from visits import VIEWS, go
 from watched import LAPTOP, PHONE, axe_source
@@ -60,10 +58,10 @@ def test_a_lesson_and_what_came_of_it(visits, house, taught):
     tab = visits.page("teach")
     tab.evaluate(axe_source())
     tab.locator("#teach-better").select_option("turn")
-    moving = house.hand.perform("shake", seconds=2.5)
-    time.sleep(max(0.0, moving.begin_s + 0.5 - time.monotonic()))
+    house.hand.perform("shake", seconds=60)
     tab.get_by_role("button", name="Show what it must not be taken for").first.click()
     tab.locator(".course[data-state=perform]").wait_for()
+    house.hand.stop()
     house.hand.perform("shake", after_s=1.2)
     tab.locator(".performance.kept").wait_for()
     tab.locator(".performance:not(.kept)").wait_for()

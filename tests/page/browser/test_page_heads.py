@@ -92,7 +92,7 @@ def test_a_head_travels_signed_and_not_otherwise(visits, house, taught, tmp_path
     assert "is imported" in tab.locator("#say").text_content()
     house.hand.perform(after_s=1.0)
     go(tab, "live")
-    tab.locator("#view-live .rows li", has_text="turn").wait_for()
+    tab.locator("#view-live .rows li", has_text="turn").first.wait_for()
 
 
 def sign(sent, folder, keys):

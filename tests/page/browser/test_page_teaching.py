@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 
 import pytest
 from house import until
@@ -84,10 +83,9 @@ def test_two_tabs_show_one_lesson_and_what_was_refused(visits, house):
     other.goto(house.origin + "/#teach")
     other.locator("#teach-name").wait_for()
     # It moves already when the lesson begins: so much of it is of no use.
-    go(tab, "teach")
-    moving = house.hand.perform(seconds=3.0)
-    time.sleep(max(0.0, moving.begin_s + 0.3 - time.monotonic()))
+    house.hand.perform(seconds=60)
     begin(tab, "turn")
+    house.hand.stop()
     for _ in range(2):
         house.hand.perform(after_s=REST_S)
     for each in (tab, other):
