@@ -98,8 +98,9 @@ export function create(panel) {
   const end = () => RANGES[range].strips(first).at(-1)[1];
   const number = (name) => Math.max(0, heads.findIndex((head) => head.name === name));
   const mayImprove = (name) => heads.find((head) => head.name === name)?.may.includes("improve");
+  // Before there is an answer: without events, so that the strips are as high as they will be.
   const shown = () =>
-    (answer?.heads ?? [])
+    (answer?.heads ?? heads.map(({ name }) => ({ name, events: [] })))
       .filter(({ name }) => !hidden.has(name))
       .map(({ name, events }) => ({ name, number: number(name), events }));
 
@@ -135,6 +136,7 @@ export function create(panel) {
       setText(state, t.looking[range]);
     }
     bar.hidden = false;
+    strips.hidden = false;
     show();
     try {
       const until_ms = Math.min(end(), Date.now());
@@ -147,6 +149,7 @@ export function create(panel) {
     } catch (error) {
       if (mine !== asked) return;
       if (!error.kind) throw error;
+      strips.hidden = !answer;
       setText(state, (error.kind === "nothing" && latest.hello?.why_no_store) || texts.errors.of(error));
     }
     bar.hidden = true;
