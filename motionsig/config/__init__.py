@@ -91,25 +91,24 @@ def load_config(path: Path = DEFAULT_PATH, *, name: str | None = None) -> Config
     Opens only those files, the credentials and certificates they name, the model's card and the heads.
     Raises ConfigError with all that is wrong.
     """
-    return _checked(path, read_files(path, name), name, phone=False)
+    return _checked(path, read_files(path, name), name)
 
 
 def config_of(settings: Mapping[str, Any], *, where: str) -> Config:
     """Return the configuration that a file with these tables would give; no file is read but the model's and heads'.
 
-    where: what stands in the place of the file's name in errors. Raises ConfigError with all that is wrong. Only here,
-    where a command asks, the sensor may be a phone.
+    where: what stands in the place of the file's name in errors. Raises ConfigError with all that is wrong.
     """
-    return _checked(Path(where), {Path(where): settings}, None, phone=True)
+    return _checked(Path(where), {Path(where): settings}, None)
 
 
-def _checked(path: Path, documents: Mapping[Path, Mapping[str, Any]], name: str | None, *, phone: bool) -> Config:
+def _checked(path: Path, documents: Mapping[Path, Mapping[str, Any]], name: str | None) -> Config:
     draft = Draft(path, documents)
     # Which other keys exist depends on the sink.
     scheme = check_url(draft)
     draft.check_keys(scheme)
     device_name = check_name(draft, scheme, name)
-    check_sensor(draft, phone=phone)
+    check_sensor(draft)
     cards = check_model(draft)
     chosen = check_heads(draft, cards[0] if cards else None)
     programs = check_programs(draft, chosen)

@@ -30,8 +30,8 @@ def named_chip(name: str) -> Chip | None:
     return simulated_part(name)[0] if name.lower().partition(":")[0] == "simulated" else find_named(name)
 
 
-def check_sensor(draft: Draft, *, phone: bool) -> None:
-    """Note what `open_sensor`, or the pipeline after it, would refuse. phone: a command asks, so it may be a phone."""
+def check_sensor(draft: Draft) -> None:
+    """Note what `open_sensor`, or the pipeline after it, would refuse, and a phone, which only a command lets in."""
     name = draft.value("sensor.name")
     options = draft.table("sensor")
     kind = name.partition(":")[0].lower()
@@ -39,8 +39,6 @@ def check_sensor(draft: Draft, *, phone: bool) -> None:
     if kind in SERIAL:
         with draft.noting("sensor.name"):
             require_serial(name)
-    elif kind == PHONE and phone:
-        pass
     elif kind == PHONE:
         why = (
             "expected a sensor that is wired to this device, got a phone: motion is taken from the network only while a"

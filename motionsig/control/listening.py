@@ -89,8 +89,8 @@ class Listening:
     def _take(self, got: SampleBlock | float | None) -> None:
         now_s = time.monotonic()
         if isinstance(got, float | int):
-            if self._inner is not None:
-                self._inner, self._asked = None, False
+            if self._inner is not None or self._silent:
+                self._inner, self._asked, self._silent, self._sampled_s = None, False, False, now_s
                 self._say("the sensor was away; hold still for two seconds, then go on", state=REST)
         elif got is not None and len(got):
             self._sampled_s = now_s

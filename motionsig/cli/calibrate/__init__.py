@@ -25,6 +25,7 @@ from motionsig.sensors.calibration.model import Calibration
 from motionsig.sensors.calibration.poses import face_of
 from motionsig.sensors.calibration.rest import REST_S, Rest, find_rests
 from motionsig.sensors.calibration.storage import load_calibration, save_calibration
+from motionsig.sensors.names import PHONE
 
 
 def add_to(commands: Any) -> None:
@@ -62,6 +63,8 @@ def _calibrate(options: argparse.Namespace) -> int:
     else:
         if options.device:
             raise InputError("--device: expected with --log only; a sensor knows its own name")
+        if options.sensor.lower() == PHONE:
+            raise InputError("--sensor: expected a sensor that stays the same, got a phone, which calibrates itself")
         with open_chosen(options, calibration="none") as source:
             device = source.device_id
             rests = gather(source, plan(options.what, options.skew), timeout_s=options.timeout)

@@ -27,6 +27,7 @@ PORT = 8767
 _STATIC = Path(__file__).parent / "static"
 _FILES = {
     "/": ("index.html", b"text/html; charset=utf-8"),
+    "/icon.svg": ("icon.svg", b"image/svg+xml"),
     "/style.css": ("style.css", b"text/css; charset=utf-8"),
     "/phone.js": ("phone.js", b"text/javascript; charset=utf-8"),
     "/texts.js": ("texts.js", b"text/javascript; charset=utf-8"),
@@ -42,7 +43,7 @@ _FILE = (
 _PHONE = "x-motionsig-phone"
 _LIMITS = Limits(connections=32, connections_each=16)
 _BEGINS, _BATCHES = (1.0, 20), (30.0, 120)
-"""Requests a second, and at once: of all who want to come in, and of the owner, who sends eight a second."""
+"""Requests a second, and at once: of each address that wants to come in; of the owner, who sends eight a second."""
 _START_S, _STOP_S, _END_S = 10.0, 5.0, 0.2
 
 
@@ -78,7 +79,7 @@ class PhoneServer:
 
         # What fails outside of a request is TLS of somebody who went away or does not trust the certificate.
         self._loop.set_exception_handler(lambda loop, context: None)
-        connections = Connections(self._app)
+        connections = Connections(self._app, _LIMITS)
         door = Door(connections, _LIMITS, None, lambda: None)
         accepting = asyncio.ensure_future(door.accept(self._socket, self._context))
         self._started.set()
@@ -137,7 +138,8 @@ class _PhoneApp:
         if request.header("origin") is None:
             raise Refused(403, "expected a request of this page")
         if request.path == "/begin":
-            if not self._begins.passes():
+            # Of each address, so that nobody keeps the phone out.
+            if not self._begins.passes(request.client):
                 raise Refused(429, "expected fewer requests")
             said = self._inbox.begin(parse_begin(await request.body(MOST_BYTES)), came_ns)
             if said is None:

@@ -33,6 +33,8 @@ STEP = np.array([0.1] * 3 + [np.deg2rad(0.1)] * 3, np.float32)
 """m/s² and rad/s: Chromium rounds so coarsely (services/device/generic_sensor, platform_sensor_util.h)."""
 _FIRST = 90
 """Samples that tell the rate and where the phone's clock is, before the first is given out."""
+_MOST_WAITING = 1000
+"""Batches that are kept while its pose is not seen: two minutes."""
 _SLOWEST_HZ = 25.0
 """Signatures need motion up to 20 Hz, and no browser is slower."""
 _WAIT_S = 0.1
@@ -72,7 +74,7 @@ def open_phone(
             "`--sensor phone` of the commands does that"
         )
     chosen = choose_calibration("none" if calibration is None else calibration, mount, "phone")
-    folder = state_folder() / "certificate"
+    folder = state_folder() / "page"  # that of a page which this user starts
     kept, inbox = keep_certificate(folder), Inbox()
     server = PhoneServer(inbox, folder)
     try:
@@ -96,6 +98,8 @@ def _first(inbox: Inbox, wait_s: float | None) -> tuple[list[Taken], int]:
             if run and taken.run != run[-1].run:
                 run, judged = [], -1
             run.append(taken)
+            if len(run) > _MOST_WAITING:
+                del run[: len(run) // 2]
         rows, numbers = _joined(run)
         if not len(rows):
             continue

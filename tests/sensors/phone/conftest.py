@@ -24,5 +24,5 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, certificate: Path) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
-    shutil.copytree(certificate, tmp_path / "motionsig" / "certificate")
+    shutil.copytree(certificate, tmp_path / "motionsig" / "page")
     return tmp_path / "motionsig"

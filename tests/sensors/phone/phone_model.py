@@ -68,6 +68,7 @@ class PhoneModel:
         self.away, self.asleep, self.hidden = threading.Event(), threading.Event(), threading.Event()
         self.ended = threading.Event()
         self.slept_s = 0.0
+        self.lock = threading.Lock()
         self.status = 0
         self.thread = threading.Thread(target=self._live, daemon=True)
 
@@ -77,7 +78,8 @@ class PhoneModel:
 
     def __exit__(self, *_: object) -> None:
         self.ended.set()
-        self.thread.join(10)
+        if self.thread.is_alive():
+            self.thread.join(10)
         if self.connection:
             self.connection.close()
 
@@ -85,14 +87,19 @@ class PhoneModel:
         return ((time.monotonic() - self.slept_s) * (1 + self.drift) + self.offset_s) * 1e3
 
     def post(self, path: str, said: object, *, headers: dict[str, str] | None = None) -> tuple[int, dict[str, Any]]:
-        """Return status and answer of a request, as the page makes it."""
+        """Return status and answer of a request, as the page makes it; headers: others, "" for none of that name."""
+        given = {"Host": self.host, "Origin": f"https://{self.host}", "Content-Type": "application/json"}
+        given |= {"X-Motionsig-Phone": self.phone, **(headers or {})}
+        given = {name: value for name, value in given.items() if value}
+        body = said if isinstance(said, bytes) else json.dumps(said).encode()
+        time.sleep(self.delay_s)
+        with self.lock:
+            return self._exchange(path, body, given)
+
+    def _exchange(self, path: str, body: bytes, given: dict[str, str]) -> tuple[int, dict[str, Any]]:
         if self.connection is None:
             context = ssl._create_unverified_context()
             self.connection = http.client.HTTPSConnection("127.0.0.1", self.address.port, timeout=5, context=context)
-        given = {"Host": self.host, "Origin": f"https://{self.host}", "Content-Type": "application/json"}
-        given |= {"X-Motionsig-Phone": self.phone, **(headers or {})}
-        body = said if isinstance(said, bytes) else json.dumps(said).encode()
-        time.sleep(self.delay_s)
         try:
             self.connection.request("POST", path, body, given)
             got = self.connection.getresponse()

@@ -5,6 +5,7 @@ const MOST_WAITING = 6000; // samples that are kept while the device does not an
 const MOST_IN_BATCH = 128;
 const EVERY_MS = 120;
 const ANSWER_MS = 4000;
+const BEAT_MS = 1000; // without motion the device hears so often that the page is there
 const JUMP_MS = 500; // by how much the clock of the events may stand still before a new run begins
 
 const at = (id) => document.getElementById(id);
@@ -29,6 +30,7 @@ let run, number, tap, lead, last, own; // of this run: its id, the next number, 
 let waiting = [];
 let sent = 0;
 let dropped = 0;
+let posted = 0;
 let sending = false;
 let begun = false;
 let ended = false;
@@ -126,8 +128,9 @@ function heed(answer) {
 async function pump() {
   if (sending || ended || !begun) return;
   if (Math.abs(Date.now() - performance.now() - lead) > JUMP_MS) newRun(); // it slept, or its clock was set
-  if (!waiting.length) return;
+  if (!waiting.length && performance.now() - posted < BEAT_MS) return;
   sending = true;
+  posted = performance.now();
   const said = batch();
   const answer = await post("motion", said);
   sending = false;
@@ -137,7 +140,7 @@ async function pump() {
     const before = waiting.length;
     waiting = waiting.filter((each) => each.run !== said.run || each.number >= answer.next);
     sent += before - waiting.length;
-    heed(answer);
+    if (hadMotion) heed(answer);
   } else if (answer.status === 403) end(texts.refused);
   else if (answer.status !== 429) {
     // It is not taken, and would not be the next time either.
@@ -183,7 +186,6 @@ async function start() {
   }
   begun = true;
   at("figures").hidden = false;
-  heed(answer);
   setInterval(pump, EVERY_MS);
 }
 
