@@ -1,5 +1,5 @@
-// The view in which a motion is taught: a name, a few performances, and what the head is to be expected to do. The lesson
-// is the service's: this view shows what the service says of it, so a reload, another tab or a restart shows the same.
+// The view in which a motion is taught: a name, a few performances, and what is to be expected of the head. The
+// lesson is the service's: this view shows what the service says of it, so a reload, another tab or a restart shows the same.
 
 import { ask, change, latest, listen } from "./api.js";
 import { confirmed, h, pressed, put, say, setText } from "./dom.js";
@@ -15,7 +15,7 @@ export function create(panel) {
   let lesson = null;
   let was = null; // the head of the lesson's name, before the lesson
   let ended = null; // the lesson that is over, until it is known what came of it
-  let result = null; // {head, for}: what came of the last lesson
+  let result = null; // {head, counter}: what came of the last lesson
 
   const begin = makeForm(start);
   const course = makeCourse(end);
@@ -47,7 +47,7 @@ export function create(panel) {
       const head = await change("lesson.end", { save });
       ended = null;
       lesson = null;
-      result = head && { head, for: over.for };
+      result = head && resultOf(over, head);
     } catch (error) {
       if (error.kind !== "nothing") throw error;
       take(null); // another window was first
@@ -83,7 +83,7 @@ export function create(panel) {
     const head = ended && headOf(ended.name);
     const same = (key) => head[key] === was?.[key];
     if (!head || (same("examples") && same("counter_examples"))) return;
-    result = { head, for: ended.for };
+    result = resultOf(ended, head);
     say(t.endedElsewhere(ended.name, true));
     ended = null;
     show();
@@ -97,6 +97,11 @@ export function create(panel) {
   }
 }
 
+// counter: how many counter-examples there were in the lesson, or null where it was of examples.
+const resultOf = ({ for: what, performances }, head) => ({
+  head,
+  counter: what === "counter" ? performances.filter(({ kept }) => kept).length : null,
+});
 const headOf = (name) => latest.heads?.find((head) => head.name === name) ?? null;
 
 // Name and "Begin", and below it the heads that can be made better.
@@ -305,7 +310,9 @@ function makeOutcome(counter, again) {
       week.replaceChildren(h("p", {}, t.lastWeek(fires)), link);
       say(t.lastWeek(fires));
     } catch (error) {
-      if (mine === shown) week.replaceChildren(h("p", {}, error.kind === "nothing" ? t.noStore : texts.errors.of(error)));
+      if (!error.kind) throw error;
+      const text = error.kind === "nothing" ? t.noStore : texts.errors.of(error);
+      if (mine === shown) week.replaceChildren(h("p", {}, text));
     }
   }
 
@@ -319,7 +326,12 @@ function makeOutcome(counter, again) {
       h("h4", {}, t.tryIt),
       meter.element,
       told,
-      h("div", { class: "actions" }, h("button", { class: "button primary", type: "button", onclick: again }, t.another), against),
+      h(
+        "div",
+        { class: "actions" },
+        h("button", { class: "button primary", type: "button", onclick: again }, t.another),
+        against,
+      ),
       h("p", { class: "hint" }, t.counterHint),
     ),
     focus: () => title.focus(),
@@ -328,13 +340,13 @@ function makeOutcome(counter, again) {
       shown = result;
       count = 0;
       setText(told, t.notYet);
-      setText(title, t.live(result.head.name, result.for));
+      setText(title, t.live(result.head.name, result.counter));
       this.update(result.head);
       lookBack(result.head);
     },
     update(head) {
       if (!head) return setText(title, t.gone(shown.head.name));
-      put(facts, ...t.facts(head).map((line) => h("li", {}, line)));
+      put(facts, ...t.facts(head, shown.counter).map((line) => h("li", {}, line)));
       against.hidden = !head.may.includes("improve");
       meter.of(head.name, head.on);
     },

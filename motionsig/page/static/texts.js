@@ -257,12 +257,12 @@ export const texts = {
     forgetText: "The performances of this lesson are deleted.",
     endedElsewhere: (name, head) =>
       head ? `The lesson ${name} was ended in another window: the head is there.` : `The lesson ${name} was ended in another window.`,
-    live: (name, what) => (what === "counter" ? `${name} has learned what it is not` : `${name} is live`),
+    live: (name, counter) => (counter === null ? `${name} is live` : `${name} has learned what it is not`),
     gone: (name) => `${name} was removed`,
-    facts: ({ given, found, counter_examples, rate, expectation }) => {
+    facts: ({ given, found, rate, expectation }, counter) => {
       const lines = [];
       if (found != null) lines.push(`${found} of ${given} found`);
-      if (counter_examples) lines.push(`${format.many(counter_examples, "counter-example", "counter-examples")} learned`);
+      if (counter) lines.push(`${format.many(counter, "counter-example", "counter-examples")} learned`);
       if (rate) lines.push(texts.improve.expect(rate));
       return lines.length ? lines : expectation;
     },
