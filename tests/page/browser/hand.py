@@ -63,6 +63,13 @@ def _tone(t: NDArray[np.float64], seconds: float) -> NDArray[np.float64]:
     return swung
 
 
+def _walk(t: NDArray[np.float64], seconds: float) -> NDArray[np.float64]:
+    """Walk as the sensor "simulated" does."""
+    from motionsig.sensors.simulated import walking
+
+    return walking(np.arange(len(t)), np.rint(t * 1e9).astype(np.int64))
+
+
 def _rest(t: NDArray[np.float64], seconds: float) -> NDArray[np.float64]:
     return np.tile([0, 0, STANDARD_GRAVITY, 0, 0, 0], (len(t), 1))
 
@@ -71,6 +78,7 @@ _KINDS: dict[str, Callable[[NDArray[np.float64], float], NDArray[np.float64]]] =
     "turn": _turn,
     "shake": _shake,
     "tone": _tone,
+    "walk": _walk,
     "rest": _rest,
 }
 
