@@ -65,7 +65,7 @@ def run(tree, *arguments, fails=""):
 
 def test_every_part_runs_once_and_arm_last(tree):
     code, called, said = run(tree)
-    many = f"-n 3 --dist loadfile --ignore {KERNEL}"
+    many = f"-n 4 --dist loadfile --ignore {KERNEL}"
     once = (
         "packaging", "scripts", "test_hints.py", "daemon/test_trial_machine.py", "daemon/test_trial_network.py",
         "test_architecture.py", "cli/test_picture.py",
@@ -82,23 +82,30 @@ def test_every_part_runs_once_and_arm_last(tree):
         "sensors/serial",
         "encoders/test_damaged_models.py",
         "page/browser",
+        "cli/test_replay_many.py",
+        "encoders/test_claim.py",
+        "sensors/test_silences.py",
+        "sensors/test_dead_data.py",
     )
-    twice = (
-        "cli/test_replay_many.py", "encoders/test_claim.py", "daemon/test_heads_process.py", "encoders/test_edgetpu.py",
+    first, then = ["daemon/test_heads_process.py", "daemon/test_daemon_heads.py"], [
         "cli/test_compile_files.py", "publishers/parquet", "collector", "publishers/test_store_damage.py",
         "sensors/test_process.py", "plausibility", "recordings/text", "recordings/times",
-        "recordings/test_damaged_logs.py", "recordings/test_sensors_in_turn.py",
-    )  # fmt: skip
+        "recordings/test_damaged_logs.py", "recordings/test_sensors_in_turn.py", "publishers/test_refusals.py",
+        "publishers/test_mqtt_events.py", "publishers/test_announcing_removal.py", "sensors/test_spi.py",
+    ]  # fmt: skip
+    edgetpu = "tests/encoders/test_*edgetpu*"
     documents = "tests/documents/test_[!p]*"
     rooms = "tests/*/test_*_document.py"
     globs = [f"--ignore-glob {rooms}", f"--ignore-glob {documents}"]
     oldest = " ".join(
         [many, *(f"--ignore tests/{each}" for each in once), *globs, *(f"--ignore tests/{each}" for each in chips)]
     )
-    python313 = " ".join([oldest, *(f"--ignore tests/{each}" for each in twice)])
+    ignored, others = ([f"--ignore tests/{each}" for each in some] for some in (first, then))
+    python313 = " ".join([oldest, *ignored, f"--ignore-glob {edgetpu}", *others])
     legs = [f".venv {many}", f".venv-oldest {oldest}", f".venv-3.13 {python313}"]
     assert called == ["check", *legs, f".venv {KERNEL}", f".venv {ARM}"]
-    assert all((ROOT / "tests" / each).exists() for each in (*once, *chips, *twice))
+    assert all((ROOT / "tests" / each).exists() for each in (*once, *chips, *first, *then))
+    assert len(list(ROOT.glob(edgetpu))) == 7
     left = {path.name for path in (ROOT / "tests/documents").glob("test_*.py")} - {
         path.name for path in ROOT.glob(documents)
     }
