@@ -80,12 +80,20 @@ class Children(Closing):
             job.error = AskError(FAILED, f"expected to look back, got: {error}")
         finally:
             with self._lock:
-                del self._jobs[job.task]
+                self._forget(job)
             job.done.set()
+
+    def _forget(self, job: _Job) -> None:
+        if self._jobs.get(job.task) is job:
+            del self._jobs[job.task]
 
     def _is_left(self, job: _Job) -> bool:
         with self._lock:
-            return self._closed or not job.viewers
+            is_left = self._closed or not job.viewers
+            if is_left:
+                # Who asks for the same from here on gets another process.
+                self._forget(job)
+            return is_left
 
     def _run(self, job: _Job) -> dict[str, Any]:
         if self._is_left(job):

@@ -44,7 +44,7 @@ class Hand(Closing):
         self._parts.put((*parts, 2.0))
 
     def shake(self):
-        """Move for a second in quite another way, and rest."""
+        """Move for three seconds in quite another way, and rest."""
         self._parts.put("shake")
 
     def _samples(self):
@@ -53,8 +53,8 @@ class Hand(Closing):
             parts = self._parts.get_nowait()
             if parts != "shake":
                 return lesson(*parts, seed=self._seed)
-            data = lesson(3.0, seed=self._seed)
-            data[:50, 1] += 15 * np.sin(2 * np.pi * 7 * np.arange(50) / RATE_HZ)
+            data = lesson(6.0, seed=self._seed)
+            data[:150, 1] += 15 * np.sin(2 * np.pi * 7 * np.arange(150) / RATE_HZ)
             return data
         except queue.Empty:
             return lesson(_BLOCK / RATE_HZ, seed=self._seed)

@@ -1,10 +1,12 @@
 """Looking back: strips, events told then and now, windows that are alike, and heads made better by what is stored."""
 
+import json
 import os
 import secrets
 import sqlite3
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,9 @@ from real_heads import moving, still
 
 import motionsig
 from motionsig.blocks import SignatureBatch
+from motionsig.cli import main
 from motionsig.control import children as processes
+from motionsig.control import strips
 from motionsig.control.asking import GONE, NOTHING, REQUEST, AskError
 from motionsig.control.children import Children
 from motionsig.control.room import Control
@@ -75,10 +79,8 @@ def test_heads_find_what_motionsig_lookback_finds(control, tmp_path, capsys):
         (event.start_ns // 10**6, event.end_ns // 10**6, round(event.score, 3), event.phase) for event in events
     ]
     assert all(one["now"] and not one["told"] for one in head["events"])
-    from motionsig.cli import main
-
     assert main(["lookback", str(tmp_path / "heads" / "moving"), control.store, "--json"]) == 0
-    summary = __import__("json").loads(capsys.readouterr().out.splitlines()[-1])
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (summary["events"], summary["per_day"]) == (head["would_tell"], head["per_day"])
 
 
@@ -219,15 +221,13 @@ def test_a_process_ends_when_nobody_waits_for_it_and_when_it_takes_too_long(cont
         assert time.monotonic() - began_s < 5
         monkeypatch.setattr(processes, "LIMIT_S", 0.0)
         with pytest.raises(AskError, match="expected an answer within"):
-            children.ask(*arguments)
+            children.ask(*arguments[:-2], [], ["x"])
         assert children._jobs == {} and not children_of(os.getpid())
 
 
 def children_of(pid):
-    return [
-        it for it in open(f"/proc/{pid}/task/{pid}/children").read().split()
-        if b"control.child" in open(f"/proc/{it}/cmdline", "rb").read()
-    ]  # fmt: skip
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [it for it in found if b"control.child" in Path(f"/proc/{it}/cmdline").read_bytes()]
 
 
 def test_the_viewer_of_an_ask_is_the_one_that_counts(control):
@@ -319,8 +319,6 @@ def test_what_is_watched_gives_finer_windows_than_what_is_stored(taught):
 
 def test_a_week_of_ten_heads_is_one_reading(control, monkeypatch):
     """Each head more costs no reading more: all are judged in one go."""
-    from motionsig.control import strips
-
     read = []
     real = strips.iter_signatures
     monkeypatch.setattr(strips, "iter_signatures", lambda *given, **more: read.append(given) or real(*given, **more))
