@@ -7,13 +7,10 @@ import re
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from motionsig.errors import MotionsigError
 from motionsig.events import HEAD_NAME
-
-if TYPE_CHECKING:
-    from motionsig.control.room import Control
 
 REQUEST, HEAD, BUSY, NOTHING, FAILED = "request", "head", "busy", "nothing", "failed"
 """Kinds of errors: no such ask or a parameter that cannot be, a head that cannot be or cannot be changed, another
@@ -42,13 +39,15 @@ Check = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Ask:
-    """One ask. answer: gets the checked parameters by name, and returns what JSON has; it may raise AskError.
+    """One ask.
 
-    parameters: by name, each with its check; all have to be given, and no others. It runs in a thread of its own, never
-    in the loop's. changes: it has a parameter `request` besides, and the same one again gets the same answer.
+    answer: gets what asks share (`shared.Shared`) and the checked parameters by name, and returns what JSON has; it may
+    raise AskError. It runs in a thread of its own, never in the loop's. parameters: by name, each with its check; all
+    have to be given, and no others. changes: it has a parameter `request` besides, and the same one again gets the same
+    answer.
     """
 
-    answer: Callable[[Control, Mapping[str, Any]], Any]
+    answer: Callable[[Any, Mapping[str, Any]], Any]
     parameters: Mapping[str, Check]
     changes: bool = False
 

@@ -9,10 +9,10 @@ from motionsig.conventions import NS_PER_S
 from motionsig.version import VERSION
 
 if TYPE_CHECKING:
-    from motionsig.control.room import Control
+    from motionsig.control.shared import Shared
 
 
-def hello(control: Control, _: Mapping[str, Any]) -> dict[str, Any]:
+def hello(control: Shared, _: Mapping[str, Any]) -> dict[str, Any]:
     """Return what there is: the device, its store, and the shape of its signatures."""
     loop = control.loop
     if loop is not None:
@@ -39,6 +39,6 @@ def hello(control: Control, _: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def status(control: Control, _: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def status(control: Shared, _: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return what `motionsig status --json` prints; None where no sensor runs."""
     return None if control.loop is None else control.loop.status

@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from motionsig.closing import Closing
 from motionsig.control import lesson_record, page_heads
 from motionsig.control.asking import BUSY, FAILED, HEAD, NOTHING, REQUEST, AskError
 from motionsig.control.feed import LESSON
 from motionsig.control.lesson_record import COUNTER, STOPPED, Ended, Record
 from motionsig.control.listening import Found, Listening
-from motionsig.control.room import LESSON_NAME
+from motionsig.control.shared import LESSON_NAME
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import HeadError, InputError
 from motionsig.escaping import own_logger
@@ -29,15 +30,15 @@ from motionsig.teaching import known_before, of_codes, wish_of
 
 if TYPE_CHECKING:
     from motionsig.control.loop import Loop
-    from motionsig.control.room import Control
+    from motionsig.control.shared import Shared
 
 log = own_logger(__name__)
 
 
-class Lessons:
+class Lessons(Closing):
     """The lesson of a service, if there is one; for any thread."""
 
-    def __init__(self, control: Control, loop: Loop) -> None:
+    def __init__(self, control: Shared, loop: Loop) -> None:
         """Take up the lesson that a former process has left."""
         self._control, self._loop = control, loop
         self._lock = threading.RLock()
@@ -266,11 +267,11 @@ def improved(
     return of_codes(name, [*known, *examples], [*wrong, *against], model, wish=wish)
 
 
-def of(control: Control) -> Lessons:
+def of(control: Shared) -> Lessons:
     """Return the lessons of a service; a lesson that was left goes on from here. Raises AskError without a sensor."""
     loop = control.live()
     with _creating:
-        if control.lessons is None:
+        if not isinstance(control.lessons, Lessons):
             control.lessons = Lessons(control, loop)
         return control.lessons
 
@@ -278,21 +279,21 @@ def of(control: Control) -> Lessons:
 _creating = threading.Lock()
 
 
-def begin(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
+def begin(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Begin a lesson; return it."""
     return of(control).begin(asked)
 
 
-def keep(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
+def keep(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Keep a performance."""
     return of(control).keep(asked, True)
 
 
-def drop(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
+def drop(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Drop a performance."""
     return of(control).keep(asked, False)
 
 
-def end(control: Control, asked: Mapping[str, Any]) -> dict[str, Any] | None:
+def end(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any] | None:
     """End the lesson; return the head that it made, or None where it is forgotten."""
     return of(control).end(asked)

@@ -13,6 +13,7 @@ import numpy as np
 from motionsig.blocks import SignatureBatch
 from motionsig.control import page_heads
 from motionsig.control.asking import GONE, HEAD, NOTHING, REQUEST, AskError
+from motionsig.control.children import Children
 from motionsig.control.lessons import improved
 from motionsig.control.stretches import about_the_middle, moving, windows_of
 from motionsig.encoders import find_model
@@ -25,8 +26,7 @@ from motionsig.lesson import WINDOWS
 from motionsig.model_card import ModelCard
 
 if TYPE_CHECKING:
-    from motionsig.control.children import Children
-    from motionsig.control.room import Control
+    from motionsig.control.shared import Shared
 
 _MOST_SPAN_MS = 32 * 86_400_000
 _MOST_STRETCH_MS = 60_000
@@ -34,7 +34,7 @@ _NS_PER_MS = 1_000_000
 _improving, _creating = threading.Lock(), threading.Lock()
 
 
-def look_back(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
+def look_back(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return what moved and what heads find in a span of time."""
     since_ms, until_ms = _span(asked, "since_ms", "until_ms", _MOST_SPAN_MS)
     there = page_heads.cards(control)
@@ -44,7 +44,7 @@ def look_back(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
     return _children(control).ask("look_back", _store(control), since_ms, until_ms, *heads, gone=GONE.get())
 
 
-def alike(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
+def alike(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return the windows that are most like one."""
     since_ms, until_ms = _span(asked, "since_ms", "until_ms", _MOST_SPAN_MS)
     from_ms, to_ms = _span(asked, "from_ms", "to_ms", _MOST_STRETCH_MS)
@@ -52,17 +52,17 @@ def alike(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
     return _children(control).ask("alike", _store(control), *span, asked["most"], gone=GONE.get())
 
 
-def not_this(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
+def not_this(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Add a counter-example to a head; return the head."""
     return _improve(control, asked, is_it=False)
 
 
-def this_too(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
+def this_too(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Add an example to a head; return the head."""
     return _improve(control, asked, is_it=True)
 
 
-def _improve(control: Control, asked: Mapping[str, Any], *, is_it: bool) -> dict[str, Any]:
+def _improve(control: Shared, asked: Mapping[str, Any], *, is_it: bool) -> dict[str, Any]:
     from_ms, to_ms = _span(asked, "from_ms", "to_ms", _MOST_STRETCH_MS)
     # One at a time: of two that begin with the same head, the second would forget what the first has added.
     with _improving:
@@ -89,7 +89,7 @@ def _without(codes: Codes, known: Codes) -> Codes:
     return codes[[not (known == row).all(axis=1).any() for row in codes]]
 
 
-def _codes(control: Control, card: HeadCard, from_ms: int, to_ms: int, *, few: bool) -> Codes:
+def _codes(control: Shared, card: HeadCard, from_ms: int, to_ms: int, *, few: bool) -> Codes:
     """Return what moves in a stretch: of the rows that heads judged a moment ago, else of what is stored."""
     from_ns, to_ns = from_ms * _NS_PER_MS, to_ms * _NS_PER_MS
     made = control.feed.recent(from_ns, to_ns, card.encoder)
@@ -103,7 +103,7 @@ def _codes(control: Control, card: HeadCard, from_ms: int, to_ms: int, *, few: b
     return (about_the_middle(made, from_ns, to_ns, WINDOWS) if few else made).codes
 
 
-def model_of(control: Control, encoder: bytes) -> ModelCard:
+def model_of(control: Shared, encoder: bytes) -> ModelCard:
     """Return the model that made signatures of an encoder. Raises AskError where it is not here."""
     if control.loop is not None and control.loop.card.fingerprint == encoder:
         return control.loop.card
@@ -117,7 +117,7 @@ def model_of(control: Control, encoder: bytes) -> ModelCard:
 _NOT_STORED = "expected signatures that are stored, got none: nothing is kept here to look back on"
 
 
-def _store(control: Control) -> str:
+def _store(control: Shared) -> str:
     if control.store is None:
         raise AskError(NOTHING, control.why_no_store or _NOT_STORED)
     return control.store
@@ -146,10 +146,8 @@ def _with_needed(chosen: Mapping[str, HeadCard], there: Mapping[str, HeadCard]) 
     return in_order(list(cards.values()))
 
 
-def _children(control: Control) -> Children:
-    from motionsig.control.children import Children
-
+def _children(control: Shared) -> Children:
     with _creating:
-        if control.children is None:
+        if not isinstance(control.children, Children):
             control.children = Children()
         return control.children

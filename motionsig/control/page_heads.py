@@ -25,7 +25,7 @@ from motionsig.heads.places import write_files, write_head
 from motionsig.heads.sending import MOST_ZIP_BYTES, read_files, read_zip, zipped
 
 if TYPE_CHECKING:
-    from motionsig.control.room import Control
+    from motionsig.control.shared import Shared
 
 log = own_logger(__name__)
 
@@ -40,7 +40,7 @@ class _Seen(NamedTuple):
     card: HeadCard | HeadError
 
 
-def card_of(control: Control, name: str) -> HeadCard:
+def card_of(control: Shared, name: str) -> HeadCard:
     """Return the card of any head that viewers see. Raises AskError."""
     card = _seen(control, name).card
     if isinstance(card, HeadError):
@@ -48,7 +48,7 @@ def card_of(control: Control, name: str) -> HeadCard:
     return card
 
 
-def own_card_of(control: Control, name: str) -> HeadCard:
+def own_card_of(control: Shared, name: str) -> HeadCard:
     """Return the card of a head that was taught here, and may be changed here. Raises AskError."""
     seen = _seen(control, name)
     if seen.whose != PAGE:
@@ -56,14 +56,14 @@ def own_card_of(control: Control, name: str) -> HeadCard:
     return card_of(control, name)
 
 
-def require_free(control: Control, name: str) -> None:
+def require_free(control: Shared, name: str) -> None:
     """Raise AskError where a new head cannot have this name: it is taken, or root's, or a shipped head's."""
     whose = _taken(control).get(name) or (PAGE if name in owned_heads(control.heads_folder) else None)
     if whose is not None:
         raise AskError(HEAD, f"name: expected one that no head has, got {name}, which {_WHOSE[whose]}")
 
 
-def save(control: Control, card: HeadCard) -> dict[str, Any]:
+def save(control: Shared, card: HeadCard) -> dict[str, Any]:
     """Write a head, new or in place of the one of its name that was taught here; judge with it; return it as shown.
 
     Raises AskError for a name that is root's or shipped, and HeadError.
@@ -77,18 +77,18 @@ def save(control: Control, card: HeadCard) -> dict[str, Any]:
     return _changed(control, card.name)
 
 
-def listed(control: Control, _: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+def listed(control: Shared, _: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """Return all heads: those taught here, then root's, then shipped ones."""
     ordered = sorted(_all(control).items(), key=lambda item: ((PAGE, ROOT, SHIPPED).index(item[1].whose), item[0]))
     return [_shown(control, name, seen) for name, seen in ordered]
 
 
-def shown(control: Control, name: str) -> dict[str, Any]:
+def shown(control: Shared, name: str) -> dict[str, Any]:
     """Return one head as `heads` lists it. Raises AskError."""
     return _shown(control, name, _seen(control, name))
 
 
-def cards(control: Control) -> dict[str, HeadCard]:
+def cards(control: Shared) -> dict[str, HeadCard]:
     """Return the heads to look back with: all but those that are damaged, and shipped ones that nobody wants."""
     on = {*switched_on(control.heads_folder), *({} if control.loop is None else control.loop.heads_off)}
     return {
@@ -98,7 +98,7 @@ def cards(control: Control) -> dict[str, HeadCard]:
     }
 
 
-def pause(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
+def pause(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Let a head judge no longer, or again."""
     name = asked["head"]
     _require_may(control, name, "pause")
@@ -106,7 +106,7 @@ def pause(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
     return _changed(control, name)
 
 
-def rename(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
+def rename(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Give a head another name: it keeps its examples, and the events of the old name end."""
     former, name = asked["head"], asked["name"]
     _require_may(control, former, "rename")
@@ -121,7 +121,7 @@ def rename(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
     return _changed(control, name)
 
 
-def remove(control: Control, asked: Mapping[str, Any]) -> str:
+def remove(control: Shared, asked: Mapping[str, Any]) -> str:
     """Delete a head and its examples; return its name."""
     name = str(asked["head"])
     _require_may(control, name, "remove")
@@ -130,7 +130,7 @@ def remove(control: Control, asked: Mapping[str, Any]) -> str:
     return name
 
 
-def export(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
+def export(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return a head as a zip file, its examples with it."""
     name = asked["head"]
     folder = _seen(control, name).folder
@@ -140,7 +140,7 @@ def export(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": name, "zip": base64.b64encode(zipped(files)).decode(), "signed": SIGNATURE_NAME in files}
 
 
-def take(control: Control, asked: Mapping[str, Any]) -> dict[str, Any]:
+def take(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Take a head from elsewhere, where somebody signed it whose key root has pinned."""
     sent = read_zip(asked["zip"], "zip")
     name, keys = sent.card.name, control.keys_folder
@@ -171,17 +171,17 @@ def zip_file(value: Any) -> bytes:
         raise ValueError("expected base64") from error
 
 
-def _remove(control: Control, name: str) -> None:
+def _remove(control: Shared, name: str) -> None:
     remove_head(name, control.heads_folder)
     switch(control.heads_folder, name, on=False)
 
 
-def _changed(control: Control, name: str) -> dict[str, Any]:
+def _changed(control: Shared, name: str) -> dict[str, Any]:
     _take_heads(control)
     return shown(control, name)
 
 
-def _take_heads(control: Control) -> None:
+def _take_heads(control: Shared) -> None:
     """Have the loop judge with the heads that there are now, and tell viewers which these are."""
     if control.loop is not None:
         try:
@@ -192,7 +192,7 @@ def _take_heads(control: Control) -> None:
     control.feed.put(HEADS, lambda: listed(control))
 
 
-def _all(control: Control) -> dict[str, _Seen]:
+def _all(control: Shared) -> dict[str, _Seen]:
     """Return all heads by name; where there are two of one name, root's, or else the shipped one."""
     taken = _taken(control)
     folders = {**owned_heads(control.heads_folder), **shipped_heads(), **_roots(control)}
@@ -203,7 +203,7 @@ def _all(control: Control) -> dict[str, _Seen]:
     return seen
 
 
-def _taken(control: Control) -> dict[str, str]:
+def _taken(control: Shared) -> dict[str, str]:
     """Return the names that no head taught here can have, and whose they are."""
     taken = {**dict.fromkeys(_roots(control), ROOT), **dict.fromkeys(shipped_heads(), SHIPPED)}
     if control.loop is not None:
@@ -212,7 +212,7 @@ def _taken(control: Control) -> dict[str, str]:
     return taken
 
 
-def _roots(control: Control) -> dict[str, Path]:
+def _roots(control: Shared) -> dict[str, Path]:
     """Return the heads in root's folder; in a user's own service that is the page's, and there are none."""
     return {} if control.heads_folder.resolve() == heads_folder().resolve() else owned_heads()
 
@@ -227,14 +227,14 @@ def _card(name: str, folder: Path) -> HeadCard | HeadError:
     return card
 
 
-def _seen(control: Control, name: str) -> _Seen:
+def _seen(control: Shared, name: str) -> _Seen:
     seen = _all(control).get(name)
     if seen is None:
         raise AskError(HEAD, f"head: expected one that is there, got {name}")
     return seen
 
 
-def _require_may(control: Control, name: str, what: str) -> None:
+def _require_may(control: Shared, name: str, what: str) -> None:
     seen = _seen(control, name)
     if what not in _may(seen):
         raise AskError(
@@ -254,7 +254,7 @@ def _may(seen: _Seen) -> list[str]:
     return may
 
 
-def _shown(control: Control, name: str, seen: _Seen) -> dict[str, Any]:
+def _shown(control: Shared, name: str, seen: _Seen) -> dict[str, Any]:
     paused = seen.whose != ROOT and name not in switched_on(control.heads_folder)
     why_not = _why_not(control, name, seen, paused)
     shown: dict[str, Any] = {
@@ -286,7 +286,7 @@ def _shown(control: Control, name: str, seen: _Seen) -> dict[str, Any]:
     }
 
 
-def _why_not(control: Control, name: str, seen: _Seen, paused: bool) -> str | None:
+def _why_not(control: Shared, name: str, seen: _Seen, paused: bool) -> str | None:
     """Return why a head does not judge now, or None where it does."""
     if isinstance(seen.card, HeadError):
         return str(seen.card)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motionsig.closing import Closing
-from motionsig.control.asking import FAILED, HEAD, NOTHING, REQUEST, Ask, AskError, checked, or_null, position
+from motionsig.control.asking import FAILED, HEAD, REQUEST, Ask, AskError, checked, or_null, position
 from motionsig.control.feed import HEADS, LESSON, STATUS, Feed, Viewer
-from motionsig.control.loop import Hearing, Loop
+from motionsig.control.loop import Loop
+from motionsig.control.shared import LESSON_NAME, Shared
 from motionsig.encoders.signing import KEYS_FOLDER
 from motionsig.errors import HeadError, MotionsigError
 from motionsig.escaping import own_logger
@@ -19,13 +20,9 @@ from motionsig.state import state_folder
 
 if TYPE_CHECKING:
     from motionsig.control.answered import Answered
-    from motionsig.control.children import Children
-    from motionsig.control.lessons import Lessons
 
 log = own_logger(__name__)
 
-LESSON_NAME = "lesson.json"
-"""The file of the lesson, in the state folder."""
 LIVE = "live"
 """The ask that has no end; see `Control.watch`."""
 
@@ -33,14 +30,10 @@ LIVE = "live"
 _WATCHING = Ask(lambda *_: None, {"after": or_null(position)})
 
 
-class Control(Closing):
-    """All that asks share.
+class Control(Shared, Closing):
+    """Answers asks, in whatever thread they come.
 
-    loop: of the service; None for a store alone. store: the URL of what `lookback` reads; None where nothing is stored,
-    and then why_no_store says why. heads_folder: of the heads that are taught at the page. keys_folder: of whose heads
-    are taken. name: of the device. feed: what viewers are told. hearing: who hears samples, or
-    None; the loop reads it once for each block. lessons, children: made when they are first asked for. Asks that change
-    something are answered one after the other.
+    Parameters are as in `Shared`. Asks that change something are answered one after the other.
 
     >>> control = Control(store="store:mine.db", heads_folder=heads_folder())  # without a service
     >>> control.answer(b'{"ask": "hello"}')
@@ -57,12 +50,7 @@ class Control(Closing):
         keys_folder: Path = KEYS_FOLDER,
         feed: Feed | None = None,
     ) -> None:
-        self.loop, self.store, self.why_no_store = loop, store, why_no_store
-        self.heads_folder, self.keys_folder = heads_folder, keys_folder
-        self.hearing: Hearing | None = None
-        self.lessons: Lessons | None = None
-        self.children: Children | None = None
-        self.feed = feed or Feed()
+        super().__init__(loop, store, why_no_store, heads_folder, keys_folder, feed or Feed())
         self.feed.put(STATUS, None if loop is None else loop.status)
         self.feed.put(HEADS, lambda: self.ask({"ask": "heads"}))
         self.feed.put(LESSON, None)
@@ -121,12 +109,6 @@ class Control(Closing):
     def watch(self, asked: Mapping[str, Any]) -> Viewer:
         """Return who gets the lines of the ask `live`. Raises AskError."""
         return self.feed.viewer(checked(_WATCHING, {key: asked[key] for key in asked if key != "ask"})["after"])
-
-    def live(self) -> Loop:
-        """Return the loop, for an ask that needs a sensor. Raises AskError where there is none."""
-        if self.loop is None:
-            raise AskError(NOTHING, "expected a service with a sensor, got a store alone")
-        return self.loop
 
     def close(self) -> None:
         """Leave a lesson to the next process, and end what looks back."""

@@ -23,7 +23,7 @@ def kept(lesson):
 
 
 def performed(teach, hand, count, motion=TURN):
-    """Have the hand perform so often, once it is asked to; return the lesson when so many performances more were found."""
+    """Have the hand perform so often, once it is asked to; return the lesson with so many performances more."""
     teach.until(lambda now: now["state"] == "perform")
     before = len(teach.lesson()["performances"])
     for _ in range(count):

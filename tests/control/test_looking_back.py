@@ -117,9 +117,9 @@ def test_nothing_stored_a_damaged_store_and_none_are_told_apart(control, tmp_pat
     (tmp_path / "s.db").write_bytes(content[:40_000] + bytes(20_000) + content[60_000:])
     with pytest.raises(AskError, match="damaged"):
         look(control)
-    with Control(store=None, why_no_store="nothing is kept", heads_folder=tmp_path / "heads") as none:
-        with pytest.raises(AskError, match="nothing is kept") as error:
-            look(none)
+    none = Control(store=None, why_no_store="nothing is kept", heads_folder=tmp_path / "heads")
+    with none, pytest.raises(AskError, match="nothing is kept") as error:
+        look(none)
     assert error.value.kind == NOTHING
     with pytest.raises(AskError, match="until_ms: expected up to") as error:
         look(control, until_ms=BEGIN_MS + 40 * DAY_MS)

@@ -1,0 +1,45 @@
+"""What all asks share: the service that they are about, its store, its heads, and who listens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from motionsig.closing import Closing
+from motionsig.control.asking import NOTHING, AskError
+from motionsig.control.feed import Feed
+from motionsig.control.loop import Hearing, Loop
+
+LESSON_NAME = "lesson.json"
+"""The file of the lesson, in the state folder."""
+
+
+class Shared:
+    """What all asks share.
+
+    loop: of the service; None for a store alone. store: the URL of what `lookback` reads; None where nothing is stored,
+    and then why_no_store says why. heads_folder: of the heads that are taught at the page. keys_folder: of whose heads
+    are taken. feed: what viewers are told. hearing: who hears samples, or None; the loop reads it once for each block.
+    lessons, children: what `lessons.of` and `looking_back` make when they are first asked.
+    """
+
+    def __init__(
+        self,
+        loop: Loop | None,
+        store: str | None,
+        why_no_store: str | None,
+        heads_folder: Path,
+        keys_folder: Path,
+        feed: Feed,
+    ) -> None:
+        self.loop, self.store, self.why_no_store = loop, store, why_no_store
+        self.heads_folder, self.keys_folder = heads_folder, keys_folder
+        self.feed = feed
+        self.hearing: Hearing | None = None
+        self.lessons: Closing | None = None
+        self.children: Closing | None = None
+
+    def live(self) -> Loop:
+        """Return the loop, for an ask that needs a sensor. Raises AskError where there is none."""
+        if self.loop is None:
+            raise AskError(NOTHING, "expected a service with a sensor, got a store alone")
+        return self.loop
