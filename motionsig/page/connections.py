@@ -77,6 +77,9 @@ class Connection(H11Protocol):
         self._request.stop()
         self._reads.stop()
         super().connection_lost(exc)
+        # Of a connection that was reset, uvicorn keeps this timer, and that all of the connection.
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
         self.ended.set()
 
 

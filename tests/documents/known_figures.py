@@ -21,6 +21,7 @@ from motionsig.filter_bank import HALF_WIDTH_S
 from motionsig.heads.contest import SETTLE_S
 from motionsig.model_card import CARD_NAME, load_card
 from motionsig.packing.tables import NAME_BYTES
+from motionsig.page.people import CODE_S, IDLE_S
 from motionsig.publishers.durable import FSYNC_AFTER_S
 from motionsig.publishers.mqtt_options import MqttOptions
 from motionsig.publishers.outbox import SMALL_BACKLOG_BYTES
@@ -87,6 +88,8 @@ def next_rate(chip: str) -> str:
 
 SETTINGS: tuple[Setting, ...] = (
     # The model.
+    Setting("one-time code", lambda: f"{CODE_S // 60} minutes"),
+    Setting("cookie", lambda: f"{IDLE_S // 86400} days"),
     Setting("first that could be told", lambda: f"{SETTLE_S:g} s"),
     Setting("signature", lambda: f"{CARD.dim} bytes"),
     Setting("vibration above|energy is above", lambda: f"{CARD.rate_hz / 2:g} Hz"),

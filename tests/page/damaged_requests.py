@@ -340,6 +340,7 @@ def _sent(request: Damaged, page: ServedPage) -> Outcome:
             got = connection.recv(64)
         seconds = time.monotonic() - began
     status = int(got[9:12]) if got.startswith(b"HTTP/1.1 ") else 0
-    assert status < 500, f"{request.kind}: {status}"
+    # The service takes one import at a time, and does not read what it refuses: of two in a row the second may get 503.
+    assert status < 500 or (status == 503 and request.kind == "large"), f"{request.kind}: {status}"
     assert not got or status, f"{request.kind}: {got!r}"
     return Outcome(request.kind, status, seconds, seconds >= request.long_s)

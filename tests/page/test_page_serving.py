@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -188,10 +189,27 @@ def test_memory_with_five_viewers(tmp_path: Path, service: Service) -> None:
         for viewer in viewers:
             while until(viewer, "signatures")[1] != "7:199":
                 pass
-        text = Path(f"/proc/{page.process.pid}/status").read_text()
-        resident = re.search(r"VmRSS:\s+(\d+) kB", text)
-        assert resident
-        assert int(resident[1]) <= 35 * 1024
+        assert _resident_kib(page) <= 35 * 1024
+
+
+def test_connections_that_were_reset_cost_no_memory(tmp_path: Path) -> None:
+    with ServedPage(tmp_path) as page:
+        known, body = 0, b"x" * 60_000
+        head = b"POST /api/pair HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+        for number in range(450):
+            with socket.create_connection(("127.0.0.1", page.port), timeout=5) as connection:
+                connection.sendall(head + body)
+                assert b" 415 " in connection.recv(64)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if number == 50:
+                known = _resident_kib(page)
+        assert _resident_kib(page) - known < 800
+
+
+def _resident_kib(page: ServedPage) -> int:
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{page.process.pid}/status").read_text())
+    assert found
+    return int(found[1])
 
 
 def test_asks_at_once_are_limited(tmp_path: Path) -> None:

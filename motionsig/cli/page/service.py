@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from motionsig.cli.page.links import from_elsewhere, require_page, shown_links
-from motionsig.cli.page.listening import NETWORK_PORT, PORT
+from motionsig.cli.page.listening import NETWORK_PORT, PORT, listening
 from motionsig.errors import InputError, MotionsigError
 
 PAGE, NETWORK, SERVER = "motionsig-page.socket", "motionsig-page-network.socket", "motionsig-page.service"
@@ -144,6 +144,9 @@ def _systemctl(*words: str) -> None:
     done = subprocess.run(["systemctl", *words], capture_output=True, text=True, check=False)
     if done.returncode:
         said = " ".join(done.stderr.split()) or "no reason"
+        for unit, port in ((PAGE, PORT), (NETWORK, NETWORK_PORT)):
+            if unit in words and port in listening(Path("/")) and not _is("active", unit):
+                said = f"port {port} is in use; sudo ss -ltnp 'sport = :{port}' says by whom"
         raise NoPageError(f"page: expected `systemctl {' '.join(words)}` to work, got: {said:.300}")
 
 

@@ -126,9 +126,7 @@ def test_what_the_sensors_give_comes_out_of_the_source_to_the_sample(apple: bool
             assert browser.do(lambda page: page.errors) == []
             assert "Motion is sent" in browser.do(lambda page: page.inner_text("#said"))
         browser.do(lambda page: page.evaluate("window.timer = feel(1)"))
-        browser.do(
-            lambda page: page.wait_for_function("document.getElementById('said').textContent.includes('answer')")
-        )
+        browser.do(lambda page: page.get_by_text("The device does not answer").wait_for())
     finally:
         browser.close()
 
@@ -184,7 +182,7 @@ def test_a_second_browser_is_told_that_it_is_not_the_one(state: Path) -> None:
         def visit(page: Any) -> str:
             page.goto(f"https://localhost:{server.port}/#{inbox.token}")
             page.get_by_role("button", name="Start").click()
-            page.wait_for_function("document.getElementById('said').textContent.includes('not that phone')")
+            page.get_by_text("not that phone").wait_for()
             return str(page.inner_text("#said"))
 
         assert browser.do(visit).startswith("The device lets one phone in")
