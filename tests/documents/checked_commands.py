@@ -188,7 +188,7 @@ def problem_of_sensor(name: str) -> str:
     known = {"auto", "iio", *CHIPS} if not rest else {"iio"}
     well = (
         kind in known
-        or name in ("simulated", f"simulated:{SIMULATED_CHIP}", "simulated:lesson")
+        or name in ("simulated", f"simulated:{SIMULATED_CHIP}", "simulated:lesson", "phone")
         or is_placeholder(name)
     )
     return "" if well else f"expected a sensor, got {name}"

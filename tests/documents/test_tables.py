@@ -71,7 +71,7 @@ def test_the_table_of_a_sensors_options_has_each_and_its_default():
         options = names.split(", ")
         values = defaults.split(", ") if len(options) == defaults.count(", ") + 1 else [defaults] * len(options)
         stated |= dict(zip(options, values, strict=True))
-    assert stated.keys() == keyword_options(open_sensor).keys() - {"clock"}
+    assert stated.keys() == keyword_options(open_sensor).keys() - {"clock", "invite"}
     assert f"{DEFAULT_CLOCK_HZ:,}" in "".join(row[1] for row in table(of(SENSORS), "option"))
     for name, parameter in inspect.signature(open_sensor).parameters.items():
         if isinstance(parameter.default, float):
