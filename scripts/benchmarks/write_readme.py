@@ -234,6 +234,42 @@ SECTIONS = {
             },
         },
     ),
+    "page": Section(
+        "page",
+        {
+            "screen": {
+                "screen": "",
+                "motions": "motions",
+                "p50": "p50:.2f",
+                "p95": "p95:.2f",
+                "slowest": "slowest:.2f",
+            },
+            "taught": {
+                "taught": "",
+                "lessons": "lessons",
+                "until it may be performed": "before:.1f",
+                "after the last performance": "after:.1f",
+                "both": "total:.1f",
+                "slowest": "slowest:.1f",
+            },
+            "lookback": {
+                "looked back": "",
+                "signatures": "signatures:,",
+                "heads": "heads",
+                "the first time": "first:.2f",
+                "later": "later:.2f",
+                "drawing": "drawn:.3f",
+            },
+            "taken": {
+                "page": "",
+                "resident": "rss:.1f",
+                "its share": "pss:.1f",
+                "processor": "share:.2f",
+                "the service's": "daemon:.1f",
+            },
+            "sizes": {"folder": "", "files": "files", "size": "size:.1f", "largest": "largest:.1f"},
+        },
+    ),
     "trials": Section(
         "trials",
         {

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 KERNEL = "tests/sensors/iio/test_iio_kernel.py"
 ARM = "scripts.arm.suite"
-INSTALLED = ("mosquitto", "openssl", "umockdev-run", "qemu-system-x86_64", "gcc", "systemd-analyze", "udevadm")
+INSTALLED = ("mosquitto", "openssl", "umockdev-run", "qemu-system-x86_64", "gcc", "systemd-analyze", "udevadm", "chromium")
 # In a virtual environment it stands for pytest; elsewhere it makes virtual environments, with itself as their Python.
 PYTHON = """#!/bin/bash
 [[ $* == *ensurepip* ]] && exit
@@ -81,6 +81,7 @@ def test_every_part_runs_once_and_arm_last(tree):
         "sensors/proving",
         "sensors/serial",
         "encoders/test_damaged_models.py",
+        "page/browser",
         "cli/test_replay_many.py",
         "encoders/test_claim.py",
         "sensors/test_silences.py",

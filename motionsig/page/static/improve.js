@@ -5,8 +5,8 @@ import { change } from "./api.js";
 import { h, pressed, say } from "./dom.js";
 import { texts } from "./texts.js";
 
-// Asks for a counter-example of a head between two times, and says the new rate beside the button. Resolves to the head,
-// or to undefined where the device did not take it: then the reason stands there.
+// Asks for a counter-example of a head between two times, and says the new rate beside the button. Resolves to the
+// head, or to undefined where the device did not take it: then the reason stands there.
 export const notThis = (head, fromMs, toMs, button) => improve("not_this", head, fromMs, toMs, button);
 
 // The same for one more example.

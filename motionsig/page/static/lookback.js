@@ -27,11 +27,14 @@ export function create(panel) {
   let rows = ROWS;
   let asked = 0; // number of the question whose answer is waited for
   let visible = false;
+  let drawnAt = 0; // the strips' width
   let opener = null; // what the chosen one was chosen by, of the list
 
   const title = h("h3", { class: "range" });
-  const step = (name, by, text) =>
-    h("button", { class: "button quiet icon-only step", type: "button", "aria-label": name, onclick: () => go(by) }, text);
+  const step = (name, by, text) => {
+    const attributes = { class: "button quiet icon-only step", type: "button", "aria-label": name };
+    return h("button", { ...attributes, onclick: () => go(by) }, text);
+  };
   const [previous, next] = [step(t.previous, -1, "‹"), step(t.next, 1, "›")];
   const kinds = Object.keys(RANGES).map((name) =>
     h("button", { class: "button", type: "button", onclick: () => look(name, centre(name)) }, t.ranges[name]),
@@ -79,7 +82,7 @@ export function create(panel) {
     ),
     list,
   );
-  new ResizeObserver(() => visible && draw()).observe(strips);
+  new ResizeObserver(() => visible && strips.clientWidth !== drawnAt && draw()).observe(strips);
   document.addEventListener("theme", () => visible && draw());
   setInterval(() => visible && draw(), NOW_MS);
   listen("heads", (value) => {
@@ -95,8 +98,9 @@ export function create(panel) {
   const end = () => RANGES[range].strips(first).at(-1)[1];
   const number = (name) => Math.max(0, heads.findIndex((head) => head.name === name));
   const mayImprove = (name) => heads.find((head) => head.name === name)?.may.includes("improve");
+  // Before there is an answer: without events, so that the strips are as high as they will be.
   const shown = () =>
-    (answer?.heads ?? [])
+    (answer?.heads ?? heads.map(({ name }) => ({ name, events: [] })))
       .filter(({ name }) => !hidden.has(name))
       .map(({ name, events }) => ({ name, number: number(name), events }));
 
@@ -132,6 +136,7 @@ export function create(panel) {
       setText(state, t.looking[range]);
     }
     bar.hidden = false;
+    strips.hidden = false;
     show();
     try {
       const until_ms = Math.min(end(), Date.now());
@@ -144,6 +149,7 @@ export function create(panel) {
     } catch (error) {
       if (mine !== asked) return;
       if (!error.kind) throw error;
+      strips.hidden = !answer;
       setText(state, (error.kind === "nothing" && latest.hello?.why_no_store) || texts.errors.of(error));
     }
     bar.hidden = true;
@@ -177,7 +183,8 @@ export function create(panel) {
         };
         const count = counts.has(name) ? h("span", { class: "muted" }, format.number(counts.get(name))) : null;
         const pressed = String(!hidden.has(name));
-        return h("button", { class: "button toggle", type: "button", "aria-pressed": pressed, onclick: press }, shape(index), name, count);
+        const attributes = { class: "button toggle", type: "button", "aria-pressed": pressed, onclick: press };
+        return h("button", attributes, shape(index), name, count);
       }),
     );
   }
@@ -187,8 +194,10 @@ export function create(panel) {
     while (strips.children.length > parts.length) strips.lastChild.remove();
     while (strips.children.length < parts.length) strips.append(makeStrip());
     strips.dataset.range = range;
+    drawnAt = strips.clientWidth;
     const scale = Math.max(...parts.map(([from, to]) => to - from));
     const common = {
+      width: strips.querySelector("canvas").clientWidth, // of all; asked for once, as each time costs a layout
       scale,
       answer: answer ?? { since_ms: first, bin_ms: 1, covered: [], moving: [] },
       shown: shown(),
@@ -294,31 +303,37 @@ export function create(panel) {
     const improve = (how, head) => async (pressed) => {
       if (await how(head(), from_ms, to_ms, pressed.currentTarget)) refresh({ keep: true });
     };
-    if (event && mayImprove(name))
-      actions.append(h("button", { class: "button", type: "button", onclick: improve(notThis, () => name) }, t.notThis(name)));
+    const button = (text, onclick, more = "") =>
+      h("button", { class: `button ${more}`, type: "button", onclick }, text);
+    if (event && mayImprove(name)) actions.append(button(t.notThis(name), improve(notThis, () => name)));
     else if (event) actions.append(h("p", { class: "muted small" }, t.notYours(name)));
     const others = heads.filter((one) => one.name !== (event && name) && one.may.includes("improve"));
     if (others.length) {
-      const which = h("select", { class: "input", "aria-label": t.which }, ...others.map((one) => h("option", {}, one.name)));
+      const options = others.map((one) => h("option", {}, one.name));
+      const which = h("select", { class: "input", "aria-label": t.which }, ...options);
       const press = improve(thisToo, () => which.value);
-      actions.append(h("div", { class: "pair" }, which, h("button", { class: "button", type: "button", onclick: press }, t.thisToo)));
+      actions.append(h("div", { class: "pair" }, which, button(t.thisToo, press)));
     }
     const place = h("div", { class: "alike" });
-    const quiet = (text, onclick) => h("button", { class: "button quiet", type: "button", onclick }, text);
     details.replaceChildren(
       h(
         "header",
         {},
         h("h3", {}, event ? shape(number(name), event) : null, event ? name : t.stretch),
-        h("button", { class: "button quiet icon-only", type: "button", "aria-label": t.close, onclick: shut }, icon("close")),
+        h(
+          "button",
+          { class: "button quiet icon-only", type: "button", "aria-label": t.close, onclick: shut },
+          icon("close"),
+        ),
       ),
-      h("p", {}, t.lasted(from_ms, (to_ms - from_ms) / 1000), event ? h("br") : null, event ? t.judged(event) : null),
+      h("p", {}, t.lasted(from_ms, (to_ms - from_ms) / 1000)),
+      event ? h("p", {}, t.judged(event)) : "",
       actions,
       h(
         "div",
         { class: "actions" },
-        h("button", { class: "button", type: "button", onclick: () => showAlike(place) }, t.alike),
-        range === "hour" ? null : quiet(t.closer, () => look("hour", from_ms)),
+        button(t.alike, () => showAlike(place)),
+        range === "hour" ? null : button(t.closer, () => look("hour", from_ms), "quiet"),
       ),
       place,
       ...(event ? [] : [stretch()]),
@@ -329,7 +344,8 @@ export function create(panel) {
   function stretch() {
     const until = Math.min(Date.now(), end());
     const field = (text, ms) => {
-      const input = h("input", { class: "input", type: "datetime-local", step: "1", value: toField(ms), required: true });
+      const attributes = { class: "input", type: "datetime-local", step: "1", required: true };
+      const input = h("input", { ...attributes, value: toField(ms) });
       return [input, h("label", { class: "field" }, text, input)];
     };
     const [from, fromLabel] = field(t.from, chosen?.from_ms ?? until - 10_000);
@@ -377,8 +393,9 @@ export function create(panel) {
               like = windows;
               draw();
             };
-            const text = [h("b", {}, `${format.day(from_ms)}, ${format.clock(from_ms)}`), h("span", { class: "muted" }, t.likeness(likeness, labels))];
-            return h("li", {}, h("button", { class: "row", type: "button", onclick: press }, ...text));
+            const when = h("b", {}, `${format.day(from_ms)}, ${format.clock(from_ms)}`);
+            const how = h("span", { class: "muted" }, t.likeness(likeness, labels));
+            return h("li", {}, h("button", { class: "row", type: "button", onclick: press }, when, how));
           }),
         ),
       );
@@ -427,7 +444,8 @@ export function create(panel) {
     const from_ms = event.start_ns / 1e6;
     const one = answer?.heads.find(({ name }) => name === event.head);
     if (!visible || !one || event.phase === "began" || from_ms >= end()) return;
-    one.events.push({ from_ms, to_ms: event.end_ns / 1e6, score: event.score, phase: event.phase, told: true, now: true });
+    const { score, phase } = event;
+    one.events.push({ from_ms, to_ms: event.end_ns / 1e6, score, phase, told: true, now: true });
     show();
   }
 

@@ -40,11 +40,12 @@ export function colours() {
 }
 
 // Draws one strip, and returns where its events are: [{x0, x1, y, event}], in pixels.
-// span: [from, to]. scale: milliseconds in the canvas's whole width. answer: of `lookback`. shown: [{number, events}],
-// a lane each of `lane` pixels. like: windows to be framed. chosen: [from, to] or null. ticks: times of thin lines.
-export function drawStrip(canvas, { span: [from, to], scale, answer, shown, lane, like, chosen, ticks, now, colour }) {
+// width: of the canvas, in pixels. span: [from, to]. scale: milliseconds in that width. answer: of `lookback`.
+// shown: [{number, events}], a lane each of `lane` pixels. like: windows to be framed. chosen: [from, to] or null.
+// ticks: times of thin lines. now: until then there is something to know.
+export function drawStrip(canvas, { width, span, scale, answer, shown, lane, like, chosen, ticks, now, colour }) {
+  const [from, to] = span;
   const ratio = window.devicePixelRatio || 1;
-  const width = canvas.clientWidth;
   const height = TOP + Math.max(1, shown.length) * lane + MOVES;
   canvas.style.height = `${height}px`;
   canvas.width = Math.round(width * ratio);

@@ -14,8 +14,8 @@ const hours = (from) => {
 };
 const parts = (count, part) => Array.from({ length: count }, (_, i) => [part(i), part(i + 1)]);
 
-// first(ms): where a range begins that `ms` lies in the last strip of. go(first, by): where it begins `by` ranges later.
-// strips(first): [[from, to], ...], one for each strip. ticks(from): times that lines stand at.
+// first(ms): where a range begins that `ms` lies in the last strip of. go(first, by): where it begins `by` ranges
+// later. strips(first): [[from, to], ...], one for each strip. ticks(from): times that lines stand at.
 export const RANGES = {
   hour: {
     first: (ms) => midnight(ms, 0) + Math.floor((ms - midnight(ms, 0)) / HOUR) * HOUR,

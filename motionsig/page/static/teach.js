@@ -1,5 +1,5 @@
-// The view in which a motion is taught: a name, a few performances, and what the head is to be expected to do. The lesson
-// is the service's: this view shows what the service says of it, so a reload, another tab or a restart shows the same.
+// The view in which a motion is taught: a name, a few performances, and what is to be expected of the head. The
+// lesson is the service's: this view shows what the service says of it, so a reload, another tab or a restart shows the same.
 
 import { ask, change, latest, listen } from "./api.js";
 import { confirmed, h, pressed, put, say, setText } from "./dom.js";
@@ -310,7 +310,9 @@ function makeOutcome(counter, again) {
       week.replaceChildren(h("p", {}, t.lastWeek(fires)), link);
       say(t.lastWeek(fires));
     } catch (error) {
-      if (mine === shown) week.replaceChildren(h("p", {}, error.kind === "nothing" ? t.noStore : texts.errors.of(error)));
+      if (!error.kind) throw error;
+      const text = error.kind === "nothing" ? t.noStore : texts.errors.of(error);
+      if (mine === shown) week.replaceChildren(h("p", {}, text));
     }
   }
 
@@ -324,7 +326,12 @@ function makeOutcome(counter, again) {
       h("h4", {}, t.tryIt),
       meter.element,
       told,
-      h("div", { class: "actions" }, h("button", { class: "button primary", type: "button", onclick: again }, t.another), against),
+      h(
+        "div",
+        { class: "actions" },
+        h("button", { class: "button primary", type: "button", onclick: again }, t.another),
+        against,
+      ),
       h("p", { class: "hint" }, t.counterHint),
     ),
     focus: () => title.focus(),
