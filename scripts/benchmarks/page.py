@@ -126,7 +126,9 @@ def looked_back(visits: Visits) -> figures.Table:
         drawn.append(entry["duration"] / 1000)
         go(tab, "live")
     heads, rows = visits.house.ask("heads"), 7 * 86400 / 1.28
-    print(f"    a week, {len(heads)} heads: the first {took[0]:.2f} s, later {np.median(took[1:]):.2f} s; {np.median(drawn):.3f} s of it drawn")
+    print(
+        f"    a week, {len(heads)} heads: the first {took[0]:.2f} s, later {np.median(took[1:]):.2f} s; {np.median(drawn):.3f} s of it drawn"
+    )
     row: figures.Row = {
         "signatures": round(rows),
         "heads": len(heads),

@@ -13,7 +13,16 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 KERNEL = "tests/sensors/iio/test_iio_kernel.py"
 ARM = "scripts.arm.suite"
-INSTALLED = ("mosquitto", "openssl", "umockdev-run", "qemu-system-x86_64", "gcc", "systemd-analyze", "udevadm", "chromium")
+INSTALLED = (
+    "mosquitto",
+    "openssl",
+    "umockdev-run",
+    "qemu-system-x86_64",
+    "gcc",
+    "systemd-analyze",
+    "udevadm",
+    "chromium",
+)
 # In a virtual environment it stands for pytest; elsewhere it makes virtual environments, with itself as their Python.
 PYTHON = """#!/bin/bash
 [[ $* == *ensurepip* ]] && exit

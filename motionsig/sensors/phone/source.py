@@ -65,7 +65,7 @@ def open_phone(
     """Let one phone in, and return it as a source once it sends motion.
 
     invite: shows the link to the person who holds the phone. wait_s: how long to wait; None: until interrupted. Raises
-    InputError without `invite`, MissingExtraError without starlette, uvicorn or cryptography, SensorError for a phone
+    InputError without `invite`, MissingExtraError without uvicorn or cryptography, SensorError for a phone
     without a gyroscope, one that is too slow, or none in time.
     """
     if invite is None:

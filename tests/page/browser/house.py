@@ -151,7 +151,9 @@ class House(Closing):
 
     def teach(self, name: str, kind: str = "turn", *, times: int = 3, rest_s: float = 1.3) -> dict[str, Any]:
         """Teach a head without a browser; return it."""
-        self.ask("lesson.begin", name=name, better=False, times=times, request=os.urandom(8).hex(), **{"for": "examples"})
+        self.ask(
+            "lesson.begin", name=name, better=False, times=times, request=os.urandom(8).hex(), **{"for": "examples"}
+        )
         states = (value["state"] for key, value in self.told() if key == "lesson" and value)
         next(state for state in states if state == "perform")
         for _ in range(times):

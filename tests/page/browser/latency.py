@@ -48,5 +48,7 @@ def seconds_to_screen(tab: Any, hand: Hand, *, rest_s: float = 3.2) -> float:
     """
     motion: Motion = hand.perform(seconds=0.5, after_s=rest_s)
     begin_s = motion.begin_unix_s
-    seen = until(lambda: tab.evaluate(f"window.motionSeen.filter((ms) => ms > {1000 * begin_s})"), "it is on the screen")
+    seen = until(
+        lambda: tab.evaluate(f"window.motionSeen.filter((ms) => ms > {1000 * begin_s})"), "it is on the screen"
+    )
     return float(seen[0]) / 1000 - begin_s

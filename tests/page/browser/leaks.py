@@ -54,7 +54,9 @@ def _orders(samples: NDArray[np.floating]) -> Iterator[tuple[str, NDArray[np.flo
 def _found(
     data: bytes, samples: NDArray[np.float32], scale: NDArray[np.float64], tones: tuple[float, ...]
 ) -> Iterator[str]:
-    held = {offset: np.frombuffer(data, "<u8", (len(data) - offset) // 8, offset) for offset in range(min(8, len(data)))}
+    held = {
+        offset: np.frombuffer(data, "<u8", (len(data) - offset) // 8, offset) for offset in range(min(8, len(data)))
+    }
     texts = _NUMBER.findall(data)
     points = _fours(np.array([float(it) for it in texts if b"." in it]))
     for name, numbers in _orders(samples.astype(np.float64)):

@@ -184,7 +184,9 @@ def test_another_site_in_the_same_browser_reads_nothing_and_does_nothing(visits,
     evil = tab.context.new_page()
     evil.goto(foreign)
     answers = {}
-    evil.on("response", lambda answer: answers.setdefault(answer.url.removeprefix(house.origin), []).append(answer.status))
+    evil.on(
+        "response", lambda answer: answers.setdefault(answer.url.removeprefix(house.origin), []).append(answer.status)
+    )
     got = evil.evaluate(ATTACK, house.origin)
     evil.wait_for_timeout(200)
     assert got["read"] == got["image"] == got["script"] == got["stream"] == "refused", got
@@ -193,7 +195,9 @@ def test_another_site_in_the_same_browser_reads_nothing_and_does_nothing(visits,
     # The frames show Chromium's own page in place of ours, whose text nobody but a person could read anyway.
     framed = [frame for frame in evil.frames[1:] if frame.url.startswith(house.origin)]
     assert not [frame for frame in framed if frame.locator("#nav").count()], framed
-    assert not [status for url, all_ in answers.items() if url.startswith("/api") for status in all_ if status < 400], answers
+    assert not [status for url, all_ in answers.items() if url.startswith("/api") for status in all_ if status < 400], (
+        answers
+    )
     # With the cookie that it would have been taken with: the page itself still may, and no lesson is under way.
     go(tab, "teach")
     assert tab.locator("#teach-name").is_visible()

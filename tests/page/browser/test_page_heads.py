@@ -68,7 +68,9 @@ def test_rename_and_remove_with_all_that_it_was_taught_with(visits, house, taugh
     tab.locator("dialog").get_by_role("button", name="Remove").click()
     card(tab, "wave").wait_for(state="detached")
     assert names(house) == []
-    assert not [path for path in (house.folder / "state" / "heads").rglob("*") if "wave" in path.name or "turn" in path.name]
+    assert not [
+        path for path in (house.folder / "state" / "heads").rglob("*") if "wave" in path.name or "turn" in path.name
+    ]
     # Root's stay as they are, and say so.
     assert not card(tab, "walking").get_by_role("button", name="Remove").count()
     assert "Root configured this head" in card(tab, "walking").text_content()

@@ -73,4 +73,3 @@ def test_a_page_that_ends_and_comes_again_doubles_nothing(visits, house):
     told = tab.evaluate("window.rows.length")
     until(lambda: tab.evaluate("window.rows.length") > told + 5, "rows come again")
     assert_each_once(tab.evaluate("window.rows"))
-

@@ -44,8 +44,12 @@ def test_a_week_is_shown(visits, house, taught):
     chosen.get_by_role("button", name="Show the windows like this one").click()
     chosen.locator("ol li").nth(5).wait_for()
     # A picture of it, not a blank.
-    dark = tab.locator("#view-lookback .strips canvas").nth(3).evaluate(
-        "(it) => new Set(new Uint32Array(it.getContext('2d').getImageData(0, 0, it.width, it.height).data.buffer)).size"
+    dark = (
+        tab.locator("#view-lookback .strips canvas")
+        .nth(3)
+        .evaluate(
+            "(it) => new Set(new Uint32Array(it.getContext('2d').getImageData(0, 0, it.width, it.height).data.buffer)).size"
+        )
     )
     assert dark > 2
 

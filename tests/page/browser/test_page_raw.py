@@ -209,7 +209,9 @@ def test_the_search_finds_each_way_to_write_samples():
     noise = np.random.default_rng(0).integers(0, 256, 20_000, np.uint8).tobytes()
     assert found(noise, samples, scale, tones(104)) == []
     for kind in ("<f4", ">f4", "<f8", ">f8"):
-        assert f"samples as {kind}" in found(noise + samples[7:9].astype(kind).tobytes() + noise, samples, scale, tones(104))
+        assert f"samples as {kind}" in found(
+            noise + samples[7:9].astype(kind).tobytes() + noise, samples, scale, tones(104)
+        )
     counts = np.rint(samples / scale).astype("<i2").tobytes()
     assert "samples as <i2" in found(noise + counts + noise, samples, scale, tones(104))
     coarse = json.dumps(np.round(samples[:, 1], 1).tolist()).encode()

@@ -13,7 +13,13 @@ from watched import LAPTOP, Browser, Seen
 from motionsig.closing import Closing
 
 VIEWS = ("live", "teach", "lookback", "heads", "people")
-AWAY = ("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_EMPTY_RESPONSE", "status of 503", "ERR_CONNECTION_RESET")
+AWAY = (
+    "ERR_CONNECTION_REFUSED",
+    "ERR_INCOMPLETE_CHUNKED_ENCODING",
+    "ERR_EMPTY_RESPONSE",
+    "status of 503",
+    "ERR_CONNECTION_RESET",
+)
 """What Chromium itself writes into the console while a server is away."""
 
 

@@ -68,9 +68,7 @@ class Browser:
         more: further options of playwright's new_context.
         """
         width, height = size
-        context = self._chromium.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, **more
-        )
+        context = self._chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **more)
         context.set_default_timeout(15_000)
         context.add_init_script(_REPORT)
         seen = Seen()
