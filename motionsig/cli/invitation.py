@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from motionsig.cli.qr import print_qr
-from motionsig.sensors import Invitation
+
+if TYPE_CHECKING:
+    from motionsig.sensors.phone import Invitation
 
 
 def show_invitation(invitation: Invitation) -> None:

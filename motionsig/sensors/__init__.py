@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError, SensorError
@@ -23,16 +23,18 @@ from motionsig.sensors.gravity import require_gravity
 from motionsig.sensors.iio import IioSensor, IioSource, list_iio, open_iio
 from motionsig.sensors.names import PHONE, UNREAD, identity, likeness, named_chip, refusal, require_chip, simulated_part
 from motionsig.sensors.owner import own, owner_of
-from motionsig.sensors.phone import Invitation, PhoneSource, open_phone
 from motionsig.sensors.reader import SensorReader
 from motionsig.sensors.registers import Registers
 from motionsig.sensors.serial import SERIAL, SerialSource, open_serial
 from motionsig.sensors.spi import SpiBus, open_spi
 
+if TYPE_CHECKING:
+    from motionsig.sensors.phone import Invitation, PhoneSource
+
 log = own_logger(__name__)
 
 __all__ = ["CHIPS", "Calibration", "Found", "IioSensor", "IioSource", "SensorReader", "list_iio", "open_iio"]
-__all__ += ["SERIAL", "Invitation", "PhoneSource", "SerialSource", "all_buses", "open_sensor", "scan"]
+__all__ += ["SERIAL", "SerialSource", "all_buses", "open_sensor", "scan"]
 
 _FAILING_S = 5.0
 """A bus whose failures have taken so long is given up. The Pi's takes one second for each, others 10 ms."""
@@ -193,6 +195,8 @@ def open_sensor(
     if baud is not None:
         raise InputError(f"{name}: expected no baud, which is for a sensor on a serial port, got {baud}")
     if name.lower() == PHONE:
+        from motionsig.sensors.phone import open_phone
+
         return open_phone(invite, mount=mount, calibration=calibration)
     if kind == "iio" or (auto and bus is None and chip is None and list_iio()):
         return open_iio(rest or "auto", **numbers, mount=mount, calibration=calibration)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from motionsig.sensors import Invitation, PhoneSource, open_sensor
+from motionsig.sensors import open_sensor
+from motionsig.sensors.phone import Invitation, PhoneSource
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = Path("/usr/bin/chromium")

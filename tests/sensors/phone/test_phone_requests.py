@@ -210,7 +210,8 @@ def test_nothing_is_served_but_the_page_which_may_load_nothing_from_elsewhere(se
     )
     sizes = 0
     for path, status in {
-        "/": 200, "/phone.js": 200, "/texts.js": 200, "/style.css": 200, "/icon.svg": 200, "/index.html": 404, "/static/phone.js": 404,
+        "/": 200, "/phone.js": 200, "/texts.js": 200, "/style.css": 200, "/icon.svg": 200,
+        "/index.html": 404, "/static/phone.js": 404,
         "/../source.py": 404, "/%2e%2e/source.py": 404, "/begin": 404, "/motion": 404, "/phone.js/": 404, "//": 404,
     }.items():  # fmt: skip
         connection.request("GET", path)

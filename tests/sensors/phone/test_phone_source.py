@@ -21,7 +21,8 @@ import motionsig
 from motionsig.blocks import SampleBlock
 from motionsig.config import load_config
 from motionsig.errors import ConfigError, InputError, SensorError
-from motionsig.sensors import Invitation, PhoneSource, open_sensor
+from motionsig.sensors import open_sensor
+from motionsig.sensors.phone import Invitation, PhoneSource
 
 
 @contextmanager
