@@ -27,7 +27,7 @@ MOST_LINE_BYTES = 64 << 10
 MOST_IMPORT_BYTES = 4 << 20
 MOST_CONNECTIONS, MOST_VIEWERS = 32, 20
 IDLE_S = 120.0
-_LINE_S = 10.0  # from the first byte of a line to its end, and for an answer to be taken
+LINE_S = 10.0  # from the first byte of a line to its end, and for an answer to be taken
 _PAUSE_S = 1.0  # after a connection that could not be accepted
 _REFUSED_S = 0.002  # between two connections that are refused
 _LEAST_S, _MOST_S = 0.002, 0.1  # from one answer to the next of all connections
@@ -70,7 +70,7 @@ class Server(Closing):
             self._begin(client)
 
     def _begin(self, client: socket.socket) -> None:
-        client.settimeout(_LINE_S)
+        client.settimeout(LINE_S)
         with self._lock:
             has_room = len(self._connections) < MOST_CONNECTIONS
             if has_room:
@@ -116,7 +116,7 @@ class Server(Closing):
     def _read(self, client: socket.socket, left: bytes) -> tuple[bytes, bytes, bool]:
         """Return the next line, what came after it, and whether it is a long one; an empty one at the end."""
         parts, size, is_long = [left], len(left), False
-        until_s = time.monotonic() + (_LINE_S if left else IDLE_S)
+        until_s = time.monotonic() + (LINE_S if left else IDLE_S)
         try:
             while b"\n" not in parts[-1]:
                 if size > MOST_LINE_BYTES and not is_long:
@@ -131,14 +131,14 @@ class Server(Closing):
                 if not part:
                     return b"", b"", is_long
                 if not size:
-                    until_s = time.monotonic() + _LINE_S
+                    until_s = time.monotonic() + LINE_S
                 parts.append(part)
                 size += len(part)
         except BaseException:
             if is_long:
                 self._import.release()
             raise
-        client.settimeout(_LINE_S)
+        client.settimeout(LINE_S)
         line, _, rest = b"".join(parts).partition(b"\n")
         return line + b"\n", rest, is_long
 

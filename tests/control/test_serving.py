@@ -134,7 +134,7 @@ def test_one_long_line_at_a_time(path, server):
 
 
 def test_a_half_line_and_an_idle_client_are_left_alone_for_some_time_only(path, control, server, monkeypatch):
-    monkeypatch.setattr(serving, "_LINE_S", 0.2)
+    monkeypatch.setattr(serving, "LINE_S", 0.2)
     monkeypatch.setattr(serving, "IDLE_S", 0.4)
     with Client(path) as half, Client(path) as idle:
         half.send(b'{"ask": ')
@@ -144,7 +144,7 @@ def test_a_half_line_and_an_idle_client_are_left_alone_for_some_time_only(path, 
 
 
 def test_a_client_that_reads_nothing_is_let_go(path, control, server, monkeypatch):
-    monkeypatch.setattr(serving, "_LINE_S", 0.3)
+    monkeypatch.setattr(serving, "LINE_S", 0.3)
     with Client(path) as client:
         client.send({"ask": "live", "after": None})
         wait_until(lambda: server._connections and control.feed.wanted)

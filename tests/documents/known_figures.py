@@ -14,6 +14,10 @@ from documents import ROOT
 
 from motionsig.cli.status import STARTING_S
 from motionsig.config.keys import known_keys
+from motionsig.control import loop as control_loop
+from motionsig.control import serving
+from motionsig.control.feed import KEPT_S
+from motionsig.control.listening import PATIENCE_S
 from motionsig.daemon.switching import TRIAL_WINDOWS
 from motionsig.encoders import DEFAULT_MODEL, shipped_models
 from motionsig.encoders.edgetpu.worker import Limits
@@ -105,6 +109,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("an error", lambda: f"{EDGETPU.starts} starts"),
     Setting("then refused", lambda: f"{EDGETPU.held_s:g} s"),
     Setting("starts within", lambda: f"{EDGETPU.per_s / 60:g} minutes"),
+    # The control socket.
+    Setting("a line", lambda: f"{serving.MOST_LINE_BYTES >> 10} KiB"),
+    Setting("an import", lambda: f"{serving.MOST_IMPORT_BYTES >> 20} MiB"),
+    Setting("a line", lambda: f"{serving.LINE_S:g} s"),
+    Setting("asks nothing", lambda: f"{serving.IDLE_S:g} s"),
+    Setting("calls of the loop", lambda: f"{control_loop.LIMIT_S:g} s"),
+    Setting("without a performance", lambda: {10: "ten minutes"}.get(PATIENCE_S / 60, "nothing")),
+    Setting("somebody watches", lambda: f"{KEPT_S:g} s"),
     # Packing.
     Setting("SHA-256", lambda: f"{NAME_BYTES} bytes"),
     Setting("SHA-256", lambda: f"{len(CARD.fingerprint)} bytes"),
