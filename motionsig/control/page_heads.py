@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from motionsig.control.asking import HEAD, AskError
 from motionsig.control.feed import HEADS
 from motionsig.control.judged import switch, switched_on
-from motionsig.encoders.signing import signer
+from motionsig.encoders.signing import KEYS_FOLDER, signer
 from motionsig.errors import HeadError, ModelError
 from motionsig.escaping import own_logger
 from motionsig.heads import HeadCard, heads_folder, load_head, owned_heads, remove_head, shipped_heads
@@ -143,7 +143,7 @@ def export(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
 def take(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Take a head from elsewhere, where somebody signed it whose key root has pinned."""
     sent = read_zip(asked["zip"], "zip")
-    name, keys = sent.card.name, control.keys_folder
+    name, keys = sent.card.name, control.keys_folder or KEYS_FOLDER
     if SIGNATURE_NAME not in sent.files:
         raise AskError(
             HEAD,

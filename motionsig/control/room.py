@@ -13,7 +13,6 @@ from motionsig.control.asking import FAILED, HEAD, REQUEST, Ask, AskError, check
 from motionsig.control.feed import HEADS, LESSON, STATUS, Feed, Viewer
 from motionsig.control.loop import Loop
 from motionsig.control.shared import LESSON_NAME, Shared
-from motionsig.encoders.signing import KEYS_FOLDER
 from motionsig.errors import HeadError, MotionsigError
 from motionsig.escaping import own_logger
 from motionsig.state import state_folder
@@ -47,7 +46,7 @@ class Control(Shared, Closing):
         store: str | None = None,
         why_no_store: str | None = None,
         heads_folder: Path,
-        keys_folder: Path = KEYS_FOLDER,
+        keys_folder: Path | None = None,
         feed: Feed | None = None,
     ) -> None:
         super().__init__(loop, store, why_no_store, heads_folder, keys_folder, feed or Feed())

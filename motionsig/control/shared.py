@@ -28,7 +28,7 @@ class Shared:
         store: str | None,
         why_no_store: str | None,
         heads_folder: Path,
-        keys_folder: Path,
+        keys_folder: Path | None,
         feed: Feed,
     ) -> None:
         self.loop, self.store, self.why_no_store = loop, store, why_no_store
