@@ -185,10 +185,11 @@ def _problem_of_url(url: str, schemes, options_of) -> str:
 def problem_of_sensor(name: str) -> str:
     """Return what is wrong with a sensor's name."""
     kind, _, rest = name.partition(":")
-    known = {"auto", "iio", *CHIPS} if not rest else {"iio"}
+    known = {"auto", "iio", "phone", *CHIPS} if not rest else {"iio"}
     well = (
         kind in known
         or name in ("simulated", f"simulated:{SIMULATED_CHIP}", "simulated:lesson", "phone")
+        or name in ("simulated", f"simulated:{SIMULATED_CHIP}", "simulated:lesson", "simulated:turns")
         or is_placeholder(name)
     )
     return "" if well else f"expected a sensor, got {name}"
