@@ -172,6 +172,7 @@ async function enter() {
     }
   }
   letIn = true;
+  latest.connection = { state: "connecting" }; // that it was not let in is over
   byId("nav").hidden = false;
   if (!made.has("live")) made.set("live", live.create(panel("live"))); // it keeps the ribbon's rows also while another view is shown
   show();
