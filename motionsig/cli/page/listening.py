@@ -1,4 +1,4 @@
-"""Whether systemd listens for the page: it is asked, as anybody can listen at a port, and to ask there starts the page."""
+"""Whether systemd listens for the page. It is asked: anybody may listen at a port, and asking there starts the page."""
 
 from __future__ import annotations
 
