@@ -216,7 +216,8 @@ def booted(nspawn: "subprocess.Popen[bytes]", root: Path) -> Container:
 
 def add_address(machine: Container) -> None:
     """Give a container that is alone an interface with an address, as a network at home would."""
-    for words in ("link add home0 type dummy", f"address add {ALONE}/24 dev home0", "link set home0 up"):
+    links = "link add home0 type veth peer name home1", "link set home0 up", "link set home1 up"
+    for words in (*links, f"address add {ALONE}/24 dev home0"):
         subprocess.run(["nsenter", "-t", str(machine.leader), "-n", "ip", *words.split()], check=True)
 
 
