@@ -90,11 +90,11 @@ def test_every_part_runs_once_and_arm_last(tree):
         "sensors/proving",
         "sensors/serial",
         "encoders/test_damaged_models.py",
+        "page/browser",
         "cli/test_replay_many.py",
         "encoders/test_claim.py",
         "sensors/test_silences.py",
         "sensors/test_dead_data.py",
-        "page/browser",
         "sensors/phone/test_phone_page.py",
         "control/test_lessons_process.py",
     )
