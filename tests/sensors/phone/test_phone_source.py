@@ -67,7 +67,7 @@ def data(blocks: list[SampleBlock]) -> np.ndarray:
 @pytest.mark.parametrize("apple", [False, True])
 def test_a_known_rotation_is_the_same_on_both_platforms_and_every_sample_comes_out_in_si(apple: bool) -> None:
     with opened(motion=rolling, apple=apple, drift=8e-5) as (sensor, phone):
-        blocks = until(sensor, lambda blocks: count(blocks) >= 300)
+        blocks = until(sensor, lambda blocks: count(blocks) >= 200)
         got, sent = data(blocks), np.array(phone.taken, np.float64)[: count(blocks)]
         wanted = np.hstack([(-1 if apple else 1) * sent[:, 1:4], np.deg2rad(sent[:, 4:])]).astype(np.float32)
         assert np.allclose(got, wanted, rtol=1e-6, atol=0)
@@ -80,7 +80,7 @@ def test_a_known_rotation_is_the_same_on_both_platforms_and_every_sample_comes_o
 
 def test_times_are_those_of_the_samples_whatever_the_clock_and_the_network() -> None:
     with opened(drift=-1e-4, offset_s=98_765.4, delay_s=0.02, jitter_s=0.004) as (sensor, phone):
-        blocks = until(sensor, lambda blocks: count(blocks) >= 400)
+        blocks = until(sensor, lambda blocks: count(blocks) >= 260)
         times = np.concatenate([block.time_ns for block in blocks]) - sensor.unix_offset_ns
         late_ms = (times - np.array(phone.truths_ns[: len(times)])) / 1e6
         assert (np.diff(times) > 0).all()
@@ -147,7 +147,7 @@ def test_frozen_sensors_are_told_to_begin_anew_and_the_doubt_is_said() -> None:
         return rolling(100.3) if frozen.is_set() else rolling(t, rate=3.0)
 
     with opened(motion=motion) as (sensor, phone):
-        until(sensor, lambda blocks: count(blocks) >= 400)
+        until(sensor, lambda blocks: count(blocks) >= 200)
         frozen.set()
         until(sensor, lambda blocks: bool(phone.answer.get("again")) and sensor.trouble is not None, within_s=8.0)
         assert sensor.counts.dead > 0
