@@ -63,6 +63,10 @@ ALONE = "192.168.77.2"
 """The address of a container that is alone."""
 
 
+BOOT_S = 600
+"""The guest is emulated, so it boots slowly on a machine that is busy with others."""
+
+
 class ShellError(RuntimeError):
     """A command in a machine failed."""
 
@@ -258,7 +262,11 @@ class Guest:
                 self.line.connect(str(address))
                 break
             time.sleep(0.1)
-        self.shell("true", timeout_s=180)
+        try:
+            self.shell("true", timeout_s=BOOT_S)
+        except ShellError:
+            self.cut()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
