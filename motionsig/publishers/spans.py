@@ -68,7 +68,7 @@ def are_whole(
     tells which row is damaged.
     """
     try:
-        told = np.frombuffer(array("I", sums), np.uint32)  # type: ignore[arg-type]
+        told = np.frombuffer(array("I", sums), np.uint32)  # type: ignore[type-var]
     except (TypeError, OverflowError):
         return False
     stream = zlib.crc32(_STREAM.pack(stream_id), zlib.crc32(device.encode()))
@@ -79,7 +79,7 @@ def are_whole(
     # the checksums of rows follows the one of all their bytes, which zlib computes at once. One damaged row always
     # changes that, and so do two that are damaged alike; others do but for one in 2^32, as with a row by itself.
     each = told ^ np.uint32(zlib.crc32(bytes(size), stream) ^ zlib.crc32(bytes(size)))
-    return zlib.crc32(data) == _of_all(each, size)
+    return zlib.crc32(data.data) == _of_all(each, size)
 
 
 def _of_all(sums: NDArray[np.uint32], size: int) -> int:
