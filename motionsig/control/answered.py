@@ -33,11 +33,12 @@ class _Answer(NamedTuple):
 
 
 class Answered:
-    """The answers of the last hour, by request. What changes something is done here, one after the other."""
+    """The answers of the last hour, by request; for any thread."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._asked = dict[str, str]()  # what is under way: by request, its digest
         self._answers = dict[str, _Answer](self._read())
 
     def once(self, request: str, asked: Mapping[str, Any], answer: Callable[[], Any]) -> Any:
@@ -46,16 +47,26 @@ class Answered:
         Raises AskError for a request that was another one before.
         """
         digest = hashlib.sha256(repr(sorted(asked.items())).encode("utf-8", "surrogatepass")).hexdigest()
-        # One after the other: what is asked again while it is under way waits for its answer.
-        with self._lock:
+        with self._changed:
+            # What is asked again while it is under way waits for its answer, or does it where there was an error.
+            self._changed.wait_for(lambda: self._asked.get(request) != digest)
             before = self._answers.get(request)
-            if before is not None and 0 <= time.time() - before.when_s < _KEPT_S:
-                if before.asked != digest:
-                    raise AskError(REQUEST, "request: expected a new one for another ask, got one that was used before")
+            if before is not None and not 0 <= time.time() - before.when_s < _KEPT_S:
+                before = None
+            if request in self._asked or (before is not None and before.asked != digest):
+                raise AskError(REQUEST, "request: expected a new one for another ask, got one that was used before")
+            if before is not None:
                 return before.answer
+            self._asked[request] = digest
+        try:
             made = answer()
-            self._keep(request, _Answer(digest, time.time(), made))
+            with self._changed:
+                self._keep(request, _Answer(digest, time.time(), made))
             return made
+        finally:
+            with self._changed:
+                del self._asked[request]
+                self._changed.notify_all()
 
     def _keep(self, request: str, answer: _Answer) -> None:
         self._answers.pop(request, None)

@@ -125,10 +125,11 @@ class Lessons(Closing):
             record = self._require()
             head = None
             if asked["save"]:
-                card = self._made(record)
-                record.made, record.ending = card.fingerprint.hex(), asked["request"]
-                self._save()
-                head = page_heads.save(self._control, card)
+                with self._control.changing:
+                    card = self._made(record)
+                    record.made, record.ending = card.fingerprint.hex(), asked["request"]
+                    self._save()
+                    head = page_heads.save(self._control, card)
             self._note_end(Ended(asked["request"], record.name if asked["save"] else None))
             self._record = None
             self._listen()

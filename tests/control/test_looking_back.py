@@ -341,6 +341,33 @@ def test_of_two_at_once_neither_forgets_the_other(taught):
     assert next(one for one in teach.ask("heads") if one["name"] == "turn")["given"] == 5
 
 
+def test_who_waits_for_what_is_stored_holds_back_nobody_else(taught):
+    teach, hand, _ = taught
+    from_ms, to_ms = stretch_of(teach, hand)
+    look(teach.control, since_ms=from_ms, until_ms=to_ms)
+    (child,) = children_of(os.getpid())
+    os.kill(int(child), signal.SIGSTOP)
+    heads = []
+    waiting = threading.Thread(
+        target=lambda: heads.append(teach.ask("not_this", head="turn", from_ms=from_ms, to_ms=to_ms))
+    )
+    waiting.start()
+    try:
+        until_s = time.monotonic() + 10
+        while not teach.control.children._jobs:
+            assert time.monotonic() < until_s
+            time.sleep(0.01)
+        teach.begin("knock")
+        teach.ask("lesson.end", save=False)
+        assert teach.ask("pause", head="turn", paused=True)["paused"]
+        assert waiting.is_alive()
+    finally:
+        os.kill(int(child), signal.SIGCONT)
+        waiting.join()
+    # It changes the head as it is by then.
+    assert heads[0]["counter_examples"] and heads[0]["paused"]
+
+
 def test_what_is_watched_gives_finer_windows_than_what_is_stored(taught):
     teach, hand, _ = taught
     with teach.control.feed.viewer():
