@@ -90,11 +90,11 @@ def test_every_part_runs_once_and_arm_last(tree):
         "sensors/proving",
         "sensors/serial",
         "encoders/test_damaged_models.py",
+        "page/browser",
         "cli/test_replay_many.py",
         "encoders/test_claim.py",
         "sensors/test_silences.py",
         "sensors/test_dead_data.py",
-        "page/browser",
         "sensors/phone/test_phone_page.py",
         "control/test_lessons_process.py",
     )
@@ -103,7 +103,8 @@ def test_every_part_runs_once_and_arm_last(tree):
         "sensors/test_process.py", "plausibility", "recordings/text", "recordings/times",
         "recordings/test_damaged_logs.py", "recordings/test_sensors_in_turn.py", "publishers/test_refusals.py",
         "publishers/test_mqtt_events.py", "publishers/test_announcing_removal.py", "sensors/test_spi.py",
-        "control/test_looking_back.py", "control/test_lessons.py", "sensors/phone/test_phone_source.py", "cli/test_page.py",
+        "control/test_looking_back.py", "control/test_lessons.py", "sensors/phone/test_phone_source.py",
+        "cli/test_page.py",
     ]  # fmt: skip
     edgetpu = "tests/encoders/test_*edgetpu*"
     documents = "tests/documents/test_[!p]*"
