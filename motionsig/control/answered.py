@@ -31,11 +31,12 @@ class _Answer(NamedTuple):
 
 
 class Answered:
-    """The last answers, by request. What changes something is done here, one after the other."""
+    """The last answers, by request; for any thread."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._asked = dict[str, str]()  # what is under way: by request, its digest
         self._answers: dict[str, _Answer] | None = None  # until somebody asks
 
     def once(self, request: str, asked: Mapping[str, Any], answer: Callable[[], Any]) -> Any:
@@ -44,23 +45,32 @@ class Answered:
         Raises AskError for a request that was another one before.
         """
         digest = hashlib.sha256(repr(sorted(asked.items())).encode("utf-8", "surrogatepass")).hexdigest()
-        # One after the other: what is asked again while it is under way waits for its answer.
-        with self._lock:
+        with self._changed:
+            # What is asked again while it is under way waits for its answer, or does it where there was an error.
+            self._changed.wait_for(lambda: self._asked.get(request) != digest)
             if self._answers is None:
                 self._answers = self._read()
-            before = self._answers.get(request)
+            answers = self._answers
+            before = answers.get(request)
+            if request in self._asked or (before is not None and before.asked != digest):
+                raise AskError(REQUEST, "request: expected a new one for another ask, got one that was used before")
             if before is not None:
-                if before.asked != digest:
-                    raise AskError(REQUEST, "request: expected a new one for another ask, got one that was used before")
                 return before.answer
+            self._asked[request] = digest
+        try:
             made = answer()
-            self._answers[request] = _Answer(digest, made)
-            while len(self._answers) > _MOST_KEPT:
-                del self._answers[next(iter(self._answers))]
-            self._write(self._answers)
+            with self._changed:
+                self._keep(answers, request, _Answer(digest, made))
             return made
+        finally:
+            with self._changed:
+                del self._asked[request]
+                self._changed.notify_all()
 
-    def _write(self, answers: Mapping[str, _Answer]) -> None:
+    def _keep(self, answers: dict[str, _Answer], request: str, answer: _Answer) -> None:
+        answers[request] = answer
+        while len(answers) > _MOST_KEPT:
+            del answers[next(iter(answers))]
         try:
             replace_file(self._path, json.dumps(answers).encode(), mode=0o600)
         except OSError as error:

@@ -82,28 +82,30 @@ class Lessons(Closing):
                 raise AskError(BUSY, f"expected no other lesson, got one of {self._record.name!r}: end it first")
             if self._loop.rate_hz is None:
                 raise AskError(NOTHING, "expected a sensor that runs, got none; see `motionsig status`")
-            if not asked["better"] and asked["for"] != COUNTER:
-                page_heads.require_free(self._control, asked["name"])
-            record = Record(
-                id=secrets.token_hex(8),
-                name=asked["name"],
-                purpose=asked["for"],
-                better=asked["better"],
-                times=asked["times"],
-                encoder=self._loop.card.fingerprint.hex(),
-                request=asked["request"],
-            )
-            self._known = self._known_of(record, self._before(record))
-            self._record = record
-            try:
-                self._save()
-                self._listen()
-            except (AskError, OSError):
-                self._record = None
-                self._path.unlink(missing_ok=True)
-                raise
-            self._tell()
-            return record.shown()
+            # Nobody gives another head this name meanwhile.
+            with self._control.changing:
+                if not asked["better"] and asked["for"] != COUNTER:
+                    page_heads.require_free(self._control, asked["name"])
+                record = Record(
+                    id=secrets.token_hex(8),
+                    name=asked["name"],
+                    purpose=asked["for"],
+                    better=asked["better"],
+                    times=asked["times"],
+                    encoder=self._loop.card.fingerprint.hex(),
+                    request=asked["request"],
+                )
+                self._known = self._known_of(record, self._before(record))
+                self._record = record
+                try:
+                    self._save()
+                    self._listen()
+                except (AskError, OSError):
+                    self._record = None
+                    self._path.unlink(missing_ok=True)
+                    raise
+                self._tell()
+                return record.shown()
 
     def keep(self, asked: Mapping[str, Any], kept: bool) -> dict[str, Any]:
         with self._lock:
@@ -126,9 +128,10 @@ class Lessons(Closing):
             record = self._require()
             head = None
             if asked["save"]:
-                if not self._is_saved(record):
-                    self._make(record, asked["request"])
-                head = page_heads.shown(self._control, record.name)
+                with self._control.changing:
+                    if not self._is_saved(record):
+                        self._make(record, asked["request"])
+                    head = page_heads.shown(self._control, record.name)
             self._note_end(Ended(asked["request"], record.name if asked["save"] else None))
             self._record = None
             self._listen()

@@ -7,10 +7,11 @@ shipped head does. Root's are configured, and nothing here changes them: their n
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from motionsig.control.asking import BUSY, HEAD, AskError
 from motionsig.control.feed import HEADS
@@ -30,6 +31,21 @@ if TYPE_CHECKING:
 log = own_logger(__name__)
 
 PAGE, ROOT, SHIPPED = "page", "root", "shipped"
+
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _alone(change: Callable[Concatenate[Shared, _P], _T]) -> Callable[Concatenate[Shared, _P], _T]:
+    """Have whoever changes heads wait for others who do."""
+
+    @wraps(change)
+    def changed(control: Shared, /, *given: _P.args, **named: _P.kwargs) -> _T:
+        with control.changing:
+            return change(control, *given, **named)
+
+    return changed
 
 
 class _Seen(NamedTuple):
@@ -63,6 +79,7 @@ def require_free(control: Shared, name: str) -> None:
         raise AskError(HEAD, f"name: expected one that no head has, got {name}, which {_WHOSE[whose]}")
 
 
+@_alone
 def save(control: Shared, card: HeadCard) -> dict[str, Any]:
     """Write a head, new or in place of the one of its name that was taught here; judge with it; return it as shown.
 
@@ -98,6 +115,7 @@ def cards(control: Shared) -> dict[str, HeadCard]:
     }
 
 
+@_alone
 def pause(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Let a head judge no longer, or again."""
     name = asked["head"]
@@ -106,6 +124,7 @@ def pause(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     return _changed(control, name)
 
 
+@_alone
 def rename(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Give a head another name: it keeps its examples, and the events of the old name end."""
     former, name = asked["head"], asked["name"]
@@ -130,6 +149,7 @@ def rename(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     return _changed(control, name)
 
 
+@_alone
 def remove(control: Shared, asked: Mapping[str, Any]) -> str:
     """Delete a head and its examples; return its name."""
     name = str(asked["head"])
@@ -150,6 +170,7 @@ def export(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": name, "zip": base64.b64encode(zipped(files)).decode(), "signed": SIGNATURE_NAME in files}
 
 
+@_alone
 def take(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Take a head from elsewhere, where somebody signed it whose key root has pinned."""
     sent = read_zip(asked["zip"], "zip")

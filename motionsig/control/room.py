@@ -34,7 +34,7 @@ _WATCHING = Ask(lambda *_: None, {"after": or_null(position)})
 class Control(Shared, Closing):
     """Answers asks, in whatever thread they come.
 
-    Parameters are as in `Shared`. Asks that change something are answered one after the other.
+    Parameters are as in `Shared`. Those who change heads wait for each other.
 
     >>> control = Control(store="store:mine.db", heads_folder=heads_folder())  # without a service
     >>> control.answer(b'{"ask": "hello"}')

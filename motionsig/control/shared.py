@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from motionsig.closing import Closing
@@ -20,7 +21,8 @@ class Shared:
     and then why_no_store says why. heads_folder: of the heads that are taught at the page. keys_folder: of whose heads
     are taken. feed: what viewers are told. hearing: who hears samples, or None; the loop reads it once for each block.
     lesson_name: of the head that a lesson is about, or None.
-    lessons, children: what `lessons.of` and `looking_back` make when they are first asked.
+    lessons, children: what `lessons.of` and `looking_back` make when they are first asked. changing: whoever changes
+    heads, or makes one of another, holds it meanwhile, for a second or two; it is taken after the lessons' own lock.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Shared:
         self.lesson_name: str | None = None
         self.lessons: Closing | None = None
         self.children: Closing | None = None
+        self.changing = threading.RLock()
 
     def live(self) -> Loop:
         """Return the loop, for an ask that needs a sensor. Raises AskError where there is none."""
