@@ -241,7 +241,9 @@ class Lessons(Closing):
                     record.take(begin_ms, end_ms, None if made is None else made.codes, why, self._known)
             if len(record.performances) >= lesson_record.MOST_PERFORMANCES and record.state != lesson_record.ENOUGH:
                 found = found._replace(over=True)
-                record.said = f"{len(record.performances)} performances are the most of one lesson: save it, or forget it"
+                record.said = (
+                    f"{len(record.performances)} performances are the most of one lesson: save it, or forget it"
+                )
             if found.over:
                 record.state = STOPPED
             if changed:

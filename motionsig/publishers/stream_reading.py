@@ -139,7 +139,8 @@ def _check(store: Snapshot, stream: Stream, rows: _Rows, spanless: Set[int]) -> 
     if store.version == 1:
         return
     if spanless and any(
-        crc is not None and block_of(number) in spanless for number, crc in zip(rows.seq.tolist(), rows.crc, strict=True)
+        crc is not None and block_of(number) in spanless
+        for number, crc in zip(rows.seq.tolist(), rows.crc, strict=True)
     ):
         raise damaged(store.path, f"expected the span of block {min(spanless)} of {stream}, got none")
     alike = not rows.labels and 0 < len(rows.joined) == len(rows.codes) * len(rows.codes[0])
