@@ -316,3 +316,14 @@ def test_another_model_in_the_middle_stops_a_lesson_and_is_said(tmp_path, hand, 
             assert "the model was changed meanwhile" in lesson["said"] and kept(lesson) == 1
         # The former one is back.
         assert teach.ask("lesson.end", save=True)["given"] == 1
+
+
+def test_a_service_starts_where_the_end_of_a_lesson_cannot_be_noted(tmp_path, hand, monkeypatch):
+    with teaching(tmp_path, hand) as teach:
+        teach.begin(times=1)
+        performed(teach, hand, 1)
+        monkeypatch.setattr(Lessons, "_note_end", no_room)
+        with pytest.raises(AskError, match="No space left"):
+            teach.ask("lesson.end", save=True)
+    with teaching(tmp_path, Hand()) as teach:
+        assert [one["name"] for one in teach.ask("heads") if one["judges"]] == ["turn"]
