@@ -199,7 +199,7 @@ class Viewer(Closing):
         rows = [(place, entry) for place, entry in enumerate(feed._ring, feed._first) if isinstance(entry, _Rows)]
         same = [(place, entry) for place, entry in rows if entry.stream_id == stream_id]
         if not same or seq >= same[-1][1].end or seq < same[0][1].seq - 1:
-            self._place = feed._first
+            self._place, self._last = feed._first, None
             here = bool(same) and seq < same[0][1].seq
             missed = same[0][1].seq - seq - 1 if here else None
             why = "too_old" if here or (not same and stream_id == feed._stream_id) else "restarted"
@@ -226,14 +226,20 @@ class Viewer(Closing):
             self._versions = feed._version
             if self._place < feed._first:  # it was too slow
                 lines.append(_line("gap", {"missed": self._missed(), "why": "too_old"}))
-                self._place = feed._first
+                self._place, self._last = feed._first, None
             begin = self._place - feed._first
             entries = list(itertools.islice(feed._ring, begin, begin + _MOST_AT_ONCE))
             self._place += len(entries)
+        lines += (one.line for one in newest)
         for entry in entries:
             if isinstance(entry, _Rows):
+                stream_id, last = self._last or (entry.stream_id, entry.seq - 1)
+                if stream_id == entry.stream_id and last < entry.seq - 1:
+                    # While nobody watched, heads judged some that are not kept; or the device lost some.
+                    lines.append(_line("gap", {"missed": entry.seq - 1 - last, "why": "too_old"}))
                 self._last = (entry.stream_id, entry.end - 1)
-        return [*lines, *(one.line for one in newest), *(entry.line for entry in entries)]
+            lines.append(entry.line)
+        return lines
 
     def _is_behind(self) -> bool:
         feed = self._feed

@@ -20,6 +20,7 @@ class Shared:
     loop: of the service; None for a store alone. store: the URL of what `lookback` reads; None where nothing is stored,
     and then why_no_store says why. heads_folder: of the heads that are taught at the page. keys_folder: of whose heads
     are taken. feed: what viewers are told. hearing: who hears samples, or None; the loop reads it once for each block.
+    lesson_name: of the head that a lesson is about, or None.
     lessons, children: what `lessons.of` and `looking_back` make when they are first asked. changing: whoever changes
     heads, or makes one of another, holds it meanwhile, for a second or two; it is taken after the lessons' own lock.
     """
@@ -37,6 +38,7 @@ class Shared:
         self.heads_folder, self.keys_folder = heads_folder, keys_folder
         self.feed = feed
         self.hearing: Hearing | None = None
+        self.lesson_name: str | None = None
         self.lessons: Closing | None = None
         self.children: Closing | None = None
         self.changing = threading.RLock()

@@ -1,6 +1,7 @@
 """The same request changes something once, whoever else asks meanwhile."""
 
 import threading
+import time
 
 import pytest
 
@@ -66,3 +67,11 @@ def test_after_an_error_who_waited_does_it(answered):
     for thread in threads:
         thread.join()
     assert change.times == 2 and sorted(map(str, answers)) == ["2", "2", FAILED]
+
+
+def test_a_clock_that_is_set_changes_nothing_twice(tmp_path, monkeypatch):
+    change = iter(range(9))
+    now_s = 1_700_000_000.0
+    for step_s in (0, -7200, 30 * 86_400):
+        monkeypatch.setattr(time, "time", lambda at_s=now_s + step_s: at_s)
+        assert Answered(tmp_path / "answers").once("r1", {"ask": "x"}, lambda: next(change)) == 0

@@ -217,6 +217,20 @@ def test_a_score_that_is_none_is_null():
         assert line["signatures"]["scores"] == {"knock": [None, 0.1235]}
 
 
+def test_rows_that_nobody_watched_are_said_to_be_missing():
+    feed = Feed()
+    fill(feed, [3])
+    with feed.viewer((7, 0)) as viewer:
+        assert numbers(told(viewer)) == [(7, 1), (7, 2)]
+        fill(feed, [2], first=10)
+        lines = told(viewer)
+        assert [line["gap"] for line in lines if "gap" in line] == [{"missed": 7, "why": "too_old"}]
+        assert numbers(lines) == [(7, 10), (7, 11)]
+        fill(feed, [1], first=12)
+        fill(feed, [1], stream_id=8)
+        assert not [line for line in told(viewer) if "gap" in line]
+
+
 def test_signatures_are_kept_longer_than_their_lines(monkeypatch):
     """So that who says some minutes after an event what it was, says it of what heads judged."""
     now_s = [1000.0]

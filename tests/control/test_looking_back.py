@@ -387,3 +387,9 @@ def test_a_week_of_ten_heads_is_one_reading(control, monkeypatch):
     heads = [moving(), still()]
     strips.look_back(control.store, BEGIN_MS, BEGIN_MS + 1000, heads, None)
     assert len(read) == 1 and Judge(heads).cards
+
+
+def test_what_is_asked_for_may_be_long_as_many_heads_are():
+    with Children() as children, pytest.raises(AskError) as error:
+        children.ask("alike", f"store:{'x' * 300_000}", 0, 1, 0, 1, 1)
+    assert "expected an answer within" not in str(error.value)
