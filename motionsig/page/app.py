@@ -116,7 +116,7 @@ class Page:
     async def _answer(self, request: Request) -> Answer:
         route = ROUTES.get((request.method, request.path))
         check_origin(request, whole_page=request.path == "/")
-        if self.sessions.find(request.cookie(_cookie_name(request))):
+        if self._known(request) is not None:
             request.let_in()
         if route is None:
             raise Refused(404, "expected an address of the page")
@@ -124,13 +124,18 @@ class Page:
 
     def asking(self, request: Request) -> tuple[Session, str]:
         """Return the session of a request, and its token. Raises Refused where there is none, or it asks too often."""
-        token = request.cookie(_cookie_name(request))
-        session = self.sessions.find(token)
-        if session is None or token is None:
+        known = self._known(request)
+        if known is None:
             raise Refused(401, "expected a browser that was let in; see `motionsig page`")
-        if not self._requests.passes(session.digest):
+        if not self._requests.passes(known[0].digest):
             raise Refused(429, "expected fewer requests")
-        return session, token
+        return known
+
+    def _known(self, request: Request) -> tuple[Session, str] | None:
+        """Return the session of a request, and its token; None where there is none, or where there are two."""
+        tokens = request.cookies(_cookie_name(request))
+        known = [(session, token) for token in tokens if (session := self.sessions.find(token))]
+        return known[0] if len(known) == 1 else None
 
     async def pair(self, request: Request) -> Answer:
         """Let a browser in that has a code."""

@@ -101,11 +101,10 @@ class Request:
             raise Refused(400, f"expected one header {name}, got {len(found)}")
         return found[0].decode("latin-1") if found else None
 
-    def cookie(self, name: str) -> str | None:
-        """Return the value of a cookie that is there once; else None: two of a name are somebody else's doing."""
+    def cookies(self, name: str) -> set[str]:
+        """Return the values of all cookies of a name: another port of this host may have set one, too."""
         pairs = b"; ".join(value for key, value in self._headers if key == b"cookie").decode("latin-1").split(";")
-        found = [value for key, _, value in (pair.strip().partition("=") for pair in pairs) if key == name]
-        return found[0] if len(found) == 1 else None
+        return {value for key, _, value in (pair.strip().partition("=") for pair in pairs) if key == name}
 
     def length(self) -> int:
         """Return how many bytes the body has by its header; 0 where that does not say. Raises Refused."""

@@ -109,6 +109,16 @@ def test_end_of_a_session_ends_what_it_watches(page: ServedPage, service: Servic
         assert until(others, "status")[2] == 2
 
 
+def test_cookie_of_another_port(page: ServedPage) -> None:
+    mine, other = page.browser(), page.browser()
+    name, _, token = mine.cookie.partition("=")
+    assert mine.get("/api/session", Cookie=f"{name}=evil; {mine.cookie}; {name}=")[0] == 200
+    assert mine.get("/api/session", Cookie=f"{mine.cookie}; {other.cookie}")[0] == 401
+    # Of two pages at one machine, each has a cookie of its own.
+    assert mine.get("/api/session", Cookie=f"motionsig-1={token}; {mine.cookie}")[0] == 200
+    assert mine.get("/api/session", Cookie=f"motionsig-1={token}")[0] == 401
+
+
 def test_without_a_session(page: ServedPage) -> None:
     nobody = Browser(page)
     for method, path in ROUTES:
