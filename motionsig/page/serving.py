@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from motionsig.errors import InputError, MissingExtraError
 from motionsig.escaping import own_logger
 from motionsig.hints import install_hint
-from motionsig.page.guard import Limits
+from motionsig.page.guard import Limits, is_near
 
 if TYPE_CHECKING:
     import ssl
@@ -169,7 +169,10 @@ class Door:
                 await asyncio.sleep(0.1)
                 continue
             host = str(address[0]) if address else ""
-            if not await self._has_room(host):
+            # However many are refused, one after the other, what the others ask for goes on.
+            await asyncio.sleep(0)
+            # As the service's unit says, too: a router without a firewall does not bring the internet here.
+            if (host and not is_near(host)) or not await self._has_room(host):
                 taken.close()
                 continue
             self._by_address[host] += 1
@@ -186,8 +189,6 @@ class Door:
 
         The stranger is the oldest one of the address that has most, or of this one where it has too many itself.
         """
-        # However many are refused, one after the other, what the others ask for goes on.
-        await asyncio.sleep(0)
         crowded = self._by_address[host] >= self._limits.connections_each
         if not crowded and len(self._held) < self._limits.connections:
             return True

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -113,6 +114,47 @@ def test_connections_of_those_who_were_let_in_are_limited_too(tmp_path: Path, se
             until(stack.enter_context(browser.watch()), "service")
         with pytest.raises(OSError):
             browser.get("/")
+
+
+_FROM_AFAR = """
+import asyncio, socket
+from motionsig.page.connections import Connections
+from motionsig.page.guard import Limits
+from motionsig.page.serving import Door, open_listener
+
+async def answer(scope, receive, send):
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body"})
+
+async def ask(port, source):
+    async with asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection(source, port, local_addr=(source, 0))
+        writer.write(b"GET / HTTP/1.0\\r\\n\\r\\n")
+        try:
+            return (await reader.read(12)).decode()
+        except ConnectionResetError:
+            return ""
+
+async def main():
+    listening = open_listener(0, network=True).socket
+    door = Door(Connections(answer, Limits()), Limits(), None, lambda: None)
+    accepting = asyncio.ensure_future(door.accept(listening, None))
+    print([await ask(listening.getsockname()[1], source) for source in ("8.8.8.8", "10.1.2.3", "2a00::1", "fd00::1")])
+
+asyncio.run(main())
+"""
+
+
+def test_nobody_comes_in_from_the_internet() -> None:
+    # A network of its own, in which this machine has addresses of the internet.
+    network = ["unshare", "--map-root-user", "--net"]
+    if not (shutil.which("unshare") and shutil.which("ip")) or subprocess.run([*network, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this system makes no network of its own")
+    addresses = ("8.8.8.8/32", "10.1.2.3/32", "2a00::1/128", "fd00::1/128")
+    made = ["ip link set lo up", *(f"ip address add {each} dev lo" for each in addresses)]
+    words = [*network, "sh", "-ec", "; ".join([*made, 'exec "$0" -c "$1"']), sys.executable, _FROM_AFAR]
+    said = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert said.stdout == "['', 'HTTP/1.1 204', '', 'HTTP/1.1 204']\n", said.stderr
 
 
 def test_tls_beside_plain(tmp_path: Path, service: Service) -> None:
