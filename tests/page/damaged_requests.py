@@ -159,7 +159,7 @@ def damaged(number: int, browser: Browser) -> Damaged:
 def _valid(made: random.Random, browser: Browser) -> _Draft:
     method, path = made.choice([*ROUTES, *[("POST", "/api/ask")] * len(ROUTES)])
     headers = [
-        f"Host: {made.choice(('localhost', '127.0.0.1', f'localhost:{browser.page.port}'))}",
+        f"Host: {made.choice(('localhost', '127.0.0.1', '[::1]'))}:{browser.page.port}",
         f"Cookie: {browser.cookie}",
         "User-Agent: Mozilla/5.0 (X11; Linux) Firefox/127.0",
     ]

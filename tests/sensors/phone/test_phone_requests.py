@@ -256,7 +256,9 @@ def test_connections_that_say_nothing_leave_the_phone_its_own(served: Served) ->
             stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=5))
         assert phone.post("/motion", GOOD | {"first": 1, "samples": []})[0] == 200
         assert phone.connection is before
-        assert PhoneModel(phone.link).begin()[0] == 403
+        other = PhoneModel(phone.link)
+        stack.callback(other.__exit__)
+        assert other.begin()[0] == 403
 
 
 def test_nothing_of_what_is_sent_comes_into_the_log(served: Served, caplog: pytest.LogCaptureFixture) -> None:
