@@ -234,7 +234,8 @@ def _read_sessions(path: Path) -> dict[str, Session]:
 
 def _session(row: Any) -> Session:
     digest, began, seen, browser = row
-    if not (re.fullmatch("[0-9a-f]{64}", digest) and all(type(at) is int and 0 <= at < _MOST_S for at in (began, seen))):
+    are_times = all(type(at) is int and 0 <= at < _MOST_S for at in (began, seen))
+    if not (re.fullmatch("[0-9a-f]{64}", digest) and are_times):
         raise ValueError
     # Root's terminal shows it, and the page's process, which writes it, may be somebody else's by then.
     return Session(digest, began, seen, escaped(str(browser)[:64]))

@@ -30,7 +30,7 @@ _FIRST_PASSED = 3  # sd_listen_fds(3)
 _END_S = 2.0
 _HANDSHAKE_S = 8.0
 _TLS_BYTES = 16 << 10
-"""What a connection reads at once: a record of TLS. asyncio takes 256 KiB for that, of each connection, and keeps it."""
+"""What a connection reads at once: a record of TLS. asyncio takes 256 KiB for that, of each, and keeps them."""
 _ANSWERS_S = 30
 """How long a browser's machine may leave what was sent unacknowledged: a phone that left the house says no goodbye."""
 

@@ -249,7 +249,9 @@ def _of_another_site(made: random.Random, draft: _Draft) -> None:
 
 def _of_nobody(made: random.Random, draft: _Draft) -> None:
     token = made.choice(("", "x", made.randbytes(32).hex(), "a" * 5000, '"', "\xff\x00"))
-    draft.headers = [each.partition("=")[0] + f"={token}" if each.startswith("Cookie") else each for each in draft.headers]
+    draft.headers = [
+        each.partition("=")[0] + f"={token}" if each.startswith("Cookie") else each for each in draft.headers
+    ]
 
 
 def _to_elsewhere(made: random.Random, draft: _Draft) -> None:
