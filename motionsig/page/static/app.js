@@ -63,7 +63,7 @@ function theme() {
 
 function place() {
   const [name, query = ""] = location.hash.slice(1).split("?");
-  return [name in VIEWS ? name : "live", new URLSearchParams(query)];
+  return [Object.hasOwn(VIEWS, name) ? name : "live", new URLSearchParams(query)];
 }
 
 function show() {
