@@ -57,7 +57,7 @@ export const texts = {
     connection: {
       connecting: "connecting",
       open: "live",
-      stored: "stored signatures only",
+      stored: "no sensor",
       away: "no connection",
       unpaired: "not paired",
     },
@@ -103,7 +103,7 @@ export const texts = {
     command: "sudo motionsig page",
     code: "Code",
     hint: "A code works once, and for ten minutes.",
-    byHand: "Was the page started by hand, with motionsig page? Then its link stands in that terminal.",
+    byHand: "Was the page started in a terminal? Its link is there; Enter prints another one.",
     act: "Let in",
     empty: "Type the code that the device shows.",
     wrong: "This code does not work: it is mistyped, was used before, or is too old. Run the command again for a new one.",
@@ -119,9 +119,9 @@ export const texts = {
       label: "Signatures of about the last minute, newest on the right",
       motion: "motion",
       posture: "posture",
-      legend: { low: "below zero", high: "above", rest: "at rest", bridged: "samples filled in", gap: "nothing measured" },
+      legend: { low: "below zero", high: "above", rest: "at rest", bridged: "lost samples filled in", gap: "nothing measured" },
       about:
-        "Each column is one signature. Alike motion has alike colours. The upper part is how it moves, the lower part how it lies.",
+        "Each column is a signature: its numbers as colours. Alike motions look alike. The upper part shows motion, the lower part posture.",
       // The picture in words.
       words: ({ seconds, rest, gaps, states, likest }) =>
         [
@@ -141,7 +141,7 @@ export const texts = {
     },
     likeness: {
       title: "Likeness",
-      about: "How alike the newest signature is to what each head knows. From the mark on, a head takes it for its own.",
+      about: "A head finds one motion. A bar shows how like it the newest signature is; from the mark on, the head tells it.",
       bar: (score, on) => `${score}, threshold ${on}`,
       silent: "no score",
       paused: "paused",
@@ -154,7 +154,7 @@ export const texts = {
       none: "No event yet. What a head finds stands here.",
       holds: "goes on",
       details: (clock, seconds, score) =>
-        [clock, seconds == null ? "" : `for ${format.span(seconds)}`, `score ${score.toFixed(2)}`].filter(Boolean).join(" · "),
+        [clock, seconds == null ? "" : `for ${format.span(seconds)}`, `likeness ${score.toFixed(2)}`].filter(Boolean).join(" · "),
       notThis: "Not this",
       notThisOf: (head, clock) => `Not this: ${head} at ${clock}`,
       said: ({ head, phase }) => ({ once: head, began: `${head} began`, ended: `${head} ended` })[phase],
@@ -167,7 +167,7 @@ export const texts = {
       rateOf: (hz) => `${format.number(hz, 1)} Hz`,
       gaps: "Gaps since the start",
       gapsOf: (gaps) => (gaps ? format.number(gaps) : "none"),
-      quality: "Windows without a loss",
+      quality: "Complete signatures",
       qualityOf: (share) => (share == null ? "not known yet" : `${Number((100 * share).toFixed(1))} % in the last 5 minutes`),
       backlog: "Waiting to be sent",
       backlogOf: (count) => (count ? many(count, "signature", "signatures") : "nothing"),
@@ -208,10 +208,10 @@ export const texts = {
     title: "Teach a motion",
     name: "Name",
     placeholder: "knock_twice",
-    nameHint: "Letters, digits, _ and -. The head and its events have this name.",
+    nameHint: "After Begin, hold still for two seconds, then perform it, with a rest after each.",
     nameMissing: "Type a name first.",
     nameWrong: (name) =>
-      /^[_-]/.test(name) ? "A name begins with a letter or a digit." : "A name has letters from A to Z, digits, _ and - alone.",
+      /^[_-]/.test(name) ? "A name begins with a letter or a digit." : "A name can have the letters A to Z and a to z, digits, _ and -.",
     nameTaken: (name, whose) =>
       ({
         page: `A head of the name ${name} is there already. It was taught here: make it better below, or take another name.`,
@@ -223,7 +223,7 @@ export const texts = {
     begin: "Begin",
     betterTitle: "Make a head better",
     betterWhich: "Head",
-    betterHow: { examples: "Perform it again", counter: "Show what it must not be taken for" },
+    betterHow: { examples: "Perform it again", counter: "Show what it is not" },
     // What is done now; `state` is of the service.
     doing: {
       rest: () => "Hold still",
@@ -237,7 +237,7 @@ export const texts = {
         kept < times
           ? `${format.many(times - kept, "time", "times")}${kept ? " more" : ""}, and rest for a second after each.`
           : "Rest for a second after each.",
-      enough: () => "Look at what was found. Drop what is wrong, or go on.",
+      enough: () => "Drop what is wrong, then press Learn.",
       stopped: (_, kept) =>
         kept ? "Nothing was performed for ten minutes. What was found is kept." : "Nothing was performed for ten minutes.",
     },
@@ -252,8 +252,8 @@ export const texts = {
     drop: "Drop",
     enough: (kept) => (kept ? `Learn from ${format.many(kept, "performance", "performances")}` : "Learn"),
     learning: "Learning …",
-    forget: "Forget this lesson",
-    forgetTitle: (name) => `Forget what was performed for ${name}?`,
+    forget: "Cancel the lesson",
+    forgetTitle: (name) => `Cancel the lesson ${name}?`,
     forgetText: "The performances of this lesson are deleted.",
     endedElsewhere: (name, head) =>
       head ? `The lesson ${name} was ended in another window: the head is there.` : `The lesson ${name} was ended in another window.`,
@@ -267,22 +267,22 @@ export const texts = {
       return lines.length ? lines : expectation;
     },
     lookingBack: "Looking back over the last seven days …",
-    lastWeek: (count) => `It would have fired ${count === 0 ? "never" : count === 1 ? "once" : count === 2 ? "twice" : `${format.number(count)} times`} in the last seven days.`,
+    lastWeek: (count) => `It would have told you ${count === 0 ? "never" : count === 1 ? "once" : count === 2 ? "twice" : `${format.number(count)} times`} in the last seven days.`,
     show: (count) => (count ? "Show them" : "Look back"),
-    noStore: "No signatures are stored here, so nobody can tell how often it would have fired before.",
+    noStore: "No signatures are stored here, so nobody can tell how often it would have told you before.",
     tryIt: "Try it now",
     likeness: "Likeness now",
     notYet: "Perform it: from the mark on, the head tells an event.",
-    toldNow: (count, score) => `It has told ${format.many(count, "event", "events")} since, the last with ${score.toFixed(2)}.`,
+    toldNow: (count, score) => `It has told ${format.many(count, "event", "events")} since, the last with likeness ${score.toFixed(2)}.`,
     another: "Teach another motion",
-    counter: "Show what it must not be taken for",
-    counterHint: "Counter-examples help where something else looks alike, such as a door that slams.",
+    counter: "Show what it is not",
+    counterHint: "Such counter-examples help where something else looks alike, such as a door that slams.",
   },
 
   improve: {
     // [figure, lowest, highest] an hour
     expect: ([rate, low, high]) =>
-      rate ? `expect ${format.figure(rate)} false alarms an hour (${format.figure(low)} to ${format.figure(high)})` : `expect less than ${format.figure(high)} false alarms an hour`,
+      rate ? `expect ${format.figure(rate)} false alarms an hour (probably ${format.figure(low)} to ${format.figure(high)})` : `expect less than ${format.figure(high)} false alarms an hour`,
     better: ({ name, rate }) => `${name} is better by one example${rate ? `: ${texts.improve.expect(rate)}` : ""}.`,
   },
 
@@ -308,19 +308,19 @@ export const texts = {
       day: "Looking back over a day …",
       week: "Looking back over seven days …",
     },
-    found: (count) => (count ? `${format.many(count, "event", "events")}.` : "No event."),
+    found: (count) => (count ? `${format.many(count, "event", "events")} of all heads.` : "No event."),
     nothing: {
       hour: "Nothing is stored of this hour.",
       day: "Nothing is stored of this day.",
       week: "Nothing is stored of these seven days.",
     },
     odd: (ms, hours) => `${format.day(ms)} has ${hours} hours: the clocks change.`,
-    told: "told then",
-    would: "would be told now",
-    wouldNot: "would not be told now",
+    told: "told",
+    would: "not told, would be now",
+    wouldNot: "told, would not be now",
     moving: "in motion",
     gap: "nothing stored",
-    zone: (name) => `times of ${name}`,
+    zone: (name) => `time zone: ${name}`,
     howTo: "Touch an event for what it is. Draw along a strip to choose a stretch of time.",
     chooseStretch: "Choose by times",
     from: "From",
@@ -331,7 +331,7 @@ export const texts = {
     close: "Close",
     lasted: (from, seconds) => `${format.day(from)}, ${format.clock(from)}, for ${texts.lookback.long(seconds)}`,
     judged: ({ told, now, score }) =>
-      `${!told ? "Not told then; the head would tell it now" : now ? "Told then" : "Told then; the head would not tell it now"}. Score ${score.toFixed(2)}.`,
+      `${!told ? "Not told then; the head would tell it now" : now ? "Told then" : "Told then; the head would not tell it now"}. Likeness ${score.toFixed(2)}.`,
     notThis: (name) => `Not this: it is no ${name}`,
     thisToo: "This, too",
     which: "Head that this is an example of",
@@ -342,7 +342,7 @@ export const texts = {
     alikeFound: (count) => (count ? `${format.many(count, "window is", "windows are")} most like this; a frame marks each.` : "No window is like this."),
     likeness: (likeness, labels) => [`likeness ${likeness.toFixed(2)}`, ...(labels ?? [])].join(", "),
     row: ({ from_ms, to_ms, told, now, score }) =>
-      `${texts.lookback.long((to_ms - from_ms) / 1000)}, score ${score.toFixed(2)}${told ? (now ? "" : ", would not be told now") : ", would be told now"}`,
+      `${texts.lookback.long((to_ms - from_ms) / 1000)}, likeness ${score.toFixed(2)}${told ? (now ? "" : ", would not be told now") : ", not told then"}`,
     long: (seconds) => (seconds < 100 ? `${seconds.toFixed(1)} s` : format.span(seconds)),
     events: (count) => format.many(count, "event", "events"),
     more: (count) => `Show ${format.number(count)} more`,
@@ -369,17 +369,17 @@ export const texts = {
         given && ["Performances found", `${found} of ${given}`],
         examples && ["Examples", `${examples}${against ? `, and ${many(against, "counter-example", "counter-examples")}` : ""}`],
       ].filter(Boolean),
-    // 0.1 an hour (0 to 0.4)
+    // 0.1 an hour (probably 0 to 0.4)
     rate: (figure, low, high) =>
-      figure ? `${format.figure(figure)} an hour (${format.figure(low)} to ${format.figure(high)})` : `less than ${format.figure(high)} an hour`,
+      figure ? `${format.figure(figure)} an hour (probably ${format.figure(low)} to ${format.figure(high)})` : `less than ${format.figure(high)} an hour`,
     expect: "What to expect",
     of: (action, name) => `${action}: ${name}`,
     improve: "Make it better",
     show: "Look back",
     pause: "Pause",
-    resume: "Switch on",
-    isPaused: (name) => `${name} is paused. It tells nothing until it is switched on.`,
-    resumed: (name) => `${name} is switched on.`,
+    resume: "Resume",
+    isPaused: (name) => `${name} is paused. It tells nothing until you resume it.`,
+    resumed: (name) => `${name} judges again.`,
     rename: "Rename",
     newName: "New name",
     save: "Save",
@@ -414,7 +414,7 @@ export const texts = {
     endAllText: "Every browser, also this one, then needs a new code.",
     ended: "The session has ended.",
     more: "Let another browser in",
-    moreText: "On the device, run this command. It prints a link and a QR code, which let one browser in, once:",
+    moreText: "This command on the device prints a link that lets one browser in, as does Enter in the terminal of a page without a service:",
     command: "sudo motionsig page",
     networkText: "For phones and other devices in your network, switch that on first. The page is then encrypted:",
     network: "sudo motionsig page --network",
@@ -422,7 +422,7 @@ export const texts = {
     neverText: [
       "The sensor's values are turned into signatures on the device. This page gets signatures and events, and never the values themselves.",
       "The page comes from the device alone, asks no other computer, and works without the internet.",
-      "No program can be started from here. What an event starts is configured by root on the device.",
+      "No program can be started from here. Only root can configure, on the device, what an event starts.",
     ],
     device: "This device",
     facts: (hello) => [
