@@ -94,6 +94,11 @@ export function create(panel) {
     refresh({ keep: true });
   });
   listen("event", take);
+  // A store may be of last year: what is newest in it is shown first.
+  listen("hello", ({ newest_ms: ms }) => {
+    if (ms) first = RANGES.week.first(ms);
+    if (ms && visible) refresh();
+  });
 
   const end = () => RANGES[range].strips(first).at(-1)[1];
   const number = (name) => Math.max(0, heads.findIndex((head) => head.name === name));
