@@ -124,8 +124,11 @@ function connected({ state }) {
   element.dataset.state = state;
   const word = state === "open" && latest.hello && !latest.hello.live ? "stored" : state;
   setText(element, texts.frame.connection[word]);
-  if (state === "unpaired") unpaired(letIn ? texts.pair.ended : "");
-  else if (state === "away") {
+  if (state === "unpaired") {
+    clearTimeout(away);
+    away = null;
+    unpaired(letIn ? texts.pair.ended : "");
+  } else if (state === "away") {
     const tellWhy = () => banner("away", texts.banner[latest.connection.why]);
     if (away === "told") tellWhy();
     away ??= setTimeout(() => {
@@ -169,6 +172,7 @@ async function enter() {
     }
   }
   letIn = true;
+  latest.connection = { state: "connecting" }; // that it was not let in is over
   byId("nav").hidden = false;
   if (!made.has("live")) made.set("live", live.create(panel("live"))); // it keeps the ribbon's rows also while another view is shown
   show();
