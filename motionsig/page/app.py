@@ -42,6 +42,7 @@ STATIC: Mapping[str, str] = {
             "live.js",
             "lookback.js",
             "marks.js",
+            "meter.js",
             "people.js",
             "ribbon.js",
             "spans.js",

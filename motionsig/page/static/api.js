@@ -16,23 +16,16 @@ export class ApiError extends Error {
 }
 
 // 128 random bits. crypto.randomUUID exists only where the page came by HTTPS or from this machine.
-export function requestId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
+const requestId = () => crypto.getRandomValues(new Uint32Array(4)).join("n");
 
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function call(path, body) {
   let response, answer;
   try {
-    response = await fetch(path, {
-      method: body === undefined ? "GET" : "POST",
-      headers: body === undefined ? {} : { "Content-Type": "application/json", "X-Motionsig-CSRF": csrf },
-      body: body === undefined ? undefined : JSON.stringify(body),
-      cache: "no-store",
-      credentials: "same-origin",
-    });
+    const headers = { "Content-Type": "application/json", "X-Motionsig-CSRF": csrf };
+    const post = body && { method: "POST", headers, body: JSON.stringify(body) };
+    response = await fetch(path, { cache: "no-store", ...post });
     answer = await response.json();
   } catch {
     throw new ApiError("offline", "", response?.status ?? 0);
@@ -78,24 +71,28 @@ export async function change(name, parameters = {}) {
 // The newest of each kind: hello, status, heads, lesson, connection. Signatures and events are not kept here.
 export const latest = { hello: null, status: null, heads: null, lesson: null, connection: { state: "connecting" } };
 
-const listeners = new Map();
+const listeners = {};
 
 // Calls `listener` with each `signatures`, `event`, `status`, `heads`, `lesson`, `gap`, `hello` or `connection` from now on,
-// and at once with the newest where there is one. Returns a function that ends this.
+// and at once with the newest where there is one.
 export function listen(kind, listener) {
-  if (!listeners.has(kind)) listeners.set(kind, new Set());
-  listeners.get(kind).add(listener);
+  (listeners[kind] ??= []).push(listener);
   if (latest[kind] != null) listener(latest[kind]);
-  return () => listeners.get(kind).delete(listener);
 }
 
 function tell(kind, value) {
   if (kind in latest) latest[kind] = value;
-  for (const listener of listeners.get(kind) ?? []) listener(value);
+  for (const listener of listeners[kind] ?? []) {
+    try {
+      listener(value);
+    } catch (error) {
+      console.error(error); // what is wrong in one view ends neither the others nor the feed
+    }
+  }
 }
 
-// A view that got a list of heads as an answer tells the others of it.
-export const tellHeads = (heads) => tell("heads", heads);
+// Asks for the heads and tells all views of them.
+export const freshHeads = async () => tell("heads", await ask("heads"));
 
 const OLDEST = "0:0"; // a place that never was: the feed then begins with all that the service keeps, some two minutes
 let lastId = OLDEST;
@@ -140,9 +137,8 @@ export function leave() {
 }
 
 async function greet() {
-  const hello = await ask("hello");
-  tell("hello", hello);
-  tell("heads", await ask("heads"));
+  tell("hello", await ask("hello"));
+  await freshHeads();
 }
 
 async function read(reader) {
@@ -160,17 +156,9 @@ async function read(reader) {
 }
 
 function take(message) {
-  let kind = "message";
-  const data = [];
-  for (const line of message.split("\n")) {
-    const at = line.indexOf(":");
-    const value = line.slice(at + 1).replace(/^ /, "");
-    if (line.startsWith("event:")) kind = value;
-    else if (line.startsWith("id:")) lastId = value;
-    else if (line.startsWith("data:")) data.push(value);
-  }
-  if (kind === "gap" && lastId === OLDEST) return;
-  if (data.length) tell(kind, JSON.parse(data.join("\n")));
+  const { id, event, data } = Object.fromEntries(message.split("\n").map((line) => line.split(/: ?(.*)/s)));
+  lastId = id ?? lastId;
+  if (data && (event !== "gap" || lastId !== OLDEST)) tell(event, JSON.parse(data));
 }
 
 // The page goes on while the service is away, and says so.

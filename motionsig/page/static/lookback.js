@@ -1,10 +1,10 @@
 // The view that looks back: an hour, a day or a week as strips, with what the heads told then and would tell now.
 
 import { ask, latest, listen } from "./api.js";
-import { h, icon, put, setText } from "./dom.js";
-import { notThis, thisToo } from "./improve.js";
-import { colours, drawStrip, shape } from "./marks.js";
-import { RANGES, fromField, oddHours, toField, zone } from "./spans.js";
+import { asking, button, closing, h, select, setText, why } from "./dom.js";
+import { improving } from "./improve.js";
+import { colours, drawStrip, numberOf, shape } from "./marks.js";
+import { RANGES, fromField, oddHours, toField } from "./spans.js";
 import { format, texts } from "./texts.js";
 
 const t = texts.lookback;
@@ -30,52 +30,43 @@ export function create(panel) {
   let drawnAt = 0; // the strips' width
   let opener = null; // what the chosen one was chosen by, of the list
 
-  const title = h("h3", { class: "range" });
-  const step = (name, by, text) => {
-    const attributes = { class: "button quiet icon-only step", type: "button", "aria-label": name };
-    return h("button", { ...attributes, onclick: () => go(by) }, text);
-  };
-  const [previous, next] = [step(t.previous, -1, "‹"), step(t.next, 1, "›")];
-  const kinds = Object.keys(RANGES).map((name) =>
-    h("button", { class: "button", type: "button", onclick: () => look(name, centre(name)) }, t.ranges[name]),
-  );
-  const now = h("button", { class: "button", type: "button", onclick: () => look(range, Date.now()) }, t.now);
-  const chips = h("div", { class: "actions heads-shown", role: "group", "aria-label": t.heads });
-  const state = h("p", { class: "muted small", role: "status" });
-  const bar = h("div", { class: "progress", role: "progressbar", "aria-label": t.progress });
-  const strips = h("div", { class: "strips", "aria-hidden": "true" });
-  const odd = h("p", { class: "muted small", hidden: true });
-  const details = h("section", { class: "card chosen", "aria-label": t.chosen, tabindex: "-1" });
-  const list = h("section", { class: "card events", "aria-label": t.list });
+  const title = h("h3.range");
+  const step = (label, by, text) => button(text, () => go(by), ".quiet.icon-only.step", { "aria-label": label });
+  const next = step(t.next, 1, "›");
+  const kinds = Object.keys(RANGES).map((name) => button(t.ranges[name], () => look(name, centre(name))));
+  const chips = h("div.actions.heads-shown", { role: "group", "aria-label": texts.heads.tab });
+  const state = h("p.muted.small", { role: "status" });
+  const bar = h("div.progress", { role: "progressbar", "aria-label": t.progress });
+  const strips = h("div.strips", { "aria-hidden": "true" });
+  const odd = h("p.muted.small");
+  const details = h("section.card.chosen", { "aria-label": t.chosen, tabindex: "-1" });
+  const list = h("section.card.events");
+  const key = (sign, text) => h("span", sign, text);
   panel.append(
-    h("h2", {}, texts.lookback.title),
+    h("h2", t.tab),
     h(
-      "div",
-      { class: "tools" },
-      h("div", { class: "segments", role: "group", "aria-label": t.range }, ...kinds),
-      now,
-      h("div", { class: "steps" }, previous, title, next),
+      "div.tools",
+      h("div.segments", { role: "group", "aria-label": t.range }, kinds),
+      h("div.steps", step(t.previous, -1, "‹"), title, next),
+      button(t.now, () => look(range, Date.now())),
     ),
     h(
-      "div",
-      { class: "beside" },
+      "div.beside",
       h(
-        "div",
-        { class: "card" },
+        "div.card",
         chips,
-        h("div", { class: "progress-place" }, bar),
+        h("div.progress-place", bar),
         state,
         strips,
         odd,
         h(
-          "p",
-          { class: "legend muted small" },
-          h("span", {}, shape(0), t.told),
-          h("span", {}, shape(0, { told: false }), t.would),
-          h("span", {}, shape(0, { now: false }), t.wouldNot),
-          h("span", {}, h("i", { class: "key moving" }), t.moving),
-          h("span", {}, h("i", { class: "key gap" }), t.gap),
-          h("span", {}, t.zone(zone())),
+          "p.legend",
+          key(shape(0), t.told),
+          key(shape(0, { told: false }), t.would),
+          key(shape(0, { now: false }), t.wouldNot),
+          key(h("i.key.moving"), t.moving),
+          key(h("i.key.missing"), t.gap),
+          key(t.zone(Intl.DateTimeFormat().resolvedOptions().timeZone)),
         ),
       ),
       details,
@@ -89,6 +80,7 @@ export function create(panel) {
     const names = (some) => some.map(({ name }) => name).join();
     const changed = names(heads) !== names(value);
     heads = value;
+    heads.forEach(({ name }) => numberOf(name));
     if (!visible || !changed) return;
     showDetails();
     refresh({ keep: true });
@@ -101,13 +93,9 @@ export function create(panel) {
   });
 
   const end = () => RANGES[range].strips(first).at(-1)[1];
-  const number = (name) => Math.max(0, heads.findIndex((head) => head.name === name));
-  const mayImprove = (name) => heads.find((head) => head.name === name)?.may.includes("improve");
+  const until = () => Math.min(end(), Date.now());
   // Before there is an answer: without events, so that the strips are as high as they will be.
-  const shown = () =>
-    (answer?.heads ?? heads.map(({ name }) => ({ name, events: [] })))
-      .filter(({ name }) => !hidden.has(name))
-      .map(({ name, events }) => ({ name, number: number(name), events }));
+  const shown = () => (answer?.heads ?? heads.map(({ name }) => ({ name, events: [] }))).filter(({ name }) => !hidden.has(name));
 
   // What to look at in another range: what is chosen, else now where it is shown, else what is shown first or last.
   function centre(name) {
@@ -136,26 +124,23 @@ export function create(panel) {
       answer = null;
       like = [];
       rows = ROWS;
-      if (chosen && (chosen.to_ms < first || chosen.from_ms >= end())) choose(null);
-      else showDetails();
-      setText(state, t.looking[range]);
+      if (chosen && (chosen.to_ms < first || chosen.from_ms >= end())) chosen = null;
+      showDetails();
+      setText(state, t.looking);
     }
-    bar.hidden = false;
-    strips.hidden = false;
+    bar.hidden = strips.hidden = false;
     show();
     try {
-      const until_ms = Math.min(end(), Date.now());
-      const got = await ask("lookback", { since_ms: first, until_ms, heads: null });
+      const got = await ask("lookback", { since_ms: first, until_ms: until(), heads: null });
       if (mine !== asked) return;
       answer = got;
       const count = got.heads.reduce((sum, { events }) => sum + events.length, 0);
-      const stored = got.covered.some((share) => share);
-      setText(state, stored ? t.found(count) : (latest.hello?.why_no_store ?? t.nothing[range]));
+      setText(state, got.covered.some(Boolean) ? t.found(count) : (latest.hello?.why_no_store ?? t.nothing));
     } catch (error) {
+      const text = why(error);
       if (mine !== asked) return;
-      if (!error.kind) throw error;
       strips.hidden = !answer;
-      setText(state, (error.kind === "nothing" && latest.hello?.why_no_store) || texts.errors.of(error));
+      setText(state, (error.kind === "nothing" && latest.hello?.why_no_store) || text);
     }
     bar.hidden = true;
     const began = performance.now();
@@ -164,9 +149,8 @@ export function create(panel) {
   }
 
   function show() {
-    const [from, to] = [first, end()];
-    setText(title, t.title_of[range](from, to - 1));
-    next.disabled = to > Date.now();
+    setText(title, t.title_of[range](first, end() - 1));
+    next.disabled = end() - 1 > Date.now();
     Object.keys(RANGES).forEach((name, i) => kinds[i].setAttribute("aria-pressed", String(name === range)));
     const odds = RANGES[range].strips(first).filter(oddHours);
     odd.hidden = !odds.length;
@@ -177,21 +161,19 @@ export function create(panel) {
   }
 
   function showChips() {
-    const counts = new Map((answer?.heads ?? []).map(({ name, events }) => [name, events.length]));
+    const chip = ({ name }, index) => {
+      const toggle = () => {
+        if (!hidden.delete(name)) hidden.add(name);
+        show();
+        chips.children[index].focus();
+      };
+      const act = button(shape(numberOf(name)), toggle, ".toggle", { "aria-pressed": String(!hidden.has(name)) });
+      const events = answer?.heads.find((head) => head.name === name)?.events;
+      act.append(name, events ? h("span.muted", format.number(events.length)) : "");
+      return act;
+    };
     chips.hidden = !heads.length;
-    chips.replaceChildren(
-      ...heads.map(({ name }, index) => {
-        const press = () => {
-          if (!hidden.delete(name)) hidden.add(name);
-          show();
-          chips.children[index].focus();
-        };
-        const count = counts.has(name) ? h("span", { class: "muted" }, format.number(counts.get(name))) : null;
-        const pressed = String(!hidden.has(name));
-        const attributes = { class: "button toggle", type: "button", "aria-pressed": pressed, onclick: press };
-        return h("button", attributes, shape(index), name, count);
-      }),
-    );
+    chips.replaceChildren(...heads.map(chip));
   }
 
   function draw() {
@@ -205,34 +187,32 @@ export function create(panel) {
       width: strips.querySelector("canvas").clientWidth, // of all; asked for once, as each time costs a layout
       scale,
       answer: answer ?? { since_ms: first, bin_ms: 1, covered: [], moving: [] },
-      shown: shown(),
+      shown: shown().map(({ name, events }) => ({ number: numberOf(name), events })),
       lane: LANES[range],
       like,
       chosen: chosen && [chosen.from_ms, chosen.to_ms],
       now: answer ? Date.now() : 0, // nothing is known before
       colour: colours(),
     };
+    const name = { week: format.day, day: () => "", hour: format.minute }[range];
     parts.forEach((span, index) => {
       const [label, canvas, hours] = strips.children[index].children;
       const ticks = RANGES[range].ticks(span[0]);
-      setText(label, range === "week" ? format.day(span[0]) : range === "hour" ? format.minute(span[0]) : "");
+      setText(label, name(span[0]));
       canvas.span = { from: span[0], scale };
       canvas.places = drawStrip(canvas, { span, ticks, ...common });
       // The hours are written once, below the last strip.
       hours.hidden = range === "hour" || index < parts.length - 1;
-      if (hours.hidden) return;
-      hours.replaceChildren(
-        ...ticks.map((at) => {
-          const text = h("span", {}, format.minute(at));
-          text.style.insetInlineStart = `${((at - span[0]) / scale) * 100}%`;
-          return text;
-        }),
-      );
+      const text = (at) => {
+        const hour = h("span", format.minute(at));
+        hour.style.left = `${((at - span[0]) / scale) * 100}%`;
+        return hour;
+      };
+      if (!hours.hidden) hours.replaceChildren(...ticks.map(text));
     });
   }
 
   function makeStrip() {
-    const canvas = h("canvas");
     let down = null;
     let dragged = false; // a click follows a drag of a mouse
     const seen = () => canvas.parentElement.scrollIntoView({ block: "nearest" }); // also on a phone, above what came up
@@ -241,48 +221,49 @@ export function create(panel) {
       const x = Math.max(0, Math.min(box.width, event.clientX - box.left));
       return { x, y: event.clientY - box.top, ms: canvas.span.from + (x / box.width) * canvas.span.scale };
     };
-    canvas.addEventListener("pointerdown", (event) => {
-      if (event.button || !answer) return;
-      down = at(event);
-      canvas.setPointerCapture(event.pointerId);
+    const canvas = h("canvas", {
+      onpointerdown: (event) => {
+        if (event.button || !answer) return;
+        down = at(event);
+        canvas.setPointerCapture(event.pointerId);
+      },
+      onpointermove: (event) => {
+        if (!down) return;
+        const to = at(event);
+        if (!down.drags && Math.abs(to.x - down.x) < DRAG) return;
+        down.drags = true;
+        chosen = { from_ms: Math.min(down.ms, to.ms), to_ms: Math.max(down.ms, to.ms) };
+        draw();
+      },
+      onpointerup: () => {
+        dragged = down?.drags;
+        down = null;
+        if (!dragged) return;
+        choose(chosen);
+        seen();
+      },
+      onpointercancel: () => (down = null),
+      // Not at "pointerup": what is chosen comes up under the finger, and would get the click.
+      onclick: (event) => {
+        if (dragged || !answer) return;
+        const here = at(event);
+        const far = ({ x0, x1, y }) => Math.hypot(Math.max(x0 - here.x, 0, here.x - x1), (y - here.y) / 2);
+        const near = canvas.places.reduce((best, place) => (!best || far(place) < far(best) ? place : best), null);
+        const around = Math.max(SOON_MS, canvas.span.scale / canvas.clientWidth);
+        if (near && far(near) <= TOUCH) chooseEvent(near.event);
+        else choose({ from_ms: here.ms - around, to_ms: here.ms + around });
+        seen();
+      },
     });
-    canvas.addEventListener("pointermove", (event) => {
-      if (!down) return;
-      const to = at(event);
-      if (!down.drags && Math.abs(to.x - down.x) < DRAG) return;
-      down.drags = true;
-      const [from_ms, to_ms] = [down.ms, to.ms].sort((a, b) => a - b);
-      chosen = { from_ms, to_ms, event: null };
-      draw();
-    });
-    canvas.addEventListener("pointerup", () => {
-      dragged = down?.drags;
-      down = null;
-      if (!dragged) return;
-      choose(chosen);
-      seen();
-    });
-    // Not at "pointerup": what is chosen comes up under the finger, and would get the click.
-    canvas.addEventListener("click", (event) => {
-      if (dragged || !answer) return;
-      const here = at(event);
-      const far = ({ x0, x1, y }) => Math.hypot(Math.max(x0 - here.x, 0, here.x - x1), (y - here.y) / 2);
-      const near = canvas.places.reduce((best, place) => (!best || far(place) < far(best) ? place : best), null);
-      const around = Math.max(SOON_MS, canvas.span.scale / canvas.clientWidth);
-      if (near && far(near) <= TOUCH) chooseEvent(near.event);
-      else choose({ from_ms: here.ms - around, to_ms: here.ms + around, event: null });
-      seen();
-    });
-    canvas.addEventListener("pointercancel", () => (down = null));
-    return h("div", { class: "strip" }, h("span", { class: "when" }), canvas, h("div", { class: "hours" }));
+    return h("div.strip", h("span.when"), canvas, h("div.hours"));
   }
 
   function chooseEvent(event) {
-    const { name } = answer.heads.find(({ events }) => events.includes(event));
-    choose({ from_ms: event.from_ms, to_ms: event.to_ms, head: name, event });
+    const head = answer.heads.find(({ events }) => events.includes(event)).name;
+    choose({ from_ms: event.from_ms, to_ms: event.to_ms, head, event });
   }
 
-  // {from_ms, to_ms, head, event}, or null for nothing.
+  // One as `chosen` is, or null for nothing.
   function choose(one) {
     chosen = one;
     like = [];
@@ -299,158 +280,123 @@ export function create(panel) {
 
   function showDetails() {
     details.classList.toggle("open", Boolean(chosen));
-    if (!chosen) {
-      details.replaceChildren(h("p", { class: "muted small" }, t.howTo), stretch());
-      return;
-    }
-    const { from_ms, to_ms, head: name, event } = chosen;
-    const actions = h("div", { class: "improve", "data-errors": true });
-    const improve = (how, head) => async (pressed) => {
-      if (await how(head(), from_ms, to_ms, pressed.currentTarget)) refresh({ keep: true });
-    };
-    const button = (text, onclick, more = "") =>
-      h("button", { class: `button ${more}`, type: "button", onclick }, text);
-    if (event && mayImprove(name)) actions.append(button(t.notThis(name), improve(notThis, () => name)));
-    else if (event) actions.append(h("p", { class: "muted small" }, t.notYours(name)));
-    const others = heads.filter((one) => one.name !== (event && name) && one.may.includes("improve"));
-    if (others.length) {
-      const options = others.map((one) => h("option", {}, one.name));
-      const which = h("select", { class: "input", "aria-label": t.which }, ...options);
-      const press = improve(thisToo, () => which.value);
-      actions.append(h("div", { class: "pair" }, which, button(t.thisToo, press)));
-    }
-    const place = h("div", { class: "alike" });
+    if (!chosen) return details.replaceChildren(h("p.muted.small", t.howTo), stretch());
+    const { from_ms, to_ms, head, event } = chosen;
+    const able = heads.filter((one) => one.may.includes("improve")).map(({ name }) => name);
+    const others = able.filter((name) => name !== head);
+    const which = select({ "aria-label": t.which }, others.map((name) => [name]));
+    const improve = (text, verb, name) =>
+      improving(text, verb, name, from_ms, to_ms, { done: () => refresh({ keep: true }) });
+    const found = h("div.alike");
+    const notThis = able.includes(head) ? improve(t.notThis(head), "not_this", () => head) : h("p.muted.small", t.notYours(head));
     details.replaceChildren(
+      h("header", event && shape(numberOf(head), event), h("h3", head ?? t.stretch), closing(t.close, shut)),
+      h("p", t.lasted(from_ms, (to_ms - from_ms) / 1000)),
+      event ? h("p", t.judged(event)) : "",
       h(
-        "header",
-        {},
-        h("h3", {}, event ? shape(number(name), event) : null, event ? name : t.stretch),
-        h(
-          "button",
-          { class: "button quiet icon-only", type: "button", "aria-label": t.close, onclick: shut },
-          icon("close"),
-        ),
+        "div.field",
+        { "data-errors": true },
+        event && notThis,
+        others.length > 0 && h("div.pair", which, improve(t.thisToo, "this_too", () => which.value)),
       ),
-      h("p", {}, t.lasted(from_ms, (to_ms - from_ms) / 1000)),
-      event ? h("p", {}, t.judged(event)) : "",
-      actions,
       h(
-        "div",
-        { class: "actions" },
-        button(t.alike, () => showAlike(place)),
-        range === "hour" ? null : button(t.closer, () => look("hour", from_ms), "quiet"),
+        "div.actions",
+        { "data-errors": true },
+        asking(t.alike, () => showAlike(found)),
+        range !== "hour" && button(t.closer, () => look("hour", from_ms), ".quiet"),
       ),
-      place,
-      ...(event ? [] : [stretch()]),
+      found,
+      event ? "" : stretch(),
     );
   }
 
   // From and to by keyboard.
   function stretch() {
-    const until = Math.min(Date.now(), end());
-    const field = (text, ms) => {
-      const attributes = { class: "input", type: "datetime-local", step: "1", required: true };
-      const input = h("input", { ...attributes, value: toField(ms) });
-      return [input, h("label", { class: "field" }, text, input)];
-    };
-    const [from, fromLabel] = field(t.from, chosen?.from_ms ?? until - 10_000);
-    const [to, toLabel] = field(t.to, chosen?.to_ms ?? until);
-    const wrong = h("p", { class: "error", role: "alert" });
+    const input = (ms) => h("input.input", { type: "datetime-local", step: "1", required: true, value: toField(ms) });
+    const from = input(chosen?.from_ms ?? until() - 10_000);
+    const to = input(chosen?.to_ms ?? until());
+    const wrong = h("p.error", { role: "alert" });
     const submit = (event) => {
       event.preventDefault();
-      const [from_ms, to_ms] = [from, to].map((input) => fromField(input.value));
-      setText(wrong, from_ms < to_ms ? "" : t.wrongOrder);
-      if (!(from_ms < to_ms)) return;
+      const [from_ms, to_ms] = [from, to].map(({ value }) => fromField(value));
       const outside = from_ms < first || from_ms >= end();
-      choose({ from_ms, to_ms, event: null });
+      setText(wrong, from_ms < to_ms ? "" : t.wrongOrder);
+      if (wrong.textContent) return;
+      choose({ from_ms, to_ms });
       if (outside) look(range, from_ms);
       details.focus();
     };
-    const button = h("button", { class: "button", type: "submit" }, t.choose);
-    const form = h("form", { class: "stretch", onsubmit: submit }, fromLabel, toLabel, button, wrong);
-    return h("details", {}, h("summary", {}, t.chooseStretch), form);
+    const field = (text, input) => h("label.field", text, input);
+    const form = h("form.field", { onsubmit: submit }, field(t.from, from), field(t.to, to), button(t.choose), wrong);
+    return h("details", h("summary", t.chooseStretch), form);
   }
 
   async function showAlike(place) {
     const mine = chosen;
-    const status = h("p", { class: "muted small", role: "status" }, t.searching);
+    const { from_ms, to_ms } = mine;
+    const stretch = { from_ms: Math.floor(from_ms), to_ms: Math.ceil(to_ms), since_ms: first, until_ms: until() };
+    const status = h("p.muted.small", { role: "status" }, t.searching);
     place.replaceChildren(status);
-    try {
-      const { windows } = await ask("alike", {
-        from_ms: Math.floor(mine.from_ms),
-        to_ms: Math.ceil(mine.to_ms),
-        since_ms: first,
-        until_ms: Math.min(end(), Date.now()),
-        most: MOST_ALIKE,
-      });
-      if (mine !== chosen) return;
-      like = windows;
-      draw();
-      setText(status, t.alikeFound(windows.length));
-      place.append(
-        h(
-          "ol",
-          {},
-          ...windows.map((one) => {
-            const { from_ms, to_ms, likeness, labels } = one;
-            const press = () => {
-              choose({ from_ms, to_ms, event: null });
-              like = windows;
-              draw();
-            };
-            const when = h("b", {}, `${format.day(from_ms)}, ${format.clock(from_ms)}`);
-            const how = h("span", { class: "muted" }, t.likeness(likeness, labels));
-            return h("li", {}, h("button", { class: "row", type: "button", onclick: press }, when, how));
-          }),
-        ),
-      );
-    } catch (error) {
-      if (!error.kind) throw error;
-      setText(status, texts.errors.of(error));
-    }
+    const { windows } = await ask("alike", { ...stretch, most: MOST_ALIKE }).catch((error) => {
+      place.replaceChildren();
+      throw error;
+    });
+    if (mine !== chosen) return;
+    like = windows;
+    draw();
+    setText(status, t.alikeFound(windows.length));
+    const row = ({ from_ms, to_ms, likeness, labels }) => {
+      const press = () => {
+        choose({ from_ms, to_ms });
+        like = windows;
+        draw();
+      };
+      const when = `${format.day(from_ms)}, ${format.clock(from_ms)}`;
+      return h("li", rowOf(press, h("b", when), h("span.muted", t.likeness(likeness, labels))));
+    };
+    place.append(h("ol", windows.map(row)));
   }
+
+  const rowOf = (press, ...parts) => h("button.row", { type: "button", onclick: press }, ...parts);
 
   // The same as the strips, in words: for screen readers and the keyboard.
   function showList() {
     const events = shown()
-      .flatMap(({ name, number: index, events: some }) => some.map((event) => ({ name, index, event })))
+      .flatMap(({ name, events: some }) => some.map((event) => ({ name, event })))
       .sort((a, b) => b.event.from_ms - a.event.from_ms);
     const items = [];
     let day = "";
-    for (const { name, index, event } of events.slice(0, rows)) {
+    for (const { name, event } of events.slice(0, rows)) {
       if (format.date(event.from_ms) !== day) {
         day = format.date(event.from_ms);
-        items.push(h("h4", {}, day), h("ol"));
+        items.push(h("h4", day), h("ol"));
       }
-      const press = (pressed) => {
+      const press = ({ currentTarget }) => {
         chooseEvent(event);
-        opener = pressed.currentTarget;
+        opener = currentTarget;
         details.focus();
       };
-      const more = h("span", { class: "muted" }, t.row(event));
-      const parts = [shape(index, event), h("b", {}, format.clock(event.from_ms)), h("span", {}, name), more];
-      items.at(-1).append(h("li", {}, h("button", { class: "row", type: "button", onclick: press }, ...parts)));
+      const parts = [shape(numberOf(name), event), h("b", format.clock(event.from_ms)), name, h("span.muted", t.row(event))];
+      items.at(-1).append(h("li", rowOf(press, ...parts)));
     }
-    if (events.length > rows)
-      items.push(h("button", { class: "button", type: "button", onclick: showMore }, t.more(events.length - rows)));
+    if (events.length > rows) items.push(button(t.more(events.length - rows), showMore));
     list.hidden = !events.length;
-    list.replaceChildren(h("h3", {}, t.events(events.length)), ...items);
+    list.replaceChildren(h("h3", t.events(events.length)), ...items);
   }
 
   function showMore() {
     const before = rows;
     rows += 5 * ROWS;
     showList();
-    list.querySelectorAll(".row")[before]?.focus();
+    list.querySelectorAll(".row")[before].focus();
   }
 
   // What a head tells now comes to the strips at once.
-  function take(event) {
-    const from_ms = event.start_ns / 1e6;
-    const one = answer?.heads.find(({ name }) => name === event.head);
-    if (!visible || !one || event.phase === "began" || from_ms >= end()) return;
-    const { score, phase } = event;
-    one.events.push({ from_ms, to_ms: event.end_ns / 1e6, score, phase, told: true, now: true });
+  function take({ head, start_ns, end_ns, score, phase }) {
+    const one = answer?.heads.find(({ name }) => name === head);
+    const from_ms = start_ns / 1e6;
+    if (!visible || !one || phase === "began" || from_ms >= end()) return;
+    one.events.push({ from_ms, to_ms: end_ns / 1e6, score, phase, told: true, now: true });
     show();
   }
 

@@ -2,6 +2,8 @@
 // what was told then, hollow what the head would tell as it is now, and pale what it told then and would not tell now.
 // And how a strip of time is drawn, on a canvas.
 
+import { h } from "./dom.js";
+
 const SHAPES = [
   "M8 1.5A6.5 6.5 0 1 1 8 14.5A6.5 6.5 0 1 1 8 1.5Z", // circle
   "M2.5 2.5H13.5V13.5H2.5Z", // square
@@ -12,30 +14,43 @@ const SHAPES = [
   "M8 .5L10 6H15.5L11 9.5L12.8 15L8 11.6L3.2 15L5 9.5L.5 6H6Z", // star
 ];
 const PATHS = SHAPES.map((shape) => new Path2D(shape));
-const SVG = "http://www.w3.org/2000/svg";
 const TOP = 4; // pixels above the first lane
 const MOVES = 22; // pixels for how much moved
 
-// The mark of the head with this number in the list of heads; as its event has it, where one is given.
-export function shape(number, { told = true, now = true } = {}) {
-  const svg = document.createElementNS(SVG, "svg");
-  const path = document.createElementNS(SVG, "path");
-  path.setAttribute("d", SHAPES[number % SHAPES.length]);
-  svg.setAttribute("viewBox", "-1 -1 18 18");
-  svg.setAttribute("class", `shape shape-${number % SHAPES.length}${told ? "" : " hollow"}${now ? "" : " pale"}`);
-  svg.setAttribute("aria-hidden", "true");
-  svg.append(path);
-  return svg;
+const numbers = new Map();
+
+// The number of a head's shape and colour: its name gives it, or the next one that no other head has. So a new head leaves
+// the others as they are. Heads share one only where there are more heads than shapes.
+export function numberOf(name) {
+  if (!numbers.has(name)) {
+    const hash = [...name].reduce((sum, letter) => (31 * sum + letter.charCodeAt(0)) % 9973, 0);
+    const taken = new Set(numbers.values());
+    const free = SHAPES.map((_, i) => (hash + i) % SHAPES.length).find((number) => !taken.has(number));
+    numbers.set(name, free ?? hash % SHAPES.length);
+  }
+  return numbers.get(name);
 }
+
+// The mark of that number; as its event has it, where one is given.
+export const shape = (number, { told = true, now = true } = {}) =>
+  h(
+    `svg.shape.shape-${number}${told ? "" : ".hollow"}${now ? "" : ".pale"}`,
+    { viewBox: "-1 -1 18 18", "aria-hidden": "true" },
+    h("path", { d: SHAPES[number] }),
+  );
 
 // The colours of the theme that is on.
 export function colours() {
   const style = getComputedStyle(document.documentElement);
-  const get = (name) => style.getPropertyValue(name).trim();
-  const parts = ["ground", "covered", "moving", "gap", "line", "now", "chosen"];
+  const get = (name) => style.getPropertyValue(`--${name}`).trim();
   return {
-    heads: SHAPES.map((_, number) => get(`--head-${number}`)),
-    ...Object.fromEntries(parts.map((name) => [name, get(`--strip-${name}`)])),
+    heads: SHAPES.map((_, number) => get(`head-${number}`)),
+    ground: get("ground"),
+    covered: get("covered"),
+    moving: get("line-strong"),
+    faint: get("faint"),
+    now: get("danger"),
+    chosen: get("focus"),
   };
 }
 
@@ -45,7 +60,7 @@ export function colours() {
 // ticks: times of thin lines. now: until then there is something to know.
 export function drawStrip(canvas, { width, span, scale, answer, shown, lane, like, chosen, ticks, now, colour }) {
   const [from, to] = span;
-  const ratio = window.devicePixelRatio || 1;
+  const ratio = devicePixelRatio || 1;
   const height = TOP + Math.max(1, shown.length) * lane + MOVES;
   canvas.style.height = `${height}px`;
   canvas.width = Math.round(width * ratio);
@@ -53,26 +68,24 @@ export function drawStrip(canvas, { width, span, scale, answer, shown, lane, lik
   const g = canvas.getContext("2d");
   const x = (ms) => ((ms - from) / scale) * width;
   const within = (begin, end) => end > from && begin < to;
+  const rect = (fill, ...box) => {
+    g.fillStyle = fill;
+    g.fillRect(...box);
+  };
   g.scale(ratio, ratio);
   g.save();
   g.beginPath();
   g.roundRect(0, 0, x(to), height, 5);
   g.clip();
-  g.fillStyle = colour.ground;
-  g.fillRect(0, 0, width, height);
-  drawCover(g, { from, to: Math.min(to, now), x, height, answer, colour });
-  g.fillStyle = colour.line;
-  for (const tick of ticks.slice(1)) g.fillRect(Math.round(x(tick)), 0, 1, height);
+  rect(colour.ground, 0, 0, width, height);
+  if (now > from) drawCover(g, { from, to: Math.min(to, now), x, height, answer, colour, rect });
+  for (const tick of ticks.slice(1)) rect(colour.faint, Math.round(x(tick)), 0, 1, height);
   if (chosen && within(...chosen)) {
-    g.fillStyle = colour.chosen;
     g.globalAlpha = 0.3;
-    g.fillRect(x(chosen[0]) - 2, 0, x(chosen[1]) - x(chosen[0]) + 4, height);
+    rect(colour.chosen, x(chosen[0]) - 2, 0, x(chosen[1]) - x(chosen[0]) + 4, height);
     g.globalAlpha = 1;
   }
-  if (now > from && now < to) {
-    g.fillStyle = colour.now;
-    g.fillRect(Math.round(x(now)) - 1, 0, 2, height);
-  }
+  if (now > from && now < to) rect(colour.now, Math.round(x(now)) - 1, 0, 2, height);
   g.restore();
   const places = [];
   shown.forEach(({ number, events }, row) => {
@@ -96,14 +109,12 @@ export function drawStrip(canvas, { width, span, scale, answer, shown, lane, lik
 }
 
 // What is stored, and how much of it moved. What is not covered is hatched, until now.
-function drawCover(g, { from, to, x, height, answer, colour }) {
-  if (to <= from) return;
-  const { since_ms, bin_ms, covered, moving } = answer;
+function drawCover(g, { from, to, x, height, answer: { since_ms, bin_ms, covered, moving }, colour, rect }) {
   g.save();
   g.beginPath();
   g.rect(0, 0, x(to), height);
   g.clip();
-  g.strokeStyle = colour.gap;
+  g.strokeStyle = colour.faint;
   g.beginPath();
   for (let at = -height; at < x(to); at += 6) {
     g.moveTo(at, height);
@@ -113,17 +124,14 @@ function drawCover(g, { from, to, x, height, answer, colour }) {
   const first = Math.max(0, Math.floor((from - since_ms) / bin_ms));
   const last = Math.min(covered.length, Math.ceil((to - since_ms) / bin_ms));
   const left = (bin) => x(since_ms + bin * bin_ms);
-  g.fillStyle = colour.covered;
   for (let bin = first; bin < last; bin += 1) {
     // Half a pixel more, so that no line shows between two bins. A bin of which little is stored stays narrow.
     const wide = (left(bin + 1) - left(bin)) * Math.min(1, covered[bin] ?? 0);
-    if (wide) g.fillRect(left(bin), 0, wide + (covered[bin] > 0.99 ? 0.5 : 0), height);
+    if (wide) rect(colour.covered, left(bin), 0, wide + (covered[bin] > 0.99 ? 0.5 : 0), height);
   }
-  g.fillStyle = colour.moving;
   for (let bin = first; bin < last; bin += 1) {
-    if (!moving[bin]) continue;
     const tall = Math.max(1.5, moving[bin] * (MOVES - 4));
-    g.fillRect(left(bin), height - tall, Math.max(1, left(bin + 1) - left(bin)), tall);
+    if (moving[bin]) rect(colour.moving, left(bin), height - tall, Math.max(1, left(bin + 1) - left(bin)), tall);
   }
   g.restore();
 }
@@ -131,8 +139,8 @@ function drawCover(g, { from, to, x, height, answer, colour }) {
 // What lasts is a bar, with the shape at its beginning.
 function drawEvent(g, { x0, x1, y, size, number, event, colour }) {
   const lasts = x1 - x0 > size;
-  const path = PATHS[number % PATHS.length];
-  g.strokeStyle = colour.heads[number % PATHS.length];
+  g.save();
+  g.strokeStyle = colour.heads[number];
   g.fillStyle = event.told ? g.strokeStyle : colour.ground;
   g.globalAlpha = event.now === false ? 0.4 : 1;
   g.lineWidth = 1.75;
@@ -142,12 +150,10 @@ function drawEvent(g, { x0, x1, y, size, number, event, colour }) {
     g.fill();
     g.stroke();
   }
-  g.save();
   g.translate(lasts ? x0 : (x0 + x1 - size) / 2, y - size / 2);
   g.scale(size / 16, size / 16);
   g.lineWidth = (1.75 * 16) / size;
-  g.fill(path);
-  g.stroke(path);
+  g.fill(PATHS[number]);
+  g.stroke(PATHS[number]);
   g.restore();
-  g.globalAlpha = 1;
 }

@@ -1,50 +1,40 @@
-// All that the page says, in English. A translation is another file with the same names.
-//
-// A figure stands in a text by a function, so that a language may put it elsewhere. Places that people type stand as they are.
+// All that the page says, in English. A translation is another file with the same names. A figure stands in a text by a
+// function, so that a language may put it elsewhere.
 
 const two = (number) => String(number).padStart(2, "0");
-const many = (count, one, more) => (count === 1 ? `1 ${one}` : `${count.toLocaleString("en-US")} ${more}`);
+const many = (count, one, more = `${one}s`) => `${format.number(count)} ${count === 1 ? one : more}`;
+const dated = (options) => (ms) => new Date(ms).toLocaleDateString("en-GB", options);
 
 // What the device said, as a sentence of its own.
 const sentence = (text) => (text ? `${text[0].toUpperCase()}${text.slice(1)}${/[.!?:]$/.test(text) ? "" : "."}` : "");
 
+// Times are in the browser's time zone.
 export const format = {
-  // 14:05:09, in the browser's time zone
-  clock(ms) {
-    const date = new Date(ms);
-    return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-  },
-  // 14:05
-  minute(ms) {
-    const date = new Date(ms);
-    return `${two(date.getHours())}:${two(date.getMinutes())}`;
-  },
-  // Mon 30 Nov
-  day: (ms) => new Date(ms).toLocaleDateString("en-GB", { weekday: "short", day: "numeric", month: "short" }),
-  // Monday 30 November 2026
-  date: (ms) =>
-    new Date(ms).toLocaleDateString("en-GB", { weekday: "long", day: "numeric", month: "long", year: "numeric" }),
+  clock: (ms) => `${format.minute(ms)}:${two(new Date(ms).getSeconds())}`, // 14:05:09
+  minute: (ms) => `${two(new Date(ms).getHours())}:${two(new Date(ms).getMinutes())}`, // 14:05
+  day: dated({ weekday: "short", day: "numeric", month: "short" }), // Mon 30 Nov
+  date: dated({ weekday: "long", day: "numeric", month: "long", year: "numeric" }), // Monday 30 November 2026
   // Mon 30 Nov, 14:05; only 14:05 where it is today
-  when: (ms) =>
-    new Date(ms).toDateString() === new Date().toDateString()
-      ? format.minute(ms)
-      : `${format.day(ms)}, ${format.minute(ms)}`,
-  // 8 s, 3 min, 2 h 5 min, 4 days
+  when: (ms) => (format.date(ms) === format.date(Date.now()) ? "" : `${format.day(ms)}, `) + format.minute(ms),
+  // 2.6 s, 3 min, 2 h 5 min, 4 days
   span(seconds) {
-    const s = Math.max(0, Math.round(seconds));
-    if (s < 100) return `${s} s`;
-    const minutes = Math.round(s / 60);
+    const minutes = Math.round(seconds / 60);
+    if (seconds < 100) return `${seconds.toFixed(seconds % 1 && seconds < 10 ? 1 : 0)} s`;
     if (minutes < 60) return `${minutes} min`;
     if (minutes < 48 * 60) return `${Math.floor(minutes / 60)} h${minutes % 60 ? ` ${minutes % 60} min` : ""}`;
     return `${Math.round(minutes / 1440)} days`;
   },
-  number: (value, digits = 0) =>
-    value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }),
+  number: (value) => value.toLocaleString("en-US"),
   // 0.12, 3.4, 140: two digits that matter, no exponent
-  figure: (value) => (value >= 100 ? format.number(value) : String(Number(value.toPrecision(2)))),
-  percent: (share) => `${Math.round(100 * share)} %`,
-  many,
+  figure: (value) => (value >= 100 ? format.number(Math.round(value)) : String(Number(value.toPrecision(2)))),
 };
+
+// False alarms an hour: 0.1 an hour (probably 0 to 0.4)
+const rateOf = ([rate, low, high], what = "") =>
+  rate
+    ? `${format.figure(rate)}${what} an hour (probably ${format.figure(low)} to ${format.figure(high)})`
+    : `less than ${format.figure(high)}${what} an hour`;
+const expected = (rate) => `expect ${rateOf(rate, " false alarms")}`;
 
 export const texts = {
   frame: {
@@ -52,7 +42,6 @@ export const texts = {
     nav: "Views",
     cancel: "Cancel",
     close: "Close this message",
-    title: (view, device) => `${view} · ${device}`,
     theme: { auto: "Colours: as the system", light: "Colours: light", dark: "Colours: dark" },
     connection: {
       connecting: "connecting",
@@ -61,31 +50,28 @@ export const texts = {
       away: "no connection",
       unpaired: "not paired",
     },
-    loading: "Loading …",
   },
 
   // What is said while something is wrong with the connection, or after it was: a line and what it means.
   banner: {
-    network: ["The device does not answer.", "The page tries again by itself. Check that this device is still in the same network."],
+    network: ["The device does not answer.", "The page tries again by itself. Check that both are in the same network."],
     crowded: ["Too many browsers watch at once.", "This one is let in as soon as another closes the page."],
     service: [
       "The service does not answer.",
       "The page tries again by itself. On the device, sudo systemctl status motionsig says what is wrong.",
     ],
-    restarted: ["The service restarted; nothing was lost.", "What it had measured is stored. The ribbon goes on from here."],
+    restarted: ["The service restarted; nothing was lost.", "The ribbon goes on from here."],
     missed: (rows) => [
       "The ribbon has a gap.",
-      rows == null
-        ? "This browser was away for too long. What was measured meanwhile is stored; see Look back."
-        : `${many(rows, "signature was", "signatures were")} measured while this browser was away. They are stored; see Look back.`,
+      `${rows == null ? "Some" : format.number(rows)} signatures were not received. They are stored; see Look back.`,
     ],
-    back: ["The connection is back; nothing was lost.", ""],
+    back: ["The connection is back; nothing was lost."],
   },
 
   errors: {
     // One text for each kind of error; what the device said of it follows.
     of: ({ kind, text, status }) =>
-      [(status === 429 && texts.errors.often) || (texts.errors[kind] ?? texts.errors.failed), sentence(text)].join(" ").trim(),
+      `${(status === 429 && texts.errors.often) || (texts.errors[kind] ?? texts.errors.failed)} ${sentence(text)}`.trim(),
     request: "The device does not take this.",
     head: "This cannot be done with that head.",
     busy: "The device is busy with something else.",
@@ -113,30 +99,27 @@ export const texts = {
 
   live: {
     tab: "Live",
-    title: "Live",
     ribbon: {
-      title: "Signatures",
       label: "Signatures of about the last minute, newest on the right",
       motion: "motion",
       posture: "posture",
       legend: { low: "below zero", high: "above", rest: "at rest", bridged: "lost samples filled in", gap: "nothing measured" },
-      about:
-        "Each column is a signature: its numbers as colours. Alike motions look alike. The upper part shows motion, the lower part posture.",
+      about: "Each column is a signature, its numbers as colours: motion, and below that posture. Alike motions look alike.",
       // The picture in words.
-      words: ({ seconds, rest, gaps, states, likest }) =>
-        [
-          seconds ? `The last ${format.span(seconds)}: ${rest >= 0.995 ? "at rest" : rest <= 0.005 ? "in motion" : `at rest for ${format.percent(rest)} of it`}.` : "No signature yet.",
-          gaps ? `${many(gaps, "gap", "gaps")}.` : "",
-          states.length ? `Now: ${states.join(", ")}.` : "",
-          likest ? `Most like ${likest.name}, ${likest.over ? "above" : "below"} its threshold.` : "",
-        ]
-          .filter(Boolean)
-          .join(" "),
+      words: ({ seconds, rest, gaps, states, likest, over }) => {
+        const moved = rest > 0.995 ? "at rest" : rest < 0.005 ? "in motion" : `at rest for ${Math.round(100 * rest)} %`;
+        const parts = [
+          seconds ? `The last ${format.span(seconds)}: ${moved}.` : "No signature yet.",
+          gaps && `${many(gaps, "gap")}.`,
+          states.length && `Now: ${states.join(", ")}.`,
+          likest && `Most like ${likest}, ${over ? "above" : "below"} its threshold.`,
+        ];
+        return parts.filter(Boolean).join(" ");
+      },
     },
     now: {
-      title: "Now",
       none: "No state holds.",
-      holds: (clock, seconds) => `since ${clock}${seconds >= 60 ? `, for ${format.span(seconds)}` : ""}`,
+      holds: (ms, seconds) => `since ${format.clock(ms)}${seconds >= 60 ? `, for ${format.span(seconds)}` : ""}`,
       noStates: "No head that tells a state is switched on.",
     },
     likeness: {
@@ -153,24 +136,24 @@ export const texts = {
       title: "Last events",
       none: "No event yet. What a head finds stands here.",
       holds: "goes on",
-      details: (clock, seconds, score) =>
-        [clock, seconds == null ? "" : `for ${format.span(seconds)}`, `likeness ${score.toFixed(2)}`].filter(Boolean).join(" · "),
+      details: (ms, seconds, score) =>
+        `${format.clock(ms)}${seconds == null ? "" : ` · for ${format.span(seconds)}`} · likeness ${score.toFixed(2)}`,
       notThis: "Not this",
-      notThisOf: (head, clock) => `Not this: ${head} at ${clock}`,
-      said: ({ head, phase }) => ({ once: head, began: `${head} began`, ended: `${head} ended` })[phase],
+      notThisOf: (head, ms) => `Not this: ${head} at ${format.clock(ms)}`,
+      said: ({ head, phase }) => (phase === "once" ? head : `${head} ${phase}`),
     },
     device: {
       title: "Device",
       sensor: "Sensor",
       noSensor: "none",
       rate: "Rate",
-      rateOf: (hz) => `${format.number(hz, 1)} Hz`,
+      rateOf: (hz) => `${hz.toFixed(1)} Hz`,
       gaps: "Gaps since the start",
       gapsOf: (gaps) => (gaps ? format.number(gaps) : "none"),
       quality: "Complete signatures",
       qualityOf: (share) => (share == null ? "not known yet" : `${Number((100 * share).toFixed(1))} % in the last 5 minutes`),
       backlog: "Waiting to be sent",
-      backlogOf: (count) => (count ? many(count, "signature", "signatures") : "nothing"),
+      backlogOf: (count) => (count ? many(count, "signature") : "nothing"),
       encoder: "Encoder",
       encoderOf: (model, device) => `${model} on ${device}`,
       since: "Running since",
@@ -181,25 +164,25 @@ export const texts = {
     },
     // What is wrong or not there yet: a line, what to do, and a command where there is one.
     trouble: {
-      starting: { title: "The service starts.", text: "The first signatures come within a few seconds." },
-      missing: (name, error) => ({
-        title: "No motion sensor.",
-        text: `${error ? sentence(error) : `The service looks for ${name}.`} It tries again by itself. This command says which sensors are here, and what is missing:`,
-        command: "sudo motionsig doctor",
-      }),
-      silent: (seconds) => ({
-        title: `The sensor has sent nothing for ${format.span(seconds)}.`,
-        text: "The service tries to reach it by itself. Check its cable. This command says more:",
-        command: "motionsig status",
-      }),
-      doubt: (text) => ({ title: "The sensor's values are in doubt.", text: sentence(text) }),
-      sink: (text) => ({ title: "Signatures cannot be sent at the moment.", text: `${sentence(text)} They wait on the device and are sent later.` }),
-      heads: (text) => ({ title: "A head cannot be used.", text: sentence(text) }),
-      noSensor: {
-        title: "This page only looks back.",
-        text: "It was started on stored signatures, without a sensor. To see motion live, start it with a sensor:",
-        command: "motionsig page --sensor auto",
-      },
+      starting: ["The service starts.", "The first signatures come within a few seconds."],
+      missing: (name, error) => [
+        "No motion sensor.",
+        `${sentence(error) || `The service looks for ${name}.`} It tries again by itself. This command says what is missing:`,
+        "sudo motionsig doctor",
+      ],
+      silent: (seconds) => [
+        `The sensor has sent nothing for ${format.span(seconds)}.`,
+        "The service tries to reach it by itself. Check its cable. This command says more:",
+        "motionsig status",
+      ],
+      doubt: (text) => ["The sensor's values are in doubt.", sentence(text)],
+      sink: (text) => ["Signatures cannot be sent now.", `${sentence(text)} They wait on the device and are sent later.`],
+      heads: (text) => ["A head cannot be used.", sentence(text)],
+      noSensor: [
+        "This page only looks back.",
+        "It was started without a sensor. To see motion live, start it with one:",
+        "motionsig page --sensor auto",
+      ],
     },
   },
 
@@ -213,11 +196,11 @@ export const texts = {
     nameWrong: (name) =>
       /^[_-]/.test(name) ? "A name begins with a letter or a digit." : "A name can have the letters A to Z and a to z, digits, _ and -.",
     nameTaken: (name, whose) =>
-      ({
-        page: `A head of the name ${name} is there already. It was taught here: make it better below, or take another name.`,
-        root: `The name ${name} is taken by a head that root configured on the device. Take another one.`,
-        shipped: `The name ${name} is taken by a head that came with motionsig. Take another one.`,
-      })[whose],
+      `The name ${name} is taken by ${{
+        page: "a head that was taught here. Make that one better, or take another name.",
+        root: "a head that root configured on the device. Take another one.",
+        shipped: "a head that came with motionsig. Take another one.",
+      }[whose]}`,
     times: (count) => `${count} times`,
     timesLabel: "How many times you perform it",
     begin: "Begin",
@@ -233,87 +216,69 @@ export const texts = {
     },
     how: {
       rest: () => "Do not move the sensor for two seconds: so it learns what rest is.",
-      perform: ({ times }, kept) =>
-        kept < times
-          ? `${format.many(times - kept, "time", "times")}${kept ? " more" : ""}, and rest for a second after each.`
-          : "Rest for a second after each.",
+      perform: ({ times }, kept) => `${many(times - kept, "time")}${kept ? " more" : ""}, and rest for a second after each.`,
       enough: () => "Drop what is wrong, then press Learn.",
-      stopped: (_, kept) =>
-        kept ? "Nothing was performed for ten minutes. What was found is kept." : "Nothing was performed for ten minutes.",
+      stopped: () => "Nothing was performed for ten minutes. What was found is kept.",
     },
     performances: "Performances",
-    performed: ({ number, begin_ms, end_ms }) => `No. ${number} · ${((end_ms - begin_ms) / 1000).toFixed(1)} s`,
-    judged: ({ kept, why, likeness }) =>
-      !kept ? (why ? `not used: ${why}` : "dropped") : likeness == null ? "" : `likeness to the others ${likeness.toFixed(2)}`,
+    performed: ({ number, begin_ms, end_ms }) => `No. ${number} · ${format.span((end_ms - begin_ms) / 1000)}`,
+    judged: ({ kept, why, likeness }) => {
+      if (!kept) return why ? `not used: ${why}` : "dropped";
+      return likeness == null ? "" : `likeness to the others ${likeness.toFixed(2)}`;
+    },
     which: (verb, number) => `${verb} no. ${number}`,
-    said: (one, kept, times) =>
-      one.kept ? `${kept} of ${times} found, ${((one.end_ms - one.begin_ms) / 1000).toFixed(1)} s.` : `Not used: ${one.why}.`,
+    said: (one, kept, times) => (one.kept ? `${kept} of ${times} found.` : `Not used: ${one.why}.`),
     keep: "Keep",
     drop: "Drop",
-    enough: (kept) => (kept ? `Learn from ${format.many(kept, "performance", "performances")}` : "Learn"),
-    learning: "Learning …",
+    enough: (kept) => `Learn from ${many(kept, "performance")}`,
     forget: "Cancel the lesson",
     forgetTitle: (name) => `Cancel the lesson ${name}?`,
     forgetText: "The performances of this lesson are deleted.",
-    endedElsewhere: (name, head) =>
-      head ? `The lesson ${name} was ended in another window: the head is there.` : `The lesson ${name} was ended in another window.`,
+    endedElsewhere: (name, head) => `The lesson ${name} was ended in another window${head ? ": the head is there" : ""}.`,
     live: (name, counter) => (counter === null ? `${name} is live` : `${name} has learned what it is not`),
     gone: (name) => `${name} was removed`,
     facts: ({ given, found, rate, expectation }, counter) => {
-      const lines = [];
-      if (found != null) lines.push(`${found} of ${given} found`);
-      if (counter) lines.push(`${format.many(counter, "counter-example", "counter-examples")} learned`);
-      if (rate) lines.push(texts.improve.expect(rate));
+      const lines = [
+        found != null && `${found} of ${given} found`,
+        counter && `${many(counter, "counter-example")} learned`,
+        rate && expected(rate),
+      ].filter(Boolean);
       return lines.length ? lines : expectation;
     },
     lookingBack: "Looking back over the last seven days …",
-    lastWeek: (count) => `It would have told you ${count === 0 ? "never" : count === 1 ? "once" : count === 2 ? "twice" : `${format.number(count)} times`} in the last seven days.`,
+    lastWeek: (count) =>
+      `It would have told you ${["never", "once", "twice"][count] ?? `${format.number(count)} times`} in the last seven days.`,
     show: (count) => (count ? "Show them" : "Look back"),
     noStore: "No signatures are stored here, so nobody can tell how often it would have told you before.",
     tryIt: "Try it now",
     likeness: "Likeness now",
     notYet: "Perform it: from the mark on, the head tells an event.",
-    toldNow: (count, score) => `It has told ${format.many(count, "event", "events")} since, the last with likeness ${score.toFixed(2)}.`,
+    toldNow: (count, score) => `It has told ${many(count, "event")} since, the last with likeness ${score.toFixed(2)}.`,
     another: "Teach another motion",
-    counter: "Show what it is not",
     counterHint: "Such counter-examples help where something else looks alike, such as a door that slams.",
   },
 
   improve: {
-    // [figure, lowest, highest] an hour
-    expect: ([rate, low, high]) =>
-      rate ? `expect ${format.figure(rate)} false alarms an hour (probably ${format.figure(low)} to ${format.figure(high)})` : `expect less than ${format.figure(high)} false alarms an hour`,
-    better: ({ name, rate }) => `${name} is better by one example${rate ? `: ${texts.improve.expect(rate)}` : ""}.`,
+    better: ({ name, rate }) => `${name} is better by one example${rate ? `: ${expected(rate)}` : ""}.`,
   },
 
   lookback: {
     tab: "Look back",
-    title: "Look back",
     range: "How much is shown",
     ranges: { hour: "Hour", day: "Day", week: "Week" },
     previous: "Earlier",
     next: "Later",
     now: "Now",
-    heads: "Heads",
     progress: "Looking back",
     chosen: "What is chosen",
-    list: "Events in words",
     title_of: {
       hour: (from, to) => `${format.day(from)}, ${format.minute(from)} to ${format.minute(to + 1)}`,
       day: (from) => format.date(from),
-      week: (from, to) => `${format.day(from).replace(/^\w+,? /, "")} to ${format.day(to).replace(/^\w+,? /, "")}`,
+      week: (from, to) => `${format.day(from)} to ${format.day(to)}`,
     },
-    looking: {
-      hour: "Looking back over an hour …",
-      day: "Looking back over a day …",
-      week: "Looking back over seven days …",
-    },
-    found: (count) => (count ? `${format.many(count, "event", "events")} of all heads.` : "No event."),
-    nothing: {
-      hour: "Nothing is stored of this hour.",
-      day: "Nothing is stored of this day.",
-      week: "Nothing is stored of these seven days.",
-    },
+    looking: "Looking back …",
+    found: (count) => `${many(count, "event")} of all heads.`,
+    nothing: "Nothing is stored of this time.",
     odd: (ms, hours) => `${format.day(ms)} has ${hours} hours: the clocks change.`,
     told: "told",
     would: "not told, would be now",
@@ -329,9 +294,11 @@ export const texts = {
     wrongOrder: "The time to which it goes must be later than the one from which.",
     stretch: "A stretch of time",
     close: "Close",
-    lasted: (from, seconds) => `${format.day(from)}, ${format.clock(from)}, for ${texts.lookback.long(seconds)}`,
-    judged: ({ told, now, score }) =>
-      `${!told ? "Not told then; the head would tell it now" : now ? "Told then" : "Told then; the head would not tell it now"}. Likeness ${score.toFixed(2)}.`,
+    lasted: (from, seconds) => `${format.day(from)}, ${format.clock(from)}, for ${format.span(seconds)}`,
+    judged: ({ told, now, score }) => {
+      const then = told ? "Told then" : "Not told then; the head would tell it now";
+      return `${then}${now ? "" : "; the head would not tell it now"}. Likeness ${score.toFixed(2)}.`;
+    },
     notThis: (name) => `Not this: it is no ${name}`,
     thisToo: "This, too",
     which: "Head that this is an example of",
@@ -339,39 +306,34 @@ export const texts = {
     alike: "Show the windows like this one",
     closer: "Look closer",
     searching: "Searching …",
-    alikeFound: (count) => (count ? `${format.many(count, "window is", "windows are")} most like this; a frame marks each.` : "No window is like this."),
+    alikeFound: (count) => `${many(count, "window is", "windows are")} most like this; a frame marks each.`,
     likeness: (likeness, labels) => [`likeness ${likeness.toFixed(2)}`, ...(labels ?? [])].join(", "),
-    row: ({ from_ms, to_ms, told, now, score }) =>
-      `${texts.lookback.long((to_ms - from_ms) / 1000)}, likeness ${score.toFixed(2)}${told ? (now ? "" : ", would not be told now") : ", not told then"}`,
-    long: (seconds) => (seconds < 100 ? `${seconds.toFixed(1)} s` : format.span(seconds)),
-    events: (count) => format.many(count, "event", "events"),
+    row({ from_ms, to_ms, told, now, score }) {
+      const but = !told ? ", not told then" : now ? "" : ", would not be told now";
+      return `${format.span((to_ms - from_ms) / 1000)}, likeness ${score.toFixed(2)}${but}`;
+    },
+    events: (count) => many(count, "event"),
     more: (count) => `Show ${format.number(count)} more`,
   },
 
   heads: {
     tab: "Heads",
-    title: "Heads",
     teach: "Teach a motion",
     none: "There is no head yet. A head finds one motion among all others; teach one by performing it three times.",
     whose: { page: "taught here", root: "configured by root", shipped: "came with the model" },
     gives: { event: "tells events", state: "tells a state" },
     fixed: {
-      page: "",
       root: "Root configured this head on the device, and programs may start for it. So it cannot be changed here.",
       shipped: "This head came with the model. It can be paused here, and not changed.",
     },
     paused: "paused",
     idle: "does not judge",
     whyNot: (why) => `It does not judge: ${why}`,
-    facts: ({ rate, given, found, examples, counter_examples: against }) =>
-      [
-        ["False alarms", rate ? texts.heads.rate(...rate) : "not known yet"],
-        given && ["Performances found", `${found} of ${given}`],
-        examples && ["Examples", `${examples}${against ? `, and ${many(against, "counter-example", "counter-examples")}` : ""}`],
-      ].filter(Boolean),
-    // 0.1 an hour (probably 0 to 0.4)
-    rate: (figure, low, high) =>
-      figure ? `${format.figure(figure)} an hour (probably ${format.figure(low)} to ${format.figure(high)})` : `less than ${format.figure(high)} an hour`,
+    facts: ({ rate, given, found, examples, counter_examples: against }) => [
+      ["False alarms", rate ? rateOf(rate) : "not known yet"],
+      given && ["Performances found", `${found} of ${given}`],
+      examples && ["Examples", `${examples}${against ? `, and ${many(against, "counter-example")}` : ""}`],
+    ],
     expect: "What to expect",
     of: (action, name) => `${action}: ${name}`,
     improve: "Make it better",
@@ -385,7 +347,8 @@ export const texts = {
     save: "Save",
     renamed: (name) => `The head is now called ${name}.`,
     export: "Export",
-    exported: (name, signed) => `${name} is saved. ${signed ? "It is signed." : "It is not signed: another device takes it only with a signature."}`,
+    exported: (name, signed) =>
+      `${name} is saved. It is ${signed ? "signed." : "not signed: another device takes it only with a signature."}`,
     remove: "Remove",
     removeTitle: (name) => `Remove ${name}?`,
     removeText: (examples) => [
@@ -402,7 +365,6 @@ export const texts = {
 
   people: {
     tab: "Access",
-    title: "Access",
     browsers: "Browsers that are let in",
     mine: "this browser",
     leave: "Sign out",
@@ -416,7 +378,7 @@ export const texts = {
     more: "Let another browser in",
     moreText: "This command on the device prints a link that lets one browser in, as does Enter in the terminal of a page without a service:",
     command: "sudo motionsig page",
-    networkText: "For phones and other devices in your network, switch that on first. The page is then encrypted:",
+    networkText: "For phones and other devices of your network, encrypted:",
     network: "sudo motionsig page --network",
     never: "What never leaves the device",
     neverText: [
@@ -425,11 +387,11 @@ export const texts = {
       "No program can be started from here. Only root can configure, on the device, what an event starts.",
     ],
     device: "This device",
-    facts: (hello) => [
-      ["Name", hello.name],
-      ["Version", hello.version],
-      ["Look back reads", hello.store ?? hello.why_no_store ?? "nothing"],
-      ["A signature", `${hello.dim} codes from ${format.figure(hello.length_ms / 1000)} s of motion, every ${format.figure(hello.hop_ms / 1000)} s`],
+    facts: ({ name, version, store, why_no_store, dim, length_ms, hop_ms }) => [
+      ["Name", name],
+      ["Version", version],
+      ["Look back reads", store ?? why_no_store ?? "nothing"],
+      ["A signature", `${dim} codes from ${format.figure(length_ms / 1000)} s of motion, every ${format.figure(hop_ms / 1000)} s`],
     ],
   },
 };

@@ -9,6 +9,8 @@ from house import until
 from visits import go
 from watched import PHONE
 
+WEEK = True
+
 
 @pytest.fixture(scope="module")
 def taught(house):
