@@ -18,7 +18,8 @@ const LANES = { hour: 18, day: 24, week: 15 }; // pixels
 
 export function create(panel) {
   let range = "week";
-  let first = RANGES.week.first(Date.now());
+  const newest = () => latest.hello?.newest_ms ?? Date.now(); // a store may be of last year
+  let first = RANGES.week.first(newest());
   let heads = []; // of the service
   let hidden = new Set(); // names of those that are not shown
   let answer = null; // of `lookback`
@@ -48,7 +49,7 @@ export function create(panel) {
       "div.tools",
       h("div.segments", { role: "group", "aria-label": t.range }, kinds),
       h("div.steps", step(t.previous, -1, "‹"), title, next),
-      button(t.now, () => look(range, Date.now())),
+      button(t.now, () => look(range, newest())),
     ),
     h(
       "div.beside",
@@ -86,11 +87,7 @@ export function create(panel) {
     refresh({ keep: true });
   });
   listen("event", take);
-  // A store may be of last year: what is newest in it is shown first.
-  listen("hello", ({ newest_ms: ms }) => {
-    if (ms) first = RANGES.week.first(ms);
-    if (ms && visible) refresh();
-  });
+  listen("hello", ({ newest_ms: ms }) => visible && ms && ms < first && look(range, ms));
 
   const end = () => RANGES[range].strips(first).at(-1)[1];
   const until = () => Math.min(end(), Date.now());
@@ -408,7 +405,7 @@ export function create(panel) {
       const isFirst = !visible && !answer;
       visible = true;
       if (head) hidden = new Set(heads.map(({ name }) => name).filter((name) => name !== head));
-      if (head || at || kind || isFirst) look(kind in RANGES ? kind : range, Number(at) || Date.now());
+      if (head || at || kind || isFirst) look(kind in RANGES ? kind : range, Number(at) || newest());
       else refresh({ keep: true });
     },
     hidden() {
