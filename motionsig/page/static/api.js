@@ -1,4 +1,4 @@
-// Everything that goes between this page and the device: asks, the live feed, the session.
+// What goes between this page and the device: asks, the live feed, the session.
 
 const TRIES_MS = [0, 700, 1500, 3000, 5000]; // a change is asked for again under its own id: it happens once
 const AGAIN_MS = [250, 500, 1000, 2000, 4000]; // between attempts at the live feed
@@ -37,10 +37,8 @@ async function call(path, body) {
   return answer;
 }
 
-// Sends a code; the browser then has a session.
 export const pair = (code) => call("/api/pair", { code });
 
-// Returns the session, or throws: ApiError with status 401 without one.
 export async function session() {
   const answer = await call("/api/session");
   csrf = answer.csrf;
@@ -68,13 +66,12 @@ export async function change(name, parameters = {}) {
   throw lost;
 }
 
-// The newest of each kind: hello, status, heads, lesson, connection. Signatures and events are not kept here.
+// The newest of each kind. Signatures and events are not kept here.
 export const latest = { hello: null, status: null, heads: null, lesson: null, connection: { state: "connecting" } };
 
 const listeners = {};
 
-// Calls `listener` with each `signatures`, `event`, `status`, `heads`, `lesson`, `gap`, `hello` or `connection` from now on,
-// and at once with the newest where there is one.
+// Calls `listener` with each of that kind from now on, and at once with the newest where there is one.
 export function listen(kind, listener) {
   (listeners[kind] ??= []).push(listener);
   if (latest[kind] != null) listener(latest[kind]);
@@ -91,7 +88,6 @@ function tell(kind, value) {
   }
 }
 
-// Asks for the heads and tells all views of them.
 export const freshHeads = async () => tell("heads", await ask("heads"));
 
 const OLDEST = "0:0"; // a place that never was: the feed then begins with all that the service keeps, some two minutes
@@ -101,8 +97,8 @@ let heardAt = 0;
 let run = 0; // counts the calls of follow, of which only the last one goes on; 0: there is none
 let runs = 0;
 
-// Keeps the live feed open until there is no session. It is read with fetch, because an EventSource gives up for good when
-// the service is away, and a new one could not say which row came last.
+// Keeps the live feed open until there is no session. An EventSource would give up for good when the service is away, and a
+// new one could not say which row came last.
 export async function follow() {
   const mine = (run = runs += 1);
   for (let failed = 0; run === mine; failed += 1) {
@@ -161,7 +157,6 @@ function take(message) {
   if (data && (event !== "gap" || lastId !== OLDEST)) tell(event, JSON.parse(data));
 }
 
-// The page goes on while the service is away, and says so.
 listen("service", async ({ up }) => {
   if (latest.hello?.live === false) return;
   if (!up) return tell("connection", { state: "away", why: "service" });

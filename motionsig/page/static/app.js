@@ -1,7 +1,7 @@
-// The frame: which view is shown, the theme, the banner, and whether this browser is let in.
+// The frame: which view is shown, the banner, and whether this browser is let in.
 
 import { follow, latest, leave, listen, pair, pause, session } from "./api.js";
-import { button, closing, h, icon, put, setText } from "./dom.js";
+import { closing, h, icon, put, setText } from "./dom.js";
 import * as heads from "./heads.js";
 import * as live from "./live.js";
 import * as lookback from "./lookback.js";
@@ -12,7 +12,6 @@ import { texts } from "./texts.js";
 // Each module exports create(panel), which builds into the panel and returns shown(parameters) and hidden(), or neither.
 // The address's fragment names the view: #teach?better=knock shows Teach with URLSearchParams of better=knock.
 const VIEWS = { live, teach, lookback, heads, people };
-const THEMES = ["auto", "light", "dark"];
 const AWAY_MS = 1500; // a shorter one is not worth a word
 const BACK_MS = 12_000;
 
@@ -30,39 +29,6 @@ function frame() {
   byId("nav").append(h("div", { role: "tablist", "aria-label": texts.frame.nav, onkeydown: keys }, views.map(tab)));
   const view = (name) => h(`section.view#view-${name}`, { role: "tabpanel", "aria-labelledby": `tab-${name}`, hidden: true });
   byId("main").append(...views.map(view));
-  const skip = (event) => {
-    event.preventDefault(); // the fragment names the view
-    byId("main").focus();
-  };
-  document.body.prepend(h("a.skip", { href: "#main", onclick: skip }, texts.frame.skip));
-}
-
-// The chosen theme, after it was stored where one is given. Where storage is switched off, it holds for this page alone.
-function themeName(name) {
-  try {
-    if (name) localStorage.theme = name;
-    name = localStorage.theme;
-  } catch {}
-  return THEMES.includes(name) ? name : "auto";
-}
-
-function theme() {
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  let name = themeName();
-  const next = () => {
-    name = themeName(THEMES[(THEMES.indexOf(name) + 1) % THEMES.length]);
-    apply();
-  };
-  const act = button(icon("theme"), next, ".quiet.icon-only");
-  function apply() {
-    document.documentElement.dataset.theme = name !== "auto" ? name : dark.matches ? "dark" : "light";
-    act.title = texts.frame.theme[name];
-    act.setAttribute("aria-label", act.title);
-    document.dispatchEvent(new Event("theme"));
-  }
-  document.querySelector("header").append(act);
-  dark.addEventListener("change", apply);
-  apply();
 }
 
 function show() {
@@ -104,7 +70,6 @@ function keys(event) {
   event.preventDefault();
 }
 
-// The banner says what is wrong with the connection as long as it is, and once that it is over.
 let away = null;
 let hide = null;
 
@@ -171,7 +136,6 @@ async function enter() {
 // A link's code is used once and leaves the address, so that it is in no history and no bookmark.
 async function begin() {
   frame();
-  theme();
   listen("connection", connected);
   listen("gap", ({ missed, why }) => back(why === "restarted" ? texts.banner.restarted : texts.banner.missed(missed)));
   listen("hello", ({ live: sensor }) => {

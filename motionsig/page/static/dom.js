@@ -2,6 +2,8 @@
 
 import { texts } from "./texts.js";
 
+export const dark = matchMedia("(prefers-color-scheme: dark)");
+
 const SVG = "http://www.w3.org/2000/svg";
 
 // h("p.muted.small#id", { title: text, onclick: act }, "Text", element): a tag with classes and an id, then attributes and
@@ -22,7 +24,7 @@ export function h(selector, ...parts) {
   return element;
 }
 
-function set(element, name, value) {
+export function set(element, name, value) {
   if (value == null || value === false) return;
   if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
   else element.setAttribute(name, value === true ? "" : value);
@@ -37,7 +39,6 @@ export function button(text, act, kind = "", more = {}) {
   return element;
 }
 
-// A button that asks the device.
 export const asking = (text, action, kind, more) => button(text, (self) => pressed(self, action), kind, more);
 
 export const closing = (label, act) => button(icon("close"), act, ".quiet.icon-only", { "aria-label": label });
@@ -47,10 +48,13 @@ export const select = (attributes, options) =>
 
 export const card = (title, ...children) => h("section.card", title && h("h3", title), ...children);
 
+// A field for a head's name, or for what else is typed letter by letter.
+export const input = (attributes) =>
+  h("input.input", { autocomplete: "off", autocapitalize: "none", spellcheck: "false", maxlength: "64", ...attributes });
+
 // The items of a <dl>. pairs: [term, value] each, or false.
 export const facts = (pairs) => pairs.filter(Boolean).map(([term, value]) => h("div", h("dt", term), h("dd", value)));
 
-// A row of a list: what it is, a line on it, and what may be done with it.
 export const line = (name, chip, details, act) =>
   h(
     "li.line",
@@ -69,10 +73,8 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-// Said once to people who listen to the page: for an event, a performance found, the answer to what they asked.
 export const say = (text) => document.getElementById("say").replaceChildren(h("p", text));
 
-// What is wrong, in words. An error of this page's own is thrown on.
 export function why(error) {
   if (!error.kind) throw error;
   return texts.errors.of(error);

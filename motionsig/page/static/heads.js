@@ -1,7 +1,7 @@
-// The view "Heads": all that judge, with what is to be expected of each; what may be done with a head stands beside it.
+// The view "Heads": what is to be expected of each, and what may be done with it.
 
 import { ask, change, freshHeads, latest, listen } from "./api.js";
-import { asking, button, card, confirmed, facts, h, pressed, say } from "./dom.js";
+import { asking, button, card, confirmed, h, input, pressed, say } from "./dom.js";
 import { texts } from "./texts.js";
 
 const MOST_BYTES = 3 << 20; // of a file: as base64 it is a third longer
@@ -15,7 +15,7 @@ export function create(panel) {
   file.addEventListener("change", () => file.files.length && pressed(open, take));
   const imports = card(words.importTitle, h("p.muted", words.importText), h("div.actions", open, file));
   imports.dataset.errors = "";
-  panel.append(h("div.line", h("h2", words.tab), h("a.button.primary", { href: "#teach" }, words.teach)), list, imports);
+  panel.append(h("h2", { tabindex: "-1" }, words.tab), list, imports);
 
   let shown = "";
   let renaming = false; // while a name is typed, the cards are left alone
@@ -37,7 +37,7 @@ export function create(panel) {
     const verb = (verb, text, make, act, kind = ".quiet") =>
       may.includes(verb) && make(text, act, kind, { id: `${verb}-${name}`, ...label(text) });
     const chip = (text, kind = "") => text && h(`span.chip${kind}`, text);
-    const lines = head.expectation.map((line) => h("li", line));
+    const lines = [...head.expectation, words.examples(head)].map((line) => line && h("li", line));
     return h(
       "article.card",
       { "data-errors": true, "aria-label": name },
@@ -52,9 +52,7 @@ export function create(panel) {
         ),
       ),
       head.why_not && h("p.error", words.whyNot(head.why_not)),
-      h("dl.facts", facts(words.facts(head))),
-      lines.length > 0 &&
-        h("details", { open: head.whose === "page" }, h("summary", words.expect), h("ul.small", lines)),
+      h("ul.small.muted", lines),
       !may.includes("rename") && h("p.muted.small", words.fixed[head.whose]),
       h(
         "div.actions",
@@ -76,7 +74,7 @@ export function create(panel) {
 
   function rename(head, act) {
     const id = `name-${head.name}`;
-    const input = h("input.input", { id, value: head.name, maxlength: "64", autocapitalize: "none", spellcheck: "false" });
+    const typed = input({ id, value: head.name });
     const save = button(words.save, null, ".primary");
     const end = () => {
       renaming = false;
@@ -86,9 +84,9 @@ export function create(panel) {
     };
     const send = async (event) => {
       event.preventDefault();
-      const name = input.value.trim();
+      const name = typed.value.trim();
       if (name === head.name) return end();
-      if (!(await pressed(save, () => change("rename", { head: head.name, name })))) return input.focus();
+      if (!(await pressed(save, () => change("rename", { head: head.name, name })))) return typed.focus();
       say(words.renamed(name));
       end();
       await freshHeads();
@@ -97,12 +95,12 @@ export function create(panel) {
       "form.field.rename",
       { novalidate: true, onsubmit: send, onkeydown: (event) => event.key === "Escape" && end() },
       h("label", { for: id }, words.newName),
-      input,
+      typed,
       h("div.actions", save, button(texts.frame.cancel, end)),
     );
     renaming = true;
     act.replaceWith(form);
-    input.select();
+    typed.select();
   }
 
   async function remove({ name, examples }, act) {
@@ -110,7 +108,7 @@ export function create(panel) {
     if (!(await pressed(act, () => change("remove", { head: name })))) return;
     say(words.removed(name));
     await freshHeads();
-    panel.querySelector("a").focus();
+    panel.querySelector("h2").focus();
   }
 
   async function download(head) {

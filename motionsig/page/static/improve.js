@@ -1,5 +1,4 @@
-// What Live and Look back do with a stretch of time: "not this" and "this, too". A head gets better by one example of
-// signatures that are stored already, and its new rate is said at once.
+// "Not this" and "this, too": a head gets better by a stretch of time, and its new rate is said at once.
 
 import { change } from "./api.js";
 import { asking, h, say } from "./dom.js";

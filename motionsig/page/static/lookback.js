@@ -1,7 +1,7 @@
 // The view that looks back: an hour, a day or a week as strips, with what the heads told then and would tell now.
 
 import { ask, latest, listen } from "./api.js";
-import { asking, button, closing, h, select, setText, why } from "./dom.js";
+import { asking, button, closing, dark, h, select, setText, why } from "./dom.js";
 import { improving } from "./improve.js";
 import { colours, drawStrip, numberOf, shape } from "./marks.js";
 import { RANGES, fromField, oddHours, toField } from "./spans.js";
@@ -11,7 +11,7 @@ const t = texts.lookback;
 const TOUCH = 24; // pixels that a finger may miss an event by
 const DRAG = 8; // pixels after which a touch chooses a stretch
 const SOON_MS = 1500; // chosen before and after a touched moment
-const ROWS = 50; // events of the list that are shown at first
+const ROWS = 400; // events of the list
 const MOST_ALIKE = 20;
 const NOW_MS = 20_000; // so often the line of now moves on
 const LANES = { hour: 18, day: 24, week: 15 }; // pixels
@@ -24,21 +24,18 @@ export function create(panel) {
   let answer = null; // of `lookback`
   let chosen = null; // {from_ms, to_ms, head, event}; event: null for a stretch
   let like = []; // windows that are like the chosen one
-  let rows = ROWS;
   let asked = 0; // number of the question whose answer is waited for
   let visible = false;
   let drawnAt = 0; // the strips' width
-  let opener = null; // what the chosen one was chosen by, of the list
 
   const title = h("h3.range");
   const step = (label, by, text) => button(text, () => go(by), ".quiet.icon-only.step", { "aria-label": label });
   const next = step(t.next, 1, "›");
-  const kinds = Object.keys(RANGES).map((name) => button(t.ranges[name], () => look(name, centre(name))));
+  const kinds = Object.keys(RANGES).map((name) => button(t.ranges[name], () => look(name, centre())));
   const chips = h("div.actions.heads-shown", { role: "group", "aria-label": texts.heads.tab });
   const state = h("p.muted.small", { role: "status" });
   const bar = h("div.progress", { role: "progressbar", "aria-label": t.progress });
   const strips = h("div.strips", { "aria-hidden": "true" });
-  const odd = h("p.muted.small");
   const details = h("section.card.chosen", { "aria-label": t.chosen, tabindex: "-1" });
   const list = h("section.card.events");
   const key = (sign, text) => h("span", sign, text);
@@ -46,7 +43,7 @@ export function create(panel) {
     h("h2", t.tab),
     h(
       "div.tools",
-      h("div.segments", { role: "group", "aria-label": t.range }, kinds),
+      h("div.actions", { role: "group", "aria-label": t.range }, kinds),
       h("div.steps", step(t.previous, -1, "‹"), title, next),
       button(t.now, () => look(range, Date.now())),
     ),
@@ -58,7 +55,6 @@ export function create(panel) {
         h("div.progress-place", bar),
         state,
         strips,
-        odd,
         h(
           "p.legend",
           key(shape(0), t.told),
@@ -74,7 +70,7 @@ export function create(panel) {
     list,
   );
   new ResizeObserver(() => visible && strips.clientWidth !== drawnAt && draw()).observe(strips);
-  document.addEventListener("theme", () => visible && draw());
+  dark.addEventListener("change", () => visible && draw());
   setInterval(() => visible && draw(), NOW_MS);
   listen("heads", (value) => {
     const names = (some) => some.map(({ name }) => name).join();
@@ -92,20 +88,14 @@ export function create(panel) {
   // Before there is an answer: without events, so that the strips are as high as they will be.
   const shown = () => (answer?.heads ?? heads.map(({ name }) => ({ name, events: [] }))).filter(({ name }) => !hidden.has(name));
 
-  // What to look at in another range: what is chosen, else now where it is shown, else what is shown first or last.
-  function centre(name) {
-    const now = Date.now();
-    if (chosen && name !== "week") return chosen.from_ms;
-    if (now >= first && now < end()) return now;
-    return name === "week" ? end() - 1 : first;
-  }
+  // What to look at in another range: what is chosen, else the newest of what is shown.
+  const centre = () => chosen?.from_ms ?? end() - 1;
 
   function go(by) {
     first = RANGES[range].go(first, by);
     refresh();
   }
 
-  // Looks at the range of that name with `ms` in its last strip.
   function look(name, ms) {
     range = name;
     first = RANGES[name].first(Math.min(ms, Date.now()));
@@ -118,7 +108,6 @@ export function create(panel) {
     if (!keep) {
       answer = null;
       like = [];
-      rows = ROWS;
       if (chosen && (chosen.to_ms < first || chosen.from_ms >= end())) chosen = null;
       showDetails();
       setText(state, t.looking);
@@ -147,9 +136,6 @@ export function create(panel) {
     setText(title, t.title_of[range](first, end() - 1));
     next.disabled = end() - 1 > Date.now();
     Object.keys(RANGES).forEach((name, i) => kinds[i].setAttribute("aria-pressed", String(name === range)));
-    const odds = RANGES[range].strips(first).filter(oddHours);
-    odd.hidden = !odds.length;
-    setText(odd, odds.map((span) => t.odd(span[0], oddHours(span))).join(" "));
     showChips();
     draw();
     showList();
@@ -193,10 +179,9 @@ export function create(panel) {
     parts.forEach((span, index) => {
       const [label, canvas, hours] = strips.children[index].children;
       const ticks = RANGES[range].ticks(span[0]);
-      setText(label, name(span[0]));
+      setText(label, oddHours(span) ? t.odd(format.day(span[0]), oddHours(span)) : name(span[0]));
       canvas.span = { from: span[0], scale };
       canvas.places = drawStrip(canvas, { span, ticks, ...common });
-      // The hours are written once, below the last strip.
       hours.hidden = range === "hour" || index < parts.length - 1;
       const text = (at) => {
         const hour = h("span", format.minute(at));
@@ -258,19 +243,16 @@ export function create(panel) {
     choose({ from_ms: event.from_ms, to_ms: event.to_ms, head, event });
   }
 
-  // One as `chosen` is, or null for nothing.
   function choose(one) {
     chosen = one;
     like = [];
-    opener = null;
     showDetails();
     draw();
   }
 
   function shut() {
-    const back = opener?.isConnected ? opener : details;
     choose(null);
-    back.focus({ preventScroll: true });
+    details.focus({ preventScroll: true });
   }
 
   function showDetails() {
@@ -305,7 +287,6 @@ export function create(panel) {
     );
   }
 
-  // From and to by keyboard.
   function stretch() {
     const input = (ms) => h("input.input", { type: "datetime-local", step: "1", required: true, value: toField(ms) });
     const from = input(chosen?.from_ms ?? until() - 10_000);
@@ -360,30 +341,22 @@ export function create(panel) {
       .flatMap(({ name, events: some }) => some.map((event) => ({ name, event })))
       .sort((a, b) => b.event.from_ms - a.event.from_ms);
     const items = [];
+    const listed = events.slice(0, ROWS);
     let day = "";
-    for (const { name, event } of events.slice(0, rows)) {
+    for (const { name, event } of listed) {
       if (format.date(event.from_ms) !== day) {
         day = format.date(event.from_ms);
-        items.push(h("h4", day), h("ol"));
+        items.push(h("h4.muted.small", day), h("ol"));
       }
-      const press = ({ currentTarget }) => {
+      const press = () => {
         chooseEvent(event);
-        opener = currentTarget;
         details.focus();
       };
       const parts = [shape(numberOf(name), event), h("b", format.clock(event.from_ms)), name, h("span.muted", t.row(event))];
       items.at(-1).append(h("li", rowOf(press, ...parts)));
     }
-    if (events.length > rows) items.push(button(t.more(events.length - rows), showMore));
     list.hidden = !events.length;
-    list.replaceChildren(h("h3", t.events(events.length)), ...items);
-  }
-
-  function showMore() {
-    const before = rows;
-    rows += 5 * ROWS;
-    showList();
-    list.querySelectorAll(".row")[before].focus();
+    list.replaceChildren(h("h3", t.events(events.length, listed.length)), ...items);
   }
 
   // What a head tells now comes to the strips at once.

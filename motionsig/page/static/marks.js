@@ -1,6 +1,5 @@
 // How the events of a head look: a shape and a colour each, so that nobody has to tell them by colour alone. Filled is
-// what was told then, hollow what the head would tell as it is now, and pale what it told then and would not tell now.
-// And how a strip of time is drawn, on a canvas.
+// what was told then, hollow what the head would tell now, pale what it would not tell now. And how a strip is drawn.
 
 import { h } from "./dom.js";
 
@@ -31,15 +30,13 @@ export function numberOf(name) {
   return numbers.get(name);
 }
 
-// The mark of that number; as its event has it, where one is given.
-export const shape = (number, { told = true, now = true } = {}) =>
-  h(
-    `svg.shape.shape-${number}${told ? "" : ".hollow"}${now ? "" : ".pale"}`,
-    { viewBox: "-1 -1 18 18", "aria-hidden": "true" },
-    h("path", { d: SHAPES[number] }),
-  );
+export function shape(number, { told = true, now = true } = {}) {
+  const kind = `svg.shape${told ? "" : ".hollow"}${now ? "" : ".pale"}`;
+  const svg = h(kind, { viewBox: "-1 -1 18 18", "aria-hidden": "true" }, h("path", { d: SHAPES[number] }));
+  svg.style.color = `var(--head-${number})`;
+  return svg;
+}
 
-// The colours of the theme that is on.
 export function colours() {
   const style = getComputedStyle(document.documentElement);
   const get = (name) => style.getPropertyValue(`--${name}`).trim();
@@ -55,9 +52,8 @@ export function colours() {
 }
 
 // Draws one strip, and returns where its events are: [{x0, x1, y, event}], in pixels.
-// width: of the canvas, in pixels. span: [from, to]. scale: milliseconds in that width. answer: of `lookback`.
-// shown: [{number, events}], a lane each of `lane` pixels. like: windows to be framed. chosen: [from, to] or null.
-// ticks: times of thin lines. now: until then there is something to know.
+// width: in pixels, of `scale` milliseconds. span, chosen: [from, to]. answer: of `lookback`. shown: [{number, events}], a lane
+// each. like: windows to be framed. ticks: times of thin lines. now: until then there is something to know.
 export function drawStrip(canvas, { width, span, scale, answer, shown, lane, like, chosen, ticks, now, colour }) {
   const [from, to] = span;
   const ratio = devicePixelRatio || 1;
@@ -136,7 +132,6 @@ function drawCover(g, { from, to, x, height, answer: { since_ms, bin_ms, covered
   g.restore();
 }
 
-// What lasts is a bar, with the shape at its beginning.
 function drawEvent(g, { x0, x1, y, size, number, event, colour }) {
   const lasts = x1 - x0 > size;
   g.save();

@@ -1,7 +1,7 @@
 // The view "Access": who sees this page, and what never leaves the device. And the way in for a browser without a session.
 
-import { endSession, listen, pair, session } from "./api.js";
-import { asking, button, card, confirmed, facts, h, line, pressed, put, say, why } from "./dom.js";
+import { endSession, pair, session } from "./api.js";
+import { asking, button, card, confirmed, h, input, line, pressed, put, say, why } from "./dom.js";
 import { texts } from "./texts.js";
 
 const command = (text) => h("code.command", text);
@@ -9,16 +9,14 @@ const command = (text) => h("code.command", text);
 export function create(panel) {
   const words = texts.people;
   const list = h("ul.rows");
-  const device = h("dl.facts");
   const all = button(words.endAll, endAll, ".danger");
   const more = [h("p", words.moreText), command(words.command), h("p", words.networkText), command(words.network)];
-  const never = words.neverText.map((text) => h("p", text));
   panel.append(
     h("h2", words.tab),
     h(
       "div.columns.tops",
       card(words.browsers, list, h("div.actions", all)),
-      h("div.view", card(words.more, more), card(words.never, never), card(words.device, device)),
+      h("div.view", card(words.more, more), card(words.never, h("p", words.neverText))),
     ),
   );
 
@@ -48,20 +46,18 @@ export function create(panel) {
     return line(browser, mine && words.mine, words.times(began, seen), act);
   }
 
-  listen("hello", (hello) => put(device, facts(words.facts(hello))));
   return { shown: fresh };
 }
 
-// What is said of a code that was refused.
 export const refusal = (error) => (error.status === 403 ? texts.pair.wrong : why(error));
 
 // Shows the way in, with what is wrong; `entered` is called once the browser is let in.
 export function ask(panel, said, entered) {
   const words = texts.pair;
-  const code = h("input.input#code", {
+  const code = input({
+    id: "code",
+    maxlength: null,
     autocomplete: "one-time-code",
-    autocapitalize: "none",
-    spellcheck: "false",
     "aria-describedby": "code-hint code-error",
   });
   const wrong = h("p.error#code-error", { role: "alert" }, said);

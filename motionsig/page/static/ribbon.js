@@ -1,26 +1,23 @@
 // The ribbon: the signatures of about the last minute, a column each, newest on the right.
 //
 // A column has a cell for each code, motion above posture. The further a code is from zero, the further its colour is from
-// the ground: towards blue below zero, towards orange above, at equal steps of lightness (OKLCH), which colour-blind people
-// tell apart, too. Columns are drawn once, into a picture that goes round; a frame only copies it. So it costs little.
+// the ground, at equal steps of lightness (OKLCH): towards blue below zero, towards orange above, which colour-blind people
+// tell apart, too. Columns are drawn once, into a picture that a frame copies.
 
+import { dark } from "./dom.js";
 import { format } from "./texts.js";
 
 const KEPT = 1200; // rows: some three minutes, for a wider window and for another theme
 const LANES = 2;
-const LANE = 22; // px, as all sizes here before they are multiplied by the screen's scale
-const AXIS = 20;
-const PART = 6; // between motion and posture
+const [LANE, AXIS, PART] = [22, 20, 6]; // px, before they are multiplied by the screen's scale; PART parts motion and posture
 const REST = 0.2; // so much is left of the colours at rest
 const [BRIDGED, AT_REST] = [1, 4];
 const STILL_MS = 1000; // where somebody wants less motion, the ribbon steps once a second
 const SKEW_MS = 10_000;
 
-// Lightness, chroma and hue (degrees) of the ends, and how light the ground is.
 const DARK = { ground: [0.17, 0.006], below: [0.8, 0.125, 240], above: [0.82, 0.135, 66] };
 const LIGHT = { ground: [0.965, 0.006], below: [0.4, 0.14, 256], above: [0.5, 0.14, 48] };
 
-// Returns the colour of each code from -128 to 127.
 function ramp({ ground, below, above }, strength) {
   return Array.from({ length: 256 }, (_, index) => {
     const code = index - 128;
@@ -55,12 +52,13 @@ export function createRibbon(canvas) {
     return follows || (ahead <= 0 && ahead > -3) ? before.slot + 1 : slot;
   }
 
-  // Takes a `signatures` of the live feed; returns how many rows of it are new.
+  // Takes a `signatures` of the live feed; returns whether a row of it is new.
   function add({ stream, seq, start_ms: starts, codes, quality }) {
     const bytes = Int8Array.from(atob(codes), (letter) => letter.charCodeAt(0));
     const dim = bytes.length / Math.max(1, starts.length);
     const now = performance.timeOrigin + performance.now();
-    let taken = 0;
+    const taken = [];
+    const newest = rows.at(-1)?.slot;
     starts.forEach((ms, at) => {
       if (seq + at <= (lastSeq[stream] ?? -1)) return;
       lastSeq[stream] = seq + at;
@@ -70,15 +68,20 @@ export function createRibbon(canvas) {
       const cells = bytes.subarray(at * dim, (at + 1) * dim);
       const row = { stream, ms, slot, before: before ? before.slot : slot - 1, codes: cells, quality: quality[at] ?? 0 };
       rows.push(row);
-      paint(row);
-      taken += 1;
+      taken.push(row);
     });
-    if (!taken) return 0;
-    if (rows.length > KEPT) rows.splice(0, rows.length - KEPT);
+    if (!taken.length) return false;
+    if (size.width) {
+      ink.globalCompositeOperation = "copy";
+      ink.drawImage(picture, (newest - rows.at(-1).slot) * size.wide || 0, 0);
+      ink.globalCompositeOperation = "source-over";
+      taken.forEach(paint);
+    }
+    rows.splice(0, rows.length - KEPT);
     arrivals.push([now, now - starts.at(-1) - shape.length]);
     while (arrivals[0][0] < now - SKEW_MS) arrivals.shift();
     changed = true;
-    return taken;
+    return true;
   }
 
   // Takes an event: a mark from its start to its end; what began goes on until its end is told.
@@ -98,7 +101,6 @@ export function createRibbon(canvas) {
     changed = true;
   }
 
-  // The state of that head has ended, though no event told it, as after a restart.
   function unmark(head) {
     const going = marks.filter((one) => one.head === head && one.toMs === null);
     for (const one of going) one.toMs = (rows.at(-1)?.ms ?? one.fromMs) + shape.length;
@@ -114,25 +116,21 @@ export function createRibbon(canvas) {
     const cell = Math.max(1, Math.floor((height - top - axis - gap) / cells));
     const wide = Math.max(1, Math.round((width * shape.hop) / 60_000));
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-    size = { scale, width, height, wide, cell, gap, top, body: cells * cell + gap, columns: Math.ceil(width / wide) + 2 };
-    Object.assign(picture, { width: size.columns * wide, height: size.body });
-    const root = document.documentElement;
-    const theme = root.dataset.theme === "dark" ? DARK : LIGHT;
-    const css = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
+    size = { scale, width, height, wide, cell, gap, top, body: cells * cell + gap };
+    Object.assign(picture, { width: width + 2 * wide, height: size.body });
+    const css = getComputedStyle(document.documentElement);
+    const theme = dark.matches ? DARK : LIGHT;
     colours = { moving: ramp(theme, 1), rest: ramp(theme, REST) };
-    for (const name of ["muted", "accent", "accent-soft", "line-strong"]) colours[name] = css(name);
-    rows.filter((row) => row.slot > rows.at(-1).slot - size.columns).forEach(paint);
+    for (const name of ["muted", "accent", "accent-soft", "line-strong"]) colours[name] = css.getPropertyValue(`--${name}`);
+    rows.forEach(paint);
     changed = true;
   }
 
-  const columnOf = (slot) => ((slot % size.columns) + size.columns) % size.columns;
-
+  // Paints a row into the picture, whose right column is that of the newest row.
   function paint({ slot, before, codes, quality }) {
     if (!size.width) return;
-    const { scale, wide, cell, gap, body, columns } = size;
-    // What lies between the row before and this one was not measured.
-    for (let at = Math.max(before + 1, slot - columns); at < slot; at += 1) ink.clearRect(columnOf(at) * wide, 0, wide, body);
-    const x = columnOf(slot) * wide;
+    const { scale, wide, cell, gap, body } = size;
+    const x = picture.width - (rows.at(-1).slot - slot + 1) * wide;
     const palette = quality & AT_REST ? colours.rest : colours.moving;
     const split = shape.motion[1] - shape.motion[0];
     codes.forEach((code, index) => {
@@ -145,33 +143,21 @@ export function createRibbon(canvas) {
       for (let y = -((slot * wide) % (3 * hatch)); y < body; y += 3 * hatch) ink.fillRect(x, y, wide, hatch);
     }
     ink.clearRect(x, split * cell, wide, gap);
+    // What lies between the row before and this one was not measured.
+    ink.fillStyle = colours["line-strong"];
+    const from = Math.max(x - (slot - before - 1) * wide, 0);
+    for (let at = from + 2 * scale; at < x - scale; at += 6 * scale) ink.fillRect(at, body / 2, 2 * scale, scale);
   }
 
   // The time at the right edge: that of the newest samples, by this browser's clock, so that it flows evenly.
   const edgeMs = () => performance.timeOrigin + performance.now() - Math.min(...arrivals.map(([, late]) => late));
 
   function draw(edge) {
-    const { scale, width, height, wide, top, body, columns } = size;
+    const { scale, width, height, wide, top, body } = size;
     pen.clearRect(0, 0, width, height);
-    const newest = rows.at(-1).slot;
     // Column `slot` ends at the moment its window ends.
     const xOf = (ms) => width - Math.round(((edge - ms) / shape.hop) * wide);
-    const right = xOf(newest * shape.hop + shape.length); // of the newest column
-    const oldest = Math.max(rows[0].slot, newest - columns + 1);
-    const left = right - (newest - oldest + 1) * wide;
-    // The picture goes round, so it is drawn in two parts.
-    const start = columnOf(oldest) * wide;
-    const first = Math.min(right - left, columns * wide - start);
-    pen.drawImage(picture, start, 0, first, body, left, top, first, body);
-    const rest = right - left - first;
-    if (rest) pen.drawImage(picture, 0, 0, rest, body, left + first, top, rest, body);
-    pen.fillStyle = colours["line-strong"];
-    for (const { slot, before } of rows) {
-      if (slot === before + 1 || before < oldest) continue;
-      const to = left + (slot - oldest) * wide - scale;
-      let x = left + (before + 1 - oldest) * wide + 2 * scale;
-      for (; x < to; x += 6 * scale) pen.fillRect(x, top + body / 2, 2 * scale, scale);
-    }
+    pen.drawImage(picture, xOf(rows.at(-1).slot * shape.hop + shape.length) - picture.width, top);
     axis(xOf, edge, top + body);
     pen.font = `600 ${12 * scale}px system-ui, sans-serif`;
     pen.textBaseline = "middle";
@@ -237,13 +223,12 @@ export function createRibbon(canvas) {
   }
 
   new ResizeObserver(measure).observe(canvas);
-  document.addEventListener("theme", measure);
+  dark.addEventListener("change", measure);
 
   return {
     add,
     mark,
     unmark,
-    // hello: of the feed.
     shaped: ({ hop_ms: hop, length_ms: length, motion, posture }) => {
       shape = { hop, length, motion, posture };
       measure();
@@ -256,7 +241,7 @@ export function createRibbon(canvas) {
     stop: () => cancelAnimationFrame(frame),
     // What the picture shows, in figures: its length, the share of it at rest, and how often nothing was measured.
     summary: () => {
-      const shown = rows.filter((row) => row.slot > rows.at(-1).slot - Math.max(1, size.columns ?? 1));
+      const shown = rows.filter((row) => row.slot > rows.at(-1).slot - (size.width / size.wide || 1));
       return {
         seconds: (shown.length * shape.hop) / 1000,
         rest: shown.filter((row) => row.quality & AT_REST).length / Math.max(1, shown.length),

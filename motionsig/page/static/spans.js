@@ -1,5 +1,5 @@
-// Stretches of time as people name them: an hour, a day, a week, in the time zone of the browser. A day ends where the
-// next one begins, so it has 23 or 25 hours where the clocks change. All times are milliseconds of Unix time.
+// An hour, a day and a week in the time zone of the browser. A day ends where the next one begins, so it has 23 or 25 hours
+// where the clocks change. Times are milliseconds of Unix time.
 
 const MINUTE = 60e3;
 const HOUR = 60 * MINUTE;
@@ -26,9 +26,7 @@ export const RANGES = {
   week: { first: (ms) => midnight(ms, -6), go: (first, by) => midnight(first, 7 * by), strips: strips(7), ticks },
 };
 
-// Of a strip of a day: its hours where it is not 24.
 export const oddHours = ([from, to]) => (to - from === 24 * HOUR || to - from < 20 * HOUR ? null : (to - from) / HOUR);
 
-// As <input type="datetime-local"> has it, and back.
 export const toField = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * MINUTE).toISOString().slice(0, 19);
 export const fromField = (text) => new Date(text).getTime();

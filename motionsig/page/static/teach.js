@@ -1,14 +1,13 @@
-// The view in which a motion is taught: a name, a few performances, and what is to be expected of the head. The
-// lesson is the service's: this view shows what the service says of it, so a reload, another tab or a restart shows the same.
+// The view "Teach": a name, a few performances, and what is to be expected of the head. The lesson is the service's: so a
+// reload, another tab or a restart shows the same.
 
 import { ask, change, latest, listen } from "./api.js";
-import { asking, button, confirmed, h, pressed, put, say, select, setText, why } from "./dom.js";
-import { makeMeter } from "./meter.js";
+import { asking, button, confirmed, h, input, pressed, put, say, select, setText, why } from "./dom.js";
 import { texts } from "./texts.js";
 
 const t = texts.teach;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/; // as the service has it
-const TIMES = [3, 5, 8];
+const TIMES = 3; // performances, after which a lesson says that it is enough
 const SOON_MS = 1500;
 const WEEK_MS = 7 * 86400e3;
 
@@ -23,26 +22,19 @@ export function create(panel) {
 
   const form = makeForm(start);
   const course = makeCourse(end);
-  const outcome = makeOutcome((name) => start(name, TIMES[0], "counter", true), again);
+  const outcome = makeOutcome((name) => start(name, "counter", true), again);
   panel.append(h("h2", t.title), form.element, course.element, outcome.element);
   listen("lesson", take);
   listen("heads", (heads) => {
     form.heads(heads);
-    if (result) outcome.update(headOf(result.head.name));
     settle();
-  });
-  listen("signatures", ({ scores }) => {
-    const newest = (name) => scores[name]?.at(-1);
-    if (lesson) course.meter.score(newest(lesson.name));
-    if (result) outcome.meter.score(newest(result.head.name));
   });
   listen("event", (event) => outcome.event(event));
   show();
-  // better: the name of a head that is to be made better.
   return { shown: (parameters) => form.choose(parameters.get("better")) };
 
-  async function start(name, times, what, better) {
-    take(await change("lesson.begin", { name, for: what, times, better }));
+  async function start(name, what, better) {
+    take(await change("lesson.begin", { name, for: what, times: TIMES, better }));
     course.focus();
   }
 
@@ -104,19 +96,10 @@ export function create(panel) {
 // counter: how many counter-examples there were in the lesson, or null where it was of examples.
 const resultOf = (lesson, head) => ({ head, counter: lesson.for === "counter" ? keptOf(lesson) : null });
 
-// Name and "Begin", and beside it the heads that can be made better.
 function makeForm(start) {
-  const name = h("input.input#teach-name", {
-    autocomplete: "off",
-    autocapitalize: "none",
-    spellcheck: "false",
-    maxlength: "64",
-    placeholder: t.placeholder,
-    oninput: typed,
-    "aria-describedby": "teach-name-hint",
-  });
+  const described = { "aria-describedby": "teach-name-hint" };
+  const name = input({ id: "teach-name", placeholder: t.placeholder, oninput: typed, ...described });
   const hint = h("p.hint#teach-name-hint", { "aria-live": "polite" }, t.nameHint);
-  const times = select({ "aria-label": t.timesLabel }, TIMES.map((count) => [count, t.times(count)]));
   const begin = button(t.begin, null, ".primary");
   const form = h(
     "form.card.field",
@@ -124,10 +107,10 @@ function makeForm(start) {
     h("label", { for: "teach-name" }, t.name),
     name,
     hint,
-    h("div.pair", times, begin),
+    h("div.actions", begin),
   );
   const which = select({ id: "teach-better" }, []);
-  const improve = (what) => asking(t.betterHow[what], () => start(which.value, Number(times.value), what, true));
+  const improve = (what) => asking(t.betterHow[what], () => start(which.value, what, true));
   const better = h(
     "div.card.field",
     { "data-errors": true },
@@ -137,12 +120,10 @@ function makeForm(start) {
     h("div.actions", improve("examples"), improve("counter")),
   );
 
-  // What is wrong with the name, in words, or "".
   function wrong(value) {
     if (!value) return t.nameMissing;
-    if (!NAME.test(value)) return t.nameWrong(value);
-    const taken = headOf(value);
-    return taken ? t.nameTaken(value, taken.whose) : "";
+    if (!NAME.test(value)) return t.nameWrong;
+    return headOf(value) ? t.nameTaken(value) : "";
   }
 
   function check(asked) {
@@ -166,7 +147,7 @@ function makeForm(start) {
     event.preventDefault();
     if (!check(true)) return name.focus();
     pressed(begin, async () => {
-      await start(name.value.trim(), Number(times.value), "examples", false);
+      await start(name.value.trim(), "examples", false);
       name.value = "";
     });
   }
@@ -190,17 +171,15 @@ function makeForm(start) {
   };
 }
 
-// The lesson while it goes on.
 function makeCourse(end) {
   const doing = h("h3.doing", { tabindex: "-1" });
   const how = h("p");
   const pips = h("div.pips", { "aria-hidden": "true" });
   const said = h("p.notice");
-  const meter = makeMeter(h("span", t.likeness), t.likeness);
   const cards = h("ol.performances.rows", { "aria-label": t.performances });
   const enough = asking("", () => end(true), ".primary");
   const forget = button(t.forget, forgetIt, ".quiet");
-  const element = h("div.card.course", { "data-errors": true }, doing, how, pips, said, meter.element, cards);
+  const element = h("div.card.course", { "data-errors": true }, doing, how, pips, said, cards);
   let shown = null;
   element.append(h("div.actions", enough, forget));
 
@@ -223,7 +202,6 @@ function makeCourse(end) {
 
   return {
     element,
-    meter,
     focus: () => doing.focus(),
     // before: the same lesson as it was, or null where it is new to this tab.
     update(value, before) {
@@ -235,8 +213,6 @@ function makeCourse(end) {
       put(pips, Array.from({ length: Math.max(value.times, kept) }, (_, i) => h(i < kept ? "i.on" : "i")));
       said.hidden = !value.said;
       setText(said, value.said ?? "");
-      meter.element.hidden = !value.better;
-      meter.of(headOf(value.name)?.on);
       const number = document.activeElement.closest(".performance")?.dataset.number;
       put(cards, performances.map(cardOf).reverse()); // the newest on top: there the eye is
       if (number) cards.querySelector(`[data-number="${number}"] button`)?.focus();
@@ -256,16 +232,14 @@ function makeCourse(end) {
 
 // What came of it: what was found, what to expect, and a meter to try it with.
 function makeOutcome(counter, again) {
-  const title = h("h3.doing", { tabindex: "-1" });
+  const title = h("h3", { tabindex: "-1" });
   const facts = h("ul.facts");
   const week = h("div.actions.week");
-  const meter = makeMeter(h("span", t.likeness), t.likeness);
   const told = h("p.told", { "aria-live": "polite" });
   const against = asking(t.betterHow.counter, () => counter(shown.head.name));
   let shown = null;
   let count = 0;
 
-  // How often it would have told an event lately.
   async function lookBack({ name }) {
     const mine = shown;
     const tell = (text, ...more) => mine === shown && put(week, h("p.muted", text), ...more);
@@ -288,28 +262,18 @@ function makeOutcome(counter, again) {
       title,
       facts,
       week,
-      h("h4", t.tryIt),
-      meter.element,
       told,
       h("div.actions", button(t.another, again, ".primary"), against),
-      h("p.hint", t.counterHint),
     ),
-    meter,
     focus: () => title.focus(),
     show(result) {
       if (result === shown) return;
-      shown = result;
+      const { head, counter } = (shown = result);
       count = 0;
       setText(told, t.notYet);
-      setText(title, t.live(result.head.name, result.counter));
-      this.update(result.head);
-      lookBack(result.head);
-    },
-    update(head) {
-      if (!head) return setText(title, t.gone(shown.head.name));
-      put(facts, t.facts(head, shown.counter).map((line) => h("li", line)));
-      against.hidden = !head.may.includes("improve");
-      meter.of(head.on);
+      setText(title, t.live(head.name, counter));
+      put(facts, t.facts(head, counter).map((line) => h("li", line)));
+      lookBack(head);
     },
     event(event) {
       if (event.head !== shown?.head.name || event.phase === "ended") return;

@@ -5,7 +5,6 @@ const two = (number) => String(number).padStart(2, "0");
 const many = (count, one, more = `${one}s`) => `${format.number(count)} ${count === 1 ? one : more}`;
 const dated = (options) => (ms) => new Date(ms).toLocaleDateString("en-GB", options);
 
-// What the device said, as a sentence of its own.
 const sentence = (text) => (text ? `${text[0].toUpperCase()}${text.slice(1)}${/[.!?:]$/.test(text) ? "" : "."}` : "");
 
 // Times are in the browser's time zone.
@@ -38,11 +37,9 @@ const expected = (rate) => `expect ${rateOf(rate, " false alarms")}`;
 
 export const texts = {
   frame: {
-    skip: "Skip to the content",
     nav: "Views",
     cancel: "Cancel",
     close: "Close this message",
-    theme: { auto: "Colours: as the system", light: "Colours: light", dark: "Colours: dark" },
     connection: {
       connecting: "connecting",
       open: "live",
@@ -54,12 +51,9 @@ export const texts = {
 
   // What is said while something is wrong with the connection, or after it was: a line and what it means.
   banner: {
-    network: ["The device does not answer.", "The page tries again by itself. Check that both are in the same network."],
+    network: ["The device does not answer.", "The page tries again. Check that both are in the same network."],
     crowded: ["Too many browsers watch at once.", "This one is let in as soon as another closes the page."],
-    service: [
-      "The service does not answer.",
-      "The page tries again by itself. On the device, sudo systemctl status motionsig says what is wrong.",
-    ],
+    service: ["The service does not answer.", "The page tries again. On the device, motionsig status says what is wrong."],
     restarted: ["The service restarted; nothing was lost.", "The ribbon goes on from here."],
     missed: (rows) => [
       "The ribbon has a gap.",
@@ -69,22 +63,15 @@ export const texts = {
   },
 
   errors: {
-    // One text for each kind of error; what the device said of it follows.
-    of: ({ kind, text, status }) =>
-      `${(status === 429 && texts.errors.often) || (texts.errors[kind] ?? texts.errors.failed)} ${sentence(text)}`.trim(),
-    request: "The device does not take this.",
-    head: "This cannot be done with that head.",
-    busy: "The device is busy with something else.",
-    nothing: "There is nothing to show.",
-    failed: "The device could not do this.",
-    page: "The page does not take this.",
+    of: ({ kind, text, status }) => `${texts.errors[status === 429 ? "often" : kind] ?? texts.errors.failed} ${sentence(text)}`,
+    failed: "This could not be done.",
     offline: "There was no answer from the device. Try again.",
     often: "Too many attempts. Wait a minute, then try again.",
   },
 
   pair: {
     title: "Let this browser in",
-    why: "This page shows how a device moves, so it is shown only to browsers that were let in.",
+    why: "This page shows how a device moves, so only browsers that were let in see it.",
     steps: ["On the device, run:", "Open the link that it prints, or scan its QR code. Or type the code here:"],
     command: "sudo motionsig page",
     code: "Code",
@@ -92,7 +79,7 @@ export const texts = {
     byHand: "Was the page started by hand, with motionsig page? Then its link stands in that terminal.",
     act: "Let in",
     empty: "Type the code that the device shows.",
-    wrong: "This code does not work: it is mistyped, was used before, or is too old. Run the command again for a new one.",
+    wrong: "This code does not work: it is mistyped, was used before, or is too old. The command gives a new one.",
     ended: "This session has ended. A new code lets this browser in again.",
     done: "This browser is let in.",
   },
@@ -105,31 +92,23 @@ export const texts = {
       posture: "posture",
       legend: { low: "below zero", high: "above", rest: "at rest", bridged: "samples filled in", gap: "nothing measured" },
       about: "Each column is one signature: how it moves, and below that how it lies. Alike motion has alike colours.",
-      // The picture in words.
-      words: ({ seconds, rest, gaps, states, likest, over }) => {
+      words({ seconds, rest, gaps }) {
         const moved = rest > 0.995 ? "at rest" : rest < 0.005 ? "in motion" : `at rest for ${Math.round(100 * rest)} %`;
-        const parts = [
-          seconds ? `The last ${format.span(seconds)}: ${moved}.` : "No signature yet.",
-          gaps && `${many(gaps, "gap")}.`,
-          states.length && `Now: ${states.join(", ")}.`,
-          likest && `Most like ${likest}, ${over ? "above" : "below"} its threshold.`,
-        ];
-        return parts.filter(Boolean).join(" ");
+        return seconds ? `The last ${format.span(seconds)}: ${moved}${gaps ? `, ${many(gaps, "gap")}` : ""}.` : "No signature yet.";
       },
     },
     now: {
       none: "No state holds.",
       holds: (ms, seconds) => `since ${format.clock(ms)}${seconds >= 60 ? `, for ${format.span(seconds)}` : ""}`,
-      noStates: "No head that tells a state is switched on.",
     },
     likeness: {
       title: "Likeness",
-      about: "How alike the newest signature is to what each head knows. From the mark on, a head takes it for its own.",
-      bar: (score, on) => `${score}, threshold ${on}`,
+      about: "How alike the newest signature is to what a head knows. From the mark on, it is taken for that.",
+      bar: (score, on) => `${score}, threshold ${on.toFixed(2)}`,
       silent: "no score",
       paused: "paused",
       idle: "does not judge",
-      none: "There is no head yet. Teaching one takes ten seconds.",
+      none: "There is no head yet.",
       teach: "Teach a motion",
     },
     events: {
@@ -142,37 +121,32 @@ export const texts = {
       notThisOf: (head, ms) => `Not this: ${head} at ${format.clock(ms)}`,
       said: ({ head, phase }) => (phase === "once" ? head : `${head} ${phase}`),
     },
-    device: {
-      title: "Device",
-      sensor: "Sensor",
-      noSensor: "none",
-      rate: "Rate",
-      rateOf: (hz) => `${hz.toFixed(1)} Hz`,
-      gaps: "Gaps since the start",
-      gapsOf: (gaps) => (gaps ? format.number(gaps) : "none"),
-      quality: "Windows without a loss",
-      qualityOf: (share) => (share == null ? "not known yet" : `${Number((100 * share).toFixed(1))} % in the last 5 minutes`),
-      backlog: "Waiting to be sent",
-      backlogOf: (count) => (count ? many(count, "signature") : "nothing"),
-      encoder: "Encoder",
-      encoderOf: (model, device) => `${model} on ${device}`,
-      since: "Running since",
-      clock: "Clock",
-      unsetClock: "No time server has set it: times may be wrong.",
-      error: "Last error",
-      errorOf: (text, when, over) => `${text} (${when}${over ? ", it is over" : ""})`,
+    device: "Device",
+    facts({ sensor, sink, model, device, since, signal_quality: quality, clock_is_set, last_error: error }) {
+      const here = sensor.state !== "missing";
+      return [
+        ["Sensor", here ? sensor.name : "none"],
+        here && ["Rate", `${sensor.true_rate_hz.toFixed(1)} Hz`],
+        here && ["Gaps since the start", sensor.gaps ? format.number(sensor.gaps) : "none"],
+        quality != null && ["Windows without a loss", `${Number((100 * quality).toFixed(1))} % in the last 5 minutes`],
+        ["Waiting to be sent", sink.pending ? many(sink.pending, "signature") : "nothing"],
+        ["Encoder", `${model.name} on ${device}`],
+        ["Running since", format.when(Date.parse(since))],
+        clock_is_set === false && ["Clock", "No time server has set it: times may be wrong."],
+        error && ["Last error", `${error.text} (${format.when(Date.parse(error.when))}${error.over ? ", it is over" : ""})`],
+      ];
     },
     // What is wrong or not there yet: a line, what to do, and a command where there is one.
     trouble: {
       starting: ["The service starts.", "The first signatures come within a few seconds."],
       missing: (name, error) => [
         "No motion sensor.",
-        `${sentence(error) || `The service looks for ${name}.`} It tries again by itself. This command says what is missing:`,
+        `${sentence(error) || `The service looks for ${name}.`} This command says what is missing:`,
         "sudo motionsig doctor",
       ],
       silent: (seconds) => [
         `The sensor has sent nothing for ${format.span(seconds)}.`,
-        "The service tries to reach it by itself. Check its cable. This command says more:",
+        "Check its cable. This command says more:",
         "motionsig status",
       ],
       doubt: (text) => ["The sensor's values are in doubt.", sentence(text)],
@@ -180,7 +154,7 @@ export const texts = {
       heads: (text) => ["A head cannot be used.", sentence(text)],
       noSensor: [
         "This page only looks back.",
-        "It was started without a sensor. To see motion live, start it with one:",
+        "It was started without a sensor. With one, it shows motion live:",
         "motionsig page --sensor auto",
       ],
     },
@@ -191,23 +165,14 @@ export const texts = {
     title: "Teach a motion",
     name: "Name",
     placeholder: "knock_twice",
-    nameHint: "Letters, digits, _ and -. The head and its events have this name.",
+    nameHint: "Letters, digits, _ and -: the name of the head and its events.",
     nameMissing: "Type a name first.",
-    nameWrong: (name) =>
-      /^[_-]/.test(name) ? "A name begins with a letter or a digit." : "A name has letters from A to Z, digits, _ and - alone.",
-    nameTaken: (name, whose) =>
-      `The name ${name} is taken by ${{
-        page: "a head that was taught here. Make that one better, or take another name.",
-        root: "a head that root configured on the device. Take another one.",
-        shipped: "a head that came with motionsig. Take another one.",
-      }[whose]}`,
-    times: (count) => `${count} times`,
-    timesLabel: "How many times you perform it",
+    nameWrong: "A name begins with a letter or a digit, and has letters from A to Z, digits, _ and - alone.",
+    nameTaken: (name) => `The name ${name} is taken by a head that is there already. Take another one.`,
     begin: "Begin",
     betterTitle: "Make a head better",
     betterWhich: "Head",
     betterHow: { examples: "Perform it again", counter: "Show what it must not be taken for" },
-    // What is done now; `state` is of the service.
     doing: {
       rest: () => "Hold still",
       perform: ({ name, for: what }) => (what === "counter" ? `Now show what is not ${name}` : `Now perform ${name}`),
@@ -236,7 +201,6 @@ export const texts = {
     forgetText: "The performances of this lesson are deleted.",
     endedElsewhere: (name, head) => `The lesson ${name} was ended in another window${head ? ": the head is there" : ""}.`,
     live: (name, counter) => (counter === null ? `${name} is live` : `${name} has learned what it is not`),
-    gone: (name) => `${name} was removed`,
     facts: ({ given, found, rate, expectation }, counter) => {
       const lines = [
         found != null && `${found} of ${given} found`,
@@ -249,13 +213,10 @@ export const texts = {
     lastWeek: (count) =>
       `It would have fired ${["never", "once", "twice"][count] ?? `${format.number(count)} times`} in the last seven days.`,
     show: (count) => (count ? "Show them" : "Look back"),
-    noStore: "No signatures are stored here, so nobody can tell how often it would have fired before.",
-    tryIt: "Try it now",
-    likeness: "Likeness now",
-    notYet: "Perform it: from the mark on, the head tells an event.",
+    noStore: "No signatures are stored here, so nobody can tell how often it would have fired.",
+    notYet: "Try it now: what it tells is counted here.",
     toldNow: (count, score) => `It has told ${many(count, "event")} since, the last with ${score.toFixed(2)}.`,
     another: "Teach another motion",
-    counterHint: "Counter-examples help where something else looks alike, such as a door that slams.",
   },
 
   improve: {
@@ -279,19 +240,19 @@ export const texts = {
     looking: "Looking back …",
     found: (count) => `${many(count, "event")}.`,
     nothing: "Nothing is stored of this time.",
-    odd: (ms, hours) => `${format.day(ms)} has ${hours} hours: the clocks change.`,
+    odd: (day, hours) => `${day}: ${hours} hours`,
     told: "told then",
     would: "would be told now",
     wouldNot: "would not be told now",
     moving: "in motion",
     gap: "nothing stored",
     zone: (name) => `times of ${name}`,
-    howTo: "Touch an event for what it is. Draw along a strip to choose a stretch of time.",
+    howTo: "Touch an event, or draw along a strip to choose a stretch of time.",
     chooseStretch: "Choose by times",
     from: "From",
     to: "To",
     choose: "Choose",
-    wrongOrder: "The time to which it goes must be later than the one from which.",
+    wrongOrder: "The second time must be later than the first one.",
     stretch: "A stretch of time",
     close: "Close",
     lasted: (from, seconds) => `${format.day(from)}, ${format.clock(from)}, for ${format.span(seconds)}`,
@@ -312,53 +273,45 @@ export const texts = {
       const but = !told ? ", would be told now" : now ? "" : ", would not be told now";
       return `${format.span((to_ms - from_ms) / 1000)}, score ${score.toFixed(2)}${but}`;
     },
-    events: (count) => many(count, "event"),
-    more: (count) => `Show ${format.number(count)} more`,
+    events: (count, listed) => `${many(count, "event")}${listed < count ? `, the newest ${listed} in words` : ""}`,
   },
 
   heads: {
     tab: "Heads",
-    teach: "Teach a motion",
-    none: "There is no head yet. A head finds one motion among all others; teach one by performing it three times.",
+    none: "There is no head yet. A head finds one motion among all others. Teach one by performing it three times.",
     whose: { page: "taught here", root: "configured by root", shipped: "came with the model" },
     gives: { event: "tells events", state: "tells a state" },
     fixed: {
-      root: "Root configured this head on the device, and programs may start for it. So it cannot be changed here.",
-      shipped: "This head came with the model. It can be paused here, and not changed.",
+      root: "Root configured this head on the device. It cannot be changed here.",
+      shipped: "This head can be paused here, and not changed.",
     },
     paused: "paused",
     idle: "does not judge",
     whyNot: (why) => `It does not judge: ${why}`,
-    facts: ({ rate, given, found, examples, counter_examples: against }) => [
-      ["False alarms", rate ? rateOf(rate) : "not known yet"],
-      given && ["Performances found", `${found} of ${given}`],
-      examples && ["Examples", `${examples}${against ? `, and ${many(against, "counter-example")}` : ""}`],
-    ],
-    expect: "What to expect",
+    examples: ({ examples, counter_examples: against }) =>
+      examples && `taught by ${many(examples, "example")}${against ? ` and ${many(against, "counter-example")}` : ""}`,
     of: (action, name) => `${action}: ${name}`,
     improve: "Make it better",
     show: "Look back",
     pause: "Pause",
     resume: "Switch on",
-    isPaused: (name) => `${name} is paused. It tells nothing until it is switched on.`,
+    isPaused: (name) => `${name} is paused.`,
     resumed: (name) => `${name} is switched on.`,
     rename: "Rename",
     newName: "New name",
     save: "Save",
     renamed: (name) => `The head is now called ${name}.`,
     export: "Export",
-    exported: (name, signed) =>
-      `${name} is saved. It is ${signed ? "signed." : "not signed: another device takes it only with a signature."}`,
+    exported: (name, signed) => `${name} is saved. It is ${signed ? "" : "not "}signed.`,
     remove: "Remove",
     removeTitle: (name) => `Remove ${name}?`,
     removeText: (examples) => [
       `Its ${many(examples, "example goes", "examples go")}, too. To have it back, it must be taught again.`,
-      "Events that it told stay stored.",
     ],
     removed: (name) => `${name} is removed.`,
     import: "Import a file",
     importTitle: "Import a head",
-    importText: "A head that was exported on another device. It is taken only if a key of this device's owner signed it.",
+    importText: "It is taken only if a key of this device's owner signed it.",
     imported: (name) => `${name} is imported, and judges from now on.`,
     tooLarge: "expected a file of at most 3 MB",
   },
@@ -376,22 +329,13 @@ export const texts = {
     endAllText: "Every browser, also this one, then needs a new code.",
     ended: "The session has ended.",
     more: "Let another browser in",
-    moreText: "On the device, run this command. It prints a link and a QR code, which let one browser in, once:",
+    moreText: "On the device, run this command. It prints a link and a QR code that let one browser in:",
     command: "sudo motionsig page",
-    networkText: "For phones and other devices in your network, switch that on first. The page is then encrypted:",
+    networkText: "For phones and other devices in your network, encrypted, first:",
     network: "sudo motionsig page --network",
     never: "What never leaves the device",
-    neverText: [
-      "The sensor's values are turned into signatures on the device. This page gets signatures and events, and never the values themselves.",
-      "The page comes from the device alone, asks no other computer, and works without the internet.",
-      "No program can be started from here. What an event starts is configured by root on the device.",
-    ],
-    device: "This device",
-    facts: ({ name, version, store, why_no_store, dim, length_ms, hop_ms }) => [
-      ["Name", name],
-      ["Version", version],
-      ["Look back reads", store ?? why_no_store ?? "nothing"],
-      ["A signature", `${dim} codes from ${format.figure(length_ms / 1000)} s of motion, every ${format.figure(hop_ms / 1000)} s`],
-    ],
+    neverText:
+      "The sensor's values: this page gets the signatures and events that are made of them. It comes from the device alone, " +
+      "works without the internet, and starts no program.",
   },
 };
