@@ -6,15 +6,15 @@ import { texts } from "./texts.js";
 
 // A button that makes a head better. verb: not_this or this_too. head: returns its name. done: called after it.
 export function improving(text, verb, head, fromMs, toMs, { done, ...more } = {}) {
-  const act = asking(text, improve, "", more);
-  async function improve() {
-    const place = act.closest("[data-errors]");
-    place.querySelector(":scope > .improved")?.remove();
-    const span = { from_ms: Math.floor(fromMs), to_ms: Math.ceil(toMs) };
-    const said = texts.improve.better(await change(verb, { head: head(), ...span }));
-    place.append(h("p.improved.small", said));
-    say(said);
-    done?.();
-  }
-  return act;
+	const act = asking(text, improve, "", more);
+	async function improve() {
+		const place = act.closest("[data-errors]");
+		place.querySelector(":scope > .improved")?.remove();
+		const span = { from_ms: Math.floor(fromMs), to_ms: Math.ceil(toMs) };
+		const said = texts.improve.better(await change(verb, { head: head(), ...span }));
+		place.append(h("p.improved.small", said));
+		say(said);
+		done?.();
+	}
+	return act;
 }
