@@ -42,7 +42,6 @@ STATIC: Mapping[str, str] = {
             "live.js",
             "lookback.js",
             "marks.js",
-            "meter.js",
             "people.js",
             "ribbon.js",
             "spans.js",

@@ -1,5 +1,4 @@
-// What Live and Look back do with a stretch of time: "not this" and "this, too". A head gets better by one example of
-// signatures that are stored already, and its new rate is said at once.
+// "Not this" and "this, too": a head gets better by a stretch of time, and its new rate is said at once.
 
 import { change } from "./api.js";
 import { asking, h, say } from "./dom.js";
@@ -7,15 +6,15 @@ import { texts } from "./texts.js";
 
 // A button that makes a head better. verb: not_this or this_too. head: returns its name. done: called after it.
 export function improving(text, verb, head, fromMs, toMs, { done, ...more } = {}) {
-  const act = asking(text, improve, "", more);
-  async function improve() {
-    const place = act.closest("[data-errors]");
-    place.querySelector(":scope > .improved")?.remove();
-    const span = { from_ms: Math.floor(fromMs), to_ms: Math.ceil(toMs) };
-    const said = texts.improve.better(await change(verb, { head: head(), ...span }));
-    place.append(h("p.improved.small", said));
-    say(said);
-    done?.();
-  }
-  return act;
+	const act = asking(text, improve, "", more);
+	async function improve() {
+		const place = act.closest("[data-errors]");
+		place.querySelector(":scope > .improved")?.remove();
+		const span = { from_ms: Math.floor(fromMs), to_ms: Math.ceil(toMs) };
+		const said = texts.improve.better(await change(verb, { head: head(), ...span }));
+		place.append(h("p.improved.small", said));
+		say(said);
+		done?.();
+	}
+	return act;
 }

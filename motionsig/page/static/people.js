@@ -1,102 +1,97 @@
 // The view "Access": who sees this page, and what never leaves the device. And the way in for a browser without a session.
 
-import { endSession, listen, pair, session } from "./api.js";
-import { asking, button, card, confirmed, facts, h, line, pressed, put, say, why } from "./dom.js";
+import { endSession, pair, session } from "./api.js";
+import { asking, button, card, confirmed, h, input, line, pressed, put, say, why } from "./dom.js";
 import { texts } from "./texts.js";
 
 const command = (text) => h("code.command", text);
 
 export function create(panel) {
-  const words = texts.people;
-  const list = h("ul.rows");
-  const device = h("dl.facts");
-  const all = button(words.endAll, endAll, ".danger");
-  const more = [h("p", words.moreText), command(words.command), h("p", words.networkText), command(words.network)];
-  const never = words.neverText.map((text) => h("p", text));
-  panel.append(
-    h("h2", words.tab),
-    h(
-      "div.columns.tops",
-      card(words.browsers, list, h("div.actions", all)),
-      h("div.view", card(words.more, more), card(words.never, never), card(words.device, device)),
-    ),
-  );
+	const words = texts.people;
+	const list = h("ul.rows");
+	const all = button(words.endAll, endAll, ".danger");
+	const more = [h("p", words.moreText), command(words.command), h("p", words.networkText), command(words.network)];
+	panel.append(
+		h("h2", words.tab),
+		h(
+			"div.columns.tops",
+			card(words.browsers, list, h("div.actions", all)),
+			h("div.view", card(words.more, more), card(words.never, h("p", words.neverText))),
+		),
+	);
 
-  async function endAll() {
-    if (await confirmed(words.endAllTitle, [words.endAllText], words.endAll)) pressed(all, () => end("all"));
-  }
+	async function endAll() {
+		if (await confirmed(words.endAllTitle, [words.endAllText], words.endAll)) pressed(all, () => end("all"));
+	}
 
-  async function end(id) {
-    await endSession(id);
-    say(words.ended);
-    await fresh();
-  }
+	async function end(id) {
+		await endSession(id);
+		say(words.ended);
+		await fresh();
+	}
 
-  async function fresh() {
-    try {
-      const { sessions } = await session();
-      all.hidden = sessions.length < 2;
-      list.replaceChildren(...sessions.map(row));
-    } catch (error) {
-      if (error.status !== 401) put(list, h("li", why(error)));
-    }
-  }
+	async function fresh() {
+		try {
+			const { sessions } = await session();
+			all.hidden = sessions.length < 2;
+			list.replaceChildren(...sessions.map(row));
+		} catch (error) {
+			if (error.status !== 401) put(list, h("li", why(error)));
+		}
+	}
 
-  function row({ id, began, seen, browser, mine }) {
-    const label = { "aria-label": words.endOf(browser, mine) };
-    const act = asking(mine ? words.leave : words.end, () => end(id), "", label);
-    return line(browser, mine && words.mine, words.times(began, seen), act);
-  }
+	function row({ id, began, seen, browser, mine }) {
+		const label = { "aria-label": words.endOf(browser, mine) };
+		const act = asking(mine ? words.leave : words.end, () => end(id), "", label);
+		return line(browser, mine && words.mine, words.times(began, seen), act);
+	}
 
-  listen("hello", (hello) => put(device, facts(words.facts(hello))));
-  return { shown: fresh };
+	return { shown: fresh };
 }
 
-// What is said of a code that was refused.
 export const refusal = (error) => (error.status === 403 ? texts.pair.wrong : why(error));
 
 // Shows the way in, with what is wrong; `entered` is called once the browser is let in.
 export function ask(panel, said, entered) {
-  const words = texts.pair;
-  const code = h("input.input#code", {
-    autocomplete: "one-time-code",
-    autocapitalize: "none",
-    spellcheck: "false",
-    "aria-describedby": "code-hint code-error",
-  });
-  const wrong = h("p.error#code-error", { role: "alert" }, said);
-  const form = h(
-    "form.field",
-    { novalidate: true, onsubmit: submit },
-    h("label", { for: "code" }, words.code),
-    code,
-    h("p.hint#code-hint", words.hint),
-    wrong,
-    h("div.actions", button(words.act, null, ".primary")),
-  );
+	const words = texts.pair;
+	const code = input({
+		id: "code",
+		maxlength: null,
+		autocomplete: "one-time-code",
+		"aria-describedby": "code-hint code-error",
+	});
+	const wrong = h("p.error#code-error", { role: "alert" }, said);
+	const form = h(
+		"form.field",
+		{ novalidate: true, onsubmit: submit },
+		h("label", { for: "code" }, words.code),
+		code,
+		h("p.hint#code-hint", words.hint),
+		wrong,
+		h("div.actions", button(words.act, null, ".primary")),
+	);
 
-  async function submit(event) {
-    event.preventDefault();
-    const typed = code.value.trim().replace(/^.*#pair=/, ""); // a whole link is taken, too
-    try {
-      if (typed) await pair(typed);
-      wrong.textContent = typed ? "" : words.empty;
-    } catch (error) {
-      wrong.textContent = refusal(error);
-    }
-    code.setAttribute("aria-invalid", String(Boolean(wrong.textContent)));
-    if (wrong.textContent) return code.focus();
-    say(words.done);
-    entered();
-  }
+	async function submit(event) {
+		event.preventDefault();
+		const typed = code.value.trim().replace(/^.*#pair=/, ""); // a whole link is taken, too
+		try {
+			if (typed) await pair(typed);
+			wrong.textContent = typed ? "" : words.empty;
+		} catch (error) {
+			wrong.textContent = refusal(error);
+		}
+		code.setAttribute("aria-invalid", String(Boolean(wrong.textContent)));
+		if (wrong.textContent) return code.focus();
+		say(words.done);
+		entered();
+	}
 
-  panel.replaceChildren(
-    h(
-      "div.card.way-in",
-      h("h2", words.title),
-      h("p.muted", words.why),
-      h("ol.stages", h("li", h("p", words.steps[0]), command(words.command)), h("li", h("p", words.steps[1]), form)),
-      h("p.muted.small", words.byHand),
-    ),
-  );
+	panel.replaceChildren(
+		h(
+			"div.card.way-in",
+			h("h2", words.title),
+			h("p.muted", words.why),
+			h("ol.stages", h("li", h("p", words.steps[0]), command(words.command)), h("li", h("p", words.steps[1]), form)),
+		),
+	);
 }

@@ -1,267 +1,238 @@
 // The ribbon: the signatures of about the last minute, a column each, newest on the right.
-//
-// A column has a cell for each code, motion above posture. The further a code is from zero, the further its colour is from
-// the ground: towards blue below zero, towards orange above, at equal steps of lightness (OKLCH), which colour-blind people
-// tell apart, too. Columns are drawn once, into a picture that goes round; a frame only copies it. So it costs little.
 
+import { dark } from "./dom.js";
 import { format } from "./texts.js";
 
 const KEPT = 1200; // rows: some three minutes, for a wider window and for another theme
 const LANES = 2;
-const LANE = 22; // px, as all sizes here before they are multiplied by the screen's scale
-const AXIS = 20;
-const PART = 6; // between motion and posture
+const [LANE, AXIS, PART] = [22, 20, 6]; // px, before they are multiplied by the screen's scale; PART parts motion and posture
 const REST = 0.2; // so much is left of the colours at rest
 const [BRIDGED, AT_REST] = [1, 4];
 const STILL_MS = 1000; // where somebody wants less motion, the ribbon steps once a second
 const SKEW_MS = 10_000;
 
-// Lightness, chroma and hue (degrees) of the ends, and how light the ground is.
 const DARK = { ground: [0.17, 0.006], below: [0.8, 0.125, 240], above: [0.82, 0.135, 66] };
 const LIGHT = { ground: [0.965, 0.006], below: [0.4, 0.14, 256], above: [0.5, 0.14, 48] };
 
-// Returns the colour of each code from -128 to 127.
 function ramp({ ground, below, above }, strength) {
-  return Array.from({ length: 256 }, (_, index) => {
-    const code = index - 128;
-    const share = strength * Math.min(1, Math.abs(code) / 110) ** 0.8;
-    const [light, chroma, hue] = code < 0 ? below : above;
-    const towards = (from, to) => from + share * (to - from);
-    return `oklch(${towards(ground[0], light)} ${towards(ground[1], chroma)} ${hue})`;
-  });
+	return Array.from({ length: 256 }, (_, index) => {
+		const code = index - 128;
+		const share = strength * Math.min(1, Math.abs(code) / 110) ** 0.8;
+		const [light, chroma, hue] = code < 0 ? below : above;
+		const towards = (from, to) => from + share * (to - from);
+		return `oklch(${towards(ground[0], light)} ${towards(ground[1], chroma)} ${hue})`;
+	});
 }
 
 export function createRibbon(canvas) {
-  const pen = canvas.getContext("2d");
-  const picture = document.createElement("canvas");
-  const ink = picture.getContext("2d");
-  const rows = []; // of the newest KEPT: { stream, ms, slot, before (slot of the row before it), codes, quality }
-  const lastSeq = {}; // by stream: what comes again is not taken twice
-  const marks = []; // { head, fromMs, toMs (null: it goes on), lane }
-  const arrivals = []; // how late rows came by this browser's clock; the least of the last seconds is the clocks' difference
-  let shape = { hop: 160, length: 2560, motion: [0, 48], posture: [48, 64] };
-  let size = { width: 0 };
-  let colours = {};
-  let frame = 0;
-  let drawn = null;
-  let changed = true;
+	const pen = canvas.getContext("2d");
+	const picture = document.createElement("canvas");
+	const ink = picture.getContext("2d");
+	const rows = []; // of the newest KEPT: { stream, ms, slot, before (slot of the row before it), codes, quality }
+	const marks = []; // { head, fromMs, toMs (null: it goes on), lane }
+	const arrivals = []; // how late rows came by this browser's clock; the least of the last seconds is the clocks' difference
+	let shape = { hop: 160, length: 2560, motion: [0, 48], posture: [48, 64] };
+	let size = { width: 0 };
+	let colours = {};
+	let frame = 0;
+	let drawn = null;
+	let changed = true;
 
-  // Rows in a run keep one column each, also where rounding would put two into one, or leave one out.
-  function slotOf(ms, stream, before) {
-    const slot = Math.round(ms / shape.hop);
-    if (!before) return slot;
-    const ahead = slot - before.slot;
-    const follows = before.stream === stream && ms - before.ms < 1.5 * shape.hop && Math.abs(ahead - 1) < 3;
-    return follows || (ahead <= 0 && ahead > -3) ? before.slot + 1 : slot;
-  }
+	// Rows in a run keep one column each, also where rounding would put two into one, or leave one out.
+	function slotOf(ms, stream, before) {
+		const slot = Math.round(ms / shape.hop);
+		if (!before) return slot;
+		const ahead = slot - before.slot;
+		const follows = before.stream === stream && ms - before.ms < 1.5 * shape.hop && Math.abs(ahead - 1) < 3;
+		return follows || (ahead <= 0 && ahead > -3) ? before.slot + 1 : slot;
+	}
 
-  // Takes a `signatures` of the live feed; returns how many rows of it are new.
-  function add({ stream, seq, start_ms: starts, codes, quality }) {
-    const bytes = Int8Array.from(atob(codes), (letter) => letter.charCodeAt(0));
-    const dim = bytes.length / Math.max(1, starts.length);
-    const now = performance.timeOrigin + performance.now();
-    let taken = 0;
-    starts.forEach((ms, at) => {
-      if (seq + at <= (lastSeq[stream] ?? -1)) return;
-      lastSeq[stream] = seq + at;
-      let before = rows.at(-1);
-      if (before && before.stream !== stream && ms < before.ms - shape.hop) before = rows.length = 0; // its clock went back
-      const slot = slotOf(ms, stream, before);
-      const cells = bytes.subarray(at * dim, (at + 1) * dim);
-      const row = { stream, ms, slot, before: before ? before.slot : slot - 1, codes: cells, quality: quality[at] ?? 0 };
-      rows.push(row);
-      paint(row);
-      taken += 1;
-    });
-    if (!taken) return 0;
-    if (rows.length > KEPT) rows.splice(0, rows.length - KEPT);
-    arrivals.push([now, now - starts.at(-1) - shape.length]);
-    while (arrivals[0][0] < now - SKEW_MS) arrivals.shift();
-    changed = true;
-    return taken;
-  }
+	function add({ stream, start_ms: starts, codes, quality }) {
+		const bytes = Int8Array.from(atob(codes), (letter) => letter.charCodeAt(0));
+		const dim = bytes.length / starts.length;
+		const now = performance.timeOrigin + performance.now();
+		const newest = rows.at(-1)?.slot;
+		const taken = starts.map((ms, at) => {
+			let before = rows.at(-1);
+			if (before && before.stream !== stream && ms < before.ms - shape.hop) before = rows.length = 0; // its clock went back
+			const slot = slotOf(ms, stream, before);
+			const cells = bytes.subarray(at * dim, (at + 1) * dim);
+			const row = { stream, ms, slot, before: before ? before.slot : slot - 1, codes: cells, quality: quality[at] ?? 0 };
+			rows.push(row);
+			return row;
+		});
+		if (size.width) {
+			ink.globalCompositeOperation = "copy";
+			ink.drawImage(picture, (newest - rows.at(-1).slot) * size.wide || 0, 0);
+			ink.globalCompositeOperation = "source-over";
+			taken.forEach(paint);
+		}
+		rows.splice(0, rows.length - KEPT);
+		arrivals.push([now, now - starts.at(-1) - shape.length]);
+		while (arrivals[0][0] < now - SKEW_MS) arrivals.shift();
+		changed = true;
+	}
 
-  // Takes an event: a mark from its start to its end; what began goes on until its end is told.
-  function mark({ head, phase, start_ns, end_ns }) {
-    const fromMs = start_ns / 1e6;
-    const toMs = phase === "began" ? null : end_ns / 1e6;
-    const known = marks.find((one) => one.head === head && Math.abs(one.fromMs - fromMs) < 1);
-    if (known) {
-      known.toMs = toMs;
-    } else {
-      const busy = marks.filter((one) => (one.toMs ?? Infinity) > fromMs).map((one) => one.lane);
-      let lane = 0;
-      while (lane < LANES - 1 && busy.includes(lane)) lane += 1;
-      marks.push({ head, fromMs, toMs, lane });
-    }
-    if (marks.length > 60) marks.shift();
-    changed = true;
-  }
+	function mark({ head, phase, start_ns, end_ns }) {
+		const fromMs = start_ns / 1e6;
+		const toMs = phase === "began" ? null : end_ns / 1e6;
+		const known = marks.find((one) => one.head === head && Math.abs(one.fromMs - fromMs) < 1);
+		if (known) {
+			known.toMs = toMs;
+		} else {
+			const busy = marks.filter((one) => (one.toMs ?? Infinity) > fromMs).map((one) => one.lane);
+			let lane = 0;
+			while (lane < LANES - 1 && busy.includes(lane)) lane += 1;
+			marks.push({ head, fromMs, toMs, lane });
+		}
+		if (marks.length > 60) marks.shift();
+		changed = true;
+	}
 
-  // The state of that head has ended, though no event told it, as after a restart.
-  function unmark(head) {
-    const going = marks.filter((one) => one.head === head && one.toMs === null);
-    for (const one of going) one.toMs = (rows.at(-1)?.ms ?? one.fromMs) + shape.length;
-    changed = true;
-  }
+	function unmark(head) {
+		const going = marks.filter((one) => one.head === head && one.toMs === null);
+		for (const one of going) one.toMs = (rows.at(-1)?.ms ?? one.fromMs) + shape.length;
+		changed = true;
+	}
 
-  function measure() {
-    const scale = devicePixelRatio || 1;
-    const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((side) => Math.round(side * scale));
-    if (!width || !height) return;
-    const [top, axis, gap] = [LANES * LANE, AXIS, PART].map((side) => Math.round(side * scale));
-    const cells = shape.posture[1] - shape.motion[0];
-    const cell = Math.max(1, Math.floor((height - top - axis - gap) / cells));
-    const wide = Math.max(1, Math.round((width * shape.hop) / 60_000));
-    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-    size = { scale, width, height, wide, cell, gap, top, body: cells * cell + gap, columns: Math.ceil(width / wide) + 2 };
-    Object.assign(picture, { width: size.columns * wide, height: size.body });
-    const root = document.documentElement;
-    const theme = root.dataset.theme === "dark" ? DARK : LIGHT;
-    const css = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
-    colours = { moving: ramp(theme, 1), rest: ramp(theme, REST) };
-    for (const name of ["muted", "accent", "accent-soft", "line-strong"]) colours[name] = css(name);
-    rows.filter((row) => row.slot > rows.at(-1).slot - size.columns).forEach(paint);
-    changed = true;
-  }
+	function measure() {
+		const scale = devicePixelRatio || 1;
+		const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((side) => Math.round(side * scale));
+		if (!width || !height) return;
+		const [top, axis, gap] = [LANES * LANE, AXIS, PART].map((side) => Math.round(side * scale));
+		const cells = shape.posture[1] - shape.motion[0];
+		const cell = Math.max(1, Math.floor((height - top - axis - gap) / cells));
+		const wide = Math.max(1, Math.round((width * shape.hop) / 60_000));
+		if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+		size = { scale, width, height, wide, cell, gap, top, body: cells * cell + gap };
+		Object.assign(picture, { width: width + 2 * wide, height: size.body });
+		const css = getComputedStyle(document.documentElement);
+		const theme = dark.matches ? DARK : LIGHT;
+		colours = { moving: ramp(theme, 1), rest: ramp(theme, REST) };
+		for (const name of ["muted", "accent", "accent-soft", "line-strong"]) colours[name] = css.getPropertyValue(`--${name}`);
+		rows.forEach(paint);
+		changed = true;
+	}
 
-  const columnOf = (slot) => ((slot % size.columns) + size.columns) % size.columns;
+	// Paints a row into the picture, whose right column is that of the newest row.
+	function paint({ slot, before, codes, quality }) {
+		if (!size.width) return;
+		const { scale, wide, cell, gap, body } = size;
+		const x = picture.width - (rows.at(-1).slot - slot + 1) * wide;
+		const palette = quality & AT_REST ? colours.rest : colours.moving;
+		const split = shape.motion[1] - shape.motion[0];
+		codes.forEach((code, index) => {
+			ink.fillStyle = palette[code + 128];
+			ink.fillRect(x, index * cell + (index < split ? 0 : gap), wide, cell);
+		});
+		if (quality & BRIDGED) {
+			const hatch = Math.round(3 * scale);
+			ink.fillStyle = palette[128];
+			for (let y = -((slot * wide) % (3 * hatch)); y < body; y += 3 * hatch) ink.fillRect(x, y, wide, hatch);
+		}
+		ink.clearRect(x, split * cell, wide, gap);
+		// What lies between the row before and this one was not measured.
+		ink.fillStyle = colours["line-strong"];
+		const from = Math.max(x - (slot - before - 1) * wide, 0);
+		for (let at = from + 2 * scale; at < x - scale; at += 6 * scale) ink.fillRect(at, body / 2, 2 * scale, scale);
+	}
 
-  function paint({ slot, before, codes, quality }) {
-    if (!size.width) return;
-    const { scale, wide, cell, gap, body, columns } = size;
-    // What lies between the row before and this one was not measured.
-    for (let at = Math.max(before + 1, slot - columns); at < slot; at += 1) ink.clearRect(columnOf(at) * wide, 0, wide, body);
-    const x = columnOf(slot) * wide;
-    const palette = quality & AT_REST ? colours.rest : colours.moving;
-    const split = shape.motion[1] - shape.motion[0];
-    codes.forEach((code, index) => {
-      ink.fillStyle = palette[code + 128];
-      ink.fillRect(x, index * cell + (index < split ? 0 : gap), wide, cell);
-    });
-    if (quality & BRIDGED) {
-      const hatch = Math.round(3 * scale);
-      ink.fillStyle = palette[128];
-      for (let y = -((slot * wide) % (3 * hatch)); y < body; y += 3 * hatch) ink.fillRect(x, y, wide, hatch);
-    }
-    ink.clearRect(x, split * cell, wide, gap);
-  }
+	// The time at the right edge: that of the newest samples, by this browser's clock, so that it flows evenly.
+	const edgeMs = () => performance.timeOrigin + performance.now() - Math.min(...arrivals.map(([, late]) => late));
 
-  // The time at the right edge: that of the newest samples, by this browser's clock, so that it flows evenly.
-  const edgeMs = () => performance.timeOrigin + performance.now() - Math.min(...arrivals.map(([, late]) => late));
+	function draw(edge) {
+		const { scale, width, height, wide, top, body } = size;
+		pen.clearRect(0, 0, width, height);
+		// Column `slot` ends at the moment its window ends.
+		const xOf = (ms) => width - Math.round(((edge - ms) / shape.hop) * wide);
+		pen.drawImage(picture, xOf(rows.at(-1).slot * shape.hop + shape.length) - picture.width, top);
+		axis(xOf, edge, top + body);
+		pen.font = `600 ${12 * scale}px system-ui, sans-serif`;
+		pen.textBaseline = "middle";
+		pen.textAlign = "left";
+		for (const one of marks) label(one, xOf, edge);
+	}
 
-  function draw(edge) {
-    const { scale, width, height, wide, top, body, columns } = size;
-    pen.clearRect(0, 0, width, height);
-    const newest = rows.at(-1).slot;
-    // Column `slot` ends at the moment its window ends.
-    const xOf = (ms) => width - Math.round(((edge - ms) / shape.hop) * wide);
-    const right = xOf(newest * shape.hop + shape.length); // of the newest column
-    const oldest = Math.max(rows[0].slot, newest - columns + 1);
-    const left = right - (newest - oldest + 1) * wide;
-    // The picture goes round, so it is drawn in two parts.
-    const start = columnOf(oldest) * wide;
-    const first = Math.min(right - left, columns * wide - start);
-    pen.drawImage(picture, start, 0, first, body, left, top, first, body);
-    const rest = right - left - first;
-    if (rest) pen.drawImage(picture, 0, 0, rest, body, left + first, top, rest, body);
-    pen.fillStyle = colours["line-strong"];
-    for (const { slot, before } of rows) {
-      if (slot === before + 1 || before < oldest) continue;
-      const to = left + (slot - oldest) * wide - scale;
-      let x = left + (before + 1 - oldest) * wide + 2 * scale;
-      for (; x < to; x += 6 * scale) pen.fillRect(x, top + body / 2, 2 * scale, scale);
-    }
-    axis(xOf, edge, top + body);
-    pen.font = `600 ${12 * scale}px system-ui, sans-serif`;
-    pen.textBaseline = "middle";
-    pen.textAlign = "left";
-    for (const one of marks) label(one, xOf, edge);
-  }
+	function axis(xOf, edge, y) {
+		const { scale, width } = size;
+		const every = width / scale < 600 ? 20_000 : 10_000;
+		pen.font = `${12 * scale}px system-ui, sans-serif`;
+		pen.textBaseline = "top";
+		pen.textAlign = "center";
+		for (let ms = Math.floor(edge / every) * every; xOf(ms) > 24 * scale; ms -= every) {
+			const x = xOf(ms);
+			pen.fillStyle = colours["line-strong"];
+			pen.fillRect(x, y, scale, 4 * scale);
+			pen.fillStyle = colours.muted;
+			if (x < width - 24 * scale) pen.fillText(format.clock(ms), x, y + 6 * scale);
+		}
+	}
 
-  function axis(xOf, edge, y) {
-    const { scale, width } = size;
-    const every = width / scale < 600 ? 20_000 : 10_000;
-    pen.font = `${12 * scale}px system-ui, sans-serif`;
-    pen.textBaseline = "top";
-    pen.textAlign = "center";
-    for (let ms = Math.floor(edge / every) * every; xOf(ms) > 24 * scale; ms -= every) {
-      const x = xOf(ms);
-      pen.fillStyle = colours["line-strong"];
-      pen.fillRect(x, y, scale, 4 * scale);
-      pen.fillStyle = colours.muted;
-      if (x < width - 24 * scale) pen.fillText(format.clock(ms), x, y + 6 * scale);
-    }
-  }
+	// A bar over the time of a mark, with a line where it began, and the head's name up to the next mark of its lane.
+	function label({ head, fromMs, toMs, lane }, xOf, edge) {
+		const { scale, width, top, body } = size;
+		const [from, to] = [xOf(fromMs), toMs === null ? width : xOf(toMs)];
+		if (to < 0 || from > width) return;
+		const others = marks.filter((one) => one.lane === lane && one.fromMs !== fromMs);
+		const room = Math.min(width, ...others.filter((one) => one.fromMs > fromMs).map((one) => xOf(one.fromMs)));
+		const [left, y, tall] = [Math.max(0, from), lane * LANE * scale, (LANE - 4) * scale];
+		pen.fillStyle = colours["accent-soft"];
+		pen.fillRect(left, y, Math.min(to, room) - left, tall);
+		pen.fillStyle = colours.accent;
+		if (from >= 0) {
+			pen.fillRect(from, y, 3 * scale, tall);
+			pen.fillRect(from, y, scale, top + body - y);
+		}
+		const long = pen.measureText(head).width;
+		const pad = 8 * scale;
+		// What just began has no room to the right: its name stands to the left of it, where nothing else does.
+		const late = left + pad + long > width;
+		const free = others.every((one) => one.fromMs > fromMs || xOf(one.toMs ?? edge) < width - long - 2 * pad);
+		const x = late && free ? width - long - pad : left + pad;
+		pen.save();
+		pen.beginPath();
+		pen.rect(Math.min(x, left), y, room - Math.min(x, left) - pad / 2, tall);
+		pen.clip();
+		pen.fillText(head, x, y + tall / 2);
+		pen.restore();
+	}
 
-  // A mark: a bar over its time with the head's name, and a line through the signatures where it began. The name has room up
-  // to the next mark of its lane.
-  function label({ head, fromMs, toMs, lane }, xOf, edge) {
-    const { scale, width, top, body } = size;
-    const [from, to] = [xOf(fromMs), toMs === null ? width : xOf(toMs)];
-    if (to < 0 || from > width) return;
-    const others = marks.filter((one) => one.lane === lane && one.fromMs !== fromMs);
-    const room = Math.min(width, ...others.filter((one) => one.fromMs > fromMs).map((one) => xOf(one.fromMs)));
-    const [left, y, tall] = [Math.max(0, from), lane * LANE * scale, (LANE - 4) * scale];
-    pen.fillStyle = colours["accent-soft"];
-    pen.fillRect(left, y, Math.min(to, room) - left, tall);
-    pen.fillStyle = colours.accent;
-    if (from >= 0) {
-      pen.fillRect(from, y, 3 * scale, tall);
-      pen.fillRect(from, y, scale, top + body - y);
-    }
-    const long = pen.measureText(head).width;
-    const pad = 8 * scale;
-    // What just began has no room to the right: its name stands to the left of it, where nothing else does.
-    const late = left + pad + long > width;
-    const free = others.every((one) => one.fromMs > fromMs || xOf(one.toMs ?? edge) < width - long - 2 * pad);
-    const x = late && free ? width - long - pad : left + pad;
-    pen.save();
-    pen.beginPath();
-    pen.rect(Math.min(x, left), y, room - Math.min(x, left) - pad / 2, tall);
-    pen.clip();
-    pen.fillText(head, x, y + tall / 2);
-    pen.restore();
-  }
+	function step() {
+		frame = requestAnimationFrame(step);
+		if (!rows.length || !size.width) return;
+		const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+		const at = still ? Math.floor(edgeMs() / STILL_MS) * STILL_MS : edgeMs();
+		const column = Math.round((at / shape.hop) * size.wide);
+		if (column === drawn && (still || !changed)) return;
+		drawn = column;
+		changed = false;
+		draw(at);
+	}
 
-  function step() {
-    frame = requestAnimationFrame(step);
-    if (!rows.length || !size.width) return;
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    const at = still ? Math.floor(edgeMs() / STILL_MS) * STILL_MS : edgeMs();
-    const column = Math.round((at / shape.hop) * size.wide);
-    if (column === drawn && (still || !changed)) return;
-    drawn = column;
-    changed = false;
-    draw(at);
-  }
+	new ResizeObserver(measure).observe(canvas);
+	dark.addEventListener("change", measure);
 
-  new ResizeObserver(measure).observe(canvas);
-  document.addEventListener("theme", measure);
-
-  return {
-    add,
-    mark,
-    unmark,
-    // hello: of the feed.
-    shaped: ({ hop_ms: hop, length_ms: length, motion, posture }) => {
-      shape = { hop, length, motion, posture };
-      measure();
-    },
-    start: () => {
-      cancelAnimationFrame(frame);
-      measure();
-      step();
-    },
-    stop: () => cancelAnimationFrame(frame),
-    // What the picture shows, in figures: its length, the share of it at rest, and how often nothing was measured.
-    summary: () => {
-      const shown = rows.filter((row) => row.slot > rows.at(-1).slot - Math.max(1, size.columns ?? 1));
-      return {
-        seconds: (shown.length * shape.hop) / 1000,
-        rest: shown.filter((row) => row.quality & AT_REST).length / Math.max(1, shown.length),
-        gaps: shown.filter((row) => row.slot > row.before + 1).length,
-      };
-    },
-  };
+	return {
+		add,
+		mark,
+		unmark,
+		shaped: ({ hop_ms: hop, length_ms: length, motion, posture }) => {
+			shape = { hop, length, motion, posture };
+			measure();
+		},
+		start: () => {
+			cancelAnimationFrame(frame);
+			measure();
+			step();
+		},
+		stop: () => cancelAnimationFrame(frame),
+			summary: () => {
+			const shown = rows.filter((row) => row.slot > rows.at(-1).slot - (size.width / size.wide || 1));
+			return {
+				seconds: (shown.length * shape.hop) / 1000,
+				rest: shown.filter((row) => row.quality & AT_REST).length / Math.max(1, shown.length),
+				gaps: shown.filter((row) => row.slot > row.before + 1).length,
+			};
+		},
+	};
 }
