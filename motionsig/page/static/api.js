@@ -46,8 +46,6 @@ export async function session() {
 }
 
 export const endSession = (id) => call("/api/session/end", { id });
-
-// Asks what changes nothing: ask("lookback", { since_ms, until_ms, heads: null }).
 export const ask = async (name, parameters = {}) => (await call("/api/ask", { ask: name, ...parameters })).ok;
 
 export async function change(name, parameters = {}) {

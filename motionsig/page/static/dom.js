@@ -96,7 +96,6 @@ export function confirmed(title, lines, action) {
 	});
 }
 
-// Runs an action of a button: it cannot be pressed twice meanwhile, and an error stands beside it, in words.
 export async function pressed(button, action) {
 	const place = button.closest("[data-errors]") ?? button.parentElement;
 	place.querySelector(":scope > .error")?.remove();

@@ -1,4 +1,4 @@
-// The view "Heads": what is to be expected of each, and what may be done with it.
+// The view "Heads".
 
 import { ask, change, freshHeads, latest, listen } from "./api.js";
 import { asking, button, card, confirmed, h, input, pressed, say } from "./dom.js";
@@ -25,7 +25,7 @@ export function create(panel) {
 		if (renaming || text === shown) return;
 		shown = text;
 		const focus = document.activeElement.id;
-		list.replaceChildren(...(heads.length ? heads.map(cardOf) : [h("p.card.muted", words.none)]));
+		list.replaceChildren(...(heads.length ? heads.map(cardOf) : [h("p.card.muted", texts.live.likeness.none)]));
 		if (focus && !document.activeElement.id) document.getElementById(focus)?.focus();
 	}
 
@@ -37,7 +37,7 @@ export function create(panel) {
 		const verb = (verb, text, make, act, kind = ".quiet") =>
 			may.includes(verb) && make(text, act, kind, { id: `${verb}-${name}`, ...label(text) });
 		const chip = (text, kind = "") => text && h(`span.chip${kind}`, text);
-		const lines = [...head.expectation, words.examples(head)].map((line) => h("li", line));
+		const lines = [...head.expectation, words.examples(head)].filter(Boolean).map((line) => h("li", line));
 		return h(
 			"article.card",
 			{ "data-errors": true, "aria-label": name },

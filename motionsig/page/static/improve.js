@@ -1,5 +1,3 @@
-// "Not this" and "this, too": a head gets better by a stretch of time, and its new rate is said at once.
-
 import { change } from "./api.js";
 import { asking, h, say } from "./dom.js";
 import { texts } from "./texts.js";

@@ -1,4 +1,4 @@
-// The view "Live": the ribbon, what holds now, the likeness to each head, the last events, and the device.
+// The view "Live".
 
 import { latest, listen } from "./api.js";
 import { card, facts, h, line, put, say, set, setText } from "./dom.js";
@@ -19,7 +19,7 @@ export function create(panel) {
 	const trouble = h("div.troubles");
 	const readout = h("div.readout");
 	const bars = h("ul.likeness");
-	const none = h("div.field", h("p", words.likeness.none), h("a.button.primary", { href: "#teach" }, words.likeness.teach));
+	const none = h("div.field", h("p", words.likeness.none), h("a.button.primary", { href: "#teach" }, texts.teach.title));
 	const list = h("ul.rows");
 	const device = h("dl.facts");
 	const parts = [h("span.part", words.ribbon.motion), h("span.part.posture", words.ribbon.posture)];
@@ -45,7 +45,7 @@ export function create(panel) {
 	);
 
 	let visible = false;
-	const since = new Map();, of states that hold: when they began, in ms, or null where nobody told
+	const since = new Map(); // states that hold: when they began, in ms, or null where nobody told
 	const events = []; // newest first; a state is one, from its beginning to its end
 	const meters = {};
 	const newest = {};
@@ -166,8 +166,6 @@ function troubles(hello, status) {
 
 const notice = ([title, text, command]) =>
 	h("div.notice.trouble", h("p", title), h("p", text), command && h("code.command", command));
-
-// How like a head the newest signature is: a bar, with a mark at the head's level.
 function makeMeter(name) {
 	const value = h("span.value");
 	const bar = h("div.bar", { role: "meter", "aria-label": name, "aria-valuemin": "0" }, h("i.score"), h("i.threshold"));

@@ -1,4 +1,4 @@
-// The view that looks back: an hour, a day or a week as strips, with what the heads told then and would tell now.
+// The view "Look back": strips with what the heads told then and would tell now.
 
 import { ask, listen } from "./api.js";
 import { asking, button, closing, dark, h, select, setText, why } from "./dom.js";
@@ -63,7 +63,6 @@ export function create(panel) {
 					key(shape(0, { now: false }), t.wouldNot),
 					key(h("i.key.moving"), t.moving),
 					key(h("i.key.missing"), t.gap),
-					key(t.zone(Intl.DateTimeFormat().resolvedOptions().timeZone)),
 				),
 			),
 			details,
@@ -89,7 +88,7 @@ export function create(panel) {
 	const until = () => Math.min(end(), Date.now());
 	const shown = () => (answer?.heads ?? heads.map(({ name }) => ({ name, events: [] }))).filter(({ name }) => !hidden.has(name));
 
-	// What to look at in another range: what is chosen, else the newest of what is shown.
+	// What to look at in another range.
 	const centre = () => chosen?.from_ms ?? end() - 1;
 
 	function go(by) {
@@ -331,7 +330,7 @@ export function create(panel) {
 
 	const rowOf = (press, ...parts) => h("button.row", { type: "button", onclick: press }, ...parts);
 
-	// The same as the strips, in words: for screen readers and the keyboard.
+	// The same as the strips, in words.
 	function showList() {
 		const events = shown()
 			.flatMap(({ name, events: some }) => some.map((event) => ({ name, event })))
@@ -354,8 +353,6 @@ export function create(panel) {
 		list.hidden = !events.length;
 		list.replaceChildren(h("h3", t.events(events.length, listed.length)), ...items);
 	}
-
-	// What a head tells now comes to the strips at once.
 	function take({ head, start_ns, end_ns, score, phase }) {
 		const one = answer?.heads.find(({ name }) => name === head);
 		const from_ms = start_ns / 1e6;

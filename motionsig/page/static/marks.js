@@ -17,8 +17,7 @@ const MOVES = 22; // pixels for how much moved
 
 const numbers = new Map();
 
-// The number of a head's shape and colour: its name gives it, or the next one that no other head has. So a new head leaves
-// the others as they are.
+// The number of a head's shape and colour: its name gives it, or the next one that no other head has.
 export function numberOf(name) {
 	if (!numbers.has(name)) {
 		const hash = [...name].reduce((sum, letter) => (31 * sum + letter.charCodeAt(0)) % 9973, 0);
@@ -103,7 +102,6 @@ export function drawStrip(canvas, { width, span, scale, answer, shown, lane, lik
 	return places;
 }
 
-// What is stored, and how much of it moved. What is not covered is hatched, until now.
 function drawCover(g, { from, to, x, height, answer: { since_ms, bin_ms, covered, moving }, colour, rect }) {
 	g.save();
 	g.beginPath();

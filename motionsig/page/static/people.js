@@ -1,4 +1,4 @@
-// The view "Access": who sees this page, and what never leaves the device. And the way in for a browser without a session.
+// The view "Access", and the way in for a browser without a session.
 
 import { endSession, pair, session } from "./api.js";
 import { asking, button, card, confirmed, h, input, line, pressed, put, say, why } from "./dom.js";
@@ -10,7 +10,7 @@ export function create(panel) {
 	const words = texts.people;
 	const list = h("ul.rows");
 	const all = button(words.endAll, endAll, ".danger");
-	const more = [h("p", words.moreText), command(words.command), h("p", words.networkText), command(words.network)];
+	const more = [h("p", words.moreText), command(texts.pair.command), h("p", words.networkText), command(words.network)];
 	panel.append(
 		h("h2", words.tab),
 		h(
@@ -21,7 +21,7 @@ export function create(panel) {
 	);
 
 	async function endAll() {
-		if (await confirmed(words.endAllTitle, [words.endAllText], words.endAll)) pressed(all, () => end("all"));
+		if (await confirmed(words.endAll, [words.endAllText], words.endAll)) pressed(all, () => end("all"));
 	}
 
 	async function end(id) {
@@ -50,8 +50,6 @@ export function create(panel) {
 }
 
 export const refusal = (error) => (error.status === 403 ? texts.pair.wrong : why(error));
-
-// Shows the way in, with what is wrong; `entered` is called once the browser is let in.
 export function ask(panel, said, entered) {
 	const words = texts.pair;
 	const code = input({

@@ -131,13 +131,12 @@ export function createRibbon(canvas) {
 			for (let y = -((slot * wide) % (3 * hatch)); y < body; y += 3 * hatch) ink.fillRect(x, y, wide, hatch);
 		}
 		ink.clearRect(x, split * cell, wide, gap);
-		// What lies between the row before and this one was not measured.
 		ink.fillStyle = colours["line-strong"];
 		const from = Math.max(x - (slot - before - 1) * wide, 0);
 		for (let at = from + 2 * scale; at < x - scale; at += 6 * scale) ink.fillRect(at, body / 2, 2 * scale, scale);
 	}
 
-	// The time at the right edge: that of the newest samples, by this browser's clock, so that it flows evenly.
+	// The time at the right edge, by this browser's clock, so that it flows evenly.
 	const edgeMs = () => performance.timeOrigin + performance.now() - Math.min(...arrivals.map(([, late]) => late));
 
 	function draw(edge) {
@@ -150,7 +149,7 @@ export function createRibbon(canvas) {
 		pen.font = `600 ${12 * scale}px system-ui, sans-serif`;
 		pen.textBaseline = "middle";
 		pen.textAlign = "left";
-		for (const one of marks) label(one, xOf, edge);
+		for (const one of marks) label(one, xOf);
 	}
 
 	function axis(xOf, edge, y) {
@@ -167,14 +166,12 @@ export function createRibbon(canvas) {
 			if (x < width - 24 * scale) pen.fillText(format.clock(ms), x, y + 6 * scale);
 		}
 	}
-
-	// A bar over the time of a mark, with a line where it began, and the head's name up to the next mark of its lane.
-	function label({ head, fromMs, toMs, lane }, xOf, edge) {
+	function label({ head, fromMs, toMs, lane }, xOf) {
 		const { scale, width, top, body } = size;
 		const [from, to] = [xOf(fromMs), toMs === null ? width : xOf(toMs)];
 		if (to < 0 || from > width) return;
-		const others = marks.filter((one) => one.lane === lane && one.fromMs !== fromMs);
-		const room = Math.min(width, ...others.filter((one) => one.fromMs > fromMs).map((one) => xOf(one.fromMs)));
+		const later = marks.filter((one) => one.lane === lane && one.fromMs > fromMs);
+		const room = Math.min(width, ...later.map((one) => xOf(one.fromMs)));
 		const [left, y, tall] = [Math.max(0, from), lane * LANE * scale, (LANE - 4) * scale];
 		pen.fillStyle = colours["accent-soft"];
 		pen.fillRect(left, y, Math.min(to, room) - left, tall);
@@ -183,15 +180,11 @@ export function createRibbon(canvas) {
 			pen.fillRect(from, y, 3 * scale, tall);
 			pen.fillRect(from, y, scale, top + body - y);
 		}
-		const long = pen.measureText(head).width;
-		const pad = 8 * scale;
-		// What just began has no room to the right: its name stands to the left of it, where nothing else does.
-		const late = left + pad + long > width;
-		const free = others.every((one) => one.fromMs > fromMs || xOf(one.toMs ?? edge) < width - long - 2 * pad);
-		const x = late && free ? width - long - pad : left + pad;
+		// What just began has no room to the right: its name then stands to the left.
+		const x = Math.min(left + 8 * scale, width - pen.measureText(head).width - 8 * scale);
 		pen.save();
 		pen.beginPath();
-		pen.rect(Math.min(x, left), y, room - Math.min(x, left) - pad / 2, tall);
+		pen.rect(Math.min(x, left), y, room - Math.min(x, left), tall);
 		pen.clip();
 		pen.fillText(head, x, y + tall / 2);
 		pen.restore();

@@ -2,12 +2,11 @@
 
 const MINUTE = 60e3;
 const HOUR = 60 * MINUTE;
-
-// The beginning of the day that is `days` after that of `ms`, or of an hour of it.
 const midnight = (ms, days, hour = 0) => {
 	const at = new Date(ms);
 	return new Date(at.getFullYear(), at.getMonth(), at.getDate() + days, hour).getTime();
 };
+
 const parts = (count, part) => Array.from({ length: count }, (_, i) => [part(i), part(i + 1)]);
 const strips = (count) => (first) => parts(count, (i) => midnight(first, i));
 const ticks = (from) => [0, 6, 12, 18].map((hour) => midnight(from, 0, hour));

@@ -1,4 +1,4 @@
-// The view "Teach": a name, a few performances, and what is to be expected of the head.
+// The view "Teach". The lesson is the service's.
 
 import { ask, change, latest, listen } from "./api.js";
 import { asking, button, confirmed, h, input, pressed, put, say, select, setText, why } from "./dom.js";
@@ -69,8 +69,6 @@ export function create(panel) {
 		}
 		show();
 	}
-
-	// A lesson that is over has made a head, or made one better, or was forgotten.
 	function settle() {
 		const head = ended && headOf(ended.name);
 		const same = (key) => head[key] === was?.[key];
@@ -133,9 +131,7 @@ function makeForm(start) {
 
 	// A space is what people type; what the service takes in its place is offered as they type.
 	function typed() {
-		const at = name.selectionStart;
-		if (/\s/.test(name.value.trimStart())) name.value = name.value.trimStart().replace(/\s/g, "_");
-		name.setSelectionRange(at, at);
+		if (/\s/.test(name.value)) name.value = name.value.replace(/\s/g, "_");
 		check(false);
 	}
 
@@ -152,9 +148,8 @@ function makeForm(start) {
 		element: h("div.columns.tops", form, better),
 		focus: () => name.focus(),
 		choose(head) {
-			if (!head) return;
-			which.value = head;
-			which.focus();
+			if (head) which.value = head;
+			if (head) which.focus();
 		},
 		heads(heads) {
 			const able = heads.filter(({ may }) => may.includes("improve"));
@@ -179,7 +174,7 @@ function makeCourse(end) {
 	element.append(h("div.actions", enough, forget));
 
 	async function forgetIt() {
-		const sure = !keptOf(shown) || (await confirmed(t.forgetTitle(shown.name), [t.forgetText], t.forget));
+		const sure = !keptOf(shown) || (await confirmed(t.forgetTitle(shown.name), [], t.forget));
 		if (sure) pressed(forget, () => end(false));
 	}
 
@@ -224,7 +219,6 @@ function makeCourse(end) {
 	};
 }
 
-// What came of it: what was found, what to expect, and a meter to try it with.
 function makeOutcome(counter, again) {
 	const title = h("h3", { tabindex: "-1" });
 	const facts = h("ul.facts");

@@ -1,5 +1,4 @@
-// All that the page says, in English. A translation is another file with the same names. A figure stands in a text by a
-// function, so that a language may put it elsewhere.
+// All that the page says, in English. A translation is another file with the same names.
 
 const two = (number) => String(number).padStart(2, "0");
 const many = (count, one, more = `${one}s`) => `${format.number(count)} ${count === 1 ? one : more}`;
@@ -48,7 +47,7 @@ export const texts = {
 		},
 	},
 
-	// What is said while something is wrong with the connection, or after it was: a line and what it means.
+	// A line, and what it means.
 	banner: {
 		network: ["The device does not answer.", "The page tries again. Check that both are in the same network."],
 		crowded: ["Too many browsers watch at once.", "This one is let in as soon as another closes the page."],
@@ -106,8 +105,7 @@ export const texts = {
 			silent: "no score",
 			paused: "paused",
 			idle: "does not judge",
-			none: "There is no head yet.",
-			teach: "Teach a motion",
+			none: "There is no head yet. A head finds one motion among all others.",
 		},
 		events: {
 			title: "Last events",
@@ -134,7 +132,6 @@ export const texts = {
 				error && ["Last error", `${error.text} (${format.when(Date.parse(error.when))}${error.over ? ", it is over" : ""})`],
 			];
 		},
-		// What is wrong or not there yet: a line, what to do, and a command where there is one.
 		trouble: {
 			starting: ["The service starts.", "The first signatures come within a few seconds."],
 			missing: (name, error) => [
@@ -196,7 +193,6 @@ export const texts = {
 		enough: (kept) => `Learn from ${many(kept, "performance")}`,
 		forget: "Discard the lesson",
 		forgetTitle: (name) => `Discard the lesson ${name}?`,
-		forgetText: "The performances of this lesson are deleted.",
 		endedElsewhere: (name) => `The lesson ${name} was ended in another window: the head is there.`,
 		live: (name, counter) => (counter === null ? `${name} is live` : `${name} has learned what it is not`),
 		facts: ({ given, found, rate, expectation }, counter) => {
@@ -244,7 +240,6 @@ export const texts = {
 		wouldNot: "told, would not be now",
 		moving: "in motion",
 		gap: "nothing stored",
-		zone: (name) => `time zone: ${name}`,
 		howTo: "Touch an event, or draw along a strip to choose a stretch of time.",
 		chooseStretch: "Choose by times",
 		from: "From",
@@ -267,7 +262,7 @@ export const texts = {
 		alikeFound: (count) => `${many(count, "window is", "windows are")} most like this; a frame marks each.`,
 		likeness: (likeness, labels) => [`likeness ${likeness.toFixed(2)}`, ...(labels ?? [])].join(", "),
 		row({ from_ms, to_ms, told, now, score }) {
-			const but = !told ? ", not told then" : now ? "" : ", would not be told now";
+			const but = told ? (now ? "" : `, ${texts.lookback.wouldNot}`) : `, ${texts.lookback.would}`;
 			return `${format.span((to_ms - from_ms) / 1000)}, likeness ${score.toFixed(2)}${but}`;
 		},
 		events: (count, listed) => `${many(count, "event")}${listed < count ? `, the newest ${listed} in words` : ""}`,
@@ -275,7 +270,6 @@ export const texts = {
 
 	heads: {
 		tab: "Heads",
-		none: "There is no head yet. A head finds one motion among all others. Teach one by performing it three times.",
 		whose: { page: "taught here", root: "configured by root", shipped: "came with the model" },
 		gives: { event: "tells events", state: "tells a state" },
 		fixed: {
@@ -286,7 +280,7 @@ export const texts = {
 		idle: "does not judge",
 		whyNot: (why) => `It does not judge: ${why}`,
 		examples: ({ examples, counter_examples: against }) =>
-			`${many(examples, "example")}${against ? `, ${many(against, "counter-example")}` : ""}`,
+			examples && `${many(examples, "example")}${against ? `, ${many(against, "counter-example")}` : ""}`,
 		of: (action, name) => `${action}: ${name}`,
 		improve: "Make it better",
 		show: "Look back",
@@ -322,12 +316,10 @@ export const texts = {
 		endOf: (browser, mine) => (mine ? "Sign out this browser" : `End the session of ${browser}`),
 		times: (began, seen) => `let in ${format.when(began)}, last seen ${format.when(seen)}`,
 		endAll: "End all sessions",
-		endAllTitle: "End all sessions?",
 		endAllText: "Every browser, also this one, then needs a new code.",
 		ended: "The session has ended.",
 		more: "Let another browser in",
 		moreText: "On the device, run this command. It prints a link that lets one browser in; without a service, Enter in the page's terminal does:",
-		command: "sudo motionsig page",
 		networkText: "For phones and other devices in your network, encrypted, first:",
 		network: "sudo motionsig page --network",
 		never: "What never leaves the device",
