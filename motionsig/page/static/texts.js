@@ -76,8 +76,8 @@ export const texts = {
 		hint: "A code works once, and for ten minutes.",
 		act: "Let in",
 		empty: "Type the code that the device shows.",
-		wrong: "This code does not work: it is mistyped, was used before, or is too old. The command gives a new one.",
-		ended: "This session has ended. A new code lets this browser in again.",
+		wrong: "This code does not work: it is mistyped, was used before, or is too old.",
+		ended: "This session has ended.",
 		done: "This browser is let in.",
 	},
 
@@ -133,7 +133,7 @@ export const texts = {
 			];
 		},
 		trouble: {
-			starting: ["The service starts.", "The first signatures come within a few seconds."],
+			starting: ["The service starts.", "The first signatures come within seconds."],
 			missing: (name, error) => [
 				"No motion sensor.",
 				`${sentence(error) || `The service looks for ${name}.`} This command says what is missing:`,
@@ -259,7 +259,7 @@ export const texts = {
 		notYours: (name) => `${name} was not taught here, so it cannot be made better here.`,
 		alike: "Show the windows like this one",
 		searching: "Searching …",
-		alikeFound: (count) => `${many(count, "window is", "windows are")} most like this; a frame marks each.`,
+		alikeFound: (count) => `${many(count, "window is", "windows are")} most like this.`,
 		likeness: (likeness, labels) => [`likeness ${likeness.toFixed(2)}`, ...(labels ?? [])].join(", "),
 		row({ from_ms, to_ms, told, now, score }) {
 			const but = told ? (now ? "" : `, ${texts.lookback.wouldNot}`) : `, ${texts.lookback.would}`;
@@ -317,14 +317,11 @@ export const texts = {
 		times: (began, seen) => `let in ${format.when(began)}, last seen ${format.when(seen)}`,
 		endAll: "End all sessions",
 		endAllText: "Every browser, also this one, then needs a new code.",
-		ended: "The session has ended.",
 		more: "Let another browser in",
-		moreText: "On the device, run this command. It prints a link and a QR code that let one browser in:",
+		moreText: "On the device, this command prints a link and a QR code that let one browser in:",
 		networkText: "For phones and other devices in your network, encrypted, first:",
 		network: "sudo motionsig page --network",
 		never: "What never leaves the device",
-		neverText:
-			"The sensor's values: this page gets the signatures and events that are made of them. It comes from the device alone, " +
-			"works without the internet, and starts no program.",
+		neverText: "The sensor's values: this page gets the signatures and events that are made of them. It starts no program.",
 	},
 };
