@@ -2,8 +2,9 @@
 
     .venv/bin/python scripts/pictures/page.py
 
-They are what Chromium shows of the real service on a simulated sensor, which a scripted hand moves: Live on a laptop, with a head that
-was taught a moment ago, and Look back over a made-up week, on a phone. The 256 colours that suit each best keep them small.
+They are what Chromium shows of the real service on a simulated sensor, which a scripted hand moves: Live on a laptop,
+with a head that was taught a moment ago, and Look back over a made-up week, on a phone. The 256 colours that suit each
+best keep them small.
 """
 
 from __future__ import annotations

@@ -2,10 +2,12 @@
 
     python hand.py PLAN [motionsig's arguments]      with the sensor "simulated" the chip measures what is in PLAN
 
-With $MOTIONSIG_HAND_NOTES, a file, what the sensor gave is noted there. $MOTIONSIG_HAND_KEYS stands for root's folder of keys.
+With $MOTIONSIG_HAND_NOTES, a file, what the sensor gave is noted there. $MOTIONSIG_HAND_KEYS stands
+for root's folder of keys.
 
-The chip rests but for the motions in PLAN, a file to which `Hand` appends lines. Everything from the chip's registers on
-is the real thing. Times are CLOCK_MONOTONIC, which all processes of a machine share: so the hand goes on over a restart.
+The chip rests but for the motions in PLAN, a file to which `Hand` appends lines. Everything from the chip's registers
+on is the real thing. Times are CLOCK_MONOTONIC, which all processes of a machine share: so the hand goes on over a
+restart.
 """
 
 from __future__ import annotations
@@ -160,7 +162,7 @@ def measured(plan: Path) -> Signal:
 
 
 def note(path: Path) -> None:
-    """Note in a file what sensors of this process give: six float64 that say what a count is, then samples as float32."""
+    """Note in a file what sensors of this process give: six float64, of what a count is, then samples as float32."""
     from motionsig.sensors.reader import SensorReader
 
     given = SensorReader.__iter__

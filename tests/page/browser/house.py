@@ -1,7 +1,7 @@
 """The service under a hand, and its page as systemd starts it: two processes with a control socket between them.
 
-What systemd does is done here: it listens for the page on a port, starts it when somebody connects, and again after it has
-ended by itself.
+What systemd does is done here: it listens for the page on a port, starts it when somebody connects, and again after it
+has ended by itself.
 """
 
 from __future__ import annotations

@@ -25,7 +25,10 @@ _WATCH = """
     const level = colour();
     frames += level > 0;  // before the first column there is nothing
     if (frames <= 60) rest = Math.max(rest, level);
-    else if (!moves && level > 1.5 * rest + 4) (moves = true, window.motionSeen.push(performance.timeOrigin + performance.now()));
+    else if (!moves && level > 1.5 * rest + 4) {
+      moves = true;
+      window.motionSeen.push(performance.timeOrigin + performance.now());
+    }
     else if (moves && level < 1.2 * rest + 2) moves = false;
     window.motionWatched = frames > 60;
     requestAnimationFrame(look);

@@ -1,4 +1,4 @@
-"""Looks for samples in bytes: number by number, as floats, counts and text, also in base64; and as a swing of their tone.
+"""Looks for samples in bytes: number by number, as floats, counts and text, also in base64; and as a swing of a tone.
 
 `Tap` notes all bytes that pass a stream socket, both ways.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 import socket
 import threading
@@ -155,7 +156,5 @@ class Tap(Closing):
         for each in self._open:
             # A thread that waits in it hears of a shutdown, but not of a close.
             for end in (lambda each=each: each.shutdown(socket.SHUT_RDWR), each.close):
-                try:
+                with contextlib.suppress(OSError):
                     end()
-                except OSError:
-                    pass

@@ -50,7 +50,8 @@ def test_a_week_is_shown(visits, house, taught):
         tab.locator("#view-lookback .strips canvas")
         .nth(3)
         .evaluate(
-            "(it) => new Set(new Uint32Array(it.getContext('2d').getImageData(0, 0, it.width, it.height).data.buffer)).size"
+            "(it) => new Set(new Uint32Array("
+            "it.getContext('2d').getImageData(0, 0, it.width, it.height).data.buffer)).size"
         )
     )
     assert dark > 2

@@ -44,9 +44,9 @@ class Visitor:
         """Read what is told, for as long as it is told."""
 
         def read():
-            with contextlib.closing(self._requested("GET", "/api/live")) as connection:
-                with contextlib.suppress(OSError, http.client.HTTPException):
-                    connection.getresponse().read()
+            broken = contextlib.suppress(OSError, http.client.HTTPException)
+            with contextlib.closing(self._requested("GET", "/api/live")) as connection, broken:
+                connection.getresponse().read()
 
         thread = threading.Thread(target=read)
         thread.start()

@@ -1,4 +1,4 @@
-"""Debian's Chromium, watched: what it asks of anybody but the page's own server is blocked and noted, and so are errors."""
+"""Debian's Chromium, watched: what it asks of anybody but the page's server is blocked and noted, as errors are."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ EACH = 500
 def fill_week(path: Path, until_ns: int, *, device: str, days: int = 7) -> list[int]:
     """Store the signatures of the days before `until_ns`; return when the turns in them begin, Unix ns.
 
-    Each day has two walks, turns at other times, and one of them hours in which the device is off. The codes are those of
-    real windows of these motions, the same ones again and again.
+    Each day has two walks, turns at other times, and one of them hours in which the device is off. The codes are
+    those of real windows of these motions, the same ones again and again.
     """
     begin_s = 40.0
     times_ns = np.arange(round(100 * 2 * begin_s)) * 10_000_000
