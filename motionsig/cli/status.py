@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from motionsig.cli.option import option
-from motionsig.cli.page.listening import is_installed, listening, where
+from motionsig.cli.page.listening import is_installed, where_reached
 from motionsig.daemon.status_socket import NotRunningError, ask
 from motionsig.errors import ConfigError
 from motionsig.escaping import escaped
@@ -179,7 +179,7 @@ def _page(root: Path) -> list[str]:
     """Return the line of the service's page; none where it is not installed below `root`."""
     if not is_installed(root):
         return []
-    return [f"page         {where(listening(root)) or 'cannot be reached'}; sudo motionsig page prints a link"]
+    return [f"page         {where_reached() or 'cannot be reached'}; sudo motionsig page prints a link"]
 
 
 def _head(head: dict[str, Any]) -> str:

@@ -98,11 +98,15 @@ class Server(Closing):
             while not self._closed.is_set():
                 line, left, is_long = self._read(client, left)
                 try:
-                    if not line or not self._answer(client, line):
-                        return
+                    answer, is_open = self._answer(client, line) if line else (b"", False)
                 finally:
+                    # Before the answer, as whoever has that may send the next import at once; and this one's memory.
+                    del line
                     if is_long:
                         self._import.release()
+                client.sendall(answer)
+                if not is_open:
+                    return
         except OSError:
             pass
         except AskError as error:
@@ -142,16 +146,15 @@ class Server(Closing):
         line, _, rest = b"".join(parts).partition(b"\n")
         return line + b"\n", rest, is_long
 
-    def _answer(self, client: socket.socket, line: bytes) -> bool:
-        """Answer a line; return whether there may be another."""
+    def _answer(self, client: socket.socket, line: bytes) -> tuple[bytes, bool]:
+        """Return the answer to a line, and whether there may be another line."""
         self._pace()
         began_s = time.thread_time()
         try:
             _check_length(line)
             asked = read_line(line)
         except AskError as error:
-            client.sendall(error_line(error))
-            return len(line) <= MOST_LINE_BYTES
+            return error_line(error), len(line) <= MOST_LINE_BYTES
         if asked.get("ask") == LIVE:
             if not self._viewers.acquire(blocking=False):
                 raise AskError(BUSY, f"expected at most {MOST_VIEWERS} viewers, got one more")
@@ -160,7 +163,7 @@ class Server(Closing):
                     self._watch(client, viewer)
             finally:
                 self._viewers.release()
-            return False
+            return b"", False
         poll = select.poll()
         poll.register(client, 0)
         # This thread answers this client alone.
@@ -168,8 +171,7 @@ class Server(Closing):
         answer = self._control.answer_to(asked)
         with self._lock:
             self._next_s += min(_SHARE * (time.thread_time() - began_s), _MOST_S)
-        client.sendall(answer)
-        return True
+        return answer, True
 
     def _pace(self) -> None:
         """Wait until it is time for the next answer."""

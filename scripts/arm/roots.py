@@ -58,7 +58,7 @@ class Root:
     """Requirements whose dependencies are Debian's."""
 
 
-LITERT = (".[litert,mqtt,i2c,prometheus,signing]", "tflite>=2.18", *TOOLS)
+LITERT = (".[litert,mqtt,i2c,prometheus,signing,page]", "tflite>=2.18", *TOOLS)
 
 ROOTS = {
     "arm64-bookworm": Root("arm64", "bookworm", "3.11", "pi4", 36, "qemu-aarch64-static", "aarch64", wheels=LITERT),
@@ -68,7 +68,7 @@ ROOTS = {
         *("armhf", "bookworm", "3.11", "pi2", 36, "qemu-arm-static", "armv7l"),
         packages=(
             *("python3-numpy", "python3-cbor2", "python3-paho-mqtt", "python3-smbus2", "python3-prometheus-client"),
-            "python3-cryptography",
+            *("python3-cryptography", "python3-uvicorn", "python3-segno"),
         ),
         wheels=TOOLS,
         alone=(".", "tflite-runtime==2.14.0", "tflite==2.18.0"),

@@ -59,6 +59,10 @@ AGENT_RULE = (
 )
 
 
+ALONE = "192.168.77.2"
+"""The address of a container that is alone."""
+
+
 class ShellError(RuntimeError):
     """A command in a machine failed."""
 
@@ -156,13 +160,21 @@ class Container:
 
 
 @contextlib.contextmanager
-def container(root: Path) -> Iterator[Container]:
-    """Boot `root`; what it wrote stays."""
+def container(root: Path, *, alone: bool = False) -> Iterator[Container]:
+    """Boot `root`; what it wrote stays.
+
+    It shares this machine's network, or `alone` has one of its own with every port free, and nobody else in it.
+    """
     with cgroup() as group, open(root.with_suffix(".log"), "wb") as log:
         command = [*NSPAWN, str(root), str(group), "--boot", "--console=pipe"]
+        if alone:
+            command.append("--private-network")
         nspawn = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
-            yield booted(nspawn, root)
+            machine = booted(nspawn, root)
+            if alone:
+                add_address(machine)
+            yield machine
         finally:
             # To systemd-nspawn: an orderly shutdown.
             nspawn.terminate()
@@ -200,6 +212,13 @@ def booted(nspawn: "subprocess.Popen[bytes]", root: Path) -> Container:
                 return machine
         time.sleep(0.1)
     raise ShellError(f"the container did not boot:\n{root.with_suffix('.log').read_text()[-2000:]}")
+
+
+def add_address(machine: Container) -> None:
+    """Give a container that is alone an interface with an address, as a network at home would."""
+    links = "link add home0 type veth peer name home1", "link set home0 up", "link set home1 up"
+    for words in (*links, f"address add {ALONE}/24 dev home0"):
+        subprocess.run(["nsenter", "-t", str(machine.leader), "-n", "ip", *words.split()], check=True)
 
 
 # The guest of QEMU.

@@ -4,6 +4,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from scripts.packaging_trial import page
 from scripts.packaging_trial.checks import Checks
 from scripts.packaging_trial.machines import Container
 from scripts.packaging_trial.service import await_, shown
@@ -50,15 +51,19 @@ def difference(before: dict[str, str], after: dict[str, str]) -> list[str]:
     return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
 
 
-def try_upgrade(machine: Container, checks: Checks) -> None:
-    (machine.root / "etc/motionsig/config.toml").open("a").write("# the owner's own line\n")
-    old = machine.shell("dpkg-query -W -f '${Version}' motionsig")
-    size_mb = machine.shell("echo $(($(dpkg-query -W -f '${Installed-Size}' motionsig) / 1024))")
+def build_newer(machine: Container) -> None:
     machine.shell(
         "cd /root/motionsig && git -c user.name=trial -c user.email=trial@localhost commit -q --allow-empty -m newer"
         " && scripts/build_deb /root/newer 2>&1",
         timeout_s=300,
     )
+
+
+def try_upgrade(machine: Container, checks: Checks) -> None:
+    (machine.root / "etc/motionsig/config.toml").open("a").write("# the owner's own line\n")
+    old = machine.shell("dpkg-query -W -f '${Version}' motionsig")
+    size_mb = machine.shell("echo $(($(dpkg-query -W -f '${Installed-Size}' motionsig) / 1024))")
+    page.open_to_network(machine)
     kept = machine.shell("find /var/lib/private/motionsig -type f | wc -l")
     pids = [shown(machine, "MainPID", unit) for unit in ("motionsig", "motionsig@hall")]
     start_s = time.monotonic()
@@ -80,6 +85,7 @@ def try_upgrade(machine: Container, checks: Checks) -> None:
         "owner's own" in machine.shell("cat /etc/motionsig/config.toml") and "conffile" not in said.lower(),
     )
     checks("the state stays", int(machine.shell("find /var/lib/private/motionsig -type f | wc -l")) >= int(kept) > 0)
+    page.check_still_open(machine, checks)
     checks("size", True, f".deb {machine.shell('du -m /root/newer/*.deb | cut -f1')} MB, installed {size_mb} MB")
 
 
@@ -90,6 +96,8 @@ def try_removal(machine: Container, before: dict[str, str], checks: Checks) -> N
         "systemctl list-units --no-legend 'motionsig*'; grep -l ^/opt/motionsig /proc/[0-9]*/cmdline", check=False
     )
     checks("removed: no service, no process", not units, units)
+    ports = machine.shell(page.LISTENS, check=False)
+    checks("nobody listens at the page's ports", ports == "0", ports)
     there = machine.shell(
         "ls -d /opt/motionsig /usr/bin/motionsig /usr/lib/systemd/system/motionsig* 2>/dev/null", check=False
     )

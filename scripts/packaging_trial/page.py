@@ -5,14 +5,15 @@ import time
 from typing import Any
 
 from scripts.packaging_trial.checks import Checks
-from scripts.packaging_trial.machines import Container
+from scripts.packaging_trial.machines import ALONE, Container
 from scripts.packaging_trial.service import await_, shown
 
 PAGE = "motionsig-page.service"
 STAYS_S = 60.0
 MOST_KB = 35_000
 SETTINGS = "etc/motionsig/conf.d/zz-page.toml"
-LISTENS = "cat /proc/net/tcp /proc/net/tcp6 | grep -c ':223E .* 0A '"  # 8766
+LISTENS = "cat /proc/net/tcp /proc/net/tcp6 | grep -cE ':223[DE] .* 0A '"
+"""At 8765 and 8766, the page's ports: how many sockets."""
 
 # A browser: `page.py LINK` is let in by a link and keeps the session; `page.py` asks what the service says of itself.
 BROWSER = """
@@ -81,10 +82,12 @@ def try_page(machine: Container, checks: Checks) -> None:
     link = _link(machine, "motionsig page --network")
     hello, _ = _asked(machine, link)
     checks(
-        "--network: a browser is let in over TLS, where nothing listened", before == "0" and "ok" in hello, link[:24]
+        "--network: a browser is let in over TLS, where nothing listened",
+        before == "1" and "ok" in hello and link.startswith(f"https://{ALONE}:8766/"),
+        link.partition("#")[0],
     )
     machine.shell("motionsig page --loopback")
-    checks("--loopback: nothing listens on the network", machine.shell(LISTENS, check=False) == "0")
+    checks("--loopback: nothing listens on the network", machine.shell(LISTENS, check=False) == "1")
     listed = machine.shell("motionsig page --sessions").count("since")
     machine.shell("motionsig page --end all")
     left = machine.shell("motionsig page --sessions")
@@ -92,6 +95,21 @@ def try_page(machine: Container, checks: Checks) -> None:
     denied = machine.shell("setpriv --reuid=65534 --regid=65534 --clear-groups motionsig page 2>&1; true")
     checks("no user but root lets anybody in", "sudo motionsig page" in denied, denied.splitlines()[-1])
     (machine.root / SETTINGS).unlink()
+
+
+def open_to_network(machine: Container) -> None:
+    """Let a browser of the network in."""
+    (machine.root / "root/page.py").write_text(BROWSER)
+    _asked(machine, _link(machine, "motionsig page --network"))
+
+
+def check_still_open(machine: Container, checks: Checks) -> None:
+    listening = machine.shell(LISTENS, check=False)
+    checks(
+        "the upgraded page is reached as before, by the same session",
+        listening == "2" and "version" in _asked(machine)[0]["ok"],
+        f"{listening} ports",
+    )
 
 
 def _link(machine: Container, command: str) -> str:

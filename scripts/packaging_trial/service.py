@@ -10,7 +10,7 @@ from scripts.packaging_trial.checks import Checks
 from scripts.packaging_trial.machines import Container, Machine, ShellError
 
 PORT = 28883
-"""The container shares this machine's network: beside the ports that anybody has."""
+"""The first container shares this machine's network: beside the ports that anybody has."""
 
 METRICS = 29107
 

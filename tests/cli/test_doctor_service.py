@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from motionsig.cli.doctor.service import page, service
+from motionsig.cli.page.listening import NETWORK, PAGE
 from motionsig.daemon.status_socket import SOCKET_NAME, StatusSocket
 
 
@@ -108,31 +109,29 @@ def test_a_user_who_may_not_ask_is_told_so(root, monkeypatch):
     assert finding == ("note", "service: this user may not ask it", "sudo motionsig status")
 
 
-PAGE, NETWORK = "0100007F:223D", "00000000000000000000000000000000:223E"
+# A systemctl with which these sockets are active.
+SYSTEMCTL = """#!/bin/sh
+while [ "${1#motionsig-}" = "$1" ]; do shift; done
+for unit; do case " %s " in *" $unit "*) echo active ;; *) echo inactive ;; esac; echo; done
+"""
 
 
-def listens(root, **tables):
-    """Write the kernel's tables of who listens where."""
-    head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
-    rest = "00000000:00000000 00:00000000 00000000   101        0 2806622 1 00000000bac899d5 100 0 0 10 0"
-    (root / "proc/net").mkdir(parents=True, exist_ok=True)
-    for name, rows in tables.items():
-        lines = [head, *(f"   0: {local} 00000000:0000 {state} {rest}" for local, state in rows)]
-        (root / "proc/net" / name).write_text("\n".join(lines) + "\n")
-
-
-def test_the_page_is_told_from_who_listens(tmp_path):
-    def said():
+def test_the_page_is_told_from_the_sockets_that_systemd_has(tmp_path, monkeypatch):
+    def said(*active):
+        (tmp_path / "systemctl").write_text(SYSTEMCTL % " ".join(active))
+        (tmp_path / "systemctl").chmod(0o755)
         return [(str(finding.mark), finding.found, finding.advice) for finding in page(tmp_path)]
 
-    listens(tmp_path, tcp=[(PAGE, "0A")])
-    assert said() == [], "there is no page where it is not installed"
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert said(PAGE) == [], "there is no page where it is not installed"
     (tmp_path / "usr/lib/systemd/system").mkdir(parents=True)
-    (tmp_path / "usr/lib/systemd/system/motionsig-page.socket").touch()
+    (tmp_path / "usr/lib/systemd/system" / PAGE).touch()
     told = "page: can be reached from this machine, at port 8765; sudo motionsig page prints a link"
-    assert said() == [("ok", told, "")]
-    listens(tmp_path, tcp=[(PAGE, "0A")], tcp6=[(NETWORK, "0A")])
-    assert "at port 8765 and from the network, at port 8766;" in said()[0][1]
-    # A connection is no listener.
-    listens(tmp_path, tcp=[(PAGE, "01")], tcp6=[])
-    assert said() == [("note", "page: cannot be reached, as nobody listens for it", "sudo motionsig page")]
+    assert said(PAGE) == [("ok", told, "")]
+    assert "from this machine, at port 8765 and from the network, at port 8766;" in said(PAGE, NETWORK)[0][1]
+    assert "page: can be reached from the network, at port 8766;" in said(NETWORK)[0][1]
+    not_reached = [("note", "page: cannot be reached, as systemd does not listen for it", "sudo motionsig page")]
+    assert said() == not_reached
+    # Nor where there is no systemd.
+    monkeypatch.setenv("PATH", str(tmp_path / "usr"))
+    assert said(PAGE) == not_reached

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -313,3 +314,17 @@ def test_each_link_has_a_code_of_its_own_that_lets_in_for_as_long_as_it_says(tmp
     code = LINK.match(lines[0])[5]
     assert f"one browser in, within {CODE_S // 60} minutes" in lines[1]
     assert take_code(tmp_path, code) and not take_code(tmp_path, code)
+
+
+def test_a_port_that_is_taken_is_named(home, monkeypatch):
+    """As systemd's own words for it are only in the journal."""
+    (home / "bin").mkdir()
+    (home / "bin/systemctl").write_text('#!/bin/sh\n[ "$1" = show ] && echo loaded inactive || exit 1\n')
+    (home / "bin/systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", str(home / "bin"), prepend=os.pathsep)
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(service.NoPageError) as taken:
+        monkeypatch.setattr(service, "PORT", other.getsockname()[1])
+        service._systemctl("start", service.PAGE)
+    assert f"port {service.PORT} is in use; sudo ss -ltnp" in str(taken.value)
+    with pytest.raises(service.NoPageError, match="got: no reason"):
+        service._systemctl("start", service.PAGE)

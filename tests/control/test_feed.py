@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_heads import HOP_NS, SPEC, START_NS
 
@@ -73,6 +73,8 @@ def test_a_viewer_begins_now():
         assert [next(iter(line)) for line in lines] == ["event", "signatures"] * 3
 
 
+# Under load even so little is slow to draw.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=8), st.lists(st.integers(1, 4), max_size=4), st.data())
 def test_a_viewer_that_goes_on_gets_each_row_once_and_each_event_at_least_once(sizes, others, data):
     feed = Feed()

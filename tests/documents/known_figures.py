@@ -116,7 +116,6 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("asks nothing", lambda: f"{serving.IDLE_S:g} s"),
     Setting("calls of the loop", lambda: f"{control_loop.LIMIT_S:g} s"),
     Setting("without a performance", lambda: {10: "ten minutes"}.get(PATIENCE_S / 60, "nothing")),
-    Setting("somebody watched", lambda: {2: "two minutes"}.get(KEPT_S / 60, "nothing")),
     Setting("somebody watches", lambda: f"{KEPT_S:g} s"),
     # Packing.
     Setting("SHA-256", lambda: f"{NAME_BYTES} bytes"),

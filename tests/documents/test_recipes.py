@@ -138,7 +138,7 @@ def served(toml, data, count, tmp_path):
             return []  # it is not made yet
 
     with running(tmp_path, text, Played(data)) as daemon:
-        wait_until(lambda: len(stored()) >= count)
+        wait_until(lambda: len(stored()) >= count, 120)  # of a quarter of an hour in a few seconds
         assert daemon.status["windows_lost"] == 0
     started = called.read_text().splitlines() if called.exists() else []
     return stored(), [json.loads(line) for line in started]

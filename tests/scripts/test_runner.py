@@ -95,12 +95,16 @@ def test_every_part_runs_once_and_arm_last(tree):
         "encoders/test_claim.py",
         "sensors/test_silences.py",
         "sensors/test_dead_data.py",
+        "sensors/phone/test_phone_page.py",
+        "control/test_lessons_process.py",
     )
     first, then = ["daemon/test_heads_process.py", "daemon/test_daemon_heads.py"], [
         "cli/test_compile_files.py", "publishers/parquet", "collector", "publishers/test_store_damage.py",
         "sensors/test_process.py", "plausibility", "recordings/text", "recordings/times",
         "recordings/test_damaged_logs.py", "recordings/test_sensors_in_turn.py", "publishers/test_refusals.py",
         "publishers/test_mqtt_events.py", "publishers/test_announcing_removal.py", "sensors/test_spi.py",
+        "control/test_looking_back.py", "control/test_lessons.py", "sensors/phone/test_phone_source.py",
+        "cli/test_page.py",
     ]  # fmt: skip
     edgetpu = "tests/encoders/test_*edgetpu*"
     documents = "tests/documents/test_[!p]*"

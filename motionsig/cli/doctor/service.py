@@ -7,7 +7,7 @@ from pathlib import Path
 
 from motionsig.cli.doctor.findings import Finding, is_there, note, ok, wrong
 from motionsig.cli.doctor.machine import free_space
-from motionsig.cli.page.listening import is_installed, listening, where
+from motionsig.cli.page.listening import is_installed, where_reached
 from motionsig.cli.status import STARTING_S
 from motionsig.config import check_config, load_config
 from motionsig.daemon.status_socket import NotLetInError, NotRunningError, ask
@@ -71,9 +71,9 @@ def service(root: Path) -> Iterator[Finding]:
 def page(root: Path) -> Iterator[Finding]:
     """Yield the finding on the page of the service below `root`; none where it is not installed."""
     if is_installed(root):
-        told = where(listening(root))
+        told = where_reached()
         yield (
             ok(f"page: can be reached {told}; sudo motionsig page prints a link")
             if told
-            else note("page: cannot be reached, as nobody listens for it", "sudo motionsig page")
+            else note("page: cannot be reached, as systemd does not listen for it", "sudo motionsig page")
         )

@@ -1,38 +1,26 @@
-"""Whether systemd listens for the page, as the kernel's tables say: to ask at the port would start the page."""
+"""Whether systemd listens for the page. It is asked: anybody may listen at a port, and asking there starts the page."""
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
+PAGE, NETWORK = "motionsig-page.socket", "motionsig-page-network.socket"
 PORT, NETWORK_PORT = 8765, 8766
-"""As in motionsig-page.socket and motionsig-page-network.socket."""
-
-_UNIT = "usr/lib/systemd/system/motionsig-page.socket"
-_LISTENS = "0A"  # TCP_LISTEN (linux/tcp_states.h)
+"""As in these units."""
 
 
 def is_installed(root: Path) -> bool:
     """Tell whether the machine whose files are below `root` has the units of the page."""
-    return (root / _UNIT).is_file()
+    return (root / "usr/lib/systemd/system" / PAGE).is_file()
 
 
-def listening(root: Path) -> frozenset[int]:
-    """Return those of PORT and NETWORK_PORT that somebody listens at, on the machine whose files are below `root`."""
-    found = set()
-    for table in ("proc/net/tcp", "proc/net/tcp6"):
-        try:
-            lines = (root / table).read_text().splitlines()
-        except OSError:  # a kernel without IPv6
-            continue
-        for line in lines[1:]:
-            # Addresses and ports are hexadecimal (Documentation/networking/proc_net_tcp.rst).
-            _, local, _, state, *_ = line.split()
-            if state == _LISTENS:
-                found.add(int(local.rpartition(":")[2], 16))
-    return frozenset(found & {PORT, NETWORK_PORT})
-
-
-def where(ports: frozenset[int]) -> str:
-    """Return in words who can reach the page; empty for nobody."""
-    places = ((PORT, f"from this machine, at port {PORT}"), (NETWORK_PORT, f"from the network, at port {NETWORK_PORT}"))
-    return " and ".join(text for port, text in places if port in ports)
+def where_reached() -> str:
+    """Return in words who can reach the page of this machine; empty for nobody."""
+    command = ["systemctl", "show", "--property=ActiveState", "--value", PAGE, NETWORK]
+    try:
+        states = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    except FileNotFoundError:  # no systemd
+        return ""
+    places = f"from this machine, at port {PORT}", f"from the network, at port {NETWORK_PORT}"
+    return " and ".join(place for place, state in zip(places, states, strict=False) if state == "active")

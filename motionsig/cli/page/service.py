@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from motionsig.cli.page.links import from_elsewhere, require_page, shown_links
-from motionsig.cli.page.listening import NETWORK_PORT, PORT, listening
+from motionsig.cli.page.listening import NETWORK, NETWORK_PORT, PAGE, PORT
 from motionsig.errors import InputError, MotionsigError
 
-PAGE, NETWORK, SERVER = "motionsig-page.socket", "motionsig-page-network.socket", "motionsig-page.service"
-SERVICE, CONTROL = "motionsig.service", "motionsig-control.socket"
+SERVER, SERVICE, CONTROL = "motionsig-page.service", "motionsig.service", "motionsig-control.socket"
 USER = "motionsig-page"
 STATE, RUNTIME = Path("/var/lib/motionsig-page"), Path("/run/motionsig-page")
 
@@ -145,9 +145,17 @@ def _systemctl(*words: str) -> None:
     if done.returncode:
         said = " ".join(done.stderr.split()) or "no reason"
         for unit, port in ((PAGE, PORT), (NETWORK, NETWORK_PORT)):
-            if unit in words and port in listening(Path("/")) and not _is("active", unit):
+            if unit in words and not _is("active", unit) and _is_taken(port):
                 said = f"port {port} is in use; sudo ss -ltnp 'sport = :{port}' says by whom"
         raise NoPageError(f"page: expected `systemctl {' '.join(words)}` to work, got: {said:.300}")
+
+
+def _is_taken(port: int) -> bool:
+    try:
+        socket.create_server(("", port)).close()
+    except OSError:
+        return True
+    return False
 
 
 def _folder(path: Path, owner: tuple[int, int]) -> None:

@@ -68,7 +68,7 @@ export const latest = { hello: null, status: null, heads: null, lesson: null, co
 
 const listeners = {};
 
-// Calls `listener` with each of that kind from now on, and at once with the newest where there is one.
+// Calls `listener` with each of that kind, at once with the newest where there is one.
 export function listen(kind, listener) {
 	(listeners[kind] ??= []).push(listener);
 	if (latest[kind] != null) listener(latest[kind]);
@@ -80,14 +80,14 @@ function tell(kind, value) {
 		try {
 			listener(value);
 		} catch (error) {
-			console.error(error); // what is wrong in one view ends neither the others nor the feed
+			console.error(error); // the others and the feed go on
 		}
 	}
 }
 
 export const freshHeads = async () => tell("heads", await ask("heads"));
 
-const OLDEST = "0:0"; // a place that never was: the feed then begins with all that the service keeps, some two minutes
+const OLDEST = "0:0"; // a place that never was: the feed begins with all that is kept
 let lastId = OLDEST;
 let ending = null; // ends the feed that is open
 let heardAt = 0;

@@ -1,4 +1,4 @@
-// The frame: which view is shown, the banner, and whether this browser is let in.
+// The frame: views, banner, way in.
 
 import { follow, latest, leave, listen, pair, pause, session } from "./api.js";
 import { h, icon, put, setText } from "./dom.js";

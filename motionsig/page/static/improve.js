@@ -2,7 +2,7 @@ import { change } from "./api.js";
 import { asking, h, say } from "./dom.js";
 import { texts } from "./texts.js";
 
-// A button that makes a head better. verb: not_this or this_too. head: returns its name. done: called after it.
+// A button that makes a head better. verb: not_this or this_too. head: returns its name.
 export function improving(text, verb, head, fromMs, toMs, { done, ...more } = {}) {
 	const act = asking(text, improve, "", more);
 	async function improve() {

@@ -18,7 +18,7 @@ const LANES = { hour: 18, day: 24, week: 15 }; // pixels
 
 export function create(panel) {
 	let range = "week";
-	const newest = () => latest.hello?.newest_ms ?? Date.now(); // a store may be of last year
+	const newest = () => latest.hello?.newest_ms ?? Date.now();
 	let first = RANGES.week.first(newest());
 	let heads = [];
 	let hidden = new Set(); // names of those that are not shown

@@ -118,7 +118,7 @@ function drawCover(g, { from, to, x, height, answer: { since_ms, bin_ms, covered
 	const last = Math.min(covered.length, Math.ceil((to - since_ms) / bin_ms));
 	const left = (bin) => x(since_ms + bin * bin_ms);
 	for (let bin = first; bin < last; bin += 1) {
-		// Half a pixel more, so that no line shows between two bins. A bin of which little is stored stays narrow.
+		// Half a pixel more, so that no line shows between two bins.
 		const wide = (left(bin + 1) - left(bin)) * Math.min(1, covered[bin] ?? 0);
 		if (wide) rect(colour.covered, left(bin), 0, wide + (covered[bin] > 0.99 ? 0.5 : 0), height);
 	}

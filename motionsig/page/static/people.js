@@ -26,7 +26,7 @@ export function create(panel) {
 
 	async function end(id) {
 		await endSession(id);
-		say(words.ended);
+		say(texts.pair.ended);
 		await fresh();
 	}
 
@@ -56,7 +56,7 @@ export function ask(panel, said, entered) {
 		id: "code",
 		maxlength: null,
 		autocomplete: "one-time-code",
-		"aria-describedby": "code-hint code-error",
+		"aria-describedby": "code-hint",
 	});
 	const wrong = h("p.error#code-error", { role: "alert" }, said);
 	const form = h(

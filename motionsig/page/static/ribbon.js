@@ -3,7 +3,7 @@
 import { dark } from "./dom.js";
 import { format } from "./texts.js";
 
-const KEPT = 1200; // rows: some three minutes, for a wider window and for another theme
+const KEPT = 1200; // rows: some three minutes
 const LANES = 2;
 const [LANE, AXIS, PART] = [22, 20, 6]; // px, before they are multiplied by the screen's scale; PART parts motion and posture
 const REST = 0.2; // so much is left of the colours at rest

@@ -69,15 +69,15 @@ export const texts = {
 
 	pair: {
 		title: "Let this browser in",
-		why: "This page shows how a device moves, so only browsers that were let in see it.",
+		why: "Only browsers that were let in see how a device moves.",
 		command: "sudo motionsig page",
-		steps: ["On the device, run (without a service, press Enter in the page's terminal):", "Open the link that it prints, or scan its QR code. Or type the code here:"],
+		steps: ["On the device, run (or press Enter in the page's terminal):", "Open the link that it prints, or scan its QR code. Or type the code here:"],
 		code: "Code",
 		hint: "A code works once, and for ten minutes.",
 		act: "Let in",
 		empty: "Type the code that the device shows.",
-		wrong: "This code does not work: it is mistyped, was used before, or is too old. The command gives a new one.",
-		ended: "This session has ended. A new code lets this browser in again.",
+		wrong: "This code is mistyped, used or too old.",
+		ended: "This session has ended.",
 		done: "This browser is let in.",
 	},
 
@@ -87,8 +87,8 @@ export const texts = {
 			label: "Signatures of about the last minute, newest on the right",
 			motion: "motion",
 			posture: "posture",
-			legend: { low: "below zero", high: "above", rest: "at rest", bridged: "lost samples filled in", gap: "nothing measured" },
-			about: "Each column is a signature, its numbers as colours: motion, and below that posture. Alike motions look alike.",
+			legend: { low: "below zero", high: "above", rest: "at rest", bridged: "samples filled in", gap: "nothing measured" },
+			about: "A column is a signature, its numbers as colours. Alike motions look alike.",
 			words({ seconds, rest, gaps }) {
 				const moved = rest > 0.995 ? "at rest" : rest < 0.005 ? "in motion" : `at rest for ${Math.round(100 * rest)} %`;
 				return seconds ? `The last ${format.span(seconds)}: ${moved}${gaps ? `, ${many(gaps, "gap")}` : ""}.` : "No signature yet.";
@@ -100,7 +100,7 @@ export const texts = {
 		},
 		likeness: {
 			title: "Likeness",
-			about: "A head finds one motion. A bar shows how like it the newest signature is; from the mark on, the head tells it.",
+			about: "A head finds one motion. The bar shows how like it the newest signature is; from the mark on, the head tells.",
 			bar: (score, on) => `${score}, threshold ${on.toFixed(2)}`,
 			silent: "no score",
 			paused: "paused",
@@ -133,7 +133,7 @@ export const texts = {
 			];
 		},
 		trouble: {
-			starting: ["The service starts.", "The first signatures come within a few seconds."],
+			starting: ["The service starts.", "The first signatures come within seconds."],
 			missing: (name, error) => [
 				"No motion sensor.",
 				`${sentence(error) || `The service looks for ${name}.`} This command says what is missing:`,
@@ -160,7 +160,7 @@ export const texts = {
 		title: "Teach a motion",
 		name: "Name",
 		placeholder: "knock_twice",
-		nameHint: "After Begin, hold still for two seconds, then perform it, with a rest after each.",
+		nameHint: "Then hold still, and perform it with rests between.",
 		nameMissing: "Type a name first.",
 		nameWrong: "A name begins with a letter or a digit, and has letters without accents, digits, _ and -.",
 		nameTaken: (name) => `The name ${name} is taken by a head that is there already. Take another one.`,
@@ -175,7 +175,7 @@ export const texts = {
 			stopped: () => "The lesson has stopped",
 		},
 		how: {
-			rest: () => "Do not move the sensor for two seconds: so it learns what rest is.",
+			rest: () => "Do not move the sensor for two seconds.",
 			perform: ({ times }, kept) => `${many(times - kept, "time")}${kept ? " more" : ""}, and rest for a second after each.`,
 			enough: () => "Drop what is wrong, then press Learn.",
 			stopped: () => "Nothing was performed for ten minutes. What was found is kept.",
@@ -205,9 +205,9 @@ export const texts = {
 		},
 		lookingBack: "Looking back over the last seven days …",
 		lastWeek: (count) =>
-			`It would have told you ${["never", "once", "twice"][count] ?? `${format.number(count)} times`} in the last seven days.`,
+			`It would have fired ${["never", "once", "twice"][count] ?? `${format.number(count)} times`} in the last seven days.`,
 		show: (count) => (count ? "Show them" : "Look back"),
-		noStore: "No signatures are stored here, so nobody can tell how often it would have told you.",
+		noStore: "Nothing is stored here that tells how often it would have fired.",
 		notYet: "Try it now: what it tells is counted here.",
 		toldNow: (count, score) => `It has told ${many(count, "event")} since, the last with likeness ${score.toFixed(2)}.`,
 		another: "Teach another motion",
@@ -259,7 +259,7 @@ export const texts = {
 		notYours: (name) => `${name} was not taught here, so it cannot be made better here.`,
 		alike: "Show the windows like this one",
 		searching: "Searching …",
-		alikeFound: (count) => `${many(count, "window is", "windows are")} most like this; a frame marks each.`,
+		alikeFound: (count) => `${many(count, "window is", "windows are")} most like this.`,
 		likeness: (likeness, labels) => [`likeness ${likeness.toFixed(2)}`, ...(labels ?? [])].join(", "),
 		row({ from_ms, to_ms, told, now, score }) {
 			const but = told ? (now ? "" : `, ${texts.lookback.wouldNot}`) : `, ${texts.lookback.would}`;
@@ -317,14 +317,11 @@ export const texts = {
 		times: (began, seen) => `let in ${format.when(began)}, last seen ${format.when(seen)}`,
 		endAll: "End all sessions",
 		endAllText: "Every browser, also this one, then needs a new code.",
-		ended: "The session has ended.",
 		more: "Let another browser in",
-		moreText: "On the device, run this command. It prints a link that lets one browser in; without a service, Enter in the page's terminal does:",
+		moreText: "This command prints a link for one browser; so does Enter in the terminal of a page without a service:",
 		networkText: "For phones and other devices in your network, encrypted, first:",
 		network: "sudo motionsig page --network",
 		never: "What never leaves the device",
-		neverText:
-			"The sensor's values: this page gets the signatures and events that are made of them. It comes from the device alone, " +
-			"works without the internet, and starts no program.",
+		neverText: "The sensor's values: this page gets the signatures and events that are made of them. It starts no program.",
 	},
 };

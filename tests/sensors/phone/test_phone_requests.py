@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from phone_model import PhoneModel
 
@@ -92,11 +92,11 @@ def test_motion_is_taken_to_the_last_bit() -> None:
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=8) | st.dictionaries(st.sampled_from([*GOOD, "x"]), inner, max_size=7),
-    max_leaves=30,
+    max_leaves=10,
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(key=st.sampled_from([*GOOD]), value=JSON)
 def test_whatever_stands_in_the_place_of_a_key_it_is_refused_or_numbers_within_their_limits(
     key: str, value: Any
@@ -109,7 +109,7 @@ def test_whatever_stands_in_the_place_of_a_key_it_is_refused_or_numbers_within_t
     assert 0 <= batch.first < 1 << 40 and 0 <= batch.tap < 1 << 40 and len(batch.rows) <= 256
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(body=st.binary(max_size=200) | JSON.map(lambda each: json.dumps(each).encode()))
 def test_any_bytes_are_refused_or_understood(body: bytes) -> None:
     for parse in (parse_batch, parse_begin):
