@@ -50,7 +50,7 @@ export const texts = {
 	// A line, and what it means.
 	banner: {
 		network: ["The device does not answer.", "The page tries again. Check that both are in the same network."],
-		crowded: ["Too many browsers watch at once.", "This one is let in as soon as another closes the page."],
+		crowded: ["Too many browsers watch at once.", "This one is let in when another closes the page."],
 		service: ["The service does not answer.", "The page tries again. On the device, motionsig status says what is wrong."],
 		restarted: ["The service restarted; nothing was lost.", "The ribbon goes on from here."],
 		missed: (rows) => [
@@ -76,7 +76,7 @@ export const texts = {
 		hint: "A code works once, and for ten minutes.",
 		act: "Let in",
 		empty: "Type the code that the device shows.",
-		wrong: "This code is mistyped, used or too old.",
+		wrong: "This code does not work: it is mistyped, used or too old.",
 		ended: "This session has ended.",
 		done: "This browser is let in.",
 	},
@@ -100,7 +100,7 @@ export const texts = {
 		},
 		likeness: {
 			title: "Likeness",
-			about: "A head finds one motion. The bar shows how like it the newest signature is; from the mark on, the head tells.",
+			about: "A head finds one motion. A bar shows how like it the newest signature is: from the mark on, it tells.",
 			bar: (score, on) => `${score}, threshold ${on.toFixed(2)}`,
 			silent: "no score",
 			paused: "paused",
@@ -178,7 +178,7 @@ export const texts = {
 			rest: () => "Do not move the sensor for two seconds.",
 			perform: ({ times }, kept) => `${many(times - kept, "time")}${kept ? " more" : ""}, and rest for a second after each.`,
 			enough: () => "Drop what is wrong, then press Learn.",
-			stopped: () => "Nothing was performed for ten minutes. What was found is kept.",
+			stopped: () => "Nothing was performed for ten minutes.",
 		},
 		performances: "Performances",
 		performed: ({ number, begin_ms, end_ms }) => `No. ${number} · ${format.span((end_ms - begin_ms) / 1000)}`,
