@@ -1,5 +1,6 @@
-"""What looks back, as a process of its own: it reads one task from its input, and writes one answer.
+"""What looks back, as a process of its own: it reads tasks from its input, and writes a line of JSON for each.
 
+It ends with its input, which is when its parent ends, too.
 It is niced, has limits of memory and time, and is the first to go where memory is short: what a viewer asks for must
 not cost a window.
 """
@@ -7,10 +8,12 @@ not cost a window.
 from __future__ import annotations
 
 import json
+import math
 import os
 import pickle
 import resource
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -31,18 +34,25 @@ _TASKS: dict[str, Callable[..., dict[str, Any]]] = {
 
 
 def main() -> None:
-    """Do one task: (name, arguments), pickled by the parent; the answer is JSON."""
+    """Do what the parent asks for: pickles of (name, arguments)."""
     # Where a limit cannot be set, the parent's deadline is left.
     with suppress(OSError):
         os.nice(_NICE)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
-        resource.setrlimit(resource.RLIMIT_CPU, (round(LIMIT_S), round(LIMIT_S)))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("900")
-    name, arguments = pickle.load(sys.stdin.buffer)  # of the parent alone, through a pipe
-    sys.stdout.write(json.dumps(_answer(name, arguments)))
+    while True:
+        try:
+            name, arguments = pickle.load(sys.stdin.buffer)  # of the parent alone, through a pipe
+        except EOFError:
+            return
+        with suppress(OSError, ValueError):
+            _, most_s = resource.getrlimit(resource.RLIMIT_CPU)
+            resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + LIMIT_S), most_s))
+        sys.stdout.write(f"{json.dumps(_answer(name, arguments))}\n")
+        sys.stdout.flush()
 
 
 def _answer(name: str, arguments: tuple[Any, ...]) -> dict[str, Any]:

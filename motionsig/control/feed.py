@@ -1,5 +1,7 @@
 """What viewers are told: rows and events of the last two minutes, and the newest of each thing that changes.
 
+Signatures alone are kept for longer, for who says of an event some minutes later what it was.
+
 A viewer that is slow or gone costs no memory: all read from one ring, each from where it is. Lines are made in a
 viewer's thread, once for all viewers, so that the loop that puts something in is done at once.
 
@@ -29,9 +31,13 @@ STATUS, HEADS, LESSON = "status", "heads", "lesson"
 
 KEPT_S = 120.0
 """Rows are kept so long, and are made so long after the last viewer has gone: it may be a phone that sleeps."""
+SIGNATURES_KEPT_S = 600.0
+"""Signatures alone are kept so long, without their lines: 73 bytes each."""
 _MOST_KEPT = 8192  # entries: heads may tell more events than there are rows
 _MOST_AT_ONCE = 256  # entries that a viewer takes at once
 _NS_PER_MS = 1_000_000
+_PIECE = 256  # rows: as thousands of small batches, they would take many times their size
+_MOST_PIECES = 32
 
 
 @dataclass(eq=False)
@@ -100,6 +106,7 @@ class Feed:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._ring: deque[_Rows | _Told] = deque()
+        self._pieces = deque[tuple[float, SignatureBatch]](maxlen=_MOST_PIECES)  # each with when it got its last row
         self._first = 0  # place of the ring's first entry, counted from the start
         self._stream_id: int | None = None  # of the last row
         self._newest: dict[str, _Newest] = {}
@@ -129,6 +136,7 @@ class Feed:
         """Tell signatures in the wall clock's time, and their scores by head, after the events that came with them."""
         self._add(_Rows(stream_id, seq, signatures, scores, time.monotonic()))
         self._stream_id = stream_id
+        self._keep(signatures, time.monotonic())
 
     def event(self, event: Event) -> None:
         """Tell an event."""
@@ -143,10 +151,21 @@ class Feed:
                 self._first += 1
             self._changed.notify_all()
 
+    def _keep(self, made: SignatureBatch, now_s: float) -> None:
+        with self._changed:
+            while self._pieces and self._pieces[0][0] < now_s - SIGNATURES_KEPT_S:
+                self._pieces.popleft()
+            if self._pieces:
+                _, last = self._pieces[-1]
+                if len(last) < _PIECE and (last.spec, last.hop_ns) == (made.spec, made.hop_ns):
+                    made = concatenate([last, made])
+                    self._pieces.pop()
+            self._pieces.append((now_s, made))
+
     def recent(self, from_ns: int, to_ns: int, encoder: bytes) -> SignatureBatch | None:
         """Return the windows of an encoder that overlap a stretch and are still kept here, or None."""
         with self._changed:
-            kept = [entry.signatures for entry in self._ring if isinstance(entry, _Rows)]
+            kept = [made for _, made in self._pieces]
         same = [made for made in kept if made.spec.fingerprint == encoder]
         same = [made for made in same if made.hop_ns == same[-1].hop_ns]
         if not same:
@@ -180,7 +199,7 @@ class Viewer(Closing):
         rows = [(place, entry) for place, entry in enumerate(feed._ring, feed._first) if isinstance(entry, _Rows)]
         same = [(place, entry) for place, entry in rows if entry.stream_id == stream_id]
         if not same or seq >= same[-1][1].end or seq < same[0][1].seq - 1:
-            self._place = feed._first
+            self._place, self._last = feed._first, None
             here = bool(same) and seq < same[0][1].seq
             missed = same[0][1].seq - seq - 1 if here else None
             why = "too_old" if here or (not same and stream_id == feed._stream_id) else "restarted"
@@ -207,14 +226,20 @@ class Viewer(Closing):
             self._versions = feed._version
             if self._place < feed._first:  # it was too slow
                 lines.append(_line("gap", {"missed": self._missed(), "why": "too_old"}))
-                self._place = feed._first
+                self._place, self._last = feed._first, None
             begin = self._place - feed._first
             entries = list(itertools.islice(feed._ring, begin, begin + _MOST_AT_ONCE))
             self._place += len(entries)
+        lines += (one.line for one in newest)
         for entry in entries:
             if isinstance(entry, _Rows):
+                stream_id, last = self._last or (entry.stream_id, entry.seq - 1)
+                if stream_id == entry.stream_id and last < entry.seq - 1:
+                    # While nobody watched, heads judged some that are not kept; or the device lost some.
+                    lines.append(_line("gap", {"missed": entry.seq - 1 - last, "why": "too_old"}))
                 self._last = (entry.stream_id, entry.end - 1)
-        return [*lines, *(one.line for one in newest), *(entry.line for entry in entries)]
+            lines.append(entry.line)
+        return lines
 
     def _is_behind(self) -> bool:
         feed = self._feed

@@ -24,6 +24,15 @@ _MOST_BYTES = 64 << 10
 
 def switched_on(place: Path) -> list[str]:
     """Return the names of heads that judge for the page: those taught there, in `place`, and shipped ones."""
+    try:
+        return _read(place)
+    except OSError as error:
+        log.error("%s; the page's heads are paused", error)
+        return []
+
+
+def _read(place: Path) -> list[str]:
+    """Return the names in the file, none where it is damaged. Raises OSError for one that cannot be read at present."""
     path = place / _SETTINGS
     try:
         content, _ = read_file(path, _MOST_BYTES, follow_links=False)
@@ -32,24 +41,34 @@ def switched_on(place: Path) -> list[str]:
             raise ValueError("other names")
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
         log.error("%s: expected the names of heads, got: %s; the page's heads are paused", path, error)
         return []
     return list(dict.fromkeys(names))
 
 
+def _write(place: Path, names: Collection[str]) -> None:
+    replace_file(place / _SETTINGS, json.dumps({"on": list(names)}).encode() + b"\n", mode=0o600)
+
+
 def switch(place: Path, name: str, *, on: bool) -> None:
     """Have a head judge for the page or not. Raises OSError."""
-    names = switched_on(place)
+    names = _read(place)
     if (name in names) != on:
-        names = [*names, name] if on else [one for one in names if one != name]
-        replace_file(place / _SETTINGS, json.dumps({"on": names}).encode() + b"\n", mode=0o600)
+        _write(place, [*names, name] if on else [one for one in names if one != name])
+
+
+def hand_over(place: Path, former: str, name: str) -> None:
+    """Have a head judge in the place of another one, if that one does: never both, never neither. Raises OSError."""
+    names = _read(place)
+    if former in names:
+        _write(place, dict.fromkeys(name if one == former else one for one in names))
 
 
 def switch_on_first(place: Path, names: Collection[str]) -> None:
     """Have heads judge for the page where nobody has said yet which ones do. Raises OSError."""
     if not (place / _SETTINGS).exists():
-        replace_file(place / _SETTINGS, json.dumps({"on": sorted(names)}).encode() + b"\n", mode=0o600)
+        _write(place, sorted(names))
 
 
 def chosen_heads(place: Path) -> tuple[dict[str, HeadCard], dict[str, str]]:

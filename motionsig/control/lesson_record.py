@@ -6,13 +6,16 @@ Of a performance its signatures are kept, never its samples. So a restart in the
 from __future__ import annotations
 
 import base64
+import itertools
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from motionsig.control.asking import Check, head_name, one_of, or_null, request, whole, yes_or_no
 from motionsig.errors import InputError
 from motionsig.files import read_file, replace_file
 from motionsig.heads.teaching import MOST_EXAMPLES, Codes, likeness, unlike_the_others
@@ -93,6 +96,10 @@ class Record:
         found[0].kept = kept
         self.compare(known)
 
+    def copy(self) -> Record:
+        """Return one that changes apart from this one."""
+        return replace(self, performances=[replace(one) for one in self.performances])
+
     def compare(self, known: list[Codes]) -> None:
         """Say how like each performance is to the others that are kept, and whether these are enough."""
         for one in self.performances:
@@ -163,11 +170,40 @@ def read(path: Path) -> Record | Ended | None:
         if values["version"] != _VERSION:
             raise ValueError(f"version {values['version']!r:.80}")
         if "Ended" in values:
-            return Ended(**values["Ended"])
+            ended = Ended(**values["Ended"])
+            return Ended(request(ended.request), or_null(head_name)(ended.head))
         told = values["Record"]
-        return Record(**told | {"performances": [Heard(**_with_codes(one)) for one in told["performances"]]})
+        heard = [_with_codes(one) for one in told["performances"]]
+        for checks, parts in ((_RECORD, [told]), (_HEARD, heard)):
+            for part, (name, check) in itertools.product(parts, checks.items()):
+                check(part[name])
+        if [one["number"] for one in heard] != list(range(1, len(heard) + 1)):
+            raise ValueError("other numbers")
+        return Record(**told | {"performances": [Heard(**one) for one in heard]})
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: expected a lesson, got: {error!s:.200}") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("expected a text")
+    return value
+
+
+_RECORD: Mapping[str, Check] = {
+    **dict.fromkeys(("id", "encoder", "request"), request),
+    **dict.fromkeys(("made", "ending"), or_null(request)),
+    "name": head_name,
+    "purpose": one_of(EXAMPLES, COUNTER),
+    "state": one_of(REST, PERFORM, ENOUGH, STOPPED),
+    "better": yes_or_no,
+    "times": whole(1, 50),
+    "said": or_null(_text),
+}
+_WHEN = whole(-(1 << 53), 1 << 53)
+_HEARD: Mapping[str, Check] = {
+    "number": whole(1, 10_000), "begin_ms": _WHEN, "end_ms": _WHEN, "kept": yes_or_no, "why": or_null(_text),
+}  # fmt: skip
 
 
 def _with_codes(values: dict[str, Any]) -> dict[str, Any]:
@@ -175,4 +211,4 @@ def _with_codes(values: dict[str, Any]) -> dict[str, Any]:
     if codes is not None:
         dim, text = codes
         codes = np.frombuffer(base64.b64decode(text), np.int8).reshape(-1, dim)
-    return values | {"codes": codes}
+    return values | {"codes": codes, "likeness": None}

@@ -48,11 +48,10 @@ class Lessons(Closing):
         self._listening: Listening | None = None
         try:
             found = lesson_record.read(self._path)
+            if isinstance(found, Record):
+                self._take_up(found)
         except (InputError, OSError) as error:
             log.warning("%s; it is left out, and the next lesson takes its place", error)
-            return
-        if isinstance(found, Record):
-            self._take_up(found)
 
     def _take_up(self, record: Record) -> None:
         if record.made is not None and record.ending is not None and self._is_saved(record):
@@ -69,8 +68,8 @@ class Lessons(Closing):
             self._known = self._known_of(record, self._before(record))
             if record.state != STOPPED:
                 record.state = lesson_record.REST
-                record.compare(self._known)
-        except (AskError, InputError, HeadError) as error:
+            record.compare(self._known)
+        except (AskError, HeadError, ValueError) as error:
             record.state, record.said = STOPPED, f"{record.said}; it cannot go on: {error}"
         self._listen()
         self._tell()
@@ -83,37 +82,41 @@ class Lessons(Closing):
                 raise AskError(BUSY, f"expected no other lesson, got one of {self._record.name!r}: end it first")
             if self._loop.rate_hz is None:
                 raise AskError(NOTHING, "expected a sensor that runs, got none; see `motionsig status`")
-            if not asked["better"] and asked["for"] != COUNTER:
-                page_heads.require_free(self._control, asked["name"])
-            record = Record(
-                id=secrets.token_hex(8),
-                name=asked["name"],
-                purpose=asked["for"],
-                better=asked["better"],
-                times=asked["times"],
-                encoder=self._loop.card.fingerprint.hex(),
-                request=asked["request"],
-            )
-            self._known = self._known_of(record, self._before(record))
-            self._record = record
-            try:
-                self._save()
-                self._listen()
-            except (AskError, OSError):
-                self._record = None
-                self._path.unlink(missing_ok=True)
-                raise
-            self._tell()
-            return record.shown()
+            # Nobody gives another head this name meanwhile.
+            with self._control.changing:
+                if not asked["better"] and asked["for"] != COUNTER:
+                    page_heads.require_free(self._control, asked["name"])
+                record = Record(
+                    id=secrets.token_hex(8),
+                    name=asked["name"],
+                    purpose=asked["for"],
+                    better=asked["better"],
+                    times=asked["times"],
+                    encoder=self._loop.card.fingerprint.hex(),
+                    request=asked["request"],
+                )
+                self._known = self._known_of(record, self._before(record))
+                self._record = record
+                try:
+                    self._save()
+                    self._listen()
+                except (AskError, OSError):
+                    self._record = None
+                    self._path.unlink(missing_ok=True)
+                    raise
+                self._tell()
+                return record.shown()
 
     def keep(self, asked: Mapping[str, Any], kept: bool) -> dict[str, Any]:
         with self._lock:
-            record = self._require()
+            record = self._require().copy()
             try:
                 record.keep(asked["number"], kept, self._known)
             except InputError as error:
                 raise AskError(REQUEST, str(error)) from error
-            self._save()
+            # What cannot be written is not changed.
+            lesson_record.write(self._path, record)
+            self._record = record
             self._listen()
             self._tell()
             return record.shown()
@@ -125,10 +128,10 @@ class Lessons(Closing):
             record = self._require()
             head = None
             if asked["save"]:
-                card = self._made(record)
-                record.made, record.ending = card.fingerprint.hex(), asked["request"]
-                self._save()
-                head = page_heads.save(self._control, card)
+                with self._control.changing:
+                    if not self._is_saved(record):
+                        self._make(record, asked["request"])
+                    head = page_heads.shown(self._control, record.name)
             self._note_end(Ended(asked["request"], record.name if asked["save"] else None))
             self._record = None
             self._listen()
@@ -155,7 +158,8 @@ class Lessons(Closing):
         except InputError as error:
             raise AskError(HEAD, str(error)) from error
 
-    def _made(self, record: Record) -> HeadCard:
+    def _make(self, record: Record, request: str) -> None:
+        """Make a head of the lesson, and judge with it."""
         kept = record.kept
         if not kept:
             raise AskError(
@@ -163,12 +167,17 @@ class Lessons(Closing):
                 "expected at least one performance that is kept, got none: perform it with a rest of a second before "
                 "and after it, or forget the lesson",
             )
+        if not record.better and record.purpose != COUNTER:
+            page_heads.require_free(self._control, record.name)
         before = self._before(record)
         self._known_of(record, before)
         model = self._loop.card
         hop_ns = round(self._loop.heads_hop * NS_PER_S / model.rate_hz)
         what = "against" if record.purpose == COUNTER else "examples"
-        return improved(record.name, before, model, hop_ns, **{what: kept})
+        card = improved(record.name, before, model, hop_ns, **{what: kept})
+        record.made, record.ending = card.fingerprint.hex(), request
+        self._save()
+        page_heads.save(self._control, card)
 
     def _is_saved(self, record: Record) -> bool:
         try:
@@ -177,7 +186,10 @@ class Lessons(Closing):
             return False
 
     def _note_end(self, ended: Ended) -> None:
-        lesson_record.write(self._ended_path, ended)
+        try:
+            lesson_record.write(self._ended_path, ended)
+        except OSError as error:
+            log.warning("%s: %s; whoever asks after a restart hears that there is no lesson", self._ended_path, error)
         self._path.unlink(missing_ok=True)
 
     def _ended(self) -> Ended | None:
@@ -192,6 +204,7 @@ class Lessons(Closing):
             lesson_record.write(self._path, self._record)
 
     def _tell(self) -> None:
+        self._control.lesson_name = None if self._record is None else self._record.name
         self._control.feed.put(LESSON, None if self._record is None else self._record.shown())
 
     def _listen(self) -> None:
@@ -214,6 +227,8 @@ class Lessons(Closing):
             record = self._record
             if record is None or record.id != found.lesson or record.state in (lesson_record.ENOUGH, STOPPED):
                 return
+            if self._loop.card.fingerprint.hex() != record.encoder:
+                found = found._replace(said=f"the model was changed meanwhile: {_OTHER_MODEL}", over=True)
             changed = bool(found.performances) or found.said is not None or found.over or found.state != record.state
             if found.state is not None:
                 record.state = found.state
@@ -222,11 +237,13 @@ class Lessons(Closing):
             if found.said is not None or found.performances:
                 record.said = found.said
             for begin_ms, end_ms, made, why in found.performances:
-                if made is not None and made.spec.fingerprint.hex() != record.encoder:
-                    found = found._replace(over=True)
-                    record.said = f"the model was changed meanwhile: {_OTHER_MODEL}"
-                    break
-                record.take(begin_ms, end_ms, None if made is None else made.codes, why, self._known)
+                if made is None or made.spec.fingerprint.hex() == record.encoder:
+                    record.take(begin_ms, end_ms, None if made is None else made.codes, why, self._known)
+            if len(record.performances) >= lesson_record.MOST_PERFORMANCES and record.state != lesson_record.ENOUGH:
+                found = found._replace(over=True)
+                record.said = (
+                    f"{len(record.performances)} performances are the most of one lesson: save it, or forget it"
+                )
             if found.over:
                 record.state = STOPPED
             if changed:

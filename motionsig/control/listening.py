@@ -83,8 +83,8 @@ class Listening:
                 self._take(got)
             except Exception:
                 log.exception("a lesson stopped")
+                self._stopped = True
                 self._say("the lesson stopped on an error of ours, which is in the service's log", over=True)
-                return
 
     def _take(self, got: SampleBlock | float | None) -> None:
         now_s = time.monotonic()
@@ -109,7 +109,10 @@ class Listening:
 
     def _push(self, block: SampleBlock) -> None:
         if self._inner is None:
-            self._inner = Lesson(self._loop.card, self._loop.rate_hz or 1.0)
+            rate_hz = self._loop.rate_hz
+            if rate_hz is None:
+                return  # the sensor has just gone, and begins anew when it is back
+            self._inner = Lesson(self._loop.card, rate_hz)
             self._first_ns = int(block.time_ns[0])
         inner = self._inner
         state, said = None, None

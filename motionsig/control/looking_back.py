@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _MOST_SPAN_MS = 32 * 86_400_000
 _MOST_STRETCH_MS = 60_000
 _NS_PER_MS = 1_000_000
-_improving, _creating = threading.Lock(), threading.Lock()
+_creating = threading.Lock()
 
 
 def look_back(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,10 +64,10 @@ def this_too(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def _improve(control: Shared, asked: Mapping[str, Any], *, is_it: bool) -> dict[str, Any]:
     from_ms, to_ms = _span(asked, "from_ms", "to_ms", _MOST_STRETCH_MS)
-    # One at a time: of two that begin with the same head, the second would forget what the first has added.
-    with _improving:
+    codes = _codes(control, page_heads.own_card_of(control, asked["head"]), from_ms, to_ms, few=is_it)
+    # Of two that begin with the same head, the second would forget what the first has added.
+    with control.changing:
         card = page_heads.own_card_of(control, asked["head"])
-        codes = _codes(control, card, from_ms, to_ms, few=is_it)
         taught = card.taught
         new = _without(codes, taught.examples if is_it else taught.against)
         if not len(new):

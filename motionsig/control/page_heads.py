@@ -7,14 +7,15 @@ shipped head does. Root's are configured, and nothing here changes them: their n
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
-from motionsig.control.asking import HEAD, AskError
+from motionsig.control.asking import BUSY, HEAD, AskError
 from motionsig.control.feed import HEADS
-from motionsig.control.judged import switch, switched_on
+from motionsig.control.judged import hand_over, switch, switched_on
 from motionsig.encoders.signing import KEYS_FOLDER, signer
 from motionsig.errors import HeadError, ModelError
 from motionsig.escaping import own_logger
@@ -30,6 +31,21 @@ if TYPE_CHECKING:
 log = own_logger(__name__)
 
 PAGE, ROOT, SHIPPED = "page", "root", "shipped"
+
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _alone(change: Callable[Concatenate[Shared, _P], _T]) -> Callable[Concatenate[Shared, _P], _T]:
+    """Have whoever changes heads wait for others who do."""
+
+    @wraps(change)
+    def changed(control: Shared, /, *given: _P.args, **named: _P.kwargs) -> _T:
+        with control.changing:
+            return change(control, *given, **named)
+
+    return changed
 
 
 class _Seen(NamedTuple):
@@ -63,6 +79,7 @@ def require_free(control: Shared, name: str) -> None:
         raise AskError(HEAD, f"name: expected one that no head has, got {name}, which {_WHOSE[whose]}")
 
 
+@_alone
 def save(control: Shared, card: HeadCard) -> dict[str, Any]:
     """Write a head, new or in place of the one of its name that was taught here; judge with it; return it as shown.
 
@@ -98,6 +115,7 @@ def cards(control: Shared) -> dict[str, HeadCard]:
     }
 
 
+@_alone
 def pause(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Let a head judge no longer, or again."""
     name = asked["head"]
@@ -106,25 +124,37 @@ def pause(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     return _changed(control, name)
 
 
+@_alone
 def rename(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Give a head another name: it keeps its examples, and the events of the old name end."""
     former, name = asked["head"], asked["name"]
     _require_may(control, former, "rename")
-    require_free(control, name)
+    _require_no_lesson(control, former, name)
     card = own_card_of(control, former)
+    made = replace(card, name=name)
+    # Where a kill came in the middle, there are two of them by now.
+    if name == former or not _is_there(control, made):
+        require_free(control, name)
     needing = [one for one, seen in _all(control).items() if former in getattr(seen.card, "needs", ())]
     if needing:
         raise AskError(HEAD, f"head: expected one that no other needs, got {former}, which {needing[0]} needs")
-    switch(control.heads_folder, name, on=former in switched_on(control.heads_folder))
-    write_head(replace(card, name=name), control.heads_folder / name)
+    write_head(made, control.heads_folder / name)
+    try:
+        # Until then the new one is paused, and from then on the former one.
+        hand_over(control.heads_folder, former, name)
+    except OSError:
+        remove_head(name, control.heads_folder)
+        raise
     _remove(control, former)
     return _changed(control, name)
 
 
+@_alone
 def remove(control: Shared, asked: Mapping[str, Any]) -> str:
     """Delete a head and its examples; return its name."""
     name = str(asked["head"])
     _require_may(control, name, "remove")
+    _require_no_lesson(control, name)
     _remove(control, name)
     _take_heads(control)
     return name
@@ -140,6 +170,7 @@ def export(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": name, "zip": base64.b64encode(zipped(files)).decode(), "signed": SIGNATURE_NAME in files}
 
 
+@_alone
 def take(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Take a head from elsewhere, where somebody signed it whose key root has pinned."""
     sent = read_zip(asked["zip"], "zip")
@@ -156,6 +187,7 @@ def take(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     except ModelError as error:
         raise AskError(HEAD, str(error)) from error
     require_free(control, name)
+    _require_no_lesson(control, name)
     switch(control.heads_folder, name, on=True)
     write_files(sent.files, control.heads_folder / name)
     return _changed(control, name)
@@ -173,7 +205,24 @@ def zip_file(value: Any) -> bytes:
 
 def _remove(control: Shared, name: str) -> None:
     remove_head(name, control.heads_folder)
-    switch(control.heads_folder, name, on=False)
+    try:
+        switch(control.heads_folder, name, on=False)
+    except OSError as error:
+        log.warning("%s; a head that is called %s from here on judges at once", error, name)
+
+
+def _require_no_lesson(control: Shared, *names: str) -> None:
+    """Raise AskError where a lesson is about a head of one of these names: it could not be saved then."""
+    if control.lesson_name in names:
+        raise AskError(BUSY, f"expected no lesson of {control.lesson_name!r}, got one: end it first")
+
+
+def _is_there(control: Shared, card: HeadCard) -> bool:
+    """Return whether this very head was taught here."""
+    try:
+        return own_card_of(control, card.name).fingerprint == card.fingerprint
+    except AskError:
+        return False
 
 
 def _changed(control: Shared, name: str) -> dict[str, Any]:

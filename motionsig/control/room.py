@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from functools import cached_property
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from motionsig.closing import Closing
+from motionsig.control.answered import Answered
 from motionsig.control.asking import FAILED, HEAD, REQUEST, Ask, AskError, checked, or_null, position
 from motionsig.control.feed import HEADS, LESSON, STATUS, Feed, Viewer
 from motionsig.control.loop import Loop
@@ -17,10 +19,10 @@ from motionsig.errors import HeadError, MotionsigError
 from motionsig.escaping import own_logger
 from motionsig.state import state_folder
 
-if TYPE_CHECKING:
-    from motionsig.control.answered import Answered
-
 log = own_logger(__name__)
+
+_UNFINISHED = re.compile(r"\.\.(page|answered)\.json\.[0-9a-f]{8}|\.lesson(-ended)?\.json\.[0-9a-f]{8}")
+"""What `replace_file` was writing when it was killed, of the files that this room writes."""
 
 LIVE = "live"
 """The ask that has no end; see `Control.watch`."""
@@ -32,7 +34,7 @@ _WATCHING = Ask(lambda *_: None, {"after": or_null(position)})
 class Control(Shared, Closing):
     """Answers asks, in whatever thread they come.
 
-    Parameters are as in `Shared`. Asks that change something are answered one after the other.
+    Parameters are as in `Shared`. Those who change heads wait for each other.
 
     >>> control = Control(store="store:mine.db", heads_folder=heads_folder())  # without a service
     >>> control.answer(b'{"ask": "hello"}')
@@ -53,15 +55,18 @@ class Control(Shared, Closing):
         self.feed.put(STATUS, None if loop is None else loop.status)
         self.feed.put(HEADS, lambda: self.ask({"ask": "heads"}))
         self.feed.put(LESSON, None)
-
-    @cached_property
-    def _answered(self) -> Answered:
-        from motionsig.control.answered import Answered
-
-        return Answered(self.heads_folder / ".answered.json")
+        self._answered = Answered(heads_folder / ".answered.json")
 
     def resume(self) -> None:
-        """Take up the lesson that a former process has left, if there is one."""
+        """Take up the lesson that a former process has left, if there is one, and delete what a kill has left."""
+        for left in (*self.heads_folder.glob(".*"), *state_folder().glob(".lesson*.json.*")):
+            if _UNFINISHED.fullmatch(left.name):
+                with suppress(OSError):
+                    left.unlink()
+        if self.heads_folder.exists():
+            from motionsig.heads.places import remove_what_is_left
+
+            remove_what_is_left(self.heads_folder)
         if self.loop is not None and (state_folder() / LESSON_NAME).exists():
             from motionsig.control import lessons
 

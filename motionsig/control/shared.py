@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from motionsig.closing import Closing
@@ -19,7 +20,9 @@ class Shared:
     loop: of the service; None for a store alone. store: the URL of what `lookback` reads; None where nothing is stored,
     and then why_no_store says why. heads_folder: of the heads that are taught at the page. keys_folder: of whose heads
     are taken. feed: what viewers are told. hearing: who hears samples, or None; the loop reads it once for each block.
-    lessons, children: what `lessons.of` and `looking_back` make when they are first asked.
+    lesson_name: of the head that a lesson is about, or None.
+    lessons, children: what `lessons.of` and `looking_back` make when they are first asked. changing: whoever changes
+    heads, or makes one of another, holds it meanwhile, for a second or two; it is taken after the lessons' own lock.
     """
 
     def __init__(
@@ -35,8 +38,10 @@ class Shared:
         self.heads_folder, self.keys_folder = heads_folder, keys_folder
         self.feed = feed
         self.hearing: Hearing | None = None
+        self.lesson_name: str | None = None
         self.lessons: Closing | None = None
         self.children: Closing | None = None
+        self.changing = threading.RLock()
 
     def live(self) -> Loop:
         """Return the loop, for an ask that needs a sensor. Raises AskError where there is none."""

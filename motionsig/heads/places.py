@@ -24,6 +24,7 @@ _SERVICES = Path("/var/lib/motionsig-heads")
 
 # Also what a kill left behind: arrays without a card, and files that had not their name yet.
 _OURS = re.compile(r"head\.json(\.sig)?|head-[0-9a-f]{16}\.npz|\.head[-.][0-9a-z.]{1,24}\.[0-9a-f]{8}")
+_REMOVED = re.compile(rf"\.{HEAD_NAME.pattern}\.[0-9a-f]{{8}}")
 
 
 def heads_folder() -> Path:
@@ -131,6 +132,13 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> None:
         raise HeadError(f"{folder}: expected to write a head, got: {error.strerror}") from error
 
 
+def remove_what_is_left(place: Path) -> None:
+    """Delete what a kill left of heads that were being deleted: nobody's examples stay where nobody looks."""
+    for gone in place.glob(".*"):
+        if _REMOVED.fullmatch(gone.name):
+            shutil.rmtree(gone, ignore_errors=True)
+
+
 def remove_head(name: str, place: Path | None = None) -> Path:
     """Delete one of the owner's heads, its examples too; return its folder. place: as `owned_heads` takes it.
 
@@ -141,11 +149,10 @@ def remove_head(name: str, place: Path | None = None) -> Path:
     if folder is None:
         raise HeadError(f"head: expected one of {', '.join(owned) or 'none'} of yours, got {name!r:.200}")
     try:
-        folder.rename(folder.with_name(f".{name}.{secrets.token_hex(4)}"))
-        # Those that a kill left, too: nobody's examples stay where nobody looks.
-        for gone in folder.parent.glob(f".{name}.*"):
-            with contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(gone)
+        gone = folder.rename(folder.with_name(f".{name}.{secrets.token_hex(4)}"))
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(gone)
+        remove_what_is_left(folder.parent)
         sync_folder(folder.parent)
     except OSError as error:
         raise HeadError(f"{folder}: expected to delete a head, got: {error.strerror}") from error

@@ -6,8 +6,9 @@ import asyncio
 import gzip
 import hashlib
 import json
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ class Page:
         self.feed = Feed(self.control, self.limits.viewers)
         self._pairing, self._pairing_each = Rate(self.limits.pairing), Rate(self.limits.pairing_each)
         self._requests = Rate(self.limits.requests)
-        self._asks = 0
+        self._asks, self._importing = 0, False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -107,24 +108,34 @@ class Page:
             answer = await self._answer(request)
         except Refused as refused:
             answer = refusal(refused)
-        await send_answer(answer, send)
+        try:
+            await send_answer(answer, send)
+        finally:
+            answer.over()
 
     async def _answer(self, request: Request) -> Answer:
         route = ROUTES.get((request.method, request.path))
         check_origin(request, whole_page=request.path == "/")
+        if self._known(request) is not None:
+            request.let_in()
         if route is None:
             raise Refused(404, "expected an address of the page")
         return await route(self, request)
 
     def asking(self, request: Request) -> tuple[Session, str]:
         """Return the session of a request, and its token. Raises Refused where there is none, or it asks too often."""
-        token = request.cookie(_cookie_name(request))
-        session = self.sessions.find(token)
-        if session is None or token is None:
+        known = self._known(request)
+        if known is None:
             raise Refused(401, "expected a browser that was let in; see `motionsig page`")
-        if not self._requests.passes(session.digest):
+        if not self._requests.passes(known[0].digest):
             raise Refused(429, "expected fewer requests")
-        return session, token
+        return known
+
+    def _known(self, request: Request) -> tuple[Session, str] | None:
+        """Return the session of a request, and its token; None where there is none, or where there are two."""
+        tokens = request.cookies(_cookie_name(request))
+        known = [(session, token) for token in tokens if (session := self.sessions.find(token))]
+        return known[0] if len(known) == 1 else None
 
     async def pair(self, request: Request) -> Answer:
         """Let a browser in that has a code."""
@@ -135,6 +146,7 @@ class Page:
         if not isinstance(code, str) or not take_code(self.codes, code):
             raise Refused(403, "expected a code that is not older than 10 minutes and was not used yet")
         token = self.sessions.begin(browser_name(request.header("user-agent") or ""))
+        request.let_in()
         return json_answer({"ok": True}, _set_cookie(request, token))
 
     async def session(self, request: Request) -> Answer:
@@ -154,7 +166,8 @@ class Page:
 
     async def end_session(self, request: Request) -> Answer:
         """End one session, or all; what they watch ends at once."""
-        name = (await self._change(request, _MOST_BYTES)).get("id")
+        self._check_change(request)
+        name = _json_object(await request.body(_MOST_BYTES)).get("id")
         if not isinstance(name, str):
             raise Refused(400, "id: expected a session's id, or all")
         ended = self.sessions.end(name)
@@ -184,7 +197,24 @@ class Page:
 
     async def ask(self, request: Request) -> Answer:
         """Pass an ask on to the service, and its answer back."""
-        asked = await self._change(request, _MOST_IMPORT_BYTES)
+        self._check_change(request)
+        if request.length() <= _MOST_BYTES:
+            return await self._pass_on(await request.body(_MOST_BYTES))
+        # One at a time, so that memory has a bound.
+        if self._importing:
+            raise Refused(429, "expected one import at a time")
+        self._importing = True
+        try:
+            body = await request.body(_MOST_IMPORT_BYTES)
+            # Many small values take many times their size as objects; an import is one object of a few texts.
+            if b"[" in body or body.count(b"{") > 1 or body.count(b",") > 4:
+                raise Refused(413, f"expected at most {_MOST_BYTES:,} bytes, but for an import")
+            return await self._pass_on(body)
+        finally:
+            self._importing = False
+
+    async def _pass_on(self, body: bytes) -> Answer:
+        asked = _json_object(body)
         name = asked.get("ask")
         keys = ASKS.get(name) if isinstance(name, str) else None
         if keys is None:
@@ -200,16 +230,21 @@ class Page:
             raise Refused(429, "expected fewer asks at once")
         self._asks += 1
         try:
-            return raw_answer(await ask(self.control, line))
-        finally:
+            answer = raw_answer(await ask(self.control, line))
+        except BaseException:
             self._asks -= 1
+            raise
+        # An answer that nobody reads is under way, too.
+        return replace(answer, over=self._is_over)
 
-    async def _change(self, request: Request, most_bytes: int) -> dict[str, Any]:
-        """Return the body of a POST that this page's own script sent."""
+    def _is_over(self) -> None:
+        self._asks -= 1
+
+    def _check_change(self, request: Request) -> None:
+        """Raise Refused for a POST that this page's own script did not send."""
         _, token = self.asking(request)
         check_csrf(request, token)
         check_json(request)
-        return _json_object(await request.body(most_bytes))
 
 
 _STREAM: Headers = (
@@ -219,8 +254,11 @@ _STREAM: Headers = (
 
 
 def _cookie_name(request: Request) -> str:
+    # A browser sends a cookie to each port of a host: two pages at one machine would put each other's browsers out.
+    port = re.search(":([0-9]+)$", request.header("host") or "")
+    name = f"motionsig-{port[1]}" if port else "motionsig"
     # A browser takes a cookie of this prefix only over TLS, from this very host, and for all of its paths.
-    return "__Host-motionsig" if request.tls else "motionsig"
+    return f"__Host-{name}" if request.tls else name
 
 
 def _set_cookie(request: Request, token: str) -> tuple[bytes, bytes]:

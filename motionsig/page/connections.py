@@ -13,7 +13,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from motionsig.page.exchange import Receive, Scope, Send
+from motionsig.page.exchange import LET_IN, Receive, Scope, Send
 from motionsig.page.guard import Limits
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -48,6 +48,19 @@ class Connection(H11Protocol):
         super().__init__(**more)
         self.ended = asyncio.Event()
         self._request, self._reads = _Deadline(limits.request_s), _Deadline(limits.reads_s)
+        self._let_in = False
+
+    @property
+    def is_let_in(self) -> bool:
+        """Whether a request of it came from somebody who was let in."""
+        # The application is called with the very scope of the request.
+        self._let_in = self._let_in or bool(self.scope and self.scope.get(LET_IN))
+        return self._let_in
+
+    def abort(self) -> None:
+        """End it at once."""
+        if self.transport is not None:
+            self.transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
@@ -56,6 +69,7 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on. What a browser has begun to say it has to finish in time; a byte now and then gains it nothing."""
+        _ = self.is_let_in  # the next request has a scope of its own
         super().data_received(data)
         if self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
             self._request.start(self.transport)

@@ -17,6 +17,9 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = tuple[tuple[bytes, bytes], ...]
 
+LET_IN = "motionsig.let_in"
+"""In a request's scope: it came from somebody who was let in."""
+
 _JSON: Headers = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 
 # What a browser may load here: nothing that does not come from here. No other site may show it.
@@ -45,12 +48,16 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a request gets. parts: in place of `body`, an answer that goes on as long as there are parts."""
+    """What a request gets. parts: in place of `body`, an answer that goes on as long as there are parts.
+
+    over: called when it was sent, or the browser has gone.
+    """
 
     status: int
     headers: Headers
     body: bytes = b""
     parts: AsyncGenerator[bytes, None] | None = None
+    over: Callable[[], None] = lambda: None
 
 
 def json_answer(value: Any, *headers: tuple[bytes, bytes], status: int = 200) -> Answer:
@@ -80,7 +87,11 @@ class Request:
         self.server: str = (scope.get("server") or ("", 0))[0]
         self.client: str = (scope.get("client") or ("", 0))[0]
         self._headers: list[tuple[bytes, bytes]] = scope["headers"]
-        self._receive = receive
+        self._scope, self._receive = scope, receive
+
+    def let_in(self) -> None:
+        """Note that it came from somebody who was let in: its connection makes no room for those of strangers."""
+        self._scope[LET_IN] = True
 
     def header(self, name: str) -> str | None:
         """Return a header's value; None where there is none. Raises Refused where there are several."""
@@ -90,16 +101,21 @@ class Request:
             raise Refused(400, f"expected one header {name}, got {len(found)}")
         return found[0].decode("latin-1") if found else None
 
-    def cookie(self, name: str) -> str | None:
-        """Return the value of a cookie that is there once; else None: two of a name are somebody else's doing."""
+    def cookies(self, name: str) -> set[str]:
+        """Return the values of all cookies of a name: another port of this host may have set one, too."""
         pairs = b"; ".join(value for key, value in self._headers if key == b"cookie").decode("latin-1").split(";")
-        found = [value for key, _, value in (pair.strip().partition("=") for pair in pairs) if key == name]
-        return found[0] if len(found) == 1 else None
+        return {value for key, _, value in (pair.strip().partition("=") for pair in pairs) if key == name}
+
+    def length(self) -> int:
+        """Return how many bytes the body has by its header; 0 where that does not say. Raises Refused."""
+        size = self.header("content-length") or "0"
+        if not size.isdecimal() or len(size) > 12:
+            raise Refused(413, "expected fewer bytes")
+        return int(size)
 
     async def body(self, most_bytes: int) -> bytes:
         """Return the body. Raises Refused for one that is larger."""
-        size = self.header("content-length")
-        if size and (not size.isdecimal() or len(size) > 12 or int(size) > most_bytes):
+        if self.length() > most_bytes:
             raise Refused(413, f"expected at most {most_bytes:,} bytes")
         content = bytearray()
         while True:
@@ -129,4 +145,6 @@ async def send_answer(answer: Answer, send: Send) -> None:
         async with contextlib.aclosing(answer.parts) as parts:
             async for part in parts:
                 await send({"type": "http.response.body", "body": part, "more_body": True})
-    await send({"type": "http.response.body", "body": answer.body})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+    # It waits for a browser that does not read.
+    await send({"type": "http.response.body", "body": b""})

@@ -69,6 +69,12 @@ def _is_own(host: str, request: Request) -> bool:
     return at_home or (request.tls and name in _own_names())
 
 
+def is_near(host: str) -> bool:
+    """Tell whether the address at a connection's other end is of this machine or of a network without the internet."""
+    address = _address(host)
+    return address is not None and (address.is_private or address.is_link_local)
+
+
 def _address(text: str) -> Address | None:
     try:
         address = ip_address(text)

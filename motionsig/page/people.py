@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from motionsig.escaping import own_logger
+from motionsig.escaping import escaped, own_logger
 from motionsig.files import read_file, replace_file, write_file
 
 CODE_S = 600
@@ -33,6 +33,8 @@ IDLE_S, LONGEST_S = 30 * 86400, 180 * 86400
 _SAVE_S = 3600
 """How old the time of a session's last request may be on the disk: SD cards wear out."""
 
+_MOST_S = 1 << 36
+"""No time is later."""
 _MOST_CODES = 64
 _CODE_FILE = re.compile("code-([0-9a-f]{64})")
 _SESSIONS = "sessions.json"
@@ -232,6 +234,8 @@ def _read_sessions(path: Path) -> dict[str, Session]:
 
 def _session(row: Any) -> Session:
     digest, began, seen, browser = row
-    if not (re.fullmatch("[0-9a-f]{64}", digest) and isinstance(began, int) and isinstance(seen, int)):
+    are_times = all(type(at) is int and 0 <= at < _MOST_S for at in (began, seen))
+    if not (re.fullmatch("[0-9a-f]{64}", digest) and are_times):
         raise ValueError
-    return Session(digest, began, seen, str(browser)[:64])
+    # Root's terminal shows it, and the page's process, which writes it, may be somebody else's by then.
+    return Session(digest, began, seen, escaped(str(browser)[:64]))

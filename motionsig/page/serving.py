@@ -9,19 +9,19 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from motionsig.errors import InputError, MissingExtraError
 from motionsig.escaping import own_logger
 from motionsig.hints import install_hint
-from motionsig.page.guard import Limits
+from motionsig.page.guard import Limits, is_near
 
 if TYPE_CHECKING:
     import ssl
 
-    from motionsig.page.connections import Connections
+    from motionsig.page.connections import Connection, Connections
 
 PLAIN, TLS = "page", "page-tls"
 """What systemd calls the sockets (FileDescriptorName=)."""
@@ -29,6 +29,8 @@ PLAIN, TLS = "page", "page-tls"
 _FIRST_PASSED = 3  # sd_listen_fds(3)
 _END_S = 2.0
 _HANDSHAKE_S = 8.0
+_TLS_BYTES = 16 << 10
+"""What a connection reads at once: a record of TLS. asyncio takes 256 KiB for that, of each, and keeps them."""
 _ANSWERS_S = 30
 """How long a browser's machine may leave what was sent unacknowledged: a phone that left the house says no goodbye."""
 
@@ -128,8 +130,19 @@ async def _serve(
     sessions.save()
 
 
+class _Held(NamedTuple):
+    """A connection, and the address at its other end."""
+
+    host: str
+    connection: Connection
+
+
 class Door:
-    """Takes connections in, at most so many at once, and notices when there was none for long."""
+    """Takes connections in, at most so many at once, and notices when there was none for long.
+
+    Where there are too many, the oldest one of a stranger makes room: so nobody is shut out by connections that say
+    nothing, and those of browsers that were let in stay.
+    """
 
     def __init__(
         self, connections: Connections, limits: Limits, idle_s: float | None, idle: Callable[[], None]
@@ -137,12 +150,16 @@ class Door:
         self._connections, self._limits = connections, limits
         self._idle_s, self._idle = idle_s, idle
         self._by_address = Counter[str]()
-        self._tasks = set[asyncio.Task[None]]()
+        self._held = dict[asyncio.Task[None], _Held]()
         self._waiting: asyncio.TimerHandle | None = None
         self._wait()
 
     async def accept(self, listening: socket.socket, context: ssl.SSLContext | None) -> None:
         """Take in whoever comes."""
+        if context is not None:
+            from asyncio.sslproto import SSLProtocol
+
+            SSLProtocol.max_size = _TLS_BYTES
         loop = asyncio.get_running_loop()
         listening.setblocking(False)
         while True:
@@ -152,19 +169,43 @@ class Door:
                 await asyncio.sleep(0.1)
                 continue
             host = str(address[0]) if address else ""
-            if len(self._tasks) >= self._limits.connections or self._by_address[host] >= self._limits.connections_each:
+            # However many are refused, one after the other, what the others ask for goes on.
+            await asyncio.sleep(0)
+            # As the service's unit says, too: a router without a firewall does not bring the internet here.
+            if (host and not is_near(host)) or not await self._has_room(host):
                 taken.close()
                 continue
             self._by_address[host] += 1
-            task = asyncio.ensure_future(self._hold(taken, context))
-            self._tasks.add(task)
-            task.add_done_callback(partial(self._left, host))
+            connection = self._connections.new()
+            task = asyncio.ensure_future(self._hold(taken, connection, context))
+            self._held[task] = _Held(host, connection)
+            task.add_done_callback(self._left)
             if self._waiting:
                 self._waiting.cancel()
                 self._waiting = None
 
-    async def _hold(self, taken: socket.socket, context: ssl.SSLContext | None) -> None:
-        """Serve one connection to its end."""
+    async def _has_room(self, host: str) -> bool:
+        """Tell whether one more of an address may come in, after a stranger has made room for it where that is needed.
+
+        The stranger is the oldest one of the address that has most, or of this one where it has too many itself.
+        """
+        crowded = self._by_address[host] >= self._limits.connections_each
+        if not crowded and len(self._held) < self._limits.connections:
+            return True
+        strangers = [
+            (self._by_address[held.host], task)
+            for task, held in self._held.items()
+            if not held.connection.is_let_in and (held.host == host or not crowded)
+        ]
+        if not strangers:
+            return False
+        _, leaving = max(strangers, key=itemgetter(0))
+        leaving.cancel()
+        await asyncio.wait({leaving}, timeout=_END_S)
+        return True
+
+    async def _hold(self, taken: socket.socket, connection: Connection, context: ssl.SSLContext | None) -> None:
+        """Serve one connection to its end, or until it has to make room."""
         loop = asyncio.get_running_loop()
         times: dict[str, Any] = (
             {"ssl_handshake_timeout": _HANDSHAKE_S, "ssl_shutdown_timeout": _END_S} if context else {}
@@ -172,18 +213,19 @@ class Door:
         try:
             if taken.family != socket.AF_UNIX:
                 taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _ANSWERS_S * 1000)
-            _, connection = await loop.connect_accepted_socket(self._connections.new, taken, ssl=context, **times)
+            await loop.connect_accepted_socket(lambda: connection, taken, ssl=context, **times)
+            await connection.ended.wait()
         except OSError:  # it spoke no TLS, or went away
             taken.close()
-            return
-        await connection.ended.wait()
+        finally:
+            connection.abort()
 
-    def _left(self, host: str, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+    def _left(self, task: asyncio.Task[None]) -> None:
+        host = self._held.pop(task).host
         self._by_address[host] -= 1
         if not self._by_address[host]:
             del self._by_address[host]
-        if not self._tasks:
+        if not self._held:
             self._wait()
 
     def _wait(self) -> None:

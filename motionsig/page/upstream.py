@@ -45,7 +45,7 @@ class Place(NamedTuple):
         return f"{self.stream}:{self.seq}" + (f":{self.events}" if self.events else "")
 
 
-_PLACE = re.compile("([0-9]{1,20}):([0-9]{1,15})(?::([0-9]{1,4}))?")
+_PLACE = re.compile("([0-9]{1,19}):([0-9]{1,15})(?::([0-9]{1,4}))?")
 
 
 def read_place(text: str) -> Place:

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import struct
 import zlib
+from array import array
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -57,14 +59,60 @@ def row_checksums(
     return sums
 
 
-def matrix_checksums(device: str, stream_id: int, numbers: NDArray[np.int64], codes: bytes) -> list[int]:
-    """Return the same of many rows in a fifth of the time; numbers (k, 4): the other columns of `ROW`; no labels."""
+def are_whole(
+    device: str, stream_id: int, numbers: NDArray[np.int64], codes: bytes, sums: Sequence[int | None]
+) -> bool:
+    """Tell whether rows without labels have these checksums, in a tenth of the time that `row_checksums` takes.
+
+    numbers (k, 4): the other columns of `ROW`. codes: of all rows, as many of each. Where it is not so, `row_checksums`
+    tells which row is damaged.
+    """
+    try:
+        told = np.frombuffer(array("I", sums), np.uint32)  # type: ignore[type-var]
+    except (TypeError, OverflowError):
+        return False
     stream = zlib.crc32(_STREAM.pack(stream_id), zlib.crc32(device.encode()))
-    count = len(numbers)
-    matrix = np.frombuffer(codes, np.uint8).reshape(count, -1)
-    data = np.hstack([np.ascontiguousarray(numbers, "<i8").view(np.uint8), matrix]).tobytes()
-    size, crc32 = len(data) // count, zlib.crc32
-    return [crc32(data[at : at + size], stream) for at in range(0, len(data), size)]
+    matrix = np.frombuffer(codes, np.uint8).reshape(len(told), -1)
+    data = np.hstack([np.ascontiguousarray(numbers, "<i8").view(np.uint8), matrix])
+    size = data.shape[1]
+    # A CRC is a remainder of polynomials. So what a row's checksum has of its stream can be taken away from it; and of
+    # the checksums of rows follows the one of all their bytes, which zlib computes at once. One damaged row always
+    # changes that, and so do two that are damaged alike; others do but for one in 2^32, as with a row by itself.
+    each = told ^ np.uint32(zlib.crc32(bytes(size), stream) ^ zlib.crc32(bytes(size)))
+    return zlib.crc32(data.data) == _of_all(each, size)
+
+
+def _of_all(sums: NDArray[np.uint32], size: int) -> int:
+    """Return the CRC-32 of rows of `size` bytes one behind the other; sums (k,): of each."""
+    doublings = 0
+    while len(sums) > 1:
+        if len(sums) % 2:
+            sums = np.concatenate([np.zeros(1, np.uint32), sums])  # in front it changes nothing
+        sums = _followed(sums[::2], _tables(size, doublings)) ^ sums[1::2]
+        doublings += 1
+    return int(sums[0])
+
+
+def _followed(sums: NDArray[np.uint32], tables: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Return what checksums (k,) become by the zero bytes that `tables` are for."""
+    octets = sums.astype("<u4").view(np.uint8).reshape(-1, 4)
+    first, second, third, fourth = (table[octets[:, at]] for at, table in enumerate(tables))
+    return np.asarray(first ^ second ^ third ^ fourth)
+
+
+@lru_cache(maxsize=64)
+def _tables(size: int, doublings: int) -> NDArray[np.uint32]:
+    """Return (4, 256): what each value of each byte of a CRC becomes by size * 2^doublings zero bytes."""
+    if doublings:
+        half = _tables(size, doublings - 1)
+        of_bits = _followed(np.array([half[bit // 8, 1 << bit % 8] for bit in range(32)]), half)
+    else:
+        zeros = bytes(size)
+        of_bits = np.array([zlib.crc32(zeros, 1 << bit) ^ zlib.crc32(zeros) for bit in range(32)], np.uint32)
+    values, tables = np.arange(256), np.zeros((4, 256), np.uint32)
+    for bit in range(32):
+        tables[bit // 8, values >> bit % 8 & 1 == 1] ^= of_bits[bit]
+    return tables
 
 
 class Span(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ from motionsig.blocks import SignatureBatch, SignatureSpec
 from motionsig.publishers.local import Stored, Wanted
 from motionsig.publishers.schema import BLOCK_BITS, damaged, labels_between
 from motionsig.publishers.snapshot import Snapshot, check_row
-from motionsig.publishers.spans import Span, block_of, matrix_checksums, numbers_of, row_checksums, span_checksum
+from motionsig.publishers.spans import Span, are_whole, block_of, numbers_of, row_checksums, span_checksum
 
 _MOST_BLOCKS = 1024  # in a run: memory does not grow with a stream
 
@@ -83,8 +83,9 @@ def read_stream(store: Snapshot, stream: Stream, encoders: Encoders, wanted: Wan
                 raise damaged(store.path, f"expected signatures of {stream} in order, got {some.seq[0]} after {before}")
             before = int(some.seq[-1])
             numbers, counts = np.unique(some.seq >> BLOCK_BITS, return_counts=True)
-            found.update(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
-            _check(store, stream, some, blocks)
+            here = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+            found.update(here)
+            _check(store, stream, some, here.keys() - blocks.keys())
             yield from _batches(store, stream, some, encoders, wanted)
         for block, expected in blocks.items():
             if found[block] != expected:
@@ -93,10 +94,14 @@ def read_stream(store: Snapshot, stream: Stream, encoders: Encoders, wanted: Wan
 
 
 class _Rows(NamedTuple):
-    """Rows of a stream. numbers (k, 4): the columns of `ROW` without codes. labels: those there are, by number."""
+    """Rows of a stream. numbers (k, 4): the columns of `ROW` without codes. labels: those there are, by number.
+
+    joined: all codes, one row after the other.
+    """
 
     numbers: NDArray[np.int64]
     codes: list[bytes]
+    joined: bytes
     crc: list[int | None]
     labels: dict[int, str]
 
@@ -122,30 +127,30 @@ def _rows(store: Snapshot, stream: Stream, run: tuple[int, int], encoders: Encod
         try:
             for column, values in enumerate((seq, more[0] if only is None else only, start_ns, quality)):
                 numbers[:, column] = values
-            b"".join(codes)
+            joined = b"".join(codes)
         except (TypeError, ValueError, OverflowError) as error:
             raise damaged(store.path, f"expected signatures of {stream} from seq {seq[0]} on, got {error}") from error
         labels = labels_between(store.connection, *stream, seq[0], seq[-1]) if store.labelled else {}
-        yield _Rows(numbers, codes, crc, labels)
+        yield _Rows(numbers, codes, joined, crc, labels)
 
 
-def _check(store: Snapshot, stream: Stream, rows: _Rows, blocks: dict[int, int]) -> None:
-    """Raise SinkError for a row that is not what was stored; blocks: those that have spans."""
+def _check(store: Snapshot, stream: Stream, rows: _Rows, spanless: Set[int]) -> None:
+    """Raise SinkError for a row that is not what was stored; spanless: the blocks of rows that have no span."""
     if store.version == 1:
         return
-    seq = rows.seq.tolist()
-    lost = set(np.unique(rows.seq >> BLOCK_BITS).tolist()) - blocks.keys()
-    if lost and any(crc is not None and block_of(number) in lost for number, crc in zip(seq, rows.crc, strict=True)):
-        raise damaged(store.path, f"expected the span of block {min(lost)} of {stream}, got none")
-    codes = b"".join(rows.codes)
-    alike = not rows.labels and len(codes) == len(seq) * len(rows.codes[0])
-    if alike and matrix_checksums(*stream, rows.numbers, codes) == rows.crc:
+    if spanless and any(
+        crc is not None and block_of(number) in spanless
+        for number, crc in zip(rows.seq.tolist(), rows.crc, strict=True)
+    ):
+        raise damaged(store.path, f"expected the span of block {min(spanless)} of {stream}, got none")
+    alike = not rows.labels and 0 < len(rows.joined) == len(rows.codes) * len(rows.codes[0])
+    if alike and are_whole(*stream, rows.numbers, rows.joined, rows.crc):
         return
     columns = [(*row, one) for row, one in zip(rows.numbers.tolist(), rows.codes, strict=True)]
     sums = row_checksums(*stream, columns, rows.labels)
-    for number, expected, crc in zip(seq, sums, rows.crc, strict=True):
+    for number, expected, crc in zip(rows.seq.tolist(), sums, rows.crc, strict=True):
         # What version 1 stored has no checksum until its block gets a span.
-        if crc != expected and (crc is not None or block_of(number) in blocks):
+        if crc != expected and (crc is not None or block_of(number) not in spanless):
             device, stream_id = stream
             raise damaged(
                 store.path,
@@ -170,7 +175,8 @@ def _batches(store: Snapshot, stream: Stream, rows: _Rows, encoders: Encoders, w
     for first, last in itertools.pairwise([0, *changes, len(places)]):
         part = places[first:last]
         _, hop_ns, spec = encoders[int(encoder[part[0]])]
-        codes = b"".join(rows.codes if len(part) == len(seq) else [rows.codes[place] for place in part.tolist()])
+        whole = len(part) == len(seq)
+        codes = rows.joined if whole else b"".join([rows.codes[place] for place in part.tolist()])
         if len(codes) != len(part) * spec.quantization.dim:
             raise damaged(store.path, f"expected {spec.quantization.dim} codes of each signature of {stream}")
         matrix = np.frombuffer(codes, np.int8).reshape(-1, spec.quantization.dim)

@@ -98,7 +98,7 @@ class Taught(Closing):
         self.control = control
 
     def ask(self, name, /, **parameters):
-        if name.split(".")[0] in ("lesson", "not_this", "this_too", "pause", "remove"):
+        if name.split(".")[0] in ("lesson", "not_this", "this_too", "pause", "rename", "remove"):
             parameters.setdefault("request", secrets.token_hex(8))
         return self.control.ask({"ask": name, **parameters})
 

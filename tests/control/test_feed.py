@@ -215,3 +215,48 @@ def test_a_score_that_is_none_is_null():
         feed.rows(7, 0, rows(0, 2), {"knock": [float("-inf"), 0.123456]})
         (line,) = told(viewer)
         assert line["signatures"]["scores"] == {"knock": [None, 0.1235]}
+
+
+def test_rows_that_nobody_watched_are_said_to_be_missing():
+    feed = Feed()
+    fill(feed, [3])
+    with feed.viewer((7, 0)) as viewer:
+        assert numbers(told(viewer)) == [(7, 1), (7, 2)]
+        fill(feed, [2], first=10)
+        lines = told(viewer)
+        assert [line["gap"] for line in lines if "gap" in line] == [{"missed": 7, "why": "too_old"}]
+        assert numbers(lines) == [(7, 10), (7, 11)]
+        fill(feed, [1], first=12)
+        fill(feed, [1], stream_id=8)
+        assert not [line for line in told(viewer) if "gap" in line]
+
+
+def test_signatures_are_kept_longer_than_their_lines(monkeypatch):
+    """So that who says some minutes after an event what it was, says it of what heads judged."""
+    now_s = [1000.0]
+    monkeypatch.setattr(feeds.time, "monotonic", lambda: now_s[0])
+    feed = Feed()
+    for seq in range(0, 6000, 2):
+        feed.rows(7, seq, rows(seq, 2), {"knock": [0.5, 0.5]})
+        now_s[0] += 0.2
+    at_ns = START_NS + 6000 * HOP_NS
+    ago_s = 9 * 60
+
+    def kept(from_seq):
+        found = feed.recent(START_NS + from_seq * HOP_NS, at_ns + 10 * HOP_NS, SPEC.fingerprint)
+        return None if found is None else (found.start_ns[0] - START_NS) // HOP_NS
+
+    first = 6000 - int(ago_s / 0.1)
+    overlapping = -(-SPEC.length_ns // HOP_NS) - 1
+    assert kept(first) == first - overlapping
+    assert feed.recent(at_ns - 60 * HOP_NS, at_ns, SPEC.fingerprint) == rows(6000 - 60 - overlapping, 60 + overlapping)
+    # What is older goes, a piece at a time, and memory has a bound.
+    now_s[0] += 200
+    feed.rows(7, 6000, rows(6000, 1), {})
+    assert 2000 - feeds._PIECE <= kept(0) <= 2000
+    now_s[0] += 601
+    feed.rows(7, 6001, rows(6001, 1), {})
+    assert kept(0) == 6001
+    for seq in range(10_000, 40_000, 100):
+        feed.rows(7, seq, rows(seq, 100), {})
+    assert sum(len(made) for _, made in feed._pieces) <= feeds._MOST_PIECES * (feeds._PIECE + 100)

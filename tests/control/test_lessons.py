@@ -1,12 +1,15 @@
 """Lessons at the page: a daemon on a hand that performs; what is found, kept, dropped, and lived through."""
 
+import errno
 import json
+import shutil
 import time
+from dataclasses import replace
 
 import pytest
 from hands import TURN, Hand, teaching
 
-from motionsig.control import listening
+from motionsig.control import lesson_record, listening
 from motionsig.control.asking import BUSY, HEAD, NOTHING, REQUEST, AskError
 from motionsig.control.lessons import Lessons
 from motionsig.heads import load_head
@@ -230,3 +233,100 @@ def test_a_lesson_that_is_damaged_is_left_out(tmp_path, hand):
     with teaching(tmp_path, hand) as teach:
         assert teach.lesson() is None
         assert teach.begin()["state"] == "rest"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("times", "3"), ("name", "../turn"), ("state", "resting"), ("performances", [{"number": 2}]), ("said", [])],
+)
+def test_a_lesson_of_which_a_part_is_damaged_is_left_out(tmp_path, hand, name, value):
+    with teaching(tmp_path, hand) as teach:
+        teach.begin()
+        performed(teach, hand, 1)
+    path = state_folder() / "lesson.json"
+    whole = json.loads(path.read_text())
+    whole["Record"][name] = value
+    path.write_text(json.dumps(whole))
+    with teaching(tmp_path, Hand()) as teach:
+        assert teach.lesson() is None
+        assert teach.begin("knock")["performances"] == []
+
+
+def no_room(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_what_cannot_be_written_is_not_changed_and_a_head_that_is_made_is_made_once(tmp_path, hand, monkeypatch):
+    with teaching(tmp_path, hand) as teach:
+        teach.begin()
+        performed(teach, hand, 3)
+        with monkeypatch.context() as disk:
+            disk.setattr(lesson_record, "replace_file", no_room)
+            with pytest.raises(AskError, match="No space left"):
+                teach.ask("lesson.drop", number=1)
+            assert kept(teach.lesson()) == 3
+        assert kept(teach.ask("lesson.drop", number=1)) == 2
+        # The head is written, and the note of the lesson's end is not.
+        written = lesson_record.write
+        with monkeypatch.context() as disk:
+            disk.setattr(
+                lesson_record, "write", lambda path, it: (no_room if "ended" in path.name else written)(path, it)
+            )
+            assert teach.ask("lesson.end", save=True)["given"] == 2
+        assert teach.lesson() is None and not (state_folder() / "lesson.json").exists()
+
+
+def test_a_head_that_a_lesson_is_about_keeps_its_name_and_no_other_gets_it(tmp_path, hand):
+    with teaching(tmp_path, hand) as teach:
+        teach.begin(times=2)
+        performed(teach, hand, 2)
+        teach.ask("lesson.end", save=True)
+        for better, name in ((True, "turn"), (False, "knock")):
+            teach.begin(name, times=2, better=better)
+            for ask, more in (("rename", {"head": "turn", "name": "knock"}), ("remove", {"head": name})):
+                with pytest.raises(AskError) as error:
+                    teach.ask(ask, **more)
+                assert error.value.kind == (BUSY if (ask, better) != ("remove", False) else HEAD)
+            performed(teach, hand, 2)
+            if not better:
+                # By other means: it is not written over.
+                shutil.copytree(state_folder() / "heads" / "turn", state_folder() / "heads" / "knock")
+                with pytest.raises(AskError, match="expected one that no head has, got knock"):
+                    teach.ask("lesson.end", save=True)
+                shutil.rmtree(state_folder() / "heads" / "knock")
+            assert teach.ask("lesson.end", save=True)["given"] == (4 if better else 2)
+
+
+def test_a_lesson_has_an_end_however_much_moves(tmp_path, hand, monkeypatch):
+    monkeypatch.setattr(lesson_record, "MOST_PERFORMANCES", 4)
+    with teaching(tmp_path, hand) as teach:
+        teach.begin(times=5)
+        performed(teach, hand, 3)
+        hand.perform(TURN)
+        lesson = teach.until(lambda now: now["state"] == "stopped")
+        assert "4 performances are the most" in lesson["said"]
+        assert teach.ask("lesson.end", save=True)["given"] == 4
+
+
+def test_another_model_in_the_middle_stops_a_lesson_and_is_said(tmp_path, hand, monkeypatch):
+    with teaching(tmp_path, hand) as teach:
+        teach.begin()
+        performed(teach, hand, 1)
+        other = replace(teach.control.loop.card, fingerprint=bytes(8))
+        with monkeypatch.context() as model:
+            model.setattr(type(teach.control.loop), "card", property(lambda _: other))
+            lesson = teach.until(lambda now: now["state"] == "stopped")
+            assert "the model was changed meanwhile" in lesson["said"] and kept(lesson) == 1
+        # The former one is back.
+        assert teach.ask("lesson.end", save=True)["given"] == 1
+
+
+def test_a_service_starts_where_the_end_of_a_lesson_cannot_be_noted(tmp_path, hand, monkeypatch):
+    with teaching(tmp_path, hand) as teach:
+        teach.begin(times=1)
+        performed(teach, hand, 1)
+        monkeypatch.setattr(Lessons, "_note_end", no_room)
+        with pytest.raises(AskError, match="No space left"):
+            teach.ask("lesson.end", save=True)
+    with teaching(tmp_path, Hand()) as teach:
+        assert [one["name"] for one in teach.ask("heads") if one["judges"]] == ["turn"]

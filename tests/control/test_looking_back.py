@@ -3,7 +3,10 @@
 import json
 import os
 import secrets
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -189,7 +192,7 @@ def test_windows_that_are_alike_come_best_first_and_none_twice(control):
         Taught(control).ask("alike", from_ms=BEGIN_MS + 9 * DAY_MS, to_ms=BEGIN_MS + 9 * DAY_MS + 9, most=5, **span)
 
 
-def test_who_asks_for_the_same_shares_a_process_and_the_others_wait(control, monkeypatch):
+def test_who_asks_for_the_same_shares_an_answer_and_the_others_wait(control, monkeypatch):
     monkeypatch.setattr(processes, "MOST_WAITING", 3)
     with Children() as children:
         arguments = control.store, BEGIN_MS, BEGIN_MS + 1000, [], None
@@ -208,8 +211,39 @@ def test_who_asks_for_the_same_shares_a_process_and_the_others_wait(control, mon
             children.ask("look_back", control.store, BEGIN_MS, BEGIN_MS + 9000, [], None)
         for thread in threads:
             thread.join()
-        assert len(answers) == 6 and children.started == 3
-        assert children.ask("look_back", *arguments) == answers[0]
+        assert len(answers) == 6 and children.started == 1
+        assert children.ask("look_back", *arguments) in answers
+
+
+def test_the_process_stays_for_a_while_and_is_started_again_where_it_was_ended(control, monkeypatch):
+    with Children() as children:
+        # More than a pipe holds.
+        many = "look_back", control.store, BEGIN_MS, BEGIN_MS + 1000, [], [f"head-{number}" for number in range(9000)]
+        assert len(children.ask(*many)["heads"]) == 9000
+        (first,) = children_of(os.getpid())
+        os.kill(int(first), signal.SIGKILL)
+        with pytest.raises(AskError, match="no such file"):
+            children.ask("alike", "store:/none", 0, 1, 0, 1, 1)
+        assert children.started == 2
+        assert children.ask(*many[:-1], None)["heads"] == []
+        assert children.started == 2 and len(children_of(os.getpid())) == 1
+        # The thread waits for as long as it was told when it began to wait.
+        monkeypatch.setattr(processes, "STAY_S", 0.01)
+        children.ask(*many[:-1], [])
+        until_s = time.monotonic() + 10
+        while children._thread is not None or children_of(os.getpid()):
+            assert time.monotonic() < until_s
+            time.sleep(0.01)
+        assert children.ask(*many[:-1], None)["heads"] == [] and children.started == 3
+    assert not children_of(os.getpid())
+
+
+def test_the_process_ends_with_its_parent(control):
+    given, output = os.pipe()
+    with subprocess.Popen([sys.executable, "-c", processes._CODE], stdin=given) as child:
+        os.close(given)
+        os.close(output)
+        assert child.wait(20) == 0
 
 
 def test_a_process_ends_when_nobody_waits_for_it_and_when_it_takes_too_long(control, monkeypatch):
@@ -226,7 +260,8 @@ def test_a_process_ends_when_nobody_waits_for_it_and_when_it_takes_too_long(cont
 
 
 def children_of(pid):
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    # Each thread has its own.
+    found = [it for task in Path(f"/proc/{pid}/task").iterdir() for it in (task / "children").read_text().split()]
     return [it for it in found if b"control.child" in Path(f"/proc/{it}/cmdline").read_bytes()]
 
 
@@ -306,6 +341,33 @@ def test_of_two_at_once_neither_forgets_the_other(taught):
     assert next(one for one in teach.ask("heads") if one["name"] == "turn")["given"] == 5
 
 
+def test_who_waits_for_what_is_stored_holds_back_nobody_else(taught):
+    teach, hand, _ = taught
+    from_ms, to_ms = stretch_of(teach, hand)
+    look(teach.control, since_ms=from_ms, until_ms=to_ms)
+    (child,) = children_of(os.getpid())
+    os.kill(int(child), signal.SIGSTOP)
+    heads = []
+    waiting = threading.Thread(
+        target=lambda: heads.append(teach.ask("not_this", head="turn", from_ms=from_ms, to_ms=to_ms))
+    )
+    waiting.start()
+    try:
+        until_s = time.monotonic() + 10
+        while not teach.control.children._jobs:
+            assert time.monotonic() < until_s
+            time.sleep(0.01)
+        teach.begin("knock")
+        teach.ask("lesson.end", save=False)
+        assert teach.ask("pause", head="turn", paused=True)["paused"]
+        assert waiting.is_alive()
+    finally:
+        os.kill(int(child), signal.SIGCONT)
+        waiting.join()
+    # It changes the head as it is by then.
+    assert heads[0]["counter_examples"] and heads[0]["paused"]
+
+
 def test_what_is_watched_gives_finer_windows_than_what_is_stored(taught):
     teach, hand, _ = taught
     with teach.control.feed.viewer():
@@ -325,3 +387,9 @@ def test_a_week_of_ten_heads_is_one_reading(control, monkeypatch):
     heads = [moving(), still()]
     strips.look_back(control.store, BEGIN_MS, BEGIN_MS + 1000, heads, None)
     assert len(read) == 1 and Judge(heads).cards
+
+
+def test_what_is_asked_for_may_be_long_as_many_heads_are():
+    with Children() as children, pytest.raises(AskError) as error:
+        children.ask("alike", f"store:{'x' * 300_000}", 0, 1, 0, 1, 1)
+    assert "expected an answer within" not in str(error.value)

@@ -16,7 +16,7 @@ from motionsig.cli.status import STARTING_S
 from motionsig.config.keys import known_keys
 from motionsig.control import loop as control_loop
 from motionsig.control import serving
-from motionsig.control.feed import KEPT_S
+from motionsig.control.feed import KEPT_S, SIGNATURES_KEPT_S
 from motionsig.control.listening import PATIENCE_S
 from motionsig.daemon.switching import TRIAL_WINDOWS
 from motionsig.encoders import DEFAULT_MODEL, shipped_models
@@ -117,6 +117,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("calls of the loop", lambda: f"{control_loop.LIMIT_S:g} s"),
     Setting("without a performance", lambda: {10: "ten minutes"}.get(PATIENCE_S / 60, "nothing")),
     Setting("somebody watches", lambda: f"{KEPT_S:g} s"),
+    Setting("somebody watched then", lambda: {10: "ten minutes"}.get(SIGNATURES_KEPT_S / 60, "nothing")),
     # Packing.
     Setting("SHA-256", lambda: f"{NAME_BYTES} bytes"),
     Setting("SHA-256", lambda: f"{len(CARD.fingerprint)} bytes"),

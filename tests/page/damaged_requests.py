@@ -159,7 +159,7 @@ def damaged(number: int, browser: Browser) -> Damaged:
 def _valid(made: random.Random, browser: Browser) -> _Draft:
     method, path = made.choice([*ROUTES, *[("POST", "/api/ask")] * len(ROUTES)])
     headers = [
-        f"Host: {made.choice(('localhost', '127.0.0.1', f'localhost:{browser.page.port}'))}",
+        f"Host: {made.choice(('localhost', '127.0.0.1', '[::1]'))}:{browser.page.port}",
         f"Cookie: {browser.cookie}",
         "User-Agent: Mozilla/5.0 (X11; Linux) Firefox/127.0",
     ]
@@ -249,7 +249,9 @@ def _of_another_site(made: random.Random, draft: _Draft) -> None:
 
 def _of_nobody(made: random.Random, draft: _Draft) -> None:
     token = made.choice(("", "x", made.randbytes(32).hex(), "a" * 5000, '"', "\xff\x00"))
-    draft.headers = [each for each in draft.headers if not each.startswith("Cookie")] + [f"Cookie: motionsig={token}"]
+    draft.headers = [
+        each.partition("=")[0] + f"={token}" if each.startswith("Cookie") else each for each in draft.headers
+    ]
 
 
 def _to_elsewhere(made: random.Random, draft: _Draft) -> None:

@@ -76,7 +76,7 @@ def test_cookie_and_what_is_kept(page: ServedPage) -> None:
     browser = Browser(page)
     browser.post("/api/pair", {"code": write_code(page.codes)})
     cookie = browser.response.headers["Set-Cookie"]
-    token = re.fullmatch(r"motionsig=([A-Za-z0-9_-]{43}); Path=/; Max-Age=\d+; HttpOnly; SameSite=Strict", cookie)
+    token = re.fullmatch(r"motionsig-\d+=([A-Za-z0-9_-]{43}); Path=/; Max-Age=\d+; HttpOnly; SameSite=Strict", cookie)
     assert token
     kept = page.folder / "state" / "sessions.json"
     assert token[1] not in kept.read_text()
@@ -109,12 +109,22 @@ def test_end_of_a_session_ends_what_it_watches(page: ServedPage, service: Servic
         assert until(others, "status")[2] == 2
 
 
+def test_cookie_of_another_port(page: ServedPage) -> None:
+    mine, other = page.browser(), page.browser()
+    name, _, token = mine.cookie.partition("=")
+    assert mine.get("/api/session", Cookie=f"{name}=evil; {mine.cookie}; {name}=")[0] == 200
+    assert mine.get("/api/session", Cookie=f"{mine.cookie}; {other.cookie}")[0] == 401
+    # Of two pages at one machine, each has a cookie of its own.
+    assert mine.get("/api/session", Cookie=f"motionsig-1={token}; {mine.cookie}")[0] == 200
+    assert mine.get("/api/session", Cookie=f"motionsig-1={token}")[0] == 401
+
+
 def test_without_a_session(page: ServedPage) -> None:
     nobody = Browser(page)
     for method, path in ROUTES:
         if path.startswith("/api") and path != "/api/pair":
             assert nobody.send(method, path, b"{}", {})[0] == 401
-    assert nobody.get("/api/session", Cookie="motionsig=x; motionsig=y")[0] == 401
+    assert nobody.get("/api/session", Cookie=f"motionsig-{page.port}=x; motionsig-{page.port}=y")[0] == 401
     assert nobody.get("/")[0] == 200
 
 
@@ -128,7 +138,7 @@ def test_foreign_host(browser: Browser, host: str) -> None:
 
 @pytest.mark.parametrize("host", ["localhost", "LocalHost:1", "127.0.0.1", "[::1]:9"])
 def test_own_host(browser: Browser, host: str) -> None:
-    assert browser.get("/api/session", Host=host)[0] == 200
+    assert browser.get("/", Host=host)[0] == 200
 
 
 def test_foreign_origin(page: ServedPage, browser: Browser) -> None:
@@ -282,7 +292,7 @@ def test_sessions_hold_over_a_restart(tmp_path: Path) -> None:
         browser = page.browser()
     with page:
         assert browser.get("/api/session")[0] == 200
-        assert Browser(page, "motionsig=" + "x" * 43).get("/api/session")[0] == 401
+        assert Browser(page, f"motionsig-{page.port}=" + "x" * 43).get("/api/session")[0] == 401
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -87,21 +88,72 @@ def test_slow_request_is_cut_off(tmp_path: Path) -> None:
         assert Browser(page).get("/")[0] == 200
 
 
-def test_connections_are_limited_by_address(tmp_path: Path) -> None:
-    with ServedPage(tmp_path, limits={"connections_each": 8}) as page, contextlib.ExitStack() as stack:
+@pytest.mark.parametrize("limits", [{"connections_each": 8}, {"connections": 8}])
+def test_connections_that_say_nothing_shut_nobody_out(tmp_path: Path, service: Service, limits: dict[str, int]) -> None:
+    with ServedPage(tmp_path, limits=limits) as page, contextlib.ExitStack() as stack:
+        watching = stack.enter_context(page.browser().watch())
+        until(watching, "service")
         held = [stack.enter_context(socket.create_connection(("127.0.0.1", page.port), timeout=5)) for _ in range(40)]
-        refused = 0
-        for each in held[8:]:
-            with contextlib.suppress(OSError):
-                refused += each.recv(1) == b""
-        assert refused == 32
-        held[0].close()
-        end = time.monotonic() + 10
-        while True:
-            with contextlib.suppress(OSError):
-                if Browser(page).get("/")[0] == 200:
-                    break
-            assert time.monotonic() < end
+        for each in held[:33]:
+            with contextlib.suppress(ConnectionResetError):
+                assert each.recv(1) == b""
+        newest = held[-1]
+        newest.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b" 200 " in newest.recv(64)
+        assert Browser(page).get("/")[0] == 200
+        service.rows(0)
+        until(watching, "signatures")
+
+
+def test_connections_of_those_who_were_let_in_are_limited_too(tmp_path: Path, service: Service) -> None:
+    with ServedPage(tmp_path, limits={"connections_each": 3}) as page, contextlib.ExitStack() as stack:
+        browser = page.browser()
+        for _ in range(3):
+            until(stack.enter_context(browser.watch()), "service")
+        with pytest.raises(OSError):
+            browser.get("/")
+
+
+_FROM_AFAR = """
+import asyncio, socket
+from motionsig.page.connections import Connections
+from motionsig.page.guard import Limits
+from motionsig.page.serving import Door, open_listener
+
+async def answer(scope, receive, send):
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body"})
+
+async def ask(port, source):
+    async with asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection(source, port, local_addr=(source, 0))
+        writer.write(b"GET / HTTP/1.0\\r\\n\\r\\n")
+        try:
+            return (await reader.read(12)).decode()
+        except ConnectionResetError:
+            return ""
+
+async def main():
+    listening = open_listener(0, network=True).socket
+    door = Door(Connections(answer, Limits()), Limits(), None, lambda: None)
+    accepting = asyncio.ensure_future(door.accept(listening, None))
+    print([await ask(listening.getsockname()[1], source) for source in ("8.8.8.8", "10.1.2.3", "2a00::1", "fd00::1")])
+
+asyncio.run(main())
+"""
+
+
+def test_nobody_comes_in_from_the_internet() -> None:
+    # A network of its own, in which this machine has addresses of the internet.
+    network = ["unshare", "--map-root-user", "--net"]
+    words = [*network, "ip", "link"]
+    if not shutil.which("unshare") or subprocess.run(words, capture_output=True, check=False).returncode:
+        pytest.skip("this system makes no network of its own")
+    addresses = ("8.8.8.8/32", "10.1.2.3/32", "2a00::1/128", "fd00::1/128")
+    made = ["ip link set lo up", *(f"ip address add {each} dev lo" for each in addresses)]
+    words = [*network, "sh", "-ec", "; ".join([*made, 'exec "$0" -c "$1"']), sys.executable, _FROM_AFAR]
+    said = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert said.stdout == "['', 'HTTP/1.1 204', '', 'HTTP/1.1 204']\n", said.stderr
 
 
 def test_tls_beside_plain(tmp_path: Path, service: Service) -> None:
@@ -111,7 +163,7 @@ def test_tls_beside_plain(tmp_path: Path, service: Service) -> None:
         browser.post("/api/pair", {"code": write_code(page.codes)})
         cookie = browser.response.headers["Set-Cookie"]
         assert re.fullmatch(
-            r"__Host-motionsig=[\w-]{43}; Path=/; Max-Age=\d+; HttpOnly; SameSite=Strict; Secure", cookie
+            r"__Host-motionsig-\d+=[\w-]{43}; Path=/; Max-Age=\d+; HttpOnly; SameSite=Strict; Secure", cookie
         )
         assert browser.get("/api/session")[0] == 200
         with browser.watch() as events:
@@ -179,8 +231,10 @@ def test_port_in_use() -> None:
         open_listener(listener.socket.getsockname()[1])
 
 
-def test_memory_with_five_viewers(tmp_path: Path, service: Service) -> None:
-    with ServedPage(tmp_path) as page, contextlib.ExitStack() as stack:
+@pytest.mark.parametrize("tls", [False, True])
+def test_memory_with_five_viewers(tmp_path: Path, service: Service, tls: bool) -> None:
+    keep_certificate(tmp_path / "state")
+    with ServedPage(tmp_path, tls=tls) as page, contextlib.ExitStack() as stack:
         viewers = [stack.enter_context(page.browser().watch()) for _ in range(5)]
         for viewer in viewers:
             until(viewer, "lesson")
@@ -206,8 +260,70 @@ def test_connections_that_were_reset_cost_no_memory(tmp_path: Path) -> None:
         assert _resident_kib(page) - known < 800
 
 
-def _resident_kib(page: ServedPage) -> int:
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{page.process.pid}/status").read_text())
+def test_memory_of_connections_that_say_nothing(tmp_path: Path) -> None:
+    keep_certificate(tmp_path / "state")
+    with ServedPage(tmp_path, tls=True) as page, contextlib.ExitStack() as stack:
+        assert Browser(page).get("/")[0] == 200
+        known = _resident_kib(page)
+        for _ in range(30):
+            stack.enter_context(contextlib.closing(page.connect())).connect()
+        assert _resident_kib(page) - known < 30 * 100
+
+
+@pytest.mark.parametrize("item", [b"[],", b'"":1,'])
+def test_long_body_of_many_values_costs_no_memory(tmp_path: Path, service: Service, item: bytes) -> None:
+    with ServedPage(tmp_path) as page:
+        browser = page.browser()
+        begin, end = (b"[", b"0]") if item == b"[]," else (b"{", b'"":0}')
+        body = b'{"ask":"import","request":"a","zip":' + begin + item * (4_000_000 // len(item)) + end + b"}"
+        assert browser.post("/api/ask", body)[0] == 413
+        assert _resident_kib(page, "VmHWM") < 60 * 1024
+
+
+def test_one_import_at_a_time(tmp_path: Path, service: Service) -> None:
+    with ServedPage(tmp_path) as page:
+        browser = page.browser()
+        with contextlib.closing(page.connect()) as connection:
+            connection.putrequest("POST", "/api/ask")
+            headers = {"Cookie": browser.cookie, "X-Motionsig-CSRF": browser.csrf, "Content-Type": "application/json"}
+            for name, value in {**headers, "Content-Length": "3000000"}.items():
+                connection.putheader(name, value)
+            connection.endheaders(b"{")
+            end = time.monotonic() + 10
+            wanted = {"ask": "import", "zip": "A" * 100_000, "request": "a"}
+            while browser.post("/api/ask", wanted)[0] != 429:
+                assert time.monotonic() < end
+            assert "ok" in browser.ask("hello")
+        while browser.post("/api/ask", wanted)[0] == 429:
+            assert time.monotonic() < end
+
+
+def test_answer_that_nobody_reads_is_under_way(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening, ServedPage(tmp_path, limits={"asks": 1, "reads_s": 2}) as page:
+        listening.bind(str(tmp_path / "control.sock"))
+        listening.listen(16)
+        browser = page.browser()
+        headers = {"Cookie": browser.cookie, "X-Motionsig-CSRF": browser.csrf, "Content-Type": "application/json"}
+        with contextlib.closing(page.connect()) as connection:
+            connection.connect()
+            connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.request("POST", "/api/ask", json.dumps({"ask": "heads"}).encode(), headers)
+            asked, _ = listening.accept()
+            with asked:
+                asked.sendall(b'{"ok":"' + b"x" * 7_000_000 + b'"}\n')
+            assert browser.post("/api/ask", {"ask": "heads"})[0] == 429
+            time.sleep(1)
+            assert browser.post("/api/ask", {"ask": "heads"})[0] == 429
+            # Then it is cut off.
+            end = time.monotonic() + 10
+            listening.close()
+            while browser.post("/api/ask", {"ask": "heads"})[0] != 503:
+                assert time.monotonic() < end
+                time.sleep(0.1)
+
+
+def _resident_kib(page: ServedPage, field: str = "VmRSS") -> int:
+    found = re.search(rf"{field}:\s+(\d+) kB", Path(f"/proc/{page.process.pid}/status").read_text())
     assert found
     return int(found[1])
 

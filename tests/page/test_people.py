@@ -140,6 +140,8 @@ def test_least_lately_seen_makes_room(tmp_path: Path) -> None:
         '[["a", 1, 2, "x"]]',
         '[[null, 1, 2, "x"]]',
         json.dumps([["0" * 64, "1", 2, "x"]]),
+        json.dumps([["0" * 64, 1, 10**20, "x"]]),
+        json.dumps([["0" * 64, -1, 2, "x"]]),
         "[" * 50_000,
         "x" * 70_000,
     ],
@@ -151,6 +153,11 @@ def test_damaged_file_lets_nobody_in(tmp_path: Path, content: str, caplog: pytes
     assert "every browser has to be let in again" in caplog.text
     token = sessions.begin("Firefox")
     assert Sessions(tmp_path).find(token)
+
+
+def test_name_in_the_file_steers_no_terminal(tmp_path: Path) -> None:
+    (tmp_path / "sessions.json").write_text(json.dumps([["0" * 64, 1_700_000_000, 1_700_000_000, "\x1b[2J\nroot"]]))
+    assert [each.browser for each in Sessions(tmp_path, Clock()).all()] == [r"\x1b[2J\nroot"]
 
 
 def test_folder_that_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

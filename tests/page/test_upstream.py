@@ -130,7 +130,7 @@ def test_page_restarts_in_the_middle(page: ServedPage, service: Service) -> None
 
 def test_place_in_the_address(page: ServedPage, service: Service) -> None:
     browser = page.browser()
-    for place, status in {"7:x": 400, "7": 400, "-1:2": 400, "7:1&a=b": 400, "9" * 30 + ":1": 400}.items():
+    for place, status in {"7:x": 400, "7": 400, "-1:2": 400, "7:1&a=b": 400, "9" * 20 + ":1": 400}.items():
         assert browser.get(f"/api/live?after={place}")[0] == status
     service.rows(0)
     for text in ("7:0", "7%3A0"):

@@ -63,7 +63,7 @@ export const texts = {
 	errors: {
 		of: ({ kind, text, status }) => `${texts.errors[status === 429 ? "often" : kind] ?? texts.errors.failed} ${sentence(text)}`.trim(),
 		failed: "This could not be done.",
-		offline: "There was no answer from the device. Try again.",
+		offline: "The device did not answer. Try again.",
 		often: "Too many attempts. Wait a minute, then try again.",
 	},
 

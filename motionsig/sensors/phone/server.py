@@ -144,10 +144,12 @@ class _PhoneApp:
             said = self._inbox.begin(parse_begin(await request.body(MOST_BYTES)), came_ns)
             if said is None:
                 raise Refused(403, "expected the phone that was let in")
+            request.let_in()
             return json_answer(said)
         phone = request.header(_PHONE) or ""
         if not (SECRET.fullmatch(phone) and self._inbox.knows(phone)):
             raise Refused(403, "expected the phone that was let in")
+        request.let_in()
         # Whoever is not the owner does not use up the owner's rate.
         if not self._batches.passes():
             raise Refused(429, "expected fewer requests")

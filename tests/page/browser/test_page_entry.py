@@ -223,3 +223,11 @@ def test_what_another_site_opens_is_the_page_and_no_more(visits, house, foreign)
         tab.evaluate("(to) => { location.href = to; }", f"{house.origin}/#teach?name=stolen")
     tab.locator("#view-teach").wait_for()
     assert tab.locator("#teach-name").is_visible()
+
+
+def test_a_link_to_no_view_opens_live(visits, house):
+    tab = visits.page()
+    for name in ("toString", "constructor", "__proto__", "nowhere"):
+        go(tab, "teach")
+        tab.evaluate("(name) => { location.hash = name; }", name)
+        tab.locator("#view-live").wait_for()

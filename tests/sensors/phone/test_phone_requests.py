@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import logging
@@ -244,6 +245,20 @@ def test_too_many_requests_are_refused_and_others_do_not_use_up_the_owner_s(serv
     other.__exit__()
     statuses = [phone.post("/motion", GOOD | {"samples": []})[0] for _ in range(30)]
     assert statuses[:20] == [200] * 20 and 429 in statuses
+
+
+def test_connections_that_say_nothing_leave_the_phone_its_own(served: Served) -> None:
+    server, _, phone = served
+    assert phone.post("/motion", GOOD)[0] == 200
+    before = phone.connection
+    with contextlib.ExitStack() as stack:
+        for _ in range(40):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=5))
+        assert phone.post("/motion", GOOD | {"first": 1, "samples": []})[0] == 200
+        assert phone.connection is before
+        other = PhoneModel(phone.link)
+        stack.callback(other.__exit__)
+        assert other.begin()[0] == 403
 
 
 def test_nothing_of_what_is_sent_comes_into_the_log(served: Served, caplog: pytest.LogCaptureFixture) -> None:
