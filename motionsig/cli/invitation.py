@@ -22,7 +22,7 @@ def show_invitation(invitation: Invitation) -> None:
         "right one if its details show this SHA-256 fingerprint:",
         f"    {':'.join(pairs[:16])}",
         f"    {':'.join(pairs[16:])}",
-        "Then tap Start, and keep the page on the screen. Waiting for the phone; ^C ends this.",
+        "Then tap Start, and keep the page on the screen. Waiting for the phone; Ctrl-C ends this.",
     ]
     print(*lines, sep="\n", file=sys.stderr, flush=True)
     print_qr(invitation.link, sys.stderr)

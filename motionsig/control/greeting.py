@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from motionsig.conventions import NS_PER_S
+from motionsig.errors import MotionsigError
 from motionsig.version import VERSION
 
 if TYPE_CHECKING:
@@ -31,12 +33,26 @@ def hello(control: Shared, _: Mapping[str, Any]) -> dict[str, Any]:
         "live": loop is not None,
         "store": control.store,
         "why_no_store": control.why_no_store,
+        "newest_ms": None if loop is not None else _newest_ms(control.store or ""),
         "hop_ms": round(1000 * hop / card.rate_hz),
         "length_ms": round(1000 * spec.length_ns / NS_PER_S),
         "dim": spec.quantization.dim,
         "motion": [0, spec.motion_dim],
         "posture": [spec.motion_dim, spec.quantization.dim],
     }
+
+
+def _newest_ms(url: str) -> int | None:
+    """Return when the newest signature begins that is stored, for a page that opens there; None where unknown."""
+    from motionsig.publishers import split_url
+    from motionsig.publishers.reading import store_newest_ns
+
+    # Where the store is damaged, `lookback` says so.
+    with suppress(MotionsigError, OSError):
+        scheme, location, _ = split_url(url)
+        if scheme == "store" and (newest_ns := store_newest_ns(location)) is not None:
+            return newest_ns // 1_000_000
+    return None
 
 
 def status(control: Shared, _: Mapping[str, Any]) -> Mapping[str, Any] | None:

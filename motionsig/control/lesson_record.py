@@ -132,6 +132,7 @@ class Record:
                     "end_ms": one.end_ms,
                     "kept": one.kept,
                     "why": one.why,
+                    "may_keep": one.codes is not None,
                     "likeness": None if one.likeness is None else round(one.likeness, 3),
                 }
                 for one in self.performances

@@ -192,6 +192,16 @@ def _used(store: Snapshot, encoders: Encoders, wanted: Wanted, streams: Sequence
     return {number: encoders[number] for number in numbers & encoders.keys()}
 
 
+def store_newest_ns(path: str) -> int | None:
+    """Return when the newest signature of a store begins; None where the store does not say it quickly, or has none.
+
+    Raises SinkError for a file that is no store.
+    """
+    with snapshot(path) as store:
+        newest = None if store.version == 1 else store.connection.execute("SELECT max(last_ns) FROM spans").fetchone()
+    return newest and newest[0]
+
+
 def store_encoders(path: str) -> set[bytes]:
     """Return the fingerprints of the encoders in a store; raise SinkError for a file that is no store."""
     with snapshot(path) as store:

@@ -102,9 +102,10 @@ def home(tmp_path, monkeypatch) -> Iterator[Path]:
 class Page:
     """The command as a process of its own group, as a terminal starts it."""
 
-    def __init__(self, *arguments: object) -> None:
+    def __init__(self, *arguments: object, keyboard: int = subprocess.DEVNULL) -> None:
         command = [sys.executable, "-m", "motionsig", "page", *map(str, arguments)]
         how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+        how["stdin"] = keyboard
         self.process = subprocess.Popen(command, **how)
         self.said = ""
         for line in self.process.stdout:
@@ -136,8 +137,8 @@ class Page:
 
 
 @contextmanager
-def opened(*arguments: object) -> Iterator[Page]:
-    page = Page(*arguments)
+def opened(*arguments: object, keyboard: int = subprocess.DEVNULL) -> Iterator[Page]:
+    page = Page(*arguments, keyboard=keyboard)
     try:
         yield page
     finally:
@@ -184,11 +185,19 @@ def test_a_simulated_sensor_is_seen_at_once_and_leaves_nothing_but_signatures_an
     assert (home / "state/motionsig/page").stat().st_mode & 0o077 == 0
 
 
-def test_an_interrupt_ends_all_of_it_in_two_seconds(home):
-    with opened("--sensor", "simulated") as page:
+def test_enter_prints_a_link_for_another_browser_and_an_interrupt_ends_all_of_it_in_two_seconds(home, pair):
+    ours, keyboard = os.openpty()
+    with opened("--sensor", "simulated", keyboard=keyboard) as page:
         children = page.children
+        os.write(ours, b"\n")
+        another = LINK.match(page.process.stdout.readline())
+        first = pair(page.links["open"])
+        assert pair(another).ask(ask="hello") == first.ask(ask="hello")
         assert page.end() < 2
     assert page.process.returncode == 0 and all(map(is_gone, children)), page.errors
+    assert "Enter prints another link" in page.said and "Fatal" not in page.errors
+    os.close(ours)
+    os.close(keyboard)
 
 
 def test_a_page_ends_with_its_command_and_a_command_with_its_page(home):
@@ -237,6 +246,7 @@ def test_a_store_is_looked_back_at_without_a_sensor(home, pair, motion):
         browser = pair(page.links["open"])
         hello = browser.ask(ask="hello")["ok"]
         assert not hello["live"] and hello["store"] == f"store:{home}/mine.db"
+        assert hello["newest_ms"] == int(motionsig.read_signatures(hello["store"]).start_ns[-1]) // 1_000_000
         assert {head["name"] for head in browser.ask(ask="heads")["ok"]} == {"running", "still", "walking"}
         assert page.end(signal.SIGTERM) < 2
     assert page.process.returncode == 0 and "nothing is live" in page.said

@@ -76,7 +76,9 @@ def test_what_is_dropped_or_refused_is_not_taught_and_can_be_kept(tmp_path, hand
         hand.shake()
         lesson = teach.until(lambda now: len(now["performances"]) == 4)
         odd = lesson["performances"][-1]
-        assert not odd["kept"] and "unlike the others" in odd["why"] and lesson["state"] == "perform"
+        assert (
+            not odd["kept"] and odd["may_keep"] and "unlike the others" in odd["why"] and lesson["state"] == "perform"
+        )
         assert kept(teach.ask("lesson.keep", number=odd["number"])) == 4
         assert teach.lesson()["state"] == "enough"
         lesson = teach.ask("lesson.drop", number=1)
@@ -94,6 +96,7 @@ def test_what_is_cut_off_is_refused_in_words_and_cannot_be_kept(tmp_path, hand):
         teach.begin(times=2)
         lesson = teach.until(lambda now: now["performances"])
         assert "cut off where the lesson begins" in lesson["performances"][0]["why"]
+        assert not lesson["performances"][0]["may_keep"]
         with pytest.raises(AskError, match="got one that cannot: it is cut off"):
             teach.ask("lesson.keep", number=1)
         with pytest.raises(AskError, match="at least one performance that is kept, got none") as error:
@@ -147,7 +150,7 @@ def test_only_codes_are_kept_of_a_lesson_and_nobody_else_reads_them(tmp_path, ha
         assert path.stat().st_mode & 0o777 == 0o600
         (one,) = json.loads(path.read_text())["Record"]["performances"]
         assert len(one.pop("codes")[1]) == 256  # three windows of 64 bytes in base64
-        assert set(one) == {"number", "begin_ms", "end_ms", "kept", "why", "likeness"}
+        assert set(one) == {"number", "begin_ms", "end_ms", "kept", "why", "may_keep", "likeness"}
 
 
 def test_a_sensor_that_goes_and_comes_back_in_the_middle_is_said_and_costs_no_performance(tmp_path, hand, monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -29,7 +28,7 @@ _NAMES = {"Accept", "Content-Type", "End", "Enter", "Escape", "Home"}
 
 
 def test_the_page_is_small() -> None:
-    assert sum(len(gzip.compress(file.read_bytes(), mtime=0)) for file in FILES) <= MOST_BYTES
+    assert sum(file.stat().st_size for file in FILES) <= MOST_BYTES
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

@@ -8,11 +8,12 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import Any
 
 from motionsig.cli.page.child import page_process
 from motionsig.cli.page.links import from_elsewhere, require_page, shown_links
@@ -39,7 +40,7 @@ _STORES = ("store", "file", "parquet", "postgresql")
 
 _SIMULATED = (
     "A simulated device: it is carried for 12 s, rests for 6 s, then it is turned six times with rests, and so on.\n"
-    "First see it move at Live. Then teach it the turning: Teach, a name, and begin; the turns are found by themselves."
+    "First see it move at Live. Then teach it the turning: Teach, a name, Begin; the turns are found by themselves."
 )
 _LIVE = (
     "First see it move at Live. Then teach it a motion of yours: Teach, a name, and perform it three times, with rests."
@@ -147,8 +148,22 @@ def _open_page(
     if not network and "SSH_CONNECTION" in os.environ:
         print(f"From your own computer first: {from_elsewhere(ports[0])}")
     print(about)
+    if os.isatty(0):
+        print("Enter prints another link, for another browser.")
+        signal.signal(signal.SIGTTIN, signal.SIG_IGN)  # in the background a read of the terminal then fails
+        threading.Thread(
+            target=_links_on_enter, args=(place, state, *ports), name="motionsig-enter", daemon=True
+        ).start()
     print("Ctrl-C ends the page, and all that belongs to it.", flush=True)
     return page
+
+
+def _links_on_enter(*shown: Any) -> None:
+    """Print another link whenever somebody presses Enter. Not by sys.stdin: a thread in it keeps Python from ending."""
+    with suppress(OSError):
+        while os.read(0, 1024):
+            for line in shown_links(*shown):
+                print(line, flush=True)
 
 
 def _free(port: int, *, network: bool = False) -> Listener:

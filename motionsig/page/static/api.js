@@ -1,4 +1,4 @@
-// Everything that goes between this page and the device: asks, the live feed, the session.
+// What goes between this page and the device: asks, the live feed, the session.
 
 const TRIES_MS = [0, 700, 1500, 3000, 5000]; // a change is asked for again under its own id: it happens once
 const AGAIN_MS = [250, 500, 1000, 2000, 4000]; // between attempts at the live feed
@@ -9,185 +9,164 @@ let csrf = "";
 
 // What an answer says is wrong. kind: of the control socket, or `page`, or `offline`: there was no answer.
 export class ApiError extends Error {
-  constructor(kind, text, status = 0) {
-    super(text);
-    Object.assign(this, { kind, text, status });
-  }
+	constructor(kind, text, status = 0) {
+		super(text);
+		Object.assign(this, { kind, text, status });
+	}
 }
 
 // 128 random bits. crypto.randomUUID exists only where the page came by HTTPS or from this machine.
-export function requestId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
+const requestId = () => crypto.getRandomValues(new Uint32Array(4)).join("n");
 
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function call(path, body) {
-  let response, answer;
-  try {
-    response = await fetch(path, {
-      method: body === undefined ? "GET" : "POST",
-      headers: body === undefined ? {} : { "Content-Type": "application/json", "X-Motionsig-CSRF": csrf },
-      body: body === undefined ? undefined : JSON.stringify(body),
-      cache: "no-store",
-      credentials: "same-origin",
-    });
-    answer = await response.json();
-  } catch {
-    throw new ApiError("offline", "", response?.status ?? 0);
-  }
-  if (response.status === 401 && path !== "/api/pair") tell("connection", { state: "unpaired" });
-  if (answer.error || !response.ok) {
-    throw new ApiError(answer.error?.kind ?? "page", answer.error?.text ?? "", response.status);
-  }
-  return answer;
+	let response, answer;
+	try {
+		const headers = { "Content-Type": "application/json", "X-Motionsig-CSRF": csrf };
+		const post = body && { method: "POST", headers, body: JSON.stringify(body) };
+		response = await fetch(path, { cache: "no-store", ...post });
+		answer = await response.json();
+	} catch {
+		throw new ApiError("offline", "", response?.status ?? 0);
+	}
+	if (response.status === 401 && path !== "/api/pair") tell("connection", { state: "unpaired" });
+	if (answer.error || !response.ok) {
+		throw new ApiError(answer.error?.kind ?? "page", answer.error?.text ?? "", response.status);
+	}
+	return answer;
 }
 
-// Sends a code; the browser then has a session.
 export const pair = (code) => call("/api/pair", { code });
 
-// Returns the session, or throws: ApiError with status 401 without one.
 export async function session() {
-  const answer = await call("/api/session");
-  csrf = answer.csrf;
-  return answer;
+	const answer = await call("/api/session");
+	csrf = answer.csrf;
+	return answer;
 }
 
 export const endSession = (id) => call("/api/session/end", { id });
-
-// Asks what changes nothing: ask("lookback", { since_ms, until_ms, heads: null }).
 export const ask = async (name, parameters = {}) => (await call("/api/ask", { ask: name, ...parameters })).ok;
 
-// Asks for a change, with a request id of its own, and again with the same one where the answer was lost.
 export async function change(name, parameters = {}) {
-  const request = requestId();
-  let lost;
-  for (const wait of TRIES_MS) {
-    await pause(wait);
-    try {
-      return await ask(name, { ...parameters, request });
-    } catch (error) {
-      if (error.kind !== "offline" && !NOT_FOR_GOOD.includes(error.status)) throw error;
-      lost = error;
-    }
-  }
-  throw lost;
+	const request = requestId();
+	let lost;
+	for (const wait of TRIES_MS) {
+		await pause(wait);
+		try {
+			return await ask(name, { ...parameters, request });
+		} catch (error) {
+			if (error.kind !== "offline" && !NOT_FOR_GOOD.includes(error.status)) throw error;
+			lost = error;
+		}
+	}
+	throw lost;
 }
 
-// The newest of each kind: hello, status, heads, lesson, connection. Signatures and events are not kept here.
+// The newest of each kind. Signatures and events are not kept here.
 export const latest = { hello: null, status: null, heads: null, lesson: null, connection: { state: "connecting" } };
 
-const listeners = new Map();
+const listeners = {};
 
-// Calls `listener` with each `signatures`, `event`, `status`, `heads`, `lesson`, `gap`, `hello` or `connection` from now on,
-// and at once with the newest where there is one. Returns a function that ends this.
+// Calls `listener` with each of that kind, at once with the newest where there is one.
 export function listen(kind, listener) {
-  if (!listeners.has(kind)) listeners.set(kind, new Set());
-  listeners.get(kind).add(listener);
-  if (latest[kind] != null) listener(latest[kind]);
-  return () => listeners.get(kind).delete(listener);
+	(listeners[kind] ??= []).push(listener);
+	if (latest[kind] != null) listener(latest[kind]);
 }
 
 function tell(kind, value) {
-  if (kind in latest) latest[kind] = value;
-  for (const listener of listeners.get(kind) ?? []) listener(value);
+	if (kind in latest) latest[kind] = value;
+	for (const listener of listeners[kind] ?? []) {
+		try {
+			listener(value);
+		} catch (error) {
+			console.error(error); // the others and the feed go on
+		}
+	}
 }
 
-// A view that got a list of heads as an answer tells the others of it.
-export const tellHeads = (heads) => tell("heads", heads);
+export const freshHeads = async () => tell("heads", await ask("heads"));
 
-const OLDEST = "0:0"; // a place that never was: the feed then begins with all that the service keeps, some two minutes
+const OLDEST = "0:0"; // a place that never was: the feed begins with all that is kept
 let lastId = OLDEST;
 let ending = null; // ends the feed that is open
 let heardAt = 0;
 let run = 0; // counts the calls of follow, of which only the last one goes on; 0: there is none
 let runs = 0;
 
-// Keeps the live feed open until there is no session. It is read with fetch, because an EventSource gives up for good when
-// the service is away, and a new one could not say which row came last.
+// Keeps the live feed open until there is no session.
 export async function follow() {
-  const mine = (run = runs += 1);
-  for (let failed = 0; run === mine; failed += 1) {
-    const began = performance.now();
-    let status = 0;
-    try {
-      ending = new AbortController();
-      heardAt = began;
-      const headers = { Accept: "text/event-stream", "Last-Event-ID": lastId };
-      const response = await fetch("/api/live", { headers, signal: ending.signal, cache: "no-store" });
-      status = response.status;
-      if (status === 401) tell("connection", { state: "unpaired" });
-      if (response.ok) {
-        await greet();
-        tell("connection", { state: "open" });
-        await read(response.body.getReader());
-      }
-    } catch (error) {
-      status = error.status ?? status;
-    }
-    ending?.abort();
-    if (performance.now() - began > 5000) failed = 0;
-    const why = { 429: "crowded", 503: "service" }[status] ?? "network";
-    if (run === mine) tell("connection", { state: "away", why });
-    await pause(AGAIN_MS[Math.min(failed, AGAIN_MS.length - 1)]);
-  }
+	const mine = (run = runs += 1);
+	for (let failed = 0; run === mine; failed += 1) {
+		const began = performance.now();
+		let status = 0;
+		try {
+			ending = new AbortController();
+			heardAt = began;
+			const headers = { Accept: "text/event-stream", "Last-Event-ID": lastId };
+			const response = await fetch("/api/live", { headers, signal: ending.signal, cache: "no-store" });
+			status = response.status;
+			if (status === 401) tell("connection", { state: "unpaired" });
+			if (response.ok) {
+				await greet();
+				tell("connection", { state: "open" });
+				await read(response.body.getReader());
+			}
+		} catch (error) {
+			status = error.status ?? status;
+		}
+		ending?.abort();
+		if (performance.now() - began > 5000) failed = 0;
+		const why = { 429: "crowded", 503: "service" }[status] ?? "network";
+		if (run === mine) tell("connection", { state: "away", why });
+		await pause(AGAIN_MS[Math.min(failed, AGAIN_MS.length - 1)]);
+	}
 }
 
 export function leave() {
-  run = 0;
-  ending?.abort();
+	run = 0;
+	ending?.abort();
 }
 
 async function greet() {
-  const hello = await ask("hello");
-  tell("hello", hello);
-  tell("heads", await ask("heads"));
+	tell("hello", await ask("hello"));
+	await freshHeads();
 }
 
 async function read(reader) {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    heardAt = performance.now();
-    rest += decoder.decode(value, { stream: true });
-    const messages = rest.replaceAll("\r\n", "\n").split("\n\n");
-    rest = messages.pop();
-    messages.forEach(take);
-  }
+	const decoder = new TextDecoder();
+	let rest = "";
+	for (;;) {
+		const { done, value } = await reader.read();
+		if (done) return;
+		heardAt = performance.now();
+		rest += decoder.decode(value, { stream: true });
+		const messages = rest.replaceAll("\r\n", "\n").split("\n\n");
+		rest = messages.pop();
+		messages.forEach(take);
+	}
 }
 
 function take(message) {
-  let kind = "message";
-  const data = [];
-  for (const line of message.split("\n")) {
-    const at = line.indexOf(":");
-    const value = line.slice(at + 1).replace(/^ /, "");
-    if (line.startsWith("event:")) kind = value;
-    else if (line.startsWith("id:")) lastId = value;
-    else if (line.startsWith("data:")) data.push(value);
-  }
-  if (kind === "gap" && lastId === OLDEST) return;
-  if (data.length) tell(kind, JSON.parse(data.join("\n")));
+	const { id, event, data } = Object.fromEntries(message.split("\n").map((line) => line.split(/: ?(.*)/s)));
+	lastId = id ?? lastId;
+	if (data && (event !== "gap" || lastId !== OLDEST)) tell(event, JSON.parse(data));
 }
 
-// The page goes on while the service is away, and says so.
 listen("service", async ({ up }) => {
-  if (latest.hello?.live === false) return;
-  if (!up) return tell("connection", { state: "away", why: "service" });
-  if (latest.connection.why !== "service") return;
-  tell("connection", { state: "open" });
-  await greet().catch(() => ending?.abort());
+	if (latest.hello?.live === false) return;
+	if (!up) return tell("connection", { state: "away", why: "service" });
+	if (latest.connection.why !== "service") return;
+	tell("connection", { state: "open" });
+	await greet().catch(() => ending?.abort());
 });
 
 // A phone that slept, or a cable that was pulled, leaves a feed that looks open and is dead.
 setInterval(() => {
-  const expected = run && latest.hello?.live && latest.connection.state === "open";
-  if (expected && document.visibilityState === "visible" && performance.now() - heardAt > SILENT_MS) ending?.abort();
+	const expected = run && latest.hello?.live && latest.connection.state === "open";
+	if (expected && document.visibilityState === "visible" && performance.now() - heardAt > SILENT_MS) ending?.abort();
 }, 1000);
 document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible" && performance.now() - heardAt > 3000) ending?.abort();
+	if (document.visibilityState === "visible" && performance.now() - heardAt > 3000) ending?.abort();
 });
 addEventListener("online", () => ending?.abort());

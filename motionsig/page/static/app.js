@@ -1,6 +1,6 @@
-// The frame: which view is shown, the theme, the banner, and whether this browser is let in.
+// The frame: views, banner, way in.
 
-import { follow, latest, leave, listen, pair, session } from "./api.js";
+import { follow, latest, leave, listen, pair, pause, session } from "./api.js";
 import { h, icon, put, setText } from "./dom.js";
 import * as heads from "./heads.js";
 import * as live from "./live.js";
@@ -12,196 +12,147 @@ import { texts } from "./texts.js";
 // Each module exports create(panel), which builds into the panel and returns shown(parameters) and hidden(), or neither.
 // The address's fragment names the view: #teach?better=knock shows Teach with URLSearchParams of better=knock.
 const VIEWS = { live, teach, lookback, heads, people };
-const THEMES = ["auto", "light", "dark"];
 const AWAY_MS = 1500; // a shorter one is not worth a word
 const BACK_MS = 12_000;
 
-const made = new Map();
-let current = null;
+const made = {};
+let current = "live";
 let letIn = false;
 
 const byId = (id) => document.getElementById(id);
 const panel = (name) => byId(`view-${name}`); // not the fragment's own name, to which a browser would scroll
-const textOf = (path) => path.split(".").reduce((at, name) => at[name], texts);
 
-function words() {
-  for (const element of document.querySelectorAll("[data-text]")) element.textContent = textOf(element.dataset.text);
-  for (const element of document.querySelectorAll("[data-label]")) {
-    element.setAttribute("aria-label", textOf(element.dataset.label));
-  }
-}
-
-function theme() {
-  const button = byId("theme");
-  const stored = () => {
-    try {
-      return localStorage.getItem("theme") ?? "auto";
-    } catch {
-      return "auto"; // storage is switched off
-    }
-  };
-  const apply = (name) => {
-    if (name === "auto") delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = name;
-    button.setAttribute("aria-label", texts.frame.theme[name]);
-    button.title = texts.frame.theme[name];
-    document.dispatchEvent(new Event("theme"));
-  };
-  let name = THEMES.includes(stored()) ? stored() : "auto";
-  apply(name);
-  button.addEventListener("click", () => {
-    name = THEMES[(THEMES.indexOf(name) + 1) % THEMES.length];
-    try {
-      localStorage.setItem("theme", name);
-    } catch {
-      // it holds for this page alone
-    }
-    apply(name);
-  });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => apply(name));
-}
-
-function place() {
-  const [name, query = ""] = location.hash.slice(1).split("?");
-  return [Object.hasOwn(VIEWS, name) ? name : "live", new URLSearchParams(query)];
+function frame() {
+	const views = Object.keys(VIEWS);
+	const tab = (name) =>
+		h(`a#tab-${name}`, { role: "tab", href: `#${name}` }, icon(name), h("span", texts[name].tab));
+	byId("nav").append(h("div", { role: "tablist", "aria-label": texts.frame.nav, onkeydown: keys }, views.map(tab)));
+	const view = (name) => h(`section.view#view-${name}`, { role: "tabpanel", "aria-labelledby": `tab-${name}`, hidden: true });
+	byId("main").append(...views.map(view));
 }
 
 function show() {
-  if (location.hash.startsWith("#pair=")) return location.reload(); // a link that was opened in this tab
-  if (!letIn) return;
-  const [name, parameters] = place();
-  if (current !== name) made.get(current)?.hidden?.();
-  for (const id of ["pair", ...Object.keys(VIEWS)]) panel(id).hidden = id !== name;
-  for (const id of Object.keys(VIEWS)) {
-    const tab = byId(`tab-${id}`);
-    tab.setAttribute("aria-selected", String(id === name));
-    tab.tabIndex = id === name ? 0 : -1;
-  }
-  if (!made.has(name)) made.set(name, VIEWS[name].create(panel(name)) ?? {});
-  if (current !== name) scrollTo(0, 0);
-  current = name;
-  made.get(name).shown?.(parameters);
-  title();
+	if (location.hash.startsWith("#pair=")) return location.reload(); // a link that was opened in this tab
+	if (!letIn) return;
+	const [asked, query] = location.hash.slice(1).split("?");
+	const name = asked in VIEWS ? asked : "live";
+	if (current !== name) {
+		made[current]?.hidden?.();
+		scrollTo(0, 0);
+	}
+	current = name;
+	panel("pair").hidden = true;
+	for (const id in VIEWS) {
+		panel(id).hidden = id !== name;
+		byId(`tab-${id}`).setAttribute("aria-selected", String(id === name));
+		byId(`tab-${id}`).tabIndex = id === name ? 0 : -1;
+	}
+	make(name).shown?.(new URLSearchParams(query));
+	title();
 }
 
+const make = (name) => (made[name] ??= VIEWS[name].create(panel(name)) ?? {});
+
 function title() {
-  const device = latest.hello?.name ?? "motionsig";
-  setText(byId("device"), device);
-  document.title = texts.frame.title(letIn ? texts[current ?? "live"].title : texts.pair.title, device);
+	const device = latest.hello?.name ?? "motionsig";
+	setText(byId("device"), device);
+	document.title = `${letIn ? texts[current].tab : texts.pair.title} · ${device}`;
 }
 
 function keys(event) {
-  const tabs = [...document.querySelectorAll("[role=tab]")];
-  const at = tabs.indexOf(document.activeElement);
-  const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: tabs.length - 1 }[event.key];
-  if (event.key === " ") document.activeElement.click();
-  else if (to === undefined) return;
-  else {
-    const tab = tabs[(to + tabs.length) % tabs.length];
-    tab.focus();
-    location.hash = tab.hash;
-  }
-  event.preventDefault();
+	const tabs = [...event.currentTarget.children];
+	const at = tabs.indexOf(document.activeElement);
+	const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: -1, " ": at }[event.key];
+	if (to === undefined) return;
+	const tab = tabs.at(to % tabs.length);
+	tab.focus();
+	tab.click();
+	event.preventDefault();
 }
 
-// The banner says what is wrong with the connection as long as it is, and once that it is over.
 let away = null;
 let hide = null;
 
-function banner(kind, [line, more], forMs) {
-  const element = byId("banner");
-  clearTimeout(hide);
-  element.dataset.kind = kind;
-  const close = h("button", { class: "button quiet icon-only", type: "button", "aria-label": texts.frame.close }, icon("close"));
-  close.addEventListener("click", () => (element.hidden = true));
-  put(element, h("p", {}, line), more ? h("p", {}, more) : null, forMs ? close : null);
-  element.hidden = false;
-  if (forMs) hide = setTimeout(() => (element.hidden = true), forMs);
+function banner(kind, lines, forMs) {
+	const element = byId("banner");
+	clearTimeout(hide);
+	element.classList.toggle("trouble", kind === "away");
+	put(element, lines.map((text) => h("p", text)));
+	element.hidden = false;
+	if (forMs) hide = setTimeout(() => (element.hidden = true), forMs);
 }
 
-function connected({ state }) {
-  const element = byId("connection");
-  element.dataset.state = state;
-  const word = state === "open" && latest.hello && !latest.hello.live ? "stored" : state;
-  setText(element, texts.frame.connection[word]);
-  if (state === "unpaired") {
-    clearTimeout(away);
-    away = null;
-    unpaired(letIn ? texts.pair.ended : "");
-  } else if (state === "away") {
-    const tellWhy = () => banner("away", texts.banner[latest.connection.why]);
-    if (away === "told") tellWhy();
-    away ??= setTimeout(() => {
-      away = "told";
-      tellWhy();
-    }, AWAY_MS);
-  } else if (state === "open") {
-    if (away === "told") banner("back", texts.banner.back, BACK_MS);
-    else clearTimeout(away);
-    away = null;
-  }
-}
+const back = (lines) => banner("back", lines, BACK_MS);
 
-function gap({ missed, why }) {
-  if (why === "restarted") banner("back", texts.banner.restarted, BACK_MS);
-  else banner("back", texts.banner.missed(missed), BACK_MS);
+function connected({ state, why }) {
+	byId("connection").dataset.state = state;
+	const word = state === "open" && latest.hello?.live === false ? "stored" : state;
+	setText(byId("connection"), texts.frame.connection[word]);
+	if (state === "away") {
+		if (away === "told") banner("away", texts.banner[why]);
+		away ??= setTimeout(() => {
+			away = "told";
+			connected(latest.connection);
+		}, AWAY_MS);
+		return;
+	}
+	if (state === "open" && away === "told") back(texts.banner.back);
+	clearTimeout(away);
+	away = null;
+	if (state === "unpaired") unpaired(letIn && texts.pair.ended);
 }
 
 function unpaired(why) {
-  leave();
-  letIn = false;
-  made.get(current)?.hidden?.();
-  byId("nav").hidden = true;
-  byId("banner").hidden = true;
-  for (const id of Object.keys(VIEWS)) panel(id).hidden = true;
-  panel("pair").hidden = false;
-  people.ask(panel("pair"), why, enter);
-  title();
+	leave();
+	letIn = false;
+	made[current]?.hidden?.();
+	for (const element of [byId("nav"), byId("banner"), ...Object.keys(VIEWS).map(panel)]) element.hidden = true;
+	panel("pair").hidden = false;
+	people.ask(panel("pair"), why, enter);
+	title();
 }
 
 async function enter() {
-  for (let wait = 500; ; wait = Math.min(2 * wait, 5000)) {
-    try {
-      await session();
-      break;
-    } catch (error) {
-      if (error.status === 401) return unpaired("");
-      latest.connection = { state: "away", why: error.status === 503 ? "service" : "network" };
-      connected(latest.connection);
-      await new Promise((resolve) => setTimeout(resolve, wait));
-    }
-  }
-  letIn = true;
-  latest.connection = { state: "connecting" }; // that it was not let in is over
-  byId("nav").hidden = false;
-  if (!made.has("live")) made.set("live", live.create(panel("live"))); // it keeps the ribbon's rows also while another view is shown
-  show();
-  follow();
+	for (let wait = 500; ; wait = Math.min(2 * wait, 5000)) {
+		try {
+			await session();
+			break;
+		} catch (error) {
+			if (error.status === 401) return unpaired();
+			latest.connection = { state: "away", why: error.status === 503 ? "service" : "network" };
+			connected(latest.connection);
+			await pause(wait);
+		}
+	}
+	letIn = true;
+	latest.connection = { state: "connecting" }; // that it was not let in is over
+	byId("nav").hidden = false;
+	make("live"); // it keeps the ribbon's rows also while another view is shown
+	show();
+	follow();
 }
 
 // A link's code is used once and leaves the address, so that it is in no history and no bookmark.
 async function begin() {
-  words();
-  theme();
-  listen("connection", connected);
-  listen("gap", gap);
-  listen("hello", ({ live: sensor }) => {
-    if (!sensor && !location.hash) location.replace("#lookback");
-    title();
-    connected(latest.connection);
-  });
-  byId("nav").addEventListener("keydown", keys);
-  addEventListener("hashchange", show);
-  const code = /^#pair=(.*)$/.exec(location.hash)?.[1];
-  if (code !== undefined) {
-    history.replaceState(null, "", location.pathname);
-    try {
-      await pair(decodeURIComponent(code));
-    } catch (error) {
-      return unpaired(people.why(error));
-    }
-  }
-  await enter();
+	frame();
+	listen("connection", connected);
+	listen("gap", ({ missed, why }) => back(why === "restarted" ? texts.banner.restarted : texts.banner.missed(missed)));
+	listen("hello", ({ live: sensor }) => {
+		if (!sensor && !location.hash) location.replace("#lookback");
+		title();
+		connected(latest.connection);
+	});
+	addEventListener("hashchange", show);
+	const code = /^#pair=(.*)$/.exec(location.hash)?.[1];
+	if (code !== undefined) {
+		history.replaceState(null, "", location.pathname);
+		try {
+			await pair(decodeURIComponent(code));
+		} catch (error) {
+			return unpaired(people.refusal(error));
+		}
+	}
+	await enter();
 }
 
 begin();

@@ -2,88 +2,112 @@
 
 import { texts } from "./texts.js";
 
-// h("button", { class: "button", type: "button", onclick: act }, "Text"): a property that begins with "on" is a listener,
-// a boolean one sets or leaves out the attribute, null and undefined leave it out.
-export function h(tag, attributes = {}, ...children) {
-  return fill(document.createElement(tag), attributes, children);
+export const dark = matchMedia("(prefers-color-scheme: dark)");
+
+const SVG = "http://www.w3.org/2000/svg";
+
+// h("p.muted.small#id", { title: text, onclick: act }, "Text", element): a tag with classes and an id, then attributes and
+// children. "on..." is a listener, true sets an attribute; what is null or false is left out.
+export function h(selector, ...parts) {
+	const [tag, ...names] = selector.split(/(?=[.#])/);
+	const inSvg = ["svg", "use", "path"].includes(tag);
+	const element = inSvg ? document.createElementNS(SVG, tag) : document.createElement(tag);
+	for (const name of names) {
+		if (name[0] === "#") element.id = name.slice(1);
+		else element.classList.add(name.slice(1));
+	}
+	for (const part of parts.flat()) {
+		if (part == null || part === false) continue;
+		if (part.constructor !== Object) element.append(part);
+		else for (const [name, value] of Object.entries(part)) set(element, name, value);
+	}
+	return element;
 }
 
-export function icon(name) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
-  use.setAttribute("href", `#i-${name}`);
-  svg.append(use);
-  return fill(svg, { class: "icon", "aria-hidden": "true" }, []);
+export function set(element, name, value) {
+	if (value == null || value === false) return;
+	if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+	else element.setAttribute(name, value === true ? "" : value);
 }
 
-function fill(element, attributes, children) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value === true) element.setAttribute(name, "");
-    else if (value !== false && value != null) element.setAttribute(name, value);
-  }
-  element.append(...children.flat().filter((child) => child != null));
-  return element;
+export const icon = (name) => h("svg.icon", { "aria-hidden": "true" }, h("use", { href: `#i-${name}` }));
+
+// A button; `act` gets it. Without `act` it sends its form.
+export function button(text, act, kind = "", more = {}) {
+	const type = act ? "button" : "submit";
+	const element = h(`button.button${kind}`, { type, onclick: act && (() => act(element)), ...more }, text);
+	return element;
 }
+
+export const asking = (text, action, kind, more) => button(text, (self) => pressed(self, action), kind, more);
+
+export const closing = (label, act) => button(icon("close"), act, ".quiet.icon-only", { "aria-label": label });
+
+export const select = (attributes, options) =>
+	h("select.input", attributes, options.map(([value, text = value]) => h("option", { value }, text)));
+
+export const card = (title, ...children) => h("section.card", title && h("h3", title), ...children);
+
+// A field for a head's name, or for what else is typed letter by letter.
+export const input = (attributes) =>
+	h("input.input", { autocomplete: "off", autocapitalize: "none", spellcheck: "false", maxlength: "64", ...attributes });
+
+// The items of a <dl>. pairs: [term, value] each, or false.
+export const facts = (pairs) => pairs.filter(Boolean).map(([term, value]) => h("div", h("dt", term), h("dd", value)));
+
+export const line = (name, chip, details, act) =>
+	h(
+		"li.line",
+		{ "data-errors": true },
+		h("div", h("p", h("strong", name), " ", chip && h("span.chip.on", chip)), h("p.muted.small", details)),
+		act,
+	);
 
 // Replaces the content of an element only where it differs, so that focus and a reader's place stay.
 export function put(element, ...children) {
-  const next = h("div", {}, ...children);
-  if (element.innerHTML !== next.innerHTML) element.replaceChildren(...next.childNodes);
+	const next = h("div", ...children);
+	if (element.innerHTML !== next.innerHTML) element.replaceChildren(...next.childNodes);
 }
 
 export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+	if (element.textContent !== text) element.textContent = text;
 }
 
-// Said once to people who listen to the page: for an event, a performance found, the answer to what they asked.
-export function say(text) {
-  const region = document.getElementById("say");
-  region.replaceChildren(h("p", {}, text));
+export const say = (text) => document.getElementById("say").replaceChildren(h("p", text));
+
+export function why(error) {
+	if (!error.kind) throw error;
+	return texts.errors.of(error);
 }
 
 // Asks with a dialog; resolves to true where its action was chosen. `cancel` has the focus first.
-export function confirmed({ title, text, action, danger = false }) {
-  return new Promise((resolve) => {
-    const dialog = h(
-      "dialog",
-      { class: "card dialog", "aria-labelledby": "dialog-title" },
-      h("h2", { id: "dialog-title" }, title),
-      ...[text].flat().map((line) => h("p", {}, line)),
-      h(
-        "div",
-        { class: "actions" },
-        h("button", { class: "button", type: "button", onclick: () => dialog.close("") }, texts.frame.cancel),
-        h(
-          "button",
-          { class: danger ? "button danger" : "button primary", type: "button", onclick: () => dialog.close("yes") },
-          action,
-        ),
-      ),
-    );
-    dialog.addEventListener("close", () => {
-      resolve(dialog.returnValue === "yes");
-      dialog.remove();
-    });
-    document.body.append(dialog);
-    dialog.showModal();
-  });
+export function confirmed(title, lines, action) {
+	return new Promise((resolve) => {
+		const close = (value) => () => dialog.close(value);
+		const acts = h("div.actions", button(texts.frame.cancel, close("")), button(action, close("yes"), ".danger"));
+		const about = lines.map((text) => h("p", text));
+		const dialog = h("dialog.card", { "aria-labelledby": "asked" }, h("h2#asked", title), about, acts);
+		dialog.addEventListener("close", () => {
+			resolve(dialog.returnValue === "yes");
+			dialog.remove();
+		});
+		document.body.append(dialog);
+		dialog.showModal();
+	});
 }
 
-// Runs an action of a button: it cannot be pressed twice meanwhile, and an error stands beside it, in words.
 export async function pressed(button, action) {
-  const place = button.closest("[data-errors]") ?? button.parentElement;
-  place.querySelector(":scope > .error")?.remove();
-  button.setAttribute("aria-busy", "true");
-  button.disabled = true;
-  try {
-    return await action();
-  } catch (error) {
-    if (!error.kind) throw error;
-    place.append(h("p", { class: "error", role: "alert" }, texts.errors.of(error)));
-    return undefined;
-  } finally {
-    button.disabled = false;
-    button.removeAttribute("aria-busy");
-  }
+	const place = button.closest("[data-errors]") ?? button.parentElement;
+	place.querySelector(":scope > .error")?.remove();
+	button.setAttribute("aria-busy", "true");
+	button.disabled = true;
+	try {
+		return await action();
+	} catch (error) {
+		place.append(h("p.error", { role: "alert" }, why(error)));
+		return undefined;
+	} finally {
+		button.disabled = false;
+		button.removeAttribute("aria-busy");
+	}
 }

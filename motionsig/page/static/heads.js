@@ -1,140 +1,135 @@
-// The view "Heads": all that judge, with what is to be expected of each; what may be done with a head stands beside it.
+// The view "Heads".
 
-import { ask, change, latest, listen, tellHeads } from "./api.js";
-import { confirmed, h, pressed, say } from "./dom.js";
-import { format, texts } from "./texts.js";
+import { ask, change, freshHeads, latest, listen } from "./api.js";
+import { asking, button, card, confirmed, h, input, pressed, say } from "./dom.js";
+import { texts } from "./texts.js";
 
 const MOST_BYTES = 3 << 20; // of a file: as base64 it is a third longer
 
 const words = texts.heads;
 
 export function create(panel) {
-  const list = h("div", { class: "heads" });
-  const file = h("input", { type: "file", id: "import", class: "unseen", accept: ".zip,application/zip", tabindex: "-1", "aria-hidden": "true" });
-  const open = h("button", { class: "button", type: "button", onclick: () => file.click() }, words.import);
-  file.addEventListener("change", () => file.files.length && pressed(open, take));
-  panel.append(
-    h("div", { class: "line" }, h("h2", {}, words.title), h("a", { class: "button primary", href: "#teach" }, words.teach)),
-    list,
-    h("section", { class: "card", "data-errors": "" }, h("h3", {}, words.importTitle), h("p", { class: "muted measure" }, words.importText), h("div", { class: "actions" }, open, file)),
-  );
+	const list = h("div.columns.heads");
+	const file = h("input.unseen#import", { type: "file", accept: ".zip", tabindex: "-1", "aria-hidden": "true" });
+	const open = button(words.import, () => file.click());
+	file.addEventListener("change", () => file.files.length && pressed(open, take));
+	const imports = card(words.importTitle, h("p.muted", words.importText), h("div.actions", open, file));
+	imports.dataset.errors = "";
+	panel.append(h("h2", { tabindex: "-1" }, words.tab), list, imports);
 
-  let shown = "";
-  let renaming = null; // the head whose name is being typed: its card is left alone meanwhile
+	let shown = "";
+	let renaming = false; // while a name is typed, the cards are left alone
 
-  function tell(heads) {
-    const text = JSON.stringify(heads.map((head) => ({ ...head, holds: null })));
-    if (renaming || text === shown) return;
-    shown = text;
-    const focus = document.activeElement?.id;
-    list.replaceChildren(...(heads.length ? heads.map(card) : [h("p", { class: "card empty" }, words.none)]));
-    if (focus && list.querySelector(`#${CSS.escape(focus)}`)) document.getElementById(focus).focus();
-  }
+	function tell(heads) {
+		const text = JSON.stringify(heads.map((head) => ({ ...head, holds: null })));
+		if (renaming || text === shown) return;
+		shown = text;
+		const focus = document.activeElement.id;
+		list.replaceChildren(...(heads.length ? heads.map(cardOf) : [h("p.card.muted", texts.live.likeness.none)]));
+		if (focus && !document.activeElement.id) document.getElementById(focus)?.focus();
+	}
 
-  function card(head) {
-    const { name, may } = head;
-    const button = (verb, text, act) => {
-      const element = h("button", { class: verb === "remove" ? "button quiet danger" : "button quiet", type: "button", id: `${verb}-${name}`, "aria-label": words.of(text, name) }, text);
-      element.addEventListener("click", () => act(element));
-      return may.includes(verb) ? element : null;
-    };
-    const link = (href, text) => h("a", { class: "button", href: `${href}${encodeURIComponent(name)}`, "aria-label": words.of(text, name) }, text);
-    const state = head.paused ? words.paused : head.judges ? null : words.idle;
-    return h(
-      "article",
-      { class: "card", "data-errors": "", "aria-label": name },
-      h("header", {}, h("h3", {}, name), h("p", { class: "chips" }, state ? h("span", { class: "chip off" }, state) : null, h("span", { class: "chip" }, words.gives[head.gives ?? "event"]), h("span", { class: "chip" }, words.whose[head.whose]))),
-      head.why_not ? h("p", { class: "error" }, words.whyNot(head.why_not)) : null,
-      h("dl", { class: "facts" }, words.facts(head).map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value)))),
-      head.expectation.length
-        ? h("details", { open: head.whose === "page" }, h("summary", {}, words.expect), h("ul", { class: "small" }, head.expectation.map((line) => h("li", {}, line))))
-        : null,
-      may.includes("rename") ? null : h("p", { class: "muted small measure" }, words.fixed[head.whose]),
-      h(
-        "div",
-        { class: "actions" },
-        may.includes("improve") ? link("#teach?better=", words.improve) : null,
-        latest.hello?.store ? link("#lookback?head=", words.show) : null,
-        button("pause", head.paused ? words.resume : words.pause, (self) => pressed(self, () => pause(head))),
-        button("rename", words.rename, (self) => rename(head, self)),
-        button("export", words.export, (self) => pressed(self, () => download(name))),
-        button("remove", words.remove, (self) => remove(head, self)),
-      ),
-    );
-  }
+	function cardOf(head) {
+		const { name, may } = head;
+		const label = (text) => ({ "aria-label": words.of(text, name) });
+		const link = (view, text) =>
+			h("a.button", { href: `#${view}${encodeURIComponent(name)}`, ...label(text) }, text);
+		const verb = (verb, text, make, act, kind = ".quiet") =>
+			may.includes(verb) && make(text, act, kind, { id: `${verb}-${name}`, ...label(text) });
+		const chip = (text, kind = "") => text && h(`span.chip${kind}`, text);
+		const lines = [...head.expectation, words.examples(head)].filter(Boolean).map((line) => h("li", line));
+		return h(
+			"article.card",
+			{ "data-errors": true, "aria-label": name },
+			h(
+				"header",
+				h("h3", name),
+				h(
+					"p.actions",
+					chip(head.paused ? words.paused : !head.judges && words.idle, ".off"),
+					chip(words.gives[head.gives ?? "event"]),
+					chip(words.whose[head.whose]),
+				),
+			),
+			head.why_not && h("p.error", words.whyNot(head.why_not)),
+			h("ul.small.muted", lines),
+			!may.includes("rename") && h("p.muted.small", words.fixed[head.whose]),
+			h(
+				"div.actions",
+				may.includes("improve") && link("teach?better=", words.improve),
+				latest.hello?.store && link("lookback?head=", words.show),
+				verb("pause", head.paused ? words.resume : words.pause, asking, () => pause(head)),
+				verb("rename", words.rename, button, (self) => rename(head, self)),
+				verb("export", words.export, asking, () => download(name)),
+				verb("remove", words.remove, button, (self) => remove(head, self), ".quiet.danger"),
+			),
+		);
+	}
 
-  const fresh = async () => tellHeads(await ask("heads"));
+	async function pause({ name, paused }) {
+		await change("pause", { head: name, paused: !paused });
+		say(paused ? words.resumed(name) : words.isPaused(name));
+		await freshHeads();
+	}
 
-  async function pause({ name, paused }) {
-    await change("pause", { head: name, paused: !paused });
-    say(paused ? words.resumed(name) : words.isPaused(name));
-    await fresh();
-  }
+	function rename(head, act) {
+		const id = `name-${head.name}`;
+		const typed = input({ id, value: head.name });
+		const save = button(words.save, null, ".primary");
+		const end = () => {
+			renaming = false;
+			form.replaceWith(act);
+			act.focus();
+			tell(latest.heads);
+		};
+		const send = async (event) => {
+			event.preventDefault();
+			const name = typed.value.trim();
+			if (name === head.name) return end();
+			if (!(await pressed(save, () => change("rename", { head: head.name, name })))) return typed.focus();
+			say(words.renamed(name));
+			end();
+			await freshHeads();
+		};
+		const form = h(
+			"form.field.rename",
+			{ novalidate: true, onsubmit: send, onkeydown: (event) => event.key === "Escape" && end() },
+			h("label", { for: id }, words.newName),
+			typed,
+			h("div.actions", save, button(texts.frame.cancel, end)),
+		);
+		renaming = true;
+		act.replaceWith(form);
+		typed.select();
+	}
 
-  function rename(head, button) {
-    const input = h("input", { class: "input", id: `name-${head.name}`, value: head.name, maxlength: "64", autocapitalize: "none", spellcheck: "false" });
-    const save = h("button", { class: "button primary", type: "submit" }, words.save);
-    const end = () => {
-      renaming = null;
-      form.replaceWith(button);
-      button.focus();
-      tell(latest.heads);
-    };
-    const form = h(
-      "form",
-      { class: "field rename", novalidate: true },
-      h("label", { for: input.id }, words.newName),
-      input,
-      h("div", { class: "actions" }, save, h("button", { class: "button", type: "button", onclick: end }, texts.frame.cancel)),
-    );
-    form.addEventListener("keydown", (event) => event.key === "Escape" && end());
-    form.addEventListener("submit", async (event) => {
-      event.preventDefault();
-      const name = input.value.trim();
-      if (name === head.name) return end();
-      const done = await pressed(save, () => change("rename", { head: head.name, name }));
-      if (!done) return input.focus();
-      say(words.renamed(name));
-      end();
-      await fresh();
-    });
-    renaming = head.name;
-    button.replaceWith(form);
-    input.select();
-  }
+	async function remove({ name, examples }, act) {
+		if (!(await confirmed(words.removeTitle(name), words.removeText(examples), words.remove))) return;
+		if (!(await pressed(act, () => change("remove", { head: name })))) return;
+		say(words.removed(name));
+		await freshHeads();
+		panel.querySelector("h2").focus();
+	}
 
-  async function remove({ name, examples }, button) {
-    const yes = await confirmed({ title: words.removeTitle(name), text: words.removeText(examples), action: words.remove, danger: true });
-    if (!yes) return;
-    const done = await pressed(button, () => change("remove", { head: name }));
-    if (done === undefined) return;
-    say(words.removed(name));
-    await fresh();
-    panel.querySelector("a")?.focus();
-  }
+	async function download(head) {
+		const { name, zip, signed } = await ask("export", { head });
+		h("a", { href: `data:application/zip;base64,${zip}`, download: name.replace(/(\.zip)?$/, ".zip") }).click();
+		say(words.exported(name, signed));
+	}
 
-  async function download(head) {
-    const { name, zip, signed } = await ask("export", { head });
-    const url = URL.createObjectURL(new Blob([Uint8Array.from(atob(zip), (letter) => letter.charCodeAt(0))], { type: "application/zip" }));
-    h("a", { href: url, download: /\.zip$/.test(name) ? name : `${name}.zip` }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 10_000);
-    say(words.exported(name, signed));
-  }
+	async function take() {
+		const [chosen] = file.files;
+		if (chosen.size > MOST_BYTES) throw { kind: "request", text: words.tooLarge };
+		const url = await new Promise((resolve) => {
+			const reader = new FileReader();
+			reader.onloadend = () => resolve(reader.result ?? "");
+			reader.readAsDataURL(chosen);
+		});
+		file.value = ""; // so that the same one may be chosen again
+		const head = await change("import", { zip: url.replace(/^.*,/, "") });
+		say(words.imported(head.name));
+		await freshHeads();
+	}
 
-  async function take() {
-    const [chosen] = file.files;
-    try {
-      if (chosen.size > MOST_BYTES) throw Object.assign(new Error(), { kind: "request", text: words.tooLarge });
-      const bytes = new Uint8Array(await chosen.arrayBuffer());
-      let letters = "";
-      for (let at = 0; at < bytes.length; at += 8192) letters += String.fromCharCode(...bytes.subarray(at, at + 8192));
-      const head = await change("import", { zip: btoa(letters) });
-      say(words.imported(head.name));
-      await fresh();
-    } finally {
-      file.value = "";
-    }
-  }
-
-  listen("heads", tell);
+	listen("heads", tell);
 }

@@ -1,467 +1,379 @@
-// The view that looks back: an hour, a day or a week as strips, with what the heads told then and would tell now.
+// The view "Look back": strips with what the heads told then and would tell now.
 
-import { ask, latest, listen } from "./api.js";
-import { h, icon, put, setText } from "./dom.js";
-import { notThis, thisToo } from "./improve.js";
-import { colours, drawStrip, shape } from "./marks.js";
-import { RANGES, fromField, oddHours, toField, zone } from "./spans.js";
+import { ask, listen } from "./api.js";
+import { asking, button, closing, dark, h, select, setText, why } from "./dom.js";
+import { improving } from "./improve.js";
+import { colours, drawStrip, numberOf, shape } from "./marks.js";
+import { RANGES, fromField, oddHours, toField } from "./spans.js";
 import { format, texts } from "./texts.js";
 
 const t = texts.lookback;
 const TOUCH = 24; // pixels that a finger may miss an event by
 const DRAG = 8; // pixels after which a touch chooses a stretch
 const SOON_MS = 1500; // chosen before and after a touched moment
-const ROWS = 50; // events of the list that are shown at first
+const ROWS = 400; // events of the list
 const MOST_ALIKE = 20;
 const NOW_MS = 20_000; // so often the line of now moves on
 const LANES = { hour: 18, day: 24, week: 15 }; // pixels
 
 export function create(panel) {
-  let range = "week";
-  let first = RANGES.week.first(Date.now());
-  let heads = []; // of the service
-  let hidden = new Set(); // names of those that are not shown
-  let answer = null; // of `lookback`
-  let chosen = null; // {from_ms, to_ms, head, event}; event: null for a stretch
-  let like = []; // windows that are like the chosen one
-  let rows = ROWS;
-  let asked = 0; // number of the question whose answer is waited for
-  let visible = false;
-  let drawnAt = 0; // the strips' width
-  let opener = null; // what the chosen one was chosen by, of the list
+	let range = "week";
+	const newest = () => latest.hello?.newest_ms ?? Date.now();
+	let first = RANGES.week.first(newest());
+	let heads = [];
+	let hidden = new Set(); // names of those that are not shown
+	let answer = null;
+	let chosen = null; // {from_ms, to_ms, head, event}; event: null for a stretch
+	let like = []; // windows that are like the chosen one
+	let asked = 0; // number of the question whose answer is waited for
+	let visible = false;
+	let drawnAt = 0;
 
-  const title = h("h3", { class: "range" });
-  const step = (name, by, text) => {
-    const attributes = { class: "button quiet icon-only step", type: "button", "aria-label": name };
-    return h("button", { ...attributes, onclick: () => go(by) }, text);
-  };
-  const [previous, next] = [step(t.previous, -1, "‹"), step(t.next, 1, "›")];
-  const kinds = Object.keys(RANGES).map((name) =>
-    h("button", { class: "button", type: "button", onclick: () => look(name, centre(name)) }, t.ranges[name]),
-  );
-  const now = h("button", { class: "button", type: "button", onclick: () => look(range, Date.now()) }, t.now);
-  const chips = h("div", { class: "actions heads-shown", role: "group", "aria-label": t.heads });
-  const state = h("p", { class: "muted small", role: "status" });
-  const bar = h("div", { class: "progress", role: "progressbar", "aria-label": t.progress });
-  const strips = h("div", { class: "strips", "aria-hidden": "true" });
-  const odd = h("p", { class: "muted small", hidden: true });
-  const details = h("section", { class: "card chosen", "aria-label": t.chosen, tabindex: "-1" });
-  const list = h("section", { class: "card events", "aria-label": t.list });
-  panel.append(
-    h("h2", {}, texts.lookback.title),
-    h(
-      "div",
-      { class: "tools" },
-      h("div", { class: "segments", role: "group", "aria-label": t.range }, ...kinds),
-      now,
-      h("div", { class: "steps" }, previous, title, next),
-    ),
-    h(
-      "div",
-      { class: "beside" },
-      h(
-        "div",
-        { class: "card" },
-        chips,
-        h("div", { class: "progress-place" }, bar),
-        state,
-        strips,
-        odd,
-        h(
-          "p",
-          { class: "legend muted small" },
-          h("span", {}, shape(0), t.told),
-          h("span", {}, shape(0, { told: false }), t.would),
-          h("span", {}, shape(0, { now: false }), t.wouldNot),
-          h("span", {}, h("i", { class: "key moving" }), t.moving),
-          h("span", {}, h("i", { class: "key gap" }), t.gap),
-          h("span", {}, t.zone(zone())),
-        ),
-      ),
-      details,
-    ),
-    list,
-  );
-  new ResizeObserver(() => visible && strips.clientWidth !== drawnAt && draw()).observe(strips);
-  document.addEventListener("theme", () => visible && draw());
-  setInterval(() => visible && draw(), NOW_MS);
-  listen("heads", (value) => {
-    const names = (some) => some.map(({ name }) => name).join();
-    const changed = names(heads) !== names(value);
-    heads = value;
-    if (!visible || !changed) return;
-    showDetails();
-    refresh({ keep: true });
-  });
-  listen("event", take);
+	const title = h("h3.range");
+	const step = (label, by, text) => button(text, () => go(by), ".quiet.icon-only.step", { "aria-label": label });
+	const next = step(t.next, 1, "›");
+	const kinds = Object.keys(RANGES).map((name) => button(t.ranges[name], () => look(name, centre())));
+	const chips = h("div.actions.heads-shown", { role: "group", "aria-label": texts.heads.tab });
+	const state = h("p.muted.small", { role: "status" });
+	const bar = h("div.progress", { role: "progressbar", "aria-label": t.progress });
+	const strips = h("div.strips", { "aria-hidden": "true" });
+	const details = h("section.card.chosen", { "aria-label": t.chosen, tabindex: "-1" });
+	const list = h("section.card.events");
+	const key = (sign, text) => h("span", sign, text);
+	panel.append(
+		h("h2", t.tab),
+		h(
+			"div.tools",
+			h("div.actions", { role: "group", "aria-label": t.range }, kinds),
+			h("div.steps", step(t.previous, -1, "‹"), title, next),
+			button(t.now, () => look(range, newest())),
+		),
+		h(
+			"div.beside",
+			h(
+				"div.card",
+				chips,
+				h("div.progress-place", bar),
+				state,
+				strips,
+				h(
+					"p.legend",
+					key(shape(0), t.told),
+					key(shape(0, { told: false }), t.would),
+					key(shape(0, { now: false }), t.wouldNot),
+					key(h("i.key.moving"), t.moving),
+					key(h("i.key.missing"), t.gap),
+				),
+			),
+			details,
+		),
+		list,
+	);
+	new ResizeObserver(() => visible && strips.clientWidth !== drawnAt && draw()).observe(strips);
+	dark.addEventListener("change", () => visible && draw());
+	setInterval(() => visible && draw(), NOW_MS);
+	listen("heads", (value) => {
+		const names = (some) => some.map(({ name }) => name).join();
+		const changed = names(heads) !== names(value);
+		heads = value;
+		heads.forEach(({ name }) => numberOf(name));
+		if (!visible || !changed) return;
+		showDetails();
+		refresh({ keep: true });
+	});
+	listen("event", take);
+	listen("hello", ({ newest_ms: ms }) => visible && ms && ms < first && look(range, ms));
 
-  const end = () => RANGES[range].strips(first).at(-1)[1];
-  const number = (name) => Math.max(0, heads.findIndex((head) => head.name === name));
-  const mayImprove = (name) => heads.find((head) => head.name === name)?.may.includes("improve");
-  // Before there is an answer: without events, so that the strips are as high as they will be.
-  const shown = () =>
-    (answer?.heads ?? heads.map(({ name }) => ({ name, events: [] })))
-      .filter(({ name }) => !hidden.has(name))
-      .map(({ name, events }) => ({ name, number: number(name), events }));
+	const end = () => RANGES[range].strips(first).at(-1)[1];
+	const until = () => Math.min(end(), Date.now());
+	const shown = () => (answer?.heads ?? heads.map(({ name }) => ({ name, events: [] }))).filter(({ name }) => !hidden.has(name));
 
-  // What to look at in another range: what is chosen, else now where it is shown, else what is shown first or last.
-  function centre(name) {
-    const now = Date.now();
-    if (chosen && name !== "week") return chosen.from_ms;
-    if (now >= first && now < end()) return now;
-    return name === "week" ? end() - 1 : first;
-  }
+	// What to look at in another range.
+	const centre = () => chosen?.from_ms ?? end() - 1;
 
-  function go(by) {
-    first = RANGES[range].go(first, by);
-    refresh();
-  }
+	function go(by) {
+		first = RANGES[range].go(first, by);
+		refresh();
+	}
 
-  // Looks at the range of that name with `ms` in its last strip.
-  function look(name, ms) {
-    range = name;
-    first = RANGES[name].first(Math.min(ms, Date.now()));
-    refresh();
-  }
+	function look(name, ms) {
+		range = name;
+		first = RANGES[name].first(Math.min(ms, Date.now()));
+		refresh();
+	}
 
-  // keep: what is shown stays until the answer is there.
-  async function refresh({ keep = false } = {}) {
-    const mine = (asked += 1);
-    if (!keep) {
-      answer = null;
-      like = [];
-      rows = ROWS;
-      if (chosen && (chosen.to_ms < first || chosen.from_ms >= end())) choose(null);
-      else showDetails();
-      setText(state, t.looking[range]);
-    }
-    bar.hidden = false;
-    strips.hidden = false;
-    show();
-    try {
-      const until_ms = Math.min(end(), Date.now());
-      const got = await ask("lookback", { since_ms: first, until_ms, heads: null });
-      if (mine !== asked) return;
-      answer = got;
-      const count = got.heads.reduce((sum, { events }) => sum + events.length, 0);
-      const stored = got.covered.some((share) => share);
-      setText(state, stored ? t.found(count) : (latest.hello?.why_no_store ?? t.nothing[range]));
-    } catch (error) {
-      if (mine !== asked) return;
-      if (!error.kind) throw error;
-      strips.hidden = !answer;
-      setText(state, (error.kind === "nothing" && latest.hello?.why_no_store) || texts.errors.of(error));
-    }
-    bar.hidden = true;
-    const began = performance.now();
-    show();
-    performance.measure("lookback-draw", { start: began });
-  }
+	// keep: what is shown stays until the answer is there.
+	async function refresh({ keep = false } = {}) {
+		const mine = (asked += 1);
+		if (!keep) {
+			answer = null;
+			like = [];
+			if (chosen && (chosen.to_ms < first || chosen.from_ms >= end())) chosen = null;
+			showDetails();
+			setText(state, t.looking);
+		}
+		bar.hidden = strips.hidden = false;
+		show();
+		try {
+			const got = await ask("lookback", { since_ms: first, until_ms: until(), heads: null });
+			if (mine !== asked) return;
+			answer = got;
+			const count = got.heads.reduce((sum, { events }) => sum + events.length, 0);
+			setText(state, got.covered.some(Boolean) ? t.found(count) : t.nothing);
+		} catch (error) {
+			const text = why(error);
+			if (mine !== asked) return;
+			strips.hidden = !answer;
+			setText(state, text);
+		}
+		bar.hidden = true;
+		const began = performance.now();
+		show();
+		performance.measure("lookback-draw", { start: began });
+	}
 
-  function show() {
-    const [from, to] = [first, end()];
-    setText(title, t.title_of[range](from, to - 1));
-    next.disabled = to > Date.now();
-    Object.keys(RANGES).forEach((name, i) => kinds[i].setAttribute("aria-pressed", String(name === range)));
-    const odds = RANGES[range].strips(first).filter(oddHours);
-    odd.hidden = !odds.length;
-    setText(odd, odds.map((span) => t.odd(span[0], oddHours(span))).join(" "));
-    showChips();
-    draw();
-    showList();
-  }
+	function show() {
+		setText(title, t.title_of[range](first, end() - 1));
+		next.disabled = end() - 1 > Date.now();
+		Object.keys(RANGES).forEach((name, i) => kinds[i].setAttribute("aria-pressed", String(name === range)));
+		showChips();
+		draw();
+		showList();
+	}
 
-  function showChips() {
-    const counts = new Map((answer?.heads ?? []).map(({ name, events }) => [name, events.length]));
-    chips.hidden = !heads.length;
-    chips.replaceChildren(
-      ...heads.map(({ name }, index) => {
-        const press = () => {
-          if (!hidden.delete(name)) hidden.add(name);
-          show();
-          chips.children[index].focus();
-        };
-        const count = counts.has(name) ? h("span", { class: "muted" }, format.number(counts.get(name))) : null;
-        const pressed = String(!hidden.has(name));
-        const attributes = { class: "button toggle", type: "button", "aria-pressed": pressed, onclick: press };
-        return h("button", attributes, shape(index), name, count);
-      }),
-    );
-  }
+	function showChips() {
+		const chip = ({ name }, index) => {
+			const toggle = () => {
+				if (!hidden.delete(name)) hidden.add(name);
+				show();
+				chips.children[index].focus();
+			};
+			const act = button(shape(numberOf(name)), toggle, ".toggle", { "aria-pressed": String(!hidden.has(name)) });
+			const events = answer?.heads.find((head) => head.name === name)?.events;
+			act.append(name, events ? h("span.muted", format.number(events.length)) : "");
+			return act;
+		};
+		chips.hidden = !heads.length;
+		chips.replaceChildren(...heads.map(chip));
+	}
 
-  function draw() {
-    const parts = RANGES[range].strips(first);
-    while (strips.children.length > parts.length) strips.lastChild.remove();
-    while (strips.children.length < parts.length) strips.append(makeStrip());
-    strips.dataset.range = range;
-    drawnAt = strips.clientWidth;
-    const scale = Math.max(...parts.map(([from, to]) => to - from));
-    const common = {
-      width: strips.querySelector("canvas").clientWidth, // of all; asked for once, as each time costs a layout
-      scale,
-      answer: answer ?? { since_ms: first, bin_ms: 1, covered: [], moving: [] },
-      shown: shown(),
-      lane: LANES[range],
-      like,
-      chosen: chosen && [chosen.from_ms, chosen.to_ms],
-      now: answer ? Date.now() : 0, // nothing is known before
-      colour: colours(),
-    };
-    parts.forEach((span, index) => {
-      const [label, canvas, hours] = strips.children[index].children;
-      const ticks = RANGES[range].ticks(span[0]);
-      setText(label, range === "week" ? format.day(span[0]) : range === "hour" ? format.minute(span[0]) : "");
-      canvas.span = { from: span[0], scale };
-      canvas.places = drawStrip(canvas, { span, ticks, ...common });
-      // The hours are written once, below the last strip.
-      hours.hidden = range === "hour" || index < parts.length - 1;
-      if (hours.hidden) return;
-      hours.replaceChildren(
-        ...ticks.map((at) => {
-          const text = h("span", {}, format.minute(at));
-          text.style.insetInlineStart = `${((at - span[0]) / scale) * 100}%`;
-          return text;
-        }),
-      );
-    });
-  }
+	function draw() {
+		const parts = RANGES[range].strips(first);
+		while (strips.children.length > parts.length) strips.lastChild.remove();
+		while (strips.children.length < parts.length) strips.append(makeStrip());
+		strips.dataset.range = range;
+		drawnAt = strips.clientWidth;
+		const scale = Math.max(...parts.map(([from, to]) => to - from));
+		const common = {
+			width: strips.querySelector("canvas").clientWidth, // of all; asked for once, as each time costs a layout
+			scale,
+			answer: answer ?? { since_ms: first, bin_ms: 1, covered: [], moving: [] },
+			shown: shown().map(({ name, events }) => ({ number: numberOf(name), events })),
+			lane: LANES[range],
+			like,
+			chosen: chosen && [chosen.from_ms, chosen.to_ms],
+			now: answer ? Date.now() : 0, // nothing is known before
+			colour: colours(),
+		};
+		const name = { week: format.day, day: () => "", hour: format.minute }[range];
+		parts.forEach((span, index) => {
+			const [label, canvas, hours] = strips.children[index].children;
+			const ticks = RANGES[range].ticks(span[0]);
+			setText(label, oddHours(span) ? t.odd(format.day(span[0]), oddHours(span)) : name(span[0]));
+			canvas.span = { from: span[0], scale };
+			canvas.places = drawStrip(canvas, { span, ticks, ...common });
+			hours.hidden = range === "hour" || index < parts.length - 1;
+			const text = (at) => {
+				const hour = h("span", format.minute(at));
+				hour.style.left = `${((at - span[0]) / scale) * 100}%`;
+				return hour;
+			};
+			if (!hours.hidden) hours.replaceChildren(...ticks.map(text));
+		});
+	}
 
-  function makeStrip() {
-    const canvas = h("canvas");
-    let down = null;
-    let dragged = false; // a click follows a drag of a mouse
-    const seen = () => canvas.parentElement.scrollIntoView({ block: "nearest" }); // also on a phone, above what came up
-    const at = (event) => {
-      const box = canvas.getBoundingClientRect();
-      const x = Math.max(0, Math.min(box.width, event.clientX - box.left));
-      return { x, y: event.clientY - box.top, ms: canvas.span.from + (x / box.width) * canvas.span.scale };
-    };
-    canvas.addEventListener("pointerdown", (event) => {
-      if (event.button || !answer) return;
-      down = at(event);
-      canvas.setPointerCapture(event.pointerId);
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      if (!down) return;
-      const to = at(event);
-      if (!down.drags && Math.abs(to.x - down.x) < DRAG) return;
-      down.drags = true;
-      const [from_ms, to_ms] = [down.ms, to.ms].sort((a, b) => a - b);
-      chosen = { from_ms, to_ms, event: null };
-      draw();
-    });
-    canvas.addEventListener("pointerup", () => {
-      dragged = down?.drags;
-      down = null;
-      if (!dragged) return;
-      choose(chosen);
-      seen();
-    });
-    // Not at "pointerup": what is chosen comes up under the finger, and would get the click.
-    canvas.addEventListener("click", (event) => {
-      if (dragged || !answer) return;
-      const here = at(event);
-      const far = ({ x0, x1, y }) => Math.hypot(Math.max(x0 - here.x, 0, here.x - x1), (y - here.y) / 2);
-      const near = canvas.places.reduce((best, place) => (!best || far(place) < far(best) ? place : best), null);
-      const around = Math.max(SOON_MS, canvas.span.scale / canvas.clientWidth);
-      if (near && far(near) <= TOUCH) chooseEvent(near.event);
-      else choose({ from_ms: here.ms - around, to_ms: here.ms + around, event: null });
-      seen();
-    });
-    canvas.addEventListener("pointercancel", () => (down = null));
-    return h("div", { class: "strip" }, h("span", { class: "when" }), canvas, h("div", { class: "hours" }));
-  }
+	function makeStrip() {
+		let down = null;
+		let dragged = false; // a click follows a drag of a mouse
+		const seen = () => canvas.parentElement.scrollIntoView({ block: "nearest" }); // also on a phone, above what came up
+		const at = (event) => {
+			const box = canvas.getBoundingClientRect();
+			const x = Math.max(0, Math.min(box.width, event.clientX - box.left));
+			return { x, y: event.clientY - box.top, ms: canvas.span.from + (x / box.width) * canvas.span.scale };
+		};
+		const canvas = h("canvas", {
+			onpointerdown: (event) => {
+				if (event.button || !answer) return;
+				down = at(event);
+				canvas.setPointerCapture(event.pointerId);
+			},
+			onpointermove: (event) => {
+				if (!down) return;
+				const to = at(event);
+				if (!down.drags && Math.abs(to.x - down.x) < DRAG) return;
+				down.drags = true;
+				chosen = { from_ms: Math.min(down.ms, to.ms), to_ms: Math.max(down.ms, to.ms) };
+				draw();
+			},
+			onpointerup: () => {
+				dragged = down?.drags;
+				down = null;
+				if (!dragged) return;
+				choose(chosen);
+				seen();
+			},
+			onpointercancel: () => (down = null),
+			// Not at "pointerup": what is chosen comes up under the finger, and would get the click.
+			onclick: (event) => {
+				if (dragged || !answer) return;
+				const here = at(event);
+				const far = ({ x0, x1, y }) => Math.hypot(Math.max(x0 - here.x, 0, here.x - x1), (y - here.y) / 2);
+				const near = canvas.places.reduce((best, place) => (!best || far(place) < far(best) ? place : best), null);
+				const around = Math.max(SOON_MS, canvas.span.scale / canvas.clientWidth);
+				if (near && far(near) <= TOUCH) chooseEvent(near.event);
+				else choose({ from_ms: here.ms - around, to_ms: here.ms + around });
+				seen();
+			},
+		});
+		return h("div.strip", h("span.when"), canvas, h("div.hours"));
+	}
 
-  function chooseEvent(event) {
-    const { name } = answer.heads.find(({ events }) => events.includes(event));
-    choose({ from_ms: event.from_ms, to_ms: event.to_ms, head: name, event });
-  }
+	function chooseEvent(event) {
+		const head = answer.heads.find(({ events }) => events.includes(event)).name;
+		choose({ from_ms: event.from_ms, to_ms: event.to_ms, head, event });
+	}
 
-  // {from_ms, to_ms, head, event}, or null for nothing.
-  function choose(one) {
-    chosen = one;
-    like = [];
-    opener = null;
-    showDetails();
-    draw();
-  }
+	function choose(one) {
+		chosen = one;
+		like = [];
+		showDetails();
+		draw();
+	}
 
-  function shut() {
-    const back = opener?.isConnected ? opener : details;
-    choose(null);
-    back.focus({ preventScroll: true });
-  }
+	function shut() {
+		choose(null);
+		details.focus({ preventScroll: true });
+	}
 
-  function showDetails() {
-    details.classList.toggle("open", Boolean(chosen));
-    if (!chosen) {
-      details.replaceChildren(h("p", { class: "muted small" }, t.howTo), stretch());
-      return;
-    }
-    const { from_ms, to_ms, head: name, event } = chosen;
-    const actions = h("div", { class: "improve", "data-errors": true });
-    const improve = (how, head) => async (pressed) => {
-      if (await how(head(), from_ms, to_ms, pressed.currentTarget)) refresh({ keep: true });
-    };
-    const button = (text, onclick, more = "") =>
-      h("button", { class: `button ${more}`, type: "button", onclick }, text);
-    if (event && mayImprove(name)) actions.append(button(t.notThis(name), improve(notThis, () => name)));
-    else if (event) actions.append(h("p", { class: "muted small" }, t.notYours(name)));
-    const others = heads.filter((one) => one.name !== (event && name) && one.may.includes("improve"));
-    if (others.length) {
-      const options = others.map((one) => h("option", {}, one.name));
-      const which = h("select", { class: "input", "aria-label": t.which }, ...options);
-      const press = improve(thisToo, () => which.value);
-      actions.append(h("div", { class: "pair" }, which, button(t.thisToo, press)));
-    }
-    const place = h("div", { class: "alike" });
-    details.replaceChildren(
-      h(
-        "header",
-        {},
-        h("h3", {}, event ? shape(number(name), event) : null, event ? name : t.stretch),
-        h(
-          "button",
-          { class: "button quiet icon-only", type: "button", "aria-label": t.close, onclick: shut },
-          icon("close"),
-        ),
-      ),
-      h("p", {}, t.lasted(from_ms, (to_ms - from_ms) / 1000)),
-      event ? h("p", {}, t.judged(event)) : "",
-      actions,
-      h(
-        "div",
-        { class: "actions" },
-        button(t.alike, () => showAlike(place)),
-        range === "hour" ? null : button(t.closer, () => look("hour", from_ms), "quiet"),
-      ),
-      place,
-      ...(event ? [] : [stretch()]),
-    );
-  }
+	function showDetails() {
+		details.classList.toggle("open", Boolean(chosen));
+		if (!chosen) return details.replaceChildren(h("p.muted.small", t.howTo), stretch());
+		const { from_ms, to_ms, head, event } = chosen;
+		const able = heads.filter((one) => one.may.includes("improve")).map(({ name }) => name);
+		const others = able.filter((name) => name !== head);
+		const which = select({ "aria-label": t.which }, others.map((name) => [name]));
+		const improve = (text, verb, name) =>
+			improving(text, verb, name, from_ms, to_ms, { done: () => refresh({ keep: true }) });
+		const found = h("div.alike");
+		const notThis = able.includes(head) ? improve(t.notThis(head), "not_this", () => head) : h("p.muted.small", t.notYours(head));
+		details.replaceChildren(
+			h("header", event && shape(numberOf(head), event), h("h3", head ?? t.stretch), closing(t.close, shut)),
+			h("p", t.lasted(from_ms, (to_ms - from_ms) / 1000)),
+			event ? h("p", t.judged(event)) : "",
+			h(
+				"div.field",
+				{ "data-errors": true },
+				event && notThis,
+				others.length > 0 && h("div.pair", which, improve(t.thisToo, "this_too", () => which.value)),
+			),
+			h("div.field", { "data-errors": true }, asking(t.alike, () => showAlike(found))),
+			found,
+			event ? "" : stretch(),
+		);
+	}
 
-  // From and to by keyboard.
-  function stretch() {
-    const until = Math.min(Date.now(), end());
-    const field = (text, ms) => {
-      const attributes = { class: "input", type: "datetime-local", step: "1", required: true };
-      const input = h("input", { ...attributes, value: toField(ms) });
-      return [input, h("label", { class: "field" }, text, input)];
-    };
-    const [from, fromLabel] = field(t.from, chosen?.from_ms ?? until - 10_000);
-    const [to, toLabel] = field(t.to, chosen?.to_ms ?? until);
-    const wrong = h("p", { class: "error", role: "alert" });
-    const submit = (event) => {
-      event.preventDefault();
-      const [from_ms, to_ms] = [from, to].map((input) => fromField(input.value));
-      setText(wrong, from_ms < to_ms ? "" : t.wrongOrder);
-      if (!(from_ms < to_ms)) return;
-      const outside = from_ms < first || from_ms >= end();
-      choose({ from_ms, to_ms, event: null });
-      if (outside) look(range, from_ms);
-      details.focus();
-    };
-    const button = h("button", { class: "button", type: "submit" }, t.choose);
-    const form = h("form", { class: "stretch", onsubmit: submit }, fromLabel, toLabel, button, wrong);
-    return h("details", {}, h("summary", {}, t.chooseStretch), form);
-  }
+	function stretch() {
+		const input = (ms) => h("input.input", { type: "datetime-local", step: "1", required: true, value: toField(ms) });
+		const from = input(chosen?.from_ms ?? until() - 10_000);
+		const to = input(chosen?.to_ms ?? until());
+		const wrong = h("p.error", { role: "alert" });
+		const submit = (event) => {
+			event.preventDefault();
+			const [from_ms, to_ms] = [from, to].map(({ value }) => fromField(value));
+			const outside = from_ms < first || from_ms >= end();
+			setText(wrong, from_ms < to_ms ? "" : t.wrongOrder);
+			if (wrong.textContent) return;
+			choose({ from_ms, to_ms });
+			if (outside) look(range, from_ms);
+			details.focus();
+		};
+		const field = (text, input) => h("label.field", text, input);
+		const form = h("form.field", { onsubmit: submit }, field(t.from, from), field(t.to, to), button(t.choose), wrong);
+		return h("details", h("summary", t.chooseStretch), form);
+	}
 
-  async function showAlike(place) {
-    const mine = chosen;
-    const status = h("p", { class: "muted small", role: "status" }, t.searching);
-    place.replaceChildren(status);
-    try {
-      const { windows } = await ask("alike", {
-        from_ms: Math.floor(mine.from_ms),
-        to_ms: Math.ceil(mine.to_ms),
-        since_ms: first,
-        until_ms: Math.min(end(), Date.now()),
-        most: MOST_ALIKE,
-      });
-      if (mine !== chosen) return;
-      like = windows;
-      draw();
-      setText(status, t.alikeFound(windows.length));
-      place.append(
-        h(
-          "ol",
-          {},
-          ...windows.map((one) => {
-            const { from_ms, to_ms, likeness, labels } = one;
-            const press = () => {
-              choose({ from_ms, to_ms, event: null });
-              like = windows;
-              draw();
-            };
-            const when = h("b", {}, `${format.day(from_ms)}, ${format.clock(from_ms)}`);
-            const how = h("span", { class: "muted" }, t.likeness(likeness, labels));
-            return h("li", {}, h("button", { class: "row", type: "button", onclick: press }, when, how));
-          }),
-        ),
-      );
-    } catch (error) {
-      if (!error.kind) throw error;
-      setText(status, texts.errors.of(error));
-    }
-  }
+	async function showAlike(place) {
+		const mine = chosen;
+		const { from_ms, to_ms } = mine;
+		const stretch = { from_ms: Math.floor(from_ms), to_ms: Math.ceil(to_ms), since_ms: first, until_ms: until() };
+		const status = h("p.muted.small", { role: "status" }, t.searching);
+		place.replaceChildren(status);
+		const { windows } = await ask("alike", { ...stretch, most: MOST_ALIKE }).catch((error) => {
+			place.replaceChildren();
+			throw error;
+		});
+		if (mine !== chosen) return;
+		like = windows;
+		draw();
+		setText(status, t.alikeFound(windows.length));
+		const row = ({ from_ms, to_ms, likeness, labels }) => {
+			const press = () => {
+				choose({ from_ms, to_ms });
+				like = windows;
+				draw();
+			};
+			const when = `${format.day(from_ms)}, ${format.clock(from_ms)}`;
+			return h("li", rowOf(press, h("b", when), h("span.muted", t.likeness(likeness, labels))));
+		};
+		place.append(h("ol", windows.map(row)));
+	}
 
-  // The same as the strips, in words: for screen readers and the keyboard.
-  function showList() {
-    const events = shown()
-      .flatMap(({ name, number: index, events: some }) => some.map((event) => ({ name, index, event })))
-      .sort((a, b) => b.event.from_ms - a.event.from_ms);
-    const items = [];
-    let day = "";
-    for (const { name, index, event } of events.slice(0, rows)) {
-      if (format.date(event.from_ms) !== day) {
-        day = format.date(event.from_ms);
-        items.push(h("h4", {}, day), h("ol"));
-      }
-      const press = (pressed) => {
-        chooseEvent(event);
-        opener = pressed.currentTarget;
-        details.focus();
-      };
-      const more = h("span", { class: "muted" }, t.row(event));
-      const parts = [shape(index, event), h("b", {}, format.clock(event.from_ms)), h("span", {}, name), more];
-      items.at(-1).append(h("li", {}, h("button", { class: "row", type: "button", onclick: press }, ...parts)));
-    }
-    if (events.length > rows)
-      items.push(h("button", { class: "button", type: "button", onclick: showMore }, t.more(events.length - rows)));
-    list.hidden = !events.length;
-    list.replaceChildren(h("h3", {}, t.events(events.length)), ...items);
-  }
+	const rowOf = (press, ...parts) => h("button.row", { type: "button", onclick: press }, ...parts);
 
-  function showMore() {
-    const before = rows;
-    rows += 5 * ROWS;
-    showList();
-    list.querySelectorAll(".row")[before]?.focus();
-  }
+	// The same as the strips, in words.
+	function showList() {
+		const events = shown()
+			.flatMap(({ name, events: some }) => some.map((event) => ({ name, event })))
+			.sort((a, b) => b.event.from_ms - a.event.from_ms);
+		const items = [];
+		const listed = events.slice(0, ROWS);
+		let day = "";
+		for (const { name, event } of listed) {
+			if (format.date(event.from_ms) !== day) {
+				day = format.date(event.from_ms);
+				items.push(h("h4.muted.small", day), h("ol"));
+			}
+			const press = () => {
+				chooseEvent(event);
+				details.focus();
+			};
+			const parts = [shape(numberOf(name), event), h("b", format.clock(event.from_ms)), name, h("span.muted", t.row(event))];
+			items.at(-1).append(h("li", rowOf(press, ...parts)));
+		}
+		list.hidden = !events.length;
+		list.replaceChildren(h("h3", t.events(events.length, listed.length)), ...items);
+	}
+	function take({ head, start_ns, end_ns, score, phase }) {
+		const one = answer?.heads.find(({ name }) => name === head);
+		const from_ms = start_ns / 1e6;
+		if (!visible || !one || phase === "began" || from_ms >= end()) return;
+		one.events.push({ from_ms, to_ms: end_ns / 1e6, score, phase, told: true, now: true });
+		show();
+	}
 
-  // What a head tells now comes to the strips at once.
-  function take(event) {
-    const from_ms = event.start_ns / 1e6;
-    const one = answer?.heads.find(({ name }) => name === event.head);
-    if (!visible || !one || event.phase === "began" || from_ms >= end()) return;
-    const { score, phase } = event;
-    one.events.push({ from_ms, to_ms: event.end_ns / 1e6, score, phase, told: true, now: true });
-    show();
-  }
-
-  showDetails();
-  return {
-    // head: only its events. at: a moment to look at. range: hour, day or week. All may be missing.
-    shown(parameters) {
-      const [head, at, kind] = ["head", "at", "range"].map((name) => parameters.get(name));
-      const isFirst = !visible && !answer;
-      visible = true;
-      if (head) hidden = new Set(heads.map(({ name }) => name).filter((name) => name !== head));
-      if (head || at || kind || isFirst) look(kind in RANGES ? kind : range, Number(at) || Date.now());
-      else refresh({ keep: true });
-    },
-    hidden() {
-      visible = false;
-    },
-  };
+	showDetails();
+	return {
+		// head: only its events. range: hour, day or week. Both may be missing.
+		shown(parameters) {
+			const [head, kind] = ["head", "range"].map((name) => parameters.get(name));
+			const isFirst = !visible && !answer;
+			visible = true;
+			if (head) hidden = new Set(heads.map(({ name }) => name).filter((name) => name !== head));
+			if (head || kind || isFirst) look(kind in RANGES ? kind : range, newest());
+			else refresh({ keep: true });
+		},
+		hidden() {
+			visible = false;
+		},
+	};
 }

@@ -1,47 +1,30 @@
-// Stretches of time as people name them: an hour, a day, a week, in the time zone of the browser. A day ends where the
-// next one begins, so it has 23 or 25 hours where the clocks change. All times are milliseconds of Unix time.
+// An hour, a day and a week in the browser's time zone. Times are milliseconds of Unix time.
 
 const MINUTE = 60e3;
 const HOUR = 60 * MINUTE;
+const midnight = (ms, days, hour = 0) => {
+	const at = new Date(ms);
+	return new Date(at.getFullYear(), at.getMonth(), at.getDate() + days, hour).getTime();
+};
 
-const midnight = (ms, days) => {
-  const at = new Date(ms);
-  return new Date(at.getFullYear(), at.getMonth(), at.getDate() + days).getTime();
-};
-const hours = (from) => {
-  const at = new Date(from);
-  return [0, 6, 12, 18].map((hour) => new Date(at.getFullYear(), at.getMonth(), at.getDate(), hour).getTime());
-};
 const parts = (count, part) => Array.from({ length: count }, (_, i) => [part(i), part(i + 1)]);
+const strips = (count) => (first) => parts(count, (i) => midnight(first, i));
+const ticks = (from) => [0, 6, 12, 18].map((hour) => midnight(from, 0, hour));
 
 // first(ms): where a range begins that `ms` lies in the last strip of. go(first, by): where it begins `by` ranges
 // later. strips(first): [[from, to], ...], one for each strip. ticks(from): times that lines stand at.
 export const RANGES = {
-  hour: {
-    first: (ms) => midnight(ms, 0) + Math.floor((ms - midnight(ms, 0)) / HOUR) * HOUR,
-    go: (first, by) => first + by * HOUR,
-    strips: (first) => parts(6, (i) => first + i * 10 * MINUTE),
-    ticks: (from) => [0, 2, 4, 6, 8].map((minutes) => from + minutes * MINUTE),
-  },
-  day: {
-    first: (ms) => midnight(ms, 0),
-    go: midnight,
-    strips: (first) => parts(1, (i) => midnight(first, i)),
-    ticks: hours,
-  },
-  week: {
-    first: (ms) => midnight(ms, -6),
-    go: (first, by) => midnight(first, 7 * by),
-    strips: (first) => parts(7, (i) => midnight(first, i)),
-    ticks: hours,
-  },
+	hour: {
+		first: (ms) => ms - ((ms - midnight(ms, 0)) % HOUR),
+		go: (first, by) => first + by * HOUR,
+		strips: (first) => parts(6, (i) => first + i * 10 * MINUTE),
+		ticks: (from) => [0, 2, 4, 6, 8].map((minutes) => from + minutes * MINUTE),
+	},
+	day: { first: (ms) => midnight(ms, 0), go: midnight, strips: strips(1), ticks },
+	week: { first: (ms) => midnight(ms, -6), go: (first, by) => midnight(first, 7 * by), strips: strips(7), ticks },
 };
 
-// Of a strip of a day: its hours where it is not 24.
 export const oddHours = ([from, to]) => (to - from === 24 * HOUR || to - from < 20 * HOUR ? null : (to - from) / HOUR);
 
-// As <input type="datetime-local"> has it, and back.
 export const toField = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * MINUTE).toISOString().slice(0, 19);
 export const fromField = (text) => new Date(text).getTime();
-
-export const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;

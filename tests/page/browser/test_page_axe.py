@@ -59,7 +59,7 @@ def test_a_lesson_and_what_came_of_it(visits, house, taught):
     tab.evaluate(axe_source())
     tab.locator("#teach-better").select_option("turn")
     house.hand.perform("shake", seconds=60)
-    tab.get_by_role("button", name="Show what it must not be taken for").first.click()
+    tab.get_by_role("button", name="Show what it is not").first.click()
     tab.locator(".course[data-state=perform]").wait_for()
     house.hand.stop()
     house.hand.perform("shake", after_s=1.2)

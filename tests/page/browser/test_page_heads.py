@@ -42,7 +42,7 @@ def test_pause_and_resume(visits, house, taught):
     house.hand.perform()
     house.hand.rest(2.5)
     assert told.count() == before
-    card(tab, "turn").get_by_role("button", name="Switch on").click()
+    card(tab, "turn").get_by_role("button", name="Resume").click()
     card(tab, "turn").get_by_role("button", name="Pause").wait_for()
     house.hand.perform(after_s=1.0)
     told.nth(before).wait_for()

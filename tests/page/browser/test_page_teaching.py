@@ -145,7 +145,7 @@ def test_counter_examples(visits, house):
     house.teach("turn")
     tab = visits.page("teach")
     tab.locator("#teach-better").wait_for()
-    tab.get_by_role("button", name="Show what it must not be taken for").first.click()
+    tab.get_by_role("button", name="Show what it is not").first.click()
     tab.locator(".course[data-state=perform]").wait_for()
     assert "what is not turn" in tab.locator(".doing").text_content()
     for number in range(3):
