@@ -73,7 +73,9 @@ def test_what_is_dropped_or_refused_is_not_taught_and_can_be_kept(tmp_path, hand
         hand.shake()
         lesson = teach.until(lambda now: len(now["performances"]) == 4)
         odd = lesson["performances"][-1]
-        assert not odd["kept"] and odd["may_keep"] and "unlike the others" in odd["why"] and lesson["state"] == "perform"
+        assert (
+            not odd["kept"] and odd["may_keep"] and "unlike the others" in odd["why"] and lesson["state"] == "perform"
+        )
         assert kept(teach.ask("lesson.keep", number=odd["number"])) == 4
         assert teach.lesson()["state"] == "enough"
         lesson = teach.ask("lesson.drop", number=1)
