@@ -72,14 +72,22 @@ class Record:
 
     def take(self, begin_ms: int, end_ms: int, codes: Codes | None, why: str | None, known: list[Codes]) -> None:
         """Add a performance; it is kept unless there is a reason why not. known: what the head knew before."""
-        kept = codes is not None and why is None
-        if kept and self.purpose == EXAMPLES:
-            others = [*known, *self.kept]
-            odd = [one for one in unlike_the_others([*others, codes]) if one.number == len(others)]  # type: ignore[list-item]
-            if odd:
-                kept, why = False, odd[0].why
-        self.performances.append(Heard(len(self.performances) + 1, begin_ms, end_ms, codes, kept, why))
+        self.performances.append(
+            Heard(len(self.performances) + 1, begin_ms, end_ms, codes, codes is not None and why is None, why)
+        )
+        if self.purpose == EXAMPLES:
+            self._leave_out(known)
         self.compare(known)
+
+    def _leave_out(self, known: list[Codes]) -> None:
+        """Keep no longer what the others do not agree with; which one that is, the first two cannot tell."""
+        kept = [one for one in self.performances if one.kept]
+        codes: Any = [*known, *(one.codes for one in kept)]
+        for odd in unlike_the_others(codes):
+            at = odd.number - len(known)
+            # One with a reason was kept by somebody who knows it.
+            if at >= 0 and kept[at].why is None:
+                kept[at].kept, kept[at].why = False, odd.why
 
     def keep(self, number: int, kept: bool, known: list[Codes]) -> None:
         """Keep a performance or not. Raises InputError for one that there is not, or that has nothing to keep."""

@@ -6,6 +6,7 @@ import base64
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,13 +65,19 @@ def this_too(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def _improve(control: Shared, asked: Mapping[str, Any], *, is_it: bool) -> dict[str, Any]:
     from_ms, to_ms = _span(asked, "from_ms", "to_ms", _MOST_STRETCH_MS)
-    codes = _codes(control, page_heads.own_card_of(control, asked["head"]), from_ms, to_ms, few=is_it)
+    made = _moving(control, page_heads.own_card_of(control, asked["head"]), from_ms, to_ms)
     # Of two that begin with the same head, the second would forget what the first has added.
     with control.changing:
         card = page_heads.own_card_of(control, asked["head"])
         taught = card.taught
-        new = _without(codes, taught.examples if is_it else taught.against)
-        if not len(new):
+        if is_it:
+            new = about_the_middle(made, from_ms * _NS_PER_MS, to_ms * _NS_PER_MS, WINDOWS).codes
+            # Who says now that it is it takes back that it was not.
+            card = replace(card, taught=replace(taught, against=_without(taught.against, made.codes)))
+            new = _without(new, taught.examples)
+        else:
+            new = _without(made.codes, taught.against)
+        if not len(new) and len(card.taught.against) == len(taught.against):
             # It was added before: by somebody else, or just before a restart.
             return page_heads.shown(control, card.name)
         if not is_it and not len(new := _without(new, taught.examples)):
@@ -80,8 +87,9 @@ def _improve(control: Shared, asked: Mapping[str, Any], *, is_it: bool) -> dict[
                 "teach it anew without that one",
             )
         model = model_of(control, card.encoder)
-        made = improved(card.name, card, model, card.hop_ns, **{"examples" if is_it else "against": [new]})
-        return page_heads.save(control, made)
+        added = [new] if len(new) else []
+        made_head = improved(card.name, card, model, card.hop_ns, **{"examples" if is_it else "against": added})
+        return page_heads.save(control, made_head)
 
 
 def _without(codes: Codes, known: Codes) -> Codes:
@@ -89,18 +97,18 @@ def _without(codes: Codes, known: Codes) -> Codes:
     return codes[[not (known == row).all(axis=1).any() for row in codes]]
 
 
-def _codes(control: Shared, card: HeadCard, from_ms: int, to_ms: int, *, few: bool) -> Codes:
+def _moving(control: Shared, card: HeadCard, from_ms: int, to_ms: int) -> SignatureBatch:
     """Return what moves in a stretch: of the rows that heads judged a moment ago, else of what is stored."""
     from_ns, to_ns = from_ms * _NS_PER_MS, to_ms * _NS_PER_MS
     made = control.feed.recent(from_ns, to_ns, card.encoder)
     made = made and moving(windows_of(made, from_ns, to_ns))
-    if not made:
-        told = _children(control).ask("stretch", _store(control), from_ms, to_ms, card.encoder, gone=GONE.get())
-        codes = np.frombuffer(base64.b64decode(told["codes"]), np.int8).reshape(-1, told["dim"])
-        spec = model_of(control, card.encoder).spec
-        start_ns = np.array(told["start_ns"], np.int64)
-        made = SignatureBatch(start_ns, codes, np.zeros(len(codes), np.uint8), card.hop_ns, spec)
-    return (about_the_middle(made, from_ns, to_ns, WINDOWS) if few else made).codes
+    if made:
+        return made
+    told = _children(control).ask("stretch", _store(control), from_ms, to_ms, card.encoder, gone=GONE.get())
+    codes = np.frombuffer(base64.b64decode(told["codes"]), np.int8).reshape(-1, told["dim"])
+    spec = model_of(control, card.encoder).spec
+    start_ns = np.array(told["start_ns"], np.int64)
+    return SignatureBatch(start_ns, codes, np.zeros(len(codes), np.uint8), card.hop_ns, spec)
 
 
 def model_of(control: Shared, encoder: bytes) -> ModelCard:

@@ -89,6 +89,22 @@ def test_what_is_dropped_or_refused_is_not_taught_and_can_be_kept(tmp_path, hand
         assert teach.ask("lesson.end", save=True)["examples"] == 3
 
 
+def test_the_odd_one_is_told_once_the_others_agree(tmp_path, hand):
+    with teaching(tmp_path, hand) as teach:
+        teach.begin(times=4)
+        performed(teach, hand, 1)
+        hand.shake()
+        lesson = teach.until(lambda now: len(now["performances"]) == 2)
+        assert kept(lesson) == 2  # of two, nobody knows which is the odd one
+        hand.perform(TURN)
+        lesson = teach.until(lambda now: len(now["performances"]) == 3)
+        assert [one["kept"] for one in lesson["performances"]] == [True, False, True]
+        assert "unlike the others" in lesson["performances"][1]["why"] and lesson["state"] == "perform"
+        teach.ask("lesson.keep", number=2)
+        hand.perform(TURN)
+        assert kept(teach.until(lambda now: len(now["performances"]) == 4)) == 4  # what somebody keeps stays
+
+
 def test_what_is_cut_off_is_refused_in_words_and_cannot_be_kept(tmp_path, hand):
     with teaching(tmp_path, hand) as teach:
         hand.perform((20, 5))
@@ -150,7 +166,7 @@ def test_only_codes_are_kept_of_a_lesson_and_nobody_else_reads_them(tmp_path, ha
         assert path.stat().st_mode & 0o777 == 0o600
         (one,) = json.loads(path.read_text())["Record"]["performances"]
         assert len(one.pop("codes")[1]) == 256  # three windows of 64 bytes in base64
-        assert set(one) == {"number", "begin_ms", "end_ms", "kept", "why", "may_keep", "likeness"}
+        assert set(one) == {"number", "begin_ms", "end_ms", "kept", "why", "likeness"}
 
 
 def test_a_sensor_that_goes_and_comes_back_in_the_middle_is_said_and_costs_no_performance(tmp_path, hand, monkeypatch):

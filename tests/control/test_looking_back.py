@@ -326,6 +326,17 @@ def test_not_this_and_this_too_change_the_head_at_once(taught):
         teach.ask("not_this", head="walking", from_ms=from_ms, to_ms=to_ms)
 
 
+def test_this_too_takes_not_this_back(taught):
+    teach, hand, _ = taught
+    from_ms, to_ms = stretch_of(teach, hand)
+    there = {"head": "turn", "from_ms": from_ms, "to_ms": to_ms}
+    before = next(one for one in teach.ask("heads") if one["name"] == "turn")["counter_examples"]
+    assert teach.ask("not_this", **there)["counter_examples"] > before
+    again = teach.ask("this_too", **there)
+    assert again["counter_examples"] == before
+    assert teach.ask("this_too", **there) == again
+
+
 def test_of_two_at_once_neither_forgets_the_other(taught):
     teach, hand, _ = taught
     stretches = [stretch_of(teach, hand) for _ in range(2)]

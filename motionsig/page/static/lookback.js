@@ -1,6 +1,6 @@
 // The view "Look back": strips with what the heads told then and would tell now.
 
-import { ask, listen } from "./api.js";
+import { ask, latest, listen } from "./api.js";
 import { asking, button, closing, dark, h, select, setText, why } from "./dom.js";
 import { improving } from "./improve.js";
 import { colours, drawStrip, numberOf, shape } from "./marks.js";
@@ -8,9 +8,9 @@ import { RANGES, fromField, oddHours, toField } from "./spans.js";
 import { format, texts } from "./texts.js";
 
 const t = texts.lookback;
-const TOUCH = 24; // pixels that a finger may miss an event by
-const DRAG = 8; // pixels after which a touch chooses a stretch
-const SOON_MS = 1500; // chosen before and after a touched moment
+const TOUCH = 24; // px that a finger may miss by
+const DRAG = 8; // px: a touch chooses a stretch
+const SOON_MS = 1500; // chosen around a touched moment
 const ROWS = 400; // events of the list
 const MOST_ALIKE = 20;
 const NOW_MS = 20_000; // so often the line of now moves on

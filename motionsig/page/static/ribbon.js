@@ -5,7 +5,7 @@ import { format } from "./texts.js";
 
 const KEPT = 1200; // rows: some three minutes
 const LANES = 2;
-const [LANE, AXIS, PART] = [22, 20, 6]; // px, before they are multiplied by the screen's scale; PART parts motion and posture
+const [LANE, AXIS, PART] = [22, 20, 6]; // CSS px; PART parts motion and posture
 const REST = 0.2; // so much is left of the colours at rest
 const [BRIDGED, AT_REST] = [1, 4];
 const STILL_MS = 1000; // where somebody wants less motion, the ribbon steps once a second
@@ -74,7 +74,7 @@ export function createRibbon(canvas) {
 	}
 
 	function mark({ head, phase, start_ns, end_ns }) {
-		const fromMs = start_ns / 1e6;
+		const fromMs = start_ns / 1e6 + shape.length - shape.hop; // the column of its first signature
 		const toMs = phase === "began" ? null : end_ns / 1e6;
 		const known = marks.find((one) => one.head === head && Math.abs(one.fromMs - fromMs) < 1);
 		if (known) {
