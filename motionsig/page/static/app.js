@@ -32,10 +32,10 @@ function frame() {
 }
 
 function show() {
-	if (location.hash.startsWith("#pair=")) return location.reload(); // a link that was opened in this tab
+	if (location.hash.startsWith("#pair=")) return location.reload(); // a link opened in this tab
 	if (!letIn) return;
 	const [asked, query] = location.hash.slice(1).split("?");
-	const name = asked in VIEWS ? asked : "live";
+	const name = Object.hasOwn(VIEWS, asked) ? asked : "live";
 	if (current !== name) {
 		made[current]?.hidden?.();
 		scrollTo(0, 0);
