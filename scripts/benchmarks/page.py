@@ -27,9 +27,9 @@ from week import fill_week  # noqa: E402
 
 from scripts.benchmarks import figures  # noqa: E402
 
-MOTIONS, LESSONS, LOOKS = 16, 2, 3
+MOTIONS, LESSONS, LOOKS = 40, 3, 7
 VIEWERS = 5
-SHARE_S = 10.0
+SHARE_S = 20.0
 REST_S = 1.3
 """Between two performances; the lesson wants a second."""
 

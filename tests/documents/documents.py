@@ -30,7 +30,7 @@ MOST_LINES = {
     "motionsig/packing/README.md": 125,
     "motionsig/encoders/README.md": 155,
     "motionsig/heads/README.md": 125,
-    "motionsig/control/README.md": 130,
+    "motionsig/control/README.md": 131,
     "motionsig/page/README.md": 120,
     "motionsig/cli/README.md": 205,
     "firmware_models/README.md": 60,
