@@ -34,7 +34,7 @@ def test_a_program_that_inherits_a_lock_keeps_it(place):
     command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=held.files) as child:
         held.close()
-        with pytest.raises(TakenError, match=f"held by process {child.pid} "):
+        with pytest.raises(TakenError, match=rf"held by process {child.pid}\b"):
             lock((place,))
         child.communicate()
     lock((place,)).close()

@@ -151,6 +151,8 @@ def _in_fixed_words(record: logging.LogRecord) -> bool:
     if record.levelno < logging.ERROR:
         return False
     error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, asyncio.CancelledError):
+        return False  # the page ends, and a request with it
     trace, where = (error.__traceback__ if error else None), ""
     while trace:
         where, trace = f"{trace.tb_frame.f_code.co_name}, line {trace.tb_lineno}", trace.tb_next

@@ -103,7 +103,7 @@ class ServedPage:
             self.process.send_signal(signal.SIGTERM)
         _, said = self.process.communicate(timeout=20)
         # No input may bring more than this into the journal.
-        assert (self.process.returncode, said) == (0, "")
+        assert (self.process.returncode, said) == (0, ""), (self.process.returncode, said)
 
     @property
     def scheme(self) -> str:
