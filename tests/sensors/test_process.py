@@ -152,8 +152,8 @@ def test_two_seconds_through_smbus2_are_the_chips_own_samples(tmp_path):
     )
     # 0.6 ms on an idle machine; a busy one keeps both processes waiting.
     assert np.abs(log.time_ns - _true_ns(chip, log.serials)).max() < 5_000_000
-    # Level, samples and registers ten times a second and the start: some 350. A busy machine has the reader ask again for
-    # what took too long; level and sample, for each sample alone, would be two.
+    # Level, samples and registers ten times a second and the start: some 350. A busy machine has the reader ask again
+    # for what took too long; level and sample, for each sample alone, would be two.
     assert machine.ioctls[I2C_RDWR] < 2 * len(log.serials)
 
 
