@@ -54,6 +54,7 @@ STANDARD_GRAVITY = 9.80665
 """m/s² in one g (CGPM 1901), and so the factor from g to SI."""
 
 NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
 
 MAX_LABEL_CHARS = 128
 """How long a label may be."""

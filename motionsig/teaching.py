@@ -293,7 +293,7 @@ class _Logs:
     def performances(self, example: Example, refused: list[Refused]) -> Iterator[_Shown]:
         """Yield the performances in an example; put those that are no use into `refused`."""
         if isinstance(example, SignatureBatch):
-            batch = _moving(_of_encoder(example, self._encoder))
+            batch = moving(_of_encoder(example, self._encoder))
             if len(batch):
                 yield _Shown(str(batch.time[0]), batch.codes)
             else:
@@ -311,7 +311,7 @@ class _Logs:
         """Return the codes of what moves in it. Raises InputError where nothing does."""
         # Of a part the windows whose middle is in it: a false alarm may be shorter than a window.
         margin_s = self._encoder.card.length / 2 / self._encoder.card.rate_hz
-        made = [_moving(batch).codes for batch in self._batches(example, _COUNTER_HOP, margin_s)]
+        made = [moving(batch).codes for batch in self._batches(example, _COUNTER_HOP, margin_s)]
         if not sum(map(len, made)):
             what = "signatures" if isinstance(example, SignatureBatch) else os.fspath(example)
             raise InputError(f"against: expected {2 * margin_s:g} s or more of motion, got none in {what}")
@@ -387,7 +387,8 @@ def part_of_log(example: str | os.PathLike[str]) -> tuple[str, float, float | No
     return found[1], begin_s, end_s
 
 
-def _moving(batch: SignatureBatch) -> SignatureBatch:
+def moving(batch: SignatureBatch) -> SignatureBatch:
+    """Return the signatures of windows in which something moves."""
     return batch[~is_at_rest(batch.quality)]
 
 

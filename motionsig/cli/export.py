@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionsig.cli.option import option
-from motionsig.conventions import NS_PER_S
+from motionsig.conventions import NS_PER_MS, NS_PER_S
 from motionsig.errors import InputError, MissingExtraError
 from motionsig.events import Event
 from motionsig.hints import install_hint
@@ -26,8 +26,6 @@ from motionsig.wire import iso_time
 
 Rows = Iterator[Stored]
 Columns = dict[str, Any]  # arrays; mypy would take them for other keywords of savez_compressed
-
-_MS_NS = 1_000_000
 
 
 def add_to(commands: Any) -> None:
@@ -95,7 +93,7 @@ def _seconds(part: Stored) -> NDArray[np.float64]:
     if part.recording is None:
         return np.full(len(part.seq), np.nan)
     since_ns = part.signatures.start_ns - part.recording.start_ns
-    return np.rint(since_ns / _MS_NS) / 1000
+    return np.rint(since_ns / NS_PER_MS) / 1000
 
 
 def _labels(part: Stored) -> NDArray[np.str_]:

@@ -24,6 +24,7 @@ from typing import Any
 
 from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.closing import Closing
+from motionsig.conventions import NS_PER_MS
 from motionsig.events import Event, to_json
 
 STATUS, HEADS, LESSON = "status", "heads", "lesson"
@@ -35,7 +36,6 @@ SIGNATURES_KEPT_S = 600.0
 """Signatures alone are kept so long, without their lines: 73 bytes each."""
 _MOST_KEPT = 8192  # entries: heads may tell more events than there are rows
 _MOST_AT_ONCE = 256  # entries that a viewer takes at once
-_NS_PER_MS = 1_000_000
 _PIECE = 256  # rows: as thousands of small batches, they would take many times their size
 _MOST_PIECES = 32
 
@@ -64,7 +64,7 @@ class _Rows:
         value = {
             "stream": str(self.stream_id),
             "seq": self.seq + first,
-            "start_ms": (made.start_ns // _NS_PER_MS).tolist(),
+            "start_ms": (made.start_ns // NS_PER_MS).tolist(),
             "codes": base64.b64encode(made.codes.tobytes()).decode(),
             "quality": made.quality.tolist(),
             "scores": {
@@ -262,4 +262,9 @@ class Viewer(Closing):
 
 
 def _line(key: str, value: Any) -> bytes:
-    return json.dumps({key: value}, separators=(",", ":")).encode() + b"\n"
+    return to_line({key: value})
+
+
+def to_line(value: Any) -> bytes:
+    """Return a value as a line."""
+    return json.dumps(value, separators=(",", ":")).encode() + b"\n"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from motionsig.conventions import NS_PER_S
+from motionsig.conventions import NS_PER_MS, NS_PER_S
 from motionsig.errors import MotionsigError
 from motionsig.version import VERSION
 
@@ -51,7 +51,7 @@ def _newest_ms(url: str) -> int | None:
     with suppress(MotionsigError, OSError):
         scheme, location, _ = split_url(url)
         if scheme == "store" and (newest_ns := store_newest_ns(location)) is not None:
-            return newest_ns // 1_000_000
+            return newest_ns // NS_PER_MS
     return None
 
 

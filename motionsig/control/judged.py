@@ -75,7 +75,8 @@ def chosen_heads(place: Path) -> tuple[dict[str, HeadCard], dict[str, str]]:
     """Return the heads that judge for the page, by name, and why others of these cannot be read."""
     if not (names := switched_on(place)):
         return {}, {}
-    from motionsig.heads import load_head, owned_heads, shipped_heads
+    from motionsig.heads import owned_heads, shipped_heads
+    from motionsig.heads.places import named_head
 
     cards: dict[str, HeadCard] = {}
     missing: dict[str, str] = {}
@@ -84,10 +85,7 @@ def chosen_heads(place: Path) -> tuple[dict[str, HeadCard], dict[str, str]]:
         if name not in folders:
             continue  # it is about to be written, or was removed
         try:
-            card = load_head(folders[name])
-            if card.name != name:
-                raise HeadError(f"{folders[name]}: expected the head {name}, got one called {card.name}")
-            cards[name] = card
+            cards[name] = named_head(folders[name])
         except HeadError as error:
             missing[name] = str(error)
     return cards, missing
@@ -102,6 +100,7 @@ def together(
     has given.
     """
     from motionsig.heads.judging import in_order
+    from motionsig.heads.places import each_once
 
     chosen, more, off = list(roots), list[str](), dict[str, str]()
     for name, card in own.items():
@@ -110,7 +109,7 @@ def together(
             off[f"{name} of the page"] = "root has configured a head of this name"
             continue
         try:
-            with_it = in_order(_each_once([*chosen, *_with_needed(card, own)]))
+            with_it = in_order(list(each_once([*chosen, *_with_needed(card, own)]).values()))
             if len(with_it) > MOST_HEADS:
                 raise HeadError(f"expected at most {MOST_HEADS} heads, got more")
         except HeadError as error:
@@ -129,12 +128,3 @@ def _with_needed(card: HeadCard, own: Mapping[str, HeadCard]) -> list[HeadCard]:
     for one in wanted:
         wanted += [own[name] for name in one.needs if name in own and own[name] not in wanted]
     return with_needed(wanted)  # others than the page's are found by name
-
-
-def _each_once(cards: Sequence[HeadCard]) -> list[HeadCard]:
-    """Return heads, each once. Raises HeadError for two of one name."""
-    named: dict[str, HeadCard] = {}
-    for card in cards:
-        if named.setdefault(card.name, card).fingerprint != card.fingerprint:
-            raise HeadError(f"heads: expected one of each name, got two called {card.name!r}")
-    return list(named.values())

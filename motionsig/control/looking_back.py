@@ -16,7 +16,8 @@ from motionsig.control import page_heads
 from motionsig.control.asking import GONE, HEAD, NOTHING, REQUEST, AskError
 from motionsig.control.children import Children
 from motionsig.control.lessons import improved
-from motionsig.control.stretches import about_the_middle, moving, windows_of
+from motionsig.control.stretches import about_the_middle, windows_of
+from motionsig.conventions import NS_PER_MS
 from motionsig.encoders import find_model
 from motionsig.encoders.models import model_names
 from motionsig.errors import ModelError
@@ -25,13 +26,13 @@ from motionsig.heads.judging import in_order
 from motionsig.heads.teaching import Codes
 from motionsig.lesson import WINDOWS
 from motionsig.model_card import ModelCard
+from motionsig.teaching import moving
 
 if TYPE_CHECKING:
     from motionsig.control.shared import Shared
 
 _MOST_SPAN_MS = 32 * 86_400_000
 _MOST_STRETCH_MS = 60_000
-_NS_PER_MS = 1_000_000
 _creating = threading.Lock()
 
 
@@ -71,7 +72,7 @@ def _improve(control: Shared, asked: Mapping[str, Any], *, is_it: bool) -> dict[
         card = page_heads.own_card_of(control, asked["head"])
         taught = card.taught
         if is_it:
-            new = about_the_middle(made, from_ms * _NS_PER_MS, to_ms * _NS_PER_MS, WINDOWS).codes
+            new = about_the_middle(made, from_ms * NS_PER_MS, to_ms * NS_PER_MS, WINDOWS).codes
             # Who says now that it is it takes back that it was not.
             card = replace(card, taught=replace(taught, against=_without(taught.against, made.codes)))
             new = _without(new, taught.examples)
@@ -99,7 +100,7 @@ def _without(codes: Codes, known: Codes) -> Codes:
 
 def _moving(control: Shared, card: HeadCard, from_ms: int, to_ms: int) -> SignatureBatch:
     """Return what moves in a stretch: of the rows that heads judged a moment ago, else of what is stored."""
-    from_ns, to_ns = from_ms * _NS_PER_MS, to_ms * _NS_PER_MS
+    from_ns, to_ns = from_ms * NS_PER_MS, to_ms * NS_PER_MS
     made = control.feed.recent(from_ns, to_ns, card.encoder)
     made = made and moving(windows_of(made, from_ns, to_ns))
     if made:

@@ -19,10 +19,10 @@ from motionsig.control.judged import hand_over, switch, switched_on
 from motionsig.encoders.signing import KEYS_FOLDER, signer
 from motionsig.errors import HeadError, ModelError
 from motionsig.escaping import own_logger
-from motionsig.heads import HeadCard, heads_folder, load_head, owned_heads, remove_head, shipped_heads
+from motionsig.heads import HeadCard, heads_folder, owned_heads, remove_head, shipped_heads
 from motionsig.heads.card import CARD_NAME, PROTOTYPES, SIGNATURE_NAME
 from motionsig.heads.expectation import expectation
-from motionsig.heads.places import write_files, write_head
+from motionsig.heads.places import named_head, write_files, write_head
 from motionsig.heads.sending import MOST_ZIP_BYTES, read_files, read_zip, zipped
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ def _all(control: Shared) -> dict[str, _Seen]:
     """Return all heads by name; where there are two of one name, root's, or else the shipped one."""
     taken = _taken(control)
     folders = {**owned_heads(control.heads_folder), **shipped_heads(), **_roots(control)}
-    seen = {name: _Seen(taken.get(name, PAGE), folder, _card(name, folder)) for name, folder in folders.items()}
+    seen = {name: _Seen(taken.get(name, PAGE), folder, _card(folder)) for name, folder in folders.items()}
     for card in () if control.loop is None else control.loop.root_heads:
         # What judges is what was read with the configuration.
         seen[card.name] = _Seen(taken[card.name], folders.get(card.name), card)
@@ -266,14 +266,11 @@ def _roots(control: Shared) -> dict[str, Path]:
     return {} if control.heads_folder.resolve() == heads_folder().resolve() else owned_heads()
 
 
-def _card(name: str, folder: Path) -> HeadCard | HeadError:
+def _card(folder: Path) -> HeadCard | HeadError:
     try:
-        card = load_head(folder)
+        return named_head(folder)
     except HeadError as error:
         return error
-    if card.name != name:
-        return HeadError(f"{folder / CARD_NAME}: expected the head {name}, got one called {card.name}")
-    return card
 
 
 def _seen(control: Shared, name: str) -> _Seen:

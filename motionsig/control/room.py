@@ -12,7 +12,7 @@ from typing import Any
 from motionsig.closing import Closing
 from motionsig.control.answered import Answered
 from motionsig.control.asking import FAILED, HEAD, REQUEST, Ask, AskError, checked, or_null, position
-from motionsig.control.feed import HEADS, LESSON, STATUS, Feed, Viewer
+from motionsig.control.feed import HEADS, LESSON, STATUS, Feed, Viewer, to_line
 from motionsig.control.loop import Loop
 from motionsig.control.shared import LESSON_NAME, Shared
 from motionsig.errors import HeadError, MotionsigError
@@ -131,11 +131,6 @@ def read_line(line: bytes) -> Mapping[str, Any]:
     if not isinstance(asked, dict):
         raise AskError(REQUEST, f"line: expected an object, got {type(asked).__name__}")
     return asked
-
-
-def to_line(value: Any) -> bytes:
-    """Return a value as a line."""
-    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
 
 
 def error_line(error: AskError) -> bytes:

@@ -7,7 +7,6 @@ import numpy as np
 from motionsig.blocks import SignatureBatch
 from motionsig.conventions import NS_PER_S
 from motionsig.lesson import STEP_S
-from motionsig.quality import is_at_rest
 
 MOST = 64
 """Windows of one stretch."""
@@ -26,11 +25,6 @@ def windows_of(made: SignatureBatch, from_ns: int, to_ns: int) -> SignatureBatch
         if away[nearest] < (made.spec.length_ns + to_ns - from_ns) // 2:
             chosen = np.array([nearest])
     return made[chosen[:: max(1, -(-len(chosen) // MOST))]]
-
-
-def moving(made: SignatureBatch) -> SignatureBatch:
-    """Return the windows in which something moves."""
-    return made[~is_at_rest(made.quality)]
 
 
 def about_the_middle(made: SignatureBatch, from_ns: int, to_ns: int, most: int) -> SignatureBatch:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from motionsig.blocks import SignatureBatch, concatenate
 from motionsig.control.asking import NOTHING, AskError
-from motionsig.control.stretches import moving, windows_of
-from motionsig.conventions import NS_PER_S
+from motionsig.control.stretches import windows_of
+from motionsig.conventions import NS_PER_MS, NS_PER_S
 from motionsig.events import BEGAN, Event
 from motionsig.heads.card import HeadCard
 from motionsig.heads.teaching import likeness
@@ -25,9 +25,9 @@ from motionsig.publishers import iter_events, iter_signatures, split_url
 from motionsig.publishers.local import NoneStoredError, Stored
 from motionsig.publishers.reading import store_encoders
 from motionsig.quality import is_at_rest
+from motionsig.teaching import moving
 from motionsig.watching import Asked, watch_stored
 
-NS_PER_MS = 1_000_000
 DAY_S = 86400
 MOST_BINS = 400
 _BINS_S = (1, 5, 15, 60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, DAY_S)

@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from motionsig.encoders import shipped_models
@@ -72,11 +72,25 @@ def folder_of(head: str | Path) -> Path:
 def find_head(head: str | Path) -> HeadCard:
     """Return a head: by name the owner's or else the shipped one, by path a folder's. Raises HeadError."""
     folder = folder_of(head)
+    return load_head(folder) if folder == Path(head) else named_head(folder)
+
+
+def named_head(folder: Path) -> HeadCard:
+    """Return the head in a folder that is called as the head is. Raises HeadError, also for one of another name."""
     card = load_head(folder)
     # By its name a head is what the folder says, and another one must not come in its place.
-    if folder != Path(head) and card.name != folder.name:
+    if card.name != folder.name:
         raise HeadError(f"{folder / CARD_NAME}: expected the head {folder.name}, got one called {card.name}")
     return card
+
+
+def each_once(cards: Iterable[HeadCard]) -> dict[str, HeadCard]:
+    """Return heads by name. Raises HeadError for two heads of one name."""
+    known: dict[str, HeadCard] = {}
+    for card in cards:
+        if known.setdefault(card.name, card).fingerprint != card.fingerprint:
+            raise HeadError(f"heads: expected one of each name, got two called {card.name!r}")
+    return known
 
 
 def with_needed(cards: list[HeadCard]) -> list[HeadCard]:
@@ -84,10 +98,7 @@ def with_needed(cards: list[HeadCard]) -> list[HeadCard]:
 
     Raises HeadError where one is missing, or for two heads of one name.
     """
-    known: dict[str, HeadCard] = {}
-    for card in cards:
-        if known.setdefault(card.name, card).fingerprint != card.fingerprint:
-            raise HeadError(f"heads: expected one of each name, got two called {card.name!r}")
+    known = each_once(cards)
     waiting = list(known.values())
     while waiting:
         for name in waiting.pop().needs:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hmac
 import re
-import socket
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from motionsig.page.certificates import own_names
 from motionsig.page.exchange import Refused, Request
 from motionsig.page.people import csrf_of
 
@@ -66,7 +66,7 @@ def _is_own(host: str, request: Request) -> bool:
     if address is not None:
         return address.is_loopback if not request.tls else address == own
     at_home = name == "localhost" and own is not None and own.is_loopback
-    return at_home or (request.tls and name in _own_names())
+    return at_home or (request.tls and name != "localhost" and name in own_names())
 
 
 def is_near(host: str) -> bool:
@@ -82,12 +82,6 @@ def _address(text: str) -> Address | None:
         return None
     # One socket for both kinds shows IPv4 like this.
     return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
-
-
-def _own_names() -> set[str]:
-    name = socket.gethostname().lower()
-    plain = name.split(".")[0]
-    return {name, plain, f"{plain}.local"}
 
 
 @dataclass(frozen=True)
