@@ -45,6 +45,17 @@ class MadeSensor(Closing):
         self.going.set()
 
 
+def carried_by_turns(motion):
+    """Return a sensor that is put down for ten seconds, then carried for ten, and so on; a second in 50 ms."""
+
+    def put_down(seconds, rate_hz):
+        data = motion(seconds, rate_hz)
+        data[: round(10 * rate_hz)] = data[0]
+        return data
+
+    return MadeSensor(put_down)
+
+
 @contextlib.contextmanager
 def running(folder, text, sensor, **more):
     """Run the daemon of a configuration while the block lasts; more: keywords of `Daemon`."""

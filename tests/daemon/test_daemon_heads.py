@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from broker import Broker
-from in_process import MadeSensor, running
+from in_process import carried_by_turns, running
 from installing import install
 from made import wait_until
 from made_heads import by_rest
@@ -37,14 +37,7 @@ def folders(tmp_path, monkeypatch):
 
 @pytest.fixture
 def sensor(motion):
-    """Put down for ten seconds, then carried for ten, and so on; a second in 50 ms."""
-
-    def put_down(seconds, rate_hz):
-        data = motion(seconds, rate_hz)
-        data[: round(10 * rate_hz)] = data[0]
-        return data
-
-    return MadeSensor(put_down)
+    return carried_by_turns(motion)
 
 
 @pytest.fixture

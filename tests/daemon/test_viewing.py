@@ -11,7 +11,7 @@ import pytest
 from control_client import Client
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from in_process import MadeSensor, running
+from in_process import MadeSensor, carried_by_turns, running
 from made import wait_until
 from made_heads import by_rest
 
@@ -41,14 +41,7 @@ def folders(tmp_path, monkeypatch):
 
 @pytest.fixture
 def sensor(motion):
-    """Put down for ten seconds, then carried for ten, and so on; a second in 50 ms."""
-
-    def put_down(seconds, rate_hz):
-        data = motion(seconds, rate_hz)
-        data[: round(10 * rate_hz)] = data[0]
-        return data
-
-    return lambda: MadeSensor(put_down)
+    return lambda: carried_by_turns(motion)
 
 
 @pytest.fixture
