@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import children_of, command_of
 
 import motionsig
 from motionsig.cli import main
@@ -120,11 +121,10 @@ class Page:
     @property
     def children(self) -> list[int]:
         """The processes that it started: the page, and what looks after the memory that multiprocessing shares."""
-        pid = self.process.pid
-        return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+        return children_of(self.process.pid)
 
     def page_pid(self) -> int:
-        (pid,) = (pid for pid in self.children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes())
+        (pid,) = (pid for pid in self.children if b"spawn_main" in command_of(pid))
         return pid
 
     def end(self, number: int = signal.SIGINT) -> float:

@@ -68,5 +68,5 @@ def running(folder, text, sensor, **more):
         yield daemon
     finally:
         daemon.stop()
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive(), "the daemon does not stop"

@@ -74,7 +74,7 @@ def prefer_edgetpu(model, root):
     choice.remember(card, conditions, Choice(20.0, 50.0, "2026-11-23"))
 
 
-def wait_for(happened, what, limit_s=10.0):
+def wait_for(happened, what, limit_s=60.0):
     until = time.monotonic() + limit_s
     while not happened():
         assert time.monotonic() < until, f"{what} did not happen within {limit_s} s"

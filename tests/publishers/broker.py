@@ -59,9 +59,9 @@ class Broker:
     def start(self, host: str = "127.0.0.1") -> Broker:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen([mosquitto(), "-c", str(self.config)], stdout=log, stderr=log)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection((host, self.port), 1):
+            with contextlib.suppress(OSError), socket.create_connection((host, self.port), 10):
                 return self
             assert self._process.poll() is None, self.log
             time.sleep(0.02)
@@ -92,7 +92,7 @@ class Broker:
         if self._process is not None:
             self._signal(signal.SIGCONT)
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def __enter__(self) -> Broker:
@@ -164,7 +164,7 @@ class Proxy:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(5)
+            thread.join(60)
         for sock in self._sockets:
             sock.close()
 
