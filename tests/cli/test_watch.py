@@ -140,7 +140,7 @@ def test_a_sensor_is_watched_until_it_is_interrupted():
         first = from_json(child.stdout.readline().encode())
         assert (first.head, first.phase) == ("moving", "began")
         child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=30)
+        out, err = child.communicate(timeout=60)
     assert child.returncode == 130 and out == ""
     assert re.fullmatch(
         r"watching lsm6dso\S* at 104 Hz for moving, running, still, walking; \^C ends it\n"

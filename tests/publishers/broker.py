@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import shutil
 import signal
 import socket
@@ -27,10 +28,19 @@ def mosquitto() -> str:
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """Return a port of the loopback interface that nobody listens on.
+
+    It is below those that the kernel gives away: none of the connections of this machine gets it before a broker takes
+    it, or while one is away.
+    """
+    given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    lowest, end = (10_000, given) if given > 20_000 else (20_000, 1 << 16)
+    while True:
+        # Not `random`, which tests of several processes may have given the same seed.
+        port = lowest + secrets.randbelow(end - lowest)
+        with contextlib.suppress(OSError), socket.socket() as sock:
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 class Broker:
