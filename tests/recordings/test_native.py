@@ -213,7 +213,9 @@ def log(tmp_path_factory):
     return write(tmp_path_factory.mktemp("native") / "log", blocks), time_ns, data
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     damage=st.lists(
         st.tuples(st.floats(0, 1), st.sampled_from(["flip", "cut", "end"]), st.integers(1, 300)), max_size=3

@@ -17,6 +17,7 @@ import pytest
 from chips.trial import Coded
 from i2c_machine import I2C_RDWR, I2cMachine
 from numpy.typing import NDArray
+from real_time import undisturbed
 
 from motionsig.cli import main
 from motionsig.conventions import NS_PER_S
@@ -138,6 +139,7 @@ def _true_ns(chip: SimulatedChip, serials: NDArray[np.int64]) -> NDArray[np.int6
     return chip.times_ns(serials) + (time.time_ns() - time.monotonic_ns())
 
 
+@undisturbed
 def test_two_seconds_through_smbus2_are_the_chips_own_samples(tmp_path):
     machine, chip = _machine(tmp_path)
     with machine:
@@ -157,6 +159,7 @@ def test_two_seconds_through_smbus2_are_the_chips_own_samples(tmp_path):
     assert machine.ioctls[I2C_RDWR] < 2 * len(log.serials)
 
 
+@undisturbed
 def test_transactions_that_nobody_acknowledges_lose_nothing(tmp_path):
     machine, _ = _machine(tmp_path, nack=0.05)
     with machine:
@@ -176,6 +179,7 @@ def _stuck(machine: I2cMachine, chip: SimulatedChip, from_ns: int, to_ns: int) -
 
 
 @pytest.mark.parametrize("fault", [_away, _stuck])
+@undisturbed
 def test_half_a_second_without_the_chip_is_one_gap(tmp_path, fault):
     machine, chip = _machine(tmp_path)
     with machine:
@@ -202,6 +206,7 @@ def test_half_a_second_without_the_chip_is_one_gap(tmp_path, fault):
     assert -NS_PER_S // 20 < late_ns < NS_PER_S
 
 
+@undisturbed
 def test_a_chip_that_does_not_come_back_is_not_waited_for(tmp_path):
     machine, chip = _machine(tmp_path)
     with machine:
@@ -246,6 +251,7 @@ with open_sensor() as sensor:
     assert [(it["address"], it["chips"][0]["name"]) for it in bus["found"]] == [("0x68", "mpu9250")]
 
 
+@undisturbed
 def test_a_chip_that_gives_one_sample_a_read_is_read_one_by_one(tmp_path):
     machine, _ = _machine(tmp_path, "adxl345")
     with machine:
@@ -326,6 +332,7 @@ def test_an_adapter_for_smbus_alone_is_named_as_that(tmp_path):
     assert not machine.ioctls[I2C_RDWR]
 
 
+@undisturbed
 def test_the_second_process_is_refused_in_a_line_and_the_first_loses_nothing(tmp_path):
     # A chip with banks: whoever asked it while another bank is selected would be misled, or would mislead its reader.
     machine, _ = _machine(tmp_path, "icm20948")
@@ -370,6 +377,7 @@ def test_no_sensor_is_one_sentence(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@undisturbed
 def test_a_record_that_is_told_to_end_leaves_a_whole_log(tmp_path, number):
     machine, chip = _machine(tmp_path)
     with machine:
@@ -385,6 +393,7 @@ def test_a_record_that_is_told_to_end_leaves_a_whole_log(tmp_path, number):
     assert not chip.fifo_on()
 
 
+@undisturbed
 def test_a_record_that_is_killed_leaves_a_readable_log(tmp_path):
     machine, _ = _machine(tmp_path)
     with machine:
