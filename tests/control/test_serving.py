@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from control_client import Client, ask_at
@@ -233,18 +234,21 @@ def test_closing_ends_all_connections_at_once(path, control, monkeypatch):
     assert clients[0].line()
     clients[1].send(b'{"ask": ')
     wait_until(lambda: len(server._connections) == 3)
+    ended, listening = [], server._listening
+    server._listening = SimpleNamespace(close=lambda: ended.append(not server._thread.is_alive()) or listening.close())
     server.close()
+    assert ended == [True], "it was woken, and waited for nothing"
     for client in clients:
         while client.line() is not None:
             pass
         client.close()
-    wait_until(lambda: not server._thread.is_alive())
     assert not path.exists()
 
 
 _PASSED = """
 import os, sys, time
 from pathlib import Path
+from types import SimpleNamespace
 from motionsig.control.room import Control
 from motionsig.control.serving import Server
 from motionsig.control.unix_sockets import passed
