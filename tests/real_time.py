@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-_TIMES = 5
+_TIMES = 10
 
 
 def undisturbed(test: Callable[..., None]) -> Callable[..., None]:
-    """Try a test again where it fails, five times in all, each time with a `tmp_path` of its own.
+    """Try a test again where it fails, ten times in all, each time with a `tmp_path` of its own.
 
     It is for promises about samples that a process reads in real time: a machine that stands still for longer than a
     FIFO holds keeps none of them. What is broken fails each time. The test's other fixtures are made once.
