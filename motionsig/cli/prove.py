@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from motionsig.cli.calibrate.prompts import printers
+from motionsig.endings import require_ending
 from motionsig.errors import InputError, SensorError
 from motionsig.files import write_file
 from motionsig.sensors import CHIPS, all_buses, scan
@@ -29,6 +30,8 @@ def prove_here(options: argparse.Namespace) -> int:
     """Prove the one chip that answers, or the one that --bus, --address and --chip leave."""
     if options.out is not None and options.out.exists():
         raise InputError(f"--out {options.out}: expected a new file, got one that is there")
+    if options.out is not None:
+        require_ending(options.out, (".json",), where="--out: ", instead="the report is JSON: name it such as board.json")
     with ExitStack() as resources:
         bus, chip, address = _choose(options, resources)
         return prove_chip(bus, chip, address, clock=SystemClock(), out=options.out)

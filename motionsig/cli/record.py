@@ -20,7 +20,7 @@ from motionsig.cli.sensor_options import add_sensor_options, open_chosen
 from motionsig.conventions import NS_PER_S
 from motionsig.errors import InputError
 from motionsig.escaping import escaped
-from motionsig.recordings.native import Recorder
+from motionsig.recordings.native import Recorder, require_log_name
 from motionsig.sensors.live import LiveSource
 
 _ENDS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
@@ -42,6 +42,7 @@ def _record(options: argparse.Namespace) -> int:
     if options.seconds is not None and not 0 < options.seconds < math.inf:
         raise InputError(f"--seconds: expected a number above 0, got {options.seconds}")
     check_label(options.label, "--label")
+    require_log_name(options.out, where="--out: ")
     # A service manager sends SIGTERM and a lost ssh connection SIGHUP: both end the recording as an interrupt does.
     for number in _ENDS[1:]:
         signal.signal(number, signal.default_int_handler)

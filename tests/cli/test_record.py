@@ -74,6 +74,8 @@ def test_the_stored_calibration_is_applied_and_named_unless_it_is_left_out(
         (["--label", "x" * 129], 2, "--label: expected a label of at most 128 characters, got 129"),
         (["--sensor", "simulated:mpu65000"], 2, "expected auto, iio[:NAME]"),
         (["--rate-hz", "99999"], 2, "rate_hz: expected above 0 and at most 1666 Hz"),
+        (["--out", "x.csv"], 2, "--out: expected a name that does not end as another format, got 'x.csv'; write x.msig"),
+        (["--out", "x.msig.gz"], 2, "got 'x.msig.gz'; write x.msig; motionsig convert makes .csv, .parquet and .mcap"),
         (["--mount", "0, 1, 0"], 2, "mount: expected 3 x 3"),
         (["--sensor", "mpu6500", "--bus", "77"], 1, "/dev/i2c-77"),
         (["--sensor", "iio:nothing"], 1, "expected 'nothing'"),
