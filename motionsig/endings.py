@@ -11,8 +11,10 @@ from pathlib import PurePath
 from motionsig.errors import InputError
 
 _TAKEN = frozenset(
-    ".csv .tsv .txt .json .jsonl .ndjson .xml .xlsx .npz .npy .mat .pkl .parquet .arrow .feather .h5 .hdf5 .mcap .bag "
-    ".db .db3 .sqlite .sqlite3 .ulg .cwa .gt3x .msig .tflite .zip .tar .gz .bz2 .xz .zst .png .svg .pdf .jpg".split()
+    """
+    .csv .tsv .txt .json .jsonl .ndjson .xml .xlsx .npz .npy .mat .pkl .parquet .arrow .feather .h5 .hdf5
+    .mcap .bag .db .db3 .sqlite .sqlite3 .ulg .cwa .gt3x .msig .tflite .zip .tar .gz .bz2 .xz .zst .png .svg .pdf .jpg
+    """.split()  # noqa: SIM905 - one name a line is thirty lines
 )
 """Endings that each promise one format, in lower case."""
 

@@ -31,7 +31,9 @@ def prove_here(options: argparse.Namespace) -> int:
     if options.out is not None and options.out.exists():
         raise InputError(f"--out {options.out}: expected a new file, got one that is there")
     if options.out is not None:
-        require_ending(options.out, (".json",), where="--out: ", instead="the report is JSON: name it such as board.json")
+        require_ending(
+            options.out, (".json",), where="--out: ", instead="the report is JSON: name it such as board.json"
+        )
     with ExitStack() as resources:
         bus, chip, address = _choose(options, resources)
         return prove_chip(bus, chip, address, clock=SystemClock(), out=options.out)

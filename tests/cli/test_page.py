@@ -224,7 +224,7 @@ def test_two_pages_take_two_ports_also_where_temporary_files_have_long_paths(hom
 @pytest.mark.parametrize(
     ("sensor", "code", "said"),
     [
-        ("simulate", 2, "sensor: expected auto, .* did you mean simulated?"),
+        ("simulate", 2, "sensor: expected the name of a sensor, got .simulate.; did you mean simulated."),
         ("lsm6dsox", 1, "expected"),
     ],
 )

@@ -78,9 +78,12 @@ def test_without_a_chip_it_says_what_it_saw(capsys: pytest.CaptureFixture[str]) 
         (["--bus-clock-hz", "400000", "--self-test"], "--bus-clock-hz: expected --prove beside it, got none"),
         (["--chips", "--prove"], "expected one of --chips, --prove at a time, got 2"),
         (["--self-test", "--prove", "--out", "a.json"], "expected one of --self-test, --prove at a time, got 2"),
-        (["--prove", "--out", "a.csv"], "--out: expected a name that does not end as another format, got 'a.csv'; the rep"),
+        (
+            ["--prove", "--out", "a.csv"],
+            "--out: expected a name that does not end as another format, got 'a.csv'",
+        ),
         (["--prove", "--json"], "--json: expected it without --prove"),
-        (["--prove", "--chip", "simulated"], "--chip: expected one of adxl345, "),
+        (["--prove", "--chip", "simulated"], "--chip: expected the name of a chip, got 'simulated'; "),
     ],
 )
 def test_an_option_that_would_do_nothing_is_refused(

@@ -22,6 +22,7 @@ from motionsig.encoders.tflite import printable, read_model_file
 from motionsig.endings import require_ending
 from motionsig.errors import InputError, ModelError
 from motionsig.files import locked_folder, write_file
+from motionsig.hints import refused
 from motionsig.model_card import CARD_NAME, GOLDEN_NAME, MODEL_NAME, MOST_CARD_BYTES, ModelCard, load_card, read_plain
 
 _PAGE_NAME = "README.md"
@@ -52,10 +53,8 @@ def open_model(model: str | Path) -> ModelFile:
     try:
         return ModelFile(path, read_model_file(path), None)
     except FileNotFoundError as error:
-        raise ModelError(
-            f"model: expected one of {', '.join(shipped_models())}, a folder with a {CARD_NAME} or a .tflite file, "
-            f"got {str(model)!r}"
-        ) from error
+        besides = f", a folder with a {CARD_NAME} or a .tflite file"
+        raise ModelError(f"model: {refused(str(model), shipped_models(), what='a model', besides=besides)}") from error
     except OSError as error:
         raise ModelError(f"{path}: expected a .tflite file, got: {error.strerror}") from error
 
