@@ -11,7 +11,7 @@ from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 
-from motionsig.cli.calibrate.prompts import printers
+from motionsig.cli.progress import printers
 from motionsig.endings import require_ending
 from motionsig.errors import InputError, SensorError
 from motionsig.files import write_file
@@ -50,7 +50,7 @@ def prove_chip(
     say(f"{chip.title} ({chip.name}) on {bus.name}{at(address)}: about a minute, {len(STEPS)} steps")
 
     def tell(step: Step) -> None:
-        say(f"{STEPS.index(step) + 1}. {step.text}")
+        say(f"{STEPS.index(step) + 1}. {step.text} (within {step.within_s:g} s)")
         if guide is not None:
             guide(step)
 
