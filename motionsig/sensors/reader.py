@@ -53,6 +53,8 @@ _WORSE = 1.25
 
 _ENOUGH_NS = 800_000
 """While times are so exact, the level is read at each check only, where the FIFO has to be read more often."""
+_TELLING_NS = 6 * CHECK_NS
+"""Samples wait at most so long for a level that excludes that somebody else took one."""
 _STALLS_NS = 20_000_000
 """Transactions that take longer may be why nothing comes."""
 
@@ -182,7 +184,7 @@ class SensorReader(LiveSource):
                 self._count_error(reason)
             # What came before is good if the registers still are as they were written.
             self.fifo.verify()
-            if self._stampable():
+            if self._stampable() and self._time.complete:
                 yield from self._release()
             yield from self._sign_of_life()
 
@@ -216,6 +218,7 @@ class SensorReader(LiveSource):
                     if ready and not (waits and self._often):
                         # Only the level that follows shows that what was read was whole.
                         self._look(begun_ns)
+                    ready = ready and self._is_complete()
             except BusError as error:
                 if not error.nack:
                     raise Discard(str(error)) from error
@@ -295,6 +298,13 @@ class SensorReader(LiveSource):
         if doubt_ns > self._accepted_ns and self._now_ns - self._held_ns > HOLD_NS:
             self._accepted_ns = doubt_ns
         return doubt_ns <= self._accepted_ns < np.inf
+
+    def _is_complete(self) -> bool:
+        """Tell whether no sample can have been taken out by somebody else, or that is not to be known.
+
+        Where one was, what is held is later than it seems to be: it waits for a reading that tells.
+        """
+        return self._time.complete or self._now_ns - self._held_ns > _TELLING_NS
 
     def _release(self) -> Iterator[SampleBlock]:
         """Yield what is held, whole and alive: the registers it was taken with have been read back."""
