@@ -313,7 +313,7 @@ def _shown(control: Shared, name: str, seen: _Seen) -> dict[str, Any]:
     }
     card = seen.card
     if isinstance(card, HeadError):
-        unknown = ("kind", "gives", "holds", "on", "rate", "given", "found")
+        unknown = ("kind", "gives", "holds", "on", "off", "hold_s", "rate", "given", "found")
         return shown | dict.fromkeys(unknown) | {"expectation": [], "examples": 0, "counter_examples": 0}
     holding = () if control.loop is None else control.loop.status["heads"]
     rate = card.measured.get("false_alarms_an_hour")
@@ -323,6 +323,8 @@ def _shown(control: Shared, name: str, seen: _Seen) -> dict[str, Any]:
         "gives": "state" if card.is_state else "event",
         "holds": next((head["holds"] for head in holding if head["name"] == name), None),
         "on": card.timing.on,
+        "off": card.timing.off,
+        "hold_s": card.timing.hold_s,
         "expectation": _expectation(card),
         "rate": rate if _is_interval(rate) else None,
         "given": given if isinstance(given, int) else None,

@@ -66,6 +66,8 @@ export async function change(name, parameters = {}) {
 // The newest of each kind. Signatures and events are not kept here.
 export const latest = { hello: null, status: null, heads: null, lesson: null, connection: { state: "connecting" } };
 
+export const headOf = (name) => latest.heads?.find((head) => head.name === name);
+
 const listeners = {};
 
 // Calls `listener` with each of that kind, at once with the newest where there is one.

@@ -1,7 +1,7 @@
 // The frame: views, banner, way in.
 
 import { follow, latest, leave, listen, pair, pause, session } from "./api.js";
-import { h, icon, put, setText } from "./dom.js";
+import { byId, h, icon, put, setText } from "./dom.js";
 import * as heads from "./heads.js";
 import * as live from "./live.js";
 import * as lookback from "./lookback.js";
@@ -19,7 +19,6 @@ const made = {};
 let current = "live";
 let letIn = false;
 
-const byId = (id) => document.getElementById(id);
 const panel = (name) => byId(`view-${name}`); // not the fragment's own name, to which a browser would scroll
 
 function frame() {
