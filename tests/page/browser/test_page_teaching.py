@@ -74,6 +74,9 @@ def test_by_keyboard_on_a_phone(visits, house):
     while "Sign out this browser" not in (tab.evaluate("document.activeElement.getAttribute('aria-label')") or ""):
         keys.press("Tab")
     keys.press("Enter")
+    tab.locator("dialog").get_by_role("button", name="Cancel").wait_for()
+    keys.press("Tab")
+    keys.press("Enter")
     tab.locator("#view-pair").wait_for()
 
 
