@@ -70,6 +70,7 @@ function keys(event) {
 }
 
 let away = null;
+let wasLong = null; // whether nothing was heard for long, as on a phone that sleeps
 let hide = null;
 
 function banner(kind, lines, forMs) {
@@ -83,11 +84,12 @@ function banner(kind, lines, forMs) {
 
 const back = (lines) => banner("back", lines, BACK_MS);
 
-function connected({ state, why }) {
+function connected({ state, why, slept }) {
 	byId("connection").dataset.state = state;
 	const word = state === "open" && latest.hello?.live === false ? "stored" : state;
 	setText(byId("connection"), texts.frame.connection[word]);
 	if (state === "away") {
+		wasLong ||= slept;
 		if (away === "told") banner("away", texts.banner[why]);
 		away ??= setTimeout(() => {
 			away = "told";
@@ -95,9 +97,9 @@ function connected({ state, why }) {
 		}, AWAY_MS);
 		return;
 	}
-	if (state === "open" && away === "told") back(texts.banner.back);
+	if (state === "open" && (away === "told" || wasLong)) back(texts.banner.back);
 	clearTimeout(away);
-	away = null;
+	away = wasLong = null;
 	if (state === "unpaired") unpaired(letIn && texts.pair.ended);
 }
 

@@ -8,29 +8,13 @@ import time
 import numpy as np
 import pytest
 from hand import Motion, measured_of
-from house import House
+from house import Shelf
 from visits import go
 from watched import PHONE
 from week import STREAM_ID, fill_week
 
 import motionsig
-from motionsig.control.room import Control
-from motionsig.control.serving import Server
-from motionsig.control.unix_sockets import listen_at
 from motionsig.publishers.store import Store
-
-
-class Shelf(House):
-    """What `motionsig page store:PATH` serves, in place of a daemon."""
-
-    def start_daemon(self) -> None:
-        self._served = contextlib.ExitStack()
-        control = self._served.enter_context(Control(store=f"store:{self.store}", heads_folder=self.folder / "heads"))
-        self._served.enter_context(Server(control, listen_at(self.control, mode=0o600)))
-
-    def close(self) -> None:
-        self._served.close()
-        super().close()
 
 
 @pytest.fixture(scope="module")
