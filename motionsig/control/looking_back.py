@@ -41,7 +41,9 @@ def look_back(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
     names = asked["heads"]
     chosen = there if names is None else {name: there[name] for name in names if name in there}
     heads = _with_needed(chosen, there), names
-    return control.one(Children, Children).ask("look_back", _store(control), since_ms, until_ms, *heads, gone=GONE.get())
+    return control.one(Children, Children).ask(
+        "look_back", _store(control), since_ms, until_ms, *heads, gone=GONE.get()
+    )
 
 
 def alike(control: Shared, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,7 +105,9 @@ def _moving(control: Shared, card: HeadCard, from_ms: int, to_ms: int) -> Signat
     made = made and moving(windows_of(made, from_ns, to_ns))
     if made:
         return made
-    told = control.one(Children, Children).ask("stretch", _store(control), from_ms, to_ms, card.encoder, gone=GONE.get())
+    told = control.one(Children, Children).ask(
+        "stretch", _store(control), from_ms, to_ms, card.encoder, gone=GONE.get()
+    )
     codes = np.frombuffer(base64.b64decode(told["codes"]), np.int8).reshape(-1, told["dim"])
     spec = model_of(control, card.encoder).spec
     start_ns = np.array(told["start_ns"], np.int64)

@@ -109,7 +109,11 @@ class History(Closing):
             self._write()
             if (sink := self._opened()) is not None:
                 sink.publish_events(value)
-        if kind == "end" or _rows(self._held) >= _MOST_ROWS or (self._held and time.monotonic() - self._held_s >= _HELD_S):
+        if (
+            kind == "end"
+            or _rows(self._held) >= _MOST_ROWS
+            or (self._held and time.monotonic() - self._held_s >= _HELD_S)
+        ):
             self._write()
         if kind == "end" and self._sink is not None:
             self._sink.close()

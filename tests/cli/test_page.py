@@ -302,7 +302,10 @@ def test_a_further_service_that_runs_has_no_page_and_that_is_said(home, monkeypa
     units = "motionsig@ankle.service loaded active running Motion sensor ankle\nmotionsig@left.service loaded active"
     (home / "bin/systemctl").write_text(f"""#!/bin/sh\n[ "$*" = "{LISTED}" ] && echo "{units}"\n""")
     said = list(service._others())
-    assert said[0] == "motionsig@ankle has no page: this one is of motionsig.service. To look back on what motionsig@ankle stores:"
+    assert (
+        said[0]
+        == "motionsig@ankle has no page: this one is of motionsig.service. To look back on what motionsig@ankle stores:"
+    )
     assert [line.split("store:")[1] for line in said[1::2]] == [
         f"/var/lib/motionsig-{name}/signatures.db" for name in ("ankle", "left")
     ]

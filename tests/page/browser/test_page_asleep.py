@@ -1,4 +1,4 @@
-"""A phone that sleeps for a minute, of the service's time and of its own: nothing is lost, nothing doubled, and it is said."""
+"""A phone that sleeps for a minute, by the service's time and its own: nothing is lost or doubled, and that is said."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def test_a_phone_sleeps(visits, house, minutes, said):
     tab = visits.page(size=PHONE)
     tab.clock.install()
     tab.evaluate(ROWS)
-    tab.evaluate("import('/static/api.js').then((api) => { window.events = 0; api.listen('event', () => window.events++) })")
+    tab.evaluate(
+        "import('/static/api.js').then((api) => { window.events = 0; api.listen('event', () => window.events++) })"
+    )
 
     def told(count):
         until(lambda: tab.evaluate("window.rows.at(-1)?.[1]") == first + count - 1, f"row {count}")

@@ -163,7 +163,11 @@ def test_counter_examples(visits, house):
 
 def test_a_name_that_cannot_be_is_said_before_anything_is_performed(visits, house):
     tab = visits.page("teach")
-    for name, why in (("", "Type a name first"), ("_x", "begins with a letter"), ("walking", "is taken by another head")):
+    for name, why in (
+        ("", "Type a name first"),
+        ("_x", "begins with a letter"),
+        ("walking", "is taken by another head"),
+    ):
         tab.locator("#teach-name").fill(name)
         tab.locator("#view-teach form").first.locator("button[type=submit]").click()
         tab.locator("#teach-name-hint", has_text=why).wait_for()
