@@ -365,7 +365,7 @@ def test_who_waits_for_what_is_stored_holds_back_nobody_else(taught):
     waiting.start()
     try:
         until_s = time.monotonic() + 10
-        while not teach.control.children._jobs:
+        while not teach.control.made[Children]._jobs:
             assert time.monotonic() < until_s
             time.sleep(0.01)
         teach.begin("knock")
